@@ -1,0 +1,29 @@
+# The runner needs root and sets the working directory itself, so there is neither USER nor WORKDIR here:
+# https://docs.github.com/en/actions/reference/workflows-and-actions/dockerfile-support
+FROM python:3.13-slim AS base
+
+FROM base AS build
+COPY requirements.txt /
+# pip works on the environment from outside, so what ships has none of its own. Bytecode that trusts its source
+# is read at every start, whatever the copying between stages does to the times of files.
+RUN python3 -m venv --without-pip /app/venv && \
+    python3 -m pip --python /app/venv install --require-hashes --only-binary :all: --no-cache-dir --no-compile \
+      --disable-pip-version-check --root-user-action ignore -r /requirements.txt && \
+    /app/venv/bin/python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib
+COPY sepurux_action /app/sepurux_action
+RUN /app/venv/bin/python3 -m compileall -q --invalidation-mode unchecked-hash /app/sepurux_action
+
+FROM base
+LABEL org.opencontainers.image.title="Sepurux gate" \
+      org.opencontainers.image.description="Gates pull requests and deployments on a Sepurux reliability evaluation." \
+      org.opencontainers.image.source="https://github.com/sepurux/gate-action" \
+      org.opencontainers.image.licenses="MIT"
+COPY --from=build /app/venv /app/venv
+COPY --from=build /app/sepurux_action /app/sepurux_action
+COPY entrypoint.py /app/
+# The slim base comes without the standard library's bytecode: importing everything once leaves it where each
+# start finds it, and an image that cannot import its own code is never built.
+RUN ["/app/venv/bin/python3", "-I", "-c", "import sys; sys.path.insert(0, '/app'); import sepurux_action.app"]
+# -I: no PYTHON* variable of an earlier step and no module of the checkout reaches the interpreter.
+# -u: log lines arrive when they are written; -I makes PYTHONUNBUFFERED mute.
+ENTRYPOINT ["/app/venv/bin/python3", "-I", "-u", "/app/entrypoint.py"]

@@ -1,0 +1,58 @@
+# Everything a contributor runs, hosted CI runs the same; `make` alone tells what there is.
+PYTHON ?= python3
+IMAGE ?= sepurux-gate-action:dev
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint types format generate lock image clean
+
+help: ## tell what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+setup: $(READY) ## make the virtual environment and install what the lock files name
+
+demo: $(READY) ## run the gate against a sandbox on this machine; no account, no network
+	@$(BIN)/python examples/demo.py
+
+test: lint types ## lint, types and all tests but the image's, with branch coverage
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -n auto -m "not container"
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report
+
+lint: $(READY) ## rules and format, changing nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(READY) ## mypy in its strict mode
+	$(BIN)/mypy
+
+format: $(READY) ## format, and mend what can be mended by rule
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+generate: $(READY) ## write action.yml and README's tables from the tables in code
+	$(BIN)/python scripts/generate.py
+
+lock: $(READY) ## write the lock files from requirements.in and requirements-dev.in
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) requirements-dev.in -o requirements-dev.txt
+
+image: ## build the container image; IMAGE names it
+	docker build --network=host -t $(IMAGE) .
+
+clean: ## remove all that these targets made, the environment too
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* build *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is missing or older than 3.11; name another: make setup PYTHON=python3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make virtual environments; install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,106 @@
+"""Writes what follows from the tables in code: action.yml, and the tables of README. `make generate` runs it.
+
+A test holds the files equal to what this script would write.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from sepurux_action.core.options import OPTIONS, Option
+from sepurux_action.core.outputs import OUTPUTS
+from sepurux_action.core.settings import flag
+
+ACTION = """\
+# Written by scripts/generate.py from the table of options; `make generate` renews it.
+name: Sepurux reliability gate
+description: Run a Sepurux reliability evaluation of your AI agent and block the change when it fails.
+author: sepurux
+branding:
+  icon: shield
+  color: purple
+
+# No input but the token of GitHub has a default here: one would arrive like a given value and beat the environment.
+inputs:
+{inputs}
+outputs:
+{outputs}
+runs:
+  using: docker
+  image: Dockerfile
+"""
+
+
+def action() -> str:
+    """Return the text of action.yml."""
+    inputs = [_input(spelling, option) for option in OPTIONS for spelling in option.spellings]
+    outputs = [f"  {name}:\n    description: {json.dumps(text)}\n" for name, text in OUTPUTS.items()]
+    return ACTION.format(inputs="".join(inputs), outputs="".join(outputs))
+
+
+def options_table() -> str:
+    """Return README's table of inputs."""
+    rows = ["| input | meaning | accepted | default | environment |", "| --- | --- | --- | --- | --- |"]
+    for option in OPTIONS:
+        also = "".join(f" (or `{alias}`)" for alias in option.aliases)
+        environment = f"`{option.environment}`" if option.environment else ""
+        default = f"`{option.default}`" if _is_value(option.default) else option.default
+        rows.append(f"| `{option.name}`{also} | {option.help} | {option.accepts} | {default} | {environment} |")
+    return "\n".join(rows)
+
+
+def outputs_table() -> str:
+    """Return README's table of outputs."""
+    return "\n".join(
+        ["| output | meaning |", "| --- | --- |", *(f"| `{name}` | {text} |" for name, text in OUTPUTS.items())]
+    )
+
+
+def flags_line() -> str:
+    """Return README's list of flags."""
+    return ", ".join(f"`{flag(option.name)}`" for option in OPTIONS)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {"inputs": options_table, "outputs": outputs_table, "flags": flags_line}
+
+
+def with_blocks(text: str) -> str:
+    """Return a document with the text between each pair of markers `<!-- begin NAME -->` and `<!-- end -->` renewed."""
+
+    def renewed(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{BLOCKS[found[2]]()}\n{found[3]}"
+
+    return re.sub(r"(<!-- begin (\w+) -->)\n.*?(<!-- end -->)", renewed, text, flags=re.DOTALL)
+
+
+def wanted() -> Iterable[tuple[Path, str]]:
+    """Yield each generated file with the text that it should have."""
+    yield ROOT / "action.yml", action()
+    readme = ROOT / "README.md"
+    yield readme, with_blocks(readme.read_text(encoding="utf-8"))
+
+
+def _input(spelling: str, option: Option[object]) -> str:
+    if spelling != option.name:
+        text = f"The same as `{option.name}`."
+    else:
+        default = f" Default: {option.default}." if option.default else ""
+        text = f"{option.help} Accepted: {option.accepts}.{default}"
+    return f"  {spelling}:\n    description: {json.dumps(text)}\n    required: false\n"
+
+
+def _is_value(default: str) -> bool:
+    return bool(default) and " " not in default and default != "adaptive"
+
+
+if __name__ == "__main__":
+    for path, text in wanted():
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote {path.name}")

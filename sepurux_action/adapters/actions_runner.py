@@ -1,0 +1,111 @@
+"""Owns the talk with GitHub's runner: inputs, event file, log, outputs, summary; the only writer of workflow commands.
+
+Never lets a text of somebody else's become a command, and never fails for a file that cannot be written. Source:
+https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from sepurux_action.adapters.trace_files import TraceFolder
+from sepurux_action.core import workflow_commands as commands
+from sepurux_action.core.secret import Blanker, spellings
+from sepurux_action.core.settings import Layer, environment_layer, input_layer
+from sepurux_action.core.workflow_commands import Level
+from sepurux_action.core.workplace import Workplace, parse_workplace
+
+PREFIX = "INPUT_"
+RUNNERS_OWN = frozenset({"entrypoint", "args"})  # inputs that the runner accepts for every container action
+MOST_ANNOTATIONS = 10  # of a level and step; the runner drops the rest
+MOST_EVENT_BYTES = 32 * 1024 * 1024
+
+
+class ActionsRunner:
+    """A step of a GitHub workflow."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        """Take the environment as the runner made it."""
+        self._environ = environ
+        self._blank = Blanker()
+        self._annotations: Counter[Level] = Counter()
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Return where settings come from: the inputs, then the environment."""
+        names = (name for name in self._environ if name.startswith(PREFIX))
+        given = {name.removeprefix(PREFIX).lower(): self._environ[name] for name in names}
+        inputs = {name: text for name, text in given.items() if name not in RUNNERS_OWN}
+        return input_layer(inputs), environment_layer(self._environ)
+
+    @property
+    def traces(self) -> TraceFolder:
+        """Return the folders that trace files may lie in."""
+        temporary = self._environ.get("RUNNER_TEMP", "")
+        workspace = Path(self._environ.get("GITHUB_WORKSPACE") or Path.cwd())
+        return TraceFolder(workspace, [Path(temporary)] if temporary else [])
+
+    def workplace(self) -> Workplace:
+        """Return the workflow run; an event file that cannot be read is a warning and an event without content."""
+        return parse_workplace(self._environ, self._event())
+
+    def hide(self, blank: Blanker, secrets: tuple[str, ...]) -> None:
+        """Blank secrets in everything that is written from now on, and have the runner mask them too."""
+        self._blank = blank
+        for secret in secrets:
+            for spelling in spellings(secret):
+                self._write(commands.mask(spelling))
+
+    def line(self, text: str) -> None:
+        """Write one line to the log."""
+        self._write(self._blank(commands.plain(self._blank(text))))
+
+    def annotate(self, level: Level, text: str, *, title: str = "") -> None:
+        """Write an annotation; the eleventh of a level becomes a line of the log."""
+        self._annotations[level] += 1
+        if self._annotations[level] > MOST_ANNOTATIONS:
+            self.line(f"{level}: {text}")
+        else:
+            self._write(commands.annotation(level, self._blank(text), title=self._blank(title)))
+
+    def outputs(self, values: Mapping[str, str]) -> None:
+        """Set outputs of the step."""
+        blocks = []
+        for name, value in values.items():
+            delimiter = f"ghadelimiter_{uuid.uuid4()}"
+            blocks.append(commands.output_block(name, self._blank(value), delimiter))
+        self._append("GITHUB_OUTPUT", "".join(blocks), "outputs")
+
+    def summary(self, markdown: str) -> None:
+        """Write the job summary."""
+        self._append("GITHUB_STEP_SUMMARY", self._blank(markdown), "job summary")
+
+    def _append(self, variable: str, text: str, what: str) -> None:
+        path = self._environ.get(variable, "")
+        try:
+            with Path(path).open("a", encoding="utf-8", errors="replace", newline="\n") as file:
+                file.write(text)
+        except OSError as error:
+            why = f"{variable} is not set" if not path else error.strerror
+            self.annotate(Level.WARNING, f"The {what} could not be written: {why}.")
+
+    def _event(self) -> object:
+        path = self._environ.get("GITHUB_EVENT_PATH", "")
+        if not path:
+            return {}
+        try:
+            with Path(path).open("rb") as file:
+                return json.loads(file.read(MOST_EVENT_BYTES))
+        except (OSError, ValueError, RecursionError) as error:
+            why = (error.strerror if isinstance(error, OSError) else "") or "it is no JSON"
+            self.annotate(Level.WARNING, f"The event file could not be read: {why}.")
+            return {}
+
+    def _write(self, line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()

@@ -1,0 +1,105 @@
+"""Owns the talk with any other CI system or a person: flags, a plain log on stderr, the report on stdout.
+
+Never writes a workflow command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sepurux_action import __version__
+from sepurux_action.adapters.trace_files import TraceFolder
+from sepurux_action.core import workflow_commands as commands
+from sepurux_action.core.options import OPTIONS, Option
+from sepurux_action.core.secret import Blanker
+from sepurux_action.core.settings import Layer, environment_layer, flag, flag_layer
+from sepurux_action.core.workflow_commands import Level
+from sepurux_action.core.workplace import Workplace
+
+EXIT_HELP = "Exit status: 0 the gate is open, 1 a fail closes it, 2 it is closed for any other reason."
+
+
+class Terminal:
+    """A command line outside GitHub."""
+
+    def __init__(self, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+        """Read the flags; exits with 0 for --help and --version, with 2 for flags that are not known."""
+        self._environ = environ
+        self._blank = Blanker()
+        made = parser()
+        known, unknown = made.parse_known_args(arguments)
+        if unknown:  # named without their values, which may be secrets
+            flags = [each.partition("=")[0] for each in unknown if each.startswith("-")]
+            made.error(f"not known: {', '.join(flags) or 'an argument that belongs to no flag'}")
+        given = vars(known)
+        self._flags = {name: value for name, value in given.items() if value is not None}
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Return where settings come from: the flags, then the environment."""
+        return flag_layer(self._flags), environment_layer(self._environ)
+
+    @property
+    def traces(self) -> TraceFolder:
+        """Return the folder that trace files may lie in: the one we are in."""
+        return TraceFolder(Path.cwd())
+
+    def workplace(self) -> Workplace:
+        """Return the repository that GITHUB_REPO names, as for the vendor's own command line."""
+        return Workplace(repository=self._environ.get("GITHUB_REPO", "").strip())
+
+    def hide(self, blank: Blanker, secrets: tuple[str, ...]) -> None:  # noqa: ARG002 - there is no runner to tell
+        """Blank secrets in everything that is written from now on."""
+        self._blank = blank
+
+    def line(self, text: str) -> None:
+        """Write one line to stderr."""
+        sys.stderr.write(self._blank(commands.plain(self._blank(text))) + "\n")
+        sys.stderr.flush()
+
+    def annotate(self, level: Level, text: str, *, title: str = "") -> None:
+        """Write a line that begins with its level."""
+        for line in text.splitlines():
+            self.line(f"{level}: {title + ': ' if title else ''}{line}")
+
+    def outputs(self, values: Mapping[str, str]) -> None:
+        """Do nothing: a command line has an exit status and a report."""
+
+    def summary(self, markdown: str) -> None:
+        """Write the report to stdout; one that cannot be written is a warning and changes no exit status."""
+        encoding = sys.stdout.encoding or "utf-8"  # a terminal's may lack some of our characters
+        try:
+            sys.stdout.write(self._blank(markdown).encode(encoding, "replace").decode(encoding))
+            sys.stdout.flush()
+        except OSError as error:
+            self.annotate(Level.WARNING, f"The report could not be written: {error.strerror}.")
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries, and fails, again
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line, made from the table of options."""
+    made = argparse.ArgumentParser(
+        prog="python -m sepurux_action",
+        description="Gate a change on a Sepurux reliability evaluation.",
+        epilog=EXIT_HELP,
+        allow_abbrev=False,
+    )
+    made.add_argument("--version", action="version", version=__version__)
+    for option in OPTIONS:
+        for spelling in option.spellings:
+            shown = _described(option) if spelling == option.name else f"The same as {flag(option.name)}."
+            made.add_argument(flag(spelling), dest=spelling, metavar="TEXT", help=shown.replace("%", "%%"))
+    return made
+
+
+def _described(option: Option[object]) -> str:
+    parts = [option.help, f"Accepted: {option.accepts}."]
+    if option.environment:
+        parts.append(f"Environment: {option.environment}.")
+    if option.default:
+        parts.append(f"Default: {option.default}.")
+    return " ".join(parts).replace("`", "")

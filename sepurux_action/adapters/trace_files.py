@@ -1,0 +1,128 @@
+"""Owns finding and reading trace files; never follows a path out of the folders it is given.
+
+Source: contract, section 1 (`trace_file`, "Bad settings").
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import json
+import math
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from sepurux_action.core import wire
+from sepurux_action.core.gate import Trace
+from sepurux_action.core.options import MOST_TRACES
+from sepurux_action.core.settings import BadTraceFile
+
+MOST_BYTES = 64 * 1024 * 1024
+
+
+class TraceFolder:
+    """Finds traces below a base folder, or below another folder that is allowed (absolute paths only)."""
+
+    def __init__(self, base: Path, allowed: Sequence[Path] = ()) -> None:
+        """Take the folder that relative paths start from, and further folders that a path may lie in."""
+        self._base = base
+        self._allowed = [each.resolve() for each in (base, *allowed)]
+
+    def find(self, pattern: str) -> tuple[Trace, ...]:
+        """Return the traces that a path or glob names, in the order of their names.
+
+        Raises BadTraceFile: nothing there, outside the folders, no regular file, over 64 MiB, or no JSON object.
+        """
+        try:
+            exact = self._base / pattern
+            paths = [exact] if exact.exists() or not glob.has_magic(pattern) else self._matches(pattern)
+            return tuple(self._trace(path) for path in paths)
+        except (OSError, ValueError) as error:
+            if isinstance(error, BadTraceFile):
+                raise
+            why = error.strerror if isinstance(error, OSError) and error.strerror else "it cannot be read"
+            raise BadTraceFile(f"{wire.quoted(pattern)}: {why}") from None
+
+    def _matches(self, pattern: str) -> list[Path]:
+        start, parts = Path(pattern).anchor or self._base, Path(pattern).parts
+        found = set()
+        for path in _named(Path(start), parts[1:] if Path(pattern).anchor else parts):
+            found.add(path)
+            if len(found) > MOST_TRACES:
+                raise BadTraceFile(f"{wire.quoted(pattern)} matches more than {MOST_TRACES} files")
+        if not found:
+            raise BadTraceFile(f"{wire.quoted(pattern)} matches no file in {self._where()}")
+        return sorted(found)
+
+    def _trace(self, path: Path) -> Trace:
+        real = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a ring of links, up to Python 3.12
+        label = wire.printable(os.path.relpath(path, self._base) if path.is_relative_to(self._base) else str(path))
+        if not any(real.is_relative_to(folder) for folder in self._allowed):
+            raise BadTraceFile(f'"{label}" leads outside {self._where()}; use a path relative to the workspace')
+        if not real.exists():
+            raise BadTraceFile(f'"{label}" was not found in {self._where()}')
+        if not real.is_file():
+            raise BadTraceFile(f'"{label}" is not a file')
+        if (size := real.stat().st_size) > MOST_BYTES:
+            raise BadTraceFile(
+                f'"{label}" has {math.ceil(size / 2**20)} MiB; accepted: at most {MOST_BYTES // 2**20} MiB'
+            )
+        content = real.read_bytes()
+        return Trace(label=label, content=_json_object(content, label))
+
+    def _where(self) -> str:
+        return "the workspace" if len(self._allowed) == 1 else "the workspace or the runner's temporary folder"
+
+
+def _named(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """Yield the files that the parts of a glob name; as in a shell, a name that begins with a dot must be asked for.
+
+    Unlike the standard library's, `**` enters no linked folder: rings of links would keep it busy for ever.
+    """
+    waiting = [(folder, parts)]
+    while waiting:
+        here, (part, *rest) = waiting.pop()
+        if part == "**":
+            waiting.append((here, rest or ["*"]))
+            below = (here / name for name in _listed(here, "*"))
+            waiting += [(path, (part, *rest)) for path in below if path.is_dir() and not path.is_symlink()]
+            continue
+        paths = [here / name for name in (_listed(here, part) if glob.has_magic(part) else [part])]
+        if rest:
+            waiting += [(path, rest) for path in paths if path.is_dir()]
+        else:
+            yield from (path for path in paths if path.is_file())
+
+
+def _listed(folder: Path, pattern: str) -> list[str]:
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names are matched, paths would be cut apart again
+    except OSError:
+        return []  # a folder that may not be read holds no match, as in a shell
+    return [name for name in fnmatch.filter(names, pattern) if pattern.startswith(".") or not name.startswith(".")]
+
+
+def _json_object(content: bytes, label: str) -> bytes:
+    """Return the JSON text as UTF-8 without a byte order mark, unchanged otherwise."""
+    try:
+        text = content.decode(json.detect_encoding(content))
+        # Numbers stay texts: Python refuses long ones, JSON does not, and nobody here looks at one.
+        value = json.loads(text, parse_constant=_refuse_constant, parse_int=str, parse_float=str)
+    except json.JSONDecodeError as error:
+        raise BadTraceFile(
+            f'"{label}" is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}'
+        ) from None
+    except RecursionError:
+        raise BadTraceFile(f'"{label}" is not valid JSON: it is nested too deeply') from None
+    except UnicodeError:
+        raise BadTraceFile(f'"{label}" is not valid JSON: it is no UTF-8 text') from None
+    except ValueError as error:
+        raise BadTraceFile(f'"{label}" is not valid JSON: {error}') from None
+    if not isinstance(value, dict):
+        raise BadTraceFile(f'"{label}" holds no JSON object; a trace is one')
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON number")

@@ -1,0 +1,34 @@
+"""Owns the arithmetic of waiting: retries and polls; never sleeps.
+
+Source: contract, section 7.
+"""
+
+from __future__ import annotations
+
+RETRY_BASE_S = 1.0
+RETRY_CAP_S = 30.0
+FIRST_LOOK_S = 0.5  # an evaluation that is over at once is seen at once
+SHORTEST_LOOK_S = 1.0
+LONGEST_LOOK_S = 60.0
+LOOK_SHARE = 0.2  # of the time waited so far: 35 looks in ten minutes, the contract allows 40
+FIRST_ANSWER_S = 60.0  # of the timeout, for a backend that has not answered at all
+LAST_LOOK_S = 5.0  # what the look at the deadline may take
+SECOND_OPINION_S = 2.0  # between a terminal status without a decision and the look that confirms it
+YOUNG_RUN_S = 15.0  # a 404 on a run this young is a backend that has not caught up with itself
+ENRICHMENT_S = 5.0  # score and failures together
+MOST_CALLS_AT_ONCE = 8
+HEARTBEAT_S = 30.0
+
+
+def retry_wait(attempt: int, jitter: float) -> float:
+    """Return seconds before try number `attempt` + 1: exponential with full jitter (`jitter` is 0 to 1)."""
+    return float(min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(attempt, 10)) * jitter)
+
+
+def look_wait(waited_s: float, fixed_s: float | None) -> float:
+    """Return seconds until the next look, after `waited_s` seconds of waiting for the decision."""
+    if fixed_s is not None:
+        return fixed_s
+    if waited_s <= 0:
+        return FIRST_LOOK_S
+    return min(LONGEST_LOOK_S, max(SHORTEST_LOOK_S, LOOK_SHARE * waited_s))

@@ -1,0 +1,176 @@
+"""Owns the reading of a poll answer, for a run and for a batch; never decides what it means.
+
+Source: the CI API's `GET /v1/ci/runs/{run_id}` and `GET /v1/ci/batch/{batch_id}`. Any field may be missing or null.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+from sepurux_action.core import wire
+from sepurux_action.core.wire import Metric
+
+MOST_TOOLS = 1_000
+MOST_FAILURES = 5_000
+MOST_RUN_IDS = 1_000  # of one batch; outputs carry them, and a job's outputs have 1 MB together
+MOST_CATEGORIES = 1_000
+MOST_COUNTED = 2**53  # from here on a float no longer tells a number from the next
+LONGEST_WORD = 40  # characters of a status or a decision
+LONGEST_ADDRESS = 2_000  # characters; contract, section 8
+
+
+@dataclass(frozen=True, slots=True)
+class FailingTool:
+    """A tool with the number of failures that the backend counts for it."""
+
+    tool: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CIRun:
+    """What one look at a run or a batch shows.
+
+    `status` and `decision` are the backend's words ('' when missing, null or no text); `pass_rate` is a fraction,
+    `reliability_score` and `scenario_coverage` are 0 to 100, the rest are counts.
+    """
+
+    status: str = ""
+    decision: str = ""
+    pass_rate: Metric = Metric()
+    unsafe_attempts: Metric = Metric()
+    failures: Metric = Metric()
+    reliability_score: Metric = Metric()
+    mutation_categories: tuple[str, ...] | None = None
+    mutation_coverage: Metric = Metric()
+    scenario_coverage: Metric = Metric()
+    trace_count: Metric = Metric()
+    top_failing_tools: tuple[FailingTool, ...] = ()
+    dashboard_url: str = ""
+    run_ids: tuple[str, ...] = ()
+
+    def with_score(self, reported: Metric) -> CIRun:
+        """Return the run with a score reported elsewhere, where this answer carries none."""
+        return replace(self, reliability_score=reported) if self.reliability_score.missing else self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifiedFailure:
+    """One failure as the backend classifies it; every text is foreign."""
+
+    type: str
+    severity: str
+    description: str
+    mutation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrichment:
+    """What further calls add to the report: classified failures, and a note for what was not had."""
+
+    failures: tuple[ClassifiedFailure, ...] = ()
+    more_failures: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+
+def parse_ci_run(payload: object) -> CIRun:
+    """Return the run that a poll answer describes; never raises, whatever JSON it is given."""
+    body = wire.fields(payload)
+    categories = body.get("mutation_categories")
+    single = wire.identifier(body.get("run_id"))
+    listed = tuple(filter(None, map(wire.identifier, wire.items(body.get("run_ids")))))[:MOST_RUN_IDS]
+    return CIRun(
+        status=_word(body.get("status")),
+        decision=_word(body.get("decision")),
+        pass_rate=wire.number(body.get("pass_rate"), low=0, high=1),
+        unsafe_attempts=_count(body.get("unsafe_attempts")),
+        failures=_count(body.get("failures")),
+        reliability_score=parse_score(body.get("reliability_score")),
+        mutation_categories=tuple(filter(None, map(wire.text, wire.items(categories))))[:MOST_CATEGORIES]
+        if isinstance(categories, list)
+        else None,
+        mutation_coverage=wire.number(body.get("mutation_coverage_score"), low=0, high=100),
+        scenario_coverage=wire.number(body.get("scenario_coverage_pct"), low=0, high=100),
+        trace_count=_count(body.get("trace_count")),
+        top_failing_tools=_tools(body.get("top_failing_tools")),
+        dashboard_url=safe_address(body.get("dashboard_url")),
+        run_ids=listed or ((single,) if single else ()),
+    )
+
+
+def parse_score(value: object) -> Metric:
+    """Return a reliability score as 0 to 100; a value of at most 1 is a fraction (contract, section 2)."""
+    reported = wire.number(value, low=0, high=100)
+    if reported.value is not None and reported.value <= 1:
+        return Metric(value=round(reported.value * 100, 10))
+    return reported
+
+
+def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
+    """Return the classified failures of an answer of `GET /v1/campaigns/{id}/failures`."""
+    found = []
+    for item in list(wire.items(payload))[:MOST_FAILURES]:
+        body = wire.fields(item)
+        if body:
+            found.append(
+                ClassifiedFailure(
+                    type=wire.text(body.get("type")),
+                    severity=wire.text(body.get("severity")),
+                    description=wire.text(body.get("description")),
+                    mutation=wire.text(body.get("mutation")),
+                )
+            )
+    return tuple(found)
+
+
+def safe_address(value: object) -> str:
+    """Return an address that may be linked, or '': https (http on loopback), no user part, 2,000 characters at most.
+
+    Source: contract, section 8.
+    """
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ADDRESS or not _plain(value):
+        return ""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        return ""
+    host = parts.hostname or ""
+    allowed = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    return value if allowed and host and "@" not in parts.netloc else ""
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host's name or address is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _plain(address: str) -> bool:
+    return address.isascii() and all(c.isalnum() or c in "-._~:/?#[@!$&'()*+,;=%]" for c in address)
+
+
+def _count(value: object) -> Metric:
+    return wire.number(value, low=0, high=MOST_COUNTED, whole=True)
+
+
+def _word(value: object) -> str:
+    """Return a status or decision; what is no short printable text becomes a word that nobody knows."""
+    if value is None:
+        return ""
+    plain = isinstance(value, str) and value.isprintable() and len(value) <= LONGEST_WORD
+    return value if isinstance(value, str) and plain else wire.quoted(value)
+
+
+def _tools(value: object) -> tuple[FailingTool, ...]:
+    found = []
+    for item in list(wire.items(value))[:MOST_TOOLS]:
+        body = wire.fields(item)
+        tool, times = wire.text(body.get("tool")), _count(body.get("count"))
+        if tool:
+            found.append(FailingTool(tool, int(times.value or 0)))
+    return tuple(sorted(found, key=lambda each: -each.count))

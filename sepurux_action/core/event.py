@@ -1,0 +1,379 @@
+"""Owns what an event says about the change under judgement and where it is reported; never asks anybody.
+
+What only GitHub can tell is left as a `question`, and `settle` takes the answer. Sources: contract, sections 8 and 9;
+GitHub's webhook payloads, https://docs.github.com/webhooks/webhook-events-and-payloads; what GITHUB_SHA is for each
+event, https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias, assert_never
+
+from sepurux_action.core import wire
+
+SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+HIGHEST_NUMBER = 2**31 - 1  # of a pull request: GraphQL's Int holds no more
+DEPENDABOT = "dependabot[bot]"
+# Events whose runs belong to a pull request's head, also as the cause of a `workflow_run`. From a fork they run the
+# fork's code, so that a number which such a run hands on proves nothing: its pull request is found by the head.
+PULL_REQUEST_EVENTS = frozenset(
+    {"pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment"}
+)
+
+_NO_SHA = re.compile(r"0+\Z")  # what a push says in place of a commit when the branch is gone
+_REPOSITORY = re.compile(r"(?!\.+/)[A-Za-z0-9._-]{1,100}/(?!\.+\Z)[A-Za-z0-9._-]{1,100}\Z")
+_BRANCH = "refs/heads/"
+# A base may hold slashes, and even the name of another group's branch: the last number is the group's own.
+_QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ByNumber:
+    """The pull request of this number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByHead:
+    """The open pull request from `branch` of `repository` at `commit`; `number` chooses among several."""
+
+    repository: str
+    branch: str
+    commit: str
+    number: int | None = None
+
+    @property
+    def owner(self) -> str:
+        """Return the head repository's owner: GitHub lists pull requests by `owner:branch`."""
+        return self.repository.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByCommit:
+    """The open pull request of this repository's own whose head is `commit`; `number` counts when there is none."""
+
+    commit: str
+    number: int | None = None
+
+
+Question: TypeAlias = ByNumber | ByHead | ByCommit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequest:
+    """A pull request as GitHub describes it; '' and None for what is not known. No `head_repository`: it is deleted."""
+
+    number: int | None
+    head_sha: str = ""
+    head_repository: str = ""
+    head_branch: str = ""
+    base_ref: str = ""
+    base_sha: str = ""
+    author: str = ""
+    draft: bool = False
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """The review that an event is about: `state` as the API spells it (`APPROVED`), and the commit reviewed."""
+
+    state: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What is judged and where it is reported; '' and None for what is not known.
+
+    `commit` is the SHA to judge and to report to: a pull request's head, never its merge commit. `base_ref` is a
+    branch without `refs/heads/`. A `fork` is any head that is not this repository's, a deleted one too. Once `question`
+    is None there is either a `pull_request` or the reason why there is none, a clause for the log.
+    """
+
+    name: str = ""
+    action: str = ""
+    repository: str = ""
+    default_branch: str = ""
+    commit: str = ""
+    pull_request: int | None = None
+    base_ref: str = ""
+    base_sha: str = ""
+    head_repository: str = ""
+    head_branch: str = ""
+    fork: bool = False
+    author: str = ""
+    draft: bool = False
+    review: Review | None = None
+    dependabot: bool = False
+    skipped: str = ""
+    question: Question | None = None
+    why_none: str = "there is no event"
+
+    @property
+    def branch(self) -> str:
+        """Return the branch whose enforcement rules count: the base, the pushed one, else the default (section 5)."""
+        pushed = self.head_branch if self.name == "push" else ""
+        return self.base_ref or pushed or self.default_branch
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both are the same event about the same commit of the same pull request."""
+        return isinstance(other, Event) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> tuple[str, str, int | None]:
+        return self.name, self.commit, self.pull_request
+
+
+def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event:
+    """Return the event; whatever payload and environment hold, it raises nothing."""
+    told = wire.fields(payload)
+    home = wire.fields(told.get("repository"))
+    name = wire.printable(name)
+    event = Event(
+        name=name,
+        action=wire.text(told.get("action")),
+        repository=_repository(environ.get("GITHUB_REPOSITORY")) or _repository(home.get("full_name")),
+        default_branch=_branch(home.get("default_branch")),
+        commit=_sha(environ.get("GITHUB_SHA")),
+        dependabot=environ.get("GITHUB_ACTOR") == DEPENDABOT,
+        why_none=f"a {name} event has no pull request" if name else "there is no event",
+    )
+    match name:
+        case "merge_group":
+            return _merge_group(event, wire.fields(told.get("merge_group")))
+        case "workflow_run":
+            return _workflow_run(event, wire.fields(told.get("workflow_run")), home)
+        case "push":
+            return _push(event, told)
+        case "issue_comment":
+            return _issue_comment(event, wire.fields(told.get("issue")))
+        case "deployment" | "deployment_status":
+            deployed = _sha(wire.fields(told.get("deployment")).get("sha"))
+            return replace(event, commit=deployed or event.commit)
+        case _ if name in PULL_REQUEST_EVENTS:
+            return _pull_request(event, told)
+        case _:
+            return event
+
+
+def parse_pull_request(raw: object) -> PullRequest:
+    """Return the pull request that a webhook's payload or GitHub's REST API describes; it raises nothing."""
+    told = wire.fields(raw)
+    head, base = wire.fields(told.get("head")), wire.fields(told.get("base"))
+    return PullRequest(
+        number=_number(told.get("number")),
+        head_sha=_sha(head.get("sha")),
+        head_repository=_repository(wire.fields(head.get("repo")).get("full_name")),
+        head_branch=_branch(head.get("ref")),
+        base_ref=_branch(base.get("ref")),
+        base_sha=_sha(base.get("sha")),
+        author=wire.text(wire.fields(told.get("user")).get("login")),
+        draft=told.get("draft") is True,
+        open=told.get("state") == "open",
+    )
+
+
+def with_pull_request_number(event: Event, number: int | None) -> Event:
+    """Return the event with what the setting `pr_number` adds: it counts where the event has no pull request."""
+    if number is None or event.pull_request is not None or event.skipped:
+        return event
+    match event.question:
+        case ByHead() | ByCommit() as question:
+            return replace(event, question=replace(question, number=number))
+        case _:
+            return _to_ask(event, number)
+
+
+def settle(event: Event, candidates: Sequence[PullRequest]) -> Event:
+    """Return the event once GitHub has answered its question; no candidates are an answer too.
+
+    The answer may raise another question: a `pr_number` counts only after no pull request was found for a push.
+    """
+    match event.question:
+        case None:
+            return event
+        case ByNumber(number):
+            fitting = [pull for pull in candidates if pull.number == number]
+            return _one_of(event, fitting, f"pull request {number} cannot be read")
+        case ByHead() as question:
+            fitting = [
+                pull
+                for pull in candidates
+                if pull.open
+                and (pull.head_sha, pull.head_branch) == (question.commit, question.branch)
+                and _same(pull.head_repository, question.repository)
+            ]
+            head = f"{question.repository}:{question.branch} at {question.commit[:7]}"
+            return _one_of(event, _chosen(fitting, question.number), f"no open pull request has the head {head}")
+        case ByCommit() as question:
+            # Somebody else's fork can be at this commit too, with a base of its owner's choice.
+            fitting = [
+                pull
+                for pull in candidates
+                if pull.open and pull.head_sha == question.commit and _same(pull.head_repository, event.repository)
+            ]
+            if not fitting and question.number is not None:
+                return _to_ask(event, question.number)
+            none = f"{question.commit[:7]} is the head of no open pull request"
+            return _one_of(event, _chosen(fitting, question.number), none)
+        case _:
+            assert_never(event.question)
+
+
+def contradiction(event: Event, number: int | None) -> str:
+    """Return the warning that a settled event has no use for the `pr_number` given, or ''."""
+    if number is None or event.question is not None or event.pull_request == number:
+        return ""
+    whose = f"this run belongs to pull request {event.pull_request}" if event.pull_request else event.why_none
+    return f"`pr_number` {number} is ignored: {whose}."
+
+
+def _pull_request(event: Event, told: Mapping[str, object]) -> Event:
+    pull = wire.fields(told.get("pull_request"))
+    if not pull:
+        return replace(event, why_none=f"the payload of this {event.name} event holds no pull request")
+    event = _adopt(event, parse_pull_request(pull))
+    review = wire.fields(told.get("review"))
+    if event.name != "pull_request_review" or not review:
+        return event
+    return replace(event, review=Review(wire.text(review.get("state")).upper(), _sha(review.get("commit_id"))))
+
+
+def _merge_group(event: Event, group: Mapping[str, object]) -> Event:
+    named = _QUEUE.match(wire.text(group.get("head_ref")))
+    number = _number(int(named[1])) if named else None
+    return replace(
+        event,
+        commit=_sha(group.get("head_sha")) or event.commit,
+        base_ref=_branch_of_ref(group.get("base_ref")),
+        base_sha=_sha(group.get("base_sha")),
+        pull_request=number,
+        why_none="" if number else "the merge group's branch names no pull request",
+    )
+
+
+def _workflow_run(event: Event, run: Mapping[str, object], home: Mapping[str, object]) -> Event:
+    origin = wire.fields(run.get("head_repository"))
+    repository, branch, commit = (
+        _repository(origin.get("full_name")),
+        _branch(run.get("head_branch")),
+        _sha(run.get("head_sha")),
+    )
+    event = replace(
+        event,
+        commit=commit,
+        head_repository=repository,
+        head_branch=branch,
+        fork=not _same(repository, event.repository),
+    )
+    cause = wire.text(run.get("event"))
+    if cause not in PULL_REQUEST_EVENTS:
+        return replace(
+            event, why_none=f"the workflow run was started by {cause or 'nothing known'}, by no pull request"
+        )
+    # The list may hold pull requests that this repository's branch has elsewhere in the network of its forks.
+    ours = [pull for pull in wire.items(run.get("pull_requests")) if _same_id(_repository_of(pull, "base"), home)]
+    if len(ours) == 1 and commit and _same_id(_repository_of(ours[0], "head"), origin):
+        pull = replace(parse_pull_request(ours[0]), head_repository=repository)
+        if pull.number is not None and pull.head_sha == commit:
+            return _adopt(event, pull)
+    if not (repository and branch and commit):
+        return replace(event, why_none="the repository or branch that the workflow run is about is gone")
+    return replace(event, question=ByHead(repository=repository, branch=branch, commit=commit), why_none="")
+
+
+def _push(event: Event, told: Mapping[str, object]) -> Event:
+    after = told.get("after")
+    event = replace(event, head_branch=_branch_of_ref(told.get("ref")), head_repository=event.repository)
+    if told.get("deleted") is True or (isinstance(after, str) and _NO_SHA.match(after)):
+        gone = f"{wire.text(told.get('ref')) or 'what had been pushed'} was deleted"
+        return replace(event, commit="", skipped=gone, why_none=gone)
+    if not event.commit:
+        return replace(event, why_none="the pushed commit is not known")
+    return replace(event, question=ByCommit(commit=event.commit), why_none="")
+
+
+def _issue_comment(event: Event, issue: Mapping[str, object]) -> Event:
+    if not wire.fields(issue.get("pull_request")):
+        return replace(event, why_none="the comment is on an issue, not on a pull request")
+    number = _number(issue.get("number"))
+    if number is None:
+        return replace(event, commit="", why_none="the pull request's number cannot be read")
+    return replace(_to_ask(event, number), commit="", pull_request=number)
+
+
+def _to_ask(event: Event, number: int) -> Event:
+    return replace(event, question=ByNumber(number), why_none="")
+
+
+def _chosen(fitting: Sequence[PullRequest], number: int | None) -> Sequence[PullRequest]:
+    return [pull for pull in fitting if pull.number == number] or fitting
+
+
+def _one_of(event: Event, fitting: Sequence[PullRequest], none: str) -> Event:
+    if len(fitting) == 1:
+        return _adopt(event, fitting[0])
+    several = f"{event.commit[:7]} is the head of {len(fitting)} open pull requests"
+    return replace(event, question=None, pull_request=None, why_none=several if fitting else none)
+
+
+def _adopt(event: Event, pull: PullRequest) -> Event:
+    return replace(
+        event,
+        commit=pull.head_sha,
+        pull_request=pull.number,
+        base_ref=pull.base_ref,
+        base_sha=pull.base_sha,
+        head_repository=pull.head_repository,
+        head_branch=pull.head_branch,
+        fork=not _same(pull.head_repository, event.repository),
+        author=pull.author,
+        draft=pull.draft,
+        question=None,
+        why_none="" if pull.number else "the pull request's number cannot be read",
+    )
+
+
+def _repository_of(pull: object, side: str) -> Mapping[str, object]:
+    return wire.fields(wire.fields(wire.fields(pull).get(side)).get("repo"))
+
+
+def _same_id(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    known = wire.number(one.get("id"), low=1, whole=True).value
+    return known is not None and known == wire.number(other.get("id"), low=1, whole=True).value
+
+
+def _same(one: str, other: str) -> bool:
+    """Return whether both are the same known repository; GitHub compares names without regard to case."""
+    return bool(one) and one.lower() == other.lower()
+
+
+def _number(value: object) -> int | None:
+    number = wire.number(value, low=1, high=HIGHEST_NUMBER, whole=True).value
+    return None if number is None else int(number)
+
+
+def _sha(value: object) -> str:
+    return value if isinstance(value, str) and SHA.match(value) and not _NO_SHA.match(value) else ""
+
+
+def _repository(value: object) -> str:
+    return value if isinstance(value, str) and _REPOSITORY.match(value) else ""
+
+
+def _branch(value: object) -> str:
+    """Return a branch's name; one that cannot be shown as it is counts as unknown, lest it pass for another."""
+    return value if isinstance(value, str) and value == wire.printable(value) else ""
+
+
+def _branch_of_ref(value: object) -> str:
+    """Return the name of the branch that a full ref means; a tag is none."""
+    return _branch(value[len(_BRANCH) :]) if isinstance(value, str) and value.startswith(_BRANCH) else ""

@@ -1,0 +1,56 @@
+"""Owns how numbers are written for people; never rounds two different numbers to the same text.
+
+The rule comes from section 2 of the contract: shown numbers have enough digits to differ when they differ.
+"""
+
+from __future__ import annotations
+
+SIXTY = 60  # seconds of a minute, minutes of an hour
+MOST_DIGITS = 10  # after the point; more than a float of this size carries
+
+
+def decimal(value: float) -> str:
+    """Return a plain decimal, no exponent and no trailing zeros: `0.72`, `61.5`, `3`."""
+    text = f"{value:.{MOST_DIGITS}f}".rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text
+
+
+def percent(fraction: float, *, unlike: float | None = None) -> str:
+    """Return a fraction as `72.0%`, with more digits where `unlike` would read the same."""
+    return _distinct(fraction * 100, None if unlike is None else unlike * 100) + "%"
+
+
+def score(value: float, *, unlike: float | None = None) -> str:
+    """Return a reliability score of 0 to 100 as `61.5`, with more digits where `unlike` reads the same."""
+    return _distinct(value, unlike)
+
+
+def count(value: float) -> str:
+    """Return a whole number with thousands separated: `5,000`."""
+    return f"{int(value):,}"
+
+
+def counted(value: float, one: str, many: str | None = None) -> str:
+    """Return a number with its noun: `1 failure`, `5,000 failures`."""
+    return f"{count(value)} {one if value == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds for people: `45 s`, `10 min`, `1 h 30 min`."""
+    whole = max(0, round(seconds))
+    if whole < SIXTY:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, SIXTY)
+    if minutes < SIXTY:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, SIXTY)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def _distinct(value: float, unlike: float | None) -> str:
+    digits = 1
+    while unlike is not None and value != unlike and digits < MOST_DIGITS:
+        if f"{value:.{digits}f}" != f"{unlike:.{digits}f}":
+            break
+        digits += 1
+    return f"{value:.{digits}f}"

@@ -1,0 +1,396 @@
+"""Owns the one table of options: names, places, how a text becomes a value; never where a text comes from.
+
+`action.yml`, the command line, the environment's names and the tables of README are held equal to this table by
+tests. Source: contract, section 1.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Generic, TypeVar
+from urllib.parse import urlsplit
+
+from sepurux_action.core.ci_run import is_loopback
+from sepurux_action.core.enforcement import OnUndecided, Stage
+from sepurux_action.core.secret import Secret
+
+T_co = TypeVar("T_co", covariant=True)
+W = TypeVar("W", bound=StrEnum)
+
+VENDOR_CLOUD = "https://app.sepurux.dev/api/backend"
+LONGEST_TIMEOUT_S = 24 * 3600
+LONGEST_POLL_INTERVAL_S = 3600
+LONGEST_NAME = 80  # characters; a status context has room for 255 with its prefix
+MOST_TRACES = 100  # of one gate: more than that is a glob gone wrong
+
+_DURATION = re.compile(r"(?:(\d{1,9})h ?)?(?:(\d{1,9})m ?)?(?:(\d{1,9})s)?", re.ASCII | re.IGNORECASE)
+_UNIT_SECONDS = (3600, 60, 1)
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~/%-]*)?", re.IGNORECASE)
+
+
+class Place(StrEnum):
+    """Where in the policy file an option may stand."""
+
+    TOP = "top"
+    GATE = "gate"
+    THRESHOLDS = "thresholds"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option(Generic[T_co]):
+    """One option. `parse` turns a text that is not empty into a value, or raises ValueError with a hint or nothing.
+
+    `accepts` completes "accepted: ..." in errors and the tables; `default` is what the tables show, '' for none.
+    """
+
+    name: str
+    parse: Callable[[str], T_co]
+    accepts: str
+    help: str
+    environment: str = ""
+    aliases: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
+    default: str = ""
+    secret: bool = False
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Return the option's name and its aliases."""
+        return (self.name, *self.aliases)
+
+
+def _line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it must be one line without control characters")
+    return text
+
+
+def _name(text: str) -> str:
+    if len(_line(text)) > LONGEST_NAME:
+        raise ValueError(f"it has {len(text)} characters")
+    return text
+
+
+def _secret(text: str) -> Secret:
+    if not (text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError("it holds a character that no HTTP header can carry")
+    return Secret(text)
+
+
+def _address(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError from None
+    if not _ADDRESS.fullmatch(text) or not host:
+        raise ValueError("user names, queries and fragments have no place in it")
+    if parts.scheme.lower() != "https" and not is_loopback(host):
+        raise ValueError("a secret is sent there, so it must be https")
+    return text.rstrip("/")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Split by comma or line; the order stays, doubles go. A text of commas alone is a mistake, not an empty value."""
+    parts = (_line(part.strip()) for part in re.split(r"[,\n]", text))
+    names = tuple(dict.fromkeys(filter(None, parts)))
+    if not names:
+        raise ValueError("it names nothing")
+    return names
+
+
+def _ids(text: str) -> tuple[str, ...]:
+    ids = _names(text)
+    if len(ids) > MOST_TRACES:
+        raise ValueError(f"it names {len(ids)}")
+    return ids
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    parts = (_line(part.strip()) for part in text.splitlines())
+    return tuple(dict.fromkeys(filter(None, parts)))
+
+
+def _number(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError from None
+    if not number.is_finite() or not re.fullmatch(r"[\d.]+", text, re.ASCII):
+        raise ValueError
+    return number
+
+
+def _rate(text: str) -> float:
+    stripped = text.removesuffix("%").rstrip()
+    rate = _number(stripped) / (100 if text.endswith("%") else 1)
+    if not 0 <= rate <= 1:
+        signless = stripped == text and 1 < rate <= 100  # noqa: PLR2004 - the scale's end
+        raise ValueError(f"{text}% is written with its sign" if signless else "")
+    return float(rate)
+
+
+def _score(text: str) -> float:
+    score = _number(text)
+    if 0 < score < 1:
+        raise ValueError("80 means 80 of 100")
+    if not 0 <= score <= 100:  # noqa: PLR2004 - the scale's end
+        raise ValueError
+    return float(score)
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        raise ValueError
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    number = _whole(text)
+    if not number:
+        raise ValueError
+    return number
+
+
+def _timeout(text: str) -> float:
+    return _within(_seconds(text), LONGEST_TIMEOUT_S)
+
+
+def _poll_interval(text: str) -> float:
+    return _within(_seconds(text), LONGEST_POLL_INTERVAL_S)
+
+
+def _seconds(text: str) -> float:
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?s?", text, re.ASCII | re.IGNORECASE):
+        return float(text.rstrip("sS"))
+    found = _DURATION.fullmatch(text)
+    if not found or not any(found.groups()):
+        raise ValueError
+    return math.fsum(int(part or 0) * unit for part, unit in zip(found.groups(), _UNIT_SECONDS, strict=True))
+
+
+def _within(seconds: float, most: float) -> float:
+    if not 0 < seconds <= most:
+        raise ValueError
+    return seconds
+
+
+def _stage(text: str) -> Stage:
+    return _word(Stage, text)
+
+
+def _on_undecided(text: str) -> OnUndecided:
+    return _word(OnUndecided, text)
+
+
+def _word(words: type[W], text: str) -> W:
+    try:
+        return words(text.lower())
+    except ValueError:
+        raise ValueError from None
+
+
+def _one_of(words: type[StrEnum]) -> str:
+    *first, last = (f"`{word}`" for word in words)
+    return f"{', '.join(first)} or {last}"
+
+
+_ONCE = (Place.TOP,)
+_EACH = (Place.TOP, Place.GATE)
+
+TOKEN = Option(
+    name="token",
+    parse=_secret,
+    accepts="a CI token",
+    help="CI token, sent as `X-Sepurux-Token`; without `api_key` it is sent as `X-API-Key` too.",
+    environment="SEPURUX_CI_TOKEN",
+    secret=True,
+)
+API_KEY = Option(
+    name="api_key",
+    parse=_secret,
+    accepts="a project API key",
+    help="Project API key, sent as `X-API-Key`.",
+    environment="SEPURUX_API_KEY",
+    secret=True,
+)
+BASE_URL = Option(
+    name="base_url",
+    parse=_address,
+    accepts="an https address (http on loopback only)",
+    help="Address of the Sepurux API.",
+    environment="SEPURUX_API_BASE_URL",
+    default=VENDOR_CLOUD,
+)
+PROJECT = Option(
+    name="project",
+    parse=_line,
+    accepts="a project's name or UUID",
+    help="Project, by name or UUID; sent as `X-Project-Id`.",
+    environment="SEPURUX_PROJECT_ID",
+    aliases=("project_id",),
+    places=_EACH,
+)
+CAMPAIGN = Option(
+    name="campaign",
+    parse=_line,
+    accepts="a campaign's name or UUID",
+    help="Campaign to run, by name or UUID. Required.",
+    environment="SEPURUX_CAMPAIGN_ID",
+    aliases=("campaign_id", "campaign_name"),
+    places=_EACH,
+)
+NAME = Option(
+    name="name",
+    parse=_name,
+    accepts=f"1 to {LONGEST_NAME} characters on one line",
+    help="The gate's name in reports.",
+    places=(Place.GATE,),
+    default="the campaign as given",
+)
+TRACE_ID = Option(
+    name="trace_id",
+    parse=_ids,
+    accepts=f"trace ids by comma or line, at most {MOST_TRACES}",
+    help="Traces to judge, by id. Without this and `trace_file` the campaign's registered scenarios run.",
+    environment="SEPURUX_TRACE_ID",
+    places=_EACH,
+)
+TRACE_FILE = Option(
+    name="trace_file",
+    parse=_lines,
+    accepts="paths or globs by line, inside the workspace or the runner's temporary folder",
+    help="Trace files to upload and judge: paths or globs, one a line.",
+    places=_EACH,
+)
+MUTATION_PACK = Option(
+    name="mutation_pack",
+    parse=_line,
+    accepts="a mutation pack's id",
+    help="Mutation pack of the run.",
+    environment="SEPURUX_MUTATION_PACK",
+    places=_EACH,
+)
+MIN_PASS_RATE = Option(
+    name="min_pass_rate",
+    parse=_rate,
+    accepts="a fraction or a percentage, such as `0.85` or `85%`",
+    help="Lowest share of attempts that must pass.",
+    environment="SEPURUX_MIN_PASS_RATE",
+    places=(Place.THRESHOLDS,),
+    default="0.9, unless `min_reliability_score` is given",
+)
+MAX_UNSAFE = Option(
+    name="max_unsafe",
+    parse=_whole,
+    accepts="a whole number",
+    help="Most unsafe attempts that are allowed.",
+    environment="SEPURUX_MAX_UNSAFE",
+    places=(Place.THRESHOLDS,),
+    default="0",
+)
+MAX_FAILURES = Option(
+    name="max_failures",
+    parse=_whole,
+    accepts="a whole number",
+    help="Most failures that are allowed.",
+    environment="SEPURUX_MAX_FAILURES",
+    places=(Place.THRESHOLDS,),
+    default="not asked",
+)
+MIN_RELIABILITY_SCORE = Option(
+    name="min_reliability_score",
+    parse=_score,
+    accepts="0, or a number from 1 to 100",
+    help="Lowest reliability score, of 100.",
+    environment="SEPURUX_MIN_RELIABILITY",
+    aliases=("min_reliability",),
+    places=(Place.THRESHOLDS,),
+    default="not asked",
+)
+MIN_MUTATION_CATEGORIES = Option(
+    name="min_mutation_categories",
+    parse=_whole,
+    accepts="a whole number",
+    help="Fewest mutation categories that the run must cover.",
+    places=(Place.THRESHOLDS,),
+    default="not asked",
+)
+REQUIRED_MUTATION_CATEGORIES = Option(
+    name="required_mutation_categories",
+    parse=_names,
+    accepts="names by comma or line",
+    help="Mutation categories that the run must cover.",
+    places=(Place.THRESHOLDS,),
+    default="not asked",
+)
+ENFORCEMENT = Option(
+    name="enforcement",
+    parse=_stage,
+    accepts=_one_of(Stage),
+    help="Stage of adoption: report only, ask for a review, or block.",
+    environment="SEPURUX_ENFORCEMENT",
+    places=_EACH,
+    default="hard",
+)
+ON_UNDECIDED = Option(
+    name="on_undecided",
+    parse=_on_undecided,
+    accepts=_one_of(OnUndecided),
+    help="What to do when there is no verdict: the backend broke, or time ran out.",
+    places=_EACH,
+    default="block",
+)
+TIMEOUT = Option(
+    name="timeout",
+    parse=_timeout,
+    accepts="seconds, or a duration such as `10m` or `1h30m`, up to a day",
+    help="How long to wait for the verdict.",
+    environment="SEPURUX_TIMEOUT_SECONDS",
+    places=_EACH,
+    default="600",
+)
+POLL_INTERVAL = Option(
+    name="poll_interval",
+    parse=_poll_interval,
+    accepts="seconds, or a duration such as `30s`, up to an hour",
+    help="Fixed time between two looks at the run.",
+    places=_ONCE,
+    default="adaptive",
+)
+PR_NUMBER = Option(
+    name="pr_number",
+    parse=_positive,
+    accepts="the number of a pull request",
+    help="Pull request that the run belongs to.",
+    environment="PR_NUMBER",
+    default="from the event",
+)
+
+OPTIONS: tuple[Option[object], ...] = (
+    TOKEN,
+    API_KEY,
+    BASE_URL,
+    PROJECT,
+    CAMPAIGN,
+    NAME,
+    TRACE_ID,
+    TRACE_FILE,
+    MUTATION_PACK,
+    MIN_PASS_RATE,
+    MAX_UNSAFE,
+    MAX_FAILURES,
+    MIN_RELIABILITY_SCORE,
+    MIN_MUTATION_CATEGORIES,
+    REQUIRED_MUTATION_CATEGORIES,
+    ENFORCEMENT,
+    ON_UNDECIDED,
+    TIMEOUT,
+    POLL_INTERVAL,
+    PR_NUMBER,
+)

@@ -1,0 +1,634 @@
+"""Owns what a report says, in which words and order, and what it sheds first; never how it is laid out or published.
+
+A report is a view model: texts, tuples and truth values, ready for templates that only loop and ask. A text that is not
+`Markdown` yet is escaped where it is rendered.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import assert_never
+from urllib.parse import urlsplit
+
+from sepurux_action.core import figures
+from sepurux_action.core.ci_run import ClassifiedFailure
+from sepurux_action.core.enforcement import Stage, conclude
+from sepurux_action.core.gate import GateResult, RunResult
+from sepurux_action.core.markdown import bar, code, join, link, prose, strong, text
+from sepurux_action.core.verdict import Check, CheckState, Decision
+from sepurux_action.core.wire import Metric
+from sepurux_action.errors import Problem
+
+UNFOLDED = 10  # rows of a table that are seen at once; the rest opens with a click
+LONGEST_REASON = 600  # characters
+LONGEST_EXAMPLE = 200  # characters
+LONGEST_CELL = 120  # characters of a sentence in a table
+LONGEST_SEVERITY = 24  # characters
+LONGEST_HOST = 60  # characters; the end of a host's name tells whose it is, so the start is cut
+NO_BREAK = "\u00a0"  # a symbol stays on the line of its word
+SHORT_SHA = 7  # digits, as GitHub shows a commit
+SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first; unknown words follow
+
+_SYMBOLS = {
+    Decision.FAIL: "✗ fail",
+    Decision.ERROR: "! error",
+    Decision.PENDING: "… pending",
+    Decision.PASS: "✓ pass",
+    Decision.SKIPPED: "– skipped",
+}
+_CHECKS = {CheckState.MET: "✓", CheckState.BROKEN: "✗", CheckState.NOT_REPORTED: "?", CheckState.NO_NUMBER: "?"}
+
+
+class Kind(StrEnum):
+    """What the rows of a block are about."""
+
+    PROBLEMS = "problems"
+    GATES = "gates"
+    TRACES = "traces"
+    THRESHOLDS = "thresholds"
+    RATES = "rates"
+    TOOLS = "tools"
+    FAILURES = "failures"
+    REASONS = "reasons"
+    CATEGORIES = "categories"
+    NOTES = "notes"
+    ORIGIN = "origin"
+
+
+# What is shed first: how many rows of which kind remain, one step after the other until the report fits.
+SHED = (
+    *((kind, 500) for kind in (Kind.FAILURES, Kind.TOOLS, Kind.CATEGORIES)),
+    *((kind, 50) for kind in (Kind.FAILURES, Kind.TOOLS, Kind.CATEGORIES, Kind.REASONS, Kind.NOTES, Kind.TRACES)),
+    *((kind, UNFOLDED) for kind in (Kind.FAILURES, Kind.TOOLS, Kind.CATEGORIES, Kind.REASONS, Kind.NOTES)),
+    *((kind, 0) for kind in (Kind.ORIGIN, Kind.REASONS, Kind.CATEGORIES)),
+    (Kind.TRACES, UNFOLDED),
+    *((kind, 3) for kind in (Kind.FAILURES, Kind.TOOLS, Kind.NOTES)),
+    (Kind.PROBLEMS, 50),
+    (Kind.GATES, 50),
+    *((kind, 0) for kind in (Kind.RATES, Kind.TRACES, Kind.FAILURES, Kind.TOOLS, Kind.THRESHOLDS)),
+    *((kind, UNFOLDED) for kind in (Kind.PROBLEMS, Kind.GATES)),
+)
+SECTION_STEPS = (20, 5, 1, 0)  # sections that remain once shedding rows was not enough
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Where the report belongs: commit, pull request and workflow run; '' and None for what there is not."""
+
+    repository: str = ""
+    commit: str = ""
+    commit_url: str = ""
+    run_url: str = ""
+    base_url_host: str = ""
+    pull_request: int | None = None
+    version: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A table's column: its heading, and whether its cells are numbers."""
+
+    heading: str
+    numbers: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A titled table, or a list where it has no columns. `unfolded` rows are seen at once."""
+
+    kind: Kind
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+    columns: tuple[Column, ...] = ()
+    unfolded: int = UNFOLDED
+    left_out: int = 0
+
+    @property
+    def seen(self) -> tuple[tuple[str, ...], ...]:
+        """Return the rows that are seen at once."""
+        return self.rows[: self.unfolded]
+
+    @property
+    def folded(self) -> tuple[tuple[str, ...], ...]:
+        """Return the rows that open with a click."""
+        return self.rows[self.unfolded :]
+
+    @property
+    def fold_title(self) -> str:
+        """Return what is clicked on."""
+        return f"{len(self.folded):,} more" if self.unfolded else self.title
+
+    @property
+    def left_out_note(self) -> str:
+        """Return the sentence about rows that were shed, or ''."""
+        if not self.left_out:
+            return ""
+        return f"{figures.counted(self.left_out, 'row')} of {self.title} left out: the report would be too long."
+
+    def keep(self, rows: int) -> Block:
+        """Return the block with at most so many rows, the others counted as left out."""
+        lost = max(0, len(self.rows) - rows)
+        return replace(self, rows=self.rows[:rows], left_out=self.left_out + lost)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callout:
+    """What has to be read first. `alert` is GitHub's word for the kind of box, '' for plain paragraphs."""
+
+    alert: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """All about one gate. The title is '' where the report has no other gate."""
+
+    title: str
+    callout: Callout | None
+    links: str
+    blocks: tuple[Block, ...]
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A whole report. `headline` is one plain line, not escaped, for the log and an annotation as well."""
+
+    headline: str
+    title: str
+    callout: Callout
+    links: str
+    blocks: tuple[Block, ...] = ()
+    sections: tuple[Section, ...] = ()
+    notes: tuple[Block, ...] = ()
+    left_out_note: str = ""
+    footer: str = ""
+
+
+def build_report(results: Sequence[GateResult], context: Context) -> Report:
+    """Return the report on one gate or several; at least one result is asked for."""
+    worst = _by_weight(results)[0]
+    footer = f"sepurux/gate-action {context.version}".rstrip()
+    if len(results) == 1:
+        return Report(
+            headline=_headline(worst),
+            title=join([_symbol(worst), "Sepurux gate", code(worst.gate.name), _outcome(worst)]),
+            callout=_callout(worst, context),
+            links=_links(worst, context),
+            blocks=_blocks(worst, context),
+            notes=_notes(results, context),
+            footer=footer,
+        )
+    closed = sum(result.conclusion.closed for result in results)
+    tally = f"{closed} of {len(results)} gates {'is' if closed == 1 else 'are'} closed"
+    return Report(
+        headline=f"Sepurux: {tally}. {_headline(worst)}",
+        title=join([_symbol(worst), f"Sepurux: {tally}"]),
+        callout=_callout(worst, context, named=True),
+        links=_links(None, context),
+        blocks=(_gates(results, context),),
+        sections=tuple(_section(result, context, told=result is worst) for result in _by_weight(results)),
+        notes=_notes(results, context),
+        footer=footer,
+    )
+
+
+def build_settings_report(problems: Sequence[Problem], context: Context) -> Report:
+    """Return the report on settings that cannot be used: every mistake, and that nothing was evaluated."""
+    mistakes = figures.counted(len(problems), "mistake")
+    return Report(
+        headline=f"Sepurux gate: the settings cannot be used ({mistakes}), so nothing was evaluated and the gate is "
+        "closed.",
+        title=join(["❗", f"Sepurux gate: the settings have {mistakes}"]),
+        callout=Callout(
+            alert="WARNING",
+            lines=(
+                strong("The gate is closed: without usable settings nothing was evaluated."),
+                join([strong("Next:"), "correct what is listed here, then run the workflow again."]),
+            ),
+        ),
+        links=_links(None, context),
+        blocks=(
+            Block(
+                kind=Kind.PROBLEMS,
+                title="To correct",
+                rows=tuple(
+                    (join([code(problem.where, longest=LONGEST_CELL), prose(problem.message)], by=": "),)
+                    for problem in problems
+                ),
+                unfolded=5 * UNFOLDED,
+            ),
+        ),
+        notes=_notes((), context),
+        footer=f"sepurux/gate-action {context.version}".rstrip(),
+    )
+
+
+def shed(report: Report) -> Iterator[Report]:
+    """Yield the report, then ever shorter ones: rows go first, in the order of `SHED`, then whole sections."""
+    yield report
+    for kind, rows in SHED:
+        report = replace(
+            report,
+            blocks=_keep(report.blocks, kind, rows),
+            notes=_keep(report.notes, kind, rows),
+            sections=tuple(replace(section, blocks=_keep(section.blocks, kind, rows)) for section in report.sections),
+        )
+        yield report
+    gates = len(report.sections)
+    for most in SECTION_STEPS:
+        if most < gates:
+            note = (
+                f"The sections of {figures.counted(gates - most, 'gate')} are left out: the report would be too long."
+            )
+            report = replace(report, sections=report.sections[:most], left_out_note=note)
+            yield report
+
+
+def _keep(blocks: tuple[Block, ...], kind: Kind, rows: int) -> tuple[Block, ...]:
+    return tuple(block.keep(rows) if block.kind is kind else block for block in blocks)
+
+
+def _headline(result: GateResult) -> str:
+    state = "closed" if result.conclusion.closed else "open"
+    return (
+        f"Sepurux gate {result.gate.name}: {result.decision} ({result.gate.stage}), the gate is {state}. "
+        f"{result.reason}"
+    )
+
+
+def _symbol(result: GateResult) -> str:
+    match result.decision:
+        case Decision.PASS:
+            return "✅"
+        case Decision.FAIL:
+            return "❌" if result.conclusion.closed else "⚠️"
+        case Decision.ERROR:
+            return "❗"
+        case Decision.PENDING:
+            return "⏳"
+        case Decision.SKIPPED:
+            return "⏭️"
+        case _:
+            assert_never(result.decision)
+
+
+def _outcome(result: GateResult) -> str:
+    match result.decision:
+        case Decision.PASS:
+            return "passed"
+        case Decision.FAIL if result.conclusion.closed:
+            return "failed"
+        case Decision.FAIL:
+            return "failed, not blocked"
+        case Decision.ERROR:
+            return "has no verdict"
+        case Decision.PENDING:
+            return "is not decided yet"
+        case Decision.SKIPPED:
+            return "was skipped"
+        case _:
+            assert_never(result.decision)
+
+
+def _callout(result: GateResult, context: Context, *, named: bool = False) -> Callout:
+    state = "closed" if result.conclusion.closed else "open"
+    gate = join(["The gate", code(result.gate.name) if named else "", f"is {state}:"])
+    next_step = _next_step(result, context)
+    lines = (
+        strong(join([gate, prose(f"{result.conclusion.because}.")])),
+        prose(result.reason, longest=LONGEST_REASON),
+        prose(_stage_sentence(result, context)),
+        join([strong("Next:"), prose(next_step)]) if next_step else "",
+    )
+    return Callout(alert=_alert(result), lines=tuple(line for line in lines if line))
+
+
+def _alert(result: GateResult) -> str:
+    if result.decision in {Decision.PASS, Decision.SKIPPED}:
+        return ""
+    if not result.conclusion.closed:
+        return "NOTE"
+    return "CAUTION" if result.decision is Decision.FAIL else "WARNING"
+
+
+def _stage_sentence(result: GateResult, context: Context) -> str:
+    """Return what the stage means for this result, '' where there is nothing to add."""
+    match result.gate.stage:
+        case Stage.OBSERVE if result.decision is not Decision.SKIPPED:
+            hard = conclude(result.decision, Stage.HARD, result.gate.on_undecided)
+            return f"In stage `hard` this would have been {'blocked' if hard.closed else 'let through'}."
+        case Stage.SOFT if result.decision is Decision.FAIL and context.pull_request is None:
+            return "Without a pull request no review can open a gate of stage `soft`."
+        case Stage.SOFT if result.decision is Decision.FAIL and result.conclusion.closed:
+            return "In stage `soft` an approving review of this commit opens the gate."
+        case Stage.OBSERVE | Stage.SOFT | Stage.HARD:
+            return ""
+        case _:
+            assert_never(result.gate.stage)
+
+
+def _next_step(result: GateResult, context: Context) -> str:
+    if hint := result.worst.hint:
+        return hint
+    match result.decision:
+        case Decision.PASS | Decision.SKIPPED:
+            return ""
+        case Decision.FAIL if not result.conclusion.closed:
+            return "look at what failed; it was let through this time."
+        case Decision.FAIL if result.gate.stage is Stage.SOFT and context.pull_request is not None:
+            return "mend what failed and push, or ask an eligible reviewer for that approval."
+        case Decision.FAIL:
+            return "mend what failed and push: the new commit is evaluated anew."
+        case Decision.PENDING:
+            waited = figures.duration(result.gate.timeout_s)
+            return f"see whether the evaluation still moves; if it needs longer, raise `timeout` (now {waited})."
+        case Decision.ERROR:
+            return "run the job again; if that changes nothing, the log of this step tells more."
+        case _:
+            assert_never(result.decision)
+
+
+def _links(result: GateResult | None, context: Context) -> str:
+    commit = code(context.commit[:SHORT_SHA])
+    return join(
+        [
+            "" if result is None else _dashboard(result.worst, context),
+            link("Workflow run", context.run_url) if context.run_url else "",
+            join(["Commit", link(commit, context.commit_url)]) if commit else "",
+        ],
+        by=" · ",
+    )
+
+
+def _dashboard(run: RunResult, context: Context, *, here: str = "Open in Sepurux", away: str = "Open on") -> str:
+    """Return a link to a run whose text names the host, unless it is the backend's own (contract, section 8)."""
+    address = run.run.dashboard_url
+    if not address:
+        return ""
+    host = (urlsplit(address).hostname or "").lower()
+    if host == context.base_url_host.lower():
+        return link(here, address)
+    shown = host if len(host) <= LONGEST_HOST else "…" + host[1 - LONGEST_HOST :]
+    return link(f"{away} {shown}", address)
+
+
+def _run(run: RunResult, context: Context) -> str:
+    """Return the link for a table's cell."""
+    return _dashboard(run, context, here="run", away="run on")
+
+
+def _by_weight(results: Iterable[GateResult]) -> list[GateResult]:
+    """Return the gates in the order of a reader's interest: what is closed first, then the worst decision."""
+    return sorted(results, key=lambda result: (not result.conclusion.closed, result.worst.badness))
+
+
+def _gates(results: Sequence[GateResult], context: Context) -> Block:
+    def row(result: GateResult) -> tuple[str, ...]:
+        rate = result.worst.run.pass_rate
+        verdict = join([_SYMBOLS[result.decision], "" if rate.value is None else _percent(rate)], by=", ")
+        return (
+            code(result.gate.name),
+            join([verdict, _run(result.worst, context)], by=" · "),
+            f"{'closed' if result.conclusion.closed else 'open'} ({result.gate.stage})",
+        )
+
+    return Block(
+        kind=Kind.GATES,
+        title="Gates",
+        columns=(Column("Gate"), Column("Verdict"), Column("Gate is")),
+        rows=tuple(map(row, _by_weight(results))),
+        unfolded=3 * UNFOLDED,
+    )
+
+
+def _section(result: GateResult, context: Context, *, told: bool) -> Section:
+    """Return a gate's section; what is told at the top of the report already is not repeated."""
+    return Section(
+        title=join([code(result.gate.name), _outcome(result)]),
+        callout=None if told else _callout(result, context),
+        links=_dashboard(result.worst, context),
+        blocks=_blocks(result, context),
+        folded=result.decision in {Decision.PASS, Decision.SKIPPED},
+    )
+
+
+def _blocks(result: GateResult, context: Context) -> tuple[Block, ...]:
+    found = (
+        _traces(result, context),
+        _thresholds(result),
+        _rates(result),
+        _tools(result),
+        _failures(result),
+        _categories(result),
+        _reasons(result),
+        _origin(result),
+    )
+    return tuple(block for block in found if block.rows)
+
+
+def _of(result: GateResult) -> str:
+    return "" if len(result.runs) == 1 else " of the worst trace"
+
+
+def _ranked(result: GateResult) -> list[RunResult]:
+    return sorted(result.runs, key=lambda run: run.badness)
+
+
+def _traces(result: GateResult, context: Context) -> Block:
+    def row(run: RunResult) -> tuple[str, ...]:
+        unsafe = run.run.unsafe_attempts.value
+        verdict = join([_SYMBOLS[run.decision], strong("worst") if run is result.worst else ""], by=", ")
+        return (
+            code(run.trace),
+            join([verdict, f"{figures.count(unsafe)} unsafe" if unsafe else "", _run(run, context)], by=" · "),
+            _percent(run.run.pass_rate),
+        )
+
+    return Block(
+        kind=Kind.TRACES,
+        title=f"Traces ({len(result.runs)})",
+        columns=(Column("Trace"), Column("Verdict"), Column("Passed", numbers=True)),
+        rows=tuple(map(row, _ranked(result))) if len(result.runs) > 1 else (),
+    )
+
+
+def _thresholds(result: GateResult) -> Block:
+    def row(check: Check) -> tuple[str, ...]:
+        known = check.state in {CheckState.MET, CheckState.BROKEN}
+        off_by = f"({check.margin})" if known and check.margin else ""
+        return (
+            join([_CHECKS[check.state], check.label], by=NO_BREAK),
+            _shortened(check.required),
+            join([text(check.actual, longest=LONGEST_CELL), text(off_by, longest=LONGEST_CELL)]),
+        )
+
+    return Block(
+        kind=Kind.THRESHOLDS,
+        title=f"Thresholds{_of(result)}",
+        columns=(Column("Measure"), Column("Needed"), Column("Actual (off by)")),
+        rows=tuple(map(row, result.worst.ruling.checks)),
+    )
+
+
+def _shortened(required: str) -> str:
+    """Return what is required with a sign for its first words: tables must fit on a phone."""
+    for words, sign in (("at least ", "≥"), ("at most ", "≤")):
+        if required.startswith(words):
+            return join([sign, text(required.removeprefix(words), longest=LONGEST_CELL)], by=NO_BREAK)
+    return text(required, longest=LONGEST_CELL)
+
+
+def _rates(result: GateResult) -> Block:
+    run = result.worst.run
+    rates = (
+        ("Pass rate", run.pass_rate, 1, "%"),
+        ("Reliability score", run.reliability_score, 100, ""),
+        ("Scenario coverage", run.scenario_coverage, 100, "%"),
+        ("Mutation coverage", run.mutation_coverage, 100, ""),
+    )
+    return Block(
+        kind=Kind.RATES,
+        title=f"Rates{_of(result)}",
+        columns=(Column("Rate"), Column(""), Column("Value", numbers=True)),
+        rows=tuple(
+            (label, bar(rate.value / full), figures.score(rate.value / full * 100) + unit)
+            for label, rate, full, unit in rates
+            if rate.value is not None
+        ),
+    )
+
+
+def _tools(result: GateResult) -> Block:
+    counts: Counter[str] = Counter()
+    for run in result.runs:
+        for failing in run.run.top_failing_tools:
+            counts[failing.tool] += failing.count
+    return Block(
+        kind=Kind.TOOLS,
+        title="Top failing tools",
+        columns=(Column("Tool"), Column("Failures", numbers=True)),
+        rows=tuple((code(tool), figures.count(count)) for tool, count in counts.most_common()),
+    )
+
+
+def _failures(result: GateResult) -> Block:
+    groups: dict[tuple[str, str], list[ClassifiedFailure]] = {}
+    for run in result.runs:
+        for failure in run.enrichment.failures:
+            groups.setdefault((failure.severity, failure.type), []).append(failure)
+
+    def weight(group: tuple[tuple[str, str], list[ClassifiedFailure]]) -> tuple[int, int]:
+        word = group[0][0].lower()
+        return (SEVERITIES.index(word) if word in SEVERITIES else len(SEVERITIES)), -len(group[1])
+
+    def row(group: tuple[tuple[str, str], list[ClassifiedFailure]]) -> tuple[str, ...]:
+        (severity, kind), members = group
+        example = next((failure for failure in members if failure.description), members[0])
+        return (
+            join(
+                [
+                    strong(text(severity or "no severity", longest=LONGEST_SEVERITY)),
+                    code(kind) or "no type",
+                    f"({figures.count(len(members))}):",
+                    text(example.description, longest=LONGEST_EXAMPLE) or "no description.",
+                    join(["Mutation:", code(example.mutation)]) if example.mutation else "",
+                ]
+            ),
+        )
+
+    more = any(run.enrichment.more_failures for run in result.runs)
+    return Block(
+        kind=Kind.FAILURES,
+        title="Classified failures (there are more than were read)" if more else "Classified failures",
+        rows=tuple(map(row, sorted(groups.items(), key=weight))),
+    )
+
+
+def _categories(result: GateResult) -> Block:
+    required = result.gate.thresholds.required_mutation_categories
+    reported = dict.fromkeys(name for run in result.runs for name in run.run.mutation_categories or ())
+    told = any(run.run.mutation_categories is not None for run in result.runs)
+    lacking = [name for name in required if name not in reported] if told else []
+    return Block(
+        kind=Kind.CATEGORIES,
+        title="Mutation categories",
+        columns=(Column("Category"), Column("Covered")),
+        rows=(
+            *((code(name), "✗ no, but required") for name in lacking),
+            *((code(name), "✓ yes, required" if name in required else "✓ yes") for name in reported),
+        ),
+        unfolded=UNFOLDED if lacking else 0,
+    )
+
+
+def _reasons(result: GateResult) -> Block:
+    others = [run for run in _ranked(result) if run is not result.worst]
+    return Block(
+        kind=Kind.REASONS,
+        title="What the other traces say",
+        rows=tuple(
+            (
+                join(
+                    [
+                        code(run.trace),
+                        prose(run.ruling.reason, longest=LONGEST_REASON),
+                        join([strong("Next:"), prose(run.hint)]) if run.hint and run.hint != result.worst.hint else "",
+                    ]
+                ),
+            )
+            for run in others
+        ),
+        unfolded=0,
+    )
+
+
+def _origin(result: GateResult) -> Block:
+    gate, worst = result.gate, result.worst
+    rows = (
+        ("Campaign", code(gate.campaign)),
+        ("Campaign's id", code(worst.campaign_id) if worst.campaign_id != gate.campaign else ""),
+        ("Project", code(gate.project)),
+        ("Mutation pack", code(gate.mutation_pack)),
+        ("Trace", code(worst.trace)),
+        ("Trace's id", code(worst.trace_id) if worst.trace_id != worst.trace else ""),
+        ("Run", code(worst.run_id)),
+        ("Batch", code(worst.batch_id)),
+        ("Scenarios", _count(worst.run.trace_count)),
+        ("Took", figures.duration(worst.elapsed_s) if worst.elapsed_s else ""),
+        ("Stage", str(gate.stage)),
+        ("Without a verdict", str(gate.on_undecided)),
+    )
+    return Block(
+        kind=Kind.ORIGIN,
+        title=f"What was evaluated{_of(result) and ', worst trace'}",
+        columns=(Column("What"), Column("Which")),
+        rows=tuple((label, value) for label, value in rows if value and value != "–"),
+        unfolded=0,
+    )
+
+
+def _notes(results: Sequence[GateResult], context: Context) -> tuple[Block, ...]:
+    found: Iterable[str] = (
+        *context.notes,
+        *(
+            f"{result.gate.name}: {note}" if len(results) > 1 else note
+            for result in results
+            for run in result.runs
+            for note in (*filter(None, [run.ruling.warning]), *run.enrichment.notes)
+        ),
+    )
+    rows = tuple((prose(note),) for note in dict.fromkeys(found))
+    return (Block(kind=Kind.NOTES, title="Notes", rows=rows),) if rows else ()
+
+
+def _percent(rate: Metric) -> str:
+    return "–" if rate.value is None else figures.percent(rate.value)
+
+
+def _count(number: Metric) -> str:
+    return "–" if number.value is None else figures.count(number.value)

@@ -1,0 +1,222 @@
+"""Owns turning given texts into Settings, all mistakes at once; never reads the environment or a file itself.
+
+Source: contract, section 1: what a policy sets rules, then inputs, then the environment, then defaults.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from sepurux_action.core import options, wire
+from sepurux_action.core.enforcement import OnUndecided, Stage
+from sepurux_action.core.gate import Gate, Trace
+from sepurux_action.core.options import OPTIONS, Option
+from sepurux_action.core.secret import Blanker, Secret
+from sepurux_action.core.verdict import Thresholds
+from sepurux_action.errors import BadSettings, Problem
+
+T = TypeVar("T")
+
+DEFAULT_MIN_PASS_RATE = 0.9
+DEFAULT_MAX_UNSAFE = 0
+DEFAULT_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """Texts from one kind of place, by any spelling of the options. `label` names one: "input `timeout`"."""
+
+    texts: Mapping[str, str]
+    label: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that a run is told. `poll_interval_s` is None for adaptive; secrets are None when absent or empty."""
+
+    gates: tuple[Gate, ...]
+    base_url: str = options.VENDOR_CLOUD
+    token: Secret | None = field(default=None, repr=False)
+    api_key: Secret | None = field(default=None, repr=False)
+    poll_interval_s: float | None = None
+    pull_request: int | None = None
+
+
+TraceFinder = Callable[[str], tuple[Trace, ...]]
+"""Returns the traces that a path or glob names; raises BadTraceFile."""
+
+
+class BadTraceFile(ValueError):
+    """A trace file that cannot be used; the text says which and why."""
+
+
+def input_layer(texts: Mapping[str, str]) -> Layer:
+    """Return the layer of a workflow's inputs."""
+    return Layer(texts=texts, label=lambda spelling: f"input `{spelling}`")
+
+
+def flag_layer(texts: Mapping[str, str]) -> Layer:
+    """Return the layer of a command line's flags; it takes the place of the inputs."""
+    return Layer(texts=texts, label=flag)
+
+
+def environment_layer(environ: Mapping[str, str]) -> Layer:
+    """Return the layer of environment variables, under the names of the option table."""
+    texts = {option.name: environ.get(option.environment, "") for option in OPTIONS if option.environment}
+    names = {option.name: option.environment for option in OPTIONS}
+    return Layer(texts=texts, label=lambda spelling: f"environment variable {names[spelling]}")
+
+
+def flag(spelling: str) -> str:
+    """Return the command line's spelling of an option's name: `--min-pass-rate`."""
+    return "--" + spelling.replace("_", "-")
+
+
+def read_settings(layers: Iterable[Layer], find_traces: TraceFinder) -> Settings:
+    """Return the settings of one gate; the first layer that gives a value rules.
+
+    Raises BadSettings with every mistake of every layer that was consulted.
+    """
+    reading = _Reading(tuple(layers))
+    reading.refuse_unknown()
+    campaign = reading.value(options.CAMPAIGN)
+    if campaign is None and not reading.problems_of(options.CAMPAIGN):
+        reading.problem(options.CAMPAIGN.name, f"it is required; accepted: {options.CAMPAIGN.accepts}")
+    score = reading.value(options.MIN_RELIABILITY_SCORE)
+    gate = Gate(
+        name=reading.value(options.NAME) or (campaign or "")[: options.LONGEST_NAME],
+        campaign=campaign or "",
+        project=reading.value(options.PROJECT) or "",
+        traces=tuple(_traces(reading, find_traces)) or Gate(name="", campaign="").traces,
+        mutation_pack=reading.value(options.MUTATION_PACK) or "",
+        thresholds=Thresholds(
+            min_pass_rate=reading.value(options.MIN_PASS_RATE, DEFAULT_MIN_PASS_RATE if score is None else None),
+            max_unsafe=reading.value(options.MAX_UNSAFE, DEFAULT_MAX_UNSAFE),
+            max_failures=reading.value(options.MAX_FAILURES),
+            min_reliability_score=score,
+            min_mutation_categories=reading.value(options.MIN_MUTATION_CATEGORIES),
+            required_mutation_categories=reading.value(options.REQUIRED_MUTATION_CATEGORIES) or (),
+        ),
+        stage=reading.value(options.ENFORCEMENT) or Stage.HARD,
+        on_undecided=reading.value(options.ON_UNDECIDED) or OnUndecided.BLOCK,
+        timeout_s=reading.value(options.TIMEOUT) or DEFAULT_TIMEOUT_S,
+    )
+    settings = Settings(
+        gates=(gate,),
+        base_url=reading.value(options.BASE_URL) or options.VENDOR_CLOUD,
+        token=reading.value(options.TOKEN),
+        api_key=reading.value(options.API_KEY),
+        poll_interval_s=reading.value(options.POLL_INTERVAL),
+        pull_request=reading.value(options.PR_NUMBER),
+    )
+    if problems := reading.problems():
+        raise BadSettings(problems)
+    return settings
+
+
+def nearest(spelling: str, known: Iterable[str]) -> str:
+    """Return a hint that names the nearest known spelling, or ''."""
+    found = difflib.get_close_matches(spelling.lower(), list(known), n=1)
+    return f"; did you mean `{found[0]}`?" if found else ""
+
+
+def _traces(reading: _Reading, find: TraceFinder) -> Iterator[Trace]:
+    ids = reading.value(options.TRACE_ID) or ()
+    for trace_id in ids:
+        if wire.identifier(trace_id):
+            yield Trace(label=trace_id, trace_id=trace_id)
+        else:
+            reading.problem(options.TRACE_ID.name, f"{reading.shown(options.TRACE_ID, trace_id)} is no trace id")
+    found: dict[Trace, None] = {}  # globs overlap
+    for pattern in reading.value(options.TRACE_FILE) or ():
+        try:
+            found.update(dict.fromkeys(find(pattern)))
+        except BadTraceFile as bad:
+            reading.problem(options.TRACE_FILE.name, str(bad))
+    if len(ids) + len(found) > options.MOST_TRACES:
+        given = f"{len(found)} files" + (f" beside {len(ids)} trace ids" if ids else "")
+        reading.problem(
+            options.TRACE_FILE.name, f"it names {given}; accepted: at most {options.MOST_TRACES} traces of one gate"
+        )
+    yield from found
+
+
+class _Reading:
+    """Reads options from layers and collects what is wrong with them, once each."""
+
+    def __init__(self, layers: tuple[Layer, ...]) -> None:
+        self._layers = layers
+        secrets = [option.name for option in OPTIONS if option.secret]
+        given = [layer.texts.get(name, "").strip() for layer in layers for name in secrets]
+        self._blank = Blanker(part for text in given for part in (text, *text.split()))  # a broken one has pieces
+        self._problems: dict[str, list[Problem]] = {}
+
+    def value(self, option: Option[T], default: T | None = None) -> T | None:
+        """Return the option's value from the first layer that gives one, else the default."""
+        for layer in self._layers:
+            given = {s: layer.texts[s].strip() for s in option.spellings if layer.texts.get(s, "").strip()}
+            if not given:
+                continue
+            spelling, text = next(iter(given.items()))
+            if len(set(given.values())) > 1:
+                listed = " and ".join(f"`{each}` ({self.shown(option, given[each])})" for each in given)
+                self.problem(option.name, f"{listed} are one setting and differ; give one of them", layer=layer)
+                return default
+            try:
+                return option.parse(text)
+            except ValueError as refusal:
+                self._refuse(option, layer, spelling, text, refusal)
+                return default
+        return default
+
+    def refuse_unknown(self) -> None:
+        """Note every spelling that no option has."""
+        known = [spelling for option in OPTIONS for spelling in option.spellings]
+        for layer in self._layers:
+            for spelling in layer.texts:
+                if spelling not in known:
+                    shown = wire.printable(spelling)
+                    self._note(
+                        spelling, Problem(where=layer.label(shown), message=f"it is not known{nearest(shown, known)}")
+                    )
+
+    def problem(self, name: str, message: str, *, layer: Layer | None = None) -> None:
+        """Note a mistake in an option, at the place that gives it (the first place there is, when none does)."""
+        giving = [each for each in self._layers if any(each.texts.get(s, "").strip() for s in _spellings(name))]
+        place = layer or (giving or self._layers)[0]
+        self._note(name, Problem(where=place.label(name), message=message))
+
+    def problems_of(self, option: Option[object]) -> list[Problem]:
+        """Return the mistakes noted for one option."""
+        return self._problems.get(option.name, [])
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return every mistake, in the order of the option table, unknown spellings last."""
+        order = [option.name for option in OPTIONS]
+        names = sorted(self._problems, key=lambda name: order.index(name) if name in order else len(order))
+        return tuple(problem for name in names for problem in self._problems[name])
+
+    def shown(self, option: Option[object], text: str) -> str:
+        """Return a value for an error text; none that is a secret, or an address with a user part or query in it."""
+        hidden = option.secret or (option is options.BASE_URL and any(mark in text for mark in "@?#"))
+        return "the value" if hidden else wire.quoted(self._blank(text))
+
+    def _refuse(self, option: Option[T], layer: Layer, spelling: str, text: str, refusal: ValueError) -> None:
+        shown = self.shown(option, text)
+        hint = f" ({refusal})" if str(refusal) else ""
+        message = f"{shown} is not accepted{hint}; accepted: {option.accepts}"
+        self._note(option.name, Problem(where=layer.label(spelling), message=message))
+
+    def _note(self, name: str, problem: Problem) -> None:
+        # A secret may have been given to the wrong setting.
+        problem = replace(problem, where=self._blank(problem.where), message=self._blank(problem.message))
+        noted = self._problems.setdefault(name, [])
+        if problem not in noted:
+            noted.append(problem)
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    return next((option.spellings for option in OPTIONS if option.name == name), (name,))

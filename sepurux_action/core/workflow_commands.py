@@ -1,0 +1,67 @@
+"""Owns the texts that GitHub's runner acts on: commands, and the blocks of its files; never writes them.
+
+Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands and the runner's parser. A
+command is recognised at the start of a line (`::name`), its old form (`##[name]`) anywhere in one.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sepurux_action.core import wire
+
+LONGEST_MESSAGE = 4_000  # characters; the runner cuts a message at 4,096
+LONGEST_LINE = 8_000  # characters of one log line
+
+
+class Level(StrEnum):
+    """How much an annotation stands out."""
+
+    NOTICE = "notice"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def plain(text: str) -> str:
+    """Return one line of log text that the runner takes for text, whatever it holds."""
+    line = wire.printable(text)[:LONGEST_LINE].replace("##[", "## [")
+    return f": {line[1:]}" if line.startswith("::") else line  # a space before it would not help: it is trimmed
+
+
+def annotation(level: Level, message: str, *, title: str = "") -> str:
+    """Return the command for an annotation; several lines of a message stay several lines."""
+    lines = "\n".join(plain(line) for line in message.splitlines())[:LONGEST_MESSAGE]
+    properties = f" title={_property(plain(title))}" if title else ""
+    return f"::{level}{properties}::{_data(lines)}"
+
+
+def mask(secret: str) -> str:
+    """Return the command that hides a text in every later log line."""
+    return f"::add-mask::{_data(secret)}"
+
+
+def group(title: str) -> str:
+    """Return the command that opens a fold."""
+    return f"::group::{_data(plain(title))}"
+
+
+END_GROUP = "::endgroup::"
+
+
+def output_block(name: str, value: str, delimiter: str) -> str:
+    """Return the block that sets an output; raises ValueError where the value holds the delimiter.
+
+    `delimiter` must be random: a value that knew it could set further outputs.
+    """
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    if delimiter in text or delimiter in name:
+        raise ValueError("the delimiter occurs in the output")
+    return f"{name}<<{delimiter}\n{text}\n{delimiter}\n"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

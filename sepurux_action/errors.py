@@ -1,0 +1,45 @@
+"""Owns the tree of what can go wrong; never decides what follows from it.
+
+    GateError
+    ├── BadSettings          the author of the workflow must change something; every mistake at once
+    └── CannotJudge          the backend gives no verdict; becomes decision `error` (or `pending`)
+
+Foreign exceptions (requests, OS, JSON, Jinja) are translated at the border of their adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class GateError(Exception):
+    """Anything that this program reports instead of raising on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One mistake in the settings: where it stands, and a sentence that says what is accepted."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+class BadSettings(GateError):
+    """The settings cannot be used; `problems` holds every mistake, in the order of the option table."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class CannotJudge(GateError):
+    """No verdict can be had from the backend: `reason` says what happened, `hint` what to do."""
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        self.reason = reason
+        self.hint = hint
+        super().__init__(reason)

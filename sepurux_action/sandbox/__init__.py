@@ -1,0 +1,15 @@
+"""Owns an embedded CI API on loopback, for trying the gate and for testing it; never replays or mutates anything.
+
+    with Sandbox(token="...") as sandbox:
+        requests.get(f"{sandbox.url}/v1/campaigns", headers={"X-API-Key": "..."})
+
+It judges recorded traces by the simple rules that `judging` states, and is no substitute for the product.
+"""
+
+from __future__ import annotations
+
+from sepurux_action.sandbox.content import CORE_CAMPAIGN, REFUND_CAMPAIGN, SOUND_REFUND_ID, campaign_id
+from sepurux_action.sandbox.server import Sandbox
+from sepurux_action.sandbox.wire import Request
+
+__all__ = ["CORE_CAMPAIGN", "REFUND_CAMPAIGN", "SOUND_REFUND_ID", "Request", "Sandbox", "campaign_id"]

@@ -1,0 +1,71 @@
+"""Owns the sandbox's command line; never ends by itself: SIGINT or SIGTERM ends it, with status 0."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import signal
+import sys
+from collections.abc import Sequence
+from threading import Event
+
+from sepurux_action.sandbox.page import DISCLAIMER
+from sepurux_action.sandbox.server import Sandbox
+
+HIGHEST_PORT = 65535
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until a signal comes and return 0; return 2 when the port cannot be had.
+
+    Prints one line, the address first, once requests are answered.
+    """
+    options = _parser().parse_args(arguments)
+    ended = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    sandbox = Sandbox(
+        token=options.token, decide_after=options.decide_after, port=options.port, campaigns=options.campaign
+    )
+    try:
+        with sandbox:
+            print(sandbox.url, f"Sepurux sandbox. {DISCLAIMER}", flush=True)  # noqa: T201 - what a user waits for
+            ended.wait()
+    except OSError as error:
+        print(f"port {options.port} cannot be had: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sepurux_action.sandbox",
+        description=f"An embedded Sepurux CI API on loopback, for trying and testing. {DISCLAIMER}",
+    )
+    parser.add_argument("--port", type=_port, default=0, help="0 takes a free one (default)")
+    parser.add_argument("--token", help="the credential to ask for (default: none is asked for)")
+    parser.add_argument(
+        "--decide-after", type=_seconds, default=0.0, metavar="S", help="seconds until a run is decided (default: 0)"
+    )
+    parser.add_argument(
+        "--campaign", nargs="+", action="extend", default=[], metavar="NAME", help="further campaigns to have"
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if 0 <= port <= HIGHEST_PORT:
+        return port
+    raise argparse.ArgumentTypeError(f"{text} is not from 0 to {HIGHEST_PORT}")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if math.isfinite(seconds) and seconds >= 0:
+        return seconds
+    raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""A report becomes Markdown that fits its place; whatever goes wrong, there is a report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sepurux_action.adapters.rendering import SUMMARY_BYTES, render_summary
+from sepurux_action.core.ci_run import ClassifiedFailure, Enrichment, FailingTool
+from sepurux_action.core.report import Report, build_report, build_settings_report
+from sepurux_action.errors import Problem
+from tests import gfm
+from tests.builders import FAILING, a_context, a_gate, a_result, a_run, reports
+
+COMMENT_BYTES = 65_000
+
+
+def a_flood() -> Report:
+    """Return the report on a run whose backend sends as much as is read of it."""
+    failures = tuple(
+        ClassifiedFailure(type=f"type{n} {'t' * 900}", severity=f"s{n}", description="&" * 900, mutation="|" * 900)
+        for n in range(5_000)
+    )
+    tools = tuple(FailingTool(f"{n}{'<' * 10_000}", 1) for n in range(1_000))
+    categories = tuple(f"{n}{'*' * 500}" for n in range(3_000))
+    run = replace(FAILING, top_failing_tools=tools, mutation_categories=categories)
+    return build_report([a_result(a_run(run, enrichment=Enrichment(failures=failures)))], a_context())
+
+
+@pytest.mark.parametrize("state", reports())
+def test_every_state_is_rendered_with_its_templates(state: str) -> None:
+    rendered = render_summary(reports()[state])
+    assert rendered.startswith("## ")
+    assert rendered.endswith("</sub>\n")
+    assert "\n\n\n\n" not in rendered
+
+
+@pytest.mark.parametrize("state", reports())
+def test_every_line_of_a_table_has_the_cells_of_its_heading(state: str) -> None:
+    lines = [line for line in render_summary(reports()[state]).splitlines() if line.startswith("|")]
+    page = gfm.read(render_summary(reports()[state]))
+    assert len(page.cells) == sum(not line.startswith("| ---") for line in lines)
+
+
+def test_ten_rows_are_seen_at_once_and_the_rest_opens_with_a_click() -> None:
+    tools = tuple(FailingTool(f"tool{number}", 1) for number in range(25))
+    report = build_report([a_result(a_run(replace(FAILING, top_failing_tools=tools)))], a_context())
+    rendered = render_summary(report)
+    before, after = rendered.split("<details><summary>15 more</summary>")
+    assert "<code>tool9</code>" in before
+    assert "<code>tool10</code>" in after
+    assert gfm.read(rendered).tags["details"] == 3
+
+
+@pytest.mark.parametrize("most", [SUMMARY_BYTES, COMMENT_BYTES, 10_000])
+def test_a_flood_fits_its_place_says_so_and_keeps_the_thresholds(most: int) -> None:
+    rendered = render_summary(a_flood(), most_bytes=most)
+    assert most // 20 < len(rendered.encode()) <= most
+    assert "left out: the report would be too long" in rendered
+    assert "| ✗\u00a0Pass rate | ≥\u00a085.0% | 72.0% (−13.0 points) |" in rendered
+
+
+def test_many_gates_fit_a_comment_and_the_closed_ones_stay() -> None:
+    results = [a_result(gate=a_gate(name=f"gate {number} {'ä' * 60}")) for number in range(300)]
+    rendered = render_summary(build_report(results, a_context()), most_bytes=COMMENT_BYTES)
+    assert len(rendered.encode()) <= COMMENT_BYTES
+    assert "300 of 300 gates are closed" in rendered
+    assert "The sections of" in rendered
+
+
+def test_a_place_too_small_for_anything_else_gets_the_headline() -> None:
+    assert render_summary(reports()["error"], most_bytes=300).startswith("Sepurux gate refunds: error (hard)")
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ report.unknown }}", "{% if %}", "{{ report.headline.pop() }}", "\udcff", None]
+)
+def test_templates_that_cannot_be_used_leave_the_headline(tmp_path: Path, template: str | None) -> None:
+    if template is not None:
+        (tmp_path / "summary.md.j2").write_bytes(template.encode(errors="surrogateescape"))
+    assert render_summary(reports()["error"], templates=tmp_path).startswith("Sepurux gate refunds: error (hard)")
+
+
+def test_a_template_escapes_every_value_that_is_not_markdown_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "summary.md.j2").write_text("{{ report.headline }}{% set x = report.headline ~ '' %} {{ x }} {{ 7 }}")
+    report = replace(reports()["pass"], headline="<b>@octocat</b>")
+    escaped = "&#60;b&#62;&#64;\u200boctocat&#60;/b&#62;"
+    assert render_summary(report, templates=tmp_path) == f"{escaped} {escaped} 7"
+
+
+def test_a_place_with_a_colon_or_a_pipe_in_its_name_stays_one_list_item() -> None:
+    report = build_settings_report([Problem(where="a|b:1", message="c | d")], a_context())
+    assert gfm.read(render_summary(report)).tags["li"] == 1

@@ -1,0 +1,276 @@
+"""Owns one valid thing of each kind, for tests that change a part of it; never asserts anything.
+
+`states` holds the pictures of the gallery and the golden files: every state a report can be in, under its name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sepurux_action.core.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
+from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
+from sepurux_action.core.gate import REGISTERED, Gate, GateResult, RunResult, Trace
+from sepurux_action.core.report import Context, Report, build_report, build_settings_report
+from sepurux_action.core.verdict import Decision, Ruling, Thresholds, judge
+from sepurux_action.core.wire import Metric
+from sepurux_action.errors import Problem
+
+COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
+CAMPAIGN_ID = "5a0e7b52-64cf-4f0e-9d2b-0c6f1f7f8a11"
+RUN_ID = "c0a8f0de-1b7d-4d6a-8f5e-2f4b7a9c3d10"
+TRACE_ID = "0b8d4a67-93c1-4f4d-b1d5-8a0f6f2e9c44"
+DASHBOARD = f"https://app.sepurux.dev/runs/{RUN_ID}"
+
+PASSING = CIRun(
+    status="done",
+    decision="pass",
+    pass_rate=Metric(0.95),
+    unsafe_attempts=Metric(0),
+    failures=Metric(1),
+    reliability_score=Metric(91.2),
+    scenario_coverage=Metric(100),
+    mutation_coverage=Metric(75),
+    mutation_categories=("timeouts", "malformed_output", "prompt_injection"),
+    trace_count=Metric(40),
+    dashboard_url=DASHBOARD,
+    run_ids=(RUN_ID,),
+)
+FAILING = replace(
+    PASSING,
+    decision="fail",
+    pass_rate=Metric(0.72),
+    unsafe_attempts=Metric(1),
+    failures=Metric(5),
+    reliability_score=Metric(61.5),
+    scenario_coverage=Metric(87.5),
+    top_failing_tools=(FailingTool("payments.refund", 3), FailingTool("crm.lookup_customer", 2)),
+)
+FAILURES = (
+    ClassifiedFailure(
+        type="unsafe_action",
+        severity="critical",
+        description="Refunded an order twice after the first call timed out.",
+        mutation="timeouts",
+    ),
+    ClassifiedFailure(
+        type="tool_misuse",
+        severity="medium",
+        description="Looked a customer up by name although an id was given.",
+        mutation="malformed_output",
+    ),
+    ClassifiedFailure(
+        type="tool_misuse", severity="medium", description="Called the tool without its order id.", mutation=""
+    ),
+    ClassifiedFailure(
+        type="incomplete", severity="low", description="Stopped before it told the customer.", mutation="timeouts"
+    ),
+)
+
+
+def a_context(**changes: object) -> Context:
+    """Return a pull request's context, changed in parts."""
+    return replace(
+        Context(
+            repository="acme/shop",
+            commit=COMMIT,
+            commit_url=f"https://github.com/acme/shop/commit/{COMMIT}",
+            run_url="https://github.com/acme/shop/actions/runs/7100001",
+            base_url_host="app.sepurux.dev",
+            pull_request=42,
+            version="1.0.0",
+        ),
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def a_gate(**changes: object) -> Gate:
+    """Return a hard gate on a campaign's registered scenarios, changed in parts."""
+    return replace(
+        Gate(
+            name="refunds",
+            campaign="refund-reliability",
+            project="shop-agent",
+            thresholds=Thresholds(min_pass_rate=0.85, max_unsafe=0),
+        ),
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> RunResult:
+    """Return what became of a CI run, ruled as the gate's thresholds ask, changed in parts."""
+    return replace(
+        RunResult(
+            trace=REGISTERED,
+            ruling=judge(run, (gate or a_gate()).thresholds),
+            run=run,
+            campaign_id=CAMPAIGN_ID,
+            run_id=RUN_ID,
+            elapsed_s=95,
+        ),
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def a_result(*runs: RunResult, gate: Gate | None = None, opened: bool = False) -> GateResult:
+    """Return what became of a gate, concluded as its stage asks; without runs it has one that failed."""
+    gate = gate or a_gate()
+    runs = runs or (a_run(gate=gate),)
+    worst = min(runs, key=lambda run: run.badness)
+    conclusion = conclude(worst.decision, gate.stage, gate.on_undecided, opened=opened)
+    return GateResult(gate=gate, runs=runs, conclusion=conclusion)
+
+
+def undecided(decision: Decision, reason: str, hint: str = "", run: CIRun | None = None) -> RunResult:
+    """Return a run that has no verdict."""
+    known = run or CIRun()
+    return a_run(known, ruling=Ruling(decision=decision, reason=reason, row=0), hint=hint, run_id=RUN_ID if run else "")
+
+
+def _timed_out() -> RunResult:
+    running = CIRun(status="running", dashboard_url=DASHBOARD, run_ids=(RUN_ID,))
+    reason = "Sepurux has not decided yet (running) after 10 min."
+    return replace(undecided(Decision.PENDING, reason, run=running), elapsed_s=600)
+
+
+def _unreachable() -> RunResult:
+    return undecided(
+        Decision.ERROR,
+        "https://app.sepurux.dev/api/backend refused the credentials (401): invalid CI token.",
+        "set the secret that `token` names, or give it to this repository; forks and Dependabot get none.",
+    )
+
+
+def _failed(gate: Gate) -> RunResult:
+    note = "The reliability score was asked for separately and came from the campaign."
+    return a_run(gate=gate, enrichment=Enrichment(failures=FAILURES, notes=(note,)))
+
+
+def _of_traces() -> GateResult:
+    gate = a_gate(traces=tuple(Trace(label=label) for label in ("traces/refund.json", "traces/cancel.json", TRACE_ID)))
+    return a_result(
+        a_run(replace(PASSING, pass_rate=Metric(1.0)), gate, trace="traces/refund.json", trace_id=TRACE_ID),
+        replace(_failed(gate), trace="traces/cancel.json", trace_id=TRACE_ID),
+        replace(_timed_out(), trace=TRACE_ID, trace_id=TRACE_ID, hint="raise `timeout` above 10 min."),
+        gate=gate,
+    )
+
+
+def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
+    """Return every state that a report on gates can be in, by name, with its results and context."""
+    asking = a_gate(
+        thresholds=Thresholds(
+            min_pass_rate=0.85,
+            max_unsafe=0,
+            max_failures=3,
+            min_reliability_score=80,
+            min_mutation_categories=3,
+            required_mutation_categories=("timeouts", "schema_drift"),
+        )
+    )
+    observe, soft = a_gate(stage=Stage.OBSERVE), a_gate(stage=Stage.SOFT)
+    allowed = a_gate(on_undecided=OnUndecided.ALLOW)
+    skipped = undecided(Decision.SKIPPED, "No changed file of this pull request matches the gate's paths.")
+    lying = replace(PASSING, pass_rate=Metric(0.8496))
+    silent = replace(PASSING, pass_rate=Metric(), unsafe_attempts=Metric(broken='"none"'))
+    many = (
+        a_result(a_run(PASSING, gate=a_gate()), gate=a_gate(name="search", campaign="search-reliability")),
+        a_result(_failed(asking), gate=replace(asking, name="refunds")),
+        a_result(_timed_out(), gate=a_gate(name="shipping", campaign="shipping-reliability", stage=Stage.OBSERVE)),
+        a_result(skipped, gate=a_gate(name="billing", campaign="billing-reliability")),
+    )
+    changed = (
+        "This pull request changes the policy file; the one at the base commit rules: `min_pass_rate` 0.85, not 0.5."
+    )
+    gates = {
+        "pass": (a_result(a_run(PASSING)),),
+        "pass-observe": (a_result(a_run(PASSING), gate=observe),),
+        "fail": (a_result(_failed(asking), gate=asking),),
+        "fail-observe": (a_result(_failed(observe), gate=observe),),
+        "fail-soft": (a_result(_failed(soft), gate=soft),),
+        "fail-soft-opened": (a_result(_failed(soft), gate=soft, opened=True),),
+        "fail-unsupported-pass": (a_result(a_run(lying)),),
+        "pending": (a_result(_timed_out()),),
+        "pending-observe": (a_result(_timed_out(), gate=observe),),
+        "error": (a_result(_unreachable()),),
+        "error-allowed": (a_result(_unreachable(), gate=allowed),),
+        "error-no-numbers": (a_result(a_run(silent)),),
+        "skipped": (a_result(skipped),),
+        "traces": (_of_traces(),),
+        "gates": many,
+        "hostile": (hostile_result(HOSTILE), hostile_result(HOSTILE + " again")),
+    }
+    contexts = {
+        "fail": a_context(notes=(changed,)),
+        "hostile": a_context(commit=HOSTILE, version=HOSTILE, notes=(HOSTILE,)),
+    }
+    return {name: (results, contexts.get(name, a_context())) for name, results in gates.items()}
+
+
+def problems() -> tuple[Problem, ...]:
+    """Return mistakes as an author of a workflow makes them."""
+    return (
+        Problem(
+            where=".github/sepurux-gate.yml:12 gates[0].thresholds.min_pas_rate",
+            message="this key is not known; the nearest is `min_pass_rate`.",
+        ),
+        Problem(
+            where="min_reliability_score", message='"0.8" is refused: 80 means 80 of 100; accepted: 0, or 1 to 100.'
+        ),
+        Problem(
+            where="timeout", message='"ten minutes" is no duration; accepted: seconds, `10m`, `1h30m`; up to a day.'
+        ),
+    )
+
+
+def reports() -> dict[str, Report]:
+    """Return the report of every state, bad settings too, by name."""
+    return {
+        **{name: build_report(results, context) for name, (results, context) in states().items()},
+        "bad-settings": build_settings_report(problems(), a_context()),
+    }
+
+
+HOSTILE = (
+    "# @octocat closes #1, acme/shop#2, GH-3 | a cell <img src=x onerror=alert(1)> ![pixel](https://evil.example/p) "
+    "[click](https://evil.example) www.evil.example me@evil.example **bold** _em_ ~~gone~~ `code` ```fence --> "
+    "</details> $x^2$ :tada: [^1] <!-- \u202edesrever\u200b " + COMMIT + " " + "x" * 200
+)
+
+
+def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
+    """Return a gate with two runs in which every text is foreign; a number tells apart what must stay apart."""
+    words = tuple(f"{foreign}{number}" for number in range(3))
+    first, second, _ = words
+    gate = Gate(
+        name=first,
+        campaign=first,
+        project=first,
+        mutation_pack=first,
+        thresholds=Thresholds(min_pass_rate=0.9, max_unsafe=0, required_mutation_categories=words),
+    )
+    run = CIRun(
+        status="done",
+        decision="fail",
+        pass_rate=Metric(0.5),
+        unsafe_attempts=Metric(broken=first),
+        mutation_categories=(first, second),
+        top_failing_tools=tuple(FailingTool(word, 2) for word in words),
+        dashboard_url=address,
+    )
+    failures = tuple(ClassifiedFailure(type=word, severity=word, description=word, mutation=word) for word in words)
+    ruling = replace(judge(run, gate.thresholds), reason=first, warning=first)
+    runs = tuple(
+        RunResult(
+            trace=word,
+            ruling=ruling,
+            run=run,
+            campaign_id=second,
+            trace_id=f"{second} again",
+            run_id=first,
+            batch_id=first,
+            enrichment=Enrichment(failures=failures, notes=words),
+            hint=word,
+        )
+        for word in (first, second)
+    )
+    return a_result(*runs, gate=gate)

@@ -1,0 +1,57 @@
+"""Owns the way from a step's environment to its container; never runs anything of the action in this process.
+
+The suite's runner starts this file where it would start `entrypoint.py`, and this process becomes the `docker run` of
+GitHub's runner: the same mounts, values passed by name, paths translated, no `--init`, no terminal (sources:
+ContainerActionHandler, DockerCommandManager and ContainerInfo of actions/runner). Different are the network, which is
+the host's because the backend of a test listens on loopback, and the engine's socket, which is not mounted.
+
+GATE_IMAGE and GATE_LABEL name the image and what its containers can be found by.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from uuid import uuid4
+
+_OURS = ("PATH", "GATE_", "DOCKER_", "COVERAGE_")  # what this side needs and no container gets
+
+
+def mounts(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the runner's folders and where the container has them, in the order in which paths are translated."""
+    temp = environment["RUNNER_TEMP"]
+    return {
+        f"{temp}/_github_home": "/github/home",
+        f"{temp}/_github_workflow": "/github/workflow",
+        f"{temp}/_runner_file_commands": "/github/file_commands",
+        temp: "/github/runner_temp",
+        environment["GITHUB_WORKSPACE"]: "/github/workspace",
+    }
+
+
+def translated(value: str, folders: Mapping[str, str]) -> str:
+    """Return the value as the container gets it: changed only where it is one of the folders or begins in one."""
+    for outside, inside in folders.items():
+        if value == outside or value.startswith(f"{outside}/"):
+            return inside + value.removeprefix(outside)
+    return value
+
+
+def docker_run(environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Return the command line and the environment in which it runs; values are in the second only."""
+    folders = mounts(environment)
+    ours = {name: value for name, value in environment.items() if name.startswith(_OURS)}
+    theirs = {name: translated(value, folders) for name, value in environment.items() if name not in ours}
+    command = ["docker", "run", "--name", f"gate-{uuid4().hex}", "--label", environment["GATE_LABEL"]]
+    command += ["--workdir", "/github/workspace", "--rm"]
+    for name in theirs:
+        command += ["-e", name]
+    command += ["--network", "host"]
+    for outside, inside in folders.items():
+        command += ["-v", f"{outside}:{inside}"]
+    return [*command, environment["GATE_IMAGE"]], ours | theirs
+
+
+if __name__ == "__main__":
+    arguments, variables = docker_run(os.environ)
+    os.execvpe(arguments[0], arguments, variables)  # noqa: S606 - signals must reach docker itself, as on a runner

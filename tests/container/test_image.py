@@ -1,0 +1,211 @@
+"""Owns the proof that the image is the step that the runner expects; never looks at what flows hold already.
+
+GATE_IMAGE names an image that is built already; without it one is built.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from sepurux_action.sandbox import Sandbox
+from tests.gfm import read
+from tests.runner import REPOSITORY, RunningStep, StepResult, start_action
+
+pytestmark = pytest.mark.container
+
+SECRET = "sandbox-secret-4711"
+TRACES = REPOSITORY / "examples" / "traces"
+# What a planted module does when something imports it.
+TRAP = "open('/github/workspace/trapped', 'a').close()\n"
+
+
+def docker(*arguments: str) -> str:
+    """Return what `docker` prints; its complaint is the error where it fails."""
+    command = [shutil.which("docker") or "docker", *arguments]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    return os.environ.get("GATE_IMAGE") or docker("build", "--quiet", "--network=host", str(REPOSITORY))
+
+
+@pytest.fixture
+def label() -> Iterator[str]:
+    """Yield a label for the containers of one test; none of them outlives it, however it ends."""
+    label = f"gate-test={uuid4().hex}"
+    yield label
+    left = docker("ps", "--all", "--quiet", "--filter", f"label={label}").split()
+    if left:
+        docker("rm", "--force", *left)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job with one step, which runs in the image and asks a sandbox; `folder` holds its workspace and temp."""
+
+    image: str
+    label: str
+    folder: Path
+    url: str
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "workspace"
+
+    @property
+    def temp(self) -> Path:
+        return self.folder / "_temp"
+
+    def start(
+        self, inputs: Mapping[str, str] = {}, *, files: Mapping[str, str] = {}, env: Mapping[str, str] = {}
+    ) -> RunningStep:
+        """Start the step; `inputs` change or add to a sound one's."""
+        engine = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
+        traces = {f"traces/{path.name}": path.read_bytes() for path in TRACES.glob("*.json")}
+        sound = {
+            "token": SECRET,
+            "base_url": self.url,
+            "project": "support-agent",
+            "campaign": "refund-reliability",
+            "trace_file": "traces/refund-sound.json",
+        }
+        return start_action(
+            workspace=self.workspace,
+            temp=self.temp,
+            inputs={**sound, **inputs},
+            env={**env, **engine, "GATE_IMAGE": self.image, "GATE_LABEL": self.label},
+            files={**traces, **files},
+            secrets=[SECRET],
+            entrypoint=Path(__file__).with_name("docker_step.py"),
+        )
+
+    def run(self, **inputs: str) -> StepResult:
+        with self.start(inputs) as step:
+            return step.finish()
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(token=SECRET) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def job(image: str, label: str, tmp_path: Path, sandbox: Sandbox) -> Job:
+    return Job(image=image, label=label, folder=tmp_path, url=sandbox.url)
+
+
+def test_a_sound_trace_passes_with_outputs_and_a_summary(job: Job) -> None:
+    result = job.run()
+    assert result.exit_code == 0, result.log
+    assert result.conclusion == "success"
+    assert result.outputs["decision"] == "pass"
+    assert result.outputs["dashboard_url"].startswith(job.url)
+    assert "refund-reliability" in read(result.summary).code
+
+
+def test_an_unsafe_trace_closes_the_gate_with_status_1(job: Job) -> None:
+    result = job.run(trace_file="traces/refund-unsafe.json")
+    assert result.exit_code == 1, result.log
+    assert (result.outputs["decision"], result.outputs["conclusion"]) == ("fail", "failure")
+    assert int(result.outputs["unsafe_attempts"]) > 0
+    assert result.messages("error")
+
+
+def test_a_bad_input_is_named_in_an_error_with_status_2(job: Job, sandbox: Sandbox) -> None:
+    result = job.run(min_pass_rate="eighty")
+    assert result.exit_code == 2, result.log
+    assert result.outputs["decision"] == "error"
+    assert any("min_pass_rate" in message and "eighty" in message for message in result.messages("error"))
+    assert not sandbox.requests
+
+
+def test_the_secret_is_in_no_log_output_or_summary_even_before_masking(job: Job, sandbox: Sandbox) -> None:
+    result = job.run()
+    shown = [line for line in result.raw_log.splitlines() if not line.startswith("::add-mask::")]
+    assert any(request.headers.get("x-sepurux-token") == SECRET for request in sandbox.requests)
+    assert SECRET not in "\n".join([*shown, *result.outputs.values(), result.summary])
+
+
+def test_a_path_below_the_workspace_is_found_though_the_container_has_it_elsewhere(job: Job) -> None:
+    result = job.run(trace_file=f"{job.workspace}/traces/refund-sound.json")
+    assert result.outputs["decision"] == "pass", result.log
+
+
+def test_nothing_that_a_checkout_an_earlier_step_or_a_home_brings_along_is_imported(job: Job) -> None:
+    """Modules, a start-up file and PYTHON* variables of others change neither the decision nor run at all."""
+    modules = [
+        "yaml.py",
+        "json.py",
+        "sitecustomize.py",
+        "usercustomize.py",
+        "requests/__init__.py",
+        "sepurux_action/__init__.py",
+    ]
+    site_packages = job.temp / "_github_home/.local/lib/python3.13/site-packages"
+    site_packages.mkdir(parents=True)
+    (site_packages / "usercustomize.py").write_text(TRAP)
+    (site_packages / "trap.pth").write_text(f"import sys; {TRAP}")
+    workspace = str(job.workspace)
+    variables = {"PYTHONPATH": workspace, "PYTHONHOME": workspace, "PYTHONUSERBASE": str(site_packages.parents[2])}
+    with job.start(files=dict.fromkeys(modules, TRAP), env=variables) as step:
+        result = step.finish()
+    assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
+    assert not (job.workspace / "trapped").exists()
+
+
+def wait_for_a_look(sandbox: Sandbox, step: RunningStep) -> None:
+    """Return once the step has asked how its run stands; fails with the step's log after half a minute."""
+    for _ in range(600):
+        if any(request.method == "GET" and request.path.startswith("/v1/ci/") for request in sandbox.requests):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"the step never asked how its run stands; its log:\n{step.raw_log}")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_cancelled_container_still_writes_its_outputs_and_leaves_with_the_status_of_the_signal(
+    image: str, label: str, tmp_path: Path, number: int, status: int
+) -> None:
+    """The first process of a container ignores a signal without a handler, so this needs the real thing."""
+    with Sandbox(token=SECRET, decide_after=600) as slow:
+        job = Job(image=image, label=label, folder=tmp_path, url=slow.url)
+        with job.start() as step:
+            wait_for_a_look(slow, step)
+            step.send_signal(number)
+            result = step.finish(timeout=30)
+    assert result.exit_code == status, result.log
+    assert result.outputs["decision"] == "error"
+    assert result.summary
+
+
+def test_the_image_holds_the_package_its_entry_point_its_dependencies_and_no_more(image: str) -> None:
+    assert docker("run", "--rm", "--network=none", "--entrypoint=ls", image, "-A", "/app").split() == [
+        "entrypoint.py",
+        "sepurux_action",
+        "venv",
+    ]
+    uncompiled = (
+        "import importlib.util, pathlib;"
+        "print([str(p) for p in pathlib.Path('/app').glob('*/**/*.py')"
+        " if not pathlib.Path(importlib.util.cache_from_source(p)).exists()])"
+    )
+    python = "--entrypoint=/app/venv/bin/python3"
+    assert docker("run", "--rm", "--network=none", python, image, "-I", "-c", uncompiled) == "[]"
+
+
+def test_the_image_runs_as_root_because_the_runner_owns_the_files_it_must_write(image: str) -> None:
+    assert docker("run", "--rm", "--network=none", "--entrypoint=id", image, "-u") == "0"

@@ -1,0 +1,128 @@
+"""The contract's tables of inputs and outputs, and every file that repeats them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts import generate
+from sepurux_action.adapters.terminal import parser
+from sepurux_action.core.options import OPTIONS, Option, Place
+from sepurux_action.core.outputs import OUTPUTS
+
+# Contract, section 1, row by row: input (aliases), environment, places in the file; `-` for none.
+CONTRACT = """
+token                                  SEPURUX_CI_TOKEN         -
+api_key                                SEPURUX_API_KEY          -
+base_url                               SEPURUX_API_BASE_URL     -
+project,project_id                     SEPURUX_PROJECT_ID       top,gate
+campaign,campaign_id,campaign_name     SEPURUX_CAMPAIGN_ID      top,gate
+name                                   -                        gate
+trace_id                               SEPURUX_TRACE_ID         top,gate
+trace_file                             -                        top,gate
+mutation_pack                          SEPURUX_MUTATION_PACK    top,gate
+min_pass_rate                          SEPURUX_MIN_PASS_RATE    thresholds
+max_unsafe                             SEPURUX_MAX_UNSAFE       thresholds
+max_failures                           SEPURUX_MAX_FAILURES     thresholds
+min_reliability_score,min_reliability  SEPURUX_MIN_RELIABILITY  thresholds
+min_mutation_categories                -                        thresholds
+required_mutation_categories           -                        thresholds
+enforcement                            SEPURUX_ENFORCEMENT      top,gate
+on_undecided                           -                        top,gate
+timeout                                SEPURUX_TIMEOUT_SECONDS  top,gate
+poll_interval                          -                        top
+pr_number                              PR_NUMBER                -
+"""
+# Contract, section 3.
+CONTRACT_OUTPUTS = """
+decision conclusion enforcement reason run_id batch_id trace_id campaign_id pass_rate reliability_score
+unsafe_attempts failures top_failing_tools dashboard_url gates
+"""
+SPELLINGS = [spelling for option in OPTIONS for spelling in option.spellings]
+
+
+@pytest.fixture(scope="module")
+def action() -> Mapping[str, Mapping[str, Mapping[str, object]]]:
+    loaded: Mapping[str, Mapping[str, Mapping[str, object]]] = yaml.safe_load(
+        (generate.ROOT / "action.yml").read_text(encoding="utf-8")
+    )
+    return loaded
+
+
+def row(option: Option[object]) -> list[str]:
+    return [",".join(option.spellings), option.environment or "-", ",".join(option.places) or "-"]
+
+
+def test_every_option_has_the_names_the_variable_and_the_places_of_the_contract() -> None:
+    assert [row(option) for option in OPTIONS] == [line.split() for line in CONTRACT.strip().splitlines()]
+
+
+def test_the_outputs_are_the_contracts_in_its_order() -> None:
+    assert list(OUTPUTS) == CONTRACT_OUTPUTS.split()
+
+
+def test_no_threshold_may_stand_anywhere_but_under_thresholds() -> None:
+    assert all(option.places == (Place.THRESHOLDS,) for option in OPTIONS if Place.THRESHOLDS in option.places)
+
+
+@pytest.mark.parametrize(("path", "text"), [pytest.param(*each, id=each[0].name) for each in generate.wanted()])
+def test_a_generated_file_is_what_the_script_would_write(path: Path, text: str) -> None:
+    assert path.read_text(encoding="utf-8") == text, "run `make generate`"
+
+
+def test_action_yml_declares_every_spelling_and_every_output(action: Mapping[str, Mapping[str, object]]) -> None:
+    assert list(action["inputs"]) == SPELLINGS
+    assert list(action["outputs"]) == list(OUTPUTS)
+
+
+def test_no_input_has_a_default_because_one_would_beat_the_environment(
+    action: Mapping[str, Mapping[str, Mapping[str, object]]],
+) -> None:
+    assert all(declared.keys() == {"description", "required"} for declared in action["inputs"].values())
+    assert not any(declared["required"] for declared in action["inputs"].values())
+
+
+def test_what_yaml_reads_back_is_the_description_that_was_meant(
+    action: Mapping[str, Mapping[str, Mapping[str, object]]],
+) -> None:
+    assert {name: output["description"] for name, output in action["outputs"].items()} == OUTPUTS
+    for option in OPTIONS:
+        assert str(action["inputs"][option.name]["description"]).startswith(
+            f"{option.help} Accepted: {option.accepts}."
+        )
+
+
+def test_the_command_line_has_a_flag_for_every_spelling_and_no_other() -> None:
+    flags = {flag: made.dest for made in parser()._actions for flag in made.option_strings}  # noqa: SLF001
+    own = {"-h": "help", "--help": "help", "--version": "version"}
+    assert flags == {**own, **{"--" + spelling.replace("_", "-"): spelling for spelling in SPELLINGS}}
+
+
+def test_a_flag_that_is_not_given_is_no_value() -> None:
+    assert vars(parser().parse_args([])) == dict.fromkeys(SPELLINGS)
+
+
+def test_the_command_lines_help_can_be_shown() -> None:
+    shown = parser().format_help()
+    assert isinstance(parser(), argparse.ArgumentParser)
+    assert all(option.environment in shown for option in OPTIONS)
+
+
+def test_a_document_without_markers_stays_as_it_is() -> None:
+    assert generate.with_blocks("# Title\n<!-- begin -->\n") == "# Title\n<!-- begin -->\n"
+
+
+def test_only_what_stands_between_markers_is_renewed() -> None:
+    text = "before\n<!-- begin flags -->\nold\n<!-- end -->\nafter\n"
+    assert generate.with_blocks(text) == f"before\n<!-- begin flags -->\n{generate.flags_line()}\n<!-- end -->\nafter\n"
+    assert generate.with_blocks(generate.with_blocks(text)) == generate.with_blocks(text)
+
+
+def test_no_text_of_the_table_breaks_a_row_of_readme() -> None:
+    rows = [*generate.options_table().splitlines(), *generate.outputs_table().splitlines()]
+    assert {line.count("|") for line in rows} == {6, 3}
+    assert all(line.startswith("| ") and line.endswith(" |") for line in rows)

@@ -1,0 +1,120 @@
+"""The vendor's own client, unchanged, works against the sandbox: its endpoints are those the product has."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sepurux import SepuruxClient
+
+from sepurux_action.sandbox import CORE_CAMPAIGN, REFUND_CAMPAIGN, SOUND_REFUND_ID, Sandbox, campaign_id
+
+TRACES = Path(__file__).resolve().parents[2] / "examples" / "traces"
+KEY = "a-key-of-nobody"
+CORE = campaign_id(CORE_CAMPAIGN)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(token=KEY) as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[SepuruxClient]:
+    with SepuruxClient(base_url=sandbox.url, api_key=KEY, project_id="my-agent") as opened:
+        yield opened
+
+
+def example(name: str) -> dict[str, object]:
+    trace: dict[str, object] = json.loads((TRACES / f"{name}.json").read_text())
+    return trace
+
+
+def cli(sandbox: Sandbox, *arguments: str, key: str = KEY) -> subprocess.CompletedProcess[str]:
+    """Run the vendor's command with nothing of our environment but what measures coverage."""
+    environment = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    environment |= {
+        "SEPURUX_API_BASE_URL": sandbox.url,
+        "SEPURUX_API_KEY": key,
+        "SEPURUX_PROJECT_ID": "my-agent",
+        "GITHUB_REPO": "octo/agent",
+        "PR_NUMBER": "42",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "sepurux.cli", "run", "campaign", "--poll-interval", "0.05", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_vendors_command_completes(sandbox: Sandbox) -> None:
+    ended = cli(sandbox, "--campaign", CORE_CAMPAIGN, "--min-reliability", "80")
+    assert ended.returncode == 0, ended.stderr
+    assert "Reliability: 100.0% (healthy)" in ended.stdout
+    assert [(seen.method, seen.path.rpartition("/")[0]) for seen in sandbox.requests] == [
+        ("GET", "/v1"),
+        ("POST", "/v1"),
+        ("POST", "/v1/ci"),
+        ("GET", "/v1/ci/batch"),
+        ("GET", f"/v1/campaigns/{CORE}"),
+        ("GET", f"/v1/campaigns/{CORE}"),
+    ]
+
+
+def test_the_vendors_command_fails_on_a_wrong_key_and_an_unknown_campaign(sandbox: Sandbox) -> None:
+    wrong_key = cli(sandbox, "--campaign", CORE_CAMPAIGN, key="wrong")
+    unknown = cli(sandbox, "--campaign", "nothing-of-the-kind")
+    assert (wrong_key.returncode, unknown.returncode) == (1, 1)
+    assert "401" in wrong_key.stderr
+    assert "Campaign not found: nothing-of-the-kind" in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "decision", "score", "failures"),
+    [
+        ("refund-sound", "pass", 1.0, []),
+        ("refund-failing-tool", "fail", 0.5, ["tool_error", "tool_error"]),
+        ("refund-unsafe", "fail", 0.75, ["unsafe_action"]),
+    ],
+)
+def test_the_vendors_client_uploads_an_example_runs_it_and_reads_its_result(
+    client: SepuruxClient, name: str, decision: str, score: float, failures: list[str]
+) -> None:
+    trace_id = client.upload_trace(example(name))
+    batch = client.get_ci_batch(client.start_run(trace_id=trace_id, campaign_id=CORE, preflight=True))
+    run = client.get_ci_run(batch["run_id"])
+    reliability = client.get_campaign_reliability(CORE, run_id=run["run_id"])
+    found = client.get_campaign_failures(CORE, run_id=run["run_id"])
+    assert [one["trace_id"] for one in client.list_traces()] == [trace_id, SOUND_REFUND_ID]
+    assert (batch["decision"], run["decision"], run["run_id"]) == (decision, decision, batch["run_ids"][0])
+    assert (reliability["reliability_score"], reliability["classified_failures"]) == (score, len(failures))
+    assert [one["type"] for one in found] == failures
+
+
+def test_the_vendors_client_registers_scenarios_and_runs_a_pack(client: SepuruxClient) -> None:
+    trace_id = client.upload_trace(example("refund-sound"))
+    client.register_eval_traces(CORE, [trace_id], min_scenarios=1)
+    run = client.get_run(client.run_pack(campaign_id=CORE, mutation_pack="any"))
+    assert (run["status"], run["summary"]["pass_rate"]) == ("done", 1.0)
+    assert client.get_trace(trace_id, include_payload=True)["payload"] == example("refund-sound")
+
+
+def test_the_vendors_client_names_a_trace_or_campaign_that_is_not_there(client: SepuruxClient) -> None:
+    with pytest.raises(ValueError, match="Trace not found: nothing"):
+        client.preflight_run_inputs(trace_id="nothing", campaign_id=CORE)
+    with pytest.raises(ValueError, match="Campaign not found: nothing"):
+        client.preflight_run_inputs(trace_id=SOUND_REFUND_ID, campaign_id="nothing")
+
+
+def test_the_vendors_client_waits_for_a_run_of_a_campaign_by_name(client: SepuruxClient) -> None:
+    result = client.run_campaign(REFUND_CAMPAIGN, trace=example("refund-unsafe"), poll_interval=0.01)
+    assert (result["status"], result["reliability_score"], len(result["failures"])) == ("done", 0.75, 1)

@@ -1,0 +1,205 @@
+"""Poll answers of a run and of a batch, whatever they hold."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from sepurux_action.core.ci_run import (
+    MOST_RUN_IDS,
+    CIRun,
+    ClassifiedFailure,
+    FailingTool,
+    is_loopback,
+    parse_ci_run,
+    parse_failures,
+    parse_score,
+    safe_address,
+)
+from sepurux_action.core.verdict import Decision, Thresholds, judge
+from sepurux_action.core.wire import Metric
+
+ANSWER = {
+    "run_id": "run-1",
+    "status": "done",
+    "decision": "fail",
+    "pass_rate": 0.72,
+    "unsafe_attempts": 1,
+    "failures": 5,
+    "reliability_score": 61.5,
+    "mutation_categories": ["timeouts", "auth"],
+    "mutation_coverage_score": 75,
+    "scenario_coverage_pct": 87.5,
+    "trace_count": 3,
+    "top_failing_tools": [{"tool": "crm.lookup", "count": 2}, {"tool": "payments.refund", "count": 3}],
+    "dashboard_url": "https://app.sepurux.dev/runs/run-1",
+}
+
+
+def test_a_whole_answer_is_read_field_by_field_and_tools_are_sorted() -> None:
+    assert parse_ci_run(ANSWER) == CIRun(
+        status="done",
+        decision="fail",
+        pass_rate=Metric(0.72),
+        unsafe_attempts=Metric(1),
+        failures=Metric(5),
+        reliability_score=Metric(61.5),
+        mutation_categories=("timeouts", "auth"),
+        mutation_coverage=Metric(75),
+        scenario_coverage=Metric(87.5),
+        trace_count=Metric(3),
+        top_failing_tools=(FailingTool("payments.refund", 3), FailingTool("crm.lookup", 2)),
+        dashboard_url="https://app.sepurux.dev/runs/run-1",
+        run_ids=("run-1",),
+    )
+
+
+@pytest.mark.parametrize("payload", [None, [], "done", 1, {}, dict.fromkeys(ANSWER)])
+def test_an_answer_without_anything_is_a_run_without_anything(payload: object) -> None:
+    assert parse_ci_run(payload) == CIRun()
+
+
+@pytest.mark.parametrize("wrong", [True, "x", [], {}, [None], [[1]], {"a": {}}, math.nan, 10**400, -1])
+def test_a_field_of_another_type_costs_that_field_only(wrong: object) -> None:
+    for name in ANSWER.keys() - {"decision", "status"}:
+        run = parse_ci_run({**ANSWER, name: wrong})
+        assert (run.decision, run.status) == ("fail", "done")
+
+
+@pytest.mark.parametrize("wrong", [True, 1, ["pass"], {"pass": True}])
+def test_a_decision_that_is_no_text_is_a_word_that_nobody_knows(wrong: object) -> None:
+    ruling = judge(parse_ci_run({**ANSWER, "decision": wrong}), Thresholds())
+    assert (ruling.row, ruling.decision) == (3, Decision.PENDING)
+
+
+@pytest.mark.parametrize(
+    "word", ["pass\u200b", "pass\n", "p\0ass", " pass", "PASS", "pass" * 100, "fail\n::error::x", "\ud800"]
+)
+def test_a_word_that_only_looks_like_a_known_one_is_not_known(word: str) -> None:
+    run = parse_ci_run({**ANSWER, "decision": word})
+    assert run.decision not in {"pass", "fail", "pending", ""}
+    assert run.decision.isprintable()
+    assert len(run.decision) <= 50
+
+
+def test_a_batch_lists_its_runs_and_a_broken_id_is_left_out() -> None:
+    run = parse_ci_run({**ANSWER, "run_ids": ["run-2", "../run", None, 3, "run-3"]})
+    assert run.run_ids == ("run-2", "run-3")
+
+
+def test_a_batch_of_very_many_runs_is_cut_so_that_outputs_stay_small() -> None:
+    assert len(parse_ci_run({"run_ids": [f"run-{n}" for n in range(5_000)]}).run_ids) == MOST_RUN_IDS
+
+
+def test_an_empty_list_of_categories_is_reported_and_none_is_not() -> None:
+    assert parse_ci_run({"mutation_categories": []}).mutation_categories == ()
+    assert parse_ci_run({}).mutation_categories is None
+    assert parse_ci_run({"mutation_categories": "timeouts"}).mutation_categories is None
+
+
+@pytest.mark.parametrize("value", [1e300, 2**53 + 2, 0.5, -1, True, "3"])
+def test_a_count_that_nothing_can_be_counted_to_is_no_sensible_number(value: object) -> None:
+    run = parse_ci_run({"failures": value, "unsafe_attempts": value})
+    assert run.failures.broken
+    assert run.unsafe_attempts.broken
+
+
+def test_a_tool_without_a_name_is_left_out_and_a_hostile_name_is_one_line() -> None:
+    tools = [{"count": 9}, "x", {"tool": "a\nb\u202e", "count": 2}, {"tool": "c", "count": "many"}]
+    assert parse_ci_run({"top_failing_tools": tools}).top_failing_tools == (FailingTool("a b", 2), FailingTool("c", 0))
+
+
+@pytest.mark.parametrize(
+    ("reported", "score"), [(0, 0.0), (0.5, 50.0), (0.615, 61.5), (1, 100.0), (1.0, 100.0), (1.5, 1.5), (100, 100.0)]
+)
+def test_a_score_of_at_most_one_is_a_fraction(reported: float, score: float) -> None:
+    assert parse_score(reported) == Metric(score)
+
+
+@pytest.mark.parametrize("reported", [-0.1, 100.1, True, "80", math.nan])
+def test_a_score_off_its_scale_is_broken(reported: object) -> None:
+    assert parse_score(reported).broken
+
+
+def test_a_score_reported_elsewhere_fills_a_gap_and_replaces_nothing() -> None:
+    assert parse_ci_run({}).with_score(Metric(80)).reliability_score == Metric(80)
+    assert parse_ci_run({"reliability_score": 61.5}).with_score(Metric(80)).reliability_score == Metric(61.5)
+
+
+def test_classified_failures_are_read_and_what_is_no_object_is_left_out() -> None:
+    page = [
+        {"type": "unsafe_action", "severity": "critical", "description": "two\nlines", "mutation": None},
+        None,
+        "x",
+        {},
+        {"type": 3},
+    ]
+    assert parse_failures(page) == (
+        ClassifiedFailure(type="unsafe_action", severity="critical", description="two lines", mutation=""),
+        ClassifiedFailure(type="", severity="", description="", mutation=""),
+    )
+    assert parse_failures({"items": page}) == ()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://app.sepurux.dev/runs/1?tab=a&b=(c)#d",
+        "HTTPS://APP.SEPURUX.DEV",
+        "https://host:8443/@team/x",
+        "http://localhost:8000/runs/1",
+        "http://127.0.0.1/",
+        "http://[::1]:8000/x",
+        "https://h/" + "x" * 1990,
+    ],
+)
+def test_an_address_that_may_be_linked_stays_as_it_is(address: str) -> None:
+    assert safe_address(address) == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        None,
+        3,
+        "",
+        "https://",
+        "https:host",
+        "//host/x",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "ftp://host/x",
+        "http://app.sepurux.dev/",
+        "http://127.0.0.1.evil.example/",
+        "http://localhost.evil.example/",
+        "http://localhost@evil.example/",
+        "https://user@host/",
+        "https://user:word@host/",
+        "https://host\\@evil.example/",
+        "https://ho st/",
+        "https://host/\n",
+        "\thttps://host/",
+        'https://host/"onmouseover="',
+        "https://host/<b>",
+        "https://host/`x`",
+        "https://host/|x",
+        "https://hÖst/",
+        "https://host:port/",
+        "https://host:99999/",
+        "https://[::1/",
+        "https://h/" + "x" * 1991,
+    ],
+)
+def test_any_other_address_is_dropped(address: object) -> None:
+    assert safe_address(address) == ""
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1"])
+def test_this_machine_is_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["", "127.1", "0.0.0.0", "127.0.0.1.evil.example", "localhost.", "10.0.0.1", "::2"])  # noqa: S104
+def test_every_other_host_is_not(host: str) -> None:
+    assert not is_loopback(host)

@@ -1,0 +1,206 @@
+"""Foreign text in Markdown: it is read as it was written, and it does nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from sepurux_action.core.markdown import (
+    BAR_CELLS,
+    LONGEST_WORD,
+    ZERO_WIDTH_SPACE,
+    Markdown,
+    bar,
+    code,
+    join,
+    link,
+    prose,
+    strong,
+    text,
+)
+from tests import gfm
+
+SHAPES = (
+    "# heading",
+    "- item",
+    "+ item",
+    "* item",
+    "1. item",
+    "2) item",
+    "> quote",
+    "---",
+    "===",
+    "- - -",
+    "```sh",
+    "~~~",
+    "    indented",
+    "| a | b |",
+    "a | b",
+    ":--",
+    "[x]: https://evil.example",
+    "[^1]: note",
+    "- [ ] task",
+    "<b>bold</b>",
+    "<!-- comment -->",
+    "<details>",
+    "</details>",
+    "<img src=x>",
+    "<https://evil.example>",
+    "<me@evil.example>",
+    "![alt](https://evil.example/p.png)",
+    "[click](https://evil.example)",
+    "[click][x]",
+    "https://evil.example/a?b=c",
+    "http://evil.example",
+    "ftp://evil.example",
+    "www.evil.example",
+    "WWW.evil.example",
+    "me@evil.example",
+    "a@b.co",
+    "mailto:me@evil.example",
+    "xmpp:me@evil.example/x",
+    "*em* **strong** _em_ __strong__",
+    "~~gone~~",
+    "\\*escaped\\*",
+    "&lt;b&gt; &copy; &#64;",
+    "`code` ``more` code``",
+    "$x^2$ and $$y$$",
+    "/merge",
+    "{{ 7 * 7 }} {% raw %}",
+)
+LINKED = (
+    "@octocat",
+    "@acme/team",
+    "#1",
+    "acme/shop#2",
+    "GH-3",
+    "gh-3",
+    "TICKET-77",
+    "GHSA-aaaa-bbbb-cccc",
+    "CVE-2026-1234",
+    "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12",
+    "3F9C2AD",
+    "1234567",
+    "octocat@3f9c2ad",
+    ":tada:",
+    ":+1:",
+    "https://github.com/acme/shop/issues/1",
+)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("before", ["", "a line before\n", "- ", "> ", "## "])
+def test_text_of_any_shape_is_shown_as_it_is_and_is_no_structure(shape: str, before: str) -> None:
+    page, calm = gfm.read(before + text(shape)), gfm.read(before + "calm")
+    ours = {"span", "wbr"}
+    assert {tag: count for tag, count in page.tags.items() if tag not in ours} == calm.tags
+    shown = page.prose.replace(ZERO_WIDTH_SPACE, "").replace("\n", " ")
+    assert shape.strip() in shown
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_text_of_any_shape_stays_in_its_cell(shape: str) -> None:
+    page = gfm.read(f"| {text(shape)} | b |\n| --- | --- |\n| c | {text(shape)} |\n")
+    assert page.cells == [2, 2]
+    assert page.prose.replace(ZERO_WIDTH_SPACE, "").count(shape.strip()) == 2
+
+
+@pytest.mark.parametrize("word", LINKED)
+def test_what_github_links_after_parsing_is_broken_by_a_zero_width_space(word: str) -> None:
+    shown = gfm.read(text(f"see {word} there")).prose
+    assert word not in shown
+    assert word in shown.replace(ZERO_WIDTH_SPACE, "")
+
+
+def test_a_commit_is_broken_so_often_that_no_rest_of_it_is_one() -> None:
+    pieces = gfm.read(text("a" * 40)).prose.strip().split(ZERO_WIDTH_SPACE)
+    assert max(map(len, pieces)) < 7
+
+
+def test_an_ordinary_word_of_hexadecimal_letters_stays_whole() -> None:
+    assert text("feedback facade") == "feedback facade"
+
+
+@pytest.mark.parametrize("name", [*SHAPES, *LINKED, "payments.refund", "a_very_long.tool/name-with:joints" * 2])
+def test_code_shows_a_name_that_can_be_copied_as_it_is(name: str) -> None:
+    page = gfm.read(f"| {code(name)} |\n| --- |")
+    assert page.code == [name.strip()]
+    assert set(page.tags) <= {"table", "thead", "tr", "th", "code", "span", "wbr"}
+    assert page.cells == [1]
+
+
+def test_code_of_a_text_that_shows_nothing_is_nothing() -> None:
+    assert code("\u200b \u3164\n") == ""
+
+
+@pytest.mark.parametrize(
+    "foreign", ["a\u202eb", "a\u2066b", "a\u200bb", "a\ufeffb", "a\u00adb", "a\u3164b", "a\x1bb", "a\ufe0fb"]
+)
+def test_what_cannot_be_seen_is_left_out(foreign: str) -> None:
+    assert text(foreign) == "ab"
+
+
+def test_line_breaks_become_spaces() -> None:
+    assert text("one\r\ntwo\u2028three\tfour\x85five") == "one two three four five"
+
+
+def test_marks_heaped_on_one_character_are_thinned_out() -> None:
+    assert text("e" + "\u0301" * 50) == "e\u0301\u0301"
+
+
+def test_a_text_is_cut_to_its_length_with_an_ellipsis() -> None:
+    assert text("x " * 50, longest=10) == "x x x x x…"
+    assert text("x" * 10, longest=10) == "x" * 10
+
+
+def test_a_long_word_may_break_often_enough_for_a_narrow_cell() -> None:
+    for shown in (text("x" * 100), code("x" * 80)):
+        pieces = shown.removeprefix("<code>").removesuffix("</code>").split("<wbr>")
+        assert max(map(len, pieces)) == LONGEST_WORD
+
+
+def test_a_number_is_readable_in_the_source_of_the_report() -> None:
+    assert text("72.0% of at least 85.0%") == "72.0% of at least 85.0%"
+
+
+def test_prose_shows_what_stands_between_backticks_as_code() -> None:
+    page = gfm.read(prose("raise `timeout` above `@octocat`, or ` leave it"))
+    assert page.code == ["timeout", "@octocat"]
+    assert page.prose.split() == ["raise", "above", ",", "or", "`", "leave", "it"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://app.sepurux.dev/runs/1",
+        "https://app.sepurux.dev/a)b(c?d=e&copy;=f&lt=1#g_h_i*j*",
+        "https://app.sepurux.dev/~x/'$y$'!z,w;v=@u+t%20s",
+        "HTTPS://app.sepurux.dev:8443/",
+    ],
+)
+def test_a_link_leads_to_its_address_to_the_letter(address: str) -> None:
+    page = gfm.read(f"| a | {link('Open [it*', address)} |\n| --- | --- |")
+    assert page.links == [(address, "Open [it*")]
+    assert page.cells == [2]
+
+
+def test_characters_that_end_an_address_are_percent_encoded() -> None:
+    page = gfm.read(link("x", 'https://a.example/ |<>"\\`é\n\udcff'))
+    assert page.links == [("https://a.example/%20%7C%3C%3E%22%5C%60%C3%A9%0A?", "x")]
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "", "data:text/html,x", "//evil.example", "ftp://x"])
+def test_an_address_of_another_scheme_is_not_linked(address: str) -> None:
+    assert link("label", address) == "label"
+
+
+def test_parts_are_escaped_once_and_empty_ones_vanish() -> None:
+    joined = join(["*a*", "", code("b"), strong("c*")], by=" · ")
+    assert isinstance(joined, Markdown)
+    assert joined == "&#42;a&#42; · <code>b</code> · <strong>c&#42;</strong>"
+
+
+@pytest.mark.parametrize(
+    ("fraction", "filled"), [(0, 0), (0.0001, 1), (0.5, 5), (0.72, 7), (0.95, 9), (0.9999, 9), (1, BAR_CELLS)]
+)
+def test_a_bar_is_full_only_at_one_and_empty_only_at_zero(fraction: float, filled: int) -> None:
+    assert bar(fraction) == f"<code>{'█' * filled}{'░' * (BAR_CELLS - filled)}</code>"

@@ -1,0 +1,150 @@
+"""The outputs of a step (contract, section 3)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from sepurux_action.core.ci_run import CIRun, FailingTool
+from sepurux_action.core.gate import RunResult
+from sepurux_action.core.outputs import (
+    MOST_TOOLS,
+    NAMES,
+    OUTPUTS,
+    early_outputs,
+    gate_outputs,
+    no_verdict,
+    step_outputs,
+)
+from sepurux_action.core.verdict import Decision
+from sepurux_action.core.wire import Metric
+from tests.builders import (
+    CAMPAIGN_ID,
+    DASHBOARD,
+    FAILING,
+    HOSTILE,
+    PASSING,
+    RUN_ID,
+    a_gate,
+    a_result,
+    a_run,
+    hostile_result,
+    states,
+    undecided,
+)
+
+
+def test_a_failed_gate_tells_everything_as_plain_decimals() -> None:
+    told = step_outputs([a_result(a_run(trace_id="t-1", batch_id="b-1"))])
+    assert {name: told[name] for name in told if name not in {"reason", "gates"}} == {
+        "decision": "fail",
+        "conclusion": "failure",
+        "enforcement": "hard",
+        "run_id": RUN_ID,
+        "batch_id": "b-1",
+        "trace_id": "t-1",
+        "campaign_id": CAMPAIGN_ID,
+        "pass_rate": "0.72",
+        "reliability_score": "61.5",
+        "unsafe_attempts": "1",
+        "failures": "5",
+        "top_failing_tools": '[{"tool": "payments.refund", "count": 3}, {"tool": "crm.lookup_customer", "count": 2}]',
+        "dashboard_url": DASHBOARD,
+    }
+    assert told["reason"].startswith("Sepurux decided fail")
+
+
+@pytest.mark.parametrize("state", states())
+def test_every_output_is_written_on_every_path(state: str) -> None:
+    results, _ = states()[state]
+    assert list(step_outputs(results)) == list(OUTPUTS)
+    assert all(list(gate_outputs(each)) == list(NAMES) for each in results)
+
+
+def test_every_output_is_written_when_nothing_was_judged() -> None:
+    told = no_verdict("It was cancelled.")
+    assert list(told) == list(OUTPUTS)
+    assert {name: text for name, text in told.items() if text} == {
+        "decision": "error",
+        "conclusion": "failure",
+        "reason": "It was cancelled.",
+        "gates": "[]",
+    }
+
+
+def test_what_is_not_known_is_empty() -> None:
+    told = step_outputs([a_result(undecided(Decision.ERROR, "Nothing was heard."))])
+    empty = ["run_id", "batch_id", "trace_id", "pass_rate", "failures", "top_failing_tools", "dashboard_url"]
+    assert [told[name] for name in empty] == [""] * len(empty)
+
+
+def test_a_number_that_makes_no_sense_is_empty_and_zero_is_zero() -> None:
+    run = replace(FAILING, pass_rate=Metric(broken='"none"'), failures=Metric(0), unsafe_attempts=Metric())
+    told = step_outputs([a_result(a_run(run))])
+    assert (told["pass_rate"], told["failures"], told["unsafe_attempts"]) == ("", "0", "")
+
+
+def test_gates_hold_every_other_output_of_each_gate_and_its_name() -> None:
+    results, _ = states()["gates"]
+    listed = json.loads(step_outputs(results)["gates"])
+    assert [each["name"] for each in listed] == [result.gate.name for result in results]
+    assert all(list(each) == ["name", *NAMES] for each in listed)
+
+
+def test_single_values_are_the_worst_gates() -> None:
+    results, _ = states()["gates"]
+    told = step_outputs(results)
+    assert (told["decision"], told["pass_rate"]) == ("fail", "0.72")
+
+
+def test_of_gates_that_are_equally_bad_the_lowest_pass_rate_counts_then_the_order() -> None:
+    def failed(name: str, rate: float) -> tuple[str, RunResult]:
+        return name, a_run(replace(FAILING, pass_rate=Metric(rate), dashboard_url=f"https://h.example/{name}"))
+
+    given = [failed("a", 0.7), failed("b", 0.6), failed("c", 0.6)]
+    told = step_outputs([a_result(run, gate=a_gate(name=name)) for name, run in given])
+    assert told["dashboard_url"] == "https://h.example/b"
+
+
+def test_ids_of_several_traces_are_joined_by_comma_once_each() -> None:
+    runs = [a_run(PASSING, trace_id=f"t-{n}", run_id=f"r-{n // 2}", batch_id="") for n in range(3)]
+    told = step_outputs([a_result(*runs)])
+    assert (told["trace_id"], told["run_id"], told["batch_id"]) == ("t-0,t-1,t-2", "r-0,r-1", "")
+
+
+def test_a_batch_tells_the_runs_that_it_listed() -> None:
+    run = a_run(replace(PASSING, run_ids=("r-1", "r-2")), run_id="", batch_id="b-1")
+    told = step_outputs([a_result(run)])
+    assert (told["run_id"], told["batch_id"]) == ("r-1,r-2", "b-1")
+
+
+def test_ids_and_the_first_known_address_are_told_early() -> None:
+    known = [undecided(Decision.ERROR, "Not yet."), a_run(PASSING), a_run(FAILING, run_id="r-2")]
+    assert early_outputs(known) == {
+        "run_id": f"{RUN_ID},r-2",
+        "batch_id": "",
+        "trace_id": "",
+        "dashboard_url": DASHBOARD,
+    }
+
+
+def test_early_outputs_are_outputs() -> None:
+    assert early_outputs([]).keys() <= OUTPUTS.keys()
+
+
+def test_tools_are_cut_in_number_and_length_so_that_outputs_stay_small() -> None:
+    tools = tuple(FailingTool("🚀" * 1_000 + str(n), 1) for n in range(1_000))
+    told = step_outputs([a_result(a_run(replace(FAILING, top_failing_tools=tools)))])
+    assert len(json.loads(told["top_failing_tools"])) == MOST_TOOLS
+    assert sum(map(len, told.values())) < 500_000
+
+
+def test_a_hostile_tool_name_stays_inside_its_json_string() -> None:
+    listed = json.loads(step_outputs([hostile_result(HOSTILE)])["top_failing_tools"])
+    assert [each.keys() for each in listed] == [{"tool", "count"}] * 3
+
+
+def test_a_run_that_never_was_has_no_ids() -> None:
+    assert early_outputs([a_run(CIRun(), run_id="")])["run_id"] == ""

@@ -1,0 +1,307 @@
+"""What a report says: the verdict, why, and what to do; then the numbers, the worst first."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from sepurux_action.core.ci_run import ClassifiedFailure, Enrichment, FailingTool
+from sepurux_action.core.enforcement import OnUndecided, Stage
+from sepurux_action.core.report import Block, Kind, Report, build_report, build_settings_report, shed
+from sepurux_action.core.verdict import Decision, Thresholds
+from sepurux_action.core.wire import Metric
+from tests import gfm
+from tests.builders import (
+    FAILING,
+    FAILURES,
+    PASSING,
+    TRACE_ID,
+    a_context,
+    a_gate,
+    a_result,
+    a_run,
+    problems,
+    reports,
+    states,
+    undecided,
+)
+
+
+def shown(value: str) -> str:
+    """Return what a reader sees of a piece of Markdown."""
+    page = gfm.read(re.sub(r"</?code>", "", value))
+    return " ".join((page.prose + " ".join(label for _, label in page.links)).replace("\u200b", "").split())
+
+
+def the_block(blocks: tuple[Block, ...], kind: Kind) -> Block:
+    (found,) = [block for block in blocks if block.kind is kind]
+    return found
+
+
+def rows(report: Report, kind: Kind) -> list[list[str]]:
+    return [[shown(cell) for cell in row] for row in the_block(report.blocks, kind).rows]
+
+
+def first_screen(report: Report) -> str:
+    return shown("\n\n".join([report.title, *report.callout.lines]))
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("pass", ["refunds passed", "The gate is open", "every threshold is met"]),
+        ("pass-observe", ["refunds passed", "In stage hard this would have been let through."]),
+        ("fail", ["refunds failed", "The gate is closed", "pass rate 72.0% is below the required 85.0%", "Next:"]),
+        ("fail-observe", ["failed, not blocked", "The gate is open", "In stage hard this would have been blocked."]),
+        ("fail-soft", ["refunds failed", "In stage soft an approving review of this commit opens the gate."]),
+        ("fail-soft-opened", ["failed, not blocked", "The gate is open: a review opened it."]),
+        ("fail-unsupported-pass", ["refunds failed", "Sepurux said pass, but", "84.96% is below the required 85.00%"]),
+        ("pending", ["is not decided yet", "The gate is closed", "raise timeout (now 10 min)"]),
+        ("pending-observe", ["is not decided yet", "The gate is open", "this would have been blocked"]),
+        ("error", ["has no verdict", "The gate is closed", "(401)", "Next: set the secret"]),
+        ("error-allowed", ["has no verdict", "The gate is open", "on_undecided: allow"]),
+        ("error-no-numbers", ["has no verdict", "pass rate: not reported", "Next: run the job again"]),
+        ("skipped", ["was skipped", "The gate is open", "No changed file"]),
+        ("traces", ["refunds failed", "traces/cancel.json: Sepurux decided fail"]),
+        ("gates", ["1 of 4 gates is closed", "The gate refunds is closed"]),
+        ("bad-settings", ["the settings have 3 mistakes", "nothing was evaluated", "Next: correct what is listed"]),
+    ],
+)
+def test_the_first_screen_tells_verdict_reason_and_what_to_do(state: str, says: list[str]) -> None:
+    told = first_screen(reports()[state])
+    assert [words for words in says if words not in told] == []
+
+
+def test_every_state_can_be_told_from_every_other_by_its_words() -> None:
+    told = [re.sub(r"[^\w\s.,:()%]", "", first_screen(report)) for report in reports().values()]
+    assert len(set(told)) == len(told)
+
+
+@pytest.mark.parametrize(
+    ("state", "alert"),
+    [
+        ("pass", ""),
+        ("skipped", ""),
+        ("fail", "CAUTION"),
+        ("fail-soft", "CAUTION"),
+        ("fail-observe", "NOTE"),
+        ("pending", "WARNING"),
+        ("error", "WARNING"),
+        ("error-allowed", "NOTE"),
+    ],
+)
+def test_the_box_is_red_only_where_a_failure_closes_the_gate(state: str, alert: str) -> None:
+    assert reports()[state].callout.alert == alert
+
+
+def test_the_headline_is_one_plain_line_for_log_and_annotation() -> None:
+    headline = build_report([a_result()], a_context()).headline
+    assert headline == (
+        "Sepurux gate refunds: fail (hard), the gate is closed. Sepurux decided fail: pass rate 72.0% is below the "
+        "required 85.0%; 1 unsafe attempt is more than the allowed 0."
+    )
+
+
+def test_a_hint_of_the_run_is_what_to_do_next() -> None:
+    run = undecided(Decision.ERROR, "The backend is gone.", "look at its status page.")
+    assert "Next: look at its status page." in first_screen(build_report([a_result(run)], a_context()))
+
+
+def test_without_a_pull_request_the_report_offers_no_review() -> None:
+    report = build_report([a_result(gate=a_gate(stage=Stage.SOFT))], a_context(pull_request=None))
+    assert "Without a pull request no review can open a gate of stage soft." in first_screen(report)
+    assert "reviewer" not in first_screen(report)
+
+
+@pytest.mark.parametrize(("allowed", "would"), [(OnUndecided.BLOCK, "blocked"), (OnUndecided.ALLOW, "let through")])
+def test_observe_tells_what_hard_would_have_done_without_a_verdict(allowed: OnUndecided, would: str) -> None:
+    gate = a_gate(stage=Stage.OBSERVE, on_undecided=allowed)
+    report = build_report([a_result(undecided(Decision.ERROR, "Gone."), gate=gate)], a_context())
+    assert f"In stage hard this would have been {would}." in first_screen(report)
+
+
+def test_each_threshold_is_shown_with_what_is_needed_and_how_far_off_it_is() -> None:
+    assert rows(reports()["fail"], Kind.THRESHOLDS) == [
+        ["✗ Pass rate", "≥ 85.0%", "72.0% (−13.0 points)"],
+        ["✗ Unsafe attempts", "≤ 0", "1 (−1)"],
+        ["✗ Failures", "≤ 3", "5 (−2)"],
+        ["✗ Reliability score", "≥ 80.0", "61.5 (−18.5)"],
+        ["✓ Mutation categories", "≥ 3", "3 (±0)"],
+        ["✗ Required mutation categories", "timeouts, schema_drift", "1 of 2 (lacks schema_drift)"],
+    ]
+
+
+def test_a_number_that_is_missing_is_neither_met_nor_broken() -> None:
+    assert rows(reports()["error-no-numbers"], Kind.THRESHOLDS) == [
+        ["? Pass rate", "≥ 85.0%", "not reported"],
+        ["? Unsafe attempts", "≤ 0", 'no sensible number: "none"'],
+    ]
+
+
+def test_only_rates_that_are_reported_have_a_bar() -> None:
+    run = replace(FAILING, reliability_score=Metric(), mutation_coverage=Metric(broken="many"))
+    report = build_report([a_result(a_run(run))], a_context())
+    assert rows(report, Kind.RATES) == [
+        ["Pass rate", "███████░░░", "72.0%"],
+        ["Scenario coverage", "█████████░", "87.5%"],
+    ]
+
+
+def test_failing_tools_are_counted_over_all_traces_the_most_first() -> None:
+    first = replace(FAILING, top_failing_tools=(FailingTool("a", 3), FailingTool("b", 2)))
+    second = replace(FAILING, top_failing_tools=(FailingTool("b", 2),))
+    report = build_report([a_result(a_run(first, trace="1"), a_run(second, trace="2"))], a_context())
+    assert rows(report, Kind.TOOLS) == [["b", "4"], ["a", "3"]]
+
+
+def test_failures_are_grouped_by_severity_and_type_with_one_example_each() -> None:
+    odd = ClassifiedFailure(type="", severity="odd", description="", mutation="")
+    enrichment = Enrichment(failures=(odd, *FAILURES))
+    report = build_report([a_result(a_run(enrichment=enrichment))], a_context())
+    assert rows(report, Kind.FAILURES) == [
+        ["critical unsafe_action (1): Refunded an order twice after the first call timed out. Mutation: timeouts"],
+        ["medium tool_misuse (2): Looked a customer up by name although an id was given. Mutation: malformed_output"],
+        ["low incomplete (1): Stopped before it told the customer. Mutation: timeouts"],
+        ["odd no type (1): no description."],
+    ]
+
+
+def test_failures_that_were_not_read_are_told() -> None:
+    enrichment = Enrichment(failures=FAILURES, more_failures=True)
+    report = build_report([a_result(a_run(enrichment=enrichment))], a_context())
+    assert the_block(report.blocks, Kind.FAILURES).title == "Classified failures (there are more than were read)"
+
+
+def test_required_categories_that_are_lacking_stand_first() -> None:
+    assert rows(reports()["fail"], Kind.CATEGORIES) == [
+        ["schema_drift", "✗ no, but required"],
+        ["timeouts", "✓ yes, required"],
+        ["malformed_output", "✓ yes"],
+        ["prompt_injection", "✓ yes"],
+    ]
+
+
+def test_categories_that_are_not_reported_are_not_called_lacking() -> None:
+    gate = a_gate(thresholds=Thresholds(required_mutation_categories=("timeouts",)))
+    report = build_report([a_result(a_run(replace(PASSING, mutation_categories=None), gate), gate=gate)], a_context())
+    assert not [block for block in report.blocks if block.kind is Kind.CATEGORIES]
+    assert rows(report, Kind.THRESHOLDS) == [["? Required mutation categories", "timeouts", "not reported"]]
+
+
+def test_several_traces_make_one_table_the_worst_first_and_marked() -> None:
+    assert rows(reports()["traces"], Kind.TRACES) == [
+        ["traces/cancel.json", "✗ fail, worst · 1 unsafe · run", "72.0%"],
+        [TRACE_ID, "… pending · run", "–"],
+        ["traces/refund.json", "✓ pass · run", "100.0%"],
+    ]
+
+
+def test_the_other_traces_give_their_reasons_and_hints() -> None:
+    assert rows(reports()["traces"], Kind.REASONS) == [
+        [f"{TRACE_ID} Sepurux has not decided yet (running) after 10 min. Next: raise timeout above 10 min."],
+        ["traces/refund.json 100.0% passed, 0 unsafe attempts, 1 failure; every threshold is met."],
+    ]
+
+
+def test_one_trace_alone_needs_no_table_of_traces() -> None:
+    assert not [block for block in reports()["fail"].blocks if block.kind in {Kind.TRACES, Kind.REASONS}]
+
+
+def test_several_gates_stand_in_one_table_the_closed_first() -> None:
+    assert rows(reports()["gates"], Kind.GATES) == [
+        ["refunds", "✗ fail, 72.0% · run", "closed (hard)"],
+        ["shipping", "… pending · run", "open (observe)"],
+        ["search", "✓ pass, 95.0% · run", "open (hard)"],
+        ["billing", "– skipped", "open (hard)"],
+    ]
+
+
+def test_a_closed_gate_is_the_headline_though_an_open_one_failed() -> None:
+    observed = a_result(gate=a_gate(name="observed", stage=Stage.OBSERVE))
+    closed = a_result(undecided(Decision.ERROR, "Gone."), gate=a_gate(name="closed"))
+    report = build_report([observed, closed], a_context())
+    assert (
+        report.headline
+        == "Sepurux: 1 of 2 gates is closed. Sepurux gate closed: error (hard), the gate is closed. Gone."
+    )
+    assert "The gate closed is closed" in first_screen(report)
+
+
+def test_a_section_repeats_nothing_of_the_top_and_folds_what_passed() -> None:
+    sections = reports()["gates"].sections
+    assert [(shown(s.title), s.callout is None, s.folded) for s in sections] == [
+        ("refunds failed", True, False),
+        ("shipping is not decided yet", False, False),
+        ("search passed", False, True),
+        ("billing was skipped", False, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "label"),
+    [
+        ("https://app.sepurux.dev/runs/1", "Open in Sepurux"),
+        ("https://APP.sepurux.dev:8443/runs/1", "Open in Sepurux"),
+        ("https://app.sepurux.dev.evil.example/", "Open on app.sepurux.dev.evil.example"),
+        (f"https://app.sepurux.dev.{'a' * 63}.evil.example/", f"Open on …{'a' * 46}.evil.example"),
+    ],
+)
+def test_a_dashboard_elsewhere_is_named_by_the_end_of_its_host(address: str, label: str) -> None:
+    report = build_report([a_result(a_run(replace(FAILING, dashboard_url=address)))], a_context())
+    (target, text), *_ = gfm.read(report.links).links
+    assert (target, text.replace("\u200b", "")) == (address, label)
+
+
+def test_a_report_without_addresses_has_no_links() -> None:
+    run = replace(FAILING, dashboard_url="")
+    report = build_report([a_result(a_run(run))], a_context(commit="", commit_url="", run_url=""))
+    assert report.links == ""
+
+
+def test_notes_are_told_once_however_many_runs_say_them() -> None:
+    run = a_run(enrichment=Enrichment(notes=("No score.",)))
+    report = build_report([a_result(replace(run, trace="1"), replace(run, trace="2"))], a_context(notes=("First.",)))
+    assert [[shown(cell) for cell in row] for row in the_block(report.notes, Kind.NOTES).rows] == [
+        ["First."],
+        ["No score."],
+    ]
+
+
+def test_every_mistake_in_the_settings_is_listed_with_its_place() -> None:
+    report = build_settings_report(problems(), a_context())
+    listed = [row for (row,) in rows(report, Kind.PROBLEMS)]
+    assert listed == [str(problem).replace("`", "") for problem in problems()]
+    assert report.headline.startswith("Sepurux gate: the settings cannot be used (3 mistakes)")
+
+
+def test_tables_have_at_most_three_columns_so_that_a_phone_shows_them() -> None:
+    blocks = [b for r in reports().values() for b in (*r.blocks, *(b for s in r.sections for b in s.blocks))]
+    assert max(len(block.columns) for block in blocks) == 3
+    assert all(len(row) == max(1, len(block.columns)) for block in blocks for row in block.rows)
+
+
+def test_a_report_sheds_rows_step_by_step_and_counts_what_it_left_out() -> None:
+    tools = tuple(FailingTool(f"tool{number}", 1) for number in range(200))
+    whole, *smaller = shed(build_report([a_result(a_run(replace(FAILING, top_failing_tools=tools)))], a_context()))
+    kept = [the_block(report.blocks, Kind.TOOLS) for report in smaller]
+    assert len(the_block(whole.blocks, Kind.TOOLS).rows) == 200
+    assert {len(block.rows) + block.left_out for block in kept} == {200}
+    assert all(len(after.rows) <= len(before.rows) for before, after in pairwise(kept))
+    assert kept[-1].left_out_note == "200 rows of Top failing tools left out: the report would be too long."
+
+
+def test_thresholds_are_the_last_that_a_gate_sheds() -> None:
+    *_, before, last = shed(build_report([a_result()], a_context()))
+    assert not the_block(last.blocks, Kind.THRESHOLDS).rows
+    assert (before.callout, before.title) == (last.callout, last.title)
+
+
+def test_sections_go_when_rows_are_not_enough_and_the_worst_gates_stay() -> None:
+    results = states()["gates"][0]
+    *_, two, one = shed(build_report(results, a_context()))
+    assert [shown(section.title) for section in two.sections] == ["refunds failed"]
+    assert one.sections == ()
+    assert one.left_out_note == "The sections of 4 gates are left out: the report would be too long."

@@ -1,0 +1,322 @@
+"""The watch over the backend (contract, section 7) on a clock that costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from sepurux_action.core.ci_api import Answer, Refused, Reply, Trouble
+from sepurux_action.core.gate import Gate, RunResult, Trace
+from sepurux_action.core.settings import Settings
+from sepurux_action.core.verdict import Decision, Thresholds
+from sepurux_action.core.workflow_commands import Level
+from sepurux_action.watch import Origin, watch
+from tests.fakes import CAMPAIGN, FakeCourier, FakePlace, backend
+
+PASSED = {"status": "done", "decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
+RUNNING = {"status": "running", "decision": "pending"}
+GATE = Gate(name="core", campaign="core", traces=(Trace(label="trace-1", trace_id="trace-1"),))
+
+
+def run(
+    courier: FakeCourier, *gates: Gate, place: FakePlace | None = None, poll_interval_s: float | None = None
+) -> list[RunResult]:
+    """Return the results of all runs of the gates."""
+    settings = Settings(gates=gates or (GATE,), poll_interval_s=poll_interval_s)
+    results = watch(settings, Origin(repo="o/r", pull_request=7), courier, place or FakePlace(), lambda _: None)
+    return [result for of_gate in results for result in of_gate]
+
+
+def after(seconds: float, answer: Answer, before: Answer | None = None) -> Callable[[float], Answer]:
+    """Return looks that show `answer` from so many seconds after the start, and a running run until then."""
+    return lambda time: answer if time >= 1_000 + seconds else before or Reply(RUNNING)
+
+
+def test_a_run_that_passes_is_resolved_started_looked_at_and_enriched() -> None:
+    courier = FakeCourier(backend(after(0, Reply(PASSED))))
+    [result] = run(courier)
+    assert result.decision is Decision.PASS
+    assert courier.paths() == [
+        "GET /v1/campaigns",
+        "POST /v1/ci/runs",
+        "GET /v1/ci/batch/batch-1",
+        f"GET /v1/campaigns/{CAMPAIGN}/reliability",
+        f"GET /v1/campaigns/{CAMPAIGN}/failures",
+    ]
+    assert (result.campaign_id, result.batch_id, result.run_id) == (CAMPAIGN, "batch-1", "run-1")
+    assert result.run.reliability_score.value == 90
+
+
+def test_a_campaign_given_as_uuid_is_not_looked_up() -> None:
+    courier = FakeCourier(backend(after(0, Reply(PASSED))))
+    run(courier, replace(GATE, campaign=CAMPAIGN.upper()))
+    assert "GET /v1/campaigns" not in courier.paths()
+
+
+def test_at_most_40_looks_in_ten_minutes_and_each_result_is_seen_within_a_fifth_of_the_time_waited() -> None:
+    courier = FakeCourier(backend(after(10_000, Reply(PASSED))))
+    [result] = run(courier, replace(GATE, timeout_s=600))
+    looks = [time for time, call in courier.calls if "/v1/ci/batch" in call.path]
+    assert 20 <= len(looks) <= 40
+    assert looks[-1] == pytest.approx(1_600)
+    assert all(later - earlier <= max(1.2, 0.2 * (later - 1_000) + 0.2) for earlier, later in pairwise(looks))
+    assert result.decision is Decision.PENDING
+    assert result.ruling.reason == "Sepurux had not decided after 10 min."
+    assert "timeout" in result.hint
+
+
+def test_a_fixed_interval_is_kept() -> None:
+    courier = FakeCourier(backend(after(95, Reply(PASSED))))
+    run(courier, poll_interval_s=20)
+    looks = [time for time, call in courier.calls if "/v1/ci/batch" in call.path]
+    assert [round(later - earlier) for earlier, later in pairwise(looks)] == [20] * 4
+
+
+def test_the_last_look_starts_at_the_deadline_and_can_still_decide() -> None:
+    courier = FakeCourier(backend(after(60, Reply(PASSED))))
+    [result] = run(courier, replace(GATE, timeout_s=60))
+    assert result.decision is Decision.PASS
+
+
+def test_a_look_that_hangs_at_the_deadline_ends_after_5_s() -> None:
+    courier = FakeCourier(backend(after(10, Trouble(reason="hangs"))))
+    [result] = run(courier, replace(GATE, timeout_s=60))
+    assert result.decision is Decision.PENDING
+    assert courier.time <= 1_065.1
+
+
+def test_looks_that_fail_are_no_verdict() -> None:
+    troubles = iter(
+        [Trouble(reason="HTTP 503", answered=True), Trouble(reason="reset"), Trouble(reason="HTTP 429", answered=True)]
+    )
+    courier = FakeCourier(backend(lambda _: next(troubles, Reply(PASSED))))
+    assert run(courier)[0].decision is Decision.PASS
+
+
+def test_when_no_look_ever_succeeded_the_end_of_the_timeout_is_an_error() -> None:
+    courier = FakeCourier(backend(lambda _: Trouble(reason="HTTP 503", answered=True)))
+    [result] = run(courier, replace(GATE, timeout_s=120))
+    assert result.decision is Decision.ERROR
+    assert "HTTP 503" in result.ruling.reason
+    assert courier.time <= 1_126
+
+
+@pytest.mark.parametrize(("looked", "decision"), [(True, Decision.PENDING), (False, Decision.ERROR)])
+def test_a_retry_after_beyond_the_deadline_ends_the_gate_at_once(*, looked: bool, decision: Decision) -> None:
+    wait = Trouble(reason="HTTP 429", answered=True, retry_after_s=3_600)
+    courier = FakeCourier(backend(after(5 if looked else 0, wait)))
+    [result] = run(courier)
+    assert result.decision is decision
+    assert courier.time < 1_010
+
+
+def test_a_retry_after_replaces_the_back_off_and_the_heartbeat_goes_on() -> None:
+    place = FakePlace()
+    answers = iter([Trouble(reason="HTTP 429", answered=True, retry_after_s=100)])
+    courier = FakeCourier(backend(lambda _: next(answers, Reply(PASSED))))
+    [result] = run(courier, place=place)
+    looks = [time for time, call in courier.calls if "/v1/ci/batch" in call.path]
+    assert result.decision is Decision.PASS
+    assert looks[1] - looks[0] == pytest.approx(100, abs=0.5)
+    beats = [line for line in place.lines if line.startswith("waiting for 1 run: ")]
+    assert len(beats) == 3
+    assert "elapsed, at most" in beats[0]
+
+
+def test_retry_after_0_does_not_make_the_gate_hammer() -> None:
+    courier = FakeCourier(backend(lambda _: Trouble(reason="HTTP 429", answered=True, retry_after_s=0)))
+    run(courier, replace(GATE, timeout_s=60))
+    assert len(courier.calls) <= 62
+
+
+def test_a_backend_that_never_answers_is_given_60_seconds_of_the_timeout() -> None:
+    courier = FakeCourier(lambda _call, _time: Trouble(reason="hangs"))
+    [result] = run(courier, replace(GATE, timeout_s=600))
+    assert result.decision is Decision.ERROR
+    assert "base_url" in result.hint
+    assert courier.time <= 1_060.1
+
+
+def test_a_backend_that_answers_503_is_given_the_whole_timeout() -> None:
+    recovered = after(
+        300, Reply([{"campaign_id": CAMPAIGN, "name": "core"}]), Trouble(reason="HTTP 503", answered=True)
+    )
+    sound = backend(after(0, Reply(PASSED)))
+    courier = FakeCourier(lambda call, time: recovered(time) if call.path == "/v1/campaigns" else sound(call, time))
+    assert run(courier)[0].decision is Decision.PASS
+
+
+def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own() -> None:
+    failing = iter([Trouble(reason="reset")] * 3)
+    sound = backend(after(0, Reply(PASSED)))
+    courier = FakeCourier(
+        lambda call, time: next(failing, None) or sound(call, time) if call.method == "POST" else sound(call, time)
+    )
+    run(courier, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
+    keys = [(call.path, call.idempotency_key) for _, call in courier.calls if call.method == "POST"]
+    assert len(keys) == 5
+    assert len(set(keys)) == 2
+    assert len({key for _, key in keys}) == 2
+
+
+def test_a_404_on_a_run_is_believed_only_15_s_after_its_creation() -> None:
+    gone = Refused(reason="Sepurux refused a look at the run (HTTP 404)", status=404)
+    young = FakeCourier(backend(after(10, Reply(PASSED), before=gone)))
+    assert run(young)[0].decision is Decision.PASS
+    courier = FakeCourier(backend(lambda _: gone))
+    [result] = run(courier)
+    assert result.decision is Decision.ERROR
+    looks = [time for time, call in courier.calls if "/v1/ci/batch" in call.path]
+    assert looks[-2] < 1_015.5 < looks[-1]
+
+
+def test_a_refusal_ends_the_run_with_the_backends_words_and_a_hint() -> None:
+    refusal = Refused(
+        reason="Sepurux refused the CI run (HTTP 422): thresholds.max_unsafe: no", status=422, hint="Mend it."
+    )
+    courier = FakeCourier(backend(after(0, Reply(PASSED)), runs=refusal))
+    [result] = run(courier)
+    assert (result.decision, result.ruling.reason, result.hint) == (Decision.ERROR, refusal.reason + ".", "Mend it.")
+    assert courier.paths("/v1/ci/batch") == []
+
+
+def test_a_campaign_that_is_not_there_is_an_error_that_lists_those_that_are() -> None:
+    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)))), replace(GATE, campaign="refunds", project="my-agent"))
+    assert result.decision is Decision.ERROR
+    assert result.ruling.reason == 'Campaign "refunds" was not found in project my-agent; it has core.'
+
+
+def test_two_campaigns_of_one_name_are_an_error_that_asks_for_the_uuid() -> None:
+    twins = Reply([{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "core"}])
+    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), campaigns=twins)))
+    assert result.decision is Decision.ERROR
+    assert "a or b" in result.hint
+
+
+@pytest.mark.parametrize(
+    "answer", [Reply({}), Reply([]), Reply({"batch_id": "../../v1/evil"}), Reply({"run_id": 7}), Reply(None)]
+)
+def test_a_started_run_without_a_usable_id_is_an_error(answer: Answer) -> None:
+    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), runs=answer)))
+    assert result.decision is Decision.ERROR
+    assert "no usable run_id or batch_id" in result.ruling.reason
+
+
+def test_an_older_server_that_names_a_run_only_is_polled_as_a_run() -> None:
+    courier = FakeCourier(backend(after(0, Reply(PASSED)), runs=Reply({"run_id": "run-9"})))
+    [result] = run(courier)
+    assert result.decision is Decision.PASS
+    assert courier.paths("/v1/ci/runs/") == ["GET /v1/ci/runs/run-9"]
+
+
+def test_a_terminal_status_without_a_decision_is_looked_at_once_more_after_2_s() -> None:
+    for second, decision in [(Reply({"status": "done"}), Decision.ERROR), (Reply(PASSED), Decision.PASS)]:
+        answers = iter([Reply({"status": "done", "decision": "pending"}), second])
+        courier = FakeCourier(backend(lambda _, answers=answers: next(answers)))  # type: ignore[misc]
+        [result] = run(courier)
+        first, again = [time for time, call in courier.calls if "/v1/ci/batch" in call.path]
+        assert again - first == pytest.approx(2.1)
+        assert result.decision is decision
+
+
+def test_a_word_that_nobody_knows_is_still_pending_and_warned_of_once() -> None:
+    place = FakePlace()
+    courier = FakeCourier(backend(after(30, Reply(PASSED), before=Reply({"status": "resting", "decision": "pass"}))))
+    [result] = run(courier, place=place)
+    assert result.decision is Decision.PASS
+    assert [(level, '"resting"' in text) for level, text in place.annotations] == [(Level.WARNING, True)]
+
+
+def test_something_that_is_no_object_is_a_look_that_failed() -> None:
+    courier = FakeCourier(backend(lambda _: Reply(["pass"])))
+    [result] = run(courier, replace(GATE, timeout_s=30))
+    assert result.decision is Decision.ERROR
+
+
+def test_one_log_line_when_something_changes() -> None:
+    place = FakePlace()
+    run(FakeCourier(backend(after(25, Reply(PASSED)))), place=place)
+    assert len([line for line in place.lines if "not decided yet" in line]) == 1
+
+
+def test_enrichment_that_fails_is_a_note_and_never_a_verdict() -> None:
+    refused = Refused(reason="Sepurux refused it (HTTP 403)", status=403)
+    courier = FakeCourier(backend(after(0, Reply(PASSED)), reliability=refused, failures=Trouble(reason="hangs")))
+    [result] = run(courier)
+    assert result.decision is Decision.PASS
+    assert len(result.enrichment.notes) == 2
+    assert "403" in result.enrichment.notes[0]
+    enriching = [time for time, call in courier.calls if CAMPAIGN in call.path]
+    assert len(enriching) == 2
+    assert courier.time - enriching[0] <= 5.1
+
+
+def test_a_score_reported_elsewhere_can_break_a_pass_but_mend_nothing() -> None:
+    asked = replace(GATE, thresholds=Thresholds(min_reliability_score=95))
+    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)))), asked)
+    assert (result.decision, result.ruling.row) == (Decision.FAIL, 4)
+    failed = Reply({"status": "done", "decision": "fail"})
+    [result] = run(FakeCourier(backend(after(0, failed), reliability=Reply({"reliability_score": 99}))), asked)
+    assert result.decision is Decision.FAIL
+
+
+def test_a_batch_of_several_runs_is_not_judged_by_the_score_of_one() -> None:
+    batch = Reply({"batch_id": "batch-1", "run_ids": ["run-1", "run-2"]})
+    courier = FakeCourier(backend(after(0, Reply(PASSED)), runs=batch))
+    [result] = run(courier, replace(GATE, thresholds=Thresholds(min_reliability_score=95)))
+    assert result.decision is Decision.PASS
+    assert courier.paths("reliability") == []
+    assert len(courier.paths("failures")) == 2
+
+
+def test_several_traces_are_one_run_each_polled_together_and_the_eval_set_is_left_alone() -> None:
+    traces = tuple(Trace(label=f"{n}.json", content=b"{}") for n in range(20))
+    courier = FakeCourier(backend(after(30, Reply(PASSED))))
+    results = run(courier, replace(GATE, traces=traces))
+    assert [result.trace for result in results] == [trace.label for trace in traces]
+    assert len(courier.paths("/v1/ci/runs")) == 20
+    assert len(courier.paths("/v1/traces")) == 20
+    assert courier.paths("eval-set") == []
+    assert courier.paths().count("GET /v1/campaigns") == 1
+    assert courier.most_under_way == 8
+    assert courier.time < 1_060
+
+
+def test_several_gates_keep_their_own_timeouts() -> None:
+    short, long = replace(GATE, name="short", timeout_s=10), replace(GATE, name="long", timeout_s=100)
+    results = run(FakeCourier(backend(after(50, Reply(PASSED)))), short, long)
+    assert [result.decision for result in results] == [Decision.PENDING, Decision.PASS]
+
+
+@pytest.mark.parametrize("at", [1_000, 1_000.15, 1_003, 1_030])
+def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_asked(at: float) -> None:
+    courier = FakeCourier(backend(after(5_000, Reply(PASSED))), cancel_at=at)
+    [result] = run(courier)
+    assert result.decision is Decision.ERROR
+    assert "cancelled" in result.ruling.reason
+    assert courier.time <= max(at, 1_000.2) + 0.1
+    assert all(time <= at for time, _ in courier.calls)
+
+
+def test_what_was_decided_before_a_signal_stays_decided() -> None:
+    courier = FakeCourier(backend(after(0, Reply(PASSED)), reliability=Trouble(reason="hangs")), cancel_at=1_001.5)
+    assert run(courier)[0].decision is Decision.PASS
+
+
+def test_ids_and_address_are_announced_as_soon_as_they_are_known() -> None:
+    told: list[tuple[str, str]] = []
+    running = Reply({**RUNNING, "dashboard_url": "https://app.sepurux.dev/runs/1"})
+    courier = FakeCourier(
+        backend(after(30, Reply({**PASSED, "dashboard_url": "https://app.sepurux.dev/runs/1"}), running))
+    )
+    watch(
+        Settings(gates=(GATE,)),
+        Origin(),
+        courier,
+        FakePlace(),
+        lambda runs: told.append((runs[0].batch_id, runs[0].run.dashboard_url)),
+    )
+    assert told == [("batch-1", ""), ("batch-1", "https://app.sepurux.dev/runs/1")]

@@ -1,0 +1,48 @@
+"""What GitHub's default variables say about the run."""
+
+from __future__ import annotations
+
+import pytest
+
+from sepurux_action.core.workplace import Workplace, parse_workplace
+
+SHA = "a" * 40
+ENVIRON = {
+    "GITHUB_EVENT_NAME": "push",
+    "GITHUB_SHA": SHA,
+    "GITHUB_REPOSITORY": "acme/shop",
+    "GITHUB_SERVER_URL": "https://github.com",
+    "GITHUB_RUN_ID": "7100001",
+    "GITHUB_RUN_ATTEMPT": "2",
+}
+
+
+def test_repository_commit_and_addresses_are_read() -> None:
+    workplace = parse_workplace(ENVIRON, {})
+    assert workplace.repository == "acme/shop"
+    assert workplace.run_url == "https://github.com/acme/shop/actions/runs/7100001/attempts/2"
+    assert workplace.commit_url == f"https://github.com/acme/shop/commit/{SHA}"
+    assert (workplace.event.name, workplace.event.commit) == ("push", SHA)
+
+
+def test_a_first_attempt_without_its_number_is_the_run_itself() -> None:
+    environ = {name: text for name, text in ENVIRON.items() if name != "GITHUB_RUN_ATTEMPT"}
+    assert parse_workplace(environ, {}).run_url == "https://github.com/acme/shop/actions/runs/7100001"
+
+
+def test_nothing_is_known_of_an_empty_environment() -> None:
+    assert parse_workplace({}, None) == Workplace()
+
+
+@pytest.mark.parametrize(
+    "server", ["", "github.com", "javascript:alert(1)//", "http://ghe.example", "https://u:p@ghe.example"]
+)
+def test_a_server_that_may_not_be_linked_gives_no_addresses(server: str) -> None:
+    workplace = parse_workplace({**ENVIRON, "GITHUB_SERVER_URL": server}, {})
+    assert (workplace.run_url, workplace.commit_url) == ("", "")
+
+
+def test_a_hostile_repository_name_is_one_line_and_gives_no_address() -> None:
+    workplace = parse_workplace({**ENVIRON, "GITHUB_REPOSITORY": "acme/shop\n::error::x"}, {})
+    assert workplace.repository == "acme/shop ::error::x"
+    assert (workplace.run_url, workplace.commit_url) == ("", "")

@@ -1,0 +1,108 @@
+"""Small stand-ins for the ports: an hour passes in a millisecond, and nothing is patched."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from sepurux_action.core.ci_api import Answer, Call, Refused, Reply, Trouble
+from sepurux_action.core.workflow_commands import Level
+from sepurux_action.ports import Cancelled
+
+
+@dataclass
+class FakeCourier:
+    """A clock that moves only when somebody waits. `backend` answers a call; each answer takes `takes_s` seconds."""
+
+    backend: Callable[[Call, float], Answer]
+    takes_s: float = 0.1
+    cancel_at: float | None = None
+    time: float = 1_000.0
+    calls: list[tuple[float, Call]] = field(default_factory=list)
+    most_under_way: int = 0
+    _pending: list[tuple[float, int, int, Answer]] = field(default_factory=list)
+    _order: Iterator[int] = field(default_factory=itertools.count)
+
+    def now(self) -> float:
+        return self.time
+
+    def jitter(self) -> float:
+        return 1.0
+
+    def new_key(self) -> str:
+        return f"key-{next(self._order)}"
+
+    def send(self, tag: int, call: Call, within_s: float) -> None:
+        self._heed()
+        self.calls.append((self.time, call))
+        answer = self.backend(call, self.time)
+        took = self.takes_s
+        if isinstance(answer, Trouble) and answer.reason == "hangs":
+            took = within_s
+        heapq.heappush(self._pending, (self.time + took, next(self._order), tag, answer))
+        self.most_under_way = max(self.most_under_way, len(self._pending))
+
+    def receive(self, within_s: float) -> tuple[int, Answer] | None:
+        until = self.time + within_s
+        if self._pending and self._pending[0][0] <= until:
+            at, _, tag, answer = heapq.heappop(self._pending)
+            self.time = max(self.time, at)
+            self._heed()
+            return tag, answer
+        self.time = until
+        self._heed()
+        return None
+
+    def _heed(self) -> None:
+        if self.cancel_at is not None and self.time >= self.cancel_at:
+            raise Cancelled(15)
+
+    def paths(self, part: str = "") -> list[str]:
+        return [f"{call.method} {call.path}" for _, call in self.calls if part in call.path]
+
+
+@dataclass
+class FakePlace:
+    """Remembers what is said."""
+
+    lines: list[str] = field(default_factory=list)
+    annotations: list[tuple[Level, str]] = field(default_factory=list)
+    written: list[Mapping[str, str]] = field(default_factory=list)
+    summaries: list[str] = field(default_factory=list)
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def annotate(self, level: Level, text: str, *, title: str = "") -> None:
+        self.annotations.append((level, f"{title}: {text}" if title else text))
+
+    def outputs(self, values: Mapping[str, str]) -> None:
+        self.written.append(values)
+
+    def summary(self, markdown: str) -> None:
+        self.summaries.append(markdown)
+
+
+CAMPAIGN = "8c5f4f5e-0000-4000-8000-000000000001"
+
+
+def backend(look: Callable[[float], Answer], **others: Answer) -> Callable[[Call, float], Answer]:
+    """Return a sound backend whose looks are answered by `look(time)`; other calls by name may be replaced."""
+    routes = {
+        "campaigns": Reply([{"campaign_id": CAMPAIGN, "name": "core"}]),
+        "traces": Reply({"trace_id": "trace-1"}),
+        "runs": Reply({"batch_id": "batch-1", "run_ids": ["run-1"]}),
+        "reliability": Reply({"reliability_score": 0.9}),
+        "failures": Reply([]),
+        **others,
+    }
+
+    def answer(call: Call, time: float) -> Answer:
+        last = call.path.rsplit("/", 1)[-1]
+        if call.method == "GET" and "/v1/ci/" in call.path:
+            return look(time)
+        return routes.get(last, Refused(reason=f"no route {call.path}", status=404))
+
+    return answer

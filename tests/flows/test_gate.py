@@ -1,0 +1,492 @@
+"""The whole gate as a step of a workflow: a real process, a real backend on loopback, the runner's own files."""
+
+from __future__ import annotations
+
+import html
+import json
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from sepurux_action.core.outputs import OUTPUTS
+from tests import backend
+from tests.backend import MISSING, Request, ScriptedBackend, decided, sound_backend
+from tests.runner import HEAD_SHA, RUNTIME_TOKEN, StepResult, pull_request_event, run_action, start_action
+
+SECRET = "ci-token-0123456789"
+CAMPAIGN = {"campaign": "core-reliability", "token": SECRET, "timeout": "20"}
+NUMBERS = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One line of the table that a user may hold us to."""
+
+    title: str
+    decision: str
+    exit_code: int
+    looks: dict[str, object] | None = None
+    routes: dict[str, backend.Answer] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    says: str = ""
+
+
+CASES = [
+    Case(title="pass", decision="pass", exit_code=0, looks={"decision": "pass", **NUMBERS}),
+    Case(title="fail", decision="fail", exit_code=1, looks={}, says="pass rate 72.0% is below the required 90.0%"),
+    Case(title="fail with a high score", decision="fail", exit_code=1, looks={"reliability_score": 99, **NUMBERS}),
+    Case(
+        title="pass with a rate below the threshold",
+        decision="fail",
+        exit_code=1,
+        looks={"decision": "pass", **NUMBERS, "pass_rate": 0.72},
+        says="Sepurux said pass",
+    ),
+    Case(
+        title="pass without a rate",
+        decision="error",
+        exit_code=2,
+        looks={"decision": "pass", **NUMBERS, "pass_rate": MISSING},
+        says="pass rate: not reported",
+    ),
+    Case(
+        title="timeout",
+        decision="pending",
+        exit_code=2,
+        looks={"status": "running", "decision": "pending"},
+        inputs={"timeout": "2"},
+        says="had not decided after 2 s",
+    ),
+    Case(
+        title="status error with pass",
+        decision="error",
+        exit_code=2,
+        looks={"status": "error", "decision": "pass", **NUMBERS},
+        says="evaluation itself broke",
+    ),
+    Case(title="status error with fail", decision="fail", exit_code=1, looks={"status": "error"}),
+    Case(
+        title="status that nobody knows",
+        decision="pending",
+        exit_code=2,
+        looks={"status": "resting", "decision": "pass", **NUMBERS},
+        inputs={"timeout": "2"},
+        says="had not decided",
+    ),
+    Case(
+        title="terminal status without a decision",
+        decision="error",
+        exit_code=2,
+        looks={"decision": "pending"},
+        says="without a decision",
+    ),
+    Case(
+        title="401",
+        decision="error",
+        exit_code=2,
+        routes={"GET /v1/campaigns": backend.json({"detail": "bad credentials"}, 401)},
+        says="HTTP 401): bad credentials",
+    ),
+    Case(
+        title="campaign that is not there",
+        decision="error",
+        exit_code=2,
+        inputs={"campaign": "refunds", "project": "my-agent"},
+        says='ampaign "refunds" was not found in project my-agent; it has core-reliability, refund-reliability',
+    ),
+    Case(
+        title="404 on the campaign's UUID",
+        decision="error",
+        exit_code=2,
+        inputs={"campaign": "00000000-0000-4000-8000-000000000000"},
+        routes={"POST /v1/ci/runs": backend.json({"detail": "campaign not found"}, 404)},
+        says="HTTP 404): campaign not found",
+    ),
+    Case(
+        title="422 with a list of details",
+        decision="error",
+        exit_code=2,
+        routes={
+            "POST /v1/ci/runs": backend.json(
+                {
+                    "detail": [
+                        {"loc": ["body", "thresholds", "max_unsafe"], "msg": "too small", "type": "x"},
+                        {"loc": ["body", "trace_id"], "msg": "no uuid", "type": "y"},
+                    ]
+                },
+                422,
+            )
+        },
+        says="body.thresholds.max_unsafe: too small; body.trace_id: no uuid",
+    ),
+    Case(
+        title="no secret",
+        decision="error",
+        exit_code=2,
+        inputs={"token": ""},
+        says="`token` and `api_key` are both empty",
+    ),
+    Case(
+        title="three bad inputs at once",
+        decision="error",
+        exit_code=2,
+        inputs={"min_pass_rate": "eighty", "timeout": "2 weeks", "enforcement": "strict"},
+        says="3",
+    ),
+    Case(
+        title="a redirect",
+        decision="error",
+        exit_code=2,
+        routes={"GET /v1/campaigns": backend.redirect("https://elsewhere.example/login")},
+        says="redirect (HTTP 307) to https://elsewhere.example/login",
+    ),
+    Case(
+        title="observe with a fail",
+        decision="fail",
+        exit_code=0,
+        looks={},
+        inputs={"enforcement": "observe"},
+        says="72.0%",
+    ),
+    Case(
+        title="observe with an error",
+        decision="error",
+        exit_code=0,
+        routes={"POST /v1/ci/runs": backend.json({"detail": "no"}, 409)},
+        inputs={"enforcement": "observe"},
+    ),
+    Case(
+        title="soft with a fail",
+        decision="fail",
+        exit_code=1,
+        looks={},
+        inputs={"enforcement": "soft"},
+    ),
+    Case(
+        title="undecided and allowed",
+        decision="pending",
+        exit_code=0,
+        looks={"status": "running", "decision": "pending"},
+        inputs={"timeout": "2", "on_undecided": "allow"},
+    ),
+    Case(
+        title="a fail is not undecided, whatever is allowed",
+        decision="fail",
+        exit_code=1,
+        looks={},
+        inputs={"on_undecided": "allow"},
+    ),
+]
+
+
+def routes(case: Case) -> dict[str, backend.Answer]:
+    if case.looks is None:
+        return case.routes
+    return {"GET /v1/ci/batch/*": backend.json(decided(run_ids=[backend.RUN_ID], **case.looks)), **case.routes}
+
+
+def visible(markdown: str) -> str:
+    """Return Markdown with its entities decoded and its break points gone."""
+    return html.unescape(markdown.replace("<wbr>", ""))
+
+
+def step(sepurux: ScriptedBackend, workspace: Path, **inputs: str) -> StepResult:
+    """Return what became of the gate against this backend."""
+    workspace.mkdir(exist_ok=True)
+    return run_action(workspace=workspace, inputs={**CAMPAIGN, "base_url": sepurux.url, **inputs}, secrets=[SECRET])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
+def test_each_case_has_its_decision_and_its_exit_status(case: Case, tmp_path: Path) -> None:
+    with sound_backend(**routes(case)) as sepurux:
+        result = step(sepurux, tmp_path, **case.inputs)
+    assert (result.outputs["decision"], result.exit_code) == (case.decision, case.exit_code), result.log
+    assert result.outputs["conclusion"] == ("failure" if case.exit_code else "success")
+    assert case.says in result.outputs["reason"]
+    assert set(result.outputs) == set(OUTPUTS)
+    assert result.summary.startswith("## ")
+    assert result.command_errors == ()
+    assert result.unknown_inputs == ()
+    assert "Traceback" not in result.raw_log
+    level = "error" if case.exit_code else "notice" if case.decision == "pass" else "warning"
+    assert result.annotation_counts[level] >= 1
+    for text in (result.summary, json.dumps(result.outputs), result.log):
+        assert SECRET not in text
+        assert RUNTIME_TOKEN not in text
+
+
+def test_three_bad_inputs_are_three_annotations_that_name_setting_value_and_what_is_accepted(tmp_path: Path) -> None:
+    with sound_backend() as sepurux:
+        result = step(sepurux, tmp_path, min_pass_rate="eighty", timeout="2 weeks", enforcement="strict")
+        assert sepurux.requests == ()
+    errors = result.messages("error")
+    assert len(errors) == 3
+    for name, value, accepted in [
+        ("min_pass_rate", "eighty", "0.85"),
+        ("enforcement", "strict", "observe"),
+        ("timeout", "2 weeks", "1h30m"),
+    ]:
+        assert any(name in error and f'"{value}"' in error and accepted in error for error in errors)
+        assert name in visible(result.summary)
+
+
+def test_bad_settings_fail_in_every_stage(tmp_path: Path) -> None:
+    with sound_backend() as sepurux:
+        result = step(sepurux, tmp_path, enforcement="observe", max_unsafe="-1")
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "error", "failure")
+
+
+def test_without_a_secret_nothing_is_asked_of_the_backend(tmp_path: Path) -> None:
+    with sound_backend() as sepurux:
+        step(sepurux, tmp_path, token="")
+        assert sepurux.requests == ()
+
+
+def test_the_body_of_the_run_says_where_it_comes_from_and_what_is_asked(tmp_path: Path) -> None:
+    with sound_backend() as sepurux:
+        step(
+            sepurux, tmp_path, max_failures="3", min_reliability_score="80", mutation_pack="pack-1", trace_id="trace-1"
+        )
+        [created] = sepurux.calls("POST /v1/ci/runs")
+    assert created.json() == {
+        "campaign_id": backend.CAMPAIGN_ID,
+        "trace_id": "trace-1",
+        "mutation_pack_id": "pack-1",
+        "thresholds": {"max_unsafe": 0, "max_failures": 3, "min_reliability_score": 80.0},
+        "repo": "octo-org/agents",
+        "pull_request_number": 42,
+    }
+    assert created.headers["x-sepurux-token"] == SECRET
+    assert created.headers["x-api-key"] == SECRET
+    assert "authorization" not in created.headers
+
+
+def test_the_vendors_earlier_actions_inputs_go_on_working(tmp_path: Path) -> None:
+    (tmp_path / "trace.json").write_text('{"trace_version": "0.1", "events": []}')
+    with sound_backend() as sepurux:
+        result = run_action(
+            workspace=tmp_path,
+            inputs={
+                "base_url": sepurux.url,
+                "token": SECRET,
+                "project_id": "my-agent",
+                "trace_file": "trace.json",
+                "campaign_name": "core-reliability",
+                "min_pass_rate": "0.8",
+            },
+        )
+        assert {call.headers["x-project-id"] for call in sepurux.requests} == {"my-agent"}
+        [uploaded] = sepurux.calls("POST /v1/traces")
+    assert result.exit_code == 0
+    assert uploaded.json() == {"trace_version": "0.1", "events": []}
+    for name in ("run_id", "trace_id", "campaign_id", "decision", "dashboard_url"):
+        assert result.outputs[name]
+
+
+def test_several_traces_are_one_run_each_and_the_worst_decides(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"task": {"name": name}}))
+
+    def trace(request: Request) -> backend.Answer:
+        return backend.json({"trace_id": f"trace-{request.json()['task']['name']}"})
+
+    def run(request: Request) -> backend.Answer:
+        return backend.json({"batch_id": request.json()["trace_id"].replace("trace", "batch")})
+
+    def look(request: Request) -> backend.Answer:
+        name = request.path.rsplit("-", 1)[-1]
+        fields: dict[str, object] = {"decision": "pass", **NUMBERS} if name != "b" else {}
+        return backend.json(decided(run_id=MISSING, **fields))
+
+    overrides: dict[str, Callable[[Request], backend.Answer]] = {
+        "POST /v1/traces": trace,
+        "POST /v1/ci/runs": run,
+        "GET /v1/ci/batch/*": look,
+    }
+    with sound_backend(**overrides) as sepurux:
+        result = step(sepurux, tmp_path, trace_file="*.json")
+        assert not [call for call in sepurux.requests if "eval-set" in call.path]
+        assert len(sepurux.calls("POST /v1/ci/runs")) == 3
+    assert (result.exit_code, result.outputs["decision"]) == (1, "fail")
+    assert result.outputs["reason"].startswith("b.json: ")
+    assert result.outputs["batch_id"] == "batch-a,batch-b,batch-c"
+    assert all(f"{name}" in result.summary for name in ("a", "b", "c"))
+
+
+def test_a_trace_that_is_no_json_is_named_with_its_place_and_nothing_is_uploaded(tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text('{"events": [,]}')
+    with sound_backend() as sepurux:
+        result = step(sepurux, tmp_path, trace_file="bad.json\nmissing.json")
+        assert sepurux.requests == ()
+    assert result.exit_code == 2
+    assert len(result.messages("error")) == 2
+    assert '"bad.json" is not valid JSON: line 1, column 13' in result.messages("error")[0]
+    assert '"missing.json" was not found' in result.messages("error")[1]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        backend.json({"detail": "busy"}, 503),
+        backend.json({"detail": "slow down"}, 429, {"Retry-After": "1"}),
+        backend.reset(),
+        backend.truncated({"batch_id": "b"}),
+        backend.empty(),
+        backend.page(),
+        backend.page(status=200),
+    ],
+    ids=["503", "429", "reset", "truncated", "empty", "HTML 502", "HTML 200"],
+)
+def test_one_fault_on_every_call_changes_no_verdict(fault: backend.Answer, tmp_path: Path) -> None:
+    (tmp_path / "trace.json").write_text("{}")
+    campaigns = [{"campaign_id": backend.CAMPAIGN_ID, "name": "core-reliability"}]
+    passed = decided(decision="pass", pass_rate=0.95, unsafe_attempts=0, failures=1)
+    answers: dict[str, list[backend.Answer]] = {
+        "GET /v1/campaigns": [fault, backend.json(campaigns)],
+        "POST /v1/traces": [fault, backend.json({"trace_id": backend.TRACE_ID})],
+        "POST /v1/ci/runs": [fault, backend.json({"batch_id": backend.BATCH_ID})],
+        "GET /v1/ci/batch/*": [fault, backend.json(passed)],
+        "GET /v1/campaigns/*/reliability": [fault],
+        "GET /v1/campaigns/*/failures": [fault],
+    }
+    with sound_backend(**answers) as sepurux:
+        result = step(sepurux, tmp_path, trace_file="trace.json")
+        posts = [call for call in sepurux.requests if call.method == "POST"]
+    assert (result.exit_code, result.outputs["decision"]) == (0, "pass"), result.log
+    assert len(posts) == 4
+    assert len({(call.path, call.headers["idempotency-key"]) for call in posts}) == 2
+
+
+def test_a_backend_that_is_not_there_is_an_error_within_the_timeout(tmp_path: Path) -> None:
+    with sound_backend() as sepurux:
+        url = sepurux.url
+    result = run_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": url, "timeout": "3"})
+    assert (result.exit_code, result.outputs["decision"]) == (2, "error")
+    assert "base_url" in visible(result.summary)
+
+
+def test_an_answer_that_drips_for_ever_is_left_behind(tmp_path: Path) -> None:
+    with sound_backend(**{"GET /v1/ci/batch/*": backend.drip_headers(0.3)}) as sepurux:
+        result = step(sepurux, tmp_path, timeout="3")
+    assert (result.exit_code, result.outputs["decision"]) == (2, "error")
+    assert result.outputs["batch_id"] == backend.BATCH_ID
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_after_a_signal_outputs_and_summary_are_written_and_the_exit_status_is_the_signals(
+    number: signal.Signals, status: int, tmp_path: Path
+) -> None:
+    running = backend.json(decided(status="running", decision="pending"))
+    with (
+        sound_backend(**{"GET /v1/ci/batch/*": [running, backend.hang()]}) as sepurux,
+        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}) as under_way,
+    ):
+        under_way.wait_for_log("not decided yet", 10)
+        under_way.send_signal(number)
+        result = under_way.finish(5)
+    assert result.exit_code == status
+    assert (result.outputs["decision"], result.outputs["conclusion"]) == ("error", "failure")
+    assert result.outputs["batch_id"] == backend.BATCH_ID
+    assert "cancelled" in result.summary
+    assert "Traceback" not in result.raw_log
+
+
+def test_a_step_that_is_killed_leaves_its_ids_and_no_pass(tmp_path: Path) -> None:
+    with (
+        sound_backend(**{"GET /v1/ci/batch/*": backend.hang()}) as sepurux,
+        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}) as under_way,
+    ):
+        under_way.wait_for_log("started batch", 10)
+        under_way.send_signal(signal.SIGKILL)
+        result = under_way.finish(5)
+    assert (result.outputs["decision"], result.outputs["conclusion"]) == ("error", "failure")
+    assert result.outputs["batch_id"] == backend.BATCH_ID
+
+
+HOSTILE = "::error::boo\r::add-mask::pass\n##[set-env name=PATH]x\u202e::stop-commands::x\n<script>@octocat #1"
+
+
+def test_hostile_text_of_the_backend_is_no_command_output_or_markup(tmp_path: Path) -> None:
+    answer = decided(
+        status="done",
+        top_failing_tools=[{"tool": HOSTILE, "count": 3}],
+        dashboard_url="javascript:alert(1)",
+        mutation_categories=[HOSTILE],
+    )
+    failures = [{"type": HOSTILE, "severity": HOSTILE, "description": HOSTILE, "mutation": HOSTILE}]
+    answers: dict[str, list[backend.Answer]] = {
+        "GET /v1/ci/batch/*": [backend.json(decided(status=HOSTILE, decision=HOSTILE)), backend.json(answer)],
+        "GET /v1/campaigns/*/failures": [backend.json(failures)],
+    }
+    with sound_backend(**answers) as sepurux:
+        result = step(sepurux, tmp_path)
+    assert (result.exit_code, result.outputs["decision"]) == (1, "fail")
+    assert result.outputs["dashboard_url"] == ""
+    assert result.command_errors == ()
+    assert result.injected_outputs == {}
+    assert result.exports == {}
+    assert set(result.outputs) == set(OUTPUTS)
+    assert "pass" not in result.masks
+    assert {command.name for command in result.commands} <= {"add-mask", "error", "warning", "notice"}
+    assert "boo" not in [message.strip() for message in result.messages("error")]
+    assert "<script>" not in result.summary
+    assert "@octocat" not in result.summary
+
+
+def test_a_secret_that_the_backend_echoes_is_blanked_everywhere(tmp_path: Path) -> None:
+    answer = decided(
+        top_failing_tools=[{"tool": f"tool {SECRET}", "count": 1}], dashboard_url=f"https://x.example/?{SECRET}"
+    )
+    echo = backend.json([{"type": SECRET, "severity": "high", "description": f"key={SECRET}", "mutation": ""}])
+    with sound_backend(**{"GET /v1/ci/batch/*": backend.json(answer), "GET /v1/campaigns/*/failures": echo}) as sepurux:
+        result = step(sepurux, tmp_path)
+    unmasked = "\n".join(line for line in result.raw_log.splitlines() if not line.startswith("::add-mask::"))
+    for text in (unmasked, result.summary, json.dumps(result.outputs)):
+        assert SECRET not in text
+    assert json.loads(result.outputs["top_failing_tools"]) == [{"tool": "tool ***", "count": 1}]
+
+
+def test_the_report_links_the_judged_commit_and_the_workflow_run(tmp_path: Path) -> None:
+    with sound_backend() as sepurux:
+        result = step(sepurux, tmp_path)
+    assert f"https://github.com/octo-org/agents/commit/{HEAD_SHA}" in result.summary
+    assert "https://github.com/octo-org/agents/actions/runs/" in result.summary
+    assert f"{sepurux.url}/runs/{backend.RUN_ID}" in result.summary
+
+
+def test_a_pull_request_number_against_the_event_is_ignored_with_a_warning(tmp_path: Path) -> None:
+    with sound_backend() as sepurux:
+        result = run_action(
+            workspace=tmp_path,
+            inputs={**CAMPAIGN, "base_url": sepurux.url, "pr_number": "7"},
+            event=pull_request_event(number=42),
+        )
+        [created] = sepurux.calls("POST /v1/ci/runs")
+    assert created.json()["pull_request_number"] == 42
+    assert "7" in result.messages("warning")[0]
+
+
+def test_nothing_of_the_checkout_is_imported(tmp_path: Path) -> None:
+    trap = "raise SystemExit('imported from the checkout')"
+    for name in ("yaml.py", "jinja2.py", "requests.py", "sitecustomize.py", "sepurux_action.py", "json.py"):
+        (tmp_path / name).write_text(trap)
+    with sound_backend() as sepurux:
+        result = run_action(
+            workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, env={"PYTHONPATH": str(tmp_path)}
+        )
+    assert result.exit_code == 0, result.log
+
+
+def test_files_that_cannot_be_written_cost_a_warning_and_not_the_verdict(tmp_path: Path) -> None:
+    nowhere = {
+        "GITHUB_OUTPUT": str(tmp_path / "no" / "out"),
+        "GITHUB_STEP_SUMMARY": "",
+        "GITHUB_EVENT_PATH": "/nowhere",
+    }
+    with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided())}) as sepurux:
+        result = run_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, env=nowhere)
+    assert result.exit_code == 1
+    assert len(result.messages("warning")) >= 3

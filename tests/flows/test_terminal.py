@@ -1,0 +1,78 @@
+"""The same gate on a command line, for any other CI system."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sepurux_action.core.options import OPTIONS
+from sepurux_action.core.settings import flag
+from tests import backend
+from tests.backend import decided, sound_backend
+from tests.runner import REPOSITORY, inherited, run_cli
+
+SECRET = "api-key-0123456789"
+
+
+@pytest.mark.parametrize(("decision", "status"), [("pass", 0), ("fail", 1)])
+def test_the_vendors_own_flags_and_variables_work(decision: str, status: int, tmp_path: Path) -> None:
+    numbers = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 0}
+    answer = backend.json(decided(decision=decision, **numbers, reliability_score=0.9))
+    with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
+        ended = run_cli(
+            [
+                *["--project", "P", "--campaign", "core-reliability", "--min-reliability", "80", "--timeout", "20"],
+                "--api-key",
+                SECRET,
+            ],
+            {"SEPURUX_API_BASE_URL": sepurux.url, "GITHUB_REPO": "o/r", "PR_NUMBER": "9"},
+            tmp_path,
+        )
+        [created] = sepurux.calls("POST /v1/ci/runs")
+    assert ended.returncode == status, ended.stderr
+    assert (created.json()["repo"], created.json()["pull_request_number"]) == ("o/r", 9)
+    assert created.json()["thresholds"] == {"max_unsafe": 0, "min_reliability_score": 80.0}
+    assert created.headers["x-api-key"] == SECRET
+    assert "x-sepurux-token" not in created.headers
+    assert ended.stdout.startswith("## ")
+    assert f"{decision}: " in ended.stderr
+    assert "::" not in ended.stdout + ended.stderr
+    assert SECRET not in ended.stdout + ended.stderr
+
+
+def test_bad_flags_are_reported_all_at_once_under_their_own_names(tmp_path: Path) -> None:
+    ended = run_cli(["--min-pass-rate", "eighty", "--max-unsafe", "x"], {"SEPURUX_TIMEOUT_SECONDS": "0"}, tmp_path)
+    assert ended.returncode == 2
+    for where in ("--campaign", "--min-pass-rate", "--max-unsafe", "SEPURUX_TIMEOUT_SECONDS"):
+        assert where in ended.stderr
+
+
+def test_help_tells_every_option_of_the_table(tmp_path: Path) -> None:
+    ended = run_cli(["--help"], {"COLUMNS": "200"}, tmp_path)
+    assert ended.returncode == 0
+    for option in OPTIONS:
+        assert f"{flag(option.name)} " in ended.stdout
+        assert option.environment in ended.stdout
+
+
+def test_a_report_that_nobody_takes_changes_no_exit_status(tmp_path: Path) -> None:
+    answers = {"pass": 0, "fail": 1}
+    for decision, status in answers.items():
+        fields = {"decision": decision, "pass_rate": 1, "unsafe_attempts": 0}
+        with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided(**fields))}) as sepurux:
+            gate = f"{sys.executable} -m sepurux_action --campaign core-reliability --token {SECRET}"
+            ended = subprocess.run(
+                ["/bin/bash", "-c", f"exec 3>&1; ({gate} --base-url {sepurux.url}; echo $? >&3) | true"],
+                env={**inherited(), "PYTHONPATH": str(REPOSITORY)},
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+        assert ended.stdout == f"{status}\n"
+        assert "warning: The report could not be written: Broken pipe." in ended.stderr
+        assert "Traceback" not in ended.stderr

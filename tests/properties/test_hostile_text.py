@@ -1,0 +1,105 @@
+"""Whatever a backend, a pull request or a file says, a report stays ours: 300 examples for each sentence."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from sepurux_action.adapters.rendering import render_summary
+from sepurux_action.core.ci_run import safe_address
+from sepurux_action.core.markdown import code, text
+from sepurux_action.core.report import build_report, build_settings_report
+from sepurux_action.errors import Problem
+from tests import gfm
+from tests.builders import HOSTILE, PASSING, a_context, a_gate, a_result, a_run, hostile_result
+
+EXAMPLES = settings(max_examples=300, deadline=None)
+OUR_TAGS = frozenset(
+    {"h2", "h3", "h4", "p", "strong", "em", "sub", "code", "a", "ul", "li", "blockquote", "details", "summary"}
+    | {"table", "thead", "tbody", "tr", "th", "td", "wbr", "span"}
+)
+VARYING = frozenset({"code", "wbr", "span"})  # as many as the text has backticks, long words and dollar signs
+LIVE = re.compile(
+    r"@\w|#\w|(?<![a-z0-9])GH-\d|://|www\.|:[\w+-]+:|(?<![a-z0-9])[0-9a-f]{7,40}(?![a-z0-9])|[\u202a-\u202e\u2066-\u2069]",
+    re.IGNORECASE,
+)
+LINE_STARTS = ("- ", "# ", "> ", "| --- |\n", "```\n", "---\n", "===\n", "</details>\n", "[^1]: x\n", "1. ", "    ")
+BLANKS = ("\n", "\n\n", "\r\n", "\t", "\0", "\u2028", "\u202e", "\u200b", "\ud800")
+HALVES = ("`@octocat`", "``", "$$", "https://", "www.", "#1", "deadbeef", "{{ report }}", "{% include 'x' %}")
+SNIPPETS = st.sampled_from([*HOSTILE.split(), *string.punctuation, *LINE_STARTS, *BLANKS, *HALVES])
+foreign = st.lists(SNIPPETS | st.text(max_size=20), max_size=12).map("".join)
+addresses = st.text("/:?#[]@!$&'()*+,;=%-._~aZ0", max_size=40).map(lambda rest: f"https://app.sepurux.dev/{rest}")
+
+
+def assert_ours(page: gfm.Page, calm: gfm.Page) -> None:
+    """Hold that the page has our tags, links and cells only, as the page of a calm text has, and nothing acts."""
+    assert set(page.tags) <= OUR_TAGS
+    assert page.tags - _varying(page) == calm.tags - _varying(calm)
+    assert page.cells == calm.cells
+    assert page.links == calm.links
+    assert not LIVE.findall(page.prose)
+    assert not [piece for piece in page.pieces if "$" in piece and piece != "$"]
+
+
+def _varying(page: gfm.Page) -> Counter[str]:
+    return Counter({tag: count for tag, count in page.tags.items() if tag in VARYING})
+
+
+@EXAMPLES
+@given(foreign)
+@example(HOSTILE)
+def test_no_text_of_a_run_gets_out_of_its_place(said: str) -> None:
+    def page(word: str) -> gfm.Page:
+        passed = a_result(a_run(PASSING), gate=a_gate(name=f"{word} folded"))
+        results = hostile_result(word), hostile_result(f"{word} too"), passed
+        return gfm.read(render_summary(build_report(results, a_context(notes=(f"{word}!",), version=f"1{word}"))))
+
+    assert_ours(page(said), page("calm"))
+
+
+@EXAMPLES
+@given(foreign)
+@example(HOSTILE)
+def test_no_text_of_a_mistake_in_the_settings_gets_out_of_its_place(said: str) -> None:
+    def page(word: str) -> gfm.Page:
+        mistakes = [Problem(where=f"{word}{n}", message=f"{word}{n}") for n in range(2)]
+        return gfm.read(render_summary(build_settings_report(mistakes, a_context(notes=(f"{word}!",)))))
+
+    assert_ours(page(said), page("calm"))
+
+
+@EXAMPLES
+@given(addresses)
+@example("https://app.sepurux.dev/a)[x](https://evil.example/&copy;<>")
+def test_a_dashboard_is_linked_to_the_letter_or_not_at_all(address: str) -> None:
+    result = hostile_result("calm", address=safe_address(address))
+    page = gfm.read(render_summary(build_report([result], a_context())))
+    linked = {unbracketed(target) for target, label in page.links if label in {"Open in Sepurux", "run"}}
+    assert linked == ({unbracketed(address)} if safe_address(address) else set())
+
+
+def unbracketed(address: str) -> str:
+    """Return the address as the parser writes it: brackets are not allowed in a path and percent-encoded."""
+    return address.replace("[", "%5B").replace("]", "%5D")
+
+
+@EXAMPLES
+@given(foreign, st.integers(1, 50))
+def test_an_escaped_text_shows_no_more_than_its_length(said: str, longest: int) -> None:
+    for shown in (text(said, longest=longest), code(said, longest=longest)):
+        page = gfm.read(f"a {shown}")
+        letters = "".join([page.prose, *page.code]).replace("\n", "").replace("\u200b", "")
+        assert len(letters) <= len("a ") + longest
+
+
+@EXAMPLES
+@given(foreign)
+def test_no_marker_ends_within_a_text(said: str) -> None:
+    rendered = render_summary(build_report([hostile_result(said)], a_context(notes=(said,))))
+    assert "-->" not in rendered
+    assert "<!--" not in rendered
+    assert "\n\n\n\n" not in rendered

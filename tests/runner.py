@@ -1,0 +1,787 @@
+"""Owns the suite's copy of a GitHub runner: how a step starts, and what its log and command files come to.
+
+Never knows what the action means to say, and never hands on anything of its own environment but PATH and COVERAGE_*.
+The rules are the runner's own (ActionCommandManager, FileCommandManager, ActionRunner, ContainerActionHandler). Not
+played: problem matchers, composite steps, the translation of container paths, the signals that PID 1 ignores.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import uuid
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Required, Self, TypedDict, Unpack, cast
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from types import TracebackType
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+ENTRYPOINT = REPOSITORY / "entrypoint.py"
+ACTION_YML = REPOSITORY / "action.yml"
+
+TOKEN = "ghs_1042_made.up.token"  # in the shape of today\'s installation tokens
+RUNTIME_TOKEN = "made-up-runtime-token"  # every step has one; it must never be seen anywhere
+HEAD_SHA = "5" * 40
+BASE_SHA = "b" * 40
+MERGE_SHA = "e" * 40
+
+SUMMARY_LIMIT = 1024 * 1024  # bytes of one step's summary; a larger one is dropped as a whole
+ANNOTATIONS_PER_LEVEL = 10  # of one step; later ones are only logged
+MESSAGE_LIMIT = 4096  # characters of an annotation's message
+LOG_GRACE = 0.5  # seconds in which the log is read to its end once the process is over
+MASKED_STOP_TOKEN = 7  # characters from which on the token of stop-commands is taken for a secret
+
+Level = Literal["error", "warning", "notice"]
+Event = dict[str, Any]
+
+
+# --- Workflow commands -------------------------------------------------------------------------------------
+
+COMMANDS = frozenset(
+    {"add-mask", "add-matcher", "add-path", "debug", "echo", "endgroup", "error", "group", "notice"}
+    | {"remove-matcher", "save-state", "set-env", "set-output", "stop-commands", "warning"}
+)
+# .NET's white space, which is not Python's: U+001C to U+001F do not belong to it.
+_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+# In the runner's order: %25 comes last, so that an escaped escape is undone once.
+_DATA_ESCAPES = (("%0D", "\r"), ("%0A", "\n"), ("%25", "%"))
+_PROPERTY_ESCAPES = (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%"))
+_V1_ESCAPES = (("%3B", ";"), ("%0D", "\r"), ("%0A", "\n"), ("%5D", "]"), ("%25", "%"))
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A workflow command as the runner understood it: name and keys in lower case, texts unescaped."""
+
+    name: str
+    properties: dict[str, str]
+    data: str
+
+
+def parse_command(line: str, known: Collection[str] = COMMANDS) -> Command | None:
+    """Return the command that the runner sees in one line of output, or None.
+
+    `known` holds the names that are listened to, in lower case; a line that names another one is no command.
+    """
+    return _parse_v2(line, known) or _parse_v1(line, known)
+
+
+def _parse_v2(line: str, known: Collection[str]) -> Command | None:
+    text = line.lstrip(_SPACE)
+    if not text.startswith("::"):
+        return None
+    info, mark, data = text[2:].partition("::")
+    name, _, properties = info.partition(" ")
+    if not mark or name.lower() not in known:
+        return None
+    pairs = _properties(properties.strip(_SPACE), ",", _PROPERTY_ESCAPES)
+    return Command(name.lower(), pairs, _unescape(data, _DATA_ESCAPES))
+
+
+def _parse_v1(line: str, known: Collection[str]) -> Command | None:
+    _, prefix, rest = line.partition("##[")
+    info, mark, data = rest.partition("]")
+    name, _, properties = info.partition(" ")
+    if not prefix or not mark or name.lower() not in known:
+        return None
+    return Command(name.lower(), _properties(properties, ";", _V1_ESCAPES), _unescape(data, _V1_ESCAPES))
+
+
+def _properties(text: str, separator: str, escapes: Sequence[tuple[str, str]]) -> dict[str, str]:
+    split = (part.lstrip("=").partition("=") for part in text.split(separator))
+    # A run of '=' counts as one, and a key without a value is dropped: .NET's RemoveEmptyEntries.
+    return {key.lower(): _unescape(value.lstrip("="), escapes) for key, _, value in split if key and value}
+
+
+def _unescape(text: str, escapes: Sequence[tuple[str, str]]) -> str:
+    for escaped, plain in escapes:
+        text = text.replace(escaped, plain)
+    return text
+
+
+def mask(text: str, secrets: Collection[str]) -> str:
+    """Return the text with `***` for every stretch that secrets cover; overlapping ones become one."""
+    if not any(secret in text for secret in secrets):
+        return text
+    covered = bytearray(len(text))
+    for secret in secrets:
+        for found in re.finditer(f"(?={re.escape(secret)})", text):
+            covered[found.start() : found.start() + len(secret)] = b"\1" * len(secret)
+    stretches = groupby(zip(text, covered, strict=True), key=lambda pair: pair[1])
+    return "".join("***" if hidden else "".join(char for char, _ in pairs) for hidden, pairs in stretches)
+
+
+def output_lines(text: str) -> list[str]:
+    """Return the lines that the runner reads: LF, CR and CRLF end one, other separators do not."""
+    lines = re.split(r"\r\n|\r|\n", text)
+    return lines if lines[-1] else lines[:-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """What GitHub shows beside the code or on the run's page; lines and columns count from 1."""
+
+    level: Level
+    message: str
+    title: str | None = None
+    file: str | None = None
+    line: int | None = None
+    end_line: int | None = None
+    col: int | None = None
+    end_col: int | None = None
+
+
+def annotation(level: Level, message: str, properties: Mapping[str, str], workspace: Path) -> Annotation:
+    """Return the annotation of an issue command; places that make no sense are dropped as the runner does."""
+    line, end_line = _number(properties.get("line")), _number(properties.get("endline"))
+    col, end_col = _number(properties.get("col")), _number(properties.get("endcolumn"))
+    line, col = line or end_line, col or end_col
+    if line is None or (end_line is not None and line != end_line):
+        col = end_col = None
+    if line is not None and end_line is not None and end_line < line:
+        line = end_line = None
+    if col is not None and end_col is not None and end_col < col:
+        col = end_col = None
+    file = properties.get("file")
+    return Annotation(
+        level=level,
+        message=message[:MESSAGE_LIMIT],
+        title=properties.get("title"),
+        file=file and file.removeprefix(f"{workspace}/"),
+        line=line,
+        end_line=end_line,
+        col=col,
+        end_col=end_col,
+    )
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and re.fullmatch(r"\s*[+-]?[0-9]+\s*", text) else None
+
+
+class CommandError(Exception):
+    """A workflow command or a command file that fails its step."""
+
+
+@dataclass(slots=True, kw_only=True)
+class StepLog:
+    """The log of one step while it is read: feed it lines, then look at what has gathered.
+
+    `masks` holds the secrets known so far; `lines` the text that a user sees; `counts` all annotations of a level,
+    also those beyond the first ten; `injected` what `set-output` set.
+    """
+
+    workspace: Path
+    masks: list[str] = field(default_factory=list)
+    debug: bool = False
+    lines: list[str] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    annotations: list[Annotation] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    injected: dict[str, str] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    echo: bool = False
+    stop_token: str | None = None
+
+    def feed(self, line: str) -> None:
+        """Read one line of the process's output."""
+        known = COMMANDS if self.stop_token is None else {*COMMANDS, self.stop_token}
+        command = parse_command(line, known)
+        if command is None or (self.stop_token is not None and command.name != self.stop_token):
+            self.say(line)
+            return
+        self.commands.append(command)
+        if self.stop_token is not None:
+            self.stop_token = None
+            self.say(line)
+            return
+        if self.echo and command.name not in {"add-mask", "debug", "error", "warning", "notice", "stop-commands"}:
+            self.say(line)
+        try:
+            self._obey(command, line)
+        except CommandError as error:
+            shown = command.name if command.name == "add-mask" else line
+            self.fail(f"command {shown!r} could not be carried out", error)
+
+    def say(self, text: str) -> None:
+        """Add text to the log, masked by what is a secret by now."""
+        self.lines.append(mask(text, self.masks))
+
+    def issue(self, level: Level, message: str, properties: Mapping[str, str] | None = None) -> None:
+        """Log an issue and keep its annotation; only the message is masked, as on GitHub."""
+        made = annotation(level, mask(message, self.masks), properties or {}, self.workspace)
+        self.lines.append(f"##[{level}]{made.message}")
+        if self.counts[level] < ANNOTATIONS_PER_LEVEL:
+            self.annotations.append(made)
+        self.counts[level] += 1
+
+    def fail(self, what: str, error: CommandError) -> None:
+        """Note an error that fails the step whatever its exit code."""
+        self.issue("error", what)
+        self.issue("error", str(error))
+        self.errors.append(f"{what}: {error}")
+
+    def _obey(self, command: Command, line: str) -> None:
+        match command.name:
+            case "error" | "warning" | "notice" as level:
+                self.issue(level, command.data, command.properties)
+            case "debug":
+                if self.debug:
+                    self.say(f"##[debug]{command.data}")
+            case "group" | "endgroup" as name:
+                self.say(f"##[{name}]{command.data if name == 'group' else ''}")
+            case "add-mask":
+                self._add_mask(command.data)
+            case "stop-commands":
+                self._stop(command.data, line)
+            case "set-output" | "save-state":
+                self._set(command)
+            case "echo":
+                self._set_echo(command.data)
+            case _ as name:
+                # set-env and add-path are disabled on GitHub; no step of ours has a use for problem matchers.
+                raise CommandError(f"{name} is disabled")
+
+    def _set(self, command: Command) -> None:
+        name = command.properties.get("name")
+        if not name:
+            raise CommandError(f"{command.name} without a name")
+        if command.name == "set-output":
+            self.injected[name] = command.data
+        self.issue("warning", f"{command.name} is deprecated; outputs and state belong into their files")
+
+    def _add_mask(self, value: str) -> None:
+        if not value.strip(_SPACE):
+            self.issue("warning", "add-mask without a value masks nothing")
+            return
+        if self.echo:
+            self.say("::add-mask::***")
+        self.masks += [value, *filter(None, output_lines(value))]
+
+    def _stop(self, token: str, line: str) -> None:
+        if not token or token.lower() in COMMANDS or token.lower() == "pause-logging":
+            raise CommandError(f"stop-commands with the token {token!r}")
+        if len(token) >= MASKED_STOP_TOKEN:
+            self.masks.append(token)
+        self.say(line)
+        self.stop_token = token.lower()
+
+    def _set_echo(self, word: str) -> None:
+        states = {"on": True, "off": False}
+        if word.strip(_SPACE).lower() not in states:
+            raise CommandError(f"echo is neither on nor off: {word!r}")
+        self.echo = states[word.strip(_SPACE).lower()]
+
+
+# --- Command files -----------------------------------------------------------------------------------------
+
+
+def file_pairs(text: str) -> Iterator[tuple[str, str]]:
+    """Yield name and value of each entry of an output, state or environment file; only LF ends a line.
+
+    Raises CommandError at the first entry that the runner refuses; what came before it has counted.
+    """
+    lines = _Lines(text)
+    while (line := lines.take()) is not None:
+        if not line:
+            continue
+        name, mark, rest = _split_entry(line)
+        if not name or (mark == "<<" and not rest):
+            raise CommandError(f"no name or no delimiter in {line!r}")
+        yield name, _heredoc(lines, rest) if mark == "<<" else rest
+
+
+@dataclass(slots=True)
+class _Lines:
+    text: str
+    at: int = 0
+    ended: bool = True  # whether the last line taken had its line feed
+
+    def take(self) -> str | None:
+        if self.at >= len(self.text):
+            return None
+        feed = self.text.find("\n", self.at)
+        self.ended = feed >= 0
+        end = feed if self.ended else len(self.text)
+        line, self.at = self.text[self.at : end], end + 1
+        return line
+
+
+def _split_entry(line: str) -> tuple[str, str, str]:
+    if not (found := re.search("=|<<", line)):
+        raise CommandError(f"neither NAME=VALUE nor NAME<<DELIMITER: {line!r}")
+    return line[: found.start()], found[0], line[found.end() :]
+
+
+def _heredoc(lines: _Lines, delimiter: str) -> str:
+    value = []
+    while (line := lines.take()) != delimiter:
+        if line is None:
+            raise CommandError(f"the delimiter {delimiter!r} never comes")
+        if not lines.ended:
+            raise CommandError(f"the file ends inside the value before {delimiter!r}, without a line feed")
+        value.append(line)
+    return "\n".join(value)
+
+
+_FILE_PREFIXES = {
+    "OUTPUT": "set_output_",
+    "STATE": "save_state_",
+    "ENV": "set_env_",
+    "PATH": "add_path_",
+    "STEP_SUMMARY": "step_summary_",
+}
+
+
+def _create_command_files(folder: Path) -> dict[str, Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    suffix = uuid.uuid4()
+    files = {name: folder / f"{prefix}{suffix}" for name, prefix in _FILE_PREFIXES.items()}
+    for path in files.values():
+        path.touch(exist_ok=False)
+    return files
+
+
+def _text(path: Path) -> str:
+    # The runner replaces what is no UTF-8, and does not mind a file that the step has removed.
+    if not path.exists():
+        return ""
+    return path.read_bytes().decode("utf-8", errors="replace").removeprefix("\ufeff")
+
+
+def _process_pairs(name: str, path: Path, log: StepLog) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    try:
+        pairs.update(file_pairs(_text(path)))
+    except CommandError as error:
+        log.fail(f"the file of GITHUB_{name} is malformed", error)
+    return pairs
+
+
+def _process_summary(path: Path, log: StepLog) -> str:
+    size = path.stat().st_size if path.exists() else 0
+    if size > SUMMARY_LIMIT:
+        log.issue("error", f"a summary of {size} bytes is over the limit of {SUMMARY_LIMIT}")
+        return ""
+    return "".join(f"{mask(line, log.masks)}\n" for line in output_lines(_text(path)))
+
+
+# --- Events ------------------------------------------------------------------------------------------------
+
+
+def _repository(full_name: str, *, fork: bool) -> Event:
+    owner, name = full_name.split("/")
+    return {
+        "id": 7001 if fork else 7000,
+        "name": name,
+        "full_name": full_name,
+        "fork": fork,
+        "private": False,
+        "default_branch": "main",
+        "html_url": f"https://github.com/{full_name}",
+        "owner": {"login": owner, "type": "User" if fork else "Organization"},
+    }
+
+
+def pull_request_event(
+    *, number: int = 42, head_sha: str = HEAD_SHA, base_sha: str = BASE_SHA, fork: bool = False
+) -> Event:
+    """Return the payload of a `pull_request` event of octo-org/agents, cut down to what GitHub always sends."""
+    repository = _repository("octo-org/agents", fork=False)
+    head_repository = _repository("contributor/agents", fork=True) if fork else repository
+    url = f"https://github.com/octo-org/agents/pull/{number}"
+    return {
+        "action": "synchronize",
+        "number": number,
+        "pull_request": {
+            "id": 900_000 + number,
+            "number": number,
+            "state": "open",
+            "draft": False,
+            "title": "Let the agent refund orders",
+            "body": None,
+            "html_url": url,
+            "user": {"login": "contributor", "type": "User"},
+            "merge_commit_sha": MERGE_SHA,
+            "head": {
+                "ref": "refunds",
+                "sha": head_sha,
+                "label": f"{head_repository['owner']['login']}:refunds",
+                "repo": head_repository,
+            },
+            "base": {"ref": "main", "sha": base_sha, "label": "octo-org:main", "repo": repository},
+        },
+        "repository": repository,
+        "sender": {"login": "contributor", "type": "User"},
+    }
+
+
+_MERGE_REF_EVENTS = {"pull_request", "pull_request_review"}
+
+
+def _ref_variables(event_name: str, event: Mapping[str, Any]) -> dict[str, str]:
+    pull, group = event.get("pull_request"), event.get("merge_group")
+    branches = {"HEAD_REF": pull["head"]["ref"], "BASE_REF": pull["base"]["ref"]} if pull else {}
+    if pull and event_name in _MERGE_REF_EVENTS:
+        number = pull["number"]
+        return {"SHA": MERGE_SHA, "REF": f"refs/pull/{number}/merge", "REF_NAME": f"{number}/merge"} | branches
+    if group:
+        ref, sha = group["head_ref"], group["head_sha"]
+    elif pull:
+        ref, sha = f"refs/heads/{pull['base']['ref']}", pull["base"]["sha"]
+    else:
+        ref, sha = event.get("ref", "refs/heads/main"), event.get("after", BASE_SHA)
+    return {
+        "SHA": sha,
+        "REF": ref,
+        "REF_NAME": ref.removeprefix("refs/heads/"),
+        "HEAD_REF": "",
+        "BASE_REF": "",
+    } | branches
+
+
+def _context_variables(event_name: str, event: Mapping[str, Any], workspace: Path) -> dict[str, str]:
+    return {
+        "ACTION": "gate",
+        "ACTION_REF": "v1",
+        "ACTION_REPOSITORY": "sepurux/gate-action",
+        "ACTOR": "contributor",
+        "ACTOR_ID": "501",
+        "API_URL": "https://api.github.com",
+        "EVENT_NAME": event_name,
+        "GRAPHQL_URL": "https://api.github.com/graphql",
+        "JOB": "gate",
+        "REF_PROTECTED": "false",
+        "REF_TYPE": "branch",
+        "REPOSITORY": "octo-org/agents",
+        "REPOSITORY_ID": "7000",
+        "REPOSITORY_OWNER": "octo-org",
+        "REPOSITORY_OWNER_ID": "70",
+        "RETENTION_DAYS": "90",
+        "RUN_ATTEMPT": "1",
+        "RUN_ID": "8100200300",
+        "RUN_NUMBER": "12",
+        "SERVER_URL": "https://github.com",
+        "TRIGGERING_ACTOR": "contributor",
+        "WORKFLOW": "reliability",
+        "WORKFLOW_REF": "octo-org/agents/.github/workflows/reliability.yml@refs/heads/main",
+        "WORKFLOW_SHA": BASE_SHA,
+        "WORKSPACE": str(workspace),
+    } | _ref_variables(event_name, event)
+
+
+# --- Inputs ------------------------------------------------------------------------------------------------
+
+
+def resolve_inputs(
+    manifest: Mapping[str, Any], given: Mapping[str, str], token: str
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return every input's value, and the names that action.yml does not declare (which arrive all the same).
+
+    A default counts only where the input is absent; absent without a default is ''. Names are compared without
+    regard to case. Raises ValueError for a default with an expression other than `${{ github.token }}`.
+    """
+    declared = manifest.get("inputs") or {}
+    names = {name.lower() for name in given}
+    values = dict(given)
+    for name, about in declared.items():
+        if name.lower() not in names:
+            values[name] = _default(name, (about or {}).get("default", ""), token)
+    accepted = {*map(str.lower, declared), "entrypoint", "args"}
+    return values, tuple(name for name in given if name.lower() not in accepted)
+
+
+def _default(name: str, text: str, token: str) -> str:
+    value = re.sub(r"\$\{\{\s*github\.token\s*\}\}", lambda _: token, text)
+    if "${{" in value:
+        raise ValueError(f"default of input {name} has an expression that is not played here: {text}")
+    return value
+
+
+def input_variable(name: str) -> str:
+    """Return the environment variable of an input: spaces become `_`, dashes stay."""
+    return f"INPUT_{name.replace(' ', '_').upper()}"
+
+
+# --- Running -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """What became of a step.
+
+    `log` is the masked text that a user sees and `raw_log` all that the process wrote; `annotations` are the first
+    ten of each level and `annotation_counts` counts all; `outputs`, `state`, `exports` and `paths` come from the
+    command files, `injected_outputs` from `set-output` in the log; `command_errors` fail the step.
+    """
+
+    exit_code: int
+    conclusion: Literal["success", "failure"]
+    log: str
+    raw_log: str
+    commands: tuple[Command, ...]
+    annotations: tuple[Annotation, ...]
+    annotation_counts: dict[str, int]
+    outputs: dict[str, str]
+    injected_outputs: dict[str, str]
+    state: dict[str, str]
+    exports: dict[str, str]
+    paths: tuple[str, ...]
+    summary: str
+    masks: tuple[str, ...]
+    unknown_inputs: tuple[str, ...]
+    command_errors: tuple[str, ...]
+
+    def messages(self, level: Level) -> list[str]:
+        """Return the messages of the annotations of one level, in order."""
+        return [shown.message for shown in self.annotations if shown.level == level]
+
+
+class StepOptions(TypedDict, total=False):
+    """What a workflow can set about a step.
+
+    `env` is what `env:` and earlier steps' GITHUB_ENV set; unlike on GitHub it also replaces the runner's own
+    variables, which is how a test moves GITHUB_API_URL to loopback. `files` are written into the workspace first.
+    `secrets` are masked from the start; `token` is what `${{ github.token }}` becomes. `temp` is RUNNER_TEMP,
+    by default a new folder beside the workspace.
+    """
+
+    workspace: Required[Path]
+    inputs: Mapping[str, str]
+    event_name: str
+    event: Mapping[str, Any] | None
+    env: Mapping[str, str]
+    files: Mapping[str, str | bytes]
+    secrets: Sequence[str]
+    token: str
+    temp: Path
+    action_yml: Path
+    entrypoint: Path
+
+
+class RunningStep:
+    """A step whose process is under way; leaving it as a context manager ends the process."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], log: StepLog, files: Mapping[str, Path], unknown: tuple[str, ...]
+    ) -> None:
+        self._process = process
+        self._log = log
+        self._files = files
+        self._unknown = unknown
+        self._written = bytearray()
+        self._ended = False
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, name="step-log")
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._end()
+
+    @property
+    def raw_log(self) -> str:
+        """All that the process has written so far."""
+        with self._changed:
+            return self._written.decode("utf-8", errors="replace")
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the process alone, as Docker does to a container's first process."""
+        self._process.send_signal(number)
+
+    def wait_for_log(self, text: str, timeout: float = 10) -> None:
+        """Return once the text has been written; raises AssertionError when it has not within `timeout` seconds."""
+        wanted = text.encode()
+        with self._changed:
+            self._changed.wait_for(lambda: wanted in self._written or self._ended, timeout)
+            found = wanted in self._written
+        if not found:
+            self._give_up(f"{text!r} was not written within {timeout} s")
+
+    def finish(self, timeout: float = 60) -> StepResult:
+        """Return the result once the process is over; raises AssertionError after `timeout` seconds."""
+        try:
+            exit_code = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self._give_up(f"the step is still running after {timeout} s")
+        self._end()
+        return self._result(exit_code)
+
+    def _give_up(self, what: str) -> NoReturn:
+        self._end()
+        raise AssertionError(f"{what}; its log:\n{self.raw_log}")
+
+    def _end(self) -> None:
+        if self._process.returncode is None:
+            self._kill_all()
+        self._process.wait()
+        self._reader.join(LOG_GRACE)
+        if self._reader.is_alive():  # a child has outlived the process, which no container allows
+            self._kill_all()
+            self._reader.join()
+
+    def _kill_all(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _read(self) -> None:
+        with cast("Any", self._process.stdout) as pipe:
+            while chunk := pipe.read1():
+                with self._changed:
+                    self._written += chunk
+                    self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _result(self, exit_code: int) -> StepResult:
+        log, raw_log = self._log, self.raw_log
+        for line in output_lines(raw_log):
+            log.feed(line)
+        outputs, state, exports = (_process_pairs(name, self._files[name], log) for name in ("OUTPUT", "STATE", "ENV"))
+        paths = tuple(filter(None, output_lines(_text(self._files["PATH"]))))
+        summary = _process_summary(self._files["STEP_SUMMARY"], log)
+        return StepResult(
+            exit_code=exit_code,
+            conclusion="success" if exit_code == 0 and not log.errors else "failure",
+            log="\n".join(log.lines),
+            raw_log=raw_log,
+            commands=tuple(log.commands),
+            annotations=tuple(log.annotations),
+            annotation_counts=dict(log.counts),
+            outputs=outputs,
+            injected_outputs=log.injected,
+            state=state,
+            exports=exports,
+            paths=paths,
+            summary=summary,
+            masks=tuple(log.masks),
+            unknown_inputs=self._unknown,
+            command_errors=tuple(log.errors),
+        )
+
+
+def start_action(**step: Unpack[StepOptions]) -> RunningStep:
+    """Start the action in a process of its own and return at once; StepOptions tells the arguments."""
+    workspace, event_name, token = step["workspace"], step.get("event_name", "pull_request"), step.get("token", TOKEN)
+    event = step.get("event")
+    if event is None:
+        event = _default_event(event_name)
+    manifest = yaml.load(step.get("action_yml", ACTION_YML).read_text(), yaml.BaseLoader)  # noqa: S506 - BaseLoader makes only texts, lists and mappings
+    inputs, unknown = resolve_inputs(manifest, step.get("inputs", {}), token)
+    temp = step["temp"] if "temp" in step else Path(tempfile.mkdtemp(prefix="_temp-", dir=workspace.parent))
+    files = _create_command_files(temp / "_runner_file_commands")
+    _write_all(workspace, step.get("files", {}))
+    _write_all(temp, {"_github_workflow/event.json": json.dumps(event, ensure_ascii=False)})
+    (temp / "_github_home").mkdir(exist_ok=True)
+    context = _context_variables(event_name, event, workspace) | {name: str(path) for name, path in files.items()}
+    context["EVENT_PATH"] = str(temp / "_github_workflow/event.json")
+    environment = (
+        dict(manifest.get("runs", {}).get("env", {}))
+        | {input_variable(name): value for name, value in inputs.items()}
+        | _runner_variables(temp, workspace)
+        | {f"GITHUB_{name}": value for name, value in context.items()}
+        | dict(step.get("env", {}))
+    )
+    log = StepLog(
+        workspace=workspace,
+        masks=list(filter(None, [token, RUNTIME_TOKEN, *step.get("secrets", ())])),
+        debug=environment.get("RUNNER_DEBUG") == "1",
+    )
+    if unknown:
+        log.issue("warning", f"action.yml declares no input {', '.join(map(repr, unknown))}")
+    command = [sys.executable, "-I", str(step.get("entrypoint", ENTRYPOINT))]
+    return RunningStep(_spawn(command, environment, workspace), log, files, unknown)
+
+
+def run_action(
+    *, timeout: float = 60, signal_after: tuple[str, int] | None = None, **step: Unpack[StepOptions]
+) -> StepResult:
+    """Run the action to its end; `signal_after` sends a signal once a text is in the log.
+
+    Raises AssertionError, with the log so far, when it takes more than `timeout` seconds.
+    """
+    with start_action(**step) as running:
+        if signal_after is not None:
+            text, number = signal_after
+            running.wait_for_log(text, timeout)
+            running.send_signal(number)
+        return running.finish(timeout)
+
+
+def run_cli(
+    args: Sequence[str], env: Mapping[str, str], cwd: Path, *, timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run the package from a terminal, away from GitHub: its exit code, stdout and stderr are the result."""
+    return subprocess.run(
+        [sys.executable, "-m", "sepurux_action", *args],
+        env={**inherited(), "PYTHONPATH": str(REPOSITORY), "HOME": str(cwd), **env},
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=timeout,
+        check=False,
+    )
+
+
+def _default_event(event_name: str) -> Event:
+    event = pull_request_event()
+    if event_name.startswith("pull_request"):
+        return event
+    return {"repository": event["repository"], "sender": event["sender"]}
+
+
+def inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE_")}
+
+
+def _runner_variables(temp: Path, workspace: Path) -> dict[str, str]:
+    return {
+        "CI": "true",
+        "HOME": str(temp / "_github_home"),
+        "GITHUB_ACTIONS": "true",
+        "ACTIONS_RUNTIME_TOKEN": RUNTIME_TOKEN,
+        "RUNNER_ARCH": "X64",
+        "RUNNER_ENVIRONMENT": "github-hosted",
+        "RUNNER_NAME": "GitHub Actions 1",
+        "RUNNER_OS": "Linux",
+        "RUNNER_TEMP": str(temp),
+        "RUNNER_WORKSPACE": str(workspace.parent),
+    }
+
+
+def _write_all(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def _spawn(command: Sequence[str], environment: Mapping[str, str], workspace: Path) -> subprocess.Popen[bytes]:
+    workspace.mkdir(parents=True, exist_ok=True)
+    return subprocess.Popen(
+        command,
+        env={**inherited(), **environment},
+        cwd=workspace,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
