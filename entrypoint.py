@@ -8,4 +8,4 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from sepurux_action.__main__ import start_action
 
 if __name__ == "__main__":
-    sys.exit(start_action())
+    start_action()

@@ -65,7 +65,7 @@ def outputs_table() -> str:
 
 def flags_line() -> str:
     """Return README's list of flags."""
-    return ", ".join(f"`{flag(option.name)}`" for option in OPTIONS)
+    return ", ".join(f"`{flag(option.name)}`" for option in OPTIONS if not option.in_workflows_only)
 
 
 BLOCKS: dict[str, Callable[[], str]] = {"inputs": options_table, "outputs": outputs_table, "flags": flags_line}
@@ -93,7 +93,8 @@ def _input(spelling: str, option: Option[object]) -> str:
     else:
         default = f" Default: {option.default}." if option.default else ""
         text = f"{option.help} Accepted: {option.accepts}.{default}"
-    return f"  {spelling}:\n    description: {json.dumps(text)}\n    required: false\n"
+    given = f"    default: {option.action_default}\n" if option.action_default else ""
+    return f"  {spelling}:\n    description: {json.dumps(text)}\n    required: false\n{given}"
 
 
 def _is_value(default: str) -> bool:

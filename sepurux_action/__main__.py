@@ -1,53 +1,71 @@
-"""Owns the start of the program, in a workflow and elsewhere, and its end by a defect; never anything between."""
+"""Owns the start of the program, in a workflow and elsewhere, and its end, by a defect too; never anything between."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
 import traceback
 from contextlib import suppress
 from types import TracebackType
+from typing import NoReturn
 
-from sepurux_action.adapters.actions_runner import ActionsRunner
-from sepurux_action.adapters.terminal import Terminal
-from sepurux_action.app import run
 from sepurux_action.core.enforcement import EXIT_UNDECIDED
+from sepurux_action.signals import Signals
 
 
-def start_action() -> int:
-    """Run as a step of a GitHub workflow; return the exit status."""
-    _end_undecided_on_defects("::error title=Sepurux gate::")
-    return run(ActionsRunner(os.environ))
+def start_action() -> NoReturn:
+    """Run as a step of a GitHub workflow."""
+    signals = _prepare("::error title=Sepurux gate::")
+    from sepurux_action.adapters.actions_runner import ActionsRunner  # noqa: PLC0415 - see _prepare
+    from sepurux_action.app import run  # noqa: PLC0415
+
+    _end(run(ActionsRunner(os.environ), signals))
 
 
-def start_command_line() -> int:
-    """Run as `python -m sepurux_action`; return the exit status."""
-    _end_undecided_on_defects("error: ")
-    return run(Terminal(sys.argv[1:], os.environ))
+def start_command_line() -> NoReturn:
+    """Run as `python -m sepurux_action`."""
+    signals = _prepare("error: ")
+    from sepurux_action.adapters.terminal import Terminal  # noqa: PLC0415 - see _prepare
+    from sepurux_action.app import run  # noqa: PLC0415
+
+    _end(run(Terminal(sys.argv[1:], os.environ), signals))
 
 
-def _end_undecided_on_defects(prefix: str) -> None:
-    """Have an exception that nobody expected end the program as undecided: Python's own status would mean blocked.
+def _prepare(prefix: str) -> Signals:
+    """Silence libraries, and have an exception that nobody expected end the program as undecided.
 
-    Its message is not shown, for it may quote a secret; its kind and place are. Both streams of a step are read for
-    commands, so one line on stderr serves both kinds of place.
+    Python's own status would mean blocked. The exception's message is not shown, for it may quote a secret; its kind
+    and place are. Both streams of a step are read for commands, so one line on stderr serves both kinds of place. All
+    this comes before the program's own imports, which are where a broken installation shows.
     """
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - a closed stream is None
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
 
     def last_words(kind: type[BaseException], where: TracebackType | None) -> None:
         frame = traceback.extract_tb(where)[-1]
         place = f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119
-        with suppress(OSError):  # a closed stderr must not bring back Python's own status
+        with suppress(OSError):
             sys.stderr.write(
                 f"{prefix}Internal error ({kind.__name__} at {place}). No verdict was reached. "
                 "Please report this line to sepurux/gate-action.\n"
             )
-            sys.stderr.flush()
-        os._exit(EXIT_UNDECIDED)
+        _end(EXIT_UNDECIDED)
 
+    logging.disable()  # libraries' own logs quote addresses and bodies, and come out on stderr
     sys.excepthook = lambda kind, _error, where: last_words(kind, where)
     threading.excepthook = lambda defect: last_words(defect.exc_type, defect.exc_traceback)
+    return Signals()
+
+
+def _end(status: int) -> NoReturn:
+    """End at once: the interpreter's own end waits, takes the signals' handlers away, and minds a closed stream."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":
-    sys.exit(start_command_line())
+    start_command_line()

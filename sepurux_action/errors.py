@@ -2,7 +2,9 @@
 
     GateError
     ├── BadSettings          the author of the workflow must change something; every mistake at once
-    └── CannotJudge          the backend gives no verdict; becomes decision `error` (or `pending`)
+    ├── CannotJudge          the backend gives no verdict; becomes decision `error` (or `pending`)
+    ├── ForgeRefused         GitHub did not do what it was asked; becomes one warning, never a verdict
+    └── OverTime             something took longer than it may; becomes one warning, never a verdict
 
 Foreign exceptions (requests, OS, JSON, Jinja) are translated at the border of their adapter.
 """
@@ -11,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from sepurux_action.core.forge import Refusal
 
 
 class GateError(Exception):
@@ -43,3 +47,15 @@ class CannotJudge(GateError):
         self.reason = reason
         self.hint = hint
         super().__init__(reason)
+
+
+class ForgeRefused(GateError):
+    """GitHub did not do what it was asked: `refusal` says why."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+        super().__init__(refusal.message)
+
+
+class OverTime(GateError):
+    """Work was not done within its seconds, or the run was ended meanwhile."""

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from sepurux_action.core import backoff
-from sepurux_action.core.ci_api import Answer, Call
+from sepurux_action.core.ci_api import Answer, Call, Trouble
 from sepurux_action.ports import Cancelled, Courier
 
 T = TypeVar("T")
+
+NO_TIME_LEFT = Trouble(reason="no time was left to ask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class _Wheel(Generic[T]):
         self._results: dict[int, T] = {}
         self._ready: deque[tuple[int, Answer | None]] = deque((index, None) for index in range(len(lanes)))
         self._pausing: list[tuple[float, int]] = []
-        self._backlog: deque[tuple[int, Send]] = deque()
+        self._backlog: deque[tuple[int, Send, float]] = deque()
         self._under_way = 0
         self._next_beat = courier.now() + backoff.HEARTBEAT_S
 
@@ -80,16 +82,20 @@ class _Wheel(Generic[T]):
             if isinstance(wish, Pause):
                 heapq.heappush(self._pausing, (self._courier.now() + max(0.0, wish.seconds), index))
             else:
-                self._backlog.append((index, wish))
+                self._backlog.append((index, wish, self._courier.now()))
 
     def _start_calls(self) -> None:
         while self._backlog and self._under_way < backoff.MOST_CALLS_AT_ONCE:
-            index, wish = self._backlog.popleft()
-            self._courier.send(index, wish.call, wish.within_s)
-            self._under_way += 1
+            index, wish, asked_at = self._backlog.popleft()
+            left = asked_at + wish.within_s - self._courier.now()  # the wait for a place is part of the call's time
+            if left > 0:
+                self._courier.send(index, wish.call, left)
+                self._under_way += 1
+            else:
+                self._ready.append((index, NO_TIME_LEFT))
 
     def _wait(self) -> None:
-        if not (self._under_way or self._pausing):
+        if self._ready or not (self._under_way or self._pausing):
             return
         due = min([self._next_beat, *(at for at, _ in self._pausing[:1])])
         arrival = self._courier.receive(max(0.0, due - self._courier.now()))

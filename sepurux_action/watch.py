@@ -73,14 +73,14 @@ def campaign_id(payload: object, *, project: str, campaign: str) -> str:
     if not isinstance(payload, list):
         raise CannotJudge("Sepurux answered the list of campaigns with something that is no list")
     entries = [wire.fields(item) for item in payload]
-    named = [(wire.text(entry.get("name")), wire.identifier(entry.get("campaign_id"))) for entry in entries]
+    named = [(entry.get("name"), wire.identifier(entry.get("campaign_id"))) for entry in entries]
     ids = sorted({each for name, each in named if name == campaign and each})
     if len(ids) == 1:
         return ids[0]
     where = f"in project {project}" if project else "(no project is set)"
     if ids:
         raise CannotJudge(f'{len(ids)} campaigns are named "{campaign}" {where}', f"Give the UUID: {' or '.join(ids)}.")
-    names = sorted({name for name, _ in named if name})
+    names = sorted(set(filter(None, (wire.text(name) for name, _ in named))))
     listed = ", ".join(names[:MOST_NAMES_LISTED]) + (", …" if len(names) > MOST_NAMES_LISTED else "")
     has = f"it has {listed}" if listed else "it has none that this secret may see"
     raise CannotJudge(f'campaign "{campaign}" was not found {where}; {has}', "Check `campaign` and `project`.")
@@ -193,6 +193,12 @@ class _RunLane:
         self._shared = shared
         self._courier = shared.courier
 
+    def judges_otherwise(self, run_id: str, batch_id: str, other: _RunLane) -> bool:
+        """Return whether this lane has that very run, started for another trace or other thresholds than `other`."""
+        mine = self.result.batch_id or self.result.run_id
+        asked = (self.result.trace_id, self.gate.thresholds)
+        return mine == (batch_id or run_id) and asked != (other.result.trace_id, other.gate.thresholds)
+
     def walk(self, campaign: str | CannotJudge) -> Lane[RunResult]:
         """Return what became of the run, whatever happens on the way."""
         try:
@@ -240,11 +246,13 @@ class _RunLane:
             key=self._courier.new_key(),
         )
         answer = wire.fields((yield from self._shared.persist(call, self.gate.timeout_s)))
-        run_ids = tuple(filter(None, map(wire.identifier, wire.items(answer.get("run_ids")))))
+        run_ids = parse_ci_run(answer).run_ids if isinstance(answer.get("run_ids"), list) else ()
         batch_id = wire.identifier(answer.get("batch_id"))
         run_id = wire.identifier(answer.get("run_id")) or (run_ids[0] if len(run_ids) == 1 else "")
         if not (batch_id or run_id):
             raise CannotJudge("Sepurux started the CI run but named no usable run_id or batch_id")
+        if any(lane.judges_otherwise(run_id, batch_id, self) for lane in self._shared.lanes):
+            raise CannotJudge(f"Sepurux gave two traces the same run {batch_id or run_id}, so one was not judged")
         self.result = replace(self.result, run_id=run_id, batch_id=batch_id, run=CIRun(run_ids=run_ids))
         self._shared.announce()
         self._say(f"started {f'batch {batch_id}' if batch_id else f'run {run_id}'}")
@@ -259,7 +267,7 @@ class _RunLane:
             yield Pause(pause)
             answer = yield from self._shared.send(look, within)
             waited = self._shared.elapsed() - began
-            match _sensible(answer, waited):
+            match self._sensible(answer, waited):
                 case Refused(reason=reason, hint=hint):
                     raise CannotJudge(reason, hint)
                 case Trouble() as trouble:
@@ -276,6 +284,18 @@ class _RunLane:
                         self._say(ruling.reason)
             if looking.over:
                 raise self._out_of_time(looking)
+
+    def _sensible(self, answer: Answer, waited: float) -> Answer:
+        """Return the answer to a look; no object, another run's, or a run not yet found is trouble that may pass."""
+        if isinstance(answer, Reply):
+            if not isinstance(answer.payload, dict):
+                return Trouble(reason="an answer that is no JSON object", answered=True)
+            name, ours = ("batch_id", self.result.batch_id) if self.result.batch_id else ("run_id", self.result.run_id)
+            if answer.payload.get(name) not in {None, "", ours}:
+                return Trouble(reason="an answer about another run", answered=True)
+        if isinstance(answer, Refused) and answer.status == NOT_FOUND and waited < backoff.YOUNG_RUN_S:
+            return Trouble(reason=answer.reason, status=answer.status, answered=True)
+        return answer
 
     def _read(self, payload: object) -> Ruling:
         before, run = self.result.run, parse_ci_run(payload)
@@ -369,6 +389,8 @@ class _Looking:
             self.wait = max(self.wait, backoff.look_wait(waited, self._fixed_s))
         elif elapsed + self.wait > self._timeout_s:
             self.over = True
+            asked = f"Sepurux asked to wait {figures.duration(self.wait)}, longer than the time that is left"
+            self.trouble = f"{trouble.reason}; {asked}"
 
     def read(self, ruling: Ruling, waited: float) -> Ruling:
         """Return the ruling of a look that succeeded; row 7 is final when it is seen again, or for the last time."""
@@ -380,15 +402,6 @@ class _Looking:
             if again or self.over:
                 return replace(ruling, final=True)
         return ruling
-
-
-def _sensible(answer: Answer, waited: float) -> Answer:
-    """Return the answer to a look, taking what may pass for trouble: no JSON object, or a run not yet to be found."""
-    if isinstance(answer, Reply) and not isinstance(answer.payload, dict):
-        return Trouble(reason="an answer that is no JSON object", answered=True)
-    if isinstance(answer, Refused) and answer.status == NOT_FOUND and waited < backoff.YOUNG_RUN_S:
-        return Trouble(reason=answer.reason, status=answer.status, answered=True)
-    return answer
 
 
 def _with_late_score(before: Ruling, after: Ruling) -> Ruling:

@@ -308,6 +308,11 @@ class _Script:
         with self._lock:
             return tuple(self._requests)
 
+    def replace(self, route: str, answers: tuple[Scripted, ...]) -> None:
+        with self._lock:
+            self._routes[route] = answers
+            self._taken[route] = 0
+
     def take(self, request: Request) -> Answer:
         with self._lock:
             self._requests.append(request)
@@ -358,6 +363,10 @@ class ScriptedBackend:
     def requests(self) -> tuple[Request, ...]:
         """All requests so far, in the order of their arrival."""
         return self._script.requests
+
+    def script(self, route: str, *answers: Scripted) -> None:
+        """Give a route these answers from now on."""
+        self._script.replace(route, answers)
 
     def calls(self, route: str) -> tuple[Request, ...]:
         """Return the requests so far that fit a route."""

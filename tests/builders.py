@@ -10,6 +10,7 @@ from dataclasses import replace
 from sepurux_action.core.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
 from sepurux_action.core.gate import REGISTERED, Gate, GateResult, RunResult, Trace
+from sepurux_action.core.past import Numbers, PastCommit, PastResult
 from sepurux_action.core.report import Context, Report, build_report, build_settings_report
 from sepurux_action.core.verdict import Decision, Ruling, Thresholds, judge
 from sepurux_action.core.wire import Metric
@@ -81,6 +82,31 @@ def a_context(**changes: object) -> Context:
         ),
         **changes,  # type: ignore[arg-type]
     )
+
+
+def a_past_result(**changes: object) -> PastResult:
+    """Return what an earlier run of a hard gate decided when it passed, changed in parts."""
+    numbers = Numbers(pass_rate=0.95, unsafe=0, failures=1, score=91.2)
+    return replace(
+        PastResult(decision=Decision.PASS, stage=Stage.HARD, numbers=numbers),
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def a_history(*rates: float | None, gate: str = "refunds") -> tuple[PastCommit, ...]:
+    """Return earlier commits by the pass rate that each had, a verdict missing where it is None; 0.85 was needed."""
+    return tuple(
+        PastCommit(commit=f"{number:x}" * 40, results={gate: _of_rate(rate)}) for number, rate in enumerate(rates, 10)
+    )
+
+
+def _of_rate(rate: float | None) -> PastResult:
+    if rate is None:
+        return a_past_result(decision=Decision.ERROR, numbers=Numbers())
+    numbers = Numbers(
+        pass_rate=rate, unsafe=float(rate < 0.8), failures=float(round(20 * (1 - rate))), score=round(90 * rate, 1)
+    )
+    return a_past_result(decision=Decision.PASS if rate >= 0.85 else Decision.FAIL, numbers=numbers)
 
 
 def a_gate(**changes: object) -> Gate:
@@ -199,9 +225,19 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "gates": many,
         "hostile": (hostile_result(HOSTILE), hostile_result(HOSTILE + " again")),
     }
+    compared = a_context(
+        base_ref="main",
+        baselines={"refunds": a_past_result(), "search": a_past_result(numbers=Numbers(pass_rate=0.93, unsafe=0))},
+        history=a_history(0.95, 0.7, None, 0.8),
+    )
     contexts = {
-        "fail": a_context(notes=(changed,)),
-        "hostile": a_context(commit=HOSTILE, version=HOSTILE, notes=(HOSTILE,)),
+        "pass": replace(compared, baselines={"refunds": a_past_result(numbers=Numbers(pass_rate=0.93, unsafe=0))}),
+        "fail": replace(compared, notes=(changed,)),
+        "fail-soft": compared,
+        "pending": replace(compared, baselines={}),
+        "pending-observe": a_context(base_ref="main"),
+        "gates": compared,
+        "hostile": replace(hostile_context(HOSTILE, f"{HOSTILE}0"), commit=HOSTILE),
     }
     return {name: (results, contexts.get(name, a_context())) for name, results in gates.items()}
 
@@ -235,6 +271,18 @@ HOSTILE = (
     "[click](https://evil.example) www.evil.example me@evil.example **bold** _em_ ~~gone~~ `code` ```fence --> "
     "</details> $x^2$ :tada: [^1] <!-- \u202edesrever\u200b " + COMMIT + " " + "x" * 200
 )
+
+
+def hostile_context(foreign: str, *gates: str) -> Context:
+    """Return a context in which every text is foreign; the gates of these names have a baseline and a history."""
+    past = a_past_result(decision=Decision.FAIL)
+    return a_context(
+        version=f"1{foreign}",
+        notes=(f"{foreign}!",),
+        base_ref=f"{foreign}!",
+        baselines=dict.fromkeys(gates, past),
+        history=tuple(PastCommit(commit=f"{n:x}" * 40, results=dict.fromkeys(gates, past)) for n in range(10, 13)),
+    )
 
 
 def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:

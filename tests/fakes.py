@@ -92,15 +92,18 @@ def backend(look: Callable[[float], Answer], **others: Answer) -> Callable[[Call
     """Return a sound backend whose looks are answered by `look(time)`; other calls by name may be replaced."""
     routes = {
         "campaigns": Reply([{"campaign_id": CAMPAIGN, "name": "core"}]),
-        "traces": Reply({"trace_id": "trace-1"}),
-        "runs": Reply({"batch_id": "batch-1", "run_ids": ["run-1"]}),
         "reliability": Reply({"reliability_score": 0.9}),
         "failures": Reply([]),
         **others,
     }
 
+    made = itertools.count(1)
+
     def answer(call: Call, time: float) -> Answer:
         last = call.path.rsplit("/", 1)[-1]
+        if call.method == "POST" and last not in routes:
+            number = next(made)
+            return Reply({"batch_id": f"batch-{number}", "run_ids": [f"run-{number}"], "trace_id": f"trace-{number}"})
         if call.method == "GET" and "/v1/ci/" in call.path:
             return look(time)
         return routes.get(last, Refused(reason=f"no route {call.path}", status=404))

@@ -11,10 +11,12 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from sepurux_action.adapters.trace_files import TraceFolder
 from sepurux_action.core import workflow_commands as commands
+from sepurux_action.core.options import GITHUB_TOKEN
 from sepurux_action.core.secret import Blanker, spellings
 from sepurux_action.core.settings import Layer, environment_layer, input_layer
 from sepurux_action.core.workflow_commands import Level
@@ -26,6 +28,10 @@ MOST_ANNOTATIONS = 10  # of a level and step; the runner drops the rest
 MOST_EVENT_BYTES = 32 * 1024 * 1024
 
 
+def _input(name: str) -> str:
+    return name.lower() if name.isascii() and name == name.upper() else PREFIX + name
+
+
 class ActionsRunner:
     """A step of a GitHub workflow."""
 
@@ -34,14 +40,19 @@ class ActionsRunner:
         self._environ = environ
         self._blank = Blanker()
         self._annotations: Counter[Level] = Counter()
+        self._unwritable: set[str] = set()
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         """Return where settings come from: the inputs, then the environment."""
         names = (name for name in self._environ if name.startswith(PREFIX))
-        given = {name.removeprefix(PREFIX).lower(): self._environ[name] for name in names}
+        # The runner writes these names in upper case: any other spelling is an earlier step's, and no input.
+        given = {_input(name.removeprefix(PREFIX)): self._environ[name] for name in names}
         inputs = {name: text for name, text in given.items() if name not in RUNNERS_OWN}
-        return input_layer(inputs), environment_layer(self._environ)
+        environ = dict(self._environ)
+        if inputs.get(GITHUB_TOKEN.name) == "":  # action.yml gives it a default, so somebody emptied it
+            environ.pop(GITHUB_TOKEN.environment, None)
+        return input_layer(inputs), environment_layer(environ)
 
     @property
     def traces(self) -> TraceFolder:
@@ -92,7 +103,9 @@ class ActionsRunner:
                 file.write(text)
         except OSError as error:
             why = f"{variable} is not set" if not path else error.strerror
-            self.annotate(Level.WARNING, f"The {what} could not be written: {why}.")
+            if variable not in self._unwritable:
+                self._unwritable.add(variable)
+                self.annotate(Level.WARNING, f"The {what} could not be written: {why}.")
 
     def _event(self) -> object:
         path = self._environ.get("GITHUB_EVENT_PATH", "")
@@ -107,5 +120,6 @@ class ActionsRunner:
             return {}
 
     def _write(self, line: str) -> None:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        with suppress(OSError):  # a log that nobody takes changes no verdict
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()

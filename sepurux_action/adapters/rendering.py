@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import jinja2
 
+from sepurux_action.core.budget import for_comment, for_summary, shed
 from sepurux_action.core.markdown import Markdown, text
-from sepurux_action.core.report import Report, shed
+from sepurux_action.core.report import Report
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
+COMMENT_CHARACTERS = 65_000  # GitHub takes 65,536
 HEADLINE_CHARACTERS = 1_000
 
 
@@ -20,11 +23,25 @@ def render_summary(report: Report, *, most_bytes: int = SUMMARY_BYTES, templates
 
     Rows are shed in the order of `shed` until it fits. With templates that cannot be used the headline remains.
     """
+    return _rendered(for_summary(report), templates, "summary.md.j2", lambda text: len(text.encode()) <= most_bytes)
+
+
+def render_comment(report: Report, marker: str, *, templates: Path = TEMPLATES) -> str:
+    """Return a comment's body of at most 65,000 characters: the marker, one line of ours, then the report.
+
+    It ends without a line break and holds nothing but what it is given, so that equal reports give equal bodies.
+    """
+    room = COMMENT_CHARACTERS - len(marker) - len("\n\n")
+    rendered = _rendered(for_comment(report), templates, "comment.md.j2", lambda text: len(text) <= room)
+    return f"{marker}\n\n{rendered}".rstrip("\n")
+
+
+def _rendered(report: Report, templates: Path, name: str, fits: Callable[[str], bool]) -> str:
     try:
-        template = _environment(templates).get_template("summary.md.j2")
+        template = _environment(templates).get_template(name)
         for smaller in shed(report):
             rendered = template.render(report=smaller)
-            if len(rendered.encode()) <= most_bytes:
+            if fits(rendered):
                 return rendered
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         pass  # a broken template must not cost the verdict its place

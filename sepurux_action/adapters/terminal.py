@@ -6,9 +6,9 @@ Never writes a workflow command.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from sepurux_action import __version__
@@ -41,7 +41,9 @@ class Terminal:
     @property
     def layers(self) -> tuple[Layer, ...]:
         """Return where settings come from: the flags, then the environment."""
-        return flag_layer(self._flags), environment_layer(self._environ)
+        elsewhere = {option.environment for option in OPTIONS if option.in_workflows_only}
+        environ = {name: text for name, text in self._environ.items() if name not in elsewhere}
+        return flag_layer(self._flags), environment_layer(environ)
 
     @property
     def traces(self) -> TraceFolder:
@@ -58,8 +60,9 @@ class Terminal:
 
     def line(self, text: str) -> None:
         """Write one line to stderr."""
-        sys.stderr.write(self._blank(commands.plain(self._blank(text))) + "\n")
-        sys.stderr.flush()
+        with suppress(OSError):  # a log that nobody takes changes no verdict
+            sys.stderr.write(self._blank(commands.plain(self._blank(text))) + "\n")
+            sys.stderr.flush()
 
     def annotate(self, level: Level, text: str, *, title: str = "") -> None:
         """Write a line that begins with its level."""
@@ -77,7 +80,9 @@ class Terminal:
             sys.stdout.flush()
         except OSError as error:
             self.annotate(Level.WARNING, f"The report could not be written: {error.strerror}.")
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries, and fails, again
+
+
+FLAGS = tuple(option for option in OPTIONS if not option.in_workflows_only)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -89,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     made.add_argument("--version", action="version", version=__version__)
-    for option in OPTIONS:
+    for option in FLAGS:
         for spelling in option.spellings:
             shown = _described(option) if spelling == option.name else f"The same as {flag(option.name)}."
             made.add_argument(flag(spelling), dest=spelling, metavar="TEXT", help=shown.replace("%", "%%"))

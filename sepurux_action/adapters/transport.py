@@ -25,6 +25,7 @@ from sepurux_action.core.secret import Blanker, Secret
 
 CONNECT_S = 5.0
 READ_S = 15.0
+LONGEST_RETRY_AFTER_S = 7 * 24 * 3600.0  # longer than any timeout; a number with 300 digits helps no reader
 CHUNK_BYTES = 64 * 1024
 CLIENT = f"gate-action/{__version__}"
 FOREIGN_ERRORS = (
@@ -162,7 +163,7 @@ def retry_after(header: str, now: datetime) -> float | None:
         if when.tzinfo is None:
             return None
         seconds = (when - now).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    return min(LONGEST_RETRY_AFTER_S, max(0.0, seconds)) if not math.isnan(seconds) else None
 
 
 def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:

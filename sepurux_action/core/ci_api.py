@@ -146,7 +146,7 @@ def read_answer(  # noqa: PLR0913 - the parts of an HTTP answer
     """
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         try:
-            return Reply(json.loads(body))
+            return Reply(json.loads(body, object_pairs_hook=_no_doubles))
         except (ValueError, RecursionError):
             what = "an empty answer" if not body.strip() else "an answer that is not JSON"
             return Trouble(reason=f"{what} (HTTP {status})", status=status, answered=True)
@@ -164,6 +164,14 @@ def read_answer(  # noqa: PLR0913 - the parts of an HTTP answer
     return Refused(
         reason=f"Sepurux refused {call.purpose} (HTTP {status}){said}", status=status, hint=_hint(status, call)
     )
+
+
+def _no_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object's fields; one that says a thing twice, perhaps with two meanings, is no JSON for us."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a name stands twice")
+    return fields
 
 
 def error_detail(body: bytes, blank: Callable[[str], str] = str) -> str:

@@ -15,7 +15,6 @@ from sepurux_action.core.verdict import Decision
 EXIT_OPEN = 0
 EXIT_BLOCKED = 1  # a `fail` closes a gate
 EXIT_UNDECIDED = 2  # a gate is closed for any other reason
-EXIT_SIGNAL_BASE = 128  # the shell's convention: 130 after SIGINT, 143 after SIGTERM
 
 
 class Stage(StrEnum):

@@ -120,17 +120,6 @@ class Event:
         pushed = self.head_branch if self.name == "push" else ""
         return self.base_ref or pushed or self.default_branch
 
-    def __eq__(self, other: object) -> bool:
-        """Return whether both are the same event about the same commit of the same pull request."""
-        return isinstance(other, Event) and self._identity == other._identity
-
-    def __hash__(self) -> int:
-        return hash(self._identity)
-
-    @property
-    def _identity(self) -> tuple[str, str, int | None]:
-        return self.name, self.commit, self.pull_request
-
 
 def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event:
     """Return the event; whatever payload and environment hold, it raises nothing."""
@@ -239,7 +228,7 @@ def contradiction(event: Event, number: int | None) -> str:
 def _pull_request(event: Event, told: Mapping[str, object]) -> Event:
     pull = wire.fields(told.get("pull_request"))
     if not pull:
-        return replace(event, why_none=f"the payload of this {event.name} event holds no pull request")
+        return replace(event, commit="", why_none=f"the payload of this {event.name} event holds no pull request")
     event = _adopt(event, parse_pull_request(pull))
     review = wire.fields(told.get("review"))
     if event.name != "pull_request_review" or not review:

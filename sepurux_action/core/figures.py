@@ -6,6 +6,7 @@ The rule comes from section 2 of the contract: shown numbers have enough digits 
 from __future__ import annotations
 
 SIXTY = 60  # seconds of a minute, minutes of an hour
+SHORT_S = 9.95  # below this, tenths of a second are told
 MOST_DIGITS = 10  # after the point; more than a float of this size carries
 
 
@@ -16,8 +17,12 @@ def decimal(value: float) -> str:
 
 
 def percent(fraction: float, *, unlike: float | None = None) -> str:
-    """Return a fraction as `72.0%`, with more digits where `unlike` would read the same."""
-    return _distinct(fraction * 100, None if unlike is None else unlike * 100) + "%"
+    """Return a fraction as `72.0%`, with more digits where `unlike` would read the same.
+
+    Only 0 reads as 0.0% and only 1 as 100.0%.
+    """
+    others = [0.0, 1.0] if unlike is None else [0.0, 1.0, unlike]
+    return max((_distinct(fraction * 100, other * 100) for other in others), key=len) + "%"
 
 
 def score(value: float, *, unlike: float | None = None) -> str:
@@ -36,7 +41,9 @@ def counted(value: float, one: str, many: str | None = None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds for people: `45 s`, `10 min`, `1 h 30 min`."""
+    """Return seconds for people: `0.4 s`, `45 s`, `10 min`, `1 h 30 min`."""
+    if 0 < seconds < SHORT_S:
+        return f"{max(seconds, 0.1):.1f} s".replace(".0 s", " s")
     whole = max(0, round(seconds))
     if whole < SIXTY:
         return f"{whole} s"

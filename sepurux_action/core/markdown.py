@@ -7,10 +7,11 @@ addresses, emoji), is broken by a zero-width space. Only this module makes a `Ma
 
 from __future__ import annotations
 
+import json
 import re
 import string
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
 from sepurux_action.core import wire
@@ -21,6 +22,12 @@ LONGEST_WORD = 16  # characters without a place to break: four columns must fit 
 LONGEST_UNJOINTED = 9  # characters from which on a word may break behind its dots, dashes and underscores too
 MOST_MARKS = 2  # combining marks on one character; scripts need two, more only smear over the lines around
 BAR_CELLS = 10
+SPARKS = "▁▂▃▄▅▆▇█"
+GAP = "·"
+CHART = {
+    "xyChart": {"height": 250},  # pixels; Mermaid's own fills a screen
+    "themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7"}},  # Mermaid's own cannot be seen on white
+}
 READ_AHEAD = 4  # times the wanted length that is looked at, so that a long text costs no more than a short one
 
 ZERO_WIDTH_SPACE = "\u200b"
@@ -32,6 +39,7 @@ _IN_TEXT = {ord(mark): f"&#{ord(mark)};" for mark in _ACTIVE} | _DOLLAR | {ord(_
 # Inside the tag nothing is broken, so that a name can be copied: all marks go, and <wbr> parts an e-mail address.
 _IN_CODE = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation} | _DOLLAR
 _IN_CODE |= {ord("@"): "&#64;<wbr>", ord(_MAY_BREAK): "<wbr>"}
+_IN_LISTING = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "-=."} | _DOLLAR
 _IN_ADDRESS = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "/:.-?=%,;"}
 _AT_START = re.compile(r"([0-9]+(?=[.)](?: |$)))?([-+=:/!.)])")  # a list, a rule, an underline, a bot's command
 # Letters, marks and symbols that Unicode does not count as control or format characters, yet show nothing.
@@ -108,6 +116,45 @@ def bar(fraction: float) -> Markdown:
     if 0 < fraction < 1:
         filled = min(max(filled, 1), BAR_CELLS - 1)
     return Markdown(f"<code>{'█' * filled}{'░' * (BAR_CELLS - filled)}</code>")
+
+
+def sparkline(values: Sequence[float | None]) -> Markdown:
+    """Return numbers as blocks, the lowest as the smallest and the highest as the tallest; a dot for one not known."""
+    known = [value for value in values if value is not None]
+    low, span = min(known, default=0), max(known, default=0) - min(known, default=0)
+
+    def block(value: float) -> str:
+        return SPARKS[round((value - low) / span * (len(SPARKS) - 1))] if span else SPARKS[len(SPARKS) // 2]
+
+    return Markdown(f"<code>{''.join(GAP if value is None else block(value) for value in values)}</code>")
+
+
+def listing(lines: Iterable[str]) -> Markdown:
+    """Return lines as they are, to be copied, without what cannot be seen; a paragraph that no text of theirs ends."""
+    seen = _UNSEEN.sub("", "\n".join(lines))
+    shown = "".join(letter for letter in _steady(seen) if letter == "\n" or letter.isprintable())
+    return Markdown(f"<pre><code>{shown.translate(_IN_LISTING)}</code></pre>")
+
+
+def chart(unit: str, points: Sequence[tuple[str, float]]) -> Markdown:
+    """Return numbers of 0 to 100 as a line that GitHub draws; a paragraph of its own. Labels keep plain letters only.
+
+    Source: https://mermaid.js.org/syntax/xyChart.html
+    """
+    labels = ", ".join(f'"{n} {"".join(filter(_is_plain, label))}"' for n, (label, _) in enumerate(points, 1))
+    return Markdown(
+        "```mermaid\n"
+        f"%%{{init: {json.dumps(CHART)}}}%%\n"
+        "xychart-beta\n"
+        f"    x-axis [{labels}]\n"
+        f'    y-axis "{unit}" 0 --> 100\n'
+        f"    line [{', '.join(f'{value:.2f}' for _, value in points)}]\n"
+        "```"
+    )
+
+
+def _is_plain(character: str) -> bool:
+    return character.isascii() and character.isalnum()
 
 
 def _as_markdown(value: str) -> Markdown:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from sepurux_action.core.ci_run import is_loopback
 from sepurux_action.core.enforcement import OnUndecided, Stage
+from sepurux_action.core.forge import CommentMode
 from sepurux_action.core.secret import Secret
 
 T_co = TypeVar("T_co", covariant=True)
@@ -25,6 +26,7 @@ W = TypeVar("W", bound=StrEnum)
 VENDOR_CLOUD = "https://app.sepurux.dev/api/backend"
 LONGEST_TIMEOUT_S = 24 * 3600
 LONGEST_POLL_INTERVAL_S = 3600
+SHORTEST_POLL_INTERVAL_S = 1
 LONGEST_NAME = 80  # characters; a status context has room for 255 with its prefix
 MOST_TRACES = 100  # of one gate: more than that is a glob gone wrong
 
@@ -46,6 +48,7 @@ class Option(Generic[T_co]):
     """One option. `parse` turns a text that is not empty into a value, or raises ValueError with a hint or nothing.
 
     `accepts` completes "accepted: ..." in errors and the tables; `default` is what the tables show, '' for none.
+    `action_default` is what action.yml gives when a workflow gives nothing; only the job's own token has one.
     """
 
     name: str
@@ -57,6 +60,8 @@ class Option(Generic[T_co]):
     places: tuple[Place, ...] = ()
     default: str = ""
     secret: bool = False
+    action_default: str = ""
+    in_workflows_only: bool = False
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -162,7 +167,10 @@ def _timeout(text: str) -> float:
 
 
 def _poll_interval(text: str) -> float:
-    return _within(_seconds(text), LONGEST_POLL_INTERVAL_S)
+    seconds = _within(_seconds(text), LONGEST_POLL_INTERVAL_S)
+    if seconds < SHORTEST_POLL_INTERVAL_S:
+        raise ValueError("looking more often helps nobody")
+    return seconds
 
 
 def _seconds(text: str) -> float:
@@ -186,6 +194,16 @@ def _stage(text: str) -> Stage:
 
 def _on_undecided(text: str) -> OnUndecided:
     return _word(OnUndecided, text)
+
+
+def _comment_mode(text: str) -> CommentMode:
+    return _word(CommentMode, text)
+
+
+def _yes(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise ValueError
+    return text.lower() == "true"
 
 
 def _word(words: type[W], text: str) -> W:
@@ -358,7 +376,7 @@ TIMEOUT = Option(
 POLL_INTERVAL = Option(
     name="poll_interval",
     parse=_poll_interval,
-    accepts="seconds, or a duration such as `30s`, up to an hour",
+    accepts="1 second to an hour, in seconds or as a duration such as `30s`",
     help="Fixed time between two looks at the run.",
     places=_ONCE,
     default="adaptive",
@@ -370,6 +388,54 @@ PR_NUMBER = Option(
     help="Pull request that the run belongs to.",
     environment="PR_NUMBER",
     default="from the event",
+)
+
+GITHUB_TOKEN = Option(
+    name="github_token",
+    parse=_secret,
+    accepts="a token for this repository",
+    help="Token for status and comment. Explicitly empty: nothing of GitHub is used.",
+    environment="GITHUB_TOKEN",
+    default="the job's own token",
+    secret=True,
+    action_default="${{ github.token }}",
+    in_workflows_only=True,
+)
+COMMENT = Option(
+    name="comment",
+    parse=_comment_mode,
+    accepts=_one_of(CommentMode),
+    help="When to keep a comment on the pull request; one that is there is always brought up to date.",
+    places=_ONCE,
+    default="always",
+    in_workflows_only=True,
+)
+COMMENT_KEY = Option(
+    name="comment_key",
+    parse=_name,
+    accepts=f"1 to {LONGEST_NAME} characters on one line",
+    help="Tells the comments of several gate steps on one pull request apart.",
+    places=_ONCE,
+    default="the only gate's name, else `gates`",
+    in_workflows_only=True,
+)
+STATUS = Option(
+    name="status",
+    parse=_yes,
+    accepts="`true` or `false`",
+    help="Set a commit status for each gate, which branch protection can require.",
+    places=_ONCE,
+    default="true",
+    in_workflows_only=True,
+)
+STATUS_CONTEXT = Option(
+    name="status_context",
+    parse=_name,
+    accepts=f"1 to {LONGEST_NAME} characters on one line",
+    help="What the contexts of the statuses begin with: `<status_context> / <name>`.",
+    places=_ONCE,
+    default="Sepurux",
+    in_workflows_only=True,
 )
 
 OPTIONS: tuple[Option[object], ...] = (
@@ -392,5 +458,10 @@ OPTIONS: tuple[Option[object], ...] = (
     ON_UNDECIDED,
     TIMEOUT,
     POLL_INTERVAL,
+    GITHUB_TOKEN,
+    COMMENT,
+    COMMENT_KEY,
+    STATUS,
+    STATUS_CONTEXT,
     PR_NUMBER,
 )

@@ -31,9 +31,9 @@ OUTPUTS: dict[str, str] = {
     "failures": "Number of failures.",
     "top_failing_tools": "JSON: a list of `{tool, count}`, the most failing first.",
     "dashboard_url": "Where the run is shown in Sepurux.",
+    "comment_url": "The comment on the pull request.",
     "gates": "JSON: a list of objects, one for each gate, with `name` and all of the other outputs.",
 }
-NAMES = tuple(name for name in OUTPUTS if name != "gates")
 
 
 def no_verdict(reason: str) -> dict[str, str]:
@@ -42,20 +42,20 @@ def no_verdict(reason: str) -> dict[str, str]:
     return {name: known.get(name, "") for name in OUTPUTS}
 
 
-def step_outputs(gates: Sequence[GateResult]) -> dict[str, str]:
+def step_outputs(gates: Sequence[GateResult], comment_url: str = "") -> dict[str, str]:
     """Return every output: the worst gate's values (ties: lowest pass rate, then order), and `gates` for all.
 
     `conclusion` alone is that of all gates together, as the exit status is: an `observe` gate may be the worst and
     be open, while another one is closed.
     """
     worst = min(gates, key=lambda gate: gate.worst.badness)
-    described = [{"name": gate.gate.name, **gate_outputs(gate)} for gate in gates]
+    described = [{"name": gate.gate.name, **gate_outputs(gate, comment_url)} for gate in gates]
     closed = next((gate for gate in gates if gate.conclusion.closed), worst)
-    return {**gate_outputs(worst), "conclusion": closed.conclusion.word, "gates": json.dumps(described)}
+    return {**gate_outputs(worst, comment_url), "conclusion": closed.conclusion.word, "gates": json.dumps(described)}
 
 
-def gate_outputs(gate: GateResult) -> dict[str, str]:
-    """Return the outputs of one gate, all but `gates`."""
+def gate_outputs(gate: GateResult, comment_url: str = "") -> dict[str, str]:
+    """Return the outputs of one gate, all but `gates`; the comment is one for all gates of a step."""
     worst, run = gate.worst, gate.worst.run
     tools = [{"tool": each.tool[:LONGEST_TOOL], "count": each.count} for each in run.top_failing_tools[:MOST_TOOLS]]
     return {
@@ -71,6 +71,7 @@ def gate_outputs(gate: GateResult) -> dict[str, str]:
         "failures": _number(run.failures),
         "top_failing_tools": json.dumps(tools) if tools else "",
         "dashboard_url": run.dashboard_url,
+        "comment_url": comment_url,
     }
 
 

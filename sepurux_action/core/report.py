@@ -1,23 +1,26 @@
-"""Owns what a report says, in which words and order, and what it sheds first; never how it is laid out or published.
+"""Owns what a report says and in which words; never how much of it a place shows, nor how it is laid out.
 
-A report is a view model: texts, tuples and truth values, ready for templates that only loop and ask. A text that is not
-`Markdown` yet is escaped where it is rendered.
+A report is a view model: texts, tuples and truth values, ready for templates that only loop and ask. A text that is
+not `Markdown` yet is escaped where it is rendered.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import assert_never
 from urllib.parse import urlsplit
 
-from sepurux_action.core import figures
+from sepurux_action.core import figures, past
 from sepurux_action.core.ci_run import ClassifiedFailure
-from sepurux_action.core.enforcement import Stage, conclude
+from sepurux_action.core.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, Measure, change, course, shown
+from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
 from sepurux_action.core.gate import GateResult, RunResult
-from sepurux_action.core.markdown import bar, code, join, link, prose, strong, text
+from sepurux_action.core.markdown import bar, chart, code, join, link, listing, prose, sparkline, strong, text
+from sepurux_action.core.past import Numbers, PastCommit, PastResult
+from sepurux_action.core.reproduction import command_lines
 from sepurux_action.core.verdict import Check, CheckState, Decision
 from sepurux_action.core.wire import Metric
 from sepurux_action.errors import Problem
@@ -27,9 +30,11 @@ LONGEST_REASON = 600  # characters
 LONGEST_EXAMPLE = 200  # characters
 LONGEST_CELL = 120  # characters of a sentence in a table
 LONGEST_SEVERITY = 24  # characters
+LONGEST_BASE = 40  # characters of a branch in a table's heading
 LONGEST_HOST = 60  # characters; the end of a host's name tells whose it is, so the start is cut
 NO_BREAK = "\u00a0"  # a symbol stays on the line of its word
 SHORT_SHA = 7  # digits, as GitHub shows a commit
+FEWEST_CHARTED = 3  # points; two are told better in words
 SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first; unknown words follow
 
 _SYMBOLS = {
@@ -48,35 +53,29 @@ class Kind(StrEnum):
     PROBLEMS = "problems"
     GATES = "gates"
     TRACES = "traces"
+    BROKEN = "broken"
     THRESHOLDS = "thresholds"
+    METRICS = "metrics"
+    CHART = "chart"
     RATES = "rates"
     TOOLS = "tools"
     FAILURES = "failures"
     REASONS = "reasons"
     CATEGORIES = "categories"
+    HISTORY = "history"
+    REPRODUCTION = "reproduction"
+    STAGE = "stage"
     NOTES = "notes"
     ORIGIN = "origin"
 
 
-# What is shed first: how many rows of which kind remain, one step after the other until the report fits.
-SHED = (
-    *((kind, 500) for kind in (Kind.FAILURES, Kind.TOOLS, Kind.CATEGORIES)),
-    *((kind, 50) for kind in (Kind.FAILURES, Kind.TOOLS, Kind.CATEGORIES, Kind.REASONS, Kind.NOTES, Kind.TRACES)),
-    *((kind, UNFOLDED) for kind in (Kind.FAILURES, Kind.TOOLS, Kind.CATEGORIES, Kind.REASONS, Kind.NOTES)),
-    *((kind, 0) for kind in (Kind.ORIGIN, Kind.REASONS, Kind.CATEGORIES)),
-    (Kind.TRACES, UNFOLDED),
-    *((kind, 3) for kind in (Kind.FAILURES, Kind.TOOLS, Kind.NOTES)),
-    (Kind.PROBLEMS, 50),
-    (Kind.GATES, 50),
-    *((kind, 0) for kind in (Kind.RATES, Kind.TRACES, Kind.FAILURES, Kind.TOOLS, Kind.THRESHOLDS)),
-    *((kind, UNFOLDED) for kind in (Kind.PROBLEMS, Kind.GATES)),
-)
-SECTION_STEPS = (20, 5, 1, 0)  # sections that remain once shedding rows was not enough
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Where the report belongs: commit, pull request and workflow run; '' and None for what there is not."""
+    """Where the report belongs: commit, pull request and workflow run; '' and None for what there is not.
+
+    `baselines` has what the base decided last, by the gates' names; `history` has the results of this pull request's
+    earlier commits, the oldest first.
+    """
 
     repository: str = ""
     commit: str = ""
@@ -86,11 +85,14 @@ class Context:
     pull_request: int | None = None
     version: str = ""
     notes: tuple[str, ...] = ()
+    baselines: Mapping[str, PastResult] = field(default_factory=dict)
+    base_ref: str = ""
+    history: tuple[PastCommit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A table's column: its heading, and whether its cells are numbers."""
+    """A table's column: its heading, and whether its cells are numbers, which stand at the right."""
 
     heading: str
     numbers: bool = False
@@ -98,12 +100,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A titled table, or a list where it has no columns. `unfolded` rows are seen at once."""
+    """A titled table, or without columns a list, or `loose` paragraphs. `unfolded` rows are seen at once."""
 
     kind: Kind
     title: str
     rows: tuple[tuple[str, ...], ...]
     columns: tuple[Column, ...] = ()
+    loose: bool = False
     unfolded: int = UNFOLDED
     left_out: int = 0
 
@@ -127,6 +130,8 @@ class Block:
         """Return the sentence about rows that were shed, or ''."""
         if not self.left_out:
             return ""
+        if self.loose:
+            return f"{self.title}: left out, the report would be too long."
         return f"{figures.counted(self.left_out, 'row')} of {self.title} left out: the report would be too long."
 
     def keep(self, rows: int) -> Block:
@@ -152,11 +157,15 @@ class Section:
     links: str
     blocks: tuple[Block, ...]
     folded: bool = False
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A whole report. `headline` is one plain line, not escaped, for the log and an annotation as well."""
+    """A whole report. `headline` is one plain line, not escaped, for the log and an annotation as well.
+
+    `fuller` says where more of it is kept.
+    """
 
     headline: str
     title: str
@@ -166,13 +175,21 @@ class Report:
     sections: tuple[Section, ...] = ()
     notes: tuple[Block, ...] = ()
     left_out_note: str = ""
+    fuller: str = ""
     footer: str = ""
+
+    @property
+    def shortened(self) -> bool:
+        """Return whether anything was shed."""
+        blocks = (*self.blocks, *self.notes, *(block for section in self.sections for block in section.blocks))
+        return bool(self.left_out_note) or any(block.left_out for block in blocks)
 
 
 def build_report(results: Sequence[GateResult], context: Context) -> Report:
     """Return the report on one gate or several; at least one result is asked for."""
     worst = _by_weight(results)[0]
     footer = f"sepurux/gate-action {context.version}".rstrip()
+    fuller = join(["The", link("job summary", context.run_url), "keeps more."]) if context.run_url else ""
     if len(results) == 1:
         return Report(
             headline=_headline(worst),
@@ -181,6 +198,7 @@ def build_report(results: Sequence[GateResult], context: Context) -> Report:
             links=_links(worst, context),
             blocks=_blocks(worst, context),
             notes=_notes(results, context),
+            fuller=fuller,
             footer=footer,
         )
     closed = sum(result.conclusion.closed for result in results)
@@ -193,6 +211,7 @@ def build_report(results: Sequence[GateResult], context: Context) -> Report:
         blocks=(_gates(results, context),),
         sections=tuple(_section(result, context, told=result is worst) for result in _by_weight(results)),
         notes=_notes(results, context),
+        fuller=fuller,
         footer=footer,
     )
 
@@ -226,31 +245,6 @@ def build_settings_report(problems: Sequence[Problem], context: Context) -> Repo
         notes=_notes((), context),
         footer=f"sepurux/gate-action {context.version}".rstrip(),
     )
-
-
-def shed(report: Report) -> Iterator[Report]:
-    """Yield the report, then ever shorter ones: rows go first, in the order of `SHED`, then whole sections."""
-    yield report
-    for kind, rows in SHED:
-        report = replace(
-            report,
-            blocks=_keep(report.blocks, kind, rows),
-            notes=_keep(report.notes, kind, rows),
-            sections=tuple(replace(section, blocks=_keep(section.blocks, kind, rows)) for section in report.sections),
-        )
-        yield report
-    gates = len(report.sections)
-    for most in SECTION_STEPS:
-        if most < gates:
-            note = (
-                f"The sections of {figures.counted(gates - most, 'gate')} are left out: the report would be too long."
-            )
-            report = replace(report, sections=report.sections[:most], left_out_note=note)
-            yield report
-
-
-def _keep(blocks: tuple[Block, ...], kind: Kind, rows: int) -> tuple[Block, ...]:
-    return tuple(block.keep(rows) if block.kind is kind else block for block in blocks)
 
 
 def _headline(result: GateResult) -> str:
@@ -409,23 +403,32 @@ def _gates(results: Sequence[GateResult], context: Context) -> Block:
 def _section(result: GateResult, context: Context, *, told: bool) -> Section:
     """Return a gate's section; what is told at the top of the report already is not repeated."""
     return Section(
-        title=join([code(result.gate.name), _outcome(result)]),
+        title=join([_symbol(result), code(result.gate.name), _outcome(result)]),
         callout=None if told else _callout(result, context),
         links=_dashboard(result.worst, context),
         blocks=_blocks(result, context),
         folded=result.decision in {Decision.PASS, Decision.SKIPPED},
+        closed=result.conclusion.closed,
     )
 
 
 def _blocks(result: GateResult, context: Context) -> tuple[Block, ...]:
+    if result.decision is Decision.SKIPPED:
+        return ()
     found = (
+        _broken(result, context),
         _traces(result, context),
         _thresholds(result),
+        _metrics(result, context),
+        _chart(result, context),
         _rates(result),
         _tools(result),
         _failures(result),
         _categories(result),
         _reasons(result),
+        _history(result, context),
+        _reproduction(result, context),
+        _stage(result, context),
         _origin(result),
     )
     return tuple(block for block in found if block.rows)
@@ -469,9 +472,32 @@ def _thresholds(result: GateResult) -> Block:
 
     return Block(
         kind=Kind.THRESHOLDS,
-        title=f"Thresholds{_of(result)}",
+        title=f"All thresholds{_of(result)}",
         columns=(Column("Measure"), Column("Needed"), Column("Actual (off by)")),
         rows=tuple(map(row, result.worst.ruling.checks)),
+    )
+
+
+def _broken(result: GateResult, context: Context) -> Block:
+    baseline, now = context.baselines.get(result.gate.name), past.of_gate(result)
+    compared = _compared_with(result, context)
+
+    def row(check: Check) -> tuple[str, ...]:
+        measure = BY_THRESHOLD.get(check.threshold)
+        actual = text(check.actual, longest=LONGEST_CELL)
+        off_by = "" if measure else text(f"({check.margin})", longest=LONGEST_CELL)
+        by = _change(measure, now, baseline) if measure else NOT_KNOWN
+        return (
+            join([_CHECKS[check.state], check.label], by=NO_BREAK),
+            join([actual, off_by, "· needs", _shortened(check.required)]),
+            *((by,) if compared else ()),
+        )
+
+    return Block(
+        kind=Kind.BROKEN,
+        title=f"Broken thresholds{_of(result)}",
+        columns=(Column("Threshold"), Column("Actual"), *((Column(join(["vs", compared])),) if compared else ())),
+        rows=tuple(row(check) for check in result.worst.ruling.checks if check.state is CheckState.BROKEN),
     )
 
 
@@ -481,6 +507,131 @@ def _shortened(required: str) -> str:
         if required.startswith(words):
             return join([sign, text(required.removeprefix(words), longest=LONGEST_CELL)], by=NO_BREAK)
     return text(required, longest=LONGEST_CELL)
+
+
+def _compared_with(result: GateResult, context: Context) -> str:
+    """Return what the gate's numbers are held against, '' for nothing."""
+    if context.base_ref:
+        return code(context.base_ref, longest=LONGEST_BASE)
+    return "before" if result.gate.name in context.baselines else ""
+
+
+def _earlier(result: GateResult, context: Context) -> list[tuple[str, PastResult]]:
+    """Return the gate's results of earlier commits, the oldest first."""
+    name = result.gate.name
+    return [(each.commit, each.results[name]) for each in context.history if name in each.results]
+
+
+def _metrics(result: GateResult, context: Context) -> Block:
+    now, baseline = past.of_gate(result), context.baselines.get(result.gate.name)
+    series = [*(each for _, each in _earlier(result, context)), now]
+    compared = _compared_with(result, context)
+
+    def row(measure: Measure) -> tuple[str, ...]:
+        known = measure.of(now.numbers) is not None
+        by = join(["(", _change(measure, now, baseline), ")"], by="") if compared and known else ""
+        return measure.label, join([shown(measure, now, baseline), by]), _trend(measure, series)
+
+    numbers = [row(measure) for measure in MEASURES if measure.of(now.numbers) is not None or _trend(measure, series)]
+    was = f"(was {_SYMBOLS[baseline.decision]})" if baseline else ""
+    passed = f"{sum(each.decision is Decision.PASS for each in series)} of {len(series)} passed"
+    columns = (
+        Column("Metric"),
+        Column(join(["Now, vs", compared]) if compared else "Now"),
+        *((Column("Over this pull request"),) if len(series) > 1 else ()),
+    )
+    rows = [("Verdict", join([_SYMBOLS[now.decision], was]), passed), *numbers]
+    return Block(
+        kind=Kind.METRICS,
+        title=f"Metrics{' and their trend' if len(series) > 1 else ''}{_of(result)}",
+        columns=columns,
+        rows=tuple(row[: len(columns)] for row in rows) if numbers and (compared or len(series) > 1) else (),
+        unfolded=0 if now.numbers == Numbers() else UNFOLDED,
+    )
+
+
+def _change(measure: Measure, now: PastResult, baseline: PastResult | None) -> str:
+    arrow, _, words = change(measure, now, baseline).partition(" ")
+    return join([arrow, words], by=NO_BREAK)
+
+
+def _trend(measure: Measure, series: Sequence[PastResult]) -> str:
+    """Return a number's way through the commits as a picture and in words, '' where two are not known."""
+    words = course(measure, series)
+    return join([sparkline([measure.of(each.numbers) for each in series]), words]) if words else ""
+
+
+def _chart(result: GateResult, context: Context) -> Block:
+    points = [(commit, each.numbers.pass_rate) for commit, each in _earlier(result, context)]
+    points.append((context.commit, past.of_gate(result).numbers.pass_rate))
+    known = [(commit[:SHORT_SHA], rate * 100) for commit, rate in points if rate is not None]
+    drawn = chart("passed, %", known) if len(known) >= FEWEST_CHARTED else ""
+    return Block(
+        kind=Kind.CHART,
+        title=f"Pass rate over this pull request{_of(result)}",
+        rows=((drawn,),) if drawn else (),
+        loose=True,
+    )
+
+
+def _history(result: GateResult, context: Context) -> Block:
+    earlier, here = _earlier(result, context), past.of_gate(result)
+    before = context.commit_url.removesuffix(context.commit)
+
+    def row(commit: str, each: PastResult) -> tuple[str, ...]:
+        numbers = past.describe(each).partition(": ")[2]
+        name = code(commit[:SHORT_SHA])
+        return (
+            join(
+                [
+                    link(name, before + commit) if before != context.commit_url else name,
+                    "(this one)" if each is here else "",
+                ]
+            ),
+            f"{_SYMBOLS[each.decision]} ({each.stage})",
+            NOT_KNOWN if each.numbers == Numbers() else numbers,
+        )
+
+    return Block(
+        kind=Kind.HISTORY,
+        title=f"History: {figures.counted(len(earlier), 'earlier commit')}",
+        columns=(Column("Commit"), Column("Verdict"), Column("Numbers")),
+        rows=tuple(row(*each) for each in [(context.commit, here), *reversed(earlier)]) if earlier else (),
+        unfolded=0,
+    )
+
+
+def _reproduction(result: GateResult, context: Context) -> Block:
+    return Block(
+        kind=Kind.REPRODUCTION,
+        title="How to reproduce",
+        rows=(
+            ("With the command line of sepurux/gate-action, in a checkout of this commit:",),
+            (listing(command_lines(result.gate, context.base_url_host)),),
+        ),
+        loose=True,
+        unfolded=0,
+    )
+
+
+def _stage(result: GateResult, context: Context) -> Block:
+    stage, on_undecided = result.gate.stage, result.gate.on_undecided
+    match stage:
+        case Stage.OBSERVE:
+            means = "The gate reports and never blocks, whatever the evaluation says."
+        case Stage.SOFT if context.pull_request is None:
+            means = "A failed evaluation closes the gate. Without a pull request no review can open it."
+        case Stage.SOFT:
+            means = "A failed evaluation closes the gate until an approving review of this commit opens it."
+        case Stage.HARD:
+            means = "A failed evaluation closes the gate; only one that passes opens it."
+        case _:
+            assert_never(stage)
+    undecided = f"Without a verdict the gate is {'open' if on_undecided is OnUndecided.ALLOW else 'closed'}"
+    rows = (means, *(() if stage is Stage.OBSERVE else (f"{undecided} (`on_undecided: {on_undecided}`).",)))
+    return Block(
+        kind=Kind.STAGE, title=f"What stage {stage} means", rows=tuple((prose(row),) for row in rows), unfolded=0
+    )
 
 
 def _rates(result: GateResult) -> Block:
@@ -541,10 +692,11 @@ def _failures(result: GateResult) -> Block:
             ),
         )
 
+    read = figures.count(sum(map(len, groups.values())))
     more = any(run.enrichment.more_failures for run in result.runs)
     return Block(
         kind=Kind.FAILURES,
-        title="Classified failures (there are more than were read)" if more else "Classified failures",
+        title=f"Classified failures ({read}{', and more that were not read' if more else ''})",
         rows=tuple(map(row, sorted(groups.items(), key=weight))),
     )
 

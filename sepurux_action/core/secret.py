@@ -63,7 +63,7 @@ class Blanker:
         return text
 
     def deep(self, value: object, levels: int = DEEPEST) -> object:
-        """Return a JSON value with every string in it blanked, keys included; None for what lies below `levels`."""
+        """Return a JSON value with every value in it blanked (keys are never shown); None below `levels`."""
         if isinstance(value, str):
             shown = wire.printable(value)  # as reports show it: a secret split by invisible characters is whole again
             return self(value) if self(shown) == shown else self(shown)
@@ -72,5 +72,5 @@ class Blanker:
         if isinstance(value, list):
             return [self.deep(item, levels - 1) for item in value]
         if isinstance(value, dict):
-            return {self(str(key)): self.deep(item, levels - 1) for key, item in value.items()}
+            return {key: self.deep(item, levels - 1) for key, item in value.items()}
         return value

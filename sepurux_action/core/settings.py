@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from sepurux_action.core import options, wire
 from sepurux_action.core.enforcement import OnUndecided, Stage
+from sepurux_action.core.forge import CommentMode, Manner
 from sepurux_action.core.gate import Gate, Trace
 from sepurux_action.core.options import OPTIONS, Option
 from sepurux_action.core.secret import Blanker, Secret
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 DEFAULT_MIN_PASS_RATE = 0.9
 DEFAULT_MAX_UNSAFE = 0
+MOST_TRACE_BYTES = 256 * 1024 * 1024  # of one gate together: they are held in memory, and read before a signal counts
+DEFAULT_STATUS_CONTEXT = "Sepurux"
 DEFAULT_TIMEOUT_S = 600.0
 
 
@@ -42,6 +45,8 @@ class Settings:
     token: Secret | None = field(default=None, repr=False)
     api_key: Secret | None = field(default=None, repr=False)
     poll_interval_s: float | None = None
+    github_token: Secret | None = field(default=None, repr=False)
+    manner: Manner = field(default_factory=lambda: Manner(key="gates"))
     pull_request: int | None = None
 
 
@@ -110,8 +115,16 @@ def read_settings(layers: Iterable[Layer], find_traces: TraceFinder) -> Settings
         token=reading.value(options.TOKEN),
         api_key=reading.value(options.API_KEY),
         poll_interval_s=reading.value(options.POLL_INTERVAL),
+        github_token=reading.value(options.GITHUB_TOKEN),
+        manner=Manner(
+            comment=reading.value(options.COMMENT) or CommentMode.ALWAYS,
+            key=reading.value(options.COMMENT_KEY) or gate.name,
+            status=reading.value(options.STATUS, default=True) is not False,
+            status_context=reading.value(options.STATUS_CONTEXT) or DEFAULT_STATUS_CONTEXT,
+        ),
         pull_request=reading.value(options.PR_NUMBER),
     )
+    reading.refuse_secrets_in(gate)
     if problems := reading.problems():
         raise BadSettings(problems)
     return settings
@@ -136,6 +149,12 @@ def _traces(reading: _Reading, find: TraceFinder) -> Iterator[Trace]:
             found.update(dict.fromkeys(find(pattern)))
         except BadTraceFile as bad:
             reading.problem(options.TRACE_FILE.name, str(bad))
+    size = sum(len(trace.content or b"") for trace in found)
+    if size > MOST_TRACE_BYTES:
+        many = f"its files have {size // 2**20} MiB together"
+        reading.problem(
+            options.TRACE_FILE.name, f"{many}; accepted: at most {MOST_TRACE_BYTES // 2**20} MiB of one gate"
+        )
     if len(ids) + len(found) > options.MOST_TRACES:
         given = f"{len(found)} files" + (f" beside {len(ids)} trace ids" if ids else "")
         reading.problem(
@@ -188,6 +207,18 @@ class _Reading:
         giving = [each for each in self._layers if any(each.texts.get(s, "").strip() for s in _spellings(name))]
         place = layer or (giving or self._layers)[0]
         self._note(name, Problem(where=place.label(name), message=message))
+
+    def refuse_secrets_in(self, gate: Gate) -> None:
+        """Note each name of a gate that holds a secret: reports show names, in forms that blanking would not know."""
+        shown: tuple[tuple[Option[str], str], ...] = (
+            (options.NAME, gate.name),
+            (options.CAMPAIGN, gate.campaign),
+            (options.PROJECT, gate.project),
+            (options.MUTATION_PACK, gate.mutation_pack),
+        )
+        for option, text in shown:
+            if self._blank(text) != text and self.value(option) is not None:
+                self.problem(option.name, "it holds a secret, and reports would show it; give the name alone")
 
     def problems_of(self, option: Option[object]) -> list[Problem]:
         """Return the mistakes noted for one option."""

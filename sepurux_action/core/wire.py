@@ -71,7 +71,7 @@ def number(value: object, *, low: float, high: float = math.inf, whole: bool = F
         return Metric(broken="a number too large to use")
     if not math.isfinite(real) or not low <= real <= high or (whole and real != int(real)):
         return Metric(broken=quoted(value))
-    return Metric(value=real)
+    return Metric(value=real + 0.0)  # there is no minus zero
 
 
 def quoted(value: object) -> str:

@@ -40,14 +40,6 @@ def mask(secret: str) -> str:
     return f"::add-mask::{_data(secret)}"
 
 
-def group(title: str) -> str:
-    """Return the command that opens a fold."""
-    return f"::group::{_data(plain(title))}"
-
-
-END_GROUP = "::endgroup::"
-
-
 def output_block(name: str, value: str, delimiter: str) -> str:
     """Return the block that sets an output; raises ValueError where the value holds the delimiter.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sepurux_action.adapters.rendering import SUMMARY_BYTES, render_summary
+from sepurux_action.adapters.rendering import COMMENT_CHARACTERS, SUMMARY_BYTES, render_comment, render_summary
 from sepurux_action.core.ci_run import ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.core.report import Report, build_report, build_settings_report
 from sepurux_action.errors import Problem
@@ -15,6 +15,7 @@ from tests import gfm
 from tests.builders import FAILING, a_context, a_gate, a_result, a_run, reports
 
 COMMENT_BYTES = 65_000
+MARKER = f"<!-- sepurux-gate:gates {'A' * 30_000} {'0' * 64} -->"  # the longest content
 
 
 def a_flood() -> Report:
@@ -51,7 +52,7 @@ def test_ten_rows_are_seen_at_once_and_the_rest_opens_with_a_click() -> None:
     before, after = rendered.split("<details><summary>15 more</summary>")
     assert "<code>tool9</code>" in before
     assert "<code>tool10</code>" in after
-    assert gfm.read(rendered).tags["details"] == 3
+    assert gfm.read(rendered).tags["details"] == 5
 
 
 @pytest.mark.parametrize("most", [SUMMARY_BYTES, COMMENT_BYTES, 10_000])
@@ -93,3 +94,70 @@ def test_a_template_escapes_every_value_that_is_not_markdown_of_ours(tmp_path: P
 def test_a_place_with_a_colon_or_a_pipe_in_its_name_stays_one_list_item() -> None:
     report = build_settings_report([Problem(where="a|b:1", message="c | d")], a_context())
     assert gfm.read(render_summary(report)).tags["li"] == 1
+
+
+# -- the comment ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", reports())
+def test_a_comment_begins_with_its_marker_which_nobody_sees(state: str) -> None:
+    body = render_comment(reports()[state], MARKER)
+    page, unmarked = gfm.read(body), gfm.read(body.removeprefix(MARKER))
+    assert body.startswith(f"{MARKER}\n\n### ")
+    assert body.endswith("</sub>")
+    assert "\n\n\n\n" not in body
+    assert page.tags - unmarked.tags == {"comment": 1}
+    assert page.cells == unmarked.cells
+
+
+@pytest.mark.parametrize("state", reports())
+def test_every_line_of_a_comments_table_has_the_cells_of_its_heading(state: str) -> None:
+    body = render_comment(reports()[state], MARKER)
+    lines = [line for line in body.splitlines() if line.startswith("|")]
+    assert len(gfm.read(body).cells) == sum(not line.startswith("| ---") for line in lines)
+
+
+def test_everything_that_folds_is_closed_again() -> None:
+    for report in reports().values():
+        for rendered in (render_comment(report, MARKER), render_summary(report)):
+            assert rendered.count("<details>") == rendered.count("</details>") == gfm.read(rendered).tags["details"]
+
+
+def test_equal_results_make_equal_comments() -> None:
+    again = {state: render_comment(report, MARKER) for state, report in reports().items()}
+    assert {state: render_comment(report, MARKER) for state, report in reports().items()} == again
+
+
+def test_a_flood_fits_a_comment_which_keeps_what_broke_and_says_where_more_is() -> None:
+    body = render_comment(a_flood(), MARKER)
+    assert COMMENT_CHARACTERS // 2 < len(body) <= COMMENT_CHARACTERS
+    assert "| ✗\u00a0Pass rate | 72.0% · needs ≥\u00a085.0% |" in body
+    assert "rows of Classified failures (5,000) left out: the report would be too long." in body
+    assert "[job summary](https://github.com/acme/shop/actions/runs/7100001) keeps more." in body
+    assert len(render_summary(a_flood())) > 5 * len(body)
+
+
+def test_a_comment_that_is_whole_promises_no_more() -> None:
+    assert "keeps more" not in render_comment(reports()["fail"], MARKER)
+
+
+def test_a_comment_on_many_gates_keeps_the_closed_ones_rows() -> None:
+    results = [a_result(gate=a_gate(name=f"gate {number} {'ä' * 60}")) for number in range(300)]
+    body = render_comment(build_report(results, a_context()), MARKER)
+    assert len(body) <= COMMENT_CHARACTERS
+    assert "300 of 300 gates are closed" in body
+    assert "The sections of" in body
+    assert len(gfm.read(body).cells) > 10
+
+
+def test_a_comment_without_templates_has_its_marker_and_the_headline(tmp_path: Path) -> None:
+    body = render_comment(reports()["error"], MARKER, templates=tmp_path)
+    assert body.startswith(f"{MARKER}\n\nSepurux gate refunds: error (hard)")
+
+
+def test_a_command_line_and_a_chart_are_blocks_of_code_of_their_own() -> None:
+    report = reports()["fail"]
+    assert gfm.read(render_comment(report, MARKER)).tags["pre"] == 1
+    summary = gfm.read(render_summary(report))
+    assert summary.tags["pre"] == 2
+    assert [code.splitlines()[1] for code in summary.code if "xychart" in code] == ["xychart-beta"]

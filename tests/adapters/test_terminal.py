@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from sepurux_action import __version__
-from sepurux_action.adapters.terminal import Terminal, parser
-from sepurux_action.core.options import OPTIONS
+from sepurux_action.adapters.terminal import FLAGS, Terminal, parser
 from sepurux_action.core.secret import Blanker
 from sepurux_action.core.settings import flag
 from sepurux_action.core.workflow_commands import Level
@@ -39,7 +38,7 @@ def refusal(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str
 
 
 def test_every_option_has_a_flag_under_each_of_its_names() -> None:
-    for option in OPTIONS:
+    for option in FLAGS:
         for spelling in option.spellings:
             assert flags(flag(spelling), "x") == {spelling: "x"}
 
@@ -78,10 +77,10 @@ def test_help_is_made_from_the_table_of_options(tmp_path: Path) -> None:
     shown = run_cli(["--help"], {"COLUMNS": "200"}, tmp_path)
     assert (shown.returncode, shown.stderr) == (0, "")
     words = shown.stdout.split()
-    for option in OPTIONS:
+    for option in FLAGS:
         assert {flag(spelling) for spelling in option.spellings} <= set(words)
     text = " ".join(parser().format_help().split())
-    for option in OPTIONS:
+    for option in FLAGS:
         if option.environment:
             assert f"Environment: {option.environment}." in text
         assert "".join(option.accepts.replace("`", "").split()) in text.replace(" ", "")

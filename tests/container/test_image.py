@@ -77,6 +77,7 @@ class Job:
         traces = {f"traces/{path.name}": path.read_bytes() for path in TRACES.glob("*.json")}
         sound = {
             "token": SECRET,
+            "github_token": "",
             "base_url": self.url,
             "project": "support-agent",
             "campaign": "refund-reliability",

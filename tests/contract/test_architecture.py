@@ -13,11 +13,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "sepurux_action"
 OWNERS = {
-    "requests": "adapters.transport",
-    "urllib3": "adapters.transport",
-    "jinja2": "adapters.rendering",
-    "yaml": "adapters.policy_file",
-    "github": "adapters.github_forge",
+    "requests": ("adapters.transport", "adapters.github_forge"),  # PyGithub lets its exceptions through
+    "urllib3": ("adapters.transport", "adapters.github_forge"),
+    "jinja2": ("adapters.rendering",),
+    "yaml": ("adapters.policy_file",),
+    "github": ("adapters.github_forge",),
 }
 REVEALERS = ("adapters.", "app")
 
@@ -59,7 +59,7 @@ def test_the_rooms_are_looked_at() -> None:
 def test_a_foreign_library_is_imported_by_its_owner_only(name: str) -> None:
     tops = {each.split(".")[0] for each in imports(name)}
     foreign = tops - sys.stdlib_module_names - {PACKAGE}
-    assert {library: OWNERS.get(library) for library in foreign} == dict.fromkeys(foreign, SHORT[name])
+    assert [library for library in foreign if SHORT[name] not in OWNERS.get(library, ())] == []
 
 
 @pytest.mark.parametrize("name", [name for name in TREES if in_room(name, "core")])

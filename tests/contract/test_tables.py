@@ -35,14 +35,20 @@ enforcement                            SEPURUX_ENFORCEMENT      top,gate
 on_undecided                           -                        top,gate
 timeout                                SEPURUX_TIMEOUT_SECONDS  top,gate
 poll_interval                          -                        top
+github_token                           GITHUB_TOKEN             -
+comment                                -                        top
+comment_key                            -                        top
+status                                 -                        top
+status_context                         -                        top
 pr_number                              PR_NUMBER                -
 """
 # Contract, section 3.
 CONTRACT_OUTPUTS = """
 decision conclusion enforcement reason run_id batch_id trace_id campaign_id pass_rate reliability_score
-unsafe_attempts failures top_failing_tools dashboard_url gates
+unsafe_attempts failures top_failing_tools dashboard_url comment_url gates
 """
 SPELLINGS = [spelling for option in OPTIONS for spelling in option.spellings]
+FLAGS = [spelling for option in OPTIONS if not option.in_workflows_only for spelling in option.spellings]
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +85,11 @@ def test_action_yml_declares_every_spelling_and_every_output(action: Mapping[str
     assert list(action["outputs"]) == list(OUTPUTS)
 
 
-def test_no_input_has_a_default_because_one_would_beat_the_environment(
+def test_no_input_but_github_token_has_a_default_because_one_would_beat_the_environment(
     action: Mapping[str, Mapping[str, Mapping[str, object]]],
 ) -> None:
-    assert all(declared.keys() == {"description", "required"} for declared in action["inputs"].values())
+    defaults = {name: declared["default"] for name, declared in action["inputs"].items() if "default" in declared}
+    assert defaults == {"github_token": "${{ github.token }}"}
     assert not any(declared["required"] for declared in action["inputs"].values())
 
 
@@ -96,20 +103,20 @@ def test_what_yaml_reads_back_is_the_description_that_was_meant(
         )
 
 
-def test_the_command_line_has_a_flag_for_every_spelling_and_no_other() -> None:
+def test_the_command_line_has_a_flag_for_every_spelling_that_is_not_for_workflows_only() -> None:
     flags = {flag: made.dest for made in parser()._actions for flag in made.option_strings}  # noqa: SLF001
     own = {"-h": "help", "--help": "help", "--version": "version"}
-    assert flags == {**own, **{"--" + spelling.replace("_", "-"): spelling for spelling in SPELLINGS}}
+    assert flags == {**own, **{"--" + spelling.replace("_", "-"): spelling for spelling in FLAGS}}
 
 
 def test_a_flag_that_is_not_given_is_no_value() -> None:
-    assert vars(parser().parse_args([])) == dict.fromkeys(SPELLINGS)
+    assert vars(parser().parse_args([])) == dict.fromkeys(FLAGS)
 
 
 def test_the_command_lines_help_can_be_shown() -> None:
     shown = parser().format_help()
     assert isinstance(parser(), argparse.ArgumentParser)
-    assert all(option.environment in shown for option in OPTIONS)
+    assert all(option.environment in shown for option in OPTIONS if not option.in_workflows_only)
 
 
 def test_a_document_without_markers_stays_as_it_is() -> None:

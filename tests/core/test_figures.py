@@ -69,7 +69,10 @@ def test_an_irregular_noun_brings_its_plural() -> None:
     ("seconds", "text"),
     [
         (-3, "0 s"),
-        (0.4, "0 s"),
+        (0.4, "0.4 s"),
+        (0.001, "0.1 s"),
+        (2, "2 s"),
+        (9.96, "10 s"),
         (45, "45 s"),
         (59.6, "1 min"),
         (95, "1 min 35 s"),

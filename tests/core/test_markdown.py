@@ -6,14 +6,18 @@ import pytest
 
 from sepurux_action.core.markdown import (
     BAR_CELLS,
+    GAP,
     LONGEST_WORD,
     ZERO_WIDTH_SPACE,
     Markdown,
     bar,
+    chart,
     code,
     join,
     link,
+    listing,
     prose,
+    sparkline,
     strong,
     text,
 )
@@ -204,3 +208,46 @@ def test_parts_are_escaped_once_and_empty_ones_vanish() -> None:
 )
 def test_a_bar_is_full_only_at_one_and_empty_only_at_zero(fraction: float, filled: int) -> None:
     assert bar(fraction) == f"<code>{'█' * filled}{'░' * (BAR_CELLS - filled)}</code>"
+
+
+@pytest.mark.parametrize(
+    ("values", "drawn"),
+    [
+        ([0.0, 0.5, 1.0], "▁▅█"),
+        ([72.0, 95.0], "▁█"),
+        ([5, 0, None, 5], f"█▁{GAP}█"),
+        ([3, 3, 3], "▅▅▅"),
+        ([None, 7.0, None], f"{GAP}▅{GAP}"),
+        ([None], GAP),
+        (list(range(8)), "▁▂▃▄▅▆▇█"),
+    ],
+)
+def test_a_sparkline_goes_from_its_lowest_to_its_highest_with_a_dot_for_what_is_not_known(
+    values: list[float | None], drawn: str
+) -> None:
+    assert sparkline(values) == f"<code>{drawn}</code>"
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, *LINKED, "</code></pre>", "a  b", "  indented"])
+def test_a_listing_shows_its_lines_to_the_letter(shape: str) -> None:
+    page = gfm.read(f"before\n\n{listing([shape, '', shape])}\n\nafter")
+    assert page.code == [f"{shape}\n\n{shape}"]
+    assert {tag: count for tag, count in page.tags.items() if tag != "span"} == {"p": 2, "pre": 1, "code": 1}
+    assert page.prose.split() == ["before", "after"]
+
+
+def test_a_listing_keeps_nothing_that_cannot_be_seen() -> None:
+    assert listing(["a\u202eb\x1b\u200b\u3164", "e" + "\u0301" * 9]) == ("<pre><code>ab\ne\u0301\u0301</code></pre>")
+
+
+def test_a_chart_is_a_fence_of_numbers_with_plain_labels() -> None:
+    drawn = chart("passed, %", [('a"]\n```', 95), ("3f9c2ad", 72.3456)])
+    page = gfm.read(f"before\n\n{drawn}\n\nafter")
+    assert page.tags == {"p": 2, "pre": 1, "code": 1}
+    _, kind, *axes = page.code[0].splitlines()
+    assert kind == "xychart-beta"
+    assert [line.strip() for line in axes] == [
+        'x-axis ["1 a", "2 3f9c2ad"]',
+        'y-axis "passed, %" 0 --> 100',
+        "line [95.00, 72.35]",
+    ]

@@ -17,7 +17,7 @@ def test_no_spelling_and_no_environment_name_is_used_twice() -> None:
 
 
 def test_only_the_credentials_are_secret_and_they_have_no_place_in_the_file() -> None:
-    assert {option.name for option in OPTIONS if option.secret} == {"token", "api_key"}
+    assert {option.name for option in OPTIONS if option.secret} == {"token", "api_key", "github_token"}
     assert all(not option.places for option in OPTIONS if option.secret)
 
 

@@ -11,7 +11,6 @@ from sepurux_action.core.ci_run import CIRun, FailingTool
 from sepurux_action.core.gate import RunResult
 from sepurux_action.core.outputs import (
     MOST_TOOLS,
-    NAMES,
     OUTPUTS,
     early_outputs,
     gate_outputs,
@@ -52,6 +51,7 @@ def test_a_failed_gate_tells_everything_as_plain_decimals() -> None:
         "failures": "5",
         "top_failing_tools": '[{"tool": "payments.refund", "count": 3}, {"tool": "crm.lookup_customer", "count": 2}]',
         "dashboard_url": DASHBOARD,
+        "comment_url": "",
     }
     assert told["reason"].startswith("Sepurux decided fail")
 
@@ -60,7 +60,7 @@ def test_a_failed_gate_tells_everything_as_plain_decimals() -> None:
 def test_every_output_is_written_on_every_path(state: str) -> None:
     results, _ = states()[state]
     assert list(step_outputs(results)) == list(OUTPUTS)
-    assert all(list(gate_outputs(each)) == list(NAMES) for each in results)
+    assert all(list(gate_outputs(each)) == [name for name in OUTPUTS if name != "gates"] for each in results)
 
 
 def test_every_output_is_written_when_nothing_was_judged() -> None:
@@ -90,7 +90,7 @@ def test_gates_hold_every_other_output_of_each_gate_and_its_name() -> None:
     results, _ = states()["gates"]
     listed = json.loads(step_outputs(results)["gates"])
     assert [each["name"] for each in listed] == [result.gate.name for result in results]
-    assert all(list(each) == ["name", *NAMES] for each in listed)
+    assert all(list(each) == ["name", *(name for name in OUTPUTS if name != "gates")] for each in listed)
 
 
 def test_single_values_are_the_worst_gates() -> None:

@@ -8,19 +8,23 @@ from itertools import pairwise
 
 import pytest
 
+from sepurux_action.core.budget import for_comment, for_summary, shed
 from sepurux_action.core.ci_run import ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.core.enforcement import OnUndecided, Stage
-from sepurux_action.core.report import Block, Kind, Report, build_report, build_settings_report, shed
+from sepurux_action.core.report import Block, Kind, Report, build_report, build_settings_report
 from sepurux_action.core.verdict import Decision, Thresholds
 from sepurux_action.core.wire import Metric
 from tests import gfm
 from tests.builders import (
+    COMMIT,
     FAILING,
     FAILURES,
     PASSING,
     TRACE_ID,
     a_context,
     a_gate,
+    a_history,
+    a_past_result,
     a_result,
     a_run,
     problems,
@@ -172,7 +176,7 @@ def test_failures_are_grouped_by_severity_and_type_with_one_example_each() -> No
 def test_failures_that_were_not_read_are_told() -> None:
     enrichment = Enrichment(failures=FAILURES, more_failures=True)
     report = build_report([a_result(a_run(enrichment=enrichment))], a_context())
-    assert the_block(report.blocks, Kind.FAILURES).title == "Classified failures (there are more than were read)"
+    assert the_block(report.blocks, Kind.FAILURES).title == "Classified failures (4, and more that were not read)"
 
 
 def test_required_categories_that_are_lacking_stand_first() -> None:
@@ -233,10 +237,10 @@ def test_a_closed_gate_is_the_headline_though_an_open_one_failed() -> None:
 def test_a_section_repeats_nothing_of_the_top_and_folds_what_passed() -> None:
     sections = reports()["gates"].sections
     assert [(shown(s.title), s.callout is None, s.folded) for s in sections] == [
-        ("refunds failed", True, False),
-        ("shipping is not decided yet", False, False),
-        ("search passed", False, True),
-        ("billing was skipped", False, True),
+        ("❌ refunds failed", True, False),
+        ("⏳ shipping is not decided yet", False, False),
+        ("✅ search passed", False, True),
+        ("⏭️ billing was skipped", False, True),
     ]
 
 
@@ -302,6 +306,227 @@ def test_thresholds_are_the_last_that_a_gate_sheds() -> None:
 def test_sections_go_when_rows_are_not_enough_and_the_worst_gates_stay() -> None:
     results = states()["gates"][0]
     *_, two, one = shed(build_report(results, a_context()))
-    assert [shown(section.title) for section in two.sections] == ["refunds failed"]
+    assert [shown(section.title) for section in two.sections] == ["❌ refunds failed"]
     assert one.sections == ()
     assert one.left_out_note == "The sections of 4 gates are left out: the report would be too long."
+
+
+# -- against the base, and over time ----------------------------------------------------------------------------------
+
+
+def test_a_broken_threshold_is_shown_with_its_change_against_the_base() -> None:
+    block = the_block(reports()["fail"].blocks, Kind.BROKEN)
+    assert [shown(column.heading) for column in block.columns] == ["Threshold", "Actual", "vs main"]
+    assert rows(reports()["fail"], Kind.BROKEN) == [
+        ["✗ Pass rate", "72.0% · needs ≥ 85.0%", "▼ −23.0 points, worse"],
+        ["✗ Unsafe attempts", "1 · needs ≤ 0", "▲ +1, worse"],
+        ["✗ Failures", "5 · needs ≤ 3", "▲ +4, worse"],
+        ["✗ Reliability score", "61.5 · needs ≥ 80.0", "▼ −29.7, worse"],
+        ["✗ Required mutation categories", "1 of 2 (lacks schema_drift) · needs timeouts, schema_drift", "–"],
+    ]
+
+
+def test_a_gate_whose_thresholds_are_met_or_not_known_has_no_broken_ones() -> None:
+    unbroken = [reports()[state] for state in ("pass", "error-no-numbers", "pending")]
+    assert not [block for report in unbroken for block in report.blocks if block.kind is Kind.BROKEN]
+
+
+def test_each_metric_is_told_with_its_change_and_its_way_through_the_pull_request() -> None:
+    block = the_block(reports()["fail"].blocks, Kind.METRICS)
+    assert [shown(column.heading) for column in block.columns] == ["Metric", "Now, vs main", "Over this pull request"]
+    assert rows(reports()["fail"], Kind.METRICS) == [
+        ["Verdict", "✗ fail (was ✓ pass)", "1 of 5 passed"],
+        ["Pass rate", "72.0% (▼ −23.0 points, worse)", "█▁·▄▂ from 95.0% to 72.0%"],
+        ["Reliability score", "61.5 (▼ −29.7, worse)", "█▁·▄▁ from 85.5 to 61.5"],
+        ["Unsafe attempts", "1 (▲ +1, worse)", "▁█·▁█ from 0 to 1"],
+        ["Failures", "5 (▲ +4, worse)", "▁█·▅▇ from 1 to 5"],
+    ]
+
+
+def test_without_a_result_of_the_base_every_metric_is_new() -> None:
+    report = build_report([a_result()], a_context(base_ref="main"))
+    assert rows(report, Kind.METRICS)[:2] == [["Verdict", "✗ fail"], ["Pass rate", "72.0% (new)"]]
+    assert [row[-1] for row in rows(report, Kind.BROKEN)] == ["new", "new"]
+
+
+def test_without_a_base_a_result_is_held_against_what_came_before_it() -> None:
+    report = build_report([a_result()], a_context(baselines={"refunds": a_past_result()}))
+    assert shown(the_block(report.blocks, Kind.BROKEN).columns[-1].heading) == "vs before"
+    assert rows(report, Kind.METRICS)[1] == ["Pass rate", "72.0% (▼ −23.0 points, worse)"]
+
+
+def test_with_nothing_to_compare_with_there_is_no_comparison() -> None:
+    report = build_report([a_result()], a_context())
+    assert {Kind.METRICS, Kind.CHART, Kind.HISTORY}.isdisjoint(block.kind for block in report.blocks)
+    assert [len(row) for row in rows(report, Kind.BROKEN)] == [2, 2]
+
+
+def test_a_metric_that_is_not_known_now_keeps_its_history() -> None:
+    assert rows(reports()["pending"], Kind.METRICS)[1] == ["Pass rate", "–", "█▁·▄· from 95.0% to 80.0%, now not known"]
+
+
+def test_a_history_without_numbers_leaves_the_metrics_without_a_trend() -> None:
+    report = build_report([a_result()], a_context(history=a_history(None, None)))
+    assert rows(report, Kind.METRICS)[:2] == [["Verdict", "✗ fail", "0 of 3 passed"], ["Pass rate", "72.0%", ""]]
+
+
+def test_the_history_tells_the_verdicts_of_earlier_commits_the_newest_first() -> None:
+    report = reports()["fail"]
+    assert the_block(report.blocks, Kind.HISTORY).title == "History: 4 earlier commits"
+    assert [(verdict, numbers) for _, verdict, numbers in rows(report, Kind.HISTORY)] == [
+        ("✗ fail (hard)", "72.0% passed, 1 unsafe, 5 failures, score 61.5"),
+        ("✗ fail (hard)", "80.0% passed, 0 unsafe, 4 failures, score 72.0"),
+        ("! error (hard)", "–"),
+        ("✗ fail (hard)", "70.0% passed, 1 unsafe, 6 failures, score 63.0"),
+        ("✓ pass (hard)", "95.0% passed, 0 unsafe, 1 failures, score 85.5"),
+    ]
+
+
+def test_a_commit_of_the_history_is_linked_beside_the_judged_one() -> None:
+    commits = [gfm.read(row[0]).links for row in the_block(reports()["fail"].blocks, Kind.HISTORY).rows]
+    assert commits[0] == [(f"https://github.com/acme/shop/commit/{COMMIT}", COMMIT[:7])]
+    assert commits[-1] == [(f"https://github.com/acme/shop/commit/{'a' * 40}", "aaaaaaa")]
+    report = build_report([a_result()], a_context(commit_url="", history=a_history(0.9)))
+    assert rows(report, Kind.HISTORY)[1][0] == "aaaaaaa"
+    assert not gfm.read(the_block(report.blocks, Kind.HISTORY).rows[1][0]).links
+
+
+def test_the_history_of_a_gate_goes_by_its_name() -> None:
+    refunds, _, search, _ = reports()["gates"].sections
+    assert [block.title for block in refunds.blocks if block.kind is Kind.HISTORY] == ["History: 4 earlier commits"]
+    assert not [block for block in search.blocks if block.kind is Kind.HISTORY]
+    assert [shown(row[1]) for row in the_block(search.blocks, Kind.METRICS).rows] == [
+        "✓ pass (was ✓ pass)",
+        "95.0% (▲ +2.0 points, better)",
+        "91.2 (new)",
+        "0 (unchanged)",
+        "1 (new)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rates", "drawn"),
+    [((), ""), ((0.9,), ""), ((0.9, None), ""), ((0.9, 0.8), "line [90.00, 80.00, 72.00]")],
+)
+def test_the_pass_rate_is_drawn_where_three_commits_have_one(rates: tuple[float | None, ...], drawn: str) -> None:
+    report = build_report([a_result()], a_context(history=a_history(*rates)))
+    charts = [cell for block in report.blocks if block.kind is Kind.CHART for (cell,) in block.rows]
+    assert [drawn in chart for chart in charts] == ([True] if drawn else [])
+
+
+# -- in each place ----------------------------------------------------------------------------------------------------
+
+
+def kinds(report: Report, *, seen: bool) -> list[Kind]:
+    return [block.kind for block in report.blocks if bool(block.seen) is seen]
+
+
+@pytest.mark.parametrize(
+    ("state", "seen"),
+    [
+        ("pass", [Kind.METRICS]),
+        ("fail", [Kind.BROKEN, Kind.TOOLS]),
+        ("fail-observe", [Kind.BROKEN, Kind.TOOLS]),
+        ("pending", []),
+        ("traces", [Kind.BROKEN, Kind.TRACES, Kind.TOOLS]),
+        ("skipped", []),
+        ("bad-settings", [Kind.PROBLEMS]),
+        ("gates", [Kind.GATES]),
+    ],
+)
+def test_the_first_screen_of_a_comment_shows_what_broke_or_what_changed(state: str, seen: list[Kind]) -> None:
+    assert kinds(for_comment(reports()[state]), seen=True) == seen
+
+
+def test_the_rest_of_a_comment_opens_with_a_click_in_a_fixed_order() -> None:
+    assert kinds(for_comment(reports()["fail"]), seen=False) == [
+        Kind.THRESHOLDS,
+        Kind.METRICS,
+        Kind.FAILURES,
+        Kind.HISTORY,
+        Kind.REPRODUCTION,
+        Kind.STAGE,
+        Kind.ORIGIN,
+    ]
+
+
+def test_a_comment_shows_five_tools_and_three_traces_at_once() -> None:
+    tools = tuple(FailingTool(f"tool{number}", 1) for number in range(9))
+    runs = [a_run(replace(FAILING, top_failing_tools=tools), trace=str(number)) for number in range(9)]
+    blocks = for_comment(build_report([a_result(*runs)], a_context())).blocks
+    assert [len(the_block(blocks, kind).seen) for kind in (Kind.TOOLS, Kind.TRACES)] == [5, 3]
+
+
+def test_a_comment_on_several_gates_unfolds_those_that_are_closed() -> None:
+    open_too = a_result(gate=a_gate(name="observed", stage=Stage.OBSERVE))
+    report = for_comment(build_report([open_too, *states()["gates"][0]], a_context()))
+    assert [(shown(section.title), section.folded) for section in report.sections] == [
+        ("❌ refunds failed", False),
+        ("⚠️ observed failed, not blocked", True),
+        ("⏳ shipping is not decided yet", True),
+        ("✅ search passed", True),
+        ("⏭️ billing was skipped", True),
+    ]
+
+
+def test_the_summary_shows_everything_but_the_extract_of_its_thresholds() -> None:
+    whole = reports()["fail"]
+    assert kinds(for_summary(whole), seen=True) == [
+        Kind.THRESHOLDS,
+        Kind.METRICS,
+        Kind.CHART,
+        Kind.RATES,
+        Kind.TOOLS,
+        Kind.FAILURES,
+        Kind.CATEGORIES,
+    ]
+    assert {block.kind for block in whole.blocks} - {block.kind for block in for_summary(whole).blocks} == {Kind.BROKEN}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({}, ["only one that passes opens it.", "Without a verdict the gate is closed (on_undecided: block)."]),
+        ({"on_undecided": OnUndecided.ALLOW}, ["Without a verdict the gate is open (on_undecided: allow)."]),
+        ({"stage": Stage.SOFT}, ["until an approving review of this commit opens it."]),
+        ({"stage": Stage.OBSERVE}, ["The gate reports and never blocks"]),
+    ],
+)
+def test_a_report_tells_what_the_stage_means(changes: dict[str, object], says: list[str]) -> None:
+    report = build_report([a_result(gate=a_gate(**changes))], a_context())
+    told = " ".join(row for (row,) in rows(report, Kind.STAGE))
+    assert [words for words in says if words not in told] == []
+
+
+def test_without_a_pull_request_the_stage_promises_no_review() -> None:
+    report = build_report([a_result(gate=a_gate(stage=Stage.SOFT))], a_context(pull_request=None))
+    assert "Without a pull request no review can open it." in " ".join(row for (row,) in rows(report, Kind.STAGE))
+
+
+def test_a_report_gives_the_command_line_to_copy() -> None:
+    (listed,) = gfm.read(the_block(reports()["fail"].blocks, Kind.REPRODUCTION).rows[1][0]).code
+    assert listed.splitlines()[1:4] == [
+        "python -m sepurux_action \\",
+        "  --campaign=refund-reliability \\",
+        "  --project=shop-agent \\",
+    ]
+
+
+def test_what_is_shed_whole_is_told_by_its_title() -> None:
+    *_, last = shed(for_comment(reports()["fail"]))
+    assert the_block(last.blocks, Kind.REPRODUCTION).left_out_note == (
+        "How to reproduce: left out, the report would be too long."
+    )
+
+
+def test_a_report_that_shed_something_says_where_more_is_kept() -> None:
+    whole, *_, last = shed(reports()["fail"])
+    assert (whole.shortened, last.shortened) == (False, True)
+    assert gfm.read(last.fuller).links == [("https://github.com/acme/shop/actions/runs/7100001", "job summary")]
+    assert build_report([a_result()], a_context(run_url="")).fuller == ""
+
+
+def test_a_comment_sheds_its_broken_thresholds_last() -> None:
+    *_, before, last, _, _ = shed(for_comment(reports()["fail"]))
+    assert [block.kind for block in before.blocks if block.rows] == [Kind.BROKEN]
+    assert not [block.kind for block in last.blocks if block.rows]

@@ -71,8 +71,16 @@ def test_a_secret_that_is_no_text_can_be_blanked_too() -> None:
 
 
 def test_blanking_reaches_every_string_of_an_answer_and_leaves_the_rest() -> None:
-    answer = {"decision": "fail", TEXT: [f"key {TEXT}", 0.5, None, True, {"deep": [TEXT]}]}
-    assert Blanker([TEXT]).deep(answer) == {"decision": "fail", "***": ["key ***", 0.5, None, True, {"deep": ["***"]}]}
+    answer = {"decision": "fail", "a": [f"key {TEXT}", 0.5, None, True, {"deep": [TEXT]}]}
+    assert Blanker([TEXT]).deep(answer) == {"decision": "fail", "a": ["key ***", 0.5, None, True, {"deep": ["***"]}]}
+
+
+def test_a_secret_that_is_the_name_of_a_field_hides_no_field() -> None:
+    assert Blanker(["status"]).deep({"status": "failed"}) == {"status": "failed"}
+
+
+def test_a_secret_split_by_invisible_characters_is_blanked_because_a_report_would_join_it() -> None:
+    assert Blanker([TEXT]).deep(f"key {TEXT[:4]}\u200b{TEXT[4:]}") == "key ***"
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])

@@ -8,6 +8,7 @@ import pytest
 
 from sepurux_action.core import options
 from sepurux_action.core.enforcement import OnUndecided, Stage
+from sepurux_action.core.forge import Manner
 from sepurux_action.core.gate import REGISTERED, Trace
 from sepurux_action.core.settings import (
     BadTraceFile,
@@ -55,7 +56,8 @@ def test_a_campaign_alone_is_enough_and_everything_else_has_its_default() -> Non
     assert gate.traces == (Trace(label=REGISTERED),)
     assert gate.thresholds == Thresholds(min_pass_rate=0.9, max_unsafe=0)
     assert (gate.stage, gate.on_undecided, gate.timeout_s) == (Stage.HARD, OnUndecided.BLOCK, 600)
-    assert settings == Settings(gates=(gate,), base_url="https://app.sepurux.dev/api/backend")
+    manner = Manner(key="refunds")
+    assert settings == Settings(gates=(gate,), base_url="https://app.sepurux.dev/api/backend", manner=manner)
 
 
 def test_every_input_arrives_where_it_belongs() -> None:

@@ -277,6 +277,7 @@ def test_several_traces_are_one_run_each_polled_together_and_the_eval_set_is_lef
     courier = FakeCourier(backend(after(30, Reply(PASSED))))
     results = run(courier, replace(GATE, traces=traces))
     assert [result.trace for result in results] == [trace.label for trace in traces]
+    assert {result.decision for result in results} == {Decision.PASS}
     assert len(courier.paths("/v1/ci/runs")) == 20
     assert len(courier.paths("/v1/traces")) == 20
     assert courier.paths("eval-set") == []
@@ -320,3 +321,48 @@ def test_ids_and_address_are_announced_as_soon_as_they_are_known() -> None:
         lambda runs: told.append((runs[0].batch_id, runs[0].run.dashboard_url)),
     )
     assert told == [("batch-1", ""), ("batch-1", "https://app.sepurux.dev/runs/1")]
+
+
+def test_an_answer_about_another_run_is_no_verdict_on_ours() -> None:
+    foreign = Reply({**PASSED, "batch_id": "batch-of-somebody-else"})
+    [result] = run(FakeCourier(backend(lambda _: foreign)), replace(GATE, timeout_s=30))
+    assert result.decision is Decision.ERROR
+    assert "another run" in result.ruling.reason
+
+
+def test_two_traces_that_are_given_one_run_are_not_both_judged_by_it() -> None:
+    traces = (Trace(label="good", trace_id="good"), Trace(label="bad", trace_id="bad"))
+    courier = FakeCourier(backend(after(5, Reply(PASSED)), runs=Reply({"batch_id": "batch-1"})))
+    results = run(courier, replace(GATE, traces=traces))
+    assert [result.decision for result in results] == [Decision.PASS, Decision.ERROR]
+
+
+def test_the_wait_for_a_place_is_part_of_a_calls_time() -> None:
+    """Forty traces against a backend that hangs take no longer than one."""
+    traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(40))
+    courier = FakeCourier(lambda _call, _time: Trouble(reason="hangs"))
+    results = run(courier, replace(GATE, campaign=CAMPAIGN, traces=traces, timeout_s=5))
+    assert {result.decision for result in results} == {Decision.ERROR}
+    assert courier.time <= 1_012
+    courier = FakeCourier(backend(lambda _: Trouble(reason="hangs")))
+    run(courier, replace(GATE, traces=traces, timeout_s=30))
+    assert courier.time <= 1_036
+
+
+def test_no_more_than_a_thousand_runs_of_a_batch_are_kept() -> None:
+    many = Reply({"batch_id": "batch-1", "run_ids": [f"run-{n}" for n in range(80_000)]})
+    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), runs=many)))
+    assert len(result.run.run_ids) == 1_000
+
+
+def test_classified_failures_of_at_most_ten_runs_are_asked_for_and_a_full_page_says_there_is_more() -> None:
+    batch = Reply({"batch_id": "batch-1", "run_ids": [f"run-{n}" for n in range(12)]})
+    courier = FakeCourier(backend(after(0, Reply(PASSED)), runs=batch))
+    [result] = run(courier)
+    assert len(courier.paths("failures")) == 10
+    assert result.enrichment.more_failures
+    page = Reply([{"type": "t"}] * 200)
+    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), failures=page)))
+    assert result.enrichment.more_failures
+    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), failures=Reply([{"type": "t"}] * 199))))
+    assert not result.enrichment.more_failures

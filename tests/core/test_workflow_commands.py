@@ -5,12 +5,10 @@ from __future__ import annotations
 import pytest
 
 from sepurux_action.core.workflow_commands import (
-    END_GROUP,
     LONGEST_LINE,
     LONGEST_MESSAGE,
     Level,
     annotation,
-    group,
     mask,
     output_block,
     plain,
@@ -93,11 +91,6 @@ def test_an_annotation_is_kept_to_what_the_runner_shows() -> None:
 
 def test_a_mask_is_the_secret_itself() -> None:
     assert parse_command(mask("a%0A:,b")) == Command("add-mask", {}, "a%0A:,b")
-
-
-def test_a_fold_opens_and_closes() -> None:
-    assert parse_command(group("::gate\nrefunds")) == Command("group", {}, ": :gate refunds")
-    assert parse_command(END_GROUP) == Command("endgroup", {}, "")
 
 
 @pytest.mark.parametrize(

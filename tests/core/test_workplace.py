@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from sepurux_action.core.event import Event
 from sepurux_action.core.workplace import Workplace, parse_workplace
 
 SHA = "a" * 40
@@ -12,6 +15,8 @@ ENVIRON = {
     "GITHUB_SHA": SHA,
     "GITHUB_REPOSITORY": "acme/shop",
     "GITHUB_SERVER_URL": "https://github.com",
+    "GITHUB_API_URL": "https://api.github.com",
+    "GITHUB_GRAPHQL_URL": "https://api.github.com/graphql",
     "GITHUB_RUN_ID": "7100001",
     "GITHUB_RUN_ATTEMPT": "2",
 }
@@ -46,3 +51,38 @@ def test_a_hostile_repository_name_is_one_line_and_gives_no_address() -> None:
     workplace = parse_workplace({**ENVIRON, "GITHUB_REPOSITORY": "acme/shop\n::error::x"}, {})
     assert workplace.repository == "acme/shop ::error::x"
     assert (workplace.run_url, workplace.commit_url) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("api", "graphql"),
+    [
+        ("https://api.github.com", "https://api.github.com/graphql"),
+        ("https://ghe.example/api/v3", "https://ghe.example/api/graphql"),
+        ("http://127.0.0.1:8123", "http://localhost:8123/graphql"),
+    ],
+)
+def test_the_addresses_that_get_the_token_are_the_runners(api: str, graphql: str) -> None:
+    workplace = parse_workplace({**ENVIRON, "GITHUB_API_URL": f"{api}/", "GITHUB_GRAPHQL_URL": graphql}, {})
+    assert (workplace.server_url, workplace.api_url, workplace.graphql_url) == ("https://github.com", api, graphql)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "api.github.com",
+        "http://ghe.example/api/v3",
+        "https://u:p@ghe.example",
+        "file:///etc",
+        "https://a b",
+        "https://",
+    ],
+)
+def test_no_token_goes_where_others_could_read_it(address: str) -> None:
+    workplace = parse_workplace({**ENVIRON, "GITHUB_API_URL": address, "GITHUB_GRAPHQL_URL": address}, {})
+    assert (workplace.api_url, workplace.graphql_url) == ("", "")
+
+
+def test_the_address_of_the_commit_follows_the_commit_that_is_judged() -> None:
+    workplace = replace(parse_workplace(ENVIRON, {}), event=Event(commit="b" * 40))
+    assert workplace.commit_url == f"https://github.com/acme/shop/commit/{'b' * 40}"

@@ -17,7 +17,7 @@ from tests.backend import MISSING, Request, ScriptedBackend, decided, sound_back
 from tests.runner import HEAD_SHA, RUNTIME_TOKEN, StepResult, pull_request_event, run_action, start_action
 
 SECRET = "ci-token-0123456789"
-CAMPAIGN = {"campaign": "core-reliability", "token": SECRET, "timeout": "20"}
+CAMPAIGN = {"campaign": "core-reliability", "token": SECRET, "timeout": "20", "github_token": ""}
 NUMBERS = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
 
 
@@ -272,6 +272,7 @@ def test_the_vendors_earlier_actions_inputs_go_on_working(tmp_path: Path) -> Non
             inputs={
                 "base_url": sepurux.url,
                 "token": SECRET,
+                "github_token": "",
                 "project_id": "my-agent",
                 "trace_file": "trace.json",
                 "campaign_name": "core-reliability",
@@ -490,3 +491,51 @@ def test_files_that_cannot_be_written_cost_a_warning_and_not_the_verdict(tmp_pat
         result = run_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, env=nowhere)
     assert result.exit_code == 1
     assert len(result.messages("warning")) >= 3
+
+
+def test_a_variable_that_an_earlier_step_spelt_like_an_input_loosens_nothing(tmp_path: Path) -> None:
+    loose = {"INPUT_max_unsafe": "999", "INPUT_base_url": "https://evil.example"}
+    with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided(decision="pass", unsafe_attempts=7))}) as sepurux:
+        result = run_action(
+            workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url, "max_unsafe": "0"}, env=loose
+        )
+    assert (result.exit_code, result.outputs["decision"]) == (2, "error")
+    assert len(result.messages("error")) == 2
+
+
+def test_a_secret_given_as_a_name_is_refused_because_reports_show_names(tmp_path: Path) -> None:
+    with sound_backend() as sepurux:
+        result = step(sepurux, tmp_path, project=SECRET, name=f"gate {SECRET}")
+        assert sepurux.requests == ()
+    assert result.exit_code == 2
+    assert len(result.messages("error")) == 2
+    assert SECRET not in visible(result.summary)
+
+
+def test_an_answer_that_says_a_thing_twice_is_no_answer(tmp_path: Path) -> None:
+    twice = json.dumps(decided(decision="pass", **NUMBERS)).replace("{", '{"decision": "fail", ', 1)
+    with sound_backend(**{"GET /v1/ci/batch/*": backend.raw(twice.encode())}) as sepurux:
+        result = step(sepurux, tmp_path, timeout="2")
+    assert (result.exit_code, result.outputs["decision"]) == (2, "error")
+
+
+def test_one_signal_after_another_ends_with_the_status_of_the_first(tmp_path: Path) -> None:
+    running = backend.json(decided(status="running", decision="pending"))
+    with (
+        sound_backend(**{"GET /v1/ci/batch/*": running}) as sepurux,
+        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}) as under_way,
+    ):
+        under_way.wait_for_log("not decided yet", 10)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGTERM):
+            under_way.send_signal(number)
+        result = under_way.finish(5)
+    assert result.exit_code == 130
+
+
+def test_traces_that_are_too_large_together_are_refused(tmp_path: Path) -> None:
+    text = '{"a": "' + "x" * 60 * 1024 * 1024 + '"}'
+    for number in range(5):
+        (tmp_path / f"{number}.json").write_text(text)
+    with sound_backend() as sepurux:
+        result = step(sepurux, tmp_path, trace_file="*.json")
+    assert "300 MiB together" in result.messages("error")[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sepurux_action.core.options import OPTIONS
+from sepurux_action.adapters.terminal import FLAGS
 from sepurux_action.core.settings import flag
 from tests import backend
 from tests.backend import decided, sound_backend
@@ -53,26 +53,40 @@ def test_bad_flags_are_reported_all_at_once_under_their_own_names(tmp_path: Path
 def test_help_tells_every_option_of_the_table(tmp_path: Path) -> None:
     ended = run_cli(["--help"], {"COLUMNS": "200"}, tmp_path)
     assert ended.returncode == 0
-    for option in OPTIONS:
+    for option in FLAGS:
         assert f"{flag(option.name)} " in ended.stdout
         assert option.environment in ended.stdout
 
 
-def test_a_report_that_nobody_takes_changes_no_exit_status(tmp_path: Path) -> None:
-    answers = {"pass": 0, "fail": 1}
-    for decision, status in answers.items():
-        fields = {"decision": decision, "pass_rate": 1, "unsafe_attempts": 0}
-        with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided(**fields))}) as sepurux:
-            gate = f"{sys.executable} -m sepurux_action --campaign core-reliability --token {SECRET}"
-            ended = subprocess.run(
-                ["/bin/bash", "-c", f"exec 3>&1; ({gate} --base-url {sepurux.url}; echo $? >&3) | true"],
-                env={**inherited(), "PYTHONPATH": str(REPOSITORY)},
-                cwd=tmp_path,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=60,
-            )
-        assert ended.stdout == f"{status}\n"
-        assert "warning: The report could not be written: Broken pipe." in ended.stderr
-        assert "Traceback" not in ended.stderr
+@pytest.mark.parametrize("redirected", ["| true", ">&-", "2>&-", ">&- 2>&-", ">/dev/full", "2>/dev/full"])
+@pytest.mark.parametrize(("decision", "status"), [("pass", 0), ("fail", 1)])
+def test_a_report_or_log_that_nobody_takes_changes_no_exit_status(
+    redirected: str, decision: str, status: int, tmp_path: Path
+) -> None:
+    answer = backend.json(decided(decision=decision, pass_rate=1, unsafe_attempts=0))
+    with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
+        gate = f"--campaign core-reliability --token {SECRET} --base-url {sepurux.url}"
+        ended = shell(f"exec 3>&1; ({sys.executable} -m sepurux_action {gate}; echo $? >&3) {redirected}", tmp_path)
+    assert ended.stdout.splitlines()[-1] == str(status)
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_broken_installation_is_undecided_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "requests.py").write_text("raise ImportError('secret-1234')")
+    ended = shell(f"{sys.executable} -m sepurux_action --campaign c", tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: Internal error (ImportError at requests.py:1)")
+    assert "secret-1234" not in ended.stderr
+
+
+def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Return what became of a command line in a folder, with the gate to be found."""
+    return subprocess.run(
+        ["/bin/bash", "-c", command],
+        env={**inherited(), "PYTHONPATH": f"{folder}:{REPOSITORY}"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )

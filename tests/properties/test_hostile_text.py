@@ -5,22 +5,33 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
+from collections.abc import Callable
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sepurux_action.adapters.rendering import render_summary
+from sepurux_action.adapters.rendering import render_comment, render_summary
 from sepurux_action.core.ci_run import safe_address
-from sepurux_action.core.markdown import code, text
-from sepurux_action.core.report import build_report, build_settings_report
+from sepurux_action.core.markdown import code, listing, text
+from sepurux_action.core.report import Report, build_report, build_settings_report
 from sepurux_action.errors import Problem
 from tests import gfm
-from tests.builders import HOSTILE, PASSING, a_context, a_gate, a_result, a_run, hostile_result
+from tests.builders import (
+    HOSTILE,
+    PASSING,
+    a_context,
+    a_gate,
+    a_result,
+    a_run,
+    hostile_context,
+    hostile_result,
+)
 
 EXAMPLES = settings(max_examples=300, deadline=None)
 OUR_TAGS = frozenset(
     {"h2", "h3", "h4", "p", "strong", "em", "sub", "code", "a", "ul", "li", "blockquote", "details", "summary"}
-    | {"table", "thead", "tbody", "tr", "th", "td", "wbr", "span"}
+    | {"table", "thead", "tbody", "tr", "th", "td", "wbr", "span", "pre", "hr"}
 )
 VARYING = frozenset({"code", "wbr", "span"})  # as many as the text has backticks, long words and dollar signs
 LIVE = re.compile(
@@ -33,6 +44,16 @@ HALVES = ("`@octocat`", "``", "$$", "https://", "www.", "#1", "deadbeef", "{{ re
 SNIPPETS = st.sampled_from([*HOSTILE.split(), *string.punctuation, *LINE_STARTS, *BLANKS, *HALVES])
 foreign = st.lists(SNIPPETS | st.text(max_size=20), max_size=12).map("".join)
 addresses = st.text("/:?#[]@!$&'()*+,;=%-._~aZ0", max_size=40).map(lambda rest: f"https://app.sepurux.dev/{rest}")
+
+
+def as_comment(report: Report) -> str:
+    """Return a comment's text, without its first line, which nobody sees."""
+    return render_comment(report, MARKER).removeprefix(MARKER)
+
+
+MARKER = "<!-- sepurux-gate:gates e30= unsigned -->"
+in_each_place = pytest.mark.parametrize("render", [render_summary, as_comment])
+Render = Callable[[Report], str]
 
 
 def assert_ours(page: gfm.Page, calm: gfm.Page) -> None:
@@ -49,25 +70,27 @@ def _varying(page: gfm.Page) -> Counter[str]:
     return Counter({tag: count for tag, count in page.tags.items() if tag in VARYING})
 
 
+@in_each_place
 @EXAMPLES
-@given(foreign)
-@example(HOSTILE)
-def test_no_text_of_a_run_gets_out_of_its_place(said: str) -> None:
+@given(said=foreign)
+@example(said=HOSTILE)
+def test_no_text_of_a_run_gets_out_of_its_place(render: Render, said: str) -> None:
     def page(word: str) -> gfm.Page:
         passed = a_result(a_run(PASSING), gate=a_gate(name=f"{word} folded"))
         results = hostile_result(word), hostile_result(f"{word} too"), passed
-        return gfm.read(render_summary(build_report(results, a_context(notes=(f"{word}!",), version=f"1{word}"))))
+        return gfm.read(render(build_report(results, hostile_context(word, *(each.gate.name for each in results)))))
 
     assert_ours(page(said), page("calm"))
 
 
+@in_each_place
 @EXAMPLES
-@given(foreign)
-@example(HOSTILE)
-def test_no_text_of_a_mistake_in_the_settings_gets_out_of_its_place(said: str) -> None:
+@given(said=foreign)
+@example(said=HOSTILE)
+def test_no_text_of_a_mistake_in_the_settings_gets_out_of_its_place(render: Render, said: str) -> None:
     def page(word: str) -> gfm.Page:
         mistakes = [Problem(where=f"{word}{n}", message=f"{word}{n}") for n in range(2)]
-        return gfm.read(render_summary(build_settings_report(mistakes, a_context(notes=(f"{word}!",)))))
+        return gfm.read(render(build_settings_report(mistakes, a_context(notes=(f"{word}!",)))))
 
     assert_ours(page(said), page("calm"))
 
@@ -98,8 +121,21 @@ def test_an_escaped_text_shows_no_more_than_its_length(said: str, longest: int) 
 
 @EXAMPLES
 @given(foreign)
-def test_no_marker_ends_within_a_text(said: str) -> None:
-    rendered = render_summary(build_report([hostile_result(said)], a_context(notes=(said,))))
+def test_no_marker_begins_or_ends_within_a_text(said: str) -> None:
+    report = build_report([hostile_result(said)], hostile_context(said, f"{said}0"))
+    rendered = (render_summary(report) + as_comment(report)).replace("0 --> 100", "")  # a chart's scale
     assert "-->" not in rendered
     assert "<!--" not in rendered
     assert "\n\n\n\n" not in rendered
+
+
+@EXAMPLES
+@given(st.lists(foreign, min_size=1, max_size=4))
+@example([HOSTILE, "</code></pre>", "```", ""])
+def test_a_listing_is_read_as_its_lines_without_what_cannot_be_seen(lines: list[str]) -> None:
+    page = gfm.read(f"before\n\n{listing(lines)}\n\nafter")
+    assert +page.tags - Counter(span=page.tags["span"]) == Counter(p=2, pre=1, code=1)
+    (shown,) = page.code
+    assert all(letter == "\n" or letter.isprintable() for letter in shown)
+    letters = [letter for letter in "\n".join(lines) if letter in string.printable and letter.isprintable()]
+    assert [letter for letter in shown if letter in string.printable and letter != "\n"] == letters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.core.workflow_commands import Level, annotation, group, mask, output_block, plain
+from sepurux_action.core.workflow_commands import Level, annotation, mask, output_block, plain
 from tests.runner import COMMANDS, Command, file_pairs, output_lines, parse_command
 
 # Texts made of the pieces that the runner acts on, with any character between them.
@@ -57,11 +57,6 @@ def test_any_text_in_an_annotation_is_its_message_and_title_and_nothing_else(
     assert command.data == "\n".join(map(plain, message.splitlines()))
     assert command.properties.get("title", "") == plain(title).lstrip("=")
     assert all(parse_command(line) is None for line in command.data.split("\n"))
-
-
-@given(texts)
-def test_any_text_as_the_title_of_a_fold_stays_its_title(title: str) -> None:
-    assert parse_command(group(title)) == Command("group", {}, plain(title))
 
 
 @given(texts)

@@ -1,0 +1,61 @@
+"""Owns a bound on what blocks: work in a thread of its own, left behind when its time is over; never a late result."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sepurux_action.errors import GateError, OverTime
+
+T = TypeVar("T")
+
+
+class Bounded:
+    """Runs work within seconds. A signal handler may call `interrupt`: work under way ends, and no more is begun."""
+
+    def __init__(self) -> None:
+        """Start with nothing under way."""
+        self._arrivals: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._started = 0
+        self._interrupted = False
+
+    def now(self) -> float:
+        """Return the monotonic clock's seconds."""
+        return time.monotonic()
+
+    def interrupt(self, signal: int) -> None:  # noqa: ARG002 - which one makes no difference here
+        """End the work under way, and all that is still to come, as if its time were over."""
+        self._interrupted = True
+        self._arrivals.put(None)
+
+    def within(self, seconds: float, work: Callable[[], T]) -> T:
+        """Return what the work returns, or raise the GateError that it raises; raises OverTime after the seconds."""
+        if self._interrupted:
+            raise OverTime
+        self._started += 1
+        number, results, errors = self._started, list[T](), list[GateError]()
+
+        def perform() -> None:
+            try:
+                results.append(work())
+            except GateError as error:
+                errors.append(error)
+            self._arrivals.put(number)
+
+        threading.Thread(target=perform, name=f"work {number}", daemon=True).start()
+        until = self.now() + seconds
+        while True:
+            try:
+                arrived = self._arrivals.get(timeout=max(0.0, until - self.now()))
+            except queue.Empty:
+                raise OverTime from None
+            if arrived is None:
+                raise OverTime
+            if arrived == number:
+                break
+        if errors:
+            raise errors[0]
+        return results[0]

@@ -1,0 +1,254 @@
+"""Owns what is asked of GitHub in one query, how its answer is read, and what a refusal means; never sends anything.
+
+Sources: https://docs.github.com/graphql/reference; the permissions of each call,
+https://docs.github.com/rest/authentication/permissions-required-for-github-apps
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sepurux_action.core import past, wire
+from sepurux_action.core.event import SHA, Event, PullRequest
+from sepurux_action.core.past import PastResult
+
+BASELINE_COMMITS = 20  # of the base branch that are looked through; contract, section 8
+PAGE = 100  # comments of one page, GitHub's largest
+MOST_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pull request
+LONGEST_MESSAGE = 200  # characters of GitHub's own words that a warning repeats
+
+READ = """
+query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $after: String,
+       $base: String!, $withBase: Boolean!, $commits: Int!, $page: Int!) {
+  repository(owner: $owner, name: $name) {
+    pullRequest(number: $number) @include(if: $withPull) {
+      number headRefOid headRefName headRepository { nameWithOwner } baseRefName baseRefOid
+      author { login } isDraft state locked
+      comments(first: $page, after: $after) {
+        nodes { id fullDatabaseId viewerDidAuthor body url }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+    base: object(expression: $base) @include(if: $withBase) {
+      ... on Commit {
+        history(first: $commits) { nodes { oid status { contexts { context description } } } }
+      }
+    }
+  }
+}
+"""
+
+
+class State(StrEnum):
+    """The state of a commit status, of those that the gate uses."""
+
+    PENDING = "pending"
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+class CommentMode(StrEnum):
+    """When the comment is written."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on_failure"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How the gate appears on GitHub: `status_context` is the prefix of the contexts, `key` the comment's.
+
+    A status links to `run_url` where there is no dashboard to link to.
+    """
+
+    comment: CommentMode = CommentMode.ALWAYS
+    key: str
+    status: bool = True
+    status_context: str = "Sepurux"
+    run_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """A comment of our own. `id` is GitHub's number of it, beyond 32 bits."""
+
+    id: int
+    body: str = field(repr=False)
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one read tells: the pull request as it is now, our own comments (the oldest first), the baselines.
+
+    `baselines` has the newest decided result of each context among the base's last commits. `after` is the cursor of
+    the next page of comments, '' on the last one.
+    """
+
+    pull_request: PullRequest | None = None
+    comments: tuple[Comment, ...] = ()
+    baselines: Mapping[str, PastResult] = field(default_factory=dict)
+    after: str = ""
+
+
+def read_variables(event: Event, *, after: str = "", with_base: bool) -> dict[str, object]:
+    """Return the variables of READ for an event whose repository is known."""
+    owner, _, name = event.repository.partition("/")
+    base = f"refs/heads/{event.base_ref}" if event.base_ref else event.commit
+    return {
+        "owner": owner,
+        "name": name,
+        "number": event.pull_request or 0,
+        "withPull": event.pull_request is not None,
+        "after": after or None,
+        "base": base,
+        "withBase": with_base and bool(base),
+        "commits": BASELINE_COMMITS + 1,  # one may be the judged commit itself
+        "page": PAGE,
+    }
+
+
+def read_look(data: object, event: Event) -> Look:
+    """Return what an answer to READ tells; whatever is missing or odd in it is not there."""
+    repository = wire.fields(wire.fields(data).get("repository"))
+    pull = wire.fields(repository.get("pullRequest"))
+    thread = wire.fields(pull.get("comments"))
+    page = wire.fields(thread.get("pageInfo"))
+    history = wire.fields(wire.fields(repository.get("base")).get("history"))
+    commits = [wire.fields(commit) for commit in wire.items(history.get("nodes"))]
+    return Look(
+        pull_request=_pull_request(pull) if pull else None,
+        comments=tuple(sorted(_own(thread.get("nodes")), key=lambda comment: comment.id)),
+        baselines=_baselines(commit for commit in commits if commit.get("oid") != event.commit),
+        after=wire.text(page.get("endCursor")) if page.get("hasNextPage") is True else "",
+    )
+
+
+def _pull_request(pull: Mapping[str, object]) -> PullRequest:
+    number = wire.number(pull.get("number"), low=1, whole=True).value
+    return PullRequest(
+        number=None if number is None else int(number),
+        head_sha=_sha(pull.get("headRefOid")),
+        head_repository=wire.text(wire.fields(pull.get("headRepository")).get("nameWithOwner")),
+        head_branch=wire.text(pull.get("headRefName")),
+        base_ref=wire.text(pull.get("baseRefName")),
+        base_sha=_sha(pull.get("baseRefOid")),
+        author=wire.text(wire.fields(pull.get("author")).get("login")),
+        draft=pull.get("isDraft") is True,
+        open=pull.get("state") == "OPEN",
+    )
+
+
+def _sha(value: object) -> str:
+    return value if isinstance(value, str) and SHA.match(value) else ""
+
+
+def _own(nodes: object) -> Iterable[Comment]:
+    for node in map(wire.fields, wire.items(nodes)):
+        number, body = node.get("fullDatabaseId"), node.get("body")
+        number = int(number) if isinstance(number, str) and number.isascii() and number.isdigit() else number
+        if node.get("viewerDidAuthor") is True and type(number) is int and isinstance(body, str):
+            yield Comment(id=number, body=body, url=wire.text(node.get("url")))
+
+
+def _baselines(commits: Iterable[Mapping[str, object]]) -> dict[str, PastResult]:
+    newest: dict[str, PastResult] = {}
+    for commit in commits:
+        for status in map(wire.fields, wire.items(wire.fields(commit.get("status")).get("contexts"))):
+            context, result = status.get("context"), past.read_description(status.get("description"))
+            if isinstance(context, str) and result is not None and result.decided:
+                newest.setdefault(context.lower(), result)
+    return newest
+
+
+# -- refusals ---------------------------------------------------------------------------------------------------------
+
+
+class Deed(StrEnum):
+    """What the gate wants of GitHub; the text completes "Could not ..."."""
+
+    FIND = "find the pull request of this run"
+    READ = "read the pull request and the base branch"
+    STATUS = "set the commit status"
+    COMMENT = "write the comment"
+
+
+NEEDS = {
+    Deed.FIND: "pull-requests: read",
+    Deed.READ: "pull-requests: read",
+    Deed.STATUS: "statuses: write",
+    Deed.COMMENT: "pull-requests: write",
+}
+VERDICT_STANDS = "The verdict and the exit status stand."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An answer of GitHub's that is no success. `status` is 0 for no answer; `accepted` is the header of that name."""
+
+    status: int = 0
+    message: str = ""
+    accepted: str = ""
+    forbidden: bool = False
+    limited: bool = False
+
+    @property
+    def lasting(self) -> bool:
+        """Return whether the same call would be refused again in this run."""
+        return self.forbidden or self.status in {401, 404, 410, 422}
+
+
+def explain(deed: Deed, refusal: Refusal, event: Event) -> str:
+    """Return the one warning about a refusal: what was not done, what GitHub said, what to change."""
+    message = wire.printable(refusal.message)[:LONGEST_MESSAGE].rstrip(". ")
+    said = " ".join(filter(None, [f"HTTP {refusal.status}" if refusal.status else "", message])) or "no answer"
+    return f"Could not {deed} ({said}). {_advice(deed, refusal, event)} {VERDICT_STANDS}"
+
+
+def _advice(deed: Deed, refusal: Refusal, event: Event) -> str:
+    message = refusal.message.lower()
+    if "archived" in message:
+        return "The repository is archived and takes no writes."
+    if "locked" in message:
+        return "The conversation is locked: unlock it, or set `comment: never`."
+    if refusal.limited:
+        return "GitHub's rate limit is used up: run again later."
+    if refusal.forbidden:
+        return _permission(deed, refusal, event)
+    match refusal.status:
+        case 401:
+            return "`github_token` is not valid any more: leave it out, so that the job's own token is used."
+        case 404:
+            return f"The token cannot see it, or it is gone: give the job `{NEEDS[deed]}`."
+        case 410:
+            return "It is switched off in this repository."
+        case 422:
+            return "GitHub did not accept what was sent."
+        case _:
+            return "GitHub did not take it; run again to publish it."
+
+
+def _permission(deed: Deed, refusal: Refusal, event: Event) -> str:
+    if event.fork and event.name in {"pull_request", "pull_request_review"}:
+        return (
+            "The token of a pull request from a fork can only read: "
+            "judge such pull requests in a `workflow_run` workflow, or set `comment: never` and `status: false`."
+        )
+    needed = _accepted(refusal.accepted) or f"`{NEEDS[deed]}`"
+    whose = " (Dependabot's token reads only unless the job says so)" if event.dependabot else ""
+    return f"Give the job {needed} under `permissions:`{whose}."
+
+
+def _accepted(header: str) -> str:
+    """Return the permissions that `x-accepted-github-permissions` names: `issues=write; pull_requests=write`."""
+    ways = []
+    for way in header.split(";"):
+        pairs = [pair.strip().partition("=") for pair in way.split(",") if "=" in pair]
+        if pairs:
+            ways.append(
+                " and ".join(f"`{wire.printable(n).replace('_', '-')}: {wire.printable(v)}`" for n, _, v in pairs)
+            )
+    return " or ".join(ways)

@@ -1,0 +1,219 @@
+"""The calls to GitHub by the real PyGithub, against a GitHub that refuses what its own description does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+import pytest
+
+from sepurux_action.adapters.github_forge import GitHubForge
+from sepurux_action.core.event import ByCommit, ByHead, ByNumber, Event, Question
+from sepurux_action.core.forge import Comment, Deed, Refusal, State, explain
+from sepurux_action.core.secret import Secret
+from sepurux_action.errors import ForgeRefused
+from tests import backend
+from tests.github import GitHub, faults
+from tests.github.state import PullRequest, Repository
+
+DECIDED = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
+
+
+class Scene(NamedTuple):
+    """A repository with one pull request, and a forge for it."""
+
+    github: GitHub
+    repository: Repository
+    pull: PullRequest
+    forge: GitHubForge
+    event: Event
+
+
+@pytest.fixture(params=[False, True], ids=["github.com", "enterprise"])
+def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
+    with GitHub(enterprise=request.param) as github:
+        yield a_scene(github)
+
+
+@pytest.fixture
+def dotcom() -> Iterator[Scene]:
+    with GitHub() as github:
+        yield a_scene(github)
+
+
+def a_scene(github: GitHub) -> Scene:
+    repository = github.repository("octo/shop")
+    pull = repository.pull("mona", head="feature")
+    forge = GitHubForge(github.url, Secret(github.token()), "octo/shop", patience_s=1)
+    event = Event(
+        name="pull_request",
+        repository="octo/shop",
+        commit=pull.head_sha,
+        pull_request=pull.number,
+        base_ref="main",
+        why_none="",
+    )
+    return Scene(github, repository, pull, forge, event)
+
+
+def refusal_of(deed: Callable[[], object]) -> Refusal:
+    with pytest.raises(ForgeRefused) as caught:
+        deed()
+    return caught.value.refusal
+
+
+def test_one_request_reads_head_comments_and_baselines(scene: Scene) -> None:
+    scene.pull.comment("somebody", "<!-- sepurux-gate:core -->")
+    ours = scene.pull.comment("github-actions[bot]", "ours")
+    scene.repository.status(scene.pull.base_sha, "success", "Sepurux / core", DECIDED)
+    look = scene.forge.look(scene.event)
+    assert len(scene.github.requests) == 1
+    assert look.pull_request is not None
+    assert (look.pull_request.number, look.pull_request.head_sha) == (scene.pull.number, scene.pull.head_sha)
+    assert look.pull_request.open
+    assert [comment.id for comment in look.comments] == [ours.id]
+    assert look.comments[0].id > 2**31 - 1
+    assert look.baselines["sepurux / core"].numbers.pass_rate == pytest.approx(0.91)
+
+
+def test_a_pending_or_foreign_description_is_no_baseline_and_an_older_decided_one_is(dotcom: Scene) -> None:
+    dotcom.repository.status(dotcom.pull.base_sha, "success", "Sepurux / core", DECIDED)
+    for description in ("the evaluation is under way", "pass, trust me", None):
+        newer = dotcom.repository.commit("main")
+        dotcom.repository.status(newer, "pending", "Sepurux / core", description)
+    assert list(dotcom.forge.look(dotcom.event).baselines) == ["sepurux / core"]
+
+
+def test_all_pages_are_read_by_their_cursors(dotcom: Scene) -> None:
+    for number in range(250):
+        dotcom.pull.comment("github-actions[bot]", f"comment {number}")
+    seen, after = [], ""
+    while True:
+        look = dotcom.forge.look(dotcom.event, after=after, with_base=False)
+        seen += [comment.body for comment in look.comments]
+        after = look.after
+        if not after:
+            break
+    assert seen == [f"comment {number}" for number in range(250)]
+    assert len(dotcom.github.requests) == 3
+
+
+def test_a_comment_is_created_edited_and_deleted_by_one_request_each(scene: Scene) -> None:
+    made = scene.forge.create_comment(scene.pull.number, "first")
+    assert made.url.startswith(scene.github.server_url)
+    scene.forge.edit_comment(made, "second")
+    assert [comment.body for comment in scene.pull.comments] == ["second"]
+    scene.forge.delete_comment(made)
+    assert scene.pull.comments == []
+    scene.forge.delete_comment(made)  # gone already, by another run's hand
+    assert len(scene.github.requests) == 4
+
+
+def test_a_status_is_one_request(scene: Scene) -> None:
+    scene.forge.set_status(scene.pull.head_sha, "Sepurux / core", State.PENDING, "under way", "")
+    scene.forge.set_status(scene.pull.head_sha, "Sepurux / core", State.FAILURE, "fail", "https://x.example/1")
+    [newest] = scene.repository.latest_statuses(scene.pull.head_sha)
+    assert (newest.state, newest.description, newest.target_url) == ("failure", "fail", "https://x.example/1")
+    assert len(scene.github.requests) == 2
+
+
+def test_every_question_is_answered_by_one_request(scene: Scene) -> None:
+    questions: list[Question] = [
+        ByNumber(scene.pull.number),
+        ByHead(repository="octo/shop", branch="feature", commit=scene.pull.head_sha),
+        ByCommit(commit=scene.pull.head_sha),
+    ]
+    for question in questions:
+        [found] = scene.forge.candidates(question)
+        assert (found.number, found.head_sha, found.open) == (scene.pull.number, scene.pull.head_sha, True)
+    assert len(scene.github.requests) == 3
+
+
+def test_an_edit_and_a_status_survive_a_502_and_a_reset(dotcom: Scene) -> None:
+    made = dotcom.forge.create_comment(dotcom.pull.number, "first")
+    dotcom.github.fault("issues/update-comment", faults.broken(), backend.reset())
+    dotcom.github.fault("repos/create-commit-status", faults.broken(503))
+    dotcom.forge.edit_comment(made, "second")
+    dotcom.forge.set_status(dotcom.pull.head_sha, "c", State.SUCCESS, "d", "")
+    assert dotcom.pull.comments[0].body == "second"
+    assert len(dotcom.github.calls("issues/update-comment")) == 3
+
+
+def test_a_comment_is_never_sent_twice_by_itself(dotcom: Scene) -> None:
+    dotcom.github.fault("issues/create-comment", faults.lost)
+    refusal = refusal_of(lambda: dotcom.forge.create_comment(dotcom.pull.number, "once"))
+    assert not refusal.lasting
+    assert len(dotcom.pull.comments) == 1
+    assert len(dotcom.github.calls("issues/create-comment")) == 1
+
+
+REFUSALS = {
+    "missing permission": (faults.refused(403, "Resource not accessible by integration"), "forbidden"),
+    "404": (faults.refused(404, "Not Found"), "lasting"),
+    "422": (faults.refused(422, "Validation Failed"), "lasting"),
+    "secondary limit": (faults.secondary_limit(), "limited"),
+    "secondary limit with Retry-After": (faults.secondary_limit(retry_after_s=3600), "limited"),
+    "primary limit": (faults.primary_limit(), "limited"),
+    "primary limit as 429": (faults.primary_limit(status=429), "limited"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_refusal_says_what_kind_it_is(case: str, dotcom: Scene) -> None:
+    fault, kind = REFUSALS[case]
+    dotcom.github.fault("repos/create-commit-status", fault, always=True)
+    refusal = refusal_of(lambda: dotcom.forge.set_status(dotcom.pull.head_sha, "c", State.SUCCESS, "d", ""))
+    assert getattr(refusal, kind) is True
+    assert refusal.status in {0, 403, 404, 422, 429}
+    warning = explain(Deed.STATUS, refusal, dotcom.event)
+    assert "\n" not in warning
+    assert "The verdict and the exit status stand." in warning
+
+
+def test_a_missing_permission_is_named_as_github_names_it(dotcom: Scene) -> None:
+    token = dotcom.github.token({"contents": "read", "pull-requests": "read"})
+    forge = GitHubForge(dotcom.github.url, Secret(token), "octo/shop")
+    refusal = refusal_of(lambda: forge.set_status(dotcom.pull.head_sha, "c", State.SUCCESS, "d", ""))
+    assert "`statuses: write`" in explain(Deed.STATUS, refusal, dotcom.event)
+    refusal = refusal_of(lambda: forge.create_comment(dotcom.pull.number, "text"))
+    assert "`pull-requests: write`" in explain(Deed.COMMENT, refusal, dotcom.event)
+
+
+def test_a_refusal_of_graphql_comes_with_status_200_and_is_understood(dotcom: Scene) -> None:
+    token = dotcom.github.token({"contents": "read"})
+    forge = GitHubForge(dotcom.github.url, Secret(token), "octo/shop")
+    refusal = refusal_of(lambda: forge.look(dotcom.event))
+    assert refusal.forbidden
+    assert "`pull-requests: read`" in explain(Deed.READ, refusal, dotcom.event)
+
+
+ODD = {
+    "HTML": backend.page(status=200),
+    "empty": backend.empty(),
+    "a list": backend.json([]),
+    "null": backend.json(None),
+    "odd types": backend.json({"data": {"repository": {"pullRequest": [], "base": 7}}}),
+    "odd errors": backend.json({"errors": "no"}),
+    "deep": backend.raw(b"[" * 200_000, 200, {"Content-Type": "application/json"}),
+    "cut off": backend.truncated({"data": {}}),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_an_answer_of_any_shape_is_a_refusal_or_an_empty_look(case: str, dotcom: Scene) -> None:
+    dotcom.github.fault("graphql", ODD[case], always=True)
+    dotcom.github.fault("issues/create-comment", ODD[case], always=True)
+    with suppress(ForgeRefused):
+        assert dotcom.forge.look(dotcom.event).comments == ()
+    with suppress(ForgeRefused):
+        assert isinstance(dotcom.forge.create_comment(dotcom.pull.number, "text"), Comment)
+    assert len(dotcom.github.calls("issues/create-comment")) == 1
+
+
+def test_the_token_is_in_no_refusal(dotcom: Scene) -> None:
+    token = dotcom.github.token()
+    forge = GitHubForge(dotcom.github.url, Secret(token), "octo/shop")
+    dotcom.github.fault("graphql", backend.reset(), always=True)
+    refusal = refusal_of(lambda: forge.look(dotcom.event))
+    assert token not in explain(Deed.READ, refusal, dotcom.event)

@@ -1,0 +1,178 @@
+"""GitHub's own example payloads, read as the contract's section 9 asks."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from sepurux_action.core.event import (
+    SHA,
+    ByCommit,
+    ByHead,
+    ByNumber,
+    Event,
+    PullRequest,
+    parse_event,
+    parse_pull_request,
+    settle,
+)
+from tests import webhooks
+
+Payload = dict[str, Any]
+RUN_SHA = "d" * 40  # GITHUB_SHA, where the runner takes it from nothing in the payload
+
+# How many examples the package has, and where each holds commit, number, base and base commit; `-` for nowhere.
+EXAMPLES = """
+pull_request         29 pull_request.head.sha  pull_request.number pull_request.base.ref pull_request.base.sha
+pull_request_target   0 pull_request.head.sha  pull_request.number pull_request.base.ref pull_request.base.sha
+pull_request_review   4 pull_request.head.sha  pull_request.number pull_request.base.ref pull_request.base.sha
+merge_group           2 merge_group.head_sha   104                 main                  merge_group.base_sha
+push                  7 -                      -                   -                     -
+workflow_run          5 workflow_run.head_sha  -                   -                     -
+workflow_dispatch     2 GITHUB_SHA             -                   -                     -
+deployment            4 deployment.sha         -                   -                     -
+deployment_status     4 deployment.sha         -                   -                     -
+release              13 GITHUB_SHA             -                   -                     -
+schedule              0 GITHUB_SHA             -                   -                     -
+issue_comment         9 GITHUB_SHA             -                   -                     -
+repository_dispatch   2 GITHUB_SHA             -                   -                     -
+"""
+ROWS = [line.split() for line in EXAMPLES.strip().splitlines()]
+# The package has none of these: one is told as another is, the other tells nothing but when.
+STANDING_IN = {"pull_request_target": "pull_request"}
+SCHEDULED: Payload = {"schedule": "30 5 * * 1,3"}
+
+
+@pytest.fixture(scope="session")
+def payloads(pytestconfig: pytest.Config) -> dict[str, list[Payload]]:
+    assert pytestconfig.cache is not None
+    return webhooks.example_payloads(pytestconfig.cache.mkdir("webhooks"))
+
+
+def parsed(name: str, payload: Payload) -> Event:
+    home = payload.get("repository") or {}
+    sha = payload["after"] if name == "push" else RUN_SHA
+    return parse_event(name, payload, {"GITHUB_SHA": sha, "GITHUB_REPOSITORY": home.get("full_name", "acme/shop")})
+
+
+def at(payload: Payload, path: str) -> object:
+    """Return what the payload holds at a path, or the fixed value that the table gives in its place."""
+    if path in {"-", "GITHUB_SHA"}:
+        return {"-": "", "GITHUB_SHA": RUN_SHA}[path]
+    if "." not in path:
+        return path
+    found: Any = payload
+    for key in path.split("."):
+        found = found[key]
+    return found
+
+
+@pytest.mark.parametrize(("name", "count"), [row[:2] for row in ROWS])
+def test_the_package_has_these_examples(name: str, count: str, payloads: dict[str, list[Payload]]) -> None:
+    assert len(payloads.get(name, [])) == int(count)
+
+
+@pytest.mark.parametrize(("name", "paths"), [(row[0], row[2:]) for row in ROWS if row[0] != "push"])
+def test_an_event_tells_what_its_payload_holds(name: str, paths: list[str], payloads: dict[str, list[Payload]]) -> None:
+    examples = payloads.get(STANDING_IN.get(name, name), [SCHEDULED])
+    assert examples
+    for payload in examples:
+        event = parsed(name, payload)
+        commit, number, base, base_sha = (at(payload, path) for path in paths)
+        assert event.commit == commit
+        assert str(event.pull_request or "") == str(number)
+        assert (event.base_ref, event.base_sha) == (base, base_sha)
+        assert bool(event.why_none) == (number == "")
+        assert event.question is None
+        assert not event.skipped
+
+
+def test_a_push_is_asked_for_by_its_commit_and_a_deletion_is_skipped(payloads: dict[str, list[Payload]]) -> None:
+    for payload in payloads["push"]:
+        event = parsed("push", payload)
+        if payload["deleted"]:
+            assert (event.commit, event.skipped, event.question) == ("", f"{payload['ref']} was deleted", None)
+        else:
+            assert (event.commit, event.skipped) == (payload["after"], "")
+            assert event.question == ByCommit(commit=payload["after"])
+        assert event.head_branch == ("master" if payload["ref"] == "refs/heads/master" else "")
+        assert event.branch == ("master" if event.head_branch else payload["repository"]["default_branch"])
+
+
+@pytest.mark.parametrize("name", ["pull_request", "pull_request_target", "pull_request_review"])
+def test_a_deleted_fork_is_a_fork(name: str, payloads: dict[str, list[Payload]]) -> None:
+    for payload in payloads[STANDING_IN.get(name, name)]:
+        assert not parsed(name, payload).fork
+        orphan = copy.deepcopy(payload)
+        orphan["pull_request"]["head"]["repo"] = None
+        event = parsed(name, orphan)
+        assert (event.fork, event.head_repository) == (True, "")
+        assert event.commit == payload["pull_request"]["head"]["sha"]
+
+
+def test_a_review_tells_its_state_as_the_api_spells_it_and_the_commit_it_saw(
+    payloads: dict[str, list[Payload]],
+) -> None:
+    reviews = [
+        (payload["review"], parsed("pull_request_review", payload).review)
+        for payload in payloads["pull_request_review"]
+    ]
+    assert [review and (review.state, review.commit) for _, review in reviews] == [
+        (raw["state"].upper(), raw["commit_id"]) for raw, _ in reviews
+    ]
+
+
+def test_a_comment_on_a_pull_request_waits_for_its_head(payloads: dict[str, list[Payload]]) -> None:
+    pull = parse_pull_request(payloads["pull_request"][0]["pull_request"])
+    for payload in payloads["issue_comment"]:
+        payload = copy.deepcopy(payload)  # noqa: PLW2901 - the examples are everyone's
+        payload["issue"] |= {"number": pull.number, "pull_request": {"url": "https://api.github.com/..."}}
+        event = parsed("issue_comment", payload)
+        assert (event.pull_request, event.commit, event.question) == (pull.number, "", ByNumber(pull.number or 0))
+        assert settle(event, [pull]).commit == pull.head_sha
+
+
+@pytest.mark.parametrize("cause", ["pull_request", "pull_request_target", "pull_request_review"])
+def test_a_run_of_a_pull_request_belongs_to_the_listed_one_only_at_its_commit(
+    cause: str, payloads: dict[str, list[Payload]]
+) -> None:
+    payload = copy.deepcopy(next(each for each in payloads["workflow_run"] if each["workflow_run"]["pull_requests"]))
+    run, (listed,) = payload["workflow_run"], payload["workflow_run"]["pull_requests"]
+    run["event"] = cause
+    payload["repository"]["id"] = run["head_repository"]["id"] = listed["base"]["repo"]["id"]
+    asked = ByHead(repository=run["head_repository"]["full_name"], branch=run["head_branch"], commit=run["head_sha"])
+    assert parsed("workflow_run", payload).question == asked
+    run["head_sha"] = listed["head"]["sha"]
+    event = parsed("workflow_run", payload)
+    assert (event.pull_request, event.question) == (listed["number"], None)
+    assert (event.commit, event.base_sha) == (listed["head"]["sha"], listed["base"]["sha"])
+
+
+def test_a_run_that_no_pull_request_started_says_so(payloads: dict[str, list[Payload]]) -> None:
+    reasons = {parsed("workflow_run", payload).why_none for payload in payloads["workflow_run"]}
+    assert reasons == {
+        f"the workflow run was started by {cause}, by no pull request"
+        for cause in ("workflow_dispatch", "repository_dispatch")
+    }
+
+
+def test_an_example_pull_request_is_read_whole(payloads: dict[str, list[Payload]]) -> None:
+    assert parse_pull_request(payloads["pull_request"][0]["pull_request"]) == PullRequest(
+        number=2,
+        head_sha="ec26c3e57ca3a959ca5aad62de7213c562f8c821",
+        head_repository="Codertocat/Hello-World",
+        head_branch="changes",
+        base_ref="master",
+        base_sha="f95f852bd8fca8fcc58a9a2d6c842781e32a215e",
+        author="Codertocat",
+        open=True,
+    )
+
+
+def test_every_example_of_github_is_an_event_with_a_commit_or_none(payloads: dict[str, list[Payload]]) -> None:
+    events = [parse_event(name, payload, {}) for name, examples in payloads.items() for payload in examples]
+    assert len(events) > 300
+    assert all(event.commit == "" or SHA.match(event.commit) for event in events)
+    assert all(event.pull_request or event.why_none or event.question for event in events)

@@ -1,0 +1,407 @@
+"""The whole gate with GitHub: a real process, the real PyGithub, and a GitHub that knows its own description."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sepurux_action.core.past import MARKER, read_description
+from tests import backend
+from tests.backend import ScriptedBackend, decided, sound_backend
+from tests.gfm import read
+from tests.github import GitHub, faults
+from tests.github.state import PullRequest, Repository
+from tests.runner import StepResult, run_action, start_action
+
+SECRET = "ci-token-0123456789"
+BOT = "github-actions[bot]"
+PASSED = {"decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1, "reliability_score": 93}
+FULL = {"contents": "read", "pull-requests": "write", "statuses": "write"}
+
+
+@dataclass
+class Scene:
+    """A repository with a pull request, a backend, and the step between them."""
+
+    github: GitHub
+    sepurux: ScriptedBackend
+    repository: Repository
+    pull: PullRequest
+    workspace: Path
+    token: str
+
+    def options(self, **inputs: str) -> dict[str, Any]:
+        """Return what the runner is told for a pull_request event at the pull request's head."""
+        return {
+            "workspace": self.workspace,
+            "inputs": {
+                "campaign": "core-reliability",
+                "token": SECRET,
+                "base_url": self.sepurux.url,
+                "timeout": "20",
+                **inputs,
+            },
+            "event": self.event(),
+            "token": self.token,
+            "secrets": [SECRET, self.token],
+            "env": self.environment(),
+        }
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "GITHUB_API_URL": self.github.url,
+            "GITHUB_GRAPHQL_URL": self.github.graphql_url,
+            "GITHUB_SERVER_URL": self.github.server_url,
+            "GITHUB_REPOSITORY": self.repository.full_name,
+            "GITHUB_SHA": "e" * 40,
+        }
+
+    def event(self) -> dict[str, Any]:
+        head, base = self.pull, self.repository.full_name
+        source = head.head_repository
+        return {
+            "action": "synchronize",
+            "number": head.number,
+            "repository": {"full_name": base, "default_branch": "main"},
+            "pull_request": {
+                "number": head.number,
+                "state": "open",
+                "draft": False,
+                "user": {"login": "mona"},
+                "head": {
+                    "sha": head.head_sha,
+                    "ref": head.head_ref,
+                    "repo": {"full_name": source.full_name} if source else None,
+                },
+                "base": {"sha": head.base_sha, "ref": head.base_ref, "repo": {"full_name": base}},
+            },
+        }
+
+    def run(self, **inputs: str) -> StepResult:
+        """Run the step on the pull request as it is now."""
+        return run_action(**self.options(**inputs))
+
+    def answers(self, **fields: object) -> None:
+        """Have the backend decide so from now on."""
+        self.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(run_ids=[backend.RUN_ID], **fields)))
+
+    @property
+    def ours(self) -> list[str]:
+        """The bodies of the gate's comments."""
+        return [comment.body for comment in self.pull.comments if comment.body.startswith(f"<!-- {MARKER}:")]
+
+    @property
+    def status(self) -> tuple[str, str, str]:
+        """State, context and description of the newest status of the pull request's head."""
+        [newest] = self.repository.latest_statuses(self.pull.head_sha)
+        return newest.state, newest.context, newest.description or ""
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with GitHub() as github, sound_backend() as sepurux:
+        yield a_scene(github, sepurux, tmp_path)
+
+
+def a_scene(github: GitHub, sepurux: ScriptedBackend, workspace: Path) -> Scene:
+    repository = github.repository("octo/shop")
+    pull = repository.pull("mona", head="feature")
+    return Scene(github, sepurux, repository, pull, workspace, github.token(FULL))
+
+
+def test_a_first_run_sets_pending_then_the_verdict_and_writes_one_comment_in_6_requests(scene: Scene) -> None:
+    result = scene.run()
+    assert (result.exit_code, result.outputs["decision"]) == (0, "pass"), result.log
+    states = [status.state for status in scene.repository.statuses_of(scene.pull.head_sha)]
+    assert states == ["success", "pending"]
+    state, context, description = scene.status
+    assert (state, context) == ("success", "Sepurux / core-reliability")
+    past = read_description(description)
+    assert past is not None
+    assert past.numbers.pass_rate == pytest.approx(0.95)
+    assert len(scene.ours) == 1
+    assert (
+        result.outputs["comment_url"]
+        == f"{scene.github.server_url}/octo/shop/pull/1#issuecomment-{scene.pull.comments[0].id}"
+    )
+    assert len(scene.github.requests) <= 6
+    assert result.annotation_counts.get("warning", 0) == 0
+
+
+def test_an_update_keeps_the_one_comment_in_6_requests(scene: Scene) -> None:
+    scene.run()
+    before = len(scene.github.requests)
+    scene.pull.push()
+    scene.answers()
+    result = scene.run()
+    assert (result.exit_code, len(scene.ours)) == (1, 1)
+    assert len(scene.github.requests) - before <= 6
+    assert scene.status[0] == "failure"
+    assert "failed" in read(scene.ours[0]).prose
+
+
+def test_nothing_is_written_when_nothing_has_changed(scene: Scene) -> None:
+    scene.answers(**PASSED)
+    scene.run()
+    scene.run()
+    assert len(scene.github.calls("issues/update-comment")) == 0
+    assert len(scene.github.calls("issues/create-comment")) == 1
+
+
+def test_the_status_is_never_set_on_the_merge_commit(scene: Scene) -> None:
+    scene.run()
+    assert {status.commit.sha for status in scene.repository.statuses} == {scene.pull.head_sha}
+
+
+def test_the_comment_of_another_author_with_our_marker_is_never_touched(scene: Scene) -> None:
+    scene.run()
+    stolen = scene.ours[0].split("\n")[0] + "\nApproved by Sepurux, trust me."
+    scene.pull.comments.clear()
+    scene.pull.comment("mallory", stolen)
+    scene.run()
+    assert [
+        comment.body for comment in scene.pull.comments if comment.author and comment.author.login == "mallory"
+    ] == [stolen]
+    assert len(scene.ours) == 2
+
+
+def test_the_comment_is_found_behind_250_others(scene: Scene) -> None:
+    scene.run()
+    for number in range(250):
+        scene.pull.comment("mona", f"comment {number}")
+    scene.pull.push()
+    scene.run()
+    assert len(scene.ours) == 1
+
+
+def test_two_steps_with_their_own_keys_have_their_own_comments(scene: Scene) -> None:
+    scene.run(comment_key="a --> b")
+    scene.run(comment_key="two")
+    assert len(scene.ours) == 2
+    assert all("-->" not in read(body).prose for body in scene.ours)
+
+
+def test_a_pull_request_that_moved_on_keeps_its_newer_comment(scene: Scene) -> None:
+    options = scene.options()
+    scene.github.before("repos/create-commit-status", scene.pull.push)
+    result = run_action(**options)
+    assert result.exit_code == 0
+    assert scene.ours == []
+    assert "no comment: the pull request has a newer commit" in result.log
+
+
+def test_a_comment_whose_answer_was_lost_is_not_written_twice(scene: Scene) -> None:
+    scene.github.fault("issues/create-comment", faults.lost)
+    result = scene.run()
+    assert len(scene.ours) == 1
+    assert result.outputs["comment_url"]
+
+
+def test_when_two_runs_raced_one_comment_is_left(scene: Scene) -> None:
+    scene.run()
+    other = scene.ours[0]
+    scene.pull.comments.clear()
+    scene.github.before("issues/create-comment", lambda: scene.pull.comment(BOT, other))
+    scene.run()
+    assert len(scene.ours) == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "decisions", "comments"),
+    [
+        ("always", ["pass"], 1),
+        ("on_failure", ["pass"], 0),
+        ("on_failure", ["fail"], 1),
+        ("on_failure", ["fail", "pass"], 1),
+        ("never", ["fail"], 0),
+    ],
+)
+def test_each_comment_mode(mode: str, decisions: list[str], comments: int, scene: Scene) -> None:
+    for decision in decisions:
+        scene.answers(**(PASSED if decision == "pass" else {}))
+        scene.run(comment=mode)
+    assert len(scene.ours) == comments
+    if comments and decisions[-1] == "pass":
+        assert "passed" in read(scene.ours[0]).prose
+
+
+def test_the_baseline_and_the_earlier_pushes_are_shown(scene: Scene) -> None:
+    scene.repository.status(
+        scene.pull.base_sha,
+        "success",
+        "Sepurux / core-reliability",
+        "pass (hard): 90.0% passed, 0 unsafe, 3 failures, score 88.0",
+    )
+    for rate in (0.5, 0.7):
+        scene.answers(**{**PASSED, "pass_rate": rate})
+        scene.run(min_pass_rate="0.6")
+        scene.pull.push()
+    scene.answers(**PASSED)
+    result = scene.run(min_pass_rate="0.6")
+    body, summary = read(scene.ours[0]), read(result.summary)
+    for page in (body, summary):
+        assert "5.0 points" in page.prose
+        assert "main" in page.code
+    assert any(mark in scene.ours[0] for mark in "▁▂▃▄▅▆▇█")
+
+
+def test_a_history_that_somebody_forged_is_ignored(scene: Scene) -> None:
+    scene.run()
+    comment = scene.pull.comments[0]
+    marker, _, rest = comment.body.partition("\n")
+    start, content, signature, end = marker.rsplit(" ", 3)[0].rsplit(" ", 1)[0], *marker.split(" ")[-3:]
+    comment.body = f"{start} {content[:-4]}AAAA {signature} {end}\n{rest}"
+    scene.pull.push()
+    scene.run()
+    assert len(scene.ours) == 1
+
+
+REFUSALS: dict[str, tuple[Callable[[Scene], None], str]] = {
+    "read-only token": (
+        lambda s: setattr(
+            s, "token", s.github.token({"contents": "read", "pull-requests": "read", "statuses": "read"})
+        ),
+        "`statuses: write`",
+    ),
+    "no permission at all": (lambda s: setattr(s, "token", s.github.token({})), "permissions:"),
+    "archived repository": (
+        lambda s: s.github.fault(
+            "repos/create-commit-status", faults.refused(403, "Repository was archived so is read-only."), always=True
+        ),
+        "archived",
+    ),
+    "locked conversation": (
+        lambda s: s.github.fault(
+            "issues/create-comment",
+            faults.refused(403, "Unable to create comment because issue is locked."),
+            always=True,
+        ),
+        "locked",
+    ),
+    "404": (lambda s: s.github.fault("*", faults.refused(404, "Not Found"), always=True), "cannot see it"),
+    "422": (
+        lambda s: s.github.fault("repos/create-commit-status", faults.refused(422, "Validation Failed"), always=True),
+        "Validation Failed",
+    ),
+    "primary limit": (lambda s: s.github.fault("*", faults.primary_limit(), always=True), "rate limit"),
+    "5xx": (lambda s: s.github.fault("*", faults.broken(502), always=True), "kept failing"),
+    "reset": (lambda s: s.github.fault("*", backend.reset(), always=True), "connection to GitHub failed"),
+    "HTML": (lambda s: s.github.fault("*", backend.page(status=200), always=True), "Could not"),
+    "bad token": (lambda s: setattr(s, "token", "ghs_unknown"), "is not valid"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_no_refusal_of_github_changes_the_verdict(case: str, scene: Scene) -> None:
+    arrange, says = REFUSALS[case]
+    arrange(scene)
+    scene.answers()
+    result = scene.run()
+    assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
+    warnings = result.messages("warning")
+    assert any(says in warning for warning in warnings), warnings
+    assert all("The verdict and the exit status stand." in warning for warning in warnings)
+    assert len(warnings) == len(set(warnings)) <= 3
+    assert "Traceback" not in result.raw_log
+    unmasked = "\n".join(line for line in result.raw_log.splitlines() if not line.startswith("::add-mask::"))
+    assert scene.token not in unmasked + result.summary + json.dumps(result.outputs)
+
+
+def test_a_github_that_hangs_costs_no_verdict(scene: Scene) -> None:
+    scene.github.fault("*", backend.hang(), always=True)
+    scene.answers()
+    with start_action(**scene.options(comment="never", status="false")) as step:
+        result = step.finish(60)
+    assert (result.exit_code, result.outputs["decision"]) == (1, "fail")
+    assert len(result.messages("warning")) == 1
+
+
+def test_after_a_signal_the_status_is_tried_once_and_no_comment_is_written(scene: Scene) -> None:
+    scene.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(status="running", decision="pending")))
+    with start_action(**scene.options()) as step:
+        step.wait_for_log("not decided yet", 20)
+        step.send_signal(signal.SIGTERM)
+        result = step.finish(6)
+    assert result.exit_code == 143
+    assert scene.status[0] == "failure"
+    assert scene.ours == []
+
+
+def test_an_empty_token_leaves_github_alone(scene: Scene) -> None:
+    result = scene.run(github_token="")
+    assert result.exit_code == 0
+    assert scene.github.requests == ()
+    assert "no comment and no status: there is no `github_token`" in result.log
+
+
+def test_a_secret_never_reaches_github(scene: Scene) -> None:
+    scene.answers(top_failing_tools=[{"tool": SECRET, "count": 1}])
+    scene.run()
+    for request in scene.github.requests:
+        assert SECRET not in str(request.headers) + request.body.decode()
+
+
+def test_a_push_belongs_to_the_open_pull_request_of_its_head(scene: Scene) -> None:
+    sha = scene.pull.head_sha
+    result = run_action(
+        **{
+            **scene.options(),
+            "event_name": "push",
+            "event": {"ref": "refs/heads/feature", "after": sha, "repository": {"full_name": "octo/shop"}},
+            "env": {**scene.environment(), "GITHUB_SHA": sha},
+        }
+    )
+    assert result.exit_code == 0
+    assert len(scene.ours) == 1
+    assert scene.status[0] == "success"
+
+
+def test_an_event_without_a_pull_request_gets_its_status_and_says_why_there_is_no_comment(scene: Scene) -> None:
+    sha = scene.repository.branches["main"].sha
+    result = run_action(
+        **{
+            **scene.options(),
+            "event_name": "schedule",
+            "event": {"schedule": "0 5 * * *"},
+            "env": {**scene.environment(), "GITHUB_SHA": sha},
+        }
+    )
+    assert "no comment: a schedule event has no pull request" in result.log
+    assert scene.repository.latest_statuses(sha)[0].state == "success"
+
+
+def test_a_deleted_branch_is_skipped_and_nothing_is_asked_of_the_backend(scene: Scene) -> None:
+    result = run_action(
+        **{
+            **scene.options(),
+            "event_name": "push",
+            "event": {"ref": "refs/heads/feature", "after": "0" * 40, "deleted": True},
+            "env": {**scene.environment(), "GITHUB_SHA": "0" * 40},
+        }
+    )
+    assert (result.exit_code, result.outputs["decision"]) == (0, "skipped")
+    assert scene.sepurux.requests == ()
+    assert scene.repository.statuses == []
+
+
+def test_5000_failures_and_tools_of_10_kb_shed_sections_and_say_so(scene: Scene) -> None:
+    failures = [
+        {"type": f"type {number}", "severity": "high", "description": "d" * 5_000, "mutation": "m" * 5_000}
+        for number in range(400)
+    ]
+    tools = [{"tool": f"{number}-" + "t" * 10_000, "count": number} for number in range(300)]
+    scene.sepurux.script("GET /v1/campaigns/*/failures", backend.json(failures))
+    scene.answers(top_failing_tools=tools)
+    result = scene.run()
+    assert result.exit_code == 1
+    [body] = scene.ours
+    assert len(body) <= 65_000
+    assert len(result.summary.encode()) < 1_048_576
+    assert len(result.summary) > len(body)
+    assert "72.0%" in body

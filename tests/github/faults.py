@@ -1,0 +1,70 @@
+"""Owns what can go wrong between a client and GitHub, as steps around the work of a call.
+
+Never decides which call is struck: a test names it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tests import backend as be
+
+Work = Callable[[], be.Answer]
+Step = Callable[[Work], be.Answer]
+
+SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+PRIMARY = "API rate limit exceeded for installation ID 1."
+
+
+def as_step(fault: be.Answer | Step) -> Step:
+    """Return a plain answer as one that takes the place of the work."""
+    return (lambda _: fault) if isinstance(fault, be.Answer) else fault
+
+
+def through(work: Work) -> be.Answer:
+    """Let this call pass."""
+    return work()
+
+
+def lost(work: Work) -> be.Answer:
+    """Do the work, and reset the connection instead of telling."""
+    work()
+    return be.reset()
+
+
+def slow(seconds: float) -> Step:
+    """Do the work, and tell only so many seconds later."""
+    return lambda work: be.late(seconds, work())
+
+
+def broken(status: int = 502) -> be.Answer:
+    """Answer a 5xx as GitHub's own front does."""
+    return be.json({"message": "Server Error"}, status)
+
+
+def refused(status: int, message: str) -> be.Answer:
+    """Answer a status with GitHub's message: 404 Not Found, 410 This issue was deleted, 422 Validation Failed."""
+    return be.json({"message": message, "status": str(status)}, status)
+
+
+def secondary_limit(*, retry_after_s: int | None = None, status: int = 403) -> be.Answer:
+    """Answer that calls come too fast, with or without a Retry-After; `status` is 403 or 429."""
+    headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+    return be.json({"message": SECONDARY}, status, headers)
+
+
+def primary_limit(*, reset_in_s: int = 3600, status: int = 403) -> be.Answer:
+    """Answer that the hour's calls are used up; `status` is 403 or 429."""
+    headers = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "0"}
+    return be.json({"message": PRIMARY}, status, {**headers, "X-RateLimit-Reset": str(int(time.time()) + reset_in_s)})
+
+
+def graphql_error(kind: str, message: str) -> be.Answer:
+    """Answer a GraphQL error with status 200, as GitHub does: RATE_LIMITED, FORBIDDEN, INTERNAL and others."""
+    return be.json({"data": None, "errors": [{"type": kind, "message": message}]})
+
+
+def moved(location: str, status: int = 301) -> be.Answer:
+    """Answer that the repository has another name."""
+    return be.json({"message": "Moved Permanently", "url": location}, status, {"Location": location})
