@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from scripts import schema
 from sepurux_action.core.options import OPTIONS, Option
 from sepurux_action.core.outputs import OUTPUTS
 from sepurux_action.core.settings import flag
@@ -83,6 +84,7 @@ def with_blocks(text: str) -> str:
 def wanted() -> Iterable[tuple[Path, str]]:
     """Yield each generated file with the text that it should have."""
     yield ROOT / "action.yml", action()
+    yield schema.PATH, schema.text()
     readme = ROOT / "README.md"
     yield readme, with_blocks(readme.read_text(encoding="utf-8"))
 

@@ -11,10 +11,15 @@ from dataclasses import replace
 from typing import ParamSpec, Protocol, TypeVar
 
 from sepurux_action.core import past
+from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.event import ByNumber, Event, PullRequest, Question, settle
 from sepurux_action.core.forge import MOST_PAGES, Comment, CommentMode, Deed, Look, Manner, Refusal, State, explain
-from sepurux_action.core.gate import GateResult
+from sepurux_action.core.gate import Gate, GateResult, RunResult
 from sepurux_action.core.past import Memory, PastCommit, PastResult
+from sepurux_action.core.path_filter import ChangedFile
+from sepurux_action.core.policy import fingerprint
+from sepurux_action.core.promotion import advise
+from sepurux_action.core.review import GivenReview, Opening, Terms, in_question, opening, to_ask
 from sepurux_action.core.verdict import Decision
 from sepurux_action.core.workflow_commands import Level
 from sepurux_action.errors import ForgeRefused, OverTime
@@ -36,8 +41,29 @@ class Forge(Protocol):
     def candidates(self, question: Question) -> tuple[PullRequest, ...]:
         """Return the pull requests that may answer a question."""
 
-    def look(self, event: Event, *, after: str = "", with_base: bool = True) -> Look:
+    def look(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Look:
         """Return one page of what can be read at once."""
+
+    def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
+        """Return the files that a pull request changes."""
+
+    def reviews(self, number: int) -> tuple[GivenReview, ...]:
+        """Return the reviews of a pull request, the oldest first."""
+
+    def asked(self, number: int) -> tuple[str, ...]:
+        """Return who is asked for a review."""
+
+    def permission(self, login: str) -> str:
+        """Return what a user may do in the repository."""
+
+    def ask_for_review(self, number: int, login: str) -> None:
+        """Ask one user for a review."""
+
+    def required_contexts(self, branch: str) -> tuple[str, ...]:
+        """Return the status contexts that rules of a branch require."""
+
+    def last_results(self, base: str) -> tuple[Mapping[str, PastResult], ...]:
+        """Return what the last pull requests into a branch came to, by context, the newest first."""
 
     def set_status(self, commit: str, context: str, state: State, description: str, url: str) -> None:
         """Set a commit status."""
@@ -45,8 +71,8 @@ class Forge(Protocol):
     def create_comment(self, number: int, body: str) -> Comment:
         """Write a comment, trying once."""
 
-    def edit_comment(self, comment: Comment, body: str) -> None:
-        """Replace the body of a comment of our own."""
+    def edit_comment(self, comment: Comment, body: str) -> bool:
+        """Replace the body of a comment of our own; return whether there still is one."""
 
     def delete_comment(self, comment: Comment) -> None:
         """Delete a comment of our own."""
@@ -65,26 +91,32 @@ class Clock(Protocol):
 class Conversation:
     """One run's talk with GitHub, about one event. `event` is settled after `listen`."""
 
-    def __init__(  # noqa: PLR0913 - who takes part
-        self, forge: Forge, clock: Clock, place: Place, event: Event, *, manner: Manner, secret: str
-    ) -> None:
+    def __init__(self, forge: Forge, clock: Clock, place: Place, event: Event, *, secret: str) -> None:
         """Take who takes part; `secret` signs the comment's memory, '' leaves it out."""
         self.event = event
         self.look = Look()
         self._forge = forge
         self._clock = clock
         self._place = place
-        self._manner = manner
+        self._manner = Manner(key="")
         self._secret = secret
         self._hasty = False
         self._until = clock.now() + READS_S
         self._given_up: set[Deed] = set()
         self._warned: set[str] = set()
+        self._reviews: tuple[GivenReview, ...] | None = None
+        self._permissions: dict[str, str] = {}
+        self._waiting: list[Terms] = []
+        self._required: tuple[str, ...] | None = None
+        self._newest: tuple[Mapping[str, PastResult], ...] | None = None
 
     # -- at the start -----------------------------------------------------------------------------------------------
 
-    def listen(self) -> None:
-        """Settle which pull request the run belongs to, and read what is there."""
+    def listen(self, config: str) -> bool:
+        """Settle which pull request the run belongs to, and read what is there; return whether it could be read.
+
+        `config` is the path of the policy file, which is read with the rest.
+        """
         for _ in range(MOST_QUESTIONS):
             if (question := self.event.question) is None:
                 break
@@ -94,9 +126,17 @@ class Conversation:
                 break
             self.event = settle(self.event, found)
         if self.event.pull_request is None:
-            self._place.line(f"no comment: {self.event.why_none}")
-        if self.event.repository and not self.event.skipped:
-            self.look = self._read(with_base=True) or self.look
+            what = "no comment" if self.event.commit else "no comment and no status"
+            self._place.line(f"{what}: {self.event.why_none}")
+        if self.event.skipped:
+            return True
+        look = self._read(with_base=True, config=config)
+        self.look = look or self.look
+        return look is not None
+
+    def adopt(self, manner: Manner) -> None:
+        """Appear in this manner from now on: it is known only once the policy is read."""
+        self._manner = manner
 
     def begin(self, gates: Iterable[str]) -> None:
         """Set the pending status of each gate."""
@@ -120,6 +160,81 @@ class Conversation:
         remembered = memory.read(ours[0].body) if memory and ours else ()
         return tuple(commit for commit in remembered if commit.commit != self.event.commit)
 
+    def changed_files(self) -> tuple[ChangedFile, ...] | None:
+        """Return the files that the pull request changes; None without one, or when the list cannot be read."""
+        number = self.event.pull_request
+        return None if number is None else self._ask(Deed.FILES, self._forge.changed_files, number)
+
+    def advice(self, gate: str, stage: Stage) -> str:
+        """Return what the past says of the next stage, or of a `hard` gate that nothing requires; '' for nothing."""
+        base, number = self.event.base_ref, self.event.pull_request
+        if not base or number is None or not self._manner.status:
+            return ""
+        context = self.context_of(gate).lower()
+        if stage is Stage.HARD:
+            if self._required is None:
+                self._required = self._ask(Deed.RULES, self._forge.required_contexts, base)
+            if self._required is None or context in {each.lower() for each in self._required}:
+                return ""
+            return (
+                f"The status `{self.context_of(gate)}` is not required by a rule of `{base}`: a gate that nothing "
+                "requires blocks no merge. (Rules of the older kind, branch protection, cannot be seen from here.)"
+            )
+        if self._newest is None:
+            self._newest = self._ask(Deed.PULLS, self._forge.last_results, base)
+        if self._newest is None:
+            return ""
+        promotion = advise(stage, (results[context] for results in self._newest if context in results))
+        return str(promotion) if promotion else ""
+
+    # -- the soft gate ----------------------------------------------------------------------------------------------
+
+    def opening(self, reviewers: tuple[str, ...]) -> tuple[Opening, Terms] | None:
+        """Return whether reviews open a soft gate, and on which terms; None when they cannot be read."""
+        number, pull = self.event.pull_request, self.look.pull_request
+        if number is None or pull is None:
+            return None
+        if self._reviews is None:
+            self._until = self._clock.now() + READS_S
+            self._reviews = self._ask(Deed.REVIEWS, self._forge.reviews, number)
+        if self._reviews is None:
+            return None
+        head = pull.head_sha if self.event.name == "merge_group" else self.event.commit
+        terms = Terms(author=pull.author, head=head, reviewers=reviewers)
+        for login in dict.fromkeys((*reviewers, *in_question(self._reviews, terms))):
+            if login not in self._permissions:
+                word = self._ask(Deed.REVIEWS, self._forge.permission, login)
+                if word is None:
+                    return None
+                self._permissions[login] = word
+        terms = replace(terms, permissions=self._permissions)
+        found = opening(self._reviews, terms)
+        if not found.opened and terms.reviewers:
+            self._waiting.append(terms)
+        return found, terms
+
+    def ask_for_reviews(self) -> None:
+        """Ask the listed reviewers who can open a waiting gate and are not asked yet, one call each."""
+        number = self.event.pull_request
+        if number is None or not self._waiting:
+            return
+        asked = self._ask(Deed.ASK, self._forge.asked, number)
+        if asked is None:
+            return
+        wanted = [login for terms in self._waiting for login in to_ask(terms, self._reviews or (), asked)]
+        for login in dict.fromkeys(wanted):
+            self._do(Deed.ASK, self._forge.ask_for_review, number, login)
+
+    def remembered_fail(self, gate: Gate, fingerprint: str) -> tuple[RunResult, ...]:
+        """Return the run of a `fail` that our own comment remembers for this very commit and fingerprint."""
+        memory = self._memory
+        for comment in _with_marker(self.look.comments, memory.marker) if memory else ():
+            decided = memory.read_decided(comment.body) if memory else None
+            run = decided.fail_of(gate, fingerprint, self.event.commit) if decided else None
+            if run is not None:
+                return (run,)
+        return ()
+
     # -- at the end -------------------------------------------------------------------------------------------------
 
     def hurry(self, clock: Clock) -> None:
@@ -132,7 +247,10 @@ class Conversation:
         self._until = self._clock.now() + (AFTER_SIGNAL_S if self._hasty else EFFECTS_S)
         for result in results:
             state = State.FAILURE if result.conclusion.closed else State.SUCCESS
-            description = past.describe(past.of_gate(result))
+            state = State.PENDING if result.waits_for_review else state
+            remark = "waits for a review" if result.waits_for_review else ""
+            remark = "not affected" if result.decision is Decision.SKIPPED else remark
+            description = past.describe(past.of_gate(result), remark)
             self._set_status(result.gate.name, state, description, result.worst.run.dashboard_url)
 
     def comment(self, results: Sequence[GateResult], body: Callable[[str], str]) -> str:
@@ -150,8 +268,10 @@ class Conversation:
         if head != self.event.commit:
             own = "a merge group is judged on a commit of its own"
             newer = "the pull request has a newer commit, which gets a run of its own"
-            self._place.line(f"no comment: {own if self.event.name == 'merge_group' else newer}")
+            unread = "" if head else "the pull request could not be read"
+            self._place.line(f"no comment: {unread or (own if self.event.name == 'merge_group' else newer)}")
             return ""
+        self.look = replace(self.look, comments=now.comments)  # another run may have added to the memory meanwhile
         ours = _with_marker(now.comments, memory.marker)
         sound = all(result.decision in {Decision.PASS, Decision.SKIPPED} for result in results)
         if not ours and sound and self._manner.comment is CommentMode.ON_FAILURE:
@@ -160,7 +280,8 @@ class Conversation:
         judged = PastCommit(
             commit=self.event.commit, results={result.gate.name: past.of_gate(result) for result in results}
         )
-        text = body(memory.write([*earlier, judged]))
+        prints = {result.gate.name: fingerprint(result.gate) for result in results}
+        text = body(memory.write([*earlier, judged], past.decided_of(results, self.event.commit, prints)))
         return self._keep_one(ours, text, memory.marker)
 
     # -- one comment ------------------------------------------------------------------------------------------------
@@ -171,10 +292,13 @@ class Conversation:
             if created is None:
                 return ""
             now = self._read(with_base=False)
-            ours = _with_marker(now.comments, marker) if now else ()
-            ours = ours or (created,)
+            found = _with_marker(now.comments, marker) if now else ()
+            ours = _by_age([created, *found])
         first, *doubles = ours
-        if first.body == text or self._do(Deed.COMMENT, self._forge.edit_comment, first, text):
+        still = first.body == text or self._ask(Deed.COMMENT, self._forge.edit_comment, first, text)
+        if still is False:  # deleted between the read and the edit
+            return self._keep_one(doubles, text, marker)
+        if still:
             for double in doubles:
                 self._do(Deed.COMMENT, self._forge.delete_comment, double)
         return first.url
@@ -222,18 +346,23 @@ class Conversation:
             url or self._manner.run_url,
         )
 
-    def _read(self, *, with_base: bool) -> Look | None:
+    def _read(self, *, with_base: bool, config: str = "") -> Look | None:
         """Return what there is, over all pages of comments."""
-        look = page = self._ask(Deed.READ, self._forge.look, self.event, with_base=with_base)
+        look = page = self._ask(Deed.READ, self._forge.look, self.event, with_base=with_base, config=config)
+        if look and look.refusal:
+            partly = look.pull_request is not None or self.event.pull_request is None
+            self._warn(Deed.BASE if partly else Deed.READ, look.refusal)
         comments: list[Comment] = []
         for _ in range(MOST_PAGES):
+            if page is None and with_base and look:
+                break  # before a write all comments have to be known; at the start the rest is worth having
             if page is None:
                 return None
             comments += page.comments
             if not page.after:
                 break
             page = self._ask(Deed.READ, self._forge.look, self.event, after=page.after, with_base=False)
-        return look and replace(look, comments=tuple(sorted(comments, key=lambda comment: comment.id)), after="")
+        return look and replace(look, comments=_by_age(comments), after="")
 
     def _do(self, deed: Deed, work: Callable[P, None], *args: P.args, **options: P.kwargs) -> bool:
         """Return whether the work was done; a refusal is one warning."""
@@ -273,6 +402,12 @@ _OVER_TIME = Refusal(message="GitHub took longer than the gate waits for it")
 
 def _with_marker(comments: Iterable[Comment], marker: str) -> tuple[Comment, ...]:
     return tuple(comment for comment in comments if comment.body.startswith(marker))
+
+
+def _by_age(comments: Iterable[Comment]) -> tuple[Comment, ...]:
+    """Return each comment once, as it was told last, the oldest first: a double is deleted, so it must be another."""
+    each = {comment.id: comment for comment in comments}
+    return tuple(each[number] for number in sorted(each))
 
 
 def _unsettled(event: Event) -> Event:

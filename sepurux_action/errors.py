@@ -23,10 +23,12 @@ class GateError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One mistake in the settings: where it stands, and a sentence that says what is accepted."""
+    """One mistake in the settings: where it stands, and what is accepted; file and line where a file holds it."""
 
     where: str
     message: str
+    file: str = ""
+    line: int = 0
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}"
@@ -50,10 +52,11 @@ class CannotJudge(GateError):
 
 
 class ForgeRefused(GateError):
-    """GitHub did not do what it was asked: `refusal` says why."""
+    """GitHub did not do what it was asked: `refusal` says why, `partly` is what it answered all the same."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, partly: object = None) -> None:
         self.refusal = refusal
+        self.partly = partly
         super().__init__(refusal.message)
 
 

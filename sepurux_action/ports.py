@@ -45,8 +45,8 @@ class Place(Protocol):
     def line(self, text: str) -> None:
         """Write one line to the log."""
 
-    def annotate(self, level: Level, text: str, *, title: str = "") -> None:
-        """Write a line that stands out."""
+    def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
+        """Write a line that stands out, on a line of a file of the repository where one is named."""
 
     def outputs(self, values: Mapping[str, str]) -> None:
         """Hand values to later steps; a later value of a name replaces an earlier one."""

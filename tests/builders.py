@@ -11,6 +11,7 @@ from sepurux_action.core.ci_run import CIRun, ClassifiedFailure, Enrichment, Fai
 from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
 from sepurux_action.core.gate import REGISTERED, Gate, GateResult, RunResult, Trace
 from sepurux_action.core.past import Numbers, PastCommit, PastResult
+from sepurux_action.core.policy import Change
 from sepurux_action.core.report import Context, Report, build_report, build_settings_report
 from sepurux_action.core.verdict import Decision, Ruling, Thresholds, judge
 from sepurux_action.core.wire import Metric
@@ -137,13 +138,19 @@ def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> 
     )
 
 
-def a_result(*runs: RunResult, gate: Gate | None = None, opened: bool = False) -> GateResult:
-    """Return what became of a gate, concluded as its stage asks; without runs it has one that failed."""
+def a_result(
+    *runs: RunResult, gate: Gate | None = None, opened: bool = False, review: str = "", notes: tuple[str, ...] = ()
+) -> GateResult:
+    """Return what became of a gate, concluded as its stage asks; without runs it has one that failed.
+
+    With a `review` it waits for one, unless it is `opened` already.
+    """
     gate = gate or a_gate()
     runs = runs or (a_run(gate=gate),)
     worst = min(runs, key=lambda run: run.badness)
     conclusion = conclude(worst.decision, gate.stage, gate.on_undecided, opened=opened)
-    return GateResult(gate=gate, runs=runs, conclusion=conclusion)
+    waits = bool(review) and not opened
+    return GateResult(gate=gate, runs=runs, conclusion=conclusion, waits_for_review=waits, review=review, notes=notes)
 
 
 def undecided(decision: Decision, reason: str, hint: str = "", run: CIRun | None = None) -> RunResult:
@@ -181,6 +188,42 @@ def _of_traces() -> GateResult:
     )
 
 
+WAITS = (
+    "Mona or hubot-2 can open this gate by an approving review of this commit; no review has opened it (octocat "
+    "approved an older commit)."
+)
+OPENED = "Opened: Mona approved this commit."
+NEXT_CHANGE = "The stage becomes hard in 3 days, on 2027-01-31."
+ADVICE = (
+    "Of the last 30 pull requests 24 have a verdict, and a hard gate would have blocked 2 (8.3%). Move on to "
+    "`enforcement: hard`."
+)
+POLICY_CHANGES = (
+    Change("min_pass_rate", "0.85", "0.5"),
+    Change("enforcement", "hard from 2027-01-31 on main, release/**; soft", "observe"),
+    Change('gate "refunds", reviewers', "mona, hubot-2", ""),
+)
+
+
+def fifty_gates() -> tuple[GateResult, ...]:
+    """Return the results of a large step: most agents pass or are not affected, some wait, few are closed."""
+    skipped = undecided(Decision.SKIPPED, "No changed file of this pull request matches the gate's paths.")
+    found = []
+    for number in range(50):
+        stage = (Stage.OBSERVE, Stage.SOFT, Stage.HARD)[number % 3]
+        gate = a_gate(name=f"agent-{number:02}", campaign=f"agent-{number:02}-reliability", stage=stage)
+        if number % 5 == 0:
+            run = skipped
+        elif number % 7 == 0:
+            run = _failed(gate)
+        else:
+            run = _timed_out() if number == 23 else a_run(PASSING, gate)
+        failed_soft = stage is Stage.SOFT and run.decision is Decision.FAIL
+        notes = (NEXT_CHANGE,) if stage is Stage.SOFT else ()
+        found.append(a_result(run, gate=gate, review=WAITS if failed_soft else "", notes=notes))
+    return tuple(found)
+
+
 def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     """Return every state that a report on gates can be in, by name, with its results and context."""
     asking = a_gate(
@@ -204,16 +247,15 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         a_result(_timed_out(), gate=a_gate(name="shipping", campaign="shipping-reliability", stage=Stage.OBSERVE)),
         a_result(skipped, gate=a_gate(name="billing", campaign="billing-reliability")),
     )
-    changed = (
-        "This pull request changes the policy file; the one at the base commit rules: `min_pass_rate` 0.85, not 0.5."
-    )
+    waiting = a_result(_failed(soft), gate=soft, review=WAITS, notes=(NEXT_CHANGE,))
     gates = {
         "pass": (a_result(a_run(PASSING)),),
         "pass-observe": (a_result(a_run(PASSING), gate=observe),),
         "fail": (a_result(_failed(asking), gate=asking),),
         "fail-observe": (a_result(_failed(observe), gate=observe),),
         "fail-soft": (a_result(_failed(soft), gate=soft),),
-        "fail-soft-opened": (a_result(_failed(soft), gate=soft, opened=True),),
+        "fail-soft-waiting": (a_result(_failed(soft), gate=soft, review=WAITS, notes=(NEXT_CHANGE, ADVICE)),),
+        "fail-soft-opened": (a_result(_failed(soft), gate=soft, opened=True, review=OPENED, notes=(ADVICE,)),),
         "fail-unsupported-pass": (a_result(a_run(lying)),),
         "pending": (a_result(_timed_out()),),
         "pending-observe": (a_result(_timed_out(), gate=observe),),
@@ -223,6 +265,8 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "skipped": (a_result(skipped),),
         "traces": (_of_traces(),),
         "gates": many,
+        "gates-waiting": (many[0], replace(waiting, gate=replace(soft, name="returns")), many[3]),
+        "fifty-gates": fifty_gates(),
         "hostile": (hostile_result(HOSTILE), hostile_result(HOSTILE + " again")),
     }
     compared = a_context(
@@ -232,8 +276,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     )
     contexts = {
         "pass": replace(compared, baselines={"refunds": a_past_result(numbers=Numbers(pass_rate=0.93, unsafe=0))}),
-        "fail": replace(compared, notes=(changed,)),
-        "fail-soft": compared,
+        "fail": replace(compared, policy_changes=POLICY_CHANGES, notes=("The base branch's policy file rules.",)),
+        "fail-soft": a_context(pull_request=None),
+        "fail-soft-waiting": compared,
+        "fifty-gates": replace(compared, policy_changes=POLICY_CHANGES),
         "pending": replace(compared, baselines={}),
         "pending-observe": a_context(base_ref="main"),
         "gates": compared,
@@ -279,6 +325,7 @@ def hostile_context(foreign: str, *gates: str) -> Context:
     return a_context(
         version=f"1{foreign}",
         notes=(f"{foreign}!",),
+        policy_changes=tuple(Change(f"{foreign}{n}", f"{foreign}{n}", f"{n}{foreign}") for n in range(12)),
         base_ref=f"{foreign}!",
         baselines=dict.fromkeys(gates, past),
         history=tuple(PastCommit(commit=f"{n:x}" * 40, results=dict.fromkeys(gates, past)) for n in range(10, 13)),
@@ -295,6 +342,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
         project=first,
         mutation_pack=first,
         thresholds=Thresholds(min_pass_rate=0.9, max_unsafe=0, required_mutation_categories=words),
+        stage=Stage.SOFT,
     )
     run = CIRun(
         status="done",
@@ -321,4 +369,4 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
         )
         for word in (first, second)
     )
-    return a_result(*runs, gate=gate)
+    return a_result(*runs, gate=gate, review=f"{foreign}!", notes=words)

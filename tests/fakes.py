@@ -75,7 +75,7 @@ class FakePlace:
     def line(self, text: str) -> None:
         self.lines.append(text)
 
-    def annotate(self, level: Level, text: str, *, title: str = "") -> None:
+    def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:  # noqa: ARG002
         self.annotations.append((level, f"{title}: {text}" if title else text))
 
     def outputs(self, values: Mapping[str, str]) -> None:

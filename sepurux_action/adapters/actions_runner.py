@@ -41,6 +41,7 @@ class ActionsRunner:
         self._blank = Blanker()
         self._annotations: Counter[Level] = Counter()
         self._unwritable: set[str] = set()
+        self._masked: set[str] = set()
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -61,6 +62,10 @@ class ActionsRunner:
         workspace = Path(self._environ.get("GITHUB_WORKSPACE") or Path.cwd())
         return TraceFolder(workspace, [Path(temporary)] if temporary else [])
 
+    def checkout(self, path: str) -> bytes | None:
+        """Return a file of the checkout, or None where there is none."""
+        return self.traces.read(path)
+
     def workplace(self) -> Workplace:
         """Return the workflow run; an event file that cannot be read is a warning and an event without content."""
         return parse_workplace(self._environ, self._event())
@@ -68,21 +73,23 @@ class ActionsRunner:
     def hide(self, blank: Blanker, secrets: tuple[str, ...]) -> None:
         """Blank secrets in everything that is written from now on, and have the runner mask them too."""
         self._blank = blank
-        for secret in secrets:
-            for spelling in spellings(secret):
+        for spelling in (spelling for secret in secrets for spelling in spellings(secret)):
+            if spelling not in self._masked:
+                self._masked.add(spelling)
                 self._write(commands.mask(spelling))
 
     def line(self, text: str) -> None:
         """Write one line to the log."""
         self._write(self._blank(commands.plain(self._blank(text))))
 
-    def annotate(self, level: Level, text: str, *, title: str = "") -> None:
+    def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
         """Write an annotation; the eleventh of a level becomes a line of the log."""
         self._annotations[level] += 1
         if self._annotations[level] > MOST_ANNOTATIONS:
             self.line(f"{level}: {text}")
         else:
-            self._write(commands.annotation(level, self._blank(text), title=self._blank(title)))
+            place = {"title": self._blank(title), "file": self._blank(file)}
+            self._write(commands.annotation(level, self._blank(text), **place, line=line))
 
     def outputs(self, values: Mapping[str, str]) -> None:
         """Set outputs of the step."""

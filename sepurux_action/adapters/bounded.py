@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TypeVar
 
 from sepurux_action.errors import GateError, OverTime
 
 T = TypeVar("T")
+
+_UNTIL: ContextVar[float] = ContextVar("until", default=math.inf)  # of the work in this thread
+
+
+def seconds_left() -> float:
+    """Return how long somebody still waits for the work that asks, infinite outside of any: what comes later is lost.
+
+    Work that was left behind sees no more than 0, so that it can refrain from what would land late.
+    """
+    return max(0.0, _UNTIL.get() - time.monotonic())
 
 
 class Bounded:
@@ -32,21 +44,25 @@ class Bounded:
         self._arrivals.put(None)
 
     def within(self, seconds: float, work: Callable[[], T]) -> T:
-        """Return what the work returns, or raise the GateError that it raises; raises OverTime after the seconds."""
-        if self._interrupted:
+        """Return what the work returns, or raise the GateError that it raises; raises OverTime after the seconds.
+
+        Without any seconds left the work is not begun.
+        """
+        if self._interrupted or seconds <= 0:
             raise OverTime
         self._started += 1
         number, results, errors = self._started, list[T](), list[GateError]()
 
         def perform() -> None:
+            _UNTIL.set(until)
             try:
                 results.append(work())
             except GateError as error:
                 errors.append(error)
             self._arrivals.put(number)
 
-        threading.Thread(target=perform, name=f"work {number}", daemon=True).start()
         until = self.now() + seconds
+        threading.Thread(target=perform, name=f"work {number}", daemon=True).start()
         while True:
             try:
                 arrived = self._arrivals.get(timeout=max(0.0, until - self.now()))

@@ -8,18 +8,36 @@ Source: https://docs.github.com/rest/using-the-rest-api/best-practices-for-using
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
+from urllib.parse import quote
 
 import requests
 import urllib3
-from github import Auth, Github, GithubException, GithubRetry
+from github import Auth, BadAttributeException, Github, GithubException, GithubRetry
 from github.GithubObject import NotSet
 
 from sepurux_action import __version__
+from sepurux_action.adapters.bounded import seconds_left
 from sepurux_action.core import forge, wire
+from sepurux_action.core.ci_run import safe_address
 from sepurux_action.core.event import ByCommit, ByHead, ByNumber, Event, PullRequest, Question, parse_pull_request
-from sepurux_action.core.forge import READ, Comment, Look, Refusal, State, read_look, read_variables
+from sepurux_action.core.forge import (
+    LAST_PULLS,
+    READ,
+    Comment,
+    Look,
+    Refusal,
+    State,
+    read_last_results,
+    read_look,
+    read_variables,
+)
+from sepurux_action.core.past import PastResult
+from sepurux_action.core.path_filter import ChangedFile
+from sepurux_action.core.promotion import LOOKED_AT
+from sepurux_action.core.review import GivenReview
 from sepurux_action.core.secret import Secret
 from sepurux_action.errors import ForgeRefused
 
@@ -28,12 +46,26 @@ T = TypeVar("T")
 TIMEOUT_S = 10  # of one request; PyGithub cannot tell connecting from reading
 TRIES_AGAIN = 3
 BACKOFF_S = 0.5  # the first pause is none, then 1 s and 2 s
-PATIENCE_S = 60  # for a rate limit; the caller's own bound is shorter still for reads
+PATIENCE_S = 60  # for a rate limit, where the caller still waits that long
 LIMIT_STATUSES = frozenset({403, 429})
+GONE = frozenset({404, 410})
 UNPROCESSABLE = 400  # what PyGithub makes of errors in a GraphQL answer
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
-# PyGithub builds objects from whatever JSON comes, and fails in these ways over an answer of another shape.
-ODD_ANSWERS = (AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+# PyGithub builds objects from whatever JSON comes, and fails in these ways over an answer of another shape; a redirect
+# to another host, which it rightly does not follow, is a RuntimeError.
+ODD_ANSWERS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+
+class _Retry(GithubRetry):
+    """Tries again only while somebody waits for it: what a later try did would land behind what was done since."""
+
+    def sleep(self, response: urllib3.BaseHTTPResponse | None = None) -> None:
+        """Wait as GitHub asks; raises ForgeRefused at once where that is longer than anybody waits."""
+        asked = (self.get_retry_after(response) if response else None) or 0
+        if asked > (self.max_rate_limit_wait or 0) or (asked or self.get_backoff_time()) >= seconds_left():
+            limited = response is not None and response.status in LIMIT_STATUSES
+            raise ForgeRefused(Refusal(message="rate limit" if limited else "GitHub kept failing", limited=limited))
+        super().sleep(response)
 
 
 class GitHubForge:
@@ -45,12 +77,11 @@ class GitHubForge:
         `patience_s` is how many seconds a rate limit may be waited out.
         """
         auth = Auth.Token(token.reveal())
-        retry = GithubRetry(
+        retry = _Retry(
             total=TRIES_AGAIN,
             backoff_factor=BACKOFF_S,
             allowed_methods=None,
             max_rate_limit_wait=patience_s,
-            retry_after_max=int(patience_s),
         )
         self._name = repository
         self._patient = _client(api_url, auth, retry)
@@ -67,10 +98,19 @@ class GitHubForge:
             case ByCommit():
                 return _translated(lambda: self._listed(f"commits/{question.commit}/pulls"))
 
-    def look(self, event: Event, *, after: str = "", with_base: bool = True) -> Look:
-        """Return the pull request, our comments on it and the base's results; `after` asks for later comments only."""
-        variables = read_variables(event, after=after, with_base=with_base)
-        _, answer = _translated(lambda: self._patient.requester.graphql_query(READ, variables))
+    def look(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Look:
+        """Return the pull request, our comments on it, the base's results and the policy file at `config`.
+
+        `after` asks for later comments only.
+        """
+        variables = read_variables(event, after=after, with_base=with_base, config=config)
+        try:
+            _, answer = _translated(lambda: self._patient.requester.graphql_query(READ, variables))
+        except ForgeRefused as refused:
+            data = wire.fields(refused.partly)
+            if not isinstance(data.get("repository"), dict):
+                raise
+            return replace(read_look(data, event), refusal=refused.refusal)
         data = wire.fields(wire.fields(answer).get("data"))
         if not isinstance(data.get("repository"), dict):
             raise ForgeRefused(_ODD)
@@ -89,34 +129,123 @@ class GitHubForge:
     def create_comment(self, number: int, body: str) -> Comment:
         """Write a comment, once: after a failure nobody knows whether it is there, so the caller has to look."""
         made = _translated(lambda: self._once.get_repo(self._name).get_issue(number).create_comment(body))
-        return _translated(lambda: Comment(id=_check(made.id), body=body, url=made.html_url))
+        return _translated(lambda: Comment(id=_check(made.id), body=body, url=safe_address(made.html_url)))
 
-    def edit_comment(self, comment: Comment, body: str) -> None:
-        """Replace the body of a comment of our own."""
-        self._change("PATCH", comment, {"body": body})
+    def edit_comment(self, comment: Comment, body: str) -> bool:
+        """Replace the body of a comment of our own; return whether there still is one."""
+        try:
+            answer = self._change("PATCH", comment, {"body": body})
+        except ForgeRefused as refused:
+            if refused.refusal.status in GONE:
+                return False
+            raise
+        _check(wire.fields(answer).get("id"))
+        return True
 
     def delete_comment(self, comment: Comment) -> None:
         """Delete a comment of our own; one that is gone already is a success."""
         try:
-            self._change("DELETE", comment, None)
+            answer = self._change("DELETE", comment, None)
         except ForgeRefused as refused:
-            if refused.refusal.status not in {404, 410}:
+            if refused.refusal.status not in GONE:
                 raise
+        else:
+            if answer is not None:  # such as a redirect
+                raise ForgeRefused(_ODD)
 
-    def _change(self, verb: str, comment: Comment, body: dict[str, str] | None) -> None:
+    def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
+        """Return the files that a pull request changes, a rename with both names; GitHub lists at most 3,000."""
+        files = self._pages(f"pulls/{number}/files")
+        return tuple(
+            ChangedFile(str(file.get("filename", "")), str(file.get("previous_filename") or "")) for file in files
+        )
+
+    def reviews(self, number: int) -> tuple[GivenReview, ...]:
+        """Return the reviews of a pull request, the oldest first."""
+        return tuple(map(_given, self._pages(f"pulls/{number}/reviews")))
+
+    def asked(self, number: int) -> tuple[str, ...]:
+        """Return the logins that are asked for a review and have not given one."""
+        path = f"/repos/{self._name}/pulls/{number}/requested_reviewers"
+        _, answer = _translated(lambda: self._patient.requester.requestJsonAndCheck("GET", path))
+        return tuple(wire.text(wire.fields(user).get("login")) for user in wire.items(wire.fields(answer).get("users")))
+
+    def permission(self, login: str) -> str:
+        """Return what a user may do in the repository: `admin`, `write`, `read` or `none`.
+
+        GitHub's word for `maintain` is `write` here, and for a role of the organization's own the one it builds on.
+        """
+        path = f"/repos/{self._name}/collaborators/{quote(login, safe='')}/permission"
+        try:
+            _, answer = _translated(lambda: self._patient.requester.requestJsonAndCheck("GET", path))
+        except ForgeRefused as refused:
+            if refused.refusal.status == 404:  # noqa: PLR2004 - no user of that name
+                return "none"
+            raise
+        return wire.text(wire.fields(answer).get("permission"))
+
+    def ask_for_review(self, number: int, login: str) -> None:
+        """Ask one user for a review; one call each, because GitHub refuses a list as a whole."""
+        path = f"/repos/{self._name}/pulls/{number}/requested_reviewers"
+        _translated(lambda: self._patient.requester.requestJsonAndCheck("POST", path, input={"reviewers": [login]}))
+
+    def required_contexts(self, branch: str) -> tuple[str, ...]:
+        """Return the status contexts that rules of a branch require."""
+        path = f"/repos/{self._name}/rules/branches/{quote(branch, safe='')}"
+        _, answer = _translated(lambda: self._patient.requester.requestJsonAndCheck("GET", path))
+        rules = [wire.fields(wire.fields(rule).get("parameters")) for rule in wire.items(answer)]
+        checks = [check for rule in rules for check in wire.items(rule.get("required_status_checks"))]
+        return tuple(wire.text(wire.fields(check).get("context")) for check in checks)
+
+    def last_results(self, base: str) -> tuple[Mapping[str, PastResult], ...]:
+        """Return what the last pull requests into a branch came to, by context, the newest first."""
+        owner, _, name = self._name.partition("/")
+        variables = {"owner": owner, "name": name, "base": base, "last": LOOKED_AT}
+        _, answer = _translated(lambda: self._patient.requester.graphql_query(LAST_PULLS, variables))
+        return read_last_results(wire.fields(answer).get("data"))
+
+    def _change(self, verb: str, comment: Comment, body: dict[str, str] | None) -> object:
         # PyGithub reaches a comment through its issue, by a read of the comment first; the address is known.
         path = f"/repos/{self._name}/issues/comments/{comment.id}"
-        _translated(lambda: self._patient.requester.requestJsonAndCheck(verb, path, input=body))
+        _, answer = _translated(lambda: self._patient.requester.requestJsonAndCheck(verb, path, input=body))
+        return answer
 
     def _raw(self, path: str) -> PullRequest:
         _, answer = self._patient.requester.requestJsonAndCheck("GET", f"/repos/{self._name}/{path}")
         return parse_pull_request(answer)
+
+    def _pages(self, path: str) -> list[Mapping[str, object]]:
+        # PyGithub's list would read each entry once more to give its raw data.
+        entries: list[Mapping[str, object]] = []
+        for number in range(1, forge.MOST_PAGES + 1):
+            _, answer = _translated(
+                lambda number=number: self._patient.requester.requestJsonAndCheck(  # type: ignore[misc]
+                    "GET",
+                    f"/repos/{self._name}/{path}",
+                    parameters={"per_page": str(forge.PAGE), "page": str(number)},
+                )
+            )
+            page = list(map(wire.fields, wire.items(answer)))
+            entries += page
+            if len(page) < forge.PAGE:
+                break
+        return entries
 
     def _listed(self, path: str, **parameters: str) -> tuple[PullRequest, ...]:
         _, answer = self._patient.requester.requestJsonAndCheck(
             "GET", f"/repos/{self._name}/{path}", parameters={**parameters, "per_page": "100"}
         )
         return tuple(map(parse_pull_request, wire.items(answer)))
+
+
+def _given(review: Mapping[str, object]) -> GivenReview:
+    user = wire.fields(review.get("user"))
+    return GivenReview(
+        author=wire.text(user.get("login")),
+        state=wire.text(review.get("state")).upper(),
+        commit=wire.text(review.get("commit_id")),
+        kind=wire.text(user.get("type")),
+    )
 
 
 def _client(api_url: str, auth: Auth.Token, retry: GithubRetry | None) -> Github:
@@ -138,14 +267,15 @@ def _translated(deed: Callable[[], T]) -> T:
     try:
         return deed()
     except GithubException as error:
-        raise ForgeRefused(_refusal(error)) from None
+        partly = wire.fields(error.data).get("data")  # GraphQL gives what may be read beside what is refused
+        raise ForgeRefused(_refusal(error), partly) from None
     except NETWORK_ERRORS as error:
         raise ForgeRefused(_unreached(error)) from None
-    except ODD_ANSWERS:
+    except (BadAttributeException, *ODD_ANSWERS):
         raise ForgeRefused(_ODD) from None
 
 
-_ODD = Refusal(message="an answer of an unknown shape")
+_ODD = Refusal(message="an answer of an unknown shape, or a redirect")
 
 
 def _check(number: object) -> int:

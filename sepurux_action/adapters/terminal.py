@@ -50,6 +50,10 @@ class Terminal:
         """Return the folder that trace files may lie in: the one we are in."""
         return TraceFolder(Path.cwd())
 
+    def checkout(self, path: str) -> bytes | None:
+        """Return a file below the folder that we are in, or None where there is none."""
+        return self.traces.read(path)
+
     def workplace(self) -> Workplace:
         """Return the repository that GITHUB_REPO names, as for the vendor's own command line."""
         return Workplace(repository=self._environ.get("GITHUB_REPO", "").strip())
@@ -64,10 +68,11 @@ class Terminal:
             sys.stderr.write(self._blank(commands.plain(self._blank(text))) + "\n")
             sys.stderr.flush()
 
-    def annotate(self, level: Level, text: str, *, title: str = "") -> None:
+    def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
         """Write a line that begins with its level."""
-        for line in text.splitlines():
-            self.line(f"{level}: {title + ': ' if title else ''}{line}")
+        place = f"{file}:{line}: " if file else ""
+        for each in text.splitlines():
+            self.line(f"{level}: {title + ': ' if title else ''}{place}{each}")
 
     def outputs(self, values: Mapping[str, str]) -> None:
         """Do nothing: a command line has an exit status and a report."""

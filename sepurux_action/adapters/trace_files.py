@@ -18,6 +18,7 @@ from sepurux_action.core.gate import Trace
 from sepurux_action.core.options import MOST_TRACES
 from sepurux_action.core.settings import BadTraceFile
 
+MOST_POLICY_BYTES = 256 * 1024
 MOST_BYTES = 64 * 1024 * 1024
 
 
@@ -70,6 +71,17 @@ class TraceFolder:
             )
         content = real.read_bytes()
         return Trace(label=label, content=_json_object(content, label))
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a policy file, at most one byte more than it may have; None where there is none.
+
+        A path that leads out of the folders counts as none. Raises OSError for a file that cannot be read.
+        """
+        real = Path(os.path.realpath(self._base / path))
+        if not any(real.is_relative_to(folder) for folder in self._allowed) or not real.is_file():
+            return None
+        with real.open("rb") as file:
+            return file.read(MOST_POLICY_BYTES + 1)
 
     def _where(self) -> str:
         return "the workspace" if len(self._allowed) == 1 else "the workspace or the runner's temporary folder"

@@ -5,16 +5,17 @@ Source: contract, section 8: a comment sheds in a fixed order and says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 from sepurux_action.core import figures
-from sepurux_action.core.report import UNFOLDED, Block, Kind, Report
+from sepurux_action.core.report import UNFOLDED, Block, Kind, Report, Section
 
 # What a comment shows of a gate: the first screen with so many rows, then what opens with a click, in this order.
 FIRST_SCREEN = {
     Kind.PROBLEMS: 5 * UNFOLDED,
     Kind.GATES: 3 * UNFOLDED,
+    Kind.POLICY: UNFOLDED,
     Kind.BROKEN: UNFOLDED,
     Kind.TRACES: 3,
     Kind.TOOLS: 5,
@@ -25,10 +26,16 @@ BEHIND_A_CLICK = (
 )
 
 # What is shed first: how many rows of which kind remain, one step after the other until the report fits.
-SHED = (
+BULK = (
     *((kind, 500) for kind in (Kind.FAILURES, Kind.TOOLS, Kind.CATEGORIES)),
     *((kind, 50) for kind in (Kind.FAILURES, Kind.TOOLS, Kind.CATEGORIES, Kind.REASONS, Kind.NOTES, Kind.TRACES)),
+    (Kind.POLICY, 50),
     *((kind, UNFOLDED) for kind in (Kind.FAILURES, Kind.TOOLS, Kind.CATEGORIES, Kind.REASONS, Kind.NOTES)),
+)
+# What the sections of open gates lose then; after it they go, because a row tells their verdict.
+ASIDE = frozenset({Kind.REPRODUCTION, Kind.STAGE, Kind.ORIGIN, Kind.HISTORY, Kind.CHART, Kind.RATES, Kind.CATEGORIES})
+# What is shed last.
+SHED = (
     *((kind, 0) for kind in (Kind.ORIGIN, Kind.REASONS, Kind.CATEGORIES)),
     *((kind, 0) for kind in (Kind.CHART, Kind.STAGE, Kind.REPRODUCTION, Kind.HISTORY)),
     (Kind.TRACES, UNFOLDED),
@@ -37,7 +44,7 @@ SHED = (
     (Kind.GATES, 50),
     *((kind, 0) for kind in (Kind.RATES, Kind.METRICS, Kind.TRACES, Kind.FAILURES, Kind.TOOLS)),
     *((kind, 0) for kind in (Kind.THRESHOLDS, Kind.BROKEN)),
-    *((kind, UNFOLDED) for kind in (Kind.PROBLEMS, Kind.GATES)),
+    *((kind, UNFOLDED) for kind in (Kind.PROBLEMS, Kind.GATES, Kind.POLICY)),
 )
 SECTION_STEPS = (20, 5, 1, 0)  # sections that remain once shedding rows was not enough
 
@@ -72,24 +79,48 @@ def _as_comment(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
 
 
 def shed(report: Report) -> Iterator[Report]:
-    """Yield the report, then ever shorter ones: rows go first, in the order of `SHED`, then whole sections."""
+    """Yield the report, then ever shorter ones: rows go first, those of open gates before others, then sections."""
     yield report
-    for kind, rows in SHED:
-        report = replace(
-            report,
-            blocks=_keep(report.blocks, kind, rows),
-            notes=_keep(report.notes, kind, rows),
-            sections=tuple(replace(section, blocks=_keep(section.blocks, kind, rows)) for section in report.sections),
-        )
+    for kind, rows in BULK:
+        report = _with_rows(report, kind, rows)
         yield report
     gates = len(report.sections)
-    for most in SECTION_STEPS:
-        if most < gates:
-            note = (
-                f"The sections of {figures.counted(gates - most, 'gate')} are left out: the report would be too long."
-            )
-            report = replace(report, sections=report.sections[:most], left_out_note=note)
+    if gates:
+        for kinds in (ASIDE, frozenset(Kind)):
+            report = replace(report, sections=tuple(_without(section, kinds) for section in report.sections))
             yield report
+        report = _with_sections(report, tuple(section for section in report.sections if section.closed), gates)
+        yield report
+    for kind, rows in SHED:
+        report = _with_rows(report, kind, rows)
+        yield report
+    for most in SECTION_STEPS:
+        if most < len(report.sections):
+            report = _with_sections(report, report.sections[:most], gates)
+            yield report
+
+
+def _with_rows(report: Report, kind: Kind, rows: int) -> Report:
+    return replace(
+        report,
+        blocks=_keep(report.blocks, kind, rows),
+        notes=_keep(report.notes, kind, rows),
+        sections=tuple(replace(section, blocks=_keep(section.blocks, kind, rows)) for section in report.sections),
+    )
+
+
+def _with_sections(report: Report, kept: tuple[Section, ...], gates: int) -> Report:
+    lost = gates - len(kept)
+    note = (
+        f"The sections of {figures.counted(lost, 'gate')} are left out: the report would be too long." if lost else ""
+    )
+    return replace(report, sections=kept, left_out_note=note)
+
+
+def _without(section: Section, kinds: Collection[Kind]) -> Section:
+    if section.closed:
+        return section
+    return replace(section, blocks=tuple(block.keep(0) if block.kind in kinds else block for block in section.blocks))
 
 
 def _keep(blocks: tuple[Block, ...], kind: Kind, rows: int) -> tuple[Block, ...]:

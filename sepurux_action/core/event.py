@@ -296,11 +296,13 @@ def _issue_comment(event: Event, issue: Mapping[str, object]) -> Event:
     number = _number(issue.get("number"))
     if number is None:
         return replace(event, commit="", why_none="the pull request's number cannot be read")
-    return replace(_to_ask(event, number), commit="", pull_request=number)
+    return replace(_to_ask(event, number), pull_request=number)
 
 
 def _to_ask(event: Event, number: int) -> Event:
-    return replace(event, question=ByNumber(number), why_none="")
+    """Return the event with its question; its commit is not the pull request's, and only a push is about one itself."""
+    commit = event.commit if event.name == "push" else ""
+    return replace(event, commit=commit, question=ByNumber(number), why_none="")
 
 
 def _chosen(fitting: Sequence[PullRequest], number: int | None) -> Sequence[PullRequest]:

@@ -6,11 +6,13 @@ https://docs.github.com/rest/authentication/permissions-required-for-github-apps
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sepurux_action.core import past, wire
+from sepurux_action.core.ci_run import safe_address
 from sepurux_action.core.event import SHA, Event, PullRequest
 from sepurux_action.core.past import PastResult
 
@@ -21,7 +23,8 @@ LONGEST_MESSAGE = 200  # characters of GitHub's own words that a warning repeats
 
 READ = """
 query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $after: String,
-       $base: String!, $withBase: Boolean!, $commits: Int!, $page: Int!) {
+       $base: String!, $withBase: Boolean!, $commits: Int!, $page: Int!,
+       $policyAt: String!, $policy: String!, $withPolicy: Boolean!, $headPolicy: String!, $withHead: Boolean!) {
   repository(owner: $owner, name: $name) {
     pullRequest(number: $number) @include(if: $withPull) {
       number headRefOid headRefName headRepository { nameWithOwner } baseRefName baseRefOid
@@ -31,10 +34,24 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
         pageInfo { hasNextPage endCursor }
       }
     }
+    policyCommit: object(expression: $policyAt) @include(if: $withPolicy) { oid }
+    policy: object(expression: $policy) @include(if: $withPolicy) { ...file }
+    headPolicy: object(expression: $headPolicy) @include(if: $withHead) { ...file }
     base: object(expression: $base) @include(if: $withBase) {
       ... on Commit {
         history(first: $commits) { nodes { oid status { contexts { context description } } } }
       }
+    }
+  }
+}
+fragment file on GitObject { __typename ... on Blob { text isTruncated } }
+"""
+
+LAST_PULLS = """
+query ($owner: String!, $name: String!, $base: String!, $last: Int!) {
+  repository(owner: $owner, name: $name) {
+    pullRequests(first: $last, baseRefName: $base, orderBy: {field: CREATED_AT, direction: DESC}) {
+      nodes { number commits(last: 1) { nodes { commit { status { contexts { context description } } } } } }
     }
   }
 }
@@ -80,23 +97,60 @@ class Comment:
     url: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """A policy file as GitHub has it: its `text`, None where there is none; `trouble` says why it cannot be read."""
+
+    text: str | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An answer of GitHub's that is no success. `status` is 0 for no answer; `accepted` is the header of that name."""
+
+    status: int = 0
+    message: str = ""
+    accepted: str = ""
+    forbidden: bool = False
+    limited: bool = False
+
+    @property
+    def lasting(self) -> bool:
+        """Return whether the same call would be refused again in this run."""
+        return self.forbidden or self.status in {401, 404, 410, 422}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """What one read tells: the pull request as it is now, our own comments (the oldest first), the baselines.
 
     `baselines` has the newest decided result of each context among the base's last commits. `after` is the cursor of
-    the next page of comments, '' on the last one.
+    the next page of comments, '' on the last one. `refusal` is of a part that the token may not read. `policy` is the
+    policy file at the commit that rules, `head_policy` the one at the pull request's head.
     """
 
     pull_request: PullRequest | None = None
     comments: tuple[Comment, ...] = ()
     baselines: Mapping[str, PastResult] = field(default_factory=dict)
     after: str = ""
+    refusal: Refusal | None = None
+    policy: PolicyFile = field(default_factory=PolicyFile)
+    head_policy: PolicyFile = field(default_factory=PolicyFile)
 
 
-def read_variables(event: Event, *, after: str = "", with_base: bool) -> dict[str, object]:
-    """Return the variables of READ for an event whose repository is known."""
+def policy_commit(event: Event) -> str:
+    """Return the commit whose policy file rules an event, '' where the checkout's does (contract, section 5)."""
+    if event.base_sha:
+        return event.base_sha
+    return "HEAD" if event.name in {"workflow_run", "issue_comment"} or event.pull_request is not None else ""
+
+
+def read_variables(event: Event, *, after: str = "", with_base: bool, config: str = "") -> dict[str, object]:
+    """Return the variables of READ, for an event whose repository is known; `config` is the policy's path, or ''."""
     owner, _, name = event.repository.partition("/")
+    ruling = policy_commit(event) if config else ""
+    changes = bool(ruling and event.pull_request is not None and event.commit)
     base = f"refs/heads/{event.base_ref}" if event.base_ref else event.commit
     return {
         "owner": owner,
@@ -108,6 +162,11 @@ def read_variables(event: Event, *, after: str = "", with_base: bool) -> dict[st
         "withBase": with_base and bool(base),
         "commits": BASELINE_COMMITS + 1,  # one may be the judged commit itself
         "page": PAGE,
+        "policyAt": ruling,
+        "policy": f"{ruling}:{config}",
+        "withPolicy": bool(ruling),
+        "headPolicy": f"{event.commit}:{config}",
+        "withHead": changes,
     }
 
 
@@ -124,7 +183,30 @@ def read_look(data: object, event: Event) -> Look:
         comments=tuple(sorted(_own(thread.get("nodes")), key=lambda comment: comment.id)),
         baselines=_baselines(commit for commit in commits if commit.get("oid") != event.commit),
         after=wire.text(page.get("endCursor")) if page.get("hasNextPage") is True else "",
+        policy=_policy_file(repository.get("policy"), readable=bool(wire.fields(repository.get("policyCommit")))),
+        head_policy=_policy_file(repository.get("headPolicy"), readable=True),
     )
+
+
+def read_last_results(data: object) -> tuple[Mapping[str, PastResult], ...]:
+    """Return the newest results, by lower-case context, of each of the last pull requests, the newest first."""
+    pulls = wire.fields(wire.fields(wire.fields(data).get("repository")).get("pullRequests"))
+    results = []
+    for pull in map(wire.fields, wire.items(pulls.get("nodes"))):
+        heads = wire.items(wire.fields(pull.get("commits")).get("nodes"))
+        results.append(_baselines(wire.fields(wire.fields(head).get("commit")) for head in heads))
+    return tuple(results)
+
+
+def _policy_file(value: object, *, readable: bool) -> PolicyFile:
+    """Return the file; "there is none" is believed only where the commit itself can be read."""
+    blob = wire.fields(value)
+    if not blob:
+        return PolicyFile() if readable else PolicyFile(trouble="the base commit cannot be read")
+    text = blob.get("text")
+    if blob.get("__typename") != "Blob" or not isinstance(text, str) or blob.get("isTruncated") is not False:
+        return PolicyFile(trouble="it is no text file, or too large")
+    return PolicyFile(text=text)
 
 
 def _pull_request(pull: Mapping[str, object]) -> PullRequest:
@@ -146,12 +228,15 @@ def _sha(value: object) -> str:
     return value if isinstance(value, str) and SHA.match(value) else ""
 
 
+_BIG_INT = re.compile(r"[0-9]{1,19}\Z")  # GraphQL's BigInt comes as text
+
+
 def _own(nodes: object) -> Iterable[Comment]:
     for node in map(wire.fields, wire.items(nodes)):
         number, body = node.get("fullDatabaseId"), node.get("body")
-        number = int(number) if isinstance(number, str) and number.isascii() and number.isdigit() else number
+        number = int(number) if isinstance(number, str) and _BIG_INT.match(number) else number
         if node.get("viewerDidAuthor") is True and type(number) is int and isinstance(body, str):
-            yield Comment(id=number, body=body, url=wire.text(node.get("url")))
+            yield Comment(id=number, body=body, url=safe_address(wire.text(node.get("url"))))
 
 
 def _baselines(commits: Iterable[Mapping[str, object]]) -> dict[str, PastResult]:
@@ -172,33 +257,29 @@ class Deed(StrEnum):
 
     FIND = "find the pull request of this run"
     READ = "read the pull request and the base branch"
+    BASE = "read the base branch"
     STATUS = "set the commit status"
     COMMENT = "write the comment"
+    FILES = "read which files the pull request changes"
+    REVIEWS = "read the reviews"
+    ASK = "ask for a review"
+    RULES = "read the branch's rules"
+    PULLS = "read the results of the last pull requests"
 
 
 NEEDS = {
     Deed.FIND: "pull-requests: read",
     Deed.READ: "pull-requests: read",
+    Deed.BASE: "contents: read",
     Deed.STATUS: "statuses: write",
     Deed.COMMENT: "pull-requests: write",
+    Deed.FILES: "pull-requests: read",
+    Deed.REVIEWS: "pull-requests: read",
+    Deed.ASK: "pull-requests: write",
+    Deed.RULES: "contents: read",
+    Deed.PULLS: "pull-requests: read",
 }
 VERDICT_STANDS = "The verdict and the exit status stand."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """An answer of GitHub's that is no success. `status` is 0 for no answer; `accepted` is the header of that name."""
-
-    status: int = 0
-    message: str = ""
-    accepted: str = ""
-    forbidden: bool = False
-    limited: bool = False
-
-    @property
-    def lasting(self) -> bool:
-        """Return whether the same call would be refused again in this run."""
-        return self.forbidden or self.status in {401, 404, 410, 422}
 
 
 def explain(deed: Deed, refusal: Refusal, event: Event) -> str:
@@ -232,7 +313,7 @@ def _advice(deed: Deed, refusal: Refusal, event: Event) -> str:
 
 
 def _permission(deed: Deed, refusal: Refusal, event: Event) -> str:
-    if event.fork and event.name in {"pull_request", "pull_request_review"}:
+    if NEEDS[deed].endswith("write") and event.fork and event.name in {"pull_request", "pull_request_review"}:
         return (
             "The token of a pull request from a fork can only read: "
             "judge such pull requests in a `workflow_run` workflow, or set `comment: never` and `status: false`."

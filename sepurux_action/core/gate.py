@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from sepurux_action.core.ci_run import CIRun, Enrichment
 from sepurux_action.core.enforcement import Conclusion, OnUndecided, Stage
+from sepurux_action.core.path_filter import Filter
+from sepurux_action.core.stage_rules import Rule
 from sepurux_action.core.verdict import Decision, Ruling, Thresholds
 
 REGISTERED = "registered scenarios"  # what runs when no trace is named: the campaign's own
@@ -23,7 +25,10 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """One gate's settings, complete: nothing is looked up later. `timeout_s` is in seconds."""
+    """One gate's settings, complete: nothing is looked up later. `timeout_s` is in seconds.
+
+    `stage` is the one that rules today; `rules` are what it comes from, where a policy lists rules.
+    """
 
     name: str
     campaign: str
@@ -34,6 +39,9 @@ class Gate:
     stage: Stage = Stage.HARD
     on_undecided: OnUndecided = OnUndecided.BLOCK
     timeout_s: float = 600
+    reviewers: tuple[str, ...] = ()
+    paths: Filter | None = None
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +73,18 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
-    """What became of a gate: its runs, one for each trace, and what follows."""
+    """What became of a gate: its runs, one for each trace, and what follows.
+
+    `waits_for_review` tells that a review can still open it; `review` says who can and how, or who did. `notes` are
+    sentences about its stage.
+    """
 
     gate: Gate
     runs: tuple[RunResult, ...]
     conclusion: Conclusion
+    waits_for_review: bool = False
+    review: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def worst(self) -> RunResult:

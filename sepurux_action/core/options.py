@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
+from sepurux_action.core import path_filter, review
 from sepurux_action.core.ci_run import is_loopback
 from sepurux_action.core.enforcement import OnUndecided, Stage
 from sepurux_action.core.forge import CommentMode
@@ -23,6 +24,7 @@ from sepurux_action.core.secret import Secret
 T_co = TypeVar("T_co", covariant=True)
 W = TypeVar("W", bound=StrEnum)
 
+DEFAULT_CONFIG = ".github/sepurux-gate.yml"
 VENDOR_CLOUD = "https://app.sepurux.dev/api/backend"
 LONGEST_TIMEOUT_S = 24 * 3600
 LONGEST_POLL_INTERVAL_S = 3600
@@ -364,6 +366,24 @@ ON_UNDECIDED = Option(
     places=_EACH,
     default="block",
 )
+REVIEWERS = Option(
+    name="reviewers",
+    parse=review.parse_logins,
+    accepts="logins by comma or line",
+    help="Who can open a soft gate by an approving review; whoever may write when nobody is listed.",
+    places=_EACH,
+    default="whoever may write",
+    in_workflows_only=True,
+)
+PATHS = Option(
+    name="paths",
+    parse=path_filter.parse_paths,
+    accepts="GitHub's filter patterns, one a line",
+    help="The gate runs when a pull request changes a file that fits.",
+    places=(Place.GATE,),
+    default="all",
+    in_workflows_only=True,
+)
 TIMEOUT = Option(
     name="timeout",
     parse=_timeout,
@@ -380,6 +400,13 @@ POLL_INTERVAL = Option(
     help="Fixed time between two looks at the run.",
     places=_ONCE,
     default="adaptive",
+)
+CONFIG = Option(
+    name="config",
+    parse=_line,
+    accepts="a path in the repository",
+    help="The policy file. What it sets, it rules; with a pull request the base commit's file counts.",
+    default=DEFAULT_CONFIG,
 )
 PR_NUMBER = Option(
     name="pr_number",
@@ -456,6 +483,8 @@ OPTIONS: tuple[Option[object], ...] = (
     REQUIRED_MUTATION_CATEGORIES,
     ENFORCEMENT,
     ON_UNDECIDED,
+    REVIEWERS,
+    PATHS,
     TIMEOUT,
     POLL_INTERVAL,
     GITHUB_TOKEN,
@@ -463,5 +492,6 @@ OPTIONS: tuple[Option[object], ...] = (
     COMMENT_KEY,
     STATUS,
     STATUS_CONTEXT,
+    CONFIG,
     PR_NUMBER,
 )

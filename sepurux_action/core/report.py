@@ -20,6 +20,7 @@ from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
 from sepurux_action.core.gate import GateResult, RunResult
 from sepurux_action.core.markdown import bar, chart, code, join, link, listing, prose, sparkline, strong, text
 from sepurux_action.core.past import Numbers, PastCommit, PastResult
+from sepurux_action.core.policy import Change
 from sepurux_action.core.reproduction import command_lines
 from sepurux_action.core.verdict import Check, CheckState, Decision
 from sepurux_action.core.wire import Metric
@@ -29,6 +30,8 @@ UNFOLDED = 10  # rows of a table that are seen at once; the rest opens with a cl
 LONGEST_REASON = 600  # characters
 LONGEST_EXAMPLE = 200  # characters
 LONGEST_CELL = 120  # characters of a sentence in a table
+KEPT_BEFORE = 20  # characters of two long values that are the same, before what differs
+MOST_NAMED = 3  # gates that a note names; the others are counted
 LONGEST_SEVERITY = 24  # characters
 LONGEST_BASE = 40  # characters of a branch in a table's heading
 LONGEST_HOST = 60  # characters; the end of a host's name tells whose it is, so the start is cut
@@ -42,7 +45,7 @@ _SYMBOLS = {
     Decision.ERROR: "! error",
     Decision.PENDING: "… pending",
     Decision.PASS: "✓ pass",
-    Decision.SKIPPED: "– skipped",
+    Decision.SKIPPED: "– not affected",
 }
 _CHECKS = {CheckState.MET: "✓", CheckState.BROKEN: "✗", CheckState.NOT_REPORTED: "?", CheckState.NO_NUMBER: "?"}
 
@@ -52,6 +55,7 @@ class Kind(StrEnum):
 
     PROBLEMS = "problems"
     GATES = "gates"
+    POLICY = "policy"
     TRACES = "traces"
     BROKEN = "broken"
     THRESHOLDS = "thresholds"
@@ -73,8 +77,9 @@ class Kind(StrEnum):
 class Context:
     """Where the report belongs: commit, pull request and workflow run; '' and None for what there is not.
 
-    `baselines` has what the base decided last, by the gates' names; `history` has the results of this pull request's
-    earlier commits, the oldest first.
+    `policy_changes` are what the pull request changes in the policy that it is judged by. `baselines` has what the
+    base decided last, by the gates' names; `history` has the results of this pull request's earlier commits, the
+    oldest first.
     """
 
     repository: str = ""
@@ -85,6 +90,7 @@ class Context:
     pull_request: int | None = None
     version: str = ""
     notes: tuple[str, ...] = ()
+    policy_changes: tuple[Change, ...] = ()
     baselines: Mapping[str, PastResult] = field(default_factory=dict)
     base_ref: str = ""
     history: tuple[PastCommit, ...] = ()
@@ -100,11 +106,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A titled table, or without columns a list, or `loose` paragraphs. `unfolded` rows are seen at once."""
+    """A titled table, or without columns a list, or `loose` paragraphs. `unfolded` rows are seen at once.
+
+    `lead` is a sentence before them.
+    """
 
     kind: Kind
     title: str
     rows: tuple[tuple[str, ...], ...]
+    lead: str = ""
     columns: tuple[Column, ...] = ()
     loose: bool = False
     unfolded: int = UNFOLDED
@@ -196,19 +206,18 @@ def build_report(results: Sequence[GateResult], context: Context) -> Report:
             title=join([_symbol(worst), "Sepurux gate", code(worst.gate.name), _outcome(worst)]),
             callout=_callout(worst, context),
             links=_links(worst, context),
-            blocks=_blocks(worst, context),
+            blocks=(*_policy(context), *_blocks(worst, context)),
             notes=_notes(results, context),
             fuller=fuller,
             footer=footer,
         )
-    closed = sum(result.conclusion.closed for result in results)
-    tally = f"{closed} of {len(results)} gates {'is' if closed == 1 else 'are'} closed"
+    tally = _tally(results)
     return Report(
         headline=f"Sepurux: {tally}. {_headline(worst)}",
         title=join([_symbol(worst), f"Sepurux: {tally}"]),
         callout=_callout(worst, context, named=True),
         links=_links(None, context),
-        blocks=(_gates(results, context),),
+        blocks=(_gates(results, context), *_policy(context)),
         sections=tuple(_section(result, context, told=result is worst) for result in _by_weight(results)),
         notes=_notes(results, context),
         fuller=fuller,
@@ -241,6 +250,7 @@ def build_settings_report(problems: Sequence[Problem], context: Context) -> Repo
                 ),
                 unfolded=5 * UNFOLDED,
             ),
+            *_policy(context),
         ),
         notes=_notes((), context),
         footer=f"sepurux/gate-action {context.version}".rstrip(),
@@ -248,15 +258,38 @@ def build_settings_report(problems: Sequence[Problem], context: Context) -> Repo
 
 
 def _headline(result: GateResult) -> str:
-    state = "closed" if result.conclusion.closed else "open"
+    state = "waits for a review" if result.waits_for_review else f"is {_state(result)}"
     return (
-        f"Sepurux gate {result.gate.name}: {result.decision} ({result.gate.stage}), the gate is {state}. "
-        f"{result.reason}"
+        f"Sepurux gate {result.gate.name}: {result.decision} ({result.gate.stage}), the gate {state}. {result.reason}"
     )
+
+
+def _tally(results: Sequence[GateResult]) -> str:
+    """Return how many gates are closed, with those apart that a review can still open."""
+    waiting = sum(result.waits_for_review for result in results)
+    closed = sum(result.conclusion.closed for result in results) - waiting
+    waits = f"{'waits' if waiting == 1 else 'wait'} for a review"
+    if waiting and not closed:
+        return f"{waiting} of {len(results)} gates {waits}"
+    tally = f"{closed} of {len(results)} gates {'is' if closed == 1 else 'are'} closed"
+    return f"{tally}, {waiting} {waits}" if waiting else tally
+
+
+def _state(result: GateResult) -> str:
+    if result.waits_for_review:
+        return "waiting"
+    return "closed" if result.conclusion.closed else "open"
+
+
+def _opened(result: GateResult) -> bool:
+    """Return whether a review opened the gate."""
+    return result.decision is Decision.FAIL and result.gate.stage is Stage.SOFT and not result.conclusion.closed
 
 
 def _symbol(result: GateResult) -> str:
     match result.decision:
+        case Decision.FAIL if result.waits_for_review:
+            return "✋"
         case Decision.PASS:
             return "✅"
         case Decision.FAIL:
@@ -275,8 +308,12 @@ def _outcome(result: GateResult) -> str:
     match result.decision:
         case Decision.PASS:
             return "passed"
+        case Decision.FAIL if result.waits_for_review:
+            return "waits for a review"
         case Decision.FAIL if result.conclusion.closed:
             return "failed"
+        case Decision.FAIL if _opened(result):
+            return "failed, opened by a review"
         case Decision.FAIL:
             return "failed, not blocked"
         case Decision.ERROR:
@@ -284,7 +321,7 @@ def _outcome(result: GateResult) -> str:
         case Decision.PENDING:
             return "is not decided yet"
         case Decision.SKIPPED:
-            return "was skipped"
+            return "is not affected"
         case _:
             assert_never(result.decision)
 
@@ -292,12 +329,11 @@ def _outcome(result: GateResult) -> str:
 def _callout(result: GateResult, context: Context, *, named: bool = False) -> Callout:
     state = "closed" if result.conclusion.closed else "open"
     gate = join(["The gate", code(result.gate.name) if named else "", f"is {state}:"])
-    next_step = _next_step(result, context)
     lines = (
         strong(join([gate, prose(f"{result.conclusion.because}.")])),
         prose(result.reason, longest=LONGEST_REASON),
-        prose(_stage_sentence(result, context)),
-        join([strong("Next:"), prose(next_step)]) if next_step else "",
+        prose(_stage_sentence(result, context), longest=LONGEST_REASON),
+        join([strong("Next:"), next_step]) if (next_step := _next_step(result, context)) else "",
     )
     return Callout(alert=_alert(result), lines=tuple(line for line in lines if line))
 
@@ -307,11 +343,15 @@ def _alert(result: GateResult) -> str:
         return ""
     if not result.conclusion.closed:
         return "NOTE"
+    if result.waits_for_review:
+        return "IMPORTANT"
     return "CAUTION" if result.decision is Decision.FAIL else "WARNING"
 
 
 def _stage_sentence(result: GateResult, context: Context) -> str:
-    """Return what the stage means for this result, '' where there is nothing to add."""
+    """Return what the stage means for this result, '' where there is nothing to add or the next step tells it."""
+    if result.review:
+        return "" if result.waits_for_review else result.review
     match result.gate.stage:
         case Stage.OBSERVE if result.decision is not Decision.SKIPPED:
             hard = conclude(result.decision, Stage.HARD, result.gate.on_undecided)
@@ -327,8 +367,12 @@ def _stage_sentence(result: GateResult, context: Context) -> str:
 
 
 def _next_step(result: GateResult, context: Context) -> str:
-    if hint := result.worst.hint:
-        return hint
+    if result.waits_for_review and result.review:
+        return join([prose(result.review, longest=LONGEST_REASON), "Or mend what failed and push."])
+    return prose(result.worst.hint or _usual_step(result, context))
+
+
+def _usual_step(result: GateResult, context: Context) -> str:
     match result.decision:
         case Decision.PASS | Decision.SKIPPED:
             return ""
@@ -377,8 +421,8 @@ def _run(run: RunResult, context: Context) -> str:
 
 
 def _by_weight(results: Iterable[GateResult]) -> list[GateResult]:
-    """Return the gates in the order of a reader's interest: what is closed first, then the worst decision."""
-    return sorted(results, key=lambda result: (not result.conclusion.closed, result.worst.badness))
+    """Return the gates in the order of a reader's interest: closed, waiting, open; in each the worst decision first."""
+    return sorted(results, key=lambda each: (not each.conclusion.closed, each.waits_for_review, each.worst.badness))
 
 
 def _gates(results: Sequence[GateResult], context: Context) -> Block:
@@ -388,7 +432,7 @@ def _gates(results: Sequence[GateResult], context: Context) -> Block:
         return (
             code(result.gate.name),
             join([verdict, _run(result.worst, context)], by=" · "),
-            f"{'closed' if result.conclusion.closed else 'open'} ({result.gate.stage})",
+            f"{_state(result)} ({result.gate.stage})",
         )
 
     return Block(
@@ -398,6 +442,39 @@ def _gates(results: Sequence[GateResult], context: Context) -> Block:
         rows=tuple(map(row, _by_weight(results))),
         unfolded=3 * UNFOLDED,
     )
+
+
+def _policy(context: Context) -> tuple[Block, ...]:
+    """Return what the pull request changes in the policy, where it does."""
+    base = code(context.base_ref, longest=LONGEST_BASE) or "the base branch"
+
+    def row(change: Change) -> tuple[str, ...]:
+        old, new = (code(each, longest=LONGEST_CELL) or "not given" for each in _from_difference(change))
+        return code(change.where, longest=LONGEST_CELL), old, new
+
+    if not context.policy_changes:
+        return ()
+    return (
+        Block(
+            kind=Kind.POLICY,
+            title="This pull request changes the policy",
+            lead=join(["Until it is merged, the policy of", base, "rules, and this report follows that one."]),
+            columns=(Column("Setting"), Column("Rules now"), Column("Once merged")),
+            rows=tuple(map(row, context.policy_changes)),
+        ),
+    )
+
+
+def _from_difference(change: Change) -> tuple[str, str]:
+    """Return the old and the new value; of long ones what they share at the start is cut, not what differs."""
+    old, new = change.old, change.new
+    differs = next(
+        (at for at, pair in enumerate(zip(old, new, strict=False)) if len(set(pair)) > 1), min(len(old), len(new))
+    )
+    start = differs - KEPT_BEFORE
+    if start <= 0 or max(len(old), len(new)) <= LONGEST_CELL:
+        return old, new
+    return f"…{old[start:]}", f"…{new[start:]}"
 
 
 def _section(result: GateResult, context: Context, *, told: bool) -> Section:
@@ -765,17 +842,25 @@ def _origin(result: GateResult) -> Block:
 
 
 def _notes(results: Sequence[GateResult], context: Context) -> tuple[Block, ...]:
-    found: Iterable[str] = (
-        *context.notes,
-        *(
-            f"{result.gate.name}: {note}" if len(results) > 1 else note
-            for result in results
-            for run in result.runs
-            for note in (*filter(None, [run.ruling.warning]), *run.enrichment.notes)
-        ),
+    told: dict[str, dict[str, None]] = {}  # the notes, each with the names of its gates
+    for result in results:
+        runs = (note for run in result.runs for note in (run.ruling.warning, *run.enrichment.notes))
+        for note in filter(None, (*result.notes, *runs)):
+            told.setdefault(note, {})[result.gate.name] = None
+    rows = (
+        *((prose(note),) for note in dict.fromkeys(context.notes)),
+        *((join([_whose(list(names), results), prose(note)], by=": "),) for note, names in told.items()),
     )
-    rows = tuple((prose(note),) for note in dict.fromkeys(found))
     return (Block(kind=Kind.NOTES, title="Notes", rows=rows),) if rows else ()
+
+
+def _whose(names: Sequence[str], results: Sequence[GateResult]) -> str:
+    """Return the gates that a note is about, '' where that is all there are."""
+    if len(names) == len(results):
+        return "All gates" if len(results) > 1 else ""
+    more = len(names) - MOST_NAMED
+    named = [*map(code, names[:MOST_NAMED]), *([f"{more} more"] if more > 0 else [])]
+    return join(named, by=", ")
 
 
 def _percent(rate: Metric) -> str:

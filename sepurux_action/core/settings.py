@@ -6,8 +6,10 @@ Source: contract, section 1: what a policy sets rules, then inputs, then the env
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import TypeVar
 
 from sepurux_action.core import options, wire
@@ -15,6 +17,7 @@ from sepurux_action.core.enforcement import OnUndecided, Stage
 from sepurux_action.core.forge import CommentMode, Manner
 from sepurux_action.core.gate import Gate, Trace
 from sepurux_action.core.options import OPTIONS, Option
+from sepurux_action.core.policy import Policy, Section
 from sepurux_action.core.secret import Blanker, Secret
 from sepurux_action.core.verdict import Thresholds
 from sepurux_action.errors import BadSettings, Problem
@@ -24,21 +27,29 @@ T = TypeVar("T")
 DEFAULT_MIN_PASS_RATE = 0.9
 DEFAULT_MAX_UNSAFE = 0
 MOST_TRACE_BYTES = 256 * 1024 * 1024  # of one gate together: they are held in memory, and read before a signal counts
+SEVERAL_GATES_KEY = "gates"
 DEFAULT_STATUS_CONTEXT = "Sepurux"
 DEFAULT_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """Texts from one kind of place, by any spelling of the options. `label` names one: "input `timeout`"."""
+    """Texts from one kind of place, by any spelling of the options. `label` names one: "input `timeout`".
+
+    A layer that `rules` is a policy's: an input that it overrides is told.
+    """
 
     texts: Mapping[str, str]
     label: Callable[[str], str]
+    rules: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that a run is told. `poll_interval_s` is None for adaptive; secrets are None when absent or empty."""
+    """Everything that a run is told. `poll_interval_s` is None for adaptive; secrets are None when absent or empty.
+
+    `overridden` names the inputs that a policy overrides.
+    """
 
     gates: tuple[Gate, ...]
     base_url: str = options.VENDOR_CLOUD
@@ -47,6 +58,18 @@ class Settings:
     poll_interval_s: float | None = None
     github_token: Secret | None = field(default=None, repr=False)
     manner: Manner = field(default_factory=lambda: Manner(key="gates"))
+    pull_request: int | None = None
+    overridden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Early:
+    """What is needed to read the policy, which in turn is needed to read everything else."""
+
+    github_token: Secret | None = field(default=None, repr=False)
+    secret: Secret | None = field(default=None, repr=False)
+    config: str = options.DEFAULT_CONFIG
+    config_is_given: bool = False
     pull_request: int | None = None
 
 
@@ -80,18 +103,81 @@ def flag(spelling: str) -> str:
     return "--" + spelling.replace("_", "-")
 
 
-def read_settings(layers: Iterable[Layer], find_traces: TraceFinder) -> Settings:
-    """Return the settings of one gate; the first layer that gives a value rules.
+def read_settings(
+    layers: Iterable[Layer],
+    find_traces: TraceFinder,
+    policy: Policy | None = None,
+    *,
+    branch: str = "",
+    today: date = date.min,
+) -> Settings:
+    """Return the settings of every gate; the first layer that gives a value rules, and a policy comes before all.
 
-    Raises BadSettings with every mistake of every layer that was consulted.
+    `branch` and `today` (UTC) tell which of a policy's enforcement rules counts. Raises BadSettings with every mistake
+    of every layer that was consulted.
     """
+    layers = tuple(layers)
+    policy = policy or Policy(path="")
+    step = _Reading((_policy_layer(policy, policy.top), *layers))
+    step.refuse_unknown()
+    gates, readings = [], [step]
+    for section in policy.gates or (None,):
+        own = tuple(
+            Layer(texts=texts, label=_policy_label(policy, section), rules=True)
+            for texts in policy.layers(section, branch, today)
+        )
+        reading = _Reading((*own, *layers))
+        gates.append(replace(_read_gate(reading, find_traces), rules=policy.rules(section)))
+        reading.refuse_secrets_in(gates[-1])
+        readings.append(reading)
+    step.refuse_doubled_names(gates)
+    settings = Settings(
+        gates=tuple(gates),
+        base_url=step.value(options.BASE_URL) or options.VENDOR_CLOUD,
+        token=step.value(options.TOKEN),
+        api_key=step.value(options.API_KEY),
+        poll_interval_s=step.value(options.POLL_INTERVAL),
+        github_token=step.value(options.GITHUB_TOKEN),
+        manner=Manner(
+            comment=step.value(options.COMMENT) or CommentMode.ALWAYS,
+            key=step.value(options.COMMENT_KEY) or (gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY),
+            status=step.value(options.STATUS, default=True) is not False,
+            status_context=step.value(options.STATUS_CONTEXT) or DEFAULT_STATUS_CONTEXT,
+        ),
+        pull_request=step.value(options.PR_NUMBER),
+        overridden=tuple(sorted({name for reading in readings for name in reading.overridden})),
+    )
+    if problems := _in_order(readings):
+        raise BadSettings(problems)
+    return settings
+
+
+def read_early(layers: Iterable[Layer]) -> Early:
+    """Return what has to be known before the policy can be read; mistakes are told when everything is read."""
     reading = _Reading(tuple(layers))
-    reading.refuse_unknown()
+    return Early(
+        github_token=reading.value(options.GITHUB_TOKEN),
+        secret=reading.value(options.TOKEN) or reading.value(options.API_KEY),
+        config=reading.value(options.CONFIG) or options.DEFAULT_CONFIG,
+        config_is_given=reading.value(options.CONFIG) is not None,
+        pull_request=reading.value(options.PR_NUMBER),
+    )
+
+
+def _in_order(readings: Iterable[_Reading]) -> tuple[Problem, ...]:
+    """Return every mistake once, in the order of the option table, unknown spellings last."""
+    order = [option.name for option in OPTIONS]
+    noted = [(name, problem) for reading in readings for name, problem in reading.problems()]
+    noted.sort(key=lambda each: order.index(each[0]) if each[0] in order else len(order))
+    return tuple(dict.fromkeys(problem for _, problem in noted))
+
+
+def _read_gate(reading: _Reading, find_traces: TraceFinder) -> Gate:
     campaign = reading.value(options.CAMPAIGN)
     if campaign is None and not reading.problems_of(options.CAMPAIGN):
         reading.problem(options.CAMPAIGN.name, f"it is required; accepted: {options.CAMPAIGN.accepts}")
     score = reading.value(options.MIN_RELIABILITY_SCORE)
-    gate = Gate(
+    return Gate(
         name=reading.value(options.NAME) or (campaign or "")[: options.LONGEST_NAME],
         campaign=campaign or "",
         project=reading.value(options.PROJECT) or "",
@@ -108,26 +194,23 @@ def read_settings(layers: Iterable[Layer], find_traces: TraceFinder) -> Settings
         stage=reading.value(options.ENFORCEMENT) or Stage.HARD,
         on_undecided=reading.value(options.ON_UNDECIDED) or OnUndecided.BLOCK,
         timeout_s=reading.value(options.TIMEOUT) or DEFAULT_TIMEOUT_S,
+        reviewers=reading.value(options.REVIEWERS) or (),
+        paths=reading.value(options.PATHS),
     )
-    settings = Settings(
-        gates=(gate,),
-        base_url=reading.value(options.BASE_URL) or options.VENDOR_CLOUD,
-        token=reading.value(options.TOKEN),
-        api_key=reading.value(options.API_KEY),
-        poll_interval_s=reading.value(options.POLL_INTERVAL),
-        github_token=reading.value(options.GITHUB_TOKEN),
-        manner=Manner(
-            comment=reading.value(options.COMMENT) or CommentMode.ALWAYS,
-            key=reading.value(options.COMMENT_KEY) or gate.name,
-            status=reading.value(options.STATUS, default=True) is not False,
-            status_context=reading.value(options.STATUS_CONTEXT) or DEFAULT_STATUS_CONTEXT,
-        ),
-        pull_request=reading.value(options.PR_NUMBER),
-    )
-    reading.refuse_secrets_in(gate)
-    if problems := reading.problems():
-        raise BadSettings(problems)
-    return settings
+
+
+def _policy_layer(policy: Policy, section: Section) -> Layer:
+    texts = {name: given.text for name, given in section.texts.items()}
+    return Layer(texts=texts, label=_policy_label(policy, section), rules=True)
+
+
+def _policy_label(policy: Policy, section: Section | None) -> Callable[[str], str]:
+    def label(spelling: str) -> str:
+        given = (section and section.texts.get(spelling)) or policy.top.texts.get(spelling)
+        line = given.line if given else section.line if section else 1
+        return f"{policy.path}:{line}, `{spelling}`"
+
+    return label
 
 
 def nearest(spelling: str, known: Iterable[str]) -> str:
@@ -172,6 +255,7 @@ class _Reading:
         given = [layer.texts.get(name, "").strip() for layer in layers for name in secrets]
         self._blank = Blanker(part for text in given for part in (text, *text.split()))  # a broken one has pieces
         self._problems: dict[str, list[Problem]] = {}
+        self.overridden: set[str] = set()
 
     def value(self, option: Option[T], default: T | None = None) -> T | None:
         """Return the option's value from the first layer that gives one, else the default."""
@@ -180,6 +264,8 @@ class _Reading:
             if not given:
                 continue
             spelling, text = next(iter(given.items()))
+            if layer.rules and self._input(option) not in {"", text}:
+                self.overridden.add(option.name)
             if len(set(given.values())) > 1:
                 listed = " and ".join(f"`{each}` ({self.shown(option, given[each])})" for each in given)
                 self.problem(option.name, f"{listed} are one setting and differ; give one of them", layer=layer)
@@ -190,6 +276,19 @@ class _Reading:
                 self._refuse(option, layer, spelling, text, refusal)
                 return default
         return default
+
+    def _input(self, option: Option[object]) -> str:
+        """Return what the inputs, or the flags, give to an option."""
+        inputs = next(layer for layer in self._layers if not layer.rules)
+        return next(filter(None, (inputs.texts.get(spelling, "").strip() for spelling in option.spellings)), "")
+
+    def refuse_doubled_names(self, gates: Iterable[Gate]) -> None:
+        """Note each name that more than one gate has, without regard to case."""
+        counted = Counter(gate.name.casefold() for gate in gates if gate.name)
+        for name, times in counted.items():
+            if times > 1:
+                shown = wire.quoted(self._blank(name))
+                self.problem(options.NAME.name, f"{times} gates are named {shown}; give each a `name` of its own")
 
     def refuse_unknown(self) -> None:
         """Note every spelling that no option has."""
@@ -205,7 +304,7 @@ class _Reading:
     def problem(self, name: str, message: str, *, layer: Layer | None = None) -> None:
         """Note a mistake in an option, at the place that gives it (the first place there is, when none does)."""
         giving = [each for each in self._layers if any(each.texts.get(s, "").strip() for s in _spellings(name))]
-        place = layer or (giving or self._layers)[0]
+        place = layer or (giving or [each for each in self._layers if not each.rules])[0]
         self._note(name, Problem(where=place.label(name), message=message))
 
     def refuse_secrets_in(self, gate: Gate) -> None:
@@ -224,11 +323,10 @@ class _Reading:
         """Return the mistakes noted for one option."""
         return self._problems.get(option.name, [])
 
-    def problems(self) -> tuple[Problem, ...]:
-        """Return every mistake, in the order of the option table, unknown spellings last."""
-        order = [option.name for option in OPTIONS]
-        names = sorted(self._problems, key=lambda name: order.index(name) if name in order else len(order))
-        return tuple(problem for name in names for problem in self._problems[name])
+    def problems(self) -> Iterator[tuple[str, Problem]]:
+        """Yield every mistake with the option's name, or the spelling that nobody knows."""
+        for name, noted in self._problems.items():
+            yield from ((name, problem) for problem in noted)
 
     def shown(self, option: Option[object], text: str) -> str:
         """Return a value for an error text; none that is a secret, or an address with a user part or query in it."""

@@ -28,11 +28,12 @@ def plain(text: str) -> str:
     return f": {line[1:]}" if line.startswith("::") else line  # a space before it would not help: it is trimmed
 
 
-def annotation(level: Level, message: str, *, title: str = "") -> str:
+def annotation(level: Level, message: str, *, title: str = "", file: str = "", line: int = 0) -> str:
     """Return the command for an annotation; several lines of a message stay several lines."""
     lines = "\n".join(plain(line) for line in message.splitlines())[:LONGEST_MESSAGE]
-    properties = f" title={_property(plain(title))}" if title else ""
-    return f"::{level}{properties}::{_data(lines)}"
+    given = {"file": file, "line": str(line) if file and line else "", "title": title}
+    properties = ",".join(f"{name}={_property(plain(text))}" for name, text in given.items() if text)
+    return f"::{level}{' ' if properties else ''}{properties}::{_data(lines)}"
 
 
 def mask(secret: str) -> str:

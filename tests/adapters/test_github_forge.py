@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import pytest
 
+from sepurux_action.adapters.bounded import Bounded
 from sepurux_action.adapters.github_forge import GitHubForge
 from sepurux_action.core.event import ByCommit, ByHead, ByNumber, Event, Question
 from sepurux_action.core.forge import Comment, Deed, Refusal, State, explain
 from sepurux_action.core.secret import Secret
-from sepurux_action.errors import ForgeRefused
+from sepurux_action.errors import ForgeRefused, OverTime
 from tests import backend
 from tests.github import GitHub, faults
 from tests.github.state import PullRequest, Repository
@@ -148,6 +149,63 @@ def test_a_comment_is_never_sent_twice_by_itself(dotcom: Scene) -> None:
     assert len(dotcom.github.calls("issues/create-comment")) == 1
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_to_elsewhere_is_a_refusal_of_every_call(status: int, dotcom: Scene) -> None:
+    made = dotcom.forge.create_comment(dotcom.pull.number, "first")
+    dotcom.github.fault("*", faults.moved("https://elsewhere.example/x", status), always=True)
+    deeds: list[Callable[[], object]] = [
+        lambda: dotcom.forge.look(dotcom.event),
+        lambda: dotcom.forge.set_status(dotcom.pull.head_sha, "c", State.SUCCESS, "d", ""),
+        lambda: dotcom.forge.create_comment(dotcom.pull.number, "second"),
+        lambda: dotcom.forge.edit_comment(made, "second"),
+        lambda: dotcom.forge.delete_comment(made),
+    ]
+    for deed in deeds:
+        assert "redirect" in refusal_of(deed).message
+    assert [comment.body for comment in dotcom.pull.comments] == ["first"]
+
+
+@pytest.mark.parametrize("asked", ["Wed, 21 Oct 99999999999 07:28:00 GMT", "9" * 400, "9" * 5000, "-5", "soon"])
+def test_no_retry_after_is_too_odd_to_be_a_refusal(asked: str, dotcom: Scene) -> None:
+    dotcom.github.fault("graphql", backend.json({}, 503, {"Retry-After": asked}))
+    assert not refusal_of(lambda: dotcom.forge.look(dotcom.event)).lasting
+
+
+def test_an_edit_tells_that_the_comment_is_gone(dotcom: Scene) -> None:
+    made = dotcom.forge.create_comment(dotcom.pull.number, "first")
+    assert dotcom.forge.edit_comment(made, "second") is True
+    dotcom.forge.delete_comment(made)
+    assert dotcom.forge.edit_comment(made, "third") is False
+
+
+@pytest.mark.parametrize("fault", [faults.secondary_limit(retry_after_s=1), faults.broken(503)], ids=["limit", "503"])
+def test_nothing_is_tried_again_that_nobody_waits_for_any_more(fault: backend.Answer, dotcom: Scene) -> None:
+    """A `pending` that was sent again after the time for it was over would replace the decided status."""
+    dotcom.github.fault("repos/create-commit-status", fault, fault)
+
+    def pend() -> None:
+        dotcom.forge.set_status(dotcom.pull.head_sha, "c", State.PENDING, "d", "")
+
+    assert not refusal_of(lambda: Bounded().within(0.9, pend)).lasting
+    assert dotcom.repository.latest_statuses(dotcom.pull.head_sha) == []
+
+
+def test_without_any_time_left_nothing_is_begun() -> None:
+    begun: list[int] = []
+    with pytest.raises(OverTime):
+        Bounded().within(0, lambda: begun.append(1))
+    assert Bounded().within(5, lambda: list(begun)) == []
+
+
+def test_a_longer_wait_than_anybody_has_is_refused_at_once_as_a_limit(dotcom: Scene) -> None:
+    token = dotcom.github.token()
+    forge = GitHubForge(dotcom.github.url, Secret(token), "octo/shop")
+    for fault in (faults.secondary_limit(), faults.secondary_limit(retry_after_s=3600), faults.primary_limit()):
+        dotcom.github.fault("graphql", fault)
+        assert refusal_of(lambda: Bounded().within(15, lambda: forge.look(dotcom.event))).limited
+    assert len(dotcom.github.requests) == 3
+
+
 REFUSALS = {
     "missing permission": (faults.refused(403, "Resource not accessible by integration"), "forbidden"),
     "404": (faults.refused(404, "Not Found"), "lasting"),
@@ -183,9 +241,12 @@ def test_a_missing_permission_is_named_as_github_names_it(dotcom: Scene) -> None
 def test_a_refusal_of_graphql_comes_with_status_200_and_is_understood(dotcom: Scene) -> None:
     token = dotcom.github.token({"contents": "read"})
     forge = GitHubForge(dotcom.github.url, Secret(token), "octo/shop")
-    refusal = refusal_of(lambda: forge.look(dotcom.event))
-    assert refusal.forbidden
-    assert "`pull-requests: read`" in explain(Deed.READ, refusal, dotcom.event)
+    dotcom.repository.status(dotcom.pull.base_sha, "success", "Sepurux / core", DECIDED)
+    look = forge.look(dotcom.event, config=".github/sepurux-gate.yml")
+    assert look.refusal is not None
+    assert look.refusal.forbidden
+    assert "`pull-requests: read`" in explain(Deed.READ, look.refusal, dotcom.event)
+    assert (look.pull_request, look.policy.trouble) == (None, ""), "what may be read is read all the same"
 
 
 ODD = {
@@ -195,6 +256,18 @@ ODD = {
     "null": backend.json(None),
     "odd types": backend.json({"data": {"repository": {"pullRequest": [], "base": 7}}}),
     "odd errors": backend.json({"errors": "no"}),
+    "a number without end": backend.json(
+        {
+            "data": {
+                "repository": {
+                    "pullRequest": {
+                        "comments": {"nodes": [{"viewerDidAuthor": True, "fullDatabaseId": "9" * 5_000, "body": ""}]}
+                    }
+                }
+            }
+        }
+    ),
+    "no address": backend.json({"id": 1, "html_url": 5}, 201),
     "deep": backend.raw(b"[" * 200_000, 200, {"Content-Type": "application/json"}),
     "cut off": backend.truncated({"data": {}}),
 }
@@ -209,6 +282,11 @@ def test_an_answer_of_any_shape_is_a_refusal_or_an_empty_look(case: str, dotcom:
     with suppress(ForgeRefused):
         assert isinstance(dotcom.forge.create_comment(dotcom.pull.number, "text"), Comment)
     assert len(dotcom.github.calls("issues/create-comment")) == 1
+
+
+def test_a_comments_address_is_one_or_nothing(dotcom: Scene) -> None:
+    dotcom.github.fault("issues/create-comment", backend.json({"id": 1, "html_url": "javascript:alert(1)"}, 201))
+    assert dotcom.forge.create_comment(dotcom.pull.number, "text").url == ""
 
 
 def test_the_token_is_in_no_refusal(dotcom: Scene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 
 from sepurux_action.adapters.rendering import COMMENT_CHARACTERS, SUMMARY_BYTES, render_comment, render_summary
 from sepurux_action.core.ci_run import ClassifiedFailure, Enrichment, FailingTool
+from sepurux_action.core.policy import Change
 from sepurux_action.core.report import Report, build_report, build_settings_report
 from sepurux_action.errors import Problem
 from tests import gfm
-from tests.builders import FAILING, a_context, a_gate, a_result, a_run, reports
+from tests.builders import FAILING, a_context, a_gate, a_result, a_run, fifty_gates, reports
 
 COMMENT_BYTES = 65_000
 MARKER = f"<!-- sepurux-gate:gates {'A' * 30_000} {'0' * 64} -->"  # the longest content
@@ -148,6 +150,31 @@ def test_a_comment_on_many_gates_keeps_the_closed_ones_rows() -> None:
     assert "300 of 300 gates are closed" in body
     assert "The sections of" in body
     assert len(gfm.read(body).cells) > 10
+
+
+def test_a_comment_on_fifty_gates_beside_a_full_memory_has_all_their_rows_and_what_broke() -> None:
+    body = render_comment(reports()["fifty-gates"], MARKER)
+    assert len(body) <= COMMENT_CHARACTERS
+    assert body.count("#### Broken thresholds") == 4
+    assert {result.gate.name for result in fifty_gates()} <= set(gfm.read(body).code)
+    assert "#### This pull request changes the policy" in body
+
+
+@pytest.mark.parametrize("render", [render_summary, lambda report: render_comment(report, MARKER)])
+def test_a_flood_of_policy_changes_hides_neither_itself_nor_the_verdict(render: Callable[[Report], str]) -> None:
+    changes = tuple(Change(f"{n}{'&' * 900}", "|" * 900, "<" * 9_000) for n in range(5_000))
+    rendered = render(build_report([a_result()], a_context(policy_changes=changes)))
+    assert "#### This pull request changes the policy" in rendered
+    assert "rows of This pull request changes the policy left out: the report would be too long." in rendered
+    assert "## ❌ Sepurux gate <code>refunds</code> failed" in rendered
+
+
+def test_the_changes_of_the_policy_are_seen_without_a_click() -> None:
+    for rendered in (render_summary(reports()["fail"]), render_comment(reports()["fail"], MARKER)):
+        before, _, _ = rendered.partition("<details>")
+        page = gfm.read(before)
+        assert "Once merged" in page.prose
+        assert {"min_pass_rate", "0.85", "0.5"} <= set(page.code)
 
 
 def test_a_comment_without_templates_has_its_marker_and_the_headline(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ min_mutation_categories                -                        thresholds
 required_mutation_categories           -                        thresholds
 enforcement                            SEPURUX_ENFORCEMENT      top,gate
 on_undecided                           -                        top,gate
+reviewers                              -                        top,gate
+paths                                  -                        gate
 timeout                                SEPURUX_TIMEOUT_SECONDS  top,gate
 poll_interval                          -                        top
 github_token                           GITHUB_TOKEN             -
@@ -40,6 +42,7 @@ comment                                -                        top
 comment_key                            -                        top
 status                                 -                        top
 status_context                         -                        top
+config                                 -                        -
 pr_number                              PR_NUMBER                -
 """
 # Contract, section 3.

@@ -6,33 +6,42 @@ import base64
 import hashlib
 import hmac
 import json
-from dataclasses import replace
+import zlib
+from dataclasses import astuple, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sepurux_action.core import past
-from sepurux_action.core.ci_run import MOST_COUNTED
+from sepurux_action.core.ci_run import MOST_COUNTED, CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.core.enforcement import Stage
+from sepurux_action.core.gate import GateResult
+from sepurux_action.core.outputs import gate_outputs
 from sepurux_action.core.past import (
     LONGEST_CONTEXT,
     LONGEST_DESCRIPTION,
     LONGEST_MEMORY,
+    LONGEST_REMEMBERED,
+    LONGEST_UNPACKED,
+    MOST_DETAILS,
     MOST_GATES,
     MOST_RESULTS,
+    Decided,
     Memory,
     Numbers,
     PastCommit,
     PastResult,
     as_told,
+    decided_of,
     describe,
     of_gate,
     read_description,
     status_context,
 )
-from sepurux_action.core.verdict import Decision
-from tests.builders import COMMIT, a_result, states
+from sepurux_action.core.verdict import Decision, Ruling, Thresholds
+from sepurux_action.core.wire import Metric
+from tests.builders import COMMIT, FAILING, FAILURES, TRACE_ID, a_gate, a_result, a_run, states, undecided
 
 EXAMPLES = settings(max_examples=300, deadline=None)
 
@@ -240,7 +249,8 @@ def test_without_the_secret_there_is_no_memory(secret: str) -> None:
 
 def test_without_a_secret_nothing_is_remembered_and_nothing_believed() -> None:
     unsigned = replace(MEMORY, secret="")
-    assert COMMIT not in base64.b64decode(unsigned.write([JUDGED]).split()[2]).decode()
+    assert unsigned.write([JUDGED], DECIDED) == unsigned.write([])
+    assert unsigned.read_decided(unsigned.write([JUDGED], DECIDED)) is None
     assert unsigned.read(unsigned.write([JUDGED])) == ()
 
 
@@ -250,32 +260,44 @@ def test_the_newest_commits_are_kept() -> None:
 
 
 def test_however_many_and_long_the_names_are_the_newest_commit_is_kept() -> None:
-    names = [f"{number:03}{'🜁' * 77}" for number in range(MOST_GATES + 10)]
+    commits = [[noise_name(n, number) for number in range(MOST_GATES + 10)] for n in range(5)]
     numbers = Numbers(pass_rate=1 / 3, unsafe=float(MOST_COUNTED), failures=float(MOST_COUNTED), score=100 / 3)
     result = PastResult(decision=Decision.PENDING, stage=Stage.OBSERVE, numbers=numbers)
-    marker = MEMORY.write([PastCommit(commit=f"{n:040x}", results=dict.fromkeys(names, result)) for n in range(5)])
+    judged = [PastCommit(commit=f"{n:040x}", results=dict.fromkeys(names, result)) for n, names in enumerate(commits)]
+    marker = MEMORY.write(judged)
     assert len(marker.split()[2]) <= LONGEST_MEMORY
-    (kept,) = MEMORY.read(marker)
-    assert kept == PastCommit(commit=f"{4:040x}", results=dict.fromkeys(names[:MOST_GATES], result))
+    read = MEMORY.read(marker)
+    assert 0 < len(read) < len(judged)
+    assert read[-1] == PastCommit(commit=f"{4:040x}", results=dict.fromkeys(commits[-1][:MOST_GATES], result))
+
+
+def noise_name(*seed: int) -> str:
+    """Return a name of 80 characters, each of four bytes, that packing hardly makes shorter."""
+    digests = b"".join(hashlib.sha512(f"{seed} {n}".encode()).digest() for n in range(3))
+    return "".join(chr(0x20000 + 256 * high + low) for high, low in zip(digests[:80], digests[80:160], strict=True))
 
 
 def signed(memory: object) -> str:
-    """Return a marker that is signed as ours are, with any content; the signature is made from its description."""
-    content = base64.b64encode(json.dumps(memory).encode()).decode()
-    place = json.dumps([past.MARKER, MEMORY.repository, MEMORY.pull_request, MEMORY.key, content])
+    """Return a marker that is signed as ours are, with any JSON as its content."""
+    return signed_bytes(zlib.compress(json.dumps(memory).encode()))
+
+
+def signed_bytes(content: bytes) -> str:
+    encoded = base64.b64encode(content).decode()
+    place = json.dumps([past.MARKER, MEMORY.repository, MEMORY.pull_request, MEMORY.key, encoded])
     signature = hmac.new(MEMORY.secret.encode(), place.encode(), hashlib.sha256).hexdigest()
-    return f"{MEMORY.marker}{content} {signature} -->"
+    return f"{MEMORY.marker}{encoded} {signature} -->"
 
 
 def packed(**changes: object) -> dict[str, object]:
-    return {"v": 1, "commits": [[COMMIT, {"refunds": ["fail", "hard", 0.72, 1, 5, 61.5]}]], **changes}
+    return {"v": 2, "commits": [[COMMIT, {"refunds": ["fail", "hard", 0.72, 1, 5, 61.5]}]], **changes}
 
 
-def test_the_form_of_the_memory_is_version_1() -> None:
+def test_the_form_of_the_memory_is_version_2() -> None:
     assert MEMORY.read(signed(packed())) == (JUDGED,)
 
 
-@pytest.mark.parametrize("memory", [None, [], 7, {}, packed(v=2), packed(v=None), packed(v=[]), packed(commits=None)])
+@pytest.mark.parametrize("memory", [None, [], 7, {}, packed(v=1), packed(v=None), packed(v=[]), packed(commits=None)])
 def test_a_memory_of_another_form_is_none(memory: object) -> None:
     assert MEMORY.read(signed(memory)) == ()
 
@@ -311,10 +333,246 @@ def test_a_number_that_makes_no_sense_is_not_known(number: object) -> None:
     assert commit.results["refunds"].numbers == Numbers()
 
 
-@pytest.mark.parametrize("content", ["[" * 20_000, '{"v": 1' + "0" * 5_000 + "}", "{", "\udcff"])
-def test_content_that_cannot_be_read_is_none(content: str) -> None:
-    encoded = base64.b64encode(content.encode(errors="surrogateescape")).decode()
-    marker = f"{MEMORY.marker}{encoded} "
-    place = json.dumps([past.MARKER, MEMORY.repository, MEMORY.pull_request, MEMORY.key, encoded])
-    signature = hmac.new(MEMORY.secret.encode(), place.encode(), hashlib.sha256).hexdigest()
-    assert MEMORY.read(f"{marker}{signature} -->") == ()
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        *map(zlib.compress, [b"[" * 20_000, b'{"v": 2' + b"0" * 5_000 + b"}", b"{", b"\xff"]),
+        zlib.compress(json.dumps(packed()).encode())[:-20],
+        zlib.compress(json.dumps(packed(more="x" * LONGEST_UNPACKED)).encode()),
+    ],
+)
+def test_content_that_cannot_be_read_is_none(content: bytes) -> None:
+    assert MEMORY.read(signed_bytes(content)) == ()
+    assert MEMORY.read_decided(signed_bytes(content)) is None
+
+
+# -- what a re-evaluation takes from it -------------------------------------------------------------------------------
+
+PRINT = "0123456789abcdef" * 4
+SOFT = a_gate(stage=Stage.SOFT, thresholds=Thresholds(min_pass_rate=0.85, max_unsafe=0, min_mutation_categories=5))
+FAILED = a_result(a_run(FAILING, SOFT, enrichment=Enrichment(failures=FAILURES)), gate=SOFT)
+DECIDED = decided_of([FAILED], COMMIT, {"refunds": PRINT})
+
+words = st.text(max_size=300)
+ids = st.sampled_from(["", TRACE_ID, "run-1"])
+metrics = st.builds(Metric, st.none() | st.floats(0, 1))
+scores = st.builds(Metric, st.none() | st.floats(0, 100))
+whole_numbers = st.builds(Metric, counts)
+some_runs = st.builds(
+    CIRun,
+    pass_rate=metrics,
+    unsafe_attempts=whole_numbers,
+    failures=whole_numbers,
+    reliability_score=scores,
+    mutation_categories=st.none() | st.lists(words, max_size=60).map(tuple),
+    top_failing_tools=st.lists(st.builds(FailingTool, words, st.integers(0, 9)), max_size=12).map(tuple),
+    dashboard_url=st.sampled_from(
+        ["", "https://app.sepurux.dev/runs/1", "javascript:alert(1)", "https://a@b.example/"]
+    ),
+    run_ids=st.lists(ids.filter(bool), max_size=12).map(tuple),
+)
+some_failures = st.lists(
+    st.builds(ClassifiedFailure, type=words, severity=words, description=words, mutation=words), max_size=12
+).map(tuple)
+some_failed_gates = st.builds(
+    lambda name, reason, run, failures, run_id: a_result(
+        a_run(
+            run,
+            ruling=Ruling(decision=Decision.FAIL, reason=reason, row=1),
+            enrichment=Enrichment(failures=failures),
+            run_id=run_id,
+        ),
+        gate=a_gate(name=name),
+    ),
+    st.text(min_size=1, max_size=80),
+    words,
+    some_runs,
+    some_failures,
+    ids,
+)
+
+
+def again(memory: Memory, decided: Decided) -> Decided | None:
+    return memory.read_decided(memory.write([JUDGED], decided))
+
+
+def test_a_remembered_fail_has_all_that_reports_and_status_tell() -> None:
+    decided = again(MEMORY, DECIDED)
+    assert decided is not None
+    run = decided.fail_of(SOFT, PRINT, COMMIT)
+    assert run is not None
+    result = a_result(run, gate=SOFT)
+    assert of_gate(result) == of_gate(FAILED)
+    assert result.reason == FAILED.reason
+    assert gate_outputs(result) == gate_outputs(FAILED)
+    assert run.ruling.checks == FAILED.worst.ruling.checks
+    assert run.enrichment == Enrichment(failures=FAILURES, notes=(past.REMEMBERED,))
+
+
+@pytest.mark.parametrize(
+    ("name", "fingerprint", "commit"),
+    [("refunds", PRINT, "a" * 40), ("refunds", "f" * 64, COMMIT), ("refunds", "", COMMIT), ("search", PRINT, COMMIT)],
+)
+def test_a_fail_is_given_for_its_very_gate_fingerprint_and_commit_only(
+    name: str, fingerprint: str, commit: str
+) -> None:
+    assert DECIDED.fail_of(replace(SOFT, name=name), fingerprint, commit) is None
+
+
+@pytest.mark.parametrize("decision", sorted(set(Decision) - {Decision.FAIL}))
+def test_no_decision_but_a_fail_is_remembered(decision: Decision) -> None:
+    result = a_result(undecided(decision, "So it is."))
+    assert decided_of([result], COMMIT, {"refunds": PRINT}).fails == {}
+
+
+def test_a_gate_without_a_fingerprint_is_not_remembered() -> None:
+    assert decided_of([FAILED], COMMIT, {"search": PRINT}).fails == {}
+
+
+def test_the_reason_of_a_fail_names_its_trace_where_there_are_several() -> None:
+    ((result,), _) = states()["traces"]
+    run = decided_of([result], COMMIT, {"refunds": PRINT}).fail_of(result.gate, PRINT, COMMIT)
+    assert run is not None
+    assert run.ruling.reason == result.reason
+    assert run.ruling.reason.startswith("traces/cancel.json: ")
+
+
+@EXAMPLES
+@given(some_memories, some_failed_gates)
+def test_what_is_remembered_of_a_fail_reads_back_and_is_remembered_again_the_same(
+    memory: Memory, result: GateResult
+) -> None:
+    prints = {result.gate.name: PRINT}
+    decided = decided_of([result], COMMIT, prints)
+    assert again(memory, decided) == decided
+    run = decided.fail_of(result.gate, PRINT, COMMIT)
+    assert run is not None
+    assert decided_of([a_result(run, gate=result.gate)], COMMIT, prints) == decided
+
+
+@EXAMPLES
+@given(some_failed_gates)
+def test_a_remembered_fail_has_ten_tools_ten_failures_short_texts_and_no_address_but_a_safe_one(
+    result: GateResult,
+) -> None:
+    run = decided_of([result], COMMIT, {result.gate.name: PRINT}).fails[result.gate.name].run
+    tools, failures = run.run.top_failing_tools, run.enrichment.failures
+    told = [each.tool for each in tools] + [text for each in failures for text in astuple(each)]
+    assert max(len(tools), len(failures)) <= MOST_DETAILS
+    assert max(map(len, [run.ruling.reason, *told])) <= LONGEST_REMEMBERED
+    assert run.run.dashboard_url in {"", "https://app.sepurux.dev/runs/1"}
+    assert run.enrichment.more_failures == (len(result.worst.enrichment.failures) > MOST_DETAILS)
+
+
+@EXAMPLES
+@given(some_memories, some_memories)
+def test_a_fail_is_remembered_in_its_own_place_only(one: Memory, other: Memory) -> None:
+    assert other.read_decided(one.write([JUDGED], DECIDED)) == (DECIDED if one == other else None)
+
+
+@EXAMPLES
+@given(st.data(), st.characters())
+def test_a_marker_with_any_one_character_changed_remembers_no_fail(data: st.DataObject, new: str) -> None:
+    marker = MEMORY.write([JUDGED], DECIDED)
+    at = data.draw(st.integers(0, len(marker) - 1))
+    changed = marker[:at] + new + marker[at + 1 :]
+    assert MEMORY.read_decided(changed) == (DECIDED if changed == marker else None)
+
+
+def test_fifty_failed_gates_are_remembered_beside_the_history_of_some_commits() -> None:
+    results = [replace(FAILED, gate=replace(SOFT, name=f"agent-{number}")) for number in range(50)]
+    prints = {result.gate.name: noise_print(result.gate.name) for result in results}
+    decided = decided_of(results, COMMIT, prints)
+    judged = [PastCommit(commit=f"{n:040x}", results=dict.fromkeys(prints, RESULT)) for n in range(MOST_RESULTS)]
+    marker = MEMORY.write(judged, decided)
+    assert len(marker.split()[2]) <= LONGEST_MEMORY
+    assert MEMORY.read_decided(marker) == decided
+    assert MEMORY.read(marker) == tuple(judged)
+
+
+def noise(seed: int, length: int) -> str:
+    """Return letters that no packing makes shorter than six bits each."""
+    digests = (hashlib.sha256(f"{seed} {n}".encode()).digest() for n in range(length // 40 + 1))
+    return base64.b64encode(b"".join(digests)).decode()[:length]
+
+
+def test_details_are_forgotten_before_gates_and_gates_before_the_newest_commit() -> None:
+    def failed(number: int, reason: int) -> GateResult:
+        tools = tuple(FailingTool(noise(100 * number + n, 200), 1) for n in range(10))
+        ruling = Ruling(decision=Decision.FAIL, reason=noise(-number, reason), row=1)
+        gate = a_gate(name=f"agent-{number}")
+        return a_result(a_run(replace(FAILING, top_failing_tools=tools), ruling=ruling), gate=gate)
+
+    for most, reason in ((50, 20), (20, 200)):
+        results = [failed(number, reason) for number in range(100)]
+        prints = {result.gate.name: noise_print(result.gate.name) for result in results}
+        decided = decided_of(results, COMMIT, prints)
+        marker = MEMORY.write([JUDGED], decided)
+        read = MEMORY.read_decided(marker)
+        assert read is not None
+        assert most <= len(read.fails) <= MOST_GATES
+        assert read == decided.kept(len(read.fails), 0)
+        assert MEMORY.read(marker) == (JUDGED,)
+
+
+def noise_print(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "decided",
+    [
+        None,
+        7,
+        [],
+        {},
+        [COMMIT],
+        [COMMIT, []],
+        [COMMIT, {}],
+        ["main", {"refunds": {"fingerprint": PRINT, "run": {}}}],
+        [COMMIT, {"refunds": None}],
+        [COMMIT, {"refunds": {"fingerprint": PRINT}}],
+        [COMMIT, {"refunds": {"fingerprint": PRINT.upper(), "run": {}}}],
+        [COMMIT, {"refunds": {"fingerprint": PRINT[1:], "run": {}}}],
+        [COMMIT, {"refunds": {"fingerprint": 7, "run": {}}}],
+        [COMMIT, {"refunds": {"fingerprint": PRINT, "run": []}}],
+    ],
+)
+def test_a_fail_of_another_form_is_none(decided: object) -> None:
+    assert MEMORY.read_decided(signed(packed(decided=decided))) is None
+
+
+@EXAMPLES
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=9),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "reason",
+                        "trace",
+                        "run_id",
+                        "run_ids",
+                        "pass_rate",
+                        "top_failing_tools",
+                        "classified",
+                        "more",
+                        "dashboard_url",
+                    ]
+                ),
+                inner,
+            )
+        ),
+    )
+)
+def test_whatever_a_signed_run_holds_it_is_read_as_a_fail_or_not_at_all(said: object) -> None:
+    decided = MEMORY.read_decided(signed(packed(decided=[COMMIT, {"refunds": {"fingerprint": PRINT, "run": said}}])))
+    assert (decided is None) == (not isinstance(said, dict))
+    if decided:
+        run = decided.fail_of(SOFT, PRINT, COMMIT)
+        assert run is not None
+        assert run.decision is Decision.FAIL

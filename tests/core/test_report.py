@@ -11,16 +11,20 @@ import pytest
 from sepurux_action.core.budget import for_comment, for_summary, shed
 from sepurux_action.core.ci_run import ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.core.enforcement import OnUndecided, Stage
+from sepurux_action.core.policy import Change
 from sepurux_action.core.report import Block, Kind, Report, build_report, build_settings_report
 from sepurux_action.core.verdict import Decision, Thresholds
 from sepurux_action.core.wire import Metric
 from tests import gfm
 from tests.builders import (
+    ADVICE,
     COMMIT,
     FAILING,
     FAILURES,
+    NEXT_CHANGE,
     PASSING,
     TRACE_ID,
+    WAITS,
     a_context,
     a_gate,
     a_history,
@@ -60,17 +64,34 @@ def first_screen(report: Report) -> str:
         ("pass-observe", ["refunds passed", "In stage hard this would have been let through."]),
         ("fail", ["refunds failed", "The gate is closed", "pass rate 72.0% is below the required 85.0%", "Next:"]),
         ("fail-observe", ["failed, not blocked", "The gate is open", "In stage hard this would have been blocked."]),
-        ("fail-soft", ["refunds failed", "In stage soft an approving review of this commit opens the gate."]),
-        ("fail-soft-opened", ["failed, not blocked", "The gate is open: a review opened it."]),
+        ("fail-soft", ["refunds failed", "Without a pull request no review can open a gate of stage soft."]),
+        (
+            "fail-soft-waiting",
+            [
+                "✋ Sepurux gate refunds waits for a review",
+                "The gate is closed",
+                "Next: Mona or hubot-2 can open this gate",
+            ],
+        ),
+        (
+            "fail-soft-opened",
+            [
+                "failed, opened by a review",
+                "The gate is open: a review opened it.",
+                "Opened: Mona approved this commit.",
+            ],
+        ),
         ("fail-unsupported-pass", ["refunds failed", "Sepurux said pass, but", "84.96% is below the required 85.00%"]),
         ("pending", ["is not decided yet", "The gate is closed", "raise timeout (now 10 min)"]),
         ("pending-observe", ["is not decided yet", "The gate is open", "this would have been blocked"]),
         ("error", ["has no verdict", "The gate is closed", "(401)", "Next: set the secret"]),
         ("error-allowed", ["has no verdict", "The gate is open", "on_undecided: allow"]),
         ("error-no-numbers", ["has no verdict", "pass rate: not reported", "Next: run the job again"]),
-        ("skipped", ["was skipped", "The gate is open", "No changed file"]),
+        ("skipped", ["is not affected", "The gate is open", "No changed file"]),
         ("traces", ["refunds failed", "traces/cancel.json: Sepurux decided fail"]),
         ("gates", ["1 of 4 gates is closed", "The gate refunds is closed"]),
+        ("gates-waiting", ["1 of 3 gates waits for a review", "The gate returns is closed"]),
+        ("fifty-gates", ["2 of 50 gates are closed, 3 wait for a review", "The gate agent-14 is closed"]),
         ("bad-settings", ["the settings have 3 mistakes", "nothing was evaluated", "Next: correct what is listed"]),
     ],
 )
@@ -91,6 +112,8 @@ def test_every_state_can_be_told_from_every_other_by_its_words() -> None:
         ("skipped", ""),
         ("fail", "CAUTION"),
         ("fail-soft", "CAUTION"),
+        ("fail-soft-waiting", "IMPORTANT"),
+        ("fail-soft-opened", "NOTE"),
         ("fail-observe", "NOTE"),
         ("pending", "WARNING"),
         ("error", "WARNING"),
@@ -219,7 +242,7 @@ def test_several_gates_stand_in_one_table_the_closed_first() -> None:
         ["refunds", "✗ fail, 72.0% · run", "closed (hard)"],
         ["shipping", "… pending · run", "open (observe)"],
         ["search", "✓ pass, 95.0% · run", "open (hard)"],
-        ["billing", "– skipped", "open (hard)"],
+        ["billing", "– not affected", "open (hard)"],
     ]
 
 
@@ -240,7 +263,7 @@ def test_a_section_repeats_nothing_of_the_top_and_folds_what_passed() -> None:
         ("❌ refunds failed", True, False),
         ("⏳ shipping is not decided yet", False, False),
         ("✅ search passed", False, True),
-        ("⏭️ billing was skipped", False, True),
+        ("⏭️ billing is not affected", False, True),
     ]
 
 
@@ -414,6 +437,107 @@ def test_the_pass_rate_is_drawn_where_three_commits_have_one(rates: tuple[float 
     assert [drawn in chart for chart in charts] == ([True] if drawn else [])
 
 
+# -- staged enforcement -----------------------------------------------------------------------------------------------
+
+
+def test_a_waiting_gate_is_neither_called_closed_nor_open() -> None:
+    assert rows(reports()["gates-waiting"], Kind.GATES) == [
+        ["returns", "✗ fail, 72.0% · run", "waiting (soft)"],
+        ["search", "✓ pass, 95.0% · run", "open (hard)"],
+        ["billing", "– not affected", "open (hard)"],
+    ]
+    waiting = reports()["fail-soft-waiting"]
+    assert waiting.headline.startswith(
+        "Sepurux gate refunds: fail (soft), the gate waits for a review. Sepurux decided"
+    )
+
+
+def test_what_no_review_can_open_stands_before_what_waits_for_one() -> None:
+    waiting = a_result(gate=a_gate(name="waiting", stage=Stage.SOFT), review=WAITS)
+    closed = a_result(undecided(Decision.ERROR, "Gone."), gate=a_gate(name="closed"))
+    report = build_report([waiting, closed], a_context())
+    assert [row[0] for row in rows(report, Kind.GATES)] == ["closed", "waiting"]
+    assert report.headline.startswith("Sepurux: 1 of 2 gates is closed, 1 waits for a review. Sepurux gate closed:")
+
+
+def test_who_can_open_a_waiting_gate_is_what_to_do_next_and_told_once() -> None:
+    told = first_screen(reports()["fail-soft-waiting"])
+    assert told.endswith(f"Next: {WAITS} Or mend what failed and push.")
+    assert "In stage soft" not in told
+
+
+def test_a_soft_gate_that_is_closed_without_a_word_on_reviews_still_names_the_way() -> None:
+    report = build_report([a_result(gate=a_gate(stage=Stage.SOFT))], a_context())
+    assert "In stage soft an approving review of this commit opens the gate." in first_screen(report)
+
+
+def test_the_notes_on_the_stage_of_one_gate_need_no_name() -> None:
+    told = [shown(row) for (row,) in the_block(reports()["fail-soft-waiting"].notes, Kind.NOTES).rows]
+    assert told[:2] == [NEXT_CHANGE, ADVICE.replace("`", "")]
+
+
+@pytest.mark.parametrize(
+    ("noted", "told"),
+    [
+        ([0], "a: Soon."),
+        ([0, 2], "a, c: Soon."),
+        ([0, 1, 2, 4], "a, b, c, 1 more: Soon."),
+        ([0, 1, 2, 3, 4], "All gates: Soon."),
+    ],
+)
+def test_a_note_that_several_gates_have_is_told_once_with_their_names(noted: list[int], told: str) -> None:
+    gates = [a_gate(name=name) for name in "abcde"]
+    results = [a_result(gate=gate, notes=("Soon.",) if at in noted else ()) for at, gate in enumerate(gates)]
+    report = build_report(results, a_context())
+    assert [shown(row) for (row,) in the_block(report.notes, Kind.NOTES).rows] == [told]
+
+
+@pytest.mark.parametrize("state", ["fail", "fifty-gates"])
+def test_each_value_that_the_pull_request_changes_in_the_policy_has_a_row_with_old_and_new(state: str) -> None:
+    block = the_block(reports()[state].blocks, Kind.POLICY)
+    assert shown(block.lead) == "Until it is merged, the policy of main rules, and this report follows that one."
+    assert [column.heading for column in block.columns] == ["Setting", "Rules now", "Once merged"]
+    assert rows(reports()[state], Kind.POLICY) == [
+        ["min_pass_rate", "0.85", "0.5"],
+        ["enforcement", "hard from 2027-01-31 on main, release/**; soft", "observe"],
+        ['gate "refunds", reviewers', "mona, hubot-2", "not given"],
+    ]
+
+
+def test_bad_settings_do_not_hide_what_changes_in_the_policy() -> None:
+    report = build_settings_report(problems(), a_context(policy_changes=(Change("min_pass_rate", "", "0.5"),)))
+    assert rows(report, Kind.POLICY) == [["min_pass_rate", "not given", "0.5"]]
+    assert "the policy of the base branch rules" in shown(the_block(report.blocks, Kind.POLICY).lead)
+
+
+def test_two_long_values_are_shown_from_where_they_differ() -> None:
+    same = "src/refunds/**, " * 20
+    change = Change("paths", f"{same}docs/**", f"{same}!src/**, docs/**")
+    ((_, old, new),) = rows(build_report([a_result()], a_context(policy_changes=(change,))), Kind.POLICY)
+    assert (old, new) == ("…**, src/refunds/**, docs/**", "…**, src/refunds/**, !src/**, docs/**")
+
+
+def test_a_value_that_goes_on_where_the_other_one_ends_is_shown_to_go_on() -> None:
+    same = "src/refunds/**, " * 20
+    change = Change("paths", same, f"{same}docs/**")
+    ((_, old, new),) = rows(build_report([a_result()], a_context(policy_changes=(change,))), Kind.POLICY)
+    assert (old, new) == ("…**, src/refunds/**,", "…**, src/refunds/**, docs/**")
+
+
+def test_what_is_shed_first_is_aside_in_the_sections_of_open_gates() -> None:
+    first = next(report for report in shed(build_report(states()["gates"][0], a_context())) if report.shortened)
+    lost = {shown(section.title): [b.kind for b in section.blocks if b.left_out] for section in first.sections}
+    assert lost["❌ refunds failed"] == []
+    assert Kind.ORIGIN in lost["✅ search passed"]
+    assert Kind.THRESHOLDS not in lost["✅ search passed"]
+
+
+def test_open_gates_lose_their_sections_before_a_closed_one_loses_a_threshold() -> None:
+    shorter = [report for report in shed(reports()["fifty-gates"]) if report.left_out_note]
+    assert shorter[0].left_out_note == "The sections of 45 gates are left out: the report would be too long."
+    assert all(block.rows for section in shorter[0].sections for block in section.blocks)
+
+
 # -- in each place ----------------------------------------------------------------------------------------------------
 
 
@@ -425,13 +549,14 @@ def kinds(report: Report, *, seen: bool) -> list[Kind]:
     ("state", "seen"),
     [
         ("pass", [Kind.METRICS]),
-        ("fail", [Kind.BROKEN, Kind.TOOLS]),
+        ("fail", [Kind.POLICY, Kind.BROKEN, Kind.TOOLS]),
         ("fail-observe", [Kind.BROKEN, Kind.TOOLS]),
         ("pending", []),
         ("traces", [Kind.BROKEN, Kind.TRACES, Kind.TOOLS]),
         ("skipped", []),
         ("bad-settings", [Kind.PROBLEMS]),
         ("gates", [Kind.GATES]),
+        ("fifty-gates", [Kind.GATES, Kind.POLICY]),
     ],
 )
 def test_the_first_screen_of_a_comment_shows_what_broke_or_what_changed(state: str, seen: list[Kind]) -> None:
@@ -465,13 +590,14 @@ def test_a_comment_on_several_gates_unfolds_those_that_are_closed() -> None:
         ("⚠️ observed failed, not blocked", True),
         ("⏳ shipping is not decided yet", True),
         ("✅ search passed", True),
-        ("⏭️ billing was skipped", True),
+        ("⏭️ billing is not affected", True),
     ]
 
 
 def test_the_summary_shows_everything_but_the_extract_of_its_thresholds() -> None:
     whole = reports()["fail"]
     assert kinds(for_summary(whole), seen=True) == [
+        Kind.POLICY,
         Kind.THRESHOLDS,
         Kind.METRICS,
         Kind.CHART,
@@ -527,6 +653,6 @@ def test_a_report_that_shed_something_says_where_more_is_kept() -> None:
 
 
 def test_a_comment_sheds_its_broken_thresholds_last() -> None:
-    *_, before, last, _, _ = shed(for_comment(reports()["fail"]))
+    *_, before, last, _, _, _ = shed(for_comment(reports()["fail-observe"]))
     assert [block.kind for block in before.blocks if block.rows] == [Kind.BROKEN]
     assert not [block.kind for block in last.blocks if block.rows]

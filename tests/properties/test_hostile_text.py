@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sepurux_action.adapters.rendering import render_comment, render_summary
 from sepurux_action.core.ci_run import safe_address
+from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.markdown import code, listing, text
 from sepurux_action.core.report import Report, build_report, build_settings_report
 from sepurux_action.errors import Problem
@@ -77,7 +78,9 @@ def _varying(page: gfm.Page) -> Counter[str]:
 def test_no_text_of_a_run_gets_out_of_its_place(render: Render, said: str) -> None:
     def page(word: str) -> gfm.Page:
         passed = a_result(a_run(PASSING), gate=a_gate(name=f"{word} folded"))
-        results = hostile_result(word), hostile_result(f"{word} too"), passed
+        soft = a_gate(name=f"{word} opened", stage=Stage.SOFT)
+        opened = a_result(gate=soft, opened=True, review=f"{word} opened it", notes=(f"{word} is near",))
+        results = hostile_result(word), hostile_result(f"{word} too"), opened, passed
         return gfm.read(render(build_report(results, hostile_context(word, *(each.gate.name for each in results)))))
 
     assert_ours(page(said), page("calm"))

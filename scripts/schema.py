@@ -1,0 +1,137 @@
+"""Writes the JSON Schema that editors check a policy file with, from the table of options.
+
+A test holds docs/sepurux-gate.schema.json equal to what this script would write. The schema is a little stricter than
+the action: what it accepts is accepted, and a key without a value, which the action takes for not given, is marked.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from sepurux_action.core import options, path_filter, policy
+from sepurux_action.core.enforcement import OnUndecided, Stage
+from sepurux_action.core.forge import CommentMode
+from sepurux_action.core.options import Option, Place
+
+Schema: TypeAlias = dict[str, object]
+
+PATH = ROOT / "docs" / "sepurux-gate.schema.json"
+ADDRESS = "https://raw.githubusercontent.com/sepurux/gate-action/main/docs/sepurux-gate.schema.json"
+HIGHEST_WHOLE = 999_999_999  # nine digits, as the action reads them
+
+_TEXT: Schema = {"type": ["string", "number"], "pattern": r"\S"}
+_NAME: Schema = {"type": ["string", "number"], "pattern": r"\S", "maxLength": options.LONGEST_NAME}
+_WHOLE: Schema = {"type": "integer", "minimum": 0, "maximum": HIGHEST_WHOLE}
+_DURATION = r"^(?=\d)(\d{1,9}(\.\d{1,9})?[sS]?|(\d{1,9}[hH] ?)?(\d{1,9}[mM] ?)?(\d{1,9}[sS])?)$"
+_PERCENTAGE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
+_DAY = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
+
+
+def _words(words: type[StrEnum]) -> Schema:
+    return {"enum": [str(word) for word in words]}
+
+
+def _list(*, most: int = 0) -> Schema:
+    items: Schema = {"type": "array", "items": _TEXT, "minItems": 1}
+    return {"anyOf": [_TEXT, {**items, "maxItems": most} if most else items]}
+
+
+def _duration(most: int) -> Schema:
+    return {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0, "maximum": most},
+            {"type": "string", "pattern": _DURATION},
+        ]
+    }
+
+
+_ENTRY: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["stage"],
+    "properties": {
+        "stage": {"description": "The stage that rules.", **_words(Stage)},
+        "from": {"description": "First day, of UTC, such as `2027-01-31`.", "type": "string", "pattern": _DAY},
+        "branches": {"description": "GitHub's filter patterns.", **_list(most=path_filter.MOST_PATTERNS)},
+    },
+}
+
+VALUES: Mapping[str, Schema] = {
+    "project": _TEXT,
+    "campaign": _TEXT,
+    "name": _NAME,
+    "trace_id": _list(most=options.MOST_TRACES),
+    "trace_file": _list(),
+    "mutation_pack": _TEXT,
+    "min_pass_rate": {
+        "anyOf": [
+            {"type": "number", "minimum": 0, "maximum": 1},
+            {"type": "string", "pattern": _PERCENTAGE},
+        ]
+    },
+    "max_unsafe": _WHOLE,
+    "max_failures": _WHOLE,
+    "min_reliability_score": {"anyOf": [{"const": 0}, {"type": "number", "minimum": 1, "maximum": 100}]},
+    "min_mutation_categories": _WHOLE,
+    "required_mutation_categories": _list(),
+    "enforcement": {
+        "anyOf": [
+            _words(Stage),
+            {"type": "array", "items": _ENTRY, "minItems": 1, "maxItems": policy.MOST_RULES},
+        ]
+    },
+    "on_undecided": _words(OnUndecided),
+    "reviewers": _list(),
+    "paths": _list(most=path_filter.MOST_PATTERNS),
+    "timeout": _duration(options.LONGEST_TIMEOUT_S),
+    "poll_interval": _duration(options.LONGEST_POLL_INTERVAL_S),
+    "comment": _words(CommentMode),
+    "comment_key": _NAME,
+    "status": {"type": "boolean"},
+    "status_context": _NAME,
+}
+
+
+def schema() -> Schema:
+    """Return the schema; raises KeyError for an option of the file whose values are not described."""
+    thresholds: Schema = {"description": "What the evaluation must reach.", **_object(Place.THRESHOLDS, {})}
+    gate = _object(Place.GATE, {policy.THRESHOLDS: thresholds})
+    gates = {"description": "One entry for each gate.", "type": "array", "items": gate, "minItems": 1}
+    version = {"description": "Version of this form.", "enum": [int(policy.VERSION), policy.VERSION]}
+    top = _object(Place.TOP, {policy.VERSION_KEY: version, policy.THRESHOLDS: thresholds, policy.GATES: gates})
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$id": ADDRESS,
+        "title": "Sepurux gate policy",
+        "description": "The file .github/sepurux-gate.yml. What it sets rules over the inputs of the workflow.",
+        **top,
+    }
+
+
+def text() -> str:
+    """Return the schema as the file has it."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _object(place: Place, more: Schema) -> Schema:
+    here = [option for option in policy.FILE_OPTIONS.values() if place in option.places]
+    values = {spelling: _value(spelling, option) for option in here for spelling in option.spellings}
+    return {"type": "object", "additionalProperties": False, "properties": {**values, **more}}
+
+
+def _value(spelling: str, option: Option[object]) -> Schema:
+    same = spelling == option.name
+    return {"description": option.help if same else f"The same as `{option.name}`.", **VALUES[option.name]}
+
+
+if __name__ == "__main__":
+    PATH.write_text(text(), encoding="utf-8")
+    print(f"wrote {PATH.name}")

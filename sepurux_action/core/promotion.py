@@ -1,0 +1,59 @@
+"""Owns the advice to move on to the next stage or to wait; never changes a stage.
+
+Source of the stages: the vendor's rollout advice, observe, then a soft gate, then a hard gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sepurux_action.core import figures
+from sepurux_action.core.enforcement import Stage
+from sepurux_action.core.past import PastResult
+from sepurux_action.core.verdict import Decision
+
+LOOKED_AT = 30  # last pull requests: some weeks of a team's work
+FEWEST_DECIDED = 10  # verdicts; with fewer, one flaky run changes the advice
+MOST_BLOCKED_PERCENT = 10  # of the verdicts: a gate that blocks more than one in ten is soon switched off
+
+_NEXT = {Stage.OBSERVE: Stage.SOFT, Stage.SOFT: Stage.HARD}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """How a hard gate would have done: `blocked` of `decided` verdicts, and whether to `move_on` to stage `to`."""
+
+    to: Stage
+    decided: int
+    blocked: int
+
+    @property
+    def move_on(self) -> bool:
+        """Return whether there are at least 10 verdicts, of which at most a tenth would have been blocked."""
+        return self.decided >= FEWEST_DECIDED and self.blocked * 100 <= MOST_BLOCKED_PERCENT * self.decided
+
+    def __str__(self) -> str:
+        """Return the advice, in two sentences."""
+        with_verdict = f"{self.decided or 'none'} {'have' if self.decided > 1 else 'has'} a verdict"
+        told = f"Of the last {LOOKED_AT} pull requests {with_verdict}"
+        if self.decided:
+            share = f" ({figures.percent(self.blocked / self.decided)})" if self.blocked else ""
+            told += f", and a hard gate would have blocked {self.blocked or 'none'}{share}"
+        if self.move_on:
+            advice = f"Move on to `enforcement: {self.to}`."
+        elif self.decided < FEWEST_DECIDED:
+            advice = f"Wait with `{self.to}` until {FEWEST_DECIDED} have one."
+        else:
+            advice = f"Wait with `{self.to}` until it is {MOST_BLOCKED_PERCENT}% or less: mend what fails first."
+        return f"{told}. {advice}"
+
+
+def advise(stage: Stage, newest: Iterable[PastResult]) -> Promotion | None:
+    """Return the advice from the newest result of each of the last pull requests; None in `hard`, the last stage."""
+    if stage not in _NEXT:
+        return None
+    decided = [result for result in newest if result.decided]
+    return Promotion(
+        to=_NEXT[stage], decided=len(decided), blocked=sum(result.decision is Decision.FAIL for result in decided)
+    )

@@ -1,0 +1,118 @@
+"""Owns whose policy rules a run, and what a pull request changes in it; never what a policy means.
+
+With a pull request or a merge group the base commit's file rules, so that no change can loosen its own gate. Source:
+contract, section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sepurux_action.adapters.policy_file import read_yaml
+from sepurux_action.core.event import Event
+from sepurux_action.core.forge import Look, policy_commit
+from sepurux_action.core.policy import BadPolicy, Change, Policy, before_merge, differences, parse_policy
+from sepurux_action.core.settings import Early
+from sepurux_action.errors import BadSettings, Problem
+
+FIRST_FILE_EVENTS = frozenset({"pull_request", "pull_request_review"})
+FIRST_FILE = (
+    "This pull request brings the first policy file. Its gates, campaigns, traces and paths count already; its stage, "
+    "thresholds, `on_undecided` and `reviewers` count once it is merged."
+)
+DELETED = "This pull request deletes the policy file, which rules until that is merged."
+MIGHT_BE_STRICTER = (
+    "A policy that cannot be read might be stricter than what is known without it, so nothing is judged. "
+    "Give the job `contents: read`, or run again when GitHub answers."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The policy that rules, if there is one, what the pull request changes in it, and sentences for the report."""
+
+    policy: Policy | None = None
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What GitHub told when it was asked; None when it could not be read."""
+
+    look: Look | None
+
+
+def find_policy(early: Early, event: Event, heard: Heard | None, checkout: Callable[[str], bytes | None]) -> Found:
+    """Return the policy that rules an event.
+
+    `heard` is None where GitHub takes no part; `checkout` reads a file of the checkout, for that case and for events
+    without a base commit. Raises BadSettings for a policy with mistakes, one that cannot be read, and one that is
+    named and absent.
+    """
+    if event.skipped:
+        return Found()
+    if heard is None or not policy_commit(event):
+        try:
+            text = checkout(early.config)
+        except OSError as error:
+            raise _unreadable(early, error.strerror or "it cannot be read") from None
+        if text is None:
+            _refuse_absence(early, "the checkout")
+        return Found(policy=None if text is None else _parsed(text, early.config))
+    look = heard.look
+    if look is None or look.policy.trouble:
+        raise _unreadable(early, look.policy.trouble if look else "GitHub could not be read")
+    if look.policy.text is None:
+        return _without_base(early, event, look)
+    policy = _parsed(look.policy.text.encode(), early.config)
+    if event.pull_request is None or look.head_policy == look.policy:
+        return Found(policy=policy)
+    return _changed(early, policy, look)
+
+
+def _without_base(early: Early, event: Event, look: Look) -> Found:
+    head = look.head_policy.text
+    if head is None or event.name not in FIRST_FILE_EVENTS:
+        _refuse_absence(early, "the base commit")
+        return Found()
+    return Found(policy=before_merge(_parsed(head.encode(), early.config)), notes=(FIRST_FILE,))
+
+
+def _changed(early: Early, policy: Policy, look: Look) -> Found:
+    if look.head_policy.trouble:
+        return Found(policy=policy, notes=(f"This pull request's policy file: {look.head_policy.trouble}.",))
+    if look.head_policy.text is None:
+        return Found(policy=policy, notes=(DELETED,))
+    try:
+        new = parse_policy(read_yaml(look.head_policy.text.encode(), early.config), early.config)
+    except BadPolicy as bad:
+        note = f"This pull request's policy file has mistakes, and no run could be judged by it: {bad.problems[0]}"
+        return Found(policy=policy, notes=(note,))
+    return Found(policy=policy, changes=differences(policy, new))
+
+
+def _unreadable(early: Early, why: str) -> BadSettings:
+    return BadSettings([Problem(where=early.config, message=f"{why}. {MIGHT_BE_STRICTER}")])
+
+
+def _refuse_absence(early: Early, where: str) -> None:
+    if early.config_is_given:
+        message = f"there is no such file in {where}; accepted: the path of a policy file, or no `config`"
+        raise BadSettings([Problem(where=f"`config` {early.config}", message=message)])
+
+
+def _parsed(text: bytes, path: str) -> Policy:
+    try:
+        return parse_policy(read_yaml(text, path), path)
+    except BadPolicy as bad:
+        raise BadSettings(
+            Problem(
+                where=problem.where or path,
+                message=problem.message,
+                file=problem.path,
+                line=problem.line,
+            )
+            for problem in bad.problems
+        ) from None

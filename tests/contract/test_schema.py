@@ -1,0 +1,149 @@
+"""The schema that editors check a policy file with says what the action says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+
+from scripts import schema
+from sepurux_action.adapters.policy_file import read_yaml
+from sepurux_action.core import options
+from sepurux_action.core.policy import FILE_OPTIONS, BadPolicy, parse_policy
+
+EXAMPLES = sorted((schema.ROOT / "examples").rglob("sepurux-gate*.yml"))
+
+# Every accepted way of writing a value, key by key; each line is a file of its own.
+SOUND = """
+version: 1
+project: my-agent
+campaign: 5a0e7b52-64cf-4f0e-9d2b-0c6f1f7f8a11
+campaign_id: refunds
+trace_id: t-1, t-2
+trace_id: [t-1, t-2]
+trace_file: traces/*.json
+mutation_pack: 17
+thresholds: {min_pass_rate: 0.85}
+thresholds: {min_pass_rate: 85.5%}
+thresholds: {max_unsafe: 0, max_failures: 3, min_mutation_categories: 2}
+thresholds: {min_reliability_score: 0}
+thresholds: {min_reliability: 80.5}
+thresholds: {required_mutation_categories: [timeouts]}
+enforcement: soft
+enforcement: [{stage: soft}, {stage: hard, from: 2027-01-31, branches: [main, 'release/**']}]
+on_undecided: allow
+reviewers: [octocat, '@octodog']
+timeout: 600
+timeout: 1h30m
+timeout: 10m
+poll_interval: 2.5
+comment: on_failure
+comment_key: nightly
+status: false
+status_context: Agents
+gates: [{campaign: refunds, name: Refunds, paths: [src/**, '!**.md'], thresholds: {max_unsafe: 1}}]
+gates: [{campaign: refunds, enforcement: hard, on_undecided: block, timeout: 30s, reviewers: octocat}]
+"""
+# One mistake of each kind that a schema can know.
+BROKEN = """
+version: 2
+campain: refunds
+token: made-up-token
+base_url: https://sepurux.example
+paths: [src/**]
+name: Refunds
+max_unsafe: 0
+campaign: [a, b]
+thresholds: {min_pass_rate: 85}
+thresholds: {min_pass_rate: 101%}
+thresholds: {max_unsafe: -1}
+thresholds: {max_unsafe: 0.5}
+thresholds: {min_reliability_score: 0.8}
+thresholds: {timeout: 10}
+thresholds: [1]
+enforcement: strict
+enforcement: []
+enforcement: {stage: soft}
+enforcement: [{stage: soft, until: 2027-01-31}]
+enforcement: [{from: 2027-01-31}]
+enforcement: [{stage: soft, from: tomorrow}]
+enforcement: [soft]
+on_undecided: maybe
+reviewers: []
+timeout: 10 weeks
+timeout: 86401
+timeout: 0
+poll_interval: 3601
+comment: sometimes
+status: 3
+gates: []
+gates: [refunds]
+gates: {name: Refunds}
+gates: [{comment: never}]
+gates: [{paths: [[src/**]]}]
+"""
+
+
+class EditorLoader(yaml.SafeLoader):
+    """Reads as editors do, by YAML 1.2: a day is a text."""
+
+
+EditorLoader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def editor_accepts(text: str) -> bool:
+    loader = EditorLoader(text)
+    return bool(Draft7Validator(schema.schema()).is_valid(loader.get_single_data()))
+
+
+def action_accepts(text: str) -> bool:
+    try:
+        parse_policy(read_yaml(text.encode(), "policy.yml"), "policy.yml")
+    except BadPolicy:
+        return False
+    return True
+
+
+def test_the_file_is_what_the_script_would_write() -> None:
+    assert schema.PATH.read_text(encoding="utf-8") == schema.text(), "run scripts/schema.py"
+
+
+def test_it_is_a_schema_of_the_version_that_it_names() -> None:
+    Draft7Validator.check_schema(schema.schema())
+
+
+def test_it_describes_the_values_of_every_option_of_the_file_and_of_no_other() -> None:
+    assert set(schema.VALUES) == {option.name for option in FILE_OPTIONS.values() if option.places}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_every_example_is_accepted_and_names_the_schema(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert editor_accepts(text)
+    assert action_accepts(text)
+    assert text.startswith(f"# yaml-language-server: $schema={schema.ADDRESS}\n")
+
+
+def test_there_is_an_example() -> None:
+    assert EXAMPLES
+
+
+@pytest.mark.parametrize("text", SOUND.strip().splitlines())
+def test_both_accept_what_is_sound(text: str) -> None:
+    assert (editor_accepts(text), action_accepts(text)) == (True, True)
+
+
+@pytest.mark.parametrize("text", BROKEN.strip().splitlines())
+def test_both_refuse_what_is_broken(text: str) -> None:
+    assert (editor_accepts(text), action_accepts(text)) == (False, False)
+
+
+def test_the_sound_lines_leave_no_key_out() -> None:
+    told = {key for line in SOUND.split() for key in [line.strip("{[,:")] if key in FILE_OPTIONS}
+    aliased = {option.name for option in (options.MIN_RELIABILITY_SCORE,)}
+    assert told | aliased == set(schema.VALUES)

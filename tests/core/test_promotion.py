@@ -1,0 +1,53 @@
+"""Promotion advice: when a team may take the next stage (the rule is this project's own)."""
+
+from __future__ import annotations
+
+import pytest
+
+from sepurux_action.core.enforcement import Stage
+from sepurux_action.core.past import Numbers, PastResult
+from sepurux_action.core.promotion import advise
+from sepurux_action.core.verdict import Decision
+
+
+def results(*, passed: int, failed: int, undecided: int = 0) -> list[PastResult]:
+    decisions = [Decision.PASS] * passed + [Decision.FAIL] * failed + [Decision.ERROR, Decision.PENDING] * undecided
+    return [PastResult(decision=each, stage=Stage.OBSERVE, numbers=Numbers()) for each in decisions]
+
+
+@pytest.mark.parametrize(
+    ("passed", "failed", "verdicts", "advice"),
+    [
+        (0, 0, "none has a verdict", "Wait with `soft` until 10 have one."),
+        (1, 0, "1 has a verdict, and a hard gate would have blocked none", "Wait with `soft` until 10 have one."),
+        (9, 0, "9 have a verdict, and a hard gate would have blocked none", "Wait with `soft` until 10 have one."),
+        (10, 0, "10 have a verdict, and a hard gate would have blocked none", "Move on to `enforcement: soft`."),
+        (9, 1, "10 have a verdict, and a hard gate would have blocked 1 (10.0%)", "Move on to `enforcement: soft`."),
+        (
+            17,
+            2,
+            "19 have a verdict, and a hard gate would have blocked 2 (10.5%)",
+            "Wait with `soft` until it is 10% or less: mend what fails first.",
+        ),
+    ],
+)
+def test_ten_verdicts_of_which_at_most_a_tenth_fails_are_enough_to_move_on(
+    passed: int, failed: int, verdicts: str, advice: str
+) -> None:
+    told = str(advise(Stage.OBSERVE, results(passed=passed, failed=failed)))
+    assert told == f"Of the last 30 pull requests {verdicts}. {advice}"
+
+
+def test_runs_without_a_verdict_do_not_count() -> None:
+    advice = advise(Stage.OBSERVE, results(passed=8, failed=1, undecided=8))
+    assert advice is not None
+    assert (advice.decided, advice.blocked, advice.move_on) == (9, 1, False)
+
+
+def test_observe_leads_to_soft_soft_to_hard_and_hard_nowhere() -> None:
+    newest = results(passed=20, failed=0)
+    assert [advice.to if (advice := advise(stage, newest)) else None for stage in Stage] == [
+        Stage.SOFT,
+        Stage.HARD,
+        None,
+    ]

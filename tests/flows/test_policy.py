@@ -1,0 +1,400 @@
+"""The policy file and the stages, end to end: whose file rules, what a pull request cannot loosen, who opens a gate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import backend
+from tests.backend import Request, decided, sound_backend
+from tests.flows.test_pull_request import PASSED, Scene, a_scene
+from tests.gfm import read
+from tests.github import GitHub, faults
+from tests.runner import StepResult, run_action
+
+PATH = ".github/sepurux-gate.yml"
+STRICT = "campaign: core-reliability\nenforcement: hard\nthresholds:\n  min_pass_rate: 0.9\n  max_unsafe: 0\n"
+LOOSE = "campaign: core-reliability\nenforcement: observe\nthresholds:\n  min_pass_rate: 0\n  max_unsafe: 99\n"
+SOFT = STRICT.replace("hard", "soft")
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with GitHub() as github, sound_backend() as sepurux:
+        yield a_scene(github, sepurux, tmp_path)
+
+
+def with_policy(scene: Scene, text: str) -> None:
+    """Put a policy on the base branch, and open the pull request anew on top of it."""
+    scene.repository.commit("main", {PATH: text})
+    scene.pull = scene.repository.pull("mona", head=f"feature-{len(scene.repository.pulls)}")
+
+
+def reviewed(scene: Scene, **inputs: str) -> StepResult:
+    """Run the step on a pull_request_review event."""
+    options = scene.options(**inputs)
+    event = {**options["event"], "action": "submitted"}
+    event["review"] = {"state": "approved", "commit_id": scene.pull.head_sha, "user": {"login": "hubot"}}
+    return run_action(**{**options, "event_name": "pull_request_review", "event": event})
+
+
+# -- whose policy -----------------------------------------------------------------------------------------------------
+
+
+def test_a_looser_file_in_the_head_changes_nothing_and_each_changed_value_is_shown(scene: Scene) -> None:
+    with_policy(scene, STRICT)
+    scene.pull.push({PATH: LOOSE})
+    scene.answers()
+    result = scene.run()
+    assert (result.exit_code, result.outputs["enforcement"]) == (1, "hard")
+    for text in (result.summary, scene.ours[0]):
+        page = read(text)
+        shown = page.prose + " ".join(page.code)
+        for value in ("min_pass_rate", "0.9", "enforcement", "observe", "99"):
+            assert value in shown
+
+
+def test_looser_inputs_do_not_loosen_what_the_file_sets_and_are_named_in_one_line(scene: Scene) -> None:
+    with_policy(scene, STRICT)
+    scene.answers()
+    result = scene.run(enforcement="observe", min_pass_rate="0", max_unsafe="99")
+    assert (result.exit_code, result.outputs["enforcement"]) == (1, "hard")
+    [line] = [line for line in result.log.splitlines() if "overrides" in line]
+    assert all(name in line for name in ("enforcement", "min_pass_rate", "max_unsafe"))
+
+
+def test_a_first_file_with_observe_does_not_observe_yet(scene: Scene) -> None:
+    scene.pull.push({PATH: LOOSE})
+    scene.answers()
+    result = scene.run()
+    assert (result.exit_code, result.outputs["enforcement"]) == (1, "hard")
+    assert "brings the first policy file" in read(result.summary).prose
+
+
+def test_a_deleted_file_rules_until_that_is_merged(scene: Scene) -> None:
+    with_policy(scene, STRICT)
+    scene.pull.push({PATH: None})
+    scene.answers()
+    result = scene.run(enforcement="observe")
+    assert result.exit_code == 1
+    assert "deletes the policy file" in read(result.summary).prose
+
+
+def test_a_file_of_a_fork_does_not_rule_a_workflow_run(scene: Scene) -> None:
+    with_policy(scene, STRICT)
+    fork = scene.repository.fork("mallory")
+    pull = scene.repository.pull("mallory", head="evil", source=fork, files={PATH: LOOSE})
+    scene.answers()
+    run = {
+        "event": "pull_request",
+        "head_sha": pull.head_sha,
+        "head_branch": "evil",
+        "head_repository": {"full_name": fork.full_name, "id": 77},
+        "pull_requests": [],
+    }
+    event = {"workflow_run": run, "repository": {"full_name": "octo/shop", "id": 1, "default_branch": "main"}}
+    result = run_action(**{**scene.options(), "event_name": "workflow_run", "event": event})
+    assert (result.exit_code, result.outputs["enforcement"]) == (1, "hard"), result.log
+    assert {status.commit.sha for status in scene.repository.statuses} == {pull.head_sha}
+    assert len(pull.comments) == 1
+
+
+def test_mistakes_of_the_ruling_file_are_annotations_on_their_lines(scene: Scene) -> None:
+    with_policy(scene, "campaign: core\nenforcment: hard\nthresholds:\n  max_unsafe: -1\n")
+    result = scene.run()
+    assert result.exit_code == 2
+    places = [(shown.file, shown.line) for shown in result.annotations if shown.level == "error"]
+    assert places == [(PATH, 2), (PATH, 4)]
+    assert "did you mean `enforcement`" in result.messages("error")[0]
+
+
+def test_a_named_file_that_is_absent_is_a_mistake(scene: Scene) -> None:
+    result = scene.run(config=".github/other.yml")
+    assert result.exit_code == 2
+    assert "no such file" in result.messages("error")[0]
+
+
+def test_without_a_token_the_checkouts_file_rules(scene: Scene) -> None:
+    (scene.workspace / ".github").mkdir()
+    (scene.workspace / PATH).write_text(STRICT)
+    scene.answers()
+    assert scene.run(github_token="", enforcement="observe").exit_code == 1
+
+
+# -- stages -----------------------------------------------------------------------------------------------------------
+
+
+def test_rules_by_date_and_branch_choose_the_stage_and_the_next_change_is_told(scene: Scene) -> None:
+    rules = (
+        "enforcement:\n  - {stage: observe}\n  - {stage: soft, from: 2020-01-01}\n  - {stage: hard, from: 2999-01-01}\n"
+    )
+    with_policy(scene, "campaign: core-reliability\n" + rules)
+    scene.answers()
+    result = scene.run()
+    assert result.outputs["enforcement"] == "soft"
+    assert "2999-01-01" in read(result.summary).prose
+
+
+def test_a_soft_gate_waits_asks_the_listed_reviewers_and_says_who_can_open_it(scene: Scene) -> None:
+    with_policy(scene, SOFT + "reviewers: [hubot, reader]\n")
+    scene.repository.collaborator("hubot", "write")
+    scene.repository.collaborator("reader", "read")
+    scene.answers()
+    result = scene.run()
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (1, "fail", "failure")
+    state, _, description = scene.status
+    assert state == "pending"
+    assert description.endswith("; waits for a review")
+    assert [account.login for account in scene.pull.requested] == ["hubot"]
+    page = read(scene.ours[0])
+    assert "An approving review of this commit by hubot opens this gate" in page.prose
+
+
+REVIEWS: dict[str, tuple[list[tuple[str, str, str]], bool]] = {
+    "nobody": ([], False),
+    "a writer": ([("hubot", "APPROVED", "head")], True),
+    "the author": ([("mona", "APPROVED", "head")], False),
+    "a bot": ([("renovate[bot]", "APPROVED", "head")], False),
+    "a reader": ([("reader", "APPROVED", "head")], False),
+    "an older commit": ([("hubot", "APPROVED", "older")], False),
+    "approved, then changes requested": (
+        [("hubot", "APPROVED", "head"), ("hubot", "CHANGES_REQUESTED", "head")],
+        False,
+    ),
+    "approved, then dismissed": ([("hubot", "APPROVED", "head"), ("hubot", "DISMISSED", "head")], False),
+    "approved, then commented": ([("hubot", "APPROVED", "head"), ("hubot", "COMMENTED", "head")], True),
+}
+
+
+@pytest.mark.parametrize("case", REVIEWS)
+def test_who_opens_a_soft_gate(case: str, scene: Scene) -> None:
+    reviews, opens = REVIEWS[case]
+    with_policy(scene, SOFT)
+    for login, role in [("hubot", "write"), ("reader", "read"), ("mona", "admin"), ("renovate[bot]", "write")]:
+        scene.repository.collaborator(login, role)
+    older = scene.pull.head_sha
+    scene.pull.push()
+    scene.answers()
+    assert scene.run().exit_code == 1
+    for login, state, commit in reviews:
+        scene.pull.review(login, state, sha=scene.pull.head_sha if commit == "head" else older)
+    posts = len(scene.sepurux.calls("POST *"))
+    result = reviewed(scene)
+    assert len(scene.sepurux.calls("POST *")) == posts, "a review starts no CI run"
+    assert result.outputs["decision"] == "fail"
+    assert (result.exit_code, scene.status[0]) == ((0, "success") if opens else (1, "pending")), result.log
+    if opens:
+        assert "hubot approved" in read(scene.ours[0]).prose
+
+
+def test_a_new_push_closes_the_gate_again(scene: Scene) -> None:
+    with_policy(scene, SOFT)
+    scene.repository.collaborator("hubot", "write")
+    scene.answers()
+    scene.run()
+    scene.pull.review("hubot", "APPROVED")
+    assert reviewed(scene).exit_code == 0
+    scene.pull.push()
+    assert scene.run().exit_code == 1
+    assert scene.status[0] == "pending"
+
+
+def test_a_pass_is_never_taken_from_a_comment(scene: Scene) -> None:
+    with_policy(scene, SOFT)
+    scene.answers(**PASSED)
+    scene.run()
+    scene.answers()
+    posts = len(scene.sepurux.calls("POST *"))
+    assert reviewed(scene).exit_code == 1
+    assert len(scene.sepurux.calls("POST *")) == posts + 1
+
+
+def test_a_fail_under_other_thresholds_is_judged_anew(scene: Scene) -> None:
+    with_policy(scene, "campaign: core-reliability\nenforcement: soft\n")
+    scene.answers()
+    scene.run(min_pass_rate="0.9")
+    posts = len(scene.sepurux.calls("POST *"))
+    reviewed(scene, min_pass_rate="0.8")
+    assert len(scene.sepurux.calls("POST *")) == posts + 1
+
+
+def test_without_a_pull_request_soft_acts_as_hard_and_says_so(scene: Scene) -> None:
+    scene.answers()
+    sha = scene.repository.branches["main"].sha
+    options = scene.options(enforcement="soft")
+    env = {**scene.environment(), "GITHUB_SHA": sha}
+    result = run_action(**{**options, "event_name": "schedule", "event": {"schedule": "0 5 * * *"}, "env": env})
+    assert result.exit_code == 1
+    assert "acts as a hard one" in read(result.summary).prose
+    assert scene.repository.latest_statuses(sha)[0].state == "failure"
+
+
+# -- many gates -------------------------------------------------------------------------------------------------------
+
+
+def many(count: int) -> str:
+    gates = "".join(f"  - name: agent-{n}\n    trace_id: trace-{n}\n" for n in range(count))
+    return f"campaign: core-reliability\ngates:\n{gates}"
+
+
+def test_50_gates_against_a_backend_that_answers_429_now_and_then_all_finish(scene: Scene) -> None:
+    with_policy(scene, many(50))
+    seen = {"calls": 0}
+
+    def now_and_then(answer: Callable[[Request], object]) -> Callable[[Request], backend.Answer]:
+        def give(request: Request) -> backend.Answer:
+            seen["calls"] += 1
+            if seen["calls"] % 7 == 0:
+                return backend.json({"detail": "slow down"}, 429, {"Retry-After": "1"})
+            return backend.json(answer(request))
+
+        return give
+
+    scene.sepurux.script(
+        "POST /v1/ci/runs", now_and_then(lambda r: {"batch_id": r.json()["trace_id"].replace("trace", "batch")})
+    )
+    numbers = {"decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 0}
+    scene.sepurux.script(
+        "GET /v1/ci/batch/*",
+        now_and_then(
+            lambda r: decided(batch_id=r.path.rsplit("/", 1)[-1], **({} if r.path.endswith("-7") else numbers))
+        ),
+    )
+    result = scene.run(timeout="100")
+    gates = {gate["name"]: gate for gate in json.loads(result.outputs["gates"])}
+    assert len(gates) == 50
+    assert {name for name, gate in gates.items() if gate["decision"] != "pass"} == {"agent-7"}
+    assert (result.exit_code, result.outputs["decision"]) == (1, "fail")
+    states = {status.context: status.state for status in scene.repository.latest_statuses(scene.pull.head_sha)}
+    assert len(states) == 50
+    assert [context for context, state in states.items() if state != "success"] == ["Sepurux / agent-7"]
+    assert len(scene.ours) == 1
+    started = scene.sepurux.calls("POST /v1/ci/runs")
+    assert len({call.headers["idempotency-key"] for call in started}) == 50
+
+
+def test_a_gate_whose_files_are_not_touched_is_skipped_with_a_status_that_says_so(scene: Scene) -> None:
+    gates = "gates:\n  - {name: refunds, paths: ['refunds/**']}\n  - {name: search, paths: ['search/**']}\n"
+    with_policy(scene, "campaign: core-reliability\n" + gates)
+    scene.pull.push({"refunds/agent.py": "x"})
+    result = scene.run()
+    by_name = {gate["name"]: gate["decision"] for gate in json.loads(result.outputs["gates"])}
+    assert by_name == {"refunds": "pass", "search": "skipped"}
+    statuses = {status.context: status for status in scene.repository.latest_statuses(scene.pull.head_sha)}
+    assert statuses["Sepurux / search"].state == "success"
+    assert (statuses["Sepurux / search"].description or "").endswith("; not affected")
+    assert len(scene.sepurux.calls("POST /v1/ci/runs")) == 1
+
+
+# -- promotion --------------------------------------------------------------------------------------------------------
+
+
+def test_observe_tells_how_many_of_the_last_pull_requests_a_hard_gate_would_have_blocked(scene: Scene) -> None:
+    for number in range(12):
+        pull = scene.repository.pull("mona", head=f"past-{number}")
+        decision = "fail" if number == 0 else "pass"
+        description = f"{decision} (observe): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
+        scene.repository.status(pull.head_sha, "success", "Sepurux / core-reliability", description)
+    scene.answers(**PASSED)
+    result = scene.run(enforcement="observe")
+    assert "a hard gate would have blocked 1" in read(result.summary).prose
+    assert "Move on to" in read(result.summary).prose
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_hard_warns_when_nothing_requires_its_status(*, required: bool, scene: Scene) -> None:
+    if required:
+        scene.repository.require_statuses("main", "Sepurux / core-reliability")
+    scene.answers(**PASSED)
+    assert ("is not required by a rule" in read(scene.run().summary).prose) is not required
+
+
+def test_two_gates_of_one_name_are_a_mistake_also_when_inputs_make_them_so(scene: Scene) -> None:
+    with_policy(scene, "gates:\n  - {trace_id: a}\n  - {trace_id: b}\n")
+    result = scene.run()
+    assert result.exit_code == 2
+    assert "2 gates are named" in result.messages("error")[0]
+
+
+def test_a_head_file_with_mistakes_is_told_and_judges_nothing(scene: Scene) -> None:
+    with_policy(scene, STRICT)
+    scene.pull.push({PATH: "enforcment: observe\n"})
+    scene.answers()
+    result = scene.run()
+    assert result.exit_code == 1
+    assert "has mistakes" in read(result.summary).prose
+
+
+def test_a_head_file_that_is_no_text_is_told_and_judges_nothing(scene: Scene) -> None:
+    with_policy(scene, STRICT)
+    scene.pull.push({PATH: b"\x00\xff"})
+    scene.answers()
+    result = scene.run()
+    assert result.exit_code == 1
+    assert "no text file" in read(result.summary).prose
+
+
+def test_a_first_file_with_mistakes_is_told_on_its_lines(scene: Scene) -> None:
+    scene.pull.push({PATH: "campaign: core-reliability\nenforcment: observe\n"})
+    result = scene.run()
+    assert result.exit_code == 2
+    assert [(shown.file, shown.line) for shown in result.annotations if shown.level == "error"] == [(PATH, 2)]
+
+
+def test_a_gate_without_a_secret_is_an_error_and_an_unaffected_one_is_skipped_all_the_same(scene: Scene) -> None:
+    gates = "gates:\n  - {name: refunds, paths: ['refunds/**']}\n  - {name: search, paths: ['search/**']}\n"
+    with_policy(scene, "campaign: core-reliability\n" + gates)
+    scene.pull.push({"refunds/agent.py": "x"})
+    result = scene.run(token="")
+    by_name = {gate["name"]: gate["decision"] for gate in json.loads(result.outputs["gates"])}
+    assert by_name == {"refunds": "error", "search": "skipped"}
+    assert result.exit_code == 2
+
+
+def test_a_pull_request_that_touches_no_gate_asks_nothing_of_the_backend(scene: Scene) -> None:
+    with_policy(scene, "campaign: core-reliability\ngates:\n  - {name: search, paths: ['search/**']}\n")
+    scene.pull.push({"docs/readme.md": "x"})
+    result = scene.run()
+    assert (result.exit_code, result.outputs["decision"]) == (0, "skipped")
+    assert scene.sepurux.requests == ()
+
+
+def test_a_file_list_that_cannot_be_read_runs_the_gate(scene: Scene) -> None:
+    with_policy(scene, "campaign: core-reliability\ngates:\n  - {name: search, paths: ['search/**']}\n")
+    scene.github.fault("pulls/list-files", faults.refused(403, "Resource not accessible by integration"), always=True)
+    result = scene.run()
+    assert result.outputs["decision"] == "pass"
+    assert "`pull-requests" in result.messages("warning")[0]
+
+
+def test_reviews_that_cannot_be_read_leave_a_soft_gate_closed(scene: Scene) -> None:
+    with_policy(scene, SOFT)
+    scene.github.fault("pulls/list-reviews", faults.refused(403, "Resource not accessible by integration"), always=True)
+    scene.answers()
+    result = scene.run()
+    assert result.exit_code == 1
+    assert scene.status[0] == "pending"
+    assert "reviews could not be read" in read(result.summary).prose
+
+
+def test_a_merge_group_takes_the_approval_of_the_named_pull_requests_head(scene: Scene) -> None:
+    with_policy(scene, SOFT)
+    scene.repository.collaborator("hubot", "write")
+    scene.pull.review("hubot", "APPROVED")
+    queued = scene.repository.commit("gh-readonly-queue", {"queued": "x"})
+    scene.answers()
+    group = {
+        "head_sha": queued,
+        "head_ref": f"refs/heads/gh-readonly-queue/main/pr-{scene.pull.number}-{'a' * 40}",
+        "base_ref": "refs/heads/main",
+        "base_sha": scene.pull.base_sha,
+    }
+    event = {"action": "checks_requested", "merge_group": group, "repository": {"full_name": "octo/shop"}}
+    env = {**scene.environment(), "GITHUB_SHA": queued}
+    result = run_action(**{**scene.options(), "event_name": "merge_group", "event": event, "env": env})
+    assert result.exit_code == 0, result.log
+    assert scene.repository.latest_statuses(queued)[0].state == "success"
+    assert scene.ours == []
