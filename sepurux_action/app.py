@@ -33,6 +33,7 @@ from sepurux_action.signals import Signals
 
 MOST_PROBLEM_ANNOTATIONS = 9  # bad settings that get one each; contract, section 1
 UNHEARD = "there is no `github_token`"
+UNREACHED = "the repository or GitHub's address is not known"
 UNFINISHED = "The gate did not run to its end."
 
 
@@ -72,6 +73,9 @@ def run(place: Place, signals: Signals) -> int:
             place.layers, place.traces.find, found.policy, branch=workplace.event.branch, today=today
         )
     except BadSettings as bad:
+        if talk:
+            talk.adopt(replace(early.manner, run_url=workplace.run_url))
+            talk.refuse(early.gates)
         return signals.status(_refuse_settings(place, bad, workplace))
     blank = _hide_secrets(place, settings.token, settings.api_key, settings.github_token)
     _introduce(settings, workplace, place, talk)
@@ -102,7 +106,8 @@ def _introduce(settings: Settings, workplace: Workplace, place: Place, talk: Con
     """Say what is done, and what of the settings is not followed."""
     event = workplace.event
     if talk is None and event.name:
-        place.line(f"no comment and no status: {UNHEARD if event.repository else event.why_none}")
+        why = UNHEARD if event.repository and not settings.github_token else UNREACHED
+        place.line(f"no comment and no status: {why}")
     if warning := contradiction(event, settings.pull_request):
         place.annotate(Level.WARNING, warning)
     if settings.overridden:

@@ -138,6 +138,21 @@ class Conversation:
         """Appear in this manner from now on: it is known only once the policy is read."""
         self._manner = manner
 
+    def refuse(self, gates: Iterable[str]) -> None:
+        """Set a failed status for settings or a policy that nothing can be judged by: an older one might be green.
+
+        That is for the gates that inputs name, and for every gate of ours that has a status on this commit already.
+        """
+        self._until = self._clock.now() + READS_S
+        known = {self.context_of(gate).lower(): gate for gate in gates}
+        prefix = self.context_of("")
+        for context in self.look.head_contexts:
+            if context.lower().startswith(prefix.lower()):
+                known.setdefault(context.lower(), context[len(prefix) :])
+        nothing = PastResult(decision=Decision.ERROR, stage=Stage.HARD, numbers=past.Numbers())
+        for gate in known.values():
+            self._set_status(gate, State.FAILURE, past.describe(nothing, "bad settings, or an unreadable policy"))
+
     def begin(self, gates: Iterable[str]) -> None:
         """Set the pending status of each gate."""
         for gate in gates:

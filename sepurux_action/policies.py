@@ -53,6 +53,8 @@ def find_policy(early: Early, event: Event, heard: Heard | None, checkout: Calla
     """
     if event.skipped:
         return Found()
+    if heard is None and early.github_token and policy_commit(event):
+        raise _unreadable(early, "GitHub's address is not known: `GITHUB_API_URL` must be https")
     if heard is None or not policy_commit(event):
         try:
             text = checkout(early.config)

@@ -29,6 +29,7 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
     pullRequest(number: $number) @include(if: $withPull) {
       number headRefOid headRefName headRepository { nameWithOwner } baseRefName baseRefOid
       author { login } isDraft state locked
+      commits(last: 1) { nodes { commit { oid status { contexts { context } } } } }
       comments(first: $page, after: $after) {
         nodes { id fullDatabaseId viewerDidAuthor body url }
         pageInfo { hasNextPage endCursor }
@@ -126,14 +127,16 @@ class Look:
     """What one read tells: the pull request as it is now, our own comments (the oldest first), the baselines.
 
     `baselines` has the newest decided result of each context among the base's last commits. `after` is the cursor of
-    the next page of comments, '' on the last one. `refusal` is of a part that the token may not read. `policy` is the
-    policy file at the commit that rules, `head_policy` the one at the pull request's head.
+    the next page of comments, '' on the last one. `head_contexts` are those that the head has a status of. `refusal`
+    is of a part that the token may not read. `policy` is the policy file at the commit that rules, `head_policy` the
+    one at the pull request's head.
     """
 
     pull_request: PullRequest | None = None
     comments: tuple[Comment, ...] = ()
     baselines: Mapping[str, PastResult] = field(default_factory=dict)
     after: str = ""
+    head_contexts: tuple[str, ...] = ()
     refusal: Refusal | None = None
     policy: PolicyFile = field(default_factory=PolicyFile)
     head_policy: PolicyFile = field(default_factory=PolicyFile)
@@ -183,9 +186,17 @@ def read_look(data: object, event: Event) -> Look:
         comments=tuple(sorted(_own(thread.get("nodes")), key=lambda comment: comment.id)),
         baselines=_baselines(commit for commit in commits if commit.get("oid") != event.commit),
         after=wire.text(page.get("endCursor")) if page.get("hasNextPage") is True else "",
+        head_contexts=tuple(_contexts(pull)),
         policy=_policy_file(repository.get("policy"), readable=bool(wire.fields(repository.get("policyCommit")))),
         head_policy=_policy_file(repository.get("headPolicy"), readable=True),
     )
+
+
+def _contexts(pull: Mapping[str, object]) -> Iterable[str]:
+    """Yield the contexts of the statuses that the pull request's head has."""
+    for node in wire.items(wire.fields(pull.get("commits")).get("nodes")):
+        status = wire.fields(wire.fields(wire.fields(node).get("commit")).get("status"))
+        yield from (wire.text(wire.fields(each).get("context")) for each in wire.items(status.get("contexts")))
 
 
 def read_last_results(data: object) -> tuple[Mapping[str, PastResult], ...]:

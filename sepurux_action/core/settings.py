@@ -64,13 +64,18 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Early:
-    """What is needed to read the policy, which in turn is needed to read everything else."""
+    """What is needed to read the policy, which in turn is needed to read everything else.
+
+    `gates` and `manner` are what inputs alone say, for a status when nothing else can be read.
+    """
 
     github_token: Secret | None = field(default=None, repr=False)
     secret: Secret | None = field(default=None, repr=False)
     config: str = options.DEFAULT_CONFIG
     config_is_given: bool = False
     pull_request: int | None = None
+    gates: tuple[str, ...] = ()
+    manner: Manner = field(default_factory=lambda: Manner(key=SEVERAL_GATES_KEY))
 
 
 TraceFinder = Callable[[str], tuple[Trace, ...]]
@@ -138,12 +143,7 @@ def read_settings(
         api_key=step.value(options.API_KEY),
         poll_interval_s=step.value(options.POLL_INTERVAL),
         github_token=step.value(options.GITHUB_TOKEN),
-        manner=Manner(
-            comment=step.value(options.COMMENT) or CommentMode.ALWAYS,
-            key=step.value(options.COMMENT_KEY) or (gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY),
-            status=step.value(options.STATUS, default=True) is not False,
-            status_context=step.value(options.STATUS_CONTEXT) or DEFAULT_STATUS_CONTEXT,
-        ),
+        manner=_manner(step, gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY),
         pull_request=step.value(options.PR_NUMBER),
         overridden=tuple(sorted({name for reading in readings for name in reading.overridden})),
     )
@@ -161,6 +161,17 @@ def read_early(layers: Iterable[Layer]) -> Early:
         config=reading.value(options.CONFIG) or options.DEFAULT_CONFIG,
         config_is_given=reading.value(options.CONFIG) is not None,
         pull_request=reading.value(options.PR_NUMBER),
+        gates=(name,) if (name := reading.value(options.NAME) or reading.value(options.CAMPAIGN)) else (),
+        manner=_manner(reading, SEVERAL_GATES_KEY),
+    )
+
+
+def _manner(reading: _Reading, key: str) -> Manner:
+    return Manner(
+        comment=reading.value(options.COMMENT) or CommentMode.ALWAYS,
+        key=reading.value(options.COMMENT_KEY) or key,
+        status=reading.value(options.STATUS, default=True) is not False,
+        status_context=reading.value(options.STATUS_CONTEXT) or DEFAULT_STATUS_CONTEXT,
     )
 
 

@@ -17,14 +17,13 @@ from sepurux_action.core.event import Event, parse_event
 class Workplace:
     """The workflow run that the gate is part of; '' for what there is not.
 
-    `api_url` and `graphql_url` may be sent a token: they are https, or http on loopback.
+    `api_url` may be sent a token: it is https, or http on loopback.
     """
 
     event: Event = field(default_factory=Event)
     repository: str = ""
     server_url: str = ""
     api_url: str = ""
-    graphql_url: str = ""
     run_url: str = ""
 
     @property
@@ -36,9 +35,7 @@ class Workplace:
 
 def parse_workplace(environ: Mapping[str, str], payload: object) -> Workplace:
     """Return the workplace that GitHub's variables and the event's payload describe."""
-    server, api, graphql = (
-        safe_address(environ.get(f"GITHUB_{name}_URL", "")).rstrip("/") for name in ("SERVER", "API", "GRAPHQL")
-    )
+    server, api = (safe_address(environ.get(f"GITHUB_{name}_URL", "")).rstrip("/") for name in ("SERVER", "API"))
     repository = wire.printable(environ.get("GITHUB_REPOSITORY", ""))
     run, attempt = environ.get("GITHUB_RUN_ID", ""), environ.get("GITHUB_RUN_ATTEMPT", "")
     address = f"{server}/{repository}/actions/runs/{run}" + (f"/attempts/{attempt}" if attempt else "")
@@ -47,6 +44,5 @@ def parse_workplace(environ: Mapping[str, str], payload: object) -> Workplace:
         repository=repository,
         server_url=server,
         api_url=api,
-        graphql_url=graphql,
         run_url=safe_address(address) if run else "",
     )

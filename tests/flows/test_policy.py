@@ -398,3 +398,24 @@ def test_a_merge_group_takes_the_approval_of_the_named_pull_requests_head(scene:
     assert result.exit_code == 0, result.log
     assert scene.repository.latest_statuses(queued)[0].state == "success"
     assert scene.ours == []
+
+
+def test_a_run_that_can_judge_nothing_turns_an_earlier_green_status_red(scene: Scene) -> None:
+    with_policy(scene, "campaign: core-reliability\ngates:\n  - {name: refunds}\n  - {name: search}\n")
+    scene.answers(**PASSED)
+    assert scene.run().exit_code == 0
+    scene.repository.status(scene.pull.head_sha, "success", "Other / check", "of somebody else")
+    assert scene.run(max_unsafe="-1", campaign="core-reliability").exit_code == 2
+    states = {status.context: status.state for status in scene.repository.latest_statuses(scene.pull.head_sha)}
+    assert states["Sepurux / refunds"] == states["Sepurux / search"] == "failure"
+    assert states["Other / check"] == "success"
+
+
+def test_a_github_without_a_usable_address_is_no_reason_to_take_the_checkouts_policy(scene: Scene) -> None:
+    (scene.workspace / ".github").mkdir()
+    (scene.workspace / PATH).write_text(LOOSE)
+    scene.answers()
+    options = scene.options()
+    result = run_action(**{**options, "env": {**scene.environment(), "GITHUB_API_URL": "http://github.example"}})
+    assert (result.exit_code, result.outputs["decision"]) == (2, "error")
+    assert "GITHUB_API_URL" in result.messages("error")[0]

@@ -326,6 +326,7 @@ def test_a_history_that_somebody_forged_is_ignored(scene: Scene) -> None:
     scene.pull.push()
     scene.run()
     assert len(scene.ours) == 1
+    assert "earlier commit" not in scene.ours[0], "a forged history is not shown"
 
 
 WRITES = ("repos/create-commit-status", "issues/create-comment")

@@ -1,0 +1,516 @@
+"""Every example, and every piece of YAML in the documents, is accepted by the linters and by the action itself.
+
+Workflows are linted in a repository of their own that holds the real `action.yml`, so that an input or an output that
+the action does not have is found.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from textwrap import dedent, indent
+
+import pytest
+import yaml
+
+from scripts import schema
+from sepurux_action.adapters.policy_file import read_yaml
+from sepurux_action.core.enforcement import Stage
+from sepurux_action.core.gate import Trace
+from sepurux_action.core.policy import FILE_OPTIONS, GATES, THRESHOLDS, VERSION_KEY, Policy, parse_policy
+from sepurux_action.core.settings import Settings, input_layer, read_settings
+from sepurux_action.sandbox import Sandbox
+
+ROOT = schema.ROOT
+BIN = Path(sys.executable).parent
+ACTION = "sepurux/gate-action@v1"
+WORKFLOWS = sorted((ROOT / "examples" / "workflows").glob("*.yml"))
+POLICIES = sorted((ROOT / "examples" / "policies").glob("*.yml"))
+CI = ROOT / "examples" / "ci"
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOKEN = "made-up-token-0123456789"
+EXPRESSIONS = {"${{ secrets.SEPURUX_CI_TOKEN }}": TOKEN, "${{ runner.temp }}": "/runner-temp"}
+POLICY_KEYS = {*FILE_OPTIONS, VERSION_KEY, GATES, THRESHOLDS}
+TODAY = date(2027, 1, 20)
+
+# The examples name GitHub's own actions by the major version that the vendor's documentation names; which runtime
+# those use is for GitHub and the reader to settle.
+RUNTIME_OF_GITHUBS_ACTIONS = r'runtime "node20" is deprecated .* action "actions/[a-z-]+@v4"'
+# A tag is what an example can carry; a team pins commits as its own policy asks.
+ZIZMOR = {"rules": {"unpinned-uses": {"config": {"policies": {"*": "ref-pin"}}}}}
+
+
+# -- what there is ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of YAML in a document."""
+
+    name: str
+    text: str
+
+    @property
+    def kind(self) -> str:
+        """Return what it is: a whole `workflow`, its `triggers`, a list of `steps`, or a `policy`."""
+        value = yaml.safe_load(self.text)
+        if isinstance(value, list) and all({"uses", "run"} & set(step) for step in value):
+            return "steps"
+        keys = {"on" if key is True else key for key in value} if isinstance(value, dict) else set()  # YAML 1.1's `on`
+        if "jobs" in keys:
+            return "workflow"
+        if keys == {"on"}:
+            return "triggers"
+        if keys and keys <= POLICY_KEYS:
+            return "policy"
+        raise ValueError(f"{self.name} is neither a workflow, nor a part of one, nor a policy")
+
+    @property
+    def workflow(self) -> str:
+        """Return the smallest workflow that holds it."""
+        match self.kind:
+            case "steps":
+                job = f"runs-on: ubuntu-latest\nsteps:\n{indent(self.text, '  ')}"
+                return f"on: push\njobs:\n  fragment:\n{indent(job, '    ')}"
+            case "triggers":
+                return f"{self.text}\njobs:\n  fragment:\n    runs-on: ubuntu-latest\n    steps: [{{run: 'true'}}]\n"
+            case _:
+                return self.text
+
+
+def blocks_of(name: str, markdown: str) -> Iterator[Block]:
+    for fence in re.finditer(r"^```ya?ml\n(.*?)^```", markdown, re.MULTILINE | re.DOTALL):
+        yield Block(f"{name}:{markdown.count(chr(10), 0, fence.start()) + 2}", dedent(fence[1]))
+
+
+BLOCKS = [block for path in DOCUMENTS for block in blocks_of(path.name, path.read_text(encoding="utf-8"))]
+PIECES = {path.name: path.read_text(encoding="utf-8") for path in WORKFLOWS}
+PIECES |= {block.name: block.workflow for block in BLOCKS if block.kind != "policy"}
+POLICY_TEXTS = {path.name: path.read_text(encoding="utf-8") for path in POLICIES}
+POLICY_TEXTS |= {block.name: block.text for block in BLOCKS if block.kind == "policy"}
+
+
+# -- the linters ------------------------------------------------------------------------------------------------------
+
+
+def run(tool: str, *arguments: str, folder: Path) -> str:
+    """Return a linter's findings; every one of them ends with 0 or its own status for findings."""
+    done = subprocess.run([BIN / tool, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.stdout, f"{tool} ended with {done.returncode}: {done.stderr}"
+    return done.stdout
+
+
+def check(schema_arguments: tuple[str, ...], texts: Mapping[str, str], folder: Path) -> dict[str, list[str]]:
+    """Return what check-jsonschema finds, by the text's name."""
+    names = {f"{number}.yml": name for number, name in enumerate(texts)}
+    for file, name in names.items():
+        (folder / file).write_text(texts[name], encoding="utf-8")
+    told = json.loads(run("check-jsonschema", *schema_arguments, "-o", "json", *names, folder=folder))
+    found: dict[str, list[str]] = {name: [] for name in texts}
+    for each in told.get("errors", []) + told.get("parse_errors", []):
+        found[names[Path(each["filename"]).name]].append(f"schema: {each.get('path')}: {each['message']}")
+    return found
+
+
+def lint(texts: Mapping[str, str], folder: Path) -> dict[str, list[str]]:
+    """Return what actionlint, shellcheck and GitHub's schema find in workflows, by their name."""
+    workflows = folder / ".github" / "workflows"
+    workflows.mkdir(parents=True)
+    (folder / ".git").mkdir()
+    for file in ("action.yml", "Dockerfile"):
+        shutil.copy(ROOT / file, folder)
+    local = {name: text.replace(f"uses: {ACTION}", "uses: ./") for name, text in texts.items()}
+    found = check(("--builtin-schema", "vendor.github-workflows"), local, workflows)
+    told = run(
+        "actionlint",
+        *("-format", "{{json .}}", "-ignore", RUNTIME_OF_GITHUBS_ACTIONS),
+        *("-pyflakes", "", "-shellcheck", str(BIN / "shellcheck")),
+        folder=folder,
+    )
+    names = list(texts)
+    for each in json.loads(told):
+        found[names[int(Path(each["filepath"]).stem)]].append(f"{each['kind']}: {each['message']}")
+    return found
+
+
+def audit(texts: Mapping[str, str], folder: Path) -> dict[str, list[str]]:
+    """Return the insecure things that zizmor finds in workflows, by their name."""
+    (folder / "zizmor.json").write_text(json.dumps(ZIZMOR), encoding="utf-8")
+    workflows = folder / ".github" / "workflows"
+    workflows.mkdir(parents=True)
+    for name, text in texts.items():
+        (workflows / name).write_text(text, encoding="utf-8")
+    arguments = ("--offline", "--no-progress", "--format", "json-v1", "--config", "zizmor.json", ".github/workflows")
+    found: dict[str, list[str]] = {name: [] for name in texts}
+    for each in json.loads(run("zizmor", *arguments, folder=folder)):
+        if not each["ignored"]:
+            place = each["locations"][0]["symbolic"]["key"]["Local"]["verbatim_path"]
+            found[Path(place).name].append(f"{each['ident']}: {each['desc']}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def linted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    return lint(PIECES, tmp_path_factory.mktemp("linted"))
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    texts = {path.name: path.read_text(encoding="utf-8") for path in WORKFLOWS}
+    return audit(texts, tmp_path_factory.mktemp("audited"))
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    return check(("--schemafile", str(schema.PATH)), POLICY_TEXTS, tmp_path_factory.mktemp("checked"))
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_the_linters_find_nothing_in_a_workflow(name: str, linted: Mapping[str, list[str]]) -> None:
+    assert linted[name] == []
+
+
+@pytest.mark.parametrize("name", [path.name for path in WORKFLOWS])
+def test_the_audit_finds_nothing_in_a_workflow(name: str, audited: Mapping[str, list[str]]) -> None:
+    assert audited[name] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "finding"),
+    [
+        ("token:", "tokn:", 'action: input "tokn" is not defined'),
+        ("outputs.decision ==", "outputs.verdict ==", 'expression: property "verdict" is not defined'),
+        ("github.event_name", "github.event_nmae", 'expression: property "event_nmae" is not defined'),
+        ("statuses: write", "stati: write", "schema: $.jobs.gate: "),
+        ("steps:", "stepz:", "schema: $.jobs.gate: "),
+        ('"$REASON"', "$REASON", "shellcheck: shellcheck reported issue in this script: SC2086"),
+    ],
+)
+def test_the_linters_find_a_mistake(old: str, new: str, finding: str, tmp_path: Path) -> None:
+    sound = f"""\
+on: push
+jobs:
+  gate:
+    if: github.event_name == 'push'
+    runs-on: ubuntu-latest
+    permissions:
+      statuses: write
+    steps:
+      - id: gate
+        uses: {ACTION}
+        with:
+          token: made-up
+          campaign: core-reliability
+      - if: steps.gate.outputs.decision == 'fail'
+        env:
+          REASON: ${{{{ steps.gate.outputs.reason }}}}
+        run: echo "$REASON"
+"""
+    assert old in sound
+    found = lint({"sound": sound, "broken": sound.replace(old, new)}, tmp_path)
+    assert found["sound"] == []
+    assert [each for each in found["broken"] if each.startswith(finding)]
+
+
+def test_the_audit_finds_a_checkout_that_leaves_its_token_behind(tmp_path: Path) -> None:
+    text = (ROOT / "examples" / "workflows" / "week-3-hard.yml").read_text(encoding="utf-8")
+    broken = text.replace("        with:\n          persist-credentials: false\n", "")
+    assert [each.partition(":")[0] for each in audit({"broken.yml": broken}, tmp_path)["broken.yml"]] == ["artipacked"]
+
+
+def test_the_gitlab_example_fits_gitlabs_schema_and_a_broken_one_does_not(tmp_path: Path) -> None:
+    sound = (CI / ".gitlab-ci.yml").read_text(encoding="utf-8")
+    texts = {"sound": sound, "broken": sound.replace("script:\n    - export", "scripts:\n    - export")}
+    found = check(("--builtin-schema", "vendor.gitlab-ci"), texts, tmp_path)
+    assert (found["sound"], bool(found["broken"])) == ([], True)
+
+
+# -- the documents ----------------------------------------------------------------------------------------------------
+
+
+def test_the_documents_hold_pieces_of_every_kind() -> None:
+    assert {block.kind for block in BLOCKS} == {"workflow", "steps", "triggers", "policy"}
+
+
+def test_a_piece_is_named_by_its_line_and_loses_its_indentation() -> None:
+    found = list(blocks_of("guide.md", "# Guide\n\n```yaml\n    - run: ls\n```\n\n```sh\nls\n```\n"))
+    assert found == [Block("guide.md:4", "- run: ls\n")]
+
+
+@pytest.mark.parametrize("text", ["steps: []", "- a", "just text", "campain: refunds", "{on: push, name: x}"])
+def test_a_piece_that_nobody_could_check_is_refused(text: str) -> None:
+    block = Block("guide.md:1", text)
+    with pytest.raises((ValueError, TypeError)):
+        _ = block.kind
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_relative_link_leads_to_a_file(path: Path) -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text(encoding="utf-8"))
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_the_guide_names_every_example() -> None:
+    guide = (ROOT / "docs" / "rollout.md").read_text(encoding="utf-8")
+    headers = "".join(map(header, WORKFLOWS))
+    examples = [*WORKFLOWS, *CI.iterdir()]
+    assert [path.name for path in examples if f"({os.path.relpath(path, ROOT / 'docs')})" not in guide] == [
+        "use-outputs.yml"  # of no stage; README shows outputs
+    ]
+    assert [path.name for path in POLICIES if path.name not in guide + headers] == []
+
+
+# -- policies ---------------------------------------------------------------------------------------------------------
+
+
+def read_policy(text: str) -> Policy:
+    return parse_policy(read_yaml(text.encode(), "policy.yml"), "policy.yml")
+
+
+@pytest.mark.parametrize("name", POLICY_TEXTS)
+def test_a_policy_fits_the_schema_names_it_and_is_accepted_by_the_action(
+    name: str, checked: Mapping[str, list[str]]
+) -> None:
+    text = POLICY_TEXTS[name]
+    assert checked[name] == []
+    assert text.startswith(f"# yaml-language-server: $schema={schema.ADDRESS}\n")
+    assert settings(read_policy(text)).gates
+
+
+def test_the_schema_refuses_a_policy_with_a_mistake(tmp_path: Path) -> None:
+    arguments = ("--schemafile", str(schema.PATH))
+    found = check(arguments, {"day": "enforcement: [{stage: soft, from: 2027-13-01}]", "key": "campain: x"}, tmp_path)
+    assert all(found.values())
+
+
+@pytest.mark.parametrize(
+    ("day", "branch", "stage"),
+    [
+        (date(2027, 1, 10), "main", Stage.OBSERVE),
+        (date(2027, 1, 11), "main", Stage.SOFT),
+        (date(2027, 1, 18), "main", Stage.HARD),
+        (date(2027, 1, 1), "release/2.4", Stage.HARD),
+    ],
+)
+def test_the_policy_by_date_and_branch_goes_through_the_stages(day: date, branch: str, stage: Stage) -> None:
+    policy = read_policy(POLICY_TEXTS["by-date-and-branch.yml"])
+    assert [gate.stage for gate in settings(policy, branch=branch, today=day).gates] == [stage]
+
+
+# -- what the action makes of a workflow ------------------------------------------------------------------------------
+
+
+def header(path: Path) -> str:
+    """Return the comment that a file begins with, on one line."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comment = lines[: next(number for number, line in enumerate(lines) if not line.startswith("#"))]
+    return " ".join(line.removeprefix("# ") for line in comment)
+
+
+def jobs(path: Path) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
+    return found
+
+
+def steps(path: Path) -> list[dict[str, object]]:
+    found = []
+    for job in jobs(path).values():
+        of_job = job["steps"]
+        assert isinstance(of_job, list)
+        found += of_job
+    return found
+
+
+def gate_inputs(path: Path) -> dict[str, str]:
+    """Return the inputs of the workflow's gate, its expressions replaced by what they could be."""
+    (step,) = (step for step in steps(path) if step.get("uses") == ACTION)
+    inputs = step["with"]
+    assert isinstance(inputs, dict)
+    texts = {name: str(value) for name, value in inputs.items()}
+    for expression, value in EXPRESSIONS.items():
+        texts = {name: text.replace(expression, value) for name, text in texts.items()}
+    assert not [text for text in texts.values() if "${{" in text]
+    return texts
+
+
+def settings(
+    policy: Policy | None, inputs: Mapping[str, str] | None = None, *, branch: str = "main", today: date = TODAY
+) -> Settings:
+    def found(pattern: str) -> tuple[Trace, ...]:
+        return (Trace(label=pattern, content=b"{}"),)
+
+    layer = input_layer(inputs or {"token": TOKEN})
+    return read_settings([layer], found, policy, branch=branch, today=today)
+
+
+def settings_of(path: Path) -> Settings:
+    """Return the settings of a workflow with the policy that its header names."""
+    named = re.findall(r"examples/policies/([\w.-]+\.yml)", header(path))
+    assert len(named) <= 1
+    return settings(read_policy(POLICY_TEXTS[named[0]]) if named else None, gate_inputs(path))
+
+
+GATED = [path for path in WORKFLOWS if ACTION in path.read_text(encoding="utf-8")]
+named_by_file = pytest.mark.parametrize("path", GATED, ids=lambda path: path.name)
+
+
+@named_by_file
+def test_the_inputs_of_a_workflow_and_its_policy_are_sound_together_and_none_is_overridden(path: Path) -> None:
+    made = settings_of(path)
+    assert made.gates
+    assert made.overridden == ()
+
+
+@named_by_file
+def test_the_policy_is_put_where_the_gate_looks_for_it(path: Path) -> None:
+    told = re.findall(r"as (\.github/[\w.-]+\.yml)", header(path))
+    assert told in ([], [gate_inputs(path).get("config", ".github/sepurux-gate.yml")])
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        ("week-1-observe.yml", Stage.OBSERVE),
+        ("week-2-soft.yml", Stage.SOFT),
+        ("week-3-hard.yml", Stage.HARD),
+        ("deployment.yml", Stage.HARD),
+    ],
+)
+def test_a_week_has_the_stage_of_its_name_and_a_deployment_is_held_to_the_hard_one(name: str, stage: Stage) -> None:
+    (path,) = (path for path in WORKFLOWS if path.name == name)
+    assert [gate.stage for gate in settings_of(path).gates] == [stage]
+
+
+@named_by_file
+def test_a_workflow_with_a_soft_gate_on_pull_requests_runs_on_reviews_and_no_hard_one_does(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    soft = any(gate.stage is Stage.SOFT for gate in settings_of(path).gates)
+    triggers = re.findall(r"^  (\w+):", text[text.index("on:") : text.index("permissions:")], re.MULTILINE)
+    if "pull_request" in triggers:
+        assert ("pull_request_review" in triggers) == soft
+
+
+@named_by_file
+def test_a_job_waits_longer_than_its_gates(path: Path) -> None:
+    (job,) = (job for job in jobs(path).values() if ACTION in str(job))
+    longest = max(gate.timeout_s for gate in settings_of(path).gates)
+    minutes = job["timeout-minutes"]
+    assert isinstance(minutes, int)
+    assert minutes * 60 > longest + 105  # reads 15 s, effects 90 s: contract, section 4
+
+
+# -- what an example may do -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_has_no_permission_and_each_job_only_its_own(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {}
+    assert all("permissions" in job for job in jobs(path).values())
+
+
+@named_by_file
+def test_a_gates_job_can_read_the_policy_and_set_the_status(path: Path) -> None:
+    (job,) = (job for job in jobs(path).values() if ACTION in str(job))
+    permissions = job["permissions"]
+    assert isinstance(permissions, dict)
+    assert (permissions["contents"], permissions["statuses"]) == ("read", "write")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_checkout_leaves_no_token_behind(path: Path) -> None:
+    checkouts = [step for step in steps(path) if str(step.get("uses", "")).startswith("actions/checkout@")]
+    assert all(step.get("with") == {"persist-credentials": False} for step in checkouts)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_says_in_its_first_lines_when_to_use_it(path: Path) -> None:
+    assert len(header(path)) > 100
+
+
+def test_what_runs_a_forks_code_has_no_secret_and_can_only_read() -> None:
+    path = ROOT / "examples" / "workflows" / "forks-record.yml"
+    assert [job["permissions"] for job in jobs(path).values()] == [{"contents": "read"}]
+    assert not re.search(r"secrets\.|github\.token|pull_request_target", path.read_text(encoding="utf-8"))
+
+
+def test_what_has_the_secret_neither_checks_out_nor_runs_a_forks_code_and_keeps_its_traces_out_of_the_workspace() -> (
+    None
+):
+    path = ROOT / "examples" / "workflows" / "forks-judge.yml"
+    download, gate = steps(path)
+    assert (download["uses"], gate["uses"]) == ("actions/download-artifact@v4", ACTION)
+    assert not [step for step in (download, gate) if "run" in step]
+    assert isinstance(download["with"], dict)
+    assert download["with"]["path"].startswith("${{ runner.temp }}/")
+
+
+def test_the_two_stages_of_forks_fit_each_other() -> None:
+    folder = ROOT / "examples" / "workflows"
+    record, judge = (yaml.safe_load((folder / f"forks-{each}.yml").read_text()) for each in ("record", "judge"))
+    assert judge[True]["workflow_run"]["workflows"] == [record["name"]]  # `on`, as YAML 1.1 reads it
+    upload = next(step for step in record["jobs"]["record"]["steps"] if "upload-artifact" in step.get("uses", ""))
+    assert judge["jobs"]["judge"]["steps"][0]["with"]["name"] == upload["with"]["name"]
+    assert set(record[True]) == set(json.loads(re.findall(r"fromJSON\('(.+?)'\)", judge["jobs"]["judge"]["if"])[0]))
+
+
+# -- other CI systems -------------------------------------------------------------------------------------------------
+
+
+def gitlab_script() -> str:
+    script = yaml.safe_load((CI / ".gitlab-ci.yml").read_text(encoding="utf-8"))["sepurux-gate"]["script"]
+    return "\n".join(script)
+
+
+def jenkins_script() -> str:
+    scripts = re.findall(r"sh '''(.*?)'''", (CI / "Jenkinsfile").read_text(encoding="utf-8"), re.DOTALL)
+    (gate,) = (script for script in scripts if "-m sepurux_action" in script)
+    return dedent(gate).replace("\\\\", "\\")  # as Groovy reads it
+
+
+@pytest.mark.parametrize(("trace", "status"), [("refund-sound.json", 0), ("refund-unsafe.json", 1)])
+@pytest.mark.parametrize("script", [gitlab_script, jenkins_script], ids=["gitlab", "jenkins"])
+def test_the_script_of_another_ci_system_runs_the_gate(
+    script: Callable[[], str], trace: str, status: int, tmp_path: Path
+) -> None:
+    (tmp_path / "gate" / "bin").mkdir(parents=True)
+    python = tmp_path / "gate" / "bin" / "python"  # where the scripts' first steps make their environment
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    traces = tmp_path / "checkout" / "traces"
+    traces.mkdir(parents=True)
+    shutil.copy(ROOT / "examples" / "traces" / trace, traces / "refund-sound.json")
+    with Sandbox(token=TOKEN) as sandbox:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "CI_BUILDS_DIR": str(tmp_path),
+            "CI_PROJECT_PATH": "my-org/my-agent",
+            "CI_MERGE_REQUEST_IID": "42",
+            "WORKSPACE_TMP": str(tmp_path),
+            "GITHUB_REPO": "my-org/my-agent",
+            "CHANGE_ID": "42",
+            "SEPURUX_API_BASE_URL": sandbox.url,
+            "SEPURUX_CI_TOKEN": TOKEN,
+        }
+        done = subprocess.run(
+            ["/bin/sh", "-e", "-c", script()],
+            env=environment,
+            cwd=traces.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        started = [each.json() for each in sandbox.requests if each.path == "/v1/ci/runs"]
+    assert done.returncode == status, done.stderr
+    assert [(body["repo"], body["pull_request_number"]) for body in started] == [("my-org/my-agent", 42)]
+    assert "pass" in (traces.parent / "report.md").read_text(encoding="utf-8")
