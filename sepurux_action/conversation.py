@@ -216,11 +216,14 @@ class Conversation:
             return None
         head = pull.head_sha if self.event.name == "merge_group" else self.event.commit
         terms = Terms(author=pull.author, head=head, reviewers=reviewers)
-        for login in dict.fromkeys((*reviewers, *in_question(self._reviews, terms))):
+        needed = in_question(self._reviews, terms)
+        for login in dict.fromkeys((*needed, *reviewers)):  # whoever approved first: the others are only told about
             if login not in self._permissions:
                 word = self._ask(Deed.REVIEWS, self._forge.permission, login)
-                if word is None:
+                if word is None and login in needed:
                     return None
+                if word is None:
+                    break
                 self._permissions[login] = word
         terms = replace(terms, permissions=self._permissions)
         found = opening(self._reviews, terms)
@@ -429,4 +432,4 @@ def _unsettled(event: Event) -> Event:
     """Return an event whose question got no answer: judged without a pull request, and saying so."""
     number = event.question.number if isinstance(event.question, ByNumber) else None
     what = f"pull request {number}" if number else "the pull request of this run"
-    return replace(event, question=None, pull_request=None, why_none=f"{what} could not be read")
+    return replace(event, question=None, pull_request=None, unsettled=True, why_none=f"{what} could not be read")

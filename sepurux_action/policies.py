@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sepurux_action.adapters.policy_file import read_yaml
 from sepurux_action.core.event import Event
-from sepurux_action.core.forge import Look, policy_commit
+from sepurux_action.core.forge import DEFAULT_CONFIG, Look, policy_commit
 from sepurux_action.core.policy import BadPolicy, Change, Policy, before_merge, differences, parse_policy
 from sepurux_action.core.settings import Early
 from sepurux_action.errors import BadSettings, Problem
@@ -66,20 +66,27 @@ def find_policy(early: Early, event: Event, heard: Heard | None, checkout: Calla
     look = heard.look
     if look is None or look.policy.trouble:
         raise _unreadable(early, look.policy.trouble if look else "GitHub could not be read")
+    if look.has_default_policy:
+        message = (
+            f"it names another file than {DEFAULT_CONFIG}, which is there and rules; take `config` or that file away"
+        )
+        raise BadSettings([Problem(where=f"`config` {early.config}", message=message)])
     if look.policy.text is None:
         return _without_base(early, event, look)
-    policy = _parsed(look.policy.text.encode(), early.config)
+    policy = _parsed(look.policy.text.encode(errors="surrogatepass"), early.config)
     if event.pull_request is None or look.head_policy == look.policy:
         return Found(policy=policy)
     return _changed(early, policy, look)
 
 
 def _without_base(early: Early, event: Event, look: Look) -> Found:
+    if early.config != DEFAULT_CONFIG:
+        _refuse_absence(early, "the base commit")
     head = look.head_policy.text
     if head is None or event.name not in FIRST_FILE_EVENTS:
         _refuse_absence(early, "the base commit")
         return Found()
-    return Found(policy=before_merge(_parsed(head.encode(), early.config)), notes=(FIRST_FILE,))
+    return Found(policy=before_merge(_parsed(head.encode(errors="surrogatepass"), early.config)), notes=(FIRST_FILE,))
 
 
 def _changed(early: Early, policy: Policy, look: Look) -> Found:
@@ -88,7 +95,7 @@ def _changed(early: Early, policy: Policy, look: Look) -> Found:
     if look.head_policy.text is None:
         return Found(policy=policy, notes=(DELETED,))
     try:
-        new = parse_policy(read_yaml(look.head_policy.text.encode(), early.config), early.config)
+        new = parse_policy(read_yaml(look.head_policy.text.encode(errors="surrogatepass"), early.config), early.config)
     except BadPolicy as bad:
         note = f"This pull request's policy file has mistakes, and no run could be judged by it: {bad.problems[0]}"
         return Found(policy=policy, notes=(note,))

@@ -33,6 +33,7 @@ from sepurux_action.core.forge import (
     read_last_results,
     read_look,
     read_variables,
+    without_failed_files,
 )
 from sepurux_action.core.past import PastResult
 from sepurux_action.core.path_filter import ChangedFile
@@ -107,10 +108,12 @@ class GitHubForge:
         try:
             _, answer = _translated(lambda: self._patient.requester.graphql_query(READ, variables))
         except ForgeRefused as refused:
-            data = wire.fields(refused.partly)
+            data = wire.fields(wire.fields(refused.partly).get("data"))
             if not isinstance(data.get("repository"), dict):
                 raise
-            return replace(read_look(data, event), refusal=refused.refusal)
+            return without_failed_files(
+                replace(read_look(data, event), refusal=refused.refusal), wire.fields(refused.partly).get("errors")
+            )
         data = wire.fields(wire.fields(answer).get("data"))
         if not isinstance(data.get("repository"), dict):
             raise ForgeRefused(_ODD)
@@ -225,11 +228,12 @@ class GitHubForge:
                     parameters={"per_page": str(forge.PAGE), "page": str(number)},
                 )
             )
-            page = list(map(wire.fields, wire.items(answer)))
-            entries += page
-            if len(page) < forge.PAGE:
-                break
-        return entries
+            if not isinstance(answer, list) or not all(isinstance(entry, dict) for entry in answer):
+                raise ForgeRefused(_ODD)
+            entries += answer
+            if len(answer) < forge.PAGE:
+                return entries
+        raise ForgeRefused(Refusal(message=f"more than {forge.MOST_PAGES * forge.PAGE} entries"))
 
     def _listed(self, path: str, **parameters: str) -> tuple[PullRequest, ...]:
         _, answer = self._patient.requester.requestJsonAndCheck(
@@ -267,8 +271,7 @@ def _translated(deed: Callable[[], T]) -> T:
     try:
         return deed()
     except GithubException as error:
-        partly = wire.fields(error.data).get("data")  # GraphQL gives what may be read beside what is refused
-        raise ForgeRefused(_refusal(error), partly) from None
+        raise ForgeRefused(_refusal(error), error.data) from None  # GraphQL gives beside a refusal what may be read
     except NETWORK_ERRORS as error:
         raise ForgeRefused(_unreached(error)) from None
     except (BadAttributeException, *ODD_ANSWERS):

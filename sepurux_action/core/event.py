@@ -92,7 +92,8 @@ class Event:
 
     `commit` is the SHA to judge and to report to: a pull request's head, never its merge commit. `base_ref` is a
     branch without `refs/heads/`. A `fork` is any head that is not this repository's, a deleted one too. Once `question`
-    is None there is either a `pull_request` or the reason why there is none, a clause for the log.
+    is None there is either a `pull_request` or the reason why there is none, a clause for the log; `unsettled` tells
+    that there may be one, or several, and GitHub could not say which.
     """
 
     name: str = ""
@@ -113,6 +114,7 @@ class Event:
     skipped: str = ""
     question: Question | None = None
     why_none: str = "there is no event"
+    unsettled: bool = False
 
     @property
     def branch(self) -> str:
@@ -313,7 +315,9 @@ def _one_of(event: Event, fitting: Sequence[PullRequest], none: str) -> Event:
     if len(fitting) == 1:
         return _adopt(event, fitting[0])
     several = f"{event.commit[:7]} is the head of {len(fitting)} open pull requests"
-    return replace(event, question=None, pull_request=None, why_none=several if fitting else none)
+    return replace(
+        event, question=None, pull_request=None, why_none=several if fitting else none, unsettled=bool(fitting)
+    )
 
 
 def _adopt(event: Event, pull: PullRequest) -> Event:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from sepurux_action.core import past, wire
@@ -16,6 +16,7 @@ from sepurux_action.core.ci_run import safe_address
 from sepurux_action.core.event import SHA, Event, PullRequest
 from sepurux_action.core.past import PastResult
 
+DEFAULT_CONFIG = ".github/sepurux-gate.yml"
 BASELINE_COMMITS = 20  # of the base branch that are looked through; contract, section 8
 PAGE = 100  # comments of one page, GitHub's largest
 MOST_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pull request
@@ -24,7 +25,8 @@ LONGEST_MESSAGE = 200  # characters of GitHub's own words that a warning repeats
 READ = """
 query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $after: String,
        $base: String!, $withBase: Boolean!, $commits: Int!, $page: Int!,
-       $policyAt: String!, $policy: String!, $withPolicy: Boolean!, $headPolicy: String!, $withHead: Boolean!) {
+       $policyAt: String!, $policy: String!, $withPolicy: Boolean!, $headPolicy: String!, $withHead: Boolean!,
+       $defaultPolicy: String!, $withDefault: Boolean!) {
   repository(owner: $owner, name: $name) {
     pullRequest(number: $number) @include(if: $withPull) {
       number headRefOid headRefName headRepository { nameWithOwner } baseRefName baseRefOid
@@ -38,6 +40,7 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
     policyCommit: object(expression: $policyAt) @include(if: $withPolicy) { oid }
     policy: object(expression: $policy) @include(if: $withPolicy) { ...file }
     headPolicy: object(expression: $headPolicy) @include(if: $withHead) { ...file }
+    defaultPolicy: object(expression: $defaultPolicy) @include(if: $withDefault) { __typename }
     base: object(expression: $base) @include(if: $withBase) {
       ... on Commit {
         history(first: $commits) { nodes { oid status { contexts { context description } } } }
@@ -129,13 +132,15 @@ class Look:
     `baselines` has the newest decided result of each context among the base's last commits. `after` is the cursor of
     the next page of comments, '' on the last one. `head_contexts` are those that the head has a status of. `refusal`
     is of a part that the token may not read. `policy` is the policy file at the commit that rules, `head_policy` the
-    one at the pull request's head.
+    one at the pull request's head; `has_default_policy` tells, where `config` names another file, that the usual one
+    is there all the same.
     """
 
     pull_request: PullRequest | None = None
     comments: tuple[Comment, ...] = ()
     baselines: Mapping[str, PastResult] = field(default_factory=dict)
     after: str = ""
+    has_default_policy: bool = False
     head_contexts: tuple[str, ...] = ()
     refusal: Refusal | None = None
     policy: PolicyFile = field(default_factory=PolicyFile)
@@ -143,10 +148,14 @@ class Look:
 
 
 def policy_commit(event: Event) -> str:
-    """Return the commit whose policy file rules an event, '' where the checkout's does (contract, section 5)."""
+    """Return the commit whose policy file rules an event, '' where the checkout's does (contract, section 5).
+
+    Where it is not settled which pull request a run belongs to, the checkout is no more to be trusted than with one.
+    """
     if event.base_sha:
         return event.base_sha
-    return "HEAD" if event.name in {"workflow_run", "issue_comment"} or event.pull_request is not None else ""
+    asked = event.pull_request is not None or event.unsettled
+    return "HEAD" if asked or event.name in {"workflow_run", "issue_comment"} else ""
 
 
 def read_variables(event: Event, *, after: str = "", with_base: bool, config: str = "") -> dict[str, object]:
@@ -170,6 +179,8 @@ def read_variables(event: Event, *, after: str = "", with_base: bool, config: st
         "withPolicy": bool(ruling),
         "headPolicy": f"{event.commit}:{config}",
         "withHead": changes,
+        "defaultPolicy": f"{ruling}:{DEFAULT_CONFIG}",
+        "withDefault": bool(ruling) and config != DEFAULT_CONFIG,
     }
 
 
@@ -186,10 +197,26 @@ def read_look(data: object, event: Event) -> Look:
         comments=tuple(sorted(_own(thread.get("nodes")), key=lambda comment: comment.id)),
         baselines=_baselines(commit for commit in commits if commit.get("oid") != event.commit),
         after=wire.text(page.get("endCursor")) if page.get("hasNextPage") is True else "",
+        has_default_policy=bool(wire.fields(repository.get("defaultPolicy"))),
         head_contexts=tuple(_contexts(pull)),
         policy=_policy_file(repository.get("policy"), readable=bool(wire.fields(repository.get("policyCommit")))),
         head_policy=_policy_file(repository.get("headPolicy"), readable=True),
     )
+
+
+def without_failed_files(look: Look, errors: object) -> Look:
+    """Return a look whose policy files are in trouble where GraphQL's errors, by their paths, are about them.
+
+    A file that could not be read comes as null, as one that is not there does.
+    """
+    paths = [list(wire.items(wire.fields(error).get("path"))) for error in wire.items(errors)]
+    trouble = PolicyFile(trouble="GitHub answered without it")
+    failed = {path[1] if len(path) > 1 else "" for path in paths}
+    if failed & {"", "policy", "policyCommit", "defaultPolicy"} and look.policy.text is None:
+        look = replace(look, policy=trouble)
+    if failed & {"", "headPolicy"} and look.head_policy.text is None:
+        look = replace(look, head_policy=trouble)
+    return look
 
 
 def _contexts(pull: Mapping[str, object]) -> Iterable[str]:

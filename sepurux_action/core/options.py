@@ -18,13 +18,12 @@ from urllib.parse import urlsplit
 from sepurux_action.core import path_filter, review
 from sepurux_action.core.ci_run import is_loopback
 from sepurux_action.core.enforcement import OnUndecided, Stage
-from sepurux_action.core.forge import CommentMode
+from sepurux_action.core.forge import DEFAULT_CONFIG, CommentMode
 from sepurux_action.core.secret import Secret
 
 T_co = TypeVar("T_co", covariant=True)
 W = TypeVar("W", bound=StrEnum)
 
-DEFAULT_CONFIG = ".github/sepurux-gate.yml"
 VENDOR_CLOUD = "https://app.sepurux.dev/api/backend"
 LONGEST_TIMEOUT_S = 24 * 3600
 LONGEST_POLL_INTERVAL_S = 3600

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from sepurux_action.core import options, wire
 from sepurux_action.core.enforcement import OnUndecided, Stage
-from sepurux_action.core.forge import CommentMode, Manner
+from sepurux_action.core.forge import DEFAULT_CONFIG, CommentMode, Manner
 from sepurux_action.core.gate import Gate, Trace
 from sepurux_action.core.options import OPTIONS, Option
 from sepurux_action.core.policy import Policy, Section
@@ -71,7 +71,7 @@ class Early:
 
     github_token: Secret | None = field(default=None, repr=False)
     secret: Secret | None = field(default=None, repr=False)
-    config: str = options.DEFAULT_CONFIG
+    config: str = DEFAULT_CONFIG
     config_is_given: bool = False
     pull_request: int | None = None
     gates: tuple[str, ...] = ()
@@ -158,7 +158,7 @@ def read_early(layers: Iterable[Layer]) -> Early:
     return Early(
         github_token=reading.value(options.GITHUB_TOKEN),
         secret=reading.value(options.TOKEN) or reading.value(options.API_KEY),
-        config=reading.value(options.CONFIG) or options.DEFAULT_CONFIG,
+        config=reading.value(options.CONFIG) or DEFAULT_CONFIG,
         config_is_given=reading.value(options.CONFIG) is not None,
         pull_request=reading.value(options.PR_NUMBER),
         gates=(name,) if (name := reading.value(options.NAME) or reading.value(options.CAMPAIGN)) else (),

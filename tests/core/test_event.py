@@ -516,3 +516,14 @@ def test_any_payload_and_environment_is_an_event_that_can_be_shown_and_settled(
         assert step.commit == "" or SHA.match(step.commit)
         assert step.question or (step.pull_request is None) == bool(step.why_none)
         assert contradiction(step, number).isprintable()
+
+
+def test_several_pull_requests_of_one_head_leave_the_event_unsettled_and_none_does_not() -> None:
+    event = Event(name="push", repository="o/r", commit="a" * 40, question=ByCommit(commit="a" * 40), why_none="")
+    twins = [
+        PullRequest(number=number, head_sha="a" * 40, head_repository="o/r", base_ref=base, open=True)
+        for number, base in [(1, "main"), (2, "try")]
+    ]
+    assert settle(event, twins).unsettled
+    assert not settle(event, twins[:1]).unsettled
+    assert not settle(event, []).unsettled

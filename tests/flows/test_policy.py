@@ -419,3 +419,70 @@ def test_a_github_without_a_usable_address_is_no_reason_to_take_the_checkouts_po
     result = run_action(**{**options, "env": {**scene.environment(), "GITHUB_API_URL": "http://github.example"}})
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
     assert "GITHUB_API_URL" in result.messages("error")[0]
+
+
+# -- what an adversary tried ------------------------------------------------------------------------------------------
+
+
+def test_a_policy_that_graphql_failed_to_read_is_not_one_that_is_not_there(scene: Scene) -> None:
+    with_policy(scene, STRICT)
+    data = {"repository": {"policyCommit": {"oid": scene.pull.base_sha}, "policy": None, "pullRequest": None}}
+    errors = [{"message": "Something went wrong", "path": ["repository", "policy"]}]
+    scene.github.fault("graphql", backend.json({"data": data, "errors": errors}))
+    scene.answers()
+    result = scene.run(enforcement="observe")
+    assert (result.exit_code, result.outputs["decision"]) == (2, "error")
+
+
+def test_a_file_named_in_the_head_does_not_replace_the_usual_one(scene: Scene) -> None:
+    with_policy(scene, STRICT)
+    scene.repository.commit("main", {"docs/empty.yml": "# nothing\n"})
+    scene.pull = scene.repository.pull("mona", head="sly")
+    scene.pull.push({"loose.yml": LOOSE})
+    scene.answers()
+    for config in ("loose.yml", "docs/empty.yml"):
+        assert scene.run(config=config, enforcement="observe").exit_code == 2
+
+
+def test_a_pull_request_that_cannot_be_looked_up_does_not_bring_the_checkouts_policy_to_rule(scene: Scene) -> None:
+    with_policy(scene, STRICT)
+    (scene.workspace / ".github").mkdir()
+    (scene.workspace / PATH).write_text(LOOSE)
+    sha = scene.pull.head_sha
+    scene.github.fault("repos/list-pull-requests-associated-with-commit", faults.refused(403, "no"), always=True)
+    scene.answers()
+    event = {"ref": f"refs/heads/{scene.pull.head_ref}", "after": sha, "repository": {"full_name": "octo/shop"}}
+    env = {**scene.environment(), "GITHUB_SHA": sha}
+    result = run_action(**{**scene.options(), "event_name": "push", "event": event, "env": env})
+    assert (result.exit_code, result.outputs["enforcement"]) == (1, "hard"), result.log
+
+
+@pytest.mark.parametrize("page", [{"message": "odd"}, [None]])
+def test_a_page_of_another_shape_is_no_empty_page(page: object, scene: Scene) -> None:
+    with_policy(scene, "campaign: core-reliability\ngates:\n  - {name: search, paths: ['search/**']}\n")
+    scene.pull.push({"search/a.py": "x"})
+    scene.github.fault("pulls/list-files", backend.json(page), always=True)
+    scene.answers()
+    assert scene.run().exit_code == 1
+
+
+def test_another_reviewers_permission_does_not_hold_up_an_approval(scene: Scene) -> None:
+    with_policy(scene, SOFT + "reviewers: [gone, hubot]\n")
+    scene.repository.collaborator("hubot", "write")
+    scene.pull.review("hubot", "APPROVED")
+    scene.github.fault("repos/get-collaborator-permission-level", faults.through, faults.refused(403, "no"))
+    scene.answers()
+    assert scene.run().exit_code == 0
+
+
+def test_a_lone_surrogate_in_a_policy_is_a_mistake_and_no_crash(scene: Scene) -> None:
+    data = {
+        "repository": {
+            "policyCommit": {"oid": scene.pull.base_sha},
+            "policy": {"__typename": "Blob", "text": "\ud800", "isTruncated": False},
+        }
+    }
+    scene.github.fault("graphql", backend.json({"data": data}))
+    result = scene.run()
+    assert result.exit_code == 2
+    assert "Internal error" not in result.raw_log
