@@ -294,12 +294,11 @@ class Conversation:
         sound = all(result.decision in {Decision.PASS, Decision.SKIPPED} for result in results)
         if not ours and sound and self._manner.comment is CommentMode.ON_FAILURE:
             return ""
-        earlier = [commit for commit in self.history if commit.commit != self.event.commit]
         judged = PastCommit(
             commit=self.event.commit, results={result.gate.name: past.of_gate(result) for result in results}
         )
         prints = {result.gate.name: fingerprint(result.gate) for result in results}
-        text = body(memory.write([*earlier, judged], past.decided_of(results, self.event.commit, prints)))
+        text = body(memory.write([*self.history, judged], past.decided_of(results, self.event.commit, prints)))
         return self._keep_one(ours, text, memory.marker)
 
     # -- one comment ------------------------------------------------------------------------------------------------

@@ -92,12 +92,12 @@ class GitHubForge:
         """Return the pull requests that may answer a question, as GitHub describes them."""
         match question:
             case ByNumber(number):
-                return (_translated(lambda: self._raw(f"pulls/{number}")),)
+                return (parse_pull_request(self._call("GET", f"pulls/{number}")),)
             case ByHead():
                 head = f"{question.owner}:{question.branch}"
-                return _translated(lambda: self._listed("pulls", state="open", head=head))
+                return self._listed("pulls", state="open", head=head)
             case ByCommit():
-                return _translated(lambda: self._listed(f"commits/{question.commit}/pulls"))
+                return self._listed(f"commits/{question.commit}/pulls")
 
     def look(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Look:
         """Return the pull request, our comments on it, the base's results and the policy file at `config`.
@@ -169,8 +169,7 @@ class GitHubForge:
 
     def asked(self, number: int) -> tuple[str, ...]:
         """Return the logins that are asked for a review and have not given one."""
-        path = f"/repos/{self._name}/pulls/{number}/requested_reviewers"
-        _, answer = _translated(lambda: self._patient.requester.requestJsonAndCheck("GET", path))
+        answer = self._call("GET", f"pulls/{number}/requested_reviewers")
         return tuple(wire.text(wire.fields(user).get("login")) for user in wire.items(wire.fields(answer).get("users")))
 
     def permission(self, login: str) -> str:
@@ -178,9 +177,8 @@ class GitHubForge:
 
         GitHub's word for `maintain` is `write` here, and for a role of the organization's own the one it builds on.
         """
-        path = f"/repos/{self._name}/collaborators/{quote(login, safe='')}/permission"
         try:
-            _, answer = _translated(lambda: self._patient.requester.requestJsonAndCheck("GET", path))
+            answer = self._call("GET", f"collaborators/{quote(login, safe='')}/permission")
         except ForgeRefused as refused:
             if refused.refusal.status == 404:  # noqa: PLR2004 - no user of that name
                 return "none"
@@ -189,13 +187,11 @@ class GitHubForge:
 
     def ask_for_review(self, number: int, login: str) -> None:
         """Ask one user for a review; one call each, because GitHub refuses a list as a whole."""
-        path = f"/repos/{self._name}/pulls/{number}/requested_reviewers"
-        _translated(lambda: self._patient.requester.requestJsonAndCheck("POST", path, input={"reviewers": [login]}))
+        self._call("POST", f"pulls/{number}/requested_reviewers", body={"reviewers": [login]})
 
     def required_contexts(self, branch: str) -> tuple[str, ...]:
         """Return the status contexts that rules of a branch require."""
-        path = f"/repos/{self._name}/rules/branches/{quote(branch, safe='')}"
-        _, answer = _translated(lambda: self._patient.requester.requestJsonAndCheck("GET", path))
+        answer = self._call("GET", f"rules/branches/{quote(branch, safe='')}")
         rules = [wire.fields(wire.fields(rule).get("parameters")) for rule in wire.items(answer)]
         checks = [check for rule in rules for check in wire.items(rule.get("required_status_checks"))]
         return tuple(wire.text(wire.fields(check).get("context")) for check in checks)
@@ -209,25 +205,29 @@ class GitHubForge:
 
     def _change(self, verb: str, comment: Comment, body: dict[str, str] | None) -> object:
         # PyGithub reaches a comment through its issue, by a read of the comment first; the address is known.
-        path = f"/repos/{self._name}/issues/comments/{comment.id}"
-        _, answer = _translated(lambda: self._patient.requester.requestJsonAndCheck(verb, path, input=body))
-        return answer
+        return self._call(verb, f"issues/comments/{comment.id}", body=body)
 
-    def _raw(self, path: str) -> PullRequest:
-        _, answer = self._patient.requester.requestJsonAndCheck("GET", f"/repos/{self._name}/{path}")
-        return parse_pull_request(answer)
+    def _call(
+        self,
+        verb: str,
+        path: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> object:
+        """Return the answer to one call below the repository, whatever shape it has."""
+        below = f"/repos/{self._name}/{path}"
+        given = dict(parameters) if parameters else None
+        _, answer = _translated(
+            lambda: self._patient.requester.requestJsonAndCheck(verb, below, parameters=given, input=body)
+        )
+        return answer
 
     def _pages(self, path: str) -> list[Mapping[str, object]]:
         # PyGithub's list would read each entry once more to give its raw data.
         entries: list[Mapping[str, object]] = []
         for number in range(1, forge.MOST_PAGES + 1):
-            _, answer = _translated(
-                lambda number=number: self._patient.requester.requestJsonAndCheck(  # type: ignore[misc]
-                    "GET",
-                    f"/repos/{self._name}/{path}",
-                    parameters={"per_page": str(forge.PAGE), "page": str(number)},
-                )
-            )
+            answer = self._call("GET", path, parameters={"per_page": str(forge.PAGE), "page": str(number)})
             if not isinstance(answer, list) or not all(isinstance(entry, dict) for entry in answer):
                 raise ForgeRefused(_ODD)
             entries += answer
@@ -236,9 +236,7 @@ class GitHubForge:
         raise ForgeRefused(Refusal(message=f"more than {forge.MOST_PAGES * forge.PAGE} entries"))
 
     def _listed(self, path: str, **parameters: str) -> tuple[PullRequest, ...]:
-        _, answer = self._patient.requester.requestJsonAndCheck(
-            "GET", f"/repos/{self._name}/{path}", parameters={**parameters, "per_page": "100"}
-        )
+        answer = self._call("GET", path, parameters={**parameters, "per_page": str(forge.PAGE)})
         return tuple(map(parse_pull_request, wire.items(answer)))
 
 

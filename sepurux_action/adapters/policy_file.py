@@ -12,6 +12,7 @@ import yaml
 
 from sepurux_action.core import wire
 from sepurux_action.core.policy import (
+    LARGEST_FILE,
     MOST_PROBLEMS,
     BadPolicy,
     MappingNode,
@@ -21,7 +22,6 @@ from sepurux_action.core.policy import (
     SequenceNode,
 )
 
-LARGEST_FILE = 256 * 1024  # bytes
 DEEPEST = 16  # levels; a policy has seven
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 # Beside its own errors the library lets through what Python says to a character or a version number out of range.

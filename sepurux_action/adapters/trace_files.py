@@ -16,9 +16,9 @@ from pathlib import Path
 from sepurux_action.core import wire
 from sepurux_action.core.gate import Trace
 from sepurux_action.core.options import MOST_TRACES
+from sepurux_action.core.policy import LARGEST_FILE
 from sepurux_action.core.settings import BadTraceFile
 
-MOST_POLICY_BYTES = 256 * 1024
 MOST_BYTES = 64 * 1024 * 1024
 
 
@@ -81,7 +81,7 @@ class TraceFolder:
         if not any(real.is_relative_to(folder) for folder in self._allowed) or not real.is_file():
             return None
         with real.open("rb") as file:
-            return file.read(MOST_POLICY_BYTES + 1)
+            return file.read(LARGEST_FILE + 1)
 
     def _where(self) -> str:
         return "the workspace" if len(self._allowed) == 1 else "the workspace or the runner's temporary folder"

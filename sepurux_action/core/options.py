@@ -6,9 +6,10 @@ tests. Source: contract, section 1.
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -494,3 +495,9 @@ OPTIONS: tuple[Option[object], ...] = (
     CONFIG,
     PR_NUMBER,
 )
+
+
+def nearest(spelling: str, known: Iterable[str]) -> str:
+    """Return a hint that names the nearest known spelling, or ''."""
+    found = difflib.get_close_matches(spelling.lower(), list(known), n=1)
+    return f"; did you mean `{found[0]}`?" if found else ""

@@ -5,7 +5,6 @@ Sources: contract, sections 1 (places and precedence), 5 (the file) and 6 (the f
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +21,7 @@ from sepurux_action.errors import GateError
 
 T = TypeVar("T")
 
+LARGEST_FILE = 256 * 1024  # bytes; contract, section 5
 MOST_PROBLEMS = 100  # that one reading tells; a file with more is no policy, and searching hints takes time
 MOST_RULES = 50  # of one `enforcement:` list
 VERSION = "1"
@@ -361,7 +361,7 @@ class _Parsing:
         for key, _ in node.entries:
             if key.text not in _RULE_KEYS:
                 shown = _key_shown(key)
-                self._note(key, f"{where}, `{shown}`", f"it is not known{_nearest(shown, _RULE_KEYS)}")
+                self._note(key, f"{where}, `{shown}`", f"it is not known{options.nearest(shown, _RULE_KEYS)}")
         stage, start, branches = map(given.get, _RULE_KEYS)
         if stage is None:
             self._note(node, where, "its `stage` is missing; accepted: `observe`, `soft` or `hard`")
@@ -424,12 +424,7 @@ def _why_not_here(spelling: str, option: Option[object] | None, place: Place) ->
         return f"it has its place {' or '.join(_PLACES[each] for each in option.places)}"
     here = [each for each, known in _BY_SPELLING.items() if place in known.places]
     here += {Place.TOP: [VERSION_KEY, THRESHOLDS, GATES], Place.GATE: [THRESHOLDS], Place.THRESHOLDS: []}[place]
-    return f"it is not known{_nearest(spelling, here) or _nearest(spelling, _BY_SPELLING)}"
-
-
-def _nearest(spelling: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(spelling.lower(), list(known), n=1)
-    return f"; did you mean `{found[0]}`?" if found else ""
+    return f"it is not known{options.nearest(spelling, here) or options.nearest(spelling, _BY_SPELLING)}"
 
 
 # -- what a pull request changes in it --------------------------------------------------------------------------------

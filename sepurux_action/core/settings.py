@@ -5,7 +5,6 @@ Source: contract, section 1: what a policy sets rules, then inputs, then the env
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -224,12 +223,6 @@ def _policy_label(policy: Policy, section: Section | None) -> Callable[[str], st
     return label
 
 
-def nearest(spelling: str, known: Iterable[str]) -> str:
-    """Return a hint that names the nearest known spelling, or ''."""
-    found = difflib.get_close_matches(spelling.lower(), list(known), n=1)
-    return f"; did you mean `{found[0]}`?" if found else ""
-
-
 def _traces(reading: _Reading, find: TraceFinder) -> Iterator[Trace]:
     ids = reading.value(options.TRACE_ID) or ()
     for trace_id in ids:
@@ -309,7 +302,8 @@ class _Reading:
                 if spelling not in known:
                     shown = wire.printable(spelling)
                     self._note(
-                        spelling, Problem(where=layer.label(shown), message=f"it is not known{nearest(shown, known)}")
+                        spelling,
+                        Problem(where=layer.label(shown), message=f"it is not known{options.nearest(shown, known)}"),
                     )
 
     def problem(self, name: str, message: str, *, layer: Layer | None = None) -> None:

@@ -8,8 +8,16 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from sepurux_action.adapters.policy_file import FOREIGN_ERRORS, LARGEST_FILE, read_yaml
-from sepurux_action.core.policy import MOST_PROBLEMS, BadPolicy, MappingNode, Node, ScalarNode, SequenceNode
+from sepurux_action.adapters.policy_file import FOREIGN_ERRORS, read_yaml
+from sepurux_action.core.policy import (
+    LARGEST_FILE,
+    MOST_PROBLEMS,
+    BadPolicy,
+    MappingNode,
+    Node,
+    ScalarNode,
+    SequenceNode,
+)
 
 PATH = ".github/sepurux-gate.yml"
 

@@ -17,7 +17,6 @@ from sepurux_action.core.settings import (
     environment_layer,
     flag_layer,
     input_layer,
-    nearest,
     read_settings,
 )
 from sepurux_action.core.verdict import Thresholds
@@ -190,7 +189,7 @@ def test_an_unknown_name_is_shown_on_one_line() -> None:
 
 
 def test_nothing_is_near_to_a_name_unlike_all() -> None:
-    assert nearest("zzz", ["token"]) == ""
+    assert options.nearest("zzz", ["token"]) == ""
 
 
 # --- Defaults that depend --------------------------------------------------------------------------------------
