@@ -7,7 +7,7 @@ COPY requirements.txt /
 # pip works on the environment from outside, so what ships has none of its own. Bytecode that trusts its source
 # is read at every start, whatever the copying between stages does to the times of files.
 RUN python3 -m venv --without-pip /app/venv && \
-    python3 -m pip --python /app/venv install --require-hashes --only-binary :all: --no-cache-dir --no-compile \
+    python3 -m pip --python /app/venv install --require-hashes --no-deps --only-binary :all: --no-cache-dir --no-compile \
       --disable-pip-version-check --root-user-action ignore -r /requirements.txt && \
     /app/venv/bin/python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib
 COPY sepurux_action /app/sepurux_action
