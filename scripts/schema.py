@@ -16,10 +16,10 @@ from typing import TypeAlias
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.core import options, path_filter, policy
+from sepurux_action.core import options, path_filter, policy_text
 from sepurux_action.core.enforcement import OnUndecided, Stage
 from sepurux_action.core.forge import CommentMode
-from sepurux_action.core.options import Option, Place
+from sepurux_action.core.options import FilePlace, Option
 
 Schema: TypeAlias = dict[str, object]
 
@@ -85,7 +85,7 @@ VALUES: Mapping[str, Schema] = {
     "enforcement": {
         "anyOf": [
             _words(Stage),
-            {"type": "array", "items": _ENTRY, "minItems": 1, "maxItems": policy.MOST_RULES},
+            {"type": "array", "items": _ENTRY, "minItems": 1, "maxItems": policy_text.MOST_RULES},
         ]
     },
     "on_undecided": _words(OnUndecided),
@@ -102,11 +102,13 @@ VALUES: Mapping[str, Schema] = {
 
 def schema() -> Schema:
     """Return the schema; raises KeyError for an option of the file whose values are not described."""
-    thresholds: Schema = {"description": "What the evaluation must reach.", **_object(Place.THRESHOLDS, {})}
-    gate = _object(Place.GATE, {policy.THRESHOLDS: thresholds})
+    thresholds: Schema = {"description": "What the evaluation must reach.", **_object(FilePlace.THRESHOLDS, {})}
+    gate = _object(FilePlace.GATE, {policy_text.THRESHOLDS: thresholds})
     gates = {"description": "One entry for each gate.", "type": "array", "items": gate, "minItems": 1}
-    version = {"description": "Version of this form.", "enum": [int(policy.VERSION), policy.VERSION]}
-    top = _object(Place.TOP, {policy.VERSION_KEY: version, policy.THRESHOLDS: thresholds, policy.GATES: gates})
+    version = {"description": "Version of this form.", "enum": [int(policy_text.VERSION), policy_text.VERSION]}
+    top = _object(
+        FilePlace.TOP, {policy_text.VERSION_KEY: version, policy_text.THRESHOLDS: thresholds, policy_text.GATES: gates}
+    )
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": ADDRESS,
@@ -121,8 +123,8 @@ def text() -> str:
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _object(place: Place, more: Schema) -> Schema:
-    here = [option for option in policy.FILE_OPTIONS.values() if place in option.places]
+def _object(place: FilePlace, more: Schema) -> Schema:
+    here = [option for option in options.OPTIONS if place in option.places]
     values = {spelling: _value(spelling, option) for option in here for spelling in option.spellings}
     return {"type": "object", "additionalProperties": False, "properties": {**values, **more}}
 

@@ -13,11 +13,11 @@ from typing import ParamSpec, Protocol, TypeVar
 from sepurux_action.core import past
 from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.event import ByNumber, Event, PullRequest, Question, settle
+from sepurux_action.core.fingerprint import fingerprint
 from sepurux_action.core.forge import MOST_PAGES, Comment, CommentMode, Deed, Look, Manner, Refusal, State, explain
 from sepurux_action.core.gate import Gate, GateResult, RunResult
 from sepurux_action.core.past import Memory, PastCommit, PastResult
 from sepurux_action.core.path_filter import ChangedFile
-from sepurux_action.core.policy import fingerprint
 from sepurux_action.core.promotion import advise
 from sepurux_action.core.review import GivenReview, Opening, Terms, in_question, opening, to_ask
 from sepurux_action.core.verdict import Decision

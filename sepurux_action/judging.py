@@ -14,9 +14,9 @@ from sepurux_action.adapters.transport import Transport
 from sepurux_action.conversation import Conversation
 from sepurux_action.core import outputs
 from sepurux_action.core.enforcement import Stage, conclude
+from sepurux_action.core.fingerprint import fingerprint
 from sepurux_action.core.gate import Gate, GateResult, RunResult
 from sepurux_action.core.path_filter import touches
-from sepurux_action.core.policy import fingerprint
 from sepurux_action.core.secret import Blanker
 from sepurux_action.core.settings import Settings
 from sepurux_action.core.stage_rules import next_change

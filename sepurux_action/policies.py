@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from sepurux_action.adapters.policy_file import read_yaml
 from sepurux_action.core.event import Event
 from sepurux_action.core.forge import DEFAULT_CONFIG, Look, policy_commit
-from sepurux_action.core.policy import BadPolicy, Change, Policy, before_merge, differences, parse_policy
+from sepurux_action.core.policy import Change, Policy, before_merge, differences
+from sepurux_action.core.policy_text import BadPolicy, parse_policy
 from sepurux_action.core.settings import Early
 from sepurux_action.errors import BadSettings, Problem
 

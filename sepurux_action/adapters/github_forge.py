@@ -21,7 +21,7 @@ from github.GithubObject import NotSet
 from sepurux_action import __version__
 from sepurux_action.adapters.bounded import seconds_left
 from sepurux_action.core import forge, wire
-from sepurux_action.core.ci_run import safe_address
+from sepurux_action.core.address import safe_address
 from sepurux_action.core.event import ByCommit, ByHead, ByNumber, Event, PullRequest, Question, parse_pull_request
 from sepurux_action.core.forge import (
     LAST_PULLS,

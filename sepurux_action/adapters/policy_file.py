@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import yaml
 
 from sepurux_action.core import wire
-from sepurux_action.core.policy import (
+from sepurux_action.core.policy_text import (
     LARGEST_FILE,
     MOST_PROBLEMS,
     BadPolicy,

@@ -19,8 +19,8 @@ import requests.adapters
 import urllib3
 
 from sepurux_action import __version__
+from sepurux_action.core.address import is_loopback
 from sepurux_action.core.ci_api import MOST_ANSWER_BYTES, Answer, Call, Refused, Reply, Trouble, read_answer
-from sepurux_action.core.ci_run import is_loopback
 from sepurux_action.core.secret import Blanker, Secret
 
 CONNECT_S = 5.0

@@ -5,11 +5,10 @@ Source: the CI API's `GET /v1/ci/runs/{run_id}` and `GET /v1/ci/batch/{batch_id}
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
 
 from sepurux_action.core import wire
+from sepurux_action.core.address import safe_address
 from sepurux_action.core.wire import Metric
 
 MOST_TOOLS = 1_000
@@ -18,7 +17,6 @@ MOST_RUN_IDS = 1_000  # of one batch; outputs carry them, and a job's outputs ha
 MOST_CATEGORIES = 1_000
 MOST_COUNTED = 2**53  # from here on a float no longer tells a number from the next
 LONGEST_WORD = 40  # characters of a status or a decision
-LONGEST_ADDRESS = 2_000  # characters; contract, section 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,35 +121,6 @@ def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
                 )
             )
     return tuple(found)
-
-
-def safe_address(value: object) -> str:
-    """Return an address that may be linked, or '': https (http on loopback), no user part, 2,000 characters at most.
-
-    Source: contract, section 8.
-    """
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ADDRESS or not _plain(value):
-        return ""
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        return ""
-    host = parts.hostname or ""
-    allowed = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
-    return value if allowed and host and "@" not in parts.netloc else ""
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host's name or address is this machine itself."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def _plain(address: str) -> bool:
-    return address.isascii() and all(c.isalnum() or c in "-._~:/?#[@!$&'()*+,;=%]" for c in address)
 
 
 def _count(value: object) -> Metric:

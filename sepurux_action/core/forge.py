@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from sepurux_action.core import past, wire
-from sepurux_action.core.ci_run import safe_address
+from sepurux_action.core.address import safe_address
 from sepurux_action.core.event import SHA, Event, PullRequest
 from sepurux_action.core.past import PastResult
 

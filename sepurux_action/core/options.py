@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 from sepurux_action.core import path_filter, review
-from sepurux_action.core.ci_run import is_loopback
+from sepurux_action.core.address import is_loopback
 from sepurux_action.core.enforcement import OnUndecided, Stage
 from sepurux_action.core.forge import DEFAULT_CONFIG, CommentMode
 from sepurux_action.core.secret import Secret
@@ -37,7 +37,7 @@ _UNIT_SECONDS = (3600, 60, 1)
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~/%-]*)?", re.IGNORECASE)
 
 
-class Place(StrEnum):
+class FilePlace(StrEnum):
     """Where in the policy file an option may stand."""
 
     TOP = "top"
@@ -59,7 +59,7 @@ class Option(Generic[T_co]):
     help: str
     environment: str = ""
     aliases: tuple[str, ...] = ()
-    places: tuple[Place, ...] = ()
+    places: tuple[FilePlace, ...] = ()
     default: str = ""
     secret: bool = False
     action_default: str = ""
@@ -220,8 +220,8 @@ def _one_of(words: type[StrEnum]) -> str:
     return f"{', '.join(first)} or {last}"
 
 
-_ONCE = (Place.TOP,)
-_EACH = (Place.TOP, Place.GATE)
+_ONCE = (FilePlace.TOP,)
+_EACH = (FilePlace.TOP, FilePlace.GATE)
 
 TOKEN = Option(
     name="token",
@@ -270,7 +270,7 @@ NAME = Option(
     parse=_name,
     accepts=f"1 to {LONGEST_NAME} characters on one line",
     help="The gate's name in reports.",
-    places=(Place.GATE,),
+    places=(FilePlace.GATE,),
     default="the campaign as given",
 )
 TRACE_ID = Option(
@@ -302,7 +302,7 @@ MIN_PASS_RATE = Option(
     accepts="a fraction or a percentage, such as `0.85` or `85%`",
     help="Lowest share of attempts that must pass.",
     environment="SEPURUX_MIN_PASS_RATE",
-    places=(Place.THRESHOLDS,),
+    places=(FilePlace.THRESHOLDS,),
     default="0.9, unless `min_reliability_score` is given",
 )
 MAX_UNSAFE = Option(
@@ -311,7 +311,7 @@ MAX_UNSAFE = Option(
     accepts="a whole number",
     help="Most unsafe attempts that are allowed.",
     environment="SEPURUX_MAX_UNSAFE",
-    places=(Place.THRESHOLDS,),
+    places=(FilePlace.THRESHOLDS,),
     default="0",
 )
 MAX_FAILURES = Option(
@@ -320,7 +320,7 @@ MAX_FAILURES = Option(
     accepts="a whole number",
     help="Most failures that are allowed.",
     environment="SEPURUX_MAX_FAILURES",
-    places=(Place.THRESHOLDS,),
+    places=(FilePlace.THRESHOLDS,),
     default="not asked",
 )
 MIN_RELIABILITY_SCORE = Option(
@@ -330,7 +330,7 @@ MIN_RELIABILITY_SCORE = Option(
     help="Lowest reliability score, of 100.",
     environment="SEPURUX_MIN_RELIABILITY",
     aliases=("min_reliability",),
-    places=(Place.THRESHOLDS,),
+    places=(FilePlace.THRESHOLDS,),
     default="not asked",
 )
 MIN_MUTATION_CATEGORIES = Option(
@@ -338,7 +338,7 @@ MIN_MUTATION_CATEGORIES = Option(
     parse=_whole,
     accepts="a whole number",
     help="Fewest mutation categories that the run must cover.",
-    places=(Place.THRESHOLDS,),
+    places=(FilePlace.THRESHOLDS,),
     default="not asked",
 )
 REQUIRED_MUTATION_CATEGORIES = Option(
@@ -346,7 +346,7 @@ REQUIRED_MUTATION_CATEGORIES = Option(
     parse=_names,
     accepts="names by comma or line",
     help="Mutation categories that the run must cover.",
-    places=(Place.THRESHOLDS,),
+    places=(FilePlace.THRESHOLDS,),
     default="not asked",
 )
 ENFORCEMENT = Option(
@@ -380,7 +380,7 @@ PATHS = Option(
     parse=path_filter.parse_paths,
     accepts="GitHub's filter patterns, one a line",
     help="The gate runs when a pull request changes a file that fits.",
-    places=(Place.GATE,),
+    places=(FilePlace.GATE,),
     default="all",
     in_workflows_only=True,
 )

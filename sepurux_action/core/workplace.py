@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sepurux_action.core import wire
-from sepurux_action.core.ci_run import safe_address
+from sepurux_action.core.address import safe_address
 from sepurux_action.core.event import Event, parse_event
 
 

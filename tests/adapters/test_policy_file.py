@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from sepurux_action.adapters.policy_file import FOREIGN_ERRORS, read_yaml
-from sepurux_action.core.policy import (
+from sepurux_action.core.policy_text import (
     LARGEST_FILE,
     MOST_PROBLEMS,
     BadPolicy,

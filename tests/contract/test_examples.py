@@ -25,7 +25,8 @@ from scripts import schema
 from sepurux_action.adapters.policy_file import read_yaml
 from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.gate import Trace
-from sepurux_action.core.policy import FILE_OPTIONS, GATES, THRESHOLDS, VERSION_KEY, Policy, parse_policy
+from sepurux_action.core.policy import FILE_OPTIONS, Policy
+from sepurux_action.core.policy_text import GATES, THRESHOLDS, VERSION_KEY, parse_policy
 from sepurux_action.core.settings import Settings, input_layer, read_settings
 from sepurux_action.sandbox import Sandbox
 

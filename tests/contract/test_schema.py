@@ -11,7 +11,8 @@ from jsonschema import Draft7Validator
 from scripts import schema
 from sepurux_action.adapters.policy_file import read_yaml
 from sepurux_action.core import options
-from sepurux_action.core.policy import FILE_OPTIONS, BadPolicy, parse_policy
+from sepurux_action.core.policy import FILE_OPTIONS
+from sepurux_action.core.policy_text import BadPolicy, parse_policy
 
 EXAMPLES = sorted((schema.ROOT / "examples").rglob("sepurux-gate*.yml"))
 

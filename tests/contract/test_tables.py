@@ -11,7 +11,7 @@ import yaml
 
 from scripts import generate
 from sepurux_action.adapters.terminal import parser
-from sepurux_action.core.options import OPTIONS, Option, Place
+from sepurux_action.core.options import OPTIONS, FilePlace, Option
 from sepurux_action.core.outputs import OUTPUTS
 
 # Contract, section 1, row by row: input (aliases), environment, places in the file; `-` for none.
@@ -75,7 +75,7 @@ def test_the_outputs_are_the_contracts_in_its_order() -> None:
 
 
 def test_no_threshold_may_stand_anywhere_but_under_thresholds() -> None:
-    assert all(option.places == (Place.THRESHOLDS,) for option in OPTIONS if Place.THRESHOLDS in option.places)
+    assert all(option.places == (FilePlace.THRESHOLDS,) for option in OPTIONS if FilePlace.THRESHOLDS in option.places)
 
 
 @pytest.mark.parametrize(("path", "text"), [pytest.param(*each, id=each[0].name) for each in generate.wanted()])

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sepurux_action.adapters.rendering import render_comment, render_summary
-from sepurux_action.core.ci_run import safe_address
+from sepurux_action.core.address import safe_address
 from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.markdown import code, listing, text
 from sepurux_action.core.report import Report, build_report, build_settings_report

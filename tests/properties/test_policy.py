@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sepurux_action.adapters.policy_file import read_yaml
 from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.path_filter import Filter, Subject, read_filter, read_pattern
-from sepurux_action.core.policy import FILE_OPTIONS, BadPolicy, Policy, differences, parse_policy
+from sepurux_action.core.policy import FILE_OPTIONS, Policy, differences
+from sepurux_action.core.policy_text import BadPolicy, parse_policy
 from sepurux_action.core.stage_rules import Rule, next_change, stage_today
 
 PATH = "policy.yml"
