@@ -73,10 +73,13 @@ def run(place: Place, signals: Signals) -> int:
             place.layers, place.traces.find, found.policy, branch=workplace.event.branch, today=today
         )
     except BadSettings as bad:
+        status = _refuse_settings(place, bad, workplace)
         if talk:
             talk.adopt(replace(early.manner, run_url=workplace.run_url))
+            if signals.received:
+                talk.hurry(Bounded())
             talk.refuse(early.gates)
-        return signals.status(_refuse_settings(place, bad, workplace))
+        return signals.status(status)
     blank = _hide_secrets(place, settings.token, settings.api_key, settings.github_token)
     _introduce(settings, workplace, place, talk)
     if talk:
@@ -132,7 +135,7 @@ def _tell(talk: Conversation, results: Sequence[GateResult], report: Report, sig
         talk.conclude(results)
         if not signals.received:
             address = talk.comment(results, lambda marker: render_comment(report, marker))
-            talk.ask_for_reviews()
+            talk.soft_gate.ask_for_reviews()
             return address
     talk.hurry(Bounded())
     talk.conclude(results)

@@ -5,6 +5,7 @@
     ├── CannotJudge          the backend gives no verdict; becomes decision `error` (or `pending`)
     ├── ForgeRefused         GitHub did not do what it was asked; becomes one warning, never a verdict
     └── OverTime             something took longer than it may; becomes one warning, never a verdict
+        └── Ended            a signal came first
 
 Foreign exceptions (requests, OS, JSON, Jinja) are translated at the border of their adapter.
 """
@@ -61,4 +62,8 @@ class ForgeRefused(GateError):
 
 
 class OverTime(GateError):
-    """Work was not done within its seconds, or the run was ended meanwhile."""
+    """Work was not done within its seconds."""
+
+
+class Ended(OverTime):
+    """The run was ended before the work was done."""

@@ -130,7 +130,7 @@ class Judging:
         notes = result.notes
         if event.fork and event.name == "pull_request_review":
             notes = (*notes, READ_ONLY_REVIEW)
-        found = self.talk.opening(gate.reviewers)
+        found = self.talk.soft_gate.opening(self.talk.look.pull_request, gate.reviewers)
         if found is None:
             return replace(result, waits_for_review=True, review=UNREAD_REVIEWS, notes=notes)
         opening, terms = found

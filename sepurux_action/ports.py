@@ -5,11 +5,18 @@ The real ones are in `adapters`; tests bring their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
 
 from sepurux_action.core.ci_api import Answer, Call
+from sepurux_action.core.event import Event, PullRequest, Question
+from sepurux_action.core.forge import Comment, Look, State
+from sepurux_action.core.past import PastResult
+from sepurux_action.core.path_filter import ChangedFile
+from sepurux_action.core.review import GivenReview
 from sepurux_action.core.workflow_commands import Level
+
+T = TypeVar("T")
 
 
 class Cancelled(Exception):
@@ -53,3 +60,56 @@ class Place(Protocol):
 
     def summary(self, markdown: str) -> None:
         """Show the report."""
+
+
+class Forge(Protocol):
+    """GitHub, as far as the gate needs it; every method raises ForgeRefused."""
+
+    def candidates(self, question: Question) -> tuple[PullRequest, ...]:
+        """Return the pull requests that may answer a question."""
+
+    def look(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Look:
+        """Return one page of what can be read at once."""
+
+    def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
+        """Return the files that a pull request changes."""
+
+    def reviews(self, number: int) -> tuple[GivenReview, ...]:
+        """Return the reviews of a pull request, the oldest first."""
+
+    def asked(self, number: int) -> tuple[str, ...]:
+        """Return who is asked for a review."""
+
+    def permission(self, login: str) -> str:
+        """Return what a user may do in the repository."""
+
+    def ask_for_review(self, number: int, login: str) -> None:
+        """Ask one user for a review."""
+
+    def required_contexts(self, branch: str) -> tuple[str, ...]:
+        """Return the status contexts that rules of a branch require."""
+
+    def last_results(self, base: str) -> tuple[Mapping[str, PastResult], ...]:
+        """Return what the last pull requests into a branch came to, by context, the newest first."""
+
+    def set_status(self, commit: str, context: str, state: State, description: str, url: str) -> None:
+        """Set a commit status."""
+
+    def create_comment(self, number: int, body: str) -> Comment:
+        """Write a comment, trying once."""
+
+    def edit_comment(self, comment: Comment, body: str) -> bool:
+        """Replace the body of a comment of our own; return whether there still is one."""
+
+    def delete_comment(self, comment: Comment) -> None:
+        """Delete a comment of our own."""
+
+
+class Clock(Protocol):
+    """Bounds what blocks."""
+
+    def now(self) -> float:
+        """Return seconds on a clock that never jumps."""
+
+    def within(self, seconds: float, work: Callable[[], T]) -> T:
+        """Return what the work returns; raises OverTime after the seconds, Ended when the run is ended."""

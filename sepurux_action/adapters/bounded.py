@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TypeVar
 
-from sepurux_action.errors import GateError, OverTime
+from sepurux_action.errors import Ended, GateError, OverTime
 
 T = TypeVar("T")
 
@@ -39,16 +39,18 @@ class Bounded:
         return time.monotonic()
 
     def interrupt(self, signal: int) -> None:  # noqa: ARG002 - which one makes no difference here
-        """End the work under way, and all that is still to come, as if its time were over."""
+        """End the work under way, and all that is still to come, for a signal."""
         self._interrupted = True
         self._arrivals.put(None)
 
     def within(self, seconds: float, work: Callable[[], T]) -> T:
-        """Return what the work returns, or raise the GateError that it raises; raises OverTime after the seconds.
+        """Return what the work returns, or raise the GateError that it raises.
 
-        Without any seconds left the work is not begun.
+        Raises OverTime after the seconds, and Ended when a signal comes first; without any left the work is not begun.
         """
-        if self._interrupted or seconds <= 0:
+        if self._interrupted:
+            raise Ended
+        if seconds <= 0:
             raise OverTime
         self._started += 1
         number, results, errors = self._started, list[T](), list[GateError]()
@@ -69,7 +71,7 @@ class Bounded:
             except queue.Empty:
                 raise OverTime from None
             if arrived is None:
-                raise OverTime
+                raise Ended
             if arrived == number:
                 break
         if errors:

@@ -111,13 +111,17 @@ class PolicyFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """An answer of GitHub's that is no success. `status` is 0 for no answer; `accepted` is the header of that name."""
+    """An answer of GitHub's that is no success. `status` is 0 for no answer; `accepted` is the header of that name.
+
+    `late`: there is no time left to try again.
+    """
 
     status: int = 0
     message: str = ""
     accepted: str = ""
     forbidden: bool = False
     limited: bool = False
+    late: bool = False
 
     @property
     def lasting(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -437,6 +438,19 @@ def test_after_a_signal_the_status_is_tried_once_and_no_comment_is_written(scene
     assert result.exit_code == 143
     assert scene.status[0] == "failure"
     assert scene.ours == []
+
+
+def test_a_signal_while_github_is_read_is_told_as_such_and_leaves_time_for_a_status(scene: Scene) -> None:
+    scene.github.fault("graphql", backend.hang())
+    with start_action(**scene.options()) as step:
+        while not scene.github.calls("graphql"):
+            time.sleep(0.02)
+        step.send_signal(signal.SIGTERM)
+        result = step.finish(6)
+    assert result.exit_code == 143
+    (warning,) = result.messages("warning")
+    assert "the run was ended before GitHub answered" in warning
+    assert scene.status[0] == "failure"
 
 
 def test_an_empty_token_leaves_github_alone(scene: Scene) -> None:
