@@ -106,7 +106,7 @@ class GitHubForge:
         """
         variables = read_variables(event, after=after, with_base=with_base, config=config)
         try:
-            _, answer = _translated(lambda: self._patient.requester.graphql_query(READ, variables))
+            _, answer = translated(lambda: self._patient.requester.graphql_query(READ, variables))
         except ForgeRefused as refused:
             data = wire.fields(wire.fields(refused.partly).get("data"))
             if not isinstance(data.get("repository"), dict):
@@ -122,17 +122,17 @@ class GitHubForge:
     def set_status(self, commit: str, context: str, state: State, description: str, url: str) -> None:
         """Set a commit status; doing it twice shows the same."""
         repository = self._patient.get_repo(self._name)
-        made = _translated(
+        made = translated(
             lambda: repository.get_commit(commit).create_status(
                 state.value, target_url=url or NotSet, description=description, context=context
             )
         )
-        _check(_translated(lambda: made.id))
+        _check(translated(lambda: made.id))
 
     def create_comment(self, number: int, body: str) -> Comment:
         """Write a comment, once: after a failure nobody knows whether it is there, so the caller has to look."""
-        made = _translated(lambda: self._once.get_repo(self._name).get_issue(number).create_comment(body))
-        return _translated(lambda: Comment(id=_check(made.id), body=body, url=safe_address(made.html_url)))
+        made = translated(lambda: self._once.get_repo(self._name).get_issue(number).create_comment(body))
+        return translated(lambda: Comment(id=_check(made.id), body=body, url=safe_address(made.html_url)))
 
     def edit_comment(self, comment: Comment, body: str) -> bool:
         """Replace the body of a comment of our own; return whether there still is one."""
@@ -200,7 +200,7 @@ class GitHubForge:
         """Return what the last pull requests into a branch came to, by context, the newest first."""
         owner, _, name = self._name.partition("/")
         variables = {"owner": owner, "name": name, "base": base, "last": LOOKED_AT}
-        _, answer = _translated(lambda: self._patient.requester.graphql_query(LAST_PULLS, variables))
+        _, answer = translated(lambda: self._patient.requester.graphql_query(LAST_PULLS, variables))
         return read_last_results(wire.fields(answer).get("data"))
 
     def _change(self, verb: str, comment: Comment, body: dict[str, str] | None) -> object:
@@ -218,7 +218,7 @@ class GitHubForge:
         """Return the answer to one call below the repository, whatever shape it has."""
         below = f"/repos/{self._name}/{path}"
         given = dict(parameters) if parameters else None
-        _, answer = _translated(
+        _, answer = translated(
             lambda: self._patient.requester.requestJsonAndCheck(verb, below, parameters=given, input=body)
         )
         return answer
@@ -264,7 +264,7 @@ def _client(api_url: str, auth: Auth.Token, retry: GithubRetry | None) -> Github
     )
 
 
-def _translated(deed: Callable[[], T]) -> T:
+def translated(deed: Callable[[], T]) -> T:
     """Return what a deed returns; raises ForgeRefused for everything that PyGithub and the network raise."""
     try:
         return deed()

@@ -1,22 +1,26 @@
-"""No exception of a library or of the system gets through the transport: each becomes Trouble, in our own words."""
+"""No exception of a library or of the system gets past its adapter: each becomes one of ours, in our own words."""
 
 from __future__ import annotations
 
 import http.client
 import inspect
 import ssl
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import pytest
 import requests
 import requests.exceptions
 import urllib3.exceptions
+from github import BadAttributeException, GithubException
 from requests.adapters import BaseAdapter
 
+from sepurux_action.adapters.github_forge import translated
 from sepurux_action.adapters.transport import FOREIGN_ERRORS, Transport
 from sepurux_action.core.ci_api import Call, Trouble
 from sepurux_action.core.secret import Blanker, Secret
+from sepurux_action.errors import ForgeRefused
 
 TOKEN = "token-of-nobody-3b1d"
 TEXT = f"HTTPSConnectionPool(host='10.1.2.3'): X-API-Key: {TOKEN}"
@@ -99,3 +103,35 @@ def test_the_libraries_have_no_kind_besides(library: ModuleType) -> None:
     }
     assert raised
     assert raised <= set(KINDS)
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    def deed() -> None:
+        raise error
+
+    return deed
+
+
+@pytest.mark.parametrize("kind", sorted(below(GithubException), key=str))
+def test_every_exception_of_pygithub_becomes_a_refusal_with_its_status(kind: type[GithubException]) -> None:
+    error = kind.__new__(kind)
+    GithubException.__init__(error, 418, {"message": "I am a teapot"}, {})
+    with pytest.raises(ForgeRefused) as refused:
+        translated(raising(error))
+    assert (refused.value.refusal.status, refused.value.refusal.message) == (418, "I am a teapot")
+
+
+def test_the_other_kind_of_pygithub_is_an_answer_of_an_unknown_shape() -> None:
+    module = sys.modules[GithubException.__module__]
+    kinds = {kind for _, kind in inspect.getmembers(module, inspect.isclass) if kind.__module__ == module.__name__}
+    assert kinds - set(below(GithubException)) == {BadAttributeException}
+    with pytest.raises(ForgeRefused, match="unknown shape"):
+        translated(raising(BadAttributeException(TEXT, (str, str), None)))
+
+
+def test_every_foreign_exception_of_the_network_becomes_a_refusal_without_its_text() -> None:
+    for kind in KINDS:
+        with pytest.raises(ForgeRefused) as refused:
+            translated(raising(kind.__new__(kind, TEXT)))
+        assert TOKEN not in str(refused.value), kind
+        assert "10.1.2.3" not in refused.value.refusal.message, kind
