@@ -1,6 +1,7 @@
 """Owns one valid thing of each kind, for tests that change a part of it; never asserts anything.
 
-`states` holds the pictures of the gallery and the golden files: every state a report can be in, under its name.
+`states` holds the pictures of the gallery and the golden files: every state a report can be in, under its name. What
+the action says in words of its own, it says here in the same.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from dataclasses import replace
 from sepurux_action.core.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
 from sepurux_action.core.gate import REGISTERED, Gate, GateResult, RunResult, Trace
-from sepurux_action.core.past import Numbers, PastCommit, PastResult
+from sepurux_action.core.past import REMEMBERED, Numbers, PastCommit, PastResult
 from sepurux_action.core.policy import Change
 from sepurux_action.core.report import Context, Report, build_report, build_settings_report
 from sepurux_action.core.verdict import Decision, Ruling, Thresholds, judge
 from sepurux_action.core.wire import Metric
 from sepurux_action.errors import Problem
+from sepurux_action.judging import NOT_AFFECTED, SOFT_AS_HARD, UNASKED, UNASKED_HINT, UNREAD_REVIEWS
+from sepurux_action.policies import DELETED, FIRST_FILE, MIGHT_BE_STRICTER
+from sepurux_action.watch import CANCELLED
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
 CAMPAIGN_ID = "5a0e7b52-64cf-4f0e-9d2b-0c6f1f7f8a11"
@@ -161,21 +165,46 @@ def undecided(decision: Decision, reason: str, hint: str = "", run: CIRun | None
 
 def _timed_out() -> RunResult:
     running = CIRun(status="running", dashboard_url=DASHBOARD, run_ids=(RUN_ID,))
-    reason = "Sepurux has not decided yet (running) after 10 min."
-    return replace(undecided(Decision.PENDING, reason, run=running), elapsed_s=600)
+    hint = "Raise `timeout` (now 10 min) if evaluations take this long, or run again."
+    return replace(
+        undecided(Decision.PENDING, "Sepurux had not decided after 10 min.", hint, run=running), elapsed_s=600
+    )
+
+
+def _refused() -> RunResult:
+    return undecided(
+        Decision.ERROR,
+        "Sepurux refused the list of campaigns (HTTP 401): invalid CI token.",
+        "Check that the secret in `token` or `api_key` is valid and belongs to project shop-agent.",
+    )
 
 
 def _unreachable() -> RunResult:
     return undecided(
         Decision.ERROR,
-        "https://app.sepurux.dev/api/backend refused the credentials (401): invalid CI token.",
-        "set the secret that `token` names, or give it to this repository; forks and Dependabot get none.",
+        "Sepurux gave no usable answer within 2 min (the CI run: HTTP 503: upstream connect error).",
+        "Check the status of Sepurux, or run again later.",
     )
 
 
+def _flood() -> RunResult:
+    failures = tuple(
+        ClassifiedFailure(
+            type=f"tool_misuse_{number:03}",
+            severity="medium" if number < 100 else "low",
+            description=f"Step {number} called a tool with arguments that its schema does not allow, and went on "
+            "as if the call had succeeded.",
+            mutation="schema_drift",
+        )
+        for number in range(300)
+    )
+    tools = tuple(FailingTool(f"orders.step_{number:02}", 60 - number) for number in range(60))
+    run = replace(FAILING, pass_rate=Metric(0.11), failures=Metric(300), top_failing_tools=tools)
+    return a_run(run, enrichment=Enrichment(failures=failures, more_failures=True))
+
+
 def _failed(gate: Gate) -> RunResult:
-    note = "The reliability score was asked for separately and came from the campaign."
-    return a_run(gate=gate, enrichment=Enrichment(failures=FAILURES, notes=(note,)))
+    return a_run(gate=gate, enrichment=Enrichment(failures=FAILURES))
 
 
 def _of_traces() -> GateResult:
@@ -183,20 +212,25 @@ def _of_traces() -> GateResult:
     return a_result(
         a_run(replace(PASSING, pass_rate=Metric(1.0)), gate, trace="traces/refund.json", trace_id=TRACE_ID),
         replace(_failed(gate), trace="traces/cancel.json", trace_id=TRACE_ID),
-        replace(_timed_out(), trace=TRACE_ID, trace_id=TRACE_ID, hint="raise `timeout` above 10 min."),
+        replace(_timed_out(), trace=TRACE_ID, trace_id=TRACE_ID),
         gate=gate,
     )
 
 
 WAITS = (
-    "Mona or hubot-2 can open this gate by an approving review of this commit; no review has opened it (octocat "
-    "approved an older commit)."
+    "An approving review of this commit by mona or hubot-2 opens this gate; no review has opened it (octocat approved "
+    "an older commit)."
 )
-OPENED = "Opened: Mona approved this commit."
+OPENED = "Opened: mona approved this commit."
+UNREAD_SCORE = "Could not get the reliability score: HTTP 503."
 NEXT_CHANGE = "The stage becomes hard in 3 days, on 2027-01-31."
 ADVICE = (
     "Of the last 30 pull requests 24 have a verdict, and a hard gate would have blocked 2 (8.3%). Move on to "
     "`enforcement: hard`."
+)
+WAIT_FOR_MORE = (
+    "Of the last 30 pull requests 4 have a verdict, and a hard gate would have blocked 1 (25.0%). Wait with `soft` "
+    "until 10 have one."
 )
 POLICY_CHANGES = (
     Change("min_pass_rate", "0.85", "0.5"),
@@ -207,7 +241,7 @@ POLICY_CHANGES = (
 
 def fifty_gates() -> tuple[GateResult, ...]:
     """Return the results of a large step: most agents pass or are not affected, some wait, few are closed."""
-    skipped = undecided(Decision.SKIPPED, "No changed file of this pull request matches the gate's paths.")
+    skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     found = []
     for number in range(50):
         stage = (Stage.OBSERVE, Stage.SOFT, Stage.HARD)[number % 3]
@@ -238,54 +272,72 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     )
     observe, soft = a_gate(stage=Stage.OBSERVE), a_gate(stage=Stage.SOFT)
     allowed = a_gate(on_undecided=OnUndecided.ALLOW)
-    skipped = undecided(Decision.SKIPPED, "No changed file of this pull request matches the gate's paths.")
-    lying = replace(PASSING, pass_rate=Metric(0.8496))
+    skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
+    pushed = undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")
+    cancelled = replace(undecided(Decision.ERROR, CANCELLED), run_id=RUN_ID)
+    better = replace(FAILING, pass_rate=Metric(0.82), unsafe_attempts=Metric(0), failures=Metric(4))
+    best = replace(PASSING, pass_rate=Metric(0.97))
+    lying = replace(PASSING, pass_rate=Metric(0.8496), reliability_score=Metric())
     silent = replace(PASSING, pass_rate=Metric(), unsafe_attempts=Metric(broken='"none"'))
+    remembered = a_run(gate=soft, enrichment=Enrichment(failures=FAILURES, notes=(REMEMBERED,)))
+    first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
     many = (
         a_result(a_run(PASSING, gate=a_gate()), gate=a_gate(name="search", campaign="search-reliability")),
         a_result(_failed(asking), gate=replace(asking, name="refunds")),
         a_result(_timed_out(), gate=a_gate(name="shipping", campaign="shipping-reliability", stage=Stage.OBSERVE)),
         a_result(skipped, gate=a_gate(name="billing", campaign="billing-reliability")),
     )
-    waiting = a_result(_failed(soft), gate=soft, review=WAITS, notes=(NEXT_CHANGE,))
-    gates = {
-        "pass": (a_result(a_run(PASSING)),),
-        "pass-observe": (a_result(a_run(PASSING), gate=observe),),
-        "fail": (a_result(_failed(asking), gate=asking),),
-        "fail-observe": (a_result(_failed(observe), gate=observe),),
-        "fail-soft": (a_result(_failed(soft), gate=soft),),
-        "fail-soft-waiting": (a_result(_failed(soft), gate=soft, review=WAITS, notes=(NEXT_CHANGE, ADVICE)),),
-        "fail-soft-opened": (a_result(_failed(soft), gate=soft, opened=True, review=OPENED, notes=(ADVICE,)),),
-        "fail-unsupported-pass": (a_result(a_run(lying)),),
-        "pending": (a_result(_timed_out()),),
-        "pending-observe": (a_result(_timed_out(), gate=observe),),
-        "error": (a_result(_unreachable()),),
-        "error-allowed": (a_result(_unreachable(), gate=allowed),),
-        "error-no-numbers": (a_result(a_run(silent)),),
-        "skipped": (a_result(skipped),),
-        "traces": (_of_traces(),),
-        "gates": many,
-        "gates-waiting": (many[0], replace(waiting, gate=replace(soft, name="returns")), many[3]),
-        "fifty-gates": fifty_gates(),
-        "hostile": (hostile_result(HOSTILE), hostile_result(HOSTILE + " again")),
-    }
-    compared = a_context(
+    returns = a_result(_failed(soft), gate=replace(soft, name="returns"), review=WAITS, notes=(NEXT_CHANGE,))
+    passing = tuple(
+        a_result(a_run(PASSING), gate=a_gate(name=name, campaign=f"{name}-reliability"))
+        for name in ("billing", "refunds", "search")
+    )
+    here, alone = a_context(), a_context(pull_request=None)
+    against_main = a_context(
         base_ref="main",
         baselines={"refunds": a_past_result(), "search": a_past_result(numbers=Numbers(pass_rate=0.93, unsafe=0))},
         history=a_history(0.95, 0.7, None, 0.8),
     )
-    contexts = {
-        "pass": replace(compared, baselines={"refunds": a_past_result(numbers=Numbers(pass_rate=0.93, unsafe=0))}),
-        "fail": replace(compared, policy_changes=POLICY_CHANGES, notes=("The base branch's policy file rules.",)),
-        "fail-soft": a_context(pull_request=None),
-        "fail-soft-waiting": compared,
-        "fifty-gates": replace(compared, policy_changes=POLICY_CHANGES),
-        "pending": replace(compared, baselines={}),
-        "pending-observe": a_context(base_ref="main"),
-        "gates": compared,
-        "hostile": replace(hostile_context(HOSTILE, f"{HOSTILE}0"), commit=HOSTILE),
+    risen = replace(against_main, baselines={"refunds": a_past_result(numbers=Numbers(pass_rate=0.93, unsafe=0))})
+    recovering = replace(against_main, history=a_history(0.55, 0.62, 0.7))
+    loosening = replace(against_main, policy_changes=POLICY_CHANGES)
+    return {
+        "pass": ((a_result(a_run(PASSING)),), risen),
+        "pass-observe": ((a_result(a_run(PASSING), gate=observe),), here),
+        "fail": ((a_result(_failed(asking), gate=asking),), loosening),
+        "fail-recovering": ((a_result(a_run(better)),), recovering),
+        "fail-flood": ((a_result(_flood()),), here),
+        "fail-observe": ((a_result(_failed(observe), gate=observe, notes=(WAIT_FOR_MORE,)),), here),
+        "fail-soft": ((a_result(_failed(soft), gate=soft, notes=(SOFT_AS_HARD,)),), alone),
+        "fail-soft-waiting": (
+            (a_result(_failed(soft), gate=soft, review=WAITS, notes=(NEXT_CHANGE, ADVICE)),),
+            against_main,
+        ),
+        "fail-soft-unread": ((a_result(remembered, gate=soft, review=UNREAD_REVIEWS),), here),
+        "fail-soft-opened": ((a_result(_failed(soft), gate=soft, opened=True, review=OPENED, notes=(ADVICE,)),), here),
+        "fail-unsupported-pass": ((a_result(a_run(lying, enrichment=Enrichment(notes=(UNREAD_SCORE,)))),), here),
+        "pending": ((a_result(_timed_out()),), replace(against_main, baselines={})),
+        "pending-observe": ((a_result(_timed_out(), gate=observe),), a_context(base_ref="main")),
+        "error": ((a_result(_refused()),), here),
+        "error-allowed": ((a_result(_refused(), gate=allowed),), here),
+        "error-unreachable": ((a_result(_unreachable()),), against_main),
+        "error-no-secret": ((a_result(undecided(Decision.ERROR, UNASKED, UNASKED_HINT)),), here),
+        "error-no-numbers": ((a_result(a_run(silent)),), here),
+        "cancelled": ((a_result(cancelled),), here),
+        "skipped": ((a_result(skipped),), here),
+        "skipped-event": ((a_result(pushed),), alone),
+        "policy-first": ((a_result(a_run(PASSING), gate=first),), replace(here, notes=(FIRST_FILE,))),
+        "policy-deleted": ((a_result(a_run(best)),), replace(here, notes=(DELETED,))),
+        "traces": ((_of_traces(),), here),
+        "gates": (many, against_main),
+        "gates-pass": (passing, here),
+        "gates-waiting": ((many[0], returns, many[3]), here),
+        "fifty-gates": (fifty_gates(), loosening),
+        "hostile": (
+            (hostile_result(HOSTILE), hostile_result(HOSTILE + " again")),
+            replace(hostile_context(HOSTILE, f"{HOSTILE}0"), commit=HOSTILE),
+        ),
     }
-    return {name: (results, contexts.get(name, a_context())) for name, results in gates.items()}
 
 
 def problems() -> tuple[Problem, ...]:
@@ -305,11 +357,19 @@ def problems() -> tuple[Problem, ...]:
 
 
 def reports() -> dict[str, Report]:
-    """Return the report of every state, bad settings too, by name."""
+    """Return the report of every state, by name, with those on settings that cannot be used."""
+    unreadable = Problem(where=".github/sepurux-gate.yml", message=f"GitHub answered without it. {MIGHT_BE_STRICTER}")
     return {
         **{name: build_report(results, context) for name, (results, context) in states().items()},
         "bad-settings": build_settings_report(problems(), a_context()),
+        "bad-settings-unreadable": build_settings_report([unreadable], a_context()),
     }
+
+
+def commented() -> dict[str, Report]:
+    """Return the reports of which a comment tells: not without a pull request, nor after a signal."""
+    told = reports()
+    return {name: told[name] for name, (_, context) in states().items() if context.pull_request and name != "cancelled"}
 
 
 HOSTILE = (

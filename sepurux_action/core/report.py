@@ -142,7 +142,8 @@ class Block:
             return ""
         if self.loose:
             return f"{self.title}: left out, the report would be too long."
-        return f"{figures.counted(self.left_out, 'row')} of {self.title} left out: the report would be too long."
+        rows, title = figures.counted(self.left_out, "row"), self.title.partition(" (")[0]
+        return f"{rows} of {title} left out: the report would be too long."
 
     def keep(self, rows: int) -> Block:
         """Return the block with at most so many rows, the others counted as left out."""
@@ -226,17 +227,17 @@ def build_report(results: Sequence[GateResult], context: Context) -> Report:
 
 
 def build_settings_report(problems: Sequence[Problem], context: Context) -> Report:
-    """Return the report on settings that cannot be used: every mistake, and that nothing was evaluated."""
-    mistakes = figures.counted(len(problems), "mistake")
+    """Return the report on settings that cannot be used: every problem, and that nothing was evaluated."""
+    count = figures.counted(len(problems), "problem")
     return Report(
-        headline=f"Sepurux gate: the settings cannot be used ({mistakes}), so nothing was evaluated and the gate is "
+        headline=f"Sepurux gate: the settings cannot be used ({count}), so nothing was evaluated and the gate is "
         "closed.",
-        title=join(["❗", f"Sepurux gate: the settings have {mistakes}"]),
+        title=join(["❗", f"Sepurux gate: the settings have {count}"]),
         callout=Callout(
             alert="WARNING",
             lines=(
                 strong("The gate is closed: without usable settings nothing was evaluated."),
-                join([strong("Next:"), "correct what is listed here, then run the workflow again."]),
+                join([strong("Next:"), "Correct what is listed here, then run the workflow again."]),
             ),
         ),
         links=_links(None, context),
@@ -269,8 +270,8 @@ def _tally(results: Sequence[GateResult]) -> str:
     waiting = sum(result.waits_for_review for result in results)
     closed = sum(result.conclusion.closed for result in results) - waiting
     waits = f"{'waits' if waiting == 1 else 'wait'} for a review"
-    if waiting and not closed:
-        return f"{waiting} of {len(results)} gates {waits}"
+    if not closed:
+        return f"{waiting} of {len(results)} gates {waits}" if waiting else f"all {len(results)} gates are open"
     tally = f"{closed} of {len(results)} gates {'is' if closed == 1 else 'are'} closed"
     return f"{tally}, {waiting} {waits}" if waiting else tally
 
@@ -377,16 +378,16 @@ def _usual_step(result: GateResult, context: Context) -> str:
         case Decision.PASS | Decision.SKIPPED:
             return ""
         case Decision.FAIL if not result.conclusion.closed:
-            return "look at what failed; it was let through this time."
+            return "Look at what failed; it was let through this time."
         case Decision.FAIL if result.gate.stage is Stage.SOFT and context.pull_request is not None:
-            return "mend what failed and push, or ask an eligible reviewer for that approval."
+            return "Mend what failed and push, or ask an eligible reviewer for that approval."
         case Decision.FAIL:
-            return "mend what failed and push: the new commit is evaluated anew."
+            return "Mend what failed and push: the new commit is evaluated anew."
         case Decision.PENDING:
             waited = figures.duration(result.gate.timeout_s)
-            return f"see whether the evaluation still moves; if it needs longer, raise `timeout` (now {waited})."
+            return f"See whether the evaluation still moves; if it needs longer, raise `timeout` (now {waited})."
         case Decision.ERROR:
-            return "run the job again; if that changes nothing, the log of this step tells more."
+            return "Run the job again; if that changes nothing, the log of this step tells more."
         case _:
             assert_never(result.decision)
 
@@ -397,7 +398,7 @@ def _links(result: GateResult | None, context: Context) -> str:
         [
             "" if result is None else _dashboard(result.worst, context),
             link("Workflow run", context.run_url) if context.run_url else "",
-            join(["Commit", link(commit, context.commit_url)]) if commit else "",
+            join(["Commit", link(commit, context.commit_url)], by=NO_BREAK) if commit else "",
         ],
         by=" · ",
     )

@@ -150,7 +150,7 @@ def test_an_open_gate_ends_with_0_its_log_on_stderr_and_its_report_on_stdout(tmp
 def test_a_terminal_that_lacks_characters_gets_a_report_all_the_same(encoding: str, tmp_path: Path) -> None:
     ended = run_cli(["--min-pass-rate", "…€–試", "--campaign", "試"], {"PYTHONIOENCODING": encoding}, tmp_path)
     assert ended.returncode == 2
-    assert "Sepurux gate: the settings have 1 mistake" in ended.stdout
+    assert "Sepurux gate: the settings have 1 problem" in ended.stdout
     assert "--min-pass-rate" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "::error" not in ended.stdout

@@ -70,7 +70,7 @@ def first_screen(report: Report) -> str:
             [
                 "✋ Sepurux gate refunds waits for a review",
                 "The gate is closed",
-                "Next: Mona or hubot-2 can open this gate",
+                "Next: An approving review of this commit by mona or hubot-2 opens this gate",
             ],
         ),
         (
@@ -78,21 +78,22 @@ def first_screen(report: Report) -> str:
             [
                 "failed, opened by a review",
                 "The gate is open: a review opened it.",
-                "Opened: Mona approved this commit.",
+                "Opened: mona approved this commit.",
             ],
         ),
         ("fail-unsupported-pass", ["refunds failed", "Sepurux said pass, but", "84.96% is below the required 85.00%"]),
-        ("pending", ["is not decided yet", "The gate is closed", "raise timeout (now 10 min)"]),
+        ("pending", ["is not decided yet", "The gate is closed", "Raise timeout (now 10 min)"]),
         ("pending-observe", ["is not decided yet", "The gate is open", "this would have been blocked"]),
-        ("error", ["has no verdict", "The gate is closed", "(401)", "Next: set the secret"]),
+        ("error", ["has no verdict", "The gate is closed", "(HTTP 401)", "Next: Check that the secret"]),
         ("error-allowed", ["has no verdict", "The gate is open", "on_undecided: allow"]),
-        ("error-no-numbers", ["has no verdict", "pass rate: not reported", "Next: run the job again"]),
-        ("skipped", ["is not affected", "The gate is open", "No changed file"]),
+        ("error-no-numbers", ["has no verdict", "pass rate: not reported", "Next: Run the job again"]),
+        ("skipped", ["is not affected", "The gate is open", "No file that this pull request changes fits"]),
         ("traces", ["refunds failed", "traces/cancel.json: Sepurux decided fail"]),
         ("gates", ["1 of 4 gates is closed", "The gate refunds is closed"]),
+        ("gates-pass", ["✅ Sepurux: all 3 gates are open", "The gate billing is open"]),
         ("gates-waiting", ["1 of 3 gates waits for a review", "The gate returns is closed"]),
         ("fifty-gates", ["2 of 50 gates are closed, 3 wait for a review", "The gate agent-14 is closed"]),
-        ("bad-settings", ["the settings have 3 mistakes", "nothing was evaluated", "Next: correct what is listed"]),
+        ("bad-settings", ["the settings have 3 problems", "nothing was evaluated", "Next: Correct what is listed"]),
     ],
 )
 def test_the_first_screen_tells_verdict_reason_and_what_to_do(state: str, says: list[str]) -> None:
@@ -227,8 +228,9 @@ def test_several_traces_make_one_table_the_worst_first_and_marked() -> None:
 
 
 def test_the_other_traces_give_their_reasons_and_hints() -> None:
+    next_step = "Next: Raise timeout (now 10 min) if evaluations take this long, or run again."
     assert rows(reports()["traces"], Kind.REASONS) == [
-        [f"{TRACE_ID} Sepurux has not decided yet (running) after 10 min. Next: raise timeout above 10 min."],
+        [f"{TRACE_ID} Sepurux had not decided after 10 min. {next_step}"],
         ["traces/refund.json 100.0% passed, 0 unsafe attempts, 1 failure; every threshold is met."],
     ]
 
@@ -301,7 +303,7 @@ def test_every_mistake_in_the_settings_is_listed_with_its_place() -> None:
     report = build_settings_report(problems(), a_context())
     listed = [row for (row,) in rows(report, Kind.PROBLEMS)]
     assert listed == [str(problem).replace("`", "") for problem in problems()]
-    assert report.headline.startswith("Sepurux gate: the settings cannot be used (3 mistakes)")
+    assert report.headline.startswith("Sepurux gate: the settings cannot be used (3 problems)")
 
 
 def test_tables_have_at_most_three_columns_so_that_a_phone_shows_them() -> None:
