@@ -1,0 +1,41 @@
+"""Writes every state of a report as the templates render it, under tests/golden. `make golden` runs it.
+
+A test holds the files equal to what this script would write.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from sepurux_action.adapters.rendering import render_comment, render_summary
+from tests.builders import commented, reports
+
+GOLDEN = ROOT / "tests" / "golden"
+MARKER = "<!-- sepurux-gate:gates (the memory, packed and signed) -->"  # a packed one depends on the machine's zlib
+
+
+def files() -> dict[str, str]:
+    """Return the text of every golden file by its name."""
+    summaries = {f"{state}.summary.md": render_summary(report) for state, report in reports().items()}
+    comments = {f"{state}.comment.md": f"{render_comment(report, MARKER)}\n" for state, report in commented().items()}
+    return summaries | comments
+
+
+def main() -> None:
+    """Write the files, and remove those of states that are no more."""
+    GOLDEN.mkdir(exist_ok=True)
+    wanted = files()
+    for path in GOLDEN.iterdir():
+        if path.name not in wanted:
+            path.unlink()
+    for name, text in wanted.items():
+        (GOLDEN / name).write_text(text, encoding="utf-8", newline="\n")
+    print(f"{len(wanted)} files in {GOLDEN.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
