@@ -10,7 +10,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
   --no-emit-package cryptography
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types format generate lock image clean
+.PHONY: help setup demo test lint types format generate golden gallery picture lock image clean
 
 help: ## tell what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -39,6 +39,15 @@ format: $(READY) ## format, and mend what can be mended by rule
 
 generate: $(READY) ## write action.yml and README's tables from the tables in code
 	$(BIN)/python scripts/generate.py
+
+golden: $(READY) ## write tests/golden: every report as the templates render it
+	@$(BIN)/python scripts/golden.py
+
+gallery: $(READY) ## write build/gallery.html: every report as GitHub shows it, light and dark
+	@$(BIN)/python scripts/gallery.py
+
+picture: $(READY) ## draw docs/comment-*.png, the comment that README shows (needs Chromium)
+	@$(BIN)/python scripts/picture.py
 
 lock: $(READY) ## write the lock files from requirements.in and requirements-dev.in
 	$(LOCK) requirements.in -o requirements.txt
