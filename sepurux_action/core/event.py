@@ -8,7 +8,7 @@ event, https://docs.github.com/actions/reference/workflows-and-actions/events-th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
@@ -137,22 +137,8 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         dependabot=environ.get("GITHUB_ACTOR") == DEPENDABOT,
         why_none=f"a {name} event has no pull request" if name else "there is no event",
     )
-    match name:
-        case "merge_group":
-            return _merge_group(event, wire.fields(told.get("merge_group")))
-        case "workflow_run":
-            return _workflow_run(event, wire.fields(told.get("workflow_run")), home)
-        case "push":
-            return _push(event, told)
-        case "issue_comment":
-            return _issue_comment(event, wire.fields(told.get("issue")))
-        case "deployment" | "deployment_status":
-            deployed = _sha(wire.fields(told.get("deployment")).get("sha"))
-            return replace(event, commit=deployed or event.commit)
-        case _ if name in PULL_REQUEST_EVENTS:
-            return _pull_request(event, told)
-        case _:
-            return event
+    kind = EVENTS.get(name)
+    return kind.read(event, told) if kind else event
 
 
 def parse_pull_request(raw: object) -> PullRequest:
@@ -238,7 +224,8 @@ def _pull_request(event: Event, told: Mapping[str, object]) -> Event:
     return replace(event, review=Review(wire.text(review.get("state")).upper(), _sha(review.get("commit_id"))))
 
 
-def _merge_group(event: Event, group: Mapping[str, object]) -> Event:
+def _merge_group(event: Event, told: Mapping[str, object]) -> Event:
+    group = wire.fields(told.get("merge_group"))
     named = _QUEUE.match(wire.text(group.get("head_ref")))
     number = _number(int(named[1])) if named else None
     return replace(
@@ -251,7 +238,8 @@ def _merge_group(event: Event, group: Mapping[str, object]) -> Event:
     )
 
 
-def _workflow_run(event: Event, run: Mapping[str, object], home: Mapping[str, object]) -> Event:
+def _workflow_run(event: Event, told: Mapping[str, object]) -> Event:
+    run, home = wire.fields(told.get("workflow_run")), wire.fields(told.get("repository"))
     origin = wire.fields(run.get("head_repository"))
     repository, branch, commit = (
         _repository(origin.get("full_name")),
@@ -292,13 +280,22 @@ def _push(event: Event, told: Mapping[str, object]) -> Event:
     return replace(event, question=ByCommit(commit=event.commit), why_none="")
 
 
-def _issue_comment(event: Event, issue: Mapping[str, object]) -> Event:
+def _issue_comment(event: Event, told: Mapping[str, object]) -> Event:
+    issue = wire.fields(told.get("issue"))
     if not wire.fields(issue.get("pull_request")):
         return replace(event, why_none="the comment is on an issue, not on a pull request")
     number = _number(issue.get("number"))
     if number is None:
         return replace(event, commit="", why_none="the pull request's number cannot be read")
     return replace(_to_ask(event, number), pull_request=number)
+
+
+def _deployment(event: Event, told: Mapping[str, object]) -> Event:
+    return replace(event, commit=_sha(wire.fields(told.get("deployment")).get("sha")) or event.commit)
+
+
+def _of_the_run(event: Event, told: Mapping[str, object]) -> Event:  # noqa: ARG001 - the shape of a reader
+    return event
 
 
 def _to_ask(event: Event, number: int) -> Event:
@@ -372,3 +369,35 @@ def _branch(value: object) -> str:
 def _branch_of_ref(value: object) -> str:
     """Return the name of the branch that a full ref means; a tag is none."""
     return _branch(value[len(_BRANCH) :]) if isinstance(value, str) and value.startswith(_BRANCH) else ""
+
+
+# -- the table of events ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """How events of a kind are read; `commit` tells which one is judged, `pull_request` which one it belongs to."""
+
+    read: Callable[[Event, Mapping[str, object]], Event]
+    commit: str
+    pull_request: str
+
+
+_ITSELF = EventKind(_pull_request, "the pull request's head, never its merge commit", "the event's own")
+_DEPLOYED = EventKind(_deployment, "the deployed commit", "that of `pr_number`, if given; then its head is judged")
+_ELSE = EventKind(_of_the_run, "`GITHUB_SHA`", "that of `pr_number`, if given; then its head is judged")
+
+# Contract, section 9. Any other event is read as the last ones are.
+EVENTS: Mapping[str, EventKind] = {
+    **dict.fromkeys(sorted(PULL_REQUEST_EVENTS), _ITSELF),
+    "merge_group": EventKind(
+        _merge_group, "the group's head", "the one that the group is named after; it gets no comment"
+    ),
+    "push": EventKind(_push, "the pushed commit", "the one open pull request of this repository whose head it is"),
+    "workflow_run": EventKind(
+        _workflow_run, "the other run's head", "found by head repository, branch and commit, for forks too"
+    ),
+    "issue_comment": EventKind(_issue_comment, "the pull request's head", "the one that is commented on"),
+    **dict.fromkeys(("deployment", "deployment_status"), _DEPLOYED),
+    **dict.fromkeys(("release", "schedule", "workflow_dispatch", "repository_dispatch"), _ELSE),
+}

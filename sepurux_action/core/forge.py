@@ -309,17 +309,26 @@ class Deed(StrEnum):
     PULLS = "read the results of the last pull requests"
 
 
-NEEDS = {
-    Deed.FIND: "pull-requests: read",
-    Deed.READ: "pull-requests: read",
-    Deed.BASE: "contents: read",
-    Deed.STATUS: "statuses: write",
-    Deed.COMMENT: "pull-requests: write",
-    Deed.FILES: "pull-requests: read",
-    Deed.REVIEWS: "pull-requests: read",
-    Deed.ASK: "pull-requests: write",
-    Deed.RULES: "contents: read",
-    Deed.PULLS: "pull-requests: read",
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a deed needs of the job's token; `permission` is a line of `permissions:`, `when` tells who comes to it."""
+
+    permission: str
+    when: str
+
+
+# Source: GitHub's list of permissions by call; see the module's docstring.
+NEEDS: Mapping[Deed, Need] = {
+    Deed.BASE: Need("contents: read", "always: for the policy file, and for what the base decided last"),
+    Deed.RULES: Need("contents: read", "a `hard` gate on a pull request"),
+    Deed.FIND: Need("pull-requests: read", "the event holds no pull request, as a push"),
+    Deed.READ: Need("pull-requests: read", "there is a pull request"),
+    Deed.FILES: Need("pull-requests: read", "a gate has `paths`"),
+    Deed.REVIEWS: Need("pull-requests: read", "a `soft` gate failed"),
+    Deed.PULLS: Need("pull-requests: read", "an `observe` or `soft` gate on a pull request"),
+    Deed.COMMENT: Need("pull-requests: write", "unless `comment: never`"),
+    Deed.ASK: Need("pull-requests: write", "a `soft` gate with `reviewers` failed"),
+    Deed.STATUS: Need("statuses: write", "unless `status: false`"),
 }
 VERDICT_STANDS = "The verdict and the exit status stand."
 
@@ -345,7 +354,7 @@ def _advice(deed: Deed, refusal: Refusal, event: Event) -> str:
         case 401:
             return "`github_token` is not valid any more: leave it out, so that the job's own token is used."
         case 404:
-            return f"The token cannot see it, or it is gone: give the job `{NEEDS[deed]}`."
+            return f"The token cannot see it, or it is gone: give the job `{NEEDS[deed].permission}`."
         case 410:
             return "It is switched off in this repository."
         case 422:
@@ -355,12 +364,13 @@ def _advice(deed: Deed, refusal: Refusal, event: Event) -> str:
 
 
 def _permission(deed: Deed, refusal: Refusal, event: Event) -> str:
-    if NEEDS[deed].endswith("write") and event.fork and event.name in {"pull_request", "pull_request_review"}:
+    need = NEEDS[deed].permission
+    if need.endswith("write") and event.fork and event.name in {"pull_request", "pull_request_review"}:
         return (
             "The token of a pull request from a fork can only read: "
             "judge such pull requests in a `workflow_run` workflow, or set `comment: never` and `status: false`."
         )
-    needed = _accepted(refusal.accepted) or f"`{NEEDS[deed]}`"
+    needed = _accepted(refusal.accepted) or f"`{need}`"
     whose = " (Dependabot's token reads only unless the job says so)" if event.dependabot else ""
     return f"Give the job {needed} under `permissions:`{whose}."
 
