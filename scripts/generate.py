@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import schema
-from sepurux_action.core.options import OPTIONS, Option
+from sepurux_action.core.event import EVENTS, EventKind
+from sepurux_action.core.forge import NEEDS
+from sepurux_action.core.options import OPTIONS, FilePlace, Option
 from sepurux_action.core.outputs import OUTPUTS
 from sepurux_action.core.settings import flag
 
@@ -48,12 +50,21 @@ def action() -> str:
 
 def options_table() -> str:
     """Return README's table of inputs."""
-    rows = ["| input | meaning | accepted | default | environment |", "| --- | --- | --- | --- | --- |"]
+    rows = ["| input | meaning | default |", "| --- | --- | --- |"]
     for option in OPTIONS:
-        also = "".join(f" (or `{alias}`)" for alias in option.aliases)
-        environment = f"`{option.environment}`" if option.environment else ""
+        names = ", ".join(f"`{spelling}`" for spelling in option.spellings)
         default = f"`{option.default}`" if _is_value(option.default) else option.default
-        rows.append(f"| `{option.name}`{also} | {option.help} | {option.accepts} | {default} | {environment} |")
+        rows.append(f"| {names} | {option.help} | {default} |")
+    return "\n".join(rows)
+
+
+def places_table() -> str:
+    """Return the guide's table of what each option accepts and where it can stand."""
+    rows = ["| option | accepted | policy file | environment |", "| --- | --- | --- | --- |"]
+    for option in OPTIONS:
+        places = ", ".join(_PLACES[place] for place in option.places)
+        environment = f"`{option.environment}`" if option.environment else ""
+        rows.append(f"| `{option.name}` | {option.accepts} | {places} | {environment} |")
     return "\n".join(rows)
 
 
@@ -65,11 +76,38 @@ def outputs_table() -> str:
 
 
 def flags_line() -> str:
-    """Return README's list of flags."""
+    """Return the guide's list of flags."""
     return ", ".join(f"`{flag(option.name)}`" for option in OPTIONS if not option.in_workflows_only)
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"inputs": options_table, "outputs": outputs_table, "flags": flags_line}
+def permissions_table() -> str:
+    """Return README's table of what the gate asks of GitHub, by the permission that it takes."""
+    rows = ["| permission | to | needed when |", "| --- | --- | --- |"]
+    rows += [f"| `{need.permission}` | {deed} | {need.when} |" for deed, need in NEEDS.items()]
+    return "\n".join(rows)
+
+
+def events_table() -> str:
+    """Return README's table of events; those of one kind share a row."""
+    names: dict[EventKind, list[str]] = {}
+    for name, kind in EVENTS.items():
+        names.setdefault(kind, []).append(f"`{name}`")
+    rows = ["| event | judged commit | pull request |", "| --- | --- | --- |"]
+    rows += [f"| {', '.join(of_kind)} | {kind.commit} | {kind.pull_request} |" for kind, of_kind in names.items()]
+    return "\n".join(rows)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "inputs": options_table,
+    "outputs": outputs_table,
+    "permissions": permissions_table,
+    "events": events_table,
+    "flags": flags_line,
+    "places": places_table,
+}
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "configuration.md")  # those that have blocks
+
+_PLACES = {FilePlace.TOP: "top level", FilePlace.GATE: "gate", FilePlace.THRESHOLDS: "`thresholds:`"}
 
 
 def with_blocks(text: str) -> str:
@@ -85,8 +123,8 @@ def wanted() -> Iterable[tuple[Path, str]]:
     """Yield each generated file with the text that it should have."""
     yield ROOT / "action.yml", action()
     yield schema.PATH, schema.text()
-    readme = ROOT / "README.md"
-    yield readme, with_blocks(readme.read_text(encoding="utf-8"))
+    for document in DOCUMENTS:
+        yield document, with_blocks(document.read_text(encoding="utf-8"))
 
 
 def _input(spelling: str, option: Option[object]) -> str:

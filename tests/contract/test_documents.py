@@ -1,0 +1,246 @@
+"""The documents say what is so: their links lead somewhere, and what they quote is what the action prints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts import generate
+from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
+from sepurux_action.core.event import EVENTS
+from sepurux_action.core.verdict import Decision
+from tests import backend
+from tests.backend import MISSING, decided, sound_backend
+from tests.contract.test_examples import blocks_of
+from tests.flows.test_pull_request import FULL, PASSED, SECRET, Scene, a_scene
+from tests.gfm import read
+from tests.github import GitHub
+from tests.runner import StepResult, run_action, run_cli
+
+ROOT = generate.ROOT
+README = ROOT / "README.md"
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
+DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *GUIDES]
+POLICY = ".github/sepurux-gate.yml"
+
+# Contract, section 9; `pull_request_review_comment` is read as the other events of a pull request are.
+CONTRACT_EVENTS = """
+pull_request pull_request_target pull_request_review merge_group push workflow_run workflow_dispatch deployment
+deployment_status release schedule issue_comment repository_dispatch
+"""
+
+by_name = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+
+
+# -- links ------------------------------------------------------------------------------------------------------------
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def outside_code(markdown: str) -> str:
+    """Return the text without its fenced and indented blocks, in which a `#` begins no heading."""
+    return re.sub(r"^ *```.*?^ *```|^ {4}.*?$", "", markdown, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(markdown: str) -> list[str]:
+    """Return the anchors that GitHub gives to the headings: lower case, spaces as hyphens, other signs dropped."""
+    found: list[str] = []
+    for heading in re.findall(r"^#{1,6} (.+)$", outside_code(markdown), re.MULTILINE):
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        found.append(f"{slug}-{found.count(slug)}" if slug in found else slug)
+    return found
+
+
+def links(path: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the file and the anchor, or '', of each link that stays in the repository."""
+    text = outside_code(text_of(path))
+    for link in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|srcset|href)="([^"]+)"', text):
+        if not link.startswith(("https://", "http://")):
+            file, _, anchor = link.partition("#")
+            yield (path.parent / file).resolve() if file else path, anchor
+
+
+@by_name
+def test_every_link_within_the_repository_leads_to_a_file_and_to_a_heading_of_it(path: Path) -> None:
+    found = list(links(path))
+    assert [str(file.relative_to(ROOT)) for file, _ in found if not file.exists()] == []
+    assert [(file.name, anchor) for file, anchor in found if anchor and anchor not in anchors(text_of(file))] == []
+
+
+def test_an_anchor_is_what_github_makes_of_a_heading() -> None:
+    text = "# The soft gate\n```sh\n# no heading\n```\n## Coming from `sepurux run campaign`\n## The soft gate\n"
+    assert anchors(text) == ["the-soft-gate", "coming-from-sepurux-run-campaign", "the-soft-gate-1"]
+
+
+def test_readme_leads_to_every_guide() -> None:
+    led_to = {file for file, _ in links(README)}
+    assert [path.name for path in GUIDES if path not in led_to] == []
+
+
+# -- what is generated, linted and named ------------------------------------------------------------------------------
+
+
+def test_every_generated_block_stands_in_one_document() -> None:
+    markers = [name for path in generate.DOCUMENTS for name in re.findall(r"<!-- begin (\w+) -->", text_of(path))]
+    assert sorted(markers) == sorted(generate.BLOCKS)
+
+
+def test_the_table_of_events_has_those_of_the_contract() -> None:
+    assert EVENTS.keys() == {*CONTRACT_EVENTS.split(), "pull_request_review_comment"}
+
+
+@by_name
+def test_no_piece_of_yaml_hides_from_the_linters(path: Path) -> None:
+    assert len(re.findall(r"```ya?ml", text_of(path))) == len(list(blocks_of(path.name, text_of(path))))
+
+
+def test_what_contributors_are_told_to_make_can_be_made() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
+    told = {name for path in DOCUMENTS for name in re.findall(r"`make ([a-z-]+)", text_of(path))}
+    assert told - targets == set()
+
+
+# -- the table of decisions and stages --------------------------------------------------------------------------------
+
+
+def table(path: Path, heading: str) -> list[list[str]]:
+    """Return the cells of the rows of the table whose first heading is this, without its heading lines."""
+    _, _, below = text_of(path).partition(f"\n| {heading} |")
+    rows = below.partition("\n\n")[0].splitlines()[2:]
+    assert rows
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+
+
+def in_words(decision: Decision, stage: Stage) -> str:
+    """Return what the guide says of a gate in these words."""
+    if not conclude(decision, stage, OnUndecided.BLOCK).closed:
+        return "open"
+    if not conclude(decision, stage, OnUndecided.ALLOW).closed:
+        return "closed *"
+    opened = not conclude(decision, stage, OnUndecided.BLOCK, opened=True).closed
+    return "closed until a review opens it" if opened else "closed"
+
+
+def test_the_guide_tells_what_each_stage_makes_of_each_decision() -> None:
+    rows = {decision.strip("` "): cells for decision, *cells in table(ROOT / "docs" / "configuration.md", "decision")}
+    assert rows == {decision.value: [in_words(decision, stage) for stage in Stage] for decision in Decision}
+
+
+# -- what the log says ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with GitHub() as github, sound_backend() as sepurux:
+        yield a_scene(github, sepurux, tmp_path)
+
+
+def told(result: StepResult) -> str:
+    """Return what a user can read of a step: its log and its report."""
+    page = read(result.summary)
+    return "\n".join([result.log, page.prose, *page.code])
+
+
+def on_the_command_line(scene: Scene, *flags: str, url: str = "") -> str:
+    arguments = ["--campaign", "core-reliability", "--timeout", "1", "--base-url", url or scene.sepurux.url, *flags]
+    ended = run_cli(arguments, {"SEPURUX_CI_TOKEN": SECRET}, scene.workspace)
+    return f"{ended.stderr}\n{read(ended.stdout).prose}"
+
+
+def with_flags(*flags: str) -> Callable[[Scene], str]:
+    return lambda scene: on_the_command_line(scene, *flags)
+
+
+def on_answer(route: str, answer: backend.Answer, *flags: str) -> Callable[[Scene], str]:
+    def run(scene: Scene) -> str:
+        scene.sepurux.script(route, answer)
+        return on_the_command_line(scene, *flags)
+
+    return run
+
+
+def on_look(*flags: str, **fields: object) -> Callable[[Scene], str]:
+    return on_answer("GET /v1/ci/batch/*", backend.json(decided(run_ids=[backend.RUN_ID], **fields)), *flags)
+
+
+def on_pull_request(**inputs: str) -> Callable[[Scene], str]:
+    return lambda scene: told(scene.run(**inputs))
+
+
+def with_permissions(**permissions: str) -> Callable[[Scene], str]:
+    def run(scene: Scene) -> str:
+        scene.token = scene.github.token({name.replace("_", "-"): word for name, word in permissions.items()})
+        return told(scene.run())
+
+    return run
+
+
+def with_policy(text: str, **inputs: str) -> Callable[[Scene], str]:
+    def run(scene: Scene) -> str:
+        scene.repository.commit("main", {POLICY: text})
+        scene.pull = scene.repository.pull("mona", head="another")
+        return told(scene.run(**inputs))
+
+    return run
+
+
+def of_a_fork(scene: Scene) -> str:
+    scene.pull = scene.repository.pull("mallory", head="fork", source=scene.repository.fork("mallory"))
+    scene.token = scene.github.token(FULL, read_only=True)
+    return told(scene.run())
+
+
+def on_a_schedule(scene: Scene) -> str:
+    return told(run_action(**{**scene.options(), "event_name": "schedule", "event": None}))
+
+
+def unreachable(scene: Scene) -> str:
+    url = scene.sepurux.url
+    scene.sepurux.close()
+    return on_the_command_line(scene, url=url)
+
+
+# What README quotes, and a run in which it is printed.
+PRINTED: dict[str, Callable[[Scene], str]] = {
+    "There is no secret to ask Sepurux with": on_pull_request(token=""),
+    'Campaign "…" was not found': with_flags("--campaign", "checkout"),
+    "Sepurux refused … (HTTP 401)": on_answer("GET /v1/campaigns", backend.json({"detail": "no"}, 401)),
+    "Sepurux answered with a redirect": on_answer("GET /v1/campaigns", backend.redirect("https://example.com/")),
+    "Sepurux gave no usable answer within …": unreachable,
+    "Sepurux had not decided after …": on_look(status="running", decision="pending"),
+    "The evaluation itself broke": on_look(status="error", decision="pending"),
+    "Sepurux said pass, but its own numbers do not support it": on_look(**{**PASSED, "unsafe_attempts": 1}),
+    "Sepurux said pass without the numbers to support it": on_look(**{**PASSED, "pass_rate": MISSING}),
+    "… leads outside the workspace": with_flags("--trace-file", "../../etc/hostname"),
+    "… matches no file in …": with_flags("--trace-file", "traces/*.json"),
+    "it is not known; did you mean …": with_policy("campaign: core-reliability\nenforcment: hard\n"),
+    "A policy that cannot be read might be stricter": with_permissions(pull_requests="write", statuses="write"),
+    "the policy file overrides these inputs: …": with_policy("enforcement: hard\n", enforcement="observe"),
+    "Could not set the commit status (HTTP 403 …)": with_permissions(contents="read", pull_requests="write"),
+    "The token of a pull request from a fork can only read": of_a_fork,
+    "Could not write the comment (…)": with_permissions(contents="read", pull_requests="read", statuses="write"),
+    "no comment: …": on_a_schedule,
+    "is not required by a rule of …": on_pull_request(),
+    "The soft gate acts as a hard one here": on_look("--enforcement", "soft"),
+}
+
+
+def quoted(cell: str) -> str:
+    """Return what stands in a table's cell as code."""
+    return cell.strip("`").strip()
+
+
+def test_every_message_that_readme_quotes_is_seen_in_a_run() -> None:
+    assert [quoted(cell) for cell, _ in table(README, "the log says")] == list(PRINTED)
+
+
+@pytest.mark.parametrize("message", PRINTED)
+def test_a_message_that_readme_quotes_is_what_the_action_prints(message: str, scene: Scene) -> None:
+    printed = PRINTED[message](scene)
+    pattern = ".*".join(map(re.escape, message.split("…")))
+    assert re.search(pattern, printed), printed
