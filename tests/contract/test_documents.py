@@ -99,6 +99,14 @@ def test_no_piece_of_yaml_hides_from_the_linters(path: Path) -> None:
     assert len(re.findall(r"```ya?ml", text_of(path))) == len(list(blocks_of(path.name, text_of(path))))
 
 
+def test_the_picture_of_the_code_has_every_module_in_a_room() -> None:
+    picture = text_of(ROOT / "docs" / "architecture.md")
+    modules = (ROOT / "sepurux_action").rglob("*.py")
+    named = [path.name for path in modules if "sandbox" not in path.parts and not path.name.startswith("__")]
+    assert len(named) > 40
+    assert [name for name in named if name not in picture] == []
+
+
 def test_what_contributors_are_told_to_make_can_be_made() -> None:
     targets = set(re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
     told = {name for path in DOCUMENTS for name in re.findall(r"`make ([a-z-]+)", text_of(path))}
