@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scripts import generate
 from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
@@ -33,6 +34,12 @@ deployment_status release schedule issue_comment repository_dispatch
 """
 
 by_name = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with GitHub() as github, sound_backend() as sepurux:
+        yield a_scene(github, sepurux, tmp_path)
 
 
 # -- links ------------------------------------------------------------------------------------------------------------
@@ -139,13 +146,33 @@ def test_the_guide_tells_what_each_stage_makes_of_each_decision() -> None:
     assert rows == {decision.value: [in_words(decision, stage) for stage in Stage] for decision in Decision}
 
 
+# -- what README says to paste -----------------------------------------------------------------------------------------
+
+
+def gates_of(path: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """Yield the inputs of each step of ours in a document's YAML, and the permissions of its job where it tells any."""
+    for block in blocks_of(path.name, text_of(path)):
+        if block.kind in {"workflow", "steps"}:
+            for job in yaml.safe_load(block.workflow)["jobs"].values():
+                for step in job["steps"]:
+                    if step.get("uses", "").startswith("sepurux/gate-action"):
+                        yield {name: str(value) for name, value in step["with"].items()}, job.get("permissions", {})
+
+
+@pytest.mark.parametrize("pasted", range(len(list(gates_of(README)))))
+def test_a_step_of_readme_works_as_pasted(pasted: int, scene: Scene) -> None:
+    inputs, permissions = list(gates_of(README))[pasted]
+    secrets = dict.fromkeys({"token", "api_key"} & inputs.keys(), SECRET)
+    scene.token = scene.github.token(permissions or FULL)
+    step = {**scene.options(), "inputs": {**inputs, **secrets, "base_url": scene.sepurux.url}}
+    result = run_action(**step, files={"traces/checkout.json": "{}", "traces/refunds/a.json": "{}"})
+    assert (result.exit_code, result.outputs["decision"]) == (0, "pass"), result.log
+    assert scene.status[:2] == ("success", "Sepurux / core-reliability")
+    assert f"`{scene.status[1]}`" in text_of(README)
+    assert (len(scene.ours), result.messages("warning")) == (1, [])
+
+
 # -- what the log says ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    with GitHub() as github, sound_backend() as sepurux:
-        yield a_scene(github, sepurux, tmp_path)
 
 
 def told(result: StepResult) -> str:
