@@ -9,6 +9,8 @@ READY := $(VENV)/ready
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
   --no-emit-package cryptography
 
+FITS := $(BIN)/check-jsonschema --builtin-schema vendor
+
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test lint types format generate golden gallery picture lock image clean
 
@@ -26,9 +28,18 @@ test: lint types ## lint, types and all tests but the image's, with branch cover
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
-lint: $(READY) ## rules and format, changing nothing
+lint: $(READY) ## rules and format of the code, the workflows, the forms and the Dockerfile, changing nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck
+	$(BIN)/zizmor --quiet --no-progress --offline .
+	$(BIN)/yamllint --strict .
+	$(BIN)/hadolint Dockerfile
+	$(FITS).github-actions $(wildcard action.yml */action.yml)
+	$(FITS).github-workflows .github/workflows/*.yml
+	$(FITS).github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(FITS).github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(FITS).dependabot .github/dependabot.yml
 
 types: $(READY) ## mypy in its strict mode
 	$(BIN)/mypy
