@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TypeVar
 
+from sepurux_action.adapters.arrivals import Arrivals
 from sepurux_action.errors import Ended, GateError, OverTime
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ class Bounded:
 
     def __init__(self) -> None:
         """Start with nothing under way."""
-        self._arrivals: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._arrivals: Arrivals[int | None] = Arrivals()
         self._started = 0
         self._interrupted = False
 
@@ -67,7 +68,7 @@ class Bounded:
         threading.Thread(target=perform, name=f"work {number}", daemon=True).start()
         while True:
             try:
-                arrived = self._arrivals.get(timeout=max(0.0, until - self.now()))
+                arrived = self._arrivals.next(until)
             except queue.Empty:
                 raise OverTime from None
             if arrived is None:

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 
+from sepurux_action.adapters.arrivals import Arrivals
 from sepurux_action.core.ci_api import Answer, Call, Trouble
 from sepurux_action.ports import Cancelled
 
@@ -24,7 +25,7 @@ class ThreadCourier:
     def __init__(self, send: Callable[[Call, float], Answer]) -> None:
         """Take what performs one call, such as `Transport.send`."""
         self._send = send
-        self._arrivals: queue.SimpleQueue[tuple[int, Answer] | None] = queue.SimpleQueue()
+        self._arrivals: Arrivals[tuple[int, Answer] | None] = Arrivals()
         self._signal: int | None = None
         self._under_way: dict[int, tuple[int, float, float]] = {}
         self._sent = 0
@@ -66,14 +67,12 @@ class ThreadCourier:
             first = min(self._under_way.items(), key=lambda each: each[1][1], default=None)
             overdue_at = first[1][1] if first else until
             try:
-                arrival = self._arrivals.get(timeout=max(0.0, min(until, overdue_at) - self.now()))
+                arrival = self._arrivals.next(min(until, overdue_at))
             except queue.Empty:
                 if first and self.now() >= overdue_at:
                     tag, _, seconds = self._under_way.pop(first[0])
                     return tag, Trouble(reason=f"no complete answer within {seconds:.3g} s")
-                if self.now() >= until:
-                    return None
-                continue
+                return None
             if arrival is None:
                 continue
             number, answer = arrival

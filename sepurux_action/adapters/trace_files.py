@@ -58,7 +58,8 @@ class TraceFolder:
 
     def _trace(self, path: Path) -> Trace:
         real = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a ring of links, up to Python 3.12
-        label = wire.printable(os.path.relpath(path, self._base) if path.is_relative_to(self._base) else str(path))
+        shown = Path(os.path.relpath(path, self._base)) if path.is_relative_to(self._base) else path
+        label = wire.printable(shown.as_posix())  # one spelling on every system
         if not any(real.is_relative_to(folder) for folder in self._allowed):
             raise BadTraceFile(f'"{label}" leads outside {self._where()}; use a path relative to the workspace')
         if not real.exists():

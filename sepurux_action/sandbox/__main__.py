@@ -13,6 +13,7 @@ from sepurux_action.sandbox.page import DISCLAIMER
 from sepurux_action.sandbox.server import Sandbox
 
 HIGHEST_PORT = 65535
+LONGEST_WAIT_S = 1.0  # at a stretch: on Windows a wait is not ended by a signal, whose handler comes after it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with sandbox:
             print(sandbox.url, f"Sepurux sandbox. {DISCLAIMER}", flush=True)  # noqa: T201 - what a user waits for
-            ended.wait()
+            while not ended.wait(LONGEST_WAIT_S):
+                pass
     except OSError as error:
         print(f"port {options.port} cannot be had: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 2

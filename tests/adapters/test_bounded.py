@@ -1,0 +1,31 @@
+"""Waiting for work of limited time, in short waits so that a signal is heard on every system."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from sepurux_action.adapters.arrivals import LONGEST_WAIT_S
+from sepurux_action.adapters.bounded import Bounded
+from sepurux_action.errors import OverTime
+
+
+def test_work_may_take_longer_than_one_wait() -> None:
+    def work() -> str:
+        time.sleep(LONGEST_WAIT_S + 0.1)
+        return "done"
+
+    assert Bounded().within(60, work) == "done"
+
+
+def test_work_is_left_behind_when_its_seconds_are_over_though_a_wait_is_not() -> None:
+    started = time.monotonic()
+    with pytest.raises(OverTime):
+        Bounded().within(0.1, lambda: time.sleep(60))
+    assert time.monotonic() - started < LONGEST_WAIT_S
+
+
+def test_work_of_several_waits_is_left_behind_too() -> None:
+    with pytest.raises(OverTime):
+        Bounded().within(LONGEST_WAIT_S + 0.1, lambda: time.sleep(60))
