@@ -1,4 +1,4 @@
-"""Writes what follows from the tables in code: action.yml, and the tables of README. `make generate` runs it.
+"""Writes what follows from the tables in code: both action.yml, and the tables of README. `make generate` runs it.
 
 A test holds the files equal to what this script would write.
 """
@@ -23,7 +23,7 @@ from sepurux_action.core.settings import flag
 
 ACTION = """\
 # Written by scripts/generate.py from the table of options; `make generate` renews it.
-name: Sepurux reliability gate
+name: {name}
 description: Run a Sepurux reliability evaluation of your AI agent and block the change when it fails.
 author: sepurux
 branding:
@@ -36,16 +36,43 @@ inputs:
 outputs:
 {outputs}
 runs:
+{runs}"""
+
+DOCKER = """\
   using: docker
   image: Dockerfile
 """
 
+# One line to run: on Windows the runner writes it to a file with other line ends.
+COMPOSITE = """\
+  using: composite
+  steps:
+    - id: gate
+      shell: bash
+      # The runner makes these variables for the Docker action itself. Texts of a workflow travel here and nowhere else.
+      env:
+{env}      run: . "$GITHUB_ACTION_PATH/run.sh"
+"""
 
-def action() -> str:
+SPELLINGS = tuple((spelling, option) for option in OPTIONS for spelling in option.spellings)
+
+
+def docker_action() -> str:
     """Return the text of action.yml."""
-    inputs = [_input(spelling, option) for option in OPTIONS for spelling in option.spellings]
-    outputs = [f"  {name}:\n    description: {json.dumps(text)}\n" for name, text in OUTPUTS.items()]
-    return ACTION.format(inputs="".join(inputs), outputs="".join(outputs))
+    return _action("Sepurux reliability gate", DOCKER)
+
+
+def composite_action() -> str:
+    """Return the text of composite/action.yml: the same inputs and outputs for runners without Docker."""
+    env = "".join(f"        INPUT_{name.upper()}: ${{{{ inputs.{name} }}}}\n" for name, _ in SPELLINGS)
+    return _action("Sepurux reliability gate without Docker", COMPOSITE.format(env=env), "steps.gate.outputs")
+
+
+def _action(name: str, runs: str, source: str = "") -> str:
+    """Return an action's text; `source` is where an expression finds the outputs of an action that must map them."""
+    inputs = (_input(spelling, option) for spelling, option in SPELLINGS)
+    outputs = (_output(output, text, source) for output, text in OUTPUTS.items())
+    return ACTION.format(name=name, inputs="".join(inputs), outputs="".join(outputs), runs=runs)
 
 
 def options_table() -> str:
@@ -121,7 +148,8 @@ def with_blocks(text: str) -> str:
 
 def wanted() -> Iterable[tuple[Path, str]]:
     """Yield each generated file with the text that it should have."""
-    yield ROOT / "action.yml", action()
+    yield ROOT / "action.yml", docker_action()
+    yield ROOT / "composite" / "action.yml", composite_action()
     yield schema.PATH, schema.text()
     for document in DOCUMENTS:
         yield document, with_blocks(document.read_text(encoding="utf-8"))
@@ -137,6 +165,11 @@ def _input(spelling: str, option: Option[object]) -> str:
     return f"  {spelling}:\n    description: {json.dumps(text)}\n    required: false\n{given}"
 
 
+def _output(name: str, text: str, source: str) -> str:
+    value = f"    value: ${{{{ {source}.{name} }}}}\n" if source else ""
+    return f"  {name}:\n    description: {json.dumps(text)}\n{value}"
+
+
 def _is_value(default: str) -> bool:
     return bool(default) and " " not in default and default != "adaptive"
 
@@ -144,4 +177,4 @@ def _is_value(default: str) -> bool:
 if __name__ == "__main__":
     for path, text in wanted():
         path.write_text(text, encoding="utf-8")
-        print(f"wrote {path.name}")
+        print(f"wrote {path.relative_to(ROOT)}")

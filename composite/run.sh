@@ -1,0 +1,50 @@
+# shellcheck shell=bash
+# Owns the start of the gate where there is no Docker: a Python, an environment with the locked packages, the gate.
+# Never reads an input. It is sourced, so that the gate becomes the very process that the runner signals.
+set -e
+
+stop() {
+  echo "::error title=Sepurux gate::$1"
+  exit 2 # nothing was judged
+}
+
+# Prints a name for the environment: another lock, interpreter or version has another one.
+named='
+import sys
+if sys.version_info < (3, 11):
+    sys.exit(1)
+import ensurepip, hashlib, venv
+with open(sys.argv[1], "rb") as lock:
+    key = lock.read() + f"{sys.executable} {sys.version}".encode()
+sys.stdout.write(f"sepurux-gate-{hashlib.sha256(key).hexdigest()[:16]}")
+'
+lock=$GITHUB_ACTION_PATH/../requirements.txt
+
+# -I: neither a module of the checkout nor a PYTHON* variable of an earlier step reaches an interpreter. The one that
+# venv starts by itself is without it, so the variables go.
+unset "${!PYTHON@}"
+name=
+for python in python3 python "py -3"; do
+  # shellcheck disable=SC2086 # the launcher of Windows is two words
+  if name=$($python -I -c "$named" "$lock" 2>/dev/null); then break; fi
+done
+[ -n "$name" ] || stop "No Python 3.11 or newer that can make a virtual environment was found on this runner. Add a step \
+with actions/setup-python and python-version 3.13 before this one."
+
+# The runner empties this folder with every job, and no checkout reaches it. A step that runs the code of a pull request
+# does, but it could as well replace Python or the action itself: such code needs a job of its own, here as everywhere.
+venv=$RUNNER_TEMP/$name
+bin=$venv/bin/python
+[ "$RUNNER_OS" != Windows ] || bin=$venv/Scripts/python.exe
+if [ ! -e "$venv/ready" ]; then
+  # shellcheck disable=SC2086
+  $python -I -m venv --clear "$venv" || stop "$python could not make a virtual environment in the runner's temporary folder."
+  # --no-deps, as the lock is whole for what the gate calls. Settings of pip count: a company has its mirror.
+  "$bin" -I -m pip install --quiet --disable-pip-version-check --no-input --no-compile --require-hashes --no-deps \
+    --only-binary :all: -r "$lock" || stop "The gate's packages could not be installed; pip's reason stands above. The \
+runner must reach a package index: PyPI, or a mirror that pip.conf or PIP_INDEX_URL names."
+  : >"$venv/ready" # last, so that what was broken off is made anew
+fi
+
+# -u: log lines arrive when they are written. -X utf8: on Windows a log has another encoding, which lacks characters.
+exec "$bin" -I -u -X utf8 "$GITHUB_ACTION_PATH/start.py"

@@ -1,0 +1,19 @@
+"""Starts the gate as a step of the composite action: by `python -I start.py`, so nothing of a checkout is imported."""  # noqa: INP001
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from sepurux_action.__main__ import start_action
+from sepurux_action.core.options import OPTIONS
+
+INPUTS = {f"INPUT_{spelling.upper()}" for option in OPTIONS for spelling in option.spellings}
+
+if __name__ == "__main__":
+    # What action.yml hands on is all that this step was given. Any other INPUT_* belongs to an action around this one,
+    # or to an earlier step, and is no misspelt input.
+    for name in {name for name in os.environ if name.startswith("INPUT_")} - INPUTS:
+        del os.environ[name]
+    start_action()
