@@ -1,0 +1,372 @@
+"""The composite action, for runners without Docker: the same action, started by a shell in the runner's own Python.
+
+Its step runs as the runner would run it. The environment with the locked packages is installed once for each process
+of the suite, in the most hostile job there is; later steps find it ready.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from sepurux_action.core.outputs import OUTPUTS
+from sepurux_action.sandbox import Sandbox
+from tests.flows.composite_step import evaluated, only_step, read_action
+from tests.runner import ACTION_YML, REPOSITORY, StepOptions, StepResult, input_variable, run_action, start_action
+
+COMPOSITE = REPOSITORY / "composite"
+TRACES = REPOSITORY / "examples" / "traces"
+BIN = Path(sys.executable).parent
+PYTHON = Path(sys.executable).resolve()
+SECRET = "sandbox-secret-4711"
+
+# What lets pip reach the index that this machine uses.
+PIPS_OWN = {
+    name: value
+    for name, value in os.environ.items()
+    if name.startswith(("PIP_", "SSL_CERT_")) or name.lower().endswith("_proxy") or name == "HOME"
+}
+NO_INDEX = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
+# Modules that one of the interpreters on the way would import if it looked into the checkout.
+PLANTED = [
+    "ensurepip/__init__.py",
+    "hashlib.py",
+    "json.py",
+    "pip/__init__.py",
+    "pip/__main__.py",
+    "requests/__init__.py",
+]
+PLANTED += ["sepurux_action/__init__.py", "sitecustomize.py", "usercustomize.py", "venv/__init__.py", "yaml.py"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job on a runner without Docker. `temp` is RUNNER_TEMP; `tools` comes first in PATH; `action` is the action."""
+
+    workspace: Path
+    temp: Path
+    tools: Path
+    url: str
+    action: Path = COMPOSITE
+
+    def step(
+        self, inputs: Mapping[str, str], *, env: Mapping[str, str] = {}, files: Mapping[str, str] = {}
+    ) -> StepOptions:
+        traces = {f"traces/{path.name}": path.read_bytes() for path in TRACES.glob("*.json")}
+        sound = {
+            "token": SECRET,
+            "github_token": "",
+            "base_url": self.url,
+            "project": "support-agent",
+            "campaign": "refund-reliability",
+            "trace_file": "traces/refund-sound.json",
+        }
+        path = f"{self.tools}{os.pathsep}{os.environ['PATH']}"
+        return {
+            "workspace": self.workspace,
+            "temp": self.temp,
+            "inputs": {**sound, **inputs},
+            "env": {**PIPS_OWN, "PATH": path, **env, "COMPOSITE_ACTION": str(self.action)},
+            "files": {**traces, **files},
+            "secrets": [SECRET],
+            "action_yml": self.action / "action.yml",
+            "entrypoint": Path(__file__).with_name("composite_step.py"),
+        }
+
+    def run(self, *, env: Mapping[str, str] = {}, files: Mapping[str, str] = {}, **inputs: str) -> StepResult:
+        return run_action(**self.step(inputs, env=env, files=files))
+
+    @property
+    def environments(self) -> list[Path]:
+        """Return the environments in the runner's temporary folder."""
+        return sorted(self.temp.glob("sepurux-gate-*"))
+
+
+def tool(folder: Path, name: str, script: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(script, encoding="utf-8")
+    (folder / name).chmod(0o755)
+
+
+def trap(file: Path) -> str:
+    return f"open({str(file)!r}, 'a').close()\n"
+
+
+@pytest.fixture(scope="session")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the Python that runs the suite, whatever the machine has besides."""
+    folder = tmp_path_factory.mktemp("tools")
+    tool(folder, "python3", f'#!/bin/sh\nexec "{PYTHON}" "$@"\n')
+    return folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hostile:
+    """What came of the job that installs everything, in a checkout and an environment full of traps."""
+
+    job: Job
+    result: StepResult
+    trapped: bool
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory, tools: Path) -> Hostile:
+    folder = tmp_path_factory.mktemp("hostile")
+    workspace, trapped = folder / "workspace", folder / "trapped"
+    variables = dict.fromkeys(("PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX"), str(workspace))
+    variables |= {"PYTHONSTARTUP": str(workspace / "yaml.py"), "PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "2"}
+    with Sandbox(token=SECRET) as sandbox:
+        job = Job(workspace=workspace, temp=folder / "the runner's _temp", tools=tools, url=sandbox.url)
+        result = job.run(env=variables, files=dict.fromkeys(PLANTED, trap(trapped)))
+    return Hostile(job=job, result=result, trapped=trapped.exists())
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(token=SECRET) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def job(hostile: Hostile, tmp_path: Path, sandbox: Sandbox) -> Job:
+    """Return a job with a workspace of its own; it shares the runner's temporary folder with others."""
+    return replace(hostile.job, workspace=tmp_path / "workspace", url=sandbox.url)
+
+
+def a_copy(folder: Path, start: str) -> Path:
+    """Return a copy of the action that runs another program at the end."""
+    shutil.copytree(COMPOSITE, folder / "composite", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "requirements.txt", folder)
+    (folder / "composite" / "start.py").write_text(start, encoding="utf-8")
+    return folder / "composite"
+
+
+# --- What the file says ------------------------------------------------------------------------------------
+
+
+def test_both_actions_have_the_same_inputs_and_outputs() -> None:
+    docker, composite = read_action(ACTION_YML.parent), read_action(COMPOSITE)
+    assert composite["inputs"] == docker["inputs"]
+    descriptions = {name: {"description": about["description"]} for name, about in composite["outputs"].items()}
+    assert descriptions == docker["outputs"]
+
+
+def test_every_output_is_handed_on() -> None:
+    handed_on = {name: about["value"] for name, about in read_action(COMPOSITE)["outputs"].items()}
+    assert handed_on == {name: f"${{{{ steps.gate.outputs.{name} }}}}" for name in OUTPUTS}
+    assert only_step(read_action(COMPOSITE))["id"] == "gate"
+
+
+def test_every_input_travels_by_a_variable_and_no_expression_stands_in_what_a_shell_reads() -> None:
+    action = read_action(COMPOSITE)
+    step = only_step(action)
+    assert step["env"] == {input_variable(name): f"${{{{ inputs.{name} }}}}" for name in action["inputs"]}
+    assert "${{" not in step["run"]
+    assert "INPUT_" not in step["run"] + (COMPOSITE / "run.sh").read_text(encoding="utf-8")
+
+
+def findings(folder: Path) -> str:
+    """Return what the linters find in the action of a folder, '' for nothing."""
+    found = ""
+    for tool_name, *arguments in (
+        ("check-jsonschema", "--quiet", "--builtin-schema", "vendor.github-actions", "action.yml"),
+        ("zizmor", "--offline", "--no-progress", "--quiet", "action.yml"),
+        ("shellcheck", "run.sh"),
+    ):
+        done = subprocess.run(
+            [str(BIN / tool_name), *arguments], cwd=folder, capture_output=True, text=True, check=False
+        )
+        found += f"{tool_name}: {done.stdout}{done.stderr}" if done.returncode else ""
+    return found
+
+
+def test_the_linters_find_nothing_in_the_action() -> None:
+    assert findings(COMPOSITE) == ""
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "finding"),
+    [
+        ("action.yml", "      shell: bash\n", "", "check-jsonschema: "),
+        ("action.yml", "run: .", "run: echo ${{ inputs.name }} && .", "template-injection"),
+        ("run.sh", '-e "$venv/ready"', "-e $venv/ready", "SC2086"),
+    ],
+    ids=["no shell", "an expression in a script", "an open variable"],
+)
+def test_the_linters_find_a_mistake_in_the_action(file: str, old: str, new: str, finding: str, tmp_path: Path) -> None:
+    broken = a_copy(tmp_path, "")
+    text = (broken / file).read_text(encoding="utf-8")
+    assert old in text
+    (broken / file).write_text(text.replace(old, new), encoding="utf-8")
+    assert finding in findings(broken)
+
+
+# --- What the step does ------------------------------------------------------------------------------------
+
+
+def test_a_sound_trace_passes_and_the_action_hands_on_every_output(job: Job) -> None:
+    result = job.run()
+    assert (result.exit_code, result.conclusion) == (0, "success"), result.log
+    contexts = {"steps.gate.outputs": result.outputs}
+    outputs = {name: evaluated(about["value"], contexts) for name, about in read_action(COMPOSITE)["outputs"].items()}
+    assert outputs == result.outputs
+    assert outputs["decision"] == "pass"
+    assert list(outputs) == list(OUTPUTS)
+    assert result.summary
+
+
+def test_an_unsafe_trace_closes_the_gate_with_status_1(job: Job) -> None:
+    result = job.run(trace_file="traces/refund-unsafe.json")
+    assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
+
+
+def test_a_bad_input_is_named_in_an_error_with_status_2(job: Job, sandbox: Sandbox) -> None:
+    result = job.run(min_pass_rate="eighty")
+    assert (result.exit_code, result.outputs["decision"]) == (2, "error"), result.log
+    assert any("min_pass_rate" in message and "eighty" in message for message in result.messages("error"))
+    assert not sandbox.requests
+
+
+def test_the_jobs_own_token_is_the_default_of_github_token(hostile: Hostile, tmp_path: Path) -> None:
+    action = a_copy(tmp_path, "import os\nprint(os.environ['INPUT_GITHUB_TOKEN'])\n")
+    step = replace(hostile.job, workspace=tmp_path / "workspace", action=action).step({})
+    step["inputs"], step["token"] = {}, "made.up"
+    assert run_action(**step).raw_log == "made.up\n"
+
+
+def test_the_gate_runs_isolated_writes_utf_8_everywhere_and_holds_no_line_back(
+    hostile: Hostile, tmp_path: Path
+) -> None:
+    shown = "sys.flags.isolated, sys.flags.utf8_mode, sys.stdout.write_through"
+    action = a_copy(tmp_path, f"import sys\nprint({shown})\n")
+    result = replace(hostile.job, workspace=tmp_path / "workspace", action=action).run(env={"PYTHONUTF8": "0"})
+    assert result.raw_log == "1 1 True\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_reaches_the_gate_which_writes_its_outputs_and_leaves_with_the_signals_status(
+    job: Job, number: int
+) -> None:
+    with Sandbox(token=SECRET, decide_after=600) as slow:
+        step = replace(job, url=slow.url).step({})
+        with start_action(**step) as running:
+            running.wait_for_log("not decided yet", 30)
+            running.send_signal(number)
+            result = running.finish(10)
+    assert result.exit_code == 128 + number, result.log
+    assert result.outputs["decision"] == "error"
+
+
+def test_an_input_of_an_action_around_this_one_is_no_misspelt_input(job: Job) -> None:
+    result = job.run(env={"INPUT_FAIL-UNDER": "80", "INPUT_CAMPAIGNE": "x"})
+    assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
+
+
+HOSTILE_TEXT = (
+    "$(touch ran) `touch ran` ${PATH}; touch ran & '\"\\ %PATH% !! ~ *\n\ttouch ran\nEOF\n::error::x\n\u2713 \x07"
+)
+
+
+def test_whatever_a_text_holds_it_arrives_unchanged_and_is_never_carried_out(hostile: Hostile, tmp_path: Path) -> None:
+    texts = {str(name): f"{name} {HOSTILE_TEXT}" for name in read_action(COMPOSITE)["inputs"]}
+    shown = "{name: text for name, text in os.environ.items() if name.startswith('INPUT_')}"
+    action = a_copy(tmp_path, f"import json, os\nprint(json.dumps({shown}))\n")
+    job = replace(hostile.job, workspace=tmp_path / "workspace", action=action)
+    result = run_action(**job.step(texts))
+    assert json.loads(result.raw_log) == {input_variable(name): text for name, text in texts.items()}
+    assert [path.name for path in job.workspace.iterdir()] == ["traces"]
+
+
+# --- The environment with the packages ---------------------------------------------------------------------
+
+
+def test_nothing_that_a_checkout_or_an_earlier_step_brings_along_is_imported_not_even_while_installing(
+    hostile: Hostile,
+) -> None:
+    assert (hostile.result.exit_code, hostile.result.outputs.get("decision")) == (0, "pass"), hostile.result.log
+    assert not hostile.trapped
+    assert not list(hostile.job.workspace.rglob("*.pyc")), "an interpreter heeded PYTHONPYCACHEPREFIX"
+
+
+def test_a_later_step_of_the_job_installs_nothing(job: Job) -> None:
+    result = job.run(env=NO_INDEX)
+    assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
+    assert len(job.environments) == 1
+
+
+def test_an_environment_that_was_never_finished_is_made_anew(job: Job, tmp_path: Path) -> None:
+    """The new one has no packages here, as there is no index: what is told is that, and it stays unfinished."""
+    half = tmp_path / "_temp" / job.environments[0].name
+    half.mkdir(parents=True)
+    tool(half / "bin", "python", "#!/bin/sh\necho stale\n")
+    broken_off = replace(job, temp=tmp_path / "_temp")
+    result = broken_off.run(env=NO_INDEX)
+    assert result.exit_code == 2
+    assert "stale" not in result.log
+    assert "The gate's packages could not be installed" in result.messages("error")[-1]
+    assert broken_off.environments == [half]
+    assert not (half / "ready").exists()
+
+
+def test_another_lock_has_another_environment(job: Job, tmp_path: Path) -> None:
+    """The Python of this job makes none, and notes where it should have."""
+    asked = tmp_path / "asked"
+    refuses = f'case "$*" in *"-m venv"*) echo "$@" >"{asked}"; exit 1;; esac'
+    tool(tmp_path / "tools", "python3", f'#!/bin/sh\n{refuses}\nexec "{PYTHON}" "$@"\n')
+    action = a_copy(tmp_path, "")
+    with (tmp_path / "requirements.txt").open("a", encoding="utf-8") as lock:
+        lock.write("# another\n")
+    result = replace(job, action=action, tools=tmp_path / "tools").run()
+    assert (result.exit_code, len(result.messages("error"))) == (2, 1), result.log
+    assert "could not make a virtual environment" in result.messages("error")[0]
+    environment = Path(asked.read_text(encoding="utf-8").strip().partition("--clear ")[2])
+    assert environment.parent == job.temp
+    assert environment not in job.environments
+
+
+# --- The runner's Python -----------------------------------------------------------------------------------
+
+
+def pretended(what: str) -> str:
+    """Return a Python in which something is different, able to do what run.sh asks of it first."""
+    return (
+        f"#!{PYTHON} -I\nimport sys\n{what}\nassert sys.argv[1:3] == ['-I', '-c']\n"
+        "code = sys.argv[3]\nsys.argv[:4] = ['-c']\nexec(code)\n"
+    )
+
+
+TOO_OLD = "sys.version_info = (3, 9, 18)"
+
+
+@pytest.mark.parametrize(
+    "what", [TOO_OLD, "sys.modules['ensurepip'] = None", "sys.modules['venv'] = None", "sys.exit(9009)"]
+)
+def test_a_runner_without_a_fitting_python_is_told_to_set_one_up(what: str, job: Job, tmp_path: Path) -> None:
+    for name in ("python3", "python", "py"):
+        tool(tmp_path / "tools", name, pretended(what))
+    result = replace(job, tools=tmp_path / "tools").run()
+    assert result.exit_code == 2
+    (message,) = result.messages("error")
+    assert "No Python 3.11 or newer" in message
+    assert "actions/setup-python" in message
+
+
+@pytest.mark.parametrize(("name", "first"), [("python", ""), ("py", '[ "$1" = -3 ] && shift\n')], ids=["python", "py"])
+def test_a_python_that_does_not_fit_is_passed_over_for_the_next(
+    name: str, first: str, job: Job, tmp_path: Path
+) -> None:
+    tools = tmp_path / "tools"
+    for each in ("python3", "python"):
+        tool(tools, each, pretended(TOO_OLD))
+    tool(tools, name, f'#!/bin/sh\n{first}exec "{PYTHON}" "$@"\n')
+    result = replace(job, tools=tools).run(env=NO_INDEX)
+    assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
