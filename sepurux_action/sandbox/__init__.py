@@ -1,4 +1,4 @@
-"""Owns an embedded CI API on loopback, for trying the gate and for testing it; never replays or mutates anything.
+"""Owns an embedded CI API, for trying the gate and for testing it; never replays or mutates anything.
 
     with Sandbox(token="...") as sandbox:
         requests.get(f"{sandbox.url}/v1/campaigns", headers={"X-API-Key": "..."})

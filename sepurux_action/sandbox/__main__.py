@@ -5,46 +5,70 @@ from __future__ import annotations
 import argparse
 import math
 import signal
+import ssl
 import sys
 from collections.abc import Sequence
+from ipaddress import IPv4Address
+from pathlib import Path
 from threading import Event
 
 from sepurux_action.sandbox.page import DISCLAIMER
-from sepurux_action.sandbox.server import Sandbox
+from sepurux_action.sandbox.server import LOOPBACK, Sandbox
 
 HIGHEST_PORT = 65535
 LONGEST_WAIT_S = 1.0  # at a stretch: on Windows a wait is not ended by a signal, whose handler comes after it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until a signal comes and return 0; return 2 when the port cannot be had.
+    """Serve until a signal comes and return 0; return 2 when the address or the certificate cannot be had.
 
     Prints one line, the address first, once requests are answered.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.key and not options.certificate:
+        parser.error("--key needs --certificate")
     ended = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    sandbox = Sandbox(
-        token=options.token, decide_after=options.decide_after, port=options.port, campaigns=options.campaign
-    )
+    what = f"certificate {options.certificate}"
     try:
-        with sandbox:
+        tls = _tls(options.certificate, options.key) if options.certificate else None
+        what = f"port {options.port} of {options.host}"
+        with Sandbox(
+            token=options.token,
+            decide_after=options.decide_after,
+            host=str(options.host),
+            port=options.port,
+            tls=tls,
+            campaigns=options.campaign,
+        ) as sandbox:
             print(sandbox.url, f"Sepurux sandbox. {DISCLAIMER}", flush=True)  # noqa: T201 - what a user waits for
             while not ended.wait(LONGEST_WAIT_S):
                 pass
     except OSError as error:
-        print(f"port {options.port} cannot be had: {error.strerror}", file=sys.stderr)  # noqa: T201
+        print(f"{what} cannot be had: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
+
+
+def _tls(certificate: Path, key: Path | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sepurux_action.sandbox",
-        description=f"An embedded Sepurux CI API on loopback, for trying and testing. {DISCLAIMER}",
+        description=f"An embedded Sepurux CI API, for trying and testing. {DISCLAIMER}",
+    )
+    parser.add_argument(
+        "--host", type=IPv4Address, default=LOOPBACK, metavar="ADDRESS", help=f"IPv4 address (default: {LOOPBACK})"
     )
     parser.add_argument("--port", type=_port, default=0, help="0 takes a free one (default)")
+    parser.add_argument("--certificate", type=Path, metavar="FILE", help="speak https with it (PEM)")
+    parser.add_argument("--key", type=Path, metavar="FILE", help="its key (default: in the same file)")
     parser.add_argument("--token", help="the credential to ask for (default: none is asked for)")
     parser.add_argument(
         "--decide-after", type=_seconds, default=0.0, metavar="S", help="seconds until a run is decided (default: 0)"

@@ -1,9 +1,10 @@
-"""Owns the loopback socket and HTTP/1.1 of the sandbox; never binds another address and never judges anything."""
+"""Owns the socket, HTTP/1.1 and TLS of the sandbox; never makes a certificate and never judges anything."""
 
 from __future__ import annotations
 
 import re
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -40,32 +41,36 @@ _LENGTH = re.compile("[0-9]{1,15}")
 
 
 class Sandbox:
-    """A CI API on loopback that keeps everything in memory, for trying and testing; a context manager.
+    """A CI API that keeps everything in memory, for trying and testing; a context manager.
 
     It judges recorded traces by the rules in `judging`. It replays nothing, mutates nothing and is no substitute for
-    the product. `decide_after` is the time in seconds until a run is decided, told by `clock`; `port` 0 takes a free
-    one; `campaigns` names further campaigns without scenarios. Entering it raises `OSError` when the port is taken.
+    the product. `decide_after` is the time in seconds until a run is decided, told by `clock`; `host` is an IPv4
+    address of this machine; `port` 0 takes a free one; `campaigns` names further campaigns without scenarios; with
+    `tls` it speaks https, which the gate asks of every host but loopback. Entering it raises `OSError` when the
+    address cannot be had.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one option of the command
         self,
         *,
         token: str | None = None,
         decide_after: float = 0.0,
+        host: str = LOOPBACK,
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
         campaigns: Iterable[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._token = token
         self._ledger = Ledger(decide_after=decide_after, clock=clock, campaigns=campaigns)
-        self._port = port
+        self._host, self._port, self._tls = host, port, tls
         self._requests: deque[Request] = deque(maxlen=MAX_REQUESTS_KEPT)
         self._lock = Lock()
 
     @property
     def url(self) -> str:
         """The base URL, without a slash at its end; known once the sandbox has been entered."""
-        return f"http://{LOOPBACK}:{self._port}"
+        return f"{'https' if self._tls else 'http'}://{self._host}:{self._port}"
 
     @property
     def requests(self) -> list[Request]:
@@ -74,7 +79,7 @@ class Sandbox:
             return list(self._requests)
 
     def __enter__(self) -> Self:
-        self._server = _Server(self._port, self._answer)
+        self._server = _Server(self._host, self._port, self._tls, self._answer)
         self._port = self._server.server_port
         self._api = Api(self._ledger, token=self._token, base_url=self.url)
         Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -96,16 +101,19 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = False
     request_queue_size = 64
 
-    def __init__(self, port: int, answer: Callable[[Request], Answer]) -> None:
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, answer: Callable[[Request], Answer]) -> None:
         self.answer = answer
         self._connections: set[socket.socket] = set()
         self._lock = Lock()
-        super().__init__((LOOPBACK, port), _Connection)
+        super().__init__((host, port), _Connection)
+        if tls:
+            # Not at once: a client that is silent must hold its own thread and not the one that accepts.
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def server_bind(self) -> None:
         # HTTPServer's own looks the host's name up in DNS, which can take seconds.
         TCPServer.server_bind(self)
-        self.server_name, self.server_port = LOOPBACK, self.socket.getsockname()[1]
+        self.server_name, self.server_port = self.socket.getsockname()
 
     def get_request(self) -> tuple[socket.socket, object]:
         connection, address = super().get_request()
@@ -137,8 +145,8 @@ class _Connection(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def handle(self) -> None:
-        """Serve until the connection ends; a client that goes away is no fault of the sandbox."""
-        with suppress(ConnectionError):
+        """Serve until the connection ends; a client that goes away or trusts another is no fault of the sandbox."""
+        with suppress(ConnectionError, ssl.SSLError):
             super().handle()
 
     def serve(self) -> None:

@@ -23,6 +23,7 @@ from sepurux_action.sandbox.judging import is_irreversible
 
 ROOT = Path(__file__).resolve().parents[2]
 TRACES = ROOT / "examples" / "traces"
+CERTIFICATE = Path(__file__).with_name("sandbox.pem")  # for 127.0.0.1, with its key: it protects nothing
 CORE, REFUNDS = campaign_id(CORE_CAMPAIGN), campaign_id(REFUND_CAMPAIGN)
 TOKEN = "a-token-of-nobody"
 
@@ -868,16 +869,48 @@ def test_the_command_prints_its_address_first_and_ends_on_a_signal_with_status_0
     assert "replays nothing and mutates nothing" in line
 
 
+def test_with_a_certificate_it_speaks_https_to_who_trusts_it_and_outlives_who_does_not() -> None:
+    arguments, environment = command("--certificate", str(CERTIFICATE))
+    with subprocess.Popen(
+        arguments, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[0]
+        assert url.startswith("https://127.0.0.1:")
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as silent:
+            with pytest.raises(requests.exceptions.SSLError):
+                requests.get(f"{url}/v1/campaigns", timeout=10)
+            with pytest.raises(requests.ConnectionError):
+                requests.get(f"{url.replace('https', 'http')}/v1/campaigns", timeout=10)
+            silent.sendall(b"no TLS either\r\n")
+            answer = requests.get(f"{url}/v1/campaigns", timeout=10, verify=str(CERTIFICATE))
+        process.send_signal(signal.SIGTERM)
+        ended = process.communicate(timeout=20)
+    assert answer.status_code == 200
+    assert ended == ("", "")
+
+
+def test_it_can_be_reached_at_another_address_than_the_usual_one() -> None:
+    with Sandbox(host="127.0.0.2") as sandbox:
+        assert sandbox.url.startswith("http://127.0.0.2:")
+        assert Caller(sandbox.url)("GET", "/v1/campaigns")[0] == 200
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (lambda port: ("--port", port), "cannot be had"),
+        (lambda _: ("--host", "192.0.2.300"), "invalid"),
+        (lambda _: ("--host", "203.0.113.7"), "port 0 of 203.0.113.7 cannot be had"),
+        (lambda _: ("--certificate", "README.md"), "certificate README.md cannot be had"),
+        (lambda _: ("--certificate", str(CERTIFICATE), "--key", "none.pem"), "cannot be had: No such file"),
+        (lambda _: ("--key", str(CERTIFICATE)), "--key needs --certificate"),
         (lambda _: ("--port", "65536"), "is not from 0 to 65535"),
         (lambda _: ("--port", "x"), "invalid"),
         (lambda _: ("--decide-after", "nan"), "is no number of seconds"),
         (lambda _: ("--decide-after", "-1"), "is no number of seconds"),
     ],
-    ids=range(5),
+    ids=range(10),
 )
 def test_a_command_that_cannot_be_carried_out_ends_with_status_2_and_one_reason(
     sandbox: Sandbox, arguments: Callable[[str], tuple[str, ...]], said: str
