@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Owns the backend of one CI job: starts the sandbox, to the job's end, and writes `base_url` and `ca` to GITHUB_OUTPUT.
+# A gate's container has a network of its own, where loopback is not the runner, and elsewhere the gate asks for https:
+# hence the runner's own address, and a certificate that lives for a day. The bundle holds the system's as well, because
+# GitHub's API is asked with the same one.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+folder=$PWD/.sandbox # in the workspace, which is where a container finds it
+mkdir -p "$folder"
+
+# Connecting a datagram socket sends nothing; it tells which address of this machine others see.
+address=$(python3 -c 'from socket import *; s = socket(type=SOCK_DGRAM); s.connect(("192.0.2.1", 9)); print(s.getsockname()[0])')
+
+openssl req -x509 -days 1 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=sandbox" \
+  -addext "subjectAltName=IP:$address" -addext "keyUsage=critical,digitalSignature,keyCertSign" \
+  -keyout "$folder/key.pem" -out "$folder/certificate.pem" 2>"$folder/log" || { cat "$folder/log" >&2; exit 1; }
+cat /etc/ssl/certs/ca-certificates.crt "$folder/certificate.pem" >"$folder/ca.pem"
+
+exec 3< <(exec nohup python3 -m sepurux_action.sandbox --host "$address" --certificate "$folder/certificate.pem" \
+  --key "$folder/key.pem" </dev/null 2>"$folder/log")
+read -r base_url _ <&3 || { cat "$folder/log" >&2; exit 1; } # it says its address once it answers
+printf '%s\n' "base_url=$base_url" "ca=$folder/ca.pem" | tee -a "$GITHUB_OUTPUT"
