@@ -1,23 +1,18 @@
-"""Owns the proof that the image is the step that the runner expects; never looks at what flows hold already.
-
-GATE_IMAGE names an image that is built already; without it one is built.
-"""
+"""Owns the proof that the image is the step that the runner expects; never looks at what flows hold already."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from sepurux_action.sandbox import Sandbox
+from tests.container.engine import docker
 from tests.gfm import read
 from tests.runner import REPOSITORY, RunningStep, StepResult, start_action
 
@@ -27,29 +22,6 @@ SECRET = "sandbox-secret-4711"
 TRACES = REPOSITORY / "examples" / "traces"
 # What a planted module does when something imports it.
 TRAP = "open('/github/workspace/trapped', 'a').close()\n"
-
-
-def docker(*arguments: str) -> str:
-    """Return what `docker` prints; its complaint is the error where it fails."""
-    command = [shutil.which("docker") or "docker", *arguments]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-@pytest.fixture(scope="session")
-def image() -> str:
-    return os.environ.get("GATE_IMAGE") or docker("build", "--quiet", "--network=host", str(REPOSITORY))
-
-
-@pytest.fixture
-def label() -> Iterator[str]:
-    """Yield a label for the containers of one test; none of them outlives it, however it ends."""
-    label = f"gate-test={uuid4().hex}"
-    yield label
-    left = docker("ps", "--all", "--quiet", "--filter", f"label={label}").split()
-    if left:
-        docker("rm", "--force", *left)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

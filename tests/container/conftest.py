@@ -1,0 +1,30 @@
+"""Owns the image under test, and that no container of a test outlives it.
+
+GATE_IMAGE names an image that is built already; without it one is built.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from tests.container.engine import docker
+from tests.runner import REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    return os.environ.get("GATE_IMAGE") or docker("build", "--quiet", "--network=host", str(REPOSITORY))
+
+
+@pytest.fixture
+def label() -> Iterator[str]:
+    """Yield a label for the containers of one test; none of them outlives it, however it ends."""
+    label = f"gate-test={uuid4().hex}"
+    yield label
+    left = docker("ps", "--all", "--quiet", "--filter", f"label={label}").split()
+    if left:
+        docker("rm", "--force", *left)

@@ -1,0 +1,319 @@
+"""Owns the proof that whole workflows do with the image what their authors meant: our own, and those of `examples/`.
+
+Not run, because they use JavaScript actions besides checkout: forks-judge.yml, forks-record.yml, use-outputs.yml.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+import requests
+import yaml
+
+from sepurux_action.sandbox import SOUND_REFUND_ID, Sandbox
+from tests.container.act import ACTION, WorkflowRun, name_image, run_workflow
+from tests.github import GitHub, PullRequest, Repository
+from tests.runner import REPOSITORY, pull_request_event
+
+pytestmark = pytest.mark.container
+
+SECRET = "sandbox-secret-4711"
+WORKFLOWS = REPOSITORY / "examples" / "workflows"
+TRACES = REPOSITORY / "examples" / "traces"
+CAN_RUN = ("./", ACTION, "actions/checkout@v4")
+PERMISSIONS = {"contents": "read", "pull-requests": "write", "statuses": "write"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A repository with a pull request, its checkout, and a sandbox that the secret opens."""
+
+    github: GitHub
+    sandbox: Sandbox
+    repository: Repository
+    pull: PullRequest
+    checkout: Path
+    label: str
+
+    def policy(self, name: str, at: str = ".github/sepurux-gate.yml") -> None:
+        """Put an example policy on the base branch and, as a merge commit would have it, into the checkout."""
+        self.write(at, (REPOSITORY / "examples" / "policies" / name).read_text(encoding="utf-8"))
+        self.repository.commit(files={at: (self.checkout / at).read_text(encoding="utf-8")})
+        self.pull.base = self.repository.branches["main"]
+
+    def write(self, path: str, text: str) -> Path:
+        """Return the path of a new file of the checkout."""
+        file = self.checkout / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def uploaded(self, name: str) -> str:
+        """Return the id under which the sandbox has an example trace from now on."""
+        headers = {"X-API-Key": SECRET}
+        trace = json.loads((TRACES / name).read_text(encoding="utf-8"))
+        answer = requests.post(f"{self.sandbox.url}/v1/traces", json=trace, headers=headers, timeout=10)
+        return str(answer.json()["trace_id"])
+
+    def event(self, **more: object) -> dict[str, object]:
+        """Return the payload of an event about the pull request."""
+        pull = self.pull
+        return pull_request_event(number=pull.number, head_sha=pull.head_sha, base_sha=pull.base_sha) | more
+
+    def run(
+        self,
+        workflow: Path,
+        event_name: str = "pull_request",
+        event: Mapping[str, object] | None = None,
+        trace: str = SOUND_REFUND_ID,
+    ) -> WorkflowRun:
+        """Run a workflow; `trace` is what its gates judge where neither the workflow nor a policy says another."""
+        return run_workflow(
+            workflow,
+            event_name,
+            self.event() if event is None else event,
+            checkout=self.checkout,
+            label=self.label,
+            env={
+                "GITHUB_API_URL": self.github.url,
+                "GITHUB_GRAPHQL_URL": self.github.graphql_url,
+                "GITHUB_SERVER_URL": self.github.server_url,
+                "GITHUB_REPOSITORY": self.repository.full_name,
+                "SHA_REF": self.repository.branches["main"].sha,
+                "SEPURUX_API_BASE_URL": self.sandbox.url,
+                "SEPURUX_TRACE_ID": trace,
+            },
+            secrets={"GITHUB_TOKEN": self.github.token(PERMISSIONS), "SEPURUX_CI_TOKEN": SECRET},
+        )
+
+    def statuses(self, sha: str = "") -> dict[str, tuple[str, str]]:
+        """Return state and description of each context, of the pull request's head where no commit is named."""
+        newest = self.repository.latest_statuses(sha or self.pull.head_sha)
+        return {status.context: (status.state, status.description or "") for status in newest}
+
+
+@pytest.fixture
+def scene(image: str, label: str, tmp_path: Path) -> Iterator[Scene]:
+    name_image(image)
+    campaigns = ["support-reliability", "search-reliability"]
+    with GitHub() as github, Sandbox(token=SECRET, campaigns=campaigns) as sandbox:
+        repository = github.repository("octo-org/agents")
+        pull = repository.pull("contributor", head="refunds", files={"agents/support/prompt.md.j2": "Be kind.\n"})
+        checkout = tmp_path / "agents"
+        checkout.mkdir()
+        yield Scene(github=github, sandbox=sandbox, repository=repository, pull=pull, checkout=checkout, label=label)
+
+
+# -- examples ---------------------------------------------------------------------------------------------------------
+
+
+def observed(scene: Scene) -> None:
+    """Report a fail and block nothing."""
+    run = scene.run(WORKFLOWS / "week-1-observe.yml", trace=scene.uploaded("refund-unsafe.json"))
+    assert run.jobs == {"reliability": "success"}, run.log
+    assert run.steps["reliability", "1"].outputs["decision"] == "fail"
+    state, description = scene.statuses()["Sepurux / core-reliability"]
+    assert (state, description.split(":")[0]) == ("success", "fail (observe)")
+
+
+def opened_by_a_review(scene: Scene) -> None:
+    """Close on a fail, and open by the approval of a listed reviewer without another evaluation."""
+    scene.policy("week-2-soft.yml")
+    scene.repository.collaborator("octocat", "write")
+    unsafe = scene.uploaded("refund-unsafe.json")
+    run = scene.run(WORKFLOWS / "week-2-soft.yml", trace=unsafe)
+    assert run.jobs == {"reliability": "failure"}, run.log
+    assert [login.login for login in scene.pull.requested] == ["octocat"]
+    state, description = scene.statuses()["Sepurux / core-reliability"]
+    assert (state, description.endswith("; waits for a review")) == ("pending", True)
+
+    scene.pull.review("octocat", "APPROVED")
+    event = scene.event(action="submitted", review={"state": "approved"})
+    run = scene.run(WORKFLOWS / "week-2-soft.yml", "pull_request_review", event, trace=unsafe)
+    assert run.jobs == {"reliability": "success"}, run.log
+    assert scene.statuses()["Sepurux / core-reliability"][0] == "success"
+    assert len([request for request in scene.sandbox.requests if request.path == "/v1/ci/runs"]) == 1
+
+    event = scene.event(action="submitted", review={"state": "commented"})
+    assert "reliability" not in scene.run(WORKFLOWS / "week-2-soft.yml", "pull_request_review", event).jobs
+
+
+def blocked(scene: Scene) -> None:
+    """Close on a fail, and open by the next push of a sound trace; one comment tells of both."""
+    scene.policy("week-3-hard.yml")
+    run = scene.run(WORKFLOWS / "week-3-hard.yml", trace=scene.uploaded("refund-unsafe.json"))
+    assert run.jobs == {"reliability": "failure"}, run.log
+    assert scene.statuses()["Sepurux / core-reliability"][0] == "failure"
+    scene.pull.push()
+    run = scene.run(WORKFLOWS / "week-3-hard.yml")
+    assert run.jobs == {"reliability": "success"}, run.log
+    assert scene.statuses()["Sepurux / core-reliability"][0] == "success"
+    assert len(scene.pull.comments) == 1
+
+
+def gated_where_affected(scene: Scene) -> None:
+    """Run the gate of the one agent whose files the pull request changes; the others are not affected."""
+    scene.policy("many-agents.yml")
+    scene.write("traces/refunds/sound.json", (TRACES / "refund-sound.json").read_text(encoding="utf-8"))
+    run = scene.run(WORKFLOWS / "many-agents.yml")
+    assert run.jobs == {"reliability": "success"}, run.log
+    decisions = {gate["name"]: gate["decision"] for gate in json.loads(run.steps["reliability", "1"].outputs["gates"])}
+    assert decisions == {"refunds": "skipped", "support": "pass", "search": "skipped"}
+    assert {state for state, _ in scene.statuses().values()} == {"success"}
+    assert len(scene.statuses()) == 3
+    assert len(scene.pull.comments) == 1
+
+
+def queued(scene: Scene) -> None:
+    """Set the status on the merge group's commit, by the policy of the group's base."""
+    scene.policy("week-3-hard.yml")
+    head = scene.repository.commit("gh-readonly-queue/main/pr-1-x", {"merged.txt": "yes\n"})
+    group = {
+        "head_sha": head,
+        "head_ref": "refs/heads/gh-readonly-queue/main/pr-1-x",
+        "base_sha": scene.pull.base_sha,
+        "base_ref": "refs/heads/main",
+    }
+    event = {**scene.event(), "action": "checks_requested", "merge_group": group}
+    del event["pull_request"]
+    run = scene.run(WORKFLOWS / "merge-queue.yml", "merge_group", event)
+    assert run.jobs == {"reliability": "success"}, run.log
+    assert scene.statuses(head)["Sepurux / core-reliability"][0] == "success"
+
+
+def dispatched(scene: Scene) -> None:
+    """Judge without a pull request by the checkout's policy, and say why there is no comment."""
+    scene.policy("week-3-hard.yml")
+    event = {"repository": scene.event()["repository"]}
+    run = scene.run(WORKFLOWS / "scheduled.yml", "workflow_dispatch", event)
+    assert run.jobs == {"reliability": "success"}, run.log
+    assert run.steps["reliability", "1"].outputs["enforcement"] == "hard"
+    assert "has no pull request" in run.steps["reliability", "1"].text
+
+
+def held_back(scene: Scene) -> None:
+    """Start what needs an open gate, and never what needs a blocked one."""
+    scene.policy("deployment.yml", ".github/sepurux-deployment.yml")
+    scene.write("scripts/deploy.sh", "#!/bin/sh\necho deployed\n").chmod(0o755)
+    sha = scene.repository.branches["main"].sha
+    event = {"repository": scene.event()["repository"], "ref": "refs/heads/main", "after": sha}
+    run = scene.run(WORKFLOWS / "deployment.yml", "push", event, trace=scene.uploaded("refund-unsafe.json"))
+    assert (run.exit_code, run.jobs["gate"]) == (1, "failure"), run.log
+    assert "deploy" not in [job for job, _ in run.steps]
+    run = scene.run(WORKFLOWS / "deployment.yml", "push", event)
+    assert run.jobs == {"gate": "success", "deploy": "success"}, run.log
+    assert run.steps["deploy", "1"].text == "deployed\n"
+    assert scene.statuses(sha)["Sepurux / production"][0] == "success"
+
+
+EXAMPLES: dict[str, Callable[[Scene], None]] = {
+    "deployment.yml": held_back,
+    "many-agents.yml": gated_where_affected,
+    "merge-queue.yml": queued,
+    "scheduled.yml": dispatched,
+    "week-1-observe.yml": observed,
+    "week-2-soft.yml": opened_by_a_review,
+    "week-3-hard.yml": blocked,
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_does_what_its_first_lines_say(name: str, scene: Scene) -> None:
+    EXAMPLES[name](scene)
+
+
+def test_every_example_is_run_or_named_above_as_one_that_cannot_be() -> None:
+    used = {
+        path.name: {
+            step["uses"]
+            for job in yaml.safe_load(path.read_text())["jobs"].values()
+            for step in job["steps"]
+            if "uses" in step
+        }
+        for path in WORKFLOWS.iterdir()
+    }
+    cannot_run = sorted(name for name, actions in used.items() if not actions <= set(CAN_RUN))
+    assert sorted(EXAMPLES) == sorted(set(used) - set(cannot_run))
+    assert f"besides checkout: {', '.join(cannot_run)}." in (__doc__ or "")
+
+
+# -- our own ----------------------------------------------------------------------------------------------------------
+
+
+def test_our_own_gate_passes_a_sound_trace_closes_an_unsafe_one_and_reports_on_the_pull_request(scene: Scene) -> None:
+    """Over TLS, to the runner's own address, with a certificate that the step is told to trust."""
+    shutil.copy(REPOSITORY / "action.yml", scene.checkout)
+    for name in (".github", "examples", "sepurux_action"):
+        shutil.copytree(REPOSITORY / name, scene.checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    run = scene.run(REPOSITORY / ".github" / "workflows" / "gate.yml")
+    assert (run.exit_code, run.jobs) == (0, {"gate": "success"}), run.log
+    assert run.steps["gate", "gate"].outputs["decision"] == "pass"
+    assert run.steps["gate", "sandbox"].outputs["base_url"].startswith("https://")
+    assert "\ndecision: pass\npass rate: 1\ngates: [{" in run.log
+    assert run.steps["gate", "closed"].result == "failure"
+    assert "\nthe step: failure, its decision: fail\n" in run.log
+    assert {context: state for context, (state, _) in scene.statuses().items()} == {
+        "Sepurux / refund-reliability": "success"
+    }
+    [comment] = scene.pull.comments
+    assert run.steps["gate", "gate"].outputs["comment_url"].endswith(f"#issuecomment-{comment.id}")
+
+
+# -- a blocked gate ---------------------------------------------------------------------------------------------------
+
+AFTERWARDS = """
+    on: pull_request
+    jobs:
+      reliability:
+        runs-on: ubuntu-latest
+        outputs:
+          decision: ${{ steps.gate.outputs.decision }}
+        steps:
+          - uses: actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # by commit, as careful authors do
+          - id: gate
+            uses: sepurux/gate-action@v1
+            with:
+              token: ${{ secrets.SEPURUX_CI_TOKEN }}
+              campaign: refund-reliability
+          - id: usual
+            run: echo never
+          - id: failed
+            if: failure()
+            env:
+              DECISION: ${{ steps.gate.outputs.decision }}
+              UNSAFE: ${{ steps.gate.outputs.unsafe_attempts }}
+            run: echo "$DECISION, unsafe $UNSAFE"
+          - id: always
+            if: always()
+            env:
+              DASHBOARD: ${{ steps.gate.outputs.dashboard_url }}
+            run: echo "$DASHBOARD"
+      next:
+        needs: reliability
+        runs-on: ubuntu-latest
+        steps:
+          - run: echo never
+      told:
+        needs: reliability
+        if: ${{ !cancelled() && needs.reliability.outputs.decision == 'fail' }}
+        runs-on: ubuntu-latest
+        steps:
+          - id: tell
+            run: echo told
+"""
+
+
+def test_a_blocked_gate_fails_its_job_and_later_steps_and_jobs_can_tell_why(scene: Scene) -> None:
+    workflow = scene.write(".github/workflows/reliability.yml", dedent(AFTERWARDS))
+    run = scene.run(workflow, trace=scene.uploaded("refund-unsafe.json"))
+    assert (run.exit_code, run.jobs["reliability"], run.jobs["told"]) == (1, "failure", "success"), run.log
+    assert run.steps["reliability", "failed"].text == "fail, unsafe 1\n"
+    assert run.steps["reliability", "always"].text.startswith(f"{scene.sandbox.url}/runs/")
+    assert "never" not in [step.text.strip() for step in run.steps.values()]
+    assert run.steps["told", "tell"].text == "told\n"
