@@ -1,6 +1,6 @@
 """Owns the suite's copy of a GitHub runner: how a step starts, and what its log and command files come to.
 
-Never knows what the action means to say, and never hands on anything of its own environment but PATH and COVERAGE_*.
+Never knows what the action means to say, and never hands on anything of its own environment but what INHERITED names.
 The rules are the runner's own (ActionCommandManager, FileCommandManager, ActionRunner, ContainerActionHandler). Not
 played: problem matchers, composite steps, the translation of container paths, the signals that PID 1 ignores.
 """
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-ENTRYPOINT = REPOSITORY / "entrypoint.py"
+# GATE_ENTRYPOINT=tests/container/docker_step.py makes every step of a flow a container of GATE_IMAGE.
+ENTRYPOINT = REPOSITORY / os.environ.get("GATE_ENTRYPOINT", "entrypoint.py")
+INHERITED = ("PATH", "COVERAGE_", "DOCKER_", "GATE_")  # beginnings of names: what measures, and what starts a container
 ACTION_YML = REPOSITORY / "action.yml"
 
 TOKEN = "ghs_1042_made.up.token"  # in the shape of today\'s installation tokens
@@ -749,7 +751,7 @@ def _default_event(event_name: str) -> Event:
 
 
 def inherited() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE_")}
+    return {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
 
 
 def _runner_variables(temp: Path, workspace: Path) -> dict[str, str]:

@@ -7,20 +7,21 @@ action. It differs from GitHub: the job and its steps share the host's network, 
 
 from __future__ import annotations
 
+import fcntl
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.container.engine import docker
-from tests.runner import REPOSITORY
+from tests.container.engine import BASE, docker
+from tests.runner import REPOSITORY, inherited
 
 ACTION = "sepurux/gate-action@v1"
-RUNNER_IMAGE = "python:3.13-slim"  # the image's own base: it is here already
 # act builds no image that has the name it would give: the first is for `uses: ./`, the second for ACTION.
 NAMES = ("act-dockeraction:latest", "act-sepurux-gate-action-v1-dockeraction:latest")
 LONGEST_S = 100  # of one workflow; the suite's own limit for a test is 120 s
@@ -53,8 +54,9 @@ def run_workflow(  # noqa: PLR0913 - each is one property of the run
     event_name: str,
     event: Mapping[str, object],
     *,
-    checkout: Path,
+    image: str,
     label: str,
+    checkout: Path,
     env: Mapping[str, str],
     secrets: Mapping[str, str],
 ) -> WorkflowRun:
@@ -63,33 +65,43 @@ def run_workflow(  # noqa: PLR0913 - each is one property of the run
     home.mkdir(exist_ok=True)
     payload = home / "event.json"
     payload.write_text(json.dumps(event), encoding="utf-8")
-    command = [str(Path(sys.executable).with_name("act")), event_name, "--json", "--rm", "--workflows", str(workflow)]
-    command += [
-        "--directory",
-        str(checkout),
-        "--eventpath",
-        str(payload),
-        "--local-repository",
-        f"{ACTION}={REPOSITORY}",
-    ]
-    command += ["--platform", f"ubuntu-latest={RUNNER_IMAGE}", "--container-options", f"--label {label}"]
-    command += ["--pull=false", "--rebuild=false", "--action-offline-mode", "--container-daemon-socket=-"]
-    for name, value in env.items():
-        command += ["--env", f"{name}={value}"]
-    for name in secrets:
-        command += ["--secret", name]  # the value comes from act's own environment
-    engine = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("DOCKER_")}
-    done = subprocess.run(
-        command,
-        env={**engine, **secrets, "HOME": str(home)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        timeout=LONGEST_S,
-        check=False,
-    )
+    options = {
+        "container-daemon-socket": "-",
+        "container-options": f"--label {label}",
+        "directory": checkout,
+        "eventpath": payload,
+        "local-repository": f"{ACTION}={REPOSITORY}",
+        "platform": f"ubuntu-latest={BASE}",
+        "pull": "false",
+        "rebuild": "false",
+        "workflows": workflow,
+    }
+    command = [str(Path(sys.executable).with_name("act")), event_name, "--action-offline-mode", "--json", "--rm"]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    command += [f"--env={name}={value}" for name, value in env.items()]
+    command += [f"--secret={name}" for name in secrets]  # act looks for the values in its own environment
+    with _alone():
+        for name in NAMES:
+            docker("tag", image, name)
+        done = subprocess.run(
+            command,
+            env={**inherited(), **secrets, "HOME": str(home)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            timeout=LONGEST_S,
+            check=False,
+        )
     return _read(done.returncode, done.stdout)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other workflow runs here: act names images and containers by what they are for, not by the run."""
+    with (Path(tempfile.gettempdir()) / "gate-act.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _read(exit_code: int, log: str) -> WorkflowRun:
@@ -110,9 +122,3 @@ def _read(exit_code: int, log: str) -> WorkflowRun:
             if entry.get("raw_output"):
                 step.text += entry["msg"]
     return WorkflowRun(exit_code, jobs, steps, "\n".join(said))
-
-
-def name_image(image: str) -> None:
-    """Give the image the names under which act looks for it; the next run of the suite takes them away."""
-    for name in NAMES:
-        docker("tag", image, name)

@@ -11,13 +11,21 @@ from uuid import uuid4
 
 import pytest
 
-from tests.container.engine import docker
+from tests.container.engine import BASE, docker
 from tests.runner import REPOSITORY
 
 
 @pytest.fixture(scope="session")
 def image() -> str:
     return os.environ.get("GATE_IMAGE") or docker("build", "--quiet", "--network=host", str(REPOSITORY))
+
+
+@pytest.fixture(scope="session")
+def base() -> str:
+    """Return the image that ours stands on; a build alone does not leave it where `docker run` finds it."""
+    if not docker("image", "ls", "--quiet", BASE):
+        docker("pull", "--quiet", BASE)
+    return BASE
 
 
 @pytest.fixture

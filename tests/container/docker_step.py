@@ -5,12 +5,14 @@ GitHub's runner: the same mounts, values passed by name, paths translated, no `-
 ContainerActionHandler, DockerCommandManager and ContainerInfo of actions/runner). Different are the network, which is
 the host's because the backend of a test listens on loopback, and the engine's socket, which is not mounted.
 
-GATE_IMAGE and GATE_LABEL name the image and what its containers can be found by.
+GATE_IMAGE and GATE_LABEL name the image and what its containers can be found by; GATE_OPTIONS holds further options of
+`docker run`.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from uuid import uuid4
 
@@ -49,6 +51,7 @@ def docker_run(environment: Mapping[str, str]) -> tuple[list[str], dict[str, str
     command += ["--network", "host"]
     for outside, inside in folders.items():
         command += ["-v", f"{outside}:{inside}"]
+    command += shlex.split(environment.get("GATE_OPTIONS", ""))
     return [*command, environment["GATE_IMAGE"]], ours | theirs
 
 

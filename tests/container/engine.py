@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+
+from tests.runner import REPOSITORY
+
+BASE: str = re.findall(r"^FROM (\S+)", (REPOSITORY / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)[0]
 
 
 def docker(*arguments: str) -> str:

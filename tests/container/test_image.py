@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -45,7 +45,6 @@ class Job:
         self, inputs: Mapping[str, str] = {}, *, files: Mapping[str, str] = {}, env: Mapping[str, str] = {}
     ) -> RunningStep:
         """Start the step; `inputs` change or add to a sound one's."""
-        engine = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
         traces = {f"traces/{path.name}": path.read_bytes() for path in TRACES.glob("*.json")}
         sound = {
             "token": SECRET,
@@ -59,7 +58,7 @@ class Job:
             workspace=self.workspace,
             temp=self.temp,
             inputs={**sound, **inputs},
-            env={**env, **engine, "GATE_IMAGE": self.image, "GATE_LABEL": self.label},
+            env={**env, "GATE_IMAGE": self.image, "GATE_LABEL": self.label},
             files={**traces, **files},
             secrets=[SECRET],
             entrypoint=Path(__file__).with_name("docker_step.py"),
@@ -140,6 +139,13 @@ def test_nothing_that_a_checkout_an_earlier_step_or_a_home_brings_along_is_impor
     assert not (job.workspace / "trapped").exists()
 
 
+def test_a_step_needs_no_file_of_the_image_to_be_writable(job: Job) -> None:
+    with job.start(env={"GATE_OPTIONS": "--read-only"}) as step:
+        result = step.finish()
+    assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
+    assert result.summary
+
+
 def wait_for_a_look(sandbox: Sandbox, step: RunningStep) -> None:
     """Return once the step has asked how its run stands; fails with the step's log after half a minute."""
     for _ in range(600):
@@ -171,13 +177,42 @@ def test_the_image_holds_the_package_its_entry_point_its_dependencies_and_no_mor
         "sepurux_action",
         "venv",
     ]
+    python = "--entrypoint=/app/venv/bin/python3"
     uncompiled = (
         "import importlib.util, pathlib;"
         "print([str(p) for p in pathlib.Path('/app').glob('*/**/*.py')"
         " if not pathlib.Path(importlib.util.cache_from_source(p)).exists()])"
     )
-    python = "--entrypoint=/app/venv/bin/python3"
     assert docker("run", "--rm", "--network=none", python, image, "-I", "-c", uncompiled) == "[]"
+
+
+def test_what_built_the_image_is_not_in_it(image: str) -> None:
+    found = (
+        "import importlib.util, os, shutil;"
+        "print([name for name in ('pip', 'setuptools', 'wheel') if importlib.util.find_spec(name)],"
+        " [name for name in ('cc', 'gcc', 'make', 'git') if shutil.which(name)], os.path.exists('/root/.cache'))"
+    )
+    python = "--entrypoint=/app/venv/bin/python3"
+    assert docker("run", "--rm", "--network=none", python, image, "-I", "-c", found) == "[] [] False"
+
+
+def bytes_of(image: str) -> int:
+    return sum(map(int, docker("history", "--human=false", "--format={{.Size}}", image).split()))
+
+
+def test_what_the_image_adds_to_its_base_is_at_most_45_mb(image: str, base: str) -> None:
+    """Everybody's every run builds or pulls it."""
+    assert 0 < bytes_of(image) - bytes_of(base) <= 45_000_000
+
+
+def test_the_image_says_what_it_is_in_the_labels_of_the_open_container_initiative(image: str) -> None:
+    labels = json.loads(docker("image", "inspect", "--format={{json .Config.Labels}}", image))
+    assert {
+        "org.opencontainers.image.title": "Sepurux gate",
+        "org.opencontainers.image.source": "https://github.com/sepurux/gate-action",
+        "org.opencontainers.image.licenses": "MIT",
+    }.items() <= labels.items()
+    assert labels["org.opencontainers.image.description"]
 
 
 def test_the_image_runs_as_root_because_the_runner_owns_the_files_it_must_write(image: str) -> None:

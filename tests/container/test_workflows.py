@@ -17,11 +17,11 @@ import requests
 import yaml
 
 from sepurux_action.sandbox import SOUND_REFUND_ID, Sandbox
-from tests.container.act import ACTION, WorkflowRun, name_image, run_workflow
+from tests.container.act import ACTION, WorkflowRun, run_workflow
 from tests.github import GitHub, PullRequest, Repository
 from tests.runner import REPOSITORY, pull_request_event
 
-pytestmark = pytest.mark.container
+pytestmark = [pytest.mark.container, pytest.mark.usefixtures("base")]
 
 SECRET = "sandbox-secret-4711"
 WORKFLOWS = REPOSITORY / "examples" / "workflows"
@@ -39,6 +39,7 @@ class Scene:
     repository: Repository
     pull: PullRequest
     checkout: Path
+    image: str
     label: str
 
     def policy(self, name: str, at: str = ".github/sepurux-gate.yml") -> None:
@@ -78,8 +79,9 @@ class Scene:
             workflow,
             event_name,
             self.event() if event is None else event,
-            checkout=self.checkout,
+            image=self.image,
             label=self.label,
+            checkout=self.checkout,
             env={
                 "GITHUB_API_URL": self.github.url,
                 "GITHUB_GRAPHQL_URL": self.github.graphql_url,
@@ -100,14 +102,21 @@ class Scene:
 
 @pytest.fixture
 def scene(image: str, label: str, tmp_path: Path) -> Iterator[Scene]:
-    name_image(image)
     campaigns = ["support-reliability", "search-reliability"]
     with GitHub() as github, Sandbox(token=SECRET, campaigns=campaigns) as sandbox:
         repository = github.repository("octo-org/agents")
         pull = repository.pull("contributor", head="refunds", files={"agents/support/prompt.md.j2": "Be kind.\n"})
         checkout = tmp_path / "agents"
         checkout.mkdir()
-        yield Scene(github=github, sandbox=sandbox, repository=repository, pull=pull, checkout=checkout, label=label)
+        yield Scene(
+            github=github,
+            sandbox=sandbox,
+            repository=repository,
+            pull=pull,
+            checkout=checkout,
+            image=image,
+            label=label,
+        )
 
 
 # -- examples ---------------------------------------------------------------------------------------------------------
