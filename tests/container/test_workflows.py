@@ -6,6 +6,7 @@ Not run, because they use JavaScript actions besides checkout: forks-judge.yml, 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,8 +27,7 @@ pytestmark = [pytest.mark.container, pytest.mark.usefixtures("base")]
 SECRET = "sandbox-secret-4711"
 WORKFLOWS = REPOSITORY / "examples" / "workflows"
 TRACES = REPOSITORY / "examples" / "traces"
-CAN_RUN = ("./", ACTION, "actions/checkout@v4")
-PERMISSIONS = {"contents": "read", "pull-requests": "write", "statuses": "write"}
+CAN_RUN = {ACTION.partition("@")[0], "actions/checkout"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +43,12 @@ class Scene:
     label: str
 
     def policy(self, name: str, at: str = ".github/sepurux-gate.yml") -> None:
-        """Put an example policy on the base branch and, as a merge commit would have it, into the checkout."""
-        self.write(at, (REPOSITORY / "examples" / "policies" / name).read_text(encoding="utf-8"))
-        self.repository.commit(files={at: (self.checkout / at).read_text(encoding="utf-8")})
+        """Put an example policy into both branches of the pull request, and into the checkout."""
+        text = (REPOSITORY / "examples" / "policies" / name).read_text(encoding="utf-8")
+        self.write(at, text)
+        self.repository.commit(files={at: text})
         self.pull.base = self.repository.branches["main"]
+        self.pull.push({at: text})
 
     def write(self, path: str, text: str) -> Path:
         """Return the path of a new file of the checkout."""
@@ -74,8 +76,15 @@ class Scene:
         event: Mapping[str, object] | None = None,
         trace: str = SOUND_REFUND_ID,
     ) -> WorkflowRun:
-        """Run a workflow; `trace` is what its gates judge where neither the workflow nor a policy says another."""
-        return run_workflow(
+        """Run a workflow whose gate has just the permissions that its job asks for, and needs no more.
+
+        `trace` is what is judged where neither the workflow nor a policy says another.
+        """
+        jobs = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].values()
+        [permissions] = [
+            job["permissions"] for job in jobs if {"./", ACTION} & {step.get("uses") for step in job["steps"]}
+        ]
+        run = run_workflow(
             workflow,
             event_name,
             self.event() if event is None else event,
@@ -91,8 +100,10 @@ class Scene:
                 "SEPURUX_API_BASE_URL": self.sandbox.url,
                 "SEPURUX_TRACE_ID": trace,
             },
-            secrets={"GITHUB_TOKEN": self.github.token(PERMISSIONS), "SEPURUX_CI_TOKEN": SECRET},
+            secrets={"GITHUB_TOKEN": self.github.token(permissions), "SEPURUX_CI_TOKEN": SECRET},
         )
+        assert "The verdict and the exit status stand." not in run.log, run.log  # the end of each refusal's warning
+        return run
 
     def statuses(self, sha: str = "") -> dict[str, tuple[str, str]]:
         """Return state and description of each context, of the pull request's head where no commit is named."""
@@ -238,17 +249,11 @@ def test_an_example_does_what_its_first_lines_say(name: str, scene: Scene) -> No
 
 
 def test_every_example_is_run_or_named_above_as_one_that_cannot_be() -> None:
-    used = {
-        path.name: {
-            step["uses"]
-            for job in yaml.safe_load(path.read_text())["jobs"].values()
-            for step in job["steps"]
-            if "uses" in step
-        }
-        for path in WORKFLOWS.iterdir()
+    uses = {
+        path.name: re.findall(r"\buses: ([^@\s]+)", path.read_text(encoding="utf-8")) for path in WORKFLOWS.iterdir()
     }
-    cannot_run = sorted(name for name, actions in used.items() if not actions <= set(CAN_RUN))
-    assert sorted(EXAMPLES) == sorted(set(used) - set(cannot_run))
+    cannot_run = sorted(name for name, actions in uses.items() if not CAN_RUN.issuperset(actions))
+    assert sorted(EXAMPLES) == sorted(uses.keys() - cannot_run)
     assert f"besides checkout: {', '.join(cannot_run)}." in (__doc__ or "")
 
 
@@ -281,10 +286,11 @@ AFTERWARDS = """
     jobs:
       reliability:
         runs-on: ubuntu-latest
+        permissions: {contents: read, pull-requests: write, statuses: write}
         outputs:
           decision: ${{ steps.gate.outputs.decision }}
         steps:
-          - uses: actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # by commit, as careful authors do
+          - uses: actions/checkout@cccccccccccccccccccccccccccccccccccccccc # by commit, as careful authors do
           - id: gate
             uses: sepurux/gate-action@v1
             with:
