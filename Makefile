@@ -7,8 +7,7 @@ READY := $(VENV)/ready
 # cryptography, half of all bytes, is for GitHub App keys, which PyGithub imports only when it is there. The lock files are
 # whole without it, so they are installed with --no-deps.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-  --no-emit-package cryptography
-
+  --no-emit-package cryptography $(UPGRADE)
 FITS := $(BIN)/check-jsonschema --builtin-schema vendor
 
 .DELETE_ON_ERROR:
@@ -48,7 +47,7 @@ format: $(READY) ## format, and mend what can be mended by rule
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-generate: $(READY) ## write action.yml and README's tables from the tables in code
+generate: $(READY) ## write both action.yml, the schema and the documents' tables from the tables in code
 	$(BIN)/python scripts/generate.py
 
 golden: $(READY) ## write tests/golden: every report as the templates render it
@@ -60,7 +59,7 @@ gallery: $(READY) ## write build/gallery.html: every report as GitHub shows it, 
 picture: $(READY) ## draw docs/comment-*.png, the comment that README shows (needs Chromium)
 	@$(BIN)/python scripts/picture.py
 
-lock: $(READY) ## write the lock files from requirements.in and requirements-dev.in
+lock: $(READY) ## write the lock files from requirements.in and requirements-dev.in; UPGRADE=--upgrade renews all
 	$(LOCK) requirements.in -o requirements.txt
 	$(LOCK) requirements-dev.in -o requirements-dev.txt
 

@@ -41,6 +41,9 @@ runs:
 DOCKER = """\
   using: docker
   image: Dockerfile
+  # The image's own entry point once more: runners on Kubernetes know no other.
+  entrypoint: /app/venv/bin/python3
+  args: [-I, -u, /app/entrypoint.py]
 """
 
 # One line to run: on Windows the runner writes it to a file with other line ends.

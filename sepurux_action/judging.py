@@ -34,7 +34,7 @@ UNASKED_HINT = (
     "Pull requests from forks and from Dependabot are given no secrets of the repository."
 )
 SOFT_AS_HARD = "The soft gate acts as a hard one here: there is no pull request that a review could open it on."
-UNREAD_REVIEWS = "The reviews could not be read, so no review has opened the gate."
+UNREAD_REVIEWS = "Run the job again: the reviews could not be read, so none has opened the gate."
 READ_ONLY_REVIEW = (
     "A review event of a pull request from a fork has a token that can only read: "
     "let a `workflow_run` workflow judge such pull requests, so that a review can open the gate."
@@ -139,7 +139,7 @@ class Judging:
             return replace(result, conclusion=conclusion, review=f"Opened: {opening.because}.", notes=notes)
         kept = f" ({terms.why_nobody})" if terms.why_nobody else ""
         who = f"An approving review of this commit by {terms.who_may} opens this gate{kept}"
-        review = f"{who}; {opening.because}."
+        review = f"{who}. So far: {opening.because}." if opening.because else f"{who}."
         return replace(result, waits_for_review=True, review=review, notes=notes)
 
     def _next_change(self, gate: Gate) -> str:

@@ -218,8 +218,7 @@ def _of_traces() -> GateResult:
 
 
 WAITS = (
-    "An approving review of this commit by mona or hubot-2 opens this gate; no review has opened it (octocat approved "
-    "an older commit)."
+    "An approving review of this commit by mona or hubot-2 opens this gate. So far: octocat approved an older commit."
 )
 OPENED = "Opened: mona approved this commit."
 UNREAD_SCORE = "Could not get the reliability score: HTTP 503."

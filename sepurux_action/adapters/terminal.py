@@ -69,10 +69,11 @@ class Terminal:
             sys.stderr.flush()
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
-        """Write a line that begins with its level."""
+        """Write a line that begins with its level; a terminal has no place for a title beside it."""
+        del title
         place = f"{file}:{line}: " if file else ""
         for each in text.splitlines():
-            self.line(f"{level}: {title + ': ' if title else ''}{place}{each}")
+            self.line(f"{level}: {place}{each}")
 
     def outputs(self, values: Mapping[str, str]) -> None:
         """Do nothing: a command line has an exit status and a report."""

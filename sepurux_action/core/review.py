@@ -92,10 +92,8 @@ class Opening:
 
     @property
     def because(self) -> str:
-        """Return the reason, a clause: who opened the gate, or what came instead."""
-        if self.by:
-            return f"{_listed(self.by, 'and')} approved this commit"
-        return "no review has opened it" + (f" ({'; '.join(self.ignored)})" if self.ignored else "")
+        """Return the reason, a clause: who opened the gate, or which approvals did not; '' when there was none."""
+        return f"{_listed(self.by, 'and')} approved this commit" if self.by else "; ".join(self.ignored)
 
 
 def parse_logins(text: str) -> tuple[str, ...]:

@@ -104,8 +104,8 @@ def test_log_and_annotations_go_to_stderr_and_are_no_commands(capsys: pytest.Cap
     assert written == ""
     assert errors.splitlines() == [
         ": :error::## [error] [31m***",
-        "warning: Title: one",
-        "warning: Title: ::two ***",
+        "warning: one",
+        "warning: ::two ***",
     ]
 
 

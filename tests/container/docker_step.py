@@ -14,7 +14,12 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from uuid import uuid4
+
+import yaml
+
+ACTION_YML = Path(__file__).resolve().parents[2] / "action.yml"  # what is started alone finds no package of tests
 
 _OURS = ("PATH", "GATE_", "DOCKER_", "COVERAGE_")  # what this side needs and no container gets
 
@@ -42,17 +47,18 @@ def translated(value: str, folders: Mapping[str, str]) -> str:
 def docker_run(environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """Return the command line and the environment in which it runs; values are in the second only."""
     folders = mounts(environment)
+    runs = yaml.safe_load(ACTION_YML.read_text(encoding="utf-8"))["runs"]
     ours = {name: value for name, value in environment.items() if name.startswith(_OURS)}
     theirs = {name: translated(value, folders) for name, value in environment.items() if name not in ours}
     command = ["docker", "run", "--name", f"gate-{uuid4().hex}", "--label", environment["GATE_LABEL"]]
     command += ["--workdir", "/github/workspace", "--rm"]
     for name in theirs:
         command += ["-e", name]
-    command += ["--network", "host"]
+    command += ["--entrypoint", runs["entrypoint"], "--network", "host"]
     for outside, inside in folders.items():
         command += ["-v", f"{outside}:{inside}"]
     command += shlex.split(environment.get("GATE_OPTIONS", ""))
-    return [*command, environment["GATE_IMAGE"]], ours | theirs
+    return [*command, environment["GATE_IMAGE"], *runs["args"]], ours | theirs
 
 
 if __name__ == "__main__":

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sepurux_action.sandbox import Sandbox
 from tests.container.engine import docker
 from tests.gfm import read
-from tests.runner import REPOSITORY, RunningStep, StepResult, start_action
+from tests.runner import ACTION_YML, REPOSITORY, RunningStep, StepResult, start_action
 
 pytestmark = pytest.mark.container
 
@@ -213,6 +214,14 @@ def test_the_image_says_what_it_is_in_the_labels_of_the_open_container_initiativ
         "org.opencontainers.image.licenses": "MIT",
     }.items() <= labels.items()
     assert labels["org.opencontainers.image.description"]
+
+
+def test_the_image_starts_by_itself_as_the_action_starts_it(image: str) -> None:
+    runs = yaml.safe_load(ACTION_YML.read_text(encoding="utf-8"))["runs"]
+    assert json.loads(docker("image", "inspect", "--format={{json .Config.Entrypoint}}", image)) == [
+        runs["entrypoint"],
+        *runs["args"],
+    ]
 
 
 def test_the_image_runs_as_root_because_the_runner_owns_the_files_it_must_write(image: str) -> None:

@@ -175,9 +175,9 @@ def test_the_release_commit_is_a_child_that_changes_the_image_and_nothing_else(p
     assert project.git("diff", "--numstat", head, made) == "1\t1\taction.yml"
     assert project.git("diff", "--summary", head, made) == ""  # no mode changes
     action = yaml.safe_load(project.git("show", f"{made}:action.yml"))
-    assert action.pop("runs") == {"using": "docker", "image": f"docker://ghcr.io/sepurux/gate-action@{DIGEST}"}
+    assert action["runs"].pop("image") == f"docker://ghcr.io/sepurux/gate-action@{DIGEST}"
     before = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
-    assert before.pop("runs") == {"using": "docker", "image": "Dockerfile"}
+    assert before["runs"].pop("image") == "Dockerfile"
     assert action == before
 
 
