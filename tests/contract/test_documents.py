@@ -24,7 +24,7 @@ from tests.runner import StepResult, run_action, run_cli
 ROOT = generate.ROOT
 README = ROOT / "README.md"
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
-DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *GUIDES]
+DOCUMENTS = [README, *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "CHANGELOG", "SECURITY")), *GUIDES]
 POLICY = ".github/sepurux-gate.yml"
 
 # Contract, section 9; `pull_request_review_comment` is read as the other events of a pull request are.
