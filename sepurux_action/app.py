@@ -151,7 +151,7 @@ def _refuse_settings(place: Place, bad: BadSettings, workplace: Workplace) -> in
             Level.ERROR, str(problem), title="Sepurux gate: bad settings", file=problem.file, line=problem.line
         )
     for problem in bad.problems[MOST_PROBLEM_ANNOTATIONS:]:
-        place.line(f"bad settings: {problem}")
+        place.line(": ".join(filter(None, ("bad settings", problem.place, str(problem)))))
     return EXIT_UNDECIDED
 
 

@@ -31,6 +31,11 @@ class Problem:
     file: str = ""
     line: int = 0
 
+    @property
+    def place(self) -> str:
+        """Return the file and line that hold it, '' where no file does."""
+        return f"{self.file}:{self.line}" if self.file else ""
+
     def __str__(self) -> str:
         return f"{self.where}: {self.message}"
 

@@ -50,8 +50,15 @@ def find_policy(early: Early, event: Event, heard: Heard | None, checkout: Calla
 
     `heard` is None where GitHub takes no part; `checkout` reads a file of the checkout, for that case and for events
     without a base commit. Raises BadSettings for a policy with mistakes, one that cannot be read, and one that is
-    named and absent.
+    named and absent; the mistakes of the inputs are told with it.
     """
+    try:
+        return _find(early, event, heard, checkout)
+    except BadSettings as bad:
+        raise BadSettings((*bad.problems, *early.problems)) from None
+
+
+def _find(early: Early, event: Event, heard: Heard | None, checkout: Callable[[str], bytes | None]) -> Found:
     if event.skipped:
         return Found()
     if heard is None and early.github_token and policy_commit(event):
@@ -104,7 +111,7 @@ def _changed(early: Early, policy: Policy, look: Look) -> Found:
 
 
 def _unreadable(early: Early, why: str) -> BadSettings:
-    return BadSettings([Problem(where=early.config, message=f"{why}. {MIGHT_BE_STRICTER}")])
+    return BadSettings([Problem(where=f"`{early.config}`", message=f"{why}. {MIGHT_BE_STRICTER}")])
 
 
 def _refuse_absence(early: Early, where: str) -> None:

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from sepurux_action.core.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
+from sepurux_action.core.event import Event
 from sepurux_action.core.gate import REGISTERED, Gate, GateResult, RunResult, Trace
 from sepurux_action.core.past import REMEMBERED, Numbers, PastCommit, PastResult
 from sepurux_action.core.policy import Change
 from sepurux_action.core.report import Context, Report, build_report, build_settings_report
+from sepurux_action.core.settings import input_layer, read_early
 from sepurux_action.core.verdict import Decision, Ruling, Thresholds, judge
 from sepurux_action.core.wire import Metric
-from sepurux_action.errors import Problem
+from sepurux_action.errors import BadSettings, Problem
 from sepurux_action.judging import NOT_AFFECTED, SOFT_AS_HARD, UNASKED, UNASKED_HINT, UNREAD_REVIEWS
-from sepurux_action.policies import DELETED, FIRST_FILE, MIGHT_BE_STRICTER
+from sepurux_action.policies import DELETED, FIRST_FILE, MIGHT_BE_STRICTER, find_policy
 from sepurux_action.watch import CANCELLED
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
@@ -340,24 +344,17 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
 
 
 def problems() -> tuple[Problem, ...]:
-    """Return mistakes as an author of a workflow makes them."""
-    return (
-        Problem(
-            where=".github/sepurux-gate.yml:12 gates[0].thresholds.min_pas_rate",
-            message="this key is not known; the nearest is `min_pass_rate`.",
-        ),
-        Problem(
-            where="min_reliability_score", message='"0.8" is refused: 80 means 80 of 100; accepted: 0, or 1 to 100.'
-        ),
-        Problem(
-            where="timeout", message='"ten minutes" is no duration; accepted: seconds, `10m`, `1h30m`; up to a day.'
-        ),
-    )
+    """Return mistakes as an author of a workflow makes them, in the policy and in inputs."""
+    early = read_early([input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})])
+    policy = b"campaign: refunds\nthresholds:\n  min_pas_rate: 0.9\n"
+    with pytest.raises(BadSettings) as bad:
+        find_policy(early, Event(name="push"), None, lambda _: policy)
+    return bad.value.problems
 
 
 def reports() -> dict[str, Report]:
     """Return the report of every state, by name, with those on settings that cannot be used."""
-    unreadable = Problem(where=".github/sepurux-gate.yml", message=f"GitHub answered without it. {MIGHT_BE_STRICTER}")
+    unreadable = Problem(where="`.github/sepurux-gate.yml`", message=f"GitHub answered without it. {MIGHT_BE_STRICTER}")
     return {
         **{name: build_report(results, context) for name, (results, context) in states().items()},
         "bad-settings": build_settings_report(problems(), a_context()),

@@ -246,7 +246,16 @@ def build_settings_report(problems: Sequence[Problem], context: Context) -> Repo
                 kind=Kind.PROBLEMS,
                 title="To correct",
                 rows=tuple(
-                    (join([code(problem.where, longest=LONGEST_CELL), prose(problem.message)], by=": "),)
+                    (
+                        join(
+                            [
+                                code(problem.place, longest=LONGEST_CELL) if problem.place else "",
+                                prose(problem.where, longest=LONGEST_CELL),
+                                prose(problem.message),
+                            ],
+                            by=": ",
+                        ),
+                    )
                     for problem in problems
                 ),
                 unfolded=5 * UNFOLDED,

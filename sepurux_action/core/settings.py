@@ -65,7 +65,8 @@ class Settings:
 class Early:
     """What is needed to read the policy, which in turn is needed to read everything else.
 
-    `gates` and `manner` are what inputs alone say, for a status when nothing else can be read.
+    `gates` and `manner` are what inputs alone say, for a status when nothing else can be read; `problems` are the
+    mistakes in inputs and environment, to be told beside those of the policy.
     """
 
     github_token: Secret | None = field(default=None, repr=False)
@@ -75,6 +76,7 @@ class Early:
     pull_request: int | None = None
     gates: tuple[str, ...] = ()
     manner: Manner = field(default_factory=lambda: Manner(key=SEVERAL_GATES_KEY))
+    problems: tuple[Problem, ...] = ()
 
 
 TraceFinder = Callable[[str], tuple[Trace, ...]]
@@ -154,6 +156,9 @@ def read_settings(
 def read_early(layers: Iterable[Layer]) -> Early:
     """Return what has to be known before the policy can be read; mistakes are told when everything is read."""
     reading = _Reading(tuple(layers))
+    reading.refuse_unknown()
+    for option in OPTIONS:
+        reading.value(option)
     return Early(
         github_token=reading.value(options.GITHUB_TOKEN),
         secret=reading.value(options.TOKEN) or reading.value(options.API_KEY),
@@ -162,6 +167,7 @@ def read_early(layers: Iterable[Layer]) -> Early:
         pull_request=reading.value(options.PR_NUMBER),
         gates=(name,) if (name := reading.value(options.NAME) or reading.value(options.CAMPAIGN)) else (),
         manner=_manner(reading, SEVERAL_GATES_KEY),
+        problems=_in_order([reading]),
     )
 
 

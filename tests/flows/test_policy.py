@@ -111,6 +111,16 @@ def test_mistakes_of_the_ruling_file_are_annotations_on_their_lines(scene: Scene
     assert "did you mean `enforcement`" in result.messages("error")[0]
 
 
+def test_mistakes_of_the_file_and_of_the_inputs_are_told_at_once(scene: Scene) -> None:
+    with_policy(scene, "enforcement: hrad\n")
+    result = scene.run(timeout="ten minutes", pol_interval="5")
+    assert [message.partition(":")[0] for message in result.messages("error")] == [
+        "`enforcement`",
+        "input `timeout`",
+        "input `pol_interval`",
+    ]
+
+
 def test_a_named_file_that_is_absent_is_a_mistake(scene: Scene) -> None:
     result = scene.run(config=".github/other.yml")
     assert result.exit_code == 2

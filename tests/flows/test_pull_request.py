@@ -512,7 +512,7 @@ def test_a_deleted_branch_is_skipped_and_nothing_is_asked_of_the_backend(scene: 
 
 def test_5000_failures_and_tools_of_10_kb_shed_sections_and_say_so(scene: Scene) -> None:
     failures = [
-        {"type": f"type {number}", "severity": "high", "description": "d" * 5_000, "mutation": "m" * 5_000}
+        {"type": f"type {number}", "severity": "high", "description": "d" * 2_500, "mutation": "m" * 2_500}
         for number in range(400)
     ]
     tools = [{"tool": f"{number}-" + "t" * 10_000, "count": number} for number in range(300)]
