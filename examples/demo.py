@@ -47,7 +47,7 @@ def gate(folder: Path, address: str, trace_file: str) -> int:
     )
     for line in (log.stdout + log.stderr).splitlines():
         if not line.startswith("::add-mask::"):  # the runner would swallow these
-            print(f"  | {line}")
+            print(f"  | {line.replace('%25', '%')}")  # and show what a command escapes
     return log.returncode
 
 
