@@ -116,7 +116,7 @@ def a_scene(github: GitHub, sepurux: ScriptedBackend, workspace: Path) -> Scene:
     return Scene(github, sepurux, repository, pull, workspace, github.token(FULL))
 
 
-def test_a_first_run_sets_pending_then_the_verdict_and_writes_one_comment_in_at_most_8_requests(scene: Scene) -> None:
+def test_a_first_run_sets_pending_then_the_verdict_and_writes_one_comment_in_7_requests(scene: Scene) -> None:
     result = scene.run()
     assert (result.exit_code, result.outputs["decision"]) == (0, "pass"), result.log
     states = [status.state for status in scene.repository.statuses_of(scene.pull.head_sha)]
@@ -131,18 +131,18 @@ def test_a_first_run_sets_pending_then_the_verdict_and_writes_one_comment_in_at_
         result.outputs["comment_url"]
         == f"{scene.github.server_url}/octo/shop/pull/1#issuecomment-{scene.pull.comments[0].id}"
     )
-    assert len(scene.github.requests) <= 8
+    assert len(scene.github.requests) == 7
     assert result.annotation_counts.get("warning", 0) == 0
 
 
-def test_an_update_keeps_the_one_comment_in_at_most_8_requests(scene: Scene) -> None:
+def test_an_update_keeps_the_one_comment_in_6_requests(scene: Scene) -> None:
     scene.run()
     before = len(scene.github.requests)
     scene.pull.push()
     scene.answers()
     result = scene.run()
     assert (result.exit_code, len(scene.ours)) == (1, 1)
-    assert len(scene.github.requests) - before <= 8
+    assert len(scene.github.requests) - before == 6
     assert scene.status[0] == "failure"
     assert "failed" in read(scene.ours[0]).prose
 
