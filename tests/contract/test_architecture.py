@@ -73,9 +73,9 @@ def test_the_sandbox_imports_only_itself(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in TREES if in_room(name, "adapters")])
-def test_adapters_know_neither_the_walk_nor_the_watch(name: str) -> None:
-    above = {f"{PACKAGE}.{module}" for module in ("app", "watch", "lanes", "publisher", "__main__")}
-    assert not ours(name) & above
+def test_adapters_know_the_core_the_errors_the_ports_and_each_other(name: str) -> None:
+    below = {PACKAGE, f"{PACKAGE}.errors", f"{PACKAGE}.ports"}
+    assert all(in_room(each, "adapters") or in_room(each, "core") or each in below for each in ours(name))
 
 
 @pytest.mark.parametrize("name", TREES)
