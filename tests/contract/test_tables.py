@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -118,7 +117,6 @@ def test_a_flag_that_is_not_given_is_no_value() -> None:
 
 def test_the_command_lines_help_can_be_shown() -> None:
     shown = parser().format_help()
-    assert isinstance(parser(), argparse.ArgumentParser)
     assert all(option.environment in shown for option in OPTIONS if not option.in_workflows_only)
 
 
