@@ -35,7 +35,7 @@ ENTRYPOINT = REPOSITORY / os.environ.get("GATE_ENTRYPOINT", "entrypoint.py")
 INHERITED = ("PATH", "COVERAGE_", "DOCKER_", "GATE_")  # beginnings of names: what measures, and what starts a container
 ACTION_YML = REPOSITORY / "action.yml"
 
-TOKEN = "ghs_1042_made.up.token"  # in the shape of today\'s installation tokens
+TOKEN = "ghs_1042_made.up.token"  # in the shape of today's installation tokens
 RUNTIME_TOKEN = "made-up-runtime-token"  # every step has one; it must never be seen anywhere
 HEAD_SHA = "5" * 40
 BASE_SHA = "b" * 40

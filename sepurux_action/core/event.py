@@ -137,8 +137,7 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         dependabot=environ.get("GITHUB_ACTOR") == DEPENDABOT,
         why_none=f"a {name} event has no pull request" if name else "there is no event",
     )
-    kind = EVENTS.get(name)
-    return kind.read(event, told) if kind else event
+    return EVENTS.get(name, _ELSE).read(event, told)
 
 
 def parse_pull_request(raw: object) -> PullRequest:
