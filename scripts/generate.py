@@ -1,4 +1,4 @@
-"""Writes what follows from the tables in code: both action.yml, and the tables of README. `make generate` runs it.
+"""Writes what follows from the tables in code: both action.yml, the schema, the tables of documents. `make generate`.
 
 A test holds the files equal to what this script would write.
 """

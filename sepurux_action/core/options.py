@@ -381,7 +381,7 @@ PATHS = Option(
     accepts="GitHub's filter patterns, one a line",
     help="The gate runs when a pull request changes a file that fits.",
     places=(FilePlace.GATE,),
-    default="all",
+    default="all files",
     in_workflows_only=True,
 )
 TIMEOUT = Option(
