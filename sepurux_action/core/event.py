@@ -74,16 +74,7 @@ class PullRequest:
     base_ref: str = ""
     base_sha: str = ""
     author: str = ""
-    draft: bool = False
     open: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """The review that an event is about: `state` as the API spells it (`APPROVED`), and the commit reviewed."""
-
-    state: str
-    commit: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +88,6 @@ class Event:
     """
 
     name: str = ""
-    action: str = ""
     repository: str = ""
     default_branch: str = ""
     commit: str = ""
@@ -108,8 +98,6 @@ class Event:
     head_branch: str = ""
     fork: bool = False
     author: str = ""
-    draft: bool = False
-    review: Review | None = None
     dependabot: bool = False
     skipped: str = ""
     question: Question | None = None
@@ -130,7 +118,6 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
     name = wire.printable(name)
     event = Event(
         name=name,
-        action=wire.text(told.get("action")),
         repository=_repository(environ.get("GITHUB_REPOSITORY")) or _repository(home.get("full_name")),
         default_branch=_branch(home.get("default_branch")),
         commit=_sha(environ.get("GITHUB_SHA")),
@@ -152,7 +139,6 @@ def parse_pull_request(raw: object) -> PullRequest:
         base_ref=_branch(base.get("ref")),
         base_sha=_sha(base.get("sha")),
         author=wire.text(wire.fields(told.get("user")).get("login")),
-        draft=told.get("draft") is True,
         open=told.get("state") == "open",
     )
 
@@ -216,11 +202,7 @@ def _pull_request(event: Event, told: Mapping[str, object]) -> Event:
     pull = wire.fields(told.get("pull_request"))
     if not pull:
         return replace(event, commit="", why_none=f"the payload of this {event.name} event holds no pull request")
-    event = _adopt(event, parse_pull_request(pull))
-    review = wire.fields(told.get("review"))
-    if event.name != "pull_request_review" or not review:
-        return event
-    return replace(event, review=Review(wire.text(review.get("state")).upper(), _sha(review.get("commit_id"))))
+    return _adopt(event, parse_pull_request(pull))
 
 
 def _merge_group(event: Event, told: Mapping[str, object]) -> Event:
@@ -327,7 +309,6 @@ def _adopt(event: Event, pull: PullRequest) -> Event:
         head_branch=pull.head_branch,
         fork=not _same(pull.head_repository, event.repository),
         author=pull.author,
-        draft=pull.draft,
         question=None,
         why_none="" if pull.number else "the pull request's number cannot be read",
     )

@@ -30,7 +30,7 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
   repository(owner: $owner, name: $name) {
     pullRequest(number: $number) @include(if: $withPull) {
       number headRefOid headRefName headRepository { nameWithOwner } baseRefName baseRefOid
-      author { login } isDraft state locked
+      author { login } state
       commits(last: 1) { nodes { commit { oid status { contexts { context } } } } }
       comments(first: $page, after: $after) {
         nodes { id fullDatabaseId viewerDidAuthor body url }
@@ -261,7 +261,6 @@ def _pull_request(pull: Mapping[str, object]) -> PullRequest:
         base_ref=wire.text(pull.get("baseRefName")),
         base_sha=_sha(pull.get("baseRefOid")),
         author=wire.text(wire.fields(pull.get("author")).get("login")),
-        draft=pull.get("isDraft") is True,
         open=pull.get("state") == "OPEN",
     )
 

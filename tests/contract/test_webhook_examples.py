@@ -112,18 +112,6 @@ def test_a_deleted_fork_is_a_fork(name: str, payloads: dict[str, list[Payload]])
         assert event.commit == payload["pull_request"]["head"]["sha"]
 
 
-def test_a_review_tells_its_state_as_the_api_spells_it_and_the_commit_it_saw(
-    payloads: dict[str, list[Payload]],
-) -> None:
-    reviews = [
-        (payload["review"], parsed("pull_request_review", payload).review)
-        for payload in payloads["pull_request_review"]
-    ]
-    assert [review and (review.state, review.commit) for _, review in reviews] == [
-        (raw["state"].upper(), raw["commit_id"]) for raw, _ in reviews
-    ]
-
-
 def test_a_comment_on_a_pull_request_waits_for_its_head(payloads: dict[str, list[Payload]]) -> None:
     pull = parse_pull_request(payloads["pull_request"][0]["pull_request"])
     for payload in payloads["issue_comment"]:

@@ -19,7 +19,6 @@ from sepurux_action.core.event import (
     Event,
     PullRequest,
     Question,
-    Review,
     contradiction,
     parse_event,
     parse_pull_request,
@@ -48,7 +47,6 @@ def pull_request(**changes: object) -> dict[str, object]:
     pull = {
         "number": 42,
         "state": "open",
-        "draft": False,
         "user": {"login": "ada"},
         "head": {"sha": HEAD, "ref": "refunds", "repo": REPOSITORY},
         "base": {"sha": BASE, "ref": "main", "repo": REPOSITORY},
@@ -108,7 +106,7 @@ def test_a_pull_request_is_judged_at_its_head_and_never_at_its_merge_commit(name
     assert (event.name, event.commit, event.pull_request) == (name, HEAD, 42)
     assert (event.base_ref, event.base_sha, event.branch) == ("main", BASE, "main")
     assert (event.head_repository, event.head_branch, event.fork) == ("acme/shop", "refunds", False)
-    assert (event.author, event.draft, event.action) == ("ada", False, "opened")
+    assert event.author == "ada"
     assert (event.question, event.why_none, event.skipped) == (None, "", "")
 
 
@@ -143,16 +141,6 @@ def test_a_head_that_is_not_surely_this_repositorys_is_a_fork(repository: object
 def test_a_head_is_a_fork_where_nothing_tells_this_repository() -> None:
     payload = pull_request(head={"sha": HEAD, "repo": None}) | {"repository": None}
     assert parse_event("pull_request", payload, {}).fork
-
-
-def test_a_draft_is_a_draft() -> None:
-    assert event_of("pull_request", pull_request(draft=True)).draft
-
-
-def test_a_review_tells_its_state_as_the_api_spells_it_and_the_commit_it_saw() -> None:
-    payload = pull_request() | {"review": {"state": "approved", "commit_id": OTHER}}
-    assert event_of("pull_request_review", payload).review == Review(state="APPROVED", commit=OTHER)
-    assert event_of("pull_request", payload).review is None
 
 
 @pytest.mark.parametrize(("actor", "dependabot"), [("dependabot[bot]", True), ("dependabot", False), ("", False)])
@@ -418,7 +406,7 @@ def test_an_event_without_a_question_stays_as_it_is() -> None:
 def test_what_github_describes_is_read_with_suspicion() -> None:
     assert parse_pull_request(pull_request()["pull_request"]) == PULL
     assert parse_pull_request("x") == PullRequest(number=None)
-    hostile = {"state": 1, "draft": 1, "user": None, "head": {"ref": "a\nb"}, "base": {"ref": "\ud800", "sha": "HEAD"}}
+    hostile = {"state": 1, "user": None, "head": {"ref": "a\nb"}, "base": {"ref": "\ud800", "sha": "HEAD"}}
     assert parse_pull_request(hostile) == PullRequest(number=None)
 
 
