@@ -5,6 +5,7 @@ set -e
 
 stop() {
   echo "::error title=Sepurux gate::$1"
+  printf '%s\n' decision=error conclusion=failure "reason=$1" 'gates=[]' >>"$GITHUB_OUTPUT"
   exit 2 # nothing was judged
 }
 

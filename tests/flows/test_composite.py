@@ -313,6 +313,7 @@ def test_an_environment_that_was_never_finished_is_made_anew(job: Job, tmp_path:
     assert result.exit_code == 2
     assert "stale" not in result.log
     assert "The gate's packages could not be installed" in result.messages("error")[-1]
+    assert result.outputs["decision"] == "error"
     assert broken_off.environments == [half]
     assert not (half / "ready").exists()
 
@@ -358,6 +359,8 @@ def test_a_runner_without_a_fitting_python_is_told_to_set_one_up(what: str, job:
     (message,) = result.messages("error")
     assert "No Python 3.11 or newer" in message
     assert "actions/setup-python" in message
+    told = {"decision": "error", "conclusion": "failure", "reason": message, "gates": "[]"}
+    assert result.outputs == told, "as the gate itself says that nothing was judged, what is empty left out"
 
 
 @pytest.mark.parametrize(("name", "first"), [("python", ""), ("py", '[ "$1" = -3 ] && shift\n')], ids=["python", "py"])
