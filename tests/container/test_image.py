@@ -15,12 +15,11 @@ import yaml
 from sepurux_action.sandbox import Sandbox
 from tests.container.engine import docker
 from tests.gfm import read
-from tests.runner import ACTION_YML, REPOSITORY, RunningStep, StepResult, start_action
+from tests.runner import ACTION_YML, RunningStep, StepResult, start_action
+from tests.sandboxed import SECRET, sound_inputs, trace_files
 
 pytestmark = pytest.mark.container
 
-SECRET = "sandbox-secret-4711"
-TRACES = REPOSITORY / "examples" / "traces"
 # What a planted module does when something imports it.
 TRAP = "open('/github/workspace/trapped', 'a').close()\n"
 
@@ -46,21 +45,12 @@ class Job:
         self, inputs: Mapping[str, str] = {}, *, files: Mapping[str, str] = {}, env: Mapping[str, str] = {}
     ) -> RunningStep:
         """Start the step; `inputs` change or add to a sound one's."""
-        traces = {f"traces/{path.name}": path.read_bytes() for path in TRACES.glob("*.json")}
-        sound = {
-            "token": SECRET,
-            "github_token": "",
-            "base_url": self.url,
-            "project": "support-agent",
-            "campaign": "refund-reliability",
-            "trace_file": "traces/refund-sound.json",
-        }
         return start_action(
             workspace=self.workspace,
             temp=self.temp,
-            inputs={**sound, **inputs},
+            inputs={**sound_inputs(self.url), **inputs},
             env={**env, "GATE_IMAGE": self.image, "GATE_LABEL": self.label},
-            files={**traces, **files},
+            files={**trace_files(), **files},
             secrets=[SECRET],
             entrypoint=Path(__file__).with_name("docker_step.py"),
         )

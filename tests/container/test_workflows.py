@@ -21,12 +21,11 @@ from sepurux_action.sandbox import SOUND_REFUND_ID, Sandbox
 from tests.container.act import ACTION, WorkflowRun, run_workflow
 from tests.github import GitHub, PullRequest, Repository
 from tests.runner import REPOSITORY, pull_request_event
+from tests.sandboxed import SECRET, TRACES
 
 pytestmark = [pytest.mark.container, pytest.mark.usefixtures("base")]
 
-SECRET = "sandbox-secret-4711"
 WORKFLOWS = REPOSITORY / "examples" / "workflows"
-TRACES = REPOSITORY / "examples" / "traces"
 CAN_RUN = {ACTION.partition("@")[0], "actions/checkout"}
 
 

@@ -22,12 +22,11 @@ from sepurux_action.core.outputs import OUTPUTS
 from sepurux_action.sandbox import Sandbox
 from tests.flows.composite_step import evaluated, only_step, read_action
 from tests.runner import ACTION_YML, REPOSITORY, StepOptions, StepResult, input_variable, run_action, start_action
+from tests.sandboxed import SECRET, sound_inputs, trace_files
 
 COMPOSITE = REPOSITORY / "composite"
-TRACES = REPOSITORY / "examples" / "traces"
 BIN = Path(sys.executable).parent
 PYTHON = Path(sys.executable).resolve()
-SECRET = "sandbox-secret-4711"
 
 # What lets pip reach the index that this machine uses.
 PIPS_OWN = {
@@ -61,22 +60,13 @@ class Job:
     def step(
         self, inputs: Mapping[str, str], *, env: Mapping[str, str] = {}, files: Mapping[str, str] = {}
     ) -> StepOptions:
-        traces = {f"traces/{path.name}": path.read_bytes() for path in TRACES.glob("*.json")}
-        sound = {
-            "token": SECRET,
-            "github_token": "",
-            "base_url": self.url,
-            "project": "support-agent",
-            "campaign": "refund-reliability",
-            "trace_file": "traces/refund-sound.json",
-        }
         path = f"{self.tools}{os.pathsep}{os.environ['PATH']}"
         return {
             "workspace": self.workspace,
             "temp": self.temp,
-            "inputs": {**sound, **inputs},
+            "inputs": {**sound_inputs(self.url), **inputs},
             "env": {**PIPS_OWN, "PATH": path, **env, "COMPOSITE_ACTION": str(self.action)},
-            "files": {**traces, **files},
+            "files": {**trace_files(), **files},
             "secrets": [SECRET],
             "action_yml": self.action / "action.yml",
             "entrypoint": Path(__file__).with_name("composite_step.py"),
