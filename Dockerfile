@@ -21,6 +21,11 @@ LABEL org.opencontainers.image.title="Sepurux gate" \
 COPY --from=build /app/venv /app/venv
 COPY --from=build /app/sepurux_action /app/sepurux_action
 COPY entrypoint.py /app/
+# The base comes with pip, and with the means to bring it back; nothing is installed from here on.
+RUN for module in pip ensurepip; do \
+      rm -r "$(python3 -I -c "import os, $module; print(os.path.dirname($module.__file__))")"*; \
+    done; \
+    rm -f /usr/bin/pip* /usr/local/bin/pip*
 # The slim base comes without the standard library's bytecode: importing everything once leaves it where each
 # start finds it, and an image that cannot import its own code is never built.
 RUN ["/app/venv/bin/python3", "-I", "-c", "import sys; sys.path.insert(0, '/app'); import sepurux_action.app"]

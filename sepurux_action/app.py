@@ -111,7 +111,7 @@ def _introduce(settings: Settings, workplace: Workplace, place: Place, talk: Con
     if talk is None and event.name:
         why = UNHEARD if event.repository and not settings.github_token else UNREACHED
         place.line(f"no comment and no status: {why}")
-    if warning := contradiction(event, settings.pull_request):
+    if event.name and (warning := contradiction(event, settings.pull_request)):
         place.annotate(Level.WARNING, warning)
     if settings.overridden:
         place.line(f"the policy file overrides these inputs: {', '.join(settings.overridden)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import assert_never
 
 from sepurux_action.asking import READS_S, Asking
 from sepurux_action.core import past
@@ -168,9 +169,7 @@ class Conversation:
         for result in results:
             state = State.FAILURE if result.conclusion.closed else State.SUCCESS
             state = State.PENDING if result.waits_for_review else state
-            remark = "waits for a review" if result.waits_for_review else ""
-            remark = "not affected" if result.decision is Decision.SKIPPED else remark
-            description = past.describe(past.of_gate(result), remark)
+            description = past.describe(past.of_gate(result), _remark(result))
             self._set_status(result.gate.name, state, description, result.worst.run.dashboard_url)
 
     def comment(self, results: Sequence[GateResult], body: Callable[[str], str]) -> str:
@@ -229,6 +228,21 @@ class Conversation:
             description,
             url or self._manner.run_url,
         )
+
+
+def _remark(result: GateResult) -> str:
+    """Return what a status says beside the numbers, '' where they tell all."""
+    if result.waits_for_review:
+        return "waits for a review"
+    match result.decision:
+        case Decision.SKIPPED:
+            return "not affected"
+        case Decision.ERROR | Decision.PENDING:
+            return result.reason
+        case Decision.PASS | Decision.FAIL:
+            return ""
+        case _:
+            assert_never(result.decision)
 
 
 def _unsettled(event: Event) -> Event:

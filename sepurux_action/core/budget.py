@@ -22,7 +22,7 @@ FIRST_SCREEN = {
 }
 BEHIND_A_CLICK = (
     *(Kind.THRESHOLDS, Kind.METRICS, Kind.FAILURES, Kind.REASONS),
-    *(Kind.HISTORY, Kind.REPRODUCTION, Kind.STAGE, Kind.ORIGIN),
+    *(Kind.HISTORY, Kind.REPRODUCTION, Kind.ORIGIN),
 )
 
 # What is shed first: how many rows of which kind remain, one step after the other until the report fits.
@@ -33,11 +33,11 @@ BULK = (
     *((kind, UNFOLDED) for kind in (Kind.FAILURES, Kind.TOOLS, Kind.CATEGORIES, Kind.REASONS, Kind.NOTES)),
 )
 # What the sections of open gates lose then; after it they go, because a row tells their verdict.
-ASIDE = frozenset({Kind.REPRODUCTION, Kind.STAGE, Kind.ORIGIN, Kind.HISTORY, Kind.CHART, Kind.RATES, Kind.CATEGORIES})
+ASIDE = frozenset({Kind.REPRODUCTION, Kind.ORIGIN, Kind.HISTORY, Kind.CHART, Kind.RATES, Kind.CATEGORIES})
 # What is shed last.
 SHED = (
     *((kind, 0) for kind in (Kind.ORIGIN, Kind.REASONS, Kind.CATEGORIES)),
-    *((kind, 0) for kind in (Kind.CHART, Kind.STAGE, Kind.REPRODUCTION, Kind.HISTORY)),
+    *((kind, 0) for kind in (Kind.CHART, Kind.REPRODUCTION, Kind.HISTORY)),
     (Kind.TRACES, UNFOLDED),
     *((kind, 3) for kind in (Kind.FAILURES, Kind.TOOLS, Kind.NOTES)),
     (Kind.PROBLEMS, 50),

@@ -45,7 +45,7 @@ class Promotion:
         elif self.decided < FEWEST_DECIDED:
             advice = f"Wait with `{self.to}` until {FEWEST_DECIDED} have one."
         else:
-            advice = f"Wait with `{self.to}` until it is {MOST_BLOCKED_PERCENT}% or less: mend what fails first."
+            advice = f"Wait with `{self.to}` until it is {MOST_BLOCKED_PERCENT}% or less: fix what fails first."
         return f"{told}. {advice}"
 
 

@@ -22,7 +22,7 @@ from sepurux_action.core.markdown import bar, chart, code, join, link, listing, 
 from sepurux_action.core.past import Numbers, PastCommit, PastResult
 from sepurux_action.core.policy import Change
 from sepurux_action.core.reproduction import command_lines
-from sepurux_action.core.verdict import Check, CheckState, Decision
+from sepurux_action.core.verdict import NO_NUMBERS_ROW, Check, CheckState, Decision
 from sepurux_action.core.wire import Metric
 from sepurux_action.errors import Problem
 
@@ -50,6 +50,12 @@ _SYMBOLS = {
 _CHECKS = {CheckState.MET: "✓", CheckState.BROKEN: "✗", CheckState.NOT_REPORTED: "?", CheckState.NO_NUMBER: "?"}
 
 
+HOW_TO_REPRODUCE = (
+    "In a checkout of this commit, with the command line of sepurux/gate-action "
+    "(docs/configuration.md there tells how to install it):"
+)
+
+
 class Kind(StrEnum):
     """What the rows of a block are about."""
 
@@ -68,7 +74,6 @@ class Kind(StrEnum):
     CATEGORIES = "categories"
     HISTORY = "history"
     REPRODUCTION = "reproduction"
-    STAGE = "stage"
     NOTES = "notes"
     ORIGIN = "origin"
 
@@ -378,7 +383,7 @@ def _stage_sentence(result: GateResult, context: Context) -> str:
 
 def _next_step(result: GateResult, context: Context) -> str:
     if result.waits_for_review and result.review:
-        return join([prose(result.review, longest=LONGEST_REASON), "Or mend what failed and push."])
+        return join([prose(result.review, longest=LONGEST_REASON), "Or fix what failed and push."])
     return prose(result.worst.hint or _usual_step(result, context))
 
 
@@ -389,12 +394,14 @@ def _usual_step(result: GateResult, context: Context) -> str:
         case Decision.FAIL if not result.conclusion.closed:
             return "Look at what failed; it was let through this time."
         case Decision.FAIL if result.gate.stage is Stage.SOFT and context.pull_request is not None:
-            return "Mend what failed and push, or ask an eligible reviewer for that approval."
+            return "Fix what failed and push, or ask an eligible reviewer for that approval."
         case Decision.FAIL:
-            return "Mend what failed and push: the new commit is evaluated anew."
+            return "Fix what failed and push: the new commit is evaluated again."
         case Decision.PENDING:
             waited = figures.duration(result.gate.timeout_s)
             return f"See whether the evaluation still moves; if it needs longer, raise `timeout` (now {waited})."
+        case Decision.ERROR if result.worst.ruling.row == NO_NUMBERS_ROW:
+            return "Ask Sepurux why this run reports no such number, or take the threshold away."
         case Decision.ERROR:
             return "Run the job again; if that changes nothing, the log of this step tells more."
         case _:
@@ -515,8 +522,7 @@ def _blocks(result: GateResult, context: Context) -> tuple[Block, ...]:
         _reasons(result),
         _history(result, context),
         _reproduction(result, context),
-        _stage(result, context),
-        _origin(result),
+        _origin(result, context),
     )
     return tuple(block for block in found if block.rows)
 
@@ -560,7 +566,7 @@ def _thresholds(result: GateResult) -> Block:
     return Block(
         kind=Kind.THRESHOLDS,
         title=f"All thresholds{_of(result)}",
-        columns=(Column("Measure"), Column("Needed"), Column("Actual (off by)")),
+        columns=(Column("Measure"), Column("Needed"), Column("Actual (to spare)")),
         rows=tuple(map(row, result.worst.ruling.checks)),
     )
 
@@ -693,31 +699,11 @@ def _reproduction(result: GateResult, context: Context) -> Block:
         kind=Kind.REPRODUCTION,
         title="How to reproduce",
         rows=(
-            ("With the command line of sepurux/gate-action, in a checkout of this commit:",),
+            (HOW_TO_REPRODUCE,),
             (listing(command_lines(result.gate, context.base_url_host)),),
         ),
         loose=True,
         unfolded=0,
-    )
-
-
-def _stage(result: GateResult, context: Context) -> Block:
-    stage, on_undecided = result.gate.stage, result.gate.on_undecided
-    match stage:
-        case Stage.OBSERVE:
-            means = "The gate reports and never blocks, whatever the evaluation says."
-        case Stage.SOFT if context.pull_request is None:
-            means = "A failed evaluation closes the gate. Without a pull request no review can open it."
-        case Stage.SOFT:
-            means = "A failed evaluation closes the gate until an approving review of this commit opens it."
-        case Stage.HARD:
-            means = "A failed evaluation closes the gate; only one that passes opens it."
-        case _:
-            assert_never(stage)
-    undecided = f"Without a verdict the gate is {'open' if on_undecided is OnUndecided.ALLOW else 'closed'}"
-    rows = (means, *(() if stage is Stage.OBSERVE else (f"{undecided} (`on_undecided: {on_undecided}`).",)))
-    return Block(
-        kind=Kind.STAGE, title=f"What stage {stage} means", rows=tuple((prose(row),) for row in rows), unfolded=0
     )
 
 
@@ -826,8 +812,25 @@ def _reasons(result: GateResult) -> Block:
     )
 
 
-def _origin(result: GateResult) -> Block:
+def _meaning(result: GateResult, context: Context) -> str:
+    """Return what the gate's stage makes of a failed evaluation."""
+    match result.gate.stage:
+        case Stage.OBSERVE:
+            return "the gate reports and never blocks, whatever the evaluation says"
+        case Stage.SOFT if context.pull_request is None:
+            return "a failed evaluation closes the gate, and without a pull request no review can open it"
+        case Stage.SOFT:
+            return "a failed evaluation closes the gate until an approving review of this commit opens it"
+        case Stage.HARD:
+            return "a failed evaluation closes the gate; only one that passes opens it"
+        case _:
+            assert_never(result.gate.stage)
+
+
+def _origin(result: GateResult, context: Context) -> Block:
     gate, worst = result.gate, result.worst
+    undecided = "open" if gate.on_undecided is OnUndecided.ALLOW else "closed"
+    without = "" if gate.stage is Stage.OBSERVE else prose(f"{undecided} (`on_undecided: {gate.on_undecided}`)")
     rows = (
         ("Campaign", code(gate.campaign)),
         ("Campaign's id", code(worst.campaign_id) if worst.campaign_id != gate.campaign else ""),
@@ -839,12 +842,12 @@ def _origin(result: GateResult) -> Block:
         ("Batch", code(worst.batch_id)),
         ("Scenarios", _count(worst.run.trace_count)),
         ("Took", figures.duration(worst.elapsed_s) if worst.elapsed_s else ""),
-        ("Stage", str(gate.stage)),
-        ("Without a verdict", str(gate.on_undecided)),
+        ("Stage", prose(f"`{gate.stage}`: {_meaning(result, context)}")),
+        ("Without a verdict", without),
     )
     return Block(
         kind=Kind.ORIGIN,
-        title=f"What was evaluated{_of(result) and ', worst trace'}",
+        title=f"What was evaluated{_of(result) and ', worst trace'}, and what stage {gate.stage} means",
         columns=(Column("What"), Column("Which")),
         rows=tuple((label, value) for label, value in rows if value and value != "–"),
         unfolded=0,

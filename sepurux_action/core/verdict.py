@@ -25,6 +25,7 @@ BROKEN_STATUSES = frozenset({"failed", "error", "cancelled"})
 OVER_STATUSES = frozenset({"done", "completed"})
 OPEN_STATUSES = frozenset({"", "queued", "running", "pending"})
 KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
+NO_NUMBERS_ROW = 5  # of the contract's table: `pass`, and a number that a threshold needs is missing
 ROUNDING = 1e-9  # a rate that is a mean of fractions may be off by this much without being another rate
 
 
@@ -140,7 +141,9 @@ def judge(run: CIRun, thresholds: Thresholds) -> Ruling:
             return ruling(4, Decision.FAIL, f"Sepurux said pass, but its own numbers do not support it: {why}.")
         if silent:
             why = "; ".join(check.sentence for check in silent)
-            return ruling(5, Decision.ERROR, f"Sepurux said pass without the numbers to support it: {why}.")
+            return ruling(
+                NO_NUMBERS_ROW, Decision.ERROR, f"Sepurux said pass without the numbers to support it: {why}."
+            )
         return ruling(6, Decision.PASS, _pass_reason(run, checks))
     if run.status in OVER_STATUSES:
         return ruling(

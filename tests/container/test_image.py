@@ -187,6 +187,15 @@ def test_what_built_the_image_is_not_in_it(image: str) -> None:
     assert docker("run", "--rm", "--network=none", python, image, "-I", "-c", found) == "[] [] False"
 
 
+def test_the_base_can_install_nothing_any_more(image: str) -> None:
+    found = (
+        "import importlib.util, shutil;"
+        "print([name for name in ('pip', 'ensurepip') if importlib.util.find_spec(name)],"
+        " [name for name in ('pip', 'pip3') if shutil.which(name)])"
+    )
+    assert docker("run", "--rm", "--network=none", "--entrypoint=python3", image, "-I", "-c", found) == "[] []"
+
+
 def bytes_of(image: str) -> int:
     return sum(map(int, docker("history", "--human=false", "--format={{.Size}}", image).split()))
 

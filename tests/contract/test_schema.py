@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import yaml
 from jsonschema import Draft7Validator
@@ -13,8 +11,6 @@ from sepurux_action.adapters.policy_file import read_yaml
 from sepurux_action.core import options
 from sepurux_action.core.policy import FILE_OPTIONS
 from sepurux_action.core.policy_text import BadPolicy, parse_policy
-
-EXAMPLES = sorted((schema.ROOT / "examples").rglob("sepurux-gate*.yml"))
 
 # Every accepted way of writing a value, key by key; each line is a file of its own.
 SOUND = """
@@ -120,18 +116,6 @@ def test_it_is_a_schema_of_the_version_that_it_names() -> None:
 
 def test_it_describes_the_values_of_every_option_of_the_file_and_of_no_other() -> None:
     assert set(schema.VALUES) == {option.name for option in FILE_OPTIONS.values() if option.places}
-
-
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_every_example_is_accepted_and_names_the_schema(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert editor_accepts(text)
-    assert action_accepts(text)
-    assert text.startswith(f"# yaml-language-server: $schema={schema.ADDRESS}\n")
-
-
-def test_there_is_an_example() -> None:
-    assert EXAMPLES
 
 
 @pytest.mark.parametrize("text", SOUND.strip().splitlines())

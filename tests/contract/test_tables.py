@@ -10,6 +10,7 @@ import yaml
 
 from scripts import generate
 from sepurux_action.adapters.terminal import parser
+from sepurux_action.core import options
 from sepurux_action.core.options import OPTIONS, FilePlace, Option
 from sepurux_action.core.outputs import OUTPUTS
 
@@ -51,6 +52,15 @@ unsafe_attempts failures top_failing_tools dashboard_url comment_url gates
 """
 SPELLINGS = [spelling for option in OPTIONS for spelling in option.spellings]
 FLAGS = [spelling for option in OPTIONS if not option.in_workflows_only for spelling in option.spellings]
+
+
+def test_every_option_is_read_by_a_rule() -> None:
+    """An option in the table alone would be offered, accepted and without effect."""
+    constants = [name for name, value in vars(options).items() if isinstance(value, Option)]
+    sources = [path for path in (generate.ROOT / "sepurux_action").rglob("*.py") if path.name != "options.py"]
+    text = "".join(path.read_text(encoding="utf-8") for path in sources)
+    assert len(constants) == len(OPTIONS)
+    assert [name for name in constants if f".value(options.{name}" not in text] == []
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ def results(*, passed: int, failed: int, undecided: int = 0) -> list[PastResult]
             17,
             2,
             "19 have a verdict, and a hard gate would have blocked 2 (10.5%)",
-            "Wait with `soft` until it is 10% or less: mend what fails first.",
+            "Wait with `soft` until it is 10% or less: fix what fails first.",
         ),
     ],
 )

@@ -255,6 +255,17 @@ def test_without_contents_read_the_warning_names_that_permission_alone(scene: Sc
     assert not any("`pull-requests" in warning for warning in result.messages("warning"))
 
 
+def test_a_status_without_a_verdict_says_why(scene: Scene) -> None:
+    scene.sepurux.script("GET /v1/campaigns", backend.json({"detail": "token\u202e of @another project"}, 401))
+    scene.run()
+    state, _, description = scene.status
+    begins = "error (hard): - passed, - unsafe, - failures, score -; Sepurux refused the list of campaigns (HTTP 401): "
+    assert state == "failure"
+    assert description.startswith(begins)
+    assert description.isprintable()
+    assert len(description) <= 140
+
+
 def test_no_redirect_of_github_changes_the_verdict(scene: Scene) -> None:
     for pattern in ("repos/create-commit-status", "issues/*-comment"):
         scene.github.fault(pattern, faults.moved("https://elsewhere.example/x"), always=True)

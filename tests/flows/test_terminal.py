@@ -40,6 +40,7 @@ def test_the_vendors_own_flags_and_variables_work(decision: str, status: int, tm
     assert ended.stdout.startswith("## ")
     assert f"{decision}: " in ended.stderr
     assert "::" not in ended.stdout + ended.stderr
+    assert "pr_number" not in ended.stderr
     assert SECRET not in ended.stdout + ended.stderr
 
 
