@@ -26,26 +26,32 @@ lock=$GITHUB_ACTION_PATH/../requirements.txt
 unset "${!PYTHON@}"
 name=
 for python in python3 python "py -3"; do
+  # Away from the checkout: a relative entry of PATH, or a version file that a launcher looks for, would let it choose.
   # shellcheck disable=SC2086 # the launcher of Windows is two words
-  if name=$($python -I -c "$named" "$lock" 2>/dev/null); then break; fi
+  if name=$(cd "$RUNNER_TEMP" && $python -I -c "$named" "$lock" 2>/dev/null); then break; fi
 done
 [ -n "$name" ] || stop "No Python 3.11 or newer that can make a virtual environment was found on this runner. Add a step \
 with actions/setup-python and python-version 3.13 before this one."
 
 # The runner empties this folder with every job, and no checkout reaches it. A step that runs the code of a pull request
 # does, but it could as well replace Python or the action itself: such code needs a job of its own, here as everywhere.
-venv=$RUNNER_TEMP/$name
-bin=$venv/bin/python
-[ "$RUNNER_OS" != Windows ] || bin=$venv/Scripts/python.exe
-if [ ! -e "$venv/ready" ]; then
+ready=$RUNNER_TEMP/$name # names the environment, once that is whole
+bin=bin/python
+[ "$RUNNER_OS" != Windows ] || bin=Scripts/python.exe
+if [ ! -e "$ready" ]; then
+  venv=$ready.$$ # a step that runs beside this one makes another
   # shellcheck disable=SC2086
-  $python -I -m venv --clear "$venv" || stop "$python could not make a virtual environment in the runner's temporary folder."
-  # --no-deps, as the lock is whole for what the gate calls. Settings of pip count: a company has its mirror.
-  "$bin" -I -m pip install --quiet --disable-pip-version-check --no-input --no-compile --require-hashes --no-deps \
+  (cd "$RUNNER_TEMP" && $python -I -m venv --clear "$venv") ||
+    stop "$python could not make a virtual environment in the runner's temporary folder."
+  # What would install elsewhere or not at all; other settings of pip count: a company has its mirror.
+  unset PIP_DRY_RUN PIP_PREFIX PIP_PYTHON PIP_ROOT PIP_TARGET PIP_USER
+  # --no-deps, as the lock is whole for what the gate calls.
+  "$venv/$bin" -I -m pip install --quiet --disable-pip-version-check --no-input --no-compile --require-hashes --no-deps \
     --only-binary :all: -r "$lock" || stop "The gate's packages could not be installed; pip's reason stands above. The \
 runner must reach a package index: PyPI, or a mirror that pip.conf or PIP_INDEX_URL names."
-  : >"$venv/ready" # last, so that what was broken off is made anew
+  printf '%s' "$venv" >"$venv/ready"
+  mv -f "$venv/ready" "$ready" # last and at once, so that nobody takes what is half there
 fi
 
 # -u: log lines arrive when they are written. -X utf8: on Windows a log has another encoding, which lacks characters.
-exec "$bin" -I -u -X utf8 "$GITHUB_ACTION_PATH/start.py"
+exec "$(<"$ready")/$bin" -I -u -X utf8 "$GITHUB_ACTION_PATH/start.py"

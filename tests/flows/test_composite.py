@@ -78,7 +78,7 @@ class Job:
     @property
     def environments(self) -> list[Path]:
         """Return the environments in the runner's temporary folder."""
-        return sorted(self.temp.glob("sepurux-gate-*"))
+        return sorted(path for path in self.temp.glob("sepurux-gate-*") if path.is_dir())
 
 
 def tool(folder: Path, name: str, script: str) -> None:
@@ -114,6 +114,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, tools: Path) -> Hostile:
     workspace, trapped = folder / "workspace", folder / "trapped"
     variables = dict.fromkeys(("PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX"), str(workspace))
     variables |= {"PYTHONSTARTUP": str(workspace / "yaml.py"), "PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "2"}
+    variables |= dict.fromkeys(("PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET"), str(workspace))
+    variables |= {"PIP_DRY_RUN": "1", "PIP_USER": "1", "CDPATH": str(workspace)}
     with Sandbox(token=SECRET) as sandbox:
         job = Job(workspace=workspace, temp=folder / "the runner's _temp", tools=tools, url=sandbox.url)
         result = job.run(env=variables, files=dict.fromkeys(PLANTED, trap(trapped)))
@@ -188,7 +190,7 @@ def test_the_linters_find_nothing_in_the_action() -> None:
     [
         ("action.yml", "      shell: bash\n", "", "check-jsonschema: "),
         ("action.yml", "run: .", "run: echo ${{ inputs.name }} && .", "template-injection"),
-        ("run.sh", '-e "$venv/ready"', "-e $venv/ready", "SC2086"),
+        ("run.sh", '-e "$ready"', "-e $ready", "SC2086"),
     ],
     ids=["no shell", "an expression in a script", "an open variable"],
 )
@@ -293,19 +295,28 @@ def test_a_later_step_of_the_job_installs_nothing(job: Job) -> None:
     assert len(job.environments) == 1
 
 
-def test_an_environment_that_was_never_finished_is_made_anew(job: Job, tmp_path: Path) -> None:
+def test_an_environment_that_was_never_finished_is_not_used(job: Job, tmp_path: Path) -> None:
     """The new one has no packages here, as there is no index: what is told is that, and it stays unfinished."""
     half = tmp_path / "_temp" / job.environments[0].name
     half.mkdir(parents=True)
     tool(half / "bin", "python", "#!/bin/sh\necho stale\n")
     broken_off = replace(job, temp=tmp_path / "_temp")
-    result = broken_off.run(env=NO_INDEX)
-    assert result.exit_code == 2
-    assert "stale" not in result.log
-    assert "The gate's packages could not be installed" in result.messages("error")[-1]
-    assert result.outputs["decision"] == "error"
-    assert broken_off.environments == [half]
-    assert not (half / "ready").exists()
+    for _ in range(2):
+        result = broken_off.run(env=NO_INDEX)
+        assert result.exit_code == 2
+        assert "stale" not in result.log
+        assert "The gate's packages could not be installed" in result.messages("error")[-1]
+        assert result.outputs["decision"] == "error"
+
+
+def test_steps_that_run_side_by_side_do_not_spoil_each_others_environment(job: Job, tmp_path: Path) -> None:
+    """While this step makes its environment another one finishes, and this one breaks off as there is no index."""
+    beside = replace(job, temp=tmp_path / "_temp", tools=tmp_path / "tools")
+    finishes = f'case "$*" in *"-m venv"*) cp -R "{job.temp}"/sepurux-gate-* "{beside.temp}";; esac'
+    tool(tmp_path / "tools", "python3", f'#!/bin/sh\n{finishes}\nexec "{PYTHON}" "$@"\n')
+    assert "could not be installed" in beside.run(env=NO_INDEX).log
+    result = beside.run(env=NO_INDEX)
+    assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
 
 
 def test_another_lock_has_another_environment(job: Job, tmp_path: Path) -> None:
@@ -333,6 +344,19 @@ def pretended(what: str) -> str:
         f"#!{PYTHON} -I\nimport sys\n{what}\nassert sys.argv[1:3] == ['-I', '-c']\n"
         "code = sys.argv[3]\nsys.argv[:4] = ['-c']\nexec(code)\n"
     )
+
+
+def test_a_checkout_chooses_no_python_by_a_relative_entry_of_path(job: Job, tmp_path: Path) -> None:
+    """It is called once from the temporary folder and again when the environment is made, which fails without index."""
+    trapped = tmp_path / "trapped"
+    fresh = replace(job, temp=tmp_path / "_temp")
+    path = f"bin{os.pathsep}{os.pathsep}{job.tools}{os.pathsep}{os.environ['PATH']}"
+    script = f'#!/bin/sh\n>"{trapped}"\nexec "{PYTHON}" "$@"\n'
+    for folder in (job.workspace, job.workspace / "bin"):
+        folder.mkdir(parents=True)
+        tool(folder, "python3", script)
+    assert "could not be installed" in fresh.run(env={**NO_INDEX, "PATH": path}).log
+    assert not trapped.exists()
 
 
 TOO_OLD = "sys.version_info = (3, 9, 18)"
