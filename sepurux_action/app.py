@@ -76,9 +76,11 @@ def run(place: Place, signals: Signals) -> int:
         status = _refuse_settings(place, bad, workplace)
         if talk:
             talk.adopt(replace(early.manner, run_url=workplace.run_url))
+            if not signals.received:
+                talk.refuse(early.gates)
             if signals.received:
                 talk.hurry(Bounded())
-            talk.refuse(early.gates)
+                talk.refuse(early.gates)
         return signals.status(status)
     blank = _hide_secrets(place, settings.token, settings.api_key, settings.github_token)
     _introduce(settings, workplace, place, talk)

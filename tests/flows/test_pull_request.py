@@ -464,6 +464,20 @@ def test_a_signal_while_github_is_read_is_told_as_such_and_leaves_time_for_a_sta
     assert scene.status[0] == "failure"
 
 
+def test_a_signal_while_bad_settings_are_told_leaves_no_earlier_status_green(scene: Scene) -> None:
+    scene.answers(**PASSED)
+    assert scene.run().exit_code == 0
+    scene.github.fault("repos/create-commit-status", backend.hang())
+    before = len(scene.github.calls("repos/create-commit-status"))
+    with start_action(**scene.options(min_pass_rate="eighty")) as step:
+        while len(scene.github.calls("repos/create-commit-status")) == before:
+            time.sleep(0.02)
+        step.send_signal(signal.SIGTERM)
+        result = step.finish(6)
+    assert result.exit_code == 143
+    assert scene.status[0] == "failure"
+
+
 def test_an_empty_token_leaves_github_alone(scene: Scene) -> None:
     result = scene.run(github_token="")
     assert result.exit_code == 0
