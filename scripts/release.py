@@ -141,14 +141,13 @@ def git(*arguments: str, text: str | None = None, **variables: str) -> str:
         ["git", *arguments],  # noqa: S607 - the git of who runs this
         cwd=ROOT,
         env=os.environ | variables,
-        input=text,
+        input=None if text is None else text.encode(),
         capture_output=True,
-        encoding="utf-8",
         check=False,
     )
     if done.returncode != 0:
-        raise Refused(f"git {arguments[0]}: {done.stderr.strip()}")
-    return done.stdout
+        raise Refused(f"git {arguments[0]}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout.decode()  # not by `encoding`, which would write every end of a line anew
 
 
 def _numbers() -> tuple[int, ...]:

@@ -168,6 +168,8 @@ def test_a_version_is_released_once(project: Project) -> None:
 
 
 def test_the_release_commit_is_a_child_that_changes_the_image_and_nothing_else(project: Project) -> None:
+    with (project.checkout / "action.yml").open("ab") as file:
+        file.write(b"# whatever ends a line\r\n# stays as it is\r")
     project.write("1.2.3")
     head = project.git("rev-parse", "HEAD")
     made = project.run("commit", DIGEST)
