@@ -22,6 +22,7 @@ class SoftGate:
         self._forge = forge
         self._asking = asking
         self._reviews: tuple[GivenReview, ...] | None = None
+        self._asked = False
         self._permissions: dict[str, str] = {}
         self._waiting: list[Terms] = []
 
@@ -30,7 +31,8 @@ class SoftGate:
         event = self._asking.event
         if event.pull_request is None or pull is None:
             return None
-        if self._reviews is None:
+        if not self._asked:
+            self._asked = True  # once for all gates, or each would wait again for a GitHub that hangs
             self._asking.allow(READS_S)  # again: the evaluation has used up the time of the first reads
             self._reviews = self._asking.ask(Deed.REVIEWS, self._forge.reviews, event.pull_request)
         if self._reviews is None:

@@ -390,6 +390,16 @@ def test_reviews_that_cannot_be_read_leave_a_soft_gate_closed(scene: Scene) -> N
     assert "reviews could not be read" in read(result.summary).prose
 
 
+def test_reviews_are_read_once_for_all_gates_also_when_they_cannot_be_read(scene: Scene) -> None:
+    """So a GitHub that hangs is waited for once, and not once for each of fifty gates."""
+    gates = "".join(f"  - name: {name}\n" for name in ("one", "two", "three"))
+    with_policy(scene, f"{SOFT}gates:\n{gates}")
+    scene.github.fault("pulls/list-reviews", faults.refused(400, "Problems parsing"), always=True)
+    scene.answers()
+    assert scene.run().exit_code == 1
+    assert len(scene.github.calls("pulls/list-reviews")) == 1
+
+
 def test_a_merge_group_takes_the_approval_of_the_named_pull_requests_head(scene: Scene) -> None:
     with_policy(scene, SOFT)
     scene.repository.collaborator("hubot", "write")
