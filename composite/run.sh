@@ -2,6 +2,9 @@
 # Owns the start of the gate where there is no Docker: a Python, an environment with the locked packages, the gate.
 # Never reads an input. It is sourced, so that the gate becomes the very process that the runner signals.
 set -e
+# A shell alone is signalled, and forgets SIGINT where the command that it waits for ends well: a cancelled job would
+# still be judged.
+trap 'exit 130' INT
 
 stop() {
   echo "::error title=Sepurux gate::$1"

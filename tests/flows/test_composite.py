@@ -258,6 +258,23 @@ def test_a_signal_reaches_the_gate_which_writes_its_outputs_and_leaves_with_the_
     assert result.outputs["decision"] == "error"
 
 
+def test_a_job_that_is_cancelled_before_the_gate_has_started_asks_nothing(
+    job: Job, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Python is asked for, and answers only once the signal is there: it waits at both ends of a pipe."""
+    tools = tmp_path / "tools"
+    tool(tools, "python3", f'#!/bin/sh\n>"{tools}/asked"\ncat "{tools}/go" >&2\nexec "{PYTHON}" "$@"\n')
+    os.mkfifo(tools / "asked")
+    os.mkfifo(tools / "go")
+    with start_action(**replace(job, tools=tools).step({})) as running:
+        (tools / "asked").read_bytes()
+        running.send_signal(signal.SIGINT)
+        (tools / "go").write_bytes(b"")
+        result = running.finish(10)
+    assert result.exit_code == 130, result.log
+    assert not sandbox.requests
+
+
 def test_an_input_of_an_action_around_this_one_is_no_misspelt_input(job: Job) -> None:
     result = job.run(env={"INPUT_FAIL-UNDER": "80", "INPUT_CAMPAIGNE": "x"})
     assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
