@@ -8,7 +8,7 @@ trap 'exit 130' INT
 
 stop() {
   echo "::error title=Sepurux gate::$1"
-  printf '%s\n' decision=error conclusion=failure "reason=$1" 'gates=[]' >>"$GITHUB_OUTPUT"
+  printf '%s\n' decision=error conclusion=failure "reason=$1" 'gates=[]' >>"$GITHUB_OUTPUT" || true
   exit 2 # nothing was judged
 }
 

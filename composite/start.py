@@ -1,8 +1,12 @@
-"""Starts the gate as a step of the composite action: by `python -I start.py`, so nothing of a checkout is imported."""  # noqa: INP001
+"""Starts the gate as a step of the composite action: by `python -I start.py`, so nothing of a checkout is imported."""
 
 import os
+import signal
 import sys
 from pathlib import Path
+
+for number in (signal.SIGINT, signal.SIGTERM):  # while the rest is imported there is nothing to tell and to clean up
+    signal.signal(number, lambda number, _: os._exit(128 + number))
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
