@@ -332,7 +332,7 @@ def test_the_workflow_pushes_the_image_that_the_release_commit_names() -> None:
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_a_workflow_uses_others_actions_by_commit_and_says_their_version(path: Path) -> None:
     used = re.findall(r"\buses: (?!\$/|\./)(.*)", path.read_text(encoding="utf-8"))
-    assert [each for each in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each)] == []
+    assert [each for each in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each)] == []
 
 
 def test_one_action_is_pinned_to_one_commit_everywhere() -> None:
