@@ -22,8 +22,10 @@ COPY --from=build /app/venv /app/venv
 COPY --from=build /app/sepurux_action /app/sepurux_action
 COPY entrypoint.py /app/
 # The base comes with pip, and with the means to bring it back; nothing is installed from here on.
-RUN for module in pip ensurepip; do \
-      rm -r "$(python3 -I -c "import os, $module; print(os.path.dirname($module.__file__))")"*; \
+RUN set -e; \
+    for module in pip ensurepip; do \
+      folder=$(python3 -I -c "import os, $module; print(os.path.dirname($module.__file__))"); \
+      rm -r "$folder"*; \
     done; \
     rm -f /usr/bin/pip* /usr/local/bin/pip*
 # The slim base comes without the standard library's bytecode: importing everything once leaves it where each
