@@ -26,7 +26,8 @@ lock=$GITHUB_ACTION_PATH/../requirements.txt
 
 # -I: neither a module of the checkout nor a PYTHON* variable of an earlier step reaches an interpreter. The one that
 # venv starts by itself is without it, so the variables go.
-unset "${!PYTHON@}"
+# shellcheck disable=SC2086 # in quotes all the names may be one word to the old bash of macOS, and none an empty one
+unset ${!PYTHON@}
 name=
 for python in python3 python "py -3"; do
   # Away from the checkout: a relative entry of PATH, or a version file that a launcher looks for, would let it choose.
