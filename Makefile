@@ -27,10 +27,11 @@ test: lint types ## lint, types and all tests but the image's, with branch cover
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
-lint: $(READY) ## rules and format of the code, the workflows, the forms and the Dockerfile, changing nothing
+lint: $(READY) ## rules and format of code, scripts, workflows, forms and the Dockerfile, changing nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck
+	$(BIN)/shellcheck .ci/run .github/*.sh composite/*.sh
 	$(BIN)/zizmor --quiet --no-progress --offline .
 	$(BIN)/yamllint --strict .
 	$(BIN)/hadolint Dockerfile
@@ -43,7 +44,7 @@ lint: $(READY) ## rules and format of the code, the workflows, the forms and the
 types: $(READY) ## mypy in its strict mode
 	$(BIN)/mypy
 
-format: $(READY) ## format, and mend what can be mended by rule
+format: $(READY) ## format, and fix what a rule can fix
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
