@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.path_filter import Filter
 
-WARNED_BEFORE = timedelta(days=3)  # of a stricter stage: time to mend what would then be blocked
+WARNED_BEFORE = timedelta(days=3)  # of a stricter stage: time to fix what would then be blocked
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 

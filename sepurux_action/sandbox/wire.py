@@ -17,7 +17,7 @@ MAX_WHOLE_NUMBER = 1_000_000_000
 """Largest whole number accepted: nothing here is counted that far, and larger ones break float arithmetic."""
 
 MAX_FAULTS = 20
-"""Faults told about one body: the first ones are what a reader mends."""
+"""Faults told about one body: the first ones are what a reader corrects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -713,8 +713,8 @@ def test_one_key_with_another_body_is_409(api: Caller) -> None:
 
 def test_a_refused_post_does_not_use_its_key_up(api: Caller) -> None:
     refused, _ = api("POST", "/v1/traces", {}, {"Idempotency-Key": "k"})
-    mended, _ = api("POST", "/v1/traces", trace(), {"Idempotency-Key": "k"})
-    assert (refused, mended) == (422, 200)
+    corrected, _ = api("POST", "/v1/traces", trace(), {"Idempotency-Key": "k"})
+    assert (refused, corrected) == (422, 200)
 
 
 def test_one_key_used_by_many_at_once_makes_one_run(api: Caller) -> None:

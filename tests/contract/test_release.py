@@ -30,7 +30,7 @@ CHANGELOG = """\
 ## [{version}] - 2027-01-20
 
 ### Fixed
-- What {version} mends.
+- What {version} fixes.
 
 ## [0.0.9] - 2026-12-01
 
@@ -307,7 +307,7 @@ def test_the_newest_release_is_the_latest_and_a_pre_release_is_called_one(
 def test_the_notes_have_the_changes_of_this_version_and_everything_to_pin(project: Project) -> None:
     made = project.release("1.2.3")
     notes = project.run("notes", DIGEST, BASE)
-    assert notes.startswith("### Fixed\n- What 1.2.3 mends.\n\n###")
+    assert notes.startswith("### Fixed\n- What 1.2.3 fixes.\n\n###")
     assert "before" not in notes
     assert f"`uses: sepurux/gate-action@{made} # v1.2.3`" in notes
     assert f"`ghcr.io/sepurux/gate-action@{DIGEST}`" in notes

@@ -175,11 +175,11 @@ def test_a_404_on_a_run_is_believed_only_15_s_after_its_creation() -> None:
 
 def test_a_refusal_ends_the_run_with_the_backends_words_and_a_hint() -> None:
     refusal = Refused(
-        reason="Sepurux refused the CI run (HTTP 422): thresholds.max_unsafe: no", status=422, hint="Mend it."
+        reason="Sepurux refused the CI run (HTTP 422): thresholds.max_unsafe: no", status=422, hint="Correct it."
     )
     courier = FakeCourier(backend(after(0, Reply(PASSED)), runs=refusal))
     [result] = run(courier)
-    assert (result.decision, result.ruling.reason, result.hint) == (Decision.ERROR, refusal.reason + ".", "Mend it.")
+    assert (result.decision, result.ruling.reason, result.hint) == (Decision.ERROR, refusal.reason + ".", "Correct it.")
     assert courier.paths("/v1/ci/batch") == []
 
 
