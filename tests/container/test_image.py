@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from sepurux_action.sandbox import Sandbox
-from tests.container.engine import docker
+from tests.container.engine import BASE, docker
 from tests.gfm import read
 from tests.runner import ACTION_YML, RunningStep, StepResult, start_action
 from tests.sandboxed import SECRET, sound_inputs, trace_files
@@ -118,7 +118,8 @@ def test_nothing_that_a_checkout_an_earlier_step_or_a_home_brings_along_is_impor
         "requests/__init__.py",
         "sepurux_action/__init__.py",
     ]
-    site_packages = job.temp / "_github_home/.local/lib/python3.13/site-packages"
+    version = BASE.partition(":")[2].partition("-")[0]
+    site_packages = job.temp / f"_github_home/.local/lib/python{version}/site-packages"
     site_packages.mkdir(parents=True)
     (site_packages / "usercustomize.py").write_text(TRAP)
     (site_packages / "trap.pth").write_text(f"import sys; {TRAP}")
