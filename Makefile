@@ -11,10 +11,10 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 FITS := $(BIN)/check-jsonschema --builtin-schema vendor
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types format generate golden gallery picture lock image clean
+.PHONY: help setup demo test lint types format generate golden gallery picture lock image container clean
 
 help: ## tell what there is
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 setup: $(READY) ## make the virtual environment and install what the lock files name
 
@@ -66,6 +66,14 @@ lock: $(READY) ## write the lock files from requirements.in and requirements-dev
 
 image: ## build the container image; IMAGE names it
 	docker build --network=host -t $(IMAGE) .
+
+# The second line has GitHub's calls made from inside the image, which carries less than the environment of `make test`.
+# Left out is what would only wait again.
+container: export GATE_IMAGE ?= $(IMAGE)
+container: $(READY) ## the built image as GitHub's runner runs it, and workflows under act (needs Docker)
+	$(BIN)/pytest -m container tests/container
+	GATE_LABEL=gate-flows GATE_ENTRYPOINT=tests/container/docker_step.py $(BIN)/pytest -n auto \
+	  tests/flows/test_pull_request.py -k "not hangs and not refusal and not cannot_be_read"
 
 clean: ## remove all that these targets made, the environment too
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* build *.egg-info
