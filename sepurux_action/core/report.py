@@ -47,6 +47,7 @@ _SYMBOLS = {
     Decision.PASS: "✓ pass",
     Decision.SKIPPED: "– not affected",
 }
+_WELL = frozenset({Decision.PASS, Decision.SKIPPED})
 _CHECKS = {CheckState.MET: "✓", CheckState.BROKEN: "✗", CheckState.NOT_REPORTED: "?", CheckState.NO_NUMBER: "?"}
 
 
@@ -217,14 +218,16 @@ def build_report(results: Sequence[GateResult], context: Context) -> Report:
             fuller=fuller,
             footer=footer,
         )
-    tally = _tally(results)
+    tally, all_well = _tally(results), "" if worst.decision not in _WELL else _how_many_passed(results)
     return Report(
-        headline=f"Sepurux: {tally}. {_headline(worst)}",
+        headline=f"Sepurux: {tally}. {all_well or _headline(worst)}",
         title=join([_symbol(worst), f"Sepurux: {tally}"]),
-        callout=_callout(worst, context, named=True),
+        callout=Callout(alert="", lines=(strong(all_well),)) if all_well else _callout(worst, context, named=True),
         links=_links(None, context),
         blocks=(_gates(results, context), *_policy(context)),
-        sections=tuple(_section(result, context, told=result is worst) for result in _by_weight(results)),
+        sections=tuple(
+            _section(result, context, told=result is worst and not all_well) for result in _by_weight(results)
+        ),
         notes=_notes(results, context),
         fuller=fuller,
         footer=footer,
@@ -290,6 +293,14 @@ def _tally(results: Sequence[GateResult]) -> str:
     return f"{tally}, {waiting} {waits}" if waiting else tally
 
 
+def _how_many_passed(results: Sequence[GateResult]) -> str:
+    """Return what several gates came to that are all well, so that none of them stands for the others."""
+    others = sum(result.decision is Decision.SKIPPED for result in results)
+    if others in {0, len(results)}:
+        return "No gate is affected." if others else "Every gate passed."
+    return f"{len(results) - others} passed, {others} {'is' if others == 1 else 'are'} not affected."
+
+
 def _state(result: GateResult) -> str:
     if result.waits_for_review:
         return "waiting"
@@ -332,9 +343,9 @@ def _outcome(result: GateResult) -> str:
         case Decision.FAIL:
             return "failed, not blocked"
         case Decision.ERROR:
-            return "has no verdict"
+            return "has no verdict" if result.conclusion.closed else "has no verdict, not blocked"
         case Decision.PENDING:
-            return "is not decided yet"
+            return "is not decided yet" if result.conclusion.closed else "is not decided yet, not blocked"
         case Decision.SKIPPED:
             return "is not affected"
         case _:
@@ -354,7 +365,7 @@ def _callout(result: GateResult, context: Context, *, named: bool = False) -> Ca
 
 
 def _alert(result: GateResult) -> str:
-    if result.decision in {Decision.PASS, Decision.SKIPPED}:
+    if result.decision in _WELL:
         return ""
     if not result.conclusion.closed:
         return "NOTE"
@@ -501,7 +512,7 @@ def _section(result: GateResult, context: Context, *, told: bool) -> Section:
         callout=None if told else _callout(result, context),
         links=_dashboard(result.worst, context),
         blocks=_blocks(result, context),
-        folded=result.decision in {Decision.PASS, Decision.SKIPPED},
+        folded=result.decision in _WELL,
         closed=result.conclusion.closed,
     )
 

@@ -83,14 +83,14 @@ def first_screen(report: Report) -> str:
         ),
         ("fail-unsupported-pass", ["refunds failed", "Sepurux said pass, but", "84.96% is below the required 85.00%"]),
         ("pending", ["is not decided yet", "The gate is closed", "Raise timeout (now 10 min)"]),
-        ("pending-observe", ["is not decided yet", "The gate is open", "this would have been blocked"]),
+        ("pending-observe", ["is not decided yet, not blocked", "The gate is open", "this would have been blocked"]),
         ("error", ["has no verdict", "The gate is closed", "(HTTP 401)", "Next: Check that the secret"]),
-        ("error-allowed", ["has no verdict", "The gate is open", "on_undecided: allow"]),
+        ("error-allowed", ["has no verdict, not blocked", "The gate is open", "on_undecided: allow"]),
         ("error-no-numbers", ["has no verdict", "pass rate: not reported", "Next: Ask Sepurux why"]),
         ("skipped", ["is not affected", "The gate is open", "No file that this pull request changes fits"]),
         ("traces", ["refunds failed", "traces/cancel.json: Sepurux decided fail"]),
         ("gates", ["1 of 4 gates is closed", "The gate refunds is closed"]),
-        ("gates-pass", ["✅ Sepurux: all 3 gates are open", "The gate billing is open"]),
+        ("gates-pass", ["✅ Sepurux: all 3 gates are open", "Every gate passed."]),
         ("gates-waiting", ["1 of 3 gates waits for a review", "The gate returns is closed"]),
         ("fifty-gates", ["2 of 50 gates are closed, 3 wait for a review", "The gate agent-14 is closed"]),
         ("bad-settings", ["the settings have 3 problems", "nothing was evaluated", "Next: Correct what is listed"]),
@@ -259,11 +259,20 @@ def test_a_closed_gate_is_the_headline_though_an_open_one_failed() -> None:
     assert "The gate closed is closed" in first_screen(report)
 
 
+def test_of_gates_that_are_all_well_none_is_told_of_at_the_top() -> None:
+    skipped = [result for result in states()["gates"][0] if result.decision is Decision.SKIPPED]
+    report = build_report([*states()["gates-pass"][0], *skipped], a_context())
+    assert report.headline == "Sepurux: all 4 gates are open. 3 passed, 1 is not affected."
+    assert [shown(line) for line in report.callout.lines] == ["3 passed, 1 is not affected."]
+    assert [section.title for section in report.sections if section.callout is None] == []
+    assert build_report(skipped * 2, a_context()).headline.endswith(". No gate is affected.")
+
+
 def test_a_section_repeats_nothing_of_the_top_and_folds_what_passed() -> None:
     sections = reports()["gates"].sections
     assert [(shown(s.title), s.callout is None, s.folded) for s in sections] == [
         ("❌ refunds failed", True, False),
-        ("⏳ shipping is not decided yet", False, False),
+        ("⏳ shipping is not decided yet, not blocked", False, False),
         ("✅ search passed", False, True),
         ("⏭️ billing is not affected", False, True),
     ]
@@ -590,7 +599,7 @@ def test_a_comment_on_several_gates_unfolds_those_that_are_closed() -> None:
     assert [(shown(section.title), section.folded) for section in report.sections] == [
         ("❌ refunds failed", False),
         ("⚠️ observed failed, not blocked", True),
-        ("⏳ shipping is not decided yet", True),
+        ("⏳ shipping is not decided yet, not blocked", True),
         ("✅ search passed", True),
         ("⏭️ billing is not affected", True),
     ]
