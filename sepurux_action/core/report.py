@@ -146,10 +146,8 @@ class Block:
         """Return the sentence about rows that were shed, or ''."""
         if not self.left_out:
             return ""
-        if self.loose:
-            return f"{self.title}: left out, the report would be too long."
-        rows, title = figures.counted(self.left_out, "row"), self.title.partition(" (")[0]
-        return f"{rows} of {title} left out: the report would be too long."
+        lost = "" if self.loose else f"{figures.counted(self.left_out, 'row')} "
+        return f"{self.title.partition(' (')[0]}: {lost}left out, the report would be too long."
 
     def keep(self, rows: int) -> Block:
         """Return the block with at most so many rows, the others counted as left out."""
@@ -407,12 +405,12 @@ def _usual_step(result: GateResult, context: Context) -> str:
         case Decision.FAIL if result.gate.stage is Stage.SOFT and context.pull_request is not None:
             return "Fix what failed and push, or ask an eligible reviewer for that approval."
         case Decision.FAIL:
-            return "Fix what failed and push: the new commit is evaluated again."
+            return "Fix what failed and push: the gate evaluates the new commit."
         case Decision.PENDING:
             waited = figures.duration(result.gate.timeout_s)
             return f"See whether the evaluation still moves; if it needs longer, raise `timeout` (now {waited})."
         case Decision.ERROR if result.worst.ruling.row == NO_NUMBERS_ROW:
-            return "Ask Sepurux why this run reports no such number, or take the threshold away."
+            return "Ask Sepurux why this run does not report what these thresholds need."
         case Decision.ERROR:
             return "Run the job again; if that changes nothing, the log of this step tells more."
         case _:
@@ -577,7 +575,7 @@ def _thresholds(result: GateResult) -> Block:
     return Block(
         kind=Kind.THRESHOLDS,
         title=f"All thresholds{_of(result)}",
-        columns=(Column("Measure"), Column("Needed"), Column("Actual (to spare)")),
+        columns=(Column("Measure"), Column("Needed"), Column("Actual (margin)")),
         rows=tuple(map(row, result.worst.ruling.checks)),
     )
 
@@ -858,7 +856,7 @@ def _origin(result: GateResult, context: Context) -> Block:
     )
     return Block(
         kind=Kind.ORIGIN,
-        title=f"What was evaluated{_of(result) and ', worst trace'}, and what stage {gate.stage} means",
+        title=f"Campaign, {'worst trace' if _of(result) else 'run'} and stage {gate.stage}",
         columns=(Column("What"), Column("Which")),
         rows=tuple((label, value) for label, value in rows if value and value != "–"),
         unfolded=0,

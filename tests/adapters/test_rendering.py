@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -61,7 +62,7 @@ def test_ten_rows_are_seen_at_once_and_the_rest_opens_with_a_click() -> None:
 def test_a_flood_fits_its_place_says_so_and_keeps_the_thresholds(most: int) -> None:
     rendered = render_summary(a_flood(), most_bytes=most)
     assert most // 20 < len(rendered.encode()) <= most
-    assert "left out: the report would be too long" in rendered
+    assert "left out, the report would be too long" in rendered
     assert "| ✗\u00a0Pass rate | ≥\u00a085.0% | 72.0% (−13.0 points) |" in rendered
 
 
@@ -134,7 +135,7 @@ def test_a_flood_fits_a_comment_which_keeps_what_broke_and_says_where_more_is() 
     body = render_comment(a_flood(), MARKER)
     assert COMMENT_CHARACTERS // 2 < len(body) <= COMMENT_CHARACTERS
     assert "| ✗\u00a0Pass rate | 72.0% · needs ≥\u00a085.0% |" in body
-    assert "rows of Classified failures left out: the report would be too long." in body
+    assert re.search(r"\*Classified failures: [\d,]+ rows left out, the report would be too long\.\*", body)
     assert "[job summary](https://github.com/acme/shop/actions/runs/7100001) keeps more." in body
     assert len(render_summary(a_flood())) > 5 * len(body)
 
@@ -165,7 +166,7 @@ def test_a_flood_of_policy_changes_hides_neither_itself_nor_the_verdict(render: 
     changes = tuple(Change(f"{n}{'&' * 900}", "|" * 900, "<" * 9_000) for n in range(5_000))
     rendered = render(build_report([a_result()], a_context(policy_changes=changes)))
     assert "#### This pull request changes the policy" in rendered
-    assert "rows of This pull request changes the policy left out: the report would be too long." in rendered
+    assert re.search(r"\*This pull request changes the policy: [\d,]+ rows left out, ", rendered)
     assert "## ❌ Sepurux gate <code>refunds</code> failed" in rendered
 
 

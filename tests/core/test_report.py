@@ -329,7 +329,7 @@ def test_a_report_sheds_rows_step_by_step_and_counts_what_it_left_out() -> None:
     assert len(the_block(whole.blocks, Kind.TOOLS).rows) == 200
     assert {len(block.rows) + block.left_out for block in kept} == {200}
     assert all(len(after.rows) <= len(before.rows) for before, after in pairwise(kept))
-    assert kept[-1].left_out_note == "200 rows of Top failing tools left out: the report would be too long."
+    assert kept[-1].left_out_note == "Top failing tools: 200 rows left out, the report would be too long."
 
 
 def test_thresholds_are_the_last_that_a_gate_sheds() -> None:
