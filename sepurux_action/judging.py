@@ -27,7 +27,7 @@ from sepurux_action.ports import Place
 from sepurux_action.signals import Signals
 from sepurux_action.watch import NO_ROW, Origin, watch
 
-NOT_AFFECTED = "No file that this pull request changes fits the gate's `paths`."
+NOT_AFFECTED = "No file that this pull request changes matches the gate's `paths`."
 UNASKED = "There is no secret to ask Sepurux with: `token` and `api_key` are both empty."
 UNASKED_HINT = (
     "Give one of them, such as `token: ${{ secrets.SEPURUX_CI_TOKEN }}`. "

@@ -354,7 +354,9 @@ def problems() -> tuple[Problem, ...]:
 
 def reports() -> dict[str, Report]:
     """Return the report of every state, by name, with those on settings that cannot be used."""
-    unreadable = Problem(where="`.github/sepurux-gate.yml`", message=f"GitHub answered without it. {MIGHT_BE_STRICTER}")
+    unreadable = Problem(
+        where="`.github/sepurux-gate.yml`", message=f"GitHub's answer did not contain it. {MIGHT_BE_STRICTER}"
+    )
     return {
         **{name: build_report(results, context) for name, (results, context) in states().items()},
         "bad-settings": build_settings_report(problems(), a_context()),

@@ -51,7 +51,7 @@ def conclude(decision: Decision, stage: Stage, on_undecided: OnUndecided, *, ope
         case Decision.PASS:
             return Conclusion(closed=False, because="the evaluation passed")
         case Decision.SKIPPED:
-            return Conclusion(closed=False, because="this gate is not affected")
+            return Conclusion(closed=False, because="nothing had to be evaluated")
         case Decision.FAIL:
             return _after_fail(stage, opened=opened)
         case Decision.ERROR | Decision.PENDING:

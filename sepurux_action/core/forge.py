@@ -214,7 +214,7 @@ def without_failed_files(look: Look, errors: object) -> Look:
     A file that could not be read comes as null, as one that is not there does.
     """
     paths = [list(wire.items(wire.fields(error).get("path"))) for error in wire.items(errors)]
-    trouble = PolicyFile(trouble="GitHub answered without it")
+    trouble = PolicyFile(trouble="GitHub's answer did not contain it")
     failed = {path[1] if len(path) > 1 else "" for path in paths}
     if failed & {"", "policy", "policyCommit", "defaultPolicy"} and look.policy.text is None:
         look = replace(look, policy=trouble)

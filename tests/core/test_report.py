@@ -87,7 +87,7 @@ def first_screen(report: Report) -> str:
         ("error", ["has no verdict", "The gate is closed", "(HTTP 401)", "Next: Check that the secret"]),
         ("error-allowed", ["has no verdict, not blocked", "The gate is open", "on_undecided: allow"]),
         ("error-no-numbers", ["has no verdict", "pass rate: not reported", "Next: Ask Sepurux why"]),
-        ("skipped", ["is not affected", "The gate is open", "No file that this pull request changes fits"]),
+        ("skipped", ["is not affected", "The gate is open", "No file that this pull request changes matches"]),
         ("traces", ["refunds failed", "traces/cancel.json: Sepurux decided fail"]),
         ("gates", ["1 of 4 gates is closed", "The gate refunds is closed"]),
         ("gates-pass", ["✅ Sepurux: all 3 gates are open", "Every gate passed."]),
