@@ -87,9 +87,8 @@ class Asking:
         None where it cannot be read; with the base, further pages of comments may be missing.
         """
         look = page = self.ask(Deed.READ, forge.look, self.event, with_base=with_base, config=config)
-        if look and look.refusal:
-            partly = look.pull_request is not None or self.event.pull_request is None
-            self.warn(Deed.BASE if partly else Deed.READ, look.refusal)
+        if look and look.refusal and look.refused:
+            self.warn(look.refused, look.refusal)
         comments: list[Comment] = []
         for _ in range(MOST_PAGES):
             if page is None and with_base and look:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -32,8 +31,8 @@ from sepurux_action.core.forge import (
     State,
     read_last_results,
     read_look,
+    read_partly,
     read_variables,
-    without_failed_files,
 )
 from sepurux_action.core.past import PastResult
 from sepurux_action.core.path_filter import ChangedFile
@@ -111,9 +110,7 @@ class GitHubForge:
             data = wire.fields(wire.fields(refused.partly).get("data"))
             if not isinstance(data.get("repository"), dict):
                 raise
-            return without_failed_files(
-                replace(read_look(data, event), refusal=refused.refusal), wire.fields(refused.partly).get("errors")
-            )
+            return read_partly(refused.partly, event, refused.refusal)
         data = wire.fields(wire.fields(answer).get("data"))
         if not isinstance(data.get("repository"), dict):
             raise ForgeRefused(_ODD)
@@ -300,7 +297,9 @@ def _refusal(error: GithubException) -> Refusal:
     return Refusal(
         status=0 if graphql else error.status,
         message=message,
-        accepted=str(headers.get("x-accepted-github-permissions", "")),
+        accepted=forge.accepted(data.get("errors"))
+        if graphql
+        else str(headers.get("x-accepted-github-permissions", "")),
         forbidden=not limited and ("FORBIDDEN" in kinds or error.status == 403),  # noqa: PLR2004
         limited=limited,
     )

@@ -135,9 +135,9 @@ class Look:
 
     `baselines` has the newest decided result of each context among the base's last commits. `after` is the cursor of
     the next page of comments, '' on the last one. `head_contexts` are those that the head has a status of. `refusal`
-    is of a part that the token may not read. `policy` is the policy file at the commit that rules, `head_policy` the
-    one at the pull request's head; `has_default_policy` tells, where `config` names another file, that the usual one
-    is there all the same.
+    is of a part that the token may not read, and `refused` says which. `policy` is the policy file at the commit that
+    rules, `head_policy` the one at the pull request's head; `has_default_policy` tells, where `config` names another
+    file, that the usual one is there all the same.
     """
 
     pull_request: PullRequest | None = None
@@ -147,6 +147,7 @@ class Look:
     has_default_policy: bool = False
     head_contexts: tuple[str, ...] = ()
     refusal: Refusal | None = None
+    refused: Deed | None = None
     policy: PolicyFile = field(default_factory=PolicyFile)
     head_policy: PolicyFile = field(default_factory=PolicyFile)
 
@@ -208,19 +209,37 @@ def read_look(data: object, event: Event) -> Look:
     )
 
 
-def without_failed_files(look: Look, errors: object) -> Look:
-    """Return a look whose policy files are in trouble where GraphQL's errors, by their paths, are about them.
+def read_partly(answer: object, event: Event, refusal: Refusal) -> Look:
+    """Return what an answer to READ tells beside GraphQL's errors; their paths tell which part was refused.
 
-    A file that could not be read comes as null, as one that is not there does.
+    A file that could not be read comes as null, as one that is not there does: that is trouble with the file.
     """
-    paths = [list(wire.items(wire.fields(error).get("path"))) for error in wire.items(errors)]
+    parts = wire.fields(answer)
+    look = read_look(parts.get("data"), event)
+    failed = {path[1] if len(path) > 1 else "" for path in _paths(parts.get("errors"))}
+    if look.pull_request is None and event.pull_request is not None:
+        refused = Deed.READ
+    else:
+        refused = Deed.RESULTS if accepted(parts.get("errors")) else Deed.BASE
+    look = replace(look, refusal=refusal, refused=refused)
     trouble = PolicyFile(trouble="GitHub's answer did not contain it")
-    failed = {path[1] if len(path) > 1 else "" for path in paths}
     if failed & {"", "policy", "policyCommit", "defaultPolicy"} and look.policy.text is None:
         look = replace(look, policy=trouble)
     if failed & {"", "headPolicy"} and look.head_policy.text is None:
         look = replace(look, head_policy=trouble)
     return look
+
+
+def accepted(errors: object) -> str:
+    """Return the permission that GraphQL's errors ask for, as the header of REST has it; '' where that is not clear.
+
+    Statuses have a permission of their own, whatever they hang on.
+    """
+    return "statuses=read" if {path[-1:] for path in _paths(errors)} == {("status",)} else ""
+
+
+def _paths(errors: object) -> list[tuple[str, ...]]:
+    return [tuple(map(wire.text, wire.items(wire.fields(error).get("path")))) for error in wire.items(errors)]
 
 
 def _contexts(pull: Mapping[str, object]) -> Iterable[str]:
@@ -299,6 +318,7 @@ class Deed(StrEnum):
     FIND = "find the pull request of this run"
     READ = "read the pull request and the base branch"
     BASE = "read the base branch"
+    RESULTS = "read what the base branch decided last"
     STATUS = "set the commit status"
     COMMENT = "write the comment"
     FILES = "read which files the pull request changes"
@@ -318,7 +338,7 @@ class Need:
 
 # Source: GitHub's list of permissions by call; see the module's docstring.
 NEEDS: Mapping[Deed, Need] = {
-    Deed.BASE: Need("contents: read", "always: for the policy file, and for what the base decided last"),
+    Deed.BASE: Need("contents: read", "always: for the policy file and the base's last commits"),
     Deed.RULES: Need("contents: read", "a `hard` gate on a pull request"),
     Deed.FIND: Need("pull-requests: read", "the event holds no pull request, as a push"),
     Deed.READ: Need("pull-requests: read", "there is a pull request"),
@@ -327,16 +347,19 @@ NEEDS: Mapping[Deed, Need] = {
     Deed.PULLS: Need("pull-requests: read", "an `observe` or `soft` gate on a pull request"),
     Deed.COMMENT: Need("pull-requests: write", "unless `comment: never`"),
     Deed.ASK: Need("pull-requests: write", "a `soft` gate with `reviewers` failed"),
+    Deed.RESULTS: Need("statuses: read", "always; `statuses: write` holds it"),
     Deed.STATUS: Need("statuses: write", "unless `status: false`"),
 }
 VERDICT_STANDS = "The verdict and the exit status stand."
+MAY_STAND = "Where the policy file was read, the verdict and the exit status stand."
 
 
 def explain(deed: Deed, refusal: Refusal, event: Event) -> str:
     """Return the one warning about a refusal: what was not done, what GitHub said, what to change."""
     message = wire.printable(refusal.message)[:LONGEST_MESSAGE].rstrip(". ")
     said = " ".join(filter(None, [f"HTTP {refusal.status}" if refusal.status else "", message])) or "no answer"
-    return f"Could not {deed} ({said}). {_advice(deed, refusal, event)} {VERDICT_STANDS}"
+    stands = MAY_STAND if deed in {Deed.READ, Deed.BASE} else VERDICT_STANDS
+    return f"Could not {deed} ({said}). {_advice(deed, refusal, event)} {stands}"
 
 
 def _advice(deed: Deed, refusal: Refusal, event: Event) -> str:

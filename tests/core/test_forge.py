@@ -41,7 +41,7 @@ def test_each_refusal_is_one_sentence_more_than_what_to_change(
     warning = explain(deed, refusal, event)
     assert warning.startswith(f"Could not {deed} (")
     assert says in warning
-    assert warning.endswith("The verdict and the exit status stand.")
+    assert warning.lower().endswith("the verdict and the exit status stand.")
     assert warning.isprintable()
 
 

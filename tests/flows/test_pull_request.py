@@ -23,6 +23,7 @@ from tests.runner import StepResult, run_action, start_action
 SECRET = "ci-token-0123456789"
 BOT = "github-actions[bot]"
 PASSED = {"decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1, "reliability_score": 93}
+DECIDED = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
 FULL = {"contents": "read", "pull-requests": "write", "statuses": "write"}
 
 
@@ -255,6 +256,26 @@ def test_without_contents_read_the_warning_names_that_permission_alone(scene: Sc
     assert not any("`pull-requests" in warning for warning in result.messages("warning"))
 
 
+def test_without_statuses_read_the_warning_names_that_permission_alone(scene: Scene) -> None:
+    scene.token = scene.github.token({"contents": "read", "pull-requests": "write"})
+    scene.repository.status(scene.pull.base_sha, "success", "Sepurux / core-reliability", DECIDED)
+    result = scene.run(status="false", enforcement="observe")
+    [told] = [warning for warning in result.messages("warning") if "the last pull requests" not in warning]
+    assert told == (
+        "Could not read what the base branch decided last (Resource not accessible by integration). "
+        "Give the job `statuses: read` under `permissions:`. The verdict and the exit status stand."
+    )
+    assert result.outputs["decision"] == "pass"
+
+
+def test_without_statuses_read_the_last_pull_requests_ask_for_that_permission_too(scene: Scene) -> None:
+    scene.token = scene.github.token({"contents": "read", "pull-requests": "write"})
+    scene.repository.status(scene.pull.head_sha, "success", "Sepurux / core-reliability", DECIDED)
+    result = scene.run(enforcement="observe")
+    [told] = [warning for warning in result.messages("warning") if "the last pull requests" in warning]
+    assert "Give the job `statuses: read` under `permissions:`." in told
+
+
 def test_a_status_without_a_verdict_says_why(scene: Scene) -> None:
     scene.sepurux.script("GET /v1/campaigns", backend.json({"detail": "token\u202e of @another project"}, 401))
     scene.run()
@@ -400,7 +421,7 @@ def test_no_refusal_of_github_changes_the_verdict(case: str, scene: Scene) -> No
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
     warnings = result.messages("warning")
     assert any(says in warning for warning in warnings), warnings
-    assert all("The verdict and the exit status stand." in warning for warning in warnings)
+    assert all(warning.lower().endswith("the verdict and the exit status stand.") for warning in warnings)
     assert len(warnings) == len(set(warnings)) <= 4
     assert "Traceback" not in result.raw_log
     unmasked = "\n".join(line for line in result.raw_log.splitlines() if not line.startswith("::add-mask::"))
