@@ -122,8 +122,11 @@ class Conversation:
         number = self.event.pull_request
         return None if number is None else self._asking.ask(Deed.FILES, self._forge.changed_files, number)
 
-    def advice(self, gate: str, stage: Stage) -> str:
-        """Return what the past says of the next stage, or of a `hard` gate that nothing requires; '' for nothing."""
+    def advice(self, gate: str, stage: Stage, *, scheduled: bool) -> str:
+        """Return what the past says of the next stage, or of a `hard` gate that nothing requires; '' for nothing.
+
+        `scheduled`: a stricter stage has its day already.
+        """
         base, number = self.event.base_ref, self.event.pull_request
         if not base or number is None or not self._manner.status:
             return ""
@@ -141,7 +144,8 @@ class Conversation:
             self._newest = self._asking.ask(Deed.PULLS, self._forge.last_results, base)
         if self._newest is None:
             return ""
-        promotion = advise(stage, (results[context] for results in self._newest if context in results))
+        newest = (results[context] for results in self._newest if context in results)
+        promotion = advise(stage, newest, scheduled=scheduled)
         return str(promotion) if promotion else ""
 
     def remembered_fail(self, gate: Gate, fingerprint: str) -> tuple[RunResult, ...]:

@@ -19,7 +19,7 @@ from sepurux_action.core.gate import Gate, GateResult, RunResult
 from sepurux_action.core.path_filter import touches
 from sepurux_action.core.secret import Blanker
 from sepurux_action.core.settings import Settings
-from sepurux_action.core.stage_rules import next_change
+from sepurux_action.core.stage_rules import NextChange, next_change
 from sepurux_action.core.verdict import Decision, Ruling
 from sepurux_action.core.workflow_commands import Level
 from sepurux_action.core.workplace import Workplace
@@ -33,7 +33,7 @@ UNASKED_HINT = (
     "Give one of them, such as `token: ${{ secrets.SEPURUX_CI_TOKEN }}`. "
     "Pull requests from forks and from Dependabot are given no secrets of the repository."
 )
-SOFT_AS_HARD = "The soft gate acts as a hard one here: there is no pull request that a review could open it on."
+SOFT_AS_HARD = "The soft gate acts as a hard one here: without a pull request no review can open it."
 UNREAD_REVIEWS = "Run the job again: the reviews could not be read, so none has opened the gate."
 READ_ONLY_REVIEW = (
     "A review event of a pull request from a fork has a token that can only read: "
@@ -114,7 +114,7 @@ class Judging:
         runs = tuple(runs)
         decision = min((run.decision for run in runs), key=lambda each: each.rank)
         conclusion = conclude(decision, gate.stage, gate.on_undecided)
-        notes = tuple(filter(None, (self._next_change(gate), advice)))
+        notes = tuple(filter(None, (self._told_change(gate), advice)))
         result = GateResult(gate=gate, runs=runs, conclusion=conclusion, notes=notes)
         if decision is Decision.FAIL and gate.stage is Stage.SOFT:
             return self._reviewed(result)
@@ -142,16 +142,22 @@ class Judging:
         review = f"{who}. So far: {opening.because}." if opening.because else f"{who}."
         return replace(result, waits_for_review=True, review=review, notes=notes)
 
-    def _next_change(self, gate: Gate) -> str:
-        change = next_change(gate.rules, self.workplace.event.branch, self.today)
+    def _told_change(self, gate: Gate) -> str:
+        change = self._next_change(gate)
         if change is None:
             return ""
         if change.is_warning:
             self.place.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
         return str(change)
 
+    def _next_change(self, gate: Gate) -> NextChange | None:
+        return next_change(gate.rules, self.workplace.event.branch, self.today)
+
     def _advice(self, gate: Gate) -> str:
-        return self.talk.advice(gate.name, gate.stage) if self.talk else ""
+        if self.talk is None:
+            return ""
+        change = self._next_change(gate)
+        return self.talk.advice(gate.name, gate.stage, scheduled=change is not None and change.stricter)
 
 
 def _unasked(gate: Gate, ruling: Ruling, hint: str = "") -> tuple[RunResult, ...]:

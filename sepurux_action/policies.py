@@ -25,7 +25,7 @@ FIRST_FILE = (
 DELETED = "This pull request deletes the policy file, which rules until that is merged."
 MIGHT_BE_STRICTER = (
     "A policy that cannot be read might be stricter than what is known without it, so nothing is judged. "
-    "Give the job `contents: read`, or run again when GitHub answers."
+    "Give the job `contents: read`; where it has that, run again later."
 )
 
 

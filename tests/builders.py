@@ -186,7 +186,7 @@ def _refused() -> RunResult:
 def _unreachable() -> RunResult:
     return undecided(
         Decision.ERROR,
-        "Sepurux gave no usable answer within 2 min (the CI run: HTTP 503: upstream connect error).",
+        "Sepurux gave no usable answer within 1 min 35 s (the CI run: HTTP 503: upstream connect error).",
         "Check the status of Sepurux, or run again later.",
     )
 
@@ -212,10 +212,13 @@ def _failed(gate: Gate) -> RunResult:
 
 
 def _of_traces() -> GateResult:
-    gate = a_gate(traces=tuple(Trace(label=label) for label in ("traces/refund.json", "traces/cancel.json", TRACE_ID)))
+    refund, cancel = "traces/refund.json", "traces/cancel.json"
+    files = tuple(Trace(label=label, content=b"{}") for label in (refund, cancel))
+    gate = a_gate(traces=(*files, Trace(label=TRACE_ID, trace_id=TRACE_ID)))
+    perfect = replace(PASSING, pass_rate=Metric(1.0), failures=Metric(0.0))
     return a_result(
-        a_run(replace(PASSING, pass_rate=Metric(1.0)), gate, trace="traces/refund.json", trace_id=TRACE_ID),
-        replace(_failed(gate), trace="traces/cancel.json", trace_id=TRACE_ID),
+        a_run(perfect, gate, trace=refund, trace_id="6f1c2b0e-5a57-4a3d-9a41-3b0d7c8e2f15"),
+        replace(_failed(gate), trace=cancel, trace_id="b7e09d34-2c16-4f7b-8d02-915aa4c6e0d8"),
         replace(_timed_out(), trace=TRACE_ID, trace_id=TRACE_ID),
         gate=gate,
     )
@@ -228,12 +231,12 @@ OPENED = "Opened: mona approved this commit."
 UNREAD_SCORE = "Could not get the reliability score: HTTP 503."
 NEXT_CHANGE = "The stage becomes hard in 3 days, on 2027-01-31."
 ADVICE = (
-    "Of the last 30 pull requests 24 have a verdict, and a hard gate would have blocked 2 (8.3%). Move on to "
-    "`enforcement: hard`."
+    "Of the last 30 pull requests 24 have a verdict, and a hard gate would have blocked 6 (25.0%). Stay with `soft` "
+    "until it is 10% or less: fix what fails first."
 )
 WAIT_FOR_MORE = (
-    "Of the last 30 pull requests 4 have a verdict, and a hard gate would have blocked 1 (25.0%). Wait with `soft` "
-    "until 10 have one."
+    "Of the last 30 pull requests 4 have a verdict, and a hard gate would have blocked 1 (25.0%). Stay with "
+    "`observe` until 10 have one."
 )
 POLICY_CHANGES = (
     Change("min_pass_rate", "0.85", "0.5"),

@@ -208,4 +208,4 @@ def _hint(status: int, call: Call) -> str:
         return "Check `campaign`, `trace_id` and `project`."
     if status == 413:  # noqa: PLR2004
         return "Record a shorter trace, or split it."
-    return "Change what Sepurux names here, in the workflow or in the policy file."
+    return "Change what Sepurux names here: in the workflow, in the policy file, or in the campaign at Sepurux."

@@ -79,7 +79,7 @@ def shown(measure: Measure, now: PastResult, baseline: PastResult | None) -> str
 
 
 def change(measure: Measure, now: PastResult, baseline: PastResult | None) -> str:
-    """Return how a number differs from the baseline's: `▼ −23.0 points, worse`, `unchanged`, `new` or `–`.
+    """Return how a number differs from the baseline's: `▼ −23.0 points, worse`, `unchanged`, `not known before` or `–`.
 
     The baseline was read from a description, so that the number of now is taken as a description tells it too.
     """
@@ -88,7 +88,7 @@ def change(measure: Measure, now: PastResult, baseline: PastResult | None) -> st
     if actual is None:
         return NOT_KNOWN
     if before is None:
-        return "new"
+        return "not known before"
     if actual == before:
         return "unchanged"
     arrow, sign = ("▲", "+") if actual > before else ("▼", "−")
@@ -96,6 +96,12 @@ def change(measure: Measure, now: PastResult, baseline: PastResult | None) -> st
     written = _count(size) if measure.write is _count else figures.score(size, unlike=0)
     word = "better" if (actual > before) is measure.more_is_better else "worse"
     return f"{arrow} {sign}{written}{measure.unit}, {word}"
+
+
+def told(numbers: Numbers) -> str:
+    """Return what is known of a result's numbers in words, '' where nothing is."""
+    score = "" if numbers.score is None else f"score {figures.score(numbers.score)}"
+    return ", ".join(filter(None, (figures.outcome(numbers.pass_rate, numbers.unsafe, numbers.failures), score)))
 
 
 def course(measure: Measure, series: Sequence[PastResult]) -> str:

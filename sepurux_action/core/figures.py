@@ -40,6 +40,16 @@ def counted(value: float, one: str, many: str | None = None) -> str:
     return f"{count(value)} {one if value == 1 else many or one + 's'}"
 
 
+def outcome(pass_rate: float | None, unsafe: float | None, failures: float | None) -> str:
+    """Return what is known of an evaluation: `72.0% passed, 1 unsafe attempt, 5 failures`; '' where nothing is."""
+    parts = (
+        "" if pass_rate is None else f"{percent(pass_rate)} passed",
+        "" if unsafe is None else counted(unsafe, "unsafe attempt"),
+        "" if failures is None else counted(failures, "failure"),
+    )
+    return ", ".join(filter(None, parts))
+
+
 def duration(seconds: float) -> str:
     """Return seconds for people: `0.4 s`, `45 s`, `10 min`, `1 h 30 min`."""
     if 0 < seconds < SHORT_S:

@@ -22,11 +22,15 @@ _NEXT = {Stage.OBSERVE: Stage.SOFT, Stage.SOFT: Stage.HARD}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
-    """How a hard gate would have done: `blocked` of `decided` verdicts, and whether to `move_on` to stage `to`."""
+    """How a hard gate would have done: `blocked` of `decided` verdicts, and whether to `move_on` from `stage`.
 
-    to: Stage
+    `scheduled`: the policy has set the day of a stricter stage already.
+    """
+
+    stage: Stage
     decided: int
     blocked: int
+    scheduled: bool = False
 
     @property
     def move_on(self) -> bool:
@@ -34,26 +38,29 @@ class Promotion:
         return self.decided >= FEWEST_DECIDED and self.blocked * 100 <= MOST_BLOCKED_PERCENT * self.decided
 
     def __str__(self) -> str:
-        """Return the advice, in two sentences."""
+        """Return how a hard gate would have done, and the advice unless the policy follows it already."""
         with_verdict = f"{self.decided or 'none'} {'have' if self.decided > 1 else 'has'} a verdict"
         told = f"Of the last {LOOKED_AT} pull requests {with_verdict}"
         if self.decided:
             share = f" ({figures.percent(self.blocked / self.decided)})" if self.blocked else ""
             told += f", and a hard gate would have blocked {self.blocked or 'none'}{share}"
         if self.move_on:
-            advice = f"Move on to `enforcement: {self.to}`."
+            advice = "" if self.scheduled else f" Move on to `enforcement: {_NEXT[self.stage]}`."
         elif self.decided < FEWEST_DECIDED:
-            advice = f"Wait with `{self.to}` until {FEWEST_DECIDED} have one."
+            advice = f" Stay with `{self.stage}` until {FEWEST_DECIDED} have one."
         else:
-            advice = f"Wait with `{self.to}` until it is {MOST_BLOCKED_PERCENT}% or less: fix what fails first."
-        return f"{told}. {advice}"
+            advice = f" Stay with `{self.stage}` until it is {MOST_BLOCKED_PERCENT}% or less: fix what fails first."
+        return f"{told}.{advice}"
 
 
-def advise(stage: Stage, newest: Iterable[PastResult]) -> Promotion | None:
+def advise(stage: Stage, newest: Iterable[PastResult], *, scheduled: bool) -> Promotion | None:
     """Return the advice from the newest result of each of the last pull requests; None in `hard`, the last stage."""
     if stage not in _NEXT:
         return None
     decided = [result for result in newest if result.decided]
     return Promotion(
-        to=_NEXT[stage], decided=len(decided), blocked=sum(result.decision is Decision.FAIL for result in decided)
+        stage=stage,
+        decided=len(decided),
+        blocked=sum(result.decision is Decision.FAIL for result in decided),
+        scheduled=scheduled,
     )

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from sepurux_action.core import figures, past
 from sepurux_action.core.ci_run import ClassifiedFailure
-from sepurux_action.core.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, Measure, change, course, shown
+from sepurux_action.core.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, Measure, change, course, shown, told
 from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
-from sepurux_action.core.gate import GateResult, RunResult
+from sepurux_action.core.gate import Gate, GateResult, RunResult
 from sepurux_action.core.markdown import bar, chart, code, join, link, listing, prose, sparkline, strong, text
 from sepurux_action.core.past import Numbers, PastCommit, PastResult
 from sepurux_action.core.policy import Change
@@ -52,8 +52,9 @@ _CHECKS = {CheckState.MET: "✓", CheckState.BROKEN: "✗", CheckState.NOT_REPOR
 
 
 HOW_TO_REPRODUCE = (
-    "In a checkout of this commit, with the command line of sepurux/gate-action "
-    "(docs/configuration.md there tells how to install it):"
+    "In a checkout of this commit, in an environment with the command line of sepurux/gate-action "
+    "(docs/configuration.md there tells how to install it). A policy file in the checkout would overrule these flags: "
+    "move it away first."
 )
 
 
@@ -453,8 +454,8 @@ def _by_weight(results: Iterable[GateResult]) -> list[GateResult]:
 
 def _gates(results: Sequence[GateResult], context: Context) -> Block:
     def row(result: GateResult) -> tuple[str, ...]:
-        rate = result.worst.run.pass_rate
-        verdict = join([_SYMBOLS[result.decision], "" if rate.value is None else _percent(rate)], by=", ")
+        rate = _pass_rate(result.worst, result.gate)
+        verdict = join([_SYMBOLS[result.decision], "" if rate == NOT_KNOWN else rate], by=", ")
         return (
             code(result.gate.name),
             join([verdict, _run(result.worst, context)], by=" · "),
@@ -551,7 +552,7 @@ def _traces(result: GateResult, context: Context) -> Block:
         return (
             code(run.trace),
             join([verdict, f"{figures.count(unsafe)} unsafe" if unsafe else "", _run(run, context)], by=" · "),
-            _percent(run.run.pass_rate),
+            _pass_rate(run, result.gate),
         )
 
     return Block(
@@ -582,7 +583,7 @@ def _thresholds(result: GateResult) -> Block:
 
 def _broken(result: GateResult, context: Context) -> Block:
     baseline, now = context.baselines.get(result.gate.name), past.of_gate(result)
-    compared = _compared_with(result, context)
+    compared = _compared_with(result, context) if baseline else ""
 
     def row(check: Check) -> tuple[str, ...]:
         measure = BY_THRESHOLD.get(check.threshold)
@@ -627,7 +628,8 @@ def _earlier(result: GateResult, context: Context) -> list[tuple[str, PastResult
 def _metrics(result: GateResult, context: Context) -> Block:
     now, baseline = past.of_gate(result), context.baselines.get(result.gate.name)
     series = [*(each for _, each in _earlier(result, context)), now]
-    compared = _compared_with(result, context)
+    base = _compared_with(result, context)
+    compared = base if baseline else ""
 
     def row(measure: Measure) -> tuple[str, ...]:
         known = measure.of(now.numbers) is not None
@@ -647,7 +649,7 @@ def _metrics(result: GateResult, context: Context) -> Block:
         kind=Kind.METRICS,
         title=f"Metrics{' and their trend' if len(series) > 1 else ''}{_of(result)}",
         columns=columns,
-        rows=tuple(row[: len(columns)] for row in rows) if numbers and (compared or len(series) > 1) else (),
+        rows=tuple(row[: len(columns)] for row in rows) if numbers and (base or len(series) > 1) else (),
         unfolded=0 if now.numbers == Numbers() else UNFOLDED,
     )
 
@@ -670,7 +672,7 @@ def _chart(result: GateResult, context: Context) -> Block:
     drawn = chart("passed, %", known) if len(known) >= FEWEST_CHARTED else ""
     return Block(
         kind=Kind.CHART,
-        title=f"Pass rate over this pull request{_of(result)}",
+        title=f"{'Worst trace: pass' if _of(result) else 'Pass'} rate over this pull request",
         rows=((drawn,),) if drawn else (),
         loose=True,
     )
@@ -681,7 +683,6 @@ def _history(result: GateResult, context: Context) -> Block:
     before = context.commit_url.removesuffix(context.commit)
 
     def row(commit: str, each: PastResult) -> tuple[str, ...]:
-        numbers = past.describe(each).partition(": ")[2]
         name = code(commit[:SHORT_SHA])
         return (
             join(
@@ -691,7 +692,7 @@ def _history(result: GateResult, context: Context) -> Block:
                 ]
             ),
             f"{_SYMBOLS[each.decision]} ({each.stage})",
-            NOT_KNOWN if each.numbers == Numbers() else numbers,
+            told(each.numbers) or NOT_KNOWN,
         )
 
     return Block(
@@ -717,21 +718,24 @@ def _reproduction(result: GateResult, context: Context) -> Block:
 
 
 def _rates(result: GateResult) -> Block:
-    run = result.worst.run
+    run, asked = result.worst.run, result.gate.thresholds
     rates = (
-        ("Pass rate", run.pass_rate, 1, "%"),
-        ("Reliability score", run.reliability_score, 100, ""),
-        ("Scenario coverage", run.scenario_coverage, 100, "%"),
-        ("Mutation coverage", run.mutation_coverage, 100, ""),
+        ("Pass rate", run.pass_rate.value, 1, lambda rate: figures.percent(rate, unlike=asked.min_pass_rate)),
+        (
+            "Reliability score",
+            run.reliability_score.value,
+            100,
+            lambda score: figures.score(score, unlike=asked.min_reliability_score),
+        ),
+        ("Scenario coverage", run.scenario_coverage.value, 100, lambda share: figures.percent(share / 100)),
+        ("Mutation coverage score", run.mutation_coverage.value, 100, figures.decimal),
     )
     return Block(
         kind=Kind.RATES,
         title=f"Rates{_of(result)}",
         columns=(Column("Rate"), Column(""), Column("Value", numbers=True)),
         rows=tuple(
-            (label, bar(rate.value / full), figures.score(rate.value / full * 100) + unit)
-            for label, rate, full, unit in rates
-            if rate.value is not None
+            (label, bar(value / full), write(value)) for label, value, full, write in rates if value is not None
         ),
     )
 
@@ -809,8 +813,7 @@ def _reasons(result: GateResult) -> Block:
             (
                 join(
                     [
-                        code(run.trace),
-                        prose(run.ruling.reason, longest=LONGEST_REASON),
+                        join([code(run.trace), prose(run.ruling.reason, longest=LONGEST_REASON)], by=": "),
                         join([strong("Next:"), prose(run.hint)]) if run.hint and run.hint != result.worst.hint else "",
                     ]
                 ),
@@ -831,7 +834,7 @@ def _meaning(result: GateResult, context: Context) -> str:
         case Stage.SOFT:
             return "a failed evaluation closes the gate until an approving review of this commit opens it"
         case Stage.HARD:
-            return "a failed evaluation closes the gate; only one that passes opens it"
+            return "a failed evaluation closes the gate, and no review opens it"
         case _:
             assert_never(result.gate.stage)
 
@@ -840,6 +843,7 @@ def _origin(result: GateResult, context: Context) -> Block:
     gate, worst = result.gate, result.worst
     undecided = "open" if gate.on_undecided is OnUndecided.ALLOW else "closed"
     without = "" if gate.stage is Stage.OBSERVE else prose(f"{undecided} (`on_undecided: {gate.on_undecided}`)")
+    about = "worst trace" if _of(result) else "run" if worst.run_id else "trace"
     rows = (
         ("Campaign", code(gate.campaign)),
         ("Campaign's id", code(worst.campaign_id) if worst.campaign_id != gate.campaign else ""),
@@ -856,7 +860,7 @@ def _origin(result: GateResult, context: Context) -> Block:
     )
     return Block(
         kind=Kind.ORIGIN,
-        title=f"Campaign, {'worst trace' if _of(result) else 'run'} and stage {gate.stage}",
+        title=f"Campaign, {about} and stage {gate.stage}",
         columns=(Column("What"), Column("Which")),
         rows=tuple((label, value) for label, value in rows if value and value != "–"),
         unfolded=0,
@@ -885,8 +889,10 @@ def _whose(names: Sequence[str], results: Sequence[GateResult]) -> str:
     return join(named, by=", ")
 
 
-def _percent(rate: Metric) -> str:
-    return "–" if rate.value is None else figures.percent(rate.value)
+def _pass_rate(run: RunResult, gate: Gate) -> str:
+    """Return the run's pass rate, with enough digits to differ from the one that is needed."""
+    rate = run.run.pass_rate.value
+    return NOT_KNOWN if rate is None else figures.percent(rate, unlike=gate.thresholds.min_pass_rate)
 
 
 def _count(number: Metric) -> str:

@@ -14,7 +14,7 @@ from sepurux_action.core.gate import Gate
 from sepurux_action.core.options import Option
 from sepurux_action.core.settings import flag
 
-PROGRAM = "python -m sepurux_action"
+PROGRAM = "python -P -m sepurux_action"  # without -P, what a checkout calls sepurux_action ran with the secret
 SECRET = f"export {options.API_KEY.environment}=...  # or {options.TOKEN.environment}; from where you keep secrets"
 
 

@@ -192,17 +192,10 @@ def _unknown_word(run: CIRun) -> str:
 def _pass_reason(run: CIRun, checks: tuple[Check, ...]) -> str:
     told = [check for check in checks if check.state is CheckState.MET]
     untold = [check.label.lower() for check in checks if check.state is not CheckState.MET]
-    parts = []
-    if run.pass_rate.value is not None:
-        parts.append(f"{figures.percent(run.pass_rate.value)} passed")
-    if run.unsafe_attempts.value is not None:
-        parts.append(figures.counted(run.unsafe_attempts.value, "unsafe attempt"))
-    if run.failures.value is not None:
-        parts.append(figures.counted(run.failures.value, "failure"))
+    outcome = figures.outcome(run.pass_rate.value, run.unsafe_attempts.value, run.failures.value)
     met = "every threshold is met" if told and not untold else "nothing that is reported breaks a threshold"
-    parts.append(met + (f" (not reported: {', '.join(untold)})" if untold else ""))
-    sentence = ", ".join(parts[:-1])
-    return f"{sentence}; {parts[-1]}." if sentence else f"{parts[-1][0].upper()}{parts[-1][1:]}."
+    met += f" (not reported: {', '.join(untold)})" if untold else ""
+    return f"{outcome}; {met}." if outcome else f"{met[0].upper()}{met[1:]}."
 
 
 def _at_least(  # noqa: PLR0913 - one row of a table

@@ -38,7 +38,7 @@ def test_a_measure_is_found_by_the_threshold_that_asks_for_it() -> None:
         (0.95, 0.9497, "▼ −0.03 points, worse"),
         (0.9999, 1.0, "▲ +0.01 points, better"),
         (0.95, 0.95, "unchanged"),
-        (None, 0.95, "new"),
+        (None, 0.95, "not known before"),
         (0.95, None, "–"),
         (None, None, "–"),
     ],
@@ -58,7 +58,7 @@ def test_a_score_has_no_unit() -> None:
 
 
 def test_without_a_baseline_every_number_is_new() -> None:
-    assert [change(measure, a_past_result(), None) for measure in MEASURES] == ["new"] * 4
+    assert [change(measure, a_past_result(), None) for measure in MEASURES] == ["not known before"] * 4
 
 
 @EXAMPLES

@@ -178,6 +178,23 @@ def test_only_rates_that_are_reported_have_a_bar() -> None:
     ]
 
 
+def test_no_rate_reads_as_the_threshold_that_it_misses_wherever_it_stands() -> None:
+    gate = a_gate(thresholds=Thresholds(min_pass_rate=0.85, min_reliability_score=80))
+    near = replace(FAILING, pass_rate=Metric(0.84996), reliability_score=Metric(79.996), mutation_coverage=Metric(75))
+    result = a_result(a_run(near, gate, trace="1"), a_run(PASSING, gate, trace="2"), gate=gate)
+    report = build_report([result], a_context())
+    assert [row[-1] for row in rows(report, Kind.RATES)] == ["84.996%", "79.996", "87.5%", "75"]
+    assert [row[-1] for row in rows(report, Kind.TRACES)] == ["84.996%", "95.0%"]
+    other = a_result(gate=a_gate(name="other"))
+    told = rows(build_report([a_result(a_run(near, gate), gate=gate), other], a_context()), Kind.GATES)
+    assert "✗ fail, 84.996% · run" in {row[1] for row in told}
+
+
+def test_a_run_that_never_was_is_in_no_title() -> None:
+    titles = {name: the_block(reports()[name].blocks, Kind.ORIGIN).title for name in ("error-no-secret", "error")}
+    assert set(titles.values()) == {"Campaign, trace and stage hard"}
+
+
 def test_failing_tools_are_counted_over_all_traces_the_most_first() -> None:
     first = replace(FAILING, top_failing_tools=(FailingTool("a", 3), FailingTool("b", 2)))
     second = replace(FAILING, top_failing_tools=(FailingTool("b", 2),))
@@ -230,8 +247,8 @@ def test_several_traces_make_one_table_the_worst_first_and_marked() -> None:
 def test_the_other_traces_give_their_reasons_and_hints() -> None:
     next_step = "Next: Raise timeout (now 10 min) if evaluations take this long, or run again."
     assert rows(reports()["traces"], Kind.REASONS) == [
-        [f"{TRACE_ID} Sepurux had not decided after 10 min. {next_step}"],
-        ["traces/refund.json 100.0% passed, 0 unsafe attempts, 1 failure; every threshold is met."],
+        [f"{TRACE_ID}: Sepurux had not decided after 10 min. {next_step}"],
+        ["traces/refund.json: 100.0% passed, 0 unsafe attempts, 0 failures; every threshold is met."],
     ]
 
 
@@ -378,10 +395,11 @@ def test_each_metric_is_told_with_its_change_and_its_way_through_the_pull_reques
     ]
 
 
-def test_without_a_result_of_the_base_every_metric_is_new() -> None:
+def test_without_a_result_of_the_base_nothing_is_compared() -> None:
     report = build_report([a_result()], a_context(base_ref="main"))
-    assert rows(report, Kind.METRICS)[:2] == [["Verdict", "✗ fail"], ["Pass rate", "72.0% (new)"]]
-    assert [row[-1] for row in rows(report, Kind.BROKEN)] == ["new", "new"]
+    assert rows(report, Kind.METRICS)[:2] == [["Verdict", "✗ fail"], ["Pass rate", "72.0%"]]
+    for kind in (Kind.METRICS, Kind.BROKEN):
+        assert shown(the_block(report.blocks, kind).columns[-1].heading) in {"Now", "Actual"}
 
 
 def test_without_a_base_a_result_is_held_against_what_came_before_it() -> None:
@@ -409,11 +427,11 @@ def test_the_history_tells_the_verdicts_of_earlier_commits_the_newest_first() ->
     report = reports()["fail"]
     assert the_block(report.blocks, Kind.HISTORY).title == "History: 4 earlier commits"
     assert [(verdict, numbers) for _, verdict, numbers in rows(report, Kind.HISTORY)] == [
-        ("✗ fail (hard)", "72.0% passed, 1 unsafe, 5 failures, score 61.5"),
-        ("✗ fail (hard)", "80.0% passed, 0 unsafe, 4 failures, score 72.0"),
+        ("✗ fail (hard)", "72.0% passed, 1 unsafe attempt, 5 failures, score 61.5"),
+        ("✗ fail (hard)", "80.0% passed, 0 unsafe attempts, 4 failures, score 72.0"),
         ("! error (hard)", "–"),
-        ("✗ fail (hard)", "70.0% passed, 1 unsafe, 6 failures, score 63.0"),
-        ("✓ pass (hard)", "95.0% passed, 0 unsafe, 1 failures, score 85.5"),
+        ("✗ fail (hard)", "70.0% passed, 1 unsafe attempt, 6 failures, score 63.0"),
+        ("✓ pass (hard)", "95.0% passed, 0 unsafe attempts, 1 failure, score 85.5"),
     ]
 
 
@@ -433,9 +451,9 @@ def test_the_history_of_a_gate_goes_by_its_name() -> None:
     assert [shown(row[1]) for row in the_block(search.blocks, Kind.METRICS).rows] == [
         "✓ pass (was ✓ pass)",
         "95.0% (▲ +2.0 points, better)",
-        "91.2 (new)",
+        "91.2 (not known before)",
         "0 (unchanged)",
-        "1 (new)",
+        "1 (not known before)",
     ]
 
 
@@ -623,7 +641,7 @@ def test_the_summary_shows_everything_but_the_extract_of_its_thresholds() -> Non
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({}, ["hard: a failed evaluation closes the gate; only one that passes", "closed (on_undecided: block)"]),
+        ({}, ["hard: a failed evaluation closes the gate, and no review opens it", "closed (on_undecided: block)"]),
         ({"on_undecided": OnUndecided.ALLOW}, ["hard: a failed evaluation", "open (on_undecided: allow)"]),
         ({"stage": Stage.SOFT}, ["soft: a failed evaluation closes the gate until an approving review", "closed ("]),
         ({"stage": Stage.OBSERVE}, ["observe: the gate reports and never blocks", ""]),
@@ -644,7 +662,7 @@ def test_without_a_pull_request_the_stage_promises_no_review() -> None:
 def test_a_report_gives_the_command_line_to_copy() -> None:
     (listed,) = gfm.read(the_block(reports()["fail"].blocks, Kind.REPRODUCTION).rows[1][0]).code
     assert listed.splitlines()[1:4] == [
-        "python -m sepurux_action \\",
+        "python -P -m sepurux_action \\",
         "  --campaign=refund-reliability \\",
         "  --project=shop-agent \\",
     ]

@@ -40,7 +40,7 @@ names = st.text(st.characters(exclude_categories=["C", "Zs", "Zl", "Zp"]) | st.j
 
 
 def arguments(gate: Gate, folder: Path) -> list[str]:
-    """Return what a shell hands to `python -m sepurux_action`, by way of a program of that name."""
+    """Return what a shell hands to `python -P -m sepurux_action`, by way of a program of that name."""
     told = folder / "python"
     told.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
     told.chmod(0o755)
@@ -52,8 +52,8 @@ def arguments(gate: Gate, folder: Path) -> list[str]:
         check=True,
     )
     assert done.stderr == b""
-    module, program, *rest = done.stdout.decode(errors="surrogateescape").split("\0")[:-1]
-    assert (module, program) == ("-m", "sepurux_action")
+    safe, module, program, *rest = done.stdout.decode(errors="surrogateescape").split("\0")[:-1]
+    assert (safe, module, program) == ("-P", "-m", "sepurux_action")
     return rest
 
 
@@ -71,7 +71,7 @@ def reproduced(gate: Gate, folder: Path) -> Gate:
 def test_a_command_line_names_what_the_evaluation_was_asked_for() -> None:
     assert list(command_lines(EVERYTHING, HOST)) == [
         "export SEPURUX_API_KEY=...  # or SEPURUX_CI_TOKEN; from where you keep secrets",
-        "python -m sepurux_action \\",
+        "python -P -m sepurux_action \\",
         "  --campaign=refund-reliability \\",
         "  --project=shop-agent \\",
         f"  --trace-id={TRACE_ID} \\",
