@@ -6,12 +6,16 @@ of the suite, in the most hostile job there is; later steps find it ready.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -350,6 +354,49 @@ def test_another_lock_has_another_environment(job: Job, tmp_path: Path) -> None:
     environment = Path(asked.read_text(encoding="utf-8").strip().partition("--clear ")[2])
     assert environment.parent == job.temp
     assert environment not in job.environments
+
+
+BUILDS_ITSELF = "[build-system]\nrequires = []\nbuild-backend = 'builder'\nbackend-path = ['.']\n"
+
+
+def a_package(folder: Path, trapped: Path) -> tuple[str, str]:
+    """Write a package as a wheel and, under another name, as source; return their lines of a lock with hashes."""
+    wheel, source = folder / "made_up-1.0-py3-none-any.whl", folder / "made_up_source-1.0.tar.gz"
+    about = "Metadata-Version: 2.1\nName: made-up\nVersion: 1.0\nRequires-Dist: not-locked\n"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("made_up.py", "")
+        archive.writestr("made_up-1.0.dist-info/METADATA", about)
+        archive.writestr(
+            "made_up-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr("made_up-1.0.dist-info/RECORD", "")
+    with tarfile.open(source, "w:gz") as archive:
+        for name, text in (("pyproject.toml", BUILDS_ITSELF), ("builder.py", trap(trapped))):
+            member = tarfile.TarInfo(f"made_up_source-1.0/{name}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    first, second = (hashlib.sha256(file.read_bytes()).hexdigest() for file in (wheel, source))
+    return f"made-up==1.0 --hash=sha256:{first}\n", f"made-up-source==1.0 --hash=sha256:{second}\n"
+
+
+def test_a_wheel_of_the_locks_hash_is_installed_and_nothing_else(job: Job, tmp_path: Path) -> None:
+    """What it depends on is not looked for: the lock says all."""
+    trapped = tmp_path / "trapped"
+    locked, source = a_package(tmp_path, trapped)
+    action = a_copy(tmp_path, "import made_up\nprint('started')\n")
+    step = replace(job, action=action, temp=tmp_path / "_temp")
+    found = {**NO_INDEX, "PIP_FIND_LINKS": str(tmp_path)}
+    for lock, is_installed in (
+        (locked, True),
+        (locked.partition(" ")[0], False),  # any made-up 1.0 would do
+        (locked[:-5] + "0000\n", False),
+        (locked + source, False),  # it would run its own code to become a wheel
+    ):
+        (tmp_path / "requirements.txt").write_text(lock, encoding="utf-8")
+        result = step.run(env=found)
+        assert (result.exit_code == 0, "started" in result.log) == (is_installed, is_installed), result.log
+        assert is_installed or "The gate's packages could not be installed" in result.messages("error")[-1]
+    assert not trapped.exists()
 
 
 # --- The runner's Python -----------------------------------------------------------------------------------
