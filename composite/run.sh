@@ -53,6 +53,8 @@ if [ ! -e "$ready" ]; then
   "$venv/$bin" -I -m pip install --quiet --disable-pip-version-check --no-input --no-compile --require-hashes --no-deps \
     --only-binary :all: -r "$lock" || stop "The gate's packages could not be installed; pip's reason stands above. The \
 runner must reach a package index: PyPI, or a mirror that pip.conf or PIP_INDEX_URL names."
+  [ -n "$("$venv/$bin" -I -m pip freeze --disable-pip-version-check)" ] || stop "The gate's packages were installed \
+somewhere else: remove target, prefix, root and dry-run from the runner's pip.conf."
   printf '%s' "$venv" >"$venv/ready"
   mv -f "$venv/ready" "$ready" # last and at once, so that nobody takes what is half there
 fi

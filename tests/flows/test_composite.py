@@ -330,6 +330,20 @@ def test_an_environment_that_was_never_finished_is_not_used(job: Job, tmp_path: 
         assert result.outputs["decision"] == "error"
 
 
+@pytest.mark.parametrize("setting", ["target = elsewhere", "prefix = elsewhere", "root = elsewhere", "dry-run = true"])
+def test_a_pip_conf_that_sends_packages_elsewhere_is_named(setting: str, job: Job, tmp_path: Path) -> None:
+    locked, _ = a_package(tmp_path, tmp_path / "trapped")
+    action = a_copy(tmp_path, "print('started')\n")
+    (tmp_path / "requirements.txt").write_text(locked, encoding="utf-8")
+    (tmp_path / "pip.conf").write_text(f"[install]\n{setting.replace('= e', f'= {tmp_path}/e')}\n", encoding="utf-8")
+    step = replace(job, action=action, temp=tmp_path / "_temp")
+    found = {**NO_INDEX, "PIP_FIND_LINKS": str(tmp_path), "PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
+    result = step.run(env=found)
+    assert (result.exit_code, "started" in result.log) == (2, False), result.log
+    assert "installed somewhere else" in result.messages("error")[-1]
+    assert result.outputs["decision"] == "error"
+
+
 def test_steps_that_run_side_by_side_do_not_spoil_each_others_environment(job: Job, tmp_path: Path) -> None:
     """While this step makes its environment another one finishes, and this one breaks off as there is no index."""
     beside = replace(job, temp=tmp_path / "_temp", tools=tmp_path / "tools")
