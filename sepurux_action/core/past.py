@@ -14,6 +14,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 from urllib.parse import quote
 
@@ -415,8 +416,11 @@ def _whole(value: float | None) -> str:
 
 
 def _of_hundred(value: float) -> str:
-    """Return a number of 0 to 100 with one digit, two where they tell more, and never as an end that it is not."""
-    end = 0.0 if value < 50 else 100.0  # noqa: PLR2004 - the middle of the scale
-    short = f"{value:.2f}".removesuffix("0")
-    full = figures.score(value, unlike=end)
-    return short if float(short) != end or float(full) == end else full
+    """Return a number of 0 to 100 with one digit, two where they tell more, and never as an end that it is not.
+
+    What is read back is written the same: in decimals a half rounds to the even end, as what lies beyond it did.
+    """
+    exact = Decimal(figures.decimal(value))
+    end = Decimal(0 if exact < 50 else 100)  # noqa: PLR2004 - the middle of the scale
+    texts = (f"{exact:.{digits}f}" for digits in range(2, figures.MOST_DIGITS + 1))
+    return next(text for text in texts if exact == end or Decimal(text) != end).removesuffix("0")

@@ -98,11 +98,15 @@ def test_what_is_not_known_is_a_dash() -> None:
         (2 / 3, "66.67%"),
         (0.99996, "99.996%"),
         (0.00004, "0.004%"),
+        (0.000046, "0.005%"),
+        (0.999995034, "99.9995%"),
         (1, "100.0%"),
     ],
 )
 def test_a_description_rounds_to_two_digits_but_to_no_end_of_the_scale(rate: float, shown: str) -> None:
+    """It is read back, too, which it is only where what was rounded is written the same."""
     described = describe(PastResult(decision=Decision.PASS, stage=Stage.HARD, numbers=Numbers(pass_rate=rate)))
+    assert read_description(described) is not None
     assert described == f"pass (hard): {shown} passed, - unsafe, - failures, score -"
 
 
