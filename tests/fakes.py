@@ -6,10 +6,29 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sepurux_action.core.ci_api import Answer, Call, Refused, Reply, Trouble
 from sepurux_action.core.workflow_commands import Level
+from sepurux_action.errors import OverTime
 from sepurux_action.ports import Cancelled
+
+T = TypeVar("T")
+
+
+@dataclass
+class FakeClock:
+    """A clock that moves only when a test moves it; work takes no time, and is not begun when none is left."""
+
+    time: float = 1_000.0
+
+    def now(self) -> float:
+        return self.time
+
+    def within(self, seconds: float, work: Callable[[], T]) -> T:
+        if seconds <= 0:
+            raise OverTime
+        return work()
 
 
 @dataclass

@@ -223,7 +223,9 @@ def read_partly(answer: object, event: Event, refusal: Refusal) -> Look:
         refused = Deed.RESULTS if accepted(parts.get("errors")) else Deed.BASE
     look = replace(look, refusal=refusal, refused=refused)
     trouble = PolicyFile(trouble="GitHub's answer did not contain it")
-    if failed & {"", "policy", "policyCommit", "defaultPolicy"} and look.policy.text is None:
+    asked = "defaultPolicy" in wire.fields(wire.fields(parts.get("data")).get("repository"))
+    hidden = "defaultPolicy" in failed or ("" in failed and asked and not look.has_default_policy)
+    if hidden or (failed & {"", "policy", "policyCommit"} and look.policy.text is None):
         look = replace(look, policy=trouble)
     if failed & {"", "headPolicy"} and look.head_policy.text is None:
         look = replace(look, head_policy=trouble)

@@ -126,6 +126,7 @@ def read_settings(
     policy = policy or Policy(path="")
     step = _Reading((_policy_layer(policy, policy.top), *layers))
     step.refuse_unknown()
+    step.value(options.CONFIG)  # followed before; what is wrong with it must not pass for a file that is not there
     gates, readings = [], [step]
     for section in policy.gates or (None,):
         own = tuple(
@@ -134,7 +135,6 @@ def read_settings(
         )
         reading = _Reading((*own, *layers))
         gates.append(replace(_read_gate(reading, find_traces), rules=policy.rules(section)))
-        reading.refuse_secrets_in(gates[-1])
         readings.append(reading)
     step.refuse_doubled_names(gates)
     settings = Settings(
@@ -281,11 +281,21 @@ class _Reading:
                 self.problem(option.name, f"{listed} are one setting and differ; give one of them", layer=layer)
                 return default
             try:
-                return option.parse(text)
+                value = option.parse(text)
             except ValueError as refusal:
                 self._refuse(option, layer, spelling, text, refusal)
                 return default
+            if self._holds_a_secret(option, value):
+                self.problem(option.name, "it holds a secret, and reports would show it; take that out", layer=layer)
+                return default
+            return value
         return default
+
+    def _holds_a_secret(self, option: Option[T], value: T) -> bool:
+        """Return whether reports would show a secret, in forms that blanking would not know; addresses they do not."""
+        texts = map(str, value if isinstance(value, tuple) else (value,))
+        exempt = option.secret or option is options.BASE_URL
+        return not exempt and any(self._blank(text) != text for text in texts)
 
     def _input(self, option: Option[object]) -> str:
         """Return what the inputs, or the flags, give to an option."""
@@ -318,18 +328,6 @@ class _Reading:
         place = layer or (giving or [each for each in self._layers if not each.rules])[0]
         self._note(name, Problem(where=place.label(name), message=message))
 
-    def refuse_secrets_in(self, gate: Gate) -> None:
-        """Note each name of a gate that holds a secret: reports show names, in forms that blanking would not know."""
-        shown: tuple[tuple[Option[str], str], ...] = (
-            (options.NAME, gate.name),
-            (options.CAMPAIGN, gate.campaign),
-            (options.PROJECT, gate.project),
-            (options.MUTATION_PACK, gate.mutation_pack),
-        )
-        for option, text in shown:
-            if self._blank(text) != text and self.value(option) is not None:
-                self.problem(option.name, "it holds a secret, and reports would show it; give the name alone")
-
     def problems_of(self, option: Option[object]) -> list[Problem]:
         """Return the mistakes noted for one option."""
         return self._problems.get(option.name, [])
@@ -346,7 +344,8 @@ class _Reading:
 
     def _refuse(self, option: Option[T], layer: Layer, spelling: str, text: str, refusal: ValueError) -> None:
         shown = self.shown(option, text)
-        hint = f" ({refusal})" if str(refusal) else ""
+        quotes_none = option.secret or self._blank(text) == text  # a hint may quote a part, which blanking misses
+        hint = f" ({refusal})" if str(refusal) and quotes_none else ""
         message = f"{shown} is not accepted{hint}; accepted: {option.accepts}"
         self._note(option.name, Problem(where=layer.label(spelling), message=message))
 

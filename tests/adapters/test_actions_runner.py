@@ -11,7 +11,8 @@ import pytest
 from sepurux_action.adapters.actions_runner import MOST_EVENT_BYTES, ActionsRunner
 from sepurux_action.core.event import Event, parse_event
 from sepurux_action.core.secret import Blanker, spellings
-from sepurux_action.core.workflow_commands import Level
+from sepurux_action.core.settings import read_early
+from sepurux_action.core.workflow_commands import LONGEST_LINE, Level
 from tests.runner import (
     ANNOTATIONS_PER_LEVEL,
     BASE_SHA,
@@ -193,12 +194,25 @@ def test_a_secret_is_masked_in_all_its_spellings_and_blanked_wherever_it_is_writ
     assert log_of(capsys).commands == [Command("add-mask", {}, spelling) for spelling in spellings(SECRET)]
     for spelling in spellings(SECRET):
         step.line(f"a {spelling} b")
-        step.annotate(Level.NOTICE, f"a {spelling} b", title=spelling)
+        step.annotate(Level.NOTICE, f"a {spelling} b", title=spelling, file=spelling, line=1)
         step.outputs({"reason": spelling})
         step.summary(spelling)
     written = capsys.readouterr().out + (tmp_path / "output").read_text() + (tmp_path / "summary").read_text()
-    assert written.count("***") == 5 * len(spellings(SECRET))
+    assert written.count("***") == 6 * len(spellings(SECRET))
     assert not any(spelling in written for spelling in spellings(SECRET))
+
+
+def test_a_secret_in_pieces_or_at_a_lines_end_is_blanked(capsys: pytest.CaptureFixture[str]) -> None:
+    step = runner()
+    step.hide(Blanker([SECRET]), ())
+    step.line(f"a {SECRET[:9]}\u200b{SECRET[9:]} b")
+    step.line("x" * (LONGEST_LINE - 10) + SECRET)
+    assert SECRET[:8] not in capsys.readouterr().out
+
+
+def test_an_emptied_token_is_not_taken_from_the_environment() -> None:
+    step = runner(INPUT_GITHUB_TOKEN="", INPUT_CAMPAIGN="core", GITHUB_TOKEN="ghs_of_the_job")
+    assert read_early(step.layers).github_token is None
 
 
 def test_a_mask_of_a_secret_with_percent_signs_is_the_secret(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from sepurux_action.adapters.bounded import Bounded
 from sepurux_action.adapters.github_forge import GitHubForge
 from sepurux_action.core.event import ByCommit, ByHead, ByNumber, Event, Question
-from sepurux_action.core.forge import Comment, Deed, Refusal, State, explain
+from sepurux_action.core.forge import DEFAULT_CONFIG, Comment, Deed, Refusal, State, explain
 from sepurux_action.core.secret import Secret
 from sepurux_action.errors import ForgeRefused, OverTime
 from tests import backend
@@ -295,3 +296,17 @@ def test_the_token_is_in_no_refusal(dotcom: Scene) -> None:
     dotcom.github.fault("graphql", backend.reset(), always=True)
     refusal = refusal_of(lambda: forge.look(dotcom.event))
     assert token not in explain(Deed.READ, refusal, dotcom.event)
+
+
+@pytest.mark.parametrize("path", ["reviews", "files"])
+def test_a_list_longer_than_what_is_read_is_a_refusal_and_no_part_of_it(path: str, dotcom: Scene) -> None:
+    entry = {"user": {"login": "hubot", "type": "User"}, "state": "APPROVED", "filename": "a"}
+    dotcom.github.fault(f"pulls/list-{path}", backend.json([entry] * 100), always=True)
+    deed = dotcom.forge.reviews if path == "reviews" else dotcom.forge.changed_files
+    assert "more than 3000 entries" in refusal_of(lambda: deed(dotcom.pull.number)).message
+
+
+def test_a_policy_file_of_which_github_shows_a_part_is_none_to_rule(dotcom: Scene) -> None:
+    base = dotcom.repository.commit("main", {DEFAULT_CONFIG: b"campaign: c\n".ljust(600_000, b"#")})
+    look = dotcom.forge.look(replace(dotcom.event, base_sha=base), config=DEFAULT_CONFIG)
+    assert (look.policy.text, look.policy.trouble) == (None, "it is no text file, or too large")

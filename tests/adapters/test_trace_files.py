@@ -305,3 +305,13 @@ def test_one_bad_file_of_a_glob_is_named(base: Path) -> None:
     write(base, "a.json", "c.json")
     write(base, "b.json", content=b"[]")
     assert refusal(base, "*.json") == '"b.json" holds no JSON object; a trace is one'
+
+
+def test_a_policy_file_that_leads_outside_counts_as_none(base: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.yml"
+    outside.write_bytes(b"campaign: c\n")
+    (base / "link.yml").symlink_to(outside)
+    write(base, "own.yml")
+    found = TraceFolder(base)
+    assert [found.read(path) for path in ("../outside.yml", str(outside), "link.yml")] == [None] * 3
+    assert found.read("own.yml") == b"{}"

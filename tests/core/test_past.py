@@ -580,3 +580,9 @@ def test_whatever_a_signed_run_holds_it_is_read_as_a_fail_or_not_at_all(said: ob
         run = decided.fail_of(SOFT, PRINT, COMMIT)
         assert run is not None
         assert run.decision is Decision.FAIL
+
+
+def test_without_a_secret_a_marker_that_calls_itself_unsigned_is_not_believed() -> None:
+    content = MEMORY.write([JUDGED], DECIDED).removeprefix(MEMORY.marker).split(" ")[0]
+    forged, unsigned = f"{MEMORY.marker}{content} unsigned -->", replace(MEMORY, secret="")
+    assert (unsigned.read(forged), unsigned.read_decided(forged)) == ((), None)

@@ -11,12 +11,14 @@ from sepurux_action.core.enforcement import OnUndecided, Stage
 from sepurux_action.core.forge import Manner
 from sepurux_action.core.gate import REGISTERED, Trace
 from sepurux_action.core.settings import (
+    DEFAULT_STATUS_CONTEXT,
     BadTraceFile,
     Settings,
     TraceFinder,
     environment_layer,
     flag_layer,
     input_layer,
+    read_early,
     read_settings,
 )
 from sepurux_action.core.verdict import Thresholds
@@ -359,3 +361,50 @@ def test_a_bad_file_that_two_globs_name_is_told_once() -> None:
 def test_commas_alone_do_not_widen_the_run_to_all_registered_scenarios() -> None:
     (told,) = mistakes({**LEAST, "trace_id": ","})
     assert told.startswith('input `trace_id`: "," is not accepted (it names nothing)')
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "campaign",
+        "comment_key",
+        "config",
+        "mutation_pack",
+        "name",
+        "paths",
+        "project",
+        "required_mutation_categories",
+        "reviewers",
+        "status_context",
+        "trace_file",
+        "trace_id",
+    ],
+)
+def test_a_text_that_holds_a_secret_is_refused_because_reports_would_show_it(name: str) -> None:
+    (told,) = mistakes({**LEAST, "token": TOKEN, name: f"a-{TOKEN}"})
+    assert told.startswith(f"input `{name}`: ")
+    assert "it holds a secret" in told or name == "reviewers"  # which is no login either
+    assert TOKEN[:8] not in told
+
+
+def test_a_config_that_cannot_be_a_path_is_a_mistake_and_not_left_out() -> None:
+    (told,) = mistakes({**LEAST, "config": "a.yml\nb.yml"})
+    assert told.startswith("input `config`: ")
+
+
+def test_a_hint_quotes_no_part_of_a_secret() -> None:
+    (told,) = mistakes({**LEAST, "token": TOKEN, "reviewers": f"{TOKEN}{TOKEN}"})
+    assert told.startswith("input `reviewers`: ")
+    assert TOKEN[:8] not in told
+
+
+def test_what_is_known_early_holds_no_secret() -> None:
+    wrong = dict.fromkeys(("campaign", "comment_key", "config", "status_context"), TOKEN)
+    early = read_early([input_layer({"token": TOKEN, **wrong})])
+    assert (early.gates, early.manner.status_context) == ((), DEFAULT_STATUS_CONTEXT)
+    assert TOKEN not in repr(early)
+
+
+def test_an_unknown_input_whose_name_is_a_secret_is_not_shown() -> None:
+    (told,) = mistakes({**LEAST, "token": TOKEN, TOKEN: "x"})
+    assert TOKEN not in told

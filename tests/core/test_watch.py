@@ -366,3 +366,25 @@ def test_classified_failures_of_at_most_ten_runs_are_asked_for_and_a_full_page_s
     assert result.enrichment.more_failures
     [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), failures=Reply([{"type": "t"}] * 199))))
     assert not result.enrichment.more_failures
+
+
+@pytest.mark.parametrize("answer", [Reply({}), Reply([]), Reply({"trace_id": "../x"}), Reply({"trace_id": 7})])
+def test_an_uploaded_trace_without_a_usable_id_is_not_judged_as_the_registered_scenarios(answer: Answer) -> None:
+    courier = FakeCourier(backend(after(0, Reply(PASSED)), traces=answer))
+    [result] = run(courier, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
+    assert result.decision is Decision.ERROR
+    assert courier.paths("/v1/ci/runs") == []
+
+
+def test_two_gates_with_other_thresholds_that_are_given_one_run_are_not_both_judged_by_it() -> None:
+    strict = replace(GATE, name="strict", thresholds=Thresholds(max_failures=0))
+    courier = FakeCourier(backend(after(5, Reply(PASSED)), runs=Reply({"batch_id": "batch-1"})))
+    assert [result.decision for result in run(courier, GATE, strict)] == [Decision.PASS, Decision.ERROR]
+
+
+def test_a_run_that_ended_undecided_is_an_error_also_when_the_second_look_fails() -> None:
+    answers = iter([Reply({"status": "done", "decision": "pending"})])
+    courier = FakeCourier(backend(lambda _: next(answers, Trouble(reason="HTTP 503", answered=True))))
+    [result] = run(courier, replace(GATE, timeout_s=30))
+    assert result.decision is Decision.ERROR
+    assert "without a decision" in result.ruling.reason

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from tests.backend import Request, decided, sound_backend
 from tests.flows.test_pull_request import PASSED, Scene, a_scene
 from tests.gfm import read
 from tests.github import GitHub, faults
-from tests.runner import StepResult, run_action
+from tests.runner import StepResult, run_action, start_action
 
 PATH = ".github/sepurux-gate.yml"
 STRICT = "campaign: core-reliability\nenforcement: hard\nthresholds:\n  min_pass_rate: 0.9\n  max_unsafe: 0\n"
@@ -400,12 +402,9 @@ def test_reviews_are_read_once_for_all_gates_also_when_they_cannot_be_read(scene
     assert len(scene.github.calls("pulls/list-reviews")) == 1
 
 
-def test_a_merge_group_takes_the_approval_of_the_named_pull_requests_head(scene: Scene) -> None:
-    with_policy(scene, SOFT)
-    scene.repository.collaborator("hubot", "write")
-    scene.pull.review("hubot", "APPROVED")
+def queued_run(scene: Scene) -> tuple[StepResult, str]:
+    """Return the run of the pull request's merge group, and the state of the queued commit."""
     queued = scene.repository.commit("gh-readonly-queue", {"queued": "x"})
-    scene.answers()
     group = {
         "head_sha": queued,
         "head_ref": f"refs/heads/gh-readonly-queue/main/pr-{scene.pull.number}-{'a' * 40}",
@@ -415,8 +414,21 @@ def test_a_merge_group_takes_the_approval_of_the_named_pull_requests_head(scene:
     event = {"action": "checks_requested", "merge_group": group, "repository": {"full_name": "octo/shop"}}
     env = {**scene.environment(), "GITHUB_SHA": queued}
     result = run_action(**{**scene.options(), "event_name": "merge_group", "event": event, "env": env})
-    assert result.exit_code == 0, result.log
-    assert scene.repository.latest_statuses(queued)[0].state == "success"
+    return result, scene.repository.latest_statuses(queued)[0].state
+
+
+@pytest.mark.parametrize(
+    ("reviewer", "exit_code", "state"), [("hubot", 0, "success"), ("mona", 1, "pending")], ids=["other", "the author"]
+)
+def test_a_merge_group_takes_the_approval_of_the_named_pull_requests_head_but_not_its_authors(
+    reviewer: str, exit_code: int, state: str, scene: Scene
+) -> None:
+    with_policy(scene, SOFT)
+    scene.repository.collaborator(reviewer, "write")
+    scene.pull.review(reviewer, "APPROVED")
+    scene.answers()
+    result, found = queued_run(scene)
+    assert (result.exit_code, found) == (exit_code, state), result.log
     assert scene.ours == []
 
 
@@ -444,10 +456,13 @@ def test_a_github_without_a_usable_address_is_no_reason_to_take_the_checkouts_po
 # -- what an adversary tried ------------------------------------------------------------------------------------------
 
 
-def test_a_policy_that_graphql_failed_to_read_is_not_one_that_is_not_there(scene: Scene) -> None:
+@pytest.mark.parametrize("where", [{"path": ["repository", "policy"]}, {}], ids=["with a path", "without a path"])
+def test_a_policy_that_graphql_failed_to_read_is_not_one_that_is_not_there(
+    where: dict[str, object], scene: Scene
+) -> None:
     with_policy(scene, STRICT)
     data = {"repository": {"policyCommit": {"oid": scene.pull.base_sha}, "policy": None, "pullRequest": None}}
-    errors = [{"message": "Something went wrong", "path": ["repository", "policy"]}]
+    errors = [{"message": "Something went wrong", **where}]
     scene.github.fault("graphql", backend.json({"data": data, "errors": errors}))
     scene.answers()
     result = scene.run(enforcement="observe")
@@ -506,3 +521,98 @@ def test_a_lone_surrogate_in_a_policy_is_a_mistake_and_no_crash(scene: Scene) ->
     result = scene.run()
     assert result.exit_code == 2
     assert "Internal error" not in result.raw_log
+
+
+def test_an_error_about_the_usual_file_is_no_proof_that_there_is_none(scene: Scene) -> None:
+    scene.repository.commit("main", {PATH: STRICT, "loose.yml": LOOSE})
+    scene.pull = scene.repository.pull("mona", head="sly")
+    file = {"__typename": "Blob", "text": LOOSE, "isTruncated": False}
+    pull = {"number": scene.pull.number, "headRefOid": scene.pull.head_sha}
+    commit = {"oid": scene.pull.base_sha}
+    data = {"repository": {"policyCommit": commit, "policy": file, "defaultPolicy": None, "pullRequest": pull}}
+    for where in ({"path": ["repository", "defaultPolicy"]}, {}):
+        errors = [{"message": "Something went wrong", **where}]
+        scene.github.fault("graphql", backend.json({"data": data, "errors": errors}))
+        scene.answers()
+        result = scene.run(config="loose.yml")
+        assert result.exit_code == 2
+        assert "GitHub's answer did not contain it" in result.messages("error")[0]
+
+
+def test_an_approval_of_a_newer_commit_opens_no_run_on_an_older_one(scene: Scene) -> None:
+    with_policy(scene, SOFT)
+    scene.repository.collaborator("hubot", "write")
+    scene.answers()
+    older, options = scene.pull.head_sha, scene.options()
+    scene.pull.push()
+    scene.pull.review("hubot", "APPROVED")
+    assert run_action(**options).exit_code == 1
+    assert scene.repository.latest_statuses(older)[0].state == "pending"
+
+
+def test_a_permission_that_cannot_be_read_is_told_as_such(scene: Scene) -> None:
+    with_policy(scene, SOFT)
+    scene.repository.collaborator("hubot", "write")
+    scene.pull.review("hubot", "APPROVED")
+    scene.github.fault("repos/get-collaborator-permission-level", faults.refused(403, "no"), always=True)
+    scene.answers()
+    result = scene.run()
+    assert result.exit_code == 1
+    assert "reviews could not be read" in read(result.summary).prose
+
+
+def test_a_soft_gate_that_failed_before_a_signal_is_told_as_failed(scene: Scene) -> None:
+    with_policy(scene, SOFT)
+    scene.answers()
+    scene.sepurux.script("GET /v1/campaigns/*/failures", backend.hang())
+    with start_action(**scene.options()) as step:
+        until = time.monotonic() + 20
+        while not scene.sepurux.calls("GET /v1/campaigns/*/failures"):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        step.send_signal(signal.SIGTERM)
+        result = step.finish(6)
+    assert (result.exit_code, result.outputs["decision"], scene.status[0]) == (143, "fail", "failure")
+    assert result.messages("warning") == []
+
+
+def test_the_first_file_of_a_fork_counts_nothing_in_a_workflow_run(scene: Scene) -> None:
+    fork = scene.repository.fork("mallory")
+    first = "campaign: core-reliability\ngates:\n  - {name: core-reliability, paths: ['none/**']}\n"
+    pull = scene.repository.pull("mallory", head="evil", source=fork, files={PATH: first})
+    scene.answers()
+    run = {
+        "event": "pull_request",
+        "head_sha": pull.head_sha,
+        "head_branch": "evil",
+        "head_repository": {"full_name": fork.full_name, "id": 77},
+        "pull_requests": [],
+    }
+    event = {"workflow_run": run, "repository": {"full_name": "octo/shop", "id": 1, "default_branch": "main"}}
+    result = run_action(**{**scene.options(), "event_name": "workflow_run", "event": event})
+    assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
+
+
+def test_a_first_file_under_another_name_is_a_mistake(scene: Scene) -> None:
+    scene.pull.push({"first.yml": LOOSE})
+    scene.answers()
+    result = scene.run(config="first.yml")
+    assert result.exit_code == 2
+    assert "no such file in the base commit" in result.messages("error")[0]
+
+
+def test_a_base_commit_that_github_does_not_know_is_no_base_without_a_policy(scene: Scene) -> None:
+    data = {"repository": {"policyCommit": None, "policy": None, "pullRequest": None}}
+    scene.github.fault("graphql", backend.json({"data": data}))
+    scene.answers(**PASSED)
+    result = scene.run(enforcement="observe")
+    assert result.exit_code == 2
+    assert "the base commit cannot be read" in result.messages("error")[0]
+
+
+def test_a_file_that_was_moved_out_of_a_gates_folder_touches_the_gate(scene: Scene) -> None:
+    with_policy(scene, "campaign: core-reliability\ngates:\n  - {name: search, paths: ['search/**']}\n")
+    moved = {"filename": "elsewhere/a.py", "previous_filename": "search/a.py", "status": "renamed"}
+    scene.github.fault("pulls/list-files", backend.json([moved]))
+    scene.answers()
+    assert scene.run().outputs["decision"] == "fail"

@@ -571,3 +571,103 @@ def test_5000_failures_and_tools_of_10_kb_shed_sections_and_say_so(scene: Scene)
     assert len(result.summary.encode()) < 1_048_576
     assert len(result.summary) > len(body)
     assert "72.0%" in body
+
+
+# -- what no run may lose, double or show ------------------------------------------------------------------------------
+
+UNREAD = faults.refused(400, "Problems parsing JSON")
+
+
+def test_a_list_of_comments_that_breaks_off_makes_no_second_comment(scene: Scene) -> None:
+    for number in range(150):
+        scene.pull.comment("mona", f"comment {number}")
+    scene.run()
+    scene.pull.push()
+    scene.github.fault("graphql", faults.through, faults.through, faults.through, UNREAD)
+    assert scene.run().exit_code == 0
+    assert len(scene.github.calls("issues/create-comment")) == len(scene.ours) == 1
+
+
+def test_without_a_last_look_at_the_comments_none_is_written(scene: Scene) -> None:
+    scene.github.fault("graphql", faults.through, UNREAD)
+    assert scene.run().exit_code == 0
+    assert scene.github.calls("issues/create-comment") == ()
+
+
+def test_no_comment_is_written_where_the_pull_request_could_not_be_read(scene: Scene) -> None:
+    errors = [{"message": "Something went wrong", "path": ["repository", "pullRequest"]}]
+    unread = backend.json({"data": {"repository": {"pullRequest": None}}, "errors": errors})
+    scene.github.fault("graphql", faults.through, unread)
+    result = scene.run()
+    assert scene.ours == []
+    assert "no comment: the pull request could not be read" in result.log
+
+
+def test_a_lost_comment_that_cannot_be_looked_for_is_not_sent_again(scene: Scene) -> None:
+    scene.github.fault("issues/create-comment", faults.lost)
+    scene.github.fault("graphql", faults.through, faults.through, UNREAD)
+    scene.run()
+    assert len(scene.github.calls("issues/create-comment")) == len(scene.ours) == 1
+
+
+@pytest.mark.parametrize("fault", [faults.secondary_limit(), faults.refused(403, "issue is locked")])
+def test_a_refused_comment_is_not_sent_again(fault: backend.Answer, scene: Scene) -> None:
+    scene.github.fault("issues/create-comment", fault, always=True)
+    scene.run()
+    assert len(scene.github.calls("issues/create-comment")) == 1
+
+
+def test_a_double_is_deleted_only_once_the_comment_is_written(scene: Scene) -> None:
+    scene.run()
+    scene.pull.comment(BOT, scene.ours[0])
+    scene.pull.push()
+    scene.github.fault("issues/update-comment", UNREAD, always=True)
+    scene.run()
+    assert len(scene.ours) == 2
+
+
+def test_a_comment_of_the_same_author_that_quotes_ours_is_left_alone(scene: Scene) -> None:
+    scene.run()
+    quoting = "> " + scene.ours[0]
+    scene.pull.comments.clear()
+    scene.pull.comment(BOT, quoting)
+    scene.run()
+    assert scene.pull.comments[0].body == quoting
+    assert len(scene.ours) == 1
+
+
+def test_after_a_signal_a_status_that_hangs_is_left_behind(scene: Scene) -> None:
+    scene.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(status="running", decision="pending")))
+    scene.github.fault("repos/create-commit-status", faults.through, backend.hang(), always=True)
+    with start_action(**scene.options()) as step:
+        step.wait_for_log("not decided yet", 20)
+        step.send_signal(signal.SIGTERM)
+        assert step.finish(6).exit_code == 143
+
+
+def test_an_earlier_status_turns_red_in_whatever_letters_it_is_written(scene: Scene) -> None:
+    scene.repository.status(scene.pull.head_sha, "success", "SEPURUX / refunds", "of an earlier run")
+    assert scene.run(max_unsafe="-1").exit_code == 2
+    states = {each.context.lower(): each.state for each in scene.repository.latest_statuses(scene.pull.head_sha)}
+    assert states["sepurux / refunds"] == "failure"
+
+
+def test_token_and_api_key_are_both_masked_and_blanked(scene: Scene) -> None:
+    key = "api-key-9876543210"
+    scene.answers(top_failing_tools=[{"tool": key, "count": 1}])
+    result = scene.run(api_key=key)
+    assert f"::add-mask::{key}" in result.raw_log
+    assert scene.ours
+    assert key not in result.summary + json.dumps(result.outputs) + "".join(scene.ours)
+
+
+def test_a_secret_is_masked_also_where_settings_are_bad(scene: Scene) -> None:
+    assert f"::add-mask::{SECRET}" in scene.run(min_pass_rate="eighty").raw_log
+
+
+def test_a_secret_that_was_given_as_a_trace_reaches_neither_pull_request_nor_backend(scene: Scene) -> None:
+    result = scene.run(trace_id=SECRET)
+    assert result.exit_code == 2
+    assert "input `trace_id`: it holds a secret" in result.messages("error")[0]
+    assert SECRET not in result.summary + json.dumps(result.outputs) + "".join(scene.ours)
+    assert not scene.sepurux.requests
