@@ -21,6 +21,7 @@ from tests.sandboxed import SECRET, sound_inputs, trace_files
 pytestmark = pytest.mark.container
 
 # What a planted module does when something imports it.
+VENV_PYTHON = "/app/venv/bin/python3"
 TRAP = "open('/github/workspace/trapped', 'a').close()\n"
 
 
@@ -163,29 +164,33 @@ def test_a_cancelled_container_still_writes_its_outputs_and_leaves_with_the_stat
     assert result.summary
 
 
+def found_by(image: str, python: str, code: str) -> str:
+    """Return what one of the image's interpreters prints, without network and away from what a caller has set."""
+    return docker("run", "--rm", "--network=none", f"--entrypoint={python}", image, "-I", "-c", code)
+
+
 def test_the_image_holds_the_package_its_entry_point_its_dependencies_and_no_more(image: str) -> None:
     assert docker("run", "--rm", "--network=none", "--entrypoint=ls", image, "-A", "/app").split() == [
         "entrypoint.py",
         "sepurux_action",
         "venv",
     ]
-    python = "--entrypoint=/app/venv/bin/python3"
     uncompiled = (
         "import importlib.util, pathlib;"
         "print([str(p) for p in pathlib.Path('/app').glob('*/**/*.py')"
         " if not pathlib.Path(importlib.util.cache_from_source(p)).exists()])"
     )
-    assert docker("run", "--rm", "--network=none", python, image, "-I", "-c", uncompiled) == "[]"
+    assert found_by(image, VENV_PYTHON, uncompiled) == "[]"
 
 
 def test_what_built_the_image_is_not_in_it(image: str) -> None:
     found = (
         "import importlib.util, os, shutil;"
         "print([name for name in ('pip', 'setuptools', 'wheel') if importlib.util.find_spec(name)],"
-        " [name for name in ('cc', 'gcc', 'make', 'git') if shutil.which(name)], os.path.exists('/root/.cache'))"
+        " [name for name in ('cc', 'gcc', 'make', 'git') if shutil.which(name)],"
+        " os.path.exists(os.path.expanduser('~/.cache')))"
     )
-    python = "--entrypoint=/app/venv/bin/python3"
-    assert docker("run", "--rm", "--network=none", python, image, "-I", "-c", found) == "[] [] False"
+    assert found_by(image, VENV_PYTHON, found) == "[] [] False"
 
 
 def test_the_base_can_install_nothing_any_more(image: str) -> None:
@@ -194,7 +199,7 @@ def test_the_base_can_install_nothing_any_more(image: str) -> None:
         "print([name for name in ('pip', 'ensurepip') if importlib.util.find_spec(name)],"
         " [name for name in ('pip', 'pip3') if shutil.which(name)])"
     )
-    assert docker("run", "--rm", "--network=none", "--entrypoint=python3", image, "-I", "-c", found) == "[] []"
+    assert found_by(image, "python3", found) == "[] []"
 
 
 def bytes_of(image: str) -> int:

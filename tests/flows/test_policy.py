@@ -15,6 +15,7 @@ from tests.backend import Request, decided, sound_backend
 from tests.flows.test_pull_request import PASSED, Scene, a_scene
 from tests.gfm import read
 from tests.github import GitHub, faults
+from tests.github.state import PullRequest
 from tests.runner import StepResult, run_action, start_action
 
 PATH = ".github/sepurux-gate.yml"
@@ -85,10 +86,10 @@ def test_a_deleted_file_rules_until_that_is_merged(scene: Scene) -> None:
     assert "deletes the policy file" in read(result.summary).prose
 
 
-def test_a_file_of_a_fork_does_not_rule_a_workflow_run(scene: Scene) -> None:
-    with_policy(scene, STRICT)
+def run_after_a_fork(scene: Scene, file: str) -> tuple[StepResult, PullRequest]:
+    """Return what a workflow_run came to that judges a fork's pull request with this policy file, and the latter."""
     fork = scene.repository.fork("mallory")
-    pull = scene.repository.pull("mallory", head="evil", source=fork, files={PATH: LOOSE})
+    pull = scene.repository.pull("mallory", head="evil", source=fork, files={PATH: file})
     scene.answers()
     run = {
         "event": "pull_request",
@@ -98,7 +99,12 @@ def test_a_file_of_a_fork_does_not_rule_a_workflow_run(scene: Scene) -> None:
         "pull_requests": [],
     }
     event = {"workflow_run": run, "repository": {"full_name": "octo/shop", "id": 1, "default_branch": "main"}}
-    result = run_action(**{**scene.options(), "event_name": "workflow_run", "event": event})
+    return run_action(**{**scene.options(), "event_name": "workflow_run", "event": event}), pull
+
+
+def test_a_file_of_a_fork_does_not_rule_a_workflow_run(scene: Scene) -> None:
+    with_policy(scene, STRICT)
+    result, pull = run_after_a_fork(scene, LOOSE)
     assert (result.exit_code, result.outputs["enforcement"]) == (1, "hard"), result.log
     assert {status.commit.sha for status in scene.repository.statuses} == {pull.head_sha}
     assert len(pull.comments) == 1
@@ -577,19 +583,8 @@ def test_a_soft_gate_that_failed_before_a_signal_is_told_as_failed(scene: Scene)
 
 
 def test_the_first_file_of_a_fork_counts_nothing_in_a_workflow_run(scene: Scene) -> None:
-    fork = scene.repository.fork("mallory")
     first = "campaign: core-reliability\ngates:\n  - {name: core-reliability, paths: ['none/**']}\n"
-    pull = scene.repository.pull("mallory", head="evil", source=fork, files={PATH: first})
-    scene.answers()
-    run = {
-        "event": "pull_request",
-        "head_sha": pull.head_sha,
-        "head_branch": "evil",
-        "head_repository": {"full_name": fork.full_name, "id": 77},
-        "pull_requests": [],
-    }
-    event = {"workflow_run": run, "repository": {"full_name": "octo/shop", "id": 1, "default_branch": "main"}}
-    result = run_action(**{**scene.options(), "event_name": "workflow_run", "event": event})
+    result, _ = run_after_a_fork(scene, first)
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
 
 
