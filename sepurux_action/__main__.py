@@ -7,9 +7,10 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from sepurux_action.core.enforcement import EXIT_UNDECIDED
 from sepurux_action.signals import Signals
@@ -18,10 +19,15 @@ from sepurux_action.signals import Signals
 def start_action() -> NoReturn:
     """Run as a step of a GitHub workflow."""
     signals = _prepare("::error title=Sepurux gate::")
+    _end(run_step(os.environ, sys.stdout, signals))
+
+
+def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals) -> int:
+    """Return the exit status of a step whose environment, log, and signals are given."""
     from sepurux_action.adapters.actions_runner import ActionsRunner  # noqa: PLC0415 - see _prepare
     from sepurux_action.app import run  # noqa: PLC0415
 
-    _end(run(ActionsRunner(os.environ), signals))
+    return run(ActionsRunner(environ, log), signals)
 
 
 def start_command_line() -> NoReturn:
@@ -56,7 +62,9 @@ def _prepare(prefix: str) -> Signals:
     logging.disable()  # libraries' own logs quote addresses and bodies, and come out on stderr
     sys.excepthook = lambda kind, _error, where: last_words(kind, where)
     threading.excepthook = lambda defect: last_words(defect.exc_type, defect.exc_traceback)
-    return Signals()
+    signals = Signals()
+    signals.install()
+    return signals
 
 
 def _end(status: int) -> NoReturn:

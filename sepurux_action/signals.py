@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from types import FrameType
 
 EXIT_BASE = 128  # the shell's convention: 130 after SIGINT, 143 after SIGTERM
 
@@ -16,11 +15,14 @@ class Signals:
     """The first signal of the run, and whom to tell of each."""
 
     def __init__(self) -> None:
-        """Handle signals from now on."""
+        """Start without a signal; `install` makes the process's own signals arrive here."""
         self.received: int | None = None
         self._listeners: list[Callable[[int], None]] = []
-        signal.signal(signal.SIGINT, self._receive)
-        signal.signal(signal.SIGTERM, self._receive)
+
+    def install(self) -> None:
+        """Handle the process's signals from now on; only the main thread may call this."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, _frame: self.receive(number))
 
     def tell(self, listener: Callable[[int], None]) -> None:
         """Call the listener when a signal comes, or at once where one has come already."""
@@ -32,7 +34,8 @@ class Signals:
         """Return the exit status: the signal's, whatever was decided before, else what was decided."""
         return decided if self.received is None else EXIT_BASE + self.received
 
-    def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the handler's signature
+    def receive(self, number: int) -> None:
+        """Note a signal, and tell the listeners; a signal handler may call this."""
         self.received = self.received or number
         for listener in self._listeners:
             listener(number)

@@ -7,6 +7,7 @@ played: problem matchers, composite steps, the translation of container paths, t
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -16,17 +17,22 @@ import sys
 import tempfile
 import threading
 import uuid
+from abc import ABC, abstractmethod
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Required, Self, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn, Required, Self, TypedDict, Unpack, cast
 
 import yaml
 
+from sepurux_action.__main__ import run_step
+from sepurux_action.signals import Signals
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from types import TracebackType
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -44,6 +50,7 @@ MERGE_SHA = "e" * 40
 SUMMARY_LIMIT = 1024 * 1024  # bytes of one step's summary; a larger one is dropped as a whole
 ANNOTATIONS_PER_LEVEL = 10  # of one step; later ones are only logged
 MESSAGE_LIMIT = 4096  # characters of an annotation's message
+SIGNAL_GRACE = 5.0  # seconds in which a step in a thread ends after a signal
 LOG_GRACE = 0.5  # seconds in which the log is read to its end once the process is over
 MASKED_STOP_TOKEN = 7  # characters from which on the token of stop-commands is taken for a secret
 
@@ -559,7 +566,7 @@ class StepOptions(TypedDict, total=False):
     `env` is what `env:` and earlier steps' GITHUB_ENV set; unlike on GitHub it also replaces the runner's own
     variables, which is how a test moves GITHUB_API_URL to loopback. `files` are written into the workspace first.
     `secrets` are masked from the start; `token` is what `${{ github.token }}` becomes. `temp` is RUNNER_TEMP,
-    by default a new folder beside the workspace.
+    by default a new folder beside the workspace. `process` starts a process of its own.
     """
 
     workspace: Required[Path]
@@ -573,23 +580,19 @@ class StepOptions(TypedDict, total=False):
     temp: Path
     action_yml: Path
     entrypoint: Path
+    process: bool
 
 
-class RunningStep:
-    """A step whose process is under way; leaving it as a context manager ends the process."""
+class RunningStep(ABC):
+    """A step that is under way; leaving it as a context manager ends it."""
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], log: StepLog, files: Mapping[str, Path], unknown: tuple[str, ...]
-    ) -> None:
-        self._process = process
+    def __init__(self, log: StepLog, files: Mapping[str, Path], unknown: tuple[str, ...]) -> None:
         self._log = log
         self._files = files
         self._unknown = unknown
         self._written = bytearray()
         self._ended = False
         self._changed = threading.Condition()
-        self._reader = threading.Thread(target=self._read, name="step-log")
-        self._reader.start()
 
     def __enter__(self) -> Self:
         return self
@@ -599,13 +602,21 @@ class RunningStep:
 
     @property
     def raw_log(self) -> str:
-        """All that the process has written so far."""
+        """All that the step has written so far."""
         with self._changed:
             return self._written.decode("utf-8", errors="replace")
 
+    @abstractmethod
     def send_signal(self, number: int) -> None:
-        """Send a signal to the process alone, as Docker does to a container's first process."""
-        self._process.send_signal(number)
+        """Send a signal to the step alone, as Docker does to a container's first process."""
+
+    @abstractmethod
+    def _wait(self, timeout: float) -> int | None:
+        """Return the exit status, None when the step is still running after `timeout` seconds."""
+
+    @abstractmethod
+    def _end(self) -> None:
+        """End the step if it is still running."""
 
     def wait_for_log(self, text: str, timeout: float = 10) -> None:
         """Return once the text has been written; raises AssertionError when it has not within `timeout` seconds."""
@@ -617,10 +628,9 @@ class RunningStep:
             self._give_up(f"{text!r} was not written within {timeout} s")
 
     def finish(self, timeout: float = 60) -> StepResult:
-        """Return the result once the process is over; raises AssertionError after `timeout` seconds."""
-        try:
-            exit_code = self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
+        """Return the result once the step is over; raises AssertionError after `timeout` seconds."""
+        exit_code = self._wait(timeout)
+        if exit_code is None:
             self._give_up(f"the step is still running after {timeout} s")
         self._end()
         return self._result(exit_code)
@@ -629,25 +639,12 @@ class RunningStep:
         self._end()
         raise AssertionError(f"{what}; its log:\n{self.raw_log}")
 
-    def _end(self) -> None:
-        if self._process.returncode is None:
-            self._kill_all()
-        self._process.wait()
-        self._reader.join(LOG_GRACE)
-        if self._reader.is_alive():  # a child has outlived the process, which no container allows
-            self._kill_all()
-            self._reader.join()
+    def _append(self, chunk: bytes) -> None:
+        with self._changed:
+            self._written += chunk
+            self._changed.notify_all()
 
-    def _kill_all(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-
-    def _read(self) -> None:
-        with cast("Any", self._process.stdout) as pipe:
-            while chunk := pipe.read1():
-                with self._changed:
-                    self._written += chunk
-                    self._changed.notify_all()
+    def _close_log(self) -> None:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -679,16 +676,111 @@ class RunningStep:
         )
 
 
+class ProcessStep(RunningStep):
+    """A step in a process of its own, for what only a process can show."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], log: StepLog, files: Mapping[str, Path], unknown: tuple[str, ...]
+    ) -> None:
+        super().__init__(log, files, unknown)
+        self._process = process
+        self._reader = threading.Thread(target=self._read, name="step-log")
+        self._reader.start()
+
+    def send_signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def _wait(self, timeout: float) -> int | None:
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _end(self) -> None:
+        if self._process.returncode is None:
+            self._kill_all()
+        self._process.wait()
+        self._reader.join(LOG_GRACE)
+        if self._reader.is_alive():  # a child has outlived the process, which no container allows
+            self._kill_all()
+            self._reader.join()
+
+    def _kill_all(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _read(self) -> None:
+        with cast("Any", self._process.stdout) as pipe:
+            while chunk := pipe.read1():
+                self._append(chunk)
+        self._close_log()
+
+
+class ThreadStep(RunningStep):
+    """A step in a thread of the test's process: the same entry point, without the start of an interpreter."""
+
+    def __init__(
+        self, environ: Mapping[str, str], log: StepLog, files: Mapping[str, Path], unknown: tuple[str, ...]
+    ) -> None:
+        super().__init__(log, files, unknown)
+        self._signals = Signals()
+        self._exit_code: int | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(environ,), name="step", daemon=True)
+        self._thread.start()
+
+    def send_signal(self, number: int) -> None:
+        self._signals.receive(number)
+
+    def _run(self, environ: Mapping[str, str]) -> None:
+        stream = io.TextIOWrapper(_LogStream(self._append), "utf-8", "surrogateescape", write_through=True)
+        try:
+            self._exit_code = run_step(environ, stream, self._signals)
+        except BaseException as error:  # noqa: BLE001 - raised again in the test's own thread
+            self._error = error
+        self._close_log()
+
+    def _wait(self, timeout: float) -> int | None:
+        self._thread.join(timeout)
+        if self._error is not None:
+            raise self._error
+        return self._exit_code
+
+    def _end(self) -> None:
+        if self._thread.is_alive():
+            self._signals.receive(signal.SIGTERM)
+            self._thread.join(SIGNAL_GRACE)
+
+
+class _LogStream(io.RawIOBase, BinaryIO):
+    """The binary stream below the log of a step in a thread."""
+
+    def __init__(self, append: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self._append = append
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer
+        self._append(bytes(data))
+        return len(data)
+
+
 def start_action(**step: Unpack[StepOptions]) -> RunningStep:
-    """Start the action in a process of its own and return at once; StepOptions tells the arguments."""
+    """Start the action and return at once; StepOptions tells the arguments.
+
+    It runs in a thread of this process, unless `process` is set, another entry script is named, or GATE_ENTRYPOINT is.
+    """
     workspace, event_name, token = step["workspace"], step.get("event_name", "pull_request"), step.get("token", TOKEN)
     event = step.get("event")
     if event is None:
         event = _default_event(event_name)
-    manifest = yaml.load(step.get("action_yml", ACTION_YML).read_text(), yaml.BaseLoader)  # noqa: S506 - BaseLoader makes only texts, lists and mappings
+    manifest = _manifest(step.get("action_yml", ACTION_YML).read_text())
     inputs, unknown = resolve_inputs(manifest, step.get("inputs", {}), token)
     temp = step["temp"] if "temp" in step else Path(tempfile.mkdtemp(prefix="_temp-", dir=workspace.parent))
     files = _create_command_files(temp / "_runner_file_commands")
+    workspace.mkdir(parents=True, exist_ok=True)
     _write_all(workspace, step.get("files", {}))
     _write_all(temp, {"_github_workflow/event.json": json.dumps(event, ensure_ascii=False)})
     (temp / "_github_home").mkdir(exist_ok=True)
@@ -708,8 +800,17 @@ def start_action(**step: Unpack[StepOptions]) -> RunningStep:
     )
     if unknown:
         log.issue("warning", f"action.yml declares no input {', '.join(map(repr, unknown))}")
-    command = [sys.executable, "-I", str(step.get("entrypoint", ENTRYPOINT))]
-    return RunningStep(_spawn(command, environment, workspace), log, files, unknown)
+    entrypoint = step.get("entrypoint", ENTRYPOINT)
+    if entrypoint == REPOSITORY / "entrypoint.py" and not step.get("process"):
+        return ThreadStep(environment, log, files, unknown)
+    command = [sys.executable, "-I", str(entrypoint)]
+    return ProcessStep(_spawn(command, environment, workspace), log, files, unknown)
+
+
+@cache
+def _manifest(text: str) -> dict[str, Any]:
+    manifest: dict[str, Any] = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - BaseLoader makes only texts, lists and mappings
+    return manifest
 
 
 def run_action(
@@ -777,7 +878,6 @@ def _write_all(folder: Path, files: Mapping[str, str | bytes]) -> None:
 
 
 def _spawn(command: Sequence[str], environment: Mapping[str, str], workspace: Path) -> subprocess.Popen[bytes]:
-    workspace.mkdir(parents=True, exist_ok=True)
     return subprocess.Popen(
         command,
         env={**inherited(), **environment},

@@ -7,12 +7,12 @@ https://docs.github.com/actions/reference/workflows-and-actions/workflow-command
 from __future__ import annotations
 
 import json
-import sys
 import uuid
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from sepurux_action.adapters.trace_files import TraceFolder
 from sepurux_action.core import workflow_commands as commands
@@ -35,9 +35,10 @@ def _input(name: str) -> str:
 class ActionsRunner:
     """A step of a GitHub workflow."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        """Take the environment as the runner made it."""
+    def __init__(self, environ: Mapping[str, str], log: TextIO) -> None:
+        """Take the environment as the runner made it, and the stream that it reads as the log."""
         self._environ = environ
+        self._log = log
         self._blank = Blanker()
         self._annotations: Counter[Level] = Counter()
         self._unwritable: set[str] = set()
@@ -128,5 +129,5 @@ class ActionsRunner:
 
     def _write(self, line: str) -> None:
         with suppress(OSError):  # a log that nobody takes changes no verdict
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
+            self._log.write(line + "\n")
+            self._log.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def log_of(capsys: pytest.CaptureFixture[str]) -> StepLog:
 
 
 def runner(**environ: str | Path) -> ActionsRunner:
-    return ActionsRunner({name: str(value) for name, value in environ.items()})
+    return ActionsRunner({name: str(value) for name, value in environ.items()}, sys.stdout)
 
 
 # --- Outputs and summary -----------------------------------------------------------------------------------
@@ -276,7 +277,7 @@ def test_a_missing_event_file_is_one_warning(
 
 
 def texts(environ: Mapping[str, str]) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    inputs, environment = ActionsRunner(environ).layers
+    inputs, environment = ActionsRunner(environ, sys.stdout).layers
     return inputs.texts, environment.texts
 
 

@@ -383,7 +383,7 @@ def test_after_a_signal_outputs_and_summary_are_written_and_the_exit_status_is_t
     running = backend.json(decided(status="running", decision="pending"))
     with (
         sound_backend(**{"GET /v1/ci/batch/*": [running, backend.hang()]}) as sepurux,
-        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}) as under_way,
+        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, process=True) as under_way,
     ):
         under_way.wait_for_log("not decided yet", 10)
         under_way.send_signal(number)
@@ -398,7 +398,7 @@ def test_after_a_signal_outputs_and_summary_are_written_and_the_exit_status_is_t
 def test_a_step_that_is_killed_leaves_its_ids_and_no_pass(tmp_path: Path) -> None:
     with (
         sound_backend(**{"GET /v1/ci/batch/*": backend.hang()}) as sepurux,
-        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}) as under_way,
+        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, process=True) as under_way,
     ):
         under_way.wait_for_log("started batch", 10)
         under_way.send_signal(signal.SIGKILL)
@@ -476,7 +476,10 @@ def test_nothing_of_the_checkout_is_imported(tmp_path: Path) -> None:
         (tmp_path / name).write_text(trap)
     with sound_backend() as sepurux:
         result = run_action(
-            workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, env={"PYTHONPATH": str(tmp_path)}
+            workspace=tmp_path,
+            inputs={**CAMPAIGN, "base_url": sepurux.url},
+            env={"PYTHONPATH": str(tmp_path)},
+            process=True,
         )
     assert result.exit_code == 0, result.log
 
