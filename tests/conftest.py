@@ -1,9 +1,16 @@
-"""Owns how the test process is set up, wherever it was started."""
+"""Sets up the test process, wherever it is started."""
 
 from __future__ import annotations
 
+import os
 import signal
+
+from hypothesis import settings
 
 # What a shell starts in the background has SIGINT ignored, and so would have every step that a test starts and signals;
 # GitHub's runner starts its steps with the kernel's defaults.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("quick", max_examples=25, deadline=None)
+settings.register_profile("thorough", max_examples=300, deadline=None)
+settings.load_profile("thorough" if os.environ.get("CI") else "quick")

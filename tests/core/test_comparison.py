@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.core.comparison import BY_THRESHOLD, MEASURES, change, course, shown
@@ -14,7 +14,6 @@ from sepurux_action.core.verdict import Thresholds
 from tests.builders import a_past_result
 
 RATE, SCORE, UNSAFE, FAILURES = MEASURES
-EXAMPLES = settings(max_examples=300, deadline=None)
 
 
 def rated(rate: float | None) -> PastResult:
@@ -61,14 +60,12 @@ def test_without_a_baseline_every_number_is_new() -> None:
     assert [change(measure, a_past_result(), None) for measure in MEASURES] == ["not known before"] * 4
 
 
-@EXAMPLES
 @given(st.builds(Numbers, pass_rate=st.floats(0, 1), score=st.floats(0, 100), unsafe=st.integers(0, 2**53).map(float)))
 def test_a_result_is_unchanged_against_its_own_description(numbers: Numbers) -> None:
     now = a_past_result(numbers=numbers)
     assert [change(measure, now, as_told(now)) for measure in (RATE, SCORE, UNSAFE)] == ["unchanged"] * 3
 
 
-@EXAMPLES
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_change_has_the_sign_of_its_arrow_and_is_never_zero(now: float, before: float) -> None:
     told = change(RATE, rated(now), as_told(rated(before)))

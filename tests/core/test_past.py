@@ -10,7 +10,7 @@ import zlib
 from dataclasses import astuple, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.core import past
@@ -42,8 +42,6 @@ from sepurux_action.core.past import (
 from sepurux_action.core.verdict import Decision, Ruling, Thresholds
 from sepurux_action.core.wire import Metric
 from tests.builders import COMMIT, FAILING, FAILURES, TRACE_ID, a_gate, a_result, a_run, states, undecided
-
-EXAMPLES = settings(max_examples=300, deadline=None)
 
 counts = st.none() | st.integers(0, MOST_COUNTED).map(float)
 some_numbers = st.builds(
@@ -110,7 +108,6 @@ def test_a_description_rounds_to_two_digits_but_to_no_end_of_the_scale(rate: flo
     assert described == f"pass (hard): {shown} passed, - unsafe, - failures, score -"
 
 
-@EXAMPLES
 @given(some_results, st.text(max_size=200))
 def test_a_description_has_at_most_140_characters_and_reads_back_as_what_it_shows(
     result: PastResult, remark: str
@@ -125,7 +122,6 @@ def test_a_description_has_at_most_140_characters_and_reads_back_as_what_it_show
     assert (read.numbers.unsafe, read.numbers.failures) == (result.numbers.unsafe, result.numbers.failures)
 
 
-@EXAMPLES
 @given(some_results)
 def test_a_result_as_told_is_within_a_hundredth_of_a_point_and_told_again_the_same(result: PastResult) -> None:
     told = as_told(result)
@@ -170,7 +166,6 @@ def test_a_text_that_is_not_written_so_is_no_result(text: object) -> None:
     assert read_description(text) is None
 
 
-@EXAMPLES
 @given(some_results, st.integers(0, 80), st.characters())
 def test_a_changed_description_is_no_result_or_one_that_is_written_so(result: PastResult, at: int, new: str) -> None:
     described = describe(result)
@@ -197,7 +192,6 @@ def test_a_context_has_at_most_255_characters() -> None:
 # -- the memory of a comment ------------------------------------------------------------------------------------------
 
 
-@EXAMPLES
 @given(some_memories, st.lists(some_commits, max_size=5))
 def test_a_memory_reads_back_what_it_wrote_whatever_follows_it(memory: Memory, commits: list[PastCommit]) -> None:
     marker = memory.write(commits)
@@ -206,7 +200,6 @@ def test_a_memory_reads_back_what_it_wrote_whatever_follows_it(memory: Memory, c
         assert memory.read(body) == tuple(commits)
 
 
-@EXAMPLES
 @given(some_memories, st.lists(some_commits, max_size=3))
 def test_a_marker_is_one_short_line_of_ascii_that_ends_the_comment_once(
     memory: Memory, commits: list[PastCommit]
@@ -219,7 +212,6 @@ def test_a_marker_is_one_short_line_of_ascii_that_ends_the_comment_once(
     assert len(marker) <= LONGEST_MEMORY + 1_200  # a key of 80 characters has at most twelve times as many encoded
 
 
-@EXAMPLES
 @given(some_memories, some_memories)
 def test_a_memory_is_read_in_its_own_place_only(one: Memory, other: Memory) -> None:
     assert (other.read(one.write([JUDGED])) != ()) == (one == other)
@@ -229,7 +221,6 @@ def test_a_repository_is_the_same_in_any_case_of_letters() -> None:
     assert replace(MEMORY, repository="Acme/Shop").read(MEMORY.write([JUDGED])) == (JUDGED,)
 
 
-@EXAMPLES
 @given(st.data(), st.characters())
 def test_a_marker_with_any_one_character_changed_is_no_memory(data: st.DataObject, new: str) -> None:
     marker = MEMORY.write([JUDGED])
@@ -238,7 +229,6 @@ def test_a_marker_with_any_one_character_changed_is_no_memory(data: st.DataObjec
     assert MEMORY.read(changed) == ((JUDGED,) if changed == marker else ())
 
 
-@EXAMPLES
 @given(st.text(max_size=100))
 def test_any_other_body_is_no_memory(body: str) -> None:
     marker = MEMORY.write([JUDGED])
@@ -443,7 +433,6 @@ def test_the_reason_of_a_fail_names_its_trace_where_there_are_several() -> None:
     assert run.ruling.reason.startswith("traces/cancel.json: ")
 
 
-@EXAMPLES
 @given(some_memories, some_failed_gates)
 def test_what_is_remembered_of_a_fail_reads_back_and_is_remembered_again_the_same(
     memory: Memory, result: GateResult
@@ -456,7 +445,6 @@ def test_what_is_remembered_of_a_fail_reads_back_and_is_remembered_again_the_sam
     assert decided_of([a_result(run, gate=result.gate)], COMMIT, prints) == decided
 
 
-@EXAMPLES
 @given(some_failed_gates)
 def test_a_remembered_fail_has_ten_tools_ten_failures_short_texts_and_no_address_but_a_safe_one(
     result: GateResult,
@@ -470,13 +458,11 @@ def test_a_remembered_fail_has_ten_tools_ten_failures_short_texts_and_no_address
     assert run.enrichment.more_failures == (len(result.worst.enrichment.failures) > MOST_DETAILS)
 
 
-@EXAMPLES
 @given(some_memories, some_memories)
 def test_a_fail_is_remembered_in_its_own_place_only(one: Memory, other: Memory) -> None:
     assert other.read_decided(one.write([JUDGED], DECIDED)) == (DECIDED if one == other else None)
 
 
-@EXAMPLES
 @given(st.data(), st.characters())
 def test_a_marker_with_any_one_character_changed_remembers_no_fail(data: st.DataObject, new: str) -> None:
     marker = MEMORY.write([JUDGED], DECIDED)
@@ -548,7 +534,6 @@ def test_a_fail_of_another_form_is_none(decided: object) -> None:
     assert MEMORY.read_decided(signed(packed(decided=decided))) is None
 
 
-@EXAMPLES
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(max_size=9),

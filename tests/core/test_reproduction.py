@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sepurux_action.adapters.terminal import parser
@@ -97,7 +97,6 @@ def test_a_shell_makes_the_same_gate_of_it(tmp_path: Path) -> None:
     assert [trace.label for trace in made.traces] == [trace.label for trace in EVERYTHING.traces]
 
 
-@settings(max_examples=30, deadline=None)
 @given(name=names)
 @example(name="$(touch x); `touch x` && 'touch' \"x\" \\")
 @example(name="--token=x")

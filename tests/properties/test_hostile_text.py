@@ -1,4 +1,4 @@
-"""Whatever a backend, a pull request or a file says, a report stays ours: 300 examples for each sentence."""
+"""Whatever a backend, a pull request or a file says, a report stays ours."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sepurux_action.adapters.rendering import render_comment, render_summary
@@ -29,7 +29,6 @@ from tests.builders import (
     hostile_result,
 )
 
-EXAMPLES = settings(max_examples=300, deadline=None)
 OUR_TAGS = frozenset(
     {"h2", "h3", "h4", "p", "strong", "em", "sub", "code", "a", "ul", "li", "blockquote", "details", "summary"}
     | {"table", "thead", "tbody", "tr", "th", "td", "wbr", "span", "pre", "hr"}
@@ -72,7 +71,6 @@ def _varying(page: gfm.Page) -> Counter[str]:
 
 
 @in_each_place
-@EXAMPLES
 @given(said=foreign)
 @example(said=HOSTILE)
 def test_no_text_of_a_run_gets_out_of_its_place(render: Render, said: str) -> None:
@@ -87,7 +85,6 @@ def test_no_text_of_a_run_gets_out_of_its_place(render: Render, said: str) -> No
 
 
 @in_each_place
-@EXAMPLES
 @given(said=foreign)
 @example(said=HOSTILE)
 def test_no_text_of_a_mistake_in_the_settings_gets_out_of_its_place(render: Render, said: str) -> None:
@@ -98,7 +95,6 @@ def test_no_text_of_a_mistake_in_the_settings_gets_out_of_its_place(render: Rend
     assert_ours(page(said), page("calm"))
 
 
-@EXAMPLES
 @given(addresses)
 @example("https://app.sepurux.dev/a)[x](https://evil.example/&copy;<>")
 def test_a_dashboard_is_linked_to_the_letter_or_not_at_all(address: str) -> None:
@@ -113,7 +109,6 @@ def unbracketed(address: str) -> str:
     return address.replace("[", "%5B").replace("]", "%5D")
 
 
-@EXAMPLES
 @given(foreign, st.integers(1, 50))
 def test_an_escaped_text_shows_no_more_than_its_length(said: str, longest: int) -> None:
     for shown in (text(said, longest=longest), code(said, longest=longest)):
@@ -122,7 +117,6 @@ def test_an_escaped_text_shows_no_more_than_its_length(said: str, longest: int) 
         assert len(letters) <= len("a ") + longest
 
 
-@EXAMPLES
 @given(foreign)
 def test_no_marker_begins_or_ends_within_a_text(said: str) -> None:
     report = build_report([hostile_result(said)], hostile_context(said, f"{said}0"))
@@ -132,7 +126,6 @@ def test_no_marker_begins_or_ends_within_a_text(said: str) -> None:
     assert "\n\n\n\n" not in rendered
 
 
-@EXAMPLES
 @given(st.lists(foreign, min_size=1, max_size=4))
 @example([HOSTILE, "</code></pre>", "```", ""])
 def test_a_listing_is_read_as_its_lines_without_what_cannot_be_seen(lines: list[str]) -> None:
