@@ -99,9 +99,12 @@ def parse_ci_run(payload: object) -> CIRun:
 
 
 def parse_score(value: object) -> Metric:
-    """Return a reliability score as 0 to 100; a value of at most 1 is a fraction (contract, section 2)."""
+    """Return a reliability score as 0 to 100 (contract, section 2).
+
+    A value below 1, or `1.0`, is a fraction; the integer `1` is 1 of 100. `json.loads` reads `1.0` as a float.
+    """
     reported = wire.number(value, low=0, high=100)
-    if reported.value is not None and reported.value <= 1:
+    if reported.value is not None and reported.value <= 1 and isinstance(value, float):
         return Metric(value=round(reported.value * 100, 10))
     return reported
 

@@ -355,8 +355,11 @@ def _read_decided(value: object) -> Decided | None:
 
 
 def _written(result: RunResult) -> dict[str, object]:
-    """Return a run in the words of the backend's answers, so that it is read back with the same suspicion."""
-    run, more, score = result.run, result.enrichment, result.run.reliability_score.value
+    """Return a run in the words of the backend's answers, so that it is read back with the same suspicion.
+
+    The score has a name of its own: the backend's `reliability_score` may be a fraction, this one never is.
+    """
+    run, more = result.run, result.enrichment
     categories = run.mutation_categories
     return {
         "reason": _cut(result.ruling.reason),
@@ -370,7 +373,7 @@ def _written(result: RunResult) -> dict[str, object]:
         "pass_rate": run.pass_rate.value,
         "unsafe_attempts": run.unsafe_attempts.value,
         "failures": run.failures.value,
-        "reliability_score": None if score is None else score / 100,  # up to 1 is read as a fraction
+        "score": run.reliability_score.value,
         "mutation_coverage_score": run.mutation_coverage.value,
         "scenario_coverage_pct": run.scenario_coverage.value,
         "trace_count": run.trace_count.value,
@@ -389,6 +392,7 @@ def _written(result: RunResult) -> dict[str, object]:
 
 def _read_fail(body: Mapping[str, object]) -> RunResult:
     run = parse_ci_run({**body, "run_id": None})  # the id is that of the result; the run names those of a batch
+    run = run.with_score(wire.number(body.get("score"), low=0, high=100))
     failures = parse_failures(body.get("classified"))[:MOST_DETAILS]
     return RunResult(
         trace=_cut(wire.text(body.get("trace"))),

@@ -131,8 +131,8 @@ def test_a_rate_that_is_off_by_rounding_only_is_the_same_rate() -> None:
     assert look(decision="pass", pass_rate=1.8 - rate, unsafe_attempts=0, failures=0).decision is Decision.PASS
 
 
-def test_a_score_of_at_most_1_is_a_fraction() -> None:
-    for reported, shown in [(0.615, "61.5"), (1, "100.0"), (61.5, "61.5"), (0, "0.0")]:
+def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction() -> None:
+    for reported, shown in [(0.615, "61.5"), (1.0, "100.0"), (1, "1.0"), (61.5, "61.5"), (0, "0.0")]:
         run = parse_ci_run({"decision": "fail", "reliability_score": reported})
         assert judge(run, Thresholds(min_reliability_score=80)).checks[0].actual == shown
 

@@ -263,6 +263,14 @@ def test_a_score_reported_elsewhere_can_break_a_pass_but_mend_nothing() -> None:
     assert result.decision is Decision.FAIL
 
 
+def test_a_score_of_the_integer_1_is_1_of_100_wherever_it_is_reported() -> None:
+    asked = replace(GATE, thresholds=Thresholds(min_reliability_score=95))
+    for score, decision in ((1, Decision.FAIL), (1.0, Decision.PASS)):
+        reported = Reply({"reliability_score": score})
+        [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), reliability=reported)), asked)
+        assert result.decision is decision
+
+
 def test_a_batch_of_several_runs_is_not_judged_by_the_score_of_one() -> None:
     batch = Reply({"batch_id": "batch-1", "run_ids": ["run-1", "run-2"]})
     courier = FakeCourier(backend(after(0, Reply(PASSED)), runs=batch))

@@ -24,7 +24,7 @@ answers = st.fixed_dictionaries(
         "pass_rate": st.floats(0, 1) | st.sampled_from([0.9, 1, 0]) | json_values,
         "unsafe_attempts": st.integers(0, 2) | json_values,
         "failures": st.integers(0, 2) | json_values,
-        "reliability_score": st.floats(0, 100) | json_values,
+        "reliability_score": st.floats(0, 100) | st.sampled_from([1, 1.0]) | json_values,
         "mutation_categories": st.lists(st.sampled_from(["timeouts", "auth"])) | json_values,
         "run_ids": json_values,
         "top_failing_tools": json_values,
@@ -50,7 +50,7 @@ def supported(answer: Mapping[str, object], asked: Thresholds) -> bool:
     """Return whether the numbers of an answer support a pass, worked out from the raw JSON."""
     rate, unsafe, failures = (real(answer.get(name)) for name in ("pass_rate", "unsafe_attempts", "failures"))
     score, categories = real(answer.get("reliability_score")), answer.get("mutation_categories")
-    if score is not None and 0 <= score <= 1:
+    if score is not None and 0 <= score <= 1 and isinstance(answer["reliability_score"], float):
         score *= 100
     return (
         (asked.min_pass_rate is None or (rate is not None and asked.min_pass_rate - 1e-9 <= rate <= 1))
