@@ -155,8 +155,8 @@ def a_result(
     """
     gate = gate or a_gate()
     runs = runs or (a_run(gate=gate),)
-    worst = min(runs, key=lambda run: run.badness)
-    conclusion = conclude(worst.decision, gate.stage, gate.on_undecided, opened=opened)
+    decision = min((run.decision for run in runs), key=lambda each: each.rank)
+    conclusion = conclude(decision, gate.stage, gate.on_undecided, opened=opened)
     waits = bool(review) and not opened
     return GateResult(gate=gate, runs=runs, conclusion=conclusion, waits_for_review=waits, review=review, notes=notes)
 

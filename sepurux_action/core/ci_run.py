@@ -1,10 +1,14 @@
-"""Owns the reading of a poll answer, for a run and for a batch; never decides what it means.
+"""Owns the reading of a poll answer, for a run and for a batch, and the worst numbers of several runs.
+
+Never decides what they mean.
 
 Source: the CI API's `GET /v1/ci/runs/{run_id}` and `GET /v1/ci/batch/{batch_id}`. Any field may be missing or null.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sepurux_action.core import wire
@@ -32,7 +36,8 @@ class CIRun:
     """What one look at a run or a batch shows.
 
     `status` and `decision` are the backend's words ('' when missing, null or no text); `pass_rate` is a fraction,
-    `reliability_score` and `scenario_coverage` are 0 to 100, the rest are counts.
+    `reliability_score` and `scenario_coverage` are 0 to 100, the rest are counts. `fewest_categories`, if set, replaces
+    the number of `mutation_categories`: for several runs combined, those are only the categories that all runs cover.
     """
 
     status: str = ""
@@ -42,12 +47,20 @@ class CIRun:
     failures: Metric = Metric()
     reliability_score: Metric = Metric()
     mutation_categories: tuple[str, ...] | None = None
+    fewest_categories: Metric | None = None
     mutation_coverage: Metric = Metric()
     scenario_coverage: Metric = Metric()
     trace_count: Metric = Metric()
     top_failing_tools: tuple[FailingTool, ...] = ()
     dashboard_url: str = ""
     run_ids: tuple[str, ...] = ()
+
+    @property
+    def category_count(self) -> Metric:
+        """Return the number of mutation categories; for several runs combined, the lowest of any run."""
+        if self.fewest_categories is not None:
+            return self.fewest_categories
+        return Metric() if self.mutation_categories is None else Metric(float(len(set(self.mutation_categories))))
 
     def with_score(self, reported: Metric) -> CIRun:
         """Return the run with a score reported elsewhere, where this answer carries none."""
@@ -98,6 +111,39 @@ def parse_ci_run(payload: object) -> CIRun:
     )
 
 
+def combine(runs: Sequence[CIRun]) -> CIRun:
+    """Return the first run with each number replaced by the worst of all runs (contract, section 2).
+
+    Runs that do not report a number are left out, and the number's `reported_by` says so. A mutation category is
+    covered if every run that reports categories has it. The counts of failing tools are added up.
+    """
+    if len(runs) == 1:
+        return runs[0]
+    reported = [set(run.mutation_categories) for run in runs if run.mutation_categories is not None]
+    return replace(
+        runs[0],
+        pass_rate=_worst(min, (run.pass_rate for run in runs)),
+        unsafe_attempts=_worst(max, (run.unsafe_attempts for run in runs)),
+        failures=_worst(max, (run.failures for run in runs)),
+        reliability_score=_worst(min, (run.reliability_score for run in runs)),
+        mutation_categories=tuple(sorted(set.intersection(*reported))) if reported else None,
+        fewest_categories=_worst(min, (run.category_count for run in runs)),
+        mutation_coverage=_worst(min, (run.mutation_coverage for run in runs)),
+        scenario_coverage=_worst(min, (run.scenario_coverage for run in runs)),
+        top_failing_tools=_add_up(failing for run in runs for failing in run.top_failing_tools),
+    )
+
+
+def _worst(pick: Callable[[Iterable[float]], float], metrics: Iterable[Metric]) -> Metric:
+    """Return the worst number, or if no run reports one, what the first run with a broken value says instead."""
+    metrics = tuple(metrics)
+    values = [metric.value for metric in metrics if metric.value is not None]
+    if not values:
+        return next((metric for metric in metrics if metric.broken), Metric())
+    partial = len(values) < len(metrics)
+    return Metric(pick(values), reported_by=f"{len(values)} of {len(metrics)} traces" if partial else "")
+
+
 def parse_score(value: object) -> Metric:
     """Return a reliability score as 0 to 100 (contract, section 2).
 
@@ -145,4 +191,12 @@ def _tools(value: object) -> tuple[FailingTool, ...]:
         tool, times = wire.text(body.get("tool")), _count(body.get("count"))
         if tool:
             found.append(FailingTool(tool, int(times.value or 0)))
-    return tuple(sorted(found, key=lambda each: -each.count))
+    return _add_up(found)
+
+
+def _add_up(tools: Iterable[FailingTool]) -> tuple[FailingTool, ...]:
+    """Return each tool once with the sum of its counts, the highest first."""
+    counts: Counter[str] = Counter()
+    for failing in tools:
+        counts[failing.tool] += failing.count
+    return tuple(FailingTool(tool, count) for tool, count in counts.most_common())

@@ -8,7 +8,9 @@ from operator import attrgetter
 from typing import Protocol
 
 from sepurux_action.core import figures, past
+from sepurux_action.core.ci_run import CIRun
 from sepurux_action.core.past import Numbers, PastResult
+from sepurux_action.core.wire import Metric
 
 NOT_KNOWN = "–"
 
@@ -25,11 +27,15 @@ def _count(value: float, /, *, unlike: float | None = None) -> str:  # noqa: ARG
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """A number that is compared over time. `unit` and `scale` are those of a difference as `write` writes it."""
+    """A number that is compared over time. `unit` and `scale` are those of a difference as `write` writes it.
+
+    `of` takes it from a past result's numbers, `metric` from a run.
+    """
 
     label: str
     threshold: str
     of: Callable[[Numbers], float | None]
+    metric: Callable[[CIRun], Metric]
     write: _Write
     more_is_better: bool
     scale: int = 1
@@ -41,6 +47,7 @@ MEASURES = (
         label="Pass rate",
         threshold="min_pass_rate",
         of=attrgetter("pass_rate"),
+        metric=attrgetter("pass_rate"),
         write=figures.percent,
         more_is_better=True,
         scale=100,
@@ -50,6 +57,7 @@ MEASURES = (
         label="Reliability score",
         threshold="min_reliability_score",
         of=attrgetter("score"),
+        metric=attrgetter("reliability_score"),
         write=figures.score,
         more_is_better=True,
     ),
@@ -57,6 +65,7 @@ MEASURES = (
         label="Unsafe attempts",
         threshold="max_unsafe",
         of=attrgetter("unsafe"),
+        metric=attrgetter("unsafe_attempts"),
         write=_count,
         more_is_better=False,
     ),
@@ -64,6 +73,7 @@ MEASURES = (
         label="Failures",
         threshold="max_failures",
         of=attrgetter("failures"),
+        metric=attrgetter("failures"),
         write=_count,
         more_is_better=False,
     ),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from sepurux_action.core.ci_run import CIRun, Enrichment
+from sepurux_action.core.ci_run import CIRun, Enrichment, combine
 from sepurux_action.core.enforcement import Conclusion, OnUndecided, Stage
 from sepurux_action.core.path_filter import Filter
 from sepurux_action.core.stage_rules import Rule
-from sepurux_action.core.verdict import Decision, Ruling, Thresholds
+from sepurux_action.core.verdict import Check, Decision, Ruling, Thresholds, check_thresholds
 
 REGISTERED = "registered scenarios"  # what runs when no trace is named: the campaign's own
+
+MOST_NAMED = 10  # failed traces that a reason names; the others are counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +67,8 @@ class RunResult:
         """Return what was learnt of this run."""
         return self.ruling.decision
 
-    @property
-    def badness(self) -> tuple[int, float]:
-        """Return a key that sorts the worst run first: by decision, then by the lowest pass rate."""
-        rate = self.run.pass_rate.value
-        return self.decision.rank, math.inf if rate is None else rate
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
 class GateResult:
     """What became of a gate: its runs, one for each trace, and what follows.
 
@@ -86,10 +83,32 @@ class GateResult:
     review: str = ""
     notes: tuple[str, ...] = ()
 
+    @cached_property
+    def ranked(self) -> tuple[RunResult, ...]:
+        """Return the runs, the worst first: by decision, then an exceeded `max_unsafe`, then the lowest pass rate."""
+        return tuple(sorted(self.runs, key=lambda run: _badness(run.decision, run.run, self.gate.thresholds)))
+
     @property
     def worst(self) -> RunResult:
-        """Return the run that decides: the worst decision, ties by the lowest pass rate, then by order."""
-        return min(self.runs, key=lambda run: run.badness)
+        """Return the run that decides."""
+        return self.ranked[0]
+
+    @cached_property
+    def combined(self) -> CIRun:
+        """Return the worst run with each number replaced by the worst of all runs. All reports use these numbers."""
+        return combine([run.run for run in self.ranked])
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Return the thresholds compared with the combined numbers; none if no run has been compared with them."""
+        if not any(run.ruling.checks for run in self.runs):
+            return ()
+        return tuple(check_thresholds(self.combined, self.gate.thresholds))
+
+    @property
+    def badness(self) -> tuple[int, bool, float]:
+        """Return a key that sorts the worst gate first, by the same rules as its runs."""
+        return _badness(self.decision, self.combined, self.gate.thresholds)
 
     @property
     def decision(self) -> Decision:
@@ -98,5 +117,19 @@ class GateResult:
 
     @property
     def reason(self) -> str:
-        """Return the reason in one sentence, with the trace's name where there are several."""
-        return self.worst.ruling.reason if len(self.runs) == 1 else f"{self.worst.trace}: {self.worst.ruling.reason}"
+        """Return the reason in one sentence. With several traces it names the worst one and all others that failed."""
+        worst, *others = self.ranked
+        if not others:
+            return worst.ruling.reason
+        reason = f"{worst.trace}: {worst.ruling.reason}"
+        failed = [run.trace for run in others if run.decision is Decision.FAIL]
+        if not failed:
+            return reason
+        more = f" and {len(failed) - MOST_NAMED} more" if len(failed) > MOST_NAMED else ""
+        return f"{reason.removesuffix('.')}; also failed: {', '.join(failed[:MOST_NAMED])}{more}."
+
+
+def _badness(decision: Decision, run: CIRun, thresholds: Thresholds) -> tuple[int, bool, float]:
+    unsafe, allowed, rate = run.unsafe_attempts.value, thresholds.max_unsafe, run.pass_rate.value
+    exceeded = unsafe is not None and allowed is not None and unsafe > allowed
+    return decision.rank, not exceeded, math.inf if rate is None else rate

@@ -18,7 +18,7 @@ LONGEST_TOOL = 200  # characters of a tool's name
 
 OUTPUTS: dict[str, str] = {
     "decision": "What was learnt: `pass`, `fail`, `error`, `pending` or `skipped`.",
-    "conclusion": "What follows: `success` or `failure`.",
+    "conclusion": "What follows: `success` or `failure`; of several gates, `failure` if any of them blocks.",
     "enforcement": "The stage that ruled: `observe`, `soft` or `hard`.",
     "reason": "Why, in one sentence.",
     "run_id": "The CI run's id; several by comma.",
@@ -43,12 +43,12 @@ def no_verdict(reason: str) -> dict[str, str]:
 
 
 def step_outputs(gates: Sequence[GateResult], comment_url: str = "") -> dict[str, str]:
-    """Return every output: the worst gate's values (ties: lowest pass rate, then order), and `gates` for all.
+    """Return every output: the worst gate's values, and `gates` for all.
 
-    `conclusion` alone is that of all gates together, as the exit status is: an `observe` gate may be the worst and
-    be open, while another one is closed.
+    Ties are decided by an exceeded `max_unsafe`, then the lowest pass rate, then order. `conclusion` alone is that of
+    the whole step, as the exit status is: an `observe` gate may be the worst and not block, while another one blocks.
     """
-    worst = min(gates, key=lambda gate: gate.worst.badness)
+    worst = min(gates, key=lambda gate: gate.badness)
     described = [{"name": gate.gate.name, **gate_outputs(gate, comment_url)} for gate in gates]
     closed = next((gate for gate in gates if gate.conclusion.closed), worst)
     return {**gate_outputs(worst, comment_url), "conclusion": closed.conclusion.word, "gates": json.dumps(described)}
@@ -56,7 +56,7 @@ def step_outputs(gates: Sequence[GateResult], comment_url: str = "") -> dict[str
 
 def gate_outputs(gate: GateResult, comment_url: str = "") -> dict[str, str]:
     """Return the outputs of one gate, all but `gates`; the comment is one for all gates of a step."""
-    worst, run = gate.worst, gate.worst.run
+    run = gate.combined
     tools = [{"tool": each.tool[:LONGEST_TOOL], "count": each.count} for each in run.top_failing_tools[:MOST_TOOLS]]
     return {
         "decision": gate.decision.value,
@@ -64,7 +64,7 @@ def gate_outputs(gate: GateResult, comment_url: str = "") -> dict[str, str]:
         "enforcement": gate.gate.stage.value,
         "reason": gate.reason,
         **identities(gate.runs),
-        "campaign_id": worst.campaign_id,
+        "campaign_id": gate.worst.campaign_id,
         "pass_rate": _number(run.pass_rate),
         "reliability_score": _number(run.reliability_score),
         "unsafe_attempts": _number(run.unsafe_attempts),

@@ -16,10 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from itertools import chain
+from typing import Any
 from urllib.parse import quote
 
 from sepurux_action.core import figures, wire
-from sepurux_action.core.ci_run import Enrichment, parse_ci_run, parse_failures
+from sepurux_action.core.ci_run import CIRun, Enrichment, parse_ci_run, parse_failures
 from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.event import SHA
 from sepurux_action.core.gate import Gate, GateResult, RunResult
@@ -30,7 +32,7 @@ LONGEST_CONTEXT = 255
 MOST_RESULTS = 20  # judged commits that a comment remembers
 MOST_GATES = 50  # of one commit, so that the newest commit always fits; the rest of a very large step is forgotten
 MOST_DETAILS = 10  # tools, and failures, of one remembered `fail` (contract, section 8)
-MOST_CATEGORIES = 50  # of one remembered `fail`; of more than that none, because a part would be a wrong count
+MOST_CATEGORIES = 50  # of one remembered `fail`; of more than that only the number
 LONGEST_REMEMBERED = 200  # characters of a text
 MEMORY_VERSION = 2
 LONGEST_MEMORY = 30_000  # characters of the marker's content; the comment has 65,000 for all
@@ -46,6 +48,12 @@ _FORGOTTEN = (
     *((commits, 0, MOST_GATES) for commits in range(4, 0, -1)),
     *((1, 0, gates) for gates in (40, 30, 20, 10, 5, 1, 0)),
     (0, 0, 0),
+)
+
+# The numbers of a run, by the names of its fields.
+_METRICS = (
+    *("pass_rate", "unsafe_attempts", "failures", "reliability_score"),
+    *("fewest_categories", "mutation_coverage", "scenario_coverage"),
 )
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -92,8 +100,8 @@ class PastCommit:
 
 
 def of_gate(result: GateResult) -> PastResult:
-    """Return what is remembered of a gate's result: that of the run that decides."""
-    run = result.worst.run
+    """Return what is remembered of a gate's result; each number is the worst of its runs."""
+    run = result.combined
     numbers = Numbers(
         pass_rate=run.pass_rate.value,
         unsafe=run.unsafe_attempts.value,
@@ -158,7 +166,10 @@ def as_told(past: PastResult) -> PastResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RememberedFail:
-    """The run that decided a gate's `fail`, as far as it is remembered, and the fingerprint of what it was about."""
+    """A gate's `fail`, as far as it is remembered, and the fingerprint of what it was about.
+
+    `run` is the run that decided, with the combined numbers of all runs of the gate.
+    """
 
     fingerprint: str
     run: RunResult
@@ -203,8 +214,16 @@ def decided_of(results: Iterable[GateResult], commit: str, fingerprints: Mapping
     for result in results:
         fingerprint = fingerprints.get(result.gate.name, "")
         if result.decision is Decision.FAIL and fingerprint:
-            ruling = replace(result.worst.ruling, reason=result.reason)
-            run = _read_fail(_written(replace(result.worst, ruling=ruling)))
+            run = replace(
+                result.worst,
+                run=result.combined,
+                ruling=replace(result.worst.ruling, reason=result.reason),
+                enrichment=Enrichment(
+                    failures=tuple(chain.from_iterable(run.enrichment.failures for run in result.ranked)),
+                    more_failures=any(run.enrichment.more_failures for run in result.runs),
+                ),
+            )
+            run = _read_fail(_written(run))
             fails[result.gate.name] = RememberedFail(fingerprint=fingerprint, run=run)
     return Decided(commit=commit, fails=fails)
 
@@ -377,9 +396,13 @@ def _written(result: RunResult) -> dict[str, object]:
         "mutation_coverage_score": run.mutation_coverage.value,
         "scenario_coverage_pct": run.scenario_coverage.value,
         "trace_count": run.trace_count.value,
+        "category_count": run.category_count.value,
         "mutation_categories": None
         if categories is None or len(categories) > MOST_CATEGORIES
         else list(map(_cut, categories)),
+        "reported_by": {
+            name: metric.reported_by for name in _METRICS if (metric := getattr(run, name)) and metric.reported_by
+        },
         "top_failing_tools": [
             {"tool": _cut(each.tool), "count": each.count} for each in run.top_failing_tools[:MOST_DETAILS]
         ],
@@ -392,7 +415,7 @@ def _written(result: RunResult) -> dict[str, object]:
 
 def _read_fail(body: Mapping[str, object]) -> RunResult:
     run = parse_ci_run({**body, "run_id": None})  # the id is that of the result; the run names those of a batch
-    run = run.with_score(wire.number(body.get("score"), low=0, high=100))
+    run = _with_combined(run.with_score(wire.number(body.get("score"), low=0, high=100)), body)
     failures = parse_failures(body.get("classified"))[:MOST_DETAILS]
     return RunResult(
         trace=_cut(wire.text(body.get("trace"))),
@@ -404,6 +427,18 @@ def _read_fail(body: Mapping[str, object]) -> RunResult:
         batch_id=wire.identifier(body.get("batch_id")),
         enrichment=Enrichment(failures=failures, more_failures=body.get("more") is True),
     )
+
+
+def _with_combined(run: CIRun, body: Mapping[str, object]) -> CIRun:
+    """Return the run with what no answer of the backend has: its category count, and which runs report each number."""
+    count, told = wire.number(body.get("category_count"), low=0, whole=True), wire.fields(body.get("reported_by"))
+    run = replace(run, fewest_categories=None if count.value is None else count)
+    changes: dict[str, Any] = {
+        name: replace(metric, reported_by=_cut(said))
+        for name in _METRICS
+        if (metric := getattr(run, name)) and (said := wire.text(told.get(name)))
+    }
+    return replace(run, **changes)
 
 
 def _cut(text: str) -> str:

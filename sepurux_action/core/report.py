@@ -6,7 +6,6 @@ not `Markdown` yet is escaped where it is rendered.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -14,7 +13,7 @@ from typing import assert_never
 from urllib.parse import urlsplit
 
 from sepurux_action.core import figures, past
-from sepurux_action.core.ci_run import ClassifiedFailure
+from sepurux_action.core.ci_run import CIRun, ClassifiedFailure
 from sepurux_action.core.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, Measure, change, course, shown, told
 from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
 from sepurux_action.core.gate import Gate, GateResult, RunResult
@@ -449,12 +448,12 @@ def _run(run: RunResult, context: Context) -> str:
 
 def _by_weight(results: Iterable[GateResult]) -> list[GateResult]:
     """Return the gates in the order of a reader's interest: closed, waiting, open; in each the worst decision first."""
-    return sorted(results, key=lambda each: (not each.conclusion.closed, each.waits_for_review, each.worst.badness))
+    return sorted(results, key=lambda each: (not each.conclusion.closed, each.waits_for_review, each.badness))
 
 
 def _gates(results: Sequence[GateResult], context: Context) -> Block:
     def row(result: GateResult) -> tuple[str, ...]:
-        rate = _pass_rate(result.worst, result.gate)
+        rate = _pass_rate(result.combined, result.gate)
         verdict = join([_SYMBOLS[result.decision], "" if rate == NOT_KNOWN else rate], by=", ")
         return (
             code(result.gate.name),
@@ -538,11 +537,7 @@ def _blocks(result: GateResult, context: Context) -> tuple[Block, ...]:
 
 
 def _of(result: GateResult) -> str:
-    return "" if len(result.runs) == 1 else " of the worst trace"
-
-
-def _ranked(result: GateResult) -> list[RunResult]:
-    return sorted(result.runs, key=lambda run: run.badness)
+    return "" if len(result.runs) == 1 else f", worst of {len(result.runs)} traces"
 
 
 def _traces(result: GateResult, context: Context) -> Block:
@@ -552,14 +547,14 @@ def _traces(result: GateResult, context: Context) -> Block:
         return (
             code(run.trace),
             join([verdict, f"{figures.count(unsafe)} unsafe" if unsafe else "", _run(run, context)], by=" · "),
-            _pass_rate(run, result.gate),
+            _pass_rate(run.run, result.gate),
         )
 
     return Block(
         kind=Kind.TRACES,
         title=f"Traces ({len(result.runs)})",
         columns=(Column("Trace"), Column("Verdict"), Column("Passed", numbers=True)),
-        rows=tuple(map(row, _ranked(result))) if len(result.runs) > 1 else (),
+        rows=tuple(map(row, result.ranked)) if len(result.runs) > 1 else (),
     )
 
 
@@ -570,15 +565,20 @@ def _thresholds(result: GateResult) -> Block:
         return (
             join([_CHECKS[check.state], check.label], by=NO_BREAK),
             _shortened(check.required),
-            join([text(check.actual, longest=LONGEST_CELL), text(off_by, longest=LONGEST_CELL)]),
+            join([text(check.actual, longest=LONGEST_CELL), text(off_by, longest=LONGEST_CELL), _share(check)]),
         )
 
     return Block(
         kind=Kind.THRESHOLDS,
         title=f"All thresholds{_of(result)}",
         columns=(Column("Measure"), Column("Needed"), Column("Actual (margin)")),
-        rows=tuple(map(row, result.worst.ruling.checks)),
+        rows=tuple(map(row, result.checks)),
     )
+
+
+def _share(number: Check | Metric) -> str:
+    """Return how many of the traces report a number, '' where all do."""
+    return text(f"· {number.reported_by}") if number.reported_by else ""
 
 
 def _broken(result: GateResult, context: Context) -> Block:
@@ -592,7 +592,7 @@ def _broken(result: GateResult, context: Context) -> Block:
         by = _change(measure, now, baseline) if measure else NOT_KNOWN
         return (
             join([_CHECKS[check.state], check.label], by=NO_BREAK),
-            join([actual, off_by, "· needs", _shortened(check.required)]),
+            join([actual, off_by, "· needs", _shortened(check.required), _share(check)]),
             *((by,) if compared else ()),
         )
 
@@ -600,7 +600,7 @@ def _broken(result: GateResult, context: Context) -> Block:
         kind=Kind.BROKEN,
         title=f"Broken thresholds{_of(result)}",
         columns=(Column("Threshold"), Column("Actual"), *((Column(join(["vs", compared])),) if compared else ())),
-        rows=tuple(row(check) for check in result.worst.ruling.checks if check.state is CheckState.BROKEN),
+        rows=tuple(row(check) for check in result.checks if check.state is CheckState.BROKEN),
     )
 
 
@@ -626,7 +626,7 @@ def _earlier(result: GateResult, context: Context) -> list[tuple[str, PastResult
 
 
 def _metrics(result: GateResult, context: Context) -> Block:
-    now, baseline = past.of_gate(result), context.baselines.get(result.gate.name)
+    run, now, baseline = result.combined, past.of_gate(result), context.baselines.get(result.gate.name)
     series = [*(each for _, each in _earlier(result, context)), now]
     base = _compared_with(result, context)
     compared = base if baseline else ""
@@ -634,7 +634,11 @@ def _metrics(result: GateResult, context: Context) -> Block:
     def row(measure: Measure) -> tuple[str, ...]:
         known = measure.of(now.numbers) is not None
         by = join(["(", _change(measure, now, baseline), ")"], by="") if compared and known else ""
-        return measure.label, join([shown(measure, now, baseline), by]), _trend(measure, series)
+        return (
+            measure.label,
+            join([shown(measure, now, baseline), by, _share(measure.metric(run))]),
+            _trend(measure, series),
+        )
 
     numbers = [row(measure) for measure in MEASURES if measure.of(now.numbers) is not None or _trend(measure, series)]
     was = f"(was {_SYMBOLS[baseline.decision]})" if baseline else ""
@@ -672,7 +676,7 @@ def _chart(result: GateResult, context: Context) -> Block:
     drawn = chart("passed, %", known) if len(known) >= FEWEST_CHARTED else ""
     return Block(
         kind=Kind.CHART,
-        title=f"{'Worst trace: pass' if _of(result) else 'Pass'} rate over this pull request",
+        title=f"Pass rate over this pull request{_of(result)}",
         rows=((drawn,),) if drawn else (),
         loose=True,
     )
@@ -718,38 +722,36 @@ def _reproduction(result: GateResult, context: Context) -> Block:
 
 
 def _rates(result: GateResult) -> Block:
-    run, asked = result.worst.run, result.gate.thresholds
+    run, asked = result.combined, result.gate.thresholds
     rates = (
-        ("Pass rate", run.pass_rate.value, 1, lambda rate: figures.percent(rate, unlike=asked.min_pass_rate)),
+        ("Pass rate", run.pass_rate, 1, lambda rate: figures.percent(rate, unlike=asked.min_pass_rate)),
         (
             "Reliability score",
-            run.reliability_score.value,
+            run.reliability_score,
             100,
             lambda score: figures.score(score, unlike=asked.min_reliability_score),
         ),
-        ("Scenario coverage", run.scenario_coverage.value, 100, lambda share: figures.percent(share / 100)),
-        ("Mutation coverage score", run.mutation_coverage.value, 100, figures.decimal),
+        ("Scenario coverage", run.scenario_coverage, 100, lambda share: figures.percent(share / 100)),
+        ("Mutation coverage score", run.mutation_coverage, 100, figures.decimal),
     )
     return Block(
         kind=Kind.RATES,
         title=f"Rates{_of(result)}",
         columns=(Column("Rate"), Column(""), Column("Value", numbers=True)),
         rows=tuple(
-            (label, bar(value / full), write(value)) for label, value, full, write in rates if value is not None
+            (label, bar(metric.value / full), join([write(metric.value), _share(metric)]))
+            for label, metric, full, write in rates
+            if metric.value is not None
         ),
     )
 
 
 def _tools(result: GateResult) -> Block:
-    counts: Counter[str] = Counter()
-    for run in result.runs:
-        for failing in run.run.top_failing_tools:
-            counts[failing.tool] += failing.count
     return Block(
         kind=Kind.TOOLS,
         title="Top failing tools",
         columns=(Column("Tool"), Column("Failures", numbers=True)),
-        rows=tuple((code(tool), figures.count(count)) for tool, count in counts.most_common()),
+        rows=tuple((code(each.tool), figures.count(each.count)) for each in result.combined.top_failing_tools),
     )
 
 
@@ -790,22 +792,30 @@ def _failures(result: GateResult) -> Block:
 def _categories(result: GateResult) -> Block:
     required = result.gate.thresholds.required_mutation_categories
     reported = dict.fromkeys(name for run in result.runs for name in run.run.mutation_categories or ())
-    told = any(run.run.mutation_categories is not None for run in result.runs)
-    lacking = [name for name in required if name not in reported] if told else []
+    covered = result.combined.mutation_categories
+    lacking = [name for name in required if name not in covered] if covered is not None else []
+
+    def row(name: str) -> tuple[str, str]:
+        everywhere = "✓ yes, required" if name in required else "✓ yes"
+        return code(name), everywhere if name in (covered or ()) else "in some traces"
+
     return Block(
         kind=Kind.CATEGORIES,
         title="Mutation categories",
         columns=(Column("Category"), Column("Covered")),
         rows=(
-            *((code(name), "✗ no, but required") for name in lacking),
-            *((code(name), "✓ yes, required" if name in required else "✓ yes") for name in reported),
+            *(
+                (code(name), f"✗ {'not in every trace' if name in reported else 'no'}, but required")
+                for name in lacking
+            ),
+            *(row(name) for name in reported if name not in lacking),
         ),
         unfolded=UNFOLDED if lacking else 0,
     )
 
 
 def _reasons(result: GateResult) -> Block:
-    others = [run for run in _ranked(result) if run is not result.worst]
+    others = result.ranked[1:]
     return Block(
         kind=Kind.REASONS,
         title="What the other traces say",
@@ -889,9 +899,9 @@ def _whose(names: Sequence[str], results: Sequence[GateResult]) -> str:
     return join(named, by=", ")
 
 
-def _pass_rate(run: RunResult, gate: Gate) -> str:
+def _pass_rate(run: CIRun, gate: Gate) -> str:
     """Return the run's pass rate, with enough digits to differ from the one that is needed."""
-    rate = run.run.pass_rate.value
+    rate = run.pass_rate.value
     return NOT_KNOWN if rate is None else figures.percent(rate, unlike=gate.thresholds.min_pass_rate)
 
 

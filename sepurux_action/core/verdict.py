@@ -81,7 +81,8 @@ class CheckState(StrEnum):
 class Check:
     """One threshold held against the run: texts for people, and the numbers behind them.
 
-    `margin` says how far off the actual value is: negative is worse than required, '' is unknown.
+    `margin` says how far off the actual value is: negative is worse than required, '' is unknown. `reported_by` is
+    that of the number, see `Metric`.
     """
 
     threshold: str
@@ -92,6 +93,7 @@ class Check:
     state: CheckState
     essential: bool = False
     sentence: str = ""
+    reported_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,9 +177,11 @@ def check_thresholds(run: CIRun, asked: Thresholds) -> Iterator[Check]:
             figures.score,
         )
     if asked.min_mutation_categories is not None:
-        yield _category_count(run.mutation_categories, asked.min_mutation_categories)
+        yield _category_count(run.category_count, asked.min_mutation_categories)
     if asked.required_mutation_categories:
-        yield _required_categories(run.mutation_categories, asked.required_mutation_categories)
+        yield _required_categories(
+            run.mutation_categories, asked.required_mutation_categories, run.category_count.reported_by
+        )
 
 
 def _unknown_word(run: CIRun) -> str:
@@ -216,6 +220,7 @@ def _at_least(  # noqa: PLR0913 - one row of a table
         state=CheckState.MET if met else CheckState.BROKEN,
         essential=essential,
         sentence=f"{label.lower()} {actual} is {'not below' if met else 'below'} the required {needed}",
+        reported_by=metric.reported_by,
     )
 
 
@@ -234,14 +239,15 @@ def _at_most(threshold: str, label: str, noun: str, metric: Metric, allowed: int
         state=CheckState.MET if met else CheckState.BROKEN,
         essential=True,
         sentence=f"{figures.counted(metric.value, noun)} {verb} {'within' if met else 'more than'} the allowed {limit}",
+        reported_by=metric.reported_by,
     )
 
 
-def _category_count(reported: tuple[str, ...] | None, required: int) -> Check:
+def _category_count(metric: Metric, required: int) -> Check:
     label, threshold = "Mutation categories", "min_mutation_categories"
-    if reported is None:
-        return _absent(threshold, label, f"at least {required}", Metric(), essential=False)
-    actual = len(set(reported))
+    actual = metric.value
+    if actual is None:
+        return _absent(threshold, label, f"at least {required}", metric, essential=False)
     met = actual >= required
     return Check(
         threshold=threshold,
@@ -251,10 +257,11 @@ def _category_count(reported: tuple[str, ...] | None, required: int) -> Check:
         margin=_signed(actual - required, digits=0),
         state=CheckState.MET if met else CheckState.BROKEN,
         sentence=f"{figures.counted(actual, 'mutation category', 'mutation categories')} of at least {required}",
+        reported_by=metric.reported_by,
     )
 
 
-def _required_categories(reported: tuple[str, ...] | None, required: tuple[str, ...]) -> Check:
+def _required_categories(reported: tuple[str, ...] | None, required: tuple[str, ...], reported_by: str) -> Check:
     label, threshold = "Required mutation categories", "required_mutation_categories"
     wanted = ", ".join(required)
     if reported is None:
@@ -268,6 +275,7 @@ def _required_categories(reported: tuple[str, ...] | None, required: tuple[str, 
         margin=f"lacks {', '.join(lacking)}" if lacking else "",
         state=CheckState.BROKEN if lacking else CheckState.MET,
         sentence=f"mutation categories lack {', '.join(lacking)}" if lacking else "all categories are covered",
+        reported_by=reported_by,
     )
 
 

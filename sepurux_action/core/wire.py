@@ -19,10 +19,14 @@ IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number as the backend reports it: `value`, or what stands there instead, or neither (missing)."""
+    """A number as the backend reports it: `value`, or what stands there instead, or neither (missing).
+
+    `reported_by` is such as `2 of 3 traces` where the number stands for several runs and only some of them report it.
+    """
 
     value: float | None = None
     broken: str | None = None
+    reported_by: str = ""
 
     @property
     def missing(self) -> bool:

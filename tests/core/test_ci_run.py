@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +13,7 @@ from sepurux_action.core.ci_run import (
     CIRun,
     ClassifiedFailure,
     FailingTool,
+    combine,
     parse_ci_run,
     parse_failures,
     parse_score,
@@ -109,10 +112,22 @@ def test_a_tool_without_a_name_is_left_out_and_a_hostile_name_is_one_line() -> N
 
 
 @pytest.mark.parametrize(
-    ("reported", "score"), [(0, 0.0), (0.5, 50.0), (0.615, 61.5), (1, 100.0), (1.0, 100.0), (1.5, 1.5), (100, 100.0)]
+    ("reported", "score"),
+    [
+        ("0", 0.0),
+        ("0.0", 0.0),
+        ("0.5", 50.0),
+        ("0.615", 61.5),
+        ("1.0", 100.0),
+        ("1", 1.0),
+        ("1.5", 1.5),
+        ("2", 2.0),
+        ("100", 100.0),
+        ("100.0", 100.0),
+    ],
 )
-def test_a_score_of_at_most_one_is_a_fraction(reported: float, score: float) -> None:
-    assert parse_score(reported) == Metric(score)
+def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction(reported: str, score: float) -> None:
+    assert parse_score(json.loads(reported)) == Metric(score)
 
 
 @pytest.mark.parametrize("reported", [-0.1, 100.1, True, "80", math.nan])
@@ -123,6 +138,63 @@ def test_a_score_off_its_scale_is_broken(reported: object) -> None:
 def test_a_score_reported_elsewhere_fills_a_gap_and_replaces_nothing() -> None:
     assert parse_ci_run({}).with_score(Metric(80)).reliability_score == Metric(80)
     assert parse_ci_run({"reliability_score": 61.5}).with_score(Metric(80)).reliability_score == Metric(61.5)
+
+
+def test_a_tool_that_is_listed_twice_is_one_tool() -> None:
+    tools = [{"tool": "a", "count": 2}, {"tool": "b", "count": 3}, {"tool": "a", "count": 2}]
+    assert parse_ci_run({"top_failing_tools": tools}).top_failing_tools == (FailingTool("a", 4), FailingTool("b", 3))
+
+
+def test_one_run_combined_is_that_run() -> None:
+    run = parse_ci_run(ANSWER)
+    assert combine([run]) is run
+
+
+def test_runs_combined_are_the_first_with_the_worst_of_each_number() -> None:
+    first = parse_ci_run({**ANSWER, "mutation_categories": ["auth", "timeouts", "auth"]})
+    second = parse_ci_run(
+        {
+            **ANSWER,
+            "run_id": "run-2",
+            "pass_rate": 0.9,
+            "unsafe_attempts": 3,
+            "failures": 4,
+            "reliability_score": 55,
+            "mutation_categories": ["drift", "timeouts", "noise"],
+            "mutation_coverage_score": 80,
+            "scenario_coverage_pct": 70,
+            "top_failing_tools": [{"tool": "crm.lookup", "count": 2}],
+        }
+    )
+    assert combine([first, second]) == replace(
+        first,
+        pass_rate=Metric(0.72),
+        unsafe_attempts=Metric(3),
+        failures=Metric(5),
+        reliability_score=Metric(55),
+        mutation_categories=("timeouts",),
+        fewest_categories=Metric(2),
+        mutation_coverage=Metric(75),
+        scenario_coverage=Metric(70),
+        top_failing_tools=(FailingTool("crm.lookup", 4), FailingTool("payments.refund", 3)),
+    )
+
+
+def test_a_run_that_does_not_report_a_number_is_left_out_and_counted() -> None:
+    run = combine([CIRun(), parse_ci_run(ANSWER), parse_ci_run({**ANSWER, "pass_rate": "0.1"})])
+    assert run.pass_rate == Metric(0.72, reported_by="1 of 3 traces")
+    assert run.unsafe_attempts == Metric(1, reported_by="2 of 3 traces")
+    assert run.mutation_categories == ("auth", "timeouts")
+    assert run.category_count == Metric(2, reported_by="2 of 3 traces")
+
+
+def test_a_number_that_no_run_reports_is_missing_or_the_first_broken_one() -> None:
+    broken = parse_ci_run({"pass_rate": "0.1"})
+    run = combine([CIRun(), broken, CIRun()])
+    assert run.pass_rate == broken.pass_rate
+    assert run.failures.missing
+    assert run.mutation_categories is None
+    assert run.category_count.missing
 
 
 def test_classified_failures_are_read_and_what_is_no_object_is_left_out() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.core.ci_run import CIRun, FailingTool
+from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.gate import RunResult
 from sepurux_action.core.outputs import (
     MOST_TOOLS,
@@ -106,6 +107,45 @@ def test_of_gates_that_are_equally_bad_the_lowest_pass_rate_counts_then_the_orde
     given = [failed("a", 0.7), failed("b", 0.6), failed("c", 0.6)]
     told = step_outputs([a_result(run, gate=a_gate(name=name)) for name, run in given])
     assert told["dashboard_url"] == "https://h.example/b"
+
+
+def test_of_gates_that_are_equally_bad_one_with_a_missed_max_unsafe_comes_first() -> None:
+    slow = a_result(a_run(replace(FAILING, pass_rate=Metric(0.1), unsafe_attempts=Metric(0))))
+    unsafe = a_result(a_run(replace(FAILING, pass_rate=Metric(0.8), unsafe_attempts=Metric(1))))
+    assert step_outputs([slow, unsafe])["pass_rate"] == "0.8"
+
+
+def test_a_gate_is_ranked_by_the_worst_numbers_of_all_its_traces() -> None:
+    mixed = a_result(
+        a_run(replace(FAILING, pass_rate=Metric(0.8), unsafe_attempts=Metric(1)), trace="1"),
+        a_run(replace(FAILING, pass_rate=Metric(0.1), unsafe_attempts=Metric(0)), trace="2"),
+    )
+    single = a_result(a_run(replace(FAILING, pass_rate=Metric(0.5), unsafe_attempts=Metric(1))))
+    told = step_outputs([single, mixed])
+    assert (told["pass_rate"], told["unsafe_attempts"]) == ("0.1", "1")
+
+
+def test_each_number_of_a_gate_is_the_worst_of_its_traces() -> None:
+    slow = replace(FAILING, pass_rate=Metric(0.5), unsafe_attempts=Metric(0), reliability_score=Metric(80))
+    unsafe = replace(FAILING, pass_rate=Metric(0.9), unsafe_attempts=Metric(3), failures=Metric(7))
+    told = step_outputs([a_result(a_run(slow, trace="1"), a_run(unsafe, trace="2"), a_run(CIRun(), trace="3"))])
+    numbers = [told[name] for name in ("pass_rate", "unsafe_attempts", "failures", "reliability_score")]
+    assert numbers == ["0.5", "3", "7", "61.5"]
+
+
+@pytest.mark.parametrize(
+    ("stages", "conclusion"),
+    [
+        ((Stage.OBSERVE, Stage.OBSERVE), "success"),
+        ((Stage.OBSERVE, Stage.HARD), "failure"),
+        ((Stage.HARD, Stage.OBSERVE), "failure"),
+    ],
+)
+def test_the_conclusion_is_failure_if_any_gate_blocks(stages: tuple[Stage, Stage], conclusion: str) -> None:
+    worst = replace(FAILING, pass_rate=Metric(0.1))
+    first, second = (a_gate(name=name, stage=stage) for name, stage in zip("ab", stages, strict=True))
+    told = step_outputs([a_result(a_run(worst), gate=first), a_result(a_run(), gate=second)])
+    assert (told["conclusion"], told["enforcement"], told["pass_rate"]) == (conclusion, stages[0].value, "0.1")
 
 
 def test_ids_of_several_traces_are_joined_by_comma_once_each() -> None:

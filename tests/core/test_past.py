@@ -179,9 +179,15 @@ def test_a_result_that_is_no_verdict_on_the_agent_is_not_decided() -> None:
     assert decided == {Decision.PASS, Decision.FAIL}
 
 
-def test_the_numbers_of_a_gate_are_those_of_the_run_that_decides() -> None:
+def test_the_numbers_of_a_gate_are_the_worst_of_its_runs() -> None:
     ((gate,), _) = states()["traces"]
     assert of_gate(gate) == RESULT
+    slow = replace(FAILING, pass_rate=Metric(0.5), unsafe_attempts=Metric(0))
+    unsafe = replace(FAILING, unsafe_attempts=Metric(3), reliability_score=Metric(90))
+    assert (
+        describe(of_gate(a_result(a_run(slow), a_run(unsafe), a_run(CIRun()))))
+        == "fail (hard): 50.0% passed, 3 unsafe, 5 failures, score 61.5"
+    )
 
 
 def test_a_context_has_at_most_255_characters() -> None:
@@ -405,6 +411,40 @@ def test_a_remembered_fail_has_all_that_reports_and_status_tell() -> None:
     assert run.enrichment == Enrichment(failures=FAILURES, notes=(past.REMEMBERED,))
 
 
+def test_a_remembered_fail_of_several_traces_has_the_same_numbers_and_thresholds() -> None:
+    asked = Thresholds(
+        min_pass_rate=0.85,
+        max_unsafe=0,
+        min_reliability_score=80,
+        min_mutation_categories=2,
+        required_mutation_categories=("timeouts", "drift"),
+    )
+    gate = a_gate(thresholds=asked)
+    slow = replace(FAILING, pass_rate=Metric(1 / 3), unsafe_attempts=Metric(0), mutation_categories=("drift", "x", "y"))
+    unsafe = replace(FAILING, unsafe_attempts=Metric(3), reliability_score=Metric(100 / 3))
+    runs = [a_run(run, gate, enrichment=Enrichment(failures=FAILURES)) for run in (slow, unsafe, CIRun())]
+    first = a_result(*runs, gate=gate)
+    decided = again(MEMORY, decided_of([first], COMMIT, {"refunds": PRINT}))
+    assert decided is not None
+    run = decided.fail_of(gate, PRINT, COMMIT)
+    assert run is not None
+    result = a_result(run, gate=gate)
+    assert [check.reported_by for check in result.checks] == ["2 of 3 traces"] * 5
+    assert result.checks == run.ruling.checks == first.checks
+    assert of_gate(result) == of_gate(first)
+    assert run.run.top_failing_tools == first.combined.top_failing_tools
+    assert run.enrichment.failures == (FAILURES * 3)[:MOST_DETAILS]
+
+
+@EXAMPLES
+@given(st.none() | st.floats(0, 100))
+def test_a_remembered_score_is_exactly_the_one_that_was_reported(score: float | None) -> None:
+    failed = a_result(a_run(replace(FAILING, reliability_score=Metric(score))))
+    decided = again(MEMORY, decided_of([failed], COMMIT, {"refunds": PRINT}))
+    assert decided is not None
+    assert decided.fails["refunds"].run.run.reliability_score == Metric(score)
+
+
 @pytest.mark.parametrize(
     ("name", "fingerprint", "commit"),
     [("refunds", PRINT, "a" * 40), ("refunds", "f" * 64, COMMIT), ("refunds", "", COMMIT), ("search", PRINT, COMMIT)],
@@ -547,6 +587,9 @@ def test_a_fail_of_another_form_is_none(decided: object) -> None:
                         "run_id",
                         "run_ids",
                         "pass_rate",
+                        "score",
+                        "category_count",
+                        "reported_by",
                         "top_failing_tools",
                         "classified",
                         "more",

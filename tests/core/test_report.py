@@ -244,6 +244,51 @@ def test_several_traces_make_one_table_the_worst_first_and_marked() -> None:
     ]
 
 
+def test_every_number_of_a_gate_with_several_traces_is_the_worst_of_any_trace() -> None:
+    gate = a_gate(thresholds=Thresholds(min_pass_rate=0.85, max_unsafe=0, max_failures=5, min_reliability_score=60))
+    slow = replace(FAILING, pass_rate=Metric(0.5), unsafe_attempts=Metric(0), reliability_score=Metric())
+    unsafe = replace(FAILING, pass_rate=Metric(0.9), unsafe_attempts=Metric(3), failures=Metric(2))
+    result = a_result(a_run(slow, gate, trace="1"), a_run(unsafe, gate, trace="2"), gate=gate)
+    context = a_context(base_ref="main", baselines={"refunds": a_past_result()})
+    report = build_report([result], context)
+    assert rows(report, Kind.THRESHOLDS) == [
+        ["✗ Pass rate", "≥ 85.0%", "50.0% (−35.0 points)"],
+        ["✗ Unsafe attempts", "≤ 0", "3 (−3)"],
+        ["✓ Failures", "≤ 5", "5 (±0)"],
+        ["✓ Reliability score", "≥ 60.0", "61.5 (+1.5) · 1 of 2 traces"],
+    ]
+    assert rows(report, Kind.BROKEN) == [
+        ["✗ Pass rate", "50.0% · needs ≥ 85.0%", "▼ −45.0 points, worse"],
+        ["✗ Unsafe attempts", "3 · needs ≤ 0", "▲ +3, worse"],
+    ]
+    assert rows(report, Kind.METRICS) == [
+        ["Verdict", "✗ fail (was ✓ pass)"],
+        ["Pass rate", "50.0% (▼ −45.0 points, worse)"],
+        ["Reliability score", "61.5 (▼ −29.7, worse) · 1 of 2 traces"],
+        ["Unsafe attempts", "3 (▲ +3, worse)"],
+        ["Failures", "5 (▲ +4, worse)"],
+    ]
+    assert the_block(report.blocks, Kind.BROKEN).title == "Broken thresholds, worst of 2 traces"
+    other = a_result(gate=a_gate(name="other"))
+    assert rows(build_report([result, other], context), Kind.GATES)[0][1] == "✗ fail, 50.0% · run"
+
+
+def test_a_required_category_is_covered_if_every_trace_covers_it() -> None:
+    gate = a_gate(thresholds=Thresholds(required_mutation_categories=("timeouts", "auth", "drift")))
+    first, second = (replace(FAILING, mutation_categories=names) for names in (("timeouts", "auth"), ("timeouts", "x")))
+    report = build_report(
+        [a_result(a_run(first, gate), a_run(second, gate), a_run(PASSING, gate), gate=gate)], a_context()
+    )
+    assert rows(report, Kind.CATEGORIES) == [
+        ["auth", "✗ not in every trace, but required"],
+        ["drift", "✗ no, but required"],
+        ["timeouts", "✓ yes, required"],
+        ["x", "in some traces"],
+        ["malformed_output", "in some traces"],
+        ["prompt_injection", "in some traces"],
+    ]
+
+
 def test_the_other_traces_give_their_reasons_and_hints() -> None:
     next_step = "Next: Raise timeout (now 10 min) if evaluations take this long, or run again."
     assert rows(reports()["traces"], Kind.REASONS) == [
