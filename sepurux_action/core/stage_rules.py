@@ -6,7 +6,7 @@ Source: contract, section 5. Days are days of UTC.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -20,7 +20,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One entry: `stage` from the day `start` on (None: always), on `branches` (None: wherever no entry names them)."""
+    """One entry: `stage` from the day `start` on (None: always), on `branches` (None: on all that no started entry names)."""
 
     stage: Stage
     start: date | None = None
@@ -71,36 +71,35 @@ def parse_start(text: str) -> date:
 
 
 def stage_today(rules: Iterable[Rule], branch: str, today: date) -> Stage:
-    """Return the stage that rules: `hard` when no entry fits, `observe` while all that fit are still to come.
+    """Return the stage that applies: `observe` if only future entries match, `hard` if no entry matches.
 
-    Of entries that begin on one day, the strictest rules.
+    Of the entries that have started, those that name the branch override the others, then the latest start applies,
+    then the strictest stage.
     """
-    fitting = list(_fitting(rules, branch))
-    begun = [rule for rule in fitting if _begins(rule) <= today]
-    if not begun:
-        return Stage.OBSERVE if fitting else Stage.HARD
-    return max(begun, key=lambda rule: (_begins(rule), _strictness(rule.stage))).stage
+    matching = _matching(rules, branch)
+    started = [rule for rule in matching if _start(rule) <= today]
+    if not started:
+        return Stage.OBSERVE if matching else Stage.HARD
+    return max(started, key=lambda rule: (rule.branches is not None, _start(rule), _strictness(rule.stage))).stage
 
 
 def next_change(rules: Iterable[Rule], branch: str, today: date) -> NextChange | None:
-    """Return the next change of stage on this branch, or None when none is written down."""
-    fitting = list(_fitting(rules, branch))
-    now = stage_today(fitting, branch, today)
-    for day in sorted({_begins(rule) for rule in fitting if _begins(rule) > today}):
-        stage = stage_today(fitting, branch, day)
+    """Return the next change of stage on this branch; None if no entry causes one."""
+    matching = _matching(rules, branch)
+    now = stage_today(matching, branch, today)
+    for day in sorted({_start(rule) for rule in matching if _start(rule) > today}):
+        stage = stage_today(matching, branch, day)
         if stage is not now:
             return NextChange(day=day, stage=stage, today=today, stricter=_strictness(stage) > _strictness(now))
     return None
 
 
-def _fitting(rules: Iterable[Rule], branch: str) -> Iterator[Rule]:
-    """Yield the entries that name the branch, or without any such those for every branch."""
-    rules = list(rules)
-    naming = [rule for rule in rules if rule.branches is not None and branch and rule.branches.matches(branch)]
-    yield from naming or (rule for rule in rules if rule.branches is None)
+def _matching(rules: Iterable[Rule], branch: str) -> list[Rule]:
+    """Return the entries for every branch and those that name this one; an unknown branch ('') has no name."""
+    return [rule for rule in rules if rule.branches is None or (branch and rule.branches.matches(branch))]
 
 
-def _begins(rule: Rule) -> date:
+def _start(rule: Rule) -> date:
     return rule.start or date.min
 
 

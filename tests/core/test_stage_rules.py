@@ -39,7 +39,10 @@ def rule(stage: str, *, days: int | None = None, branches: str = "") -> Rule:
         ([rule("soft", branches="** !main")], "main", "hard"),
         ([rule("observe", branches="release/**")], "main", "hard"),
         ([rule("observe", branches="**")], "", "hard"),
-        ([rule("hard"), rule("soft", days=1, branches="main")], "main", "observe"),
+        ([rule("hard"), rule("observe", days=1, branches="main")], "main", "hard"),
+        ([rule("hard"), rule("observe", days=0, branches="main")], "main", "observe"),
+        ([rule("hard", days=2), rule("soft", days=1, branches="main")], "main", "observe"),
+        ([rule("hard", days=1, branches="main")], "next", "hard"),
         ([rule("soft"), rule("hard"), rule("observe")], "main", "hard"),
         ([rule("hard", branches="release/1*"), rule("soft", branches="release/*")], "release/1", "hard"),
         ([], "main", "hard"),
@@ -58,7 +61,10 @@ def rule(stage: str, *, days: int | None = None, branches: str = "") -> Rule:
         "a pattern takes away",
         "no entry fits",
         "no entry fits a branch that is not known",
-        "an entry that names the branch beats the others before its day too",
+        "an entry that names the branch does not count before its day",
+        "but from then on it overrides the others",
+        "all still to come, with and without a branch",
+        "a future entry of another branch does not match",
         "of one day the strictest rules",
         "also among branches",
         "no entry",
@@ -91,6 +97,16 @@ def test_the_end_of_waiting_for_the_first_entry_is_a_change() -> None:
     change = next_change([rule("soft", days=1)], "main", TODAY)
     assert change is not None
     assert str(change) == "The stage becomes soft tomorrow, on 2027-01-16."
+
+
+def test_the_day_on_which_an_entry_for_the_branch_starts_to_override_is_a_change() -> None:
+    rules = [rule("hard"), rule("observe", days=3, branches="main"), rule("soft", days=1)]
+    change = next_change(rules, "main", TODAY)
+    assert change is not None
+    assert (change.day, change.stage) == (TODAY + DAY, Stage.SOFT)
+    change = next_change(rules, "main", TODAY + DAY)
+    assert change is not None
+    assert (change.day, change.stage, change.stricter) == (TODAY + 3 * DAY, Stage.OBSERVE, False)
 
 
 @pytest.mark.parametrize(

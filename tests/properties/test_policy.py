@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sepurux_action.adapters.policy_file import read_yaml
 from sepurux_action.core.enforcement import Stage
-from sepurux_action.core.path_filter import Filter, Subject, read_filter, read_pattern
+from sepurux_action.core.path_filter import Subject, read_filter, read_pattern
 from sepurux_action.core.policy import FILE_OPTIONS, Policy, differences
 from sepurux_action.core.policy_text import BadPolicy, parse_policy
 from sepurux_action.core.stage_rules import Rule, next_change, stage_today
@@ -159,15 +159,38 @@ filters = st.none() | st.sampled_from(["main", "**", "release/**"]).map(
 days = st.integers(-5, 12).map(lambda number: TODAY + timedelta(days=number))
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from(Stage), st.none() | days, filters), max_size=6), st.sampled_from(["main", "x"])
+rule_lists = st.lists(
+    st.builds(Rule, stage=st.sampled_from(Stage), start=st.none() | days, branches=filters), max_size=6
 )
-def test_the_next_change_is_what_waiting_day_by_day_finds(
-    entries: list[tuple[Stage, date | None, Filter | None]], branch: str
-) -> None:
-    rules = [Rule(stage=stage, start=start, branches=branches) for stage, start, branches in entries]
-    now = stage_today(rules, branch, TODAY)
+branches = st.sampled_from(["main", "release/1", "x", ""])
+
+
+def literally(rules: list[Rule], branch: str, today: date) -> Stage:
+    """Return the stage as the contract's sentences say it, one after the other."""
+    naming = [rule for rule in rules if rule.branches and branch and rule.branches.matches(branch)]
+    general = [rule for rule in rules if not rule.branches]
+    if not naming and not general:
+        return Stage.HARD  # no entry matches
+    # Entries with a `from` after today do not count yet.
+    naming, general = ([rule for rule in each if not rule.start or rule.start <= today] for each in (naming, general))
+    if not naming and not general:
+        return Stage.OBSERVE  # only future entries match
+    counting = naming or general  # those that name the branch override those without `branches`
+    dated = [rule.start for rule in counting if rule.start]
+    latest = max(dated) if dated else None  # no `from`: from the beginning
+    stages = {rule.stage for rule in counting if rule.start == latest}
+    return next(stage for stage in (Stage.HARD, Stage.SOFT, Stage.OBSERVE) if stage in stages)  # the strictest
+
+
+@given(rule_lists, branches, days)
+def test_the_stage_is_what_the_contract_says(rules: list[Rule], branch: str, today: date) -> None:
+    assert stage_today(rules, branch, today) is literally(rules, branch, today)
+
+
+@given(rule_lists, branches)
+def test_the_next_change_is_what_a_search_day_by_day_finds(rules: list[Rule], branch: str) -> None:
+    now = literally(rules, branch, TODAY)
     later = [TODAY + timedelta(days=number) for number in range(1, 15)]
-    waited = next(((day, stage) for day in later if (stage := stage_today(rules, branch, day)) is not now), None)
+    found = next(((day, stage) for day in later if (stage := literally(rules, branch, day)) is not now), None)
     change = next_change(rules, branch, TODAY)
-    assert (change and (change.day, change.stage)) == waited
+    assert (change and (change.day, change.stage)) == found
