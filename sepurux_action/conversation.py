@@ -118,9 +118,19 @@ class Conversation:
         return tuple(commit for commit in remembered if commit.commit != self.event.commit)
 
     def changed_files(self) -> tuple[ChangedFile, ...] | None:
-        """Return the files that the pull request changes; None without one, or when the list cannot be read."""
+        """Return the files that the pull request changes at its head, which `is_current` has to confirm afterwards.
+
+        None: there is no pull request, its head is not the judged commit, or the list cannot be read.
+        """
         number = self.event.pull_request
-        return None if number is None else self._asking.ask(Deed.FILES, self._forge.changed_files, number)
+        if number is None or not self._is_judged(self.look):
+            return None
+        return self._asking.ask(Deed.FILES, self._forge.changed_files, number)
+
+    def is_current(self) -> bool:
+        """Fetch the pull request again; return whether its head is still the judged commit, with the same base."""
+        now = self._asking.ask(Deed.READ, self._forge.look, self.event, with_base=False)
+        return now is not None and self._is_judged(now)
 
     def advice(self, gate: str, stage: Stage, *, scheduled: bool) -> str:
         """Return what the past says of the next stage, or of a `hard` gate that nothing requires; '' for nothing.
@@ -209,6 +219,13 @@ class Conversation:
 
     # -- what all share ---------------------------------------------------------------------------------------------
 
+    def _is_judged(self, look: Look) -> bool:
+        """Return whether the pull request, as it was read, has the judged commit as its head, and the event's base."""
+        pull, event = look.pull_request, self.event
+        if pull is None or not event.commit:
+            return False
+        return (pull.head_sha, pull.base_ref) == (event.commit, event.base_ref)
+
     @property
     def _memory(self) -> Memory | None:
         number = self.event.pull_request
@@ -240,7 +257,7 @@ def _remark(result: GateResult) -> str:
         return "waits for a review"
     match result.decision:
         case Decision.SKIPPED:
-            return "not affected"
+            return "no changed file matches its paths"
         case Decision.ERROR | Decision.PENDING:
             return result.reason
         case Decision.PASS | Decision.FAIL:

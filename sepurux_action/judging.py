@@ -73,13 +73,22 @@ class Judging:
             ruling = Ruling(decision=Decision.SKIPPED, reason=f"{event.skipped}.", row=NO_ROW)
             return {gate.name: _unasked(gate, ruling) for gate in gates}
         settled = {}
-        changed = self.talk.changed_files() if self.talk and any(gate.paths for gate in gates) else None
+        unaffected = self._unaffected()
         for gate in gates:
-            if gate.paths and not touches(gate.paths, changed):
+            if gate.name in unaffected:
                 settled[gate.name] = _unasked(gate, Ruling(decision=Decision.SKIPPED, reason=NOT_AFFECTED, row=NO_ROW))
             elif remembered := self._remembered(gate):
                 settled[gate.name] = remembered
         return settled
+
+    def _unaffected(self) -> frozenset[str]:
+        """Return the names of the gates whose `paths` match no file that the judged commit changes."""
+        filters = {gate.name: gate.paths for gate in self.settings.gates if gate.paths}
+        if self.talk is None or not filters:
+            return frozenset()
+        changed = self.talk.changed_files()
+        names = frozenset(name for name, paths in filters.items() if not touches(paths, changed))
+        return names if names and self.talk.is_current() else frozenset()
 
     def _remembered(self, gate: Gate) -> tuple[RunResult, ...]:
         """Return the runs of a `fail` of this very commit and fingerprint, on a review; a `pass` never is one."""

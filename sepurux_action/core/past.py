@@ -60,9 +60,9 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _COUNT = r"-|\d{1,16}"  # a backend's largest is 2**53
 _DESCRIPTION = re.compile(
     r"(?P<decision>pass|fail|error|pending|skipped) \((?P<stage>observe|soft|hard)\): "
-    r"(?P<rate>-|\d{1,3}\.\d{1,10}%) passed, "
+    r"(?:-|(?P<rate>-|\d{1,3}\.\d{1,10}%) passed, "
     rf"(?P<unsafe>{_COUNT}) unsafe, (?P<failures>{_COUNT}) failures, "
-    r"score (?P<score>-|\d{1,3}\.\d{1,10})(?:; .*)?",
+    r"score (?P<score>-|\d{1,3}\.\d{1,10}))(?:; .*)?",
     re.ASCII | re.DOTALL,
 )
 
@@ -124,10 +124,10 @@ def describe(past: PastResult, remark: str = "") -> str:
     numbers = past.numbers
     rate = "-" if numbers.pass_rate is None else _of_hundred(numbers.pass_rate * 100) + "%"
     score = "-" if numbers.score is None else _of_hundred(numbers.score)
-    text = (
-        f"{past.decision} ({past.stage}): {rate} passed, {_whole(numbers.unsafe)} unsafe, "
-        f"{_whole(numbers.failures)} failures, score {score}"
-    )
+    shown = f"{rate} passed, {_whole(numbers.unsafe)} unsafe, {_whole(numbers.failures)} failures, score {score}"
+    if past.decision is Decision.SKIPPED and numbers == Numbers():
+        shown = "-"
+    text = f"{past.decision} ({past.stage}): {shown}"
     if said := wire.printable(remark):
         text += f"; {said}"
     return text if len(text) <= LONGEST_DESCRIPTION else text[: LONGEST_DESCRIPTION - 1] + "…"
@@ -138,7 +138,7 @@ def read_description(text: object) -> PastResult | None:
     if not isinstance(text, str) or (found := _DESCRIPTION.fullmatch(text)) is None:
         return None
     rate, unsafe, failures, score = (
-        None if found[name] == "-" else float(found[name].rstrip("%"))
+        None if found[name] in {None, "-"} else float(found[name].rstrip("%"))
         for name in ("rate", "unsafe", "failures", "score")
     )
     if max(rate or 0, score or 0) > 100:  # noqa: PLR2004 - the scale's end

@@ -20,7 +20,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One entry: `stage` from the day `start` on (None: always), on `branches` (None: on all that no started entry names)."""
+    """One entry: `stage` from the day `start` on (None: always), on `branches` (None: on all)."""
 
     stage: Stage
     start: date | None = None

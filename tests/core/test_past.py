@@ -87,6 +87,15 @@ def test_what_is_not_known_is_a_dash() -> None:
     assert describe(silent) == "pending (hard): - passed, - unsafe, - failures, score -"
 
 
+def test_a_skipped_gate_has_no_numbers_and_its_description_is_read_back() -> None:
+    skipped = PastResult(decision=Decision.SKIPPED, stage=Stage.HARD, numbers=Numbers())
+    described = describe(skipped, "no changed file matches its paths")
+    assert described == "skipped (hard): -; no changed file matches its paths"
+    assert read_description(described) == skipped
+    assert read_description("pass (hard): -") is None
+    assert read_description("skipped (hard): - passed, - unsafe, - failures, score -") is None
+
+
 @pytest.mark.parametrize(
     ("rate", "shown"),
     [
