@@ -117,6 +117,9 @@ def _introduce(settings: Settings, workplace: Workplace, place: Place, talk: Con
         place.annotate(Level.WARNING, warning)
     if settings.overridden:
         place.line(f"the policy file overrides these inputs: {', '.join(settings.overridden)}")
+    for setting in settings.ignored:
+        why = "because a policy file applies: give `paths` to its gates, under `gates:`"
+        place.annotate(Level.WARNING, f"The {setting} is ignored, {why}.", title="Sepurux gate")
     for gate in settings.gates:
         place.line(f"gate {gate.name}: campaign {gate.campaign}, stage {gate.stage}, at {settings.base_url}")
 

@@ -19,8 +19,9 @@ from sepurux_action.errors import BadSettings, Problem
 
 FIRST_FILE_EVENTS = frozenset({"pull_request", "pull_request_review"})
 FIRST_FILE = (
-    "This pull request brings the first policy file. Its gates, campaigns, traces and paths count already; its stage, "
-    "thresholds, `on_undecided` and `reviewers` count once it is merged."
+    "This pull request adds the first policy file. Its list of gates applies, with their names, campaigns, projects, "
+    "traces, and mutation packs. Everything else in it (stage, thresholds, `paths`, `timeout`, `on_undecided`, "
+    "`reviewers`, and how results are published) applies once it is merged."
 )
 DELETED = "This pull request deletes the policy file, which rules until that is merged."
 MIGHT_BE_STRICTER = (

@@ -10,16 +10,23 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from sepurux_action.core import options, stage_rules, wire
-from sepurux_action.core.options import OPTIONS, FilePlace, Option
+from sepurux_action.core.options import OPTIONS, Option
 from sepurux_action.core.stage_rules import Rule
 
 ENFORCEMENT = options.ENFORCEMENT.name
 
 FILE_OPTIONS: Mapping[str, Option[object]] = {option.name: option for option in OPTIONS}
-# Contract, section 5: what a pull request's first policy file says of these counts once it is merged.
-ONCE_MERGED = frozenset(
-    {ENFORCEMENT, options.ON_UNDECIDED.name, options.REVIEWERS.name}
-    | {option.name for option in OPTIONS if FilePlace.THRESHOLDS in option.places}
+# Contract, section 5: only these apply while a pull request adds the first policy file; the rest applies once merged.
+APPLIED_BEFORE_MERGE = frozenset(
+    option.name
+    for option in (
+        options.NAME,
+        options.CAMPAIGN,
+        options.PROJECT,
+        options.TRACE_ID,
+        options.TRACE_FILE,
+        options.MUTATION_PACK,
+    )
 )
 
 
@@ -74,10 +81,10 @@ class Policy:
 
 
 def before_merge(policy: Policy) -> Policy:
-    """Return what counts of the first policy file while the pull request that brings it is judged."""
+    """Return what applies of the first policy file while the pull request that adds it is judged."""
 
     def kept(section: Section) -> Section:
-        texts = {name: given for name, given in section.texts.items() if name not in ONCE_MERGED}
+        texts = {name: given for name, given in section.texts.items() if name in APPLIED_BEFORE_MERGE}
         return replace(section, texts=texts, rules=())
 
     return replace(policy, top=kept(policy.top), gates=tuple(map(kept, policy.gates)))

@@ -47,7 +47,7 @@ class Layer:
 class Settings:
     """Everything that a run is told. `poll_interval_s` is None for adaptive; secrets are None when absent or empty.
 
-    `overridden` names the inputs that a policy overrides.
+    `overridden` names the inputs that a policy overrides; `ignored` those that have no effect where a policy applies.
     """
 
     gates: tuple[Gate, ...]
@@ -59,6 +59,7 @@ class Settings:
     manner: Manner = field(default_factory=lambda: Manner(key="gates"))
     pull_request: int | None = None
     overridden: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,8 @@ def read_settings(
     of every layer that was consulted.
     """
     layers = tuple(layers)
+    ignored = [layer for layer in layers if policy and layer.texts.get(options.PATHS.name, "").strip()]
+    layers = tuple(_without_paths(layer) if layer in ignored else layer for layer in layers)
     policy = policy or Policy(path="")
     step = _Reading((_policy_layer(policy, policy.top), *layers))
     step.refuse_unknown()
@@ -147,6 +150,7 @@ def read_settings(
         manner=_manner(step, gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY),
         pull_request=step.value(options.PR_NUMBER),
         overridden=tuple(sorted({name for reading in readings for name in reading.overridden})),
+        ignored=tuple(layer.label(options.PATHS.name) for layer in ignored),
     )
     if problems := _in_order(readings):
         raise BadSettings(problems)
@@ -169,6 +173,11 @@ def read_early(layers: Iterable[Layer]) -> Early:
         manner=_manner(reading, SEVERAL_GATES_KEY),
         problems=_in_order([reading]),
     )
+
+
+def _without_paths(layer: Layer) -> Layer:
+    """Return the layer without `paths`, with which a pull request could skip a gate of the policy."""
+    return replace(layer, texts={name: text for name, text in layer.texts.items() if name != options.PATHS.name})
 
 
 def _manner(reading: _Reading, key: str) -> Manner:

@@ -243,14 +243,13 @@ def test_a_hostile_key_stays_on_its_line_and_in_its_quotes() -> None:
 # --- The first file --------------------------------------------------------------------------------------------
 
 
-def test_of_a_first_file_stage_thresholds_and_reviewers_count_only_once_it_is_merged() -> None:
-    policy = before_merge(read(FULL.replace("  - name: Refunds", "  - name: Refunds\n    on_undecided: allow")))
-    assert texts(policy.top) == {"project": "my-agent", "timeout": "15m"}
-    assert [sorted(gate.texts) for gate in policy.gates] == [
-        ["campaign", "name", "paths", "trace_file"],
-        ["campaign"],
-    ]
-    assert policy.rules(policy.gates[1]) == ()
+def test_of_a_first_file_only_gates_campaigns_projects_traces_and_packs_apply_before_it_is_merged() -> None:
+    everything = Section(texts={name: Given("x", 1) for name in FILE_OPTIONS}, rules=(Rule(stage=Stage.OBSERVE),))
+    policy = before_merge(Policy(path=PATH, top=everything, gates=(everything, everything)))
+    assert len(policy.gates) == 2
+    for section in (policy.top, *policy.gates):
+        assert set(section.texts) == {"name", "campaign", "project", "trace_id", "trace_file", "mutation_pack"}
+        assert section.rules == ()
 
 
 # --- Changes ---------------------------------------------------------------------------------------------------

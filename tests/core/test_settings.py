@@ -10,6 +10,7 @@ from sepurux_action.core import options
 from sepurux_action.core.enforcement import OnUndecided, Stage
 from sepurux_action.core.forge import Manner
 from sepurux_action.core.gate import REGISTERED, Trace
+from sepurux_action.core.policy import Given, Policy, Section
 from sepurux_action.core.settings import (
     DEFAULT_STATUS_CONTEXT,
     BadTraceFile,
@@ -132,6 +133,21 @@ def test_an_empty_secret_is_absent_and_no_mistake(empty: str) -> None:
 
 def test_a_value_that_is_overridden_is_not_looked_at() -> None:
     assert read({"timeout": "30"}, {"SEPURUX_TIMEOUT_SECONDS": "nonsense"}).gates[0].timeout_s == 30
+
+
+@pytest.mark.parametrize("gate", [Section(), Section(texts={"paths": Given("src/**", 1)})], ids=["without", "with"])
+@pytest.mark.parametrize("paths", ["docs/**", "["])
+def test_the_input_paths_is_ignored_where_a_policy_applies_and_not_told_twice(gate: Section, paths: str) -> None:
+    layers = [input_layer({**LEAST, "paths": paths}), environment_layer({})]
+    for policy in (Policy(path="p.yml"), Policy(path="p.yml", gates=(gate,))):
+        settings = read_settings(layers, no_files, policy)
+        assert (settings.ignored, settings.overridden) == (("input `paths`",), ())
+        assert [str(each.paths or "") for each in settings.gates] == [gate.text("paths") if policy.gates else ""]
+
+
+def test_the_input_paths_counts_without_a_policy() -> None:
+    settings = read({"paths": "docs/**"})
+    assert (str(settings.gates[0].paths), settings.ignored) == ("docs/**", ())
 
 
 def test_space_around_a_value_is_not_part_of_it() -> None:

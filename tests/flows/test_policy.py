@@ -74,7 +74,18 @@ def test_a_first_file_with_observe_does_not_observe_yet(scene: Scene) -> None:
     scene.answers()
     result = scene.run()
     assert (result.exit_code, result.outputs["enforcement"]) == (1, "hard")
-    assert "brings the first policy file" in read(result.summary).prose
+    assert "adds the first policy file" in read(result.summary).prose
+
+
+def test_a_first_file_cannot_end_its_own_gate_before_an_answer_or_skip_it(scene: Scene) -> None:
+    gate = "{name: core-reliability, paths: ['none/**'], timeout: 1}"
+    scene.pull.push({PATH: f"campaign: core-reliability\nstatus: false\ntimeout: 1\ngates:\n  - {gate}\n"})
+    running = backend.json({"status": "running", "batch_id": backend.BATCH_ID})
+    scene.sepurux.script("GET /v1/ci/batch/*", *[running] * 6, backend.json(decided(run_ids=[backend.RUN_ID])))
+    result = scene.run(on_undecided="allow", paths="none/**")
+    assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
+    assert scene.status[0] == "failure"
+    assert "The input `paths` is ignored" in result.messages("warning")[0]
 
 
 def test_a_deleted_file_rules_until_that_is_merged(scene: Scene) -> None:
@@ -303,8 +314,30 @@ def test_a_gate_whose_files_are_not_touched_is_skipped_with_a_status_that_says_s
     assert by_name == {"refunds": "pass", "search": "skipped"}
     statuses = {status.context: status for status in scene.repository.latest_statuses(scene.pull.head_sha)}
     assert statuses["Sepurux / search"].state == "success"
-    assert (statuses["Sepurux / search"].description or "").endswith("; not affected")
+    assert statuses["Sepurux / search"].description == "skipped (hard): -; no changed file matches its paths"
     assert len(scene.sepurux.calls("POST /v1/ci/runs")) == 1
+
+
+SEARCH = "campaign: core-reliability\ngates:\n  - {name: search, paths: ['search/**']}\n"
+
+
+@pytest.mark.parametrize("when", ["before", "while"])
+def test_the_files_of_another_commit_skip_no_gate(when: str, scene: Scene) -> None:
+    with_policy(scene, SEARCH)
+    scene.pull.push({"search/agent.py": "x"})
+    judged, options = scene.pull.head_sha, scene.options()
+
+    def push_what_matches_nothing() -> None:
+        scene.pull.push({"search/agent.py": None, "docs/readme.md": "x"})
+
+    if when == "before":
+        push_what_matches_nothing()
+    else:
+        scene.github.before("pulls/list-files", push_what_matches_nothing)
+    scene.answers()
+    result = run_action(**options)
+    assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
+    assert scene.repository.latest_statuses(judged)[0].state == "failure"
 
 
 # -- promotion --------------------------------------------------------------------------------------------------------
