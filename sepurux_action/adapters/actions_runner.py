@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-from sepurux_action.adapters.trace_files import TraceFolder
+from sepurux_action.adapters.trace_files import TraceFolder, working_directory
 from sepurux_action.core import workflow_commands as commands
 from sepurux_action.core.options import GITHUB_TOKEN
 from sepurux_action.core.secret import Blanker, spellings
@@ -59,9 +59,9 @@ class ActionsRunner:
     @property
     def traces(self) -> TraceFolder:
         """Return the folders that trace files may lie in."""
-        temporary = self._environ.get("RUNNER_TEMP", "")
-        workspace = Path(self._environ.get("GITHUB_WORKSPACE") or Path.cwd())
-        return TraceFolder(workspace, [Path(temporary)] if temporary else [])
+        workspace, temporary = (self._environ.get(name, "") for name in ("GITHUB_WORKSPACE", "RUNNER_TEMP"))
+        base = Path(workspace) if workspace else working_directory()
+        return TraceFolder(base, [Path(temporary)] if temporary else [])
 
     def checkout(self, path: str) -> bytes | None:
         """Return a file of the checkout, or None where there is none."""

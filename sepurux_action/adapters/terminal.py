@@ -9,10 +9,9 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from sepurux_action import __version__
-from sepurux_action.adapters.trace_files import TraceFolder
+from sepurux_action.adapters.trace_files import TraceFolder, working_directory
 from sepurux_action.core import workflow_commands as commands
 from sepurux_action.core.options import OPTIONS, Option
 from sepurux_action.core.secret import Blanker
@@ -48,7 +47,7 @@ class Terminal:
     @property
     def traces(self) -> TraceFolder:
         """Return the folder that trace files may lie in: the one we are in."""
-        return TraceFolder(Path.cwd())
+        return TraceFolder(working_directory())
 
     def checkout(self, path: str) -> bytes | None:
         """Return a file below the folder that we are in, or None where there is none."""

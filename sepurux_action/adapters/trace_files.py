@@ -1,10 +1,11 @@
-"""Owns finding and reading trace files; never follows a path out of the folders it is given.
+"""Owns finding and reading trace files; never follows a path out of the folder in which it starts.
 
 Source: contract, section 1 (`trace_file`, "Bad settings").
 """
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import glob
 import json
@@ -20,21 +21,42 @@ from sepurux_action.core.policy_text import LARGEST_FILE
 from sepurux_action.core.settings import BadTraceFile
 
 MOST_BYTES = 64 * 1024 * 1024
+WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
+
+
+def working_directory() -> Path | None:
+    """Return the working directory, or None if it was deleted."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
 
 
 class TraceFolder:
     """Finds traces below a base folder, or below another folder that is allowed (absolute paths only)."""
 
-    def __init__(self, base: Path, allowed: Sequence[Path] = ()) -> None:
-        """Take the folder that relative paths start from, and further folders that a path may lie in."""
-        self._base = base
-        self._allowed = [each.resolve() for each in (base, *allowed)]
+    def __init__(self, base: Path | None, allowed: Sequence[Path] = ()) -> None:
+        """Take the folder that relative paths start from, and further folders that a path may lie in.
+
+        Without a base, because it was deleted, a relative path names nothing.
+        """
+        self._has_base, self._base = base is not None, base or Path()
+        named = [(base, WORKSPACE)] if base else []
+        named += [(each, TEMPORARY) for each in allowed]
+        self._names: dict[Path, str] = {}
+        self._spellings: dict[Path, Path] = {}  # a path may spell a folder as it was given, or without links
+        for folder, name in named:
+            real = Path(os.path.realpath(folder))
+            self._names[real] = name
+            self._spellings |= {folder: real, real: real}
 
     def find(self, pattern: str) -> tuple[Trace, ...]:
         """Return the traces that a path or glob names, in the order of their names.
 
         Raises BadTraceFile: nothing there, outside the folders, no regular file, over 64 MiB, or no JSON object.
         """
+        if not self._has_base and not Path(pattern).is_absolute():
+            raise BadTraceFile(f"{wire.quoted(pattern)} is relative to the working directory, which was deleted")
         try:
             exact = self._base / pattern
             paths = [exact] if exact.exists() or not glob.has_magic(pattern) else self._matches(pattern)
@@ -57,11 +79,12 @@ class TraceFolder:
         return sorted(found)
 
     def _trace(self, path: Path) -> Trace:
-        real = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a ring of links, up to Python 3.12
+        start, real = self._folder_of(path), self._resolved(path)
         shown = Path(os.path.relpath(path, self._base)) if path.is_relative_to(self._base) else path
         label = wire.printable(shown.as_posix())  # one spelling on every system
-        if not any(real.is_relative_to(folder) for folder in self._allowed):
-            raise BadTraceFile(f'"{label}" leads outside {self._where()}; use a path relative to the workspace')
+        if real is None:
+            where = self._names[start] if start else self._where()
+            raise BadTraceFile(f'"{label}" leads outside {where}; use a path relative to the workspace')
         if not real.exists():
             raise BadTraceFile(f'"{label}" was not found in {self._where()}')
         if not real.is_file():
@@ -76,16 +99,38 @@ class TraceFolder:
     def read(self, path: str) -> bytes | None:
         """Return the content of a policy file, at most one byte more than it may have; None where there is none.
 
-        A path that leads out of the folders counts as none. Raises OSError for a file that cannot be read.
+        Raises OSError for a file that cannot be read, or that leads outside the folders: it might be a stricter policy.
         """
-        real = Path(os.path.realpath(self._base / path))
-        if not any(real.is_relative_to(folder) for folder in self._allowed) or not real.is_file():
+        if not self._has_base and not Path(path).is_absolute():
             return None
+        real = self._resolved(self._base / path)
+        if real is None:
+            raise PermissionError(errno.EACCES, f"it leads outside {self._where()}")
+        try:
+            os.lstat(self._base / path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not real.is_file():
+            raise OSError(errno.EINVAL, "it is not a file")
         with real.open("rb") as file:
             return file.read(LARGEST_FILE + 1)
 
+    def _resolved(self, path: Path) -> Path | None:
+        """Return the path without links and `..`, or None if it leads out of the folder in which it starts.
+
+        A process that replaces a part of the path after this check already has the runner's rights.
+        """
+        real = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a ring of links, up to Python 3.12
+        start = self._folder_of(path)
+        return real if start is not None and self._folder_of(real) == start else None
+
+    def _folder_of(self, path: Path) -> Path | None:
+        """Return the innermost folder, without links, that contains the path as it is spelled, or None."""
+        spellings = [folder for folder in self._spellings if path.is_relative_to(folder)]
+        return self._spellings[max(spellings, key=lambda folder: len(folder.parts))] if spellings else None
+
     def _where(self) -> str:
-        return "the workspace" if len(self._allowed) == 1 else "the workspace or the runner's temporary folder"
+        return " or ".join(dict.fromkeys(self._names.values())) or "the working directory, which was deleted"
 
 
 def _named(folder: Path, parts: Sequence[str]) -> Iterator[Path]:

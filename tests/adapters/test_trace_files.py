@@ -307,11 +307,110 @@ def test_one_bad_file_of_a_glob_is_named(base: Path) -> None:
     assert refusal(base, "*.json") == '"b.json" holds no JSON object; a trace is one'
 
 
-def test_a_policy_file_that_leads_outside_counts_as_none(base: Path, tmp_path: Path) -> None:
+# --- A policy file -----------------------------------------------------------------------------------------
+
+
+def test_a_policy_file_that_leads_outside_cannot_be_read_whether_it_exists_or_not(base: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside.yml"
     outside.write_bytes(b"campaign: c\n")
     (base / "link.yml").symlink_to(outside)
-    write(base, "own.yml")
+    for path in ("../outside.yml", "../none.yml", str(outside), "link.yml"):
+        with pytest.raises(OSError, match="it leads outside the workspace"):
+            TraceFolder(base).read(path)
+
+
+def test_a_policy_file_of_the_workspace_does_not_lead_into_the_temporary_folder(base: Path, tmp_path: Path) -> None:
+    write(tmp_path, "temp/policy.yml")
+    (base / "policy.yml").symlink_to(tmp_path / "temp/policy.yml")
+    with pytest.raises(OSError, match="it leads outside the workspace"):
+        TraceFolder(base, [tmp_path / "temp"]).read("policy.yml")
+
+
+def test_a_policy_file_is_absent_only_if_nothing_has_its_name(base: Path) -> None:
+    write(base, "own.yml", "sub/real.yml")
+    (base / "link.yml").symlink_to("sub/real.yml")
+    (base / "dangling.yml").symlink_to("none.yml")
+    (base / "folder.yml").mkdir()
     found = TraceFolder(base)
-    assert [found.read(path) for path in ("../outside.yml", str(outside), "link.yml")] == [None] * 3
-    assert found.read("own.yml") == b"{}"
+    assert [found.read(path) for path in ("own.yml", "link.yml")] == [b"{}"] * 2
+    assert [found.read(path) for path in ("none.yml", "own.yml/none.yml")] == [None] * 2
+    for path in ("dangling.yml", "folder.yml"):
+        with pytest.raises(OSError, match="it is not a file"):
+            found.read(path)
+
+
+# --- Links between the folders -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("temp", ["temp", "workspace/temp", "."], ids=["beside", "inside", "around"])
+@pytest.mark.parametrize(
+    "pattern", ["link.json", "link.jso?", "linke?/x.json", "deep/folder/x.json", "deep/folder/*.json"]
+)
+def test_a_path_of_one_folder_does_not_lead_into_the_other(temp: str, pattern: str, base: Path, tmp_path: Path) -> None:
+    """The credentials of an earlier step are JSON in the runner's temporary folder."""
+    workspace, temporary = base, tmp_path / temp
+    for start, target in ((workspace, temporary), (temporary, workspace)):
+        secret = target / "secret"
+        write(secret, "x.json", content=b'{"secret": 1}')
+        (start / "deep").mkdir(exist_ok=True)
+        for link, to in (("link.json", secret / "x.json"), ("deep/folder", secret), ("linked", secret)):
+            (start / link).unlink(missing_ok=True)
+            (start / link).symlink_to(to)
+        name = "the workspace" if start is workspace else "the runner's temporary folder"
+        assert f"leads outside {name}" in refusal(workspace, f"{start}/{pattern}", temporary)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["../temp/x.json", "../temp/*.json", "{base}/../temp/x.json", "a/../../temp/x.json"]
+)
+def test_a_path_of_the_workspace_does_not_climb_into_the_temporary_folder(
+    pattern: str, base: Path, tmp_path: Path
+) -> None:
+    write(tmp_path, "temp/x.json", "workspace/a/y.json")
+    assert "leads outside the workspace" in refusal(base, pattern.format(base=base), tmp_path / "temp")
+
+
+def test_a_path_through_a_link_and_back_up_is_judged_by_where_the_system_finds_it(base: Path, tmp_path: Path) -> None:
+    write(base, "x.json", "inner/y.json")
+    write(tmp_path, "temp/x.json", "temp/inner/y.json")
+    (base / "out").symlink_to(tmp_path / "temp/inner")
+    (base / "in").symlink_to("inner")
+    assert "leads outside the workspace" in refusal(base, "out/../x.json", tmp_path / "temp")
+    assert [trace.content for trace in TraceFolder(base).find("in/../x.json")] == [b"{}"]
+
+
+def test_a_link_within_the_temporary_folder_is_followed(base: Path, tmp_path: Path) -> None:
+    write(tmp_path, "temp/real.json")
+    (tmp_path / "temp/link.json").symlink_to("real.json")
+    assert labels(base, f"{tmp_path}/temp/link.json", tmp_path / "temp") == [f"{tmp_path}/temp/link.json"]
+
+
+def test_a_temporary_folder_inside_the_workspace_is_found_by_relative_paths_too(base: Path) -> None:
+    write(base, "temp/x.json", "y.json")
+    assert labels(base, "**/*.json", base / "temp") == ["temp/x.json", "y.json"]
+
+
+def test_folders_behind_links_are_known_by_both_spellings(base: Path, tmp_path: Path) -> None:
+    write(base, "x.json")
+    write(tmp_path, "temp/y.json")
+    (tmp_path / "door").symlink_to(base)
+    (tmp_path / "hatch").symlink_to(tmp_path / "temp")
+    for pattern in ("x.json", f"{base}/x.json", f"{tmp_path}/door/x.json", f"{tmp_path}/temp/y.json"):
+        assert len(labels(tmp_path / "door", pattern, tmp_path / "hatch")) == 1
+    (base / "out.json").symlink_to(tmp_path / "hatch/y.json")
+    assert "leads outside the workspace" in refusal(tmp_path / "door", "out.json", tmp_path / "hatch")
+
+
+# --- A working directory that was deleted ------------------------------------------------------------------
+
+
+def test_without_a_working_directory_absolute_paths_lead_into_the_temporary_folder(tmp_path: Path) -> None:
+    write(tmp_path, "x.json")
+    found = TraceFolder(None, [tmp_path])
+    assert [trace.label for trace in found.find(f"{tmp_path}/*.json")] == [f"{tmp_path}/x.json"]
+    for pattern in ("x.json", "*.json"):
+        with pytest.raises(BadTraceFile, match="is relative to the working directory, which was deleted"):
+            found.find(pattern)
+    with pytest.raises(BadTraceFile, match="leads outside the working directory, which was deleted"):
+        TraceFolder(None).find(f"{tmp_path}/x.json")
+    assert found.read(".github/sepurux-gate.yml") is None

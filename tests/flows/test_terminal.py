@@ -80,6 +80,36 @@ def test_a_broken_installation_is_undecided_and_no_traceback(tmp_path: Path) -> 
     assert "secret-1234" not in ended.stderr
 
 
+STEP = f"{sys.executable} -I {REPOSITORY / 'entrypoint.py'}"
+COMMAND_LINE = f"{sys.executable} -m sepurux_action"
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        (COMMAND_LINE, 0),
+        (f"{COMMAND_LINE} --trace-file x.json", 2),
+        (STEP, 0),
+        (f'env INPUT_TRACE_FILE="$RUNNER_TEMP/x.json" {STEP}', 0),
+        (f"env INPUT_TRACE_FILE=x.json {STEP}", 2),
+    ],
+    ids=["command line", "command line, relative", "step", "step, absolute", "step, relative"],
+)
+def test_a_deleted_working_directory_is_a_mistake_only_for_relative_paths(
+    command: str, status: int, tmp_path: Path
+) -> None:
+    (tmp_path / "x.json").write_text("{}")
+    (tmp_path / "gone").mkdir()
+    answer = backend.json(decided(decision="pass", pass_rate=1, unsafe_attempts=0))
+    with sound_backend(**{"GET /v1/ci/batch/*": answer, "GET /v1/ci/runs/*": answer}) as sepurux:
+        settings = f"SEPURUX_CAMPAIGN_ID=core-reliability SEPURUX_CI_TOKEN={SECRET} SEPURUX_API_BASE_URL={sepurux.url}"
+        ended = shell(f"export {settings} RUNNER_TEMP=$PWD; cd gone; rmdir ../gone; {command}", tmp_path)
+    said = ended.stdout + ended.stderr
+    assert ended.returncode == status, said
+    assert ("is relative to the working directory, which was deleted" in said) is (status == 2)
+    assert "Internal error" not in said
+
+
 def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Return what became of a command line in a folder, with the gate to be found."""
     return subprocess.run(
