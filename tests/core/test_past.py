@@ -445,7 +445,6 @@ def test_a_remembered_fail_of_several_traces_has_the_same_numbers_and_thresholds
     assert run.enrichment.failures == (FAILURES * 3)[:MOST_DETAILS]
 
 
-@EXAMPLES
 @given(st.none() | st.floats(0, 100))
 def test_a_remembered_score_is_exactly_the_one_that_was_reported(score: float | None) -> None:
     failed = a_result(a_run(replace(FAILING, reliability_score=Metric(score))))
