@@ -287,11 +287,15 @@ def get_commit(call: Call) -> Reply:
 
 def list_pulls_of_commit(call: Call) -> Reply:
     commit = call.commit(call.values["commit_sha"])
-    # A fork's commit is not found this way, although its pull request is open here.
+    # A fork's commit is not found this way, although its pull request is open here. Of a commit that the default
+    # branch contains, GitHub lists merged pull requests only.
+    default = call.repository.branches[call.repository.default_branch]
     pulls = [
         pull
         for pull in call.repository.pulls.values()
-        if not pull.is_fork and (pull.merged or pull.state == "open") and commit in pull.commits()
+        if not pull.is_fork
+        and (pull.merged or (pull.state == "open" and commit not in default.history()))
+        and commit in pull.commits()
     ]
     some, links = call.page(pulls)
     return Reply([_pull(call, pull) for pull in some], headers=links)
