@@ -13,11 +13,11 @@ from typing import assert_never
 from sepurux_action.asking import READS_S, Asking
 from sepurux_action.core import past
 from sepurux_action.core.enforcement import Stage
-from sepurux_action.core.event import ByNumber, Event, settle
+from sepurux_action.core.event import ByNumber, Event, as_unsettled, settle
 from sepurux_action.core.fingerprint import fingerprint
 from sepurux_action.core.forge import CommentMode, Deed, Look, Manner, State
 from sepurux_action.core.gate import Gate, GateResult, RunResult
-from sepurux_action.core.past import Memory, PastCommit, PastResult
+from sepurux_action.core.past import LONGEST_CONTEXT, Memory, PastCommit, PastResult
 from sepurux_action.core.path_filter import ChangedFile
 from sepurux_action.core.promotion import advise
 from sepurux_action.core.verdict import Decision
@@ -64,7 +64,7 @@ class Conversation:
                 break
             found = self._asking.ask(Deed.FIND, self._forge.candidates, question)
             if found is None:
-                self._asking.event = _unsettled(self.event)
+                self._asking.event = _unanswered(self.event)
                 break
             self._asking.event = settle(self.event, found)
         if self.event.pull_request is None:
@@ -80,25 +80,35 @@ class Conversation:
         """Appear in this manner from now on: it is known only once the policy is read."""
         self._manner = manner
 
-    def refuse(self, gates: Iterable[str]) -> None:
-        """Set a failed status for settings or a policy that nothing can be judged by: an older one might be green.
+    def refuse(self, gates: Sequence[str]) -> None:
+        """Set a failed status where nothing can be judged, because an earlier status might be green.
 
-        That is for the gates that inputs name, and for every gate of ours that has a status on this commit already.
+        That is for the gates that inputs name, and for each status of ours that this commit already has. A status is
+        ours if its context has our prefix, or if a run of the gate wrote its description: a policy that cannot be read
+        may set another prefix.
         """
         self._asking.allow(min(READS_S, self._effects_s))
-        known = {self.context_of(gate).lower(): gate for gate in gates}
-        prefix = self.context_of("")
-        for context in self.look.head_contexts:
-            if context.lower().startswith(prefix.lower()):
-                known.setdefault(context.lower(), context[len(prefix) :])
+        bases = list(dict.fromkeys(pull.base_ref for pull in self.event.matches)) or [self.event.branch]
+        contexts = [self._context(gate, base) for base in bases for gate in gates]
+        prefixes = tuple(self._context("", base).lower() for base in bases)
+        contexts += [
+            context
+            for context, description in self.look.head_contexts.items()
+            if context.lower().startswith(prefixes) or past.read_description(description)
+        ]
+        each_once: dict[str, str] = {}
+        for context in contexts:
+            each_once.setdefault(context.lower(), context)
+        why = self.event.why_none if self.event.unsettled else "bad settings, or an unreadable policy"
         nothing = PastResult(decision=Decision.ERROR, stage=Stage.HARD, numbers=past.Numbers())
-        for gate in known.values():
-            self._set_status(gate, State.FAILURE, past.describe(nothing, "bad settings, or an unreadable policy"))
+        for context in each_once.values():
+            if len(context) <= LONGEST_CONTEXT:
+                self._set_status(context, State.FAILURE, past.describe(nothing, why))
 
     def begin(self, gates: Iterable[str]) -> None:
         """Set the pending status of each gate."""
         for gate in gates:
-            self._set_status(gate, State.PENDING, "the evaluation is under way")
+            self._set_status(self.context_of(gate), State.PENDING, "the evaluation is under way")
 
     @property
     def baselines(self) -> Mapping[str, PastResult]:
@@ -107,7 +117,10 @@ class Conversation:
 
     def context_of(self, gate: str) -> str:
         """Return the status context of a gate."""
-        return past.status_context(self._manner.status_context, gate)
+        return self._context(gate, self.event.branch)
+
+    def _context(self, gate: str, base: str) -> str:
+        return past.status_context(self._manner.status_context, gate, base)
 
     @property
     def history(self) -> tuple[PastCommit, ...]:
@@ -184,7 +197,8 @@ class Conversation:
             state = State.FAILURE if result.conclusion.closed else State.SUCCESS
             state = State.PENDING if result.waits_for_review else state
             description = past.describe(past.of_gate(result), _remark(result))
-            self._set_status(result.gate.name, state, description, result.worst.run.dashboard_url)
+            context = self.context_of(result.gate.name)
+            self._set_status(context, state, description, result.worst.run.dashboard_url)
 
     def comment(self, results: Sequence[GateResult], body: Callable[[str], str]) -> str:
         """Keep the one comment; return its address, '' where there is none. `body` makes the text below a marker.
@@ -236,7 +250,7 @@ class Conversation:
     def _comment_of(self, memory: Memory) -> OneComment:
         return OneComment(self._forge, self._asking, memory.marker)
 
-    def _set_status(self, gate: str, state: State, description: str, url: str = "") -> None:
+    def _set_status(self, context: str, state: State, description: str, url: str = "") -> None:
         commit = self.event.commit
         if not (self._manner.status and commit):
             return
@@ -244,7 +258,7 @@ class Conversation:
             Deed.STATUS,
             self._forge.set_status,
             commit,
-            self.context_of(gate),
+            context,
             state,
             description,
             url or self._manner.run_url,
@@ -266,8 +280,8 @@ def _remark(result: GateResult) -> str:
             assert_never(result.decision)
 
 
-def _unsettled(event: Event) -> Event:
-    """Return an event whose question got no answer: judged without a pull request, and saying so."""
+def _unanswered(event: Event) -> Event:
+    """Return an event whose question got no answer."""
     number = event.question.number if isinstance(event.question, ByNumber) else None
     what = f"pull request {number}" if number else "the pull request of this run"
-    return replace(event, question=None, pull_request=None, unsettled=True, why_none=f"{what} could not be read")
+    return as_unsettled(event, f"{what} could not be read")

@@ -33,7 +33,9 @@ UNASKED_HINT = (
     "Give one of them, such as `token: ${{ secrets.SEPURUX_CI_TOKEN }}`. "
     "Pull requests from forks and from Dependabot are given no secrets of the repository."
 )
-SOFT_AS_HARD = "The soft gate acts as a hard one here: without a pull request no review can open it."
+SOFT_AS_HARD = (
+    "The soft gate acts as a hard one here: unless the run belongs to one pull request, no review can open it."
+)
 UNREAD_REVIEWS = "Run the job again: the reviews could not be read, so none has opened the gate."
 READ_ONLY_REVIEW = (
     "A review event of a pull request from a fork has a token that can only read: "

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sepurux_action.adapters.policy_file import read_yaml
+from sepurux_action.core import wire
 from sepurux_action.core.event import Event
 from sepurux_action.core.forge import DEFAULT_CONFIG, Look, policy_commit
 from sepurux_action.core.policy import Change, Policy, before_merge, differences
@@ -28,6 +29,16 @@ MIGHT_BE_STRICTER = (
     "A policy that cannot be read might be stricter than what is known without it, so nothing is judged. "
     "Give the job `contents: read`; where it has that, run again later."
 )
+
+SEVERAL_PULL_REQUESTS = (
+    "Their policies may differ, so nothing is judged. "
+    "Run the gate on `pull_request`, or set `pr_number` to one of them."
+)
+UNKNOWN_PULL_REQUEST = (
+    "The policy of its base branch may be stricter, so nothing is judged. "
+    "If the job lacks `pull-requests: read`, add it; otherwise run again later."
+)
+MOST_NAMED = 10  # pull requests in one message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +73,7 @@ def find_policy(early: Early, event: Event, heard: Heard | None, checkout: Calla
 def _find(early: Early, event: Event, heard: Heard | None, checkout: Callable[[str], bytes | None]) -> Found:
     if event.skipped:
         return Found()
-    if heard is None and early.github_token and policy_commit(event):
-        raise _unreadable(early, "GitHub's address is not known: `GITHUB_API_URL` must be https")
+    _refuse_unknown_base(early, event, heard)
     if heard is None or not policy_commit(event):
         try:
             text = checkout(early.config)
@@ -109,6 +119,22 @@ def _changed(early: Early, policy: Policy, look: Look) -> Found:
         note = f"This pull request's policy file has mistakes, and no run could be judged by it: {bad.problems[0]}"
         return Found(policy=policy, notes=(note,))
     return Found(policy=policy, changes=differences(policy, new))
+
+
+def _refuse_unknown_base(early: Early, event: Event, heard: Heard | None) -> None:
+    """Raise BadSettings if it is not known which branch's policy and stage apply to the event."""
+    if heard is None and early.github_token and (policy_commit(event) or event.question):
+        raise _unreadable(early, "GitHub's address is not known: `GITHUB_API_URL` must be https")
+    if heard is None or not event.unsettled:
+        return
+    if not event.matches:
+        message = f"{event.why_none}. {UNKNOWN_PULL_REQUEST}"
+        raise BadSettings([Problem(where=f"`{event.name}` event", message=message)])
+    named = [f"#{pull.number} into {wire.quoted(pull.base_ref)}" for pull in event.matches[:MOST_NAMED]]
+    more = len(event.matches) - len(named)
+    listed = ", ".join(named) + (f" and {more} more" if more else "")
+    message = f"{event.why_none}: {listed}. {SEVERAL_PULL_REQUESTS}"
+    raise BadSettings([Problem(where="`pr_number`", message=message)])
 
 
 def _unreadable(early: Early, why: str) -> BadSettings:

@@ -93,10 +93,11 @@ class GitHubForge:
             case ByNumber(number):
                 return (parse_pull_request(self._call("GET", f"pulls/{number}")),)
             case ByHead():
-                head = f"{question.owner}:{question.branch}"
-                return self._listed("pulls", state="open", head=head)
+                return self._open_from(question.owner, question.branch)
+            case ByCommit(branch=""):
+                return tuple(map(parse_pull_request, self._pages(f"commits/{question.commit}/pulls")))
             case ByCommit():
-                return self._listed(f"commits/{question.commit}/pulls")
+                return self._open_from(self._name.partition("/")[0], question.branch)
 
     def look(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Look:
         """Return the pull request, our comments on it, the base's results and the policy file at `config`.
@@ -220,21 +221,22 @@ class GitHubForge:
         )
         return answer
 
-    def _pages(self, path: str) -> list[Mapping[str, object]]:
+    def _open_from(self, owner: str, branch: str) -> tuple[PullRequest, ...]:
+        return tuple(map(parse_pull_request, self._pages("pulls", state="open", head=f"{owner}:{branch}")))
+
+    def _pages(self, path: str, **parameters: str) -> list[Mapping[str, object]]:
         # PyGithub's list would read each entry once more to give its raw data.
         entries: list[Mapping[str, object]] = []
         for number in range(1, forge.MOST_PAGES + 1):
-            answer = self._call("GET", path, parameters={"per_page": str(forge.PAGE), "page": str(number)})
+            answer = self._call(
+                "GET", path, parameters={**parameters, "per_page": str(forge.PAGE), "page": str(number)}
+            )
             if not isinstance(answer, list) or not all(isinstance(entry, dict) for entry in answer):
                 raise ForgeRefused(_ODD)
             entries += answer
             if len(answer) < forge.PAGE:
                 return entries
         raise ForgeRefused(Refusal(message=f"more than {forge.MOST_PAGES * forge.PAGE} entries"))
-
-    def _listed(self, path: str, **parameters: str) -> tuple[PullRequest, ...]:
-        answer = self._call("GET", path, parameters={**parameters, "per_page": str(forge.PAGE)})
-        return tuple(map(parse_pull_request, wire.items(answer)))
 
 
 def _given(review: Mapping[str, object]) -> GivenReview:

@@ -54,9 +54,15 @@ class ByHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByCommit:
-    """The open pull request of this repository's own whose head is `commit`; `number` counts when there is none."""
+    """The open pull request of this repository's own whose head is `commit`; `number` counts when there is none.
+
+    `branch` is the default branch if the commit is its tip, else ''. GitHub lists no open pull requests by a commit
+    that the default branch contains, so these are listed by their head branch:
+    https://docs.github.com/rest/commits/commits#list-pull-requests-associated-with-a-commit
+    """
 
     commit: str
+    branch: str = ""
     number: int | None = None
 
 
@@ -71,6 +77,7 @@ class PullRequest:
     head_sha: str = ""
     head_repository: str = ""
     head_branch: str = ""
+    base_repository: str = ""
     base_ref: str = ""
     base_sha: str = ""
     author: str = ""
@@ -83,8 +90,9 @@ class Event:
 
     `commit` is the SHA to judge and to report to: a pull request's head, never its merge commit. `base_ref` is a
     branch without `refs/heads/`. A `fork` is any head that is not this repository's, a deleted one too. Once `question`
-    is None there is either a `pull_request` or the reason why there is none, a clause for the log; `unsettled` tells
-    that there may be one, or several, and GitHub could not say which.
+    is None there is either a `pull_request` or the reason why there is none, a clause for the log. `unsettled` events
+    are not judged, because it is not known which pull request's policy applies: either `matches` has pull requests into
+    different branches, or the lookup failed.
     """
 
     name: str = ""
@@ -103,6 +111,7 @@ class Event:
     question: Question | None = None
     why_none: str = "there is no event"
     unsettled: bool = False
+    matches: tuple[PullRequest, ...] = ()
 
     @property
     def branch(self) -> str:
@@ -116,15 +125,18 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
     told = wire.fields(payload)
     home = wire.fields(told.get("repository"))
     name = wire.printable(name)
+    branch = _branch_of_ref(environ.get("GITHUB_REF"))
     event = Event(
         name=name,
         repository=_repository(environ.get("GITHUB_REPOSITORY")) or _repository(home.get("full_name")),
-        default_branch=_branch(home.get("default_branch")),
+        # The payload of a scheduled run names no repository, but such a run is always on the default branch.
+        default_branch=_branch(home.get("default_branch")) or (branch if name == "schedule" else ""),
         commit=_sha(environ.get("GITHUB_SHA")),
+        head_branch=branch,
         dependabot=environ.get("GITHUB_ACTOR") == DEPENDABOT,
         why_none=f"a {name} event has no pull request" if name else "there is no event",
     )
-    return EVENTS.get(name, _ELSE).read(event, told)
+    return _to_look_up(EVENTS.get(name, _ELSE).read(event, told))
 
 
 def parse_pull_request(raw: object) -> PullRequest:
@@ -136,6 +148,7 @@ def parse_pull_request(raw: object) -> PullRequest:
         head_sha=_sha(head.get("sha")),
         head_repository=_repository(wire.fields(head.get("repo")).get("full_name")),
         head_branch=_branch(head.get("ref")),
+        base_repository=_repository(wire.fields(base.get("repo")).get("full_name")),
         base_ref=_branch(base.get("ref")),
         base_sha=_sha(base.get("sha")),
         author=wire.text(wire.fields(told.get("user")).get("login")),
@@ -145,10 +158,12 @@ def parse_pull_request(raw: object) -> PullRequest:
 
 def with_pull_request_number(event: Event, number: int | None) -> Event:
     """Return the event with what the setting `pr_number` adds: it counts where the event has no pull request."""
-    if number is None or event.pull_request is not None or event.skipped:
+    if number is None or event.pull_request is not None or event.skipped or event.unsettled:
         return event
     match event.question:
-        case ByHead() | ByCommit() as question:
+        case ByHead() as question:
+            return replace(event, question=replace(question, number=number))
+        case ByCommit() as question if event.name == "push":
             return replace(event, question=replace(question, number=number))
         case _:
             return _to_ask(event, number)
@@ -164,7 +179,7 @@ def settle(event: Event, candidates: Sequence[PullRequest]) -> Event:
             return event
         case ByNumber(number):
             fitting = [pull for pull in candidates if pull.number == number]
-            return _one_of(event, fitting, f"pull request {number} cannot be read")
+            return _one_of(event, fitting) if fitting else as_unsettled(event, f"pull request {number} cannot be read")
         case ByHead() as question:
             fitting = [
                 pull
@@ -176,11 +191,14 @@ def settle(event: Event, candidates: Sequence[PullRequest]) -> Event:
             head = f"{question.repository}:{question.branch} at {question.commit[:7]}"
             return _one_of(event, _chosen(fitting, question.number), f"no open pull request has the head {head}")
         case ByCommit() as question:
-            # Somebody else's fork can be at this commit too, with a base of its owner's choice.
+            # A fork can be at this commit too, with a base of its owner's choice, or with a base in another fork.
             fitting = [
                 pull
                 for pull in candidates
-                if pull.open and pull.head_sha == question.commit and _same(pull.head_repository, event.repository)
+                if pull.open
+                and pull.head_sha == question.commit
+                and _same(pull.head_repository, event.repository)
+                and _same(pull.base_repository, event.repository)
             ]
             if not fitting and question.number is not None:
                 return _to_ask(event, question.number)
@@ -188,6 +206,11 @@ def settle(event: Event, candidates: Sequence[PullRequest]) -> Event:
             return _one_of(event, _chosen(fitting, question.number), none)
         case _:
             assert_never(event.question)
+
+
+def as_unsettled(event: Event, why: str) -> Event:
+    """Return an event that is not judged, because its pull request is not known; `why` is a clause."""
+    return replace(event, question=None, pull_request=None, unsettled=True, why_none=why)
 
 
 def contradiction(event: Event, number: int | None) -> str:
@@ -234,11 +257,8 @@ def _workflow_run(event: Event, told: Mapping[str, object]) -> Event:
         head_branch=branch,
         fork=not _same(repository, event.repository),
     )
-    cause = wire.text(run.get("event"))
-    if cause not in PULL_REQUEST_EVENTS:
-        return replace(
-            event, why_none=f"the workflow run was started by {cause or 'nothing known'}, by no pull request"
-        )
+    if wire.text(run.get("event")) not in PULL_REQUEST_EVENTS and not event.fork:
+        return event
     # The list may hold pull requests that this repository's branch has elsewhere in the network of its forks.
     ours = [pull for pull in wire.items(run.get("pull_requests")) if _same_id(_repository_of(pull, "base"), home)]
     if len(ours) == 1 and commit and _same_id(_repository_of(ours[0], "head"), origin):
@@ -246,7 +266,7 @@ def _workflow_run(event: Event, told: Mapping[str, object]) -> Event:
         if pull.number is not None and pull.head_sha == commit:
             return _adopt(event, pull)
     if not (repository and branch and commit):
-        return replace(event, why_none="the repository or branch that the workflow run is about is gone")
+        return as_unsettled(event, "the repository or branch that the workflow run is about is gone")
     return replace(event, question=ByHead(repository=repository, branch=branch, commit=commit), why_none="")
 
 
@@ -256,9 +276,7 @@ def _push(event: Event, told: Mapping[str, object]) -> Event:
     if told.get("deleted") is True or (isinstance(after, str) and _NO_SHA.match(after)):
         gone = f"{wire.text(told.get('ref')) or 'what had been pushed'} was deleted"
         return replace(event, commit="", skipped=gone, why_none=gone)
-    if not event.commit:
-        return replace(event, why_none="the pushed commit is not known")
-    return replace(event, question=ByCommit(commit=event.commit), why_none="")
+    return event if event.commit else replace(event, why_none="the pushed commit is not known")
 
 
 def _issue_comment(event: Event, told: Mapping[str, object]) -> Event:
@@ -279,6 +297,15 @@ def _of_the_run(event: Event, told: Mapping[str, object]) -> Event:  # noqa: ARG
     return event
 
 
+def _to_look_up(event: Event) -> Event:
+    """Return the event with the question which pull request has its commit as head, unless something else tells it."""
+    known = event.pull_request or event.base_ref or event.question or event.skipped or event.unsettled
+    if known or not (event.name and event.commit) or event.fork:
+        return event
+    branch = event.default_branch if event.head_branch == event.default_branch else ""
+    return replace(event, question=ByCommit(commit=event.commit, branch=branch), why_none="")
+
+
 def _to_ask(event: Event, number: int) -> Event:
     """Return the event with its question; its commit is not the pull request's, and only a push is about one itself."""
     commit = event.commit if event.name == "push" else ""
@@ -289,13 +316,20 @@ def _chosen(fitting: Sequence[PullRequest], number: int | None) -> Sequence[Pull
     return [pull for pull in fitting if pull.number == number] or fitting
 
 
-def _one_of(event: Event, fitting: Sequence[PullRequest], none: str) -> Event:
+def _one_of(event: Event, fitting: Sequence[PullRequest], none: str = "") -> Event:
+    """Return the event of the one pull request that fits, or of the one branch that several are to be merged into."""
+    if not fitting:
+        return replace(event, question=None, pull_request=None, why_none=none)
     if len(fitting) == 1:
         return _adopt(event, fitting[0])
     several = f"{event.commit[:7]} is the head of {len(fitting)} open pull requests"
-    return replace(
-        event, question=None, pull_request=None, why_none=several if fitting else none, unsettled=bool(fitting)
-    )
+    base = fitting[0].base_ref
+    if base and {pull.base_ref for pull in fitting} == {base}:
+        # Their base commits may differ, so the policy is that of the branch's tip.
+        return replace(
+            _adopt(event, fitting[0]), pull_request=None, base_sha="", author="", why_none=f"{several} into {base}"
+        )
+    return replace(as_unsettled(event, f"{several} into different branches"), matches=tuple(fitting))
 
 
 def _adopt(event: Event, pull: PullRequest) -> Event:
@@ -364,8 +398,10 @@ class EventKind:
 
 
 _ITSELF = EventKind(_pull_request, "the pull request's head, never its merge commit", "the event's own")
-_DEPLOYED = EventKind(_deployment, "the deployed commit", "that of `pr_number`, if given; then its head is judged")
-_ELSE = EventKind(_of_the_run, "`GITHUB_SHA`", "that of `pr_number`, if given; then its head is judged")
+_BY_COMMIT = "the one open pull request of this repository whose head it is"
+_OR_GIVEN = f"that of `pr_number`, if given, and its head is judged; else {_BY_COMMIT}"
+_DEPLOYED = EventKind(_deployment, "the deployed commit", _OR_GIVEN)
+_ELSE = EventKind(_of_the_run, "`GITHUB_SHA`", _OR_GIVEN)
 
 # Contract, section 9. Any other event is read as the last ones are.
 EVENTS: Mapping[str, EventKind] = {
@@ -373,9 +409,11 @@ EVENTS: Mapping[str, EventKind] = {
     "merge_group": EventKind(
         _merge_group, "the group's head", "the one that the group is named after; it gets no comment"
     ),
-    "push": EventKind(_push, "the pushed commit", "the one open pull request of this repository whose head it is"),
+    "push": EventKind(_push, "the pushed commit", _BY_COMMIT),
     "workflow_run": EventKind(
-        _workflow_run, "the other run's head", "found by head repository, branch and commit, for forks too"
+        _workflow_run,
+        "the other run's head",
+        "found by head repository, branch and commit, for forks too; by the commit if none started the run",
     ),
     "issue_comment": EventKind(_issue_comment, "the pull request's head", "the one that is commented on"),
     **dict.fromkeys(("deployment", "deployment_status"), _DEPLOYED),

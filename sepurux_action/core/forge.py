@@ -24,6 +24,7 @@ LONGEST_MESSAGE = 200  # characters of GitHub's own words that a warning repeats
 
 READ = """
 query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $after: String,
+       $judged: String!, $withJudged: Boolean!,
        $base: String!, $withBase: Boolean!, $commits: Int!, $page: Int!,
        $policyAt: String!, $policy: String!, $withPolicy: Boolean!, $headPolicy: String!, $withHead: Boolean!,
        $defaultPolicy: String!, $withDefault: Boolean!) {
@@ -31,11 +32,14 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
     pullRequest(number: $number) @include(if: $withPull) {
       number headRefOid headRefName headRepository { nameWithOwner } baseRefName baseRefOid
       author { login } state
-      commits(last: 1) { nodes { commit { oid status { contexts { context } } } } }
+      commits(last: 1) { nodes { commit { oid status { contexts { context description } } } } }
       comments(first: $page, after: $after) {
         nodes { id fullDatabaseId viewerDidAuthor body url }
         pageInfo { hasNextPage endCursor }
       }
+    }
+    judged: object(expression: $judged) @include(if: $withJudged) {
+      ... on Commit { oid status { contexts { context description } } }
     }
     policyCommit: object(expression: $policyAt) @include(if: $withPolicy) { oid }
     policy: object(expression: $policy) @include(if: $withPolicy) { ...file }
@@ -134,10 +138,10 @@ class Look:
     """What one read tells: the pull request as it is now, our own comments (the oldest first), the baselines.
 
     `baselines` has the newest decided result of each context among the base's last commits. `after` is the cursor of
-    the next page of comments, '' on the last one. `head_contexts` are those that the head has a status of. `refusal`
-    is of a part that the token may not read, and `refused` says which. `policy` is the policy file at the commit that
-    rules, `head_policy` the one at the pull request's head; `has_default_policy` tells, where `config` names another
-    file, that the usual one is there all the same.
+    the next page of comments, '' on the last one. `head_contexts` are those that the judged commit has a status of,
+    with the descriptions. `refusal` is of a part that the token may not read, and `refused` says which. `policy` is the
+    policy file at the commit that rules, `head_policy` the one at the pull request's head; `has_default_policy` tells,
+    where `config` names another file, that the usual one is there all the same.
     """
 
     pull_request: PullRequest | None = None
@@ -145,7 +149,7 @@ class Look:
     baselines: Mapping[str, PastResult] = field(default_factory=dict)
     after: str = ""
     has_default_policy: bool = False
-    head_contexts: tuple[str, ...] = ()
+    head_contexts: Mapping[str, str] = field(default_factory=dict)
     refusal: Refusal | None = None
     refused: Deed | None = None
     policy: PolicyFile = field(default_factory=PolicyFile)
@@ -155,12 +159,14 @@ class Look:
 def policy_commit(event: Event) -> str:
     """Return the commit whose policy file rules an event, '' where the checkout's does (contract, section 5).
 
-    Where it is not settled which pull request a run belongs to, the checkout is no more to be trusted than with one.
+    Several pull requests into one branch may have different base commits, so the branch's tip counts for them.
     """
     if event.base_sha:
         return event.base_sha
-    asked = event.pull_request is not None or event.unsettled
-    return "HEAD" if asked or event.name in {"workflow_run", "issue_comment"} else ""
+    if event.base_ref:
+        return f"refs/heads/{event.base_ref}"
+    asked = event.pull_request is not None or event.name in {"workflow_run", "issue_comment"}
+    return "HEAD" if asked else ""
 
 
 def read_variables(event: Event, *, after: str = "", with_base: bool, config: str = "") -> dict[str, object]:
@@ -175,6 +181,8 @@ def read_variables(event: Event, *, after: str = "", with_base: bool, config: st
         "number": event.pull_request or 0,
         "withPull": event.pull_request is not None,
         "after": after or None,
+        "judged": event.commit,
+        "withJudged": with_base and bool(event.commit),
         "base": base,
         "withBase": with_base and bool(base),
         "commits": BASELINE_COMMITS + 1,  # one may be the judged commit itself
@@ -203,7 +211,7 @@ def read_look(data: object, event: Event) -> Look:
         baselines=_baselines(commit for commit in commits if commit.get("oid") != event.commit),
         after=wire.text(page.get("endCursor")) if page.get("hasNextPage") is True else "",
         has_default_policy=bool(wire.fields(repository.get("defaultPolicy"))),
-        head_contexts=tuple(_contexts(pull)),
+        head_contexts=dict(_contexts(repository, event.commit)),
         policy=_policy_file(repository.get("policy"), readable=bool(wire.fields(repository.get("policyCommit")))),
         head_policy=_policy_file(repository.get("headPolicy"), readable=True),
     )
@@ -244,11 +252,18 @@ def _paths(errors: object) -> list[tuple[str, ...]]:
     return [tuple(map(wire.text, wire.items(wire.fields(error).get("path")))) for error in wire.items(errors)]
 
 
-def _contexts(pull: Mapping[str, object]) -> Iterable[str]:
-    """Yield the contexts of the statuses that the pull request's head has."""
-    for node in wire.items(wire.fields(pull.get("commits")).get("nodes")):
-        status = wire.fields(wire.fields(wire.fields(node).get("commit")).get("status"))
-        yield from (wire.text(wire.fields(each).get("context")) for each in wire.items(status.get("contexts")))
+def _contexts(repository: Mapping[str, object], commit: str) -> Iterable[tuple[str, str]]:
+    """Yield context and description of each status of the judged commit.
+
+    A token without `contents: read` reads them through the pull request, if the commit is still its head.
+    """
+    pull = wire.fields(repository.get("pullRequest"))
+    heads = wire.items(wire.fields(pull.get("commits")).get("nodes"))
+    for found in [repository.get("judged"), *(wire.fields(head).get("commit") for head in heads)]:
+        read = wire.fields(found)
+        if read.get("oid") == commit:
+            for status in map(wire.fields, wire.items(wire.fields(read.get("status")).get("contexts"))):
+                yield wire.text(status.get("context")), wire.text(status.get("description"))
 
 
 def read_last_results(data: object) -> tuple[Mapping[str, PastResult], ...]:
@@ -342,7 +357,7 @@ class Need:
 NEEDS: Mapping[Deed, Need] = {
     Deed.BASE: Need("contents: read", "always: for the policy file and the base's last commits"),
     Deed.RULES: Need("contents: read", "a `hard` gate on a pull request"),
-    Deed.FIND: Need("pull-requests: read", "the event holds no pull request, as a push"),
+    Deed.FIND: Need("pull-requests: read", "the event holds no pull request, as a push; without it nothing is judged"),
     Deed.READ: Need("pull-requests: read", "there is a pull request"),
     Deed.FILES: Need("pull-requests: read", "a gate has `paths`"),
     Deed.REVIEWS: Need("pull-requests: read", "a `soft` gate failed"),
@@ -354,13 +369,14 @@ NEEDS: Mapping[Deed, Need] = {
 }
 VERDICT_STANDS = "The verdict and the exit status stand."
 MAY_STAND = "Where the policy file was read, the verdict and the exit status stand."
+NOTHING_JUDGED = "Without it nothing is judged, and the gate blocks in every stage."
 
 
 def explain(deed: Deed, refusal: Refusal, event: Event) -> str:
     """Return the one warning about a refusal: what was not done, what GitHub said, what to change."""
     message = wire.printable(refusal.message)[:LONGEST_MESSAGE].rstrip(". ")
     said = " ".join(filter(None, [f"HTTP {refusal.status}" if refusal.status else "", message])) or "no answer"
-    stands = MAY_STAND if deed in {Deed.READ, Deed.BASE} else VERDICT_STANDS
+    stands = {Deed.READ: MAY_STAND, Deed.BASE: MAY_STAND, Deed.FIND: NOTHING_JUDGED}.get(deed, VERDICT_STANDS)
     return f"Could not {deed} ({said}). {_advice(deed, refusal, event)} {stands}"
 
 

@@ -459,7 +459,8 @@ STATUS_CONTEXT = Option(
     name="status_context",
     parse=_name,
     accepts=f"1 to {LONGEST_NAME} characters on one line",
-    help="What the contexts of the statuses begin with: `<status_context> / <name>`.",
+    help="What the contexts of the statuses begin with: `<status_context> / <name>`. "
+    "`{base}` in it stands for the base branch.",
     places=_ONCE,
     default="Sepurux",
     in_workflows_only=True,

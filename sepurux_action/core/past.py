@@ -28,7 +28,8 @@ from sepurux_action.core.gate import Gate, GateResult, RunResult
 from sepurux_action.core.verdict import Decision, Ruling, check_thresholds
 
 LONGEST_DESCRIPTION = 140  # characters; GitHub answers 422 beyond
-LONGEST_CONTEXT = 255
+LONGEST_CONTEXT = 255  # characters
+BASE = "{base}"  # in a prefix of status contexts
 MOST_RESULTS = 20  # judged commits that a comment remembers
 MOST_GATES = 50  # of one commit, so that the newest commit always fits; the rest of a very large step is forgotten
 MOST_DETAILS = 10  # tools, and failures, of one remembered `fail` (contract, section 8)
@@ -114,9 +115,9 @@ def of_gate(result: GateResult) -> PastResult:
 # -- the description of a commit status -------------------------------------------------------------------------------
 
 
-def status_context(prefix: str, gate: str) -> str:
-    """Return the context of a gate's status: `<prefix> / <name>`."""
-    return f"{prefix} / {gate}"[:LONGEST_CONTEXT]
+def status_context(prefix: str, gate: str, base: str) -> str:
+    """Return the context of a gate's status: `<prefix> / <name>`, with the base branch for `{base}` in the prefix."""
+    return f"{prefix.replace(BASE, base)} / {gate}"
 
 
 def describe(past: PastResult, remark: str = "") -> str:

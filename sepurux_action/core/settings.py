@@ -16,6 +16,7 @@ from sepurux_action.core.enforcement import OnUndecided, Stage
 from sepurux_action.core.forge import DEFAULT_CONFIG, CommentMode, Manner
 from sepurux_action.core.gate import Gate, Trace
 from sepurux_action.core.options import OPTIONS, Option
+from sepurux_action.core.past import BASE, LONGEST_CONTEXT, status_context
 from sepurux_action.core.policy import Policy, Section
 from sepurux_action.core.secret import Blanker, Secret
 from sepurux_action.core.verdict import Thresholds
@@ -140,6 +141,11 @@ def read_settings(
         gates.append(replace(_read_gate(reading, find_traces), rules=policy.rules(section)))
         readings.append(reading)
     step.refuse_doubled_names(gates)
+    manner = _manner(step, gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY)
+    contexts = [status_context(manner.status_context, gate.name, branch) for gate in gates]
+    if (longest := max(map(len, contexts))) > LONGEST_CONTEXT:
+        named = f"with the branch {wire.quoted(branch)} for `{BASE}`, a status context has {longest} characters"
+        step.problem(options.STATUS_CONTEXT.name, f"{named}; accepted: at most {LONGEST_CONTEXT}")
     settings = Settings(
         gates=tuple(gates),
         base_url=step.value(options.BASE_URL) or options.VENDOR_CLOUD,
@@ -147,7 +153,7 @@ def read_settings(
         api_key=step.value(options.API_KEY),
         poll_interval_s=step.value(options.POLL_INTERVAL),
         github_token=step.value(options.GITHUB_TOKEN),
-        manner=_manner(step, gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY),
+        manner=manner,
         pull_request=step.value(options.PR_NUMBER),
         overridden=tuple(sorted({name for reading in readings for name in reading.overridden})),
         ignored=tuple(layer.label(options.PATHS.name) for layer in ignored),

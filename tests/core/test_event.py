@@ -36,6 +36,7 @@ PULL = PullRequest(
     head_sha=HEAD,
     head_repository="acme/shop",
     head_branch="refunds",
+    base_repository="acme/shop",
     base_ref="main",
     base_sha=BASE,
     author="ada",
@@ -236,10 +237,10 @@ def test_repositories_without_ids_are_not_the_same() -> None:
 
 
 @pytest.mark.parametrize("cause", ["push", "schedule", "workflow_dispatch", "issue_comment"])
-def test_a_run_that_no_pull_request_started_has_none(cause: str) -> None:
-    event = event_of("workflow_run", workflow_run(event=cause, head_repository=REPOSITORY, pull_requests=[listed()]))
-    assert (event.commit, event.pull_request, event.question) == (HEAD, None, None)
-    assert event.why_none == f"the workflow run was started by {cause}, by no pull request"
+def test_a_run_that_no_pull_request_started_is_looked_up_like_a_push(cause: str) -> None:
+    run = workflow_run(event=cause, head_repository=REPOSITORY, pull_requests=[listed()])
+    event = event_of("workflow_run", run, GITHUB_REF="refs/heads/main")
+    assert (event.commit, event.pull_request, event.question) == (HEAD, None, ByCommit(commit=HEAD))
 
 
 @pytest.mark.parametrize(
@@ -254,9 +255,9 @@ def test_a_run_that_no_pull_request_started_has_none(cause: str) -> None:
     ],
     ids=ascii,
 )
-def test_a_run_whose_origin_is_gone_has_no_pull_request(gone: dict[str, object]) -> None:
-    event = event_of("workflow_run", workflow_run(**gone))
-    assert (event.pull_request, event.question) == (None, None)
+def test_a_run_whose_origin_is_gone_has_no_pull_request_and_is_not_judged(gone: dict[str, object]) -> None:
+    event = with_pull_request_number(event_of("workflow_run", workflow_run(**gone)), 7)
+    assert (event.pull_request, event.question, event.unsettled) == (None, None, True)
     assert event.why_none == "the repository or branch that the workflow run is about is gone"
 
 
@@ -271,6 +272,22 @@ def test_a_push_is_judged_at_its_commit_and_asked_for_by_it() -> None:
     event = event_of("push", push())
     assert (event.commit, event.pull_request, event.question) == (MERGE, None, ByCommit(commit=MERGE))
     assert (event.base_ref, event.base_sha, event.branch) == ("", "", "refunds")
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        ("push", push(ref="refs/heads/main")),
+        ("schedule", {"schedule": "0 5 * * *"}),
+        ("workflow_dispatch", {"repository": REPOSITORY}),
+        ("issue_comment", comment(pull_request=None)),
+        ("workflow_run", workflow_run(event="push", head_repository=REPOSITORY, head_branch="main", head_sha=MERGE)),
+    ],
+)
+def test_the_tip_of_the_default_branch_is_asked_for_by_the_branch(name: str, payload: object) -> None:
+    event = event_of(name, payload, GITHUB_REF="refs/heads/main")
+    assert event.question == ByCommit(commit=MERGE, branch="main")
+    assert event.branch == "main"
 
 
 def test_a_pushed_tag_is_no_branch() -> None:
@@ -301,15 +318,19 @@ def test_a_sha_256_is_a_commit_too() -> None:
 def test_a_deployment_is_judged_at_what_is_deployed(name: str) -> None:
     event = event_of(name, {"deployment": {"sha": HEAD, "ref": "refunds"}, "repository": REPOSITORY})
     assert (event.commit, event.pull_request, event.branch) == (HEAD, None, "main")
-    assert event.why_none == f"a {name} event has no pull request"
+    assert event.question == ByCommit(commit=HEAD)
 
 
 @pytest.mark.parametrize("name", ["release", "schedule", "workflow_dispatch", "repository_dispatch", "label"])
 @pytest.mark.parametrize("payload", [None, [], {}, {"client_payload": {"pull_request": 1}}, pull_request()])
 def test_any_other_event_is_judged_at_the_commit_of_the_run(name: str, payload: object) -> None:
     event = event_of(name, payload)
-    assert (event.commit, event.pull_request, event.question) == (MERGE, None, None)
-    assert event.why_none == f"a {name} event has no pull request"
+    assert (event.commit, event.pull_request, event.question) == (MERGE, None, ByCommit(commit=MERGE))
+
+
+def test_an_event_without_a_commit_has_no_pull_request_and_says_so() -> None:
+    event = event_of("schedule", {}, GITHUB_SHA="")
+    assert (event.commit, event.question, event.why_none) == ("", None, "a schedule event has no pull request")
 
 
 def test_a_comment_on_a_pull_request_has_its_number_and_asks_for_its_head() -> None:
@@ -318,10 +339,9 @@ def test_a_comment_on_a_pull_request_has_its_number_and_asks_for_its_head() -> N
 
 
 @pytest.mark.parametrize("changes", [{"pull_request": None}, {"pull_request": {}}, {"pull_request": 1}])
-def test_a_comment_on_an_issue_has_no_pull_request(changes: dict[str, object]) -> None:
+def test_a_comment_on_an_issue_has_no_pull_request_of_its_own(changes: dict[str, object]) -> None:
     event = event_of("issue_comment", comment(**changes))
-    assert (event.commit, event.pull_request, event.question) == (MERGE, None, None)
-    assert event.why_none == "the comment is on an issue, not on a pull request"
+    assert (event.commit, event.pull_request, event.question) == (MERGE, None, ByCommit(commit=MERGE))
 
 
 def test_a_comment_on_a_pull_request_without_a_number_is_never_judged_at_the_default_branch() -> None:
@@ -376,7 +396,13 @@ def test_a_pull_request_that_does_not_fit_the_head_is_none(change: dict[str, Any
 
 @pytest.mark.parametrize(
     "change",
-    [{"head_sha": OTHER}, {"open": False}, {"head_repository": "mallory/shop"}, {"head_repository": ""}],
+    [
+        {"head_sha": OTHER},
+        {"open": False},
+        {"head_repository": "mallory/shop"},
+        {"head_repository": ""},
+        {"base_repository": "mallory/shop"},
+    ],
     ids=ascii,
 )
 def test_a_pull_request_is_a_pushs_only_open_and_at_its_commit_and_not_from_elsewhere(change: dict[str, Any]) -> None:
@@ -386,15 +412,28 @@ def test_a_pull_request_is_a_pushs_only_open_and_at_its_commit_and_not_from_else
 
 
 @pytest.mark.parametrize(("question", "pull"), [(ASKED, FROM_FORK), (ByCommit(commit=HEAD), PULL)])
-def test_of_several_pull_requests_of_one_commit_none_is_taken(question: Question, pull: PullRequest) -> None:
-    event = settled(question, pull, replace(pull, number=43, base_ref="next"))
+@pytest.mark.parametrize(("base", "other"), [("main", "next"), ("", "next"), ("", "")])
+def test_several_pull_requests_into_different_or_unknown_branches_are_not_judged(
+    question: Question, pull: PullRequest, base: str, other: str
+) -> None:
+    matches = (replace(pull, base_ref=base), replace(pull, number=43, base_ref=other))
+    event = settled(question, *matches)
     assert (event.commit, event.pull_request, event.base_ref) == (HEAD, None, "")
-    assert event.why_none == "aaaaaaa is the head of 2 open pull requests"
+    assert (event.unsettled, event.matches) == (True, matches)
+    assert event.why_none == "aaaaaaa is the head of 2 open pull requests into different branches"
 
 
-def test_a_pull_request_that_cannot_be_read_is_none() -> None:
+@pytest.mark.parametrize(("question", "pull"), [(ASKED, FROM_FORK), (ByCommit(commit=HEAD), PULL)])
+def test_several_pull_requests_into_one_branch_are_judged_by_that_branch(question: Question, pull: PullRequest) -> None:
+    event = settled(question, pull, replace(pull, number=43, base_sha=OTHER))
+    assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, None, "main", "")
+    assert (event.unsettled, event.fork, event.branch) == (False, pull is FROM_FORK, "main")
+    assert event.why_none == "aaaaaaa is the head of 2 open pull requests into main"
+
+
+def test_a_pull_request_that_cannot_be_read_is_none_and_nothing_is_judged() -> None:
     event = settle(event_of("issue_comment", comment()), [replace(PULL, number=41)])
-    assert (event.commit, event.pull_request, event.question) == ("", None, None)
+    assert (event.commit, event.pull_request, event.question, event.unsettled) == ("", None, None, True)
     assert event.why_none == "pull request 42 cannot be read"
 
 
@@ -509,7 +548,9 @@ def test_any_payload_and_environment_is_an_event_that_can_be_shown_and_settled(
 def test_several_pull_requests_of_one_head_leave_the_event_unsettled_and_none_does_not() -> None:
     event = Event(name="push", repository="o/r", commit="a" * 40, question=ByCommit(commit="a" * 40), why_none="")
     twins = [
-        PullRequest(number=number, head_sha="a" * 40, head_repository="o/r", base_ref=base, open=True)
+        PullRequest(
+            number=number, head_sha="a" * 40, head_repository="o/r", base_repository="o/r", base_ref=base, open=True
+        )
         for number, base in [(1, "main"), (2, "try")]
     ]
     assert settle(event, twins).unsettled

@@ -54,6 +54,8 @@ def test_each_refusal_is_one_sentence_more_than_what_to_change(
         (Event(name="workflow_run"), "HEAD"),
         (Event(name="issue_comment"), "HEAD"),
         (Event(name="pull_request", pull_request=7, why_none=""), "HEAD"),
+        (Event(name="workflow_run", base_ref="release/1"), "refs/heads/release/1"),
+        (Event(name="push", base_ref="release/1"), "refs/heads/release/1"),
         (Event(name="push"), ""),
         (Event(name="schedule"), ""),
         (Event(name="deployment"), ""),

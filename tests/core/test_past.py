@@ -19,7 +19,6 @@ from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.gate import GateResult
 from sepurux_action.core.outputs import gate_outputs
 from sepurux_action.core.past import (
-    LONGEST_CONTEXT,
     LONGEST_DESCRIPTION,
     LONGEST_MEMORY,
     LONGEST_REMEMBERED,
@@ -199,9 +198,18 @@ def test_the_numbers_of_a_gate_are_the_worst_of_its_runs() -> None:
     )
 
 
-def test_a_context_has_at_most_255_characters() -> None:
-    assert status_context("Sepurux", "refunds") == "Sepurux / refunds"
-    assert len(status_context("p" * 200, "g" * 200)) == LONGEST_CONTEXT
+@pytest.mark.parametrize(
+    ("prefix", "base", "context"),
+    [
+        ("Sepurux", "main", "Sepurux / refunds"),
+        ("Sepurux ({base})", "release/1", "Sepurux (release/1) / refunds"),
+        ("{base}: {base}", "main", "main: main / refunds"),
+        ("{base}", "{base}", "{base} / refunds"),
+        ("{base.x} {0}", "main", "{base.x} {0} / refunds"),
+    ],
+)
+def test_a_context_is_the_prefix_and_the_gate_with_the_base_branch_in_it(prefix: str, base: str, context: str) -> None:
+    assert status_context(prefix, "refunds", base) == context
 
 
 # -- the memory of a comment ------------------------------------------------------------------------------------------

@@ -424,3 +424,17 @@ def test_what_is_known_early_holds_no_secret() -> None:
 def test_an_unknown_input_whose_name_is_a_secret_is_not_shown() -> None:
     (told,) = mistakes({**LEAST, "token": TOKEN, TOKEN: "x"})
     assert TOKEN not in told
+
+
+@pytest.mark.parametrize(("length", "fits"), [(255 - len("Sepurux () / refunds"), True), (236, False)])
+def test_a_context_with_the_base_branch_in_it_has_at_most_255_characters(*, length: int, fits: bool) -> None:
+    layers = [input_layer({**LEAST, "status_context": "Sepurux ({base})"})]
+    branch = "b" * length
+    if fits:
+        assert read_settings(layers, no_files, branch=branch).manner.status_context == "Sepurux ({base})"
+        return
+    with pytest.raises(BadSettings) as bad:
+        read_settings(layers, no_files, branch=branch)
+    [problem] = bad.value.problems
+    assert str(problem).startswith("input `status_context`: with the branch ")
+    assert str(problem).endswith("a status context has 256 characters; accepted: at most 255")

@@ -102,15 +102,95 @@ def run_after_a_fork(scene: Scene, file: str) -> tuple[StepResult, PullRequest]:
     fork = scene.repository.fork("mallory")
     pull = scene.repository.pull("mallory", head="evil", source=fork, files={PATH: file})
     scene.answers()
+    return run_after(scene, pull), pull
+
+
+def run_after(scene: Scene, pull: PullRequest) -> StepResult:
+    """Return what a workflow_run came to that judges a fork's pull request."""
+    assert pull.head_repository is not None
     run = {
         "event": "pull_request",
         "head_sha": pull.head_sha,
-        "head_branch": "evil",
-        "head_repository": {"full_name": fork.full_name, "id": 77},
+        "head_branch": pull.head_ref,
+        "head_repository": {"full_name": pull.head_repository.full_name, "id": 77},
         "pull_requests": [],
     }
     event = {"workflow_run": run, "repository": {"full_name": "octo/shop", "id": 1, "default_branch": "main"}}
-    return run_action(**{**scene.options(), "event_name": "workflow_run", "event": event}), pull
+    return run_action(**{**scene.options(), "event_name": "workflow_run", "event": event})
+
+
+def test_a_forks_head_with_pull_requests_into_two_branches_is_an_error_that_blocks_in_every_stage(
+    scene: Scene,
+) -> None:
+    scene.repository.commit("main", {PATH: LOOSE})
+    for branch in ("release/1", "release/2"):
+        scene.repository.commit(branch, {PATH: STRICT})
+    fork = scene.repository.fork("mallory")
+    pull = scene.repository.pull("mallory", head="evil", source=fork, base="release/1")
+    other = scene.repository.pull("mallory", head="evil", source=fork, base="release/2")
+    pull.head = other.head
+    scene.answers()
+    result = run_after(scene, pull)
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "error", "failure")
+    assert scene.sepurux.requests == ()
+    [message] = result.messages("error")
+    told = f'#{other.number} into "release/2", #{pull.number} into "release/1"'
+    assert told in message
+    for text in (message, read(result.summary).prose + " ".join(read(result.summary).code)):
+        assert "release/1" in text
+        assert "release/2" in text
+        assert "pull_request" in text
+        assert "pr_number" in text
+    [status] = scene.repository.latest_statuses(pull.head_sha)
+    assert (status.state, status.context) == ("failure", "Sepurux / core-reliability")
+    assert (pull.comments, other.comments) == ([], [])
+
+
+def test_a_dispatched_run_on_a_pull_requests_branch_is_judged_by_its_base(scene: Scene) -> None:
+    with_policy(scene, STRICT)
+    (scene.workspace / ".github").mkdir()
+    (scene.workspace / PATH).write_text(LOOSE)
+    scene.pull.push({PATH: LOOSE})
+    scene.answers()
+    env = {
+        **scene.environment(),
+        "GITHUB_SHA": scene.pull.head_sha,
+        "GITHUB_REF": f"refs/heads/{scene.pull.head_ref}",
+    }
+    event = {"repository": {"full_name": "octo/shop", "default_branch": "main"}}
+    result = run_action(**{**scene.options(), "event_name": "workflow_dispatch", "event": event, "env": env})
+    assert (result.exit_code, result.outputs["enforcement"], scene.status[0]) == (1, "hard", "failure"), result.log
+    assert len(scene.ours) == 1
+
+
+def test_a_soft_gate_on_a_commit_of_two_pull_requests_into_one_branch_acts_as_a_hard_one(scene: Scene) -> None:
+    with_policy(scene, SOFT)
+    twin = scene.repository.pull("mona", head="twin")
+    twin.head, sha = scene.pull.head, scene.pull.head_sha
+    scene.repository.collaborator("hubot", "write")
+    scene.pull.review("hubot", "APPROVED")
+    scene.answers()
+    event = {"ref": f"refs/heads/{scene.pull.head_ref}", "after": sha, "repository": {"full_name": "octo/shop"}}
+    env = {**scene.environment(), "GITHUB_SHA": sha}
+    result = run_action(**{**scene.options(), "event_name": "push", "event": event, "env": env})
+    assert (result.exit_code, result.outputs["enforcement"], scene.status[0]) == (1, "soft", "failure"), result.log
+    assert "acts as a hard one" in read(result.summary).prose
+    assert f"no comment: {sha[:7]} is the head of 2 open pull requests into main" in result.log
+    assert (scene.pull.comments, twin.comments) == ([], [])
+
+
+def test_a_status_whose_prefix_only_the_policy_knew_turns_red_once_the_policy_cannot_be_read(scene: Scene) -> None:
+    with_policy(scene, f'{STRICT}status_context: "Reliability ({{base}})"\n')
+    scene.answers(**PASSED)
+    assert scene.run().exit_code == 0
+    assert scene.status[:2] == ("success", "Reliability (main) / core-reliability")
+    scene.token = scene.github.token({"pull-requests": "write", "statuses": "write"})
+    assert scene.run().exit_code == 2
+    states = {status.context: status.state for status in scene.repository.latest_statuses(scene.pull.head_sha)}
+    assert states == {
+        "Sepurux / core-reliability": "failure",
+        "Reliability (main) / core-reliability": "failure",
+    }
 
 
 def test_a_file_of_a_fork_does_not_rule_a_workflow_run(scene: Scene) -> None:
@@ -518,8 +598,8 @@ def test_a_file_named_in_the_head_does_not_replace_the_usual_one(scene: Scene) -
         assert scene.run(config=config, enforcement="observe").exit_code == 2
 
 
-def test_a_pull_request_that_cannot_be_looked_up_does_not_bring_the_checkouts_policy_to_rule(scene: Scene) -> None:
-    with_policy(scene, STRICT)
+def test_a_pull_request_that_cannot_be_looked_up_is_an_error_in_every_stage(scene: Scene) -> None:
+    with_policy(scene, LOOSE)
     (scene.workspace / ".github").mkdir()
     (scene.workspace / PATH).write_text(LOOSE)
     sha = scene.pull.head_sha
@@ -528,7 +608,11 @@ def test_a_pull_request_that_cannot_be_looked_up_does_not_bring_the_checkouts_po
     event = {"ref": f"refs/heads/{scene.pull.head_ref}", "after": sha, "repository": {"full_name": "octo/shop"}}
     env = {**scene.environment(), "GITHUB_SHA": sha}
     result = run_action(**{**scene.options(), "event_name": "push", "event": event, "env": env})
-    assert (result.exit_code, result.outputs["enforcement"]) == (1, "hard"), result.log
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "error", "failure")
+    assert scene.sepurux.requests == ()
+    assert scene.status[0] == "failure"
+    assert "`pull-requests: read`" in result.messages("error")[0]
+    assert "blocks in every stage" in result.messages("warning")[0]
 
 
 @pytest.mark.parametrize("page", [{"message": "odd"}, [None]])

@@ -309,6 +309,7 @@ def test_a_pull_request_given_by_number_that_cannot_be_read_leaves_the_runs_own_
     )
     assert scene.repository.statuses == []
     assert "no comment and no status: pull request 1 could not be read" in result.log
+    assert (result.exit_code, result.outputs["decision"], scene.sepurux.requests) == (2, "error", ())
 
 
 @pytest.mark.parametrize(
@@ -538,7 +539,7 @@ def test_an_event_without_a_pull_request_gets_its_status_and_says_why_there_is_n
             "env": {**scene.environment(), "GITHUB_SHA": sha},
         }
     )
-    assert "no comment: a schedule event has no pull request" in result.log
+    assert f"no comment: {sha[:7]} is the head of no open pull request" in result.log
     assert scene.repository.latest_statuses(sha)[0].state == "success"
 
 
