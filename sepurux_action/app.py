@@ -62,7 +62,7 @@ def run(place: Place, signals: Signals) -> int:
     """Return the exit status of the whole walk: 0 open, 1 blocked, 2 closed otherwise, 130 or 143 after a signal."""
     place.outputs(outputs.no_verdict(UNFINISHED))
     early, workplace = read_early(place.layers), place.workplace()
-    _hide_secrets(place, early.github_token, early.secret)
+    blank = _hide_secrets(place, early.github_token, early.secret, early.api_key)
     talk = _conversation(early, workplace, place, signals)
     heard = Heard(talk.look if talk.listen(early.config) else None) if talk else None
     workplace = replace(workplace, event=talk.event if talk else workplace.event)
@@ -73,7 +73,7 @@ def run(place: Place, signals: Signals) -> int:
             place.layers, place.traces.find, found.policy, branch=workplace.event.branch, today=today
         )
     except BadSettings as bad:
-        status = _refuse_settings(place, bad, workplace)
+        status = _refuse_settings(place, bad.blanked(blank), workplace)
         if talk:
             talk.adopt(replace(early.manner, run_url=workplace.run_url))
             if not signals.received:

@@ -12,8 +12,8 @@ Foreign exceptions (requests, OS, JSON, Jinja) are translated at the border of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from sepurux_action.core.forge import Refusal
 
@@ -46,6 +46,12 @@ class BadSettings(GateError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
+
+    def blanked(self, blank: Callable[[str], str]) -> BadSettings:
+        """Return the same with every text blanked: a report's escapes would hide a secret from later blanking."""
+        return BadSettings(
+            replace(each, where=blank(each.where), message=blank(each.message)) for each in self.problems
+        )
 
 
 class CannotJudge(GateError):

@@ -81,7 +81,7 @@ class ActionsRunner:
 
     def line(self, text: str) -> None:
         """Write one line to the log."""
-        self._write(self._blank(commands.plain(self._blank(text))))
+        self._write(self._shown(text))
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
         """Write an annotation; the eleventh of a level becomes a line of the log."""
@@ -89,8 +89,9 @@ class ActionsRunner:
         if self._annotations[level] > MOST_ANNOTATIONS:
             self.line(f"{level}: {text}")
         else:
-            place = {"title": self._blank(title), "file": self._blank(file)}
-            self._write(commands.annotation(level, self._blank(text), **place, line=line))
+            place = {"title": self._shown(title), "file": self._shown(file)}
+            lines = "\n".join(map(self._shown, text.splitlines()))
+            self._write(commands.annotation(level, lines, **place, line=line))
 
     def outputs(self, values: Mapping[str, str]) -> None:
         """Set outputs of the step."""
@@ -103,6 +104,10 @@ class ActionsRunner:
     def summary(self, markdown: str) -> None:
         """Write the job summary."""
         self._append("GITHUB_STEP_SUMMARY", self._blank(markdown), "job summary")
+
+    def _shown(self, text: str) -> str:
+        """Return one line without secrets, also those that only become whole once invisible characters are gone."""
+        return self._blank(commands.plain(self._blank(text)))
 
     def _append(self, variable: str, text: str, what: str) -> None:
         path = self._environ.get(variable, "")

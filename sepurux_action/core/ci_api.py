@@ -151,7 +151,7 @@ def read_answer(  # noqa: PLR0913 - the parts of an HTTP answer
             what = "an empty answer" if not body.strip() else "an answer that is not JSON"
             return Trouble(reason=f"{what} (HTTP {status})", status=status, answered=True)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
-        where = blank(wire.printable(location))[:LONGEST_DETAIL] or "nowhere"
+        where = wire.shorten(blank(wire.printable(location)), LONGEST_DETAIL) or "nowhere"
         return Refused(
             reason=f"Sepurux answered with a redirect (HTTP {status}) to {where}",
             status=status,
@@ -186,7 +186,7 @@ def error_detail(body: bytes, blank: Callable[[str], str] = str) -> str:
     entries = [blank(entry) for entry in _entries(detail)]
     shown = "; ".join(entries[:MOST_DETAILS])
     more = f"; and {len(entries) - MOST_DETAILS} more" if len(entries) > MOST_DETAILS else ""
-    return (shown if len(shown) <= LONGEST_DETAIL else shown[: LONGEST_DETAIL - 1] + "…") + more
+    return wire.shorten(shown, LONGEST_DETAIL) + more
 
 
 def _entries(detail: object) -> Iterator[str]:

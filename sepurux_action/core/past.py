@@ -131,7 +131,7 @@ def describe(past: PastResult, remark: str = "") -> str:
     text = f"{past.decision} ({past.stage}): {shown}"
     if said := wire.printable(remark):
         text += f"; {said}"
-    return text if len(text) <= LONGEST_DESCRIPTION else text[: LONGEST_DESCRIPTION - 1] + "…"
+    return wire.shorten(text, LONGEST_DESCRIPTION)
 
 
 def read_description(text: object) -> PastResult | None:
@@ -443,8 +443,7 @@ def _with_combined(run: CIRun, body: Mapping[str, object]) -> CIRun:
 
 
 def _cut(text: str) -> str:
-    said = wire.printable(text)
-    return said if len(said) <= LONGEST_REMEMBERED else said[: LONGEST_REMEMBERED - 1] + "…"
+    return wire.shorten(wire.printable(text), LONGEST_REMEMBERED)
 
 
 def _is_word(value: object, words: type[StrEnum]) -> bool:

@@ -327,7 +327,7 @@ class _Parsing:
 
 
 def _key_shown(key: ScalarNode) -> str:
-    return wire.printable(key.text).replace("`", "'")[: wire.LONGEST_QUOTE]
+    return wire.shorten(wire.printable(key.text).replace("`", "'"), wire.LONGEST_QUOTE)
 
 
 def _empty(node: Node) -> bool:

@@ -55,12 +55,30 @@ class Blanker:
         self._parts = sorted(forms, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
-        """Return the text with each secret replaced by `***`."""
+        """Return the text with each secret replaced by `***`, and each beginning of a secret that `wire.CUT` follows.
+
+        So it does not matter whether a text was cut before or after this call. Of a secret that was cut, at most
+        `SHORTEST_BLANKED` - 1 characters remain.
+        """
         if text in self._whole:
             return BLANK
         for part in self._parts:
             text = text.replace(part, BLANK)
-        return text
+        *before_cuts, rest = text.split(wire.CUT)
+        return wire.CUT.join([*map(self._without_beginning, before_cuts), rest])
+
+    def _without_beginning(self, text: str) -> str:
+        """Return the text with the beginning of a secret at its end replaced by `***`."""
+        starts = [len(text)]
+        for part in self._parts:
+            beginning = part[:SHORTEST_BLANKED]
+            at = text.find(beginning, max(0, len(text) - len(part)))
+            while at >= 0 and not part.startswith(text[at:]):
+                at = text.find(beginning, at + 1)
+            if at >= 0:
+                starts.append(at)
+        start = min(starts)
+        return text if start == len(text) else text[:start] + BLANK
 
     def deep(self, value: object, levels: int = DEEPEST) -> object:
         """Return a JSON value with every value in it blanked (keys are never shown); None below `levels`."""

@@ -73,6 +73,7 @@ class Early:
 
     github_token: Secret | None = field(default=None, repr=False)
     secret: Secret | None = field(default=None, repr=False)
+    api_key: Secret | None = field(default=None, repr=False)
     config: str = DEFAULT_CONFIG
     config_is_given: bool = False
     pull_request: int | None = None
@@ -172,6 +173,7 @@ def read_early(layers: Iterable[Layer]) -> Early:
     return Early(
         github_token=reading.value(options.GITHUB_TOKEN),
         secret=reading.value(options.TOKEN) or reading.value(options.API_KEY),
+        api_key=reading.value(options.API_KEY),
         config=reading.value(options.CONFIG) or DEFAULT_CONFIG,
         config_is_given=reading.value(options.CONFIG) is not None,
         pull_request=reading.value(options.PR_NUMBER),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 LONGEST_TEXT = 10_000  # characters kept of any one text; the rest serves nobody in a report
 LONGEST_QUOTE = 40  # characters of a broken value that an error text repeats
+CUT = "…"  # the last character of a text that was cut
 IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
 
 
@@ -50,12 +51,23 @@ def text(value: object) -> str:
 
 
 def printable(raw: str) -> str:
-    """Return the text on one line: control, format and surrogate characters become spaces or vanish."""
+    """Return the text on one line: control, format and surrogate characters become spaces or vanish.
+
+    It has at most `LONGEST_TEXT` characters.
+    """
     kept = (
         character if unicodedata.category(character)[0] != "C" else " " if character.isspace() else ""
-        for character in raw[:LONGEST_TEXT].replace("\u2028", "\n").replace("\u2029", "\n")
+        for character in shorten(raw, LONGEST_TEXT).replace("\u2028", "\n").replace("\u2029", "\n")
     )
     return " ".join("".join(kept).split())
+
+
+def shorten(given: str, longest: int) -> str:
+    """Return the text, cut to at most `longest` characters where it is longer; the last of them is then `CUT`.
+
+    Cut text that may hold a secret with this function only. `Blanker` needs the mark to find a secret that was cut.
+    """
+    return given if len(given) <= longest else given[: longest - 1] + CUT
 
 
 def identifier(value: object) -> str:
@@ -87,5 +99,5 @@ def quoted(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     shown = printable(value) if isinstance(value, str) else str(value)
-    shown = shown if len(shown) <= LONGEST_QUOTE else shown[: LONGEST_QUOTE - 1] + "…"
+    shown = shorten(shown, LONGEST_QUOTE)
     return f'"{shown}"' if isinstance(value, str) else shown

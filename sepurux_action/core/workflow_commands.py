@@ -24,13 +24,13 @@ class Level(StrEnum):
 
 def plain(text: str) -> str:
     """Return one line of log text that the runner takes for text, whatever it holds."""
-    line = wire.printable(text)[:LONGEST_LINE].replace("##[", "## [")
+    line = wire.shorten(wire.printable(text), LONGEST_LINE).replace("##[", "## [")
     return f": {line[1:]}" if line.startswith("::") else line  # a space before it would not help: it is trimmed
 
 
 def annotation(level: Level, message: str, *, title: str = "", file: str = "", line: int = 0) -> str:
     """Return the command for an annotation; several lines of a message stay several lines."""
-    lines = "\n".join(plain(line) for line in message.splitlines())[:LONGEST_MESSAGE]
+    lines = wire.shorten("\n".join(plain(line) for line in message.splitlines()), LONGEST_MESSAGE)
     given = {"file": file, "line": str(line) if file and line else "", "title": title}
     properties = ",".join(f"{name}={_property(plain(text))}" for name, text in given.items() if text)
     return f"::{level}{' ' if properties else ''}{properties}::{_data(lines)}"
