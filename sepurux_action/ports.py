@@ -92,8 +92,10 @@ class Forge(Protocol):
     def last_results(self, base: str) -> tuple[Mapping[str, PastResult], ...]:
         """Return what the last pull requests into a branch came to, by context, the newest first."""
 
-    def set_status(self, commit: str, context: str, state: State, description: str, url: str) -> None:
-        """Set a commit status."""
+    def set_status(  # noqa: PLR0913 - the parts of a status
+        self, commit: str, context: str, state: State, description: str, url: str, *, retry: bool = True
+    ) -> None:
+        """Set a commit status; without `retry` a failure is final."""
 
     def create_comment(self, number: int, body: str) -> Comment:
         """Write a comment, trying once."""
@@ -113,3 +115,6 @@ class Clock(Protocol):
 
     def within(self, seconds: float, work: Callable[[], T]) -> T:
         """Return what the work returns; raises OverTime after the seconds, Ended when the run is ended."""
+
+    def pause(self, seconds: float) -> None:
+        """Wait so many seconds; raises Ended when the run is ended."""

@@ -44,6 +44,16 @@ class Bounded:
         self._interrupted = True
         self._arrivals.put(None)
 
+    def pause(self, seconds: float) -> None:
+        """Wait so many seconds; raises Ended when a signal comes first."""
+        until = self.now() + seconds
+        while not self._interrupted:
+            try:
+                self._arrivals.next(until)  # such as the late end of work that was left behind
+            except queue.Empty:
+                return
+        raise Ended
+
     def within(self, seconds: float, work: Callable[[], T]) -> T:
         """Return what the work returns, or raise the GateError that it raises.
 

@@ -46,7 +46,7 @@ T = TypeVar("T")
 TIMEOUT_S = 10  # of one request; PyGithub cannot tell connecting from reading
 TRIES_AGAIN = 3
 BACKOFF_S = 0.5  # the first pause is none, then 1 s and 2 s
-PATIENCE_S = 60  # for a rate limit, where the caller still waits that long
+PATIENCE_S = 90  # for a rate limit, where the caller still waits that long
 LIMIT_STATUSES = frozenset({403, 429})
 GONE = frozenset({404, 410})
 UNPROCESSABLE = 400  # what PyGithub makes of errors in a GraphQL answer
@@ -68,6 +68,18 @@ class _Retry(GithubRetry):
         super().sleep(response)
 
 
+class _RetryRejected(urllib3.Retry):
+    """Tries again only what GitHub rejected and named a time for: that had no effect, whatever the call is."""
+
+    RETRY_AFTER_STATUS_CODES = LIMIT_STATUSES
+
+    def sleep(self, response: urllib3.BaseHTTPResponse | None = None) -> None:
+        """Wait as GitHub asks; raises ForgeRefused at once where that is longer than anybody waits."""
+        if ((self.get_retry_after(response) if response else None) or 0) >= seconds_left():
+            raise ForgeRefused(Refusal(message="rate limit", limited=True))
+        super().sleep(response)
+
+
 class GitHubForge:
     """One repository on GitHub, with one token."""
 
@@ -85,7 +97,10 @@ class GitHubForge:
         )
         self._name = repository
         self._patient = _client(api_url, auth, retry)
-        self._once = _client(api_url, auth, None)
+        rejected = _RetryRejected(
+            total=TRIES_AGAIN, connect=0, read=0, other=0, backoff_factor=BACKOFF_S, allowed_methods=None
+        )
+        self._once = _client(api_url, auth, rejected)
 
     def candidates(self, question: Question) -> tuple[PullRequest, ...]:
         """Return the pull requests that may answer a question, as GitHub describes them."""
@@ -117,9 +132,11 @@ class GitHubForge:
             raise ForgeRefused(_ODD)
         return read_look(data, event)
 
-    def set_status(self, commit: str, context: str, state: State, description: str, url: str) -> None:
+    def set_status(  # noqa: PLR0913 - the parts of a status
+        self, commit: str, context: str, state: State, description: str, url: str, *, retry: bool = True
+    ) -> None:
         """Set a commit status; doing it twice shows the same."""
-        repository = self._patient.get_repo(self._name)
+        repository = (self._patient if retry else self._once).get_repo(self._name)
         made = translated(
             lambda: repository.get_commit(commit).create_status(
                 state.value, target_url=url or NotSet, description=description, context=context
@@ -128,7 +145,10 @@ class GitHubForge:
         _check(translated(lambda: made.id))
 
     def create_comment(self, number: int, body: str) -> Comment:
-        """Write a comment, once: after a failure nobody knows whether it is there, so the caller has to look."""
+        """Write a comment, once: after a failure nobody knows whether it is there, so the caller has to look.
+
+        A rejection with `Retry-After` is no such failure: the call is then made again.
+        """
         made = translated(lambda: self._once.get_repo(self._name).get_issue(number).create_comment(body))
         return translated(lambda: Comment(id=_check(made.id), body=body, url=safe_address(made.html_url)))
 
@@ -249,7 +269,7 @@ def _given(review: Mapping[str, object]) -> GivenReview:
     )
 
 
-def _client(api_url: str, auth: Auth.Token, retry: GithubRetry | None) -> Github:
+def _client(api_url: str, auth: Auth.Token, retry: urllib3.Retry) -> Github:
     return Github(
         auth=auth,
         base_url=api_url,

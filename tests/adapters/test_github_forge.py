@@ -150,6 +150,55 @@ def test_a_comment_is_never_sent_twice_by_itself(dotcom: Scene) -> None:
     assert len(dotcom.github.calls("issues/create-comment")) == 1
 
 
+@pytest.mark.parametrize("status", [403, 429])
+def test_a_comment_that_github_rejected_and_named_a_time_for_is_sent_again(status: int, dotcom: Scene) -> None:
+    dotcom.github.fault("issues/create-comment", faults.secondary_limit(retry_after_s=1, status=status))
+    dotcom.forge.create_comment(dotcom.pull.number, "once")
+    assert [comment.body for comment in dotcom.pull.comments] == ["once"]
+    assert len(dotcom.github.calls("issues/create-comment")) == 2
+
+
+LATER = {"Retry-After": "1"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        backend.json({"message": "Server Error"}, 503, LATER),
+        backend.json({"message": "Server Error"}, 502, LATER),
+        backend.reset(),
+        faults.secondary_limit(),
+        faults.secondary_limit(status=429),
+    ],
+    ids=["503", "502", "reset", "limit without a time", "429 without a time"],
+)
+def test_a_comment_that_may_be_there_or_has_no_time_named_is_not_sent_again(
+    fault: backend.Answer, dotcom: Scene
+) -> None:
+    dotcom.github.fault("issues/create-comment", fault)
+    refusal_of(lambda: dotcom.forge.create_comment(dotcom.pull.number, "once"))
+    assert len(dotcom.github.calls("issues/create-comment")) == 1
+
+
+def test_a_comment_is_not_sent_again_later_than_anybody_waits(dotcom: Scene) -> None:
+    dotcom.github.fault("issues/create-comment", faults.secondary_limit(retry_after_s=2), always=True)
+
+    def create() -> Comment:
+        return dotcom.forge.create_comment(dotcom.pull.number, "once")
+
+    assert refusal_of(lambda: Bounded().within(1.5, create)).limited
+    assert len(dotcom.github.calls("issues/create-comment")) == 1
+
+
+@pytest.mark.parametrize("fault", [faults.broken(502), backend.reset()], ids=["502", "reset"])
+def test_a_status_can_be_tried_only_once(fault: backend.Answer, dotcom: Scene) -> None:
+    dotcom.github.fault("repos/create-commit-status", fault, always=True)
+    refusal_of(
+        lambda: dotcom.forge.set_status(dotcom.pull.head_sha, "c", State.FAILURE, "d", "", retry=False),
+    )
+    assert len(dotcom.github.calls("repos/create-commit-status")) == 1
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_to_elsewhere_is_a_refusal_of_every_call(status: int, dotcom: Scene) -> None:
     made = dotcom.forge.create_comment(dotcom.pull.number, "first")
