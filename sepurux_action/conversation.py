@@ -7,27 +7,44 @@ sections 4 and 8.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import assert_never
 
-from sepurux_action.asking import READS_S, Asking
+from sepurux_action.asking import FIRST_READ_S, READS_S, Asking
 from sepurux_action.core import past
 from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.event import ByNumber, Event, as_unsettled, settle
 from sepurux_action.core.fingerprint import fingerprint
-from sepurux_action.core.forge import CommentMode, Deed, Look, Manner, State
+from sepurux_action.core.forge import MOST_PAGES, PAGE, CommentMode, Deed, Look, Manner, State
 from sepurux_action.core.gate import Gate, GateResult, RunResult
 from sepurux_action.core.past import LONGEST_CONTEXT, Memory, PastCommit, PastResult
 from sepurux_action.core.path_filter import ChangedFile
 from sepurux_action.core.promotion import advise
 from sepurux_action.core.verdict import Decision
+from sepurux_action.errors import ForgeRefused
 from sepurux_action.one_comment import OneComment
 from sepurux_action.ports import Clock, Forge, Place
 from sepurux_action.soft_gate import SoftGate
 
-EFFECTS_S = 90.0  # status and comment together, once decided
+STATUSES_S = 70.0  # all decided statuses
+COMMENT_S = 20.0  # beside what the statuses left over: comment and review requests; together with them 90 s
 AFTER_SIGNAL_S = 3.0  # for one try of the status; the whole program has to be out within 5 s
 MOST_QUESTIONS = 3  # an answer may raise another question, but not for ever
+LARGE_STEP = 20  # gates; a larger step sets a pending status only where an older status would show meanwhile
+UNKNOWN_COMMENTS = (
+    f"no comment: not all comments of the pull request could be read (the gate reads {MOST_PAGES * PAGE:,}), "
+    "and one of them may be its own"
+)
+BLOCKING_FIRST = (State.FAILURE, State.PENDING, State.SUCCESS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    context: str
+    state: State
+    description: str
+    url: str = ""
 
 
 class Conversation:
@@ -39,13 +56,12 @@ class Conversation:
         self._forge = forge
         self._place = place
         self._asking = Asking(clock, place, event)
-        self._asking.allow(READS_S)
+        self._asking.allow(FIRST_READ_S)
         self.soft_gate = SoftGate(forge, self._asking)
         self._manner = Manner(key="")
         self._secret = secret
-        self._effects_s = EFFECTS_S
-        self._required: tuple[str, ...] | None = None
-        self._newest: tuple[Mapping[str, PastResult], ...] | None = None
+        self._statuses_s = STATUSES_S
+        self._hurried = False
 
     @property
     def event(self) -> Event:
@@ -62,7 +78,8 @@ class Conversation:
         for _ in range(MOST_QUESTIONS):
             if (question := self.event.question) is None:
                 break
-            found = self._asking.ask(Deed.FIND, self._forge.candidates, question)
+            ask = partial(self._forge.candidates, question)
+            found = self._asking.ask_patiently(Deed.FIND, ask, lambda _: None)
             if found is None:
                 self._asking.event = _unanswered(self.event)
                 break
@@ -72,7 +89,7 @@ class Conversation:
             self._place.line(f"{what}: {self.event.why_none}")
         if self.event.skipped:
             return True
-        look = self._asking.read(self._forge, with_base=True, config=config)
+        look = self._asking.read_first(self._forge, config)
         self.look = look or self.look
         return look is not None
 
@@ -87,28 +104,44 @@ class Conversation:
         ours if its context has our prefix, or if a run of the gate wrote its description: a policy that cannot be read
         may set another prefix.
         """
-        self._asking.allow(min(READS_S, self._effects_s))
+        self._asking.allow(min(READS_S, self._statuses_s))
         bases = list(dict.fromkeys(pull.base_ref for pull in self.event.matches)) or [self.event.branch]
         contexts = [self._context(gate, base) for base in bases for gate in gates]
         prefixes = tuple(self._context("", base).lower() for base in bases)
         contexts += [
             context
-            for context, description in self.look.head_contexts.items()
+            for context, description in (self.look.head_contexts or {}).items()
             if context.lower().startswith(prefixes) or past.read_description(description)
         ]
         each_once: dict[str, str] = {}
         for context in contexts:
-            each_once.setdefault(context.lower(), context)
+            if len(context) <= LONGEST_CONTEXT:
+                each_once.setdefault(context.lower(), context)
         why = self.event.why_none if self.event.unsettled else "bad settings, or an unreadable policy"
         nothing = PastResult(decision=Decision.ERROR, stage=Stage.HARD, numbers=past.Numbers())
-        for context in each_once.values():
-            if len(context) <= LONGEST_CONTEXT:
-                self._set_status(context, State.FAILURE, past.describe(nothing, why))
+        description = past.describe(nothing, why)
+        self._set_statuses(_Status(context, State.FAILURE, description) for context in each_once.values())
 
     def begin(self, gates: Iterable[str]) -> None:
-        """Set the pending status of each gate."""
-        for gate in gates:
-            self._set_status(self.context_of(gate), State.PENDING, "the evaluation is under way")
+        """Set the pending status of each gate, the first thing after the policy; here begins the time for more reads.
+
+        A large step leaves out the gates of which the commit has no status yet: a required status that is missing
+        blocks like a pending one.
+        """
+        self._asking.allow(READS_S)
+        contexts = list(map(self.context_of, gates))
+        if len(contexts) > LARGE_STEP and self.look.head_contexts is not None:
+            shown = {context.lower() for context in self.look.head_contexts}
+            contexts = [context for context in contexts if context.lower() in shown]
+        self._set_statuses(_Status(context, State.PENDING, "the evaluation is under way") for context in contexts)
+
+    def read_further_comments(self) -> None:
+        """Read the pages of comments behind the first, until there is a comment of ours, for what it remembers."""
+        if memory := self._memory:
+            ours = self._comment_of(memory)
+            self.look = self._asking.read_further(
+                self._forge, self.look, enough=lambda look: bool(ours.among(look.comments))
+            )
 
     @property
     def baselines(self) -> Mapping[str, PastResult]:
@@ -155,8 +188,6 @@ class Conversation:
             return ""
         context = self.context_of(gate).lower()
         if stage is Stage.HARD:
-            if self._required is None:
-                self._required = self._asking.ask(Deed.RULES, self._forge.required_contexts, base)
             if self._required is None or context in {each.lower() for each in self._required}:
                 return ""
             return (
@@ -164,12 +195,18 @@ class Conversation:
                 "requires blocks no merge. (Rules of the older kind, branch protection, cannot be seen from here.)"
             )
         if self._newest is None:
-            self._newest = self._asking.ask(Deed.PULLS, self._forge.last_results, base)
-        if self._newest is None:
             return ""
         newest = (results[context] for results in self._newest if context in results)
         promotion = advise(stage, newest, scheduled=scheduled)
         return str(promotion) if promotion else ""
+
+    @cached_property
+    def _required(self) -> tuple[str, ...] | None:
+        return self._asking.ask(Deed.RULES, self._forge.required_contexts, self.event.base_ref)
+
+    @cached_property
+    def _newest(self) -> tuple[Mapping[str, PastResult], ...] | None:
+        return self._asking.ask(Deed.PULLS, self._forge.last_results, self.event.base_ref)
 
     def remembered_fail(self, gate: Gate, fingerprint: str) -> tuple[RunResult, ...]:
         """Return the run of a `fail` that our own comment remembers for this very commit and fingerprint."""
@@ -188,17 +225,15 @@ class Conversation:
     def hurry(self, clock: Clock) -> None:
         """Leave only the time for one try, after a signal; `clock` is one that the signal has not interrupted."""
         self._asking.hurry(clock)
-        self._effects_s = AFTER_SIGNAL_S
+        self._statuses_s = AFTER_SIGNAL_S
+        self._hurried = True
 
     def conclude(self, results: Sequence[GateResult]) -> None:
-        """Set the decided status of each gate; from here on runs the time for effects."""
-        self._asking.allow(self._effects_s)
-        for result in results:
-            state = State.FAILURE if result.conclusion.closed else State.SUCCESS
-            state = State.PENDING if result.waits_for_review else state
-            description = past.describe(past.of_gate(result), _remark(result))
-            context = self.context_of(result.gate.name)
-            self._set_status(context, state, description, result.worst.run.dashboard_url)
+        """Set the decided status of each gate, those that block first; from here on runs the time for effects."""
+        self._asking.allow(self._statuses_s)
+        statuses = map(self._decided_status, results)
+        self._set_statuses(sorted(statuses, key=lambda status: BLOCKING_FIRST.index(status.state)))
+        self._asking.extend(COMMENT_S)
 
     def comment(self, results: Sequence[GateResult], body: Callable[[str], str]) -> str:
         """Keep the one comment; return its address, '' where there is none. `body` makes the text below a marker.
@@ -208,7 +243,7 @@ class Conversation:
         memory = self._memory
         if memory is None or self._manner.comment is CommentMode.NEVER or self.event.skipped:
             return ""
-        now = self._asking.read(self._forge, with_base=False)
+        now = self._asking.read(self._forge)
         if now is None:
             return ""
         head = now.pull_request.head_sha if now.pull_request else ""
@@ -217,6 +252,9 @@ class Conversation:
             newer = "the pull request has a newer commit, which gets a run of its own"
             unread = "" if head else "the pull request could not be read"
             self._place.line(f"no comment: {unread or (own if self.event.name == 'merge_group' else newer)}")
+            return ""
+        if not now.comments_known:
+            self._place.line(UNKNOWN_COMMENTS)
             return ""
         self.look = replace(self.look, comments=now.comments)  # another run may have added to the memory meanwhile
         kept = self._comment_of(memory)
@@ -250,19 +288,33 @@ class Conversation:
     def _comment_of(self, memory: Memory) -> OneComment:
         return OneComment(self._forge, self._asking, memory.marker)
 
-    def _set_status(self, context: str, state: State, description: str, url: str = "") -> None:
-        commit = self.event.commit
-        if not (self._manner.status and commit):
-            return
-        self._asking.do(
-            Deed.STATUS,
-            self._forge.set_status,
-            commit,
-            context,
-            state,
-            description,
-            url or self._manner.run_url,
-        )
+    def _set_statuses(self, statuses: Iterable[_Status]) -> None:
+        if self._manner.status and self.event.commit:
+            self._asking.each(Deed.STATUS, {status.context: partial(self._set_status, status) for status in statuses})
+
+    def _set_status(self, status: _Status) -> None:
+        """Set a status, without its link where GitHub refuses it with one; raises ForgeRefused."""
+
+        def send(url: str) -> None:
+            state, description = status.state, status.description
+            set_status = partial(self._forge.set_status, self.event.commit, status.context, state, description, url)
+            self._asking.once(Deed.STATUS, partial(set_status, retry=not self._hurried))
+
+        url = status.url or self._manner.run_url
+        try:
+            send(url)
+        except ForgeRefused as refused:
+            if not (url and refused.refusal.of_one_target):
+                raise
+            send("")
+            said = refused.refusal.said
+            self._asking.warn_once(f"GitHub did not accept a commit status with its link ({said}): it has none now.")
+
+    def _decided_status(self, result: GateResult) -> _Status:
+        state = State.FAILURE if result.conclusion.closed else State.SUCCESS
+        state = State.PENDING if result.waits_for_review else state
+        description = past.describe(past.of_gate(result), _remark(result))
+        return _Status(self.context_of(result.gate.name), state, description, result.worst.run.dashboard_url)
 
 
 def _remark(result: GateResult) -> str:

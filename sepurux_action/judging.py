@@ -57,10 +57,10 @@ class Judging:
 
     def judge(self) -> tuple[GateResult, ...]:
         """Return the result of every gate, in their order."""
+        if self.talk:
+            self.talk.begin(gate.name for gate in self.settings.gates)
         runs = self._settled_without_asking()
         open_gates = [gate for gate in self.settings.gates if gate.name not in runs]
-        if self.talk:
-            self.talk.begin(gate.name for gate in open_gates)
         advice = {gate.name: self._advice(gate) for gate in open_gates}
         runs |= self._ask(open_gates)
         results = [self._conclude(gate, runs[gate.name], advice.get(gate.name, "")) for gate in self.settings.gates]
@@ -76,6 +76,8 @@ class Judging:
             return {gate.name: _unasked(gate, ruling) for gate in gates}
         settled = {}
         unaffected = self._unaffected()
+        if self.talk:
+            self.talk.read_further_comments()
         for gate in gates:
             if gate.name in unaffected:
                 settled[gate.name] = _unasked(gate, Ruling(decision=Decision.SKIPPED, reason=NOT_AFFECTED, row=NO_ROW))

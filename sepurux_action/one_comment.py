@@ -49,19 +49,20 @@ class OneComment:
         number = self._asking.event.pull_request or 0
         for attempt in range(1, CREATE_TRIES + 1):
             try:
-                return self._asking.once(lambda: self._forge.create_comment(number, text))
+                return self._asking.once(Deed.COMMENT, lambda: self._forge.create_comment(number, text))
             except ForgeRefused as refused:
                 why = refused.refusal
-                if why.lasting or why.limited or why.late or attempt == CREATE_TRIES:
+                if why.lasting or why.of_every_target or attempt == CREATE_TRIES:
                     self._asking.warn(Deed.COMMENT, why)
                     return None
-            now = self._asking.read(self._forge, with_base=False)
-            if now is None:
-                return None
-            if found := self.among(now.comments):
+            now = self._asking.read(self._forge)
+            if found := self.among(now.comments if now else ()):
                 return found[0]
+            if now is None or not now.comments_known:
+                self._asking.warn(Deed.COMMENT, why)
+                return None
         return None
 
     def _now(self) -> tuple[Comment, ...]:
-        now = self._asking.read(self._forge, with_base=False)
+        now = self._asking.read(self._forge)
         return self.among(now.comments) if now else ()

@@ -5,7 +5,7 @@ Source: contract, section 6.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 
 from sepurux_action.asking import READS_S, Asking
 from sepurux_action.core.event import PullRequest
@@ -23,7 +23,7 @@ class SoftGate:
         self._asking = asking
         self._reviews: tuple[GivenReview, ...] | None = None
         self._asked = False
-        self._permissions: dict[str, str] = {}
+        self._permissions: dict[str, str] = {}  # of all terms; grows as they are read
         self._waiting: list[Terms] = []
 
     def opening(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> tuple[Opening, Terms] | None:
@@ -38,21 +38,34 @@ class SoftGate:
         if self._reviews is None:
             return None
         head = pull.head_sha if event.name == "merge_group" else event.commit
-        terms = Terms(author=pull.author, head=head, reviewers=reviewers)
-        needed = in_question(self._reviews, terms)
-        for login in dict.fromkeys((*needed, *reviewers)):  # whoever approved first: the others are only told about
-            if login not in self._permissions:
-                word = self._asking.ask(Deed.REVIEWS, self._forge.permission, login)
-                if word is None and login in needed:
-                    return None
-                if word is None:
-                    break
-                self._permissions[login] = word
-        terms = replace(terms, permissions=self._permissions)
+        terms = Terms(author=pull.author, head=head, reviewers=reviewers, permissions=self._permissions)
+        known = self._read_approvers(terms)
         found = opening(self._reviews, terms)
-        if not found.opened and terms.reviewers:
+        if not found.opened and not known:
+            return None
+        if not found.opened and reviewers:
+            for login in reviewers:  # to tell who can approve, and to ask them
+                self._read_permission(login)
             self._waiting.append(terms)
         return found, terms
+
+    def _read_approvers(self, terms: Terms) -> bool:
+        """Read the permissions that decide, until one opens the gate; return whether all of them could be read."""
+        known = True
+        for login in in_question(self._reviews or (), terms):
+            known = self._read_permission(login) and known
+            if not terms.obstacle(login):
+                break  # one approval is enough: the older ones need no request
+        return known
+
+    def _read_permission(self, login: str) -> bool:
+        """Read a user's permission if it is not known yet; return whether it is known now."""
+        if login not in self._permissions:
+            word = self._asking.ask(Deed.REVIEWS, self._forge.permission, login)
+            if word is None:
+                return False
+            self._permissions[login] = word
+        return True
 
     def ask_for_reviews(self) -> None:
         """Ask the listed reviewers who can open a waiting gate and are not asked yet, one call each."""
@@ -63,5 +76,7 @@ class SoftGate:
         if asked is None:
             return
         wanted = [login for terms in self._waiting for login in to_ask(terms, self._reviews or (), asked)]
-        for login in dict.fromkeys(wanted):
-            self._asking.do(Deed.ASK, self._forge.ask_for_review, number, login)
+        self._asking.each(Deed.ASK, {login: partial(self._ask_one, number, login) for login in wanted})
+
+    def _ask_one(self, number: int, login: str) -> None:
+        self._asking.once(Deed.ASK, lambda: self._forge.ask_for_review(number, login))

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sepurux_action.core.ci_api import Answer, Call, Refused, Reply, Trouble
+from sepurux_action.core.event import Event, PullRequest, Question
+from sepurux_action.core.forge import Comment, Look, Refusal, State
+from sepurux_action.core.past import PastResult
+from sepurux_action.core.path_filter import ChangedFile
+from sepurux_action.core.review import GivenReview
 from sepurux_action.core.workflow_commands import Level
-from sepurux_action.errors import OverTime
+from sepurux_action.errors import ForgeRefused, OverTime
 from sepurux_action.ports import Cancelled
 
 T = TypeVar("T")
@@ -18,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass
 class FakeClock:
-    """A clock that moves only when a test moves it; work takes no time, and is not begun when none is left."""
+    """A clock that moves only when a test or a fake moves it; work is not begun when no time is left."""
 
     time: float = 1_000.0
 
@@ -28,7 +33,15 @@ class FakeClock:
     def within(self, seconds: float, work: Callable[[], T]) -> T:
         if seconds <= 0:
             raise OverTime
-        return work()
+        until = self.time + seconds
+        result = work()
+        if self.time > until:
+            self.time = until
+            raise OverTime
+        return result
+
+    def pause(self, seconds: float) -> None:
+        self.time += seconds
 
 
 @dataclass
@@ -102,6 +115,88 @@ class FakePlace:
 
     def summary(self, markdown: str) -> None:
         self.summaries.append(markdown)
+
+
+@dataclass
+class FakeForge:
+    """A GitHub on a fake clock, of which each call takes `takes_s` seconds.
+
+    `calls` has the time, the name and the target of each call. `refuse` returns why a call is refused, by its name, its
+    target and the time. `pages` are the answers of `look`, one page of comments each, with their numbers as cursors.
+    """
+
+    clock: FakeClock
+    takes_s: float = 0.0
+    refuse: Callable[[str, str, float], Refusal | None] = lambda _name, _target, _time: None
+    pages: Sequence[Look] = (Look(),)
+    given: tuple[GivenReview, ...] = ()
+    permissions: Mapping[str, str] = field(default_factory=dict)
+    calls: list[tuple[float, str, str]] = field(default_factory=list)
+    statuses: dict[str, tuple[State, str]] = field(default_factory=dict)
+    retried: list[bool] = field(default_factory=list)
+
+    def _call(self, name: str, target: str = "") -> None:
+        self.calls.append((self.clock.time, name, target))
+        self.clock.time += self.takes_s
+        if refusal := self.refuse(name, target, self.clock.time):
+            raise ForgeRefused(refusal)
+
+    def named(self, name: str) -> list[str]:
+        return [target for _, called, target in self.calls if called == name]
+
+    def candidates(self, question: Question) -> tuple[PullRequest, ...]:
+        self._call("candidates", str(question))
+        return ()
+
+    def look(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Look:  # noqa: ARG002
+        self._call("look", after)
+        return self.pages[int(after or 0)]
+
+    def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
+        self._call("changed_files", str(number))
+        return ()
+
+    def reviews(self, number: int) -> tuple[GivenReview, ...]:
+        self._call("reviews", str(number))
+        return self.given
+
+    def asked(self, number: int) -> tuple[str, ...]:
+        self._call("asked", str(number))
+        return ()
+
+    def permission(self, login: str) -> str:
+        self._call("permission", login)
+        return self.permissions.get(login, "read")
+
+    def ask_for_review(self, number: int, login: str) -> None:  # noqa: ARG002
+        self._call("ask_for_review", login)
+
+    def required_contexts(self, branch: str) -> tuple[str, ...]:
+        self._call("required_contexts", branch)
+        return ()
+
+    def last_results(self, base: str) -> tuple[Mapping[str, PastResult], ...]:
+        self._call("last_results", base)
+        return ()
+
+    def set_status(  # noqa: PLR0913
+        self, commit: str, context: str, state: State, description: str, url: str, *, retry: bool = True
+    ) -> None:
+        del commit, description
+        self.retried.append(retry)
+        self._call("set_status", f"{context} {url}".strip())
+        self.statuses[context] = (state, url)
+
+    def create_comment(self, number: int, body: str) -> Comment:
+        self._call("create_comment", str(number))
+        return Comment(id=1, body=body)
+
+    def edit_comment(self, comment: Comment, body: str) -> bool:  # noqa: ARG002
+        self._call("edit_comment", str(comment.id))
+        return True
+
+    def delete_comment(self, comment: Comment) -> None:
+        self._call("delete_comment", str(comment.id))
 
 
 CAMPAIGN = "8c5f4f5e-0000-4000-8000-000000000001"

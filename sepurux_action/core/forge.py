@@ -7,7 +7,7 @@ https://docs.github.com/rest/authentication/permissions-required-for-github-apps
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -21,6 +21,7 @@ BASELINE_COMMITS = 20  # of the base branch that are looked through; contract, s
 PAGE = 100  # comments of one page, GitHub's largest
 MOST_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pull request
 LONGEST_MESSAGE = 200  # characters of GitHub's own words that a warning repeats
+MOST_TARGETS_NAMED = 20  # of one warning
 
 READ = """
 query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $after: String,
@@ -128,28 +129,51 @@ class Refusal:
     late: bool = False
 
     @property
+    def of_the_token(self) -> bool:
+        """Return whether the token may not make such a call at all, whatever the target."""
+        return self.forbidden or self.status in {401, 410}
+
+    @property
+    def of_one_target(self) -> bool:
+        """Return whether only the target of the call, or what was sent for it, was refused."""
+        return not self.of_the_token and self.status in {404, 422}
+
+    @property
+    def of_every_target(self) -> bool:
+        """Return whether a call for another target would be refused as well if it followed at once."""
+        return self.of_the_token or self.limited or self.late
+
+    @property
     def lasting(self) -> bool:
         """Return whether the same call would be refused again in this run."""
-        return self.forbidden or self.status in {401, 404, 410, 422}
+        return self.of_the_token or self.of_one_target
+
+    @property
+    def said(self) -> str:
+        """Return what GitHub said, for a warning."""
+        message = wire.shorten(wire.printable(self.message), LONGEST_MESSAGE).rstrip(". ")
+        return " ".join(filter(None, [f"HTTP {self.status}" if self.status else "", message])) or "no answer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """What one read tells: the pull request as it is now, our own comments (the oldest first), the baselines.
 
-    `baselines` has the newest decided result of each context among the base's last commits. `after` is the cursor of
-    the next page of comments, '' on the last one. `head_contexts` are those that the judged commit has a status of,
-    with the descriptions. `refusal` is of a part that the token may not read, and `refused` says which. `policy` is the
-    policy file at the commit that rules, `head_policy` the one at the pull request's head; `has_default_policy` tells,
-    where `config` names another file, that the usual one is there all the same.
+    `comments_known` tells that no comment of the pages read is missing. `baselines` has the newest decided result of
+    each context among the base's last commits. `after` is the cursor of the next page of comments, '' on the last one.
+    `head_contexts` are those that the judged commit has a status of, with the descriptions; None if that is unknown.
+    `refusal` is of a part that the token may not read, and `refused` says which. `policy` is the policy file at the
+    commit that rules, `head_policy` the one at the pull request's head; `has_default_policy` tells, where `config`
+    names another file, that the usual one is there all the same.
     """
 
     pull_request: PullRequest | None = None
     comments: tuple[Comment, ...] = ()
+    comments_known: bool = True
     baselines: Mapping[str, PastResult] = field(default_factory=dict)
     after: str = ""
     has_default_policy: bool = False
-    head_contexts: Mapping[str, str] = field(default_factory=dict)
+    head_contexts: Mapping[str, str] | None = None
     refusal: Refusal | None = None
     refused: Deed | None = None
     policy: PolicyFile = field(default_factory=PolicyFile)
@@ -208,10 +232,11 @@ def read_look(data: object, event: Event) -> Look:
     return Look(
         pull_request=_pull_request(pull) if pull else None,
         comments=tuple(sorted(_own(thread.get("nodes")), key=lambda comment: comment.id)),
+        comments_known=_is_whole(thread),
         baselines=_baselines(commit for commit in commits if commit.get("oid") != event.commit),
         after=wire.text(page.get("endCursor")) if page.get("hasNextPage") is True else "",
         has_default_policy=bool(wire.fields(repository.get("defaultPolicy"))),
-        head_contexts=dict(_contexts(repository, event.commit)),
+        head_contexts=_contexts(repository, event.commit),
         policy=_policy_file(repository.get("policy"), readable=bool(wire.fields(repository.get("policyCommit")))),
         head_policy=_policy_file(repository.get("headPolicy"), readable=True),
     )
@@ -224,12 +249,15 @@ def read_partly(answer: object, event: Event, refusal: Refusal) -> Look:
     """
     parts = wire.fields(answer)
     look = read_look(parts.get("data"), event)
-    failed = {path[1] if len(path) > 1 else "" for path in _paths(parts.get("errors"))}
-    if look.pull_request is None and event.pull_request is not None:
+    paths = _paths(parts.get("errors"))
+    failed = {path[1] if len(path) > 1 else "" for path in paths}
+    no_comments = any(path[: len(_COMMENTS)] == _COMMENTS for path in paths)
+    if no_comments or (look.pull_request is None and event.pull_request is not None):
         refused = Deed.READ
     else:
         refused = Deed.RESULTS if accepted(parts.get("errors")) else Deed.BASE
-    look = replace(look, refusal=refusal, refused=refused)
+    known = look.comments_known and not no_comments and () not in paths
+    look = replace(look, refusal=refusal, refused=refused, comments_known=known)
     trouble = PolicyFile(trouble="GitHub's answer did not contain it")
     asked = "defaultPolicy" in wire.fields(wire.fields(parts.get("data")).get("repository"))
     hidden = "defaultPolicy" in failed or ("" in failed and asked and not look.has_default_policy)
@@ -237,6 +265,8 @@ def read_partly(answer: object, event: Event, refusal: Refusal) -> Look:
         look = replace(look, policy=trouble)
     if failed & {"", "headPolicy"} and look.head_policy.text is None:
         look = replace(look, head_policy=trouble)
+    if not look.head_contexts and any(path[-1:] == ("status",) for path in _paths(parts.get("errors"))):
+        look = replace(look, head_contexts=None)
     return look
 
 
@@ -252,18 +282,18 @@ def _paths(errors: object) -> list[tuple[str, ...]]:
     return [tuple(map(wire.text, wire.items(wire.fields(error).get("path")))) for error in wire.items(errors)]
 
 
-def _contexts(repository: Mapping[str, object], commit: str) -> Iterable[tuple[str, str]]:
-    """Yield context and description of each status of the judged commit.
+def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] | None:
+    """Return context and description of each status of the judged commit, None if the commit was not read.
 
     A token without `contents: read` reads them through the pull request, if the commit is still its head.
     """
     pull = wire.fields(repository.get("pullRequest"))
     heads = wire.items(wire.fields(pull.get("commits")).get("nodes"))
-    for found in [repository.get("judged"), *(wire.fields(head).get("commit") for head in heads)]:
-        read = wire.fields(found)
-        if read.get("oid") == commit:
-            for status in map(wire.fields, wire.items(wire.fields(read.get("status")).get("contexts"))):
-                yield wire.text(status.get("context")), wire.text(status.get("description"))
+    read = map(wire.fields, [repository.get("judged"), *(wire.fields(head).get("commit") for head in heads)])
+    commits = [each for each in read if each.get("oid") == commit]
+    statuses = [map(wire.fields, wire.items(wire.fields(each.get("status")).get("contexts"))) for each in commits]
+    found = {wire.text(each.get("context")): wire.text(each.get("description")) for of in statuses for each in of}
+    return found if commits else None
 
 
 def read_last_results(data: object) -> tuple[Mapping[str, PastResult], ...]:
@@ -306,6 +336,17 @@ def _sha(value: object) -> str:
 
 
 _BIG_INT = re.compile(r"[0-9]{1,19}\Z")  # GraphQL's BigInt comes as text
+
+_COMMENTS = ("repository", "pullRequest", "comments")
+
+
+def _is_whole(thread: Mapping[str, object]) -> bool:
+    """Return whether a page of comments lacks nothing: no comment, no author, no cursor of the next page."""
+    nodes, page = thread.get("nodes"), wire.fields(thread.get("pageInfo"))
+    more = page.get("hasNextPage")
+    last = more is False or (more is True and bool(wire.text(page.get("endCursor"))))
+    authored = (wire.fields(node).get("viewerDidAuthor") for node in wire.items(nodes))
+    return last and isinstance(nodes, list) and all(isinstance(each, bool) for each in authored)
 
 
 def _own(nodes: object) -> Iterable[Comment]:
@@ -372,10 +413,13 @@ MAY_STAND = "Where the policy file was read, the verdict and the exit status sta
 NOTHING_JUDGED = "Without it nothing is judged, and the gate blocks in every stage."
 
 
-def explain(deed: Deed, refusal: Refusal, event: Event) -> str:
-    """Return the one warning about a refusal: what was not done, what GitHub said, what to change."""
-    message = wire.printable(refusal.message)[:LONGEST_MESSAGE].rstrip(". ")
-    said = " ".join(filter(None, [f"HTTP {refusal.status}" if refusal.status else "", message])) or "no answer"
+def explain(deed: Deed, refusal: Refusal, event: Event, targets: Sequence[str] = ()) -> str:
+    """Return the one warning about a refusal: what was not done, for whom, what GitHub said, what to change."""
+    said = refusal.said
+    if targets:
+        more = len(targets) - MOST_TARGETS_NAMED
+        named = [*targets[:MOST_TARGETS_NAMED], *([f"{more} more"] if more > 0 else [])]
+        said = f"{wire.printable(', '.join(named))}: {said}"
     stands = {Deed.READ: MAY_STAND, Deed.BASE: MAY_STAND, Deed.FIND: NOTHING_JUDGED}.get(deed, VERDICT_STANDS)
     return f"Could not {deed} ({said}). {_advice(deed, refusal, event)} {stands}"
 
@@ -415,13 +459,10 @@ def _permission(deed: Deed, refusal: Refusal, event: Event) -> str:
     return f"Give the job {needed} under `permissions:`{whose}."
 
 
+_PERMISSION = re.compile(r"\b([a-z_]{1,40})=(read|write|admin)\b")
+
+
 def _accepted(header: str) -> str:
     """Return the permissions that `x-accepted-github-permissions` names: `issues=write; pull_requests=write`."""
-    ways = []
-    for way in header.split(";"):
-        pairs = [pair.strip().partition("=") for pair in way.split(",") if "=" in pair]
-        if pairs:
-            ways.append(
-                " and ".join(f"`{wire.printable(n).replace('_', '-')}: {wire.printable(v)}`" for n, _, v in pairs)
-            )
-    return " or ".join(ways)
+    ways = filter(None, map(_PERMISSION.findall, header.split(";")))
+    return " or ".join(" and ".join(f"`{name.replace('_', '-')}: {level}`" for name, level in pairs) for pairs in ways)

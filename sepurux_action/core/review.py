@@ -131,10 +131,13 @@ def opening(reviews: Iterable[GivenReview], terms: Terms) -> Opening:
 
 
 def in_question(reviews: Iterable[GivenReview], terms: Terms) -> tuple[str, ...]:
-    """Return the logins whose permission must be known before `opening`: all else about their approval is well."""
+    """Return the logins whose permission decides `opening`, the newest approval first.
+
+    All else about their approval is well. One of them with write access is enough to open the gate.
+    """
     return tuple(
         review.author
-        for review in _standing(reviews).values()
+        for review in reversed(_standing(reviews).values())
         if review.state == APPROVED and review.commit == terms.head and not terms.unfitness(review.author, review.kind)
     )
 
@@ -147,8 +150,13 @@ def to_ask(terms: Terms, reviews: Iterable[GivenReview], asked: Iterable[str]) -
 
 
 def _standing(reviews: Iterable[GivenReview]) -> dict[str, GivenReview]:
-    """Return each user's last decisive review, by login; the reviews come with the oldest first."""
-    return {r.author.lower(): r for r in reviews if r.author and r.state in DECISIVE}
+    """Return each user's last decisive review, by login, the oldest first; so come the reviews."""
+    standing: dict[str, GivenReview] = {}
+    for review in reviews:
+        if review.author and review.state in DECISIVE:
+            standing.pop(review.author.lower(), None)  # so that it moves to the end
+            standing[review.author.lower()] = review
+    return standing
 
 
 def _same(login: str, other: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sepurux_action.core.event import Event
-from sepurux_action.core.forge import Deed, Refusal, explain, policy_commit
+from sepurux_action.core.forge import Deed, Refusal, explain, policy_commit, read_look, read_partly
 
 FORBIDDEN = Refusal(status=403, message="Resource not accessible by integration", forbidden=True)
 OWN = Event(name="pull_request", pull_request=7, why_none="")
@@ -63,3 +63,55 @@ def test_each_refusal_is_one_sentence_more_than_what_to_change(
 )
 def test_whose_policy_rules_each_event(event: Event, commit: str) -> None:
     assert policy_commit(event) == commit
+
+
+@pytest.mark.parametrize(
+    ("targets", "says"),
+    [
+        ((), "(HTTP 422 Validation Failed)"),
+        (("one", "two"), "(one, two: HTTP 422 Validation Failed)"),
+        (tuple(f"g{number}" for number in range(23)), "g18, g19, 3 more: HTTP 422 Validation Failed)"),
+    ],
+)
+def test_a_warning_names_the_targets_that_were_refused(targets: tuple[str, ...], says: str) -> None:
+    refusal = Refusal(status=422, message="Validation Failed")
+    assert says in explain(Deed.STATUS, refusal, OWN, targets)
+
+
+def a_page(**changes: object) -> dict[str, object]:
+    page = {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}, **changes}
+    return {"repository": {"pullRequest": {"number": 7, "comments": page}}}
+
+
+@pytest.mark.parametrize(
+    ("data", "known"),
+    [
+        (a_page(), True),
+        (a_page(pageInfo={"hasNextPage": True, "endCursor": "abc"}), True),
+        (a_page(pageInfo={"hasNextPage": True, "endCursor": None}), False),
+        (a_page(pageInfo=None), False),
+        (a_page(nodes=None), False),
+        (a_page(nodes=[None]), False),
+        (a_page(nodes=[{"viewerDidAuthor": False}]), True),
+        (a_page(nodes=[{"viewerDidAuthor": None}]), False),
+        ({"repository": {"pullRequest": {"number": 7, "comments": None}}}, False),
+    ],
+)
+def test_comments_are_known_only_where_the_page_is_whole(data: object, known: bool) -> None:  # noqa: FBT001
+    assert read_look(data, OWN).comments_known is known
+
+
+@pytest.mark.parametrize(
+    ("path", "known", "deed"),
+    [
+        (["repository", "pullRequest", "comments"], False, Deed.READ),
+        (["repository", "pullRequest", "comments", "nodes", 3, "body"], False, Deed.READ),
+        ([], False, Deed.BASE),
+        (["repository", "pullRequest", "commits"], True, Deed.BASE),
+        (["repository", "policy"], True, Deed.BASE),
+    ],
+)
+def test_an_error_about_comments_leaves_them_unknown(path: list[object], known: bool, deed: Deed) -> None:  # noqa: FBT001
+    errors = [{"message": "Something went wrong", **({"path": path} if path else {})}]
+    look = read_partly({"data": a_page(), "errors": errors}, OWN, Refusal(message="Something went wrong"))
+    assert (look.comments_known, look.refused) == (known, deed)

@@ -581,7 +581,7 @@ def test_a_policy_that_graphql_failed_to_read_is_not_one_that_is_not_there(
 ) -> None:
     with_policy(scene, STRICT)
     data = {"repository": {"policyCommit": {"oid": scene.pull.base_sha}, "policy": None, "pullRequest": None}}
-    errors = [{"message": "Something went wrong", **where}]
+    errors = [{"message": "Resource not accessible", "type": "FORBIDDEN", **where}]
     scene.github.fault("graphql", backend.json({"data": data, "errors": errors}))
     scene.answers()
     result = scene.run(enforcement="observe")
@@ -654,7 +654,7 @@ def test_an_error_about_the_usual_file_is_no_proof_that_there_is_none(scene: Sce
     commit = {"oid": scene.pull.base_sha}
     data = {"repository": {"policyCommit": commit, "policy": file, "defaultPolicy": None, "pullRequest": pull}}
     for where in ({"path": ["repository", "defaultPolicy"]}, {}):
-        errors = [{"message": "Something went wrong", **where}]
+        errors = [{"message": "Resource not accessible", "type": "FORBIDDEN", **where}]
         scene.github.fault("graphql", backend.json({"data": data, "errors": errors}))
         scene.answers()
         result = scene.run(config="loose.yml")
