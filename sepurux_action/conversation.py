@@ -229,10 +229,17 @@ class Conversation:
         self._hurried = True
 
     def conclude(self, results: Sequence[GateResult]) -> None:
-        """Set the decided status of each gate, those that block first; from here on runs the time for effects."""
+        """Set the decided status of each gate; from here on runs the time for effects.
+
+        If the time is too short for all, those that block come first, above all where the commit has an older status.
+        """
         self._asking.allow(self._statuses_s)
-        statuses = map(self._decided_status, results)
-        self._set_statuses(sorted(statuses, key=lambda status: BLOCKING_FIRST.index(status.state)))
+        shown = {context.lower() for context in self.look.head_contexts or {}}
+
+        def place(status: _Status) -> tuple[int, bool]:
+            return BLOCKING_FIRST.index(status.state), status.context.lower() not in shown
+
+        self._set_statuses(sorted(map(self._decided_status, results), key=place))
         self._asking.extend(COMMENT_S)
 
     def comment(self, results: Sequence[GateResult], body: Callable[[str], str]) -> str:
