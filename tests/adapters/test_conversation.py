@@ -245,7 +245,8 @@ def test_a_pull_request_that_is_not_on_the_first_page_counts(dotcom: Scene) -> N
 
 
 def test_an_answer_of_another_shape_is_no_empty_list(dotcom: Scene) -> None:
-    dotcom.github.fault("repos/list-pull-requests-associated-with-commit", backend.json({"message": "odd"}))
+    odd = backend.json({"message": "odd"})
+    dotcom.github.fault("repos/list-pull-requests-associated-with-commit", odd, always=True)
     assert listened(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.unsettled
 
 

@@ -29,7 +29,7 @@ from tests.fakes import FakeClock, FakeForge, FakePlace
 HEAD = "b" * 40
 PULL = PullRequest(number=7, head_sha=HEAD, author="mona", base_ref="main", open=True)
 EVENT = Event(name="pull_request", repository="octo/shop", commit=HEAD, pull_request=7, base_ref="main", why_none="")
-PAGE = Look(pull_request=PULL)
+PAGE = Look(pull_request=PULL, head_contexts={})
 OURS = Comment(id=5, body="<!-- sepurux-gate:gates unsigned -->")
 
 UNPROCESSABLE = Refusal(status=422, message="Validation Failed")
@@ -88,7 +88,8 @@ def test_a_refused_status_does_not_prevent_the_others(refusal: Refusal) -> None:
         "Sepurux / three": State.FAILURE,
     }
     [warning] = scene.warnings
-    assert warning.startswith(f"Could not set the commit status (one: HTTP {refusal.status} {refusal.message}). ")
+    said = f"HTTP {refusal.status} {refusal.message}"
+    assert warning.startswith(f"Could not set the commit status (Sepurux / one: {said}). ")
 
 
 def test_a_status_that_is_refused_with_its_link_is_set_without_it() -> None:
@@ -120,7 +121,9 @@ def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing() -> None
     scene.talk.conclude(results("one", "two", "three"))
     assert len(scene.forge.statuses) == 3
     [warning] = scene.warnings
-    assert "(one, two, three: HTTP 403 You have exceeded a secondary rate limit)" in warning
+    assert (
+        "(Sepurux / one, Sepurux / two, Sepurux / three: HTTP 403 You have exceeded a secondary rate limit)" in warning
+    )
 
 
 def waiting(scene: Scene, *reviewers: str) -> None:
@@ -250,6 +253,7 @@ def test_pending_statuses_come_before_all_other_reads(signals: Signals) -> None:
         "changed_files",
         "look",
         "look",
+        "look",
         "required_contexts",
     ]
 
@@ -338,7 +342,7 @@ def test_a_permission_that_cannot_be_read_leaves_the_other_approvals_alone() -> 
 
 
 def with_statuses(*gates: str) -> tuple[Look, ...]:
-    return (replace(PAGE, head_contexts=tuple(f"SEPURUX / {gate}" for gate in gates)),)
+    return (replace(PAGE, head_contexts={f"SEPURUX / {gate}": "" for gate in gates}),)
 
 
 def test_a_large_step_sets_a_pending_status_only_where_an_older_one_would_show() -> None:
@@ -352,10 +356,10 @@ def test_a_large_step_sets_a_pending_status_only_where_an_older_one_would_show()
     ("event", "page", "gates"),
     [
         (EVENT, PAGE, LARGE_STEP),
-        (EVENT, replace(PAGE, pull_request=replace(PULL, head_sha="c" * 40)), LARGE_STEP + 1),
+        (EVENT, replace(PAGE, head_contexts=None), LARGE_STEP + 1),
         (replace(EVENT, name="schedule", pull_request=None), Look(), LARGE_STEP + 1),
     ],
-    ids=["not large", "the pull request moved on", "no pull request"],
+    ids=["not large", "statuses that were not read", "no pull request"],
 )
 def test_every_gate_is_pending_where_the_step_is_not_large_or_older_statuses_are_not_known(
     event: Event, page: Look, gates: int
@@ -404,7 +408,8 @@ def test_300_gates_send_what_blocks_first_keep_time_for_the_comment_and_name_wha
     assert most_writes_in_a_minute(scene) <= WRITES_A_MINUTE
     [warning] = scene.warnings
     missing = 300 - len(sent) + 1  # the last one was under way when the time was over
-    assert warning.startswith(f"Could not set the commit status (g{250 - missing}, g{251 - missing}, ")
+    first, second = f"Sepurux / g{250 - missing}", f"Sepurux / g{251 - missing}"
+    assert warning.startswith(f"Could not set the commit status ({first}, {second}, ")
     assert f", {missing - 20} more: GitHub " in warning
 
 
