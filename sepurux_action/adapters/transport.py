@@ -9,6 +9,7 @@ from __future__ import annotations
 import email.utils
 import http.client
 import math
+import threading
 import time
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -60,6 +61,7 @@ class Transport:
             self._headers["X-Sepurux-Token"] = token.reveal()
         if key := api_key or token:
             self._headers["X-API-Key"] = key.reveal()
+        self._parsing = threading.Lock()  # one response at a time: parsed, it takes many times its size in memory
         self._session = _Session()
         self._session.trust_env = not is_loopback(self._host)  # proxies and CA bundles, but never for this machine
         self._session.auth = _no_netrc
@@ -78,8 +80,8 @@ class Transport:
         try:
             answer = self._exchange(call, deadline)
         except FOREIGN_ERRORS as error:
-            return Trouble(reason=self._in_words(error))
-        return Reply(self._blank.deep(answer.payload)) if isinstance(answer, Reply) else answer
+            return Trouble(reason=self._in_words(error), connected=not _never_connected(error))
+        return answer
 
     def _exchange(self, call: Call, deadline: float) -> Answer:
         headers = dict(self._headers)
@@ -112,14 +114,17 @@ class Transport:
                     status=response.status_code,
                     hint="Check that `base_url` is the API's address.",
                 )
-            return read_answer(
-                call,
-                response.status_code,
-                bytes(body),
-                retry_after_s=retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC)),
-                location=response.headers.get("Location", ""),
-                blank=self._blank,
-            )
+            now = _http_date(response.headers.get("Date", "")) or datetime.now(UTC)  # this machine's clock may be off
+            with self._parsing:
+                answer = read_answer(
+                    call,
+                    response.status_code,
+                    body,
+                    retry_after_s=retry_after(response.headers.get("Retry-After", ""), now),
+                    location=response.headers.get("Location", ""),
+                    blank=self._blank,
+                )
+                return Reply(self._blank.deep(answer.payload)) if isinstance(answer, Reply) else answer
 
     def _in_words(self, error: Exception) -> str:
         """Return what happened; never the exception's own text, which may quote addresses and headers."""
@@ -143,6 +148,18 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 )
 
 
+def _never_connected(error: Exception) -> bool:
+    """Return whether no connection was made, so that no request was sent: a reset or a read timeout is not that.
+
+    requests keeps the reason for a failed connection in the exception that it wraps.
+    """
+    wrapped = error.args[0] if error.args else None
+    reason = getattr(wrapped, "reason", None)
+    return isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError) or isinstance(
+        reason, urllib3.exceptions.NewConnectionError
+    )
+
+
 class _Session(requests.Session):
     """A session that sees no redirect, because requests reads the whole body of one, and parses its target."""
 
@@ -156,14 +173,20 @@ def retry_after(header: str, now: datetime) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        try:
-            when = email.utils.parsedate_to_datetime(text)
-        except (ValueError, TypeError, OverflowError, IndexError):
-            return None
-        if when.tzinfo is None:
+        when = _http_date(text)
+        if when is None:
             return None
         seconds = (when - now).total_seconds()
     return min(LONGEST_RETRY_AFTER_S, max(0.0, seconds)) if not math.isnan(seconds) else None
+
+
+def _http_date(text: str) -> datetime | None:
+    """Return the time that an HTTP date names, or None if it is none or names no time zone."""
+    try:
+        when = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return when if when.tzinfo else None
 
 
 def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -18,6 +18,16 @@ MOST_ANSWER_BYTES = 4 * 1024 * 1024
 FAILURES_PAGE = 200  # classified failures asked for; the page size of the vendor's own client
 LONGEST_DETAIL = 500  # characters of a backend's error that are repeated
 MOST_DETAILS = 5  # entries of a 422's list that are repeated
+MOST_LISTED = 5_000  # items of a list in an object, more than any reader keeps; the other items are not kept
+READ_FIELDS = frozenset(
+    {
+        *("run_id", "run_ids", "batch_id", "trace_id", "campaign_id", "name", "status", "decision", "dashboard_url"),
+        *("pass_rate", "unsafe_attempts", "failures", "reliability_score", "trace_count", "scenario_coverage_pct"),
+        *("mutation_categories", "mutation_coverage_score", "top_failing_tools", "tool", "count"),
+        *("type", "severity", "description", "mutation"),
+    }
+)
+"""The fields of a success that this package reads. A response may have 4 MiB of others, which are not kept."""
 RETRIED_STATUSES = frozenset({408, 425, 429})
 
 
@@ -43,12 +53,21 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """A failure that may pass: worth another try. `answered` tells that the backend, or a proxy of it, spoke."""
+    """A failure that may pass: worth another try. `answered` tells that the backend, or a proxy of it, spoke.
+
+    `connected` is false only if no connection was made at all.
+    """
 
     reason: str
     status: int = 0
     retry_after_s: float | None = None
     answered: bool = False
+    connected: bool = True
+
+    @property
+    def is_outage(self) -> bool:
+        """Return whether no trace can cause this failure (contract, section 7)."""
+        return not self.connected or self.status in RETRIED_STATUSES or self.status // 100 == 5  # noqa: PLR2004 - HTTP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +77,11 @@ class Refused:
     reason: str
     status: int = 0
     hint: str = ""
+
+    @property
+    def is_outage(self) -> bool:
+        """Return whether no trace can cause this failure (contract, section 7)."""
+        return self.status in {401, 403}
 
 
 Answer = Reply | Trouble | Refused
@@ -133,7 +157,7 @@ def classified_failures(campaign_id: str, run_id: str, project: str) -> Call:
 def read_answer(  # noqa: PLR0913 - the parts of an HTTP answer
     call: Call,
     status: int,
-    body: bytes,
+    body: bytes | bytearray,
     *,
     retry_after_s: float | None = None,
     location: str = "",
@@ -146,7 +170,7 @@ def read_answer(  # noqa: PLR0913 - the parts of an HTTP answer
     """
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         try:
-            return Reply(json.loads(body, object_pairs_hook=_no_doubles))
+            return Reply(_read_parts(json.loads(body, object_pairs_hook=_read_fields)))
         except (ValueError, RecursionError):
             what = "an empty answer" if not body.strip() else "an answer that is not JSON"
             return Trouble(reason=f"{what} (HTTP {status})", status=status, answered=True)
@@ -166,15 +190,19 @@ def read_answer(  # noqa: PLR0913 - the parts of an HTTP answer
     )
 
 
-def _no_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return an object's fields; one that says a thing twice, perhaps with two meanings, is no JSON for us."""
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("a name stands twice")
-    return fields
+def _read_fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return the fields of an object that this package reads; raises ValueError if a name is there twice."""
+    if len(pairs) > 1 and len(dict(pairs)) != len(pairs):
+        raise ValueError("a name is there twice")
+    return {name: _read_parts(value, MOST_LISTED) for name, value in pairs if name in READ_FIELDS}
 
 
-def error_detail(body: bytes, blank: Callable[[str], str] = str) -> str:
+def _read_parts(value: object, most: int | None = None) -> object:
+    """Return a list without what nothing here reads: lists in lists, and items after the first `most`."""
+    return [item for item in value[:most] if not isinstance(item, list)] if isinstance(value, list) else value
+
+
+def error_detail(body: bytes | bytearray, blank: Callable[[str], str] = str) -> str:
     """Return the backend's own words on an error, on one line and shortened; '' where there are none.
 
     Source: `{"detail": "text"}`, or for 422 `{"detail": [{"loc": [...], "msg": "...", "type": "..."}]}`.

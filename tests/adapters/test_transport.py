@@ -9,7 +9,8 @@ import threading
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -45,6 +46,13 @@ def transport(
 def answer_to(scripted: backend.Scripted, call: Call = LOOK, within_s: float = 10) -> Answer:
     with ScriptedBackend({"* /*": scripted}) as server:
         return transport(server.url).send(call, within_s)
+
+
+def transport_failure(url: str) -> Trouble:
+    """Return what comes of a call to an address where nothing answers."""
+    answer = transport(url).send(LOOK, 5)
+    assert isinstance(answer, Trouble)
+    return answer
 
 
 def asked(call: Call = LOOK, *, token: str | None = TOKEN, api_key: str | None = None) -> backend.Request:
@@ -159,8 +167,8 @@ def test_path_and_query_arrive_as_the_call_has_them() -> None:
 
 
 def test_an_address_with_a_path_keeps_it() -> None:
-    with ScriptedBackend({"GET /api/backend/v1/ci/runs/r1": backend.json({"ok": 1})}) as server:
-        assert transport(f"{server.url}/api/backend").send(LOOK, 10) == Reply({"ok": 1})
+    with ScriptedBackend({"GET /api/backend/v1/ci/runs/r1": backend.json({"count": 1})}) as server:
+        assert transport(f"{server.url}/api/backend").send(LOOK, 10) == Reply({"count": 1})
 
 
 def test_cookies_are_never_sent_back() -> None:
@@ -197,7 +205,7 @@ def test_a_proxy_is_never_used_for_loopback(monkeypatch: pytest.MonkeyPatch) -> 
     with listener(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as (port, heads):
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
-        assert answer_to(backend.json({"direct": True})) == Reply({"direct": True})
+        assert answer_to(backend.json({"status": "direct"})) == Reply({"status": "direct"})
         assert heads == []
 
 
@@ -205,7 +213,7 @@ def test_a_proxy_of_the_environment_is_asked_to_connect_and_sees_no_secret(monke
     with listener(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as (port, heads):
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         answer = transport("https://example.invalid", api_key=API_KEY).send(START, 10)
-    assert answer == Trouble(reason="the proxy did not let the connection to example.invalid through")
+    assert answer == Trouble(reason="the proxy did not let the connection to example.invalid through", connected=False)
     (head,) = heads
     assert head.startswith(b"CONNECT example.invalid:443 HTTP/1.")
     assert b"x-api-key" not in head.lower()
@@ -278,7 +286,16 @@ def test_a_refused_connection_is_trouble() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     answer = transport(f"http://127.0.0.1:{port}").send(LOOK, 5)
-    assert answer == Trouble(reason="the connection to 127.0.0.1 failed")
+    assert answer == Trouble(reason="the connection to 127.0.0.1 failed", connected=False)
+
+
+def test_only_a_connection_that_was_never_made_is_none() -> None:
+    assert not transport_failure("http://127.0.0.1:1").connected
+    assert not transport_failure("http://host.invalid").connected
+    for fault in (backend.reset(), backend.hang(), backend.truncated({"decision": "pass"})):
+        answer = answer_to(fault, within_s=0.3)
+        assert isinstance(answer, Trouble)
+        assert answer.connected
 
 
 def test_a_backend_that_hangs_is_left_after_the_calls_seconds() -> None:
@@ -512,6 +529,26 @@ def test_a_busy_backends_retry_after_reaches_the_answer(headers: Mapping[str, st
     assert answer.retry_after_s == seconds
 
 
+@pytest.mark.parametrize("off_by", [timedelta(hours=1), timedelta(hours=-1), timedelta(days=400)])
+def test_a_retry_after_date_is_compared_with_the_responses_own_date(off_by: timedelta) -> None:
+    sent = datetime.now(UTC) + off_by
+    headers = {
+        "Date": format_datetime(sent, usegmt=True),
+        "Retry-After": format_datetime(sent + timedelta(seconds=30), usegmt=True),
+    }
+    answer = answer_to(backend.json({}, 429, headers))
+    assert isinstance(answer, Trouble)
+    assert answer.retry_after_s == 30
+
+
+@pytest.mark.parametrize("date", [None, "today", "Sun, 99 Mar 2026 12:00:30 GMT"])
+def test_without_a_usable_date_this_machines_clock_counts(date: str | None) -> None:
+    asked = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    answer = answer_to(backend.json({}, 429, {"Retry-After": asked, **({"Date": date} if date else {})}))
+    assert isinstance(answer, Trouble)
+    assert answer.retry_after_s == pytest.approx(29, abs=2)
+
+
 # --- Echoed secrets ----------------------------------------------------------------------------------------
 
 FORMS = [TOKEN, quote(TOKEN, safe=""), base64.b64encode(TOKEN.encode()).decode(), API_KEY]
@@ -521,7 +558,7 @@ FORMS = [TOKEN, quote(TOKEN, safe=""), base64.b64encode(TOKEN.encode()).decode()
 @pytest.mark.parametrize(
     "echo",
     [
-        lambda form: backend.json({"deep": [{"said": f"you sent {form}."}]}),
+        lambda form: backend.json({"top_failing_tools": [{"tool": f"you sent {form}."}]}),
         lambda form: backend.json({"detail": f"bad token {form}"}, 401),
         lambda form: backend.json({"detail": [{"loc": ["header", form], "msg": f"{form}?"}]}, 422),
         lambda form: backend.json({"detail": f"cannot look up {form}"}, 503),

@@ -110,6 +110,18 @@ def test_a_success_with_json_is_a_reply(status: int) -> None:
     assert read_answer(LOOK, status, b'{"status": "done"}') == Reply({"status": "done"})
 
 
+def test_of_a_success_only_what_is_read_is_kept() -> None:
+    payload = {"status": "done", "more": ["x"] * 9, "run_ids": ["r", ["x"], *["s"] * 9_000], "failures": {"a": 1}}
+    [kept] = [read_answer(LOOK, 200, json.dumps(payload).encode())]
+    assert kept == Reply({"status": "done", "run_ids": ["r", *["s"] * (ci_api.MOST_LISTED - 2)], "failures": {}})
+    assert read_answer(LOOK, 200, b'[{"name": "core", "id": 1}, [[]]]') == Reply([{"name": "core"}])
+
+
+@pytest.mark.parametrize("body", [b'{"x": 1, "x": 1}', b'[{"decision": "fail", "decision": "pass"}]'])
+def test_an_object_with_a_name_twice_is_no_json(body: bytes) -> None:
+    assert isinstance(read_answer(LOOK, 200, body), Trouble)
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
