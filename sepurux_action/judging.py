@@ -15,7 +15,7 @@ from sepurux_action.conversation import Conversation
 from sepurux_action.core import outputs
 from sepurux_action.core.enforcement import Stage, conclude
 from sepurux_action.core.fingerprint import fingerprint
-from sepurux_action.core.gate import Gate, GateResult, RunResult
+from sepurux_action.core.gate import Gate, GateResult, RunResult, trace_may_be_cause
 from sepurux_action.core.path_filter import touches
 from sepurux_action.core.secret import Blanker
 from sepurux_action.core.settings import Settings
@@ -126,7 +126,8 @@ class Judging:
     def _conclude(self, gate: Gate, runs: Iterable[RunResult], advice: str) -> GateResult:
         runs = tuple(runs)
         decision = min((run.decision for run in runs), key=lambda each: each.rank)
-        conclusion = conclude(decision, gate.stage, gate.on_undecided)
+        suspected = trace_may_be_cause(runs)
+        conclusion = conclude(decision, gate.stage, gate.on_undecided, trace_may_be_cause=suspected)
         notes = tuple(filter(None, (self._told_change(gate), advice)))
         result = GateResult(gate=gate, runs=runs, conclusion=conclusion, notes=notes)
         if decision is Decision.FAIL and gate.stage is Stage.SOFT:
@@ -174,4 +175,7 @@ class Judging:
 
 
 def _unasked(gate: Gate, ruling: Ruling, hint: str = "") -> tuple[RunResult, ...]:
-    return tuple(RunResult(trace=trace.label, ruling=ruling, hint=hint) for trace in gate.traces)
+    return tuple(
+        RunResult(trace=trace.label, ruling=ruling, hint=hint, trace_may_be_cause=trace.content is not None)
+        for trace in gate.traces
+    )

@@ -45,8 +45,19 @@ class Conclusion:
         return "failure" if self.closed else "success"
 
 
-def conclude(decision: Decision, stage: Stage, on_undecided: OnUndecided, *, opened: bool = False) -> Conclusion:
-    """Return what follows from a decision. `opened` tells that a review opened a soft gate."""
+def conclude(
+    decision: Decision,
+    stage: Stage,
+    on_undecided: OnUndecided,
+    *,
+    opened: bool = False,
+    trace_may_be_cause: bool = False,
+) -> Conclusion:
+    """Return what follows from a decision. `opened` tells that a review opened a soft gate.
+
+    `trace_may_be_cause` tells that an uploaded trace may be why there is no verdict. A pull request can bring that
+    trace, so `allow` does not apply (contract, section 7).
+    """
     match decision:
         case Decision.PASS:
             return Conclusion(closed=False, because="the evaluation passed")
@@ -57,6 +68,12 @@ def conclude(decision: Decision, stage: Stage, on_undecided: OnUndecided, *, ope
         case Decision.ERROR | Decision.PENDING:
             if stage is Stage.OBSERVE:
                 return Conclusion(closed=False, because="the stage is observe, which never blocks")
+            if on_undecided is OnUndecided.ALLOW and trace_may_be_cause:
+                return Conclusion(
+                    closed=True,
+                    because="there is no verdict, the uploaded trace may be the cause, "
+                    "and `on_undecided: allow` does not cover that",
+                )
             if on_undecided is OnUndecided.ALLOW:
                 return Conclusion(
                     closed=False, because="there is no verdict, and `on_undecided: allow` lets that through"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -49,7 +50,10 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What became of one CI run of a gate. Ids are '' where they are not known; `hint` tells what to do, or ''."""
+    """What became of one CI run of a gate. Ids are '' where they are not known; `hint` tells what to do, or ''.
+
+    `trace_may_be_cause` tells that the run's trace was to be uploaded and may be why there is no verdict.
+    """
 
     trace: str
     ruling: Ruling
@@ -61,11 +65,17 @@ class RunResult:
     enrichment: Enrichment = Enrichment()
     hint: str = ""
     elapsed_s: float = 0
+    trace_may_be_cause: bool = False
 
     @property
     def decision(self) -> Decision:
         """Return what was learnt of this run."""
         return self.ruling.decision
+
+
+def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
+    """Return whether an uploaded trace may be why one of the runs has no verdict."""
+    return any(run.trace_may_be_cause for run in runs if run.decision in {Decision.ERROR, Decision.PENDING})
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`

@@ -362,7 +362,7 @@ ON_UNDECIDED = Option(
     name="on_undecided",
     parse=_on_undecided,
     accepts=_one_of(OnUndecided),
-    help="What to do when there is no verdict: the backend broke, or time ran out.",
+    help="What to do when there is no verdict. With an uploaded trace, `allow` covers only outages.",
     places=_EACH,
     default="block",
 )

@@ -16,7 +16,7 @@ from sepurux_action.core import figures, past
 from sepurux_action.core.ci_run import CIRun, ClassifiedFailure
 from sepurux_action.core.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, Measure, change, course, shown, told
 from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
-from sepurux_action.core.gate import Gate, GateResult, RunResult
+from sepurux_action.core.gate import Gate, GateResult, RunResult, trace_may_be_cause
 from sepurux_action.core.markdown import bar, chart, code, join, link, listing, prose, sparkline, strong, text
 from sepurux_action.core.past import Numbers, PastCommit, PastResult
 from sepurux_action.core.policy import Change
@@ -378,7 +378,12 @@ def _stage_sentence(result: GateResult, context: Context) -> str:
         return "" if result.waits_for_review else result.review
     match result.gate.stage:
         case Stage.OBSERVE if result.decision is not Decision.SKIPPED:
-            hard = conclude(result.decision, Stage.HARD, result.gate.on_undecided)
+            hard = conclude(
+                result.decision,
+                Stage.HARD,
+                result.gate.on_undecided,
+                trace_may_be_cause=trace_may_be_cause(result.runs),
+            )
             return f"In stage `hard` this would have been {'blocked' if hard.closed else 'let through'}."
         case Stage.SOFT if result.decision is Decision.FAIL and context.pull_request is None:
             return "Without a pull request no review can open a gate of stage `soft`."
@@ -852,6 +857,8 @@ def _meaning(result: GateResult, context: Context) -> str:
 def _origin(result: GateResult, context: Context) -> Block:
     gate, worst = result.gate, result.worst
     undecided = "open" if gate.on_undecided is OnUndecided.ALLOW else "closed"
+    if gate.on_undecided is OnUndecided.ALLOW and any(trace.content is not None for trace in gate.traces):
+        undecided = "open if no uploaded trace can be the cause"
     without = "" if gate.stage is Stage.OBSERVE else prose(f"{undecided} (`on_undecided: {gate.on_undecided}`)")
     about = "worst trace" if _of(result) else "run" if worst.run_id else "trace"
     rows = (

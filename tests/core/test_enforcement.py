@@ -42,6 +42,16 @@ def test_every_decision_by_stage_by_on_undecided(
     assert conclusion.because
 
 
+@pytest.mark.parametrize("decision", [Decision.ERROR, Decision.PENDING])
+@pytest.mark.parametrize(("stage", "closed"), [(Stage.OBSERVE, False), (Stage.SOFT, True), (Stage.HARD, True)])
+def test_allow_does_not_cover_what_an_uploaded_trace_may_have_caused(
+    decision: Decision, stage: Stage, *, closed: bool
+) -> None:
+    conclusion = conclude(decision, stage, OnUndecided.ALLOW, trace_may_be_cause=True)
+    assert conclusion.closed is closed
+    assert not closed or "the uploaded trace may be the cause" in conclusion.because
+
+
 def test_the_exit_status_is_that_of_the_worst_closed_gate() -> None:
     closed, opened = Conclusion(closed=True, because="-"), Conclusion(closed=False, because="-")
     assert exit_status([]) == 0

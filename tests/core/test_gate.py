@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sepurux_action.core.ci_run import CIRun
-from sepurux_action.core.gate import RunResult, Trace
+from sepurux_action.core.gate import RunResult, Trace, trace_may_be_cause
 from sepurux_action.core.verdict import CheckState, Decision, Ruling, Thresholds, judge
 from sepurux_action.core.wire import Metric
 from tests.builders import a_gate, a_result
@@ -105,3 +107,10 @@ def test_good_numbers_beside_a_run_without_any_change_no_decision() -> None:
 
 def test_an_uploaded_trace_is_not_shown() -> None:
     assert "customer" not in repr(Trace(label="a", content=b"customer"))
+
+
+@pytest.mark.parametrize("decision", list(Decision))
+def test_an_uploaded_trace_may_be_the_cause_where_any_run_without_a_verdict_says_so(decision: Decision) -> None:
+    outage, suspect = a_run(Decision.ERROR), replace(a_run(decision), trace_may_be_cause=True)
+    assert trace_may_be_cause([outage, suspect]) is (decision in {Decision.ERROR, Decision.PENDING})
+    assert not trace_may_be_cause([outage])
