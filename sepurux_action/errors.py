@@ -12,6 +12,8 @@ Foreign exceptions (requests, OS, JSON, Jinja) are translated at the border of t
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -55,11 +57,15 @@ class BadSettings(GateError):
 
 
 class CannotJudge(GateError):
-    """No verdict can be had from the backend: `reason` says what happened, `hint` what to do."""
+    """No verdict can be had from the backend: `reason` says what happened, `hint` what to do.
 
-    def __init__(self, reason: str, hint: str = "") -> None:
+    `is_outage` tells that no trace can cause this (contract, section 7).
+    """
+
+    def __init__(self, reason: str, hint: str = "", *, is_outage: bool = False) -> None:
         self.reason = reason
         self.hint = hint
+        self.is_outage = is_outage
         super().__init__(reason)
 
 
@@ -78,3 +84,15 @@ class OverTime(GateError):
 
 class Ended(OverTime):
     """The run was ended before the work was done."""
+
+
+# What a defect of this program raises when it reads data from outside. Each module that reads such data returns
+# or raises one of the errors above; these kinds are caught only to keep a defect in one run from ending the others.
+DEFECTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+REPORT_DEFECT = "Please report this line to sepurux/gate-action."
+
+
+def describe_defect(error: BaseException) -> str:
+    """Return an exception's kind and place; never its message, which may quote a secret."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"internal error ({type(error).__name__} at {os.path.basename(frame.filename)}:{frame.lineno})"  # noqa: PTH119

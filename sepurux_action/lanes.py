@@ -22,10 +22,14 @@ NO_TIME_LEFT = Trouble(reason="no time was left to ask")
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A lane wants this call made, within so many seconds."""
+    """A lane wants this call made. `seconds` returns how long the call may take if it starts now: none if not positive.
+
+    Polls are limited to ten a second over all lanes; other calls are not.
+    """
 
     call: Call
-    within_s: float
+    seconds: Callable[[], float]
+    is_poll: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,8 @@ Lane = Generator[Send | Pause, Answer | None, T]
 def drive(lanes: Sequence[Lane[T]], courier: Courier, *, beat: Callable[[int], None]) -> list[T]:
     """Return what each lane returns, in their order.
 
-    At most `MOST_CALLS_AT_ONCE` calls are under way at any time. `beat` is called every `HEARTBEAT_S` seconds with
+    At most `MOST_CALLS_AT_ONCE` calls are under way at any time, and polls start at least `POLL_GAP_S` apart; the call
+    that has waited longest goes first. `beat` is called every `HEARTBEAT_S` seconds with
     the number of lanes still open. After a signal Cancelled is thrown into each open lane, which must end with it.
     """
     return _Wheel(lanes, courier, beat).turn()
@@ -55,8 +60,9 @@ class _Wheel(Generic[T]):
         self._results: dict[int, T] = {}
         self._ready: deque[tuple[int, Answer | None]] = deque((index, None) for index in range(len(lanes)))
         self._pausing: list[tuple[float, int]] = []
-        self._backlog: deque[tuple[int, Send, float]] = deque()
+        self._backlog: list[tuple[int, Send]] = []
         self._under_way = 0
+        self._next_poll = courier.now()
         self._next_beat = courier.now() + backoff.HEARTBEAT_S
 
     def turn(self) -> list[T]:
@@ -82,23 +88,30 @@ class _Wheel(Generic[T]):
             if isinstance(wish, Pause):
                 heapq.heappush(self._pausing, (self._courier.now() + max(0.0, wish.seconds), index))
             else:
-                self._backlog.append((index, wish, self._courier.now()))
+                self._backlog.append((index, wish))
 
     def _start_calls(self) -> None:
-        while self._backlog and self._under_way < backoff.MOST_CALLS_AT_ONCE:
-            index, wish, asked_at = self._backlog.popleft()
-            left = asked_at + wish.within_s - self._courier.now()  # the wait for a place is part of the call's time
-            if left > 0:
-                self._courier.send(index, wish.call, left)
-                self._under_way += 1
-            else:
+        waiting, self._backlog = self._backlog, []
+        for index, wish in waiting:
+            seconds, now = wish.seconds(), self._courier.now()
+            if seconds <= 0:
                 self._ready.append((index, NO_TIME_LEFT))
+            elif self._under_way >= backoff.MOST_CALLS_AT_ONCE or (wish.is_poll and now < self._next_poll):
+                self._backlog.append((index, wish))
+            else:
+                self._courier.send(index, wish.call, seconds)
+                self._under_way += 1
+                if wish.is_poll:
+                    self._next_poll = now + backoff.POLL_GAP_S
 
     def _wait(self) -> None:
-        if self._ready or not (self._under_way or self._pausing):
+        if self._ready or not (self._under_way or self._pausing or self._backlog):
             return
+        now = self._courier.now()
         due = min([self._next_beat, *(at for at, _ in self._pausing[:1])])
-        arrival = self._courier.receive(max(0.0, due - self._courier.now()))
+        if self._backlog:  # its polls may have a turn, and its calls may run out of time
+            due = min(due, self._next_poll if self._next_poll > now else now + backoff.POLL_GAP_S)
+        arrival = self._courier.receive(max(0.0, due - now))
         if arrival is not None:
             self._under_way -= 1
             self._ready.append(arrival)

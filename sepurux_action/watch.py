@@ -6,20 +6,30 @@ Source: contract, section 7.
 
 from __future__ import annotations
 
+import heapq
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
 from sepurux_action.core import backoff, ci_api, figures, wire
 from sepurux_action.core.ci_api import Answer, Call, Refused, Reply, Trouble
-from sepurux_action.core.ci_run import CIRun, ClassifiedFailure, Enrichment, parse_ci_run, parse_failures, parse_score
+from sepurux_action.core.ci_run import (
+    CIRun,
+    ClassifiedFailure,
+    Enrichment,
+    parse_ci_run,
+    parse_failures,
+    parse_score,
+    wrong_shape,
+)
+from sepurux_action.core.fingerprint import fingerprint
 from sepurux_action.core.gate import Gate, RunResult, Trace
 from sepurux_action.core.settings import Settings
-from sepurux_action.core.verdict import Decision, Ruling, judge
+from sepurux_action.core.verdict import Check, Decision, Ruling, judge
 from sepurux_action.core.wire import Metric
 from sepurux_action.core.workflow_commands import Level
-from sepurux_action.errors import CannotJudge
+from sepurux_action.errors import DEFECTS, REPORT_DEFECT, CannotJudge, describe_defect
 from sepurux_action.lanes import Lane, Pause, Send, drive
 from sepurux_action.ports import Cancelled, Courier, Place
 
@@ -58,32 +68,45 @@ def watch(
     runs still open are `error`.
     """
     shared = _Watch(settings, origin, courier, place, announce)
-    campaigns = dict.fromkeys((gate.project, gate.campaign) for gate in settings.gates)
-    found = drive([_find_campaign(shared, *key) for key in campaigns], courier, beat=shared.beat)
-    ids = dict(zip(campaigns, found, strict=True))
-    lanes = [_RunLane(shared, gate, trace) for gate in settings.gates for trace in gate.traces]
-    shared.lanes = lanes
-    walks = [lane.walk(ids[lane.gate.project, lane.gate.campaign]) for lane in lanes]
-    results = iter(drive(walks, courier, beat=shared.beat))
+    shared.lanes = [_RunLane(shared, gate, trace) for gate in settings.gates for trace in gate.traces]
+    results = iter(drive([lane.walk() for lane in shared.lanes], courier, beat=shared.beat))
     return tuple(tuple(next(results) for _ in gate.traces) for gate in settings.gates)
 
 
-def campaign_id(payload: object, *, project: str, campaign: str) -> str:
-    """Return the id of the campaign of that name; raises CannotJudge that lists the names there are."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaigns:
+    """What is kept of a project's campaign list: the ids of each name that a gate gives, and some of all names."""
+
+    ids: Mapping[str, Sequence[str]]
+    names: Sequence[str]
+
+    def find(self, campaign: str, *, project: str) -> str:
+        """Return the id of the campaign of that name; raises CannotJudge that lists the names there are."""
+        ids = self.ids.get(campaign, ())
+        if len(ids) == 1:
+            return ids[0]
+        where = f"in project {project}" if project else "(no project is set)"
+        if ids:
+            hint = f"Give the UUID: {' or '.join(ids)}."
+            raise CannotJudge(f'{len(ids)} campaigns are named "{campaign}" {where}', hint)
+        listed = ", ".join(self.names[:MOST_NAMES_LISTED]) + (", …" if len(self.names) > MOST_NAMES_LISTED else "")
+        has = f"it has {listed}" if listed else "it has none that this secret may see"
+        raise CannotJudge(f'campaign "{campaign}" was not found {where}; {has}', "Check `campaign` and `project`.")
+
+
+def parse_campaigns(payload: object, wanted: Collection[str]) -> Campaigns:
+    """Return what gates need of a project's campaign list; raises CannotJudge if it is no list."""
     if not isinstance(payload, list):
         raise CannotJudge("Sepurux answered the list of campaigns with something that is no list")
-    entries = [wire.fields(item) for item in payload]
-    named = [(entry.get("name"), wire.identifier(entry.get("campaign_id"))) for entry in entries]
-    ids = sorted({each for name, each in named if name == campaign and each})
-    if len(ids) == 1:
-        return ids[0]
-    where = f"in project {project}" if project else "(no project is set)"
-    if ids:
-        raise CannotJudge(f'{len(ids)} campaigns are named "{campaign}" {where}', f"Give the UUID: {' or '.join(ids)}.")
-    names = sorted(set(filter(None, (wire.text(name) for name, _ in named))))
-    listed = ", ".join(names[:MOST_NAMES_LISTED]) + (", …" if len(names) > MOST_NAMES_LISTED else "")
-    has = f"it has {listed}" if listed else "it has none that this secret may see"
-    raise CannotJudge(f'campaign "{campaign}" was not found {where}; {has}', "Check `campaign` and `project`.")
+    ids: dict[str, set[str]] = {}
+    names = set()
+    for entry in map(wire.fields, payload):
+        name, campaign_id = entry.get("name"), wire.identifier(entry.get("campaign_id"))
+        if isinstance(name, str) and name in wanted and campaign_id:
+            ids.setdefault(name, set()).add(campaign_id)
+        names.add(wire.text(name))
+    listed = heapq.nsmallest(MOST_NAMES_LISTED + 1, names - {""})
+    return Campaigns(ids={name: sorted(found) for name, found in ids.items()}, names=listed)
 
 
 class _Watch:
@@ -95,6 +118,7 @@ class _Watch:
         self.courier = courier
         self.place = place
         self.lanes: list[_RunLane] = []
+        self.campaigns: dict[tuple[str, float], Campaigns | CannotJudge | None] = {}  # None while one is fetched
         self._announce = announce
         self._started = courier.now()
         self._answered = False
@@ -120,23 +144,31 @@ class _Watch:
         )
 
     def send(self, call: Call, within_s: float) -> Lane[Answer]:
+        """Return the answer to one call; the wait until it can start is part of its time."""
+        until = self.courier.now() + within_s
+        return (yield from self._send(Send(call, lambda: until - self.courier.now())))
+
+    def poll(self, call: Call, seconds: Callable[[], float]) -> Lane[Answer]:
+        """Return the answer to a poll, which may take as long as `seconds` returns when it starts."""
+        return (yield from self._send(Send(call, seconds, is_poll=True)))
+
+    def _send(self, wish: Send) -> Lane[Answer]:
         """Return the answer to one call, noting whether the backend spoke."""
-        answer = yield Send(call, within_s)
+        answer = yield wish
         if answer is None:
             raise AssertionError("a call always has an answer")
         self._answered = self._answered or not isinstance(answer, Trouble) or answer.answered
         return answer
 
-    def persist(self, call: Call, timeout_s: float | None = None) -> Lane[object]:
+    def persist(self, call: Call, timeout_s: float) -> Lane[object]:
         """Return the payload of a call that is tried until it is answered; raises CannotJudge otherwise."""
-        timeout_s = self._patience if timeout_s is None else timeout_s
         for attempt in count():
             answer = yield from self.send(call, min(ci_api.CALL_S, max(1.0, self._left(timeout_s))))
             match answer:
                 case Reply(payload):
                     return payload
-                case Refused(reason=reason, hint=hint):
-                    raise CannotJudge(reason, hint)
+                case Refused() as refused:
+                    raise _judged_by(refused)
                 case Trouble():
                     wait = retry_wait(answer, attempt, self.courier.jitter())
                     if wait >= self._left(timeout_s):
@@ -152,12 +184,17 @@ class _Watch:
     def _gave_up(self, call: Call, answer: Trouble, wait: float) -> OutOfTime:
         if answer.retry_after_s is not None:
             asked = f"Sepurux asked to wait {figures.duration(wait)}, longer than the time that is left"
-            return OutOfTime(f"{asked} ({call.purpose}: {answer.reason})", "Raise `timeout`, or run again later.")
+            return OutOfTime(
+                f"{asked} ({call.purpose}: {answer.reason})",
+                "Raise `timeout`, or run again later.",
+                is_outage=answer.is_outage,
+            )
         spent = figures.duration(self.elapsed())
         hint = "Check that `base_url` is right and that this machine may reach it."
         return OutOfTime(
             f"Sepurux gave no usable answer within {spent} ({call.purpose}: {answer.reason})",
             "Check the status of Sepurux, or run again later." if self._answered else hint,
+            is_outage=answer.is_outage,
         )
 
 
@@ -165,22 +202,11 @@ def retry_wait(trouble: Trouble, attempt: int, jitter: float) -> float:
     """Return seconds until the next try: what `Retry-After` asks for, else exponential back-off with full jitter."""
     if trouble.retry_after_s is None:
         return backoff.retry_wait(attempt, jitter)
-    return max(backoff.SHORTEST_LOOK_S, trouble.retry_after_s)
+    return max(backoff.SHORTEST_RETRY_AFTER_S, trouble.retry_after_s)
 
 
-def _find_campaign(shared: _Watch, project: str, campaign: str) -> Lane[str | CannotJudge]:
-    """Return the campaign's id, or why it cannot be had."""
-    try:
-        return str(uuid.UUID(campaign))
-    except ValueError:
-        pass  # a name, to be looked up
-    try:
-        payload = yield from shared.persist(ci_api.list_campaigns(project))
-        return campaign_id(payload, project=project, campaign=campaign)
-    except CannotJudge as reason:
-        return reason
-    except Cancelled:
-        return CannotJudge(CANCELLED)
+def _judged_by(refused: Refused) -> CannotJudge:
+    return CannotJudge(refused.reason, refused.hint, is_outage=refused.is_outage)
 
 
 class _RunLane:
@@ -188,22 +214,27 @@ class _RunLane:
 
     def __init__(self, shared: _Watch, gate: Gate, trace: Trace) -> None:
         self.gate = gate
-        self.result = RunResult(trace=trace.label, ruling=_no_verdict(CANCELLED))
+        self.result = RunResult(
+            trace=trace.label, ruling=_no_verdict(CANCELLED), trace_may_be_cause=trace.content is not None
+        )
         self._trace = trace
         self._shared = shared
         self._courier = shared.courier
 
     def judges_otherwise(self, run_id: str, batch_id: str, other: _RunLane) -> bool:
-        """Return whether this lane has that very run, started for another trace or other thresholds than `other`."""
+        """Return whether this lane has that very run, started for something else than `other`."""
         mine = self.result.batch_id or self.result.run_id
-        asked = (self.result.trace_id, self.gate.thresholds)
-        return mine == (batch_id or run_id) and asked != (other.result.trace_id, other.gate.thresholds)
+        return mine == (batch_id or run_id) and self._fingerprint() != other._fingerprint()
 
-    def walk(self, campaign: str | CannotJudge) -> Lane[RunResult]:
+    def _fingerprint(self) -> str:
+        """Return the fingerprint of the run's campaign, project, trace, mutation pack and thresholds, ids in use."""
+        trace = Trace(label="", trace_id=self.result.trace_id)
+        return fingerprint(replace(self.gate, campaign=self.result.campaign_id, traces=(trace,)))
+
+    def walk(self) -> Lane[RunResult]:
         """Return what became of the run, whatever happens on the way."""
         try:
-            if isinstance(campaign, CannotJudge):
-                raise campaign
+            campaign = yield from self._find_campaign()
             self.result = replace(self.result, campaign_id=campaign)
             trace_id = yield from self._upload()
             yield from self._start(campaign, trace_id)
@@ -211,15 +242,49 @@ class _RunLane:
             self.result = replace(self.result, ruling=ruling)
             yield from self._enrich()
         except CannotJudge as failure:
-            decision = Decision.PENDING if isinstance(failure, StillPending) else Decision.ERROR
-            checks = judge(self.result.run, self.gate.thresholds).checks
-            ruling = Ruling(decision=decision, reason=_sentence(failure.reason), row=NO_ROW, checks=checks)
-            self.result = replace(self.result, ruling=ruling, hint=failure.hint)
+            self._fail(failure, judge(self.result.run, self.gate.thresholds).checks)
+        except DEFECTS as defect:  # the other runs go on
+            self._say(f"{describe_defect(defect)}. {REPORT_DEFECT}")
+            self._fail(CannotJudge(describe_defect(defect), REPORT_DEFECT))
         except Cancelled:
             pass  # what is known by now is the result: before a verdict that is CANCELLED
         self.result = replace(self.result, elapsed_s=self._shared.elapsed())
         self._say(f"{self.result.decision}: {self.result.ruling.reason}")
         return self.result
+
+    def _fail(self, failure: CannotJudge, checks: tuple[Check, ...] = ()) -> None:
+        """End the run without a verdict; a `fail` that is known already stays."""
+        if self.result.decision is Decision.FAIL:
+            return
+        decision = Decision.PENDING if isinstance(failure, StillPending) else Decision.ERROR
+        ruling = Ruling(decision=decision, reason=_sentence(failure.reason), row=NO_ROW, checks=checks)
+        may_be_cause = self.result.trace_may_be_cause and not failure.is_outage
+        self.result = replace(self.result, ruling=ruling, hint=failure.hint, trace_may_be_cause=may_be_cause)
+
+    def _find_campaign(self) -> Lane[str]:
+        """Return the campaign's id; runs of one project with one timeout share a request for its campaign list."""
+        project, timeout_s = self.gate.project, self.gate.timeout_s
+        try:
+            return str(uuid.UUID(self.gate.campaign))
+        except ValueError:
+            pass  # a name, to be looked up
+        lists, key = self._shared.campaigns, (project, timeout_s)
+        if key not in lists:
+            lists[key] = None
+            found: Campaigns | CannotJudge = CannotJudge(CANCELLED)
+            try:
+                payload = yield from self._shared.persist(ci_api.list_campaigns(project), timeout_s)
+                wanted = {gate.campaign for gate in self._shared.settings.gates if gate.project == project}
+                found = parse_campaigns(payload, wanted)
+            except CannotJudge as failure:
+                found = failure
+            finally:
+                lists[key] = found
+        while (known := lists[key]) is None:
+            yield Pause(backoff.SHARED_LOOKUP_S)
+        if isinstance(known, CannotJudge):
+            raise known
+        return known.find(self.gate.campaign, project=project)
 
     def _upload(self) -> Lane[str]:
         """Return the id of the trace to judge, '' for the registered scenarios; uploads a file first."""
@@ -252,32 +317,30 @@ class _RunLane:
         if not (batch_id or run_id):
             raise CannotJudge("Sepurux started the CI run but named no usable run_id or batch_id")
         if any(lane.judges_otherwise(run_id, batch_id, self) for lane in self._shared.lanes):
-            raise CannotJudge(f"Sepurux gave two traces the same run {batch_id or run_id}, so one was not judged")
+            raise CannotJudge(
+                f"Sepurux gave two different gates or traces the same run {batch_id or run_id}, so one was not judged"
+            )
         self.result = replace(self.result, run_id=run_id, batch_id=batch_id, run=CIRun(run_ids=run_ids))
         self._shared.announce()
         self._say(f"started {f'batch {batch_id}' if batch_id else f'run {run_id}'}")
 
     def _look_until_decided(self) -> Lane[Ruling]:
         """Return the final ruling; raises StillPending or OutOfTime at the deadline."""
-        looking = _Looking(self._shared.settings.poll_interval_s, self.gate.timeout_s, self._courier.jitter)
-        look = ci_api.look_at(run_id=self.result.run_id, batch_id=self.result.batch_id, project=self.gate.project)
-        began = self._shared.elapsed()
+        shared = self._shared
+        looking = _Looking(shared.settings.poll_interval_s, self.gate.timeout_s, self._courier.jitter, shared.elapsed)
         while True:
-            pause, within = looking.next_look(self._shared.elapsed())
-            yield Pause(pause)
-            answer = yield from self._shared.send(look, within)
-            waited = self._shared.elapsed() - began
-            match self._sensible(answer, waited):
-                case Refused(reason=reason, hint=hint):
-                    raise CannotJudge(reason, hint)
+            yield Pause(looking.pause())
+            match (yield from self._poll(looking)):
+                case Refused() as refused:
+                    raise _judged_by(refused)
                 case Trouble() as trouble:
-                    looking.failed(trouble, waited, self._shared.elapsed())
+                    looking.failed(trouble)
                     if not looking.over:
                         next_in = figures.duration(looking.wait)
                         self._say(f"a look at the run failed: {trouble.reason}; next look in {next_in}")
-                case Reply(payload):
+                case CIRun() as run:
                     news = looking.ruling
-                    ruling = looking.read(self._read(payload), waited)
+                    ruling = looking.read(self._read(run))
                     if ruling.final:
                         return ruling
                     if not news or news.reason != ruling.reason:
@@ -285,20 +348,21 @@ class _RunLane:
             if looking.over:
                 raise self._out_of_time(looking)
 
-    def _sensible(self, answer: Answer, waited: float) -> Answer:
-        """Return the answer to a look; no object, another run's, or a run not yet found is trouble that may pass."""
-        if isinstance(answer, Reply):
-            if not isinstance(answer.payload, dict):
-                return Trouble(reason="an answer that is no JSON object", answered=True)
-            name, ours = ("batch_id", self.result.batch_id) if self.result.batch_id else ("run_id", self.result.run_id)
-            if answer.payload.get(name) not in {None, "", ours}:
-                return Trouble(reason="an answer about another run", answered=True)
-        if isinstance(answer, Refused) and answer.status == NOT_FOUND and waited < backoff.YOUNG_RUN_S:
+    def _poll(self, looking: _Looking) -> Lane[CIRun | Trouble | Refused]:
+        """Return what one poll shows. Its payload is not kept: while a run waits, it holds no more than a CIRun."""
+        run_id, batch_id = self.result.run_id, self.result.batch_id
+        call = ci_api.look_at(run_id=run_id, batch_id=batch_id, project=self.gate.project)
+        answer = yield from self._shared.poll(call, looking.seconds)
+        if isinstance(answer, Refused) and answer.status == NOT_FOUND and looking.waited() < backoff.YOUNG_RUN_S:
             return Trouble(reason=answer.reason, status=answer.status, answered=True)
-        return answer
+        if not isinstance(answer, Reply):
+            return answer
+        if mistake := wrong_shape(answer.payload, run_id=run_id, batch_id=batch_id):
+            return Trouble(reason=mistake, answered=True)
+        return parse_ci_run(answer.payload)
 
-    def _read(self, payload: object) -> Ruling:
-        before, run = self.result.run, parse_ci_run(payload)
+    def _read(self, run: CIRun) -> Ruling:
+        before = self.result.run
         self.result = replace(self.result, run=run if run.run_ids else replace(run, run_ids=before.run_ids))
         if run.dashboard_url != before.dashboard_url:
             self._shared.announce()
@@ -310,7 +374,8 @@ class _RunLane:
     def _out_of_time(self, looking: _Looking) -> CannotJudge:
         spent, trouble = figures.duration(self._shared.elapsed()), looking.trouble
         if looking.ruling is None:
-            return OutOfTime(f"no look at the run succeeded within {spent}: {trouble}", "Run again later.")
+            reason = f"no look at the run succeeded within {spent}: {trouble}"
+            return OutOfTime(reason, "Run again later.", is_outage=looking.is_outage)
         if looking.ruling.row == OVER_UNDECIDED_ROW:
             return CannotJudge(looking.ruling.reason, "Run again; if it stays so, ask Sepurux about this run.")
         after = f"; the last look failed: {trouble}" if trouble else ""
@@ -362,41 +427,53 @@ class _RunLane:
 class _Looking:
     """When to look next, and what the looks so far amount to. Times are seconds since the watch began."""
 
-    def __init__(self, fixed_s: float | None, timeout_s: float, jitter: Callable[[], float]) -> None:
-        self.wait = backoff.look_wait(0, fixed_s)
+    def __init__(
+        self, fixed_s: float | None, timeout_s: float, jitter: Callable[[], float], elapsed: Callable[[], float]
+    ) -> None:
+        self.wait = 0.0
         self.over = False
         self.trouble = ""
+        self.is_outage = False
         self.ruling: Ruling | None = None
         self._fixed_s = fixed_s
         self._timeout_s = timeout_s
         self._jitter = jitter
+        self._elapsed = elapsed
+        self._began = elapsed()
         self._troubles = 0
 
-    def next_look(self, elapsed: float) -> tuple[float, float]:
-        """Return the pause before the next look, and the seconds it may take; the last one starts at the deadline."""
-        due = elapsed + self.wait
-        self.over = due > self._timeout_s - backoff.SHORTEST_LOOK_S
-        if self.over:
-            return self._timeout_s - elapsed, backoff.LAST_LOOK_S
-        return self.wait, min(ci_api.CALL_S, self._timeout_s - due)
+    def waited(self) -> float:
+        """Return the seconds since the run was started."""
+        return self._elapsed() - self._began
 
-    def failed(self, trouble: Trouble, waited: float, elapsed: float) -> None:
+    def pause(self) -> float:
+        """Return the seconds until the next poll is due; the last one is due at the deadline."""
+        left = self._timeout_s - self._elapsed()
+        return self.wait if self.wait <= left - backoff.SHORTEST_LOOK_S else left
+
+    def seconds(self) -> float:
+        """Return the seconds that a poll may take if it starts now, and note whether it is the last one."""
+        left = self._timeout_s - self._elapsed()
+        self.over = left < backoff.SHORTEST_LOOK_S
+        return left + backoff.LAST_LOOK_S if self.over else min(ci_api.CALL_S, left)
+
+    def failed(self, trouble: Trouble) -> None:
         """Note a look that failed, which is not a verdict."""
-        self.trouble = trouble.reason
+        self.trouble, self.is_outage = trouble.reason, trouble.is_outage
         self._troubles += 1
         self.wait = retry_wait(trouble, self._troubles, self._jitter())
         if trouble.retry_after_s is None:
-            self.wait = max(self.wait, backoff.look_wait(waited, self._fixed_s))
-        elif elapsed + self.wait > self._timeout_s:
+            self.wait = max(self.wait, backoff.look_wait(self.waited(), self._fixed_s))
+        elif self._elapsed() + self.wait > self._timeout_s:
             self.over = True
             asked = f"Sepurux asked to wait {figures.duration(self.wait)}, longer than the time that is left"
             self.trouble = f"{trouble.reason}; {asked}"
 
-    def read(self, ruling: Ruling, waited: float) -> Ruling:
+    def read(self, ruling: Ruling) -> Ruling:
         """Return the ruling of a look that succeeded; row 7 is final when it is seen again, or for the last time."""
         again = self.ruling is not None and self.ruling.row == OVER_UNDECIDED_ROW
         self.trouble, self._troubles, self.ruling = "", 0, ruling
-        self.wait = backoff.look_wait(waited, self._fixed_s)
+        self.wait = backoff.look_wait(self.waited(), self._fixed_s)
         if ruling.row == OVER_UNDECIDED_ROW:
             self.wait = backoff.SECOND_OPINION_S
             if again or self.over:

@@ -13,7 +13,8 @@ import uuid
 from collections.abc import Callable
 
 from sepurux_action.adapters.arrivals import Arrivals
-from sepurux_action.core.ci_api import Answer, Call, Trouble
+from sepurux_action.core.ci_api import Answer, Call, Refused, Trouble
+from sepurux_action.errors import DEFECTS, REPORT_DEFECT, describe_defect
 from sepurux_action.ports import Cancelled
 
 GRACE_S = 0.25  # for the transport to end a call by itself, with a better reason
@@ -48,14 +49,18 @@ class ThreadCourier:
         self._arrivals.put(None)
 
     def send(self, tag: int, call: Call, within_s: float) -> None:
-        """Start the call in a thread."""
+        """Start the call in a thread; a defect that it meets is its answer, because only its own run may end by it."""
         self._heed()
         self._sent += 1
         number = self._sent
         self._under_way[number] = (tag, self.now() + within_s + GRACE_S, within_s)
 
         def deliver() -> None:
-            self._arrivals.put((number, self._send(call, within_s)))
+            try:
+                answer = self._send(call, within_s)
+            except DEFECTS as defect:
+                answer = Refused(reason=describe_defect(defect), hint=REPORT_DEFECT)
+            self._arrivals.put((number, answer))
 
         threading.Thread(target=deliver, name=f"call {number}", daemon=True).start()
 

@@ -20,6 +20,7 @@ MOST_FAILURES = 5_000
 MOST_RUN_IDS = 1_000  # of one batch; outputs carry them, and a job's outputs have 1 MB together
 MOST_CATEGORIES = 1_000
 MOST_COUNTED = 2**53  # from here on a float no longer tells a number from the next
+LONGEST_NAME = 300  # characters of a tool or a mutation category: a response may hold 4 MiB of them
 LONGEST_WORD = 40  # characters of a status or a decision
 
 
@@ -99,7 +100,7 @@ def parse_ci_run(payload: object) -> CIRun:
         unsafe_attempts=_count(body.get("unsafe_attempts")),
         failures=_count(body.get("failures")),
         reliability_score=parse_score(body.get("reliability_score")),
-        mutation_categories=tuple(filter(None, map(wire.text, wire.items(categories))))[:MOST_CATEGORIES]
+        mutation_categories=tuple(filter(None, map(_name, wire.items(categories))))[:MOST_CATEGORIES]
         if isinstance(categories, list)
         else None,
         mutation_coverage=wire.number(body.get("mutation_coverage_score"), low=0, high=100),
@@ -109,6 +110,16 @@ def parse_ci_run(payload: object) -> CIRun:
         dashboard_url=safe_address(body.get("dashboard_url")),
         run_ids=listed or ((single,) if single else ()),
     )
+
+
+def wrong_shape(payload: object, *, run_id: str, batch_id: str) -> str:
+    """Return why a poll response is not about this run (or this batch, if `batch_id` is not ''); '' if it may be."""
+    if not isinstance(payload, dict):
+        return "an answer that is no JSON object"
+    if not all(isinstance(payload.get(name), str | None) for name in ("run_id", "batch_id")):
+        return "an answer whose run_id or batch_id is no text"
+    told, ours = (payload.get("batch_id"), batch_id) if batch_id else (payload.get("run_id"), run_id)
+    return "an answer about another run" if told and told != ours else ""
 
 
 def combine(runs: Sequence[CIRun]) -> CIRun:
@@ -184,11 +195,15 @@ def _word(value: object) -> str:
     return value if isinstance(value, str) and plain else wire.quoted(value)
 
 
+def _name(value: object) -> str:
+    return wire.text(value)[:LONGEST_NAME]
+
+
 def _tools(value: object) -> tuple[FailingTool, ...]:
     found = []
     for item in list(wire.items(value))[:MOST_TOOLS]:
         body = wire.fields(item)
-        tool, times = wire.text(body.get("tool")), _count(body.get("count"))
+        tool, times = _name(body.get("tool")), _count(body.get("count"))
         if tool:
             found.append(FailingTool(tool, int(times.value or 0)))
     return _add_up(found)

@@ -16,7 +16,7 @@ import pytest
 
 from sepurux_action.adapters.courier import ThreadCourier
 from sepurux_action.adapters.transport import Transport
-from sepurux_action.core.ci_api import Answer, Call, Reply, Trouble
+from sepurux_action.core.ci_api import Answer, Call, Refused, Reply, Trouble
 from sepurux_action.core.secret import Blanker, Secret
 from sepurux_action.ports import Cancelled
 from tests import backend
@@ -179,6 +179,21 @@ def test_after_a_signal_no_answer_counts_that_was_already_there() -> None:
     with pytest.raises(Cancelled) as cancelled:
         courier.receive(5)
     assert cancelled.value.signal == signal.SIGTERM
+
+
+def test_a_defect_in_a_call_is_the_answer_of_that_call_only() -> None:
+    def send(call: Call, within_s: float) -> Answer:
+        if within_s == 1:
+            raise KeyError("a secret")
+        return echo(call, within_s)
+
+    courier = ThreadCourier(send)
+    courier.send(1, CALL, 1)
+    courier.send(2, CALL, 2)
+    answers = dict(filter(None, [courier.receive(5), courier.receive(5)]))
+    assert answers[2] == Reply([CALL.path, 2])
+    assert isinstance(answers[1], Refused)
+    assert answers[1].reason.startswith("internal error (KeyError at test_courier.py:")
 
 
 def test_a_call_without_end_does_not_hold_the_process() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from sepurux_action.core.ci_api import Answer, Refused, Reply, Trouble
+from sepurux_action.core.ci_api import Answer, Call, Refused, Reply, Trouble
 from sepurux_action.core.gate import Gate, RunResult, Trace
 from sepurux_action.core.settings import Settings
 from sepurux_action.core.verdict import Decision, Thresholds
@@ -56,13 +57,58 @@ def test_a_campaign_given_as_uuid_is_not_looked_up() -> None:
     assert "GET /v1/campaigns" not in courier.paths()
 
 
-def test_at_most_40_looks_in_ten_minutes_and_each_result_is_seen_within_a_fifth_of_the_time_waited() -> None:
+def polls(courier: FakeCourier) -> list[tuple[float, str]]:
+    """Return the time and the path of each poll."""
+    return [(time, call.path) for time, call in courier.calls if "/v1/ci/batch" in call.path]
+
+
+def test_a_run_of_ten_minutes_is_polled_181_times_and_its_decision_is_seen_within_5_s() -> None:
+    courier = FakeCourier(backend(after(600, Reply(PASSED))), takes_s=0.01)
+    [result] = run(courier, replace(GATE, campaign=CAMPAIGN, timeout_s=3_600))
+    times = [time for time, _ in polls(courier)]
+    assert result.decision is Decision.PASS
+    assert times[0] == pytest.approx(1_000.01)  # at once after the run was started
+    assert len(times) == 181
+    assert 1_600 <= times[-1] < 1_605.1
+    for earlier, later in pairwise(times):
+        assert later - earlier == pytest.approx(min(5, max(0.25, 0.05 * (earlier - 1_000))) + 0.01, abs=0.01)
+
+
+def test_after_ten_minutes_polls_follow_every_15_s() -> None:
+    courier = FakeCourier(backend(after(10_000, Reply(PASSED))))
+    run(courier, replace(GATE, timeout_s=900))
+    late = [time for time, _ in polls(courier) if time > 1_605]
+    assert [round(later - earlier) for earlier, later in pairwise(late)][:-1] == [15] * (len(late) - 2)
+
+
+@pytest.mark.parametrize("poll_interval_s", [None, 1])
+@pytest.mark.parametrize("count", [50, 400])
+def test_all_runs_together_make_at_most_ten_polls_a_second_and_none_is_left_out(
+    count: int, poll_interval_s: float | None
+) -> None:
+    traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(count))
+    courier = FakeCourier(backend(after(120, Reply(PASSED))))
+    results = run(courier, replace(GATE, traces=traces), poll_interval_s=poll_interval_s)
+    assert {result.decision for result in results} == {Decision.PASS}
+    times = [time for time, _ in polls(courier)]
+    assert all(later - earlier >= 1 - 1e-6 for earlier, later in zip(times, times[10:], strict=False))
+    assert courier.time < 1_120 + 5 + count / 10 + 10
+    per_run = Counter(path for time, path in polls(courier) if time < 1_120)
+    assert max(per_run.values()) - min(per_run.values()) <= 1 + 60 // (1 + count // 10)  # those that started first
+
+
+def test_the_run_that_is_overdue_the_longest_is_polled_first() -> None:
+    traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(100))
+    courier = FakeCourier(backend(after(10_000, Reply(PASSED))))
+    run(courier, replace(GATE, traces=traces, timeout_s=60))
+    order = [path for _, path in polls(courier)]
+    assert order[100:200] == order[200:300] == order[300:400]
+
+
+def test_the_last_poll_starts_at_the_deadline_and_is_the_last() -> None:
     courier = FakeCourier(backend(after(10_000, Reply(PASSED))))
     [result] = run(courier, replace(GATE, timeout_s=600))
-    looks = [time for time, call in courier.calls if "/v1/ci/batch" in call.path]
-    assert 20 <= len(looks) <= 40
-    assert looks[-1] == pytest.approx(1_600)
-    assert all(later - earlier <= max(1.2, 0.2 * (later - 1_000) + 0.2) for earlier, later in pairwise(looks))
+    assert [time for time, _ in polls(courier)][-1] == pytest.approx(1_600)
     assert result.decision is Decision.PENDING
     assert result.ruling.reason == "Sepurux had not decided after 10 min."
     assert "timeout" in result.hint
@@ -72,7 +118,8 @@ def test_a_fixed_interval_is_kept() -> None:
     courier = FakeCourier(backend(after(95, Reply(PASSED))))
     run(courier, poll_interval_s=20)
     looks = [time for time, call in courier.calls if "/v1/ci/batch" in call.path]
-    assert [round(later - earlier) for earlier, later in pairwise(looks)] == [20] * 4
+    assert looks[0] < 1_001
+    assert [round(later - earlier) for earlier, later in pairwise(looks)] == [20] * 5
 
 
 def test_the_last_look_starts_at_the_deadline_and_can_still_decide() -> None:
@@ -384,15 +431,186 @@ def test_an_uploaded_trace_without_a_usable_id_is_not_judged_as_the_registered_s
     assert courier.paths("/v1/ci/runs") == []
 
 
-def test_two_gates_with_other_thresholds_that_are_given_one_run_are_not_both_judged_by_it() -> None:
-    strict = replace(GATE, name="strict", thresholds=Thresholds(max_failures=0))
-    courier = FakeCourier(backend(after(5, Reply(PASSED)), runs=Reply({"batch_id": "batch-1"})))
-    assert [result.decision for result in run(courier, GATE, strict)] == [Decision.PASS, Decision.ERROR]
-
-
 def test_a_run_that_ended_undecided_is_an_error_also_when_the_second_look_fails() -> None:
     answers = iter([Reply({"status": "done", "decision": "pending"})])
     courier = FakeCourier(backend(lambda _: next(answers, Trouble(reason="HTTP 503", answered=True))))
     [result] = run(courier, replace(GATE, timeout_s=30))
     assert result.decision is Decision.ERROR
     assert "without a decision" in result.ruling.reason
+
+
+# --- One run never affects another -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["run_id", "batch_id"])
+@pytest.mark.parametrize("wrong", [[], {}, 7, 0, True, False, 1.5, ["run-1"], "of-another"])
+@pytest.mark.parametrize("polled", ["run_id", "batch_id"])
+def test_a_poll_response_with_a_wrong_id_is_a_failed_poll(polled: str, name: str, wrong: object) -> None:
+    started = Reply({polled: "ours"})
+    answers = iter([Reply({**PASSED, name: wrong})])
+    courier = FakeCourier(backend(lambda _: next(answers, Reply({**PASSED, "pass_rate": 0.99})), runs=started))
+    [result] = run(courier)
+    ignored = wrong == "of-another" and name != polled
+    assert result.run.pass_rate.value == (0.95 if ignored else 0.99)
+
+
+class Defective(dict[str, object]):
+    """A payload that stands for a defect of ours: reading it raises what no JSON raises."""
+
+    def get(self, *_: object) -> object:
+        raise KeyError("a secret")
+
+
+def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
+    place = FakePlace()
+    polled = iter([Reply(Defective(PASSED))])
+    courier = FakeCourier(backend(lambda _: next(polled, Reply(PASSED))))
+    traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(3))
+    results = run(courier, replace(GATE, traces=traces), place=place)
+    assert [result.decision for result in results] == [Decision.ERROR, Decision.PASS, Decision.PASS]
+    assert results[0].ruling.reason.startswith("Internal error (KeyError at test_watch.py:")
+    assert "sepurux/gate-action" in results[0].hint
+    assert any("internal error (KeyError" in line for line in place.lines)
+    assert not any("a secret" in line for line in place.lines)
+
+
+def test_a_defect_after_a_fail_leaves_the_fail() -> None:
+    failed = Reply({"status": "done", "decision": "fail"})
+    [result] = run(FakeCourier(backend(after(0, failed), reliability=Reply(Defective()))))
+    assert result.decision is Decision.FAIL
+
+
+# --- Campaign lists --------------------------------------------------------------------------------------------
+
+
+def by_project(lists: Mapping[str, Callable[[float], Answer]]) -> Callable[[Call, float], Answer]:
+    """Return a sound backend whose campaign lists differ by project."""
+    sound = backend(after(0, Reply(PASSED)))
+    return lambda call, time: lists[call.project](time) if call.path == "/v1/campaigns" else sound(call, time)
+
+
+LISTED = Reply([{"campaign_id": CAMPAIGN, "name": "core"}, {"campaign_id": CAMPAIGN, "name": "refunds"}])
+
+
+@pytest.mark.parametrize("trouble", [Trouble(reason="HTTP 503", status=503, answered=True), Trouble(reason="hangs")])
+def test_a_project_whose_campaign_list_fails_does_not_delay_the_gates_of_others(trouble: Trouble) -> None:
+    courier = FakeCourier(by_project({"broken": lambda _: trouble, "sound": lambda _: LISTED}))
+    broken = [replace(GATE, name=f"b{n}", campaign=f"c{n}", project="broken", timeout_s=600) for n in range(20)]
+    *others, sound = run(courier, *broken, replace(GATE, name="s", project="sound", timeout_s=5))
+    assert {result.decision for result in others} == {Decision.ERROR}
+    assert sound.decision is Decision.PASS
+    assert sound.elapsed_s < 2
+
+
+def test_each_run_looks_its_campaign_up_within_its_own_timeout() -> None:
+    courier = FakeCourier(by_project({"": after(30, LISTED, before=Trouble(reason="HTTP 503", answered=True))}))
+    short, long = run(courier, replace(GATE, name="short", timeout_s=10), replace(GATE, name="long", timeout_s=100))
+    assert (short.decision, long.decision) == (Decision.ERROR, Decision.PASS)
+    assert "HTTP 503" in short.ruling.reason
+    assert short.elapsed_s <= 10
+
+
+def test_gates_of_one_project_share_one_request_for_its_campaign_list() -> None:
+    courier = FakeCourier(by_project({"": lambda _: LISTED}))
+    gates = [
+        replace(GATE, name=f"{campaign} {n}", campaign=campaign) for campaign in ("core", "refunds") for n in (1, 2)
+    ]
+    assert {result.decision for result in run(courier, *gates)} == {Decision.PASS}
+    assert courier.paths().count("GET /v1/campaigns") == 1
+
+
+def test_a_refused_campaign_list_is_requested_once() -> None:
+    courier = FakeCourier(by_project({"": lambda _: Refused(reason="no (HTTP 401)", status=401)}))
+    results = run(courier, GATE, replace(GATE, name="other", campaign="other"))
+    assert [result.ruling.reason for result in results] == ["No (HTTP 401)."] * 2
+    assert courier.paths() == ["GET /v1/campaigns"]
+
+
+# --- One run for two gates -------------------------------------------------------------------------------------
+
+OTHER = "8c5f4f5e-0000-4000-8000-000000000002"
+
+
+@pytest.mark.parametrize(
+    ("change", "second"),
+    [
+        ({"campaign": OTHER}, Decision.ERROR),
+        ({"project": "other"}, Decision.ERROR),
+        ({"mutation_pack": "other"}, Decision.ERROR),
+        ({"thresholds": Thresholds(min_pass_rate=0.5)}, Decision.ERROR),
+        ({"traces": (Trace(label="other", trace_id="other"),)}, Decision.ERROR),
+        ({"traces": (Trace(label="registered"),)}, Decision.ERROR),
+        ({"timeout_s": 60}, Decision.PASS),
+        ({"campaign": CAMPAIGN.upper()}, Decision.PASS),
+    ],
+)
+def test_one_run_is_never_accepted_for_two_different_questions(change: Mapping[str, object], second: Decision) -> None:
+    gate = replace(GATE, campaign=CAMPAIGN)
+    other = replace(gate, name="other", **change)  # type: ignore[arg-type]
+    courier = FakeCourier(backend(after(5, Reply(PASSED)), runs=Reply({"batch_id": "batch-1"})))
+    results = run(courier, gate, other)
+    assert [result.decision for result in results] == [Decision.PASS, second]
+    if second is Decision.ERROR:
+        assert "the same run batch-1" in results[1].ruling.reason
+
+
+# --- What an uploaded trace may cause --------------------------------------------------------------------------
+
+UPLOADED = replace(GATE, campaign=CAMPAIGN, traces=(Trace(label="a.json", content=b"{}"),), timeout_s=30)
+
+
+@pytest.mark.parametrize(
+    ("answer", "may_be_cause"),
+    [
+        (Trouble(reason="refused", connected=False), False),
+        *((Trouble(reason="x", status=status, answered=True), False) for status in (408, 425, 429, 500, 503, 599)),
+        *((Refused(reason="x", status=status), False) for status in (401, 403)),
+        *((Refused(reason="x", status=status), True) for status in (0, 302, 400, 404, 409, 413, 422)),
+        (Trouble(reason="reset"), True),
+        (Trouble(reason="hangs"), True),
+        (Trouble(reason="an empty answer (HTTP 200)", status=200, answered=True), True),
+        (Trouble(reason="HTTP 600", status=600, answered=True), True),
+        (Reply({}), True),
+    ],
+)
+@pytest.mark.parametrize("call", ["traces", "runs"])
+def test_an_uploaded_trace_may_be_the_cause_of_all_but_outages(
+    call: str, answer: Answer, *, may_be_cause: bool
+) -> None:
+    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), **{call: answer})), UPLOADED)
+    assert result.decision is Decision.ERROR
+    assert result.trace_may_be_cause is may_be_cause
+    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), runs=answer)), replace(UPLOADED, traces=GATE.traces))
+    assert not result.trace_may_be_cause
+
+
+@pytest.mark.parametrize(
+    ("looks", "decision", "may_be_cause"),
+    [
+        (Reply({"status": "error"}), Decision.ERROR, True),
+        (Reply({"status": "done"}), Decision.ERROR, True),
+        (Reply({"status": "done", "decision": "pass"}), Decision.ERROR, True),
+        (Reply(RUNNING), Decision.PENDING, True),
+        (Reply(["pass"]), Decision.ERROR, True),
+        (Refused(reason="gone", status=404), Decision.ERROR, True),
+        (Refused(reason="no", status=403), Decision.ERROR, False),
+        (Trouble(reason="HTTP 503", status=503, answered=True), Decision.ERROR, False),
+        (Trouble(reason="HTTP 429", status=429, answered=True, retry_after_s=3_600), Decision.ERROR, False),
+    ],
+)
+def test_an_uploaded_trace_may_be_the_cause_of_a_broken_or_unfinished_evaluation(
+    looks: Answer, decision: Decision, *, may_be_cause: bool
+) -> None:
+    [result] = run(FakeCourier(backend(lambda _: looks)), UPLOADED)
+    assert (result.decision, result.trace_may_be_cause) == (decision, may_be_cause)
+
+
+def test_an_uploaded_trace_may_be_the_cause_of_an_evaluation_that_an_outage_cuts_short() -> None:
+    outage = Trouble(reason="HTTP 503", status=503, answered=True)
+    [result] = run(FakeCourier(backend(after(10, outage))), UPLOADED)
+    assert (result.decision, result.trace_may_be_cause) == (Decision.PENDING, True)
+
+
+def test_a_cancelled_run_of_an_uploaded_trace_stays_strict() -> None:
+    [result] = run(FakeCourier(backend(after(50, Reply(PASSED))), cancel_at=1_005), UPLOADED)
+    assert (result.decision, result.trace_may_be_cause) == (Decision.ERROR, True)

@@ -369,6 +369,17 @@ def test_a_backend_that_is_not_there_is_an_error_within_the_timeout(tmp_path: Pa
     assert "base_url" in visible(result.summary)
 
 
+@pytest.mark.parametrize(("status", "exit_code"), [(422, 2), (503, 0)])
+def test_allow_covers_an_outage_but_no_uploaded_trace_that_sepurux_rejects(
+    status: int, exit_code: int, tmp_path: Path
+) -> None:
+    (tmp_path / "trace.json").write_text("{}")
+    with sound_backend(**{"POST /v1/traces": backend.json({"detail": "no"}, status)}) as sepurux:
+        result = step(sepurux, tmp_path, trace_file="trace.json", on_undecided="allow", timeout="2")
+    assert (result.exit_code, result.outputs["decision"]) == (exit_code, "error"), result.log
+    assert ("the uploaded trace may be the cause" in visible(result.summary)) is bool(exit_code)
+
+
 def test_an_answer_that_drips_for_ever_is_left_behind(tmp_path: Path) -> None:
     with sound_backend(**{"GET /v1/ci/batch/*": backend.drip_headers(0.3)}) as sepurux:
         result = step(sepurux, tmp_path, timeout="3")
