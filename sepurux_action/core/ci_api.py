@@ -28,6 +28,7 @@ READ_FIELDS = frozenset(
     }
 )
 """The fields of a success that this package reads. A response may have 4 MiB of others, which are not kept."""
+NOTHING: dict[str, object] = {}  # one for all objects of which nothing is kept: a response may have a million of them
 RETRIED_STATUSES = frozenset({408, 425, 429})
 
 
@@ -194,7 +195,8 @@ def _read_fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Return the fields of an object that this package reads; raises ValueError if a name is there twice."""
     if len(pairs) > 1 and len(dict(pairs)) != len(pairs):
         raise ValueError("a name is there twice")
-    return {name: _read_parts(value, MOST_LISTED) for name, value in pairs if name in READ_FIELDS}
+    kept = {name: _read_parts(value, MOST_LISTED) for name, value in pairs if name in READ_FIELDS}
+    return kept or NOTHING
 
 
 def _read_parts(value: object, most: int | None = None) -> object:

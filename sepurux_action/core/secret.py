@@ -81,14 +81,17 @@ class Blanker:
         return text if start == len(text) else text[:start] + BLANK
 
     def deep(self, value: object, levels: int = DEEPEST) -> object:
-        """Return a JSON value with every value in it blanked (keys are never shown); None below `levels`."""
+        """Return a JSON value with every value in it blanked (keys are never shown); None below `levels`.
+
+        Lists and objects are changed in place, because a copy of a large response would take as much memory again.
+        """
         if isinstance(value, str):
             shown = wire.printable(value)  # as reports show it: a secret split by invisible characters is whole again
             return self(value) if self(shown) == shown else self(shown)
         if isinstance(value, list | dict) and not levels:
             return None
         if isinstance(value, list):
-            return [self.deep(item, levels - 1) for item in value]
-        if isinstance(value, dict):
-            return {key: self.deep(item, levels - 1) for key, item in value.items()}
+            value[:] = (self.deep(item, levels - 1) for item in value)
+        elif isinstance(value, dict):
+            value.update((key, self.deep(item, levels - 1)) for key, item in value.items())
         return value
