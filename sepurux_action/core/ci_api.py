@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from sepurux_action.core import wire
-from sepurux_action.core.gate import Gate
+from sepurux_action.core.gate import Gate, TraceContent
 
 CALL_S = 30.0  # a whole call; contract, section 7
 MOST_ANSWER_BYTES = 4 * 1024 * 1024
@@ -23,13 +23,16 @@ RETRIED_STATUSES = frozenset({408, 425, 429})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request. `path` is encoded and begins with `/v1`; `purpose` completes "Sepurux refused ..."."""
+    """One request. `path` is encoded and begins with `/v1`; `purpose` completes "Sepurux refused ...".
+
+    A `body` in pieces knows its length, and is iterated over anew by each try.
+    """
 
     method: str
     path: str
     purpose: str
     query: tuple[tuple[str, str], ...] = ()
-    body: bytes | None = field(default=None, repr=False)
+    body: bytes | TraceContent | None = field(default=None, repr=False)
     project: str = ""
     idempotency_key: str = ""
 
@@ -68,7 +71,7 @@ def list_campaigns(project: str) -> Call:
     return Call(method="GET", path="/v1/campaigns", purpose="the list of campaigns", project=project)
 
 
-def upload_trace(content: bytes, *, label: str, project: str, key: str) -> Call:
+def upload_trace(content: TraceContent, *, label: str, project: str, key: str) -> Call:
     """Return the call that uploads one trace; `key` is its Idempotency-Key."""
     return Call(
         method="POST",

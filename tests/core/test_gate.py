@@ -8,7 +8,7 @@ from sepurux_action.core.ci_run import CIRun
 from sepurux_action.core.gate import RunResult, Trace
 from sepurux_action.core.verdict import Decision, Ruling
 from sepurux_action.core.wire import Metric
-from tests.builders import a_gate, a_result
+from tests.builders import a_content, a_gate, a_result
 
 
 def a_run(decision: Decision, rate: float | None = None, trace: str = "a") -> RunResult:
@@ -47,4 +47,4 @@ def test_the_reason_names_the_trace_only_where_there_are_several() -> None:
 
 
 def test_an_uploaded_trace_is_not_shown() -> None:
-    assert "customer" not in repr(Trace(label="a", content=b"customer"))
+    assert "customer" not in repr(Trace(label="a", content=a_content(b"customer")))
