@@ -13,7 +13,17 @@ from itertools import count
 
 from sepurux_action.core import backoff, ci_api, figures, wire
 from sepurux_action.core.ci_api import Answer, Call, Refused, Reply, Trouble
-from sepurux_action.core.ci_run import CIRun, ClassifiedFailure, Enrichment, parse_ci_run, parse_failures, parse_score
+from sepurux_action.core.ci_run import (
+    FEWEST_KINDS,
+    MOST_KINDS,
+    CIRun,
+    ClassifiedFailure,
+    Enrichment,
+    merge_failures,
+    parse_ci_run,
+    parse_failures,
+    parse_score,
+)
 from sepurux_action.core.gate import Gate, RunResult, Trace
 from sepurux_action.core.settings import Settings
 from sepurux_action.core.verdict import Decision, Ruling, judge
@@ -339,18 +349,22 @@ class _RunLane:
         if run.reliability_score.missing and len(run_ids) == 1:  # a score of one run of many is not the batch's
             payload = yield from ask(ci_api.reliability(campaign, run_ids[0], project))
             score = parse_score(wire.fields(payload).get("reliability_score"))
-        failures: list[ClassifiedFailure] = []
+        failures: tuple[ClassifiedFailure, ...] = ()
+        left_out, most = 0, max(FEWEST_KINDS, MOST_KINDS // len(self._shared.lanes))
         more = len(run_ids) > MOST_RUNS_ENRICHED
         for run_id in run_ids[:MOST_RUNS_ENRICHED]:
             page = parse_failures((yield from ask(ci_api.classified_failures(campaign, run_id, project))))
-            failures += page
+            failures, lost = merge_failures((*failures, *page), most)
+            left_out += lost
             more = more or len(page) >= ci_api.FAILURES_PAGE
         run = run.with_score(score)
         self.result = replace(
             self.result,
             run=run,
             ruling=_with_late_score(self.result.ruling, judge(run, self.gate.thresholds)),
-            enrichment=Enrichment(failures=tuple(failures), more_failures=more, notes=tuple(dict.fromkeys(notes))),
+            enrichment=Enrichment(
+                failures=failures, left_out=left_out, more_failures=more, notes=tuple(dict.fromkeys(notes))
+            ),
         )
 
     def _say(self, text: str) -> None:

@@ -367,7 +367,10 @@ def reports() -> dict[str, Report]:
         where="`.github/sepurux-gate.yml`", message=f"GitHub's answer did not contain it. {MIGHT_BE_STRICTER}"
     )
     return {
-        **{name: build_report(results, context) for name, (results, context) in states().items()},
+        **{
+            name: build_report(results, context, short=name == "cancelled")
+            for name, (results, context) in states().items()
+        },
         "bad-settings": build_settings_report(problems(), a_context()),
         "bad-settings-unreadable": build_settings_report([unreadable], a_context()),
     }
