@@ -64,8 +64,8 @@ def watch(
 ) -> tuple[tuple[RunResult, ...], ...]:
     """Return the results of each gate's runs, in the order of gates and traces; always, and within their timeouts.
 
-    `announce` is told what is known of every run whenever an id or an address becomes known. After a signal the
-    runs still open are `error`.
+    `announce` is told what is known of the runs that have started, at once and then every few seconds while ids and
+    addresses become known. After a signal the runs still open are `error`.
     """
     shared = _Watch(settings, origin, courier, place, announce)
     campaigns = dict.fromkeys((gate.project, gate.campaign) for gate in settings.gates)
@@ -108,6 +108,8 @@ class _Watch:
         self._announce = announce
         self._started = courier.now()
         self._answered = False
+        self._news = False
+        self._next_announcement = self._started
         self._warned: set[str] = set()
         self._patience = max(gate.timeout_s for gate in settings.gates)
 
@@ -115,7 +117,20 @@ class _Watch:
         return self.courier.now() - self._started
 
     def announce(self) -> None:
-        self._announce([lane.result for lane in self.lanes])
+        """Write early outputs: an id or an address has become known."""
+        self._news = True
+        self._announce_in_time()
+
+    def _announce_in_time(self) -> None:
+        """Write what is not yet written, unless the last time was a moment ago: each time writes all ids again."""
+        now = self.courier.now()
+        if not self._news or now < self._next_announcement:
+            return
+        known = [lane.result for lane in self.lanes if lane.result.run_id or lane.result.batch_id]
+        ids = sum(max(1, len(result.run.run_ids)) for result in known)
+        self._announce(known)
+        self._news = False
+        self._next_announcement = now + max(backoff.ANNOUNCEMENT_S, backoff.ANNOUNCEMENT_S_PER_ID * ids)
 
     def warn_once(self, text: str) -> None:
         if text not in self._warned:
@@ -123,6 +138,7 @@ class _Watch:
             self.place.annotate(Level.WARNING, text)
 
     def beat(self, still_open: int) -> None:
+        self._announce_in_time()
         elapsed, left = self.elapsed(), max(0.0, self._patience - self.elapsed())
         what = figures.counted(still_open, "run")
         self.place.line(
@@ -135,6 +151,7 @@ class _Watch:
         if answer is None:
             raise AssertionError("a call always has an answer")
         self._answered = self._answered or not isinstance(answer, Trouble) or answer.answered
+        self._announce_in_time()
         return answer
 
     def persist(self, call: Call, timeout_s: float | None = None) -> Lane[object]:
@@ -310,7 +327,7 @@ class _RunLane:
     def _read(self, payload: object) -> Ruling:
         before, run = self.result.run, parse_ci_run(payload)
         self.result = replace(self.result, run=run if run.run_ids else replace(run, run_ids=before.run_ids))
-        if run.dashboard_url != before.dashboard_url:
+        if run.dashboard_url and not before.dashboard_url:
             self._shared.announce()
         ruling = judge(run, self.gate.thresholds)
         if ruling.warning:
