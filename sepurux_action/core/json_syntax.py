@@ -47,7 +47,7 @@ def _with_containers(value: bytes) -> bytes:
 
 _SHALLOW = _with_containers(_with_containers(_with_containers(_SCALAR)))
 _ITEMS = {ord("]"): re.compile(_array(_SHALLOW)), ord("}"): re.compile(_fields(_SHALLOW))}  # by what ends them
-_OPENING = re.compile(rb"[\[{]" + _SPACE)
+_OPENING = re.compile(rb"\[" + _SPACE + _many(rb"\[" + _SPACE) + rb"|\{" + _SPACE)
 _AFTER_SPACE = re.compile(_SPACE)
 _AFTER_SCALAR = re.compile(_SCALAR)
 _AFTER_STRING = re.compile(_STRING)
@@ -75,11 +75,11 @@ def is_object(content: bytes) -> bool:
 
 
 def _begin_value(content: bytes, at: int, ends: bytearray) -> tuple[int, bool]:
-    """Read a scalar, or the bracket that opens a container; return what comes next and whether a value has ended."""
+    """Read a scalar, or the brackets that open containers; return what comes next and whether a value has ended."""
     if opening := _OPENING.match(content, at):
-        if len(ends) == DEEPEST:
+        ends += b"]" * opening[0].count(b"[") or b"}"
+        if len(ends) > DEEPEST:
             raise ValueError("it is nested too deeply")
-        ends += b"]" if opening[0].startswith(b"[") else b"}"
         return opening.end(), content.startswith(ends[-1:], opening.end())
     if (after := _end(_AFTER_SCALAR, content, at)) > at:
         return after, True
