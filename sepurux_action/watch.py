@@ -15,9 +15,12 @@ from itertools import count
 from sepurux_action.core import backoff, ci_api, figures, wire
 from sepurux_action.core.ci_api import Answer, Call, Refused, Reply, Trouble
 from sepurux_action.core.ci_run import (
+    FEWEST_KINDS,
+    MOST_KINDS,
     CIRun,
     ClassifiedFailure,
     Enrichment,
+    merge_failures,
     parse_ci_run,
     parse_failures,
     parse_score,
@@ -64,8 +67,8 @@ def watch(
 ) -> tuple[tuple[RunResult, ...], ...]:
     """Return the results of each gate's runs, in the order of gates and traces; always, and within their timeouts.
 
-    `announce` is told what is known of every run whenever an id or an address becomes known. After a signal the
-    runs still open are `error`.
+    `announce` is told what is known of the runs that have started, at once and then every few seconds while ids and
+    addresses become known. After a signal the runs still open are `error`.
     """
     shared = _Watch(settings, origin, courier, place, announce)
     shared.lanes = [_RunLane(shared, gate, trace) for gate in settings.gates for trace in gate.traces]
@@ -122,6 +125,8 @@ class _Watch:
         self._announce = announce
         self._started = courier.now()
         self._answered = False
+        self._news = False
+        self._next_announcement = self._started
         self._warned: set[str] = set()
         self._patience = max(gate.timeout_s for gate in settings.gates)
 
@@ -129,7 +134,20 @@ class _Watch:
         return self.courier.now() - self._started
 
     def announce(self) -> None:
-        self._announce([lane.result for lane in self.lanes])
+        """Write early outputs: an id or an address has become known."""
+        self._news = True
+        self._announce_in_time()
+
+    def _announce_in_time(self) -> None:
+        """Write what is not yet written, unless the last time was a moment ago: each time writes all ids again."""
+        now = self.courier.now()
+        if not self._news or now < self._next_announcement:
+            return
+        known = [lane.result for lane in self.lanes if lane.result.run_id or lane.result.batch_id]
+        ids = sum(max(1, len(result.run.run_ids)) for result in known)
+        self._announce(known)
+        self._news = False
+        self._next_announcement = now + max(backoff.ANNOUNCEMENT_S, backoff.ANNOUNCEMENT_S_PER_ID * ids)
 
     def warn_once(self, text: str) -> None:
         if text not in self._warned:
@@ -137,6 +155,7 @@ class _Watch:
             self.place.annotate(Level.WARNING, text)
 
     def beat(self, still_open: int) -> None:
+        self._announce_in_time()
         elapsed, left = self.elapsed(), max(0.0, self._patience - self.elapsed())
         what = figures.counted(still_open, "run")
         self.place.line(
@@ -158,6 +177,7 @@ class _Watch:
         if answer is None:
             raise AssertionError("a call always has an answer")
         self._answered = self._answered or not isinstance(answer, Trouble) or answer.answered
+        self._announce_in_time()
         return answer
 
     def persist(self, call: Call, timeout_s: float) -> Lane[object]:
@@ -364,7 +384,7 @@ class _RunLane:
     def _read(self, run: CIRun) -> Ruling:
         before = self.result.run
         self.result = replace(self.result, run=run if run.run_ids else replace(run, run_ids=before.run_ids))
-        if run.dashboard_url != before.dashboard_url:
+        if run.dashboard_url and not before.dashboard_url:
             self._shared.announce()
         ruling = judge(run, self.gate.thresholds)
         if ruling.warning:
@@ -404,18 +424,22 @@ class _RunLane:
         if run.reliability_score.missing and len(run_ids) == 1:  # a score of one run of many is not the batch's
             payload = yield from ask(ci_api.reliability(campaign, run_ids[0], project))
             score = parse_score(wire.fields(payload).get("reliability_score"))
-        failures: list[ClassifiedFailure] = []
+        failures: tuple[ClassifiedFailure, ...] = ()
+        left_out, most = 0, max(FEWEST_KINDS, MOST_KINDS // len(self._shared.lanes))
         more = len(run_ids) > MOST_RUNS_ENRICHED
         for run_id in run_ids[:MOST_RUNS_ENRICHED]:
             page = parse_failures((yield from ask(ci_api.classified_failures(campaign, run_id, project))))
-            failures += page
+            failures, lost = merge_failures((*failures, *page), most)
+            left_out += lost
             more = more or len(page) >= ci_api.FAILURES_PAGE
         run = run.with_score(score)
         self.result = replace(
             self.result,
             run=run,
             ruling=_with_late_score(self.result.ruling, judge(run, self.gate.thresholds)),
-            enrichment=Enrichment(failures=tuple(failures), more_failures=more, notes=tuple(dict.fromkeys(notes))),
+            enrichment=Enrichment(
+                failures=failures, left_out=left_out, more_failures=more, notes=tuple(dict.fromkeys(notes))
+            ),
         )
 
     def _say(self, text: str) -> None:

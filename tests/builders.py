@@ -6,6 +6,7 @@ the action says in words of its own, it says here in the same.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from sepurux_action.core.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
 from sepurux_action.core.event import Event
-from sepurux_action.core.gate import REGISTERED, Gate, GateResult, RunResult, Trace
+from sepurux_action.core.gate import REGISTERED, Gate, GateResult, RunResult, Trace, TraceContent
 from sepurux_action.core.past import REMEMBERED, Numbers, PastCommit, PastResult
 from sepurux_action.core.policy import Change
 from sepurux_action.core.report import Context, Report, build_report, build_settings_report
@@ -131,6 +132,11 @@ def a_gate(**changes: object) -> Gate:
     )
 
 
+def a_content(text: bytes = b"{}") -> TraceContent:
+    """Return the content of a trace file."""
+    return TraceContent(sha256=hashlib.sha256(text).hexdigest(), size=len(text), pieces=lambda: iter((text,)))
+
+
 def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> RunResult:
     """Return what became of a CI run, ruled as the gate's thresholds ask, changed in parts."""
     return replace(
@@ -213,7 +219,7 @@ def _failed(gate: Gate) -> RunResult:
 
 def _of_traces() -> GateResult:
     refund, cancel = "traces/refund.json", "traces/cancel.json"
-    files = tuple(Trace(label=label, content=b"{}") for label in (refund, cancel))
+    files = tuple(Trace(label=label, content=a_content()) for label in (refund, cancel))
     gate = a_gate(traces=(*files, Trace(label=TRACE_ID, trace_id=TRACE_ID)))
     perfect = replace(PASSING, pass_rate=Metric(1.0), failures=Metric(0.0))
     return a_result(
@@ -361,7 +367,10 @@ def reports() -> dict[str, Report]:
         where="`.github/sepurux-gate.yml`", message=f"GitHub's answer did not contain it. {MIGHT_BE_STRICTER}"
     )
     return {
-        **{name: build_report(results, context) for name, (results, context) in states().items()},
+        **{
+            name: build_report(results, context, short=name == "cancelled")
+            for name, (results, context) in states().items()
+        },
         "bad-settings": build_settings_report(problems(), a_context()),
         "bad-settings-unreadable": build_settings_report([unreadable], a_context()),
     }

@@ -5,23 +5,29 @@ Source: contract, section 1 (`trace_file`, "Bad settings").
 
 from __future__ import annotations
 
+import codecs
 import errno
 import fnmatch
 import glob
+import hashlib
 import json
 import math
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from sepurux_action.core import wire
-from sepurux_action.core.gate import Trace
+from sepurux_action.core.gate import Trace, TraceContent
 from sepurux_action.core.options import MOST_TRACES
 from sepurux_action.core.policy_text import LARGEST_FILE
 from sepurux_action.core.settings import BadTraceFile
+from sepurux_action.errors import CannotJudge
 
 MOST_BYTES = 64 * 1024 * 1024
 WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
+MOST_KEPT_BYTES = 64 * 1024 * 1024  # of all files together; what goes beyond is read again when it is uploaded
+PIECE = 256 * 1024  # bytes that are read, or sent, at once
 
 
 def working_directory() -> Path | None:
@@ -49,6 +55,8 @@ class TraceFolder:
             real = Path(os.path.realpath(folder))
             self._names[real] = name
             self._spellings |= {folder: real, real: real}
+        self._contents: dict[Path, TraceContent] = {}  # of the files so far, which many gates may share
+        self._kept_bytes = 0
 
     def find(self, pattern: str) -> tuple[Trace, ...]:
         """Return the traces that a path or glob names, in the order of their names.
@@ -93,8 +101,29 @@ class TraceFolder:
             raise BadTraceFile(
                 f'"{label}" has {math.ceil(size / 2**20)} MiB; accepted: at most {MOST_BYTES // 2**20} MiB'
             )
-        content = real.read_bytes()
-        return Trace(label=label, content=_json_object(content, label))
+        if real not in self._contents:
+            self._contents[real] = self._content(real, label)
+        return Trace(label=label, content=self._contents[real])
+
+    def _content(self, path: Path, label: str) -> TraceContent:
+        """Return a file's content, checked to be a JSON object; in memory while there is room, else by its digest."""
+        from sepurux_action.core.json_syntax import is_object  # noqa: PLC0415 - takes 50 ms, so only when needed
+
+        try:
+            content = b"".join(_in_utf_8(path))
+            sound = is_object(content)
+        except UnicodeError:
+            raise BadTraceFile(f'"{label}" is not valid JSON: it is no UTF-8 text') from None
+        except ValueError as error:
+            raise BadTraceFile(f'"{label}" is not valid JSON: {error}') from None
+        if not sound:
+            raise BadTraceFile(f'"{label}" holds no JSON object; a trace is one')
+        size, sha256 = len(content), hashlib.sha256(content).hexdigest()
+        pieces = partial(_read_again, path, label, size, sha256)
+        if self._kept_bytes + size <= MOST_KEPT_BYTES:
+            self._kept_bytes += size
+            pieces = partial(_pieces_of, content)
+        return TraceContent(sha256=sha256, size=size, pieces=pieces)
 
     def read(self, path: str) -> bytes | None:
         """Return the content of a policy file, at most one byte more than it may have; None where there is none.
@@ -161,26 +190,37 @@ def _listed(folder: Path, pattern: str) -> list[str]:
     return [name for name in fnmatch.filter(names, pattern) if pattern.startswith(".") or not name.startswith(".")]
 
 
-def _json_object(content: bytes, label: str) -> bytes:
-    """Return the JSON text as UTF-8 without a byte order mark, unchanged otherwise."""
+def _in_utf_8(path: Path) -> Iterator[bytes]:
+    """Yield a JSON file's text piece by piece, as UTF-8 without a byte order mark and unchanged otherwise."""
+    with path.open("rb") as file:
+        piece = file.read(PIECE)
+        decoder = codecs.getincrementaldecoder(json.detect_encoding(piece))()
+        while piece:
+            following = file.read(PIECE)
+            yield decoder.decode(piece, final=not following).encode()
+            piece = following
+
+
+def _pieces_of(content: bytes) -> Iterator[bytes]:
+    return (content[at : at + PIECE] for at in range(0, len(content), PIECE))
+
+
+def _read_again(path: Path, label: str, size: int, sha256: str) -> Iterator[bytes]:
+    """Yield a file's text as `_in_utf_8` does; raises CannotJudge, before the last piece, if it is another one now."""
+    what = f'the trace file "{label}" changed while the gate ran'
+    changed = CannotJudge(what, "Let no other step or process write the file while the gate runs.")
+    digest, length, held = hashlib.sha256(), 0, b""
     try:
-        text = content.decode(json.detect_encoding(content))
-        # Numbers stay texts: Python refuses long ones, JSON does not, and nobody here looks at one.
-        value = json.loads(text, parse_constant=_refuse_constant, parse_int=str, parse_float=str)
-    except json.JSONDecodeError as error:
-        raise BadTraceFile(
-            f'"{label}" is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}'
-        ) from None
-    except RecursionError:
-        raise BadTraceFile(f'"{label}" is not valid JSON: it is nested too deeply') from None
-    except UnicodeError:
-        raise BadTraceFile(f'"{label}" is not valid JSON: it is no UTF-8 text') from None
-    except ValueError as error:
-        raise BadTraceFile(f'"{label}" is not valid JSON: {error}') from None
-    if not isinstance(value, dict):
-        raise BadTraceFile(f'"{label}" holds no JSON object; a trace is one')
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON number")
+        for piece in _in_utf_8(path):
+            digest.update(piece)
+            length += len(piece)
+            if length > size:  # never send more than was announced
+                raise changed
+            if held:
+                yield held
+            held = piece
+    except (OSError, UnicodeError):
+        raise changed from None
+    if digest.hexdigest() != sha256:
+        raise changed
+    yield held

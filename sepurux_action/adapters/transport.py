@@ -23,6 +23,7 @@ from sepurux_action import __version__
 from sepurux_action.core.address import is_loopback
 from sepurux_action.core.ci_api import MOST_ANSWER_BYTES, Answer, Call, Refused, Reply, Trouble, read_answer
 from sepurux_action.core.secret import Blanker, Secret
+from sepurux_action.errors import CannotJudge
 
 CONNECT_S = 5.0
 READ_S = 15.0
@@ -79,6 +80,8 @@ class Transport:
         deadline = time.monotonic() + within_s
         try:
             answer = self._exchange(call, deadline)
+        except CannotJudge as changed:  # the body could not be read
+            return Refused(reason=changed.reason, hint=changed.hint)
         except FOREIGN_ERRORS as error:
             return Trouble(reason=self._in_words(error), connected=not _never_connected(error))
         return answer

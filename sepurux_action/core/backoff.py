@@ -22,6 +22,8 @@ YOUNG_RUN_S = 15.0  # a 404 on a run this young is a backend that has not caught
 ENRICHMENT_S = 5.0  # score and failures together
 MOST_CALLS_AT_ONCE = 8
 HEARTBEAT_S = 30.0
+ANNOUNCEMENT_S = 5.0  # between two times that early outputs are written
+ANNOUNCEMENT_S_PER_ID = 0.1  # or longer: of many ids no more than about 1 KB a second is written
 
 
 def retry_wait(attempt: int, jitter: float) -> float:

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from sepurux_action.core import wire
-from sepurux_action.core.gate import Gate
+from sepurux_action.core.gate import Gate, TraceContent
 
 CALL_S = 30.0  # a whole call; contract, section 7
 MOST_ANSWER_BYTES = 4 * 1024 * 1024
 FAILURES_PAGE = 200  # classified failures asked for; the page size of the vendor's own client
 LONGEST_DETAIL = 500  # characters of a backend's error that are repeated
 MOST_DETAILS = 5  # entries of a 422's list that are repeated
+MOST_CONTAINERS = 100_000  # lists and objects of a success; each costs far more memory than its two characters
 MOST_LISTED = 5_000  # items of a list in an object, more than any reader keeps; the other items are not kept
 READ_FIELDS = frozenset(
     {
@@ -34,13 +35,16 @@ RETRIED_STATUSES = frozenset({408, 425, 429})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request. `path` is encoded and begins with `/v1`; `purpose` completes "Sepurux refused ..."."""
+    """One request. `path` is encoded and begins with `/v1`; `purpose` completes "Sepurux refused ...".
+
+    A `body` in pieces knows its length, and is iterated over anew by each try.
+    """
 
     method: str
     path: str
     purpose: str
     query: tuple[tuple[str, str], ...] = ()
-    body: bytes | None = field(default=None, repr=False)
+    body: bytes | TraceContent | None = field(default=None, repr=False)
     project: str = ""
     idempotency_key: str = ""
 
@@ -93,7 +97,7 @@ def list_campaigns(project: str) -> Call:
     return Call(method="GET", path="/v1/campaigns", purpose="the list of campaigns", project=project)
 
 
-def upload_trace(content: bytes, *, label: str, project: str, key: str) -> Call:
+def upload_trace(content: TraceContent, *, label: str, project: str, key: str) -> Call:
     """Return the call that uploads one trace; `key` is its Idempotency-Key."""
     return Call(
         method="POST",
@@ -170,6 +174,8 @@ def read_answer(  # noqa: PLR0913 - the parts of an HTTP answer
     secrets in error texts, before they are shortened: a secret that is cut in two would not be found any more.
     """
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
+        if body.count(b"[") + body.count(b"{") > MOST_CONTAINERS:
+            return Trouble(reason=f"an answer with more than {MOST_CONTAINERS:,} lists and objects", answered=True)
         try:
             return Reply(_read_parts(json.loads(body, object_pairs_hook=_read_fields)))
         except (ValueError, RecursionError):

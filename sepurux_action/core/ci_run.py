@@ -16,11 +16,15 @@ from sepurux_action.core.address import safe_address
 from sepurux_action.core.wire import Metric
 
 MOST_TOOLS = 1_000
-MOST_FAILURES = 5_000
+MOST_FAILURES = 5_000  # of one answer
+MOST_KINDS = 1_000  # of classified failures that a step keeps; a summary shows 500 of a gate
+FEWEST_KINDS = 10  # that each run may keep, however many runs a step has; a comment shows as many of a gate at once
+LONGEST_FAILURE_TEXT = 1_000  # characters; a report shows at most 200
 MOST_RUN_IDS = 1_000  # of one batch; outputs carry them, and a job's outputs have 1 MB together
 MOST_CATEGORIES = 1_000
 MOST_COUNTED = 2**53  # from here on a float no longer tells a number from the next
 LONGEST_NAME = 300  # characters of a tool or a mutation category: a response may hold 4 MiB of them
+SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
 LONGEST_WORD = 40  # characters of a status or a decision
 
 
@@ -70,19 +74,24 @@ class CIRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifiedFailure:
-    """One failure as the backend classifies it; every text is foreign."""
+    """Failures of one kind as the backend classifies them; every text is foreign, `description` is that of one."""
 
     type: str
     severity: str
     description: str
     mutation: str
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrichment:
-    """What further calls add to the report: classified failures, and a note for what was not had."""
+    """What further calls add to the report: classified failures, and a note for what was not had.
+
+    `left_out` counts the failures of kinds that were not kept; `more_failures` tells that not all were read.
+    """
 
     failures: tuple[ClassifiedFailure, ...] = ()
+    left_out: int = 0
     more_failures: bool = False
     notes: tuple[str, ...] = field(default=())
 
@@ -174,13 +183,43 @@ def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
         if body:
             found.append(
                 ClassifiedFailure(
-                    type=wire.text(body.get("type")),
-                    severity=wire.text(body.get("severity")),
-                    description=wire.text(body.get("description")),
-                    mutation=wire.text(body.get("mutation")),
+                    type=_failure_text(body.get("type")),
+                    severity=_failure_text(body.get("severity")),
+                    description=_failure_text(body.get("description")),
+                    mutation=_failure_text(body.get("mutation")),
                 )
             )
     return tuple(found)
+
+
+def merge_failures(failures: Iterable[ClassifiedFailure], most: int) -> tuple[tuple[ClassifiedFailure, ...], int]:
+    """Return one entry for each kind of failure, and the number of failures whose kinds are more than `most`.
+
+    A kind is a severity, type and mutation. The most severe kinds are kept, of these the most frequent.
+    """
+    kinds: dict[tuple[str, str, str], list[ClassifiedFailure]] = {}
+    for failure in failures:
+        kinds.setdefault((failure.severity, failure.type, failure.mutation), []).append(failure)
+    merged = (
+        replace(
+            alike[0],
+            description=next((each.description for each in alike if each.description), ""),
+            count=sum(each.count for each in alike),
+        )
+        for alike in kinds.values()
+    )
+    ranked = sorted(merged, key=lambda each: (severity_rank(each.severity), -each.count))
+    return tuple(ranked[:most]), sum(each.count for each in ranked[most:])
+
+
+def severity_rank(severity: str) -> int:
+    """Return the place of a severity, 0 for the worst; unknown words come last."""
+    word = severity.lower()
+    return SEVERITIES.index(word) if word in SEVERITIES else len(SEVERITIES)
+
+
+def _failure_text(value: object) -> str:
+    return wire.text(value)[:LONGEST_FAILURE_TEXT]
 
 
 def _count(value: object) -> Metric:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,13 +18,31 @@ REGISTERED = "registered scenarios"  # what runs when no trace is named: the cam
 MOST_NAMED = 10  # failed traces that a reason names; the others are counted
 
 
+@dataclass(frozen=True, slots=True)
+class TraceContent:
+    """The JSON text of a trace file, `size` bytes of UTF-8; an iteration yields it in pieces.
+
+    An iteration may read the file again. It raises CannotJudge, before the last piece, if the file has changed.
+    """
+
+    sha256: str
+    size: int
+    pieces: Callable[[], Iterator[bytes]] = field(compare=False, repr=False)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.pieces()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """One trace to judge: an id that the backend knows, or a file's content to upload first, or neither."""
 
     label: str
     trace_id: str = ""
-    content: bytes | None = field(default=None, repr=False)
+    content: TraceContent | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,14 @@ from sepurux_action.core.gate import GateResult, RunResult
 from sepurux_action.core.verdict import Decision
 from sepurux_action.core.wire import Metric
 
-MOST_TOOLS = 50  # in `top_failing_tools`; a job's outputs have 1 MB together
+# A job's outputs have 1 MB together, counted as UTF-16: 524,288 characters.
+MOST_TOOLS = 50  # in `top_failing_tools`
 LONGEST_TOOL = 200  # characters of a tool's name
+LONGEST_LIST = 40_000  # characters of the ids of one kind, about 1,000 ids; further ones are left out
+LONGEST_EARLY_LIST = 100_000  # characters; these lists hold the ids of all gates
+LONGEST_GATES = 250_000  # characters of `gates`
+# What is left empty in `gates`, one after the other, until it fits.
+EMPTIED = ("top_failing_tools", "trace_id", "batch_id", "run_id", "dashboard_url", "reason")
 
 OUTPUTS: dict[str, str] = {
     "decision": "What was learnt: `pass`, `fail`, `error`, `pending` or `skipped`.",
@@ -32,7 +38,8 @@ OUTPUTS: dict[str, str] = {
     "top_failing_tools": "JSON: a list of `{tool, count}`, the most failing first.",
     "dashboard_url": "Where the run is shown in Sepurux.",
     "comment_url": "The comment on the pull request.",
-    "gates": "JSON: a list of objects, one for each gate, with `name` and all of the other outputs.",
+    "gates": "JSON: a list of objects, one for each gate, with `name` and all of the other outputs. In a step of "
+    "hundreds of gates, their tools and ids may be empty.",
 }
 
 
@@ -51,7 +58,18 @@ def step_outputs(gates: Sequence[GateResult], comment_url: str = "") -> dict[str
     worst = min(gates, key=lambda gate: gate.badness)
     described = [{"name": gate.gate.name, **gate_outputs(gate, comment_url)} for gate in gates]
     closed = next((gate for gate in gates if gate.conclusion.closed), worst)
-    return {**gate_outputs(worst, comment_url), "conclusion": closed.conclusion.word, "gates": json.dumps(described)}
+    return {**gate_outputs(worst, comment_url), "conclusion": closed.conclusion.word, "gates": _fitting(described)}
+
+
+def _fitting(gates: list[dict[str, str]]) -> str:
+    """Return the gates as JSON, with values left empty where it would be too long."""
+    text = json.dumps(gates)
+    for name in EMPTIED:
+        if len(text) <= LONGEST_GATES:
+            break
+        gates = [{**gate, name: ""} for gate in gates]
+        text = json.dumps(gates)
+    return text
 
 
 def gate_outputs(gate: GateResult, comment_url: str = "") -> dict[str, str]:
@@ -75,24 +93,27 @@ def gate_outputs(gate: GateResult, comment_url: str = "") -> dict[str, str]:
     }
 
 
-def identities(runs: Iterable[RunResult]) -> dict[str, str]:
-    """Return the ids of runs that are known, several by comma."""
+def identities(runs: Iterable[RunResult], longest: int = LONGEST_LIST) -> dict[str, str]:
+    """Return the ids of runs that are known, several by comma, in at most so many characters each."""
     runs = tuple(runs)
     return {
-        "run_id": _listed(run.run_id or ",".join(run.run.run_ids) for run in runs),
-        "batch_id": _listed(run.batch_id for run in runs),
-        "trace_id": _listed(run.trace_id for run in runs),
+        "run_id": _listed(
+            (each for run in runs for each in ([run.run_id] if run.run_id else run.run.run_ids)), longest
+        ),
+        "batch_id": _listed((run.batch_id for run in runs), longest),
+        "trace_id": _listed((run.trace_id for run in runs), longest),
     }
 
 
 def early_outputs(runs: Sequence[RunResult]) -> dict[str, str]:
     """Return what later steps may want even when this one is killed: ids, and the first address that is known."""
     address = next((run.run.dashboard_url for run in runs if run.run.dashboard_url), "")
-    return {**identities(runs), "dashboard_url": address}
+    return {**identities(runs, LONGEST_EARLY_LIST), "dashboard_url": address}
 
 
-def _listed(ids: Iterable[str]) -> str:
-    return ",".join(dict.fromkeys(filter(None, ids)))
+def _listed(ids: Iterable[str], longest: int) -> str:
+    text = ",".join(dict.fromkeys(filter(None, ids)))
+    return text if len(text) <= longest else text[: text.rindex(",", 0, longest)]
 
 
 def _number(metric: Metric) -> str:

@@ -408,9 +408,10 @@ def _written(result: RunResult) -> dict[str, object]:
             {"tool": _cut(each.tool), "count": each.count} for each in run.top_failing_tools[:MOST_DETAILS]
         ],
         "classified": [
-            {name: _cut(said) for name, said in asdict(each).items()} for each in more.failures[:MOST_DETAILS]
+            {name: _cut(said) for name, said in asdict(each).items() if isinstance(said, str)}
+            for each in more.failures[:MOST_DETAILS]
         ],
-        "more": more.more_failures or len(more.failures) > MOST_DETAILS,
+        "more": more.more_failures or more.left_out + sum(each.count for each in more.failures) > MOST_DETAILS,
     }
 
 

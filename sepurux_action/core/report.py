@@ -13,7 +13,7 @@ from typing import assert_never
 from urllib.parse import urlsplit
 
 from sepurux_action.core import figures, past
-from sepurux_action.core.ci_run import CIRun, ClassifiedFailure
+from sepurux_action.core.ci_run import CIRun, ClassifiedFailure, severity_rank
 from sepurux_action.core.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, Measure, change, course, shown, told
 from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
 from sepurux_action.core.gate import Gate, GateResult, RunResult, trace_may_be_cause
@@ -37,7 +37,6 @@ LONGEST_HOST = 60  # characters; the end of a host's name tells whose it is, so 
 NO_BREAK = "\u00a0"  # a symbol stays on the line of its word
 SHORT_SHA = 7  # digits, as GitHub shows a commit
 FEWEST_CHARTED = 3  # points; two are told better in words
-SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first; unknown words follow
 
 _SYMBOLS = {
     Decision.FAIL: "✗ fail",
@@ -55,6 +54,9 @@ HOW_TO_REPRODUCE = (
     "(docs/configuration.md there tells how to install it). A policy file in the checkout would overrule these flags: "
     "move it away first."
 )
+
+
+SHORT = "The run was cancelled, so this report leaves out the details."
 
 
 class Kind(StrEnum):
@@ -200,8 +202,12 @@ class Report:
         return bool(self.left_out_note) or any(block.left_out for block in blocks)
 
 
-def build_report(results: Sequence[GateResult], context: Context) -> Report:
-    """Return the report on one gate or several; at least one result is asked for."""
+def build_report(results: Sequence[GateResult], context: Context, *, short: bool = False) -> Report:
+    """Return the report on one gate or several; at least one result is asked for.
+
+    A short one takes little time, however much the backend has reported: it leaves out what failed, and of several
+    gates their sections.
+    """
     worst = _by_weight(results)[0]
     footer = f"sepurux/gate-action {context.version}".rstrip()
     fuller = join(["The", link("job summary", context.run_url), "keeps more."]) if context.run_url else ""
@@ -211,8 +217,9 @@ def build_report(results: Sequence[GateResult], context: Context) -> Report:
             title=join([_symbol(worst), "Sepurux gate", code(worst.gate.name), _outcome(worst)]),
             callout=_callout(worst, context),
             links=_links(worst, context),
-            blocks=(*_policy(context), *_blocks(worst, context)),
-            notes=_notes(results, context),
+            blocks=(*_policy(context), *_blocks(worst, context, short=short)),
+            notes=() if short else _notes(results, context),
+            left_out_note=SHORT if short else "",
             fuller=fuller,
             footer=footer,
         )
@@ -223,10 +230,11 @@ def build_report(results: Sequence[GateResult], context: Context) -> Report:
         callout=Callout(alert="", lines=(strong(all_well),)) if all_well else _callout(worst, context, named=True),
         links=_links(None, context),
         blocks=(_gates(results, context), *_policy(context)),
-        sections=tuple(
-            _section(result, context, told=result is worst and not all_well) for result in _by_weight(results)
-        ),
-        notes=_notes(results, context),
+        sections=()
+        if short
+        else tuple(_section(result, context, told=result is worst and not all_well) for result in _by_weight(results)),
+        notes=() if short else _notes(results, context),
+        left_out_note=SHORT if short else "",
         fuller=fuller,
         footer=footer,
     )
@@ -520,9 +528,12 @@ def _section(result: GateResult, context: Context, *, told: bool) -> Section:
     )
 
 
-def _blocks(result: GateResult, context: Context) -> tuple[Block, ...]:
+def _blocks(result: GateResult, context: Context, *, short: bool = False) -> tuple[Block, ...]:
     if result.decision is Decision.SKIPPED:
         return ()
+    if short:
+        most_important = (_broken(result, context), _thresholds(result), _origin(result, context))
+        return tuple(block for block in most_important if block.rows)
     found = (
         _broken(result, context),
         _traces(result, context),
@@ -766,9 +777,11 @@ def _failures(result: GateResult) -> Block:
         for failure in run.enrichment.failures:
             groups.setdefault((failure.severity, failure.type), []).append(failure)
 
+    def count(members: list[ClassifiedFailure]) -> int:
+        return sum(failure.count for failure in members)
+
     def weight(group: tuple[tuple[str, str], list[ClassifiedFailure]]) -> tuple[int, int]:
-        word = group[0][0].lower()
-        return (SEVERITIES.index(word) if word in SEVERITIES else len(SEVERITIES)), -len(group[1])
+        return severity_rank(group[0][0]), -count(group[1])
 
     def row(group: tuple[tuple[str, str], list[ClassifiedFailure]]) -> tuple[str, ...]:
         (severity, kind), members = group
@@ -778,19 +791,21 @@ def _failures(result: GateResult) -> Block:
                 [
                     strong(text(severity or "no severity", longest=LONGEST_SEVERITY)),
                     code(kind) or "no type",
-                    f"({figures.count(len(members))}):",
+                    f"({figures.count(count(members))}):",
                     text(example.description, longest=LONGEST_EXAMPLE) or "no description.",
                     join(["Mutation:", code(example.mutation)]) if example.mutation else "",
                 ]
             ),
         )
 
-    read = figures.count(sum(map(len, groups.values())))
+    left_out = sum(run.enrichment.left_out for run in result.runs)
+    read = figures.count(sum(map(count, groups.values())) + left_out)
+    rest = f"Other kinds ({figures.count(left_out)}): not listed, the report would be too long."
     more = any(run.enrichment.more_failures for run in result.runs)
     return Block(
         kind=Kind.FAILURES,
         title=f"Classified failures ({read}{', and more that were not read' if more else ''})",
-        rows=tuple(map(row, sorted(groups.items(), key=weight))),
+        rows=(*map(row, sorted(groups.items(), key=weight)), *(((rest,),) if left_out else ())),
     )
 
 

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 DEFAULT_MIN_PASS_RATE = 0.9
 DEFAULT_MAX_UNSAFE = 0
-MOST_TRACE_BYTES = 256 * 1024 * 1024  # of one gate together: they are held in memory, and read before a signal counts
+MOST_TRACE_BYTES = 256 * 1024 * 1024  # of one gate together: they are read and checked before a signal counts
 SEVERAL_GATES_KEY = "gates"
 DEFAULT_STATUS_CONTEXT = "Sepurux"
 DEFAULT_TIMEOUT_S = 600.0
@@ -259,7 +259,7 @@ def _traces(reading: _Reading, find: TraceFinder) -> Iterator[Trace]:
             found.update(dict.fromkeys(find(pattern)))
         except BadTraceFile as bad:
             reading.problem(options.TRACE_FILE.name, str(bad))
-    size = sum(len(trace.content or b"") for trace in found)
+    size = sum(trace.content.size for trace in found if trace.content)
     if size > MOST_TRACE_BYTES:
         many = f"its files have {size // 2**20} MiB together"
         reading.problem(

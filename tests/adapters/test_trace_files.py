@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sepurux_action.adapters.trace_files import MOST_BYTES, TraceFolder
+from sepurux_action.adapters.trace_files import MOST_BYTES, MOST_KEPT_BYTES, PIECE, TraceFolder
+from sepurux_action.core.gate import Trace
 from sepurux_action.core.options import MOST_TRACES
 from sepurux_action.core.settings import BadTraceFile
 from sepurux_action.core.workflow_commands import plain
+from sepurux_action.errors import CannotJudge
 
 
 @pytest.fixture
@@ -32,6 +36,10 @@ def labels(folder: Path, pattern: str, *allowed: Path) -> list[str]:
     return [trace.label for trace in TraceFolder(folder, allowed).find(pattern)]
 
 
+def text_of(trace: Trace) -> bytes:
+    return b"".join(trace.content or ())
+
+
 def refusal(folder: Path, pattern: str, *allowed: Path) -> str:
     with pytest.raises(BadTraceFile) as refused:
         TraceFolder(folder, allowed).find(pattern)
@@ -45,7 +53,7 @@ def test_a_path_names_one_file_and_its_content_is_kept_as_it_is(base: Path) -> N
     write(base, "traces/refund.json", content=b'{ "b": 1,  "a": 1.50 }\n')
     (trace,) = TraceFolder(base).find("traces/refund.json")
     assert trace.label == "traces/refund.json"
-    assert trace.content == b'{ "b": 1,  "a": 1.50 }\n'
+    assert text_of(trace) == b'{ "b": 1,  "a": 1.50 }\n'
     assert trace.trace_id == ""
 
 
@@ -130,7 +138,7 @@ def test_a_link_within_the_workspace_is_followed(base: Path) -> None:
     write(base, "real/x.json", content=b'{"a": 1}')
     (base / "link.json").symlink_to("real/x.json")
     (trace,) = TraceFolder(base).find("link.json")
-    assert (trace.label, trace.content) == ("link.json", b'{"a": 1}')
+    assert (trace.label, text_of(trace)) == ("link.json", b'{"a": 1}')
 
 
 def test_a_workspace_behind_a_link_is_a_workspace(base: Path, tmp_path: Path) -> None:
@@ -262,7 +270,7 @@ def test_a_file_over_64_mib_is_not_read(base: Path) -> None:
 )
 def test_json_in_any_of_its_encodings_is_uploaded_as_utf_8_without_a_mark(base: Path, content: bytes) -> None:
     write(base, "t.json", content=content)
-    assert [trace.content for trace in TraceFolder(base).find("t.json")] == ['{"n": "é"}'.encode()]
+    assert [text_of(trace) for trace in TraceFolder(base).find("t.json")] == ['{"n": "é"}'.encode()]
 
 
 @pytest.mark.parametrize(
@@ -272,7 +280,7 @@ def test_json_in_any_of_its_encodings_is_uploaded_as_utf_8_without_a_mark(base: 
 )
 def test_odd_but_valid_json_is_left_for_the_backend(base: Path, content: bytes) -> None:
     write(base, "t.json", content=content)
-    assert [trace.content for trace in TraceFolder(base).find("t.json")] == [content]
+    assert [text_of(trace) for trace in TraceFolder(base).find("t.json")] == [content]
 
 
 @pytest.mark.parametrize(
@@ -299,6 +307,62 @@ def test_odd_but_valid_json_is_left_for_the_backend(base: Path, content: bytes) 
 def test_what_is_no_json_object_is_refused_with_its_place(base: Path, content: bytes, why: str) -> None:
     write(base, "t.json", content=content)
     assert refusal(base, "t.json").startswith(f'"t.json" {why}')
+
+
+def test_a_file_that_several_gates_share_is_read_once(base: Path) -> None:
+    write(base, "traces/a.json", content=b'{"a": 1}')
+    folder = TraceFolder(base)
+    (first,) = folder.find("traces/a.json")
+    write(base, "traces/a.json", content=b"no JSON any more")
+    (second,) = folder.find("traces/*.json")
+    assert second.content is first.content
+    assert (text_of(first), text_of(first)) == (b'{"a": 1}', b'{"a": 1}')
+
+
+def two_large_files(base: Path) -> tuple[Trace, Trace]:
+    """Return two traces of which only the first is kept in memory."""
+    large = b'{"a": "' + b"x" * (MOST_KEPT_BYTES // 2) + b'"}'
+    write(base, "1.json", "2.json", content=large)
+    first, second = TraceFolder(base).find("*.json")
+    return first, second
+
+
+def test_files_beyond_64_mib_together_are_read_again_when_they_are_uploaded(base: Path) -> None:
+    first, second = two_large_files(base)
+    assert text_of(first) == text_of(second) == (base / "2.json").read_bytes()
+    assert first.content == second.content
+    assert second.content is not None
+    assert (len(second.content), second.content.sha256) == (
+        (base / "2.json").stat().st_size,
+        hashlib.sha256((base / "2.json").read_bytes()).hexdigest(),
+    )
+    (base / "1.json").unlink()
+    assert len(text_of(first)) == len(second.content)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-2] + b'!"}'),
+        lambda path: path.write_bytes(path.read_bytes().replace(b"x", b"y", 1)),
+        lambda path: path.write_bytes(path.read_bytes() + b" " * PIECE),
+        lambda path: path.write_bytes(b"{}"),
+        lambda path: path.write_bytes(b"\xff"),
+        lambda path: path.write_bytes(b""),
+        Path.unlink,
+    ],
+    ids=["longer by one", "as long", "longer by a piece", "short", "no text", "empty", "gone"],
+)
+def test_a_file_that_changes_before_its_upload_is_never_uploaded_whole(
+    base: Path, change: Callable[[Path], object]
+) -> None:
+    _, second = two_large_files(base)
+    change(base / "2.json")
+    assert second.content is not None
+    sent: list[int] = []
+    with pytest.raises(CannotJudge, match="changed while the gate ran"):
+        sent.extend(map(len, second.content))
+    assert sum(sent) < len(second.content)
 
 
 def test_one_bad_file_of_a_glob_is_named(base: Path) -> None:
@@ -376,7 +440,7 @@ def test_a_path_through_a_link_and_back_up_is_judged_by_where_the_system_finds_i
     (base / "out").symlink_to(tmp_path / "temp/inner")
     (base / "in").symlink_to("inner")
     assert "leads outside the workspace" in refusal(base, "out/../x.json", tmp_path / "temp")
-    assert [trace.content for trace in TraceFolder(base).find("in/../x.json")] == [b"{}"]
+    assert [b"".join(trace.content or ()) for trace in TraceFolder(base).find("in/../x.json")] == [b"{}"]
 
 
 def test_a_link_within_the_temporary_folder_is_followed(base: Path, tmp_path: Path) -> None:

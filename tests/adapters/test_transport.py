@@ -20,7 +20,9 @@ from requests.adapters import BaseAdapter
 
 from sepurux_action.adapters.transport import Transport, retry_after
 from sepurux_action.core.ci_api import LONGEST_DETAIL, MOST_ANSWER_BYTES, Answer, Call, Refused, Reply, Trouble
+from sepurux_action.core.gate import TraceContent
 from sepurux_action.core.secret import Blanker, Secret
+from sepurux_action.errors import CannotJudge
 from tests import backend
 from tests.backend import MIB, Line, ScriptedBackend
 
@@ -151,6 +153,31 @@ def test_a_post_carries_its_body_as_json_and_its_key() -> None:
     assert request.json() == {"a": 1}
     assert request.headers["content-type"] == "application/json"
     assert request.headers["idempotency-key"] == "once-only"
+
+
+def upload(pieces: Callable[[], Iterator[bytes]], size: int) -> Call:
+    return Call(method="POST", path="/v1/traces", purpose="x", body=TraceContent(sha256="", size=size, pieces=pieces))
+
+
+def test_a_body_in_pieces_arrives_whole_with_its_length_at_each_try() -> None:
+    call = upload(lambda: iter((b'{"a":', b" 1}")), 8)
+    for _ in range(2):
+        request = asked(call)
+        assert request.body == b'{"a": 1}'
+        assert request.headers["content-length"] == "8"
+        assert request.headers["content-type"] == "application/json"
+        assert "transfer-encoding" not in request.headers
+
+
+def test_a_body_that_cannot_be_read_to_its_end_is_refused_and_never_arrives_whole() -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b'{"a":'
+        raise CannotJudge("the trace file changed", "Leave it alone.")
+
+    with ScriptedBackend({"* /*": backend.json({})}) as server:
+        answer = transport(server.url).send(upload(pieces, 8), 10)
+    assert answer == Refused(reason="the trace file changed", hint="Leave it alone.")
+    assert all(request.body != b'{"a": 1}' for request in server.requests)
 
 
 @pytest.mark.parametrize("project", ["my-agent", "Prüfung агент 試験", "a\u00a0b"])

@@ -29,6 +29,7 @@ from sepurux_action.core.policy import FILE_OPTIONS, Policy
 from sepurux_action.core.policy_text import GATES, THRESHOLDS, VERSION_KEY, parse_policy
 from sepurux_action.core.settings import Settings, input_layer, read_settings
 from sepurux_action.sandbox import Sandbox
+from tests.builders import a_content
 
 ROOT = schema.ROOT
 BIN = Path(sys.executable).parent
@@ -337,7 +338,7 @@ def settings(
     policy: Policy | None, inputs: Mapping[str, str] | None = None, *, branch: str = "main", today: date = TODAY
 ) -> Settings:
     def found(pattern: str) -> tuple[Trace, ...]:
-        return (Trace(label=pattern, content=b"{}"),)
+        return (Trace(label=pattern, content=a_content()),)
 
     layer = input_layer(inputs or {"token": TOKEN})
     return read_settings([layer], found, policy, branch=branch, today=today)

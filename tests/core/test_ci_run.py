@@ -18,6 +18,7 @@ from sepurux_action.core.ci_run import (
     ClassifiedFailure,
     FailingTool,
     combine,
+    merge_failures,
     parse_ci_run,
     parse_failures,
     parse_score,
@@ -199,6 +200,27 @@ def test_a_number_that_no_run_reports_is_missing_or_the_first_broken_one() -> No
     assert run.failures.missing
     assert run.mutation_categories is None
     assert run.category_count.missing
+
+
+def failure(kind: str, severity: str = "low", description: str = "", count: int = 1) -> ClassifiedFailure:
+    return ClassifiedFailure(type=kind, severity=severity, description=description, mutation="m", count=count)
+
+
+def test_failures_of_one_kind_become_one_with_their_number_and_the_first_description() -> None:
+    found = [failure("a"), failure("b", count=2), failure("a", description="first"), failure("a", description="second")]
+    assert merge_failures(found, 10) == ((failure("a", description="first", count=3), failure("b", count=2)), 0)
+
+
+def test_the_worst_and_most_frequent_kinds_are_kept_and_the_others_counted() -> None:
+    found = [failure("a"), failure("b", count=4), failure("c", "odd", count=9), failure("d", "Critical"), failure("e")]
+    kept, left_out = merge_failures(found, 2)
+    assert [each.type for each in kept] == ["d", "b"]
+    assert left_out == 11
+
+
+def test_long_texts_of_a_failure_are_cut() -> None:
+    (read,) = parse_failures([dict.fromkeys(("type", "severity", "description", "mutation"), "x" * 9_000)])
+    assert {len(text) for text in (read.type, read.severity, read.description, read.mutation)} == {1_000}
 
 
 def test_classified_failures_are_read_and_what_is_no_object_is_left_out() -> None:

@@ -10,12 +10,13 @@ from sepurux_action.core.enforcement import OnUndecided, Stage
 from sepurux_action.core.fingerprint import fingerprint
 from sepurux_action.core.gate import Gate, Trace
 from sepurux_action.core.verdict import Thresholds
+from tests.builders import a_content
 
 GATE = Gate(
     name="Refunds",
     campaign="refunds",
     project="my-agent",
-    traces=(Trace(label="t-1", trace_id="t-1"), Trace(label="a.json", content=b"{}")),
+    traces=(Trace(label="t-1", trace_id="t-1"), Trace(label="a.json", content=a_content())),
     mutation_pack="pack",
     thresholds=Thresholds(min_pass_rate=0.9, max_unsafe=0, required_mutation_categories=("a", "b")),
 )
@@ -29,7 +30,7 @@ GATE = Gate(
         replace(GATE, mutation_pack=""),
         replace(GATE, traces=GATE.traces[:1]),
         replace(GATE, traces=(Trace(label="t-2", trace_id="t-2"), GATE.traces[1])),
-        replace(GATE, traces=(GATE.traces[0], Trace(label="a.json", content=b"{ }"))),
+        replace(GATE, traces=(GATE.traces[0], Trace(label="a.json", content=a_content(b"{ }")))),
         replace(GATE, traces=Gate(name="", campaign="").traces),
         replace(GATE, campaign="refundsmy-agent", project=""),
         *(
@@ -54,7 +55,7 @@ def test_whatever_a_verdict_depends_on_changes_the_fingerprint(other: Gate) -> N
     [
         replace(GATE, name="Other"),
         replace(GATE, stage=Stage.SOFT, on_undecided=OnUndecided.ALLOW, timeout_s=1),
-        replace(GATE, traces=(Trace(label="moved.json", content=b"{}"), GATE.traces[0])),
+        replace(GATE, traces=(Trace(label="moved.json", content=a_content()), GATE.traces[0])),
         replace(GATE, thresholds=replace(GATE.thresholds, required_mutation_categories=("b", "a"))),
     ],
 )

@@ -10,7 +10,7 @@ from sepurux_action.core.ci_run import CIRun
 from sepurux_action.core.gate import RunResult, Trace, trace_may_be_cause
 from sepurux_action.core.verdict import CheckState, Decision, Ruling, Thresholds, judge
 from sepurux_action.core.wire import Metric
-from tests.builders import a_gate, a_result
+from tests.builders import a_content, a_gate, a_result
 
 
 def a_run(decision: Decision, rate: float | None = None, unsafe: float | None = None, trace: str = "a") -> RunResult:
@@ -106,7 +106,7 @@ def test_good_numbers_beside_a_run_without_any_change_no_decision() -> None:
 
 
 def test_an_uploaded_trace_is_not_shown() -> None:
-    assert "customer" not in repr(Trace(label="a", content=b"customer"))
+    assert "customer" not in repr(Trace(label="a", content=a_content(b"customer")))
 
 
 @pytest.mark.parametrize("decision", list(Decision))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -27,6 +28,7 @@ from tests.builders import (
     HOSTILE,
     PASSING,
     RUN_ID,
+    TRACE_ID,
     a_gate,
     a_result,
     a_run,
@@ -179,6 +181,43 @@ def test_tools_are_cut_in_number_and_length_so_that_outputs_stay_small() -> None
     told = step_outputs([a_result(a_run(replace(FAILING, top_failing_tools=tools)))])
     assert len(json.loads(told["top_failing_tools"])) == MOST_TOOLS
     assert sum(map(len, told.values())) < 500_000
+
+
+MOST_UTF_16_BYTES = 1024 * 1024  # of all outputs of a job together
+
+
+def utf_16_bytes(outputs: Mapping[str, str]) -> int:
+    return sum(len(f"{name}{text}".encode("utf-16-le")) for name, text in outputs.items())
+
+
+@pytest.mark.parametrize(("gates", "traces", "most"), [(1, 1, 3_000), (50, 1, 100_000), (300, 1, 500_000)])
+def test_outputs_grow_with_the_number_of_gates_and_lose_nothing(gates: int, traces: int, most: int) -> None:
+    runs = [a_run(trace_id=TRACE_ID, batch_id=RUN_ID) for _ in range(traces)]
+    told = step_outputs([a_result(*runs, gate=a_gate(name=f"gate-{number}")) for number in range(gates)])
+    assert utf_16_bytes(told) <= most
+    listed = json.loads(told["gates"])
+    assert [each["run_id"] for each in listed] == [RUN_ID] * gates
+    assert all(each["top_failing_tools"] for each in listed)
+
+
+@pytest.mark.parametrize(("gates", "traces"), [(1, 100), (20, 100), (300, 100)])
+def test_outputs_fit_into_a_job_with_every_gate_and_the_worst_gates_ids(gates: int, traces: int) -> None:
+    ids = [f"{number:032x}" for number in range(traces)]
+    runs = [a_run(run_id=each, trace_id=each, batch_id=each) for each in ids]
+    told = step_outputs([a_result(*runs, gate=a_gate(name=f"gate-{number}")) for number in range(gates)])
+    assert utf_16_bytes(told) <= MOST_UTF_16_BYTES
+    assert told["run_id"].split(",") == ids
+    listed = json.loads(told["gates"])
+    assert [(each["name"], each["decision"]) for each in listed] == [(f"gate-{n}", "fail") for n in range(gates)]
+    assert all(list(each) == ["name", *(name for name in OUTPUTS if name != "gates")] for each in listed)
+
+
+def test_ids_without_end_are_cut_between_two() -> None:
+    run = a_run(replace(PASSING, run_ids=tuple(f"{number:0200}" for number in range(1_000))), run_id="", batch_id="b")
+    told = step_outputs([a_result(run, run)])
+    assert 39_000 < len(told["run_id"]) <= 40_000
+    assert {len(each) for each in told["run_id"].split(",")} == {200}
+    assert utf_16_bytes(told) <= MOST_UTF_16_BYTES
 
 
 def test_a_hostile_tool_name_stays_inside_its_json_string() -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from sepurux_action.adapters.rendering import render_summary
 from sepurux_action.core.budget import for_comment, for_summary, shed
 from sepurux_action.core.ci_run import ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.core.enforcement import OnUndecided, Stage
@@ -218,6 +219,30 @@ def test_failures_that_were_not_read_are_told() -> None:
     enrichment = Enrichment(failures=FAILURES, more_failures=True)
     report = build_report([a_result(a_run(enrichment=enrichment))], a_context())
     assert the_block(report.blocks, Kind.FAILURES).title == "Classified failures (4, and more that were not read)"
+
+
+def test_failures_that_were_not_kept_are_counted() -> None:
+    many = replace(FAILURES[0], count=4_000)
+    enrichment = Enrichment(failures=(many, *FAILURES[1:]), left_out=997)
+    report = build_report([a_result(a_run(enrichment=enrichment))], a_context())
+    assert the_block(report.blocks, Kind.FAILURES).title == "Classified failures (5,000)"
+    told = rows(report, Kind.FAILURES)
+    assert told[0][0].startswith("critical unsafe_action (4,000): ")
+    assert told[-1] == ["Other kinds (997): not listed, the report would be too long."]
+
+
+@pytest.mark.parametrize("gates", [1, 30])
+def test_a_short_report_stays_short_however_much_the_backend_has_reported(gates: int) -> None:
+    tools = tuple(FailingTool(f"tool-{number}", 1) for number in range(1_000))
+    failures = tuple(replace(FAILURES[0], type=f"type-{number}") for number in range(1_000))
+    run = a_run(replace(FAILING, top_failing_tools=tools), enrichment=Enrichment(failures=failures, notes=("A note.",)))
+    results = [a_result(run, gate=a_gate(name=f"gate{number}")) for number in range(gates)]
+    report = build_report(results, a_context(), short=True)
+    rendered = render_summary(report)
+    assert len(rendered) < 10_000
+    assert all(f"<code>gate{number}</code>" in rendered for number in range(gates))
+    assert "leaves out the details" in rendered
+    assert {Kind.TOOLS, Kind.FAILURES} & {block.kind for block in report.blocks} == set()
 
 
 def test_required_categories_that_are_lacking_stand_first() -> None:

@@ -15,14 +15,14 @@ from sepurux_action.core.gate import REGISTERED, Gate, Trace
 from sepurux_action.core.reproduction import command_lines
 from sepurux_action.core.settings import flag_layer, read_settings
 from sepurux_action.core.verdict import Thresholds
-from tests.builders import HOSTILE, TRACE_ID, a_gate
+from tests.builders import HOSTILE, TRACE_ID, a_content, a_gate
 
 HOST = "app.sepurux.dev"
 EVERYTHING = a_gate(
     traces=(
         Trace(label=TRACE_ID, trace_id=TRACE_ID),
-        Trace(label="traces/a b.json", content=b"{}"),
-        Trace(label="traces/it's.json", trace_id="uploaded", content=b"{}"),
+        Trace(label="traces/a b.json", content=a_content()),
+        Trace(label="traces/it's.json", trace_id="uploaded", content=a_content()),
     ),
     mutation_pack="pack-1",
     thresholds=Thresholds(
@@ -66,7 +66,7 @@ def reproduced(gate: Gate, folder: Path) -> Gate:
     flags = {name: text for name, text in vars(parser().parse_args(arguments(gate, folder))).items() if text}
 
     def find(pattern: str) -> tuple[Trace, ...]:
-        return (Trace(label=pattern, content=b"{}"),)
+        return (Trace(label=pattern, content=a_content()),)
 
     (made,) = read_settings([flag_layer(flags)], find).gates
     return made
@@ -103,7 +103,7 @@ def test_a_shell_makes_the_same_gate_of_it(tmp_path: Path) -> None:
 @example(name="-")
 @example(name=HOSTILE.replace("\u202e", "").replace("\u200b", ""))
 def test_no_name_gets_out_of_its_argument(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
-    gate = a_gate(campaign=name, project=name, traces=(Trace(label=name, content=b"{}"),))
+    gate = a_gate(campaign=name, project=name, traces=(Trace(label=name, content=a_content()),))
     made = reproduced(gate, tmp_path_factory.mktemp("shell"))
     assert (made.campaign, made.project, made.thresholds) == (name, name, gate.thresholds)
     assert [trace.label for trace in made.traces] == [name]

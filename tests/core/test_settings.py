@@ -24,6 +24,7 @@ from sepurux_action.core.settings import (
 )
 from sepurux_action.core.verdict import Thresholds
 from sepurux_action.errors import BadSettings
+from tests.builders import a_content
 
 LEAST = {"campaign": "refunds"}
 TOKEN = "sk_live_5c0ffee5c0ffee5c0ffee5c0ffee5c0ffee5c0ffee5c0ffee"
@@ -334,7 +335,7 @@ def test_a_credential_in_an_address_is_not_shown(address: str) -> None:
 
 
 def a_file(label: str) -> Trace:
-    return Trace(label=label, content=b"{}")
+    return Trace(label=label, content=a_content())
 
 
 def test_traces_by_id_come_before_traces_from_files_and_keep_their_order() -> None:

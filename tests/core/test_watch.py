@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -11,10 +11,12 @@ import pytest
 
 from sepurux_action.core.ci_api import Answer, Call, Refused, Reply, Trouble
 from sepurux_action.core.gate import Gate, RunResult, Trace
+from sepurux_action.core.outputs import early_outputs
 from sepurux_action.core.settings import Settings
 from sepurux_action.core.verdict import Decision, Thresholds
-from sepurux_action.core.workflow_commands import Level
+from sepurux_action.core.workflow_commands import Level, output_block
 from sepurux_action.watch import Origin, watch
+from tests.builders import a_content
 from tests.fakes import CAMPAIGN, FakeCourier, FakePlace, backend
 
 PASSED = {"status": "done", "decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
@@ -202,7 +204,7 @@ def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own(
     courier = FakeCourier(
         lambda call, time: next(failing, None) or sound(call, time) if call.method == "POST" else sound(call, time)
     )
-    run(courier, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
+    run(courier, replace(GATE, traces=(Trace(label="a.json", content=a_content()),)))
     keys = [(call.path, call.idempotency_key) for _, call in courier.calls if call.method == "POST"]
     assert len(keys) == 5
     assert len(set(keys)) == 2
@@ -328,7 +330,7 @@ def test_a_batch_of_several_runs_is_not_judged_by_the_score_of_one() -> None:
 
 
 def test_several_traces_are_one_run_each_polled_together_and_the_eval_set_is_left_alone() -> None:
-    traces = tuple(Trace(label=f"{n}.json", content=b"{}") for n in range(20))
+    traces = tuple(Trace(label=f"{n}.json", content=a_content()) for n in range(20))
     courier = FakeCourier(backend(after(30, Reply(PASSED))))
     results = run(courier, replace(GATE, traces=traces))
     assert [result.trace for result in results] == [trace.label for trace in traces]
@@ -423,10 +425,71 @@ def test_classified_failures_of_at_most_ten_runs_are_asked_for_and_a_full_page_s
     assert not result.enrichment.more_failures
 
 
+def test_a_step_keeps_a_thousand_kinds_of_failures_and_counts_all() -> None:
+    listed = Reply([{"type": f"t-{number}", "severity": "low", "description": "d" * 5_000} for number in range(5_000)])
+    gates = [replace(GATE, name=f"gate-{number}", campaign=CAMPAIGN) for number in range(30)]
+    results = run(FakeCourier(backend(after(0, Reply(PASSED)), failures=listed)), *gates)
+    kept = [failure for result in results for failure in result.enrichment.failures]
+    assert len(kept) == 30 * 33
+    assert sum(len(failure.description) for failure in kept) <= 1_000_000
+    assert {sum(each.count for each in r.enrichment.failures) + r.enrichment.left_out for r in results} == {5_000}
+
+
+class Announcements:
+    """Keeps when early outputs were written, and how many bytes GITHUB_OUTPUT needs for them."""
+
+    def __init__(self, courier: FakeCourier) -> None:
+        self._courier = courier
+        self.times: list[float] = []
+        self.known: list[RunResult] = []
+        self.bytes = 0
+
+    def __call__(self, known: Sequence[RunResult]) -> None:
+        self.times.append(self._courier.time - 1_000)
+        self.known = list(known)
+        self.bytes += sum(len(output_block(name, text, "-" * 48)) for name, text in early_outputs(known).items())
+
+
+def announced(gates: int, traces: int = 1, look: Callable[[float], Answer] | None = None) -> Announcements:
+    """Return what a step announces whose runs are all decided after five minutes."""
+    courier = FakeCourier(backend(look or after(300, Reply({**PASSED, "dashboard_url": "https://h.example/run"}))))
+    announcements = Announcements(courier)
+    named = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(traces))
+    settings = Settings(
+        gates=tuple(replace(GATE, name=f"gate-{n}", campaign=CAMPAIGN, traces=named) for n in range(gates))
+    )
+    watch(settings, Origin(), courier, FakePlace(), announcements)
+    return announcements
+
+
+def test_ids_are_announced_at_once_and_then_every_few_seconds_until_all_are() -> None:
+    first = announced(1)
+    assert first.times[0] < 1
+    assert len(first.times) == 2  # the id, and once it is known the address
+    many = announced(50)
+    assert many.times[0] < 1
+    assert all(later - earlier >= 5 for earlier, later in pairwise(many.times))
+    assert many.times[1] < 7
+    assert len(many.known) == 50
+
+
+@pytest.mark.parametrize(("gates", "traces"), [(1, 100), (300, 1), (20, 100)])
+def test_early_outputs_grow_at_most_with_the_number_of_runs(gates: int, traces: int) -> None:
+    """Each time all ids are written again, so they are written less often the more there are."""
+    announcements = announced(gates, traces)
+    assert len(announcements.known) == gates * traces
+    assert announcements.bytes <= 200 * gates * traces
+
+
+def test_an_address_that_keeps_changing_is_not_announced_each_time() -> None:
+    changing = announced(1, look=lambda time: Reply({**RUNNING, "dashboard_url": f"https://h.example/{time}"}))
+    assert len(changing.times) == 2
+
+
 @pytest.mark.parametrize("answer", [Reply({}), Reply([]), Reply({"trace_id": "../x"}), Reply({"trace_id": 7})])
 def test_an_uploaded_trace_without_a_usable_id_is_not_judged_as_the_registered_scenarios(answer: Answer) -> None:
     courier = FakeCourier(backend(after(0, Reply(PASSED)), traces=answer))
-    [result] = run(courier, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
+    [result] = run(courier, replace(GATE, traces=(Trace(label="a.json", content=a_content()),)))
     assert result.decision is Decision.ERROR
     assert courier.paths("/v1/ci/runs") == []
 
@@ -556,7 +619,7 @@ def test_one_run_is_never_accepted_for_two_different_questions(change: Mapping[s
 
 # --- What an uploaded trace may cause --------------------------------------------------------------------------
 
-UPLOADED = replace(GATE, campaign=CAMPAIGN, traces=(Trace(label="a.json", content=b"{}"),), timeout_s=30)
+UPLOADED = replace(GATE, campaign=CAMPAIGN, traces=(Trace(label="a.json", content=a_content()),), timeout_s=30)
 
 
 @pytest.mark.parametrize(

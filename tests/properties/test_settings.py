@@ -14,6 +14,7 @@ from sepurux_action.core.secret import SHORTEST_BLANKED
 from sepurux_action.core.settings import BadTraceFile, Settings, environment_layer, input_layer, read_settings
 from sepurux_action.core.verdict import Thresholds
 from sepurux_action.errors import BadSettings
+from tests.builders import a_content
 
 SPELLINGS = [spelling for option in OPTIONS for spelling in option.spellings]
 ENVIRONMENT = [option.environment for option in OPTIONS if option.environment]
@@ -49,7 +50,7 @@ secrets = st.text(string.ascii_letters + string.digits, min_size=SHORTEST_BLANKE
 def find(pattern: str) -> tuple[Trace, ...]:
     if "." not in pattern:
         raise BadTraceFile(f"{pattern!r} was not found in the workspace")
-    return (Trace(label=pattern, content=b"{}"),)
+    return (Trace(label=pattern, content=a_content()),)
 
 
 def read(inputs: Mapping[str, str], environ: Mapping[str, str]) -> Settings | BadSettings:

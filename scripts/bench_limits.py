@@ -1,0 +1,205 @@
+"""Measures the limits of a step: size of its outputs, peak memory, and seconds from SIGTERM to its exit.
+
+python scripts/bench_limits.py [CASE ...]: runs the action against a scripted backend, each case in a process of its
+own, and prints one line for each. Without arguments it runs every case.
+"""
+
+from __future__ import annotations
+
+import itertools
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests import backend
+from tests.backend import Answer, Request, ScriptedBackend
+from tests.runner import RunningStep, start_action
+
+MB = 1_000_000
+CHUNK = MB  # bytes of one write, so that this process stays smaller than the one that it measures
+SIGNALLED_GATES = 30
+FAILURES = 5_000
+LONGEST_S = 600.0
+
+
+def campaign(number: int) -> str:
+    """Return a campaign's UUID; the one with number 0 is never decided."""
+    return f"c0de0000-0000-4000-8000-{number:012d}"
+
+
+def scripted(failures: int = 1) -> ScriptedBackend:
+    """Return a backend that fails every run at once, but for those of campaign 0, with so many different failures."""
+    numbers = itertools.count(1)
+    pending: set[str] = set()
+
+    def create(request: Request) -> Answer:
+        run_id = f"f00d0000-0000-4000-8000-{next(numbers):012d}"
+        batch_id = run_id.replace("f00d", "ba7c")
+        if request.json()["campaign_id"] == campaign(0):
+            pending.add(batch_id)
+        return backend.json({"batch_id": batch_id, "run_ids": [run_id]})
+
+    def poll(request: Request) -> Answer:
+        batch_id = request.path.rpartition("/")[2]
+        if batch_id in pending:
+            return backend.json({"batch_id": batch_id, "status": "running", "decision": "pending"})
+        run_id = batch_id.replace("ba7c", "f00d")
+        address = f"https://app.sepurux.dev/runs/{run_id}"
+        return backend.json(backend.decided(batch_id=batch_id, run_id=run_id, dashboard_url=address))
+
+    listed = [
+        {
+            "type": f"wrong_arguments_{number}",
+            "severity": ("critical", "high", "medium", "low")[number % 4],
+            "description": f"Step {number} called payments.refund with an amount that the order does not have.",
+            "mutation": "timeouts",
+        }
+        for number in range(failures)
+    ]
+    return ScriptedBackend(
+        {
+            "POST /v1/traces": lambda _: backend.json({"trace_id": f"7ace-{next(numbers)}"}, 201),
+            "POST /v1/ci/runs": create,
+            "GET /v1/ci/batch/*": poll,
+            "GET /v1/campaigns/*/reliability": backend.json({"reliability_score": 61.5}),
+            "GET /v1/campaigns/*/failures": backend.json(listed),
+        }
+    )
+
+
+def policy(gates: int, lines: str = "", *, first: int = 1) -> dict[str, str]:
+    """Return a policy file of so many gates, each with these further lines."""
+    each = (f"  - name: gate-{n}\n    campaign: {campaign(n)}\n{lines}" for n in range(first, first + gates))
+    return {".github/sepurux-gate.yml": f"gates:\n{''.join(each)}"}
+
+
+def started(server: ScriptedBackend, workspace: Path, files: Mapping[str, str]) -> RunningStep:
+    """Start a step on a push, without GitHub."""
+    inputs = {"base_url": server.url, "token": "made-up-secret", "github_token": ""}
+    return start_action(workspace=workspace, event_name="push", inputs=inputs, files=files)
+
+
+def size_of_outputs(gates: int, traces: int) -> Callable[[Path], str]:
+    """Return a case that counts the bytes of GITHUB_OUTPUT, and of what the runner takes from it."""
+
+    def case(workspace: Path) -> str:
+        ids = ",".join(f"7ace0000-0000-4000-8000-{n:012d}" for n in range(traces))
+        lines = f"    trace_id: {ids}\n" if traces > 1 else ""
+        with scripted() as server, started(server, workspace / "w", policy(gates, lines)) as step:
+            result = step.finish(LONGEST_S)
+        written = sum(path.stat().st_size for path in workspace.rglob("set_output_*"))
+        kept = sum(len(name) + len(value) for name, value in result.outputs.items()) * 2
+        return f"GITHUB_OUTPUT {written:,} bytes; the outputs as UTF-16 {kept:,} bytes"
+
+    return case
+
+
+def flood(unit: bytes, size: int) -> Iterator[bytes]:
+    """Yield a JSON object of about so many bytes: one array that repeats a unit, which ends in a comma."""
+    many = unit * (CHUNK // len(unit))
+    yield b'{"events": ['
+    yield from itertools.repeat(many, size // len(many))
+    yield b"null]}"
+
+
+def long_string(size: int) -> Iterator[bytes]:
+    """Yield a JSON object that holds one string."""
+    yield b'{"text": "'
+    yield from itertools.repeat(b"a" * CHUNK, size // CHUNK)
+    yield b'"}'
+
+
+def names(size: int) -> Iterator[bytes]:
+    """Yield a JSON object of many short names, all different."""
+    length = len(b'"0123456":0,')
+    for start in range(0, size // length, CHUNK // length):
+        piece = b"".join(b'"%07d":0,' % n for n in range(start, start + CHUNK // length))
+        yield piece if start else b"{" + piece
+    yield b'"":0}'
+
+
+def nested(size: int, depth: int = 900) -> Iterator[bytes]:
+    """Yield a JSON object whose arrays are nested so deep, again and again."""
+    return flood(b"[" * depth + b"]" * depth + b",", size)
+
+
+def memory(gates: int, *traces: Iterator[bytes]) -> Callable[[Path], str]:
+    """Return a case that measures the step's peak memory; every gate has all of the traces."""
+
+    def case(workspace: Path) -> str:
+        folder = workspace / "w" / "traces"
+        folder.mkdir(parents=True)
+        for number, trace in enumerate(traces):
+            with (folder / f"{number}.json").open("wb") as file:
+                file.writelines(trace)
+        largest = max(path.stat().st_size for path in folder.iterdir()) / MB
+        lines = "    trace_file: traces/*.json\n"
+        with scripted() as server, started(server, workspace / "w", policy(gates, lines)) as step:
+            began = time.monotonic()
+            result = step.finish(LONGEST_S)
+            took = time.monotonic() - began
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / MB
+        target = 200 + 6 * largest
+        decision = result.outputs["decision"]
+        return f"{peak:.0f} MB at the most (target {target:.0f} MB), {took:.1f} s, decision {decision}"
+
+    return case
+
+
+def seconds_after_sigterm(failures: int) -> Callable[[Path], str]:
+    """Return a case of 30 gates that failed, and one more that is still pending when the signal comes."""
+
+    def case(workspace: Path) -> str:
+        gates = policy(SIGNALLED_GATES + 1, first=0)
+        with scripted(failures) as server, started(server, workspace / "w", gates) as step:
+            for number in range(1, SIGNALLED_GATES + 1):
+                step.wait_for_log(f"[gate-{number}] fail: ", LONGEST_S)
+            began = time.monotonic()
+            step.send_signal(signal.SIGTERM)
+            result = step.finish(LONGEST_S)
+            took = time.monotonic() - began
+        return f"{took:.2f} s, exit status {result.exit_code}, summary of {len(result.summary):,} characters"
+
+    return case
+
+
+CASES: dict[str, Callable[[Path], str]] = {
+    "outputs of 1 gate": size_of_outputs(1, 1),
+    "outputs of 50 gates": size_of_outputs(50, 1),
+    "outputs of 300 gates": size_of_outputs(300, 1),
+    "outputs of 1 x 100 traces": size_of_outputs(1, 100),
+    "outputs of 20 x 100 traces": size_of_outputs(20, 100),
+    "memory without a trace file": memory(1, flood(b"{},", MB)),
+    "memory for 50 MB of {}": memory(1, flood(b"{},", 50 * MB)),
+    "memory for 50 MB of one string": memory(1, long_string(50 * MB)),
+    "memory for 50 MB of short strings": memory(1, flood(b'"ab",', 50 * MB)),
+    "memory for 50 MB of names": memory(1, names(50 * MB)),
+    "memory for 60 MB of numbers": memory(1, flood(b"1,", 60 * MB)),
+    "memory for 60 MB of nested arrays": memory(1, nested(60 * MB)),
+    "memory for 10 MB shared by 30 gates": memory(30, flood(b"{},", 10 * MB)),
+    "memory for 4 traces of 60 MB": memory(1, *(long_string(60 * MB) for _ in range(4))),
+    "memory for 25 traces of 10 MB": memory(1, *(flood(b"{},", 10 * MB) for _ in range(25))),
+    f"SIGTERM after {FAILURES} failures in each of {SIGNALLED_GATES} gates": seconds_after_sigterm(FAILURES),
+}
+
+
+def main(*wanted: str) -> None:
+    """Run one case here, or several in a process each: a process knows only the peak of all its children."""
+    for name in wanted or CASES:
+        if len(wanted) == 1:
+            with tempfile.TemporaryDirectory() as folder:
+                print(f"{name}: {CASES[name](Path(folder))}", flush=True)
+        else:
+            subprocess.run([sys.executable, __file__, name], check=True)  # noqa: S603 - this very script
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
