@@ -18,8 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from sepurux_action.core import options, path_filter, policy_text
 from sepurux_action.core.enforcement import OnUndecided, Stage
-from sepurux_action.core.forge import CommentMode
-from sepurux_action.core.options import FilePlace, Option
+from sepurux_action.core.options import CommentMode, FilePlace, Option
 
 Schema: TypeAlias = dict[str, object]
 

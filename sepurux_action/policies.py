@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sepurux_action.adapters.policy_file import read_yaml
-from sepurux_action.core import wire
+from sepurux_action.core import options, wire
 from sepurux_action.core.event import Event
-from sepurux_action.core.forge import DEFAULT_CONFIG, Look, policy_commit
+from sepurux_action.core.forge import Look, policy_commit
 from sepurux_action.core.policy import Change, Policy, before_merge, differences
 from sepurux_action.core.policy_text import BadPolicy, parse_policy
 from sepurux_action.core.settings import Early
@@ -86,9 +86,8 @@ def _find(early: Early, event: Event, heard: Heard | None, checkout: Callable[[s
     if look is None or look.policy.trouble:
         raise _unreadable(early, look.policy.trouble if look else "GitHub could not be read")
     if look.has_default_policy:
-        message = (
-            f"it names another file than {DEFAULT_CONFIG}, which is there and rules; take `config` or that file away"
-        )
+        usual = options.CONFIG.default
+        message = f"it names another file than {usual}, which is there and rules; take `config` or that file away"
         raise BadSettings([Problem(where=f"`config` {early.config}", message=message)])
     if look.policy.text is None:
         return _without_base(early, event, look)
@@ -99,7 +98,7 @@ def _find(early: Early, event: Event, heard: Heard | None, checkout: Callable[[s
 
 
 def _without_base(early: Early, event: Event, look: Look) -> Found:
-    if early.config != DEFAULT_CONFIG:
+    if early.config != options.CONFIG.default:
         _refuse_absence(early, "the base commit")
     head = look.head_policy.text
     if head is None or event.name not in FIRST_FILE_EVENTS:

@@ -11,9 +11,9 @@ from datetime import date
 from typing import TypeAlias, TypeVar, assert_never
 
 from sepurux_action.core import options, path_filter, stage_rules, wire
-from sepurux_action.core.options import FilePlace, Option
+from sepurux_action.core.options import BY_SPELLING, FilePlace, Option
 from sepurux_action.core.path_filter import Filter, Subject
-from sepurux_action.core.policy import ENFORCEMENT, FILE_OPTIONS, Given, Policy, Section
+from sepurux_action.core.policy import ENFORCEMENT, Given, Policy, Section
 from sepurux_action.core.stage_rules import Rule
 from sepurux_action.errors import GateError
 
@@ -27,18 +27,6 @@ VERSION_KEY = "version"
 THRESHOLDS = "thresholds"
 GATES = "gates"
 
-# A YAML list may stand for these texts of several lines.
-SEVERAL = frozenset(
-    option.name
-    for option in (
-        options.TRACE_ID,
-        options.TRACE_FILE,
-        options.REQUIRED_MUTATION_CATEGORIES,
-        options.REVIEWERS,
-        options.PATHS,
-    )
-)
-_BY_SPELLING = {spelling: option for option in FILE_OPTIONS.values() for spelling in option.spellings}
 _RULE_KEYS = ("stage", "from", "branches")
 _PLACES = {
     FilePlace.TOP: "on the file's top level",
@@ -197,7 +185,7 @@ class _Parsing:
         return {}
 
     def _option(self, key: ScalarNode, place: FilePlace, where: str, seen: dict[str, str]) -> Option[object] | None:
-        option = _BY_SPELLING.get(key.text)
+        option = BY_SPELLING.get(key.text)
         if option is None or place not in option.places:
             self._note(key, where, _why_not_here(key.text, option, place))
             return None
@@ -212,7 +200,7 @@ class _Parsing:
         if option is options.PATHS:
             patterns = self._filter(node, Subject.PATH, where)
             return "\n".join(pattern.text for pattern in patterns.patterns) if patterns else ""
-        if isinstance(node, SequenceNode) and option.name not in SEVERAL:
+        if isinstance(node, SequenceNode) and not option.is_list:
             self._note(node, where, f"it is a list; accepted: {option.accepts}")
             return ""
         items = self._items(node, where, option.accepts)
@@ -354,8 +342,8 @@ def _why_not_here(spelling: str, option: Option[object] | None, place: FilePlace
         return f"refused: {_REFUSED.get(name, 'give it as an input')}"
     if option:
         return f"it has its place {' or '.join(_PLACES[each] for each in option.places)}"
-    here = [each for each, known in _BY_SPELLING.items() if place in known.places]
+    here = [each for each, known in BY_SPELLING.items() if place in known.places]
     here += {FilePlace.TOP: [VERSION_KEY, THRESHOLDS, GATES], FilePlace.GATE: [THRESHOLDS], FilePlace.THRESHOLDS: []}[
         place
     ]
-    return f"it is not known{options.nearest(spelling, here) or options.nearest(spelling, _BY_SPELLING)}"
+    return f"it is not known{options.nearest(spelling, here) or options.nearest(spelling, BY_SPELLING)}"

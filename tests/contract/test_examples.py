@@ -25,7 +25,8 @@ from scripts import schema
 from sepurux_action.adapters.policy_file import read_yaml
 from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.gate import Trace
-from sepurux_action.core.policy import FILE_OPTIONS, Policy
+from sepurux_action.core.options import OPTIONS
+from sepurux_action.core.policy import Policy
 from sepurux_action.core.policy_text import GATES, THRESHOLDS, VERSION_KEY, parse_policy
 from sepurux_action.core.settings import Settings, input_layer, read_settings
 from sepurux_action.sandbox import Sandbox
@@ -39,7 +40,7 @@ CI = ROOT / "examples" / "ci"
 DOCUMENTS = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 TOKEN = "made-up-token-0123456789"
 EXPRESSIONS = {"${{ secrets.SEPURUX_CI_TOKEN }}": TOKEN, "${{ runner.temp }}": "/runner-temp"}
-POLICY_KEYS = {*FILE_OPTIONS, VERSION_KEY, GATES, THRESHOLDS}
+POLICY_KEYS = {*(option.name for option in OPTIONS), VERSION_KEY, GATES, THRESHOLDS}
 TODAY = date(2027, 1, 20)
 
 # A tag is what an example can carry; a team pins commits as its own policy asks.

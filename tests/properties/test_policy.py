@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from sepurux_action.adapters.policy_file import read_yaml
 from sepurux_action.core.enforcement import Stage
+from sepurux_action.core.options import BY_SPELLING, OPTIONS
 from sepurux_action.core.path_filter import Subject, read_filter, read_pattern
-from sepurux_action.core.policy import FILE_OPTIONS, Policy, differences
+from sepurux_action.core.policy import Policy, differences
 from sepurux_action.core.policy_text import BadPolicy, parse_policy
 from sepurux_action.core.stage_rules import Rule, next_change, stage_today
 
@@ -19,7 +20,16 @@ PATH = "policy.yml"
 TODAY = date(2027, 1, 15)
 
 # Pieces of YAML near to a policy, so that policies come of them often enough.
-KEYS = [*FILE_OPTIONS, "version", "gates", "thresholds", "stage", "from", "branches", "campaign_id"]
+KEYS = [
+    *(option.name for option in OPTIONS),
+    "version",
+    "gates",
+    "thresholds",
+    "stage",
+    "from",
+    "branches",
+    "campaign_id",
+]
 TEXTS = ["1", "soft", "0.9", "85%", "10m", "a", "main", "2027-01-31", "'**'", "'!a'", "true", "~", "[a, b]", "''"]
 MARKS = [
     "\n",
@@ -87,7 +97,7 @@ def test_every_text_of_a_policy_is_one_that_its_option_accepts(raw: bytes) -> No
     if isinstance(found, Policy):
         for section in (found.top, *found.gates):
             for name, given_text in section.texts.items():
-                FILE_OPTIONS[name].parse(given_text.text)  # raises where it does not
+                BY_SPELLING[name].parse(given_text.text)  # raises where it does not
                 assert given_text.text.strip() == given_text.text != ""
 
 
