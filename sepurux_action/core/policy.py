@@ -14,14 +14,16 @@ from sepurux_action.core.options import BY_SPELLING, OPTIONS
 from sepurux_action.core.stage_rules import Rule
 
 ENFORCEMENT = options.ENFORCEMENT.name
+LARGEST_FILE = 256 * 1024  # bytes; contract, section 5
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The text that the file gives to an option (a list as one item a line), and the line of its key."""
+    """The text that the file gives to an option (a list as one item a line), the line of its key, and its meaning."""
 
     text: str
     line: int
+    value: object = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,8 @@ def _key(policy: Policy, gate: Section, at: int) -> str:
 
 
 def _changed(prefix: str, old: Section, new: Section) -> Iterator[Change]:
-    for name in (option.name for option in OPTIONS):
+    for option in OPTIONS:
+        name = option.name
         if _value(old, name) != _value(new, name):
             yield Change(f"{prefix}{name}", _shown(old, name), _shown(new, name))
 
@@ -121,5 +124,4 @@ def _shown(section: Section, name: str) -> str:
 def _value(section: Section, name: str) -> object:
     if name == ENFORCEMENT:
         return section.rules
-    text = section.text(name)
-    return BY_SPELLING[name].parse(text) if text else None
+    return section.texts[name].value if name in section.texts else None

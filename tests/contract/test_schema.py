@@ -7,9 +7,9 @@ import yaml
 from jsonschema import Draft7Validator
 
 from scripts import schema
-from sepurux_action.adapters.policy_file import read_yaml
+from sepurux_action.adapters.policy_file import read_policy
 from sepurux_action.core import options
-from sepurux_action.core.policy_text import BadPolicy, parse_policy
+from sepurux_action.errors import BadSettings
 
 # Every accepted way of writing a value, key by key; each line is a file of its own.
 SOUND = """
@@ -99,8 +99,8 @@ def editor_accepts(text: str) -> bool:
 
 def action_accepts(text: str) -> bool:
     try:
-        parse_policy(read_yaml(text.encode(), "policy.yml"), "policy.yml")
-    except BadPolicy:
+        read_policy(text.encode(), "policy.yml")
+    except BadSettings:
         return False
     return True
 

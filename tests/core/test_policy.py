@@ -6,12 +6,12 @@ from datetime import date
 
 import pytest
 
-from sepurux_action.adapters.policy_file import read_yaml
+from sepurux_action.adapters.policy_file import MOST_PROBLEMS, read_policy
 from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.options import OPTIONS
 from sepurux_action.core.policy import Change, Given, Policy, Section, before_merge, differences
-from sepurux_action.core.policy_text import MOST_PROBLEMS, BadPolicy, parse_policy
 from sepurux_action.core.stage_rules import Rule
+from sepurux_action.errors import BadSettings
 
 PATH = ".github/sepurux-gate.yml"
 TODAY = date(2027, 1, 15)
@@ -40,13 +40,14 @@ gates:
 
 
 def read(text: str) -> Policy:
-    return parse_policy(read_yaml(text.encode(), PATH), PATH)
+    return read_policy(text.encode(), PATH)
 
 
 def mistakes(text: str) -> list[str]:
-    with pytest.raises(BadPolicy) as bad:
+    with pytest.raises(BadSettings) as bad:
         read(text)
-    return [str(problem).removeprefix(f"{PATH}:") for problem in bad.value.problems]
+    assert {problem.file for problem in bad.value.problems} == {PATH}
+    return [f"{problem.line}:{problem.column}: {problem}" for problem in bad.value.problems]
 
 
 def texts(section: Section) -> dict[str, str]:
