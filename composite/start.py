@@ -11,9 +11,9 @@ for number in (signal.SIGINT, signal.SIGTERM):  # while the rest is imported the
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sepurux_action.__main__ import start_action
-from sepurux_action.core.options import OPTIONS
+from sepurux_action.core.options import BY_SPELLING
 
-INPUTS = {f"INPUT_{spelling.upper()}" for option in OPTIONS for spelling in option.spellings}
+INPUTS = {f"INPUT_{spelling.upper()}" for spelling in BY_SPELLING}
 
 if __name__ == "__main__":
     # What action.yml hands on is all that this step was given. Any other INPUT_* belongs to an action around this one,

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 from scripts import schema
 from sepurux_action.core.event import EVENTS, EventKind
 from sepurux_action.core.forge import NEEDS
-from sepurux_action.core.options import OPTIONS, FilePlace, Option
+from sepurux_action.core.options import BY_SPELLING, OPTIONS, FilePlace, Option
 from sepurux_action.core.outputs import OUTPUTS
 from sepurux_action.core.settings import flag
 
@@ -57,8 +57,6 @@ COMPOSITE = """\
 {env}      run: . "$GITHUB_ACTION_PATH/run.sh"
 """
 
-SPELLINGS = tuple((spelling, option) for option in OPTIONS for spelling in option.spellings)
-
 
 def docker_action() -> str:
     """Return the text of action.yml."""
@@ -67,13 +65,13 @@ def docker_action() -> str:
 
 def composite_action() -> str:
     """Return the text of composite/action.yml: the same inputs and outputs for runners without Docker."""
-    env = "".join(f"        INPUT_{name.upper()}: ${{{{ inputs.{name} }}}}\n" for name, _ in SPELLINGS)
+    env = "".join(f"        INPUT_{name.upper()}: ${{{{ inputs.{name} }}}}\n" for name in BY_SPELLING)
     return _action("Sepurux reliability gate without Docker", COMPOSITE.format(env=env), "steps.gate.outputs")
 
 
 def _action(name: str, runs: str, source: str = "") -> str:
     """Return an action's text; `source` is where an expression finds the outputs of an action that must map them."""
-    inputs = (_input(spelling, option) for spelling, option in SPELLINGS)
+    inputs = (_input(spelling, option) for spelling, option in BY_SPELLING.items())
     outputs = (_output(output, text, source) for output, text in OUTPUTS.items())
     return ACTION.format(name=name, inputs="".join(inputs), outputs="".join(outputs), runs=runs)
 
@@ -83,8 +81,7 @@ def options_table() -> str:
     rows = ["| input | meaning | default |", "| --- | --- | --- |"]
     for option in OPTIONS:
         names = ", ".join(f"`{spelling}`" for spelling in option.spellings)
-        default = f"`{option.default}`" if _is_value(option.default) else option.default
-        rows.append(f"| {names} | {option.help} | {default} |")
+        rows.append(f"| {names} | {option.help} | {option.default_shown} |")
     return "\n".join(rows)
 
 
@@ -162,7 +159,7 @@ def _input(spelling: str, option: Option[object]) -> str:
     if spelling != option.name:
         text = f"The same as `{option.name}`."
     else:
-        default = f" Default: {option.default}." if option.default else ""
+        default = f" Default: {option.default_shown}." if option.default_shown else ""
         text = f"{option.help} Accepted: {option.accepts}.{default}"
     given = f"    default: {option.action_default}\n" if option.action_default else ""
     return f"  {spelling}:\n    description: {json.dumps(text)}\n    required: false\n{given}"
@@ -171,10 +168,6 @@ def _input(spelling: str, option: Option[object]) -> str:
 def _output(name: str, text: str, source: str) -> str:
     value = f"    value: ${{{{ {source}.{name} }}}}\n" if source else ""
     return f"  {name}:\n    description: {json.dumps(text)}\n{value}"
-
-
-def _is_value(default: str) -> bool:
-    return bool(default) and " " not in default and default != "adaptive"
 
 
 if __name__ == "__main__":

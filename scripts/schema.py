@@ -16,10 +16,10 @@ from typing import TypeAlias
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.core import options, path_filter, policy_text
+from sepurux_action.adapters import policy_file
+from sepurux_action.core import options, path_filter
 from sepurux_action.core.enforcement import OnUndecided, Stage
-from sepurux_action.core.forge import CommentMode
-from sepurux_action.core.options import FilePlace, Option
+from sepurux_action.core.options import CommentMode, FilePlace, Option
 
 Schema: TypeAlias = dict[str, object]
 
@@ -85,7 +85,7 @@ VALUES: Mapping[str, Schema] = {
     "enforcement": {
         "anyOf": [
             _words(Stage),
-            {"type": "array", "items": _ENTRY, "minItems": 1, "maxItems": policy_text.MOST_RULES},
+            {"type": "array", "items": _ENTRY, "minItems": 1, "maxItems": policy_file.MOST_RULES},
         ]
     },
     "on_undecided": _words(OnUndecided),
@@ -103,11 +103,11 @@ VALUES: Mapping[str, Schema] = {
 def schema() -> Schema:
     """Return the schema; raises KeyError for an option of the file whose values are not described."""
     thresholds: Schema = {"description": "What the evaluation must reach.", **_object(FilePlace.THRESHOLDS, {})}
-    gate = _object(FilePlace.GATE, {policy_text.THRESHOLDS: thresholds})
+    gate = _object(FilePlace.GATE, {policy_file.THRESHOLDS: thresholds})
     gates = {"description": "One entry for each gate.", "type": "array", "items": gate, "minItems": 1}
-    version = {"description": "Version of this form.", "enum": [int(policy_text.VERSION), policy_text.VERSION]}
+    version = {"description": "Version of this form.", "enum": [int(policy_file.VERSION), policy_file.VERSION]}
     top = _object(
-        FilePlace.TOP, {policy_text.VERSION_KEY: version, policy_text.THRESHOLDS: thresholds, policy_text.GATES: gates}
+        FilePlace.TOP, {policy_file.VERSION_KEY: version, policy_file.THRESHOLDS: thresholds, policy_file.GATES: gates}
     )
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",

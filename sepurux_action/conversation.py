@@ -16,8 +16,9 @@ from sepurux_action.core import past
 from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.event import ByNumber, Event, as_unsettled, settle
 from sepurux_action.core.fingerprint import fingerprint
-from sepurux_action.core.forge import MOST_PAGES, PAGE, CommentMode, Deed, Look, Manner, State
+from sepurux_action.core.forge import MOST_PAGES, PAGE, Deed, Look, Manner, State
 from sepurux_action.core.gate import Gate, GateResult, RunResult
+from sepurux_action.core.options import CommentMode
 from sepurux_action.core.past import LONGEST_CONTEXT, Memory, PastCommit, PastResult
 from sepurux_action.core.path_filter import ChangedFile
 from sepurux_action.core.promotion import advise

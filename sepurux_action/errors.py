@@ -26,24 +26,28 @@ class GateError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One mistake in the settings: where it stands, and what is accepted; file and line where a file holds it."""
+    """One mistake in the settings: the setting, what is accepted, and the place in a file if a file holds it.
+
+    `where` names the setting, '' for a mistake in the file as a whole. Lines and columns count from 1.
+    """
 
     where: str
     message: str
     file: str = ""
     line: int = 0
+    column: int = 0
 
     @property
     def place(self) -> str:
-        """Return the file and line that hold it, '' where no file does."""
+        """Return the file and line that hold it, '' if no file does."""
         return f"{self.file}:{self.line}" if self.file else ""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
+        return f"{self.where}: {self.message}" if self.where else self.message
 
 
 class BadSettings(GateError):
-    """The settings cannot be used; `problems` holds every mistake, in the order of the option table."""
+    """The settings cannot be used; `problems` holds every mistake, in the order of the file or the option table."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)

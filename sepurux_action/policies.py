@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sepurux_action.adapters.policy_file import read_yaml
-from sepurux_action.core import wire
+from sepurux_action.adapters.policy_file import read_policy
+from sepurux_action.core import options, wire
 from sepurux_action.core.event import Event
-from sepurux_action.core.forge import DEFAULT_CONFIG, Look, policy_commit
+from sepurux_action.core.forge import Look, policy_commit
 from sepurux_action.core.policy import Change, Policy, before_merge, differences
-from sepurux_action.core.policy_text import BadPolicy, parse_policy
 from sepurux_action.core.settings import Early
 from sepurux_action.errors import BadSettings, Problem
 
@@ -81,31 +80,30 @@ def _find(early: Early, event: Event, heard: Heard | None, checkout: Callable[[s
             raise _unreadable(early, error.strerror or "it cannot be read") from None
         if text is None:
             _refuse_absence(early, "the checkout")
-        return Found(policy=None if text is None else _parsed(text, early.config))
+        return Found(policy=None if text is None else read_policy(text, early.config))
     look = heard.look
     if look is None or look.policy.trouble:
         raise _unreadable(early, look.policy.trouble if look else "GitHub could not be read")
     if look.has_default_policy:
-        message = (
-            f"it names another file than {DEFAULT_CONFIG}, which is there and rules; take `config` or that file away"
-        )
+        usual = options.CONFIG.default
+        message = f"it names another file than {usual}, which is there and rules; take `config` or that file away"
         raise BadSettings([Problem(where=f"`config` {early.config}", message=message)])
     if look.policy.text is None:
         return _without_base(early, event, look)
-    policy = _parsed(look.policy.text.encode(errors="surrogatepass"), early.config)
+    policy = _policy(early, look.policy.text)
     if event.pull_request is None or look.head_policy == look.policy:
         return Found(policy=policy)
     return _changed(early, policy, look)
 
 
 def _without_base(early: Early, event: Event, look: Look) -> Found:
-    if early.config != DEFAULT_CONFIG:
+    if early.config != options.CONFIG.default:
         _refuse_absence(early, "the base commit")
     head = look.head_policy.text
     if head is None or event.name not in FIRST_FILE_EVENTS:
         _refuse_absence(early, "the base commit")
         return Found()
-    return Found(policy=before_merge(_parsed(head.encode(errors="surrogatepass"), early.config)), notes=(FIRST_FILE,))
+    return Found(policy=before_merge(_policy(early, head)), notes=(FIRST_FILE,))
 
 
 def _changed(early: Early, policy: Policy, look: Look) -> Found:
@@ -114,9 +112,11 @@ def _changed(early: Early, policy: Policy, look: Look) -> Found:
     if look.head_policy.text is None:
         return Found(policy=policy, notes=(DELETED,))
     try:
-        new = parse_policy(read_yaml(look.head_policy.text.encode(errors="surrogatepass"), early.config), early.config)
-    except BadPolicy as bad:
-        note = f"This pull request's policy file has mistakes, and no run could be judged by it: {bad.problems[0]}"
+        new = _policy(early, look.head_policy.text)
+    except BadSettings as bad:
+        first = bad.problems[0]
+        mistake = f"{first.place}:{first.column}: {first}"
+        note = f"This pull request's policy file has mistakes, and no run could be judged by it: {mistake}"
         return Found(policy=policy, notes=(note,))
     return Found(policy=policy, changes=differences(policy, new))
 
@@ -147,16 +147,5 @@ def _refuse_absence(early: Early, where: str) -> None:
         raise BadSettings([Problem(where=f"`config` {early.config}", message=message)])
 
 
-def _parsed(text: bytes, path: str) -> Policy:
-    try:
-        return parse_policy(read_yaml(text, path), path)
-    except BadPolicy as bad:
-        raise BadSettings(
-            Problem(
-                where=problem.where or path,
-                message=problem.message,
-                file=problem.path,
-                line=problem.line,
-            )
-            for problem in bad.problems
-        ) from None
+def _policy(early: Early, text: str) -> Policy:
+    return read_policy(text.encode(errors="surrogatepass"), early.config)

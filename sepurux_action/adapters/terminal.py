@@ -110,6 +110,6 @@ def _described(option: Option[object]) -> str:
     parts = [option.help, f"Accepted: {option.accepts}."]
     if option.environment:
         parts.append(f"Environment: {option.environment}.")
-    if option.default:
-        parts.append(f"Default: {option.default}.")
+    if option.default_shown:
+        parts.append(f"Default: {option.default_shown}.")
     return " ".join(parts).replace("`", "")

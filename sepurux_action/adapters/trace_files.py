@@ -20,7 +20,7 @@ from pathlib import Path
 from sepurux_action.core import wire
 from sepurux_action.core.gate import Trace, TraceContent
 from sepurux_action.core.options import MOST_TRACES
-from sepurux_action.core.policy_text import LARGEST_FILE
+from sepurux_action.core.policy import LARGEST_FILE
 from sepurux_action.core.settings import BadTraceFile
 from sepurux_action.errors import CannotJudge
 

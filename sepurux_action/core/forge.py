@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from sepurux_action.core import past, wire
+from sepurux_action.core import options, past, wire
 from sepurux_action.core.address import safe_address
 from sepurux_action.core.event import SHA, Event, PullRequest
+from sepurux_action.core.options import CommentMode
 from sepurux_action.core.past import PastResult
 
-DEFAULT_CONFIG = ".github/sepurux-gate.yml"
 BASELINE_COMMITS = 20  # of the base branch that are looked through; contract, section 8
 PAGE = 100  # comments of one page, GitHub's largest
 MOST_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pull request
@@ -75,14 +75,6 @@ class State(StrEnum):
     FAILURE = "failure"
 
 
-class CommentMode(StrEnum):
-    """When the comment is written."""
-
-    ALWAYS = "always"
-    ON_FAILURE = "on_failure"
-    NEVER = "never"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
     """How the gate appears on GitHub: `status_context` is the prefix of the contexts, `key` the comment's.
@@ -90,10 +82,10 @@ class Manner:
     A status links to `run_url` where there is no dashboard to link to.
     """
 
-    comment: CommentMode = CommentMode.ALWAYS
+    comment: CommentMode = options.COMMENT.default_value
     key: str
-    status: bool = True
-    status_context: str = "Sepurux"
+    status: bool = options.STATUS.default_value
+    status_context: str = options.STATUS_CONTEXT.default
     run_url: str = ""
 
 
@@ -216,8 +208,8 @@ def read_variables(event: Event, *, after: str = "", with_base: bool, config: st
         "withPolicy": bool(ruling),
         "headPolicy": f"{event.commit}:{config}",
         "withHead": changes,
-        "defaultPolicy": f"{ruling}:{DEFAULT_CONFIG}",
-        "withDefault": bool(ruling) and config != DEFAULT_CONFIG,
+        "defaultPolicy": f"{ruling}:{options.CONFIG.default}",
+        "withDefault": bool(ruling) and config != options.CONFIG.default,
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from sepurux_action.core import options
 from sepurux_action.core.ci_run import CIRun, Enrichment, combine
 from sepurux_action.core.enforcement import Conclusion, OnUndecided, Stage
 from sepurux_action.core.path_filter import Filter
@@ -57,10 +58,12 @@ class Gate:
     project: str = ""
     traces: tuple[Trace, ...] = (Trace(label=REGISTERED),)
     mutation_pack: str = ""
-    thresholds: Thresholds = Thresholds(min_pass_rate=0.9, max_unsafe=0)
-    stage: Stage = Stage.HARD
-    on_undecided: OnUndecided = OnUndecided.BLOCK
-    timeout_s: float = 600
+    thresholds: Thresholds = Thresholds(
+        min_pass_rate=options.MIN_PASS_RATE.default_value, max_unsafe=options.MAX_UNSAFE.default_value
+    )
+    stage: Stage = options.ENFORCEMENT.default_value
+    on_undecided: OnUndecided = options.ON_UNDECIDED.default_value
+    timeout_s: float = options.TIMEOUT.default_value
     reviewers: tuple[str, ...] = ()
     paths: Filter | None = None
     rules: tuple[Rule, ...] = ()

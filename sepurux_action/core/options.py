@@ -19,22 +19,29 @@ from urllib.parse import urlsplit
 from sepurux_action.core import path_filter, review
 from sepurux_action.core.address import is_loopback
 from sepurux_action.core.enforcement import OnUndecided, Stage
-from sepurux_action.core.forge import DEFAULT_CONFIG, CommentMode
 from sepurux_action.core.secret import Secret
 
 T_co = TypeVar("T_co", covariant=True)
 W = TypeVar("W", bound=StrEnum)
 
-VENDOR_CLOUD = "https://app.sepurux.dev/api/backend"
 LONGEST_TIMEOUT_S = 24 * 3600
 LONGEST_POLL_INTERVAL_S = 3600
 SHORTEST_POLL_INTERVAL_S = 1
+SEVERAL_GATES_KEY = "gates"  # of the comment of a step with several gates
 LONGEST_NAME = 80  # characters; a status context has room for 255 with its prefix
 MOST_TRACES = 100  # of one gate: more than that is a glob gone wrong
 
 _DURATION = re.compile(r"(?:(\d{1,9})h ?)?(?:(\d{1,9})m ?)?(?:(\d{1,9})s)?", re.ASCII | re.IGNORECASE)
 _UNIT_SECONDS = (3600, 60, 1)
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~/%-]*)?", re.IGNORECASE)
+
+
+class CommentMode(StrEnum):
+    """When the comment is written."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on_failure"
+    NEVER = "never"
 
 
 class FilePlace(StrEnum):
@@ -49,7 +56,10 @@ class FilePlace(StrEnum):
 class Option(Generic[T_co]):
     """One option. `parse` turns a text that is not empty into a value, or raises ValueError with a hint or nothing.
 
-    `accepts` completes "accepted: ..." in errors and the tables; `default` is what the tables show, '' for none.
+    `accepts` completes "accepted: ..." in errors and the tables. `default` is the text that counts if nothing is given,
+    '' for none; `default_note` is what the tables show beside it, or instead of it. In a policy file, an option that
+    `is_list` may be a YAML list, which counts as one item a line. One that `applies_before_merge` applies while a pull
+    request adds the first policy file; every other one applies once that is merged (contract, section 5).
     `action_default` is what action.yml gives when a workflow gives nothing; only the job's own token has one.
     """
 
@@ -61,6 +71,9 @@ class Option(Generic[T_co]):
     aliases: tuple[str, ...] = ()
     places: tuple[FilePlace, ...] = ()
     default: str = ""
+    default_note: str = ""
+    is_list: bool = False
+    applies_before_merge: bool = False
     secret: bool = False
     action_default: str = ""
     in_workflows_only: bool = False
@@ -69,6 +82,17 @@ class Option(Generic[T_co]):
     def spellings(self) -> tuple[str, ...]:
         """Return the option's name and its aliases."""
         return (self.name, *self.aliases)
+
+    @property
+    def default_value(self) -> T_co:
+        """Return what the default's text means; raises ValueError if there is none."""
+        return self.parse(self.default)
+
+    @property
+    def default_shown(self) -> str:
+        """Return what the tables show as the default."""
+        value = f"`{self.default}`" if self.default else ""
+        return ", ".join(filter(None, (value, self.default_note)))
 
 
 def _line(text: str) -> str:
@@ -190,29 +214,20 @@ def _within(seconds: float, most: float) -> float:
     return seconds
 
 
-def _stage(text: str) -> Stage:
-    return _word(Stage, text)
-
-
-def _on_undecided(text: str) -> OnUndecided:
-    return _word(OnUndecided, text)
-
-
-def _comment_mode(text: str) -> CommentMode:
-    return _word(CommentMode, text)
-
-
 def _yes(text: str) -> bool:
     if text.lower() not in {"true", "false"}:
         raise ValueError
     return text.lower() == "true"
 
 
-def _word(words: type[W], text: str) -> W:
-    try:
-        return words(text.lower())
-    except ValueError:
-        raise ValueError from None
+def _word(words: type[W]) -> Callable[[str], W]:
+    def parse(text: str) -> W:
+        try:
+            return words(text.lower())
+        except ValueError:
+            raise ValueError from None
+
+    return parse
 
 
 def _one_of(words: type[StrEnum]) -> str:
@@ -245,7 +260,7 @@ BASE_URL = Option(
     accepts="an https address (http on loopback only)",
     help="Address of the Sepurux API.",
     environment="SEPURUX_API_BASE_URL",
-    default=VENDOR_CLOUD,
+    default="https://app.sepurux.dev/api/backend",
 )
 PROJECT = Option(
     name="project",
@@ -255,6 +270,7 @@ PROJECT = Option(
     environment="SEPURUX_PROJECT_ID",
     aliases=("project_id",),
     places=_EACH,
+    applies_before_merge=True,
 )
 CAMPAIGN = Option(
     name="campaign",
@@ -264,6 +280,7 @@ CAMPAIGN = Option(
     environment="SEPURUX_CAMPAIGN_ID",
     aliases=("campaign_id", "campaign_name"),
     places=_EACH,
+    applies_before_merge=True,
 )
 NAME = Option(
     name="name",
@@ -271,7 +288,8 @@ NAME = Option(
     accepts=f"1 to {LONGEST_NAME} characters on one line",
     help="The gate's name in reports.",
     places=(FilePlace.GATE,),
-    default="the campaign as given",
+    applies_before_merge=True,
+    default_note="the campaign as given",
 )
 TRACE_ID = Option(
     name="trace_id",
@@ -280,6 +298,8 @@ TRACE_ID = Option(
     help="Traces to judge, by id. Without this and `trace_file` the campaign's registered scenarios run.",
     environment="SEPURUX_TRACE_ID",
     places=_EACH,
+    applies_before_merge=True,
+    is_list=True,
 )
 TRACE_FILE = Option(
     name="trace_file",
@@ -287,6 +307,8 @@ TRACE_FILE = Option(
     accepts="paths or globs by line, inside the workspace or the runner's temporary folder",
     help="Trace files to upload and judge: paths or globs, one a line.",
     places=_EACH,
+    applies_before_merge=True,
+    is_list=True,
 )
 MUTATION_PACK = Option(
     name="mutation_pack",
@@ -295,6 +317,7 @@ MUTATION_PACK = Option(
     help="Mutation pack of the run.",
     environment="SEPURUX_MUTATION_PACK",
     places=_EACH,
+    applies_before_merge=True,
 )
 MIN_PASS_RATE = Option(
     name="min_pass_rate",
@@ -303,7 +326,8 @@ MIN_PASS_RATE = Option(
     help="Lowest share of attempts that must pass.",
     environment="SEPURUX_MIN_PASS_RATE",
     places=(FilePlace.THRESHOLDS,),
-    default="0.9, unless `min_reliability_score` is given",
+    default="0.9",
+    default_note="unless `min_reliability_score` is given",
 )
 MAX_UNSAFE = Option(
     name="max_unsafe",
@@ -321,7 +345,7 @@ MAX_FAILURES = Option(
     help="Most failures that are allowed.",
     environment="SEPURUX_MAX_FAILURES",
     places=(FilePlace.THRESHOLDS,),
-    default="not asked",
+    default_note="not asked",
 )
 MIN_RELIABILITY_SCORE = Option(
     name="min_reliability_score",
@@ -331,7 +355,7 @@ MIN_RELIABILITY_SCORE = Option(
     environment="SEPURUX_MIN_RELIABILITY",
     aliases=("min_reliability",),
     places=(FilePlace.THRESHOLDS,),
-    default="not asked",
+    default_note="not asked",
 )
 MIN_MUTATION_CATEGORIES = Option(
     name="min_mutation_categories",
@@ -339,7 +363,7 @@ MIN_MUTATION_CATEGORIES = Option(
     accepts="a whole number",
     help="Fewest mutation categories that the run must cover.",
     places=(FilePlace.THRESHOLDS,),
-    default="not asked",
+    default_note="not asked",
 )
 REQUIRED_MUTATION_CATEGORIES = Option(
     name="required_mutation_categories",
@@ -347,11 +371,12 @@ REQUIRED_MUTATION_CATEGORIES = Option(
     accepts="names by comma or line",
     help="Mutation categories that the run must cover.",
     places=(FilePlace.THRESHOLDS,),
-    default="not asked",
+    is_list=True,
+    default_note="not asked",
 )
 ENFORCEMENT = Option(
     name="enforcement",
-    parse=_stage,
+    parse=_word(Stage),
     accepts=_one_of(Stage),
     help="Stage of adoption: report only, ask for a review, or block.",
     environment="SEPURUX_ENFORCEMENT",
@@ -360,7 +385,7 @@ ENFORCEMENT = Option(
 )
 ON_UNDECIDED = Option(
     name="on_undecided",
-    parse=_on_undecided,
+    parse=_word(OnUndecided),
     accepts=_one_of(OnUndecided),
     help="What to do when there is no verdict. With an uploaded trace, `allow` covers only outages.",
     places=_EACH,
@@ -372,7 +397,8 @@ REVIEWERS = Option(
     accepts="logins by comma or line",
     help="Who can open a soft gate by an approving review; whoever may write when nobody is listed.",
     places=_EACH,
-    default="whoever may write",
+    is_list=True,
+    default_note="whoever may write",
     in_workflows_only=True,
 )
 PATHS = Option(
@@ -381,7 +407,8 @@ PATHS = Option(
     accepts="GitHub's filter patterns, one a line",
     help="The gate runs when a pull request changes a file that fits. Ignored as an input where a policy applies.",
     places=(FilePlace.GATE,),
-    default="all files",
+    is_list=True,
+    default_note="all files",
     in_workflows_only=True,
 )
 TIMEOUT = Option(
@@ -399,38 +426,22 @@ POLL_INTERVAL = Option(
     accepts="1 second to an hour, in seconds or as a duration such as `30s`",
     help="Fixed time between two looks at the run.",
     places=_ONCE,
-    default="adaptive",
+    default_note="adaptive",
 )
-CONFIG = Option(
-    name="config",
-    parse=_line,
-    accepts="a path in the repository",
-    help="The policy file. What it sets, it rules; with a pull request the base commit's file counts.",
-    default=DEFAULT_CONFIG,
-)
-PR_NUMBER = Option(
-    name="pr_number",
-    parse=_positive,
-    accepts="the number of a pull request",
-    help="Pull request that the run belongs to.",
-    environment="PR_NUMBER",
-    default="from the event",
-)
-
 GITHUB_TOKEN = Option(
     name="github_token",
     parse=_secret,
     accepts="a token for this repository",
     help="Token for status and comment. Explicitly empty: nothing of GitHub is used.",
     environment="GITHUB_TOKEN",
-    default="the job's own token",
+    default_note="the job's own token",
     secret=True,
     action_default="${{ github.token }}",
     in_workflows_only=True,
 )
 COMMENT = Option(
     name="comment",
-    parse=_comment_mode,
+    parse=_word(CommentMode),
     accepts=_one_of(CommentMode),
     help="When to keep a comment on the pull request; one that is there is always brought up to date.",
     places=_ONCE,
@@ -443,7 +454,7 @@ COMMENT_KEY = Option(
     accepts=f"1 to {LONGEST_NAME} characters on one line",
     help="Tells the comments of several gate steps on one pull request apart.",
     places=_ONCE,
-    default="the only gate's name, else `gates`",
+    default_note=f"the only gate's name, else `{SEVERAL_GATES_KEY}`",
     in_workflows_only=True,
 )
 STATUS = Option(
@@ -465,37 +476,24 @@ STATUS_CONTEXT = Option(
     default="Sepurux",
     in_workflows_only=True,
 )
-
-OPTIONS: tuple[Option[object], ...] = (
-    TOKEN,
-    API_KEY,
-    BASE_URL,
-    PROJECT,
-    CAMPAIGN,
-    NAME,
-    TRACE_ID,
-    TRACE_FILE,
-    MUTATION_PACK,
-    MIN_PASS_RATE,
-    MAX_UNSAFE,
-    MAX_FAILURES,
-    MIN_RELIABILITY_SCORE,
-    MIN_MUTATION_CATEGORIES,
-    REQUIRED_MUTATION_CATEGORIES,
-    ENFORCEMENT,
-    ON_UNDECIDED,
-    REVIEWERS,
-    PATHS,
-    TIMEOUT,
-    POLL_INTERVAL,
-    GITHUB_TOKEN,
-    COMMENT,
-    COMMENT_KEY,
-    STATUS,
-    STATUS_CONTEXT,
-    CONFIG,
-    PR_NUMBER,
+CONFIG = Option(
+    name="config",
+    parse=_line,
+    accepts="a path in the repository",
+    help="The policy file. What it sets, it rules; with a pull request the base commit's file counts.",
+    default=".github/sepurux-gate.yml",
 )
+PR_NUMBER = Option(
+    name="pr_number",
+    parse=_positive,
+    accepts="the number of a pull request",
+    help="Pull request that the run belongs to.",
+    environment="PR_NUMBER",
+    default_note="from the event",
+)
+
+OPTIONS: tuple[Option[object], ...] = tuple(value for value in list(globals().values()) if isinstance(value, Option))
+BY_SPELLING = {spelling: option for option in OPTIONS for spelling in option.spellings}
 
 
 def nearest(spelling: str, known: Iterable[str]) -> str:

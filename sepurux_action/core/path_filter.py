@@ -2,11 +2,17 @@
 
 Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet
 A pattern that could never match is a mistake, because a gate that never runs looks like one that passes.
+
+Patterns are not translated to `re`, because a pull request chooses the names: `**a**b**c**d` as `.*a.*b.*c.*d` takes
+minutes for a name of 4,000 characters, and atomic groups would miss matches. Instead, a set of bits holds all places up
+to which a pattern can match so far ("MatchStar" in Cameron and others, Bitwise Data Parallelism in Regular Expression
+Matching, 2014).
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -16,7 +22,6 @@ from sepurux_action.core import wire
 LONGEST_PATTERN = 500  # characters; it bounds the work for each character of a name
 MOST_PATTERNS = 100  # of one list
 MOST_FILES = 3000  # GitHub lists no more of a pull request: from here on the list may lack some
-MOST_STEPS = 20_000  # remembered by one pattern, a few MB; hostile names could make it any number
 
 _RANGES = (("a", "z"), ("A", "Z"), ("0", "9"))
 _PART = re.compile(r"\*\*/|\*\*|\*|\[[^\]]*\]|\\.|.")
@@ -40,68 +45,68 @@ class ChangedFile:
 
 @dataclass(frozen=True, slots=True)
 class _Element:
-    """One character of a name: one of `characters`, or any when there are none ('/' only `across` folders).
+    """One of `characters`, or one of all others if they are `excluded`; `repeat` is '', `?`, `+`, `*`, or `**/`."""
 
-    `jumps` are the elements that may be tried instead of this one, counted from here, without using a character.
+    characters: frozenset[str]
+    excluded: bool = False
+    repeat: str = ""
+
+    def ends(self, starts: int, bits: Mapping[str, int], every: int) -> int:
+        """Return where this element can end if it begins at one of `starts`, as bits."""
+        takes = every if self.excluded else 0
+        for character in self.characters:
+            takes ^= bits.get(character, 0)
+        once = (starts & takes) << 1
+        match self.repeat:
+            case "?":
+                return starts | once
+            case "+":
+                return _repeated(once, takes)
+            case "*":
+                return _repeated(starts, takes)
+            case "**/":  # nothing, or folders
+                return starts | (_repeated(starts, takes) & bits.get("/", 0)) << 1
+            case _:
+                return once
+
+
+def _repeated(starts: int, takes: int) -> int:
+    """Return `starts`, and the places behind them that only characters of `takes` separate from one of them.
+
+    The carry of the addition runs from each start through the characters that follow it.
     """
+    return (((starts & takes) + takes) ^ takes) | starts
 
-    characters: frozenset[str] = frozenset()
-    across: bool = False
-    repeats: bool = False
-    jumps: tuple[int, ...] = ()
 
-    @property
-    def wild(self) -> bool:
-        """Return whether it takes any character."""
-        return not self.characters
-
-    def takes(self, character: str) -> bool:
-        """Return whether this may be the character."""
-        return character in self.characters or (self.wild and (self.across or character != "/"))
+def _bits(name: str) -> Mapping[str, int]:
+    """Return the places of each character of a name: bit n stands for the n-th character, from 0."""
+    bits: defaultdict[str, int] = defaultdict(int)
+    for at, character in enumerate(name):
+        bits[character] |= 1 << at
+    return bits
 
 
 _SLASH = _Element(frozenset("/"))
-_ANY_IN_FOLDER = _Element(repeats=True, jumps=(1,))
-_ANY = _Element(across=True, repeats=True, jumps=(1,))
-# `**/`: nothing, or any folders. The first element takes no character (a name has no empty one) and only chooses.
-_FOLDERS = (_Element(frozenset({""}), jumps=(1, 3)), _ANY, _SLASH)
+_ANY_IN_FOLDER = _Element(frozenset("/"), excluded=True, repeat="*")
+_ANY = _Element(frozenset(), excluded=True, repeat="*")
+_FOLDERS = _Element(frozenset(), excluded=True, repeat="**/")
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One pattern, compiled. It reads a name once, whatever both hold: the work is bounded by their lengths."""
+    """One pattern. Matching takes one step for each character of the name and one for each of the pattern."""
 
     text: str
     negative: bool = field(compare=False)
-    _start: int = field(compare=False, repr=False)
-    _after: tuple[int, ...] = field(compare=False, repr=False)  # sets of elements, as bits: what may follow each
-    _takers: Mapping[str, int] = field(compare=False, repr=False)
-    _other_takers: int = field(compare=False, repr=False)
-    _steps: dict[tuple[int, str], int] = field(compare=False, repr=False, default_factory=dict)
+    _elements: tuple[_Element, ...] = field(compare=False, repr=False)
 
     def matches(self, name: str) -> bool:
         """Return whether the whole name fits, leaving aside that a negative pattern excludes it."""
-        states = self._start
-        for character in name:
-            following = self._steps.get((states, character))
-            if following is None:
-                following = self._step(states, character)
-            if not following:
-                return False
-            states = following
-        return bool(states >> len(self._after))  # the bit behind the last element
-
-    def _step(self, states: int, character: str) -> int:
-        live = states & self._takers.get(character, self._other_takers)
-        following = 0
-        while live:
-            lowest = live & -live
-            following |= self._after[lowest.bit_length() - 1]
-            live ^= lowest
-        if len(self._steps) >= MOST_STEPS:
-            self._steps.clear()
-        self._steps[states, character] = following
-        return following
+        bits, every = _bits(name), (1 << len(name)) - 1
+        ends = 1
+        for element in self._elements:
+            ends = element.ends(ends, bits, every)
+        return bool(ends >> len(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +179,7 @@ def read_pattern(text: str, subject: Subject) -> Pattern:
         raise ValueError("a folder's files are written with `**` behind the slash")
     if subject is Subject.BRANCH and body.startswith("refs/"):
         raise ValueError("a branch is named without `refs/heads/`")
-    return _compiled(text, _elements(body), negative=negative)
+    return Pattern(text, negative, tuple(_elements(body)))
 
 
 def _elements(body: str) -> list[_Element]:
@@ -183,13 +188,13 @@ def _elements(body: str) -> list[_Element]:
     for part in _PART.findall(body):
         match part:
             case "**/":
-                elements += _FOLDERS if not elements or elements[-1] == _SLASH else (_ANY, _SLASH)
+                elements += [_FOLDERS] if not elements or elements[-1] in {_SLASH, _FOLDERS} else [_ANY, _SLASH]
             case "**" | "*":
                 elements.append(_ANY if part == "**" else _ANY_IN_FOLDER)
             case "?" | "+" if previous in _UNREPEATABLE:
                 raise ValueError(f"`{part}` follows nothing that it could repeat; `\\{part}` is the character itself")
             case "?" | "+":
-                elements[-1] = replace(elements[-1], jumps=(1,) if part == "?" else (), repeats=part == "+")
+                elements[-1] = replace(elements[-1], repeat=part)
             case "[":
                 raise ValueError("the bracket is not closed; `\\[` is a bracket itself")
             case "\\":
@@ -216,24 +221,3 @@ def _bracket(inside: str) -> frozenset[str]:
     if not characters:
         raise ValueError("the brackets are empty")
     return frozenset(characters)
-
-
-def _compiled(text: str, elements: Sequence[_Element], *, negative: bool) -> Pattern:
-    count = len(elements)
-    reach = [1 << at for at in range(count + 1)]  # what is tried when it is an element's turn
-    for at in reversed(range(count)):
-        for jump in elements[at].jumps:
-            reach[at] |= reach[at + jump]
-    named = frozenset("/").union(*(element.characters for element in elements))
-
-    def takers(character: str) -> int:
-        return sum(1 << at for at, element in enumerate(elements) if element.takes(character))
-
-    return Pattern(
-        text=text,
-        negative=negative,
-        _start=reach[0],
-        _after=tuple(reach[at + 1] | (reach[at] if elements[at].repeats else 0) for at in range(count)),
-        _takers={character: takers(character) for character in named},
-        _other_takers=takers("\0"),
-    )

@@ -10,32 +10,20 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from sepurux_action.core import options, stage_rules, wire
-from sepurux_action.core.options import OPTIONS, Option
+from sepurux_action.core.options import BY_SPELLING, OPTIONS
 from sepurux_action.core.stage_rules import Rule
 
 ENFORCEMENT = options.ENFORCEMENT.name
-
-FILE_OPTIONS: Mapping[str, Option[object]] = {option.name: option for option in OPTIONS}
-# Contract, section 5: only these apply while a pull request adds the first policy file; the rest applies once merged.
-APPLIED_BEFORE_MERGE = frozenset(
-    option.name
-    for option in (
-        options.NAME,
-        options.CAMPAIGN,
-        options.PROJECT,
-        options.TRACE_ID,
-        options.TRACE_FILE,
-        options.MUTATION_PACK,
-    )
-)
+LARGEST_FILE = 256 * 1024  # bytes; contract, section 5
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The text that the file gives to an option (a list as one item a line), and the line of its key."""
+    """The text that the file gives to an option (a list as one item a line), the line of its key, and its meaning."""
 
     text: str
     line: int
+    value: object = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +72,7 @@ def before_merge(policy: Policy) -> Policy:
     """Return what applies of the first policy file while the pull request that adds it is judged."""
 
     def kept(section: Section) -> Section:
-        texts = {name: given for name, given in section.texts.items() if name in APPLIED_BEFORE_MERGE}
+        texts = {name: given for name, given in section.texts.items() if BY_SPELLING[name].applies_before_merge}
         return replace(section, texts=texts, rules=())
 
     return replace(policy, top=kept(policy.top), gates=tuple(map(kept, policy.gates)))
@@ -121,7 +109,8 @@ def _key(policy: Policy, gate: Section, at: int) -> str:
 
 
 def _changed(prefix: str, old: Section, new: Section) -> Iterator[Change]:
-    for name in FILE_OPTIONS:
+    for option in OPTIONS:
+        name = option.name
         if _value(old, name) != _value(new, name):
             yield Change(f"{prefix}{name}", _shown(old, name), _shown(new, name))
 
@@ -135,5 +124,4 @@ def _shown(section: Section, name: str) -> str:
 def _value(section: Section, name: str) -> object:
     if name == ENFORCEMENT:
         return section.rules
-    text = section.text(name)
-    return FILE_OPTIONS[name].parse(text) if text else None
+    return section.texts[name].value if name in section.texts else None

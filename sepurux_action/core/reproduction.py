@@ -21,7 +21,7 @@ SECRET = f"export {options.API_KEY.environment}=...  # or {options.TOKEN.environ
 def command_lines(gate: Gate, host: str) -> Iterator[str]:
     """Yield the lines for a shell, each text quoted. `host` is the backend's; one that is not the vendor's is told."""
     yield SECRET
-    if host and host != urlsplit(options.VENDOR_CLOUD).hostname:
+    if host and host != urlsplit(options.BASE_URL.default).hostname:
         yield f"export {options.BASE_URL.environment}=...  # the workflow's `{options.BASE_URL.name}`"
     flags = [f"  {flag(option.name)}={shlex.quote(value)}" for option, value in _given(gate) if value]
     *first, last = PROGRAM, *flags

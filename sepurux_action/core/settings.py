@@ -12,10 +12,9 @@ from datetime import date
 from typing import TypeVar
 
 from sepurux_action.core import options, wire
-from sepurux_action.core.enforcement import OnUndecided, Stage
-from sepurux_action.core.forge import DEFAULT_CONFIG, CommentMode, Manner
+from sepurux_action.core.forge import Manner
 from sepurux_action.core.gate import Gate, Trace
-from sepurux_action.core.options import OPTIONS, Option
+from sepurux_action.core.options import BY_SPELLING, OPTIONS, SEVERAL_GATES_KEY, Option
 from sepurux_action.core.past import BASE, LONGEST_CONTEXT, status_context
 from sepurux_action.core.policy import Policy, Section
 from sepurux_action.core.secret import Blanker, Secret
@@ -24,12 +23,7 @@ from sepurux_action.errors import BadSettings, Problem
 
 T = TypeVar("T")
 
-DEFAULT_MIN_PASS_RATE = 0.9
-DEFAULT_MAX_UNSAFE = 0
 MOST_TRACE_BYTES = 256 * 1024 * 1024  # of one gate together: they are read and checked before a signal counts
-SEVERAL_GATES_KEY = "gates"
-DEFAULT_STATUS_CONTEXT = "Sepurux"
-DEFAULT_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +46,12 @@ class Settings:
     """
 
     gates: tuple[Gate, ...]
-    base_url: str = options.VENDOR_CLOUD
+    base_url: str = options.BASE_URL.default
     token: Secret | None = field(default=None, repr=False)
     api_key: Secret | None = field(default=None, repr=False)
     poll_interval_s: float | None = None
     github_token: Secret | None = field(default=None, repr=False)
-    manner: Manner = field(default_factory=lambda: Manner(key="gates"))
+    manner: Manner = field(default_factory=lambda: Manner(key=SEVERAL_GATES_KEY))
     pull_request: int | None = None
     overridden: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
@@ -74,7 +68,7 @@ class Early:
     github_token: Secret | None = field(default=None, repr=False)
     secret: Secret | None = field(default=None, repr=False)
     api_key: Secret | None = field(default=None, repr=False)
-    config: str = DEFAULT_CONFIG
+    config: str = options.CONFIG.default
     config_is_given: bool = False
     pull_request: int | None = None
     gates: tuple[str, ...] = ()
@@ -149,7 +143,7 @@ def read_settings(
         step.problem(options.STATUS_CONTEXT.name, f"{named}; accepted: at most {LONGEST_CONTEXT}")
     settings = Settings(
         gates=tuple(gates),
-        base_url=step.value(options.BASE_URL) or options.VENDOR_CLOUD,
+        base_url=step.value_or_default(options.BASE_URL),
         token=step.value(options.TOKEN),
         api_key=step.value(options.API_KEY),
         poll_interval_s=step.value(options.POLL_INTERVAL),
@@ -174,7 +168,7 @@ def read_early(layers: Iterable[Layer]) -> Early:
         github_token=reading.value(options.GITHUB_TOKEN),
         secret=reading.value(options.TOKEN) or reading.value(options.API_KEY),
         api_key=reading.value(options.API_KEY),
-        config=reading.value(options.CONFIG) or DEFAULT_CONFIG,
+        config=reading.value_or_default(options.CONFIG),
         config_is_given=reading.value(options.CONFIG) is not None,
         pull_request=reading.value(options.PR_NUMBER),
         gates=(name,) if (name := reading.value(options.NAME) or reading.value(options.CAMPAIGN)) else (),
@@ -190,10 +184,10 @@ def _without_paths(layer: Layer) -> Layer:
 
 def _manner(reading: _Reading, key: str) -> Manner:
     return Manner(
-        comment=reading.value(options.COMMENT) or CommentMode.ALWAYS,
+        comment=reading.value_or_default(options.COMMENT),
         key=reading.value(options.COMMENT_KEY) or key,
-        status=reading.value(options.STATUS, default=True) is not False,
-        status_context=reading.value(options.STATUS_CONTEXT) or DEFAULT_STATUS_CONTEXT,
+        status=reading.value_or_default(options.STATUS),
+        status_context=reading.value_or_default(options.STATUS_CONTEXT),
     )
 
 
@@ -217,16 +211,18 @@ def _read_gate(reading: _Reading, find_traces: TraceFinder) -> Gate:
         traces=tuple(_traces(reading, find_traces)) or Gate(name="", campaign="").traces,
         mutation_pack=reading.value(options.MUTATION_PACK) or "",
         thresholds=Thresholds(
-            min_pass_rate=reading.value(options.MIN_PASS_RATE, DEFAULT_MIN_PASS_RATE if score is None else None),
-            max_unsafe=reading.value(options.MAX_UNSAFE, DEFAULT_MAX_UNSAFE),
+            min_pass_rate=reading.value_or_default(options.MIN_PASS_RATE)
+            if score is None
+            else reading.value(options.MIN_PASS_RATE),
+            max_unsafe=reading.value_or_default(options.MAX_UNSAFE),
             max_failures=reading.value(options.MAX_FAILURES),
             min_reliability_score=score,
             min_mutation_categories=reading.value(options.MIN_MUTATION_CATEGORIES),
             required_mutation_categories=reading.value(options.REQUIRED_MUTATION_CATEGORIES) or (),
         ),
-        stage=reading.value(options.ENFORCEMENT) or Stage.HARD,
-        on_undecided=reading.value(options.ON_UNDECIDED) or OnUndecided.BLOCK,
-        timeout_s=reading.value(options.TIMEOUT) or DEFAULT_TIMEOUT_S,
+        stage=reading.value_or_default(options.ENFORCEMENT),
+        on_undecided=reading.value_or_default(options.ON_UNDECIDED),
+        timeout_s=reading.value_or_default(options.TIMEOUT),
         reviewers=reading.value(options.REVIEWERS) or (),
         paths=reading.value(options.PATHS),
     )
@@ -284,8 +280,13 @@ class _Reading:
         self._problems: dict[str, list[Problem]] = {}
         self.overridden: set[str] = set()
 
-    def value(self, option: Option[T], default: T | None = None) -> T | None:
-        """Return the option's value from the first layer that gives one, else the default."""
+    def value_or_default(self, option: Option[T]) -> T:
+        """Return the option's value, or its default if no layer gives a value that is accepted."""
+        value = self.value(option)
+        return option.default_value if value is None else value
+
+    def value(self, option: Option[T]) -> T | None:
+        """Return the option's value from the first layer that gives one; None if it is not accepted."""
         for layer in self._layers:
             given = {s: layer.texts[s].strip() for s in option.spellings if layer.texts.get(s, "").strip()}
             if not given:
@@ -296,17 +297,17 @@ class _Reading:
             if len(set(given.values())) > 1:
                 listed = " and ".join(f"`{each}` ({self.shown(option, given[each])})" for each in given)
                 self.problem(option.name, f"{listed} are one setting and differ; give one of them", layer=layer)
-                return default
+                return None
             try:
                 value = option.parse(text)
             except ValueError as refusal:
                 self._refuse(option, layer, spelling, text, refusal)
-                return default
+                return None
             if self._holds_a_secret(option, value):
                 self.problem(option.name, "it holds a secret, and reports would show it; take that out", layer=layer)
-                return default
+                return None
             return value
-        return default
+        return None
 
     def _holds_a_secret(self, option: Option[T], value: T) -> bool:
         """Return whether reports would show a secret, in forms that blanking would not know; addresses they do not."""
@@ -329,19 +330,22 @@ class _Reading:
 
     def refuse_unknown(self) -> None:
         """Note every spelling that no option has."""
-        known = [spelling for option in OPTIONS for spelling in option.spellings]
         for layer in self._layers:
             for spelling in layer.texts:
-                if spelling not in known:
+                if spelling not in BY_SPELLING:
                     shown = wire.printable(spelling)
                     self._note(
                         spelling,
-                        Problem(where=layer.label(shown), message=f"it is not known{options.nearest(shown, known)}"),
+                        Problem(
+                            where=layer.label(shown), message=f"it is not known{options.nearest(shown, BY_SPELLING)}"
+                        ),
                     )
 
     def problem(self, name: str, message: str, *, layer: Layer | None = None) -> None:
         """Note a mistake in an option, at the place that gives it (the first place there is, when none does)."""
-        giving = [each for each in self._layers if any(each.texts.get(s, "").strip() for s in _spellings(name))]
+        giving = [
+            each for each in self._layers if any(each.texts.get(s, "").strip() for s in BY_SPELLING[name].spellings)
+        ]
         place = layer or (giving or [each for each in self._layers if not each.rules])[0]
         self._note(name, Problem(where=place.label(name), message=message))
 
@@ -372,7 +376,3 @@ class _Reading:
         noted = self._problems.setdefault(name, [])
         if problem not in noted:
             noted.append(problem)
-
-
-def _spellings(name: str) -> tuple[str, ...]:
-    return next((option.spellings for option in OPTIONS if option.name == name), (name,))

@@ -52,14 +52,6 @@ class NextChange:
         return f"The stage becomes {self.stage} {when}, on {self.day}."
 
 
-def parse_stage(text: str) -> Stage:
-    """Return the stage of this name; raises ValueError."""
-    try:
-        return Stage(text.lower())
-    except ValueError:
-        raise ValueError("accepted: `observe`, `soft` or `hard`") from None
-
-
 def parse_start(text: str) -> date:
     """Return the day that a text such as `2027-01-31` names; raises ValueError."""
     try:

@@ -11,8 +11,9 @@ import pytest
 
 from sepurux_action.adapters.bounded import Bounded
 from sepurux_action.adapters.github_forge import GitHubForge
+from sepurux_action.core import options
 from sepurux_action.core.event import ByCommit, ByHead, ByNumber, Event, Question
-from sepurux_action.core.forge import DEFAULT_CONFIG, Comment, Deed, Refusal, State, explain
+from sepurux_action.core.forge import Comment, Deed, Refusal, State, explain
 from sepurux_action.core.secret import Secret
 from sepurux_action.errors import ForgeRefused, OverTime
 from tests import backend
@@ -356,6 +357,6 @@ def test_a_list_longer_than_what_is_read_is_a_refusal_and_no_part_of_it(path: st
 
 
 def test_a_policy_file_of_which_github_shows_a_part_is_none_to_rule(dotcom: Scene) -> None:
-    base = dotcom.repository.commit("main", {DEFAULT_CONFIG: b"campaign: c\n".ljust(600_000, b"#")})
-    look = dotcom.forge.look(replace(dotcom.event, base_sha=base), config=DEFAULT_CONFIG)
+    base = dotcom.repository.commit("main", {options.CONFIG.default: b"campaign: c\n".ljust(600_000, b"#")})
+    look = dotcom.forge.look(replace(dotcom.event, base_sha=base), config=options.CONFIG.default)
     assert (look.policy.text, look.policy.trouble) == (None, "it is no text file, or too large")

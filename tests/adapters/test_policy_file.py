@@ -8,39 +8,30 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from sepurux_action.adapters.policy_file import FOREIGN_ERRORS, read_yaml
-from sepurux_action.core.policy_text import (
-    LARGEST_FILE,
-    MOST_PROBLEMS,
-    BadPolicy,
-    MappingNode,
-    Node,
-    ScalarNode,
-    SequenceNode,
-)
+from sepurux_action.adapters.policy_file import FOREIGN_ERRORS, MOST_PROBLEMS, compose
+from sepurux_action.core.policy import LARGEST_FILE
+from sepurux_action.errors import BadSettings
 
 PATH = ".github/sepurux-gate.yml"
 
 
-def plain(node: Node) -> object:
+def plain(node: yaml.Node) -> object:
     """Return a node's content without its places."""
-    match node:
-        case MappingNode():
-            return {key.text: plain(value) for key, value in node.entries}
-        case SequenceNode():
-            return [plain(item) for item in node.items]
-        case ScalarNode():
-            return node.text
+    if isinstance(node, yaml.MappingNode):
+        return {key.value: plain(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [plain(item) for item in node.value]
+    return node.value
 
 
 def read(text: str) -> object:
-    return plain(read_yaml(text.encode(), PATH))
+    return plain(compose(text.encode(), PATH))
 
 
 def mistakes(text: str | bytes) -> list[str]:
-    with pytest.raises(BadPolicy) as bad:
-        read_yaml(text.encode() if isinstance(text, str) else text, PATH)
-    assert {problem.path for problem in bad.value.problems} == {PATH}
+    with pytest.raises(BadSettings) as bad:
+        compose(text.encode() if isinstance(text, str) else text, PATH)
+    assert {problem.file for problem in bad.value.problems} == {PATH}
     return [f"{problem.line}:{problem.column} {problem.message}" for problem in bad.value.problems]
 
 
@@ -80,20 +71,13 @@ def test_all_ways_of_writing_lists_keys_and_texts_are_read() -> None:
 
 
 def test_every_node_knows_its_line_and_column() -> None:
-    root = read_yaml(b"# here\na:\n  - b\n  - {c: d}\n", PATH)
-    assert isinstance(root, MappingNode)
-    ((key, items),) = root.entries
-    assert isinstance(items, SequenceNode)
-    inner = items.items[1]
-    assert isinstance(inner, MappingNode)
-    assert [(node.line, node.column) for node in (root, key, items, items.items[0], inner, inner.entries[0][1])] == [
-        (2, 1),
-        (2, 1),
-        (3, 3),
-        (3, 5),
-        (4, 5),
-        (4, 9),
-    ]
+    root = compose(b"# here\na:\n  - b\n  - {c: d}\n", PATH)
+    ((key, items),) = root.value
+    first, inner = items.value
+    ((_, value),) = inner.value
+    marks = [node.start_mark for node in (root, key, items, first, inner, value)]
+    places = [(mark.line + 1, mark.column + 1) for mark in marks]
+    assert places == [(2, 1), (2, 1), (3, 3), (3, 5), (4, 5), (4, 9)]
 
 
 @pytest.mark.parametrize(
@@ -107,6 +91,8 @@ def test_every_node_knows_its_line_and_column() -> None:
         ("a:\n  - *.md\n", "2:6 this is no YAML: expected alphabetic or numeric character, but found '.'; a text that"),
         ("a: b\nc: d\na: e\n", '3:1 the key "a" stands on line 1 already'),
         ("a: b\n'a': c\n", '2:1 the key "a" stands on line 1 already'),
+        ("{a: b, a: c}\n", '1:8 the key "a" stands on line 1 already'),
+        ("~: b\nnull: c\n", '2:1 the key "" stands on line 1 already'),
         ("? [a]\n: b\n", "1:3 a key is one text"),
         ("a: b\n---\nc: d\n", "2:1 a second document begins; accepted: one"),
         ("a: b: c\n", "1:5 this is no YAML: mapping values are not allowed here"),
@@ -150,7 +136,7 @@ def test_a_merge_key_is_a_key_like_any_other() -> None:
 
 def test_a_file_has_at_most_256_kib() -> None:
     largest = b"a: b".ljust(LARGEST_FILE)
-    assert plain(read_yaml(largest, PATH)) == {"a": "b"}
+    assert plain(compose(largest, PATH)) == {"a": "b"}
     assert mistakes(largest + b" ") == ["1:1 the file has 262,145 bytes; accepted: at most 262,144"]
 
 

@@ -22,11 +22,12 @@ import pytest
 import yaml
 
 from scripts import schema
-from sepurux_action.adapters.policy_file import read_yaml
+from sepurux_action.adapters import policy_file
+from sepurux_action.adapters.policy_file import GATES, THRESHOLDS, VERSION_KEY
 from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.gate import Trace
-from sepurux_action.core.policy import FILE_OPTIONS, Policy
-from sepurux_action.core.policy_text import GATES, THRESHOLDS, VERSION_KEY, parse_policy
+from sepurux_action.core.options import OPTIONS
+from sepurux_action.core.policy import Policy
 from sepurux_action.core.settings import Settings, input_layer, read_settings
 from sepurux_action.sandbox import Sandbox
 from tests.builders import a_content
@@ -40,7 +41,7 @@ CI = ROOT / "examples" / "ci"
 DOCUMENTS = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 TOKEN = "made-up-token-0123456789"
 EXPRESSIONS = {"${{ secrets.SEPURUX_CI_TOKEN }}": TOKEN, "${{ runner.temp }}": "/runner-temp"}
-POLICY_KEYS = {*FILE_OPTIONS, VERSION_KEY, GATES, THRESHOLDS}
+POLICY_KEYS = {*(option.name for option in OPTIONS), VERSION_KEY, GATES, THRESHOLDS}
 TODAY = date(2027, 1, 20)
 
 # A tag is what an example can carry; a team pins commits as its own policy asks.
@@ -265,7 +266,7 @@ def test_the_guide_names_every_example() -> None:
 
 
 def read_policy(text: str) -> Policy:
-    return parse_policy(read_yaml(text.encode(), "policy.yml"), "policy.yml")
+    return policy_file.read_policy(text.encode(), "policy.yml")
 
 
 @pytest.mark.parametrize("name", POLICY_TEXTS)

@@ -7,10 +7,9 @@ import yaml
 from jsonschema import Draft7Validator
 
 from scripts import schema
-from sepurux_action.adapters.policy_file import read_yaml
+from sepurux_action.adapters.policy_file import read_policy
 from sepurux_action.core import options
-from sepurux_action.core.policy import FILE_OPTIONS
-from sepurux_action.core.policy_text import BadPolicy, parse_policy
+from sepurux_action.errors import BadSettings
 
 # Every accepted way of writing a value, key by key; each line is a file of its own.
 SOUND = """
@@ -100,8 +99,8 @@ def editor_accepts(text: str) -> bool:
 
 def action_accepts(text: str) -> bool:
     try:
-        parse_policy(read_yaml(text.encode(), "policy.yml"), "policy.yml")
-    except BadPolicy:
+        read_policy(text.encode(), "policy.yml")
+    except BadSettings:
         return False
     return True
 
@@ -115,7 +114,7 @@ def test_it_is_a_schema_of_the_version_that_it_names() -> None:
 
 
 def test_it_describes_the_values_of_every_option_of_the_file_and_of_no_other() -> None:
-    assert set(schema.VALUES) == {option.name for option in FILE_OPTIONS.values() if option.places}
+    assert set(schema.VALUES) == {option.name for option in options.OPTIONS if option.places}
 
 
 @pytest.mark.parametrize("text", SOUND.strip().splitlines())
@@ -129,6 +128,5 @@ def test_both_refuse_what_is_broken(text: str) -> None:
 
 
 def test_the_sound_lines_leave_no_key_out() -> None:
-    told = {key for line in SOUND.split() for key in [line.strip("{[,:")] if key in FILE_OPTIONS}
-    aliased = {option.name for option in (options.MIN_RELIABILITY_SCORE,)}
-    assert told | aliased == set(schema.VALUES)
+    keys = {word.strip("{[,:") for word in SOUND.split()}
+    assert {option.name for spelling, option in options.BY_SPELLING.items() if spelling in keys} == set(schema.VALUES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def test_every_option_is_read_by_a_rule() -> None:
     sources = [path for path in (generate.ROOT / "sepurux_action").rglob("*.py") if path.name != "options.py"]
     text = "".join(path.read_text(encoding="utf-8") for path in sources)
     assert len(constants) == len(OPTIONS)
-    assert [name for name in constants if f".value(options.{name}" not in text] == []
+    assert [name for name in constants if not re.search(rf"\.value(_or_default)?\(options\.{name}\b", text)] == []
 
 
 @pytest.fixture(scope="module")

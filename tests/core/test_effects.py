@@ -14,8 +14,9 @@ from sepurux_action.asking import FIRST_READ_S, WRITES_A_MINUTE
 from sepurux_action.conversation import LARGE_STEP, Conversation
 from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.event import ByCommit, Event, PullRequest
-from sepurux_action.core.forge import MOST_PAGES, Comment, CommentMode, Deed, Look, Manner, PolicyFile, Refusal, State
+from sepurux_action.core.forge import MOST_PAGES, Comment, Deed, Look, Manner, PolicyFile, Refusal, State
 from sepurux_action.core.gate import Gate, GateResult
+from sepurux_action.core.options import CommentMode
 from sepurux_action.core.path_filter import parse_paths
 from sepurux_action.core.review import GivenReview
 from sepurux_action.core.secret import Blanker

@@ -6,11 +6,12 @@ from datetime import date
 
 import pytest
 
-from sepurux_action.adapters.policy_file import read_yaml
+from sepurux_action.adapters.policy_file import MOST_PROBLEMS, read_policy
 from sepurux_action.core.enforcement import Stage
-from sepurux_action.core.policy import FILE_OPTIONS, Change, Given, Policy, Section, before_merge, differences
-from sepurux_action.core.policy_text import MOST_PROBLEMS, BadPolicy, parse_policy
+from sepurux_action.core.options import OPTIONS
+from sepurux_action.core.policy import Change, Given, Policy, Section, before_merge, differences
 from sepurux_action.core.stage_rules import Rule
+from sepurux_action.errors import BadSettings
 
 PATH = ".github/sepurux-gate.yml"
 TODAY = date(2027, 1, 15)
@@ -39,13 +40,14 @@ gates:
 
 
 def read(text: str) -> Policy:
-    return parse_policy(read_yaml(text.encode(), PATH), PATH)
+    return read_policy(text.encode(), PATH)
 
 
 def mistakes(text: str) -> list[str]:
-    with pytest.raises(BadPolicy) as bad:
+    with pytest.raises(BadSettings) as bad:
         read(text)
-    return [str(problem).removeprefix(f"{PATH}:") for problem in bad.value.problems]
+    assert {problem.file for problem in bad.value.problems} == {PATH}
+    return [f"{problem.line}:{problem.column}: {problem}" for problem in bad.value.problems]
 
 
 def texts(section: Section) -> dict[str, str]:
@@ -229,7 +231,7 @@ def test_the_value_of_a_secret_is_in_no_mistake() -> None:
     assert "made-up-secret" not in "".join(mistakes("token: made-up-secret\napi_key: [made-up-secret]\n"))
 
 
-@pytest.mark.parametrize("name", [option.name for option in FILE_OPTIONS.values() if not option.places])
+@pytest.mark.parametrize("name", [option.name for option in OPTIONS if not option.places])
 def test_an_option_that_has_no_place_in_the_file_is_refused_with_a_reason(name: str) -> None:
     (mistake,) = mistakes(f"{name}: x")
     assert ": refused: " in mistake
@@ -244,7 +246,7 @@ def test_a_hostile_key_stays_on_its_line_and_in_its_quotes() -> None:
 
 
 def test_of_a_first_file_only_gates_campaigns_projects_traces_and_packs_apply_before_it_is_merged() -> None:
-    everything = Section(texts={name: Given("x", 1) for name in FILE_OPTIONS}, rules=(Rule(stage=Stage.OBSERVE),))
+    everything = Section(texts={option.name: Given("x", 1) for option in OPTIONS}, rules=(Rule(stage=Stage.OBSERVE),))
     policy = before_merge(Policy(path=PATH, top=everything, gates=(everything, everything)))
     assert len(policy.gates) == 2
     for section in (policy.top, *policy.gates):

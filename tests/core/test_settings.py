@@ -12,7 +12,6 @@ from sepurux_action.core.forge import Manner
 from sepurux_action.core.gate import REGISTERED, Trace
 from sepurux_action.core.policy import Given, Policy, Section
 from sepurux_action.core.settings import (
-    DEFAULT_STATUS_CONTEXT,
     BadTraceFile,
     Settings,
     TraceFinder,
@@ -418,7 +417,7 @@ def test_a_hint_quotes_no_part_of_a_secret() -> None:
 def test_what_is_known_early_holds_no_secret() -> None:
     wrong = dict.fromkeys(("campaign", "comment_key", "config", "status_context"), TOKEN)
     early = read_early([input_layer({"token": TOKEN, **wrong})])
-    assert (early.gates, early.manner.status_context) == ((), DEFAULT_STATUS_CONTEXT)
+    assert (early.gates, early.manner.status_context) == ((), "Sepurux")
     assert TOKEN not in repr(early)
 
 

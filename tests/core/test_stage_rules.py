@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.path_filter import Subject, read_filter
-from sepurux_action.core.stage_rules import Rule, next_change, parse_stage, parse_start, stage_today
+from sepurux_action.core.stage_rules import Rule, next_change, parse_start, stage_today
 
 TODAY = date(2027, 1, 15)
 DAY = timedelta(days=1)
@@ -135,12 +135,6 @@ def test_a_day_is_written_with_year_month_and_day() -> None:
 def test_no_other_text_is_a_day(text: str) -> None:
     with pytest.raises(ValueError, match="accepted: a day such as"):
         parse_start(text)
-
-
-def test_a_stage_is_known_in_any_case() -> None:
-    assert parse_stage("Soft") is Stage.SOFT
-    with pytest.raises(ValueError, match="accepted: `observe`, `soft` or `hard`"):
-        parse_stage("strict")
 
 
 def test_an_entry_is_shown_in_words() -> None:

@@ -8,18 +8,28 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.adapters.policy_file import read_yaml
+from sepurux_action.adapters.policy_file import read_policy
 from sepurux_action.core.enforcement import Stage
+from sepurux_action.core.options import BY_SPELLING, OPTIONS
 from sepurux_action.core.path_filter import Subject, read_filter, read_pattern
-from sepurux_action.core.policy import FILE_OPTIONS, Policy, differences
-from sepurux_action.core.policy_text import BadPolicy, parse_policy
+from sepurux_action.core.policy import Policy, differences
 from sepurux_action.core.stage_rules import Rule, next_change, stage_today
+from sepurux_action.errors import BadSettings
 
 PATH = "policy.yml"
 TODAY = date(2027, 1, 15)
 
 # Pieces of YAML near to a policy, so that policies come of them often enough.
-KEYS = [*FILE_OPTIONS, "version", "gates", "thresholds", "stage", "from", "branches", "campaign_id"]
+KEYS = [
+    *(option.name for option in OPTIONS),
+    "version",
+    "gates",
+    "thresholds",
+    "stage",
+    "from",
+    "branches",
+    "campaign_id",
+]
 TEXTS = ["1", "soft", "0.9", "85%", "10m", "a", "main", "2027-01-31", "'**'", "'!a'", "true", "~", "[a, b]", "''"]
 MARKS = [
     "\n",
@@ -63,17 +73,17 @@ shaped = st.dictionaries(st.sampled_from(KEYS), values, max_size=5).map(
 files = st.binary(max_size=60) | nearly | shaped
 
 
-def read(raw: bytes) -> Policy | BadPolicy:
+def read(raw: bytes) -> Policy | BadSettings:
     try:
-        return parse_policy(read_yaml(raw, PATH), PATH)
-    except BadPolicy as bad:
+        return read_policy(raw, PATH)
+    except BadSettings as bad:
         return bad
 
 
 @given(files)
 def test_any_bytes_become_a_policy_or_mistakes_each_with_its_place_on_one_line(raw: bytes) -> None:
     found = read(raw)
-    if isinstance(found, BadPolicy):
+    if isinstance(found, BadSettings):
         assert found.problems
         for problem in found.problems:
             assert 1 <= problem.line <= len(raw.splitlines()) + raw.count(b"\xc2\x85") + raw.count(b"\xe2\x80") + 1
@@ -87,7 +97,7 @@ def test_every_text_of_a_policy_is_one_that_its_option_accepts(raw: bytes) -> No
     if isinstance(found, Policy):
         for section in (found.top, *found.gates):
             for name, given_text in section.texts.items():
-                FILE_OPTIONS[name].parse(given_text.text)  # raises where it does not
+                assert BY_SPELLING[name].parse(given_text.text) == given_text.value
                 assert given_text.text.strip() == given_text.text != ""
 
 

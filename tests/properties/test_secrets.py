@@ -12,14 +12,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sepurux_action.adapters.actions_runner import ActionsRunner
-from sepurux_action.adapters.policy_file import read_yaml
+from sepurux_action.adapters.policy_file import read_policy
 from sepurux_action.adapters.terminal import Terminal
 from sepurux_action.core import wire
 from sepurux_action.core.ci_api import Refused, list_campaigns, read_answer
 from sepurux_action.core.ci_run import parse_ci_run
 from sepurux_action.core.event import Event, parse_event
 from sepurux_action.core.forge import Deed, Refusal, explain
-from sepurux_action.core.policy_text import BadPolicy, parse_policy
 from sepurux_action.core.secret import SHORTEST_BLANKED, Blanker, spellings
 from sepurux_action.core.settings import input_layer, read_early, read_settings
 from sepurux_action.core.verdict import Thresholds, judge
@@ -66,8 +65,8 @@ def of_a_run(text: str) -> str:
 
 def of_a_policy(text: str) -> str:
     try:
-        parse_policy(read_yaml(json.dumps({text: text, "timeout": text}).encode(), "gate.yml"), "gate.yml")
-    except BadPolicy as bad:
+        read_policy(json.dumps({text: text, "timeout": text}).encode(), "gate.yml")
+    except BadSettings as bad:
         return "\n".join(map(str, bad.problems))
     raise AssertionError
 
