@@ -8,8 +8,6 @@ from jsonschema import Draft7Validator
 
 from scripts import schema
 from sepurux_action.adapters.policy_file import read_yaml
-from sepurux_action.core import options
-from sepurux_action.core.policy import FILE_OPTIONS
 from sepurux_action.core.policy_text import BadPolicy, parse_policy
 
 # Every accepted way of writing a value, key by key; each line is a file of its own.
@@ -106,16 +104,8 @@ def action_accepts(text: str) -> bool:
     return True
 
 
-def test_the_file_is_what_the_script_would_write() -> None:
-    assert schema.PATH.read_text(encoding="utf-8") == schema.text(), "run scripts/schema.py"
-
-
 def test_it_is_a_schema_of_the_version_that_it_names() -> None:
     Draft7Validator.check_schema(schema.schema())
-
-
-def test_it_describes_the_values_of_every_option_of_the_file_and_of_no_other() -> None:
-    assert set(schema.VALUES) == {option.name for option in FILE_OPTIONS.values() if option.places}
 
 
 @pytest.mark.parametrize("text", SOUND.strip().splitlines())
@@ -126,9 +116,3 @@ def test_both_accept_what_is_sound(text: str) -> None:
 @pytest.mark.parametrize("text", BROKEN.strip().splitlines())
 def test_both_refuse_what_is_broken(text: str) -> None:
     assert (editor_accepts(text), action_accepts(text)) == (False, False)
-
-
-def test_the_sound_lines_leave_no_key_out() -> None:
-    told = {key for line in SOUND.split() for key in [line.strip("{[,:")] if key in FILE_OPTIONS}
-    aliased = {option.name for option in (options.MIN_RELIABILITY_SCORE,)}
-    assert told | aliased == set(schema.VALUES)
