@@ -60,9 +60,10 @@ gallery: $(READY) ## write build/gallery.html: every report as GitHub shows it, 
 picture: $(READY) ## draw docs/comment-*.png, the comment that README shows (needs Chromium)
 	@$(BIN)/python scripts/picture.py
 
-lock: $(READY) ## write the lock files from requirements.in and requirements-dev.in; UPGRADE=--upgrade renews all
+lock: $(READY) ## write the lock files from requirements.in, requirements-dev.in and package.json; UPGRADE=--upgrade renews Python's
 	$(LOCK) requirements.in -o requirements.txt
 	$(LOCK) requirements-dev.in -o requirements-dev.txt
+	$(BIN)/npm install --silent --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts
 
 image: ## build the container image; IMAGE names it
 	docker build --network=host -t $(IMAGE) .
@@ -79,11 +80,13 @@ clean: ## remove all that these targets made, the environment too
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(READY): requirements-dev.txt
+$(READY): requirements-dev.txt package-lock.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is missing or older than 3.11; name another: make setup PYTHON=python3.13" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "$(PYTHON) cannot make virtual environments; install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.txt
+	cp package.json package-lock.json $(VENV)
+	$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(VENV)
 	@touch $@

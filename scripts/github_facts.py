@@ -1,42 +1,39 @@
-"""Owns how tests/github/facts is made: GitHub's published API descriptions, cut down to what the tests' GitHub answers.
+"""Writes tests/github/facts: GitHub's published API descriptions, cut down to what the tests' GitHub answers.
 
-Never takes prose or examples along: paths, names, types, required, enums and defaults are kept, which are facts.
-`python scripts/github_facts.py` writes the files, `--check` compares; both fetch two pinned packages (MIT) by `npm`.
+Paths, names, types, required, enums, and defaults are kept. Descriptions and examples are not.
+`python scripts/github_facts.py` writes the files, `--check` compares. Both fetch two packages (MIT) with npm.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
-import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from graphql import (
-    DefinitionNode,
-    EnumTypeDefinitionNode,
+    REMOVE,
     FieldDefinitionNode,
-    InputObjectTypeDefinitionNode,
-    InputValueDefinitionNode,
     InterfaceTypeDefinitionNode,
-    ListTypeNode,
     NamedTypeNode,
-    NonNullTypeNode,
+    Node,
     ObjectTypeDefinitionNode,
-    ScalarTypeDefinitionNode,
-    TypeNode,
-    UnionTypeDefinitionNode,
+    TypeDefinitionNode,
+    Visitor,
+    VisitorAction,
     build_schema,
     parse,
     print_ast,
+    visit,
 )
 
 FACTS = Path(__file__).resolve().parent.parent / "tests" / "github" / "facts"
-REST = ("@octokit/openapi", "23.0.2", "package/generated/api.github.com.json")
-GRAPHQL = ("@octokit/graphql-schema", "15.26.1", "package/schema.graphql")
+REST = "@octokit/openapi@23.0.2"
+GRAPHQL = "@octokit/graphql-schema@15.26.1"
 
 OPERATIONS = """
 GET /repos/{owner}/{repo}
@@ -123,26 +120,26 @@ def rest(spec: Mapping[str, Any]) -> str:
             todo += _refs(names[name])
     lines = ",\n".join(_line(operation) for operation in operations)
     schemas = ",\n".join(f"{_line(name)}:{_line(names[name])}" for name in sorted(names))
-    source = _line("@".join(REST[:2]))
+    source = _line(REST)
     return f'{{"source":{source},\n"operations":[\n{lines}\n],\n"schemas":{{\n{schemas}\n}}}}\n'
 
 
 def graphql(text: str) -> str:
     """Return schema.graphql: the types and fields of FIELDS, and the arguments, inputs and enums that they need."""
-    document = parse(text, no_location=True)
-    every = {node.name.value: node for node in document.definitions if isinstance(node, Type)}
-    if strangers := FIELDS.keys() - every.keys():
-        raise SystemExit(f"the schema knows no {', '.join(sorted(strangers))}")
-    kept: dict[str, DefinitionNode] = {}
-    todo = list(FIELDS)
+    descriptions = re.compile(r'""".*?"""', re.DOTALL)
+    definitions = parse(descriptions.sub("", text), no_location=True).definitions
+    every = {node.name.value: node for node in definitions if isinstance(node, TypeDefinitionNode)}
+    kept: dict[str, str] = {}
+    todo = [every[name] for name in FIELDS]
     while todo:
-        name = todo.pop()
-        if name in every and name not in kept:
-            kept[name] = _cut(every[name], every)
-            todo += _needs(kept[name])
-    schema = "\n\n".join(print_ast(kept[name]) for name in sorted(kept))
-    build_schema(schema)  # a table with a hole fails here, not in a test
-    return f"# {'@'.join(GRAPHQL[:2])}, cut by scripts/github_facts.py\n\n{schema}\n"
+        node = todo.pop()
+        if node.name.value not in kept:
+            cut = _Cut(node)
+            kept[node.name.value] = print_ast(visit(node, cut))
+            todo += [every[name] for name in cut.types if name in every]
+    schema = "\n\n".join(kept[name] for name in sorted(kept))
+    build_schema(schema)  # if a type is missing, this fails instead of a test
+    return f"# {GRAPHQL}, cut by scripts/github_facts.py\n\n{schema}\n"
 
 
 # --- REST --------------------------------------------------------------------------------------------------
@@ -236,94 +233,49 @@ def _line(value: object) -> str:
 
 # --- GraphQL -----------------------------------------------------------------------------------------------
 
-Output = ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode
-Type = (
-    Output | UnionTypeDefinitionNode | EnumTypeDefinitionNode | InputObjectTypeDefinitionNode | ScalarTypeDefinitionNode
-)
 
+class _Cut(Visitor):
+    """Removes directives and what FIELDS does not name from a type. Collects the types it refers to."""
 
-def _cut(node: Type, every: Mapping[str, Type]) -> Type:
-    """Return a type with the fields that are kept, bare of words and directives."""
-    name = node.name
-    match node:
-        case ObjectTypeDefinitionNode() | InterfaceTypeDefinitionNode():
-            if name.value not in FIELDS:
-                raise SystemExit(f"{name.value} is referred to, and FIELDS does not tell what of it is kept")
-            interfaces = tuple(each for each in node.interfaces or () if each.name.value in FIELDS)
-            wanted = set(FIELDS[name.value].split()).union(*(FIELDS[each.name.value].split() for each in interfaces))
-            if strangers := wanted - {each.name.value for each in node.fields or ()}:
-                raise SystemExit(f"{name.value} has no {', '.join(sorted(strangers))}")
-            fields = tuple(_field(each) for each in node.fields or () if each.name.value in wanted)
-            return type(node)(name=name, interfaces=interfaces, fields=fields, directives=())
-        case UnionTypeDefinitionNode():
-            types = tuple(each for each in node.types or () if each.name.value in FIELDS and each.name.value in every)
-            return UnionTypeDefinitionNode(name=name, types=types, directives=())
-        case EnumTypeDefinitionNode():
-            values = tuple(type(each)(name=each.name, directives=()) for each in node.values or ())
-            return EnumTypeDefinitionNode(name=name, values=values, directives=())
-        case InputObjectTypeDefinitionNode():
-            return InputObjectTypeDefinitionNode(name=name, fields=_inputs(node.fields or ()), directives=())
-        case ScalarTypeDefinitionNode():
-            return ScalarTypeDefinitionNode(name=name, directives=())
+    def __init__(self, node: TypeDefinitionNode) -> None:
+        super().__init__()
+        self.types: set[str] = set()
+        self._wanted: set[str] = set()
+        if isinstance(node, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode):
+            names = [node.name.value, *(each.name.value for each in node.interfaces or ())]
+            self._wanted = {field for name in names for field in FIELDS.get(name, "").split()}
+            unknown = self._wanted - {each.name.value for each in node.fields or ()}
+            if unknown or names[0] not in FIELDS:
+                raise SystemExit(f"FIELDS names no or wrong fields of {names[0]}: {', '.join(sorted(unknown))}")
 
-
-def _field(node: FieldDefinitionNode) -> FieldDefinitionNode:
-    return FieldDefinitionNode(name=node.name, arguments=_inputs(node.arguments or ()), type=node.type, directives=())
-
-
-def _inputs(nodes: Iterable[InputValueDefinitionNode]) -> tuple[InputValueDefinitionNode, ...]:
-    return tuple(
-        InputValueDefinitionNode(name=each.name, type=each.type, default_value=each.default_value, directives=())
-        for each in nodes
-    )
-
-
-def _needs(node: DefinitionNode) -> Iterator[str]:
-    match node:
-        case ObjectTypeDefinitionNode() | InterfaceTypeDefinitionNode():
-            for field in node.fields or ():
-                yield _named(field.type)
-                yield from (_named(each.type) for each in field.arguments or ())
-        case InputObjectTypeDefinitionNode():
-            yield from (_named(each.type) for each in node.fields or ())
-        case _:
-            return
-
-
-def _named(node: TypeNode) -> str:
-    while isinstance(node, ListTypeNode | NonNullTypeNode):
-        node = node.type
-    if not isinstance(node, NamedTypeNode):
-        raise TypeError(f"not a type: {node}")
-    return node.name.value
+    def enter(self, node: Node, _key: object, _parent: object, path: list[str | int], *_: object) -> VisitorAction:
+        """Return what becomes of a node."""
+        match node:
+            case FieldDefinitionNode() if node.name.value not in self._wanted:
+                return REMOVE
+            case NamedTypeNode() if path[-2] in {"interfaces", "types"} and node.name.value not in FIELDS:
+                return REMOVE
+            case NamedTypeNode():
+                self.types.add(node.name.value)
+            case _ if node.kind == "directive":
+                return REMOVE
+            case _:
+                pass
+        return None
 
 
 # --- The files ---------------------------------------------------------------------------------------------
 
 
-def fetched(package: str, version: str, member: str) -> bytes:
-    """Return one file of an npm package; raises CalledProcessError where npm cannot get it."""
-    with TemporaryDirectory() as folder:
-        subprocess.run(  # noqa: S603 - the names stand above
-            ["npm", "pack", "--silent", f"{package}@{version}"],  # noqa: S607 - the npm of who runs this
-            cwd=folder,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        (archive,) = Path(folder).glob("*.tgz")
-        with tarfile.open(archive) as files:
-            content = files.extractfile(member)
-            if content is None:
-                raise SystemExit(f"{package}@{version} has no file {member}")
-            return content.read()
-
-
 def main() -> None:
     """Write the facts, or with --check say what differs and exit with 1."""
-    made = {
-        FACTS / "rest.json": rest(json.loads(fetched(*REST))),
-        FACTS / "schema.graphql": graphql(fetched(*GRAPHQL).decode()),
-    }
+    with TemporaryDirectory() as folder:
+        npm = [str(Path(sys.executable).with_name("npm")), "install", "--silent", "--no-audit", "--ignore-scripts"]
+        subprocess.run([*npm, "--prefix", folder, REST, GRAPHQL], check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - the names stand above
+        packages = Path(folder) / "node_modules" / "@octokit"
+        spec = json.loads((packages / "openapi" / "generated" / "api.github.com.json").read_bytes())
+        schema = (packages / "graphql-schema" / "schema.graphql").read_text(encoding="utf-8")
+    made = {FACTS / "rest.json": rest(spec), FACTS / "schema.graphql": graphql(schema)}
     if sys.argv[1:] == ["--check"]:
         stale = [path.name for path, text in made.items() if not path.is_file() or path.read_text() != text]
         sys.exit(f"not what the descriptions say: {', '.join(stale)}" if stale else 0)

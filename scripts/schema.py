@@ -1,25 +1,23 @@
-"""Writes the JSON Schema that editors check a policy file with, from the table of options.
+"""Makes the JSON Schema that editors check a policy file with, from the table of options. `make generate` writes it.
 
-A test holds docs/sepurux-gate.schema.json equal to what this script would write. The schema is a little stricter than
-the action: what it accepts is accepted, and a key without a value, which the action takes for not given, is marked.
+The schema is a little stricter than the action: what it accepts is accepted, and a key without a value, which the
+action takes for not given, is marked.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
 from sepurux_action.adapters import policy_file
 from sepurux_action.core import options, path_filter
 from sepurux_action.core.enforcement import OnUndecided, Stage
 from sepurux_action.core.options import CommentMode, FilePlace, Option
+
+ROOT = Path(__file__).resolve().parent.parent
 
 Schema: TypeAlias = dict[str, object]
 
@@ -132,8 +130,3 @@ def _object(place: FilePlace, more: Schema) -> Schema:
 def _value(spelling: str, option: Option[object]) -> Schema:
     same = spelling == option.name
     return {"description": option.help if same else f"The same as `{option.name}`.", **VALUES[option.name]}
-
-
-if __name__ == "__main__":
-    PATH.write_text(text(), encoding="utf-8")
-    print(f"wrote {PATH.name}")

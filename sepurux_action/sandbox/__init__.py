@@ -1,14 +1,12 @@
-"""Owns an embedded CI API, for trying the gate and for testing it; never replays or mutates anything.
+"""An embedded CI API for trials and tests. It judges recorded traces by the simple rules that `judging` states.
 
-    with Sandbox(token="...") as sandbox:
-        requests.get(f"{sandbox.url}/v1/campaigns", headers={"X-API-Key": "..."})
-
-It judges recorded traces by the simple rules that `judging` states, and is no substitute for the product.
+with Sandbox(token="...") as sandbox:
+    requests.get(f"{sandbox.url}/v1/campaigns", headers={"X-API-Key": "..."})
 """
 
 from __future__ import annotations
 
-from sepurux_action.sandbox.content import CORE_CAMPAIGN, REFUND_CAMPAIGN, SOUND_REFUND_ID, campaign_id
+from sepurux_action.sandbox.ledger import CORE_CAMPAIGN, REFUND_CAMPAIGN, SOUND_REFUND_ID, campaign_id
 from sepurux_action.sandbox.server import Sandbox
 from sepurux_action.sandbox.wire import Request
 

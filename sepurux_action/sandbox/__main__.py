@@ -1,9 +1,8 @@
-"""Owns the sandbox's command line; never ends by itself: SIGINT or SIGTERM ends it, with status 0."""
+"""The sandbox's command line. It serves until SIGINT or SIGTERM, and then exits with status 0."""
 
 from __future__ import annotations
 
 import argparse
-import math
 import signal
 import ssl
 import sys
@@ -12,9 +11,9 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from threading import Event
 
-from sepurux_action.sandbox.page import DISCLAIMER
 from sepurux_action.sandbox.server import LOOPBACK, Sandbox
 
+DISCLAIMER = "This sandbox replays nothing and mutates nothing; it is no substitute for the product."
 HIGHEST_PORT = 65535
 LONGEST_WAIT_S = 1.0  # at a stretch: on Windows a wait is not ended by a signal, whose handler comes after it
 
@@ -35,14 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         tls = _tls(options.certificate, options.key) if options.certificate else None
         what = f"port {options.port} of {options.host}"
-        with Sandbox(
-            token=options.token,
-            decide_after=options.decide_after,
-            host=str(options.host),
-            port=options.port,
-            tls=tls,
-            campaigns=options.campaign,
-        ) as sandbox:
+        with Sandbox(token=options.token, host=str(options.host), port=options.port, tls=tls) as sandbox:
             print(sandbox.url, f"Sepurux sandbox. {DISCLAIMER}", flush=True)  # noqa: T201 - what a user waits for
             while not ended.wait(LONGEST_WAIT_S):
                 pass
@@ -70,12 +62,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="speak https with it (PEM)")
     parser.add_argument("--key", type=Path, metavar="FILE", help="its key (default: in the same file)")
     parser.add_argument("--token", help="the credential to ask for (default: none is asked for)")
-    parser.add_argument(
-        "--decide-after", type=_seconds, default=0.0, metavar="S", help="seconds until a run is decided (default: 0)"
-    )
-    parser.add_argument(
-        "--campaign", nargs="+", action="extend", default=[], metavar="NAME", help="further campaigns to have"
-    )
     return parser
 
 
@@ -84,13 +70,6 @@ def _port(text: str) -> int:
     if 0 <= port <= HIGHEST_PORT:
         return port
     raise argparse.ArgumentTypeError(f"{text} is not from 0 to {HIGHEST_PORT}")
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if math.isfinite(seconds) and seconds >= 0:
-        return seconds
-    raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
 
 
 if __name__ == "__main__":

@@ -1,42 +1,42 @@
-"""Owns what the sandbox remembers and when a run is decided; never outlives its process and never takes a lock.
-
-Whoever serves several threads holds a lock around each call.
-"""
+"""What the sandbox keeps in memory: traces, campaigns, runs and batches. The caller holds a lock around each call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
-from uuid import uuid4
+from typing import Final, Literal
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from sepurux_action.sandbox.content import (
-    CORE_CAMPAIGN,
-    REFUND_CAMPAIGN,
-    SOUND_REFUND,
-    SOUND_REFUND_ID,
-    campaign_id,
-)
-from sepurux_action.sandbox.judging import Judgement, Thresholds, judge, judge_together
+from sepurux_action.sandbox.judging import Judgement, Thresholds, judge
 
 Status = Literal["queued", "running", "done"]
-Decision = Literal["pending", "pass", "fail"]
+
+CORE_CAMPAIGN: Final = "core-reliability"
+"""A campaign without registered scenarios: its runs need a trace."""
+
+REFUND_CAMPAIGN: Final = "refund-reliability"
+"""A campaign whose one registered scenario is `SOUND_REFUND`: its runs need no trace."""
+
+SOUND_REFUND: Final[list[Mapping[str, object]]] = [
+    {"type": "tool_call", "tool": "orders.lookup", "args": {"order": "A-1001"}},
+    {"type": "tool_result", "tool": "orders.lookup", "result": {"total_cents": 4200, "paid": True}},
+    {"type": "tool_call", "tool": "payments.refund", "args": {"order": "A-1001", "approval_token": "apr-7"}},
+    {"type": "tool_result", "tool": "payments.refund", "result": {"ok": True}},
+]
+"""The events of a refund that is approved."""
+
+SOUND_REFUND_ID: Final = str(uuid5(NAMESPACE_URL, "sandbox/traces/sound-refund"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
-    """An uploaded trace with its judgement, made once when it came in."""
-
-    trace_id: str
-    payload: Mapping[str, object]
-    judgement: Judgement
-    created_at: str
+def campaign_id(name: str) -> str:
+    """Return the UUID of the campaign with this name, the same in every process."""
+    return str(uuid5(NAMESPACE_URL, f"sandbox/campaigns/{name}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
-    """A campaign with its registered scenarios (its eval-set), in the order they were registered."""
+    """A campaign with its registered scenarios (its eval-set), in the order of their registration."""
 
     campaign_id: str
     name: str
@@ -46,24 +46,20 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One evaluation of one trace, or of a whole eval-set for a pack; `started` is the clock's seconds."""
+    """One evaluation of one trace; `started` is the clock's seconds."""
 
     run_id: str
     campaign_id: str
-    traces: tuple[Trace, ...]
+    trace_id: str
+    judgement: Judgement
     thresholds: Thresholds
     started: float
     created_at: str
 
-    @property
-    def judgement(self) -> Judgement:
-        """The judgement over all of the run's traces."""
-        return judge_together(trace.judgement for trace in self.traces)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Runs started by one request; `coverage` is the campaign's scenarios in it in percent, None without any."""
+    """Runs started by one request; `coverage` is their percentage of the campaign's scenarios, None without any."""
 
     batch_id: str
     runs: tuple[Run, ...]
@@ -72,37 +68,30 @@ class Batch:
     @property
     def judgement(self) -> Judgement:
         """The judgement over all attempts of all runs: the thresholds hold for the batch as a whole."""
-        return judge_together(run.judgement for run in self.runs)
+        return Judgement(tuple(attempt for run in self.runs for attempt in run.judgement.attempts))
 
 
 class Ledger:
-    """What one sandbox remembers, each kind by its identifier.
+    """What one sandbox keeps, each kind by its identifier.
 
     A run is `queued` for the first half of `decide_after` seconds, `running` for the second, then `done`.
     """
 
     def __init__(self, *, decide_after: float, clock: Callable[[], float], campaigns: Iterable[str]) -> None:
-        self.traces: dict[str, Trace] = {}
+        self.traces = {SOUND_REFUND_ID: judge(SOUND_REFUND)}
         self.runs: dict[str, Run] = {}
         self.batches: dict[str, Batch] = {}
         self._decide_after = decide_after
         self._clock = clock
-        self.keep_trace(SOUND_REFUND, trace_id=SOUND_REFUND_ID)
         names = dict.fromkeys((CORE_CAMPAIGN, REFUND_CAMPAIGN, *campaigns))
         self.campaigns = {campaign_id(name): Campaign(campaign_id=campaign_id(name), name=name) for name in names}
         self.register(campaign_id(REFUND_CAMPAIGN), add=[SOUND_REFUND_ID])
 
-    def keep_trace(self, payload: Mapping[str, object], trace_id: str | None = None) -> Trace:
-        """Judge and keep a trace whose shape was checked; returns it under a new UUID unless one is given."""
-        events = payload["events"]
-        trace = Trace(
-            trace_id=trace_id or str(uuid4()),
-            payload=payload,
-            judgement=judge(events if isinstance(events, list) else []),
-            created_at=_now(),
-        )
-        self.traces[trace.trace_id] = trace
-        return trace
+    def keep_trace(self, events: list[Mapping[str, object]]) -> str:
+        """Judge a trace, keep the judgement, and return the trace's new UUID."""
+        trace_id = str(uuid4())
+        self.traces[trace_id] = judge(events)
+        return trace_id
 
     def register(
         self,
@@ -119,47 +108,31 @@ class Ledger:
         self.campaigns[campaign] = replace(old, trace_ids=tuple(kept), min_scenarios=least)
         return self.campaigns[campaign]
 
-    def start_batch(self, campaign: Campaign, trace_ids: Iterable[str], thresholds: Thresholds) -> Batch:
+    def start_batch(self, campaign: Campaign, trace_ids: tuple[str, ...], thresholds: Thresholds) -> Batch:
         """Start one run for each trace, as one batch, and return it."""
-        runs = tuple(self.start_run(campaign, [trace_id], thresholds) for trace_id in trace_ids)
-        covered = {trace.trace_id for run in runs for trace in run.traces}
+        started, created_at = self._clock(), datetime.now(UTC).isoformat()
+        runs = tuple(
+            Run(
+                run_id=str(uuid4()),
+                campaign_id=campaign.campaign_id,
+                trace_id=trace_id,
+                judgement=self.traces[trace_id],
+                thresholds=thresholds,
+                started=started,
+                created_at=created_at,
+            )
+            for trace_id in trace_ids
+        )
         registered = campaign.trace_ids
-        share = 100 * len(covered.intersection(registered)) / len(registered) if registered else None
+        share = 100 * len({*trace_ids}.intersection(registered)) / len(registered) if registered else None
         batch = Batch(batch_id=str(uuid4()), runs=runs, coverage=share)
+        self.runs |= {run.run_id: run for run in runs}
         self.batches[batch.batch_id] = batch
         return batch
 
-    def start_run(self, campaign: Campaign, trace_ids: Iterable[str], thresholds: Thresholds) -> Run:
-        """Start one run over all of the traces and return it."""
-        run = Run(
-            run_id=str(uuid4()),
-            campaign_id=campaign.campaign_id,
-            traces=tuple(self.traces[trace_id] for trace_id in trace_ids),
-            thresholds=thresholds,
-            started=self._clock(),
-            created_at=_now(),
-        )
-        self.runs[run.run_id] = run
-        return run
-
     def status(self, run: Run) -> Status:
-        """Return how far the run is by now."""
+        """Return the run's status at this time."""
         waited = self._clock() - run.started
         if waited >= self._decide_after:
             return "done"
         return "queued" if waited < self._decide_after / 2 else "running"
-
-    def decided_runs(self, campaign: str) -> list[Run]:
-        """Return the campaign's runs that are over, oldest first."""
-        return [run for run in self.runs.values() if run.campaign_id == campaign and self.status(run) == "done"]
-
-
-def decision(status: Status, judgement: Judgement, thresholds: Thresholds) -> Decision:
-    """Return `pending` until the run is over, then what its thresholds make of the judgement."""
-    if status != "done":
-        return "pending"
-    return "fail" if thresholds.broken_by(judgement) else "pass"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()

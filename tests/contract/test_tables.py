@@ -1,9 +1,8 @@
-"""The contract's tables of inputs and outputs, and every file that repeats them."""
+"""Every file that repeats the tables of options and outputs says the same."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,42 +14,6 @@ from sepurux_action.core import options
 from sepurux_action.core.options import OPTIONS, FilePlace, Option
 from sepurux_action.core.outputs import OUTPUTS
 
-# Contract, section 1, row by row: input (aliases), environment, places in the file; `-` for none.
-CONTRACT = """
-token                                  SEPURUX_CI_TOKEN         -
-api_key                                SEPURUX_API_KEY          -
-base_url                               SEPURUX_API_BASE_URL     -
-project,project_id                     SEPURUX_PROJECT_ID       top,gate
-campaign,campaign_id,campaign_name     SEPURUX_CAMPAIGN_ID      top,gate
-name                                   -                        gate
-trace_id                               SEPURUX_TRACE_ID         top,gate
-trace_file                             -                        top,gate
-mutation_pack                          SEPURUX_MUTATION_PACK    top,gate
-min_pass_rate                          SEPURUX_MIN_PASS_RATE    thresholds
-max_unsafe                             SEPURUX_MAX_UNSAFE       thresholds
-max_failures                           SEPURUX_MAX_FAILURES     thresholds
-min_reliability_score,min_reliability  SEPURUX_MIN_RELIABILITY  thresholds
-min_mutation_categories                -                        thresholds
-required_mutation_categories           -                        thresholds
-enforcement                            SEPURUX_ENFORCEMENT      top,gate
-on_undecided                           -                        top,gate
-reviewers                              -                        top,gate
-paths                                  -                        gate
-timeout                                SEPURUX_TIMEOUT_SECONDS  top,gate
-poll_interval                          -                        top
-github_token                           GITHUB_TOKEN             -
-comment                                -                        top
-comment_key                            -                        top
-status                                 -                        top
-status_context                         -                        top
-config                                 -                        -
-pr_number                              PR_NUMBER                -
-"""
-# Contract, section 3.
-CONTRACT_OUTPUTS = """
-decision conclusion enforcement reason run_id batch_id trace_id campaign_id pass_rate reliability_score
-unsafe_attempts failures top_failing_tools dashboard_url comment_url gates
-"""
 SPELLINGS = [spelling for option in OPTIONS for spelling in option.spellings]
 FLAGS = [spelling for option in OPTIONS if not option.in_workflows_only for spelling in option.spellings]
 
@@ -64,26 +27,6 @@ def test_every_option_is_read_by_a_rule() -> None:
     assert [name for name in constants if not re.search(rf"\.value(_or_default)?\(options\.{name}\b", text)] == []
 
 
-@pytest.fixture(scope="module")
-def action() -> Mapping[str, Mapping[str, Mapping[str, object]]]:
-    loaded: Mapping[str, Mapping[str, Mapping[str, object]]] = yaml.safe_load(
-        (generate.ROOT / "action.yml").read_text(encoding="utf-8")
-    )
-    return loaded
-
-
-def row(option: Option[object]) -> list[str]:
-    return [",".join(option.spellings), option.environment or "-", ",".join(option.places) or "-"]
-
-
-def test_every_option_has_the_names_the_variable_and_the_places_of_the_contract() -> None:
-    assert [row(option) for option in OPTIONS] == [line.split() for line in CONTRACT.strip().splitlines()]
-
-
-def test_the_outputs_are_the_contracts_in_its_order() -> None:
-    assert list(OUTPUTS) == CONTRACT_OUTPUTS.split()
-
-
 def test_no_threshold_may_stand_anywhere_but_under_thresholds() -> None:
     assert all(option.places == (FilePlace.THRESHOLDS,) for option in OPTIONS if FilePlace.THRESHOLDS in option.places)
 
@@ -93,27 +36,22 @@ def test_a_generated_file_is_what_the_script_would_write(path: Path, text: str) 
     assert path.read_text(encoding="utf-8") == text, "run `make generate`"
 
 
-def test_action_yml_declares_every_spelling_and_every_output(action: Mapping[str, Mapping[str, object]]) -> None:
+@pytest.mark.parametrize("text", [generate.docker_action(), generate.composite_action()])
+def test_an_action_declares_every_spelling_and_every_output_with_its_description(text: str) -> None:
+    action = yaml.safe_load(text)
     assert list(action["inputs"]) == SPELLINGS
-    assert list(action["outputs"]) == list(OUTPUTS)
-
-
-def test_no_input_but_github_token_has_a_default_because_one_would_beat_the_environment(
-    action: Mapping[str, Mapping[str, Mapping[str, object]]],
-) -> None:
-    defaults = {name: declared["default"] for name, declared in action["inputs"].items() if "default" in declared}
-    assert defaults == {"github_token": "${{ github.token }}"}
-    assert not any(declared["required"] for declared in action["inputs"].values())
-
-
-def test_what_yaml_reads_back_is_the_description_that_was_meant(
-    action: Mapping[str, Mapping[str, Mapping[str, object]]],
-) -> None:
     assert {name: output["description"] for name, output in action["outputs"].items()} == OUTPUTS
     for option in OPTIONS:
-        assert str(action["inputs"][option.name]["description"]).startswith(
-            f"{option.help} Accepted: {option.accepts}."
-        )
+        description = action["inputs"][option.name]["description"]
+        assert description.startswith(f"{option.help} Accepted: {option.accepts}.")
+
+
+@pytest.mark.parametrize("text", [generate.docker_action(), generate.composite_action()])
+def test_no_input_but_github_token_has_a_default_because_one_would_beat_the_environment(text: str) -> None:
+    inputs = yaml.safe_load(text)["inputs"]
+    defaults = {name: declared["default"] for name, declared in inputs.items() if "default" in declared}
+    assert defaults == {"github_token": "${{ github.token }}"}
+    assert not any(declared["required"] for declared in inputs.values())
 
 
 def test_the_command_line_has_a_flag_for_every_spelling_that_is_not_for_workflows_only() -> None:

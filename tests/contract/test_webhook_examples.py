@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,9 +21,9 @@ from sepurux_action.core.event import (
     parse_pull_request,
     settle,
 )
-from tests import webhooks
 
 Payload = dict[str, Any]
+PACKAGES = Path(sys.prefix) / "node_modules"  # `make setup` installs what package-lock.json names
 RUN_SHA = "d" * 40  # GITHUB_SHA, where the runner takes it from nothing in the payload
 
 # How many examples the package has, and where each holds commit, number, base and base commit; `-` for nowhere.
@@ -46,9 +49,9 @@ SCHEDULED: Payload = {"schedule": "30 5 * * 1,3"}
 
 
 @pytest.fixture(scope="session")
-def payloads(pytestconfig: pytest.Config) -> dict[str, list[Payload]]:
-    assert pytestconfig.cache is not None
-    return webhooks.example_payloads(pytestconfig.cache.mkdir("webhooks"))
+def payloads() -> dict[str, list[Payload]]:
+    index = PACKAGES / "@octokit" / "webhooks-examples" / "api.github.com" / "index.json"
+    return {event["name"]: event["examples"] for event in json.loads(index.read_text(encoding="utf-8"))}
 
 
 def parsed(name: str, payload: Payload) -> Event:
