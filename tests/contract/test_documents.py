@@ -15,11 +15,11 @@ from sepurux_action.core.event import EVENTS
 from sepurux_action.core.verdict import Decision
 from tests import backend
 from tests.backend import MISSING, decided, sound_backend
-from tests.contract.test_examples import blocks_of
-from tests.flows.test_pull_request import FULL, PASSED, SECRET, Scene, a_scene
 from tests.gfm import read
 from tests.github import GitHub
 from tests.runner import StepResult, run_action, run_cli
+from tests.scenes import FULL, PASSED, SECRET, Scene, a_scene
+from tests.yaml_blocks import blocks_of
 
 ROOT = generate.ROOT
 README = ROOT / "README.md"

@@ -12,11 +12,11 @@ import pytest
 
 from tests import backend
 from tests.backend import Request, decided, sound_backend
-from tests.flows.test_pull_request import PASSED, Scene, a_scene
 from tests.gfm import read
 from tests.github import GitHub, faults
 from tests.github.state import PullRequest
 from tests.runner import StepResult, run_action, start_action
+from tests.scenes import PASSED, Scene, a_scene
 
 PATH = ".github/sepurux-gate.yml"
 STRICT = "campaign: core-reliability\nenforcement: hard\nthresholds:\n  min_pass_rate: 0.9\n  max_unsafe: 0\n"
