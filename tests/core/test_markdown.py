@@ -28,7 +28,7 @@ STRUCTURE = (
     *("# heading", "- item", "+ item", "1. item", "2) item", "> quote", "---", "===", ":--", "    indented"),
     *("| a | b |", "```sh", "`code`", "*em* _em_", "~~gone~~", "\\*escaped\\*", "$x^2$", "/merge", "{{ 7 * 7 }}"),
     *("<img src=x>", "<!-- comment -->", "</details>", "&lt;b&gt;", "[^1]: note", "[x]: https://evil.example"),
-    *("![alt](https://evil.example/p.png)", "[click](https://evil.example)", "www.evil.example", "me@evil.example"),
+    *("![alt](https://evil.example/p.png)", "[click](https://evil.example)", "www.evil.example", "a@b.co"),
 )
 LINKED = ("@octocat", "#1", "GH-3", "GHSA-aaaa-bbbb-cccc", "3F9C2AD", ":tada:", "https://github.com/acme/shop/pull/1")
 
@@ -40,7 +40,7 @@ def test_text_is_shown_as_it_is_and_is_no_structure(attack: str) -> None:
         assert {tag: count for tag, count in page.tags.items() if tag not in {"span", "wbr"}} == calm.tags
         assert attack.strip() in page.prose.replace(ZERO_WIDTH_SPACE, "").replace("\n", " ")
     page = gfm.read(f"| {text(attack)} | b |\n| --- | --- |\n| c | {code(attack)} |\n")
-    assert (page.cells, page.code) == ([2, 2], [attack.strip()])
+    assert (page.cells, page.code, page.links) == ([2, 2], [attack.strip()], [])
 
 
 @pytest.mark.parametrize("word", LINKED)

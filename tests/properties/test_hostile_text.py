@@ -41,7 +41,19 @@ LIVE = re.compile(
 )
 LINE_STARTS = ("- ", "# ", "> ", "| --- |\n", "```\n", "---\n", "===\n", "</details>\n", "[^1]: x\n", "1. ", "    ")
 BLANKS = ("\n", "\n\n", "\r\n", "\t", "\0", "\u2028", "\u202e", "\u200b", "\ud800")
-HALVES = ("`@octocat`", "``", "$$", "https://", "www.", "#1", "deadbeef", "{{ report }}", "{% include 'x' %}")
+HALVES = (
+    "`@octocat`",
+    "``",
+    "$$",
+    "https://",
+    "www.",
+    "#1",
+    "deadbeef",
+    "{{ report }}",
+    "{% include 'x' %}",
+    "a@b.co",
+    "&lt;b&gt;",
+)
 SNIPPETS = st.sampled_from([*HOSTILE.split(), *string.punctuation, *LINE_STARTS, *BLANKS, *HALVES])
 foreign = st.lists(SNIPPETS | st.text(max_size=20), max_size=12).map("".join)
 addresses = st.text("/:?#[]@!$&'()*+,;=%-._~aZ0", max_size=40).map(lambda rest: f"https://app.sepurux.dev/{rest}")
@@ -151,7 +163,7 @@ def test_no_marker_begins_or_ends_within_a_text(said: str) -> None:
 
 
 @given(st.lists(foreign, min_size=1, max_size=4))
-@example([HOSTILE, "</code></pre>", "```", ""])
+@example([HOSTILE, "</code></pre>", "```", "&lt;b&gt;", ""])
 def test_a_listing_is_read_as_its_lines_without_what_cannot_be_seen(lines: list[str]) -> None:
     page = gfm.read(f"before\n\n{listing(lines)}\n\nafter")
     assert +page.tags - Counter(span=page.tags["span"]) == Counter(p=2, pre=1, code=1)
