@@ -360,6 +360,14 @@ def test_a_gate_has_at_most_a_hundred_traces(ids: str, count: int, told: str) ->
     assert mistakes({**LEAST, "trace_id": ids, "trace_file": "*"}, find=find) == [f"input `trace_file`: {told}"]
 
 
+def test_the_traces_of_a_gate_have_at_most_256_mib_together() -> None:
+    content = b" " * (60 * 2**20)  # of one file; all of them share it here
+    find = files(**{"*": tuple(Trace(label=str(n), content=content) for n in range(5))})
+    assert mistakes({**LEAST, "trace_file": "*"}, find=find) == [
+        "input `trace_file`: its files have 300 MiB together; accepted: at most 256 MiB of one gate"
+    ]
+
+
 def test_every_trace_file_that_cannot_be_used_is_told() -> None:
     assert [line.split('"')[1] for line in mistakes({**LEAST, "trace_file": "a.json\nb.json"})] == ["a.json", "b.json"]
 
