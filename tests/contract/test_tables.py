@@ -1,4 +1,4 @@
-"""The contract's tables of inputs and outputs, and every file that repeats them."""
+"""Every file that repeats the tables of inputs and outputs agrees with them."""
 
 from __future__ import annotations
 
@@ -14,42 +14,6 @@ from sepurux_action.core import options
 from sepurux_action.core.options import OPTIONS, FilePlace, Option
 from sepurux_action.core.outputs import OUTPUTS
 
-# Contract, section 1, row by row: input (aliases), environment, places in the file; `-` for none.
-CONTRACT = """
-token                                  SEPURUX_CI_TOKEN         -
-api_key                                SEPURUX_API_KEY          -
-base_url                               SEPURUX_API_BASE_URL     -
-project,project_id                     SEPURUX_PROJECT_ID       top,gate
-campaign,campaign_id,campaign_name     SEPURUX_CAMPAIGN_ID      top,gate
-name                                   -                        gate
-trace_id                               SEPURUX_TRACE_ID         top,gate
-trace_file                             -                        top,gate
-mutation_pack                          SEPURUX_MUTATION_PACK    top,gate
-min_pass_rate                          SEPURUX_MIN_PASS_RATE    thresholds
-max_unsafe                             SEPURUX_MAX_UNSAFE       thresholds
-max_failures                           SEPURUX_MAX_FAILURES     thresholds
-min_reliability_score,min_reliability  SEPURUX_MIN_RELIABILITY  thresholds
-min_mutation_categories                -                        thresholds
-required_mutation_categories           -                        thresholds
-enforcement                            SEPURUX_ENFORCEMENT      top,gate
-on_undecided                           -                        top,gate
-reviewers                              -                        top,gate
-paths                                  -                        gate
-timeout                                SEPURUX_TIMEOUT_SECONDS  top,gate
-poll_interval                          -                        top
-github_token                           GITHUB_TOKEN             -
-comment                                -                        top
-comment_key                            -                        top
-status                                 -                        top
-status_context                         -                        top
-config                                 -                        -
-pr_number                              PR_NUMBER                -
-"""
-# Contract, section 3.
-CONTRACT_OUTPUTS = """
-decision conclusion enforcement reason run_id batch_id trace_id campaign_id pass_rate reliability_score
-unsafe_attempts failures top_failing_tools dashboard_url comment_url gates
-"""
 SPELLINGS = [spelling for option in OPTIONS for spelling in option.spellings]
 FLAGS = [spelling for option in OPTIONS if not option.in_workflows_only for spelling in option.spellings]
 
@@ -69,18 +33,6 @@ def action() -> Mapping[str, Mapping[str, Mapping[str, object]]]:
         (generate.ROOT / "action.yml").read_text(encoding="utf-8")
     )
     return loaded
-
-
-def row(option: Option[object]) -> list[str]:
-    return [",".join(option.spellings), option.environment or "-", ",".join(option.places) or "-"]
-
-
-def test_every_option_has_the_names_the_variable_and_the_places_of_the_contract() -> None:
-    assert [row(option) for option in OPTIONS] == [line.split() for line in CONTRACT.strip().splitlines()]
-
-
-def test_the_outputs_are_the_contracts_in_its_order() -> None:
-    assert list(OUTPUTS) == CONTRACT_OUTPUTS.split()
 
 
 def test_no_threshold_may_stand_anywhere_but_under_thresholds() -> None:
@@ -123,11 +75,6 @@ def test_the_command_line_has_a_flag_for_every_spelling_that_is_not_for_workflow
 
 def test_a_flag_that_is_not_given_is_no_value() -> None:
     assert vars(parser().parse_args([])) == dict.fromkeys(FLAGS)
-
-
-def test_the_command_lines_help_can_be_shown() -> None:
-    shown = parser().format_help()
-    assert all(option.environment in shown for option in OPTIONS if not option.in_workflows_only)
 
 
 def test_a_document_without_markers_stays_as_it_is() -> None:
