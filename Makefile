@@ -9,9 +9,11 @@ READY := $(VENV)/ready
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
   --no-emit-package cryptography $(UPGRADE)
 FITS := $(BIN)/check-jsonschema --builtin-schema vendor
+# `make test SLOWEST=20` also prints the slowest tests.
+TESTS := -m pytest -n auto --dist worksteal -m "not container" $(if $(SLOWEST),--durations=$(SLOWEST))
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types format generate golden gallery picture lock image container clean
+.PHONY: help setup demo test pytest coverage lint types format generate golden gallery picture lock image container clean
 
 help: ## tell what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -21,9 +23,14 @@ setup: $(READY) ## make the virtual environment and install what the lock files 
 demo: $(READY) ## run the gate against a sandbox on this machine; no account, no network
 	@$(BIN)/python examples/demo.py
 
-test: lint types ## lint, types and all tests but the image's, with branch coverage
+test: lint types $(if $(CI),coverage,pytest) ## lint, types and all tests but the container tests; in CI with coverage
+
+pytest: $(READY)
+	$(BIN)/python $(TESTS)
+
+coverage: $(READY) ## the same tests with branch coverage, which must not fall below its minimum
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n auto -m "not container"
+	$(BIN)/coverage run $(TESTS)
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
@@ -71,8 +78,8 @@ image: ## build the container image; IMAGE names it
 # The second line has GitHub's calls made from inside the image, which carries less than the environment of `make test`.
 # Left out is what would only wait again.
 container: export GATE_IMAGE ?= $(IMAGE)
-container: $(READY) ## the built image as GitHub's runner runs it, and workflows under act (needs Docker)
-	$(BIN)/pytest -m container tests/container
+container: $(READY) ## the built image as GitHub's runner runs it, and workflows under act (needs Docker and an index)
+	$(BIN)/pytest -m container tests/container tests/flows/test_composite.py
 	GATE_LABEL=gate-flows GATE_ENTRYPOINT=tests/container/docker_step.py $(BIN)/pytest -n auto \
 	  tests/flows/test_pull_request.py -k "not hangs and not refusal and not cannot_be_read"
 

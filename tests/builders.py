@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -251,6 +252,7 @@ POLICY_CHANGES = (
 )
 
 
+@cache
 def fifty_gates() -> tuple[GateResult, ...]:
     """Return the results of a large step: most agents pass or are not affected, some wait, few are closed."""
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
@@ -270,6 +272,7 @@ def fifty_gates() -> tuple[GateResult, ...]:
     return tuple(found)
 
 
+@cache
 def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     """Return every state that a report on gates can be in, by name, with its results and context."""
     asking = a_gate(
@@ -352,6 +355,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     }
 
 
+@cache
 def problems() -> tuple[Problem, ...]:
     """Return mistakes as an author of a workflow makes them, in the policy and in inputs."""
     early = read_early([input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})])
@@ -361,6 +365,7 @@ def problems() -> tuple[Problem, ...]:
     return bad.value.problems
 
 
+@cache
 def reports() -> dict[str, Report]:
     """Return the report of every state, by name, with those on settings that cannot be used."""
     unreadable = Problem(
@@ -376,6 +381,7 @@ def reports() -> dict[str, Report]:
     }
 
 
+@cache
 def commented() -> dict[str, Report]:
     """Return the reports of which a comment tells: not without a pull request, nor after a signal."""
     told = reports()

@@ -13,11 +13,12 @@ from sepurux_action.core.event import Event, parse_event, with_pull_request_numb
 from sepurux_action.core.forge import Manner
 from sepurux_action.core.secret import Secret
 from tests import backend
-from tests.adapters.test_github_forge import Scene, a_scene
 from tests.builders import a_result
 from tests.fakes import FakeClock, FakePlace
 from tests.github import GitHub, faults
 from tests.github.state import PullRequest
+from tests.scenes import ForgeScene as Scene
+from tests.scenes import a_forge_scene as a_scene
 
 DAY_S = 24 * 3600
 

@@ -5,32 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
 
 import pytest
 
 from sepurux_action.adapters.bounded import Bounded
 from sepurux_action.adapters.github_forge import GitHubForge
 from sepurux_action.core import options
-from sepurux_action.core.event import ByCommit, ByHead, ByNumber, Event, Question
+from sepurux_action.core.event import ByCommit, ByHead, ByNumber, Question
 from sepurux_action.core.forge import Comment, Deed, Refusal, State, explain
 from sepurux_action.core.secret import Secret
 from sepurux_action.errors import ForgeRefused, OverTime
 from tests import backend
 from tests.github import GitHub, faults
-from tests.github.state import PullRequest, Repository
+from tests.scenes import ForgeScene as Scene
+from tests.scenes import a_forge_scene as a_scene
 
 DECIDED = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
-
-
-class Scene(NamedTuple):
-    """A repository with one pull request, and a forge for it."""
-
-    github: GitHub
-    repository: Repository
-    pull: PullRequest
-    forge: GitHubForge
-    event: Event
 
 
 @pytest.fixture(params=[False, True], ids=["github.com", "enterprise"])
@@ -43,21 +33,6 @@ def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
 def dotcom() -> Iterator[Scene]:
     with GitHub() as github:
         yield a_scene(github)
-
-
-def a_scene(github: GitHub) -> Scene:
-    repository = github.repository("octo/shop")
-    pull = repository.pull("mona", head="feature")
-    forge = GitHubForge(github.url, Secret(github.token()), "octo/shop", patience_s=1)
-    event = Event(
-        name="pull_request",
-        repository="octo/shop",
-        commit=pull.head_sha,
-        pull_request=pull.number,
-        base_ref="main",
-        why_none="",
-    )
-    return Scene(github, repository, pull, forge, event)
 
 
 def refusal_of(deed: Callable[[], object]) -> Refusal:

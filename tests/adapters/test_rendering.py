@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,17 +26,27 @@ def a_flood() -> Report:
     """Return the report on a run whose backend sends as much as is read of it."""
     failures = tuple(
         ClassifiedFailure(type=f"type{n} {'t' * 900}", severity=f"s{n}", description="&" * 900, mutation="|" * 900)
-        for n in range(5_000)
+        for n in range(600)
     )
-    tools = tuple(FailingTool(f"{n}{'<' * 10_000}", 1) for n in range(1_000))
-    categories = tuple(f"{n}{'*' * 500}" for n in range(3_000))
+    tools = tuple(FailingTool(f"{n}{'<' * 1_000}", 1) for n in range(600))
+    categories = tuple(f"{n}{'*' * 500}" for n in range(600))
     run = replace(FAILING, top_failing_tools=tools, mutation_categories=categories)
     return build_report([a_result(a_run(run, enrichment=Enrichment(failures=failures)))], a_context())
 
 
+@cache
+def summary(state: str) -> str:
+    return render_summary(reports()[state])
+
+
+@cache
+def comment(state: str) -> str:
+    return render_comment(reports()[state], MARKER)
+
+
 @pytest.mark.parametrize("state", reports())
 def test_every_state_is_rendered_with_its_templates(state: str) -> None:
-    rendered = render_summary(reports()[state])
+    rendered = summary(state)
     assert rendered.startswith("## ")
     assert rendered.endswith("</sub>\n")
     assert "\n\n\n\n" not in rendered
@@ -43,8 +54,8 @@ def test_every_state_is_rendered_with_its_templates(state: str) -> None:
 
 @pytest.mark.parametrize("state", reports())
 def test_every_line_of_a_table_has_the_cells_of_its_heading(state: str) -> None:
-    lines = [line for line in render_summary(reports()[state]).splitlines() if line.startswith("|")]
-    page = gfm.read(render_summary(reports()[state]))
+    lines = [line for line in summary(state).splitlines() if line.startswith("|")]
+    page = gfm.read(summary(state))
     assert len(page.cells) == sum(not line.startswith("| ---") for line in lines)
 
 
@@ -64,14 +75,6 @@ def test_a_flood_fits_its_place_says_so_and_keeps_the_thresholds(most: int) -> N
     assert most // 20 < len(rendered.encode()) <= most
     assert "left out, the report would be too long" in rendered
     assert "| ✗\u00a0Pass rate | ≥\u00a085.0% | 72.0% (−13.0 points) |" in rendered
-
-
-def test_many_gates_fit_a_comment_and_the_closed_ones_stay() -> None:
-    results = [a_result(gate=a_gate(name=f"gate {number} {'ä' * 60}")) for number in range(300)]
-    rendered = render_summary(build_report(results, a_context()), most_bytes=COMMENT_BYTES)
-    assert len(rendered.encode()) <= COMMENT_BYTES
-    assert "300 of 300 gates are closed" in rendered
-    assert "The sections of" in rendered
 
 
 def test_a_place_too_small_for_anything_else_gets_the_headline() -> None:
@@ -104,7 +107,7 @@ def test_a_place_with_a_colon_or_a_pipe_in_its_name_stays_one_list_item() -> Non
 
 @pytest.mark.parametrize("state", reports())
 def test_a_comment_begins_with_its_marker_which_nobody_sees(state: str) -> None:
-    body = render_comment(reports()[state], MARKER)
+    body = comment(state)
     page, unmarked = gfm.read(body), gfm.read(body.removeprefix(MARKER))
     assert body.startswith(f"{MARKER}\n\n### ")
     assert body.endswith("</sub>")
@@ -115,20 +118,15 @@ def test_a_comment_begins_with_its_marker_which_nobody_sees(state: str) -> None:
 
 @pytest.mark.parametrize("state", reports())
 def test_every_line_of_a_comments_table_has_the_cells_of_its_heading(state: str) -> None:
-    body = render_comment(reports()[state], MARKER)
+    body = comment(state)
     lines = [line for line in body.splitlines() if line.startswith("|")]
     assert len(gfm.read(body).cells) == sum(not line.startswith("| ---") for line in lines)
 
 
 def test_everything_that_folds_is_closed_again() -> None:
-    for report in reports().values():
-        for rendered in (render_comment(report, MARKER), render_summary(report)):
+    for state in reports():
+        for rendered in (comment(state), summary(state)):
             assert rendered.count("<details>") == rendered.count("</details>") == gfm.read(rendered).tags["details"]
-
-
-def test_equal_results_make_equal_comments() -> None:
-    again = {state: render_comment(report, MARKER) for state, report in reports().items()}
-    assert {state: render_comment(report, MARKER) for state, report in reports().items()} == again
 
 
 def test_a_flood_fits_a_comment_which_keeps_what_broke_and_says_where_more_is() -> None:
@@ -141,20 +139,21 @@ def test_a_flood_fits_a_comment_which_keeps_what_broke_and_says_where_more_is() 
 
 
 def test_a_comment_that_is_whole_promises_no_more() -> None:
-    assert "keeps more" not in render_comment(reports()["fail"], MARKER)
+    assert "keeps more" not in comment("fail")
 
 
 def test_a_comment_on_many_gates_keeps_the_closed_ones_rows() -> None:
-    results = [a_result(gate=a_gate(name=f"gate {number} {'ä' * 60}")) for number in range(300)]
+    results = [a_result(gate=a_gate(name=f"gate {number} {'&' * 70}")) for number in range(60)]
     body = render_comment(build_report(results, a_context()), MARKER)
     assert len(body) <= COMMENT_CHARACTERS
-    assert "300 of 300 gates are closed" in body
+    assert "60 of 60 gates are closed" in body
+    assert re.search(r"Gates: [\d,]+ rows left out", body)
     assert "The sections of" in body
     assert len(gfm.read(body).cells) > 10
 
 
 def test_a_comment_on_fifty_gates_beside_a_full_memory_has_all_their_rows_and_what_broke() -> None:
-    body = render_comment(reports()["fifty-gates"], MARKER)
+    body = comment("fifty-gates")
     assert len(body) <= COMMENT_CHARACTERS
     assert body.count("#### Broken thresholds") == 4
     assert {result.gate.name for result in fifty_gates()} <= set(gfm.read(body).code)
@@ -163,7 +162,7 @@ def test_a_comment_on_fifty_gates_beside_a_full_memory_has_all_their_rows_and_wh
 
 @pytest.mark.parametrize("render", [render_summary, lambda report: render_comment(report, MARKER)])
 def test_a_flood_of_policy_changes_hides_neither_itself_nor_the_verdict(render: Callable[[Report], str]) -> None:
-    changes = tuple(Change(f"{n}{'&' * 900}", "|" * 900, "<" * 9_000) for n in range(5_000))
+    changes = tuple(Change(f"{n}{'&' * 900}", "|" * 900, "<" * 9_000) for n in range(600))
     rendered = render(build_report([a_result()], a_context(policy_changes=changes)))
     assert "#### This pull request changes the policy" in rendered
     assert re.search(r"\*This pull request changes the policy: [\d,]+ rows left out, ", rendered)
@@ -171,7 +170,7 @@ def test_a_flood_of_policy_changes_hides_neither_itself_nor_the_verdict(render: 
 
 
 def test_the_changes_of_the_policy_are_seen_without_a_click() -> None:
-    for rendered in (render_summary(reports()["fail"]), render_comment(reports()["fail"], MARKER)):
+    for rendered in (summary("fail"), comment("fail")):
         before, _, _ = rendered.partition("<details>")
         page = gfm.read(before)
         assert "Once merged" in page.prose

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -87,3 +88,9 @@ def test_a_secret_is_revealed_by_adapters_and_the_walk_only(name: str) -> None:
 def test_no_module_imports_itself_by_way_of_others() -> None:
     graph = {name: {each for each in ours(name) if each != PACKAGE} for name in TREES}
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def test_tests_import_nothing_from_other_tests() -> None:
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")}
+    imported = re.compile(r"^(?:from|import) tests[\w.]*\.test_", re.MULTILINE)
+    assert [name for name, text in texts.items() if imported.search(text)] == []

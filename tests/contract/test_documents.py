@@ -11,27 +11,20 @@ import yaml
 
 from scripts import generate
 from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
-from sepurux_action.core.event import EVENTS
 from sepurux_action.core.verdict import Decision
 from tests import backend
 from tests.backend import MISSING, decided, sound_backend
-from tests.contract.test_examples import blocks_of
-from tests.flows.test_pull_request import FULL, PASSED, SECRET, Scene, a_scene
 from tests.gfm import read
 from tests.github import GitHub
 from tests.runner import StepResult, run_action, run_cli
+from tests.scenes import FULL, PASSED, SECRET, Scene, a_scene
+from tests.yaml_blocks import blocks_of
 
 ROOT = generate.ROOT
 README = ROOT / "README.md"
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 DOCUMENTS = [README, *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "CHANGELOG", "SECURITY")), *GUIDES]
 POLICY = ".github/sepurux-gate.yml"
-
-# Contract, section 9; `pull_request_review_comment` is read as the other events of a pull request are.
-CONTRACT_EVENTS = """
-pull_request pull_request_target pull_request_review merge_group push workflow_run workflow_dispatch deployment
-deployment_status release schedule issue_comment repository_dispatch
-"""
 
 by_name = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 
@@ -95,10 +88,6 @@ def test_readme_leads_to_every_guide() -> None:
 def test_every_generated_block_stands_in_one_document() -> None:
     markers = [name for path in generate.DOCUMENTS for name in re.findall(r"<!-- begin (\w+) -->", text_of(path))]
     assert sorted(markers) == sorted(generate.BLOCKS)
-
-
-def test_the_table_of_events_has_those_of_the_contract() -> None:
-    assert EVENTS.keys() == {*CONTRACT_EVENTS.split(), "pull_request_review_comment"}
 
 
 @by_name

@@ -12,25 +12,23 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
-from textwrap import dedent, indent
+from textwrap import dedent
 
 import pytest
 import yaml
 
 from scripts import schema
 from sepurux_action.adapters import policy_file
-from sepurux_action.adapters.policy_file import GATES, THRESHOLDS, VERSION_KEY
 from sepurux_action.core.enforcement import Stage
 from sepurux_action.core.gate import Trace
-from sepurux_action.core.options import OPTIONS
 from sepurux_action.core.policy import Policy
 from sepurux_action.core.settings import Settings, input_layer, read_settings
 from sepurux_action.sandbox import Sandbox
 from tests.builders import a_content
+from tests.yaml_blocks import Block, blocks_of
 
 ROOT = schema.ROOT
 BIN = Path(sys.executable).parent
@@ -41,7 +39,6 @@ CI = ROOT / "examples" / "ci"
 DOCUMENTS = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 TOKEN = "made-up-token-0123456789"
 EXPRESSIONS = {"${{ secrets.SEPURUX_CI_TOKEN }}": TOKEN, "${{ runner.temp }}": "/runner-temp"}
-POLICY_KEYS = {*(option.name for option in OPTIONS), VERSION_KEY, GATES, THRESHOLDS}
 TODAY = date(2027, 1, 20)
 
 # A tag is what an example can carry; a team pins commits as its own policy asks.
@@ -49,47 +46,6 @@ ZIZMOR = {"rules": {"unpinned-uses": {"config": {"policies": {"*": "ref-pin"}}}}
 
 
 # -- what there is ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A piece of YAML in a document."""
-
-    name: str
-    text: str
-
-    @property
-    def kind(self) -> str:
-        """Return what it is: a whole `workflow`, its `triggers`, a list of `steps`, or a `policy`."""
-        value = yaml.safe_load(self.text)
-        if isinstance(value, list) and all({"uses", "run"} & set(step) for step in value):
-            return "steps"
-        keys = {"on" if key is True else key for key in value} if isinstance(value, dict) else set()  # YAML 1.1's `on`
-        if "jobs" in keys:
-            return "workflow"
-        if keys == {"on"}:
-            return "triggers"
-        if keys and keys <= POLICY_KEYS:
-            return "policy"
-        raise ValueError(f"{self.name} is neither a workflow, nor a part of one, nor a policy")
-
-    @property
-    def workflow(self) -> str:
-        """Return the smallest workflow that holds it."""
-        match self.kind:
-            case "steps":
-                job = f"runs-on: ubuntu-latest\nsteps:\n{indent(self.text, '  ')}"
-                return f"on: push\njobs:\n  fragment:\n{indent(job, '    ')}"
-            case "triggers":
-                return f"{self.text}\njobs:\n  fragment:\n    runs-on: ubuntu-latest\n    steps: [{{run: 'true'}}]\n"
-            case _:
-                return self.text
-
-
-def blocks_of(name: str, markdown: str) -> Iterator[Block]:
-    for fence in re.finditer(r"^```ya?ml\n(.*?)^```", markdown, re.MULTILINE | re.DOTALL):
-        yield Block(f"{name}:{markdown.count(chr(10), 0, fence.start()) + 2}", dedent(fence[1]))
-
 
 BLOCKS = [block for path in DOCUMENTS for block in blocks_of(path.name, path.read_text(encoding="utf-8"))]
 PIECES = {path.name: path.read_text(encoding="utf-8") for path in WORKFLOWS}
@@ -183,18 +139,17 @@ def test_the_audit_finds_nothing_in_a_workflow(name: str, audited: Mapping[str, 
     assert audited[name] == []
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "finding"),
-    [
-        ("token:", "tokn:", 'action: input "tokn" is not defined'),
-        ("outputs.decision ==", "outputs.verdict ==", 'expression: property "verdict" is not defined'),
-        ("github.event_name", "github.event_nmae", 'expression: property "event_nmae" is not defined'),
-        ("statuses: write", "stati: write", "schema: $.jobs.gate: "),
-        ("steps:", "stepz:", "schema: $.jobs.gate: "),
-        ('"$REASON"', "$REASON", "shellcheck: shellcheck reported issue in this script: SC2086"),
-    ],
-)
-def test_the_linters_find_a_mistake(old: str, new: str, finding: str, tmp_path: Path) -> None:
+MISTAKES = {
+    ("token:", "tokn:"): 'action: input "tokn" is not defined',
+    ("outputs.decision ==", "outputs.verdict =="): 'expression: property "verdict" is not defined',
+    ("github.event_name", "github.event_nmae"): 'expression: property "event_nmae" is not defined',
+    ("statuses: write", "stati: write"): "schema: $.jobs.gate: ",
+    ("steps:", "stepz:"): "schema: $.jobs.gate: ",
+    ('"$REASON"', "$REASON"): "shellcheck: shellcheck reported issue in this script: SC2086",
+}
+
+
+def test_the_linters_find_each_mistake(tmp_path: Path) -> None:
     sound = f"""\
 on: push
 jobs:
@@ -214,10 +169,11 @@ jobs:
           REASON: ${{{{ steps.gate.outputs.reason }}}}
         run: echo "$REASON"
 """
-    assert old in sound
-    found = lint({"sound": sound, "broken": sound.replace(old, new)}, tmp_path)
+    assert all(old in sound for old, _ in MISTAKES)
+    found = lint({"sound": sound, **{new: sound.replace(old, new) for old, new in MISTAKES}}, tmp_path)
     assert found["sound"] == []
-    assert [each for each in found["broken"] if each.startswith(finding)]
+    missed = [new for (_, new), finding in MISTAKES.items() if not any(s.startswith(finding) for s in found[new])]
+    assert missed == []
 
 
 def test_the_audit_finds_a_checkout_that_leaves_its_token_behind(tmp_path: Path) -> None:

@@ -1,12 +1,8 @@
-"""Holds the suite's copy of a runner to the rules of GitHub's: inputs, environment, commands, files, limits.
-
-Never starts the action itself: stand-ins for action.yml and the entry script take its place.
-"""
+"""The suite's copy of a GitHub runner follows the rules of GitHub's: inputs, commands, files, limits."""
 
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
@@ -14,31 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests import runner
-from tests.runner import Annotation, Command, StepLog, parse_command, run_action, start_action
+from tests.runner import Annotation, Command, StepLog, parse_command, run_action
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Run = Callable[..., runner.StepResult]
 
-ACTION = """
-inputs:
-  token: {description: a secret}
-  min_pass_rate: {default: "0.9"}
-  github_token: {default: "${{ github.token }}"}
-  dashed-name here: {}
-runs:
-  using: docker
-  env: {FROM_ACTION: "yes", SET_TWICE: action}
-"""
-
 
 @pytest.fixture
 def place(tmp_path: Path) -> dict[str, Any]:
-    """Return a workspace and a stand-in action; a test writes the entry script."""
-    (tmp_path / "action.yml").write_text(ACTION)
-    workspace = tmp_path / "agents"
-    return {"workspace": workspace, "action_yml": tmp_path / "action.yml", "entrypoint": tmp_path / "entry.py"}
+    """Return a workspace and an entry script, which a test writes."""
+    return {"workspace": tmp_path / "agents", "entrypoint": tmp_path / "entry.py"}
 
 
 @pytest.fixture
@@ -52,30 +35,22 @@ def run(place: dict[str, Any]) -> Run:
     return run_script
 
 
-def environment_of(run: Run, **options: Any) -> dict[str, str]:  # noqa: ANN401 - StepOptions
-    result = run("print(json.dumps(dict(os.environ)))", **options)
-    environment: dict[str, str] = json.loads(result.raw_log)
-    return environment
-
-
 # --- Inputs and environment --------------------------------------------------------------------------------
 
-
-def test_an_input_arrives_in_upper_case_with_underscores_for_spaces_and_its_dashes_kept(run: Run) -> None:
-    environment = environment_of(run, inputs={"dashed-name here": "x", "Token": "T"})
-    assert environment["INPUT_DASHED-NAME_HERE"] == "x"
-    assert environment["INPUT_TOKEN"] == "T"
+MANIFEST = {
+    "inputs": {"token": {}, "min_pass_rate": {"default": "0.9"}, "github_token": {"default": "${{ github.token }}"}}
+}
 
 
-def test_a_default_counts_only_where_the_input_is_absent(run: Run) -> None:
-    absent = environment_of(run, token="made.up")
-    given = environment_of(run, inputs={"min_pass_rate": "", "github_token": ""})
-    assert (absent["INPUT_MIN_PASS_RATE"], absent["INPUT_GITHUB_TOKEN"]) == ("0.9", "made.up")
-    assert (given["INPUT_MIN_PASS_RATE"], given["INPUT_GITHUB_TOKEN"]) == ("", "")
+def test_an_input_arrives_in_upper_case_with_underscores_for_spaces_and_its_dashes_kept() -> None:
+    assert runner.input_variable("dashed-name here") == "INPUT_DASHED-NAME_HERE"
 
 
-def test_an_input_without_default_arrives_empty(run: Run) -> None:
-    assert environment_of(run)["INPUT_TOKEN"] == ""
+def test_a_default_counts_only_where_the_input_is_absent_and_an_unknown_input_arrives() -> None:
+    absent = {"token": "", "min_pass_rate": "0.9", "github_token": "made.up"}
+    assert runner.resolve_inputs(MANIFEST, {}, "made.up") == (absent, ())
+    given = {"token": "T", "min_pass_rate": "", "github_token": "", "tokne": "x", "args": "always accepted"}
+    assert runner.resolve_inputs(MANIFEST, given, "made.up") == (given, ("tokne",))
 
 
 def test_a_default_with_another_expression_is_refused() -> None:
@@ -84,82 +59,10 @@ def test_a_default_with_another_expression_is_refused() -> None:
         runner.resolve_inputs(manifest, {}, "T")
 
 
-def test_an_unknown_input_is_a_warning_and_arrives_all_the_same(run: Run) -> None:
-    result = run("print(os.environ['INPUT_TOKNE'])", inputs={"tokne": "typed", "args": "always accepted"})
-    assert result.unknown_inputs == ("tokne",)
-    assert "'tokne'" in result.messages("warning")[0]
-    assert result.raw_log == "typed\n"
-
-
-def test_nothing_of_the_surrounding_environment_arrives_but_path(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SEPURUX_CI_TOKEN", "of the developer")
-    monkeypatch.setenv("PYTHONPATH", "/somewhere")
-    environment = environment_of(run)
-    assert "SEPURUX_CI_TOKEN" not in environment
-    assert "PYTHONPATH" not in environment
-    assert environment["PATH"]
-
-
-def test_the_environment_of_a_pull_request_run(run: Run, place: dict[str, Any]) -> None:
-    environment = environment_of(run)
-    expected = {
-        "GITHUB_ACTIONS": "true",
-        "CI": "true",
-        "RUNNER_OS": "Linux",
-        "GITHUB_EVENT_NAME": "pull_request",
-        "GITHUB_SHA": runner.MERGE_SHA,
-        "GITHUB_REF": "refs/pull/42/merge",
-        "GITHUB_HEAD_REF": "refunds",
-        "GITHUB_BASE_REF": "main",
-        "GITHUB_REPOSITORY": "octo-org/agents",
-        "GITHUB_WORKSPACE": str(place["workspace"]),
-    }
-    assert {name: environment[name] for name in expected} == expected
-    assert "GITHUB_TOKEN" not in environment
-
-
-def test_other_events_name_their_own_commit_and_ref(run: Run) -> None:
-    queue = {
-        "merge_group": {
-            "head_sha": "a" * 40,
-            "head_ref": "refs/heads/gh-readonly-queue/main/pr-42",
-            "base_sha": "b" * 40,
-        }
-    }
-    group = environment_of(run, event_name="merge_group", event=queue)
-    push = environment_of(run, event_name="push", event={"ref": "refs/heads/next", "after": "d" * 40})
-    target = environment_of(run, event_name="pull_request_target")
-    assert (group["GITHUB_SHA"], group["GITHUB_HEAD_REF"]) == ("a" * 40, "")
-    assert (push["GITHUB_SHA"], push["GITHUB_REF_NAME"]) == ("d" * 40, "next")
-    assert (target["GITHUB_SHA"], target["GITHUB_REF"]) == (runner.BASE_SHA, "refs/heads/main")
-
-
-def test_the_event_file_holds_the_payload(run: Run) -> None:
-    event = runner.pull_request_event(number=7, head_sha="c" * 40, fork=True)
-    event["pull_request"]["title"] = "élan \u2028 ::error::x"
-    result = run("print(json.dumps(json.load(open(os.environ['GITHUB_EVENT_PATH'], encoding='utf-8'))))", event=event)
-    assert json.loads(result.raw_log) == event
-    assert event["pull_request"]["head"]["repo"]["full_name"] != event["repository"]["full_name"]
-
-
-def test_what_the_workflow_sets_beats_what_action_yml_sets(run: Run) -> None:
-    environment = environment_of(run, env={"SET_TWICE": "workflow", "GITHUB_API_URL": "http://127.0.0.1:1"})
-    assert environment["SET_TWICE"] == "workflow"
-    assert environment["FROM_ACTION"] == "yes"
-    assert environment["GITHUB_API_URL"] == "http://127.0.0.1:1"
-
-
 def test_a_step_starts_in_its_workspace_isolated_and_without_stdin(run: Run, place: dict[str, Any]) -> None:
     script = "print(json.dumps([os.getcwd(), open('a/b.txt').read(), sys.flags.isolated, sys.stdin.read()]))"
     result = run(script, files={"a/b.txt": "content", "json.py": "raise SystemExit('shadowed')"})
     assert json.loads(result.raw_log) == [str(place["workspace"]), "content", 1, ""]
-
-
-def test_the_temporary_folder_can_be_prepared_by_a_test(run: Run, tmp_path: Path) -> None:
-    temp = tmp_path / "prepared"
-    temp.mkdir()
-    (temp / "trace.json").write_text("{}")
-    assert run("print(os.listdir(os.environ['RUNNER_TEMP']).count('trace.json'))", temp=temp).raw_log == "1\n"
 
 
 # --- Workflow commands -------------------------------------------------------------------------------------
@@ -269,11 +172,6 @@ def test_a_mask_of_several_lines_hides_each_of_them() -> None:
     assert read("::add-mask::one%0Atwo%0D%0A", "x one", "two x").lines == ["x ***", "*** x"]
 
 
-def test_an_empty_mask_is_a_warning() -> None:
-    log = read("::add-mask:: ", "a b")
-    assert (log.masks, log.counts["warning"], log.lines[-1]) == ([], 1, "a b")
-
-
 def test_overlapping_secrets_become_one_mask() -> None:
     assert runner.mask("xabcdx ababa", ["abc", "bcd", "aba"]) == "x***x ***"
 
@@ -306,13 +204,6 @@ def test_outputs_set_in_the_log_are_told_apart() -> None:
     assert log.counts["warning"] == 1
 
 
-def test_groups_debug_and_echo_are_shown_as_github_shows_them() -> None:
-    lines = ["::group::G", "::debug::quiet", "::endgroup::ignored", "::echo::on", "::group::H", "::add-mask::abc"]
-    shown = ["##[group]G", "##[endgroup]", "::group::H", "##[group]H", "::add-mask::***"]
-    assert read(*lines).lines == shown
-    assert "##[debug]quiet" in read(*lines, debug=True).lines
-
-
 # --- Command files -----------------------------------------------------------------------------------------
 
 
@@ -321,10 +212,6 @@ def test_entries_are_pairs_or_blocks_and_the_mark_that_comes_first_decides() -> 
     assert list(runner.file_pairs(text)) == [
         ("a", "1"), ("b", "x=1\n\ny<<E"), ("c", "<<E"), ("d", "2"), ("e", ""), ("a", "3"),
     ]  # fmt: skip
-
-
-def test_a_delimiter_may_end_the_file_without_a_line_feed() -> None:
-    assert list(runner.file_pairs("a<<E\n1\nE")) == [("a", "1")]
 
 
 @pytest.mark.parametrize(
@@ -356,11 +243,6 @@ def test_the_command_files_are_empty_at_the_start_and_read_at_the_end(run: Run) 
     assert result.raw_log == "[0, 0, 0, 0, 0]\n"
     assert (result.outputs, result.state, result.exports) == ({"o": "é"}, {"s": "2"}, {"e": "3"})
     assert (result.paths, result.summary, result.conclusion) == (("/p",), "# Done\n", "success")
-
-
-def test_a_byte_order_mark_is_no_part_of_a_name_and_broken_utf8_is_replaced(run: Run) -> None:
-    result = run("open(os.environ['GITHUB_OUTPUT'], 'wb').write(b'\\xef\\xbb\\xbfa=\\xff')")
-    assert result.outputs == {"a": "\ufffd"}
 
 
 def test_a_malformed_output_file_fails_the_step_but_keeps_what_came_before(run: Run) -> None:
@@ -410,64 +292,3 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 print("waiting", flush=True)
 time.sleep(60)
 """
-
-
-def test_a_signal_is_sent_once_a_text_is_in_the_log(run: Run) -> None:
-    assert run(WAITING, signal_after=("waiting", signal.SIGTERM)).exit_code == 143
-
-
-def test_a_running_step_can_be_watched_signalled_and_finished(place: dict[str, Any]) -> None:
-    place["entrypoint"].write_text("import sys\n" + WAITING)
-    with start_action(**place) as step:
-        step.wait_for_log("waiting")
-        assert step.raw_log == "waiting\n"
-        step.send_signal(signal.SIGINT)
-        result = step.finish(20)
-    assert result.exit_code == -signal.SIGINT
-    assert "KeyboardInterrupt" in result.log
-
-
-def test_a_step_that_never_ends_fails_the_test_with_its_log(place: dict[str, Any]) -> None:
-    place["entrypoint"].write_text("import sys\n" + WAITING)
-    with start_action(**place) as step:
-        step.wait_for_log("waiting")
-        with pytest.raises(AssertionError, match=r"still running[\s\S]*waiting"):
-            step.finish(0.1)
-
-
-def test_a_text_that_never_comes_fails_the_test_with_the_log(place: dict[str, Any]) -> None:
-    place["entrypoint"].write_text("print('over')")
-    with start_action(**place) as step, pytest.raises(AssertionError, match=r"was not written[\s\S]*over"):
-        step.wait_for_log("never")
-
-
-def test_a_child_does_not_outlive_its_step(run: Run) -> None:
-    """As in a container, whose processes die with the first one."""
-    child = "import time; print('started', flush=True); time.sleep(5); print('survived')"
-    script = f"""
-    import subprocess
-    child = subprocess.Popen([sys.executable, "-c", {child!r}], stdout=subprocess.PIPE)
-    os.write(1, child.stdout.readline())
-    subprocess.Popen([sys.executable, "-c", {child!r}])
-    os._exit(0)
-    """
-    result = run(script)
-    assert "started" in result.log
-    assert "survived" not in result.log
-
-
-def test_the_terminal_has_its_own_environment_and_none_of_a_runners(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    (tmp_path / "sitecustomize.py").write_text(
-        "import json, os, sys\n"
-        "print(json.dumps([sys.orig_argv[1:], os.getcwd(), dict(os.environ)]), flush=True)\n"
-        "os._exit(7)\n"
-    )
-    done = runner.run_cli(["--help"], {"PYTHONPATH": str(tmp_path), "ONE": "1"}, tmp_path)
-    command, cwd, environment = json.loads(done.stdout)
-    assert (done.returncode, done.stderr) == (7, "")
-    assert (command, cwd) == (["-m", "sepurux_action", "--help"], str(tmp_path))
-    assert environment["ONE"] == "1"
-    assert "GITHUB_ACTIONS" not in environment

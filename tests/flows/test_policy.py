@@ -12,11 +12,11 @@ import pytest
 
 from tests import backend
 from tests.backend import Request, decided, sound_backend
-from tests.flows.test_pull_request import PASSED, Scene, a_scene
 from tests.gfm import read
 from tests.github import GitHub, faults
 from tests.github.state import PullRequest
 from tests.runner import StepResult, run_action, start_action
+from tests.scenes import PASSED, Scene, a_scene
 
 PATH = ".github/sepurux-gate.yml"
 STRICT = "campaign: core-reliability\nenforcement: hard\nthresholds:\n  min_pass_rate: 0.9\n  max_unsafe: 0\n"
@@ -80,8 +80,14 @@ def test_a_first_file_with_observe_does_not_observe_yet(scene: Scene) -> None:
 def test_a_first_file_cannot_end_its_own_gate_before_an_answer_or_skip_it(scene: Scene) -> None:
     gate = "{name: core-reliability, paths: ['none/**'], timeout: 1}"
     scene.pull.push({PATH: f"campaign: core-reliability\nstatus: false\ntimeout: 1\ngates:\n  - {gate}\n"})
-    running = backend.json({"status": "running", "batch_id": backend.BATCH_ID})
-    scene.sepurux.script("GET /v1/ci/batch/*", *[running] * 6, backend.json(decided(run_ids=[backend.RUN_ID])))
+    polls: list[float] = []
+
+    def poll(request: Request) -> backend.Answer:
+        polls.append(request.at)
+        over = polls[-1] - polls[0] > 1.2  # seconds: more than the timeout of the pull request's own file
+        return backend.json(decided(run_ids=[backend.RUN_ID]) if over else {"status": "running"})
+
+    scene.sepurux.script("GET /v1/ci/batch/*", poll)
     result = scene.run(on_undecided="allow", paths="none/**")
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
     assert scene.status[0] == "failure"

@@ -6,115 +6,23 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from sepurux_action.core.past import MARKER, read_description
+from sepurux_action.core.past import read_description
 from tests import backend
-from tests.backend import ScriptedBackend, decided, sound_backend
+from tests.backend import decided, sound_backend
 from tests.gfm import read
 from tests.github import GitHub, faults
-from tests.github.state import PullRequest, Repository
-from tests.runner import StepResult, run_action, start_action
-
-SECRET = "ci-token-0123456789"
-BOT = "github-actions[bot]"
-PASSED = {"decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1, "reliability_score": 93}
-DECIDED = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
-FULL = {"contents": "read", "pull-requests": "write", "statuses": "write"}
-
-
-@dataclass
-class Scene:
-    """A repository with a pull request, a backend, and the step between them."""
-
-    github: GitHub
-    sepurux: ScriptedBackend
-    repository: Repository
-    pull: PullRequest
-    workspace: Path
-    token: str
-
-    def options(self, **inputs: str) -> dict[str, Any]:
-        """Return what the runner is told for a pull_request event at the pull request's head."""
-        return {
-            "workspace": self.workspace,
-            "inputs": {
-                "campaign": "core-reliability",
-                "token": SECRET,
-                "base_url": self.sepurux.url,
-                "timeout": "20",
-                **inputs,
-            },
-            "event": self.event(),
-            "token": self.token,
-            "secrets": [SECRET, self.token],
-            "env": self.environment(),
-        }
-
-    def environment(self) -> dict[str, str]:
-        return {
-            "GITHUB_API_URL": self.github.url,
-            "GITHUB_GRAPHQL_URL": self.github.graphql_url,
-            "GITHUB_SERVER_URL": self.github.server_url,
-            "GITHUB_REPOSITORY": self.repository.full_name,
-            "GITHUB_SHA": "e" * 40,
-        }
-
-    def event(self) -> dict[str, Any]:
-        head, base = self.pull, self.repository.full_name
-        source = head.head_repository
-        return {
-            "action": "synchronize",
-            "number": head.number,
-            "repository": {"full_name": base, "default_branch": "main"},
-            "pull_request": {
-                "number": head.number,
-                "state": "open",
-                "draft": False,
-                "user": {"login": "mona"},
-                "head": {
-                    "sha": head.head_sha,
-                    "ref": head.head_ref,
-                    "repo": {"full_name": source.full_name} if source else None,
-                },
-                "base": {"sha": head.base_sha, "ref": head.base_ref, "repo": {"full_name": base}},
-            },
-        }
-
-    def run(self, **inputs: str) -> StepResult:
-        """Run the step on the pull request as it is now."""
-        return run_action(**self.options(**inputs))
-
-    def answers(self, **fields: object) -> None:
-        """Have the backend decide so from now on."""
-        self.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(run_ids=[backend.RUN_ID], **fields)))
-
-    @property
-    def ours(self) -> list[str]:
-        """The bodies of the gate's comments."""
-        return [comment.body for comment in self.pull.comments if comment.body.startswith(f"<!-- {MARKER}:")]
-
-    @property
-    def status(self) -> tuple[str, str, str]:
-        """State, context and description of the newest status of the pull request's head."""
-        [newest] = self.repository.latest_statuses(self.pull.head_sha)
-        return newest.state, newest.context, newest.description or ""
+from tests.runner import run_action, start_action
+from tests.scenes import BOT, DECIDED, PASSED, SECRET, Scene, a_scene
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
     with GitHub() as github, sound_backend() as sepurux:
         yield a_scene(github, sepurux, tmp_path)
-
-
-def a_scene(github: GitHub, sepurux: ScriptedBackend, workspace: Path) -> Scene:
-    repository = github.repository("octo/shop")
-    pull = repository.pull("mona", head="feature")
-    return Scene(github, sepurux, repository, pull, workspace, github.token(FULL))
 
 
 def test_a_first_run_sets_pending_then_the_verdict_and_writes_one_comment_in_7_requests(scene: Scene) -> None:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from sepurux_action.adapters.terminal import FLAGS
-from sepurux_action.core.settings import flag
 from tests import backend
 from tests.backend import decided, sound_backend
 from tests.runner import REPOSITORY, inherited, run_cli
@@ -51,16 +49,13 @@ def test_bad_flags_are_reported_all_at_once_under_their_own_names(tmp_path: Path
         assert where in ended.stderr
 
 
-def test_help_tells_every_option_of_the_table(tmp_path: Path) -> None:
-    ended = run_cli(["--help"], {"COLUMNS": "200"}, tmp_path)
-    assert ended.returncode == 0
-    for option in FLAGS:
-        assert f"{flag(option.name)} " in ended.stdout
-        assert option.environment in ended.stdout
-
-
-@pytest.mark.parametrize("redirected", ["| true", ">&-", "2>&-", ">&- 2>&-", ">/dev/full", "2>/dev/full"])
-@pytest.mark.parametrize(("decision", "status"), [("pass", 0), ("fail", 1)])
+@pytest.mark.parametrize(
+    ("redirected", "decision", "status"),
+    [
+        *((redirected, "pass", 0) for redirected in ("| true", ">&-", "2>&-", ">&- 2>&-", ">/dev/full", "2>/dev/full")),
+        (">&- 2>&-", "fail", 1),
+    ],
+)
 def test_a_report_or_log_that_nobody_takes_changes_no_exit_status(
     redirected: str, decision: str, status: int, tmp_path: Path
 ) -> None:

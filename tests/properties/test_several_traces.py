@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.core.ci_run import CIRun
@@ -26,7 +26,6 @@ from sepurux_action.core.verdict import CheckState, Decision, Ruling, Thresholds
 from sepurux_action.core.wire import Metric
 from tests.builders import COMMIT, a_context, a_gate, a_result
 
-EXAMPLES = settings(max_examples=300, deadline=None)
 PRINT = "0" * 64
 NO_WIDTH = "\u200b"  # stands in long numbers
 
@@ -86,7 +85,6 @@ def expected(result: GateResult) -> dict[str, tuple[float | None, str]]:
     }
 
 
-@EXAMPLES
 @given(some_gates())
 def test_outputs_and_status_show_the_worst_number_of_any_run(result: GateResult) -> None:
     numbers = expected(result)
@@ -104,7 +102,6 @@ def test_outputs_and_status_show_the_worst_number_of_any_run(result: GateResult)
     assert read_description(describe(of_gate(result))) == as_told(shown)
 
 
-@EXAMPLES
 @given(some_gates())
 def test_the_comparison_shows_the_worst_number_of_any_run_and_how_many_report_it(result: GateResult) -> None:
     report = build_report([result], a_context(base_ref="main"))
@@ -123,7 +120,6 @@ def test_the_comparison_shows_the_worst_number_of_any_run_and_how_many_report_it
     assert rows == shown
 
 
-@EXAMPLES
 @given(some_gates())
 def test_a_threshold_reads_as_missed_if_and_only_if_a_run_misses_it(result: GateResult) -> None:
     asked = result.gate.thresholds
@@ -144,7 +140,6 @@ def test_a_threshold_reads_as_missed_if_and_only_if_a_run_misses_it(result: Gate
     assert signs.count("✗") == sum(check.state is CheckState.BROKEN for check in checks)
 
 
-@EXAMPLES
 @given(some_gates())
 def test_a_remembered_fail_shows_the_numbers_and_thresholds_of_the_first_run(result: GateResult) -> None:
     decided = decided_of([result], COMMIT, {result.gate.name: PRINT})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sepurux_action.core.workflow_commands import Level, annotation, mask, output_block, plain
@@ -38,6 +38,7 @@ names = st.sampled_from(["decision", "reason", "gates"])
 
 
 @given(texts)
+@example("\u200b::error::x")
 def test_any_text_in_the_log_is_one_line_and_no_command(text: str) -> None:
     line = plain(text)
     assert len(output_lines(line)) <= 1
@@ -60,6 +61,7 @@ def test_any_text_in_an_annotation_is_its_message_and_title_and_nothing_else(
 
 
 @given(texts)
+@example("a\rb\nc%0A:,")
 def test_any_secret_is_masked_as_it_is_on_one_line(secret: str) -> None:
     assert len(output_lines(mask(secret))) == 1
     assert parse_command(mask(secret)) == Command("add-mask", {}, secret)
