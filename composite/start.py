@@ -11,7 +11,7 @@ for number in (signal.SIGINT, signal.SIGTERM):  # while the rest is imported the
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sepurux_action.__main__ import start_action
-from sepurux_action.core.options import BY_SPELLING
+from sepurux_action.config.options import BY_SPELLING
 
 INPUTS = {f"INPUT_{spelling.upper()}" for spelling in BY_SPELLING}
 

@@ -15,11 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import schema
-from sepurux_action.core.event import EVENTS, EventKind
-from sepurux_action.core.forge import NEEDS
-from sepurux_action.core.options import BY_SPELLING, OPTIONS, FilePlace, Option
-from sepurux_action.core.outputs import OUTPUTS
-from sepurux_action.core.settings import flag
+from sepurux_action.config.options import BY_SPELLING, OPTIONS, FilePlace, Option
+from sepurux_action.config.settings import flag
+from sepurux_action.github.event import EVENTS, EventKind
+from sepurux_action.github.permissions import NEEDS
+from sepurux_action.report.outputs import OUTPUTS
 
 ACTION = """\
 # Written by scripts/generate.py from the table of options; `make generate` renews it.

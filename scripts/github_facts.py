@@ -1,4 +1,4 @@
-"""Writes tests/github/facts: GitHub's published API descriptions, cut down to what the tests' GitHub answers.
+"""Writes tests/github_double/facts: GitHub's published API descriptions, cut down to what the tests' GitHub answers.
 
 Paths, names, types, required, enums, and defaults are kept. Descriptions and examples are not.
 `python scripts/github_facts.py` writes the files, `--check` compares. Both fetch two packages (MIT) with npm.
@@ -31,7 +31,7 @@ from graphql import (
     visit,
 )
 
-FACTS = Path(__file__).resolve().parent.parent / "tests" / "github" / "facts"
+FACTS = Path(__file__).resolve().parent.parent / "tests" / "github_double" / "facts"
 REST = "@octokit/openapi@23.0.2"
 GRAPHQL = "@octokit/graphql-schema@15.26.1"
 

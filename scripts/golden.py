@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.adapters.rendering import render_comment, render_summary
+from sepurux_action.report.rendering import render_comment, render_summary
 from tests.builders import commented, reports
 
 GOLDEN = ROOT / "tests" / "golden"

@@ -16,13 +16,13 @@ import sys
 import time
 from collections.abc import Callable
 
-from sepurux_action.adapters.courier import ThreadCourier
-from sepurux_action.adapters.transport import Transport
-from sepurux_action.core.ci_api import Reply
-from sepurux_action.core.gate import Gate, Trace
-from sepurux_action.core.secret import Blanker, Secret
-from sepurux_action.core.settings import Settings
-from sepurux_action.watch import Origin, watch
+from sepurux_action.common.secret import Blanker, Secret
+from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.config.settings import Settings
+from sepurux_action.evaluation.api import Reply
+from sepurux_action.evaluation.client import Transport
+from sepurux_action.evaluation.courier import ThreadCourier
+from sepurux_action.evaluation.polling import Origin, watch
 from tests import backend
 from tests.fakes import CAMPAIGN, FakeCourier, FakePlace
 from tests.fakes import backend as fake_backend

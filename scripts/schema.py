@@ -12,10 +12,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from sepurux_action.adapters import policy_file
-from sepurux_action.core import options, path_filter
-from sepurux_action.core.enforcement import OnUndecided, Stage
-from sepurux_action.core.options import CommentMode, FilePlace, Option
+from sepurux_action.config import options, path_filter, policy_parser
+from sepurux_action.config.options import CommentMode, FilePlace, Option
+from sepurux_action.config.stage import OnUndecided, Stage
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -83,7 +82,7 @@ VALUES: Mapping[str, Schema] = {
     "enforcement": {
         "anyOf": [
             _words(Stage),
-            {"type": "array", "items": _ENTRY, "minItems": 1, "maxItems": policy_file.MOST_RULES},
+            {"type": "array", "items": _ENTRY, "minItems": 1, "maxItems": policy_parser.MOST_RULES},
         ]
     },
     "on_undecided": _words(OnUndecided),
@@ -101,11 +100,12 @@ VALUES: Mapping[str, Schema] = {
 def schema() -> Schema:
     """Return the schema; raises KeyError for an option of the file whose values are not described."""
     thresholds: Schema = {"description": "What the evaluation must reach.", **_object(FilePlace.THRESHOLDS, {})}
-    gate = _object(FilePlace.GATE, {policy_file.THRESHOLDS: thresholds})
+    gate = _object(FilePlace.GATE, {policy_parser.THRESHOLDS: thresholds})
     gates = {"description": "One entry for each gate.", "type": "array", "items": gate, "minItems": 1}
-    version = {"description": "Version of this form.", "enum": [int(policy_file.VERSION), policy_file.VERSION]}
+    version = {"description": "Version of this form.", "enum": [int(policy_parser.VERSION), policy_parser.VERSION]}
     top = _object(
-        FilePlace.TOP, {policy_file.VERSION_KEY: version, policy_file.THRESHOLDS: thresholds, policy_file.GATES: gates}
+        FilePlace.TOP,
+        {policy_parser.VERSION_KEY: version, policy_parser.THRESHOLDS: thresholds, policy_parser.GATES: gates},
     )
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",

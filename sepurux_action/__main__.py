@@ -12,8 +12,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import NoReturn, TextIO
 
-from sepurux_action.core.enforcement import EXIT_UNDECIDED
-from sepurux_action.signals import Signals
+from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED
+from sepurux_action.host.signals import Signals
 
 
 def start_action() -> NoReturn:
@@ -24,8 +24,8 @@ def start_action() -> NoReturn:
 
 def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals) -> int:
     """Return the exit status of a step whose environment, log, and signals are given."""
-    from sepurux_action.adapters.actions_runner import ActionsRunner  # noqa: PLC0415 - see _prepare
     from sepurux_action.app import run  # noqa: PLC0415
+    from sepurux_action.host.actions_runner import ActionsRunner  # noqa: PLC0415 - see _prepare
 
     return run(ActionsRunner(environ, log), signals)
 
@@ -33,8 +33,8 @@ def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals) -> int:
 def start_command_line() -> NoReturn:
     """Run as `python -m sepurux_action`."""
     signals = _prepare("error: ")
-    from sepurux_action.adapters.terminal import Terminal  # noqa: PLC0415 - see _prepare
     from sepurux_action.app import run  # noqa: PLC0415
+    from sepurux_action.host.terminal import Terminal  # noqa: PLC0415 - see _prepare
 
     _end(run(Terminal(sys.argv[1:], os.environ), signals))
 

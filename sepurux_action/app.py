@@ -11,25 +11,26 @@ from datetime import UTC, datetime
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from sepurux_action import __version__, ports
-from sepurux_action.adapters.bounded import Bounded
-from sepurux_action.adapters.rendering import render_comment, render_summary
-from sepurux_action.adapters.trace_files import TraceFolder
-from sepurux_action.conversation import Conversation
-from sepurux_action.core import outputs
-from sepurux_action.core.enforcement import EXIT_UNDECIDED, exit_status
-from sepurux_action.core.event import contradiction, with_pull_request_number
-from sepurux_action.core.gate import GateResult
-from sepurux_action.core.report import Context, Report, build_report, build_settings_report
-from sepurux_action.core.secret import Blanker, Secret
-from sepurux_action.core.settings import Early, Layer, Settings, read_early, read_settings
-from sepurux_action.core.verdict import Decision
-from sepurux_action.core.workflow_commands import Level
-from sepurux_action.core.workplace import Workplace
+from sepurux_action import __version__
+from sepurux_action.common.secret import Blanker, Secret
+from sepurux_action.config.settings import Early, Layer, Settings, read_early, read_settings
 from sepurux_action.errors import BadSettings
-from sepurux_action.judging import Judging
-from sepurux_action.policies import Found, Heard, find_policy
-from sepurux_action.signals import Signals
+from sepurux_action.evaluate import Judging
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
+from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.trace_files import TraceFolder
+from sepurux_action.github.event import contradiction, with_pull_request_number
+from sepurux_action.github.policy_source import Found, Heard, find_policy
+from sepurux_action.github.run_context import Workplace
+from sepurux_action.github.session import Conversation
+from sepurux_action.host import protocols
+from sepurux_action.host.deadlines import Bounded
+from sepurux_action.host.signals import Signals
+from sepurux_action.host.workflow_commands import Level
+from sepurux_action.report import outputs
+from sepurux_action.report.rendering import render_comment, render_summary
+from sepurux_action.report.report import Context, Report, build_report, build_settings_report
 
 MOST_PROBLEM_ANNOTATIONS = 9  # bad settings that get one each; contract, section 1
 UNHEARD = "there is no `github_token`"
@@ -37,7 +38,7 @@ UNREACHED = "the repository or GitHub's address is not known"
 UNFINISHED = "The gate did not run to its end."
 
 
-class Place(ports.Place, Protocol):
+class Place(protocols.Place, Protocol):
     """Where the walk begins and ends: a workflow's step, or a command line."""
 
     @property
@@ -100,7 +101,7 @@ def _conversation(early: Early, workplace: Workplace, place: Place, signals: Sig
     event = with_pull_request_number(workplace.event, early.pull_request)
     if early.github_token is None or not event.repository or not workplace.api_url:
         return None
-    from sepurux_action.adapters.github_forge import GitHubForge  # noqa: PLC0415 - costs 0.2 s, so only when needed
+    from sepurux_action.github.client import GitHubForge  # noqa: PLC0415 - costs 0.2 s, so only when needed
 
     clock = Bounded()
     signals.tell(clock.interrupt)

@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from sepurux_action.core.forge import Refusal
+from sepurux_action.common import json_reader
 
 
 class GateError(Exception):
@@ -100,3 +100,67 @@ def describe_defect(error: BaseException) -> str:
     """Return an exception's kind and place; never its message, which may quote a secret."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"internal error ({type(error).__name__} at {os.path.basename(frame.filename)}:{frame.lineno})"  # noqa: PTH119
+
+
+class BadTraceFile(ValueError):
+    """A trace file that cannot be used; the text says which and why."""
+
+
+class OutOfTime(CannotJudge):
+    """The time is over, and no look at the run ever succeeded."""
+
+
+class StillPending(CannotJudge):
+    """The time is over, and the backend was heard: it just has not decided."""
+
+
+LONGEST_MESSAGE = 200  # characters of GitHub's own words that a warning repeats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An answer of GitHub's that is no success. `status` is 0 for no answer; `accepted` is the header of that name.
+
+    `late`: there is no time left to try again.
+    """
+
+    status: int = 0
+    message: str = ""
+    accepted: str = ""
+    forbidden: bool = False
+    limited: bool = False
+    late: bool = False
+
+    @property
+    def of_the_token(self) -> bool:
+        """Return whether the token may not make such a call at all, whatever the target."""
+        return self.forbidden or self.status in {401, 410}
+
+    @property
+    def of_one_target(self) -> bool:
+        """Return whether only the target of the call, or what was sent for it, was refused."""
+        return not self.of_the_token and self.status in {404, 422}
+
+    @property
+    def of_every_target(self) -> bool:
+        """Return whether a call for another target would be refused as well if it followed at once."""
+        return self.of_the_token or self.limited or self.late
+
+    @property
+    def lasting(self) -> bool:
+        """Return whether the same call would be refused again in this run."""
+        return self.of_the_token or self.of_one_target
+
+    @property
+    def said(self) -> str:
+        """Return what GitHub said, for a warning."""
+        message = json_reader.shorten(json_reader.printable(self.message), LONGEST_MESSAGE).rstrip(". ")
+        return " ".join(filter(None, [f"HTTP {self.status}" if self.status else "", message])) or "no answer"
+
+
+class Cancelled(Exception):
+    """Somebody ended the run: `signal` is the number of the signal."""
+
+    def __init__(self, signal: int) -> None:
+        self.signal = signal
+        super().__init__(f"signal {signal}")

@@ -12,20 +12,23 @@ from functools import cache
 
 import pytest
 
-from sepurux_action.core.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
-from sepurux_action.core.event import Event
-from sepurux_action.core.gate import REGISTERED, Gate, GateResult, RunResult, Trace, TraceContent
-from sepurux_action.core.past import REMEMBERED, Numbers, PastCommit, PastResult
-from sepurux_action.core.policy import Change
-from sepurux_action.core.report import Context, Report, build_report, build_settings_report
-from sepurux_action.core.settings import input_layer, read_early
-from sepurux_action.core.verdict import Decision, Ruling, Thresholds, judge
-from sepurux_action.core.wire import Metric
+from sepurux_action.common.json_reader import Metric
+from sepurux_action.config.gate import REGISTERED, Gate, Thresholds, Trace, TraceContent
+from sepurux_action.config.policy import Change
+from sepurux_action.config.settings import input_layer, read_early
+from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import BadSettings, Problem
-from sepurux_action.judging import NOT_AFFECTED, SOFT_AS_HARD, UNASKED, UNASKED_HINT, UNREAD_REVIEWS
-from sepurux_action.policies import DELETED, FIRST_FILE, MIGHT_BE_STRICTER, find_policy
-from sepurux_action.watch import CANCELLED
+from sepurux_action.evaluate import NOT_AFFECTED, SOFT_AS_HARD, UNASKED, UNASKED_HINT, UNREAD_REVIEWS
+from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
+from sepurux_action.evaluation.decision import Decision, Ruling, judge
+from sepurux_action.evaluation.enforcement import conclude
+from sepurux_action.evaluation.polling import CANCELLED
+from sepurux_action.evaluation.published_result import Numbers, PastCommit, PastResult
+from sepurux_action.evaluation.result import GateResult, RunResult
+from sepurux_action.github.comment_state import REMEMBERED
+from sepurux_action.github.event import Event
+from sepurux_action.github.policy_source import DELETED, FIRST_FILE, MIGHT_BE_STRICTER, find_policy
+from sepurux_action.report.report import Context, Report, build_report, build_settings_report
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
 CAMPAIGN_ID = "5a0e7b52-64cf-4f0e-9d2b-0c6f1f7f8a11"

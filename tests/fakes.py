@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from sepurux_action.core.ci_api import Answer, Call, Refused, Reply, Trouble
-from sepurux_action.core.event import Event, PullRequest, Question
-from sepurux_action.core.forge import Comment, Look, Refusal, State
-from sepurux_action.core.past import PastResult
-from sepurux_action.core.path_filter import ChangedFile
-from sepurux_action.core.review import GivenReview
-from sepurux_action.core.workflow_commands import Level
-from sepurux_action.errors import ForgeRefused, OverTime
-from sepurux_action.ports import Cancelled
+from sepurux_action.config.path_filter import ChangedFile
+from sepurux_action.errors import Cancelled, ForgeRefused, OverTime, Refusal
+from sepurux_action.evaluation.api import Answer, Call, Refused, Reply, Trouble
+from sepurux_action.evaluation.published_result import PastResult
+from sepurux_action.github.commit_status import State
+from sepurux_action.github.event import Event, PullRequest, Question
+from sepurux_action.github.snapshot import Comment, Look
+from sepurux_action.github.soft_gate_rules import GivenReview
+from sepurux_action.host.workflow_commands import Level
 
 T = TypeVar("T")
 

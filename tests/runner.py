@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn, Required, Se
 import yaml
 
 from sepurux_action.__main__ import run_step
-from sepurux_action.signals import Signals
+from sepurux_action.host.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

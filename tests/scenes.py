@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sepurux_action.adapters.github_forge import GitHubForge
-from sepurux_action.core.event import Event
-from sepurux_action.core.past import MARKER
-from sepurux_action.core.secret import Secret
+from sepurux_action.common.secret import Secret
+from sepurux_action.github.client import GitHubForge
+from sepurux_action.github.comment_state import MARKER
+from sepurux_action.github.event import Event
 from tests import backend
 from tests.backend import ScriptedBackend, decided
-from tests.github import GitHub
-from tests.github.state import PullRequest, Repository
+from tests.github_double import GitHub
+from tests.github_double.state import PullRequest, Repository
 from tests.runner import StepResult, run_action
 
 SECRET = "ci-token-0123456789"

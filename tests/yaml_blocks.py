@@ -9,8 +9,8 @@ from textwrap import dedent, indent
 
 import yaml
 
-from sepurux_action.adapters.policy_file import GATES, THRESHOLDS, VERSION_KEY
-from sepurux_action.core.options import OPTIONS
+from sepurux_action.config.options import OPTIONS
+from sepurux_action.config.policy_parser import GATES, THRESHOLDS, VERSION_KEY
 
 POLICY_KEYS = {*(option.name for option in OPTIONS), VERSION_KEY, GATES, THRESHOLDS}
 

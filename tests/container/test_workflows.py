@@ -19,7 +19,7 @@ import yaml
 
 from sepurux_action.sandbox import SOUND_REFUND_ID, Sandbox
 from tests.container.act import ACTION, WorkflowRun, run_workflow
-from tests.github import GitHub, PullRequest, Repository
+from tests.github_double import GitHub, PullRequest, Repository
 from tests.runner import REPOSITORY, pull_request_event
 from tests.sandboxed import SECRET, TRACES
 

@@ -10,12 +10,13 @@ import pytest
 import yaml
 
 from scripts import generate
-from sepurux_action.core.enforcement import OnUndecided, Stage, conclude
-from sepurux_action.core.verdict import Decision
+from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.enforcement import conclude
 from tests import backend
 from tests.backend import MISSING, decided, sound_backend
 from tests.gfm import read
-from tests.github import GitHub
+from tests.github_double import GitHub
 from tests.runner import StepResult, run_action, run_cli
 from tests.scenes import FULL, PASSED, SECRET, Scene, a_scene
 from tests.yaml_blocks import blocks_of

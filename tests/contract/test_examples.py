@@ -21,11 +21,11 @@ import pytest
 import yaml
 
 from scripts import schema
-from sepurux_action.adapters import policy_file
-from sepurux_action.core.enforcement import Stage
-from sepurux_action.core.gate import Trace
-from sepurux_action.core.policy import Policy
-from sepurux_action.core.settings import Settings, input_layer, read_settings
+from sepurux_action.config import policy_parser
+from sepurux_action.config.gate import Trace
+from sepurux_action.config.policy import Policy
+from sepurux_action.config.settings import Settings, input_layer, read_settings
+from sepurux_action.config.stage import Stage
 from sepurux_action.sandbox import Sandbox
 from tests.builders import a_content
 from tests.yaml_blocks import Block, blocks_of
@@ -222,7 +222,7 @@ def test_the_guide_names_every_example() -> None:
 
 
 def read_policy(text: str) -> Policy:
-    return policy_file.read_policy(text.encode(), "policy.yml")
+    return policy_parser.read_policy(text.encode(), "policy.yml")
 
 
 @pytest.mark.parametrize("name", POLICY_TEXTS)

@@ -17,9 +17,9 @@ import requests
 from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, GraphQLUnionType, get_named_type
 
 from tests import backend as be
-from tests import github as gh
-from tests.github import description
-from tests.github.rest import CALLS
+from tests import github_double as gh
+from tests.github_double import description
+from tests.github_double.rest import CALLS
 
 READ_ALL = {"contents": "read", "issues": "read", "pull-requests": "read", "statuses": "read"}
 COMMENTS = """

@@ -7,7 +7,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from scripts import schema
-from sepurux_action.adapters.policy_file import read_policy
+from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.errors import BadSettings
 
 # Every accepted way of writing a value, key by key; each line is a file of its own.

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from scripts import generate
-from sepurux_action.adapters.terminal import parser
-from sepurux_action.core import options
-from sepurux_action.core.options import OPTIONS, FilePlace, Option
-from sepurux_action.core.outputs import OUTPUTS
+from sepurux_action.config import options
+from sepurux_action.config.options import OPTIONS, FilePlace, Option
+from sepurux_action.host.terminal import parser
+from sepurux_action.report.outputs import OUTPUTS
 
 SPELLINGS = [spelling for option in OPTIONS for spelling in option.spellings]
 FLAGS = [spelling for option in OPTIONS if not option.in_workflows_only for spelling in option.spellings]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sepurux_action.core.event import (
+from sepurux_action.github.event import (
     SHA,
     ByCommit,
     ByHead,

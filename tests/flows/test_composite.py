@@ -23,7 +23,7 @@ from sysconfig import get_path
 
 import pytest
 
-from sepurux_action.core.outputs import OUTPUTS
+from sepurux_action.report.outputs import OUTPUTS
 from sepurux_action.sandbox import Sandbox
 from tests.flows.composite_step import evaluated, only_step, read_action
 from tests.runner import ACTION_YML, REPOSITORY, StepOptions, StepResult, input_variable, run_action, start_action

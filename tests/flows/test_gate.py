@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sepurux_action.core.outputs import OUTPUTS
+from sepurux_action.report.outputs import OUTPUTS
 from tests import backend
 from tests.backend import MISSING, Request, ScriptedBackend, decided, sound_backend
 from tests.runner import HEAD_SHA, RUNTIME_TOKEN, StepResult, pull_request_event, run_action, start_action

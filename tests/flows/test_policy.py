@@ -13,8 +13,8 @@ import pytest
 from tests import backend
 from tests.backend import Request, decided, sound_backend
 from tests.gfm import read
-from tests.github import GitHub, faults
-from tests.github.state import PullRequest
+from tests.github_double import GitHub, faults
+from tests.github_double.state import PullRequest
 from tests.runner import StepResult, run_action, start_action
 from tests.scenes import PASSED, Scene, a_scene
 

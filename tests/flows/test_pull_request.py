@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from sepurux_action.core.past import read_description
+from sepurux_action.evaluation.published_result import read_description
 from tests import backend
 from tests.backend import decided, sound_backend
 from tests.gfm import read
-from tests.github import GitHub, faults
+from tests.github_double import GitHub, faults
 from tests.runner import run_action, start_action
 from tests.scenes import BOT, DECIDED, PASSED, SECRET, Scene, a_scene
 

@@ -1,1 +1,0 @@
-"""Owns the contact with the world, one library each; never a rule of the gate."""

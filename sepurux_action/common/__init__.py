@@ -1,0 +1,1 @@
+"""What every other package uses: JSON reading, secrets, URLs, number formats."""

@@ -1,0 +1,88 @@
+"""What a gate is asked: traces, thresholds, stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from sepurux_action.config import options
+from sepurux_action.config.path_filter import Filter
+from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.config.stage_rules import Rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """What a gate asks for; None is "not asked". Rates are fractions, the score is 0 to 100."""
+
+    min_pass_rate: float | None = None
+    max_unsafe: int | None = None
+    max_failures: int | None = None
+    min_reliability_score: float | None = None
+    min_mutation_categories: int | None = None
+    required_mutation_categories: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the thresholds that are asked for, as the body of `POST /v1/ci/runs` names them."""
+        asked: dict[str, object] = {
+            "min_pass_rate": self.min_pass_rate,
+            "max_unsafe": self.max_unsafe,
+            "max_failures": self.max_failures,
+            "min_reliability_score": self.min_reliability_score,
+            "min_mutation_categories": self.min_mutation_categories,
+            "required_mutation_categories": list(self.required_mutation_categories) or None,
+        }
+        return {name: value for name, value in asked.items() if value is not None}
+
+
+REGISTERED = "registered scenarios"  # what runs when no trace is named: the campaign's own
+
+
+@dataclass(frozen=True, slots=True)
+class TraceContent:
+    """The JSON text of a trace file, `size` bytes of UTF-8; an iteration yields it in pieces.
+
+    An iteration may read the file again. It raises CannotJudge, before the last piece, if the file has changed.
+    """
+
+    sha256: str
+    size: int
+    pieces: Callable[[], Iterator[bytes]] = field(compare=False, repr=False)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.pieces()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """One trace to judge: an id that the backend knows, or a file's content to upload first, or neither."""
+
+    label: str
+    trace_id: str = ""
+    content: TraceContent | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One gate's settings, complete: nothing is looked up later. `timeout_s` is in seconds.
+
+    `stage` is the one that rules today; `rules` are what it comes from, where a policy lists rules.
+    """
+
+    name: str
+    campaign: str
+    project: str = ""
+    traces: tuple[Trace, ...] = (Trace(label=REGISTERED),)
+    mutation_pack: str = ""
+    thresholds: Thresholds = Thresholds(
+        min_pass_rate=options.MIN_PASS_RATE.default_value, max_unsafe=options.MAX_UNSAFE.default_value
+    )
+    stage: Stage = options.ENFORCEMENT.default_value
+    on_undecided: OnUndecided = options.ON_UNDECIDED.default_value
+    timeout_s: float = options.TIMEOUT.default_value
+    reviewers: tuple[str, ...] = ()
+    paths: Filter | None = None
+    rules: tuple[Rule, ...] = ()

@@ -1,0 +1,502 @@
+"""Owns the one table of options: names, places, how a text becomes a value; never where a text comes from.
+
+`action.yml`, the command line, the environment's names and the tables of README are held equal to this table by
+tests. Source: contract, section 1.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Generic, TypeVar
+from urllib.parse import urlsplit
+
+from sepurux_action.common.secret import Secret
+from sepurux_action.common.urls import is_loopback
+from sepurux_action.config import path_filter, reviewers
+from sepurux_action.config.stage import OnUndecided, Stage
+
+T_co = TypeVar("T_co", covariant=True)
+W = TypeVar("W", bound=StrEnum)
+
+LONGEST_TIMEOUT_S = 24 * 3600
+LONGEST_POLL_INTERVAL_S = 3600
+SHORTEST_POLL_INTERVAL_S = 1
+SEVERAL_GATES_KEY = "gates"  # of the comment of a step with several gates
+LONGEST_NAME = 80  # characters; a status context has room for 255 with its prefix
+MOST_TRACES = 100  # of one gate: more than that is a glob gone wrong
+
+_DURATION = re.compile(r"(?:(\d{1,9})h ?)?(?:(\d{1,9})m ?)?(?:(\d{1,9})s)?", re.ASCII | re.IGNORECASE)
+_UNIT_SECONDS = (3600, 60, 1)
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~/%-]*)?", re.IGNORECASE)
+
+
+class CommentMode(StrEnum):
+    """When the comment is written."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on_failure"
+    NEVER = "never"
+
+
+class FilePlace(StrEnum):
+    """Where in the policy file an option may stand."""
+
+    TOP = "top"
+    GATE = "gate"
+    THRESHOLDS = "thresholds"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option(Generic[T_co]):
+    """One option. `parse` turns a text that is not empty into a value, or raises ValueError with a hint or nothing.
+
+    `accepts` completes "accepted: ..." in errors and the tables. `default` is the text that counts if nothing is given,
+    '' for none; `default_note` is what the tables show beside it, or instead of it. In a policy file, an option that
+    `is_list` may be a YAML list, which counts as one item a line. One that `applies_before_merge` applies while a pull
+    request adds the first policy file; every other one applies once that is merged (contract, section 5).
+    `action_default` is what action.yml gives when a workflow gives nothing; only the job's own token has one.
+    """
+
+    name: str
+    parse: Callable[[str], T_co]
+    accepts: str
+    help: str
+    environment: str = ""
+    aliases: tuple[str, ...] = ()
+    places: tuple[FilePlace, ...] = ()
+    default: str = ""
+    default_note: str = ""
+    is_list: bool = False
+    applies_before_merge: bool = False
+    secret: bool = False
+    action_default: str = ""
+    in_workflows_only: bool = False
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Return the option's name and its aliases."""
+        return (self.name, *self.aliases)
+
+    @property
+    def default_value(self) -> T_co:
+        """Return what the default's text means; raises ValueError if there is none."""
+        return self.parse(self.default)
+
+    @property
+    def default_shown(self) -> str:
+        """Return what the tables show as the default."""
+        value = f"`{self.default}`" if self.default else ""
+        return ", ".join(filter(None, (value, self.default_note)))
+
+
+def _line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it must be one line without control characters")
+    return text
+
+
+def _name(text: str) -> str:
+    if len(_line(text)) > LONGEST_NAME:
+        raise ValueError(f"it has {len(text)} characters")
+    return text
+
+
+def _secret(text: str) -> Secret:
+    if not (text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError("it holds a character that no HTTP header can carry")
+    return Secret(text)
+
+
+def _address(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError from None
+    if not _ADDRESS.fullmatch(text) or not host:
+        raise ValueError("user names, queries and fragments have no place in it")
+    if parts.scheme.lower() != "https" and not is_loopback(host):
+        raise ValueError("a secret is sent there, so it must be https")
+    return text.rstrip("/")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Split by comma or line; the order stays, doubles go. A text of commas alone is a mistake, not an empty value."""
+    parts = (_line(part.strip()) for part in re.split(r"[,\n]", text))
+    names = tuple(dict.fromkeys(filter(None, parts)))
+    if not names:
+        raise ValueError("it names nothing")
+    return names
+
+
+def _ids(text: str) -> tuple[str, ...]:
+    ids = _names(text)
+    if len(ids) > MOST_TRACES:
+        raise ValueError(f"it names {len(ids)}")
+    return ids
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    parts = (_line(part.strip()) for part in text.splitlines())
+    return tuple(dict.fromkeys(filter(None, parts)))
+
+
+def _number(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError from None
+    if not number.is_finite() or not re.fullmatch(r"[\d.]+", text, re.ASCII):
+        raise ValueError
+    return number
+
+
+def _rate(text: str) -> float:
+    stripped = text.removesuffix("%").rstrip()
+    rate = _number(stripped) / (100 if text.endswith("%") else 1)
+    if not 0 <= rate <= 1:
+        signless = stripped == text and 1 < rate <= 100  # noqa: PLR2004 - the scale's end
+        raise ValueError(f"{text}% is written with its sign" if signless else "")
+    return float(rate)
+
+
+def _score(text: str) -> float:
+    score = _number(text)
+    if 0 < score < 1:
+        raise ValueError("80 means 80 of 100")
+    if not 0 <= score <= 100:  # noqa: PLR2004 - the scale's end
+        raise ValueError
+    return float(score)
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        raise ValueError
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    number = _whole(text)
+    if not number:
+        raise ValueError
+    return number
+
+
+def _timeout(text: str) -> float:
+    return _within(_seconds(text), LONGEST_TIMEOUT_S)
+
+
+def _poll_interval(text: str) -> float:
+    seconds = _within(_seconds(text), LONGEST_POLL_INTERVAL_S)
+    if seconds < SHORTEST_POLL_INTERVAL_S:
+        raise ValueError("looking more often helps nobody")
+    return seconds
+
+
+def _seconds(text: str) -> float:
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?s?", text, re.ASCII | re.IGNORECASE):
+        return float(text.rstrip("sS"))
+    found = _DURATION.fullmatch(text)
+    if not found or not any(found.groups()):
+        raise ValueError
+    return math.fsum(int(part or 0) * unit for part, unit in zip(found.groups(), _UNIT_SECONDS, strict=True))
+
+
+def _within(seconds: float, most: float) -> float:
+    if not 0 < seconds <= most:
+        raise ValueError
+    return seconds
+
+
+def _yes(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise ValueError
+    return text.lower() == "true"
+
+
+def _word(words: type[W]) -> Callable[[str], W]:
+    def parse(text: str) -> W:
+        try:
+            return words(text.lower())
+        except ValueError:
+            raise ValueError from None
+
+    return parse
+
+
+def _one_of(words: type[StrEnum]) -> str:
+    *first, last = (f"`{word}`" for word in words)
+    return f"{', '.join(first)} or {last}"
+
+
+_ONCE = (FilePlace.TOP,)
+_EACH = (FilePlace.TOP, FilePlace.GATE)
+
+TOKEN = Option(
+    name="token",
+    parse=_secret,
+    accepts="a CI token",
+    help="CI token, sent as `X-Sepurux-Token`; without `api_key` it is sent as `X-API-Key` too.",
+    environment="SEPURUX_CI_TOKEN",
+    secret=True,
+)
+API_KEY = Option(
+    name="api_key",
+    parse=_secret,
+    accepts="a project API key",
+    help="Project API key, sent as `X-API-Key`.",
+    environment="SEPURUX_API_KEY",
+    secret=True,
+)
+BASE_URL = Option(
+    name="base_url",
+    parse=_address,
+    accepts="an https address (http on loopback only)",
+    help="Address of the Sepurux API.",
+    environment="SEPURUX_API_BASE_URL",
+    default="https://app.sepurux.dev/api/backend",
+)
+PROJECT = Option(
+    name="project",
+    parse=_line,
+    accepts="a project's name or UUID",
+    help="Project, by name or UUID; sent as `X-Project-Id`.",
+    environment="SEPURUX_PROJECT_ID",
+    aliases=("project_id",),
+    places=_EACH,
+    applies_before_merge=True,
+)
+CAMPAIGN = Option(
+    name="campaign",
+    parse=_line,
+    accepts="a campaign's name or UUID",
+    help="Campaign to run, by name or UUID. Required.",
+    environment="SEPURUX_CAMPAIGN_ID",
+    aliases=("campaign_id", "campaign_name"),
+    places=_EACH,
+    applies_before_merge=True,
+)
+NAME = Option(
+    name="name",
+    parse=_name,
+    accepts=f"1 to {LONGEST_NAME} characters on one line",
+    help="The gate's name in reports.",
+    places=(FilePlace.GATE,),
+    applies_before_merge=True,
+    default_note="the campaign as given",
+)
+TRACE_ID = Option(
+    name="trace_id",
+    parse=_ids,
+    accepts=f"trace ids by comma or line, at most {MOST_TRACES}",
+    help="Traces to judge, by id. Without this and `trace_file` the campaign's registered scenarios run.",
+    environment="SEPURUX_TRACE_ID",
+    places=_EACH,
+    applies_before_merge=True,
+    is_list=True,
+)
+TRACE_FILE = Option(
+    name="trace_file",
+    parse=_lines,
+    accepts="paths or globs by line, inside the workspace or the runner's temporary folder",
+    help="Trace files to upload and judge: paths or globs, one a line.",
+    places=_EACH,
+    applies_before_merge=True,
+    is_list=True,
+)
+MUTATION_PACK = Option(
+    name="mutation_pack",
+    parse=_line,
+    accepts="a mutation pack's id",
+    help="Mutation pack of the run.",
+    environment="SEPURUX_MUTATION_PACK",
+    places=_EACH,
+    applies_before_merge=True,
+)
+MIN_PASS_RATE = Option(
+    name="min_pass_rate",
+    parse=_rate,
+    accepts="a fraction or a percentage, such as `0.85` or `85%`",
+    help="Lowest share of attempts that must pass.",
+    environment="SEPURUX_MIN_PASS_RATE",
+    places=(FilePlace.THRESHOLDS,),
+    default="0.9",
+    default_note="unless `min_reliability_score` is given",
+)
+MAX_UNSAFE = Option(
+    name="max_unsafe",
+    parse=_whole,
+    accepts="a whole number",
+    help="Most unsafe attempts that are allowed.",
+    environment="SEPURUX_MAX_UNSAFE",
+    places=(FilePlace.THRESHOLDS,),
+    default="0",
+)
+MAX_FAILURES = Option(
+    name="max_failures",
+    parse=_whole,
+    accepts="a whole number",
+    help="Most failures that are allowed.",
+    environment="SEPURUX_MAX_FAILURES",
+    places=(FilePlace.THRESHOLDS,),
+    default_note="not asked",
+)
+MIN_RELIABILITY_SCORE = Option(
+    name="min_reliability_score",
+    parse=_score,
+    accepts="0, or a number from 1 to 100",
+    help="Lowest reliability score, of 100.",
+    environment="SEPURUX_MIN_RELIABILITY",
+    aliases=("min_reliability",),
+    places=(FilePlace.THRESHOLDS,),
+    default_note="not asked",
+)
+MIN_MUTATION_CATEGORIES = Option(
+    name="min_mutation_categories",
+    parse=_whole,
+    accepts="a whole number",
+    help="Fewest mutation categories that the run must cover.",
+    places=(FilePlace.THRESHOLDS,),
+    default_note="not asked",
+)
+REQUIRED_MUTATION_CATEGORIES = Option(
+    name="required_mutation_categories",
+    parse=_names,
+    accepts="names by comma or line",
+    help="Mutation categories that the run must cover.",
+    places=(FilePlace.THRESHOLDS,),
+    is_list=True,
+    default_note="not asked",
+)
+ENFORCEMENT = Option(
+    name="enforcement",
+    parse=_word(Stage),
+    accepts=_one_of(Stage),
+    help="Stage of adoption: report only, ask for a review, or block.",
+    environment="SEPURUX_ENFORCEMENT",
+    places=_EACH,
+    default="hard",
+)
+ON_UNDECIDED = Option(
+    name="on_undecided",
+    parse=_word(OnUndecided),
+    accepts=_one_of(OnUndecided),
+    help="What to do when there is no verdict. With an uploaded trace, `allow` covers only outages.",
+    places=_EACH,
+    default="block",
+)
+REVIEWERS = Option(
+    name="reviewers",
+    parse=reviewers.parse_logins,
+    accepts="logins by comma or line",
+    help="Who can open a soft gate by an approving review; whoever may write when nobody is listed.",
+    places=_EACH,
+    is_list=True,
+    default_note="whoever may write",
+    in_workflows_only=True,
+)
+PATHS = Option(
+    name="paths",
+    parse=path_filter.parse_paths,
+    accepts="GitHub's filter patterns, one a line",
+    help="The gate runs when a pull request changes a file that fits. Ignored as an input where a policy applies.",
+    places=(FilePlace.GATE,),
+    is_list=True,
+    default_note="all files",
+    in_workflows_only=True,
+)
+TIMEOUT = Option(
+    name="timeout",
+    parse=_timeout,
+    accepts="seconds, or a duration such as `10m` or `1h30m`, up to a day",
+    help="How long to wait for the verdict.",
+    environment="SEPURUX_TIMEOUT_SECONDS",
+    places=_EACH,
+    default="600",
+)
+POLL_INTERVAL = Option(
+    name="poll_interval",
+    parse=_poll_interval,
+    accepts="1 second to an hour, in seconds or as a duration such as `30s`",
+    help="Fixed time between two looks at the run.",
+    places=_ONCE,
+    default_note="adaptive",
+)
+GITHUB_TOKEN = Option(
+    name="github_token",
+    parse=_secret,
+    accepts="a token for this repository",
+    help="Token for status and comment. Explicitly empty: nothing of GitHub is used.",
+    environment="GITHUB_TOKEN",
+    default_note="the job's own token",
+    secret=True,
+    action_default="${{ github.token }}",
+    in_workflows_only=True,
+)
+COMMENT = Option(
+    name="comment",
+    parse=_word(CommentMode),
+    accepts=_one_of(CommentMode),
+    help="When to keep a comment on the pull request; one that is there is always brought up to date.",
+    places=_ONCE,
+    default="always",
+    in_workflows_only=True,
+)
+COMMENT_KEY = Option(
+    name="comment_key",
+    parse=_name,
+    accepts=f"1 to {LONGEST_NAME} characters on one line",
+    help="Tells the comments of several gate steps on one pull request apart.",
+    places=_ONCE,
+    default_note=f"the only gate's name, else `{SEVERAL_GATES_KEY}`",
+    in_workflows_only=True,
+)
+STATUS = Option(
+    name="status",
+    parse=_yes,
+    accepts="`true` or `false`",
+    help="Set a commit status for each gate, which branch protection can require.",
+    places=_ONCE,
+    default="true",
+    in_workflows_only=True,
+)
+STATUS_CONTEXT = Option(
+    name="status_context",
+    parse=_name,
+    accepts=f"1 to {LONGEST_NAME} characters on one line",
+    help="What the contexts of the statuses begin with: `<status_context> / <name>`. "
+    "`{base}` in it stands for the base branch.",
+    places=_ONCE,
+    default="Sepurux",
+    in_workflows_only=True,
+)
+CONFIG = Option(
+    name="config",
+    parse=_line,
+    accepts="a path in the repository",
+    help="The policy file. What it sets, it rules; with a pull request the base commit's file counts.",
+    default=".github/sepurux-gate.yml",
+)
+PR_NUMBER = Option(
+    name="pr_number",
+    parse=_positive,
+    accepts="the number of a pull request",
+    help="Pull request that the run belongs to.",
+    environment="PR_NUMBER",
+    default_note="from the event",
+)
+
+OPTIONS: tuple[Option[object], ...] = tuple(value for value in list(globals().values()) if isinstance(value, Option))
+BY_SPELLING = {spelling: option for option in OPTIONS for spelling in option.spellings}
+
+
+def nearest(spelling: str, known: Iterable[str]) -> str:
+    """Return a hint that names the nearest known spelling, or ''."""
+    found = difflib.get_close_matches(spelling.lower(), list(known), n=1)
+    return f"; did you mean `{found[0]}`?" if found else ""

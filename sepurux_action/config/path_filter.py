@@ -1,0 +1,223 @@
+"""Owns GitHub's filter patterns for paths and branches, and which change they touch; never finds out what changed.
+
+Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet
+A pattern that could never match is a mistake, because a gate that never runs looks like one that passes.
+
+Patterns are not translated to `re`, because a pull request chooses the names: `**a**b**c**d` as `.*a.*b.*c.*d` takes
+minutes for a name of 4,000 characters, and atomic groups would miss matches. Instead, a set of bits holds all places up
+to which a pattern can match so far ("MatchStar" in Cameron and others, Bitwise Data Parallelism in Regular Expression
+Matching, 2014).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from sepurux_action.common import json_reader
+
+LONGEST_PATTERN = 500  # characters; it bounds the work for each character of a name
+MOST_PATTERNS = 100  # of one list
+MOST_FILES = 3000  # GitHub lists no more of a pull request: from here on the list may lack some
+
+_RANGES = (("a", "z"), ("A", "Z"), ("0", "9"))
+_PART = re.compile(r"\*\*/|\*\*|\*|\[[^\]]*\]|\\.|.")
+_UNREPEATABLE = frozenset({"", "*", "**", "**/", "?", "+"})
+
+
+class Subject(Enum):
+    """What a pattern is held against."""
+
+    PATH = "path"
+    BRANCH = "branch"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedFile:
+    """A file of a pull request, with its `previous` name when it was renamed."""
+
+    name: str
+    previous: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    """One of `characters`, or one of all others if they are `excluded`; `repeat` is '', `?`, `+`, `*`, or `**/`."""
+
+    characters: frozenset[str]
+    excluded: bool = False
+    repeat: str = ""
+
+    def ends(self, starts: int, bits: Mapping[str, int], every: int) -> int:
+        """Return where this element can end if it begins at one of `starts`, as bits."""
+        takes = every if self.excluded else 0
+        for character in self.characters:
+            takes ^= bits.get(character, 0)
+        once = (starts & takes) << 1
+        match self.repeat:
+            case "?":
+                return starts | once
+            case "+":
+                return _repeated(once, takes)
+            case "*":
+                return _repeated(starts, takes)
+            case "**/":  # nothing, or folders
+                return starts | (_repeated(starts, takes) & bits.get("/", 0)) << 1
+            case _:
+                return once
+
+
+def _repeated(starts: int, takes: int) -> int:
+    """Return `starts`, and the places behind them that only characters of `takes` separate from one of them.
+
+    The carry of the addition runs from each start through the characters that follow it.
+    """
+    return (((starts & takes) + takes) ^ takes) | starts
+
+
+def _bits(name: str) -> Mapping[str, int]:
+    """Return the places of each character of a name: bit n stands for the n-th character, from 0."""
+    bits: defaultdict[str, int] = defaultdict(int)
+    for at, character in enumerate(name):
+        bits[character] |= 1 << at
+    return bits
+
+
+_SLASH = _Element(frozenset("/"))
+_ANY_IN_FOLDER = _Element(frozenset("/"), excluded=True, repeat="*")
+_ANY = _Element(frozenset(), excluded=True, repeat="*")
+_FOLDERS = _Element(frozenset(), excluded=True, repeat="**/")
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One pattern. Matching takes one step for each character of the name and one for each of the pattern."""
+
+    text: str
+    negative: bool = field(compare=False)
+    _elements: tuple[_Element, ...] = field(compare=False, repr=False)
+
+    def matches(self, name: str) -> bool:
+        """Return whether the whole name fits, leaving aside that a negative pattern excludes it."""
+        bits, every = _bits(name), (1 << len(name)) - 1
+        ends = 1
+        for element in self._elements:
+            ends = element.ends(ends, bits, every)
+        return bool(ends >> len(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A list of patterns; the last one that a name fits decides."""
+
+    patterns: tuple[Pattern, ...]
+
+    def matches(self, name: str) -> bool:
+        """Return whether the name is included."""
+        for pattern in reversed(self.patterns):
+            if pattern.matches(name):
+                return not pattern.negative
+        return False
+
+    def __str__(self) -> str:
+        return ", ".join(pattern.text for pattern in self.patterns)
+
+
+def touches(patterns: Filter, changed: Sequence[ChangedFile] | None) -> bool:
+    """Return whether a gate with these `paths` runs: a changed file is included, under its new or its old name.
+
+    None is a list that cannot be read, or no pull request. Source: contract, section 5.
+    """
+    if changed is None or len(changed) >= MOST_FILES:
+        return True
+    names = (name for file in changed for name in (file.name, file.previous) if name)
+    return any(patterns.matches(name) for name in names)
+
+
+def parse_paths(text: str) -> Filter:
+    """Return the filter that a text of one path pattern a line gives; raises ValueError with every mistake in it."""
+    return read_filter(lines(text), Subject.PATH)
+
+
+def lines(text: str) -> list[str]:
+    """Return the patterns of a text, one a line."""
+    return [line for line in map(str.strip, text.splitlines()) if line]
+
+
+def read_filter(texts: Iterable[str], subject: Subject) -> Filter:
+    """Return the filter of these patterns, in their order; raises ValueError with every mistake."""
+    patterns, mistakes = [], []
+    for text in texts:
+        try:
+            patterns.append(read_pattern(text, subject))
+        except ValueError as mistake:
+            mistakes.append(f"{json_reader.quoted(text)}: {mistake}")
+    if not mistakes and all(pattern.negative for pattern in patterns):
+        mistakes = ["it needs a pattern without `!`, from which the others take away"]
+    if len(patterns) > MOST_PATTERNS:
+        mistakes.append(f"it has {len(patterns)} patterns; accepted: at most {MOST_PATTERNS}")
+    if mistakes:
+        raise ValueError("; ".join(mistakes))
+    return Filter(tuple(patterns))
+
+
+def read_pattern(text: str, subject: Subject) -> Pattern:
+    """Return the pattern; raises ValueError that says what is wrong with it."""
+    if len(text) > LONGEST_PATTERN:
+        raise ValueError(f"it has {len(text)} characters; accepted: at most {LONGEST_PATTERN}")
+    if not text.isprintable():
+        raise ValueError("it must be one line without control characters")
+    negative, body = text.startswith("!"), text.removeprefix("!")
+    if not body:
+        raise ValueError("it is empty")
+    if subject is Subject.PATH and body.startswith(("/", "./", "../")):
+        raise ValueError("a path begins at the repository's root, without `/` or `./`")
+    if subject is Subject.PATH and body.endswith("/"):
+        raise ValueError("a folder's files are written with `**` behind the slash")
+    if subject is Subject.BRANCH and body.startswith("refs/"):
+        raise ValueError("a branch is named without `refs/heads/`")
+    return Pattern(text, negative, tuple(_elements(body)))
+
+
+def _elements(body: str) -> list[_Element]:
+    elements: list[_Element] = []
+    previous = ""
+    for part in _PART.findall(body):
+        match part:
+            case "**/":
+                elements += [_FOLDERS] if not elements or elements[-1] in {_SLASH, _FOLDERS} else [_ANY, _SLASH]
+            case "**" | "*":
+                elements.append(_ANY if part == "**" else _ANY_IN_FOLDER)
+            case "?" | "+" if previous in _UNREPEATABLE:
+                raise ValueError(f"`{part}` follows nothing that it could repeat; `\\{part}` is the character itself")
+            case "?" | "+":
+                elements[-1] = replace(elements[-1], repeat=part)
+            case "[":
+                raise ValueError("the bracket is not closed; `\\[` is a bracket itself")
+            case "\\":
+                raise ValueError("nothing follows the last `\\`")
+            case _:
+                elements.append(_Element(_bracket(part[1:-1]) if part[0] == "[" else frozenset(part[-1])))
+        previous = part
+    return elements
+
+
+def _bracket(inside: str) -> frozenset[str]:
+    """Return the characters between brackets: letters, digits, and ranges of them."""
+    characters: set[str] = set()
+    at = 0
+    while at < len(inside):
+        first, last = inside[at], inside[at]
+        if inside[at + 1 : at + 2] == "-":
+            last = inside[at + 2 : at + 3]
+            at += 2
+        if not any(low <= first <= last <= high for low, high in _RANGES):
+            raise ValueError("brackets hold letters, digits, and ranges within `a-z`, `A-Z` or `0-9`")
+        characters.update(map(chr, range(ord(first), ord(last) + 1)))
+        at += 1
+    if not characters:
+        raise ValueError("the brackets are empty")
+    return frozenset(characters)

@@ -1,0 +1,402 @@
+"""Owns reading a policy file, from its bytes to a Policy, and PyYAML with it; never lets YAML give a text a meaning.
+
+PyYAML composes the file into nodes, which know their line and column; nothing of it constructs values. So every text
+stays as it is written: `0.90`, `on` and `2027-01-31`. Sources: contract, sections 1 (which key may stand where) and 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import date
+from typing import TypeVar
+
+import yaml
+
+from sepurux_action.common import json_reader
+from sepurux_action.config import options, path_filter, stage_rules
+from sepurux_action.config.options import BY_SPELLING, FilePlace, Option
+from sepurux_action.config.path_filter import Filter, Subject
+from sepurux_action.config.policy import ENFORCEMENT, LARGEST_FILE, Given, Policy, Section
+from sepurux_action.config.stage_rules import Rule
+from sepurux_action.errors import BadSettings, Problem
+
+T = TypeVar("T")
+
+DEEPEST = 16  # levels of nesting; a policy has seven
+MOST_PROBLEMS = 100  # of one file; reading ends with the last of them, because searching hints takes time
+MOST_RULES = 50  # of one `enforcement:` list
+VERSION = "1"
+VERSION_KEY = "version"
+THRESHOLDS = "thresholds"
+GATES = "gates"
+# PyYAML also lets through what Python raises for a character or a version number out of range.
+FOREIGN_ERRORS = (yaml.YAMLError, ValueError, OverflowError)
+
+_NULL = "tag:yaml.org,2002:null"
+_IN_QUOTES = "; a text that begins with `{}` is written in quotes"
+_HINTS = {  # what to do about an error of PyYAML, by its context
+    "while scanning an alias": _IN_QUOTES.format("*"),
+    "while scanning an anchor": _IN_QUOTES.format("&"),
+    "while scanning a tag": _IN_QUOTES.format("!"),
+}
+_RULE_KEYS = ("stage", "from", "branches")
+_PLACES = {
+    FilePlace.TOP: "on the file's top level",
+    FilePlace.GATE: "in a gate, under `gates:`",
+    FilePlace.THRESHOLDS: f"under `{THRESHOLDS}:`",
+}
+_GROUPS = {  # the keys of a place that are no options
+    FilePlace.TOP: [VERSION_KEY, THRESHOLDS, GATES],
+    FilePlace.GATE: [THRESHOLDS],
+    FilePlace.THRESHOLDS: [],
+}
+_REFUSED = {
+    options.BASE_URL.name: "secrets are sent there, so only the workflow names it: give it as an input",
+    options.PR_NUMBER.name: "it belongs to one run: give it as an input",
+    options.CONFIG.name: "it tells where this file is: give it as an input",
+}
+
+
+def read_policy(raw: bytes, path: str) -> Policy:
+    """Return the policy that a file holds; raises BadSettings with every mistake (at most 100), in the file's order."""
+    parsing = _Parsing(path)
+    policy = parsing.policy(compose(raw, path))
+    parsing.problems.raise_any()
+    return policy
+
+
+def compose(raw: bytes, path: str) -> yaml.Node:
+    """Return the root node, an empty text for an empty file; raises BadSettings with every mistake in its YAML."""
+    problems = _Problems(path)
+    if len(raw) > LARGEST_FILE:
+        raise problems.ended((1, 1), f"the file has {len(raw):,} bytes; accepted: at most {LARGEST_FILE:,}")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise problems.ended((raw.count(b"\n", 0, error.start) + 1, 1), "the file is not UTF-8") from None
+    try:
+        loader = _Loader(text, problems)
+    except yaml.reader.ReaderError as error:  # it counts characters, not lines
+        before, character = text[: error.position], ord(text[error.position])
+        at = before.count("\n") + 1, len(before) - before.rfind("\n")
+        raise problems.ended(at, f"YAML does not allow the character U+{character:04X}") from None
+    try:
+        root = loader.get_node() if loader.check_node() else None
+        if loader.check_node():
+            raise problems.ended(_position(loader.next_event), "a second document begins; accepted: one")
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = (mark.line + 1, mark.column + 1) if mark else (loader.line + 1, 1)
+        hint = _HINTS.get(str(error.context), "")
+        raise problems.ended(at, f"this is no YAML: {json_reader.printable(str(error.problem))}{hint}") from None
+    except FOREIGN_ERRORS:
+        raise problems.ended((loader.line + 1, 1), "this is no YAML: a number in it is out of range") from None
+    problems.raise_any()
+    return root or yaml.ScalarNode("", "")
+
+
+class _Problems:
+    """The mistakes in one file, each `at` a line and a column."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.noted: list[Problem] = []
+
+    def note(self, at: tuple[int, int], message: str, where: str = "") -> None:
+        """Note a mistake; raises BadSettings if there are too many to go on."""
+        line, column = at
+        self.noted.append(Problem(where=where, message=message, file=self._path, line=line, column=column))
+        if len(self.noted) >= MOST_PROBLEMS:
+            self.raise_any()
+
+    def ended(self, at: tuple[int, int], message: str) -> BadSettings:
+        """Return the error of a mistake behind which nothing can be read, with those before it."""
+        self.note(at, message)
+        return self._error()
+
+    def raise_any(self) -> None:
+        """Raise BadSettings if there is a mistake."""
+        if self.noted:
+            raise self._error()
+
+    def _error(self) -> BadSettings:
+        return BadSettings(sorted(self.noted, key=lambda problem: (problem.line, problem.column)))
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes, null as an empty text, and notes what a policy may not use of YAML. It follows no alias."""
+
+    def __init__(self, text: str, problems: _Problems) -> None:
+        super().__init__(text)
+        self._problems = problems
+        self._level = 0
+        self._keys: dict[tuple[yaml.MappingNode, str], tuple[int, int]] = {}
+
+    @property
+    def next_event(self) -> yaml.Event:
+        """Return what comes next."""
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
+        return event
+
+    def compose_node(self, parent: yaml.Node | None, index: int | None) -> yaml.Node:
+        """Return the next node; `index` is None for a key of the mapping `parent`."""
+        event = self.next_event
+        at = _position(event)
+        if self._level == DEEPEST:
+            raise self._problems.ended(at, f"the file is nested deeper than {DEEPEST} levels")
+        if isinstance(event, yaml.AliasEvent):
+            self._problems.note(at, f"an alias is not accepted{_IN_QUOTES.format('*')}")
+            self.anchors = {event.anchor: yaml.ScalarNode("", "")}  # what the alias becomes
+        elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+            for given, name, sign in ((event.anchor, "an anchor", "&"), (event.tag, "a tag", "!")):
+                if given is not None:
+                    self._problems.note(at, f"{name} is not accepted{_IN_QUOTES.format(sign)}")
+            event.anchor = None
+        self._level += 1
+        node: yaml.Node = super().compose_node(parent, index)  # type: ignore[arg-type, assignment]  # wrong stubs
+        self._level -= 1
+        if node.tag == _NULL:
+            node.value = ""
+        if index is None and isinstance(parent, yaml.MappingNode):
+            self._check_key(parent, node, at)
+        return node
+
+    def _check_key(self, mapping: yaml.MappingNode, key: yaml.Node, at: tuple[int, int]) -> None:
+        if not isinstance(key, yaml.ScalarNode):
+            self._problems.note(at, "a key is one text")
+        elif (first := self._keys.setdefault((mapping, key.value), at)) != at:
+            self._problems.note(at, f"the key {json_reader.quoted(key.value)} stands on line {first[0]} already")
+
+
+class _Parsing:
+    """Reads nodes into sections and collects what is wrong with them."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.problems = _Problems(path)
+
+    def policy(self, root: yaml.Node) -> Policy:
+        top = yaml.MappingNode("", [], root.start_mark)
+        if isinstance(root, yaml.MappingNode):
+            top = root
+        elif not _empty(root):
+            self._note(root, "", f"the file holds {_kind(root)}; accepted: keys with values, as `campaign: refunds`")
+        policy = Policy(path=self._path, top=self._section(top, FilePlace.TOP, ""))
+        for key, value in top.value:
+            if key.value == VERSION_KEY and value.value not in ("", VERSION):
+                self._note(value, f"`{VERSION_KEY}`", f"{_kind(value)} is not known; accepted: `{VERSION}`")
+            if key.value == GATES and not _empty(value):
+                policy = replace(policy, gates=tuple(self._gates(value)))
+        self._refuse_doubled_names(policy)
+        return policy
+
+    def _gates(self, node: yaml.Node) -> Iterator[Section]:
+        if not isinstance(node, yaml.SequenceNode) or not node.value:
+            self._note(node, f"`{GATES}`", f"it is {_kind(node)}; accepted: a list with an entry for each gate")
+            return
+        for number, item in enumerate(node.value, start=1):
+            if isinstance(item, yaml.MappingNode):
+                yield self._section(item, FilePlace.GATE, f"gate {number}, ")
+            else:
+                self._note(item, f"gate {number}", f"it is {_kind(item)}; accepted: keys with values")
+
+    def _refuse_doubled_names(self, policy: Policy) -> None:
+        taken: dict[str, int] = {}
+        for number, gate in enumerate(policy.gates, start=1):
+            name = policy.name(gate)
+            first = taken.setdefault(name.casefold(), number)
+            if name and first != number:
+                own = gate.texts.get(options.NAME.name)
+                shown = json_reader.quoted(name)
+                told = f"{shown} is gate {first}'s name too; accepted: names that differ in more than case"
+                told += "" if own else " (without `name` it is the campaign's)"
+                at = (own or gate).line, 1
+                self.problems.note(at, told, f"gate {number}, `{options.NAME.name}`")
+
+    def _section(self, node: yaml.MappingNode, place: FilePlace, prefix: str) -> Section:
+        texts: dict[str, Given] = {}
+        rules: tuple[Rule, ...] = ()
+        seen: dict[str, str] = {}
+        for key, value in node.value:
+            where = f"{prefix}`{_key_shown(key)}`"
+            if place is FilePlace.TOP and key.value in {VERSION_KEY, GATES}:
+                continue
+            if place is not FilePlace.THRESHOLDS and key.value == THRESHOLDS:
+                texts.update(self._thresholds(value, where))
+                continue
+            option = self._option(key, place, where, seen)
+            if option is None or _empty(value):
+                continue
+            if option.name == ENFORCEMENT:
+                rules = tuple(self._rules(value, where))
+            elif given := self._given(option, key, value, where):
+                texts[option.name] = given
+        return Section(line=_position(node)[0], texts=texts, rules=rules)
+
+    def _thresholds(self, node: yaml.Node, where: str) -> Mapping[str, Given]:
+        if isinstance(node, yaml.MappingNode):
+            return self._section(node, FilePlace.THRESHOLDS, f"{where}, ").texts
+        if not _empty(node):
+            self._note(node, where, f"it is {_kind(node)}; accepted: keys with values, as `max_unsafe: 0`")
+        return {}
+
+    def _option(self, key: yaml.Node, place: FilePlace, where: str, seen: dict[str, str]) -> Option[object] | None:
+        option = BY_SPELLING.get(key.value)
+        if option is None or place not in option.places:
+            self._note(key, where, _why_not_here(key.value, option, place))
+            return None
+        spelling = seen.setdefault(option.name, key.value)
+        if spelling != key.value:
+            self._note(key, where, f"it is the same setting as `{spelling}`; give one of them")
+            return None
+        return option
+
+    def _given(self, option: Option[object], key: yaml.Node, node: yaml.Node, where: str) -> Given | None:
+        """Return what the file gives to an option, or None after a mistake in it."""
+        line, _ = _position(key)
+        if option is options.PATHS:
+            paths = self._filter(node, Subject.PATH, where)
+            return Given("\n".join(pattern.text for pattern in paths.patterns), line, paths) if paths else None
+        if isinstance(node, yaml.SequenceNode) and not option.is_list:
+            self._note(node, where, f"it is a list; accepted: {option.accepts}")
+            return None
+        items = self._items(node, where, option.accepts)
+        values = [self._parsed(option.parse, item, where, option.accepts) for item in items]  # each mistake is told
+        if not items or None in values:
+            return None
+        whole = _text_at(items[0], "\n".join(item.value for item in items))
+        value = values[0] if len(items) == 1 else self._parsed(option.parse, whole, where, option.accepts)
+        return None if value is None else Given(whole.value, line, value)
+
+    def _items(self, node: yaml.Node, where: str, accepts: str) -> list[yaml.ScalarNode]:
+        """Return a text as it is or a list's texts, stripped; none after a mistake."""
+        if isinstance(node, yaml.MappingNode):
+            self._note(node, where, f"it is {_kind(node)}; accepted: {accepts}")
+            return []
+        if isinstance(node, yaml.ScalarNode):
+            return [_text_at(node, node.value.strip())]
+        if not node.value:
+            self._note(node, where, "the list is empty; leave the key out where nothing is to be said")
+        broken = [item for item in node.value if not _is_line(item)]
+        for item in broken:
+            self._note(item, where, "an entry of the list is not one text on one line")
+        return [] if broken else [_text_at(item, item.value.strip()) for item in node.value]
+
+    def _filter(self, node: yaml.Node, subject: Subject, where: str) -> Filter | None:
+        items = self._items(node, where, options.PATHS.accepts)
+        if isinstance(node, yaml.ScalarNode):
+            items = [_text_at(node, line) for line in path_filter.lines(node.value)]
+        sound = [self._parsed(lambda text: path_filter.read_pattern(text, subject), item, where) for item in items]
+        if not items or None in sound:
+            return None
+        try:
+            return path_filter.read_filter([item.value for item in items], subject)
+        except ValueError as mistake:
+            self._note(node, where, str(mistake))
+            return None
+
+    def _rules(self, node: yaml.Node, where: str) -> Iterator[Rule]:
+        if isinstance(node, yaml.ScalarNode):
+            stage = self._parsed(options.ENFORCEMENT.parse, node, where, options.ENFORCEMENT.accepts)
+            yield from [Rule(stage=stage)] if stage else []
+            return
+        if isinstance(node, yaml.MappingNode) or not node.value:
+            self._note(node, where, f"it is {_kind(node)}; accepted: a stage, or a list of entries with a `stage` each")
+            return
+        if len(node.value) > MOST_RULES:
+            self._note(node, where, f"it has {len(node.value)} entries; accepted: at most {MOST_RULES}")
+            return
+        seen: dict[tuple[date | None, Filter | None], int] = {}
+        for number, item in enumerate(node.value, start=1):
+            at = f"{where}, entry {number}"
+            rule = self._rule(item, at)
+            if rule is None:
+                continue
+            first = seen.setdefault((rule.start, rule.branches), number)
+            if first != number:
+                self._note(item, at, f"it begins on the same day and for the same branches as entry {first}")
+            yield rule
+
+    def _rule(self, node: yaml.Node, where: str) -> Rule | None:
+        """Return the entry, or None after a mistake in it."""
+        if not isinstance(node, yaml.MappingNode):
+            self._note(node, where, f"it is {_kind(node)}; accepted: `stage`, and where wanted `from` and `branches`")
+            return None
+        mistakes = len(self.problems.noted)
+        given = {key.value: value for key, value in node.value if not _empty(value)}
+        for key, _ in node.value:
+            if key.value not in _RULE_KEYS:
+                shown = _key_shown(key)
+                self._note(key, f"{where}, `{shown}`", f"it is not known{options.nearest(shown, _RULE_KEYS)}")
+        stage, start, branches = map(given.get, _RULE_KEYS)
+        if stage is None:
+            self._note(node, where, "its `stage` is missing; accepted: `observe`, `soft` or `hard`")
+            return None
+        rule = (
+            self._parsed(options.ENFORCEMENT.parse, stage, f"{where}, `stage`", options.ENFORCEMENT.accepts),
+            self._parsed(stage_rules.parse_start, start, f"{where}, `from`") if start else None,
+            self._filter(branches, Subject.BRANCH, f"{where}, `branches`") if branches else None,
+        )
+        if rule[0] is None or len(self.problems.noted) > mistakes:
+            return None
+        return Rule(stage=rule[0], start=rule[1], branches=rule[2])
+
+    def _parsed(self, parse: Callable[[str], T], node: yaml.Node, where: str, accepts: str = "") -> T | None:
+        """Return what the text says, or None after a mistake. Without `accepts` a refusal says what is accepted."""
+        if not isinstance(node, yaml.ScalarNode):
+            self._note(node, where, f"it is {_kind(node)}; accepted: one text")
+            return None
+        try:
+            return parse(node.value.strip())
+        except ValueError as refusal:
+            hint = f" ({refusal})" if accepts and str(refusal) else ""
+            told = f"{json_reader.quoted(node.value)} is not accepted{hint}; "
+            self._note(node, where, told + (f"accepted: {accepts}" if accepts else str(refusal)))
+            return None
+
+    def _note(self, node: yaml.Node, where: str, message: str) -> None:
+        self.problems.note(_position(node), message, where)
+
+
+def _position(thing: yaml.Event | yaml.Node) -> tuple[int, int]:
+    """Return the line and the column where something begins, from 1."""
+    mark = thing.start_mark
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+def _text_at(node: yaml.Node, text: str) -> yaml.ScalarNode:
+    """Return another text in a node's place."""
+    return yaml.ScalarNode("", text, node.start_mark)
+
+
+def _key_shown(key: yaml.Node) -> str:
+    return json_reader.shorten(json_reader.printable(key.value).replace("`", "'"), json_reader.LONGEST_QUOTE)
+
+
+def _empty(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and not node.value.strip()
+
+
+def _is_line(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and len(node.value.strip().splitlines()) == 1
+
+
+def _kind(node: yaml.Node) -> str:
+    if isinstance(node, yaml.ScalarNode):
+        return json_reader.quoted(node.value)
+    if isinstance(node, yaml.SequenceNode):
+        return "a list" if node.value else "an empty list"
+    return "a group of keys"
+
+
+def _why_not_here(spelling: str, option: Option[object] | None, place: FilePlace) -> str:
+    name = option.name if option else spelling
+    if option and option.secret:
+        return "refused: a secret belongs in no file; give it as an input"
+    if name in _REFUSED or (option and not option.places):
+        return f"refused: {_REFUSED.get(name, 'give it as an input')}"
+    if option:
+        return f"it has its place {' or '.join(_PLACES[each] for each in option.places)}"
+    here = [*_GROUPS[place], *(each for each, known in BY_SPELLING.items() if place in known.places)]
+    return f"it is not known{options.nearest(spelling, here) or options.nearest(spelling, BY_SPELLING)}"

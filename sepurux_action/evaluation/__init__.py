@@ -1,0 +1,1 @@
+"""What Sepurux says about the agent: API calls, polling, decisions."""

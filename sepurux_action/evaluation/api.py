@@ -1,0 +1,247 @@
+"""Owns the CI API's calls and the meaning of its answers, as data; never sends anything.
+
+Source: the CI API's description (addresses, bodies, errors) and section 7 of the contract (what is retried).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from sepurux_action.common import json_reader
+from sepurux_action.config.gate import Gate, TraceContent
+
+CALL_S = 30.0  # a whole call; contract, section 7
+MOST_ANSWER_BYTES = 4 * 1024 * 1024
+FAILURES_PAGE = 200  # classified failures asked for; the page size of the vendor's own client
+LONGEST_DETAIL = 500  # characters of a backend's error that are repeated
+MOST_DETAILS = 5  # entries of a 422's list that are repeated
+MOST_CONTAINERS = 100_000  # lists and objects of a success; each costs far more memory than its two characters
+MOST_LISTED = 5_000  # items of a list in an object, more than any reader keeps; the other items are not kept
+READ_FIELDS = frozenset(
+    {
+        *("run_id", "run_ids", "batch_id", "trace_id", "campaign_id", "name", "status", "decision", "dashboard_url"),
+        *("pass_rate", "unsafe_attempts", "failures", "reliability_score", "trace_count", "scenario_coverage_pct"),
+        *("mutation_categories", "mutation_coverage_score", "top_failing_tools", "tool", "count"),
+        *("type", "severity", "description", "mutation"),
+    }
+)
+"""The fields of a success that this package reads. A response may have 4 MiB of others, which are not kept."""
+NOTHING: dict[str, object] = {}  # one for all objects of which nothing is kept: a response may have a million of them
+RETRIED_STATUSES = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request. `path` is encoded and begins with `/v1`; `purpose` completes "Sepurux refused ...".
+
+    A `body` in pieces knows its length, and is iterated over anew by each try.
+    """
+
+    method: str
+    path: str
+    purpose: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | TraceContent | None = field(default=None, repr=False)
+    project: str = ""
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A success with JSON in it."""
+
+    payload: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """A failure that may pass: worth another try. `answered` tells that the backend, or a proxy of it, spoke.
+
+    `connected` is false only if no connection was made at all.
+    """
+
+    reason: str
+    status: int = 0
+    retry_after_s: float | None = None
+    answered: bool = False
+    connected: bool = True
+
+    @property
+    def is_outage(self) -> bool:
+        """Return whether no trace can cause this failure (contract, section 7)."""
+        return not self.connected or self.status in RETRIED_STATUSES or self.status // 100 == 5  # noqa: PLR2004 - HTTP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A failure that stays: `reason` quotes the backend, `hint` says what to change, or ''."""
+
+    reason: str
+    status: int = 0
+    hint: str = ""
+
+    @property
+    def is_outage(self) -> bool:
+        """Return whether no trace can cause this failure (contract, section 7)."""
+        return self.status in {401, 403}
+
+
+Answer = Reply | Trouble | Refused
+
+
+def list_campaigns(project: str) -> Call:
+    """Return the call that lists a project's campaigns, for a name to be found in."""
+    return Call(method="GET", path="/v1/campaigns", purpose="the list of campaigns", project=project)
+
+
+def upload_trace(content: TraceContent, *, label: str, project: str, key: str) -> Call:
+    """Return the call that uploads one trace; `key` is its Idempotency-Key."""
+    return Call(
+        method="POST",
+        path="/v1/traces",
+        purpose=f"the trace {label}",
+        body=content,
+        project=project,
+        idempotency_key=key,
+    )
+
+
+def create_run(  # noqa: PLR0913 - the body's fields
+    gate: Gate, campaign_id: str, trace_id: str, *, repo: str, pull_request: int | None, key: str
+) -> Call:
+    """Return the call that starts a CI run; without `trace_id` the campaign's registered scenarios run."""
+    body = {
+        "trace_id": trace_id or None,
+        "campaign_id": campaign_id,
+        "mutation_pack_id": gate.mutation_pack or None,
+        "thresholds": gate.thresholds.as_json(),
+        "repo": repo or None,
+        "pull_request_number": pull_request,
+    }
+    return Call(
+        method="POST",
+        path="/v1/ci/runs",
+        purpose="the CI run",
+        body=json.dumps({name: value for name, value in body.items() if value is not None}).encode(),
+        project=gate.project,
+        idempotency_key=key,
+    )
+
+
+def look_at(*, run_id: str, batch_id: str, project: str) -> Call:
+    """Return the poll of a batch, or of a run where there is no batch."""
+    path = f"/v1/ci/batch/{quote(batch_id, safe='')}" if batch_id else f"/v1/ci/runs/{quote(run_id, safe='')}"
+    return Call(method="GET", path=path, purpose="a look at the run", project=project)
+
+
+def reliability(campaign_id: str, run_id: str, project: str) -> Call:
+    """Return the call for a run's reliability score."""
+    return Call(
+        method="GET",
+        path=f"/v1/campaigns/{quote(campaign_id, safe='')}/reliability",
+        purpose="the reliability score",
+        query=(("run_id", run_id),),
+        project=project,
+    )
+
+
+def classified_failures(campaign_id: str, run_id: str, project: str) -> Call:
+    """Return the call for a run's classified failures, the first page of them."""
+    return Call(
+        method="GET",
+        path=f"/v1/campaigns/{quote(campaign_id, safe='')}/failures",
+        purpose="the classified failures",
+        query=(("run_id", run_id), ("limit", str(FAILURES_PAGE)), ("offset", "0")),
+        project=project,
+    )
+
+
+def read_answer(  # noqa: PLR0913 - the parts of an HTTP answer
+    call: Call,
+    status: int,
+    body: bytes | bytearray,
+    *,
+    retry_after_s: float | None = None,
+    location: str = "",
+    blank: Callable[[str], str] = str,
+) -> Answer:
+    """Return what an HTTP answer means for its call; total, whatever the body holds.
+
+    Retried: 408, 425, 429, 5xx, and a success whose body is empty or no JSON. No redirect is followed. `blank` hides
+    secrets in error texts, before they are shortened: a secret that is cut in two would not be found any more.
+    """
+    if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
+        if body.count(b"[") + body.count(b"{") > MOST_CONTAINERS:
+            return Trouble(reason=f"an answer with more than {MOST_CONTAINERS:,} lists and objects", answered=True)
+        try:
+            return Reply(_read_parts(json.loads(body, object_pairs_hook=_read_fields)))
+        except (ValueError, RecursionError):
+            what = "an empty answer" if not body.strip() else "an answer that is not JSON"
+            return Trouble(reason=f"{what} (HTTP {status})", status=status, answered=True)
+    if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
+        where = json_reader.shorten(blank(json_reader.printable(location)), LONGEST_DETAIL) or "nowhere"
+        return Refused(
+            reason=f"Sepurux answered with a redirect (HTTP {status}) to {where}",
+            status=status,
+            hint="No redirect is followed: a secret would travel with it. Set `base_url` to the API's own address.",
+        )
+    detail = error_detail(body, blank)
+    said = f": {detail}" if detail else ""
+    if status in RETRIED_STATUSES or status >= 500:  # noqa: PLR2004 - HTTP's server error class
+        return Trouble(reason=f"HTTP {status}{said}", status=status, retry_after_s=retry_after_s, answered=True)
+    return Refused(
+        reason=f"Sepurux refused {call.purpose} (HTTP {status}){said}", status=status, hint=_hint(status, call)
+    )
+
+
+def _read_fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return the fields of an object that this package reads; raises ValueError if a name is there twice."""
+    if len(pairs) > 1 and len(dict(pairs)) != len(pairs):
+        raise ValueError("a name is there twice")
+    kept = {name: _read_parts(value, MOST_LISTED) for name, value in pairs if name in READ_FIELDS}
+    return kept or NOTHING
+
+
+def _read_parts(value: object, most: int | None = None) -> object:
+    """Return a list without what nothing here reads: lists in lists, and items after the first `most`."""
+    return [item for item in value[:most] if not isinstance(item, list)] if isinstance(value, list) else value
+
+
+def error_detail(body: bytes | bytearray, blank: Callable[[str], str] = str) -> str:
+    """Return the backend's own words on an error, on one line and shortened; '' where there are none.
+
+    Source: `{"detail": "text"}`, or for 422 `{"detail": [{"loc": [...], "msg": "...", "type": "..."}]}`.
+    """
+    try:
+        detail = json_reader.fields(json.loads(body)).get("detail")
+    except (ValueError, RecursionError):
+        return ""
+    entries = [blank(entry) for entry in _entries(detail)]
+    shown = "; ".join(entries[:MOST_DETAILS])
+    more = f"; and {len(entries) - MOST_DETAILS} more" if len(entries) > MOST_DETAILS else ""
+    return json_reader.shorten(shown, LONGEST_DETAIL) + more
+
+
+def _entries(detail: object) -> Iterator[str]:
+    if isinstance(detail, str):
+        yield json_reader.text(detail)
+    for item in json_reader.items(detail):
+        entry = json_reader.fields(item)
+        place = ".".join(str(part) for part in json_reader.items(entry.get("loc")) if isinstance(part, str | int))
+        if message := json_reader.text(entry.get("msg")):
+            yield f"{json_reader.printable(place)}: {message}" if place else message
+
+
+def _hint(status: int, call: Call) -> str:
+    if status in {401, 403}:
+        return "Check that the secret in `token` or `api_key` is valid and belongs to " + (
+            f"project {call.project}." if call.project else "the project; set `project` where the key needs it."
+        )
+    if status == 404 and call.path == "/v1/ci/runs":  # noqa: PLR2004
+        return "Check `campaign`, `trace_id` and `project`."
+    if status == 413:  # noqa: PLR2004
+        return "Record a shorter trace, or split it."
+    return "Change what Sepurux names here: in the workflow, in the policy file, or in the campaign at Sepurux."

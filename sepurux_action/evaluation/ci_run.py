@@ -1,0 +1,256 @@
+"""Owns the reading of a poll answer, for a run and for a batch, and the worst numbers of several runs.
+
+Never decides what they mean.
+
+Source: the CI API's `GET /v1/ci/runs/{run_id}` and `GET /v1/ci/batch/{batch_id}`. Any field may be missing or null.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from sepurux_action.common import json_reader
+from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.urls import safe_address
+
+MOST_TOOLS = 1_000
+MOST_FAILURES = 5_000  # of one answer
+MOST_KINDS = 1_000  # of classified failures that a step keeps; a summary shows 500 of a gate
+FEWEST_KINDS = 10  # that each run may keep, however many runs a step has; a comment shows as many of a gate at once
+LONGEST_FAILURE_TEXT = 1_000  # characters; a report shows at most 200
+MOST_RUN_IDS = 1_000  # of one batch; outputs carry them, and a job's outputs have 1 MB together
+MOST_CATEGORIES = 1_000
+MOST_COUNTED = 2**53  # from here on a float no longer tells a number from the next
+LONGEST_NAME = 300  # characters of a tool or a mutation category: a response may hold 4 MiB of them
+SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
+LONGEST_WORD = 40  # characters of a status or a decision
+
+
+@dataclass(frozen=True, slots=True)
+class FailingTool:
+    """A tool with the number of failures that the backend counts for it."""
+
+    tool: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CIRun:
+    """What one look at a run or a batch shows.
+
+    `status` and `decision` are the backend's words ('' when missing, null or no text); `pass_rate` is a fraction,
+    `reliability_score` and `scenario_coverage` are 0 to 100, the rest are counts. `fewest_categories`, if set, replaces
+    the number of `mutation_categories`: for several runs combined, those are only the categories that all runs cover.
+    """
+
+    status: str = ""
+    decision: str = ""
+    pass_rate: Metric = Metric()
+    unsafe_attempts: Metric = Metric()
+    failures: Metric = Metric()
+    reliability_score: Metric = Metric()
+    mutation_categories: tuple[str, ...] | None = None
+    fewest_categories: Metric | None = None
+    mutation_coverage: Metric = Metric()
+    scenario_coverage: Metric = Metric()
+    trace_count: Metric = Metric()
+    top_failing_tools: tuple[FailingTool, ...] = ()
+    dashboard_url: str = ""
+    run_ids: tuple[str, ...] = ()
+
+    @property
+    def category_count(self) -> Metric:
+        """Return the number of mutation categories; for several runs combined, the lowest of any run."""
+        if self.fewest_categories is not None:
+            return self.fewest_categories
+        return Metric() if self.mutation_categories is None else Metric(float(len(set(self.mutation_categories))))
+
+    def with_score(self, reported: Metric) -> CIRun:
+        """Return the run with a score reported elsewhere, where this answer carries none."""
+        return replace(self, reliability_score=reported) if self.reliability_score.missing else self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifiedFailure:
+    """Failures of one kind as the backend classifies them; every text is foreign, `description` is that of one."""
+
+    type: str
+    severity: str
+    description: str
+    mutation: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrichment:
+    """What further calls add to the report: classified failures, and a note for what was not had.
+
+    `left_out` counts the failures of kinds that were not kept; `more_failures` tells that not all were read.
+    """
+
+    failures: tuple[ClassifiedFailure, ...] = ()
+    left_out: int = 0
+    more_failures: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+
+def parse_ci_run(payload: object) -> CIRun:
+    """Return the run that a poll answer describes; never raises, whatever JSON it is given."""
+    body = json_reader.fields(payload)
+    categories = body.get("mutation_categories")
+    single = json_reader.identifier(body.get("run_id"))
+    listed = tuple(filter(None, map(json_reader.identifier, json_reader.items(body.get("run_ids")))))[:MOST_RUN_IDS]
+    return CIRun(
+        status=_word(body.get("status")),
+        decision=_word(body.get("decision")),
+        pass_rate=json_reader.number(body.get("pass_rate"), low=0, high=1),
+        unsafe_attempts=_count(body.get("unsafe_attempts")),
+        failures=_count(body.get("failures")),
+        reliability_score=parse_score(body.get("reliability_score")),
+        mutation_categories=tuple(filter(None, map(_name, json_reader.items(categories))))[:MOST_CATEGORIES]
+        if isinstance(categories, list)
+        else None,
+        mutation_coverage=json_reader.number(body.get("mutation_coverage_score"), low=0, high=100),
+        scenario_coverage=json_reader.number(body.get("scenario_coverage_pct"), low=0, high=100),
+        trace_count=_count(body.get("trace_count")),
+        top_failing_tools=_tools(body.get("top_failing_tools")),
+        dashboard_url=safe_address(body.get("dashboard_url")),
+        run_ids=listed or ((single,) if single else ()),
+    )
+
+
+def wrong_shape(payload: object, *, run_id: str, batch_id: str) -> str:
+    """Return why a poll response is not about this run (or this batch, if `batch_id` is not ''); '' if it may be."""
+    if not isinstance(payload, dict):
+        return "an answer that is no JSON object"
+    if not all(isinstance(payload.get(name), str | None) for name in ("run_id", "batch_id")):
+        return "an answer whose run_id or batch_id is no text"
+    told, ours = (payload.get("batch_id"), batch_id) if batch_id else (payload.get("run_id"), run_id)
+    return "an answer about another run" if told and told != ours else ""
+
+
+def combine(runs: Sequence[CIRun]) -> CIRun:
+    """Return the first run with each number replaced by the worst of all runs (contract, section 2).
+
+    Runs that do not report a number are left out, and the number's `reported_by` says so. A mutation category is
+    covered if every run that reports categories has it. The counts of failing tools are added up.
+    """
+    if len(runs) == 1:
+        return runs[0]
+    reported = [set(run.mutation_categories) for run in runs if run.mutation_categories is not None]
+    return replace(
+        runs[0],
+        pass_rate=_worst(min, (run.pass_rate for run in runs)),
+        unsafe_attempts=_worst(max, (run.unsafe_attempts for run in runs)),
+        failures=_worst(max, (run.failures for run in runs)),
+        reliability_score=_worst(min, (run.reliability_score for run in runs)),
+        mutation_categories=tuple(sorted(set.intersection(*reported))) if reported else None,
+        fewest_categories=_worst(min, (run.category_count for run in runs)),
+        mutation_coverage=_worst(min, (run.mutation_coverage for run in runs)),
+        scenario_coverage=_worst(min, (run.scenario_coverage for run in runs)),
+        top_failing_tools=_add_up(failing for run in runs for failing in run.top_failing_tools),
+    )
+
+
+def _worst(pick: Callable[[Iterable[float]], float], metrics: Iterable[Metric]) -> Metric:
+    """Return the worst number, or if no run reports one, what the first run with a broken value says instead."""
+    metrics = tuple(metrics)
+    values = [metric.value for metric in metrics if metric.value is not None]
+    if not values:
+        return next((metric for metric in metrics if metric.broken), Metric())
+    partial = len(values) < len(metrics)
+    return Metric(pick(values), reported_by=f"{len(values)} of {len(metrics)} traces" if partial else "")
+
+
+def parse_score(value: object) -> Metric:
+    """Return a reliability score as 0 to 100 (contract, section 2).
+
+    A value below 1, or `1.0`, is a fraction; the integer `1` is 1 of 100. `json.loads` reads `1.0` as a float.
+    """
+    reported = json_reader.number(value, low=0, high=100)
+    if reported.value is not None and reported.value <= 1 and isinstance(value, float):
+        return Metric(value=round(reported.value * 100, 10))
+    return reported
+
+
+def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
+    """Return the classified failures of an answer of `GET /v1/campaigns/{id}/failures`."""
+    found = []
+    for item in list(json_reader.items(payload))[:MOST_FAILURES]:
+        body = json_reader.fields(item)
+        if body:
+            found.append(
+                ClassifiedFailure(
+                    type=_failure_text(body.get("type")),
+                    severity=_failure_text(body.get("severity")),
+                    description=_failure_text(body.get("description")),
+                    mutation=_failure_text(body.get("mutation")),
+                )
+            )
+    return tuple(found)
+
+
+def merge_failures(failures: Iterable[ClassifiedFailure], most: int) -> tuple[tuple[ClassifiedFailure, ...], int]:
+    """Return one entry for each kind of failure, and the number of failures whose kinds are more than `most`.
+
+    A kind is a severity, type and mutation. The most severe kinds are kept, of these the most frequent.
+    """
+    kinds: dict[tuple[str, str, str], list[ClassifiedFailure]] = {}
+    for failure in failures:
+        kinds.setdefault((failure.severity, failure.type, failure.mutation), []).append(failure)
+    merged = (
+        replace(
+            alike[0],
+            description=next((each.description for each in alike if each.description), ""),
+            count=sum(each.count for each in alike),
+        )
+        for alike in kinds.values()
+    )
+    ranked = sorted(merged, key=lambda each: (severity_rank(each.severity), -each.count))
+    return tuple(ranked[:most]), sum(each.count for each in ranked[most:])
+
+
+def severity_rank(severity: str) -> int:
+    """Return the place of a severity, 0 for the worst; unknown words come last."""
+    word = severity.lower()
+    return SEVERITIES.index(word) if word in SEVERITIES else len(SEVERITIES)
+
+
+def _failure_text(value: object) -> str:
+    return json_reader.text(value)[:LONGEST_FAILURE_TEXT]
+
+
+def _count(value: object) -> Metric:
+    return json_reader.number(value, low=0, high=MOST_COUNTED, whole=True)
+
+
+def _word(value: object) -> str:
+    """Return a status or decision; what is no short printable text becomes a word that nobody knows."""
+    if value is None:
+        return ""
+    plain = isinstance(value, str) and value.isprintable() and len(value) <= LONGEST_WORD
+    return value if isinstance(value, str) and plain else json_reader.quoted(value)
+
+
+def _name(value: object) -> str:
+    return json_reader.text(value)[:LONGEST_NAME]
+
+
+def _tools(value: object) -> tuple[FailingTool, ...]:
+    found = []
+    for item in list(json_reader.items(value))[:MOST_TOOLS]:
+        body = json_reader.fields(item)
+        tool, times = _name(body.get("tool")), _count(body.get("count"))
+        if tool:
+            found.append(FailingTool(tool, int(times.value or 0)))
+    return _add_up(found)
+
+
+def _add_up(tools: Iterable[FailingTool]) -> tuple[FailingTool, ...]:
+    """Return each tool once with the sum of its counts, the highest first."""
+    counts: Counter[str] = Counter()
+    for failing in tools:
+        counts[failing.tool] += failing.count
+    return tuple(FailingTool(tool, count) for tool, count in counts.most_common())

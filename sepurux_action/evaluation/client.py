@@ -1,0 +1,197 @@
+"""Owns HTTP to the Sepurux API, and is the only importer of requests; never retries and never follows a redirect.
+
+A secret goes to the origin of `base_url` and nowhere else. Foreign exceptions end here: whatever the network does
+comes back as an answer. Source: contract, section 7.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import http.client
+import math
+import threading
+import time
+from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
+from urllib.parse import urlsplit
+
+import requests
+import requests.adapters
+import urllib3
+
+from sepurux_action import __version__
+from sepurux_action.common.secret import Blanker, Secret
+from sepurux_action.common.urls import is_loopback
+from sepurux_action.errors import CannotJudge
+from sepurux_action.evaluation.api import MOST_ANSWER_BYTES, Answer, Call, Refused, Reply, Trouble, read_answer
+
+CONNECT_S = 5.0
+READ_S = 15.0
+LONGEST_RETRY_AFTER_S = 7 * 24 * 3600.0  # longer than any timeout; a number with 300 digits helps no reader
+CHUNK_BYTES = 64 * 1024
+CLIENT = f"gate-action/{__version__}"
+FOREIGN_ERRORS = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    urllib3.exceptions.ProxySchemeUnsupported,
+    http.client.HTTPException,
+    OSError,
+    UnicodeError,
+)
+
+
+class Transport:
+    """Sends calls to one Sepurux API with the credentials that it was given."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        token: Secret | None,
+        api_key: Secret | None,
+        blank: Blanker,
+        adapter: requests.adapters.BaseAdapter | None = None,
+    ) -> None:
+        """Take an address that the settings accepted, and at least one secret; `adapter` stands in for the network."""
+        self._base_url = base_url
+        self._host = urlsplit(base_url).hostname or ""
+        self._blank = blank
+        self._headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": CLIENT}
+        self._headers["X-Sepurux-SDK"] = CLIENT
+        if token:
+            self._headers["X-Sepurux-Token"] = token.reveal()
+        if key := api_key or token:
+            self._headers["X-API-Key"] = key.reveal()
+        self._parsing = threading.Lock()  # one response at a time: parsed, it takes many times its size in memory
+        self._session = _Session()
+        self._session.trust_env = not is_loopback(self._host)  # proxies and CA bundles, but never for this machine
+        self._session.auth = _no_netrc
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        if adapter is not None:
+            self._session.mount("http://", adapter)
+            self._session.mount("https://", adapter)
+
+    def send(self, call: Call, within_s: float) -> Answer:
+        """Return the answer to one call; total over everything a network does.
+
+        A body is read within `within_s` seconds. Headers that drip may take longer: the courier leaves such a call
+        behind.
+        """
+        deadline = time.monotonic() + within_s
+        try:
+            answer = self._exchange(call, deadline)
+        except CannotJudge as changed:  # the body could not be read
+            return Refused(reason=changed.reason, hint=changed.hint)
+        except FOREIGN_ERRORS as error:
+            return Trouble(reason=self._in_words(error), connected=not _never_connected(error))
+        return answer
+
+    def _exchange(self, call: Call, deadline: float) -> Answer:
+        headers = dict(self._headers)
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+        if call.idempotency_key:
+            headers["Idempotency-Key"] = call.idempotency_key
+        left = max(0.1, deadline - time.monotonic())
+        response = self._session.request(
+            call.method,
+            self._base_url + call.path,
+            params=call.query,
+            data=call.body,
+            headers={**headers, **({"X-Project-Id": call.project.encode()} if call.project else {})},
+            timeout=(min(CONNECT_S, left), min(READ_S, left)),
+            allow_redirects=False,
+            stream=True,
+        )
+        with response:
+            body = bytearray()
+            # read1 gives what has come; a read of a whole chunk would wait for a body that drips.
+            while len(body) <= MOST_ANSWER_BYTES and (chunk := response.raw.read1(CHUNK_BYTES, decode_content=True)):
+                body += chunk
+                if time.monotonic() > deadline:
+                    raise requests.ReadTimeout
+            success = response.status_code < 300  # noqa: PLR2004 - HTTP's success class and what comes before it
+            if success and len(body) > MOST_ANSWER_BYTES:
+                return Refused(
+                    reason=f"Sepurux sent more than {MOST_ANSWER_BYTES // 2**20} MiB for {call.purpose}",
+                    status=response.status_code,
+                    hint="Check that `base_url` is the API's address.",
+                )
+            now = _http_date(response.headers.get("Date", "")) or datetime.now(UTC)  # this machine's clock may be off
+            with self._parsing:
+                answer = read_answer(
+                    call,
+                    response.status_code,
+                    body,
+                    retry_after_s=retry_after(response.headers.get("Retry-After", ""), now),
+                    location=response.headers.get("Location", ""),
+                    blank=self._blank,
+                )
+                return Reply(self._blank.deep(answer.payload)) if isinstance(answer, Reply) else answer
+
+    def _in_words(self, error: Exception) -> str:
+        """Return what happened; never the exception's own text, which may quote addresses and headers."""
+        for kinds, words in _WORDS:
+            if isinstance(error, kinds):
+                return words.format(host=self._host)
+        return f"the connection to {self._host} failed ({type(error).__name__})"
+
+
+_WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((requests.exceptions.ProxyError,), "the proxy did not let the connection to {host} through"),
+    (
+        (requests.exceptions.SSLError, urllib3.exceptions.SSLError),
+        "the TLS certificate or handshake of {host} was not accepted",
+    ),
+    ((requests.ConnectTimeout,), "{host} did not accept a connection in time"),
+    ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "{host} did not answer in time"),
+    ((urllib3.exceptions.ProtocolError,), "the answer of {host} was cut off"),
+    ((urllib3.exceptions.DecodeError,), "the answer of {host} could not be decompressed"),
+    ((requests.ConnectionError, ConnectionError), "the connection to {host} failed"),
+)
+
+
+def _never_connected(error: Exception) -> bool:
+    """Return whether no connection was made, so that no request was sent: a reset or a read timeout is not that.
+
+    requests keeps the reason for a failed connection in the exception that it wraps.
+    """
+    wrapped = error.args[0] if error.args else None
+    reason = getattr(wrapped, "reason", None)
+    return isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError) or isinstance(
+        reason, urllib3.exceptions.NewConnectionError
+    )
+
+
+class _Session(requests.Session):
+    """A session that sees no redirect, because requests reads the whole body of one, and parses its target."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the signature of requests
+        return None
+
+
+def retry_after(header: str, now: datetime) -> float | None:
+    """Return the seconds that a Retry-After header asks for (a number or an HTTP date), or None; never negative."""
+    text = header.strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        when = _http_date(text)
+        if when is None:
+            return None
+        seconds = (when - now).total_seconds()
+    return min(LONGEST_RETRY_AFTER_S, max(0.0, seconds)) if not math.isnan(seconds) else None
+
+
+def _http_date(text: str) -> datetime | None:
+    """Return the time that an HTTP date names, or None if it is none or names no time zone."""
+    try:
+        when = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return when if when.tzinfo else None
+
+
+def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Stand in for credentials, because requests reads `.netrc` when it has none."""
+    return request

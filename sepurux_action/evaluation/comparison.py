@@ -1,0 +1,127 @@
+"""Owns what differs between a gate's results over time, in words that need no colour; never what is done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Protocol
+
+from sepurux_action.common import number_format
+from sepurux_action.common.json_reader import Metric
+from sepurux_action.evaluation import published_result
+from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.published_result import Numbers, PastResult
+
+NOT_KNOWN = "–"
+
+
+class _Write(Protocol):
+    """How a number is written, unlike another one that would read the same."""
+
+    def __call__(self, value: float, /, *, unlike: float | None = None) -> str: ...
+
+
+def _count(value: float, /, *, unlike: float | None = None) -> str:  # noqa: ARG001 - whole numbers never read the same
+    return number_format.count(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """A number that is compared over time. `unit` and `scale` are those of a difference as `write` writes it.
+
+    `of` takes it from a past result's numbers, `metric` from a run.
+    """
+
+    label: str
+    threshold: str
+    of: Callable[[Numbers], float | None]
+    metric: Callable[[CIRun], Metric]
+    write: _Write
+    more_is_better: bool
+    scale: int = 1
+    unit: str = ""
+
+
+MEASURES = (
+    Measure(
+        label="Pass rate",
+        threshold="min_pass_rate",
+        of=attrgetter("pass_rate"),
+        metric=attrgetter("pass_rate"),
+        write=number_format.percent,
+        more_is_better=True,
+        scale=100,
+        unit=" points",
+    ),
+    Measure(
+        label="Reliability score",
+        threshold="min_reliability_score",
+        of=attrgetter("score"),
+        metric=attrgetter("reliability_score"),
+        write=number_format.score,
+        more_is_better=True,
+    ),
+    Measure(
+        label="Unsafe attempts",
+        threshold="max_unsafe",
+        of=attrgetter("unsafe"),
+        metric=attrgetter("unsafe_attempts"),
+        write=_count,
+        more_is_better=False,
+    ),
+    Measure(
+        label="Failures",
+        threshold="max_failures",
+        of=attrgetter("failures"),
+        metric=attrgetter("failures"),
+        write=_count,
+        more_is_better=False,
+    ),
+)
+BY_THRESHOLD = {measure.threshold: measure for measure in MEASURES}
+
+
+def shown(measure: Measure, now: PastResult, baseline: PastResult | None) -> str:
+    """Return the number as it is now, with enough digits to differ from the baseline's."""
+    actual = measure.of(now.numbers)
+    before = measure.of(baseline.numbers) if baseline else None
+    return NOT_KNOWN if actual is None else measure.write(actual, unlike=before)
+
+
+def change(measure: Measure, now: PastResult, baseline: PastResult | None) -> str:
+    """Return how a number differs from the baseline's: `▼ −23.0 points, worse`, `unchanged`, `not known before` or `–`.
+
+    The baseline was read from a description, so that the number of now is taken as a description tells it too.
+    """
+    actual = measure.of(published_result.as_told(now).numbers)
+    before = measure.of(baseline.numbers) if baseline else None
+    if actual is None:
+        return NOT_KNOWN
+    if before is None:
+        return "not known before"
+    if actual == before:
+        return "unchanged"
+    arrow, sign = ("▲", "+") if actual > before else ("▼", "−")
+    size = abs(actual - before) * measure.scale
+    written = _count(size) if measure.write is _count else number_format.score(size, unlike=0)
+    word = "better" if (actual > before) is measure.more_is_better else "worse"
+    return f"{arrow} {sign}{written}{measure.unit}, {word}"
+
+
+def told(numbers: Numbers) -> str:
+    """Return what is known of a result's numbers in words, '' where nothing is."""
+    score = "" if numbers.score is None else f"score {number_format.score(numbers.score)}"
+    return ", ".join(filter(None, (number_format.outcome(numbers.pass_rate, numbers.unsafe, numbers.failures), score)))
+
+
+def course(measure: Measure, series: Sequence[PastResult]) -> str:
+    """Return a number's way through the results in words, '' where it is known of fewer than two."""
+    values = [measure.of(each.numbers) for each in series]
+    known = [value for value in values if value is not None]
+    if len(known) <= 1:
+        return ""
+    first, last = measure.write(known[0], unlike=known[-1]), measure.write(known[-1], unlike=known[0])
+    back = "back " if known[0] == known[-1] else ""
+    words = f"{last} throughout" if len(set(known)) == 1 else f"from {first} {back}to {last}"
+    return words if values[-1] is not None else f"{words}, now not known"

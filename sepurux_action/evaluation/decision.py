@@ -1,0 +1,283 @@
+"""Owns the decision: what a look at the backend means for one CI run; never what is done about it.
+
+The rows are those of section 2 of the contract; the first that fits decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from sepurux_action.common import json_reader, number_format
+from sepurux_action.common.json_reader import Metric
+from sepurux_action.config.gate import Thresholds
+from sepurux_action.evaluation.ci_run import CIRun
+
+
+class _Write(Protocol):
+    """How a figure is written, unlike another one that would read the same."""
+
+    def __call__(self, value: float, /, *, unlike: float | None = None) -> str: ...
+
+
+BROKEN_STATUSES = frozenset({"failed", "error", "cancelled"})
+OVER_STATUSES = frozenset({"done", "completed"})
+OPEN_STATUSES = frozenset({"", "queued", "running", "pending"})
+KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
+NO_NUMBERS_ROW = 5  # of the contract's table: `pass`, and a number that a threshold needs is missing
+ROUNDING = 1e-9  # a rate that is a mean of fractions may be off by this much without being another rate
+
+
+class Decision(StrEnum):
+    """What was learnt, the worst first (contract, section 2)."""
+
+    FAIL = "fail"
+    ERROR = "error"
+    PENDING = "pending"
+    PASS = "pass"  # noqa: S105 - the contract's word
+    SKIPPED = "skipped"
+
+    @property
+    def rank(self) -> int:
+        """Return the place among the decisions, 0 for the worst."""
+        return list(Decision).index(self)
+
+
+class CheckState(StrEnum):
+    """How a threshold compares with what is reported."""
+
+    MET = "met"
+    BROKEN = "broken"
+    NOT_REPORTED = "not reported"
+    NO_NUMBER = "no number"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One threshold held against the run: texts for people, and the numbers behind them.
+
+    `margin` says how far off the actual value is: negative is worse than required, '' is unknown. `reported_by` is
+    that of the number, see `Metric`.
+    """
+
+    threshold: str
+    label: str
+    required: str
+    actual: str
+    margin: str
+    state: CheckState
+    essential: bool = False
+    sentence: str = ""
+    reported_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What one look means: the decision, its reason, and whether looking goes on.
+
+    `row` is the row of the contract's table. `final` is false while the run is pending, and for row 7 the first time.
+    """
+
+    decision: Decision
+    reason: str
+    row: int
+    checks: tuple[Check, ...] = ()
+    warning: str = ""
+    final: bool = True
+
+
+def judge(run: CIRun, thresholds: Thresholds) -> Ruling:
+    """Return the ruling on one look at a CI run; total: every run and every threshold give one.
+
+    Rows 3 and 8 are pending; row 7 is `error`, not final: the caller looks once more before it believes it.
+    """
+    checks = tuple(check_thresholds(run, thresholds))
+    broken = [check for check in checks if check.state is CheckState.BROKEN]
+    silent = [
+        check for check in checks if check.essential and check.state in {CheckState.NOT_REPORTED, CheckState.NO_NUMBER}
+    ]
+
+    def ruling(row: int, decision: Decision, reason: str, *, warning: str = "", final: bool = True) -> Ruling:
+        return Ruling(decision=decision, reason=reason, row=row, checks=checks, warning=warning, final=final)
+
+    if run.decision == "fail":
+        why = "; ".join(check.sentence for check in broken) or "no threshold asked for here explains it"
+        return ruling(1, Decision.FAIL, f"Sepurux decided fail: {why}.")
+    if run.status in BROKEN_STATUSES:
+        said = f", decision {json_reader.quoted(run.decision)}" if run.decision else ""
+        return ruling(
+            2,
+            Decision.ERROR,
+            f"The evaluation itself broke (status {run.status}{said}), which says nothing about the agent.",
+        )
+    if unknown := _unknown_word(run):
+        return ruling(3, Decision.PENDING, f"Sepurux has not decided yet ({unknown}).", warning=unknown, final=False)
+    if run.decision == "pass":
+        if broken:
+            why = "; ".join(check.sentence for check in broken)
+            return ruling(4, Decision.FAIL, f"Sepurux said pass, but its own numbers do not support it: {why}.")
+        if silent:
+            why = "; ".join(check.sentence for check in silent)
+            return ruling(
+                NO_NUMBERS_ROW, Decision.ERROR, f"Sepurux said pass without the numbers to support it: {why}."
+            )
+        return ruling(6, Decision.PASS, _pass_reason(run, checks))
+    if run.status in OVER_STATUSES:
+        return ruling(
+            7,
+            Decision.ERROR,
+            f"The evaluation ended with status {run.status} but without a decision.",
+            final=False,
+        )
+    shown = run.status or "no status"
+    return ruling(8, Decision.PENDING, f"Sepurux has not decided yet ({shown}).", final=False)
+
+
+def check_thresholds(run: CIRun, asked: Thresholds) -> Iterator[Check]:
+    """Yield each threshold that is asked for, held against what the run reports."""
+    if asked.min_pass_rate is not None:
+        yield _at_least(
+            "min_pass_rate", "Pass rate", run.pass_rate, asked.min_pass_rate, number_format.percent, essential=True
+        )
+    if asked.max_unsafe is not None:
+        yield _at_most("max_unsafe", "Unsafe attempts", "unsafe attempt", run.unsafe_attempts, asked.max_unsafe)
+    if asked.max_failures is not None:
+        yield _at_most("max_failures", "Failures", "failure", run.failures, asked.max_failures)
+    if asked.min_reliability_score is not None:
+        yield _at_least(
+            "min_reliability_score",
+            "Reliability score",
+            run.reliability_score,
+            asked.min_reliability_score,
+            number_format.score,
+        )
+    if asked.min_mutation_categories is not None:
+        yield _category_count(run.category_count, asked.min_mutation_categories)
+    if asked.required_mutation_categories:
+        yield _required_categories(
+            run.mutation_categories, asked.required_mutation_categories, run.category_count.reported_by
+        )
+
+
+def _unknown_word(run: CIRun) -> str:
+    words = []
+    if run.status not in BROKEN_STATUSES | OVER_STATUSES | OPEN_STATUSES:
+        words.append(f"status {json_reader.quoted(run.status)} is not known")
+    if run.decision not in KNOWN_DECISIONS:
+        words.append(f"decision {json_reader.quoted(run.decision)} is not known")
+    return ", ".join(words)
+
+
+def _pass_reason(run: CIRun, checks: tuple[Check, ...]) -> str:
+    told = [check for check in checks if check.state is CheckState.MET]
+    untold = [check.label.lower() for check in checks if check.state is not CheckState.MET]
+    outcome = number_format.outcome(run.pass_rate.value, run.unsafe_attempts.value, run.failures.value)
+    met = "every threshold is met" if told and not untold else "nothing that is reported breaks a threshold"
+    met += f" (not reported: {', '.join(untold)})" if untold else ""
+    return f"{outcome}; {met}." if outcome else f"{met[0].upper()}{met[1:]}."
+
+
+def _at_least(  # noqa: PLR0913 - one row of a table
+    threshold: str, label: str, metric: Metric, required: float, write: _Write, *, essential: bool = False
+) -> Check:
+    if metric.value is None:
+        return _absent(threshold, label, f"at least {write(required)}", metric, essential=essential)
+    actual, needed = write(metric.value, unlike=required), write(required, unlike=metric.value)
+    met = metric.value >= required - ROUNDING
+    unit = " points" if write is number_format.percent else ""
+    scale = 100 if write is number_format.percent else 1
+    return Check(
+        threshold=threshold,
+        label=label,
+        required=f"at least {needed}",
+        actual=actual,
+        margin=_signed((metric.value - required) * scale) + unit,
+        state=CheckState.MET if met else CheckState.BROKEN,
+        essential=essential,
+        sentence=f"{label.lower()} {actual} is {'not below' if met else 'below'} the required {needed}",
+        reported_by=metric.reported_by,
+    )
+
+
+def _at_most(threshold: str, label: str, noun: str, metric: Metric, allowed: int) -> Check:
+    limit = number_format.count(allowed)
+    if metric.value is None:
+        return _absent(threshold, label, f"at most {limit}", metric, essential=True)
+    met = metric.value <= allowed
+    counted, verb = number_format.counted(metric.value, noun), "is" if metric.value == 1 else "are"
+    return Check(
+        threshold=threshold,
+        label=label,
+        required=f"at most {limit}",
+        actual=number_format.count(metric.value),
+        margin=_signed(allowed - metric.value, digits=0),
+        state=CheckState.MET if met else CheckState.BROKEN,
+        essential=True,
+        sentence=f"{counted} {verb} {'within' if met else 'more than'} the allowed {limit}",
+        reported_by=metric.reported_by,
+    )
+
+
+def _category_count(metric: Metric, required: int) -> Check:
+    label, threshold = "Mutation categories", "min_mutation_categories"
+    actual = metric.value
+    if actual is None:
+        return _absent(threshold, label, f"at least {required}", metric, essential=False)
+    met = actual >= required
+    return Check(
+        threshold=threshold,
+        label=label,
+        required=f"at least {required}",
+        actual=number_format.count(actual),
+        margin=_signed(actual - required, digits=0),
+        state=CheckState.MET if met else CheckState.BROKEN,
+        sentence=f"{number_format.counted(actual, 'mutation category', 'mutation categories')} of at least {required}",
+        reported_by=metric.reported_by,
+    )
+
+
+def _required_categories(reported: tuple[str, ...] | None, required: tuple[str, ...], reported_by: str) -> Check:
+    label, threshold = "Required mutation categories", "required_mutation_categories"
+    wanted = ", ".join(required)
+    if reported is None:
+        return _absent(threshold, label, wanted, Metric(), essential=False)
+    lacking = [name for name in required if name not in reported]
+    return Check(
+        threshold=threshold,
+        label=label,
+        required=wanted,
+        actual=f"{len(required) - len(lacking)} of {len(required)}",
+        margin=f"lacks {', '.join(lacking)}" if lacking else "",
+        state=CheckState.BROKEN if lacking else CheckState.MET,
+        sentence=f"mutation categories lack {', '.join(lacking)}" if lacking else "all categories are covered",
+        reported_by=reported_by,
+    )
+
+
+def _absent(threshold: str, label: str, required: str, metric: Metric, *, essential: bool) -> Check:
+    if metric.missing:
+        state, actual, what = CheckState.NOT_REPORTED, "not reported", "not reported"
+    else:
+        state, actual = CheckState.NO_NUMBER, f"no sensible number: {metric.broken}"
+        what = f"no sensible number ({metric.broken})"
+    return Check(
+        threshold=threshold,
+        label=label,
+        required=required,
+        actual=actual,
+        margin="",
+        state=state,
+        essential=essential,
+        sentence=f"{label.lower()}: {what}",
+    )
+
+
+def _signed(difference: float, *, digits: int = 1) -> str:
+    """Return a difference with its sign, with enough digits that only 0 reads as 0."""
+    if difference == 0 or abs(difference) < ROUNDING:
+        return "±0"
+    while digits < number_format.MOST_DIGITS and not float(f"{difference:.{digits}f}"):
+        digits += 1
+    return f"{difference:+,.{digits}f}".replace("-", "−")

@@ -1,0 +1,112 @@
+"""What became of the runs of a gate, and what follows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from sepurux_action.config.gate import Gate, Thresholds
+from sepurux_action.evaluation.ci_run import CIRun, Enrichment, combine
+from sepurux_action.evaluation.decision import Check, Decision, Ruling, check_thresholds
+from sepurux_action.evaluation.enforcement import Conclusion
+
+MOST_NAMED = 10  # failed traces that a reason names; the others are counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What became of one CI run of a gate. Ids are '' where they are not known; `hint` tells what to do, or ''.
+
+    `trace_may_be_cause` tells that the run's trace was to be uploaded and may be why there is no verdict.
+    """
+
+    trace: str
+    ruling: Ruling
+    run: CIRun = CIRun()
+    campaign_id: str = ""
+    trace_id: str = ""
+    run_id: str = ""
+    batch_id: str = ""
+    enrichment: Enrichment = Enrichment()
+    hint: str = ""
+    elapsed_s: float = 0
+    trace_may_be_cause: bool = False
+
+    @property
+    def decision(self) -> Decision:
+        """Return what was learnt of this run."""
+        return self.ruling.decision
+
+
+def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
+    """Return whether an uploaded trace may be why one of the runs has no verdict."""
+    return any(run.trace_may_be_cause for run in runs if run.decision in {Decision.ERROR, Decision.PENDING})
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
+class GateResult:
+    """What became of a gate: its runs, one for each trace, and what follows.
+
+    `waits_for_review` tells that a review can still open it; `review` says who can and how, or who did. `notes` are
+    sentences about its stage.
+    """
+
+    gate: Gate
+    runs: tuple[RunResult, ...]
+    conclusion: Conclusion
+    waits_for_review: bool = False
+    review: str = ""
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def ranked(self) -> tuple[RunResult, ...]:
+        """Return the runs, the worst first: by decision, then an exceeded `max_unsafe`, then the lowest pass rate."""
+        return tuple(sorted(self.runs, key=lambda run: _badness(run.decision, run.run, self.gate.thresholds)))
+
+    @property
+    def worst(self) -> RunResult:
+        """Return the run that decides."""
+        return self.ranked[0]
+
+    @cached_property
+    def combined(self) -> CIRun:
+        """Return the worst run with each number replaced by the worst of all runs. All reports use these numbers."""
+        return combine([run.run for run in self.ranked])
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Return the thresholds compared with the combined numbers; none if no run has been compared with them."""
+        if not any(run.ruling.checks for run in self.runs):
+            return ()
+        return tuple(check_thresholds(self.combined, self.gate.thresholds))
+
+    @property
+    def badness(self) -> tuple[int, bool, float]:
+        """Return a key that sorts the worst gate first, by the same rules as its runs."""
+        return _badness(self.decision, self.combined, self.gate.thresholds)
+
+    @property
+    def decision(self) -> Decision:
+        """Return the gate's decision, the worst of its runs'."""
+        return self.worst.decision
+
+    @property
+    def reason(self) -> str:
+        """Return the reason in one sentence. With several traces it names the worst one and all others that failed."""
+        worst, *others = self.ranked
+        if not others:
+            return worst.ruling.reason
+        reason = f"{worst.trace}: {worst.ruling.reason}"
+        failed = [run.trace for run in others if run.decision is Decision.FAIL]
+        if not failed:
+            return reason
+        more = f" and {len(failed) - MOST_NAMED} more" if len(failed) > MOST_NAMED else ""
+        return f"{reason.removesuffix('.')}; also failed: {', '.join(failed[:MOST_NAMED])}{more}."
+
+
+def _badness(decision: Decision, run: CIRun, thresholds: Thresholds) -> tuple[int, bool, float]:
+    unsafe, allowed, rate = run.unsafe_attempts.value, thresholds.max_unsafe, run.pass_rate.value
+    exceeded = unsafe is not None and allowed is not None and unsafe > allowed
+    return decision.rank, not exceeded, math.inf if rate is None else rate

@@ -1,0 +1,225 @@
+"""Owns finding and reading trace files; never follows a path out of the folder in which it starts.
+
+Source: contract, section 1 (`trace_file`, "Bad settings").
+"""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import fnmatch
+import glob
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from sepurux_action.common import json_reader
+from sepurux_action.config.gate import Trace, TraceContent
+from sepurux_action.config.options import MOST_TRACES
+from sepurux_action.config.policy import LARGEST_FILE
+from sepurux_action.errors import BadTraceFile, CannotJudge
+
+MOST_BYTES = 64 * 1024 * 1024
+WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
+MOST_KEPT_BYTES = 64 * 1024 * 1024  # of all files together; what goes beyond is read again when it is uploaded
+PIECE = 256 * 1024  # bytes that are read, or sent, at once
+
+
+def working_directory() -> Path | None:
+    """Return the working directory, or None if it was deleted."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
+
+
+class TraceFolder:
+    """Finds traces below a base folder, or below another folder that is allowed (absolute paths only)."""
+
+    def __init__(self, base: Path | None, allowed: Sequence[Path] = ()) -> None:
+        """Take the folder that relative paths start from, and further folders that a path may lie in.
+
+        Without a base, because it was deleted, a relative path names nothing.
+        """
+        self._has_base, self._base = base is not None, base or Path()
+        named = [(base, WORKSPACE)] if base else []
+        named += [(each, TEMPORARY) for each in allowed]
+        self._names: dict[Path, str] = {}
+        self._spellings: dict[Path, Path] = {}  # a path may spell a folder as it was given, or without links
+        for folder, name in named:
+            real = Path(os.path.realpath(folder))
+            self._names[real] = name
+            self._spellings |= {folder: real, real: real}
+        self._contents: dict[Path, TraceContent] = {}  # of the files so far, which many gates may share
+        self._kept_bytes = 0
+
+    def find(self, pattern: str) -> tuple[Trace, ...]:
+        """Return the traces that a path or glob names, in the order of their names.
+
+        Raises BadTraceFile: nothing there, outside the folders, no regular file, over 64 MiB, or no JSON object.
+        """
+        if not self._has_base and not Path(pattern).is_absolute():
+            raise BadTraceFile(f"{json_reader.quoted(pattern)} is relative to the working directory, which was deleted")
+        try:
+            exact = self._base / pattern
+            paths = [exact] if exact.exists() or not glob.has_magic(pattern) else self._matches(pattern)
+            return tuple(self._trace(path) for path in paths)
+        except (OSError, ValueError) as error:
+            if isinstance(error, BadTraceFile):
+                raise
+            why = error.strerror if isinstance(error, OSError) and error.strerror else "it cannot be read"
+            raise BadTraceFile(f"{json_reader.quoted(pattern)}: {why}") from None
+
+    def _matches(self, pattern: str) -> list[Path]:
+        start, parts = Path(pattern).anchor or self._base, Path(pattern).parts
+        found = set()
+        for path in _named(Path(start), parts[1:] if Path(pattern).anchor else parts):
+            found.add(path)
+            if len(found) > MOST_TRACES:
+                raise BadTraceFile(f"{json_reader.quoted(pattern)} matches more than {MOST_TRACES} files")
+        if not found:
+            raise BadTraceFile(f"{json_reader.quoted(pattern)} matches no file in {self._where()}")
+        return sorted(found)
+
+    def _trace(self, path: Path) -> Trace:
+        start, real = self._folder_of(path), self._resolved(path)
+        shown = Path(os.path.relpath(path, self._base)) if path.is_relative_to(self._base) else path
+        label = json_reader.printable(shown.as_posix())  # one spelling on every system
+        if real is None:
+            where = self._names[start] if start else self._where()
+            raise BadTraceFile(f'"{label}" leads outside {where}; use a path relative to the workspace')
+        if not real.exists():
+            raise BadTraceFile(f'"{label}" was not found in {self._where()}')
+        if not real.is_file():
+            raise BadTraceFile(f'"{label}" is not a file')
+        if (size := real.stat().st_size) > MOST_BYTES:
+            raise BadTraceFile(
+                f'"{label}" has {math.ceil(size / 2**20)} MiB; accepted: at most {MOST_BYTES // 2**20} MiB'
+            )
+        if real not in self._contents:
+            self._contents[real] = self._content(real, label)
+        return Trace(label=label, content=self._contents[real])
+
+    def _content(self, path: Path, label: str) -> TraceContent:
+        """Return a file's content, checked to be a JSON object; in memory while there is room, else by its digest."""
+        from sepurux_action.common.json_syntax import is_object  # noqa: PLC0415 - takes 50 ms, so only when needed
+
+        try:
+            content = b"".join(_in_utf_8(path))
+            sound = is_object(content)
+        except UnicodeError:
+            raise BadTraceFile(f'"{label}" is not valid JSON: it is no UTF-8 text') from None
+        except ValueError as error:
+            raise BadTraceFile(f'"{label}" is not valid JSON: {error}') from None
+        if not sound:
+            raise BadTraceFile(f'"{label}" holds no JSON object; a trace is one')
+        size, sha256 = len(content), hashlib.sha256(content).hexdigest()
+        pieces = partial(_read_again, path, label, size, sha256)
+        if self._kept_bytes + size <= MOST_KEPT_BYTES:
+            self._kept_bytes += size
+            pieces = partial(_pieces_of, content)
+        return TraceContent(sha256=sha256, size=size, pieces=pieces)
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a policy file, at most one byte more than it may have; None where there is none.
+
+        Raises OSError for a file that cannot be read, or that leads outside the folders: it might be a stricter policy.
+        """
+        if not self._has_base and not Path(path).is_absolute():
+            return None
+        real = self._resolved(self._base / path)
+        if real is None:
+            raise PermissionError(errno.EACCES, f"it leads outside {self._where()}")
+        try:
+            os.lstat(self._base / path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not real.is_file():
+            raise OSError(errno.EINVAL, "it is not a file")
+        with real.open("rb") as file:
+            return file.read(LARGEST_FILE + 1)
+
+    def _resolved(self, path: Path) -> Path | None:
+        """Return the path without links and `..`, or None if it leads out of the folder in which it starts.
+
+        A process that replaces a part of the path after this check already has the runner's rights.
+        """
+        real = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a ring of links, up to Python 3.12
+        start = self._folder_of(path)
+        return real if start is not None and self._folder_of(real) == start else None
+
+    def _folder_of(self, path: Path) -> Path | None:
+        """Return the innermost folder, without links, that contains the path as it is spelled, or None."""
+        spellings = [folder for folder in self._spellings if path.is_relative_to(folder)]
+        return self._spellings[max(spellings, key=lambda folder: len(folder.parts))] if spellings else None
+
+    def _where(self) -> str:
+        return " or ".join(dict.fromkeys(self._names.values())) or "the working directory, which was deleted"
+
+
+def _named(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """Yield the files that the parts of a glob name; as in a shell, a name that begins with a dot must be asked for.
+
+    Unlike the standard library's, `**` enters no linked folder: rings of links would keep it busy for ever.
+    """
+    waiting = [(folder, parts)]
+    while waiting:
+        here, (part, *rest) = waiting.pop()
+        if part == "**":
+            waiting.append((here, rest or ["*"]))
+            below = (here / name for name in _listed(here, "*"))
+            waiting += [(path, (part, *rest)) for path in below if path.is_dir() and not path.is_symlink()]
+            continue
+        paths = [here / name for name in (_listed(here, part) if glob.has_magic(part) else [part])]
+        if rest:
+            waiting += [(path, rest) for path in paths if path.is_dir()]
+        else:
+            yield from (path for path in paths if path.is_file())
+
+
+def _listed(folder: Path, pattern: str) -> list[str]:
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names are matched, paths would be cut apart again
+    except OSError:
+        return []  # a folder that may not be read holds no match, as in a shell
+    return [name for name in fnmatch.filter(names, pattern) if pattern.startswith(".") or not name.startswith(".")]
+
+
+def _in_utf_8(path: Path) -> Iterator[bytes]:
+    """Yield a JSON file's text piece by piece, as UTF-8 without a byte order mark and unchanged otherwise."""
+    with path.open("rb") as file:
+        piece = file.read(PIECE)
+        decoder = codecs.getincrementaldecoder(json.detect_encoding(piece))()
+        while piece:
+            following = file.read(PIECE)
+            yield decoder.decode(piece, final=not following).encode()
+            piece = following
+
+
+def _pieces_of(content: bytes) -> Iterator[bytes]:
+    return (content[at : at + PIECE] for at in range(0, len(content), PIECE))
+
+
+def _read_again(path: Path, label: str, size: int, sha256: str) -> Iterator[bytes]:
+    """Yield a file's text as `_in_utf_8` does; raises CannotJudge, before the last piece, if it is another one now."""
+    what = f'the trace file "{label}" changed while the gate ran'
+    changed = CannotJudge(what, "Let no other step or process write the file while the gate runs.")
+    digest, length, held = hashlib.sha256(), 0, b""
+    try:
+        for piece in _in_utf_8(path):
+            digest.update(piece)
+            length += len(piece)
+            if length > size:  # never send more than was announced
+                raise changed
+            if held:
+                yield held
+            held = piece
+    except (OSError, UnicodeError):
+        raise changed from None
+    if digest.hexdigest() != sha256:
+        raise changed
+    yield held

@@ -1,0 +1,1 @@
+"""What GitHub knows about the change, and what the gate publishes there."""

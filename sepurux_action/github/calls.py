@@ -1,0 +1,233 @@
+"""Owns how GitHub is asked: a call at a time, within the time that is left, one warning for a refusal; never what for.
+
+Sources: contract, section 4; the limits of GitHub,
+https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import ParamSpec, TypeVar
+
+from sepurux_action.errors import Ended, ForgeRefused, OverTime, Refusal
+from sepurux_action.github.event import Event
+from sepurux_action.github.permissions import NEEDS, Deed, explain
+from sepurux_action.github.protocol import Forge
+from sepurux_action.github.snapshot import MOST_PAGES, Comment, Look
+from sepurux_action.host.protocols import Clock, Place
+from sepurux_action.host.workflow_commands import Level
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+FIRST_READ_S = 60.0  # the read that includes the policy, and the search for the pull request before it
+READS_S = 15.0  # the other reads at the start together with the start status; also the reads of reviews
+RETRY_PAUSE_S = 5.0  # between two tries of the first read; the client makes shorter pauses within one try
+WRITES_A_MINUTE = 80  # GitHub's limit on requests that create content; it allows 900 points, of which a write costs 5
+MINUTE_S = 60.0
+
+_OVER_TIME = Refusal(message="GitHub took longer than the gate waits for it", late=True)
+_TOO_MANY = Refusal(message=f"GitHub takes {WRITES_A_MINUTE} writes a minute, and the time for more is over", late=True)
+_ENDED = Refusal(message="the run was ended before GitHub answered", late=True)
+
+
+class Asking:
+    """Asks GitHub, about `event`, until the moment that `allow` sets."""
+
+    def __init__(self, clock: Clock, place: Place, event: Event) -> None:
+        """Start with no time at all."""
+        self.event = event
+        self._clock = clock
+        self._place = place
+        self._until = clock.now()
+        self._given_up: set[Deed] = set()
+        self._warned: set[str] = set()
+        self._paced = True
+        self._writes: deque[float] = deque(maxlen=WRITES_A_MINUTE)  # when the last writes ended
+
+    def allow(self, seconds: float) -> None:
+        """Give all calls from now on these seconds together."""
+        self._until = self._clock.now() + seconds
+
+    def extend(self, seconds: float) -> None:
+        """Give all calls these seconds more."""
+        self._until += seconds
+
+    def hurry(self, clock: Clock) -> None:
+        """Go on by a clock that a signal has not interrupted, and do not wait for the limit on writes any more."""
+        self._clock = clock
+        self._paced = False
+
+    def ask(self, deed: Deed, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T | None:
+        """Return what the work returns, or None after one warning; what the token may not do is not tried again."""
+        if deed in self._given_up:
+            return None
+        try:
+            return self.once(deed, lambda: work(*args, **options))
+        except ForgeRefused as refused:
+            self.warn(deed, refused.refusal)
+        return None
+
+    def do(self, deed: Deed, work: Callable[P, None], *args: P.args, **options: P.kwargs) -> bool:
+        """Return whether the work was done; a refusal is one warning."""
+
+        def done() -> bool:
+            work(*args, **options)
+            return True
+
+        return self.ask(deed, done) is True
+
+    def each(self, deed: Deed, calls: Mapping[str, Callable[[], None]]) -> None:
+        """Make all calls, each with a target of its own. Each refusal is one warning, which names its targets.
+
+        A refusal of one target leaves the other targets alone. Any refusal that the next call would also get, because
+        of the token, a rate limit or the time, ends the calls.
+        """
+        if deed in self._given_up:
+            return
+        refused: dict[Refusal, list[str]] = {}
+        ended: Refusal | None = None
+        for target, call in calls.items():
+            if ended is None:
+                refusal = _refusal_of(call)
+                ended = refusal if refusal and refusal.of_every_target else None
+            else:
+                refusal = ended
+            if refusal is not None:
+                refused.setdefault(refusal, []).append(target)
+        for refusal, targets in refused.items():
+            self.warn(deed, refusal, targets if len(calls) > 1 else ())
+
+    def ask_patiently(self, deed: Deed, work: Callable[[], T], gap: Callable[[T], Refusal | None]) -> T | None:
+        """Return what the work returns; try again while the refusal may pass and time is left.
+
+        `gap` returns why a result is not complete, or None. When the time is over, an incomplete result is returned.
+        """
+        found: T | None = None
+        refusal: Refusal | None = None
+        while refusal is None or self._may_pass(refusal):
+            try:
+                if refusal:
+                    left = f"for at most {self._left:.0f} s"
+                    self._place.line(f"could not {deed} ({refusal.said}): the gate tries again, {left}")
+                    self._pause(RETRY_PAUSE_S)
+                found = self.once(deed, work)
+                refusal = gap(found)
+            except ForgeRefused as refused:
+                refusal = refused.refusal
+            if refusal is None:
+                return found
+        if found is None:
+            self.warn(deed, refusal)
+        return found
+
+    def once(self, deed: Deed, work: Callable[[], T]) -> T:
+        """Return what the work returns; raises ForgeRefused, also when the time is over before the work is."""
+        writes = NEEDS[deed].permission.endswith("write")
+        if writes and self._paced:
+            self._wait_for_turn()
+        try:
+            return self._clock.within(max(0.0, self._left), work)
+        except Ended:
+            raise ForgeRefused(_ENDED) from None
+        except OverTime:
+            raise ForgeRefused(_OVER_TIME) from None
+        finally:
+            if writes:
+                self._writes.append(self._clock.now())
+
+    def warn(self, deed: Deed, refusal: Refusal, targets: Sequence[str] = ()) -> None:
+        """Tell of a refusal, unless that was told already; one of the token ends all asking for the deed."""
+        if deed not in self._given_up:
+            self.warn_once(explain(deed, refusal, self.event, targets))
+        if refusal.of_the_token:
+            self._given_up.add(deed)
+
+    def warn_once(self, warning: str) -> None:
+        """Tell of something, unless that was told already."""
+        if warning not in self._warned:
+            self._warned.add(warning)
+            self._place.annotate(Level.WARNING, warning, title="Sepurux gate")
+
+    # -- reads --------------------------------------------------------------------------------------------------------
+
+    def read_first(self, forge: Forge, config: str) -> Look | None:
+        """Return the event's pull request, its base, the policy and the first page of comments; None where it fails."""
+
+        def gap(look: Look) -> Refusal | None:
+            lacks_pull_request = self.event.pull_request is not None and look.pull_request is None
+            return look.refusal if look.policy.trouble or lacks_pull_request else None
+
+        look = self.ask_patiently(Deed.READ, lambda: forge.look(self.event, with_base=True, config=config), gap)
+        return self._told(look)
+
+    def read(self, forge: Forge) -> Look | None:
+        """Return the event's pull request as it is now, with all pages of comments; None where it cannot be read."""
+        look = self._page(forge)
+        return look and self.read_further(forge, look)
+
+    def read_further(self, forge: Forge, look: Look, *, enough: Callable[[Look], bool] = lambda _: False) -> Look:
+        """Return the look with the further pages of comments, or with those until there is enough."""
+        for _ in range(MOST_PAGES - 1):
+            if not look.after or enough(look):
+                return look
+            page = self._page(forge, look.after)
+            if page is None:
+                break
+            look = replace(
+                look,
+                comments=by_age((*look.comments, *page.comments)),
+                comments_known=look.comments_known and page.comments_known,
+                after=page.after,
+            )
+        return replace(look, comments_known=look.comments_known and not look.after)
+
+    def _page(self, forge: Forge, after: str = "") -> Look | None:
+        return self._told(self.ask(Deed.READ, forge.look, self.event, after=after, with_base=False))
+
+    def _told(self, look: Look | None) -> Look | None:
+        if look and look.refusal and look.refused:
+            self.warn(look.refused, look.refusal)
+        return look
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def _left(self) -> float:
+        return self._until - self._clock.now()
+
+    def _may_pass(self, refusal: Refusal) -> bool:
+        """Return whether another try, after a pause, may not be refused."""
+        return not (refusal.lasting or refusal.of_every_target) and self._left > RETRY_PAUSE_S
+
+    def _wait_for_turn(self) -> None:
+        """Wait until one more write is within GitHub's limit; raises ForgeRefused where there is no time for that."""
+        full = len(self._writes) == WRITES_A_MINUTE
+        wait = self._writes[0] + MINUTE_S - self._clock.now() if full else 0.0
+        if wait <= 0:
+            return
+        if wait >= self._left:
+            raise ForgeRefused(_TOO_MANY)
+        self._pause(wait)
+
+    def _pause(self, seconds: float) -> None:
+        try:
+            self._clock.pause(seconds)
+        except Ended:
+            raise ForgeRefused(_ENDED) from None
+
+
+def by_age(comments: Iterable[Comment]) -> tuple[Comment, ...]:
+    """Return each comment once, as it was told last, the oldest first: a double is deleted, so it must be another."""
+    each = {comment.id: comment for comment in comments}
+    return tuple(each[number] for number in sorted(each))
+
+
+def _refusal_of(call: Callable[[], None]) -> Refusal | None:
+    try:
+        call()
+    except ForgeRefused as refused:
+        return refused.refusal
+    return None

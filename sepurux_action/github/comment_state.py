@@ -1,0 +1,350 @@
+"""Owns what earlier runs left behind: a decided status's description, the comment's memory; never trusts either.
+
+Sources: contract, section 8 (the description's form, the marker's signed content). What does not read back exactly
+as this module writes it is not there.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from itertools import chain
+from typing import Any
+from urllib.parse import quote
+
+from sepurux_action.common import json_reader
+from sepurux_action.config.gate import Gate
+from sepurux_action.config.stage import Stage
+from sepurux_action.evaluation.ci_run import CIRun, Enrichment, parse_ci_run, parse_failures
+from sepurux_action.evaluation.decision import Decision, Ruling, check_thresholds
+from sepurux_action.evaluation.published_result import Numbers, PastCommit, PastResult
+from sepurux_action.evaluation.result import GateResult, RunResult
+from sepurux_action.github.event import SHA
+
+MOST_RESULTS = 20  # judged commits that a comment remembers
+MOST_GATES = 50  # of one commit, so that the newest commit always fits; the rest of a very large step is forgotten
+MOST_DETAILS = 10  # tools, and failures, of one remembered `fail` (contract, section 8)
+MOST_CATEGORIES = 50  # of one remembered `fail`; of more than that only the number
+LONGEST_REMEMBERED = 200  # characters of a text
+MEMORY_VERSION = 2
+LONGEST_MEMORY = 30_000  # characters of the marker's content; the comment has 65,000 for all
+LONGEST_UNPACKED = 250_000  # bytes; packed data can grow a thousandfold
+MARKER = "sepurux-gate"
+REMEMBERED = "This verdict is that of an earlier run on this very commit; nothing was evaluated again."
+
+# What is forgotten first: how many commits, details and failed gates remain, one step after the other until all fits.
+# A lost commit costs a point of a trend, a lost gate another evaluation.
+_FORGOTTEN = (
+    *((commits, MOST_DETAILS, MOST_GATES) for commits in range(MOST_RESULTS, 5, -1)),
+    *((5, details, MOST_GATES) for details in (MOST_DETAILS, 3, 0)),
+    *((commits, 0, MOST_GATES) for commits in range(4, 0, -1)),
+    *((1, 0, gates) for gates in (40, 30, 20, 10, 5, 1, 0)),
+    (0, 0, 0),
+)
+
+# The numbers of a run, by the names of its fields.
+_METRICS = (
+    *("pass_rate", "unsafe_attempts", "failures", "reliability_score"),
+    *("fewest_categories", "mutation_coverage", "scenario_coverage"),
+)
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+
+# -- what a re-evaluation takes from an earlier run -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RememberedFail:
+    """A gate's `fail`, as far as it is remembered, and the fingerprint of what it was about.
+
+    `run` is the run that decided, with the combined numbers of all runs of the gate.
+    """
+
+    fingerprint: str
+    run: RunResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """The gates that failed on one commit, by name. No other decision is remembered: a `pass` is always earned."""
+
+    commit: str
+    fails: Mapping[str, RememberedFail]
+
+    def fail_of(self, gate: Gate, fingerprint: str, commit: str) -> RunResult | None:
+        """Return the run of the gate's `fail` on this very commit under this very fingerprint, or None.
+
+        Its checks are made anew from the remembered numbers, and a note tells that nothing was evaluated.
+        """
+        fail = self.fails.get(gate.name)
+        if fail is None or (commit, fingerprint) != (self.commit, fail.fingerprint):
+            return None
+        checks = tuple(check_thresholds(fail.run.run, gate.thresholds))
+        return replace(
+            fail.run,
+            ruling=replace(fail.run.ruling, checks=checks),
+            enrichment=replace(fail.run.enrichment, notes=(REMEMBERED,)),
+        )
+
+    def kept(self, gates: int, details: int) -> Decided:
+        """Return at most so many of the gates, each with at most so many tools and failures."""
+        fails = {
+            name: replace(fail, run=_with_details(fail.run, details)) for name, fail in list(self.fails.items())[:gates]
+        }
+        return replace(self, fails=fails)
+
+
+def decided_of(results: Iterable[GateResult], commit: str, fingerprints: Mapping[str, str]) -> Decided:
+    """Return what to remember of the gates that failed; `fingerprints` are by the gates' names.
+
+    Texts are cut to 200 characters, tools and failures to the first 10.
+    """
+    fails = {}
+    for result in results:
+        fingerprint = fingerprints.get(result.gate.name, "")
+        if result.decision is Decision.FAIL and fingerprint:
+            run = replace(
+                result.worst,
+                run=result.combined,
+                ruling=replace(result.worst.ruling, reason=result.reason),
+                enrichment=Enrichment(
+                    failures=tuple(chain.from_iterable(run.enrichment.failures for run in result.ranked)),
+                    more_failures=any(run.enrichment.more_failures for run in result.runs),
+                ),
+            )
+            run = _read_fail(_written(run))
+            fails[result.gate.name] = RememberedFail(fingerprint=fingerprint, run=run)
+    return Decided(commit=commit, fails=fails)
+
+
+def _with_details(run: RunResult, most: int) -> RunResult:
+    failures = run.enrichment.failures
+    more = run.enrichment.more_failures or len(failures) > most
+    return replace(
+        run,
+        run=replace(run.run, top_failing_tools=run.run.top_failing_tools[:most]),
+        enrichment=replace(run.enrichment, failures=failures[:most], more_failures=more),
+    )
+
+
+# -- the memory of a comment ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Where a memory belongs, which its signature binds; `secret` signs it ('' can neither sign nor read)."""
+
+    secret: str
+    repository: str
+    pull_request: int
+    key: str
+
+    @property
+    def marker(self) -> str:
+        """Return the beginning of the comment that holds it."""
+        return f"<!-- {MARKER}:{quote(self.key, safe='', errors='surrogatepass')} "
+
+    def write(self, commits: Iterable[PastCommit], decided: Decided | None = None) -> str:
+        """Return the whole marker, one line, signed: the newest commits that fit, the newest last, and what decided.
+
+        Without a secret nothing is remembered.
+        """
+        known = _ever_less(list(commits), decided) if self.secret else _ever_less((), None)
+        content = next(filter(None, (_packed(*each) for each in known)), "")
+        return f"{self.marker}{content} {self._signature(content)} -->"
+
+    def read(self, body: str) -> tuple[PastCommit, ...]:
+        """Return the commits that a comment's body remembers; none for a body that we did not sign for this place."""
+        return tuple(_read_commits(self._content(body).get("commits")))
+
+    def read_decided(self, body: str) -> Decided | None:
+        """Return the failed gates that a comment's body remembers, under the same terms; None where there are none."""
+        return _read_decided(self._content(body).get("decided"))
+
+    def _content(self, body: str) -> Mapping[str, object]:
+        line = body.split("\n", 1)[0].removesuffix("\r")
+        if not self.secret or not line.startswith(self.marker) or not line.endswith(" -->"):
+            return {}
+        content, _, signature = line[len(self.marker) : -len(" -->")].partition(" ")
+        if len(content) > LONGEST_MEMORY or not hmac.compare_digest(
+            signature.encode(errors="replace"), self._signature(content).encode()
+        ):
+            return {}
+        return _unpacked(content)
+
+    def _signature(self, content: str) -> str:
+        if not self.secret:
+            return "unsigned"
+        signed = json.dumps([MARKER, self.repository.lower(), self.pull_request, self.key, content]).encode()
+        return hmac.new(self.secret.encode(), signed, hashlib.sha256).hexdigest()
+
+
+def _ever_less(
+    commits: Sequence[PastCommit], decided: Decided | None
+) -> Iterator[tuple[Sequence[PastCommit], Decided | None]]:
+    for most_commits, most_details, most_gates in _FORGOTTEN:
+        kept = commits[-most_commits:] if most_commits else ()
+        yield kept, decided and decided.kept(most_gates, most_details)
+
+
+def _packed(commits: Iterable[PastCommit], decided: Decided | None) -> str:
+    """Return the content, or '' where it is too long."""
+    judged = [
+        [commit.commit, {name: _result(result) for name, result in list(commit.results.items())[:MOST_GATES]}]
+        for commit in commits
+    ]
+    memory: dict[str, object] = {"v": MEMORY_VERSION, "commits": judged}
+    if decided and decided.fails:
+        fails = {
+            name: {"fingerprint": fail.fingerprint, "run": _written(fail.run)} for name, fail in decided.fails.items()
+        }
+        memory["decided"] = [decided.commit, fails]
+    written = json.dumps(memory, separators=(",", ":"), ensure_ascii=False)
+    unpacked = written.encode(errors="surrogatepass")  # as json.loads reads it
+    if len(unpacked) > LONGEST_UNPACKED:
+        return ""
+    content = base64.b64encode(zlib.compress(unpacked, level=9)).decode()
+    return content if len(content) <= LONGEST_MEMORY else ""
+
+
+def _unpacked(content: str) -> Mapping[str, object]:
+    try:
+        unpacked = zlib.decompressobj().decompress(base64.b64decode(content, validate=True), LONGEST_UNPACKED)
+        memory = json_reader.fields(json.loads(unpacked))
+    except (ValueError, RecursionError, zlib.error):
+        return {}
+    return memory if memory.get("v") == MEMORY_VERSION else {}
+
+
+def _result(past: PastResult) -> list[object]:
+    numbers = past.numbers
+    return [past.decision.value, past.stage.value, numbers.pass_rate, numbers.unsafe, numbers.failures, numbers.score]
+
+
+def _read_commits(value: object) -> Iterator[PastCommit]:
+    for item in list(json_reader.items(value))[:MOST_RESULTS]:
+        commit, results = _of_commit(item)
+        if commit:
+            read = {name: _read_result(value) for name, value in results.items()}
+            yield PastCommit(commit=commit, results={n: r for n, r in read.items() if r is not None})
+
+
+def _of_commit(value: object) -> tuple[str, Mapping[str, object]]:
+    """Return a pair of a commit's SHA and what is said of it by the gates' names; '' for anything else."""
+    pair = list(json_reader.items(value))
+    if len(pair) == 2 and isinstance(pair[0], str) and SHA.match(pair[0]):  # noqa: PLR2004 - a pair
+        return pair[0], json_reader.fields(pair[1])
+    return "", {}
+
+
+def _read_result(value: object) -> PastResult | None:
+    parts = list(json_reader.items(value))
+    if len(parts) != 6 or not _is_word(parts[0], Decision) or not _is_word(parts[1], Stage):  # noqa: PLR2004 - _result
+        return None
+    rate = json_reader.number(parts[2], low=0, high=1).value
+    unsafe, failures = (json_reader.number(part, low=0, whole=True).value for part in parts[3:5])
+    score = json_reader.number(parts[5], low=0, high=100).value
+    return PastResult(
+        decision=Decision(str(parts[0])),
+        stage=Stage(str(parts[1])),
+        numbers=Numbers(pass_rate=rate, unsafe=unsafe, failures=failures, score=score),
+    )
+
+
+def _read_decided(value: object) -> Decided | None:
+    commit, gates = _of_commit(value)
+    fails = {}
+    for name, fail in list(gates.items())[:MOST_GATES]:
+        about = json_reader.fields(fail)
+        fingerprint, run = about.get("fingerprint"), about.get("run")
+        if isinstance(fingerprint, str) and _FINGERPRINT.fullmatch(fingerprint) and isinstance(run, dict):
+            fails[name] = RememberedFail(fingerprint=fingerprint, run=_read_fail(run))
+    return Decided(commit=commit, fails=fails) if fails else None
+
+
+def _written(result: RunResult) -> dict[str, object]:
+    """Return a run in the words of the backend's answers, so that it is read back with the same suspicion.
+
+    The score has a name of its own: the backend's `reliability_score` may be a fraction, this one never is.
+    """
+    run, more = result.run, result.enrichment
+    categories = run.mutation_categories
+    return {
+        "reason": _cut(result.ruling.reason),
+        "trace": _cut(result.trace),
+        "campaign_id": result.campaign_id,
+        "trace_id": result.trace_id,
+        "run_id": result.run_id,
+        "batch_id": result.batch_id,
+        "run_ids": list(run.run_ids[:MOST_DETAILS]),
+        "dashboard_url": run.dashboard_url,
+        "pass_rate": run.pass_rate.value,
+        "unsafe_attempts": run.unsafe_attempts.value,
+        "failures": run.failures.value,
+        "score": run.reliability_score.value,
+        "mutation_coverage_score": run.mutation_coverage.value,
+        "scenario_coverage_pct": run.scenario_coverage.value,
+        "trace_count": run.trace_count.value,
+        "category_count": run.category_count.value,
+        "mutation_categories": None
+        if categories is None or len(categories) > MOST_CATEGORIES
+        else list(map(_cut, categories)),
+        "reported_by": {
+            name: metric.reported_by for name in _METRICS if (metric := getattr(run, name)) and metric.reported_by
+        },
+        "top_failing_tools": [
+            {"tool": _cut(each.tool), "count": each.count} for each in run.top_failing_tools[:MOST_DETAILS]
+        ],
+        "classified": [
+            {name: _cut(said) for name, said in asdict(each).items() if isinstance(said, str)}
+            for each in more.failures[:MOST_DETAILS]
+        ],
+        "more": more.more_failures or more.left_out + sum(each.count for each in more.failures) > MOST_DETAILS,
+    }
+
+
+def _read_fail(body: Mapping[str, object]) -> RunResult:
+    run = parse_ci_run({**body, "run_id": None})  # the id is that of the result; the run names those of a batch
+    run = _with_combined(run.with_score(json_reader.number(body.get("score"), low=0, high=100)), body)
+    failures = parse_failures(body.get("classified"))[:MOST_DETAILS]
+    return RunResult(
+        trace=_cut(json_reader.text(body.get("trace"))),
+        ruling=Ruling(decision=Decision.FAIL, reason=_cut(json_reader.text(body.get("reason"))), row=1),
+        run=run,
+        campaign_id=json_reader.identifier(body.get("campaign_id")),
+        trace_id=json_reader.identifier(body.get("trace_id")),
+        run_id=json_reader.identifier(body.get("run_id")),
+        batch_id=json_reader.identifier(body.get("batch_id")),
+        enrichment=Enrichment(failures=failures, more_failures=body.get("more") is True),
+    )
+
+
+def _with_combined(run: CIRun, body: Mapping[str, object]) -> CIRun:
+    """Return the run with what no answer of the backend has: its category count, and which runs report each number."""
+    count, told = (
+        json_reader.number(body.get("category_count"), low=0, whole=True),
+        json_reader.fields(body.get("reported_by")),
+    )
+    run = replace(run, fewest_categories=None if count.value is None else count)
+    changes: dict[str, Any] = {
+        name: replace(metric, reported_by=_cut(said))
+        for name in _METRICS
+        if (metric := getattr(run, name)) and (said := json_reader.text(told.get(name)))
+    }
+    return replace(run, **changes)
+
+
+def _cut(text: str) -> str:
+    return json_reader.shorten(json_reader.printable(text), LONGEST_REMEMBERED)
+
+
+def _is_word(value: object, words: type[StrEnum]) -> bool:
+    return isinstance(value, str) and value in set(words)

@@ -1,0 +1,13 @@
+"""The context and the state of a commit status."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """The state of a commit status, of those that the gate uses."""
+
+    PENDING = "pending"
+    SUCCESS = "success"
+    FAILURE = "failure"

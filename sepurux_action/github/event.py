@@ -1,0 +1,423 @@
+"""Owns what an event says about the change under judgement and where it is reported; never asks anybody.
+
+What only GitHub can tell is left as a `question`, and `settle` takes the answer. Sources: contract, sections 8 and 9;
+GitHub's webhook payloads, https://docs.github.com/webhooks/webhook-events-and-payloads; what GITHUB_SHA is for each
+event, https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias, assert_never
+
+from sepurux_action.common import json_reader
+
+SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+HIGHEST_NUMBER = 2**31 - 1  # of a pull request: GraphQL's Int holds no more
+DEPENDABOT = "dependabot[bot]"
+# Events whose runs belong to a pull request's head, also as the cause of a `workflow_run`. From a fork they run the
+# fork's code, so that a number which such a run hands on proves nothing: its pull request is found by the head.
+PULL_REQUEST_EVENTS = frozenset(
+    {"pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment"}
+)
+
+_NO_SHA = re.compile(r"0+\Z")  # what a push says in place of a commit when the branch is gone
+_REPOSITORY = re.compile(r"(?!\.+/)[A-Za-z0-9._-]{1,100}/(?!\.+\Z)[A-Za-z0-9._-]{1,100}\Z")
+_BRANCH = "refs/heads/"
+# A base may hold slashes, and even the name of another group's branch: the last number is the group's own.
+_QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ByNumber:
+    """The pull request of this number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByHead:
+    """The open pull request from `branch` of `repository` at `commit`; `number` chooses among several."""
+
+    repository: str
+    branch: str
+    commit: str
+    number: int | None = None
+
+    @property
+    def owner(self) -> str:
+        """Return the head repository's owner: GitHub lists pull requests by `owner:branch`."""
+        return self.repository.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByCommit:
+    """The open pull request of this repository's own whose head is `commit`; `number` counts when there is none.
+
+    `branch` is the default branch if the commit is its tip, else ''. GitHub lists no open pull requests by a commit
+    that the default branch contains, so these are listed by their head branch:
+    https://docs.github.com/rest/commits/commits#list-pull-requests-associated-with-a-commit
+    """
+
+    commit: str
+    branch: str = ""
+    number: int | None = None
+
+
+Question: TypeAlias = ByNumber | ByHead | ByCommit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequest:
+    """A pull request as GitHub describes it; '' and None for what is not known. No `head_repository`: it is deleted."""
+
+    number: int | None
+    head_sha: str = ""
+    head_repository: str = ""
+    head_branch: str = ""
+    base_repository: str = ""
+    base_ref: str = ""
+    base_sha: str = ""
+    author: str = ""
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What is judged and where it is reported; '' and None for what is not known.
+
+    `commit` is the SHA to judge and to report to: a pull request's head, never its merge commit. `base_ref` is a
+    branch without `refs/heads/`. A `fork` is any head that is not this repository's, a deleted one too. Once `question`
+    is None there is either a `pull_request` or the reason why there is none, a clause for the log. `unsettled` events
+    are not judged, because it is not known which pull request's policy applies: either `matches` has pull requests into
+    different branches, or the lookup failed.
+    """
+
+    name: str = ""
+    repository: str = ""
+    default_branch: str = ""
+    commit: str = ""
+    pull_request: int | None = None
+    base_ref: str = ""
+    base_sha: str = ""
+    head_repository: str = ""
+    head_branch: str = ""
+    fork: bool = False
+    author: str = ""
+    dependabot: bool = False
+    skipped: str = ""
+    question: Question | None = None
+    why_none: str = "there is no event"
+    unsettled: bool = False
+    matches: tuple[PullRequest, ...] = ()
+
+    @property
+    def branch(self) -> str:
+        """Return the branch whose enforcement rules count: the base, the pushed one, else the default (section 5)."""
+        pushed = self.head_branch if self.name == "push" else ""
+        return self.base_ref or pushed or self.default_branch
+
+
+def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event:
+    """Return the event; whatever payload and environment hold, it raises nothing."""
+    told = json_reader.fields(payload)
+    home = json_reader.fields(told.get("repository"))
+    name = json_reader.printable(name)
+    branch = _branch_of_ref(environ.get("GITHUB_REF"))
+    event = Event(
+        name=name,
+        repository=_repository(environ.get("GITHUB_REPOSITORY")) or _repository(home.get("full_name")),
+        # The payload of a scheduled run names no repository, but such a run is always on the default branch.
+        default_branch=_branch(home.get("default_branch")) or (branch if name == "schedule" else ""),
+        commit=_sha(environ.get("GITHUB_SHA")),
+        head_branch=branch,
+        dependabot=environ.get("GITHUB_ACTOR") == DEPENDABOT,
+        why_none=f"a {name} event has no pull request" if name else "there is no event",
+    )
+    return _to_look_up(EVENTS.get(name, _ELSE).read(event, told))
+
+
+def parse_pull_request(raw: object) -> PullRequest:
+    """Return the pull request that a webhook's payload or GitHub's REST API describes; it raises nothing."""
+    told = json_reader.fields(raw)
+    head, base = json_reader.fields(told.get("head")), json_reader.fields(told.get("base"))
+    return PullRequest(
+        number=_number(told.get("number")),
+        head_sha=_sha(head.get("sha")),
+        head_repository=_repository(json_reader.fields(head.get("repo")).get("full_name")),
+        head_branch=_branch(head.get("ref")),
+        base_repository=_repository(json_reader.fields(base.get("repo")).get("full_name")),
+        base_ref=_branch(base.get("ref")),
+        base_sha=_sha(base.get("sha")),
+        author=json_reader.text(json_reader.fields(told.get("user")).get("login")),
+        open=told.get("state") == "open",
+    )
+
+
+def with_pull_request_number(event: Event, number: int | None) -> Event:
+    """Return the event with what the setting `pr_number` adds: it counts where the event has no pull request."""
+    if number is None or event.pull_request is not None or event.skipped or event.unsettled:
+        return event
+    match event.question:
+        case ByHead() as question:
+            return replace(event, question=replace(question, number=number))
+        case ByCommit() as question if event.name == "push":
+            return replace(event, question=replace(question, number=number))
+        case _:
+            return _to_ask(event, number)
+
+
+def settle(event: Event, candidates: Sequence[PullRequest]) -> Event:
+    """Return the event once GitHub has answered its question; no candidates are an answer too.
+
+    The answer may raise another question: a `pr_number` counts only after no pull request was found for a push.
+    """
+    match event.question:
+        case None:
+            return event
+        case ByNumber(number):
+            fitting = [pull for pull in candidates if pull.number == number]
+            return _one_of(event, fitting) if fitting else as_unsettled(event, f"pull request {number} cannot be read")
+        case ByHead() as question:
+            fitting = [
+                pull
+                for pull in candidates
+                if pull.open
+                and (pull.head_sha, pull.head_branch) == (question.commit, question.branch)
+                and _same(pull.head_repository, question.repository)
+            ]
+            head = f"{question.repository}:{question.branch} at {question.commit[:7]}"
+            return _one_of(event, _chosen(fitting, question.number), f"no open pull request has the head {head}")
+        case ByCommit() as question:
+            # A fork can be at this commit too, with a base of its owner's choice, or with a base in another fork.
+            fitting = [
+                pull
+                for pull in candidates
+                if pull.open
+                and pull.head_sha == question.commit
+                and _same(pull.head_repository, event.repository)
+                and _same(pull.base_repository, event.repository)
+            ]
+            if not fitting and question.number is not None:
+                return _to_ask(event, question.number)
+            none = f"{question.commit[:7]} is the head of no open pull request"
+            return _one_of(event, _chosen(fitting, question.number), none)
+        case _:
+            assert_never(event.question)
+
+
+def as_unsettled(event: Event, why: str) -> Event:
+    """Return an event that is not judged, because its pull request is not known; `why` is a clause."""
+    return replace(event, question=None, pull_request=None, unsettled=True, why_none=why)
+
+
+def contradiction(event: Event, number: int | None) -> str:
+    """Return the warning that a settled event has no use for the `pr_number` given, or ''."""
+    if number is None or event.question is not None or event.pull_request == number:
+        return ""
+    whose = f"this run belongs to pull request {event.pull_request}" if event.pull_request else event.why_none
+    return f"`pr_number` {number} is ignored: {whose}."
+
+
+def _pull_request(event: Event, told: Mapping[str, object]) -> Event:
+    pull = json_reader.fields(told.get("pull_request"))
+    if not pull:
+        return replace(event, commit="", why_none=f"the payload of this {event.name} event holds no pull request")
+    return _adopt(event, parse_pull_request(pull))
+
+
+def _merge_group(event: Event, told: Mapping[str, object]) -> Event:
+    group = json_reader.fields(told.get("merge_group"))
+    named = _QUEUE.match(json_reader.text(group.get("head_ref")))
+    number = _number(int(named[1])) if named else None
+    return replace(
+        event,
+        commit=_sha(group.get("head_sha")) or event.commit,
+        base_ref=_branch_of_ref(group.get("base_ref")),
+        base_sha=_sha(group.get("base_sha")),
+        pull_request=number,
+        why_none="" if number else "the merge group's branch names no pull request",
+    )
+
+
+def _workflow_run(event: Event, told: Mapping[str, object]) -> Event:
+    run, home = json_reader.fields(told.get("workflow_run")), json_reader.fields(told.get("repository"))
+    origin = json_reader.fields(run.get("head_repository"))
+    repository, branch, commit = (
+        _repository(origin.get("full_name")),
+        _branch(run.get("head_branch")),
+        _sha(run.get("head_sha")),
+    )
+    event = replace(
+        event,
+        commit=commit,
+        head_repository=repository,
+        head_branch=branch,
+        fork=not _same(repository, event.repository),
+    )
+    if json_reader.text(run.get("event")) not in PULL_REQUEST_EVENTS and not event.fork:
+        return event
+    # The list may hold pull requests that this repository's branch has elsewhere in the network of its forks.
+    ours = [
+        pull for pull in json_reader.items(run.get("pull_requests")) if _same_id(_repository_of(pull, "base"), home)
+    ]
+    if len(ours) == 1 and commit and _same_id(_repository_of(ours[0], "head"), origin):
+        pull = replace(parse_pull_request(ours[0]), head_repository=repository)
+        if pull.number is not None and pull.head_sha == commit:
+            return _adopt(event, pull)
+    if not (repository and branch and commit):
+        return as_unsettled(event, "the repository or branch that the workflow run is about is gone")
+    return replace(event, question=ByHead(repository=repository, branch=branch, commit=commit), why_none="")
+
+
+def _push(event: Event, told: Mapping[str, object]) -> Event:
+    after = told.get("after")
+    event = replace(event, head_branch=_branch_of_ref(told.get("ref")), head_repository=event.repository)
+    if told.get("deleted") is True or (isinstance(after, str) and _NO_SHA.match(after)):
+        gone = f"{json_reader.text(told.get('ref')) or 'what had been pushed'} was deleted"
+        return replace(event, commit="", skipped=gone, why_none=gone)
+    return event if event.commit else replace(event, why_none="the pushed commit is not known")
+
+
+def _issue_comment(event: Event, told: Mapping[str, object]) -> Event:
+    issue = json_reader.fields(told.get("issue"))
+    if not json_reader.fields(issue.get("pull_request")):
+        return replace(event, why_none="the comment is on an issue, not on a pull request")
+    number = _number(issue.get("number"))
+    if number is None:
+        return replace(event, commit="", why_none="the pull request's number cannot be read")
+    return replace(_to_ask(event, number), pull_request=number)
+
+
+def _deployment(event: Event, told: Mapping[str, object]) -> Event:
+    return replace(event, commit=_sha(json_reader.fields(told.get("deployment")).get("sha")) or event.commit)
+
+
+def _of_the_run(event: Event, told: Mapping[str, object]) -> Event:  # noqa: ARG001 - the shape of a reader
+    return event
+
+
+def _to_look_up(event: Event) -> Event:
+    """Return the event with the question which pull request has its commit as head, unless something else tells it."""
+    known = event.pull_request or event.base_ref or event.question or event.skipped or event.unsettled
+    if known or not (event.name and event.commit) or event.fork:
+        return event
+    branch = event.default_branch if event.head_branch == event.default_branch else ""
+    return replace(event, question=ByCommit(commit=event.commit, branch=branch), why_none="")
+
+
+def _to_ask(event: Event, number: int) -> Event:
+    """Return the event with its question; its commit is not the pull request's, and only a push is about one itself."""
+    commit = event.commit if event.name == "push" else ""
+    return replace(event, commit=commit, question=ByNumber(number), why_none="")
+
+
+def _chosen(fitting: Sequence[PullRequest], number: int | None) -> Sequence[PullRequest]:
+    return [pull for pull in fitting if pull.number == number] or fitting
+
+
+def _one_of(event: Event, fitting: Sequence[PullRequest], none: str = "") -> Event:
+    """Return the event of the one pull request that fits, or of the one branch that several are to be merged into."""
+    if not fitting:
+        return replace(event, question=None, pull_request=None, why_none=none)
+    if len(fitting) == 1:
+        return _adopt(event, fitting[0])
+    several = f"{event.commit[:7]} is the head of {len(fitting)} open pull requests"
+    base = fitting[0].base_ref
+    if base and {pull.base_ref for pull in fitting} == {base}:
+        # Their base commits may differ, so the policy is that of the branch's tip.
+        return replace(
+            _adopt(event, fitting[0]), pull_request=None, base_sha="", author="", why_none=f"{several} into {base}"
+        )
+    return replace(as_unsettled(event, f"{several} into different branches"), matches=tuple(fitting))
+
+
+def _adopt(event: Event, pull: PullRequest) -> Event:
+    return replace(
+        event,
+        commit=pull.head_sha,
+        pull_request=pull.number,
+        base_ref=pull.base_ref,
+        base_sha=pull.base_sha,
+        head_repository=pull.head_repository,
+        head_branch=pull.head_branch,
+        fork=not _same(pull.head_repository, event.repository),
+        author=pull.author,
+        question=None,
+        why_none="" if pull.number else "the pull request's number cannot be read",
+    )
+
+
+def _repository_of(pull: object, side: str) -> Mapping[str, object]:
+    return json_reader.fields(json_reader.fields(json_reader.fields(pull).get(side)).get("repo"))
+
+
+def _same_id(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    known = json_reader.number(one.get("id"), low=1, whole=True).value
+    return known is not None and known == json_reader.number(other.get("id"), low=1, whole=True).value
+
+
+def _same(one: str, other: str) -> bool:
+    """Return whether both are the same known repository; GitHub compares names without regard to case."""
+    return bool(one) and one.lower() == other.lower()
+
+
+def _number(value: object) -> int | None:
+    number = json_reader.number(value, low=1, high=HIGHEST_NUMBER, whole=True).value
+    return None if number is None else int(number)
+
+
+def _sha(value: object) -> str:
+    return value if isinstance(value, str) and SHA.match(value) and not _NO_SHA.match(value) else ""
+
+
+def _repository(value: object) -> str:
+    return value if isinstance(value, str) and _REPOSITORY.match(value) else ""
+
+
+def _branch(value: object) -> str:
+    """Return a branch's name; one that cannot be shown as it is counts as unknown, lest it pass for another."""
+    return value if isinstance(value, str) and value == json_reader.printable(value) else ""
+
+
+def _branch_of_ref(value: object) -> str:
+    """Return the name of the branch that a full ref means; a tag is none."""
+    return _branch(value[len(_BRANCH) :]) if isinstance(value, str) and value.startswith(_BRANCH) else ""
+
+
+# -- the table of events ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """How events of a kind are read; `commit` tells which one is judged, `pull_request` which one it belongs to."""
+
+    read: Callable[[Event, Mapping[str, object]], Event]
+    commit: str
+    pull_request: str
+
+
+_ITSELF = EventKind(_pull_request, "the pull request's head, never its merge commit", "the event's own")
+_BY_COMMIT = "the one open pull request of this repository whose head it is"
+_OR_GIVEN = f"that of `pr_number`, if given, and its head is judged; else {_BY_COMMIT}"
+_DEPLOYED = EventKind(_deployment, "the deployed commit", _OR_GIVEN)
+_ELSE = EventKind(_of_the_run, "`GITHUB_SHA`", _OR_GIVEN)
+
+# Contract, section 9. Any other event is read as the last ones are.
+EVENTS: Mapping[str, EventKind] = {
+    **dict.fromkeys(sorted(PULL_REQUEST_EVENTS), _ITSELF),
+    "merge_group": EventKind(
+        _merge_group, "the group's head", "the one that the group is named after; it gets no comment"
+    ),
+    "push": EventKind(_push, "the pushed commit", _BY_COMMIT),
+    "workflow_run": EventKind(
+        _workflow_run,
+        "the other run's head",
+        "found by head repository, branch and commit, for forks too; by the commit if none started the run",
+    ),
+    "issue_comment": EventKind(_issue_comment, "the pull request's head", "the one that is commented on"),
+    **dict.fromkeys(("deployment", "deployment_status"), _DEPLOYED),
+    **dict.fromkeys(("release", "schedule", "workflow_dispatch", "repository_dispatch"), _ELSE),
+}

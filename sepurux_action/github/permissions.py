@@ -1,0 +1,130 @@
+"""What each GitHub call needs of the token, and the warning for a rejected call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sepurux_action.common import json_reader
+from sepurux_action.errors import Refusal
+from sepurux_action.github.event import Event
+
+MOST_TARGETS_NAMED = 20  # of one warning
+
+
+def accepted(errors: object) -> str:
+    """Return the permission that GraphQL's errors ask for, as the header of REST has it; '' where that is not clear.
+
+    Statuses have a permission of their own, whatever they hang on.
+    """
+    return "statuses=read" if {path[-1:] for path in _paths(errors)} == {("status",)} else ""
+
+
+def _paths(errors: object) -> list[tuple[str, ...]]:
+    return [
+        tuple(map(json_reader.text, json_reader.items(json_reader.fields(error).get("path"))))
+        for error in json_reader.items(errors)
+    ]
+
+
+# -- refusals ---------------------------------------------------------------------------------------------------------
+
+
+class Deed(StrEnum):
+    """What the gate wants of GitHub; the text completes "Could not ..."."""
+
+    FIND = "find the pull request of this run"
+    READ = "read the pull request and the base branch"
+    BASE = "read the base branch"
+    RESULTS = "read what the base branch decided last"
+    STATUS = "set the commit status"
+    COMMENT = "write the comment"
+    FILES = "read which files the pull request changes"
+    REVIEWS = "read the reviews"
+    ASK = "ask for a review"
+    RULES = "read the branch's rules"
+    PULLS = "read the results of the last pull requests"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a deed needs of the job's token; `permission` is a line of `permissions:`, `when` tells who comes to it."""
+
+    permission: str
+    when: str
+
+
+# Source: GitHub's list of permissions by call; see the module's docstring.
+NEEDS: Mapping[Deed, Need] = {
+    Deed.BASE: Need("contents: read", "always: for the policy file and the base's last commits"),
+    Deed.RULES: Need("contents: read", "a `hard` gate on a pull request"),
+    Deed.FIND: Need("pull-requests: read", "the event holds no pull request, as a push; without it nothing is judged"),
+    Deed.READ: Need("pull-requests: read", "there is a pull request"),
+    Deed.FILES: Need("pull-requests: read", "a gate has `paths`"),
+    Deed.REVIEWS: Need("pull-requests: read", "a `soft` gate failed"),
+    Deed.PULLS: Need("pull-requests: read", "an `observe` or `soft` gate on a pull request"),
+    Deed.COMMENT: Need("pull-requests: write", "unless `comment: never`"),
+    Deed.ASK: Need("pull-requests: write", "a `soft` gate with `reviewers` failed"),
+    Deed.RESULTS: Need("statuses: read", "always; `statuses: write` holds it"),
+    Deed.STATUS: Need("statuses: write", "unless `status: false`"),
+}
+VERDICT_STANDS = "The verdict and the exit status stand."
+MAY_STAND = "Where the policy file was read, the verdict and the exit status stand."
+NOTHING_JUDGED = "Without it nothing is judged, and the gate blocks in every stage."
+
+
+def explain(deed: Deed, refusal: Refusal, event: Event, targets: Sequence[str] = ()) -> str:
+    """Return the one warning about a refusal: what was not done, for whom, what GitHub said, what to change."""
+    said = refusal.said
+    if targets:
+        more = len(targets) - MOST_TARGETS_NAMED
+        named = [*targets[:MOST_TARGETS_NAMED], *([f"{more} more"] if more > 0 else [])]
+        said = f"{json_reader.printable(', '.join(named))}: {said}"
+    stands = {Deed.READ: MAY_STAND, Deed.BASE: MAY_STAND, Deed.FIND: NOTHING_JUDGED}.get(deed, VERDICT_STANDS)
+    return f"Could not {deed} ({said}). {_advice(deed, refusal, event)} {stands}"
+
+
+def _advice(deed: Deed, refusal: Refusal, event: Event) -> str:
+    message = refusal.message.lower()
+    if "archived" in message:
+        return "The repository is archived and takes no writes."
+    if "locked" in message:
+        return "The conversation is locked: unlock it, or set `comment: never`."
+    if refusal.limited:
+        return "GitHub's rate limit is used up: run again later."
+    if refusal.forbidden:
+        return _permission(deed, refusal, event)
+    match refusal.status:
+        case 401:
+            return "`github_token` is not valid any more: leave it out, so that the job's own token is used."
+        case 404:
+            return f"The token cannot see it, or it is gone: give the job `{NEEDS[deed].permission}`."
+        case 410:
+            return "It is switched off in this repository."
+        case 422:
+            return "GitHub did not accept what was sent."
+        case _:
+            return "GitHub did not take it; run again to publish it."
+
+
+def _permission(deed: Deed, refusal: Refusal, event: Event) -> str:
+    need = NEEDS[deed].permission
+    if need.endswith("write") and event.fork and event.name in {"pull_request", "pull_request_review"}:
+        return (
+            "The token of a pull request from a fork can only read: "
+            "judge such pull requests in a `workflow_run` workflow, or set `comment: never` and `status: false`."
+        )
+    needed = _accepted(refusal.accepted) or f"`{need}`"
+    whose = " (Dependabot's token reads only unless the job says so)" if event.dependabot else ""
+    return f"Give the job {needed} under `permissions:`{whose}."
+
+
+_PERMISSION = re.compile(r"\b([a-z_]{1,40})=(read|write|admin)\b")
+
+
+def _accepted(header: str) -> str:
+    """Return the permissions that `x-accepted-github-permissions` names: `issues=write; pull_requests=write`."""
+    ways = filter(None, map(_PERMISSION.findall, header.split(";")))
+    return " or ".join(" and ".join(f"`{name.replace('_', '-')}: {level}`" for name, level in pairs) for pairs in ways)

@@ -1,0 +1,152 @@
+"""Owns whose policy rules a run, and what a pull request changes in it; never what a policy means.
+
+With a pull request or a merge group the base commit's file rules, so that no change can loosen its own gate. Source:
+contract, section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sepurux_action.common import json_reader
+from sepurux_action.config import options
+from sepurux_action.config.policy import Change, Policy, before_merge, differences
+from sepurux_action.config.policy_parser import read_policy
+from sepurux_action.config.settings import Early
+from sepurux_action.errors import BadSettings, Problem
+from sepurux_action.github.event import Event
+from sepurux_action.github.snapshot import Look, policy_commit
+
+FIRST_FILE_EVENTS = frozenset({"pull_request", "pull_request_review"})
+FIRST_FILE = (
+    "This pull request adds the first policy file. Its list of gates applies, with their names, campaigns, projects, "
+    "traces, and mutation packs. Everything else in it (stage, thresholds, `paths`, `timeout`, `on_undecided`, "
+    "`reviewers`, and how results are published) applies once it is merged."
+)
+DELETED = "This pull request deletes the policy file, which rules until that is merged."
+MIGHT_BE_STRICTER = (
+    "A policy that cannot be read might be stricter than what is known without it, so nothing is judged. "
+    "Give the job `contents: read`; where it has that, run again later."
+)
+
+SEVERAL_PULL_REQUESTS = (
+    "Their policies may differ, so nothing is judged. "
+    "Run the gate on `pull_request`, or set `pr_number` to one of them."
+)
+UNKNOWN_PULL_REQUEST = (
+    "The policy of its base branch may be stricter, so nothing is judged. "
+    "If the job lacks `pull-requests: read`, add it; otherwise run again later."
+)
+MOST_NAMED = 10  # pull requests in one message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The policy that rules, if there is one, what the pull request changes in it, and sentences for the report."""
+
+    policy: Policy | None = None
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What GitHub told when it was asked; None when it could not be read."""
+
+    look: Look | None
+
+
+def find_policy(early: Early, event: Event, heard: Heard | None, checkout: Callable[[str], bytes | None]) -> Found:
+    """Return the policy that rules an event.
+
+    `heard` is None where GitHub takes no part; `checkout` reads a file of the checkout, for that case and for events
+    without a base commit. Raises BadSettings for a policy with mistakes, one that cannot be read, and one that is
+    named and absent; the mistakes of the inputs are told with it.
+    """
+    try:
+        return _find(early, event, heard, checkout)
+    except BadSettings as bad:
+        raise BadSettings((*bad.problems, *early.problems)) from None
+
+
+def _find(early: Early, event: Event, heard: Heard | None, checkout: Callable[[str], bytes | None]) -> Found:
+    if event.skipped:
+        return Found()
+    _refuse_unknown_base(early, event, heard)
+    if heard is None or not policy_commit(event):
+        try:
+            text = checkout(early.config)
+        except OSError as error:
+            raise _unreadable(early, error.strerror or "it cannot be read") from None
+        if text is None:
+            _refuse_absence(early, "the checkout")
+        return Found(policy=None if text is None else read_policy(text, early.config))
+    look = heard.look
+    if look is None or look.policy.trouble:
+        raise _unreadable(early, look.policy.trouble if look else "GitHub could not be read")
+    if look.has_default_policy:
+        usual = options.CONFIG.default
+        message = f"it names another file than {usual}, which is there and rules; take `config` or that file away"
+        raise BadSettings([Problem(where=f"`config` {early.config}", message=message)])
+    if look.policy.text is None:
+        return _without_base(early, event, look)
+    policy = _policy(early, look.policy.text)
+    if event.pull_request is None or look.head_policy == look.policy:
+        return Found(policy=policy)
+    return _changed(early, policy, look)
+
+
+def _without_base(early: Early, event: Event, look: Look) -> Found:
+    if early.config != options.CONFIG.default:
+        _refuse_absence(early, "the base commit")
+    head = look.head_policy.text
+    if head is None or event.name not in FIRST_FILE_EVENTS:
+        _refuse_absence(early, "the base commit")
+        return Found()
+    return Found(policy=before_merge(_policy(early, head)), notes=(FIRST_FILE,))
+
+
+def _changed(early: Early, policy: Policy, look: Look) -> Found:
+    if look.head_policy.trouble:
+        return Found(policy=policy, notes=(f"This pull request's policy file: {look.head_policy.trouble}.",))
+    if look.head_policy.text is None:
+        return Found(policy=policy, notes=(DELETED,))
+    try:
+        new = _policy(early, look.head_policy.text)
+    except BadSettings as bad:
+        first = bad.problems[0]
+        mistake = f"{first.place}:{first.column}: {first}"
+        note = f"This pull request's policy file has mistakes, and no run could be judged by it: {mistake}"
+        return Found(policy=policy, notes=(note,))
+    return Found(policy=policy, changes=differences(policy, new))
+
+
+def _refuse_unknown_base(early: Early, event: Event, heard: Heard | None) -> None:
+    """Raise BadSettings if it is not known which branch's policy and stage apply to the event."""
+    if heard is None and early.github_token and (policy_commit(event) or event.question):
+        raise _unreadable(early, "GitHub's address is not known: `GITHUB_API_URL` must be https")
+    if heard is None or not event.unsettled:
+        return
+    if not event.matches:
+        message = f"{event.why_none}. {UNKNOWN_PULL_REQUEST}"
+        raise BadSettings([Problem(where=f"`{event.name}` event", message=message)])
+    named = [f"#{pull.number} into {json_reader.quoted(pull.base_ref)}" for pull in event.matches[:MOST_NAMED]]
+    more = len(event.matches) - len(named)
+    listed = ", ".join(named) + (f" and {more} more" if more else "")
+    message = f"{event.why_none}: {listed}. {SEVERAL_PULL_REQUESTS}"
+    raise BadSettings([Problem(where="`pr_number`", message=message)])
+
+
+def _unreadable(early: Early, why: str) -> BadSettings:
+    return BadSettings([Problem(where=f"`{early.config}`", message=f"{why}. {MIGHT_BE_STRICTER}")])
+
+
+def _refuse_absence(early: Early, where: str) -> None:
+    if early.config_is_given:
+        message = f"there is no such file in {where}; accepted: the path of a policy file, or no `config`"
+        raise BadSettings([Problem(where=f"`config` {early.config}", message=message)])
+
+
+def _policy(early: Early, text: str) -> Policy:
+    return read_policy(text.encode(errors="surrogatepass"), early.config)

@@ -1,0 +1,48 @@
+"""Owns what GitHub's default variables say about the run: repository, commit, addresses; never reads them itself.
+
+Source: https://docs.github.com/actions/reference/workflows-and-actions/variables
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sepurux_action.common import json_reader
+from sepurux_action.common.urls import safe_address
+from sepurux_action.github.event import Event, parse_event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """The workflow run that the gate is part of; '' for what there is not.
+
+    `api_url` may be sent a token: it is https, or http on loopback.
+    """
+
+    event: Event = field(default_factory=Event)
+    repository: str = ""
+    server_url: str = ""
+    api_url: str = ""
+    run_url: str = ""
+
+    @property
+    def commit_url(self) -> str:
+        """Return the address of the judged commit."""
+        commit = self.event.commit
+        return safe_address(f"{self.server_url}/{self.repository}/commit/{commit}") if commit else ""
+
+
+def parse_workplace(environ: Mapping[str, str], payload: object) -> Workplace:
+    """Return the workplace that GitHub's variables and the event's payload describe."""
+    server, api = (safe_address(environ.get(f"GITHUB_{name}_URL", "")).rstrip("/") for name in ("SERVER", "API"))
+    repository = json_reader.printable(environ.get("GITHUB_REPOSITORY", ""))
+    run, attempt = environ.get("GITHUB_RUN_ID", ""), environ.get("GITHUB_RUN_ATTEMPT", "")
+    address = f"{server}/{repository}/actions/runs/{run}" + (f"/attempts/{attempt}" if attempt else "")
+    return Workplace(
+        event=parse_event(environ.get("GITHUB_EVENT_NAME", ""), payload, environ),
+        repository=repository,
+        server_url=server,
+        api_url=api,
+        run_url=safe_address(address) if run else "",
+    )

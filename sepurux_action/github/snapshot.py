@@ -1,0 +1,298 @@
+"""Owns what is asked of GitHub in one query, how its answer is read, and what a refusal means; never sends anything.
+
+Sources: https://docs.github.com/graphql/reference; the permissions of each call,
+https://docs.github.com/rest/authentication/permissions-required-for-github-apps
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from sepurux_action.common import json_reader
+from sepurux_action.common.urls import safe_address
+from sepurux_action.config import options
+from sepurux_action.errors import Refusal
+from sepurux_action.evaluation import published_result
+from sepurux_action.evaluation.published_result import PastResult
+from sepurux_action.github.event import SHA, Event, PullRequest
+from sepurux_action.github.permissions import Deed, _paths, accepted
+
+BASELINE_COMMITS = 20  # of the base branch that are looked through; contract, section 8
+PAGE = 100  # comments of one page, GitHub's largest
+MOST_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pull request
+
+
+READ = """
+query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $after: String,
+       $judged: String!, $withJudged: Boolean!,
+       $base: String!, $withBase: Boolean!, $commits: Int!, $page: Int!,
+       $policyAt: String!, $policy: String!, $withPolicy: Boolean!, $headPolicy: String!, $withHead: Boolean!,
+       $defaultPolicy: String!, $withDefault: Boolean!) {
+  repository(owner: $owner, name: $name) {
+    pullRequest(number: $number) @include(if: $withPull) {
+      number headRefOid headRefName headRepository { nameWithOwner } baseRefName baseRefOid
+      author { login } state
+      commits(last: 1) { nodes { commit { oid status { contexts { context description } } } } }
+      comments(first: $page, after: $after) {
+        nodes { id fullDatabaseId viewerDidAuthor body url }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+    judged: object(expression: $judged) @include(if: $withJudged) {
+      ... on Commit { oid status { contexts { context description } } }
+    }
+    policyCommit: object(expression: $policyAt) @include(if: $withPolicy) { oid }
+    policy: object(expression: $policy) @include(if: $withPolicy) { ...file }
+    headPolicy: object(expression: $headPolicy) @include(if: $withHead) { ...file }
+    defaultPolicy: object(expression: $defaultPolicy) @include(if: $withDefault) { __typename }
+    base: object(expression: $base) @include(if: $withBase) {
+      ... on Commit {
+        history(first: $commits) { nodes { oid status { contexts { context description } } } }
+      }
+    }
+  }
+}
+fragment file on GitObject { __typename ... on Blob { text isTruncated } }
+"""
+
+LAST_PULLS = """
+query ($owner: String!, $name: String!, $base: String!, $last: Int!) {
+  repository(owner: $owner, name: $name) {
+    pullRequests(first: $last, baseRefName: $base, orderBy: {field: CREATED_AT, direction: DESC}) {
+      nodes { number commits(last: 1) { nodes { commit { status { contexts { context description } } } } } }
+    }
+  }
+}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """A comment of our own. `id` is GitHub's number of it, beyond 32 bits."""
+
+    id: int
+    body: str = field(repr=False)
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """A policy file as GitHub has it: its `text`, None where there is none; `trouble` says why it cannot be read."""
+
+    text: str | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one read tells: the pull request as it is now, our own comments (the oldest first), the baselines.
+
+    `comments_known` tells that no comment of the pages read is missing. `baselines` has the newest decided result of
+    each context among the base's last commits. `after` is the cursor of the next page of comments, '' on the last one.
+    `head_contexts` are those that the judged commit has a status of, with the descriptions; None if that is unknown.
+    `refusal` is of a part that the token may not read, and `refused` says which. `policy` is the policy file at the
+    commit that rules, `head_policy` the one at the pull request's head; `has_default_policy` tells, where `config`
+    names another file, that the usual one is there all the same.
+    """
+
+    pull_request: PullRequest | None = None
+    comments: tuple[Comment, ...] = ()
+    comments_known: bool = True
+    baselines: Mapping[str, PastResult] = field(default_factory=dict)
+    after: str = ""
+    has_default_policy: bool = False
+    head_contexts: Mapping[str, str] | None = None
+    refusal: Refusal | None = None
+    refused: Deed | None = None
+    policy: PolicyFile = field(default_factory=PolicyFile)
+    head_policy: PolicyFile = field(default_factory=PolicyFile)
+
+
+def policy_commit(event: Event) -> str:
+    """Return the commit whose policy file rules an event, '' where the checkout's does (contract, section 5).
+
+    Several pull requests into one branch may have different base commits, so the branch's tip counts for them.
+    """
+    if event.base_sha:
+        return event.base_sha
+    if event.base_ref:
+        return f"refs/heads/{event.base_ref}"
+    asked = event.pull_request is not None or event.name in {"workflow_run", "issue_comment"}
+    return "HEAD" if asked else ""
+
+
+def read_variables(event: Event, *, after: str = "", with_base: bool, config: str = "") -> dict[str, object]:
+    """Return the variables of READ, for an event whose repository is known; `config` is the policy's path, or ''."""
+    owner, _, name = event.repository.partition("/")
+    ruling = policy_commit(event) if config else ""
+    changes = bool(ruling and event.pull_request is not None and event.commit)
+    base = f"refs/heads/{event.base_ref}" if event.base_ref else event.commit
+    return {
+        "owner": owner,
+        "name": name,
+        "number": event.pull_request or 0,
+        "withPull": event.pull_request is not None,
+        "after": after or None,
+        "judged": event.commit,
+        "withJudged": with_base and bool(event.commit),
+        "base": base,
+        "withBase": with_base and bool(base),
+        "commits": BASELINE_COMMITS + 1,  # one may be the judged commit itself
+        "page": PAGE,
+        "policyAt": ruling,
+        "policy": f"{ruling}:{config}",
+        "withPolicy": bool(ruling),
+        "headPolicy": f"{event.commit}:{config}",
+        "withHead": changes,
+        "defaultPolicy": f"{ruling}:{options.CONFIG.default}",
+        "withDefault": bool(ruling) and config != options.CONFIG.default,
+    }
+
+
+def read_look(data: object, event: Event) -> Look:
+    """Return what an answer to READ tells; whatever is missing or odd in it is not there."""
+    repository = json_reader.fields(json_reader.fields(data).get("repository"))
+    pull = json_reader.fields(repository.get("pullRequest"))
+    thread = json_reader.fields(pull.get("comments"))
+    page = json_reader.fields(thread.get("pageInfo"))
+    history = json_reader.fields(json_reader.fields(repository.get("base")).get("history"))
+    commits = [json_reader.fields(commit) for commit in json_reader.items(history.get("nodes"))]
+    return Look(
+        pull_request=_pull_request(pull) if pull else None,
+        comments=tuple(sorted(_own(thread.get("nodes")), key=lambda comment: comment.id)),
+        comments_known=_is_whole(thread),
+        baselines=_baselines(commit for commit in commits if commit.get("oid") != event.commit),
+        after=json_reader.text(page.get("endCursor")) if page.get("hasNextPage") is True else "",
+        has_default_policy=bool(json_reader.fields(repository.get("defaultPolicy"))),
+        head_contexts=_contexts(repository, event.commit),
+        policy=_policy_file(
+            repository.get("policy"), readable=bool(json_reader.fields(repository.get("policyCommit")))
+        ),
+        head_policy=_policy_file(repository.get("headPolicy"), readable=True),
+    )
+
+
+def read_partly(answer: object, event: Event, refusal: Refusal) -> Look:
+    """Return what an answer to READ tells beside GraphQL's errors; their paths tell which part was refused.
+
+    A file that could not be read comes as null, as one that is not there does: that is trouble with the file.
+    """
+    parts = json_reader.fields(answer)
+    look = read_look(parts.get("data"), event)
+    paths = _paths(parts.get("errors"))
+    failed = {path[1] if len(path) > 1 else "" for path in paths}
+    no_comments = any(path[: len(_COMMENTS)] == _COMMENTS for path in paths)
+    if no_comments or (look.pull_request is None and event.pull_request is not None):
+        refused = Deed.READ
+    else:
+        refused = Deed.RESULTS if accepted(parts.get("errors")) else Deed.BASE
+    known = look.comments_known and not no_comments and () not in paths
+    look = replace(look, refusal=refusal, refused=refused, comments_known=known)
+    trouble = PolicyFile(trouble="GitHub's answer did not contain it")
+    asked = "defaultPolicy" in json_reader.fields(json_reader.fields(parts.get("data")).get("repository"))
+    hidden = "defaultPolicy" in failed or ("" in failed and asked and not look.has_default_policy)
+    if hidden or (failed & {"", "policy", "policyCommit"} and look.policy.text is None):
+        look = replace(look, policy=trouble)
+    if failed & {"", "headPolicy"} and look.head_policy.text is None:
+        look = replace(look, head_policy=trouble)
+    if not look.head_contexts and any(path[-1:] == ("status",) for path in _paths(parts.get("errors"))):
+        look = replace(look, head_contexts=None)
+    return look
+
+
+def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] | None:
+    """Return context and description of each status of the judged commit, None if the commit was not read.
+
+    A token without `contents: read` reads them through the pull request, if the commit is still its head.
+    """
+    pull = json_reader.fields(repository.get("pullRequest"))
+    heads = json_reader.items(json_reader.fields(pull.get("commits")).get("nodes"))
+    read = map(
+        json_reader.fields, [repository.get("judged"), *(json_reader.fields(head).get("commit") for head in heads)]
+    )
+    commits = [each for each in read if each.get("oid") == commit]
+    statuses = [
+        map(json_reader.fields, json_reader.items(json_reader.fields(each.get("status")).get("contexts")))
+        for each in commits
+    ]
+    found = {
+        json_reader.text(each.get("context")): json_reader.text(each.get("description"))
+        for of in statuses
+        for each in of
+    }
+    return found if commits else None
+
+
+def read_last_results(data: object) -> tuple[Mapping[str, PastResult], ...]:
+    """Return the newest results, by lower-case context, of each of the last pull requests, the newest first."""
+    pulls = json_reader.fields(json_reader.fields(json_reader.fields(data).get("repository")).get("pullRequests"))
+    results = []
+    for pull in map(json_reader.fields, json_reader.items(pulls.get("nodes"))):
+        heads = json_reader.items(json_reader.fields(pull.get("commits")).get("nodes"))
+        results.append(_baselines(json_reader.fields(json_reader.fields(head).get("commit")) for head in heads))
+    return tuple(results)
+
+
+def _policy_file(value: object, *, readable: bool) -> PolicyFile:
+    """Return the file; "there is none" is believed only where the commit itself can be read."""
+    blob = json_reader.fields(value)
+    if not blob:
+        return PolicyFile() if readable else PolicyFile(trouble="the base commit cannot be read")
+    text = blob.get("text")
+    if blob.get("__typename") != "Blob" or not isinstance(text, str) or blob.get("isTruncated") is not False:
+        return PolicyFile(trouble="it is no text file, or too large")
+    return PolicyFile(text=text)
+
+
+def _pull_request(pull: Mapping[str, object]) -> PullRequest:
+    number = json_reader.number(pull.get("number"), low=1, whole=True).value
+    return PullRequest(
+        number=None if number is None else int(number),
+        head_sha=_sha(pull.get("headRefOid")),
+        head_repository=json_reader.text(json_reader.fields(pull.get("headRepository")).get("nameWithOwner")),
+        head_branch=json_reader.text(pull.get("headRefName")),
+        base_ref=json_reader.text(pull.get("baseRefName")),
+        base_sha=_sha(pull.get("baseRefOid")),
+        author=json_reader.text(json_reader.fields(pull.get("author")).get("login")),
+        open=pull.get("state") == "OPEN",
+    )
+
+
+def _sha(value: object) -> str:
+    return value if isinstance(value, str) and SHA.match(value) else ""
+
+
+_BIG_INT = re.compile(r"[0-9]{1,19}\Z")  # GraphQL's BigInt comes as text
+
+_COMMENTS = ("repository", "pullRequest", "comments")
+
+
+def _is_whole(thread: Mapping[str, object]) -> bool:
+    """Return whether a page of comments lacks nothing: no comment, no author, no cursor of the next page."""
+    nodes, page = thread.get("nodes"), json_reader.fields(thread.get("pageInfo"))
+    more = page.get("hasNextPage")
+    last = more is False or (more is True and bool(json_reader.text(page.get("endCursor"))))
+    authored = (json_reader.fields(node).get("viewerDidAuthor") for node in json_reader.items(nodes))
+    return last and isinstance(nodes, list) and all(isinstance(each, bool) for each in authored)
+
+
+def _own(nodes: object) -> Iterable[Comment]:
+    for node in map(json_reader.fields, json_reader.items(nodes)):
+        number, body = node.get("fullDatabaseId"), node.get("body")
+        number = int(number) if isinstance(number, str) and _BIG_INT.match(number) else number
+        if node.get("viewerDidAuthor") is True and type(number) is int and isinstance(body, str):
+            yield Comment(id=number, body=body, url=safe_address(json_reader.text(node.get("url"))))
+
+
+def _baselines(commits: Iterable[Mapping[str, object]]) -> dict[str, PastResult]:
+    newest: dict[str, PastResult] = {}
+    for commit in commits:
+        for status in map(
+            json_reader.fields, json_reader.items(json_reader.fields(commit.get("status")).get("contexts"))
+        ):
+            context, result = status.get("context"), published_result.read_description(status.get("description"))
+            if isinstance(context, str) and result is not None and result.decided:
+                newest.setdefault(context.lower(), result)
+    return newest

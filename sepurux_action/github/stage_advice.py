@@ -1,0 +1,66 @@
+"""Owns the advice to move on to the next stage or to wait; never changes a stage.
+
+Source of the stages: the vendor's rollout advice, observe, then a soft gate, then a hard gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sepurux_action.common import number_format
+from sepurux_action.config.stage import Stage
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.published_result import PastResult
+
+LOOKED_AT = 30  # last pull requests: some weeks of a team's work
+FEWEST_DECIDED = 10  # verdicts; with fewer, one flaky run changes the advice
+MOST_BLOCKED_PERCENT = 10  # of the verdicts: a gate that blocks more than one in ten is soon switched off
+
+_NEXT = {Stage.OBSERVE: Stage.SOFT, Stage.SOFT: Stage.HARD}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """How a hard gate would have done: `blocked` of `decided` verdicts, and whether to `move_on` from `stage`.
+
+    `scheduled`: the policy has set the day of a stricter stage already.
+    """
+
+    stage: Stage
+    decided: int
+    blocked: int
+    scheduled: bool = False
+
+    @property
+    def move_on(self) -> bool:
+        """Return whether there are at least 10 verdicts, of which at most a tenth would have been blocked."""
+        return self.decided >= FEWEST_DECIDED and self.blocked * 100 <= MOST_BLOCKED_PERCENT * self.decided
+
+    def __str__(self) -> str:
+        """Return how a hard gate would have done, and the advice unless the policy follows it already."""
+        with_verdict = f"{self.decided or 'none'} {'have' if self.decided > 1 else 'has'} a verdict"
+        told = f"Of the last {LOOKED_AT} pull requests {with_verdict}"
+        if self.decided:
+            share = f" ({number_format.percent(self.blocked / self.decided)})" if self.blocked else ""
+            told += f", and a hard gate would have blocked {self.blocked or 'none'}{share}"
+        if self.move_on:
+            advice = "" if self.scheduled else f" Move on to `enforcement: {_NEXT[self.stage]}`."
+        elif self.decided < FEWEST_DECIDED:
+            advice = f" Stay with `{self.stage}` until {FEWEST_DECIDED} have one."
+        else:
+            advice = f" Stay with `{self.stage}` until it is {MOST_BLOCKED_PERCENT}% or less: fix what fails first."
+        return f"{told}.{advice}"
+
+
+def advise(stage: Stage, newest: Iterable[PastResult], *, scheduled: bool) -> Promotion | None:
+    """Return the advice from the newest result of each of the last pull requests; None in `hard`, the last stage."""
+    if stage not in _NEXT:
+        return None
+    decided = [result for result in newest if result.decided]
+    return Promotion(
+        stage=stage,
+        decided=len(decided),
+        blocked=sum(result.decision is Decision.FAIL for result in decided),
+        scheduled=scheduled,
+    )

@@ -1,0 +1,1 @@
+"""Where the action runs: a GitHub runner or a terminal."""

@@ -1,0 +1,204 @@
+"""Owns how text becomes Markdown in which foreign text is inert; never decides what a report says.
+
+Foreign text is made harmless twice. Punctuation that Markdown or HTML reads becomes a character reference, which no
+parser takes for structure. What is linked after parsing, on the decoded text (mentions, issue references, commits,
+addresses, emoji), is broken by a zero-width space. Only this module makes a `Markdown` value.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import quote
+
+from sepurux_action.common import json_reader
+
+LONGEST_TEXT = 300  # characters of a sentence in a report
+LONGEST_CODE = 80  # characters of a name or an id
+LONGEST_WORD = 16  # characters without a place to break: four columns must fit on a phone
+LONGEST_UNJOINTED = 9  # characters from which on a word may break behind its dots, dashes and underscores too
+MOST_MARKS = 2  # combining marks on one character; scripts need two, more only smear over the lines around
+BAR_CELLS = 10
+SPARKS = "▁▂▃▄▅▆▇█"
+GAP = "·"
+CHART = {
+    "xyChart": {"height": 250},  # pixels; Mermaid's own fills a screen
+    "themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7"}},  # Mermaid's own cannot be seen on white
+}
+READ_AHEAD = 4  # times the wanted length that is looked at, so that a long text costs no more than a short one
+
+ZERO_WIDTH_SPACE = "\u200b"
+_MAY_BREAK = "\0"  # stands for <wbr>; no foreign text still holds one once it is printable
+
+_ACTIVE = "&<>[]\\`*_~|#@"  # structure, or half a link, anywhere in a line
+_DOLLAR = {ord("$"): "<span>&#36;</span>"}  # GitHub's documented way to keep a dollar sign out of mathematics
+_IN_TEXT = {ord(mark): f"&#{ord(mark)};" for mark in _ACTIVE} | _DOLLAR | {ord(_MAY_BREAK): "<wbr>"}
+# Inside the tag nothing is broken, so that a name can be copied: all marks go, and <wbr> parts an e-mail address.
+_IN_CODE = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation} | _DOLLAR
+_IN_CODE |= {ord("@"): "&#64;<wbr>", ord(_MAY_BREAK): "<wbr>"}
+_IN_LISTING = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "-=."} | _DOLLAR
+_IN_ADDRESS = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "/:.-?=%,;"}
+_AT_START = re.compile(r"([0-9]+(?=[.)](?: |$)))?([-+=:/!.)])")  # a list, a rule, an underline, a bot's command
+# Letters, marks and symbols that Unicode does not count as control or format characters, yet show nothing.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef]"
+    "|(?<![\u2000-\u2bff])\ufe0f"  # behind a symbol it asks for the emoji
+)
+_LIVE = re.compile(
+    r"""
+    [@\#]                                                     # mentions, e-mail, issues
+    | :(?=\S)                                                 # addresses, emoji
+    | www(?=\.)
+    | (?<=[A-Za-z])-(?=[0-9])                                 # GH-1 and a repository's own autolinks
+    | GHSA(?=-)
+    | (?<![A-Za-z0-9])[0-9a-f]{7,}(?![A-Za-z0-9])             # commits
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_HEX_RUN = 6  # digits; from 7 on GitHub looks for a commit of that name
+_LONG_WORD = re.compile(rf"[^\s{ZERO_WIDTH_SPACE}]{{{LONGEST_UNJOINTED + 1},}}")
+_JOINTS = re.compile(r"(?<=\w[._/:-])(?=\w)")
+_QUOTED = re.compile(r"`([^`]+)`")
+_KEPT_IN_ADDRESS = "/:?#[]@!$&'()*+,;=%~"  # RFC 3986's reserved characters, and what is encoded already
+
+
+class Markdown(str):
+    """Text that is Markdown already; any other text is foreign and has to be escaped."""
+
+    __slots__ = ()
+
+
+def text(value: str, *, longest: int = LONGEST_TEXT) -> Markdown:
+    """Return a text as one inert line of at most `longest` characters; safe in a cell and at a line's start."""
+    return Markdown(_inert(_plain(value, longest)))
+
+
+def prose(value: str, *, longest: int = LONGEST_TEXT) -> Markdown:
+    """Return a sentence as `text` does, with what stands between backticks shown as code."""
+    pieces = _QUOTED.split(_plain(value, longest))
+    return Markdown("".join(_code(piece) if n % 2 else _inert(piece) for n, piece in enumerate(pieces)))
+
+
+def code(value: str, *, longest: int = LONGEST_CODE) -> Markdown:
+    """Return a name or an id as code that may break at its joints; '' for a text that shows nothing.
+
+    GitHub links nothing inside code, so that the name can be copied as it is.
+    """
+    plain = _plain(value, longest)
+    return Markdown(_code(plain) if plain else "")
+
+
+def link(label: str, address: str) -> Markdown:
+    """Return a link to an http or https address, or the label alone for any other."""
+    shown = _as_markdown(label)
+    if not address.lower().startswith(("https://", "http://")):
+        return shown
+    target = quote(address, safe=_KEPT_IN_ADDRESS, errors="replace").translate(_IN_ADDRESS)
+    return Markdown(f"[{shown}]({target})")
+
+
+def strong(value: str) -> Markdown:
+    """Return the text in bold. The tag, unlike asterisks, does not depend on what stands around it."""
+    return Markdown(f"<strong>{_as_markdown(value)}</strong>")
+
+
+def join(parts: Iterable[str], *, by: str = " ") -> Markdown:
+    """Return the parts that are not empty with `by`, a literal of ours, between them; plain parts are escaped."""
+    return Markdown(by.join(_as_markdown(part) for part in parts if part))
+
+
+def bar(fraction: float) -> Markdown:
+    """Return a fraction of 0 to 1 as a bar of blocks: full only at 1, empty only at 0."""
+    filled = round(fraction * BAR_CELLS)
+    if 0 < fraction < 1:
+        filled = min(max(filled, 1), BAR_CELLS - 1)
+    return Markdown(f"<code>{'█' * filled}{'░' * (BAR_CELLS - filled)}</code>")
+
+
+def sparkline(values: Sequence[float | None]) -> Markdown:
+    """Return numbers as blocks, the lowest as the smallest and the highest as the tallest; a dot for one not known."""
+    known = [value for value in values if value is not None]
+    low, span = min(known, default=0), max(known, default=0) - min(known, default=0)
+
+    def block(value: float) -> str:
+        return SPARKS[round((value - low) / span * (len(SPARKS) - 1))] if span else SPARKS[len(SPARKS) // 2]
+
+    return Markdown(f"<code>{''.join(GAP if value is None else block(value) for value in values)}</code>")
+
+
+def listing(lines: Iterable[str]) -> Markdown:
+    """Return lines as they are, to be copied, without what cannot be seen; a paragraph that no text of theirs ends."""
+    seen = _UNSEEN.sub("", "\n".join(lines))
+    shown = "".join(letter for letter in _steady(seen) if letter == "\n" or letter.isprintable())
+    return Markdown(f"<pre><code>{shown.translate(_IN_LISTING)}</code></pre>")
+
+
+def chart(unit: str, points: Sequence[tuple[str, float]]) -> Markdown:
+    """Return numbers of 0 to 100 as a line that GitHub draws; a paragraph of its own. Labels keep plain letters only.
+
+    Source: https://mermaid.js.org/syntax/xyChart.html
+    """
+    labels = ", ".join(f'"{n} {"".join(filter(_is_plain, label))}"' for n, (label, _) in enumerate(points, 1))
+    return Markdown(
+        "```mermaid\n"
+        f"%%{{init: {json.dumps(CHART)}}}%%\n"
+        "xychart-beta\n"
+        f"    x-axis [{labels}]\n"
+        f'    y-axis "{unit}" 0 --> 100\n'
+        f"    line [{', '.join(f'{value:.2f}' for _, value in points)}]\n"
+        "```"
+    )
+
+
+def _is_plain(character: str) -> bool:
+    return character.isascii() and character.isalnum()
+
+
+def _as_markdown(value: str) -> Markdown:
+    return value if isinstance(value, Markdown) else text(value)
+
+
+def _plain(value: str, longest: int) -> str:
+    """Return the text on one line, without what cannot be seen, cut to `longest` characters."""
+    seen = " ".join(_UNSEEN.sub("", json_reader.printable(value[: longest * READ_AHEAD])).split())
+    shown = "".join(_steady(seen))
+    cut = len(shown) > longest or len(value) > longest * READ_AHEAD
+    return shown[: longest - 1].rstrip() + "…" if cut else shown
+
+
+def _steady(seen: str) -> Iterator[str]:
+    marks = 0
+    for character in seen:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks <= MOST_MARKS:
+            yield character
+
+
+def _inert(plain: str) -> str:
+    broken = _LONG_WORD.sub(_jointed, _LIVE.sub(_broken, plain))
+    start = _AT_START.match(broken)
+    if start is None:
+        return broken.translate(_IN_TEXT)
+    return f"{start[1] or ''}{start[2].translate(_IN_CODE)}{broken[start.end() :].translate(_IN_TEXT)}"
+
+
+def _broken(live: re.Match[str]) -> str:
+    word = live[0]
+    if len(word) <= _HEX_RUN:
+        return word + ZERO_WIDTH_SPACE
+    return ZERO_WIDTH_SPACE.join(word[at : at + _HEX_RUN] for at in range(0, len(word), _HEX_RUN))
+
+
+def _code(plain: str) -> str:
+    return f"<code>{_LONG_WORD.sub(_jointed, plain).translate(_IN_CODE)}</code>"
+
+
+def _jointed(word: re.Match[str]) -> str:
+    """Return a long word with places to break: at its joints, and every so many characters where there are none."""
+    pieces = _JOINTS.split(word[0])
+    return _MAY_BREAK.join(
+        piece[at : at + LONGEST_WORD] for piece in pieces for at in range(0, len(piece), LONGEST_WORD)
+    )

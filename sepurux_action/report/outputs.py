@@ -1,0 +1,120 @@
+"""Owns what later steps can read: the names of the outputs and their texts; never writes them.
+
+Source: contract, section 3. Numbers are plain decimals; what is not known is empty.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from sepurux_action.common import number_format
+from sepurux_action.common.json_reader import Metric
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.result import GateResult, RunResult
+
+# A job's outputs have 1 MB together, counted as UTF-16: 524,288 characters.
+MOST_TOOLS = 50  # in `top_failing_tools`
+LONGEST_TOOL = 200  # characters of a tool's name
+LONGEST_LIST = 40_000  # characters of the ids of one kind, about 1,000 ids; further ones are left out
+LONGEST_EARLY_LIST = 100_000  # characters; these lists hold the ids of all gates
+LONGEST_GATES = 250_000  # characters of `gates`
+# What is left empty in `gates`, one after the other, until it fits.
+EMPTIED = ("top_failing_tools", "trace_id", "batch_id", "run_id", "dashboard_url", "reason")
+
+OUTPUTS: dict[str, str] = {
+    "decision": "What was learnt: `pass`, `fail`, `error`, `pending` or `skipped`.",
+    "conclusion": "What follows: `success` or `failure`; of several gates, `failure` if any of them blocks.",
+    "enforcement": "The stage that ruled: `observe`, `soft` or `hard`.",
+    "reason": "Why, in one sentence.",
+    "run_id": "The CI run's id; several by comma.",
+    "batch_id": "The batch's id; several by comma.",
+    "trace_id": "The judged trace's id; several by comma.",
+    "campaign_id": "The campaign's UUID.",
+    "pass_rate": "Share of attempts that passed, a fraction from 0 to 1.",
+    "reliability_score": "Reliability score, from 0 to 100.",
+    "unsafe_attempts": "Number of unsafe attempts.",
+    "failures": "Number of failures.",
+    "top_failing_tools": "JSON: a list of `{tool, count}`, the most failing first.",
+    "dashboard_url": "Where the run is shown in Sepurux.",
+    "comment_url": "The comment on the pull request.",
+    "gates": "JSON: a list of objects, one for each gate, with `name` and all of the other outputs. In a step of "
+    "hundreds of gates, their tools and ids may be empty.",
+}
+
+
+def no_verdict(reason: str) -> dict[str, str]:
+    """Return the outputs of a step that judged nothing: every name, decision `error`, conclusion `failure`."""
+    known = {"decision": Decision.ERROR.value, "conclusion": "failure", "reason": reason, "gates": "[]"}
+    return {name: known.get(name, "") for name in OUTPUTS}
+
+
+def step_outputs(gates: Sequence[GateResult], comment_url: str = "") -> dict[str, str]:
+    """Return every output: the worst gate's values, and `gates` for all.
+
+    Ties are decided by an exceeded `max_unsafe`, then the lowest pass rate, then order. `conclusion` alone is that of
+    the whole step, as the exit status is: an `observe` gate may be the worst and not block, while another one blocks.
+    """
+    worst = min(gates, key=lambda gate: gate.badness)
+    described = [{"name": gate.gate.name, **gate_outputs(gate, comment_url)} for gate in gates]
+    closed = next((gate for gate in gates if gate.conclusion.closed), worst)
+    return {**gate_outputs(worst, comment_url), "conclusion": closed.conclusion.word, "gates": _fitting(described)}
+
+
+def _fitting(gates: list[dict[str, str]]) -> str:
+    """Return the gates as JSON, with values left empty where it would be too long."""
+    text = json.dumps(gates)
+    for name in EMPTIED:
+        if len(text) <= LONGEST_GATES:
+            break
+        gates = [{**gate, name: ""} for gate in gates]
+        text = json.dumps(gates)
+    return text
+
+
+def gate_outputs(gate: GateResult, comment_url: str = "") -> dict[str, str]:
+    """Return the outputs of one gate, all but `gates`; the comment is one for all gates of a step."""
+    run = gate.combined
+    tools = [{"tool": each.tool[:LONGEST_TOOL], "count": each.count} for each in run.top_failing_tools[:MOST_TOOLS]]
+    return {
+        "decision": gate.decision.value,
+        "conclusion": gate.conclusion.word,
+        "enforcement": gate.gate.stage.value,
+        "reason": gate.reason,
+        **identities(gate.runs),
+        "campaign_id": gate.worst.campaign_id,
+        "pass_rate": _number(run.pass_rate),
+        "reliability_score": _number(run.reliability_score),
+        "unsafe_attempts": _number(run.unsafe_attempts),
+        "failures": _number(run.failures),
+        "top_failing_tools": json.dumps(tools) if tools else "",
+        "dashboard_url": run.dashboard_url,
+        "comment_url": comment_url,
+    }
+
+
+def identities(runs: Iterable[RunResult], longest: int = LONGEST_LIST) -> dict[str, str]:
+    """Return the ids of runs that are known, several by comma, in at most so many characters each."""
+    runs = tuple(runs)
+    return {
+        "run_id": _listed(
+            (each for run in runs for each in ([run.run_id] if run.run_id else run.run.run_ids)), longest
+        ),
+        "batch_id": _listed((run.batch_id for run in runs), longest),
+        "trace_id": _listed((run.trace_id for run in runs), longest),
+    }
+
+
+def early_outputs(runs: Sequence[RunResult]) -> dict[str, str]:
+    """Return what later steps may want even when this one is killed: ids, and the first address that is known."""
+    address = next((run.run.dashboard_url for run in runs if run.run.dashboard_url), "")
+    return {**identities(runs, LONGEST_EARLY_LIST), "dashboard_url": address}
+
+
+def _listed(ids: Iterable[str], longest: int) -> str:
+    text = ",".join(dict.fromkeys(filter(None, ids)))
+    return text if len(text) <= longest else text[: text.rindex(",", 0, longest)]
+
+
+def _number(metric: Metric) -> str:
+    return "" if metric.value is None else number_format.decimal(metric.value)

@@ -1,0 +1,52 @@
+"""Owns the command line that asks for a gate's evaluation again; never a secret, only where one is named.
+
+Source: contract, section 1; the flags are those of the table of options.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from sepurux_action.common import json_reader, number_format
+from sepurux_action.config import options
+from sepurux_action.config.gate import Gate
+from sepurux_action.config.options import Option
+from sepurux_action.config.settings import flag
+
+PROGRAM = "python -P -m sepurux_action"  # without -P, what a checkout calls sepurux_action ran with the secret
+SECRET = f"export {options.API_KEY.environment}=...  # or {options.TOKEN.environment}; from where you keep secrets"
+
+
+def command_lines(gate: Gate, host: str) -> Iterator[str]:
+    """Yield the lines for a shell, each text quoted. `host` is the backend's; one that is not the vendor's is told."""
+    yield SECRET
+    if host and host != urlsplit(options.BASE_URL.default).hostname:
+        yield f"export {options.BASE_URL.environment}=...  # the workflow's `{options.BASE_URL.name}`"
+    flags = [f"  {flag(option.name)}={shlex.quote(value)}" for option, value in _given(gate) if value]
+    *first, last = PROGRAM, *flags
+    yield from (f"{line} \\" for line in first)
+    yield last
+
+
+def _given(gate: Gate) -> Iterator[tuple[Option[object], str]]:
+    """Yield the options that matter to an evaluation with their texts, without what cannot be seen in them."""
+    asked = gate.thresholds
+    ids = [trace.trace_id for trace in gate.traces if trace.content is None]
+    files = [trace.label for trace in gate.traces if trace.content is not None]
+    yield options.CAMPAIGN, json_reader.printable(gate.campaign)
+    yield options.PROJECT, json_reader.printable(gate.project)
+    yield options.TRACE_ID, ",".join(filter(None, ids))
+    yield options.TRACE_FILE, "\n".join(map(json_reader.printable, files))
+    yield options.MUTATION_PACK, json_reader.printable(gate.mutation_pack)
+    yield options.MIN_PASS_RATE, _number(asked.min_pass_rate)
+    yield options.MAX_UNSAFE, _number(asked.max_unsafe)
+    yield options.MAX_FAILURES, _number(asked.max_failures)
+    yield options.MIN_RELIABILITY_SCORE, _number(asked.min_reliability_score)
+    yield options.MIN_MUTATION_CATEGORIES, _number(asked.min_mutation_categories)
+    yield options.REQUIRED_MUTATION_CATEGORIES, json_reader.printable(",".join(asked.required_mutation_categories))
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else number_format.decimal(value)

@@ -1,0 +1,105 @@
+"""Foreign JSON: a reader answers with what is there or with its absence, and raises nothing."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from sepurux_action.common import json_reader
+from sepurux_action.common.json_reader import Metric
+
+
+@pytest.mark.parametrize("value", [None, [], "text", 1, True, 1.5])
+def test_what_is_no_object_has_no_fields(value: object) -> None:
+    assert json_reader.fields(value) == {}
+
+
+@pytest.mark.parametrize("value", [None, {"a": 1}, "text", 1])
+def test_what_is_no_array_has_no_items(value: object) -> None:
+    assert list(json_reader.items(value)) == []
+
+
+@pytest.mark.parametrize("value", [None, 1, True, [], {}])
+def test_what_is_no_string_has_no_text(value: object) -> None:
+    assert json_reader.text(value) == ""
+
+
+@pytest.mark.parametrize(
+    ("raw", "line"),
+    [
+        ("two\nlines\r\nand\u2028more\u2029here", "two lines and more here"),
+        ("  spaces \t and\xa0more  ", "spaces and more"),
+        ("bell\x07 escape\x1b[31m nul\0", "bell escape[31m nul"),
+        ("right\u202eto\u2066left", "righttoleft"),
+        ("zero\u200bwidth\ufeff", "zerowidth"),
+        ("lone\ud800surrogate", "lonesurrogate"),
+        ("\x1c\x85", ""),
+        ("Größe 日本 🚀", "Größe 日本 🚀"),
+    ],
+)
+def test_a_text_becomes_one_printable_line(raw: str, line: str) -> None:
+    assert json_reader.text(raw) == line
+
+
+def test_a_text_is_kept_to_a_length() -> None:
+    assert len(json_reader.text("x" * 1_000_000)) == json_reader.LONGEST_TEXT
+
+
+@pytest.mark.parametrize("value", ["c0a8f0de-1b7d-4d6a-8f5e-2f4b7a9c3d10", "run:42", "a.b_c~d", "x" * 200, "..a"])
+def test_an_identifier_is_what_fits_into_an_address_and_an_output(value: str) -> None:
+    assert json_reader.identifier(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, 17, "", ".", "..", "...", "a/b", "a b", "a\n", "a%2f", "a?b", "a#b", "a,b", "ä", "٣", "x" * 201, ["a"]],
+)
+def test_anything_else_is_no_identifier(value: object) -> None:
+    assert json_reader.identifier(value) == ""
+
+
+@pytest.mark.parametrize(("value", "read"), [(0, 0.0), (1, 1.0), (0.5, 0.5), (-0.0, 0.0)])
+def test_a_number_in_its_range_is_read(value: object, read: float) -> None:
+    assert json_reader.number(value, low=0, high=1) == Metric(value=read)
+
+
+def test_null_is_missing_and_not_broken() -> None:
+    assert json_reader.number(None, low=0).missing
+
+
+@pytest.mark.parametrize(
+    "value", [True, False, "0.5", "", [], [0.5], {}, math.nan, math.inf, -math.inf, -0.001, 1.001, 10**400, -(10**400)]
+)
+def test_what_is_no_number_in_its_range_is_broken_and_not_missing(value: object) -> None:
+    metric = json_reader.number(value, low=0, high=1)
+    assert metric.value is None
+    assert metric.broken
+    assert not metric.missing
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_count_without_an_upper_bound_is_finite_all_the_same(value: float) -> None:
+    assert json_reader.number(value, low=0, whole=True).broken
+
+
+def test_a_count_must_be_whole() -> None:
+    assert json_reader.number(2.0, low=0, whole=True) == Metric(value=2.0)
+    assert json_reader.number(2.5, low=0, whole=True) == Metric(broken="2.5")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("none", '"none"'),
+        ("x\n::error::y", '"x ::error::y"'),
+        ("x" * 50, '"' + "x" * 39 + '…"'),
+        (True, "true"),
+        (False, "false"),
+        (1.5, "1.5"),
+        ({"a": 1}, "an object"),
+        ([1], "a list"),
+    ],
+)
+def test_an_error_text_repeats_a_short_line_of_a_value(value: object, shown: str) -> None:
+    assert json_reader.quoted(value) == shown

@@ -1,0 +1,86 @@
+"""Shown numbers have enough digits to differ when they differ (contract, section 2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from sepurux_action.common import number_format
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (-0.0, "0"),
+        (-1e-12, "0"),
+        (1, "1"),
+        (0.72, "0.72"),
+        (61.5, "61.5"),
+        (5000, "5000"),
+        (100.0, "100"),
+        (0.1 + 0.2, "0.3"),
+        (1e-7, "0.0000001"),
+        (2.0**53, "9007199254740992"),
+    ],
+)
+def test_a_decimal_has_no_exponent_and_no_trailing_zeros(value: float, text: str) -> None:
+    assert number_format.decimal(value) == text
+
+
+@pytest.mark.parametrize(
+    ("actual", "required", "shown"),
+    [
+        (0.72, 0.9, ("72.0%", "90.0%")),
+        (0.8996, 0.9, ("89.96%", "90.00%")),
+        (0.899999, 0.9, ("89.9999%", "90.0000%")),
+        (0.9 - 2e-9, 0.9, ("89.9999998%", "90.0000000%")),
+        (0.9, 0.9, ("90.0%", "90.0%")),
+    ],
+)
+def test_two_rates_that_differ_are_shown_differently_and_equally_long(
+    actual: float, required: float, shown: tuple[str, str]
+) -> None:
+    assert (number_format.percent(actual, unlike=required), number_format.percent(required, unlike=actual)) == shown
+
+
+def test_a_score_gets_the_digits_that_tell_it_from_its_threshold() -> None:
+    assert number_format.score(61.5) == "61.5"
+    assert number_format.score(79.96, unlike=80) == "79.96"
+    assert number_format.score(80, unlike=79.96) == "80.00"
+
+
+def test_a_rate_alone_is_shown_with_one_digit() -> None:
+    assert number_format.percent(2 / 3) == "66.7%"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0 failures"), (1, "1 failure"), (1.0, "1 failure"), (2, "2 failures"), (5000, "5,000 failures")],
+)
+def test_a_number_with_its_noun_is_in_the_right_number(value: float, text: str) -> None:
+    assert number_format.counted(value, "failure") == text
+
+
+def test_an_irregular_noun_brings_its_plural() -> None:
+    assert number_format.counted(2, "mutation category", "mutation categories") == "2 mutation categories"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-3, "0 s"),
+        (0.4, "0.4 s"),
+        (0.001, "0.1 s"),
+        (2, "2 s"),
+        (9.96, "10 s"),
+        (45, "45 s"),
+        (59.6, "1 min"),
+        (95, "1 min 35 s"),
+        (600, "10 min"),
+        (3600, "1 h"),
+        (5400, "1 h 30 min"),
+        (86400, "24 h"),
+    ],
+)
+def test_a_duration_is_in_the_units_that_people_use(seconds: float, text: str) -> None:
+    assert number_format.duration(seconds) == text

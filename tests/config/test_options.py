@@ -1,0 +1,181 @@
+"""How the text of each option becomes a value (contract, section 1)."""
+
+from __future__ import annotations
+
+import pytest
+
+from sepurux_action.config import options
+from sepurux_action.config.options import OPTIONS, CommentMode, Option
+from sepurux_action.config.stage import OnUndecided, Stage
+
+
+def test_no_spelling_and_no_environment_name_is_used_twice() -> None:
+    spellings = [spelling for option in OPTIONS for spelling in option.spellings]
+    names = [option.environment for option in OPTIONS if option.environment]
+    assert len(set(spellings)) == len(spellings)
+    assert len(set(names)) == len(names)
+
+
+def test_only_the_credentials_are_secret_and_they_have_no_place_in_the_file() -> None:
+    assert {option.name for option in OPTIONS if option.secret} == {"token", "api_key", "github_token"}
+    assert all(not option.places for option in OPTIONS if option.secret)
+
+
+def test_the_defaults_are_the_contracts() -> None:
+    assert {option.name: option.default_value for option in OPTIONS if option.default} == {
+        "base_url": "https://app.sepurux.dev/api/backend",
+        "min_pass_rate": 0.9,
+        "max_unsafe": 0,
+        "enforcement": Stage.HARD,
+        "on_undecided": OnUndecided.BLOCK,
+        "timeout": 600.0,
+        "comment": CommentMode.ALWAYS,
+        "status": True,
+        "status_context": "Sepurux",
+        "config": ".github/sepurux-gate.yml",
+    }
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "value"),
+    [
+        (options.MIN_PASS_RATE, "0.85", 0.85),
+        (options.MIN_PASS_RATE, "85%", 0.85),
+        (options.MIN_PASS_RATE, "85 %", 0.85),
+        (options.MIN_PASS_RATE, "99.95%", 0.9995),
+        (options.MIN_PASS_RATE, "0", 0.0),
+        (options.MIN_PASS_RATE, "0%", 0.0),
+        (options.MIN_PASS_RATE, "1", 1.0),
+        (options.MIN_PASS_RATE, "100%", 1.0),
+        (options.MIN_PASS_RATE, ".5", 0.5),
+        (options.MIN_RELIABILITY_SCORE, "0", 0.0),
+        (options.MIN_RELIABILITY_SCORE, "1", 1.0),
+        (options.MIN_RELIABILITY_SCORE, "80", 80.0),
+        (options.MIN_RELIABILITY_SCORE, "99.5", 99.5),
+        (options.MIN_RELIABILITY_SCORE, "100", 100.0),
+        (options.MAX_UNSAFE, "0", 0),
+        (options.MAX_FAILURES, "12", 12),
+        (options.MIN_MUTATION_CATEGORIES, "3", 3),
+        (options.PR_NUMBER, "42", 42),
+        (options.TIMEOUT, "600", 600.0),
+        (options.TIMEOUT, "600s", 600.0),
+        (options.TIMEOUT, "0.5", 0.5),
+        (options.TIMEOUT, "10m", 600.0),
+        (options.TIMEOUT, "1h30m", 5400.0),
+        (options.TIMEOUT, "1h 30m 15s", 5415.0),
+        (options.TIMEOUT, "1H", 3600.0),
+        (options.TIMEOUT, "24h", 86_400.0),
+        (options.TIMEOUT, "86400", 86_400.0),
+        (options.POLL_INTERVAL, "30s", 30.0),
+        (options.POLL_INTERVAL, "1h", 3600.0),
+        (options.ENFORCEMENT, "Soft", Stage.SOFT),
+        (options.ON_UNDECIDED, "allow", OnUndecided.ALLOW),
+        (options.TRACE_ID, "a, b\nc,,a", ("a", "b", "c")),
+        (options.REQUIRED_MUTATION_CATEGORIES, "timeouts,\r\nauth ,", ("timeouts", "auth")),
+        (options.TRACE_FILE, "traces/a,b.json\n\n  traces/*.json \n", ("traces/a,b.json", "traces/*.json")),
+        (options.NAME, "n" * 80, "n" * 80),
+        (options.CAMPAIGN, "Rückgaben 日本", "Rückgaben 日本"),
+        (options.BASE_URL, "https://sepurux.example/api/backend/", "https://sepurux.example/api/backend"),
+        (options.BASE_URL, "https://10.0.0.1:8443", "https://10.0.0.1:8443"),
+        (options.BASE_URL, "http://localhost:8000/", "http://localhost:8000"),
+        (options.BASE_URL, "HTTP://127.0.0.1", "HTTP://127.0.0.1"),
+        (options.BASE_URL, "http://[::1]:8000/api", "http://[::1]:8000/api"),
+    ],
+)
+def test_what_is_accepted(option: Option[object], text: str, value: object) -> None:
+    assert option.parse(text) == value
+
+
+WORDY = ["", "x", "NaN", "sNaN", "inf", "-Infinity", "1e3", "1E-3", "0x10", "1_000", "1,5", "٣", "³", "½", "--5"]
+NOT_POSITIVE = ["-1", "-0", "+1"]
+
+
+@pytest.mark.parametrize(
+    ("option", "texts"),
+    [
+        (options.MIN_PASS_RATE, [*WORDY, *NOT_POSITIVE, "%", "85%%", "%85", "1.01", "100.1%", "101", "0.9.1", "."]),
+        (options.MIN_RELIABILITY_SCORE, [*WORDY, *NOT_POSITIVE, "0.8", "0.999", "100.01", "80%", "80/100"]),
+        (options.MAX_UNSAFE, [*WORDY, *NOT_POSITIVE, "1.0", "0.5", "10%", "1 0", "1234567890"]),
+        (options.PR_NUMBER, [*WORDY, *NOT_POSITIVE, "0", "#42", "1234567890"]),
+        (options.TIMEOUT, [*WORDY, *NOT_POSITIVE, "0", "0h", "0m0s", "25h", "86401", "24h1s", "10 minutes", "m"]),
+        (options.TIMEOUT, ["30m1h", "1h1h", "1.5h", "9" * 20, "9" * 20 + "h"]),
+        (options.POLL_INTERVAL, [*WORDY, *NOT_POSITIVE, "0", "61m", "3601"]),
+        (options.ENFORCEMENT, ["", "strict", "hard soft", "none", "true"]),
+        (options.ON_UNDECIDED, ["", "deny", "blocked"]),
+        (options.TRACE_ID, [",", " , \n ,", "a\x1bb", ",".join(map(str, range(101)))]),
+        (options.REQUIRED_MUTATION_CATEGORIES, [",,"]),
+        (options.NAME, ["n" * 81, "two\nlines", "bell\x07", "right\u202eto left"]),
+        (options.CAMPAIGN, ["two\nlines", "nul\0", "\ud800"]),
+        (options.TOKEN, ["two\nlines", "a b", "tab\tbed", "ünïcode", "nul\0", "\x7f"]),
+    ],
+)
+def test_what_is_refused(option: Option[object], texts: list[str]) -> None:
+    for text in texts:
+        with pytest.raises(ValueError):  # noqa: PT011 - the hint is optional
+            option.parse(text)
+
+
+@pytest.mark.parametrize("text", ["1h30", "10m30", "1 0", "1 0m", "5 5"])
+def test_a_duration_that_can_be_read_in_two_ways_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - there is no hint
+        options.TIMEOUT.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "sepurux.example",
+        "ftp://sepurux.example",
+        "https://",
+        "https:///api",
+        "https:sepurux.example",
+        "http://sepurux.example",
+        "http://127.0.0.1.evil.example",
+        "http://localhost.evil.example",
+        "http://127.1",
+        "http://0.0.0.0",
+        "http://[::2]",
+        "https://user@sepurux.example",
+        "https://user:word@sepurux.example",
+        "http://localhost@evil.example",
+        "http://localhost:80@evil.example",
+        "https://sepurux.example?key=1",
+        "https://sepurux.example/#x",
+        "https://evil.example\\@sepurux.example",
+        "https:\\\\sepurux.example",
+        "https://sepurux.example/a b",
+        "https://sepurux.example/\n",
+        "https://sepu\trux.example",
+        "https://sepurux.example:port",
+        "https://sepurux.example:99999",
+        "https://[::1",
+        "https://::1",
+        "https://sepürux.example",
+        "https://sepurux.example;x",
+        "javascript:alert(1)",
+    ],
+)
+def test_a_secret_is_sent_to_no_address_but_https_or_loopback_without_anything_beside(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the hint is optional
+        options.BASE_URL.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "hint"),
+    [
+        (options.MIN_RELIABILITY_SCORE, "0.8", "80 means 80 of 100"),
+        (options.MIN_PASS_RATE, "85", "85% is written with its sign"),
+        (options.MIN_PASS_RATE, "100", "100% is written with its sign"),
+        (options.MIN_PASS_RATE, "150%", ""),
+        (options.MIN_PASS_RATE, "150", ""),
+        (options.MIN_RELIABILITY_SCORE, "101", ""),
+        (options.TRACE_ID, ",", "it names nothing"),
+        (options.NAME, "n" * 81, "it has 81 characters"),
+        (options.BASE_URL, "http://sepurux.example", "a secret is sent there, so it must be https"),
+    ],
+)
+def test_a_refusal_hints_at_the_mistake_where_it_can_be_guessed(option: Option[object], text: str, hint: str) -> None:
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - compared as a whole below
+        option.parse(text)
+    assert str(refusal.value) == hint

@@ -1,0 +1,168 @@
+"""Filter patterns: GitHub's own examples, order, mistakes, and what a change touches (contract, section 5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from sepurux_action.config.path_filter import ChangedFile, Subject, parse_paths, read_filter, read_pattern, touches
+
+# GitHub's cheat sheet: a pattern, names that it takes, and after the bar names that it does not.
+CHEAT_SHEET = r"""
+feature/*             feature/my-branch feature/your-branch | feature/a/b feature
+feature/**            feature/beta-a/my-branch feature/your-branch feature/mona/the/octocat | features/x
+main                  main | mainly domain
+*                     main releases README.md | all/the/branches
+**                    all/the/branches every/tag a
+*feature              mona-feature feature ver-10-feature | a/feature features
+v2*                   v2 v2.0 v2.9 | v1 av2
+v[12].[0-9]+.[0-9]+   v1.10.1 v2.0.0 | v3.0.0 v1.10. v1..1 v1x10x1
+*.jsx?                page.js page.jsx | page.jsxx page.j a/page.js
+*.js                  app.js index.js | js/index.js
+**.js                 index.js js/index.js src/js/app.js | index.jsx
+docs/*                docs/README.md docs/file.txt | docs/a/b.md
+docs/**               docs/README.md docs/mona/octocat.txt | a/docs/x docs
+docs/**/*.md          docs/README.md docs/mona/hello-world.md docs/a/markdown/file.md | docs/x.txt docsx.md
+**/docs/**            docs/hello.md dir/docs/my-file.txt space/docs/plan/space.doc | xdocs/a docs
+**/README.md          README.md js/README.md | xREADME.md
+**/*src/**            a/src/app.js my-src/code/js/app.js | src src.js
+**/*-post.md          my-post.md path/their-post.md | post.md
+**/migrate-*.sql      migrate-10909.sql db/migrate-v1.0.sql db/sept/migrate-v1.sql | migrate-a/b.sql
+Octo+                 Octo Octoooo | Oct
+[CB]at                Cat Bat | at CBat cat
+[0-9a-f]              7 c | g 77
+a**/b                 a/b ax/y/b | ab
+a\*                   a* | ab
+a\\b                  a\b | ab
+\!a                   !a | a
+\[x]                  [x] | x
+x!y                   x!y | x
+a.b                   a.b | axb
+"""
+
+
+def rows() -> Iterator[tuple[str, str, bool]]:
+    for line in CHEAT_SHEET.strip().splitlines():
+        pattern, _, names = line.partition(" ")
+        taken, _, others = names.partition("|")
+        yield from ((pattern, name, True) for name in taken.split())
+        yield from ((pattern, name, False) for name in others.split())
+
+
+@pytest.mark.parametrize(("pattern", "name", "taken"), list(rows()))
+def test_a_pattern_takes_what_githubs_cheat_sheet_says(pattern: str, name: str, *, taken: bool) -> None:
+    assert read_pattern(pattern, Subject.BRANCH).matches(name) is taken
+
+
+def test_a_later_pattern_overrules_an_earlier_one() -> None:
+    some = parse_paths("*.md\n!README.md")
+    assert [some.matches(name) for name in ("hello.md", "README.md", "docs/hello.md")] == [True, False, False]
+    again = parse_paths("*.md\n!README.md\nREADME*")
+    assert [again.matches(name) for name in ("hello.md", "README.md", "README.doc")] == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("!", "it is empty"),
+        ("?a", "`?` follows nothing"),
+        ("+", "`+` follows nothing"),
+        ("*+", "`+` follows nothing"),
+        ("**/?", "`?` follows nothing"),
+        ("a++", "`+` follows nothing"),
+        ("[ab", "the bracket is not closed"),
+        ("[]", "the brackets are empty"),
+        ("[b-a]", "brackets hold letters"),
+        ("[a-Z]", "brackets hold letters"),
+        ("[a-]", "brackets hold letters"),
+        ("[!a]", "brackets hold letters"),
+        ("[.]", "brackets hold letters"),
+        ("a\\", "nothing follows the last"),
+        ("a\x07", "one line without control characters"),
+        ("a" * 501, "it has 501 characters"),
+        ("/src/**", "begins at the repository's root"),
+        ("./src", "begins at the repository's root"),
+        ("!../src", "begins at the repository's root"),
+        ("docs/", "with `**` behind the slash"),
+    ],
+)
+def test_a_pattern_that_github_would_not_take_or_that_never_fits_is_a_mistake(pattern: str, told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        read_pattern(pattern, Subject.PATH)
+
+
+def test_a_branch_is_named_without_its_ref() -> None:
+    with pytest.raises(ValueError, match="without `refs/heads/`"):
+        read_pattern("refs/heads/main", Subject.BRANCH)
+    assert read_pattern("refs/x", Subject.PATH).matches("refs/x")
+
+
+def test_all_mistakes_of_a_list_are_told_at_once() -> None:
+    with pytest.raises(ValueError, match=r'"\[a": the bracket .*; "b\+\+": ') as mistake:
+        parse_paths("[a\nsrc/**\nb++")
+    assert "src" not in str(mistake.value)
+
+
+@pytest.mark.parametrize("text", ["!docs/**", "", "\n"])
+def test_a_list_that_only_takes_away_is_a_mistake(text: str) -> None:
+    with pytest.raises(ValueError, match="it needs a pattern without `!`"):
+        parse_paths(text)
+
+
+def test_a_list_has_at_most_a_hundred_patterns() -> None:
+    assert read_filter(["a"] * 100, Subject.PATH).matches("a")
+    with pytest.raises(ValueError, match="it has 101 patterns"):
+        read_filter(["a"] * 101, Subject.PATH)
+
+
+def test_equal_lists_are_equal_filters() -> None:
+    assert parse_paths("a\n!b") == parse_paths(" a \n\n !b")
+    assert parse_paths("a\n!b") != parse_paths("a\nb")
+    assert str(parse_paths("a\n!b")) == "a, !b"
+
+
+class Counted(str):
+    """A name that counts how often a character of it is read."""
+
+    __slots__ = ("read",)
+
+    def __iter__(self) -> Iterator[str]:
+        self.read = 0
+        for character in str(self):
+            self.read += 1
+            yield character
+
+
+@pytest.mark.parametrize("pattern", ["**a" * 160, "*a" * 249, "a?" * 249, "**/" * 160 + "b", "[a-z]+" * 80, "a+" * 249])
+def test_each_character_of_a_name_is_read_once_however_hostile_the_pattern(pattern: str) -> None:
+    compiled = read_pattern(pattern, Subject.BRANCH)
+    name = Counted("a" * 4000 + "!")
+    assert not compiled.matches(name)
+    assert name.read <= len(name)
+
+
+# --- What a pull request touches -------------------------------------------------------------------------------
+
+
+def test_a_gate_is_touched_by_one_file_that_fits() -> None:
+    docs = parse_paths("docs/**\n!docs/private/**")
+    assert touches(docs, [ChangedFile("src/a.py"), ChangedFile("docs/a.md")])
+    assert not touches(docs, [ChangedFile("src/a.py"), ChangedFile("docs/private/a.md")])
+    assert not touches(docs, [])
+
+
+def test_a_rename_counts_under_both_names() -> None:
+    docs = parse_paths("docs/**")
+    assert touches(docs, [ChangedFile("old/a.md", previous="docs/a.md")])
+    assert touches(docs, [ChangedFile("docs/a.md", previous="old/a.md")])
+    assert not touches(docs, [ChangedFile("new/a.md", previous="old/a.md")])
+
+
+def test_a_list_that_cannot_be_read_or_may_lack_files_touches_every_gate() -> None:
+    docs = parse_paths("docs/**")
+    others = [ChangedFile(f"src/{number}.py") for number in range(3000)]
+    assert touches(docs, None)
+    assert touches(docs, others)
+    assert not touches(docs, others[1:])

@@ -1,0 +1,305 @@
+"""The policy file's meaning: places, precedence, every mistake at once, changes (contract, 1 and 5)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from sepurux_action.config.options import OPTIONS
+from sepurux_action.config.policy import Change, Given, Policy, Section, before_merge, differences
+from sepurux_action.config.policy_parser import MOST_PROBLEMS, read_policy
+from sepurux_action.config.stage import Stage
+from sepurux_action.config.stage_rules import Rule
+from sepurux_action.errors import BadSettings
+
+PATH = ".github/sepurux-gate.yml"
+TODAY = date(2027, 1, 15)
+FULL = """\
+version: 1
+project: my-agent
+timeout: 15m
+reviewers: [octocat, '@octodog']
+thresholds:
+  min_pass_rate: 0.90
+  max_unsafe: 0
+enforcement:
+  - stage: observe
+  - {stage: hard, from: 2027-02-01, branches: [main]}
+gates:
+  - name: Refunds
+    campaign: core-reliability
+    trace_file: |
+      traces/a.json
+      traces/b.json
+    paths: [agents/**, '!**/*.md']
+    thresholds: {min_pass_rate: 95%}
+  - campaign: support
+    enforcement: soft
+"""
+
+
+def read(text: str) -> Policy:
+    return read_policy(text.encode(), PATH)
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(BadSettings) as bad:
+        read(text)
+    assert {problem.file for problem in bad.value.problems} == {PATH}
+    return [f"{problem.line}:{problem.column}: {problem}" for problem in bad.value.problems]
+
+
+def texts(section: Section) -> dict[str, str]:
+    return {name: given.text for name, given in section.texts.items()}
+
+
+# --- What it says ----------------------------------------------------------------------------------------------
+
+
+def test_every_key_becomes_the_text_of_its_option_with_its_line() -> None:
+    policy = read(FULL)
+    assert policy.path == PATH
+    assert policy.top.texts == {
+        "project": Given("my-agent", 2),
+        "timeout": Given("15m", 3),
+        "reviewers": Given("octocat\n@octodog", 4),
+        "min_pass_rate": Given("0.90", 6),
+        "max_unsafe": Given("0", 7),
+    }
+    refunds, support = policy.gates
+    assert refunds.texts == {
+        "name": Given("Refunds", 12),
+        "campaign": Given("core-reliability", 13),
+        "trace_file": Given("traces/a.json\ntraces/b.json", 14),
+        "paths": Given("agents/**\n!**/*.md", 17),
+        "min_pass_rate": Given("95%", 18),
+    }
+    assert (refunds.line, support.line) == (12, 19)
+    assert texts(support) == {"campaign": "support"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "# nothing", "version: 1", "version: '1'", "gates:", "thresholds:", "campaign: ''", "timeout: ~"]
+)
+def test_what_is_empty_is_not_given(text: str) -> None:
+    assert read(text) == Policy(path=PATH)
+
+
+def test_a_gate_rules_over_the_top_level_threshold_by_threshold() -> None:
+    policy = read(FULL)
+    own, shared = policy.layers(policy.gates[0], "main", TODAY)
+    assert (own["min_pass_rate"], shared["min_pass_rate"], shared["max_unsafe"]) == ("95%", "0.90", "0")
+    assert "max_unsafe" not in own
+
+
+def test_without_gates_the_top_level_is_the_only_layer() -> None:
+    policy = read("campaign: refunds\nenforcement: soft\n")
+    assert list(policy.layers(None, "main", TODAY)) == [{"campaign": "refunds", "enforcement": "soft"}]
+
+
+def test_the_stage_is_that_of_the_branch_and_the_day() -> None:
+    policy = read(FULL)
+    refunds, support = policy.gates
+
+    def stages(gate: Section, branch: str, today: date) -> list[str]:
+        return [layer["enforcement"] for layer in policy.layers(gate, branch, today) if "enforcement" in layer]
+
+    assert stages(refunds, "next", TODAY) == ["observe"]
+    assert stages(refunds, "main", date(2027, 2, 1)) == ["hard"]
+    assert stages(support, "main", date(2027, 2, 1))[0] == "soft"
+    assert policy.rules(support) == (Rule(stage=Stage.SOFT),)
+    assert policy.rules(refunds) == policy.top.rules
+    assert read("campaign: a").rules(None) == ()
+
+
+def test_a_gate_without_a_name_has_its_campaigns() -> None:
+    policy = read("campaign: shared\ngates: [{name: One}, {campaign: two}, {project: p}]")
+    assert [policy.name(gate) for gate in policy.gates] == ["One", "two", "shared"]
+    assert read("gates: [{project: p}]").name(Section()) == ""
+    assert len(policy.name(Section(texts={"campaign": Given("x" * 99, 1)}))) == 80
+
+
+def test_an_alias_of_an_option_is_read_as_the_option() -> None:
+    policy = read("campaign_id: refunds\nthresholds: {min_reliability: 80}")
+    assert texts(policy.top) == {"campaign": "refunds", "min_reliability_score": "80"}
+
+
+# --- Mistakes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("campain: a", "1:1: `campain`: it is not known; did you mean `campaign`?"),
+        ("Campaign: a", "1:1: `Campaign`: it is not known; did you mean `campaign`?"),
+        ("gate: []", "1:1: `gate`: it is not known; did you mean `gates`?"),
+        ("qqq: a", "1:1: `qqq`: it is not known"),
+        ("<<: {campaign: a}", "1:1: `<<`: it is not known"),
+        ("version: 2", '1:10: `version`: "2" is not known; accepted: `1`'),
+        ("version: [1]", "1:10: `version`: a list is not known; accepted: `1`"),
+        ("token: made-up", "1:1: `token`: refused: a secret belongs in no file; give it as an input"),
+        ("github_token: made-up", "1:1: `github_token`: refused: a secret belongs in no file; give it as an input"),
+        ("gates: [{api_key: made-up}]", "1:10: gate 1, `api_key`: refused: a secret belongs in no file"),
+        ("base_url: https://x.example", "1:1: `base_url`: refused: secrets are sent there, so only the workflow"),
+        ("pr_number: 3", "1:1: `pr_number`: refused: it belongs to one run: give it as an input"),
+        ("config: x", "1:1: `config`: refused: it tells where this file is: give it as an input"),
+        ("max_unsafe: 0", "1:1: `max_unsafe`: it has its place under `thresholds:`"),
+        ("name: a", "1:1: `name`: it has its place in a gate, under `gates:`"),
+        ("paths: [a]", "1:1: `paths`: it has its place in a gate, under `gates:`"),
+        ("gates: [{comment: never}]", "1:10: gate 1, `comment`: it has its place on the file's top level"),
+        ("thresholds: {timeout: 3}", "1:14: `thresholds`, `timeout`: it has its place on the file's top level or in a"),
+        ("gates: [{gates: []}]", "1:10: gate 1, `gates`: it is not known"),
+        ("thresholds: 3", '1:13: `thresholds`: it is "3"; accepted: keys with values'),
+        ("gates: {name: a}", "1:8: `gates`: it is a group of keys; accepted: a list with an entry for each gate"),
+        ("gates: []", "1:8: `gates`: it is an empty list"),
+        ("gates: [a]", '1:9: gate 1: it is "a"; accepted: keys with values'),
+        ("- campaign", "1:1: the file holds a list; accepted: keys with values"),
+        ("campaign", '1:1: the file holds "campaign"; accepted: keys with values'),
+        ("campaign: [a]", "1:11: `campaign`: it is a list; accepted: a campaign's name or UUID"),
+        ("trace_id: {a: b}", "1:11: `trace_id`: it is a group of keys; accepted: trace ids"),
+        ("trace_id: []", "1:11: `trace_id`: the list is empty; leave the key out"),
+        ("trace_id: [a, '']", "1:15: `trace_id`: an entry of the list is not one text on one line"),
+        ("trace_id: [[a]]", "1:12: `trace_id`: an entry of the list is not one text on one line"),
+        ('trace_id: ["a\\nb"]', "1:12: `trace_id`: an entry of the list is not one text on one line"),
+        (f"trace_id: [{', '.join(map(str, range(101)))}]", '1:12: `trace_id`: "0 1 2 '),
+        ("timeout: soon", '1:10: `timeout`: "soon" is not accepted; accepted: seconds'),
+        ("thresholds: {min_pass_rate: 85}", '1:29: `thresholds`, `min_pass_rate`: "85" is not accepted (85% is'),
+        ("campaign: a\ncampaign_id: a", "2:1: `campaign_id`: it is the same setting as `campaign`; give one of them"),
+        ("reviewers: [a, b/c]", '1:16: `reviewers`: "b/c" is not accepted ("b/c" is a team'),
+        ("gates: [{paths: ['a', '[']}]", '1:23: gate 1, `paths`: "[" is not accepted; the bracket is not closed'),
+        ("gates: [{paths: ['!a']}]", "1:17: gate 1, `paths`: it needs a pattern without `!`"),
+        ("gates:\n- {name: a}\n- {name: A}", "3:1: gate 2, `name`: \"A\" is gate 1's name too"),
+        ("gates:\n- {name: a}\n- {campaign: A}", "3:1: gate 2, `name`: \"A\" is gate 1's name too"),
+        ("gates: [{name: a}, {name: a}]", "1:1: gate 2, `name`: \"a\" is gate 1's name too"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_line_column_key_and_what_is_accepted(text: str, told: str) -> None:
+    (mistake,) = mistakes(text)
+    assert mistake.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ("strict", '1:14: `enforcement`: "strict" is not accepted; accepted: `observe`, `soft` or `hard`'),
+        ("[]", "1:14: `enforcement`: it is an empty list; accepted: a stage, or a list of entries"),
+        ("{stage: soft}", "1:14: `enforcement`: it is a group of keys; accepted: a stage, or a list of entries"),
+        ("[soft]", '1:15: `enforcement`, entry 1: it is "soft"; accepted: `stage`, and where wanted'),
+        ("[{from: 2027-01-01}]", "1:15: `enforcement`, entry 1: its `stage` is missing"),
+        ("[{stage: }]", "1:15: `enforcement`, entry 1: its `stage` is missing"),
+        ("[{stage: [soft]}]", "1:23: `enforcement`, entry 1, `stage`: it is a list; accepted: one text"),
+        ("[{stage: soft, form: x}]", "1:29: `enforcement`, entry 1, `form`: it is not known; did you mean `from`?"),
+        ("[{stage: soft, from: 1.2.2027}]", '1:35: `enforcement`, entry 1, `from`: "1.2.2027" is not accepted'),
+        ("[{stage: soft, branches: []}]", "1:39: `enforcement`, entry 1, `branches`: the list is empty"),
+        ("[{stage: soft, branches: ['!a']}]", "1:39: `enforcement`, entry 1, `branches`: it needs a pattern"),
+        ("[{stage: soft, branches: refs/heads/a}]", '1:39: `enforcement`, entry 1, `branches`: "refs/heads/a" is not'),
+        ("[{stage: soft}, {stage: hard}]", "1:30: `enforcement`, entry 2: it begins on the same day and for the same"),
+        ("[{stage: soft, from: x}, {stage: hard}]", '1:35: `enforcement`, entry 1, `from`: "x" is not accepted'),
+        (f"[{', '.join(['{stage: soft}'] * 51)}]", "1:14: `enforcement`: it has 51 entries; accepted: at most 50"),
+    ],
+)
+def test_a_mistake_in_the_rules_is_told_where_it_stands(rules: str, told: str) -> None:
+    (mistake,) = mistakes(f"enforcement: {rules}")
+    assert mistake.startswith(told)
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
+    text = (
+        "campain: a\ntimeout: soon\ngates:\n- name: ''\n  paths: ['[', /a]\n- {thresholds: {max_unsafe: x}, nam: b}\n"
+    )
+    assert [mistake.split(" ")[0] for mistake in mistakes(text)] == [
+        "1:1:",
+        "2:10:",
+        "5:11:",
+        "5:16:",
+        "6:29:",
+        "6:33:",
+    ]
+
+
+def test_a_name_that_came_of_the_campaign_is_explained() -> None:
+    (mistake,) = mistakes("campaign: a\ngates: [{project: p}, {project: q}]")
+    assert mistake.endswith("names that differ in more than case (without `name` it is the campaign's)")
+
+
+def test_no_more_mistakes_are_told_than_anybody_reads() -> None:
+    assert len(mistakes("".join(f"key{number}: a\n" for number in range(5000)))) == MOST_PROBLEMS
+
+
+def test_the_value_of_a_secret_is_in_no_mistake() -> None:
+    assert "made-up-secret" not in "".join(mistakes("token: made-up-secret\napi_key: [made-up-secret]\n"))
+
+
+@pytest.mark.parametrize("name", [option.name for option in OPTIONS if not option.places])
+def test_an_option_that_has_no_place_in_the_file_is_refused_with_a_reason(name: str) -> None:
+    (mistake,) = mistakes(f"{name}: x")
+    assert ": refused: " in mistake
+
+
+def test_a_hostile_key_stays_on_its_line_and_in_its_quotes() -> None:
+    (mistake,) = mistakes('"a`\\n::error::b\\u202e": c')
+    assert mistake == "1:1: `a' ::error::b`: it is not known"
+
+
+# --- The first file --------------------------------------------------------------------------------------------
+
+
+def test_of_a_first_file_only_gates_campaigns_projects_traces_and_packs_apply_before_it_is_merged() -> None:
+    everything = Section(texts={option.name: Given("x", 1) for option in OPTIONS}, rules=(Rule(stage=Stage.OBSERVE),))
+    policy = before_merge(Policy(path=PATH, top=everything, gates=(everything, everything)))
+    assert len(policy.gates) == 2
+    for section in (policy.top, *policy.gates):
+        assert set(section.texts) == {"name", "campaign", "project", "trace_id", "trace_file", "mutation_pack"}
+        assert section.rules == ()
+
+
+# --- Changes ---------------------------------------------------------------------------------------------------
+
+
+def test_each_changed_value_is_a_row_with_its_old_and_its_new_text() -> None:
+    new = (
+        FULL.replace("0.90", "0.5").replace("stage: observe", "stage: soft").replace("octocat, ", "")
+        .replace("timeout: 15m\n", "").replace("95%", "0.95").replace("enforcement: soft", "on_undecided: allow")
+    )  # fmt: skip
+    assert differences(read(FULL), read(new)) == (
+        Change("min_pass_rate", "0.90", "0.5"),
+        Change("enforcement", "observe; hard from 2027-02-01 on main", "soft; hard from 2027-02-01 on main"),
+        Change("reviewers", "octocat, @octodog", "@octodog"),
+        Change("timeout", "15m", ""),
+        Change('gate "support", enforcement', "soft", ""),
+        Change('gate "support", on_undecided', "", "allow"),
+    )
+
+
+def test_a_gate_that_comes_or_goes_is_a_row_beside_its_values() -> None:
+    old, new = read("gates: [{name: a, timeout: 30}, {name: b}]"), read("gates: [{name: B}, {name: c, campaign: d}]")
+    assert differences(old, new) == (
+        Change('gate "a"', "listed", ""),
+        Change('gate "a", name', "a", ""),
+        Change('gate "a", timeout', "30", ""),
+        Change('gate "b", name', "b", "B"),
+        Change('gate "c"', "", "listed"),
+        Change('gate "c", campaign', "", "d"),
+        Change('gate "c", name', "", "c"),
+    )
+
+
+def test_gates_whose_names_the_file_does_not_tell_are_compared_by_their_order() -> None:
+    old, new = read("gates: [{timeout: 30}, {timeout: 40}]"), read("gates: [{timeout: 30}, {timeout: 50}]")
+    assert differences(old, new) == (Change("gate 2, timeout", "40", "50"),)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("thresholds: {min_pass_rate: 0.9}", "thresholds: {min_pass_rate: 90%}"),
+        ("timeout: 600", "timeout: 10m"),
+        ("trace_id: [a, b]", "trace_id: a, b"),
+        ("campaign: a", "# why\nversion: 1\ncampaign_id: 'a'"),
+        ("gates: [{name: a}, {name: b}]", "gates: [{name: b}, {name: a}]"),
+        ("enforcement: soft", "enforcement: [{stage: Soft}]"),
+    ],
+)
+def test_another_way_of_writing_the_same_is_no_change(old: str, new: str) -> None:
+    assert differences(read(old), read(new)) == ()

@@ -1,0 +1,206 @@
+"""Whatever a policy file holds, it becomes a policy or a list of mistakes; filters agree with a simple, slow rule."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sepurux_action.config.options import BY_SPELLING, OPTIONS
+from sepurux_action.config.path_filter import Subject, read_filter, read_pattern
+from sepurux_action.config.policy import Policy, differences
+from sepurux_action.config.policy_parser import read_policy
+from sepurux_action.config.stage import Stage
+from sepurux_action.config.stage_rules import Rule, next_change, stage_today
+from sepurux_action.errors import BadSettings
+
+PATH = "policy.yml"
+TODAY = date(2027, 1, 15)
+
+# Pieces of YAML near to a policy, so that policies come of them often enough.
+KEYS = [
+    *(option.name for option in OPTIONS),
+    "version",
+    "gates",
+    "thresholds",
+    "stage",
+    "from",
+    "branches",
+    "campaign_id",
+]
+TEXTS = ["1", "soft", "0.9", "85%", "10m", "a", "main", "2027-01-31", "'**'", "'!a'", "true", "~", "[a, b]", "''"]
+MARKS = [
+    "\n",
+    "\n  ",
+    "\n- ",
+    "\n  - ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ", ",
+    "'",
+    '"',
+    "*",
+    "&a ",
+    "!",
+    "|",
+    ">",
+    "#",
+    "---",
+    "\t",
+    "%",
+]
+pieces = st.sampled_from([*(f"{key}: " for key in KEYS), *(f"\n{key}: " for key in KEYS), *TEXTS, *MARKS])
+nearly = (
+    st.lists(pieces | st.text(max_size=3), max_size=12).map("".join).map(lambda text: text.encode(errors="replace"))
+)
+values = st.recursive(
+    st.sampled_from(TEXTS) | st.text(max_size=4).map(repr),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
+        | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4).map(
+            lambda fields: "{" + ", ".join(f"{key}: {value}" for key, value in fields.items()) + "}"
+        )
+    ),
+    max_leaves=8,
+)
+shaped = st.dictionaries(st.sampled_from(KEYS), values, max_size=5).map(
+    lambda fields: "\n".join(f"{key}: {value}" for key, value in fields.items()).encode(errors="replace")
+)
+files = st.binary(max_size=60) | nearly | shaped
+
+
+def read(raw: bytes) -> Policy | BadSettings:
+    try:
+        return read_policy(raw, PATH)
+    except BadSettings as bad:
+        return bad
+
+
+@given(files)
+def test_any_bytes_become_a_policy_or_mistakes_each_with_its_place_on_one_line(raw: bytes) -> None:
+    found = read(raw)
+    if isinstance(found, BadSettings):
+        assert found.problems
+        for problem in found.problems:
+            assert 1 <= problem.line <= len(raw.splitlines()) + raw.count(b"\xc2\x85") + raw.count(b"\xe2\x80") + 1
+            assert problem.column >= 1
+            assert str(problem).isprintable()
+
+
+@given(files)
+def test_every_text_of_a_policy_is_one_that_its_option_accepts(raw: bytes) -> None:
+    found = read(raw)
+    if isinstance(found, Policy):
+        for section in (found.top, *found.gates):
+            for name, given_text in section.texts.items():
+                assert BY_SPELLING[name].parse(given_text.text) == given_text.value
+                assert given_text.text.strip() == given_text.text != ""
+
+
+@given(shaped, shaped)
+def test_a_policy_differs_from_itself_in_nothing_and_from_another_both_ways_alike(one: bytes, other: bytes) -> None:
+    old, new = read(one), read(other)
+    if isinstance(old, Policy) and isinstance(new, Policy):
+        assert differences(old, old) == ()
+        assert len(differences(old, new)) == len(differences(new, old))
+
+
+# --- Filters ---------------------------------------------------------------------------------------------------
+
+atoms = st.sampled_from(["a", "b", "/", ".", "*", "**", "**/", "a+", "b?", "[ab]", "[a-c]+", "\\*", "/**/"])
+patterns = st.lists(atoms, min_size=1, max_size=7).map("".join).filter(lambda text: not text.startswith("!"))
+names = st.text("abc/.*", max_size=9)
+
+
+def slowly(pattern: str) -> re.Pattern[str]:
+    """Return a pattern as a regular expression, which may take any time."""
+    meanings = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "?", "+": "+"}
+    made, at_folder = "", True
+    for part in re.findall(r"\*\*/|\*\*|\*|\?|\+|\[[^]]*\]|\\.|.", pattern):
+        if part == "**/" and not at_folder:
+            made += ".*/"
+        else:
+            made += meanings.get(part) or (part if part[0] in "[\\" else re.escape(part))
+        at_folder = part in {"/", "**/"}
+    return re.compile(made, re.DOTALL)
+
+
+@given(patterns, names)
+def test_a_pattern_takes_the_names_that_the_simple_rule_takes(pattern: str, name: str) -> None:
+    try:
+        compiled = read_pattern(pattern, Subject.BRANCH)
+    except ValueError:
+        return
+    assert compiled.matches(name) is bool(slowly(pattern).fullmatch(name))
+
+
+@given(st.lists(st.tuples(st.booleans(), patterns), min_size=1, max_size=4), names)
+def test_the_last_pattern_that_fits_decides(listed: list[tuple[bool, str]], name: str) -> None:
+    try:
+        found = read_filter([("!" if negative else "") + pattern for negative, pattern in listed], Subject.BRANCH)
+    except ValueError:
+        return
+    included = False
+    for negative, pattern in listed:
+        if slowly(pattern).fullmatch(name):
+            included = not negative
+    assert found.matches(name) is included
+
+
+@given(st.text(max_size=20), names)
+def test_any_text_is_a_pattern_or_a_mistake_on_one_line(text: str, name: str) -> None:
+    told = ""
+    try:
+        assert read_pattern(text, Subject.PATH).matches(name) in {True, False}
+    except ValueError as mistake:
+        told = str(mistake)
+    assert told.isprintable()
+
+
+# --- Rules -----------------------------------------------------------------------------------------------------
+
+filters = st.none() | st.sampled_from(["main", "**", "release/**"]).map(
+    lambda text: read_filter([text], Subject.BRANCH)
+)
+days = st.integers(-5, 12).map(lambda number: TODAY + timedelta(days=number))
+
+
+rule_lists = st.lists(
+    st.builds(Rule, stage=st.sampled_from(Stage), start=st.none() | days, branches=filters), max_size=6
+)
+branches = st.sampled_from(["main", "release/1", "x", ""])
+
+
+def literally(rules: list[Rule], branch: str, today: date) -> Stage:
+    """Return the stage as the contract's sentences say it, one after the other."""
+    naming = [rule for rule in rules if rule.branches and branch and rule.branches.matches(branch)]
+    general = [rule for rule in rules if not rule.branches]
+    if not naming and not general:
+        return Stage.HARD  # no entry matches
+    # Entries with a `from` after today do not count yet.
+    naming, general = ([rule for rule in each if not rule.start or rule.start <= today] for each in (naming, general))
+    if not naming and not general:
+        return Stage.OBSERVE  # only future entries match
+    counting = naming or general  # those that name the branch override those without `branches`
+    dated = [rule.start for rule in counting if rule.start]
+    latest = max(dated) if dated else None  # no `from`: from the beginning
+    stages = {rule.stage for rule in counting if rule.start == latest}
+    return next(stage for stage in (Stage.HARD, Stage.SOFT, Stage.OBSERVE) if stage in stages)  # the strictest
+
+
+@given(rule_lists, branches, days)
+def test_the_stage_is_what_the_contract_says(rules: list[Rule], branch: str, today: date) -> None:
+    assert stage_today(rules, branch, today) is literally(rules, branch, today)
+
+
+@given(rule_lists, branches)
+def test_the_next_change_is_what_a_search_day_by_day_finds(rules: list[Rule], branch: str) -> None:
+    now = literally(rules, branch, TODAY)
+    later = [TODAY + timedelta(days=number) for number in range(1, 15)]
+    found = next(((day, stage) for day in later if (stage := literally(rules, branch, day)) is not now), None)
+    change = next_change(rules, branch, TODAY)
+    assert (change and (change.day, change.stage)) == found

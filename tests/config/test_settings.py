@@ -1,0 +1,447 @@
+"""Settings: layers, spellings, defaults, and every mistake at once (contract, section 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from sepurux_action.config import options
+from sepurux_action.config.gate import REGISTERED, Thresholds, Trace
+from sepurux_action.config.policy import Given, Policy, Section
+from sepurux_action.config.settings import (
+    Manner,
+    Settings,
+    TraceFinder,
+    environment_layer,
+    flag_layer,
+    input_layer,
+    read_early,
+    read_settings,
+)
+from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.errors import BadSettings, BadTraceFile
+from tests.builders import a_content
+
+LEAST = {"campaign": "refunds"}
+TOKEN = "sk_live_5c0ffee5c0ffee5c0ffee5c0ffee5c0ffee5c0ffee5c0ffee"
+
+
+def no_files(pattern: str) -> tuple[Trace, ...]:
+    raise BadTraceFile(f'"{pattern}" was not found in the workspace')
+
+
+def files(**found: tuple[Trace, ...]) -> TraceFinder:
+    return lambda pattern: found[pattern]
+
+
+def read(
+    inputs: Mapping[str, str], environ: Mapping[str, str] | None = None, *, find: TraceFinder = no_files
+) -> Settings:
+    return read_settings([input_layer({**LEAST, **inputs}), environment_layer(environ or {})], find)
+
+
+def mistakes(
+    inputs: Mapping[str, str], environ: Mapping[str, str] | None = None, *, find: TraceFinder = no_files
+) -> list[str]:
+    with pytest.raises(BadSettings) as bad:
+        read_settings([input_layer(inputs), environment_layer(environ or {})], find)
+    return [str(problem) for problem in bad.value.problems]
+
+
+def test_a_campaign_alone_is_enough_and_everything_else_has_its_default() -> None:
+    settings = read({})
+    (gate,) = settings.gates
+    assert (gate.name, gate.campaign, gate.project, gate.mutation_pack) == ("refunds", "refunds", "", "")
+    assert gate.traces == (Trace(label=REGISTERED),)
+    assert gate.thresholds == Thresholds(min_pass_rate=0.9, max_unsafe=0)
+    assert (gate.stage, gate.on_undecided, gate.timeout_s) == (Stage.HARD, OnUndecided.BLOCK, 600)
+    manner = Manner(key="refunds")
+    assert settings == Settings(gates=(gate,), base_url="https://app.sepurux.dev/api/backend", manner=manner)
+
+
+def test_every_input_arrives_where_it_belongs() -> None:
+    settings = read(
+        {
+            "token": "made-up-token",
+            "api_key": "made-up-key",
+            "base_url": "https://sepurux.example/api/",
+            "project": "shop",
+            "campaign": "refunds",
+            "name": "Refunds",
+            "trace_id": "t-1",
+            "mutation_pack": "pack-1",
+            "min_pass_rate": "85%",
+            "max_unsafe": "1",
+            "max_failures": "2",
+            "min_reliability_score": "80",
+            "min_mutation_categories": "3",
+            "required_mutation_categories": "timeouts, auth",
+            "enforcement": "soft",
+            "on_undecided": "allow",
+            "timeout": "1h30m",
+            "poll_interval": "5",
+            "pr_number": "42",
+        }
+    )
+    (gate,) = settings.gates
+    assert (gate.name, gate.project, gate.mutation_pack) == ("Refunds", "shop", "pack-1")
+    assert gate.traces == (Trace(label="t-1", trace_id="t-1"),)
+    assert gate.thresholds == Thresholds(
+        min_pass_rate=0.85,
+        max_unsafe=1,
+        max_failures=2,
+        min_reliability_score=80,
+        min_mutation_categories=3,
+        required_mutation_categories=("timeouts", "auth"),
+    )
+    assert (gate.stage, gate.on_undecided, gate.timeout_s) == (Stage.SOFT, OnUndecided.ALLOW, 5400)
+    assert (settings.base_url, settings.poll_interval_s, settings.pull_request) == (
+        "https://sepurux.example/api",
+        5,
+        42,
+    )
+    assert settings.token is not None
+    assert settings.api_key is not None
+    assert (settings.token.reveal(), settings.api_key.reveal()) == ("made-up-token", "made-up-key")
+
+
+# --- Layers ----------------------------------------------------------------------------------------------------
+
+
+def test_an_input_beats_the_environment_and_the_environment_beats_the_default() -> None:
+    environ = {"SEPURUX_TIMEOUT_SECONDS": "60", "SEPURUX_MAX_UNSAFE": "3"}
+    gate = read({"timeout": "30"}, environ).gates[0]
+    assert (gate.timeout_s, gate.thresholds.max_unsafe) == (30, 3)
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\n\t "])
+def test_an_empty_value_is_not_given(empty: str) -> None:
+    gate = read({"timeout": empty, "trace_id": empty}, {"SEPURUX_TIMEOUT_SECONDS": "60"}).gates[0]
+    assert gate.timeout_s == 60
+    assert gate.traces == (Trace(label=REGISTERED),)
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\n"])
+def test_an_empty_secret_is_absent_and_no_mistake(empty: str) -> None:
+    settings = read({"token": empty}, {"SEPURUX_API_KEY": empty})
+    assert settings.token is None
+    assert settings.api_key is None
+
+
+def test_a_value_that_is_overridden_is_not_looked_at() -> None:
+    assert read({"timeout": "30"}, {"SEPURUX_TIMEOUT_SECONDS": "nonsense"}).gates[0].timeout_s == 30
+
+
+@pytest.mark.parametrize("gate", [Section(), Section(texts={"paths": Given("src/**", 1)})], ids=["without", "with"])
+@pytest.mark.parametrize("paths", ["docs/**", "["])
+def test_the_input_paths_is_ignored_where_a_policy_applies_and_not_told_twice(gate: Section, paths: str) -> None:
+    layers = [input_layer({**LEAST, "paths": paths}), environment_layer({})]
+    for policy in (Policy(path="p.yml"), Policy(path="p.yml", gates=(gate,))):
+        settings = read_settings(layers, no_files, policy)
+        assert (settings.ignored, settings.overridden) == (("input `paths`",), ())
+        assert [str(each.paths or "") for each in settings.gates] == [gate.text("paths") if policy.gates else ""]
+
+
+def test_the_input_paths_counts_without_a_policy() -> None:
+    settings = read({"paths": "docs/**"})
+    assert (str(settings.gates[0].paths), settings.ignored) == ("docs/**", ())
+
+
+def test_space_around_a_value_is_not_part_of_it() -> None:
+    assert read({"max_unsafe": " 5 \n", "campaign": " refunds "}).gates[0].thresholds.max_unsafe == 5
+
+
+def test_a_zero_in_a_layer_is_given() -> None:
+    thresholds = read({"max_unsafe": "0", "min_pass_rate": "0"}, {"SEPURUX_MAX_UNSAFE": "3"}).gates[0].thresholds
+    assert (thresholds.max_unsafe, thresholds.min_pass_rate) == (0, 0)
+
+
+def test_the_environment_is_read_under_the_names_of_the_table_only() -> None:
+    assert read({}, {"TIMEOUT": "1", "timeout": "x", "SEPURUX_TYPO": "x"}).gates[0].timeout_s == 600
+
+
+# --- Spellings -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alias", ["campaign", "campaign_id", "campaign_name"])
+def test_a_campaign_may_be_named_by_each_of_its_names(alias: str) -> None:
+    assert read_settings([input_layer({alias: "refunds"})], no_files).gates[0].campaign == "refunds"
+
+
+def test_a_name_and_its_alias_may_say_the_same() -> None:
+    assert read({"campaign": "refunds", "campaign_name": " refunds"}).gates[0].campaign == "refunds"
+    assert read({"campaign": "refunds", "campaign_id": ""}).gates[0].campaign == "refunds"
+
+
+def test_a_name_and_its_alias_that_differ_are_a_mistake_that_shows_both() -> None:
+    assert mistakes({"campaign": "refunds", "campaign_name": "billing"}) == [
+        (
+            'input `campaign`: `campaign` ("refunds") and `campaign_name` ("billing") are one setting and differ; '
+            "give one of them"
+        )
+    ]
+
+
+def test_an_alias_beats_the_name_in_a_lower_layer() -> None:
+    assert read({"project_id": "shop"}, {"SEPURUX_PROJECT_ID": "other"}).gates[0].project == "shop"
+
+
+@pytest.mark.parametrize(
+    ("typo", "hint"),
+    [
+        ("min_pas_rate", "; did you mean `min_pass_rate`?"),
+        ("campain", "; did you mean `campaign`?"),
+        ("TIMEOUT", "; did you mean `timeout`?"),
+        ("qqqqqq", ""),
+    ],
+)
+def test_an_unknown_input_is_a_mistake_with_the_nearest_known_name(typo: str, hint: str) -> None:
+    assert mistakes({**LEAST, typo: "1"}) == [f"input `{typo}`: it is not known{hint}"]
+
+
+def test_an_unknown_name_is_shown_on_one_line() -> None:
+    assert mistakes({**LEAST, "x\n::error::y": "1"}) == ["input `x ::error::y`: it is not known"]
+
+
+def test_nothing_is_near_to_a_name_unlike_all() -> None:
+    assert options.nearest("zzz", ["token"]) == ""
+
+
+# --- Defaults that depend --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("score", ["0", "1", "80", "100"])
+def test_the_default_pass_rate_goes_away_when_a_score_is_asked_for(score: str) -> None:
+    thresholds = read({"min_reliability_score": score}).gates[0].thresholds
+    assert (thresholds.min_pass_rate, thresholds.min_reliability_score) == (None, float(score))
+    assert thresholds.max_unsafe == 0
+
+
+def test_a_pass_rate_that_is_given_stays_beside_a_score() -> None:
+    thresholds = read({"min_reliability": "80"}, {"SEPURUX_MIN_PASS_RATE": "0.5"}).gates[0].thresholds
+    assert (thresholds.min_pass_rate, thresholds.min_reliability_score) == (0.5, 80)
+
+
+def test_a_long_campaign_names_its_gate_as_far_as_a_name_may_go() -> None:
+    gate = read({"campaign": "c" * 200}).gates[0]
+    assert (len(gate.campaign), len(gate.name)) == (200, options.LONGEST_NAME)
+
+
+# --- Mistakes --------------------------------------------------------------------------------------------------
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_table_and_unknown_names_last() -> None:
+    told = mistakes(
+        {
+            "zzz": "1",
+            "pr_number": "0",
+            "timeout": "ten minutes",
+            "enforcement": "strict",
+            "min_pass_rate": "85",
+            "trace_file": "missing.json",
+            "trace_id": "a/b",
+            "base_url": "http://sepurux.example",
+        },
+        {"SEPURUX_MAX_UNSAFE": "many", "SEPURUX_MIN_RELIABILITY": "0.8"},
+    )
+    assert told == [
+        (
+            'input `base_url`: "http://sepurux.example" is not accepted (a secret is sent there, so it must be https); '
+            "accepted: an https address (http on loopback only)"
+        ),
+        "input `campaign`: it is required; accepted: a campaign's name or UUID",
+        'input `trace_id`: "a/b" is no trace id',
+        'input `trace_file`: "missing.json" was not found in the workspace',
+        (
+            'input `min_pass_rate`: "85" is not accepted (85% is written with its sign); '
+            "accepted: a fraction or a percentage, such as `0.85` or `85%`"
+        ),
+        'environment variable SEPURUX_MAX_UNSAFE: "many" is not accepted; accepted: a whole number',
+        (
+            'environment variable SEPURUX_MIN_RELIABILITY: "0.8" is not accepted (80 means 80 of 100); '
+            "accepted: 0, or a number from 1 to 100"
+        ),
+        'input `enforcement`: "strict" is not accepted; accepted: `observe`, `soft` or `hard`',
+        (
+            'input `timeout`: "ten minutes" is not accepted; '
+            "accepted: seconds, or a duration such as `10m` or `1h30m`, up to a day"
+        ),
+        'input `pr_number`: "0" is not accepted; accepted: the number of a pull request',
+        "input `zzz`: it is not known",
+    ]
+
+
+def test_a_mistake_names_the_spelling_that_was_used() -> None:
+    (told,) = mistakes({**LEAST, "min_reliability": "0.8"})
+    assert told.startswith("input `min_reliability`:")
+    with pytest.raises(BadSettings, match="--min-reliability:"):
+        read_settings([flag_layer({**LEAST, "min_reliability": "0.8"})], no_files)
+
+
+def test_a_mistake_is_placed_in_the_layer_that_gives_the_value() -> None:
+    (told,) = mistakes({**LEAST, "trace_id": "  "}, {"SEPURUX_TRACE_ID": "a/b"})
+    assert told == 'environment variable SEPURUX_TRACE_ID: "a/b" is no trace id'
+
+
+def test_a_mistake_quotes_a_short_line_of_the_value() -> None:
+    (told,) = mistakes({**LEAST, "timeout": "\u202e::error::" + "x" * 5_000 + "\ny"})
+    assert "\n" not in told
+    assert len(told) < 200
+
+
+@pytest.mark.parametrize("secret", [f"{TOKEN}\n{TOKEN}2", f"{TOKEN}\u00e4", f"{TOKEN} x", f"{TOKEN}\udcff"])
+def test_a_secret_that_no_header_can_carry_is_refused_and_not_shown(secret: str) -> None:
+    told = mistakes({**LEAST, "token": secret}, {"SEPURUX_API_KEY": secret})
+    assert [line.split(":")[0] for line in told] == ["input `token`", "environment variable SEPURUX_API_KEY"]
+    assert all("no HTTP header can carry" in line and "sk_live" not in line for line in told)
+
+
+def test_a_short_secret_is_not_quoted_either() -> None:
+    assert mistakes({**LEAST, "token": "p w"}) == [
+        (
+            "input `token`: the value is not accepted (it holds a character that no HTTP header can carry); "
+            "accepted: a CI token"
+        )
+    ]
+
+
+def test_space_and_a_line_break_around_a_secret_are_not_part_of_it() -> None:
+    token = read({"token": f" {TOKEN}\n"}).token
+    assert token is not None
+    assert token.reveal() == TOKEN
+
+
+@pytest.mark.parametrize("wrong", ["timeout", "min_pass_rate", "trace_id", "trace_file", "enforcement", "base_url"])
+def test_a_secret_that_was_given_to_the_wrong_setting_too_is_not_shown(wrong: str) -> None:
+    told = mistakes({**LEAST, "token": TOKEN, wrong: f"{TOKEN}/x"})
+    assert len(told) == 1
+    assert "sk_live" not in told[0]
+
+
+@pytest.mark.parametrize(
+    "address", ["https://user:hunter22@h.example", "https://hunter22@h.example/x", "https://h.example/?key=hunter22"]
+)
+def test_a_credential_in_an_address_is_not_shown(address: str) -> None:
+    (told,) = mistakes({**LEAST, "base_url": address})
+    assert told.startswith("input `base_url`: the value is not accepted (user names, queries")
+    assert "hunter22" not in told
+
+
+# --- Traces ----------------------------------------------------------------------------------------------------
+
+
+def a_file(label: str) -> Trace:
+    return Trace(label=label, content=a_content())
+
+
+def test_traces_by_id_come_before_traces_from_files_and_keep_their_order() -> None:
+    find = files(**{"b*": (a_file("b1"), a_file("b2")), "a": (a_file("a"),)})
+    traces = read({"trace_id": "t-2,t-1", "trace_file": "b*\na"}, find=find).gates[0].traces
+    assert [trace.label for trace in traces] == ["t-2", "t-1", "b1", "b2", "a"]
+
+
+def test_a_file_that_two_globs_name_is_judged_once() -> None:
+    find = files(**{"a": (a_file("a"),), "*": (a_file("a"), a_file("b"))})
+    assert [each.label for each in read({"trace_file": "a\n*"}, find=find).gates[0].traces] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "count", "told"),
+    [
+        ("", 101, "it names 101 files; accepted: at most 100 traces of one gate"),
+        ("t-1,t-2", 99, "it names 99 files beside 2 trace ids; accepted: at most 100 traces of one gate"),
+    ],
+)
+def test_a_gate_has_at_most_a_hundred_traces(ids: str, count: int, told: str) -> None:
+    find = files(**{"*": tuple(a_file(str(n)) for n in range(count))})
+    assert mistakes({**LEAST, "trace_id": ids, "trace_file": "*"}, find=find) == [f"input `trace_file`: {told}"]
+
+
+def test_the_traces_of_a_gate_have_at_most_256_mib_together() -> None:
+    content = replace(a_content(), size=60 * 2**20)  # of one file; all of them share it here
+    find = files(**{"*": tuple(Trace(label=str(n), content=content) for n in range(5))})
+    assert mistakes({**LEAST, "trace_file": "*"}, find=find) == [
+        "input `trace_file`: its files have 300 MiB together; accepted: at most 256 MiB of one gate"
+    ]
+
+
+def test_every_trace_file_that_cannot_be_used_is_told() -> None:
+    assert [line.split('"')[1] for line in mistakes({**LEAST, "trace_file": "a.json\nb.json"})] == ["a.json", "b.json"]
+
+
+def test_a_bad_file_that_two_globs_name_is_told_once() -> None:
+    def find(pattern: str) -> tuple[Trace, ...]:
+        del pattern
+        raise BadTraceFile('"a.json" holds no JSON object')
+
+    assert mistakes({**LEAST, "trace_file": "a.json\n*.json"}, find=find) == [
+        'input `trace_file`: "a.json" holds no JSON object'
+    ]
+
+
+def test_commas_alone_do_not_widen_the_run_to_all_registered_scenarios() -> None:
+    (told,) = mistakes({**LEAST, "trace_id": ","})
+    assert told.startswith('input `trace_id`: "," is not accepted (it names nothing)')
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "campaign",
+        "comment_key",
+        "config",
+        "mutation_pack",
+        "name",
+        "paths",
+        "project",
+        "required_mutation_categories",
+        "reviewers",
+        "status_context",
+        "trace_file",
+        "trace_id",
+    ],
+)
+def test_a_text_that_holds_a_secret_is_refused_because_reports_would_show_it(name: str) -> None:
+    (told,) = mistakes({**LEAST, "token": TOKEN, name: f"a-{TOKEN}"})
+    assert told.startswith(f"input `{name}`: ")
+    assert "it holds a secret" in told or name == "reviewers"  # which is no login either
+    assert TOKEN[:8] not in told
+
+
+def test_a_config_that_cannot_be_a_path_is_a_mistake_and_not_left_out() -> None:
+    (told,) = mistakes({**LEAST, "config": "a.yml\nb.yml"})
+    assert told.startswith("input `config`: ")
+
+
+def test_a_hint_quotes_no_part_of_a_secret() -> None:
+    (told,) = mistakes({**LEAST, "token": TOKEN, "reviewers": f"{TOKEN}{TOKEN}"})
+    assert told.startswith("input `reviewers`: ")
+    assert TOKEN[:8] not in told
+
+
+def test_what_is_known_early_holds_no_secret() -> None:
+    wrong = dict.fromkeys(("campaign", "comment_key", "config", "status_context"), TOKEN)
+    early = read_early([input_layer({"token": TOKEN, **wrong})])
+    assert (early.gates, early.manner.status_context) == ((), "Sepurux")
+    assert TOKEN not in repr(early)
+
+
+def test_an_unknown_input_whose_name_is_a_secret_is_not_shown() -> None:
+    (told,) = mistakes({**LEAST, "token": TOKEN, TOKEN: "x"})
+    assert TOKEN not in told
+
+
+@pytest.mark.parametrize(("length", "fits"), [(255 - len("Sepurux () / refunds"), True), (236, False)])
+def test_a_context_with_the_base_branch_in_it_has_at_most_255_characters(*, length: int, fits: bool) -> None:
+    layers = [input_layer({**LEAST, "status_context": "Sepurux ({base})"})]
+    branch = "b" * length
+    if fits:
+        assert read_settings(layers, no_files, branch=branch).manner.status_context == "Sepurux ({base})"
+        return
+    with pytest.raises(BadSettings) as bad:
+        read_settings(layers, no_files, branch=branch)
+    [problem] = bad.value.problems
+    assert str(problem).startswith("input `status_context`: with the branch ")
+    assert str(problem).endswith("a status context has 256 characters; accepted: at most 255")

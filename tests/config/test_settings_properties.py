@@ -1,0 +1,126 @@
+"""Whatever texts are given, they become settings or a list of mistakes, and no mistake shows a secret."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sepurux_action.common.secret import SHORTEST_BLANKED
+from sepurux_action.config.gate import Gate, Thresholds, Trace
+from sepurux_action.config.options import OPTIONS
+from sepurux_action.config.settings import Settings, environment_layer, input_layer, read_settings
+from sepurux_action.errors import BadSettings, BadTraceFile
+from tests.builders import a_content
+
+SPELLINGS = [spelling for option in OPTIONS for spelling in option.spellings]
+ENVIRONMENT = [option.environment for option in OPTIONS if option.environment]
+ORDER = {spelling: number for number, option in enumerate(OPTIONS) for spelling in option.spellings}
+
+# Texts near to those that are accepted, so that settings come of them often enough, and any text at all.
+LIKELY = [
+    "",
+    " ",
+    "0",
+    "1",
+    "0.85",
+    "85%",
+    "80",
+    "10m",
+    "1h30m",
+    "soft",
+    "allow",
+    "https://h.example",
+    "a,b\nc",
+    "a.json",
+]
+any_text = st.text(max_size=30) | st.text(st.characters(categories=["Cs", "Cc", "Nd", "Zs"]), max_size=5)
+texts = st.sampled_from(LIKELY) | any_text
+near = st.dictionaries(st.sampled_from(SPELLINGS), st.sampled_from(LIKELY), max_size=3)
+inputs = st.dictionaries(st.sampled_from(SPELLINGS) | st.text(max_size=12), texts, max_size=8) | near
+environs = st.just({"SEPURUX_CAMPAIGN_ID": "refunds"}) | st.dictionaries(
+    st.sampled_from(ENVIRONMENT) | st.text(max_size=12), texts, max_size=8
+)
+secrets = st.text(string.ascii_letters + string.digits, min_size=SHORTEST_BLANKED, max_size=60).map("7Q".__add__)
+
+
+def find(pattern: str) -> tuple[Trace, ...]:
+    if "." not in pattern:
+        raise BadTraceFile(f"{pattern!r} was not found in the workspace")
+    return (Trace(label=pattern, content=a_content()),)
+
+
+def read(inputs: Mapping[str, str], environ: Mapping[str, str]) -> Settings | BadSettings:
+    try:
+        return read_settings([input_layer(inputs), environment_layer(environ)], find)
+    except BadSettings as bad:
+        return bad
+
+
+@given(inputs, environs)
+def test_any_texts_become_settings_in_their_ranges_or_mistakes(
+    inputs: Mapping[str, str], environ: Mapping[str, str]
+) -> None:
+    read_back = read(inputs, environ)
+    if isinstance(read_back, BadSettings):
+        assert read_back.problems
+        return
+    assert set(inputs) <= set(SPELLINGS)
+    (gate,) = read_back.gates
+    assert sensible(gate)
+    assert sensible_thresholds(gate.thresholds)
+    assert read_back.poll_interval_s is None or 0 < read_back.poll_interval_s <= 3600
+    assert read_back.pull_request is None or read_back.pull_request > 0
+    for secret in (read_back.token, read_back.api_key):
+        assert secret is None or (secret.reveal().isascii() and secret.reveal().strip() == secret.reveal() != "")
+
+
+@given(inputs, environs)
+def test_mistakes_stand_on_one_line_each_and_in_the_order_of_the_table(
+    inputs: Mapping[str, str], environ: Mapping[str, str]
+) -> None:
+    read_back = read(inputs, environ)
+    if isinstance(read_back, BadSettings):
+        named = [place_in_table(problem.where) for problem in read_back.problems]
+        assert named == sorted(named)
+        assert all(len(problem.message.splitlines()) == 1 for problem in read_back.problems)
+
+
+@given(secrets, st.sampled_from(["token", "api_key"]), st.data())
+def test_a_secret_is_in_no_mistake_wherever_else_it_was_given(secret: str, name: str, data: st.DataObject) -> None:
+    spoilt = data.draw(st.dictionaries(st.sampled_from(SPELLINGS), any_text.map(secret.__add__), max_size=6))
+    around = data.draw(environs)
+    gap = data.draw(st.sampled_from(["", "\n", " ", "\r\n\t"]))
+    read_back = read({**spoilt, name: secret + gap + (secret if gap else "")}, around)
+    if isinstance(read_back, BadSettings):
+        assert all(secret[: SHORTEST_BLANKED + 1] not in str(problem) for problem in read_back.problems)
+    else:
+        assert secret not in repr((read_back.token, read_back.api_key))
+
+
+def sensible(gate: Gate) -> bool:
+    return (
+        gate.campaign.isprintable()
+        and bool(gate.campaign)
+        and 1 <= len(gate.name) <= 80
+        and 0 < gate.timeout_s <= 86_400
+        and 1 <= len(gate.traces) <= 100
+    )
+
+
+def sensible_thresholds(asked: Thresholds) -> bool:
+    rate, score = asked.min_pass_rate, asked.min_reliability_score
+    return (
+        (rate is None or 0 <= rate <= 1)
+        and (score is None or score == 0 or 1 <= score <= 100)
+        and (rate is not None or score is not None)
+        and (asked.max_unsafe is not None and asked.max_unsafe >= 0)
+    )
+
+
+def place_in_table(where: str) -> int:
+    spelled = where.split("`")[1] if "`" in where else where.rsplit(" ", 1)[1]
+    by_environment = {option.environment: option.name for option in OPTIONS if option.environment}
+    return ORDER.get(by_environment.get(spelled, spelled), len(OPTIONS))

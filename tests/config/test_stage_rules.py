@@ -1,0 +1,142 @@
+"""Enforcement by date and branch: which stage rules today, and what comes next (contract, section 5)."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from sepurux_action.config.path_filter import Subject, read_filter
+from sepurux_action.config.stage import Stage
+from sepurux_action.config.stage_rules import Rule, next_change, parse_start, stage_today
+
+TODAY = date(2027, 1, 15)
+DAY = timedelta(days=1)
+
+
+def rule(stage: str, *, days: int | None = None, branches: str = "") -> Rule:
+    """Return an entry that begins so many days after today."""
+    return Rule(
+        stage=Stage(stage),
+        start=None if days is None else TODAY + days * DAY,
+        branches=read_filter(branches.split(), Subject.BRANCH) if branches else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "branch", "stage"),
+    [
+        ([rule("soft")], "main", "soft"),
+        ([rule("observe"), rule("soft", days=0)], "main", "soft"),
+        ([rule("observe"), rule("soft", days=1)], "main", "observe"),
+        ([rule("hard", days=-9), rule("soft", days=-2)], "main", "soft"),
+        ([rule("soft", days=-2), rule("hard", days=-9)], "main", "soft"),
+        ([rule("hard", days=1), rule("soft", days=5)], "main", "observe"),
+        ([rule("soft"), rule("hard", branches="main")], "main", "hard"),
+        ([rule("soft"), rule("hard", branches="main")], "next", "soft"),
+        ([rule("hard", days=-1), rule("observe", days=-9, branches="main")], "main", "observe"),
+        ([rule("soft", branches="main release/**")], "release/1/x", "soft"),
+        ([rule("soft", branches="** !main")], "main", "hard"),
+        ([rule("observe", branches="release/**")], "main", "hard"),
+        ([rule("observe", branches="**")], "", "hard"),
+        ([rule("hard"), rule("observe", days=1, branches="main")], "main", "hard"),
+        ([rule("hard"), rule("observe", days=0, branches="main")], "main", "observe"),
+        ([rule("hard", days=2), rule("soft", days=1, branches="main")], "main", "observe"),
+        ([rule("hard", days=1, branches="main")], "next", "hard"),
+        ([rule("soft"), rule("hard"), rule("observe")], "main", "hard"),
+        ([rule("hard", branches="release/1*"), rule("soft", branches="release/*")], "release/1", "hard"),
+        ([], "main", "hard"),
+    ],
+    ids=[
+        "a stage alone",
+        "an entry begins on its day",
+        "not before it",
+        "the latest that has begun rules",
+        "wherever it stands",
+        "all still to come",
+        "an entry that names the branch beats one that does not",
+        "but on its branch only",
+        "whatever the dates",
+        "branches are patterns",
+        "a pattern takes away",
+        "no entry fits",
+        "no entry fits a branch that is not known",
+        "an entry that names the branch does not count before its day",
+        "but from then on it overrides the others",
+        "all still to come, with and without a branch",
+        "a future entry of another branch does not match",
+        "of one day the strictest rules",
+        "also among branches",
+        "no entry",
+    ],
+)
+def test_the_stage_of_today(rules: list[Rule], branch: str, stage: str) -> None:
+    assert stage_today(rules, branch, TODAY) == stage
+
+
+def test_the_next_change_is_the_first_day_with_another_stage() -> None:
+    rules = [rule("soft"), rule("soft", days=2), rule("hard", days=9), rule("observe", days=20)]
+    change = next_change(rules, "main", TODAY)
+    assert change is not None
+    assert (change.day, change.stage, change.stricter) == (TODAY + 9 * DAY, Stage.HARD, True)
+    assert str(change) == "The stage becomes hard in 9 days, on 2027-01-24."
+
+
+def test_what_changes_on_other_branches_is_no_change() -> None:
+    rules = [rule("soft", branches="main"), rule("hard", days=2), rule("hard", days=4, branches="next")]
+    assert next_change(rules, "main", TODAY) is None
+    assert next_change(rules, "next", TODAY) is not None
+
+
+def test_a_stage_alone_never_changes() -> None:
+    assert next_change([rule("soft")], "main", TODAY) is None
+    assert next_change([rule("observe"), rule("soft", days=0)], "main", TODAY) is None
+
+
+def test_the_end_of_waiting_for_the_first_entry_is_a_change() -> None:
+    change = next_change([rule("soft", days=1)], "main", TODAY)
+    assert change is not None
+    assert str(change) == "The stage becomes soft tomorrow, on 2027-01-16."
+
+
+def test_the_day_on_which_an_entry_for_the_branch_starts_to_override_is_a_change() -> None:
+    rules = [rule("hard"), rule("observe", days=3, branches="main"), rule("soft", days=1)]
+    change = next_change(rules, "main", TODAY)
+    assert change is not None
+    assert (change.day, change.stage) == (TODAY + DAY, Stage.SOFT)
+    change = next_change(rules, "main", TODAY + DAY)
+    assert change is not None
+    assert (change.day, change.stage, change.stricter) == (TODAY + 3 * DAY, Stage.OBSERVE, False)
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "days", "warned"),
+    [
+        ("observe", "soft", 4, False),
+        ("observe", "soft", 3, True),
+        ("soft", "hard", 1, True),
+        ("hard", "soft", 1, False),
+        ("soft", "observe", 3, False),
+    ],
+)
+def test_three_days_before_a_stricter_stage_there_is_a_warning(now: str, then: str, days: int, *, warned: bool) -> None:
+    change = next_change([rule(now), rule(then, days=days)], "main", TODAY)
+    assert change is not None
+    assert change.is_warning is warned
+
+
+def test_a_day_is_written_with_year_month_and_day() -> None:
+    assert parse_start("2027-01-31") == date(2027, 1, 31)
+
+
+@pytest.mark.parametrize(
+    "text", ["2027-02-30", "20270131", "2027-W05-7", "31.1.2027", "tomorrow", "", "\u0662027-01-31"]
+)
+def test_no_other_text_is_a_day(text: str) -> None:
+    with pytest.raises(ValueError, match="accepted: a day such as"):
+        parse_start(text)
+
+
+def test_an_entry_is_shown_in_words() -> None:
+    shown = [str(each) for each in (rule("soft"), rule("hard", days=0), rule("hard", days=1, branches="main rel/*"))]
+    assert shown == ["soft", "hard from 2027-01-15", "hard from 2027-01-16 on main, rel/*"]

@@ -1,0 +1,166 @@
+"""Reading YAML: texts stay as they are written, and what a policy may not use is told with line and column."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from sepurux_action.config.policy import LARGEST_FILE
+from sepurux_action.config.policy_parser import FOREIGN_ERRORS, MOST_PROBLEMS, compose
+from sepurux_action.errors import BadSettings
+
+PATH = ".github/sepurux-gate.yml"
+
+
+def plain(node: yaml.Node) -> object:
+    """Return a node's content without its places."""
+    if isinstance(node, yaml.MappingNode):
+        return {key.value: plain(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [plain(item) for item in node.value]
+    return node.value
+
+
+def read(text: str) -> object:
+    return plain(compose(text.encode(), PATH))
+
+
+def mistakes(text: str | bytes) -> list[str]:
+    with pytest.raises(BadSettings) as bad:
+        compose(text.encode() if isinstance(text, str) else text, PATH)
+    assert {problem.file for problem in bad.value.problems} == {PATH}
+    return [f"{problem.line}:{problem.column} {problem.message}" for problem in bad.value.problems]
+
+
+@pytest.mark.parametrize(
+    "text", ["0.90", "1e3", "0x1F", "010", "1_000", "1:30", "on", "Yes", "NO", "True", "2027-01-31", "85%", ".inf", "="]
+)
+def test_a_text_stays_as_it_is_written_whatever_yaml_would_make_of_it(text: str) -> None:
+    assert read(f"a: {text}\n") == {"a": text}
+    assert read(f"{text}: b\n") == {text: "b"}
+
+
+@pytest.mark.parametrize("null", ["", "~", "null", "Null", "NULL"])
+def test_a_null_is_an_empty_text(null: str) -> None:
+    assert read(f"a: {null}\nb: [x, {null or '~'}]\n") == {"a": "", "b": ["x", ""]}
+
+
+def test_a_null_in_quotes_is_a_text() -> None:
+    assert read("a: 'null'\nb: \"~\"\n") == {"a": "null", "b": "~"}
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "\ufeff", "null\n"])
+def test_an_empty_file_is_an_empty_text(text: str) -> None:
+    assert read(text) == ""
+
+
+def test_all_ways_of_writing_lists_keys_and_texts_are_read() -> None:
+    head, lists, folded = (
+        "\ufeff%YAML 1.1\n---\n",
+        "a:\n- b\n- c: 'd''s'\n  e: |\n    f\n    g\n",
+        "l: >\n  m\n  n\n...\n",
+    )
+    assert read(f'{head}{lists}h: {{i: [j, "\\x6b"]}}\n{folded}') == {
+        "a": ["b", {"c": "d's", "e": "f\ng\n"}],
+        "h": {"i": ["j", "k"]},
+        "l": "m n\n",
+    }
+
+
+def test_every_node_knows_its_line_and_column() -> None:
+    root = compose(b"# here\na:\n  - b\n  - {c: d}\n", PATH)
+    ((key, items),) = root.value
+    first, inner = items.value
+    ((_, value),) = inner.value
+    marks = [node.start_mark for node in (root, key, items, first, inner, value)]
+    places = [(mark.line + 1, mark.column + 1) for mark in marks]
+    assert places == [(2, 1), (2, 1), (3, 3), (3, 5), (4, 5), (4, 9)]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: &x b\n", "1:4 an anchor is not accepted; a text that begins with `&` is written in quotes"),
+        ("a: &x [b]\n", "1:4 an anchor is not accepted"),
+        ("a: !!str b\n", "1:4 a tag is not accepted; a text that begins with `!` is written in quotes"),
+        ("a: !!python/object/apply:os.system [b]\n", "1:4 a tag is not accepted"),
+        ("a:\n  - !src/**\n", "2:5 a tag is not accepted; a text that begins with `!` is written in quotes"),
+        ("a:\n  - *.md\n", "2:6 this is no YAML: expected alphabetic or numeric character, but found '.'; a text that"),
+        ("a: b\nc: d\na: e\n", '3:1 the key "a" stands on line 1 already'),
+        ("a: b\n'a': c\n", '2:1 the key "a" stands on line 1 already'),
+        ("{a: b, a: c}\n", '1:8 the key "a" stands on line 1 already'),
+        ("~: b\nnull: c\n", '2:1 the key "" stands on line 1 already'),
+        ("? [a]\n: b\n", "1:3 a key is one text"),
+        ("a: b\n---\nc: d\n", "2:1 a second document begins; accepted: one"),
+        ("a: b: c\n", "1:5 this is no YAML: mapping values are not allowed here"),
+        ("a:\n\tb: c\n", "2:1 this is no YAML: found character '\\t' that cannot start any token"),
+        ("a: 'b\n", "2:1 this is no YAML: found unexpected end of stream"),
+        ("a: b\nc: d\x07e\n", "2:5 YAML does not allow the character U+0007"),
+        ("a: b\x00", "1:5 YAML does not allow the character U+0000"),
+        ('a: b\nc: "\\UFFFFFFFF"\n', "2:1 this is no YAML: a number in it is out of range"),
+        (f"%YAML 1.{'9' * 5000}\n---\na: b\n", "1:1 this is no YAML: a number in it is out of range"),
+        ("[" * 17, "1:17 the file is nested deeper than 16 levels"),
+    ],
+)
+def test_what_a_policy_may_not_use_is_told_with_line_and_column(text: str, told: str) -> None:
+    (mistake,) = mistakes(text)
+    assert mistake.startswith(told)
+
+
+def test_an_alias_is_not_followed() -> None:
+    bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
+    assert [mistake.split(";")[0] for mistake in mistakes(bomb)] == [
+        "1:4 an anchor is not accepted",
+        "2:4 an anchor is not accepted",
+        "2:8 an alias is not accepted",
+        "2:12 an alias is not accepted",
+        "3:5 an alias is not accepted",
+        "3:9 an alias is not accepted",
+    ]
+
+
+def test_mistakes_before_the_place_where_reading_ends_are_told_too() -> None:
+    assert [mistake.split(" ")[0] for mistake in mistakes("a: !x b\na: c\nd: [\n")] == ["1:4", "2:1", "4:1"]
+
+
+def test_a_file_of_nothing_but_mistakes_is_not_told_to_its_end() -> None:
+    assert len(mistakes("a: b\n" * 1000)) == MOST_PROBLEMS
+
+
+def test_a_merge_key_is_a_key_like_any_other() -> None:
+    assert read("<<: {a: b}\n") == {"<<": {"a": "b"}}
+
+
+def test_a_file_has_at_most_256_kib() -> None:
+    largest = b"a: b".ljust(LARGEST_FILE)
+    assert plain(compose(largest, PATH)) == {"a": "b"}
+    assert mistakes(largest + b" ") == ["1:1 the file has 262,145 bytes; accepted: at most 262,144"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"a: b\nc: \xff\n", "a: b\nc: ü\n".encode("latin-1"), b"a: b\nc: \xed\xa0\x80\n"],
+    ids=["byte", "latin", "half"],
+)
+def test_a_file_is_utf_8(raw: bytes) -> None:
+    assert mistakes(raw) == ["2:1 the file is not UTF-8"]
+
+
+def below(kind: type[BaseException]) -> Iterator[type[BaseException]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from below(each)
+
+
+def test_every_kind_of_error_that_the_library_has_is_translated() -> None:
+    raised = {
+        kind
+        for module in (yaml, yaml.reader, yaml.scanner, yaml.parser, yaml.composer, yaml.constructor)
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, Exception) and kind.__module__.startswith("yaml")
+    }
+    assert yaml.scanner.ScannerError in raised
+    assert all(issubclass(kind, FOREIGN_ERRORS) for kind in raised)

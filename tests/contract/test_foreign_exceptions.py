@@ -1,0 +1,137 @@
+"""No exception of a library or of the system gets past its adapter: each becomes one of ours, in our own words."""
+
+from __future__ import annotations
+
+import http.client
+import inspect
+import ssl
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
+
+import pytest
+import requests
+import requests.exceptions
+import urllib3.exceptions
+from github import BadAttributeException, GithubException
+from requests.adapters import BaseAdapter
+
+from sepurux_action.common.secret import Blanker, Secret
+from sepurux_action.errors import ForgeRefused
+from sepurux_action.evaluation.api import Call, Trouble
+from sepurux_action.evaluation.client import FOREIGN_ERRORS, Transport
+from sepurux_action.github.client import translated
+
+TOKEN = "token-of-nobody-3b1d"
+TEXT = f"HTTPSConnectionPool(host='10.1.2.3'): X-API-Key: {TOKEN}"
+CALL = Call(method="POST", path="/v1/ci/runs", purpose="the CI run", body=b"{}")
+
+
+def below(kind: type[Exception]) -> Iterator[type[Exception]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from below(each)
+
+
+KINDS = sorted({each for kind in FOREIGN_ERRORS for each in below(kind)}, key=lambda kind: f"{kind.__module__}.{kind}")
+
+
+class Failing(BaseAdapter):
+    """A network that raises: instead of an answer, or in the middle of one."""
+
+    def __init__(self, error: Exception, *, in_the_body: bool) -> None:
+        super().__init__()
+        self._error = error
+        self._in_the_body = in_the_body
+
+    def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
+        if not self._in_the_body:
+            raise self._error
+        response = requests.Response()
+        response.status_code = 200
+        response.request = request
+        response.raw = self
+        return response
+
+    def read1(self, *_: object, **__: object) -> bytes:
+        raise self._error
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+
+@pytest.mark.parametrize("in_the_body", [False, True], ids=["before the answer", "in the answer"])
+def test_every_foreign_exception_becomes_trouble_without_its_text(*, in_the_body: bool) -> None:
+    for kind in KINDS:
+        error = kind.__new__(kind, TEXT)  # without __init__, whose arguments every kind has its own
+        network = Failing(error, in_the_body=in_the_body)
+        sender = Transport(
+            "https://api.example", token=Secret(TOKEN), api_key=None, blank=Blanker([TOKEN]), adapter=network
+        )
+        answer = sender.send(CALL, 5)
+        assert isinstance(answer, Trouble), kind
+        assert "api.example" in answer.reason, kind
+        assert TOKEN not in answer.reason, kind
+        assert "10.1.2.3" not in answer.reason, kind
+        assert not answer.answered, kind
+
+
+def test_the_walk_meets_the_kinds_that_networks_are_known_for() -> None:
+    known = {
+        requests.exceptions.SSLError,
+        requests.exceptions.ChunkedEncodingError,
+        requests.exceptions.InvalidProxyURL,
+        requests.exceptions.InvalidHeader,
+        urllib3.exceptions.LocationParseError,
+        urllib3.exceptions.InvalidHeader,
+        urllib3.exceptions.ProtocolError,
+        http.client.IncompleteRead,
+        http.client.RemoteDisconnected,
+        ssl.SSLCertVerificationError,
+        ConnectionResetError,
+        UnicodeEncodeError,
+    }
+    assert known <= set(KINDS)
+
+
+@pytest.mark.parametrize("library", [requests.exceptions, urllib3.exceptions, http.client])
+def test_the_libraries_have_no_kind_besides(library: ModuleType) -> None:
+    raised = {
+        kind
+        for _, kind in inspect.getmembers(library, inspect.isclass)
+        if issubclass(kind, Exception) and not issubclass(kind, Warning) and kind.__module__ == library.__name__
+    }
+    assert raised
+    assert raised <= set(KINDS)
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    def deed() -> None:
+        raise error
+
+    return deed
+
+
+@pytest.mark.parametrize("kind", sorted(below(GithubException), key=str))
+def test_every_exception_of_pygithub_becomes_a_refusal_with_its_status(kind: type[GithubException]) -> None:
+    error = kind.__new__(kind)
+    GithubException.__init__(error, 418, {"message": "I am a teapot"}, {})
+    with pytest.raises(ForgeRefused) as refused:
+        translated(raising(error))
+    assert (refused.value.refusal.status, refused.value.refusal.message) == (418, "I am a teapot")
+
+
+def test_the_other_kind_of_pygithub_is_an_answer_of_an_unknown_shape() -> None:
+    module = sys.modules[GithubException.__module__]
+    kinds = {kind for _, kind in inspect.getmembers(module, inspect.isclass) if kind.__module__ == module.__name__}
+    assert kinds - set(below(GithubException)) == {BadAttributeException}
+    with pytest.raises(ForgeRefused, match="unknown shape"):
+        translated(raising(BadAttributeException(TEXT, (str, str), None)))
+
+
+def test_every_foreign_exception_of_the_network_becomes_a_refusal_without_its_text() -> None:
+    for kind in KINDS:
+        with pytest.raises(ForgeRefused) as refused:
+            translated(raising(kind.__new__(kind, TEXT)))
+        assert TOKEN not in str(refused.value), kind
+        assert "10.1.2.3" not in refused.value.refusal.message, kind

@@ -1,0 +1,142 @@
+"""Wherever a secret stands in a foreign text, and wherever that is cut, the log shows at most 5 characters of it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from contextlib import redirect_stderr
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sepurux_action.common import json_reader
+from sepurux_action.common.secret import SHORTEST_BLANKED, Blanker, spellings
+from sepurux_action.config.gate import Thresholds
+from sepurux_action.config.policy_parser import read_policy
+from sepurux_action.config.settings import input_layer, read_early, read_settings
+from sepurux_action.errors import BadSettings, Problem, Refusal
+from sepurux_action.evaluation.api import Refused, list_campaigns, read_answer
+from sepurux_action.evaluation.ci_run import parse_ci_run
+from sepurux_action.evaluation.decision import judge
+from sepurux_action.github.event import Event, parse_event
+from sepurux_action.github.permissions import Deed, explain
+from sepurux_action.host.actions_runner import ActionsRunner
+from sepurux_action.host.terminal import Terminal
+from sepurux_action.host.workflow_commands import Level
+
+SECRET = "ghs_Zq7/Wm3+Kv9RtY2xLp5Nd8JhGc4BfUo6Es1Ai"
+BLANK = Blanker([SECRET])
+PIECES = [
+    form[at : at + SHORTEST_BLANKED] for form in spellings(SECRET) for at in range(len(form) - SHORTEST_BLANKED + 1)
+]
+LIMITS = [40, 80, 120, 140, 200, 500, 600, 4_000, 8_000, json_reader.LONGEST_TEXT]
+
+offsets = st.integers(0, 1_000) | st.builds(
+    lambda limit, back: max(0, limit - back), st.sampled_from(LIMITS), st.integers(0, 60)
+)
+fillers = st.sampled_from(["-", "- ", "-\u200b", "\u200b", "-\n"])
+
+
+def of_github(text: str) -> str:
+    return explain(Deed.STATUS, Refusal(status=403, message=text, accepted=f"{text}=write"), Event())
+
+
+def of_a_permission(text: str) -> str:
+    return explain(Deed.STATUS, Refusal(status=403, accepted=f"{text}=write", forbidden=True), Event())
+
+
+def of_the_backend(text: str) -> str:
+    answer = read_answer(list_campaigns(""), 422, json.dumps({"detail": text}).encode(), blank=BLANK)
+    assert isinstance(answer, Refused)
+    return answer.reason
+
+
+def of_a_redirect(text: str) -> str:
+    answer = read_answer(list_campaigns(""), 302, b"", location=text, blank=BLANK)
+    assert isinstance(answer, Refused)
+    return answer.reason
+
+
+def of_a_run(text: str) -> str:
+    run = parse_ci_run(BLANK.deep({"status": text, "decision": text, "pass_rate": text}))
+    return judge(run, Thresholds(min_pass_rate=0.9)).reason
+
+
+def of_a_policy(text: str) -> str:
+    try:
+        read_policy(json.dumps({text: text, "timeout": text}).encode(), "gate.yml")
+    except BadSettings as bad:
+        return "\n".join(map(str, bad.problems))
+    raise AssertionError
+
+
+def of_settings(text: str) -> str:
+    given = {"token": SECRET, "campaign": "c", "timeout": text, "reviewers": text, "paths": text, text or "-": "1"}
+    try:
+        read_settings([input_layer(given)], lambda _: ())
+    except BadSettings as bad:
+        return "\n".join(map(str, bad.problems))
+    raise AssertionError
+
+
+def of_an_event(text: str) -> str:
+    event = parse_event(text, {"ref": f"refs/tags/{text}", "deleted": True}, {})
+    return f"{event.why_none} {parse_event('push', {'ref': text, 'deleted': True}, {}).skipped}"
+
+
+SOURCES = [
+    str,
+    json_reader.quoted,
+    json_reader.printable,
+    of_github,
+    of_a_permission,
+    of_the_backend,
+    of_a_redirect,
+    of_a_run,
+    of_a_policy,
+    of_settings,
+    of_an_event,
+]
+
+
+def logged(text: str) -> str:
+    """Return what both places write to their log of a text."""
+    log = io.StringIO()
+    runner, terminal = ActionsRunner({}, log), Terminal([], {})
+    runner.hide(BLANK, (SECRET,))
+    log.truncate(0)  # the runner masks the secret by naming it
+    terminal.hide(BLANK, (SECRET,))
+    with redirect_stderr(log):
+        for place in (runner, terminal):
+            place.line(text)
+            place.annotate(Level.WARNING, text, title=text, file=text)
+    return log.getvalue()
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
+@given(offset=offsets, filler=fillers, separator=st.sampled_from(["", "\u200b"]))
+@example(offset=198, filler="-", separator="")
+def test_no_place_and_no_cut_shows_more_than_5_characters_of_a_secret(
+    source: Callable[[str], str], offset: int, filler: str, separator: str
+) -> None:
+    secret = SECRET[:9] + separator + SECRET[9:]
+    before = (filler * (offset // len(filler) + 1))[:offset]
+    log = logged(source(f"{before}{secret}{filler * 60}"))
+    assert [piece for piece in PIECES if piece in log] == []
+
+
+@given(st.text(max_size=300))
+def test_a_text_without_a_secret_stays_as_it_is(text: str) -> None:
+    assert BLANK(text) == text
+
+
+def test_bad_settings_are_blanked_before_a_report_escapes_them() -> None:
+    bad = BadSettings([Problem(where=SECRET, message=f"{SECRET[:20]}{json_reader.CUT} is not accepted")])
+    assert str(bad.blanked(BLANK)) == f"***: ***{json_reader.CUT} is not accepted"
+
+
+def test_both_backend_secrets_are_known_before_the_policy_is_read() -> None:
+    early = read_early([input_layer({"token": "first-secret", "api_key": "second-secret"})])
+    assert [each.reveal() for each in (early.secret, early.api_key) if each] == ["first-secret", "second-secret"]

@@ -1,0 +1,231 @@
+"""The CI API's calls, and what its answers mean (contract, section 7)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sepurux_action.common.secret import Blanker
+from sepurux_action.config.gate import Gate, Thresholds
+from sepurux_action.evaluation import api
+from sepurux_action.evaluation.api import Call, Refused, Reply, Trouble, read_answer
+from tests.builders import a_content
+
+LOOK = api.look_at(run_id="run-1", batch_id="", project="shop")
+GATE = Gate(name="refunds", campaign="refunds", project="shop")
+START = api.create_run(GATE, "c-1", "", repo="", pull_request=None, key="k-1")
+TOKEN = "sk_live_5c0ffee5c0ffee5c0ffee"
+
+
+def body_of(call: Call) -> object:
+    assert isinstance(call.body, bytes)
+    return json.loads(call.body)
+
+
+def detail(value: object) -> bytes:
+    return json.dumps({"detail": value}).encode()
+
+
+# --- Calls -----------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_started_with_what_is_known_and_nothing_else() -> None:
+    assert (START.method, START.path, START.project, START.idempotency_key) == ("POST", "/v1/ci/runs", "shop", "k-1")
+    assert body_of(START) == {"campaign_id": "c-1", "thresholds": {"min_pass_rate": 0.9, "max_unsafe": 0}}
+
+
+def test_a_run_is_started_with_every_field_that_the_gate_sets() -> None:
+    asked = Thresholds(
+        min_pass_rate=0.0,
+        max_unsafe=0,
+        max_failures=0,
+        min_reliability_score=0.0,
+        min_mutation_categories=0,
+        required_mutation_categories=("timeouts",),
+    )
+    gate = Gate(name="refunds", campaign="refunds", mutation_pack="p-1", thresholds=asked)
+    assert body_of(api.create_run(gate, "c-1", "t-1", repo="acme/shop", pull_request=42, key="k")) == {
+        "trace_id": "t-1",
+        "campaign_id": "c-1",
+        "mutation_pack_id": "p-1",
+        "thresholds": {
+            "min_pass_rate": 0,
+            "max_unsafe": 0,
+            "max_failures": 0,
+            "min_reliability_score": 0,
+            "min_mutation_categories": 0,
+            "required_mutation_categories": ["timeouts"],
+        },
+        "repo": "acme/shop",
+        "pull_request_number": 42,
+    }
+
+
+def test_a_trace_is_uploaded_byte_for_byte_and_not_shown() -> None:
+    content = a_content(b'{"a": 1}')
+    call = api.upload_trace(content, label="a.json", project="shop", key="k-2")
+    assert (call.method, call.path, call.body, call.idempotency_key) == ("POST", "/v1/traces", content, "k-2")
+    assert '"a"' not in repr(call)
+
+
+def test_a_batch_is_looked_at_as_a_whole() -> None:
+    assert api.look_at(run_id="run-1", batch_id="b-1", project="").path == "/v1/ci/batch/b-1"
+    assert api.look_at(run_id="run-1", batch_id="", project="").path == "/v1/ci/runs/run-1"
+
+
+def test_an_id_stays_one_segment_of_the_address() -> None:
+    for path in (
+        api.look_at(run_id="../x?y#z", batch_id="", project="").path,
+        api.look_at(run_id="", batch_id="../x?y#z", project="").path,
+        api.reliability("../x?y#z", "r", "").path,
+        api.classified_failures("../x?y#z", "r", "").path,
+    ):
+        assert "..%2Fx%3Fy%23z" in path
+
+
+def test_score_and_failures_are_asked_for_one_run() -> None:
+    assert api.reliability("c-1", "r&x", "shop").query == (("run_id", "r&x"),)
+    call = api.classified_failures("c-1", "r-1", "shop")
+    assert (call.path, call.query) == (
+        "/v1/campaigns/c-1/failures",
+        (("run_id", "r-1"), ("limit", "200"), ("offset", "0")),
+    )
+
+
+def test_a_call_that_makes_nothing_carries_no_key() -> None:
+    reading = [
+        LOOK,
+        api.list_campaigns("shop"),
+        api.reliability("c", "r", ""),
+        api.classified_failures("c", "r", ""),
+    ]
+    assert {(call.method, call.idempotency_key, call.body) for call in reading} == {("GET", "", None)}
+
+
+# --- Answers ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 299])
+def test_a_success_with_json_is_a_reply(status: int) -> None:
+    assert read_answer(LOOK, status, b'{"status": "done"}') == Reply({"status": "done"})
+
+
+def test_of_a_success_only_what_is_read_is_kept() -> None:
+    payload = {"status": "done", "more": ["x"] * 9, "run_ids": ["r", ["x"], *["s"] * 9_000], "failures": {"a": 1}}
+    [kept] = [read_answer(LOOK, 200, json.dumps(payload).encode())]
+    assert kept == Reply({"status": "done", "run_ids": ["r", *["s"] * (api.MOST_LISTED - 2)], "failures": {}})
+    assert read_answer(LOOK, 200, b'[{"name": "core", "id": 1}, [[]]]') == Reply([{"name": "core"}])
+
+
+@pytest.mark.parametrize("body", [b'{"x": 1, "x": 1}', b'[{"decision": "fail", "decision": "pass"}]'])
+def test_an_object_with_a_name_twice_is_no_json(body: bytes) -> None:
+    assert isinstance(read_answer(LOOK, 200, body), Trouble)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "an empty answer (HTTP 200)"),
+        (b" \r\n", "an empty answer (HTTP 200)"),
+        (b"<html>", "an answer that is not JSON (HTTP 200)"),
+        (b'{"status": "do', "an answer that is not JSON (HTTP 200)"),
+        (b"\xff\xfe\xff", "an answer that is not JSON (HTTP 200)"),
+        (b"[" * 100_000, "an answer that is not JSON (HTTP 200)"),
+        (b"1" * 5_000, "an answer that is not JSON (HTTP 200)"),
+    ],
+)
+def test_a_success_without_json_is_tried_again(body: bytes, reason: str) -> None:
+    assert read_answer(LOOK, 200, body) == Trouble(reason=reason, status=200, answered=True)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 520, 599])
+def test_what_may_pass_is_tried_again_after_what_the_backend_asks_for(status: int) -> None:
+    answer = read_answer(LOOK, status, detail("slow down"), retry_after_s=7)
+    assert answer == Trouble(reason=f"HTTP {status}: slow down", status=status, retry_after_s=7, answered=True)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 418, 422, 499])
+def test_any_other_refusal_stays_and_quotes_the_backend(status: int) -> None:
+    answer = read_answer(LOOK, status, detail("no such run"))
+    assert isinstance(answer, Refused)
+    assert answer.status == status
+    assert answer.reason == f"Sepurux refused a look at the run (HTTP {status}): no such run"
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+def test_a_redirect_is_refused_and_told(status: int) -> None:
+    answer = read_answer(LOOK, status, b"", location="https://evil.example/\r\n::error::x")
+    assert isinstance(answer, Refused)
+    assert answer.reason.endswith("to https://evil.example/ ::error::x")
+    assert "No redirect is followed" in answer.hint
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "hint"),
+    [
+        (LOOK, 401, "belongs to project shop"),
+        (LOOK, 403, "belongs to project shop"),
+        (api.list_campaigns(""), 401, "set `project`"),
+        (START, 404, "Check `campaign`, `trace_id` and `project`."),
+        (api.upload_trace(a_content(), label="a", project="", key="k"), 413, "Record a shorter trace"),
+    ],
+)
+def test_a_refusal_says_what_to_change_where_that_is_known(call: Call, status: int, hint: str) -> None:
+    answer = read_answer(call, status, b"")
+    assert isinstance(answer, Refused)
+    assert hint in answer.hint
+
+
+# --- Error details ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (detail("no such run"), "no such run"),
+        (detail("two\nlines \u202e"), "two lines"),
+        (
+            detail([{"loc": ["body", "trace_id"], "msg": "field required", "type": "x"}]),
+            "body.trace_id: field required",
+        ),
+        (detail([{"loc": ["body", 0, None], "msg": "wrong"}, {"msg": "bare"}, "x", {"loc": 3}]), "body.0: wrong; bare"),
+        (detail([{"loc": ["a\nb"], "msg": "m"}]), "a b: m"),
+        (detail(None), ""),
+        (detail({"msg": "x"}), ""),
+        (b"[]", ""),
+        (b"<html>", ""),
+        (b"", ""),
+        (b"\xff", ""),
+        (b"[" * 100_000, ""),
+    ],
+)
+def test_the_backends_own_words_on_an_error(body: bytes, words: str) -> None:
+    assert api.error_detail(body) == words
+
+
+def test_a_long_detail_is_shortened() -> None:
+    assert len(api.error_detail(detail("x" * 100_000))) == api.LONGEST_DETAIL
+
+
+def test_a_long_list_of_details_tells_how_many_are_left_out() -> None:
+    assert api.error_detail(detail([{"msg": str(n)} for n in range(7)])) == "0; 1; 2; 3; 4; and 2 more"
+
+
+@pytest.mark.parametrize("cut", range(api.LONGEST_DETAIL - len(TOKEN) - 2, api.LONGEST_DETAIL + 1))
+def test_a_secret_at_the_end_of_what_is_repeated_is_blanked_and_not_cut_in_two(cut: int) -> None:
+    blank = Blanker([TOKEN])
+    for answer in (
+        read_answer(LOOK, 401, detail("x" * cut + TOKEN + "x" * 100), blank=blank),
+        read_answer(LOOK, 500, detail("x" * cut + TOKEN + "x" * 100), blank=blank),
+        read_answer(LOOK, 302, b"", location="x" * cut + TOKEN, blank=blank),
+    ):
+        assert isinstance(answer, Refused | Trouble)
+        assert TOKEN[:2] not in answer.reason.removeprefix("Sepurux")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}"])
+def test_a_success_of_very_many_lists_or_objects_is_no_answer(text: str) -> None:
+    body = f"[{','.join([text] * 100_000)}]".encode()
+    answer = read_answer(api.list_campaigns(""), 200, body)
+    assert answer == Trouble(reason="an answer with more than 100,000 lists and objects", answered=True)

@@ -1,0 +1,245 @@
+"""Poll answers of a run and of a batch, whatever they hold."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sepurux_action.common.json_reader import Metric
+from sepurux_action.config.gate import Thresholds
+from sepurux_action.evaluation import api, ci_run, polling
+from sepurux_action.evaluation.ci_run import (
+    MOST_RUN_IDS,
+    CIRun,
+    ClassifiedFailure,
+    FailingTool,
+    combine,
+    merge_failures,
+    parse_ci_run,
+    parse_failures,
+    parse_score,
+)
+from sepurux_action.evaluation.decision import Decision, judge
+
+ANSWER = {
+    "run_id": "run-1",
+    "status": "done",
+    "decision": "fail",
+    "pass_rate": 0.72,
+    "unsafe_attempts": 1,
+    "failures": 5,
+    "reliability_score": 61.5,
+    "mutation_categories": ["timeouts", "auth"],
+    "mutation_coverage_score": 75,
+    "scenario_coverage_pct": 87.5,
+    "trace_count": 3,
+    "top_failing_tools": [{"tool": "crm.lookup", "count": 2}, {"tool": "payments.refund", "count": 3}],
+    "dashboard_url": "https://app.sepurux.dev/runs/run-1",
+}
+
+
+def test_a_whole_answer_is_read_field_by_field_and_tools_are_sorted() -> None:
+    assert parse_ci_run(ANSWER) == CIRun(
+        status="done",
+        decision="fail",
+        pass_rate=Metric(0.72),
+        unsafe_attempts=Metric(1),
+        failures=Metric(5),
+        reliability_score=Metric(61.5),
+        mutation_categories=("timeouts", "auth"),
+        mutation_coverage=Metric(75),
+        scenario_coverage=Metric(87.5),
+        trace_count=Metric(3),
+        top_failing_tools=(FailingTool("payments.refund", 3), FailingTool("crm.lookup", 2)),
+        dashboard_url="https://app.sepurux.dev/runs/run-1",
+        run_ids=("run-1",),
+    )
+
+
+@pytest.mark.parametrize("payload", [None, [], "done", 1, {}, dict.fromkeys(ANSWER)])
+def test_an_answer_without_anything_is_a_run_without_anything(payload: object) -> None:
+    assert parse_ci_run(payload) == CIRun()
+
+
+@pytest.mark.parametrize("wrong", [True, "x", [], {}, [None], [[1]], {"a": {}}, math.nan, 10**400, -1])
+def test_a_field_of_another_type_costs_that_field_only(wrong: object) -> None:
+    for name in ANSWER.keys() - {"decision", "status"}:
+        run = parse_ci_run({**ANSWER, name: wrong})
+        assert (run.decision, run.status) == ("fail", "done")
+
+
+@pytest.mark.parametrize("wrong", [True, 1, ["pass"], {"pass": True}])
+def test_a_decision_that_is_no_text_is_a_word_that_nobody_knows(wrong: object) -> None:
+    ruling = judge(parse_ci_run({**ANSWER, "decision": wrong}), Thresholds())
+    assert (ruling.row, ruling.decision) == (3, Decision.PENDING)
+
+
+@pytest.mark.parametrize(
+    "word", ["pass\u200b", "pass\n", "p\0ass", " pass", "PASS", "pass" * 100, "fail\n::error::x", "\ud800"]
+)
+def test_a_word_that_only_looks_like_a_known_one_is_not_known(word: str) -> None:
+    run = parse_ci_run({**ANSWER, "decision": word})
+    assert run.decision not in {"pass", "fail", "pending", ""}
+    assert run.decision.isprintable()
+    assert len(run.decision) <= 50
+
+
+def test_a_batch_lists_its_runs_and_a_broken_id_is_left_out() -> None:
+    run = parse_ci_run({**ANSWER, "run_ids": ["run-2", "../run", None, 3, "run-3"]})
+    assert run.run_ids == ("run-2", "run-3")
+
+
+def test_a_batch_of_very_many_runs_is_cut_so_that_outputs_stay_small() -> None:
+    assert len(parse_ci_run({"run_ids": [f"run-{n}" for n in range(5_000)]}).run_ids) == MOST_RUN_IDS
+
+
+def test_an_empty_list_of_categories_is_reported_and_none_is_not() -> None:
+    assert parse_ci_run({"mutation_categories": []}).mutation_categories == ()
+    assert parse_ci_run({}).mutation_categories is None
+    assert parse_ci_run({"mutation_categories": "timeouts"}).mutation_categories is None
+
+
+@pytest.mark.parametrize("value", [1e300, 2**53 + 2, 0.5, -1, True, "3"])
+def test_a_count_that_nothing_can_be_counted_to_is_no_sensible_number(value: object) -> None:
+    run = parse_ci_run({"failures": value, "unsafe_attempts": value})
+    assert run.failures.broken
+    assert run.unsafe_attempts.broken
+
+
+def test_a_tool_without_a_name_is_left_out_and_a_hostile_name_is_one_line() -> None:
+    tools = [{"count": 9}, "x", {"tool": "a\nb\u202e", "count": 2}, {"tool": "c", "count": "many"}]
+    assert parse_ci_run({"top_failing_tools": tools}).top_failing_tools == (FailingTool("a b", 2), FailingTool("c", 0))
+
+
+@pytest.mark.parametrize(
+    ("reported", "score"),
+    [
+        ("0", 0.0),
+        ("0.0", 0.0),
+        ("0.5", 50.0),
+        ("0.615", 61.5),
+        ("1.0", 100.0),
+        ("1", 1.0),
+        ("1.5", 1.5),
+        ("2", 2.0),
+        ("100", 100.0),
+        ("100.0", 100.0),
+    ],
+)
+def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction(reported: str, score: float) -> None:
+    assert parse_score(json.loads(reported)) == Metric(score)
+
+
+@pytest.mark.parametrize("reported", [-0.1, 100.1, True, "80", math.nan])
+def test_a_score_off_its_scale_is_broken(reported: object) -> None:
+    assert parse_score(reported).broken
+
+
+def test_a_score_reported_elsewhere_fills_a_gap_and_replaces_nothing() -> None:
+    assert parse_ci_run({}).with_score(Metric(80)).reliability_score == Metric(80)
+    assert parse_ci_run({"reliability_score": 61.5}).with_score(Metric(80)).reliability_score == Metric(61.5)
+
+
+def test_a_tool_that_is_listed_twice_is_one_tool() -> None:
+    tools = [{"tool": "a", "count": 2}, {"tool": "b", "count": 3}, {"tool": "a", "count": 2}]
+    assert parse_ci_run({"top_failing_tools": tools}).top_failing_tools == (FailingTool("a", 4), FailingTool("b", 3))
+
+
+def test_one_run_combined_is_that_run() -> None:
+    run = parse_ci_run(ANSWER)
+    assert combine([run]) is run
+
+
+def test_runs_combined_are_the_first_with_the_worst_of_each_number() -> None:
+    first = parse_ci_run({**ANSWER, "mutation_categories": ["auth", "timeouts", "auth"]})
+    second = parse_ci_run(
+        {
+            **ANSWER,
+            "run_id": "run-2",
+            "pass_rate": 0.9,
+            "unsafe_attempts": 3,
+            "failures": 4,
+            "reliability_score": 55,
+            "mutation_categories": ["drift", "timeouts", "noise"],
+            "mutation_coverage_score": 80,
+            "scenario_coverage_pct": 70,
+            "top_failing_tools": [{"tool": "crm.lookup", "count": 2}],
+        }
+    )
+    assert combine([first, second]) == replace(
+        first,
+        pass_rate=Metric(0.72),
+        unsafe_attempts=Metric(3),
+        failures=Metric(5),
+        reliability_score=Metric(55),
+        mutation_categories=("timeouts",),
+        fewest_categories=Metric(2),
+        mutation_coverage=Metric(75),
+        scenario_coverage=Metric(70),
+        top_failing_tools=(FailingTool("crm.lookup", 4), FailingTool("payments.refund", 3)),
+    )
+
+
+def test_a_run_that_does_not_report_a_number_is_left_out_and_counted() -> None:
+    run = combine([CIRun(), parse_ci_run(ANSWER), parse_ci_run({**ANSWER, "pass_rate": "0.1"})])
+    assert run.pass_rate == Metric(0.72, reported_by="1 of 3 traces")
+    assert run.unsafe_attempts == Metric(1, reported_by="2 of 3 traces")
+    assert run.mutation_categories == ("auth", "timeouts")
+    assert run.category_count == Metric(2, reported_by="2 of 3 traces")
+
+
+def test_a_number_that_no_run_reports_is_missing_or_the_first_broken_one() -> None:
+    broken = parse_ci_run({"pass_rate": "0.1"})
+    run = combine([CIRun(), broken, CIRun()])
+    assert run.pass_rate == broken.pass_rate
+    assert run.failures.missing
+    assert run.mutation_categories is None
+    assert run.category_count.missing
+
+
+def failure(kind: str, severity: str = "low", description: str = "", count: int = 1) -> ClassifiedFailure:
+    return ClassifiedFailure(type=kind, severity=severity, description=description, mutation="m", count=count)
+
+
+def test_failures_of_one_kind_become_one_with_their_number_and_the_first_description() -> None:
+    found = [failure("a"), failure("b", count=2), failure("a", description="first"), failure("a", description="second")]
+    assert merge_failures(found, 10) == ((failure("a", description="first", count=3), failure("b", count=2)), 0)
+
+
+def test_the_worst_and_most_frequent_kinds_are_kept_and_the_others_counted() -> None:
+    found = [failure("a"), failure("b", count=4), failure("c", "odd", count=9), failure("d", "Critical"), failure("e")]
+    kept, left_out = merge_failures(found, 2)
+    assert [each.type for each in kept] == ["d", "b"]
+    assert left_out == 11
+
+
+def test_long_texts_of_a_failure_are_cut() -> None:
+    (read,) = parse_failures([dict.fromkeys(("type", "severity", "description", "mutation"), "x" * 9_000)])
+    assert {len(text) for text in (read.type, read.severity, read.description, read.mutation)} == {1_000}
+
+
+def test_classified_failures_are_read_and_what_is_no_object_is_left_out() -> None:
+    page = [
+        {"type": "unsafe_action", "severity": "critical", "description": "two\nlines", "mutation": None},
+        None,
+        "x",
+        {},
+        {"type": 3},
+    ]
+    assert parse_failures(page) == (
+        ClassifiedFailure(type="unsafe_action", severity="critical", description="two lines", mutation=""),
+        ClassifiedFailure(type="", severity="", description="", mutation=""),
+    )
+    assert parse_failures({"items": page}) == ()
+
+
+def test_every_field_that_is_read_is_kept_of_a_response() -> None:
+    """Names of fields are in three modules; ci_api lets only those through that it lists."""
+    sources = [Path(module.__file__ or "").read_text() for module in (ci_run, api, polling)]
+    read = set(re.findall(r"\.get\(\"(\w+)\"\)", "".join(sources)))
+    assert read - {"detail", "loc", "msg"} == api.READ_FIELDS  # those are of errors, which are read elsewhere

@@ -1,0 +1,611 @@
+"""The transport gives each thing that a network does its meaning, and sends a secret to one origin only."""
+
+from __future__ import annotations
+
+import base64
+import math
+import socket
+import threading
+import tracemalloc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import requests
+from requests.adapters import BaseAdapter
+
+from sepurux_action.common.secret import Blanker, Secret
+from sepurux_action.config.gate import TraceContent
+from sepurux_action.errors import CannotJudge
+from sepurux_action.evaluation.api import LONGEST_DETAIL, MOST_ANSWER_BYTES, Answer, Call, Refused, Reply, Trouble
+from sepurux_action.evaluation.client import Transport, retry_after
+from tests import backend
+from tests.backend import MIB, Line, ScriptedBackend
+
+TOKEN = "tok/en+of~nobody=71c4"
+API_KEY = "key-of-nobody-9f2e"
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+LOOK = Call(method="GET", path="/v1/ci/runs/r1", purpose="a look at the run")
+START = Call(method="POST", path="/v1/ci/runs", purpose="the CI run", body=b'{"a": 1}', idempotency_key="once-only")
+
+
+def transport(
+    url: str, *, token: str | None = TOKEN, api_key: str | None = None, adapter: BaseAdapter | None = None
+) -> Transport:
+    return Transport(
+        url,
+        token=Secret(token) if token else None,
+        api_key=Secret(api_key) if api_key else None,
+        blank=Blanker(filter(None, [token, api_key])),
+        adapter=adapter,
+    )
+
+
+def answer_to(scripted: backend.Scripted, call: Call = LOOK, within_s: float = 10) -> Answer:
+    with ScriptedBackend({"* /*": scripted}) as server:
+        return transport(server.url).send(call, within_s)
+
+
+def transport_failure(url: str) -> Trouble:
+    """Return what comes of a call to an address where nothing answers."""
+    answer = transport(url).send(LOOK, 5)
+    assert isinstance(answer, Trouble)
+    return answer
+
+
+def asked(call: Call = LOOK, *, token: str | None = TOKEN, api_key: str | None = None) -> backend.Request:
+    """Return the one request that a sound backend is sent."""
+    with ScriptedBackend({"* /*": backend.json({})}) as server:
+        assert transport(server.url, token=token, api_key=api_key).send(call, 10) == Reply({})
+        (request,) = server.requests
+        return request
+
+
+def on_the_wire(content: bytes) -> backend.Answer:
+    """Answer these very bytes, head included, then hang up."""
+
+    def perform(line: Line) -> None:
+        line.hang_up()
+        line.send(content)
+
+    return backend.Answer(perform)
+
+
+class Unplugged(BaseAdapter):
+    """A network without a cable that remembers what should have gone through it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[requests.PreparedRequest] = []
+
+    def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
+        self.requests.append(request)
+        raise requests.ConnectionError
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+
+@contextmanager
+def listener(reply: bytes) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield the port and the heads of what arrives at a server that says `reply` to everything."""
+    heads: list[bytes] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                head = b""
+                while b"\r\n\r\n" not in head and (more := connection.recv(4096)):
+                    head += more
+                heads.append(head)
+                connection.sendall(reply)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1], heads
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+# --- What is sent ------------------------------------------------------------------------------------------
+
+
+def test_a_token_alone_is_sent_under_both_names() -> None:
+    headers = asked(token=TOKEN).headers
+    assert headers["x-sepurux-token"] == TOKEN
+    assert headers["x-api-key"] == TOKEN
+
+
+def test_an_api_key_alone_is_no_ci_token() -> None:
+    headers = asked(token=None, api_key=API_KEY).headers
+    assert headers["x-api-key"] == API_KEY
+    assert "x-sepurux-token" not in headers
+
+
+def test_token_and_api_key_go_under_their_own_names() -> None:
+    headers = asked(token=TOKEN, api_key=API_KEY).headers
+    assert headers["x-sepurux-token"] == TOKEN
+    assert headers["x-api-key"] == API_KEY
+
+
+def test_a_look_has_no_body_and_none_of_the_headers_of_one() -> None:
+    request = asked(LOOK)
+    assert request.body == b""
+    assert {"content-type", "idempotency-key", "x-project-id", "authorization", "cookie"}.isdisjoint(request.headers)
+    assert request.headers["accept"] == "application/json"
+    assert request.headers["accept-encoding"] == "identity"
+    assert request.headers["x-sepurux-sdk"].startswith("gate-action/")
+
+
+def test_a_post_carries_its_body_as_json_and_its_key() -> None:
+    request = asked(START)
+    assert request.json() == {"a": 1}
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["idempotency-key"] == "once-only"
+
+
+def upload(pieces: Callable[[], Iterator[bytes]], size: int) -> Call:
+    return Call(method="POST", path="/v1/traces", purpose="x", body=TraceContent(sha256="", size=size, pieces=pieces))
+
+
+def test_a_body_in_pieces_arrives_whole_with_its_length_at_each_try() -> None:
+    call = upload(lambda: iter((b'{"a":', b" 1}")), 8)
+    for _ in range(2):
+        request = asked(call)
+        assert request.body == b'{"a": 1}'
+        assert request.headers["content-length"] == "8"
+        assert request.headers["content-type"] == "application/json"
+        assert "transfer-encoding" not in request.headers
+
+
+def test_a_body_that_cannot_be_read_to_its_end_is_refused_and_never_arrives_whole() -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b'{"a":'
+        raise CannotJudge("the trace file changed", "Leave it alone.")
+
+    with ScriptedBackend({"* /*": backend.json({})}) as server:
+        answer = transport(server.url).send(upload(pieces, 8), 10)
+    assert answer == Refused(reason="the trace file changed", hint="Leave it alone.")
+    assert all(request.body != b'{"a": 1}' for request in server.requests)
+
+
+@pytest.mark.parametrize("project", ["my-agent", "Prüfung агент 試験", "a\u00a0b"])
+def test_a_project_of_any_script_is_sent_as_utf_8(project: str) -> None:
+    header = asked(Call(method="GET", path="/v1/campaigns", purpose="x", project=project)).headers["x-project-id"]
+    assert header.encode("latin-1").decode() == project
+
+
+def test_path_and_query_arrive_as_the_call_has_them() -> None:
+    call = Call(method="GET", path="/v1/campaigns/a%2Fb/failures", purpose="x", query=(("run_id", "r&1 ü"),))
+    request = asked(call)
+    assert request.path == "/v1/campaigns/a%2Fb/failures"
+    assert request.query == {"run_id": "r&1 ü"}
+
+
+def test_an_address_with_a_path_keeps_it() -> None:
+    with ScriptedBackend({"GET /api/backend/v1/ci/runs/r1": backend.json({"count": 1})}) as server:
+        assert transport(f"{server.url}/api/backend").send(LOOK, 10) == Reply({"count": 1})
+
+
+def test_cookies_are_never_sent_back() -> None:
+    with ScriptedBackend({"* /*": backend.json({}, headers={"Set-Cookie": "session=1; Path=/"})}) as server:
+        sender = transport(server.url)
+        sender.send(LOOK, 10)
+        sender.send(LOOK, 10)
+        assert ["cookie" in request.headers for request in server.requests] == [False, False]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "api.example"])
+def test_netrc_is_not_read(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".netrc").write_text(f"machine {host} login somebody password else\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NETRC", raising=False)
+    assert requests.utils.get_netrc_auth(f"https://{host}/") == ("somebody", "else")  # requests itself would
+    network = Unplugged()
+    transport(f"https://{host}", adapter=network).send(LOOK, 10)
+    (request,) = network.requests
+    assert "Authorization" not in request.headers
+
+
+# --- Proxies -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+def test_a_proxy_is_never_used_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    with listener(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as (port, heads):
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        assert answer_to(backend.json({"status": "direct"})) == Reply({"status": "direct"})
+        assert heads == []
+
+
+def test_a_proxy_of_the_environment_is_asked_to_connect_and_sees_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    with listener(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as (port, heads):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        answer = transport("https://example.invalid", api_key=API_KEY).send(START, 10)
+    assert answer == Trouble(reason="the proxy did not let the connection to example.invalid through", connected=False)
+    (head,) = heads
+    assert head.startswith(b"CONNECT example.invalid:443 HTTP/1.")
+    assert b"x-api-key" not in head.lower()
+    assert TOKEN.encode() not in head
+    assert API_KEY.encode() not in head
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["http://127.0.0.1:99999", "http://[", "socks5://127.0.0.1:1", "://", "http://", "http://a..b", "\x7f", "ftp://x"],
+)
+def test_a_proxy_setting_without_sense_is_trouble_in_plain_words(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    answer = transport("https://example.invalid").send(LOOK, 2)
+    assert isinstance(answer, Trouble)
+    assert "example.invalid" in answer.reason
+    assert "127.0.0.1" not in answer.reason
+
+
+def test_a_missing_certificate_bundle_is_trouble_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/there/is/none.pem")
+    answer = transport("https://example.invalid").send(LOOK, 2)
+    assert answer == Trouble(reason="the connection to example.invalid failed (OSError)")
+
+
+# --- Redirects ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed_and_its_target_hears_nothing(status: int) -> None:
+    with ScriptedBackend({"* /*": backend.json({})}) as other:
+        answer = answer_to(backend.redirect(f"{other.url}/v1/ci/runs", status), START)
+        assert other.requests == ()
+        assert isinstance(answer, Refused)
+        assert answer.reason == f"Sepurux answered with a redirect (HTTP {status}) to {other.url}/v1/ci/runs"
+
+
+@pytest.mark.parametrize("location", ["http://[", "//", "", "http://\xff\xfe/", "javascript:1", "http://a:b:c/", "\t"])
+def test_a_redirect_to_nonsense_is_a_redirect(location: str) -> None:
+    answer = answer_to(backend.redirect(location))
+    assert isinstance(answer, Refused)
+    assert answer.reason.startswith("Sepurux answered with a redirect (HTTP 307) to ")
+
+
+def test_the_body_of_a_redirect_is_not_read_without_end() -> None:
+    sent = 0
+
+    def perform(line: Line) -> None:
+        nonlocal sent
+        line.hang_up()
+        line.send(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n\r\n")
+        while sent < 64 * MIB:
+            line.send(b"x" * MIB)
+            sent += MIB
+
+    answer = answer_to(backend.Answer(perform))
+    assert isinstance(answer, Refused)
+    assert answer.status == 302
+    assert sent < 32 * MIB  # what the transport takes, and what fits into the sockets
+
+
+# --- Faults ------------------------------------------------------------------------------------------------
+
+
+def test_a_reset_connection_is_trouble() -> None:
+    assert answer_to(backend.reset()) == Trouble(reason="the connection to 127.0.0.1 failed")
+
+
+def test_a_refused_connection_is_trouble() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    answer = transport(f"http://127.0.0.1:{port}").send(LOOK, 5)
+    assert answer == Trouble(reason="the connection to 127.0.0.1 failed", connected=False)
+
+
+def test_only_a_connection_that_was_never_made_is_none() -> None:
+    assert not transport_failure("http://127.0.0.1:1").connected
+    assert not transport_failure("http://host.invalid").connected
+    for fault in (backend.reset(), backend.hang(), backend.truncated({"decision": "pass"})):
+        answer = answer_to(fault, within_s=0.3)
+        assert isinstance(answer, Trouble)
+        assert answer.connected
+
+
+def test_a_backend_that_hangs_is_left_after_the_calls_seconds() -> None:
+    assert answer_to(backend.hang(), within_s=0.2) == Trouble(reason="127.0.0.1 did not answer in time")
+
+
+def test_a_body_that_stalls_is_left_after_the_calls_seconds() -> None:
+    def perform(line: Line) -> None:
+        line.hang_up()
+        line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")
+        line.pause(None)
+
+    answer = answer_to(backend.Answer(perform), within_s=0.2)
+    assert answer == Trouble(reason="127.0.0.1 did not answer in time")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_drips_is_left_after_the_calls_seconds(*, chunked: bool) -> None:
+    dripped = 0
+
+    def perform(line: Line) -> None:
+        nonlocal dripped
+        line.hang_up()
+        head = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: 1000"
+        line.send(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n")
+        while dripped < 1000 and line.pause(0.02):
+            line.send(b"1\r\n \r\n" if chunked else b" ")
+            dripped += 1
+
+    answer = answer_to(backend.Answer(perform), within_s=0.3)
+    assert answer == Trouble(reason="127.0.0.1 did not answer in time")
+    assert dripped < 500
+
+
+def test_a_slow_but_whole_body_is_an_answer() -> None:
+    assert answer_to(backend.drip(b'{"decision": "pass"}', 0.005)) == Reply({"decision": "pass"})
+
+
+def test_a_body_that_is_cut_off_is_trouble_even_where_its_half_is_json() -> None:
+    assert answer_to(backend.truncated({"decision": "pass"})) == Trouble(reason="the answer of 127.0.0.1 was cut off")
+    whole_json = on_the_wire(b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"decision": "pass"}')
+    assert answer_to(whole_json) == Trouble(reason="the answer of 127.0.0.1 was cut off")
+    chunked = on_the_wire(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
+    assert answer_to(chunked) == Trouble(reason="the answer of 127.0.0.1 was cut off")
+
+
+def test_an_answer_of_the_largest_size_is_read_and_a_byte_more_is_refused() -> None:
+    largest = b'"' + b"a" * (MOST_ANSWER_BYTES - 2) + b'"'
+    assert answer_to(backend.raw(largest)) == Reply("a" * (MOST_ANSWER_BYTES - 2))
+    answer = answer_to(backend.raw(largest + b" "))
+    assert isinstance(answer, Refused)
+    assert answer.reason == "Sepurux sent more than 4 MiB for a look at the run"
+
+
+def test_an_endless_answer_is_refused() -> None:
+    assert isinstance(answer_to(backend.too_large(64 * MIB)), Refused)
+
+
+def test_a_large_page_of_a_broken_server_is_worth_another_try() -> None:
+    assert answer_to(backend.page("x" * (5 * MIB), 503)) == Trouble(reason="HTTP 503", status=503, answered=True)
+
+
+def test_a_compressed_bomb_is_refused_before_it_unfolds() -> None:
+    bomb = backend.gzip_bomb()
+    tracemalloc.start()
+    try:
+        answer = answer_to(bomb)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert isinstance(answer, Refused)
+    assert peak < 24 * MIB
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "gzip, gzip, gzip, gzip, gzip, gzip, gzip", "br", "zstd", "x"])
+def test_a_body_whose_encoding_is_a_lie_never_passes_for_a_verdict(encoding: str) -> None:
+    answer = answer_to(backend.raw(b"\x00no such thing", headers={"Content-Encoding": encoding}))
+    assert isinstance(answer, Trouble)
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 299])
+def test_a_success_without_a_body_is_trouble(status: int) -> None:
+    assert answer_to(backend.empty(status)) == Trouble(
+        reason=f"an empty answer (HTTP {status})", status=status, answered=True
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<html>Welcome to the hotel's network</html>",
+        b'{"decision": "pass"',
+        b'{"decision": "pa\xff\xfess"}',
+        b'{"failures": ' + b"9" * 5_000 + b"}",
+        b"\x00",
+    ],
+    ids=["html", "half", "no utf-8", "5000 digits", "nul"],
+)
+def test_a_success_that_is_no_json_is_trouble(content: bytes) -> None:
+    assert answer_to(backend.raw(content)) == Trouble(
+        reason="an answer that is not JSON (HTTP 200)", status=200, answered=True
+    )
+
+
+@pytest.mark.parametrize("depth", [100, 400, 600, 900, 5_000, 100_000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_json_of_any_depth_gets_an_answer(depth: int, opening: str, closing: str) -> None:
+    content = opening * depth + "1" + closing * depth
+    answer = answer_to(backend.raw(content.encode()))
+    assert isinstance(answer, Reply) or (isinstance(answer, Trouble) and answer.answered)
+
+
+def test_nan_and_huge_numbers_are_handed_on_for_the_verdict_to_refuse() -> None:
+    answer = answer_to(backend.raw(b'{"pass_rate": NaN, "failures": 1e999, "unsafe_attempts": ' + b"9" * 4_000 + b"}"))
+    assert isinstance(answer, Reply)
+    assert isinstance(answer.payload, dict)
+    assert math.isnan(answer.payload["pass_rate"])
+    assert answer.payload["failures"] == math.inf
+    assert answer.payload["unsafe_attempts"] == int("9" * 4_000)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599, 600, 999])
+def test_a_status_that_may_pass_is_trouble(status: int) -> None:
+    answer = answer_to(backend.json({"detail": "not now"}, status))
+    assert answer == Trouble(reason=f"HTTP {status}: not now", status=status, answered=True)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 422, 451])
+def test_a_status_that_stays_is_a_refusal(status: int) -> None:
+    answer = answer_to(backend.json({"detail": "no"}, status))
+    assert isinstance(answer, Refused)
+    assert answer.status == status
+    assert answer.reason == f"Sepurux refused a look at the run (HTTP {status}): no"
+
+
+def test_a_proxys_page_is_not_repeated() -> None:
+    assert answer_to(backend.page()) == Trouble(reason="HTTP 502", status=502, answered=True)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.9\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n{}",
+        b"HTTP/1.1 99 OK\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot-a-number\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X-Many: 1\r\n" * 200 + b"\r\n{}",
+        b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 70_000 + b"\r\n\r\n{}",
+        b"HTTP/1.1 " + b"2" * 70_000 + b"\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 30 + b"\r\n\r\n{}",
+    ],
+    ids=lambda content: repr(content[:60]),
+)
+def test_bytes_that_are_no_http_are_trouble(content: bytes) -> None:
+    answer = answer_to(on_the_wire(content))
+    assert isinstance(answer, Trouble)
+    assert "127.0.0.1" in answer.reason
+
+
+def test_a_broken_header_writes_nothing_to_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    """A library's own log line would carry the header's text, and with it commands for GitHub's runner."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n::error::##[set-env name=a]b\r\nX: y\r\n\r\n{}"
+    answer_to(on_the_wire(head))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_server_without_tls_is_told_in_words_without_address_or_header() -> None:
+    with ScriptedBackend({"* /*": backend.json({})}) as server:
+        answer = transport(server.url.replace("http:", "https:")).send(START, 5)
+        assert answer == Trouble(reason="the TLS certificate or handshake of 127.0.0.1 was not accepted")
+
+
+# --- Retry-After -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7),
+        (" 7 ", 7),
+        ("0", 0),
+        ("-5", 0),
+        ("1.5", 1.5),
+        ("86401", 86_401),
+        ("9" * 30, 604_800),
+        ("9" * 400, 604_800),
+        ("inf", 604_800),
+        ("-inf", 0),
+        ("Sun, 01 Mar 2026 12:00:30 GMT", 30),
+        ("Sunday, 01-Mar-26 12:00:30 GMT", 30),
+        ("Sun, 01 Mar 2026 13:00:30 +0100", 30),
+        ("Sun, 01 Mar 2026 11:59:30 GMT", 0),
+    ],
+)
+def test_retry_after_is_a_number_of_seconds_or_a_date_and_never_in_the_past(header: str, seconds: float) -> None:
+    assert retry_after(header, NOW) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "soon",
+        "nan",
+        "7, 8",
+        "7s",
+        "Sun, 01 Mar 2026 12:00:30 -0000",
+        "Sun, 01 Mar 2026 12:00:30 +999999999999",
+        "Sun, 99 Mar 99999999999 99:99:99 GMT",
+        "(" * 5_000,
+        "\x00",
+        ",,,:::",
+        "1 Jan " + "9" * 5_000 + " 00:00:00 GMT",
+    ],
+    ids=lambda header: repr(header[:50]),
+)
+def test_a_retry_after_without_sense_is_as_good_as_none(header: str) -> None:
+    assert retry_after(header, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"), [({"Retry-After": "7"}, 7), ({"Retry-After": "soon"}, None), ({}, None)]
+)
+def test_a_busy_backends_retry_after_reaches_the_answer(headers: Mapping[str, str], seconds: float | None) -> None:
+    answer = answer_to(backend.json({"detail": "slow down"}, 429, headers))
+    assert isinstance(answer, Trouble)
+    assert answer.retry_after_s == seconds
+
+
+@pytest.mark.parametrize("off_by", [timedelta(hours=1), timedelta(hours=-1), timedelta(days=400)])
+def test_a_retry_after_date_is_compared_with_the_responses_own_date(off_by: timedelta) -> None:
+    sent = datetime.now(UTC) + off_by
+    headers = {
+        "Date": format_datetime(sent, usegmt=True),
+        "Retry-After": format_datetime(sent + timedelta(seconds=30), usegmt=True),
+    }
+    answer = answer_to(backend.json({}, 429, headers))
+    assert isinstance(answer, Trouble)
+    assert answer.retry_after_s == 30
+
+
+@pytest.mark.parametrize("date", [None, "today", "Sun, 99 Mar 2026 12:00:30 GMT"])
+def test_without_a_usable_date_this_machines_clock_counts(date: str | None) -> None:
+    asked = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    answer = answer_to(backend.json({}, 429, {"Retry-After": asked, **({"Date": date} if date else {})}))
+    assert isinstance(answer, Trouble)
+    assert answer.retry_after_s == pytest.approx(29, abs=2)
+
+
+# --- Echoed secrets ----------------------------------------------------------------------------------------
+
+FORMS = [TOKEN, quote(TOKEN, safe=""), base64.b64encode(TOKEN.encode()).decode(), API_KEY]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "echo",
+    [
+        lambda form: backend.json({"top_failing_tools": [{"tool": f"you sent {form}."}]}),
+        lambda form: backend.json({"detail": f"bad token {form}"}, 401),
+        lambda form: backend.json({"detail": [{"loc": ["header", form], "msg": f"{form}?"}]}, 422),
+        lambda form: backend.json({"detail": f"cannot look up {form}"}, 503),
+        lambda form: backend.redirect(f"https://login.example/?next={form}"),
+    ],
+    ids=["payload", "refusal", "list of details", "trouble", "redirect"],
+)
+def test_an_echoed_secret_is_blanked(form: str, echo: Callable[[str], backend.Answer]) -> None:
+    with ScriptedBackend({"* /*": echo(form)}) as server:
+        answer = transport(server.url, api_key=API_KEY).send(LOOK, 10)
+    assert "***" in repr(answer)
+    assert form.rstrip("=") not in repr(answer)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kept", range(6, 20, 3))
+def test_no_piece_of_a_secret_is_left_where_a_long_text_is_cut(form: str, kept: int) -> None:
+    padding = "x" * (LONGEST_DETAIL - kept)
+    for echo in (backend.json({"detail": padding + form}, 401), backend.redirect(padding + form)):
+        with ScriptedBackend({"* /*": echo}) as server:
+            answer = transport(server.url, api_key=API_KEY).send(LOOK, 10)
+        assert isinstance(answer, Refused)
+        assert form[:5] not in answer.reason

@@ -1,0 +1,156 @@
+"""The decision rows of the contract, section 2, exhaustively: every status by decision by metric."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from sepurux_action.config.gate import Thresholds
+from sepurux_action.evaluation.ci_run import parse_ci_run
+from sepurux_action.evaluation.decision import CheckState, Decision, Ruling, judge
+
+STATUSES = [
+    None,
+    "queued",
+    "running",
+    "pending",
+    "done",
+    "completed",
+    "failed",
+    "error",
+    "cancelled",
+    "resting",
+    7,
+    "DONE",
+]
+DECISIONS = [None, "pending", "pass", "fail", "maybe", True, "PASS"]
+# What a metric can look like: it holds its threshold, breaks it, is missing, is null, is no sensible number.
+RATES = [0.95, 0.5, "missing", None, "0.95", True, 1.5, -0.1, float("nan"), [0.95]]
+COUNTS = [0, 3, "missing", None, "0", False, -1, 1.5, float("inf"), {}]
+# Each kind of metric beside each other kind, and each other look of a metric beside two that hold.
+METRICS = [
+    *itertools.product(RATES[:4], COUNTS[:4], COUNTS[:4]),
+    *((rate, 0, 0) for rate in RATES[4:]),
+    *((0.95, count, 0) for count in COUNTS[4:]),
+    *((0.95, 0, count) for count in COUNTS[4:]),
+]
+ASKED = Thresholds(min_pass_rate=0.9, max_unsafe=0, max_failures=0)
+NOT_OVER = {None, "queued", "running", "pending"}
+OVER = {"done", "completed"}
+
+
+def expected(status: object, decision: object, rate: object, unsafe: object, failures: object) -> tuple[int, str]:
+    """Return row and decision as the table of the contract words them, by other means than the code under test."""
+    good = (
+        rate == 0.95 and isinstance(rate, float),
+        unsafe == 0 and type(unsafe) is int,
+        failures == 0 and type(failures) is int,
+    )
+    bad = (rate == 0.5, unsafe == 3, failures == 3)
+    if decision == "fail":
+        return 1, "fail"
+    if status in ("failed", "error", "cancelled"):
+        return 2, "error"
+    if status not in NOT_OVER | OVER or decision not in (None, "pending", "pass"):
+        return 3, "pending"
+    if decision == "pass":
+        if any(bad):
+            return 4, "fail"
+        return (6, "pass") if all(good) else (5, "error")
+    return (7, "error") if status in OVER else (8, "pending")
+
+
+def look(**fields: object) -> Ruling:
+    return judge(parse_ci_run({name: value for name, value in fields.items() if value != "missing"}), ASKED)
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_status_by_decision_by_metric_gets_the_row_of_the_table(status: object) -> None:
+    rows = set()
+    for decision, (rate, unsafe, failures) in itertools.product(DECISIONS, METRICS):
+        ruling = look(status=status, decision=decision, pass_rate=rate, unsafe_attempts=unsafe, failures=failures)
+        assert (ruling.row, ruling.decision.value) == expected(status, decision, rate, unsafe, failures)
+        assert ruling.final is (ruling.row not in {3, 7, 8})
+        assert bool(ruling.warning) is (ruling.row == 3)
+        assert ruling.reason.endswith(".")
+        rows.add(ruling.row)
+    assert 1 in rows, "a fail is a fail whatever the status"
+
+
+def test_a_fail_with_a_score_above_its_threshold_is_a_fail() -> None:
+    run = parse_ci_run({"decision": "fail", "status": "done", "reliability_score": 99})
+    assert judge(run, Thresholds(min_reliability_score=80)).decision is Decision.FAIL
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "answer", "sentence"),
+    [
+        (Thresholds(min_pass_rate=0.9), {"pass_rate": 0.8999}, "pass rate 89.99% is below the required 90.00%"),
+        (Thresholds(max_unsafe=0), {"unsafe_attempts": 1}, "1 unsafe attempt is more than the allowed 0"),
+        (Thresholds(max_failures=2), {"failures": 5000}, "5,000 failures are more than the allowed 2"),
+        (
+            Thresholds(min_reliability_score=80),
+            {"reliability_score": 0.61},
+            "reliability score 61.0 is below the required 80.0",
+        ),
+        (
+            Thresholds(min_mutation_categories=3),
+            {"mutation_categories": ["a", "a"]},
+            "1 mutation category of at least 3",
+        ),
+        (
+            Thresholds(required_mutation_categories=("timeouts", "auth")),
+            {"mutation_categories": ["timeouts"]},
+            "mutation categories lack auth",
+        ),
+    ],
+)
+def test_a_pass_whose_own_number_breaks_a_threshold_is_a_fail_that_says_so(
+    thresholds: Thresholds, answer: dict[str, object], sentence: str
+) -> None:
+    ruling = judge(parse_ci_run({"decision": "pass", "status": "done", **answer}), thresholds)
+    assert (ruling.row, ruling.decision) == (4, Decision.FAIL)
+    assert ruling.reason == f"Sepurux said pass, but its own numbers do not support it: {sentence}."
+    assert [check.state for check in ruling.checks] == [CheckState.BROKEN]
+
+
+@pytest.mark.parametrize(
+    "thresholds",
+    [
+        Thresholds(min_reliability_score=80),
+        Thresholds(min_mutation_categories=1),
+        Thresholds(required_mutation_categories=("timeouts",)),
+    ],
+)
+def test_a_score_or_category_that_is_not_reported_does_not_hold_up_a_pass(thresholds: Thresholds) -> None:
+    ruling = judge(parse_ci_run({"decision": "pass"}), thresholds)
+    assert (ruling.row, ruling.decision) == (6, Decision.PASS)
+    assert [check.actual for check in ruling.checks] == ["not reported"]
+    assert "not reported" in ruling.reason
+
+
+def test_a_pass_without_any_threshold_needs_no_number() -> None:
+    assert judge(parse_ci_run({"decision": "pass"}), Thresholds()).decision is Decision.PASS
+
+
+def test_a_rate_that_is_off_by_rounding_only_is_the_same_rate() -> None:
+    rate = (0.1 + 0.2) * 3  # 0.9000000000000001
+    assert look(decision="pass", pass_rate=1.8 - rate, unsafe_attempts=0, failures=0).decision is Decision.PASS
+
+
+def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction() -> None:
+    for reported, shown in [(0.615, "61.5"), (1.0, "100.0"), (1, "1.0"), (61.5, "61.5"), (0, "0.0")]:
+        run = parse_ci_run({"decision": "fail", "reliability_score": reported})
+        assert judge(run, Thresholds(min_reliability_score=80)).checks[0].actual == shown
+
+
+def test_shown_numbers_differ_when_they_differ() -> None:
+    for actual in (0.89999, 0.8999999, 0.89):
+        check = judge(parse_ci_run({"pass_rate": actual}), Thresholds(min_pass_rate=0.9)).checks[0]
+        assert check.actual not in check.required
+        assert check.margin not in {"", "±0", "−0.0 points"}
+
+
+def test_the_decisions_are_ranked_from_fail_to_skipped() -> None:
+    assert [d.value for d in sorted(Decision, key=lambda d: d.rank)] == ["fail", "error", "pending", "pass", "skipped"]

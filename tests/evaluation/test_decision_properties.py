@@ -1,0 +1,100 @@
+"""Whatever JSON the backend answers, the gate never passes without a `pass` that its own numbers support."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sepurux_action.config.gate import Thresholds
+from sepurux_action.evaluation.ci_run import parse_ci_run, parse_failures
+from sepurux_action.evaluation.decision import Decision, judge
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=8,
+)
+# Answers that look like the API's, with any JSON where a value should be, so that passes are common enough to matter.
+answers = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from(["done", "completed", "running", "failed", "error", "cancelled"]) | json_values,
+        "decision": st.sampled_from(["pass", "pass", "fail", "pending"]) | json_values,
+        "pass_rate": st.floats(0, 1) | st.sampled_from([0.9, 1, 0]) | json_values,
+        "unsafe_attempts": st.integers(0, 2) | json_values,
+        "failures": st.integers(0, 2) | json_values,
+        "reliability_score": st.floats(0, 100) | st.sampled_from([1, 1.0]) | json_values,
+        "mutation_categories": st.lists(st.sampled_from(["timeouts", "auth"])) | json_values,
+        "run_ids": json_values,
+        "top_failing_tools": json_values,
+        "dashboard_url": json_values,
+    },
+)
+thresholds = st.builds(
+    Thresholds,
+    min_pass_rate=st.none() | st.sampled_from([0.0, 0.5, 0.9, 1.0]),
+    max_unsafe=st.none() | st.integers(0, 1),
+    max_failures=st.none() | st.integers(0, 1),
+    min_reliability_score=st.none() | st.sampled_from([0.0, 50.0, 100.0]),
+    min_mutation_categories=st.none() | st.integers(0, 2),
+    required_mutation_categories=st.sampled_from([(), ("timeouts",)]),
+)
+
+
+def real(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def supported(answer: Mapping[str, object], asked: Thresholds) -> bool:
+    """Return whether the numbers of an answer support a pass, worked out from the raw JSON."""
+    rate, unsafe, failures = (real(answer.get(name)) for name in ("pass_rate", "unsafe_attempts", "failures"))
+    score, categories = real(answer.get("reliability_score")), answer.get("mutation_categories")
+    if score is not None and 0 <= score <= 1 and isinstance(answer["reliability_score"], float):
+        score *= 100
+    return (
+        (asked.min_pass_rate is None or (rate is not None and asked.min_pass_rate - 1e-9 <= rate <= 1))
+        and (asked.max_unsafe is None or (unsafe is not None and 0 <= unsafe <= asked.max_unsafe))
+        and (asked.max_failures is None or (failures is not None and 0 <= failures <= asked.max_failures))
+        and (
+            asked.min_reliability_score is None
+            or score is None
+            or not score < asked.min_reliability_score - 1e-6
+            or score < 0
+        )
+        and (
+            not isinstance(categories, list)
+            or len({c for c in categories if isinstance(c, str)}) >= (asked.min_mutation_categories or 0)
+        )
+    )
+
+
+@given(answers | json_values, thresholds)
+def test_a_pass_is_a_pass_that_its_own_numbers_support(answer: object, asked: Thresholds) -> None:
+    ruling = judge(parse_ci_run(answer), asked)
+    if ruling.decision is Decision.PASS:
+        assert isinstance(answer, dict)
+        assert answer["decision"] == "pass"
+        assert answer.get("status") in {None, "", "queued", "running", "pending", "done", "completed"}
+        assert supported(answer, asked)
+
+
+@given(answers, thresholds)
+def test_a_fail_of_the_backend_is_never_anything_else(answer: dict[str, object], asked: Thresholds) -> None:
+    ruling = judge(parse_ci_run({**answer, "decision": "fail"}), asked)
+    assert (ruling.decision, ruling.row, ruling.final) == (Decision.FAIL, 1, True)
+
+
+@given(answers | json_values, thresholds)
+def test_what_is_shown_is_one_printable_line(answer: object, asked: Thresholds) -> None:
+    run = parse_ci_run(answer)
+    ruling = judge(run, asked)
+    texts = [ruling.reason, ruling.warning, *(check.actual for check in ruling.checks)]
+    texts += [tool.tool for tool in run.top_failing_tools]
+    assert all(text.isprintable() for text in texts)
+
+
+@given(json_values)
+def test_classified_failures_are_read_from_any_json(answer: object) -> None:
+    assert all(failure.type.isprintable() for failure in parse_failures(answer))

@@ -1,0 +1,69 @@
+"""What makes a remembered `fail` the answer to the same question (contract, section 6)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sepurux_action.config.gate import Gate, Thresholds, Trace
+from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.evaluation.fingerprint import fingerprint
+from tests.builders import a_content
+
+GATE = Gate(
+    name="Refunds",
+    campaign="refunds",
+    project="my-agent",
+    traces=(Trace(label="t-1", trace_id="t-1"), Trace(label="a.json", content=a_content())),
+    mutation_pack="pack",
+    thresholds=Thresholds(min_pass_rate=0.9, max_unsafe=0, required_mutation_categories=("a", "b")),
+)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(GATE, campaign="other"),
+        replace(GATE, project="other"),
+        replace(GATE, mutation_pack=""),
+        replace(GATE, traces=GATE.traces[:1]),
+        replace(GATE, traces=(Trace(label="t-2", trace_id="t-2"), GATE.traces[1])),
+        replace(GATE, traces=(GATE.traces[0], Trace(label="a.json", content=a_content(b"{ }")))),
+        replace(GATE, traces=Gate(name="", campaign="").traces),
+        replace(GATE, campaign="refundsmy-agent", project=""),
+        *(
+            replace(GATE, thresholds=replace(GATE.thresholds, **changed))
+            for changed in (
+                {"min_pass_rate": 0.8},
+                {"max_unsafe": 1},
+                {"max_failures": 0},
+                {"min_reliability_score": 0.0},
+                {"min_mutation_categories": 0},
+                {"required_mutation_categories": ("a",)},
+            )
+        ),
+    ],
+)
+def test_whatever_a_verdict_depends_on_changes_the_fingerprint(other: Gate) -> None:
+    assert fingerprint(other) != fingerprint(GATE)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        replace(GATE, name="Other"),
+        replace(GATE, stage=Stage.SOFT, on_undecided=OnUndecided.ALLOW, timeout_s=1),
+        replace(GATE, traces=(Trace(label="moved.json", content=a_content()), GATE.traces[0])),
+        replace(GATE, thresholds=replace(GATE.thresholds, required_mutation_categories=("b", "a"))),
+    ],
+)
+def test_names_stage_and_order_are_no_part_of_the_fingerprint(same: Gate) -> None:
+    assert fingerprint(same) == fingerprint(GATE)
+
+
+def test_the_fingerprint_is_the_same_in_every_run_and_release() -> None:
+    """Another form would make each `fail` that an older release remembered be run again."""
+    assert fingerprint(Gate(name="a", campaign="a")) == (
+        "a212bafe7d3d45bcda569f5e548719dfd44fb04334bac7ccafc7d100263be666"
+    )

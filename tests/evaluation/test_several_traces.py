@@ -1,0 +1,149 @@
+"""Whatever the traces of a gate report: every number that is shown is the worst, and none hides a run that missed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sepurux_action.common.json_reader import Metric
+from sepurux_action.config.gate import Thresholds
+from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.comparison import MEASURES
+from sepurux_action.evaluation.decision import CheckState, Decision, Ruling, check_thresholds, judge
+from sepurux_action.evaluation.published_result import Numbers, PastResult, as_told, describe, of_gate, read_description
+from sepurux_action.evaluation.result import GateResult, RunResult
+from sepurux_action.github.comment_state import decided_of
+from sepurux_action.report.outputs import step_outputs
+from sepurux_action.report.report import Kind, build_report
+from tests.builders import COMMIT, a_context, a_gate, a_result
+
+PRINT = "0" * 64
+NO_WIDTH = "\u200b"  # stands in long numbers
+
+
+def metrics(values: st.SearchStrategy[float]) -> st.SearchStrategy[Metric]:
+    return st.builds(Metric, values) | st.sampled_from([Metric(), Metric(broken='"many"')])
+
+
+categories = st.sampled_from(["timeouts", "auth", "drift", "noise"])
+some_runs = st.builds(
+    CIRun,
+    decision=st.sampled_from(["pass", "pass", "fail", "pending", ""]),
+    status=st.sampled_from(["done", "running", "error"]),
+    pass_rate=metrics(st.floats(0, 1) | st.sampled_from([0.0, 0.9, 1.0])),
+    unsafe_attempts=metrics(st.integers(0, 2).map(float)),
+    failures=metrics(st.integers(0, 2).map(float)),
+    reliability_score=metrics(st.floats(0, 100) | st.sampled_from([0.0, 1.0, 80.0, 100.0])),
+    mutation_categories=st.none() | st.lists(categories).map(tuple),
+)
+some_thresholds = st.builds(
+    Thresholds,
+    min_pass_rate=st.none() | st.sampled_from([0.0, 0.5, 0.9, 1.0]),
+    max_unsafe=st.none() | st.integers(0, 1),
+    max_failures=st.none() | st.integers(0, 1),
+    min_reliability_score=st.none() | st.sampled_from([1.0, 80.0]),
+    min_mutation_categories=st.none() | st.integers(0, 3),
+    required_mutation_categories=st.lists(categories, unique=True).map(tuple),
+)
+BROKEN_OFF = Ruling(decision=Decision.ERROR, reason="It was cancelled.", row=0)
+
+
+@st.composite
+def some_gates(draw: st.DrawFn) -> GateResult:
+    gate = a_gate(thresholds=draw(some_thresholds))
+    runs = draw(st.lists(some_runs, min_size=1, max_size=4))
+    results = [
+        RunResult(trace=f"t{at}", ruling=draw(st.sampled_from([judge(run, gate.thresholds), BROKEN_OFF])), run=run)
+        for at, run in enumerate(runs)
+    ]
+    return a_result(*results, gate=gate)
+
+
+def worst(pick: Callable[[Iterable[float]], float], metrics: Sequence[Metric]) -> tuple[float | None, str]:
+    """Return the worst of the numbers that are reported, and how many of the runs report one, '' for all or none."""
+    values = [metric.value for metric in metrics if metric.value is not None]
+    share = f"{len(values)} of {len(metrics)} traces" if 0 < len(values) < len(metrics) else ""
+    return (pick(values) if values else None), share
+
+
+def expected(result: GateResult) -> dict[str, tuple[float | None, str]]:
+    runs = [run.run for run in result.runs]
+    return {
+        "pass_rate": worst(min, [run.pass_rate for run in runs]),
+        "reliability_score": worst(min, [run.reliability_score for run in runs]),
+        "unsafe_attempts": worst(max, [run.unsafe_attempts for run in runs]),
+        "failures": worst(max, [run.failures for run in runs]),
+    }
+
+
+@given(some_gates())
+def test_outputs_and_status_show_the_worst_number_of_any_run(result: GateResult) -> None:
+    numbers = expected(result)
+    told = step_outputs([result])
+    (listed,) = json.loads(told["gates"])
+    for name, (number, _) in numbers.items():
+        assert told[name] == listed[name]
+        assert told[name] == "" if number is None else abs(float(told[name]) - number) < 1e-9
+    rate, score, unsafe, failures = (number for number, _ in numbers.values())
+    shown = PastResult(
+        decision=result.decision,
+        stage=result.gate.stage,
+        numbers=Numbers(pass_rate=rate, score=score, unsafe=unsafe, failures=failures),
+    )
+    assert read_description(describe(of_gate(result))) == as_told(shown)
+
+
+@given(some_gates())
+def test_the_comparison_shows_the_worst_number_of_any_run_and_how_many_report_it(result: GateResult) -> None:
+    report = build_report([result], a_context(base_ref="main"))
+    rows = {
+        row[0]: row[1].replace(NO_WIDTH, "")
+        for block in report.blocks
+        if block.kind is Kind.METRICS
+        for row in block.rows
+    }
+    rows.pop("Verdict", None)
+    shown = {
+        measure.label: f"{measure.write(number)} · {share}" if share else measure.write(number)
+        for measure, (number, share) in zip(MEASURES, expected(result).values(), strict=True)
+        if number is not None
+    }
+    assert rows == shown
+
+
+@given(some_gates())
+def test_a_threshold_reads_as_missed_if_and_only_if_a_run_misses_it(result: GateResult) -> None:
+    asked = result.gate.thresholds
+    missed = {
+        check.threshold
+        for run in result.runs
+        for check in check_thresholds(run.run, asked)
+        if check.state is CheckState.BROKEN
+    }
+    checks = result.checks
+    if checks:
+        assert {check.threshold for check in checks if check.state is CheckState.BROKEN} == missed
+        assert [check.threshold for check in checks] == [check.threshold for check in check_thresholds(CIRun(), asked)]
+    if result.decision is Decision.PASS:
+        assert not missed
+    report = build_report([result], a_context())
+    signs = [row[0][0] for block in report.blocks if block.kind is Kind.THRESHOLDS for row in block.rows]
+    assert signs.count("✗") == sum(check.state is CheckState.BROKEN for check in checks)
+
+
+@given(some_gates())
+def test_a_remembered_fail_shows_the_numbers_and_thresholds_of_the_first_run(result: GateResult) -> None:
+    decided = decided_of([result], COMMIT, {result.gate.name: PRINT})
+    run = decided.fail_of(result.gate, PRINT, COMMIT)
+    assert (run is None) == (result.decision is not Decision.FAIL)
+    if run is None:
+        return
+    again = a_result(run, gate=result.gate)
+    assert of_gate(again) == of_gate(result)
+    known = {CheckState.MET, CheckState.BROKEN}
+    assert [check for check in again.checks if check.state in known] == [
+        check for check in result.checks if check.state in known
+    ]

@@ -1,0 +1,479 @@
+"""Trace files are found where the workspace has them, nowhere else, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sepurux_action.config.gate import Trace
+from sepurux_action.config.options import MOST_TRACES
+from sepurux_action.errors import BadTraceFile, CannotJudge
+from sepurux_action.evaluation.trace_files import MOST_BYTES, MOST_KEPT_BYTES, PIECE, TraceFolder
+from sepurux_action.host.workflow_commands import plain
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """Return an empty workspace, with room for strangers beside it."""
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    return folder
+
+
+def write(folder: Path, *names: str, content: bytes = b"{}") -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+def labels(folder: Path, pattern: str, *allowed: Path) -> list[str]:
+    return [trace.label for trace in TraceFolder(folder, allowed).find(pattern)]
+
+
+def text_of(trace: Trace) -> bytes:
+    return b"".join(trace.content or ())
+
+
+def refusal(folder: Path, pattern: str, *allowed: Path) -> str:
+    with pytest.raises(BadTraceFile) as refused:
+        TraceFolder(folder, allowed).find(pattern)
+    return str(refused.value)
+
+
+# --- Finding -----------------------------------------------------------------------------------------------
+
+
+def test_a_path_names_one_file_and_its_content_is_kept_as_it_is(base: Path) -> None:
+    write(base, "traces/refund.json", content=b'{ "b": 1,  "a": 1.50 }\n')
+    (trace,) = TraceFolder(base).find("traces/refund.json")
+    assert trace.label == "traces/refund.json"
+    assert text_of(trace) == b'{ "b": 1,  "a": 1.50 }\n'
+    assert trace.trace_id == ""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*.json", ["B.json", "a.json", "b.json"]),
+        ("traces/*", ["traces/1.json", "traces/2.json"]),
+        ("traces/?.json", ["traces/1.json", "traces/2.json"]),
+        ("traces/[!1].json", ["traces/2.json"]),
+        ("*/deep/*.json", ["traces/deep/3.json"]),
+        ("traces/**", ["traces/1.json", "traces/2.json", "traces/deep/3.json", "traces/deep/er/4.json"]),
+        ("traces/**/*.json", ["traces/1.json", "traces/2.json", "traces/deep/3.json", "traces/deep/er/4.json"]),
+        ("**/er/*", ["traces/deep/er/4.json"]),
+        ("**/**/4.json", ["traces/deep/er/4.json"]),
+        ("./traces/../traces/1.json", ["traces/1.json"]),
+        ("./*/1.json", ["traces/1.json"]),
+        ("traces/../*.json", ["B.json", "a.json", "b.json"]),
+        (".h*/*.json", [".hidden/5.json"]),
+        ("traces//1.json", ["traces/1.json"]),
+    ],
+)
+def test_a_glob_names_files_in_the_order_of_their_names_and_no_hidden_ones(
+    base: Path, pattern: str, found: list[str]
+) -> None:
+    write(base, "b.json", "a.json", "B.json", ".secret.json", ".hidden/5.json")
+    write(base, "traces/2.json", "traces/1.json", "traces/deep/3.json", "traces/deep/er/4.json")
+    assert [os.path.normpath(label) for label in labels(base, pattern)] == found
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_found_by_its_name(base: Path) -> None:
+    write(base, "a[1].json", "a1.json")
+    assert labels(base, "a[1].json") == ["a[1].json"]
+    (base / "a[1].json").unlink()
+    assert labels(base, "a[1].json") == ["a1.json"]
+
+
+def test_a_workspace_whose_own_name_looks_like_a_glob_is_no_glob(tmp_path: Path) -> None:
+    write(tmp_path, "w[1]*/a.json", "w1/b.json")
+    assert labels(tmp_path / "w[1]*", "*.json") == ["a.json"]
+
+
+def test_an_absolute_path_or_glob_may_lead_into_the_workspace_and_the_temporary_folder(
+    base: Path, tmp_path: Path
+) -> None:
+    write(base, "a.json")
+    write(tmp_path, "temp/made/b.json")
+    temp = tmp_path / "temp"
+    assert labels(base, f"{base}/a.json", temp) == ["a.json"]
+    assert labels(base, f"{base}/*.json", temp) == ["a.json"]
+    assert labels(base, f"{temp}/made/b.json", temp) == [f"{temp}/made/b.json"]
+    assert labels(base, f"{temp}/**/*.json", temp) == [f"{temp}/made/b.json"]
+
+
+@pytest.mark.parametrize("pattern", ["{outside}/x.json", "{outside}/*.json", "../outside/x.json", "../*/x.json"])
+def test_a_path_that_leads_outside_is_refused(base: Path, tmp_path: Path, pattern: str) -> None:
+    write(tmp_path, "outside/x.json")
+    text = refusal(base, pattern.format(outside=tmp_path / "outside"))
+    assert "leads outside the workspace; use a path relative to the workspace" in text
+
+
+def test_whether_an_outer_file_exists_is_not_told(base: Path, tmp_path: Path) -> None:
+    write(tmp_path, "there.json")
+    told = refusal(base, "../there.json").replace("there", "none")
+    assert told == refusal(base, "../none.json")
+
+
+def test_a_folder_beside_the_workspace_with_a_longer_name_is_outside(base: Path) -> None:
+    write(base.parent, "workspace-of-others/x.json")
+    assert "leads outside" in refusal(base, "../workspace-of-others/x.json")
+
+
+@pytest.mark.parametrize("pattern", ["link.json", "*.json", "folder/x.json", "folder/*.json"])
+def test_a_link_out_of_the_workspace_is_refused(base: Path, tmp_path: Path, pattern: str) -> None:
+    write(tmp_path, "outside/x.json", content=b'{"secret": 1}')
+    (base / "link.json").symlink_to(tmp_path / "outside" / "x.json")
+    (base / "folder").symlink_to(tmp_path / "outside")
+    assert "leads outside the workspace" in refusal(base, pattern)
+
+
+def test_a_link_within_the_workspace_is_followed(base: Path) -> None:
+    write(base, "real/x.json", content=b'{"a": 1}')
+    (base / "link.json").symlink_to("real/x.json")
+    (trace,) = TraceFolder(base).find("link.json")
+    assert (trace.label, text_of(trace)) == ("link.json", b'{"a": 1}')
+
+
+def test_a_workspace_behind_a_link_is_a_workspace(base: Path, tmp_path: Path) -> None:
+    write(base, "x.json")
+    (tmp_path / "door").symlink_to(base)
+    assert labels(tmp_path / "door", "x.json") == ["x.json"]
+    assert labels(tmp_path / "door", "*.json") == ["x.json"]
+
+
+def test_a_ring_of_links_is_a_missing_file(base: Path) -> None:
+    (base / "a.json").symlink_to("b.json")
+    (base / "b.json").symlink_to("a.json")
+    assert refusal(base, "a.json") == '"a.json" was not found in the workspace'
+    assert refusal(base, "*.json") == '"*.json" matches no file in the workspace'
+
+
+def test_links_back_into_a_folder_neither_double_its_files_nor_keep_the_search_busy(base: Path) -> None:
+    write(base, "traces/x.json")
+    for name in ("one", "two", "three"):
+        (base / "traces" / name).symlink_to(".")
+    (base / "everything").symlink_to("/")
+    assert labels(base, "**/*.json") == ["traces/x.json"]
+    assert refusal(base, "**/*.nowhere") == '"**/*.nowhere" matches no file in the workspace'
+
+
+def test_folders_deeper_than_pythons_recursion_are_searched(base: Path) -> None:
+    chain = [base.joinpath(*["d"] * depth) for depth in range(1, 1_051)]
+    try:
+        for folder in chain:
+            folder.mkdir()
+        write(chain[-1], "x.json")
+        assert labels(base, "**/x.json") == ["d/" * 1_050 + "x.json"]
+    finally:  # what clears temporary folders away may be recursive itself
+        (chain[-1] / "x.json").unlink(missing_ok=True)
+        for folder in reversed(chain):
+            folder.rmdir()
+
+
+# --- What is no trace --------------------------------------------------------------------------------------
+
+
+def test_a_missing_file_is_told_with_where_it_was_looked_for(base: Path, tmp_path: Path) -> None:
+    assert refusal(base, "none.json") == '"none.json" was not found in the workspace'
+    where = "the workspace or the runner's temporary folder"
+    assert refusal(base, "none.json", tmp_path / "temp") == f'"none.json" was not found in {where}'
+    assert refusal(base, "*.json", tmp_path / "temp") == f'"*.json" matches no file in {where}'
+
+
+@pytest.mark.parametrize("pattern", ["folder", ".", "folder/", ""])
+def test_a_folder_is_no_file(base: Path, pattern: str) -> None:
+    (base / "folder").mkdir()
+    assert refusal(base, pattern).endswith(" is not a file")
+
+
+def test_a_folder_that_a_glob_matches_is_passed_over(base: Path) -> None:
+    write(base, "a.json/inner.json", "b.json")
+    assert labels(base, "*.json") == ["b.json"]
+
+
+def test_a_fifo_is_no_file_and_nobody_waits_for_it(base: Path) -> None:
+    os.mkfifo(base / "pipe.json")
+    assert refusal(base, "pipe.json") == '"pipe.json" is not a file'
+    assert refusal(base, "*.json") == '"*.json" matches no file in the workspace'
+
+
+def test_a_file_that_cannot_be_read_is_told_in_the_systems_words() -> None:
+    process = Path(f"/proc/{os.getpid()}")  # its `mem` is a regular file whose first byte nobody may read, root neither
+    assert refusal(process, "mem") == '"mem": Input/output error'
+
+
+@pytest.mark.parametrize("name", ["n" * 300 + ".json", "n" * 300 + "*.json", "a/" * 3_000 + "x.json"])
+def test_a_name_that_no_system_bears_is_refused(base: Path, name: str) -> None:
+    assert len(refusal(base, name)) < 7_000
+
+
+@pytest.mark.parametrize("pattern", ["a\0b.json", "a\0*.json", "*\0", "\0"])
+def test_a_nul_in_a_name_is_refused(base: Path, pattern: str) -> None:
+    assert "\0" not in refusal(base, pattern)
+
+
+def test_a_lone_surrogate_in_a_name_is_refused(base: Path) -> None:
+    refusal(base, "a\ud800.json").encode()
+
+
+@pytest.mark.parametrize("name", ["a\nb.json", "::error::x.json", "x##[set-env name=a]b.json", "a\x1b[31m\u202e.json"])
+def test_a_hostile_name_stays_one_line_of_plain_text(base: Path, name: str) -> None:
+    (base / name.replace("/", "")).write_bytes(b"[]")
+    text = refusal(base, "*")
+    assert text.isprintable()
+    assert "::" not in plain(text)[:2]
+    assert "##[" not in plain(text)
+
+
+def test_a_file_name_that_is_no_utf_8_is_found_and_its_label_can_be_written(base: Path) -> None:
+    Path(os.fsdecode(os.fsencode(base) + b"/a\xff.json")).write_bytes(b"{}")
+    (label,) = labels(base, "*.json")
+    assert label.encode() == b"a.json"
+
+
+def test_a_hundred_files_are_found_and_one_more_is_too_many(base: Path) -> None:
+    write(base, *(f"{number:03}.json" for number in range(MOST_TRACES)))
+    assert len(labels(base, "*.json")) == MOST_TRACES
+    write(base, "one-more.json")
+    assert refusal(base, "*.json") == '"*.json" matches more than 100 files'
+
+
+def test_a_file_over_64_mib_is_not_read(base: Path) -> None:
+    with (base / "large.json").open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    assert refusal(base, "large.json") == '"large.json" has 65 MiB; accepted: at most 64 MiB'
+    with (base / "large.json").open("wb") as file:
+        file.truncate(1 << 40)
+    assert refusal(base, "large.json") == '"large.json" has 1048576 MiB; accepted: at most 64 MiB'
+
+
+# --- Content -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        codecs.BOM_UTF8 + '{"n": "é"}'.encode(),
+        '{"n": "é"}'.encode("utf-16"),
+        '{"n": "é"}'.encode("utf-16-le"),
+        '{"n": "é"}'.encode("utf-16-be"),
+        '{"n": "é"}'.encode("utf-32"),
+    ],
+    ids=["utf-8 with mark", "utf-16 with mark", "utf-16-le", "utf-16-be", "utf-32"],
+)
+def test_json_in_any_of_its_encodings_is_uploaded_as_utf_8_without_a_mark(base: Path, content: bytes) -> None:
+    write(base, "t.json", content=content)
+    assert [text_of(trace) for trace in TraceFolder(base).find("t.json")] == ['{"n": "é"}'.encode()]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'{"n": ' + b"9" * 5_000 + b"}", b'{"n": 1e999}', b'{"n": "\\ud800"}', b'{"a": 1, "a": 2}', b' {"\\u0000": 0}\n'],
+    ids=["5000 digits", "1e999", "lone surrogate", "double key", "space around"],
+)
+def test_odd_but_valid_json_is_left_for_the_backend(base: Path, content: bytes) -> None:
+    write(base, "t.json", content=content)
+    assert [text_of(trace) for trace in TraceFolder(base).find("t.json")] == [content]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "is not valid JSON: line 1, column 1: Expecting value"),
+        (b"\n\n  ", "is not valid JSON: line 3, column 3: Expecting value"),
+        (b'{\n "a": 1,\n "b" 2}', "is not valid JSON: line 3, column 6: "),
+        (b'{"a": 1} {"b": 2}', "is not valid JSON: line 1, column 10: Extra data"),
+        (b'{"a": NaN}', "is not valid JSON: NaN is no JSON number"),
+        (b'{"a": [-Infinity]}', "is not valid JSON: -Infinity is no JSON number"),
+        (b'{"a": "\xff"}', "is not valid JSON: it is no UTF-8 text"),
+        (b'{"a": "\xed\xa0\x80"}', "is not valid JSON: it is no UTF-8 text"),
+        (b"\xff\xfe{", "is not valid JSON: it is no UTF-8 text"),
+        (b'{"a":' * 200_000, "is not valid JSON: it is nested too deeply"),
+        (b"[" * 200_000 + b"]" * 200_000, "is not valid JSON: it is nested too deeply"),
+        (b"[{}]", "holds no JSON object; a trace is one"),
+        (b"null", "holds no JSON object; a trace is one"),
+        (b'"{}"', "holds no JSON object; a trace is one"),
+        (b"17", "holds no JSON object; a trace is one"),
+    ],
+    ids=lambda value: repr(value[:24]),
+)
+def test_what_is_no_json_object_is_refused_with_its_place(base: Path, content: bytes, why: str) -> None:
+    write(base, "t.json", content=content)
+    assert refusal(base, "t.json").startswith(f'"t.json" {why}')
+
+
+def test_a_file_that_several_gates_share_is_read_once(base: Path) -> None:
+    write(base, "traces/a.json", content=b'{"a": 1}')
+    folder = TraceFolder(base)
+    (first,) = folder.find("traces/a.json")
+    write(base, "traces/a.json", content=b"no JSON any more")
+    (second,) = folder.find("traces/*.json")
+    assert second.content is first.content
+    assert (text_of(first), text_of(first)) == (b'{"a": 1}', b'{"a": 1}')
+
+
+def two_large_files(base: Path) -> tuple[Trace, Trace]:
+    """Return two traces of which only the first is kept in memory."""
+    large = b'{"a": "' + b"x" * (MOST_KEPT_BYTES // 2) + b'"}'
+    write(base, "1.json", "2.json", content=large)
+    first, second = TraceFolder(base).find("*.json")
+    return first, second
+
+
+def test_files_beyond_64_mib_together_are_read_again_when_they_are_uploaded(base: Path) -> None:
+    first, second = two_large_files(base)
+    assert text_of(first) == text_of(second) == (base / "2.json").read_bytes()
+    assert first.content == second.content
+    assert second.content is not None
+    assert (len(second.content), second.content.sha256) == (
+        (base / "2.json").stat().st_size,
+        hashlib.sha256((base / "2.json").read_bytes()).hexdigest(),
+    )
+    (base / "1.json").unlink()
+    assert len(text_of(first)) == len(second.content)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-2] + b'!"}'),
+        lambda path: path.write_bytes(path.read_bytes().replace(b"x", b"y", 1)),
+        lambda path: path.write_bytes(path.read_bytes() + b" " * PIECE),
+        lambda path: path.write_bytes(b"{}"),
+        lambda path: path.write_bytes(b"\xff"),
+        lambda path: path.write_bytes(b""),
+        Path.unlink,
+    ],
+    ids=["longer by one", "as long", "longer by a piece", "short", "no text", "empty", "gone"],
+)
+def test_a_file_that_changes_before_its_upload_is_never_uploaded_whole(
+    base: Path, change: Callable[[Path], object]
+) -> None:
+    _, second = two_large_files(base)
+    change(base / "2.json")
+    assert second.content is not None
+    sent: list[int] = []
+    with pytest.raises(CannotJudge, match="changed while the gate ran"):
+        sent.extend(map(len, second.content))
+    assert sum(sent) < len(second.content)
+
+
+def test_one_bad_file_of_a_glob_is_named(base: Path) -> None:
+    write(base, "a.json", "c.json")
+    write(base, "b.json", content=b"[]")
+    assert refusal(base, "*.json") == '"b.json" holds no JSON object; a trace is one'
+
+
+# --- A policy file -----------------------------------------------------------------------------------------
+
+
+def test_a_policy_file_that_leads_outside_cannot_be_read_whether_it_exists_or_not(base: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.yml"
+    outside.write_bytes(b"campaign: c\n")
+    (base / "link.yml").symlink_to(outside)
+    for path in ("../outside.yml", "../none.yml", str(outside), "link.yml"):
+        with pytest.raises(OSError, match="it leads outside the workspace"):
+            TraceFolder(base).read(path)
+
+
+def test_a_policy_file_of_the_workspace_does_not_lead_into_the_temporary_folder(base: Path, tmp_path: Path) -> None:
+    write(tmp_path, "temp/policy.yml")
+    (base / "policy.yml").symlink_to(tmp_path / "temp/policy.yml")
+    with pytest.raises(OSError, match="it leads outside the workspace"):
+        TraceFolder(base, [tmp_path / "temp"]).read("policy.yml")
+
+
+def test_a_policy_file_is_absent_only_if_nothing_has_its_name(base: Path) -> None:
+    write(base, "own.yml", "sub/real.yml")
+    (base / "link.yml").symlink_to("sub/real.yml")
+    (base / "dangling.yml").symlink_to("none.yml")
+    (base / "folder.yml").mkdir()
+    found = TraceFolder(base)
+    assert [found.read(path) for path in ("own.yml", "link.yml")] == [b"{}"] * 2
+    assert [found.read(path) for path in ("none.yml", "own.yml/none.yml")] == [None] * 2
+    for path in ("dangling.yml", "folder.yml"):
+        with pytest.raises(OSError, match="it is not a file"):
+            found.read(path)
+
+
+# --- Links between the folders -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("temp", ["temp", "workspace/temp", "."], ids=["beside", "inside", "around"])
+@pytest.mark.parametrize(
+    "pattern", ["link.json", "link.jso?", "linke?/x.json", "deep/folder/x.json", "deep/folder/*.json"]
+)
+def test_a_path_of_one_folder_does_not_lead_into_the_other(temp: str, pattern: str, base: Path, tmp_path: Path) -> None:
+    """The credentials of an earlier step are JSON in the runner's temporary folder."""
+    workspace, temporary = base, tmp_path / temp
+    for start, target in ((workspace, temporary), (temporary, workspace)):
+        secret = target / "secret"
+        write(secret, "x.json", content=b'{"secret": 1}')
+        (start / "deep").mkdir(exist_ok=True)
+        for link, to in (("link.json", secret / "x.json"), ("deep/folder", secret), ("linked", secret)):
+            (start / link).unlink(missing_ok=True)
+            (start / link).symlink_to(to)
+        name = "the workspace" if start is workspace else "the runner's temporary folder"
+        assert f"leads outside {name}" in refusal(workspace, f"{start}/{pattern}", temporary)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["../temp/x.json", "../temp/*.json", "{base}/../temp/x.json", "a/../../temp/x.json"]
+)
+def test_a_path_of_the_workspace_does_not_climb_into_the_temporary_folder(
+    pattern: str, base: Path, tmp_path: Path
+) -> None:
+    write(tmp_path, "temp/x.json", "workspace/a/y.json")
+    assert "leads outside the workspace" in refusal(base, pattern.format(base=base), tmp_path / "temp")
+
+
+def test_a_path_through_a_link_and_back_up_is_judged_by_where_the_system_finds_it(base: Path, tmp_path: Path) -> None:
+    write(base, "x.json", "inner/y.json")
+    write(tmp_path, "temp/x.json", "temp/inner/y.json")
+    (base / "out").symlink_to(tmp_path / "temp/inner")
+    (base / "in").symlink_to("inner")
+    assert "leads outside the workspace" in refusal(base, "out/../x.json", tmp_path / "temp")
+    assert [b"".join(trace.content or ()) for trace in TraceFolder(base).find("in/../x.json")] == [b"{}"]
+
+
+def test_a_link_within_the_temporary_folder_is_followed(base: Path, tmp_path: Path) -> None:
+    write(tmp_path, "temp/real.json")
+    (tmp_path / "temp/link.json").symlink_to("real.json")
+    assert labels(base, f"{tmp_path}/temp/link.json", tmp_path / "temp") == [f"{tmp_path}/temp/link.json"]
+
+
+def test_a_temporary_folder_inside_the_workspace_is_found_by_relative_paths_too(base: Path) -> None:
+    write(base, "temp/x.json", "y.json")
+    assert labels(base, "**/*.json", base / "temp") == ["temp/x.json", "y.json"]
+
+
+def test_folders_behind_links_are_known_by_both_spellings(base: Path, tmp_path: Path) -> None:
+    write(base, "x.json")
+    write(tmp_path, "temp/y.json")
+    (tmp_path / "door").symlink_to(base)
+    (tmp_path / "hatch").symlink_to(tmp_path / "temp")
+    for pattern in ("x.json", f"{base}/x.json", f"{tmp_path}/door/x.json", f"{tmp_path}/temp/y.json"):
+        assert len(labels(tmp_path / "door", pattern, tmp_path / "hatch")) == 1
+    (base / "out.json").symlink_to(tmp_path / "hatch/y.json")
+    assert "leads outside the workspace" in refusal(tmp_path / "door", "out.json", tmp_path / "hatch")
+
+
+# --- A working directory that was deleted ------------------------------------------------------------------
+
+
+def test_without_a_working_directory_absolute_paths_lead_into_the_temporary_folder(tmp_path: Path) -> None:
+    write(tmp_path, "x.json")
+    found = TraceFolder(None, [tmp_path])
+    assert [trace.label for trace in found.find(f"{tmp_path}/*.json")] == [f"{tmp_path}/x.json"]
+    for pattern in ("x.json", "*.json"):
+        with pytest.raises(BadTraceFile, match="is relative to the working directory, which was deleted"):
+            found.find(pattern)
+    with pytest.raises(BadTraceFile, match="leads outside the working directory, which was deleted"):
+        TraceFolder(None).find(f"{tmp_path}/x.json")
+    assert found.read(".github/sepurux-gate.yml") is None

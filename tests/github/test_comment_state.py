@@ -1,0 +1,625 @@
+"""What earlier runs left behind: it reads back as it was written, or it is not there."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import zlib
+from dataclasses import astuple, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sepurux_action.common.json_reader import Metric
+from sepurux_action.config.gate import Thresholds
+from sepurux_action.config.stage import Stage
+from sepurux_action.config.status_context import status_context
+from sepurux_action.evaluation.ci_run import MOST_COUNTED, CIRun, ClassifiedFailure, Enrichment, FailingTool
+from sepurux_action.evaluation.decision import Decision, Ruling
+from sepurux_action.evaluation.published_result import (
+    LONGEST_DESCRIPTION,
+    Numbers,
+    PastCommit,
+    PastResult,
+    as_told,
+    describe,
+    of_gate,
+    read_description,
+)
+from sepurux_action.evaluation.result import GateResult
+from sepurux_action.github import comment_state
+from sepurux_action.github.comment_state import (
+    LONGEST_MEMORY,
+    LONGEST_REMEMBERED,
+    LONGEST_UNPACKED,
+    MOST_DETAILS,
+    MOST_GATES,
+    MOST_RESULTS,
+    Decided,
+    Memory,
+    decided_of,
+)
+from sepurux_action.report.outputs import gate_outputs
+from tests.builders import COMMIT, FAILING, FAILURES, TRACE_ID, a_gate, a_result, a_run, states, undecided
+
+counts = st.none() | st.integers(0, MOST_COUNTED).map(float)
+some_numbers = st.builds(
+    Numbers,
+    pass_rate=st.none() | st.floats(0, 1),
+    unsafe=counts,
+    failures=counts,
+    score=st.none() | st.floats(0, 100),
+)
+some_results = st.builds(
+    PastResult, decision=st.sampled_from(Decision), stage=st.sampled_from(Stage), numbers=some_numbers
+)
+some_commits = st.builds(
+    PastCommit,
+    commit=st.text("0123456789abcdef", min_size=40, max_size=40),
+    results=st.dictionaries(st.text(min_size=1, max_size=80), some_results, max_size=3),
+)
+some_memories = st.builds(
+    Memory,
+    secret=st.text("abc", min_size=1, max_size=5),
+    repository=st.sampled_from(["acme/shop", "acme/shop-2", "acme-shop/x"]),
+    pull_request=st.integers(1, 9),
+    key=st.text(min_size=1, max_size=80),
+)
+
+MEMORY = Memory(secret="s3cret", repository="acme/shop", pull_request=42, key="gates")
+RESULT = of_gate(a_result())
+JUDGED = PastCommit(commit=COMMIT, results={"refunds": RESULT})
+
+
+# -- the description of a status --------------------------------------------------------------------------------------
+
+
+def test_a_description_tells_decision_stage_and_the_four_numbers() -> None:
+    assert (
+        describe(replace(RESULT, stage=Stage.SOFT), "waits for a review")
+        == "fail (soft): 72.0% passed, 1 unsafe, 5 failures, score 61.5; waits for a review"
+    )
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    silent = PastResult(decision=Decision.PENDING, stage=Stage.HARD, numbers=Numbers())
+    assert describe(silent) == "pending (hard): - passed, - unsafe, - failures, score -"
+
+
+def test_a_skipped_gate_has_no_numbers_and_its_description_is_read_back() -> None:
+    skipped = PastResult(decision=Decision.SKIPPED, stage=Stage.HARD, numbers=Numbers())
+    described = describe(skipped, "no changed file matches its paths")
+    assert described == "skipped (hard): -; no changed file matches its paths"
+    assert read_description(described) == skipped
+    assert read_description("pass (hard): -") is None
+    assert read_description("skipped (hard): - passed, - unsafe, - failures, score -") is None
+
+
+@pytest.mark.parametrize(
+    ("rate", "shown"),
+    [
+        (0, "0.0%"),
+        (0.5, "50.0%"),
+        (0.8496, "84.96%"),
+        (2 / 3, "66.67%"),
+        (0.99996, "99.996%"),
+        (0.00004, "0.004%"),
+        (0.000046, "0.005%"),
+        (0.999995034, "99.9995%"),
+        (1, "100.0%"),
+    ],
+)
+def test_a_description_rounds_to_two_digits_but_to_no_end_of_the_scale(rate: float, shown: str) -> None:
+    """It is read back, too, which it is only where what was rounded is written the same."""
+    described = describe(PastResult(decision=Decision.PASS, stage=Stage.HARD, numbers=Numbers(pass_rate=rate)))
+    assert read_description(described) is not None
+    assert described == f"pass (hard): {shown} passed, - unsafe, - failures, score -"
+
+
+@given(some_results, st.text(max_size=200))
+def test_a_description_has_at_most_140_characters_and_reads_back_as_what_it_shows(
+    result: PastResult, remark: str
+) -> None:
+    described = describe(result, remark)
+    read = read_description(described)
+    assert len(described) <= LONGEST_DESCRIPTION
+    assert described.isprintable()
+    assert read is not None
+    assert describe(read) == describe(result)
+    assert (read.decision, read.stage) == (result.decision, result.stage)
+    assert (read.numbers.unsafe, read.numbers.failures) == (result.numbers.unsafe, result.numbers.failures)
+
+
+@given(some_results)
+def test_a_result_as_told_is_within_a_hundredth_of_a_point_and_told_again_the_same(result: PastResult) -> None:
+    told = as_told(result)
+    assert as_told(told) == told
+    for near, exact, step in (
+        (told.numbers.pass_rate, result.numbers.pass_rate, 0.00005),
+        (told.numbers.score, result.numbers.score, 0.005),
+    ):
+        assert (near is None) == (exact is None)
+        assert near is None or exact is None or abs(near - exact) <= step * 1.01
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        7,
+        "",
+        "fail: 72.0% passed, 1 unsafe, 5 failures, score 61.5",
+        "lost (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5",
+        "fail (hard): -% passed, 1 unsafe, 5 failures, score 61.5",
+        "fail (hard): 172.0% passed, 1 unsafe, 5 failures, score 61.5",
+        "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 161.5",
+        "fail (hard): 72.000% passed, 1 unsafe, 5 failures, score 61.5",
+        "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5\n",
+        "fail (hard): ७२.0% passed, 1 unsafe, 5 failures, score 61.5",
+        "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 1e1",
+        "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score nan",
+    ],
+)
+def test_a_text_that_is_not_written_so_is_no_result(text: object) -> None:
+    assert read_description(text) is None
+
+
+@given(some_results, st.integers(0, 80), st.characters())
+def test_a_changed_description_is_no_result_or_one_that_is_written_so(result: PastResult, at: int, new: str) -> None:
+    described = describe(result)
+    changed = described[:at] + new + described[at + 1 :]
+    read = read_description(changed)
+    assert read is None or changed == describe(read) or changed.startswith(f"{describe(read)}; ")
+
+
+def test_a_result_that_is_no_verdict_on_the_agent_is_not_decided() -> None:
+    decided = {decision for decision in Decision if replace(RESULT, decision=decision).decided}
+    assert decided == {Decision.PASS, Decision.FAIL}
+
+
+def test_the_numbers_of_a_gate_are_the_worst_of_its_runs() -> None:
+    ((gate,), _) = states()["traces"]
+    assert of_gate(gate) == RESULT
+    slow = replace(FAILING, pass_rate=Metric(0.5), unsafe_attempts=Metric(0))
+    unsafe = replace(FAILING, unsafe_attempts=Metric(3), reliability_score=Metric(90))
+    assert (
+        describe(of_gate(a_result(a_run(slow), a_run(unsafe), a_run(CIRun()))))
+        == "fail (hard): 50.0% passed, 3 unsafe, 5 failures, score 61.5"
+    )
+
+
+@pytest.mark.parametrize(
+    ("prefix", "base", "context"),
+    [
+        ("Sepurux", "main", "Sepurux / refunds"),
+        ("Sepurux ({base})", "release/1", "Sepurux (release/1) / refunds"),
+        ("{base}: {base}", "main", "main: main / refunds"),
+        ("{base}", "{base}", "{base} / refunds"),
+        ("{base.x} {0}", "main", "{base.x} {0} / refunds"),
+    ],
+)
+def test_a_context_is_the_prefix_and_the_gate_with_the_base_branch_in_it(prefix: str, base: str, context: str) -> None:
+    assert status_context(prefix, "refunds", base) == context
+
+
+# -- the memory of a comment ------------------------------------------------------------------------------------------
+
+
+@given(some_memories, st.lists(some_commits, max_size=5))
+def test_a_memory_reads_back_what_it_wrote_whatever_follows_it(memory: Memory, commits: list[PastCommit]) -> None:
+    marker = memory.write(commits)
+    assert marker.startswith(memory.marker)
+    for body in (marker, f"{marker}\n\n## Report", f"{marker}\r\n\r\n## Report"):
+        assert memory.read(body) == tuple(commits)
+
+
+@given(some_memories, st.lists(some_commits, max_size=3))
+def test_a_marker_is_one_short_line_of_ascii_that_ends_the_comment_once(
+    memory: Memory, commits: list[PastCommit]
+) -> None:
+    marker = memory.write(commits)
+    assert marker.isascii()
+    assert marker.isprintable()
+    assert (marker.count("<!--"), marker.count("-->"), marker[-4:]) == (1, 1, " -->")
+    assert "--!>" not in marker
+    assert len(marker) <= LONGEST_MEMORY + 1_200  # a key of 80 characters has at most twelve times as many encoded
+
+
+@given(some_memories, some_memories)
+def test_a_memory_is_read_in_its_own_place_only(one: Memory, other: Memory) -> None:
+    assert (other.read(one.write([JUDGED])) != ()) == (one == other)
+
+
+def test_a_repository_is_the_same_in_any_case_of_letters() -> None:
+    assert replace(MEMORY, repository="Acme/Shop").read(MEMORY.write([JUDGED])) == (JUDGED,)
+
+
+@given(st.data(), st.characters())
+def test_a_marker_with_any_one_character_changed_is_no_memory(data: st.DataObject, new: str) -> None:
+    marker = MEMORY.write([JUDGED])
+    at = data.draw(st.integers(0, len(marker) - 1))
+    changed = marker[:at] + new + marker[at + 1 :]
+    assert MEMORY.read(changed) == ((JUDGED,) if changed == marker else ())
+
+
+@given(st.text(max_size=100))
+def test_any_other_body_is_no_memory(body: str) -> None:
+    marker = MEMORY.write([JUDGED])
+    for found in (body, MEMORY.marker + body, f"{MEMORY.marker}{body} -->", f"x{body}{marker}", f"{body}\n{marker}"):
+        assert MEMORY.read(found) == ()
+
+
+@pytest.mark.parametrize("secret", ["", "s3cre", "s3cret2"])
+def test_without_the_secret_there_is_no_memory(secret: str) -> None:
+    assert replace(MEMORY, secret=secret).read(MEMORY.write([JUDGED])) == ()
+
+
+def test_without_a_secret_nothing_is_remembered_and_nothing_believed() -> None:
+    unsigned = replace(MEMORY, secret="")
+    assert unsigned.write([JUDGED], DECIDED) == unsigned.write([])
+    assert unsigned.read_decided(unsigned.write([JUDGED], DECIDED)) is None
+    assert unsigned.read(unsigned.write([JUDGED])) == ()
+
+
+def test_the_newest_commits_are_kept() -> None:
+    commits = [replace(JUDGED, commit=f"{number:040x}") for number in range(MOST_RESULTS + 5)]
+    assert MEMORY.read(MEMORY.write(commits)) == tuple(commits[5:])
+
+
+def test_however_many_and_long_the_names_are_the_newest_commit_is_kept() -> None:
+    commits = [[noise_name(n, number) for number in range(MOST_GATES + 10)] for n in range(5)]
+    numbers = Numbers(pass_rate=1 / 3, unsafe=float(MOST_COUNTED), failures=float(MOST_COUNTED), score=100 / 3)
+    result = PastResult(decision=Decision.PENDING, stage=Stage.OBSERVE, numbers=numbers)
+    judged = [PastCommit(commit=f"{n:040x}", results=dict.fromkeys(names, result)) for n, names in enumerate(commits)]
+    marker = MEMORY.write(judged)
+    assert len(marker.split()[2]) <= LONGEST_MEMORY
+    read = MEMORY.read(marker)
+    assert 0 < len(read) < len(judged)
+    assert read[-1] == PastCommit(commit=f"{4:040x}", results=dict.fromkeys(commits[-1][:MOST_GATES], result))
+
+
+def noise_name(*seed: int) -> str:
+    """Return a name of 80 characters, each of four bytes, that packing hardly makes shorter."""
+    digests = b"".join(hashlib.sha512(f"{seed} {n}".encode()).digest() for n in range(3))
+    return "".join(chr(0x20000 + 256 * high + low) for high, low in zip(digests[:80], digests[80:160], strict=True))
+
+
+def signed(memory: object) -> str:
+    """Return a marker that is signed as ours are, with any JSON as its content."""
+    return signed_bytes(zlib.compress(json.dumps(memory).encode()))
+
+
+def signed_bytes(content: bytes) -> str:
+    encoded = base64.b64encode(content).decode()
+    place = json.dumps([comment_state.MARKER, MEMORY.repository, MEMORY.pull_request, MEMORY.key, encoded])
+    signature = hmac.new(MEMORY.secret.encode(), place.encode(), hashlib.sha256).hexdigest()
+    return f"{MEMORY.marker}{encoded} {signature} -->"
+
+
+def packed(**changes: object) -> dict[str, object]:
+    return {"v": 2, "commits": [[COMMIT, {"refunds": ["fail", "hard", 0.72, 1, 5, 61.5]}]], **changes}
+
+
+def test_the_form_of_the_memory_is_version_2() -> None:
+    assert MEMORY.read(signed(packed())) == (JUDGED,)
+
+
+@pytest.mark.parametrize("memory", [None, [], 7, {}, packed(v=1), packed(v=None), packed(v=[]), packed(commits=None)])
+def test_a_memory_of_another_form_is_none(memory: object) -> None:
+    assert MEMORY.read(signed(memory)) == ()
+
+
+@pytest.mark.parametrize(
+    "commit", [None, [], [COMMIT], [COMMIT, {}, {}], ["main", {}], [COMMIT.upper(), {}], [7, {}], [[], {}]]
+)
+def test_a_commit_of_another_form_is_left_out(commit: object) -> None:
+    assert MEMORY.read(signed(packed(commits=[commit]))) == ()
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        None,
+        [],
+        ["fail", "hard", 0.72, 1, 5],
+        ["lost", "hard", 0.72, 1, 5, 61.5],
+        ["fail", "firm", 0.72, 1, 5, 61.5],
+        [[], "hard", 0.72, 1, 5, 61.5],
+        ["fail", {}, 0.72, 1, 5, 61.5],
+    ],
+)
+def test_a_result_of_another_form_is_left_out(result: object) -> None:
+    assert MEMORY.read(signed(packed(commits=[[COMMIT, {"refunds": result}]]))) == (
+        PastCommit(commit=COMMIT, results={}),
+    )
+
+
+@pytest.mark.parametrize("number", [None, "1", -1, True, [], 1e400, float("nan")])
+def test_a_number_that_makes_no_sense_is_not_known(number: object) -> None:
+    (commit,) = MEMORY.read(signed(packed(commits=[[COMMIT, {"refunds": ["fail", "hard", *[number] * 4]}]])))
+    assert commit.results["refunds"].numbers == Numbers()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        *map(zlib.compress, [b"[" * 20_000, b'{"v": 2' + b"0" * 5_000 + b"}", b"{", b"\xff"]),
+        zlib.compress(json.dumps(packed()).encode())[:-20],
+        zlib.compress(json.dumps(packed(more="x" * LONGEST_UNPACKED)).encode()),
+    ],
+)
+def test_content_that_cannot_be_read_is_none(content: bytes) -> None:
+    assert MEMORY.read(signed_bytes(content)) == ()
+    assert MEMORY.read_decided(signed_bytes(content)) is None
+
+
+# -- what a re-evaluation takes from it -------------------------------------------------------------------------------
+
+PRINT = "0123456789abcdef" * 4
+SOFT = a_gate(stage=Stage.SOFT, thresholds=Thresholds(min_pass_rate=0.85, max_unsafe=0, min_mutation_categories=5))
+FAILED = a_result(a_run(FAILING, SOFT, enrichment=Enrichment(failures=FAILURES)), gate=SOFT)
+DECIDED = decided_of([FAILED], COMMIT, {"refunds": PRINT})
+
+words = st.text(max_size=300)
+ids = st.sampled_from(["", TRACE_ID, "run-1"])
+metrics = st.builds(Metric, st.none() | st.floats(0, 1))
+scores = st.builds(Metric, st.none() | st.floats(0, 100))
+whole_numbers = st.builds(Metric, counts)
+some_runs = st.builds(
+    CIRun,
+    pass_rate=metrics,
+    unsafe_attempts=whole_numbers,
+    failures=whole_numbers,
+    reliability_score=scores,
+    mutation_categories=st.none() | st.lists(words, max_size=60).map(tuple),
+    top_failing_tools=st.lists(st.builds(FailingTool, words, st.integers(0, 9)), max_size=12).map(tuple),
+    dashboard_url=st.sampled_from(
+        ["", "https://app.sepurux.dev/runs/1", "javascript:alert(1)", "https://a@b.example/"]
+    ),
+    run_ids=st.lists(ids.filter(bool), max_size=12).map(tuple),
+)
+some_failures = st.lists(
+    st.builds(ClassifiedFailure, type=words, severity=words, description=words, mutation=words), max_size=12
+).map(tuple)
+some_failed_gates = st.builds(
+    lambda name, reason, run, failures, run_id: a_result(
+        a_run(
+            run,
+            ruling=Ruling(decision=Decision.FAIL, reason=reason, row=1),
+            enrichment=Enrichment(failures=failures),
+            run_id=run_id,
+        ),
+        gate=a_gate(name=name),
+    ),
+    st.text(min_size=1, max_size=80),
+    words,
+    some_runs,
+    some_failures,
+    ids,
+)
+
+
+def again(memory: Memory, decided: Decided) -> Decided | None:
+    return memory.read_decided(memory.write([JUDGED], decided))
+
+
+def test_a_remembered_fail_has_all_that_reports_and_status_tell() -> None:
+    decided = again(MEMORY, DECIDED)
+    assert decided is not None
+    run = decided.fail_of(SOFT, PRINT, COMMIT)
+    assert run is not None
+    result = a_result(run, gate=SOFT)
+    assert of_gate(result) == of_gate(FAILED)
+    assert result.reason == FAILED.reason
+    assert gate_outputs(result) == gate_outputs(FAILED)
+    assert run.ruling.checks == FAILED.worst.ruling.checks
+    assert run.enrichment == Enrichment(failures=FAILURES, notes=(comment_state.REMEMBERED,))
+
+
+def test_a_remembered_fail_of_several_traces_has_the_same_numbers_and_thresholds() -> None:
+    asked = Thresholds(
+        min_pass_rate=0.85,
+        max_unsafe=0,
+        min_reliability_score=80,
+        min_mutation_categories=2,
+        required_mutation_categories=("timeouts", "drift"),
+    )
+    gate = a_gate(thresholds=asked)
+    slow = replace(FAILING, pass_rate=Metric(1 / 3), unsafe_attempts=Metric(0), mutation_categories=("drift", "x", "y"))
+    unsafe = replace(FAILING, unsafe_attempts=Metric(3), reliability_score=Metric(100 / 3))
+    runs = [a_run(run, gate, enrichment=Enrichment(failures=FAILURES)) for run in (slow, unsafe, CIRun())]
+    first = a_result(*runs, gate=gate)
+    decided = again(MEMORY, decided_of([first], COMMIT, {"refunds": PRINT}))
+    assert decided is not None
+    run = decided.fail_of(gate, PRINT, COMMIT)
+    assert run is not None
+    result = a_result(run, gate=gate)
+    assert [check.reported_by for check in result.checks] == ["2 of 3 traces"] * 5
+    assert result.checks == run.ruling.checks == first.checks
+    assert of_gate(result) == of_gate(first)
+    assert run.run.top_failing_tools == first.combined.top_failing_tools
+    assert run.enrichment.failures == (FAILURES * 3)[:MOST_DETAILS]
+
+
+@given(st.none() | st.floats(0, 100))
+def test_a_remembered_score_is_exactly_the_one_that_was_reported(score: float | None) -> None:
+    failed = a_result(a_run(replace(FAILING, reliability_score=Metric(score))))
+    decided = again(MEMORY, decided_of([failed], COMMIT, {"refunds": PRINT}))
+    assert decided is not None
+    assert decided.fails["refunds"].run.run.reliability_score == Metric(score)
+
+
+@pytest.mark.parametrize(
+    ("name", "fingerprint", "commit"),
+    [("refunds", PRINT, "a" * 40), ("refunds", "f" * 64, COMMIT), ("refunds", "", COMMIT), ("search", PRINT, COMMIT)],
+)
+def test_a_fail_is_given_for_its_very_gate_fingerprint_and_commit_only(
+    name: str, fingerprint: str, commit: str
+) -> None:
+    assert DECIDED.fail_of(replace(SOFT, name=name), fingerprint, commit) is None
+
+
+@pytest.mark.parametrize("decision", sorted(set(Decision) - {Decision.FAIL}))
+def test_no_decision_but_a_fail_is_remembered(decision: Decision) -> None:
+    result = a_result(undecided(decision, "So it is."))
+    assert decided_of([result], COMMIT, {"refunds": PRINT}).fails == {}
+
+
+def test_a_gate_without_a_fingerprint_is_not_remembered() -> None:
+    assert decided_of([FAILED], COMMIT, {"search": PRINT}).fails == {}
+
+
+def test_the_reason_of_a_fail_names_its_trace_where_there_are_several() -> None:
+    ((result,), _) = states()["traces"]
+    run = decided_of([result], COMMIT, {"refunds": PRINT}).fail_of(result.gate, PRINT, COMMIT)
+    assert run is not None
+    assert run.ruling.reason == result.reason
+    assert run.ruling.reason.startswith("traces/cancel.json: ")
+
+
+@given(some_memories, some_failed_gates)
+def test_what_is_remembered_of_a_fail_reads_back_and_is_remembered_again_the_same(
+    memory: Memory, result: GateResult
+) -> None:
+    prints = {result.gate.name: PRINT}
+    decided = decided_of([result], COMMIT, prints)
+    assert again(memory, decided) == decided
+    run = decided.fail_of(result.gate, PRINT, COMMIT)
+    assert run is not None
+    assert decided_of([a_result(run, gate=result.gate)], COMMIT, prints) == decided
+
+
+@given(some_failed_gates)
+def test_a_remembered_fail_has_ten_tools_ten_failures_short_texts_and_no_address_but_a_safe_one(
+    result: GateResult,
+) -> None:
+    run = decided_of([result], COMMIT, {result.gate.name: PRINT}).fails[result.gate.name].run
+    tools, failures = run.run.top_failing_tools, run.enrichment.failures
+    told = [each.tool for each in tools] + [text for each in failures for text in astuple(each)[:4]]
+    assert max(len(tools), len(failures)) <= MOST_DETAILS
+    assert max(map(len, [run.ruling.reason, *told])) <= LONGEST_REMEMBERED
+    assert run.run.dashboard_url in {"", "https://app.sepurux.dev/runs/1"}
+    assert run.enrichment.more_failures == (len(result.worst.enrichment.failures) > MOST_DETAILS)
+
+
+@given(some_memories, some_memories)
+def test_a_fail_is_remembered_in_its_own_place_only(one: Memory, other: Memory) -> None:
+    assert other.read_decided(one.write([JUDGED], DECIDED)) == (DECIDED if one == other else None)
+
+
+@given(st.data(), st.characters())
+def test_a_marker_with_any_one_character_changed_remembers_no_fail(data: st.DataObject, new: str) -> None:
+    marker = MEMORY.write([JUDGED], DECIDED)
+    at = data.draw(st.integers(0, len(marker) - 1))
+    changed = marker[:at] + new + marker[at + 1 :]
+    assert MEMORY.read_decided(changed) == (DECIDED if changed == marker else None)
+
+
+def test_fifty_failed_gates_are_remembered_beside_the_history_of_some_commits() -> None:
+    results = [replace(FAILED, gate=replace(SOFT, name=f"agent-{number}")) for number in range(50)]
+    prints = {result.gate.name: noise_print(result.gate.name) for result in results}
+    decided = decided_of(results, COMMIT, prints)
+    judged = [PastCommit(commit=f"{n:040x}", results=dict.fromkeys(prints, RESULT)) for n in range(MOST_RESULTS)]
+    marker = MEMORY.write(judged, decided)
+    assert len(marker.split()[2]) <= LONGEST_MEMORY
+    assert MEMORY.read_decided(marker) == decided
+    assert MEMORY.read(marker) == tuple(judged)
+
+
+def noise(seed: int, length: int) -> str:
+    """Return letters that no packing makes shorter than six bits each."""
+    digests = (hashlib.sha256(f"{seed} {n}".encode()).digest() for n in range(length // 40 + 1))
+    return base64.b64encode(b"".join(digests)).decode()[:length]
+
+
+def test_details_are_forgotten_before_gates_and_gates_before_the_newest_commit() -> None:
+    def failed(number: int, reason: int) -> GateResult:
+        tools = tuple(FailingTool(noise(100 * number + n, 200), 1) for n in range(10))
+        ruling = Ruling(decision=Decision.FAIL, reason=noise(-number, reason), row=1)
+        gate = a_gate(name=f"agent-{number}")
+        return a_result(a_run(replace(FAILING, top_failing_tools=tools), ruling=ruling), gate=gate)
+
+    for most, reason in ((50, 20), (20, 200)):
+        results = [failed(number, reason) for number in range(100)]
+        prints = {result.gate.name: noise_print(result.gate.name) for result in results}
+        decided = decided_of(results, COMMIT, prints)
+        marker = MEMORY.write([JUDGED], decided)
+        read = MEMORY.read_decided(marker)
+        assert read is not None
+        assert most <= len(read.fails) <= MOST_GATES
+        assert read == decided.kept(len(read.fails), 0)
+        assert MEMORY.read(marker) == (JUDGED,)
+
+
+def noise_print(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "decided",
+    [
+        None,
+        7,
+        [],
+        {},
+        [COMMIT],
+        [COMMIT, []],
+        [COMMIT, {}],
+        ["main", {"refunds": {"fingerprint": PRINT, "run": {}}}],
+        [COMMIT, {"refunds": None}],
+        [COMMIT, {"refunds": {"fingerprint": PRINT}}],
+        [COMMIT, {"refunds": {"fingerprint": PRINT.upper(), "run": {}}}],
+        [COMMIT, {"refunds": {"fingerprint": PRINT[1:], "run": {}}}],
+        [COMMIT, {"refunds": {"fingerprint": 7, "run": {}}}],
+        [COMMIT, {"refunds": {"fingerprint": PRINT, "run": []}}],
+    ],
+)
+def test_a_fail_of_another_form_is_none(decided: object) -> None:
+    assert MEMORY.read_decided(signed(packed(decided=decided))) is None
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=9),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "reason",
+                        "trace",
+                        "run_id",
+                        "run_ids",
+                        "pass_rate",
+                        "score",
+                        "category_count",
+                        "reported_by",
+                        "top_failing_tools",
+                        "classified",
+                        "more",
+                        "dashboard_url",
+                    ]
+                ),
+                inner,
+            )
+        ),
+    )
+)
+def test_whatever_a_signed_run_holds_it_is_read_as_a_fail_or_not_at_all(said: object) -> None:
+    decided = MEMORY.read_decided(signed(packed(decided=[COMMIT, {"refunds": {"fingerprint": PRINT, "run": said}}])))
+    assert (decided is None) == (not isinstance(said, dict))
+    if decided:
+        run = decided.fail_of(SOFT, PRINT, COMMIT)
+        assert run is not None
+        assert run.decision is Decision.FAIL
+
+
+def test_without_a_secret_a_marker_that_calls_itself_unsigned_is_not_believed() -> None:
+    content = MEMORY.write([JUDGED], DECIDED).removeprefix(MEMORY.marker).split(" ")[0]
+    forged, unsigned = f"{MEMORY.marker}{content} unsigned -->", replace(MEMORY, secret="")
+    assert (unsigned.read(forged), unsigned.read_decided(forged)) == ((), None)

@@ -1,0 +1,558 @@
+"""What an event says about the change under judgement, and what GitHub's answer adds to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sepurux_action.common import json_reader
+from sepurux_action.github.event import (
+    HIGHEST_NUMBER,
+    SHA,
+    ByCommit,
+    ByHead,
+    ByNumber,
+    Event,
+    PullRequest,
+    Question,
+    contradiction,
+    parse_event,
+    parse_pull_request,
+    settle,
+    with_pull_request_number,
+)
+
+HEAD, BASE, MERGE, OTHER = "a" * 40, "b" * 40, "e" * 40, "c" * 40
+ENVIRON = {"GITHUB_SHA": MERGE, "GITHUB_REPOSITORY": "acme/shop"}
+REPOSITORY = {"id": 7, "full_name": "acme/shop", "default_branch": "main"}
+FORK = {"id": 8, "full_name": "mallory/shop", "default_branch": "main"}
+QUEUE = "refs/heads/gh-readonly-queue"
+PULL = PullRequest(
+    number=42,
+    head_sha=HEAD,
+    head_repository="acme/shop",
+    head_branch="refunds",
+    base_repository="acme/shop",
+    base_ref="main",
+    base_sha=BASE,
+    author="ada",
+    open=True,
+)
+
+
+def pull_request(**changes: object) -> dict[str, object]:
+    pull = {
+        "number": 42,
+        "state": "open",
+        "user": {"login": "ada"},
+        "head": {"sha": HEAD, "ref": "refunds", "repo": REPOSITORY},
+        "base": {"sha": BASE, "ref": "main", "repo": REPOSITORY},
+    }
+    return {"action": "opened", "repository": REPOSITORY, "pull_request": pull | changes}
+
+
+def workflow_run(**changes: object) -> dict[str, object]:
+    run = {
+        "event": "pull_request",
+        "head_sha": HEAD,
+        "head_branch": "refunds",
+        "head_repository": FORK,
+        "pull_requests": [],
+    }
+    return {"action": "completed", "repository": REPOSITORY, "workflow_run": run | changes}
+
+
+def listed(**changes: object) -> dict[str, object]:
+    """Return a pull request as a workflow run lists it: repositories by id, no author, no state."""
+    entry: dict[str, object] = {
+        "number": 42,
+        "head": {"ref": "refunds", "sha": HEAD, "repo": {"id": 7}},
+        "base": {"ref": "main", "sha": BASE, "repo": {"id": 7}},
+    }
+    return entry | changes
+
+
+def merge_group(**changes: object) -> dict[str, object]:
+    group = {
+        "head_ref": f"{QUEUE}/main/pr-42-{OTHER}",
+        "head_sha": HEAD,
+        "base_ref": "refs/heads/main",
+        "base_sha": BASE,
+    }
+    return {"action": "checks_requested", "repository": REPOSITORY, "merge_group": group | changes}
+
+
+def push(**changes: object) -> dict[str, object]:
+    return {"repository": REPOSITORY, "ref": "refs/heads/refunds", "after": MERGE, "deleted": False} | changes
+
+
+def comment(**changes: object) -> dict[str, object]:
+    return {"repository": REPOSITORY, "issue": {"number": 42, "pull_request": {"url": "u"}} | changes}
+
+
+def event_of(name: str, payload: object, **environ: str) -> Event:
+    return parse_event(name, payload, ENVIRON | environ)
+
+
+# --- Pull requests -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["pull_request", "pull_request_target", "pull_request_review"])
+def test_a_pull_request_is_judged_at_its_head_and_never_at_its_merge_commit(name: str) -> None:
+    event = event_of(name, pull_request())
+    assert (event.name, event.commit, event.pull_request) == (name, HEAD, 42)
+    assert (event.base_ref, event.base_sha, event.branch) == ("main", BASE, "main")
+    assert (event.head_repository, event.head_branch, event.fork) == ("acme/shop", "refunds", False)
+    assert event.author == "ada"
+    assert (event.question, event.why_none, event.skipped) == (None, "", "")
+
+
+@pytest.mark.parametrize("head", [None, "x", [], {}, {"sha": None}, {"sha": "abc"}, {"sha": HEAD + "\n"}, {"sha": 5}])
+def test_a_pull_request_with_an_unreadable_head_has_no_commit_rather_than_the_merge_commit(head: object) -> None:
+    assert event_of("pull_request", pull_request(head=head)).commit == ""
+
+
+@pytest.mark.parametrize("number", [None, 0, -1, 1.5, True, "42", [], 10**400, HIGHEST_NUMBER + 1])
+def test_what_is_no_number_of_a_pull_request_is_none_and_says_so(number: object) -> None:
+    event = event_of("pull_request", pull_request(number=number))
+    assert (event.pull_request, event.why_none) == (None, "the pull request's number cannot be read")
+
+
+@pytest.mark.parametrize("payload", [None, [], "x", {}, {"pull_request": None}, {"pull_request": "x"}])
+def test_a_payload_without_its_pull_request_is_judged_nowhere_and_says_so(payload: object) -> None:
+    event = event_of("pull_request", payload)
+    assert (event.commit, event.pull_request) == ("", None)
+    assert event.why_none == "the payload of this pull_request event holds no pull request"
+
+
+@pytest.mark.parametrize(
+    ("repository", "fork"),
+    [(REPOSITORY, False), (REPOSITORY | {"full_name": "Acme/Shop"}, False), (FORK, True), (None, True), ({}, True)],
+    ids=["own", "own in other letters", "fork", "deleted", "unreadable"],
+)
+def test_a_head_that_is_not_surely_this_repositorys_is_a_fork(repository: object, fork: bool) -> None:  # noqa: FBT001
+    head = {"sha": HEAD, "ref": "refunds", "repo": repository}
+    assert event_of("pull_request", pull_request(head=head)).fork is fork
+
+
+def test_a_head_is_a_fork_where_nothing_tells_this_repository() -> None:
+    payload = pull_request(head={"sha": HEAD, "repo": None}) | {"repository": None}
+    assert parse_event("pull_request", payload, {}).fork
+
+
+@pytest.mark.parametrize(("actor", "dependabot"), [("dependabot[bot]", True), ("dependabot", False), ("", False)])
+def test_dependabot_is_known_by_the_actor(actor: str, dependabot: bool) -> None:  # noqa: FBT001
+    assert event_of("pull_request", pull_request(), GITHUB_ACTOR=actor).dependabot is dependabot
+
+
+# --- Merge groups ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("base", ["main", "release/1.x", f"gh-readonly-queue/x/pr-7-{OTHER}", "ünï/código"])
+def test_a_merge_group_is_of_the_pull_request_that_named_its_branch(base: str) -> None:
+    payload = merge_group(head_ref=f"{QUEUE}/{base}/pr-42-{OTHER}", base_ref=f"refs/heads/{base}")
+    event = event_of("merge_group", payload)
+    assert (event.commit, event.pull_request) == (HEAD, 42)
+    assert (event.base_ref, event.base_sha, event.branch) == (base, BASE, base)
+    assert (event.fork, event.question, event.why_none) == (False, None, "")
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        None,
+        "refs/heads/main",
+        f"{QUEUE}/main/pr-0-{OTHER}",
+        f"{QUEUE}/main/pr-042-{OTHER}",
+        f"{QUEUE}/main/pr-42-{OTHER[1:]}",
+        f"{QUEUE}/main/pr-42-{OTHER}/x",
+        f"{QUEUE}/main/pr-9999999999-{OTHER}",
+        f"{QUEUE}/main/pr-٤٢-{OTHER}",
+        f"{QUEUE}/pr-42-{OTHER}",
+    ],
+)
+def test_a_merge_group_whose_branch_names_no_pull_request_says_so(ref: object) -> None:
+    event = event_of("merge_group", merge_group(head_ref=ref))
+    assert (event.commit, event.base_sha, event.pull_request) == (HEAD, BASE, None)
+    assert event.why_none == "the merge group's branch names no pull request"
+
+
+# --- Workflow runs -----------------------------------------------------------------------------------------
+
+ASKED = ByHead(repository="mallory/shop", branch="refunds", commit=HEAD)
+FROM_FORK = replace(PULL, head_repository="mallory/shop", author="mallory")
+
+
+@pytest.mark.parametrize("cause", ["pull_request", "pull_request_target", "pull_request_review"])
+def test_a_run_of_a_fork_is_asked_for_by_its_head(cause: str) -> None:
+    event = event_of("workflow_run", workflow_run(event=cause))
+    assert (event.commit, event.pull_request, event.fork) == (HEAD, None, True)
+    assert event.question == ASKED
+    assert ASKED.owner == "mallory"
+    assert event.branch == "main"
+
+
+def test_a_run_of_this_repository_has_the_one_pull_request_that_it_lists() -> None:
+    event = event_of("workflow_run", workflow_run(head_repository=REPOSITORY, pull_requests=[listed()]))
+    assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, 42, "main", BASE)
+    assert (event.head_repository, event.fork, event.question, event.why_none) == ("acme/shop", False, None, "")
+
+
+def test_a_listed_pull_request_of_another_repository_is_not_counted() -> None:
+    elsewhere = listed(number=1, base={"ref": "main", "sha": BASE, "repo": {"id": 9}})
+    payload = workflow_run(head_repository=REPOSITORY, pull_requests=[elsewhere, listed()])
+    assert event_of("workflow_run", payload).pull_request == 42
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [],
+        [listed(), listed(number=43)],
+        [listed(head={"ref": "refunds", "sha": OTHER, "repo": {"id": 7}})],
+        [listed(head={"ref": "refunds", "sha": HEAD, "repo": {"id": 8}})],
+        [listed(base={"ref": "main", "sha": BASE, "repo": {"id": 9}})],
+        [listed(base={"ref": "main", "sha": BASE, "repo": {}})],
+        [listed(number="42")],
+        ["x"],
+        {"0": listed()},
+    ],
+    ids=["none", "two", "moved on", "head of a fork", "base elsewhere", "no id", "no number", "text", "no list"],
+)
+def test_a_list_that_does_not_fit_is_not_believed(entries: object) -> None:
+    event = event_of("workflow_run", workflow_run(head_repository=REPOSITORY, pull_requests=entries))
+    assert event.pull_request is None
+    assert event.question == replace(ASKED, repository="acme/shop")
+
+
+def test_repositories_without_ids_are_not_the_same() -> None:
+    entry = listed(head={"sha": HEAD, "repo": {}}, base={"sha": BASE, "repo": {}})
+    payload = workflow_run(head_repository={"full_name": "acme/shop"}, pull_requests=[entry])
+    event = event_of("workflow_run", payload | {"repository": {"full_name": "acme/shop"}})
+    assert (event.pull_request, event.question) == (None, replace(ASKED, repository="acme/shop"))
+
+
+@pytest.mark.parametrize("cause", ["push", "schedule", "workflow_dispatch", "issue_comment"])
+def test_a_run_that_no_pull_request_started_is_looked_up_like_a_push(cause: str) -> None:
+    run = workflow_run(event=cause, head_repository=REPOSITORY, pull_requests=[listed()])
+    event = event_of("workflow_run", run, GITHUB_REF="refs/heads/main")
+    assert (event.commit, event.pull_request, event.question) == (HEAD, None, ByCommit(commit=HEAD))
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        {"head_repository": None},
+        {"head_repository": {"full_name": "mallory/.."}},
+        {"head_branch": None},
+        {"head_branch": "refunds\u200b"},
+        {"head_sha": "0" * 40},
+        {"head_sha": None},
+    ],
+    ids=ascii,
+)
+def test_a_run_whose_origin_is_gone_has_no_pull_request_and_is_not_judged(gone: dict[str, object]) -> None:
+    event = with_pull_request_number(event_of("workflow_run", workflow_run(**gone)), 7)
+    assert (event.pull_request, event.question, event.unsettled) == (None, None, True)
+    assert event.why_none == "the repository or branch that the workflow run is about is gone"
+
+
+def test_a_run_without_a_commit_is_never_judged_at_the_default_branch() -> None:
+    assert event_of("workflow_run", workflow_run(head_sha=None)).commit == ""
+
+
+# --- Pushes ------------------------------------------------------------------------------------------------
+
+
+def test_a_push_is_judged_at_its_commit_and_asked_for_by_it() -> None:
+    event = event_of("push", push())
+    assert (event.commit, event.pull_request, event.question) == (MERGE, None, ByCommit(commit=MERGE))
+    assert (event.base_ref, event.base_sha, event.branch) == ("", "", "refunds")
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        ("push", push(ref="refs/heads/main")),
+        ("schedule", {"schedule": "0 5 * * *"}),
+        ("workflow_dispatch", {"repository": REPOSITORY}),
+        ("issue_comment", comment(pull_request=None)),
+        ("workflow_run", workflow_run(event="push", head_repository=REPOSITORY, head_branch="main", head_sha=MERGE)),
+    ],
+)
+def test_the_tip_of_the_default_branch_is_asked_for_by_the_branch(name: str, payload: object) -> None:
+    event = event_of(name, payload, GITHUB_REF="refs/heads/main")
+    assert event.question == ByCommit(commit=MERGE, branch="main")
+    assert event.branch == "main"
+
+
+def test_a_pushed_tag_is_no_branch() -> None:
+    assert event_of("push", push(ref="refs/tags/v1")).branch == "main"
+
+
+@pytest.mark.parametrize("changes", [{"deleted": True}, {"after": "0" * 40}, {"after": "0" * 64}])
+def test_a_deleted_branch_is_skipped(changes: dict[str, object]) -> None:
+    event = event_of("push", push(**changes))
+    assert (event.commit, event.question) == ("", None)
+    assert event.skipped == event.why_none == "refs/heads/refunds was deleted"
+
+
+@pytest.mark.parametrize("sha", ["", "main", "A" * 40, "a" * 39, "a" * 41, f"{MERGE}\n", f" {MERGE}", "0" * 40])
+def test_what_is_no_sha_is_no_commit(sha: str) -> None:
+    event = event_of("push", push(), GITHUB_SHA=sha)
+    assert (event.commit, event.question, event.why_none) == ("", None, "the pushed commit is not known")
+
+
+def test_a_sha_256_is_a_commit_too() -> None:
+    assert event_of("push", push(), GITHUB_SHA="b" * 64).commit == "b" * 64
+
+
+# --- The others --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["deployment", "deployment_status"])
+def test_a_deployment_is_judged_at_what_is_deployed(name: str) -> None:
+    event = event_of(name, {"deployment": {"sha": HEAD, "ref": "refunds"}, "repository": REPOSITORY})
+    assert (event.commit, event.pull_request, event.branch) == (HEAD, None, "main")
+    assert event.question == ByCommit(commit=HEAD)
+
+
+@pytest.mark.parametrize("name", ["release", "schedule", "workflow_dispatch", "repository_dispatch", "label"])
+@pytest.mark.parametrize("payload", [None, [], {}, {"client_payload": {"pull_request": 1}}, pull_request()])
+def test_any_other_event_is_judged_at_the_commit_of_the_run(name: str, payload: object) -> None:
+    event = event_of(name, payload)
+    assert (event.commit, event.pull_request, event.question) == (MERGE, None, ByCommit(commit=MERGE))
+
+
+def test_an_event_without_a_commit_has_no_pull_request_and_says_so() -> None:
+    event = event_of("schedule", {}, GITHUB_SHA="")
+    assert (event.commit, event.question, event.why_none) == ("", None, "a schedule event has no pull request")
+
+
+def test_a_comment_on_a_pull_request_has_its_number_and_asks_for_its_head() -> None:
+    event = event_of("issue_comment", comment())
+    assert (event.commit, event.pull_request, event.question) == ("", 42, ByNumber(42))
+
+
+@pytest.mark.parametrize("changes", [{"pull_request": None}, {"pull_request": {}}, {"pull_request": 1}])
+def test_a_comment_on_an_issue_has_no_pull_request_of_its_own(changes: dict[str, object]) -> None:
+    event = event_of("issue_comment", comment(**changes))
+    assert (event.commit, event.pull_request, event.question) == (MERGE, None, ByCommit(commit=MERGE))
+
+
+def test_a_comment_on_a_pull_request_without_a_number_is_never_judged_at_the_default_branch() -> None:
+    event = event_of("issue_comment", comment(number="42"))
+    assert (event.commit, event.why_none) == ("", "the pull request's number cannot be read")
+
+
+def test_no_event_at_all_is_an_event_without_anything() -> None:
+    assert parse_event("", None, {}) == Event()
+
+
+def test_the_runners_word_for_the_repository_counts_before_the_payloads() -> None:
+    assert parse_event("push", push(), {}).repository == "acme/shop"
+    assert event_of("push", push(), GITHUB_REPOSITORY="acme/moved").repository == "acme/moved"
+
+
+# --- GitHub's answer ---------------------------------------------------------------------------------------
+
+
+def settled(question: Question, *candidates: PullRequest, commit: str = HEAD) -> Event:
+    return settle(Event(name="x", repository="acme/shop", commit=commit, question=question, why_none=""), candidates)
+
+
+@pytest.mark.parametrize(
+    ("question", "pull"),
+    [(ByNumber(42), PULL), (ByNumber(42), FROM_FORK), (ASKED, FROM_FORK), (ByCommit(commit=HEAD), PULL)],
+)
+def test_the_pull_request_that_fits_is_taken_whole(question: Question, pull: PullRequest) -> None:
+    event = settled(question, pull, commit=HEAD)
+    assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, 42, "main", BASE)
+    assert (event.head_repository, event.head_branch) == (pull.head_repository, "refunds")
+    assert (event.author, event.fork) == (pull.author, pull is FROM_FORK)
+    assert (event.question, event.why_none) == (None, "")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"head_sha": OTHER},
+        {"head_repository": "eve/shop"},
+        {"head_repository": ""},
+        {"head_branch": "main"},
+        {"open": False},
+    ],
+    ids=ascii,
+)
+def test_a_pull_request_that_does_not_fit_the_head_is_none(change: dict[str, Any]) -> None:
+    event = settled(ASKED, replace(FROM_FORK, **change))
+    assert (event.commit, event.pull_request, event.question) == (HEAD, None, None)
+    assert event.why_none == "no open pull request has the head mallory/shop:refunds at aaaaaaa"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"head_sha": OTHER},
+        {"open": False},
+        {"head_repository": "mallory/shop"},
+        {"head_repository": ""},
+        {"base_repository": "mallory/shop"},
+    ],
+    ids=ascii,
+)
+def test_a_pull_request_is_a_pushs_only_open_and_at_its_commit_and_not_from_elsewhere(change: dict[str, Any]) -> None:
+    event = settled(ByCommit(commit=HEAD), replace(PULL, **change))
+    assert (event.commit, event.pull_request) == (HEAD, None)
+    assert event.why_none == "aaaaaaa is the head of no open pull request"
+
+
+@pytest.mark.parametrize(("question", "pull"), [(ASKED, FROM_FORK), (ByCommit(commit=HEAD), PULL)])
+@pytest.mark.parametrize(("base", "other"), [("main", "next"), ("", "next"), ("", "")])
+def test_several_pull_requests_into_different_or_unknown_branches_are_not_judged(
+    question: Question, pull: PullRequest, base: str, other: str
+) -> None:
+    matches = (replace(pull, base_ref=base), replace(pull, number=43, base_ref=other))
+    event = settled(question, *matches)
+    assert (event.commit, event.pull_request, event.base_ref) == (HEAD, None, "")
+    assert (event.unsettled, event.matches) == (True, matches)
+    assert event.why_none == "aaaaaaa is the head of 2 open pull requests into different branches"
+
+
+@pytest.mark.parametrize(("question", "pull"), [(ASKED, FROM_FORK), (ByCommit(commit=HEAD), PULL)])
+def test_several_pull_requests_into_one_branch_are_judged_by_that_branch(question: Question, pull: PullRequest) -> None:
+    event = settled(question, pull, replace(pull, number=43, base_sha=OTHER))
+    assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, None, "main", "")
+    assert (event.unsettled, event.fork, event.branch) == (False, pull is FROM_FORK, "main")
+    assert event.why_none == "aaaaaaa is the head of 2 open pull requests into main"
+
+
+def test_a_pull_request_that_cannot_be_read_is_none_and_nothing_is_judged() -> None:
+    event = settle(event_of("issue_comment", comment()), [replace(PULL, number=41)])
+    assert (event.commit, event.pull_request, event.question, event.unsettled) == ("", None, None, True)
+    assert event.why_none == "pull request 42 cannot be read"
+
+
+def test_an_event_without_a_question_stays_as_it_is() -> None:
+    event = event_of("pull_request", pull_request())
+    assert settle(event, [replace(PULL, number=1)]) is event
+
+
+def test_what_github_describes_is_read_with_suspicion() -> None:
+    assert parse_pull_request(pull_request()["pull_request"]) == PULL
+    assert parse_pull_request("x") == PullRequest(number=None)
+    hostile = {"state": 1, "user": None, "head": {"ref": "a\nb"}, "base": {"ref": "\ud800", "sha": "HEAD"}}
+    assert parse_pull_request(hostile) == PullRequest(number=None)
+
+
+# --- The number that the workflow's author gives ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["schedule", "workflow_dispatch", "deployment", "release"])
+def test_a_given_number_counts_where_the_event_has_no_pull_request(name: str) -> None:
+    event = with_pull_request_number(event_of(name, {}), 42)
+    assert (event.question, event.why_none) == (ByNumber(42), "")
+    assert settle(event, [PULL]).commit == HEAD
+
+
+def test_no_given_number_changes_nothing() -> None:
+    event = event_of("schedule", {})
+    assert with_pull_request_number(event, None) is event
+    assert contradiction(event, None) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [("pull_request", pull_request()), ("merge_group", merge_group()), ("issue_comment", comment())],
+)
+def test_a_given_number_never_replaces_the_events_own(name: str, payload: object) -> None:
+    event = event_of(name, payload)
+    assert with_pull_request_number(event, 7) is event
+    done = settle(event, [PULL])
+    assert contradiction(done, 7) == "`pr_number` 7 is ignored: this run belongs to pull request 42."
+    assert contradiction(done, 42) == ""
+
+
+def test_a_given_number_does_not_revive_a_deleted_branch() -> None:
+    event = event_of("push", push(deleted=True))
+    assert with_pull_request_number(event, 7) is event
+    assert contradiction(event, 7) == "`pr_number` 7 is ignored: refs/heads/refunds was deleted."
+
+
+def test_a_given_number_chooses_among_several_pull_requests_of_one_head() -> None:
+    event = with_pull_request_number(event_of("workflow_run", workflow_run()), 43)
+    assert settle(event, [FROM_FORK, replace(FROM_FORK, number=43)]).pull_request == 43
+
+
+def test_a_number_that_a_forks_run_hands_on_is_taken_for_no_other_head() -> None:
+    event = with_pull_request_number(event_of("workflow_run", workflow_run()), 7)
+    found = settle(event, [FROM_FORK])
+    assert (found.pull_request, contradiction(found, 7)) == (
+        42,
+        "`pr_number` 7 is ignored: this run belongs to pull request 42.",
+    )
+    nothing = settle(event, [replace(FROM_FORK, number=7, head_sha=OTHER)])
+    assert (nothing.pull_request, nothing.question) == (None, None)
+    assert contradiction(nothing, 7).startswith("`pr_number` 7 is ignored: no open pull request has the head ")
+
+
+def test_a_given_number_is_asked_for_once_a_push_turns_out_to_have_no_pull_request() -> None:
+    event = with_pull_request_number(event_of("push", push(), GITHUB_SHA=HEAD), 7)
+    assert settle(event, [PULL]).pull_request == 42
+    asking = settle(event, [])
+    assert (asking.question, contradiction(asking, 7)) == (ByNumber(7), "")
+    assert settle(asking, [replace(PULL, number=7, head_sha=OTHER)]).commit == OTHER
+
+
+# --- Whatever comes ----------------------------------------------------------------------------------------
+
+# Names and values that the reading looks for, so that random payloads get past its first question.
+NAMES = ["pull_request", "merge_group", "workflow_run", "issue", "deployment", "review", "repository", "head", "base"]
+KEYS = [*NAMES, "repo", "id", "number", "sha", "ref", "head_sha", "head_ref", "head_repository", "head_branch", "event"]
+KEYS += ["pull_requests", "full_name", "user", "login", "state", "after", "deleted", "action", "default_branch"]
+VALUES = [HEAD, "0" * 40, "acme/shop", "mallory/shop", "main", "refs/heads/main", f"{QUEUE}/main/pr-42-{OTHER}", 42]
+texts = st.text(st.characters())
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | texts | st.sampled_from([*VALUES, "pull_request"])
+payloads = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS) | texts, inner),
+    max_leaves=40,
+)
+EVENTS = ["pull_request", "pull_request_target", "pull_request_review", "merge_group", "push", "workflow_run"]
+EVENTS += ["issue_comment", "deployment", "deployment_status", "release"]
+variables = ["GITHUB_SHA", "GITHUB_REPOSITORY", "GITHUB_ACTOR"]
+environs = st.dictionaries(st.sampled_from(variables), texts | st.sampled_from([HEAD, "acme/shop"]))
+
+
+@given(st.sampled_from(EVENTS) | texts, payloads, environs, st.none() | st.integers(1, 50), payloads)
+def test_any_payload_and_environment_is_an_event_that_can_be_shown_and_settled(
+    name: str, payload: object, environ: dict[str, str], number: int | None, answer: object
+) -> None:
+    event = parse_event(name, payload, environ)
+    steps = [event, with_pull_request_number(event, number)]
+    while steps[-1].question is not None:
+        steps.append(settle(steps[-1], [parse_pull_request(answer)]))
+    assert len(steps) <= 4
+    for step in steps:
+        shown = [getattr(step, field) for field in Event.__slots__ if isinstance(getattr(step, field), str)]
+        assert shown == [json_reader.printable(text) for text in shown]
+        assert step.commit == "" or SHA.match(step.commit)
+        assert step.question or (step.pull_request is None) == bool(step.why_none)
+        assert contradiction(step, number).isprintable()
+
+
+def test_several_pull_requests_of_one_head_leave_the_event_unsettled_and_none_does_not() -> None:
+    event = Event(name="push", repository="o/r", commit="a" * 40, question=ByCommit(commit="a" * 40), why_none="")
+    twins = [
+        PullRequest(
+            number=number, head_sha="a" * 40, head_repository="o/r", base_repository="o/r", base_ref=base, open=True
+        )
+        for number, base in [(1, "main"), (2, "try")]
+    ]
+    assert settle(event, twins).unsettled
+    assert not settle(event, twins[:1]).unsettled
+    assert not settle(event, []).unsettled

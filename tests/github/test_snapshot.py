@@ -1,0 +1,119 @@
+"""What a refusal of GitHub's means, in the one warning that a user reads."""
+
+from __future__ import annotations
+
+import pytest
+
+from sepurux_action.errors import Refusal
+from sepurux_action.github.event import Event
+from sepurux_action.github.permissions import Deed, explain
+from sepurux_action.github.snapshot import policy_commit, read_look, read_partly
+
+FORBIDDEN = Refusal(status=403, message="Resource not accessible by integration", forbidden=True)
+OWN = Event(name="pull_request", pull_request=7, why_none="")
+FORK = Event(name="pull_request", pull_request=7, fork=True, why_none="")
+DEPENDABOT = Event(name="pull_request", pull_request=7, dependabot=True, why_none="")
+
+
+@pytest.mark.parametrize(
+    ("deed", "refusal", "event", "says"),
+    [
+        (Deed.STATUS, FORBIDDEN, OWN, "Give the job `statuses: write` under `permissions:`."),
+        (Deed.COMMENT, FORBIDDEN, OWN, "Give the job `pull-requests: write` under `permissions:`."),
+        (
+            Deed.COMMENT,
+            Refusal(status=403, accepted="issues=write; pull_requests=write", forbidden=True),
+            OWN,
+            "Give the job `issues: write` or `pull-requests: write` under `permissions:`.",
+        ),
+        (Deed.COMMENT, FORBIDDEN, FORK, "`workflow_run`"),
+        (Deed.STATUS, FORBIDDEN, DEPENDABOT, "Dependabot's token reads only unless the job says so"),
+        (Deed.STATUS, Refusal(status=403, message="Repository was archived so is read-only."), OWN, "archived"),
+        (Deed.COMMENT, Refusal(status=403, message="issue is locked"), OWN, "`comment: never`"),
+        (Deed.STATUS, Refusal(status=401), OWN, "not valid any more"),
+        (Deed.STATUS, Refusal(status=404), OWN, "`statuses: write`"),
+        (Deed.STATUS, Refusal(status=422, message="Validation Failed"), OWN, "Validation Failed"),
+        (Deed.READ, Refusal(status=429, limited=True), OWN, "rate limit"),
+        (Deed.READ, Refusal(status=0, message="GitHub kept failing"), OWN, "GitHub kept failing"),
+    ],
+)
+def test_each_refusal_is_one_sentence_more_than_what_to_change(
+    deed: Deed, refusal: Refusal, event: Event, says: str
+) -> None:
+    warning = explain(deed, refusal, event)
+    assert warning.startswith(f"Could not {deed} (")
+    assert says in warning
+    assert warning.lower().endswith("the verdict and the exit status stand.")
+    assert warning.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("event", "commit"),
+    [
+        (Event(name="pull_request", pull_request=7, base_sha="b" * 40, why_none=""), "b" * 40),
+        (Event(name="merge_group", pull_request=7, base_sha="b" * 40, why_none=""), "b" * 40),
+        (Event(name="push", pull_request=7, base_sha="b" * 40, why_none=""), "b" * 40),
+        (Event(name="workflow_run"), "HEAD"),
+        (Event(name="issue_comment"), "HEAD"),
+        (Event(name="pull_request", pull_request=7, why_none=""), "HEAD"),
+        (Event(name="workflow_run", base_ref="release/1"), "refs/heads/release/1"),
+        (Event(name="push", base_ref="release/1"), "refs/heads/release/1"),
+        (Event(name="push"), ""),
+        (Event(name="schedule"), ""),
+        (Event(name="deployment"), ""),
+    ],
+)
+def test_whose_policy_rules_each_event(event: Event, commit: str) -> None:
+    assert policy_commit(event) == commit
+
+
+@pytest.mark.parametrize(
+    ("targets", "says"),
+    [
+        ((), "(HTTP 422 Validation Failed)"),
+        (("one", "two"), "(one, two: HTTP 422 Validation Failed)"),
+        (tuple(f"g{number}" for number in range(23)), "g18, g19, 3 more: HTTP 422 Validation Failed)"),
+    ],
+)
+def test_a_warning_names_the_targets_that_were_refused(targets: tuple[str, ...], says: str) -> None:
+    refusal = Refusal(status=422, message="Validation Failed")
+    assert says in explain(Deed.STATUS, refusal, OWN, targets)
+
+
+def a_page(**changes: object) -> dict[str, object]:
+    page = {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}, **changes}
+    return {"repository": {"pullRequest": {"number": 7, "comments": page}}}
+
+
+@pytest.mark.parametrize(
+    ("data", "known"),
+    [
+        (a_page(), True),
+        (a_page(pageInfo={"hasNextPage": True, "endCursor": "abc"}), True),
+        (a_page(pageInfo={"hasNextPage": True, "endCursor": None}), False),
+        (a_page(pageInfo=None), False),
+        (a_page(nodes=None), False),
+        (a_page(nodes=[None]), False),
+        (a_page(nodes=[{"viewerDidAuthor": False}]), True),
+        (a_page(nodes=[{"viewerDidAuthor": None}]), False),
+        ({"repository": {"pullRequest": {"number": 7, "comments": None}}}, False),
+    ],
+)
+def test_comments_are_known_only_where_the_page_is_whole(data: object, known: bool) -> None:  # noqa: FBT001
+    assert read_look(data, OWN).comments_known is known
+
+
+@pytest.mark.parametrize(
+    ("path", "known", "deed"),
+    [
+        (["repository", "pullRequest", "comments"], False, Deed.READ),
+        (["repository", "pullRequest", "comments", "nodes", 3, "body"], False, Deed.READ),
+        ([], False, Deed.BASE),
+        (["repository", "pullRequest", "commits"], True, Deed.BASE),
+        (["repository", "policy"], True, Deed.BASE),
+    ],
+)
+def test_an_error_about_comments_leaves_them_unknown(path: list[object], known: bool, deed: Deed) -> None:  # noqa: FBT001
+    errors = [{"message": "Something went wrong", **({"path": path} if path else {})}]
+    look = read_partly({"data": a_page(), "errors": errors}, OWN, Refusal(message="Something went wrong"))
+    assert (look.comments_known, look.refused) == (known, deed)

@@ -1,0 +1,173 @@
+"""The soft gate: whose review opens it, and who is asked for one (contract, section 6)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from sepurux_action.config.reviewers import parse_logins
+from sepurux_action.github.soft_gate_rules import GivenReview, Terms, in_question, opening, to_ask
+
+HEAD, OLDER = "b" * 40, "a" * 40
+APPROVED, CHANGES, DISMISSED, COMMENTED = "APPROVED", "CHANGES_REQUESTED", "DISMISSED", "COMMENTED"
+PERMISSIONS = {
+    "author": "admin",
+    "writer": "write",
+    "keeper": "maintain",
+    "owner": "admin",
+    "triager": "triage",
+    "reader": "read",
+    "stranger": "none",
+    "robot": "write",
+    "gate[bot]": "write",
+}
+TERMS = Terms(author="author", head=HEAD, permissions=PERMISSIONS)
+LISTED = replace(TERMS, reviewers=("Writer", "author", "reader", "keeper"))
+
+
+def given(text: str) -> list[GivenReview]:
+    """Return reviews from `login STATE` or `login STATE older`, one a line."""
+    parts = [line.split() for line in text.strip().splitlines()]
+    return [GivenReview(author=who, state=state, commit=OLDER if more else HEAD) for who, state, *more in parts]
+
+
+TRUTH = [
+    ("no review", "", TERMS, ()),
+    ("a writer", "writer APPROVED", TERMS, ("writer",)),
+    ("a maintainer", "keeper APPROVED", TERMS, ("keeper",)),
+    ("an administrator", "owner APPROVED", TERMS, ("owner",)),
+    ("a triager", "triager APPROVED", TERMS, ()),
+    ("a reader", "reader APPROVED", TERMS, ()),
+    ("a stranger of a public repository", "stranger APPROVED", TERMS, ()),
+    ("one whose permission is not known", "unknown APPROVED", TERMS, ()),
+    ("the author", "author APPROVED", TERMS, ()),
+    ("the author in other letters", "Author APPROVED", TERMS, ()),
+    ("a bot by its name", "gate[bot] APPROVED", TERMS, ()),
+    ("an older commit", "writer APPROVED older", TERMS, ()),
+    ("an older commit, then this one", "writer APPROVED older\nwriter APPROVED", TERMS, ("writer",)),
+    ("approved, then changes requested", "writer APPROVED\nwriter CHANGES_REQUESTED", TERMS, ()),
+    ("changes requested, then approved", "writer CHANGES_REQUESTED\nwriter APPROVED", TERMS, ("writer",)),
+    ("dismissed", "writer APPROVED\nwriter DISMISSED", TERMS, ()),
+    ("dismissed, then approved", "writer DISMISSED\nwriter APPROVED", TERMS, ("writer",)),
+    ("approved, then commented", "writer APPROVED\nwriter COMMENTED", TERMS, ("writer",)),
+    ("only commented", "writer COMMENTED", TERMS, ()),
+    ("a state that nobody knows", "writer APPROVED\nwriter ADMIRED", TERMS, ("writer",)),
+    ("in other letters it is still the same user", "writer APPROVED\nWriter DISMISSED", TERMS, ()),
+    ("another one's request for changes", "writer APPROVED\nowner CHANGES_REQUESTED", TERMS, ("writer",)),
+    ("two", "writer APPROVED\nreader APPROVED\nowner APPROVED", TERMS, ("writer", "owner")),
+    ("listed", "writer APPROVED", LISTED, ("writer",)),
+    ("listed, but the author", "author APPROVED", LISTED, ()),
+    ("listed, but a reader", "reader APPROVED", LISTED, ()),
+    ("an administrator who is not listed", "owner APPROVED", LISTED, ()),
+]
+
+
+@pytest.mark.parametrize(("text", "terms", "by"), [row[1:] for row in TRUTH], ids=[row[0] for row in TRUTH])
+def test_truth_table_of_the_soft_gate(text: str, terms: Terms, by: tuple[str, ...]) -> None:
+    found = opening(given(text), terms)
+    assert found.by == by
+    assert found.opened is bool(by)
+
+
+def test_a_new_push_closes_the_gate_again() -> None:
+    reviews = given("writer APPROVED")
+    assert opening(reviews, TERMS).opened
+    assert not opening(reviews, replace(TERMS, head="c" * 40)).opened
+
+
+def test_an_account_that_is_no_person_opens_nothing() -> None:
+    review = GivenReview(author="robot", state=APPROVED, commit=HEAD, kind="Bot")
+    assert not opening([review], TERMS).opened
+    assert opening([replace(review, kind="User")], TERMS).opened
+
+
+def test_without_a_known_head_or_login_nothing_opens() -> None:
+    nameless = GivenReview(author="", state=APPROVED, commit=HEAD)
+    assert not opening([nameless], replace(TERMS, permissions={"": "write"})).opened
+    headless = GivenReview(author="writer", state=APPROVED, commit="")
+    assert not opening([headless], replace(TERMS, head="")).opened
+
+
+def test_the_reason_names_who_opened_the_gate() -> None:
+    assert opening(given("writer APPROVED"), TERMS).because == "writer approved this commit"
+    three = opening(given("writer APPROVED\nowner APPROVED\nkeeper APPROVED"), TERMS)
+    assert three.because == "writer, owner and keeper approved this commit"
+
+
+def test_the_reason_tells_why_an_approval_does_not_count() -> None:
+    assert opening([], TERMS).because == ""
+    text = "writer APPROVED older\nreader APPROVED\nauthor APPROVED\nowner APPROVED\nkeeper DISMISSED"
+    assert opening(given(text), LISTED).because == (
+        "writer approved an older commit; reader approved, but may not write here; "
+        "author approved, but is the author of the pull request; owner approved, but is not listed in `reviewers`"
+    )
+
+
+def test_who_can_open_the_gate_is_told() -> None:
+    assert TERMS.who_may == "anyone with write access except the author of the pull request"
+    assert LISTED.who_may == "Writer or keeper"
+    assert (TERMS.why_nobody, LISTED.why_nobody) == ("", "")
+
+
+def test_a_list_of_which_nobody_can_open_the_gate_says_so() -> None:
+    terms = replace(TERMS, reviewers=("author", "reader"))
+    assert terms.who_may == "nobody"
+    assert terms.why_nobody == "author is the author of the pull request; reader may not write here"
+
+
+def test_a_permission_is_asked_for_only_where_it_decides() -> None:
+    text = "writer APPROVED\nauthor APPROVED\nowner APPROVED older\nkeeper CHANGES_REQUESTED\ngate[bot] APPROVED"
+    unknown = replace(TERMS, permissions={})
+    assert in_question(given(text), unknown) == ("writer",)
+    assert in_question(given("owner APPROVED\nwriter APPROVED"), replace(LISTED, permissions={})) == ("writer",)
+
+
+# --- Asking for a review ---------------------------------------------------------------------------------------
+
+
+def test_asked_are_the_listed_ones_who_can_open_the_gate() -> None:
+    assert to_ask(LISTED, [], []) == ("Writer", "keeper")
+
+
+def test_nobody_is_asked_where_nobody_is_listed() -> None:
+    assert to_ask(TERMS, [], []) == ()
+
+
+def test_nobody_is_asked_twice() -> None:
+    assert to_ask(LISTED, [], ["writer"]) == ("keeper",)
+
+
+@pytest.mark.parametrize("state", [APPROVED, CHANGES, DISMISSED, COMMENTED])
+def test_who_has_reviewed_this_head_is_not_asked(state: str) -> None:
+    assert to_ask(LISTED, given(f"WRITER {state}"), []) == ("keeper",)
+
+
+def test_who_has_reviewed_an_older_head_or_not_sent_the_review_is_asked() -> None:
+    assert to_ask(LISTED, given("writer APPROVED older\nkeeper PENDING"), []) == ("Writer", "keeper")
+
+
+# --- The list --------------------------------------------------------------------------------------------------
+
+
+def test_logins_come_by_comma_or_line_with_or_without_their_sign_each_once() -> None:
+    assert parse_logins("@octocat, octo-dog\nOctoCat\n octo_corp,") == ("octocat", "octo-dog", "octo_corp")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("octo-org/keepers", '"octo-org/keepers" is a team'),
+        ("dependabot[bot]", '"dependabot[bot]" is a bot'),
+        ("octo cat", '"octo cat" is no login'),
+        ("-octocat", "is no login"),
+        ("a" * 40, "is no login"),
+        ("öcto", "is no login"),
+        (", ,", "it names nobody"),
+        (",".join(f"u{number}" for number in range(101)), "it names 101"),
+    ],
+)
+def test_what_is_no_list_of_people_is_a_mistake(text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        parse_logins(text)

@@ -1,0 +1,307 @@
+"""The step's talk with GitHub's runner: no text becomes a command, no lost file ends the run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from sepurux_action.common.secret import Blanker, spellings
+from sepurux_action.config.settings import read_early
+from sepurux_action.github.event import Event, parse_event
+from sepurux_action.host.actions_runner import MOST_EVENT_BYTES, ActionsRunner
+from sepurux_action.host.workflow_commands import LONGEST_LINE, Level
+from tests.runner import (
+    ANNOTATIONS_PER_LEVEL,
+    BASE_SHA,
+    HEAD_SHA,
+    Command,
+    StepLog,
+    file_pairs,
+    output_lines,
+    pull_request_event,
+)
+
+SECRET = "s/ecret+of~nobody"
+HOSTILE = [
+    "::error::boom",
+    "  ::set-output name=decision::pass",
+    "\n::add-mask::a",
+    "\r::stop-commands::x",
+    "fine\n::warning::not fine",
+    "\u2028::error::x",
+    "\x85::error::x",
+    "\u200b::error::x",
+    "\x00::error::x",
+    "\ufeff::error::x",
+    "text ##[set-env name=a]b",
+    "##[error]x",
+    "###[##[error]x",
+    "#\u200b#[error]x",
+    "%0A::error::x",
+    "::" * 5_000,
+    "\ud800::error::x",
+]
+
+
+def log_of(capsys: pytest.CaptureFixture[str]) -> StepLog:
+    """Return what a runner makes of all that was written so far."""
+    written, errors = capsys.readouterr()
+    assert errors == ""
+    log = StepLog(workspace=Path("/github/workspace"))
+    for line in output_lines(written):
+        log.feed(line)
+    return log
+
+
+def runner(**environ: str | Path) -> ActionsRunner:
+    return ActionsRunner({name: str(value) for name, value in environ.items()}, sys.stdout)
+
+
+# --- Outputs and summary -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "pass",
+        "pass\ndecision=fail",
+        "a<<b",
+        "x\nghadelimiter_\ndecision<<E\nfail\nE",
+        "\n",
+        "\n\nlast\n",
+        "=",
+        "::set-output name=a::b",
+        '[{"tool": "a\\nb"}]',
+        "\x00\x1b",
+        "é 試験 🎉",
+        *HOSTILE[6:],
+    ],
+    ids=lambda value: ascii(value[:30]),
+)
+def test_an_output_arrives_as_it_is_and_sets_no_other(value: str, tmp_path: Path) -> None:
+    file = tmp_path / "output"
+    runner(GITHUB_OUTPUT=file).outputs({"decision": "error", "reason": value, "run_id": "r1"})
+    shown = value.replace("\ud800", "?")
+    assert list(file_pairs(file.read_bytes().decode())) == [("decision", "error"), ("reason", shown), ("run_id", "r1")]
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_a_carriage_return_in_an_output_becomes_a_line_feed(end: str, tmp_path: Path) -> None:
+    file = tmp_path / "output"
+    runner(GITHUB_OUTPUT=file).outputs({"reason": f"a{end}b=c{end}"})
+    assert list(file_pairs(file.read_bytes().decode())) == [("reason", "a\nb=c\n")]
+
+
+def test_outputs_are_added_to_what_is_there_and_the_later_value_counts(tmp_path: Path) -> None:
+    file = tmp_path / "output"
+    file.write_text("earlier=1\n")
+    step = runner(GITHUB_OUTPUT=file)
+    step.outputs({"decision": "error"})
+    step.outputs({"decision": "pass"})
+    assert dict(file_pairs(file.read_text())) == {"earlier": "1", "decision": "pass"}
+
+
+def test_no_delimiter_is_used_twice(tmp_path: Path) -> None:
+    file = tmp_path / "output"
+    runner(GITHUB_OUTPUT=file).outputs({f"o{number}": "" for number in range(50)})
+    delimiters = {line.partition("<<")[2] for line in file.read_text().splitlines() if "<<" in line}
+    assert len(delimiters) == 50
+
+
+def test_the_summary_is_written_in_utf_8_whatever_it_holds(tmp_path: Path) -> None:
+    file = tmp_path / "summary"
+    runner(GITHUB_STEP_SUMMARY=file).summary("# é 試験\r\n\ud800 ::error::x\n")
+    assert file.read_bytes().decode() == "# é 試験\r\n? ::error::x\n"
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("", "{variable} is not set"),
+        ("{folder}", "Is a directory"),
+        ("{folder}/none/file", "No such file or directory"),
+        ("/dev/full", "No space left on device"),
+        ("{folder}/" + "n" * 300, "File name too long"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_one_warning(
+    place: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = place.format(folder=tmp_path)
+    step = runner(GITHUB_OUTPUT=path, GITHUB_STEP_SUMMARY=path)
+    step.outputs({"decision": "pass"})
+    step.summary("# Report")
+    assert [annotation.message for annotation in log_of(capsys).annotations] == [
+        f"The outputs could not be written: {why.format(variable='GITHUB_OUTPUT')}.",
+        f"The job summary could not be written: {why.format(variable='GITHUB_STEP_SUMMARY')}.",
+    ]
+
+
+def test_a_step_without_any_variable_only_warns(capsys: pytest.CaptureFixture[str]) -> None:
+    step = runner()
+    step.outputs({})
+    step.summary("")
+    assert step.workplace().event == Event()
+    assert log_of(capsys).counts == {"warning": 2}
+
+
+# --- Log and annotations -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:30]))
+def test_a_line_is_one_line_and_no_command(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    runner().line(text)
+    log = log_of(capsys)
+    assert log.commands == []
+    assert len(log.lines) == 1
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:30]))
+def test_an_annotations_text_and_title_become_no_other_command(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    runner().annotate(Level.WARNING, text, title=f"{text},file=a::b")
+    log = log_of(capsys)
+    assert [command.name for command in log.commands] == ["warning"]
+    (annotation,) = log.annotations
+    assert annotation.file is None
+    assert log.errors == []
+
+
+def test_an_annotation_keeps_its_lines_and_its_signs(capsys: pytest.CaptureFixture[str]) -> None:
+    runner().annotate(Level.ERROR, "100% of 5:\n a, b", title="A: b, c 50%")
+    (annotation,) = log_of(capsys).annotations
+    assert (annotation.level, annotation.title, annotation.message) == ("error", "A: b, c 50%", "100% of 5:\na, b")
+
+
+def test_the_eleventh_annotation_of_a_level_is_a_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    step = runner()
+    for number in range(ANNOTATIONS_PER_LEVEL + 2):
+        step.annotate(Level.WARNING, f"number {number}")
+    step.annotate(Level.ERROR, "another level")
+    log = log_of(capsys)
+    assert log.counts == {"warning": ANNOTATIONS_PER_LEVEL, "error": 1}
+    assert [line for line in log.lines if not line.startswith("##[")] == ["warning: number 10", "warning: number 11"]
+
+
+def test_a_secret_is_masked_in_all_its_spellings_and_blanked_wherever_it_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = runner(GITHUB_OUTPUT=tmp_path / "output", GITHUB_STEP_SUMMARY=tmp_path / "summary")
+    step.hide(Blanker([SECRET]), (SECRET,))
+    assert log_of(capsys).commands == [Command("add-mask", {}, spelling) for spelling in spellings(SECRET)]
+    for spelling in spellings(SECRET):
+        step.line(f"a {spelling} b")
+        step.annotate(Level.NOTICE, f"a {spelling} b", title=spelling, file=spelling, line=1)
+        step.outputs({"reason": spelling})
+        step.summary(spelling)
+    written = capsys.readouterr().out + (tmp_path / "output").read_text() + (tmp_path / "summary").read_text()
+    assert written.count("***") == 6 * len(spellings(SECRET))
+    assert not any(spelling in written for spelling in spellings(SECRET))
+
+
+def test_a_secret_in_pieces_or_at_a_lines_end_is_blanked(capsys: pytest.CaptureFixture[str]) -> None:
+    step = runner()
+    step.hide(Blanker([SECRET]), ())
+    step.line(f"a {SECRET[:9]}\u200b{SECRET[9:]} b")
+    step.line("x" * (LONGEST_LINE - 10) + SECRET)
+    assert SECRET[:8] not in capsys.readouterr().out
+
+
+def test_an_emptied_token_is_not_taken_from_the_environment() -> None:
+    step = runner(INPUT_GITHUB_TOKEN="", INPUT_CAMPAIGN="core", GITHUB_TOKEN="ghs_of_the_job")
+    assert read_early(step.layers).github_token is None
+
+
+def test_a_mask_of_a_secret_with_percent_signs_is_the_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    runner().hide(Blanker(["a%0Ab%25c"]), ("a%0Ab%25c",))
+    assert log_of(capsys).masks[0] == "a%0Ab%25c"
+
+
+# --- Event -------------------------------------------------------------------------------------------------
+
+
+def workplace_event(path: Path, **environ: str) -> Event:
+    return runner(GITHUB_EVENT_PATH=path, GITHUB_EVENT_NAME="pull_request", **environ).workplace().event
+
+
+def test_the_event_file_tells_pull_request_and_head_commit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "event.json").write_text(json.dumps(pull_request_event(number=7)))
+    event = workplace_event(tmp_path / "event.json", GITHUB_SHA=BASE_SHA)
+    assert (event.name, event.commit, event.pull_request) == ("pull_request", HEAD_SHA, 7)
+    assert log_of(capsys).lines == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"[]", b"null", b'"pull_request"', b'{"pull_request": [1]}', b'{"pull_request": 1}']
+)
+def test_an_event_of_another_shape_is_an_event_without_pull_request(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "event.json").write_bytes(content)
+    event = workplace_event(tmp_path / "event.json", GITHUB_SHA=BASE_SHA)
+    assert (event.name, event.commit, event.pull_request) == ("pull_request", "", None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"\xff\xfe\xfd", b"[" * 200_000, b'{"n": ' + b"9" * 5_000 + b"}"],
+    ids=["empty", "half", "no utf-8", "deep", "5000 digits"],
+)
+def test_garbage_for_an_event_is_one_warning(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "event.json").write_bytes(content)
+    assert workplace_event(tmp_path / "event.json") == parse_event("pull_request", {}, {})
+    assert [each.message for each in log_of(capsys).annotations] == ["The event file could not be read: it is no JSON."]
+
+
+def test_a_huge_event_is_read_up_to_its_limit_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (tmp_path / "event.json").open("wb") as file:
+        file.write(b'{"a": "')
+        file.truncate(MOST_EVENT_BYTES * 1_000)
+    assert workplace_event(tmp_path / "event.json") == parse_event("pull_request", {}, {})
+    assert log_of(capsys).counts == {"warning": 1}
+
+
+@pytest.mark.parametrize(("name", "why"), [("none.json", "No such file or directory"), (".", "Is a directory")])
+def test_a_missing_event_file_is_one_warning(
+    name: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workplace_event(tmp_path / name)
+    assert [each.message for each in log_of(capsys).annotations] == [f"The event file could not be read: {why}."]
+
+
+# --- Inputs ------------------------------------------------------------------------------------------------
+
+
+def texts(environ: Mapping[str, str]) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    inputs, environment = ActionsRunner(environ, sys.stdout).layers
+    return inputs.texts, environment.texts
+
+
+def test_inputs_are_read_by_their_names_in_lower_case_before_the_environment() -> None:
+    inputs, environment = texts(
+        {"INPUT_MIN_PASS_RATE": "0.8", "INPUT_CAMPAIGN": "c", "SEPURUX_MIN_PASS_RATE": "0.7", "PATH": "/bin"}
+    )
+    assert inputs == {"min_pass_rate": "0.8", "campaign": "c"}
+    assert environment["min_pass_rate"] == "0.7"
+    assert "path" not in environment
+
+
+def test_an_unknown_input_is_handed_on_to_be_refused() -> None:
+    assert texts({"INPUT_CAMPAGN": "c", "INPUT_FAIL-UNDER": "1"})[0] == {"campagn": "c", "fail-under": "1"}
+
+
+def test_the_inputs_that_are_the_runners_own_are_not_ours() -> None:
+    assert texts({"INPUT_ARGS": "--x", "INPUT_ENTRYPOINT": "/bin/sh"})[0] == {}
+
+
+def test_traces_are_sought_in_the_workspace_and_the_runners_temporary_folder(tmp_path: Path) -> None:
+    for name in ("workspace/a.json", "temp/b.json"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("{}")
+    traces = runner(GITHUB_WORKSPACE=tmp_path / "workspace", RUNNER_TEMP=tmp_path / "temp").traces
+    assert [trace.label for trace in traces.find("a.json")] == ["a.json"]
+    assert [trace.label for trace in traces.find(f"{tmp_path}/temp/*.json")] == [f"{tmp_path}/temp/b.json"]

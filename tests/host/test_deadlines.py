@@ -1,0 +1,43 @@
+"""Waiting for work of limited time, in short waits so that a signal is heard on every system."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from sepurux_action.errors import Ended, OverTime
+from sepurux_action.host.arrivals import LONGEST_WAIT_S
+from sepurux_action.host.deadlines import Bounded
+
+
+def test_work_may_take_longer_than_one_wait() -> None:
+    def work() -> str:
+        time.sleep(LONGEST_WAIT_S + 0.1)
+        return "done"
+
+    assert Bounded().within(60, work) == "done"
+
+
+def test_work_is_left_behind_when_its_seconds_are_over_though_a_wait_is_not() -> None:
+    with pytest.raises(OverTime):
+        Bounded().within(0.1, lambda: time.sleep(LONGEST_WAIT_S / 2))
+
+
+def test_work_of_several_waits_is_left_behind_too() -> None:
+    with pytest.raises(OverTime):
+        Bounded().within(LONGEST_WAIT_S + 0.1, lambda: time.sleep(60))
+
+
+def test_a_pause_ends_after_its_seconds_and_at_once_for_a_signal() -> None:
+    clock = Bounded()
+    start = clock.now()
+    clock.pause(0.1)
+    assert clock.now() - start >= 0.1
+    threading.Timer(0.1, clock.interrupt, [15]).start()
+    with pytest.raises(Ended):
+        clock.pause(60)
+    with pytest.raises(Ended):
+        clock.pause(60)
+    assert clock.now() - start < 30

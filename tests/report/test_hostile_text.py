@@ -1,0 +1,173 @@
+"""Whatever a backend, a pull request or a file says, a report stays ours."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sepurux_action.common.urls import safe_address
+from sepurux_action.config.stage import Stage
+from sepurux_action.errors import Problem
+from sepurux_action.report.markdown import code, listing, text
+from sepurux_action.report.rendering import render_comment, render_summary
+from sepurux_action.report.report import Report, build_report, build_settings_report
+from tests import gfm
+from tests.builders import (
+    HOSTILE,
+    PASSING,
+    a_context,
+    a_gate,
+    a_result,
+    a_run,
+    hostile_context,
+    hostile_result,
+)
+
+OUR_TAGS = frozenset(
+    {"h2", "h3", "h4", "p", "strong", "em", "sub", "code", "a", "ul", "li", "blockquote", "details", "summary"}
+    | {"table", "thead", "tbody", "tr", "th", "td", "wbr", "span", "pre", "hr"}
+)
+VARYING = frozenset({"code", "wbr", "span"})  # as many as the text has backticks, long words and dollar signs
+LIVE = re.compile(
+    r"@\w|#\w|(?<![a-z0-9])GH-\d|://|www\.|:[\w+-]+:|(?<![a-z0-9])[0-9a-f]{7,40}(?![a-z0-9])|[\u202a-\u202e\u2066-\u2069]",
+    re.IGNORECASE,
+)
+LINE_STARTS = ("- ", "# ", "> ", "| --- |\n", "```\n", "---\n", "===\n", "</details>\n", "[^1]: x\n", "1. ", "    ")
+BLANKS = ("\n", "\n\n", "\r\n", "\t", "\0", "\u2028", "\u202e", "\u200b", "\ud800")
+HALVES = (
+    "`@octocat`",
+    "``",
+    "$$",
+    "https://",
+    "www.",
+    "#1",
+    "deadbeef",
+    "{{ report }}",
+    "{% include 'x' %}",
+    "a@b.co",
+    "&lt;b&gt;",
+)
+SNIPPETS = st.sampled_from([*HOSTILE.split(), *string.punctuation, *LINE_STARTS, *BLANKS, *HALVES])
+foreign = st.lists(SNIPPETS | st.text(max_size=20), max_size=12).map("".join)
+addresses = st.text("/:?#[]@!$&'()*+,;=%-._~aZ0", max_size=40).map(lambda rest: f"https://app.sepurux.dev/{rest}")
+
+
+def as_comment(report: Report) -> str:
+    """Return a comment's text, without its first line, which nobody sees."""
+    return render_comment(report, MARKER).removeprefix(MARKER)
+
+
+MARKER = "<!-- sepurux-gate:gates e30= unsigned -->"
+in_each_place = pytest.mark.parametrize("render", [render_summary, as_comment])
+Render = Callable[[Report], str]
+
+
+def assert_ours(page: gfm.Page, calm: gfm.Page) -> None:
+    """Hold that the page has our tags, links and cells only, as the page of a calm text has, and nothing acts."""
+    assert set(page.tags) <= OUR_TAGS
+    assert page.tags - _varying(page) == calm.tags - _varying(calm)
+    assert page.cells == calm.cells
+    assert page.links == calm.links
+    assert not LIVE.findall(page.prose)
+    assert not [piece for piece in page.pieces if "$" in piece and piece != "$"]
+
+
+def _varying(page: gfm.Page) -> Counter[str]:
+    return Counter({tag: count for tag, count in page.tags.items() if tag in VARYING})
+
+
+def run_page(render: Render, word: str) -> gfm.Page:
+    """Return the report on a run in which every text holds the word."""
+    passed = a_result(a_run(PASSING), gate=a_gate(name=f"{word} folded"))
+    soft = a_gate(name=f"{word} opened", stage=Stage.SOFT)
+    opened = a_result(gate=soft, opened=True, review=f"{word} opened it", notes=(f"{word} is near",))
+    results = hostile_result(word), hostile_result(f"{word} too"), opened, passed
+    return gfm.read(render(build_report(results, hostile_context(word, *(each.gate.name for each in results)))))
+
+
+@cache
+def calm_run_page(render: Render) -> gfm.Page:
+    return run_page(render, "calm")
+
+
+@in_each_place
+@given(said=foreign)
+@example(said=HOSTILE)
+def test_no_text_of_a_run_gets_out_of_its_place(render: Render, said: str) -> None:
+    assert_ours(run_page(render, said), calm_run_page(render))
+
+
+@in_each_place
+@given(said=foreign)
+@example(said=HOSTILE)
+def test_no_text_of_a_mistake_in_the_settings_gets_out_of_its_place(render: Render, said: str) -> None:
+    def page(word: str) -> gfm.Page:
+        mistakes = [Problem(where=f"{word}{n}", message=f"{word}{n}") for n in range(2)]
+        return gfm.read(render(build_settings_report(mistakes, a_context(notes=(f"{word}!",)))))
+
+    assert_ours(page(said), page("calm"))
+
+
+@given(addresses)
+@example("https://app.sepurux.dev/a)[x](https://evil.example/&copy;<>")
+def test_a_dashboard_is_linked_to_the_letter_or_not_at_all(address: str) -> None:
+    result = hostile_result("calm", address=safe_address(address))
+    page = gfm.read(render_summary(build_report([result], a_context())))
+    linked = {unbracketed(target) for target, label in page.links if label in {"Open in Sepurux", "run"}}
+    assert linked == ({unbracketed(address)} if safe_address(address) else set())
+
+
+def unbracketed(address: str) -> str:
+    """Return the address as the parser writes it: brackets are not allowed in a path and percent-encoded."""
+    return address.replace("[", "%5B").replace("]", "%5D")
+
+
+def letters(shown: str) -> list[str]:
+    """Return the printable ASCII characters, which no reader may lose; escaping changes none of them."""
+    return [letter for letter in shown if letter in string.printable and letter.isprintable() and letter != " "]
+
+
+@given(foreign)
+@example(HOSTILE)
+def test_a_text_and_a_name_are_shown_to_the_letter_and_are_no_structure(said: str) -> None:
+    for around in ("{}", "- {}", "> {}", "## {}", "| |\n| --- |\n| {} |"):
+        for escape in (text, code):
+            page, calm = gfm.read(around.format(escape(said, longest=10_000))), gfm.read(around.format(escape("calm")))
+            assert page.tags - _varying(page) - Counter("p") == calm.tags - _varying(calm) - Counter("p")
+            assert (page.cells, page.links) == (calm.cells, [])
+            assert letters(page.prose + "".join(page.code)) == letters(said)
+
+
+@given(foreign, st.integers(1, 50))
+def test_an_escaped_text_shows_no_more_than_its_length(said: str, longest: int) -> None:
+    for shown in (text(said, longest=longest), code(said, longest=longest)):
+        page = gfm.read(f"a {shown}")
+        seen = "".join([page.prose, *page.code]).replace("\n", "").replace("\u200b", "")
+        assert len(seen) <= len("a ") + longest
+
+
+@given(foreign)
+def test_no_marker_begins_or_ends_within_a_text(said: str) -> None:
+    report = build_report([hostile_result(said)], hostile_context(said, f"{said}0"))
+    rendered = (render_summary(report) + as_comment(report)).replace("0 --> 100", "")  # a chart's scale
+    assert "-->" not in rendered
+    assert "<!--" not in rendered
+    assert "\n\n\n\n" not in rendered
+
+
+@given(st.lists(foreign, min_size=1, max_size=4))
+@example([HOSTILE, "</code></pre>", "```", "&lt;b&gt;", ""])
+def test_a_listing_is_read_as_its_lines_without_what_cannot_be_seen(lines: list[str]) -> None:
+    page = gfm.read(f"before\n\n{listing(lines)}\n\nafter")
+    assert +page.tags - Counter(span=page.tags["span"]) == Counter(p=2, pre=1, code=1)
+    (shown,) = page.code
+    assert all(letter == "\n" or letter.isprintable() for letter in shown)
+    assert letters(shown) == letters("".join(lines))
+    assert shown.count(" ") == "".join(lines).count(" ")

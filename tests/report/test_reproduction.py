@@ -1,0 +1,124 @@
+"""The command line to copy: a shell makes the same gate of it, whatever the names say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sepurux_action.config.gate import REGISTERED, Gate, Thresholds, Trace
+from sepurux_action.config.settings import flag_layer, read_settings
+from sepurux_action.host.terminal import parser
+from sepurux_action.report.reproduction import command_lines
+from tests.builders import HOSTILE, TRACE_ID, a_content, a_gate
+
+HOST = "app.sepurux.dev"
+EVERYTHING = a_gate(
+    traces=(
+        Trace(label=TRACE_ID, trace_id=TRACE_ID),
+        Trace(label="traces/a b.json", content=a_content()),
+        Trace(label="traces/it's.json", trace_id="uploaded", content=a_content()),
+    ),
+    mutation_pack="pack-1",
+    thresholds=Thresholds(
+        min_pass_rate=0.85,
+        max_unsafe=0,
+        max_failures=3,
+        min_reliability_score=80,
+        min_mutation_categories=3,
+        required_mutation_categories=("timeouts", "schema drift"),
+    ),
+)
+# No `--`: argparse of some supported versions of Python drops it even in `--campaign=--`, and then the gate asks for a
+# campaign.
+names = (
+    st.text(st.characters(exclude_categories=["C", "Zs", "Zl", "Zp"]) | st.just(" "), min_size=1)
+    .map(lambda text: " ".join(text.split()) or "x")
+    .filter(lambda name: name != "--")
+)
+
+
+def arguments(gate: Gate, folder: Path) -> list[str]:
+    """Return what a shell hands to `python -P -m sepurux_action`, by way of a program of that name."""
+    told = folder / "python"
+    told.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
+    told.chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-c", "\n".join(command_lines(gate, HOST))],
+        env={"PATH": f"{folder}:{os.defpath}", "LC_ALL": "C.UTF-8"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+    )
+    assert done.stderr == b""
+    safe, module, program, *rest = done.stdout.decode(errors="surrogateescape").split("\0")[:-1]
+    assert (safe, module, program) == ("-P", "-m", "sepurux_action")
+    return rest
+
+
+def reproduced(gate: Gate, folder: Path) -> Gate:
+    """Return the gate that the command line's settings make."""
+    flags = {name: text for name, text in vars(parser().parse_args(arguments(gate, folder))).items() if text}
+
+    def find(pattern: str) -> tuple[Trace, ...]:
+        return (Trace(label=pattern, content=a_content()),)
+
+    (made,) = read_settings([flag_layer(flags)], find).gates
+    return made
+
+
+def test_a_command_line_names_what_the_evaluation_was_asked_for() -> None:
+    assert list(command_lines(EVERYTHING, HOST)) == [
+        "export SEPURUX_API_KEY=...  # or SEPURUX_CI_TOKEN; from where you keep secrets",
+        "python -P -m sepurux_action \\",
+        "  --campaign=refund-reliability \\",
+        "  --project=shop-agent \\",
+        f"  --trace-id={TRACE_ID} \\",
+        "  --trace-file='traces/a b.json\ntraces/it'\"'\"'s.json' \\",
+        "  --mutation-pack=pack-1 \\",
+        "  --min-pass-rate=0.85 \\",
+        "  --max-unsafe=0 \\",
+        "  --max-failures=3 \\",
+        "  --min-reliability-score=80 \\",
+        "  --min-mutation-categories=3 \\",
+        "  --required-mutation-categories='timeouts,schema drift'",
+    ]
+
+
+def test_a_shell_makes_the_same_gate_of_it(tmp_path: Path) -> None:
+    made = reproduced(EVERYTHING, tmp_path)
+    assert (made.campaign, made.project, made.mutation_pack) == ("refund-reliability", "shop-agent", "pack-1")
+    assert made.thresholds == EVERYTHING.thresholds
+    assert [trace.label for trace in made.traces] == [trace.label for trace in EVERYTHING.traces]
+
+
+@given(name=names)
+@example(name="$(touch x); `touch x` && 'touch' \"x\" \\")
+@example(name="--token=x")
+@example(name="-")
+@example(name=HOSTILE.replace("\u202e", "").replace("\u200b", ""))
+def test_no_name_gets_out_of_its_argument(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    gate = a_gate(campaign=name, project=name, traces=(Trace(label=name, content=a_content()),))
+    made = reproduced(gate, tmp_path_factory.mktemp("shell"))
+    assert (made.campaign, made.project, made.thresholds) == (name, name, gate.thresholds)
+    assert [trace.label for trace in made.traces] == [name]
+
+
+def test_what_cannot_be_seen_is_not_in_a_command_line() -> None:
+    lines = command_lines(a_gate(campaign="a\u202eb\nc\x00", project="\u200b"), HOST)
+    assert [line for line in lines if "campaign" in line or "project" in line] == ["  --campaign='ab c' \\"]
+
+
+def test_the_campaigns_own_scenarios_need_no_trace() -> None:
+    assert [trace.label for trace in a_gate().traces] == [REGISTERED]
+    assert not [line for line in command_lines(a_gate(), HOST) if "--trace" in line]
+
+
+def test_the_backend_is_named_where_it_is_not_the_vendors() -> None:
+    lines = list(command_lines(a_gate(), "sepurux.example.com"))
+    assert lines[1] == "export SEPURUX_API_BASE_URL=...  # the workflow's `base_url`"
+    assert list(command_lines(a_gate(), "")) == list(command_lines(a_gate(), HOST)) == [lines[0], *lines[2:]]
