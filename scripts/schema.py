@@ -25,7 +25,7 @@ ADDRESS = "https://raw.githubusercontent.com/sepurux/gate-action/main/docs/sepur
 HIGHEST_WHOLE = 999_999_999  # nine digits, as the action reads them
 
 _TEXT: Schema = {"type": ["string", "number"], "pattern": r"\S"}
-_NAME: Schema = {"type": ["string", "number"], "pattern": r"\S", "maxLength": options.LONGEST_NAME}
+_NAME: Schema = {"type": ["string", "number"], "pattern": r"\S", "maxLength": options.MAX_NAME_LENGTH}
 _WHOLE: Schema = {"type": "integer", "minimum": 0, "maximum": HIGHEST_WHOLE}
 _DURATION = r"^(?=\d)(\d{1,9}(\.\d{1,9})?[sS]?|(\d{1,9}[hH] ?)?(\d{1,9}[mM] ?)?(\d{1,9}[sS])?)$"
 _PERCENTAGE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
@@ -57,7 +57,7 @@ _ENTRY: Schema = {
     "properties": {
         "stage": {"description": "The stage that rules.", **_words(Stage)},
         "from": {"description": "First day, of UTC, such as `2027-01-31`.", "type": "string", "pattern": _DAY},
-        "branches": {"description": "GitHub's filter patterns.", **_list(most=path_filter.MOST_PATTERNS)},
+        "branches": {"description": "GitHub's filter patterns.", **_list(most=path_filter.MAX_PATTERNS)},
     },
 }
 
@@ -65,7 +65,7 @@ VALUES: Mapping[str, Schema] = {
     "project": _TEXT,
     "campaign": _TEXT,
     "name": _NAME,
-    "trace_id": _list(most=options.MOST_TRACES),
+    "trace_id": _list(most=options.MAX_TRACES),
     "trace_file": _list(),
     "mutation_pack": _TEXT,
     "min_pass_rate": {
@@ -82,14 +82,14 @@ VALUES: Mapping[str, Schema] = {
     "enforcement": {
         "anyOf": [
             _words(Stage),
-            {"type": "array", "items": _ENTRY, "minItems": 1, "maxItems": policy_parser.MOST_RULES},
+            {"type": "array", "items": _ENTRY, "minItems": 1, "maxItems": policy_parser.MAX_RULES},
         ]
     },
     "on_undecided": _words(OnUndecided),
     "reviewers": _list(),
-    "paths": _list(most=path_filter.MOST_PATTERNS),
-    "timeout": _duration(options.LONGEST_TIMEOUT_S),
-    "poll_interval": _duration(options.LONGEST_POLL_INTERVAL_S),
+    "paths": _list(most=path_filter.MAX_PATTERNS),
+    "timeout": _duration(options.MAX_TIMEOUT_S),
+    "poll_interval": _duration(options.MAX_POLL_INTERVAL_S),
     "comment": _words(CommentMode),
     "comment_key": _NAME,
     "status": {"type": "boolean"},

@@ -32,7 +32,7 @@ from sepurux_action.report import outputs
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Context, Report, build_report, build_settings_report
 
-MOST_PROBLEM_ANNOTATIONS = 9  # bad settings that get one each; contract, section 1
+MAX_PROBLEM_ANNOTATIONS = 9  # bad settings that get one each; contract, section 1
 UNHEARD = "there is no `github_token`"
 UNREACHED = "the repository or GitHub's address is not known"
 UNFINISHED = "The gate did not run to its end."
@@ -153,11 +153,11 @@ def _refuse_settings(place: Place, bad: BadSettings, workplace: Workplace) -> in
     report = build_settings_report(bad.problems, _context(None, workplace, None, Found()))
     place.outputs(outputs.no_verdict(report.headline))
     place.summary(render_summary(report))
-    for problem in bad.problems[:MOST_PROBLEM_ANNOTATIONS]:
+    for problem in bad.problems[:MAX_PROBLEM_ANNOTATIONS]:
         place.annotate(
             Level.ERROR, str(problem), title="Sepurux gate: bad settings", file=problem.file, line=problem.line
         )
-    for problem in bad.problems[MOST_PROBLEM_ANNOTATIONS:]:
+    for problem in bad.problems[MAX_PROBLEM_ANNOTATIONS:]:
         place.line(": ".join(filter(None, ("bad settings", problem.place, str(problem)))))
     return EXIT_UNDECIDED
 

@@ -114,7 +114,7 @@ class StillPending(CannotJudge):
     """The time is over, and the backend was heard: it just has not decided."""
 
 
-LONGEST_MESSAGE = 200  # characters of GitHub's own words that a warning repeats
+MAX_MESSAGE_LENGTH = 200  # characters of GitHub's own words that a warning repeats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +154,7 @@ class Refusal:
     @property
     def said(self) -> str:
         """Return what GitHub said, for a warning."""
-        message = json_reader.shorten(json_reader.printable(self.message), LONGEST_MESSAGE).rstrip(". ")
+        message = json_reader.shorten(json_reader.printable(self.message), MAX_MESSAGE_LENGTH).rstrip(". ")
         return " ".join(filter(None, [f"HTTP {self.status}" if self.status else "", message])) or "no answer"
 
 

@@ -12,8 +12,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-LONGEST_TEXT = 10_000  # characters kept of any one text; the rest serves nobody in a report
-LONGEST_QUOTE = 40  # characters of a broken value that an error text repeats
+MAX_TEXT_LENGTH = 10_000  # characters kept of any one text; the rest serves nobody in a report
+MAX_QUOTE_LENGTH = 40  # characters of a broken value that an error text repeats
 CUT = "…"  # the last character of a text that was cut
 IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
 
@@ -55,7 +55,7 @@ def printable(raw: str) -> str:
 
     It has at most `LONGEST_TEXT` characters.
     """
-    raw = shorten(raw, LONGEST_TEXT)
+    raw = shorten(raw, MAX_TEXT_LENGTH)
     if raw.isprintable():  # the usual case, many times faster than a look at each character
         return " ".join(raw.split())
     kept = (
@@ -102,5 +102,5 @@ def quoted(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     shown = printable(value) if isinstance(value, str) else str(value)
-    shown = shorten(shown, LONGEST_QUOTE)
+    shown = shorten(shown, MAX_QUOTE_LENGTH)
     return f'"{shown}"' if isinstance(value, str) else shown

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-DEEPEST = 1_000  # levels of nesting; Python's own parser, with which a trace is usually read, follows about as many
+MAX_DEPTH = 1_000  # levels of nesting; Python's own parser, with which a trace is usually read, follows about as many
 
 # No text matches in two ways, so every repeat is possessive: it remembers no way back, which would cost memory for each
 # item. The atomic group in `_many` is for Python up to 3.11.4: when the last pass of a possessive repeat fails there,
@@ -78,7 +78,7 @@ def _begin_value(content: bytes, at: int, ends: bytearray) -> tuple[int, bool]:
     """Read a scalar, or the brackets that open containers; return what comes next and whether a value has ended."""
     if opening := _OPENING.match(content, at):
         ends += b"]" * opening[0].count(b"[") or b"}"
-        if len(ends) > DEEPEST:
+        if len(ends) > MAX_DEPTH:
             raise ValueError("it is nested too deeply")
         return opening.end(), content.startswith(ends[-1:], opening.end())
     if (after := _end(_AFTER_SCALAR, content, at)) > at:

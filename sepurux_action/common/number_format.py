@@ -7,12 +7,12 @@ from __future__ import annotations
 
 SIXTY = 60  # seconds of a minute, minutes of an hour
 SHORT_S = 9.95  # below this, tenths of a second are told
-MOST_DIGITS = 10  # after the point; more than a float of this size carries
+MAX_DIGITS = 10  # after the point; more than a float of this size carries
 
 
 def decimal(value: float) -> str:
     """Return a plain decimal, no exponent and no trailing zeros: `0.72`, `61.5`, `3`."""
-    text = f"{value:.{MOST_DIGITS}f}".rstrip("0").rstrip(".")
+    text = f"{value:.{MAX_DIGITS}f}".rstrip("0").rstrip(".")
     return "0" if text in {"-0", ""} else text
 
 
@@ -66,7 +66,7 @@ def duration(seconds: float) -> str:
 
 def _distinct(value: float, unlike: float | None) -> str:
     digits = 1
-    while unlike is not None and value != unlike and digits < MOST_DIGITS:
+    while unlike is not None and value != unlike and digits < MAX_DIGITS:
         if f"{value:.{digits}f}" != f"{unlike:.{digits}f}":
             break
         digits += 1

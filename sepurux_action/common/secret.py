@@ -13,8 +13,8 @@ from urllib.parse import quote
 from sepurux_action.common import json_reader
 
 BLANK = "***"
-DEEPEST = 100  # levels of JSON that are kept; far more than any answer has, and a bound on the recursion
-SHORTEST_BLANKED = 6  # characters; blanking "a" or "pass" everywhere would destroy the answers themselves
+MAX_DEPTH = 100  # levels of JSON that are kept; far more than any answer has, and a bound on the recursion
+MIN_BLANKED_LENGTH = 6  # characters; blanking "a" or "pass" everywhere would destroy the answers themselves
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +51,7 @@ class Blanker:
         """Take the secrets; those shorter than `SHORTEST_BLANKED` are blanked only as a whole text."""
         known = [secret for secret in secrets if secret]
         self._whole = frozenset(known)
-        forms = {form for secret in known for form in spellings(secret) if len(form) >= SHORTEST_BLANKED}
+        forms = {form for secret in known for form in spellings(secret) if len(form) >= MIN_BLANKED_LENGTH}
         self._parts = sorted(forms, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
@@ -71,7 +71,7 @@ class Blanker:
         """Return the text with the beginning of a secret at its end replaced by `***`."""
         starts = [len(text)]
         for part in self._parts:
-            beginning = part[:SHORTEST_BLANKED]
+            beginning = part[:MIN_BLANKED_LENGTH]
             at = text.find(beginning, max(0, len(text) - len(part)))
             while at >= 0 and not part.startswith(text[at:]):
                 at = text.find(beginning, at + 1)
@@ -80,7 +80,7 @@ class Blanker:
         start = min(starts)
         return text if start == len(text) else text[:start] + BLANK
 
-    def deep(self, value: object, levels: int = DEEPEST) -> object:
+    def deep(self, value: object, levels: int = MAX_DEPTH) -> object:
         """Return a JSON value with every value in it blanked (keys are never shown); None below `levels`.
 
         Lists and objects are changed in place, because a copy of a large response would take as much memory again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-LONGEST_ADDRESS = 2_000  # characters; contract, section 8
+MAX_ADDRESS_LENGTH = 2_000  # characters; contract, section 8
 
 
 def safe_address(value: object) -> str:
@@ -13,7 +13,7 @@ def safe_address(value: object) -> str:
 
     Source: contract, section 8.
     """
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ADDRESS or not _plain(value):
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_ADDRESS_LENGTH or not _plain(value):
         return ""
     try:
         parts = urlsplit(value)

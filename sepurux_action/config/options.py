@@ -24,12 +24,12 @@ from sepurux_action.config.stage import OnUndecided, Stage
 T_co = TypeVar("T_co", covariant=True)
 W = TypeVar("W", bound=StrEnum)
 
-LONGEST_TIMEOUT_S = 24 * 3600
-LONGEST_POLL_INTERVAL_S = 3600
-SHORTEST_POLL_INTERVAL_S = 1
+MAX_TIMEOUT_S = 24 * 3600
+MAX_POLL_INTERVAL_S = 3600
+MIN_POLL_INTERVAL_S = 1
 SEVERAL_GATES_KEY = "gates"  # of the comment of a step with several gates
-LONGEST_NAME = 80  # characters; a status context has room for 255 with its prefix
-MOST_TRACES = 100  # of one gate: more than that is a glob gone wrong
+MAX_NAME_LENGTH = 80  # characters; a status context has room for 255 with its prefix
+MAX_TRACES = 100  # of one gate: more than that is a glob gone wrong
 
 _DURATION = re.compile(r"(?:(\d{1,9})h ?)?(?:(\d{1,9})m ?)?(?:(\d{1,9})s)?", re.ASCII | re.IGNORECASE)
 _UNIT_SECONDS = (3600, 60, 1)
@@ -102,7 +102,7 @@ def _line(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    if len(_line(text)) > LONGEST_NAME:
+    if len(_line(text)) > MAX_NAME_LENGTH:
         raise ValueError(f"it has {len(text)} characters")
     return text
 
@@ -137,7 +137,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _ids(text: str) -> tuple[str, ...]:
     ids = _names(text)
-    if len(ids) > MOST_TRACES:
+    if len(ids) > MAX_TRACES:
         raise ValueError(f"it names {len(ids)}")
     return ids
 
@@ -189,12 +189,12 @@ def _positive(text: str) -> int:
 
 
 def _timeout(text: str) -> float:
-    return _within(_seconds(text), LONGEST_TIMEOUT_S)
+    return _within(_seconds(text), MAX_TIMEOUT_S)
 
 
 def _poll_interval(text: str) -> float:
-    seconds = _within(_seconds(text), LONGEST_POLL_INTERVAL_S)
-    if seconds < SHORTEST_POLL_INTERVAL_S:
+    seconds = _within(_seconds(text), MAX_POLL_INTERVAL_S)
+    if seconds < MIN_POLL_INTERVAL_S:
         raise ValueError("looking more often helps nobody")
     return seconds
 
@@ -285,7 +285,7 @@ CAMPAIGN = Option(
 NAME = Option(
     name="name",
     parse=_name,
-    accepts=f"1 to {LONGEST_NAME} characters on one line",
+    accepts=f"1 to {MAX_NAME_LENGTH} characters on one line",
     help="The gate's name in reports.",
     places=(FilePlace.GATE,),
     applies_before_merge=True,
@@ -294,7 +294,7 @@ NAME = Option(
 TRACE_ID = Option(
     name="trace_id",
     parse=_ids,
-    accepts=f"trace ids by comma or line, at most {MOST_TRACES}",
+    accepts=f"trace ids by comma or line, at most {MAX_TRACES}",
     help="Traces to judge, by id. Without this and `trace_file` the campaign's registered scenarios run.",
     environment="SEPURUX_TRACE_ID",
     places=_EACH,
@@ -451,7 +451,7 @@ COMMENT = Option(
 COMMENT_KEY = Option(
     name="comment_key",
     parse=_name,
-    accepts=f"1 to {LONGEST_NAME} characters on one line",
+    accepts=f"1 to {MAX_NAME_LENGTH} characters on one line",
     help="Tells the comments of several gate steps on one pull request apart.",
     places=_ONCE,
     default_note=f"the only gate's name, else `{SEVERAL_GATES_KEY}`",
@@ -469,7 +469,7 @@ STATUS = Option(
 STATUS_CONTEXT = Option(
     name="status_context",
     parse=_name,
-    accepts=f"1 to {LONGEST_NAME} characters on one line",
+    accepts=f"1 to {MAX_NAME_LENGTH} characters on one line",
     help="What the contexts of the statuses begin with: `<status_context> / <name>`. "
     "`{base}` in it stands for the base branch.",
     places=_ONCE,

@@ -19,9 +19,9 @@ from enum import Enum
 
 from sepurux_action.common import json_reader
 
-LONGEST_PATTERN = 500  # characters; it bounds the work for each character of a name
-MOST_PATTERNS = 100  # of one list
-MOST_FILES = 3000  # GitHub lists no more of a pull request: from here on the list may lack some
+MAX_PATTERN_LENGTH = 500  # characters; it bounds the work for each character of a name
+MAX_PATTERNS = 100  # of one list
+MAX_FILES = 3000  # GitHub lists no more of a pull request: from here on the list may lack some
 
 _RANGES = (("a", "z"), ("A", "Z"), ("0", "9"))
 _PART = re.compile(r"\*\*/|\*\*|\*|\[[^\]]*\]|\\.|.")
@@ -131,7 +131,7 @@ def touches(patterns: Filter, changed: Sequence[ChangedFile] | None) -> bool:
 
     None is a list that cannot be read, or no pull request. Source: contract, section 5.
     """
-    if changed is None or len(changed) >= MOST_FILES:
+    if changed is None or len(changed) >= MAX_FILES:
         return True
     names = (name for file in changed for name in (file.name, file.previous) if name)
     return any(patterns.matches(name) for name in names)
@@ -157,8 +157,8 @@ def read_filter(texts: Iterable[str], subject: Subject) -> Filter:
             mistakes.append(f"{json_reader.quoted(text)}: {mistake}")
     if not mistakes and all(pattern.negative for pattern in patterns):
         mistakes = ["it needs a pattern without `!`, from which the others take away"]
-    if len(patterns) > MOST_PATTERNS:
-        mistakes.append(f"it has {len(patterns)} patterns; accepted: at most {MOST_PATTERNS}")
+    if len(patterns) > MAX_PATTERNS:
+        mistakes.append(f"it has {len(patterns)} patterns; accepted: at most {MAX_PATTERNS}")
     if mistakes:
         raise ValueError("; ".join(mistakes))
     return Filter(tuple(patterns))
@@ -166,8 +166,8 @@ def read_filter(texts: Iterable[str], subject: Subject) -> Filter:
 
 def read_pattern(text: str, subject: Subject) -> Pattern:
     """Return the pattern; raises ValueError that says what is wrong with it."""
-    if len(text) > LONGEST_PATTERN:
-        raise ValueError(f"it has {len(text)} characters; accepted: at most {LONGEST_PATTERN}")
+    if len(text) > MAX_PATTERN_LENGTH:
+        raise ValueError(f"it has {len(text)} characters; accepted: at most {MAX_PATTERN_LENGTH}")
     if not text.isprintable():
         raise ValueError("it must be one line without control characters")
     negative, body = text.startswith("!"), text.removeprefix("!")

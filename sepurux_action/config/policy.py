@@ -15,7 +15,7 @@ from sepurux_action.config.options import BY_SPELLING, OPTIONS
 from sepurux_action.config.stage_rules import Rule
 
 ENFORCEMENT = options.ENFORCEMENT.name
-LARGEST_FILE = 256 * 1024  # bytes; contract, section 5
+MAX_FILE_BYTES = 256 * 1024  # bytes; contract, section 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Policy:
     def name(self, gate: Section) -> str:
         """Return a gate's name as far as the file tells it: its own, else its campaign's, or ''."""
         campaign = gate.text(options.CAMPAIGN.name) or self.top.text(options.CAMPAIGN.name)
-        return gate.text(options.NAME.name) or campaign[: options.LONGEST_NAME]
+        return gate.text(options.NAME.name) or campaign[: options.MAX_NAME_LENGTH]
 
 
 def before_merge(policy: Policy) -> Policy:

@@ -17,15 +17,15 @@ from sepurux_action.common import json_reader
 from sepurux_action.config import options, path_filter, stage_rules
 from sepurux_action.config.options import BY_SPELLING, FilePlace, Option
 from sepurux_action.config.path_filter import Filter, Subject
-from sepurux_action.config.policy import ENFORCEMENT, LARGEST_FILE, Given, Policy, Section
+from sepurux_action.config.policy import ENFORCEMENT, MAX_FILE_BYTES, Given, Policy, Section
 from sepurux_action.config.stage_rules import Rule
 from sepurux_action.errors import BadSettings, Problem
 
 T = TypeVar("T")
 
-DEEPEST = 16  # levels of nesting; a policy has seven
-MOST_PROBLEMS = 100  # of one file; reading ends with the last of them, because searching hints takes time
-MOST_RULES = 50  # of one `enforcement:` list
+MAX_DEPTH = 16  # levels of nesting; a policy has seven
+MAX_PROBLEMS = 100  # of one file; reading ends with the last of them, because searching hints takes time
+MAX_RULES = 50  # of one `enforcement:` list
 VERSION = "1"
 VERSION_KEY = "version"
 THRESHOLDS = "thresholds"
@@ -69,8 +69,8 @@ def read_policy(raw: bytes, path: str) -> Policy:
 def compose(raw: bytes, path: str) -> yaml.Node:
     """Return the root node, an empty text for an empty file; raises BadSettings with every mistake in its YAML."""
     problems = _Problems(path)
-    if len(raw) > LARGEST_FILE:
-        raise problems.ended((1, 1), f"the file has {len(raw):,} bytes; accepted: at most {LARGEST_FILE:,}")
+    if len(raw) > MAX_FILE_BYTES:
+        raise problems.ended((1, 1), f"the file has {len(raw):,} bytes; accepted: at most {MAX_FILE_BYTES:,}")
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -107,7 +107,7 @@ class _Problems:
         """Note a mistake; raises BadSettings if there are too many to go on."""
         line, column = at
         self.noted.append(Problem(where=where, message=message, file=self._path, line=line, column=column))
-        if len(self.noted) >= MOST_PROBLEMS:
+        if len(self.noted) >= MAX_PROBLEMS:
             self.raise_any()
 
     def ended(self, at: tuple[int, int], message: str) -> BadSettings:
@@ -143,8 +143,8 @@ class _Loader(yaml.SafeLoader):
         """Return the next node; `index` is None for a key of the mapping `parent`."""
         event = self.next_event
         at = _position(event)
-        if self._level == DEEPEST:
-            raise self._problems.ended(at, f"the file is nested deeper than {DEEPEST} levels")
+        if self._level == MAX_DEPTH:
+            raise self._problems.ended(at, f"the file is nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, yaml.AliasEvent):
             self._problems.note(at, f"an alias is not accepted{_IN_QUOTES.format('*')}")
             self.anchors = {event.anchor: yaml.ScalarNode("", "")}  # what the alias becomes
@@ -304,8 +304,8 @@ class _Parsing:
         if isinstance(node, yaml.MappingNode) or not node.value:
             self._note(node, where, f"it is {_kind(node)}; accepted: a stage, or a list of entries with a `stage` each")
             return
-        if len(node.value) > MOST_RULES:
-            self._note(node, where, f"it has {len(node.value)} entries; accepted: at most {MOST_RULES}")
+        if len(node.value) > MAX_RULES:
+            self._note(node, where, f"it has {len(node.value)} entries; accepted: at most {MAX_RULES}")
             return
         seen: dict[tuple[date | None, Filter | None], int] = {}
         for number, item in enumerate(node.value, start=1):
@@ -371,7 +371,7 @@ def _text_at(node: yaml.Node, text: str) -> yaml.ScalarNode:
 
 
 def _key_shown(key: yaml.Node) -> str:
-    return json_reader.shorten(json_reader.printable(key.value).replace("`", "'"), json_reader.LONGEST_QUOTE)
+    return json_reader.shorten(json_reader.printable(key.value).replace("`", "'"), json_reader.MAX_QUOTE_LENGTH)
 
 
 def _empty(node: yaml.Node) -> bool:

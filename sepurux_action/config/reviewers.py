@@ -7,7 +7,7 @@ import re
 from sepurux_action.common import json_reader
 
 BOT_SUFFIX = "[bot]"
-MOST_REVIEWERS = 100  # of one list; each may cost a request
+MAX_REVIEWERS = 100  # of one list; each may cost a request
 
 # Managed users carry their enterprise's short code behind an underscore.
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]{1,20})?", re.ASCII)
@@ -29,6 +29,6 @@ def parse_logins(text: str) -> tuple[str, ...]:
         logins.setdefault(login.lower(), login)
     if not logins:
         raise ValueError("it names nobody")
-    if len(logins) > MOST_REVIEWERS:
-        raise ValueError(f"it names {len(logins)}; accepted: at most {MOST_REVIEWERS}")
+    if len(logins) > MAX_REVIEWERS:
+        raise ValueError(f"it names {len(logins)}; accepted: at most {MAX_REVIEWERS}")
     return tuple(logins.values())

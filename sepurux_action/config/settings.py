@@ -17,7 +17,7 @@ from sepurux_action.config import options
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.options import BY_SPELLING, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option
 from sepurux_action.config.policy import Policy, Section
-from sepurux_action.config.status_context import BASE, LONGEST_CONTEXT, status_context
+from sepurux_action.config.status_context import BASE, MAX_CONTEXT_LENGTH, status_context
 from sepurux_action.errors import BadSettings, BadTraceFile, Problem
 
 
@@ -37,7 +37,7 @@ class Manner:
 
 T = TypeVar("T")
 
-MOST_TRACE_BYTES = 256 * 1024 * 1024  # of one gate together: they are read and checked before a signal counts
+MAX_TRACE_BYTES = 256 * 1024 * 1024  # of one gate together: they are read and checked before a signal counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +148,9 @@ def read_settings(
     step.refuse_doubled_names(gates)
     manner = _manner(step, gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY)
     contexts = [status_context(manner.status_context, gate.name, branch) for gate in gates]
-    if (longest := max(map(len, contexts))) > LONGEST_CONTEXT:
+    if (longest := max(map(len, contexts))) > MAX_CONTEXT_LENGTH:
         named = f"with the branch {json_reader.quoted(branch)} for `{BASE}`, a status context has {longest} characters"
-        step.problem(options.STATUS_CONTEXT.name, f"{named}; accepted: at most {LONGEST_CONTEXT}")
+        step.problem(options.STATUS_CONTEXT.name, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
     settings = Settings(
         gates=tuple(gates),
         base_url=step.value_or_default(options.BASE_URL),
@@ -215,7 +215,7 @@ def _read_gate(reading: _Reading, find_traces: TraceFinder) -> Gate:
         reading.problem(options.CAMPAIGN.name, f"it is required; accepted: {options.CAMPAIGN.accepts}")
     score = reading.value(options.MIN_RELIABILITY_SCORE)
     return Gate(
-        name=reading.value(options.NAME) or (campaign or "")[: options.LONGEST_NAME],
+        name=reading.value(options.NAME) or (campaign or "")[: options.MAX_NAME_LENGTH],
         campaign=campaign or "",
         project=reading.value(options.PROJECT) or "",
         traces=tuple(_traces(reading, find_traces)) or Gate(name="", campaign="").traces,
@@ -266,15 +266,15 @@ def _traces(reading: _Reading, find: TraceFinder) -> Iterator[Trace]:
         except BadTraceFile as bad:
             reading.problem(options.TRACE_FILE.name, str(bad))
     size = sum(trace.content.size for trace in found if trace.content)
-    if size > MOST_TRACE_BYTES:
+    if size > MAX_TRACE_BYTES:
         many = f"its files have {size // 2**20} MiB together"
         reading.problem(
-            options.TRACE_FILE.name, f"{many}; accepted: at most {MOST_TRACE_BYTES // 2**20} MiB of one gate"
+            options.TRACE_FILE.name, f"{many}; accepted: at most {MAX_TRACE_BYTES // 2**20} MiB of one gate"
         )
-    if len(ids) + len(found) > options.MOST_TRACES:
+    if len(ids) + len(found) > options.MAX_TRACES:
         given = f"{len(found)} files" + (f" beside {len(ids)} trace ids" if ids else "")
         reading.problem(
-            options.TRACE_FILE.name, f"it names {given}; accepted: at most {options.MOST_TRACES} traces of one gate"
+            options.TRACE_FILE.name, f"it names {given}; accepted: at most {options.MAX_TRACES} traces of one gate"
         )
     yield from found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LONGEST_CONTEXT = 255  # characters
+MAX_CONTEXT_LENGTH = 255  # characters
 BASE = "{base}"  # in a prefix of status contexts
 
 

@@ -14,12 +14,12 @@ from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate, TraceContent
 
 CALL_S = 30.0  # a whole call; contract, section 7
-MOST_ANSWER_BYTES = 4 * 1024 * 1024
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
 FAILURES_PAGE = 200  # classified failures asked for; the page size of the vendor's own client
-LONGEST_DETAIL = 500  # characters of a backend's error that are repeated
-MOST_DETAILS = 5  # entries of a 422's list that are repeated
-MOST_CONTAINERS = 100_000  # lists and objects of a success; each costs far more memory than its two characters
-MOST_LISTED = 5_000  # items of a list in an object, more than any reader keeps; the other items are not kept
+MAX_DETAIL_LENGTH = 500  # characters of a backend's error that are repeated
+MAX_DETAILS = 5  # entries of a 422's list that are repeated
+MAX_CONTAINERS = 100_000  # lists and objects of a success; each costs far more memory than its two characters
+MAX_LISTED = 5_000  # items of a list in an object, more than any reader keeps; the other items are not kept
 READ_FIELDS = frozenset(
     {
         *("run_id", "run_ids", "batch_id", "trace_id", "campaign_id", "name", "status", "decision", "dashboard_url"),
@@ -174,15 +174,15 @@ def read_answer(  # noqa: PLR0913 - the parts of an HTTP answer
     secrets in error texts, before they are shortened: a secret that is cut in two would not be found any more.
     """
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
-        if body.count(b"[") + body.count(b"{") > MOST_CONTAINERS:
-            return Trouble(reason=f"an answer with more than {MOST_CONTAINERS:,} lists and objects", answered=True)
+        if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
+            return Trouble(reason=f"an answer with more than {MAX_CONTAINERS:,} lists and objects", answered=True)
         try:
             return Reply(_read_parts(json.loads(body, object_pairs_hook=_read_fields)))
         except (ValueError, RecursionError):
             what = "an empty answer" if not body.strip() else "an answer that is not JSON"
             return Trouble(reason=f"{what} (HTTP {status})", status=status, answered=True)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
-        where = json_reader.shorten(blank(json_reader.printable(location)), LONGEST_DETAIL) or "nowhere"
+        where = json_reader.shorten(blank(json_reader.printable(location)), MAX_DETAIL_LENGTH) or "nowhere"
         return Refused(
             reason=f"Sepurux answered with a redirect (HTTP {status}) to {where}",
             status=status,
@@ -201,7 +201,7 @@ def _read_fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Return the fields of an object that this package reads; raises ValueError if a name is there twice."""
     if len(pairs) > 1 and len(dict(pairs)) != len(pairs):
         raise ValueError("a name is there twice")
-    kept = {name: _read_parts(value, MOST_LISTED) for name, value in pairs if name in READ_FIELDS}
+    kept = {name: _read_parts(value, MAX_LISTED) for name, value in pairs if name in READ_FIELDS}
     return kept or NOTHING
 
 
@@ -220,9 +220,9 @@ def error_detail(body: bytes | bytearray, blank: Callable[[str], str] = str) -> 
     except (ValueError, RecursionError):
         return ""
     entries = [blank(entry) for entry in _entries(detail)]
-    shown = "; ".join(entries[:MOST_DETAILS])
-    more = f"; and {len(entries) - MOST_DETAILS} more" if len(entries) > MOST_DETAILS else ""
-    return json_reader.shorten(shown, LONGEST_DETAIL) + more
+    shown = "; ".join(entries[:MAX_DETAILS])
+    more = f"; and {len(entries) - MAX_DETAILS} more" if len(entries) > MAX_DETAILS else ""
+    return json_reader.shorten(shown, MAX_DETAIL_LENGTH) + more
 
 
 def _entries(detail: object) -> Iterator[str]:

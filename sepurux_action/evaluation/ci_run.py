@@ -15,17 +15,17 @@ from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.common.urls import safe_address
 
-MOST_TOOLS = 1_000
-MOST_FAILURES = 5_000  # of one answer
-MOST_KINDS = 1_000  # of classified failures that a step keeps; a summary shows 500 of a gate
-FEWEST_KINDS = 10  # that each run may keep, however many runs a step has; a comment shows as many of a gate at once
-LONGEST_FAILURE_TEXT = 1_000  # characters; a report shows at most 200
-MOST_RUN_IDS = 1_000  # of one batch; outputs carry them, and a job's outputs have 1 MB together
-MOST_CATEGORIES = 1_000
-MOST_COUNTED = 2**53  # from here on a float no longer tells a number from the next
-LONGEST_NAME = 300  # characters of a tool or a mutation category: a response may hold 4 MiB of them
+MAX_TOOLS = 1_000
+MAX_FAILURES = 5_000  # of one answer
+MAX_KINDS = 1_000  # of classified failures that a step keeps; a summary shows 500 of a gate
+MIN_KINDS = 10  # that each run may keep, however many runs a step has; a comment shows as many of a gate at once
+MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
+MAX_RUN_IDS = 1_000  # of one batch; outputs carry them, and a job's outputs have 1 MB together
+MAX_CATEGORIES = 1_000
+MAX_COUNTED = 2**53  # from here on a float no longer tells a number from the next
+MAX_NAME_LENGTH = 300  # characters of a tool or a mutation category: a response may hold 4 MiB of them
 SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
-LONGEST_WORD = 40  # characters of a status or a decision
+MAX_WORD_LENGTH = 40  # characters of a status or a decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def parse_ci_run(payload: object) -> CIRun:
     body = json_reader.fields(payload)
     categories = body.get("mutation_categories")
     single = json_reader.identifier(body.get("run_id"))
-    listed = tuple(filter(None, map(json_reader.identifier, json_reader.items(body.get("run_ids")))))[:MOST_RUN_IDS]
+    listed = tuple(filter(None, map(json_reader.identifier, json_reader.items(body.get("run_ids")))))[:MAX_RUN_IDS]
     return CIRun(
         status=_word(body.get("status")),
         decision=_word(body.get("decision")),
@@ -109,7 +109,7 @@ def parse_ci_run(payload: object) -> CIRun:
         unsafe_attempts=_count(body.get("unsafe_attempts")),
         failures=_count(body.get("failures")),
         reliability_score=parse_score(body.get("reliability_score")),
-        mutation_categories=tuple(filter(None, map(_name, json_reader.items(categories))))[:MOST_CATEGORIES]
+        mutation_categories=tuple(filter(None, map(_name, json_reader.items(categories))))[:MAX_CATEGORIES]
         if isinstance(categories, list)
         else None,
         mutation_coverage=json_reader.number(body.get("mutation_coverage_score"), low=0, high=100),
@@ -178,7 +178,7 @@ def parse_score(value: object) -> Metric:
 def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
     """Return the classified failures of an answer of `GET /v1/campaigns/{id}/failures`."""
     found = []
-    for item in list(json_reader.items(payload))[:MOST_FAILURES]:
+    for item in list(json_reader.items(payload))[:MAX_FAILURES]:
         body = json_reader.fields(item)
         if body:
             found.append(
@@ -219,28 +219,28 @@ def severity_rank(severity: str) -> int:
 
 
 def _failure_text(value: object) -> str:
-    return json_reader.text(value)[:LONGEST_FAILURE_TEXT]
+    return json_reader.text(value)[:MAX_FAILURE_TEXT_LENGTH]
 
 
 def _count(value: object) -> Metric:
-    return json_reader.number(value, low=0, high=MOST_COUNTED, whole=True)
+    return json_reader.number(value, low=0, high=MAX_COUNTED, whole=True)
 
 
 def _word(value: object) -> str:
     """Return a status or decision; what is no short printable text becomes a word that nobody knows."""
     if value is None:
         return ""
-    plain = isinstance(value, str) and value.isprintable() and len(value) <= LONGEST_WORD
+    plain = isinstance(value, str) and value.isprintable() and len(value) <= MAX_WORD_LENGTH
     return value if isinstance(value, str) and plain else json_reader.quoted(value)
 
 
 def _name(value: object) -> str:
-    return json_reader.text(value)[:LONGEST_NAME]
+    return json_reader.text(value)[:MAX_NAME_LENGTH]
 
 
 def _tools(value: object) -> tuple[FailingTool, ...]:
     found = []
-    for item in list(json_reader.items(value))[:MOST_TOOLS]:
+    for item in list(json_reader.items(value))[:MAX_TOOLS]:
         body = json_reader.fields(item)
         tool, times = _name(body.get("tool")), _count(body.get("count"))
         if tool:

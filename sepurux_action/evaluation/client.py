@@ -23,11 +23,11 @@ from sepurux_action import __version__
 from sepurux_action.common.secret import Blanker, Secret
 from sepurux_action.common.urls import is_loopback
 from sepurux_action.errors import CannotJudge
-from sepurux_action.evaluation.api import MOST_ANSWER_BYTES, Answer, Call, Refused, Reply, Trouble, read_answer
+from sepurux_action.evaluation.api import MAX_ANSWER_BYTES, Answer, Call, Refused, Reply, Trouble, read_answer
 
 CONNECT_S = 5.0
 READ_S = 15.0
-LONGEST_RETRY_AFTER_S = 7 * 24 * 3600.0  # longer than any timeout; a number with 300 digits helps no reader
+MAX_RETRY_AFTER_S = 7 * 24 * 3600.0  # longer than any timeout; a number with 300 digits helps no reader
 CHUNK_BYTES = 64 * 1024
 CLIENT = f"gate-action/{__version__}"
 FOREIGN_ERRORS = (
@@ -106,14 +106,14 @@ class Transport:
         with response:
             body = bytearray()
             # read1 gives what has come; a read of a whole chunk would wait for a body that drips.
-            while len(body) <= MOST_ANSWER_BYTES and (chunk := response.raw.read1(CHUNK_BYTES, decode_content=True)):
+            while len(body) <= MAX_ANSWER_BYTES and (chunk := response.raw.read1(CHUNK_BYTES, decode_content=True)):
                 body += chunk
                 if time.monotonic() > deadline:
                     raise requests.ReadTimeout
             success = response.status_code < 300  # noqa: PLR2004 - HTTP's success class and what comes before it
-            if success and len(body) > MOST_ANSWER_BYTES:
+            if success and len(body) > MAX_ANSWER_BYTES:
                 return Refused(
-                    reason=f"Sepurux sent more than {MOST_ANSWER_BYTES // 2**20} MiB for {call.purpose}",
+                    reason=f"Sepurux sent more than {MAX_ANSWER_BYTES // 2**20} MiB for {call.purpose}",
                     status=response.status_code,
                     hint="Check that `base_url` is the API's address.",
                 )
@@ -180,7 +180,7 @@ def retry_after(header: str, now: datetime) -> float | None:
         if when is None:
             return None
         seconds = (when - now).total_seconds()
-    return min(LONGEST_RETRY_AFTER_S, max(0.0, seconds)) if not math.isnan(seconds) else None
+    return min(MAX_RETRY_AFTER_S, max(0.0, seconds)) if not math.isnan(seconds) else None
 
 
 def _http_date(text: str) -> datetime | None:

@@ -278,6 +278,6 @@ def _signed(difference: float, *, digits: int = 1) -> str:
     """Return a difference with its sign, with enough digits that only 0 reads as 0."""
     if difference == 0 or abs(difference) < ROUNDING:
         return "±0"
-    while digits < number_format.MOST_DIGITS and not float(f"{difference:.{digits}f}"):
+    while digits < number_format.MAX_DIGITS and not float(f"{difference:.{digits}f}"):
         digits += 1
     return f"{difference:+,.{digits}f}".replace("-", "−")

@@ -97,7 +97,7 @@ class _Wheel(Generic[T]):
             seconds, now = wish.seconds(), self._courier.now()
             if seconds <= 0:
                 self._ready.append((index, NO_TIME_LEFT))
-            elif self._under_way >= schedule.MOST_CALLS_AT_ONCE or (wish.is_poll and now < self._next_poll):
+            elif self._under_way >= schedule.MAX_CALLS_AT_ONCE or (wish.is_poll and now < self._next_poll):
                 self._backlog.append((index, wish))
             else:
                 self._courier.send(index, wish.call, seconds)

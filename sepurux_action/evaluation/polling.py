@@ -28,8 +28,8 @@ from sepurux_action.errors import (
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import Answer, Call, Refused, Reply, Trouble
 from sepurux_action.evaluation.ci_run import (
-    FEWEST_KINDS,
-    MOST_KINDS,
+    MAX_KINDS,
+    MIN_KINDS,
     CIRun,
     ClassifiedFailure,
     Enrichment,
@@ -47,8 +47,8 @@ from sepurux_action.evaluation.result import RunResult
 from sepurux_action.host.protocols import Place
 from sepurux_action.host.workflow_commands import Level
 
-MOST_NAMES_LISTED = 20  # campaigns that an error text lists
-MOST_RUNS_ENRICHED = 10  # runs of one batch whose classified failures are asked for
+MAX_NAMES_LISTED = 20  # campaigns that an error text lists
+MAX_RUNS_ENRICHED = 10  # runs of one batch whose classified failures are asked for
 NO_ROW = 0  # of a ruling that no look led to
 OVER_UNDECIDED_ROW = 7
 NOT_FOUND = 404
@@ -95,7 +95,7 @@ class Campaigns:
         if ids:
             hint = f"Give the UUID: {' or '.join(ids)}."
             raise CannotJudge(f'{len(ids)} campaigns are named "{campaign}" {where}', hint)
-        listed = ", ".join(self.names[:MOST_NAMES_LISTED]) + (", …" if len(self.names) > MOST_NAMES_LISTED else "")
+        listed = ", ".join(self.names[:MAX_NAMES_LISTED]) + (", …" if len(self.names) > MAX_NAMES_LISTED else "")
         has = f"it has {listed}" if listed else "it has none that this secret may see"
         raise CannotJudge(f'campaign "{campaign}" was not found {where}; {has}', "Check `campaign` and `project`.")
 
@@ -111,7 +111,7 @@ def parse_campaigns(payload: object, wanted: Collection[str]) -> Campaigns:
         if isinstance(name, str) and name in wanted and campaign_id:
             ids.setdefault(name, set()).add(campaign_id)
         names.add(json_reader.text(name))
-    listed = heapq.nsmallest(MOST_NAMES_LISTED + 1, names - {""})
+    listed = heapq.nsmallest(MAX_NAMES_LISTED + 1, names - {""})
     return Campaigns(ids={name: sorted(found) for name, found in ids.items()}, names=listed)
 
 
@@ -225,7 +225,7 @@ def retry_wait(trouble: Trouble, attempt: int, jitter: float) -> float:
     """Return seconds until the next try: what `Retry-After` asks for, else exponential back-off with full jitter."""
     if trouble.retry_after_s is None:
         return schedule.retry_wait(attempt, jitter)
-    return max(schedule.SHORTEST_RETRY_AFTER_S, trouble.retry_after_s)
+    return max(schedule.MIN_RETRY_AFTER_S, trouble.retry_after_s)
 
 
 def _judged_by(refused: Refused) -> CannotJudge:
@@ -428,9 +428,9 @@ class _RunLane:
             payload = yield from ask(api.reliability(campaign, run_ids[0], project))
             score = parse_score(json_reader.fields(payload).get("reliability_score"))
         failures: tuple[ClassifiedFailure, ...] = ()
-        left_out, most = 0, max(FEWEST_KINDS, MOST_KINDS // len(self._shared.lanes))
-        more = len(run_ids) > MOST_RUNS_ENRICHED
-        for run_id in run_ids[:MOST_RUNS_ENRICHED]:
+        left_out, most = 0, max(MIN_KINDS, MAX_KINDS // len(self._shared.lanes))
+        more = len(run_ids) > MAX_RUNS_ENRICHED
+        for run_id in run_ids[:MAX_RUNS_ENRICHED]:
             page = parse_failures((yield from ask(api.classified_failures(campaign, run_id, project))))
             failures, lost = merge_failures((*failures, *page), most)
             left_out += lost
@@ -476,12 +476,12 @@ class _Looking:
     def pause(self) -> float:
         """Return the seconds until the next poll is due; the last one is due at the deadline."""
         left = self._timeout_s - self._elapsed()
-        return self.wait if self.wait <= left - schedule.SHORTEST_LOOK_S else left
+        return self.wait if self.wait <= left - schedule.MIN_POLL_WAIT_S else left
 
     def seconds(self) -> float:
         """Return the seconds that a poll may take if it starts now, and note whether it is the last one."""
         left = self._timeout_s - self._elapsed()
-        self.over = left < schedule.SHORTEST_LOOK_S
+        self.over = left < schedule.MIN_POLL_WAIT_S
         return left + schedule.LAST_LOOK_S if self.over else min(api.CALL_S, left)
 
     def failed(self, trouble: Trouble) -> None:

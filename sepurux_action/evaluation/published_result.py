@@ -12,7 +12,7 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import GateResult
 
-LONGEST_DESCRIPTION = 140  # characters; GitHub answers 422 beyond
+MAX_DESCRIPTION_LENGTH = 140  # characters; GitHub answers 422 beyond
 
 
 _COUNT = r"-|\d{1,16}"  # a backend's largest is 2**53
@@ -80,7 +80,7 @@ def describe(past: PastResult, remark: str = "") -> str:
     text = f"{past.decision} ({past.stage}): {shown}"
     if said := json_reader.printable(remark):
         text += f"; {said}"
-    return json_reader.shorten(text, LONGEST_DESCRIPTION)
+    return json_reader.shorten(text, MAX_DESCRIPTION_LENGTH)
 
 
 def read_description(text: object) -> PastResult | None:
@@ -94,7 +94,7 @@ def read_description(text: object) -> PastResult | None:
     if max(rate or 0, score or 0) > 100:  # noqa: PLR2004 - the scale's end
         return None
     numbers = Numbers(
-        pass_rate=None if rate is None else round(rate / 100, number_format.MOST_DIGITS + 2),
+        pass_rate=None if rate is None else round(rate / 100, number_format.MAX_DIGITS + 2),
         unsafe=unsafe,
         failures=failures,
         score=score,
@@ -122,5 +122,5 @@ def _of_hundred(value: float) -> str:
     """
     exact = Decimal(number_format.decimal(value))
     end = Decimal(0 if exact < 50 else 100)  # noqa: PLR2004 - the middle of the scale
-    texts = (f"{exact:.{digits}f}" for digits in range(2, number_format.MOST_DIGITS + 1))
+    texts = (f"{exact:.{digits}f}" for digits in range(2, number_format.MAX_DIGITS + 1))
     return next(text for text in texts if exact == end or Decimal(text) != end).removesuffix("0")

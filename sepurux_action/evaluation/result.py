@@ -12,7 +12,7 @@ from sepurux_action.evaluation.ci_run import CIRun, Enrichment, combine
 from sepurux_action.evaluation.decision import Check, Decision, Ruling, check_thresholds
 from sepurux_action.evaluation.enforcement import Conclusion
 
-MOST_NAMED = 10  # failed traces that a reason names; the others are counted
+MAX_NAMED = 10  # failed traces that a reason names; the others are counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +102,8 @@ class GateResult:
         failed = [run.trace for run in others if run.decision is Decision.FAIL]
         if not failed:
             return reason
-        more = f" and {len(failed) - MOST_NAMED} more" if len(failed) > MOST_NAMED else ""
-        return f"{reason.removesuffix('.')}; also failed: {', '.join(failed[:MOST_NAMED])}{more}."
+        more = f" and {len(failed) - MAX_NAMED} more" if len(failed) > MAX_NAMED else ""
+        return f"{reason.removesuffix('.')}; also failed: {', '.join(failed[:MAX_NAMED])}{more}."
 
 
 def _badness(decision: Decision, run: CIRun, thresholds: Thresholds) -> tuple[int, bool, float]:

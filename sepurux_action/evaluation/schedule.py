@@ -7,11 +7,11 @@ from __future__ import annotations
 
 RETRY_BASE_S = 1.0
 RETRY_CAP_S = 30.0
-SHORTEST_RETRY_AFTER_S = 1.0  # a backend that asks for 0 s is not polled without a pause
-SHORTEST_LOOK_S = 0.25
-LONGEST_LOOK_S = 5.0
+MIN_RETRY_AFTER_S = 1.0  # a backend that asks for 0 s is not polled without a pause
+MIN_POLL_WAIT_S = 0.25
+MAX_POLL_WAIT_S = 5.0
 LONG_RUN_S = 600.0  # from here on, a decision that is seen 15 s late is a small share of the time waited
-LONGEST_LOOK_OF_LONG_RUN_S = 15.0
+MAX_POLL_WAIT_OF_LONG_RUN_S = 15.0
 LOOK_SHARE = 0.05  # of the time waited so far: about 180 polls in ten minutes
 POLL_GAP_S = 0.1  # between two polls of a step: at most ten a second, for all of its runs together
 FIRST_ANSWER_S = 60.0  # of the timeout, for a backend that has not answered at all
@@ -20,7 +20,7 @@ SHARED_LOOKUP_S = 0.1  # how often a run checks whether the campaign list that a
 SECOND_OPINION_S = 2.0  # between a terminal status without a decision and the look that confirms it
 YOUNG_RUN_S = 15.0  # a 404 on a run this young is a backend that has not caught up with itself
 ENRICHMENT_S = 5.0  # score and failures together
-MOST_CALLS_AT_ONCE = 8
+MAX_CALLS_AT_ONCE = 8
 HEARTBEAT_S = 30.0
 ANNOUNCEMENT_S = 5.0  # between two times that early outputs are written
 ANNOUNCEMENT_S_PER_ID = 0.1  # or longer: of many ids no more than about 1 KB a second is written
@@ -35,5 +35,5 @@ def look_wait(waited_s: float, fixed_s: float | None) -> float:
     """Return seconds until the next look, after `waited_s` seconds of waiting for the decision."""
     if fixed_s is not None:
         return fixed_s
-    longest = LONGEST_LOOK_S if waited_s < LONG_RUN_S else LONGEST_LOOK_OF_LONG_RUN_S
-    return min(longest, max(SHORTEST_LOOK_S, LOOK_SHARE * waited_s))
+    longest = MAX_POLL_WAIT_S if waited_s < LONG_RUN_S else MAX_POLL_WAIT_OF_LONG_RUN_S
+    return min(longest, max(MIN_POLL_WAIT_S, LOOK_SHARE * waited_s))

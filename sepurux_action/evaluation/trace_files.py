@@ -19,13 +19,13 @@ from pathlib import Path
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Trace, TraceContent
-from sepurux_action.config.options import MOST_TRACES
-from sepurux_action.config.policy import LARGEST_FILE
+from sepurux_action.config.options import MAX_TRACES
+from sepurux_action.config.policy import MAX_FILE_BYTES
 from sepurux_action.errors import BadTraceFile, CannotJudge
 
-MOST_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
-MOST_KEPT_BYTES = 64 * 1024 * 1024  # of all files together; what goes beyond is read again when it is uploaded
+MAX_KEPT_BYTES = 64 * 1024 * 1024  # of all files together; what goes beyond is read again when it is uploaded
 PIECE = 256 * 1024  # bytes that are read, or sent, at once
 
 
@@ -79,8 +79,8 @@ class TraceFolder:
         found = set()
         for path in _named(Path(start), parts[1:] if Path(pattern).anchor else parts):
             found.add(path)
-            if len(found) > MOST_TRACES:
-                raise BadTraceFile(f"{json_reader.quoted(pattern)} matches more than {MOST_TRACES} files")
+            if len(found) > MAX_TRACES:
+                raise BadTraceFile(f"{json_reader.quoted(pattern)} matches more than {MAX_TRACES} files")
         if not found:
             raise BadTraceFile(f"{json_reader.quoted(pattern)} matches no file in {self._where()}")
         return sorted(found)
@@ -96,9 +96,9 @@ class TraceFolder:
             raise BadTraceFile(f'"{label}" was not found in {self._where()}')
         if not real.is_file():
             raise BadTraceFile(f'"{label}" is not a file')
-        if (size := real.stat().st_size) > MOST_BYTES:
+        if (size := real.stat().st_size) > MAX_BYTES:
             raise BadTraceFile(
-                f'"{label}" has {math.ceil(size / 2**20)} MiB; accepted: at most {MOST_BYTES // 2**20} MiB'
+                f'"{label}" has {math.ceil(size / 2**20)} MiB; accepted: at most {MAX_BYTES // 2**20} MiB'
             )
         if real not in self._contents:
             self._contents[real] = self._content(real, label)
@@ -119,7 +119,7 @@ class TraceFolder:
             raise BadTraceFile(f'"{label}" holds no JSON object; a trace is one')
         size, sha256 = len(content), hashlib.sha256(content).hexdigest()
         pieces = partial(_read_again, path, label, size, sha256)
-        if self._kept_bytes + size <= MOST_KEPT_BYTES:
+        if self._kept_bytes + size <= MAX_KEPT_BYTES:
             self._kept_bytes += size
             pieces = partial(_pieces_of, content)
         return TraceContent(sha256=sha256, size=size, pieces=pieces)
@@ -141,7 +141,7 @@ class TraceFolder:
         if not real.is_file():
             raise OSError(errno.EINVAL, "it is not a file")
         with real.open("rb") as file:
-            return file.read(LARGEST_FILE + 1)
+            return file.read(MAX_FILE_BYTES + 1)
 
     def _resolved(self, path: Path) -> Path | None:
         """Return the path without links and `..`, or None if it leads out of the folder in which it starts.

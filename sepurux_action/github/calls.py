@@ -15,7 +15,7 @@ from sepurux_action.errors import Ended, ForgeRefused, OverTime, Refusal
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import NEEDS, Deed, explain
 from sepurux_action.github.protocol import Forge
-from sepurux_action.github.snapshot import MOST_PAGES, Comment, Look
+from sepurux_action.github.snapshot import MAX_PAGES, Comment, Look
 from sepurux_action.host.protocols import Clock, Place
 from sepurux_action.host.workflow_commands import Level
 
@@ -170,7 +170,7 @@ class Asking:
 
     def read_further(self, forge: Forge, look: Look, *, enough: Callable[[Look], bool] = lambda _: False) -> Look:
         """Return the look with the further pages of comments, or with those until there is enough."""
-        for _ in range(MOST_PAGES - 1):
+        for _ in range(MAX_PAGES - 1):
             if not look.after or enough(look):
                 return look
             page = self._page(forge, look.after)

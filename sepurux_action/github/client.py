@@ -250,7 +250,7 @@ class GitHubForge:
     def _pages(self, path: str, **parameters: str) -> list[Mapping[str, object]]:
         # PyGithub's list would read each entry once more to give its raw data.
         entries: list[Mapping[str, object]] = []
-        for number in range(1, snapshot.MOST_PAGES + 1):
+        for number in range(1, snapshot.MAX_PAGES + 1):
             answer = self._call(
                 "GET", path, parameters={**parameters, "per_page": str(snapshot.PAGE), "page": str(number)}
             )
@@ -259,7 +259,7 @@ class GitHubForge:
             entries += answer
             if len(answer) < snapshot.PAGE:
                 return entries
-        raise ForgeRefused(Refusal(message=f"more than {snapshot.MOST_PAGES * snapshot.PAGE} entries"))
+        raise ForgeRefused(Refusal(message=f"more than {snapshot.MAX_PAGES * snapshot.PAGE} entries"))
 
 
 def _given(review: Mapping[str, object]) -> GivenReview:

@@ -28,23 +28,23 @@ from sepurux_action.evaluation.published_result import Numbers, PastCommit, Past
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.event import SHA
 
-MOST_RESULTS = 20  # judged commits that a comment remembers
-MOST_GATES = 50  # of one commit, so that the newest commit always fits; the rest of a very large step is forgotten
-MOST_DETAILS = 10  # tools, and failures, of one remembered `fail` (contract, section 8)
-MOST_CATEGORIES = 50  # of one remembered `fail`; of more than that only the number
+MAX_RESULTS = 20  # judged commits that a comment remembers
+MAX_GATES = 50  # of one commit, so that the newest commit always fits; the rest of a very large step is forgotten
+MAX_DETAILS = 10  # tools, and failures, of one remembered `fail` (contract, section 8)
+MAX_CATEGORIES = 50  # of one remembered `fail`; of more than that only the number
 LONGEST_REMEMBERED = 200  # characters of a text
 MEMORY_VERSION = 2
-LONGEST_MEMORY = 30_000  # characters of the marker's content; the comment has 65,000 for all
-LONGEST_UNPACKED = 250_000  # bytes; packed data can grow a thousandfold
+MAX_MEMORY_LENGTH = 30_000  # characters of the marker's content; the comment has 65,000 for all
+MAX_UNPACKED_LENGTH = 250_000  # bytes; packed data can grow a thousandfold
 MARKER = "sepurux-gate"
 REMEMBERED = "This verdict is that of an earlier run on this very commit; nothing was evaluated again."
 
 # What is forgotten first: how many commits, details and failed gates remain, one step after the other until all fits.
 # A lost commit costs a point of a trend, a lost gate another evaluation.
 _FORGOTTEN = (
-    *((commits, MOST_DETAILS, MOST_GATES) for commits in range(MOST_RESULTS, 5, -1)),
-    *((5, details, MOST_GATES) for details in (MOST_DETAILS, 3, 0)),
-    *((commits, 0, MOST_GATES) for commits in range(4, 0, -1)),
+    *((commits, MAX_DETAILS, MAX_GATES) for commits in range(MAX_RESULTS, 5, -1)),
+    *((5, details, MAX_GATES) for details in (MAX_DETAILS, 3, 0)),
+    *((commits, 0, MAX_GATES) for commits in range(4, 0, -1)),
     *((1, 0, gates) for gates in (40, 30, 20, 10, 5, 1, 0)),
     (0, 0, 0),
 )
@@ -174,7 +174,7 @@ class Memory:
         if not self.secret or not line.startswith(self.marker) or not line.endswith(" -->"):
             return {}
         content, _, signature = line[len(self.marker) : -len(" -->")].partition(" ")
-        if len(content) > LONGEST_MEMORY or not hmac.compare_digest(
+        if len(content) > MAX_MEMORY_LENGTH or not hmac.compare_digest(
             signature.encode(errors="replace"), self._signature(content).encode()
         ):
             return {}
@@ -198,7 +198,7 @@ def _ever_less(
 def _packed(commits: Iterable[PastCommit], decided: Decided | None) -> str:
     """Return the content, or '' where it is too long."""
     judged = [
-        [commit.commit, {name: _result(result) for name, result in list(commit.results.items())[:MOST_GATES]}]
+        [commit.commit, {name: _result(result) for name, result in list(commit.results.items())[:MAX_GATES]}]
         for commit in commits
     ]
     memory: dict[str, object] = {"v": MEMORY_VERSION, "commits": judged}
@@ -209,15 +209,15 @@ def _packed(commits: Iterable[PastCommit], decided: Decided | None) -> str:
         memory["decided"] = [decided.commit, fails]
     written = json.dumps(memory, separators=(",", ":"), ensure_ascii=False)
     unpacked = written.encode(errors="surrogatepass")  # as json.loads reads it
-    if len(unpacked) > LONGEST_UNPACKED:
+    if len(unpacked) > MAX_UNPACKED_LENGTH:
         return ""
     content = base64.b64encode(zlib.compress(unpacked, level=9)).decode()
-    return content if len(content) <= LONGEST_MEMORY else ""
+    return content if len(content) <= MAX_MEMORY_LENGTH else ""
 
 
 def _unpacked(content: str) -> Mapping[str, object]:
     try:
-        unpacked = zlib.decompressobj().decompress(base64.b64decode(content, validate=True), LONGEST_UNPACKED)
+        unpacked = zlib.decompressobj().decompress(base64.b64decode(content, validate=True), MAX_UNPACKED_LENGTH)
         memory = json_reader.fields(json.loads(unpacked))
     except (ValueError, RecursionError, zlib.error):
         return {}
@@ -230,7 +230,7 @@ def _result(past: PastResult) -> list[object]:
 
 
 def _read_commits(value: object) -> Iterator[PastCommit]:
-    for item in list(json_reader.items(value))[:MOST_RESULTS]:
+    for item in list(json_reader.items(value))[:MAX_RESULTS]:
         commit, results = _of_commit(item)
         if commit:
             read = {name: _read_result(value) for name, value in results.items()}
@@ -262,7 +262,7 @@ def _read_result(value: object) -> PastResult | None:
 def _read_decided(value: object) -> Decided | None:
     commit, gates = _of_commit(value)
     fails = {}
-    for name, fail in list(gates.items())[:MOST_GATES]:
+    for name, fail in list(gates.items())[:MAX_GATES]:
         about = json_reader.fields(fail)
         fingerprint, run = about.get("fingerprint"), about.get("run")
         if isinstance(fingerprint, str) and _FINGERPRINT.fullmatch(fingerprint) and isinstance(run, dict):
@@ -284,7 +284,7 @@ def _written(result: RunResult) -> dict[str, object]:
         "trace_id": result.trace_id,
         "run_id": result.run_id,
         "batch_id": result.batch_id,
-        "run_ids": list(run.run_ids[:MOST_DETAILS]),
+        "run_ids": list(run.run_ids[:MAX_DETAILS]),
         "dashboard_url": run.dashboard_url,
         "pass_rate": run.pass_rate.value,
         "unsafe_attempts": run.unsafe_attempts.value,
@@ -295,26 +295,26 @@ def _written(result: RunResult) -> dict[str, object]:
         "trace_count": run.trace_count.value,
         "category_count": run.category_count.value,
         "mutation_categories": None
-        if categories is None or len(categories) > MOST_CATEGORIES
+        if categories is None or len(categories) > MAX_CATEGORIES
         else list(map(_cut, categories)),
         "reported_by": {
             name: metric.reported_by for name in _METRICS if (metric := getattr(run, name)) and metric.reported_by
         },
         "top_failing_tools": [
-            {"tool": _cut(each.tool), "count": each.count} for each in run.top_failing_tools[:MOST_DETAILS]
+            {"tool": _cut(each.tool), "count": each.count} for each in run.top_failing_tools[:MAX_DETAILS]
         ],
         "classified": [
             {name: _cut(said) for name, said in asdict(each).items() if isinstance(said, str)}
-            for each in more.failures[:MOST_DETAILS]
+            for each in more.failures[:MAX_DETAILS]
         ],
-        "more": more.more_failures or more.left_out + sum(each.count for each in more.failures) > MOST_DETAILS,
+        "more": more.more_failures or more.left_out + sum(each.count for each in more.failures) > MAX_DETAILS,
     }
 
 
 def _read_fail(body: Mapping[str, object]) -> RunResult:
     run = parse_ci_run({**body, "run_id": None})  # the id is that of the result; the run names those of a batch
     run = _with_combined(run.with_score(json_reader.number(body.get("score"), low=0, high=100)), body)
-    failures = parse_failures(body.get("classified"))[:MOST_DETAILS]
+    failures = parse_failures(body.get("classified"))[:MAX_DETAILS]
     return RunResult(
         trace=_cut(json_reader.text(body.get("trace"))),
         ruling=Ruling(decision=Decision.FAIL, reason=_cut(json_reader.text(body.get("reason"))), row=1),

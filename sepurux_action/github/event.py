@@ -15,7 +15,7 @@ from typing import TypeAlias, assert_never
 from sepurux_action.common import json_reader
 
 SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
-HIGHEST_NUMBER = 2**31 - 1  # of a pull request: GraphQL's Int holds no more
+MAX_NUMBER = 2**31 - 1  # of a pull request: GraphQL's Int holds no more
 DEPENDABOT = "dependabot[bot]"
 # Events whose runs belong to a pull request's head, also as the cause of a `workflow_run`. From a fork they run the
 # fork's code, so that a number which such a run hands on proves nothing: its pull request is found by the head.
@@ -365,7 +365,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def _number(value: object) -> int | None:
-    number = json_reader.number(value, low=1, high=HIGHEST_NUMBER, whole=True).value
+    number = json_reader.number(value, low=1, high=MAX_NUMBER, whole=True).value
     return None if number is None else int(number)
 
 

@@ -11,7 +11,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.errors import Refusal
 from sepurux_action.github.event import Event
 
-MOST_TARGETS_NAMED = 20  # of one warning
+MAX_TARGETS_NAMED = 20  # of one warning
 
 
 def accepted(errors: object) -> str:
@@ -79,8 +79,8 @@ def explain(deed: Deed, refusal: Refusal, event: Event, targets: Sequence[str] =
     """Return the one warning about a refusal: what was not done, for whom, what GitHub said, what to change."""
     said = refusal.said
     if targets:
-        more = len(targets) - MOST_TARGETS_NAMED
-        named = [*targets[:MOST_TARGETS_NAMED], *([f"{more} more"] if more > 0 else [])]
+        more = len(targets) - MAX_TARGETS_NAMED
+        named = [*targets[:MAX_TARGETS_NAMED], *([f"{more} more"] if more > 0 else [])]
         said = f"{json_reader.printable(', '.join(named))}: {said}"
     stands = {Deed.READ: MAY_STAND, Deed.BASE: MAY_STAND, Deed.FIND: NOTHING_JUDGED}.get(deed, VERDICT_STANDS)
     return f"Could not {deed} ({said}). {_advice(deed, refusal, event)} {stands}"

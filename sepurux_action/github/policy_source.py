@@ -38,7 +38,7 @@ UNKNOWN_PULL_REQUEST = (
     "The policy of its base branch may be stricter, so nothing is judged. "
     "If the job lacks `pull-requests: read`, add it; otherwise run again later."
 )
-MOST_NAMED = 10  # pull requests in one message
+MAX_NAMED = 10  # pull requests in one message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,7 @@ def _refuse_unknown_base(early: Early, event: Event, heard: Heard | None) -> Non
     if not event.matches:
         message = f"{event.why_none}. {UNKNOWN_PULL_REQUEST}"
         raise BadSettings([Problem(where=f"`{event.name}` event", message=message)])
-    named = [f"#{pull.number} into {json_reader.quoted(pull.base_ref)}" for pull in event.matches[:MOST_NAMED]]
+    named = [f"#{pull.number} into {json_reader.quoted(pull.base_ref)}" for pull in event.matches[:MAX_NAMED]]
     more = len(event.matches) - len(named)
     listed = ", ".join(named) + (f" and {more} more" if more else "")
     message = f"{event.why_none}: {listed}. {SEVERAL_PULL_REQUESTS}"

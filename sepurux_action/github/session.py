@@ -17,7 +17,7 @@ from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.config.settings import Manner
 from sepurux_action.config.stage import Stage
-from sepurux_action.config.status_context import LONGEST_CONTEXT
+from sepurux_action.config.status_context import MAX_CONTEXT_LENGTH
 from sepurux_action.errors import ForgeRefused
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
@@ -31,7 +31,7 @@ from sepurux_action.github.commit_status import State
 from sepurux_action.github.event import ByNumber, Event, as_unsettled, settle
 from sepurux_action.github.permissions import Deed
 from sepurux_action.github.protocol import Forge
-from sepurux_action.github.snapshot import MOST_PAGES, PAGE, Look
+from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Look
 from sepurux_action.github.soft_gate import SoftGate
 from sepurux_action.github.stage_advice import advise
 from sepurux_action.github.sticky_comment import OneComment
@@ -40,10 +40,10 @@ from sepurux_action.host.protocols import Clock, Place
 STATUSES_S = 70.0  # all decided statuses
 COMMENT_S = 20.0  # beside what the statuses left over: comment and review requests; together with them 90 s
 AFTER_SIGNAL_S = 3.0  # for one try of the status; the whole program has to be out within 5 s
-MOST_QUESTIONS = 3  # an answer may raise another question, but not for ever
+MAX_QUESTIONS = 3  # an answer may raise another question, but not for ever
 LARGE_STEP = 20  # gates; a larger step sets a pending status only where an older status would show meanwhile
 UNKNOWN_COMMENTS = (
-    f"no comment: not all comments of the pull request could be read (the gate reads {MOST_PAGES * PAGE:,}), "
+    f"no comment: not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
     "and one of them may be its own"
 )
 BLOCKING_FIRST = (State.FAILURE, State.PENDING, State.SUCCESS)
@@ -85,7 +85,7 @@ class Conversation:
 
         `config` is the path of the policy file, which is read with the rest.
         """
-        for _ in range(MOST_QUESTIONS):
+        for _ in range(MAX_QUESTIONS):
             if (question := self.event.question) is None:
                 break
             ask = partial(self._forge.candidates, question)
@@ -125,7 +125,7 @@ class Conversation:
         ]
         each_once: dict[str, str] = {}
         for context in contexts:
-            if len(context) <= LONGEST_CONTEXT:
+            if len(context) <= MAX_CONTEXT_LENGTH:
                 each_once.setdefault(context.lower(), context)
         why = self.event.why_none if self.event.unsettled else "bad settings, or an unreadable policy"
         nothing = PastResult(decision=Decision.ERROR, stage=Stage.HARD, numbers=published_result.Numbers())

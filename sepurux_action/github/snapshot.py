@@ -21,7 +21,7 @@ from sepurux_action.github.permissions import Deed, _paths, accepted
 
 BASELINE_COMMITS = 20  # of the base branch that are looked through; contract, section 8
 PAGE = 100  # comments of one page, GitHub's largest
-MOST_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pull request
+MAX_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pull request
 
 
 READ = """

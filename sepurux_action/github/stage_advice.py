@@ -14,8 +14,8 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import PastResult
 
 LOOKED_AT = 30  # last pull requests: some weeks of a team's work
-FEWEST_DECIDED = 10  # verdicts; with fewer, one flaky run changes the advice
-MOST_BLOCKED_PERCENT = 10  # of the verdicts: a gate that blocks more than one in ten is soon switched off
+MIN_DECIDED = 10  # verdicts; with fewer, one flaky run changes the advice
+MAX_BLOCKED_PERCENT = 10  # of the verdicts: a gate that blocks more than one in ten is soon switched off
 
 _NEXT = {Stage.OBSERVE: Stage.SOFT, Stage.SOFT: Stage.HARD}
 
@@ -35,7 +35,7 @@ class Promotion:
     @property
     def move_on(self) -> bool:
         """Return whether there are at least 10 verdicts, of which at most a tenth would have been blocked."""
-        return self.decided >= FEWEST_DECIDED and self.blocked * 100 <= MOST_BLOCKED_PERCENT * self.decided
+        return self.decided >= MIN_DECIDED and self.blocked * 100 <= MAX_BLOCKED_PERCENT * self.decided
 
     def __str__(self) -> str:
         """Return how a hard gate would have done, and the advice unless the policy follows it already."""
@@ -46,10 +46,10 @@ class Promotion:
             told += f", and a hard gate would have blocked {self.blocked or 'none'}{share}"
         if self.move_on:
             advice = "" if self.scheduled else f" Move on to `enforcement: {_NEXT[self.stage]}`."
-        elif self.decided < FEWEST_DECIDED:
-            advice = f" Stay with `{self.stage}` until {FEWEST_DECIDED} have one."
+        elif self.decided < MIN_DECIDED:
+            advice = f" Stay with `{self.stage}` until {MIN_DECIDED} have one."
         else:
-            advice = f" Stay with `{self.stage}` until it is {MOST_BLOCKED_PERCENT}% or less: fix what fails first."
+            advice = f" Stay with `{self.stage}` until it is {MAX_BLOCKED_PERCENT}% or less: fix what fails first."
         return f"{told}.{advice}"
 
 

@@ -24,8 +24,8 @@ from sepurux_action.host.workflow_commands import Level
 
 PREFIX = "INPUT_"
 RUNNERS_OWN = frozenset({"entrypoint", "args"})  # inputs that the runner accepts for every container action
-MOST_ANNOTATIONS = 10  # of a level and step; the runner drops the rest
-MOST_EVENT_BYTES = 32 * 1024 * 1024
+MAX_ANNOTATIONS = 10  # of a level and step; the runner drops the rest
+MAX_EVENT_BYTES = 32 * 1024 * 1024
 
 
 def _input(name: str) -> str:
@@ -86,7 +86,7 @@ class ActionsRunner:
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
         """Write an annotation; the eleventh of a level becomes a line of the log."""
         self._annotations[level] += 1
-        if self._annotations[level] > MOST_ANNOTATIONS:
+        if self._annotations[level] > MAX_ANNOTATIONS:
             self.line(f"{level}: {text}")
         else:
             place = {"title": self._shown(title), "file": self._shown(file)}
@@ -126,7 +126,7 @@ class ActionsRunner:
             return {}
         try:
             with Path(path).open("rb") as file:
-                return json.loads(file.read(MOST_EVENT_BYTES))
+                return json.loads(file.read(MAX_EVENT_BYTES))
         except (OSError, ValueError, RecursionError) as error:
             why = (error.strerror if isinstance(error, OSError) else "") or "it is no JSON"
             self.annotate(Level.WARNING, f"The event file could not be read: {why}.")

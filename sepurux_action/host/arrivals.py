@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-LONGEST_WAIT_S = 1.0  # at a stretch: on Windows a wait is not ended by a signal, whose handler comes after it
+MAX_WAIT_S = 1.0  # at a stretch: on Windows a wait is not ended by a signal, whose handler comes after it
 
 
 class Arrivals(Generic[T]):
@@ -26,7 +26,7 @@ class Arrivals(Generic[T]):
         """Return what arrives next; raises `queue.Empty` when nothing has come by `until`, on the monotonic clock."""
         while True:
             try:
-                return self._queue.get(timeout=min(max(0.0, until - time.monotonic()), LONGEST_WAIT_S))
+                return self._queue.get(timeout=min(max(0.0, until - time.monotonic()), MAX_WAIT_S))
             except queue.Empty:
                 if time.monotonic() >= until:
                     raise

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from sepurux_action.common import json_reader
 
-LONGEST_MESSAGE = 4_000  # characters; the runner cuts a message at 4,096
-LONGEST_LINE = 8_000  # characters of one log line
+MAX_MESSAGE_LENGTH = 4_000  # characters; the runner cuts a message at 4,096
+MAX_LINE_LENGTH = 8_000  # characters of one log line
 
 
 class Level(StrEnum):
@@ -24,13 +24,13 @@ class Level(StrEnum):
 
 def plain(text: str) -> str:
     """Return one line of log text that the runner takes for text, whatever it holds."""
-    line = json_reader.shorten(json_reader.printable(text), LONGEST_LINE).replace("##[", "## [")
+    line = json_reader.shorten(json_reader.printable(text), MAX_LINE_LENGTH).replace("##[", "## [")
     return f": {line[1:]}" if line.startswith("::") else line  # a space before it would not help: it is trimmed
 
 
 def annotation(level: Level, message: str, *, title: str = "", file: str = "", line: int = 0) -> str:
     """Return the command for an annotation; several lines of a message stay several lines."""
-    lines = json_reader.shorten("\n".join(plain(line) for line in message.splitlines()), LONGEST_MESSAGE)
+    lines = json_reader.shorten("\n".join(plain(line) for line in message.splitlines()), MAX_MESSAGE_LENGTH)
     given = {"file": file, "line": str(line) if file and line else "", "title": title}
     properties = ",".join(f"{name}={_property(plain(text))}" for name, text in given.items() if text)
     return f"::{level}{' ' if properties else ''}{properties}::{_data(lines)}"

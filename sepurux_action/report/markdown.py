@@ -16,11 +16,11 @@ from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 
-LONGEST_TEXT = 300  # characters of a sentence in a report
-LONGEST_CODE = 80  # characters of a name or an id
-LONGEST_WORD = 16  # characters without a place to break: four columns must fit on a phone
-LONGEST_UNJOINTED = 9  # characters from which on a word may break behind its dots, dashes and underscores too
-MOST_MARKS = 2  # combining marks on one character; scripts need two, more only smear over the lines around
+MAX_TEXT_LENGTH = 300  # characters of a sentence in a report
+MAX_CODE_LENGTH = 80  # characters of a name or an id
+MAX_WORD_LENGTH = 16  # characters without a place to break: four columns must fit on a phone
+MAX_UNJOINTED_LENGTH = 9  # characters from which on a word may break behind its dots, dashes and underscores too
+MAX_MARKS = 2  # combining marks on one character; scripts need two, more only smear over the lines around
 BAR_CELLS = 10
 SPARKS = "▁▂▃▄▅▆▇█"
 GAP = "·"
@@ -59,7 +59,7 @@ _LIVE = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _HEX_RUN = 6  # digits; from 7 on GitHub looks for a commit of that name
-_LONG_WORD = re.compile(rf"[^\s{ZERO_WIDTH_SPACE}]{{{LONGEST_UNJOINTED + 1},}}")
+_LONG_WORD = re.compile(rf"[^\s{ZERO_WIDTH_SPACE}]{{{MAX_UNJOINTED_LENGTH + 1},}}")
 _JOINTS = re.compile(r"(?<=\w[._/:-])(?=\w)")
 _QUOTED = re.compile(r"`([^`]+)`")
 _KEPT_IN_ADDRESS = "/:?#[]@!$&'()*+,;=%~"  # RFC 3986's reserved characters, and what is encoded already
@@ -71,18 +71,18 @@ class Markdown(str):
     __slots__ = ()
 
 
-def text(value: str, *, longest: int = LONGEST_TEXT) -> Markdown:
+def text(value: str, *, longest: int = MAX_TEXT_LENGTH) -> Markdown:
     """Return a text as one inert line of at most `longest` characters; safe in a cell and at a line's start."""
     return Markdown(_inert(_plain(value, longest)))
 
 
-def prose(value: str, *, longest: int = LONGEST_TEXT) -> Markdown:
+def prose(value: str, *, longest: int = MAX_TEXT_LENGTH) -> Markdown:
     """Return a sentence as `text` does, with what stands between backticks shown as code."""
     pieces = _QUOTED.split(_plain(value, longest))
     return Markdown("".join(_code(piece) if n % 2 else _inert(piece) for n, piece in enumerate(pieces)))
 
 
-def code(value: str, *, longest: int = LONGEST_CODE) -> Markdown:
+def code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
     """Return a name or an id as code that may break at its joints; '' for a text that shows nothing.
 
     GitHub links nothing inside code, so that the name can be copied as it is.
@@ -173,7 +173,7 @@ def _steady(seen: str) -> Iterator[str]:
     marks = 0
     for character in seen:
         marks = marks + 1 if unicodedata.combining(character) else 0
-        if marks <= MOST_MARKS:
+        if marks <= MAX_MARKS:
             yield character
 
 
@@ -200,5 +200,5 @@ def _jointed(word: re.Match[str]) -> str:
     """Return a long word with places to break: at its joints, and every so many characters where there are none."""
     pieces = _JOINTS.split(word[0])
     return _MAY_BREAK.join(
-        piece[at : at + LONGEST_WORD] for piece in pieces for at in range(0, len(piece), LONGEST_WORD)
+        piece[at : at + MAX_WORD_LENGTH] for piece in pieces for at in range(0, len(piece), MAX_WORD_LENGTH)
     )

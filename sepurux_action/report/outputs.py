@@ -14,11 +14,11 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import GateResult, RunResult
 
 # A job's outputs have 1 MB together, counted as UTF-16: 524,288 characters.
-MOST_TOOLS = 50  # in `top_failing_tools`
-LONGEST_TOOL = 200  # characters of a tool's name
-LONGEST_LIST = 40_000  # characters of the ids of one kind, about 1,000 ids; further ones are left out
-LONGEST_EARLY_LIST = 100_000  # characters; these lists hold the ids of all gates
-LONGEST_GATES = 250_000  # characters of `gates`
+MAX_TOOLS = 50  # in `top_failing_tools`
+MAX_TOOL_LENGTH = 200  # characters of a tool's name
+MAX_LIST_LENGTH = 40_000  # characters of the ids of one kind, about 1,000 ids; further ones are left out
+MAX_EARLY_LIST_LENGTH = 100_000  # characters; these lists hold the ids of all gates
+MAX_GATES_OUTPUT = 250_000  # characters of `gates`
 # What is left empty in `gates`, one after the other, until it fits.
 EMPTIED = ("top_failing_tools", "trace_id", "batch_id", "run_id", "dashboard_url", "reason")
 
@@ -65,7 +65,7 @@ def _fitting(gates: list[dict[str, str]]) -> str:
     """Return the gates as JSON, with values left empty where it would be too long."""
     text = json.dumps(gates)
     for name in EMPTIED:
-        if len(text) <= LONGEST_GATES:
+        if len(text) <= MAX_GATES_OUTPUT:
             break
         gates = [{**gate, name: ""} for gate in gates]
         text = json.dumps(gates)
@@ -75,7 +75,7 @@ def _fitting(gates: list[dict[str, str]]) -> str:
 def gate_outputs(gate: GateResult, comment_url: str = "") -> dict[str, str]:
     """Return the outputs of one gate, all but `gates`; the comment is one for all gates of a step."""
     run = gate.combined
-    tools = [{"tool": each.tool[:LONGEST_TOOL], "count": each.count} for each in run.top_failing_tools[:MOST_TOOLS]]
+    tools = [{"tool": each.tool[:MAX_TOOL_LENGTH], "count": each.count} for each in run.top_failing_tools[:MAX_TOOLS]]
     return {
         "decision": gate.decision.value,
         "conclusion": gate.conclusion.word,
@@ -93,7 +93,7 @@ def gate_outputs(gate: GateResult, comment_url: str = "") -> dict[str, str]:
     }
 
 
-def identities(runs: Iterable[RunResult], longest: int = LONGEST_LIST) -> dict[str, str]:
+def identities(runs: Iterable[RunResult], longest: int = MAX_LIST_LENGTH) -> dict[str, str]:
     """Return the ids of runs that are known, several by comma, in at most so many characters each."""
     runs = tuple(runs)
     return {
@@ -108,7 +108,7 @@ def identities(runs: Iterable[RunResult], longest: int = LONGEST_LIST) -> dict[s
 def early_outputs(runs: Sequence[RunResult]) -> dict[str, str]:
     """Return what later steps may want even when this one is killed: ids, and the first address that is known."""
     address = next((run.run.dashboard_url for run in runs if run.run.dashboard_url), "")
-    return {**identities(runs, LONGEST_EARLY_LIST), "dashboard_url": address}
+    return {**identities(runs, MAX_EARLY_LIST_LENGTH), "dashboard_url": address}
 
 
 def _listed(ids: Iterable[str], longest: int) -> str:

@@ -29,17 +29,17 @@ from sepurux_action.report.markdown import bar, chart, code, join, link, listing
 from sepurux_action.report.reproduction import command_lines
 
 UNFOLDED = 10  # rows of a table that are seen at once; the rest opens with a click
-LONGEST_REASON = 600  # characters
-LONGEST_EXAMPLE = 200  # characters
-LONGEST_CELL = 120  # characters of a sentence in a table
+MAX_REASON_LENGTH = 600  # characters
+MAX_EXAMPLE_LENGTH = 200  # characters
+MAX_CELL_LENGTH = 120  # characters of a sentence in a table
 KEPT_BEFORE = 20  # characters of two long values that are the same, before what differs
-MOST_NAMED = 3  # gates that a note names; the others are counted
-LONGEST_SEVERITY = 24  # characters
-LONGEST_BASE = 40  # characters of a branch in a table's heading
-LONGEST_HOST = 60  # characters; the end of a host's name tells whose it is, so the start is cut
+MAX_NAMED = 3  # gates that a note names; the others are counted
+MAX_SEVERITY_LENGTH = 24  # characters
+MAX_BASE_LENGTH = 40  # characters of a branch in a table's heading
+MAX_HOST_LENGTH = 60  # characters; the end of a host's name tells whose it is, so the start is cut
 NO_BREAK = "\u00a0"  # a symbol stays on the line of its word
 SHORT_SHA = 7  # digits, as GitHub shows a commit
-FEWEST_CHARTED = 3  # points; two are told better in words
+MIN_CHARTED = 3  # points; two are told better in words
 
 _SYMBOLS = {
     Decision.FAIL: "✗ fail",
@@ -266,8 +266,8 @@ def build_settings_report(problems: Sequence[Problem], context: Context) -> Repo
                     (
                         join(
                             [
-                                code(problem.place, longest=LONGEST_CELL) if problem.place else "",
-                                prose(problem.where, longest=LONGEST_CELL),
+                                code(problem.place, longest=MAX_CELL_LENGTH) if problem.place else "",
+                                prose(problem.where, longest=MAX_CELL_LENGTH),
                                 prose(problem.message),
                             ],
                             by=": ",
@@ -366,8 +366,8 @@ def _callout(result: GateResult, context: Context, *, named: bool = False) -> Ca
     gate = join(["The gate", code(result.gate.name) if named else "", f"is {state}:"])
     lines = (
         strong(join([gate, prose(f"{result.conclusion.because}.")])),
-        prose(result.reason, longest=LONGEST_REASON),
-        prose(_stage_sentence(result, context), longest=LONGEST_REASON),
+        prose(result.reason, longest=MAX_REASON_LENGTH),
+        prose(_stage_sentence(result, context), longest=MAX_REASON_LENGTH),
         join([strong("Next:"), next_step]) if (next_step := _next_step(result, context)) else "",
     )
     return Callout(alert=_alert(result), lines=tuple(line for line in lines if line))
@@ -408,7 +408,7 @@ def _stage_sentence(result: GateResult, context: Context) -> str:
 
 def _next_step(result: GateResult, context: Context) -> str:
     if result.waits_for_review and result.review:
-        return join([prose(result.review, longest=LONGEST_REASON), "Or fix what failed and push."])
+        return join([prose(result.review, longest=MAX_REASON_LENGTH), "Or fix what failed and push."])
     return prose(result.worst.hint or _usual_step(result, context))
 
 
@@ -453,7 +453,7 @@ def _dashboard(run: RunResult, context: Context, *, here: str = "Open in Sepurux
     host = (urlsplit(address).hostname or "").lower()
     if host == context.base_url_host.lower():
         return link(here, address)
-    shown = host if len(host) <= LONGEST_HOST else "…" + host[1 - LONGEST_HOST :]
+    shown = host if len(host) <= MAX_HOST_LENGTH else "…" + host[1 - MAX_HOST_LENGTH :]
     return link(f"{away} {shown}", address)
 
 
@@ -488,11 +488,11 @@ def _gates(results: Sequence[GateResult], context: Context) -> Block:
 
 def _policy(context: Context) -> tuple[Block, ...]:
     """Return what the pull request changes in the policy, where it does."""
-    base = code(context.base_ref, longest=LONGEST_BASE) or "the base branch"
+    base = code(context.base_ref, longest=MAX_BASE_LENGTH) or "the base branch"
 
     def row(change: Change) -> tuple[str, ...]:
-        old, new = (code(each, longest=LONGEST_CELL) or "not given" for each in _from_difference(change))
-        return code(change.where, longest=LONGEST_CELL), old, new
+        old, new = (code(each, longest=MAX_CELL_LENGTH) or "not given" for each in _from_difference(change))
+        return code(change.where, longest=MAX_CELL_LENGTH), old, new
 
     if not context.policy_changes:
         return ()
@@ -514,7 +514,7 @@ def _from_difference(change: Change) -> tuple[str, str]:
         (at for at, pair in enumerate(zip(old, new, strict=False)) if len(set(pair)) > 1), min(len(old), len(new))
     )
     start = differs - KEPT_BEFORE
-    if start <= 0 or max(len(old), len(new)) <= LONGEST_CELL:
+    if start <= 0 or max(len(old), len(new)) <= MAX_CELL_LENGTH:
         return old, new
     return f"…{old[start:]}", f"…{new[start:]}"
 
@@ -584,7 +584,7 @@ def _thresholds(result: GateResult) -> Block:
         return (
             join([_CHECKS[check.state], check.label], by=NO_BREAK),
             _shortened(check.required),
-            join([text(check.actual, longest=LONGEST_CELL), text(off_by, longest=LONGEST_CELL), _share(check)]),
+            join([text(check.actual, longest=MAX_CELL_LENGTH), text(off_by, longest=MAX_CELL_LENGTH), _share(check)]),
         )
 
     return Block(
@@ -606,8 +606,8 @@ def _broken(result: GateResult, context: Context) -> Block:
 
     def row(check: Check) -> tuple[str, ...]:
         measure = BY_THRESHOLD.get(check.threshold)
-        actual = text(check.actual, longest=LONGEST_CELL)
-        off_by = "" if measure else text(f"({check.margin})", longest=LONGEST_CELL)
+        actual = text(check.actual, longest=MAX_CELL_LENGTH)
+        off_by = "" if measure else text(f"({check.margin})", longest=MAX_CELL_LENGTH)
         by = _change(measure, now, baseline) if measure else NOT_KNOWN
         return (
             join([_CHECKS[check.state], check.label], by=NO_BREAK),
@@ -627,14 +627,14 @@ def _shortened(required: str) -> str:
     """Return what is required with a sign for its first words: tables must fit on a phone."""
     for words, sign in (("at least ", "≥"), ("at most ", "≤")):
         if required.startswith(words):
-            return join([sign, text(required.removeprefix(words), longest=LONGEST_CELL)], by=NO_BREAK)
-    return text(required, longest=LONGEST_CELL)
+            return join([sign, text(required.removeprefix(words), longest=MAX_CELL_LENGTH)], by=NO_BREAK)
+    return text(required, longest=MAX_CELL_LENGTH)
 
 
 def _compared_with(result: GateResult, context: Context) -> str:
     """Return what the gate's numbers are held against, '' for nothing."""
     if context.base_ref:
-        return code(context.base_ref, longest=LONGEST_BASE)
+        return code(context.base_ref, longest=MAX_BASE_LENGTH)
     return "before" if result.gate.name in context.baselines else ""
 
 
@@ -692,7 +692,7 @@ def _chart(result: GateResult, context: Context) -> Block:
     points = [(commit, each.numbers.pass_rate) for commit, each in _earlier(result, context)]
     points.append((context.commit, published_result.of_gate(result).numbers.pass_rate))
     known = [(commit[:SHORT_SHA], rate * 100) for commit, rate in points if rate is not None]
-    drawn = chart("passed, %", known) if len(known) >= FEWEST_CHARTED else ""
+    drawn = chart("passed, %", known) if len(known) >= MIN_CHARTED else ""
     return Block(
         kind=Kind.CHART,
         title=f"Pass rate over this pull request{_of(result)}",
@@ -792,10 +792,10 @@ def _failures(result: GateResult) -> Block:
         return (
             join(
                 [
-                    strong(text(severity or "no severity", longest=LONGEST_SEVERITY)),
+                    strong(text(severity or "no severity", longest=MAX_SEVERITY_LENGTH)),
                     code(kind) or "no type",
                     f"({number_format.count(count(members))}):",
-                    text(example.description, longest=LONGEST_EXAMPLE) or "no description.",
+                    text(example.description, longest=MAX_EXAMPLE_LENGTH) or "no description.",
                     join(["Mutation:", code(example.mutation)]) if example.mutation else "",
                 ]
             ),
@@ -846,7 +846,7 @@ def _reasons(result: GateResult) -> Block:
             (
                 join(
                     [
-                        join([code(run.trace), prose(run.ruling.reason, longest=LONGEST_REASON)], by=": "),
+                        join([code(run.trace), prose(run.ruling.reason, longest=MAX_REASON_LENGTH)], by=": "),
                         join([strong("Next:"), prose(run.hint)]) if run.hint and run.hint != result.worst.hint else "",
                     ]
                 ),
@@ -919,8 +919,8 @@ def _whose(names: Sequence[str], results: Sequence[GateResult]) -> str:
     """Return the gates that a note is about, '' where that is all there are."""
     if len(names) == len(results):
         return "All gates" if len(results) > 1 else ""
-    more = len(names) - MOST_NAMED
-    named = [*map(code, names[:MOST_NAMED]), *([f"{more} more"] if more > 0 else [])]
+    more = len(names) - MAX_NAMED
+    named = [*map(code, names[:MAX_NAMED]), *([f"{more} more"] if more > 0 else [])]
     return join(named, by=", ")
 
 

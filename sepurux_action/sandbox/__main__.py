@@ -15,7 +15,7 @@ from sepurux_action.sandbox.server import LOOPBACK, Sandbox
 
 DISCLAIMER = "This sandbox replays nothing and mutates nothing; it is no substitute for the product."
 HIGHEST_PORT = 65535
-LONGEST_WAIT_S = 1.0  # at a stretch: on Windows a wait is not ended by a signal, whose handler comes after it
+MAX_WAIT_S = 1.0  # at a stretch: on Windows a wait is not ended by a signal, whose handler comes after it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         what = f"port {options.port} of {options.host}"
         with Sandbox(token=options.token, host=str(options.host), port=options.port, tls=tls) as sandbox:
             print(sandbox.url, f"Sepurux sandbox. {DISCLAIMER}", flush=True)  # noqa: T201 - what a user waits for
-            while not ended.wait(LONGEST_WAIT_S):
+            while not ended.wait(MAX_WAIT_S):
                 pass
     except OSError as error:
         print(f"{what} cannot be had: {error.strerror}", file=sys.stderr)  # noqa: T201

@@ -43,7 +43,7 @@ def test_a_text_becomes_one_printable_line(raw: str, line: str) -> None:
 
 
 def test_a_text_is_kept_to_a_length() -> None:
-    assert len(json_reader.text("x" * 1_000_000)) == json_reader.LONGEST_TEXT
+    assert len(json_reader.text("x" * 1_000_000)) == json_reader.MAX_TEXT_LENGTH
 
 
 @pytest.mark.parametrize("value", ["c0a8f0de-1b7d-4d6a-8f5e-2f4b7a9c3d10", "run:42", "a.b_c~d", "x" * 200, "..a"])

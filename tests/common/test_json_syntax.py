@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from sepurux_action.common.json_syntax import DEEPEST, is_object
+from sepurux_action.common.json_syntax import MAX_DEPTH, is_object
 
 MIB = 1024 * 1024
 
@@ -65,9 +65,9 @@ def test_a_thousand_levels_are_followed_and_not_many_more(opening: bytes, closin
     def nested(levels: int) -> bytes:
         return b'{"a":' + opening * levels + b"0" + closing * levels + b"}"
 
-    assert is_object(nested(DEEPEST - 1))
+    assert is_object(nested(MAX_DEPTH - 1))
     with pytest.raises(ValueError, match="nested too deeply"):
-        is_object(nested(DEEPEST + 10))
+        is_object(nested(MAX_DEPTH + 10))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from sepurux_action.common.secret import DEEPEST, Blanker, Secret, spellings
+from sepurux_action.common.secret import MAX_DEPTH, Blanker, Secret, spellings
 from sepurux_action.config.settings import Settings
 
 TEXT = "sk_live/9+made=up"
@@ -89,5 +89,5 @@ def test_an_answer_nested_as_deeply_as_json_allows_is_cut_off_and_does_not_raise
     levels = sys.getrecursionlimit() * 6 // 10
     answer = json.loads(opening * levels + f'"{TEXT}"' + closing * levels)
     blanked = Blanker([TEXT]).deep(answer)
-    assert json.dumps(blanked).count(closing) == DEEPEST
+    assert json.dumps(blanked).count(closing) == MAX_DEPTH
     assert TEXT not in json.dumps(blanked)

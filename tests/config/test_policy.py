@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.policy import Change, Given, Policy, Section, before_merge, differences
-from sepurux_action.config.policy_parser import MOST_PROBLEMS, read_policy
+from sepurux_action.config.policy_parser import MAX_PROBLEMS, read_policy
 from sepurux_action.config.stage import Stage
 from sepurux_action.config.stage_rules import Rule
 from sepurux_action.errors import BadSettings
@@ -224,7 +224,7 @@ def test_a_name_that_came_of_the_campaign_is_explained() -> None:
 
 
 def test_no_more_mistakes_are_told_than_anybody_reads() -> None:
-    assert len(mistakes("".join(f"key{number}: a\n" for number in range(5000)))) == MOST_PROBLEMS
+    assert len(mistakes("".join(f"key{number}: a\n" for number in range(5000)))) == MAX_PROBLEMS
 
 
 def test_the_value_of_a_secret_is_in_no_mistake() -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from sepurux_action.config.policy import LARGEST_FILE
-from sepurux_action.config.policy_parser import FOREIGN_ERRORS, MOST_PROBLEMS, compose
+from sepurux_action.config.policy import MAX_FILE_BYTES
+from sepurux_action.config.policy_parser import FOREIGN_ERRORS, MAX_PROBLEMS, compose
 from sepurux_action.errors import BadSettings
 
 PATH = ".github/sepurux-gate.yml"
@@ -127,7 +127,7 @@ def test_mistakes_before_the_place_where_reading_ends_are_told_too() -> None:
 
 
 def test_a_file_of_nothing_but_mistakes_is_not_told_to_its_end() -> None:
-    assert len(mistakes("a: b\n" * 1000)) == MOST_PROBLEMS
+    assert len(mistakes("a: b\n" * 1000)) == MAX_PROBLEMS
 
 
 def test_a_merge_key_is_a_key_like_any_other() -> None:
@@ -135,7 +135,7 @@ def test_a_merge_key_is_a_key_like_any_other() -> None:
 
 
 def test_a_file_has_at_most_256_kib() -> None:
-    largest = b"a: b".ljust(LARGEST_FILE)
+    largest = b"a: b".ljust(MAX_FILE_BYTES)
     assert plain(compose(largest, PATH)) == {"a": "b"}
     assert mistakes(largest + b" ") == ["1:1 the file has 262,145 bytes; accepted: at most 262,144"]
 

@@ -114,7 +114,7 @@ def test_a_success_with_json_is_a_reply(status: int) -> None:
 def test_of_a_success_only_what_is_read_is_kept() -> None:
     payload = {"status": "done", "more": ["x"] * 9, "run_ids": ["r", ["x"], *["s"] * 9_000], "failures": {"a": 1}}
     [kept] = [read_answer(LOOK, 200, json.dumps(payload).encode())]
-    assert kept == Reply({"status": "done", "run_ids": ["r", *["s"] * (api.MOST_LISTED - 2)], "failures": {}})
+    assert kept == Reply({"status": "done", "run_ids": ["r", *["s"] * (api.MAX_LISTED - 2)], "failures": {}})
     assert read_answer(LOOK, 200, b'[{"name": "core", "id": 1}, [[]]]') == Reply([{"name": "core"}])
 
 
@@ -205,14 +205,14 @@ def test_the_backends_own_words_on_an_error(body: bytes, words: str) -> None:
 
 
 def test_a_long_detail_is_shortened() -> None:
-    assert len(api.error_detail(detail("x" * 100_000))) == api.LONGEST_DETAIL
+    assert len(api.error_detail(detail("x" * 100_000))) == api.MAX_DETAIL_LENGTH
 
 
 def test_a_long_list_of_details_tells_how_many_are_left_out() -> None:
     assert api.error_detail(detail([{"msg": str(n)} for n in range(7)])) == "0; 1; 2; 3; 4; and 2 more"
 
 
-@pytest.mark.parametrize("cut", range(api.LONGEST_DETAIL - len(TOKEN) - 2, api.LONGEST_DETAIL + 1))
+@pytest.mark.parametrize("cut", range(api.MAX_DETAIL_LENGTH - len(TOKEN) - 2, api.MAX_DETAIL_LENGTH + 1))
 def test_a_secret_at_the_end_of_what_is_repeated_is_blanked_and_not_cut_in_two(cut: int) -> None:
     blank = Blanker([TOKEN])
     for answer in (

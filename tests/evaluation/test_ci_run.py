@@ -14,7 +14,7 @@ from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.evaluation import api, ci_run, polling
 from sepurux_action.evaluation.ci_run import (
-    MOST_RUN_IDS,
+    MAX_RUN_IDS,
     CIRun,
     ClassifiedFailure,
     FailingTool,
@@ -95,7 +95,7 @@ def test_a_batch_lists_its_runs_and_a_broken_id_is_left_out() -> None:
 
 
 def test_a_batch_of_very_many_runs_is_cut_so_that_outputs_stay_small() -> None:
-    assert len(parse_ci_run({"run_ids": [f"run-{n}" for n in range(5_000)]}).run_ids) == MOST_RUN_IDS
+    assert len(parse_ci_run({"run_ids": [f"run-{n}" for n in range(5_000)]}).run_ids) == MAX_RUN_IDS
 
 
 def test_an_empty_list_of_categories_is_reported_and_none_is_not() -> None:

@@ -21,7 +21,7 @@ from requests.adapters import BaseAdapter
 from sepurux_action.common.secret import Blanker, Secret
 from sepurux_action.config.gate import TraceContent
 from sepurux_action.errors import CannotJudge
-from sepurux_action.evaluation.api import LONGEST_DETAIL, MOST_ANSWER_BYTES, Answer, Call, Refused, Reply, Trouble
+from sepurux_action.evaluation.api import MAX_ANSWER_BYTES, MAX_DETAIL_LENGTH, Answer, Call, Refused, Reply, Trouble
 from sepurux_action.evaluation.client import Transport, retry_after
 from tests import backend
 from tests.backend import MIB, Line, ScriptedBackend
@@ -370,8 +370,8 @@ def test_a_body_that_is_cut_off_is_trouble_even_where_its_half_is_json() -> None
 
 
 def test_an_answer_of_the_largest_size_is_read_and_a_byte_more_is_refused() -> None:
-    largest = b'"' + b"a" * (MOST_ANSWER_BYTES - 2) + b'"'
-    assert answer_to(backend.raw(largest)) == Reply("a" * (MOST_ANSWER_BYTES - 2))
+    largest = b'"' + b"a" * (MAX_ANSWER_BYTES - 2) + b'"'
+    assert answer_to(backend.raw(largest)) == Reply("a" * (MAX_ANSWER_BYTES - 2))
     answer = answer_to(backend.raw(largest + b" "))
     assert isinstance(answer, Refused)
     assert answer.reason == "Sepurux sent more than 4 MiB for a look at the run"
@@ -603,7 +603,7 @@ def test_an_echoed_secret_is_blanked(form: str, echo: Callable[[str], backend.An
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kept", range(6, 20, 3))
 def test_no_piece_of_a_secret_is_left_where_a_long_text_is_cut(form: str, kept: int) -> None:
-    padding = "x" * (LONGEST_DETAIL - kept)
+    padding = "x" * (MAX_DETAIL_LENGTH - kept)
     for echo in (backend.json({"detail": padding + form}, 401), backend.redirect(padding + form)):
         with ScriptedBackend({"* /*": echo}) as server:
             answer = transport(server.url, api_key=API_KEY).send(LOOK, 10)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from sepurux_action.config.gate import Trace
-from sepurux_action.config.options import MOST_TRACES
+from sepurux_action.config.options import MAX_TRACES
 from sepurux_action.errors import BadTraceFile, CannotJudge
-from sepurux_action.evaluation.trace_files import MOST_BYTES, MOST_KEPT_BYTES, PIECE, TraceFolder
+from sepurux_action.evaluation.trace_files import MAX_BYTES, MAX_KEPT_BYTES, PIECE, TraceFolder
 from sepurux_action.host.workflow_commands import plain
 
 
@@ -238,15 +238,15 @@ def test_a_file_name_that_is_no_utf_8_is_found_and_its_label_can_be_written(base
 
 
 def test_a_hundred_files_are_found_and_one_more_is_too_many(base: Path) -> None:
-    write(base, *(f"{number:03}.json" for number in range(MOST_TRACES)))
-    assert len(labels(base, "*.json")) == MOST_TRACES
+    write(base, *(f"{number:03}.json" for number in range(MAX_TRACES)))
+    assert len(labels(base, "*.json")) == MAX_TRACES
     write(base, "one-more.json")
     assert refusal(base, "*.json") == '"*.json" matches more than 100 files'
 
 
 def test_a_file_over_64_mib_is_not_read(base: Path) -> None:
     with (base / "large.json").open("wb") as file:
-        file.truncate(MOST_BYTES + 1)
+        file.truncate(MAX_BYTES + 1)
     assert refusal(base, "large.json") == '"large.json" has 65 MiB; accepted: at most 64 MiB'
     with (base / "large.json").open("wb") as file:
         file.truncate(1 << 40)
@@ -320,7 +320,7 @@ def test_a_file_that_several_gates_share_is_read_once(base: Path) -> None:
 
 def two_large_files(base: Path) -> tuple[Trace, Trace]:
     """Return two traces of which only the first is kept in memory."""
-    large = b'{"a": "' + b"x" * (MOST_KEPT_BYTES // 2) + b'"}'
+    large = b'{"a": "' + b"x" * (MAX_KEPT_BYTES // 2) + b'"}'
     write(base, "1.json", "2.json", content=large)
     first, second = TraceFolder(base).find("*.json")
     return first, second

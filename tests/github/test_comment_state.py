@@ -17,10 +17,10 @@ from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import Stage
 from sepurux_action.config.status_context import status_context
-from sepurux_action.evaluation.ci_run import MOST_COUNTED, CIRun, ClassifiedFailure, Enrichment, FailingTool
+from sepurux_action.evaluation.ci_run import MAX_COUNTED, CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision, Ruling
 from sepurux_action.evaluation.published_result import (
-    LONGEST_DESCRIPTION,
+    MAX_DESCRIPTION_LENGTH,
     Numbers,
     PastCommit,
     PastResult,
@@ -32,12 +32,12 @@ from sepurux_action.evaluation.published_result import (
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github import comment_state
 from sepurux_action.github.comment_state import (
-    LONGEST_MEMORY,
     LONGEST_REMEMBERED,
-    LONGEST_UNPACKED,
-    MOST_DETAILS,
-    MOST_GATES,
-    MOST_RESULTS,
+    MAX_DETAILS,
+    MAX_GATES,
+    MAX_MEMORY_LENGTH,
+    MAX_RESULTS,
+    MAX_UNPACKED_LENGTH,
     Decided,
     Memory,
     decided_of,
@@ -45,7 +45,7 @@ from sepurux_action.github.comment_state import (
 from sepurux_action.report.outputs import gate_outputs
 from tests.builders import COMMIT, FAILING, FAILURES, TRACE_ID, a_gate, a_result, a_run, states, undecided
 
-counts = st.none() | st.integers(0, MOST_COUNTED).map(float)
+counts = st.none() | st.integers(0, MAX_COUNTED).map(float)
 some_numbers = st.builds(
     Numbers,
     pass_rate=st.none() | st.floats(0, 1),
@@ -125,7 +125,7 @@ def test_a_description_has_at_most_140_characters_and_reads_back_as_what_it_show
 ) -> None:
     described = describe(result, remark)
     read = read_description(described)
-    assert len(described) <= LONGEST_DESCRIPTION
+    assert len(described) <= MAX_DESCRIPTION_LENGTH
     assert described.isprintable()
     assert read is not None
     assert describe(read) == describe(result)
@@ -225,7 +225,7 @@ def test_a_marker_is_one_short_line_of_ascii_that_ends_the_comment_once(
     assert marker.isprintable()
     assert (marker.count("<!--"), marker.count("-->"), marker[-4:]) == (1, 1, " -->")
     assert "--!>" not in marker
-    assert len(marker) <= LONGEST_MEMORY + 1_200  # a key of 80 characters has at most twelve times as many encoded
+    assert len(marker) <= MAX_MEMORY_LENGTH + 1_200  # a key of 80 characters has at most twelve times as many encoded
 
 
 @given(some_memories, some_memories)
@@ -265,20 +265,20 @@ def test_without_a_secret_nothing_is_remembered_and_nothing_believed() -> None:
 
 
 def test_the_newest_commits_are_kept() -> None:
-    commits = [replace(JUDGED, commit=f"{number:040x}") for number in range(MOST_RESULTS + 5)]
+    commits = [replace(JUDGED, commit=f"{number:040x}") for number in range(MAX_RESULTS + 5)]
     assert MEMORY.read(MEMORY.write(commits)) == tuple(commits[5:])
 
 
 def test_however_many_and_long_the_names_are_the_newest_commit_is_kept() -> None:
-    commits = [[noise_name(n, number) for number in range(MOST_GATES + 10)] for n in range(5)]
-    numbers = Numbers(pass_rate=1 / 3, unsafe=float(MOST_COUNTED), failures=float(MOST_COUNTED), score=100 / 3)
+    commits = [[noise_name(n, number) for number in range(MAX_GATES + 10)] for n in range(5)]
+    numbers = Numbers(pass_rate=1 / 3, unsafe=float(MAX_COUNTED), failures=float(MAX_COUNTED), score=100 / 3)
     result = PastResult(decision=Decision.PENDING, stage=Stage.OBSERVE, numbers=numbers)
     judged = [PastCommit(commit=f"{n:040x}", results=dict.fromkeys(names, result)) for n, names in enumerate(commits)]
     marker = MEMORY.write(judged)
-    assert len(marker.split()[2]) <= LONGEST_MEMORY
+    assert len(marker.split()[2]) <= MAX_MEMORY_LENGTH
     read = MEMORY.read(marker)
     assert 0 < len(read) < len(judged)
-    assert read[-1] == PastCommit(commit=f"{4:040x}", results=dict.fromkeys(commits[-1][:MOST_GATES], result))
+    assert read[-1] == PastCommit(commit=f"{4:040x}", results=dict.fromkeys(commits[-1][:MAX_GATES], result))
 
 
 def noise_name(*seed: int) -> str:
@@ -350,7 +350,7 @@ def test_a_number_that_makes_no_sense_is_not_known(number: object) -> None:
         b"{}",
         *map(zlib.compress, [b"[" * 20_000, b'{"v": 2' + b"0" * 5_000 + b"}", b"{", b"\xff"]),
         zlib.compress(json.dumps(packed()).encode())[:-20],
-        zlib.compress(json.dumps(packed(more="x" * LONGEST_UNPACKED)).encode()),
+        zlib.compress(json.dumps(packed(more="x" * MAX_UNPACKED_LENGTH)).encode()),
     ],
 )
 def test_content_that_cannot_be_read_is_none(content: bytes) -> None:
@@ -443,7 +443,7 @@ def test_a_remembered_fail_of_several_traces_has_the_same_numbers_and_thresholds
     assert result.checks == run.ruling.checks == first.checks
     assert of_gate(result) == of_gate(first)
     assert run.run.top_failing_tools == first.combined.top_failing_tools
-    assert run.enrichment.failures == (FAILURES * 3)[:MOST_DETAILS]
+    assert run.enrichment.failures == (FAILURES * 3)[:MAX_DETAILS]
 
 
 @given(st.none() | st.floats(0, 100))
@@ -501,10 +501,10 @@ def test_a_remembered_fail_has_ten_tools_ten_failures_short_texts_and_no_address
     run = decided_of([result], COMMIT, {result.gate.name: PRINT}).fails[result.gate.name].run
     tools, failures = run.run.top_failing_tools, run.enrichment.failures
     told = [each.tool for each in tools] + [text for each in failures for text in astuple(each)[:4]]
-    assert max(len(tools), len(failures)) <= MOST_DETAILS
+    assert max(len(tools), len(failures)) <= MAX_DETAILS
     assert max(map(len, [run.ruling.reason, *told])) <= LONGEST_REMEMBERED
     assert run.run.dashboard_url in {"", "https://app.sepurux.dev/runs/1"}
-    assert run.enrichment.more_failures == (len(result.worst.enrichment.failures) > MOST_DETAILS)
+    assert run.enrichment.more_failures == (len(result.worst.enrichment.failures) > MAX_DETAILS)
 
 
 @given(some_memories, some_memories)
@@ -524,9 +524,9 @@ def test_fifty_failed_gates_are_remembered_beside_the_history_of_some_commits() 
     results = [replace(FAILED, gate=replace(SOFT, name=f"agent-{number}")) for number in range(50)]
     prints = {result.gate.name: noise_print(result.gate.name) for result in results}
     decided = decided_of(results, COMMIT, prints)
-    judged = [PastCommit(commit=f"{n:040x}", results=dict.fromkeys(prints, RESULT)) for n in range(MOST_RESULTS)]
+    judged = [PastCommit(commit=f"{n:040x}", results=dict.fromkeys(prints, RESULT)) for n in range(MAX_RESULTS)]
     marker = MEMORY.write(judged, decided)
-    assert len(marker.split()[2]) <= LONGEST_MEMORY
+    assert len(marker.split()[2]) <= MAX_MEMORY_LENGTH
     assert MEMORY.read_decided(marker) == decided
     assert MEMORY.read(marker) == tuple(judged)
 
@@ -551,7 +551,7 @@ def test_details_are_forgotten_before_gates_and_gates_before_the_newest_commit()
         marker = MEMORY.write([JUDGED], decided)
         read = MEMORY.read_decided(marker)
         assert read is not None
-        assert most <= len(read.fails) <= MOST_GATES
+        assert most <= len(read.fails) <= MAX_GATES
         assert read == decided.kept(len(read.fails), 0)
         assert MEMORY.read(marker) == (JUDGED,)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sepurux_action.common import json_reader
 from sepurux_action.github.event import (
-    HIGHEST_NUMBER,
+    MAX_NUMBER,
     SHA,
     ByCommit,
     ByHead,
@@ -116,7 +116,7 @@ def test_a_pull_request_with_an_unreadable_head_has_no_commit_rather_than_the_me
     assert event_of("pull_request", pull_request(head=head)).commit == ""
 
 
-@pytest.mark.parametrize("number", [None, 0, -1, 1.5, True, "42", [], 10**400, HIGHEST_NUMBER + 1])
+@pytest.mark.parametrize("number", [None, 0, -1, 1.5, True, "42", [], 10**400, MAX_NUMBER + 1])
 def test_what_is_no_number_of_a_pull_request_is_none_and_says_so(number: object) -> None:
     event = event_of("pull_request", pull_request(number=number))
     assert (event.pull_request, event.why_none) == (None, "the pull request's number cannot be read")

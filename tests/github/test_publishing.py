@@ -25,7 +25,7 @@ from sepurux_action.github.event import ByCommit, Event, PullRequest
 from sepurux_action.github.permissions import Deed
 from sepurux_action.github.run_context import Workplace
 from sepurux_action.github.session import LARGE_STEP, Conversation
-from sepurux_action.github.snapshot import MOST_PAGES, Comment, Look, PolicyFile
+from sepurux_action.github.snapshot import MAX_PAGES, Comment, Look, PolicyFile
 from sepurux_action.github.soft_gate_rules import GivenReview
 from sepurux_action.host.signals import Signals
 from tests.builders import PASSING, a_gate, a_result, a_run
@@ -287,7 +287,7 @@ def test_comments_are_read_until_there_is_our_own() -> None:
     [
         (replace(PAGE, comments_known=False),),
         (replace(PAGE, after="1"), replace(PAGE, comments_known=False)),
-        many_pages(MOST_PAGES + 1),
+        many_pages(MAX_PAGES + 1),
     ],
     ids=["an incomplete page", "an incomplete second page", "too many pages"],
 )
@@ -300,7 +300,7 @@ def test_where_comments_are_not_known_none_is_written_and_the_reason_is_told(pag
 
 
 def test_the_last_page_that_is_read_is_enough_to_write() -> None:
-    scene = a_scene(pages=many_pages(MOST_PAGES))
+    scene = a_scene(pages=many_pages(MAX_PAGES))
     scene.talk.conclude(results("one"))
     scene.talk.comment(results("one"), str)
     assert len(scene.forge.named("create_comment")) == 1

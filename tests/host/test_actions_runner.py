@@ -12,8 +12,8 @@ import pytest
 from sepurux_action.common.secret import Blanker, spellings
 from sepurux_action.config.settings import read_early
 from sepurux_action.github.event import Event, parse_event
-from sepurux_action.host.actions_runner import MOST_EVENT_BYTES, ActionsRunner
-from sepurux_action.host.workflow_commands import LONGEST_LINE, Level
+from sepurux_action.host.actions_runner import MAX_EVENT_BYTES, ActionsRunner
+from sepurux_action.host.workflow_commands import MAX_LINE_LENGTH, Level
 from tests.runner import (
     ANNOTATIONS_PER_LEVEL,
     BASE_SHA,
@@ -207,7 +207,7 @@ def test_a_secret_in_pieces_or_at_a_lines_end_is_blanked(capsys: pytest.CaptureF
     step = runner()
     step.hide(Blanker([SECRET]), ())
     step.line(f"a {SECRET[:9]}\u200b{SECRET[9:]} b")
-    step.line("x" * (LONGEST_LINE - 10) + SECRET)
+    step.line("x" * (MAX_LINE_LENGTH - 10) + SECRET)
     assert SECRET[:8] not in capsys.readouterr().out
 
 
@@ -260,7 +260,7 @@ def test_garbage_for_an_event_is_one_warning(
 def test_a_huge_event_is_read_up_to_its_limit_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with (tmp_path / "event.json").open("wb") as file:
         file.write(b'{"a": "')
-        file.truncate(MOST_EVENT_BYTES * 1_000)
+        file.truncate(MAX_EVENT_BYTES * 1_000)
     assert workplace_event(tmp_path / "event.json") == parse_event("pull_request", {}, {})
     assert log_of(capsys).counts == {"warning": 1}
 

@@ -8,13 +8,13 @@ import time
 import pytest
 
 from sepurux_action.errors import Ended, OverTime
-from sepurux_action.host.arrivals import LONGEST_WAIT_S
+from sepurux_action.host.arrivals import MAX_WAIT_S
 from sepurux_action.host.deadlines import Bounded
 
 
 def test_work_may_take_longer_than_one_wait() -> None:
     def work() -> str:
-        time.sleep(LONGEST_WAIT_S + 0.1)
+        time.sleep(MAX_WAIT_S + 0.1)
         return "done"
 
     assert Bounded().within(60, work) == "done"
@@ -22,12 +22,12 @@ def test_work_may_take_longer_than_one_wait() -> None:
 
 def test_work_is_left_behind_when_its_seconds_are_over_though_a_wait_is_not() -> None:
     with pytest.raises(OverTime):
-        Bounded().within(0.1, lambda: time.sleep(LONGEST_WAIT_S / 2))
+        Bounded().within(0.1, lambda: time.sleep(MAX_WAIT_S / 2))
 
 
 def test_work_of_several_waits_is_left_behind_too() -> None:
     with pytest.raises(OverTime):
-        Bounded().within(LONGEST_WAIT_S + 0.1, lambda: time.sleep(60))
+        Bounded().within(MAX_WAIT_S + 0.1, lambda: time.sleep(60))
 
 
 def test_a_pause_ends_after_its_seconds_and_at_once_for_a_signal() -> None:

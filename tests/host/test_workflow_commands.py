@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from sepurux_action.host.workflow_commands import LONGEST_LINE, LONGEST_MESSAGE, Level, annotation, output_block, plain
+from sepurux_action.host.workflow_commands import (
+    MAX_LINE_LENGTH,
+    MAX_MESSAGE_LENGTH,
+    Level,
+    annotation,
+    output_block,
+    plain,
+)
 from tests.runner import Command, file_pairs, parse_command
 
 
@@ -40,7 +47,7 @@ def test_a_line_of_log_says_what_was_said(text: str, line: str) -> None:
 
 
 def test_a_line_of_log_is_kept_to_a_length() -> None:
-    assert len(plain("x" * 100_000)) == LONGEST_LINE
+    assert len(plain("x" * 100_000)) == MAX_LINE_LENGTH
 
 
 def test_an_annotation_arrives_as_it_was_meant() -> None:
@@ -55,7 +62,7 @@ def test_an_annotation_arrives_as_it_was_meant() -> None:
 def test_an_annotation_is_kept_to_what_the_runner_shows() -> None:
     command = parse_command(annotation(Level.ERROR, "%\n" * 10_000))
     assert command is not None
-    assert len(command.data) == LONGEST_MESSAGE
+    assert len(command.data) == MAX_MESSAGE_LENGTH
 
 
 def test_an_output_that_holds_a_block_of_its_own_sets_no_other() -> None:

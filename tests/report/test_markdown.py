@@ -7,7 +7,7 @@ import pytest
 from sepurux_action.report.markdown import (
     BAR_CELLS,
     GAP,
-    LONGEST_WORD,
+    MAX_WORD_LENGTH,
     ZERO_WIDTH_SPACE,
     Markdown,
     bar,
@@ -87,7 +87,7 @@ def test_a_text_is_cut_to_its_length_with_an_ellipsis() -> None:
 def test_a_long_word_may_break_often_enough_for_a_narrow_cell() -> None:
     for shown in (text("x" * 100), code("x" * 80)):
         pieces = shown.removeprefix("<code>").removesuffix("</code>").split("<wbr>")
-        assert max(map(len, pieces)) == LONGEST_WORD
+        assert max(map(len, pieces)) == MAX_WORD_LENGTH
 
 
 def test_a_number_is_readable_in_the_source_of_the_report() -> None:

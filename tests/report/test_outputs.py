@@ -13,7 +13,7 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import RunResult
-from sepurux_action.report.outputs import MOST_TOOLS, OUTPUTS, early_outputs, gate_outputs, no_verdict, step_outputs
+from sepurux_action.report.outputs import MAX_TOOLS, OUTPUTS, early_outputs, gate_outputs, no_verdict, step_outputs
 from tests.builders import (
     CAMPAIGN_ID,
     DASHBOARD,
@@ -172,7 +172,7 @@ def test_early_outputs_are_outputs() -> None:
 def test_tools_are_cut_in_number_and_length_so_that_outputs_stay_small() -> None:
     tools = tuple(FailingTool("🚀" * 1_000 + str(n), 1) for n in range(1_000))
     told = step_outputs([a_result(a_run(replace(FAILING, top_failing_tools=tools)))])
-    assert len(json.loads(told["top_failing_tools"])) == MOST_TOOLS
+    assert len(json.loads(told["top_failing_tools"])) == MAX_TOOLS
     assert sum(map(len, told.values())) < 500_000
 
 
