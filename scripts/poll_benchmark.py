@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from sepurux_action.common.secret import Blanker, Secret
+from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.settings import Settings
 from sepurux_action.evaluation.api import Reply
@@ -119,7 +119,7 @@ def started_runs() -> Callable[[backend.Request], backend.Answer]:
 
 def run_gates(url: str, count: int) -> None:
     """Run so many gates at a backend to their end."""
-    transport = Transport(url, token=Secret(TOKEN), api_key=None, blank=Blanker([TOKEN]))
+    transport = Transport(url, token=Secret(TOKEN), api_key=None, blank=Redactor([TOKEN]))
     traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(count))
     settings = Settings(gates=(Gate(name="core", campaign=CAMPAIGN, traces=traces, timeout_s=300),))
     watch(settings, Origin(), ThreadCourier(transport.send), FakePlace(), lambda _: None)

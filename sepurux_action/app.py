@@ -12,9 +12,9 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
-from sepurux_action.common.secret import Blanker, Secret
+from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.settings import Early, Layer, Settings, read_early, read_settings
-from sepurux_action.errors import BadSettings
+from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluate import Judging
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
@@ -55,7 +55,7 @@ class Place(protocols.Place, Protocol):
     def workplace(self) -> Workplace:
         """Return what is known about the change under judgement."""
 
-    def hide(self, blank: Blanker, secrets: tuple[str, ...]) -> None:
+    def hide(self, blank: Redactor, secrets: tuple[str, ...]) -> None:
         """Blank secrets from now on."""
 
 
@@ -73,8 +73,8 @@ def run(place: Place, signals: Signals) -> int:
         settings = read_settings(
             place.layers, place.traces.find, found.policy, branch=workplace.event.branch, today=today
         )
-    except BadSettings as bad:
-        status = _refuse_settings(place, bad.blanked(blank), workplace)
+    except ConfigurationError as bad:
+        status = _refuse_settings(place, bad.redacted(blank), workplace)
         if talk:
             talk.adopt(replace(early.manner, run_url=workplace.run_url))
             if not signals.received:
@@ -149,7 +149,7 @@ def _tell(talk: Conversation, results: Sequence[GateResult], report: Report, sig
     return ""
 
 
-def _refuse_settings(place: Place, bad: BadSettings, workplace: Workplace) -> int:
+def _refuse_settings(place: Place, bad: ConfigurationError, workplace: Workplace) -> int:
     report = build_settings_report(bad.problems, _context(None, workplace, None, Found()))
     place.outputs(outputs.no_verdict(report.headline))
     place.summary(render_summary(report))
@@ -158,13 +158,13 @@ def _refuse_settings(place: Place, bad: BadSettings, workplace: Workplace) -> in
             Level.ERROR, str(problem), title="Sepurux gate: bad settings", file=problem.file, line=problem.line
         )
     for problem in bad.problems[MAX_PROBLEM_ANNOTATIONS:]:
-        place.line(": ".join(filter(None, ("bad settings", problem.place, str(problem)))))
+        place.line(": ".join(filter(None, ("bad settings", problem.location, str(problem)))))
     return EXIT_UNDECIDED
 
 
-def _hide_secrets(place: Place, *given: Secret | None) -> Blanker:
+def _hide_secrets(place: Place, *given: Secret | None) -> Redactor:
     secrets = tuple(secret.reveal() for secret in given if secret)
-    blank = Blanker(secrets)
+    blank = Redactor(secrets)
     place.hide(blank, secrets)
     return blank
 

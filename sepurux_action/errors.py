@@ -38,7 +38,7 @@ class Problem:
     column: int = 0
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Return the file and line that hold it, '' if no file does."""
         return f"{self.file}:{self.line}" if self.file else ""
 
@@ -46,21 +46,21 @@ class Problem:
         return f"{self.where}: {self.message}" if self.where else self.message
 
 
-class BadSettings(GateError):
+class ConfigurationError(GateError):
     """The settings cannot be used; `problems` holds every mistake, in the order of the file or the option table."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
-    def blanked(self, blank: Callable[[str], str]) -> BadSettings:
+    def redacted(self, blank: Callable[[str], str]) -> ConfigurationError:
         """Return the same with every text blanked: a report's escapes would hide a secret from later blanking."""
-        return BadSettings(
+        return ConfigurationError(
             replace(each, where=blank(each.where), message=blank(each.message)) for each in self.problems
         )
 
 
-class CannotJudge(GateError):
+class EvaluationError(GateError):
     """No verdict can be had from the backend: `reason` says what happened, `hint` what to do.
 
     `is_outage` tells that no trace can cause this (contract, section 7).
@@ -73,20 +73,20 @@ class CannotJudge(GateError):
         super().__init__(reason)
 
 
-class ForgeRefused(GateError):
+class GitHubError(GateError):
     """GitHub did not do what it was asked: `refusal` says why, `partly` is what it answered all the same."""
 
-    def __init__(self, refusal: Refusal, partly: object = None) -> None:
-        self.refusal = refusal
-        self.partly = partly
+    def __init__(self, refusal: ErrorDetails, partly: object = None) -> None:
+        self.details = refusal
+        self.partial_data = partly
         super().__init__(refusal.message)
 
 
-class OverTime(GateError):
+class DeadlineExceeded(GateError):
     """Work was not done within its seconds."""
 
 
-class Ended(OverTime):
+class Ended(DeadlineExceeded):
     """The run was ended before the work was done."""
 
 
@@ -102,15 +102,15 @@ def describe_defect(error: BaseException) -> str:
     return f"internal error ({type(error).__name__} at {os.path.basename(frame.filename)}:{frame.lineno})"  # noqa: PTH119
 
 
-class BadTraceFile(ValueError):
+class TraceFileError(ValueError):
     """A trace file that cannot be used; the text says which and why."""
 
 
-class OutOfTime(CannotJudge):
+class OutOfTime(EvaluationError):
     """The time is over, and no look at the run ever succeeded."""
 
 
-class StillPending(CannotJudge):
+class StillPending(EvaluationError):
     """The time is over, and the backend was heard: it just has not decided."""
 
 
@@ -118,7 +118,7 @@ MAX_MESSAGE_LENGTH = 200  # characters of GitHub's own words that a warning repe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class ErrorDetails:
     """An answer of GitHub's that is no success. `status` is 0 for no answer; `accepted` is the header of that name.
 
     `late`: there is no time left to try again.
@@ -128,8 +128,8 @@ class Refusal:
     message: str = ""
     accepted: str = ""
     forbidden: bool = False
-    limited: bool = False
-    late: bool = False
+    rate_limited: bool = False
+    timed_out: bool = False
 
     @property
     def of_the_token(self) -> bool:
@@ -144,15 +144,15 @@ class Refusal:
     @property
     def of_every_target(self) -> bool:
         """Return whether a call for another target would be refused as well if it followed at once."""
-        return self.of_the_token or self.limited or self.late
+        return self.of_the_token or self.rate_limited or self.timed_out
 
     @property
-    def lasting(self) -> bool:
+    def permanent(self) -> bool:
         """Return whether the same call would be refused again in this run."""
         return self.of_the_token or self.of_one_target
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """Return what GitHub said, for a warning."""
         message = json_reader.shorten(json_reader.printable(self.message), MAX_MESSAGE_LENGTH).rstrip(". ")
         return " ".join(filter(None, [f"HTTP {self.status}" if self.status else "", message])) or "no answer"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from sepurux_action.common.secret import Blanker
+from sepurux_action.common.secret import Redactor
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import touches
 from sepurux_action.config.settings import Settings
@@ -53,7 +53,7 @@ class Judging:
     workplace: Workplace
     place: Place
     signals: Signals
-    blank: Blanker
+    blank: Redactor
     talk: Conversation | None
     today: date
 

@@ -17,7 +17,7 @@ from sepurux_action.config.gate import REGISTERED, Gate, Thresholds, Trace, Trac
 from sepurux_action.config.policy import Change
 from sepurux_action.config.settings import input_layer, read_early
 from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.errors import BadSettings, Problem
+from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import NOT_AFFECTED, SOFT_AS_HARD, UNASKED, UNASKED_HINT, UNREAD_REVIEWS
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision, Ruling, judge
@@ -363,7 +363,7 @@ def problems() -> tuple[Problem, ...]:
     """Return mistakes as an author of a workflow makes them, in the policy and in inputs."""
     early = read_early([input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})])
     policy = b"campaign: refunds\nthresholds:\n  min_pas_rate: 0.9\n"
-    with pytest.raises(BadSettings) as bad:
+    with pytest.raises(ConfigurationError) as bad:
         find_policy(early, Event(name="push"), None, lambda _: policy)
     return bad.value.problems
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sepurux_action.config.path_filter import ChangedFile
-from sepurux_action.errors import Cancelled, ForgeRefused, OverTime, Refusal
+from sepurux_action.errors import Cancelled, DeadlineExceeded, ErrorDetails, GitHubError
 from sepurux_action.evaluation.api import Answer, Call, Refused, Reply, Trouble
 from sepurux_action.evaluation.published_result import PastResult
 from sepurux_action.github.commit_status import State
@@ -32,12 +32,12 @@ class FakeClock:
 
     def within(self, seconds: float, work: Callable[[], T]) -> T:
         if seconds <= 0:
-            raise OverTime
+            raise DeadlineExceeded
         until = self.time + seconds
         result = work()
         if self.time > until:
             self.time = until
-            raise OverTime
+            raise DeadlineExceeded
         return result
 
     def pause(self, seconds: float) -> None:
@@ -127,7 +127,7 @@ class FakeForge:
 
     clock: FakeClock
     takes_s: float = 0.0
-    refuse: Callable[[str, str, float], Refusal | None] = lambda _name, _target, _time: None
+    refuse: Callable[[str, str, float], ErrorDetails | None] = lambda _name, _target, _time: None
     pages: Sequence[Look] = (Look(),)
     given: tuple[GivenReview, ...] = ()
     permissions: Mapping[str, str] = field(default_factory=dict)
@@ -139,7 +139,7 @@ class FakeForge:
         self.calls.append((self.clock.time, name, target))
         self.clock.time += self.takes_s
         if refusal := self.refuse(name, target, self.clock.time):
-            raise ForgeRefused(refusal)
+            raise GitHubError(refusal)
 
     def named(self, name: str) -> list[str]:
         return [target for _, called, target in self.calls if called == name]

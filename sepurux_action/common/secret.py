@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 
-BLANK = "***"
+REDACTED = "***"
 MAX_DEPTH = 100  # levels of JSON that are kept; far more than any answer has, and a bound on the recursion
 MIN_BLANKED_LENGTH = 6  # characters; blanking "a" or "pass" everywhere would destroy the answers themselves
 
@@ -28,13 +28,13 @@ class Secret:
         return self._text
 
     def __repr__(self) -> str:
-        return f"Secret({BLANK})"
+        return f"Secret({REDACTED})"
 
     def __str__(self) -> str:
-        return BLANK
+        return REDACTED
 
     def __format__(self, spec: str) -> str:
-        return format(BLANK, spec)
+        return format(REDACTED, spec)
 
 
 def spellings(secret: str) -> tuple[str, ...]:
@@ -44,7 +44,7 @@ def spellings(secret: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((secret, quote(raw, safe=""), quote(raw), *encoded)))
 
 
-class Blanker:
+class Redactor:
     """Blanks a set of secrets, and their usual encodings, in any text."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -61,9 +61,9 @@ class Blanker:
         `SHORTEST_BLANKED` - 1 characters remain.
         """
         if text in self._whole:
-            return BLANK
+            return REDACTED
         for part in self._parts:
-            text = text.replace(part, BLANK)
+            text = text.replace(part, REDACTED)
         *before_cuts, rest = text.split(json_reader.CUT)
         return json_reader.CUT.join([*map(self._without_beginning, before_cuts), rest])
 
@@ -78,9 +78,9 @@ class Blanker:
             if at >= 0:
                 starts.append(at)
         start = min(starts)
-        return text if start == len(text) else text[:start] + BLANK
+        return text if start == len(text) else text[:start] + REDACTED
 
-    def deep(self, value: object, levels: int = MAX_DEPTH) -> object:
+    def redact_json(self, value: object, levels: int = MAX_DEPTH) -> object:
         """Return a JSON value with every value in it blanked (keys are never shown); None below `levels`.
 
         Lists and objects are changed in place, because a copy of a large response would take as much memory again.
@@ -93,7 +93,7 @@ class Blanker:
         if isinstance(value, list | dict) and not levels:
             return None
         if isinstance(value, list):
-            value[:] = (self.deep(item, levels - 1) for item in value)
+            value[:] = (self.redact_json(item, levels - 1) for item in value)
         elif isinstance(value, dict):
-            value.update((key, self.deep(item, levels - 1)) for key, item in value.items())
+            value.update((key, self.redact_json(item, levels - 1)) for key, item in value.items())
         return value

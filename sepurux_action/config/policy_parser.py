@@ -19,7 +19,7 @@ from sepurux_action.config.options import BY_SPELLING, FilePlace, Option
 from sepurux_action.config.path_filter import Filter, Subject
 from sepurux_action.config.policy import ENFORCEMENT, MAX_FILE_BYTES, Given, Policy, Section
 from sepurux_action.config.stage_rules import Rule
-from sepurux_action.errors import BadSettings, Problem
+from sepurux_action.errors import ConfigurationError, Problem
 
 T = TypeVar("T")
 
@@ -110,7 +110,7 @@ class _Problems:
         if len(self.noted) >= MAX_PROBLEMS:
             self.raise_any()
 
-    def ended(self, at: tuple[int, int], message: str) -> BadSettings:
+    def ended(self, at: tuple[int, int], message: str) -> ConfigurationError:
         """Return the error of a mistake behind which nothing can be read, with those before it."""
         self.note(at, message)
         return self._error()
@@ -120,8 +120,8 @@ class _Problems:
         if self.noted:
             raise self._error()
 
-    def _error(self) -> BadSettings:
-        return BadSettings(sorted(self.noted, key=lambda problem: (problem.line, problem.column)))
+    def _error(self) -> ConfigurationError:
+        return ConfigurationError(sorted(self.noted, key=lambda problem: (problem.line, problem.column)))
 
 
 class _Loader(yaml.SafeLoader):

@@ -12,13 +12,13 @@ from datetime import date
 from typing import TypeVar
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.secret import Blanker, Secret
+from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.options import BY_SPELLING, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option
 from sepurux_action.config.policy import Policy, Section
 from sepurux_action.config.status_context import BASE, MAX_CONTEXT_LENGTH, status_context
-from sepurux_action.errors import BadSettings, BadTraceFile, Problem
+from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +164,7 @@ def read_settings(
         ignored=tuple(layer.label(options.PATHS.name) for layer in ignored),
     )
     if problems := _in_order(readings):
-        raise BadSettings(problems)
+        raise ConfigurationError(problems)
     return settings
 
 
@@ -263,7 +263,7 @@ def _traces(reading: _Reading, find: TraceFinder) -> Iterator[Trace]:
     for pattern in reading.value(options.TRACE_FILE) or ():
         try:
             found.update(dict.fromkeys(find(pattern)))
-        except BadTraceFile as bad:
+        except TraceFileError as bad:
             reading.problem(options.TRACE_FILE.name, str(bad))
     size = sum(trace.content.size for trace in found if trace.content)
     if size > MAX_TRACE_BYTES:
@@ -286,7 +286,7 @@ class _Reading:
         self._layers = layers
         secrets = [option.name for option in OPTIONS if option.secret]
         given = [layer.texts.get(name, "").strip() for layer in layers for name in secrets]
-        self._blank = Blanker(part for text in given for part in (text, *text.split()))  # a broken one has pieces
+        self._blank = Redactor(part for text in given for part in (text, *text.split()))  # a broken one has pieces
         self._problems: dict[str, list[Problem]] = {}
         self.overridden: set[str] = set()
 

@@ -20,9 +20,9 @@ import requests.adapters
 import urllib3
 
 from sepurux_action import __version__
-from sepurux_action.common.secret import Blanker, Secret
+from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.common.urls import is_loopback
-from sepurux_action.errors import CannotJudge
+from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.api import MAX_ANSWER_BYTES, Answer, Call, Refused, Reply, Trouble, read_answer
 
 CONNECT_S = 5.0
@@ -49,7 +49,7 @@ class Transport:
         *,
         token: Secret | None,
         api_key: Secret | None,
-        blank: Blanker,
+        blank: Redactor,
         adapter: requests.adapters.BaseAdapter | None = None,
     ) -> None:
         """Take an address that the settings accepted, and at least one secret; `adapter` stands in for the network."""
@@ -80,7 +80,7 @@ class Transport:
         deadline = time.monotonic() + within_s
         try:
             answer = self._exchange(call, deadline)
-        except CannotJudge as changed:  # the body could not be read
+        except EvaluationError as changed:  # the body could not be read
             return Refused(reason=changed.reason, hint=changed.hint)
         except FOREIGN_ERRORS as error:
             return Trouble(reason=self._in_words(error), connected=not _never_connected(error))
@@ -127,7 +127,7 @@ class Transport:
                     location=response.headers.get("Location", ""),
                     blank=self._blank,
                 )
-                return Reply(self._blank.deep(answer.payload)) if isinstance(answer, Reply) else answer
+                return Reply(self._blank.redact_json(answer.payload)) if isinstance(answer, Reply) else answer
 
     def _in_words(self, error: Exception) -> str:
         """Return what happened; never the exception's own text, which may quote addresses and headers."""

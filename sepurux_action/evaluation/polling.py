@@ -20,7 +20,7 @@ from sepurux_action.errors import (
     DEFECTS,
     REPORT_DEFECT,
     Cancelled,
-    CannotJudge,
+    EvaluationError,
     OutOfTime,
     StillPending,
     describe_defect,
@@ -94,16 +94,16 @@ class Campaigns:
         where = f"in project {project}" if project else "(no project is set)"
         if ids:
             hint = f"Give the UUID: {' or '.join(ids)}."
-            raise CannotJudge(f'{len(ids)} campaigns are named "{campaign}" {where}', hint)
+            raise EvaluationError(f'{len(ids)} campaigns are named "{campaign}" {where}', hint)
         listed = ", ".join(self.names[:MAX_NAMES_LISTED]) + (", …" if len(self.names) > MAX_NAMES_LISTED else "")
         has = f"it has {listed}" if listed else "it has none that this secret may see"
-        raise CannotJudge(f'campaign "{campaign}" was not found {where}; {has}', "Check `campaign` and `project`.")
+        raise EvaluationError(f'campaign "{campaign}" was not found {where}; {has}', "Check `campaign` and `project`.")
 
 
 def parse_campaigns(payload: object, wanted: Collection[str]) -> Campaigns:
     """Return what gates need of a project's campaign list; raises CannotJudge if it is no list."""
     if not isinstance(payload, list):
-        raise CannotJudge("Sepurux answered the list of campaigns with something that is no list")
+        raise EvaluationError("Sepurux answered the list of campaigns with something that is no list")
     ids: dict[str, set[str]] = {}
     names = set()
     for entry in map(json_reader.fields, payload):
@@ -124,7 +124,7 @@ class _Watch:
         self.courier = courier
         self.place = place
         self.lanes: list[_RunLane] = []
-        self.campaigns: dict[tuple[str, float], Campaigns | CannotJudge | None] = {}  # None while one is fetched
+        self.campaigns: dict[tuple[str, float], Campaigns | EvaluationError | None] = {}  # None while one is fetched
         self._announce = announce
         self._started = courier.now()
         self._answered = False
@@ -228,8 +228,8 @@ def retry_wait(trouble: Trouble, attempt: int, jitter: float) -> float:
     return max(schedule.MIN_RETRY_AFTER_S, trouble.retry_after_s)
 
 
-def _judged_by(refused: Refused) -> CannotJudge:
-    return CannotJudge(refused.reason, refused.hint, is_outage=refused.is_outage)
+def _judged_by(refused: Refused) -> EvaluationError:
+    return EvaluationError(refused.reason, refused.hint, is_outage=refused.is_outage)
 
 
 class _RunLane:
@@ -264,18 +264,18 @@ class _RunLane:
             ruling = yield from self._look_until_decided()
             self.result = replace(self.result, ruling=ruling)
             yield from self._enrich()
-        except CannotJudge as failure:
+        except EvaluationError as failure:
             self._fail(failure, judge(self.result.run, self.gate.thresholds).checks)
         except DEFECTS as defect:  # the other runs go on
             self._say(f"{describe_defect(defect)}. {REPORT_DEFECT}")
-            self._fail(CannotJudge(describe_defect(defect), REPORT_DEFECT))
+            self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
         except Cancelled:
             pass  # what is known by now is the result: before a verdict that is CANCELLED
         self.result = replace(self.result, elapsed_s=self._shared.elapsed())
         self._say(f"{self.result.decision}: {self.result.ruling.reason}")
         return self.result
 
-    def _fail(self, failure: CannotJudge, checks: tuple[Check, ...] = ()) -> None:
+    def _fail(self, failure: EvaluationError, checks: tuple[Check, ...] = ()) -> None:
         """End the run without a verdict; a `fail` that is known already stays."""
         if self.result.decision is Decision.FAIL:
             return
@@ -294,18 +294,18 @@ class _RunLane:
         lists, key = self._shared.campaigns, (project, timeout_s)
         if key not in lists:
             lists[key] = None
-            found: Campaigns | CannotJudge = CannotJudge(CANCELLED)
+            found: Campaigns | EvaluationError = EvaluationError(CANCELLED)
             try:
                 payload = yield from self._shared.persist(api.list_campaigns(project), timeout_s)
                 wanted = {gate.campaign for gate in self._shared.settings.gates if gate.project == project}
                 found = parse_campaigns(payload, wanted)
-            except CannotJudge as failure:
+            except EvaluationError as failure:
                 found = failure
             finally:
                 lists[key] = found
         while (known := lists[key]) is None:
             yield Pause(schedule.SHARED_LOOKUP_S)
-        if isinstance(known, CannotJudge):
+        if isinstance(known, EvaluationError):
             raise known
         return known.find(self.gate.campaign, project=project)
 
@@ -318,7 +318,7 @@ class _RunLane:
             payload = yield from self._shared.persist(call, self.gate.timeout_s)
             trace_id = json_reader.identifier(json_reader.fields(payload).get("trace_id"))
             if not trace_id:
-                raise CannotJudge(f"Sepurux took the trace {label} but named no usable trace_id")
+                raise EvaluationError(f"Sepurux took the trace {label} but named no usable trace_id")
             self._say(f"uploaded {label} as trace {trace_id}")
         self.result = replace(self.result, trace_id=trace_id)
         return trace_id
@@ -338,9 +338,9 @@ class _RunLane:
         batch_id = json_reader.identifier(answer.get("batch_id"))
         run_id = json_reader.identifier(answer.get("run_id")) or (run_ids[0] if len(run_ids) == 1 else "")
         if not (batch_id or run_id):
-            raise CannotJudge("Sepurux started the CI run but named no usable run_id or batch_id")
+            raise EvaluationError("Sepurux started the CI run but named no usable run_id or batch_id")
         if any(lane.judges_otherwise(run_id, batch_id, self) for lane in self._shared.lanes):
-            raise CannotJudge(
+            raise EvaluationError(
                 f"Sepurux gave two different gates or traces the same run {batch_id or run_id}, so one was not judged"
             )
         self.result = replace(self.result, run_id=run_id, batch_id=batch_id, run=CIRun(run_ids=run_ids))
@@ -394,13 +394,13 @@ class _RunLane:
             self._shared.warn_once(f"Sepurux answered with a word that this gate does not know: {ruling.warning}.")
         return ruling
 
-    def _out_of_time(self, looking: _Looking) -> CannotJudge:
+    def _out_of_time(self, looking: _Looking) -> EvaluationError:
         spent, trouble = number_format.duration(self._shared.elapsed()), looking.trouble
         if looking.ruling is None:
             reason = f"no look at the run succeeded within {spent}: {trouble}"
             return OutOfTime(reason, "Run again later.", is_outage=looking.is_outage)
         if looking.ruling.row == OVER_UNDECIDED_ROW:
-            return CannotJudge(looking.ruling.reason, "Run again; if it stays so, ask Sepurux about this run.")
+            return EvaluationError(looking.ruling.reason, "Run again; if it stays so, ask Sepurux about this run.")
         after = f"; the last look failed: {trouble}" if trouble else ""
         timeout = number_format.duration(self.gate.timeout_s)
         return StillPending(

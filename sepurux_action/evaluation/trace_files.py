@@ -21,7 +21,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Trace, TraceContent
 from sepurux_action.config.options import MAX_TRACES
 from sepurux_action.config.policy import MAX_FILE_BYTES
-from sepurux_action.errors import BadTraceFile, CannotJudge
+from sepurux_action.errors import EvaluationError, TraceFileError
 
 MAX_BYTES = 64 * 1024 * 1024
 WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
@@ -63,16 +63,18 @@ class TraceFolder:
         Raises BadTraceFile: nothing there, outside the folders, no regular file, over 64 MiB, or no JSON object.
         """
         if not self._has_base and not Path(pattern).is_absolute():
-            raise BadTraceFile(f"{json_reader.quoted(pattern)} is relative to the working directory, which was deleted")
+            raise TraceFileError(
+                f"{json_reader.quoted(pattern)} is relative to the working directory, which was deleted"
+            )
         try:
             exact = self._base / pattern
             paths = [exact] if exact.exists() or not glob.has_magic(pattern) else self._matches(pattern)
             return tuple(self._trace(path) for path in paths)
         except (OSError, ValueError) as error:
-            if isinstance(error, BadTraceFile):
+            if isinstance(error, TraceFileError):
                 raise
             why = error.strerror if isinstance(error, OSError) and error.strerror else "it cannot be read"
-            raise BadTraceFile(f"{json_reader.quoted(pattern)}: {why}") from None
+            raise TraceFileError(f"{json_reader.quoted(pattern)}: {why}") from None
 
     def _matches(self, pattern: str) -> list[Path]:
         start, parts = Path(pattern).anchor or self._base, Path(pattern).parts
@@ -80,9 +82,9 @@ class TraceFolder:
         for path in _named(Path(start), parts[1:] if Path(pattern).anchor else parts):
             found.add(path)
             if len(found) > MAX_TRACES:
-                raise BadTraceFile(f"{json_reader.quoted(pattern)} matches more than {MAX_TRACES} files")
+                raise TraceFileError(f"{json_reader.quoted(pattern)} matches more than {MAX_TRACES} files")
         if not found:
-            raise BadTraceFile(f"{json_reader.quoted(pattern)} matches no file in {self._where()}")
+            raise TraceFileError(f"{json_reader.quoted(pattern)} matches no file in {self._where()}")
         return sorted(found)
 
     def _trace(self, path: Path) -> Trace:
@@ -91,13 +93,13 @@ class TraceFolder:
         label = json_reader.printable(shown.as_posix())  # one spelling on every system
         if real is None:
             where = self._names[start] if start else self._where()
-            raise BadTraceFile(f'"{label}" leads outside {where}; use a path relative to the workspace')
+            raise TraceFileError(f'"{label}" leads outside {where}; use a path relative to the workspace')
         if not real.exists():
-            raise BadTraceFile(f'"{label}" was not found in {self._where()}')
+            raise TraceFileError(f'"{label}" was not found in {self._where()}')
         if not real.is_file():
-            raise BadTraceFile(f'"{label}" is not a file')
+            raise TraceFileError(f'"{label}" is not a file')
         if (size := real.stat().st_size) > MAX_BYTES:
-            raise BadTraceFile(
+            raise TraceFileError(
                 f'"{label}" has {math.ceil(size / 2**20)} MiB; accepted: at most {MAX_BYTES // 2**20} MiB'
             )
         if real not in self._contents:
@@ -112,11 +114,11 @@ class TraceFolder:
             content = b"".join(_in_utf_8(path))
             sound = is_object(content)
         except UnicodeError:
-            raise BadTraceFile(f'"{label}" is not valid JSON: it is no UTF-8 text') from None
+            raise TraceFileError(f'"{label}" is not valid JSON: it is no UTF-8 text') from None
         except ValueError as error:
-            raise BadTraceFile(f'"{label}" is not valid JSON: {error}') from None
+            raise TraceFileError(f'"{label}" is not valid JSON: {error}') from None
         if not sound:
-            raise BadTraceFile(f'"{label}" holds no JSON object; a trace is one')
+            raise TraceFileError(f'"{label}" holds no JSON object; a trace is one')
         size, sha256 = len(content), hashlib.sha256(content).hexdigest()
         pieces = partial(_read_again, path, label, size, sha256)
         if self._kept_bytes + size <= MAX_KEPT_BYTES:
@@ -207,7 +209,7 @@ def _pieces_of(content: bytes) -> Iterator[bytes]:
 def _read_again(path: Path, label: str, size: int, sha256: str) -> Iterator[bytes]:
     """Yield a file's text as `_in_utf_8` does; raises CannotJudge, before the last piece, if it is another one now."""
     what = f'the trace file "{label}" changed while the gate ran'
-    changed = CannotJudge(what, "Let no other step or process write the file while the gate runs.")
+    changed = EvaluationError(what, "Let no other step or process write the file while the gate runs.")
     digest, length, held = hashlib.sha256(), 0, b""
     try:
         for piece in _in_utf_8(path):

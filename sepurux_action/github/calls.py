@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-from sepurux_action.errors import Ended, ForgeRefused, OverTime, Refusal
+from sepurux_action.errors import DeadlineExceeded, Ended, ErrorDetails, GitHubError
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import NEEDS, Deed, explain
 from sepurux_action.github.protocol import Forge
@@ -28,9 +28,11 @@ RETRY_PAUSE_S = 5.0  # between two tries of the first read; the client makes sho
 WRITES_A_MINUTE = 80  # GitHub's limit on requests that create content; it allows 900 points, of which a write costs 5
 MINUTE_S = 60.0
 
-_OVER_TIME = Refusal(message="GitHub took longer than the gate waits for it", late=True)
-_TOO_MANY = Refusal(message=f"GitHub takes {WRITES_A_MINUTE} writes a minute, and the time for more is over", late=True)
-_ENDED = Refusal(message="the run was ended before GitHub answered", late=True)
+_OVER_TIME = ErrorDetails(message="GitHub took longer than the gate waits for it", timed_out=True)
+_TOO_MANY = ErrorDetails(
+    message=f"GitHub takes {WRITES_A_MINUTE} writes a minute, and the time for more is over", timed_out=True
+)
+_ENDED = ErrorDetails(message="the run was ended before GitHub answered", timed_out=True)
 
 
 class Asking:
@@ -66,8 +68,8 @@ class Asking:
             return None
         try:
             return self.once(deed, lambda: work(*args, **options))
-        except ForgeRefused as refused:
-            self.warn(deed, refused.refusal)
+        except GitHubError as refused:
+            self.warn(deed, refused.details)
         return None
 
     def do(self, deed: Deed, work: Callable[P, None], *args: P.args, **options: P.kwargs) -> bool:
@@ -87,8 +89,8 @@ class Asking:
         """
         if deed in self._given_up:
             return
-        refused: dict[Refusal, list[str]] = {}
-        ended: Refusal | None = None
+        refused: dict[ErrorDetails, list[str]] = {}
+        ended: ErrorDetails | None = None
         for target, call in calls.items():
             if ended is None:
                 refusal = _refusal_of(call)
@@ -100,23 +102,23 @@ class Asking:
         for refusal, targets in refused.items():
             self.warn(deed, refusal, targets if len(calls) > 1 else ())
 
-    def ask_patiently(self, deed: Deed, work: Callable[[], T], gap: Callable[[T], Refusal | None]) -> T | None:
+    def ask_patiently(self, deed: Deed, work: Callable[[], T], gap: Callable[[T], ErrorDetails | None]) -> T | None:
         """Return what the work returns; try again while the refusal may pass and time is left.
 
         `gap` returns why a result is not complete, or None. When the time is over, an incomplete result is returned.
         """
         found: T | None = None
-        refusal: Refusal | None = None
+        refusal: ErrorDetails | None = None
         while refusal is None or self._may_pass(refusal):
             try:
                 if refusal:
                     left = f"for at most {self._left:.0f} s"
-                    self._place.line(f"could not {deed} ({refusal.said}): the gate tries again, {left}")
+                    self._place.line(f"could not {deed} ({refusal.summary}): the gate tries again, {left}")
                     self._pause(RETRY_PAUSE_S)
                 found = self.once(deed, work)
                 refusal = gap(found)
-            except ForgeRefused as refused:
-                refusal = refused.refusal
+            except GitHubError as refused:
+                refusal = refused.details
             if refusal is None:
                 return found
         if found is None:
@@ -131,14 +133,14 @@ class Asking:
         try:
             return self._clock.within(max(0.0, self._left), work)
         except Ended:
-            raise ForgeRefused(_ENDED) from None
-        except OverTime:
-            raise ForgeRefused(_OVER_TIME) from None
+            raise GitHubError(_ENDED) from None
+        except DeadlineExceeded:
+            raise GitHubError(_OVER_TIME) from None
         finally:
             if writes:
                 self._writes.append(self._clock.now())
 
-    def warn(self, deed: Deed, refusal: Refusal, targets: Sequence[str] = ()) -> None:
+    def warn(self, deed: Deed, refusal: ErrorDetails, targets: Sequence[str] = ()) -> None:
         """Tell of a refusal, unless that was told already; one of the token ends all asking for the deed."""
         if deed not in self._given_up:
             self.warn_once(explain(deed, refusal, self.event, targets))
@@ -156,7 +158,7 @@ class Asking:
     def read_first(self, forge: Forge, config: str) -> Look | None:
         """Return the event's pull request, its base, the policy and the first page of comments; None where it fails."""
 
-        def gap(look: Look) -> Refusal | None:
+        def gap(look: Look) -> ErrorDetails | None:
             lacks_pull_request = self.event.pull_request is not None and look.pull_request is None
             return look.refusal if look.policy.trouble or lacks_pull_request else None
 
@@ -198,9 +200,9 @@ class Asking:
     def _left(self) -> float:
         return self._until - self._clock.now()
 
-    def _may_pass(self, refusal: Refusal) -> bool:
+    def _may_pass(self, refusal: ErrorDetails) -> bool:
         """Return whether another try, after a pause, may not be refused."""
-        return not (refusal.lasting or refusal.of_every_target) and self._left > RETRY_PAUSE_S
+        return not (refusal.permanent or refusal.of_every_target) and self._left > RETRY_PAUSE_S
 
     def _wait_for_turn(self) -> None:
         """Wait until one more write is within GitHub's limit; raises ForgeRefused where there is no time for that."""
@@ -209,14 +211,14 @@ class Asking:
         if wait <= 0:
             return
         if wait >= self._left:
-            raise ForgeRefused(_TOO_MANY)
+            raise GitHubError(_TOO_MANY)
         self._pause(wait)
 
     def _pause(self, seconds: float) -> None:
         try:
             self._clock.pause(seconds)
         except Ended:
-            raise ForgeRefused(_ENDED) from None
+            raise GitHubError(_ENDED) from None
 
 
 def by_age(comments: Iterable[Comment]) -> tuple[Comment, ...]:
@@ -225,9 +227,9 @@ def by_age(comments: Iterable[Comment]) -> tuple[Comment, ...]:
     return tuple(each[number] for number in sorted(each))
 
 
-def _refusal_of(call: Callable[[], None]) -> Refusal | None:
+def _refusal_of(call: Callable[[], None]) -> ErrorDetails | None:
     try:
         call()
-    except ForgeRefused as refused:
-        return refused.refusal
+    except GitHubError as refused:
+        return refused.details
     return None

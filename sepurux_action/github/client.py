@@ -22,7 +22,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Secret
 from sepurux_action.common.urls import safe_address
 from sepurux_action.config.path_filter import ChangedFile
-from sepurux_action.errors import ForgeRefused, Refusal
+from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.published_result import PastResult
 from sepurux_action.github import permissions, snapshot
 from sepurux_action.github.commit_status import State
@@ -64,7 +64,9 @@ class _Retry(GithubRetry):
         asked = (self.get_retry_after(response) if response else None) or 0
         if asked > (self.max_rate_limit_wait or 0) or (asked or self.get_backoff_time()) >= seconds_left():
             limited = response is not None and response.status in LIMIT_STATUSES
-            raise ForgeRefused(Refusal(message="rate limit" if limited else "GitHub kept failing", limited=limited))
+            raise GitHubError(
+                ErrorDetails(message="rate limit" if limited else "GitHub kept failing", rate_limited=limited)
+            )
         super().sleep(response)
 
 
@@ -76,7 +78,7 @@ class _RetryRejected(urllib3.Retry):
     def sleep(self, response: urllib3.BaseHTTPResponse | None = None) -> None:
         """Wait as GitHub asks; raises ForgeRefused at once where that is longer than anybody waits."""
         if ((self.get_retry_after(response) if response else None) or 0) >= seconds_left():
-            raise ForgeRefused(Refusal(message="rate limit", limited=True))
+            raise GitHubError(ErrorDetails(message="rate limit", rate_limited=True))
         super().sleep(response)
 
 
@@ -122,14 +124,14 @@ class GitHubForge:
         variables = read_variables(event, after=after, with_base=with_base, config=config)
         try:
             _, answer = translated(lambda: self._patient.requester.graphql_query(READ, variables))
-        except ForgeRefused as refused:
-            data = json_reader.fields(json_reader.fields(refused.partly).get("data"))
+        except GitHubError as refused:
+            data = json_reader.fields(json_reader.fields(refused.partial_data).get("data"))
             if not isinstance(data.get("repository"), dict):
                 raise
-            return read_partly(refused.partly, event, refused.refusal)
+            return read_partly(refused.partial_data, event, refused.details)
         data = json_reader.fields(json_reader.fields(answer).get("data"))
         if not isinstance(data.get("repository"), dict):
-            raise ForgeRefused(_ODD)
+            raise GitHubError(_ODD)
         return read_look(data, event)
 
     def set_status(  # noqa: PLR0913 - the parts of a status
@@ -156,8 +158,8 @@ class GitHubForge:
         """Replace the body of a comment of our own; return whether there still is one."""
         try:
             answer = self._change("PATCH", comment, {"body": body})
-        except ForgeRefused as refused:
-            if refused.refusal.status in GONE:
+        except GitHubError as refused:
+            if refused.details.status in GONE:
                 return False
             raise
         _check(json_reader.fields(answer).get("id"))
@@ -167,12 +169,12 @@ class GitHubForge:
         """Delete a comment of our own; one that is gone already is a success."""
         try:
             answer = self._change("DELETE", comment, None)
-        except ForgeRefused as refused:
-            if refused.refusal.status not in GONE:
+        except GitHubError as refused:
+            if refused.details.status not in GONE:
                 raise
         else:
             if answer is not None:  # such as a redirect
-                raise ForgeRefused(_ODD)
+                raise GitHubError(_ODD)
 
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
         """Return the files that a pull request changes, a rename with both names; GitHub lists at most 3,000."""
@@ -200,8 +202,8 @@ class GitHubForge:
         """
         try:
             answer = self._call("GET", f"collaborators/{quote(login, safe='')}/permission")
-        except ForgeRefused as refused:
-            if refused.refusal.status == 404:  # noqa: PLR2004 - no user of that name
+        except GitHubError as refused:
+            if refused.details.status == 404:  # noqa: PLR2004 - no user of that name
                 return "none"
             raise
         return json_reader.text(json_reader.fields(answer).get("permission"))
@@ -255,11 +257,11 @@ class GitHubForge:
                 "GET", path, parameters={**parameters, "per_page": str(snapshot.PAGE), "page": str(number)}
             )
             if not isinstance(answer, list) or not all(isinstance(entry, dict) for entry in answer):
-                raise ForgeRefused(_ODD)
+                raise GitHubError(_ODD)
             entries += answer
             if len(answer) < snapshot.PAGE:
                 return entries
-        raise ForgeRefused(Refusal(message=f"more than {snapshot.MAX_PAGES * snapshot.PAGE} entries"))
+        raise GitHubError(ErrorDetails(message=f"more than {snapshot.MAX_PAGES * snapshot.PAGE} entries"))
 
 
 def _given(review: Mapping[str, object]) -> GivenReview:
@@ -291,24 +293,24 @@ def translated(deed: Callable[[], T]) -> T:
     try:
         return deed()
     except GithubException as error:
-        raise ForgeRefused(_refusal(error), error.data) from None  # GraphQL gives beside a refusal what may be read
+        raise GitHubError(_refusal(error), error.data) from None  # GraphQL gives beside a refusal what may be read
     except NETWORK_ERRORS as error:
-        raise ForgeRefused(_unreached(error)) from None
+        raise GitHubError(_unreached(error)) from None
     except (BadAttributeException, *ODD_ANSWERS):
-        raise ForgeRefused(_ODD) from None
+        raise GitHubError(_ODD) from None
 
 
-_ODD = Refusal(message="an answer of an unknown shape, or a redirect")
+_ODD = ErrorDetails(message="an answer of an unknown shape, or a redirect")
 
 
 def _check(number: object) -> int:
     """Return the number of what was made; raises ForgeRefused where a success holds none, such as a proxy's page."""
     if not isinstance(number, int):
-        raise ForgeRefused(_ODD)
+        raise GitHubError(_ODD)
     return number
 
 
-def _refusal(error: GithubException) -> Refusal:
+def _refusal(error: GithubException) -> ErrorDetails:
     data, headers = json_reader.fields(error.data), {k.lower(): v for k, v in (error.headers or {}).items()}
     faults = [json_reader.fields(fault) for fault in json_reader.items(data.get("errors"))]
     messages = [json_reader.text(data.get("message")), *(json_reader.text(fault.get("message")) for fault in faults)]
@@ -319,24 +321,24 @@ def _refusal(error: GithubException) -> Refusal:
         and ("rate limit" in message.lower() or "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0")
     )
     graphql = error.status == UNPROCESSABLE and bool(kinds - {""})
-    return Refusal(
+    return ErrorDetails(
         status=0 if graphql else error.status,
         message=message,
         accepted=permissions.accepted(data.get("errors"))
         if graphql
         else str(headers.get("x-accepted-github-permissions", "")),
         forbidden=not limited and ("FORBIDDEN" in kinds or error.status == 403),  # noqa: PLR2004
-        limited=limited,
+        rate_limited=limited,
     )
 
 
-def _unreached(error: Exception) -> Refusal:
+def _unreached(error: Exception) -> ErrorDetails:
     """Return the refusal that no answer is; never the exception's text, which quotes addresses."""
     match error:
         case requests.exceptions.RetryError():
             limited = any(f"too many {status} " in str(error) for status in LIMIT_STATUSES)  # urllib3 says no more
-            return Refusal(message="GitHub kept failing" if not limited else "rate limit", limited=limited)
+            return ErrorDetails(message="GitHub kept failing" if not limited else "rate limit", rate_limited=limited)
         case requests.Timeout():
-            return Refusal(message="GitHub did not answer in time")
+            return ErrorDetails(message="GitHub did not answer in time")
         case _:
-            return Refusal(message="the connection to GitHub failed")
+            return ErrorDetails(message="the connection to GitHub failed")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sepurux_action.common import json_reader
-from sepurux_action.errors import Refusal
+from sepurux_action.errors import ErrorDetails
 from sepurux_action.github.event import Event
 
 MAX_TARGETS_NAMED = 20  # of one warning
@@ -75,9 +75,9 @@ MAY_STAND = "Where the policy file was read, the verdict and the exit status sta
 NOTHING_JUDGED = "Without it nothing is judged, and the gate blocks in every stage."
 
 
-def explain(deed: Deed, refusal: Refusal, event: Event, targets: Sequence[str] = ()) -> str:
+def explain(deed: Deed, refusal: ErrorDetails, event: Event, targets: Sequence[str] = ()) -> str:
     """Return the one warning about a refusal: what was not done, for whom, what GitHub said, what to change."""
-    said = refusal.said
+    said = refusal.summary
     if targets:
         more = len(targets) - MAX_TARGETS_NAMED
         named = [*targets[:MAX_TARGETS_NAMED], *([f"{more} more"] if more > 0 else [])]
@@ -86,13 +86,13 @@ def explain(deed: Deed, refusal: Refusal, event: Event, targets: Sequence[str] =
     return f"Could not {deed} ({said}). {_advice(deed, refusal, event)} {stands}"
 
 
-def _advice(deed: Deed, refusal: Refusal, event: Event) -> str:
+def _advice(deed: Deed, refusal: ErrorDetails, event: Event) -> str:
     message = refusal.message.lower()
     if "archived" in message:
         return "The repository is archived and takes no writes."
     if "locked" in message:
         return "The conversation is locked: unlock it, or set `comment: never`."
-    if refusal.limited:
+    if refusal.rate_limited:
         return "GitHub's rate limit is used up: run again later."
     if refusal.forbidden:
         return _permission(deed, refusal, event)
@@ -109,7 +109,7 @@ def _advice(deed: Deed, refusal: Refusal, event: Event) -> str:
             return "GitHub did not take it; run again to publish it."
 
 
-def _permission(deed: Deed, refusal: Refusal, event: Event) -> str:
+def _permission(deed: Deed, refusal: ErrorDetails, event: Event) -> str:
     need = NEEDS[deed].permission
     if need.endswith("write") and event.fork and event.name in {"pull_request", "pull_request_review"}:
         return (

@@ -14,7 +14,7 @@ from sepurux_action.config import options
 from sepurux_action.config.policy import Change, Policy, before_merge, differences
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import Early
-from sepurux_action.errors import BadSettings, Problem
+from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.github.event import Event
 from sepurux_action.github.snapshot import Look, policy_commit
 
@@ -66,8 +66,8 @@ def find_policy(early: Early, event: Event, heard: Heard | None, checkout: Calla
     """
     try:
         return _find(early, event, heard, checkout)
-    except BadSettings as bad:
-        raise BadSettings((*bad.problems, *early.problems)) from None
+    except ConfigurationError as bad:
+        raise ConfigurationError((*bad.problems, *early.problems)) from None
 
 
 def _find(early: Early, event: Event, heard: Heard | None, checkout: Callable[[str], bytes | None]) -> Found:
@@ -88,7 +88,7 @@ def _find(early: Early, event: Event, heard: Heard | None, checkout: Callable[[s
     if look.has_default_policy:
         usual = options.CONFIG.default
         message = f"it names another file than {usual}, which is there and rules; take `config` or that file away"
-        raise BadSettings([Problem(where=f"`config` {early.config}", message=message)])
+        raise ConfigurationError([Problem(where=f"`config` {early.config}", message=message)])
     if look.policy.text is None:
         return _without_base(early, event, look)
     policy = _policy(early, look.policy.text)
@@ -114,9 +114,9 @@ def _changed(early: Early, policy: Policy, look: Look) -> Found:
         return Found(policy=policy, notes=(DELETED,))
     try:
         new = _policy(early, look.head_policy.text)
-    except BadSettings as bad:
+    except ConfigurationError as bad:
         first = bad.problems[0]
-        mistake = f"{first.place}:{first.column}: {first}"
+        mistake = f"{first.location}:{first.column}: {first}"
         note = f"This pull request's policy file has mistakes, and no run could be judged by it: {mistake}"
         return Found(policy=policy, notes=(note,))
     return Found(policy=policy, changes=differences(policy, new))
@@ -130,22 +130,22 @@ def _refuse_unknown_base(early: Early, event: Event, heard: Heard | None) -> Non
         return
     if not event.matches:
         message = f"{event.why_none}. {UNKNOWN_PULL_REQUEST}"
-        raise BadSettings([Problem(where=f"`{event.name}` event", message=message)])
+        raise ConfigurationError([Problem(where=f"`{event.name}` event", message=message)])
     named = [f"#{pull.number} into {json_reader.quoted(pull.base_ref)}" for pull in event.matches[:MAX_NAMED]]
     more = len(event.matches) - len(named)
     listed = ", ".join(named) + (f" and {more} more" if more else "")
     message = f"{event.why_none}: {listed}. {SEVERAL_PULL_REQUESTS}"
-    raise BadSettings([Problem(where="`pr_number`", message=message)])
+    raise ConfigurationError([Problem(where="`pr_number`", message=message)])
 
 
-def _unreadable(early: Early, why: str) -> BadSettings:
-    return BadSettings([Problem(where=f"`{early.config}`", message=f"{why}. {MIGHT_BE_STRICTER}")])
+def _unreadable(early: Early, why: str) -> ConfigurationError:
+    return ConfigurationError([Problem(where=f"`{early.config}`", message=f"{why}. {MIGHT_BE_STRICTER}")])
 
 
 def _refuse_absence(early: Early, where: str) -> None:
     if early.config_is_given:
         message = f"there is no such file in {where}; accepted: the path of a policy file, or no `config`"
-        raise BadSettings([Problem(where=f"`config` {early.config}", message=message)])
+        raise ConfigurationError([Problem(where=f"`config` {early.config}", message=message)])
 
 
 def _policy(early: Early, text: str) -> Policy:

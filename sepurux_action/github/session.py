@@ -18,7 +18,7 @@ from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.config.settings import Manner
 from sepurux_action.config.stage import Stage
 from sepurux_action.config.status_context import MAX_CONTEXT_LENGTH
-from sepurux_action.errors import ForgeRefused
+from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.fingerprint import fingerprint
@@ -320,11 +320,11 @@ class Conversation:
         url = status.url or self._manner.run_url
         try:
             send(url)
-        except ForgeRefused as refused:
-            if not (url and refused.refusal.of_one_target):
+        except GitHubError as refused:
+            if not (url and refused.details.of_one_target):
                 raise
             send("")
-            said = refused.refusal.said
+            said = refused.details.summary
             self._asking.warn_once(f"GitHub did not accept a commit status with its link ({said}): it has none now.")
 
     def _decided_status(self, result: GateResult) -> _Status:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from sepurux_action.common import json_reader
 from sepurux_action.common.urls import safe_address
 from sepurux_action.config import options
-from sepurux_action.errors import Refusal
+from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.published_result import PastResult
 from sepurux_action.github.event import SHA, Event, PullRequest
@@ -104,7 +104,7 @@ class Look:
     after: str = ""
     has_default_policy: bool = False
     head_contexts: Mapping[str, str] | None = None
-    refusal: Refusal | None = None
+    refusal: ErrorDetails | None = None
     refused: Deed | None = None
     policy: PolicyFile = field(default_factory=PolicyFile)
     head_policy: PolicyFile = field(default_factory=PolicyFile)
@@ -174,7 +174,7 @@ def read_look(data: object, event: Event) -> Look:
     )
 
 
-def read_partly(answer: object, event: Event, refusal: Refusal) -> Look:
+def read_partly(answer: object, event: Event, refusal: ErrorDetails) -> Look:
     """Return what an answer to READ tells beside GraphQL's errors; their paths tell which part was refused.
 
     A file that could not be read comes as null, as one that is not there does: that is trouble with the file.

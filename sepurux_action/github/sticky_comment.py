@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sepurux_action.errors import ForgeRefused
+from sepurux_action.errors import GitHubError
 from sepurux_action.github.calls import Asking, by_age
 from sepurux_action.github.permissions import Deed
 from sepurux_action.github.protocol import Forge
@@ -51,9 +51,9 @@ class OneComment:
         for attempt in range(1, CREATE_TRIES + 1):
             try:
                 return self._asking.once(Deed.COMMENT, lambda: self._forge.create_comment(number, text))
-            except ForgeRefused as refused:
-                why = refused.refusal
-                if why.lasting or why.of_every_target or attempt == CREATE_TRIES:
+            except GitHubError as refused:
+                why = refused.details
+                if why.permanent or why.of_every_target or attempt == CREATE_TRIES:
                     self._asking.warn(Deed.COMMENT, why)
                     return None
             now = self._asking.read(self._forge)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-from sepurux_action.common.secret import Blanker, spellings
+from sepurux_action.common.secret import Redactor, spellings
 from sepurux_action.config.options import GITHUB_TOKEN
 from sepurux_action.config.settings import Layer, environment_layer, input_layer
 from sepurux_action.evaluation.trace_files import TraceFolder, working_directory
@@ -39,7 +39,7 @@ class ActionsRunner:
         """Take the environment as the runner made it, and the stream that it reads as the log."""
         self._environ = environ
         self._log = log
-        self._blank = Blanker()
+        self._blank = Redactor()
         self._annotations: Counter[Level] = Counter()
         self._unwritable: set[str] = set()
         self._masked: set[str] = set()
@@ -71,7 +71,7 @@ class ActionsRunner:
         """Return the workflow run; an event file that cannot be read is a warning and an event without content."""
         return parse_workplace(self._environ, self._event())
 
-    def hide(self, blank: Blanker, secrets: tuple[str, ...]) -> None:
+    def hide(self, blank: Redactor, secrets: tuple[str, ...]) -> None:
         """Blank secrets in everything that is written from now on, and have the runner mask them too."""
         self._blank = blank
         for spelling in (spelling for secret in secrets for spelling in spellings(secret)):

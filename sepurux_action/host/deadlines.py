@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TypeVar
 
-from sepurux_action.errors import Ended, GateError, OverTime
+from sepurux_action.errors import DeadlineExceeded, Ended, GateError
 from sepurux_action.host.arrivals import Arrivals
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class Bounded:
         if self._interrupted:
             raise Ended
         if seconds <= 0:
-            raise OverTime
+            raise DeadlineExceeded
         self._started += 1
         number, results, errors = self._started, list[T](), list[GateError]()
 
@@ -80,7 +80,7 @@ class Bounded:
             try:
                 arrived = self._arrivals.next(until)
             except queue.Empty:
-                raise OverTime from None
+                raise DeadlineExceeded from None
             if arrived is None:
                 raise Ended
             if arrived == number:

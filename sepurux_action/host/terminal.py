@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from sepurux_action import __version__
-from sepurux_action.common.secret import Blanker
+from sepurux_action.common.secret import Redactor
 from sepurux_action.config.options import OPTIONS, Option
 from sepurux_action.config.settings import Layer, environment_layer, flag, flag_layer
 from sepurux_action.evaluation.trace_files import TraceFolder, working_directory
@@ -28,7 +28,7 @@ class Terminal:
     def __init__(self, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
         """Read the flags; exits with 0 for --help and --version, with 2 for flags that are not known."""
         self._environ = environ
-        self._blank = Blanker()
+        self._blank = Redactor()
         made = parser()
         known, unknown = made.parse_known_args(arguments)
         if unknown:  # named without their values, which may be secrets
@@ -57,7 +57,7 @@ class Terminal:
         """Return the repository that GITHUB_REPO names, as for the vendor's own command line."""
         return Workplace(repository=self._environ.get("GITHUB_REPO", "").strip())
 
-    def hide(self, blank: Blanker, secrets: tuple[str, ...]) -> None:  # noqa: ARG002 - there is no runner to tell
+    def hide(self, blank: Redactor, secrets: tuple[str, ...]) -> None:  # noqa: ARG002 - there is no runner to tell
         """Blank secrets in everything that is written from now on."""
         self._blank = blank
 

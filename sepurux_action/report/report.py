@@ -266,7 +266,7 @@ def build_settings_report(problems: Sequence[Problem], context: Context) -> Repo
                     (
                         join(
                             [
-                                code(problem.place, longest=MAX_CELL_LENGTH) if problem.place else "",
+                                code(problem.location, longest=MAX_CELL_LENGTH) if problem.location else "",
                                 prose(problem.where, longest=MAX_CELL_LENGTH),
                                 prose(problem.message),
                             ],

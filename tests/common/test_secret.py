@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from sepurux_action.common.secret import MAX_DEPTH, Blanker, Secret, spellings
+from sepurux_action.common.secret import MAX_DEPTH, Redactor, Secret, spellings
 from sepurux_action.config.settings import Settings
 
 TEXT = "sk_live/9+made=up"
@@ -46,41 +46,44 @@ def test_two_secrets_of_the_same_text_are_not_equal_so_that_none_can_be_guessed_
 
 @pytest.mark.parametrize("form", [TEXT, quote(TEXT, safe=""), base64.b64encode(TEXT.encode()).decode()])
 def test_an_echo_is_blanked_plain_percent_encoded_and_in_base64(form: str) -> None:
-    blanked = Blanker([TEXT])(f"no such key: {form}.")
+    blanked = Redactor([TEXT])(f"no such key: {form}.")
     assert blanked.startswith("no such key: ***")
     assert all(each not in blanked for each in spellings(TEXT))
 
 
 def test_a_short_secret_is_blanked_only_as_a_whole_text() -> None:
-    blank = Blanker(["pass"])
+    blank = Redactor(["pass"])
     assert blank("pass") == "***"
     assert blank("the run did pass") == "the run did pass"
 
 
 def test_a_secret_that_holds_another_is_blanked_as_a_whole() -> None:
-    assert Blanker(["abcdef", "abcdef-123456"])("got abcdef-123456") == "got ***"
+    assert Redactor(["abcdef", "abcdef-123456"])("got abcdef-123456") == "got ***"
 
 
 def test_without_secrets_every_text_stays() -> None:
-    assert Blanker(["", ""])("") == ""
-    assert Blanker()("any text") == "any text"
+    assert Redactor(["", ""])("") == ""
+    assert Redactor()("any text") == "any text"
 
 
 def test_a_secret_that_is_no_text_can_be_blanked_too() -> None:
-    assert Blanker(["broken\udcff\udcfebytes"])("it was broken\udcff\udcfebytes") == "it was ***"
+    assert Redactor(["broken\udcff\udcfebytes"])("it was broken\udcff\udcfebytes") == "it was ***"
 
 
 def test_blanking_reaches_every_string_of_an_answer_and_leaves_the_rest() -> None:
     answer = {"decision": "fail", "a": [f"key {TEXT}", 0.5, None, True, {"deep": [TEXT]}]}
-    assert Blanker([TEXT]).deep(answer) == {"decision": "fail", "a": ["key ***", 0.5, None, True, {"deep": ["***"]}]}
+    assert Redactor([TEXT]).redact_json(answer) == {
+        "decision": "fail",
+        "a": ["key ***", 0.5, None, True, {"deep": ["***"]}],
+    }
 
 
 def test_a_secret_that_is_the_name_of_a_field_hides_no_field() -> None:
-    assert Blanker(["status"]).deep({"status": "failed"}) == {"status": "failed"}
+    assert Redactor(["status"]).redact_json({"status": "failed"}) == {"status": "failed"}
 
 
 def test_a_secret_split_by_invisible_characters_is_blanked_because_a_report_would_join_it() -> None:
-    assert Blanker([TEXT]).deep(f"key {TEXT[:4]}\u200b{TEXT[4:]}") == "key ***"
+    assert Redactor([TEXT]).redact_json(f"key {TEXT[:4]}\u200b{TEXT[4:]}") == "key ***"
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
@@ -88,6 +91,6 @@ def test_an_answer_nested_as_deeply_as_json_allows_is_cut_off_and_does_not_raise
     closing = "]" if opening == "[" else "}"
     levels = sys.getrecursionlimit() * 6 // 10
     answer = json.loads(opening * levels + f'"{TEXT}"' + closing * levels)
-    blanked = Blanker([TEXT]).deep(answer)
+    blanked = Redactor([TEXT]).redact_json(answer)
     assert json.dumps(blanked).count(closing) == MAX_DEPTH
     assert TEXT not in json.dumps(blanked)

@@ -11,7 +11,7 @@ from sepurux_action.config.policy import Change, Given, Policy, Section, before_
 from sepurux_action.config.policy_parser import MAX_PROBLEMS, read_policy
 from sepurux_action.config.stage import Stage
 from sepurux_action.config.stage_rules import Rule
-from sepurux_action.errors import BadSettings
+from sepurux_action.errors import ConfigurationError
 
 PATH = ".github/sepurux-gate.yml"
 TODAY = date(2027, 1, 15)
@@ -44,7 +44,7 @@ def read(text: str) -> Policy:
 
 
 def mistakes(text: str) -> list[str]:
-    with pytest.raises(BadSettings) as bad:
+    with pytest.raises(ConfigurationError) as bad:
         read(text)
     assert {problem.file for problem in bad.value.problems} == {PATH}
     return [f"{problem.line}:{problem.column}: {problem}" for problem in bad.value.problems]

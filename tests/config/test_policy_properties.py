@@ -14,7 +14,7 @@ from sepurux_action.config.policy import Policy, differences
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.stage import Stage
 from sepurux_action.config.stage_rules import Rule, next_change, stage_today
-from sepurux_action.errors import BadSettings
+from sepurux_action.errors import ConfigurationError
 
 PATH = "policy.yml"
 TODAY = date(2027, 1, 15)
@@ -73,17 +73,17 @@ shaped = st.dictionaries(st.sampled_from(KEYS), values, max_size=5).map(
 files = st.binary(max_size=60) | nearly | shaped
 
 
-def read(raw: bytes) -> Policy | BadSettings:
+def read(raw: bytes) -> Policy | ConfigurationError:
     try:
         return read_policy(raw, PATH)
-    except BadSettings as bad:
+    except ConfigurationError as bad:
         return bad
 
 
 @given(files)
 def test_any_bytes_become_a_policy_or_mistakes_each_with_its_place_on_one_line(raw: bytes) -> None:
     found = read(raw)
-    if isinstance(found, BadSettings):
+    if isinstance(found, ConfigurationError):
         assert found.problems
         for problem in found.problems:
             assert 1 <= problem.line <= len(raw.splitlines()) + raw.count(b"\xc2\x85") + raw.count(b"\xe2\x80") + 1

@@ -21,7 +21,7 @@ from sepurux_action.config.settings import (
     read_settings,
 )
 from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.errors import BadSettings, BadTraceFile
+from sepurux_action.errors import ConfigurationError, TraceFileError
 from tests.builders import a_content
 
 LEAST = {"campaign": "refunds"}
@@ -29,7 +29,7 @@ TOKEN = "sk_live_5c0ffee5c0ffee5c0ffee5c0ffee5c0ffee5c0ffee5c0ffee"
 
 
 def no_files(pattern: str) -> tuple[Trace, ...]:
-    raise BadTraceFile(f'"{pattern}" was not found in the workspace')
+    raise TraceFileError(f'"{pattern}" was not found in the workspace')
 
 
 def files(**found: tuple[Trace, ...]) -> TraceFinder:
@@ -45,7 +45,7 @@ def read(
 def mistakes(
     inputs: Mapping[str, str], environ: Mapping[str, str] | None = None, *, find: TraceFinder = no_files
 ) -> list[str]:
-    with pytest.raises(BadSettings) as bad:
+    with pytest.raises(ConfigurationError) as bad:
         read_settings([input_layer(inputs), environment_layer(environ or {})], find)
     return [str(problem) for problem in bad.value.problems]
 
@@ -276,7 +276,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_table_and_unknown_nam
 def test_a_mistake_names_the_spelling_that_was_used() -> None:
     (told,) = mistakes({**LEAST, "min_reliability": "0.8"})
     assert told.startswith("input `min_reliability`:")
-    with pytest.raises(BadSettings, match="--min-reliability:"):
+    with pytest.raises(ConfigurationError, match="--min-reliability:"):
         read_settings([flag_layer({**LEAST, "min_reliability": "0.8"})], no_files)
 
 
@@ -374,7 +374,7 @@ def test_every_trace_file_that_cannot_be_used_is_told() -> None:
 def test_a_bad_file_that_two_globs_name_is_told_once() -> None:
     def find(pattern: str) -> tuple[Trace, ...]:
         del pattern
-        raise BadTraceFile('"a.json" holds no JSON object')
+        raise TraceFileError('"a.json" holds no JSON object')
 
     assert mistakes({**LEAST, "trace_file": "a.json\n*.json"}, find=find) == [
         'input `trace_file`: "a.json" holds no JSON object'
@@ -440,7 +440,7 @@ def test_a_context_with_the_base_branch_in_it_has_at_most_255_characters(*, leng
     if fits:
         assert read_settings(layers, no_files, branch=branch).manner.status_context == "Sepurux ({base})"
         return
-    with pytest.raises(BadSettings) as bad:
+    with pytest.raises(ConfigurationError) as bad:
         read_settings(layers, no_files, branch=branch)
     [problem] = bad.value.problems
     assert str(problem).startswith("input `status_context`: with the branch ")

@@ -12,7 +12,7 @@ from sepurux_action.common.secret import MIN_BLANKED_LENGTH
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.settings import Settings, environment_layer, input_layer, read_settings
-from sepurux_action.errors import BadSettings, BadTraceFile
+from sepurux_action.errors import ConfigurationError, TraceFileError
 from tests.builders import a_content
 
 SPELLINGS = [spelling for option in OPTIONS for spelling in option.spellings]
@@ -48,14 +48,14 @@ secrets = st.text(string.ascii_letters + string.digits, min_size=MIN_BLANKED_LEN
 
 def find(pattern: str) -> tuple[Trace, ...]:
     if "." not in pattern:
-        raise BadTraceFile(f"{pattern!r} was not found in the workspace")
+        raise TraceFileError(f"{pattern!r} was not found in the workspace")
     return (Trace(label=pattern, content=a_content()),)
 
 
-def read(inputs: Mapping[str, str], environ: Mapping[str, str]) -> Settings | BadSettings:
+def read(inputs: Mapping[str, str], environ: Mapping[str, str]) -> Settings | ConfigurationError:
     try:
         return read_settings([input_layer(inputs), environment_layer(environ)], find)
-    except BadSettings as bad:
+    except ConfigurationError as bad:
         return bad
 
 
@@ -64,7 +64,7 @@ def test_any_texts_become_settings_in_their_ranges_or_mistakes(
     inputs: Mapping[str, str], environ: Mapping[str, str]
 ) -> None:
     read_back = read(inputs, environ)
-    if isinstance(read_back, BadSettings):
+    if isinstance(read_back, ConfigurationError):
         assert read_back.problems
         return
     assert set(inputs) <= set(SPELLINGS)
@@ -82,7 +82,7 @@ def test_mistakes_stand_on_one_line_each_and_in_the_order_of_the_table(
     inputs: Mapping[str, str], environ: Mapping[str, str]
 ) -> None:
     read_back = read(inputs, environ)
-    if isinstance(read_back, BadSettings):
+    if isinstance(read_back, ConfigurationError):
         named = [place_in_table(problem.where) for problem in read_back.problems]
         assert named == sorted(named)
         assert all(len(problem.message.splitlines()) == 1 for problem in read_back.problems)
@@ -94,7 +94,7 @@ def test_a_secret_is_in_no_mistake_wherever_else_it_was_given(secret: str, name:
     around = data.draw(environs)
     gap = data.draw(st.sampled_from(["", "\n", " ", "\r\n\t"]))
     read_back = read({**spoilt, name: secret + gap + (secret if gap else "")}, around)
-    if isinstance(read_back, BadSettings):
+    if isinstance(read_back, ConfigurationError):
         assert all(secret[: MIN_BLANKED_LENGTH + 1] not in str(problem) for problem in read_back.problems)
     else:
         assert secret not in repr((read_back.token, read_back.api_key))

@@ -10,7 +10,7 @@ import yaml
 
 from sepurux_action.config.policy import MAX_FILE_BYTES
 from sepurux_action.config.policy_parser import FOREIGN_ERRORS, MAX_PROBLEMS, compose
-from sepurux_action.errors import BadSettings
+from sepurux_action.errors import ConfigurationError
 
 PATH = ".github/sepurux-gate.yml"
 
@@ -29,7 +29,7 @@ def read(text: str) -> object:
 
 
 def mistakes(text: str | bytes) -> list[str]:
-    with pytest.raises(BadSettings) as bad:
+    with pytest.raises(ConfigurationError) as bad:
         compose(text.encode() if isinstance(text, str) else text, PATH)
     assert {problem.file for problem in bad.value.problems} == {PATH}
     return [f"{problem.line}:{problem.column} {problem.message}" for problem in bad.value.problems]

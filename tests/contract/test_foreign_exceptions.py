@@ -16,8 +16,8 @@ import urllib3.exceptions
 from github import BadAttributeException, GithubException
 from requests.adapters import BaseAdapter
 
-from sepurux_action.common.secret import Blanker, Secret
-from sepurux_action.errors import ForgeRefused
+from sepurux_action.common.secret import Redactor, Secret
+from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation.api import Call, Trouble
 from sepurux_action.evaluation.client import FOREIGN_ERRORS, Transport
 from sepurux_action.github.client import translated
@@ -66,7 +66,7 @@ def test_every_foreign_exception_becomes_trouble_without_its_text(*, in_the_body
         error = kind.__new__(kind, TEXT)  # without __init__, whose arguments every kind has its own
         network = Failing(error, in_the_body=in_the_body)
         sender = Transport(
-            "https://api.example", token=Secret(TOKEN), api_key=None, blank=Blanker([TOKEN]), adapter=network
+            "https://api.example", token=Secret(TOKEN), api_key=None, blank=Redactor([TOKEN]), adapter=network
         )
         answer = sender.send(CALL, 5)
         assert isinstance(answer, Trouble), kind
@@ -116,22 +116,22 @@ def raising(error: Exception) -> Callable[[], None]:
 def test_every_exception_of_pygithub_becomes_a_refusal_with_its_status(kind: type[GithubException]) -> None:
     error = kind.__new__(kind)
     GithubException.__init__(error, 418, {"message": "I am a teapot"}, {})
-    with pytest.raises(ForgeRefused) as refused:
+    with pytest.raises(GitHubError) as refused:
         translated(raising(error))
-    assert (refused.value.refusal.status, refused.value.refusal.message) == (418, "I am a teapot")
+    assert (refused.value.details.status, refused.value.details.message) == (418, "I am a teapot")
 
 
 def test_the_other_kind_of_pygithub_is_an_answer_of_an_unknown_shape() -> None:
     module = sys.modules[GithubException.__module__]
     kinds = {kind for _, kind in inspect.getmembers(module, inspect.isclass) if kind.__module__ == module.__name__}
     assert kinds - set(below(GithubException)) == {BadAttributeException}
-    with pytest.raises(ForgeRefused, match="unknown shape"):
+    with pytest.raises(GitHubError, match="unknown shape"):
         translated(raising(BadAttributeException(TEXT, (str, str), None)))
 
 
 def test_every_foreign_exception_of_the_network_becomes_a_refusal_without_its_text() -> None:
     for kind in KINDS:
-        with pytest.raises(ForgeRefused) as refused:
+        with pytest.raises(GitHubError) as refused:
             translated(raising(kind.__new__(kind, TEXT)))
         assert TOKEN not in str(refused.value), kind
-        assert "10.1.2.3" not in refused.value.refusal.message, kind
+        assert "10.1.2.3" not in refused.value.details.message, kind

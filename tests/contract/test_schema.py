@@ -8,7 +8,7 @@ from jsonschema import Draft7Validator
 
 from scripts import schema
 from sepurux_action.config.policy_parser import read_policy
-from sepurux_action.errors import BadSettings
+from sepurux_action.errors import ConfigurationError
 
 # Every accepted way of writing a value, key by key; each line is a file of its own.
 SOUND = """
@@ -99,7 +99,7 @@ def editor_accepts(text: str) -> bool:
 def action_accepts(text: str) -> bool:
     try:
         read_policy(text.encode(), "policy.yml")
-    except BadSettings:
+    except ConfigurationError:
         return False
     return True
 

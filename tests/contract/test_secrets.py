@@ -12,11 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.secret import MIN_BLANKED_LENGTH, Blanker, spellings
+from sepurux_action.common.secret import MIN_BLANKED_LENGTH, Redactor, spellings
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import input_layer, read_early, read_settings
-from sepurux_action.errors import BadSettings, Problem, Refusal
+from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.api import Refused, list_campaigns, read_answer
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.decision import judge
@@ -27,7 +27,7 @@ from sepurux_action.host.terminal import Terminal
 from sepurux_action.host.workflow_commands import Level
 
 SECRET = "ghs_Zq7/Wm3+Kv9RtY2xLp5Nd8JhGc4BfUo6Es1Ai"
-BLANK = Blanker([SECRET])
+REDACTED = Redactor([SECRET])
 PIECES = [
     form[at : at + MIN_BLANKED_LENGTH] for form in spellings(SECRET) for at in range(len(form) - MIN_BLANKED_LENGTH + 1)
 ]
@@ -40,34 +40,34 @@ fillers = st.sampled_from(["-", "- ", "-\u200b", "\u200b", "-\n"])
 
 
 def of_github(text: str) -> str:
-    return explain(Deed.STATUS, Refusal(status=403, message=text, accepted=f"{text}=write"), Event())
+    return explain(Deed.STATUS, ErrorDetails(status=403, message=text, accepted=f"{text}=write"), Event())
 
 
 def of_a_permission(text: str) -> str:
-    return explain(Deed.STATUS, Refusal(status=403, accepted=f"{text}=write", forbidden=True), Event())
+    return explain(Deed.STATUS, ErrorDetails(status=403, accepted=f"{text}=write", forbidden=True), Event())
 
 
 def of_the_backend(text: str) -> str:
-    answer = read_answer(list_campaigns(""), 422, json.dumps({"detail": text}).encode(), blank=BLANK)
+    answer = read_answer(list_campaigns(""), 422, json.dumps({"detail": text}).encode(), blank=REDACTED)
     assert isinstance(answer, Refused)
     return answer.reason
 
 
 def of_a_redirect(text: str) -> str:
-    answer = read_answer(list_campaigns(""), 302, b"", location=text, blank=BLANK)
+    answer = read_answer(list_campaigns(""), 302, b"", location=text, blank=REDACTED)
     assert isinstance(answer, Refused)
     return answer.reason
 
 
 def of_a_run(text: str) -> str:
-    run = parse_ci_run(BLANK.deep({"status": text, "decision": text, "pass_rate": text}))
+    run = parse_ci_run(REDACTED.redact_json({"status": text, "decision": text, "pass_rate": text}))
     return judge(run, Thresholds(min_pass_rate=0.9)).reason
 
 
 def of_a_policy(text: str) -> str:
     try:
         read_policy(json.dumps({text: text, "timeout": text}).encode(), "gate.yml")
-    except BadSettings as bad:
+    except ConfigurationError as bad:
         return "\n".join(map(str, bad.problems))
     raise AssertionError
 
@@ -76,7 +76,7 @@ def of_settings(text: str) -> str:
     given = {"token": SECRET, "campaign": "c", "timeout": text, "reviewers": text, "paths": text, text or "-": "1"}
     try:
         read_settings([input_layer(given)], lambda _: ())
-    except BadSettings as bad:
+    except ConfigurationError as bad:
         return "\n".join(map(str, bad.problems))
     raise AssertionError
 
@@ -105,9 +105,9 @@ def logged(text: str) -> str:
     """Return what both places write to their log of a text."""
     log = io.StringIO()
     runner, terminal = ActionsRunner({}, log), Terminal([], {})
-    runner.hide(BLANK, (SECRET,))
+    runner.hide(REDACTED, (SECRET,))
     log.truncate(0)  # the runner masks the secret by naming it
-    terminal.hide(BLANK, (SECRET,))
+    terminal.hide(REDACTED, (SECRET,))
     with redirect_stderr(log):
         for place in (runner, terminal):
             place.line(text)
@@ -129,12 +129,12 @@ def test_no_place_and_no_cut_shows_more_than_5_characters_of_a_secret(
 
 @given(st.text(max_size=300))
 def test_a_text_without_a_secret_stays_as_it_is(text: str) -> None:
-    assert BLANK(text) == text
+    assert REDACTED(text) == text
 
 
 def test_bad_settings_are_blanked_before_a_report_escapes_them() -> None:
-    bad = BadSettings([Problem(where=SECRET, message=f"{SECRET[:20]}{json_reader.CUT} is not accepted")])
-    assert str(bad.blanked(BLANK)) == f"***: ***{json_reader.CUT} is not accepted"
+    bad = ConfigurationError([Problem(where=SECRET, message=f"{SECRET[:20]}{json_reader.CUT} is not accepted")])
+    assert str(bad.redacted(REDACTED)) == f"***: ***{json_reader.CUT} is not accepted"
 
 
 def test_both_backend_secrets_are_known_before_the_policy_is_read() -> None:

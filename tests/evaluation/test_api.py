@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sepurux_action.common.secret import Blanker
+from sepurux_action.common.secret import Redactor
 from sepurux_action.config.gate import Gate, Thresholds
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import Call, Refused, Reply, Trouble, read_answer
@@ -214,7 +214,7 @@ def test_a_long_list_of_details_tells_how_many_are_left_out() -> None:
 
 @pytest.mark.parametrize("cut", range(api.MAX_DETAIL_LENGTH - len(TOKEN) - 2, api.MAX_DETAIL_LENGTH + 1))
 def test_a_secret_at_the_end_of_what_is_repeated_is_blanked_and_not_cut_in_two(cut: int) -> None:
-    blank = Blanker([TOKEN])
+    blank = Redactor([TOKEN])
     for answer in (
         read_answer(LOOK, 401, detail("x" * cut + TOKEN + "x" * 100), blank=blank),
         read_answer(LOOK, 500, detail("x" * cut + TOKEN + "x" * 100), blank=blank),

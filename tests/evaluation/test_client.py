@@ -18,9 +18,9 @@ import pytest
 import requests
 from requests.adapters import BaseAdapter
 
-from sepurux_action.common.secret import Blanker, Secret
+from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.gate import TraceContent
-from sepurux_action.errors import CannotJudge
+from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.api import MAX_ANSWER_BYTES, MAX_DETAIL_LENGTH, Answer, Call, Refused, Reply, Trouble
 from sepurux_action.evaluation.client import Transport, retry_after
 from tests import backend
@@ -40,7 +40,7 @@ def transport(
         url,
         token=Secret(token) if token else None,
         api_key=Secret(api_key) if api_key else None,
-        blank=Blanker(filter(None, [token, api_key])),
+        blank=Redactor(filter(None, [token, api_key])),
         adapter=adapter,
     )
 
@@ -172,7 +172,7 @@ def test_a_body_in_pieces_arrives_whole_with_its_length_at_each_try() -> None:
 def test_a_body_that_cannot_be_read_to_its_end_is_refused_and_never_arrives_whole() -> None:
     def pieces() -> Iterator[bytes]:
         yield b'{"a":'
-        raise CannotJudge("the trace file changed", "Leave it alone.")
+        raise EvaluationError("the trace file changed", "Leave it alone.")
 
     with ScriptedBackend({"* /*": backend.json({})}) as server:
         answer = transport(server.url).send(upload(pieces, 8), 10)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sepurux_action.common.secret import Blanker, Secret
+from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.errors import Cancelled
 from sepurux_action.evaluation.api import Answer, Call, Refused, Reply, Trouble
 from sepurux_action.evaluation.client import Transport
@@ -31,7 +31,7 @@ def echo(call: Call, within_s: float) -> Answer:
 
 
 def transport(url: str) -> Transport:
-    return Transport(url, token=Secret("token-of-nobody"), api_key=None, blank=Blanker(["token-of-nobody"]))
+    return Transport(url, token=Secret("token-of-nobody"), api_key=None, blank=Redactor(["token-of-nobody"]))
 
 
 @contextmanager

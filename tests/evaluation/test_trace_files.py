@@ -12,7 +12,7 @@ import pytest
 
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.options import MAX_TRACES
-from sepurux_action.errors import BadTraceFile, CannotJudge
+from sepurux_action.errors import EvaluationError, TraceFileError
 from sepurux_action.evaluation.trace_files import MAX_BYTES, MAX_KEPT_BYTES, PIECE, TraceFolder
 from sepurux_action.host.workflow_commands import plain
 
@@ -40,7 +40,7 @@ def text_of(trace: Trace) -> bytes:
 
 
 def refusal(folder: Path, pattern: str, *allowed: Path) -> str:
-    with pytest.raises(BadTraceFile) as refused:
+    with pytest.raises(TraceFileError) as refused:
         TraceFolder(folder, allowed).find(pattern)
     return str(refused.value)
 
@@ -359,7 +359,7 @@ def test_a_file_that_changes_before_its_upload_is_never_uploaded_whole(
     change(base / "2.json")
     assert second.content is not None
     sent: list[int] = []
-    with pytest.raises(CannotJudge, match="changed while the gate ran"):
+    with pytest.raises(EvaluationError, match="changed while the gate ran"):
         sent.extend(map(len, second.content))
     assert sum(sent) < len(second.content)
 
@@ -472,8 +472,8 @@ def test_without_a_working_directory_absolute_paths_lead_into_the_temporary_fold
     found = TraceFolder(None, [tmp_path])
     assert [trace.label for trace in found.find(f"{tmp_path}/*.json")] == [f"{tmp_path}/x.json"]
     for pattern in ("x.json", "*.json"):
-        with pytest.raises(BadTraceFile, match="is relative to the working directory, which was deleted"):
+        with pytest.raises(TraceFileError, match="is relative to the working directory, which was deleted"):
             found.find(pattern)
-    with pytest.raises(BadTraceFile, match="leads outside the working directory, which was deleted"):
+    with pytest.raises(TraceFileError, match="leads outside the working directory, which was deleted"):
         TraceFolder(None).find(f"{tmp_path}/x.json")
     assert found.read(".github/sepurux-gate.yml") is None

@@ -10,7 +10,7 @@ import pytest
 
 from sepurux_action.common.secret import Secret
 from sepurux_action.config import options
-from sepurux_action.errors import ForgeRefused, OverTime, Refusal
+from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError
 from sepurux_action.github.client import GitHubForge
 from sepurux_action.github.commit_status import State
 from sepurux_action.github.event import ByCommit, ByHead, ByNumber, Question
@@ -37,10 +37,10 @@ def dotcom() -> Iterator[Scene]:
         yield a_scene(github)
 
 
-def refusal_of(deed: Callable[[], object]) -> Refusal:
-    with pytest.raises(ForgeRefused) as caught:
+def refusal_of(deed: Callable[[], object]) -> ErrorDetails:
+    with pytest.raises(GitHubError) as caught:
         deed()
-    return caught.value.refusal
+    return caught.value.details
 
 
 def test_one_request_reads_head_comments_and_baselines(scene: Scene) -> None:
@@ -123,7 +123,7 @@ def test_an_edit_and_a_status_survive_a_502_and_a_reset(dotcom: Scene) -> None:
 def test_a_comment_is_never_sent_twice_by_itself(dotcom: Scene) -> None:
     dotcom.github.fault("issues/create-comment", faults.lost)
     refusal = refusal_of(lambda: dotcom.forge.create_comment(dotcom.pull.number, "once"))
-    assert not refusal.lasting
+    assert not refusal.permanent
     assert len(dotcom.pull.comments) == 1
     assert len(dotcom.github.calls("issues/create-comment")) == 1
 
@@ -164,7 +164,7 @@ def test_a_comment_is_not_sent_again_later_than_anybody_waits(dotcom: Scene) -> 
     def create() -> Comment:
         return dotcom.forge.create_comment(dotcom.pull.number, "once")
 
-    assert refusal_of(lambda: Bounded().within(1.5, create)).limited
+    assert refusal_of(lambda: Bounded().within(1.5, create)).rate_limited
     assert len(dotcom.github.calls("issues/create-comment")) == 1
 
 
@@ -196,7 +196,7 @@ def test_a_redirect_to_elsewhere_is_a_refusal_of_every_call(status: int, dotcom:
 @pytest.mark.parametrize("asked", ["Wed, 21 Oct 99999999999 07:28:00 GMT", "9" * 400, "9" * 5000, "-5", "soon"])
 def test_no_retry_after_is_too_odd_to_be_a_refusal(asked: str, dotcom: Scene) -> None:
     dotcom.github.fault("graphql", backend.json({}, 503, {"Retry-After": asked}))
-    assert not refusal_of(lambda: dotcom.forge.look(dotcom.event)).lasting
+    assert not refusal_of(lambda: dotcom.forge.look(dotcom.event)).permanent
 
 
 def test_an_edit_tells_that_the_comment_is_gone(dotcom: Scene) -> None:
@@ -214,13 +214,13 @@ def test_nothing_is_tried_again_that_nobody_waits_for_any_more(fault: backend.An
     def pend() -> None:
         dotcom.forge.set_status(dotcom.pull.head_sha, "c", State.PENDING, "d", "")
 
-    assert not refusal_of(lambda: Bounded().within(0.9, pend)).lasting
+    assert not refusal_of(lambda: Bounded().within(0.9, pend)).permanent
     assert dotcom.repository.latest_statuses(dotcom.pull.head_sha) == []
 
 
 def test_without_any_time_left_nothing_is_begun() -> None:
     begun: list[int] = []
-    with pytest.raises(OverTime):
+    with pytest.raises(DeadlineExceeded):
         Bounded().within(0, lambda: begun.append(1))
     assert Bounded().within(5, lambda: list(begun)) == []
 
@@ -230,7 +230,7 @@ def test_a_longer_wait_than_anybody_has_is_refused_at_once_as_a_limit(dotcom: Sc
     forge = GitHubForge(dotcom.github.url, Secret(token), "octo/shop")
     for fault in (faults.secondary_limit(), faults.secondary_limit(retry_after_s=3600), faults.primary_limit()):
         dotcom.github.fault("graphql", fault)
-        assert refusal_of(lambda: Bounded().within(15, lambda: forge.look(dotcom.event))).limited
+        assert refusal_of(lambda: Bounded().within(15, lambda: forge.look(dotcom.event))).rate_limited
     assert len(dotcom.github.requests) == 3
 
 
@@ -305,9 +305,9 @@ ODD = {
 def test_an_answer_of_any_shape_is_a_refusal_or_an_empty_look(case: str, dotcom: Scene) -> None:
     dotcom.github.fault("graphql", ODD[case], always=True)
     dotcom.github.fault("issues/create-comment", ODD[case], always=True)
-    with suppress(ForgeRefused):
+    with suppress(GitHubError):
         assert dotcom.forge.look(dotcom.event).comments == ()
-    with suppress(ForgeRefused):
+    with suppress(GitHubError):
         assert isinstance(dotcom.forge.create_comment(dotcom.pull.number, "text"), Comment)
     assert len(dotcom.github.calls("issues/create-comment")) == 1
 

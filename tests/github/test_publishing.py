@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import pytest
 
-from sepurux_action.common.secret import Blanker
+from sepurux_action.common.secret import Redactor
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.config.settings import Manner, Settings
 from sepurux_action.config.stage import Stage
-from sepurux_action.errors import Refusal
+from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluate import Judging
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.calls import FIRST_READ_S, WRITES_A_MINUTE
@@ -37,11 +37,11 @@ EVENT = Event(name="pull_request", repository="octo/shop", commit=HEAD, pull_req
 PAGE = Look(pull_request=PULL, head_contexts={})
 OURS = Comment(id=5, body="<!-- sepurux-gate:gates unsigned -->")
 
-UNPROCESSABLE = Refusal(status=422, message="Validation Failed")
-NOT_FOUND = Refusal(status=404, message="Not Found")
-FORBIDDEN = Refusal(status=403, message="Resource not accessible by integration", forbidden=True)
-LIMITED = Refusal(status=403, message="You have exceeded a secondary rate limit", limited=True)
-OUTAGE = Refusal(message="GitHub kept failing")
+UNPROCESSABLE = ErrorDetails(status=422, message="Validation Failed")
+NOT_FOUND = ErrorDetails(status=404, message="Not Found")
+FORBIDDEN = ErrorDetails(status=403, message="Resource not accessible by integration", forbidden=True)
+LIMITED = ErrorDetails(status=403, message="You have exceeded a secondary rate limit", rate_limited=True)
+OUTAGE = ErrorDetails(message="GitHub kept failing")
 
 
 class Scene(NamedTuple):
@@ -76,7 +76,7 @@ def numbered(count: int, prefix: str = "g") -> list[str]:
     return [f"{prefix}{number}" for number in range(count)]
 
 
-def refusing(refusal: Refusal, name: str, *targets: str) -> Callable[[str, str, float], Refusal | None]:
+def refusing(refusal: ErrorDetails, name: str, *targets: str) -> Callable[[str, str, float], ErrorDetails | None]:
     """Refuse the calls of this name whose target begins so; all of them where none is given."""
     return lambda called, target, _: refusal if called == name and target.startswith(targets or ("",)) else None
 
@@ -85,7 +85,7 @@ def refusing(refusal: Refusal, name: str, *targets: str) -> Callable[[str, str, 
 
 
 @pytest.mark.parametrize("refusal", [UNPROCESSABLE, NOT_FOUND])
-def test_a_refused_status_does_not_prevent_the_others(refusal: Refusal) -> None:
+def test_a_refused_status_does_not_prevent_the_others(refusal: ErrorDetails) -> None:
     scene = a_scene(refuse=refusing(refusal, "set_status", "Sepurux / one"))
     scene.talk.conclude(results("one", "two", "three"))
     assert {context: state for context, (state, _) in scene.forge.statuses.items()} == {
@@ -159,23 +159,23 @@ def test_a_review_request_that_the_token_may_not_make_is_made_once() -> None:
     ("refusal", "of_the_token", "of_one_target"),
     [
         (FORBIDDEN, True, False),
-        (Refusal(status=401), True, False),
-        (Refusal(status=410), True, False),
+        (ErrorDetails(status=401), True, False),
+        (ErrorDetails(status=410), True, False),
         (NOT_FOUND, False, True),
         (UNPROCESSABLE, False, True),
         (LIMITED, False, False),
         (OUTAGE, False, False),
     ],
 )
-def test_what_a_refusal_ends(refusal: Refusal, of_the_token: bool, of_one_target: bool) -> None:  # noqa: FBT001
+def test_what_a_refusal_ends(refusal: ErrorDetails, of_the_token: bool, of_one_target: bool) -> None:  # noqa: FBT001
     assert (refusal.of_the_token, refusal.of_one_target) == (of_the_token, of_one_target)
-    assert refusal.lasting is (of_the_token or of_one_target)
+    assert refusal.permanent is (of_the_token or of_one_target)
 
 
 # -- reads ------------------------------------------------------------------------------------------------------------
 
 
-def until(seconds: float, refusal: Refusal, *names: str) -> Callable[[str, str, float], Refusal | None]:
+def until(seconds: float, refusal: ErrorDetails, *names: str) -> Callable[[str, str, float], ErrorDetails | None]:
     start = FakeClock().time
     return lambda name, _target, time: refusal if name in names and time < start + seconds else None
 
@@ -213,8 +213,8 @@ def test_a_github_that_hangs_is_left_behind_within_the_bounds_of_each_part() -> 
     assert len(scene.warnings) == 2
 
 
-@pytest.mark.parametrize("refusal", [FORBIDDEN, LIMITED, Refusal(status=401)])
-def test_a_refusal_that_does_not_pass_is_no_reason_to_read_again(refusal: Refusal) -> None:
+@pytest.mark.parametrize("refusal", [FORBIDDEN, LIMITED, ErrorDetails(status=401)])
+def test_a_refusal_that_does_not_pass_is_no_reason_to_read_again(refusal: ErrorDetails) -> None:
     scene = a_scene(listen=False, refuse=refusing(refusal, "look"))
     assert not scene.talk.listen("")
     assert len(scene.forge.named("look")) == 1
@@ -241,7 +241,7 @@ def signals() -> Iterator[Signals]:
 def judge(scene: Scene, signals: Signals, *gates: Gate) -> None:
     """Judge without a secret, so that nothing is asked of the backend."""
     workplace = Workplace(event=scene.talk.event)
-    Judging(Settings(gates=gates), workplace, scene.place, signals, Blanker(), scene.talk, date.min).judge()
+    Judging(Settings(gates=gates), workplace, scene.place, signals, Redactor(), scene.talk, date.min).judge()
 
 
 def many_pages(count: int) -> tuple[Look, ...]:

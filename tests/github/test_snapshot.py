@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from sepurux_action.errors import Refusal
+from sepurux_action.errors import ErrorDetails
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Deed, explain
 from sepurux_action.github.snapshot import policy_commit, read_look, read_partly
 
-FORBIDDEN = Refusal(status=403, message="Resource not accessible by integration", forbidden=True)
+FORBIDDEN = ErrorDetails(status=403, message="Resource not accessible by integration", forbidden=True)
 OWN = Event(name="pull_request", pull_request=7, why_none="")
 FORK = Event(name="pull_request", pull_request=7, fork=True, why_none="")
 DEPENDABOT = Event(name="pull_request", pull_request=7, dependabot=True, why_none="")
@@ -22,23 +22,23 @@ DEPENDABOT = Event(name="pull_request", pull_request=7, dependabot=True, why_non
         (Deed.COMMENT, FORBIDDEN, OWN, "Give the job `pull-requests: write` under `permissions:`."),
         (
             Deed.COMMENT,
-            Refusal(status=403, accepted="issues=write; pull_requests=write", forbidden=True),
+            ErrorDetails(status=403, accepted="issues=write; pull_requests=write", forbidden=True),
             OWN,
             "Give the job `issues: write` or `pull-requests: write` under `permissions:`.",
         ),
         (Deed.COMMENT, FORBIDDEN, FORK, "`workflow_run`"),
         (Deed.STATUS, FORBIDDEN, DEPENDABOT, "Dependabot's token reads only unless the job says so"),
-        (Deed.STATUS, Refusal(status=403, message="Repository was archived so is read-only."), OWN, "archived"),
-        (Deed.COMMENT, Refusal(status=403, message="issue is locked"), OWN, "`comment: never`"),
-        (Deed.STATUS, Refusal(status=401), OWN, "not valid any more"),
-        (Deed.STATUS, Refusal(status=404), OWN, "`statuses: write`"),
-        (Deed.STATUS, Refusal(status=422, message="Validation Failed"), OWN, "Validation Failed"),
-        (Deed.READ, Refusal(status=429, limited=True), OWN, "rate limit"),
-        (Deed.READ, Refusal(status=0, message="GitHub kept failing"), OWN, "GitHub kept failing"),
+        (Deed.STATUS, ErrorDetails(status=403, message="Repository was archived so is read-only."), OWN, "archived"),
+        (Deed.COMMENT, ErrorDetails(status=403, message="issue is locked"), OWN, "`comment: never`"),
+        (Deed.STATUS, ErrorDetails(status=401), OWN, "not valid any more"),
+        (Deed.STATUS, ErrorDetails(status=404), OWN, "`statuses: write`"),
+        (Deed.STATUS, ErrorDetails(status=422, message="Validation Failed"), OWN, "Validation Failed"),
+        (Deed.READ, ErrorDetails(status=429, rate_limited=True), OWN, "rate limit"),
+        (Deed.READ, ErrorDetails(status=0, message="GitHub kept failing"), OWN, "GitHub kept failing"),
     ],
 )
 def test_each_refusal_is_one_sentence_more_than_what_to_change(
-    deed: Deed, refusal: Refusal, event: Event, says: str
+    deed: Deed, refusal: ErrorDetails, event: Event, says: str
 ) -> None:
     warning = explain(deed, refusal, event)
     assert warning.startswith(f"Could not {deed} (")
@@ -76,7 +76,7 @@ def test_whose_policy_rules_each_event(event: Event, commit: str) -> None:
     ],
 )
 def test_a_warning_names_the_targets_that_were_refused(targets: tuple[str, ...], says: str) -> None:
-    refusal = Refusal(status=422, message="Validation Failed")
+    refusal = ErrorDetails(status=422, message="Validation Failed")
     assert says in explain(Deed.STATUS, refusal, OWN, targets)
 
 
@@ -115,5 +115,5 @@ def test_comments_are_known_only_where_the_page_is_whole(data: object, known: bo
 )
 def test_an_error_about_comments_leaves_them_unknown(path: list[object], known: bool, deed: Deed) -> None:  # noqa: FBT001
     errors = [{"message": "Something went wrong", **({"path": path} if path else {})}]
-    look = read_partly({"data": a_page(), "errors": errors}, OWN, Refusal(message="Something went wrong"))
+    look = read_partly({"data": a_page(), "errors": errors}, OWN, ErrorDetails(message="Something went wrong"))
     assert (look.comments_known, look.refused) == (known, deed)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sepurux_action.common.secret import Blanker, spellings
+from sepurux_action.common.secret import Redactor, spellings
 from sepurux_action.config.settings import read_early
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.host.actions_runner import MAX_EVENT_BYTES, ActionsRunner
@@ -191,7 +191,7 @@ def test_a_secret_is_masked_in_all_its_spellings_and_blanked_wherever_it_is_writ
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     step = runner(GITHUB_OUTPUT=tmp_path / "output", GITHUB_STEP_SUMMARY=tmp_path / "summary")
-    step.hide(Blanker([SECRET]), (SECRET,))
+    step.hide(Redactor([SECRET]), (SECRET,))
     assert log_of(capsys).commands == [Command("add-mask", {}, spelling) for spelling in spellings(SECRET)]
     for spelling in spellings(SECRET):
         step.line(f"a {spelling} b")
@@ -205,7 +205,7 @@ def test_a_secret_is_masked_in_all_its_spellings_and_blanked_wherever_it_is_writ
 
 def test_a_secret_in_pieces_or_at_a_lines_end_is_blanked(capsys: pytest.CaptureFixture[str]) -> None:
     step = runner()
-    step.hide(Blanker([SECRET]), ())
+    step.hide(Redactor([SECRET]), ())
     step.line(f"a {SECRET[:9]}\u200b{SECRET[9:]} b")
     step.line("x" * (MAX_LINE_LENGTH - 10) + SECRET)
     assert SECRET[:8] not in capsys.readouterr().out
@@ -217,7 +217,7 @@ def test_an_emptied_token_is_not_taken_from_the_environment() -> None:
 
 
 def test_a_mask_of_a_secret_with_percent_signs_is_the_secret(capsys: pytest.CaptureFixture[str]) -> None:
-    runner().hide(Blanker(["a%0Ab%25c"]), ("a%0Ab%25c",))
+    runner().hide(Redactor(["a%0Ab%25c"]), ("a%0Ab%25c",))
     assert log_of(capsys).masks[0] == "a%0Ab%25c"
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sepurux_action.errors import Ended, OverTime
+from sepurux_action.errors import DeadlineExceeded, Ended
 from sepurux_action.host.arrivals import MAX_WAIT_S
 from sepurux_action.host.deadlines import Bounded
 
@@ -21,12 +21,12 @@ def test_work_may_take_longer_than_one_wait() -> None:
 
 
 def test_work_is_left_behind_when_its_seconds_are_over_though_a_wait_is_not() -> None:
-    with pytest.raises(OverTime):
+    with pytest.raises(DeadlineExceeded):
         Bounded().within(0.1, lambda: time.sleep(MAX_WAIT_S / 2))
 
 
 def test_work_of_several_waits_is_left_behind_too() -> None:
-    with pytest.raises(OverTime):
+    with pytest.raises(DeadlineExceeded):
         Bounded().within(MAX_WAIT_S + 0.1, lambda: time.sleep(60))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sepurux_action import __version__
-from sepurux_action.common.secret import Blanker
+from sepurux_action.common.secret import Redactor
 from sepurux_action.config.settings import flag
 from sepurux_action.github.run_context import Workplace
 from sepurux_action.host.terminal import FLAGS, Terminal
@@ -102,7 +102,7 @@ def test_version_is_the_packages_own(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_log_and_annotations_go_to_stderr_and_are_no_commands(capsys: pytest.CaptureFixture[str]) -> None:
     terminal = Terminal([], {})
-    terminal.hide(Blanker([SECRET]), (SECRET,))
+    terminal.hide(Redactor([SECRET]), (SECRET,))
     terminal.line(f"::error::##[error] \x1b[31m{SECRET}\n")
     terminal.annotate(Level.WARNING, f"one\n::two {SECRET}", title="Title")
     terminal.outputs({"decision": "pass"})
@@ -117,7 +117,7 @@ def test_log_and_annotations_go_to_stderr_and_are_no_commands(capsys: pytest.Cap
 
 def test_the_report_goes_to_stdout_without_secrets(capsys: pytest.CaptureFixture[str]) -> None:
     terminal = Terminal([], {})
-    terminal.hide(Blanker([SECRET]), (SECRET,))
+    terminal.hide(Redactor([SECRET]), (SECRET,))
     terminal.summary(f"# Report\n{SECRET} \ud800 é\n")
     assert capsys.readouterr() == ("# Report\n*** ? é\n", "")
 
