@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import schema
-from sepurux_action.config.options import BY_SPELLING, OPTIONS, FilePlace, Option
+from sepurux_action.config.options import BY_SPELLING, OPTIONS, Option, SectionKind
 from sepurux_action.config.settings import flag
 from sepurux_action.github.event import EVENTS, EventKind
 from sepurux_action.github.permissions import NEEDS
@@ -80,7 +80,7 @@ def options_table() -> str:
     """Return README's table of inputs."""
     rows = ["| input | meaning | default |", "| --- | --- | --- |"]
     for option in OPTIONS:
-        names = ", ".join(f"`{spelling}`" for spelling in option.spellings)
+        names = ", ".join(f"`{spelling}`" for spelling in option.names)
         rows.append(f"| {names} | {option.help} | {option.default_shown} |")
     return "\n".join(rows)
 
@@ -89,7 +89,7 @@ def places_table() -> str:
     """Return the guide's table of what each option accepts and where it can stand."""
     rows = ["| option | accepted | policy file | environment |", "| --- | --- | --- | --- |"]
     for option in OPTIONS:
-        places = ", ".join(_PLACES[place] for place in option.places)
+        places = ", ".join(_PLACES[place] for place in option.allowed_in)
         environment = f"`{option.environment}`" if option.environment else ""
         rows.append(f"| `{option.name}` | {option.accepts} | {places} | {environment} |")
     return "\n".join(rows)
@@ -104,7 +104,7 @@ def outputs_table() -> str:
 
 def flags_line() -> str:
     """Return the guide's list of flags."""
-    return ", ".join(f"`{flag(option.name)}`" for option in OPTIONS if not option.in_workflows_only)
+    return ", ".join(f"`{flag(option.name)}`" for option in OPTIONS if not option.actions_only)
 
 
 def permissions_table() -> str:
@@ -134,7 +134,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 }
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "configuration.md")  # those that have blocks
 
-_PLACES = {FilePlace.TOP: "top level", FilePlace.GATE: "gate", FilePlace.THRESHOLDS: "`thresholds:`"}
+_PLACES = {SectionKind.TOP: "top level", SectionKind.GATE: "gate", SectionKind.THRESHOLDS: "`thresholds:`"}
 
 
 def with_blocks(text: str) -> str:

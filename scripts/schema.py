@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sepurux_action.config import options, path_filter, policy_parser
-from sepurux_action.config.options import CommentMode, FilePlace, Option
+from sepurux_action.config.options import CommentMode, Option, SectionKind
 from sepurux_action.config.stage import OnUndecided, Stage
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,12 +99,12 @@ VALUES: Mapping[str, Schema] = {
 
 def schema() -> Schema:
     """Return the schema; raises KeyError for an option of the file whose values are not described."""
-    thresholds: Schema = {"description": "What the evaluation must reach.", **_object(FilePlace.THRESHOLDS, {})}
-    gate = _object(FilePlace.GATE, {policy_parser.THRESHOLDS: thresholds})
+    thresholds: Schema = {"description": "What the evaluation must reach.", **_object(SectionKind.THRESHOLDS, {})}
+    gate = _object(SectionKind.GATE, {policy_parser.THRESHOLDS: thresholds})
     gates = {"description": "One entry for each gate.", "type": "array", "items": gate, "minItems": 1}
     version = {"description": "Version of this form.", "enum": [int(policy_parser.VERSION), policy_parser.VERSION]}
     top = _object(
-        FilePlace.TOP,
+        SectionKind.TOP,
         {policy_parser.VERSION_KEY: version, policy_parser.THRESHOLDS: thresholds, policy_parser.GATES: gates},
     )
     return {
@@ -121,9 +121,9 @@ def text() -> str:
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _object(place: FilePlace, more: Schema) -> Schema:
-    here = [option for option in options.OPTIONS if place in option.places]
-    values = {spelling: _value(spelling, option) for option in here for spelling in option.spellings}
+def _object(place: SectionKind, more: Schema) -> Schema:
+    here = [option for option in options.OPTIONS if place in option.allowed_in]
+    values = {spelling: _value(spelling, option) for option in here for spelling in option.names}
     return {"type": "object", "additionalProperties": False, "properties": {**values, **more}}
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from sepurux_action import __version__
 from sepurux_action.common.secret import Redactor, Secret
-from sepurux_action.config.settings import Early, Layer, Settings, read_early, read_settings
+from sepurux_action.config.settings import BootstrapSettings, Layer, Settings, read_bootstrap_settings, read_settings
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluate import Judging
 from sepurux_action.evaluation.decision import Decision
@@ -21,7 +21,7 @@ from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.evaluation.trace_files import TraceFolder
 from sepurux_action.github.event import contradiction, with_pull_request_number
-from sepurux_action.github.policy_source import Found, Heard, find_policy
+from sepurux_action.github.policy_source import ResolvedPolicy, SnapshotResult, resolve_policy
 from sepurux_action.github.run_context import Workplace
 from sepurux_action.github.session import Conversation
 from sepurux_action.host import protocols
@@ -62,21 +62,21 @@ class Place(protocols.Place, Protocol):
 def run(place: Place, signals: Signals) -> int:
     """Return the exit status of the whole walk: 0 open, 1 blocked, 2 closed otherwise, 130 or 143 after a signal."""
     place.outputs(outputs.no_verdict(UNFINISHED))
-    early, workplace = read_early(place.layers), place.workplace()
+    early, workplace = read_bootstrap_settings(place.layers), place.workplace()
     blank = _hide_secrets(place, early.github_token, early.secret, early.api_key)
     talk = _conversation(early, workplace, place, signals)
-    heard = Heard(talk.look if talk.listen(early.config) else None) if talk else None
+    heard = SnapshotResult(talk.look if talk.listen(early.config) else None) if talk else None
     workplace = replace(workplace, event=talk.event if talk else workplace.event)
     today = datetime.now(UTC).date()
     try:
-        found = find_policy(early, workplace.event, heard, place.checkout)
+        found = resolve_policy(early, workplace.event, heard, place.checkout)
         settings = read_settings(
             place.layers, place.traces.find, found.policy, branch=workplace.event.branch, today=today
         )
     except ConfigurationError as bad:
         status = _refuse_settings(place, bad.redacted(blank), workplace)
         if talk:
-            talk.adopt(replace(early.manner, run_url=workplace.run_url))
+            talk.adopt(replace(early.publish_options, run_url=workplace.run_url))
             if not signals.received:
                 talk.refuse(early.gates)
             if signals.received:
@@ -86,7 +86,7 @@ def run(place: Place, signals: Signals) -> int:
     blank = _hide_secrets(place, settings.token, settings.api_key, settings.github_token)
     _introduce(settings, workplace, place, talk)
     if talk:
-        talk.adopt(replace(settings.manner, run_url=workplace.run_url))
+        talk.adopt(replace(settings.publish_options, run_url=workplace.run_url))
     results = Judging(settings, workplace, place, signals, blank, talk, today).judge()
     short = signals.received is not None  # there are 5 s for everything
     report = build_report(results, _context(settings, workplace, talk, found), short=short)
@@ -96,7 +96,9 @@ def run(place: Place, signals: Signals) -> int:
     return signals.status(exit_status((gate.decision, gate.conclusion) for gate in results))
 
 
-def _conversation(early: Early, workplace: Workplace, place: Place, signals: Signals) -> Conversation | None:
+def _conversation(
+    early: BootstrapSettings, workplace: Workplace, place: Place, signals: Signals
+) -> Conversation | None:
     """Return the talk with GitHub, or None where there is no token, or no repository to talk about."""
     event = with_pull_request_number(workplace.event, early.pull_request)
     if early.github_token is None or not event.repository or not workplace.api_url:
@@ -150,7 +152,7 @@ def _tell(talk: Conversation, results: Sequence[GateResult], report: Report, sig
 
 
 def _refuse_settings(place: Place, bad: ConfigurationError, workplace: Workplace) -> int:
-    report = build_settings_report(bad.problems, _context(None, workplace, None, Found()))
+    report = build_settings_report(bad.problems, _context(None, workplace, None, ResolvedPolicy()))
     place.outputs(outputs.no_verdict(report.headline))
     place.summary(render_summary(report))
     for problem in bad.problems[:MAX_PROBLEM_ANNOTATIONS]:
@@ -169,7 +171,9 @@ def _hide_secrets(place: Place, *given: Secret | None) -> Redactor:
     return blank
 
 
-def _context(settings: Settings | None, workplace: Workplace, talk: Conversation | None, found: Found) -> Context:
+def _context(
+    settings: Settings | None, workplace: Workplace, talk: Conversation | None, found: ResolvedPolicy
+) -> Context:
     event = workplace.event
     gates = settings.gates if settings else ()
     known = {gate.name: talk.baselines.get(talk.context_of(gate.name).lower()) for gate in gates} if talk else {}

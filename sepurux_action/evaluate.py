@@ -11,7 +11,7 @@ from datetime import date
 
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config.gate import Gate
-from sepurux_action.config.path_filter import touches
+from sepurux_action.config.path_filter import affects
 from sepurux_action.config.settings import Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.config.stage_rules import NextChange, next_change
@@ -93,7 +93,7 @@ class Judging:
         if self.talk is None or not filters:
             return frozenset()
         changed = self.talk.changed_files()
-        names = frozenset(name for name, paths in filters.items() if not touches(paths, changed))
+        names = frozenset(name for name, paths in filters.items() if not affects(paths, changed))
         return names if names and self.talk.is_current() else frozenset()
 
     def _remembered(self, gate: Gate) -> tuple[RunResult, ...]:

@@ -15,7 +15,7 @@ import pytest
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import REGISTERED, Gate, Thresholds, Trace, TraceContent
 from sepurux_action.config.policy import Change
-from sepurux_action.config.settings import input_layer, read_early
+from sepurux_action.config.settings import input_layer, read_bootstrap_settings
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import NOT_AFFECTED, SOFT_AS_HARD, UNASKED, UNASKED_HINT, UNREAD_REVIEWS
@@ -27,7 +27,7 @@ from sepurux_action.evaluation.published_result import Numbers, PastCommit, Past
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.comment_state import REMEMBERED
 from sepurux_action.github.event import Event
-from sepurux_action.github.policy_source import DELETED, FIRST_FILE, MIGHT_BE_STRICTER, find_policy
+from sepurux_action.github.policy_source import DELETED, FIRST_FILE, MIGHT_BE_STRICTER, resolve_policy
 from sepurux_action.report.report import Context, Report, build_report, build_settings_report
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
@@ -361,10 +361,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
 @cache
 def problems() -> tuple[Problem, ...]:
     """Return mistakes as an author of a workflow makes them, in the policy and in inputs."""
-    early = read_early([input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})])
+    early = read_bootstrap_settings([input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})])
     policy = b"campaign: refunds\nthresholds:\n  min_pas_rate: 0.9\n"
     with pytest.raises(ConfigurationError) as bad:
-        find_policy(early, Event(name="push"), None, lambda _: policy)
+        resolve_policy(early, Event(name="push"), None, lambda _: policy)
     return bad.value.problems
 
 

@@ -44,7 +44,7 @@ class CommentMode(StrEnum):
     NEVER = "never"
 
 
-class FilePlace(StrEnum):
+class SectionKind(StrEnum):
     """Where in the policy file an option may stand."""
 
     TOP = "top"
@@ -69,17 +69,17 @@ class Option(Generic[T_co]):
     help: str
     environment: str = ""
     aliases: tuple[str, ...] = ()
-    places: tuple[FilePlace, ...] = ()
+    allowed_in: tuple[SectionKind, ...] = ()
     default: str = ""
     default_note: str = ""
     is_list: bool = False
     applies_before_merge: bool = False
     secret: bool = False
     action_default: str = ""
-    in_workflows_only: bool = False
+    actions_only: bool = False
 
     @property
-    def spellings(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """Return the option's name and its aliases."""
         return (self.name, *self.aliases)
 
@@ -214,13 +214,13 @@ def _within(seconds: float, most: float) -> float:
     return seconds
 
 
-def _yes(text: str) -> bool:
+def _bool(text: str) -> bool:
     if text.lower() not in {"true", "false"}:
         raise ValueError
     return text.lower() == "true"
 
 
-def _word(words: type[W]) -> Callable[[str], W]:
+def _enum(words: type[W]) -> Callable[[str], W]:
     def parse(text: str) -> W:
         try:
             return words(text.lower())
@@ -235,8 +235,8 @@ def _one_of(words: type[StrEnum]) -> str:
     return f"{', '.join(first)} or {last}"
 
 
-_ONCE = (FilePlace.TOP,)
-_EACH = (FilePlace.TOP, FilePlace.GATE)
+_ONCE = (SectionKind.TOP,)
+_EACH = (SectionKind.TOP, SectionKind.GATE)
 
 TOKEN = Option(
     name="token",
@@ -269,7 +269,7 @@ PROJECT = Option(
     help="Project, by name or UUID; sent as `X-Project-Id`.",
     environment="SEPURUX_PROJECT_ID",
     aliases=("project_id",),
-    places=_EACH,
+    allowed_in=_EACH,
     applies_before_merge=True,
 )
 CAMPAIGN = Option(
@@ -279,7 +279,7 @@ CAMPAIGN = Option(
     help="Campaign to run, by name or UUID. Required.",
     environment="SEPURUX_CAMPAIGN_ID",
     aliases=("campaign_id", "campaign_name"),
-    places=_EACH,
+    allowed_in=_EACH,
     applies_before_merge=True,
 )
 NAME = Option(
@@ -287,7 +287,7 @@ NAME = Option(
     parse=_name,
     accepts=f"1 to {MAX_NAME_LENGTH} characters on one line",
     help="The gate's name in reports.",
-    places=(FilePlace.GATE,),
+    allowed_in=(SectionKind.GATE,),
     applies_before_merge=True,
     default_note="the campaign as given",
 )
@@ -297,7 +297,7 @@ TRACE_ID = Option(
     accepts=f"trace ids by comma or line, at most {MAX_TRACES}",
     help="Traces to judge, by id. Without this and `trace_file` the campaign's registered scenarios run.",
     environment="SEPURUX_TRACE_ID",
-    places=_EACH,
+    allowed_in=_EACH,
     applies_before_merge=True,
     is_list=True,
 )
@@ -306,7 +306,7 @@ TRACE_FILE = Option(
     parse=_lines,
     accepts="paths or globs by line, inside the workspace or the runner's temporary folder",
     help="Trace files to upload and judge: paths or globs, one a line.",
-    places=_EACH,
+    allowed_in=_EACH,
     applies_before_merge=True,
     is_list=True,
 )
@@ -316,7 +316,7 @@ MUTATION_PACK = Option(
     accepts="a mutation pack's id",
     help="Mutation pack of the run.",
     environment="SEPURUX_MUTATION_PACK",
-    places=_EACH,
+    allowed_in=_EACH,
     applies_before_merge=True,
 )
 MIN_PASS_RATE = Option(
@@ -325,7 +325,7 @@ MIN_PASS_RATE = Option(
     accepts="a fraction or a percentage, such as `0.85` or `85%`",
     help="Lowest share of attempts that must pass.",
     environment="SEPURUX_MIN_PASS_RATE",
-    places=(FilePlace.THRESHOLDS,),
+    allowed_in=(SectionKind.THRESHOLDS,),
     default="0.9",
     default_note="unless `min_reliability_score` is given",
 )
@@ -335,7 +335,7 @@ MAX_UNSAFE = Option(
     accepts="a whole number",
     help="Most unsafe attempts that are allowed.",
     environment="SEPURUX_MAX_UNSAFE",
-    places=(FilePlace.THRESHOLDS,),
+    allowed_in=(SectionKind.THRESHOLDS,),
     default="0",
 )
 MAX_FAILURES = Option(
@@ -344,7 +344,7 @@ MAX_FAILURES = Option(
     accepts="a whole number",
     help="Most failures that are allowed.",
     environment="SEPURUX_MAX_FAILURES",
-    places=(FilePlace.THRESHOLDS,),
+    allowed_in=(SectionKind.THRESHOLDS,),
     default_note="not asked",
 )
 MIN_RELIABILITY_SCORE = Option(
@@ -354,7 +354,7 @@ MIN_RELIABILITY_SCORE = Option(
     help="Lowest reliability score, of 100.",
     environment="SEPURUX_MIN_RELIABILITY",
     aliases=("min_reliability",),
-    places=(FilePlace.THRESHOLDS,),
+    allowed_in=(SectionKind.THRESHOLDS,),
     default_note="not asked",
 )
 MIN_MUTATION_CATEGORIES = Option(
@@ -362,7 +362,7 @@ MIN_MUTATION_CATEGORIES = Option(
     parse=_whole,
     accepts="a whole number",
     help="Fewest mutation categories that the run must cover.",
-    places=(FilePlace.THRESHOLDS,),
+    allowed_in=(SectionKind.THRESHOLDS,),
     default_note="not asked",
 )
 REQUIRED_MUTATION_CATEGORIES = Option(
@@ -370,25 +370,25 @@ REQUIRED_MUTATION_CATEGORIES = Option(
     parse=_names,
     accepts="names by comma or line",
     help="Mutation categories that the run must cover.",
-    places=(FilePlace.THRESHOLDS,),
+    allowed_in=(SectionKind.THRESHOLDS,),
     is_list=True,
     default_note="not asked",
 )
 ENFORCEMENT = Option(
     name="enforcement",
-    parse=_word(Stage),
+    parse=_enum(Stage),
     accepts=_one_of(Stage),
     help="Stage of adoption: report only, ask for a review, or block.",
     environment="SEPURUX_ENFORCEMENT",
-    places=_EACH,
+    allowed_in=_EACH,
     default="hard",
 )
 ON_UNDECIDED = Option(
     name="on_undecided",
-    parse=_word(OnUndecided),
+    parse=_enum(OnUndecided),
     accepts=_one_of(OnUndecided),
     help="What to do when there is no verdict. With an uploaded trace, `allow` covers only outages.",
-    places=_EACH,
+    allowed_in=_EACH,
     default="block",
 )
 REVIEWERS = Option(
@@ -396,20 +396,20 @@ REVIEWERS = Option(
     parse=reviewers.parse_logins,
     accepts="logins by comma or line",
     help="Who can open a soft gate by an approving review; whoever may write when nobody is listed.",
-    places=_EACH,
+    allowed_in=_EACH,
     is_list=True,
     default_note="whoever may write",
-    in_workflows_only=True,
+    actions_only=True,
 )
 PATHS = Option(
     name="paths",
     parse=path_filter.parse_paths,
     accepts="GitHub's filter patterns, one a line",
     help="The gate runs when a pull request changes a file that fits. Ignored as an input where a policy applies.",
-    places=(FilePlace.GATE,),
+    allowed_in=(SectionKind.GATE,),
     is_list=True,
     default_note="all files",
-    in_workflows_only=True,
+    actions_only=True,
 )
 TIMEOUT = Option(
     name="timeout",
@@ -417,7 +417,7 @@ TIMEOUT = Option(
     accepts="seconds, or a duration such as `10m` or `1h30m`, up to a day",
     help="How long to wait for the verdict.",
     environment="SEPURUX_TIMEOUT_SECONDS",
-    places=_EACH,
+    allowed_in=_EACH,
     default="600",
 )
 POLL_INTERVAL = Option(
@@ -425,7 +425,7 @@ POLL_INTERVAL = Option(
     parse=_poll_interval,
     accepts="1 second to an hour, in seconds or as a duration such as `30s`",
     help="Fixed time between two looks at the run.",
-    places=_ONCE,
+    allowed_in=_ONCE,
     default_note="adaptive",
 )
 GITHUB_TOKEN = Option(
@@ -437,34 +437,34 @@ GITHUB_TOKEN = Option(
     default_note="the job's own token",
     secret=True,
     action_default="${{ github.token }}",
-    in_workflows_only=True,
+    actions_only=True,
 )
 COMMENT = Option(
     name="comment",
-    parse=_word(CommentMode),
+    parse=_enum(CommentMode),
     accepts=_one_of(CommentMode),
     help="When to keep a comment on the pull request; one that is there is always brought up to date.",
-    places=_ONCE,
+    allowed_in=_ONCE,
     default="always",
-    in_workflows_only=True,
+    actions_only=True,
 )
 COMMENT_KEY = Option(
     name="comment_key",
     parse=_name,
     accepts=f"1 to {MAX_NAME_LENGTH} characters on one line",
     help="Tells the comments of several gate steps on one pull request apart.",
-    places=_ONCE,
+    allowed_in=_ONCE,
     default_note=f"the only gate's name, else `{SEVERAL_GATES_KEY}`",
-    in_workflows_only=True,
+    actions_only=True,
 )
 STATUS = Option(
     name="status",
-    parse=_yes,
+    parse=_bool,
     accepts="`true` or `false`",
     help="Set a commit status for each gate, which branch protection can require.",
-    places=_ONCE,
+    allowed_in=_ONCE,
     default="true",
-    in_workflows_only=True,
+    actions_only=True,
 )
 STATUS_CONTEXT = Option(
     name="status_context",
@@ -472,9 +472,9 @@ STATUS_CONTEXT = Option(
     accepts=f"1 to {MAX_NAME_LENGTH} characters on one line",
     help="What the contexts of the statuses begin with: `<status_context> / <name>`. "
     "`{base}` in it stands for the base branch.",
-    places=_ONCE,
+    allowed_in=_ONCE,
     default="Sepurux",
-    in_workflows_only=True,
+    actions_only=True,
 )
 CONFIG = Option(
     name="config",
@@ -493,10 +493,10 @@ PR_NUMBER = Option(
 )
 
 OPTIONS: tuple[Option[object], ...] = tuple(value for value in list(globals().values()) if isinstance(value, Option))
-BY_SPELLING = {spelling: option for option in OPTIONS for spelling in option.spellings}
+BY_SPELLING = {spelling: option for option in OPTIONS for spelling in option.names}
 
 
-def nearest(spelling: str, known: Iterable[str]) -> str:
+def did_you_mean(spelling: str, known: Iterable[str]) -> str:
     """Return a hint that names the nearest known spelling, or ''."""
     found = difflib.get_close_matches(spelling.lower(), list(known), n=1)
     return f"; did you mean `{found[0]}`?" if found else ""

@@ -28,7 +28,7 @@ _PART = re.compile(r"\*\*/|\*\*|\*|\[[^\]]*\]|\\.|.")
 _UNREPEATABLE = frozenset({"", "*", "**", "**/", "?", "+"})
 
 
-class Subject(Enum):
+class PatternKind(Enum):
     """What a pattern is held against."""
 
     PATH = "path"
@@ -126,7 +126,7 @@ class Filter:
         return ", ".join(pattern.text for pattern in self.patterns)
 
 
-def touches(patterns: Filter, changed: Sequence[ChangedFile] | None) -> bool:
+def affects(patterns: Filter, changed: Sequence[ChangedFile] | None) -> bool:
     """Return whether a gate with these `paths` runs: a changed file is included, under its new or its old name.
 
     None is a list that cannot be read, or no pull request. Source: contract, section 5.
@@ -139,7 +139,7 @@ def touches(patterns: Filter, changed: Sequence[ChangedFile] | None) -> bool:
 
 def parse_paths(text: str) -> Filter:
     """Return the filter that a text of one path pattern a line gives; raises ValueError with every mistake in it."""
-    return read_filter(lines(text), Subject.PATH)
+    return read_filter(lines(text), PatternKind.PATH)
 
 
 def lines(text: str) -> list[str]:
@@ -147,7 +147,7 @@ def lines(text: str) -> list[str]:
     return [line for line in map(str.strip, text.splitlines()) if line]
 
 
-def read_filter(texts: Iterable[str], subject: Subject) -> Filter:
+def read_filter(texts: Iterable[str], subject: PatternKind) -> Filter:
     """Return the filter of these patterns, in their order; raises ValueError with every mistake."""
     patterns, mistakes = [], []
     for text in texts:
@@ -164,7 +164,7 @@ def read_filter(texts: Iterable[str], subject: Subject) -> Filter:
     return Filter(tuple(patterns))
 
 
-def read_pattern(text: str, subject: Subject) -> Pattern:
+def read_pattern(text: str, subject: PatternKind) -> Pattern:
     """Return the pattern; raises ValueError that says what is wrong with it."""
     if len(text) > MAX_PATTERN_LENGTH:
         raise ValueError(f"it has {len(text)} characters; accepted: at most {MAX_PATTERN_LENGTH}")
@@ -173,11 +173,11 @@ def read_pattern(text: str, subject: Subject) -> Pattern:
     negative, body = text.startswith("!"), text.removeprefix("!")
     if not body:
         raise ValueError("it is empty")
-    if subject is Subject.PATH and body.startswith(("/", "./", "../")):
+    if subject is PatternKind.PATH and body.startswith(("/", "./", "../")):
         raise ValueError("a path begins at the repository's root, without `/` or `./`")
-    if subject is Subject.PATH and body.endswith("/"):
+    if subject is PatternKind.PATH and body.endswith("/"):
         raise ValueError("a folder's files are written with `**` behind the slash")
-    if subject is Subject.BRANCH and body.startswith("refs/"):
+    if subject is PatternKind.BRANCH and body.startswith("refs/"):
         raise ValueError("a branch is named without `refs/heads/`")
     return Pattern(text, negative, tuple(_elements(body)))
 

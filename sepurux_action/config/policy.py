@@ -19,7 +19,7 @@ MAX_FILE_BYTES = 256 * 1024  # bytes; contract, section 5
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ConfiguredValue:
     """The text that the file gives to an option (a list as one item a line), the line of its key, and its meaning."""
 
     text: str
@@ -35,7 +35,7 @@ class Section:
     """
 
     line: int = 1
-    texts: Mapping[str, Given] = field(default_factory=dict)
+    texts: Mapping[str, ConfiguredValue] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
 
     def text(self, name: str) -> str:
@@ -69,7 +69,7 @@ class Policy:
         return gate.text(options.NAME.name) or campaign[: options.MAX_NAME_LENGTH]
 
 
-def before_merge(policy: Policy) -> Policy:
+def without_unmerged_rules(policy: Policy) -> Policy:
     """Return what applies of the first policy file while the pull request that adds it is judged."""
 
     def kept(section: Section) -> Section:
@@ -91,7 +91,7 @@ class Change:
     new: str
 
 
-def differences(old: Policy, new: Policy) -> tuple[Change, ...]:
+def diff(old: Policy, new: Policy) -> tuple[Change, ...]:
     """Return a row for each value that is not the same, in the order of the file; `0.9` and `90%` are the same."""
     rows = list(_changed("", old.top, new.top))
     gates = [{_key(policy, gate, at): gate for at, gate in enumerate(policy.gates)} for policy in (old, new)]

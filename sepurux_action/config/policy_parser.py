@@ -15,9 +15,9 @@ import yaml
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options, path_filter, stage_rules
-from sepurux_action.config.options import BY_SPELLING, FilePlace, Option
-from sepurux_action.config.path_filter import Filter, Subject
-from sepurux_action.config.policy import ENFORCEMENT, MAX_FILE_BYTES, Given, Policy, Section
+from sepurux_action.config.options import BY_SPELLING, Option, SectionKind
+from sepurux_action.config.path_filter import Filter, PatternKind
+from sepurux_action.config.policy import ENFORCEMENT, MAX_FILE_BYTES, ConfiguredValue, Policy, Section
 from sepurux_action.config.stage_rules import Rule
 from sepurux_action.errors import ConfigurationError, Problem
 
@@ -42,14 +42,14 @@ _HINTS = {  # what to do about an error of PyYAML, by its context
 }
 _RULE_KEYS = ("stage", "from", "branches")
 _PLACES = {
-    FilePlace.TOP: "on the file's top level",
-    FilePlace.GATE: "in a gate, under `gates:`",
-    FilePlace.THRESHOLDS: f"under `{THRESHOLDS}:`",
+    SectionKind.TOP: "on the file's top level",
+    SectionKind.GATE: "in a gate, under `gates:`",
+    SectionKind.THRESHOLDS: f"under `{THRESHOLDS}:`",
 }
 _GROUPS = {  # the keys of a place that are no options
-    FilePlace.TOP: [VERSION_KEY, THRESHOLDS, GATES],
-    FilePlace.GATE: [THRESHOLDS],
-    FilePlace.THRESHOLDS: [],
+    SectionKind.TOP: [VERSION_KEY, THRESHOLDS, GATES],
+    SectionKind.GATE: [THRESHOLDS],
+    SectionKind.THRESHOLDS: [],
 }
 _REFUSED = {
     options.BASE_URL.name: "secrets are sent there, so only the workflow names it: give it as an input",
@@ -60,7 +60,7 @@ _REFUSED = {
 
 def read_policy(raw: bytes, path: str) -> Policy:
     """Return the policy that a file holds; raises BadSettings with every mistake (at most 100), in the file's order."""
-    parsing = _Parsing(path)
+    parsing = PolicyParser(path)
     policy = parsing.policy(compose(raw, path))
     parsing.problems.raise_any()
     return policy
@@ -169,7 +169,7 @@ class _Loader(yaml.SafeLoader):
             self._problems.note(at, f"the key {json_reader.quoted(key.value)} stands on line {first[0]} already")
 
 
-class _Parsing:
+class PolicyParser:
     """Reads nodes into sections and collects what is wrong with them."""
 
     def __init__(self, path: str) -> None:
@@ -177,15 +177,18 @@ class _Parsing:
         self.problems = _Problems(path)
 
     def policy(self, root: yaml.Node) -> Policy:
+        """Return the policy that the file's root describes, and note every mistake."""
         top = yaml.MappingNode("", [], root.start_mark)
         if isinstance(root, yaml.MappingNode):
             top = root
         elif not _empty(root):
-            self._note(root, "", f"the file holds {_kind(root)}; accepted: keys with values, as `campaign: refunds`")
-        policy = Policy(path=self._path, top=self._section(top, FilePlace.TOP, ""))
+            self._add_problem(
+                root, "", f"the file holds {_kind(root)}; accepted: keys with values, as `campaign: refunds`"
+            )
+        policy = Policy(path=self._path, top=self._section(top, SectionKind.TOP, ""))
         for key, value in top.value:
             if key.value == VERSION_KEY and value.value not in ("", VERSION):
-                self._note(value, f"`{VERSION_KEY}`", f"{_kind(value)} is not known; accepted: `{VERSION}`")
+                self._add_problem(value, f"`{VERSION_KEY}`", f"{_kind(value)} is not known; accepted: `{VERSION}`")
             if key.value == GATES and not _empty(value):
                 policy = replace(policy, gates=tuple(self._gates(value)))
         self._refuse_doubled_names(policy)
@@ -193,13 +196,13 @@ class _Parsing:
 
     def _gates(self, node: yaml.Node) -> Iterator[Section]:
         if not isinstance(node, yaml.SequenceNode) or not node.value:
-            self._note(node, f"`{GATES}`", f"it is {_kind(node)}; accepted: a list with an entry for each gate")
+            self._add_problem(node, f"`{GATES}`", f"it is {_kind(node)}; accepted: a list with an entry for each gate")
             return
         for number, item in enumerate(node.value, start=1):
             if isinstance(item, yaml.MappingNode):
-                yield self._section(item, FilePlace.GATE, f"gate {number}, ")
+                yield self._section(item, SectionKind.GATE, f"gate {number}, ")
             else:
-                self._note(item, f"gate {number}", f"it is {_kind(item)}; accepted: keys with values")
+                self._add_problem(item, f"gate {number}", f"it is {_kind(item)}; accepted: keys with values")
 
     def _refuse_doubled_names(self, policy: Policy) -> None:
         taken: dict[str, int] = {}
@@ -214,15 +217,15 @@ class _Parsing:
                 at = (own or gate).line, 1
                 self.problems.note(at, told, f"gate {number}, `{options.NAME.name}`")
 
-    def _section(self, node: yaml.MappingNode, place: FilePlace, prefix: str) -> Section:
-        texts: dict[str, Given] = {}
+    def _section(self, node: yaml.MappingNode, place: SectionKind, prefix: str) -> Section:
+        texts: dict[str, ConfiguredValue] = {}
         rules: tuple[Rule, ...] = ()
         seen: dict[str, str] = {}
         for key, value in node.value:
             where = f"{prefix}`{_key_shown(key)}`"
-            if place is FilePlace.TOP and key.value in {VERSION_KEY, GATES}:
+            if place is SectionKind.TOP and key.value in {VERSION_KEY, GATES}:
                 continue
-            if place is not FilePlace.THRESHOLDS and key.value == THRESHOLDS:
+            if place is not SectionKind.THRESHOLDS and key.value == THRESHOLDS:
                 texts.update(self._thresholds(value, where))
                 continue
             option = self._option(key, place, where, seen)
@@ -234,32 +237,34 @@ class _Parsing:
                 texts[option.name] = given
         return Section(line=_position(node)[0], texts=texts, rules=rules)
 
-    def _thresholds(self, node: yaml.Node, where: str) -> Mapping[str, Given]:
+    def _thresholds(self, node: yaml.Node, where: str) -> Mapping[str, ConfiguredValue]:
         if isinstance(node, yaml.MappingNode):
-            return self._section(node, FilePlace.THRESHOLDS, f"{where}, ").texts
+            return self._section(node, SectionKind.THRESHOLDS, f"{where}, ").texts
         if not _empty(node):
-            self._note(node, where, f"it is {_kind(node)}; accepted: keys with values, as `max_unsafe: 0`")
+            self._add_problem(node, where, f"it is {_kind(node)}; accepted: keys with values, as `max_unsafe: 0`")
         return {}
 
-    def _option(self, key: yaml.Node, place: FilePlace, where: str, seen: dict[str, str]) -> Option[object] | None:
+    def _option(self, key: yaml.Node, place: SectionKind, where: str, seen: dict[str, str]) -> Option[object] | None:
         option = BY_SPELLING.get(key.value)
-        if option is None or place not in option.places:
-            self._note(key, where, _why_not_here(key.value, option, place))
+        if option is None or place not in option.allowed_in:
+            self._add_problem(key, where, _why_not_here(key.value, option, place))
             return None
         spelling = seen.setdefault(option.name, key.value)
         if spelling != key.value:
-            self._note(key, where, f"it is the same setting as `{spelling}`; give one of them")
+            self._add_problem(key, where, f"it is the same setting as `{spelling}`; give one of them")
             return None
         return option
 
-    def _given(self, option: Option[object], key: yaml.Node, node: yaml.Node, where: str) -> Given | None:
+    def _given(self, option: Option[object], key: yaml.Node, node: yaml.Node, where: str) -> ConfiguredValue | None:
         """Return what the file gives to an option, or None after a mistake in it."""
         line, _ = _position(key)
         if option is options.PATHS:
-            paths = self._filter(node, Subject.PATH, where)
-            return Given("\n".join(pattern.text for pattern in paths.patterns), line, paths) if paths else None
+            paths = self._filter(node, PatternKind.PATH, where)
+            return (
+                ConfiguredValue("\n".join(pattern.text for pattern in paths.patterns), line, paths) if paths else None
+            )
         if isinstance(node, yaml.SequenceNode) and not option.is_list:
-            self._note(node, where, f"it is a list; accepted: {option.accepts}")
+            self._add_problem(node, where, f"it is a list; accepted: {option.accepts}")
             return None
         items = self._items(node, where, option.accepts)
         values = [self._parsed(option.parse, item, where, option.accepts) for item in items]  # each mistake is told
@@ -267,23 +272,23 @@ class _Parsing:
             return None
         whole = _text_at(items[0], "\n".join(item.value for item in items))
         value = values[0] if len(items) == 1 else self._parsed(option.parse, whole, where, option.accepts)
-        return None if value is None else Given(whole.value, line, value)
+        return None if value is None else ConfiguredValue(whole.value, line, value)
 
     def _items(self, node: yaml.Node, where: str, accepts: str) -> list[yaml.ScalarNode]:
         """Return a text as it is or a list's texts, stripped; none after a mistake."""
         if isinstance(node, yaml.MappingNode):
-            self._note(node, where, f"it is {_kind(node)}; accepted: {accepts}")
+            self._add_problem(node, where, f"it is {_kind(node)}; accepted: {accepts}")
             return []
         if isinstance(node, yaml.ScalarNode):
             return [_text_at(node, node.value.strip())]
         if not node.value:
-            self._note(node, where, "the list is empty; leave the key out where nothing is to be said")
+            self._add_problem(node, where, "the list is empty; leave the key out where nothing is to be said")
         broken = [item for item in node.value if not _is_line(item)]
         for item in broken:
-            self._note(item, where, "an entry of the list is not one text on one line")
+            self._add_problem(item, where, "an entry of the list is not one text on one line")
         return [] if broken else [_text_at(item, item.value.strip()) for item in node.value]
 
-    def _filter(self, node: yaml.Node, subject: Subject, where: str) -> Filter | None:
+    def _filter(self, node: yaml.Node, subject: PatternKind, where: str) -> Filter | None:
         items = self._items(node, where, options.PATHS.accepts)
         if isinstance(node, yaml.ScalarNode):
             items = [_text_at(node, line) for line in path_filter.lines(node.value)]
@@ -293,7 +298,7 @@ class _Parsing:
         try:
             return path_filter.read_filter([item.value for item in items], subject)
         except ValueError as mistake:
-            self._note(node, where, str(mistake))
+            self._add_problem(node, where, str(mistake))
             return None
 
     def _rules(self, node: yaml.Node, where: str) -> Iterator[Rule]:
@@ -302,10 +307,12 @@ class _Parsing:
             yield from [Rule(stage=stage)] if stage else []
             return
         if isinstance(node, yaml.MappingNode) or not node.value:
-            self._note(node, where, f"it is {_kind(node)}; accepted: a stage, or a list of entries with a `stage` each")
+            self._add_problem(
+                node, where, f"it is {_kind(node)}; accepted: a stage, or a list of entries with a `stage` each"
+            )
             return
         if len(node.value) > MAX_RULES:
-            self._note(node, where, f"it has {len(node.value)} entries; accepted: at most {MAX_RULES}")
+            self._add_problem(node, where, f"it has {len(node.value)} entries; accepted: at most {MAX_RULES}")
             return
         seen: dict[tuple[date | None, Filter | None], int] = {}
         for number, item in enumerate(node.value, start=1):
@@ -315,28 +322,32 @@ class _Parsing:
                 continue
             first = seen.setdefault((rule.start, rule.branches), number)
             if first != number:
-                self._note(item, at, f"it begins on the same day and for the same branches as entry {first}")
+                self._add_problem(item, at, f"it begins on the same day and for the same branches as entry {first}")
             yield rule
 
     def _rule(self, node: yaml.Node, where: str) -> Rule | None:
         """Return the entry, or None after a mistake in it."""
         if not isinstance(node, yaml.MappingNode):
-            self._note(node, where, f"it is {_kind(node)}; accepted: `stage`, and where wanted `from` and `branches`")
+            self._add_problem(
+                node, where, f"it is {_kind(node)}; accepted: `stage`, and where wanted `from` and `branches`"
+            )
             return None
         mistakes = len(self.problems.noted)
         given = {key.value: value for key, value in node.value if not _empty(value)}
         for key, _ in node.value:
             if key.value not in _RULE_KEYS:
                 shown = _key_shown(key)
-                self._note(key, f"{where}, `{shown}`", f"it is not known{options.nearest(shown, _RULE_KEYS)}")
+                self._add_problem(
+                    key, f"{where}, `{shown}`", f"it is not known{options.did_you_mean(shown, _RULE_KEYS)}"
+                )
         stage, start, branches = map(given.get, _RULE_KEYS)
         if stage is None:
-            self._note(node, where, "its `stage` is missing; accepted: `observe`, `soft` or `hard`")
+            self._add_problem(node, where, "its `stage` is missing; accepted: `observe`, `soft` or `hard`")
             return None
         rule = (
             self._parsed(options.ENFORCEMENT.parse, stage, f"{where}, `stage`", options.ENFORCEMENT.accepts),
             self._parsed(stage_rules.parse_start, start, f"{where}, `from`") if start else None,
-            self._filter(branches, Subject.BRANCH, f"{where}, `branches`") if branches else None,
+            self._filter(branches, PatternKind.BRANCH, f"{where}, `branches`") if branches else None,
         )
         if rule[0] is None or len(self.problems.noted) > mistakes:
             return None
@@ -345,17 +356,17 @@ class _Parsing:
     def _parsed(self, parse: Callable[[str], T], node: yaml.Node, where: str, accepts: str = "") -> T | None:
         """Return what the text says, or None after a mistake. Without `accepts` a refusal says what is accepted."""
         if not isinstance(node, yaml.ScalarNode):
-            self._note(node, where, f"it is {_kind(node)}; accepted: one text")
+            self._add_problem(node, where, f"it is {_kind(node)}; accepted: one text")
             return None
         try:
             return parse(node.value.strip())
         except ValueError as refusal:
             hint = f" ({refusal})" if accepts and str(refusal) else ""
             told = f"{json_reader.quoted(node.value)} is not accepted{hint}; "
-            self._note(node, where, told + (f"accepted: {accepts}" if accepts else str(refusal)))
+            self._add_problem(node, where, told + (f"accepted: {accepts}" if accepts else str(refusal)))
             return None
 
-    def _note(self, node: yaml.Node, where: str, message: str) -> None:
+    def _add_problem(self, node: yaml.Node, where: str, message: str) -> None:
         self.problems.note(_position(node), message, where)
 
 
@@ -390,13 +401,13 @@ def _kind(node: yaml.Node) -> str:
     return "a group of keys"
 
 
-def _why_not_here(spelling: str, option: Option[object] | None, place: FilePlace) -> str:
+def _why_not_here(spelling: str, option: Option[object] | None, place: SectionKind) -> str:
     name = option.name if option else spelling
     if option and option.secret:
         return "refused: a secret belongs in no file; give it as an input"
-    if name in _REFUSED or (option and not option.places):
+    if name in _REFUSED or (option and not option.allowed_in):
         return f"refused: {_REFUSED.get(name, 'give it as an input')}"
     if option:
-        return f"it has its place {' or '.join(_PLACES[each] for each in option.places)}"
-    here = [*_GROUPS[place], *(each for each, known in BY_SPELLING.items() if place in known.places)]
-    return f"it is not known{options.nearest(spelling, here) or options.nearest(spelling, BY_SPELLING)}"
+        return f"it has its place {' or '.join(_PLACES[each] for each in option.allowed_in)}"
+    here = [*_GROUPS[place], *(each for each, known in BY_SPELLING.items() if place in known.allowed_in)]
+    return f"it is not known{options.did_you_mean(spelling, here) or options.did_you_mean(spelling, BY_SPELLING)}"

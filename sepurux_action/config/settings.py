@@ -49,7 +49,7 @@ class Layer:
 
     texts: Mapping[str, str]
     label: Callable[[str], str]
-    rules: bool = False
+    is_policy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +65,14 @@ class Settings:
     api_key: Secret | None = field(default=None, repr=False)
     poll_interval_s: float | None = None
     github_token: Secret | None = field(default=None, repr=False)
-    manner: Manner = field(default_factory=lambda: Manner(key=SEVERAL_GATES_KEY))
+    publish_options: Manner = field(default_factory=lambda: Manner(key=SEVERAL_GATES_KEY))
     pull_request: int | None = None
     overridden: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Early:
+class BootstrapSettings:
     """What is needed to read the policy, which in turn is needed to read everything else.
 
     `gates` and `manner` are what inputs alone say, for a status when nothing else can be read; `problems` are the
@@ -86,7 +86,7 @@ class Early:
     config_is_given: bool = False
     pull_request: int | None = None
     gates: tuple[str, ...] = ()
-    manner: Manner = field(default_factory=lambda: Manner(key=SEVERAL_GATES_KEY))
+    publish_options: Manner = field(default_factory=lambda: Manner(key=SEVERAL_GATES_KEY))
     problems: tuple[Problem, ...] = ()
 
 
@@ -133,20 +133,20 @@ def read_settings(
     ignored = [layer for layer in layers if policy and layer.texts.get(options.PATHS.name, "").strip()]
     layers = tuple(_without_paths(layer) if layer in ignored else layer for layer in layers)
     policy = policy or Policy(path="")
-    step = _Reading((_policy_layer(policy, policy.top), *layers))
-    step.refuse_unknown()
+    step = OptionReader((_policy_layer(policy, policy.top), *layers))
+    step.check_unknown()
     step.value(options.CONFIG)  # followed before; what is wrong with it must not pass for a file that is not there
     gates, readings = [], [step]
     for section in policy.gates or (None,):
         own = tuple(
-            Layer(texts=texts, label=_policy_label(policy, section), rules=True)
+            Layer(texts=texts, label=_policy_label(policy, section), is_policy=True)
             for texts in policy.layers(section, branch, today)
         )
-        reading = _Reading((*own, *layers))
+        reading = OptionReader((*own, *layers))
         gates.append(replace(_read_gate(reading, find_traces), rules=policy.rules(section)))
         readings.append(reading)
-    step.refuse_doubled_names(gates)
-    manner = _manner(step, gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY)
+    step.check_duplicate_names(gates)
+    manner = _publish_options(step, gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY)
     contexts = [status_context(manner.status_context, gate.name, branch) for gate in gates]
     if (longest := max(map(len, contexts))) > MAX_CONTEXT_LENGTH:
         named = f"with the branch {json_reader.quoted(branch)} for `{BASE}`, a status context has {longest} characters"
@@ -158,7 +158,7 @@ def read_settings(
         api_key=step.value(options.API_KEY),
         poll_interval_s=step.value(options.POLL_INTERVAL),
         github_token=step.value(options.GITHUB_TOKEN),
-        manner=manner,
+        publish_options=manner,
         pull_request=step.value(options.PR_NUMBER),
         overridden=tuple(sorted({name for reading in readings for name in reading.overridden})),
         ignored=tuple(layer.label(options.PATHS.name) for layer in ignored),
@@ -168,13 +168,13 @@ def read_settings(
     return settings
 
 
-def read_early(layers: Iterable[Layer]) -> Early:
+def read_bootstrap_settings(layers: Iterable[Layer]) -> BootstrapSettings:
     """Return what has to be known before the policy can be read; mistakes are told when everything is read."""
-    reading = _Reading(tuple(layers))
-    reading.refuse_unknown()
+    reading = OptionReader(tuple(layers))
+    reading.check_unknown()
     for option in OPTIONS:
         reading.value(option)
-    return Early(
+    return BootstrapSettings(
         github_token=reading.value(options.GITHUB_TOKEN),
         secret=reading.value(options.TOKEN) or reading.value(options.API_KEY),
         api_key=reading.value(options.API_KEY),
@@ -182,7 +182,7 @@ def read_early(layers: Iterable[Layer]) -> Early:
         config_is_given=reading.value(options.CONFIG) is not None,
         pull_request=reading.value(options.PR_NUMBER),
         gates=(name,) if (name := reading.value(options.NAME) or reading.value(options.CAMPAIGN)) else (),
-        manner=_manner(reading, SEVERAL_GATES_KEY),
+        publish_options=_publish_options(reading, SEVERAL_GATES_KEY),
         problems=_in_order([reading]),
     )
 
@@ -192,7 +192,7 @@ def _without_paths(layer: Layer) -> Layer:
     return replace(layer, texts={name: text for name, text in layer.texts.items() if name != options.PATHS.name})
 
 
-def _manner(reading: _Reading, key: str) -> Manner:
+def _publish_options(reading: OptionReader, key: str) -> Manner:
     return Manner(
         comment=reading.value_or_default(options.COMMENT),
         key=reading.value(options.COMMENT_KEY) or key,
@@ -201,7 +201,7 @@ def _manner(reading: _Reading, key: str) -> Manner:
     )
 
 
-def _in_order(readings: Iterable[_Reading]) -> tuple[Problem, ...]:
+def _in_order(readings: Iterable[OptionReader]) -> tuple[Problem, ...]:
     """Return every mistake once, in the order of the option table, unknown spellings last."""
     order = [option.name for option in OPTIONS]
     noted = [(name, problem) for reading in readings for name, problem in reading.problems()]
@@ -209,7 +209,7 @@ def _in_order(readings: Iterable[_Reading]) -> tuple[Problem, ...]:
     return tuple(dict.fromkeys(problem for _, problem in noted))
 
 
-def _read_gate(reading: _Reading, find_traces: TraceFinder) -> Gate:
+def _read_gate(reading: OptionReader, find_traces: TraceFinder) -> Gate:
     campaign = reading.value(options.CAMPAIGN)
     if campaign is None and not reading.problems_of(options.CAMPAIGN):
         reading.problem(options.CAMPAIGN.name, f"it is required; accepted: {options.CAMPAIGN.accepts}")
@@ -240,7 +240,7 @@ def _read_gate(reading: _Reading, find_traces: TraceFinder) -> Gate:
 
 def _policy_layer(policy: Policy, section: Section) -> Layer:
     texts = {name: given.text for name, given in section.texts.items()}
-    return Layer(texts=texts, label=_policy_label(policy, section), rules=True)
+    return Layer(texts=texts, label=_policy_label(policy, section), is_policy=True)
 
 
 def _policy_label(policy: Policy, section: Section | None) -> Callable[[str], str]:
@@ -252,7 +252,7 @@ def _policy_label(policy: Policy, section: Section | None) -> Callable[[str], st
     return label
 
 
-def _traces(reading: _Reading, find: TraceFinder) -> Iterator[Trace]:
+def _traces(reading: OptionReader, find: TraceFinder) -> Iterator[Trace]:
     ids = reading.value(options.TRACE_ID) or ()
     for trace_id in ids:
         if json_reader.identifier(trace_id):
@@ -279,7 +279,7 @@ def _traces(reading: _Reading, find: TraceFinder) -> Iterator[Trace]:
     yield from found
 
 
-class _Reading:
+class OptionReader:
     """Reads options from layers and collects what is wrong with them, once each."""
 
     def __init__(self, layers: tuple[Layer, ...]) -> None:
@@ -298,11 +298,11 @@ class _Reading:
     def value(self, option: Option[T]) -> T | None:
         """Return the option's value from the first layer that gives one; None if it is not accepted."""
         for layer in self._layers:
-            given = {s: layer.texts[s].strip() for s in option.spellings if layer.texts.get(s, "").strip()}
+            given = {s: layer.texts[s].strip() for s in option.names if layer.texts.get(s, "").strip()}
             if not given:
                 continue
             spelling, text = next(iter(given.items()))
-            if layer.rules and self._input(option) not in {"", text}:
+            if layer.is_policy and self._input(option) not in {"", text}:
                 self.overridden.add(option.name)
             if len(set(given.values())) > 1:
                 listed = " and ".join(f"`{each}` ({self.shown(option, given[each])})" for each in given)
@@ -327,10 +327,10 @@ class _Reading:
 
     def _input(self, option: Option[object]) -> str:
         """Return what the inputs, or the flags, give to an option."""
-        inputs = next(layer for layer in self._layers if not layer.rules)
-        return next(filter(None, (inputs.texts.get(spelling, "").strip() for spelling in option.spellings)), "")
+        inputs = next(layer for layer in self._layers if not layer.is_policy)
+        return next(filter(None, (inputs.texts.get(spelling, "").strip() for spelling in option.names)), "")
 
-    def refuse_doubled_names(self, gates: Iterable[Gate]) -> None:
+    def check_duplicate_names(self, gates: Iterable[Gate]) -> None:
         """Note each name that more than one gate has, without regard to case."""
         counted = Counter(gate.name.casefold() for gate in gates if gate.name)
         for name, times in counted.items():
@@ -338,7 +338,7 @@ class _Reading:
                 shown = json_reader.quoted(self._blank(name))
                 self.problem(options.NAME.name, f"{times} gates are named {shown}; give each a `name` of its own")
 
-    def refuse_unknown(self) -> None:
+    def check_unknown(self) -> None:
         """Note every spelling that no option has."""
         for layer in self._layers:
             for spelling in layer.texts:
@@ -347,16 +347,15 @@ class _Reading:
                     self._note(
                         spelling,
                         Problem(
-                            where=layer.label(shown), message=f"it is not known{options.nearest(shown, BY_SPELLING)}"
+                            where=layer.label(shown),
+                            message=f"it is not known{options.did_you_mean(shown, BY_SPELLING)}",
                         ),
                     )
 
     def problem(self, name: str, message: str, *, layer: Layer | None = None) -> None:
         """Note a mistake in an option, at the place that gives it (the first place there is, when none does)."""
-        giving = [
-            each for each in self._layers if any(each.texts.get(s, "").strip() for s in BY_SPELLING[name].spellings)
-        ]
-        place = layer or (giving or [each for each in self._layers if not each.rules])[0]
+        giving = [each for each in self._layers if any(each.texts.get(s, "").strip() for s in BY_SPELLING[name].names)]
+        place = layer or (giving or [each for each in self._layers if not each.is_policy])[0]
         self._note(name, Problem(where=place.label(name), message=message))
 
     def problems_of(self, option: Option[object]) -> list[Problem]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options
-from sepurux_action.config.policy import Change, Policy, before_merge, differences
+from sepurux_action.config.policy import Change, Policy, diff, without_unmerged_rules
 from sepurux_action.config.policy_parser import read_policy
-from sepurux_action.config.settings import Early
+from sepurux_action.config.settings import BootstrapSettings
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.github.event import Event
 from sepurux_action.github.snapshot import Look, policy_commit
@@ -42,7 +42,7 @@ MAX_NAMED = 10  # pull requests in one message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class ResolvedPolicy:
     """The policy that rules, if there is one, what the pull request changes in it, and sentences for the report."""
 
     policy: Policy | None = None
@@ -51,13 +51,15 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class SnapshotResult:
     """What GitHub told when it was asked; None when it could not be read."""
 
-    look: Look | None
+    snapshot: Look | None
 
 
-def find_policy(early: Early, event: Event, heard: Heard | None, checkout: Callable[[str], bytes | None]) -> Found:
+def resolve_policy(
+    early: BootstrapSettings, event: Event, heard: SnapshotResult | None, checkout: Callable[[str], bytes | None]
+) -> ResolvedPolicy:
     """Return the policy that rules an event.
 
     `heard` is None where GitHub takes no part; `checkout` reads a file of the checkout, for that case and for events
@@ -70,9 +72,11 @@ def find_policy(early: Early, event: Event, heard: Heard | None, checkout: Calla
         raise ConfigurationError((*bad.problems, *early.problems)) from None
 
 
-def _find(early: Early, event: Event, heard: Heard | None, checkout: Callable[[str], bytes | None]) -> Found:
+def _find(
+    early: BootstrapSettings, event: Event, heard: SnapshotResult | None, checkout: Callable[[str], bytes | None]
+) -> ResolvedPolicy:
     if event.skipped:
-        return Found()
+        return ResolvedPolicy()
     _refuse_unknown_base(early, event, heard)
     if heard is None or not policy_commit(event):
         try:
@@ -81,8 +85,8 @@ def _find(early: Early, event: Event, heard: Heard | None, checkout: Callable[[s
             raise _unreadable(early, error.strerror or "it cannot be read") from None
         if text is None:
             _refuse_absence(early, "the checkout")
-        return Found(policy=None if text is None else read_policy(text, early.config))
-    look = heard.look
+        return ResolvedPolicy(policy=None if text is None else read_policy(text, early.config))
+    look = heard.snapshot
     if look is None or look.policy.trouble:
         raise _unreadable(early, look.policy.trouble if look else "GitHub could not be read")
     if look.has_default_policy:
@@ -93,36 +97,36 @@ def _find(early: Early, event: Event, heard: Heard | None, checkout: Callable[[s
         return _without_base(early, event, look)
     policy = _policy(early, look.policy.text)
     if event.pull_request is None or look.head_policy == look.policy:
-        return Found(policy=policy)
+        return ResolvedPolicy(policy=policy)
     return _changed(early, policy, look)
 
 
-def _without_base(early: Early, event: Event, look: Look) -> Found:
+def _without_base(early: BootstrapSettings, event: Event, look: Look) -> ResolvedPolicy:
     if early.config != options.CONFIG.default:
         _refuse_absence(early, "the base commit")
     head = look.head_policy.text
     if head is None or event.name not in FIRST_FILE_EVENTS:
         _refuse_absence(early, "the base commit")
-        return Found()
-    return Found(policy=before_merge(_policy(early, head)), notes=(FIRST_FILE,))
+        return ResolvedPolicy()
+    return ResolvedPolicy(policy=without_unmerged_rules(_policy(early, head)), notes=(FIRST_FILE,))
 
 
-def _changed(early: Early, policy: Policy, look: Look) -> Found:
+def _changed(early: BootstrapSettings, policy: Policy, look: Look) -> ResolvedPolicy:
     if look.head_policy.trouble:
-        return Found(policy=policy, notes=(f"This pull request's policy file: {look.head_policy.trouble}.",))
+        return ResolvedPolicy(policy=policy, notes=(f"This pull request's policy file: {look.head_policy.trouble}.",))
     if look.head_policy.text is None:
-        return Found(policy=policy, notes=(DELETED,))
+        return ResolvedPolicy(policy=policy, notes=(DELETED,))
     try:
         new = _policy(early, look.head_policy.text)
     except ConfigurationError as bad:
         first = bad.problems[0]
         mistake = f"{first.location}:{first.column}: {first}"
         note = f"This pull request's policy file has mistakes, and no run could be judged by it: {mistake}"
-        return Found(policy=policy, notes=(note,))
-    return Found(policy=policy, changes=differences(policy, new))
+        return ResolvedPolicy(policy=policy, notes=(note,))
+    return ResolvedPolicy(policy=policy, changes=diff(policy, new))
 
 
-def _refuse_unknown_base(early: Early, event: Event, heard: Heard | None) -> None:
+def _refuse_unknown_base(early: BootstrapSettings, event: Event, heard: SnapshotResult | None) -> None:
     """Raise BadSettings if it is not known which branch's policy and stage apply to the event."""
     if heard is None and early.github_token and (policy_commit(event) or event.question):
         raise _unreadable(early, "GitHub's address is not known: `GITHUB_API_URL` must be https")
@@ -138,15 +142,15 @@ def _refuse_unknown_base(early: Early, event: Event, heard: Heard | None) -> Non
     raise ConfigurationError([Problem(where="`pr_number`", message=message)])
 
 
-def _unreadable(early: Early, why: str) -> ConfigurationError:
+def _unreadable(early: BootstrapSettings, why: str) -> ConfigurationError:
     return ConfigurationError([Problem(where=f"`{early.config}`", message=f"{why}. {MIGHT_BE_STRICTER}")])
 
 
-def _refuse_absence(early: Early, where: str) -> None:
+def _refuse_absence(early: BootstrapSettings, where: str) -> None:
     if early.config_is_given:
         message = f"there is no such file in {where}; accepted: the path of a policy file, or no `config`"
         raise ConfigurationError([Problem(where=f"`config` {early.config}", message=message)])
 
 
-def _policy(early: Early, text: str) -> Policy:
+def _policy(early: BootstrapSettings, text: str) -> Policy:
     return read_policy(text.encode(errors="surrogatepass"), early.config)

@@ -40,7 +40,7 @@ class Terminal:
     @property
     def layers(self) -> tuple[Layer, ...]:
         """Return where settings come from: the flags, then the environment."""
-        elsewhere = {option.environment for option in OPTIONS if option.in_workflows_only}
+        elsewhere = {option.environment for option in OPTIONS if option.actions_only}
         environ = {name: text for name, text in self._environ.items() if name not in elsewhere}
         return flag_layer(self._flags), environment_layer(environ)
 
@@ -87,7 +87,7 @@ class Terminal:
             self.annotate(Level.WARNING, f"The report could not be written: {error.strerror}.")
 
 
-FLAGS = tuple(option for option in OPTIONS if not option.in_workflows_only)
+FLAGS = tuple(option for option in OPTIONS if not option.actions_only)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--version", action="version", version=__version__)
     for option in FLAGS:
-        for spelling in option.spellings:
+        for spelling in option.names:
             shown = _described(option) if spelling == option.name else f"The same as {flag(option.name)}."
             made.add_argument(flag(spelling), dest=spelling, metavar="TEXT", help=shown.replace("%", "%%"))
     return made

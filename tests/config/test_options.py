@@ -10,7 +10,7 @@ from sepurux_action.config.stage import OnUndecided, Stage
 
 
 def test_no_spelling_and_no_environment_name_is_used_twice() -> None:
-    spellings = [spelling for option in OPTIONS for spelling in option.spellings]
+    spellings = [spelling for option in OPTIONS for spelling in option.names]
     names = [option.environment for option in OPTIONS if option.environment]
     assert len(set(spellings)) == len(spellings)
     assert len(set(names)) == len(names)
@@ -18,7 +18,7 @@ def test_no_spelling_and_no_environment_name_is_used_twice() -> None:
 
 def test_only_the_credentials_are_secret_and_they_have_no_place_in_the_file() -> None:
     assert {option.name for option in OPTIONS if option.secret} == {"token", "api_key", "github_token"}
-    assert all(not option.places for option in OPTIONS if option.secret)
+    assert all(not option.allowed_in for option in OPTIONS if option.secret)
 
 
 def test_the_defaults_are_the_contracts() -> None:

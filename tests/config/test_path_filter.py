@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sepurux_action.config.path_filter import ChangedFile, Subject, parse_paths, read_filter, read_pattern, touches
+from sepurux_action.config.path_filter import ChangedFile, PatternKind, affects, parse_paths, read_filter, read_pattern
 
 # GitHub's cheat sheet: a pattern, names that it takes, and after the bar names that it does not.
 CHEAT_SHEET = r"""
@@ -53,7 +53,7 @@ def rows() -> Iterator[tuple[str, str, bool]]:
 
 @pytest.mark.parametrize(("pattern", "name", "taken"), list(rows()))
 def test_a_pattern_takes_what_githubs_cheat_sheet_says(pattern: str, name: str, *, taken: bool) -> None:
-    assert read_pattern(pattern, Subject.BRANCH).matches(name) is taken
+    assert read_pattern(pattern, PatternKind.BRANCH).matches(name) is taken
 
 
 def test_a_later_pattern_overrules_an_earlier_one() -> None:
@@ -90,13 +90,13 @@ def test_a_later_pattern_overrules_an_earlier_one() -> None:
 )
 def test_a_pattern_that_github_would_not_take_or_that_never_fits_is_a_mistake(pattern: str, told: str) -> None:
     with pytest.raises(ValueError, match=re.escape(told)):
-        read_pattern(pattern, Subject.PATH)
+        read_pattern(pattern, PatternKind.PATH)
 
 
 def test_a_branch_is_named_without_its_ref() -> None:
     with pytest.raises(ValueError, match="without `refs/heads/`"):
-        read_pattern("refs/heads/main", Subject.BRANCH)
-    assert read_pattern("refs/x", Subject.PATH).matches("refs/x")
+        read_pattern("refs/heads/main", PatternKind.BRANCH)
+    assert read_pattern("refs/x", PatternKind.PATH).matches("refs/x")
 
 
 def test_all_mistakes_of_a_list_are_told_at_once() -> None:
@@ -112,9 +112,9 @@ def test_a_list_that_only_takes_away_is_a_mistake(text: str) -> None:
 
 
 def test_a_list_has_at_most_a_hundred_patterns() -> None:
-    assert read_filter(["a"] * 100, Subject.PATH).matches("a")
+    assert read_filter(["a"] * 100, PatternKind.PATH).matches("a")
     with pytest.raises(ValueError, match="it has 101 patterns"):
-        read_filter(["a"] * 101, Subject.PATH)
+        read_filter(["a"] * 101, PatternKind.PATH)
 
 
 def test_equal_lists_are_equal_filters() -> None:
@@ -137,7 +137,7 @@ class Counted(str):
 
 @pytest.mark.parametrize("pattern", ["**a" * 160, "*a" * 249, "a?" * 249, "**/" * 160 + "b", "[a-z]+" * 80, "a+" * 249])
 def test_each_character_of_a_name_is_read_once_however_hostile_the_pattern(pattern: str) -> None:
-    compiled = read_pattern(pattern, Subject.BRANCH)
+    compiled = read_pattern(pattern, PatternKind.BRANCH)
     name = Counted("a" * 4000 + "!")
     assert not compiled.matches(name)
     assert name.read <= len(name)
@@ -148,21 +148,21 @@ def test_each_character_of_a_name_is_read_once_however_hostile_the_pattern(patte
 
 def test_a_gate_is_touched_by_one_file_that_fits() -> None:
     docs = parse_paths("docs/**\n!docs/private/**")
-    assert touches(docs, [ChangedFile("src/a.py"), ChangedFile("docs/a.md")])
-    assert not touches(docs, [ChangedFile("src/a.py"), ChangedFile("docs/private/a.md")])
-    assert not touches(docs, [])
+    assert affects(docs, [ChangedFile("src/a.py"), ChangedFile("docs/a.md")])
+    assert not affects(docs, [ChangedFile("src/a.py"), ChangedFile("docs/private/a.md")])
+    assert not affects(docs, [])
 
 
 def test_a_rename_counts_under_both_names() -> None:
     docs = parse_paths("docs/**")
-    assert touches(docs, [ChangedFile("old/a.md", previous="docs/a.md")])
-    assert touches(docs, [ChangedFile("docs/a.md", previous="old/a.md")])
-    assert not touches(docs, [ChangedFile("new/a.md", previous="old/a.md")])
+    assert affects(docs, [ChangedFile("old/a.md", previous="docs/a.md")])
+    assert affects(docs, [ChangedFile("docs/a.md", previous="old/a.md")])
+    assert not affects(docs, [ChangedFile("new/a.md", previous="old/a.md")])
 
 
 def test_a_list_that_cannot_be_read_or_may_lack_files_touches_every_gate() -> None:
     docs = parse_paths("docs/**")
     others = [ChangedFile(f"src/{number}.py") for number in range(3000)]
-    assert touches(docs, None)
-    assert touches(docs, others)
-    assert not touches(docs, others[1:])
+    assert affects(docs, None)
+    assert affects(docs, others)
+    assert not affects(docs, others[1:])

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from sepurux_action.config.options import OPTIONS
-from sepurux_action.config.policy import Change, Given, Policy, Section, before_merge, differences
+from sepurux_action.config.policy import Change, ConfiguredValue, Policy, Section, diff, without_unmerged_rules
 from sepurux_action.config.policy_parser import MAX_PROBLEMS, read_policy
 from sepurux_action.config.stage import Stage
 from sepurux_action.config.stage_rules import Rule
@@ -61,19 +61,19 @@ def test_every_key_becomes_the_text_of_its_option_with_its_line() -> None:
     policy = read(FULL)
     assert policy.path == PATH
     assert policy.top.texts == {
-        "project": Given("my-agent", 2),
-        "timeout": Given("15m", 3),
-        "reviewers": Given("octocat\n@octodog", 4),
-        "min_pass_rate": Given("0.90", 6),
-        "max_unsafe": Given("0", 7),
+        "project": ConfiguredValue("my-agent", 2),
+        "timeout": ConfiguredValue("15m", 3),
+        "reviewers": ConfiguredValue("octocat\n@octodog", 4),
+        "min_pass_rate": ConfiguredValue("0.90", 6),
+        "max_unsafe": ConfiguredValue("0", 7),
     }
     refunds, support = policy.gates
     assert refunds.texts == {
-        "name": Given("Refunds", 12),
-        "campaign": Given("core-reliability", 13),
-        "trace_file": Given("traces/a.json\ntraces/b.json", 14),
-        "paths": Given("agents/**\n!**/*.md", 17),
-        "min_pass_rate": Given("95%", 18),
+        "name": ConfiguredValue("Refunds", 12),
+        "campaign": ConfiguredValue("core-reliability", 13),
+        "trace_file": ConfiguredValue("traces/a.json\ntraces/b.json", 14),
+        "paths": ConfiguredValue("agents/**\n!**/*.md", 17),
+        "min_pass_rate": ConfiguredValue("95%", 18),
     }
     assert (refunds.line, support.line) == (12, 19)
     assert texts(support) == {"campaign": "support"}
@@ -117,7 +117,7 @@ def test_a_gate_without_a_name_has_its_campaigns() -> None:
     policy = read("campaign: shared\ngates: [{name: One}, {campaign: two}, {project: p}]")
     assert [policy.name(gate) for gate in policy.gates] == ["One", "two", "shared"]
     assert read("gates: [{project: p}]").name(Section()) == ""
-    assert len(policy.name(Section(texts={"campaign": Given("x" * 99, 1)}))) == 80
+    assert len(policy.name(Section(texts={"campaign": ConfiguredValue("x" * 99, 1)}))) == 80
 
 
 def test_an_alias_of_an_option_is_read_as_the_option() -> None:
@@ -231,7 +231,7 @@ def test_the_value_of_a_secret_is_in_no_mistake() -> None:
     assert "made-up-secret" not in "".join(mistakes("token: made-up-secret\napi_key: [made-up-secret]\n"))
 
 
-@pytest.mark.parametrize("name", [option.name for option in OPTIONS if not option.places])
+@pytest.mark.parametrize("name", [option.name for option in OPTIONS if not option.allowed_in])
 def test_an_option_that_has_no_place_in_the_file_is_refused_with_a_reason(name: str) -> None:
     (mistake,) = mistakes(f"{name}: x")
     assert ": refused: " in mistake
@@ -246,8 +246,10 @@ def test_a_hostile_key_stays_on_its_line_and_in_its_quotes() -> None:
 
 
 def test_of_a_first_file_only_gates_campaigns_projects_traces_and_packs_apply_before_it_is_merged() -> None:
-    everything = Section(texts={option.name: Given("x", 1) for option in OPTIONS}, rules=(Rule(stage=Stage.OBSERVE),))
-    policy = before_merge(Policy(path=PATH, top=everything, gates=(everything, everything)))
+    everything = Section(
+        texts={option.name: ConfiguredValue("x", 1) for option in OPTIONS}, rules=(Rule(stage=Stage.OBSERVE),)
+    )
+    policy = without_unmerged_rules(Policy(path=PATH, top=everything, gates=(everything, everything)))
     assert len(policy.gates) == 2
     for section in (policy.top, *policy.gates):
         assert set(section.texts) == {"name", "campaign", "project", "trace_id", "trace_file", "mutation_pack"}
@@ -262,7 +264,7 @@ def test_each_changed_value_is_a_row_with_its_old_and_its_new_text() -> None:
         FULL.replace("0.90", "0.5").replace("stage: observe", "stage: soft").replace("octocat, ", "")
         .replace("timeout: 15m\n", "").replace("95%", "0.95").replace("enforcement: soft", "on_undecided: allow")
     )  # fmt: skip
-    assert differences(read(FULL), read(new)) == (
+    assert diff(read(FULL), read(new)) == (
         Change("min_pass_rate", "0.90", "0.5"),
         Change("enforcement", "observe; hard from 2027-02-01 on main", "soft; hard from 2027-02-01 on main"),
         Change("reviewers", "octocat, @octodog", "@octodog"),
@@ -274,7 +276,7 @@ def test_each_changed_value_is_a_row_with_its_old_and_its_new_text() -> None:
 
 def test_a_gate_that_comes_or_goes_is_a_row_beside_its_values() -> None:
     old, new = read("gates: [{name: a, timeout: 30}, {name: b}]"), read("gates: [{name: B}, {name: c, campaign: d}]")
-    assert differences(old, new) == (
+    assert diff(old, new) == (
         Change('gate "a"', "listed", ""),
         Change('gate "a", name', "a", ""),
         Change('gate "a", timeout', "30", ""),
@@ -287,7 +289,7 @@ def test_a_gate_that_comes_or_goes_is_a_row_beside_its_values() -> None:
 
 def test_gates_whose_names_the_file_does_not_tell_are_compared_by_their_order() -> None:
     old, new = read("gates: [{timeout: 30}, {timeout: 40}]"), read("gates: [{timeout: 30}, {timeout: 50}]")
-    assert differences(old, new) == (Change("gate 2, timeout", "40", "50"),)
+    assert diff(old, new) == (Change("gate 2, timeout", "40", "50"),)
 
 
 @pytest.mark.parametrize(
@@ -302,4 +304,4 @@ def test_gates_whose_names_the_file_does_not_tell_are_compared_by_their_order() 
     ],
 )
 def test_another_way_of_writing_the_same_is_no_change(old: str, new: str) -> None:
-    assert differences(read(old), read(new)) == ()
+    assert diff(read(old), read(new)) == ()

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.config.options import BY_SPELLING, OPTIONS
-from sepurux_action.config.path_filter import Subject, read_filter, read_pattern
-from sepurux_action.config.policy import Policy, differences
+from sepurux_action.config.path_filter import PatternKind, read_filter, read_pattern
+from sepurux_action.config.policy import Policy, diff
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.stage import Stage
 from sepurux_action.config.stage_rules import Rule, next_change, stage_today
@@ -105,8 +105,8 @@ def test_every_text_of_a_policy_is_one_that_its_option_accepts(raw: bytes) -> No
 def test_a_policy_differs_from_itself_in_nothing_and_from_another_both_ways_alike(one: bytes, other: bytes) -> None:
     old, new = read(one), read(other)
     if isinstance(old, Policy) and isinstance(new, Policy):
-        assert differences(old, old) == ()
-        assert len(differences(old, new)) == len(differences(new, old))
+        assert diff(old, old) == ()
+        assert len(diff(old, new)) == len(diff(new, old))
 
 
 # --- Filters ---------------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def slowly(pattern: str) -> re.Pattern[str]:
 @given(patterns, names)
 def test_a_pattern_takes_the_names_that_the_simple_rule_takes(pattern: str, name: str) -> None:
     try:
-        compiled = read_pattern(pattern, Subject.BRANCH)
+        compiled = read_pattern(pattern, PatternKind.BRANCH)
     except ValueError:
         return
     assert compiled.matches(name) is bool(slowly(pattern).fullmatch(name))
@@ -141,7 +141,7 @@ def test_a_pattern_takes_the_names_that_the_simple_rule_takes(pattern: str, name
 @given(st.lists(st.tuples(st.booleans(), patterns), min_size=1, max_size=4), names)
 def test_the_last_pattern_that_fits_decides(listed: list[tuple[bool, str]], name: str) -> None:
     try:
-        found = read_filter([("!" if negative else "") + pattern for negative, pattern in listed], Subject.BRANCH)
+        found = read_filter([("!" if negative else "") + pattern for negative, pattern in listed], PatternKind.BRANCH)
     except ValueError:
         return
     included = False
@@ -155,7 +155,7 @@ def test_the_last_pattern_that_fits_decides(listed: list[tuple[bool, str]], name
 def test_any_text_is_a_pattern_or_a_mistake_on_one_line(text: str, name: str) -> None:
     told = ""
     try:
-        assert read_pattern(text, Subject.PATH).matches(name) in {True, False}
+        assert read_pattern(text, PatternKind.PATH).matches(name) in {True, False}
     except ValueError as mistake:
         told = str(mistake)
     assert told.isprintable()
@@ -164,7 +164,7 @@ def test_any_text_is_a_pattern_or_a_mistake_on_one_line(text: str, name: str) ->
 # --- Rules -----------------------------------------------------------------------------------------------------
 
 filters = st.none() | st.sampled_from(["main", "**", "release/**"]).map(
-    lambda text: read_filter([text], Subject.BRANCH)
+    lambda text: read_filter([text], PatternKind.BRANCH)
 )
 days = st.integers(-5, 12).map(lambda number: TODAY + timedelta(days=number))
 

@@ -9,7 +9,7 @@ import pytest
 
 from sepurux_action.config import options
 from sepurux_action.config.gate import REGISTERED, Thresholds, Trace
-from sepurux_action.config.policy import Given, Policy, Section
+from sepurux_action.config.policy import ConfiguredValue, Policy, Section
 from sepurux_action.config.settings import (
     Manner,
     Settings,
@@ -17,7 +17,7 @@ from sepurux_action.config.settings import (
     environment_layer,
     flag_layer,
     input_layer,
-    read_early,
+    read_bootstrap_settings,
     read_settings,
 )
 from sepurux_action.config.stage import OnUndecided, Stage
@@ -58,7 +58,7 @@ def test_a_campaign_alone_is_enough_and_everything_else_has_its_default() -> Non
     assert gate.thresholds == Thresholds(min_pass_rate=0.9, max_unsafe=0)
     assert (gate.stage, gate.on_undecided, gate.timeout_s) == (Stage.HARD, OnUndecided.BLOCK, 600)
     manner = Manner(key="refunds")
-    assert settings == Settings(gates=(gate,), base_url="https://app.sepurux.dev/api/backend", manner=manner)
+    assert settings == Settings(gates=(gate,), base_url="https://app.sepurux.dev/api/backend", publish_options=manner)
 
 
 def test_every_input_arrives_where_it_belongs() -> None:
@@ -134,7 +134,9 @@ def test_a_value_that_is_overridden_is_not_looked_at() -> None:
     assert read({"timeout": "30"}, {"SEPURUX_TIMEOUT_SECONDS": "nonsense"}).gates[0].timeout_s == 30
 
 
-@pytest.mark.parametrize("gate", [Section(), Section(texts={"paths": Given("src/**", 1)})], ids=["without", "with"])
+@pytest.mark.parametrize(
+    "gate", [Section(), Section(texts={"paths": ConfiguredValue("src/**", 1)})], ids=["without", "with"]
+)
 @pytest.mark.parametrize("paths", ["docs/**", "["])
 def test_the_input_paths_is_ignored_where_a_policy_applies_and_not_told_twice(gate: Section, paths: str) -> None:
     layers = [input_layer({**LEAST, "paths": paths}), environment_layer({})]
@@ -206,7 +208,7 @@ def test_an_unknown_name_is_shown_on_one_line() -> None:
 
 
 def test_nothing_is_near_to_a_name_unlike_all() -> None:
-    assert options.nearest("zzz", ["token"]) == ""
+    assert options.did_you_mean("zzz", ["token"]) == ""
 
 
 # --- Defaults that depend --------------------------------------------------------------------------------------
@@ -423,8 +425,8 @@ def test_a_hint_quotes_no_part_of_a_secret() -> None:
 
 def test_what_is_known_early_holds_no_secret() -> None:
     wrong = dict.fromkeys(("campaign", "comment_key", "config", "status_context"), TOKEN)
-    early = read_early([input_layer({"token": TOKEN, **wrong})])
-    assert (early.gates, early.manner.status_context) == ((), "Sepurux")
+    early = read_bootstrap_settings([input_layer({"token": TOKEN, **wrong})])
+    assert (early.gates, early.publish_options.status_context) == ((), "Sepurux")
     assert TOKEN not in repr(early)
 
 
@@ -438,7 +440,7 @@ def test_a_context_with_the_base_branch_in_it_has_at_most_255_characters(*, leng
     layers = [input_layer({**LEAST, "status_context": "Sepurux ({base})"})]
     branch = "b" * length
     if fits:
-        assert read_settings(layers, no_files, branch=branch).manner.status_context == "Sepurux ({base})"
+        assert read_settings(layers, no_files, branch=branch).publish_options.status_context == "Sepurux ({base})"
         return
     with pytest.raises(ConfigurationError) as bad:
         read_settings(layers, no_files, branch=branch)

@@ -15,9 +15,9 @@ from sepurux_action.config.settings import Settings, environment_layer, input_la
 from sepurux_action.errors import ConfigurationError, TraceFileError
 from tests.builders import a_content
 
-SPELLINGS = [spelling for option in OPTIONS for spelling in option.spellings]
+SPELLINGS = [spelling for option in OPTIONS for spelling in option.names]
 ENVIRONMENT = [option.environment for option in OPTIONS if option.environment]
-ORDER = {spelling: number for number, option in enumerate(OPTIONS) for spelling in option.spellings}
+ORDER = {spelling: number for number, option in enumerate(OPTIONS) for spelling in option.names}
 
 # Texts near to those that are accepted, so that settings come of them often enough, and any text at all.
 LIKELY = [

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from sepurux_action.config.path_filter import Subject, read_filter
+from sepurux_action.config.path_filter import PatternKind, read_filter
 from sepurux_action.config.stage import Stage
 from sepurux_action.config.stage_rules import Rule, next_change, parse_start, stage_today
 
@@ -19,7 +19,7 @@ def rule(stage: str, *, days: int | None = None, branches: str = "") -> Rule:
     return Rule(
         stage=Stage(stage),
         start=None if days is None else TODAY + days * DAY,
-        branches=read_filter(branches.split(), Subject.BRANCH) if branches else None,
+        branches=read_filter(branches.split(), PatternKind.BRANCH) if branches else None,
     )
 
 

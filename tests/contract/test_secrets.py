@@ -15,7 +15,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.common.secret import MIN_BLANKED_LENGTH, Redactor, spellings
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.policy_parser import read_policy
-from sepurux_action.config.settings import input_layer, read_early, read_settings
+from sepurux_action.config.settings import input_layer, read_bootstrap_settings, read_settings
 from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.api import Refused, list_campaigns, read_answer
 from sepurux_action.evaluation.ci_run import parse_ci_run
@@ -138,5 +138,5 @@ def test_bad_settings_are_blanked_before_a_report_escapes_them() -> None:
 
 
 def test_both_backend_secrets_are_known_before_the_policy_is_read() -> None:
-    early = read_early([input_layer({"token": "first-secret", "api_key": "second-secret"})])
+    early = read_bootstrap_settings([input_layer({"token": "first-secret", "api_key": "second-secret"})])
     assert [each.reveal() for each in (early.secret, early.api_key) if each] == ["first-secret", "second-secret"]

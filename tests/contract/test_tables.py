@@ -10,12 +10,12 @@ import yaml
 
 from scripts import generate
 from sepurux_action.config import options
-from sepurux_action.config.options import OPTIONS, FilePlace, Option
+from sepurux_action.config.options import OPTIONS, Option, SectionKind
 from sepurux_action.host.terminal import parser
 from sepurux_action.report.outputs import OUTPUTS
 
-SPELLINGS = [spelling for option in OPTIONS for spelling in option.spellings]
-FLAGS = [spelling for option in OPTIONS if not option.in_workflows_only for spelling in option.spellings]
+SPELLINGS = [spelling for option in OPTIONS for spelling in option.names]
+FLAGS = [spelling for option in OPTIONS if not option.actions_only for spelling in option.names]
 
 
 def test_every_option_is_read_by_a_rule() -> None:
@@ -28,7 +28,11 @@ def test_every_option_is_read_by_a_rule() -> None:
 
 
 def test_no_threshold_may_stand_anywhere_but_under_thresholds() -> None:
-    assert all(option.places == (FilePlace.THRESHOLDS,) for option in OPTIONS if FilePlace.THRESHOLDS in option.places)
+    assert all(
+        option.allowed_in == (SectionKind.THRESHOLDS,)
+        for option in OPTIONS
+        if SectionKind.THRESHOLDS in option.allowed_in
+    )
 
 
 @pytest.mark.parametrize(("path", "text"), [pytest.param(*each, id=each[0].name) for each in generate.wanted()])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sepurux_action.common.secret import Redactor, spellings
-from sepurux_action.config.settings import read_early
+from sepurux_action.config.settings import read_bootstrap_settings
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.host.actions_runner import MAX_EVENT_BYTES, ActionsRunner
 from sepurux_action.host.workflow_commands import MAX_LINE_LENGTH, Level
@@ -213,7 +213,7 @@ def test_a_secret_in_pieces_or_at_a_lines_end_is_blanked(capsys: pytest.CaptureF
 
 def test_an_emptied_token_is_not_taken_from_the_environment() -> None:
     step = runner(INPUT_GITHUB_TOKEN="", INPUT_CAMPAIGN="core", GITHUB_TOKEN="ghs_of_the_job")
-    assert read_early(step.layers).github_token is None
+    assert read_bootstrap_settings(step.layers).github_token is None
 
 
 def test_a_mask_of_a_secret_with_percent_signs_is_the_secret(capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,7 +38,7 @@ def refusal(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str
 
 def test_every_option_has_a_flag_under_each_of_its_names() -> None:
     for option in FLAGS:
-        for spelling in option.spellings:
+        for spelling in option.names:
             assert flags(flag(spelling), "x") == {spelling: "x"}
 
 
@@ -88,7 +88,7 @@ def test_help_is_made_from_the_table_of_options(
     monkeypatch.setenv("COLUMNS", "200")
     text = " ".join(printed("--help", capsys).split())
     for option in FLAGS:
-        assert {flag(spelling) for spelling in option.spellings} <= set(text.split())
+        assert {flag(spelling) for spelling in option.names} <= set(text.split())
         assert not option.environment or f"Environment: {option.environment}." in text
         assert "".join(option.accepts.replace("`", "").split()) in text.replace(" ", "")
 
