@@ -43,7 +43,7 @@ class Place(protocols.Place, Protocol):
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """Return where settings come from, the ruling layer first."""
+        """Return where settings come from, the verdict layer first."""
 
     @property
     def traces(self) -> TraceFolder:
@@ -132,7 +132,7 @@ def _publish(results: Sequence[GateResult], report: Report, place: Place) -> Non
     """Write outputs, summary and the verdict's annotation; none of them can change the verdict."""
     place.outputs(outputs.step_outputs(results))
     place.summary(render_summary(report))
-    closed = any(gate.conclusion.closed for gate in results)
+    closed = any(gate.conclusion.blocks for gate in results)
     sound = all(gate.decision in {Decision.PASS, Decision.SKIPPED} for gate in results)
     level = Level.ERROR if closed else Level.NOTICE if sound else Level.WARNING
     place.annotate(level, report.headline, title="Sepurux gate")

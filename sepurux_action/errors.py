@@ -106,7 +106,7 @@ class TraceFileError(ValueError):
     """A trace file that cannot be used; the text says which and why."""
 
 
-class OutOfTime(EvaluationError):
+class TimedOut(EvaluationError):
     """The time is over, and no look at the run ever succeeded."""
 
 

@@ -17,10 +17,10 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.config.stage_rules import NextChange, next_change
 from sepurux_action.evaluation.client import Transport
 from sepurux_action.evaluation.courier import ThreadCourier
-from sepurux_action.evaluation.decision import Decision, Ruling
+from sepurux_action.evaluation.decision import Decision, Verdict
 from sepurux_action.evaluation.enforcement import conclude
 from sepurux_action.evaluation.fingerprint import fingerprint
-from sepurux_action.evaluation.polling import NO_ROW, Origin, watch
+from sepurux_action.evaluation.polling import NO_ROW, RunMetadata, watch
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.github.run_context import Workplace
 from sepurux_action.github.session import Conversation
@@ -74,15 +74,17 @@ class Judging:
         """Return the runs of the gates that are settled already: not affected, or a `fail` that is remembered."""
         event, gates = self.workplace.event, self.settings.gates
         if event.skipped:
-            ruling = Ruling(decision=Decision.SKIPPED, reason=f"{event.skipped}.", row=NO_ROW)
-            return {gate.name: _unasked(gate, ruling) for gate in gates}
+            verdict = Verdict(decision=Decision.SKIPPED, reason=f"{event.skipped}.", rule=NO_ROW)
+            return {gate.name: _unasked(gate, verdict) for gate in gates}
         settled = {}
         unaffected = self._unaffected()
         if self.talk:
             self.talk.read_further_comments()
         for gate in gates:
             if gate.name in unaffected:
-                settled[gate.name] = _unasked(gate, Ruling(decision=Decision.SKIPPED, reason=NOT_AFFECTED, row=NO_ROW))
+                settled[gate.name] = _unasked(
+                    gate, Verdict(decision=Decision.SKIPPED, reason=NOT_AFFECTED, rule=NO_ROW)
+                )
             elif remembered := self._remembered(gate):
                 settled[gate.name] = remembered
         return settled
@@ -109,13 +111,13 @@ class Judging:
         if not gates:
             return {}
         if not (settings.token or settings.api_key):
-            ruling = Ruling(decision=Decision.ERROR, reason=UNASKED, row=NO_ROW)
-            return {gate.name: _unasked(gate, ruling, UNASKED_HINT) for gate in gates}
+            verdict = Verdict(decision=Decision.ERROR, reason=UNASKED, rule=NO_ROW)
+            return {gate.name: _unasked(gate, verdict, UNASKED_HINT) for gate in gates}
         transport = Transport(settings.base_url, token=settings.token, api_key=settings.api_key, blank=self.blank)
         courier = ThreadCourier(transport.send)
         self.signals.tell(courier.interrupt)
         given = settings.pull_request if not event.name or event.question else None  # nobody could be asked about it
-        origin = Origin(repo=self.workplace.repository, pull_request=event.pull_request or given)
+        origin = RunMetadata(repo=self.workplace.repository, pull_request=event.pull_request or given)
         asked = replace(settings, gates=tuple(gates))
         runs = watch(asked, origin, courier, self.place, self._announce)
         return {gate.name: of_gate for gate, of_gate in zip(gates, runs, strict=True)}
@@ -176,8 +178,8 @@ class Judging:
         return self.talk.advice(gate.name, gate.stage, scheduled=change is not None and change.stricter)
 
 
-def _unasked(gate: Gate, ruling: Ruling, hint: str = "") -> tuple[RunResult, ...]:
+def _unasked(gate: Gate, verdict: Verdict, hint: str = "") -> tuple[RunResult, ...]:
     return tuple(
-        RunResult(trace=trace.label, ruling=ruling, hint=hint, trace_may_be_cause=trace.content is not None)
+        RunResult(trace=trace.label, verdict=verdict, hint=hint, trace_may_be_cause=trace.content is not None)
         for trace in gate.traces
     )

@@ -20,7 +20,7 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import NOT_AFFECTED, SOFT_AS_HARD, UNASKED, UNASKED_HINT, UNREAD_REVIEWS
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import Decision, Ruling, judge
+from sepurux_action.evaluation.decision import Decision, Verdict, decide
 from sepurux_action.evaluation.enforcement import conclude
 from sepurux_action.evaluation.polling import CANCELLED
 from sepurux_action.evaluation.published_result import Numbers, PastCommit, PastResult
@@ -146,7 +146,7 @@ def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> 
     return replace(
         RunResult(
             trace=REGISTERED,
-            ruling=judge(run, (gate or a_gate()).thresholds),
+            verdict=decide(run, (gate or a_gate()).thresholds),
             run=run,
             campaign_id=CAMPAIGN_ID,
             run_id=RUN_ID,
@@ -174,7 +174,9 @@ def a_result(
 def undecided(decision: Decision, reason: str, hint: str = "", run: CIRun | None = None) -> RunResult:
     """Return a run that has no verdict."""
     known = run or CIRun()
-    return a_run(known, ruling=Ruling(decision=decision, reason=reason, row=0), hint=hint, run_id=RUN_ID if run else "")
+    return a_run(
+        known, verdict=Verdict(decision=decision, reason=reason, rule=0), hint=hint, run_id=RUN_ID if run else ""
+    )
 
 
 def _timed_out() -> RunResult:
@@ -433,11 +435,11 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
         dashboard_url=address,
     )
     failures = tuple(ClassifiedFailure(type=word, severity=word, description=word, mutation=word) for word in words)
-    ruling = replace(judge(run, gate.thresholds), reason=first, warning=first)
+    verdict = replace(decide(run, gate.thresholds), reason=first, warning=first)
     runs = tuple(
         RunResult(
             trace=word,
-            ruling=ruling,
+            verdict=verdict,
             run=run,
             campaign_id=second,
             trace_id=f"{second} again",

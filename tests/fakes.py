@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import Cancelled, DeadlineExceeded, ErrorDetails, GitHubError
-from sepurux_action.evaluation.api import Answer, Call, Refused, Reply, Trouble
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.published_result import PastResult
 from sepurux_action.github.commit_status import State
 from sepurux_action.github.event import Event, PullRequest, Question
@@ -48,13 +48,13 @@ class FakeClock:
 class FakeCourier:
     """A clock that moves only when somebody waits. `backend` answers a call; each answer takes `takes_s` seconds."""
 
-    backend: Callable[[Call, float], Answer]
+    backend: Callable[[ApiRequest, float], ApiResult]
     takes_s: float = 0.1
     cancel_at: float | None = None
     time: float = 1_000.0
-    calls: list[tuple[float, Call]] = field(default_factory=list)
+    calls: list[tuple[float, ApiRequest]] = field(default_factory=list)
     most_under_way: int = 0
-    _pending: list[tuple[float, int, int, Answer]] = field(default_factory=list)
+    _pending: list[tuple[float, int, int, ApiResult]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=itertools.count)
 
     def now(self) -> float:
@@ -66,17 +66,17 @@ class FakeCourier:
     def new_key(self) -> str:
         return f"key-{next(self._order)}"
 
-    def send(self, tag: int, call: Call, within_s: float) -> None:
+    def send(self, tag: int, call: ApiRequest, within_s: float) -> None:
         self._heed()
         self.calls.append((self.time, call))
         answer = self.backend(call, self.time)
         took = self.takes_s
-        if isinstance(answer, Trouble) and answer.reason == "hangs":
+        if isinstance(answer, TransientError) and answer.reason == "hangs":
             took = within_s
         heapq.heappush(self._pending, (self.time + took, next(self._order), tag, answer))
         self.most_under_way = max(self.most_under_way, len(self._pending))
 
-    def receive(self, within_s: float) -> tuple[int, Answer] | None:
+    def receive(self, within_s: float) -> tuple[int, ApiResult] | None:
         until = self.time + within_s
         if self._pending and self._pending[0][0] <= until:
             at, _, tag, answer = heapq.heappop(self._pending)
@@ -202,24 +202,24 @@ class FakeForge:
 CAMPAIGN = "8c5f4f5e-0000-4000-8000-000000000001"
 
 
-def backend(look: Callable[[float], Answer], **others: Answer) -> Callable[[Call, float], Answer]:
+def backend(look: Callable[[float], ApiResult], **others: ApiResult) -> Callable[[ApiRequest, float], ApiResult]:
     """Return a sound backend whose looks are answered by `look(time)`; other calls by name may be replaced."""
     routes = {
-        "campaigns": Reply([{"campaign_id": CAMPAIGN, "name": "core"}]),
-        "reliability": Reply({"reliability_score": 0.9}),
-        "failures": Reply([]),
+        "campaigns": Success([{"campaign_id": CAMPAIGN, "name": "core"}]),
+        "reliability": Success({"reliability_score": 0.9}),
+        "failures": Success([]),
         **others,
     }
 
     made = itertools.count(1)
 
-    def answer(call: Call, time: float) -> Answer:
+    def answer(call: ApiRequest, time: float) -> ApiResult:
         last = call.path.rsplit("/", 1)[-1]
         if call.method == "POST" and last not in routes:
             number = next(made)
-            return Reply({"batch_id": f"batch-{number}", "run_ids": [f"run-{number}"], "trace_id": f"trace-{number}"})
+            return Success({"batch_id": f"batch-{number}", "run_ids": [f"run-{number}"], "trace_id": f"trace-{number}"})
         if call.method == "GET" and "/v1/ci/" in call.path:
             return look(time)
-        return routes.get(last, Refused(reason=f"no route {call.path}", status=404))
+        return routes.get(last, PermanentError(reason=f"no route {call.path}", status=404))
 
     return answer

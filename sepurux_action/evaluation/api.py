@@ -34,7 +34,7 @@ RETRIED_STATUSES = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class ApiRequest:
     """One request. `path` is encoded and begins with `/v1`; `purpose` completes "Sepurux refused ...".
 
     A `body` in pieces knows its length, and is iterated over anew by each try.
@@ -50,14 +50,14 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Success:
     """A success with JSON in it."""
 
     payload: object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
+class TransientError:
     """A failure that may pass: worth another try. `answered` tells that the backend, or a proxy of it, spoke.
 
     `connected` is false only if no connection was made at all.
@@ -66,7 +66,7 @@ class Trouble:
     reason: str
     status: int = 0
     retry_after_s: float | None = None
-    answered: bool = False
+    reached: bool = False
     connected: bool = True
 
     @property
@@ -76,7 +76,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class PermanentError:
     """A failure that stays: `reason` quotes the backend, `hint` says what to change, or ''."""
 
     reason: str
@@ -89,17 +89,17 @@ class Refused:
         return self.status in {401, 403}
 
 
-Answer = Reply | Trouble | Refused
+ApiResult = Success | TransientError | PermanentError
 
 
-def list_campaigns(project: str) -> Call:
+def list_campaigns(project: str) -> ApiRequest:
     """Return the call that lists a project's campaigns, for a name to be found in."""
-    return Call(method="GET", path="/v1/campaigns", purpose="the list of campaigns", project=project)
+    return ApiRequest(method="GET", path="/v1/campaigns", purpose="the list of campaigns", project=project)
 
 
-def upload_trace(content: TraceContent, *, label: str, project: str, key: str) -> Call:
+def upload_trace(content: TraceContent, *, label: str, project: str, key: str) -> ApiRequest:
     """Return the call that uploads one trace; `key` is its Idempotency-Key."""
-    return Call(
+    return ApiRequest(
         method="POST",
         path="/v1/traces",
         purpose=f"the trace {label}",
@@ -111,7 +111,7 @@ def upload_trace(content: TraceContent, *, label: str, project: str, key: str) -
 
 def create_run(  # noqa: PLR0913 - the body's fields
     gate: Gate, campaign_id: str, trace_id: str, *, repo: str, pull_request: int | None, key: str
-) -> Call:
+) -> ApiRequest:
     """Return the call that starts a CI run; without `trace_id` the campaign's registered scenarios run."""
     body = {
         "trace_id": trace_id or None,
@@ -121,7 +121,7 @@ def create_run(  # noqa: PLR0913 - the body's fields
         "repo": repo or None,
         "pull_request_number": pull_request,
     }
-    return Call(
+    return ApiRequest(
         method="POST",
         path="/v1/ci/runs",
         purpose="the CI run",
@@ -131,15 +131,15 @@ def create_run(  # noqa: PLR0913 - the body's fields
     )
 
 
-def look_at(*, run_id: str, batch_id: str, project: str) -> Call:
+def poll_run(*, run_id: str, batch_id: str, project: str) -> ApiRequest:
     """Return the poll of a batch, or of a run where there is no batch."""
     path = f"/v1/ci/batch/{quote(batch_id, safe='')}" if batch_id else f"/v1/ci/runs/{quote(run_id, safe='')}"
-    return Call(method="GET", path=path, purpose="a look at the run", project=project)
+    return ApiRequest(method="GET", path=path, purpose="a look at the run", project=project)
 
 
-def reliability(campaign_id: str, run_id: str, project: str) -> Call:
+def reliability(campaign_id: str, run_id: str, project: str) -> ApiRequest:
     """Return the call for a run's reliability score."""
-    return Call(
+    return ApiRequest(
         method="GET",
         path=f"/v1/campaigns/{quote(campaign_id, safe='')}/reliability",
         purpose="the reliability score",
@@ -148,9 +148,9 @@ def reliability(campaign_id: str, run_id: str, project: str) -> Call:
     )
 
 
-def classified_failures(campaign_id: str, run_id: str, project: str) -> Call:
+def classified_failures(campaign_id: str, run_id: str, project: str) -> ApiRequest:
     """Return the call for a run's classified failures, the first page of them."""
-    return Call(
+    return ApiRequest(
         method="GET",
         path=f"/v1/campaigns/{quote(campaign_id, safe='')}/failures",
         purpose="the classified failures",
@@ -159,15 +159,15 @@ def classified_failures(campaign_id: str, run_id: str, project: str) -> Call:
     )
 
 
-def read_answer(  # noqa: PLR0913 - the parts of an HTTP answer
-    call: Call,
+def parse_response(  # noqa: PLR0913 - the parts of an HTTP answer
+    call: ApiRequest,
     status: int,
     body: bytes | bytearray,
     *,
     retry_after_s: float | None = None,
     location: str = "",
     blank: Callable[[str], str] = str,
-) -> Answer:
+) -> ApiResult:
     """Return what an HTTP answer means for its call; total, whatever the body holds.
 
     Retried: 408, 425, 429, 5xx, and a success whose body is empty or no JSON. No redirect is followed. `blank` hides
@@ -175,15 +175,15 @@ def read_answer(  # noqa: PLR0913 - the parts of an HTTP answer
     """
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
-            return Trouble(reason=f"an answer with more than {MAX_CONTAINERS:,} lists and objects", answered=True)
+            return TransientError(reason=f"an answer with more than {MAX_CONTAINERS:,} lists and objects", reached=True)
         try:
-            return Reply(_read_parts(json.loads(body, object_pairs_hook=_read_fields)))
+            return Success(_read_parts(json.loads(body, object_pairs_hook=_read_fields)))
         except (ValueError, RecursionError):
             what = "an empty answer" if not body.strip() else "an answer that is not JSON"
-            return Trouble(reason=f"{what} (HTTP {status})", status=status, answered=True)
+            return TransientError(reason=f"{what} (HTTP {status})", status=status, reached=True)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
         where = json_reader.shorten(blank(json_reader.printable(location)), MAX_DETAIL_LENGTH) or "nowhere"
-        return Refused(
+        return PermanentError(
             reason=f"Sepurux answered with a redirect (HTTP {status}) to {where}",
             status=status,
             hint="No redirect is followed: a secret would travel with it. Set `base_url` to the API's own address.",
@@ -191,8 +191,8 @@ def read_answer(  # noqa: PLR0913 - the parts of an HTTP answer
     detail = error_detail(body, blank)
     said = f": {detail}" if detail else ""
     if status in RETRIED_STATUSES or status >= 500:  # noqa: PLR2004 - HTTP's server error class
-        return Trouble(reason=f"HTTP {status}{said}", status=status, retry_after_s=retry_after_s, answered=True)
-    return Refused(
+        return TransientError(reason=f"HTTP {status}{said}", status=status, retry_after_s=retry_after_s, reached=True)
+    return PermanentError(
         reason=f"Sepurux refused {call.purpose} (HTTP {status}){said}", status=status, hint=_hint(status, call)
     )
 
@@ -235,7 +235,7 @@ def _entries(detail: object) -> Iterator[str]:
             yield f"{json_reader.printable(place)}: {message}" if place else message
 
 
-def _hint(status: int, call: Call) -> str:
+def _hint(status: int, call: ApiRequest) -> str:
     if status in {401, 403}:
         return "Check that the secret in `token` or `api_key` is valid and belongs to " + (
             f"project {call.project}." if call.project else "the project; set `project` where the key needs it."

@@ -23,7 +23,15 @@ from sepurux_action import __version__
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.common.urls import is_loopback
 from sepurux_action.errors import EvaluationError
-from sepurux_action.evaluation.api import MAX_ANSWER_BYTES, Answer, Call, Refused, Reply, Trouble, read_answer
+from sepurux_action.evaluation.api import (
+    MAX_ANSWER_BYTES,
+    ApiRequest,
+    ApiResult,
+    PermanentError,
+    Success,
+    TransientError,
+    parse_response,
+)
 
 CONNECT_S = 5.0
 READ_S = 15.0
@@ -71,7 +79,7 @@ class Transport:
             self._session.mount("http://", adapter)
             self._session.mount("https://", adapter)
 
-    def send(self, call: Call, within_s: float) -> Answer:
+    def send(self, call: ApiRequest, within_s: float) -> ApiResult:
         """Return the answer to one call; total over everything a network does.
 
         A body is read within `within_s` seconds. Headers that drip may take longer: the courier leaves such a call
@@ -81,12 +89,12 @@ class Transport:
         try:
             answer = self._exchange(call, deadline)
         except EvaluationError as changed:  # the body could not be read
-            return Refused(reason=changed.reason, hint=changed.hint)
+            return PermanentError(reason=changed.reason, hint=changed.hint)
         except FOREIGN_ERRORS as error:
-            return Trouble(reason=self._in_words(error), connected=not _never_connected(error))
+            return TransientError(reason=self._in_words(error), connected=not _never_connected(error))
         return answer
 
-    def _exchange(self, call: Call, deadline: float) -> Answer:
+    def _exchange(self, call: ApiRequest, deadline: float) -> ApiResult:
         headers = dict(self._headers)
         if call.body is not None:
             headers["Content-Type"] = "application/json"
@@ -112,14 +120,14 @@ class Transport:
                     raise requests.ReadTimeout
             success = response.status_code < 300  # noqa: PLR2004 - HTTP's success class and what comes before it
             if success and len(body) > MAX_ANSWER_BYTES:
-                return Refused(
+                return PermanentError(
                     reason=f"Sepurux sent more than {MAX_ANSWER_BYTES // 2**20} MiB for {call.purpose}",
                     status=response.status_code,
                     hint="Check that `base_url` is the API's address.",
                 )
             now = _http_date(response.headers.get("Date", "")) or datetime.now(UTC)  # this machine's clock may be off
             with self._parsing:
-                answer = read_answer(
+                answer = parse_response(
                     call,
                     response.status_code,
                     body,
@@ -127,7 +135,7 @@ class Transport:
                     location=response.headers.get("Location", ""),
                     blank=self._blank,
                 )
-                return Reply(self._blank.redact_json(answer.payload)) if isinstance(answer, Reply) else answer
+                return Success(self._blank.redact_json(answer.payload)) if isinstance(answer, Success) else answer
 
     def _in_words(self, error: Exception) -> str:
         """Return what happened; never the exception's own text, which may quote addresses and headers."""

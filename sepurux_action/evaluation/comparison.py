@@ -109,13 +109,13 @@ def change(measure: Measure, now: PastResult, baseline: PastResult | None) -> st
     return f"{arrow} {sign}{written}{measure.unit}, {word}"
 
 
-def told(numbers: Numbers) -> str:
+def metrics_text(numbers: Numbers) -> str:
     """Return what is known of a result's numbers in words, '' where nothing is."""
     score = "" if numbers.score is None else f"score {number_format.score(numbers.score)}"
     return ", ".join(filter(None, (number_format.outcome(numbers.pass_rate, numbers.unsafe, numbers.failures), score)))
 
 
-def course(measure: Measure, series: Sequence[PastResult]) -> str:
+def trend_text(measure: Measure, series: Sequence[PastResult]) -> str:
     """Return a number's way through the results in words, '' where it is known of fewer than two."""
     values = [measure.of(each.numbers) for each in series]
     known = [value for value in values if value is not None]

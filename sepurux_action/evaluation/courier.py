@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, Cancelled, describe_defect
-from sepurux_action.evaluation.api import Answer, Call, Refused, Trouble
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, TransientError
 from sepurux_action.host.arrivals import Arrivals
 
 GRACE_S = 0.25  # for the transport to end a call by itself, with a better reason
@@ -22,10 +22,10 @@ GRACE_S = 0.25  # for the transport to end a call by itself, with a better reaso
 class ThreadCourier:
     """A courier with one daemon thread for each call under way; `interrupt` may be called by a signal handler."""
 
-    def __init__(self, send: Callable[[Call, float], Answer]) -> None:
+    def __init__(self, send: Callable[[ApiRequest, float], ApiResult]) -> None:
         """Take what performs one call, such as `Transport.send`."""
         self._send = send
-        self._arrivals: Arrivals[tuple[int, Answer] | None] = Arrivals()
+        self._arrivals: Arrivals[tuple[int, ApiResult] | None] = Arrivals()
         self._signal: int | None = None
         self._under_way: dict[int, tuple[int, float, float]] = {}
         self._sent = 0
@@ -47,7 +47,7 @@ class ThreadCourier:
         self._signal = signal
         self._arrivals.put(None)
 
-    def send(self, tag: int, call: Call, within_s: float) -> None:
+    def send(self, tag: int, call: ApiRequest, within_s: float) -> None:
         """Start the call in a thread; a defect that it meets is its answer, because only its own run may end by it."""
         self._heed()
         self._sent += 1
@@ -58,12 +58,12 @@ class ThreadCourier:
             try:
                 answer = self._send(call, within_s)
             except DEFECTS as defect:
-                answer = Refused(reason=describe_defect(defect), hint=REPORT_DEFECT)
+                answer = PermanentError(reason=describe_defect(defect), hint=REPORT_DEFECT)
             self._arrivals.put((number, answer))
 
         threading.Thread(target=deliver, name=f"call {number}", daemon=True).start()
 
-    def receive(self, within_s: float) -> tuple[int, Answer] | None:
+    def receive(self, within_s: float) -> tuple[int, ApiResult] | None:
         """Return the next answer with its tag; a call that overstays answers with Trouble."""
         until = self.now() + within_s
         while True:
@@ -75,7 +75,7 @@ class ThreadCourier:
             except queue.Empty:
                 if first and self.now() >= overdue_at:
                     tag, _, seconds = self._under_way.pop(first[0])
-                    return tag, Trouble(reason=f"no complete answer within {seconds:.3g} s")
+                    return tag, TransientError(reason=f"no complete answer within {seconds:.3g} s")
                 return None
             if arrival is None:
                 continue

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sepurux_action.evaluation.api import Answer, Call
+from sepurux_action.evaluation.api import ApiRequest, ApiResult
 
 
 class Courier(Protocol):
@@ -22,8 +22,8 @@ class Courier(Protocol):
     def new_key(self) -> str:
         """Return a fresh Idempotency-Key."""
 
-    def send(self, tag: int, call: Call, within_s: float) -> None:
+    def send(self, tag: int, call: ApiRequest, within_s: float) -> None:
         """Start a call that ends within `within_s` seconds; its answer comes by `receive`, under its tag."""
 
-    def receive(self, within_s: float) -> tuple[int, Answer] | None:
+    def receive(self, within_s: float) -> tuple[int, ApiResult] | None:
         """Return the next answer, or None after `within_s` seconds; raises Cancelled when the run was ended."""

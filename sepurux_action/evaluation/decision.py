@@ -22,8 +22,8 @@ class _Write(Protocol):
     def __call__(self, value: float, /, *, unlike: float | None = None) -> str: ...
 
 
-BROKEN_STATUSES = frozenset({"failed", "error", "cancelled"})
-OVER_STATUSES = frozenset({"done", "completed"})
+FAILED_STATUSES = frozenset({"failed", "error", "cancelled"})
+FINISHED_STATUSES = frozenset({"done", "completed"})
 OPEN_STATUSES = frozenset({"", "queued", "running", "pending"})
 KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
 NO_NUMBERS_ROW = 5  # of the contract's table: `pass`, and a number that a threshold needs is missing
@@ -68,13 +68,13 @@ class Check:
     actual: str
     margin: str
     state: CheckState
-    essential: bool = False
+    required_for_pass: bool = False
     sentence: str = ""
     reported_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class Verdict:
     """What one look means: the decision, its reason, and whether looking goes on.
 
     `row` is the row of the contract's table. `final` is false while the run is pending, and for row 7 the first time.
@@ -82,57 +82,59 @@ class Ruling:
 
     decision: Decision
     reason: str
-    row: int
+    rule: int
     checks: tuple[Check, ...] = ()
     warning: str = ""
     final: bool = True
 
 
-def judge(run: CIRun, thresholds: Thresholds) -> Ruling:
-    """Return the ruling on one look at a CI run; total: every run and every threshold give one.
+def decide(run: CIRun, thresholds: Thresholds) -> Verdict:
+    """Return the verdict on one look at a CI run; total: every run and every threshold give one.
 
     Rows 3 and 8 are pending; row 7 is `error`, not final: the caller looks once more before it believes it.
     """
     checks = tuple(check_thresholds(run, thresholds))
     broken = [check for check in checks if check.state is CheckState.BROKEN]
     silent = [
-        check for check in checks if check.essential and check.state in {CheckState.NOT_REPORTED, CheckState.NO_NUMBER}
+        check
+        for check in checks
+        if check.required_for_pass and check.state in {CheckState.NOT_REPORTED, CheckState.NO_NUMBER}
     ]
 
-    def ruling(row: int, decision: Decision, reason: str, *, warning: str = "", final: bool = True) -> Ruling:
-        return Ruling(decision=decision, reason=reason, row=row, checks=checks, warning=warning, final=final)
+    def verdict(row: int, decision: Decision, reason: str, *, warning: str = "", final: bool = True) -> Verdict:
+        return Verdict(decision=decision, reason=reason, rule=row, checks=checks, warning=warning, final=final)
 
     if run.decision == "fail":
         why = "; ".join(check.sentence for check in broken) or "no threshold asked for here explains it"
-        return ruling(1, Decision.FAIL, f"Sepurux decided fail: {why}.")
-    if run.status in BROKEN_STATUSES:
+        return verdict(1, Decision.FAIL, f"Sepurux decided fail: {why}.")
+    if run.status in FAILED_STATUSES:
         said = f", decision {json_reader.quoted(run.decision)}" if run.decision else ""
-        return ruling(
+        return verdict(
             2,
             Decision.ERROR,
             f"The evaluation itself broke (status {run.status}{said}), which says nothing about the agent.",
         )
     if unknown := _unknown_word(run):
-        return ruling(3, Decision.PENDING, f"Sepurux has not decided yet ({unknown}).", warning=unknown, final=False)
+        return verdict(3, Decision.PENDING, f"Sepurux has not decided yet ({unknown}).", warning=unknown, final=False)
     if run.decision == "pass":
         if broken:
             why = "; ".join(check.sentence for check in broken)
-            return ruling(4, Decision.FAIL, f"Sepurux said pass, but its own numbers do not support it: {why}.")
+            return verdict(4, Decision.FAIL, f"Sepurux said pass, but its own numbers do not support it: {why}.")
         if silent:
             why = "; ".join(check.sentence for check in silent)
-            return ruling(
+            return verdict(
                 NO_NUMBERS_ROW, Decision.ERROR, f"Sepurux said pass without the numbers to support it: {why}."
             )
-        return ruling(6, Decision.PASS, _pass_reason(run, checks))
-    if run.status in OVER_STATUSES:
-        return ruling(
+        return verdict(6, Decision.PASS, _pass_reason(run, checks))
+    if run.status in FINISHED_STATUSES:
+        return verdict(
             7,
             Decision.ERROR,
             f"The evaluation ended with status {run.status} but without a decision.",
             final=False,
         )
     shown = run.status or "no status"
-    return ruling(8, Decision.PENDING, f"Sepurux has not decided yet ({shown}).", final=False)
+    return verdict(8, Decision.PENDING, f"Sepurux has not decided yet ({shown}).", final=False)
 
 
 def check_thresholds(run: CIRun, asked: Thresholds) -> Iterator[Check]:
@@ -163,7 +165,7 @@ def check_thresholds(run: CIRun, asked: Thresholds) -> Iterator[Check]:
 
 def _unknown_word(run: CIRun) -> str:
     words = []
-    if run.status not in BROKEN_STATUSES | OVER_STATUSES | OPEN_STATUSES:
+    if run.status not in FAILED_STATUSES | FINISHED_STATUSES | OPEN_STATUSES:
         words.append(f"status {json_reader.quoted(run.status)} is not known")
     if run.decision not in KNOWN_DECISIONS:
         words.append(f"decision {json_reader.quoted(run.decision)} is not known")
@@ -195,7 +197,7 @@ def _at_least(  # noqa: PLR0913 - one row of a table
         actual=actual,
         margin=_signed((metric.value - required) * scale) + unit,
         state=CheckState.MET if met else CheckState.BROKEN,
-        essential=essential,
+        required_for_pass=essential,
         sentence=f"{label.lower()} {actual} is {'not below' if met else 'below'} the required {needed}",
         reported_by=metric.reported_by,
     )
@@ -214,7 +216,7 @@ def _at_most(threshold: str, label: str, noun: str, metric: Metric, allowed: int
         actual=number_format.count(metric.value),
         margin=_signed(allowed - metric.value, digits=0),
         state=CheckState.MET if met else CheckState.BROKEN,
-        essential=True,
+        required_for_pass=True,
         sentence=f"{counted} {verb} {'within' if met else 'more than'} the allowed {limit}",
         reported_by=metric.reported_by,
     )
@@ -269,7 +271,7 @@ def _absent(threshold: str, label: str, required: str, metric: Metric, *, essent
         actual=actual,
         margin="",
         state=state,
-        essential=essential,
+        required_for_pass=essential,
         sentence=f"{label.lower()}: {what}",
     )
 

@@ -21,13 +21,13 @@ EXIT_UNDECIDED = 2  # a gate is closed for any other reason
 class Conclusion:
     """What follows: `closed` gates fail the job; `because` completes the sentence "The gate is open|closed: ..."."""
 
-    closed: bool
+    blocks: bool
     because: str
 
     @property
     def word(self) -> str:
         """Return the output's word, `success` or `failure`."""
-        return "failure" if self.closed else "success"
+        return "failure" if self.blocks else "success"
 
 
 def conclude(
@@ -45,25 +45,25 @@ def conclude(
     """
     match decision:
         case Decision.PASS:
-            return Conclusion(closed=False, because="the evaluation passed")
+            return Conclusion(blocks=False, because="the evaluation passed")
         case Decision.SKIPPED:
-            return Conclusion(closed=False, because="nothing had to be evaluated")
+            return Conclusion(blocks=False, because="nothing had to be evaluated")
         case Decision.FAIL:
             return _after_fail(stage, opened=opened)
         case Decision.ERROR | Decision.PENDING:
             if stage is Stage.OBSERVE:
-                return Conclusion(closed=False, because="the stage is observe, which never blocks")
+                return Conclusion(blocks=False, because="the stage is observe, which never blocks")
             if on_undecided is OnUndecided.ALLOW and trace_may_be_cause:
                 return Conclusion(
-                    closed=True,
+                    blocks=True,
                     because="there is no verdict, the uploaded trace may be the cause, "
                     "and `on_undecided: allow` does not cover that",
                 )
             if on_undecided is OnUndecided.ALLOW:
                 return Conclusion(
-                    closed=False, because="there is no verdict, and `on_undecided: allow` lets that through"
+                    blocks=False, because="there is no verdict, and `on_undecided: allow` lets that through"
                 )
-            return Conclusion(closed=True, because="there is no verdict, and without one this gate does not open")
+            return Conclusion(blocks=True, because="there is no verdict, and without one this gate does not open")
         case _:
             assert_never(decision)
 
@@ -71,20 +71,20 @@ def conclude(
 def _after_fail(stage: Stage, *, opened: bool) -> Conclusion:
     match stage:
         case Stage.OBSERVE:
-            return Conclusion(closed=False, because="the stage is observe, which never blocks")
+            return Conclusion(blocks=False, because="the stage is observe, which never blocks")
         case Stage.SOFT:
             if opened:
-                return Conclusion(closed=False, because="a review opened it")
-            return Conclusion(closed=True, because="the evaluation failed, and no review has opened the gate")
+                return Conclusion(blocks=False, because="a review opened it")
+            return Conclusion(blocks=True, because="the evaluation failed, and no review has opened the gate")
         case Stage.HARD:
-            return Conclusion(closed=True, because="the evaluation failed")
+            return Conclusion(blocks=True, because="the evaluation failed")
         case _:
             assert_never(stage)
 
 
 def exit_status(gates: Iterable[tuple[Decision, Conclusion]]) -> int:
     """Return 0 when no gate is closed, 1 when a `fail` closes one, else 2."""
-    closed = [decision for decision, conclusion in gates if conclusion.closed]
+    closed = [decision for decision, conclusion in gates if conclusion.blocks]
     if not closed:
         return EXIT_OPEN
     return EXIT_BLOCKED if Decision.FAIL in closed else EXIT_UNDECIDED

@@ -13,12 +13,12 @@ from typing import Generic, TypeVar
 
 from sepurux_action.errors import Cancelled
 from sepurux_action.evaluation import schedule
-from sepurux_action.evaluation.api import Answer, Call, Trouble
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, TransientError
 from sepurux_action.evaluation.courier_protocol import Courier
 
 T = TypeVar("T")
 
-NO_TIME_LEFT = Trouble(reason="no time was left to ask")
+NO_TIME_LEFT = TransientError(reason="no time was left to ask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Send:
     Polls are limited to ten a second over all lanes; other calls are not.
     """
 
-    call: Call
+    call: ApiRequest
     seconds: Callable[[], float]
     is_poll: bool = False
 
@@ -40,7 +40,7 @@ class Pause:
     seconds: float
 
 
-Lane = Generator[Send | Pause, Answer | None, T]
+Lane = Generator[Send | Pause, ApiResult | None, T]
 
 
 def drive(lanes: Sequence[Lane[T]], courier: Courier, *, beat: Callable[[int], None]) -> list[T]:
@@ -59,7 +59,7 @@ class _Wheel(Generic[T]):
         self._courier = courier
         self._beat = beat
         self._results: dict[int, T] = {}
-        self._ready: deque[tuple[int, Answer | None]] = deque((index, None) for index in range(len(lanes)))
+        self._ready: deque[tuple[int, ApiResult | None]] = deque((index, None) for index in range(len(lanes)))
         self._pausing: list[tuple[float, int]] = []
         self._backlog: list[tuple[int, Send]] = []
         self._under_way = 0

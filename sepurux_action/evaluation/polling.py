@@ -21,12 +21,12 @@ from sepurux_action.errors import (
     REPORT_DEFECT,
     Cancelled,
     EvaluationError,
-    OutOfTime,
     StillPending,
+    TimedOut,
     describe_defect,
 )
 from sepurux_action.evaluation import api, schedule
-from sepurux_action.evaluation.api import Answer, Call, Refused, Reply, Trouble
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.ci_run import (
     MAX_KINDS,
     MIN_KINDS,
@@ -40,7 +40,7 @@ from sepurux_action.evaluation.ci_run import (
     wrong_shape,
 )
 from sepurux_action.evaluation.courier_protocol import Courier
-from sepurux_action.evaluation.decision import Check, Decision, Ruling, judge
+from sepurux_action.evaluation.decision import Check, Decision, Verdict, decide
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.lanes import Lane, Pause, Send, drive
 from sepurux_action.evaluation.result import RunResult
@@ -49,16 +49,16 @@ from sepurux_action.host.workflow_commands import Level
 
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 MAX_RUNS_ENRICHED = 10  # runs of one batch whose classified failures are asked for
-NO_ROW = 0  # of a ruling that no look led to
+NO_ROW = 0  # of a verdict that no look led to
 OVER_UNDECIDED_ROW = 7
 NOT_FOUND = 404
 CANCELLED = "The gate was cancelled before there was a verdict."
 
-Announce = Callable[[Sequence[RunResult]], None]
+OnProgress = Callable[[Sequence[RunResult]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class RunMetadata:
     """What the backend is told about where a run comes from."""
 
     repo: str = ""
@@ -66,16 +66,16 @@ class Origin:
 
 
 def watch(
-    settings: Settings, origin: Origin, courier: Courier, place: Place, announce: Announce
+    settings: Settings, origin: RunMetadata, courier: Courier, place: Place, announce: OnProgress
 ) -> tuple[tuple[RunResult, ...], ...]:
     """Return the results of each gate's runs, in the order of gates and traces; always, and within their timeouts.
 
     `announce` is told what is known of the runs that have started, at once and then every few seconds while ids and
     addresses become known. After a signal the runs still open are `error`.
     """
-    shared = _Watch(settings, origin, courier, place, announce)
-    shared.lanes = [_RunLane(shared, gate, trace) for gate in settings.gates for trace in gate.traces]
-    results = iter(drive([lane.walk() for lane in shared.lanes], courier, beat=shared.beat))
+    shared = _PollContext(settings, origin, courier, place, announce)
+    shared.lanes = [RunPoller(shared, gate, trace) for gate in settings.gates for trace in gate.traces]
+    results = iter(drive([lane.run() for lane in shared.lanes], courier, beat=shared.heartbeat))
     return tuple(tuple(next(results) for _ in gate.traces) for gate in settings.gates)
 
 
@@ -115,15 +115,17 @@ def parse_campaigns(payload: object, wanted: Collection[str]) -> Campaigns:
     return Campaigns(ids={name: sorted(found) for name, found in ids.items()}, names=listed)
 
 
-class _Watch:
+class _PollContext:
     """What all lanes share: the world, the clock's start, and whether the backend was heard at all."""
 
-    def __init__(self, settings: Settings, origin: Origin, courier: Courier, place: Place, announce: Announce) -> None:
+    def __init__(
+        self, settings: Settings, origin: RunMetadata, courier: Courier, place: Place, announce: OnProgress
+    ) -> None:
         self.settings = settings
         self.origin = origin
         self.courier = courier
         self.place = place
-        self.lanes: list[_RunLane] = []
+        self.lanes: list[RunPoller] = []
         self.campaigns: dict[tuple[str, float], Campaigns | EvaluationError | None] = {}  # None while one is fetched
         self._announce = announce
         self._started = courier.now()
@@ -157,7 +159,7 @@ class _Watch:
             self._warned.add(text)
             self.place.annotate(Level.WARNING, text)
 
-    def beat(self, still_open: int) -> None:
+    def heartbeat(self, still_open: int) -> None:
         self._announce_in_time()
         elapsed = number_format.duration(self.elapsed())
         left = number_format.duration(max(0.0, self._patience - self.elapsed()))
@@ -165,34 +167,34 @@ class _Watch:
             f"waiting for {number_format.counted(still_open, 'run')}: {elapsed} elapsed, at most {left} left"
         )
 
-    def send(self, call: Call, within_s: float) -> Lane[Answer]:
+    def send(self, call: ApiRequest, within_s: float) -> Lane[ApiResult]:
         """Return the answer to one call; the wait until it can start is part of its time."""
         until = self.courier.now() + within_s
         return (yield from self._send(Send(call, lambda: until - self.courier.now())))
 
-    def poll(self, call: Call, seconds: Callable[[], float]) -> Lane[Answer]:
+    def poll(self, call: ApiRequest, seconds: Callable[[], float]) -> Lane[ApiResult]:
         """Return the answer to a poll, which may take as long as `seconds` returns when it starts."""
         return (yield from self._send(Send(call, seconds, is_poll=True)))
 
-    def _send(self, wish: Send) -> Lane[Answer]:
+    def _send(self, wish: Send) -> Lane[ApiResult]:
         """Return the answer to one call, noting whether the backend spoke."""
         answer = yield wish
         if answer is None:
             raise AssertionError("a call always has an answer")
-        self._answered = self._answered or not isinstance(answer, Trouble) or answer.answered
+        self._answered = self._answered or not isinstance(answer, TransientError) or answer.reached
         self._announce_in_time()
         return answer
 
-    def persist(self, call: Call, timeout_s: float) -> Lane[object]:
+    def call_with_retry(self, call: ApiRequest, timeout_s: float) -> Lane[object]:
         """Return the payload of a call that is tried until it is answered; raises CannotJudge otherwise."""
         for attempt in count():
             answer = yield from self.send(call, min(api.CALL_S, max(1.0, self._left(timeout_s))))
             match answer:
-                case Reply(payload):
+                case Success(payload):
                     return payload
-                case Refused() as refused:
-                    raise _judged_by(refused)
-                case Trouble():
+                case PermanentError() as refused:
+                    raise _error_of(refused)
+                case TransientError():
                     wait = retry_wait(answer, attempt, self.courier.jitter())
                     if wait >= self._left(timeout_s):
                         raise self._gave_up(call, answer, wait)
@@ -204,47 +206,47 @@ class _Watch:
         limit = timeout_s if self._answered else min(timeout_s, schedule.FIRST_ANSWER_S)
         return limit - self.elapsed()
 
-    def _gave_up(self, call: Call, answer: Trouble, wait: float) -> OutOfTime:
+    def _gave_up(self, call: ApiRequest, answer: TransientError, wait: float) -> TimedOut:
         if answer.retry_after_s is not None:
             asked = f"Sepurux asked to wait {number_format.duration(wait)}, longer than the time that is left"
-            return OutOfTime(
+            return TimedOut(
                 f"{asked} ({call.purpose}: {answer.reason})",
                 "Raise `timeout`, or run again later.",
                 is_outage=answer.is_outage,
             )
         spent = number_format.duration(self.elapsed())
         hint = "Check that `base_url` is right and that this machine may reach it."
-        return OutOfTime(
+        return TimedOut(
             f"Sepurux gave no usable answer within {spent} ({call.purpose}: {answer.reason})",
             "Check the status of Sepurux, or run again later." if self._answered else hint,
             is_outage=answer.is_outage,
         )
 
 
-def retry_wait(trouble: Trouble, attempt: int, jitter: float) -> float:
+def retry_wait(trouble: TransientError, attempt: int, jitter: float) -> float:
     """Return seconds until the next try: what `Retry-After` asks for, else exponential back-off with full jitter."""
     if trouble.retry_after_s is None:
         return schedule.retry_wait(attempt, jitter)
     return max(schedule.MIN_RETRY_AFTER_S, trouble.retry_after_s)
 
 
-def _judged_by(refused: Refused) -> EvaluationError:
+def _error_of(refused: PermanentError) -> EvaluationError:
     return EvaluationError(refused.reason, refused.hint, is_outage=refused.is_outage)
 
 
-class _RunLane:
+class RunPoller:
     """One CI run from its trace to its result."""
 
-    def __init__(self, shared: _Watch, gate: Gate, trace: Trace) -> None:
+    def __init__(self, shared: _PollContext, gate: Gate, trace: Trace) -> None:
         self.gate = gate
         self.result = RunResult(
-            trace=trace.label, ruling=_no_verdict(CANCELLED), trace_may_be_cause=trace.content is not None
+            trace=trace.label, verdict=_no_verdict(CANCELLED), trace_may_be_cause=trace.content is not None
         )
         self._trace = trace
         self._shared = shared
         self._courier = shared.courier
 
-    def judges_otherwise(self, run_id: str, batch_id: str, other: _RunLane) -> bool:
+    def conflicts_with(self, run_id: str, batch_id: str, other: RunPoller) -> bool:
         """Return whether this lane has that very run, started for something else than `other`."""
         mine = self.result.batch_id or self.result.run_id
         return mine == (batch_id or run_id) and self._fingerprint() != other._fingerprint()
@@ -254,25 +256,25 @@ class _RunLane:
         trace = Trace(label="", trace_id=self.result.trace_id)
         return fingerprint(replace(self.gate, campaign=self.result.campaign_id, traces=(trace,)))
 
-    def walk(self) -> Lane[RunResult]:
+    def run(self) -> Lane[RunResult]:
         """Return what became of the run, whatever happens on the way."""
         try:
             campaign = yield from self._find_campaign()
             self.result = replace(self.result, campaign_id=campaign)
             trace_id = yield from self._upload()
             yield from self._start(campaign, trace_id)
-            ruling = yield from self._look_until_decided()
-            self.result = replace(self.result, ruling=ruling)
+            verdict = yield from self._poll_until_decided()
+            self.result = replace(self.result, verdict=verdict)
             yield from self._enrich()
         except EvaluationError as failure:
-            self._fail(failure, judge(self.result.run, self.gate.thresholds).checks)
+            self._fail(failure, decide(self.result.run, self.gate.thresholds).checks)
         except DEFECTS as defect:  # the other runs go on
-            self._say(f"{describe_defect(defect)}. {REPORT_DEFECT}")
+            self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
             self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
         except Cancelled:
             pass  # what is known by now is the result: before a verdict that is CANCELLED
         self.result = replace(self.result, elapsed_s=self._shared.elapsed())
-        self._say(f"{self.result.decision}: {self.result.ruling.reason}")
+        self._log(f"{self.result.decision}: {self.result.verdict.reason}")
         return self.result
 
     def _fail(self, failure: EvaluationError, checks: tuple[Check, ...] = ()) -> None:
@@ -280,9 +282,9 @@ class _RunLane:
         if self.result.decision is Decision.FAIL:
             return
         decision = Decision.PENDING if isinstance(failure, StillPending) else Decision.ERROR
-        ruling = Ruling(decision=decision, reason=_sentence(failure.reason), row=NO_ROW, checks=checks)
+        verdict = Verdict(decision=decision, reason=_sentence(failure.reason), rule=NO_ROW, checks=checks)
         may_be_cause = self.result.trace_may_be_cause and not failure.is_outage
-        self.result = replace(self.result, ruling=ruling, hint=failure.hint, trace_may_be_cause=may_be_cause)
+        self.result = replace(self.result, verdict=verdict, hint=failure.hint, trace_may_be_cause=may_be_cause)
 
     def _find_campaign(self) -> Lane[str]:
         """Return the campaign's id; runs of one project with one timeout share a request for its campaign list."""
@@ -296,7 +298,7 @@ class _RunLane:
             lists[key] = None
             found: Campaigns | EvaluationError = EvaluationError(CANCELLED)
             try:
-                payload = yield from self._shared.persist(api.list_campaigns(project), timeout_s)
+                payload = yield from self._shared.call_with_retry(api.list_campaigns(project), timeout_s)
                 wanted = {gate.campaign for gate in self._shared.settings.gates if gate.project == project}
                 found = parse_campaigns(payload, wanted)
             except EvaluationError as failure:
@@ -315,11 +317,11 @@ class _RunLane:
         if self._trace.content is not None:
             key, label = self._courier.new_key(), self._trace.label
             call = api.upload_trace(self._trace.content, label=label, project=self.gate.project, key=key)
-            payload = yield from self._shared.persist(call, self.gate.timeout_s)
+            payload = yield from self._shared.call_with_retry(call, self.gate.timeout_s)
             trace_id = json_reader.identifier(json_reader.fields(payload).get("trace_id"))
             if not trace_id:
                 raise EvaluationError(f"Sepurux took the trace {label} but named no usable trace_id")
-            self._say(f"uploaded {label} as trace {trace_id}")
+            self._log(f"uploaded {label} as trace {trace_id}")
         self.result = replace(self.result, trace_id=trace_id)
         return trace_id
 
@@ -333,74 +335,80 @@ class _RunLane:
             pull_request=origin.pull_request,
             key=self._courier.new_key(),
         )
-        answer = json_reader.fields((yield from self._shared.persist(call, self.gate.timeout_s)))
+        answer = json_reader.fields((yield from self._shared.call_with_retry(call, self.gate.timeout_s)))
         run_ids = parse_ci_run(answer).run_ids if isinstance(answer.get("run_ids"), list) else ()
         batch_id = json_reader.identifier(answer.get("batch_id"))
         run_id = json_reader.identifier(answer.get("run_id")) or (run_ids[0] if len(run_ids) == 1 else "")
         if not (batch_id or run_id):
             raise EvaluationError("Sepurux started the CI run but named no usable run_id or batch_id")
-        if any(lane.judges_otherwise(run_id, batch_id, self) for lane in self._shared.lanes):
+        if any(lane.conflicts_with(run_id, batch_id, self) for lane in self._shared.lanes):
             raise EvaluationError(
                 f"Sepurux gave two different gates or traces the same run {batch_id or run_id}, so one was not judged"
             )
         self.result = replace(self.result, run_id=run_id, batch_id=batch_id, run=CIRun(run_ids=run_ids))
         self._shared.announce()
-        self._say(f"started {f'batch {batch_id}' if batch_id else f'run {run_id}'}")
+        self._log(f"started {f'batch {batch_id}' if batch_id else f'run {run_id}'}")
 
-    def _look_until_decided(self) -> Lane[Ruling]:
-        """Return the final ruling; raises StillPending or OutOfTime at the deadline."""
+    def _poll_until_decided(self) -> Lane[Verdict]:
+        """Return the final verdict; raises StillPending or OutOfTime at the deadline."""
         shared = self._shared
-        looking = _Looking(shared.settings.poll_interval_s, self.gate.timeout_s, self._courier.jitter, shared.elapsed)
+        looking = PollSchedule(
+            shared.settings.poll_interval_s, self.gate.timeout_s, self._courier.jitter, shared.elapsed
+        )
         while True:
             yield Pause(looking.pause())
             match (yield from self._poll(looking)):
-                case Refused() as refused:
-                    raise _judged_by(refused)
-                case Trouble() as trouble:
+                case PermanentError() as refused:
+                    raise _error_of(refused)
+                case TransientError() as trouble:
                     looking.failed(trouble)
                     if not looking.over:
                         next_in = number_format.duration(looking.wait)
-                        self._say(f"a look at the run failed: {trouble.reason}; next look in {next_in}")
+                        self._log(f"a look at the run failed: {trouble.reason}; next look in {next_in}")
                 case CIRun() as run:
-                    news = looking.ruling
-                    ruling = looking.read(self._read(run))
-                    if ruling.final:
-                        return ruling
-                    if not news or news.reason != ruling.reason:
-                        self._say(ruling.reason)
+                    news = looking.verdict
+                    verdict = looking.read(self._read(run))
+                    if verdict.final:
+                        return verdict
+                    if not news or news.reason != verdict.reason:
+                        self._log(verdict.reason)
             if looking.over:
                 raise self._out_of_time(looking)
 
-    def _poll(self, looking: _Looking) -> Lane[CIRun | Trouble | Refused]:
+    def _poll(self, looking: PollSchedule) -> Lane[CIRun | TransientError | PermanentError]:
         """Return what one poll shows. Its payload is not kept: while a run waits, it holds no more than a CIRun."""
         run_id, batch_id = self.result.run_id, self.result.batch_id
-        call = api.look_at(run_id=run_id, batch_id=batch_id, project=self.gate.project)
+        call = api.poll_run(run_id=run_id, batch_id=batch_id, project=self.gate.project)
         answer = yield from self._shared.poll(call, looking.seconds)
-        if isinstance(answer, Refused) and answer.status == NOT_FOUND and looking.waited() < schedule.YOUNG_RUN_S:
-            return Trouble(reason=answer.reason, status=answer.status, answered=True)
-        if not isinstance(answer, Reply):
+        if (
+            isinstance(answer, PermanentError)
+            and answer.status == NOT_FOUND
+            and looking.waited() < schedule.YOUNG_RUN_S
+        ):
+            return TransientError(reason=answer.reason, status=answer.status, reached=True)
+        if not isinstance(answer, Success):
             return answer
         if mistake := wrong_shape(answer.payload, run_id=run_id, batch_id=batch_id):
-            return Trouble(reason=mistake, answered=True)
+            return TransientError(reason=mistake, reached=True)
         return parse_ci_run(answer.payload)
 
-    def _read(self, run: CIRun) -> Ruling:
+    def _read(self, run: CIRun) -> Verdict:
         before = self.result.run
         self.result = replace(self.result, run=run if run.run_ids else replace(run, run_ids=before.run_ids))
         if run.dashboard_url and not before.dashboard_url:
             self._shared.announce()
-        ruling = judge(run, self.gate.thresholds)
-        if ruling.warning:
-            self._shared.warn_once(f"Sepurux answered with a word that this gate does not know: {ruling.warning}.")
-        return ruling
+        verdict = decide(run, self.gate.thresholds)
+        if verdict.warning:
+            self._shared.warn_once(f"Sepurux answered with a word that this gate does not know: {verdict.warning}.")
+        return verdict
 
-    def _out_of_time(self, looking: _Looking) -> EvaluationError:
+    def _out_of_time(self, looking: PollSchedule) -> EvaluationError:
         spent, trouble = number_format.duration(self._shared.elapsed()), looking.trouble
-        if looking.ruling is None:
+        if looking.verdict is None:
             reason = f"no look at the run succeeded within {spent}: {trouble}"
-            return OutOfTime(reason, "Run again later.", is_outage=looking.is_outage)
-        if looking.ruling.row == OVER_UNDECIDED_ROW:
-            return EvaluationError(looking.ruling.reason, "Run again; if it stays so, ask Sepurux about this run.")
+            return TimedOut(reason, "Run again later.", is_outage=looking.is_outage)
+        if looking.verdict.rule == OVER_UNDECIDED_ROW:
+            return EvaluationError(looking.verdict.reason, "Run again; if it stays so, ask Sepurux about this run.")
         after = f"; the last look failed: {trouble}" if trouble else ""
         timeout = number_format.duration(self.gate.timeout_s)
         return StillPending(
@@ -415,10 +423,12 @@ class _RunLane:
         until = self._courier.now() + schedule.ENRICHMENT_S
         notes: list[str] = []
 
-        def ask(call: Call) -> Lane[object]:
+        def ask(call: ApiRequest) -> Lane[object]:
             left = until - self._courier.now()
-            answer = (yield from self._shared.send(call, left)) if left > 0 else Trouble(reason="no time was left")
-            if isinstance(answer, Reply):
+            answer = (
+                (yield from self._shared.send(call, left)) if left > 0 else TransientError(reason="no time was left")
+            )
+            if isinstance(answer, Success):
                 return answer.payload
             notes.append(f"Could not get {call.purpose}: {answer.reason}.")
             return None
@@ -439,19 +449,19 @@ class _RunLane:
         self.result = replace(
             self.result,
             run=run,
-            ruling=_with_late_score(self.result.ruling, judge(run, self.gate.thresholds)),
+            verdict=_with_late_score(self.result.verdict, decide(run, self.gate.thresholds)),
             enrichment=Enrichment(
                 failures=failures, left_out=left_out, more_failures=more, notes=tuple(dict.fromkeys(notes))
             ),
         )
 
-    def _say(self, text: str) -> None:
+    def _log(self, text: str) -> None:
         names = [self.gate.name] if len(self._shared.settings.gates) > 1 else []
         names += [self._trace.label] if len(self.gate.traces) > 1 else []
         self._shared.place.line(f"[{' / '.join(names)}] {text}" if names else text)
 
 
-class _Looking:
+class PollSchedule:
     """When to look next, and what the looks so far amount to. Times are seconds since the watch began."""
 
     def __init__(
@@ -461,7 +471,7 @@ class _Looking:
         self.over = False
         self.trouble = ""
         self.is_outage = False
-        self.ruling: Ruling | None = None
+        self.verdict: Verdict | None = None
         self._fixed_s = fixed_s
         self._timeout_s = timeout_s
         self._jitter = jitter
@@ -484,7 +494,7 @@ class _Looking:
         self.over = left < schedule.MIN_POLL_WAIT_S
         return left + schedule.LAST_LOOK_S if self.over else min(api.CALL_S, left)
 
-    def failed(self, trouble: Trouble) -> None:
+    def failed(self, trouble: TransientError) -> None:
         """Note a look that failed, which is not a verdict."""
         self.trouble, self.is_outage = trouble.reason, trouble.is_outage
         self._troubles += 1
@@ -496,25 +506,25 @@ class _Looking:
             asked = f"Sepurux asked to wait {number_format.duration(self.wait)}, longer than the time that is left"
             self.trouble = f"{trouble.reason}; {asked}"
 
-    def read(self, ruling: Ruling) -> Ruling:
-        """Return the ruling of a look that succeeded; row 7 is final when it is seen again, or for the last time."""
-        again = self.ruling is not None and self.ruling.row == OVER_UNDECIDED_ROW
-        self.trouble, self._troubles, self.ruling = "", 0, ruling
+    def read(self, verdict: Verdict) -> Verdict:
+        """Return the verdict of a look that succeeded; row 7 is final when it is seen again, or for the last time."""
+        again = self.verdict is not None and self.verdict.rule == OVER_UNDECIDED_ROW
+        self.trouble, self._troubles, self.verdict = "", 0, verdict
         self.wait = schedule.look_wait(self.waited(), self._fixed_s)
-        if ruling.row == OVER_UNDECIDED_ROW:
+        if verdict.rule == OVER_UNDECIDED_ROW:
             self.wait = schedule.SECOND_OPINION_S
             if again or self.over:
-                return replace(ruling, final=True)
-        return ruling
+                return replace(verdict, final=True)
+        return verdict
 
 
-def _with_late_score(before: Ruling, after: Ruling) -> Ruling:
-    """Return the ruling once a score is known: it may break a `pass`, and changes no other decision."""
+def _with_late_score(before: Verdict, after: Verdict) -> Verdict:
+    """Return the verdict once a score is known: it may break a `pass`, and changes no other decision."""
     return after if before.decision is Decision.PASS else replace(before, checks=after.checks)
 
 
-def _no_verdict(reason: str) -> Ruling:
-    return Ruling(decision=Decision.ERROR, reason=reason, row=NO_ROW)
+def _no_verdict(reason: str) -> Verdict:
+    return Verdict(decision=Decision.ERROR, reason=reason, rule=NO_ROW)
 
 
 def _sentence(text: str) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from sepurux_action.config.gate import Gate, Thresholds
 from sepurux_action.evaluation.ci_run import CIRun, Enrichment, combine
-from sepurux_action.evaluation.decision import Check, Decision, Ruling, check_thresholds
+from sepurux_action.evaluation.decision import Check, Decision, Verdict, check_thresholds
 from sepurux_action.evaluation.enforcement import Conclusion
 
 MAX_NAMED = 10  # failed traces that a reason names; the others are counted
@@ -23,7 +23,7 @@ class RunResult:
     """
 
     trace: str
-    ruling: Ruling
+    verdict: Verdict
     run: CIRun = CIRun()
     campaign_id: str = ""
     trace_id: str = ""
@@ -37,7 +37,7 @@ class RunResult:
     @property
     def decision(self) -> Decision:
         """Return what was learnt of this run."""
-        return self.ruling.decision
+        return self.verdict.decision
 
 
 def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
@@ -78,7 +78,7 @@ class GateResult:
     @property
     def checks(self) -> tuple[Check, ...]:
         """Return the thresholds compared with the combined numbers; none if no run has been compared with them."""
-        if not any(run.ruling.checks for run in self.runs):
+        if not any(run.verdict.checks for run in self.runs):
             return ()
         return tuple(check_thresholds(self.combined, self.gate.thresholds))
 
@@ -97,8 +97,8 @@ class GateResult:
         """Return the reason in one sentence. With several traces it names the worst one and all others that failed."""
         worst, *others = self.ranked
         if not others:
-            return worst.ruling.reason
-        reason = f"{worst.trace}: {worst.ruling.reason}"
+            return worst.verdict.reason
+        reason = f"{worst.trace}: {worst.verdict.reason}"
         failed = [run.trace for run in others if run.decision is Decision.FAIL]
         if not failed:
             return reason

@@ -23,7 +23,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun, Enrichment, parse_ci_run, parse_failures
-from sepurux_action.evaluation.decision import Decision, Ruling, check_thresholds
+from sepurux_action.evaluation.decision import Decision, Verdict, check_thresholds
 from sepurux_action.evaluation.published_result import Numbers, PastCommit, PastResult
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.event import SHA
@@ -90,7 +90,7 @@ class Decided:
         checks = tuple(check_thresholds(fail.run.run, gate.thresholds))
         return replace(
             fail.run,
-            ruling=replace(fail.run.ruling, checks=checks),
+            verdict=replace(fail.run.verdict, checks=checks),
             enrichment=replace(fail.run.enrichment, notes=(REMEMBERED,)),
         )
 
@@ -114,7 +114,7 @@ def decided_of(results: Iterable[GateResult], commit: str, fingerprints: Mapping
             run = replace(
                 result.worst,
                 run=result.combined,
-                ruling=replace(result.worst.ruling, reason=result.reason),
+                verdict=replace(result.worst.verdict, reason=result.reason),
                 enrichment=Enrichment(
                     failures=tuple(chain.from_iterable(run.enrichment.failures for run in result.ranked)),
                     more_failures=any(run.enrichment.more_failures for run in result.runs),
@@ -278,7 +278,7 @@ def _written(result: RunResult) -> dict[str, object]:
     run, more = result.run, result.enrichment
     categories = run.mutation_categories
     return {
-        "reason": _cut(result.ruling.reason),
+        "reason": _cut(result.verdict.reason),
         "trace": _cut(result.trace),
         "campaign_id": result.campaign_id,
         "trace_id": result.trace_id,
@@ -317,7 +317,7 @@ def _read_fail(body: Mapping[str, object]) -> RunResult:
     failures = parse_failures(body.get("classified"))[:MAX_DETAILS]
     return RunResult(
         trace=_cut(json_reader.text(body.get("trace"))),
-        ruling=Ruling(decision=Decision.FAIL, reason=_cut(json_reader.text(body.get("reason"))), row=1),
+        verdict=Verdict(decision=Decision.FAIL, reason=_cut(json_reader.text(body.get("reason"))), rule=1),
         run=run,
         campaign_id=json_reader.identifier(body.get("campaign_id")),
         trace_id=json_reader.identifier(body.get("trace_id")),

@@ -328,7 +328,7 @@ class Conversation:
             self._asking.warn_once(f"GitHub did not accept a commit status with its link ({said}): it has none now.")
 
     def _decided_status(self, result: GateResult) -> _Status:
-        state = State.FAILURE if result.conclusion.closed else State.SUCCESS
+        state = State.FAILURE if result.conclusion.blocks else State.SUCCESS
         state = State.PENDING if result.waits_for_review else state
         description = published_result.describe(published_result.of_gate(result), _remark(result))
         return _Status(self.context_of(result.gate.name), state, description, result.worst.run.dashboard_url)

@@ -126,8 +126,8 @@ def policy_commit(event: Event) -> str:
 def read_variables(event: Event, *, after: str = "", with_base: bool, config: str = "") -> dict[str, object]:
     """Return the variables of READ, for an event whose repository is known; `config` is the policy's path, or ''."""
     owner, _, name = event.repository.partition("/")
-    ruling = policy_commit(event) if config else ""
-    changes = bool(ruling and event.pull_request is not None and event.commit)
+    verdict = policy_commit(event) if config else ""
+    changes = bool(verdict and event.pull_request is not None and event.commit)
     base = f"refs/heads/{event.base_ref}" if event.base_ref else event.commit
     return {
         "owner": owner,
@@ -141,13 +141,13 @@ def read_variables(event: Event, *, after: str = "", with_base: bool, config: st
         "withBase": with_base and bool(base),
         "commits": BASELINE_COMMITS + 1,  # one may be the judged commit itself
         "page": PAGE,
-        "policyAt": ruling,
-        "policy": f"{ruling}:{config}",
-        "withPolicy": bool(ruling),
+        "policyAt": verdict,
+        "policy": f"{verdict}:{config}",
+        "withPolicy": bool(verdict),
         "headPolicy": f"{event.commit}:{config}",
         "withHead": changes,
-        "defaultPolicy": f"{ruling}:{options.CONFIG.default}",
-        "withDefault": bool(ruling) and config != options.CONFIG.default,
+        "defaultPolicy": f"{verdict}:{options.CONFIG.default}",
+        "withDefault": bool(verdict) and config != options.CONFIG.default,
     }
 
 

@@ -57,7 +57,7 @@ def step_outputs(gates: Sequence[GateResult], comment_url: str = "") -> dict[str
     """
     worst = min(gates, key=lambda gate: gate.badness)
     described = [{"name": gate.gate.name, **gate_outputs(gate, comment_url)} for gate in gates]
-    closed = next((gate for gate in gates if gate.conclusion.closed), worst)
+    closed = next((gate for gate in gates if gate.conclusion.blocks), worst)
     return {**gate_outputs(worst, comment_url), "conclusion": closed.conclusion.word, "gates": _fitting(described)}
 
 

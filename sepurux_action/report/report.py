@@ -20,7 +20,16 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, severity_rank
-from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, Measure, change, course, shown, told
+from sepurux_action.evaluation.comparison import (
+    BY_THRESHOLD,
+    MEASURES,
+    NOT_KNOWN,
+    Measure,
+    change,
+    metrics_text,
+    shown,
+    trend_text,
+)
 from sepurux_action.evaluation.decision import NO_NUMBERS_ROW, Check, CheckState, Decision
 from sepurux_action.evaluation.enforcement import conclude
 from sepurux_action.evaluation.published_result import Numbers, PastCommit, PastResult
@@ -235,7 +244,9 @@ def build_report(results: Sequence[GateResult], context: Context, *, short: bool
         blocks=(_gates(results, context), *_policy(context)),
         sections=()
         if short
-        else tuple(_section(result, context, told=result is worst and not all_well) for result in _by_weight(results)),
+        else tuple(
+            _section(result, context, already_shown=result is worst and not all_well) for result in _by_weight(results)
+        ),
         notes=() if short else _notes(results, context),
         left_out_note=SHORT if short else "",
         fuller=fuller,
@@ -294,7 +305,7 @@ def _headline(result: GateResult) -> str:
 def _tally(results: Sequence[GateResult]) -> str:
     """Return how many gates are closed, with those apart that a review can still open."""
     waiting = sum(result.waits_for_review for result in results)
-    closed = sum(result.conclusion.closed for result in results) - waiting
+    closed = sum(result.conclusion.blocks for result in results) - waiting
     waits = f"{'waits' if waiting == 1 else 'wait'} for a review"
     if not closed:
         return f"{waiting} of {len(results)} gates {waits}" if waiting else f"all {len(results)} gates are open"
@@ -313,12 +324,12 @@ def _how_many_passed(results: Sequence[GateResult]) -> str:
 def _state(result: GateResult) -> str:
     if result.waits_for_review:
         return "waiting"
-    return "closed" if result.conclusion.closed else "open"
+    return "closed" if result.conclusion.blocks else "open"
 
 
 def _opened(result: GateResult) -> bool:
     """Return whether a review opened the gate."""
-    return result.decision is Decision.FAIL and result.gate.stage is Stage.SOFT and not result.conclusion.closed
+    return result.decision is Decision.FAIL and result.gate.stage is Stage.SOFT and not result.conclusion.blocks
 
 
 def _symbol(result: GateResult) -> str:
@@ -328,7 +339,7 @@ def _symbol(result: GateResult) -> str:
         case Decision.PASS:
             return "✅"
         case Decision.FAIL:
-            return "❌" if result.conclusion.closed else "⚠️"
+            return "❌" if result.conclusion.blocks else "⚠️"
         case Decision.ERROR:
             return "❗"
         case Decision.PENDING:
@@ -345,16 +356,16 @@ def _outcome(result: GateResult) -> str:
             return "passed"
         case Decision.FAIL if result.waits_for_review:
             return "waits for a review"
-        case Decision.FAIL if result.conclusion.closed:
+        case Decision.FAIL if result.conclusion.blocks:
             return "failed"
         case Decision.FAIL if _opened(result):
             return "failed, opened by a review"
         case Decision.FAIL:
             return "failed, not blocked"
         case Decision.ERROR:
-            return "has no verdict" if result.conclusion.closed else "has no verdict, not blocked"
+            return "has no verdict" if result.conclusion.blocks else "has no verdict, not blocked"
         case Decision.PENDING:
-            return "is not decided yet" if result.conclusion.closed else "is not decided yet, not blocked"
+            return "is not decided yet" if result.conclusion.blocks else "is not decided yet, not blocked"
         case Decision.SKIPPED:
             return "is not affected"
         case _:
@@ -362,7 +373,7 @@ def _outcome(result: GateResult) -> str:
 
 
 def _callout(result: GateResult, context: Context, *, named: bool = False) -> Callout:
-    state = "closed" if result.conclusion.closed else "open"
+    state = "closed" if result.conclusion.blocks else "open"
     gate = join(["The gate", code(result.gate.name) if named else "", f"is {state}:"])
     lines = (
         strong(join([gate, prose(f"{result.conclusion.because}.")])),
@@ -376,7 +387,7 @@ def _callout(result: GateResult, context: Context, *, named: bool = False) -> Ca
 def _alert(result: GateResult) -> str:
     if result.decision in _WELL:
         return ""
-    if not result.conclusion.closed:
+    if not result.conclusion.blocks:
         return "NOTE"
     if result.waits_for_review:
         return "IMPORTANT"
@@ -395,10 +406,10 @@ def _stage_sentence(result: GateResult, context: Context) -> str:
                 result.gate.on_undecided,
                 trace_may_be_cause=trace_may_be_cause(result.runs),
             )
-            return f"In stage `hard` this would have been {'blocked' if hard.closed else 'let through'}."
+            return f"In stage `hard` this would have been {'blocked' if hard.blocks else 'let through'}."
         case Stage.SOFT if result.decision is Decision.FAIL and context.pull_request is None:
             return "Without a pull request no review can open a gate of stage `soft`."
-        case Stage.SOFT if result.decision is Decision.FAIL and result.conclusion.closed:
+        case Stage.SOFT if result.decision is Decision.FAIL and result.conclusion.blocks:
             return "In stage `soft` an approving review of this commit opens the gate."
         case Stage.OBSERVE | Stage.SOFT | Stage.HARD:
             return ""
@@ -416,7 +427,7 @@ def _usual_step(result: GateResult, context: Context) -> str:
     match result.decision:
         case Decision.PASS | Decision.SKIPPED:
             return ""
-        case Decision.FAIL if not result.conclusion.closed:
+        case Decision.FAIL if not result.conclusion.blocks:
             return "Look at what failed; it was let through this time."
         case Decision.FAIL if result.gate.stage is Stage.SOFT and context.pull_request is not None:
             return "Fix what failed and push, or ask an eligible reviewer for that approval."
@@ -425,7 +436,7 @@ def _usual_step(result: GateResult, context: Context) -> str:
         case Decision.PENDING:
             waited = number_format.duration(result.gate.timeout_s)
             return f"See whether the evaluation still moves; if it needs longer, raise `timeout` (now {waited})."
-        case Decision.ERROR if result.worst.ruling.row == NO_NUMBERS_ROW:
+        case Decision.ERROR if result.worst.verdict.rule == NO_NUMBERS_ROW:
             return "Ask Sepurux why this run does not report what these thresholds need."
         case Decision.ERROR:
             return "Run the job again; if that changes nothing, the log of this step tells more."
@@ -464,7 +475,7 @@ def _run(run: RunResult, context: Context) -> str:
 
 def _by_weight(results: Iterable[GateResult]) -> list[GateResult]:
     """Return the gates in the order of a reader's interest: closed, waiting, open; in each the worst decision first."""
-    return sorted(results, key=lambda each: (not each.conclusion.closed, each.waits_for_review, each.badness))
+    return sorted(results, key=lambda each: (not each.conclusion.blocks, each.waits_for_review, each.badness))
 
 
 def _gates(results: Sequence[GateResult], context: Context) -> Block:
@@ -519,15 +530,15 @@ def _from_difference(change: Change) -> tuple[str, str]:
     return f"…{old[start:]}", f"…{new[start:]}"
 
 
-def _section(result: GateResult, context: Context, *, told: bool) -> Section:
+def _section(result: GateResult, context: Context, *, already_shown: bool) -> Section:
     """Return a gate's section; what is told at the top of the report already is not repeated."""
     return Section(
         title=join([_symbol(result), code(result.gate.name), _outcome(result)]),
-        callout=None if told else _callout(result, context),
+        callout=None if already_shown else _callout(result, context),
         links=_dashboard(result.worst, context),
         blocks=_blocks(result, context),
         folded=result.decision in _WELL,
-        closed=result.conclusion.closed,
+        closed=result.conclusion.blocks,
     )
 
 
@@ -684,7 +695,7 @@ def _change(measure: Measure, now: PastResult, baseline: PastResult | None) -> s
 
 def _trend(measure: Measure, series: Sequence[PastResult]) -> str:
     """Return a number's way through the commits as a picture and in words, '' where two are not known."""
-    words = course(measure, series)
+    words = trend_text(measure, series)
     return join([sparkline([measure.of(each.numbers) for each in series]), words]) if words else ""
 
 
@@ -715,7 +726,7 @@ def _history(result: GateResult, context: Context) -> Block:
                 ]
             ),
             f"{_SYMBOLS[each.decision]} ({each.stage})",
-            told(each.numbers) or NOT_KNOWN,
+            metrics_text(each.numbers) or NOT_KNOWN,
         )
 
     return Block(
@@ -846,7 +857,7 @@ def _reasons(result: GateResult) -> Block:
             (
                 join(
                     [
-                        join([code(run.trace), prose(run.ruling.reason, longest=MAX_REASON_LENGTH)], by=": "),
+                        join([code(run.trace), prose(run.verdict.reason, longest=MAX_REASON_LENGTH)], by=": "),
                         join([strong("Next:"), prose(run.hint)]) if run.hint and run.hint != result.worst.hint else "",
                     ]
                 ),
@@ -903,14 +914,14 @@ def _origin(result: GateResult, context: Context) -> Block:
 
 
 def _notes(results: Sequence[GateResult], context: Context) -> tuple[Block, ...]:
-    told: dict[str, dict[str, None]] = {}  # the notes, each with the names of its gates
+    gates_by_note: dict[str, dict[str, None]] = {}  # the notes, each with the names of its gates
     for result in results:
-        runs = (note for run in result.runs for note in (run.ruling.warning, *run.enrichment.notes))
+        runs = (note for run in result.runs for note in (run.verdict.warning, *run.enrichment.notes))
         for note in filter(None, (*result.notes, *runs)):
-            told.setdefault(note, {})[result.gate.name] = None
+            gates_by_note.setdefault(note, {})[result.gate.name] = None
     rows = (
         *((prose(note),) for note in dict.fromkeys(context.notes)),
-        *((join([_whose(list(names), results), prose(note)], by=": "),) for note, names in told.items()),
+        *((join([_whose(list(names), results), prose(note)], by=": "),) for note, names in gates_by_note.items()),
     )
     return (Block(kind=Kind.NOTES, title="Notes", rows=rows),) if rows else ()
 

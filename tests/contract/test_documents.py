@@ -125,11 +125,11 @@ def table(path: Path, heading: str) -> list[list[str]]:
 
 def in_words(decision: Decision, stage: Stage) -> str:
     """Return what the guide says of a gate in these words."""
-    if not conclude(decision, stage, OnUndecided.BLOCK).closed:
+    if not conclude(decision, stage, OnUndecided.BLOCK).blocks:
         return "open"
-    if not conclude(decision, stage, OnUndecided.ALLOW).closed:
+    if not conclude(decision, stage, OnUndecided.ALLOW).blocks:
         return "closed *"
-    opened = not conclude(decision, stage, OnUndecided.BLOCK, opened=True).closed
+    opened = not conclude(decision, stage, OnUndecided.BLOCK, opened=True).blocks
     return "closed until a review opens it" if opened else "closed"
 
 

@@ -18,13 +18,13 @@ from requests.adapters import BaseAdapter
 
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.errors import GitHubError
-from sepurux_action.evaluation.api import Call, Trouble
+from sepurux_action.evaluation.api import ApiRequest, TransientError
 from sepurux_action.evaluation.client import FOREIGN_ERRORS, Transport
 from sepurux_action.github.client import translated
 
 TOKEN = "token-of-nobody-3b1d"
 TEXT = f"HTTPSConnectionPool(host='10.1.2.3'): X-API-Key: {TOKEN}"
-CALL = Call(method="POST", path="/v1/ci/runs", purpose="the CI run", body=b"{}")
+CALL = ApiRequest(method="POST", path="/v1/ci/runs", purpose="the CI run", body=b"{}")
 
 
 def below(kind: type[Exception]) -> Iterator[type[Exception]]:
@@ -69,11 +69,11 @@ def test_every_foreign_exception_becomes_trouble_without_its_text(*, in_the_body
             "https://api.example", token=Secret(TOKEN), api_key=None, blank=Redactor([TOKEN]), adapter=network
         )
         answer = sender.send(CALL, 5)
-        assert isinstance(answer, Trouble), kind
+        assert isinstance(answer, TransientError), kind
         assert "api.example" in answer.reason, kind
         assert TOKEN not in answer.reason, kind
         assert "10.1.2.3" not in answer.reason, kind
-        assert not answer.answered, kind
+        assert not answer.reached, kind
 
 
 def test_the_walk_meets_the_kinds_that_networks_are_known_for() -> None:

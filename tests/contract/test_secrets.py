@@ -17,9 +17,9 @@ from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import input_layer, read_bootstrap_settings, read_settings
 from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
-from sepurux_action.evaluation.api import Refused, list_campaigns, read_answer
+from sepurux_action.evaluation.api import PermanentError, list_campaigns, parse_response
 from sepurux_action.evaluation.ci_run import parse_ci_run
-from sepurux_action.evaluation.decision import judge
+from sepurux_action.evaluation.decision import decide
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.permissions import Deed, explain
 from sepurux_action.host.actions_runner import ActionsRunner
@@ -48,20 +48,20 @@ def of_a_permission(text: str) -> str:
 
 
 def of_the_backend(text: str) -> str:
-    answer = read_answer(list_campaigns(""), 422, json.dumps({"detail": text}).encode(), blank=REDACTED)
-    assert isinstance(answer, Refused)
+    answer = parse_response(list_campaigns(""), 422, json.dumps({"detail": text}).encode(), blank=REDACTED)
+    assert isinstance(answer, PermanentError)
     return answer.reason
 
 
 def of_a_redirect(text: str) -> str:
-    answer = read_answer(list_campaigns(""), 302, b"", location=text, blank=REDACTED)
-    assert isinstance(answer, Refused)
+    answer = parse_response(list_campaigns(""), 302, b"", location=text, blank=REDACTED)
+    assert isinstance(answer, PermanentError)
     return answer.reason
 
 
 def of_a_run(text: str) -> str:
     run = parse_ci_run(REDACTED.redact_json({"status": text, "decision": text, "pass_rate": text}))
-    return judge(run, Thresholds(min_pass_rate=0.9)).reason
+    return decide(run, Thresholds(min_pass_rate=0.9)).reason
 
 
 def of_a_policy(text: str) -> str:

@@ -9,16 +9,16 @@ import pytest
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config.gate import Gate, Thresholds
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.api import Call, Refused, Reply, Trouble, read_answer
+from sepurux_action.evaluation.api import ApiRequest, PermanentError, Success, TransientError, parse_response
 from tests.builders import a_content
 
-LOOK = api.look_at(run_id="run-1", batch_id="", project="shop")
+LOOK = api.poll_run(run_id="run-1", batch_id="", project="shop")
 GATE = Gate(name="refunds", campaign="refunds", project="shop")
 START = api.create_run(GATE, "c-1", "", repo="", pull_request=None, key="k-1")
 TOKEN = "sk_live_5c0ffee5c0ffee5c0ffee"
 
 
-def body_of(call: Call) -> object:
+def body_of(call: ApiRequest) -> object:
     assert isinstance(call.body, bytes)
     return json.loads(call.body)
 
@@ -70,14 +70,14 @@ def test_a_trace_is_uploaded_byte_for_byte_and_not_shown() -> None:
 
 
 def test_a_batch_is_looked_at_as_a_whole() -> None:
-    assert api.look_at(run_id="run-1", batch_id="b-1", project="").path == "/v1/ci/batch/b-1"
-    assert api.look_at(run_id="run-1", batch_id="", project="").path == "/v1/ci/runs/run-1"
+    assert api.poll_run(run_id="run-1", batch_id="b-1", project="").path == "/v1/ci/batch/b-1"
+    assert api.poll_run(run_id="run-1", batch_id="", project="").path == "/v1/ci/runs/run-1"
 
 
 def test_an_id_stays_one_segment_of_the_address() -> None:
     for path in (
-        api.look_at(run_id="../x?y#z", batch_id="", project="").path,
-        api.look_at(run_id="", batch_id="../x?y#z", project="").path,
+        api.poll_run(run_id="../x?y#z", batch_id="", project="").path,
+        api.poll_run(run_id="", batch_id="../x?y#z", project="").path,
         api.reliability("../x?y#z", "r", "").path,
         api.classified_failures("../x?y#z", "r", "").path,
     ):
@@ -108,19 +108,19 @@ def test_a_call_that_makes_nothing_carries_no_key() -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 299])
 def test_a_success_with_json_is_a_reply(status: int) -> None:
-    assert read_answer(LOOK, status, b'{"status": "done"}') == Reply({"status": "done"})
+    assert parse_response(LOOK, status, b'{"status": "done"}') == Success({"status": "done"})
 
 
 def test_of_a_success_only_what_is_read_is_kept() -> None:
     payload = {"status": "done", "more": ["x"] * 9, "run_ids": ["r", ["x"], *["s"] * 9_000], "failures": {"a": 1}}
-    [kept] = [read_answer(LOOK, 200, json.dumps(payload).encode())]
-    assert kept == Reply({"status": "done", "run_ids": ["r", *["s"] * (api.MAX_LISTED - 2)], "failures": {}})
-    assert read_answer(LOOK, 200, b'[{"name": "core", "id": 1}, [[]]]') == Reply([{"name": "core"}])
+    [kept] = [parse_response(LOOK, 200, json.dumps(payload).encode())]
+    assert kept == Success({"status": "done", "run_ids": ["r", *["s"] * (api.MAX_LISTED - 2)], "failures": {}})
+    assert parse_response(LOOK, 200, b'[{"name": "core", "id": 1}, [[]]]') == Success([{"name": "core"}])
 
 
 @pytest.mark.parametrize("body", [b'{"x": 1, "x": 1}', b'[{"decision": "fail", "decision": "pass"}]'])
 def test_an_object_with_a_name_twice_is_no_json(body: bytes) -> None:
-    assert isinstance(read_answer(LOOK, 200, body), Trouble)
+    assert isinstance(parse_response(LOOK, 200, body), TransientError)
 
 
 @pytest.mark.parametrize(
@@ -136,27 +136,27 @@ def test_an_object_with_a_name_twice_is_no_json(body: bytes) -> None:
     ],
 )
 def test_a_success_without_json_is_tried_again(body: bytes, reason: str) -> None:
-    assert read_answer(LOOK, 200, body) == Trouble(reason=reason, status=200, answered=True)
+    assert parse_response(LOOK, 200, body) == TransientError(reason=reason, status=200, reached=True)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 520, 599])
 def test_what_may_pass_is_tried_again_after_what_the_backend_asks_for(status: int) -> None:
-    answer = read_answer(LOOK, status, detail("slow down"), retry_after_s=7)
-    assert answer == Trouble(reason=f"HTTP {status}: slow down", status=status, retry_after_s=7, answered=True)
+    answer = parse_response(LOOK, status, detail("slow down"), retry_after_s=7)
+    assert answer == TransientError(reason=f"HTTP {status}: slow down", status=status, retry_after_s=7, reached=True)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 418, 422, 499])
 def test_any_other_refusal_stays_and_quotes_the_backend(status: int) -> None:
-    answer = read_answer(LOOK, status, detail("no such run"))
-    assert isinstance(answer, Refused)
+    answer = parse_response(LOOK, status, detail("no such run"))
+    assert isinstance(answer, PermanentError)
     assert answer.status == status
     assert answer.reason == f"Sepurux refused a look at the run (HTTP {status}): no such run"
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
 def test_a_redirect_is_refused_and_told(status: int) -> None:
-    answer = read_answer(LOOK, status, b"", location="https://evil.example/\r\n::error::x")
-    assert isinstance(answer, Refused)
+    answer = parse_response(LOOK, status, b"", location="https://evil.example/\r\n::error::x")
+    assert isinstance(answer, PermanentError)
     assert answer.reason.endswith("to https://evil.example/ ::error::x")
     assert "No redirect is followed" in answer.hint
 
@@ -171,9 +171,9 @@ def test_a_redirect_is_refused_and_told(status: int) -> None:
         (api.upload_trace(a_content(), label="a", project="", key="k"), 413, "Record a shorter trace"),
     ],
 )
-def test_a_refusal_says_what_to_change_where_that_is_known(call: Call, status: int, hint: str) -> None:
-    answer = read_answer(call, status, b"")
-    assert isinstance(answer, Refused)
+def test_a_refusal_says_what_to_change_where_that_is_known(call: ApiRequest, status: int, hint: str) -> None:
+    answer = parse_response(call, status, b"")
+    assert isinstance(answer, PermanentError)
     assert hint in answer.hint
 
 
@@ -216,16 +216,16 @@ def test_a_long_list_of_details_tells_how_many_are_left_out() -> None:
 def test_a_secret_at_the_end_of_what_is_repeated_is_blanked_and_not_cut_in_two(cut: int) -> None:
     blank = Redactor([TOKEN])
     for answer in (
-        read_answer(LOOK, 401, detail("x" * cut + TOKEN + "x" * 100), blank=blank),
-        read_answer(LOOK, 500, detail("x" * cut + TOKEN + "x" * 100), blank=blank),
-        read_answer(LOOK, 302, b"", location="x" * cut + TOKEN, blank=blank),
+        parse_response(LOOK, 401, detail("x" * cut + TOKEN + "x" * 100), blank=blank),
+        parse_response(LOOK, 500, detail("x" * cut + TOKEN + "x" * 100), blank=blank),
+        parse_response(LOOK, 302, b"", location="x" * cut + TOKEN, blank=blank),
     ):
-        assert isinstance(answer, Refused | Trouble)
+        assert isinstance(answer, PermanentError | TransientError)
         assert TOKEN[:2] not in answer.reason.removeprefix("Sepurux")
 
 
 @pytest.mark.parametrize("text", ["[]", "{}"])
 def test_a_success_of_very_many_lists_or_objects_is_no_answer(text: str) -> None:
     body = f"[{','.join([text] * 100_000)}]".encode()
-    answer = read_answer(api.list_campaigns(""), 200, body)
-    assert answer == Trouble(reason="an answer with more than 100,000 lists and objects", answered=True)
+    answer = parse_response(api.list_campaigns(""), 200, body)
+    assert answer == TransientError(reason="an answer with more than 100,000 lists and objects", reached=True)

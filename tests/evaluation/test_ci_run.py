@@ -24,7 +24,7 @@ from sepurux_action.evaluation.ci_run import (
     parse_failures,
     parse_score,
 )
-from sepurux_action.evaluation.decision import Decision, judge
+from sepurux_action.evaluation.decision import Decision, decide
 
 ANSWER = {
     "run_id": "run-1",
@@ -75,8 +75,8 @@ def test_a_field_of_another_type_costs_that_field_only(wrong: object) -> None:
 
 @pytest.mark.parametrize("wrong", [True, 1, ["pass"], {"pass": True}])
 def test_a_decision_that_is_no_text_is_a_word_that_nobody_knows(wrong: object) -> None:
-    ruling = judge(parse_ci_run({**ANSWER, "decision": wrong}), Thresholds())
-    assert (ruling.row, ruling.decision) == (3, Decision.PENDING)
+    verdict = decide(parse_ci_run({**ANSWER, "decision": wrong}), Thresholds())
+    assert (verdict.rule, verdict.decision) == (3, Decision.PENDING)
 
 
 @pytest.mark.parametrize(

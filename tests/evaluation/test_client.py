@@ -21,7 +21,15 @@ from requests.adapters import BaseAdapter
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.gate import TraceContent
 from sepurux_action.errors import EvaluationError
-from sepurux_action.evaluation.api import MAX_ANSWER_BYTES, MAX_DETAIL_LENGTH, Answer, Call, Refused, Reply, Trouble
+from sepurux_action.evaluation.api import (
+    MAX_ANSWER_BYTES,
+    MAX_DETAIL_LENGTH,
+    ApiRequest,
+    ApiResult,
+    PermanentError,
+    Success,
+    TransientError,
+)
 from sepurux_action.evaluation.client import Transport, retry_after
 from tests import backend
 from tests.backend import MIB, Line, ScriptedBackend
@@ -29,8 +37,10 @@ from tests.backend import MIB, Line, ScriptedBackend
 TOKEN = "tok/en+of~nobody=71c4"
 API_KEY = "key-of-nobody-9f2e"
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-LOOK = Call(method="GET", path="/v1/ci/runs/r1", purpose="a look at the run")
-START = Call(method="POST", path="/v1/ci/runs", purpose="the CI run", body=b'{"a": 1}', idempotency_key="once-only")
+LOOK = ApiRequest(method="GET", path="/v1/ci/runs/r1", purpose="a look at the run")
+START = ApiRequest(
+    method="POST", path="/v1/ci/runs", purpose="the CI run", body=b'{"a": 1}', idempotency_key="once-only"
+)
 
 
 def transport(
@@ -45,22 +55,22 @@ def transport(
     )
 
 
-def answer_to(scripted: backend.Scripted, call: Call = LOOK, within_s: float = 10) -> Answer:
+def answer_to(scripted: backend.Scripted, call: ApiRequest = LOOK, within_s: float = 10) -> ApiResult:
     with ScriptedBackend({"* /*": scripted}) as server:
         return transport(server.url).send(call, within_s)
 
 
-def transport_failure(url: str) -> Trouble:
+def transport_failure(url: str) -> TransientError:
     """Return what comes of a call to an address where nothing answers."""
     answer = transport(url).send(LOOK, 5)
-    assert isinstance(answer, Trouble)
+    assert isinstance(answer, TransientError)
     return answer
 
 
-def asked(call: Call = LOOK, *, token: str | None = TOKEN, api_key: str | None = None) -> backend.Request:
+def asked(call: ApiRequest = LOOK, *, token: str | None = TOKEN, api_key: str | None = None) -> backend.Request:
     """Return the one request that a sound backend is sent."""
     with ScriptedBackend({"* /*": backend.json({})}) as server:
-        assert transport(server.url, token=token, api_key=api_key).send(call, 10) == Reply({})
+        assert transport(server.url, token=token, api_key=api_key).send(call, 10) == Success({})
         (request,) = server.requests
         return request
 
@@ -155,8 +165,10 @@ def test_a_post_carries_its_body_as_json_and_its_key() -> None:
     assert request.headers["idempotency-key"] == "once-only"
 
 
-def upload(pieces: Callable[[], Iterator[bytes]], size: int) -> Call:
-    return Call(method="POST", path="/v1/traces", purpose="x", body=TraceContent(sha256="", size=size, pieces=pieces))
+def upload(pieces: Callable[[], Iterator[bytes]], size: int) -> ApiRequest:
+    return ApiRequest(
+        method="POST", path="/v1/traces", purpose="x", body=TraceContent(sha256="", size=size, pieces=pieces)
+    )
 
 
 def test_a_body_in_pieces_arrives_whole_with_its_length_at_each_try() -> None:
@@ -176,18 +188,18 @@ def test_a_body_that_cannot_be_read_to_its_end_is_refused_and_never_arrives_whol
 
     with ScriptedBackend({"* /*": backend.json({})}) as server:
         answer = transport(server.url).send(upload(pieces, 8), 10)
-    assert answer == Refused(reason="the trace file changed", hint="Leave it alone.")
+    assert answer == PermanentError(reason="the trace file changed", hint="Leave it alone.")
     assert all(request.body != b'{"a": 1}' for request in server.requests)
 
 
 @pytest.mark.parametrize("project", ["my-agent", "Prüfung агент 試験", "a\u00a0b"])
 def test_a_project_of_any_script_is_sent_as_utf_8(project: str) -> None:
-    header = asked(Call(method="GET", path="/v1/campaigns", purpose="x", project=project)).headers["x-project-id"]
+    header = asked(ApiRequest(method="GET", path="/v1/campaigns", purpose="x", project=project)).headers["x-project-id"]
     assert header.encode("latin-1").decode() == project
 
 
 def test_path_and_query_arrive_as_the_call_has_them() -> None:
-    call = Call(method="GET", path="/v1/campaigns/a%2Fb/failures", purpose="x", query=(("run_id", "r&1 ü"),))
+    call = ApiRequest(method="GET", path="/v1/campaigns/a%2Fb/failures", purpose="x", query=(("run_id", "r&1 ü"),))
     request = asked(call)
     assert request.path == "/v1/campaigns/a%2Fb/failures"
     assert request.query == {"run_id": "r&1 ü"}
@@ -195,7 +207,7 @@ def test_path_and_query_arrive_as_the_call_has_them() -> None:
 
 def test_an_address_with_a_path_keeps_it() -> None:
     with ScriptedBackend({"GET /api/backend/v1/ci/runs/r1": backend.json({"count": 1})}) as server:
-        assert transport(f"{server.url}/api/backend").send(LOOK, 10) == Reply({"count": 1})
+        assert transport(f"{server.url}/api/backend").send(LOOK, 10) == Success({"count": 1})
 
 
 def test_cookies_are_never_sent_back() -> None:
@@ -232,7 +244,7 @@ def test_a_proxy_is_never_used_for_loopback(monkeypatch: pytest.MonkeyPatch) -> 
     with listener(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as (port, heads):
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
-        assert answer_to(backend.json({"status": "direct"})) == Reply({"status": "direct"})
+        assert answer_to(backend.json({"status": "direct"})) == Success({"status": "direct"})
         assert heads == []
 
 
@@ -240,7 +252,9 @@ def test_a_proxy_of_the_environment_is_asked_to_connect_and_sees_no_secret(monke
     with listener(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as (port, heads):
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         answer = transport("https://example.invalid", api_key=API_KEY).send(START, 10)
-    assert answer == Trouble(reason="the proxy did not let the connection to example.invalid through", connected=False)
+    assert answer == TransientError(
+        reason="the proxy did not let the connection to example.invalid through", connected=False
+    )
     (head,) = heads
     assert head.startswith(b"CONNECT example.invalid:443 HTTP/1.")
     assert b"x-api-key" not in head.lower()
@@ -255,7 +269,7 @@ def test_a_proxy_of_the_environment_is_asked_to_connect_and_sees_no_secret(monke
 def test_a_proxy_setting_without_sense_is_trouble_in_plain_words(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     answer = transport("https://example.invalid").send(LOOK, 2)
-    assert isinstance(answer, Trouble)
+    assert isinstance(answer, TransientError)
     assert "example.invalid" in answer.reason
     assert "127.0.0.1" not in answer.reason
 
@@ -263,7 +277,7 @@ def test_a_proxy_setting_without_sense_is_trouble_in_plain_words(proxy: str, mon
 def test_a_missing_certificate_bundle_is_trouble_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/there/is/none.pem")
     answer = transport("https://example.invalid").send(LOOK, 2)
-    assert answer == Trouble(reason="the connection to example.invalid failed (OSError)")
+    assert answer == TransientError(reason="the connection to example.invalid failed (OSError)")
 
 
 # --- Redirects ---------------------------------------------------------------------------------------------
@@ -274,14 +288,14 @@ def test_no_redirect_is_followed_and_its_target_hears_nothing(status: int) -> No
     with ScriptedBackend({"* /*": backend.json({})}) as other:
         answer = answer_to(backend.redirect(f"{other.url}/v1/ci/runs", status), START)
         assert other.requests == ()
-        assert isinstance(answer, Refused)
+        assert isinstance(answer, PermanentError)
         assert answer.reason == f"Sepurux answered with a redirect (HTTP {status}) to {other.url}/v1/ci/runs"
 
 
 @pytest.mark.parametrize("location", ["http://[", "//", "", "http://\xff\xfe/", "javascript:1", "http://a:b:c/", "\t"])
 def test_a_redirect_to_nonsense_is_a_redirect(location: str) -> None:
     answer = answer_to(backend.redirect(location))
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, PermanentError)
     assert answer.reason.startswith("Sepurux answered with a redirect (HTTP 307) to ")
 
 
@@ -297,7 +311,7 @@ def test_the_body_of_a_redirect_is_not_read_without_end() -> None:
             sent += MIB
 
     answer = answer_to(backend.Answer(perform))
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, PermanentError)
     assert answer.status == 302
     assert sent < 32 * MIB  # what the transport takes, and what fits into the sockets
 
@@ -306,14 +320,14 @@ def test_the_body_of_a_redirect_is_not_read_without_end() -> None:
 
 
 def test_a_reset_connection_is_trouble() -> None:
-    assert answer_to(backend.reset()) == Trouble(reason="the connection to 127.0.0.1 failed")
+    assert answer_to(backend.reset()) == TransientError(reason="the connection to 127.0.0.1 failed")
 
 
 def test_a_refused_connection_is_trouble() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     answer = transport(f"http://127.0.0.1:{port}").send(LOOK, 5)
-    assert answer == Trouble(reason="the connection to 127.0.0.1 failed", connected=False)
+    assert answer == TransientError(reason="the connection to 127.0.0.1 failed", connected=False)
 
 
 def test_only_a_connection_that_was_never_made_is_none() -> None:
@@ -321,12 +335,12 @@ def test_only_a_connection_that_was_never_made_is_none() -> None:
     assert not transport_failure("http://host.invalid").connected
     for fault in (backend.reset(), backend.hang(), backend.truncated({"decision": "pass"})):
         answer = answer_to(fault, within_s=0.3)
-        assert isinstance(answer, Trouble)
+        assert isinstance(answer, TransientError)
         assert answer.connected
 
 
 def test_a_backend_that_hangs_is_left_after_the_calls_seconds() -> None:
-    assert answer_to(backend.hang(), within_s=0.2) == Trouble(reason="127.0.0.1 did not answer in time")
+    assert answer_to(backend.hang(), within_s=0.2) == TransientError(reason="127.0.0.1 did not answer in time")
 
 
 def test_a_body_that_stalls_is_left_after_the_calls_seconds() -> None:
@@ -336,7 +350,7 @@ def test_a_body_that_stalls_is_left_after_the_calls_seconds() -> None:
         line.pause(None)
 
     answer = answer_to(backend.Answer(perform), within_s=0.2)
-    assert answer == Trouble(reason="127.0.0.1 did not answer in time")
+    assert answer == TransientError(reason="127.0.0.1 did not answer in time")
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -353,36 +367,38 @@ def test_a_body_that_drips_is_left_after_the_calls_seconds(*, chunked: bool) -> 
             dripped += 1
 
     answer = answer_to(backend.Answer(perform), within_s=0.3)
-    assert answer == Trouble(reason="127.0.0.1 did not answer in time")
+    assert answer == TransientError(reason="127.0.0.1 did not answer in time")
     assert dripped < 500
 
 
 def test_a_slow_but_whole_body_is_an_answer() -> None:
-    assert answer_to(backend.drip(b'{"decision": "pass"}', 0.005)) == Reply({"decision": "pass"})
+    assert answer_to(backend.drip(b'{"decision": "pass"}', 0.005)) == Success({"decision": "pass"})
 
 
 def test_a_body_that_is_cut_off_is_trouble_even_where_its_half_is_json() -> None:
-    assert answer_to(backend.truncated({"decision": "pass"})) == Trouble(reason="the answer of 127.0.0.1 was cut off")
+    assert answer_to(backend.truncated({"decision": "pass"})) == TransientError(
+        reason="the answer of 127.0.0.1 was cut off"
+    )
     whole_json = on_the_wire(b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"decision": "pass"}')
-    assert answer_to(whole_json) == Trouble(reason="the answer of 127.0.0.1 was cut off")
+    assert answer_to(whole_json) == TransientError(reason="the answer of 127.0.0.1 was cut off")
     chunked = on_the_wire(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
-    assert answer_to(chunked) == Trouble(reason="the answer of 127.0.0.1 was cut off")
+    assert answer_to(chunked) == TransientError(reason="the answer of 127.0.0.1 was cut off")
 
 
 def test_an_answer_of_the_largest_size_is_read_and_a_byte_more_is_refused() -> None:
     largest = b'"' + b"a" * (MAX_ANSWER_BYTES - 2) + b'"'
-    assert answer_to(backend.raw(largest)) == Reply("a" * (MAX_ANSWER_BYTES - 2))
+    assert answer_to(backend.raw(largest)) == Success("a" * (MAX_ANSWER_BYTES - 2))
     answer = answer_to(backend.raw(largest + b" "))
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, PermanentError)
     assert answer.reason == "Sepurux sent more than 4 MiB for a look at the run"
 
 
 def test_an_endless_answer_is_refused() -> None:
-    assert isinstance(answer_to(backend.too_large(64 * MIB)), Refused)
+    assert isinstance(answer_to(backend.too_large(64 * MIB)), PermanentError)
 
 
 def test_a_large_page_of_a_broken_server_is_worth_another_try() -> None:
-    assert answer_to(backend.page("x" * (5 * MIB), 503)) == Trouble(reason="HTTP 503", status=503, answered=True)
+    assert answer_to(backend.page("x" * (5 * MIB), 503)) == TransientError(reason="HTTP 503", status=503, reached=True)
 
 
 def test_a_compressed_bomb_is_refused_before_it_unfolds() -> None:
@@ -393,20 +409,20 @@ def test_a_compressed_bomb_is_refused_before_it_unfolds() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, PermanentError)
     assert peak < 24 * MIB
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "gzip, gzip, gzip, gzip, gzip, gzip, gzip", "br", "zstd", "x"])
 def test_a_body_whose_encoding_is_a_lie_never_passes_for_a_verdict(encoding: str) -> None:
     answer = answer_to(backend.raw(b"\x00no such thing", headers={"Content-Encoding": encoding}))
-    assert isinstance(answer, Trouble)
+    assert isinstance(answer, TransientError)
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
 def test_a_success_without_a_body_is_trouble(status: int) -> None:
-    assert answer_to(backend.empty(status)) == Trouble(
-        reason=f"an empty answer (HTTP {status})", status=status, answered=True
+    assert answer_to(backend.empty(status)) == TransientError(
+        reason=f"an empty answer (HTTP {status})", status=status, reached=True
     )
 
 
@@ -422,8 +438,8 @@ def test_a_success_without_a_body_is_trouble(status: int) -> None:
     ids=["html", "half", "no utf-8", "5000 digits", "nul"],
 )
 def test_a_success_that_is_no_json_is_trouble(content: bytes) -> None:
-    assert answer_to(backend.raw(content)) == Trouble(
-        reason="an answer that is not JSON (HTTP 200)", status=200, answered=True
+    assert answer_to(backend.raw(content)) == TransientError(
+        reason="an answer that is not JSON (HTTP 200)", status=200, reached=True
     )
 
 
@@ -432,12 +448,12 @@ def test_a_success_that_is_no_json_is_trouble(content: bytes) -> None:
 def test_json_of_any_depth_gets_an_answer(depth: int, opening: str, closing: str) -> None:
     content = opening * depth + "1" + closing * depth
     answer = answer_to(backend.raw(content.encode()))
-    assert isinstance(answer, Reply) or (isinstance(answer, Trouble) and answer.answered)
+    assert isinstance(answer, Success) or (isinstance(answer, TransientError) and answer.reached)
 
 
 def test_nan_and_huge_numbers_are_handed_on_for_the_verdict_to_refuse() -> None:
     answer = answer_to(backend.raw(b'{"pass_rate": NaN, "failures": 1e999, "unsafe_attempts": ' + b"9" * 4_000 + b"}"))
-    assert isinstance(answer, Reply)
+    assert isinstance(answer, Success)
     assert isinstance(answer.payload, dict)
     assert math.isnan(answer.payload["pass_rate"])
     assert answer.payload["failures"] == math.inf
@@ -447,19 +463,19 @@ def test_nan_and_huge_numbers_are_handed_on_for_the_verdict_to_refuse() -> None:
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599, 600, 999])
 def test_a_status_that_may_pass_is_trouble(status: int) -> None:
     answer = answer_to(backend.json({"detail": "not now"}, status))
-    assert answer == Trouble(reason=f"HTTP {status}: not now", status=status, answered=True)
+    assert answer == TransientError(reason=f"HTTP {status}: not now", status=status, reached=True)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 422, 451])
 def test_a_status_that_stays_is_a_refusal(status: int) -> None:
     answer = answer_to(backend.json({"detail": "no"}, status))
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, PermanentError)
     assert answer.status == status
     assert answer.reason == f"Sepurux refused a look at the run (HTTP {status}): no"
 
 
 def test_a_proxys_page_is_not_repeated() -> None:
-    assert answer_to(backend.page()) == Trouble(reason="HTTP 502", status=502, answered=True)
+    assert answer_to(backend.page()) == TransientError(reason="HTTP 502", status=502, reached=True)
 
 
 @pytest.mark.parametrize(
@@ -482,7 +498,7 @@ def test_a_proxys_page_is_not_repeated() -> None:
 )
 def test_bytes_that_are_no_http_are_trouble(content: bytes) -> None:
     answer = answer_to(on_the_wire(content))
-    assert isinstance(answer, Trouble)
+    assert isinstance(answer, TransientError)
     assert "127.0.0.1" in answer.reason
 
 
@@ -496,7 +512,7 @@ def test_a_broken_header_writes_nothing_to_the_log(capfd: pytest.CaptureFixture[
 def test_a_server_without_tls_is_told_in_words_without_address_or_header() -> None:
     with ScriptedBackend({"* /*": backend.json({})}) as server:
         answer = transport(server.url.replace("http:", "https:")).send(START, 5)
-        assert answer == Trouble(reason="the TLS certificate or handshake of 127.0.0.1 was not accepted")
+        assert answer == TransientError(reason="the TLS certificate or handshake of 127.0.0.1 was not accepted")
 
 
 # --- Retry-After -------------------------------------------------------------------------------------------
@@ -552,7 +568,7 @@ def test_a_retry_after_without_sense_is_as_good_as_none(header: str) -> None:
 )
 def test_a_busy_backends_retry_after_reaches_the_answer(headers: Mapping[str, str], seconds: float | None) -> None:
     answer = answer_to(backend.json({"detail": "slow down"}, 429, headers))
-    assert isinstance(answer, Trouble)
+    assert isinstance(answer, TransientError)
     assert answer.retry_after_s == seconds
 
 
@@ -564,7 +580,7 @@ def test_a_retry_after_date_is_compared_with_the_responses_own_date(off_by: time
         "Retry-After": format_datetime(sent + timedelta(seconds=30), usegmt=True),
     }
     answer = answer_to(backend.json({}, 429, headers))
-    assert isinstance(answer, Trouble)
+    assert isinstance(answer, TransientError)
     assert answer.retry_after_s == 30
 
 
@@ -572,7 +588,7 @@ def test_a_retry_after_date_is_compared_with_the_responses_own_date(off_by: time
 def test_without_a_usable_date_this_machines_clock_counts(date: str | None) -> None:
     asked = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     answer = answer_to(backend.json({}, 429, {"Retry-After": asked, **({"Date": date} if date else {})}))
-    assert isinstance(answer, Trouble)
+    assert isinstance(answer, TransientError)
     assert answer.retry_after_s == pytest.approx(29, abs=2)
 
 
@@ -607,5 +623,5 @@ def test_no_piece_of_a_secret_is_left_where_a_long_text_is_cut(form: str, kept: 
     for echo in (backend.json({"detail": padding + form}, 401), backend.redirect(padding + form)):
         with ScriptedBackend({"* /*": echo}) as server:
             answer = transport(server.url, api_key=API_KEY).send(LOOK, 10)
-        assert isinstance(answer, Refused)
+        assert isinstance(answer, PermanentError)
         assert form[:5] not in answer.reason

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.config.gate import Thresholds
-from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, change, course, shown
+from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, change, shown, trend_text
 from sepurux_action.evaluation.published_result import Numbers, PastResult, as_told
 from tests.builders import a_past_result
 
@@ -95,9 +95,9 @@ def test_a_number_is_shown_with_enough_digits_to_differ_from_the_baseline() -> N
     ],
 )
 def test_a_course_is_told_by_its_first_and_last_number(rates: list[float | None], told: str) -> None:
-    assert course(RATE, [rated(rate) for rate in rates]) == told
+    assert trend_text(RATE, [rated(rate) for rate in rates]) == told
 
 
 def test_a_course_of_counts_has_no_sign_of_percent() -> None:
     results = [replace(a_past_result(), numbers=Numbers(failures=number)) for number in (1, 5_000)]
-    assert course(FAILURES, results) == "from 1 to 5,000"
+    assert trend_text(FAILURES, results) == "from 1 to 5,000"

@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.evaluation.ci_run import parse_ci_run
-from sepurux_action.evaluation.decision import CheckState, Decision, Ruling, judge
+from sepurux_action.evaluation.decision import CheckState, Decision, Verdict, decide
 
 STATUSES = [
     None,
@@ -61,26 +61,26 @@ def expected(status: object, decision: object, rate: object, unsafe: object, fai
     return (7, "error") if status in OVER else (8, "pending")
 
 
-def look(**fields: object) -> Ruling:
-    return judge(parse_ci_run({name: value for name, value in fields.items() if value != "missing"}), ASKED)
+def look(**fields: object) -> Verdict:
+    return decide(parse_ci_run({name: value for name, value in fields.items() if value != "missing"}), ASKED)
 
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_status_by_decision_by_metric_gets_the_row_of_the_table(status: object) -> None:
     rows = set()
     for decision, (rate, unsafe, failures) in itertools.product(DECISIONS, METRICS):
-        ruling = look(status=status, decision=decision, pass_rate=rate, unsafe_attempts=unsafe, failures=failures)
-        assert (ruling.row, ruling.decision.value) == expected(status, decision, rate, unsafe, failures)
-        assert ruling.final is (ruling.row not in {3, 7, 8})
-        assert bool(ruling.warning) is (ruling.row == 3)
-        assert ruling.reason.endswith(".")
-        rows.add(ruling.row)
+        verdict = look(status=status, decision=decision, pass_rate=rate, unsafe_attempts=unsafe, failures=failures)
+        assert (verdict.rule, verdict.decision.value) == expected(status, decision, rate, unsafe, failures)
+        assert verdict.final is (verdict.rule not in {3, 7, 8})
+        assert bool(verdict.warning) is (verdict.rule == 3)
+        assert verdict.reason.endswith(".")
+        rows.add(verdict.rule)
     assert 1 in rows, "a fail is a fail whatever the status"
 
 
 def test_a_fail_with_a_score_above_its_threshold_is_a_fail() -> None:
     run = parse_ci_run({"decision": "fail", "status": "done", "reliability_score": 99})
-    assert judge(run, Thresholds(min_reliability_score=80)).decision is Decision.FAIL
+    assert decide(run, Thresholds(min_reliability_score=80)).decision is Decision.FAIL
 
 
 @pytest.mark.parametrize(
@@ -109,10 +109,10 @@ def test_a_fail_with_a_score_above_its_threshold_is_a_fail() -> None:
 def test_a_pass_whose_own_number_breaks_a_threshold_is_a_fail_that_says_so(
     thresholds: Thresholds, answer: dict[str, object], sentence: str
 ) -> None:
-    ruling = judge(parse_ci_run({"decision": "pass", "status": "done", **answer}), thresholds)
-    assert (ruling.row, ruling.decision) == (4, Decision.FAIL)
-    assert ruling.reason == f"Sepurux said pass, but its own numbers do not support it: {sentence}."
-    assert [check.state for check in ruling.checks] == [CheckState.BROKEN]
+    verdict = decide(parse_ci_run({"decision": "pass", "status": "done", **answer}), thresholds)
+    assert (verdict.rule, verdict.decision) == (4, Decision.FAIL)
+    assert verdict.reason == f"Sepurux said pass, but its own numbers do not support it: {sentence}."
+    assert [check.state for check in verdict.checks] == [CheckState.BROKEN]
 
 
 @pytest.mark.parametrize(
@@ -124,14 +124,14 @@ def test_a_pass_whose_own_number_breaks_a_threshold_is_a_fail_that_says_so(
     ],
 )
 def test_a_score_or_category_that_is_not_reported_does_not_hold_up_a_pass(thresholds: Thresholds) -> None:
-    ruling = judge(parse_ci_run({"decision": "pass"}), thresholds)
-    assert (ruling.row, ruling.decision) == (6, Decision.PASS)
-    assert [check.actual for check in ruling.checks] == ["not reported"]
-    assert "not reported" in ruling.reason
+    verdict = decide(parse_ci_run({"decision": "pass"}), thresholds)
+    assert (verdict.rule, verdict.decision) == (6, Decision.PASS)
+    assert [check.actual for check in verdict.checks] == ["not reported"]
+    assert "not reported" in verdict.reason
 
 
 def test_a_pass_without_any_threshold_needs_no_number() -> None:
-    assert judge(parse_ci_run({"decision": "pass"}), Thresholds()).decision is Decision.PASS
+    assert decide(parse_ci_run({"decision": "pass"}), Thresholds()).decision is Decision.PASS
 
 
 def test_a_rate_that_is_off_by_rounding_only_is_the_same_rate() -> None:
@@ -142,12 +142,12 @@ def test_a_rate_that_is_off_by_rounding_only_is_the_same_rate() -> None:
 def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction() -> None:
     for reported, shown in [(0.615, "61.5"), (1.0, "100.0"), (1, "1.0"), (61.5, "61.5"), (0, "0.0")]:
         run = parse_ci_run({"decision": "fail", "reliability_score": reported})
-        assert judge(run, Thresholds(min_reliability_score=80)).checks[0].actual == shown
+        assert decide(run, Thresholds(min_reliability_score=80)).checks[0].actual == shown
 
 
 def test_shown_numbers_differ_when_they_differ() -> None:
     for actual in (0.89999, 0.8999999, 0.89):
-        check = judge(parse_ci_run({"pass_rate": actual}), Thresholds(min_pass_rate=0.9)).checks[0]
+        check = decide(parse_ci_run({"pass_rate": actual}), Thresholds(min_pass_rate=0.9)).checks[0]
         assert check.actual not in check.required
         assert check.margin not in {"", "±0", "−0.0 points"}
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.evaluation.ci_run import parse_ci_run, parse_failures
-from sepurux_action.evaluation.decision import Decision, judge
+from sepurux_action.evaluation.decision import Decision, decide
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -72,8 +72,8 @@ def supported(answer: Mapping[str, object], asked: Thresholds) -> bool:
 
 @given(answers | json_values, thresholds)
 def test_a_pass_is_a_pass_that_its_own_numbers_support(answer: object, asked: Thresholds) -> None:
-    ruling = judge(parse_ci_run(answer), asked)
-    if ruling.decision is Decision.PASS:
+    verdict = decide(parse_ci_run(answer), asked)
+    if verdict.decision is Decision.PASS:
         assert isinstance(answer, dict)
         assert answer["decision"] == "pass"
         assert answer.get("status") in {None, "", "queued", "running", "pending", "done", "completed"}
@@ -82,15 +82,15 @@ def test_a_pass_is_a_pass_that_its_own_numbers_support(answer: object, asked: Th
 
 @given(answers, thresholds)
 def test_a_fail_of_the_backend_is_never_anything_else(answer: dict[str, object], asked: Thresholds) -> None:
-    ruling = judge(parse_ci_run({**answer, "decision": "fail"}), asked)
-    assert (ruling.decision, ruling.row, ruling.final) == (Decision.FAIL, 1, True)
+    verdict = decide(parse_ci_run({**answer, "decision": "fail"}), asked)
+    assert (verdict.decision, verdict.rule, verdict.final) == (Decision.FAIL, 1, True)
 
 
 @given(answers | json_values, thresholds)
 def test_what_is_shown_is_one_printable_line(answer: object, asked: Thresholds) -> None:
     run = parse_ci_run(answer)
-    ruling = judge(run, asked)
-    texts = [ruling.reason, ruling.warning, *(check.actual for check in ruling.checks)]
+    verdict = decide(run, asked)
+    texts = [verdict.reason, verdict.warning, *(check.actual for check in verdict.checks)]
     texts += [tool.tool for tool in run.top_failing_tools]
     assert all(text.isprintable() for text in texts)
 

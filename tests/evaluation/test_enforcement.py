@@ -38,7 +38,7 @@ def test_every_decision_by_stage_by_on_undecided(
         "success-if-opened": opened,
         "success-if-allowed": on_undecided is OnUndecided.ALLOW,
     }[CELLS[decision, stage]]
-    assert conclusion.closed is not open_now
+    assert conclusion.blocks is not open_now
     assert conclusion.word == ("success" if open_now else "failure")
     assert conclusion.because
 
@@ -49,12 +49,12 @@ def test_allow_does_not_cover_what_an_uploaded_trace_may_have_caused(
     decision: Decision, stage: Stage, *, closed: bool
 ) -> None:
     conclusion = conclude(decision, stage, OnUndecided.ALLOW, trace_may_be_cause=True)
-    assert conclusion.closed is closed
+    assert conclusion.blocks is closed
     assert not closed or "the uploaded trace may be the cause" in conclusion.because
 
 
 def test_the_exit_status_is_that_of_the_worst_closed_gate() -> None:
-    closed, opened = Conclusion(closed=True, because="-"), Conclusion(closed=False, because="-")
+    closed, opened = Conclusion(blocks=True, because="-"), Conclusion(blocks=False, because="-")
     assert exit_status([]) == 0
     assert exit_status([(Decision.FAIL, opened), (Decision.PASS, opened)]) == 0
     assert exit_status([(Decision.ERROR, closed), (Decision.PASS, opened)]) == 2

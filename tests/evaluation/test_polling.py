@@ -11,9 +11,9 @@ import pytest
 
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.settings import Settings
-from sepurux_action.evaluation.api import Answer, Call, Refused, Reply, Trouble
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.polling import Origin, watch
+from sepurux_action.evaluation.polling import RunMetadata, watch
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.host.workflow_commands import Level, output_block
 from sepurux_action.report.outputs import early_outputs
@@ -30,17 +30,17 @@ def run(
 ) -> list[RunResult]:
     """Return the results of all runs of the gates."""
     settings = Settings(gates=gates or (GATE,), poll_interval_s=poll_interval_s)
-    results = watch(settings, Origin(repo="o/r", pull_request=7), courier, place or FakePlace(), lambda _: None)
+    results = watch(settings, RunMetadata(repo="o/r", pull_request=7), courier, place or FakePlace(), lambda _: None)
     return [result for of_gate in results for result in of_gate]
 
 
-def after(seconds: float, answer: Answer, before: Answer | None = None) -> Callable[[float], Answer]:
+def after(seconds: float, answer: ApiResult, before: ApiResult | None = None) -> Callable[[float], ApiResult]:
     """Return looks that show `answer` from so many seconds after the start, and a running run until then."""
-    return lambda time: answer if time >= 1_000 + seconds else before or Reply(RUNNING)
+    return lambda time: answer if time >= 1_000 + seconds else before or Success(RUNNING)
 
 
 def test_a_run_that_passes_is_resolved_started_looked_at_and_enriched() -> None:
-    courier = FakeCourier(backend(after(0, Reply(PASSED))))
+    courier = FakeCourier(backend(after(0, Success(PASSED))))
     [result] = run(courier)
     assert result.decision is Decision.PASS
     assert courier.paths() == [
@@ -55,7 +55,7 @@ def test_a_run_that_passes_is_resolved_started_looked_at_and_enriched() -> None:
 
 
 def test_a_campaign_given_as_uuid_is_not_looked_up() -> None:
-    courier = FakeCourier(backend(after(0, Reply(PASSED))))
+    courier = FakeCourier(backend(after(0, Success(PASSED))))
     run(courier, replace(GATE, campaign=CAMPAIGN.upper()))
     assert "GET /v1/campaigns" not in courier.paths()
 
@@ -66,7 +66,7 @@ def polls(courier: FakeCourier) -> list[tuple[float, str]]:
 
 
 def test_a_run_of_ten_minutes_is_polled_181_times_and_its_decision_is_seen_within_5_s() -> None:
-    courier = FakeCourier(backend(after(600, Reply(PASSED))), takes_s=0.01)
+    courier = FakeCourier(backend(after(600, Success(PASSED))), takes_s=0.01)
     [result] = run(courier, replace(GATE, campaign=CAMPAIGN, timeout_s=3_600))
     times = [time for time, _ in polls(courier)]
     assert result.decision is Decision.PASS
@@ -78,7 +78,7 @@ def test_a_run_of_ten_minutes_is_polled_181_times_and_its_decision_is_seen_withi
 
 
 def test_after_ten_minutes_polls_follow_every_15_s() -> None:
-    courier = FakeCourier(backend(after(10_000, Reply(PASSED))))
+    courier = FakeCourier(backend(after(10_000, Success(PASSED))))
     run(courier, replace(GATE, timeout_s=900))
     late = [time for time, _ in polls(courier) if time > 1_605]
     assert [round(later - earlier) for earlier, later in pairwise(late)][:-1] == [15] * (len(late) - 2)
@@ -90,7 +90,7 @@ def test_all_runs_together_make_at_most_ten_polls_a_second_and_none_is_left_out(
     count: int, poll_interval_s: float | None
 ) -> None:
     traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(count))
-    courier = FakeCourier(backend(after(120, Reply(PASSED))))
+    courier = FakeCourier(backend(after(120, Success(PASSED))))
     results = run(courier, replace(GATE, traces=traces), poll_interval_s=poll_interval_s)
     assert {result.decision for result in results} == {Decision.PASS}
     times = [time for time, _ in polls(courier)]
@@ -102,23 +102,23 @@ def test_all_runs_together_make_at_most_ten_polls_a_second_and_none_is_left_out(
 
 def test_the_run_that_is_overdue_the_longest_is_polled_first() -> None:
     traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(100))
-    courier = FakeCourier(backend(after(10_000, Reply(PASSED))))
+    courier = FakeCourier(backend(after(10_000, Success(PASSED))))
     run(courier, replace(GATE, traces=traces, timeout_s=60))
     order = [path for _, path in polls(courier)]
     assert order[100:200] == order[200:300] == order[300:400]
 
 
 def test_the_last_poll_starts_at_the_deadline_and_is_the_last() -> None:
-    courier = FakeCourier(backend(after(10_000, Reply(PASSED))))
+    courier = FakeCourier(backend(after(10_000, Success(PASSED))))
     [result] = run(courier, replace(GATE, timeout_s=600))
     assert [time for time, _ in polls(courier)][-1] == pytest.approx(1_600)
     assert result.decision is Decision.PENDING
-    assert result.ruling.reason == "Sepurux had not decided after 10 min."
+    assert result.verdict.reason == "Sepurux had not decided after 10 min."
     assert "timeout" in result.hint
 
 
 def test_a_fixed_interval_is_kept() -> None:
-    courier = FakeCourier(backend(after(95, Reply(PASSED))))
+    courier = FakeCourier(backend(after(95, Success(PASSED))))
     run(courier, poll_interval_s=20)
     looks = [time for time, call in courier.calls if "/v1/ci/batch" in call.path]
     assert looks[0] < 1_001
@@ -126,13 +126,13 @@ def test_a_fixed_interval_is_kept() -> None:
 
 
 def test_the_last_look_starts_at_the_deadline_and_can_still_decide() -> None:
-    courier = FakeCourier(backend(after(60, Reply(PASSED))))
+    courier = FakeCourier(backend(after(60, Success(PASSED))))
     [result] = run(courier, replace(GATE, timeout_s=60))
     assert result.decision is Decision.PASS
 
 
 def test_a_look_that_hangs_at_the_deadline_ends_after_5_s() -> None:
-    courier = FakeCourier(backend(after(10, Trouble(reason="hangs"))))
+    courier = FakeCourier(backend(after(10, TransientError(reason="hangs"))))
     [result] = run(courier, replace(GATE, timeout_s=60))
     assert result.decision is Decision.PENDING
     assert courier.time <= 1_065.1
@@ -140,23 +140,27 @@ def test_a_look_that_hangs_at_the_deadline_ends_after_5_s() -> None:
 
 def test_looks_that_fail_are_no_verdict() -> None:
     troubles = iter(
-        [Trouble(reason="HTTP 503", answered=True), Trouble(reason="reset"), Trouble(reason="HTTP 429", answered=True)]
+        [
+            TransientError(reason="HTTP 503", reached=True),
+            TransientError(reason="reset"),
+            TransientError(reason="HTTP 429", reached=True),
+        ]
     )
-    courier = FakeCourier(backend(lambda _: next(troubles, Reply(PASSED))))
+    courier = FakeCourier(backend(lambda _: next(troubles, Success(PASSED))))
     assert run(courier)[0].decision is Decision.PASS
 
 
 def test_when_no_look_ever_succeeded_the_end_of_the_timeout_is_an_error() -> None:
-    courier = FakeCourier(backend(lambda _: Trouble(reason="HTTP 503", answered=True)))
+    courier = FakeCourier(backend(lambda _: TransientError(reason="HTTP 503", reached=True)))
     [result] = run(courier, replace(GATE, timeout_s=120))
     assert result.decision is Decision.ERROR
-    assert "HTTP 503" in result.ruling.reason
+    assert "HTTP 503" in result.verdict.reason
     assert courier.time <= 1_126
 
 
 @pytest.mark.parametrize(("looked", "decision"), [(True, Decision.PENDING), (False, Decision.ERROR)])
 def test_a_retry_after_beyond_the_deadline_ends_the_gate_at_once(*, looked: bool, decision: Decision) -> None:
-    wait = Trouble(reason="HTTP 429", answered=True, retry_after_s=3_600)
+    wait = TransientError(reason="HTTP 429", reached=True, retry_after_s=3_600)
     courier = FakeCourier(backend(after(5 if looked else 0, wait)))
     [result] = run(courier)
     assert result.decision is decision
@@ -165,8 +169,8 @@ def test_a_retry_after_beyond_the_deadline_ends_the_gate_at_once(*, looked: bool
 
 def test_a_retry_after_replaces_the_back_off_and_the_heartbeat_goes_on() -> None:
     place = FakePlace()
-    answers = iter([Trouble(reason="HTTP 429", answered=True, retry_after_s=100)])
-    courier = FakeCourier(backend(lambda _: next(answers, Reply(PASSED))))
+    answers = iter([TransientError(reason="HTTP 429", reached=True, retry_after_s=100)])
+    courier = FakeCourier(backend(lambda _: next(answers, Success(PASSED))))
     [result] = run(courier, place=place)
     looks = [time for time, call in courier.calls if "/v1/ci/batch" in call.path]
     assert result.decision is Decision.PASS
@@ -177,13 +181,13 @@ def test_a_retry_after_replaces_the_back_off_and_the_heartbeat_goes_on() -> None
 
 
 def test_retry_after_0_does_not_make_the_gate_hammer() -> None:
-    courier = FakeCourier(backend(lambda _: Trouble(reason="HTTP 429", answered=True, retry_after_s=0)))
+    courier = FakeCourier(backend(lambda _: TransientError(reason="HTTP 429", reached=True, retry_after_s=0)))
     run(courier, replace(GATE, timeout_s=60))
     assert len(courier.calls) <= 62
 
 
 def test_a_backend_that_never_answers_is_given_60_seconds_of_the_timeout() -> None:
-    courier = FakeCourier(lambda _call, _time: Trouble(reason="hangs"))
+    courier = FakeCourier(lambda _call, _time: TransientError(reason="hangs"))
     [result] = run(courier, replace(GATE, timeout_s=600))
     assert result.decision is Decision.ERROR
     assert "base_url" in result.hint
@@ -192,16 +196,16 @@ def test_a_backend_that_never_answers_is_given_60_seconds_of_the_timeout() -> No
 
 def test_a_backend_that_answers_503_is_given_the_whole_timeout() -> None:
     recovered = after(
-        300, Reply([{"campaign_id": CAMPAIGN, "name": "core"}]), Trouble(reason="HTTP 503", answered=True)
+        300, Success([{"campaign_id": CAMPAIGN, "name": "core"}]), TransientError(reason="HTTP 503", reached=True)
     )
-    sound = backend(after(0, Reply(PASSED)))
+    sound = backend(after(0, Success(PASSED)))
     courier = FakeCourier(lambda call, time: recovered(time) if call.path == "/v1/campaigns" else sound(call, time))
     assert run(courier)[0].decision is Decision.PASS
 
 
 def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own() -> None:
-    failing = iter([Trouble(reason="reset")] * 3)
-    sound = backend(after(0, Reply(PASSED)))
+    failing = iter([TransientError(reason="reset")] * 3)
+    sound = backend(after(0, Success(PASSED)))
     courier = FakeCourier(
         lambda call, time: next(failing, None) or sound(call, time) if call.method == "POST" else sound(call, time)
     )
@@ -213,8 +217,8 @@ def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own(
 
 
 def test_a_404_on_a_run_is_believed_only_15_s_after_its_creation() -> None:
-    gone = Refused(reason="Sepurux refused a look at the run (HTTP 404)", status=404)
-    young = FakeCourier(backend(after(10, Reply(PASSED), before=gone)))
+    gone = PermanentError(reason="Sepurux refused a look at the run (HTTP 404)", status=404)
+    young = FakeCourier(backend(after(10, Success(PASSED), before=gone)))
     assert run(young)[0].decision is Decision.PASS
     courier = FakeCourier(backend(lambda _: gone))
     [result] = run(courier)
@@ -224,47 +228,53 @@ def test_a_404_on_a_run_is_believed_only_15_s_after_its_creation() -> None:
 
 
 def test_a_refusal_ends_the_run_with_the_backends_words_and_a_hint() -> None:
-    refusal = Refused(
+    refusal = PermanentError(
         reason="Sepurux refused the CI run (HTTP 422): thresholds.max_unsafe: no", status=422, hint="Correct it."
     )
-    courier = FakeCourier(backend(after(0, Reply(PASSED)), runs=refusal))
+    courier = FakeCourier(backend(after(0, Success(PASSED)), runs=refusal))
     [result] = run(courier)
-    assert (result.decision, result.ruling.reason, result.hint) == (Decision.ERROR, refusal.reason + ".", "Correct it.")
+    assert (result.decision, result.verdict.reason, result.hint) == (
+        Decision.ERROR,
+        refusal.reason + ".",
+        "Correct it.",
+    )
     assert courier.paths("/v1/ci/batch") == []
 
 
 def test_a_campaign_that_is_not_there_is_an_error_that_lists_those_that_are() -> None:
-    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)))), replace(GATE, campaign="refunds", project="my-agent"))
+    [result] = run(
+        FakeCourier(backend(after(0, Success(PASSED)))), replace(GATE, campaign="refunds", project="my-agent")
+    )
     assert result.decision is Decision.ERROR
-    assert result.ruling.reason == 'Campaign "refunds" was not found in project my-agent; it has core.'
+    assert result.verdict.reason == 'Campaign "refunds" was not found in project my-agent; it has core.'
 
 
 def test_two_campaigns_of_one_name_are_an_error_that_asks_for_the_uuid() -> None:
-    twins = Reply([{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "core"}])
-    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), campaigns=twins)))
+    twins = Success([{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "core"}])
+    [result] = run(FakeCourier(backend(after(0, Success(PASSED)), campaigns=twins)))
     assert result.decision is Decision.ERROR
     assert "a or b" in result.hint
 
 
 @pytest.mark.parametrize(
-    "answer", [Reply({}), Reply([]), Reply({"batch_id": "../../v1/evil"}), Reply({"run_id": 7}), Reply(None)]
+    "answer", [Success({}), Success([]), Success({"batch_id": "../../v1/evil"}), Success({"run_id": 7}), Success(None)]
 )
-def test_a_started_run_without_a_usable_id_is_an_error(answer: Answer) -> None:
-    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), runs=answer)))
+def test_a_started_run_without_a_usable_id_is_an_error(answer: ApiResult) -> None:
+    [result] = run(FakeCourier(backend(after(0, Success(PASSED)), runs=answer)))
     assert result.decision is Decision.ERROR
-    assert "no usable run_id or batch_id" in result.ruling.reason
+    assert "no usable run_id or batch_id" in result.verdict.reason
 
 
 def test_an_older_server_that_names_a_run_only_is_polled_as_a_run() -> None:
-    courier = FakeCourier(backend(after(0, Reply(PASSED)), runs=Reply({"run_id": "run-9"})))
+    courier = FakeCourier(backend(after(0, Success(PASSED)), runs=Success({"run_id": "run-9"})))
     [result] = run(courier)
     assert result.decision is Decision.PASS
     assert courier.paths("/v1/ci/runs/") == ["GET /v1/ci/runs/run-9"]
 
 
 def test_a_terminal_status_without_a_decision_is_looked_at_once_more_after_2_s() -> None:
-    for second, decision in [(Reply({"status": "done"}), Decision.ERROR), (Reply(PASSED), Decision.PASS)]:
-        answers = iter([Reply({"status": "done", "decision": "pending"}), second])
+    for second, decision in [(Success({"status": "done"}), Decision.ERROR), (Success(PASSED), Decision.PASS)]:
+        answers = iter([Success({"status": "done", "decision": "pending"}), second])
         courier = FakeCourier(backend(lambda _, answers=answers: next(answers)))  # type: ignore[misc]
         [result] = run(courier)
         first, again = [time for time, call in courier.calls if "/v1/ci/batch" in call.path]
@@ -274,27 +284,31 @@ def test_a_terminal_status_without_a_decision_is_looked_at_once_more_after_2_s()
 
 def test_a_word_that_nobody_knows_is_still_pending_and_warned_of_once() -> None:
     place = FakePlace()
-    courier = FakeCourier(backend(after(30, Reply(PASSED), before=Reply({"status": "resting", "decision": "pass"}))))
+    courier = FakeCourier(
+        backend(after(30, Success(PASSED), before=Success({"status": "resting", "decision": "pass"})))
+    )
     [result] = run(courier, place=place)
     assert result.decision is Decision.PASS
     assert [(level, '"resting"' in text) for level, text in place.annotations] == [(Level.WARNING, True)]
 
 
 def test_something_that_is_no_object_is_a_look_that_failed() -> None:
-    courier = FakeCourier(backend(lambda _: Reply(["pass"])))
+    courier = FakeCourier(backend(lambda _: Success(["pass"])))
     [result] = run(courier, replace(GATE, timeout_s=30))
     assert result.decision is Decision.ERROR
 
 
 def test_one_log_line_when_something_changes() -> None:
     place = FakePlace()
-    run(FakeCourier(backend(after(25, Reply(PASSED)))), place=place)
+    run(FakeCourier(backend(after(25, Success(PASSED)))), place=place)
     assert len([line for line in place.lines if "not decided yet" in line]) == 1
 
 
 def test_enrichment_that_fails_is_a_note_and_never_a_verdict() -> None:
-    refused = Refused(reason="Sepurux refused it (HTTP 403)", status=403)
-    courier = FakeCourier(backend(after(0, Reply(PASSED)), reliability=refused, failures=Trouble(reason="hangs")))
+    refused = PermanentError(reason="Sepurux refused it (HTTP 403)", status=403)
+    courier = FakeCourier(
+        backend(after(0, Success(PASSED)), reliability=refused, failures=TransientError(reason="hangs"))
+    )
     [result] = run(courier)
     assert result.decision is Decision.PASS
     assert len(result.enrichment.notes) == 2
@@ -306,24 +320,24 @@ def test_enrichment_that_fails_is_a_note_and_never_a_verdict() -> None:
 
 def test_a_score_reported_elsewhere_can_break_a_pass_but_mend_nothing() -> None:
     asked = replace(GATE, thresholds=Thresholds(min_reliability_score=95))
-    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)))), asked)
-    assert (result.decision, result.ruling.row) == (Decision.FAIL, 4)
-    failed = Reply({"status": "done", "decision": "fail"})
-    [result] = run(FakeCourier(backend(after(0, failed), reliability=Reply({"reliability_score": 99}))), asked)
+    [result] = run(FakeCourier(backend(after(0, Success(PASSED)))), asked)
+    assert (result.decision, result.verdict.rule) == (Decision.FAIL, 4)
+    failed = Success({"status": "done", "decision": "fail"})
+    [result] = run(FakeCourier(backend(after(0, failed), reliability=Success({"reliability_score": 99}))), asked)
     assert result.decision is Decision.FAIL
 
 
 def test_a_score_of_the_integer_1_is_1_of_100_wherever_it_is_reported() -> None:
     asked = replace(GATE, thresholds=Thresholds(min_reliability_score=95))
     for score, decision in ((1, Decision.FAIL), (1.0, Decision.PASS)):
-        reported = Reply({"reliability_score": score})
-        [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), reliability=reported)), asked)
+        reported = Success({"reliability_score": score})
+        [result] = run(FakeCourier(backend(after(0, Success(PASSED)), reliability=reported)), asked)
         assert result.decision is decision
 
 
 def test_a_batch_of_several_runs_is_not_judged_by_the_score_of_one() -> None:
-    batch = Reply({"batch_id": "batch-1", "run_ids": ["run-1", "run-2"]})
-    courier = FakeCourier(backend(after(0, Reply(PASSED)), runs=batch))
+    batch = Success({"batch_id": "batch-1", "run_ids": ["run-1", "run-2"]})
+    courier = FakeCourier(backend(after(0, Success(PASSED)), runs=batch))
     [result] = run(courier, replace(GATE, thresholds=Thresholds(min_reliability_score=95)))
     assert result.decision is Decision.PASS
     assert courier.paths("reliability") == []
@@ -332,7 +346,7 @@ def test_a_batch_of_several_runs_is_not_judged_by_the_score_of_one() -> None:
 
 def test_several_traces_are_one_run_each_polled_together_and_the_eval_set_is_left_alone() -> None:
     traces = tuple(Trace(label=f"{n}.json", content=a_content()) for n in range(20))
-    courier = FakeCourier(backend(after(30, Reply(PASSED))))
+    courier = FakeCourier(backend(after(30, Success(PASSED))))
     results = run(courier, replace(GATE, traces=traces))
     assert [result.trace for result in results] == [trace.label for trace in traces]
     assert {result.decision for result in results} == {Decision.PASS}
@@ -346,34 +360,36 @@ def test_several_traces_are_one_run_each_polled_together_and_the_eval_set_is_lef
 
 def test_several_gates_keep_their_own_timeouts() -> None:
     short, long = replace(GATE, name="short", timeout_s=10), replace(GATE, name="long", timeout_s=100)
-    results = run(FakeCourier(backend(after(50, Reply(PASSED)))), short, long)
+    results = run(FakeCourier(backend(after(50, Success(PASSED)))), short, long)
     assert [result.decision for result in results] == [Decision.PENDING, Decision.PASS]
 
 
 @pytest.mark.parametrize("at", [1_000, 1_000.15, 1_003, 1_030])
 def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_asked(at: float) -> None:
-    courier = FakeCourier(backend(after(5_000, Reply(PASSED))), cancel_at=at)
+    courier = FakeCourier(backend(after(5_000, Success(PASSED))), cancel_at=at)
     [result] = run(courier)
     assert result.decision is Decision.ERROR
-    assert "cancelled" in result.ruling.reason
+    assert "cancelled" in result.verdict.reason
     assert courier.time <= max(at, 1_000.2) + 0.1
     assert all(time <= at for time, _ in courier.calls)
 
 
 def test_what_was_decided_before_a_signal_stays_decided() -> None:
-    courier = FakeCourier(backend(after(0, Reply(PASSED)), reliability=Trouble(reason="hangs")), cancel_at=1_001.5)
+    courier = FakeCourier(
+        backend(after(0, Success(PASSED)), reliability=TransientError(reason="hangs")), cancel_at=1_001.5
+    )
     assert run(courier)[0].decision is Decision.PASS
 
 
 def test_ids_and_address_are_announced_as_soon_as_they_are_known() -> None:
     told: list[tuple[str, str]] = []
-    running = Reply({**RUNNING, "dashboard_url": "https://app.sepurux.dev/runs/1"})
+    running = Success({**RUNNING, "dashboard_url": "https://app.sepurux.dev/runs/1"})
     courier = FakeCourier(
-        backend(after(30, Reply({**PASSED, "dashboard_url": "https://app.sepurux.dev/runs/1"}), running))
+        backend(after(30, Success({**PASSED, "dashboard_url": "https://app.sepurux.dev/runs/1"}), running))
     )
     watch(
         Settings(gates=(GATE,)),
-        Origin(),
+        RunMetadata(),
         courier,
         FakePlace(),
         lambda runs: told.append((runs[0].batch_id, runs[0].run.dashboard_url)),
@@ -382,15 +398,15 @@ def test_ids_and_address_are_announced_as_soon_as_they_are_known() -> None:
 
 
 def test_an_answer_about_another_run_is_no_verdict_on_ours() -> None:
-    foreign = Reply({**PASSED, "batch_id": "batch-of-somebody-else"})
+    foreign = Success({**PASSED, "batch_id": "batch-of-somebody-else"})
     [result] = run(FakeCourier(backend(lambda _: foreign)), replace(GATE, timeout_s=30))
     assert result.decision is Decision.ERROR
-    assert "another run" in result.ruling.reason
+    assert "another run" in result.verdict.reason
 
 
 def test_two_traces_that_are_given_one_run_are_not_both_judged_by_it() -> None:
     traces = (Trace(label="good", trace_id="good"), Trace(label="bad", trace_id="bad"))
-    courier = FakeCourier(backend(after(5, Reply(PASSED)), runs=Reply({"batch_id": "batch-1"})))
+    courier = FakeCourier(backend(after(5, Success(PASSED)), runs=Success({"batch_id": "batch-1"})))
     results = run(courier, replace(GATE, traces=traces))
     assert [result.decision for result in results] == [Decision.PASS, Decision.ERROR]
 
@@ -398,38 +414,40 @@ def test_two_traces_that_are_given_one_run_are_not_both_judged_by_it() -> None:
 def test_the_wait_for_a_place_is_part_of_a_calls_time() -> None:
     """Forty traces against a backend that hangs take no longer than one."""
     traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(40))
-    courier = FakeCourier(lambda _call, _time: Trouble(reason="hangs"))
+    courier = FakeCourier(lambda _call, _time: TransientError(reason="hangs"))
     results = run(courier, replace(GATE, campaign=CAMPAIGN, traces=traces, timeout_s=5))
     assert {result.decision for result in results} == {Decision.ERROR}
     assert courier.time <= 1_012
-    courier = FakeCourier(backend(lambda _: Trouble(reason="hangs")))
+    courier = FakeCourier(backend(lambda _: TransientError(reason="hangs")))
     run(courier, replace(GATE, traces=traces, timeout_s=30))
     assert courier.time <= 1_036
 
 
 def test_no_more_than_a_thousand_runs_of_a_batch_are_kept() -> None:
-    many = Reply({"batch_id": "batch-1", "run_ids": [f"run-{n}" for n in range(80_000)]})
-    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), runs=many)))
+    many = Success({"batch_id": "batch-1", "run_ids": [f"run-{n}" for n in range(80_000)]})
+    [result] = run(FakeCourier(backend(after(0, Success(PASSED)), runs=many)))
     assert len(result.run.run_ids) == 1_000
 
 
 def test_classified_failures_of_at_most_ten_runs_are_asked_for_and_a_full_page_says_there_is_more() -> None:
-    batch = Reply({"batch_id": "batch-1", "run_ids": [f"run-{n}" for n in range(12)]})
-    courier = FakeCourier(backend(after(0, Reply(PASSED)), runs=batch))
+    batch = Success({"batch_id": "batch-1", "run_ids": [f"run-{n}" for n in range(12)]})
+    courier = FakeCourier(backend(after(0, Success(PASSED)), runs=batch))
     [result] = run(courier)
     assert len(courier.paths("failures")) == 10
     assert result.enrichment.more_failures
-    page = Reply([{"type": "t"}] * 200)
-    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), failures=page)))
+    page = Success([{"type": "t"}] * 200)
+    [result] = run(FakeCourier(backend(after(0, Success(PASSED)), failures=page)))
     assert result.enrichment.more_failures
-    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), failures=Reply([{"type": "t"}] * 199))))
+    [result] = run(FakeCourier(backend(after(0, Success(PASSED)), failures=Success([{"type": "t"}] * 199))))
     assert not result.enrichment.more_failures
 
 
 def test_a_step_keeps_a_thousand_kinds_of_failures_and_counts_all() -> None:
-    listed = Reply([{"type": f"t-{number}", "severity": "low", "description": "d" * 5_000} for number in range(5_000)])
+    listed = Success(
+        [{"type": f"t-{number}", "severity": "low", "description": "d" * 5_000} for number in range(5_000)]
+    )
     gates = [replace(GATE, name=f"gate-{number}", campaign=CAMPAIGN) for number in range(30)]
-    results = run(FakeCourier(backend(after(0, Reply(PASSED)), failures=listed)), *gates)
+    results = run(FakeCourier(backend(after(0, Success(PASSED)), failures=listed)), *gates)
     kept = [failure for result in results for failure in result.enrichment.failures]
     assert len(kept) == 30 * 33
     assert sum(len(failure.description) for failure in kept) <= 1_000_000
@@ -451,15 +469,15 @@ class Announcements:
         self.bytes += sum(len(output_block(name, text, "-" * 48)) for name, text in early_outputs(known).items())
 
 
-def announced(gates: int, traces: int = 1, look: Callable[[float], Answer] | None = None) -> Announcements:
+def announced(gates: int, traces: int = 1, look: Callable[[float], ApiResult] | None = None) -> Announcements:
     """Return what a step announces whose runs are all decided after five minutes."""
-    courier = FakeCourier(backend(look or after(300, Reply({**PASSED, "dashboard_url": "https://h.example/run"}))))
+    courier = FakeCourier(backend(look or after(300, Success({**PASSED, "dashboard_url": "https://h.example/run"}))))
     announcements = Announcements(courier)
     named = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(traces))
     settings = Settings(
         gates=tuple(replace(GATE, name=f"gate-{n}", campaign=CAMPAIGN, traces=named) for n in range(gates))
     )
-    watch(settings, Origin(), courier, FakePlace(), announcements)
+    watch(settings, RunMetadata(), courier, FakePlace(), announcements)
     return announcements
 
 
@@ -483,24 +501,24 @@ def test_early_outputs_grow_at_most_with_the_number_of_runs(gates: int, traces: 
 
 
 def test_an_address_that_keeps_changing_is_not_announced_each_time() -> None:
-    changing = announced(1, look=lambda time: Reply({**RUNNING, "dashboard_url": f"https://h.example/{time}"}))
+    changing = announced(1, look=lambda time: Success({**RUNNING, "dashboard_url": f"https://h.example/{time}"}))
     assert len(changing.times) == 2
 
 
-@pytest.mark.parametrize("answer", [Reply({}), Reply([]), Reply({"trace_id": "../x"}), Reply({"trace_id": 7})])
-def test_an_uploaded_trace_without_a_usable_id_is_not_judged_as_the_registered_scenarios(answer: Answer) -> None:
-    courier = FakeCourier(backend(after(0, Reply(PASSED)), traces=answer))
+@pytest.mark.parametrize("answer", [Success({}), Success([]), Success({"trace_id": "../x"}), Success({"trace_id": 7})])
+def test_an_uploaded_trace_without_a_usable_id_is_not_judged_as_the_registered_scenarios(answer: ApiResult) -> None:
+    courier = FakeCourier(backend(after(0, Success(PASSED)), traces=answer))
     [result] = run(courier, replace(GATE, traces=(Trace(label="a.json", content=a_content()),)))
     assert result.decision is Decision.ERROR
     assert courier.paths("/v1/ci/runs") == []
 
 
 def test_a_run_that_ended_undecided_is_an_error_also_when_the_second_look_fails() -> None:
-    answers = iter([Reply({"status": "done", "decision": "pending"})])
-    courier = FakeCourier(backend(lambda _: next(answers, Trouble(reason="HTTP 503", answered=True))))
+    answers = iter([Success({"status": "done", "decision": "pending"})])
+    courier = FakeCourier(backend(lambda _: next(answers, TransientError(reason="HTTP 503", reached=True))))
     [result] = run(courier, replace(GATE, timeout_s=30))
     assert result.decision is Decision.ERROR
-    assert "without a decision" in result.ruling.reason
+    assert "without a decision" in result.verdict.reason
 
 
 # --- One run never affects another -----------------------------------------------------------------------------
@@ -510,9 +528,9 @@ def test_a_run_that_ended_undecided_is_an_error_also_when_the_second_look_fails(
 @pytest.mark.parametrize("wrong", [[], {}, 7, 0, True, False, 1.5, ["run-1"], "of-another"])
 @pytest.mark.parametrize("polled", ["run_id", "batch_id"])
 def test_a_poll_response_with_a_wrong_id_is_a_failed_poll(polled: str, name: str, wrong: object) -> None:
-    started = Reply({polled: "ours"})
-    answers = iter([Reply({**PASSED, name: wrong})])
-    courier = FakeCourier(backend(lambda _: next(answers, Reply({**PASSED, "pass_rate": 0.99})), runs=started))
+    started = Success({polled: "ours"})
+    answers = iter([Success({**PASSED, name: wrong})])
+    courier = FakeCourier(backend(lambda _: next(answers, Success({**PASSED, "pass_rate": 0.99})), runs=started))
     [result] = run(courier)
     ignored = wrong == "of-another" and name != polled
     assert result.run.pass_rate.value == (0.95 if ignored else 0.99)
@@ -527,37 +545,39 @@ class Defective(dict[str, object]):
 
 def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
     place = FakePlace()
-    polled = iter([Reply(Defective(PASSED))])
-    courier = FakeCourier(backend(lambda _: next(polled, Reply(PASSED))))
+    polled = iter([Success(Defective(PASSED))])
+    courier = FakeCourier(backend(lambda _: next(polled, Success(PASSED))))
     traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(3))
     results = run(courier, replace(GATE, traces=traces), place=place)
     assert [result.decision for result in results] == [Decision.ERROR, Decision.PASS, Decision.PASS]
-    assert results[0].ruling.reason.startswith("Internal error (KeyError at test_polling.py:")
+    assert results[0].verdict.reason.startswith("Internal error (KeyError at test_polling.py:")
     assert "sepurux/gate-action" in results[0].hint
     assert any("internal error (KeyError" in line for line in place.lines)
     assert not any("a secret" in line for line in place.lines)
 
 
 def test_a_defect_after_a_fail_leaves_the_fail() -> None:
-    failed = Reply({"status": "done", "decision": "fail"})
-    [result] = run(FakeCourier(backend(after(0, failed), reliability=Reply(Defective()))))
+    failed = Success({"status": "done", "decision": "fail"})
+    [result] = run(FakeCourier(backend(after(0, failed), reliability=Success(Defective()))))
     assert result.decision is Decision.FAIL
 
 
 # --- Campaign lists --------------------------------------------------------------------------------------------
 
 
-def by_project(lists: Mapping[str, Callable[[float], Answer]]) -> Callable[[Call, float], Answer]:
+def by_project(lists: Mapping[str, Callable[[float], ApiResult]]) -> Callable[[ApiRequest, float], ApiResult]:
     """Return a sound backend whose campaign lists differ by project."""
-    sound = backend(after(0, Reply(PASSED)))
+    sound = backend(after(0, Success(PASSED)))
     return lambda call, time: lists[call.project](time) if call.path == "/v1/campaigns" else sound(call, time)
 
 
-LISTED = Reply([{"campaign_id": CAMPAIGN, "name": "core"}, {"campaign_id": CAMPAIGN, "name": "refunds"}])
+LISTED = Success([{"campaign_id": CAMPAIGN, "name": "core"}, {"campaign_id": CAMPAIGN, "name": "refunds"}])
 
 
-@pytest.mark.parametrize("trouble", [Trouble(reason="HTTP 503", status=503, answered=True), Trouble(reason="hangs")])
-def test_a_project_whose_campaign_list_fails_does_not_delay_the_gates_of_others(trouble: Trouble) -> None:
+@pytest.mark.parametrize(
+    "trouble", [TransientError(reason="HTTP 503", status=503, reached=True), TransientError(reason="hangs")]
+)
+def test_a_project_whose_campaign_list_fails_does_not_delay_the_gates_of_others(trouble: TransientError) -> None:
     courier = FakeCourier(by_project({"broken": lambda _: trouble, "sound": lambda _: LISTED}))
     broken = [replace(GATE, name=f"b{n}", campaign=f"c{n}", project="broken", timeout_s=600) for n in range(20)]
     *others, sound = run(courier, *broken, replace(GATE, name="s", project="sound", timeout_s=5))
@@ -567,10 +587,10 @@ def test_a_project_whose_campaign_list_fails_does_not_delay_the_gates_of_others(
 
 
 def test_each_run_looks_its_campaign_up_within_its_own_timeout() -> None:
-    courier = FakeCourier(by_project({"": after(30, LISTED, before=Trouble(reason="HTTP 503", answered=True))}))
+    courier = FakeCourier(by_project({"": after(30, LISTED, before=TransientError(reason="HTTP 503", reached=True))}))
     short, long = run(courier, replace(GATE, name="short", timeout_s=10), replace(GATE, name="long", timeout_s=100))
     assert (short.decision, long.decision) == (Decision.ERROR, Decision.PASS)
-    assert "HTTP 503" in short.ruling.reason
+    assert "HTTP 503" in short.verdict.reason
     assert short.elapsed_s <= 10
 
 
@@ -584,9 +604,9 @@ def test_gates_of_one_project_share_one_request_for_its_campaign_list() -> None:
 
 
 def test_a_refused_campaign_list_is_requested_once() -> None:
-    courier = FakeCourier(by_project({"": lambda _: Refused(reason="no (HTTP 401)", status=401)}))
+    courier = FakeCourier(by_project({"": lambda _: PermanentError(reason="no (HTTP 401)", status=401)}))
     results = run(courier, GATE, replace(GATE, name="other", campaign="other"))
-    assert [result.ruling.reason for result in results] == ["No (HTTP 401)."] * 2
+    assert [result.verdict.reason for result in results] == ["No (HTTP 401)."] * 2
     assert courier.paths() == ["GET /v1/campaigns"]
 
 
@@ -611,11 +631,11 @@ OTHER = "8c5f4f5e-0000-4000-8000-000000000002"
 def test_one_run_is_never_accepted_for_two_different_questions(change: Mapping[str, object], second: Decision) -> None:
     gate = replace(GATE, campaign=CAMPAIGN)
     other = replace(gate, name="other", **change)  # type: ignore[arg-type]
-    courier = FakeCourier(backend(after(5, Reply(PASSED)), runs=Reply({"batch_id": "batch-1"})))
+    courier = FakeCourier(backend(after(5, Success(PASSED)), runs=Success({"batch_id": "batch-1"})))
     results = run(courier, gate, other)
     assert [result.decision for result in results] == [Decision.PASS, second]
     if second is Decision.ERROR:
-        assert "the same run batch-1" in results[1].ruling.reason
+        assert "the same run batch-1" in results[1].verdict.reason
 
 
 # --- What an uploaded trace may cause --------------------------------------------------------------------------
@@ -626,55 +646,58 @@ UPLOADED = replace(GATE, campaign=CAMPAIGN, traces=(Trace(label="a.json", conten
 @pytest.mark.parametrize(
     ("answer", "may_be_cause"),
     [
-        (Trouble(reason="refused", connected=False), False),
-        *((Trouble(reason="x", status=status, answered=True), False) for status in (408, 425, 429, 500, 503, 599)),
-        *((Refused(reason="x", status=status), False) for status in (401, 403)),
-        *((Refused(reason="x", status=status), True) for status in (0, 302, 400, 404, 409, 413, 422)),
-        (Trouble(reason="reset"), True),
-        (Trouble(reason="hangs"), True),
-        (Trouble(reason="an empty answer (HTTP 200)", status=200, answered=True), True),
-        (Trouble(reason="HTTP 600", status=600, answered=True), True),
-        (Reply({}), True),
+        (TransientError(reason="refused", connected=False), False),
+        *(
+            (TransientError(reason="x", status=status, reached=True), False)
+            for status in (408, 425, 429, 500, 503, 599)
+        ),
+        *((PermanentError(reason="x", status=status), False) for status in (401, 403)),
+        *((PermanentError(reason="x", status=status), True) for status in (0, 302, 400, 404, 409, 413, 422)),
+        (TransientError(reason="reset"), True),
+        (TransientError(reason="hangs"), True),
+        (TransientError(reason="an empty answer (HTTP 200)", status=200, reached=True), True),
+        (TransientError(reason="HTTP 600", status=600, reached=True), True),
+        (Success({}), True),
     ],
 )
 @pytest.mark.parametrize("call", ["traces", "runs"])
 def test_an_uploaded_trace_may_be_the_cause_of_all_but_outages(
-    call: str, answer: Answer, *, may_be_cause: bool
+    call: str, answer: ApiResult, *, may_be_cause: bool
 ) -> None:
-    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), **{call: answer})), UPLOADED)
+    [result] = run(FakeCourier(backend(after(0, Success(PASSED)), **{call: answer})), UPLOADED)
     assert result.decision is Decision.ERROR
     assert result.trace_may_be_cause is may_be_cause
-    [result] = run(FakeCourier(backend(after(0, Reply(PASSED)), runs=answer)), replace(UPLOADED, traces=GATE.traces))
+    [result] = run(FakeCourier(backend(after(0, Success(PASSED)), runs=answer)), replace(UPLOADED, traces=GATE.traces))
     assert not result.trace_may_be_cause
 
 
 @pytest.mark.parametrize(
     ("looks", "decision", "may_be_cause"),
     [
-        (Reply({"status": "error"}), Decision.ERROR, True),
-        (Reply({"status": "done"}), Decision.ERROR, True),
-        (Reply({"status": "done", "decision": "pass"}), Decision.ERROR, True),
-        (Reply(RUNNING), Decision.PENDING, True),
-        (Reply(["pass"]), Decision.ERROR, True),
-        (Refused(reason="gone", status=404), Decision.ERROR, True),
-        (Refused(reason="no", status=403), Decision.ERROR, False),
-        (Trouble(reason="HTTP 503", status=503, answered=True), Decision.ERROR, False),
-        (Trouble(reason="HTTP 429", status=429, answered=True, retry_after_s=3_600), Decision.ERROR, False),
+        (Success({"status": "error"}), Decision.ERROR, True),
+        (Success({"status": "done"}), Decision.ERROR, True),
+        (Success({"status": "done", "decision": "pass"}), Decision.ERROR, True),
+        (Success(RUNNING), Decision.PENDING, True),
+        (Success(["pass"]), Decision.ERROR, True),
+        (PermanentError(reason="gone", status=404), Decision.ERROR, True),
+        (PermanentError(reason="no", status=403), Decision.ERROR, False),
+        (TransientError(reason="HTTP 503", status=503, reached=True), Decision.ERROR, False),
+        (TransientError(reason="HTTP 429", status=429, reached=True, retry_after_s=3_600), Decision.ERROR, False),
     ],
 )
 def test_an_uploaded_trace_may_be_the_cause_of_a_broken_or_unfinished_evaluation(
-    looks: Answer, decision: Decision, *, may_be_cause: bool
+    looks: ApiResult, decision: Decision, *, may_be_cause: bool
 ) -> None:
     [result] = run(FakeCourier(backend(lambda _: looks)), UPLOADED)
     assert (result.decision, result.trace_may_be_cause) == (decision, may_be_cause)
 
 
 def test_an_uploaded_trace_may_be_the_cause_of_an_evaluation_that_an_outage_cuts_short() -> None:
-    outage = Trouble(reason="HTTP 503", status=503, answered=True)
+    outage = TransientError(reason="HTTP 503", status=503, reached=True)
     [result] = run(FakeCourier(backend(after(10, outage))), UPLOADED)
     assert (result.decision, result.trace_may_be_cause) == (Decision.PENDING, True)
 
 
 def test_a_cancelled_run_of_an_uploaded_trace_stays_strict() -> None:
-    [result] = run(FakeCourier(backend(after(50, Reply(PASSED))), cancel_at=1_005), UPLOADED)
+    [result] = run(FakeCourier(backend(after(50, Success(PASSED))), cancel_at=1_005), UPLOADED)
     assert (result.decision, result.trace_may_be_cause) == (Decision.ERROR, True)

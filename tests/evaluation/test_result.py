@@ -9,14 +9,14 @@ import pytest
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Thresholds, Trace
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import CheckState, Decision, Ruling, judge
+from sepurux_action.evaluation.decision import CheckState, Decision, Verdict, decide
 from sepurux_action.evaluation.result import RunResult, trace_may_be_cause
 from tests.builders import a_content, a_gate, a_result
 
 
 def a_run(decision: Decision, rate: float | None = None, unsafe: float | None = None, trace: str = "a") -> RunResult:
-    ruling = Ruling(decision=decision, reason=f"It is {decision}.", row=0)
-    return RunResult(trace=trace, ruling=ruling, run=CIRun(pass_rate=Metric(rate), unsafe_attempts=Metric(unsafe)))
+    verdict = Verdict(decision=decision, reason=f"It is {decision}.", rule=0)
+    return RunResult(trace=trace, verdict=verdict, run=CIRun(pass_rate=Metric(rate), unsafe_attempts=Metric(unsafe)))
 
 
 def test_decisions_are_ordered_from_fail_to_skipped() -> None:
@@ -74,7 +74,7 @@ ASKED = a_gate(
 
 
 def judged(run: CIRun) -> RunResult:
-    return RunResult(trace="a", ruling=judge(run, ASKED.thresholds), run=run)
+    return RunResult(trace="a", verdict=decide(run, ASKED.thresholds), run=run)
 
 
 def test_each_threshold_is_compared_with_the_worst_number_of_any_run() -> None:

@@ -12,7 +12,7 @@ from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.comparison import MEASURES
-from sepurux_action.evaluation.decision import CheckState, Decision, Ruling, check_thresholds, judge
+from sepurux_action.evaluation.decision import CheckState, Decision, Verdict, check_thresholds, decide
 from sepurux_action.evaluation.published_result import Numbers, PastResult, as_told, describe, of_gate, read_description
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.comment_state import decided_of
@@ -48,7 +48,7 @@ some_thresholds = st.builds(
     min_mutation_categories=st.none() | st.integers(0, 3),
     required_mutation_categories=st.lists(categories, unique=True).map(tuple),
 )
-BROKEN_OFF = Ruling(decision=Decision.ERROR, reason="It was cancelled.", row=0)
+BROKEN_OFF = Verdict(decision=Decision.ERROR, reason="It was cancelled.", rule=0)
 
 
 @st.composite
@@ -56,7 +56,7 @@ def some_gates(draw: st.DrawFn) -> GateResult:
     gate = a_gate(thresholds=draw(some_thresholds))
     runs = draw(st.lists(some_runs, min_size=1, max_size=4))
     results = [
-        RunResult(trace=f"t{at}", ruling=draw(st.sampled_from([judge(run, gate.thresholds), BROKEN_OFF])), run=run)
+        RunResult(trace=f"t{at}", verdict=draw(st.sampled_from([decide(run, gate.thresholds), BROKEN_OFF])), run=run)
         for at, run in enumerate(runs)
     ]
     return a_result(*results, gate=gate)

@@ -18,7 +18,7 @@ from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import Stage
 from sepurux_action.config.status_context import status_context
 from sepurux_action.evaluation.ci_run import MAX_COUNTED, CIRun, ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import Decision, Ruling
+from sepurux_action.evaluation.decision import Decision, Verdict
 from sepurux_action.evaluation.published_result import (
     MAX_DESCRIPTION_LENGTH,
     Numbers,
@@ -390,7 +390,7 @@ some_failed_gates = st.builds(
     lambda name, reason, run, failures, run_id: a_result(
         a_run(
             run,
-            ruling=Ruling(decision=Decision.FAIL, reason=reason, row=1),
+            verdict=Verdict(decision=Decision.FAIL, reason=reason, rule=1),
             enrichment=Enrichment(failures=failures),
             run_id=run_id,
         ),
@@ -417,7 +417,7 @@ def test_a_remembered_fail_has_all_that_reports_and_status_tell() -> None:
     assert of_gate(result) == of_gate(FAILED)
     assert result.reason == FAILED.reason
     assert gate_outputs(result) == gate_outputs(FAILED)
-    assert run.ruling.checks == FAILED.worst.ruling.checks
+    assert run.verdict.checks == FAILED.worst.verdict.checks
     assert run.enrichment == Enrichment(failures=FAILURES, notes=(comment_state.REMEMBERED,))
 
 
@@ -440,7 +440,7 @@ def test_a_remembered_fail_of_several_traces_has_the_same_numbers_and_thresholds
     assert run is not None
     result = a_result(run, gate=gate)
     assert [check.reported_by for check in result.checks] == ["2 of 3 traces"] * 5
-    assert result.checks == run.ruling.checks == first.checks
+    assert result.checks == run.verdict.checks == first.checks
     assert of_gate(result) == of_gate(first)
     assert run.run.top_failing_tools == first.combined.top_failing_tools
     assert run.enrichment.failures == (FAILURES * 3)[:MAX_DETAILS]
@@ -478,8 +478,8 @@ def test_the_reason_of_a_fail_names_its_trace_where_there_are_several() -> None:
     ((result,), _) = states()["traces"]
     run = decided_of([result], COMMIT, {"refunds": PRINT}).fail_of(result.gate, PRINT, COMMIT)
     assert run is not None
-    assert run.ruling.reason == result.reason
-    assert run.ruling.reason.startswith("traces/cancel.json: ")
+    assert run.verdict.reason == result.reason
+    assert run.verdict.reason.startswith("traces/cancel.json: ")
 
 
 @given(some_memories, some_failed_gates)
@@ -502,7 +502,7 @@ def test_a_remembered_fail_has_ten_tools_ten_failures_short_texts_and_no_address
     tools, failures = run.run.top_failing_tools, run.enrichment.failures
     told = [each.tool for each in tools] + [text for each in failures for text in astuple(each)[:4]]
     assert max(len(tools), len(failures)) <= MAX_DETAILS
-    assert max(map(len, [run.ruling.reason, *told])) <= LONGEST_REMEMBERED
+    assert max(map(len, [run.verdict.reason, *told])) <= LONGEST_REMEMBERED
     assert run.run.dashboard_url in {"", "https://app.sepurux.dev/runs/1"}
     assert run.enrichment.more_failures == (len(result.worst.enrichment.failures) > MAX_DETAILS)
 
@@ -540,9 +540,9 @@ def noise(seed: int, length: int) -> str:
 def test_details_are_forgotten_before_gates_and_gates_before_the_newest_commit() -> None:
     def failed(number: int, reason: int) -> GateResult:
         tools = tuple(FailingTool(noise(100 * number + n, 200), 1) for n in range(10))
-        ruling = Ruling(decision=Decision.FAIL, reason=noise(-number, reason), row=1)
+        verdict = Verdict(decision=Decision.FAIL, reason=noise(-number, reason), rule=1)
         gate = a_gate(name=f"agent-{number}")
-        return a_result(a_run(replace(FAILING, top_failing_tools=tools), ruling=ruling), gate=gate)
+        return a_result(a_run(replace(FAILING, top_failing_tools=tools), verdict=verdict), gate=gate)
 
     for most, reason in ((50, 20), (20, 200)):
         results = [failed(number, reason) for number in range(100)]
