@@ -18,7 +18,7 @@ from scripts import schema
 from sepurux_action.config.options import BY_SPELLING, OPTIONS, Option, SectionKind
 from sepurux_action.config.settings import flag
 from sepurux_action.github.event import EVENTS, EventKind
-from sepurux_action.github.permissions import NEEDS
+from sepurux_action.github.permissions import REQUIRED_PERMISSIONS
 from sepurux_action.report.outputs import OUTPUTS
 
 ACTION = """\
@@ -110,7 +110,7 @@ def flags_line() -> str:
 def permissions_table() -> str:
     """Return README's table of what the gate asks of GitHub, by the permission that it takes."""
     rows = ["| permission | to | needed when |", "| --- | --- | --- |"]
-    rows += [f"| `{need.permission}` | {deed} | {need.when} |" for deed, need in NEEDS.items()]
+    rows += [f"| `{need.permission}` | {deed} | {need.when} |" for deed, need in REQUIRED_PERMISSIONS.items()]
     return "\n".join(rows)
 
 

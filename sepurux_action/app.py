@@ -20,12 +20,12 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.evaluation.trace_files import TraceFolder
-from sepurux_action.github.event import contradiction, with_pull_request_number
+from sepurux_action.github.event import pr_number_warning, with_pull_request_number
 from sepurux_action.github.policy_source import ResolvedPolicy, SnapshotResult, resolve_policy
-from sepurux_action.github.run_context import Workplace
-from sepurux_action.github.session import Conversation
+from sepurux_action.github.run_context import RunContext
+from sepurux_action.github.session import GitHubSession
 from sepurux_action.host import protocols
-from sepurux_action.host.deadlines import Bounded
+from sepurux_action.host.deadlines import ThreadTimeouts
 from sepurux_action.host.signals import Signals
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report import outputs
@@ -52,7 +52,7 @@ class Place(protocols.Place, Protocol):
     def checkout(self, path: str) -> bytes | None:
         """Return a file of the checkout, or None where there is none."""
 
-    def workplace(self) -> Workplace:
+    def workplace(self) -> RunContext:
         """Return what is known about the change under judgement."""
 
     def hide(self, blank: Redactor, secrets: tuple[str, ...]) -> None:
@@ -65,7 +65,7 @@ def run(place: Place, signals: Signals) -> int:
     early, workplace = read_bootstrap_settings(place.layers), place.workplace()
     blank = _hide_secrets(place, early.github_token, early.secret, early.api_key)
     talk = _conversation(early, workplace, place, signals)
-    heard = SnapshotResult(talk.look if talk.listen(early.config) else None) if talk else None
+    heard = SnapshotResult(talk.snapshot if talk.load(early.config) else None) if talk else None
     workplace = replace(workplace, event=talk.event if talk else workplace.event)
     today = datetime.now(UTC).date()
     try:
@@ -76,17 +76,17 @@ def run(place: Place, signals: Signals) -> int:
     except ConfigurationError as bad:
         status = _refuse_settings(place, bad.redacted(blank), workplace)
         if talk:
-            talk.adopt(replace(early.publish_options, run_url=workplace.run_url))
+            talk.configure(replace(early.publish_options, run_url=workplace.run_url))
             if not signals.received:
-                talk.refuse(early.gates)
+                talk.publish_config_error(early.gates)
             if signals.received:
-                talk.hurry(Bounded())
-                talk.refuse(early.gates)
+                talk.enter_shutdown(ThreadTimeouts())
+                talk.publish_config_error(early.gates)
         return signals.status(status)
     blank = _hide_secrets(place, settings.token, settings.api_key, settings.github_token)
     _introduce(settings, workplace, place, talk)
     if talk:
-        talk.adopt(replace(settings.publish_options, run_url=workplace.run_url))
+        talk.configure(replace(settings.publish_options, run_url=workplace.run_url))
     results = Judging(settings, workplace, place, signals, blank, talk, today).judge()
     short = signals.received is not None  # there are 5 s for everything
     report = build_report(results, _context(settings, workplace, talk, found), short=short)
@@ -97,27 +97,27 @@ def run(place: Place, signals: Signals) -> int:
 
 
 def _conversation(
-    early: BootstrapSettings, workplace: Workplace, place: Place, signals: Signals
-) -> Conversation | None:
+    early: BootstrapSettings, workplace: RunContext, place: Place, signals: Signals
+) -> GitHubSession | None:
     """Return the talk with GitHub, or None where there is no token, or no repository to talk about."""
     event = with_pull_request_number(workplace.event, early.pull_request)
     if early.github_token is None or not event.repository or not workplace.api_url:
         return None
-    from sepurux_action.github.client import GitHubForge  # noqa: PLC0415 - costs 0.2 s, so only when needed
+    from sepurux_action.github.client import PyGithubClient  # noqa: PLC0415 - costs 0.2 s, so only when needed
 
-    clock = Bounded()
+    clock = ThreadTimeouts()
     signals.tell(clock.interrupt)
-    forge = GitHubForge(workplace.api_url, early.github_token, event.repository)
-    return Conversation(forge, clock, place, event, secret=early.secret.reveal() if early.secret else "")
+    forge = PyGithubClient(workplace.api_url, early.github_token, event.repository)
+    return GitHubSession(forge, clock, place, event, secret=early.secret.reveal() if early.secret else "")
 
 
-def _introduce(settings: Settings, workplace: Workplace, place: Place, talk: Conversation | None) -> None:
+def _introduce(settings: Settings, workplace: RunContext, place: Place, talk: GitHubSession | None) -> None:
     """Say what is done, and what of the settings is not followed."""
     event = workplace.event
     if talk is None and event.name:
         why = UNHEARD if event.repository and not settings.github_token else UNREACHED
         place.line(f"no comment and no status: {why}")
-    if event.name and (warning := contradiction(event, settings.pull_request)):
+    if event.name and (warning := pr_number_warning(event, settings.pull_request)):
         place.annotate(Level.WARNING, warning)
     if settings.overridden:
         place.line(f"the policy file overrides these inputs: {', '.join(settings.overridden)}")
@@ -138,20 +138,20 @@ def _publish(results: Sequence[GateResult], report: Report, place: Place) -> Non
     place.annotate(level, report.headline, title="Sepurux gate")
 
 
-def _tell(talk: Conversation, results: Sequence[GateResult], report: Report, signals: Signals) -> str:
+def _tell(talk: GitHubSession, results: Sequence[GateResult], report: Report, signals: Signals) -> str:
     """Set the decided statuses and keep the comment, whose address is returned; after a signal statuses are all."""
     if not signals.received:
-        talk.conclude(results)
+        talk.publish_results(results)
         if not signals.received:
-            address = talk.comment(results, lambda marker: render_comment(report, marker))
-            talk.soft_gate.ask_for_reviews()
+            address = talk.publish_comment(results, lambda marker: render_comment(report, marker))
+            talk.soft_gate.request_reviews()
             return address
-    talk.hurry(Bounded())
-    talk.conclude(results)
+    talk.enter_shutdown(ThreadTimeouts())
+    talk.publish_results(results)
     return ""
 
 
-def _refuse_settings(place: Place, bad: ConfigurationError, workplace: Workplace) -> int:
+def _refuse_settings(place: Place, bad: ConfigurationError, workplace: RunContext) -> int:
     report = build_settings_report(bad.problems, _context(None, workplace, None, ResolvedPolicy()))
     place.outputs(outputs.no_verdict(report.headline))
     place.summary(render_summary(report))
@@ -172,7 +172,7 @@ def _hide_secrets(place: Place, *given: Secret | None) -> Redactor:
 
 
 def _context(
-    settings: Settings | None, workplace: Workplace, talk: Conversation | None, found: ResolvedPolicy
+    settings: Settings | None, workplace: RunContext, talk: GitHubSession | None, found: ResolvedPolicy
 ) -> Context:
     event = workplace.event
     gates = settings.gates if settings else ()
@@ -187,7 +187,7 @@ def _context(
         version=__version__,
         baselines={name: baseline for name, baseline in known.items() if baseline is not None},
         base_ref=event.base_ref,
-        history=talk.history if talk else (),
+        history=talk.previous_results if talk else (),
         policy_changes=found.changes,
         notes=found.notes,
     )

@@ -22,8 +22,8 @@ from sepurux_action.evaluation.enforcement import conclude
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.polling import NO_ROW, RunMetadata, watch
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
-from sepurux_action.github.run_context import Workplace
-from sepurux_action.github.session import Conversation
+from sepurux_action.github.run_context import RunContext
+from sepurux_action.github.session import GitHubSession
 from sepurux_action.host.protocols import Place
 from sepurux_action.host.signals import Signals
 from sepurux_action.host.workflow_commands import Level
@@ -50,17 +50,17 @@ class Judging:
     """One run's judging. `talk` is None where GitHub takes no part; `today` is the day of the rules, in UTC."""
 
     settings: Settings
-    workplace: Workplace
+    workplace: RunContext
     place: Place
     signals: Signals
     blank: Redactor
-    talk: Conversation | None
+    talk: GitHubSession | None
     today: date
 
     def judge(self) -> tuple[GateResult, ...]:
         """Return the result of every gate, in their order."""
         if self.talk:
-            self.talk.begin(gate.name for gate in self.settings.gates)
+            self.talk.publish_pending(gate.name for gate in self.settings.gates)
         runs = self._settled_without_asking()
         open_gates = [gate for gate in self.settings.gates if gate.name not in runs]
         advice = {gate.name: self._advice(gate) for gate in open_gates}
@@ -73,13 +73,13 @@ class Judging:
     def _settled_without_asking(self) -> dict[str, tuple[RunResult, ...]]:
         """Return the runs of the gates that are settled already: not affected, or a `fail` that is remembered."""
         event, gates = self.workplace.event, self.settings.gates
-        if event.skipped:
-            verdict = Verdict(decision=Decision.SKIPPED, reason=f"{event.skipped}.", rule=NO_ROW)
+        if event.skip_reason:
+            verdict = Verdict(decision=Decision.SKIPPED, reason=f"{event.skip_reason}.", rule=NO_ROW)
             return {gate.name: _unasked(gate, verdict) for gate in gates}
         settled = {}
         unaffected = self._unaffected()
         if self.talk:
-            self.talk.read_further_comments()
+            self.talk.load_more_comments()
         for gate in gates:
             if gate.name in unaffected:
                 settled[gate.name] = _unasked(
@@ -102,7 +102,7 @@ class Judging:
         """Return the runs of a `fail` of this very commit and fingerprint, on a review; a `pass` never is one."""
         if self.talk is None or self.workplace.event.name != "pull_request_review":
             return ()
-        return self.talk.remembered_fail(gate, fingerprint(gate))
+        return self.talk.cached_failure(gate, fingerprint(gate))
 
     # -- what the backend decides -----------------------------------------------------------------------------------
 
@@ -116,7 +116,7 @@ class Judging:
         transport = Transport(settings.base_url, token=settings.token, api_key=settings.api_key, blank=self.blank)
         courier = ThreadCourier(transport.send)
         self.signals.tell(courier.interrupt)
-        given = settings.pull_request if not event.name or event.question else None  # nobody could be asked about it
+        given = settings.pull_request if not event.name or event.lookup else None  # nobody could be asked about it
         origin = RunMetadata(repo=self.workplace.repository, pull_request=event.pull_request or given)
         asked = replace(settings, gates=tuple(gates))
         runs = watch(asked, origin, courier, self.place, self._announce)
@@ -148,23 +148,23 @@ class Judging:
         notes = result.notes
         if event.fork and event.name == "pull_request_review":
             notes = (*notes, READ_ONLY_REVIEW)
-        found = self.talk.soft_gate.opening(self.talk.look.pull_request, gate.reviewers)
+        found = self.talk.soft_gate.approval(self.talk.snapshot.pull_request, gate.reviewers)
         if found is None:
             return replace(result, waits_for_review=True, review=UNREAD_REVIEWS, notes=notes)
         opening, terms = found
-        if opening.opened:
+        if opening.approved:
             conclusion = conclude(result.decision, gate.stage, gate.on_undecided, opened=True)
-            return replace(result, conclusion=conclusion, review=f"Opened: {opening.because}.", notes=notes)
-        kept = f" ({terms.why_nobody})" if terms.why_nobody else ""
-        who = f"An approving review of this commit by {terms.who_may} opens this gate{kept}"
-        review = f"{who}. So far: {opening.because}." if opening.because else f"{who}."
+            return replace(result, conclusion=conclusion, review=f"Opened: {opening.reason}.", notes=notes)
+        kept = f" ({terms.why_none_is_eligible})" if terms.why_none_is_eligible else ""
+        who = f"An approving review of this commit by {terms.eligible} opens this gate{kept}"
+        review = f"{who}. So far: {opening.reason}." if opening.reason else f"{who}."
         return replace(result, waits_for_review=True, review=review, notes=notes)
 
     def _told_change(self, gate: Gate) -> str:
         change = self._next_change(gate)
         if change is None:
             return ""
-        if change.is_warning:
+        if change.is_near:
             self.place.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
         return str(change)
 
@@ -175,7 +175,7 @@ class Judging:
         if self.talk is None:
             return ""
         change = self._next_change(gate)
-        return self.talk.advice(gate.name, gate.stage, scheduled=change is not None and change.stricter)
+        return self.talk.stage_advice(gate.name, gate.stage, scheduled=change is not None and change.stricter)
 
 
 def _unasked(gate: Gate, verdict: Verdict, hint: str = "") -> tuple[RunResult, ...]:

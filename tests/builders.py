@@ -23,9 +23,9 @@ from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichmen
 from sepurux_action.evaluation.decision import Decision, Verdict, decide
 from sepurux_action.evaluation.enforcement import conclude
 from sepurux_action.evaluation.polling import CANCELLED
-from sepurux_action.evaluation.published_result import Numbers, PastCommit, PastResult
+from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
-from sepurux_action.github.comment_state import REMEMBERED
+from sepurux_action.github.comment_state import FROM_EARLIER_RUN
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, MIGHT_BE_STRICTER, resolve_policy
 from sepurux_action.report.report import Context, Report, build_report, build_settings_report
@@ -98,29 +98,30 @@ def a_context(**changes: object) -> Context:
     )
 
 
-def a_past_result(**changes: object) -> PastResult:
+def a_past_result(**changes: object) -> PreviousResult:
     """Return what an earlier run of a hard gate decided when it passed, changed in parts."""
-    numbers = Numbers(pass_rate=0.95, unsafe=0, failures=1, score=91.2)
+    numbers = Metrics(pass_rate=0.95, unsafe=0, failures=1, score=91.2)
     return replace(
-        PastResult(decision=Decision.PASS, stage=Stage.HARD, numbers=numbers),
+        PreviousResult(decision=Decision.PASS, stage=Stage.HARD, metrics=numbers),
         **changes,  # type: ignore[arg-type]
     )
 
 
-def a_history(*rates: float | None, gate: str = "refunds") -> tuple[PastCommit, ...]:
+def a_history(*rates: float | None, gate: str = "refunds") -> tuple[CommitResults, ...]:
     """Return earlier commits by the pass rate that each had, a verdict missing where it is None; 0.85 was needed."""
     return tuple(
-        PastCommit(commit=f"{number:x}" * 40, results={gate: _of_rate(rate)}) for number, rate in enumerate(rates, 10)
+        CommitResults(commit=f"{number:x}" * 40, results={gate: _of_rate(rate)})
+        for number, rate in enumerate(rates, 10)
     )
 
 
-def _of_rate(rate: float | None) -> PastResult:
+def _of_rate(rate: float | None) -> PreviousResult:
     if rate is None:
-        return a_past_result(decision=Decision.ERROR, numbers=Numbers())
-    numbers = Numbers(
+        return a_past_result(decision=Decision.ERROR, metrics=Metrics())
+    numbers = Metrics(
         pass_rate=rate, unsafe=float(rate < 0.8), failures=float(round(20 * (1 - rate))), score=round(90 * rate, 1)
     )
-    return a_past_result(decision=Decision.PASS if rate >= 0.85 else Decision.FAIL, numbers=numbers)
+    return a_past_result(decision=Decision.PASS if rate >= 0.85 else Decision.FAIL, metrics=numbers)
 
 
 def a_gate(**changes: object) -> Gate:
@@ -299,7 +300,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     best = replace(PASSING, pass_rate=Metric(0.97))
     lying = replace(PASSING, pass_rate=Metric(0.8496), reliability_score=Metric())
     silent = replace(PASSING, pass_rate=Metric(), unsafe_attempts=Metric(broken='"none"'))
-    remembered = a_run(gate=soft, enrichment=Enrichment(failures=FAILURES, notes=(REMEMBERED,)))
+    remembered = a_run(gate=soft, enrichment=Enrichment(failures=FAILURES, notes=(FROM_EARLIER_RUN,)))
     first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
     many = (
         a_result(a_run(PASSING, gate=a_gate()), gate=a_gate(name="search", campaign="search-reliability")),
@@ -315,10 +316,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     here, alone = a_context(), a_context(pull_request=None)
     against_main = a_context(
         base_ref="main",
-        baselines={"refunds": a_past_result(), "search": a_past_result(numbers=Numbers(pass_rate=0.93, unsafe=0))},
+        baselines={"refunds": a_past_result(), "search": a_past_result(metrics=Metrics(pass_rate=0.93, unsafe=0))},
         history=a_history(0.95, 0.7, None, 0.8),
     )
-    risen = replace(against_main, baselines={"refunds": a_past_result(numbers=Numbers(pass_rate=0.93, unsafe=0))})
+    risen = replace(against_main, baselines={"refunds": a_past_result(metrics=Metrics(pass_rate=0.93, unsafe=0))})
     recovering = replace(against_main, history=a_history(0.55, 0.62, 0.7))
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
     return {
@@ -409,7 +410,7 @@ def hostile_context(foreign: str, *gates: str) -> Context:
         policy_changes=tuple(Change(f"{foreign}{n}", f"{foreign}{n}", f"{n}{foreign}") for n in range(12)),
         base_ref=f"{foreign}!",
         baselines=dict.fromkeys(gates, past),
-        history=tuple(PastCommit(commit=f"{n:x}" * 40, results=dict.fromkeys(gates, past)) for n in range(10, 13)),
+        history=tuple(CommitResults(commit=f"{n:x}" * 40, results=dict.fromkeys(gates, past)) for n in range(10, 13)),
     )
 
 

@@ -11,11 +11,11 @@ from typing import TypeVar
 from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import Cancelled, DeadlineExceeded, ErrorDetails, GitHubError
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
-from sepurux_action.evaluation.published_result import PastResult
-from sepurux_action.github.commit_status import State
-from sepurux_action.github.event import Event, PullRequest, Question
-from sepurux_action.github.snapshot import Comment, Look
-from sepurux_action.github.soft_gate_rules import GivenReview
+from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.github.commit_status import CommitState
+from sepurux_action.github.event import Event, PullRequest, PullRequestLookup
+from sepurux_action.github.snapshot import Comment, Snapshot
+from sepurux_action.github.soft_gate_rules import Review
 from sepurux_action.host.workflow_commands import Level
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ class FakeClock:
     def now(self) -> float:
         return self.time
 
-    def within(self, seconds: float, work: Callable[[], T]) -> T:
+    def run(self, seconds: float, work: Callable[[], T]) -> T:
         if seconds <= 0:
             raise DeadlineExceeded
         until = self.time + seconds
@@ -118,7 +118,7 @@ class FakePlace:
 
 
 @dataclass
-class FakeForge:
+class FakeGitHubClient:
     """A GitHub on a fake clock, of which each call takes `takes_s` seconds.
 
     `calls` has the time, the name and the target of each call. `refuse` returns why a call is refused, by its name, its
@@ -128,11 +128,11 @@ class FakeForge:
     clock: FakeClock
     takes_s: float = 0.0
     refuse: Callable[[str, str, float], ErrorDetails | None] = lambda _name, _target, _time: None
-    pages: Sequence[Look] = (Look(),)
-    given: tuple[GivenReview, ...] = ()
+    pages: Sequence[Snapshot] = (Snapshot(),)
+    given: tuple[Review, ...] = ()
     permissions: Mapping[str, str] = field(default_factory=dict)
     calls: list[tuple[float, str, str]] = field(default_factory=list)
-    statuses: dict[str, tuple[State, str]] = field(default_factory=dict)
+    statuses: dict[str, tuple[CommitState, str]] = field(default_factory=dict)
     retried: list[bool] = field(default_factory=list)
 
     def _call(self, name: str, target: str = "") -> None:
@@ -144,11 +144,11 @@ class FakeForge:
     def named(self, name: str) -> list[str]:
         return [target for _, called, target in self.calls if called == name]
 
-    def candidates(self, question: Question) -> tuple[PullRequest, ...]:
+    def find_pull_requests(self, question: PullRequestLookup) -> tuple[PullRequest, ...]:
         self._call("candidates", str(question))
         return ()
 
-    def look(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Look:  # noqa: ARG002
+    def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:  # noqa: ARG002
         self._call("look", after)
         return self.pages[int(after or 0)]
 
@@ -156,11 +156,11 @@ class FakeForge:
         self._call("changed_files", str(number))
         return ()
 
-    def reviews(self, number: int) -> tuple[GivenReview, ...]:
+    def reviews(self, number: int) -> tuple[Review, ...]:
         self._call("reviews", str(number))
         return self.given
 
-    def asked(self, number: int) -> tuple[str, ...]:
+    def requested_reviewers(self, number: int) -> tuple[str, ...]:
         self._call("asked", str(number))
         return ()
 
@@ -168,19 +168,19 @@ class FakeForge:
         self._call("permission", login)
         return self.permissions.get(login, "read")
 
-    def ask_for_review(self, number: int, login: str) -> None:  # noqa: ARG002
+    def request_review(self, number: int, login: str) -> None:  # noqa: ARG002
         self._call("ask_for_review", login)
 
     def required_contexts(self, branch: str) -> tuple[str, ...]:
         self._call("required_contexts", branch)
         return ()
 
-    def last_results(self, base: str) -> tuple[Mapping[str, PastResult], ...]:
+    def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
         self._call("last_results", base)
         return ()
 
     def set_status(  # noqa: PLR0913
-        self, commit: str, context: str, state: State, description: str, url: str, *, retry: bool = True
+        self, commit: str, context: str, state: CommitState, description: str, url: str, *, retry: bool = True
     ) -> None:
         del commit, description
         self.retried.append(retry)

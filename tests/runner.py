@@ -590,7 +590,7 @@ class RunningStep(ABC):
         self._log = log
         self._files = files
         self._unknown = unknown
-        self._written = bytearray()
+        self._dump_failure = bytearray()
         self._ended = False
         self._changed = threading.Condition()
 
@@ -604,7 +604,7 @@ class RunningStep(ABC):
     def raw_log(self) -> str:
         """All that the step has written so far."""
         with self._changed:
-            return self._written.decode("utf-8", errors="replace")
+            return self._dump_failure.decode("utf-8", errors="replace")
 
     @abstractmethod
     def send_signal(self, number: int) -> None:
@@ -622,8 +622,8 @@ class RunningStep(ABC):
         """Return once the text has been written; raises AssertionError when it has not within `timeout` seconds."""
         wanted = text.encode()
         with self._changed:
-            self._changed.wait_for(lambda: wanted in self._written or self._ended, timeout)
-            found = wanted in self._written
+            self._changed.wait_for(lambda: wanted in self._dump_failure or self._ended, timeout)
+            found = wanted in self._dump_failure
         if not found:
             self._give_up(f"{text!r} was not written within {timeout} s")
 
@@ -641,7 +641,7 @@ class RunningStep(ABC):
 
     def _append(self, chunk: bytes) -> None:
         with self._changed:
-            self._written += chunk
+            self._dump_failure += chunk
             self._changed.notify_all()
 
     def _close_log(self) -> None:

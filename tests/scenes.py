@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sepurux_action.common.secret import Secret
-from sepurux_action.github.client import GitHubForge
+from sepurux_action.github.client import PyGithubClient
 from sepurux_action.github.comment_state import MARKER
 from sepurux_action.github.event import Event
 from tests import backend
@@ -113,20 +113,20 @@ class ForgeScene(NamedTuple):
     github: GitHub
     repository: Repository
     pull: PullRequest
-    forge: GitHubForge
+    forge: PyGithubClient
     event: Event
 
 
 def a_forge_scene(github: GitHub) -> ForgeScene:
     repository = github.repository("octo/shop")
     pull = repository.pull("mona", head="feature")
-    forge = GitHubForge(github.url, Secret(github.token()), "octo/shop", patience_s=1)
+    forge = PyGithubClient(github.url, Secret(github.token()), "octo/shop", patience_s=1)
     event = Event(
         name="pull_request",
         repository="octo/shop",
         commit=pull.head_sha,
         pull_request=pull.number,
         base_ref="main",
-        why_none="",
+        no_pr_reason="",
     )
     return ForgeScene(github, repository, pull, forge, event)

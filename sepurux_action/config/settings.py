@@ -22,7 +22,7 @@ from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class PublishOptions:
     """How the gate appears on GitHub: `status_context` is the prefix of the contexts, `key` the comment's.
 
     A status links to `run_url` where there is no dashboard to link to.
@@ -65,7 +65,7 @@ class Settings:
     api_key: Secret | None = field(default=None, repr=False)
     poll_interval_s: float | None = None
     github_token: Secret | None = field(default=None, repr=False)
-    publish_options: Manner = field(default_factory=lambda: Manner(key=SEVERAL_GATES_KEY))
+    publish_options: PublishOptions = field(default_factory=lambda: PublishOptions(key=SEVERAL_GATES_KEY))
     pull_request: int | None = None
     overridden: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class BootstrapSettings:
     config_is_given: bool = False
     pull_request: int | None = None
     gates: tuple[str, ...] = ()
-    publish_options: Manner = field(default_factory=lambda: Manner(key=SEVERAL_GATES_KEY))
+    publish_options: PublishOptions = field(default_factory=lambda: PublishOptions(key=SEVERAL_GATES_KEY))
     problems: tuple[Problem, ...] = ()
 
 
@@ -192,8 +192,8 @@ def _without_paths(layer: Layer) -> Layer:
     return replace(layer, texts={name: text for name, text in layer.texts.items() if name != options.PATHS.name})
 
 
-def _publish_options(reading: OptionReader, key: str) -> Manner:
-    return Manner(
+def _publish_options(reading: OptionReader, key: str) -> PublishOptions:
+    return PublishOptions(
         comment=reading.value_or_default(options.COMMENT),
         key=reading.value(options.COMMENT_KEY) or key,
         status=reading.value_or_default(options.STATUS),

@@ -41,7 +41,7 @@ class NextChange:
     stricter: bool
 
     @property
-    def is_warning(self) -> bool:
+    def is_near(self) -> bool:
         """Return whether a stricter stage is at most three days away."""
         return self.stricter and self.day - self.today <= WARNED_BEFORE
 

@@ -11,7 +11,7 @@ from sepurux_action.common import number_format
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.published_result import Numbers, PastResult
+from sepurux_action.evaluation.published_result import Metrics, PreviousResult
 
 NOT_KNOWN = "–"
 
@@ -35,7 +35,7 @@ class Measure:
 
     label: str
     threshold: str
-    of: Callable[[Numbers], float | None]
+    of: Callable[[Metrics], float | None]
     metric: Callable[[CIRun], Metric]
     write: _Write
     more_is_better: bool
@@ -82,20 +82,20 @@ MEASURES = (
 BY_THRESHOLD = {measure.threshold: measure for measure in MEASURES}
 
 
-def shown(measure: Measure, now: PastResult, baseline: PastResult | None) -> str:
+def shown(measure: Measure, now: PreviousResult, baseline: PreviousResult | None) -> str:
     """Return the number as it is now, with enough digits to differ from the baseline's."""
-    actual = measure.of(now.numbers)
-    before = measure.of(baseline.numbers) if baseline else None
+    actual = measure.of(now.metrics)
+    before = measure.of(baseline.metrics) if baseline else None
     return NOT_KNOWN if actual is None else measure.write(actual, unlike=before)
 
 
-def change(measure: Measure, now: PastResult, baseline: PastResult | None) -> str:
+def change(measure: Measure, now: PreviousResult, baseline: PreviousResult | None) -> str:
     """Return how a number differs from the baseline's: `▼ −23.0 points, worse`, `unchanged`, `not known before` or `–`.
 
     The baseline was read from a description, so that the number of now is taken as a description tells it too.
     """
-    actual = measure.of(published_result.as_told(now).numbers)
-    before = measure.of(baseline.numbers) if baseline else None
+    actual = measure.of(published_result.as_published(now).metrics)
+    before = measure.of(baseline.metrics) if baseline else None
     if actual is None:
         return NOT_KNOWN
     if before is None:
@@ -109,15 +109,15 @@ def change(measure: Measure, now: PastResult, baseline: PastResult | None) -> st
     return f"{arrow} {sign}{written}{measure.unit}, {word}"
 
 
-def metrics_text(numbers: Numbers) -> str:
+def metrics_text(numbers: Metrics) -> str:
     """Return what is known of a result's numbers in words, '' where nothing is."""
     score = "" if numbers.score is None else f"score {number_format.score(numbers.score)}"
     return ", ".join(filter(None, (number_format.outcome(numbers.pass_rate, numbers.unsafe, numbers.failures), score)))
 
 
-def trend_text(measure: Measure, series: Sequence[PastResult]) -> str:
+def trend_text(measure: Measure, series: Sequence[PreviousResult]) -> str:
     """Return a number's way through the results in words, '' where it is known of fewer than two."""
-    values = [measure.of(each.numbers) for each in series]
+    values = [measure.of(each.metrics) for each in series]
     known = [value for value in values if value is not None]
     if len(known) <= 1:
         return ""

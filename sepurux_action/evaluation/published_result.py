@@ -26,7 +26,7 @@ _DESCRIPTION = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Numbers:
+class Metrics:
     """The four numbers that are compared over time. `pass_rate` is a fraction, `score` 0 to 100; None is unknown."""
 
     pass_rate: float | None = None
@@ -36,12 +36,12 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PastResult:
+class PreviousResult:
     """What one gate decided on one commit."""
 
     decision: Decision
     stage: Stage
-    numbers: Numbers
+    metrics: Metrics
 
     @property
     def decided(self) -> bool:
@@ -50,32 +50,32 @@ class PastResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PastCommit:
+class CommitResults:
     """The results of one judged commit, by the gates' names."""
 
     commit: str
-    results: Mapping[str, PastResult]
+    results: Mapping[str, PreviousResult]
 
 
-def of_gate(result: GateResult) -> PastResult:
+def summarize(result: GateResult) -> PreviousResult:
     """Return what is remembered of a gate's result; each number is the worst of its runs."""
     run = result.combined
-    numbers = Numbers(
+    numbers = Metrics(
         pass_rate=run.pass_rate.value,
         unsafe=run.unsafe_attempts.value,
         failures=run.failures.value,
         score=run.reliability_score.value,
     )
-    return PastResult(decision=result.decision, stage=result.gate.stage, numbers=numbers)
+    return PreviousResult(decision=result.decision, stage=result.gate.stage, metrics=numbers)
 
 
-def describe(past: PastResult, remark: str = "") -> str:
+def format_description(past: PreviousResult, remark: str = "") -> str:
     """Return the description of a decided status, at most 140 characters; `remark` is cut where there is no room."""
-    numbers = past.numbers
+    numbers = past.metrics
     rate = "-" if numbers.pass_rate is None else _of_hundred(numbers.pass_rate * 100) + "%"
     score = "-" if numbers.score is None else _of_hundred(numbers.score)
     shown = f"{rate} passed, {_whole(numbers.unsafe)} unsafe, {_whole(numbers.failures)} failures, score {score}"
-    if past.decision is Decision.SKIPPED and numbers == Numbers():
+    if past.decision is Decision.SKIPPED and numbers == Metrics():
         shown = "-"
     text = f"{past.decision} ({past.stage}): {shown}"
     if said := json_reader.printable(remark):
@@ -83,7 +83,7 @@ def describe(past: PastResult, remark: str = "") -> str:
     return json_reader.shorten(text, MAX_DESCRIPTION_LENGTH)
 
 
-def read_description(text: object) -> PastResult | None:
+def parse_description(text: object) -> PreviousResult | None:
     """Return the result that a description tells, or None for a text that `describe` does not write."""
     if not isinstance(text, str) or (found := _DESCRIPTION.fullmatch(text)) is None:
         return None
@@ -93,22 +93,22 @@ def read_description(text: object) -> PastResult | None:
     )
     if max(rate or 0, score or 0) > 100:  # noqa: PLR2004 - the scale's end
         return None
-    numbers = Numbers(
+    numbers = Metrics(
         pass_rate=None if rate is None else round(rate / 100, number_format.MAX_DIGITS + 2),
         unsafe=unsafe,
         failures=failures,
         score=score,
     )
-    past = PastResult(decision=Decision(found["decision"]), stage=Stage(found["stage"]), numbers=numbers)
-    return past if describe(past) == text.partition(";")[0] else None
+    past = PreviousResult(decision=Decision(found["decision"]), stage=Stage(found["stage"]), metrics=numbers)
+    return past if format_description(past) == text.partition(";")[0] else None
 
 
-def as_told(past: PastResult) -> PastResult:
+def as_published(past: PreviousResult) -> PreviousResult:
     """Return the result as a later run reads it in the status: what two results compare by.
 
     A description rounds; a result held against it would differ where nothing has changed.
     """
-    return read_description(describe(past)) or past
+    return parse_description(format_description(past)) or past
 
 
 def _whole(value: float | None) -> str:

@@ -13,10 +13,10 @@ from typing import ParamSpec, TypeVar
 
 from sepurux_action.errors import DeadlineExceeded, Ended, ErrorDetails, GitHubError
 from sepurux_action.github.event import Event
-from sepurux_action.github.permissions import NEEDS, Deed, explain
-from sepurux_action.github.protocol import Forge
-from sepurux_action.github.snapshot import MAX_PAGES, Comment, Look
-from sepurux_action.host.protocols import Clock, Place
+from sepurux_action.github.permissions import REQUIRED_PERMISSIONS, Operation, warning_text
+from sepurux_action.github.protocol import GitHubClient
+from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot
+from sepurux_action.host.protocols import Place, Timeouts
 from sepurux_action.host.workflow_commands import Level
 
 T = TypeVar("T")
@@ -35,21 +35,21 @@ _TOO_MANY = ErrorDetails(
 _ENDED = ErrorDetails(message="the run was ended before GitHub answered", timed_out=True)
 
 
-class Asking:
+class BoundedCalls:
     """Asks GitHub, about `event`, until the moment that `allow` sets."""
 
-    def __init__(self, clock: Clock, place: Place, event: Event) -> None:
+    def __init__(self, clock: Timeouts, place: Place, event: Event) -> None:
         """Start with no time at all."""
         self.event = event
         self._clock = clock
         self._place = place
         self._until = clock.now()
-        self._given_up: set[Deed] = set()
+        self._denied: set[Operation] = set()
         self._warned: set[str] = set()
         self._paced = True
         self._writes: deque[float] = deque(maxlen=WRITES_A_MINUTE)  # when the last writes ended
 
-    def allow(self, seconds: float) -> None:
+    def set_timeout(self, seconds: float) -> None:
         """Give all calls from now on these seconds together."""
         self._until = self._clock.now() + seconds
 
@@ -57,37 +57,37 @@ class Asking:
         """Give all calls these seconds more."""
         self._until += seconds
 
-    def hurry(self, clock: Clock) -> None:
+    def replace_clock(self, clock: Timeouts) -> None:
         """Go on by a clock that a signal has not interrupted, and do not wait for the limit on writes any more."""
         self._clock = clock
         self._paced = False
 
-    def ask(self, deed: Deed, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T | None:
+    def try_call(self, operation: Operation, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T | None:
         """Return what the work returns, or None after one warning; what the token may not do is not tried again."""
-        if deed in self._given_up:
+        if operation in self._denied:
             return None
         try:
-            return self.once(deed, lambda: work(*args, **options))
+            return self.call(operation, lambda: work(*args, **options))
         except GitHubError as refused:
-            self.warn(deed, refused.details)
+            self.warn(operation, refused.details)
         return None
 
-    def do(self, deed: Deed, work: Callable[P, None], *args: P.args, **options: P.kwargs) -> bool:
+    def try_write(self, operation: Operation, work: Callable[P, None], *args: P.args, **options: P.kwargs) -> bool:
         """Return whether the work was done; a refusal is one warning."""
 
         def done() -> bool:
             work(*args, **options)
             return True
 
-        return self.ask(deed, done) is True
+        return self.try_call(operation, done) is True
 
-    def each(self, deed: Deed, calls: Mapping[str, Callable[[], None]]) -> None:
+    def try_each(self, operation: Operation, calls: Mapping[str, Callable[[], None]]) -> None:
         """Make all calls, each with a target of its own. Each refusal is one warning, which names its targets.
 
         A refusal of one target leaves the other targets alone. Any refusal that the next call would also get, because
         of the token, a rate limit or the time, ends the calls.
         """
-        if deed in self._given_up:
+        if operation in self._denied:
             return
         refused: dict[ErrorDetails, list[str]] = {}
         ended: ErrorDetails | None = None
@@ -100,9 +100,11 @@ class Asking:
             if refusal is not None:
                 refused.setdefault(refusal, []).append(target)
         for refusal, targets in refused.items():
-            self.warn(deed, refusal, targets if len(calls) > 1 else ())
+            self.warn(operation, refusal, targets if len(calls) > 1 else ())
 
-    def ask_patiently(self, deed: Deed, work: Callable[[], T], gap: Callable[[T], ErrorDetails | None]) -> T | None:
+    def try_until_deadline(
+        self, operation: Operation, work: Callable[[], T], gap: Callable[[T], ErrorDetails | None]
+    ) -> T | None:
         """Return what the work returns; try again while the refusal may pass and time is left.
 
         `gap` returns why a result is not complete, or None. When the time is over, an incomplete result is returned.
@@ -113,25 +115,25 @@ class Asking:
             try:
                 if refusal:
                     left = f"for at most {self._left:.0f} s"
-                    self._place.line(f"could not {deed} ({refusal.summary}): the gate tries again, {left}")
+                    self._place.line(f"could not {operation} ({refusal.summary}): the gate tries again, {left}")
                     self._pause(RETRY_PAUSE_S)
-                found = self.once(deed, work)
+                found = self.call(operation, work)
                 refusal = gap(found)
             except GitHubError as refused:
                 refusal = refused.details
             if refusal is None:
                 return found
         if found is None:
-            self.warn(deed, refusal)
+            self.warn(operation, refusal)
         return found
 
-    def once(self, deed: Deed, work: Callable[[], T]) -> T:
+    def call(self, operation: Operation, work: Callable[[], T]) -> T:
         """Return what the work returns; raises ForgeRefused, also when the time is over before the work is."""
-        writes = NEEDS[deed].permission.endswith("write")
+        writes = REQUIRED_PERMISSIONS[operation].permission.endswith("write")
         if writes and self._paced:
             self._wait_for_turn()
         try:
-            return self._clock.within(max(0.0, self._left), work)
+            return self._clock.run(max(0.0, self._left), work)
         except Ended:
             raise GitHubError(_ENDED) from None
         except DeadlineExceeded:
@@ -140,12 +142,12 @@ class Asking:
             if writes:
                 self._writes.append(self._clock.now())
 
-    def warn(self, deed: Deed, refusal: ErrorDetails, targets: Sequence[str] = ()) -> None:
+    def warn(self, operation: Operation, refusal: ErrorDetails, targets: Sequence[str] = ()) -> None:
         """Tell of a refusal, unless that was told already; one of the token ends all asking for the deed."""
-        if deed not in self._given_up:
-            self.warn_once(explain(deed, refusal, self.event, targets))
+        if operation not in self._denied:
+            self.warn_once(warning_text(operation, refusal, self.event, targets))
         if refusal.of_the_token:
-            self._given_up.add(deed)
+            self._denied.add(operation)
 
     def warn_once(self, warning: str) -> None:
         """Tell of something, unless that was told already."""
@@ -155,43 +157,49 @@ class Asking:
 
     # -- reads --------------------------------------------------------------------------------------------------------
 
-    def read_first(self, forge: Forge, config: str) -> Look | None:
+    def fetch_first_snapshot(self, client: GitHubClient, config: str) -> Snapshot | None:
         """Return the event's pull request, its base, the policy and the first page of comments; None where it fails."""
 
-        def gap(look: Look) -> ErrorDetails | None:
+        def gap(look: Snapshot) -> ErrorDetails | None:
             lacks_pull_request = self.event.pull_request is not None and look.pull_request is None
-            return look.refusal if look.policy.trouble or lacks_pull_request else None
+            return look.error if look.policy.error or lacks_pull_request else None
 
-        look = self.ask_patiently(Deed.READ, lambda: forge.look(self.event, with_base=True, config=config), gap)
+        look = self.try_until_deadline(
+            Operation.READ, lambda: client.fetch_snapshot(self.event, with_base=True, config=config), gap
+        )
         return self._told(look)
 
-    def read(self, forge: Forge) -> Look | None:
+    def fetch_snapshot(self, client: GitHubClient) -> Snapshot | None:
         """Return the event's pull request as it is now, with all pages of comments; None where it cannot be read."""
-        look = self._page(forge)
-        return look and self.read_further(forge, look)
+        look = self._page(client)
+        return look and self.fetch_more_comments(client, look)
 
-    def read_further(self, forge: Forge, look: Look, *, enough: Callable[[Look], bool] = lambda _: False) -> Look:
+    def fetch_more_comments(
+        self, client: GitHubClient, look: Snapshot, *, enough: Callable[[Snapshot], bool] = lambda _: False
+    ) -> Snapshot:
         """Return the look with the further pages of comments, or with those until there is enough."""
         for _ in range(MAX_PAGES - 1):
             if not look.after or enough(look):
                 return look
-            page = self._page(forge, look.after)
+            page = self._page(client, look.after)
             if page is None:
                 break
             look = replace(
                 look,
-                comments=by_age((*look.comments, *page.comments)),
+                comments=oldest_first((*look.comments, *page.comments)),
                 comments_known=look.comments_known and page.comments_known,
                 after=page.after,
             )
         return replace(look, comments_known=look.comments_known and not look.after)
 
-    def _page(self, forge: Forge, after: str = "") -> Look | None:
-        return self._told(self.ask(Deed.READ, forge.look, self.event, after=after, with_base=False))
+    def _page(self, client: GitHubClient, after: str = "") -> Snapshot | None:
+        return self._told(
+            self.try_call(Operation.READ, client.fetch_snapshot, self.event, after=after, with_base=False)
+        )
 
-    def _told(self, look: Look | None) -> Look | None:
-        if look and look.refusal and look.refused:
-            self.warn(look.refused, look.refusal)
+    def _told(self, look: Snapshot | None) -> Snapshot | None:
+        if look and look.error and look.denied:
+            self.warn(look.denied, look.error)
         return look
 
     # -- time ---------------------------------------------------------------------------------------------------------
@@ -221,7 +229,7 @@ class Asking:
             raise GitHubError(_ENDED) from None
 
 
-def by_age(comments: Iterable[Comment]) -> tuple[Comment, ...]:
+def oldest_first(comments: Iterable[Comment]) -> tuple[Comment, ...]:
     """Return each comment once, as it was told last, the oldest first: a double is deleted, so it must be another."""
     each = {comment.id: comment for comment in comments}
     return tuple(each[number] for number in sorted(each))

@@ -23,21 +23,29 @@ from sepurux_action.common.secret import Secret
 from sepurux_action.common.urls import safe_address
 from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import ErrorDetails, GitHubError
-from sepurux_action.evaluation.published_result import PastResult
+from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github import permissions, snapshot
-from sepurux_action.github.commit_status import State
-from sepurux_action.github.event import ByCommit, ByHead, ByNumber, Event, PullRequest, Question, parse_pull_request
-from sepurux_action.github.snapshot import (
-    LAST_PULLS,
-    READ,
-    Comment,
-    Look,
-    read_last_results,
-    read_look,
-    read_partly,
-    read_variables,
+from sepurux_action.github.commit_status import CommitState
+from sepurux_action.github.event import (
+    ByCommit,
+    ByHead,
+    ByNumber,
+    Event,
+    PullRequest,
+    PullRequestLookup,
+    parse_pull_request,
 )
-from sepurux_action.github.soft_gate_rules import GivenReview
+from sepurux_action.github.snapshot import (
+    RECENT_RESULTS_QUERY,
+    SNAPSHOT_QUERY,
+    Comment,
+    Snapshot,
+    parse_partial,
+    parse_recent_results,
+    parse_snapshot,
+    snapshot_variables,
+)
+from sepurux_action.github.soft_gate_rules import Review
 from sepurux_action.github.stage_advice import LOOKED_AT
 from sepurux_action.host.deadlines import seconds_left
 
@@ -82,7 +90,7 @@ class _RetryRejected(urllib3.Retry):
         super().sleep(response)
 
 
-class GitHubForge:
+class PyGithubClient:
     """One repository on GitHub, with one token."""
 
     def __init__(self, api_url: str, token: Secret, repository: str, *, patience_s: float = PATIENCE_S) -> None:
@@ -104,7 +112,7 @@ class GitHubForge:
         )
         self._once = _client(api_url, auth, rejected)
 
-    def candidates(self, question: Question) -> tuple[PullRequest, ...]:
+    def find_pull_requests(self, question: PullRequestLookup) -> tuple[PullRequest, ...]:
         """Return the pull requests that may answer a question, as GitHub describes them."""
         match question:
             case ByNumber(number):
@@ -116,43 +124,43 @@ class GitHubForge:
             case ByCommit():
                 return self._open_from(self._name.partition("/")[0], question.branch)
 
-    def look(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Look:
+    def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:
         """Return the pull request, our comments on it, the base's results and the policy file at `config`.
 
         `after` asks for later comments only.
         """
-        variables = read_variables(event, after=after, with_base=with_base, config=config)
+        variables = snapshot_variables(event, after=after, with_base=with_base, config=config)
         try:
-            _, answer = translated(lambda: self._patient.requester.graphql_query(READ, variables))
+            _, answer = translate_errors(lambda: self._patient.requester.graphql_query(SNAPSHOT_QUERY, variables))
         except GitHubError as refused:
             data = json_reader.fields(json_reader.fields(refused.partial_data).get("data"))
             if not isinstance(data.get("repository"), dict):
                 raise
-            return read_partly(refused.partial_data, event, refused.details)
+            return parse_partial(refused.partial_data, event, refused.details)
         data = json_reader.fields(json_reader.fields(answer).get("data"))
         if not isinstance(data.get("repository"), dict):
             raise GitHubError(_ODD)
-        return read_look(data, event)
+        return parse_snapshot(data, event)
 
     def set_status(  # noqa: PLR0913 - the parts of a status
-        self, commit: str, context: str, state: State, description: str, url: str, *, retry: bool = True
+        self, commit: str, context: str, state: CommitState, description: str, url: str, *, retry: bool = True
     ) -> None:
         """Set a commit status; doing it twice shows the same."""
         repository = (self._patient if retry else self._once).get_repo(self._name)
-        made = translated(
+        made = translate_errors(
             lambda: repository.get_commit(commit).create_status(
                 state.value, target_url=url or NotSet, description=description, context=context
             )
         )
-        _check(translated(lambda: made.id))
+        _check(translate_errors(lambda: made.id))
 
     def create_comment(self, number: int, body: str) -> Comment:
         """Write a comment, once: after a failure nobody knows whether it is there, so the caller has to look.
 
         A rejection with `Retry-After` is no such failure: the call is then made again.
         """
-        made = translated(lambda: self._once.get_repo(self._name).get_issue(number).create_comment(body))
-        return translated(lambda: Comment(id=_check(made.id), body=body, url=safe_address(made.html_url)))
+        made = translate_errors(lambda: self._once.get_repo(self._name).get_issue(number).create_comment(body))
+        return translate_errors(lambda: Comment(id=_check(made.id), body=body, url=safe_address(made.html_url)))
 
     def edit_comment(self, comment: Comment, body: str) -> bool:
         """Replace the body of a comment of our own; return whether there still is one."""
@@ -183,11 +191,11 @@ class GitHubForge:
             ChangedFile(str(file.get("filename", "")), str(file.get("previous_filename") or "")) for file in files
         )
 
-    def reviews(self, number: int) -> tuple[GivenReview, ...]:
+    def reviews(self, number: int) -> tuple[Review, ...]:
         """Return the reviews of a pull request, the oldest first."""
         return tuple(map(_given, self._pages(f"pulls/{number}/reviews")))
 
-    def asked(self, number: int) -> tuple[str, ...]:
+    def requested_reviewers(self, number: int) -> tuple[str, ...]:
         """Return the logins that are asked for a review and have not given one."""
         answer = self._call("GET", f"pulls/{number}/requested_reviewers")
         return tuple(
@@ -208,7 +216,7 @@ class GitHubForge:
             raise
         return json_reader.text(json_reader.fields(answer).get("permission"))
 
-    def ask_for_review(self, number: int, login: str) -> None:
+    def request_review(self, number: int, login: str) -> None:
         """Ask one user for a review; one call each, because GitHub refuses a list as a whole."""
         self._call("POST", f"pulls/{number}/requested_reviewers", body={"reviewers": [login]})
 
@@ -219,12 +227,12 @@ class GitHubForge:
         checks = [check for rule in rules for check in json_reader.items(rule.get("required_status_checks"))]
         return tuple(json_reader.text(json_reader.fields(check).get("context")) for check in checks)
 
-    def last_results(self, base: str) -> tuple[Mapping[str, PastResult], ...]:
+    def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
         """Return what the last pull requests into a branch came to, by context, the newest first."""
         owner, _, name = self._name.partition("/")
         variables = {"owner": owner, "name": name, "base": base, "last": LOOKED_AT}
-        _, answer = translated(lambda: self._patient.requester.graphql_query(LAST_PULLS, variables))
-        return read_last_results(json_reader.fields(answer).get("data"))
+        _, answer = translate_errors(lambda: self._patient.requester.graphql_query(RECENT_RESULTS_QUERY, variables))
+        return parse_recent_results(json_reader.fields(answer).get("data"))
 
     def _change(self, verb: str, comment: Comment, body: dict[str, str] | None) -> object:
         # PyGithub reaches a comment through its issue, by a read of the comment first; the address is known.
@@ -241,7 +249,7 @@ class GitHubForge:
         """Return the answer to one call below the repository, whatever shape it has."""
         below = f"/repos/{self._name}/{path}"
         given = dict(parameters) if parameters else None
-        _, answer = translated(
+        _, answer = translate_errors(
             lambda: self._patient.requester.requestJsonAndCheck(verb, below, parameters=given, input=body)
         )
         return answer
@@ -264,9 +272,9 @@ class GitHubForge:
         raise GitHubError(ErrorDetails(message=f"more than {snapshot.MAX_PAGES * snapshot.PAGE} entries"))
 
 
-def _given(review: Mapping[str, object]) -> GivenReview:
+def _given(review: Mapping[str, object]) -> Review:
     user = json_reader.fields(review.get("user"))
-    return GivenReview(
+    return Review(
         author=json_reader.text(user.get("login")),
         state=json_reader.text(review.get("state")).upper(),
         commit=json_reader.text(review.get("commit_id")),
@@ -288,7 +296,7 @@ def _client(api_url: str, auth: Auth.Token, retry: urllib3.Retry) -> Github:
     )
 
 
-def translated(deed: Callable[[], T]) -> T:
+def translate_errors(deed: Callable[[], T]) -> T:
     """Return what a deed returns; raises ForgeRefused for everything that PyGithub and the network raise."""
     try:
         return deed()

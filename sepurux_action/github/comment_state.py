@@ -24,7 +24,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun, Enrichment, parse_ci_run, parse_failures
 from sepurux_action.evaluation.decision import Decision, Verdict, check_thresholds
-from sepurux_action.evaluation.published_result import Numbers, PastCommit, PastResult
+from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.event import SHA
 
@@ -32,16 +32,16 @@ MAX_RESULTS = 20  # judged commits that a comment remembers
 MAX_GATES = 50  # of one commit, so that the newest commit always fits; the rest of a very large step is forgotten
 MAX_DETAILS = 10  # tools, and failures, of one remembered `fail` (contract, section 8)
 MAX_CATEGORIES = 50  # of one remembered `fail`; of more than that only the number
-LONGEST_REMEMBERED = 200  # characters of a text
+MAX_CACHED_TEXT = 200  # characters of a text
 MEMORY_VERSION = 2
 MAX_MEMORY_LENGTH = 30_000  # characters of the marker's content; the comment has 65,000 for all
 MAX_UNPACKED_LENGTH = 250_000  # bytes; packed data can grow a thousandfold
 MARKER = "sepurux-gate"
-REMEMBERED = "This verdict is that of an earlier run on this very commit; nothing was evaluated again."
+FROM_EARLIER_RUN = "This verdict is that of an earlier run on this very commit; nothing was evaluated again."
 
 # What is forgotten first: how many commits, details and failed gates remain, one step after the other until all fits.
 # A lost commit costs a point of a trend, a lost gate another evaluation.
-_FORGOTTEN = (
+_SHRINK_STEPS = (
     *((commits, MAX_DETAILS, MAX_GATES) for commits in range(MAX_RESULTS, 5, -1)),
     *((5, details, MAX_GATES) for details in (MAX_DETAILS, 3, 0)),
     *((commits, 0, MAX_GATES) for commits in range(4, 0, -1)),
@@ -62,7 +62,7 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RememberedFail:
+class CachedFailure:
     """A gate's `fail`, as far as it is remembered, and the fingerprint of what it was about.
 
     `run` is the run that decided, with the combined numbers of all runs of the gate.
@@ -73,13 +73,13 @@ class RememberedFail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
+class CachedFailures:
     """The gates that failed on one commit, by name. No other decision is remembered: a `pass` is always earned."""
 
     commit: str
-    fails: Mapping[str, RememberedFail]
+    fails: Mapping[str, CachedFailure]
 
-    def fail_of(self, gate: Gate, fingerprint: str, commit: str) -> RunResult | None:
+    def find(self, gate: Gate, fingerprint: str, commit: str) -> RunResult | None:
         """Return the run of the gate's `fail` on this very commit under this very fingerprint, or None.
 
         Its checks are made anew from the remembered numbers, and a note tells that nothing was evaluated.
@@ -91,10 +91,10 @@ class Decided:
         return replace(
             fail.run,
             verdict=replace(fail.run.verdict, checks=checks),
-            enrichment=replace(fail.run.enrichment, notes=(REMEMBERED,)),
+            enrichment=replace(fail.run.enrichment, notes=(FROM_EARLIER_RUN,)),
         )
 
-    def kept(self, gates: int, details: int) -> Decided:
+    def truncated(self, gates: int, details: int) -> CachedFailures:
         """Return at most so many of the gates, each with at most so many tools and failures."""
         fails = {
             name: replace(fail, run=_with_details(fail.run, details)) for name, fail in list(self.fails.items())[:gates]
@@ -102,7 +102,7 @@ class Decided:
         return replace(self, fails=fails)
 
 
-def decided_of(results: Iterable[GateResult], commit: str, fingerprints: Mapping[str, str]) -> Decided:
+def cached_failures_of(results: Iterable[GateResult], commit: str, fingerprints: Mapping[str, str]) -> CachedFailures:
     """Return what to remember of the gates that failed; `fingerprints` are by the gates' names.
 
     Texts are cut to 200 characters, tools and failures to the first 10.
@@ -120,9 +120,9 @@ def decided_of(results: Iterable[GateResult], commit: str, fingerprints: Mapping
                     more_failures=any(run.enrichment.more_failures for run in result.runs),
                 ),
             )
-            run = _read_fail(_written(run))
-            fails[result.gate.name] = RememberedFail(fingerprint=fingerprint, run=run)
-    return Decided(commit=commit, fails=fails)
+            run = _load_failure(_dump_failure(run))
+            fails[result.gate.name] = CachedFailure(fingerprint=fingerprint, run=run)
+    return CachedFailures(commit=commit, fails=fails)
 
 
 def _with_details(run: RunResult, most: int) -> RunResult:
@@ -139,7 +139,7 @@ def _with_details(run: RunResult, most: int) -> RunResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class CommentState:
     """Where a memory belongs, which its signature binds; `secret` signs it ('' can neither sign nor read)."""
 
     secret: str
@@ -152,22 +152,22 @@ class Memory:
         """Return the beginning of the comment that holds it."""
         return f"<!-- {MARKER}:{quote(self.key, safe='', errors='surrogatepass')} "
 
-    def write(self, commits: Iterable[PastCommit], decided: Decided | None = None) -> str:
+    def write(self, commits: Iterable[CommitResults], decided: CachedFailures | None = None) -> str:
         """Return the whole marker, one line, signed: the newest commits that fit, the newest last, and what decided.
 
         Without a secret nothing is remembered.
         """
-        known = _ever_less(list(commits), decided) if self.secret else _ever_less((), None)
+        known = _shrunk(list(commits), decided) if self.secret else _shrunk((), None)
         content = next(filter(None, (_packed(*each) for each in known)), "")
         return f"{self.marker}{content} {self._signature(content)} -->"
 
-    def read(self, body: str) -> tuple[PastCommit, ...]:
+    def read(self, body: str) -> tuple[CommitResults, ...]:
         """Return the commits that a comment's body remembers; none for a body that we did not sign for this place."""
         return tuple(_read_commits(self._content(body).get("commits")))
 
-    def read_decided(self, body: str) -> Decided | None:
+    def read_cached_failures(self, body: str) -> CachedFailures | None:
         """Return the failed gates that a comment's body remembers, under the same terms; None where there are none."""
-        return _read_decided(self._content(body).get("decided"))
+        return _load_cached_failures(self._content(body).get("decided"))
 
     def _content(self, body: str) -> Mapping[str, object]:
         line = body.split("\n", 1)[0].removesuffix("\r")
@@ -187,15 +187,15 @@ class Memory:
         return hmac.new(self.secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
-def _ever_less(
-    commits: Sequence[PastCommit], decided: Decided | None
-) -> Iterator[tuple[Sequence[PastCommit], Decided | None]]:
-    for most_commits, most_details, most_gates in _FORGOTTEN:
+def _shrunk(
+    commits: Sequence[CommitResults], decided: CachedFailures | None
+) -> Iterator[tuple[Sequence[CommitResults], CachedFailures | None]]:
+    for most_commits, most_details, most_gates in _SHRINK_STEPS:
         kept = commits[-most_commits:] if most_commits else ()
-        yield kept, decided and decided.kept(most_gates, most_details)
+        yield kept, decided and decided.truncated(most_gates, most_details)
 
 
-def _packed(commits: Iterable[PastCommit], decided: Decided | None) -> str:
+def _packed(commits: Iterable[CommitResults], decided: CachedFailures | None) -> str:
     """Return the content, or '' where it is too long."""
     judged = [
         [commit.commit, {name: _result(result) for name, result in list(commit.results.items())[:MAX_GATES]}]
@@ -204,7 +204,8 @@ def _packed(commits: Iterable[PastCommit], decided: Decided | None) -> str:
     memory: dict[str, object] = {"v": MEMORY_VERSION, "commits": judged}
     if decided and decided.fails:
         fails = {
-            name: {"fingerprint": fail.fingerprint, "run": _written(fail.run)} for name, fail in decided.fails.items()
+            name: {"fingerprint": fail.fingerprint, "run": _dump_failure(fail.run)}
+            for name, fail in decided.fails.items()
         }
         memory["decided"] = [decided.commit, fails]
     written = json.dumps(memory, separators=(",", ":"), ensure_ascii=False)
@@ -224,17 +225,17 @@ def _unpacked(content: str) -> Mapping[str, object]:
     return memory if memory.get("v") == MEMORY_VERSION else {}
 
 
-def _result(past: PastResult) -> list[object]:
-    numbers = past.numbers
+def _result(past: PreviousResult) -> list[object]:
+    numbers = past.metrics
     return [past.decision.value, past.stage.value, numbers.pass_rate, numbers.unsafe, numbers.failures, numbers.score]
 
 
-def _read_commits(value: object) -> Iterator[PastCommit]:
+def _read_commits(value: object) -> Iterator[CommitResults]:
     for item in list(json_reader.items(value))[:MAX_RESULTS]:
         commit, results = _of_commit(item)
         if commit:
             read = {name: _read_result(value) for name, value in results.items()}
-            yield PastCommit(commit=commit, results={n: r for n, r in read.items() if r is not None})
+            yield CommitResults(commit=commit, results={n: r for n, r in read.items() if r is not None})
 
 
 def _of_commit(value: object) -> tuple[str, Mapping[str, object]]:
@@ -245,32 +246,32 @@ def _of_commit(value: object) -> tuple[str, Mapping[str, object]]:
     return "", {}
 
 
-def _read_result(value: object) -> PastResult | None:
+def _read_result(value: object) -> PreviousResult | None:
     parts = list(json_reader.items(value))
     if len(parts) != 6 or not _is_word(parts[0], Decision) or not _is_word(parts[1], Stage):  # noqa: PLR2004 - _result
         return None
     rate = json_reader.number(parts[2], low=0, high=1).value
     unsafe, failures = (json_reader.number(part, low=0, whole=True).value for part in parts[3:5])
     score = json_reader.number(parts[5], low=0, high=100).value
-    return PastResult(
+    return PreviousResult(
         decision=Decision(str(parts[0])),
         stage=Stage(str(parts[1])),
-        numbers=Numbers(pass_rate=rate, unsafe=unsafe, failures=failures, score=score),
+        metrics=Metrics(pass_rate=rate, unsafe=unsafe, failures=failures, score=score),
     )
 
 
-def _read_decided(value: object) -> Decided | None:
+def _load_cached_failures(value: object) -> CachedFailures | None:
     commit, gates = _of_commit(value)
     fails = {}
     for name, fail in list(gates.items())[:MAX_GATES]:
         about = json_reader.fields(fail)
         fingerprint, run = about.get("fingerprint"), about.get("run")
         if isinstance(fingerprint, str) and _FINGERPRINT.fullmatch(fingerprint) and isinstance(run, dict):
-            fails[name] = RememberedFail(fingerprint=fingerprint, run=_read_fail(run))
-    return Decided(commit=commit, fails=fails) if fails else None
+            fails[name] = CachedFailure(fingerprint=fingerprint, run=_load_failure(run))
+    return CachedFailures(commit=commit, fails=fails) if fails else None
 
 
-def _written(result: RunResult) -> dict[str, object]:
+def _dump_failure(result: RunResult) -> dict[str, object]:
     """Return a run in the words of the backend's answers, so that it is read back with the same suspicion.
 
     The score has a name of its own: the backend's `reliability_score` may be a fraction, this one never is.
@@ -311,7 +312,7 @@ def _written(result: RunResult) -> dict[str, object]:
     }
 
 
-def _read_fail(body: Mapping[str, object]) -> RunResult:
+def _load_failure(body: Mapping[str, object]) -> RunResult:
     run = parse_ci_run({**body, "run_id": None})  # the id is that of the result; the run names those of a batch
     run = _with_combined(run.with_score(json_reader.number(body.get("score"), low=0, high=100)), body)
     failures = parse_failures(body.get("classified"))[:MAX_DETAILS]
@@ -343,7 +344,7 @@ def _with_combined(run: CIRun, body: Mapping[str, object]) -> CIRun:
 
 
 def _cut(text: str) -> str:
-    return json_reader.shorten(json_reader.printable(text), LONGEST_REMEMBERED)
+    return json_reader.shorten(json_reader.printable(text), MAX_CACHED_TEXT)
 
 
 def _is_word(value: object, words: type[StrEnum]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class State(StrEnum):
+class CommitState(StrEnum):
     """The state of a commit status, of those that the gate uses."""
 
     PENDING = "pending"

@@ -66,7 +66,7 @@ class ByCommit:
     number: int | None = None
 
 
-Question: TypeAlias = ByNumber | ByHead | ByCommit
+PullRequestLookup: TypeAlias = ByNumber | ByHead | ByCommit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +107,10 @@ class Event:
     fork: bool = False
     author: str = ""
     dependabot: bool = False
-    skipped: str = ""
-    question: Question | None = None
-    why_none: str = "there is no event"
-    unsettled: bool = False
+    skip_reason: str = ""
+    lookup: PullRequestLookup | None = None
+    no_pr_reason: str = "there is no event"
+    ambiguous: bool = False
     matches: tuple[PullRequest, ...] = ()
 
     @property
@@ -122,8 +122,8 @@ class Event:
 
 def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event:
     """Return the event; whatever payload and environment hold, it raises nothing."""
-    told = json_reader.fields(payload)
-    home = json_reader.fields(told.get("repository"))
+    payload = json_reader.fields(payload)
+    home = json_reader.fields(payload.get("repository"))
     name = json_reader.printable(name)
     branch = _branch_of_ref(environ.get("GITHUB_REF"))
     event = Event(
@@ -134,52 +134,52 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         commit=_sha(environ.get("GITHUB_SHA")),
         head_branch=branch,
         dependabot=environ.get("GITHUB_ACTOR") == DEPENDABOT,
-        why_none=f"a {name} event has no pull request" if name else "there is no event",
+        no_pr_reason=f"a {name} event has no pull request" if name else "there is no event",
     )
-    return _to_look_up(EVENTS.get(name, _ELSE).read(event, told))
+    return _to_look_up(EVENTS.get(name, _ELSE).read(event, payload))
 
 
 def parse_pull_request(raw: object) -> PullRequest:
     """Return the pull request that a webhook's payload or GitHub's REST API describes; it raises nothing."""
-    told = json_reader.fields(raw)
-    head, base = json_reader.fields(told.get("head")), json_reader.fields(told.get("base"))
+    payload = json_reader.fields(raw)
+    head, base = json_reader.fields(payload.get("head")), json_reader.fields(payload.get("base"))
     return PullRequest(
-        number=_number(told.get("number")),
+        number=_number(payload.get("number")),
         head_sha=_sha(head.get("sha")),
         head_repository=_repository(json_reader.fields(head.get("repo")).get("full_name")),
         head_branch=_branch(head.get("ref")),
         base_repository=_repository(json_reader.fields(base.get("repo")).get("full_name")),
         base_ref=_branch(base.get("ref")),
         base_sha=_sha(base.get("sha")),
-        author=json_reader.text(json_reader.fields(told.get("user")).get("login")),
-        open=told.get("state") == "open",
+        author=json_reader.text(json_reader.fields(payload.get("user")).get("login")),
+        open=payload.get("state") == "open",
     )
 
 
 def with_pull_request_number(event: Event, number: int | None) -> Event:
     """Return the event with what the setting `pr_number` adds: it counts where the event has no pull request."""
-    if number is None or event.pull_request is not None or event.skipped or event.unsettled:
+    if number is None or event.pull_request is not None or event.skip_reason or event.ambiguous:
         return event
-    match event.question:
+    match event.lookup:
         case ByHead() as question:
-            return replace(event, question=replace(question, number=number))
+            return replace(event, lookup=replace(question, number=number))
         case ByCommit() as question if event.name == "push":
-            return replace(event, question=replace(question, number=number))
+            return replace(event, lookup=replace(question, number=number))
         case _:
-            return _to_ask(event, number)
+            return _with_lookup(event, number)
 
 
-def settle(event: Event, candidates: Sequence[PullRequest]) -> Event:
+def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
     """Return the event once GitHub has answered its question; no candidates are an answer too.
 
     The answer may raise another question: a `pr_number` counts only after no pull request was found for a push.
     """
-    match event.question:
+    match event.lookup:
         case None:
             return event
         case ByNumber(number):
             fitting = [pull for pull in candidates if pull.number == number]
-            return _one_of(event, fitting) if fitting else as_unsettled(event, f"pull request {number} cannot be read")
+            return _one_of(event, fitting) if fitting else as_ambiguous(event, f"pull request {number} cannot be read")
         case ByHead() as question:
             fitting = [
                 pull
@@ -201,35 +201,35 @@ def settle(event: Event, candidates: Sequence[PullRequest]) -> Event:
                 and _same(pull.base_repository, event.repository)
             ]
             if not fitting and question.number is not None:
-                return _to_ask(event, question.number)
+                return _with_lookup(event, question.number)
             none = f"{question.commit[:7]} is the head of no open pull request"
             return _one_of(event, _chosen(fitting, question.number), none)
         case _:
-            assert_never(event.question)
+            assert_never(event.lookup)
 
 
-def as_unsettled(event: Event, why: str) -> Event:
+def as_ambiguous(event: Event, why: str) -> Event:
     """Return an event that is not judged, because its pull request is not known; `why` is a clause."""
-    return replace(event, question=None, pull_request=None, unsettled=True, why_none=why)
+    return replace(event, lookup=None, pull_request=None, ambiguous=True, no_pr_reason=why)
 
 
-def contradiction(event: Event, number: int | None) -> str:
+def pr_number_warning(event: Event, number: int | None) -> str:
     """Return the warning that a settled event has no use for the `pr_number` given, or ''."""
-    if number is None or event.question is not None or event.pull_request == number:
+    if number is None or event.lookup is not None or event.pull_request == number:
         return ""
-    whose = f"this run belongs to pull request {event.pull_request}" if event.pull_request else event.why_none
+    whose = f"this run belongs to pull request {event.pull_request}" if event.pull_request else event.no_pr_reason
     return f"`pr_number` {number} is ignored: {whose}."
 
 
-def _pull_request(event: Event, told: Mapping[str, object]) -> Event:
-    pull = json_reader.fields(told.get("pull_request"))
+def _pull_request(event: Event, payload: Mapping[str, object]) -> Event:
+    pull = json_reader.fields(payload.get("pull_request"))
     if not pull:
-        return replace(event, commit="", why_none=f"the payload of this {event.name} event holds no pull request")
-    return _adopt(event, parse_pull_request(pull))
+        return replace(event, commit="", no_pr_reason=f"the payload of this {event.name} event holds no pull request")
+    return _with_pull_request(event, parse_pull_request(pull))
 
 
-def _merge_group(event: Event, told: Mapping[str, object]) -> Event:
-    group = json_reader.fields(told.get("merge_group"))
+def _merge_group(event: Event, payload: Mapping[str, object]) -> Event:
+    group = json_reader.fields(payload.get("merge_group"))
     named = _QUEUE.match(json_reader.text(group.get("head_ref")))
     number = _number(int(named[1])) if named else None
     return replace(
@@ -238,12 +238,12 @@ def _merge_group(event: Event, told: Mapping[str, object]) -> Event:
         base_ref=_branch_of_ref(group.get("base_ref")),
         base_sha=_sha(group.get("base_sha")),
         pull_request=number,
-        why_none="" if number else "the merge group's branch names no pull request",
+        no_pr_reason="" if number else "the merge group's branch names no pull request",
     )
 
 
-def _workflow_run(event: Event, told: Mapping[str, object]) -> Event:
-    run, home = json_reader.fields(told.get("workflow_run")), json_reader.fields(told.get("repository"))
+def _workflow_run(event: Event, payload: Mapping[str, object]) -> Event:
+    run, home = json_reader.fields(payload.get("workflow_run")), json_reader.fields(payload.get("repository"))
     origin = json_reader.fields(run.get("head_repository"))
     repository, branch, commit = (
         _repository(origin.get("full_name")),
@@ -266,52 +266,52 @@ def _workflow_run(event: Event, told: Mapping[str, object]) -> Event:
     if len(ours) == 1 and commit and _same_id(_repository_of(ours[0], "head"), origin):
         pull = replace(parse_pull_request(ours[0]), head_repository=repository)
         if pull.number is not None and pull.head_sha == commit:
-            return _adopt(event, pull)
+            return _with_pull_request(event, pull)
     if not (repository and branch and commit):
-        return as_unsettled(event, "the repository or branch that the workflow run is about is gone")
-    return replace(event, question=ByHead(repository=repository, branch=branch, commit=commit), why_none="")
+        return as_ambiguous(event, "the repository or branch that the workflow run is about is gone")
+    return replace(event, lookup=ByHead(repository=repository, branch=branch, commit=commit), no_pr_reason="")
 
 
-def _push(event: Event, told: Mapping[str, object]) -> Event:
-    after = told.get("after")
-    event = replace(event, head_branch=_branch_of_ref(told.get("ref")), head_repository=event.repository)
-    if told.get("deleted") is True or (isinstance(after, str) and _NO_SHA.match(after)):
-        gone = f"{json_reader.text(told.get('ref')) or 'what had been pushed'} was deleted"
-        return replace(event, commit="", skipped=gone, why_none=gone)
-    return event if event.commit else replace(event, why_none="the pushed commit is not known")
+def _push(event: Event, payload: Mapping[str, object]) -> Event:
+    after = payload.get("after")
+    event = replace(event, head_branch=_branch_of_ref(payload.get("ref")), head_repository=event.repository)
+    if payload.get("deleted") is True or (isinstance(after, str) and _NO_SHA.match(after)):
+        gone = f"{json_reader.text(payload.get('ref')) or 'what had been pushed'} was deleted"
+        return replace(event, commit="", skip_reason=gone, no_pr_reason=gone)
+    return event if event.commit else replace(event, no_pr_reason="the pushed commit is not known")
 
 
-def _issue_comment(event: Event, told: Mapping[str, object]) -> Event:
-    issue = json_reader.fields(told.get("issue"))
+def _issue_comment(event: Event, payload: Mapping[str, object]) -> Event:
+    issue = json_reader.fields(payload.get("issue"))
     if not json_reader.fields(issue.get("pull_request")):
-        return replace(event, why_none="the comment is on an issue, not on a pull request")
+        return replace(event, no_pr_reason="the comment is on an issue, not on a pull request")
     number = _number(issue.get("number"))
     if number is None:
-        return replace(event, commit="", why_none="the pull request's number cannot be read")
-    return replace(_to_ask(event, number), pull_request=number)
+        return replace(event, commit="", no_pr_reason="the pull request's number cannot be read")
+    return replace(_with_lookup(event, number), pull_request=number)
 
 
-def _deployment(event: Event, told: Mapping[str, object]) -> Event:
-    return replace(event, commit=_sha(json_reader.fields(told.get("deployment")).get("sha")) or event.commit)
+def _deployment(event: Event, payload: Mapping[str, object]) -> Event:
+    return replace(event, commit=_sha(json_reader.fields(payload.get("deployment")).get("sha")) or event.commit)
 
 
-def _of_the_run(event: Event, told: Mapping[str, object]) -> Event:  # noqa: ARG001 - the shape of a reader
+def _of_the_run(event: Event, payload: Mapping[str, object]) -> Event:  # noqa: ARG001 - the shape of a reader
     return event
 
 
 def _to_look_up(event: Event) -> Event:
     """Return the event with the question which pull request has its commit as head, unless something else tells it."""
-    known = event.pull_request or event.base_ref or event.question or event.skipped or event.unsettled
+    known = event.pull_request or event.base_ref or event.lookup or event.skip_reason or event.ambiguous
     if known or not (event.name and event.commit) or event.fork:
         return event
     branch = event.default_branch if event.head_branch == event.default_branch else ""
-    return replace(event, question=ByCommit(commit=event.commit, branch=branch), why_none="")
+    return replace(event, lookup=ByCommit(commit=event.commit, branch=branch), no_pr_reason="")
 
 
-def _to_ask(event: Event, number: int) -> Event:
+def _with_lookup(event: Event, number: int) -> Event:
     """Return the event with its question; its commit is not the pull request's, and only a push is about one itself."""
     commit = event.commit if event.name == "push" else ""
-    return replace(event, commit=commit, question=ByNumber(number), why_none="")
+    return replace(event, commit=commit, lookup=ByNumber(number), no_pr_reason="")
 
 
 def _chosen(fitting: Sequence[PullRequest], number: int | None) -> Sequence[PullRequest]:
@@ -321,20 +321,24 @@ def _chosen(fitting: Sequence[PullRequest], number: int | None) -> Sequence[Pull
 def _one_of(event: Event, fitting: Sequence[PullRequest], none: str = "") -> Event:
     """Return the event of the one pull request that fits, or of the one branch that several are to be merged into."""
     if not fitting:
-        return replace(event, question=None, pull_request=None, why_none=none)
+        return replace(event, lookup=None, pull_request=None, no_pr_reason=none)
     if len(fitting) == 1:
-        return _adopt(event, fitting[0])
+        return _with_pull_request(event, fitting[0])
     several = f"{event.commit[:7]} is the head of {len(fitting)} open pull requests"
     base = fitting[0].base_ref
     if base and {pull.base_ref for pull in fitting} == {base}:
         # Their base commits may differ, so the policy is that of the branch's tip.
         return replace(
-            _adopt(event, fitting[0]), pull_request=None, base_sha="", author="", why_none=f"{several} into {base}"
+            _with_pull_request(event, fitting[0]),
+            pull_request=None,
+            base_sha="",
+            author="",
+            no_pr_reason=f"{several} into {base}",
         )
-    return replace(as_unsettled(event, f"{several} into different branches"), matches=tuple(fitting))
+    return replace(as_ambiguous(event, f"{several} into different branches"), matches=tuple(fitting))
 
 
-def _adopt(event: Event, pull: PullRequest) -> Event:
+def _with_pull_request(event: Event, pull: PullRequest) -> Event:
     return replace(
         event,
         commit=pull.head_sha,
@@ -345,8 +349,8 @@ def _adopt(event: Event, pull: PullRequest) -> Event:
         head_branch=pull.head_branch,
         fork=not _same(pull.head_repository, event.repository),
         author=pull.author,
-        question=None,
-        why_none="" if pull.number else "the pull request's number cannot be read",
+        lookup=None,
+        no_pr_reason="" if pull.number else "the pull request's number cannot be read",
     )
 
 

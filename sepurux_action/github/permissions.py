@@ -32,7 +32,7 @@ def _paths(errors: object) -> list[tuple[str, ...]]:
 # -- refusals ---------------------------------------------------------------------------------------------------------
 
 
-class Deed(StrEnum):
+class Operation(StrEnum):
     """What the gate wants of GitHub; the text completes "Could not ..."."""
 
     FIND = "find the pull request of this run"
@@ -49,7 +49,7 @@ class Deed(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class RequiredPermission:
     """What a deed needs of the job's token; `permission` is a line of `permissions:`, `when` tells who comes to it."""
 
     permission: str
@@ -57,36 +57,40 @@ class Need:
 
 
 # Source: GitHub's list of permissions by call; see the module's docstring.
-NEEDS: Mapping[Deed, Need] = {
-    Deed.BASE: Need("contents: read", "always: for the policy file and the base's last commits"),
-    Deed.RULES: Need("contents: read", "a `hard` gate on a pull request"),
-    Deed.FIND: Need("pull-requests: read", "the event holds no pull request, as a push; without it nothing is judged"),
-    Deed.READ: Need("pull-requests: read", "there is a pull request"),
-    Deed.FILES: Need("pull-requests: read", "a gate has `paths`"),
-    Deed.REVIEWS: Need("pull-requests: read", "a `soft` gate failed"),
-    Deed.PULLS: Need("pull-requests: read", "an `observe` or `soft` gate on a pull request"),
-    Deed.COMMENT: Need("pull-requests: write", "unless `comment: never`"),
-    Deed.ASK: Need("pull-requests: write", "a `soft` gate with `reviewers` failed"),
-    Deed.RESULTS: Need("statuses: read", "always; `statuses: write` holds it"),
-    Deed.STATUS: Need("statuses: write", "unless `status: false`"),
+REQUIRED_PERMISSIONS: Mapping[Operation, RequiredPermission] = {
+    Operation.BASE: RequiredPermission("contents: read", "always: for the policy file and the base's last commits"),
+    Operation.RULES: RequiredPermission("contents: read", "a `hard` gate on a pull request"),
+    Operation.FIND: RequiredPermission(
+        "pull-requests: read", "the event holds no pull request, as a push; without it nothing is judged"
+    ),
+    Operation.READ: RequiredPermission("pull-requests: read", "there is a pull request"),
+    Operation.FILES: RequiredPermission("pull-requests: read", "a gate has `paths`"),
+    Operation.REVIEWS: RequiredPermission("pull-requests: read", "a `soft` gate failed"),
+    Operation.PULLS: RequiredPermission("pull-requests: read", "an `observe` or `soft` gate on a pull request"),
+    Operation.COMMENT: RequiredPermission("pull-requests: write", "unless `comment: never`"),
+    Operation.ASK: RequiredPermission("pull-requests: write", "a `soft` gate with `reviewers` failed"),
+    Operation.RESULTS: RequiredPermission("statuses: read", "always; `statuses: write` holds it"),
+    Operation.STATUS: RequiredPermission("statuses: write", "unless `status: false`"),
 }
 VERDICT_STANDS = "The verdict and the exit status stand."
 MAY_STAND = "Where the policy file was read, the verdict and the exit status stand."
 NOTHING_JUDGED = "Without it nothing is judged, and the gate blocks in every stage."
 
 
-def explain(deed: Deed, refusal: ErrorDetails, event: Event, targets: Sequence[str] = ()) -> str:
+def warning_text(deed: Operation, refusal: ErrorDetails, event: Event, targets: Sequence[str] = ()) -> str:
     """Return the one warning about a refusal: what was not done, for whom, what GitHub said, what to change."""
     said = refusal.summary
     if targets:
         more = len(targets) - MAX_TARGETS_NAMED
         named = [*targets[:MAX_TARGETS_NAMED], *([f"{more} more"] if more > 0 else [])]
         said = f"{json_reader.printable(', '.join(named))}: {said}"
-    stands = {Deed.READ: MAY_STAND, Deed.BASE: MAY_STAND, Deed.FIND: NOTHING_JUDGED}.get(deed, VERDICT_STANDS)
+    stands = {Operation.READ: MAY_STAND, Operation.BASE: MAY_STAND, Operation.FIND: NOTHING_JUDGED}.get(
+        deed, VERDICT_STANDS
+    )
     return f"Could not {deed} ({said}). {_advice(deed, refusal, event)} {stands}"
 
 
-def _advice(deed: Deed, refusal: ErrorDetails, event: Event) -> str:
+def _advice(deed: Operation, refusal: ErrorDetails, event: Event) -> str:
     message = refusal.message.lower()
     if "archived" in message:
         return "The repository is archived and takes no writes."
@@ -100,7 +104,7 @@ def _advice(deed: Deed, refusal: ErrorDetails, event: Event) -> str:
         case 401:
             return "`github_token` is not valid any more: leave it out, so that the job's own token is used."
         case 404:
-            return f"The token cannot see it, or it is gone: give the job `{NEEDS[deed].permission}`."
+            return f"The token cannot see it, or it is gone: give the job `{REQUIRED_PERMISSIONS[deed].permission}`."
         case 410:
             return "It is switched off in this repository."
         case 422:
@@ -109,8 +113,8 @@ def _advice(deed: Deed, refusal: ErrorDetails, event: Event) -> str:
             return "GitHub did not take it; run again to publish it."
 
 
-def _permission(deed: Deed, refusal: ErrorDetails, event: Event) -> str:
-    need = NEEDS[deed].permission
+def _permission(deed: Operation, refusal: ErrorDetails, event: Event) -> str:
+    need = REQUIRED_PERMISSIONS[deed].permission
     if need.endswith("write") and event.fork and event.name in {"pull_request", "pull_request_review"}:
         return (
             "The token of a pull request from a fork can only read: "

@@ -16,7 +16,7 @@ from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import BootstrapSettings
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.github.event import Event
-from sepurux_action.github.snapshot import Look, policy_commit
+from sepurux_action.github.snapshot import Snapshot, policy_ref
 
 FIRST_FILE_EVENTS = frozenset({"pull_request", "pull_request_review"})
 FIRST_FILE = (
@@ -54,7 +54,7 @@ class ResolvedPolicy:
 class SnapshotResult:
     """What GitHub told when it was asked; None when it could not be read."""
 
-    snapshot: Look | None
+    snapshot: Snapshot | None
 
 
 def resolve_policy(
@@ -75,10 +75,10 @@ def resolve_policy(
 def _find(
     early: BootstrapSettings, event: Event, heard: SnapshotResult | None, checkout: Callable[[str], bytes | None]
 ) -> ResolvedPolicy:
-    if event.skipped:
+    if event.skip_reason:
         return ResolvedPolicy()
     _refuse_unknown_base(early, event, heard)
-    if heard is None or not policy_commit(event):
+    if heard is None or not policy_ref(event):
         try:
             text = checkout(early.config)
         except OSError as error:
@@ -87,8 +87,8 @@ def _find(
             _refuse_absence(early, "the checkout")
         return ResolvedPolicy(policy=None if text is None else read_policy(text, early.config))
     look = heard.snapshot
-    if look is None or look.policy.trouble:
-        raise _unreadable(early, look.policy.trouble if look else "GitHub could not be read")
+    if look is None or look.policy.error:
+        raise _unreadable(early, look.policy.error if look else "GitHub could not be read")
     if look.has_default_policy:
         usual = options.CONFIG.default
         message = f"it names another file than {usual}, which is there and rules; take `config` or that file away"
@@ -101,7 +101,7 @@ def _find(
     return _changed(early, policy, look)
 
 
-def _without_base(early: BootstrapSettings, event: Event, look: Look) -> ResolvedPolicy:
+def _without_base(early: BootstrapSettings, event: Event, look: Snapshot) -> ResolvedPolicy:
     if early.config != options.CONFIG.default:
         _refuse_absence(early, "the base commit")
     head = look.head_policy.text
@@ -111,9 +111,9 @@ def _without_base(early: BootstrapSettings, event: Event, look: Look) -> Resolve
     return ResolvedPolicy(policy=without_unmerged_rules(_policy(early, head)), notes=(FIRST_FILE,))
 
 
-def _changed(early: BootstrapSettings, policy: Policy, look: Look) -> ResolvedPolicy:
-    if look.head_policy.trouble:
-        return ResolvedPolicy(policy=policy, notes=(f"This pull request's policy file: {look.head_policy.trouble}.",))
+def _changed(early: BootstrapSettings, policy: Policy, look: Snapshot) -> ResolvedPolicy:
+    if look.head_policy.error:
+        return ResolvedPolicy(policy=policy, notes=(f"This pull request's policy file: {look.head_policy.error}.",))
     if look.head_policy.text is None:
         return ResolvedPolicy(policy=policy, notes=(DELETED,))
     try:
@@ -128,17 +128,17 @@ def _changed(early: BootstrapSettings, policy: Policy, look: Look) -> ResolvedPo
 
 def _refuse_unknown_base(early: BootstrapSettings, event: Event, heard: SnapshotResult | None) -> None:
     """Raise BadSettings if it is not known which branch's policy and stage apply to the event."""
-    if heard is None and early.github_token and (policy_commit(event) or event.question):
+    if heard is None and early.github_token and (policy_ref(event) or event.lookup):
         raise _unreadable(early, "GitHub's address is not known: `GITHUB_API_URL` must be https")
-    if heard is None or not event.unsettled:
+    if heard is None or not event.ambiguous:
         return
     if not event.matches:
-        message = f"{event.why_none}. {UNKNOWN_PULL_REQUEST}"
+        message = f"{event.no_pr_reason}. {UNKNOWN_PULL_REQUEST}"
         raise ConfigurationError([Problem(where=f"`{event.name}` event", message=message)])
     named = [f"#{pull.number} into {json_reader.quoted(pull.base_ref)}" for pull in event.matches[:MAX_NAMED]]
     more = len(event.matches) - len(named)
     listed = ", ".join(named) + (f" and {more} more" if more else "")
-    message = f"{event.why_none}: {listed}. {SEVERAL_PULL_REQUESTS}"
+    message = f"{event.no_pr_reason}: {listed}. {SEVERAL_PULL_REQUESTS}"
     raise ConfigurationError([Problem(where="`pr_number`", message=message)])
 
 

@@ -6,45 +6,45 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from sepurux_action.config.path_filter import ChangedFile
-from sepurux_action.evaluation.published_result import PastResult
-from sepurux_action.github.commit_status import State
-from sepurux_action.github.event import Event, PullRequest, Question
-from sepurux_action.github.snapshot import Comment, Look
-from sepurux_action.github.soft_gate_rules import GivenReview
+from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.github.commit_status import CommitState
+from sepurux_action.github.event import Event, PullRequest, PullRequestLookup
+from sepurux_action.github.snapshot import Comment, Snapshot
+from sepurux_action.github.soft_gate_rules import Review
 
 
-class Forge(Protocol):
+class GitHubClient(Protocol):
     """GitHub, as far as the gate needs it; every method raises ForgeRefused."""
 
-    def candidates(self, question: Question) -> tuple[PullRequest, ...]:
+    def find_pull_requests(self, question: PullRequestLookup) -> tuple[PullRequest, ...]:
         """Return the pull requests that may answer a question."""
 
-    def look(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Look:
+    def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:
         """Return one page of what can be read at once."""
 
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
         """Return the files that a pull request changes."""
 
-    def reviews(self, number: int) -> tuple[GivenReview, ...]:
+    def reviews(self, number: int) -> tuple[Review, ...]:
         """Return the reviews of a pull request, the oldest first."""
 
-    def asked(self, number: int) -> tuple[str, ...]:
+    def requested_reviewers(self, number: int) -> tuple[str, ...]:
         """Return who is asked for a review."""
 
     def permission(self, login: str) -> str:
         """Return what a user may do in the repository."""
 
-    def ask_for_review(self, number: int, login: str) -> None:
+    def request_review(self, number: int, login: str) -> None:
         """Ask one user for a review."""
 
     def required_contexts(self, branch: str) -> tuple[str, ...]:
         """Return the status contexts that rules of a branch require."""
 
-    def last_results(self, base: str) -> tuple[Mapping[str, PastResult], ...]:
+    def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
         """Return what the last pull requests into a branch came to, by context, the newest first."""
 
     def set_status(  # noqa: PLR0913 - the parts of a status
-        self, commit: str, context: str, state: State, description: str, url: str, *, retry: bool = True
+        self, commit: str, context: str, state: CommitState, description: str, url: str, *, retry: bool = True
     ) -> None:
         """Set a commit status; without `retry` a failure is final."""
 

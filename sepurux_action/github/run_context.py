@@ -14,7 +14,7 @@ from sepurux_action.github.event import Event, parse_event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workplace:
+class RunContext:
     """The workflow run that the gate is part of; '' for what there is not.
 
     `api_url` may be sent a token: it is https, or http on loopback.
@@ -33,13 +33,13 @@ class Workplace:
         return safe_address(f"{self.server_url}/{self.repository}/commit/{commit}") if commit else ""
 
 
-def parse_workplace(environ: Mapping[str, str], payload: object) -> Workplace:
+def parse_run_context(environ: Mapping[str, str], payload: object) -> RunContext:
     """Return the workplace that GitHub's variables and the event's payload describe."""
     server, api = (safe_address(environ.get(f"GITHUB_{name}_URL", "")).rstrip("/") for name in ("SERVER", "API"))
     repository = json_reader.printable(environ.get("GITHUB_REPOSITORY", ""))
     run, attempt = environ.get("GITHUB_RUN_ID", ""), environ.get("GITHUB_RUN_ATTEMPT", "")
     address = f"{server}/{repository}/actions/runs/{run}" + (f"/attempts/{attempt}" if attempt else "")
-    return Workplace(
+    return RunContext(
         event=parse_event(environ.get("GITHUB_EVENT_NAME", ""), payload, environ),
         repository=repository,
         server_url=server,

@@ -15,16 +15,16 @@ from sepurux_action.common.urls import safe_address
 from sepurux_action.config import options
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
-from sepurux_action.evaluation.published_result import PastResult
+from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.event import SHA, Event, PullRequest
-from sepurux_action.github.permissions import Deed, _paths, accepted
+from sepurux_action.github.permissions import Operation, _paths, accepted
 
 BASELINE_COMMITS = 20  # of the base branch that are looked through; contract, section 8
 PAGE = 100  # comments of one page, GitHub's largest
 MAX_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pull request
 
 
-READ = """
+SNAPSHOT_QUERY = """
 query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $after: String,
        $judged: String!, $withJudged: Boolean!,
        $base: String!, $withBase: Boolean!, $commits: Int!, $page: Int!,
@@ -57,7 +57,7 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
 fragment file on GitObject { __typename ... on Blob { text isTruncated } }
 """
 
-LAST_PULLS = """
+RECENT_RESULTS_QUERY = """
 query ($owner: String!, $name: String!, $base: String!, $last: Int!) {
   repository(owner: $owner, name: $name) {
     pullRequests(first: $last, baseRefName: $base, orderBy: {field: CREATED_AT, direction: DESC}) {
@@ -82,11 +82,11 @@ class PolicyFile:
     """A policy file as GitHub has it: its `text`, None where there is none; `trouble` says why it cannot be read."""
 
     text: str | None = None
-    trouble: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Snapshot:
     """What one read tells: the pull request as it is now, our own comments (the oldest first), the baselines.
 
     `comments_known` tells that no comment of the pages read is missing. `baselines` has the newest decided result of
@@ -100,17 +100,17 @@ class Look:
     pull_request: PullRequest | None = None
     comments: tuple[Comment, ...] = ()
     comments_known: bool = True
-    baselines: Mapping[str, PastResult] = field(default_factory=dict)
+    baselines: Mapping[str, PreviousResult] = field(default_factory=dict)
     after: str = ""
     has_default_policy: bool = False
     head_contexts: Mapping[str, str] | None = None
-    refusal: ErrorDetails | None = None
-    refused: Deed | None = None
+    error: ErrorDetails | None = None
+    denied: Operation | None = None
     policy: PolicyFile = field(default_factory=PolicyFile)
     head_policy: PolicyFile = field(default_factory=PolicyFile)
 
 
-def policy_commit(event: Event) -> str:
+def policy_ref(event: Event) -> str:
     """Return the commit whose policy file rules an event, '' where the checkout's does (contract, section 5).
 
     Several pull requests into one branch may have different base commits, so the branch's tip counts for them.
@@ -123,10 +123,10 @@ def policy_commit(event: Event) -> str:
     return "HEAD" if asked else ""
 
 
-def read_variables(event: Event, *, after: str = "", with_base: bool, config: str = "") -> dict[str, object]:
+def snapshot_variables(event: Event, *, after: str = "", with_base: bool, config: str = "") -> dict[str, object]:
     """Return the variables of READ, for an event whose repository is known; `config` is the policy's path, or ''."""
     owner, _, name = event.repository.partition("/")
-    verdict = policy_commit(event) if config else ""
+    verdict = policy_ref(event) if config else ""
     changes = bool(verdict and event.pull_request is not None and event.commit)
     base = f"refs/heads/{event.base_ref}" if event.base_ref else event.commit
     return {
@@ -151,7 +151,7 @@ def read_variables(event: Event, *, after: str = "", with_base: bool, config: st
     }
 
 
-def read_look(data: object, event: Event) -> Look:
+def parse_snapshot(data: object, event: Event) -> Snapshot:
     """Return what an answer to READ tells; whatever is missing or odd in it is not there."""
     repository = json_reader.fields(json_reader.fields(data).get("repository"))
     pull = json_reader.fields(repository.get("pullRequest"))
@@ -159,7 +159,7 @@ def read_look(data: object, event: Event) -> Look:
     page = json_reader.fields(thread.get("pageInfo"))
     history = json_reader.fields(json_reader.fields(repository.get("base")).get("history"))
     commits = [json_reader.fields(commit) for commit in json_reader.items(history.get("nodes"))]
-    return Look(
+    return Snapshot(
         pull_request=_pull_request(pull) if pull else None,
         comments=tuple(sorted(_own(thread.get("nodes")), key=lambda comment: comment.id)),
         comments_known=_is_whole(thread),
@@ -174,23 +174,23 @@ def read_look(data: object, event: Event) -> Look:
     )
 
 
-def read_partly(answer: object, event: Event, refusal: ErrorDetails) -> Look:
+def parse_partial(answer: object, event: Event, refusal: ErrorDetails) -> Snapshot:
     """Return what an answer to READ tells beside GraphQL's errors; their paths tell which part was refused.
 
     A file that could not be read comes as null, as one that is not there does: that is trouble with the file.
     """
     parts = json_reader.fields(answer)
-    look = read_look(parts.get("data"), event)
+    look = parse_snapshot(parts.get("data"), event)
     paths = _paths(parts.get("errors"))
     failed = {path[1] if len(path) > 1 else "" for path in paths}
     no_comments = any(path[: len(_COMMENTS)] == _COMMENTS for path in paths)
     if no_comments or (look.pull_request is None and event.pull_request is not None):
-        refused = Deed.READ
+        refused = Operation.READ
     else:
-        refused = Deed.RESULTS if accepted(parts.get("errors")) else Deed.BASE
+        refused = Operation.RESULTS if accepted(parts.get("errors")) else Operation.BASE
     known = look.comments_known and not no_comments and () not in paths
-    look = replace(look, refusal=refusal, refused=refused, comments_known=known)
-    trouble = PolicyFile(trouble="GitHub's answer did not contain it")
+    look = replace(look, error=refusal, denied=refused, comments_known=known)
+    trouble = PolicyFile(error="GitHub's answer did not contain it")
     asked = "defaultPolicy" in json_reader.fields(json_reader.fields(parts.get("data")).get("repository"))
     hidden = "defaultPolicy" in failed or ("" in failed and asked and not look.has_default_policy)
     if hidden or (failed & {"", "policy", "policyCommit"} and look.policy.text is None):
@@ -225,7 +225,7 @@ def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] |
     return found if commits else None
 
 
-def read_last_results(data: object) -> tuple[Mapping[str, PastResult], ...]:
+def parse_recent_results(data: object) -> tuple[Mapping[str, PreviousResult], ...]:
     """Return the newest results, by lower-case context, of each of the last pull requests, the newest first."""
     pulls = json_reader.fields(json_reader.fields(json_reader.fields(data).get("repository")).get("pullRequests"))
     results = []
@@ -239,10 +239,10 @@ def _policy_file(value: object, *, readable: bool) -> PolicyFile:
     """Return the file; "there is none" is believed only where the commit itself can be read."""
     blob = json_reader.fields(value)
     if not blob:
-        return PolicyFile() if readable else PolicyFile(trouble="the base commit cannot be read")
+        return PolicyFile() if readable else PolicyFile(error="the base commit cannot be read")
     text = blob.get("text")
     if blob.get("__typename") != "Blob" or not isinstance(text, str) or blob.get("isTruncated") is not False:
-        return PolicyFile(trouble="it is no text file, or too large")
+        return PolicyFile(error="it is no text file, or too large")
     return PolicyFile(text=text)
 
 
@@ -286,13 +286,13 @@ def _own(nodes: object) -> Iterable[Comment]:
             yield Comment(id=number, body=body, url=safe_address(json_reader.text(node.get("url"))))
 
 
-def _baselines(commits: Iterable[Mapping[str, object]]) -> dict[str, PastResult]:
-    newest: dict[str, PastResult] = {}
+def _baselines(commits: Iterable[Mapping[str, object]]) -> dict[str, PreviousResult]:
+    newest: dict[str, PreviousResult] = {}
     for commit in commits:
         for status in map(
             json_reader.fields, json_reader.items(json_reader.fields(commit.get("status")).get("contexts"))
         ):
-            context, result = status.get("context"), published_result.read_description(status.get("description"))
+            context, result = status.get("context"), published_result.parse_description(status.get("description"))
             if isinstance(context, str) and result is not None and result.decided:
                 newest.setdefault(context.lower(), result)
     return newest

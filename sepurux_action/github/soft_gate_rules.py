@@ -19,7 +19,7 @@ PERSON = "User"  # GitHub's type of an account that is neither a bot nor an app
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GivenReview:
+class Review:
     """A review of the pull terms. `kind` is the type of its author's account, `state` as REST spells it."""
 
     author: str
@@ -29,7 +29,7 @@ class GivenReview:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class ApprovalRules:
     """On what terms a review counts: the pull request's author and head commit, and the `reviewers` of the policy.
 
     No `reviewers`: whoever may write. `permissions` are GitHub's words by login; a login without one may not write.
@@ -40,11 +40,13 @@ class Terms:
     reviewers: tuple[str, ...] = ()
     permissions: Mapping[str, str] = field(default_factory=dict)
 
-    def obstacle(self, login: str, kind: str = PERSON) -> str:
+    def ineligibility(self, login: str, kind: str = PERSON) -> str:
         """Return why this account cannot open the gate, a clause, or ''."""
-        return self.unfitness(login, kind) or ("" if self._permission(login) in MAY_WRITE else "may not write here")
+        return self.account_ineligibility(login, kind) or (
+            "" if self._permission(login) in MAY_WRITE else "may not write here"
+        )
 
-    def unfitness(self, login: str, kind: str = PERSON) -> str:
+    def account_ineligibility(self, login: str, kind: str = PERSON) -> str:
         """Return why this account cannot open the gate whatever it may do in the repository, a clause, or ''."""
         if kind != PERSON or login.lower().endswith(BOT_SUFFIX):
             return "is a bot"
@@ -58,75 +60,77 @@ class Terms:
         return next((word for each, word in self.permissions.items() if _same(login, each)), "")
 
     @property
-    def who_may(self) -> str:
+    def eligible(self) -> str:
         """Return who can open the gate, to complete "... can open this gate by an approving review"."""
         if not self.reviewers:
             return "anyone with write access except the author of the pull request"
-        able = [login for login in self.reviewers if not self.obstacle(login)]
+        able = [login for login in self.reviewers if not self.ineligibility(login)]
         return _listed(able, "or") if able else "nobody"
 
     @property
-    def why_nobody(self) -> str:
+    def why_none_is_eligible(self) -> str:
         """Return, where no listed reviewer can open the gate, what keeps each of them; else ''."""
-        kept = [(login, self.obstacle(login)) for login in self.reviewers]
+        kept = [(login, self.ineligibility(login)) for login in self.reviewers]
         return "; ".join(f"{login} {why}" for login, why in kept) if kept and all(why for _, why in kept) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
+class Approval:
     """Whether reviews open the gate: `by` names who approved, `ignored` tells why other approvals do not count."""
 
     by: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
     @property
-    def opened(self) -> bool:
+    def approved(self) -> bool:
         """Return whether the gate is open."""
         return bool(self.by)
 
     @property
-    def because(self) -> str:
+    def reason(self) -> str:
         """Return the reason, a clause: who opened the gate, or which approvals did not; '' when there was none."""
         return f"{_listed(self.by, 'and')} approved this commit" if self.by else "; ".join(self.ignored)
 
 
-def opening(reviews: Iterable[GivenReview], terms: Terms) -> Opening:
+def approval(reviews: Iterable[Review], terms: ApprovalRules) -> Approval:
     """Return whether the reviews, the oldest first, open the gate."""
     by, ignored = [], []
-    for review in _standing(reviews).values():
+    for review in _latest(reviews).values():
         if review.state != APPROVED:
             continue
         if not terms.head or review.commit != terms.head:
             ignored.append(f"{review.author} approved an older commit")
-        elif obstacle := terms.obstacle(review.author, review.kind):
+        elif obstacle := terms.ineligibility(review.author, review.kind):
             ignored.append(f"{review.author} approved, but {obstacle}")
         else:
             by.append(review.author)
-    return Opening(by=tuple(by), ignored=tuple(ignored))
+    return Approval(by=tuple(by), ignored=tuple(ignored))
 
 
-def in_question(reviews: Iterable[GivenReview], terms: Terms) -> tuple[str, ...]:
+def approvers_to_check(reviews: Iterable[Review], terms: ApprovalRules) -> tuple[str, ...]:
     """Return the logins whose permission decides `opening`, the newest approval first.
 
     All else about their approval is well. One of them with write access is enough to open the gate.
     """
     return tuple(
         review.author
-        for review in reversed(_standing(reviews).values())
-        if review.state == APPROVED and review.commit == terms.head and not terms.unfitness(review.author, review.kind)
+        for review in reversed(_latest(reviews).values())
+        if review.state == APPROVED
+        and review.commit == terms.head
+        and not terms.account_ineligibility(review.author, review.kind)
     )
 
 
-def to_ask(terms: Terms, reviews: Iterable[GivenReview], asked: Iterable[str]) -> tuple[str, ...]:
+def reviewers_to_request(terms: ApprovalRules, reviews: Iterable[Review], asked: Iterable[str]) -> tuple[str, ...]:
     """Return whom to ask: listed, able to open the gate, neither asked already nor with a review of this head."""
     done = {review.author.lower() for review in reviews if review.commit == terms.head and review.state != UNSENT}
     done.update(login.lower() for login in asked)
-    return tuple(each for each in terms.reviewers if each.lower() not in done and not terms.obstacle(each))
+    return tuple(each for each in terms.reviewers if each.lower() not in done and not terms.ineligibility(each))
 
 
-def _standing(reviews: Iterable[GivenReview]) -> dict[str, GivenReview]:
+def _latest(reviews: Iterable[Review]) -> dict[str, Review]:
     """Return each user's last decisive review, by login, the oldest first; so come the reviews."""
-    standing: dict[str, GivenReview] = {}
+    standing: dict[str, Review] = {}
     for review in reviews:
         if review.author and review.state in DECISIVE:
             standing.pop(review.author.lower(), None)  # so that it moves to the end

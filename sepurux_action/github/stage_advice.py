@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sepurux_action.common import number_format
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.published_result import PastResult
+from sepurux_action.evaluation.published_result import PreviousResult
 
 LOOKED_AT = 30  # last pull requests: some weeks of a team's work
 MIN_DECIDED = 10  # verdicts; with fewer, one flaky run changes the advice
@@ -21,7 +21,7 @@ _NEXT = {Stage.OBSERVE: Stage.SOFT, Stage.SOFT: Stage.HARD}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promotion:
+class StageAdvice:
     """How a hard gate would have done: `blocked` of `decided` verdicts, and whether to `move_on` from `stage`.
 
     `scheduled`: the policy has set the day of a stricter stage already.
@@ -33,7 +33,7 @@ class Promotion:
     scheduled: bool = False
 
     @property
-    def move_on(self) -> bool:
+    def ready(self) -> bool:
         """Return whether there are at least 10 verdicts, of which at most a tenth would have been blocked."""
         return self.decided >= MIN_DECIDED and self.blocked * 100 <= MAX_BLOCKED_PERCENT * self.decided
 
@@ -44,7 +44,7 @@ class Promotion:
         if self.decided:
             share = f" ({number_format.percent(self.blocked / self.decided)})" if self.blocked else ""
             told += f", and a hard gate would have blocked {self.blocked or 'none'}{share}"
-        if self.move_on:
+        if self.ready:
             advice = "" if self.scheduled else f" Move on to `enforcement: {_NEXT[self.stage]}`."
         elif self.decided < MIN_DECIDED:
             advice = f" Stay with `{self.stage}` until {MIN_DECIDED} have one."
@@ -53,12 +53,12 @@ class Promotion:
         return f"{told}.{advice}"
 
 
-def advise(stage: Stage, newest: Iterable[PastResult], *, scheduled: bool) -> Promotion | None:
+def advise(stage: Stage, newest: Iterable[PreviousResult], *, scheduled: bool) -> StageAdvice | None:
     """Return the advice from the newest result of each of the last pull requests; None in `hard`, the last stage."""
     if stage not in _NEXT:
         return None
     decided = [result for result in newest if result.decided]
-    return Promotion(
+    return StageAdvice(
         stage=stage,
         decided=len(decided),
         blocked=sum(result.decision is Decision.FAIL for result in decided),

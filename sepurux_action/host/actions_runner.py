@@ -18,7 +18,7 @@ from sepurux_action.common.secret import Redactor, spellings
 from sepurux_action.config.options import GITHUB_TOKEN
 from sepurux_action.config.settings import Layer, environment_layer, input_layer
 from sepurux_action.evaluation.trace_files import TraceFolder, working_directory
-from sepurux_action.github.run_context import Workplace, parse_workplace
+from sepurux_action.github.run_context import RunContext, parse_run_context
 from sepurux_action.host import workflow_commands as commands
 from sepurux_action.host.workflow_commands import Level
 
@@ -67,9 +67,9 @@ class ActionsRunner:
         """Return a file of the checkout, or None where there is none."""
         return self.traces.read(path)
 
-    def workplace(self) -> Workplace:
+    def workplace(self) -> RunContext:
         """Return the workflow run; an event file that cannot be read is a warning and an event without content."""
-        return parse_workplace(self._environ, self._event())
+        return parse_run_context(self._environ, self._event())
 
     def hide(self, blank: Redactor, secrets: tuple[str, ...]) -> None:
         """Blank secrets in everything that is written from now on, and have the runner mask them too."""

@@ -26,7 +26,7 @@ def seconds_left() -> float:
     return max(0.0, _UNTIL.get() - time.monotonic())
 
 
-class Bounded:
+class ThreadTimeouts:
     """Runs work within seconds. A signal handler may call `interrupt`: work under way ends, and no more is begun."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Bounded:
                 return
         raise Ended
 
-    def within(self, seconds: float, work: Callable[[], T]) -> T:
+    def run(self, seconds: float, work: Callable[[], T]) -> T:
         """Return what the work returns, or raise the GateError that it raises.
 
         Raises OverTime after the seconds, and Ended when a signal comes first; without any left the work is not begun.

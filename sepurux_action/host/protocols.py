@@ -29,13 +29,13 @@ class Place(Protocol):
         """Show the report."""
 
 
-class Clock(Protocol):
+class Timeouts(Protocol):
     """Bounds what blocks."""
 
     def now(self) -> float:
         """Return seconds on a clock that never jumps."""
 
-    def within(self, seconds: float, work: Callable[[], T]) -> T:
+    def run(self, seconds: float, work: Callable[[], T]) -> T:
         """Return what the work returns; raises OverTime after the seconds, Ended when the run is ended."""
 
     def pause(self, seconds: float) -> None:

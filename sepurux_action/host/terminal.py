@@ -15,7 +15,7 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config.options import OPTIONS, Option
 from sepurux_action.config.settings import Layer, environment_layer, flag, flag_layer
 from sepurux_action.evaluation.trace_files import TraceFolder, working_directory
-from sepurux_action.github.run_context import Workplace
+from sepurux_action.github.run_context import RunContext
 from sepurux_action.host import workflow_commands as commands
 from sepurux_action.host.workflow_commands import Level
 
@@ -53,9 +53,9 @@ class Terminal:
         """Return a file below the folder that we are in, or None where there is none."""
         return self.traces.read(path)
 
-    def workplace(self) -> Workplace:
+    def workplace(self) -> RunContext:
         """Return the repository that GITHUB_REPO names, as for the vendor's own command line."""
-        return Workplace(repository=self._environ.get("GITHUB_REPO", "").strip())
+        return RunContext(repository=self._environ.get("GITHUB_REPO", "").strip())
 
     def hide(self, blank: Redactor, secrets: tuple[str, ...]) -> None:  # noqa: ARG002 - there is no runner to tell
         """Blank secrets in everything that is written from now on."""

@@ -32,7 +32,7 @@ from sepurux_action.evaluation.comparison import (
 )
 from sepurux_action.evaluation.decision import NO_NUMBERS_ROW, Check, CheckState, Decision
 from sepurux_action.evaluation.enforcement import conclude
-from sepurux_action.evaluation.published_result import Numbers, PastCommit, PastResult
+from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.report.markdown import bar, chart, code, join, link, listing, prose, sparkline, strong, text
 from sepurux_action.report.reproduction import command_lines
@@ -111,9 +111,9 @@ class Context:
     version: str = ""
     notes: tuple[str, ...] = ()
     policy_changes: tuple[Change, ...] = ()
-    baselines: Mapping[str, PastResult] = field(default_factory=dict)
+    baselines: Mapping[str, PreviousResult] = field(default_factory=dict)
     base_ref: str = ""
-    history: tuple[PastCommit, ...] = ()
+    history: tuple[CommitResults, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -612,7 +612,7 @@ def _share(number: Check | Metric) -> str:
 
 
 def _broken(result: GateResult, context: Context) -> Block:
-    baseline, now = context.baselines.get(result.gate.name), published_result.of_gate(result)
+    baseline, now = context.baselines.get(result.gate.name), published_result.summarize(result)
     compared = _compared_with(result, context) if baseline else ""
 
     def row(check: Check) -> tuple[str, ...]:
@@ -649,20 +649,20 @@ def _compared_with(result: GateResult, context: Context) -> str:
     return "before" if result.gate.name in context.baselines else ""
 
 
-def _earlier(result: GateResult, context: Context) -> list[tuple[str, PastResult]]:
+def _earlier(result: GateResult, context: Context) -> list[tuple[str, PreviousResult]]:
     """Return the gate's results of earlier commits, the oldest first."""
     name = result.gate.name
     return [(each.commit, each.results[name]) for each in context.history if name in each.results]
 
 
 def _metrics(result: GateResult, context: Context) -> Block:
-    run, now, baseline = result.combined, published_result.of_gate(result), context.baselines.get(result.gate.name)
+    run, now, baseline = result.combined, published_result.summarize(result), context.baselines.get(result.gate.name)
     series = [*(each for _, each in _earlier(result, context)), now]
     base = _compared_with(result, context)
     compared = base if baseline else ""
 
     def row(measure: Measure) -> tuple[str, ...]:
-        known = measure.of(now.numbers) is not None
+        known = measure.of(now.metrics) is not None
         by = join(["(", _change(measure, now, baseline), ")"], by="") if compared and known else ""
         return (
             measure.label,
@@ -670,7 +670,7 @@ def _metrics(result: GateResult, context: Context) -> Block:
             _trend(measure, series),
         )
 
-    numbers = [row(measure) for measure in MEASURES if measure.of(now.numbers) is not None or _trend(measure, series)]
+    numbers = [row(measure) for measure in MEASURES if measure.of(now.metrics) is not None or _trend(measure, series)]
     was = f"(was {_SYMBOLS[baseline.decision]})" if baseline else ""
     passed = f"{sum(each.decision is Decision.PASS for each in series)} of {len(series)} passed"
     columns = (
@@ -684,24 +684,24 @@ def _metrics(result: GateResult, context: Context) -> Block:
         title=f"Metrics{' and their trend' if len(series) > 1 else ''}{_of(result)}",
         columns=columns,
         rows=tuple(row[: len(columns)] for row in rows) if numbers and (base or len(series) > 1) else (),
-        unfolded=0 if now.numbers == Numbers() else UNFOLDED,
+        unfolded=0 if now.metrics == Metrics() else UNFOLDED,
     )
 
 
-def _change(measure: Measure, now: PastResult, baseline: PastResult | None) -> str:
+def _change(measure: Measure, now: PreviousResult, baseline: PreviousResult | None) -> str:
     arrow, _, words = change(measure, now, baseline).partition(" ")
     return join([arrow, words], by=NO_BREAK)
 
 
-def _trend(measure: Measure, series: Sequence[PastResult]) -> str:
+def _trend(measure: Measure, series: Sequence[PreviousResult]) -> str:
     """Return a number's way through the commits as a picture and in words, '' where two are not known."""
     words = trend_text(measure, series)
-    return join([sparkline([measure.of(each.numbers) for each in series]), words]) if words else ""
+    return join([sparkline([measure.of(each.metrics) for each in series]), words]) if words else ""
 
 
 def _chart(result: GateResult, context: Context) -> Block:
-    points = [(commit, each.numbers.pass_rate) for commit, each in _earlier(result, context)]
-    points.append((context.commit, published_result.of_gate(result).numbers.pass_rate))
+    points = [(commit, each.metrics.pass_rate) for commit, each in _earlier(result, context)]
+    points.append((context.commit, published_result.summarize(result).metrics.pass_rate))
     known = [(commit[:SHORT_SHA], rate * 100) for commit, rate in points if rate is not None]
     drawn = chart("passed, %", known) if len(known) >= MIN_CHARTED else ""
     return Block(
@@ -713,10 +713,10 @@ def _chart(result: GateResult, context: Context) -> Block:
 
 
 def _history(result: GateResult, context: Context) -> Block:
-    earlier, here = _earlier(result, context), published_result.of_gate(result)
+    earlier, here = _earlier(result, context), published_result.summarize(result)
     before = context.commit_url.removesuffix(context.commit)
 
-    def row(commit: str, each: PastResult) -> tuple[str, ...]:
+    def row(commit: str, each: PreviousResult) -> tuple[str, ...]:
         name = code(commit[:SHORT_SHA])
         return (
             join(
@@ -726,7 +726,7 @@ def _history(result: GateResult, context: Context) -> Block:
                 ]
             ),
             f"{_SYMBOLS[each.decision]} ({each.stage})",
-            metrics_text(each.numbers) or NOT_KNOWN,
+            metrics_text(each.metrics) or NOT_KNOWN,
         )
 
     return Block(

@@ -11,7 +11,7 @@ from sepurux_action.config import options
 from sepurux_action.config.gate import REGISTERED, Thresholds, Trace
 from sepurux_action.config.policy import ConfiguredValue, Policy, Section
 from sepurux_action.config.settings import (
-    Manner,
+    PublishOptions,
     Settings,
     TraceFinder,
     environment_layer,
@@ -57,7 +57,7 @@ def test_a_campaign_alone_is_enough_and_everything_else_has_its_default() -> Non
     assert gate.traces == (Trace(label=REGISTERED),)
     assert gate.thresholds == Thresholds(min_pass_rate=0.9, max_unsafe=0)
     assert (gate.stage, gate.on_undecided, gate.timeout_s) == (Stage.HARD, OnUndecided.BLOCK, 600)
-    manner = Manner(key="refunds")
+    manner = PublishOptions(key="refunds")
     assert settings == Settings(gates=(gate,), base_url="https://app.sepurux.dev/api/backend", publish_options=manner)
 
 

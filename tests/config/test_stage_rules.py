@@ -122,7 +122,7 @@ def test_the_day_on_which_an_entry_for_the_branch_starts_to_override_is_a_change
 def test_three_days_before_a_stricter_stage_there_is_a_warning(now: str, then: str, days: int, *, warned: bool) -> None:
     change = next_change([rule(now), rule(then, days=days)], "main", TODAY)
     assert change is not None
-    assert change.is_warning is warned
+    assert change.is_near is warned
 
 
 def test_a_day_is_written_with_year_month_and_day() -> None:

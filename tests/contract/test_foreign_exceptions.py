@@ -20,7 +20,7 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation.api import ApiRequest, TransientError
 from sepurux_action.evaluation.client import FOREIGN_ERRORS, Transport
-from sepurux_action.github.client import translated
+from sepurux_action.github.client import translate_errors
 
 TOKEN = "token-of-nobody-3b1d"
 TEXT = f"HTTPSConnectionPool(host='10.1.2.3'): X-API-Key: {TOKEN}"
@@ -117,7 +117,7 @@ def test_every_exception_of_pygithub_becomes_a_refusal_with_its_status(kind: typ
     error = kind.__new__(kind)
     GithubException.__init__(error, 418, {"message": "I am a teapot"}, {})
     with pytest.raises(GitHubError) as refused:
-        translated(raising(error))
+        translate_errors(raising(error))
     assert (refused.value.details.status, refused.value.details.message) == (418, "I am a teapot")
 
 
@@ -126,12 +126,12 @@ def test_the_other_kind_of_pygithub_is_an_answer_of_an_unknown_shape() -> None:
     kinds = {kind for _, kind in inspect.getmembers(module, inspect.isclass) if kind.__module__ == module.__name__}
     assert kinds - set(below(GithubException)) == {BadAttributeException}
     with pytest.raises(GitHubError, match="unknown shape"):
-        translated(raising(BadAttributeException(TEXT, (str, str), None)))
+        translate_errors(raising(BadAttributeException(TEXT, (str, str), None)))
 
 
 def test_every_foreign_exception_of_the_network_becomes_a_refusal_without_its_text() -> None:
     for kind in KINDS:
         with pytest.raises(GitHubError) as refused:
-            translated(raising(kind.__new__(kind, TEXT)))
+            translate_errors(raising(kind.__new__(kind, TEXT)))
         assert TOKEN not in str(refused.value), kind
         assert "10.1.2.3" not in refused.value.details.message, kind

@@ -21,7 +21,7 @@ from sepurux_action.evaluation.api import PermanentError, list_campaigns, parse_
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.decision import decide
 from sepurux_action.github.event import Event, parse_event
-from sepurux_action.github.permissions import Deed, explain
+from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.terminal import Terminal
 from sepurux_action.host.workflow_commands import Level
@@ -40,11 +40,11 @@ fillers = st.sampled_from(["-", "- ", "-\u200b", "\u200b", "-\n"])
 
 
 def of_github(text: str) -> str:
-    return explain(Deed.STATUS, ErrorDetails(status=403, message=text, accepted=f"{text}=write"), Event())
+    return warning_text(Operation.STATUS, ErrorDetails(status=403, message=text, accepted=f"{text}=write"), Event())
 
 
 def of_a_permission(text: str) -> str:
-    return explain(Deed.STATUS, ErrorDetails(status=403, accepted=f"{text}=write", forbidden=True), Event())
+    return warning_text(Operation.STATUS, ErrorDetails(status=403, accepted=f"{text}=write", forbidden=True), Event())
 
 
 def of_the_backend(text: str) -> str:
@@ -83,7 +83,7 @@ def of_settings(text: str) -> str:
 
 def of_an_event(text: str) -> str:
     event = parse_event(text, {"ref": f"refs/tags/{text}", "deleted": True}, {})
-    return f"{event.why_none} {parse_event('push', {'ref': text, 'deleted': True}, {}).skipped}"
+    return f"{event.no_pr_reason} {parse_event('push', {'ref': text, 'deleted': True}, {}).skip_reason}"
 
 
 SOURCES = [

@@ -19,7 +19,7 @@ from sepurux_action.github.event import (
     PullRequest,
     parse_event,
     parse_pull_request,
-    settle,
+    resolve,
 )
 
 Payload = dict[str, Any]
@@ -88,21 +88,21 @@ def test_an_event_tells_what_its_payload_holds(name: str, paths: list[str], payl
         assert str(event.pull_request or "") == str(number)
         assert (event.base_ref, event.base_sha) == (base, base_sha)
         if number:
-            assert event.question is None
+            assert event.lookup is None
         else:  # some examples of workflow_run have the head in another repository
-            assert isinstance(event.question, ByHead if event.fork else ByCommit)
-            assert event.question.commit == commit
-        assert not event.skipped
+            assert isinstance(event.lookup, ByHead if event.fork else ByCommit)
+            assert event.lookup.commit == commit
+        assert not event.skip_reason
 
 
 def test_a_push_is_asked_for_by_its_commit_and_a_deletion_is_skipped(payloads: dict[str, list[Payload]]) -> None:
     for payload in payloads["push"]:
         event = parsed("push", payload)
         if payload["deleted"]:
-            assert (event.commit, event.skipped, event.question) == ("", f"{payload['ref']} was deleted", None)
+            assert (event.commit, event.skip_reason, event.lookup) == ("", f"{payload['ref']} was deleted", None)
         else:
-            assert (event.commit, event.skipped) == (payload["after"], "")
-            assert event.question == ByCommit(commit=payload["after"], branch=event.head_branch)
+            assert (event.commit, event.skip_reason) == (payload["after"], "")
+            assert event.lookup == ByCommit(commit=payload["after"], branch=event.head_branch)
         assert event.head_branch == ("master" if payload["ref"] == "refs/heads/master" else "")
         assert event.branch == ("master" if event.head_branch else payload["repository"]["default_branch"])
 
@@ -124,8 +124,8 @@ def test_a_comment_on_a_pull_request_waits_for_its_head(payloads: dict[str, list
         payload = copy.deepcopy(payload)  # noqa: PLW2901 - the examples are everyone's
         payload["issue"] |= {"number": pull.number, "pull_request": {"url": "https://api.github.com/..."}}
         event = parsed("issue_comment", payload)
-        assert (event.pull_request, event.commit, event.question) == (pull.number, "", ByNumber(pull.number or 0))
-        assert settle(event, [pull]).commit == pull.head_sha
+        assert (event.pull_request, event.commit, event.lookup) == (pull.number, "", ByNumber(pull.number or 0))
+        assert resolve(event, [pull]).commit == pull.head_sha
 
 
 @pytest.mark.parametrize("cause", ["pull_request", "pull_request_target", "pull_request_review"])
@@ -137,10 +137,10 @@ def test_a_run_of_a_pull_request_belongs_to_the_listed_one_only_at_its_commit(
     run["event"] = cause
     payload["repository"]["id"] = run["head_repository"]["id"] = listed["base"]["repo"]["id"]
     asked = ByHead(repository=run["head_repository"]["full_name"], branch=run["head_branch"], commit=run["head_sha"])
-    assert parsed("workflow_run", payload).question == asked
+    assert parsed("workflow_run", payload).lookup == asked
     run["head_sha"] = listed["head"]["sha"]
     event = parsed("workflow_run", payload)
-    assert (event.pull_request, event.question) == (listed["number"], None)
+    assert (event.pull_request, event.lookup) == (listed["number"], None)
     assert (event.commit, event.base_sha) == (listed["head"]["sha"], listed["base"]["sha"])
 
 
@@ -149,7 +149,7 @@ def test_a_run_that_no_pull_request_started_is_asked_for_by_its_commit(payloads:
         run = payload["workflow_run"]
         assert run["event"] in {"workflow_dispatch", "repository_dispatch"}
         payload["repository"] |= {"full_name": run["head_repository"]["full_name"], "default_branch": "trunk"}
-        assert parsed("workflow_run", payload).question == ByCommit(commit=run["head_sha"])
+        assert parsed("workflow_run", payload).lookup == ByCommit(commit=run["head_sha"])
 
 
 def test_an_example_pull_request_is_read_whole(payloads: dict[str, list[Payload]]) -> None:
@@ -170,4 +170,4 @@ def test_every_example_of_github_is_an_event_with_a_commit_or_none(payloads: dic
     events = [parse_event(name, payload, {}) for name, examples in payloads.items() for payload in examples]
     assert len(events) > 300
     assert all(event.commit == "" or SHA.match(event.commit) for event in events)
-    assert all(event.pull_request or event.why_none or event.question for event in events)
+    assert all(event.pull_request or event.no_pr_reason or event.lookup for event in events)

@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, change, shown, trend_text
-from sepurux_action.evaluation.published_result import Numbers, PastResult, as_told
+from sepurux_action.evaluation.published_result import Metrics, PreviousResult, as_published
 from tests.builders import a_past_result
 
 RATE, SCORE, UNSAFE, FAILURES = MEASURES
 
 
-def rated(rate: float | None) -> PastResult:
-    return a_past_result(numbers=Numbers(pass_rate=rate))
+def rated(rate: float | None) -> PreviousResult:
+    return a_past_result(metrics=Metrics(pass_rate=rate))
 
 
-def counted(unsafe: float) -> PastResult:
-    return a_past_result(numbers=Numbers(unsafe=unsafe))
+def counted(unsafe: float) -> PreviousResult:
+    return a_past_result(metrics=Metrics(unsafe=unsafe))
 
 
 def test_a_measure_is_found_by_the_threshold_that_asks_for_it() -> None:
@@ -52,7 +52,7 @@ def test_fewer_unsafe_attempts_are_better_and_more_are_worse() -> None:
 
 
 def test_a_score_has_no_unit() -> None:
-    now = a_past_result(numbers=Numbers(score=61.5))
+    now = a_past_result(metrics=Metrics(score=61.5))
     assert change(SCORE, now, a_past_result()) == "▼ −29.7, worse"
 
 
@@ -60,15 +60,15 @@ def test_without_a_baseline_every_number_is_new() -> None:
     assert [change(measure, a_past_result(), None) for measure in MEASURES] == ["not known before"] * 4
 
 
-@given(st.builds(Numbers, pass_rate=st.floats(0, 1), score=st.floats(0, 100), unsafe=st.integers(0, 2**53).map(float)))
-def test_a_result_is_unchanged_against_its_own_description(numbers: Numbers) -> None:
-    now = a_past_result(numbers=numbers)
-    assert [change(measure, now, as_told(now)) for measure in (RATE, SCORE, UNSAFE)] == ["unchanged"] * 3
+@given(st.builds(Metrics, pass_rate=st.floats(0, 1), score=st.floats(0, 100), unsafe=st.integers(0, 2**53).map(float)))
+def test_a_result_is_unchanged_against_its_own_description(numbers: Metrics) -> None:
+    now = a_past_result(metrics=numbers)
+    assert [change(measure, now, as_published(now)) for measure in (RATE, SCORE, UNSAFE)] == ["unchanged"] * 3
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_change_has_the_sign_of_its_arrow_and_is_never_zero(now: float, before: float) -> None:
-    told = change(RATE, rated(now), as_told(rated(before)))
+    told = change(RATE, rated(now), as_published(rated(before)))
     if told != "unchanged":
         assert told.startswith(("▲ +", "▼ −"))
         assert told.endswith("better" if told.startswith("▲") else "worse")
@@ -99,5 +99,5 @@ def test_a_course_is_told_by_its_first_and_last_number(rates: list[float | None]
 
 
 def test_a_course_of_counts_has_no_sign_of_percent() -> None:
-    results = [replace(a_past_result(), numbers=Numbers(failures=number)) for number in (1, 5_000)]
+    results = [replace(a_past_result(), metrics=Metrics(failures=number)) for number in (1, 5_000)]
     assert trend_text(FAILURES, results) == "from 1 to 5,000"

@@ -13,9 +13,16 @@ from sepurux_action.config.gate import Thresholds
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.comparison import MEASURES
 from sepurux_action.evaluation.decision import CheckState, Decision, Verdict, check_thresholds, decide
-from sepurux_action.evaluation.published_result import Numbers, PastResult, as_told, describe, of_gate, read_description
+from sepurux_action.evaluation.published_result import (
+    Metrics,
+    PreviousResult,
+    as_published,
+    format_description,
+    parse_description,
+    summarize,
+)
 from sepurux_action.evaluation.result import GateResult, RunResult
-from sepurux_action.github.comment_state import decided_of
+from sepurux_action.github.comment_state import cached_failures_of
 from sepurux_action.report.outputs import step_outputs
 from sepurux_action.report.report import Kind, build_report
 from tests.builders import COMMIT, a_context, a_gate, a_result
@@ -88,12 +95,12 @@ def test_outputs_and_status_show_the_worst_number_of_any_run(result: GateResult)
         assert told[name] == listed[name]
         assert told[name] == "" if number is None else abs(float(told[name]) - number) < 1e-9
     rate, score, unsafe, failures = (number for number, _ in numbers.values())
-    shown = PastResult(
+    shown = PreviousResult(
         decision=result.decision,
         stage=result.gate.stage,
-        numbers=Numbers(pass_rate=rate, score=score, unsafe=unsafe, failures=failures),
+        metrics=Metrics(pass_rate=rate, score=score, unsafe=unsafe, failures=failures),
     )
-    assert read_description(describe(of_gate(result))) == as_told(shown)
+    assert parse_description(format_description(summarize(result))) == as_published(shown)
 
 
 @given(some_gates())
@@ -136,13 +143,13 @@ def test_a_threshold_reads_as_missed_if_and_only_if_a_run_misses_it(result: Gate
 
 @given(some_gates())
 def test_a_remembered_fail_shows_the_numbers_and_thresholds_of_the_first_run(result: GateResult) -> None:
-    decided = decided_of([result], COMMIT, {result.gate.name: PRINT})
-    run = decided.fail_of(result.gate, PRINT, COMMIT)
+    decided = cached_failures_of([result], COMMIT, {result.gate.name: PRINT})
+    run = decided.find(result.gate, PRINT, COMMIT)
     assert (run is None) == (result.decision is not Decision.FAIL)
     if run is None:
         return
     again = a_result(run, gate=result.gate)
-    assert of_gate(again) == of_gate(result)
+    assert summarize(again) == summarize(result)
     known = {CheckState.MET, CheckState.BROKEN}
     assert [check for check in again.checks if check.state in known] == [
         check for check in result.checks if check.state in known

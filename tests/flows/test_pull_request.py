@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sepurux_action.evaluation.published_result import read_description
+from sepurux_action.evaluation.published_result import parse_description
 from tests import backend
 from tests.backend import decided, sound_backend
 from tests.gfm import read
@@ -32,9 +32,9 @@ def test_a_first_run_sets_pending_then_the_verdict_and_writes_one_comment_in_7_r
     assert states == ["success", "pending"]
     state, context, description = scene.status
     assert (state, context) == ("success", "Sepurux / core-reliability")
-    past = read_description(description)
+    past = parse_description(description)
     assert past is not None
-    assert past.numbers.pass_rate == pytest.approx(0.95)
+    assert past.metrics.pass_rate == pytest.approx(0.95)
     assert len(scene.ours) == 1
     assert (
         result.outputs["comment_url"]

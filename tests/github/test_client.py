@@ -11,12 +11,12 @@ import pytest
 from sepurux_action.common.secret import Secret
 from sepurux_action.config import options
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError
-from sepurux_action.github.client import GitHubForge
-from sepurux_action.github.commit_status import State
-from sepurux_action.github.event import ByCommit, ByHead, ByNumber, Question
-from sepurux_action.github.permissions import Deed, explain
+from sepurux_action.github.client import PyGithubClient
+from sepurux_action.github.commit_status import CommitState
+from sepurux_action.github.event import ByCommit, ByHead, ByNumber, PullRequestLookup
+from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.github.snapshot import Comment
-from sepurux_action.host.deadlines import Bounded
+from sepurux_action.host.deadlines import ThreadTimeouts
 from tests import backend
 from tests.github_double import GitHub, faults
 from tests.scenes import ForgeScene as Scene
@@ -47,14 +47,14 @@ def test_one_request_reads_head_comments_and_baselines(scene: Scene) -> None:
     scene.pull.comment("somebody", "<!-- sepurux-gate:core -->")
     ours = scene.pull.comment("github-actions[bot]", "ours")
     scene.repository.status(scene.pull.base_sha, "success", "Sepurux / core", DECIDED)
-    look = scene.forge.look(scene.event)
+    look = scene.forge.fetch_snapshot(scene.event)
     assert len(scene.github.requests) == 1
     assert look.pull_request is not None
     assert (look.pull_request.number, look.pull_request.head_sha) == (scene.pull.number, scene.pull.head_sha)
     assert look.pull_request.open
     assert [comment.id for comment in look.comments] == [ours.id]
     assert look.comments[0].id > 2**31 - 1
-    assert look.baselines["sepurux / core"].numbers.pass_rate == pytest.approx(0.91)
+    assert look.baselines["sepurux / core"].metrics.pass_rate == pytest.approx(0.91)
 
 
 def test_a_pending_or_foreign_description_is_no_baseline_and_an_older_decided_one_is(dotcom: Scene) -> None:
@@ -62,7 +62,7 @@ def test_a_pending_or_foreign_description_is_no_baseline_and_an_older_decided_on
     for description in ("the evaluation is under way", "pass, trust me", None):
         newer = dotcom.repository.commit("main")
         dotcom.repository.status(newer, "pending", "Sepurux / core", description)
-    assert list(dotcom.forge.look(dotcom.event).baselines) == ["sepurux / core"]
+    assert list(dotcom.forge.fetch_snapshot(dotcom.event).baselines) == ["sepurux / core"]
 
 
 def test_all_pages_are_read_by_their_cursors(dotcom: Scene) -> None:
@@ -70,7 +70,7 @@ def test_all_pages_are_read_by_their_cursors(dotcom: Scene) -> None:
         dotcom.pull.comment("github-actions[bot]", f"comment {number}")
     seen, after = [], ""
     while True:
-        look = dotcom.forge.look(dotcom.event, after=after, with_base=False)
+        look = dotcom.forge.fetch_snapshot(dotcom.event, after=after, with_base=False)
         seen += [comment.body for comment in look.comments]
         after = look.after
         if not after:
@@ -91,21 +91,21 @@ def test_a_comment_is_created_edited_and_deleted_by_one_request_each(scene: Scen
 
 
 def test_a_status_is_one_request(scene: Scene) -> None:
-    scene.forge.set_status(scene.pull.head_sha, "Sepurux / core", State.PENDING, "under way", "")
-    scene.forge.set_status(scene.pull.head_sha, "Sepurux / core", State.FAILURE, "fail", "https://x.example/1")
+    scene.forge.set_status(scene.pull.head_sha, "Sepurux / core", CommitState.PENDING, "under way", "")
+    scene.forge.set_status(scene.pull.head_sha, "Sepurux / core", CommitState.FAILURE, "fail", "https://x.example/1")
     [newest] = scene.repository.latest_statuses(scene.pull.head_sha)
     assert (newest.state, newest.description, newest.target_url) == ("failure", "fail", "https://x.example/1")
     assert len(scene.github.requests) == 2
 
 
 def test_every_question_is_answered_by_one_request(scene: Scene) -> None:
-    questions: list[Question] = [
+    questions: list[PullRequestLookup] = [
         ByNumber(scene.pull.number),
         ByHead(repository="octo/shop", branch="feature", commit=scene.pull.head_sha),
         ByCommit(commit=scene.pull.head_sha),
     ]
     for question in questions:
-        [found] = scene.forge.candidates(question)
+        [found] = scene.forge.find_pull_requests(question)
         assert (found.number, found.head_sha, found.open) == (scene.pull.number, scene.pull.head_sha, True)
     assert len(scene.github.requests) == 3
 
@@ -115,7 +115,7 @@ def test_an_edit_and_a_status_survive_a_502_and_a_reset(dotcom: Scene) -> None:
     dotcom.github.fault("issues/update-comment", faults.broken(), backend.reset())
     dotcom.github.fault("repos/create-commit-status", faults.broken(503))
     dotcom.forge.edit_comment(made, "second")
-    dotcom.forge.set_status(dotcom.pull.head_sha, "c", State.SUCCESS, "d", "")
+    dotcom.forge.set_status(dotcom.pull.head_sha, "c", CommitState.SUCCESS, "d", "")
     assert dotcom.pull.comments[0].body == "second"
     assert len(dotcom.github.calls("issues/update-comment")) == 3
 
@@ -164,7 +164,7 @@ def test_a_comment_is_not_sent_again_later_than_anybody_waits(dotcom: Scene) -> 
     def create() -> Comment:
         return dotcom.forge.create_comment(dotcom.pull.number, "once")
 
-    assert refusal_of(lambda: Bounded().within(1.5, create)).rate_limited
+    assert refusal_of(lambda: ThreadTimeouts().run(1.5, create)).rate_limited
     assert len(dotcom.github.calls("issues/create-comment")) == 1
 
 
@@ -172,7 +172,7 @@ def test_a_comment_is_not_sent_again_later_than_anybody_waits(dotcom: Scene) -> 
 def test_a_status_can_be_tried_only_once(fault: backend.Answer, dotcom: Scene) -> None:
     dotcom.github.fault("repos/create-commit-status", fault, always=True)
     refusal_of(
-        lambda: dotcom.forge.set_status(dotcom.pull.head_sha, "c", State.FAILURE, "d", "", retry=False),
+        lambda: dotcom.forge.set_status(dotcom.pull.head_sha, "c", CommitState.FAILURE, "d", "", retry=False),
     )
     assert len(dotcom.github.calls("repos/create-commit-status")) == 1
 
@@ -182,8 +182,8 @@ def test_a_redirect_to_elsewhere_is_a_refusal_of_every_call(status: int, dotcom:
     made = dotcom.forge.create_comment(dotcom.pull.number, "first")
     dotcom.github.fault("*", faults.moved("https://elsewhere.example/x", status), always=True)
     deeds: list[Callable[[], object]] = [
-        lambda: dotcom.forge.look(dotcom.event),
-        lambda: dotcom.forge.set_status(dotcom.pull.head_sha, "c", State.SUCCESS, "d", ""),
+        lambda: dotcom.forge.fetch_snapshot(dotcom.event),
+        lambda: dotcom.forge.set_status(dotcom.pull.head_sha, "c", CommitState.SUCCESS, "d", ""),
         lambda: dotcom.forge.create_comment(dotcom.pull.number, "second"),
         lambda: dotcom.forge.edit_comment(made, "second"),
         lambda: dotcom.forge.delete_comment(made),
@@ -196,7 +196,7 @@ def test_a_redirect_to_elsewhere_is_a_refusal_of_every_call(status: int, dotcom:
 @pytest.mark.parametrize("asked", ["Wed, 21 Oct 99999999999 07:28:00 GMT", "9" * 400, "9" * 5000, "-5", "soon"])
 def test_no_retry_after_is_too_odd_to_be_a_refusal(asked: str, dotcom: Scene) -> None:
     dotcom.github.fault("graphql", backend.json({}, 503, {"Retry-After": asked}))
-    assert not refusal_of(lambda: dotcom.forge.look(dotcom.event)).permanent
+    assert not refusal_of(lambda: dotcom.forge.fetch_snapshot(dotcom.event)).permanent
 
 
 def test_an_edit_tells_that_the_comment_is_gone(dotcom: Scene) -> None:
@@ -212,36 +212,36 @@ def test_nothing_is_tried_again_that_nobody_waits_for_any_more(fault: backend.An
     dotcom.github.fault("repos/create-commit-status", fault, fault)
 
     def pend() -> None:
-        dotcom.forge.set_status(dotcom.pull.head_sha, "c", State.PENDING, "d", "")
+        dotcom.forge.set_status(dotcom.pull.head_sha, "c", CommitState.PENDING, "d", "")
 
-    assert not refusal_of(lambda: Bounded().within(0.9, pend)).permanent
+    assert not refusal_of(lambda: ThreadTimeouts().run(0.9, pend)).permanent
     assert dotcom.repository.latest_statuses(dotcom.pull.head_sha) == []
 
 
 def test_without_any_time_left_nothing_is_begun() -> None:
     begun: list[int] = []
     with pytest.raises(DeadlineExceeded):
-        Bounded().within(0, lambda: begun.append(1))
-    assert Bounded().within(5, lambda: list(begun)) == []
+        ThreadTimeouts().run(0, lambda: begun.append(1))
+    assert ThreadTimeouts().run(5, lambda: list(begun)) == []
 
 
 def test_a_longer_wait_than_anybody_has_is_refused_at_once_as_a_limit(dotcom: Scene) -> None:
     token = dotcom.github.token()
-    forge = GitHubForge(dotcom.github.url, Secret(token), "octo/shop")
+    forge = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
     for fault in (faults.secondary_limit(), faults.secondary_limit(retry_after_s=3600), faults.primary_limit()):
         dotcom.github.fault("graphql", fault)
-        assert refusal_of(lambda: Bounded().within(15, lambda: forge.look(dotcom.event))).rate_limited
+        assert refusal_of(lambda: ThreadTimeouts().run(15, lambda: forge.fetch_snapshot(dotcom.event))).rate_limited
     assert len(dotcom.github.requests) == 3
 
 
 REFUSALS = {
     "missing permission": (faults.refused(403, "Resource not accessible by integration"), "forbidden"),
-    "404": (faults.refused(404, "Not Found"), "lasting"),
-    "422": (faults.refused(422, "Validation Failed"), "lasting"),
-    "secondary limit": (faults.secondary_limit(), "limited"),
-    "secondary limit with Retry-After": (faults.secondary_limit(retry_after_s=3600), "limited"),
-    "primary limit": (faults.primary_limit(), "limited"),
-    "primary limit as 429": (faults.primary_limit(status=429), "limited"),
+    "404": (faults.refused(404, "Not Found"), "of_one_target"),
+    "422": (faults.refused(422, "Validation Failed"), "of_one_target"),
+    "secondary limit": (faults.secondary_limit(), "rate_limited"),
+    "secondary limit with Retry-After": (faults.secondary_limit(retry_after_s=3600), "rate_limited"),
+    "primary limit": (faults.primary_limit(), "rate_limited"),
+    "primary limit as 429": (faults.primary_limit(status=429), "rate_limited"),
 }
 
 
@@ -249,32 +249,32 @@ REFUSALS = {
 def test_a_refusal_says_what_kind_it_is(case: str, dotcom: Scene) -> None:
     fault, kind = REFUSALS[case]
     dotcom.github.fault("repos/create-commit-status", fault, always=True)
-    refusal = refusal_of(lambda: dotcom.forge.set_status(dotcom.pull.head_sha, "c", State.SUCCESS, "d", ""))
+    refusal = refusal_of(lambda: dotcom.forge.set_status(dotcom.pull.head_sha, "c", CommitState.SUCCESS, "d", ""))
     assert getattr(refusal, kind) is True
     assert refusal.status in {0, 403, 404, 422, 429}
-    warning = explain(Deed.STATUS, refusal, dotcom.event)
+    warning = warning_text(Operation.STATUS, refusal, dotcom.event)
     assert "\n" not in warning
     assert "The verdict and the exit status stand." in warning
 
 
 def test_a_missing_permission_is_named_as_github_names_it(dotcom: Scene) -> None:
     token = dotcom.github.token({"contents": "read", "pull-requests": "read"})
-    forge = GitHubForge(dotcom.github.url, Secret(token), "octo/shop")
-    refusal = refusal_of(lambda: forge.set_status(dotcom.pull.head_sha, "c", State.SUCCESS, "d", ""))
-    assert "`statuses: write`" in explain(Deed.STATUS, refusal, dotcom.event)
+    forge = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
+    refusal = refusal_of(lambda: forge.set_status(dotcom.pull.head_sha, "c", CommitState.SUCCESS, "d", ""))
+    assert "`statuses: write`" in warning_text(Operation.STATUS, refusal, dotcom.event)
     refusal = refusal_of(lambda: forge.create_comment(dotcom.pull.number, "text"))
-    assert "`pull-requests: write`" in explain(Deed.COMMENT, refusal, dotcom.event)
+    assert "`pull-requests: write`" in warning_text(Operation.COMMENT, refusal, dotcom.event)
 
 
 def test_a_refusal_of_graphql_comes_with_status_200_and_is_understood(dotcom: Scene) -> None:
     token = dotcom.github.token({"contents": "read"})
-    forge = GitHubForge(dotcom.github.url, Secret(token), "octo/shop")
+    forge = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
     dotcom.repository.status(dotcom.pull.base_sha, "success", "Sepurux / core", DECIDED)
-    look = forge.look(dotcom.event, config=".github/sepurux-gate.yml")
-    assert look.refusal is not None
-    assert look.refusal.forbidden
-    assert "`pull-requests: read`" in explain(Deed.READ, look.refusal, dotcom.event)
-    assert (look.pull_request, look.policy.trouble) == (None, ""), "what may be read is read all the same"
+    look = forge.fetch_snapshot(dotcom.event, config=".github/sepurux-gate.yml")
+    assert look.error is not None
+    assert look.error.forbidden
+    assert "`pull-requests: read`" in warning_text(Operation.READ, look.error, dotcom.event)
+    assert (look.pull_request, look.policy.error) == (None, ""), "what may be read is read all the same"
 
 
 ODD = {
@@ -306,7 +306,7 @@ def test_an_answer_of_any_shape_is_a_refusal_or_an_empty_look(case: str, dotcom:
     dotcom.github.fault("graphql", ODD[case], always=True)
     dotcom.github.fault("issues/create-comment", ODD[case], always=True)
     with suppress(GitHubError):
-        assert dotcom.forge.look(dotcom.event).comments == ()
+        assert dotcom.forge.fetch_snapshot(dotcom.event).comments == ()
     with suppress(GitHubError):
         assert isinstance(dotcom.forge.create_comment(dotcom.pull.number, "text"), Comment)
     assert len(dotcom.github.calls("issues/create-comment")) == 1
@@ -319,10 +319,10 @@ def test_a_comments_address_is_one_or_nothing(dotcom: Scene) -> None:
 
 def test_the_token_is_in_no_refusal(dotcom: Scene) -> None:
     token = dotcom.github.token()
-    forge = GitHubForge(dotcom.github.url, Secret(token), "octo/shop")
+    forge = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
     dotcom.github.fault("graphql", backend.reset(), always=True)
-    refusal = refusal_of(lambda: forge.look(dotcom.event))
-    assert token not in explain(Deed.READ, refusal, dotcom.event)
+    refusal = refusal_of(lambda: forge.fetch_snapshot(dotcom.event))
+    assert token not in warning_text(Operation.READ, refusal, dotcom.event)
 
 
 @pytest.mark.parametrize("path", ["reviews", "files"])
@@ -335,5 +335,5 @@ def test_a_list_longer_than_what_is_read_is_a_refusal_and_no_part_of_it(path: st
 
 def test_a_policy_file_of_which_github_shows_a_part_is_none_to_rule(dotcom: Scene) -> None:
     base = dotcom.repository.commit("main", {options.CONFIG.default: b"campaign: c\n".ljust(600_000, b"#")})
-    look = dotcom.forge.look(replace(dotcom.event, base_sha=base), config=options.CONFIG.default)
-    assert (look.policy.text, look.policy.trouble) == (None, "it is no text file, or too large")
+    look = dotcom.forge.fetch_snapshot(replace(dotcom.event, base_sha=base), config=options.CONFIG.default)
+    assert (look.policy.text, look.policy.error) == (None, "it is no text file, or too large")

@@ -21,57 +21,57 @@ from sepurux_action.evaluation.ci_run import MAX_COUNTED, CIRun, ClassifiedFailu
 from sepurux_action.evaluation.decision import Decision, Verdict
 from sepurux_action.evaluation.published_result import (
     MAX_DESCRIPTION_LENGTH,
-    Numbers,
-    PastCommit,
-    PastResult,
-    as_told,
-    describe,
-    of_gate,
-    read_description,
+    CommitResults,
+    Metrics,
+    PreviousResult,
+    as_published,
+    format_description,
+    parse_description,
+    summarize,
 )
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github import comment_state
 from sepurux_action.github.comment_state import (
-    LONGEST_REMEMBERED,
+    MAX_CACHED_TEXT,
     MAX_DETAILS,
     MAX_GATES,
     MAX_MEMORY_LENGTH,
     MAX_RESULTS,
     MAX_UNPACKED_LENGTH,
-    Decided,
-    Memory,
-    decided_of,
+    CachedFailures,
+    CommentState,
+    cached_failures_of,
 )
 from sepurux_action.report.outputs import gate_outputs
 from tests.builders import COMMIT, FAILING, FAILURES, TRACE_ID, a_gate, a_result, a_run, states, undecided
 
 counts = st.none() | st.integers(0, MAX_COUNTED).map(float)
 some_numbers = st.builds(
-    Numbers,
+    Metrics,
     pass_rate=st.none() | st.floats(0, 1),
     unsafe=counts,
     failures=counts,
     score=st.none() | st.floats(0, 100),
 )
 some_results = st.builds(
-    PastResult, decision=st.sampled_from(Decision), stage=st.sampled_from(Stage), numbers=some_numbers
+    PreviousResult, decision=st.sampled_from(Decision), stage=st.sampled_from(Stage), metrics=some_numbers
 )
 some_commits = st.builds(
-    PastCommit,
+    CommitResults,
     commit=st.text("0123456789abcdef", min_size=40, max_size=40),
     results=st.dictionaries(st.text(min_size=1, max_size=80), some_results, max_size=3),
 )
 some_memories = st.builds(
-    Memory,
+    CommentState,
     secret=st.text("abc", min_size=1, max_size=5),
     repository=st.sampled_from(["acme/shop", "acme/shop-2", "acme-shop/x"]),
     pull_request=st.integers(1, 9),
     key=st.text(min_size=1, max_size=80),
 )
 
-MEMORY = Memory(secret="s3cret", repository="acme/shop", pull_request=42, key="gates")
-RESULT = of_gate(a_result())
-JUDGED = PastCommit(commit=COMMIT, results={"refunds": RESULT})
+MEMORY = CommentState(secret="s3cret", repository="acme/shop", pull_request=42, key="gates")
+RESULT = summarize(a_result())
+JUDGED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
 
 
 # -- the description of a status --------------------------------------------------------------------------------------
@@ -79,23 +79,23 @@ JUDGED = PastCommit(commit=COMMIT, results={"refunds": RESULT})
 
 def test_a_description_tells_decision_stage_and_the_four_numbers() -> None:
     assert (
-        describe(replace(RESULT, stage=Stage.SOFT), "waits for a review")
+        format_description(replace(RESULT, stage=Stage.SOFT), "waits for a review")
         == "fail (soft): 72.0% passed, 1 unsafe, 5 failures, score 61.5; waits for a review"
     )
 
 
 def test_what_is_not_known_is_a_dash() -> None:
-    silent = PastResult(decision=Decision.PENDING, stage=Stage.HARD, numbers=Numbers())
-    assert describe(silent) == "pending (hard): - passed, - unsafe, - failures, score -"
+    silent = PreviousResult(decision=Decision.PENDING, stage=Stage.HARD, metrics=Metrics())
+    assert format_description(silent) == "pending (hard): - passed, - unsafe, - failures, score -"
 
 
 def test_a_skipped_gate_has_no_numbers_and_its_description_is_read_back() -> None:
-    skipped = PastResult(decision=Decision.SKIPPED, stage=Stage.HARD, numbers=Numbers())
-    described = describe(skipped, "no changed file matches its paths")
+    skipped = PreviousResult(decision=Decision.SKIPPED, stage=Stage.HARD, metrics=Metrics())
+    described = format_description(skipped, "no changed file matches its paths")
     assert described == "skipped (hard): -; no changed file matches its paths"
-    assert read_description(described) == skipped
-    assert read_description("pass (hard): -") is None
-    assert read_description("skipped (hard): - passed, - unsafe, - failures, score -") is None
+    assert parse_description(described) == skipped
+    assert parse_description("pass (hard): -") is None
+    assert parse_description("skipped (hard): - passed, - unsafe, - failures, score -") is None
 
 
 @pytest.mark.parametrize(
@@ -114,32 +114,34 @@ def test_a_skipped_gate_has_no_numbers_and_its_description_is_read_back() -> Non
 )
 def test_a_description_rounds_to_two_digits_but_to_no_end_of_the_scale(rate: float, shown: str) -> None:
     """It is read back, too, which it is only where what was rounded is written the same."""
-    described = describe(PastResult(decision=Decision.PASS, stage=Stage.HARD, numbers=Numbers(pass_rate=rate)))
-    assert read_description(described) is not None
+    described = format_description(
+        PreviousResult(decision=Decision.PASS, stage=Stage.HARD, metrics=Metrics(pass_rate=rate))
+    )
+    assert parse_description(described) is not None
     assert described == f"pass (hard): {shown} passed, - unsafe, - failures, score -"
 
 
 @given(some_results, st.text(max_size=200))
 def test_a_description_has_at_most_140_characters_and_reads_back_as_what_it_shows(
-    result: PastResult, remark: str
+    result: PreviousResult, remark: str
 ) -> None:
-    described = describe(result, remark)
-    read = read_description(described)
+    described = format_description(result, remark)
+    read = parse_description(described)
     assert len(described) <= MAX_DESCRIPTION_LENGTH
     assert described.isprintable()
     assert read is not None
-    assert describe(read) == describe(result)
+    assert format_description(read) == format_description(result)
     assert (read.decision, read.stage) == (result.decision, result.stage)
-    assert (read.numbers.unsafe, read.numbers.failures) == (result.numbers.unsafe, result.numbers.failures)
+    assert (read.metrics.unsafe, read.metrics.failures) == (result.metrics.unsafe, result.metrics.failures)
 
 
 @given(some_results)
-def test_a_result_as_told_is_within_a_hundredth_of_a_point_and_told_again_the_same(result: PastResult) -> None:
-    told = as_told(result)
-    assert as_told(told) == told
+def test_a_result_as_told_is_within_a_hundredth_of_a_point_and_told_again_the_same(result: PreviousResult) -> None:
+    told = as_published(result)
+    assert as_published(told) == told
     for near, exact, step in (
-        (told.numbers.pass_rate, result.numbers.pass_rate, 0.00005),
-        (told.numbers.score, result.numbers.score, 0.005),
+        (told.metrics.pass_rate, result.metrics.pass_rate, 0.00005),
+        (told.metrics.score, result.metrics.score, 0.005),
     ):
         assert (near is None) == (exact is None)
         assert near is None or exact is None or abs(near - exact) <= step * 1.01
@@ -164,15 +166,17 @@ def test_a_result_as_told_is_within_a_hundredth_of_a_point_and_told_again_the_sa
     ],
 )
 def test_a_text_that_is_not_written_so_is_no_result(text: object) -> None:
-    assert read_description(text) is None
+    assert parse_description(text) is None
 
 
 @given(some_results, st.integers(0, 80), st.characters())
-def test_a_changed_description_is_no_result_or_one_that_is_written_so(result: PastResult, at: int, new: str) -> None:
-    described = describe(result)
+def test_a_changed_description_is_no_result_or_one_that_is_written_so(
+    result: PreviousResult, at: int, new: str
+) -> None:
+    described = format_description(result)
     changed = described[:at] + new + described[at + 1 :]
-    read = read_description(changed)
-    assert read is None or changed == describe(read) or changed.startswith(f"{describe(read)}; ")
+    read = parse_description(changed)
+    assert read is None or changed == format_description(read) or changed.startswith(f"{format_description(read)}; ")
 
 
 def test_a_result_that_is_no_verdict_on_the_agent_is_not_decided() -> None:
@@ -182,11 +186,11 @@ def test_a_result_that_is_no_verdict_on_the_agent_is_not_decided() -> None:
 
 def test_the_numbers_of_a_gate_are_the_worst_of_its_runs() -> None:
     ((gate,), _) = states()["traces"]
-    assert of_gate(gate) == RESULT
+    assert summarize(gate) == RESULT
     slow = replace(FAILING, pass_rate=Metric(0.5), unsafe_attempts=Metric(0))
     unsafe = replace(FAILING, unsafe_attempts=Metric(3), reliability_score=Metric(90))
     assert (
-        describe(of_gate(a_result(a_run(slow), a_run(unsafe), a_run(CIRun()))))
+        format_description(summarize(a_result(a_run(slow), a_run(unsafe), a_run(CIRun()))))
         == "fail (hard): 50.0% passed, 3 unsafe, 5 failures, score 61.5"
     )
 
@@ -209,7 +213,9 @@ def test_a_context_is_the_prefix_and_the_gate_with_the_base_branch_in_it(prefix:
 
 
 @given(some_memories, st.lists(some_commits, max_size=5))
-def test_a_memory_reads_back_what_it_wrote_whatever_follows_it(memory: Memory, commits: list[PastCommit]) -> None:
+def test_a_memory_reads_back_what_it_wrote_whatever_follows_it(
+    memory: CommentState, commits: list[CommitResults]
+) -> None:
     marker = memory.write(commits)
     assert marker.startswith(memory.marker)
     for body in (marker, f"{marker}\n\n## Report", f"{marker}\r\n\r\n## Report"):
@@ -218,7 +224,7 @@ def test_a_memory_reads_back_what_it_wrote_whatever_follows_it(memory: Memory, c
 
 @given(some_memories, st.lists(some_commits, max_size=3))
 def test_a_marker_is_one_short_line_of_ascii_that_ends_the_comment_once(
-    memory: Memory, commits: list[PastCommit]
+    memory: CommentState, commits: list[CommitResults]
 ) -> None:
     marker = memory.write(commits)
     assert marker.isascii()
@@ -229,7 +235,7 @@ def test_a_marker_is_one_short_line_of_ascii_that_ends_the_comment_once(
 
 
 @given(some_memories, some_memories)
-def test_a_memory_is_read_in_its_own_place_only(one: Memory, other: Memory) -> None:
+def test_a_memory_is_read_in_its_own_place_only(one: CommentState, other: CommentState) -> None:
     assert (other.read(one.write([JUDGED])) != ()) == (one == other)
 
 
@@ -260,7 +266,7 @@ def test_without_the_secret_there_is_no_memory(secret: str) -> None:
 def test_without_a_secret_nothing_is_remembered_and_nothing_believed() -> None:
     unsigned = replace(MEMORY, secret="")
     assert unsigned.write([JUDGED], DECIDED) == unsigned.write([])
-    assert unsigned.read_decided(unsigned.write([JUDGED], DECIDED)) is None
+    assert unsigned.read_cached_failures(unsigned.write([JUDGED], DECIDED)) is None
     assert unsigned.read(unsigned.write([JUDGED])) == ()
 
 
@@ -271,14 +277,16 @@ def test_the_newest_commits_are_kept() -> None:
 
 def test_however_many_and_long_the_names_are_the_newest_commit_is_kept() -> None:
     commits = [[noise_name(n, number) for number in range(MAX_GATES + 10)] for n in range(5)]
-    numbers = Numbers(pass_rate=1 / 3, unsafe=float(MAX_COUNTED), failures=float(MAX_COUNTED), score=100 / 3)
-    result = PastResult(decision=Decision.PENDING, stage=Stage.OBSERVE, numbers=numbers)
-    judged = [PastCommit(commit=f"{n:040x}", results=dict.fromkeys(names, result)) for n, names in enumerate(commits)]
+    numbers = Metrics(pass_rate=1 / 3, unsafe=float(MAX_COUNTED), failures=float(MAX_COUNTED), score=100 / 3)
+    result = PreviousResult(decision=Decision.PENDING, stage=Stage.OBSERVE, metrics=numbers)
+    judged = [
+        CommitResults(commit=f"{n:040x}", results=dict.fromkeys(names, result)) for n, names in enumerate(commits)
+    ]
     marker = MEMORY.write(judged)
     assert len(marker.split()[2]) <= MAX_MEMORY_LENGTH
     read = MEMORY.read(marker)
     assert 0 < len(read) < len(judged)
-    assert read[-1] == PastCommit(commit=f"{4:040x}", results=dict.fromkeys(commits[-1][:MAX_GATES], result))
+    assert read[-1] == CommitResults(commit=f"{4:040x}", results=dict.fromkeys(commits[-1][:MAX_GATES], result))
 
 
 def noise_name(*seed: int) -> str:
@@ -333,14 +341,14 @@ def test_a_commit_of_another_form_is_left_out(commit: object) -> None:
 )
 def test_a_result_of_another_form_is_left_out(result: object) -> None:
     assert MEMORY.read(signed(packed(commits=[[COMMIT, {"refunds": result}]]))) == (
-        PastCommit(commit=COMMIT, results={}),
+        CommitResults(commit=COMMIT, results={}),
     )
 
 
 @pytest.mark.parametrize("number", [None, "1", -1, True, [], 1e400, float("nan")])
 def test_a_number_that_makes_no_sense_is_not_known(number: object) -> None:
     (commit,) = MEMORY.read(signed(packed(commits=[[COMMIT, {"refunds": ["fail", "hard", *[number] * 4]}]])))
-    assert commit.results["refunds"].numbers == Numbers()
+    assert commit.results["refunds"].metrics == Metrics()
 
 
 @pytest.mark.parametrize(
@@ -355,7 +363,7 @@ def test_a_number_that_makes_no_sense_is_not_known(number: object) -> None:
 )
 def test_content_that_cannot_be_read_is_none(content: bytes) -> None:
     assert MEMORY.read(signed_bytes(content)) == ()
-    assert MEMORY.read_decided(signed_bytes(content)) is None
+    assert MEMORY.read_cached_failures(signed_bytes(content)) is None
 
 
 # -- what a re-evaluation takes from it -------------------------------------------------------------------------------
@@ -363,7 +371,7 @@ def test_content_that_cannot_be_read_is_none(content: bytes) -> None:
 PRINT = "0123456789abcdef" * 4
 SOFT = a_gate(stage=Stage.SOFT, thresholds=Thresholds(min_pass_rate=0.85, max_unsafe=0, min_mutation_categories=5))
 FAILED = a_result(a_run(FAILING, SOFT, enrichment=Enrichment(failures=FAILURES)), gate=SOFT)
-DECIDED = decided_of([FAILED], COMMIT, {"refunds": PRINT})
+DECIDED = cached_failures_of([FAILED], COMMIT, {"refunds": PRINT})
 
 words = st.text(max_size=300)
 ids = st.sampled_from(["", TRACE_ID, "run-1"])
@@ -404,21 +412,21 @@ some_failed_gates = st.builds(
 )
 
 
-def again(memory: Memory, decided: Decided) -> Decided | None:
-    return memory.read_decided(memory.write([JUDGED], decided))
+def again(memory: CommentState, decided: CachedFailures) -> CachedFailures | None:
+    return memory.read_cached_failures(memory.write([JUDGED], decided))
 
 
 def test_a_remembered_fail_has_all_that_reports_and_status_tell() -> None:
     decided = again(MEMORY, DECIDED)
     assert decided is not None
-    run = decided.fail_of(SOFT, PRINT, COMMIT)
+    run = decided.find(SOFT, PRINT, COMMIT)
     assert run is not None
     result = a_result(run, gate=SOFT)
-    assert of_gate(result) == of_gate(FAILED)
+    assert summarize(result) == summarize(FAILED)
     assert result.reason == FAILED.reason
     assert gate_outputs(result) == gate_outputs(FAILED)
     assert run.verdict.checks == FAILED.worst.verdict.checks
-    assert run.enrichment == Enrichment(failures=FAILURES, notes=(comment_state.REMEMBERED,))
+    assert run.enrichment == Enrichment(failures=FAILURES, notes=(comment_state.FROM_EARLIER_RUN,))
 
 
 def test_a_remembered_fail_of_several_traces_has_the_same_numbers_and_thresholds() -> None:
@@ -434,14 +442,14 @@ def test_a_remembered_fail_of_several_traces_has_the_same_numbers_and_thresholds
     unsafe = replace(FAILING, unsafe_attempts=Metric(3), reliability_score=Metric(100 / 3))
     runs = [a_run(run, gate, enrichment=Enrichment(failures=FAILURES)) for run in (slow, unsafe, CIRun())]
     first = a_result(*runs, gate=gate)
-    decided = again(MEMORY, decided_of([first], COMMIT, {"refunds": PRINT}))
+    decided = again(MEMORY, cached_failures_of([first], COMMIT, {"refunds": PRINT}))
     assert decided is not None
-    run = decided.fail_of(gate, PRINT, COMMIT)
+    run = decided.find(gate, PRINT, COMMIT)
     assert run is not None
     result = a_result(run, gate=gate)
     assert [check.reported_by for check in result.checks] == ["2 of 3 traces"] * 5
     assert result.checks == run.verdict.checks == first.checks
-    assert of_gate(result) == of_gate(first)
+    assert summarize(result) == summarize(first)
     assert run.run.top_failing_tools == first.combined.top_failing_tools
     assert run.enrichment.failures == (FAILURES * 3)[:MAX_DETAILS]
 
@@ -449,7 +457,7 @@ def test_a_remembered_fail_of_several_traces_has_the_same_numbers_and_thresholds
 @given(st.none() | st.floats(0, 100))
 def test_a_remembered_score_is_exactly_the_one_that_was_reported(score: float | None) -> None:
     failed = a_result(a_run(replace(FAILING, reliability_score=Metric(score))))
-    decided = again(MEMORY, decided_of([failed], COMMIT, {"refunds": PRINT}))
+    decided = again(MEMORY, cached_failures_of([failed], COMMIT, {"refunds": PRINT}))
     assert decided is not None
     assert decided.fails["refunds"].run.run.reliability_score == Metric(score)
 
@@ -461,22 +469,22 @@ def test_a_remembered_score_is_exactly_the_one_that_was_reported(score: float | 
 def test_a_fail_is_given_for_its_very_gate_fingerprint_and_commit_only(
     name: str, fingerprint: str, commit: str
 ) -> None:
-    assert DECIDED.fail_of(replace(SOFT, name=name), fingerprint, commit) is None
+    assert DECIDED.find(replace(SOFT, name=name), fingerprint, commit) is None
 
 
 @pytest.mark.parametrize("decision", sorted(set(Decision) - {Decision.FAIL}))
 def test_no_decision_but_a_fail_is_remembered(decision: Decision) -> None:
     result = a_result(undecided(decision, "So it is."))
-    assert decided_of([result], COMMIT, {"refunds": PRINT}).fails == {}
+    assert cached_failures_of([result], COMMIT, {"refunds": PRINT}).fails == {}
 
 
 def test_a_gate_without_a_fingerprint_is_not_remembered() -> None:
-    assert decided_of([FAILED], COMMIT, {"search": PRINT}).fails == {}
+    assert cached_failures_of([FAILED], COMMIT, {"search": PRINT}).fails == {}
 
 
 def test_the_reason_of_a_fail_names_its_trace_where_there_are_several() -> None:
     ((result,), _) = states()["traces"]
-    run = decided_of([result], COMMIT, {"refunds": PRINT}).fail_of(result.gate, PRINT, COMMIT)
+    run = cached_failures_of([result], COMMIT, {"refunds": PRINT}).find(result.gate, PRINT, COMMIT)
     assert run is not None
     assert run.verdict.reason == result.reason
     assert run.verdict.reason.startswith("traces/cancel.json: ")
@@ -484,32 +492,32 @@ def test_the_reason_of_a_fail_names_its_trace_where_there_are_several() -> None:
 
 @given(some_memories, some_failed_gates)
 def test_what_is_remembered_of_a_fail_reads_back_and_is_remembered_again_the_same(
-    memory: Memory, result: GateResult
+    memory: CommentState, result: GateResult
 ) -> None:
     prints = {result.gate.name: PRINT}
-    decided = decided_of([result], COMMIT, prints)
+    decided = cached_failures_of([result], COMMIT, prints)
     assert again(memory, decided) == decided
-    run = decided.fail_of(result.gate, PRINT, COMMIT)
+    run = decided.find(result.gate, PRINT, COMMIT)
     assert run is not None
-    assert decided_of([a_result(run, gate=result.gate)], COMMIT, prints) == decided
+    assert cached_failures_of([a_result(run, gate=result.gate)], COMMIT, prints) == decided
 
 
 @given(some_failed_gates)
 def test_a_remembered_fail_has_ten_tools_ten_failures_short_texts_and_no_address_but_a_safe_one(
     result: GateResult,
 ) -> None:
-    run = decided_of([result], COMMIT, {result.gate.name: PRINT}).fails[result.gate.name].run
+    run = cached_failures_of([result], COMMIT, {result.gate.name: PRINT}).fails[result.gate.name].run
     tools, failures = run.run.top_failing_tools, run.enrichment.failures
     told = [each.tool for each in tools] + [text for each in failures for text in astuple(each)[:4]]
     assert max(len(tools), len(failures)) <= MAX_DETAILS
-    assert max(map(len, [run.verdict.reason, *told])) <= LONGEST_REMEMBERED
+    assert max(map(len, [run.verdict.reason, *told])) <= MAX_CACHED_TEXT
     assert run.run.dashboard_url in {"", "https://app.sepurux.dev/runs/1"}
     assert run.enrichment.more_failures == (len(result.worst.enrichment.failures) > MAX_DETAILS)
 
 
 @given(some_memories, some_memories)
-def test_a_fail_is_remembered_in_its_own_place_only(one: Memory, other: Memory) -> None:
-    assert other.read_decided(one.write([JUDGED], DECIDED)) == (DECIDED if one == other else None)
+def test_a_fail_is_remembered_in_its_own_place_only(one: CommentState, other: CommentState) -> None:
+    assert other.read_cached_failures(one.write([JUDGED], DECIDED)) == (DECIDED if one == other else None)
 
 
 @given(st.data(), st.characters())
@@ -517,17 +525,17 @@ def test_a_marker_with_any_one_character_changed_remembers_no_fail(data: st.Data
     marker = MEMORY.write([JUDGED], DECIDED)
     at = data.draw(st.integers(0, len(marker) - 1))
     changed = marker[:at] + new + marker[at + 1 :]
-    assert MEMORY.read_decided(changed) == (DECIDED if changed == marker else None)
+    assert MEMORY.read_cached_failures(changed) == (DECIDED if changed == marker else None)
 
 
 def test_fifty_failed_gates_are_remembered_beside_the_history_of_some_commits() -> None:
     results = [replace(FAILED, gate=replace(SOFT, name=f"agent-{number}")) for number in range(50)]
     prints = {result.gate.name: noise_print(result.gate.name) for result in results}
-    decided = decided_of(results, COMMIT, prints)
-    judged = [PastCommit(commit=f"{n:040x}", results=dict.fromkeys(prints, RESULT)) for n in range(MAX_RESULTS)]
+    decided = cached_failures_of(results, COMMIT, prints)
+    judged = [CommitResults(commit=f"{n:040x}", results=dict.fromkeys(prints, RESULT)) for n in range(MAX_RESULTS)]
     marker = MEMORY.write(judged, decided)
     assert len(marker.split()[2]) <= MAX_MEMORY_LENGTH
-    assert MEMORY.read_decided(marker) == decided
+    assert MEMORY.read_cached_failures(marker) == decided
     assert MEMORY.read(marker) == tuple(judged)
 
 
@@ -547,12 +555,12 @@ def test_details_are_forgotten_before_gates_and_gates_before_the_newest_commit()
     for most, reason in ((50, 20), (20, 200)):
         results = [failed(number, reason) for number in range(100)]
         prints = {result.gate.name: noise_print(result.gate.name) for result in results}
-        decided = decided_of(results, COMMIT, prints)
+        decided = cached_failures_of(results, COMMIT, prints)
         marker = MEMORY.write([JUDGED], decided)
-        read = MEMORY.read_decided(marker)
+        read = MEMORY.read_cached_failures(marker)
         assert read is not None
         assert most <= len(read.fails) <= MAX_GATES
-        assert read == decided.kept(len(read.fails), 0)
+        assert read == decided.truncated(len(read.fails), 0)
         assert MEMORY.read(marker) == (JUDGED,)
 
 
@@ -580,7 +588,7 @@ def noise_print(name: str) -> str:
     ],
 )
 def test_a_fail_of_another_form_is_none(decided: object) -> None:
-    assert MEMORY.read_decided(signed(packed(decided=decided))) is None
+    assert MEMORY.read_cached_failures(signed(packed(decided=decided))) is None
 
 
 @given(
@@ -611,10 +619,12 @@ def test_a_fail_of_another_form_is_none(decided: object) -> None:
     )
 )
 def test_whatever_a_signed_run_holds_it_is_read_as_a_fail_or_not_at_all(said: object) -> None:
-    decided = MEMORY.read_decided(signed(packed(decided=[COMMIT, {"refunds": {"fingerprint": PRINT, "run": said}}])))
+    decided = MEMORY.read_cached_failures(
+        signed(packed(decided=[COMMIT, {"refunds": {"fingerprint": PRINT, "run": said}}]))
+    )
     assert (decided is None) == (not isinstance(said, dict))
     if decided:
-        run = decided.fail_of(SOFT, PRINT, COMMIT)
+        run = decided.find(SOFT, PRINT, COMMIT)
         assert run is not None
         assert run.decision is Decision.FAIL
 
@@ -622,4 +632,4 @@ def test_whatever_a_signed_run_holds_it_is_read_as_a_fail_or_not_at_all(said: ob
 def test_without_a_secret_a_marker_that_calls_itself_unsigned_is_not_believed() -> None:
     content = MEMORY.write([JUDGED], DECIDED).removeprefix(MEMORY.marker).split(" ")[0]
     forged, unsigned = f"{MEMORY.marker}{content} unsigned -->", replace(MEMORY, secret="")
-    assert (unsigned.read(forged), unsigned.read_decided(forged)) == ((), None)
+    assert (unsigned.read(forged), unsigned.read_cached_failures(forged)) == ((), None)

@@ -18,11 +18,11 @@ from sepurux_action.github.event import (
     ByNumber,
     Event,
     PullRequest,
-    Question,
-    contradiction,
+    PullRequestLookup,
     parse_event,
     parse_pull_request,
-    settle,
+    pr_number_warning,
+    resolve,
     with_pull_request_number,
 )
 
@@ -108,7 +108,7 @@ def test_a_pull_request_is_judged_at_its_head_and_never_at_its_merge_commit(name
     assert (event.base_ref, event.base_sha, event.branch) == ("main", BASE, "main")
     assert (event.head_repository, event.head_branch, event.fork) == ("acme/shop", "refunds", False)
     assert event.author == "ada"
-    assert (event.question, event.why_none, event.skipped) == (None, "", "")
+    assert (event.lookup, event.no_pr_reason, event.skip_reason) == (None, "", "")
 
 
 @pytest.mark.parametrize("head", [None, "x", [], {}, {"sha": None}, {"sha": "abc"}, {"sha": HEAD + "\n"}, {"sha": 5}])
@@ -119,14 +119,14 @@ def test_a_pull_request_with_an_unreadable_head_has_no_commit_rather_than_the_me
 @pytest.mark.parametrize("number", [None, 0, -1, 1.5, True, "42", [], 10**400, MAX_NUMBER + 1])
 def test_what_is_no_number_of_a_pull_request_is_none_and_says_so(number: object) -> None:
     event = event_of("pull_request", pull_request(number=number))
-    assert (event.pull_request, event.why_none) == (None, "the pull request's number cannot be read")
+    assert (event.pull_request, event.no_pr_reason) == (None, "the pull request's number cannot be read")
 
 
 @pytest.mark.parametrize("payload", [None, [], "x", {}, {"pull_request": None}, {"pull_request": "x"}])
 def test_a_payload_without_its_pull_request_is_judged_nowhere_and_says_so(payload: object) -> None:
     event = event_of("pull_request", payload)
     assert (event.commit, event.pull_request) == ("", None)
-    assert event.why_none == "the payload of this pull_request event holds no pull request"
+    assert event.no_pr_reason == "the payload of this pull_request event holds no pull request"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_merge_group_is_of_the_pull_request_that_named_its_branch(base: str) -
     event = event_of("merge_group", payload)
     assert (event.commit, event.pull_request) == (HEAD, 42)
     assert (event.base_ref, event.base_sha, event.branch) == (base, BASE, base)
-    assert (event.fork, event.question, event.why_none) == (False, None, "")
+    assert (event.fork, event.lookup, event.no_pr_reason) == (False, None, "")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_merge_group_is_of_the_pull_request_that_named_its_branch(base: str) -
 def test_a_merge_group_whose_branch_names_no_pull_request_says_so(ref: object) -> None:
     event = event_of("merge_group", merge_group(head_ref=ref))
     assert (event.commit, event.base_sha, event.pull_request) == (HEAD, BASE, None)
-    assert event.why_none == "the merge group's branch names no pull request"
+    assert event.no_pr_reason == "the merge group's branch names no pull request"
 
 
 # --- Workflow runs -----------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ FROM_FORK = replace(PULL, head_repository="mallory/shop", author="mallory")
 def test_a_run_of_a_fork_is_asked_for_by_its_head(cause: str) -> None:
     event = event_of("workflow_run", workflow_run(event=cause))
     assert (event.commit, event.pull_request, event.fork) == (HEAD, None, True)
-    assert event.question == ASKED
+    assert event.lookup == ASKED
     assert ASKED.owner == "mallory"
     assert event.branch == "main"
 
@@ -199,7 +199,7 @@ def test_a_run_of_a_fork_is_asked_for_by_its_head(cause: str) -> None:
 def test_a_run_of_this_repository_has_the_one_pull_request_that_it_lists() -> None:
     event = event_of("workflow_run", workflow_run(head_repository=REPOSITORY, pull_requests=[listed()]))
     assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, 42, "main", BASE)
-    assert (event.head_repository, event.fork, event.question, event.why_none) == ("acme/shop", False, None, "")
+    assert (event.head_repository, event.fork, event.lookup, event.no_pr_reason) == ("acme/shop", False, None, "")
 
 
 def test_a_listed_pull_request_of_another_repository_is_not_counted() -> None:
@@ -226,21 +226,21 @@ def test_a_listed_pull_request_of_another_repository_is_not_counted() -> None:
 def test_a_list_that_does_not_fit_is_not_believed(entries: object) -> None:
     event = event_of("workflow_run", workflow_run(head_repository=REPOSITORY, pull_requests=entries))
     assert event.pull_request is None
-    assert event.question == replace(ASKED, repository="acme/shop")
+    assert event.lookup == replace(ASKED, repository="acme/shop")
 
 
 def test_repositories_without_ids_are_not_the_same() -> None:
     entry = listed(head={"sha": HEAD, "repo": {}}, base={"sha": BASE, "repo": {}})
     payload = workflow_run(head_repository={"full_name": "acme/shop"}, pull_requests=[entry])
     event = event_of("workflow_run", payload | {"repository": {"full_name": "acme/shop"}})
-    assert (event.pull_request, event.question) == (None, replace(ASKED, repository="acme/shop"))
+    assert (event.pull_request, event.lookup) == (None, replace(ASKED, repository="acme/shop"))
 
 
 @pytest.mark.parametrize("cause", ["push", "schedule", "workflow_dispatch", "issue_comment"])
 def test_a_run_that_no_pull_request_started_is_looked_up_like_a_push(cause: str) -> None:
     run = workflow_run(event=cause, head_repository=REPOSITORY, pull_requests=[listed()])
     event = event_of("workflow_run", run, GITHUB_REF="refs/heads/main")
-    assert (event.commit, event.pull_request, event.question) == (HEAD, None, ByCommit(commit=HEAD))
+    assert (event.commit, event.pull_request, event.lookup) == (HEAD, None, ByCommit(commit=HEAD))
 
 
 @pytest.mark.parametrize(
@@ -257,8 +257,8 @@ def test_a_run_that_no_pull_request_started_is_looked_up_like_a_push(cause: str)
 )
 def test_a_run_whose_origin_is_gone_has_no_pull_request_and_is_not_judged(gone: dict[str, object]) -> None:
     event = with_pull_request_number(event_of("workflow_run", workflow_run(**gone)), 7)
-    assert (event.pull_request, event.question, event.unsettled) == (None, None, True)
-    assert event.why_none == "the repository or branch that the workflow run is about is gone"
+    assert (event.pull_request, event.lookup, event.ambiguous) == (None, None, True)
+    assert event.no_pr_reason == "the repository or branch that the workflow run is about is gone"
 
 
 def test_a_run_without_a_commit_is_never_judged_at_the_default_branch() -> None:
@@ -270,7 +270,7 @@ def test_a_run_without_a_commit_is_never_judged_at_the_default_branch() -> None:
 
 def test_a_push_is_judged_at_its_commit_and_asked_for_by_it() -> None:
     event = event_of("push", push())
-    assert (event.commit, event.pull_request, event.question) == (MERGE, None, ByCommit(commit=MERGE))
+    assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, ByCommit(commit=MERGE))
     assert (event.base_ref, event.base_sha, event.branch) == ("", "", "refunds")
 
 
@@ -286,7 +286,7 @@ def test_a_push_is_judged_at_its_commit_and_asked_for_by_it() -> None:
 )
 def test_the_tip_of_the_default_branch_is_asked_for_by_the_branch(name: str, payload: object) -> None:
     event = event_of(name, payload, GITHUB_REF="refs/heads/main")
-    assert event.question == ByCommit(commit=MERGE, branch="main")
+    assert event.lookup == ByCommit(commit=MERGE, branch="main")
     assert event.branch == "main"
 
 
@@ -297,14 +297,14 @@ def test_a_pushed_tag_is_no_branch() -> None:
 @pytest.mark.parametrize("changes", [{"deleted": True}, {"after": "0" * 40}, {"after": "0" * 64}])
 def test_a_deleted_branch_is_skipped(changes: dict[str, object]) -> None:
     event = event_of("push", push(**changes))
-    assert (event.commit, event.question) == ("", None)
-    assert event.skipped == event.why_none == "refs/heads/refunds was deleted"
+    assert (event.commit, event.lookup) == ("", None)
+    assert event.skip_reason == event.no_pr_reason == "refs/heads/refunds was deleted"
 
 
 @pytest.mark.parametrize("sha", ["", "main", "A" * 40, "a" * 39, "a" * 41, f"{MERGE}\n", f" {MERGE}", "0" * 40])
 def test_what_is_no_sha_is_no_commit(sha: str) -> None:
     event = event_of("push", push(), GITHUB_SHA=sha)
-    assert (event.commit, event.question, event.why_none) == ("", None, "the pushed commit is not known")
+    assert (event.commit, event.lookup, event.no_pr_reason) == ("", None, "the pushed commit is not known")
 
 
 def test_a_sha_256_is_a_commit_too() -> None:
@@ -318,35 +318,35 @@ def test_a_sha_256_is_a_commit_too() -> None:
 def test_a_deployment_is_judged_at_what_is_deployed(name: str) -> None:
     event = event_of(name, {"deployment": {"sha": HEAD, "ref": "refunds"}, "repository": REPOSITORY})
     assert (event.commit, event.pull_request, event.branch) == (HEAD, None, "main")
-    assert event.question == ByCommit(commit=HEAD)
+    assert event.lookup == ByCommit(commit=HEAD)
 
 
 @pytest.mark.parametrize("name", ["release", "schedule", "workflow_dispatch", "repository_dispatch", "label"])
 @pytest.mark.parametrize("payload", [None, [], {}, {"client_payload": {"pull_request": 1}}, pull_request()])
 def test_any_other_event_is_judged_at_the_commit_of_the_run(name: str, payload: object) -> None:
     event = event_of(name, payload)
-    assert (event.commit, event.pull_request, event.question) == (MERGE, None, ByCommit(commit=MERGE))
+    assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, ByCommit(commit=MERGE))
 
 
 def test_an_event_without_a_commit_has_no_pull_request_and_says_so() -> None:
     event = event_of("schedule", {}, GITHUB_SHA="")
-    assert (event.commit, event.question, event.why_none) == ("", None, "a schedule event has no pull request")
+    assert (event.commit, event.lookup, event.no_pr_reason) == ("", None, "a schedule event has no pull request")
 
 
 def test_a_comment_on_a_pull_request_has_its_number_and_asks_for_its_head() -> None:
     event = event_of("issue_comment", comment())
-    assert (event.commit, event.pull_request, event.question) == ("", 42, ByNumber(42))
+    assert (event.commit, event.pull_request, event.lookup) == ("", 42, ByNumber(42))
 
 
 @pytest.mark.parametrize("changes", [{"pull_request": None}, {"pull_request": {}}, {"pull_request": 1}])
 def test_a_comment_on_an_issue_has_no_pull_request_of_its_own(changes: dict[str, object]) -> None:
     event = event_of("issue_comment", comment(**changes))
-    assert (event.commit, event.pull_request, event.question) == (MERGE, None, ByCommit(commit=MERGE))
+    assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, ByCommit(commit=MERGE))
 
 
 def test_a_comment_on_a_pull_request_without_a_number_is_never_judged_at_the_default_branch() -> None:
     event = event_of("issue_comment", comment(number="42"))
-    assert (event.commit, event.why_none) == ("", "the pull request's number cannot be read")
+    assert (event.commit, event.no_pr_reason) == ("", "the pull request's number cannot be read")
 
 
 def test_no_event_at_all_is_an_event_without_anything() -> None:
@@ -361,20 +361,20 @@ def test_the_runners_word_for_the_repository_counts_before_the_payloads() -> Non
 # --- GitHub's answer ---------------------------------------------------------------------------------------
 
 
-def settled(question: Question, *candidates: PullRequest, commit: str = HEAD) -> Event:
-    return settle(Event(name="x", repository="acme/shop", commit=commit, question=question, why_none=""), candidates)
+def settled(question: PullRequestLookup, *candidates: PullRequest, commit: str = HEAD) -> Event:
+    return resolve(Event(name="x", repository="acme/shop", commit=commit, lookup=question, no_pr_reason=""), candidates)
 
 
 @pytest.mark.parametrize(
     ("question", "pull"),
     [(ByNumber(42), PULL), (ByNumber(42), FROM_FORK), (ASKED, FROM_FORK), (ByCommit(commit=HEAD), PULL)],
 )
-def test_the_pull_request_that_fits_is_taken_whole(question: Question, pull: PullRequest) -> None:
+def test_the_pull_request_that_fits_is_taken_whole(question: PullRequestLookup, pull: PullRequest) -> None:
     event = settled(question, pull, commit=HEAD)
     assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, 42, "main", BASE)
     assert (event.head_repository, event.head_branch) == (pull.head_repository, "refunds")
     assert (event.author, event.fork) == (pull.author, pull is FROM_FORK)
-    assert (event.question, event.why_none) == (None, "")
+    assert (event.lookup, event.no_pr_reason) == (None, "")
 
 
 @pytest.mark.parametrize(
@@ -390,8 +390,8 @@ def test_the_pull_request_that_fits_is_taken_whole(question: Question, pull: Pul
 )
 def test_a_pull_request_that_does_not_fit_the_head_is_none(change: dict[str, Any]) -> None:
     event = settled(ASKED, replace(FROM_FORK, **change))
-    assert (event.commit, event.pull_request, event.question) == (HEAD, None, None)
-    assert event.why_none == "no open pull request has the head mallory/shop:refunds at aaaaaaa"
+    assert (event.commit, event.pull_request, event.lookup) == (HEAD, None, None)
+    assert event.no_pr_reason == "no open pull request has the head mallory/shop:refunds at aaaaaaa"
 
 
 @pytest.mark.parametrize(
@@ -408,38 +408,40 @@ def test_a_pull_request_that_does_not_fit_the_head_is_none(change: dict[str, Any
 def test_a_pull_request_is_a_pushs_only_open_and_at_its_commit_and_not_from_elsewhere(change: dict[str, Any]) -> None:
     event = settled(ByCommit(commit=HEAD), replace(PULL, **change))
     assert (event.commit, event.pull_request) == (HEAD, None)
-    assert event.why_none == "aaaaaaa is the head of no open pull request"
+    assert event.no_pr_reason == "aaaaaaa is the head of no open pull request"
 
 
 @pytest.mark.parametrize(("question", "pull"), [(ASKED, FROM_FORK), (ByCommit(commit=HEAD), PULL)])
 @pytest.mark.parametrize(("base", "other"), [("main", "next"), ("", "next"), ("", "")])
 def test_several_pull_requests_into_different_or_unknown_branches_are_not_judged(
-    question: Question, pull: PullRequest, base: str, other: str
+    question: PullRequestLookup, pull: PullRequest, base: str, other: str
 ) -> None:
     matches = (replace(pull, base_ref=base), replace(pull, number=43, base_ref=other))
     event = settled(question, *matches)
     assert (event.commit, event.pull_request, event.base_ref) == (HEAD, None, "")
-    assert (event.unsettled, event.matches) == (True, matches)
-    assert event.why_none == "aaaaaaa is the head of 2 open pull requests into different branches"
+    assert (event.ambiguous, event.matches) == (True, matches)
+    assert event.no_pr_reason == "aaaaaaa is the head of 2 open pull requests into different branches"
 
 
 @pytest.mark.parametrize(("question", "pull"), [(ASKED, FROM_FORK), (ByCommit(commit=HEAD), PULL)])
-def test_several_pull_requests_into_one_branch_are_judged_by_that_branch(question: Question, pull: PullRequest) -> None:
+def test_several_pull_requests_into_one_branch_are_judged_by_that_branch(
+    question: PullRequestLookup, pull: PullRequest
+) -> None:
     event = settled(question, pull, replace(pull, number=43, base_sha=OTHER))
     assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, None, "main", "")
-    assert (event.unsettled, event.fork, event.branch) == (False, pull is FROM_FORK, "main")
-    assert event.why_none == "aaaaaaa is the head of 2 open pull requests into main"
+    assert (event.ambiguous, event.fork, event.branch) == (False, pull is FROM_FORK, "main")
+    assert event.no_pr_reason == "aaaaaaa is the head of 2 open pull requests into main"
 
 
 def test_a_pull_request_that_cannot_be_read_is_none_and_nothing_is_judged() -> None:
-    event = settle(event_of("issue_comment", comment()), [replace(PULL, number=41)])
-    assert (event.commit, event.pull_request, event.question, event.unsettled) == ("", None, None, True)
-    assert event.why_none == "pull request 42 cannot be read"
+    event = resolve(event_of("issue_comment", comment()), [replace(PULL, number=41)])
+    assert (event.commit, event.pull_request, event.lookup, event.ambiguous) == ("", None, None, True)
+    assert event.no_pr_reason == "pull request 42 cannot be read"
 
 
 def test_an_event_without_a_question_stays_as_it_is() -> None:
     event = event_of("pull_request", pull_request())
-    assert settle(event, [replace(PULL, number=1)]) is event
+    assert resolve(event, [replace(PULL, number=1)]) is event
 
 
 def test_what_github_describes_is_read_with_suspicion() -> None:
@@ -455,14 +457,14 @@ def test_what_github_describes_is_read_with_suspicion() -> None:
 @pytest.mark.parametrize("name", ["schedule", "workflow_dispatch", "deployment", "release"])
 def test_a_given_number_counts_where_the_event_has_no_pull_request(name: str) -> None:
     event = with_pull_request_number(event_of(name, {}), 42)
-    assert (event.question, event.why_none) == (ByNumber(42), "")
-    assert settle(event, [PULL]).commit == HEAD
+    assert (event.lookup, event.no_pr_reason) == (ByNumber(42), "")
+    assert resolve(event, [PULL]).commit == HEAD
 
 
 def test_no_given_number_changes_nothing() -> None:
     event = event_of("schedule", {})
     assert with_pull_request_number(event, None) is event
-    assert contradiction(event, None) == ""
+    assert pr_number_warning(event, None) == ""
 
 
 @pytest.mark.parametrize(
@@ -472,40 +474,40 @@ def test_no_given_number_changes_nothing() -> None:
 def test_a_given_number_never_replaces_the_events_own(name: str, payload: object) -> None:
     event = event_of(name, payload)
     assert with_pull_request_number(event, 7) is event
-    done = settle(event, [PULL])
-    assert contradiction(done, 7) == "`pr_number` 7 is ignored: this run belongs to pull request 42."
-    assert contradiction(done, 42) == ""
+    done = resolve(event, [PULL])
+    assert pr_number_warning(done, 7) == "`pr_number` 7 is ignored: this run belongs to pull request 42."
+    assert pr_number_warning(done, 42) == ""
 
 
 def test_a_given_number_does_not_revive_a_deleted_branch() -> None:
     event = event_of("push", push(deleted=True))
     assert with_pull_request_number(event, 7) is event
-    assert contradiction(event, 7) == "`pr_number` 7 is ignored: refs/heads/refunds was deleted."
+    assert pr_number_warning(event, 7) == "`pr_number` 7 is ignored: refs/heads/refunds was deleted."
 
 
 def test_a_given_number_chooses_among_several_pull_requests_of_one_head() -> None:
     event = with_pull_request_number(event_of("workflow_run", workflow_run()), 43)
-    assert settle(event, [FROM_FORK, replace(FROM_FORK, number=43)]).pull_request == 43
+    assert resolve(event, [FROM_FORK, replace(FROM_FORK, number=43)]).pull_request == 43
 
 
 def test_a_number_that_a_forks_run_hands_on_is_taken_for_no_other_head() -> None:
     event = with_pull_request_number(event_of("workflow_run", workflow_run()), 7)
-    found = settle(event, [FROM_FORK])
-    assert (found.pull_request, contradiction(found, 7)) == (
+    found = resolve(event, [FROM_FORK])
+    assert (found.pull_request, pr_number_warning(found, 7)) == (
         42,
         "`pr_number` 7 is ignored: this run belongs to pull request 42.",
     )
-    nothing = settle(event, [replace(FROM_FORK, number=7, head_sha=OTHER)])
-    assert (nothing.pull_request, nothing.question) == (None, None)
-    assert contradiction(nothing, 7).startswith("`pr_number` 7 is ignored: no open pull request has the head ")
+    nothing = resolve(event, [replace(FROM_FORK, number=7, head_sha=OTHER)])
+    assert (nothing.pull_request, nothing.lookup) == (None, None)
+    assert pr_number_warning(nothing, 7).startswith("`pr_number` 7 is ignored: no open pull request has the head ")
 
 
 def test_a_given_number_is_asked_for_once_a_push_turns_out_to_have_no_pull_request() -> None:
     event = with_pull_request_number(event_of("push", push(), GITHUB_SHA=HEAD), 7)
-    assert settle(event, [PULL]).pull_request == 42
-    asking = settle(event, [])
-    assert (asking.question, contradiction(asking, 7)) == (ByNumber(7), "")
-    assert settle(asking, [replace(PULL, number=7, head_sha=OTHER)]).commit == OTHER
+    assert resolve(event, [PULL]).pull_request == 42
+    asking = resolve(event, [])
+    assert (asking.lookup, pr_number_warning(asking, 7)) == (ByNumber(7), "")
+    assert resolve(asking, [replace(PULL, number=7, head_sha=OTHER)]).commit == OTHER
 
 
 # --- Whatever comes ----------------------------------------------------------------------------------------
@@ -534,25 +536,25 @@ def test_any_payload_and_environment_is_an_event_that_can_be_shown_and_settled(
 ) -> None:
     event = parse_event(name, payload, environ)
     steps = [event, with_pull_request_number(event, number)]
-    while steps[-1].question is not None:
-        steps.append(settle(steps[-1], [parse_pull_request(answer)]))
+    while steps[-1].lookup is not None:
+        steps.append(resolve(steps[-1], [parse_pull_request(answer)]))
     assert len(steps) <= 4
     for step in steps:
         shown = [getattr(step, field) for field in Event.__slots__ if isinstance(getattr(step, field), str)]
         assert shown == [json_reader.printable(text) for text in shown]
         assert step.commit == "" or SHA.match(step.commit)
-        assert step.question or (step.pull_request is None) == bool(step.why_none)
-        assert contradiction(step, number).isprintable()
+        assert step.lookup or (step.pull_request is None) == bool(step.no_pr_reason)
+        assert pr_number_warning(step, number).isprintable()
 
 
 def test_several_pull_requests_of_one_head_leave_the_event_unsettled_and_none_does_not() -> None:
-    event = Event(name="push", repository="o/r", commit="a" * 40, question=ByCommit(commit="a" * 40), why_none="")
+    event = Event(name="push", repository="o/r", commit="a" * 40, lookup=ByCommit(commit="a" * 40), no_pr_reason="")
     twins = [
         PullRequest(
             number=number, head_sha="a" * 40, head_repository="o/r", base_repository="o/r", base_ref=base, open=True
         )
         for number, base in [(1, "main"), (2, "try")]
     ]
-    assert settle(event, twins).unsettled
-    assert not settle(event, twins[:1]).unsettled
-    assert not settle(event, []).unsettled
+    assert resolve(event, twins).ambiguous
+    assert not resolve(event, twins[:1]).ambiguous
+    assert not resolve(event, []).ambiguous

@@ -14,27 +14,29 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import parse_paths
-from sepurux_action.config.settings import Manner, Settings
+from sepurux_action.config.settings import PublishOptions, Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluate import Judging
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.calls import FIRST_READ_S, WRITES_A_MINUTE
-from sepurux_action.github.commit_status import State
+from sepurux_action.github.commit_status import CommitState
 from sepurux_action.github.event import ByCommit, Event, PullRequest
-from sepurux_action.github.permissions import Deed
-from sepurux_action.github.run_context import Workplace
-from sepurux_action.github.session import LARGE_STEP, Conversation
-from sepurux_action.github.snapshot import MAX_PAGES, Comment, Look, PolicyFile
-from sepurux_action.github.soft_gate_rules import GivenReview
+from sepurux_action.github.permissions import Operation
+from sepurux_action.github.run_context import RunContext
+from sepurux_action.github.session import LARGE_STEP, GitHubSession
+from sepurux_action.github.snapshot import MAX_PAGES, Comment, PolicyFile, Snapshot
+from sepurux_action.github.soft_gate_rules import Review
 from sepurux_action.host.signals import Signals
 from tests.builders import PASSING, a_gate, a_result, a_run
-from tests.fakes import FakeClock, FakeForge, FakePlace
+from tests.fakes import FakeClock, FakeGitHubClient, FakePlace
 
 HEAD = "b" * 40
 PULL = PullRequest(number=7, head_sha=HEAD, author="mona", base_ref="main", open=True)
-EVENT = Event(name="pull_request", repository="octo/shop", commit=HEAD, pull_request=7, base_ref="main", why_none="")
-PAGE = Look(pull_request=PULL, head_contexts={})
+EVENT = Event(
+    name="pull_request", repository="octo/shop", commit=HEAD, pull_request=7, base_ref="main", no_pr_reason=""
+)
+PAGE = Snapshot(pull_request=PULL, head_contexts={})
 OURS = Comment(id=5, body="<!-- sepurux-gate:gates unsigned -->")
 
 UNPROCESSABLE = ErrorDetails(status=422, message="Validation Failed")
@@ -48,9 +50,9 @@ class Scene(NamedTuple):
     """A pull request of octo/shop, read and ready to be written to."""
 
     clock: FakeClock
-    forge: FakeForge
+    forge: FakeGitHubClient
     place: FakePlace
-    talk: Conversation
+    talk: GitHubSession
 
     @property
     def warnings(self) -> list[str]:
@@ -59,11 +61,11 @@ class Scene(NamedTuple):
 
 def a_scene(event: Event = EVENT, *, listen: bool = True, **forge: object) -> Scene:
     clock, place = FakeClock(), FakePlace()
-    fake = FakeForge(clock, **{"pages": (PAGE,), **forge})  # type: ignore[arg-type]
-    talk = Conversation(fake, clock, place, event, secret="signs")
+    fake = FakeGitHubClient(clock, **{"pages": (PAGE,), **forge})  # type: ignore[arg-type]
+    talk = GitHubSession(fake, clock, place, event, secret="signs")
     if listen:
-        assert talk.listen("")
-    talk.adopt(Manner(key="gates", run_url="https://github.com/run"))
+        assert talk.load("")
+    talk.configure(PublishOptions(key="gates", run_url="https://github.com/run"))
     return Scene(clock, fake, place, talk)
 
 
@@ -87,10 +89,10 @@ def refusing(refusal: ErrorDetails, name: str, *targets: str) -> Callable[[str, 
 @pytest.mark.parametrize("refusal", [UNPROCESSABLE, NOT_FOUND])
 def test_a_refused_status_does_not_prevent_the_others(refusal: ErrorDetails) -> None:
     scene = a_scene(refuse=refusing(refusal, "set_status", "Sepurux / one"))
-    scene.talk.conclude(results("one", "two", "three"))
+    scene.talk.publish_results(results("one", "two", "three"))
     assert {context: state for context, (state, _) in scene.forge.statuses.items()} == {
-        "Sepurux / two": State.FAILURE,
-        "Sepurux / three": State.FAILURE,
+        "Sepurux / two": CommitState.FAILURE,
+        "Sepurux / three": CommitState.FAILURE,
     }
     [warning] = scene.warnings
     said = f"HTTP {refusal.status} {refusal.message}"
@@ -99,10 +101,10 @@ def test_a_refused_status_does_not_prevent_the_others(refusal: ErrorDetails) -> 
 
 def test_a_status_that_is_refused_with_its_link_is_set_without_it() -> None:
     scene = a_scene(refuse=lambda _name, target, _time: UNPROCESSABLE if "https:" in target else None)
-    scene.talk.conclude(results("one", "two"))
+    scene.talk.publish_results(results("one", "two"))
     assert scene.forge.statuses == {
-        "Sepurux / one": (State.FAILURE, ""),
-        "Sepurux / two": (State.FAILURE, ""),
+        "Sepurux / one": (CommitState.FAILURE, ""),
+        "Sepurux / two": (CommitState.FAILURE, ""),
     }
     assert scene.warnings == [
         "GitHub did not accept a commit status with its link (HTTP 422 Validation Failed): it has none now."
@@ -111,8 +113,8 @@ def test_a_status_that_is_refused_with_its_link_is_set_without_it() -> None:
 
 def test_a_refusal_of_the_token_ends_the_calls_of_its_kind_in_one_warning() -> None:
     scene = a_scene(refuse=refusing(FORBIDDEN, "set_status"))
-    scene.talk.begin(["one", "two"])
-    scene.talk.conclude(results("one", "two"))
+    scene.talk.publish_pending(["one", "two"])
+    scene.talk.publish_results(results("one", "two"))
     assert len(scene.forge.named("set_status")) == 1
     [warning] = scene.warnings
     assert "Give the job `statuses: write` under `permissions:`" in warning
@@ -120,10 +122,10 @@ def test_a_refusal_of_the_token_ends_the_calls_of_its_kind_in_one_warning() -> N
 
 def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing() -> None:
     scene = a_scene(refuse=refusing(LIMITED, "set_status"))
-    scene.talk.begin(["one", "two", "three"])
+    scene.talk.publish_pending(["one", "two", "three"])
     assert len(scene.forge.named("set_status")) == 1
     scene.forge.refuse = lambda *_: None
-    scene.talk.conclude(results("one", "two", "three"))
+    scene.talk.publish_results(results("one", "two", "three"))
     assert len(scene.forge.statuses) == 3
     [warning] = scene.warnings
     assert (
@@ -133,16 +135,16 @@ def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing() -> None
 
 def waiting(scene: Scene, *reviewers: str) -> None:
     scene.forge.permissions = dict.fromkeys(reviewers, "write")
-    found = scene.talk.soft_gate.opening(PULL, reviewers)
+    found = scene.talk.soft_gate.approval(PULL, reviewers)
     assert found is not None
-    assert not found[0].opened
-    scene.talk.conclude([])
+    assert not found[0].approved
+    scene.talk.publish_results([])
 
 
 def test_a_refused_review_request_does_not_prevent_the_others() -> None:
     scene = a_scene(refuse=refusing(UNPROCESSABLE, "ask_for_review", "ann"))
     waiting(scene, "ann", "bob", "cat")
-    scene.talk.soft_gate.ask_for_reviews()
+    scene.talk.soft_gate.request_reviews()
     assert scene.forge.named("ask_for_review") == ["ann", "bob", "cat"]
     [warning] = scene.warnings
     assert warning.startswith("Could not ask for a review (ann: HTTP 422 Validation Failed). ")
@@ -151,7 +153,7 @@ def test_a_refused_review_request_does_not_prevent_the_others() -> None:
 def test_a_review_request_that_the_token_may_not_make_is_made_once() -> None:
     scene = a_scene(refuse=refusing(FORBIDDEN, "ask_for_review"))
     waiting(scene, "ann", "bob", "cat")
-    scene.talk.soft_gate.ask_for_reviews()
+    scene.talk.soft_gate.request_reviews()
     assert scene.forge.named("ask_for_review") == ["ann"]
 
 
@@ -182,23 +184,23 @@ def until(seconds: float, refusal: ErrorDetails, *names: str) -> Callable[[str, 
 
 def test_an_outage_of_50_seconds_does_not_fail_the_first_read() -> None:
     scene = a_scene(listen=False, takes_s=1, refuse=until(50, OUTAGE, "look"))
-    assert scene.talk.listen("")
-    assert scene.talk.look.pull_request == PULL
+    assert scene.talk.load("")
+    assert scene.talk.snapshot.pull_request == PULL
     assert scene.warnings == []
     assert any("GitHub kept failing" in line for line in scene.place.lines)
 
 
 def test_an_outage_of_50_seconds_does_not_fail_the_search_for_the_pull_request() -> None:
-    push = replace(EVENT, name="push", pull_request=None, question=ByCommit(commit=HEAD))
+    push = replace(EVENT, name="push", pull_request=None, lookup=ByCommit(commit=HEAD))
     scene = a_scene(push, listen=False, takes_s=1, refuse=until(50, OUTAGE, "candidates"))
-    assert scene.talk.listen("")
-    assert not scene.talk.event.unsettled
+    assert scene.talk.load("")
+    assert not scene.talk.event.ambiguous
 
 
 def test_a_longer_outage_ends_the_first_read_after_a_minute() -> None:
     scene = a_scene(listen=False, takes_s=1, refuse=refusing(OUTAGE, "look"))
     start = scene.clock.time
-    assert not scene.talk.listen("")
+    assert not scene.talk.load("")
     assert FIRST_READ_S - 10 < scene.clock.time - start <= FIRST_READ_S
     assert len(scene.warnings) == 1
 
@@ -206,9 +208,9 @@ def test_a_longer_outage_ends_the_first_read_after_a_minute() -> None:
 def test_a_github_that_hangs_is_left_behind_within_the_bounds_of_each_part() -> None:
     scene = a_scene(listen=False, takes_s=1_000)
     start = scene.clock.time
-    assert not scene.talk.listen("")
+    assert not scene.talk.load("")
     assert scene.clock.time - start == FIRST_READ_S
-    scene.talk.refuse(["one"])
+    scene.talk.publish_config_error(["one"])
     assert scene.clock.time - start == FIRST_READ_S + 15
     assert len(scene.warnings) == 2
 
@@ -216,16 +218,16 @@ def test_a_github_that_hangs_is_left_behind_within_the_bounds_of_each_part() -> 
 @pytest.mark.parametrize("refusal", [FORBIDDEN, LIMITED, ErrorDetails(status=401)])
 def test_a_refusal_that_does_not_pass_is_no_reason_to_read_again(refusal: ErrorDetails) -> None:
     scene = a_scene(listen=False, refuse=refusing(refusal, "look"))
-    assert not scene.talk.listen("")
+    assert not scene.talk.load("")
     assert len(scene.forge.named("look")) == 1
 
 
 def test_an_answer_without_the_policy_is_read_again_and_kept_where_that_does_not_help() -> None:
-    partly = replace(PAGE, policy=PolicyFile(trouble="no"), refusal=OUTAGE, refused=Deed.BASE)
+    partly = replace(PAGE, policy=PolicyFile(error="no"), error=OUTAGE, denied=Operation.BASE)
     scene = a_scene(listen=False, pages=(partly,))
-    assert scene.talk.listen("")
+    assert scene.talk.load("")
     assert len(scene.forge.named("look")) > 5
-    assert scene.talk.look == partly
+    assert scene.talk.snapshot == partly
     assert len(scene.warnings) == 1
 
 
@@ -240,11 +242,11 @@ def signals() -> Iterator[Signals]:
 
 def judge(scene: Scene, signals: Signals, *gates: Gate) -> None:
     """Judge without a secret, so that nothing is asked of the backend."""
-    workplace = Workplace(event=scene.talk.event)
+    workplace = RunContext(event=scene.talk.event)
     Judging(Settings(gates=gates), workplace, scene.place, signals, Redactor(), scene.talk, date.min).judge()
 
 
-def many_pages(count: int) -> tuple[Look, ...]:
+def many_pages(count: int) -> tuple[Snapshot, ...]:
     return tuple(replace(PAGE, after=str(page + 1) if page + 1 < count else "") for page in range(count))
 
 
@@ -265,18 +267,18 @@ def test_pending_statuses_come_before_all_other_reads(signals: Signals) -> None:
 
 def test_2400_comments_of_a_slow_github_keep_no_older_status_green(signals: Signals) -> None:
     scene = a_scene(pages=many_pages(24), takes_s=0.65)
-    scene.forge.statuses = {"Sepurux / one": (State.SUCCESS, "")}
+    scene.forge.statuses = {"Sepurux / one": (CommitState.SUCCESS, "")}
     judge(scene, signals, a_gate(name="one"))
-    assert scene.forge.statuses["Sepurux / one"][0] is State.PENDING
+    assert scene.forge.statuses["Sepurux / one"][0] is CommitState.PENDING
 
 
 def test_comments_are_read_until_there_is_our_own() -> None:
     pages = list(many_pages(5))
     pages[2] = replace(pages[2], comments=(OURS,))
     scene = a_scene(pages=pages)
-    scene.talk.read_further_comments()
+    scene.talk.load_more_comments()
     assert scene.forge.named("look") == ["", "1", "2"]
-    assert scene.talk.look.comments == (OURS,)
+    assert scene.talk.snapshot.comments == (OURS,)
 
 
 # -- comments ---------------------------------------------------------------------------------------------------------
@@ -291,32 +293,32 @@ def test_comments_are_read_until_there_is_our_own() -> None:
     ],
     ids=["an incomplete page", "an incomplete second page", "too many pages"],
 )
-def test_where_comments_are_not_known_none_is_written_and_the_reason_is_told(pages: Sequence[Look]) -> None:
+def test_where_comments_are_not_known_none_is_written_and_the_reason_is_told(pages: Sequence[Snapshot]) -> None:
     scene = a_scene(pages=pages)
-    scene.talk.conclude(results("one"))
-    assert scene.talk.comment(results("one"), str) == ""
+    scene.talk.publish_results(results("one"))
+    assert scene.talk.publish_comment(results("one"), str) == ""
     assert scene.forge.named("create_comment") == []
     assert any("not all comments of the pull request could be read" in line for line in scene.place.lines)
 
 
 def test_the_last_page_that_is_read_is_enough_to_write() -> None:
     scene = a_scene(pages=many_pages(MAX_PAGES))
-    scene.talk.conclude(results("one"))
-    scene.talk.comment(results("one"), str)
+    scene.talk.publish_results(results("one"))
+    scene.talk.publish_comment(results("one"), str)
     assert len(scene.forge.named("create_comment")) == 1
 
 
 # -- reviews ----------------------------------------------------------------------------------------------------------
 
 
-def approvals(*logins: str) -> tuple[GivenReview, ...]:
-    return tuple(GivenReview(author=login, state="APPROVED", commit=HEAD) for login in logins)
+def approvals(*logins: str) -> tuple[Review, ...]:
+    return tuple(Review(author=login, state="APPROVED", commit=HEAD) for login in logins)
 
 
 def test_the_newest_approvals_are_looked_up_first_and_the_first_eligible_one_is_the_last() -> None:
     scene = a_scene(given=approvals(*numbered(200), "ann", *numbered(3, "late")), takes_s=0.3)
     scene.forge.permissions = {"ann": "write"}
-    found = scene.talk.soft_gate.opening(PULL, ())
+    found = scene.talk.soft_gate.approval(PULL, ())
     assert found is not None
     assert found[0].by == ("ann",)
     assert scene.forge.named("permission") == ["late2", "late1", "late0", "ann"]
@@ -324,10 +326,10 @@ def test_the_newest_approvals_are_looked_up_first_and_the_first_eligible_one_is_
 
 def test_a_user_who_approved_again_counts_as_new_and_one_who_then_objected_not_at_all() -> None:
     again = (*approvals("ann", *numbered(200)), *approvals("ann"))
-    objected = GivenReview(author="bob", state="CHANGES_REQUESTED", commit=HEAD)
+    objected = Review(author="bob", state="CHANGES_REQUESTED", commit=HEAD)
     scene = a_scene(given=(*approvals("bob"), *again, objected))
     scene.forge.permissions = {"ann": "write", "bob": "write"}
-    found = scene.talk.soft_gate.opening(PULL, ())
+    found = scene.talk.soft_gate.approval(PULL, ())
     assert found is not None
     assert found[0].by == ("ann",)
     assert scene.forge.named("permission") == ["ann"]
@@ -336,24 +338,24 @@ def test_a_user_who_approved_again_counts_as_new_and_one_who_then_objected_not_a
 def test_a_permission_that_cannot_be_read_leaves_the_other_approvals_alone() -> None:
     scene = a_scene(given=approvals("ann", "bob"), refuse=refusing(UNPROCESSABLE, "permission", "bob"))
     scene.forge.permissions = {"ann": "write"}
-    found = scene.talk.soft_gate.opening(PULL, ())
+    found = scene.talk.soft_gate.approval(PULL, ())
     assert found is not None
-    assert found[0].opened
+    assert found[0].approved
     scene.forge.permissions = {}
-    assert a_scene(given=approvals("ann", "bob"), refuse=scene.forge.refuse).talk.soft_gate.opening(PULL, ()) is None
+    assert a_scene(given=approvals("ann", "bob"), refuse=scene.forge.refuse).talk.soft_gate.approval(PULL, ()) is None
 
 
 # -- limits -----------------------------------------------------------------------------------------------------------
 
 
-def with_statuses(*gates: str) -> tuple[Look, ...]:
+def with_statuses(*gates: str) -> tuple[Snapshot, ...]:
     return (replace(PAGE, head_contexts={f"SEPURUX / {gate}": "" for gate in gates}),)
 
 
 def test_a_large_step_sets_a_pending_status_only_where_an_older_one_would_show() -> None:
     gates = numbered(LARGE_STEP + 1)
     scene = a_scene(pages=with_statuses("g3", "another"))
-    scene.talk.begin(gates)
+    scene.talk.publish_pending(gates)
     assert list(scene.forge.statuses) == ["Sepurux / g3"]
 
 
@@ -362,15 +364,15 @@ def test_a_large_step_sets_a_pending_status_only_where_an_older_one_would_show()
     [
         (EVENT, PAGE, LARGE_STEP),
         (EVENT, replace(PAGE, head_contexts=None), LARGE_STEP + 1),
-        (replace(EVENT, name="schedule", pull_request=None), Look(), LARGE_STEP + 1),
+        (replace(EVENT, name="schedule", pull_request=None), Snapshot(), LARGE_STEP + 1),
     ],
     ids=["not large", "statuses that were not read", "no pull request"],
 )
 def test_every_gate_is_pending_where_the_step_is_not_large_or_older_statuses_are_not_known(
-    event: Event, page: Look, gates: int
+    event: Event, page: Snapshot, gates: int
 ) -> None:
     scene = a_scene(event, pages=(page,))
-    scene.talk.begin(numbered(gates))
+    scene.talk.publish_pending(numbered(gates))
     assert len(scene.forge.statuses) == gates
 
 
@@ -383,9 +385,9 @@ def most_writes_in_a_minute(scene: Scene) -> int:
 def test_an_ordinary_step_never_waits(gates: int) -> None:
     scene = a_scene(takes_s=0.3)
     start = scene.clock.time
-    scene.talk.begin(numbered(gates))
-    scene.talk.conclude(results(*numbered(gates)))
-    scene.talk.comment(results(*numbered(gates)), str)
+    scene.talk.publish_pending(numbered(gates))
+    scene.talk.publish_results(results(*numbered(gates)))
+    scene.talk.publish_comment(results(*numbered(gates)), str)
     calls = len(scene.forge.calls) - 1  # without the first read
     assert scene.clock.time - start == pytest.approx(calls * 0.3)
 
@@ -393,7 +395,7 @@ def test_an_ordinary_step_never_waits(gates: int) -> None:
 @pytest.mark.parametrize("takes_s", [0, 0.1, 0.3])
 def test_no_minute_has_more_writes_than_github_allows_and_no_status_of_100_gates_is_lost(takes_s: float) -> None:
     scene = a_scene(takes_s=takes_s)
-    scene.talk.conclude(results(*numbered(100)))
+    scene.talk.publish_results(results(*numbered(100)))
     assert len(scene.forge.statuses) == 100
     assert most_writes_in_a_minute(scene) == WRITES_A_MINUTE
     assert scene.warnings == []
@@ -403,8 +405,8 @@ def test_300_gates_send_what_blocks_first_keep_time_for_the_comment_and_name_wha
     scene = a_scene(takes_s=0.3)
     start = scene.clock.time
     decided = [*results(*numbered(250), passing=True), *results(*numbered(50, "bad"))]
-    scene.talk.conclude(decided)
-    scene.talk.comment(decided, str)
+    scene.talk.publish_results(decided)
+    scene.talk.publish_comment(decided, str)
     sent = scene.forge.named("set_status")
     assert [context.split()[2] for context in sent[:50]] == numbered(50, "bad")
     assert 100 < len(sent) < 300
@@ -441,8 +443,8 @@ def test_what_a_step_costs(gates: int, older: bool, requests: int, signals: Sign
     scene = a_scene(takes_s=0.3, pages=(replace(page, comments=(OURS,)) if older else PAGE,))
     judge(scene, signals, *(a_gate(name=name) for name in names))
     scene.clock.time += 600
-    scene.talk.conclude(results(*names))
-    scene.talk.comment(results(*names), str)
+    scene.talk.publish_results(results(*names))
+    scene.talk.publish_comment(results(*names), str)
     assert len(scene.forge.calls) == requests
 
 
@@ -451,11 +453,11 @@ def test_what_a_step_costs(gates: int, older: bool, requests: int, signals: Sign
 
 def test_after_a_signal_each_status_is_tried_once_without_waiting_for_the_limit() -> None:
     scene = a_scene(takes_s=0.05)
-    scene.talk.conclude(results(*numbered(80)))
+    scene.talk.publish_results(results(*numbered(80)))
     scene.forge.statuses.clear()
-    scene.talk.hurry(scene.clock)
+    scene.talk.enter_shutdown(scene.clock)
     start = scene.clock.time
-    scene.talk.conclude(results(*numbered(40)))
+    scene.talk.publish_results(results(*numbered(40)))
     assert len(scene.forge.statuses) == 40
     assert scene.forge.retried == [True] * 80 + [False] * 40
     assert scene.clock.time - start < 3
@@ -463,14 +465,14 @@ def test_after_a_signal_each_status_is_tried_once_without_waiting_for_the_limit(
 
 def test_the_comment_mode_never_reads_no_comments() -> None:
     scene = a_scene()
-    scene.talk.adopt(Manner(key="gates", comment=CommentMode.NEVER))
-    scene.talk.conclude(results("one"))
-    assert scene.talk.comment(results("one"), str) == ""
+    scene.talk.configure(PublishOptions(key="gates", comment=CommentMode.NEVER))
+    scene.talk.publish_results(results("one"))
+    assert scene.talk.publish_comment(results("one"), str) == ""
     assert scene.forge.named("look") == [""]
 
 
 def test_advice_is_asked_for_once_and_also_a_refusal_is_final() -> None:
     scene = a_scene(refuse=refusing(NOT_FOUND, "required_contexts"))
     for gate in ("one", "two"):
-        assert scene.talk.advice(gate, Stage.HARD, scheduled=False) == ""
+        assert scene.talk.stage_advice(gate, Stage.HARD, scheduled=False) == ""
     assert len(scene.forge.named("required_contexts")) == 1

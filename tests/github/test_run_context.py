@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.github.event import Event
-from sepurux_action.github.run_context import Workplace, parse_workplace
+from sepurux_action.github.run_context import RunContext, parse_run_context
 
 SHA = "a" * 40
 ENVIRON = {
@@ -23,7 +23,7 @@ ENVIRON = {
 
 
 def test_repository_commit_and_addresses_are_read() -> None:
-    workplace = parse_workplace(ENVIRON, {})
+    workplace = parse_run_context(ENVIRON, {})
     assert workplace.repository == "acme/shop"
     assert workplace.run_url == "https://github.com/acme/shop/actions/runs/7100001/attempts/2"
     assert workplace.commit_url == f"https://github.com/acme/shop/commit/{SHA}"
@@ -32,23 +32,23 @@ def test_repository_commit_and_addresses_are_read() -> None:
 
 def test_a_first_attempt_without_its_number_is_the_run_itself() -> None:
     environ = {name: text for name, text in ENVIRON.items() if name != "GITHUB_RUN_ATTEMPT"}
-    assert parse_workplace(environ, {}).run_url == "https://github.com/acme/shop/actions/runs/7100001"
+    assert parse_run_context(environ, {}).run_url == "https://github.com/acme/shop/actions/runs/7100001"
 
 
 def test_nothing_is_known_of_an_empty_environment() -> None:
-    assert parse_workplace({}, None) == Workplace()
+    assert parse_run_context({}, None) == RunContext()
 
 
 @pytest.mark.parametrize(
     "server", ["", "github.com", "javascript:alert(1)//", "http://ghe.example", "https://u:p@ghe.example"]
 )
 def test_a_server_that_may_not_be_linked_gives_no_addresses(server: str) -> None:
-    workplace = parse_workplace({**ENVIRON, "GITHUB_SERVER_URL": server}, {})
+    workplace = parse_run_context({**ENVIRON, "GITHUB_SERVER_URL": server}, {})
     assert (workplace.run_url, workplace.commit_url) == ("", "")
 
 
 def test_a_hostile_repository_name_is_one_line_and_gives_no_address() -> None:
-    workplace = parse_workplace({**ENVIRON, "GITHUB_REPOSITORY": "acme/shop\n::error::x"}, {})
+    workplace = parse_run_context({**ENVIRON, "GITHUB_REPOSITORY": "acme/shop\n::error::x"}, {})
     assert workplace.repository == "acme/shop ::error::x"
     assert (workplace.run_url, workplace.commit_url) == ("", "")
 
@@ -62,7 +62,7 @@ def test_a_hostile_repository_name_is_one_line_and_gives_no_address() -> None:
     ],
 )
 def test_the_addresses_that_get_the_token_are_the_runners(api: str, graphql: str) -> None:
-    workplace = parse_workplace({**ENVIRON, "GITHUB_API_URL": f"{api}/", "GITHUB_GRAPHQL_URL": graphql}, {})
+    workplace = parse_run_context({**ENVIRON, "GITHUB_API_URL": f"{api}/", "GITHUB_GRAPHQL_URL": graphql}, {})
     assert (workplace.server_url, workplace.api_url) == ("https://github.com", api)
 
 
@@ -79,10 +79,10 @@ def test_the_addresses_that_get_the_token_are_the_runners(api: str, graphql: str
     ],
 )
 def test_no_token_goes_where_others_could_read_it(address: str) -> None:
-    workplace = parse_workplace({**ENVIRON, "GITHUB_API_URL": address, "GITHUB_GRAPHQL_URL": address}, {})
+    workplace = parse_run_context({**ENVIRON, "GITHUB_API_URL": address, "GITHUB_GRAPHQL_URL": address}, {})
     assert workplace.api_url == ""
 
 
 def test_the_address_of_the_commit_follows_the_commit_that_is_judged() -> None:
-    workplace = replace(parse_workplace(ENVIRON, {}), event=Event(commit="b" * 40))
+    workplace = replace(parse_run_context(ENVIRON, {}), event=Event(commit="b" * 40))
     assert workplace.commit_url == f"https://github.com/acme/shop/commit/{'b' * 40}"

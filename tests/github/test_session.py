@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.secret import Secret
-from sepurux_action.config.settings import Manner
-from sepurux_action.github.client import GitHubForge
+from sepurux_action.config.settings import PublishOptions
+from sepurux_action.github.client import PyGithubClient
 from sepurux_action.github.event import Event, parse_event, with_pull_request_number
-from sepurux_action.github.session import Conversation
+from sepurux_action.github.session import GitHubSession
 from tests import backend
 from tests.builders import a_result
 from tests.fakes import FakeClock, FakePlace
@@ -29,33 +29,35 @@ def dotcom() -> Iterator[Scene]:
         yield a_scene(github)
 
 
-def after_a_day(scene: Scene) -> Conversation:
+def after_a_day(scene: Scene) -> GitHubSession:
     """Return a talk whose pull request was read a day ago."""
     clock = FakeClock()
-    talk = Conversation(scene.forge, clock, FakePlace(), scene.event, secret="")
-    talk.listen("")
-    talk.adopt(Manner(key="core"))
+    talk = GitHubSession(scene.forge, clock, FakePlace(), scene.event, secret="")
+    talk.load("")
+    talk.configure(PublishOptions(key="core"))
     clock.time += DAY_S
     return talk
 
 
 def test_reviews_have_time_of_their_own(dotcom: Scene) -> None:
     talk = after_a_day(dotcom)
-    assert talk.look.pull_request is not None
-    assert talk.soft_gate.opening(talk.look.pull_request, ()) is not None
+    assert talk.snapshot.pull_request is not None
+    assert talk.soft_gate.approval(talk.snapshot.pull_request, ()) is not None
 
 
-@pytest.mark.parametrize("end", [lambda talk: talk.conclude([a_result()]), lambda talk: talk.refuse(["core"])])
-def test_the_last_status_has_time_of_its_own(end: Callable[[Conversation], None], dotcom: Scene) -> None:
+@pytest.mark.parametrize(
+    "end", [lambda talk: talk.publish_results([a_result()]), lambda talk: talk.publish_config_error(["core"])]
+)
+def test_the_last_status_has_time_of_its_own(end: Callable[[GitHubSession], None], dotcom: Scene) -> None:
     end(after_a_day(dotcom))
     [status] = dotcom.repository.latest_statuses(dotcom.pull.head_sha)
     assert status.state == "failure"
 
 
-def after_first_read(scene: Scene) -> Conversation:
+def after_first_read(scene: Scene) -> GitHubSession:
     """Return a conversation that has just read the pull request."""
-    talk = Conversation(scene.forge, FakeClock(), FakePlace(), scene.event, secret="")
-    talk.listen("")
+    talk = GitHubSession(scene.forge, FakeClock(), FakePlace(), scene.event, secret="")
+    talk.load("")
     return talk
 
 
@@ -103,11 +105,11 @@ GREEN = "pass (hard): 95.0% passed, 0 unsafe, 1 failures, score -"
 REPOSITORY = {"full_name": "octo/shop", "default_branch": "main"}
 
 
-def listened(scene: Scene, event: Event, context: str = "Sepurux ({base})") -> Conversation:
+def listened(scene: Scene, event: Event, context: str = "Sepurux ({base})") -> GitHubSession:
     """Return a talk that has read GitHub about an event."""
-    talk = Conversation(scene.forge, FakeClock(), FakePlace(), event, secret="")
-    talk.listen("")
-    talk.adopt(Manner(key="core", status_context=context))
+    talk = GitHubSession(scene.forge, FakeClock(), FakePlace(), event, secret="")
+    talk.load("")
+    talk.configure(PublishOptions(key="core", status_context=context))
     return talk
 
 
@@ -155,14 +157,14 @@ def test_an_event_at_the_head_of_one_pull_request_belongs_to_it(name: str, dotco
 def test_an_event_at_a_commit_without_a_pull_request_is_looked_up_by_one_request(name: str, dotcom: Scene) -> None:
     sha = dotcom.repository.branches["main"].sha
     talk = listened(dotcom, event_on(name, sha, "main"))
-    assert (talk.event.commit, talk.event.pull_request, talk.event.unsettled) == (sha, None, False)
+    assert (talk.event.commit, talk.event.pull_request, talk.event.ambiguous) == (sha, None, False)
     assert talk.event.branch == "main"
     assert [request.operation for request in dotcom.github.requests] == ["pulls/list", "graphql"]
 
 
 def test_a_commit_of_a_branch_is_looked_up_by_one_request(dotcom: Scene) -> None:
     talk = listened(dotcom, event_on("push", dotcom.repository.commit("topic"), "topic"))
-    assert (talk.event.pull_request, talk.event.unsettled, talk.event.branch) == (None, False, "topic")
+    assert (talk.event.pull_request, talk.event.ambiguous, talk.event.branch) == (None, False, "topic")
     operations = [request.operation for request in dotcom.github.requests]
     assert operations == ["repos/list-pull-requests-associated-with-commit", "graphql"]
 
@@ -187,8 +189,8 @@ def test_several_pull_requests_into_different_branches_are_refused_in_each_known
     dotcom.repository.status(sha, "success", "Reliability / search", GREEN)
     dotcom.repository.status(sha, "success", "build", "all is well")
     talk = listened(dotcom, event_on(name, sha, "feature"))
-    assert talk.event.unsettled
-    talk.refuse(["core"])
+    assert talk.event.ambiguous
+    talk.publish_config_error(["core"])
     assert states(dotcom, sha) == {
         "Sepurux (main) / core": "failure",
         "Sepurux (release/2) / core": "failure",
@@ -214,25 +216,25 @@ def test_several_pull_requests_into_one_branch_are_judged_by_its_tips_policy_wit
     dotcom.pull.base_ref = "release/1"
     dotcom.repository.commit("release/1", {".github/sepurux-gate.yml": "campaign: strict"})
     another(dotcom, "release/1", head="same-commit")
-    talk = Conversation(
+    talk = GitHubSession(
         dotcom.forge, FakeClock(), FakePlace(), event_on(name, dotcom.pull.head_sha, "feature"), secret=""
     )
-    talk.listen(".github/sepurux-gate.yml")
-    talk.adopt(Manner(key="core", status_context="Sepurux ({base})"))
-    assert talk.look.policy.text == "campaign: strict"
-    talk.conclude([a_result()])
+    talk.load(".github/sepurux-gate.yml")
+    talk.configure(PublishOptions(key="core", status_context="Sepurux ({base})"))
+    assert talk.snapshot.policy.text == "campaign: strict"
+    talk.publish_results([a_result()])
     assert list(states(dotcom, dotcom.pull.head_sha)) == ["Sepurux (release/1) / refunds"]
-    assert talk.comment([a_result()], lambda marker: marker) == ""
+    assert talk.publish_comment([a_result()], lambda marker: marker) == ""
     assert dotcom.pull.comments == []
 
 
 def test_a_lookup_that_fails_leaves_the_event_unsettled(dotcom: Scene) -> None:
     for permissions in ({}, {"contents": "read", "statuses": "write"}):
         token = Secret(dotcom.github.token(permissions))
-        scene = dotcom._replace(forge=GitHubForge(dotcom.github.url, token, "octo/shop", patience_s=1))
+        scene = dotcom._replace(forge=PyGithubClient(dotcom.github.url, token, "octo/shop", patience_s=1))
         for name, branch in [("push", "feature"), ("schedule", "main")]:
             talk = listened(scene, event_on(name, dotcom.repository.branches[branch].sha, branch))
-            assert talk.event.unsettled
+            assert talk.event.ambiguous
 
 
 def test_a_pull_request_that_is_not_on_the_first_page_counts(dotcom: Scene) -> None:
@@ -242,13 +244,13 @@ def test_a_pull_request_that_is_not_on_the_first_page_counts(dotcom: Scene) -> N
         stacked.head = dotcom.repository.commits[dotcom.repository.commit(f"stacked-{number}")]
         stacked.head.parent = dotcom.pull.head
     another(dotcom, "release/2")
-    assert listened(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.unsettled
+    assert listened(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous
 
 
 def test_an_answer_of_another_shape_is_no_empty_list(dotcom: Scene) -> None:
     odd = backend.json({"message": "odd"})
     dotcom.github.fault("repos/list-pull-requests-associated-with-commit", odd, always=True)
-    assert listened(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.unsettled
+    assert listened(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous
 
 
 # -- which statuses are ours ------------------------------------------------------------------------------------------
@@ -262,7 +264,7 @@ def test_a_status_with_another_prefix_is_ours_if_its_description_reads_back(name
     for context, description in {**ours, **others}.items():
         dotcom.repository.status(sha, "success", context, description)
     event = event_on(name, sha, "topic") if name == "push" else dotcom.event
-    listened(dotcom, event, "Sepurux").refuse([])
+    listened(dotcom, event, "Sepurux").publish_config_error([])
     assert states(dotcom, sha) == {**dict.fromkeys(ours, "failure"), **dict.fromkeys(others, "success")}
 
 
@@ -271,7 +273,7 @@ def test_the_statuses_are_those_of_the_judged_commit_and_not_of_a_newer_head(dot
     dotcom.repository.status(judged, "success", "Reliability / core", GREEN)
     newer = dotcom.pull.push()
     dotcom.repository.status(newer, "success", "Reliability / search", GREEN)
-    listened(dotcom, dotcom.event).refuse([])
+    listened(dotcom, dotcom.event).publish_config_error([])
     assert states(dotcom, judged) == {"Reliability / core": "failure"}
 
 
@@ -279,13 +281,13 @@ def test_a_token_that_cannot_read_contents_reads_the_statuses_of_the_head(dotcom
     """Without `contents: read` the policy is unreadable, which is just when the old statuses must turn red."""
     dotcom.repository.status(dotcom.pull.head_sha, "success", "Reliability / core", GREEN)
     token = Secret(dotcom.github.token({"pull-requests": "read", "statuses": "write"}))
-    scene = dotcom._replace(forge=GitHubForge(dotcom.github.url, token, "octo/shop", patience_s=1))
-    listened(scene, replace(scene.event, base_sha=dotcom.pull.base_sha)).refuse([])
+    scene = dotcom._replace(forge=PyGithubClient(dotcom.github.url, token, "octo/shop", patience_s=1))
+    listened(scene, replace(scene.event, base_sha=dotcom.pull.base_sha)).publish_config_error([])
     assert states(dotcom, dotcom.pull.head_sha) == {"Reliability / core": "failure"}
 
 
 def test_a_context_that_does_not_fit_with_its_base_branch_is_left_out(dotcom: Scene) -> None:
     another(dotcom, "b" * 240)
     talk = listened(dotcom, event_on("push", dotcom.pull.head_sha, "feature"))
-    talk.refuse(["core"])
+    talk.publish_config_error(["core"])
     assert states(dotcom, dotcom.pull.head_sha) == {"Sepurux (main) / core": "failure"}

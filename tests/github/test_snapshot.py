@@ -6,41 +6,46 @@ import pytest
 
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.github.event import Event
-from sepurux_action.github.permissions import Deed, explain
-from sepurux_action.github.snapshot import policy_commit, read_look, read_partly
+from sepurux_action.github.permissions import Operation, warning_text
+from sepurux_action.github.snapshot import parse_partial, parse_snapshot, policy_ref
 
 FORBIDDEN = ErrorDetails(status=403, message="Resource not accessible by integration", forbidden=True)
-OWN = Event(name="pull_request", pull_request=7, why_none="")
-FORK = Event(name="pull_request", pull_request=7, fork=True, why_none="")
-DEPENDABOT = Event(name="pull_request", pull_request=7, dependabot=True, why_none="")
+OWN = Event(name="pull_request", pull_request=7, no_pr_reason="")
+FORK = Event(name="pull_request", pull_request=7, fork=True, no_pr_reason="")
+DEPENDABOT = Event(name="pull_request", pull_request=7, dependabot=True, no_pr_reason="")
 
 
 @pytest.mark.parametrize(
     ("deed", "refusal", "event", "says"),
     [
-        (Deed.STATUS, FORBIDDEN, OWN, "Give the job `statuses: write` under `permissions:`."),
-        (Deed.COMMENT, FORBIDDEN, OWN, "Give the job `pull-requests: write` under `permissions:`."),
+        (Operation.STATUS, FORBIDDEN, OWN, "Give the job `statuses: write` under `permissions:`."),
+        (Operation.COMMENT, FORBIDDEN, OWN, "Give the job `pull-requests: write` under `permissions:`."),
         (
-            Deed.COMMENT,
+            Operation.COMMENT,
             ErrorDetails(status=403, accepted="issues=write; pull_requests=write", forbidden=True),
             OWN,
             "Give the job `issues: write` or `pull-requests: write` under `permissions:`.",
         ),
-        (Deed.COMMENT, FORBIDDEN, FORK, "`workflow_run`"),
-        (Deed.STATUS, FORBIDDEN, DEPENDABOT, "Dependabot's token reads only unless the job says so"),
-        (Deed.STATUS, ErrorDetails(status=403, message="Repository was archived so is read-only."), OWN, "archived"),
-        (Deed.COMMENT, ErrorDetails(status=403, message="issue is locked"), OWN, "`comment: never`"),
-        (Deed.STATUS, ErrorDetails(status=401), OWN, "not valid any more"),
-        (Deed.STATUS, ErrorDetails(status=404), OWN, "`statuses: write`"),
-        (Deed.STATUS, ErrorDetails(status=422, message="Validation Failed"), OWN, "Validation Failed"),
-        (Deed.READ, ErrorDetails(status=429, rate_limited=True), OWN, "rate limit"),
-        (Deed.READ, ErrorDetails(status=0, message="GitHub kept failing"), OWN, "GitHub kept failing"),
+        (Operation.COMMENT, FORBIDDEN, FORK, "`workflow_run`"),
+        (Operation.STATUS, FORBIDDEN, DEPENDABOT, "Dependabot's token reads only unless the job says so"),
+        (
+            Operation.STATUS,
+            ErrorDetails(status=403, message="Repository was archived so is read-only."),
+            OWN,
+            "archived",
+        ),
+        (Operation.COMMENT, ErrorDetails(status=403, message="issue is locked"), OWN, "`comment: never`"),
+        (Operation.STATUS, ErrorDetails(status=401), OWN, "not valid any more"),
+        (Operation.STATUS, ErrorDetails(status=404), OWN, "`statuses: write`"),
+        (Operation.STATUS, ErrorDetails(status=422, message="Validation Failed"), OWN, "Validation Failed"),
+        (Operation.READ, ErrorDetails(status=429, rate_limited=True), OWN, "rate limit"),
+        (Operation.READ, ErrorDetails(status=0, message="GitHub kept failing"), OWN, "GitHub kept failing"),
     ],
 )
 def test_each_refusal_is_one_sentence_more_than_what_to_change(
-    deed: Deed, refusal: ErrorDetails, event: Event, says: str
+    deed: Operation, refusal: ErrorDetails, event: Event, says: str
 ) -> None:
-    warning = explain(deed, refusal, event)
+    warning = warning_text(deed, refusal, event)
     assert warning.startswith(f"Could not {deed} (")
     assert says in warning
     assert warning.lower().endswith("the verdict and the exit status stand.")
@@ -50,12 +55,12 @@ def test_each_refusal_is_one_sentence_more_than_what_to_change(
 @pytest.mark.parametrize(
     ("event", "commit"),
     [
-        (Event(name="pull_request", pull_request=7, base_sha="b" * 40, why_none=""), "b" * 40),
-        (Event(name="merge_group", pull_request=7, base_sha="b" * 40, why_none=""), "b" * 40),
-        (Event(name="push", pull_request=7, base_sha="b" * 40, why_none=""), "b" * 40),
+        (Event(name="pull_request", pull_request=7, base_sha="b" * 40, no_pr_reason=""), "b" * 40),
+        (Event(name="merge_group", pull_request=7, base_sha="b" * 40, no_pr_reason=""), "b" * 40),
+        (Event(name="push", pull_request=7, base_sha="b" * 40, no_pr_reason=""), "b" * 40),
         (Event(name="workflow_run"), "HEAD"),
         (Event(name="issue_comment"), "HEAD"),
-        (Event(name="pull_request", pull_request=7, why_none=""), "HEAD"),
+        (Event(name="pull_request", pull_request=7, no_pr_reason=""), "HEAD"),
         (Event(name="workflow_run", base_ref="release/1"), "refs/heads/release/1"),
         (Event(name="push", base_ref="release/1"), "refs/heads/release/1"),
         (Event(name="push"), ""),
@@ -64,7 +69,7 @@ def test_each_refusal_is_one_sentence_more_than_what_to_change(
     ],
 )
 def test_whose_policy_rules_each_event(event: Event, commit: str) -> None:
-    assert policy_commit(event) == commit
+    assert policy_ref(event) == commit
 
 
 @pytest.mark.parametrize(
@@ -77,7 +82,7 @@ def test_whose_policy_rules_each_event(event: Event, commit: str) -> None:
 )
 def test_a_warning_names_the_targets_that_were_refused(targets: tuple[str, ...], says: str) -> None:
     refusal = ErrorDetails(status=422, message="Validation Failed")
-    assert says in explain(Deed.STATUS, refusal, OWN, targets)
+    assert says in warning_text(Operation.STATUS, refusal, OWN, targets)
 
 
 def a_page(**changes: object) -> dict[str, object]:
@@ -100,20 +105,20 @@ def a_page(**changes: object) -> dict[str, object]:
     ],
 )
 def test_comments_are_known_only_where_the_page_is_whole(data: object, known: bool) -> None:  # noqa: FBT001
-    assert read_look(data, OWN).comments_known is known
+    assert parse_snapshot(data, OWN).comments_known is known
 
 
 @pytest.mark.parametrize(
     ("path", "known", "deed"),
     [
-        (["repository", "pullRequest", "comments"], False, Deed.READ),
-        (["repository", "pullRequest", "comments", "nodes", 3, "body"], False, Deed.READ),
-        ([], False, Deed.BASE),
-        (["repository", "pullRequest", "commits"], True, Deed.BASE),
-        (["repository", "policy"], True, Deed.BASE),
+        (["repository", "pullRequest", "comments"], False, Operation.READ),
+        (["repository", "pullRequest", "comments", "nodes", 3, "body"], False, Operation.READ),
+        ([], False, Operation.BASE),
+        (["repository", "pullRequest", "commits"], True, Operation.BASE),
+        (["repository", "policy"], True, Operation.BASE),
     ],
 )
-def test_an_error_about_comments_leaves_them_unknown(path: list[object], known: bool, deed: Deed) -> None:  # noqa: FBT001
+def test_an_error_about_comments_leaves_them_unknown(path: list[object], known: bool, deed: Operation) -> None:  # noqa: FBT001
     errors = [{"message": "Something went wrong", **({"path": path} if path else {})}]
-    look = read_partly({"data": a_page(), "errors": errors}, OWN, ErrorDetails(message="Something went wrong"))
-    assert (look.comments_known, look.refused) == (known, deed)
+    look = parse_partial({"data": a_page(), "errors": errors}, OWN, ErrorDetails(message="Something went wrong"))
+    assert (look.comments_known, look.denied) == (known, deed)

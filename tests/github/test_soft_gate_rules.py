@@ -8,7 +8,13 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.config.reviewers import parse_logins
-from sepurux_action.github.soft_gate_rules import GivenReview, Terms, in_question, opening, to_ask
+from sepurux_action.github.soft_gate_rules import (
+    ApprovalRules,
+    Review,
+    approval,
+    approvers_to_check,
+    reviewers_to_request,
+)
 
 HEAD, OLDER = "b" * 40, "a" * 40
 APPROVED, CHANGES, DISMISSED, COMMENTED = "APPROVED", "CHANGES_REQUESTED", "DISMISSED", "COMMENTED"
@@ -23,14 +29,14 @@ PERMISSIONS = {
     "robot": "write",
     "gate[bot]": "write",
 }
-TERMS = Terms(author="author", head=HEAD, permissions=PERMISSIONS)
+TERMS = ApprovalRules(author="author", head=HEAD, permissions=PERMISSIONS)
 LISTED = replace(TERMS, reviewers=("Writer", "author", "reader", "keeper"))
 
 
-def given(text: str) -> list[GivenReview]:
+def given(text: str) -> list[Review]:
     """Return reviews from `login STATE` or `login STATE older`, one a line."""
     parts = [line.split() for line in text.strip().splitlines()]
-    return [GivenReview(author=who, state=state, commit=OLDER if more else HEAD) for who, state, *more in parts]
+    return [Review(author=who, state=state, commit=OLDER if more else HEAD) for who, state, *more in parts]
 
 
 TRUTH = [
@@ -65,87 +71,87 @@ TRUTH = [
 
 
 @pytest.mark.parametrize(("text", "terms", "by"), [row[1:] for row in TRUTH], ids=[row[0] for row in TRUTH])
-def test_truth_table_of_the_soft_gate(text: str, terms: Terms, by: tuple[str, ...]) -> None:
-    found = opening(given(text), terms)
+def test_truth_table_of_the_soft_gate(text: str, terms: ApprovalRules, by: tuple[str, ...]) -> None:
+    found = approval(given(text), terms)
     assert found.by == by
-    assert found.opened is bool(by)
+    assert found.approved is bool(by)
 
 
 def test_a_new_push_closes_the_gate_again() -> None:
     reviews = given("writer APPROVED")
-    assert opening(reviews, TERMS).opened
-    assert not opening(reviews, replace(TERMS, head="c" * 40)).opened
+    assert approval(reviews, TERMS).approved
+    assert not approval(reviews, replace(TERMS, head="c" * 40)).approved
 
 
 def test_an_account_that_is_no_person_opens_nothing() -> None:
-    review = GivenReview(author="robot", state=APPROVED, commit=HEAD, kind="Bot")
-    assert not opening([review], TERMS).opened
-    assert opening([replace(review, kind="User")], TERMS).opened
+    review = Review(author="robot", state=APPROVED, commit=HEAD, kind="Bot")
+    assert not approval([review], TERMS).approved
+    assert approval([replace(review, kind="User")], TERMS).approved
 
 
 def test_without_a_known_head_or_login_nothing_opens() -> None:
-    nameless = GivenReview(author="", state=APPROVED, commit=HEAD)
-    assert not opening([nameless], replace(TERMS, permissions={"": "write"})).opened
-    headless = GivenReview(author="writer", state=APPROVED, commit="")
-    assert not opening([headless], replace(TERMS, head="")).opened
+    nameless = Review(author="", state=APPROVED, commit=HEAD)
+    assert not approval([nameless], replace(TERMS, permissions={"": "write"})).approved
+    headless = Review(author="writer", state=APPROVED, commit="")
+    assert not approval([headless], replace(TERMS, head="")).approved
 
 
 def test_the_reason_names_who_opened_the_gate() -> None:
-    assert opening(given("writer APPROVED"), TERMS).because == "writer approved this commit"
-    three = opening(given("writer APPROVED\nowner APPROVED\nkeeper APPROVED"), TERMS)
-    assert three.because == "writer, owner and keeper approved this commit"
+    assert approval(given("writer APPROVED"), TERMS).reason == "writer approved this commit"
+    three = approval(given("writer APPROVED\nowner APPROVED\nkeeper APPROVED"), TERMS)
+    assert three.reason == "writer, owner and keeper approved this commit"
 
 
 def test_the_reason_tells_why_an_approval_does_not_count() -> None:
-    assert opening([], TERMS).because == ""
+    assert approval([], TERMS).reason == ""
     text = "writer APPROVED older\nreader APPROVED\nauthor APPROVED\nowner APPROVED\nkeeper DISMISSED"
-    assert opening(given(text), LISTED).because == (
+    assert approval(given(text), LISTED).reason == (
         "writer approved an older commit; reader approved, but may not write here; "
         "author approved, but is the author of the pull request; owner approved, but is not listed in `reviewers`"
     )
 
 
 def test_who_can_open_the_gate_is_told() -> None:
-    assert TERMS.who_may == "anyone with write access except the author of the pull request"
-    assert LISTED.who_may == "Writer or keeper"
-    assert (TERMS.why_nobody, LISTED.why_nobody) == ("", "")
+    assert TERMS.eligible == "anyone with write access except the author of the pull request"
+    assert LISTED.eligible == "Writer or keeper"
+    assert (TERMS.why_none_is_eligible, LISTED.why_none_is_eligible) == ("", "")
 
 
 def test_a_list_of_which_nobody_can_open_the_gate_says_so() -> None:
     terms = replace(TERMS, reviewers=("author", "reader"))
-    assert terms.who_may == "nobody"
-    assert terms.why_nobody == "author is the author of the pull request; reader may not write here"
+    assert terms.eligible == "nobody"
+    assert terms.why_none_is_eligible == "author is the author of the pull request; reader may not write here"
 
 
 def test_a_permission_is_asked_for_only_where_it_decides() -> None:
     text = "writer APPROVED\nauthor APPROVED\nowner APPROVED older\nkeeper CHANGES_REQUESTED\ngate[bot] APPROVED"
     unknown = replace(TERMS, permissions={})
-    assert in_question(given(text), unknown) == ("writer",)
-    assert in_question(given("owner APPROVED\nwriter APPROVED"), replace(LISTED, permissions={})) == ("writer",)
+    assert approvers_to_check(given(text), unknown) == ("writer",)
+    assert approvers_to_check(given("owner APPROVED\nwriter APPROVED"), replace(LISTED, permissions={})) == ("writer",)
 
 
 # --- Asking for a review ---------------------------------------------------------------------------------------
 
 
 def test_asked_are_the_listed_ones_who_can_open_the_gate() -> None:
-    assert to_ask(LISTED, [], []) == ("Writer", "keeper")
+    assert reviewers_to_request(LISTED, [], []) == ("Writer", "keeper")
 
 
 def test_nobody_is_asked_where_nobody_is_listed() -> None:
-    assert to_ask(TERMS, [], []) == ()
+    assert reviewers_to_request(TERMS, [], []) == ()
 
 
 def test_nobody_is_asked_twice() -> None:
-    assert to_ask(LISTED, [], ["writer"]) == ("keeper",)
+    assert reviewers_to_request(LISTED, [], ["writer"]) == ("keeper",)
 
 
 @pytest.mark.parametrize("state", [APPROVED, CHANGES, DISMISSED, COMMENTED])
 def test_who_has_reviewed_this_head_is_not_asked(state: str) -> None:
-    assert to_ask(LISTED, given(f"WRITER {state}"), []) == ("keeper",)
+    assert reviewers_to_request(LISTED, given(f"WRITER {state}"), []) == ("keeper",)
 
 
 def test_who_has_reviewed_an_older_head_or_not_sent_the_review_is_asked() -> None:
-    assert to_ask(LISTED, given("writer APPROVED older\nkeeper PENDING"), []) == ("Writer", "keeper")
+    assert reviewers_to_request(LISTED, given("writer APPROVED older\nkeeper PENDING"), []) == ("Writer", "keeper")
 
 
 # --- The list --------------------------------------------------------------------------------------------------

@@ -6,13 +6,13 @@ import pytest
 
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.published_result import Numbers, PastResult
+from sepurux_action.evaluation.published_result import Metrics, PreviousResult
 from sepurux_action.github.stage_advice import advise
 
 
-def results(*, passed: int, failed: int, undecided: int = 0) -> list[PastResult]:
+def results(*, passed: int, failed: int, undecided: int = 0) -> list[PreviousResult]:
     decisions = [Decision.PASS] * passed + [Decision.FAIL] * failed + [Decision.ERROR, Decision.PENDING] * undecided
-    return [PastResult(decision=each, stage=Stage.OBSERVE, numbers=Numbers()) for each in decisions]
+    return [PreviousResult(decision=each, stage=Stage.OBSERVE, metrics=Metrics()) for each in decisions]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_ten_verdicts_of_which_at_most_a_tenth_fails_are_enough_to_move_on(
 def test_runs_without_a_verdict_do_not_count() -> None:
     advice = advise(Stage.OBSERVE, results(passed=8, failed=1, undecided=8), scheduled=False)
     assert advice is not None
-    assert (advice.decided, advice.blocked, advice.move_on) == (9, 1, False)
+    assert (advice.decided, advice.blocked, advice.ready) == (9, 1, False)
 
 
 def test_observe_leads_to_soft_soft_to_hard_and_hard_nowhere() -> None:

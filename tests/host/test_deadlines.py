@@ -9,7 +9,7 @@ import pytest
 
 from sepurux_action.errors import DeadlineExceeded, Ended
 from sepurux_action.host.arrivals import MAX_WAIT_S
-from sepurux_action.host.deadlines import Bounded
+from sepurux_action.host.deadlines import ThreadTimeouts
 
 
 def test_work_may_take_longer_than_one_wait() -> None:
@@ -17,21 +17,21 @@ def test_work_may_take_longer_than_one_wait() -> None:
         time.sleep(MAX_WAIT_S + 0.1)
         return "done"
 
-    assert Bounded().within(60, work) == "done"
+    assert ThreadTimeouts().run(60, work) == "done"
 
 
 def test_work_is_left_behind_when_its_seconds_are_over_though_a_wait_is_not() -> None:
     with pytest.raises(DeadlineExceeded):
-        Bounded().within(0.1, lambda: time.sleep(MAX_WAIT_S / 2))
+        ThreadTimeouts().run(0.1, lambda: time.sleep(MAX_WAIT_S / 2))
 
 
 def test_work_of_several_waits_is_left_behind_too() -> None:
     with pytest.raises(DeadlineExceeded):
-        Bounded().within(MAX_WAIT_S + 0.1, lambda: time.sleep(60))
+        ThreadTimeouts().run(MAX_WAIT_S + 0.1, lambda: time.sleep(60))
 
 
 def test_a_pause_ends_after_its_seconds_and_at_once_for_a_signal() -> None:
-    clock = Bounded()
+    clock = ThreadTimeouts()
     start = clock.now()
     clock.pause(0.1)
     assert clock.now() - start >= 0.1

@@ -10,7 +10,7 @@ import pytest
 from sepurux_action import __version__
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config.settings import flag
-from sepurux_action.github.run_context import Workplace
+from sepurux_action.github.run_context import RunContext
 from sepurux_action.host.terminal import FLAGS, Terminal
 from sepurux_action.host.workflow_commands import Level
 from tests.runner import run_cli
@@ -123,8 +123,8 @@ def test_the_report_goes_to_stdout_without_secrets(capsys: pytest.CaptureFixture
 
 
 def test_the_repository_is_the_one_that_the_environment_names() -> None:
-    assert Terminal([], {"GITHUB_REPO": " octo-org/agents "}).workplace() == Workplace(repository="octo-org/agents")
-    assert Terminal([], {}).workplace() == Workplace()
+    assert Terminal([], {"GITHUB_REPO": " octo-org/agents "}).workplace() == RunContext(repository="octo-org/agents")
+    assert Terminal([], {}).workplace() == RunContext()
 
 
 def test_traces_are_sought_where_the_command_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
