@@ -106,7 +106,7 @@ def _conversation(
     from sepurux_action.github.client import PyGithubClient  # noqa: PLC0415 - costs 0.2 s, so only when needed
 
     clock = ThreadTimeouts()
-    signals.tell(clock.interrupt)
+    signals.add_listener(clock.interrupt)
     forge = PyGithubClient(workplace.api_url, early.github_token, event.repository)
     return GitHubSession(forge, clock, place, event, secret=early.secret.reveal() if early.secret else "")
 

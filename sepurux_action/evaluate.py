@@ -115,7 +115,7 @@ class Judging:
             return {gate.name: _unasked(gate, verdict, UNASKED_HINT) for gate in gates}
         transport = Transport(settings.base_url, token=settings.token, api_key=settings.api_key, blank=self.blank)
         courier = ThreadCourier(transport.send)
-        self.signals.tell(courier.interrupt)
+        self.signals.add_listener(courier.interrupt)
         given = settings.pull_request if not event.name or event.lookup else None  # nobody could be asked about it
         origin = RunMetadata(repo=self.workplace.repository, pull_request=event.pull_request or given)
         asked = replace(settings, gates=tuple(gates))

@@ -24,7 +24,7 @@ class Signals:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda number, _frame: self.receive(number))
 
-    def tell(self, listener: Callable[[int], None]) -> None:
+    def add_listener(self, listener: Callable[[int], None]) -> None:
         """Call the listener when a signal comes, or at once where one has come already."""
         self._listeners.append(listener)
         if self.received is not None:

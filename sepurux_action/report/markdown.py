@@ -73,13 +73,13 @@ class Markdown(str):
 
 def text(value: str, *, longest: int = MAX_TEXT_LENGTH) -> Markdown:
     """Return a text as one inert line of at most `longest` characters; safe in a cell and at a line's start."""
-    return Markdown(_inert(_plain(value, longest)))
+    return Markdown(_escape(_plain(value, longest)))
 
 
 def prose(value: str, *, longest: int = MAX_TEXT_LENGTH) -> Markdown:
     """Return a sentence as `text` does, with what stands between backticks shown as code."""
     pieces = _QUOTED.split(_plain(value, longest))
-    return Markdown("".join(_code(piece) if n % 2 else _inert(piece) for n, piece in enumerate(pieces)))
+    return Markdown("".join(_code(piece) if n % 2 else _escape(piece) for n, piece in enumerate(pieces)))
 
 
 def code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
@@ -129,10 +129,10 @@ def sparkline(values: Sequence[float | None]) -> Markdown:
     return Markdown(f"<code>{''.join(GAP if value is None else block(value) for value in values)}</code>")
 
 
-def listing(lines: Iterable[str]) -> Markdown:
+def code_block(lines: Iterable[str]) -> Markdown:
     """Return lines as they are, to be copied, without what cannot be seen; a paragraph that no text of theirs ends."""
     seen = _UNSEEN.sub("", "\n".join(lines))
-    shown = "".join(letter for letter in _steady(seen) if letter == "\n" or letter.isprintable())
+    shown = "".join(letter for letter in _limit_marks(seen) if letter == "\n" or letter.isprintable())
     return Markdown(f"<pre><code>{shown.translate(_IN_LISTING)}</code></pre>")
 
 
@@ -164,12 +164,12 @@ def _as_markdown(value: str) -> Markdown:
 def _plain(value: str, longest: int) -> str:
     """Return the text on one line, without what cannot be seen, cut to `longest` characters."""
     seen = " ".join(_UNSEEN.sub("", json_reader.printable(value[: longest * READ_AHEAD])).split())
-    shown = "".join(_steady(seen))
+    shown = "".join(_limit_marks(seen))
     cut = len(shown) > longest or len(value) > longest * READ_AHEAD
     return shown[: longest - 1].rstrip() + "…" if cut else shown
 
 
-def _steady(seen: str) -> Iterator[str]:
+def _limit_marks(seen: str) -> Iterator[str]:
     marks = 0
     for character in seen:
         marks = marks + 1 if unicodedata.combining(character) else 0
@@ -177,8 +177,8 @@ def _steady(seen: str) -> Iterator[str]:
             yield character
 
 
-def _inert(plain: str) -> str:
-    broken = _LONG_WORD.sub(_jointed, _LIVE.sub(_broken, plain))
+def _escape(plain: str) -> str:
+    broken = _LONG_WORD.sub(_break_points, _LIVE.sub(_broken, plain))
     start = _AT_START.match(broken)
     if start is None:
         return broken.translate(_IN_TEXT)
@@ -193,10 +193,10 @@ def _broken(live: re.Match[str]) -> str:
 
 
 def _code(plain: str) -> str:
-    return f"<code>{_LONG_WORD.sub(_jointed, plain).translate(_IN_CODE)}</code>"
+    return f"<code>{_LONG_WORD.sub(_break_points, plain).translate(_IN_CODE)}</code>"
 
 
-def _jointed(word: re.Match[str]) -> str:
+def _break_points(word: re.Match[str]) -> str:
     """Return a long word with places to break: at its joints, and every so many characters where there are none."""
     pieces = _JOINTS.split(word[0])
     return _MAY_BREAK.join(

@@ -10,7 +10,7 @@ import jinja2
 
 from sepurux_action.report.markdown import Markdown, text
 from sepurux_action.report.report import Report
-from sepurux_action.report.size_limits import for_comment, for_summary, shed
+from sepurux_action.report.size_limits import for_comment, for_summary, shrink
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
@@ -39,7 +39,7 @@ def render_comment(report: Report, marker: str, *, templates: Path = TEMPLATES) 
 def _rendered(report: Report, templates: Path, name: str, fits: Callable[[str], bool]) -> str:
     try:
         template = _environment(templates).get_template(name)
-        for smaller in shed(report):
+        for smaller in shrink(report):
             rendered = template.render(report=smaller)
             if fits(rendered):
                 return rendered
@@ -53,7 +53,7 @@ def _environment(templates: Path) -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
         autoescape=False,  # noqa: S701 - it escapes for HTML only; `finalize` escapes every value for Markdown
-        finalize=_inert,
+        finalize=_escape,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -61,6 +61,6 @@ def _environment(templates: Path) -> jinja2.Environment:
     )
 
 
-def _inert(value: object) -> str:
+def _escape(value: object) -> str:
     """Return Markdown of ours as it is and any other value as inert text."""
     return value if isinstance(value, Markdown) else text(str(value))

@@ -34,7 +34,7 @@ from sepurux_action.evaluation.decision import NO_NUMBERS_ROW, Check, CheckState
 from sepurux_action.evaluation.enforcement import conclude
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
-from sepurux_action.report.markdown import bar, chart, code, join, link, listing, prose, sparkline, strong, text
+from sepurux_action.report.markdown import bar, chart, code, code_block, join, link, prose, sparkline, strong, text
 from sepurux_action.report.reproduction import command_lines
 
 UNFOLDED = 10  # rows of a table that are seen at once; the rest opens with a click
@@ -744,7 +744,7 @@ def _reproduction(result: GateResult, context: Context) -> Block:
         title="How to reproduce",
         rows=(
             (HOW_TO_REPRODUCE,),
-            (listing(command_lines(result.gate, context.base_url_host)),),
+            (code_block(command_lines(result.gate, context.base_url_host)),),
         ),
         loose=True,
         unfolded=0,

@@ -78,7 +78,7 @@ def _as_comment(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
     return tuple(replace(found[kind], unfolded=rows) for kind, rows in {**first, **behind}.items())
 
 
-def shed(report: Report) -> Iterator[Report]:
+def shrink(report: Report) -> Iterator[Report]:
     """Yield the report, then ever shorter ones: rows go first, those of open gates before others, then sections."""
     yield report
     for kind, rows in BULK:

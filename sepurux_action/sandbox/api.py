@@ -14,8 +14,8 @@ from hmac import compare_digest
 from uuid import NAMESPACE_URL, uuid5
 
 from sepurux_action.sandbox.judging import AGENT, DEFAULT_THRESHOLDS, Attempt, Judgement, Thresholds
-from sepurux_action.sandbox.ledger import Batch, Campaign, Ledger, Run, Status
-from sepurux_action.sandbox.wire import Answer, Fields, RefusedError, Request, json_answer, unfit
+from sepurux_action.sandbox.ledger import Batch, Campaign, Run, Status, Store
+from sepurux_action.sandbox.wire import Answer, Fields, RefusedError, Request, json_answer, validation_error
 
 FAILURES_PAGE = 200
 MAX_FAILURES_PAGE = 1000
@@ -41,7 +41,7 @@ class Api:
     With a token, `/v1/ci/...` takes it as `X-Sepurux-Token` or `X-API-Key`, every other `/v1/...` as `X-API-Key`.
     """
 
-    def __init__(self, ledger: Ledger, *, token: str | None, base_url: str) -> None:
+    def __init__(self, ledger: Store, *, token: str | None, base_url: str) -> None:
         self._ledger = ledger
         self._token = token
         self._base_url = base_url
@@ -200,7 +200,7 @@ class Api:
         least, found = max(1, campaign.min_scenarios), len(campaign.trace_ids)
         if found >= least:
             return campaign.trace_ids
-        raise unfit(
+        raise validation_error(
             ("body", "trace_id"),
             f"campaign {campaign.name} has {found} registered scenarios and needs {least}: "
             "give a trace_id, or register traces in its eval-set",
@@ -254,7 +254,7 @@ def _query_number(request: Request, key: str, *, default: int, least: int, most:
     # Seven digits hold every bound used here. str.isdigit alone would let superscripts through to int().
     if text.isascii() and text.isdigit() and len(text) <= len("1000000") and least <= int(text) <= most:
         return int(text)
-    raise unfit(("query", key), f"must be a whole number from {least} to {most}", "int_parsing")
+    raise validation_error(("query", key), f"must be a whole number from {least} to {most}", "int_parsing")
 
 
 def _verdict(status: Status, judgement: Judgement, thresholds: Thresholds) -> Mapping[str, object]:

@@ -71,7 +71,7 @@ class Batch:
         return Judgement(tuple(attempt for run in self.runs for attempt in run.judgement.attempts))
 
 
-class Ledger:
+class Store:
     """What one sandbox keeps, each kind by its identifier.
 
     A run is `queued` for the first half of `decide_after` seconds, `running` for the second, then `done`.

@@ -16,7 +16,7 @@ from typing import Self
 from urllib.parse import parse_qsl
 
 from sepurux_action.sandbox.api import Api
-from sepurux_action.sandbox.ledger import Ledger
+from sepurux_action.sandbox.ledger import Store
 from sepurux_action.sandbox.wire import Answer, RefusedError, Request
 
 LOOPBACK = "127.0.0.1"
@@ -52,7 +52,7 @@ class Sandbox:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._token = token
-        self._ledger = Ledger(decide_after=decide_after, clock=clock, campaigns=campaigns)
+        self._ledger = Store(decide_after=decide_after, clock=clock, campaigns=campaigns)
         self._host, self._port, self._tls = host, port, tls
         self._requests: deque[Request] = deque(maxlen=MAX_REQUESTS_KEPT)
         self._lock = Lock()

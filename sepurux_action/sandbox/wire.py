@@ -23,11 +23,11 @@ class Request:
         try:
             value = json.loads(self.body)
         except RecursionError:
-            raise unfit(("body",), "nested too deeply", "json_invalid") from None
+            raise validation_error(("body",), "nested too deeply", "json_invalid") from None
         except ValueError as error:
-            raise unfit(("body",), f"not valid JSON: {error}", "json_invalid") from None
+            raise validation_error(("body",), f"not valid JSON: {error}", "json_invalid") from None
         if not isinstance(value, dict):
-            raise unfit(("body",), "must be an object", "dict_type")
+            raise validation_error(("body",), "must be an object", "dict_type")
         return value
 
 
@@ -56,7 +56,7 @@ def json_answer(value: object, *, status: int = 200) -> Answer:
     return Answer(status=status, body=json.dumps(value, allow_nan=False).encode())
 
 
-def unfit(loc: tuple[str | int, ...], msg: str, kind: str) -> RefusedError:
+def validation_error(loc: tuple[str | int, ...], msg: str, kind: str) -> RefusedError:
     """Return the refusal (422) of a request with a fault at this place."""
     return RefusedError(422, [{"loc": list(loc), "msg": msg, "type": kind}])
 
@@ -136,12 +136,12 @@ class Fields:
         try:
             return str(UUID(value if isinstance(value, str) else ""))
         except ValueError:
-            raise unfit((*self._loc, *path), "must be a UUID", "uuid_parsing") from None
+            raise validation_error((*self._loc, *path), "must be a UUID", "uuid_parsing") from None
 
     def _section(self, value: object, *path: str | int) -> Fields:
         if not isinstance(value, dict):
-            raise unfit((*self._loc, *path), "must be an object", "dict_type")
+            raise validation_error((*self._loc, *path), "must be an object", "dict_type")
         return Fields(value, (*self._loc, *path))
 
     def _unfit(self, key: str, msg: str, kind: str, *index: int) -> RefusedError:
-        return unfit((*self._loc, key, *index), msg, kind)
+        return validation_error((*self._loc, key, *index), msg, kind)

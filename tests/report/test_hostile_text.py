@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sepurux_action.common.urls import safe_address
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
-from sepurux_action.report.markdown import code, listing, text
+from sepurux_action.report.markdown import code, code_block, text
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report, build_settings_report
 from tests import gfm
@@ -165,7 +165,7 @@ def test_no_marker_begins_or_ends_within_a_text(said: str) -> None:
 @given(st.lists(foreign, min_size=1, max_size=4))
 @example([HOSTILE, "</code></pre>", "```", "&lt;b&gt;", ""])
 def test_a_listing_is_read_as_its_lines_without_what_cannot_be_seen(lines: list[str]) -> None:
-    page = gfm.read(f"before\n\n{listing(lines)}\n\nafter")
+    page = gfm.read(f"before\n\n{code_block(lines)}\n\nafter")
     assert +page.tags - Counter(span=page.tags["span"]) == Counter(p=2, pre=1, code=1)
     (shown,) = page.code
     assert all(letter == "\n" or letter.isprintable() for letter in shown)

@@ -13,9 +13,9 @@ from sepurux_action.report.markdown import (
     bar,
     chart,
     code,
+    code_block,
     join,
     link,
-    listing,
     prose,
     sparkline,
     strong,
@@ -157,7 +157,7 @@ def test_a_sparkline_goes_from_its_lowest_to_its_highest_with_a_dot_for_what_is_
 
 
 def test_a_listing_keeps_nothing_that_cannot_be_seen() -> None:
-    assert listing(["a\u202eb\x1b\u200b\u3164", "e" + "\u0301" * 9]) == ("<pre><code>ab\ne\u0301\u0301</code></pre>")
+    assert code_block(["a\u202eb\x1b\u200b\u3164", "e" + "\u0301" * 9]) == ("<pre><code>ab\ne\u0301\u0301</code></pre>")
 
 
 def test_a_chart_is_a_fence_of_numbers_with_plain_labels() -> None:

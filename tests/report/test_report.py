@@ -16,7 +16,7 @@ from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, Fail
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.report.rendering import render_summary
 from sepurux_action.report.report import Block, Kind, Report, build_report, build_settings_report
-from sepurux_action.report.size_limits import for_comment, for_summary, shed
+from sepurux_action.report.size_limits import for_comment, for_summary, shrink
 from tests import gfm
 from tests.builders import (
     ADVICE,
@@ -412,7 +412,7 @@ def test_tables_have_at_most_three_columns_so_that_a_phone_shows_them() -> None:
 
 def test_a_report_sheds_rows_step_by_step_and_counts_what_it_left_out() -> None:
     tools = tuple(FailingTool(f"tool{number}", 1) for number in range(200))
-    whole, *smaller = shed(build_report([a_result(a_run(replace(FAILING, top_failing_tools=tools)))], a_context()))
+    whole, *smaller = shrink(build_report([a_result(a_run(replace(FAILING, top_failing_tools=tools)))], a_context()))
     kept = [the_block(report.blocks, Kind.TOOLS) for report in smaller]
     assert len(the_block(whole.blocks, Kind.TOOLS).rows) == 200
     assert {len(block.rows) + block.left_out for block in kept} == {200}
@@ -421,14 +421,14 @@ def test_a_report_sheds_rows_step_by_step_and_counts_what_it_left_out() -> None:
 
 
 def test_thresholds_are_the_last_that_a_gate_sheds() -> None:
-    *_, before, last = shed(build_report([a_result()], a_context()))
+    *_, before, last = shrink(build_report([a_result()], a_context()))
     assert not the_block(last.blocks, Kind.THRESHOLDS).rows
     assert (before.callout, before.title) == (last.callout, last.title)
 
 
 def test_sections_go_when_rows_are_not_enough_and_the_worst_gates_stay() -> None:
     results = states()["gates"][0]
-    *_, two, one = shed(build_report(results, a_context()))
+    *_, two, one = shrink(build_report(results, a_context()))
     assert [shown(section.title) for section in two.sections] == ["❌ refunds failed"]
     assert one.sections == ()
     assert one.left_out_note == "The sections of 4 gates are left out: the report would be too long."
@@ -626,7 +626,7 @@ def test_a_value_that_goes_on_where_the_other_one_ends_is_shown_to_go_on() -> No
 
 
 def test_what_is_shed_first_is_aside_in_the_sections_of_open_gates() -> None:
-    first = next(report for report in shed(build_report(states()["gates"][0], a_context())) if report.shortened)
+    first = next(report for report in shrink(build_report(states()["gates"][0], a_context())) if report.shortened)
     lost = {shown(section.title): [b.kind for b in section.blocks if b.left_out] for section in first.sections}
     assert lost["❌ refunds failed"] == []
     assert Kind.ORIGIN in lost["✅ search passed"]
@@ -634,7 +634,7 @@ def test_what_is_shed_first_is_aside_in_the_sections_of_open_gates() -> None:
 
 
 def test_open_gates_lose_their_sections_before_a_closed_one_loses_a_threshold() -> None:
-    shorter = [report for report in shed(reports()["fifty-gates"]) if report.left_out_note]
+    shorter = [report for report in shrink(reports()["fifty-gates"]) if report.left_out_note]
     assert shorter[0].left_out_note == "The sections of 45 gates are left out: the report would be too long."
     assert all(block.rows for section in shorter[0].sections for block in section.blocks)
 
@@ -740,20 +740,20 @@ def test_a_report_gives_the_command_line_to_copy() -> None:
 
 
 def test_what_is_shed_whole_is_told_by_its_title() -> None:
-    *_, last = shed(for_comment(reports()["fail"]))
+    *_, last = shrink(for_comment(reports()["fail"]))
     assert the_block(last.blocks, Kind.REPRODUCTION).left_out_note == (
         "How to reproduce: left out, the report would be too long."
     )
 
 
 def test_a_report_that_shed_something_says_where_more_is_kept() -> None:
-    whole, *_, last = shed(reports()["fail"])
+    whole, *_, last = shrink(reports()["fail"])
     assert (whole.shortened, last.shortened) == (False, True)
     assert gfm.read(last.fuller).links == [("https://github.com/acme/shop/actions/runs/7100001", "job summary")]
     assert build_report([a_result()], a_context(run_url="")).fuller == ""
 
 
 def test_a_comment_sheds_its_broken_thresholds_last() -> None:
-    *_, before, last, _, _, _ = shed(for_comment(reports()["fail-observe"]))
+    *_, before, last, _, _, _ = shrink(for_comment(reports()["fail-observe"]))
     assert [block.kind for block in before.blocks if block.rows] == [Kind.BROKEN]
     assert not [block.kind for block in last.blocks if block.rows]
