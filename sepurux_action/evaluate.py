@@ -24,14 +24,14 @@ from sepurux_action.evaluation.polling import NO_ROW, RunMetadata, watch
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import GitHubSession
-from sepurux_action.host.protocols import Place
+from sepurux_action.host.protocols import Output
 from sepurux_action.host.signals import Signals
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report import outputs
 
 NOT_AFFECTED = "No file that this pull request changes matches the gate's `paths`."
-UNASKED = "There is no secret to ask Sepurux with: `token` and `api_key` are both empty."
-UNASKED_HINT = (
+NO_CREDENTIALS = "There is no secret to ask Sepurux with: `token` and `api_key` are both empty."
+NO_CREDENTIALS_HINT = (
     "Give one of them, such as `token: ${{ secrets.SEPURUX_CI_TOKEN }}`. "
     "Pull requests from forks and from Dependabot are given no secrets of the repository."
 )
@@ -46,109 +46,109 @@ READ_ONLY_REVIEW = (
 
 
 @dataclass(frozen=True, slots=True)
-class Judging:
+class GateEvaluator:
     """One run's judging. `talk` is None where GitHub takes no part; `today` is the day of the rules, in UTC."""
 
     settings: Settings
-    workplace: RunContext
-    place: Place
+    run_context: RunContext
+    output: Output
     signals: Signals
     blank: Redactor
-    talk: GitHubSession | None
+    github: GitHubSession | None
     today: date
 
-    def judge(self) -> tuple[GateResult, ...]:
+    def evaluate(self) -> tuple[GateResult, ...]:
         """Return the result of every gate, in their order."""
-        if self.talk:
-            self.talk.publish_pending(gate.name for gate in self.settings.gates)
-        runs = self._settled_without_asking()
+        if self.github:
+            self.github.publish_pending(gate.name for gate in self.settings.gates)
+        runs = self._skipped_or_cached()
         open_gates = [gate for gate in self.settings.gates if gate.name not in runs]
         advice = {gate.name: self._advice(gate) for gate in open_gates}
-        runs |= self._ask(open_gates)
-        results = [self._conclude(gate, runs[gate.name], advice.get(gate.name, "")) for gate in self.settings.gates]
+        runs |= self._evaluate(open_gates)
+        results = [self._result(gate, runs[gate.name], advice.get(gate.name, "")) for gate in self.settings.gates]
         return tuple(results)
 
     # -- what needs no backend --------------------------------------------------------------------------------------
 
-    def _settled_without_asking(self) -> dict[str, tuple[RunResult, ...]]:
+    def _skipped_or_cached(self) -> dict[str, tuple[RunResult, ...]]:
         """Return the runs of the gates that are settled already: not affected, or a `fail` that is remembered."""
-        event, gates = self.workplace.event, self.settings.gates
+        event, gates = self.run_context.event, self.settings.gates
         if event.skip_reason:
             verdict = Verdict(decision=Decision.SKIPPED, reason=f"{event.skip_reason}.", rule=NO_ROW)
-            return {gate.name: _unasked(gate, verdict) for gate in gates}
+            return {gate.name: _not_run(gate, verdict) for gate in gates}
         settled = {}
         unaffected = self._unaffected()
-        if self.talk:
-            self.talk.load_more_comments()
+        if self.github:
+            self.github.load_more_comments()
         for gate in gates:
             if gate.name in unaffected:
-                settled[gate.name] = _unasked(
+                settled[gate.name] = _not_run(
                     gate, Verdict(decision=Decision.SKIPPED, reason=NOT_AFFECTED, rule=NO_ROW)
                 )
-            elif remembered := self._remembered(gate):
+            elif remembered := self._cached_fail(gate):
                 settled[gate.name] = remembered
         return settled
 
     def _unaffected(self) -> frozenset[str]:
         """Return the names of the gates whose `paths` match no file that the judged commit changes."""
         filters = {gate.name: gate.paths for gate in self.settings.gates if gate.paths}
-        if self.talk is None or not filters:
+        if self.github is None or not filters:
             return frozenset()
-        changed = self.talk.changed_files()
+        changed = self.github.changed_files()
         names = frozenset(name for name, paths in filters.items() if not affects(paths, changed))
-        return names if names and self.talk.is_current() else frozenset()
+        return names if names and self.github.is_current() else frozenset()
 
-    def _remembered(self, gate: Gate) -> tuple[RunResult, ...]:
+    def _cached_fail(self, gate: Gate) -> tuple[RunResult, ...]:
         """Return the runs of a `fail` of this very commit and fingerprint, on a review; a `pass` never is one."""
-        if self.talk is None or self.workplace.event.name != "pull_request_review":
+        if self.github is None or self.run_context.event.name != "pull_request_review":
             return ()
-        return self.talk.cached_failure(gate, fingerprint(gate))
+        return self.github.cached_failure(gate, fingerprint(gate))
 
     # -- what the backend decides -----------------------------------------------------------------------------------
 
-    def _ask(self, gates: Sequence[Gate]) -> Mapping[str, tuple[RunResult, ...]]:
-        settings, event = self.settings, self.workplace.event
+    def _evaluate(self, gates: Sequence[Gate]) -> Mapping[str, tuple[RunResult, ...]]:
+        settings, event = self.settings, self.run_context.event
         if not gates:
             return {}
         if not (settings.token or settings.api_key):
-            verdict = Verdict(decision=Decision.ERROR, reason=UNASKED, rule=NO_ROW)
-            return {gate.name: _unasked(gate, verdict, UNASKED_HINT) for gate in gates}
+            verdict = Verdict(decision=Decision.ERROR, reason=NO_CREDENTIALS, rule=NO_ROW)
+            return {gate.name: _not_run(gate, verdict, NO_CREDENTIALS_HINT) for gate in gates}
         transport = Transport(settings.base_url, token=settings.token, api_key=settings.api_key, blank=self.blank)
         courier = ThreadCourier(transport.send)
         self.signals.add_listener(courier.interrupt)
         given = settings.pull_request if not event.name or event.lookup else None  # nobody could be asked about it
-        origin = RunMetadata(repo=self.workplace.repository, pull_request=event.pull_request or given)
+        origin = RunMetadata(repo=self.run_context.repository, pull_request=event.pull_request or given)
         asked = replace(settings, gates=tuple(gates))
-        runs = watch(asked, origin, courier, self.place, self._announce)
+        runs = watch(asked, origin, courier, self.output, self._write_early_outputs)
         return {gate.name: of_gate for gate, of_gate in zip(gates, runs, strict=True)}
 
-    def _announce(self, known: Sequence[RunResult]) -> None:
-        self.place.outputs(outputs.early_outputs(known))
+    def _write_early_outputs(self, known: Sequence[RunResult]) -> None:
+        self.output.set_outputs(outputs.early_outputs(known))
 
     # -- what follows -----------------------------------------------------------------------------------------------
 
-    def _conclude(self, gate: Gate, runs: Iterable[RunResult], advice: str) -> GateResult:
+    def _result(self, gate: Gate, runs: Iterable[RunResult], advice: str) -> GateResult:
         runs = tuple(runs)
         decision = min((run.decision for run in runs), key=lambda each: each.rank)
         suspected = trace_may_be_cause(runs)
         conclusion = conclude(decision, gate.stage, gate.on_undecided, trace_may_be_cause=suspected)
-        notes = tuple(filter(None, (self._told_change(gate), advice)))
+        notes = tuple(filter(None, (self._next_change_note(gate), advice)))
         result = GateResult(gate=gate, runs=runs, conclusion=conclusion, notes=notes)
         if decision is Decision.FAIL and gate.stage is Stage.SOFT:
-            return self._reviewed(result)
+            return self._apply_reviews(result)
         return result
 
-    def _reviewed(self, result: GateResult) -> GateResult:
+    def _apply_reviews(self, result: GateResult) -> GateResult:
         """Return the result of a failed soft gate, as reviews have it."""
-        gate, event = result.gate, self.workplace.event
-        if self.talk is None or event.pull_request is None:
+        gate, event = result.gate, self.run_context.event
+        if self.github is None or event.pull_request is None:
             return replace(result, notes=(*result.notes, SOFT_AS_HARD))
         if self.signals.received is not None:
             return result
         notes = result.notes
         if event.fork and event.name == "pull_request_review":
             notes = (*notes, READ_ONLY_REVIEW)
-        found = self.talk.soft_gate.approval(self.talk.snapshot.pull_request, gate.reviewers)
+        found = self.github.soft_gate.approval(self.github.snapshot.pull_request, gate.reviewers)
         if found is None:
             return replace(result, waits_for_review=True, review=UNREAD_REVIEWS, notes=notes)
         opening, terms = found
@@ -160,25 +160,25 @@ class Judging:
         review = f"{who}. So far: {opening.reason}." if opening.reason else f"{who}."
         return replace(result, waits_for_review=True, review=review, notes=notes)
 
-    def _told_change(self, gate: Gate) -> str:
+    def _next_change_note(self, gate: Gate) -> str:
         change = self._next_change(gate)
         if change is None:
             return ""
         if change.is_near:
-            self.place.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
+            self.output.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
         return str(change)
 
     def _next_change(self, gate: Gate) -> NextChange | None:
-        return next_change(gate.rules, self.workplace.event.branch, self.today)
+        return next_change(gate.rules, self.run_context.event.branch, self.today)
 
     def _advice(self, gate: Gate) -> str:
-        if self.talk is None:
+        if self.github is None:
             return ""
         change = self._next_change(gate)
-        return self.talk.stage_advice(gate.name, gate.stage, scheduled=change is not None and change.stricter)
+        return self.github.stage_advice(gate.name, gate.stage, scheduled=change is not None and change.stricter)
 
 
-def _unasked(gate: Gate, verdict: Verdict, hint: str = "") -> tuple[RunResult, ...]:
+def _not_run(gate: Gate, verdict: Verdict, hint: str = "") -> tuple[RunResult, ...]:
     return tuple(
         RunResult(trace=trace.label, verdict=verdict, hint=hint, trace_may_be_cause=trace.content is not None)
         for trace in gate.traces

@@ -18,7 +18,7 @@ from sepurux_action.config.policy import Change
 from sepurux_action.config.settings import input_layer, read_bootstrap_settings
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
-from sepurux_action.evaluate import NOT_AFFECTED, SOFT_AS_HARD, UNASKED, UNASKED_HINT, UNREAD_REVIEWS
+from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, SOFT_AS_HARD, UNREAD_REVIEWS
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision, Verdict, decide
 from sepurux_action.evaluation.enforcement import conclude
@@ -342,7 +342,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "error": ((a_result(_refused()),), here),
         "error-allowed": ((a_result(_refused(), gate=allowed),), here),
         "error-unreachable": ((a_result(_unreachable()),), against_main),
-        "error-no-secret": ((a_result(undecided(Decision.ERROR, UNASKED, UNASKED_HINT)),), here),
+        "error-no-secret": ((a_result(undecided(Decision.ERROR, NO_CREDENTIALS, NO_CREDENTIALS_HINT)),), here),
         "error-no-numbers": ((a_result(a_run(silent)),), here),
         "cancelled": ((a_result(cancelled),), here),
         "skipped": ((a_result(skipped),), here),

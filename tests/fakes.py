@@ -96,7 +96,7 @@ class FakeCourier:
 
 
 @dataclass
-class FakePlace:
+class FakeOutput:
     """Remembers what is said."""
 
     lines: list[str] = field(default_factory=list)
@@ -104,16 +104,16 @@ class FakePlace:
     written: list[Mapping[str, str]] = field(default_factory=list)
     summaries: list[str] = field(default_factory=list)
 
-    def line(self, text: str) -> None:
+    def log(self, text: str) -> None:
         self.lines.append(text)
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:  # noqa: ARG002
         self.annotations.append((level, f"{title}: {text}" if title else text))
 
-    def outputs(self, values: Mapping[str, str]) -> None:
+    def set_outputs(self, values: Mapping[str, str]) -> None:
         self.written.append(values)
 
-    def summary(self, markdown: str) -> None:
+    def write_summary(self, markdown: str) -> None:
         self.summaries.append(markdown)
 
 

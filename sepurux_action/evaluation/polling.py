@@ -44,7 +44,7 @@ from sepurux_action.evaluation.decision import Check, Decision, Verdict, decide
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.lanes import Lane, Pause, Send, drive
 from sepurux_action.evaluation.result import RunResult
-from sepurux_action.host.protocols import Place
+from sepurux_action.host.protocols import Output
 from sepurux_action.host.workflow_commands import Level
 
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
@@ -66,14 +66,14 @@ class RunMetadata:
 
 
 def watch(
-    settings: Settings, origin: RunMetadata, courier: Courier, place: Place, announce: OnProgress
+    settings: Settings, origin: RunMetadata, courier: Courier, output: Output, announce: OnProgress
 ) -> tuple[tuple[RunResult, ...], ...]:
     """Return the results of each gate's runs, in the order of gates and traces; always, and within their timeouts.
 
     `announce` is told what is known of the runs that have started, at once and then every few seconds while ids and
     addresses become known. After a signal the runs still open are `error`.
     """
-    shared = _PollContext(settings, origin, courier, place, announce)
+    shared = _PollContext(settings, origin, courier, output, announce)
     shared.lanes = [RunPoller(shared, gate, trace) for gate in settings.gates for trace in gate.traces]
     results = iter(drive([lane.run() for lane in shared.lanes], courier, beat=shared.heartbeat))
     return tuple(tuple(next(results) for _ in gate.traces) for gate in settings.gates)
@@ -119,12 +119,12 @@ class _PollContext:
     """What all lanes share: the world, the clock's start, and whether the backend was heard at all."""
 
     def __init__(
-        self, settings: Settings, origin: RunMetadata, courier: Courier, place: Place, announce: OnProgress
+        self, settings: Settings, origin: RunMetadata, courier: Courier, output: Output, announce: OnProgress
     ) -> None:
         self.settings = settings
         self.origin = origin
         self.courier = courier
-        self.place = place
+        self.output = output
         self.lanes: list[RunPoller] = []
         self.campaigns: dict[tuple[str, float], Campaigns | EvaluationError | None] = {}  # None while one is fetched
         self._announce = announce
@@ -157,13 +157,13 @@ class _PollContext:
     def warn_once(self, text: str) -> None:
         if text not in self._warned:
             self._warned.add(text)
-            self.place.annotate(Level.WARNING, text)
+            self.output.annotate(Level.WARNING, text)
 
     def heartbeat(self, still_open: int) -> None:
         self._announce_in_time()
         elapsed = number_format.duration(self.elapsed())
         left = number_format.duration(max(0.0, self._patience - self.elapsed()))
-        self.place.line(
+        self.output.log(
             f"waiting for {number_format.counted(still_open, 'run')}: {elapsed} elapsed, at most {left} left"
         )
 
@@ -198,7 +198,7 @@ class _PollContext:
                     wait = retry_wait(answer, attempt, self.courier.jitter())
                     if wait >= self._left(timeout_s):
                         raise self._gave_up(call, answer, wait)
-                    self.place.line(f"{call.purpose}: {answer.reason}; next try in {number_format.duration(wait)}")
+                    self.output.log(f"{call.purpose}: {answer.reason}; next try in {number_format.duration(wait)}")
                     yield Pause(wait)
         raise AssertionError("the loop has no end of its own")
 
@@ -458,7 +458,7 @@ class RunPoller:
     def _log(self, text: str) -> None:
         names = [self.gate.name] if len(self._shared.settings.gates) > 1 else []
         names += [self._trace.label] if len(self.gate.traces) > 1 else []
-        self._shared.place.line(f"[{' / '.join(names)}] {text}" if names else text)
+        self._shared.output.log(f"[{' / '.join(names)}] {text}" if names else text)
 
 
 class PollSchedule:

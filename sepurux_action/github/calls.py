@@ -16,7 +16,7 @@ from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import REQUIRED_PERMISSIONS, Operation, warning_text
 from sepurux_action.github.protocol import GitHubClient
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot
-from sepurux_action.host.protocols import Place, Timeouts
+from sepurux_action.host.protocols import Output, Timeouts
 from sepurux_action.host.workflow_commands import Level
 
 T = TypeVar("T")
@@ -38,11 +38,11 @@ _ENDED = ErrorDetails(message="the run was ended before GitHub answered", timed_
 class BoundedCalls:
     """Asks GitHub, about `event`, until the moment that `allow` sets."""
 
-    def __init__(self, clock: Timeouts, place: Place, event: Event) -> None:
+    def __init__(self, clock: Timeouts, output: Output, event: Event) -> None:
         """Start with no time at all."""
         self.event = event
         self._clock = clock
-        self._place = place
+        self._output = output
         self._until = clock.now()
         self._denied: set[Operation] = set()
         self._warned: set[str] = set()
@@ -115,7 +115,7 @@ class BoundedCalls:
             try:
                 if refusal:
                     left = f"for at most {self._left:.0f} s"
-                    self._place.line(f"could not {operation} ({refusal.summary}): the gate tries again, {left}")
+                    self._output.log(f"could not {operation} ({refusal.summary}): the gate tries again, {left}")
                     self._pause(RETRY_PAUSE_S)
                 found = self.call(operation, work)
                 refusal = gap(found)
@@ -153,7 +153,7 @@ class BoundedCalls:
         """Tell of something, unless that was told already."""
         if warning not in self._warned:
             self._warned.add(warning)
-            self._place.annotate(Level.WARNING, warning, title="Sepurux gate")
+            self._output.annotate(Level.WARNING, warning, title="Sepurux gate")
 
     # -- reads --------------------------------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ class RunContext:
 
 
 def parse_run_context(environ: Mapping[str, str], payload: object) -> RunContext:
-    """Return the workplace that GitHub's variables and the event's payload describe."""
+    """Return the run_context that GitHub's variables and the event's payload describe."""
     server, api = (safe_address(environ.get(f"GITHUB_{name}_URL", "")).rstrip("/") for name in ("SERVER", "API"))
     repository = json_reader.printable(environ.get("GITHUB_REPOSITORY", ""))
     run, attempt = environ.get("GITHUB_RUN_ID", ""), environ.get("GITHUB_RUN_ATTEMPT", "")

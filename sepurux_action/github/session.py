@@ -35,7 +35,7 @@ from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Snapshot
 from sepurux_action.github.soft_gate import ReviewGate
 from sepurux_action.github.stage_advice import advise
 from sepurux_action.github.sticky_comment import StickyComment
-from sepurux_action.host.protocols import Place, Timeouts
+from sepurux_action.host.protocols import Output, Timeouts
 
 STATUSES_S = 70.0  # all decided statuses
 COMMENT_S = 20.0  # beside what the statuses left over: comment and review requests; together with them 90 s
@@ -60,12 +60,12 @@ class _Status:
 class GitHubSession:
     """One run's talk with GitHub, about one event."""
 
-    def __init__(self, client: GitHubClient, clock: Timeouts, place: Place, event: Event, *, secret: str) -> None:
+    def __init__(self, client: GitHubClient, clock: Timeouts, output: Output, event: Event, *, secret: str) -> None:
         """Take who takes part; `secret` signs the comment's memory, '' leaves it out."""
         self.snapshot = Snapshot()
         self._client = client
-        self._place = place
-        self._calls = BoundedCalls(clock, place, event)
+        self._output = output
+        self._calls = BoundedCalls(clock, output, event)
         self._calls.set_timeout(FIRST_READ_S)
         self.soft_gate = ReviewGate(client, self._calls)
         self._options = PublishOptions(key="")
@@ -96,7 +96,7 @@ class GitHubSession:
             self._calls.event = resolve(self.event, found)
         if self.event.pull_request is None:
             what = "no comment" if self.event.commit else "no comment and no status"
-            self._place.line(f"{what}: {self.event.no_pr_reason}")
+            self._output.log(f"{what}: {self.event.no_pr_reason}")
         if self.event.skip_reason:
             return True
         look = self._calls.fetch_first_snapshot(self._client, config)
@@ -246,10 +246,10 @@ class GitHubSession:
         self._calls.set_timeout(self._statuses_s)
         shown = {context.lower() for context in self.snapshot.head_contexts or {}}
 
-        def place(status: _Status) -> tuple[int, bool]:
+        def output(status: _Status) -> tuple[int, bool]:
             return BLOCKING_FIRST.index(status.state), status.context.lower() not in shown
 
-        self._set_statuses(sorted(map(self._decided_status, results), key=place))
+        self._set_statuses(sorted(map(self._decided_status, results), key=output))
         self._calls.extend(COMMENT_S)
 
     def publish_comment(self, results: Sequence[GateResult], body: Callable[[str], str]) -> str:
@@ -268,10 +268,10 @@ class GitHubSession:
             own = "a merge group is judged on a commit of its own"
             newer = "the pull request has a newer commit, which gets a run of its own"
             unread = "" if head else "the pull request could not be read"
-            self._place.line(f"no comment: {unread or (own if self.event.name == 'merge_group' else newer)}")
+            self._output.log(f"no comment: {unread or (own if self.event.name == 'merge_group' else newer)}")
             return ""
         if not now.comments_known:
-            self._place.line(UNKNOWN_COMMENTS)
+            self._output.log(UNKNOWN_COMMENTS)
             return ""
         self.snapshot = replace(
             self.snapshot, comments=now.comments

@@ -63,15 +63,15 @@ class ActionsRunner:
         base = Path(workspace) if workspace else working_directory()
         return TraceFolder(base, [Path(temporary)] if temporary else [])
 
-    def checkout(self, path: str) -> bytes | None:
+    def read_repo_file(self, path: str) -> bytes | None:
         """Return a file of the checkout, or None where there is none."""
         return self.traces.read(path)
 
-    def workplace(self) -> RunContext:
+    def run_context(self) -> RunContext:
         """Return the workflow run; an event file that cannot be read is a warning and an event without content."""
         return parse_run_context(self._environ, self._event())
 
-    def hide(self, blank: Redactor, secrets: tuple[str, ...]) -> None:
+    def mask_secrets(self, blank: Redactor, secrets: tuple[str, ...]) -> None:
         """Blank secrets in everything that is written from now on, and have the runner mask them too."""
         self._blank = blank
         for spelling in (spelling for secret in secrets for spelling in spellings(secret)):
@@ -79,7 +79,7 @@ class ActionsRunner:
                 self._masked.add(spelling)
                 self._write(commands.mask(spelling))
 
-    def line(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Write one line to the log."""
         self._write(self._shown(text))
 
@@ -87,13 +87,13 @@ class ActionsRunner:
         """Write an annotation; the eleventh of a level becomes a line of the log."""
         self._annotations[level] += 1
         if self._annotations[level] > MAX_ANNOTATIONS:
-            self.line(f"{level}: {text}")
+            self.log(f"{level}: {text}")
         else:
             place = {"title": self._shown(title), "file": self._shown(file)}
             lines = "\n".join(map(self._shown, text.splitlines()))
             self._write(commands.annotation(level, lines, **place, line=line))
 
-    def outputs(self, values: Mapping[str, str]) -> None:
+    def set_outputs(self, values: Mapping[str, str]) -> None:
         """Set outputs of the step."""
         blocks = []
         for name, value in values.items():
@@ -101,7 +101,7 @@ class ActionsRunner:
             blocks.append(commands.output_block(name, self._blank(value), delimiter))
         self._append("GITHUB_OUTPUT", "".join(blocks), "outputs")
 
-    def summary(self, markdown: str) -> None:
+    def write_summary(self, markdown: str) -> None:
         """Write the job summary."""
         self._append("GITHUB_STEP_SUMMARY", self._blank(markdown), "job summary")
 

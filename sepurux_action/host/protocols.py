@@ -13,19 +13,19 @@ from sepurux_action.host.workflow_commands import Level
 T = TypeVar("T")
 
 
-class Place(Protocol):
+class Output(Protocol):
     """Where the program runs: what it is given there, and how it speaks."""
 
-    def line(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Write one line to the log."""
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
         """Write a line that stands out, on a line of a file of the repository where one is named."""
 
-    def outputs(self, values: Mapping[str, str]) -> None:
+    def set_outputs(self, values: Mapping[str, str]) -> None:
         """Hand values to later steps; a later value of a name replaces an earlier one."""
 
-    def summary(self, markdown: str) -> None:
+    def write_summary(self, markdown: str) -> None:
         """Show the report."""
 
 

@@ -49,19 +49,19 @@ class Terminal:
         """Return the folder that trace files may lie in: the one we are in."""
         return TraceFolder(working_directory())
 
-    def checkout(self, path: str) -> bytes | None:
+    def read_repo_file(self, path: str) -> bytes | None:
         """Return a file below the folder that we are in, or None where there is none."""
         return self.traces.read(path)
 
-    def workplace(self) -> RunContext:
+    def run_context(self) -> RunContext:
         """Return the repository that GITHUB_REPO names, as for the vendor's own command line."""
         return RunContext(repository=self._environ.get("GITHUB_REPO", "").strip())
 
-    def hide(self, blank: Redactor, secrets: tuple[str, ...]) -> None:  # noqa: ARG002 - there is no runner to tell
+    def mask_secrets(self, blank: Redactor, secrets: tuple[str, ...]) -> None:  # noqa: ARG002 - there is no runner to tell
         """Blank secrets in everything that is written from now on."""
         self._blank = blank
 
-    def line(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Write one line to stderr."""
         with suppress(OSError):  # a log that nobody takes changes no verdict
             sys.stderr.write(self._blank(commands.plain(self._blank(text))) + "\n")
@@ -72,12 +72,12 @@ class Terminal:
         del title
         place = f"{file}:{line}: " if file else ""
         for each in text.splitlines():
-            self.line(f"{level}: {place}{each}")
+            self.log(f"{level}: {place}{each}")
 
-    def outputs(self, values: Mapping[str, str]) -> None:
+    def set_outputs(self, values: Mapping[str, str]) -> None:
         """Do nothing: a command line has an exit status and a report."""
 
-    def summary(self, markdown: str) -> None:
+    def write_summary(self, markdown: str) -> None:
         """Write the report to stdout; one that cannot be written is a warning and changes no exit status."""
         encoding = sys.stdout.encoding or "utf-8"  # a terminal's may lack some of our characters
         try:

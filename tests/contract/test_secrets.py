@@ -105,12 +105,12 @@ def logged(text: str) -> str:
     """Return what both places write to their log of a text."""
     log = io.StringIO()
     runner, terminal = ActionsRunner({}, log), Terminal([], {})
-    runner.hide(REDACTED, (SECRET,))
+    runner.mask_secrets(REDACTED, (SECRET,))
     log.truncate(0)  # the runner masks the secret by naming it
-    terminal.hide(REDACTED, (SECRET,))
+    terminal.mask_secrets(REDACTED, (SECRET,))
     with redirect_stderr(log):
         for place in (runner, terminal):
-            place.line(text)
+            place.log(text)
             place.annotate(Level.WARNING, text, title=text, file=text)
     return log.getvalue()
 

@@ -18,7 +18,7 @@ from sepurux_action.evaluation.result import RunResult
 from sepurux_action.host.workflow_commands import Level, output_block
 from sepurux_action.report.outputs import early_outputs
 from tests.builders import a_content
-from tests.fakes import CAMPAIGN, FakeCourier, FakePlace, backend
+from tests.fakes import CAMPAIGN, FakeCourier, FakeOutput, backend
 
 PASSED = {"status": "done", "decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
 RUNNING = {"status": "running", "decision": "pending"}
@@ -26,11 +26,11 @@ GATE = Gate(name="core", campaign="core", traces=(Trace(label="trace-1", trace_i
 
 
 def run(
-    courier: FakeCourier, *gates: Gate, place: FakePlace | None = None, poll_interval_s: float | None = None
+    courier: FakeCourier, *gates: Gate, place: FakeOutput | None = None, poll_interval_s: float | None = None
 ) -> list[RunResult]:
     """Return the results of all runs of the gates."""
     settings = Settings(gates=gates or (GATE,), poll_interval_s=poll_interval_s)
-    results = watch(settings, RunMetadata(repo="o/r", pull_request=7), courier, place or FakePlace(), lambda _: None)
+    results = watch(settings, RunMetadata(repo="o/r", pull_request=7), courier, place or FakeOutput(), lambda _: None)
     return [result for of_gate in results for result in of_gate]
 
 
@@ -168,7 +168,7 @@ def test_a_retry_after_beyond_the_deadline_ends_the_gate_at_once(*, looked: bool
 
 
 def test_a_retry_after_replaces_the_back_off_and_the_heartbeat_goes_on() -> None:
-    place = FakePlace()
+    place = FakeOutput()
     answers = iter([TransientError(reason="HTTP 429", reached=True, retry_after_s=100)])
     courier = FakeCourier(backend(lambda _: next(answers, Success(PASSED))))
     [result] = run(courier, place=place)
@@ -283,7 +283,7 @@ def test_a_terminal_status_without_a_decision_is_looked_at_once_more_after_2_s()
 
 
 def test_a_word_that_nobody_knows_is_still_pending_and_warned_of_once() -> None:
-    place = FakePlace()
+    place = FakeOutput()
     courier = FakeCourier(
         backend(after(30, Success(PASSED), before=Success({"status": "resting", "decision": "pass"})))
     )
@@ -299,7 +299,7 @@ def test_something_that_is_no_object_is_a_look_that_failed() -> None:
 
 
 def test_one_log_line_when_something_changes() -> None:
-    place = FakePlace()
+    place = FakeOutput()
     run(FakeCourier(backend(after(25, Success(PASSED)))), place=place)
     assert len([line for line in place.lines if "not decided yet" in line]) == 1
 
@@ -391,7 +391,7 @@ def test_ids_and_address_are_announced_as_soon_as_they_are_known() -> None:
         Settings(gates=(GATE,)),
         RunMetadata(),
         courier,
-        FakePlace(),
+        FakeOutput(),
         lambda runs: told.append((runs[0].batch_id, runs[0].run.dashboard_url)),
     )
     assert told == [("batch-1", ""), ("batch-1", "https://app.sepurux.dev/runs/1")]
@@ -477,7 +477,7 @@ def announced(gates: int, traces: int = 1, look: Callable[[float], ApiResult] | 
     settings = Settings(
         gates=tuple(replace(GATE, name=f"gate-{n}", campaign=CAMPAIGN, traces=named) for n in range(gates))
     )
-    watch(settings, RunMetadata(), courier, FakePlace(), announcements)
+    watch(settings, RunMetadata(), courier, FakeOutput(), announcements)
     return announcements
 
 
@@ -544,7 +544,7 @@ class Defective(dict[str, object]):
 
 
 def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
-    place = FakePlace()
+    place = FakeOutput()
     polled = iter([Success(Defective(PASSED))])
     courier = FakeCourier(backend(lambda _: next(polled, Success(PASSED))))
     traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(3))

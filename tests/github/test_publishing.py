@@ -17,7 +17,7 @@ from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.config.settings import PublishOptions, Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ErrorDetails
-from sepurux_action.evaluate import Judging
+from sepurux_action.evaluate import GateEvaluator
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.calls import FIRST_READ_S, WRITES_A_MINUTE
 from sepurux_action.github.commit_status import CommitState
@@ -29,7 +29,7 @@ from sepurux_action.github.snapshot import MAX_PAGES, Comment, PolicyFile, Snaps
 from sepurux_action.github.soft_gate_rules import Review
 from sepurux_action.host.signals import Signals
 from tests.builders import PASSING, a_gate, a_result, a_run
-from tests.fakes import FakeClock, FakeGitHubClient, FakePlace
+from tests.fakes import FakeClock, FakeGitHubClient, FakeOutput
 
 HEAD = "b" * 40
 PULL = PullRequest(number=7, head_sha=HEAD, author="mona", base_ref="main", open=True)
@@ -51,7 +51,7 @@ class Scene(NamedTuple):
 
     clock: FakeClock
     forge: FakeGitHubClient
-    place: FakePlace
+    place: FakeOutput
     talk: GitHubSession
 
     @property
@@ -60,7 +60,7 @@ class Scene(NamedTuple):
 
 
 def a_scene(event: Event = EVENT, *, listen: bool = True, **forge: object) -> Scene:
-    clock, place = FakeClock(), FakePlace()
+    clock, place = FakeClock(), FakeOutput()
     fake = FakeGitHubClient(clock, **{"pages": (PAGE,), **forge})  # type: ignore[arg-type]
     talk = GitHubSession(fake, clock, place, event, secret="signs")
     if listen:
@@ -242,8 +242,8 @@ def signals() -> Iterator[Signals]:
 
 def judge(scene: Scene, signals: Signals, *gates: Gate) -> None:
     """Judge without a secret, so that nothing is asked of the backend."""
-    workplace = RunContext(event=scene.talk.event)
-    Judging(Settings(gates=gates), workplace, scene.place, signals, Redactor(), scene.talk, date.min).judge()
+    run_context = RunContext(event=scene.talk.event)
+    GateEvaluator(Settings(gates=gates), run_context, scene.place, signals, Redactor(), scene.talk, date.min).evaluate()
 
 
 def many_pages(count: int) -> tuple[Snapshot, ...]:

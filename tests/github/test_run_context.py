@@ -23,11 +23,11 @@ ENVIRON = {
 
 
 def test_repository_commit_and_addresses_are_read() -> None:
-    workplace = parse_run_context(ENVIRON, {})
-    assert workplace.repository == "acme/shop"
-    assert workplace.run_url == "https://github.com/acme/shop/actions/runs/7100001/attempts/2"
-    assert workplace.commit_url == f"https://github.com/acme/shop/commit/{SHA}"
-    assert (workplace.event.name, workplace.event.commit) == ("push", SHA)
+    run_context = parse_run_context(ENVIRON, {})
+    assert run_context.repository == "acme/shop"
+    assert run_context.run_url == "https://github.com/acme/shop/actions/runs/7100001/attempts/2"
+    assert run_context.commit_url == f"https://github.com/acme/shop/commit/{SHA}"
+    assert (run_context.event.name, run_context.event.commit) == ("push", SHA)
 
 
 def test_a_first_attempt_without_its_number_is_the_run_itself() -> None:
@@ -43,14 +43,14 @@ def test_nothing_is_known_of_an_empty_environment() -> None:
     "server", ["", "github.com", "javascript:alert(1)//", "http://ghe.example", "https://u:p@ghe.example"]
 )
 def test_a_server_that_may_not_be_linked_gives_no_addresses(server: str) -> None:
-    workplace = parse_run_context({**ENVIRON, "GITHUB_SERVER_URL": server}, {})
-    assert (workplace.run_url, workplace.commit_url) == ("", "")
+    run_context = parse_run_context({**ENVIRON, "GITHUB_SERVER_URL": server}, {})
+    assert (run_context.run_url, run_context.commit_url) == ("", "")
 
 
 def test_a_hostile_repository_name_is_one_line_and_gives_no_address() -> None:
-    workplace = parse_run_context({**ENVIRON, "GITHUB_REPOSITORY": "acme/shop\n::error::x"}, {})
-    assert workplace.repository == "acme/shop ::error::x"
-    assert (workplace.run_url, workplace.commit_url) == ("", "")
+    run_context = parse_run_context({**ENVIRON, "GITHUB_REPOSITORY": "acme/shop\n::error::x"}, {})
+    assert run_context.repository == "acme/shop ::error::x"
+    assert (run_context.run_url, run_context.commit_url) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_a_hostile_repository_name_is_one_line_and_gives_no_address() -> None:
     ],
 )
 def test_the_addresses_that_get_the_token_are_the_runners(api: str, graphql: str) -> None:
-    workplace = parse_run_context({**ENVIRON, "GITHUB_API_URL": f"{api}/", "GITHUB_GRAPHQL_URL": graphql}, {})
-    assert (workplace.server_url, workplace.api_url) == ("https://github.com", api)
+    run_context = parse_run_context({**ENVIRON, "GITHUB_API_URL": f"{api}/", "GITHUB_GRAPHQL_URL": graphql}, {})
+    assert (run_context.server_url, run_context.api_url) == ("https://github.com", api)
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,10 @@ def test_the_addresses_that_get_the_token_are_the_runners(api: str, graphql: str
     ],
 )
 def test_no_token_goes_where_others_could_read_it(address: str) -> None:
-    workplace = parse_run_context({**ENVIRON, "GITHUB_API_URL": address, "GITHUB_GRAPHQL_URL": address}, {})
-    assert workplace.api_url == ""
+    run_context = parse_run_context({**ENVIRON, "GITHUB_API_URL": address, "GITHUB_GRAPHQL_URL": address}, {})
+    assert run_context.api_url == ""
 
 
 def test_the_address_of_the_commit_follows_the_commit_that_is_judged() -> None:
-    workplace = replace(parse_run_context(ENVIRON, {}), event=Event(commit="b" * 40))
-    assert workplace.commit_url == f"https://github.com/acme/shop/commit/{'b' * 40}"
+    run_context = replace(parse_run_context(ENVIRON, {}), event=Event(commit="b" * 40))
+    assert run_context.commit_url == f"https://github.com/acme/shop/commit/{'b' * 40}"

@@ -14,7 +14,7 @@ from sepurux_action.github.event import Event, parse_event, with_pull_request_nu
 from sepurux_action.github.session import GitHubSession
 from tests import backend
 from tests.builders import a_result
-from tests.fakes import FakeClock, FakePlace
+from tests.fakes import FakeClock, FakeOutput
 from tests.github_double import GitHub, faults
 from tests.github_double.state import PullRequest
 from tests.scenes import ForgeScene as Scene
@@ -32,7 +32,7 @@ def dotcom() -> Iterator[Scene]:
 def after_a_day(scene: Scene) -> GitHubSession:
     """Return a talk whose pull request was read a day ago."""
     clock = FakeClock()
-    talk = GitHubSession(scene.forge, clock, FakePlace(), scene.event, secret="")
+    talk = GitHubSession(scene.forge, clock, FakeOutput(), scene.event, secret="")
     talk.load("")
     talk.configure(PublishOptions(key="core"))
     clock.time += DAY_S
@@ -56,7 +56,7 @@ def test_the_last_status_has_time_of_its_own(end: Callable[[GitHubSession], None
 
 def after_first_read(scene: Scene) -> GitHubSession:
     """Return a conversation that has just read the pull request."""
-    talk = GitHubSession(scene.forge, FakeClock(), FakePlace(), scene.event, secret="")
+    talk = GitHubSession(scene.forge, FakeClock(), FakeOutput(), scene.event, secret="")
     talk.load("")
     return talk
 
@@ -107,7 +107,7 @@ REPOSITORY = {"full_name": "octo/shop", "default_branch": "main"}
 
 def listened(scene: Scene, event: Event, context: str = "Sepurux ({base})") -> GitHubSession:
     """Return a talk that has read GitHub about an event."""
-    talk = GitHubSession(scene.forge, FakeClock(), FakePlace(), event, secret="")
+    talk = GitHubSession(scene.forge, FakeClock(), FakeOutput(), event, secret="")
     talk.load("")
     talk.configure(PublishOptions(key="core", status_context=context))
     return talk
@@ -217,7 +217,7 @@ def test_several_pull_requests_into_one_branch_are_judged_by_its_tips_policy_wit
     dotcom.repository.commit("release/1", {".github/sepurux-gate.yml": "campaign: strict"})
     another(dotcom, "release/1", head="same-commit")
     talk = GitHubSession(
-        dotcom.forge, FakeClock(), FakePlace(), event_on(name, dotcom.pull.head_sha, "feature"), secret=""
+        dotcom.forge, FakeClock(), FakeOutput(), event_on(name, dotcom.pull.head_sha, "feature"), secret=""
     )
     talk.load(".github/sepurux-gate.yml")
     talk.configure(PublishOptions(key="core", status_context="Sepurux ({base})"))

@@ -85,7 +85,7 @@ def runner(**environ: str | Path) -> ActionsRunner:
 )
 def test_an_output_arrives_as_it_is_and_sets_no_other(value: str, tmp_path: Path) -> None:
     file = tmp_path / "output"
-    runner(GITHUB_OUTPUT=file).outputs({"decision": "error", "reason": value, "run_id": "r1"})
+    runner(GITHUB_OUTPUT=file).set_outputs({"decision": "error", "reason": value, "run_id": "r1"})
     shown = value.replace("\ud800", "?")
     assert list(file_pairs(file.read_bytes().decode())) == [("decision", "error"), ("reason", shown), ("run_id", "r1")]
 
@@ -93,7 +93,7 @@ def test_an_output_arrives_as_it_is_and_sets_no_other(value: str, tmp_path: Path
 @pytest.mark.parametrize("end", ["\r\n", "\r"])
 def test_a_carriage_return_in_an_output_becomes_a_line_feed(end: str, tmp_path: Path) -> None:
     file = tmp_path / "output"
-    runner(GITHUB_OUTPUT=file).outputs({"reason": f"a{end}b=c{end}"})
+    runner(GITHUB_OUTPUT=file).set_outputs({"reason": f"a{end}b=c{end}"})
     assert list(file_pairs(file.read_bytes().decode())) == [("reason", "a\nb=c\n")]
 
 
@@ -101,21 +101,21 @@ def test_outputs_are_added_to_what_is_there_and_the_later_value_counts(tmp_path:
     file = tmp_path / "output"
     file.write_text("earlier=1\n")
     step = runner(GITHUB_OUTPUT=file)
-    step.outputs({"decision": "error"})
-    step.outputs({"decision": "pass"})
+    step.set_outputs({"decision": "error"})
+    step.set_outputs({"decision": "pass"})
     assert dict(file_pairs(file.read_text())) == {"earlier": "1", "decision": "pass"}
 
 
 def test_no_delimiter_is_used_twice(tmp_path: Path) -> None:
     file = tmp_path / "output"
-    runner(GITHUB_OUTPUT=file).outputs({f"o{number}": "" for number in range(50)})
+    runner(GITHUB_OUTPUT=file).set_outputs({f"o{number}": "" for number in range(50)})
     delimiters = {line.partition("<<")[2] for line in file.read_text().splitlines() if "<<" in line}
     assert len(delimiters) == 50
 
 
 def test_the_summary_is_written_in_utf_8_whatever_it_holds(tmp_path: Path) -> None:
     file = tmp_path / "summary"
-    runner(GITHUB_STEP_SUMMARY=file).summary("# é 試験\r\n\ud800 ::error::x\n")
+    runner(GITHUB_STEP_SUMMARY=file).write_summary("# é 試験\r\n\ud800 ::error::x\n")
     assert file.read_bytes().decode() == "# é 試験\r\n? ::error::x\n"
 
 
@@ -134,8 +134,8 @@ def test_a_file_that_cannot_be_written_is_one_warning(
 ) -> None:
     path = place.format(folder=tmp_path)
     step = runner(GITHUB_OUTPUT=path, GITHUB_STEP_SUMMARY=path)
-    step.outputs({"decision": "pass"})
-    step.summary("# Report")
+    step.set_outputs({"decision": "pass"})
+    step.write_summary("# Report")
     assert [annotation.message for annotation in log_of(capsys).annotations] == [
         f"The outputs could not be written: {why.format(variable='GITHUB_OUTPUT')}.",
         f"The job summary could not be written: {why.format(variable='GITHUB_STEP_SUMMARY')}.",
@@ -144,9 +144,9 @@ def test_a_file_that_cannot_be_written_is_one_warning(
 
 def test_a_step_without_any_variable_only_warns(capsys: pytest.CaptureFixture[str]) -> None:
     step = runner()
-    step.outputs({})
-    step.summary("")
-    assert step.workplace().event == Event()
+    step.set_outputs({})
+    step.write_summary("")
+    assert step.run_context().event == Event()
     assert log_of(capsys).counts == {"warning": 2}
 
 
@@ -155,7 +155,7 @@ def test_a_step_without_any_variable_only_warns(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:30]))
 def test_a_line_is_one_line_and_no_command(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    runner().line(text)
+    runner().log(text)
     log = log_of(capsys)
     assert log.commands == []
     assert len(log.lines) == 1
@@ -191,13 +191,13 @@ def test_a_secret_is_masked_in_all_its_spellings_and_blanked_wherever_it_is_writ
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     step = runner(GITHUB_OUTPUT=tmp_path / "output", GITHUB_STEP_SUMMARY=tmp_path / "summary")
-    step.hide(Redactor([SECRET]), (SECRET,))
+    step.mask_secrets(Redactor([SECRET]), (SECRET,))
     assert log_of(capsys).commands == [Command("add-mask", {}, spelling) for spelling in spellings(SECRET)]
     for spelling in spellings(SECRET):
-        step.line(f"a {spelling} b")
+        step.log(f"a {spelling} b")
         step.annotate(Level.NOTICE, f"a {spelling} b", title=spelling, file=spelling, line=1)
-        step.outputs({"reason": spelling})
-        step.summary(spelling)
+        step.set_outputs({"reason": spelling})
+        step.write_summary(spelling)
     written = capsys.readouterr().out + (tmp_path / "output").read_text() + (tmp_path / "summary").read_text()
     assert written.count("***") == 6 * len(spellings(SECRET))
     assert not any(spelling in written for spelling in spellings(SECRET))
@@ -205,9 +205,9 @@ def test_a_secret_is_masked_in_all_its_spellings_and_blanked_wherever_it_is_writ
 
 def test_a_secret_in_pieces_or_at_a_lines_end_is_blanked(capsys: pytest.CaptureFixture[str]) -> None:
     step = runner()
-    step.hide(Redactor([SECRET]), ())
-    step.line(f"a {SECRET[:9]}\u200b{SECRET[9:]} b")
-    step.line("x" * (MAX_LINE_LENGTH - 10) + SECRET)
+    step.mask_secrets(Redactor([SECRET]), ())
+    step.log(f"a {SECRET[:9]}\u200b{SECRET[9:]} b")
+    step.log("x" * (MAX_LINE_LENGTH - 10) + SECRET)
     assert SECRET[:8] not in capsys.readouterr().out
 
 
@@ -217,7 +217,7 @@ def test_an_emptied_token_is_not_taken_from_the_environment() -> None:
 
 
 def test_a_mask_of_a_secret_with_percent_signs_is_the_secret(capsys: pytest.CaptureFixture[str]) -> None:
-    runner().hide(Redactor(["a%0Ab%25c"]), ("a%0Ab%25c",))
+    runner().mask_secrets(Redactor(["a%0Ab%25c"]), ("a%0Ab%25c",))
     assert log_of(capsys).masks[0] == "a%0Ab%25c"
 
 
@@ -225,7 +225,7 @@ def test_a_mask_of_a_secret_with_percent_signs_is_the_secret(capsys: pytest.Capt
 
 
 def workplace_event(path: Path, **environ: str) -> Event:
-    return runner(GITHUB_EVENT_PATH=path, GITHUB_EVENT_NAME="pull_request", **environ).workplace().event
+    return runner(GITHUB_EVENT_PATH=path, GITHUB_EVENT_NAME="pull_request", **environ).run_context().event
 
 
 def test_the_event_file_tells_pull_request_and_head_commit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

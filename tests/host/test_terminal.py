@@ -102,10 +102,10 @@ def test_version_is_the_packages_own(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_log_and_annotations_go_to_stderr_and_are_no_commands(capsys: pytest.CaptureFixture[str]) -> None:
     terminal = Terminal([], {})
-    terminal.hide(Redactor([SECRET]), (SECRET,))
-    terminal.line(f"::error::##[error] \x1b[31m{SECRET}\n")
+    terminal.mask_secrets(Redactor([SECRET]), (SECRET,))
+    terminal.log(f"::error::##[error] \x1b[31m{SECRET}\n")
     terminal.annotate(Level.WARNING, f"one\n::two {SECRET}", title="Title")
-    terminal.outputs({"decision": "pass"})
+    terminal.set_outputs({"decision": "pass"})
     written, errors = capsys.readouterr()
     assert written == ""
     assert errors.splitlines() == [
@@ -117,14 +117,14 @@ def test_log_and_annotations_go_to_stderr_and_are_no_commands(capsys: pytest.Cap
 
 def test_the_report_goes_to_stdout_without_secrets(capsys: pytest.CaptureFixture[str]) -> None:
     terminal = Terminal([], {})
-    terminal.hide(Redactor([SECRET]), (SECRET,))
-    terminal.summary(f"# Report\n{SECRET} \ud800 é\n")
+    terminal.mask_secrets(Redactor([SECRET]), (SECRET,))
+    terminal.write_summary(f"# Report\n{SECRET} \ud800 é\n")
     assert capsys.readouterr() == ("# Report\n*** ? é\n", "")
 
 
 def test_the_repository_is_the_one_that_the_environment_names() -> None:
-    assert Terminal([], {"GITHUB_REPO": " octo-org/agents "}).workplace() == RunContext(repository="octo-org/agents")
-    assert Terminal([], {}).workplace() == RunContext()
+    assert Terminal([], {"GITHUB_REPO": " octo-org/agents "}).run_context() == RunContext(repository="octo-org/agents")
+    assert Terminal([], {}).run_context() == RunContext()
 
 
 def test_traces_are_sought_where_the_command_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
