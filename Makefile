@@ -10,7 +10,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
   --no-emit-package cryptography $(UPGRADE)
 FITS := $(BIN)/check-jsonschema --builtin-schema vendor
 # `make test SLOWEST=20` also prints the slowest tests.
-TESTS := -m pytest -n auto --dist worksteal -m "not container" $(if $(SLOWEST),--durations=$(SLOWEST))
+TESTS := -m pytest -n auto --dist loadfile -m "not container" $(if $(SLOWEST),--durations=$(SLOWEST))
 
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test pytest coverage lint types format generate golden gallery picture lock image container clean
