@@ -1,11 +1,11 @@
-# Everything a contributor runs, hosted CI runs the same; `make` alone tells what there is.
+# Contributors and hosted CI run the same targets. `make` alone lists them.
 PYTHON ?= python3
 IMAGE ?= sepurux-gate-action:dev
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
-# cryptography, half of all bytes, is for GitHub App keys, which PyGithub imports only when it is there. The lock files are
-# whole without it, so they are installed with --no-deps.
+# cryptography is half of all bytes. PyGithub needs it only for GitHub App keys and imports without it. The lock files
+# leave it out, so they are installed with --no-deps.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
   --no-emit-package cryptography $(UPGRADE)
 FITS := $(BIN)/check-jsonschema --builtin-schema vendor
@@ -15,7 +15,7 @@ TESTS := -m pytest -n auto --dist loadfile -m "not container" $(if $(SLOWEST),--
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test pytest coverage lint types format generate golden gallery picture lock image container clean
 
-help: ## tell what there is
+help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 setup: $(READY) ## make the virtual environment and install what the lock files name
@@ -75,8 +75,8 @@ lock: $(READY) ## write the lock files from requirements.in, requirements-dev.in
 image: ## build the container image; IMAGE names it
 	docker build --network=host -t $(IMAGE) .
 
-# The second line has GitHub's calls made from inside the image, which carries less than the environment of `make test`.
-# Left out is what would only wait again.
+# The second command runs flow tests inside the image, which has fewer packages than the environment of `make test`. It
+# leaves out tests that only wait.
 container: export GATE_IMAGE ?= $(IMAGE)
 container: $(READY) ## the built image as GitHub's runner runs it, and workflows under act (needs Docker and an index)
 	$(BIN)/pytest -m container tests/container tests/flows/test_composite.py
