@@ -215,7 +215,7 @@ def dispatched(scene: Scene) -> None:
     run = scene.run(WORKFLOWS / "scheduled.yml", "workflow_dispatch", event)
     assert run.jobs == {"reliability": "success"}, run.log
     assert run.steps["reliability", "1"].outputs["enforcement"] == "hard"
-    assert "has no pull request" in run.steps["reliability", "1"].text
+    assert "is the head of no open pull request" in run.steps["reliability", "1"].text
 
 
 def held_back(scene: Scene) -> None:
