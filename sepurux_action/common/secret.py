@@ -6,6 +6,7 @@ What a backend echoes is blanked here as well, so that no report can carry a sec
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -53,6 +54,8 @@ class Redactor:
         self._whole = frozenset(known)
         forms = {form for secret in known for form in spellings(secret) if len(form) >= MIN_BLANKED_LENGTH}
         self._parts = sorted(forms, key=len, reverse=True)
+        beginnings = "|".join(re.escape(form[:MIN_BLANKED_LENGTH]) for form in self._parts)
+        self._maybe_cut = re.compile(f"(?:{beginnings})[^{json_reader.CUT}]*{json_reader.CUT}?")
 
     def __call__(self, text: str) -> str:
         """Return the text with each secret replaced by `***`, and each beginning of a secret that `wire.CUT` follows.
@@ -64,11 +67,15 @@ class Redactor:
             return REDACTED
         for part in self._parts:
             text = text.replace(part, REDACTED)
-        *before_cuts, rest = text.split(json_reader.CUT)
-        return json_reader.CUT.join([*map(self._without_beginning, before_cuts), rest])
+        if not self._parts or json_reader.CUT not in text:
+            return text
+        return self._maybe_cut.sub(self._without_beginning, text)
 
-    def _without_beginning(self, text: str) -> str:
-        """Return the text with the beginning of a secret at its end replaced by `***`."""
+    def _without_beginning(self, match: re.Match[str]) -> str:
+        """Return the matched text with the beginning of a secret replaced by `***` if `json_reader.CUT` follows it."""
+        if not match[0].endswith(json_reader.CUT):
+            return match[0]
+        text = match[0].removesuffix(json_reader.CUT)
         starts = [len(text)]
         for part in self._parts:
             beginning = part[:MIN_BLANKED_LENGTH]
@@ -78,7 +85,7 @@ class Redactor:
             if at >= 0:
                 starts.append(at)
         start = min(starts)
-        return text if start == len(text) else text[:start] + REDACTED
+        return match[0] if start == len(text) else text[:start] + REDACTED + json_reader.CUT
 
     def redact_json(self, value: object, levels: int = MAX_DEPTH) -> object:
         """Return a JSON value with every value in it blanked (keys are never shown); None below `levels`.

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
+from sepurux_action.common.json_reader import CUT
 from sepurux_action.common.secret import MAX_DEPTH, Redactor, Secret, spellings
 from sepurux_action.config.settings import Settings
 
@@ -59,6 +60,31 @@ def test_a_short_secret_is_blanked_only_as_a_whole_text() -> None:
 
 def test_a_secret_that_holds_another_is_blanked_as_a_whole() -> None:
     assert Redactor(["abcdef", "abcdef-123456"])("got abcdef-123456") == "got ***"
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        (f"a {TEXT[:9]}… b {TEXT[:6]}… {TEXT[:8]}", f"a ***… b ***… {TEXT[:8]}"),
+        (f"{TEXT[:5]}… and {TEXT[:8]} …", f"{TEXT[:5]}… and {TEXT[:8]} …"),
+        (f"{TEXT[:7]} {TEXT[:8]}…", f"{TEXT[:7]} ***…"),
+        ("aaaaaaaaa…", "aa***…"),
+    ],
+)
+def test_a_beginning_of_a_secret_is_redacted_only_before_a_cut(text: str, redacted: str) -> None:
+    assert Redactor([TEXT, "aaaaaaab"])(text) == redacted
+
+
+def test_the_work_does_not_grow_with_the_number_of_cuts() -> None:
+    redact, text = Redactor([TEXT]), f"{CUT} sk_li" * 10_000
+    calls: list[str] = []
+    sys.setprofile(lambda _frame, event, _argument: calls.append(event))
+    try:
+        redacted = redact(text)
+    finally:
+        sys.setprofile(None)
+    assert redacted == text
+    assert len(calls) < 30
 
 
 def test_without_secrets_every_text_stays() -> None:
