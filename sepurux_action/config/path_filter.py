@@ -100,13 +100,13 @@ class Pattern:
     negative: bool = field(compare=False)
     _elements: tuple[_Element, ...] = field(compare=False, repr=False)
 
-    def matches(self, name: str) -> bool:
-        """Return whether the whole name fits, leaving aside that a negative pattern excludes it."""
-        bits, every = _bits(name), (1 << len(name)) - 1
+    def fits(self, bits: Mapping[str, int], length: int) -> bool:
+        """Return whether a whole name fits: its `_bits` and its length. A negative pattern then excludes the name."""
+        every = (1 << length) - 1
         ends = 1
         for element in self._elements:
             ends = element.ends(ends, bits, every)
-        return bool(ends >> len(name))
+        return bool(ends >> length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +117,9 @@ class Filter:
 
     def matches(self, name: str) -> bool:
         """Return whether the name is included."""
+        bits = _bits(name)  # once for all patterns: it reads the whole name
         for pattern in reversed(self.patterns):
-            if pattern.matches(name):
+            if pattern.fits(bits, len(name)):
                 return not pattern.negative
         return False
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.config.options import BY_SPELLING, OPTIONS
-from sepurux_action.config.path_filter import PatternKind, read_filter, read_pattern
+from sepurux_action.config.path_filter import PatternKind, read_filter
 from sepurux_action.config.policy import Policy, diff
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.stage import Stage
@@ -132,7 +132,7 @@ def slowly(pattern: str) -> re.Pattern[str]:
 @given(patterns, names)
 def test_a_pattern_takes_the_names_that_the_simple_rule_takes(pattern: str, name: str) -> None:
     try:
-        compiled = read_pattern(pattern, PatternKind.BRANCH)
+        compiled = read_filter([pattern], PatternKind.BRANCH)
     except ValueError:
         return
     assert compiled.matches(name) is bool(slowly(pattern).fullmatch(name))
@@ -155,7 +155,7 @@ def test_the_last_pattern_that_fits_decides(listed: list[tuple[bool, str]], name
 def test_any_text_is_a_pattern_or_a_mistake_on_one_line(text: str, name: str) -> None:
     told = ""
     try:
-        assert read_pattern(text, PatternKind.PATH).matches(name) in {True, False}
+        assert read_filter([text], PatternKind.PATH).matches(name) in {True, False}
     except ValueError as mistake:
         told = str(mistake)
     assert told.isprintable()
