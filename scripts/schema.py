@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from sepurux_action.config import options, path_filter, policy_parser
+from sepurux_action.config import options, parsers, path_filter, policy_parser
 from sepurux_action.config.options import CommentMode, Option, SectionKind
 from sepurux_action.config.stage import OnUndecided, Stage
 
@@ -25,7 +25,7 @@ ADDRESS = "https://raw.githubusercontent.com/sepurux/gate-action/main/docs/sepur
 HIGHEST_WHOLE = 999_999_999  # nine digits, as the action reads them
 
 _TEXT: Schema = {"type": ["string", "number"], "pattern": r"\S"}
-_NAME: Schema = {"type": ["string", "number"], "pattern": r"\S", "maxLength": options.MAX_NAME_LENGTH}
+_NAME: Schema = {"type": ["string", "number"], "pattern": r"\S", "maxLength": parsers.MAX_NAME_LENGTH}
 _WHOLE: Schema = {"type": "integer", "minimum": 0, "maximum": HIGHEST_WHOLE}
 _DURATION = r"^(?=\d)(\d{1,9}(\.\d{1,9})?[sS]?|(\d{1,9}[hH] ?)?(\d{1,9}[mM] ?)?(\d{1,9}[sS])?)$"
 _PERCENTAGE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
@@ -65,7 +65,7 @@ VALUES: Mapping[str, Schema] = {
     "project": _TEXT,
     "campaign": _TEXT,
     "name": _NAME,
-    "trace_id": _list(most=options.MAX_TRACES),
+    "trace_id": _list(most=parsers.MAX_TRACES),
     "trace_file": _list(),
     "mutation_pack": _TEXT,
     "min_pass_rate": {
@@ -88,8 +88,8 @@ VALUES: Mapping[str, Schema] = {
     "on_undecided": _words(OnUndecided),
     "reviewers": _list(),
     "paths": _list(most=path_filter.MAX_PATTERNS),
-    "timeout": _duration(options.MAX_TIMEOUT_S),
-    "poll_interval": _duration(options.MAX_POLL_INTERVAL_S),
+    "timeout": _duration(parsers.MAX_TIMEOUT_S),
+    "poll_interval": _duration(parsers.MAX_POLL_INTERVAL_S),
     "comment": _words(CommentMode),
     "comment_key": _NAME,
     "status": {"type": "boolean"},

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from sepurux_action.common import json_reader
-from sepurux_action.config import options, stage_rules
+from sepurux_action.config import options, parsers, stage_rules
 from sepurux_action.config.options import BY_SPELLING, OPTIONS
 from sepurux_action.config.stage_rules import Rule
 
@@ -66,7 +66,7 @@ class Policy:
     def name(self, gate: Section) -> str:
         """Return a gate's name as far as the file tells it: its own, else its campaign's, or ''."""
         campaign = gate.text(options.CAMPAIGN.name) or self.top.text(options.CAMPAIGN.name)
-        return gate.text(options.NAME.name) or campaign[: options.MAX_NAME_LENGTH]
+        return gate.text(options.NAME.name) or campaign[: parsers.MAX_NAME_LENGTH]
 
 
 def without_unmerged_rules(policy: Policy) -> Policy:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor, Secret
-from sepurux_action.config import options
+from sepurux_action.config import options, parsers
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.options import BY_SPELLING, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option
 from sepurux_action.config.policy import Policy, Section
@@ -215,7 +215,7 @@ def _read_gate(reading: OptionReader, find_traces: TraceFinder) -> Gate:
         reading.problem(options.CAMPAIGN.name, f"it is required; accepted: {options.CAMPAIGN.accepts}")
     score = reading.value(options.MIN_RELIABILITY_SCORE)
     return Gate(
-        name=reading.value(options.NAME) or (campaign or "")[: options.MAX_NAME_LENGTH],
+        name=reading.value(options.NAME) or (campaign or "")[: parsers.MAX_NAME_LENGTH],
         campaign=campaign or "",
         project=reading.value(options.PROJECT) or "",
         traces=tuple(_traces(reading, find_traces)) or Gate(name="", campaign="").traces,
@@ -271,10 +271,10 @@ def _traces(reading: OptionReader, find: TraceFinder) -> Iterator[Trace]:
         reading.problem(
             options.TRACE_FILE.name, f"{many}; accepted: at most {MAX_TRACE_BYTES // 2**20} MiB of one gate"
         )
-    if len(ids) + len(found) > options.MAX_TRACES:
+    if len(ids) + len(found) > parsers.MAX_TRACES:
         given = f"{len(found)} files" + (f" beside {len(ids)} trace ids" if ids else "")
         reading.problem(
-            options.TRACE_FILE.name, f"it names {given}; accepted: at most {options.MAX_TRACES} traces of one gate"
+            options.TRACE_FILE.name, f"it names {given}; accepted: at most {parsers.MAX_TRACES} traces of one gate"
         )
     yield from found
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.config import options
+from sepurux_action.config import options, parsers
 from sepurux_action.config.gate import REGISTERED, Thresholds, Trace
 from sepurux_action.config.policy import ConfiguredValue, Policy, Section
 from sepurux_action.config.settings import (
@@ -228,7 +228,7 @@ def test_a_pass_rate_that_is_given_stays_beside_a_score() -> None:
 
 def test_a_long_campaign_names_its_gate_as_far_as_a_name_may_go() -> None:
     gate = read({"campaign": "c" * 200}).gates[0]
-    assert (len(gate.campaign), len(gate.name)) == (200, options.MAX_NAME_LENGTH)
+    assert (len(gate.campaign), len(gate.name)) == (200, parsers.MAX_NAME_LENGTH)
 
 
 # --- Mistakes --------------------------------------------------------------------------------------------------
