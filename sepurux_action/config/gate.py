@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from sepurux_action.config import options
 from sepurux_action.config.path_filter import Filter
-from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.config.stage_rules import Rule
+from sepurux_action.config.stage import OnUndecided, Stage, StageRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,4 +84,4 @@ class Gate:
     timeout_s: float = options.TIMEOUT.default_value
     reviewers: tuple[str, ...] = ()
     paths: Filter | None = None
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[StageRule, ...] = ()

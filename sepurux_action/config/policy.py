@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from sepurux_action.common import json_reader
-from sepurux_action.config import options, parsers, stage_rules
+from sepurux_action.config import options, parsers
 from sepurux_action.config.options import BY_SPELLING, OPTIONS
-from sepurux_action.config.stage_rules import Rule
+from sepurux_action.config.stage import StageRule, stage_today
 
 ENFORCEMENT = options.ENFORCEMENT.name
 MAX_FILE_BYTES = 256 * 1024  # bytes; contract, section 5
@@ -36,7 +36,7 @@ class Section:
 
     line: int = 1
     texts: Mapping[str, ConfiguredValue] = field(default_factory=dict)
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[StageRule, ...] = ()
 
     def text(self, name: str) -> str:
         """Return the text given to an option, or ''."""
@@ -56,10 +56,10 @@ class Policy:
         for section in (self.top,) if gate is None else (gate, self.top):
             texts = {name: given.text for name, given in section.texts.items()}
             if section.rules:
-                texts[ENFORCEMENT] = stage_rules.stage_today(section.rules, branch, today)
+                texts[ENFORCEMENT] = stage_today(section.rules, branch, today)
             yield texts
 
-    def rules(self, gate: Section | None) -> tuple[Rule, ...]:
+    def rules(self, gate: Section | None) -> tuple[StageRule, ...]:
         """Return the entries that rule a gate's stage, its own or the top level's; none: the file does not say."""
         return (gate.rules if gate else ()) or self.top.rules
 

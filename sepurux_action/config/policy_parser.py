@@ -14,11 +14,11 @@ from typing import TypeVar
 import yaml
 
 from sepurux_action.common import json_reader
-from sepurux_action.config import options, path_filter, stage_rules
+from sepurux_action.config import options, path_filter
 from sepurux_action.config.options import BY_SPELLING, Option, SectionKind
 from sepurux_action.config.path_filter import Filter, PatternKind
 from sepurux_action.config.policy import ENFORCEMENT, MAX_FILE_BYTES, ConfiguredValue, Policy, Section
-from sepurux_action.config.stage_rules import Rule
+from sepurux_action.config.stage import StageRule, parse_start
 from sepurux_action.errors import ConfigurationError, Problem
 
 T = TypeVar("T")
@@ -219,7 +219,7 @@ class PolicyParser:
 
     def _section(self, node: yaml.MappingNode, place: SectionKind, prefix: str) -> Section:
         texts: dict[str, ConfiguredValue] = {}
-        rules: tuple[Rule, ...] = ()
+        rules: tuple[StageRule, ...] = ()
         seen: dict[str, str] = {}
         for key, value in node.value:
             where = f"{prefix}`{_key_shown(key)}`"
@@ -301,10 +301,10 @@ class PolicyParser:
             self._add_problem(node, where, str(mistake))
             return None
 
-    def _rules(self, node: yaml.Node, where: str) -> Iterator[Rule]:
+    def _rules(self, node: yaml.Node, where: str) -> Iterator[StageRule]:
         if isinstance(node, yaml.ScalarNode):
             stage = self._parsed(options.ENFORCEMENT.parse, node, where, options.ENFORCEMENT.accepts)
-            yield from [Rule(stage=stage)] if stage else []
+            yield from [StageRule(stage=stage)] if stage else []
             return
         if isinstance(node, yaml.MappingNode) or not node.value:
             self._add_problem(
@@ -325,7 +325,7 @@ class PolicyParser:
                 self._add_problem(item, at, f"it begins on the same day and for the same branches as entry {first}")
             yield rule
 
-    def _rule(self, node: yaml.Node, where: str) -> Rule | None:
+    def _rule(self, node: yaml.Node, where: str) -> StageRule | None:
         """Return the entry, or None after a mistake in it."""
         if not isinstance(node, yaml.MappingNode):
             self._add_problem(
@@ -346,12 +346,12 @@ class PolicyParser:
             return None
         rule = (
             self._parsed(options.ENFORCEMENT.parse, stage, f"{where}, `stage`", options.ENFORCEMENT.accepts),
-            self._parsed(stage_rules.parse_start, start, f"{where}, `from`") if start else None,
+            self._parsed(parse_start, start, f"{where}, `from`") if start else None,
             self._filter(branches, PatternKind.BRANCH, f"{where}, `branches`") if branches else None,
         )
         if rule[0] is None or len(self.problems.noted) > mistakes:
             return None
-        return Rule(stage=rule[0], start=rule[1], branches=rule[2])
+        return StageRule(stage=rule[0], start=rule[1], branches=rule[2])
 
     def _parsed(self, parse: Callable[[str], T], node: yaml.Node, where: str, accepts: str = "") -> T | None:
         """Return what the text says, or None after a mistake. Without `accepts` a refusal says what is accepted."""

@@ -17,15 +17,17 @@ from sepurux_action.config import options, parsers
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.options import BY_SPELLING, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option
 from sepurux_action.config.policy import Policy, Section
-from sepurux_action.config.status_context import BASE, MAX_CONTEXT_LENGTH, status_context
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
+
+MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
+BASE = "{base}"  # in `status_context`, it stands for the base branch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishOptions:
-    """How the gate appears on GitHub: `status_context` is the prefix of the contexts, `key` the comment's.
+    """How results appear on GitHub. `key` is the comment's; `status_context` is the prefix of the status contexts.
 
-    A status links to `run_url` where there is no dashboard to link to.
+    A status links to `run_url` if there is no dashboard to link to.
     """
 
     comment: CommentMode = options.COMMENT.default_value
@@ -33,6 +35,10 @@ class PublishOptions:
     status: bool = options.STATUS.default_value
     status_context: str = options.STATUS_CONTEXT.default
     run_url: str = ""
+
+    def context_of(self, gate: str, base: str) -> str:
+        """Return the context of a gate's status: `<prefix> / <name>`, with the base branch in place of `{base}`."""
+        return f"{self.status_context.replace(BASE, base)} / {gate}"
 
 
 T = TypeVar("T")
@@ -147,7 +153,7 @@ def read_settings(
         readings.append(reading)
     step.check_duplicate_names(gates)
     manner = _publish_options(step, gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY)
-    contexts = [status_context(manner.status_context, gate.name, branch) for gate in gates]
+    contexts = [manner.context_of(gate.name, branch) for gate in gates]
     if (longest := max(map(len, contexts))) > MAX_CONTEXT_LENGTH:
         named = f"with the branch {json_reader.quoted(branch)} for `{BASE}`, a status context has {longest} characters"
         step.problem(options.STATUS_CONTEXT.name, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")

@@ -9,8 +9,7 @@ import pytest
 from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.policy import Change, ConfiguredValue, Policy, Section, diff, without_unmerged_rules
 from sepurux_action.config.policy_parser import MAX_PROBLEMS, read_policy
-from sepurux_action.config.stage import Stage
-from sepurux_action.config.stage_rules import Rule
+from sepurux_action.config.stage import Stage, StageRule
 from sepurux_action.errors import ConfigurationError
 
 PATH = ".github/sepurux-gate.yml"
@@ -108,7 +107,7 @@ def test_the_stage_is_that_of_the_branch_and_the_day() -> None:
     assert stages(refunds, "next", TODAY) == ["observe"]
     assert stages(refunds, "main", date(2027, 2, 1)) == ["hard"]
     assert stages(support, "main", date(2027, 2, 1))[0] == "soft"
-    assert policy.rules(support) == (Rule(stage=Stage.SOFT),)
+    assert policy.rules(support) == (StageRule(stage=Stage.SOFT),)
     assert policy.rules(refunds) == policy.top.rules
     assert read("campaign: a").rules(None) == ()
 
@@ -247,7 +246,7 @@ def test_a_hostile_key_stays_on_its_line_and_in_its_quotes() -> None:
 
 def test_of_a_first_file_only_gates_campaigns_projects_traces_and_packs_apply_before_it_is_merged() -> None:
     everything = Section(
-        texts={option.name: ConfiguredValue("x", 1) for option in OPTIONS}, rules=(Rule(stage=Stage.OBSERVE),)
+        texts={option.name: ConfiguredValue("x", 1) for option in OPTIONS}, rules=(StageRule(stage=Stage.OBSERVE),)
     )
     policy = without_unmerged_rules(Policy(path=PATH, top=everything, gates=(everything, everything)))
     assert len(policy.gates) == 2

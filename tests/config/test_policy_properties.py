@@ -12,8 +12,7 @@ from sepurux_action.config.options import BY_SPELLING, OPTIONS
 from sepurux_action.config.path_filter import PatternKind, read_filter
 from sepurux_action.config.policy import Policy, diff
 from sepurux_action.config.policy_parser import read_policy
-from sepurux_action.config.stage import Stage
-from sepurux_action.config.stage_rules import Rule, next_change, stage_today
+from sepurux_action.config.stage import Stage, StageRule, next_change, stage_today
 from sepurux_action.errors import ConfigurationError
 
 PATH = "policy.yml"
@@ -170,12 +169,12 @@ days = st.integers(-5, 12).map(lambda number: TODAY + timedelta(days=number))
 
 
 rule_lists = st.lists(
-    st.builds(Rule, stage=st.sampled_from(Stage), start=st.none() | days, branches=filters), max_size=6
+    st.builds(StageRule, stage=st.sampled_from(Stage), start=st.none() | days, branches=filters), max_size=6
 )
 branches = st.sampled_from(["main", "release/1", "x", ""])
 
 
-def literally(rules: list[Rule], branch: str, today: date) -> Stage:
+def literally(rules: list[StageRule], branch: str, today: date) -> Stage:
     """Return the stage as the contract's sentences say it, one after the other."""
     naming = [rule for rule in rules if rule.branches and branch and rule.branches.matches(branch)]
     general = [rule for rule in rules if not rule.branches]
@@ -193,12 +192,12 @@ def literally(rules: list[Rule], branch: str, today: date) -> Stage:
 
 
 @given(rule_lists, branches, days)
-def test_the_stage_is_what_the_contract_says(rules: list[Rule], branch: str, today: date) -> None:
+def test_the_stage_is_what_the_contract_says(rules: list[StageRule], branch: str, today: date) -> None:
     assert stage_today(rules, branch, today) is literally(rules, branch, today)
 
 
 @given(rule_lists, branches)
-def test_the_next_change_is_what_a_search_day_by_day_finds(rules: list[Rule], branch: str) -> None:
+def test_the_next_change_is_what_a_search_day_by_day_finds(rules: list[StageRule], branch: str) -> None:
     now = literally(rules, branch, TODAY)
     later = [TODAY + timedelta(days=number) for number in range(1, 15)]
     found = next(((day, stage) for day in later if (stage := literally(rules, branch, day)) is not now), None)

@@ -447,3 +447,17 @@ def test_a_context_with_the_base_branch_in_it_has_at_most_255_characters(*, leng
     [problem] = bad.value.problems
     assert str(problem).startswith("input `status_context`: with the branch ")
     assert str(problem).endswith("a status context has 256 characters; accepted: at most 255")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "base", "context"),
+    [
+        ("Sepurux", "main", "Sepurux / refunds"),
+        ("Sepurux ({base})", "release/1", "Sepurux (release/1) / refunds"),
+        ("{base}: {base}", "main", "main: main / refunds"),
+        ("{base}", "{base}", "{base} / refunds"),
+        ("{base.x} {0}", "main", "{base.x} {0} / refunds"),
+    ],
+)
+def test_a_context_is_the_prefix_and_the_gate_with_the_base_branch_in_it(prefix: str, base: str, context: str) -> None:
+    assert PublishOptions(key="", status_context=prefix).context_of("refunds", base) == context
