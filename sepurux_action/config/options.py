@@ -20,7 +20,7 @@ SEVERAL_GATES_KEY = "gates"  # the comment key of a step with several gates
 
 
 class CommentMode(StrEnum):
-    """When the comment is written."""
+    """When the action writes the comment."""
 
     ALWAYS = "always"
     ON_FAILURE = "on_failure"
@@ -28,7 +28,7 @@ class CommentMode(StrEnum):
 
 
 class SectionKind(StrEnum):
-    """Where in the policy file an option may stand."""
+    """The sections of the policy file that an option may stand in."""
 
     TOP = "top"
     GATE = "gate"
@@ -37,13 +37,14 @@ class SectionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option(Generic[T_co]):
-    """One option. `parse` turns a text that is not empty into a value, or raises ValueError with a hint or nothing.
+    """One option.
 
-    `accepts` completes "accepted: ..." in errors and the tables. `default` is the text that counts if nothing is given,
-    '' for none; `default_note` is what the tables show beside it, or instead of it. In a policy file, an option that
-    `is_list` may be a YAML list, which counts as one item a line. One that `applies_before_merge` applies while a pull
-    request adds the first policy file; every other one applies once that is merged (contract, section 5).
-    `action_default` is what action.yml gives when a workflow gives nothing; only the job's own token has one.
+    `parse` returns the value of a text that is not empty, or raises ValueError; see `parsers.py`. `accepts` completes
+    "accepted: ..." in errors and tables. `default` is the text that applies if nothing is given, '' for none.
+    The tables show `default_note` beside it. `action_default` is the default in `action.yml`, only for the job's token.
+
+    In a policy file, an option with `is_list` may be a YAML list, which means the same as one item per line. While a
+    pull request adds the first policy file, only options with `applies_before_merge` apply (contract, section 5).
     """
 
     name: str
@@ -68,12 +69,12 @@ class Option(Generic[T_co]):
 
     @property
     def default_value(self) -> T_co:
-        """Return what the default's text means; raises ValueError if there is none."""
+        """Return the value of the default; raises ValueError if there is none."""
         return self.parse(self.default)
 
     @property
     def default_shown(self) -> str:
-        """Return what the tables show as the default."""
+        """Return the default as the tables show it."""
         value = f"`{self.default}`" if self.default else ""
         return ", ".join(filter(None, (value, self.default_note)))
 
@@ -345,6 +346,6 @@ BY_SPELLING = {spelling: option for option in OPTIONS for spelling in option.nam
 
 
 def did_you_mean(spelling: str, known: Iterable[str]) -> str:
-    """Return a hint that names the nearest known spelling, or ''."""
-    found = difflib.get_close_matches(spelling.lower(), list(known), n=1)
-    return f"; did you mean `{found[0]}`?" if found else ""
+    """Return a hint that names the most similar spelling, or ''."""
+    similar = difflib.get_close_matches(spelling.lower(), list(known), n=1)
+    return f"; did you mean `{similar[0]}`?" if similar else ""

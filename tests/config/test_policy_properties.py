@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.config.options import BY_SPELLING, OPTIONS
-from sepurux_action.config.path_filter import PatternKind, read_filter
+from sepurux_action.config.path_filter import PatternKind, parse_filter
 from sepurux_action.config.policy import Policy, diff
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.stage import Stage, StageRule, next_change, stage_today
@@ -131,7 +131,7 @@ def slowly(pattern: str) -> re.Pattern[str]:
 @given(patterns, names)
 def test_a_pattern_takes_the_names_that_the_simple_rule_takes(pattern: str, name: str) -> None:
     try:
-        compiled = read_filter([pattern], PatternKind.BRANCH)
+        compiled = parse_filter([pattern], PatternKind.BRANCH)
     except ValueError:
         return
     assert compiled.matches(name) is bool(slowly(pattern).fullmatch(name))
@@ -140,7 +140,7 @@ def test_a_pattern_takes_the_names_that_the_simple_rule_takes(pattern: str, name
 @given(st.lists(st.tuples(st.booleans(), patterns), min_size=1, max_size=4), names)
 def test_the_last_pattern_that_fits_decides(listed: list[tuple[bool, str]], name: str) -> None:
     try:
-        found = read_filter([("!" if negative else "") + pattern for negative, pattern in listed], PatternKind.BRANCH)
+        found = parse_filter([("!" if negative else "") + pattern for negative, pattern in listed], PatternKind.BRANCH)
     except ValueError:
         return
     included = False
@@ -152,18 +152,18 @@ def test_the_last_pattern_that_fits_decides(listed: list[tuple[bool, str]], name
 
 @given(st.text(max_size=20), names)
 def test_any_text_is_a_pattern_or_a_mistake_on_one_line(text: str, name: str) -> None:
-    told = ""
+    message = ""
     try:
-        assert read_filter([text], PatternKind.PATH).matches(name) in {True, False}
+        assert parse_filter([text], PatternKind.PATH).matches(name) in {True, False}
     except ValueError as mistake:
-        told = str(mistake)
-    assert told.isprintable()
+        message = str(mistake)
+    assert message.isprintable()
 
 
 # --- Rules -----------------------------------------------------------------------------------------------------
 
 filters = st.none() | st.sampled_from(["main", "**", "release/**"]).map(
-    lambda text: read_filter([text], PatternKind.BRANCH)
+    lambda text: parse_filter([text], PatternKind.BRANCH)
 )
 days = st.integers(-5, 12).map(lambda number: TODAY + timedelta(days=number))
 
