@@ -57,8 +57,10 @@ def test_a_campaign_alone_is_enough_and_everything_else_has_its_default() -> Non
     assert gate.traces == (Trace(label=REGISTERED),)
     assert gate.thresholds == Thresholds(min_pass_rate=0.9, max_unsafe=0)
     assert (gate.stage, gate.on_undecided, gate.timeout_s) == (Stage.HARD, OnUndecided.BLOCK, 600)
-    manner = PublishOptions(key="refunds")
-    assert settings == Settings(gates=(gate,), base_url="https://app.sepurux.dev/api/backend", publish_options=manner)
+    publish_options = PublishOptions(key="refunds")
+    assert settings == Settings(
+        gates=(gate,), base_url="https://app.sepurux.dev/api/backend", publish_options=publish_options
+    )
 
 
 def test_every_input_arrives_where_it_belongs() -> None:
