@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from sepurux_action.config import options
 from sepurux_action.config.path_filter import Filter
@@ -23,14 +23,7 @@ class Thresholds:
 
     def as_json(self) -> dict[str, object]:
         """Return the thresholds that are set, with the names of the body of `POST /v1/ci/runs`."""
-        thresholds: dict[str, object] = {
-            "min_pass_rate": self.min_pass_rate,
-            "max_unsafe": self.max_unsafe,
-            "max_failures": self.max_failures,
-            "min_reliability_score": self.min_reliability_score,
-            "min_mutation_categories": self.min_mutation_categories,
-            "required_mutation_categories": list(self.required_mutation_categories) or None,
-        }
+        thresholds = asdict(self) | {"required_mutation_categories": list(self.required_mutation_categories) or None}
         return {name: value for name, value in thresholds.items() if value is not None}
 
 

@@ -262,7 +262,7 @@ PATHS = Option(
 )
 TIMEOUT = Option(
     name="timeout",
-    parse=parsers.parse_timeout,
+    parse=parsers.parse_duration,
     accepts="seconds, or a duration such as `10m` or `1h30m`, up to a day",
     help="How long to wait for the verdict.",
     environment="SEPURUX_TIMEOUT_SECONDS",

@@ -156,20 +156,15 @@ def parse_positive_number(text: str) -> int:
     return number
 
 
-def parse_timeout(text: str) -> float:
-    """Return the seconds of a duration of at most a day."""
-    return _parse_duration(text, MAX_TIMEOUT_S)
-
-
 def parse_poll_interval(text: str) -> float:
     """Return the seconds of a duration from a second to an hour."""
-    seconds = _parse_duration(text, MAX_POLL_INTERVAL_S)
+    seconds = parse_duration(text, MAX_POLL_INTERVAL_S)
     if seconds < MIN_POLL_INTERVAL_S:
         raise ValueError("looking more often helps nobody")
     return seconds
 
 
-def _parse_duration(text: str, most: float) -> float:
+def parse_duration(text: str, most: float = MAX_TIMEOUT_S) -> float:
     """Return seconds above 0 and up to `most`, written as `90`, `90.5s`, or `1h30m`."""
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?s?", text, re.ASCII | re.IGNORECASE):
         seconds = float(text.rstrip("sS"))

@@ -325,12 +325,9 @@ class OptionReader:
         return None
 
     def _holds_a_secret(self, option: Option[T], value: T) -> bool:
-        """Return whether the value contains a secret, which a report could show in a form that redaction misses.
-
-        Reports show no `base_url`.
-        """
+        """Return whether a report could show a secret in the value, in a form that redaction misses."""
         texts = map(str, value if isinstance(value, tuple) else (value,))
-        exempt = option.secret or option is options.BASE_URL
+        exempt = option.secret or option is options.BASE_URL  # no report shows these
         return not exempt and any(self._redact(text) != text for text in texts)
 
     def _input(self, option: Option[object]) -> str:

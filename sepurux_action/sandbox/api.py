@@ -2,7 +2,7 @@
 
 The sandbox decides three things that the API's description does not mention. It rejects unknown keys of a run's body or
 thresholds (422). The response to a `POST` has status 200. The reliability endpoint returns the score as a fraction, as
-the vendor's CLI expects, while a run has it as 0 to 100.
+the vendor's CLI expects; a run has it as 0 to 100.
 """
 
 from __future__ import annotations

@@ -59,10 +59,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """The runs that one request started.
-
-    `coverage` is the percentage of the campaign's scenarios that they cover, None if it has none.
-    """
+    """The runs that one request started; `coverage` is in percent of the campaign's scenarios, None if it has none."""
 
     batch_id: str
     runs: tuple[Run, ...]
