@@ -1,6 +1,6 @@
-"""Writes what follows from the tables in code: both action.yml, the schema, the tables of documents. `make generate`.
+"""Writes both action.yml, the schema, and the tables of the documents from the tables in code. `make generate` runs it.
 
-A test holds the files equal to what this script would write.
+A test checks that the files are up to date.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def composite_action() -> str:
 
 
 def _action(name: str, runs: str, source: str = "") -> str:
-    """Return an action's text; `source` is where an expression finds the outputs of an action that must map them."""
+    """Return an action's text. A composite action maps its outputs from the expression `source`."""
     inputs = (_input(spelling, option) for spelling, option in BY_SPELLING.items())
     outputs = (_output(output, text, source) for output, text in OUTPUTS.items())
     return ACTION.format(name=name, inputs="".join(inputs), outputs="".join(outputs), runs=runs)
@@ -86,12 +86,12 @@ def options_table() -> str:
 
 
 def places_table() -> str:
-    """Return the guide's table of what each option accepts and where it can stand."""
+    """Return the guide's table of what each option accepts and where it may be given."""
     rows = ["| option | accepted | policy file | environment |", "| --- | --- | --- | --- |"]
     for option in OPTIONS:
-        places = ", ".join(_PLACES[place] for place in option.allowed_in)
+        sections = ", ".join(_SECTION_NAMES[section] for section in option.allowed_in)
         environment = f"`{option.environment}`" if option.environment else ""
-        rows.append(f"| `{option.name}` | {option.accepts} | {places} | {environment} |")
+        rows.append(f"| `{option.name}` | {option.accepts} | {sections} | {environment} |")
     return "\n".join(rows)
 
 
@@ -108,9 +108,12 @@ def flags_line() -> str:
 
 
 def permissions_table() -> str:
-    """Return README's table of what the gate asks of GitHub, by the permission that it takes."""
+    """Return README's table of what the gate does on GitHub, by the permission that it needs."""
     rows = ["| permission | to | needed when |", "| --- | --- | --- |"]
-    rows += [f"| `{need.permission}` | {deed} | {need.when} |" for deed, need in REQUIRED_PERMISSIONS.items()]
+    rows += [
+        f"| `{required.permission}` | {operation} | {required.when} |"
+        for operation, required in REQUIRED_PERMISSIONS.items()
+    ]
     return "\n".join(rows)
 
 
@@ -132,22 +135,22 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "flags": flags_line,
     "places": places_table,
 }
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "configuration.md")  # those that have blocks
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "configuration.md")  # the documents with blocks
 
-_PLACES = {SectionKind.TOP: "top level", SectionKind.GATE: "gate", SectionKind.THRESHOLDS: "`thresholds:`"}
+_SECTION_NAMES = {SectionKind.TOP: "top level", SectionKind.GATE: "gate", SectionKind.THRESHOLDS: "`thresholds:`"}
 
 
 def with_blocks(text: str) -> str:
-    """Return a document with the text between each pair of markers `<!-- begin NAME -->` and `<!-- end -->` renewed."""
+    """Return a document with new text between each pair of markers `<!-- begin NAME -->` and `<!-- end -->`."""
 
-    def renewed(found: re.Match[str]) -> str:
-        return f"{found[1]}\n{BLOCKS[found[2]]()}\n{found[3]}"
+    def with_block(match: re.Match[str]) -> str:
+        return f"{match[1]}\n{BLOCKS[match[2]]()}\n{match[3]}"
 
-    return re.sub(r"(<!-- begin (\w+) -->)\n.*?(<!-- end -->)", renewed, text, flags=re.DOTALL)
+    return re.sub(r"(<!-- begin (\w+) -->)\n.*?(<!-- end -->)", with_block, text, flags=re.DOTALL)
 
 
 def wanted() -> Iterable[tuple[Path, str]]:
-    """Yield each generated file with the text that it should have."""
+    """Yield each generated file with its text."""
     yield ROOT / "action.yml", docker_action()
     yield ROOT / "composite" / "action.yml", composite_action()
     yield schema.PATH, schema.text()

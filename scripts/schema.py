@@ -1,7 +1,6 @@
-"""Makes the JSON Schema that editors check a policy file with, from the table of options. `make generate` writes it.
+"""Builds the JSON Schema by which editors check a policy file, from the table of options. `make generate` writes it.
 
-The schema is a little stricter than the action: what it accepts is accepted, and a key without a value, which the
-action takes for not given, is marked.
+The schema is a little stricter than the action: it rejects a key without a value, which the action ignores.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from sepurux_action.config import options, path_filter, policy_parser
+from sepurux_action.config import options, parsers, path_filter, policy_parser
 from sepurux_action.config.options import CommentMode, Option, SectionKind
 from sepurux_action.config.stage import OnUndecided, Stage
 
@@ -22,11 +21,11 @@ Schema: TypeAlias = dict[str, object]
 
 PATH = ROOT / "docs" / "sepurux-gate.schema.json"
 ADDRESS = "https://raw.githubusercontent.com/sepurux/gate-action/main/docs/sepurux-gate.schema.json"
-HIGHEST_WHOLE = 999_999_999  # nine digits, as the action reads them
+MAX_WHOLE_NUMBER = 999_999_999  # nine digits, as in the action
 
 _TEXT: Schema = {"type": ["string", "number"], "pattern": r"\S"}
-_NAME: Schema = {"type": ["string", "number"], "pattern": r"\S", "maxLength": options.MAX_NAME_LENGTH}
-_WHOLE: Schema = {"type": "integer", "minimum": 0, "maximum": HIGHEST_WHOLE}
+_NAME: Schema = {"type": ["string", "number"], "pattern": r"\S", "maxLength": parsers.MAX_NAME_LENGTH}
+_WHOLE: Schema = {"type": "integer", "minimum": 0, "maximum": MAX_WHOLE_NUMBER}
 _DURATION = r"^(?=\d)(\d{1,9}(\.\d{1,9})?[sS]?|(\d{1,9}[hH] ?)?(\d{1,9}[mM] ?)?(\d{1,9}[sS])?)$"
 _PERCENTAGE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
 _DAY = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
@@ -65,7 +64,7 @@ VALUES: Mapping[str, Schema] = {
     "project": _TEXT,
     "campaign": _TEXT,
     "name": _NAME,
-    "trace_id": _list(most=options.MAX_TRACES),
+    "trace_id": _list(most=parsers.MAX_TRACES),
     "trace_file": _list(),
     "mutation_pack": _TEXT,
     "min_pass_rate": {
@@ -88,8 +87,8 @@ VALUES: Mapping[str, Schema] = {
     "on_undecided": _words(OnUndecided),
     "reviewers": _list(),
     "paths": _list(most=path_filter.MAX_PATTERNS),
-    "timeout": _duration(options.MAX_TIMEOUT_S),
-    "poll_interval": _duration(options.MAX_POLL_INTERVAL_S),
+    "timeout": _duration(parsers.MAX_TIMEOUT_S),
+    "poll_interval": _duration(parsers.MAX_POLL_INTERVAL_S),
     "comment": _words(CommentMode),
     "comment_key": _NAME,
     "status": {"type": "boolean"},
@@ -98,7 +97,7 @@ VALUES: Mapping[str, Schema] = {
 
 
 def schema() -> Schema:
-    """Return the schema; raises KeyError for an option of the file whose values are not described."""
+    """Return the schema; raises KeyError for an option of the policy file that `VALUES` lacks."""
     thresholds: Schema = {"description": "What the evaluation must reach.", **_object(SectionKind.THRESHOLDS, {})}
     gate = _object(SectionKind.GATE, {policy_parser.THRESHOLDS: thresholds})
     gates = {"description": "One entry for each gate.", "type": "array", "items": gate, "minItems": 1}
@@ -117,13 +116,13 @@ def schema() -> Schema:
 
 
 def text() -> str:
-    """Return the schema as the file has it."""
+    """Return the text of the file with the schema."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _object(place: SectionKind, more: Schema) -> Schema:
-    here = [option for option in options.OPTIONS if place in option.allowed_in]
-    values = {spelling: _value(spelling, option) for option in here for spelling in option.names}
+def _object(section: SectionKind, more: Schema) -> Schema:
+    allowed = [option for option in options.OPTIONS if section in option.allowed_in]
+    values = {spelling: _value(spelling, option) for option in allowed for spelling in option.names}
     return {"type": "object", "additionalProperties": False, "properties": {**values, **more}}
 
 

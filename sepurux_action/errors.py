@@ -1,34 +1,42 @@
-"""Owns the tree of what can go wrong; never decides what follows from it.
+"""The exceptions of the package, and `Problem`: one mistake in the settings.
 
     GateError
-    ├── BadSettings          the author of the workflow must change something; every mistake at once
-    ├── CannotJudge          the backend gives no verdict; becomes decision `error` (or `pending`)
-    ├── ForgeRefused         GitHub did not do what it was asked; becomes one warning, never a verdict
-    └── OverTime             something took longer than it may; becomes one warning, never a verdict
-        └── Ended            a signal came first
+    ├── ConfigurationError   the settings cannot be used; holds every mistake
+    ├── TraceFileError       a trace file cannot be used; becomes a mistake in the settings
+    ├── EvaluationError      the backend gives no verdict; becomes decision `error`
+    │   ├── TimedOut         ... because no poll succeeded within the timeout
+    │   └── StillPending     ... because it had not decided within the timeout; becomes decision `pending`
+    ├── GitHubError          a call to GitHub failed; becomes one warning, never a verdict
+    └── DeadlineExceeded     work took longer than it may
+        └── Interrupted      a signal came before the work was done
 
-Foreign exceptions (requests, OS, JSON, Jinja) are translated at the border of their adapter.
+The module that uses a library translates that library's exceptions into these.
 """
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from sepurux_action.common import json_reader
 
+# What a defect of this program raises when it reads data from outside. It is caught only to keep a defect in one run
+# from ending the others.
+DEFECTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+REPORT_DEFECT = "Please report this line to sepurux/gate-action."
+MAX_MESSAGE_LENGTH = 200  # characters of a GitHub message that a warning repeats
+
 
 class GateError(Exception):
-    """Anything that this program reports instead of raising on."""
+    """The base class of every error that the action reports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One mistake in the settings: the setting, what is accepted, and the place in a file if a file holds it.
+    """One mistake in the settings: which setting (`where`), what is accepted, and its position if a file holds it.
 
-    `where` names the setting, '' for a mistake in the file as a whole. Lines and columns count from 1.
+    `where` is '' for a mistake in the file as a whole. Lines and columns count from 1.
     """
 
     where: str
@@ -39,7 +47,7 @@ class Problem:
 
     @property
     def location(self) -> str:
-        """Return the file and line that hold it, '' if no file does."""
+        """Return the file and the line, or ''."""
         return f"{self.file}:{self.line}" if self.file else ""
 
     def __str__(self) -> str:
@@ -47,23 +55,27 @@ class Problem:
 
 
 class ConfigurationError(GateError):
-    """The settings cannot be used; `problems` holds every mistake, in the order of the file or the option table."""
+    """The settings cannot be used. `problems` holds every mistake, in the order of the file or the option table."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
-    def redacted(self, blank: Callable[[str], str]) -> ConfigurationError:
-        """Return the same with every text blanked: a report's escapes would hide a secret from later blanking."""
+    def redacted(self, redact: Callable[[str], str]) -> ConfigurationError:
+        """Return the error with every text redacted; later, the escapes of a report would hide a secret."""
         return ConfigurationError(
-            replace(each, where=blank(each.where), message=blank(each.message)) for each in self.problems
+            replace(problem, where=redact(problem.where), message=redact(problem.message)) for problem in self.problems
         )
 
 
-class EvaluationError(GateError):
-    """No verdict can be had from the backend: `reason` says what happened, `hint` what to do.
+class TraceFileError(GateError):
+    """A trace file cannot be used. The text says which one and why."""
 
-    `is_outage` tells that no trace can cause this (contract, section 7).
+
+class EvaluationError(GateError):
+    """The backend gives no verdict. `reason` says what happened, `hint` what to do.
+
+    `is_outage`: no trace can be the cause (contract, section 7).
     """
 
     def __init__(self, reason: str, hint: str = "", *, is_outage: bool = False) -> None:
@@ -73,55 +85,47 @@ class EvaluationError(GateError):
         super().__init__(reason)
 
 
-class GitHubError(GateError):
-    """GitHub did not do what it was asked: `refusal` says why, `partly` is what it answered all the same."""
+class TimedOut(EvaluationError):
+    """No poll succeeded within the timeout."""
 
-    def __init__(self, refusal: ErrorDetails, partly: object = None) -> None:
-        self.details = refusal
-        self.partial_data = partly
-        super().__init__(refusal.message)
+
+class StillPending(EvaluationError):
+    """A poll succeeded, but the backend had not decided within the timeout."""
+
+
+class GitHubError(GateError):
+    """A call to GitHub failed. `partial_data` is what the response contains all the same."""
+
+    def __init__(self, details: ErrorDetails, partial_data: object = None) -> None:
+        self.details = details
+        self.partial_data = partial_data
+        super().__init__(details.message)
 
 
 class DeadlineExceeded(GateError):
     """Work was not done within its seconds."""
 
 
-class Ended(DeadlineExceeded):
-    """The run was ended before the work was done."""
+class Interrupted(DeadlineExceeded):
+    """A signal came before the work was done."""
 
 
-# What a defect of this program raises when it reads data from outside. Each module that reads such data returns
-# or raises one of the errors above; these kinds are caught only to keep a defect in one run from ending the others.
-DEFECTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-REPORT_DEFECT = "Please report this line to sepurux/gate-action."
+Ended = Interrupted  # its former name
 
 
 def describe_defect(error: BaseException) -> str:
-    """Return an exception's kind and place; never its message, which may quote a secret."""
+    """Return an exception's type and location, without its message, which may quote a secret."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"internal error ({type(error).__name__} at {os.path.basename(frame.filename)}:{frame.lineno})"  # noqa: PTH119
-
-
-class TraceFileError(ValueError):
-    """A trace file that cannot be used; the text says which and why."""
-
-
-class TimedOut(EvaluationError):
-    """The time is over, and no look at the run ever succeeded."""
-
-
-class StillPending(EvaluationError):
-    """The time is over, and the backend was heard: it just has not decided."""
-
-
-MAX_MESSAGE_LENGTH = 200  # characters of GitHub's own words that a warning repeats
+    file = frame.filename.replace("\\", "/").rpartition("/")[2]
+    return f"internal error ({type(error).__name__} at {file}:{frame.lineno})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorDetails:
-    """An answer of GitHub's that is no success. `status` is 0 for no answer; `accepted` is the header of that name.
+    """Why a call to GitHub failed.
 
-    `late`: there is no time left to try again.
+    `status` is that of the response, 0 without one. `accepted` is the header `x-accepted-github-permissions`.
+    `timed_out`: no time is left to try again.
     """
 
     status: int = 0
@@ -133,27 +137,27 @@ class ErrorDetails:
 
     @property
     def of_the_token(self) -> bool:
-        """Return whether the token may not make such a call at all, whatever the target."""
+        """Return whether the token may not make such a call for any target."""
         return self.forbidden or self.status in {401, 410}
 
     @property
     def of_one_target(self) -> bool:
-        """Return whether only the target of the call, or what was sent for it, was refused."""
+        """Return whether only this call's target, or what was sent for it, was rejected."""
         return not self.of_the_token and self.status in {404, 422}
 
     @property
     def of_every_target(self) -> bool:
-        """Return whether a call for another target would be refused as well if it followed at once."""
+        """Return whether a call for another target would fail too if it followed at once."""
         return self.of_the_token or self.rate_limited or self.timed_out
 
     @property
     def permanent(self) -> bool:
-        """Return whether the same call would be refused again in this run."""
+        """Return whether the same call would fail again during this run."""
         return self.of_the_token or self.of_one_target
 
     @property
     def summary(self) -> str:
-        """Return what GitHub said, for a warning."""
+        """Return the status and GitHub's message, for a warning."""
         message = json_reader.shorten(json_reader.printable(self.message), MAX_MESSAGE_LENGTH).rstrip(". ")
         return " ".join(filter(None, [f"HTTP {self.status}" if self.status else "", message])) or "no answer"
 

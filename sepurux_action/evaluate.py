@@ -13,8 +13,7 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.settings import Settings
-from sepurux_action.config.stage import Stage
-from sepurux_action.config.stage_rules import NextChange, next_change
+from sepurux_action.config.stage import NextChange, Stage, next_change
 from sepurux_action.evaluation.client import Transport
 from sepurux_action.evaluation.courier import ThreadCourier
 from sepurux_action.evaluation.decision import Decision, Verdict

@@ -1,7 +1,6 @@
-"""Owns reading foreign JSON into our types; never trusts a type, a size or a character of it.
+"""Reads values of JSON from outside: checks their types and limits their sizes and characters.
 
-A reader answers with what is there or with its absence; it raises nothing, because whatever a backend sends must
-become a decision.
+No function raises an error for a value it does not expect, because every response of a backend must become a decision.
 """
 
 from __future__ import annotations
@@ -12,17 +11,17 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-MAX_TEXT_LENGTH = 10_000  # characters kept of any one text; the rest serves nobody in a report
-MAX_QUOTE_LENGTH = 40  # characters of a broken value that an error text repeats
+MAX_TEXT_LENGTH = 10_000  # characters of a text
+MAX_QUOTE_LENGTH = 40  # characters of a value that an error message quotes
 CUT = "…"  # the last character of a text that was cut
 IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number as the backend reports it: `value`, or what stands there instead, or neither (missing).
+    """A number that the backend reports: `value`, or a preview of the `broken` value in its place, or neither.
 
-    `reported_by` is such as `2 of 3 traces` where the number stands for several runs and only some of them report it.
+    `reported_by` is, for example, `2 of 3 traces` if only some of several runs report the number.
     """
 
     value: float | None = None
@@ -31,32 +30,32 @@ class Metric:
 
     @property
     def missing(self) -> bool:
-        """Whether the backend reports nothing under this name."""
+        """Return whether the backend does not report this number."""
         return self.value is None and self.broken is None
 
 
 def fields(value: object) -> Mapping[str, object]:
-    """Return a JSON object's fields, or none for anything else."""
+    """Return a JSON object; an empty one for any other value."""
     return value if isinstance(value, dict) else {}
 
 
 def items(value: object) -> Iterator[object]:
-    """Yield the items of a JSON array, or none for anything else."""
+    """Yield the items of a JSON array; none for any other value."""
     yield from value if isinstance(value, list) else ()
 
 
 def text(value: object) -> str:
-    """Return a JSON string made printable (no control or surrogate characters), or '' for anything else."""
+    """Return a JSON string made printable; '' for any other value."""
     return printable(value) if isinstance(value, str) else ""
 
 
 def printable(raw: str) -> str:
-    """Return the text on one line: control, format and surrogate characters become spaces or vanish.
+    """Return the text on one line, of at most `MAX_TEXT_LENGTH` characters.
 
-    It has at most `LONGEST_TEXT` characters.
+    Control, format, and surrogate characters are removed, or replaced by a space if they are white space.
     """
     raw = shorten(raw, MAX_TEXT_LENGTH)
-    if raw.isprintable():  # the usual case, many times faster than a look at each character
+    if raw.isprintable():  # the usual case, much faster than a check of each character
         return " ".join(raw.split())
     kept = (
         character if unicodedata.category(character)[0] != "C" else " " if character.isspace() else ""
@@ -66,20 +65,20 @@ def printable(raw: str) -> str:
 
 
 def shorten(given: str, longest: int) -> str:
-    """Return the text, cut to at most `longest` characters where it is longer; the last of them is then `CUT`.
+    """Return the text, cut to `longest` characters if it is longer. The last character of a cut text is `CUT`.
 
-    Cut text that may hold a secret with this function only. `Blanker` needs the mark to find a secret that was cut.
+    Use only this function to cut a text that may contain a secret: `Redactor` finds a cut secret by the mark.
     """
     return given if len(given) <= longest else given[: longest - 1] + CUT
 
 
 def identifier(value: object) -> str:
-    """Return an id that is safe in an address and an output, or ''."""
+    """Return an id that is safe in a URL and in an output; '' for any other value."""
     return value if isinstance(value, str) and IDENTIFIER.match(value) else ""
 
 
 def number(value: object, *, low: float, high: float = math.inf, whole: bool = False) -> Metric:
-    """Return a number within `low` to `high`; booleans, texts, NaN and infinities are broken."""
+    """Return a number from `low` to `high`. Booleans, texts, NaN, and infinities are broken."""
     if value is None:
         return Metric()
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -90,11 +89,11 @@ def number(value: object, *, low: float, high: float = math.inf, whole: bool = F
         return Metric(broken="a number too large to use")
     if not math.isfinite(real) or not low <= real <= high or (whole and real != int(real)):
         return Metric(broken=quoted(value))
-    return Metric(value=real + 0.0)  # there is no minus zero
+    return Metric(value=real + 0.0)  # turns minus zero into zero
 
 
 def quoted(value: object) -> str:
-    """Return a short one-line picture of a foreign value, for an error text."""
+    """Return a value from outside as a short text on one line, for an error message."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):

@@ -1,37 +1,37 @@
-"""Owns how numbers are written for people; never rounds two different numbers to the same text.
+"""Formats numbers and durations for people.
 
-The rule comes from section 2 of the contract: shown numbers have enough digits to differ when they differ.
+Numbers that differ get enough digits to look different (contract, section 2).
 """
 
 from __future__ import annotations
 
 SIXTY = 60  # seconds of a minute, minutes of an hour
-SHORT_S = 9.95  # below this, tenths of a second are told
-MAX_DIGITS = 10  # after the point; more than a float of this size carries
+SHORT_S = 9.95  # a shorter duration has tenths of a second
+MAX_DIGITS = 10  # after the point
 
 
 def decimal(value: float) -> str:
-    """Return a plain decimal, no exponent and no trailing zeros: `0.72`, `61.5`, `3`."""
+    """Return a decimal without exponent and trailing zeros: `0.72`, `61.5`, `3`."""
     text = f"{value:.{MAX_DIGITS}f}".rstrip("0").rstrip(".")
     return "0" if text in {"-0", ""} else text
 
 
 def percent(fraction: float, *, unlike: float | None = None) -> str:
-    """Return a fraction as `72.0%`, with more digits where `unlike` would read the same.
+    """Return a fraction as `72.0%`, with more digits if `unlike` would have the same text.
 
-    Only 0 reads as 0.0% and only 1 as 100.0%.
+    Only 0 becomes `0.0%`, and only 1 becomes `100.0%`.
     """
     others = [0.0, 1.0] if unlike is None else [0.0, 1.0, unlike]
     return max((_distinct(fraction * 100, other * 100) for other in others), key=len) + "%"
 
 
 def score(value: float, *, unlike: float | None = None) -> str:
-    """Return a reliability score of 0 to 100 as `61.5`, with more digits where `unlike` reads the same."""
+    """Return a reliability score of 0 to 100 as `61.5`, with more digits if `unlike` would have the same text."""
     return _distinct(value, unlike)
 
 
 def count(value: float) -> str:
-    """Return a whole number with thousands separated: `5,000`."""
+    """Return a whole number with thousands separators: `5,000`."""
     return f"{int(value):,}"
 
 
@@ -41,7 +41,7 @@ def counted(value: float, one: str, many: str | None = None) -> str:
 
 
 def outcome(pass_rate: float | None, unsafe: float | None, failures: float | None) -> str:
-    """Return what is known of an evaluation: `72.0% passed, 1 unsafe attempt, 5 failures`; '' where nothing is."""
+    """Return the numbers of an evaluation that are known: `72.0% passed, 1 unsafe attempt, 5 failures`, or ''."""
     parts = (
         "" if pass_rate is None else f"{percent(pass_rate)} passed",
         "" if unsafe is None else counted(unsafe, "unsafe attempt"),
@@ -51,7 +51,7 @@ def outcome(pass_rate: float | None, unsafe: float | None, failures: float | Non
 
 
 def duration(seconds: float) -> str:
-    """Return seconds for people: `0.4 s`, `45 s`, `10 min`, `1 h 30 min`."""
+    """Return seconds as `0.4 s`, `45 s`, `10 min`, or `1 h 30 min`."""
     if 0 < seconds < SHORT_S:
         return f"{max(seconds, 0.1):.1f} s".replace(".0 s", " s")
     whole = max(0, round(seconds))

@@ -1,19 +1,19 @@
-"""Owns which addresses may be linked or called, as far as their text tells; never asks a network for a name."""
+"""Checks whether a URL may be linked and whether a host is loopback, by the text alone, without name resolution."""
 
 from __future__ import annotations
 
 import ipaddress
 from urllib.parse import urlsplit
 
-MAX_ADDRESS_LENGTH = 2_000  # characters; contract, section 8
+MAX_URL_LENGTH = 2_000  # characters; contract, section 8
 
 
 def safe_address(value: object) -> str:
-    """Return an address that may be linked, or '': https (http on loopback), no user part, 2,000 characters at most.
+    """Return a URL that may be linked; '' for any other value.
 
-    Source: contract, section 8.
+    Accepted: https, or http on loopback; no user name; at most 2,000 characters. Source: contract, section 8.
     """
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_ADDRESS_LENGTH or not _plain(value):
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_URL_LENGTH or not _plain(value):
         return ""
     try:
         parts = urlsplit(value)
@@ -26,7 +26,7 @@ def safe_address(value: object) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host's name or address is this machine itself."""
+    """Return whether a host name or IP address is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

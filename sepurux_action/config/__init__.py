@@ -1,1 +1,1 @@
-"""What a workflow asks for: options, settings, and the policy file."""
+"""What was requested: the options, the settings, and the policy file."""

@@ -1,19 +1,18 @@
-"""What a gate is asked: traces, thresholds, stage."""
+"""A gate as configured: its traces, thresholds, and stage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from sepurux_action.config import options
 from sepurux_action.config.path_filter import Filter
-from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.config.stage_rules import Rule
+from sepurux_action.config.stage import OnUndecided, Stage, StageRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """What a gate asks for; None is "not asked". Rates are fractions, the score is 0 to 100."""
+    """The thresholds of a gate; None: not set. Rates are fractions, the score is 0 to 100."""
 
     min_pass_rate: float | None = None
     max_unsafe: int | None = None
@@ -23,26 +22,19 @@ class Thresholds:
     required_mutation_categories: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
-        """Return the thresholds that are asked for, as the body of `POST /v1/ci/runs` names them."""
-        asked: dict[str, object] = {
-            "min_pass_rate": self.min_pass_rate,
-            "max_unsafe": self.max_unsafe,
-            "max_failures": self.max_failures,
-            "min_reliability_score": self.min_reliability_score,
-            "min_mutation_categories": self.min_mutation_categories,
-            "required_mutation_categories": list(self.required_mutation_categories) or None,
-        }
-        return {name: value for name, value in asked.items() if value is not None}
+        """Return the thresholds that are set, with the names of the body of `POST /v1/ci/runs`."""
+        thresholds = asdict(self) | {"required_mutation_categories": list(self.required_mutation_categories) or None}
+        return {name: value for name, value in thresholds.items() if value is not None}
 
 
-REGISTERED = "registered scenarios"  # what runs when no trace is named: the campaign's own
+REGISTERED = "registered scenarios"  # the campaign's own, which run if a gate names no trace
 
 
 @dataclass(frozen=True, slots=True)
 class TraceContent:
-    """The JSON text of a trace file, `size` bytes of UTF-8; an iteration yields it in pieces.
+    """The JSON text of a trace file: `size` bytes of UTF-8. An iteration yields it in pieces.
 
-    An iteration may read the file again. It raises CannotJudge, before the last piece, if the file has changed.
+    Each iteration may read the file again. If the file has changed, it raises EvaluationError before the last piece.
     """
 
     sha256: str
@@ -58,7 +50,7 @@ class TraceContent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """One trace to judge: an id that the backend knows, or a file's content to upload first, or neither."""
+    """One trace to evaluate: an id that the backend knows, or the content of a file to upload, or neither."""
 
     label: str
     trace_id: str = ""
@@ -67,9 +59,9 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """One gate's settings, complete: nothing is looked up later. `timeout_s` is in seconds.
+    """All settings of one gate.
 
-    `stage` is the one that rules today; `rules` are what it comes from, where a policy lists rules.
+    `stage` is the stage that applies today. `rules` are the policy's enforcement rules that it follows from.
     """
 
     name: str
@@ -85,4 +77,4 @@ class Gate:
     timeout_s: float = options.TIMEOUT.default_value
     reviewers: tuple[str, ...] = ()
     paths: Filter | None = None
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[StageRule, ...] = ()

@@ -1,43 +1,26 @@
-"""Owns the one table of options: names, places, how a text becomes a value; never where a text comes from.
+"""The table of options: for each its name, its parser, its default, and where it may be given.
 
-`action.yml`, the command line, the environment's names and the tables of README are held equal to this table by
-tests. Source: contract, section 1.
+Tests hold `action.yml`, the command line, and the tables of the documents equal to it. Source: contract, section 1.
 """
 
 from __future__ import annotations
 
 import difflib
-import math
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Generic, TypeVar
-from urllib.parse import urlsplit
 
-from sepurux_action.common.secret import Secret
-from sepurux_action.common.urls import is_loopback
-from sepurux_action.config import path_filter, reviewers
+from sepurux_action.config import parsers, path_filter
 from sepurux_action.config.stage import OnUndecided, Stage
 
 T_co = TypeVar("T_co", covariant=True)
-W = TypeVar("W", bound=StrEnum)
 
-MAX_TIMEOUT_S = 24 * 3600
-MAX_POLL_INTERVAL_S = 3600
-MIN_POLL_INTERVAL_S = 1
-SEVERAL_GATES_KEY = "gates"  # of the comment of a step with several gates
-MAX_NAME_LENGTH = 80  # characters; a status context has room for 255 with its prefix
-MAX_TRACES = 100  # of one gate: more than that is a glob gone wrong
-
-_DURATION = re.compile(r"(?:(\d{1,9})h ?)?(?:(\d{1,9})m ?)?(?:(\d{1,9})s)?", re.ASCII | re.IGNORECASE)
-_UNIT_SECONDS = (3600, 60, 1)
-_ADDRESS = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~/%-]*)?", re.IGNORECASE)
+SEVERAL_GATES_KEY = "gates"  # the comment key of a step with several gates
 
 
 class CommentMode(StrEnum):
-    """When the comment is written."""
+    """When the action writes the comment."""
 
     ALWAYS = "always"
     ON_FAILURE = "on_failure"
@@ -45,7 +28,7 @@ class CommentMode(StrEnum):
 
 
 class SectionKind(StrEnum):
-    """Where in the policy file an option may stand."""
+    """The sections of the policy file that an option may stand in."""
 
     TOP = "top"
     GATE = "gate"
@@ -54,13 +37,14 @@ class SectionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option(Generic[T_co]):
-    """One option. `parse` turns a text that is not empty into a value, or raises ValueError with a hint or nothing.
+    """One option.
 
-    `accepts` completes "accepted: ..." in errors and the tables. `default` is the text that counts if nothing is given,
-    '' for none; `default_note` is what the tables show beside it, or instead of it. In a policy file, an option that
-    `is_list` may be a YAML list, which counts as one item a line. One that `applies_before_merge` applies while a pull
-    request adds the first policy file; every other one applies once that is merged (contract, section 5).
-    `action_default` is what action.yml gives when a workflow gives nothing; only the job's own token has one.
+    `parse` returns the value of a text that is not empty, or raises ValueError; see `parsers.py`. `accepts` completes
+    "accepted: ..." in errors and tables. `default` is the text that applies if nothing is given, '' for none.
+    The tables show `default_note` beside it. `action_default` is the default in `action.yml`, only for the job's token.
+
+    In a policy file, an option with `is_list` may be a YAML list, which means the same as one item per line. While a
+    pull request adds the first policy file, only options with `applies_before_merge` apply (contract, section 5).
     """
 
     name: str
@@ -85,149 +69,14 @@ class Option(Generic[T_co]):
 
     @property
     def default_value(self) -> T_co:
-        """Return what the default's text means; raises ValueError if there is none."""
+        """Return the value of the default; raises ValueError if there is none."""
         return self.parse(self.default)
 
     @property
     def default_shown(self) -> str:
-        """Return what the tables show as the default."""
+        """Return the default as the tables show it."""
         value = f"`{self.default}`" if self.default else ""
         return ", ".join(filter(None, (value, self.default_note)))
-
-
-def _line(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("it must be one line without control characters")
-    return text
-
-
-def _name(text: str) -> str:
-    if len(_line(text)) > MAX_NAME_LENGTH:
-        raise ValueError(f"it has {len(text)} characters")
-    return text
-
-
-def _secret(text: str) -> Secret:
-    if not (text.isascii() and text.isprintable() and " " not in text):
-        raise ValueError("it holds a character that no HTTP header can carry")
-    return Secret(text)
-
-
-def _address(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise ValueError from None
-    if not _ADDRESS.fullmatch(text) or not host:
-        raise ValueError("user names, queries and fragments have no place in it")
-    if parts.scheme.lower() != "https" and not is_loopback(host):
-        raise ValueError("a secret is sent there, so it must be https")
-    return text.rstrip("/")
-
-
-def _names(text: str) -> tuple[str, ...]:
-    """Split by comma or line; the order stays, doubles go. A text of commas alone is a mistake, not an empty value."""
-    parts = (_line(part.strip()) for part in re.split(r"[,\n]", text))
-    names = tuple(dict.fromkeys(filter(None, parts)))
-    if not names:
-        raise ValueError("it names nothing")
-    return names
-
-
-def _ids(text: str) -> tuple[str, ...]:
-    ids = _names(text)
-    if len(ids) > MAX_TRACES:
-        raise ValueError(f"it names {len(ids)}")
-    return ids
-
-
-def _lines(text: str) -> tuple[str, ...]:
-    parts = (_line(part.strip()) for part in text.splitlines())
-    return tuple(dict.fromkeys(filter(None, parts)))
-
-
-def _number(text: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        raise ValueError from None
-    if not number.is_finite() or not re.fullmatch(r"[\d.]+", text, re.ASCII):
-        raise ValueError
-    return number
-
-
-def _rate(text: str) -> float:
-    stripped = text.removesuffix("%").rstrip()
-    rate = _number(stripped) / (100 if text.endswith("%") else 1)
-    if not 0 <= rate <= 1:
-        signless = stripped == text and 1 < rate <= 100  # noqa: PLR2004 - the scale's end
-        raise ValueError(f"{text}% is written with its sign" if signless else "")
-    return float(rate)
-
-
-def _score(text: str) -> float:
-    score = _number(text)
-    if 0 < score < 1:
-        raise ValueError("80 means 80 of 100")
-    if not 0 <= score <= 100:  # noqa: PLR2004 - the scale's end
-        raise ValueError
-    return float(score)
-
-
-def _whole(text: str) -> int:
-    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
-        raise ValueError
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    number = _whole(text)
-    if not number:
-        raise ValueError
-    return number
-
-
-def _timeout(text: str) -> float:
-    return _within(_seconds(text), MAX_TIMEOUT_S)
-
-
-def _poll_interval(text: str) -> float:
-    seconds = _within(_seconds(text), MAX_POLL_INTERVAL_S)
-    if seconds < MIN_POLL_INTERVAL_S:
-        raise ValueError("looking more often helps nobody")
-    return seconds
-
-
-def _seconds(text: str) -> float:
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?s?", text, re.ASCII | re.IGNORECASE):
-        return float(text.rstrip("sS"))
-    found = _DURATION.fullmatch(text)
-    if not found or not any(found.groups()):
-        raise ValueError
-    return math.fsum(int(part or 0) * unit for part, unit in zip(found.groups(), _UNIT_SECONDS, strict=True))
-
-
-def _within(seconds: float, most: float) -> float:
-    if not 0 < seconds <= most:
-        raise ValueError
-    return seconds
-
-
-def _bool(text: str) -> bool:
-    if text.lower() not in {"true", "false"}:
-        raise ValueError
-    return text.lower() == "true"
-
-
-def _enum(words: type[W]) -> Callable[[str], W]:
-    def parse(text: str) -> W:
-        try:
-            return words(text.lower())
-        except ValueError:
-            raise ValueError from None
-
-    return parse
 
 
 def _one_of(words: type[StrEnum]) -> str:
@@ -240,7 +89,7 @@ _EACH = (SectionKind.TOP, SectionKind.GATE)
 
 TOKEN = Option(
     name="token",
-    parse=_secret,
+    parse=parsers.parse_secret,
     accepts="a CI token",
     help="CI token, sent as `X-Sepurux-Token`; without `api_key` it is sent as `X-API-Key` too.",
     environment="SEPURUX_CI_TOKEN",
@@ -248,7 +97,7 @@ TOKEN = Option(
 )
 API_KEY = Option(
     name="api_key",
-    parse=_secret,
+    parse=parsers.parse_secret,
     accepts="a project API key",
     help="Project API key, sent as `X-API-Key`.",
     environment="SEPURUX_API_KEY",
@@ -256,7 +105,7 @@ API_KEY = Option(
 )
 BASE_URL = Option(
     name="base_url",
-    parse=_address,
+    parse=parsers.parse_base_url,
     accepts="an https address (http on loopback only)",
     help="Address of the Sepurux API.",
     environment="SEPURUX_API_BASE_URL",
@@ -264,7 +113,7 @@ BASE_URL = Option(
 )
 PROJECT = Option(
     name="project",
-    parse=_line,
+    parse=parsers.parse_line,
     accepts="a project's name or UUID",
     help="Project, by name or UUID; sent as `X-Project-Id`.",
     environment="SEPURUX_PROJECT_ID",
@@ -274,7 +123,7 @@ PROJECT = Option(
 )
 CAMPAIGN = Option(
     name="campaign",
-    parse=_line,
+    parse=parsers.parse_line,
     accepts="a campaign's name or UUID",
     help="Campaign to run, by name or UUID. Required.",
     environment="SEPURUX_CAMPAIGN_ID",
@@ -284,8 +133,8 @@ CAMPAIGN = Option(
 )
 NAME = Option(
     name="name",
-    parse=_name,
-    accepts=f"1 to {MAX_NAME_LENGTH} characters on one line",
+    parse=parsers.parse_name,
+    accepts=f"1 to {parsers.MAX_NAME_LENGTH} characters on one line",
     help="The gate's name in reports.",
     allowed_in=(SectionKind.GATE,),
     applies_before_merge=True,
@@ -293,8 +142,8 @@ NAME = Option(
 )
 TRACE_ID = Option(
     name="trace_id",
-    parse=_ids,
-    accepts=f"trace ids by comma or line, at most {MAX_TRACES}",
+    parse=parsers.parse_trace_ids,
+    accepts=f"trace ids by comma or line, at most {parsers.MAX_TRACES}",
     help="Traces to judge, by id. Without this and `trace_file` the campaign's registered scenarios run.",
     environment="SEPURUX_TRACE_ID",
     allowed_in=_EACH,
@@ -303,7 +152,7 @@ TRACE_ID = Option(
 )
 TRACE_FILE = Option(
     name="trace_file",
-    parse=_lines,
+    parse=parsers.parse_lines,
     accepts="paths or globs by line, inside the workspace or the runner's temporary folder",
     help="Trace files to upload and judge: paths or globs, one a line.",
     allowed_in=_EACH,
@@ -312,7 +161,7 @@ TRACE_FILE = Option(
 )
 MUTATION_PACK = Option(
     name="mutation_pack",
-    parse=_line,
+    parse=parsers.parse_line,
     accepts="a mutation pack's id",
     help="Mutation pack of the run.",
     environment="SEPURUX_MUTATION_PACK",
@@ -321,7 +170,7 @@ MUTATION_PACK = Option(
 )
 MIN_PASS_RATE = Option(
     name="min_pass_rate",
-    parse=_rate,
+    parse=parsers.parse_rate,
     accepts="a fraction or a percentage, such as `0.85` or `85%`",
     help="Lowest share of attempts that must pass.",
     environment="SEPURUX_MIN_PASS_RATE",
@@ -331,7 +180,7 @@ MIN_PASS_RATE = Option(
 )
 MAX_UNSAFE = Option(
     name="max_unsafe",
-    parse=_whole,
+    parse=parsers.parse_whole_number,
     accepts="a whole number",
     help="Most unsafe attempts that are allowed.",
     environment="SEPURUX_MAX_UNSAFE",
@@ -340,7 +189,7 @@ MAX_UNSAFE = Option(
 )
 MAX_FAILURES = Option(
     name="max_failures",
-    parse=_whole,
+    parse=parsers.parse_whole_number,
     accepts="a whole number",
     help="Most failures that are allowed.",
     environment="SEPURUX_MAX_FAILURES",
@@ -349,7 +198,7 @@ MAX_FAILURES = Option(
 )
 MIN_RELIABILITY_SCORE = Option(
     name="min_reliability_score",
-    parse=_score,
+    parse=parsers.parse_score,
     accepts="0, or a number from 1 to 100",
     help="Lowest reliability score, of 100.",
     environment="SEPURUX_MIN_RELIABILITY",
@@ -359,7 +208,7 @@ MIN_RELIABILITY_SCORE = Option(
 )
 MIN_MUTATION_CATEGORIES = Option(
     name="min_mutation_categories",
-    parse=_whole,
+    parse=parsers.parse_whole_number,
     accepts="a whole number",
     help="Fewest mutation categories that the run must cover.",
     allowed_in=(SectionKind.THRESHOLDS,),
@@ -367,7 +216,7 @@ MIN_MUTATION_CATEGORIES = Option(
 )
 REQUIRED_MUTATION_CATEGORIES = Option(
     name="required_mutation_categories",
-    parse=_names,
+    parse=parsers.parse_names,
     accepts="names by comma or line",
     help="Mutation categories that the run must cover.",
     allowed_in=(SectionKind.THRESHOLDS,),
@@ -376,7 +225,7 @@ REQUIRED_MUTATION_CATEGORIES = Option(
 )
 ENFORCEMENT = Option(
     name="enforcement",
-    parse=_enum(Stage),
+    parse=parsers.enum_parser(Stage),
     accepts=_one_of(Stage),
     help="Stage of adoption: report only, ask for a review, or block.",
     environment="SEPURUX_ENFORCEMENT",
@@ -385,7 +234,7 @@ ENFORCEMENT = Option(
 )
 ON_UNDECIDED = Option(
     name="on_undecided",
-    parse=_enum(OnUndecided),
+    parse=parsers.enum_parser(OnUndecided),
     accepts=_one_of(OnUndecided),
     help="What to do when there is no verdict. With an uploaded trace, `allow` covers only outages.",
     allowed_in=_EACH,
@@ -393,7 +242,7 @@ ON_UNDECIDED = Option(
 )
 REVIEWERS = Option(
     name="reviewers",
-    parse=reviewers.parse_logins,
+    parse=parsers.parse_logins,
     accepts="logins by comma or line",
     help="Who can open a soft gate by an approving review; whoever may write when nobody is listed.",
     allowed_in=_EACH,
@@ -413,7 +262,7 @@ PATHS = Option(
 )
 TIMEOUT = Option(
     name="timeout",
-    parse=_timeout,
+    parse=parsers.parse_duration,
     accepts="seconds, or a duration such as `10m` or `1h30m`, up to a day",
     help="How long to wait for the verdict.",
     environment="SEPURUX_TIMEOUT_SECONDS",
@@ -422,7 +271,7 @@ TIMEOUT = Option(
 )
 POLL_INTERVAL = Option(
     name="poll_interval",
-    parse=_poll_interval,
+    parse=parsers.parse_poll_interval,
     accepts="1 second to an hour, in seconds or as a duration such as `30s`",
     help="Fixed time between two looks at the run.",
     allowed_in=_ONCE,
@@ -430,7 +279,7 @@ POLL_INTERVAL = Option(
 )
 GITHUB_TOKEN = Option(
     name="github_token",
-    parse=_secret,
+    parse=parsers.parse_secret,
     accepts="a token for this repository",
     help="Token for status and comment. Explicitly empty: nothing of GitHub is used.",
     environment="GITHUB_TOKEN",
@@ -441,7 +290,7 @@ GITHUB_TOKEN = Option(
 )
 COMMENT = Option(
     name="comment",
-    parse=_enum(CommentMode),
+    parse=parsers.enum_parser(CommentMode),
     accepts=_one_of(CommentMode),
     help="When to keep a comment on the pull request; one that is there is always brought up to date.",
     allowed_in=_ONCE,
@@ -450,8 +299,8 @@ COMMENT = Option(
 )
 COMMENT_KEY = Option(
     name="comment_key",
-    parse=_name,
-    accepts=f"1 to {MAX_NAME_LENGTH} characters on one line",
+    parse=parsers.parse_name,
+    accepts=f"1 to {parsers.MAX_NAME_LENGTH} characters on one line",
     help="Tells the comments of several gate steps on one pull request apart.",
     allowed_in=_ONCE,
     default_note=f"the only gate's name, else `{SEVERAL_GATES_KEY}`",
@@ -459,7 +308,7 @@ COMMENT_KEY = Option(
 )
 STATUS = Option(
     name="status",
-    parse=_bool,
+    parse=parsers.parse_bool,
     accepts="`true` or `false`",
     help="Set a commit status for each gate, which branch protection can require.",
     allowed_in=_ONCE,
@@ -468,8 +317,8 @@ STATUS = Option(
 )
 STATUS_CONTEXT = Option(
     name="status_context",
-    parse=_name,
-    accepts=f"1 to {MAX_NAME_LENGTH} characters on one line",
+    parse=parsers.parse_name,
+    accepts=f"1 to {parsers.MAX_NAME_LENGTH} characters on one line",
     help="What the contexts of the statuses begin with: `<status_context> / <name>`. "
     "`{base}` in it stands for the base branch.",
     allowed_in=_ONCE,
@@ -478,14 +327,14 @@ STATUS_CONTEXT = Option(
 )
 CONFIG = Option(
     name="config",
-    parse=_line,
+    parse=parsers.parse_line,
     accepts="a path in the repository",
     help="The policy file. What it sets, it rules; with a pull request the base commit's file counts.",
     default=".github/sepurux-gate.yml",
 )
 PR_NUMBER = Option(
     name="pr_number",
-    parse=_positive,
+    parse=parsers.parse_positive_number,
     accepts="the number of a pull request",
     help="Pull request that the run belongs to.",
     environment="PR_NUMBER",
@@ -497,6 +346,6 @@ BY_SPELLING = {spelling: option for option in OPTIONS for spelling in option.nam
 
 
 def did_you_mean(spelling: str, known: Iterable[str]) -> str:
-    """Return a hint that names the nearest known spelling, or ''."""
-    found = difflib.get_close_matches(spelling.lower(), list(known), n=1)
-    return f"; did you mean `{found[0]}`?" if found else ""
+    """Return a hint that names the most similar spelling, or ''."""
+    similar = difflib.get_close_matches(spelling.lower(), list(known), n=1)
+    return f"; did you mean `{similar[0]}`?" if similar else ""

@@ -1,12 +1,12 @@
-"""Owns GitHub's filter patterns for paths and branches, and which change they touch; never finds out what changed.
+"""GitHub's filter patterns for paths and branches, and whether changed files match them.
 
 Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet
-A pattern that could never match is a mistake, because a gate that never runs looks like one that passes.
+A pattern that can never match is a mistake, because a gate that never runs looks like one that passes.
 
 Patterns are not translated to `re`, because a pull request chooses the names: `**a**b**c**d` as `.*a.*b.*c.*d` takes
-minutes for a name of 4,000 characters, and atomic groups would miss matches. Instead, a set of bits holds all places up
-to which a pattern can match so far ("MatchStar" in Cameron and others, Bitwise Data Parallelism in Regular Expression
-Matching, 2014).
+minutes for a name of 4,000 characters, and atomic groups would miss matches. Instead, a set of bits holds all positions
+up to which a pattern can match so far ("MatchStar" in Cameron and others, Bitwise Data Parallelism in Regular
+Expression Matching, 2014).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from enum import Enum
 
 from sepurux_action.common import json_reader
 
-MAX_PATTERN_LENGTH = 500  # characters; it bounds the work for each character of a name
+MAX_PATTERN_LENGTH = 500  # characters; limits the work for each character of a name
 MAX_PATTERNS = 100  # of one list
-MAX_FILES = 3000  # GitHub lists no more of a pull request: from here on the list may lack some
+MAX_FILES = 3000  # GitHub lists no more files of a pull request, so a list of this length may be incomplete
 
 _RANGES = (("a", "z"), ("A", "Z"), ("0", "9"))
 _PART = re.compile(r"\*\*/|\*\*|\*|\[[^\]]*\]|\\.|.")
@@ -29,7 +29,7 @@ _UNREPEATABLE = frozenset({"", "*", "**", "**/", "?", "+"})
 
 
 class PatternKind(Enum):
-    """What a pattern is held against."""
+    """What the names are that a pattern matches."""
 
     PATH = "path"
     BRANCH = "branch"
@@ -37,7 +37,7 @@ class PatternKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ChangedFile:
-    """A file of a pull request, with its `previous` name when it was renamed."""
+    """A file of a pull request; `previous` is its old name if it was renamed."""
 
     name: str
     previous: str = ""
@@ -52,7 +52,7 @@ class _Element:
     repeat: str = ""
 
     def ends(self, starts: int, bits: Mapping[str, int], every: int) -> int:
-        """Return where this element can end if it begins at one of `starts`, as bits."""
+        """Return the positions where this element can end if it begins at one of `starts`, as bits."""
         takes = every if self.excluded else 0
         for character in self.characters:
             takes ^= bits.get(character, 0)
@@ -71,7 +71,7 @@ class _Element:
 
 
 def _repeated(starts: int, takes: int) -> int:
-    """Return `starts`, and the places behind them that only characters of `takes` separate from one of them.
+    """Return `starts` and each position that is reached from one of them through characters of `takes` alone.
 
     The carry of the addition runs from each start through the characters that follow it.
     """
@@ -79,10 +79,10 @@ def _repeated(starts: int, takes: int) -> int:
 
 
 def _bits(name: str) -> Mapping[str, int]:
-    """Return the places of each character of a name: bit n stands for the n-th character, from 0."""
+    """Return the positions of each character of a name: bit n stands for the n-th character, from 0."""
     bits: defaultdict[str, int] = defaultdict(int)
-    for at, character in enumerate(name):
-        bits[character] |= 1 << at
+    for position, character in enumerate(name):
+        bits[character] |= 1 << position
     return bits
 
 
@@ -94,31 +94,32 @@ _FOLDERS = _Element(frozenset(), excluded=True, repeat="**/")
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One pattern. Matching takes one step for each character of the name and one for each of the pattern."""
+    """One pattern. `negative` patterns exclude what they match."""
 
     text: str
     negative: bool = field(compare=False)
     _elements: tuple[_Element, ...] = field(compare=False, repr=False)
 
-    def matches(self, name: str) -> bool:
-        """Return whether the whole name fits, leaving aside that a negative pattern excludes it."""
-        bits, every = _bits(name), (1 << len(name)) - 1
+    def matches(self, bits: Mapping[str, int], length: int) -> bool:
+        """Return whether the whole name with these `_bits` and this length matches, in one step for each element."""
+        every = (1 << length) - 1
         ends = 1
         for element in self._elements:
             ends = element.ends(ends, bits, every)
-        return bool(ends >> len(name))
+        return bool(ends >> length)
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A list of patterns; the last one that a name fits decides."""
+    """A list of patterns. The last pattern that matches a name decides."""
 
     patterns: tuple[Pattern, ...]
 
     def matches(self, name: str) -> bool:
         """Return whether the name is included."""
+        bits = _bits(name)  # once for all patterns: it reads the whole name
         for pattern in reversed(self.patterns):
-            if pattern.matches(name):
+            if pattern.matches(bits, len(name)):
                 return not pattern.negative
         return False
 
@@ -127,9 +128,9 @@ class Filter:
 
 
 def affects(patterns: Filter, changed: Sequence[ChangedFile] | None) -> bool:
-    """Return whether a gate with these `paths` runs: a changed file is included, under its new or its old name.
+    """Return whether a gate with these `paths` runs: if they include the new or the old name of a changed file.
 
-    None is a list that cannot be read, or no pull request. Source: contract, section 5.
+    `changed` is None if there is no pull request or its files cannot be read. Source: contract, section 5.
     """
     if changed is None or len(changed) >= MAX_FILES:
         return True
@@ -138,21 +139,21 @@ def affects(patterns: Filter, changed: Sequence[ChangedFile] | None) -> bool:
 
 
 def parse_paths(text: str) -> Filter:
-    """Return the filter that a text of one path pattern a line gives; raises ValueError with every mistake in it."""
-    return read_filter(lines(text), PatternKind.PATH)
+    """Return the filter of a text with one path pattern per line; raises ValueError with every mistake."""
+    return parse_filter(lines(text), PatternKind.PATH)
 
 
 def lines(text: str) -> list[str]:
-    """Return the patterns of a text, one a line."""
+    """Return the lines of a text that are not empty."""
     return [line for line in map(str.strip, text.splitlines()) if line]
 
 
-def read_filter(texts: Iterable[str], subject: PatternKind) -> Filter:
+def parse_filter(texts: Iterable[str], kind: PatternKind) -> Filter:
     """Return the filter of these patterns, in their order; raises ValueError with every mistake."""
     patterns, mistakes = [], []
     for text in texts:
         try:
-            patterns.append(read_pattern(text, subject))
+            patterns.append(parse_pattern(text, kind))
         except ValueError as mistake:
             mistakes.append(f"{json_reader.quoted(text)}: {mistake}")
     if not mistakes and all(pattern.negative for pattern in patterns):
@@ -164,8 +165,8 @@ def read_filter(texts: Iterable[str], subject: PatternKind) -> Filter:
     return Filter(tuple(patterns))
 
 
-def read_pattern(text: str, subject: PatternKind) -> Pattern:
-    """Return the pattern; raises ValueError that says what is wrong with it."""
+def parse_pattern(text: str, kind: PatternKind) -> Pattern:
+    """Return the pattern; raises ValueError with the first mistake."""
     if len(text) > MAX_PATTERN_LENGTH:
         raise ValueError(f"it has {len(text)} characters; accepted: at most {MAX_PATTERN_LENGTH}")
     if not text.isprintable():
@@ -173,11 +174,11 @@ def read_pattern(text: str, subject: PatternKind) -> Pattern:
     negative, body = text.startswith("!"), text.removeprefix("!")
     if not body:
         raise ValueError("it is empty")
-    if subject is PatternKind.PATH and body.startswith(("/", "./", "../")):
+    if kind is PatternKind.PATH and body.startswith(("/", "./", "../")):
         raise ValueError("a path begins at the repository's root, without `/` or `./`")
-    if subject is PatternKind.PATH and body.endswith("/"):
+    if kind is PatternKind.PATH and body.endswith("/"):
         raise ValueError("a folder's files are written with `**` behind the slash")
-    if subject is PatternKind.BRANCH and body.startswith("refs/"):
+    if kind is PatternKind.BRANCH and body.startswith("refs/"):
         raise ValueError("a branch is named without `refs/heads/`")
     return Pattern(text, negative, tuple(_elements(body)))
 
@@ -208,16 +209,16 @@ def _elements(body: str) -> list[_Element]:
 def _bracket(inside: str) -> frozenset[str]:
     """Return the characters between brackets: letters, digits, and ranges of them."""
     characters: set[str] = set()
-    at = 0
-    while at < len(inside):
-        first, last = inside[at], inside[at]
-        if inside[at + 1 : at + 2] == "-":
-            last = inside[at + 2 : at + 3]
-            at += 2
+    index = 0
+    while index < len(inside):
+        first, last = inside[index], inside[index]
+        if inside[index + 1 : index + 2] == "-":
+            last = inside[index + 2 : index + 3]
+            index += 2
         if not any(low <= first <= last <= high for low, high in _RANGES):
             raise ValueError("brackets hold letters, digits, and ranges within `a-z`, `A-Z` or `0-9`")
         characters.update(map(chr, range(ord(first), ord(last) + 1)))
-        at += 1
+        index += 1
     if not characters:
         raise ValueError("the brackets are empty")
     return frozenset(characters)

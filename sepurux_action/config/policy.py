@@ -1,6 +1,6 @@
-"""Owns what a policy file means, and what a pull request changes in it; never reads it, and never says who wrote it.
+"""What a policy file says, and what a pull request changes in it.
 
-Sources: contract, sections 1 (places and precedence) and 5 (the file).
+Sources: contract, sections 1 (where each option may stand, and precedence) and 5 (the file).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from sepurux_action.common import json_reader
-from sepurux_action.config import options, stage_rules
+from sepurux_action.config import options, parsers
 from sepurux_action.config.options import BY_SPELLING, OPTIONS
-from sepurux_action.config.stage_rules import Rule
+from sepurux_action.config.stage import StageRule, stage_today
 
 ENFORCEMENT = options.ENFORCEMENT.name
 MAX_FILE_BYTES = 256 * 1024  # bytes; contract, section 5
@@ -20,7 +20,7 @@ MAX_FILE_BYTES = 256 * 1024  # bytes; contract, section 5
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredValue:
-    """The text that the file gives to an option (a list as one item a line), the line of its key, and its meaning."""
+    """The text that the file gives to an option (of a list, one item per line), the line of its key, and its value."""
 
     text: str
     line: int
@@ -28,51 +28,51 @@ class ConfiguredValue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """The file's top level, or one gate: texts by the options' names, thresholds among them.
+class PolicySection:
+    """The file's top level or one gate: its values by the names of options, with the thresholds.
 
-    `rules` stand for `enforcement`; none: not given.
+    `rules` are the value of `enforcement`, empty if the section has none.
     """
 
     line: int = 1
     texts: Mapping[str, ConfiguredValue] = field(default_factory=dict)
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[StageRule, ...] = ()
 
     def text(self, name: str) -> str:
-        """Return the text given to an option, or ''."""
+        """Return the text of an option, or ''."""
         return self.texts[name].text if name in self.texts else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A policy file that holds no mistake. Without `gates` there is one gate, of the top level and the inputs."""
+    """A policy file without mistakes. Without `gates`, the top level and the inputs describe the only gate."""
 
     path: str
-    top: Section = field(default_factory=Section)
-    gates: tuple[Section, ...] = ()
+    top: PolicySection = field(default_factory=PolicySection)
+    gates: tuple[PolicySection, ...] = ()
 
-    def layers(self, gate: Section | None, branch: str, today: date) -> Iterator[dict[str, str]]:
-        """Yield the texts of a gate, then those of the top level, `enforcement` as it is on this branch today."""
+    def layers(self, gate: PolicySection | None, branch: str, today: date) -> Iterator[dict[str, str]]:
+        """Yield the texts of a gate, then those of the top level, with the stage that applies on this branch today."""
         for section in (self.top,) if gate is None else (gate, self.top):
             texts = {name: given.text for name, given in section.texts.items()}
             if section.rules:
-                texts[ENFORCEMENT] = stage_rules.stage_today(section.rules, branch, today)
+                texts[ENFORCEMENT] = stage_today(section.rules, branch, today)
             yield texts
 
-    def rules(self, gate: Section | None) -> tuple[Rule, ...]:
-        """Return the entries that rule a gate's stage, its own or the top level's; none: the file does not say."""
+    def rules(self, gate: PolicySection | None) -> tuple[StageRule, ...]:
+        """Return the enforcement rules of a gate: its own, or else those of the top level."""
         return (gate.rules if gate else ()) or self.top.rules
 
-    def name(self, gate: Section) -> str:
-        """Return a gate's name as far as the file tells it: its own, else its campaign's, or ''."""
+    def name(self, gate: PolicySection) -> str:
+        """Return a gate's name, or else its campaign's; '' if the file has neither."""
         campaign = gate.text(options.CAMPAIGN.name) or self.top.text(options.CAMPAIGN.name)
-        return gate.text(options.NAME.name) or campaign[: options.MAX_NAME_LENGTH]
+        return gate.text(options.NAME.name) or campaign[: parsers.MAX_NAME_LENGTH]
 
 
 def without_unmerged_rules(policy: Policy) -> Policy:
-    """Return what applies of the first policy file while the pull request that adds it is judged."""
+    """Return the part of the first policy file that applies before the pull request that adds it is merged."""
 
-    def kept(section: Section) -> Section:
+    def kept(section: PolicySection) -> PolicySection:
         texts = {name: given for name, given in section.texts.items() if BY_SPELLING[name].applies_before_merge}
         return replace(section, texts=texts, rules=())
 
@@ -84,7 +84,7 @@ def without_unmerged_rules(policy: Policy) -> Policy:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One value that two policies give differently: where, the `old` text and the `new` one, '' for not given."""
+    """One value that differs between two policies: its setting, its `old` text, and its `new` text; '' for none."""
 
     where: str
     old: str
@@ -92,37 +92,37 @@ class Change:
 
 
 def diff(old: Policy, new: Policy) -> tuple[Change, ...]:
-    """Return a row for each value that is not the same, in the order of the file; `0.9` and `90%` are the same."""
+    """Return the values that differ, in the order of the file. `0.9` and `90%` are the same value."""
     rows = list(_changed("", old.top, new.top))
-    gates = [{_key(policy, gate, at): gate for at, gate in enumerate(policy.gates)} for policy in (old, new)]
-    names = {_key(p, gate, at): p.name(gate) for p in (new, old) for at, gate in enumerate(p.gates)}
-    for key in dict.fromkeys(key for side in gates for key in side):
-        before, after = (side.get(key) for side in gates)
+    gates = [{_key(policy, gate, index): gate for index, gate in enumerate(policy.gates)} for policy in (old, new)]
+    names = {_key(p, gate, index): p.name(gate) for p in (new, old) for index, gate in enumerate(p.gates)}
+    for key in dict.fromkeys(key for by_key in gates for key in by_key):
+        before, after = (by_key.get(key) for by_key in gates)
         where = f"gate {json_reader.quoted(names[key])}" if names[key] else f"gate {int(key[1:]) + 1}"
         if before is None or after is None:
             rows.append(Change(where, "" if before is None else "listed", "" if after is None else "listed"))
-        rows.extend(_changed(f"{where}, ", before or Section(), after or Section()))
+        rows.extend(_changed(f"{where}, ", before or PolicySection(), after or PolicySection()))
     return tuple(rows)
 
 
-def _key(policy: Policy, gate: Section, at: int) -> str:
-    return policy.name(gate).casefold() or f"#{at}"
+def _key(policy: Policy, gate: PolicySection, index: int) -> str:
+    return policy.name(gate).casefold() or f"#{index}"
 
 
-def _changed(prefix: str, old: Section, new: Section) -> Iterator[Change]:
+def _changed(prefix: str, old: PolicySection, new: PolicySection) -> Iterator[Change]:
     for option in OPTIONS:
         name = option.name
         if _value(old, name) != _value(new, name):
             yield Change(f"{prefix}{name}", _shown(old, name), _shown(new, name))
 
 
-def _shown(section: Section, name: str) -> str:
+def _shown(section: PolicySection, name: str) -> str:
     if name == ENFORCEMENT:
         return "; ".join(map(str, section.rules))
     return json_reader.printable(", ".join(section.text(name).splitlines()))
 
 
-def _value(section: Section, name: str) -> object:
+def _value(section: PolicySection, name: str) -> object:
     if name == ENFORCEMENT:
         return section.rules
     return section.texts[name].value if name in section.texts else None

@@ -1,7 +1,7 @@
-"""Owns reading a policy file, from its bytes to a Policy, and PyYAML with it; never lets YAML give a text a meaning.
+"""Parses a policy file with PyYAML and collects every mistake in it.
 
-PyYAML composes the file into nodes, which know their line and column; nothing of it constructs values. So every text
-stays as it is written: `0.90`, `on` and `2027-01-31`. Sources: contract, sections 1 (which key may stand where) and 5.
+PyYAML only composes nodes, which know their line and column. It does not construct values, so every text stays as it
+is written: `0.90`, `on`, and `2027-01-31`. Sources: contract, sections 1 (which key may stand where) and 5.
 """
 
 from __future__ import annotations
@@ -14,44 +14,44 @@ from typing import TypeVar
 import yaml
 
 from sepurux_action.common import json_reader
-from sepurux_action.config import options, path_filter, stage_rules
+from sepurux_action.config import options, path_filter
 from sepurux_action.config.options import BY_SPELLING, Option, SectionKind
 from sepurux_action.config.path_filter import Filter, PatternKind
-from sepurux_action.config.policy import ENFORCEMENT, MAX_FILE_BYTES, ConfiguredValue, Policy, Section
-from sepurux_action.config.stage_rules import Rule
+from sepurux_action.config.policy import ENFORCEMENT, MAX_FILE_BYTES, ConfiguredValue, Policy, PolicySection
+from sepurux_action.config.stage import StageRule, parse_start
 from sepurux_action.errors import ConfigurationError, Problem
 
 T = TypeVar("T")
 
 MAX_DEPTH = 16  # levels of nesting; a policy has seven
-MAX_PROBLEMS = 100  # of one file; reading ends with the last of them, because searching hints takes time
+MAX_PROBLEMS = 100  # of one file; then parsing ends, because each hint costs a search
 MAX_RULES = 50  # of one `enforcement:` list
 VERSION = "1"
 VERSION_KEY = "version"
 THRESHOLDS = "thresholds"
 GATES = "gates"
-# PyYAML also lets through what Python raises for a character or a version number out of range.
+# PyYAML also passes on the errors of Python for a character or a version number out of range.
 FOREIGN_ERRORS = (yaml.YAMLError, ValueError, OverflowError)
 
 _NULL = "tag:yaml.org,2002:null"
 _IN_QUOTES = "; a text that begins with `{}` is written in quotes"
-_HINTS = {  # what to do about an error of PyYAML, by its context
+_HINTS = {  # by the context of an error of PyYAML
     "while scanning an alias": _IN_QUOTES.format("*"),
     "while scanning an anchor": _IN_QUOTES.format("&"),
     "while scanning a tag": _IN_QUOTES.format("!"),
 }
 _RULE_KEYS = ("stage", "from", "branches")
-_PLACES = {
+_SECTION_NAMES = {
     SectionKind.TOP: "on the file's top level",
     SectionKind.GATE: "in a gate, under `gates:`",
     SectionKind.THRESHOLDS: f"under `{THRESHOLDS}:`",
 }
-_GROUPS = {  # the keys of a place that are no options
+_OTHER_KEYS = {  # the keys of a section that are not options
     SectionKind.TOP: [VERSION_KEY, THRESHOLDS, GATES],
     SectionKind.GATE: [THRESHOLDS],
     SectionKind.THRESHOLDS: [],
 }
-_REFUSED = {
+_REJECTED = {
     options.BASE_URL.name: "secrets are sent there, so only the workflow names it: give it as an input",
     options.PR_NUMBER.name: "it belongs to one run: give it as an input",
     options.CONFIG.name: "it tells where this file is: give it as an input",
@@ -59,7 +59,7 @@ _REFUSED = {
 
 
 def read_policy(raw: bytes, path: str) -> Policy:
-    """Return the policy that a file holds; raises BadSettings with every mistake (at most 100), in the file's order."""
+    """Return the policy in a file; raises ConfigurationError with its mistakes, in their order, at most 100."""
     parsing = PolicyParser(path)
     policy = parsing.policy(compose(raw, path))
     parsing.problems.raise_any()
@@ -67,65 +67,65 @@ def read_policy(raw: bytes, path: str) -> Policy:
 
 
 def compose(raw: bytes, path: str) -> yaml.Node:
-    """Return the root node, an empty text for an empty file; raises BadSettings with every mistake in its YAML."""
+    """Return the root node, an empty text for an empty file; raises ConfigurationError with the YAML's mistakes."""
     problems = _Problems(path)
     if len(raw) > MAX_FILE_BYTES:
-        raise problems.ended((1, 1), f"the file has {len(raw):,} bytes; accepted: at most {MAX_FILE_BYTES:,}")
+        raise problems.with_last((1, 1), f"the file has {len(raw):,} bytes; accepted: at most {MAX_FILE_BYTES:,}")
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        raise problems.ended((raw.count(b"\n", 0, error.start) + 1, 1), "the file is not UTF-8") from None
+        raise problems.with_last((raw.count(b"\n", 0, error.start) + 1, 1), "the file is not UTF-8") from None
     try:
         loader = _Loader(text, problems)
     except yaml.reader.ReaderError as error:  # it counts characters, not lines
         before, character = text[: error.position], ord(text[error.position])
         at = before.count("\n") + 1, len(before) - before.rfind("\n")
-        raise problems.ended(at, f"YAML does not allow the character U+{character:04X}") from None
+        raise problems.with_last(at, f"YAML does not allow the character U+{character:04X}") from None
     try:
         root = loader.get_node() if loader.check_node() else None
         if loader.check_node():
-            raise problems.ended(_position(loader.next_event), "a second document begins; accepted: one")
+            raise problems.with_last(_position(loader.next_event), "a second document begins; accepted: one")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = (mark.line + 1, mark.column + 1) if mark else (loader.line + 1, 1)
         hint = _HINTS.get(str(error.context), "")
-        raise problems.ended(at, f"this is no YAML: {json_reader.printable(str(error.problem))}{hint}") from None
+        raise problems.with_last(at, f"this is no YAML: {json_reader.printable(str(error.problem))}{hint}") from None
     except FOREIGN_ERRORS:
-        raise problems.ended((loader.line + 1, 1), "this is no YAML: a number in it is out of range") from None
+        raise problems.with_last((loader.line + 1, 1), "this is no YAML: a number in it is out of range") from None
     problems.raise_any()
     return root or yaml.ScalarNode("", "")
 
 
 class _Problems:
-    """The mistakes in one file, each `at` a line and a column."""
+    """The mistakes in one file, each `at` a line and a column, from 1."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.noted: list[Problem] = []
+        self.items: list[Problem] = []
 
-    def note(self, at: tuple[int, int], message: str, where: str = "") -> None:
-        """Note a mistake; raises BadSettings if there are too many to go on."""
+    def add(self, at: tuple[int, int], message: str, where: str = "") -> None:
+        """Add a mistake; raises ConfigurationError if there are too many to continue."""
         line, column = at
-        self.noted.append(Problem(where=where, message=message, file=self._path, line=line, column=column))
-        if len(self.noted) >= MAX_PROBLEMS:
+        self.items.append(Problem(where=where, message=message, file=self._path, line=line, column=column))
+        if len(self.items) >= MAX_PROBLEMS:
             self.raise_any()
 
-    def ended(self, at: tuple[int, int], message: str) -> ConfigurationError:
-        """Return the error of a mistake behind which nothing can be read, with those before it."""
-        self.note(at, message)
+    def with_last(self, at: tuple[int, int], message: str) -> ConfigurationError:
+        """Return the error with a mistake after which nothing can be parsed, and with those before it."""
+        self.add(at, message)
         return self._error()
 
     def raise_any(self) -> None:
-        """Raise BadSettings if there is a mistake."""
-        if self.noted:
+        """Raise ConfigurationError if there is a mistake."""
+        if self.items:
             raise self._error()
 
     def _error(self) -> ConfigurationError:
-        return ConfigurationError(sorted(self.noted, key=lambda problem: (problem.line, problem.column)))
+        return ConfigurationError(sorted(self.items, key=lambda problem: (problem.line, problem.column)))
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes, null as an empty text, and notes what a policy may not use of YAML. It follows no alias."""
+    """Composes nodes, with null as an empty text. It rejects aliases, anchors, tags, and duplicate keys."""
 
     def __init__(self, text: str, problems: _Problems) -> None:
         super().__init__(text)
@@ -135,7 +135,7 @@ class _Loader(yaml.SafeLoader):
 
     @property
     def next_event(self) -> yaml.Event:
-        """Return what comes next."""
+        """Return the next event without consuming it."""
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
         return event
 
@@ -144,14 +144,14 @@ class _Loader(yaml.SafeLoader):
         event = self.next_event
         at = _position(event)
         if self._level == MAX_DEPTH:
-            raise self._problems.ended(at, f"the file is nested deeper than {MAX_DEPTH} levels")
+            raise self._problems.with_last(at, f"the file is nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, yaml.AliasEvent):
-            self._problems.note(at, f"an alias is not accepted{_IN_QUOTES.format('*')}")
-            self.anchors = {event.anchor: yaml.ScalarNode("", "")}  # what the alias becomes
+            self._problems.add(at, f"an alias is not accepted{_IN_QUOTES.format('*')}")
+            self.anchors = {event.anchor: yaml.ScalarNode("", "")}  # what the alias is replaced by
         elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
-            for given, name, sign in ((event.anchor, "an anchor", "&"), (event.tag, "a tag", "!")):
-                if given is not None:
-                    self._problems.note(at, f"{name} is not accepted{_IN_QUOTES.format(sign)}")
+            for value, name, sign in ((event.anchor, "an anchor", "&"), (event.tag, "a tag", "!")):
+                if value is not None:
+                    self._problems.add(at, f"{name} is not accepted{_IN_QUOTES.format(sign)}")
             event.anchor = None
         self._level += 1
         node: yaml.Node = super().compose_node(parent, index)  # type: ignore[arg-type, assignment]  # wrong stubs
@@ -164,20 +164,20 @@ class _Loader(yaml.SafeLoader):
 
     def _check_key(self, mapping: yaml.MappingNode, key: yaml.Node, at: tuple[int, int]) -> None:
         if not isinstance(key, yaml.ScalarNode):
-            self._problems.note(at, "a key is one text")
+            self._problems.add(at, "a key is one text")
         elif (first := self._keys.setdefault((mapping, key.value), at)) != at:
-            self._problems.note(at, f"the key {json_reader.quoted(key.value)} stands on line {first[0]} already")
+            self._problems.add(at, f"the key {json_reader.quoted(key.value)} stands on line {first[0]} already")
 
 
 class PolicyParser:
-    """Reads nodes into sections and collects what is wrong with them."""
+    """Turns nodes into sections and collects their mistakes."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self.problems = _Problems(path)
 
     def policy(self, root: yaml.Node) -> Policy:
-        """Return the policy that the file's root describes, and note every mistake."""
+        """Return the policy of the root node, and collect every mistake."""
         top = yaml.MappingNode("", [], root.start_mark)
         if isinstance(root, yaml.MappingNode):
             top = root
@@ -191,10 +191,10 @@ class PolicyParser:
                 self._add_problem(value, f"`{VERSION_KEY}`", f"{_kind(value)} is not known; accepted: `{VERSION}`")
             if key.value == GATES and not _empty(value):
                 policy = replace(policy, gates=tuple(self._gates(value)))
-        self._refuse_doubled_names(policy)
+        self._check_duplicate_names(policy)
         return policy
 
-    def _gates(self, node: yaml.Node) -> Iterator[Section]:
+    def _gates(self, node: yaml.Node) -> Iterator[PolicySection]:
         if not isinstance(node, yaml.SequenceNode) or not node.value:
             self._add_problem(node, f"`{GATES}`", f"it is {_kind(node)}; accepted: a list with an entry for each gate")
             return
@@ -204,38 +204,38 @@ class PolicyParser:
             else:
                 self._add_problem(item, f"gate {number}", f"it is {_kind(item)}; accepted: keys with values")
 
-    def _refuse_doubled_names(self, policy: Policy) -> None:
-        taken: dict[str, int] = {}
+    def _check_duplicate_names(self, policy: Policy) -> None:
+        numbers: dict[str, int] = {}
         for number, gate in enumerate(policy.gates, start=1):
             name = policy.name(gate)
-            first = taken.setdefault(name.casefold(), number)
+            first = numbers.setdefault(name.casefold(), number)
             if name and first != number:
                 own = gate.texts.get(options.NAME.name)
                 shown = json_reader.quoted(name)
-                told = f"{shown} is gate {first}'s name too; accepted: names that differ in more than case"
-                told += "" if own else " (without `name` it is the campaign's)"
+                message = f"{shown} is gate {first}'s name too; accepted: names that differ in more than case"
+                message += "" if own else " (without `name` it is the campaign's)"
                 at = (own or gate).line, 1
-                self.problems.note(at, told, f"gate {number}, `{options.NAME.name}`")
+                self.problems.add(at, message, f"gate {number}, `{options.NAME.name}`")
 
-    def _section(self, node: yaml.MappingNode, place: SectionKind, prefix: str) -> Section:
+    def _section(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> PolicySection:
         texts: dict[str, ConfiguredValue] = {}
-        rules: tuple[Rule, ...] = ()
+        rules: tuple[StageRule, ...] = ()
         seen: dict[str, str] = {}
         for key, value in node.value:
             where = f"{prefix}`{_key_shown(key)}`"
-            if place is SectionKind.TOP and key.value in {VERSION_KEY, GATES}:
+            if section is SectionKind.TOP and key.value in {VERSION_KEY, GATES}:
                 continue
-            if place is not SectionKind.THRESHOLDS and key.value == THRESHOLDS:
+            if section is not SectionKind.THRESHOLDS and key.value == THRESHOLDS:
                 texts.update(self._thresholds(value, where))
                 continue
-            option = self._option(key, place, where, seen)
+            option = self._option(key, section, where, seen)
             if option is None or _empty(value):
                 continue
             if option.name == ENFORCEMENT:
                 rules = tuple(self._rules(value, where))
-            elif given := self._given(option, key, value, where):
-                texts[option.name] = given
-        return Section(line=_position(node)[0], texts=texts, rules=rules)
+            elif configured := self._value(option, key, value, where):
+                texts[option.name] = configured
+        return PolicySection(line=_position(node)[0], texts=texts, rules=rules)
 
     def _thresholds(self, node: yaml.Node, where: str) -> Mapping[str, ConfiguredValue]:
         if isinstance(node, yaml.MappingNode):
@@ -244,10 +244,10 @@ class PolicyParser:
             self._add_problem(node, where, f"it is {_kind(node)}; accepted: keys with values, as `max_unsafe: 0`")
         return {}
 
-    def _option(self, key: yaml.Node, place: SectionKind, where: str, seen: dict[str, str]) -> Option[object] | None:
+    def _option(self, key: yaml.Node, section: SectionKind, where: str, seen: dict[str, str]) -> Option[object] | None:
         option = BY_SPELLING.get(key.value)
-        if option is None or place not in option.allowed_in:
-            self._add_problem(key, where, _why_not_here(key.value, option, place))
+        if option is None or section not in option.allowed_in:
+            self._add_problem(key, where, _why_not_here(key.value, option, section))
             return None
         spelling = seen.setdefault(option.name, key.value)
         if spelling != key.value:
@@ -255,8 +255,8 @@ class PolicyParser:
             return None
         return option
 
-    def _given(self, option: Option[object], key: yaml.Node, node: yaml.Node, where: str) -> ConfiguredValue | None:
-        """Return what the file gives to an option, or None after a mistake in it."""
+    def _value(self, option: Option[object], key: yaml.Node, node: yaml.Node, where: str) -> ConfiguredValue | None:
+        """Return the value of an option, or None after a mistake in it."""
         line, _ = _position(key)
         if option is options.PATHS:
             paths = self._filter(node, PatternKind.PATH, where)
@@ -267,7 +267,7 @@ class PolicyParser:
             self._add_problem(node, where, f"it is a list; accepted: {option.accepts}")
             return None
         items = self._items(node, where, option.accepts)
-        values = [self._parsed(option.parse, item, where, option.accepts) for item in items]  # each mistake is told
+        values = [self._parsed(option.parse, item, where, option.accepts) for item in items]  # reports each mistake
         if not items or None in values:
             return None
         whole = _text_at(items[0], "\n".join(item.value for item in items))
@@ -275,7 +275,7 @@ class PolicyParser:
         return None if value is None else ConfiguredValue(whole.value, line, value)
 
     def _items(self, node: yaml.Node, where: str, accepts: str) -> list[yaml.ScalarNode]:
-        """Return a text as it is or a list's texts, stripped; none after a mistake."""
+        """Return the text of a node, or the texts of a list, stripped; none after a mistake."""
         if isinstance(node, yaml.MappingNode):
             self._add_problem(node, where, f"it is {_kind(node)}; accepted: {accepts}")
             return []
@@ -288,23 +288,23 @@ class PolicyParser:
             self._add_problem(item, where, "an entry of the list is not one text on one line")
         return [] if broken else [_text_at(item, item.value.strip()) for item in node.value]
 
-    def _filter(self, node: yaml.Node, subject: PatternKind, where: str) -> Filter | None:
+    def _filter(self, node: yaml.Node, kind: PatternKind, where: str) -> Filter | None:
         items = self._items(node, where, options.PATHS.accepts)
         if isinstance(node, yaml.ScalarNode):
             items = [_text_at(node, line) for line in path_filter.lines(node.value)]
-        sound = [self._parsed(lambda text: path_filter.read_pattern(text, subject), item, where) for item in items]
-        if not items or None in sound:
+        patterns = [self._parsed(lambda text: path_filter.parse_pattern(text, kind), item, where) for item in items]
+        if not items or None in patterns:
             return None
         try:
-            return path_filter.read_filter([item.value for item in items], subject)
+            return path_filter.parse_filter([item.value for item in items], kind)
         except ValueError as mistake:
             self._add_problem(node, where, str(mistake))
             return None
 
-    def _rules(self, node: yaml.Node, where: str) -> Iterator[Rule]:
+    def _rules(self, node: yaml.Node, where: str) -> Iterator[StageRule]:
         if isinstance(node, yaml.ScalarNode):
             stage = self._parsed(options.ENFORCEMENT.parse, node, where, options.ENFORCEMENT.accepts)
-            yield from [Rule(stage=stage)] if stage else []
+            yield from [StageRule(stage=stage)] if stage else []
             return
         if isinstance(node, yaml.MappingNode) or not node.value:
             self._add_problem(
@@ -325,59 +325,59 @@ class PolicyParser:
                 self._add_problem(item, at, f"it begins on the same day and for the same branches as entry {first}")
             yield rule
 
-    def _rule(self, node: yaml.Node, where: str) -> Rule | None:
+    def _rule(self, node: yaml.Node, where: str) -> StageRule | None:
         """Return the entry, or None after a mistake in it."""
         if not isinstance(node, yaml.MappingNode):
             self._add_problem(
                 node, where, f"it is {_kind(node)}; accepted: `stage`, and where wanted `from` and `branches`"
             )
             return None
-        mistakes = len(self.problems.noted)
-        given = {key.value: value for key, value in node.value if not _empty(value)}
+        mistakes = len(self.problems.items)
+        values = {key.value: value for key, value in node.value if not _empty(value)}
         for key, _ in node.value:
             if key.value not in _RULE_KEYS:
                 shown = _key_shown(key)
                 self._add_problem(
                     key, f"{where}, `{shown}`", f"it is not known{options.did_you_mean(shown, _RULE_KEYS)}"
                 )
-        stage, start, branches = map(given.get, _RULE_KEYS)
+        stage, start, branches = map(values.get, _RULE_KEYS)
         if stage is None:
             self._add_problem(node, where, "its `stage` is missing; accepted: `observe`, `soft` or `hard`")
             return None
         rule = (
             self._parsed(options.ENFORCEMENT.parse, stage, f"{where}, `stage`", options.ENFORCEMENT.accepts),
-            self._parsed(stage_rules.parse_start, start, f"{where}, `from`") if start else None,
+            self._parsed(parse_start, start, f"{where}, `from`") if start else None,
             self._filter(branches, PatternKind.BRANCH, f"{where}, `branches`") if branches else None,
         )
-        if rule[0] is None or len(self.problems.noted) > mistakes:
+        if rule[0] is None or len(self.problems.items) > mistakes:
             return None
-        return Rule(stage=rule[0], start=rule[1], branches=rule[2])
+        return StageRule(stage=rule[0], start=rule[1], branches=rule[2])
 
     def _parsed(self, parse: Callable[[str], T], node: yaml.Node, where: str, accepts: str = "") -> T | None:
-        """Return what the text says, or None after a mistake. Without `accepts` a refusal says what is accepted."""
+        """Return the parsed text, or None after a mistake. Without `accepts`, the error says what is accepted."""
         if not isinstance(node, yaml.ScalarNode):
             self._add_problem(node, where, f"it is {_kind(node)}; accepted: one text")
             return None
         try:
             return parse(node.value.strip())
-        except ValueError as refusal:
-            hint = f" ({refusal})" if accepts and str(refusal) else ""
-            told = f"{json_reader.quoted(node.value)} is not accepted{hint}; "
-            self._add_problem(node, where, told + (f"accepted: {accepts}" if accepts else str(refusal)))
+        except ValueError as error:
+            hint = f" ({error})" if accepts and str(error) else ""
+            message = f"{json_reader.quoted(node.value)} is not accepted{hint}; "
+            self._add_problem(node, where, message + (f"accepted: {accepts}" if accepts else str(error)))
             return None
 
     def _add_problem(self, node: yaml.Node, where: str, message: str) -> None:
-        self.problems.note(_position(node), message, where)
+        self.problems.add(_position(node), message, where)
 
 
-def _position(thing: yaml.Event | yaml.Node) -> tuple[int, int]:
-    """Return the line and the column where something begins, from 1."""
-    mark = thing.start_mark
+def _position(start: yaml.Event | yaml.Node) -> tuple[int, int]:
+    """Return the line and the column where an event or a node begins, from 1."""
+    mark = start.start_mark
     return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
 def _text_at(node: yaml.Node, text: str) -> yaml.ScalarNode:
-    """Return another text in a node's place."""
+    """Return another text at the position of a node."""
     return yaml.ScalarNode("", text, node.start_mark)
 
 
@@ -401,13 +401,13 @@ def _kind(node: yaml.Node) -> str:
     return "a group of keys"
 
 
-def _why_not_here(spelling: str, option: Option[object] | None, place: SectionKind) -> str:
+def _why_not_here(spelling: str, option: Option[object] | None, section: SectionKind) -> str:
     name = option.name if option else spelling
     if option and option.secret:
         return "refused: a secret belongs in no file; give it as an input"
-    if name in _REFUSED or (option and not option.allowed_in):
-        return f"refused: {_REFUSED.get(name, 'give it as an input')}"
+    if name in _REJECTED or (option and not option.allowed_in):
+        return f"refused: {_REJECTED.get(name, 'give it as an input')}"
     if option:
-        return f"it has its place {' or '.join(_PLACES[each] for each in option.allowed_in)}"
-    here = [*_GROUPS[place], *(each for each, known in BY_SPELLING.items() if place in known.allowed_in)]
+        return f"it has its place {' or '.join(_SECTION_NAMES[each] for each in option.allowed_in)}"
+    here = [*_OTHER_KEYS[section], *(each for each, known in BY_SPELLING.items() if section in known.allowed_in)]
     return f"it is not known{options.did_you_mean(spelling, here) or options.did_you_mean(spelling, BY_SPELLING)}"

@@ -1,6 +1,6 @@
-"""Owns turning given texts into Settings, all mistakes at once; never reads the environment or a file itself.
+"""Turns inputs, environment variables, and the policy into Settings, or reports every mistake in them at once.
 
-Source: contract, section 1: what a policy sets rules, then inputs, then the environment, then defaults.
+The policy overrides inputs, inputs override the environment, and that overrides defaults (contract, section 1).
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ from typing import TypeVar
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor, Secret
-from sepurux_action.config import options
+from sepurux_action.config import options, parsers
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.options import BY_SPELLING, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option
-from sepurux_action.config.policy import Policy, Section
-from sepurux_action.config.status_context import BASE, MAX_CONTEXT_LENGTH, status_context
+from sepurux_action.config.policy import Policy, PolicySection
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
+
+MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
+BASE = "{base}"  # in `status_context`, it stands for the base branch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishOptions:
-    """How the gate appears on GitHub: `status_context` is the prefix of the contexts, `key` the comment's.
+    """How results appear on GitHub. `key` is the comment's; `status_context` is the prefix of the status contexts.
 
-    A status links to `run_url` where there is no dashboard to link to.
+    A status links to `run_url` if there is no dashboard to link to.
     """
 
     comment: CommentMode = options.COMMENT.default_value
@@ -34,17 +36,21 @@ class PublishOptions:
     status_context: str = options.STATUS_CONTEXT.default
     run_url: str = ""
 
+    def context_of(self, gate: str, base: str) -> str:
+        """Return the context of a gate's status: `<prefix> / <name>`, with the base branch in place of `{base}`."""
+        return f"{self.status_context.replace(BASE, base)} / {gate}"
+
 
 T = TypeVar("T")
 
-MAX_TRACE_BYTES = 256 * 1024 * 1024  # of one gate together: they are read and checked before a signal counts
+MAX_TRACE_BYTES = 256 * 1024 * 1024  # of all trace files of a gate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """Texts from one kind of place, by any spelling of the options. `label` names one: "input `timeout`".
+    """The texts that one source gives to options, by any of their names.
 
-    A layer that `rules` is a policy's: an input that it overrides is told.
+    `label` returns the name that an error message uses for an option, such as "input `timeout`".
     """
 
     texts: Mapping[str, str]
@@ -54,9 +60,10 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that a run is told. `poll_interval_s` is None for adaptive; secrets are None when absent or empty.
+    """All settings of a run. `poll_interval_s` is None for the adaptive interval; absent or empty secrets are None.
 
-    `overridden` names the inputs that a policy overrides; `ignored` those that have no effect where a policy applies.
+    `overridden` are the options of which the policy overrides an input; `ignored` are the inputs without effect beside
+    a policy.
     """
 
     gates: tuple[Gate, ...]
@@ -73,10 +80,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootstrapSettings:
-    """What is needed to read the policy, which in turn is needed to read everything else.
+    """The settings that are needed to read the policy.
 
-    `gates` and `manner` are what inputs alone say, for a status when nothing else can be read; `problems` are the
-    mistakes in inputs and environment, to be told beside those of the policy.
+    `gates` and `publish_options` follow from the inputs alone, for a status if the policy cannot be read. `problems`
+    are the mistakes in inputs and environment, which are reported with those in the policy.
     """
 
     github_token: Secret | None = field(default=None, repr=False)
@@ -91,7 +98,7 @@ class BootstrapSettings:
 
 
 TraceFinder = Callable[[str], tuple[Trace, ...]]
-"""Returns the traces that a path or glob names; raises BadTraceFile."""
+"""Returns the traces that a path or a glob matches; raises TraceFileError."""
 
 
 def input_layer(texts: Mapping[str, str]) -> Layer:
@@ -100,19 +107,19 @@ def input_layer(texts: Mapping[str, str]) -> Layer:
 
 
 def flag_layer(texts: Mapping[str, str]) -> Layer:
-    """Return the layer of a command line's flags; it takes the place of the inputs."""
+    """Return the layer of a command line's flags, which replace the inputs."""
     return Layer(texts=texts, label=flag)
 
 
 def environment_layer(environ: Mapping[str, str]) -> Layer:
-    """Return the layer of environment variables, under the names of the option table."""
+    """Return the layer of the environment variables in the option table."""
     texts = {option.name: environ.get(option.environment, "") for option in OPTIONS if option.environment}
     names = {option.name: option.environment for option in OPTIONS}
     return Layer(texts=texts, label=lambda spelling: f"environment variable {names[spelling]}")
 
 
 def flag(spelling: str) -> str:
-    """Return the command line's spelling of an option's name: `--min-pass-rate`."""
+    """Return the flag of an option: `--min-pass-rate`."""
     return "--" + spelling.replace("_", "-")
 
 
@@ -124,10 +131,9 @@ def read_settings(
     branch: str = "",
     today: date = date.min,
 ) -> Settings:
-    """Return the settings of every gate; the first layer that gives a value rules, and a policy comes before all.
+    """Return the settings. The first layer with a value for an option applies, after the policy.
 
-    `branch` and `today` (UTC) tell which of a policy's enforcement rules counts. Raises BadSettings with every mistake
-    of every layer that was consulted.
+    `branch` and `today` (UTC) choose the enforcement rule. Raises ConfigurationError with every mistake.
     """
     layers = tuple(layers)
     ignored = [layer for layer in layers if policy and layer.texts.get(options.PATHS.name, "").strip()]
@@ -135,22 +141,22 @@ def read_settings(
     policy = policy or Policy(path="")
     step = OptionReader((_policy_layer(policy, policy.top), *layers))
     step.check_unknown()
-    step.value(options.CONFIG)  # followed before; what is wrong with it must not pass for a file that is not there
-    gates, readings = [], [step]
+    step.value(options.CONFIG)  # already used to find the policy, but its mistakes are not reported yet
+    gates, readers = [], [step]
     for section in policy.gates or (None,):
         own = tuple(
             Layer(texts=texts, label=_policy_label(policy, section), is_policy=True)
             for texts in policy.layers(section, branch, today)
         )
-        reading = OptionReader((*own, *layers))
-        gates.append(replace(_read_gate(reading, find_traces), rules=policy.rules(section)))
-        readings.append(reading)
+        reader = OptionReader((*own, *layers))
+        gates.append(replace(_read_gate(reader, find_traces), rules=policy.rules(section)))
+        readers.append(reader)
     step.check_duplicate_names(gates)
-    manner = _publish_options(step, gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY)
-    contexts = [status_context(manner.status_context, gate.name, branch) for gate in gates]
+    publish_options = _publish_options(step, gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY)
+    contexts = [publish_options.context_of(gate.name, branch) for gate in gates]
     if (longest := max(map(len, contexts))) > MAX_CONTEXT_LENGTH:
         named = f"with the branch {json_reader.quoted(branch)} for `{BASE}`, a status context has {longest} characters"
-        step.problem(options.STATUS_CONTEXT.name, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
+        step.add_problem(options.STATUS_CONTEXT.name, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
     settings = Settings(
         gates=tuple(gates),
         base_url=step.value_or_default(options.BASE_URL),
@@ -158,92 +164,92 @@ def read_settings(
         api_key=step.value(options.API_KEY),
         poll_interval_s=step.value(options.POLL_INTERVAL),
         github_token=step.value(options.GITHUB_TOKEN),
-        publish_options=manner,
+        publish_options=publish_options,
         pull_request=step.value(options.PR_NUMBER),
-        overridden=tuple(sorted({name for reading in readings for name in reading.overridden})),
+        overridden=tuple(sorted({name for reader in readers for name in reader.overridden})),
         ignored=tuple(layer.label(options.PATHS.name) for layer in ignored),
     )
-    if problems := _in_order(readings):
+    if problems := _in_order(readers):
         raise ConfigurationError(problems)
     return settings
 
 
 def read_bootstrap_settings(layers: Iterable[Layer]) -> BootstrapSettings:
-    """Return what has to be known before the policy can be read; mistakes are told when everything is read."""
-    reading = OptionReader(tuple(layers))
-    reading.check_unknown()
+    """Return what is needed to read the policy, with every mistake."""
+    reader = OptionReader(tuple(layers))
+    reader.check_unknown()
     for option in OPTIONS:
-        reading.value(option)
+        reader.value(option)
     return BootstrapSettings(
-        github_token=reading.value(options.GITHUB_TOKEN),
-        secret=reading.value(options.TOKEN) or reading.value(options.API_KEY),
-        api_key=reading.value(options.API_KEY),
-        config=reading.value_or_default(options.CONFIG),
-        config_is_given=reading.value(options.CONFIG) is not None,
-        pull_request=reading.value(options.PR_NUMBER),
-        gates=(name,) if (name := reading.value(options.NAME) or reading.value(options.CAMPAIGN)) else (),
-        publish_options=_publish_options(reading, SEVERAL_GATES_KEY),
-        problems=_in_order([reading]),
+        github_token=reader.value(options.GITHUB_TOKEN),
+        secret=reader.value(options.TOKEN) or reader.value(options.API_KEY),
+        api_key=reader.value(options.API_KEY),
+        config=reader.value_or_default(options.CONFIG),
+        config_is_given=reader.value(options.CONFIG) is not None,
+        pull_request=reader.value(options.PR_NUMBER),
+        gates=(name,) if (name := reader.value(options.NAME) or reader.value(options.CAMPAIGN)) else (),
+        publish_options=_publish_options(reader, SEVERAL_GATES_KEY),
+        problems=_in_order([reader]),
     )
 
 
 def _without_paths(layer: Layer) -> Layer:
-    """Return the layer without `paths`, with which a pull request could skip a gate of the policy."""
+    """Return the layer without `paths`, because a pull request could skip a gate of the policy with it."""
     return replace(layer, texts={name: text for name, text in layer.texts.items() if name != options.PATHS.name})
 
 
-def _publish_options(reading: OptionReader, key: str) -> PublishOptions:
+def _publish_options(reader: OptionReader, key: str) -> PublishOptions:
     return PublishOptions(
-        comment=reading.value_or_default(options.COMMENT),
-        key=reading.value(options.COMMENT_KEY) or key,
-        status=reading.value_or_default(options.STATUS),
-        status_context=reading.value_or_default(options.STATUS_CONTEXT),
+        comment=reader.value_or_default(options.COMMENT),
+        key=reader.value(options.COMMENT_KEY) or key,
+        status=reader.value_or_default(options.STATUS),
+        status_context=reader.value_or_default(options.STATUS_CONTEXT),
     )
 
 
-def _in_order(readings: Iterable[OptionReader]) -> tuple[Problem, ...]:
-    """Return every mistake once, in the order of the option table, unknown spellings last."""
+def _in_order(readers: Iterable[OptionReader]) -> tuple[Problem, ...]:
+    """Return every mistake once, in the order of the option table, unknown names last."""
     order = [option.name for option in OPTIONS]
-    noted = [(name, problem) for reading in readings for name, problem in reading.problems()]
-    noted.sort(key=lambda each: order.index(each[0]) if each[0] in order else len(order))
-    return tuple(dict.fromkeys(problem for _, problem in noted))
+    problems = [each for reader in readers for each in reader.problems()]
+    problems.sort(key=lambda each: order.index(each[0]) if each[0] in order else len(order))
+    return tuple(dict.fromkeys(problem for _, problem in problems))
 
 
-def _read_gate(reading: OptionReader, find_traces: TraceFinder) -> Gate:
-    campaign = reading.value(options.CAMPAIGN)
-    if campaign is None and not reading.problems_of(options.CAMPAIGN):
-        reading.problem(options.CAMPAIGN.name, f"it is required; accepted: {options.CAMPAIGN.accepts}")
-    score = reading.value(options.MIN_RELIABILITY_SCORE)
+def _read_gate(reader: OptionReader, find_traces: TraceFinder) -> Gate:
+    campaign = reader.value(options.CAMPAIGN)
+    if campaign is None and not reader.problems_of(options.CAMPAIGN):
+        reader.add_problem(options.CAMPAIGN.name, f"it is required; accepted: {options.CAMPAIGN.accepts}")
+    score = reader.value(options.MIN_RELIABILITY_SCORE)
     return Gate(
-        name=reading.value(options.NAME) or (campaign or "")[: options.MAX_NAME_LENGTH],
+        name=reader.value(options.NAME) or (campaign or "")[: parsers.MAX_NAME_LENGTH],
         campaign=campaign or "",
-        project=reading.value(options.PROJECT) or "",
-        traces=tuple(_traces(reading, find_traces)) or Gate(name="", campaign="").traces,
-        mutation_pack=reading.value(options.MUTATION_PACK) or "",
+        project=reader.value(options.PROJECT) or "",
+        traces=tuple(_traces(reader, find_traces)) or Gate(name="", campaign="").traces,
+        mutation_pack=reader.value(options.MUTATION_PACK) or "",
         thresholds=Thresholds(
-            min_pass_rate=reading.value_or_default(options.MIN_PASS_RATE)
+            min_pass_rate=reader.value_or_default(options.MIN_PASS_RATE)
             if score is None
-            else reading.value(options.MIN_PASS_RATE),
-            max_unsafe=reading.value_or_default(options.MAX_UNSAFE),
-            max_failures=reading.value(options.MAX_FAILURES),
+            else reader.value(options.MIN_PASS_RATE),
+            max_unsafe=reader.value_or_default(options.MAX_UNSAFE),
+            max_failures=reader.value(options.MAX_FAILURES),
             min_reliability_score=score,
-            min_mutation_categories=reading.value(options.MIN_MUTATION_CATEGORIES),
-            required_mutation_categories=reading.value(options.REQUIRED_MUTATION_CATEGORIES) or (),
+            min_mutation_categories=reader.value(options.MIN_MUTATION_CATEGORIES),
+            required_mutation_categories=reader.value(options.REQUIRED_MUTATION_CATEGORIES) or (),
         ),
-        stage=reading.value_or_default(options.ENFORCEMENT),
-        on_undecided=reading.value_or_default(options.ON_UNDECIDED),
-        timeout_s=reading.value_or_default(options.TIMEOUT),
-        reviewers=reading.value(options.REVIEWERS) or (),
-        paths=reading.value(options.PATHS),
+        stage=reader.value_or_default(options.ENFORCEMENT),
+        on_undecided=reader.value_or_default(options.ON_UNDECIDED),
+        timeout_s=reader.value_or_default(options.TIMEOUT),
+        reviewers=reader.value(options.REVIEWERS) or (),
+        paths=reader.value(options.PATHS),
     )
 
 
-def _policy_layer(policy: Policy, section: Section) -> Layer:
+def _policy_layer(policy: Policy, section: PolicySection) -> Layer:
     texts = {name: given.text for name, given in section.texts.items()}
     return Layer(texts=texts, label=_policy_label(policy, section), is_policy=True)
 
 
-def _policy_label(policy: Policy, section: Section | None) -> Callable[[str], str]:
+def _policy_label(policy: Policy, section: PolicySection | None) -> Callable[[str], str]:
     def label(spelling: str) -> str:
         given = (section and section.texts.get(spelling)) or policy.top.texts.get(spelling)
         line = given.line if given else section.line if section else 1
@@ -252,51 +258,48 @@ def _policy_label(policy: Policy, section: Section | None) -> Callable[[str], st
     return label
 
 
-def _traces(reading: OptionReader, find: TraceFinder) -> Iterator[Trace]:
-    ids = reading.value(options.TRACE_ID) or ()
+def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
+    ids = reader.value(options.TRACE_ID) or ()
     for trace_id in ids:
         if json_reader.identifier(trace_id):
             yield Trace(label=trace_id, trace_id=trace_id)
         else:
-            reading.problem(options.TRACE_ID.name, f"{reading.shown(options.TRACE_ID, trace_id)} is no trace id")
-    found: dict[Trace, None] = {}  # globs overlap
-    for pattern in reading.value(options.TRACE_FILE) or ():
+            reader.add_problem(options.TRACE_ID.name, f"{reader.shown(options.TRACE_ID, trace_id)} is no trace id")
+    file_option, files = options.TRACE_FILE.name, dict[Trace, None]()  # a dict, because globs overlap
+    for pattern in reader.value(options.TRACE_FILE) or ():
         try:
-            found.update(dict.fromkeys(find(pattern)))
-        except TraceFileError as bad:
-            reading.problem(options.TRACE_FILE.name, str(bad))
-    size = sum(trace.content.size for trace in found if trace.content)
+            files.update(dict.fromkeys(find(pattern)))
+        except TraceFileError as error:
+            reader.add_problem(file_option, str(error))
+    size = sum(trace.content.size for trace in files if trace.content)
     if size > MAX_TRACE_BYTES:
-        many = f"its files have {size // 2**20} MiB together"
-        reading.problem(
-            options.TRACE_FILE.name, f"{many}; accepted: at most {MAX_TRACE_BYTES // 2**20} MiB of one gate"
-        )
-    if len(ids) + len(found) > options.MAX_TRACES:
-        given = f"{len(found)} files" + (f" beside {len(ids)} trace ids" if ids else "")
-        reading.problem(
-            options.TRACE_FILE.name, f"it names {given}; accepted: at most {options.MAX_TRACES} traces of one gate"
-        )
-    yield from found
+        given, limit = f"its files have {size // 2**20} MiB together", MAX_TRACE_BYTES // 2**20
+        reader.add_problem(file_option, f"{given}; accepted: at most {limit} MiB of one gate")
+    if len(ids) + len(files) > parsers.MAX_TRACES:
+        given = f"{len(files)} files" + (f" beside {len(ids)} trace ids" if ids else "")
+        reader.add_problem(file_option, f"it names {given}; accepted: at most {parsers.MAX_TRACES} traces of one gate")
+    yield from files
 
 
 class OptionReader:
-    """Reads options from layers and collects what is wrong with them, once each."""
+    """Reads options from layers and collects their mistakes, each once."""
 
     def __init__(self, layers: tuple[Layer, ...]) -> None:
         self._layers = layers
         secrets = [option.name for option in OPTIONS if option.secret]
         given = [layer.texts.get(name, "").strip() for layer in layers for name in secrets]
-        self._blank = Redactor(part for text in given for part in (text, *text.split()))  # a broken one has pieces
+        given = [part for text in given for part in (text, *text.split())]  # a report may split one with white space
+        self._redact = Redactor(given)
         self._problems: dict[str, list[Problem]] = {}
         self.overridden: set[str] = set()
 
     def value_or_default(self, option: Option[T]) -> T:
-        """Return the option's value, or its default if no layer gives a value that is accepted."""
+        """Return the option's value, or its default if no layer has an accepted value."""
         value = self.value(option)
         return option.default_value if value is None else value
 
     def value(self, option: Option[T]) -> T | None:
-        """Return the option's value from the first layer that gives one; None if it is not accepted."""
+        """Return the option's value from the first layer that has one; None if there is none or it is not accepted."""
         for layer in self._layers:
             given = {s: layer.texts[s].strip() for s in option.names if layer.texts.get(s, "").strip()}
             if not given:
@@ -306,45 +309,47 @@ class OptionReader:
                 self.overridden.add(option.name)
             if len(set(given.values())) > 1:
                 listed = " and ".join(f"`{each}` ({self.shown(option, given[each])})" for each in given)
-                self.problem(option.name, f"{listed} are one setting and differ; give one of them", layer=layer)
+                self.add_problem(option.name, f"{listed} are one setting and differ; give one of them", layer=layer)
                 return None
             try:
                 value = option.parse(text)
-            except ValueError as refusal:
-                self._refuse(option, layer, spelling, text, refusal)
+            except ValueError as error:
+                self._reject(option, layer, spelling, text, error)
                 return None
             if self._holds_a_secret(option, value):
-                self.problem(option.name, "it holds a secret, and reports would show it; take that out", layer=layer)
+                self.add_problem(
+                    option.name, "it holds a secret, and reports would show it; take that out", layer=layer
+                )
                 return None
             return value
         return None
 
     def _holds_a_secret(self, option: Option[T], value: T) -> bool:
-        """Return whether reports would show a secret, in forms that blanking would not know; addresses they do not."""
+        """Return whether a report could show a secret in the value, in a form that redaction misses."""
         texts = map(str, value if isinstance(value, tuple) else (value,))
-        exempt = option.secret or option is options.BASE_URL
-        return not exempt and any(self._blank(text) != text for text in texts)
+        exempt = option.secret or option is options.BASE_URL  # no report shows these
+        return not exempt and any(self._redact(text) != text for text in texts)
 
     def _input(self, option: Option[object]) -> str:
-        """Return what the inputs, or the flags, give to an option."""
+        """Return the text that the inputs or the flags give to an option."""
         inputs = next(layer for layer in self._layers if not layer.is_policy)
         return next(filter(None, (inputs.texts.get(spelling, "").strip() for spelling in option.names)), "")
 
     def check_duplicate_names(self, gates: Iterable[Gate]) -> None:
-        """Note each name that more than one gate has, without regard to case."""
-        counted = Counter(gate.name.casefold() for gate in gates if gate.name)
-        for name, times in counted.items():
+        """Add a problem for each name that several gates have, whatever its case."""
+        counts = Counter(gate.name.casefold() for gate in gates if gate.name)
+        for name, times in counts.items():
             if times > 1:
-                shown = json_reader.quoted(self._blank(name))
-                self.problem(options.NAME.name, f"{times} gates are named {shown}; give each a `name` of its own")
+                shown = json_reader.quoted(self._redact(name))
+                self.add_problem(options.NAME.name, f"{times} gates are named {shown}; give each a `name` of its own")
 
     def check_unknown(self) -> None:
-        """Note every spelling that no option has."""
+        """Add a problem for every name that no option has."""
         for layer in self._layers:
             for spelling in layer.texts:
                 if spelling not in BY_SPELLING:
                     shown = json_reader.printable(spelling)
-                    self._note(
+                    self._append(
                         spelling,
                         Problem(
                             where=layer.label(shown),
@@ -352,36 +357,36 @@ class OptionReader:
                         ),
                     )
 
-    def problem(self, name: str, message: str, *, layer: Layer | None = None) -> None:
-        """Note a mistake in an option, at the place that gives it (the first place there is, when none does)."""
+    def add_problem(self, name: str, message: str, *, layer: Layer | None = None) -> None:
+        """Add a mistake in an option to the layer that gives it, or to the first layer if none does."""
         giving = [each for each in self._layers if any(each.texts.get(s, "").strip() for s in BY_SPELLING[name].names)]
-        place = layer or (giving or [each for each in self._layers if not each.is_policy])[0]
-        self._note(name, Problem(where=place.label(name), message=message))
+        layer = layer or (giving or [each for each in self._layers if not each.is_policy])[0]
+        self._append(name, Problem(where=layer.label(name), message=message))
 
     def problems_of(self, option: Option[object]) -> list[Problem]:
-        """Return the mistakes noted for one option."""
+        """Return the mistakes in one option."""
         return self._problems.get(option.name, [])
 
     def problems(self) -> Iterator[tuple[str, Problem]]:
-        """Yield every mistake with the option's name, or the spelling that nobody knows."""
-        for name, noted in self._problems.items():
-            yield from ((name, problem) for problem in noted)
+        """Yield every mistake with the name of its option, or with the unknown name."""
+        for name, problems in self._problems.items():
+            yield from ((name, problem) for problem in problems)
 
     def shown(self, option: Option[object], text: str) -> str:
-        """Return a value for an error text; none that is a secret, or an address with a user part or query in it."""
+        """Return a value as an error message shows it, without secrets and URLs that may contain one."""
         hidden = option.secret or (option is options.BASE_URL and any(mark in text for mark in "@?#"))
-        return "the value" if hidden else json_reader.quoted(self._blank(text))
+        return "the value" if hidden else json_reader.quoted(self._redact(text))
 
-    def _refuse(self, option: Option[T], layer: Layer, spelling: str, text: str, refusal: ValueError) -> None:
+    def _reject(self, option: Option[T], layer: Layer, spelling: str, text: str, error: ValueError) -> None:
         shown = self.shown(option, text)
-        quotes_none = option.secret or self._blank(text) == text  # a hint may quote a part, which blanking misses
-        hint = f" ({refusal})" if str(refusal) and quotes_none else ""
+        is_safe = option.secret or self._redact(text) == text  # a hint may quote a part that redaction misses
+        hint = f" ({error})" if str(error) and is_safe else ""
         message = f"{shown} is not accepted{hint}; accepted: {option.accepts}"
-        self._note(option.name, Problem(where=layer.label(spelling), message=message))
+        self._append(option.name, Problem(where=layer.label(spelling), message=message))
 
-    def _note(self, name: str, problem: Problem) -> None:
-        # A secret may have been given to the wrong setting.
-        problem = replace(problem, where=self._blank(problem.where), message=self._blank(problem.message))
-        noted = self._problems.setdefault(name, [])
-        if problem not in noted:
-            noted.append(problem)
+    def _append(self, name: str, problem: Problem) -> None:
+        # A secret may have been given to the wrong option.
+        problem = replace(problem, where=self._redact(problem.where), message=self._redact(problem.message))
+        problems = self._problems.setdefault(name, [])
+        if problem not in problems:
+            problems.append(problem)

@@ -1,12 +1,25 @@
-"""The stages of a gate, and what it does without a decision."""
+"""The stages of a gate, what it does without a decision, and the `enforcement:` rules that choose its stage.
+
+The rules choose by branch and by day of UTC. Source: contract, section 5.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
 from enum import StrEnum
+
+from sepurux_action.config.path_filter import Filter
+
+WARN_BEFORE = timedelta(days=3)  # a stricter stage: time to fix what it would block
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class Stage(StrEnum):
-    """How far a team has adopted the gate."""
+    """How far a team has adopted the gate, from the mildest to the strictest."""
 
     OBSERVE = "observe"
     SOFT = "soft"
@@ -14,7 +27,88 @@ class Stage(StrEnum):
 
 
 class OnUndecided(StrEnum):
-    """What a gate does when there is no verdict."""
+    """What a gate does when its decision is `pending` or `error`."""
 
     BLOCK = "block"
     ALLOW = "allow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRule:
+    """One entry of an `enforcement:` list. `start` is None for no first day, `branches` for every branch."""
+
+    stage: Stage
+    start: date | None = None
+    branches: Filter | None = None
+
+    def __str__(self) -> str:
+        start = f" from {self.start}" if self.start else ""
+        return f"{self.stage}{start}" + (f" on {self.branches}" if self.branches else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextChange:
+    """The next day on which another stage applies than today."""
+
+    day: date
+    stage: Stage
+    today: date
+    stricter: bool
+
+    @property
+    def is_near(self) -> bool:
+        """Return whether a stricter stage is at most three days away."""
+        return self.stricter and self.day - self.today <= WARN_BEFORE
+
+    def __str__(self) -> str:
+        """Return the sentence that the report shows."""
+        days = (self.day - self.today).days
+        when = "tomorrow" if days == 1 else f"in {days} days"
+        return f"The stage becomes {self.stage} {when}, on {self.day}."
+
+
+def parse_start(text: str) -> date:
+    """Return the day of a text such as `2027-01-31`; raises ValueError that says what is accepted."""
+    try:
+        if _DATE.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise ValueError("accepted: a day such as `2027-01-31`")
+
+
+def stage_today(rules: Iterable[StageRule], branch: str, today: date) -> Stage:
+    """Return the stage that applies: `observe` if only future entries match, `hard` if no entry matches.
+
+    Of the entries that have started, those that name the branch override the others. Of these the latest start applies,
+    and of several entries with one start the strictest stage.
+    """
+    matching = _matching(rules, branch)
+    started = [rule for rule in matching if _start(rule) <= today]
+    if not started:
+        return Stage.OBSERVE if matching else Stage.HARD
+    return max(started, key=lambda rule: (rule.branches is not None, _start(rule), _strictness(rule.stage))).stage
+
+
+def next_change(rules: Iterable[StageRule], branch: str, today: date) -> NextChange | None:
+    """Return the next change of the stage on this branch, or None."""
+    matching = _matching(rules, branch)
+    now = stage_today(matching, branch, today)
+    for day in sorted({_start(rule) for rule in matching if _start(rule) > today}):
+        stage = stage_today(matching, branch, day)
+        if stage is not now:
+            return NextChange(day=day, stage=stage, today=today, stricter=_strictness(stage) > _strictness(now))
+    return None
+
+
+def _matching(rules: Iterable[StageRule], branch: str) -> list[StageRule]:
+    """Return the entries for every branch and those that name this one; none of these if the branch is unknown ('')."""
+    return [rule for rule in rules if rule.branches is None or (branch and rule.branches.matches(branch))]
+
+
+def _start(rule: StageRule) -> date:
+    return rule.start or date.min
+
+
+def _strictness(stage: Stage) -> int:
+    return list(Stage).index(stage)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Trace, TraceContent
-from sepurux_action.config.options import MAX_TRACES
+from sepurux_action.config.parsers import MAX_TRACES
 from sepurux_action.config.policy import MAX_FILE_BYTES
 from sepurux_action.errors import EvaluationError, TraceFileError
 

@@ -11,13 +11,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import assert_never
 
-from sepurux_action.config import status_context
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile
-from sepurux_action.config.settings import PublishOptions
+from sepurux_action.config.settings import MAX_CONTEXT_LENGTH, PublishOptions
 from sepurux_action.config.stage import Stage
-from sepurux_action.config.status_context import MAX_CONTEXT_LENGTH
 from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
@@ -163,7 +161,7 @@ class GitHubSession:
         return self._context(gate, self.event.branch)
 
     def _context(self, gate: str, base: str) -> str:
-        return status_context.status_context(self._options.status_context, gate, base)
+        return self._options.context_of(gate, base)
 
     @property
     def previous_results(self) -> tuple[CommitResults, ...]:

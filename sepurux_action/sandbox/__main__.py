@@ -1,4 +1,4 @@
-"""The sandbox's command line. It serves until SIGINT or SIGTERM, and then exits with status 0."""
+"""The sandbox's command line. It serves until SIGINT or SIGTERM and then exits with status 0."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sepurux_action.sandbox.server import LOOPBACK, Sandbox
 
 DISCLAIMER = "This sandbox replays nothing and mutates nothing; it is no substitute for the product."
 HIGHEST_PORT = 65535
-MAX_WAIT_S = 1.0  # at a stretch: on Windows a wait is not ended by a signal, whose handler comes after it
+MAX_WAIT_S = 1.0  # at once: on Windows, the handler of a signal runs only after a wait
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until a signal comes and return 0; return 2 when the address or the certificate cannot be had.
+    """Serve until a signal comes, then return 0. Return 2 if the address or the certificate cannot be used.
 
-    Prints one line, the address first, once requests are answered.
+    Prints one line, with the URL first, once it accepts requests.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tls = _tls(options.certificate, options.key) if options.certificate else None
         what = f"port {options.port} of {options.host}"
         with Sandbox(token=options.token, host=str(options.host), port=options.port, tls=tls) as sandbox:
-            print(sandbox.url, f"Sepurux sandbox. {DISCLAIMER}", flush=True)  # noqa: T201 - what a user waits for
+            print(sandbox.url, f"Sepurux sandbox. {DISCLAIMER}", flush=True)  # noqa: T201 - the user waits for it
             while not ended.wait(MAX_WAIT_S):
                 pass
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The sandbox's HTTP and HTTPS server: one request for each connection."""
+"""The sandbox's HTTP or HTTPS server, with one request per connection."""
 
 from __future__ import annotations
 
@@ -16,28 +16,27 @@ from typing import Self
 from urllib.parse import parse_qsl
 
 from sepurux_action.sandbox.api import Api
-from sepurux_action.sandbox.ledger import Store
-from sepurux_action.sandbox.wire import Answer, RefusedError, Request
+from sepurux_action.sandbox.messages import RejectedError, Request, Response
+from sepurux_action.sandbox.store import Store
 
 LOOPBACK = "127.0.0.1"
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
-"""Largest body in bytes: as much as a trace file may have (contract, section 1)."""
+"""The maximum of a trace file (contract, section 1)."""
 
 MAX_REQUESTS_KEPT = 10_000
-"""Requests kept for `Sandbox.requests`; older ones are dropped."""
+"""The number of requests in `Sandbox.requests`; older ones are dropped."""
 
 IDLE_SECONDS = 30.0
-"""How long a connection may be silent, so that a stalled client does not hold a thread for good."""
+"""After this time a silent connection is closed, so that a stalled client does not hold a thread forever."""
 
 
 class Sandbox:
-    """A CI API that keeps everything in memory, for trials and tests; a context manager.
+    """A CI API for trials and tests, as a context manager. It keeps everything in memory.
 
-    `decide_after` is the time in seconds until a run is decided, measured by `clock`; `host` is an IPv4 address of this
-    machine; `port` 0 takes a free one; `campaigns` names further campaigns without scenarios; with `tls` it speaks
-    https, which the gate requires of every host but loopback. Entering it raises `OSError` when the address is not
-    available.
+    A run is decided after `decide_after` seconds of `clock`. `host` is an IPv4 address of this machine; `port` 0 is any
+    free port. `campaigns` are the names of more campaigns without scenarios. `tls` makes it https, which the gate
+    requires of every host but loopback. Entering the context raises OSError if the address is not available.
     """
 
     def __init__(  # noqa: PLR0913 - each is one option of a test or of the command
@@ -52,26 +51,26 @@ class Sandbox:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._token = token
-        self._ledger = Store(decide_after=decide_after, clock=clock, campaigns=campaigns)
+        self._store = Store(decide_after=decide_after, clock=clock, campaigns=campaigns)
         self._host, self._port, self._tls = host, port, tls
         self._requests: deque[Request] = deque(maxlen=MAX_REQUESTS_KEPT)
         self._lock = Lock()
 
     @property
     def url(self) -> str:
-        """The base URL, without a slash at its end; known once the sandbox has been entered."""
+        """Return the base URL without a slash at its end. The port is known once the context is entered."""
         return f"{'https' if self._tls else 'http'}://{self._host}:{self._port}"
 
     @property
     def requests(self) -> list[Request]:
-        """The requests received whole so far, oldest first: a copy that no later request changes."""
+        """Return a copy of the complete requests so far, the oldest first."""
         with self._lock:
             return list(self._requests)
 
     def __enter__(self) -> Self:
-        self._server = _Server(self._host, self._port, self._tls, self._answer)
+        self._server = _Server(self._host, self._port, self._tls, self._respond)
         self._port = self._server.server_port
-        self._api = Api(self._ledger, token=self._token, base_url=self.url)
+        self._api = Api(self._store, token=self._token, base_url=self.url)
         Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
 
@@ -81,24 +80,26 @@ class Sandbox:
         self._server.shutdown()
         self._server.server_close()
 
-    def _answer(self, request: Request) -> Answer:
+    def _respond(self, request: Request) -> Response:
         with self._lock:
             self._requests.append(request)
-            return self._api.answer(request)
+            return self._api.respond(request)
 
 
 class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
-    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, answer: Callable[[Request], Answer]) -> None:
-        self.answer = answer
+    def __init__(
+        self, host: str, port: int, tls: ssl.SSLContext | None, respond: Callable[[Request], Response]
+    ) -> None:
+        self.respond = respond
         super().__init__((host, port), _Connection)
         if tls:
-            # Not at once: a client that is silent must hold its own thread and not the one that accepts.
+            # No handshake in accept(): a silent client must block its own thread, not the one that accepts.
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def server_bind(self) -> None:
-        # HTTPServer's own looks the host's name up in DNS, which can take seconds.
+        # HTTPServer.server_bind looks up the host's name in DNS, which can take seconds.
         TCPServer.server_bind(self)
         self.server_name, self.server_port = self.socket.getsockname()
 
@@ -110,31 +111,31 @@ class _Connection(BaseHTTPRequestHandler):
     timeout = IDLE_SECONDS
 
     def handle(self) -> None:
-        """Serve until the connection ends; a client that goes away or trusts another is no fault of the sandbox."""
+        """Serve until the connection ends. A client that disconnects or rejects the certificate is not an error."""
         with suppress(ConnectionError, ssl.SSLError):
             super().handle()
 
     def serve(self) -> None:
-        """Read one request whole and send its answer."""
+        """Read one request and send its response."""
         try:
-            answer = self.server.answer(self._request())
-        except RefusedError as refused:
-            answer = refused.answer()
-        self.send_response(answer.status)
+            response = self.server.respond(self._request())
+        except RejectedError as rejected:
+            response = rejected.response()
+        self.send_response(response.status)
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(answer.body)))
+        self.send_header("Content-Length", str(len(response.body)))
         self.end_headers()
-        self.wfile.write(answer.body)
+        self.wfile.write(response.body)
 
-    do_GET = do_POST = do_PATCH = serve  # noqa: N815 - http.server looks these names up
+    do_GET = do_POST = do_PATCH = serve  # noqa: N815 - http.server calls these names
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the overridden method's name for it
-        """Log nothing: `Sandbox.requests` has what came in."""
+        """Log nothing: `Sandbox.requests` holds the requests."""
 
     def _request(self) -> Request:
         length = self.headers.get("Content-Length", "0")
         if not re.fullmatch("[0-9]{1,8}", length) or int(length) > MAX_BODY_BYTES:
-            raise RefusedError(413, f"Content-Length must be a number of at most {MAX_BODY_BYTES} bytes")
+            raise RejectedError(413, f"Content-Length must be a number of at most {MAX_BODY_BYTES} bytes")
         path, _, query = self.path.partition("?")
         return Request(
             method=self.command,

@@ -1,4 +1,4 @@
-"""Foreign JSON: a reader answers with what is there or with its absence, and raises nothing."""
+"""Reading JSON from outside: no reader raises an error for a value it does not expect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shown numbers have enough digits to differ when they differ (contract, section 2)."""
+"""Numbers that differ get enough digits to look different (contract, section 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A secret is never printed by accident, and what a backend echoes of it is blanked."""
+"""A secret is never printed by accident, and texts that quote one are redacted."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
+from sepurux_action.common.json_reader import CUT
 from sepurux_action.common.secret import MAX_DEPTH, Redactor, Secret, spellings
 from sepurux_action.config.settings import Settings
 
@@ -45,20 +46,45 @@ def test_two_secrets_of_the_same_text_are_not_equal_so_that_none_can_be_guessed_
 
 
 @pytest.mark.parametrize("form", [TEXT, quote(TEXT, safe=""), base64.b64encode(TEXT.encode()).decode()])
-def test_an_echo_is_blanked_plain_percent_encoded_and_in_base64(form: str) -> None:
-    blanked = Redactor([TEXT])(f"no such key: {form}.")
-    assert blanked.startswith("no such key: ***")
-    assert all(each not in blanked for each in spellings(TEXT))
+def test_an_echo_is_redacted_plain_percent_encoded_and_in_base64(form: str) -> None:
+    redacted = Redactor([TEXT])(f"no such key: {form}.")
+    assert redacted.startswith("no such key: ***")
+    assert all(each not in redacted for each in spellings(TEXT))
 
 
-def test_a_short_secret_is_blanked_only_as_a_whole_text() -> None:
-    blank = Redactor(["pass"])
-    assert blank("pass") == "***"
-    assert blank("the run did pass") == "the run did pass"
+def test_a_short_secret_is_redacted_only_as_a_whole_text() -> None:
+    redact = Redactor(["pass"])
+    assert redact("pass") == "***"
+    assert redact("the run did pass") == "the run did pass"
 
 
-def test_a_secret_that_holds_another_is_blanked_as_a_whole() -> None:
+def test_a_secret_that_holds_another_is_redacted_as_a_whole() -> None:
     assert Redactor(["abcdef", "abcdef-123456"])("got abcdef-123456") == "got ***"
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        (f"a {TEXT[:9]}… b {TEXT[:6]}… {TEXT[:8]}", f"a ***… b ***… {TEXT[:8]}"),
+        (f"{TEXT[:5]}… and {TEXT[:8]} …", f"{TEXT[:5]}… and {TEXT[:8]} …"),
+        (f"{TEXT[:7]} {TEXT[:8]}…", f"{TEXT[:7]} ***…"),
+        ("aaaaaaaaa…", "aa***…"),
+    ],
+)
+def test_a_beginning_of_a_secret_is_redacted_only_before_a_cut(text: str, redacted: str) -> None:
+    assert Redactor([TEXT, "aaaaaaab"])(text) == redacted
+
+
+def test_the_work_does_not_grow_with_the_number_of_cuts() -> None:
+    redact, text = Redactor([TEXT]), f"{CUT} sk_li" * 10_000
+    calls: list[str] = []
+    sys.setprofile(lambda _frame, event, _argument: calls.append(event))
+    try:
+        redacted = redact(text)
+    finally:
+        sys.setprofile(None)
+    assert redacted == text
+    assert len(calls) < 30
 
 
 def test_without_secrets_every_text_stays() -> None:
@@ -66,13 +92,13 @@ def test_without_secrets_every_text_stays() -> None:
     assert Redactor()("any text") == "any text"
 
 
-def test_a_secret_that_is_no_text_can_be_blanked_too() -> None:
+def test_a_secret_that_is_no_text_can_be_redacted_too() -> None:
     assert Redactor(["broken\udcff\udcfebytes"])("it was broken\udcff\udcfebytes") == "it was ***"
 
 
-def test_blanking_reaches_every_string_of_an_answer_and_leaves_the_rest() -> None:
-    answer = {"decision": "fail", "a": [f"key {TEXT}", 0.5, None, True, {"deep": [TEXT]}]}
-    assert Redactor([TEXT]).redact_json(answer) == {
+def test_redaction_reaches_every_string_of_a_response_and_leaves_the_rest() -> None:
+    response = {"decision": "fail", "a": [f"key {TEXT}", 0.5, None, True, {"deep": [TEXT]}]}
+    assert Redactor([TEXT]).redact_json(response) == {
         "decision": "fail",
         "a": ["key ***", 0.5, None, True, {"deep": ["***"]}],
     }
@@ -82,15 +108,15 @@ def test_a_secret_that_is_the_name_of_a_field_hides_no_field() -> None:
     assert Redactor(["status"]).redact_json({"status": "failed"}) == {"status": "failed"}
 
 
-def test_a_secret_split_by_invisible_characters_is_blanked_because_a_report_would_join_it() -> None:
+def test_a_secret_split_by_invisible_characters_is_redacted_because_a_report_would_join_it() -> None:
     assert Redactor([TEXT]).redact_json(f"key {TEXT[:4]}\u200b{TEXT[4:]}") == "key ***"
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
-def test_an_answer_nested_as_deeply_as_json_allows_is_cut_off_and_does_not_raise(opening: str) -> None:
+def test_a_response_nested_as_deeply_as_json_allows_is_cut_off_and_does_not_raise(opening: str) -> None:
     closing = "]" if opening == "[" else "}"
     levels = sys.getrecursionlimit() * 6 // 10
-    answer = json.loads(opening * levels + f'"{TEXT}"' + closing * levels)
-    blanked = Redactor([TEXT]).redact_json(answer)
-    assert json.dumps(blanked).count(closing) == MAX_DEPTH
-    assert TEXT not in json.dumps(blanked)
+    response = json.loads(opening * levels + f'"{TEXT}"' + closing * levels)
+    redacted = Redactor([TEXT]).redact_json(response)
+    assert json.dumps(redacted).count(closing) == MAX_DEPTH
+    assert TEXT not in json.dumps(redacted)

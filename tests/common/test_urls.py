@@ -1,4 +1,4 @@
-"""Which addresses may be linked or called."""
+"""Which URLs may be linked or called."""
 
 from __future__ import annotations
 

@@ -109,14 +109,14 @@ NOT_POSITIVE = ["-1", "-0", "+1"]
         (options.TOKEN, ["two\nlines", "a b", "tab\tbed", "ünïcode", "nul\0", "\x7f"]),
     ],
 )
-def test_what_is_refused(option: Option[object], texts: list[str]) -> None:
+def test_what_is_rejected(option: Option[object], texts: list[str]) -> None:
     for text in texts:
         with pytest.raises(ValueError):  # noqa: PT011 - the hint is optional
             option.parse(text)
 
 
 @pytest.mark.parametrize("text", ["1h30", "10m30", "1 0", "1 0m", "5 5"])
-def test_a_duration_that_can_be_read_in_two_ways_is_refused(text: str) -> None:
+def test_a_duration_that_can_be_read_in_two_ways_is_rejected(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - there is no hint
         options.TIMEOUT.parse(text)
 
@@ -175,7 +175,7 @@ def test_a_secret_is_sent_to_no_address_but_https_or_loopback_without_anything_b
         (options.BASE_URL, "http://sepurux.example", "a secret is sent there, so it must be https"),
     ],
 )
-def test_a_refusal_hints_at_the_mistake_where_it_can_be_guessed(option: Option[object], text: str, hint: str) -> None:
-    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - compared as a whole below
+def test_a_rejection_hints_at_the_mistake_where_it_can_be_guessed(option: Option[object], text: str, hint: str) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - compared as a whole below
         option.parse(text)
-    assert str(refusal.value) == hint
+    assert str(error.value) == hint

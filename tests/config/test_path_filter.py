@@ -1,4 +1,4 @@
-"""Filter patterns: GitHub's own examples, order, mistakes, and what a change touches (contract, section 5)."""
+"""Filter patterns: GitHub's own examples, order, mistakes, and which changes they match (contract, section 5)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from sepurux_action.config.path_filter import ChangedFile, PatternKind, affects, parse_paths, read_filter, read_pattern
+from sepurux_action.config.path_filter import (
+    ChangedFile,
+    PatternKind,
+    affects,
+    parse_filter,
+    parse_paths,
+    parse_pattern,
+)
 
 # GitHub's cheat sheet: a pattern, names that it takes, and after the bar names that it does not.
 CHEAT_SHEET = r"""
@@ -53,7 +60,7 @@ def rows() -> Iterator[tuple[str, str, bool]]:
 
 @pytest.mark.parametrize(("pattern", "name", "taken"), list(rows()))
 def test_a_pattern_takes_what_githubs_cheat_sheet_says(pattern: str, name: str, *, taken: bool) -> None:
-    assert read_pattern(pattern, PatternKind.BRANCH).matches(name) is taken
+    assert parse_filter([pattern], PatternKind.BRANCH).matches(name) is taken
 
 
 def test_a_later_pattern_overrules_an_earlier_one() -> None:
@@ -64,7 +71,7 @@ def test_a_later_pattern_overrules_an_earlier_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "told"),
+    ("pattern", "message"),
     [
         ("!", "it is empty"),
         ("?a", "`?` follows nothing"),
@@ -88,18 +95,18 @@ def test_a_later_pattern_overrules_an_earlier_one() -> None:
         ("docs/", "with `**` behind the slash"),
     ],
 )
-def test_a_pattern_that_github_would_not_take_or_that_never_fits_is_a_mistake(pattern: str, told: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(told)):
-        read_pattern(pattern, PatternKind.PATH)
+def test_a_pattern_that_github_would_not_take_or_that_never_fits_is_a_mistake(pattern: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse_pattern(pattern, PatternKind.PATH)
 
 
 def test_a_branch_is_named_without_its_ref() -> None:
     with pytest.raises(ValueError, match="without `refs/heads/`"):
-        read_pattern("refs/heads/main", PatternKind.BRANCH)
-    assert read_pattern("refs/x", PatternKind.PATH).matches("refs/x")
+        parse_pattern("refs/heads/main", PatternKind.BRANCH)
+    assert parse_filter(["refs/x"], PatternKind.PATH).matches("refs/x")
 
 
-def test_all_mistakes_of_a_list_are_told_at_once() -> None:
+def test_all_mistakes_of_a_list_are_reported_at_once() -> None:
     with pytest.raises(ValueError, match=r'"\[a": the bracket .*; "b\+\+": ') as mistake:
         parse_paths("[a\nsrc/**\nb++")
     assert "src" not in str(mistake.value)
@@ -112,9 +119,9 @@ def test_a_list_that_only_takes_away_is_a_mistake(text: str) -> None:
 
 
 def test_a_list_has_at_most_a_hundred_patterns() -> None:
-    assert read_filter(["a"] * 100, PatternKind.PATH).matches("a")
+    assert parse_filter(["a"] * 100, PatternKind.PATH).matches("a")
     with pytest.raises(ValueError, match="it has 101 patterns"):
-        read_filter(["a"] * 101, PatternKind.PATH)
+        parse_filter(["a"] * 101, PatternKind.PATH)
 
 
 def test_equal_lists_are_equal_filters() -> None:
@@ -123,30 +130,29 @@ def test_equal_lists_are_equal_filters() -> None:
     assert str(parse_paths("a\n!b")) == "a, !b"
 
 
-class Counted(str):
-    """A name that counts how often a character of it is read."""
+class CountingName(str):
+    """A name that counts how many of its characters are read."""
 
     __slots__ = ("read",)
 
     def __iter__(self) -> Iterator[str]:
-        self.read = 0
         for character in str(self):
-            self.read += 1
+            self.read = getattr(self, "read", 0) + 1
             yield character
 
 
 @pytest.mark.parametrize("pattern", ["**a" * 160, "*a" * 249, "a?" * 249, "**/" * 160 + "b", "[a-z]+" * 80, "a+" * 249])
-def test_each_character_of_a_name_is_read_once_however_hostile_the_pattern(pattern: str) -> None:
-    compiled = read_pattern(pattern, PatternKind.BRANCH)
-    name = Counted("a" * 4000 + "!")
-    assert not compiled.matches(name)
-    assert name.read <= len(name)
+def test_each_character_of_a_name_is_read_once_for_all_patterns_however_hostile_they_are(pattern: str) -> None:
+    patterns = parse_filter([pattern] * 20, PatternKind.BRANCH)
+    name = CountingName("a" * 4000 + "!")
+    assert not patterns.matches(name)
+    assert name.read == len(name)
 
 
-# --- What a pull request touches -------------------------------------------------------------------------------
+# --- Which changes match ---------------------------------------------------------------------------------------
 
 
-def test_a_gate_is_touched_by_one_file_that_fits() -> None:
+def test_one_file_that_matches_is_enough_for_a_gate_to_run() -> None:
     docs = parse_paths("docs/**\n!docs/private/**")
     assert affects(docs, [ChangedFile("src/a.py"), ChangedFile("docs/a.md")])
     assert not affects(docs, [ChangedFile("src/a.py"), ChangedFile("docs/private/a.md")])
@@ -160,7 +166,7 @@ def test_a_rename_counts_under_both_names() -> None:
     assert not affects(docs, [ChangedFile("new/a.md", previous="old/a.md")])
 
 
-def test_a_list_that_cannot_be_read_or_may_lack_files_touches_every_gate() -> None:
+def test_a_list_that_cannot_be_read_or_may_lack_files_runs_every_gate() -> None:
     docs = parse_paths("docs/**")
     others = [ChangedFile(f"src/{number}.py") for number in range(3000)]
     assert affects(docs, None)

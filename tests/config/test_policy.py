@@ -7,10 +7,9 @@ from datetime import date
 import pytest
 
 from sepurux_action.config.options import OPTIONS
-from sepurux_action.config.policy import Change, ConfiguredValue, Policy, Section, diff, without_unmerged_rules
+from sepurux_action.config.policy import Change, ConfiguredValue, Policy, PolicySection, diff, without_unmerged_rules
 from sepurux_action.config.policy_parser import MAX_PROBLEMS, read_policy
-from sepurux_action.config.stage import Stage
-from sepurux_action.config.stage_rules import Rule
+from sepurux_action.config.stage import Stage, StageRule
 from sepurux_action.errors import ConfigurationError
 
 PATH = ".github/sepurux-gate.yml"
@@ -50,7 +49,7 @@ def mistakes(text: str) -> list[str]:
     return [f"{problem.line}:{problem.column}: {problem}" for problem in bad.value.problems]
 
 
-def texts(section: Section) -> dict[str, str]:
+def texts(section: PolicySection) -> dict[str, str]:
     return {name: given.text for name, given in section.texts.items()}
 
 
@@ -102,13 +101,13 @@ def test_the_stage_is_that_of_the_branch_and_the_day() -> None:
     policy = read(FULL)
     refunds, support = policy.gates
 
-    def stages(gate: Section, branch: str, today: date) -> list[str]:
+    def stages(gate: PolicySection, branch: str, today: date) -> list[str]:
         return [layer["enforcement"] for layer in policy.layers(gate, branch, today) if "enforcement" in layer]
 
     assert stages(refunds, "next", TODAY) == ["observe"]
     assert stages(refunds, "main", date(2027, 2, 1)) == ["hard"]
     assert stages(support, "main", date(2027, 2, 1))[0] == "soft"
-    assert policy.rules(support) == (Rule(stage=Stage.SOFT),)
+    assert policy.rules(support) == (StageRule(stage=Stage.SOFT),)
     assert policy.rules(refunds) == policy.top.rules
     assert read("campaign: a").rules(None) == ()
 
@@ -116,8 +115,8 @@ def test_the_stage_is_that_of_the_branch_and_the_day() -> None:
 def test_a_gate_without_a_name_has_its_campaigns() -> None:
     policy = read("campaign: shared\ngates: [{name: One}, {campaign: two}, {project: p}]")
     assert [policy.name(gate) for gate in policy.gates] == ["One", "two", "shared"]
-    assert read("gates: [{project: p}]").name(Section()) == ""
-    assert len(policy.name(Section(texts={"campaign": ConfiguredValue("x" * 99, 1)}))) == 80
+    assert read("gates: [{project: p}]").name(PolicySection()) == ""
+    assert len(policy.name(PolicySection(texts={"campaign": ConfiguredValue("x" * 99, 1)}))) == 80
 
 
 def test_an_alias_of_an_option_is_read_as_the_option() -> None:
@@ -129,7 +128,7 @@ def test_an_alias_of_an_option_is_read_as_the_option() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("campain: a", "1:1: `campain`: it is not known; did you mean `campaign`?"),
         ("Campaign: a", "1:1: `Campaign`: it is not known; did you mean `campaign`?"),
@@ -174,13 +173,13 @@ def test_an_alias_of_an_option_is_read_as_the_option() -> None:
         ("gates: [{name: a}, {name: a}]", "1:1: gate 2, `name`: \"a\" is gate 1's name too"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_with_line_column_key_and_what_is_accepted(text: str, told: str) -> None:
+def test_a_mistake_is_reported_with_line_column_key_and_what_is_accepted(text: str, message: str) -> None:
     (mistake,) = mistakes(text)
-    assert mistake.startswith(told)
+    assert mistake.startswith(message)
 
 
 @pytest.mark.parametrize(
-    ("rules", "told"),
+    ("rules", "message"),
     [
         ("strict", '1:14: `enforcement`: "strict" is not accepted; accepted: `observe`, `soft` or `hard`'),
         ("[]", "1:14: `enforcement`: it is an empty list; accepted: a stage, or a list of entries"),
@@ -199,12 +198,12 @@ def test_a_mistake_is_told_with_line_column_key_and_what_is_accepted(text: str, 
         (f"[{', '.join(['{stage: soft}'] * 51)}]", "1:14: `enforcement`: it has 51 entries; accepted: at most 50"),
     ],
 )
-def test_a_mistake_in_the_rules_is_told_where_it_stands(rules: str, told: str) -> None:
+def test_a_mistake_in_the_rules_is_reported_where_it_stands(rules: str, message: str) -> None:
     (mistake,) = mistakes(f"enforcement: {rules}")
-    assert mistake.startswith(told)
+    assert mistake.startswith(message)
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
+def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file() -> None:
     text = (
         "campain: a\ntimeout: soon\ngates:\n- name: ''\n  paths: ['[', /a]\n- {thresholds: {max_unsafe: x}, nam: b}\n"
     )
@@ -223,7 +222,7 @@ def test_a_name_that_came_of_the_campaign_is_explained() -> None:
     assert mistake.endswith("names that differ in more than case (without `name` it is the campaign's)")
 
 
-def test_no_more_mistakes_are_told_than_anybody_reads() -> None:
+def test_no_more_mistakes_are_reported_than_anybody_reads() -> None:
     assert len(mistakes("".join(f"key{number}: a\n" for number in range(5000)))) == MAX_PROBLEMS
 
 
@@ -232,7 +231,7 @@ def test_the_value_of_a_secret_is_in_no_mistake() -> None:
 
 
 @pytest.mark.parametrize("name", [option.name for option in OPTIONS if not option.allowed_in])
-def test_an_option_that_has_no_place_in_the_file_is_refused_with_a_reason(name: str) -> None:
+def test_an_option_that_has_no_place_in_the_file_is_rejected_with_a_reason(name: str) -> None:
     (mistake,) = mistakes(f"{name}: x")
     assert ": refused: " in mistake
 
@@ -246,8 +245,8 @@ def test_a_hostile_key_stays_on_its_line_and_in_its_quotes() -> None:
 
 
 def test_of_a_first_file_only_gates_campaigns_projects_traces_and_packs_apply_before_it_is_merged() -> None:
-    everything = Section(
-        texts={option.name: ConfiguredValue("x", 1) for option in OPTIONS}, rules=(Rule(stage=Stage.OBSERVE),)
+    everything = PolicySection(
+        texts={option.name: ConfiguredValue("x", 1) for option in OPTIONS}, rules=(StageRule(stage=Stage.OBSERVE),)
     )
     policy = without_unmerged_rules(Policy(path=PATH, top=everything, gates=(everything, everything)))
     assert len(policy.gates) == 2

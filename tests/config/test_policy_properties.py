@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.config.options import BY_SPELLING, OPTIONS
-from sepurux_action.config.path_filter import PatternKind, read_filter, read_pattern
+from sepurux_action.config.path_filter import PatternKind, parse_filter
 from sepurux_action.config.policy import Policy, diff
 from sepurux_action.config.policy_parser import read_policy
-from sepurux_action.config.stage import Stage
-from sepurux_action.config.stage_rules import Rule, next_change, stage_today
+from sepurux_action.config.stage import Stage, StageRule, next_change, stage_today
 from sepurux_action.errors import ConfigurationError
 
 PATH = "policy.yml"
@@ -132,7 +131,7 @@ def slowly(pattern: str) -> re.Pattern[str]:
 @given(patterns, names)
 def test_a_pattern_takes_the_names_that_the_simple_rule_takes(pattern: str, name: str) -> None:
     try:
-        compiled = read_pattern(pattern, PatternKind.BRANCH)
+        compiled = parse_filter([pattern], PatternKind.BRANCH)
     except ValueError:
         return
     assert compiled.matches(name) is bool(slowly(pattern).fullmatch(name))
@@ -141,7 +140,7 @@ def test_a_pattern_takes_the_names_that_the_simple_rule_takes(pattern: str, name
 @given(st.lists(st.tuples(st.booleans(), patterns), min_size=1, max_size=4), names)
 def test_the_last_pattern_that_fits_decides(listed: list[tuple[bool, str]], name: str) -> None:
     try:
-        found = read_filter([("!" if negative else "") + pattern for negative, pattern in listed], PatternKind.BRANCH)
+        found = parse_filter([("!" if negative else "") + pattern for negative, pattern in listed], PatternKind.BRANCH)
     except ValueError:
         return
     included = False
@@ -153,29 +152,29 @@ def test_the_last_pattern_that_fits_decides(listed: list[tuple[bool, str]], name
 
 @given(st.text(max_size=20), names)
 def test_any_text_is_a_pattern_or_a_mistake_on_one_line(text: str, name: str) -> None:
-    told = ""
+    message = ""
     try:
-        assert read_pattern(text, PatternKind.PATH).matches(name) in {True, False}
+        assert parse_filter([text], PatternKind.PATH).matches(name) in {True, False}
     except ValueError as mistake:
-        told = str(mistake)
-    assert told.isprintable()
+        message = str(mistake)
+    assert message.isprintable()
 
 
 # --- Rules -----------------------------------------------------------------------------------------------------
 
 filters = st.none() | st.sampled_from(["main", "**", "release/**"]).map(
-    lambda text: read_filter([text], PatternKind.BRANCH)
+    lambda text: parse_filter([text], PatternKind.BRANCH)
 )
 days = st.integers(-5, 12).map(lambda number: TODAY + timedelta(days=number))
 
 
 rule_lists = st.lists(
-    st.builds(Rule, stage=st.sampled_from(Stage), start=st.none() | days, branches=filters), max_size=6
+    st.builds(StageRule, stage=st.sampled_from(Stage), start=st.none() | days, branches=filters), max_size=6
 )
 branches = st.sampled_from(["main", "release/1", "x", ""])
 
 
-def literally(rules: list[Rule], branch: str, today: date) -> Stage:
+def literally(rules: list[StageRule], branch: str, today: date) -> Stage:
     """Return the stage as the contract's sentences say it, one after the other."""
     naming = [rule for rule in rules if rule.branches and branch and rule.branches.matches(branch)]
     general = [rule for rule in rules if not rule.branches]
@@ -193,12 +192,12 @@ def literally(rules: list[Rule], branch: str, today: date) -> Stage:
 
 
 @given(rule_lists, branches, days)
-def test_the_stage_is_what_the_contract_says(rules: list[Rule], branch: str, today: date) -> None:
+def test_the_stage_is_what_the_contract_says(rules: list[StageRule], branch: str, today: date) -> None:
     assert stage_today(rules, branch, today) is literally(rules, branch, today)
 
 
 @given(rule_lists, branches)
-def test_the_next_change_is_what_a_search_day_by_day_finds(rules: list[Rule], branch: str) -> None:
+def test_the_next_change_is_what_a_search_day_by_day_finds(rules: list[StageRule], branch: str) -> None:
     now = literally(rules, branch, TODAY)
     later = [TODAY + timedelta(days=number) for number in range(1, 15)]
     found = next(((day, stage) for day in later if (stage := literally(rules, branch, day)) is not now), None)

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.config import options
+from sepurux_action.config import options, parsers
 from sepurux_action.config.gate import REGISTERED, Thresholds, Trace
-from sepurux_action.config.policy import ConfiguredValue, Policy, Section
+from sepurux_action.config.policy import ConfiguredValue, Policy, PolicySection
 from sepurux_action.config.settings import (
     PublishOptions,
     Settings,
@@ -57,8 +57,10 @@ def test_a_campaign_alone_is_enough_and_everything_else_has_its_default() -> Non
     assert gate.traces == (Trace(label=REGISTERED),)
     assert gate.thresholds == Thresholds(min_pass_rate=0.9, max_unsafe=0)
     assert (gate.stage, gate.on_undecided, gate.timeout_s) == (Stage.HARD, OnUndecided.BLOCK, 600)
-    manner = PublishOptions(key="refunds")
-    assert settings == Settings(gates=(gate,), base_url="https://app.sepurux.dev/api/backend", publish_options=manner)
+    publish_options = PublishOptions(key="refunds")
+    assert settings == Settings(
+        gates=(gate,), base_url="https://app.sepurux.dev/api/backend", publish_options=publish_options
+    )
 
 
 def test_every_input_arrives_where_it_belongs() -> None:
@@ -130,15 +132,17 @@ def test_an_empty_secret_is_absent_and_no_mistake(empty: str) -> None:
     assert settings.api_key is None
 
 
-def test_a_value_that_is_overridden_is_not_looked_at() -> None:
+def test_a_value_that_is_overridden_is_not_read() -> None:
     assert read({"timeout": "30"}, {"SEPURUX_TIMEOUT_SECONDS": "nonsense"}).gates[0].timeout_s == 30
 
 
 @pytest.mark.parametrize(
-    "gate", [Section(), Section(texts={"paths": ConfiguredValue("src/**", 1)})], ids=["without", "with"]
+    "gate", [PolicySection(), PolicySection(texts={"paths": ConfiguredValue("src/**", 1)})], ids=["without", "with"]
 )
 @pytest.mark.parametrize("paths", ["docs/**", "["])
-def test_the_input_paths_is_ignored_where_a_policy_applies_and_not_told_twice(gate: Section, paths: str) -> None:
+def test_the_input_paths_is_ignored_where_a_policy_applies_and_not_reported_twice(
+    gate: PolicySection, paths: str
+) -> None:
     layers = [input_layer({**LEAST, "paths": paths}), environment_layer({})]
     for policy in (Policy(path="p.yml"), Policy(path="p.yml", gates=(gate,))):
         settings = read_settings(layers, no_files, policy)
@@ -228,14 +232,14 @@ def test_a_pass_rate_that_is_given_stays_beside_a_score() -> None:
 
 def test_a_long_campaign_names_its_gate_as_far_as_a_name_may_go() -> None:
     gate = read({"campaign": "c" * 200}).gates[0]
-    assert (len(gate.campaign), len(gate.name)) == (200, options.MAX_NAME_LENGTH)
+    assert (len(gate.campaign), len(gate.name)) == (200, parsers.MAX_NAME_LENGTH)
 
 
 # --- Mistakes --------------------------------------------------------------------------------------------------
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_the_table_and_unknown_names_last() -> None:
-    told = mistakes(
+def test_all_mistakes_are_reported_at_once_in_the_order_of_the_table_and_unknown_names_last() -> None:
+    message = mistakes(
         {
             "zzz": "1",
             "pr_number": "0",
@@ -248,7 +252,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_table_and_unknown_nam
         },
         {"SEPURUX_MAX_UNSAFE": "many", "SEPURUX_MIN_RELIABILITY": "0.8"},
     )
-    assert told == [
+    assert message == [
         (
             'input `base_url`: "http://sepurux.example" is not accepted (a secret is sent there, so it must be https); '
             "accepted: an https address (http on loopback only)"
@@ -276,28 +280,28 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_table_and_unknown_nam
 
 
 def test_a_mistake_names_the_spelling_that_was_used() -> None:
-    (told,) = mistakes({**LEAST, "min_reliability": "0.8"})
-    assert told.startswith("input `min_reliability`:")
+    (message,) = mistakes({**LEAST, "min_reliability": "0.8"})
+    assert message.startswith("input `min_reliability`:")
     with pytest.raises(ConfigurationError, match="--min-reliability:"):
         read_settings([flag_layer({**LEAST, "min_reliability": "0.8"})], no_files)
 
 
 def test_a_mistake_is_placed_in_the_layer_that_gives_the_value() -> None:
-    (told,) = mistakes({**LEAST, "trace_id": "  "}, {"SEPURUX_TRACE_ID": "a/b"})
-    assert told == 'environment variable SEPURUX_TRACE_ID: "a/b" is no trace id'
+    (message,) = mistakes({**LEAST, "trace_id": "  "}, {"SEPURUX_TRACE_ID": "a/b"})
+    assert message == 'environment variable SEPURUX_TRACE_ID: "a/b" is no trace id'
 
 
 def test_a_mistake_quotes_a_short_line_of_the_value() -> None:
-    (told,) = mistakes({**LEAST, "timeout": "\u202e::error::" + "x" * 5_000 + "\ny"})
-    assert "\n" not in told
-    assert len(told) < 200
+    (message,) = mistakes({**LEAST, "timeout": "\u202e::error::" + "x" * 5_000 + "\ny"})
+    assert "\n" not in message
+    assert len(message) < 200
 
 
 @pytest.mark.parametrize("secret", [f"{TOKEN}\n{TOKEN}2", f"{TOKEN}\u00e4", f"{TOKEN} x", f"{TOKEN}\udcff"])
-def test_a_secret_that_no_header_can_carry_is_refused_and_not_shown(secret: str) -> None:
-    told = mistakes({**LEAST, "token": secret}, {"SEPURUX_API_KEY": secret})
-    assert [line.split(":")[0] for line in told] == ["input `token`", "environment variable SEPURUX_API_KEY"]
-    assert all("no HTTP header can carry" in line and "sk_live" not in line for line in told)
+def test_a_secret_that_no_header_can_carry_is_rejected_and_not_shown(secret: str) -> None:
+    message = mistakes({**LEAST, "token": secret}, {"SEPURUX_API_KEY": secret})
+    assert [line.split(":")[0] for line in message] == ["input `token`", "environment variable SEPURUX_API_KEY"]
+    assert all("no HTTP header can carry" in line and "sk_live" not in line for line in message)
 
 
 def test_a_short_secret_is_not_quoted_either() -> None:
@@ -317,18 +321,18 @@ def test_space_and_a_line_break_around_a_secret_are_not_part_of_it() -> None:
 
 @pytest.mark.parametrize("wrong", ["timeout", "min_pass_rate", "trace_id", "trace_file", "enforcement", "base_url"])
 def test_a_secret_that_was_given_to_the_wrong_setting_too_is_not_shown(wrong: str) -> None:
-    told = mistakes({**LEAST, "token": TOKEN, wrong: f"{TOKEN}/x"})
-    assert len(told) == 1
-    assert "sk_live" not in told[0]
+    message = mistakes({**LEAST, "token": TOKEN, wrong: f"{TOKEN}/x"})
+    assert len(message) == 1
+    assert "sk_live" not in message[0]
 
 
 @pytest.mark.parametrize(
     "address", ["https://user:hunter22@h.example", "https://hunter22@h.example/x", "https://h.example/?key=hunter22"]
 )
 def test_a_credential_in_an_address_is_not_shown(address: str) -> None:
-    (told,) = mistakes({**LEAST, "base_url": address})
-    assert told.startswith("input `base_url`: the value is not accepted (user names, queries")
-    assert "hunter22" not in told
+    (message,) = mistakes({**LEAST, "base_url": address})
+    assert message.startswith("input `base_url`: the value is not accepted (user names, queries")
+    assert "hunter22" not in message
 
 
 # --- Traces ----------------------------------------------------------------------------------------------------
@@ -344,21 +348,21 @@ def test_traces_by_id_come_before_traces_from_files_and_keep_their_order() -> No
     assert [trace.label for trace in traces] == ["t-2", "t-1", "b1", "b2", "a"]
 
 
-def test_a_file_that_two_globs_name_is_judged_once() -> None:
+def test_a_file_that_two_globs_match_is_evaluated_once() -> None:
     find = files(**{"a": (a_file("a"),), "*": (a_file("a"), a_file("b"))})
     assert [each.label for each in read({"trace_file": "a\n*"}, find=find).gates[0].traces] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
-    ("ids", "count", "told"),
+    ("ids", "count", "message"),
     [
         ("", 101, "it names 101 files; accepted: at most 100 traces of one gate"),
         ("t-1,t-2", 99, "it names 99 files beside 2 trace ids; accepted: at most 100 traces of one gate"),
     ],
 )
-def test_a_gate_has_at_most_a_hundred_traces(ids: str, count: int, told: str) -> None:
+def test_a_gate_has_at_most_a_hundred_traces(ids: str, count: int, message: str) -> None:
     find = files(**{"*": tuple(a_file(str(n)) for n in range(count))})
-    assert mistakes({**LEAST, "trace_id": ids, "trace_file": "*"}, find=find) == [f"input `trace_file`: {told}"]
+    assert mistakes({**LEAST, "trace_id": ids, "trace_file": "*"}, find=find) == [f"input `trace_file`: {message}"]
 
 
 def test_the_traces_of_a_gate_have_at_most_256_mib_together() -> None:
@@ -369,11 +373,11 @@ def test_the_traces_of_a_gate_have_at_most_256_mib_together() -> None:
     ]
 
 
-def test_every_trace_file_that_cannot_be_used_is_told() -> None:
+def test_every_trace_file_that_cannot_be_used_is_reported() -> None:
     assert [line.split('"')[1] for line in mistakes({**LEAST, "trace_file": "a.json\nb.json"})] == ["a.json", "b.json"]
 
 
-def test_a_bad_file_that_two_globs_name_is_told_once() -> None:
+def test_a_bad_file_that_two_globs_name_is_reported_once() -> None:
     def find(pattern: str) -> tuple[Trace, ...]:
         del pattern
         raise TraceFileError('"a.json" holds no JSON object')
@@ -384,8 +388,8 @@ def test_a_bad_file_that_two_globs_name_is_told_once() -> None:
 
 
 def test_commas_alone_do_not_widen_the_run_to_all_registered_scenarios() -> None:
-    (told,) = mistakes({**LEAST, "trace_id": ","})
-    assert told.startswith('input `trace_id`: "," is not accepted (it names nothing)')
+    (message,) = mistakes({**LEAST, "trace_id": ","})
+    assert message.startswith('input `trace_id`: "," is not accepted (it names nothing)')
 
 
 @pytest.mark.parametrize(
@@ -405,22 +409,22 @@ def test_commas_alone_do_not_widen_the_run_to_all_registered_scenarios() -> None
         "trace_id",
     ],
 )
-def test_a_text_that_holds_a_secret_is_refused_because_reports_would_show_it(name: str) -> None:
-    (told,) = mistakes({**LEAST, "token": TOKEN, name: f"a-{TOKEN}"})
-    assert told.startswith(f"input `{name}`: ")
-    assert "it holds a secret" in told or name == "reviewers"  # which is no login either
-    assert TOKEN[:8] not in told
+def test_a_text_that_holds_a_secret_is_rejected_because_reports_would_show_it(name: str) -> None:
+    (message,) = mistakes({**LEAST, "token": TOKEN, name: f"a-{TOKEN}"})
+    assert message.startswith(f"input `{name}`: ")
+    assert "it holds a secret" in message or name == "reviewers"  # which is no login either
+    assert TOKEN[:8] not in message
 
 
 def test_a_config_that_cannot_be_a_path_is_a_mistake_and_not_left_out() -> None:
-    (told,) = mistakes({**LEAST, "config": "a.yml\nb.yml"})
-    assert told.startswith("input `config`: ")
+    (message,) = mistakes({**LEAST, "config": "a.yml\nb.yml"})
+    assert message.startswith("input `config`: ")
 
 
 def test_a_hint_quotes_no_part_of_a_secret() -> None:
-    (told,) = mistakes({**LEAST, "token": TOKEN, "reviewers": f"{TOKEN}{TOKEN}"})
-    assert told.startswith("input `reviewers`: ")
-    assert TOKEN[:8] not in told
+    (message,) = mistakes({**LEAST, "token": TOKEN, "reviewers": f"{TOKEN}{TOKEN}"})
+    assert message.startswith("input `reviewers`: ")
+    assert TOKEN[:8] not in message
 
 
 def test_what_is_known_early_holds_no_secret() -> None:
@@ -431,8 +435,8 @@ def test_what_is_known_early_holds_no_secret() -> None:
 
 
 def test_an_unknown_input_whose_name_is_a_secret_is_not_shown() -> None:
-    (told,) = mistakes({**LEAST, "token": TOKEN, TOKEN: "x"})
-    assert TOKEN not in told
+    (message,) = mistakes({**LEAST, "token": TOKEN, TOKEN: "x"})
+    assert TOKEN not in message
 
 
 @pytest.mark.parametrize(("length", "fits"), [(255 - len("Sepurux () / refunds"), True), (236, False)])
@@ -447,3 +451,17 @@ def test_a_context_with_the_base_branch_in_it_has_at_most_255_characters(*, leng
     [problem] = bad.value.problems
     assert str(problem).startswith("input `status_context`: with the branch ")
     assert str(problem).endswith("a status context has 256 characters; accepted: at most 255")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "base", "context"),
+    [
+        ("Sepurux", "main", "Sepurux / refunds"),
+        ("Sepurux ({base})", "release/1", "Sepurux (release/1) / refunds"),
+        ("{base}: {base}", "main", "main: main / refunds"),
+        ("{base}", "{base}", "{base} / refunds"),
+        ("{base.x} {0}", "main", "{base.x} {0} / refunds"),
+    ],
+)
+def test_a_context_is_the_prefix_and_the_gate_with_the_base_branch_in_it(prefix: str, base: str, context: str) -> None:
+    assert PublishOptions(key="", status_context=prefix).context_of("refunds", base) == context

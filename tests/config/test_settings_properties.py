@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.common.secret import MIN_BLANKED_LENGTH
+from sepurux_action.common.secret import MIN_REDACTED_LENGTH
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.settings import Settings, environment_layer, input_layer, read_settings
@@ -43,7 +43,7 @@ inputs = st.dictionaries(st.sampled_from(SPELLINGS) | st.text(max_size=12), text
 environs = st.just({"SEPURUX_CAMPAIGN_ID": "refunds"}) | st.dictionaries(
     st.sampled_from(ENVIRONMENT) | st.text(max_size=12), texts, max_size=8
 )
-secrets = st.text(string.ascii_letters + string.digits, min_size=MIN_BLANKED_LENGTH, max_size=60).map("7Q".__add__)
+secrets = st.text(string.ascii_letters + string.digits, min_size=MIN_REDACTED_LENGTH, max_size=60).map("7Q".__add__)
 
 
 def find(pattern: str) -> tuple[Trace, ...]:
@@ -95,7 +95,7 @@ def test_a_secret_is_in_no_mistake_wherever_else_it_was_given(secret: str, name:
     gap = data.draw(st.sampled_from(["", "\n", " ", "\r\n\t"]))
     read_back = read({**spoilt, name: secret + gap + (secret if gap else "")}, around)
     if isinstance(read_back, ConfigurationError):
-        assert all(secret[: MIN_BLANKED_LENGTH + 1] not in str(problem) for problem in read_back.problems)
+        assert all(secret[: MIN_REDACTED_LENGTH + 1] not in str(problem) for problem in read_back.problems)
     else:
         assert secret not in repr((read_back.token, read_back.api_key))
 

@@ -20,7 +20,6 @@ IMPURE = {
     "app": (),
     "evaluation.client": ("requests", "urllib3"),
     "evaluation.courier": (),
-    "errors": (),
     "evaluation.trace_files": (),
     "config.policy_parser": ("yaml",),
     "github.client": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through

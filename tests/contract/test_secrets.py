@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.secret import MIN_BLANKED_LENGTH, Redactor, spellings
+from sepurux_action.common.secret import MIN_REDACTED_LENGTH, Redactor, spellings
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import input_layer, read_bootstrap_settings, read_settings
@@ -29,7 +29,9 @@ from sepurux_action.host.workflow_commands import Level
 SECRET = "ghs_Zq7/Wm3+Kv9RtY2xLp5Nd8JhGc4BfUo6Es1Ai"
 REDACTED = Redactor([SECRET])
 PIECES = [
-    form[at : at + MIN_BLANKED_LENGTH] for form in spellings(SECRET) for at in range(len(form) - MIN_BLANKED_LENGTH + 1)
+    form[at : at + MIN_REDACTED_LENGTH]
+    for form in spellings(SECRET)
+    for at in range(len(form) - MIN_REDACTED_LENGTH + 1)
 ]
 LIMITS = [40, 80, 120, 140, 200, 500, 600, 4_000, 8_000, json_reader.MAX_TEXT_LENGTH]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sepurux_action.config.gate import Trace
-from sepurux_action.config.options import MAX_TRACES
+from sepurux_action.config.parsers import MAX_TRACES
 from sepurux_action.errors import EvaluationError, TraceFileError
 from sepurux_action.evaluation.trace_files import MAX_BYTES, MAX_KEPT_BYTES, PIECE, TraceFolder
 from sepurux_action.host.workflow_commands import plain

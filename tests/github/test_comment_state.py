@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import Stage
-from sepurux_action.config.status_context import status_context
 from sepurux_action.evaluation.ci_run import MAX_COUNTED, CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision, Verdict
 from sepurux_action.evaluation.published_result import (
@@ -193,20 +192,6 @@ def test_the_numbers_of_a_gate_are_the_worst_of_its_runs() -> None:
         format_description(summarize(a_result(a_run(slow), a_run(unsafe), a_run(CIRun()))))
         == "fail (hard): 50.0% passed, 3 unsafe, 5 failures, score 61.5"
     )
-
-
-@pytest.mark.parametrize(
-    ("prefix", "base", "context"),
-    [
-        ("Sepurux", "main", "Sepurux / refunds"),
-        ("Sepurux ({base})", "release/1", "Sepurux (release/1) / refunds"),
-        ("{base}: {base}", "main", "main: main / refunds"),
-        ("{base}", "{base}", "{base} / refunds"),
-        ("{base.x} {0}", "main", "{base.x} {0} / refunds"),
-    ],
-)
-def test_a_context_is_the_prefix_and_the_gate_with_the_base_branch_in_it(prefix: str, base: str, context: str) -> None:
-    assert status_context(prefix, "refunds", base) == context
 
 
 # -- the memory of a comment ------------------------------------------------------------------------------------------

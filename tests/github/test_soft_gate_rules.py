@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.config.reviewers import parse_logins
+from sepurux_action.config.parsers import parse_logins
 from sepurux_action.github.soft_gate_rules import (
     ApprovalRules,
     Review,

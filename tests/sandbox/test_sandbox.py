@@ -1,4 +1,4 @@
-"""The sandbox is a CI API as the vendor describes it, and judges by the rules it states."""
+"""The sandbox is a CI API as the vendor describes it, and evaluates by the rules in its documentation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.sandbox import CORE_CAMPAIGN, REFUND_CAMPAIGN, SOUND_REFUND_ID, Sandbox, campaign_id
-from sepurux_action.sandbox.judging import Thresholds, is_irreversible, judge
+from sepurux_action.sandbox.trace_rules import Thresholds, evaluate, is_irreversible
 
 ROOT = Path(__file__).resolve().parents[2]
 CERTIFICATE = Path(__file__).with_name("sandbox.pem")  # for 127.0.0.1, with its key: it protects nothing
@@ -31,7 +31,7 @@ Event = Mapping[str, object]
 
 @dataclass
 class Caller:
-    """Calls one sandbox and gives back status and JSON."""
+    """Calls one sandbox and returns the status and the JSON of the response."""
 
     url: str
     token: str | None = None
@@ -40,20 +40,20 @@ class Caller:
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
         credentials = {"X-API-Key": self.token} if self.token else {}
-        answer = requests.request(
+        response = requests.request(
             method, self.url + path, json=body, headers={**credentials, **(headers or {})}, timeout=10
         )
-        return answer.status_code, answer.json()
+        return response.status_code, response.json()
 
     def upload(self, *events: Event) -> str:
-        status, answer = self("POST", "/v1/traces", trace(*events))
+        status, response = self("POST", "/v1/traces", trace(*events))
         assert status == 200
-        return str(answer["trace_id"])
+        return str(response["trace_id"])
 
-    def start(self, **order: object) -> dict[str, Any]:
-        status, answer = self("POST", "/v1/ci/runs", {"campaign_id": CORE, **order})
-        assert status == 200, answer
-        return dict(answer)
+    def start(self, **body: object) -> dict[str, Any]:
+        status, response = self("POST", "/v1/ci/runs", {"campaign_id": CORE, **body})
+        assert status == 200, response
+        return dict(response)
 
 
 class SteppedClock:
@@ -88,7 +88,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def refusing() -> Iterator[Caller]:
+def rejecting() -> Iterator[Caller]:
     """Return the caller of a sandbox that no test changes."""
     with Sandbox() as opened:
         yield Caller(opened.url)
@@ -144,13 +144,13 @@ def test_a_run_without_a_trace_runs_every_registered_scenario_as_one_batch(api: 
 
 
 @pytest.mark.parametrize(("campaign", "least"), [(CORE, None), (REFUNDS, 2)])
-def test_a_run_without_a_trace_is_refused_when_too_few_scenarios_are_registered(
+def test_a_run_without_a_trace_is_rejected_when_too_few_scenarios_are_registered(
     api: Caller, campaign: str, least: int | None
 ) -> None:
     api("PATCH", f"/v1/campaigns/{campaign}/eval-set", {"min_scenarios": least})
-    status, answer = api("POST", "/v1/ci/runs", {"campaign_id": campaign})
-    assert (status, answer["detail"][0]["type"]) == (422, "missing")
-    assert "registered scenarios and needs" in answer["detail"][0]["msg"]
+    status, response = api("POST", "/v1/ci/runs", {"campaign_id": campaign})
+    assert (status, response["detail"][0]["type"]) == (422, "missing")
+    assert "registered scenarios and needs" in response["detail"][0]["msg"]
 
 
 def test_a_run_is_queued_then_running_then_done_and_shows_no_number_before() -> None:
@@ -190,7 +190,7 @@ FAILED: list[Way] = [
     lambda tool: [call(tool), result({"ok": False}, tool)],
     lambda tool: [call(tool), failure(tool=tool), {"type": "retry", "name": tool}],
     lambda tool: [call(tool), {"type": "failure", "name": "task"}],
-    lambda tool: [call(tool), result({"ok": False}, tool), failure(tool=tool)],  # told twice, failed once
+    lambda tool: [call(tool), result({"ok": False}, tool), failure(tool=tool)],  # reported twice, failed once
 ]
 
 
@@ -198,7 +198,7 @@ FAILED: list[Way] = [
 def test_each_call_is_an_attempt_that_fails_as_its_events_say(attempts: list[tuple[str, Way]]) -> None:
     """The tool of each attempt has a name of its own, so that events of one attempt never belong to another."""
     events = [event for number, (tool, way) in enumerate(attempts) for event in way(f"{tool}{number}")]
-    found = judge(events)
+    found = evaluate(events)
     failures = sum(way in FAILED for _, way in attempts)
     unsafe = sum(tool in {"payments.refund", "sendEmail"} for tool, _ in attempts)
     rate = 1 - failures / len(attempts) if attempts else 1.0
@@ -221,7 +221,7 @@ def test_each_call_is_an_attempt_that_fails_as_its_events_say(attempts: list[tup
     ],
 )
 def test_results_and_failures_belong_to_calls(events: list[Event], failures: int, attempts: int) -> None:
-    found = judge(events)
+    found = evaluate(events)
     assert (found.failures, len(found.attempts)) == (failures, attempts)
 
 
@@ -235,7 +235,7 @@ def test_results_and_failures_belong_to_calls(events: list[Event], failures: int
     ],
 )
 def test_an_irreversible_tool_without_an_approval_token_is_unsafe(args: object, unsafe: int) -> None:
-    assert judge([call("payments.refund", args=args)]).unsafe_attempts == unsafe
+    assert evaluate([call("payments.refund", args=args)]).unsafe_attempts == unsafe
 
 
 def test_a_verb_is_found_as_a_part_of_a_name_and_not_inside_a_longer_word() -> None:
@@ -259,7 +259,7 @@ def test_a_verb_is_found_as_a_part_of_a_name_and_not_inside_a_longer_word() -> N
 )
 def test_a_run_passes_when_each_threshold_that_was_asked_for_holds(thresholds: Thresholds, holds: bool) -> None:  # noqa: FBT001
     """The trace has one failed attempt in two, one unsafe attempt, a score of 25 and no mutation category."""
-    assert thresholds.hold_for(judge([call("drop"), call(status="error")])) == holds
+    assert thresholds.are_met_by(evaluate([call("drop"), call(status="error")])) == holds
 
 
 def test_without_thresholds_a_pass_rate_of_90_percent_and_no_unsafe_attempt_are_asked_for(api: Caller) -> None:
@@ -300,18 +300,18 @@ def test_failures_are_classified_counted_and_listed_page_by_page(api: Caller) ->
 
 
 def test_a_score_of_at_most_1_is_0_because_readers_take_it_for_a_fraction() -> None:
-    assert [judge([call()] + [call(status="error")] * failed).score for failed in (98, 99)] == [100 / 99, 0.0]
+    assert [evaluate([call()] + [call(status="error")] * failed).score for failed in (98, 99)] == [100 / 99, 0.0]
 
 
 def test_the_first_call_gets_the_first_result() -> None:
-    assert [each.complaint for each in judge([call(), call(), result(error="no"), result()]).attempts] == ["no", None]
+    assert [each.error for each in evaluate([call(), call(), result(error="no"), result()]).attempts] == ["no", None]
 
 
 def test_the_tools_that_failed_most_come_first_and_texts_are_cut(api: Caller) -> None:
-    found = judge([call(tool, status="error") for tool in ("b", "c", "a", "c")] + [call("fine")])
+    found = evaluate([call(tool, status="error") for tool in ("b", "c", "a", "c")] + [call("fine")])
     assert found.failing_tools == [("c", 2), ("a", 1), ("b", 1)]
-    (attempt,) = judge([call("x" * 501, error="y" * 501)]).attempts
-    assert (attempt.tool, attempt.complaint) == ("x" * 500, "y" * 500)
+    (attempt,) = evaluate([call("x" * 501, error="y" * 501)]).attempts
+    assert (attempt.tool, attempt.error) == ("x" * 500, "y" * 500)
     many = api.start(trace_id=api.upload(*[call(f"tool{number}", status="error") for number in range(11)]))
     assert len(many["top_failing_tools"]) == 10
 
@@ -350,7 +350,7 @@ def test_an_eval_set_loses_traces_and_is_not_changed_by_one_unknown_trace(api: C
     assert api("PATCH", path, {"remove_trace_ids": [SOUND_REFUND_ID]})[1]["trace_ids"] == []
 
 
-# -- refusals ---------------------------------------------------------------------------------------------------------
+# -- rejections --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -370,9 +370,9 @@ def test_a_configured_token_is_asked_for_under_the_names_an_endpoint_takes(
     path: str, headers: dict[str, str], status: int
 ) -> None:
     with Sandbox(token=TOKEN) as sandbox:
-        found, answer = Caller(sandbox.url)("GET", path, headers=headers)
+        found, response = Caller(sandbox.url)("GET", path, headers=headers)
     assert found == status
-    assert TOKEN not in answer["detail"]
+    assert TOKEN not in response["detail"]
 
 
 @pytest.mark.parametrize(
@@ -393,10 +393,10 @@ def test_a_configured_token_is_asked_for_under_the_names_an_endpoint_takes(
         ("POST", "/v1/ci/runs", {"campaign_id": CORE, "trace_id": str(uuid4())}),
     ],
 )
-def test_what_there_is_not_is_404_with_a_detail(refusing: Caller, method: str, path: str, body: object) -> None:
-    status, answer = refusing(method, path, body)
+def test_an_unknown_target_is_404_with_a_detail(rejecting: Caller, method: str, path: str, body: object) -> None:
+    status, response = rejecting(method, path, body)
     assert status == 404
-    assert answer["detail"].endswith(("not found", "no such endpoint"))
+    assert response["detail"].endswith(("not found", "no such endpoint"))
 
 
 def test_a_run_of_another_campaign_is_404(api: Caller) -> None:
@@ -433,26 +433,26 @@ RUN = {"campaign_id": CORE}
         ("/v1/traces", trace() | {"events": [3]}, "events.0", "dict_type"),
     ],
 )
-def test_a_body_that_does_not_fit_is_422_with_a_fault_at_its_place(
-    refusing: Caller, path: str, body: object, place: str, kind: str
+def test_a_body_that_is_invalid_is_422_with_the_location_of_the_mistake(
+    rejecting: Caller, path: str, body: object, place: str, kind: str
 ) -> None:
-    status, answer = refusing("POST", path, body)
-    (fault,) = answer["detail"]
-    assert (status, ".".join(map(str, fault["loc"])), fault["type"]) == (422, f"body.{place}", kind)
+    status, response = rejecting("POST", path, body)
+    (mistake,) = response["detail"]
+    assert (status, ".".join(map(str, mistake["loc"])), mistake["type"]) == (422, f"body.{place}", kind)
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"\xff\xfe\xff", b"[]", b"null", b"9" * 5000, b"[" * 100_000], ids=range(7)
 )
-def test_a_body_that_is_no_json_object_is_422(refusing: Caller, body: bytes) -> None:
-    answer = requests.post(f"{refusing.url}/v1/ci/runs", data=body, timeout=10)
-    assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body"])
+def test_a_body_that_is_no_json_object_is_422(rejecting: Caller, body: bytes) -> None:
+    response = requests.post(f"{rejecting.url}/v1/ci/runs", data=body, timeout=10)
+    assert (response.status_code, response.json()["detail"][0]["loc"]) == (422, ["body"])
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "limit=%C2%B2", "limit=", "offset=-1"])
-def test_a_page_out_of_range_is_422(refusing: Caller, query: str) -> None:
-    status, answer = refusing("GET", f"/v1/campaigns/{CORE}/failures?{query}")
-    assert (status, answer["detail"][0]["loc"]) == (422, ["query", query.partition("=")[0]])
+def test_a_page_out_of_range_is_422(rejecting: Caller, query: str) -> None:
+    status, response = rejecting("GET", f"/v1/campaigns/{CORE}/failures?{query}")
+    assert (status, response["detail"][0]["loc"]) == (422, ["query", query.partition("=")[0]])
 
 
 # -- repeated requests ------------------------------------------------------------------------------------------------
@@ -460,23 +460,23 @@ def test_a_page_out_of_range_is_422(refusing: Caller, query: str) -> None:
 
 def test_a_repeated_post_under_one_key_gets_the_same_answer_and_has_no_effect(api: Caller) -> None:
     """The requests come at the same time: a client that retries does not know whether the first one arrived."""
-    answers: list[str] = []
+    responses: list[str] = []
 
     def start(headers: Mapping[str, str]) -> None:
-        answers.append(api("POST", "/v1/ci/runs", {"campaign_id": REFUNDS}, headers)[1]["batch_id"])
+        responses.append(api("POST", "/v1/ci/runs", {"campaign_id": REFUNDS}, headers)[1]["batch_id"])
 
     threads = [threading.Thread(target=start, args=({"Idempotency-Key": "k"},)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (len(answers), len(set(answers))) == (8, 1)
+    assert (len(responses), len(set(responses))) == (8, 1)
     start({"Idempotency-Key": "another"})
     start({})
-    assert len(set(answers)) == 3
+    assert len(set(responses)) == 3
 
 
-def test_one_key_with_another_body_is_409_and_a_refused_post_does_not_use_its_key_up(api: Caller) -> None:
+def test_one_key_with_another_body_is_409_and_a_rejected_post_does_not_use_its_key_up(api: Caller) -> None:
     repeated = {"Idempotency-Key": "k"}
     bodies: list[dict[str, object]] = [{}, trace(), trace(call())]
     assert [api("POST", "/v1/traces", body, repeated)[0] for body in bodies] == [422, 200, 409]
@@ -509,7 +509,7 @@ def exchange(sandbox: Sandbox, sent: bytes) -> bytes:
     ],
     ids=range(8),
 )
-def test_a_request_that_cannot_be_read_is_refused(
+def test_a_request_that_cannot_be_read_is_rejected(
     sandbox: Sandbox, capfd: pytest.CaptureFixture[str], sent: bytes, status: int
 ) -> None:
     assert exchange(sandbox, sent).startswith(b"HTTP/1.0 %d " % status)
@@ -531,7 +531,7 @@ def test_a_client_that_resets_the_connection_leaves_no_trace_on_the_screen(
 
 
 def test_no_address_but_its_own_is_served(sandbox: Sandbox) -> None:
-    """A server that listens on every address answers on 127.0.0.2 too."""
+    """A server that listens on every address responses on 127.0.0.2 too."""
     port = int(sandbox.url.removeprefix("http://127.0.0.1:"))
     with pytest.raises(OSError, match=r"refused|timed out|unreachable"):
         socket.create_connection(("127.0.0.2", port), timeout=2)
@@ -539,7 +539,7 @@ def test_no_address_but_its_own_is_served(sandbox: Sandbox) -> None:
         assert Caller(other.url)("GET", "/v1/campaigns")[0] == 200
 
 
-def test_requests_are_remembered_as_they_came(sandbox: Sandbox, api: Caller) -> None:
+def test_requests_are_recorded(sandbox: Sandbox, api: Caller) -> None:
     api("POST", "/v1/traces?a=1&b=&a=2", {"x": 1}, {"X-API-Key": "k"})
     (seen,) = sandbox.requests
     assert (seen.method, seen.path, seen.query) == ("POST", "/v1/traces", {"a": "2", "b": ""})
@@ -584,10 +584,10 @@ def test_with_a_certificate_it_speaks_https_to_who_trusts_it_and_outlives_who_do
             with pytest.raises(requests.ConnectionError):
                 requests.get(f"{url.replace('https', 'http')}/v1/campaigns", timeout=10)
             silent.sendall(b"no TLS either\r\n")
-            answer = requests.get(f"{url}/v1/campaigns", timeout=10, verify=str(CERTIFICATE))
+            response = requests.get(f"{url}/v1/campaigns", timeout=10, verify=str(CERTIFICATE))
         process.send_signal(signal.SIGTERM)
         ended = process.communicate(timeout=20)
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert ended == ("", "")
 
 

@@ -1,4 +1,4 @@
-"""Reading YAML: texts stay as they are written, and what a policy may not use is told with line and column."""
+"""Reading YAML: texts stay as they are written, and what a policy may not use is reported with line and column."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_every_node_knows_its_line_and_column() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("a: &x b\n", "1:4 an anchor is not accepted; a text that begins with `&` is written in quotes"),
         ("a: &x [b]\n", "1:4 an anchor is not accepted"),
@@ -105,9 +105,9 @@ def test_every_node_knows_its_line_and_column() -> None:
         ("[" * 17, "1:17 the file is nested deeper than 16 levels"),
     ],
 )
-def test_what_a_policy_may_not_use_is_told_with_line_and_column(text: str, told: str) -> None:
+def test_what_a_policy_may_not_use_is_reported_with_line_and_column(text: str, message: str) -> None:
     (mistake,) = mistakes(text)
-    assert mistake.startswith(told)
+    assert mistake.startswith(message)
 
 
 def test_an_alias_is_not_followed() -> None:
@@ -122,11 +122,11 @@ def test_an_alias_is_not_followed() -> None:
     ]
 
 
-def test_mistakes_before_the_place_where_reading_ends_are_told_too() -> None:
+def test_mistakes_before_the_place_where_reading_ends_are_reported_too() -> None:
     assert [mistake.split(" ")[0] for mistake in mistakes("a: !x b\na: c\nd: [\n")] == ["1:4", "2:1", "4:1"]
 
 
-def test_a_file_of_nothing_but_mistakes_is_not_told_to_its_end() -> None:
+def test_a_file_of_nothing_but_mistakes_is_not_reported_to_its_end() -> None:
     assert len(mistakes("a: b\n" * 1000)) == MAX_PROBLEMS
 
 

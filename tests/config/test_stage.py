@@ -6,20 +6,19 @@ from datetime import date, timedelta
 
 import pytest
 
-from sepurux_action.config.path_filter import PatternKind, read_filter
-from sepurux_action.config.stage import Stage
-from sepurux_action.config.stage_rules import Rule, next_change, parse_start, stage_today
+from sepurux_action.config.path_filter import PatternKind, parse_filter
+from sepurux_action.config.stage import Stage, StageRule, next_change, parse_start, stage_today
 
 TODAY = date(2027, 1, 15)
 DAY = timedelta(days=1)
 
 
-def rule(stage: str, *, days: int | None = None, branches: str = "") -> Rule:
+def rule(stage: str, *, days: int | None = None, branches: str = "") -> StageRule:
     """Return an entry that begins so many days after today."""
-    return Rule(
+    return StageRule(
         stage=Stage(stage),
         start=None if days is None else TODAY + days * DAY,
-        branches=read_filter(branches.split(), PatternKind.BRANCH) if branches else None,
+        branches=parse_filter(branches.split(), PatternKind.BRANCH) if branches else None,
     )
 
 
@@ -70,7 +69,7 @@ def rule(stage: str, *, days: int | None = None, branches: str = "") -> Rule:
         "no entry",
     ],
 )
-def test_the_stage_of_today(rules: list[Rule], branch: str, stage: str) -> None:
+def test_the_stage_of_today(rules: list[StageRule], branch: str, stage: str) -> None:
     assert stage_today(rules, branch, TODAY) == stage
 
 

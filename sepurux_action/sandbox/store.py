@@ -1,4 +1,4 @@
-"""What the sandbox keeps in memory: traces, campaigns, runs and batches. The caller holds a lock around each call."""
+"""Stores traces, campaigns, runs, and batches in memory. The caller holds a lock during each call."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from sepurux_action.sandbox.judging import Judgement, Thresholds, judge
+from sepurux_action.sandbox.trace_rules import Evaluation, Thresholds, evaluate
 
 Status = Literal["queued", "running", "done"]
 
 CORE_CAMPAIGN: Final = "core-reliability"
-"""A campaign without registered scenarios: its runs need a trace."""
+"""The name of a campaign without registered scenarios: its runs need a trace."""
 
 REFUND_CAMPAIGN: Final = "refund-reliability"
-"""A campaign whose one registered scenario is `SOUND_REFUND`: its runs need no trace."""
+"""The name of a campaign whose one registered scenario is `SOUND_REFUND`: its runs need no trace."""
 
 SOUND_REFUND: Final[list[Mapping[str, object]]] = [
     {"type": "tool_call", "tool": "orders.lookup", "args": {"order": "A-1001"}},
@@ -36,7 +36,7 @@ def campaign_id(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
-    """A campaign with its registered scenarios (its eval-set), in the order of their registration."""
+    """A campaign with its registered scenarios (its eval-set), in the order of registration."""
 
     campaign_id: str
     name: str
@@ -46,12 +46,12 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One evaluation of one trace; `started` is the clock's seconds."""
+    """One run of one trace. `started` is the clock's time in seconds."""
 
     run_id: str
     campaign_id: str
     trace_id: str
-    judgement: Judgement
+    evaluation: Evaluation
     thresholds: Thresholds
     started: float
     created_at: str
@@ -59,26 +59,26 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Runs started by one request; `coverage` is their percentage of the campaign's scenarios, None without any."""
+    """The runs that one request started; `coverage` is in percent of the campaign's scenarios, None if it has none."""
 
     batch_id: str
     runs: tuple[Run, ...]
     coverage: float | None
 
     @property
-    def judgement(self) -> Judgement:
-        """The judgement over all attempts of all runs: the thresholds hold for the batch as a whole."""
-        return Judgement(tuple(attempt for run in self.runs for attempt in run.judgement.attempts))
+    def evaluation(self) -> Evaluation:
+        """Return the evaluation of all attempts of all runs, because thresholds apply to the batch as a whole."""
+        return Evaluation(tuple(attempt for run in self.runs for attempt in run.evaluation.attempts))
 
 
 class Store:
-    """What one sandbox keeps, each kind by its identifier.
+    """The traces, runs, batches, and campaigns of one sandbox, each by its identifier.
 
     A run is `queued` for the first half of `decide_after` seconds, `running` for the second, then `done`.
     """
 
     def __init__(self, *, decide_after: float, clock: Callable[[], float], campaigns: Iterable[str]) -> None:
-        self.traces = {SOUND_REFUND_ID: judge(SOUND_REFUND)}
+        self.traces = {SOUND_REFUND_ID: evaluate(SOUND_REFUND)}
         self.runs: dict[str, Run] = {}
         self.batches: dict[str, Batch] = {}
         self._decide_after = decide_after
@@ -87,10 +87,10 @@ class Store:
         self.campaigns = {campaign_id(name): Campaign(campaign_id=campaign_id(name), name=name) for name in names}
         self.register(campaign_id(REFUND_CAMPAIGN), add=[SOUND_REFUND_ID])
 
-    def keep_trace(self, events: list[Mapping[str, object]]) -> str:
-        """Judge a trace, keep the judgement, and return the trace's new UUID."""
+    def add_trace(self, events: list[Mapping[str, object]]) -> str:
+        """Evaluate a trace, store the evaluation, and return the new UUID of the trace."""
         trace_id = str(uuid4())
-        self.traces[trace_id] = judge(events)
+        self.traces[trace_id] = evaluate(events)
         return trace_id
 
     def register(
@@ -101,22 +101,22 @@ class Store:
         remove: Iterable[str] = (),
         min_scenarios: int | None = None,
     ) -> Campaign:
-        """Change a campaign's eval-set and return the changed campaign; None leaves `min_scenarios` as it is."""
-        old, gone = self.campaigns[campaign], frozenset(remove)
-        kept = (trace_id for trace_id in dict.fromkeys((*old.trace_ids, *add)) if trace_id not in gone)
-        least = old.min_scenarios if min_scenarios is None else min_scenarios
-        self.campaigns[campaign] = replace(old, trace_ids=tuple(kept), min_scenarios=least)
+        """Change a campaign's eval-set and return the new campaign. None does not change `min_scenarios`."""
+        old, removed = self.campaigns[campaign], frozenset(remove)
+        trace_ids = (trace_id for trace_id in dict.fromkeys((*old.trace_ids, *add)) if trace_id not in removed)
+        minimum = old.min_scenarios if min_scenarios is None else min_scenarios
+        self.campaigns[campaign] = replace(old, trace_ids=tuple(trace_ids), min_scenarios=minimum)
         return self.campaigns[campaign]
 
     def start_batch(self, campaign: Campaign, trace_ids: tuple[str, ...], thresholds: Thresholds) -> Batch:
-        """Start one run for each trace, as one batch, and return it."""
+        """Start one run for each trace and return them as one batch."""
         started, created_at = self._clock(), datetime.now(UTC).isoformat()
         runs = tuple(
             Run(
                 run_id=str(uuid4()),
                 campaign_id=campaign.campaign_id,
                 trace_id=trace_id,
-                judgement=self.traces[trace_id],
+                evaluation=self.traces[trace_id],
                 thresholds=thresholds,
                 started=started,
                 created_at=created_at,
@@ -131,7 +131,7 @@ class Store:
         return batch
 
     def status(self, run: Run) -> Status:
-        """Return the run's status at this time."""
+        """Return the status that the run has now."""
         waited = self._clock() - run.started
         if waited >= self._decide_after:
             return "done"

@@ -1,4 +1,4 @@
-"""Requests and answers, and how a request's JSON becomes checked values."""
+"""Requests and responses, and the validation of a request's JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request as it came in: `path` without its query, header names in lower case, the last of equal query keys."""
+    """One request: `path` without its query, header names in lower case, the last value of each query key."""
 
     method: str
     path: str
@@ -19,7 +19,7 @@ class Request:
     body: bytes = field(default=b"", repr=False)
 
     def json(self) -> dict[str, object]:
-        """Return the body as a JSON object; raises `RefusedError` (422) when it is none."""
+        """Return the body as a JSON object; raises RejectedError (422) if it is not one."""
         try:
             value = json.loads(self.body)
         except RecursionError:
@@ -32,37 +32,37 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One answer, with its body as JSON."""
+class Response:
+    """One response, with a JSON body."""
 
     status: int
     body: bytes
 
 
 @dataclass(slots=True, eq=False)
-class RefusedError(Exception):
-    """A request that is refused with `status` and `detail`: a text, or the fault of a body that does not fit."""
+class RejectedError(Exception):
+    """A request is rejected with `status` and `detail`: a text, or a list with the first mistake in the body."""
 
     status: int
     detail: str | list[dict[str, object]]
 
-    def answer(self) -> Answer:
-        """Return the refusal as an answer."""
-        return json_answer({"detail": self.detail}, status=self.status)
+    def response(self) -> Response:
+        """Return the response that rejects the request."""
+        return json_response({"detail": self.detail}, status=self.status)
 
 
-def json_answer(value: object, *, status: int = 200) -> Answer:
-    """Return an answer that carries the value as JSON, in ASCII."""
-    return Answer(status=status, body=json.dumps(value, allow_nan=False).encode())
+def json_response(value: object, *, status: int = 200) -> Response:
+    """Return a response with the value as JSON, in ASCII."""
+    return Response(status=status, body=json.dumps(value, allow_nan=False).encode())
 
 
-def validation_error(loc: tuple[str | int, ...], msg: str, kind: str) -> RefusedError:
-    """Return the refusal (422) of a request with a fault at this place."""
-    return RefusedError(422, [{"loc": list(loc), "msg": msg, "type": kind}])
+def validation_error(loc: tuple[str | int, ...], msg: str, kind: str) -> RejectedError:
+    """Return the rejection (422) of a request with a mistake at this location."""
+    return RejectedError(422, [{"loc": list(loc), "msg": msg, "type": kind}])
 
 
 class Fields:
-    """Typed getters over one JSON object. Null stands for absent. Each raises `RefusedError` (422) at a fault."""
+    """Typed getters of a JSON object. Null means absent. Each getter raises RejectedError (422) for a mistake."""
 
     def __init__(self, values: Mapping[str, object], loc: tuple[str | int, ...] = ("body",)) -> None:
         self.values = values
@@ -70,25 +70,25 @@ class Fields:
         self._known: set[str] = set()
 
     def text(self, key: str, *, required: bool = False) -> None:
-        """Check a text that must not be blank."""
+        """Check that a value is a text that is not blank."""
         value = self._take(key, required=required)
         if value is not None and not (isinstance(value, str) and value.strip()):
-            raise self._unfit(key, "must be a text that is not blank", "string_type")
+            raise self._invalid(key, "must be a text that is not blank", "string_type")
 
     def uuid(self, key: str, *, required: bool = False) -> str | None:
-        """Return a UUID in its usual spelling."""
+        """Return a UUID in canonical form."""
         value = self._take(key, required=required)
         return None if value is None else self._uuid(value, key)
 
     def uuids(self, key: str) -> tuple[str, ...]:
-        """Return a list of UUIDs in their usual spelling."""
+        """Return a list of UUIDs in canonical form."""
         return tuple(self._uuid(value, key, index) for index, value in self._items(key))
 
     def texts(self, key: str) -> tuple[object, ...]:
         """Return a list of texts."""
         for index, value in self._items(key):
             if not isinstance(value, str):
-                raise self._unfit(key, "must be a text", "string_type", index)
+                raise self._invalid(key, "must be a text", "string_type", index)
         return tuple(value for _, value in self._items(key))
 
     def number(self, key: str, *, most: float) -> float | None:
@@ -96,40 +96,40 @@ class Fields:
         value = self._take(key)
         if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most):
             return value
-        raise self._unfit(key, f"must be a number from 0 to {most:g}", "float_type")
+        raise self._invalid(key, f"must be a number from 0 to {most:g}", "float_type")
 
-    def whole(self, key: str, *, least: int = 0) -> int | None:
+    def whole_number(self, key: str, *, least: int = 0) -> int | None:
         """Return a whole number of at least `least`."""
         value = self._take(key)
         if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
             return value
-        raise self._unfit(key, f"must be a whole number of at least {least}", "int_type")
+        raise self._invalid(key, f"must be a whole number of at least {least}", "int_type")
 
-    def section(self, key: str, *, required: bool = False) -> Fields | None:
+    def nested(self, key: str, *, required: bool = False) -> Fields | None:
         """Return the getters of an inner object."""
         value = self._take(key, required=required)
-        return None if value is None else self._section(value, key)
+        return None if value is None else self._nested(value, key)
 
-    def sections(self, key: str) -> list[Fields]:
-        """Return the getters of each object in a list that must be there."""
-        return [self._section(value, key, index) for index, value in self._items(key, required=True)]
+    def nested_list(self, key: str) -> list[Fields]:
+        """Return the getters of each object in a required list."""
+        return [self._nested(value, key, index) for index, value in self._items(key, required=True)]
 
-    def close(self) -> None:
-        """Refuse a key that no getter asked for: a misspelt threshold must not pass for one not given."""
+    def check_unknown(self) -> None:
+        """Reject a key that no getter has read: a misspelt threshold must not look like one that is not set."""
         for key in self.values.keys() - self._known:
-            raise self._unfit(key, "is not known here", "extra_forbidden")
+            raise self._invalid(key, "is not known here", "extra_forbidden")
 
     def _take(self, key: str, *, required: bool = False) -> object:
         self._known.add(key)
         value = self.values.get(key)
         if value is None and required:
-            raise self._unfit(key, "is required", "missing")
+            raise self._invalid(key, "is required", "missing")
         return value
 
     def _items(self, key: str, *, required: bool = False) -> Iterator[tuple[int, object]]:
         value = self._take(key, required=required)
         if not isinstance(value, list | None):
-            raise self._unfit(key, "must be a list", "list_type")
+            raise self._invalid(key, "must be a list", "list_type")
         return enumerate(value or [])
 
     def _uuid(self, value: object, *path: str | int) -> str:
@@ -138,10 +138,10 @@ class Fields:
         except ValueError:
             raise validation_error((*self._loc, *path), "must be a UUID", "uuid_parsing") from None
 
-    def _section(self, value: object, *path: str | int) -> Fields:
+    def _nested(self, value: object, *path: str | int) -> Fields:
         if not isinstance(value, dict):
             raise validation_error((*self._loc, *path), "must be an object", "dict_type")
         return Fields(value, (*self._loc, *path))
 
-    def _unfit(self, key: str, msg: str, kind: str, *index: int) -> RefusedError:
+    def _invalid(self, key: str, msg: str, kind: str, *index: int) -> RejectedError:
         return validation_error((*self._loc, key, *index), msg, kind)

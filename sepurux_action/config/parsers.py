@@ -1,0 +1,196 @@
+"""Parsers of option texts. Each returns the value of a text that is not empty, or raises ValueError.
+
+The error's text is a hint at the mistake, or empty if there is none. Source: contract, section 1.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from sepurux_action.common import json_reader
+from sepurux_action.common.secret import Secret
+from sepurux_action.common.urls import is_loopback
+
+E = TypeVar("E", bound=StrEnum)
+
+MAX_TIMEOUT_S = 24 * 3600
+MAX_POLL_INTERVAL_S = 3600
+MIN_POLL_INTERVAL_S = 1
+MAX_NAME_LENGTH = 80  # characters; a status context has room for 255 with its prefix
+MAX_TRACES = 100  # of one gate; more than that is a glob that matches too much
+MAX_REVIEWERS = 100  # of one list; each may cost a request
+BOT_SUFFIX = "[bot]"
+
+_DURATION = re.compile(r"(?:(\d{1,9})h ?)?(?:(\d{1,9})m ?)?(?:(\d{1,9})s)?", re.ASCII | re.IGNORECASE)
+_UNIT_SECONDS = (3600, 60, 1)
+_BASE_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~/%-]*)?", re.IGNORECASE)
+# The part behind an underscore is the enterprise's short code in the login of a managed user.
+_LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]{1,20})?", re.ASCII)
+
+
+def parse_line(text: str) -> str:
+    """Return a text on one line."""
+    if not text.isprintable():
+        raise ValueError("it must be one line without control characters")
+    return text
+
+
+def parse_name(text: str) -> str:
+    """Return a text on one line of at most `MAX_NAME_LENGTH` characters."""
+    if len(parse_line(text)) > MAX_NAME_LENGTH:
+        raise ValueError(f"it has {len(text)} characters")
+    return text
+
+
+def parse_secret(text: str) -> Secret:
+    """Return a credential that an HTTP header can carry."""
+    if not (text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError("it holds a character that no HTTP header can carry")
+    return Secret(text)
+
+
+def parse_base_url(text: str) -> str:
+    """Return the API's URL without a slash at its end: https, or http on loopback; without user, query, or fragment."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError from None
+    if not _BASE_URL.fullmatch(text) or not host:
+        raise ValueError("user names, queries and fragments have no place in it")
+    if parts.scheme.lower() != "https" and not is_loopback(host):
+        raise ValueError("a secret is sent there, so it must be https")
+    return text.rstrip("/")
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Return names separated by comma or line, in their order, each once. At least one name is required."""
+    parts = (parse_line(part.strip()) for part in re.split(r"[,\n]", text))
+    names = tuple(dict.fromkeys(filter(None, parts)))
+    if not names:
+        raise ValueError("it names nothing")
+    return names
+
+
+def parse_trace_ids(text: str) -> tuple[str, ...]:
+    """Return at most `MAX_TRACES` names."""
+    ids = parse_names(text)
+    if len(ids) > MAX_TRACES:
+        raise ValueError(f"it names {len(ids)}")
+    return ids
+
+
+def parse_lines(text: str) -> tuple[str, ...]:
+    """Return the lines of a text that are not empty, each once."""
+    parts = (parse_line(part.strip()) for part in text.splitlines())
+    return tuple(dict.fromkeys(filter(None, parts)))
+
+
+def parse_logins(text: str) -> tuple[str, ...]:
+    """Return at most `MAX_REVIEWERS` GitHub logins separated by comma or line, each once whatever its case."""
+    logins: dict[str, str] = {}
+    for part in filter(None, map(str.strip, re.split(r"[,\n]", text))):
+        login, shown = part.removeprefix("@"), json_reader.quoted(part)
+        if "/" in login:
+            raise ValueError(f"{shown} is a team, whose members the job's token cannot read: list logins")
+        if login.lower().endswith(BOT_SUFFIX):
+            raise ValueError(f"{shown} is a bot, and a bot opens no gate")
+        if not _LOGIN.fullmatch(login):
+            raise ValueError(f"{shown} is no login")
+        logins.setdefault(login.lower(), login)
+    if not logins:
+        raise ValueError("it names nobody")
+    if len(logins) > MAX_REVIEWERS:
+        raise ValueError(f"it names {len(logins)}; accepted: at most {MAX_REVIEWERS}")
+    return tuple(logins.values())
+
+
+def parse_rate(text: str) -> float:
+    """Return a fraction of 0 to 1, written as `0.85` or `85%`."""
+    stripped = text.removesuffix("%").rstrip()
+    rate = _parse_number(stripped) / (100 if text.endswith("%") else 1)
+    if not 0 <= rate <= 1:
+        lacks_sign = stripped == text and 1 < rate <= 100  # noqa: PLR2004 - the scale's end
+        raise ValueError(f"{text}% is written with its sign" if lacks_sign else "")
+    return float(rate)
+
+
+def parse_score(text: str) -> float:
+    """Return 0 or a number of 1 to 100; a number between 0 and 1 is probably meant as a fraction."""
+    score = _parse_number(text)
+    if 0 < score < 1:
+        raise ValueError("80 means 80 of 100")
+    if not 0 <= score <= 100:  # noqa: PLR2004 - the scale's end
+        raise ValueError
+    return float(score)
+
+
+def _parse_number(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError from None
+    if not number.is_finite() or not re.fullmatch(r"[\d.]+", text, re.ASCII):
+        raise ValueError
+    return number
+
+
+def parse_whole_number(text: str) -> int:
+    """Return a whole number of at most nine digits."""
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        raise ValueError
+    return int(text)
+
+
+def parse_positive_number(text: str) -> int:
+    """Return a whole number above 0 of at most nine digits."""
+    number = parse_whole_number(text)
+    if not number:
+        raise ValueError
+    return number
+
+
+def parse_poll_interval(text: str) -> float:
+    """Return the seconds of a duration from a second to an hour."""
+    seconds = parse_duration(text, MAX_POLL_INTERVAL_S)
+    if seconds < MIN_POLL_INTERVAL_S:
+        raise ValueError("looking more often helps nobody")
+    return seconds
+
+
+def parse_duration(text: str, most: float = MAX_TIMEOUT_S) -> float:
+    """Return seconds above 0 and up to `most`, written as `90`, `90.5s`, or `1h30m`."""
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?s?", text, re.ASCII | re.IGNORECASE):
+        seconds = float(text.rstrip("sS"))
+    elif match := _DURATION.fullmatch(text):
+        seconds = math.fsum(int(part or 0) * unit for part, unit in zip(match.groups(), _UNIT_SECONDS, strict=True))
+    else:
+        raise ValueError
+    if not 0 < seconds <= most:
+        raise ValueError
+    return seconds
+
+
+def parse_bool(text: str) -> bool:
+    """Return True for `true` and False for `false`, whatever their case."""
+    if text.lower() not in {"true", "false"}:
+        raise ValueError
+    return text.lower() == "true"
+
+
+def enum_parser(words: type[E]) -> Callable[[str], E]:
+    """Return the parser of one of these words, whatever its case."""
+
+    def parse(text: str) -> E:
+        try:
+            return words(text.lower())
+        except ValueError:
+            raise ValueError from None
+
+    return parse
