@@ -13,7 +13,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ MAX_BYTES = 64 * 1024 * 1024
 WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
 MAX_KEPT_BYTES = 64 * 1024 * 1024  # of all files together; what goes beyond is read again when it is uploaded
 PIECE = 256 * 1024  # bytes that are read, or sent, at once
+UNCHECKED = TraceContent(sha256="", size=0, pieces=lambda: iter(()))
 
 
 def working_directory() -> Path | None:
@@ -40,10 +41,12 @@ def working_directory() -> Path | None:
 class TraceFolder:
     """Finds traces below a base folder, or below another folder that is allowed (absolute paths only)."""
 
-    def __init__(self, base: Path | None, allowed: Sequence[Path] = ()) -> None:
-        """Take the folder that relative paths start from, and further folders that a path may lie in.
+    def __init__(
+        self, base: Path | None, allowed: Sequence[Path] = (), stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Take the folder of relative paths (None if it was deleted) and further folders that may contain traces.
 
-        Without a base, because it was deleted, a relative path names nothing.
+        Once `stop` returns True, traces are returned empty and unchecked: nothing is uploaded after a signal.
         """
         self._has_base, self._base = base is not None, base or Path()
         named = [(base, WORKSPACE)] if base else []
@@ -56,6 +59,7 @@ class TraceFolder:
             self._spellings |= {folder: real, real: real}
         self._contents: dict[Path, TraceContent] = {}  # of the files so far, which many gates may share
         self._kept_bytes = 0
+        self._stop = stop
 
     def find(self, pattern: str) -> tuple[Trace, ...]:
         """Return the traces that a path or glob names, in the order of their names.
@@ -110,14 +114,18 @@ class TraceFolder:
         """Return a file's content, checked to be a JSON object; in memory while there is room, else by its digest."""
         from sepurux_action.common.json_syntax import is_object  # noqa: PLC0415 - takes 50 ms, so only when needed
 
+        if self._stop():
+            return UNCHECKED
         try:
             content = b"".join(_in_utf_8(path))
-            sound = is_object(content)
+            accepted = is_object(content, self._stop)
         except UnicodeError:
             raise TraceFileError(f'"{label}" is not valid JSON: it is no UTF-8 text') from None
         except ValueError as error:
             raise TraceFileError(f'"{label}" is not valid JSON: {error}') from None
-        if not sound:
+        if accepted is None:
+            return UNCHECKED
+        if not accepted:
             raise TraceFileError(f'"{label}" holds no JSON object; a trace is one')
         size, sha256 = len(content), hashlib.sha256(content).hexdigest()
         pieces = partial(_read_again, path, label, size, sha256)

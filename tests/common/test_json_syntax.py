@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from sepurux_action.common.json_syntax import MAX_DEPTH, is_object
+from sepurux_action.common.json_syntax import MAX_DEPTH, STEPS_BETWEEN_STOPS, is_object
 
 MIB = 1024 * 1024
 
@@ -85,3 +85,18 @@ def test_the_check_of_a_large_text_needs_no_memory_to_speak_of(unit: bytes) -> N
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 100_000
+
+
+@pytest.mark.parametrize("stops", [0, 1, 7])
+def test_a_slow_check_asks_every_thousand_steps_whether_to_stop(stops: int) -> None:
+    """Each item is nested too deeply for the patterns, so it takes a step of its own."""
+    calls = 0
+
+    def stop() -> bool:
+        nonlocal calls
+        calls += 1
+        return calls == stops
+
+    items = 10 * STEPS_BETWEEN_STOPS
+    assert is_object(b'{"a":[' + b"[[[[1]]]]," * items + b"0]}", stop) is (None if stops else True)
+    assert calls == (stops or items // STEPS_BETWEEN_STOPS)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from sepurux_action.common.json_syntax import STEPS_BETWEEN_STOPS
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.options import MAX_TRACES
 from sepurux_action.errors import EvaluationError, TraceFileError
-from sepurux_action.evaluation.trace_files import MAX_BYTES, MAX_KEPT_BYTES, PIECE, TraceFolder
+from sepurux_action.evaluation.trace_files import MAX_BYTES, MAX_KEPT_BYTES, PIECE, UNCHECKED, TraceFolder
 from sepurux_action.host.workflow_commands import plain
 
 
@@ -368,6 +369,24 @@ def test_one_bad_file_of_a_glob_is_named(base: Path) -> None:
     write(base, "a.json", "c.json")
     write(base, "b.json", content=b"[]")
     assert refusal(base, "*.json") == '"b.json" holds no JSON object; a trace is one'
+
+
+def test_after_a_signal_traces_are_neither_read_nor_checked(base: Path) -> None:
+    write(base, "checked.json", "unchecked.json", content=b'{"a": 1}')
+    received = False
+    folder = TraceFolder(base, stop=lambda: received)
+    (checked,) = folder.find("checked.json")
+    received = True
+    write(base, "unchecked.json", content=b"no JSON")
+    (unchecked,) = folder.find("unchecked.json")
+    assert (text_of(checked), unchecked.label, unchecked.content) == (b'{"a": 1}', "unchecked.json", UNCHECKED)
+
+
+def test_a_signal_ends_the_check_of_a_trace(base: Path) -> None:
+    write(base, "slow.json", content=b'{"a":[' + b"[[[[1]]]]," * 2 * STEPS_BETWEEN_STOPS + b"no JSON")
+    stops = iter([False, True])
+    (trace,) = TraceFolder(base, stop=lambda: next(stops)).find("slow.json")
+    assert trace.content == UNCHECKED
 
 
 # --- A policy file -----------------------------------------------------------------------------------------
