@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn, Required, Se
 
 import yaml
 
-from sepurux_action.__main__ import run_step
+from sepurux_action.app import run_step
 from sepurux_action.host.signals import Signals
 
 if TYPE_CHECKING:

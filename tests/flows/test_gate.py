@@ -381,6 +381,26 @@ def test_after_a_signal_outputs_and_summary_are_written_and_the_exit_status_is_t
     assert "Traceback" not in result.raw_log
 
 
+def test_a_signal_while_a_trace_is_checked_ends_the_step(tmp_path: Path) -> None:
+    """The check of this trace takes 10 s: each item is nested too deeply for a quick one."""
+    trace = b'{"a":[' + b"[[[[1]]]]," * (2 * 1024 * 1024) + b"1]}"
+    with (
+        sound_backend() as sepurux,
+        start_action(
+            workspace=tmp_path / "workspace",
+            inputs={**CAMPAIGN, "base_url": sepurux.url, "trace_file": "slow.json"},
+            files={"slow.json": trace},
+            process=True,
+        ) as under_way,
+    ):
+        under_way.wait_for_log("::add-mask::", 10)
+        under_way.send_signal(signal.SIGTERM)
+        result = under_way.finish(5)
+        assert sepurux.requests == ()
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
+    assert "cancelled" in result.summary
+
+
 def test_a_step_that_is_killed_leaves_its_ids_and_no_pass(tmp_path: Path) -> None:
     with (
         sound_backend(**{"GET /v1/ci/batch/*": backend.hang()}) as sepurux,

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from sepurux_action.config.command_line import parser
 from sepurux_action.config.gate import REGISTERED, Gate, Thresholds, Trace
 from sepurux_action.config.settings import flag_layer, read_settings
-from sepurux_action.host.terminal import parser
 from sepurux_action.report.reproduction import command_lines
 from tests.builders import HOSTILE, TRACE_ID, a_content, a_gate
 
