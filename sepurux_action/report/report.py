@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import islice
 from typing import assert_never
 from urllib.parse import urlsplit
 
@@ -37,6 +38,7 @@ from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be
 from sepurux_action.report.markdown import bar, chart, code, code_block, join, link, prose, sparkline, strong, text
 from sepurux_action.report.reproduction import command_lines
 
+MAX_ROWS = 100  # of tools and of categories; further ones are only counted
 UNFOLDED = 10  # rows of a table that are seen at once; the rest opens with a click
 MAX_REASON_LENGTH = 600  # characters
 MAX_EXAMPLE_LENGTH = 200  # characters
@@ -777,11 +779,13 @@ def _rates(result: GateResult) -> Block:
 
 
 def _tools(result: GateResult) -> Block:
+    tools = result.combined.top_failing_tools
     return Block(
         kind=Kind.TOOLS,
         title="Top failing tools",
         columns=(Column("Tool"), Column("Failures", numbers=True)),
-        rows=tuple((code(each.tool), number_format.count(each.count)) for each in result.combined.top_failing_tools),
+        rows=tuple((code(each.tool), number_format.count(each.count)) for each in tools[:MAX_ROWS]),
+        left_out=max(0, len(tools) - MAX_ROWS),
     )
 
 
@@ -826,25 +830,27 @@ def _failures(result: GateResult) -> Block:
 def _categories(result: GateResult) -> Block:
     required = result.gate.thresholds.required_mutation_categories
     reported = dict.fromkeys(name for run in result.runs for name in run.run.mutation_categories or ())
-    covered = result.combined.mutation_categories
-    lacking = [name for name in required if name not in covered] if covered is not None else []
+    covered = frozenset(result.combined.mutation_categories or ())
+    lacking = {
+        name: f"✗ {'not in every trace' if name in reported else 'no'}, but required"
+        for name in required
+        if result.combined.mutation_categories is not None and name not in covered
+    }
 
-    def row(name: str) -> tuple[str, str]:
-        everywhere = "✓ yes, required" if name in required else "✓ yes"
-        return code(name), everywhere if name in (covered or ()) else "in some traces"
+    def state(name: str) -> str:
+        if name not in covered:
+            return "in some traces"
+        return "✓ yes, required" if name in required else "✓ yes"
+
+    rows = lacking | {name: state(name) for name in reported if name not in lacking}
 
     return Block(
         kind=Kind.CATEGORIES,
         title="Mutation categories",
         columns=(Column("Category"), Column("Covered")),
-        rows=(
-            *(
-                (code(name), f"✗ {'not in every trace' if name in reported else 'no'}, but required")
-                for name in lacking
-            ),
-            *(row(name) for name in reported if name not in lacking),
-        ),
+        rows=tuple((code(name), shown) for name, shown in islice(rows.items(), MAX_ROWS)),
         unfolded=UNFOLDED if lacking else 0,
+        left_out=max(0, len(rows) - MAX_ROWS),
     )
 
 

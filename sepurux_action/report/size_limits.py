@@ -27,7 +27,7 @@ BEHIND_A_CLICK = (
 
 # What is shed first: how many rows of which kind remain, one step after the other until the report fits.
 BULK = (
-    *((kind, 500) for kind in (Kind.FAILURES, Kind.TOOLS, Kind.CATEGORIES)),
+    (Kind.FAILURES, 500),
     *((kind, 50) for kind in (Kind.FAILURES, Kind.TOOLS, Kind.CATEGORIES, Kind.REASONS, Kind.NOTES, Kind.TRACES)),
     (Kind.POLICY, 50),
     *((kind, UNFOLDED) for kind in (Kind.FAILURES, Kind.TOOLS, Kind.CATEGORIES, Kind.REASONS, Kind.NOTES)),

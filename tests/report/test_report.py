@@ -15,7 +15,7 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.report.rendering import render_summary
-from sepurux_action.report.report import Block, Kind, Report, build_report, build_settings_report
+from sepurux_action.report.report import MAX_ROWS, Block, Kind, Report, build_report, build_settings_report
 from sepurux_action.report.size_limits import for_comment, for_summary, shrink
 from tests import gfm
 from tests.builders import (
@@ -411,13 +411,28 @@ def test_tables_have_at_most_three_columns_so_that_a_phone_shows_them() -> None:
 
 
 def test_a_report_sheds_rows_step_by_step_and_counts_what_it_left_out() -> None:
-    tools = tuple(FailingTool(f"tool{number}", 1) for number in range(200))
+    tools = tuple(FailingTool(f"tool{number}", 1) for number in range(MAX_ROWS))
     whole, *smaller = shrink(build_report([a_result(a_run(replace(FAILING, top_failing_tools=tools)))], a_context()))
     kept = [the_block(report.blocks, Kind.TOOLS) for report in smaller]
-    assert len(the_block(whole.blocks, Kind.TOOLS).rows) == 200
-    assert {len(block.rows) + block.left_out for block in kept} == {200}
+    assert len(the_block(whole.blocks, Kind.TOOLS).rows) == MAX_ROWS
+    assert {len(block.rows) + block.left_out for block in kept} == {MAX_ROWS}
     assert all(len(after.rows) <= len(before.rows) for before, after in pairwise(kept))
-    assert kept[-1].left_out_note == "Top failing tools: 200 rows left out, the report would be too long."
+    assert kept[-1].left_out_note == "Top failing tools: 100 rows left out, the report would be too long."
+
+
+def test_tools_and_categories_beyond_a_hundred_are_only_counted() -> None:
+    """300 gates may report thousands each, and each row costs time and memory."""
+    gate = a_gate(thresholds=Thresholds(required_mutation_categories=("missing", "category999")))
+    run = replace(
+        FAILING,
+        top_failing_tools=tuple(FailingTool(f"tool{number}", 1) for number in range(1_000)),
+        mutation_categories=tuple(f"category{number}" for number in range(1_000)),
+    )
+    report = build_report([a_result(a_run(run, gate), gate=gate)], a_context())
+    tools, categories = (the_block(report.blocks, kind) for kind in (Kind.TOOLS, Kind.CATEGORIES))
+    assert [(len(block.rows), block.left_out) for block in (tools, categories)] == [(MAX_ROWS, 900), (MAX_ROWS, 901)]
+    assert rows(report, Kind.CATEGORIES)[:2] == [["missing", "✗ no, but required"], ["category0", "✓ yes"]]
+    assert tools.left_out_note == "Top failing tools: 900 rows left out, the report would be too long."
 
 
 def test_thresholds_are_the_last_that_a_gate_sheds() -> None:
