@@ -1,4 +1,4 @@
-"""Owns a bound on what blocks: work in a thread of its own, left behind when its time is over; never a late result."""
+"""Runs blocking work within a deadline: in a thread of its own, which is abandoned when the time is over."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ _UNTIL: ContextVar[float] = ContextVar("until", default=math.inf)  # of the work
 
 
 def seconds_left() -> float:
-    """Return how long somebody still waits for the work that asks, infinite outside of any: what comes later is lost.
+    """Return the seconds until the deadline of the work that calls this, infinite outside of `ThreadTimeouts.run`.
 
-    Work that was left behind sees no more than 0, so that it can refrain from what would land late.
+    Abandoned work gets 0, so that it can leave out requests that would arrive too late.
     """
     return max(0.0, _UNTIL.get() - time.monotonic())
 
 
 class ThreadTimeouts:
-    """Runs work within seconds. A signal handler may call `interrupt`: work under way ends, and no more is begun."""
+    """Runs work within a number of seconds, and stops when a signal handler calls `interrupt`."""
 
     def __init__(self) -> None:
-        """Start with nothing under way."""
+        """Start without work."""
         self._arrivals: Arrivals[int | None] = Arrivals()
         self._started = 0
         self._interrupted = False
 
     def now(self) -> float:
-        """Return the monotonic clock's seconds."""
+        """Return the seconds of the monotonic clock."""
         return time.monotonic()
 
-    def interrupt(self, signal: int) -> None:  # noqa: ARG002 - which one makes no difference here
-        """End the work under way, and all that is still to come, for a signal."""
+    def interrupt(self, signal: int) -> None:  # noqa: ARG002 - every signal has the same effect
+        """Make the current and every later `run` and `pause` raise Ended."""
         self._interrupted = True
         self._arrivals.put(None)
 
     def pause(self, seconds: float) -> None:
-        """Wait so many seconds; raises Ended when a signal comes first."""
+        """Wait for the seconds; raises Ended after a signal."""
         until = self.now() + seconds
         while not self._interrupted:
             try:
-                self._arrivals.next(until)  # such as the late end of work that was left behind
+                self._arrivals.next(until)  # such as the late result of abandoned work
             except queue.Empty:
                 return
         raise Ended
@@ -57,7 +57,7 @@ class ThreadTimeouts:
     def run(self, seconds: float, work: Callable[[], T]) -> T:
         """Return what the work returns, or raise the GateError that it raises.
 
-        Raises OverTime after the seconds, and Ended when a signal comes first; without any left the work is not begun.
+        Raises DeadlineExceeded after the seconds, at once if there are none, and Ended after a signal.
         """
         if self._interrupted:
             raise Ended
