@@ -43,7 +43,7 @@ HOSTILE = [
 
 
 def log_of(capsys: pytest.CaptureFixture[str]) -> StepLog:
-    """Return what a runner makes of all that was written so far."""
+    """Return the log that the runner reads from the output so far."""
     written, errors = capsys.readouterr()
     assert errors == ""
     log = StepLog(workspace=Path("/github/workspace"))
@@ -115,7 +115,7 @@ def test_the_summary_is_written_in_utf_8_whatever_it_holds(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("place", "why"),
+    ("path", "why"),
     [
         ("", "{variable} is not set"),
         ("{folder}", "Is a directory"),
@@ -125,9 +125,9 @@ def test_the_summary_is_written_in_utf_8_whatever_it_holds(tmp_path: Path) -> No
     ],
 )
 def test_a_file_that_cannot_be_written_is_one_warning(
-    place: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    path: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = place.format(folder=tmp_path)
+    path = path.format(folder=tmp_path)
     step = runner(GITHUB_OUTPUT=path, GITHUB_STEP_SUMMARY=path)
     step.set_outputs({"decision": "pass"})
     step.write_summary("# Report")
@@ -182,7 +182,7 @@ def test_the_eleventh_annotation_of_a_level_is_a_line_of_the_log(capsys: pytest.
     assert [line for line in log.lines if not line.startswith("##[")] == ["warning: number 10", "warning: number 11"]
 
 
-def test_a_secret_is_masked_in_all_its_spellings_and_blanked_wherever_it_is_written(
+def test_a_secret_is_masked_in_all_its_spellings_and_redacted_wherever_it_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     step = runner(GITHUB_OUTPUT=tmp_path / "output", GITHUB_STEP_SUMMARY=tmp_path / "summary")
@@ -198,7 +198,7 @@ def test_a_secret_is_masked_in_all_its_spellings_and_blanked_wherever_it_is_writ
     assert not any(spelling in written for spelling in spellings(SECRET))
 
 
-def test_a_secret_in_pieces_or_at_a_lines_end_is_blanked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_secret_in_pieces_or_at_a_lines_end_is_redacted(capsys: pytest.CaptureFixture[str]) -> None:
     step = runner()
     step.mask_secrets(Redactor([SECRET]), ())
     step.log(f"a {SECRET[:9]}\u200b{SECRET[9:]} b")

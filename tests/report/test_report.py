@@ -1,4 +1,4 @@
-"""What a report says: the verdict, why, and what to do; then the numbers, the worst first."""
+"""A report contains the verdict, the reason, and the next step, then the numbers, with the worst first."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from tests.builders import (
 
 
 def shown(value: str) -> str:
-    """Return what a reader sees of a piece of Markdown."""
+    """Return the visible text of a piece of Markdown."""
     page = gfm.read(re.sub(r"</?code>", "", value))
     return " ".join((page.prose + " ".join(label for _, label in page.links)).replace("\u200b", "").split())
 
@@ -99,13 +99,13 @@ def first_screen(report: Report) -> str:
     ],
 )
 def test_the_first_screen_tells_verdict_reason_and_what_to_do(state: str, says: list[str]) -> None:
-    told = first_screen(reports()[state])
-    assert [words for words in says if words not in told] == []
+    text = first_screen(reports()[state])
+    assert [words for words in says if words not in text] == []
 
 
-def test_every_state_can_be_told_from_every_other_by_its_words() -> None:
-    told = [re.sub(r"[^\w\s.,:()%]", "", first_screen(report)) for report in reports().values()]
-    assert len(set(told)) == len(told)
+def test_every_state_has_words_of_its_own() -> None:
+    text = [re.sub(r"[^\w\s.,:()%]", "", first_screen(report)) for report in reports().values()]
+    assert len(set(text)) == len(text)
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,8 @@ def test_no_rate_reads_as_the_threshold_that_it_misses_wherever_it_stands() -> N
     assert [row[-1] for row in rows(report, BlockKind.RATES)] == ["84.996%", "79.996", "87.5%", "75"]
     assert [row[-1] for row in rows(report, BlockKind.TRACES)] == ["84.996%", "95.0%"]
     other = a_result(gate=a_gate(name="other"))
-    told = rows(build_report([a_result(a_run(near, gate), gate=gate), other], a_context()), BlockKind.GATES)
-    assert "✗ fail, 84.996% · run" in {row[1] for row in told}
+    text = rows(build_report([a_result(a_run(near, gate), gate=gate), other], a_context()), BlockKind.GATES)
+    assert "✗ fail, 84.996% · run" in {row[1] for row in text}
 
 
 def test_a_run_that_never_was_is_in_no_title() -> None:
@@ -218,20 +218,20 @@ def test_failures_are_grouped_by_severity_and_type_with_one_example_each() -> No
     ]
 
 
-def test_failures_that_were_not_read_are_told() -> None:
+def test_the_title_says_that_more_failures_were_not_read() -> None:
     enrichment = Enrichment(failures=FAILURES, more_failures=True)
     report = build_report([a_result(a_run(enrichment=enrichment))], a_context())
     assert the_block(report.blocks, BlockKind.FAILURES).title == "Classified failures (4, and more that were not read)"
 
 
-def test_failures_that_were_not_kept_are_counted() -> None:
+def test_failures_that_were_left_out_are_counted() -> None:
     many = replace(FAILURES[0], count=4_000)
     enrichment = Enrichment(failures=(many, *FAILURES[1:]), left_out=997)
     report = build_report([a_result(a_run(enrichment=enrichment))], a_context())
     assert the_block(report.blocks, BlockKind.FAILURES).title == "Classified failures (5,000)"
-    told = rows(report, BlockKind.FAILURES)
-    assert told[0][0].startswith("critical unsafe_action (4,000): ")
-    assert told[-1] == ["Other kinds (997): not listed, the report would be too long."]
+    text = rows(report, BlockKind.FAILURES)
+    assert text[0][0].startswith("critical unsafe_action (4,000): ")
+    assert text[-1] == ["Other kinds (997): not listed, the report would be too long."]
 
 
 @pytest.mark.parametrize("gates", [1, 30])
@@ -349,7 +349,7 @@ def test_a_closed_gate_is_the_headline_though_an_open_one_failed() -> None:
     assert "The gate closed is closed" in first_screen(report)
 
 
-def test_of_gates_that_are_all_well_none_is_told_of_at_the_top() -> None:
+def test_no_gate_is_named_at_the_top_if_no_gate_has_a_problem() -> None:
     skipped = [result for result in states()["gates"][0] if result.decision is Decision.SKIPPED]
     report = build_report([*states()["gates-pass"][0], *skipped], a_context())
     assert report.headline == "Sepurux: all 4 gates are open. 3 passed, 1 is not affected."
@@ -358,7 +358,7 @@ def test_of_gates_that_are_all_well_none_is_told_of_at_the_top() -> None:
     assert build_report(skipped * 2, a_context()).headline.endswith(". No gate is affected.")
 
 
-def test_a_section_repeats_nothing_of_the_top_and_folds_what_passed() -> None:
+def test_a_section_repeats_nothing_of_the_top_and_is_collapsed_if_the_gate_passed() -> None:
     sections = reports()["gates"].sections
     assert [(shown(s.title), s.callout is None, s.collapsed) for s in sections] == [
         ("❌ refunds failed", True, False),
@@ -389,7 +389,7 @@ def test_a_report_without_addresses_has_no_links() -> None:
     assert report.links == ""
 
 
-def test_notes_are_told_once_however_many_runs_say_them() -> None:
+def test_a_note_of_several_runs_is_shown_once() -> None:
     run = a_run(enrichment=Enrichment(notes=("No score.",)))
     report = build_report([a_result(replace(run, trace="1"), replace(run, trace="2"))], a_context(notes=("First.",)))
     assert [[shown(cell) for cell in row] for row in the_block(report.notes, BlockKind.NOTES).rows] == [
@@ -412,7 +412,7 @@ def test_tables_have_at_most_three_columns_so_that_a_phone_shows_them() -> None:
     assert all(len(row) == max(1, len(block.columns)) for block in blocks for row in block.rows)
 
 
-def test_a_report_sheds_rows_step_by_step_and_counts_what_it_left_out() -> None:
+def test_a_report_leaves_out_rows_step_by_step_and_counts_them() -> None:
     tools = tuple(FailingTool(f"tool{number}", 1) for number in range(MAX_ROWS))
     whole, *smaller = shrink(build_report([a_result(a_run(replace(FAILING, top_failing_tools=tools)))], a_context()))
     kept = [the_block(report.blocks, BlockKind.TOOLS) for report in smaller]
@@ -437,13 +437,13 @@ def test_tools_and_categories_beyond_a_hundred_are_only_counted() -> None:
     assert tools.left_out_note == "Top failing tools: 900 rows left out, the report would be too long."
 
 
-def test_thresholds_are_the_last_that_a_gate_sheds() -> None:
+def test_the_thresholds_of_a_gate_are_left_out_last() -> None:
     *_, before, last = shrink(build_report([a_result()], a_context()))
     assert not the_block(last.blocks, BlockKind.THRESHOLDS).rows
     assert (before.callout, before.title) == (last.callout, last.title)
 
 
-def test_sections_go_when_rows_are_not_enough_and_the_worst_gates_stay() -> None:
+def test_sections_are_left_out_after_rows_and_the_worst_gates_remain() -> None:
     results = states()["gates"][0]
     *_, two, one = shrink(build_report(results, a_context()))
     assert [shown(section.title) for section in two.sections] == ["❌ refunds failed"]
@@ -471,7 +471,7 @@ def test_a_gate_whose_thresholds_are_met_or_not_known_has_no_broken_ones() -> No
     assert not [block for report in unbroken for block in report.blocks if block.kind is BlockKind.BROKEN]
 
 
-def test_each_metric_is_told_with_its_change_and_its_way_through_the_pull_request() -> None:
+def test_each_metric_has_its_change_and_its_trend_in_the_pull_request() -> None:
     block = the_block(reports()["fail"].blocks, BlockKind.METRICS)
     assert [shown(column.heading) for column in block.columns] == ["Metric", "Now, vs main", "Over this pull request"]
     assert rows(reports()["fail"], BlockKind.METRICS) == [
@@ -527,7 +527,7 @@ def test_the_history_tells_the_verdicts_of_earlier_commits_the_newest_first() ->
     ]
 
 
-def test_a_commit_of_the_history_is_linked_beside_the_judged_one() -> None:
+def test_each_commit_of_the_history_is_linked() -> None:
     commits = [gfm.read(row[0]).links for row in the_block(reports()["fail"].blocks, BlockKind.HISTORY).rows]
     assert commits[0] == [(f"https://github.com/acme/shop/commit/{COMMIT}", COMMIT[:7])]
     assert commits[-1] == [(f"https://github.com/acme/shop/commit/{'a' * 40}", "aaaaaaa")]
@@ -584,10 +584,10 @@ def test_what_no_review_can_open_stands_before_what_waits_for_one() -> None:
     assert report.headline.startswith("Sepurux: 1 of 2 gates is closed, 1 waits for a review. Sepurux gate closed:")
 
 
-def test_who_can_open_a_waiting_gate_is_what_to_do_next_and_told_once() -> None:
-    told = first_screen(reports()["fail-soft-waiting"])
-    assert told.endswith(f"Next: {WAITS} Or fix what failed and push.")
-    assert "In stage soft" not in told
+def test_the_next_step_of_a_waiting_gate_names_its_reviewers_once() -> None:
+    text = first_screen(reports()["fail-soft-waiting"])
+    assert text.endswith(f"Next: {WAITS} Or fix what failed and push.")
+    assert "In stage soft" not in text
 
 
 def test_a_soft_gate_that_is_closed_without_a_word_on_reviews_still_names_the_way() -> None:
@@ -596,12 +596,12 @@ def test_a_soft_gate_that_is_closed_without_a_word_on_reviews_still_names_the_wa
 
 
 def test_the_notes_on_the_stage_of_one_gate_need_no_name() -> None:
-    told = [shown(row) for (row,) in the_block(reports()["fail-soft-waiting"].notes, BlockKind.NOTES).rows]
-    assert told[:2] == [NEXT_CHANGE, ADVICE.replace("`", "")]
+    text = [shown(row) for (row,) in the_block(reports()["fail-soft-waiting"].notes, BlockKind.NOTES).rows]
+    assert text[:2] == [NEXT_CHANGE, ADVICE.replace("`", "")]
 
 
 @pytest.mark.parametrize(
-    ("noted", "told"),
+    ("noted", "text"),
     [
         ([0], "a: Soon."),
         ([0, 2], "a, c: Soon."),
@@ -609,11 +609,11 @@ def test_the_notes_on_the_stage_of_one_gate_need_no_name() -> None:
         ([0, 1, 2, 3, 4], "All gates: Soon."),
     ],
 )
-def test_a_note_that_several_gates_have_is_told_once_with_their_names(noted: list[int], told: str) -> None:
+def test_a_note_of_several_gates_is_shown_once_with_their_names(noted: list[int], text: str) -> None:
     gates = [a_gate(name=name) for name in "abcde"]
     results = [a_result(gate=gate, notes=("Soon.",) if at in noted else ()) for at, gate in enumerate(gates)]
     report = build_report(results, a_context())
-    assert [shown(row) for (row,) in the_block(report.notes, BlockKind.NOTES).rows] == [told]
+    assert [shown(row) for (row,) in the_block(report.notes, BlockKind.NOTES).rows] == [text]
 
 
 @pytest.mark.parametrize("state", ["fail", "fifty-gates"])
@@ -648,7 +648,7 @@ def test_a_value_that_goes_on_where_the_other_one_ends_is_shown_to_go_on() -> No
     assert (old, new) == ("…**, src/refunds/**,", "…**, src/refunds/**, docs/**")
 
 
-def test_what_is_shed_first_is_aside_in_the_sections_of_open_gates() -> None:
+def test_the_details_of_gates_that_do_not_block_are_left_out_first() -> None:
     first = next(report for report in shrink(build_report(states()["gates"][0], a_context())) if report.shortened)
     lost = {shown(section.title): [b.kind for b in section.blocks if b.left_out] for section in first.sections}
     assert lost["❌ refunds failed"] == []
@@ -662,7 +662,7 @@ def test_open_gates_lose_their_sections_before_a_closed_one_loses_a_threshold() 
     assert all(block.rows for section in shorter[0].sections for block in section.blocks)
 
 
-# -- in each place ----------------------------------------------------------------------------------------------------
+# -- comment and summary -----------------------------------------------------------------------------------------------
 
 
 def kinds(report: Report, *, seen: bool) -> list[BlockKind]:
@@ -705,7 +705,7 @@ def test_a_comment_shows_five_tools_and_three_traces_at_once() -> None:
     assert [len(the_block(blocks, kind).visible) for kind in (BlockKind.TOOLS, BlockKind.TRACES)] == [5, 3]
 
 
-def test_a_comment_on_several_gates_unfolds_those_that_are_closed() -> None:
+def test_a_comment_on_several_gates_collapses_those_that_do_not_block() -> None:
     open_too = a_result(gate=a_gate(name="observed", stage=Stage.OBSERVE))
     report = for_comment(build_report([open_too, *states()["gates"][0]], a_context()))
     assert [(shown(section.title), section.collapsed) for section in report.sections] == [
@@ -744,10 +744,10 @@ def test_the_summary_shows_everything_but_the_extract_of_its_thresholds() -> Non
     ],
 )
 def test_a_report_tells_what_the_stage_means(changes: dict[str, object], says: list[str]) -> None:
-    told = dict(rows(build_report([a_result(gate=a_gate(**changes))], a_context()), BlockKind.PROVENANCE))
-    assert told["Stage"].startswith(says[0])
-    assert told.get("Without a verdict", "").startswith(says[1])
-    assert ("Without a verdict" in told) is bool(says[1])
+    text = dict(rows(build_report([a_result(gate=a_gate(**changes))], a_context()), BlockKind.PROVENANCE))
+    assert text["Stage"].startswith(says[0])
+    assert text.get("Without a verdict", "").startswith(says[1])
+    assert ("Without a verdict" in text) is bool(says[1])
 
 
 def test_without_a_pull_request_the_stage_promises_no_review() -> None:
@@ -764,21 +764,21 @@ def test_a_report_gives_the_command_line_to_copy() -> None:
     ]
 
 
-def test_what_is_shed_whole_is_told_by_its_title() -> None:
+def test_a_block_that_is_left_out_is_named_by_its_title() -> None:
     *_, last = shrink(for_comment(reports()["fail"]))
     assert the_block(last.blocks, BlockKind.REPRODUCTION).left_out_note == (
         "How to reproduce: left out, the report would be too long."
     )
 
 
-def test_a_report_that_shed_something_says_where_more_is_kept() -> None:
+def test_a_shortened_comment_links_to_the_summary() -> None:
     whole, *_, last = shrink(reports()["fail"])
     assert (whole.shortened, last.shortened) == (False, True)
     assert gfm.read(last.fuller).links == [("https://github.com/acme/shop/actions/runs/7100001", "job summary")]
     assert build_report([a_result()], a_context(run_url="")).fuller == ""
 
 
-def test_a_comment_sheds_its_broken_thresholds_last() -> None:
+def test_a_comment_leaves_out_its_broken_thresholds_last() -> None:
     *_, before, last, _, _, _ = shrink(for_comment(reports()["fail-observe"]))
     assert [block.kind for block in before.blocks if block.rows] == [BlockKind.BROKEN]
     assert not [block.kind for block in last.blocks if block.rows]
