@@ -37,7 +37,7 @@ class PublishOptions:
 
 T = TypeVar("T")
 
-MAX_TRACE_BYTES = 256 * 1024 * 1024  # of one gate together: they are read and checked before a signal counts
+MAX_TRACE_BYTES = 256 * 1024 * 1024  # of all files of one gate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

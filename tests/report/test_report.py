@@ -104,8 +104,8 @@ def test_the_first_screen_tells_verdict_reason_and_what_to_do(state: str, says: 
 
 
 def test_every_state_has_words_of_its_own() -> None:
-    text = [re.sub(r"[^\w\s.,:()%]", "", first_screen(report)) for report in reports().values()]
-    assert len(set(text)) == len(text)
+    screens = [re.sub(r"[^\w\s.,:()%]", "", first_screen(report)) for report in reports().values()]
+    assert len(set(screens)) == len(screens)
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,8 @@ def test_no_rate_reads_as_the_threshold_that_it_misses_wherever_it_stands() -> N
     assert [row[-1] for row in rows(report, BlockKind.RATES)] == ["84.996%", "79.996", "87.5%", "75"]
     assert [row[-1] for row in rows(report, BlockKind.TRACES)] == ["84.996%", "95.0%"]
     other = a_result(gate=a_gate(name="other"))
-    text = rows(build_report([a_result(a_run(near, gate), gate=gate), other], a_context()), BlockKind.GATES)
-    assert "✗ fail, 84.996% · run" in {row[1] for row in text}
+    gates = rows(build_report([a_result(a_run(near, gate), gate=gate), other], a_context()), BlockKind.GATES)
+    assert "✗ fail, 84.996% · run" in {row[1] for row in gates}
 
 
 def test_a_run_that_never_was_is_in_no_title() -> None:
@@ -229,9 +229,9 @@ def test_failures_that_were_left_out_are_counted() -> None:
     enrichment = Enrichment(failures=(many, *FAILURES[1:]), left_out=997)
     report = build_report([a_result(a_run(enrichment=enrichment))], a_context())
     assert the_block(report.blocks, BlockKind.FAILURES).title == "Classified failures (5,000)"
-    text = rows(report, BlockKind.FAILURES)
-    assert text[0][0].startswith("critical unsafe_action (4,000): ")
-    assert text[-1] == ["Other kinds (997): not listed, the report would be too long."]
+    failures = rows(report, BlockKind.FAILURES)
+    assert failures[0][0].startswith("critical unsafe_action (4,000): ")
+    assert failures[-1] == ["Other kinds (997): not listed, the report would be too long."]
 
 
 @pytest.mark.parametrize("gates", [1, 30])
@@ -596,8 +596,8 @@ def test_a_soft_gate_that_is_closed_without_a_word_on_reviews_still_names_the_wa
 
 
 def test_the_notes_on_the_stage_of_one_gate_need_no_name() -> None:
-    text = [shown(row) for (row,) in the_block(reports()["fail-soft-waiting"].notes, BlockKind.NOTES).rows]
-    assert text[:2] == [NEXT_CHANGE, ADVICE.replace("`", "")]
+    notes = [shown(row) for (row,) in the_block(reports()["fail-soft-waiting"].notes, BlockKind.NOTES).rows]
+    assert notes[:2] == [NEXT_CHANGE, ADVICE.replace("`", "")]
 
 
 @pytest.mark.parametrize(
@@ -744,10 +744,10 @@ def test_the_summary_shows_everything_but_the_extract_of_its_thresholds() -> Non
     ],
 )
 def test_a_report_tells_what_the_stage_means(changes: dict[str, object], says: list[str]) -> None:
-    text = dict(rows(build_report([a_result(gate=a_gate(**changes))], a_context()), BlockKind.PROVENANCE))
-    assert text["Stage"].startswith(says[0])
-    assert text.get("Without a verdict", "").startswith(says[1])
-    assert ("Without a verdict" in text) is bool(says[1])
+    facts = dict(rows(build_report([a_result(gate=a_gate(**changes))], a_context()), BlockKind.PROVENANCE))
+    assert facts["Stage"].startswith(says[0])
+    assert facts.get("Without a verdict", "").startswith(says[1])
+    assert ("Without a verdict" in facts) is bool(says[1])
 
 
 def test_without_a_pull_request_the_stage_promises_no_review() -> None:
