@@ -64,7 +64,8 @@ def run(invocation: Invocation, host: Host, signals: Signals) -> int:
         )
     except ConfigurationError as error:
         _publish_config_error(error.redacted(redact), run_context, host)
-        _publish_config_error_to_github(github, bootstrap, run_context, signals)
+        if github:
+            _publish_config_error_to_github(github, bootstrap, run_context, signals)
         return signals.status(EXIT_UNDECIDED)
     _log_start(settings, run_context, host, github)
     if github:
@@ -126,12 +127,9 @@ def _publish(results: Sequence[GateResult], report: Report, host: Host) -> None:
     """Write the outputs, the summary, and one annotation."""
     host.set_outputs(outputs.step_outputs(results))
     host.write_summary(render_summary(report))
-    if any(gate.conclusion.blocks for gate in results):
-        level = Level.ERROR
-    elif all(gate.decision in {Decision.PASS, Decision.SKIPPED} for gate in results):
-        level = Level.NOTICE
-    else:
-        level = Level.WARNING
+    blocks = any(gate.conclusion.blocks for gate in results)
+    passed = all(gate.decision in {Decision.PASS, Decision.SKIPPED} for gate in results)
+    level = Level.ERROR if blocks else Level.NOTICE if passed else Level.WARNING
     host.annotate(level, report.headline, title="Sepurux gate")
 
 
@@ -161,10 +159,8 @@ def _publish_config_error(error: ConfigurationError, run_context: RunContext, ho
 
 
 def _publish_config_error_to_github(
-    github: GitHubSession | None, bootstrap: BootstrapSettings, run_context: RunContext, signals: Signals
+    github: GitHubSession, bootstrap: BootstrapSettings, run_context: RunContext, signals: Signals
 ) -> None:
-    if github is None:
-        return
     github.configure(replace(bootstrap.publish_options, run_url=run_context.run_url))
     if not signals.is_received():
         github.publish_config_error(bootstrap.gates)

@@ -14,9 +14,7 @@ from sepurux_action.host.workflow_commands import Level
 class Terminal:
     """The standard streams of a process outside GitHub."""
 
-    def __init__(self) -> None:
-        """Start without secrets to redact."""
-        self._redact = Redactor()
+    _redact = Redactor()
 
     def mask_secrets(self, redact: Redactor, secrets: tuple[str, ...]) -> None:  # noqa: ARG002 - no runner to inform
         """Redact secrets in everything that is written from now on."""
