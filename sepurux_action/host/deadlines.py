@@ -1,4 +1,4 @@
-"""Runs blocking work within a deadline: in a thread of its own, which is abandoned when the time is over."""
+"""Owns a bound on what blocks: work in a thread of its own, left behind when its time is over; never a late result."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ _UNTIL: ContextVar[float] = ContextVar("until", default=math.inf)  # of the work
 
 
 def seconds_left() -> float:
-    """Return the seconds until the deadline of the work that calls this, infinite outside of `ThreadTimeouts.run`.
+    """Return how long somebody still waits for the work that asks, infinite outside of any: what comes later is lost.
 
-    Abandoned work gets 0, so that it can leave out requests that would arrive too late.
+    Work that was left behind sees no more than 0, so that it can refrain from what would land late.
     """
     return max(0.0, _UNTIL.get() - time.monotonic())
 
 
 class ThreadTimeouts:
-    """Runs work within a number of seconds, and stops when a signal handler calls `interrupt`."""
+    """Runs work within seconds. A signal handler may call `interrupt`: work under way ends, and no more is begun."""
 
     def __init__(self) -> None:
-        """Start without work."""
+        """Start with nothing under way."""
         self._arrivals: Arrivals[int | None] = Arrivals()
         self._started = 0
         self._interrupted = False
 
     def now(self) -> float:
-        """Return the seconds of the monotonic clock."""
+        """Return the monotonic clock's seconds."""
         return time.monotonic()
 
-    def interrupt(self, signal: int) -> None:  # noqa: ARG002 - every signal has the same effect
-        """Make the current and every later `run` and `pause` raise Ended."""
+    def interrupt(self, signal: int) -> None:  # noqa: ARG002 - which one makes no difference here
+        """End the work under way, and all that is still to come, for a signal."""
         self._interrupted = True
         self._arrivals.put(None)
 
     def pause(self, seconds: float) -> None:
-        """Wait for the seconds; raises Ended after a signal."""
+        """Wait so many seconds; raises Ended when a signal comes first."""
         until = self.now() + seconds
         while not self._interrupted:
             try:
-                self._arrivals.next(until)  # such as the late result of abandoned work
+                self._arrivals.next(until)  # such as the late end of work that was left behind
             except queue.Empty:
                 return
         raise Ended
@@ -57,7 +57,7 @@ class ThreadTimeouts:
     def run(self, seconds: float, work: Callable[[], T]) -> T:
         """Return what the work returns, or raise the GateError that it raises.
 
-        Raises DeadlineExceeded after the seconds, at once if there are none, and Ended after a signal.
+        Raises OverTime after the seconds, and Ended when a signal comes first; without any left the work is not begun.
         """
         if self._interrupted:
             raise Ended
