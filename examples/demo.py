@@ -17,12 +17,12 @@ sys.path.insert(0, str(ROOT))
 
 from sepurux_action.sandbox import Sandbox
 
-TOKEN = "demo-token-0123456789"  # noqa: S105 - the sandbox of this run takes it, and nobody else
+TOKEN = "demo-token-0123456789"  # noqa: S105 - only the sandbox of this run accepts it
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
 def gate(folder: Path, address: str, trace_file: str) -> int:
-    """Run entrypoint.py as the runner does, its files in `folder`; return its exit status."""
+    """Run entrypoint.py as the runner does, with its files in `folder`; return the exit status."""
     folder.mkdir(parents=True)
     shutil.copytree(ROOT / "examples" / "traces", folder / "workspace" / "traces")
     (folder / "output").touch()
@@ -46,13 +46,13 @@ def gate(folder: Path, address: str, trace_file: str) -> int:
         command, env=environment, cwd=folder / "workspace", capture_output=True, text=True, check=False, timeout=120
     )
     for line in (log.stdout + log.stderr).splitlines():
-        if not line.startswith("::add-mask::"):  # the runner would swallow these
-            print(f"  | {line.replace('%25', '%')}")  # and show what a command escapes
+        if not line.startswith("::add-mask::"):  # the runner does not show these
+            print(f"  | {line.replace('%25', '%')}")  # as the runner shows an escaped text
     return log.returncode
 
 
 def main() -> int:
-    """Show one gate that opens and one that blocks; return 0 when both came out so."""
+    """Run one gate that passes and one that blocks; return 0 if both do."""
     folder = Path(tempfile.mkdtemp(prefix="sepurux-gate-demo-"))
     wanted = {"a sound refund": ("traces/refund-sound.json", 0), "all three traces": ("traces/*.json", 1)}
     right = True

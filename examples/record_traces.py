@@ -1,4 +1,4 @@
-"""Owns three small refund agents and the recording of their traces; never calls anything outside this file.
+"""Records the traces of three small refund agents, which call only the tools of this file.
 
     python examples/record_traces.py [FOLDER]
 
@@ -21,12 +21,12 @@ APPROVAL_LIMIT_CENTS = 10_000
 
 
 class ToolError(Exception):
-    """A tool that could not do what it was asked for."""
+    """A failed call of a tool."""
 
 
 @dataclass
 class Shop:
-    """The toy world the agents act on; `refund_outages` refunds fail before the payment service is back."""
+    """The shop that the agents act on; the first `refund_outages` refunds fail."""
 
     refund_outages: int = 0
     totals: dict[str, int] = field(default_factory=lambda: {"A-1001": 4_200})
@@ -45,7 +45,7 @@ class Shop:
         return {"approval_token": token}
 
     def refund(self, order: str, amount_cents: int, approval_token: str | None = None) -> dict[str, object]:
-        """Pay an order back; like many a real service it does not insist on the approval."""
+        """Pay an order back; like many real services, it does not require the approval."""
         if self.refund_outages:
             self.refund_outages -= 1
             raise ToolError("the payment service did not answer within 2 s")
@@ -53,12 +53,12 @@ class Shop:
         return {"ok": True, "approved": approval_token in self.approvals}
 
     def notify(self, order: str, text: str) -> dict[str, object]:
-        """Queue a message for whoever placed the order."""
+        """Queue a message to the customer."""
         return {"queued": True, "order": order, "characters": len(text)}
 
 
 class Recorder:
-    """Calls the shop's tools for an agent and records each call and what came of it."""
+    """Calls the shop's tools for an agent and records each call and its result."""
 
     def __init__(self, shop: Shop, trace: TraceBuilder) -> None:
         self._trace = trace
@@ -82,7 +82,7 @@ class Recorder:
 
 
 def refund_with_approval(tools: Recorder, trace: TraceBuilder, order: str) -> str:
-    """Look the order up, get an approval, refund with it, trying once more when the payment service fails."""
+    """Look the order up, get an approval, and refund with it; retry once if the payment service fails."""
     total = tools.call("orders.lookup", order=order)["total_cents"]
     token = tools.call("approvals.request", order=order, amount_cents=total)["approval_token"]
     try:
@@ -102,7 +102,7 @@ def refund_at_once(tools: Recorder, _trace: TraceBuilder, order: str) -> str:
 
 
 def record(agent: Callable[[Recorder, TraceBuilder, str], str], shop: Shop) -> TraceBuilder:
-    """Run an agent on the request to refund one order and return what was recorded."""
+    """Run an agent on the request to refund one order; return its trace."""
     order = "A-1001"
     trace = TraceBuilder("refund_order", {"order": order})
     trace.add_prompt(f"Please refund order {order}, it arrived broken.")

@@ -22,7 +22,7 @@ from scripts import golden
 
 THEMES = ("light", "dark")
 ALERTS = {"NOTE": "info", "TIP": "light-bulb", "IMPORTANT": "report", "WARNING": "alert", "CAUTION": "stop"}
-PACKAGES = Path(sys.prefix) / "node_modules"  # `make setup` installs what package-lock.json names
+PACKAGES = Path(sys.prefix) / "node_modules"  # `make setup` installs the packages of package-lock.json
 MERMAID = PACKAGES / "@mermaid-js" / "tiny" / "dist" / "mermaid.tiny.js"
 
 STYLE = """
@@ -58,7 +58,7 @@ _CHART = re.compile(r'<pre lang="mermaid"><code>(.*?)</code></pre>', re.DOTALL)
 
 
 def gallery() -> str:
-    """Return the page: an index, then for each state its comment, where it has one, and its summary."""
+    """Return the page: an index, then the comment, if there is one, and the summary of each state."""
     files = golden.files()
     states = sorted({name.partition(".")[0] for name in files})
     index = "\n".join(f'<a href="#{escape(state)}">{escape(state)}</a><br>' for state in states)
@@ -100,11 +100,11 @@ def comment(markdown: str) -> str:
 
 def _state(state: str, files: dict[str, str]) -> str:
     parts = [f'<h2 id="{escape(state)}">{escape(state)}</h2>']
-    for place, render in (("comment", comment), ("summary", article)):
-        if markdown := files.get(f"{state}.{place}.md"):
+    for target, render in (("comment", comment), ("summary", article)):
+        if markdown := files.get(f"{state}.{target}.md"):
             html = render(markdown)
-            both = "".join(f'<div class="{theme}" data-place="{state} {place}">{html}</div>\n' for theme in THEMES)
-            parts.append(f'<h3>{place.capitalize()}</h3>\n<div class="both">\n{both}</div>')
+            both = "".join(f'<div class="{theme}" data-place="{state} {target}">{html}</div>\n' for theme in THEMES)
+            parts.append(f'<h3>{target.capitalize()}</h3>\n<div class="both">\n{both}</div>')
     return "\n".join(parts)
 
 

@@ -1,6 +1,6 @@
 """Writes every state of a report as the templates render it, under tests/golden. `make golden` runs it.
 
-A test holds the files equal to what this script would write.
+A test compares the files with what this script would write.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sepurux_action.report.rendering import render_comment, render_summary
 from tests.builders import commented, reports
 
 GOLDEN = ROOT / "tests" / "golden"
-MARKER = "<!-- sepurux-gate:gates (the memory, packed and signed) -->"  # a packed one depends on the machine's zlib
+MARKER = "<!-- sepurux-gate:gates (the memory, packed and signed) -->"  # a real one depends on the machine's zlib
 
 
 def files() -> dict[str, str]:
@@ -26,7 +26,7 @@ def files() -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the files, and remove those of states that are no more."""
+    """Write the files, and remove those of states that no longer exist."""
     GOLDEN.mkdir(exist_ok=True)
     wanted = files()
     for path in GOLDEN.iterdir():

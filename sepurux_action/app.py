@@ -1,116 +1,113 @@
-"""Owns the walk from settings to exit status, and who takes part in it; never a rule, a format or a protocol.
-
-It is the only module that knows everyone.
-"""
+"""The flow of a run, from settings to exit status. This is the only module that imports all packages."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TextIO
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
-from sepurux_action.common.secret import Redactor, Secret
-from sepurux_action.config.settings import BootstrapSettings, Layer, Settings, read_bootstrap_settings, read_settings
+from sepurux_action.common.secret import Redactor
+from sepurux_action.config.settings import BootstrapSettings, Settings, read_bootstrap_settings, read_settings
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluate import GateEvaluator
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.evaluation.trace_files import TraceFolder
 from sepurux_action.github.event import pr_number_warning, with_pull_request_number
 from sepurux_action.github.policy_source import ResolvedPolicy, SnapshotResult, resolve_policy
 from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import GitHubSession
+from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import ThreadTimeouts
-from sepurux_action.host.protocols import Output
+from sepurux_action.host.protocols import Host
 from sepurux_action.host.signals import Signals
+from sepurux_action.host.terminal import Terminal
 from sepurux_action.host.workflow_commands import Level
+from sepurux_action.invocation import Invocation, from_command_line, from_step
 from sepurux_action.report import outputs
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Context, Report, build_report, build_settings_report
 
-MAX_PROBLEM_ANNOTATIONS = 9  # bad settings that get one each; contract, section 1
+MAX_PROBLEM_ANNOTATIONS = 9  # mistakes in settings with an annotation each; contract, section 1
 NOT_AUTHENTICATED = "there is no `github_token`"
 NO_ADDRESS = "the repository or GitHub's address is not known"
 UNFINISHED = "The gate did not run to its end."
 
 
-class Host(Output, Protocol):
-    """Where the walk begins and ends: a workflow's step, or a command line."""
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """Return where settings come from, the one that overrides the others first."""
-
-    @property
-    def traces(self) -> TraceFolder:
-        """Return where trace files are found."""
-
-    def read_repo_file(self, path: str) -> bytes | None:
-        """Return a file of the checkout, or None where there is none."""
-
-    def run_context(self) -> RunContext:
-        """Return what is known about the change under judgement."""
-
-    def mask_secrets(self, blank: Redactor, secrets: tuple[str, ...]) -> None:
-        """Blank secrets from now on."""
+def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals) -> int:
+    """Run as a step of a workflow; return the exit status."""
+    runner = ActionsRunner(environ, log)
+    runner.set_outputs(outputs.no_verdict(UNFINISHED))  # they remain if the step is killed
+    return run(from_step(runner.inputs, environ, runner.read_event(), signals), runner, signals)
 
 
-def run(host: Host, signals: Signals) -> int:
-    """Return the exit status of the whole walk: 0 open, 1 blocked, 2 closed otherwise, 130 or 143 after a signal."""
-    host.set_outputs(outputs.no_verdict(UNFINISHED))
-    early, run_context = read_bootstrap_settings(host.layers), host.run_context()
-    blank = _hide_secrets(host, early.github_token, early.secret, early.api_key)
-    github = _connect(early, run_context, host, signals)
-    heard = SnapshotResult(github.snapshot if github.load(early.config) else None) if github else None
-    run_context = replace(run_context, event=github.event if github else run_context.event)
-    today = datetime.now(UTC).date()
+def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signals: Signals) -> int:
+    """Run as `python -m sepurux_action`; return the exit status."""
+    return run(from_command_line(arguments, environ, signals), Terminal(), signals)
+
+
+def run(invocation: Invocation, host: Host, signals: Signals) -> int:
+    """Return the exit status: 0 success, 1 a `fail` blocks, 2 blocked otherwise, 130 or 143 after a signal."""
+    bootstrap, run_context = read_bootstrap_settings(invocation.layers), invocation.run_context
+    redact = _mask_secrets(host, bootstrap)
+    github = _connect(bootstrap, run_context, host, signals)
+    snapshot = SnapshotResult(github.snapshot if github.load(bootstrap.config) else None) if github else None
+    run_context = replace(run_context, event=github.event) if github else run_context
+    event, today = run_context.event, datetime.now(UTC).date()
     try:
-        found = resolve_policy(early, run_context.event, heard, host.read_repo_file)
+        policy = resolve_policy(bootstrap, event, snapshot, invocation.traces.read)
         settings = read_settings(
-            host.layers, host.traces.find, found.policy, branch=run_context.event.branch, today=today
+            invocation.layers, invocation.traces.find, policy.policy, branch=event.branch, today=today
         )
-    except ConfigurationError as bad:
-        status = _refuse_settings(host, bad.redacted(blank), run_context)
+    except ConfigurationError as error:
+        _publish_config_error(error.redacted(redact), run_context, host)
         if github:
-            github.configure(replace(early.publish_options, run_url=run_context.run_url))
-            if not signals.received:
-                github.publish_config_error(early.gates)
-            if signals.received:
-                github.enter_shutdown(ThreadTimeouts())
-                github.publish_config_error(early.gates)
-        return signals.status(status)
-    blank = _hide_secrets(host, settings.token, settings.api_key, settings.github_token)
+            _publish_config_error_to_github(github, bootstrap, run_context, signals)
+        return signals.status(EXIT_UNDECIDED)
     _log_start(settings, run_context, host, github)
     if github:
         github.configure(replace(settings.publish_options, run_url=run_context.run_url))
-    results = GateEvaluator(settings, run_context, host, signals, blank, github, today).evaluate()
-    short = signals.received is not None  # there are 5 s for everything
-    report = build_report(results, _context(settings, run_context, github, found), short=short)
+    results = GateEvaluator(settings, run_context, host, signals, redact, github, today).evaluate()
+    report = build_report(
+        results,
+        _report_context(settings, run_context, github, policy),
+        short=signals.is_received(),  # 5 s are left for everything
+    )
     _publish(results, report, host)
-    if github and (address := _publish_to_github(github, results, report, signals)):
-        host.set_outputs(outputs.step_outputs(results, address))
+    if github and (comment_url := _publish_to_github(github, results, report, signals)):
+        host.set_outputs(outputs.step_outputs(results, comment_url))
     return signals.status(exit_status((gate.decision, gate.conclusion) for gate in results))
 
 
-def _connect(early: BootstrapSettings, run_context: RunContext, host: Host, signals: Signals) -> GitHubSession | None:
-    """Return the talk with GitHub, or None where there is no token, or no repository to talk about."""
-    event = with_pull_request_number(run_context.event, early.pull_request)
-    if early.github_token is None or not event.repository or not run_context.api_url:
-        return None
-    from sepurux_action.github.client import PyGithubClient  # noqa: PLC0415 - costs 0.2 s, so only when needed
+def _mask_secrets(host: Host, bootstrap: BootstrapSettings) -> Redactor:
+    given = (bootstrap.github_token, bootstrap.secret, bootstrap.api_key)
+    secrets = tuple(secret.reveal() for secret in given if secret)
+    redact = Redactor(secrets)
+    host.mask_secrets(redact, secrets)
+    return redact
 
-    clock = ThreadTimeouts()
-    signals.add_listener(clock.interrupt)
-    forge = PyGithubClient(run_context.api_url, early.github_token, event.repository)
-    return GitHubSession(forge, clock, host, event, secret=early.secret.reveal() if early.secret else "")
+
+def _connect(
+    bootstrap: BootstrapSettings, run_context: RunContext, host: Host, signals: Signals
+) -> GitHubSession | None:
+    """Return a session with GitHub, or None without a token, a repository, or GitHub's address."""
+    event = with_pull_request_number(run_context.event, bootstrap.pull_request)
+    if bootstrap.github_token is None or not event.repository or not run_context.api_url:
+        return None
+    from sepurux_action.github.client import PyGithubClient  # noqa: PLC0415 - takes 0.2 s, so only when needed
+
+    timeouts = ThreadTimeouts()
+    signals.add_listener(timeouts.interrupt)
+    client = PyGithubClient(run_context.api_url, bootstrap.github_token, event.repository)
+    signing_key = bootstrap.secret.reveal() if bootstrap.secret else ""
+    return GitHubSession(client, timeouts, host, event, secret=signing_key)
 
 
 def _log_start(settings: Settings, run_context: RunContext, host: Host, github: GitHubSession | None) -> None:
-    """Say what is done, and what of the settings is not followed."""
+    """Log what is evaluated, and which settings have no effect."""
     event = run_context.event
     if github is None and event.name:
         why = NOT_AUTHENTICATED if event.repository and not settings.github_token else NO_ADDRESS
@@ -127,50 +124,53 @@ def _log_start(settings: Settings, run_context: RunContext, host: Host, github: 
 
 
 def _publish(results: Sequence[GateResult], report: Report, host: Host) -> None:
-    """Write outputs, summary and the verdict's annotation; none of them can change the verdict."""
+    """Write the outputs, the summary, and one annotation."""
     host.set_outputs(outputs.step_outputs(results))
     host.write_summary(render_summary(report))
-    closed = any(gate.conclusion.blocks for gate in results)
-    sound = all(gate.decision in {Decision.PASS, Decision.SKIPPED} for gate in results)
-    level = Level.ERROR if closed else Level.NOTICE if sound else Level.WARNING
+    blocks = any(gate.conclusion.blocks for gate in results)
+    passed = all(gate.decision in {Decision.PASS, Decision.SKIPPED} for gate in results)
+    level = Level.ERROR if blocks else Level.NOTICE if passed else Level.WARNING
     host.annotate(level, report.headline, title="Sepurux gate")
 
 
 def _publish_to_github(github: GitHubSession, results: Sequence[GateResult], report: Report, signals: Signals) -> str:
-    """Set the decided statuses and keep the comment, whose address is returned; after a signal statuses are all."""
-    if not signals.received:
+    """Set the statuses, write the comment, and return its URL; after a signal only set the statuses."""
+    if not signals.is_received():
         github.publish_results(results)
-        if not signals.received:
-            address = github.publish_comment(results, lambda marker: render_comment(report, marker))
+        if not signals.is_received():
+            comment_url = github.publish_comment(results, lambda marker: render_comment(report, marker))
             github.soft_gate.request_reviews()
-            return address
+            return comment_url
     github.enter_shutdown(ThreadTimeouts())
     github.publish_results(results)
     return ""
 
 
-def _refuse_settings(host: Host, bad: ConfigurationError, run_context: RunContext) -> int:
-    report = build_settings_report(bad.problems, _context(None, run_context, None, ResolvedPolicy()))
+def _publish_config_error(error: ConfigurationError, run_context: RunContext, host: Host) -> None:
+    report = build_settings_report(error.problems, _report_context(None, run_context, None, ResolvedPolicy()))
     host.set_outputs(outputs.no_verdict(report.headline))
     host.write_summary(render_summary(report))
-    for problem in bad.problems[:MAX_PROBLEM_ANNOTATIONS]:
+    for problem in error.problems[:MAX_PROBLEM_ANNOTATIONS]:
         host.annotate(
             Level.ERROR, str(problem), title="Sepurux gate: bad settings", file=problem.file, line=problem.line
         )
-    for problem in bad.problems[MAX_PROBLEM_ANNOTATIONS:]:
+    for problem in error.problems[MAX_PROBLEM_ANNOTATIONS:]:
         host.log(": ".join(filter(None, ("bad settings", problem.location, str(problem)))))
-    return EXIT_UNDECIDED
 
 
-def _hide_secrets(host: Host, *given: Secret | None) -> Redactor:
-    secrets = tuple(secret.reveal() for secret in given if secret)
-    blank = Redactor(secrets)
-    host.mask_secrets(blank, secrets)
-    return blank
+def _publish_config_error_to_github(
+    github: GitHubSession, bootstrap: BootstrapSettings, run_context: RunContext, signals: Signals
+) -> None:
+    github.configure(replace(bootstrap.publish_options, run_url=run_context.run_url))
+    if not signals.is_received():
+        github.publish_config_error(bootstrap.gates)
+    if signals.is_received():
+        github.enter_shutdown(ThreadTimeouts())
+        github.publish_config_error(bootstrap.gates)
 
 
-def _context(
-    settings: Settings | None, run_context: RunContext, github: GitHubSession | None, found: ResolvedPolicy
+def _report_context(
+    settings: Settings | None, run_context: RunContext, github: GitHubSession | None, policy: ResolvedPolicy
 ) -> Context:
     event = run_context.event
     gates = settings.gates if settings else ()
@@ -186,6 +186,6 @@ def _context(
         baselines={name: baseline for name, baseline in known.items() if baseline is not None},
         base_ref=event.base_ref,
         history=github.previous_results if github else (),
-        policy_changes=found.changes,
-        notes=found.notes,
+        policy_changes=policy.changes,
+        notes=policy.notes,
     )

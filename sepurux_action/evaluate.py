@@ -1,11 +1,11 @@
-"""Owns the judging of every gate: which ones are affected, what the backend decides, what reviews open; never a report.
+"""Finds the result of each gate: skipped, cached, evaluated, and changed by reviews.
 
-The verdicts are made here; what is told to anybody comes after. Source: contract, sections 2, 5 and 6.
+Source: contract, sections 2, 5, and 6.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -46,50 +46,47 @@ READ_ONLY_REVIEW = (
 
 @dataclass(frozen=True, slots=True)
 class GateEvaluator:
-    """One run's judging. `talk` is None where GitHub takes no part; `today` is the day of the rules, in UTC."""
+    """The evaluation of all gates of a run. `github` is None without GitHub; `today` is a day of UTC."""
 
     settings: Settings
     run_context: RunContext
     output: Output
     signals: Signals
-    blank: Redactor
+    redact: Redactor
     github: GitHubSession | None
     today: date
 
     def evaluate(self) -> tuple[GateResult, ...]:
-        """Return the result of every gate, in their order."""
+        """Return the result of each gate, in the order of the settings."""
+        gates = self.settings.gates
         if self.github:
-            self.github.publish_pending(gate.name for gate in self.settings.gates)
+            self.github.publish_pending(gate.name for gate in gates)
         runs = self._skipped_or_cached()
-        open_gates = [gate for gate in self.settings.gates if gate.name not in runs]
-        advice = {gate.name: self._advice(gate) for gate in open_gates}
-        runs |= self._evaluate(open_gates)
-        results = [self._result(gate, runs[gate.name], advice.get(gate.name, "")) for gate in self.settings.gates]
-        return tuple(results)
+        to_evaluate = [gate for gate in gates if gate.name not in runs]
+        advice = {gate.name: self._stage_advice(gate) for gate in to_evaluate}
+        runs |= self._evaluate(to_evaluate)
+        return tuple(self._result(gate, runs[gate.name], advice.get(gate.name, "")) for gate in gates)
 
-    # -- what needs no backend --------------------------------------------------------------------------------------
+    # -- skipped or cached: the backend is not called ---------------------------------------------------------------
 
     def _skipped_or_cached(self) -> dict[str, tuple[RunResult, ...]]:
-        """Return the runs of the gates that are settled already: not affected, or a `fail` that is remembered."""
+        """Return the runs of the gates that this run does not evaluate, by the gate's name."""
         event, gates = self.run_context.event, self.settings.gates
         if event.skip_reason:
-            verdict = Verdict(decision=Decision.SKIPPED, reason=f"{event.skip_reason}.", rule=NO_ROW)
-            return {gate.name: _not_run(gate, verdict) for gate in gates}
-        settled = {}
+            return {gate.name: _not_run(gate, Decision.SKIPPED, f"{event.skip_reason}.") for gate in gates}
         unaffected = self._unaffected()
         if self.github:
             self.github.load_more_comments()
+        runs = {}
         for gate in gates:
             if gate.name in unaffected:
-                settled[gate.name] = _not_run(
-                    gate, Verdict(decision=Decision.SKIPPED, reason=NOT_AFFECTED, rule=NO_ROW)
-                )
-            elif remembered := self._cached_fail(gate):
-                settled[gate.name] = remembered
-        return settled
+                runs[gate.name] = _not_run(gate, Decision.SKIPPED, NOT_AFFECTED)
+            elif cached := self._cached_failure(gate):
+                runs[gate.name] = cached
+        return runs
 
     def _unaffected(self) -> frozenset[str]:
-        """Return the names of the gates whose `paths` match no file that the judged commit changes."""
+        """Return the names of the gates whose `paths` match no file that the evaluated commit changes."""
         filters = {gate.name: gate.paths for gate in self.settings.gates if gate.paths}
         if self.github is None or not filters:
             return frozenset()
@@ -97,69 +94,65 @@ class GateEvaluator:
         names = frozenset(name for name, paths in filters.items() if not affects(paths, changed))
         return names if names and self.github.is_current() else frozenset()
 
-    def _cached_fail(self, gate: Gate) -> tuple[RunResult, ...]:
-        """Return the runs of a `fail` of this very commit and fingerprint, on a review; a `pass` never is one."""
+    def _cached_failure(self, gate: Gate) -> tuple[RunResult, ...]:
+        """Return the runs of an earlier `fail` of the same commit and fingerprint, for review events only."""
         if self.github is None or self.run_context.event.name != "pull_request_review":
             return ()
         return self.github.cached_failure(gate, fingerprint(gate))
 
-    # -- what the backend decides -----------------------------------------------------------------------------------
+    # -- evaluated by the backend -----------------------------------------------------------------------------------
 
     def _evaluate(self, gates: Sequence[Gate]) -> Mapping[str, tuple[RunResult, ...]]:
         settings, event = self.settings, self.run_context.event
         if not gates:
             return {}
         if not (settings.token or settings.api_key):
-            verdict = Verdict(decision=Decision.ERROR, reason=NO_CREDENTIALS, rule=NO_ROW)
-            return {gate.name: _not_run(gate, verdict, NO_CREDENTIALS_HINT) for gate in gates}
-        transport = Transport(settings.base_url, token=settings.token, api_key=settings.api_key, blank=self.blank)
+            return {gate.name: _not_run(gate, Decision.ERROR, NO_CREDENTIALS, NO_CREDENTIALS_HINT) for gate in gates}
+        transport = Transport(settings.base_url, token=settings.token, api_key=settings.api_key, blank=self.redact)
         courier = ThreadCourier(transport.send)
         self.signals.add_listener(courier.interrupt)
-        given = settings.pull_request if not event.name or event.lookup else None  # nobody could be asked about it
-        origin = RunMetadata(repo=self.run_context.repository, pull_request=event.pull_request or given)
-        asked = replace(settings, gates=tuple(gates))
-        runs = watch(asked, origin, courier, self.output, self._write_early_outputs)
+        # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
+        configured = settings.pull_request if not event.name or event.lookup else None
+        origin = RunMetadata(repo=self.run_context.repository, pull_request=event.pull_request or configured)
+        runs = watch(replace(settings, gates=tuple(gates)), origin, courier, self.output, self._set_early_outputs)
         return {gate.name: of_gate for gate, of_gate in zip(gates, runs, strict=True)}
 
-    def _write_early_outputs(self, known: Sequence[RunResult]) -> None:
+    def _set_early_outputs(self, known: Sequence[RunResult]) -> None:
         self.output.set_outputs(outputs.early_outputs(known))
 
-    # -- what follows -----------------------------------------------------------------------------------------------
+    # -- the result -------------------------------------------------------------------------------------------------
 
-    def _result(self, gate: Gate, runs: Iterable[RunResult], advice: str) -> GateResult:
-        runs = tuple(runs)
+    def _result(self, gate: Gate, runs: tuple[RunResult, ...], advice: str) -> GateResult:
         decision = min((run.decision for run in runs), key=lambda each: each.rank)
         suspected = trace_may_be_cause(runs)
         conclusion = conclude(decision, gate.stage, gate.on_undecided, trace_may_be_cause=suspected)
         notes = tuple(filter(None, (self._next_change_note(gate), advice)))
         result = GateResult(gate=gate, runs=runs, conclusion=conclusion, notes=notes)
-        if decision is Decision.FAIL and gate.stage is Stage.SOFT:
-            return self._apply_reviews(result)
-        return result
+        return self._apply_reviews(result) if decision is Decision.FAIL and gate.stage is Stage.SOFT else result
 
     def _apply_reviews(self, result: GateResult) -> GateResult:
-        """Return the result of a failed soft gate, as reviews have it."""
+        """Return the result of a failed soft gate after its reviews."""
         gate, event = result.gate, self.run_context.event
         if self.github is None or event.pull_request is None:
             return replace(result, notes=(*result.notes, SOFT_AS_HARD))
-        if self.signals.received is not None:
+        if self.signals.is_received():
             return result
-        notes = result.notes
         if event.fork and event.name == "pull_request_review":
-            notes = (*notes, READ_ONLY_REVIEW)
-        found = self.github.soft_gate.approval(self.github.snapshot.pull_request, gate.reviewers)
-        if found is None:
-            return replace(result, waits_for_review=True, review=UNREAD_REVIEWS, notes=notes)
-        opening, terms = found
-        if opening.approved:
+            result = replace(result, notes=(*result.notes, READ_ONLY_REVIEW))
+        reviews = self.github.soft_gate.approval(self.github.snapshot.pull_request, gate.reviewers)
+        if reviews is None:
+            return replace(result, waits_for_review=True, review=UNREAD_REVIEWS)
+        approval, rules = reviews
+        if approval.approved:
             conclusion = conclude(result.decision, gate.stage, gate.on_undecided, opened=True)
-            return replace(result, conclusion=conclusion, review=f"Opened: {opening.reason}.", notes=notes)
-        kept = f" ({terms.why_none_is_eligible})" if terms.why_none_is_eligible else ""
-        who = f"An approving review of this commit by {terms.eligible} opens this gate{kept}"
-        review = f"{who}. So far: {opening.reason}." if opening.reason else f"{who}."
-        return replace(result, waits_for_review=True, review=review, notes=notes)
+            return replace(result, conclusion=conclusion, review=f"Opened: {approval.reason}.")
+        why = f" ({rules.why_none_is_eligible})" if rules.why_none_is_eligible else ""
+        needed = f"An approving review of this commit by {rules.eligible} opens this gate{why}."
+        so_far = f" So far: {approval.reason}." if approval.reason else ""
+        return replace(result, waits_for_review=True, review=needed + so_far)
 
     def _next_change_note(self, gate: Gate) -> str:
+        """Return the sentence about the next change of the stage, with a warning in the log if it is near."""
         change = self._next_change(gate)
         if change is None:
             return ""
@@ -170,14 +163,15 @@ class GateEvaluator:
     def _next_change(self, gate: Gate) -> NextChange | None:
         return next_change(gate.rules, self.run_context.event.branch, self.today)
 
-    def _advice(self, gate: Gate) -> str:
+    def _stage_advice(self, gate: Gate) -> str:
         if self.github is None:
             return ""
         change = self._next_change(gate)
         return self.github.stage_advice(gate.name, gate.stage, scheduled=change is not None and change.stricter)
 
 
-def _not_run(gate: Gate, verdict: Verdict, hint: str = "") -> tuple[RunResult, ...]:
+def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> tuple[RunResult, ...]:
+    verdict = Verdict(decision=decision, reason=reason, rule=NO_ROW)
     return tuple(
         RunResult(trace=trace.label, verdict=verdict, hint=hint, trace_may_be_cause=trace.content is not None)
         for trace in gate.traces

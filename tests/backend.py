@@ -1,6 +1,6 @@
-"""Owns a CI API on loopback that answers by script, soundly or with a fault, and remembers what it was asked.
+"""A CI API on loopback that sends scripted responses, also faulty ones, and stores the requests.
 
-Never judges a request and never answers by a rule of its own: a route that no script names is not found.
+A route without a script is not found.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ RUN_ID = "f00d0000-0000-4000-8000-000000000001"
 
 MIB = 1024 * 1024
 CHUNK = 64 * 1024  # bytes of one write of a streamed body
-STOP_LOOK_S = 0.02  # seconds between two looks whether the server shall stop: what closing may cost a test
+SHUTDOWN_POLL_S = 0.02  # seconds that closing the server may take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request as it arrived: header names in lower case, `at` in seconds of the monotonic clock."""
+    """A request: header names in lower case, `at` in seconds of the monotonic clock."""
 
     method: str
     path: str
@@ -52,51 +52,51 @@ class Request:
     at: float
 
     def json(self) -> Any:  # noqa: ANN401 - a body is whatever the client sent
-        """Return the parsed body; raises ValueError where it is no JSON."""
+        """Return the parsed body; raises ValueError if it is not JSON."""
         return jsonlib.loads(self.body)
 
     @property
     def route(self) -> str:
-        """Method and path, as routes are named."""
+        """Method and path, such as `GET /v1/campaigns`."""
         return f"{self.method} {self.path}"
 
     @property
     def origin(self) -> str:
-        """The address that the client asked, without a path."""
+        """The URL that the client called, without a path."""
         return f"http://{self.headers['host']}"
 
 
 class Line:
-    """The server's end of one request: what an answer writes to."""
+    """The server's connection for one request, to which an answer writes."""
 
     def __init__(self, handler: _Exchange, closing: threading.Event) -> None:
         self._handler = handler
         self._closing = closing
 
     def send(self, content: bytes) -> None:
-        """Send bytes; raises ConnectionError once the client or the server has closed."""
+        """Send bytes; raises ConnectionError if the client or the server has closed the connection."""
         self._handler.connection.sendall(content)
 
     def pause(self, seconds: float | None) -> bool:
-        """Wait, for ever with None; return False as soon as the server closes."""
+        """Wait for the seconds, or forever with None; return False when the server closes."""
         return not self._closing.wait(seconds)
 
     def hang_up(self) -> None:
-        """Let the connection end after this answer."""
+        """Close the connection after this answer."""
         self._handler.close_connection = True
 
     def reset(self) -> None:
-        """End the connection at once with a TCP reset."""
+        """Close the connection at once with a TCP reset."""
         self.hang_up()
         linger_no_time = struct.pack("ii", 1, 0)
         self._handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_no_time)
-        # Closing the descriptor itself: the handler's file objects would put off the socket's own close.
+        # This closes the descriptor itself, because the handler's file objects would delay the socket's own close.
         os.close(self._handler.connection.detach())
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is done with a request: bytes, or their lack, written to its line."""
+    """The scripted response to a request, which may also be a fault."""
 
     perform: Callable[[Line], None]
 
@@ -108,38 +108,38 @@ Scripted = Answer | Callable[[Request], Answer]
 
 
 def raw(content: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
-    """Answer these bytes, with their true length unless `headers` say otherwise."""
+    """Send these bytes, with their real length unless `headers` contains another."""
     head = _head(status, {"Content-Length": str(len(content)), **(headers or {})})
     return Answer(lambda line: line.send(head + content))
 
 
 def json(payload: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
-    """Answer a JSON document."""
+    """Send a JSON document."""
     return raw(jsonlib.dumps(payload).encode(), status, {"Content-Type": "application/json", **(headers or {})})
 
 
 def page(text: str = "<html><body><h1>502 Bad Gateway</h1></body></html>", status: int = 502) -> Answer:
-    """Answer an HTML page, as a proxy on the way does."""
+    """Send an HTML page, as a proxy does."""
     return raw(text.encode(), status, {"Content-Type": "text/html; charset=utf-8"})
 
 
 def redirect(location: str, status: int = 307) -> Answer:
-    """Answer that the thing is elsewhere."""
+    """Send a redirect."""
     return raw(b"", status, {"Location": location})
 
 
 def empty(status: int = 200) -> Answer:
-    """Answer a status without a body."""
+    """Send a status without a body."""
     return raw(b"", status)
 
 
 def reset() -> Answer:
-    """Reset the connection instead of answering."""
+    """Reset the connection without a response."""
     return Answer(Line.reset)
 
 
 def hang(seconds: float | None = None) -> Answer:
-    """Send nothing for so long, by default until the server closes, then hang up."""
+    """Send nothing for the seconds, by default until the server closes, then close the connection."""
 
     def perform(line: Line) -> None:
         line.hang_up()
@@ -149,7 +149,7 @@ def hang(seconds: float | None = None) -> Answer:
 
 
 def late(seconds: float, answer: Answer) -> Answer:
-    """Send nothing for so long, then give another answer."""
+    """Send nothing for the seconds, then another answer."""
 
     def perform(line: Line) -> None:
         if line.pause(seconds):
@@ -159,7 +159,7 @@ def late(seconds: float, answer: Answer) -> Answer:
 
 
 def drip(content: bytes, every_s: float) -> Answer:
-    """Answer the headers at once and the body one byte at a time."""
+    """Send the headers at once and the body one byte at a time."""
 
     def pieces() -> Iterator[bytes]:
         yield _head(200, {"Content-Type": "application/json", "Content-Length": str(len(content))})
@@ -169,7 +169,7 @@ def drip(content: bytes, every_s: float) -> Answer:
 
 
 def drip_headers(every_s: float) -> Answer:
-    """Answer one byte of a header at a time, and never come to the body."""
+    """Send headers one byte at a time, without end."""
 
     def pieces() -> Iterator[bytes]:
         yield from _bytes_of(b"HTTP/1.1 200 OK\r\n")
@@ -180,14 +180,14 @@ def drip_headers(every_s: float) -> Answer:
 
 
 def truncated(payload: object) -> Answer:
-    """Answer a JSON document whose second half is promised but never sent."""
+    """Send the first half of a JSON document with the length of the whole."""
     content = jsonlib.dumps(payload).encode()
     head = _head(200, {"Content-Type": "application/json", "Content-Length": str(len(content))})
     return _stream(lambda: [head + content[: len(content) // 2]])
 
 
 def too_large(bytes_count: int) -> Answer:
-    """Answer so many bytes of white space as JSON without telling their number beforehand."""
+    """Send this number of bytes of white space as JSON, without a Content-Length."""
 
     def pieces() -> Iterator[bytes]:
         yield _head(200, {"Content-Type": "application/json", "Connection": "close"})
@@ -198,7 +198,7 @@ def too_large(bytes_count: int) -> Answer:
 
 
 def gzip_bomb(bytes_count: int = 64 * MIB) -> Answer:
-    """Answer a small compressed body that unfolds to so many bytes of JSON text."""
+    """Send a small compressed body that expands to this number of bytes of JSON text."""
     content = gzip.compress(b'"' + b"a" * (bytes_count - 2) + b'"')
     return raw(content, 200, {"Content-Type": "application/json", "Content-Encoding": "gzip"})
 
@@ -233,7 +233,7 @@ def _stream(pieces: Callable[[], Iterable[bytes]], every_s: float = 0) -> Answer
 class _Exchange(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # a dripped byte leaves at once
+    disable_nagle_algorithm = True  # a single byte is sent at once
 
     def answer(self) -> None:
         parts = urlsplit(self.path)
@@ -247,14 +247,14 @@ class _Exchange(BaseHTTPRequestHandler):
         )
         self.server.script.take(request).perform(Line(self, self.server.closing))
 
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer  # noqa: N815 - http.server looks for these names
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer  # noqa: N815 - http.server requires these names
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: a test's output belongs to the test."""
+        """Log nothing."""
 
 
 class _Server(ThreadingMixIn, TCPServer):
-    daemon_threads = False  # server_close() waits for threads only when they are no daemons
+    daemon_threads = False  # server_close() waits only for threads that are not daemons
     request_queue_size = 64
 
     def __init__(self, script: _Script) -> None:
@@ -281,13 +281,13 @@ class _Server(ThreadingMixIn, TCPServer):
             self.failures.append(error)
 
     def end(self) -> None:
-        """Close everything: running answers stop, idle connections are shut, every thread is over."""
+        """End all answers, connections, and threads."""
         self.closing.set()
         self.shutdown()
         with self._lock:
             still_open = list(self._open)
         for connection in still_open:
-            with suppress(OSError):  # its own thread was quicker
+            with suppress(OSError):  # its own thread has closed it
                 connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
 
@@ -297,8 +297,8 @@ class _Script:
         self._routes = {
             route: tuple(answers) if isinstance(answers, Sequence) else (answers,) for route, answers in routes.items()
         }
-        if silent := [route for route, answers in self._routes.items() if not answers]:
-            raise ValueError(f"routes without an answer: {silent}")
+        if unanswered := [route for route, answers in self._routes.items() if not answers]:
+            raise ValueError(f"routes without an answer: {unanswered}")
         self._taken: Counter[str] = Counter()
         self._requests: list[Request] = []
         self._lock = threading.Lock()
@@ -316,26 +316,26 @@ class _Script:
     def take(self, request: Request) -> Answer:
         with self._lock:
             self._requests.append(request)
-            fitting = [route for route in self._routes if _fits(request, route)]
-            if not fitting:
+            matching = [route for route in self._routes if _matches(request, route)]
+            if not matching:
                 return json({"detail": "Not Found"}, 404)
-            route = max(fitting, key=lambda pattern: len(pattern.replace("*", "")))
+            route = max(matching, key=lambda pattern: len(pattern.replace("*", "")))
             answers = self._routes[route]
             scripted = answers[min(self._taken[route], len(answers) - 1)]
             self._taken[route] += 1
         return scripted if isinstance(scripted, Answer) else scripted(request)
 
 
-def _fits(request: Request, route: str) -> bool:
+def _matches(request: Request, route: str) -> bool:
     return fnmatchcase(request.route, route)
 
 
 class ScriptedBackend:
-    """A backend on loopback for the time of a `with` block.
+    """A backend on loopback during a `with` block.
 
-    `routes` maps `METHOD /path`, where `*` stands for anything, to an answer or several: each request takes the next
-    one of its route and the last one repeats; of several fitting routes the one with the most literal text counts. An
-    answer may be a function of the request. An exception of such a function is raised when the block ends.
+    `routes` maps `METHOD /path`, where `*` matches anything, to one or more answers. Each request gets the next answer
+    of its route; the last one repeats. Of several matching routes, the one with the most literal text applies. An
+    answer may be a function of the request. Its exception is raised at the end of the block.
     """
 
     def __init__(self, routes: Mapping[str, Scripted | Sequence[Scripted]]) -> None:
@@ -344,7 +344,7 @@ class ScriptedBackend:
     def __enter__(self) -> Self:
         self._server = _Server(self._script)
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": STOP_LOOK_S}, name="backend", daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": SHUTDOWN_POLL_S}, name="backend", daemon=True
         )
         self._thread.start()
         return self
@@ -356,34 +356,34 @@ class ScriptedBackend:
 
     @property
     def url(self) -> str:
-        """The address, without a slash at its end."""
+        """The URL without a trailing slash."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """All requests so far, in the order of their arrival."""
+        """All requests so far, in order."""
         return self._script.requests
 
     def script(self, route: str, *answers: Scripted) -> None:
-        """Give a route these answers from now on."""
+        """Set the answers of a route from now on."""
         self._script.replace(route, answers)
 
     def calls(self, route: str) -> tuple[Request, ...]:
-        """Return the requests so far that fit a route."""
-        return tuple(request for request in self.requests if _fits(request, route))
+        """Return the requests so far that match a route."""
+        return tuple(request for request in self.requests if _matches(request, route))
 
     def close(self) -> None:
-        """End every answer, connection and thread; a second time does nothing."""
+        """End all answers, connections, and threads; a second call does nothing."""
         if self._thread.is_alive():
             self._server.end()
             self._thread.join()
 
 
-# --- Sound answers -----------------------------------------------------------------------------------------
+# --- Valid answers -----------------------------------------------------------------------------------------
 
 
 class Missing(Enum):
-    """The sentinel that leaves a field out of `decided`."""
+    """A sentinel for `decided`: the field is left out."""
 
     MISSING = "missing"
 
@@ -392,7 +392,7 @@ MISSING: Final = Missing.MISSING
 
 
 def decided(**fields: object) -> dict[str, Any]:
-    """Return the documented example of a decided run, a `fail`, with fields replaced, added or left out (MISSING)."""
+    """Return the documented example of a decided run, a `fail`, with fields replaced, added, or left out (MISSING)."""
     example: dict[str, object] = {
         "run_id": RUN_ID,
         "status": "done",
@@ -407,7 +407,7 @@ def decided(**fields: object) -> dict[str, Any]:
 
 
 def sound_backend(**overrides: Scripted | Sequence[Scripted]) -> ScriptedBackend:
-    """Return a backend on which everything goes well: a batch that passes at once.
+    """Return a backend without faults, whose batch passes at once.
 
     `overrides` replaces or adds routes: `sound_backend(**{"POST /v1/ci/runs": backend.empty(503)})`.
     """

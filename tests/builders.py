@@ -1,7 +1,7 @@
-"""Owns one valid thing of each kind, for tests that change a part of it; never asserts anything.
+"""Valid objects of each kind, for tests that change a part of them.
 
-`states` holds the pictures of the gallery and the golden files: every state a report can be in, under its name. What
-the action says in words of its own, it says here in the same.
+`states` contains every state of a report by its name, for the gallery and the golden files. Its texts are those of the
+action.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ FAILURES = (
 
 
 def a_context(**changes: object) -> Context:
-    """Return a pull request's context, changed in parts."""
+    """Return the context of a pull request, with changed fields."""
     return replace(
         Context(
             repository="acme/shop",
@@ -99,7 +99,7 @@ def a_context(**changes: object) -> Context:
 
 
 def a_past_result(**changes: object) -> PreviousResult:
-    """Return what an earlier run of a hard gate decided when it passed, changed in parts."""
+    """Return an earlier result of a hard gate that passed, with changed fields."""
     numbers = Metrics(pass_rate=0.95, unsafe=0, failures=1, score=91.2)
     return replace(
         PreviousResult(decision=Decision.PASS, stage=Stage.HARD, metrics=numbers),
@@ -108,7 +108,7 @@ def a_past_result(**changes: object) -> PreviousResult:
 
 
 def a_history(*rates: float | None, gate: str = "refunds") -> tuple[CommitResults, ...]:
-    """Return earlier commits by the pass rate that each had, a verdict missing where it is None; 0.85 was needed."""
+    """Return the results of earlier commits with these pass rates, None for no result; 0.85 was required."""
     return tuple(
         CommitResults(commit=f"{number:x}" * 40, results={gate: _of_rate(rate)})
         for number, rate in enumerate(rates, 10)
@@ -125,7 +125,7 @@ def _of_rate(rate: float | None) -> PreviousResult:
 
 
 def a_gate(**changes: object) -> Gate:
-    """Return a hard gate on a campaign's registered scenarios, changed in parts."""
+    """Return a hard gate on the registered scenarios of a campaign, with changed fields."""
     return replace(
         Gate(
             name="refunds",
@@ -143,7 +143,7 @@ def a_content(text: bytes = b"{}") -> TraceContent:
 
 
 def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> RunResult:
-    """Return what became of a CI run, ruled as the gate's thresholds ask, changed in parts."""
+    """Return the result of a CI run under the gate's thresholds, with changed fields."""
     return replace(
         RunResult(
             trace=REGISTERED,
@@ -160,20 +160,20 @@ def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> 
 def a_result(
     *runs: RunResult, gate: Gate | None = None, opened: bool = False, review: str = "", notes: tuple[str, ...] = ()
 ) -> GateResult:
-    """Return what became of a gate, concluded as its stage asks; without runs it has one that failed.
+    """Return the result of a gate in its stage; without runs it has one that failed.
 
-    With a `review` it waits for one, unless it is `opened` already.
+    With a `review` it waits for an approval, unless it is `opened`.
     """
     gate = gate or a_gate()
     runs = runs or (a_run(gate=gate),)
     decision = min((run.decision for run in runs), key=lambda each: each.rank)
     conclusion = conclude(decision, gate.stage, gate.on_undecided, opened=opened)
-    waits = bool(review) and not opened
-    return GateResult(gate=gate, runs=runs, conclusion=conclusion, waits_for_review=waits, review=review, notes=notes)
+    waiting = bool(review) and not opened
+    return GateResult(gate=gate, runs=runs, conclusion=conclusion, waits_for_review=waiting, review=review, notes=notes)
 
 
 def undecided(decision: Decision, reason: str, hint: str = "", run: CIRun | None = None) -> RunResult:
-    """Return a run that has no verdict."""
+    """Return a run without a verdict."""
     known = run or CIRun()
     return a_run(
         known, verdict=Verdict(decision=decision, reason=reason, rule=0), hint=hint, run_id=RUN_ID if run else ""
@@ -188,7 +188,7 @@ def _timed_out() -> RunResult:
     )
 
 
-def _refused() -> RunResult:
+def _rejected() -> RunResult:
     return undecided(
         Decision.ERROR,
         "Sepurux refused the list of campaigns (HTTP 401): invalid CI token.",
@@ -260,7 +260,7 @@ POLICY_CHANGES = (
 
 @cache
 def fifty_gates() -> tuple[GateResult, ...]:
-    """Return the results of a large step: most agents pass or are not affected, some wait, few are closed."""
+    """Return the results of a large step: most gates pass or are skipped, some wait for an approval, few block."""
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     found = []
     for number in range(50):
@@ -280,7 +280,7 @@ def fifty_gates() -> tuple[GateResult, ...]:
 
 @cache
 def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
-    """Return every state that a report on gates can be in, by name, with its results and context."""
+    """Return the results and the context of every state of a report on gates, by the state's name."""
     asking = a_gate(
         thresholds=Thresholds(
             min_pass_rate=0.85,
@@ -300,7 +300,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     best = replace(PASSING, pass_rate=Metric(0.97))
     lying = replace(PASSING, pass_rate=Metric(0.8496), reliability_score=Metric())
     silent = replace(PASSING, pass_rate=Metric(), unsafe_attempts=Metric(broken='"none"'))
-    remembered = a_run(gate=soft, enrichment=Enrichment(failures=FAILURES, notes=(FROM_EARLIER_RUN,)))
+    cached = a_run(gate=soft, enrichment=Enrichment(failures=FAILURES, notes=(FROM_EARLIER_RUN,)))
     first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
     many = (
         a_result(a_run(PASSING, gate=a_gate()), gate=a_gate(name="search", campaign="search-reliability")),
@@ -334,13 +334,13 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
             (a_result(_failed(soft), gate=soft, review=WAITS, notes=(NEXT_CHANGE, ADVICE)),),
             against_main,
         ),
-        "fail-soft-unread": ((a_result(remembered, gate=soft, review=UNREAD_REVIEWS),), here),
+        "fail-soft-unread": ((a_result(cached, gate=soft, review=UNREAD_REVIEWS),), here),
         "fail-soft-opened": ((a_result(_failed(soft), gate=soft, opened=True, review=OPENED, notes=(ADVICE,)),), here),
         "fail-unsupported-pass": ((a_result(a_run(lying, enrichment=Enrichment(notes=(UNREAD_SCORE,)))),), here),
         "pending": ((a_result(_timed_out()),), replace(against_main, baselines={})),
         "pending-observe": ((a_result(_timed_out(), gate=observe),), a_context(base_ref="main")),
-        "error": ((a_result(_refused()),), here),
-        "error-allowed": ((a_result(_refused(), gate=allowed),), here),
+        "error": ((a_result(_rejected()),), here),
+        "error-allowed": ((a_result(_rejected(), gate=allowed),), here),
         "error-unreachable": ((a_result(_unreachable()),), against_main),
         "error-no-secret": ((a_result(undecided(Decision.ERROR, NO_CREDENTIALS, NO_CREDENTIALS_HINT)),), here),
         "error-no-numbers": ((a_result(a_run(silent)),), here),
@@ -363,17 +363,17 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
 
 @cache
 def problems() -> tuple[Problem, ...]:
-    """Return mistakes as an author of a workflow makes them, in the policy and in inputs."""
-    early = read_bootstrap_settings([input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})])
+    """Return typical mistakes in a policy and in inputs."""
+    bootstrap = read_bootstrap_settings([input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})])
     policy = b"campaign: refunds\nthresholds:\n  min_pas_rate: 0.9\n"
     with pytest.raises(ConfigurationError) as bad:
-        resolve_policy(early, Event(name="push"), None, lambda _: policy)
+        resolve_policy(bootstrap, Event(name="push"), None, lambda _: policy)
     return bad.value.problems
 
 
 @cache
 def reports() -> dict[str, Report]:
-    """Return the report of every state, by name, with those on settings that cannot be used."""
+    """Return the report of every state by its name, including those on settings that cannot be used."""
     unreadable = Problem(
         where="`.github/sepurux-gate.yml`", message=f"GitHub's answer did not contain it. {MIGHT_BE_STRICTER}"
     )
@@ -389,9 +389,9 @@ def reports() -> dict[str, Report]:
 
 @cache
 def commented() -> dict[str, Report]:
-    """Return the reports of which a comment tells: not without a pull request, nor after a signal."""
-    told = reports()
-    return {name: told[name] for name, (_, context) in states().items() if context.pull_request and name != "cancelled"}
+    """Return the reports that have a comment: none without a pull request or after a signal."""
+    commentable = (name for name, (_, context) in states().items() if context.pull_request and name != "cancelled")
+    return {name: reports()[name] for name in commentable}
 
 
 HOSTILE = (
@@ -402,7 +402,7 @@ HOSTILE = (
 
 
 def hostile_context(foreign: str, *gates: str) -> Context:
-    """Return a context in which every text is foreign; the gates of these names have a baseline and a history."""
+    """Return a context in which every text contains `foreign`; the named gates have a baseline and a history."""
     past = a_past_result(decision=Decision.FAIL)
     return a_context(
         version=f"1{foreign}",
@@ -415,7 +415,7 @@ def hostile_context(foreign: str, *gates: str) -> Context:
 
 
 def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
-    """Return a gate with two runs in which every text is foreign; a number tells apart what must stay apart."""
+    """Return a gate with two runs in which every text contains `foreign`, with a number to distinguish them."""
     words = tuple(f"{foreign}{number}" for number in range(3))
     first, second, _ = words
     gate = Gate(

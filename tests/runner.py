@@ -1,8 +1,8 @@
-"""Owns the suite's copy of a GitHub runner: how a step starts, and what its log and command files come to.
+"""A GitHub runner for tests: starts a step, and reads its log and its command files as the runner does.
 
-Never knows what the action means to say, and never hands on anything of its own environment but what INHERITED names.
-The rules are the runner's own (ActionCommandManager, FileCommandManager, ActionRunner, ContainerActionHandler). Not
-played: problem matchers, composite steps, the translation of container paths, the signals that PID 1 ignores.
+The rules are those of the runner's source (ActionCommandManager, FileCommandManager, ActionRunner,
+ContainerActionHandler). Problem matchers, composite steps, and the translation of container paths are left out. A step
+gets only the variables of the test's environment that INHERITED names.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn, Required, Se
 
 import yaml
 
-from sepurux_action.__main__ import run_step
+from sepurux_action.app import run_step
 from sepurux_action.host.signals import Signals
 
 if TYPE_CHECKING:
@@ -36,23 +36,23 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-# GATE_ENTRYPOINT=tests/container/docker_step.py makes every step of a flow a container of GATE_IMAGE.
+# GATE_ENTRYPOINT=tests/container/docker_step.py runs every step of the flow tests in a container of GATE_IMAGE.
 ENTRYPOINT = REPOSITORY / os.environ.get("GATE_ENTRYPOINT", "entrypoint.py")
-INHERITED = ("PATH", "COVERAGE_", "DOCKER_", "GATE_")  # beginnings of names: what measures, and what starts a container
+INHERITED = ("PATH", "COVERAGE_", "DOCKER_", "GATE_")  # prefixes: for coverage, and to start a container
 ACTION_YML = REPOSITORY / "action.yml"
 
-TOKEN = "ghs_1042_made.up.token"  # in the shape of today's installation tokens
-RUNTIME_TOKEN = "made-up-runtime-token"  # every step has one; it must never be seen anywhere
+TOKEN = "ghs_1042_made.up.token"  # in the format of today's installation tokens
+RUNTIME_TOKEN = "made-up-runtime-token"  # every step has one, and no output may contain it
 HEAD_SHA = "5" * 40
 BASE_SHA = "b" * 40
 MERGE_SHA = "e" * 40
 
-SUMMARY_LIMIT = 1024 * 1024  # bytes of one step's summary; a larger one is dropped as a whole
+SUMMARY_LIMIT = 1024 * 1024  # bytes of one step's summary; the runner drops a larger one
 ANNOTATIONS_PER_LEVEL = 10  # of one step; later ones are only logged
 MESSAGE_LIMIT = 4096  # characters of an annotation's message
 SIGNAL_GRACE = 5.0  # seconds in which a step in a thread ends after a signal
-LOG_GRACE = 0.5  # seconds in which the log is read to its end once the process is over
-MASKED_STOP_TOKEN = 7  # characters from which on the token of stop-commands is taken for a secret
+LOG_GRACE = 0.5  # seconds to read the rest of the log after the process has ended
+MASKED_STOP_TOKEN = 7  # characters; a stop-commands token of this length or more is masked
 
 Level = Literal["error", "warning", "notice"]
 Event = dict[str, Any]
@@ -64,9 +64,9 @@ COMMANDS = frozenset(
     {"add-mask", "add-matcher", "add-path", "debug", "echo", "endgroup", "error", "group", "notice"}
     | {"remove-matcher", "save-state", "set-env", "set-output", "stop-commands", "warning"}
 )
-# .NET's white space, which is not Python's: U+001C to U+001F do not belong to it.
+# White space in .NET. Unlike in Python, U+001C to U+001F do not belong to it.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-# In the runner's order: %25 comes last, so that an escaped escape is undone once.
+# In the runner's order: %25 is last, so that an escaped escape is decoded once.
 _DATA_ESCAPES = (("%0D", "\r"), ("%0A", "\n"), ("%25", "%"))
 _PROPERTY_ESCAPES = (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%"))
 _V1_ESCAPES = (("%3B", ";"), ("%0D", "\r"), ("%0A", "\n"), ("%5D", "]"), ("%25", "%"))
@@ -74,7 +74,7 @@ _V1_ESCAPES = (("%3B", ";"), ("%0D", "\r"), ("%0A", "\n"), ("%5D", "]"), ("%25",
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A workflow command as the runner understood it: name and keys in lower case, texts unescaped."""
+    """A workflow command as the runner parses it: name and keys in lower case, texts unescaped."""
 
     name: str
     properties: dict[str, str]
@@ -82,9 +82,9 @@ class Command:
 
 
 def parse_command(line: str, known: Collection[str] = COMMANDS) -> Command | None:
-    """Return the command that the runner sees in one line of output, or None.
+    """Return the command in one line of output, or None.
 
-    `known` holds the names that are listened to, in lower case; a line that names another one is no command.
+    `known` contains the names of commands in lower case; a line with another name is not a command.
     """
     return _parse_v2(line, known) or _parse_v1(line, known)
 
@@ -112,7 +112,7 @@ def _parse_v1(line: str, known: Collection[str]) -> Command | None:
 
 def _properties(text: str, separator: str, escapes: Sequence[tuple[str, str]]) -> dict[str, str]:
     split = (part.lstrip("=").partition("=") for part in text.split(separator))
-    # A run of '=' counts as one, and a key without a value is dropped: .NET's RemoveEmptyEntries.
+    # Several '=' count as one, and a key without a value is dropped: .NET's RemoveEmptyEntries.
     return {key.lower(): _unescape(value.lstrip("="), escapes) for key, _, value in split if key and value}
 
 
@@ -123,26 +123,26 @@ def _unescape(text: str, escapes: Sequence[tuple[str, str]]) -> str:
 
 
 def mask(text: str, secrets: Collection[str]) -> str:
-    """Return the text with `***` for every stretch that secrets cover; overlapping ones become one."""
+    """Return the text with `***` for each secret; overlapping secrets become one."""
     if not any(secret in text for secret in secrets):
         return text
     covered = bytearray(len(text))
     for secret in secrets:
         for found in re.finditer(f"(?={re.escape(secret)})", text):
             covered[found.start() : found.start() + len(secret)] = b"\1" * len(secret)
-    stretches = groupby(zip(text, covered, strict=True), key=lambda pair: pair[1])
-    return "".join("***" if hidden else "".join(char for char, _ in pairs) for hidden, pairs in stretches)
+    groups = groupby(zip(text, covered, strict=True), key=lambda pair: pair[1])
+    return "".join("***" if hidden else "".join(char for char, _ in pairs) for hidden, pairs in groups)
 
 
 def output_lines(text: str) -> list[str]:
-    """Return the lines that the runner reads: LF, CR and CRLF end one, other separators do not."""
+    """Return the lines that the runner reads; only LF, CR, and CRLF end a line."""
     lines = re.split(r"\r\n|\r|\n", text)
     return lines if lines[-1] else lines[:-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotation:
-    """What GitHub shows beside the code or on the run's page; lines and columns count from 1."""
+    """An annotation as GitHub shows it; lines and columns count from 1."""
 
     level: Level
     message: str
@@ -155,7 +155,7 @@ class Annotation:
 
 
 def annotation(level: Level, message: str, properties: Mapping[str, str], workspace: Path) -> Annotation:
-    """Return the annotation of an issue command; places that make no sense are dropped as the runner does."""
+    """Return the annotation of an issue command, without positions that the runner drops as invalid."""
     line, end_line = _number(properties.get("line")), _number(properties.get("endline"))
     col, end_col = _number(properties.get("col")), _number(properties.get("endcolumn"))
     line, col = line or end_line, col or end_col
@@ -183,15 +183,15 @@ def _number(text: str | None) -> int | None:
 
 
 class CommandError(Exception):
-    """A workflow command or a command file that fails its step."""
+    """A workflow command or a command file that makes its step fail."""
 
 
 @dataclass(slots=True, kw_only=True)
 class StepLog:
-    """The log of one step while it is read: feed it lines, then look at what has gathered.
+    """The log of one step, which reads one line after the other.
 
-    `masks` holds the secrets known so far; `lines` the text that a user sees; `counts` all annotations of a level,
-    also those beyond the first ten; `injected` what `set-output` set.
+    `masks` contains the secrets so far, `lines` the text that a user sees, `counts` the number of all annotations of a
+    level, also after the first ten, and `injected` what `set-output` set.
     """
 
     workspace: Path
@@ -207,7 +207,7 @@ class StepLog:
     stop_token: str | None = None
 
     def feed(self, line: str) -> None:
-        """Read one line of the process's output."""
+        """Read one line of the step's output."""
         known = COMMANDS if self.stop_token is None else {*COMMANDS, self.stop_token}
         command = parse_command(line, known)
         if command is None or (self.stop_token is not None and command.name != self.stop_token):
@@ -221,17 +221,17 @@ class StepLog:
         if self.echo and command.name not in {"add-mask", "debug", "error", "warning", "notice", "stop-commands"}:
             self.say(line)
         try:
-            self._obey(command, line)
+            self._execute(command, line)
         except CommandError as error:
             shown = command.name if command.name == "add-mask" else line
             self.fail(f"command {shown!r} could not be carried out", error)
 
     def say(self, text: str) -> None:
-        """Add text to the log, masked by what is a secret by now."""
+        """Add text to the log, with the secrets so far masked."""
         self.lines.append(mask(text, self.masks))
 
     def issue(self, level: Level, message: str, properties: Mapping[str, str] | None = None) -> None:
-        """Log an issue and keep its annotation; only the message is masked, as on GitHub."""
+        """Log an issue and store its annotation; as on GitHub, only the message is masked."""
         made = annotation(level, mask(message, self.masks), properties or {}, self.workspace)
         self.lines.append(f"##[{level}]{made.message}")
         if self.counts[level] < ANNOTATIONS_PER_LEVEL:
@@ -239,12 +239,12 @@ class StepLog:
         self.counts[level] += 1
 
     def fail(self, what: str, error: CommandError) -> None:
-        """Note an error that fails the step whatever its exit code."""
+        """Store an error that makes the step fail with any exit code."""
         self.issue("error", what)
         self.issue("error", str(error))
         self.errors.append(f"{what}: {error}")
 
-    def _obey(self, command: Command, line: str) -> None:
+    def _execute(self, command: Command, line: str) -> None:
         match command.name:
             case "error" | "warning" | "notice" as level:
                 self.issue(level, command.data, command.properties)
@@ -262,7 +262,7 @@ class StepLog:
             case "echo":
                 self._set_echo(command.data)
             case _ as name:
-                # set-env and add-path are disabled on GitHub; no step of ours has a use for problem matchers.
+                # set-env and add-path are disabled on GitHub; the action uses no problem matchers.
                 raise CommandError(f"{name} is disabled")
 
     def _set(self, command: Command) -> None:
@@ -300,9 +300,9 @@ class StepLog:
 
 
 def file_pairs(text: str) -> Iterator[tuple[str, str]]:
-    """Yield name and value of each entry of an output, state or environment file; only LF ends a line.
+    """Yield the name and the value of each entry of an output, state, or environment file; only LF ends a line.
 
-    Raises CommandError at the first entry that the runner refuses; what came before it has counted.
+    Raises CommandError at the first invalid entry; the entries before it count.
     """
     lines = _Lines(text)
     while (line := lines.take()) is not None:
@@ -318,7 +318,7 @@ def file_pairs(text: str) -> Iterator[tuple[str, str]]:
 class _Lines:
     text: str
     at: int = 0
-    ended: bool = True  # whether the last line taken had its line feed
+    ended: bool = True  # whether the last line had a line feed
 
     def take(self) -> str | None:
         if self.at >= len(self.text):
@@ -366,7 +366,7 @@ def _create_command_files(folder: Path) -> dict[str, Path]:
 
 
 def _text(path: Path) -> str:
-    # The runner replaces what is no UTF-8, and does not mind a file that the step has removed.
+    # The runner replaces invalid UTF-8, and accepts that a step has removed the file.
     if not path.exists():
         return ""
     return path.read_bytes().decode("utf-8", errors="replace").removeprefix("\ufeff")
@@ -409,7 +409,7 @@ def _repository(full_name: str, *, fork: bool) -> Event:
 def pull_request_event(
     *, number: int = 42, head_sha: str = HEAD_SHA, base_sha: str = BASE_SHA, fork: bool = False
 ) -> Event:
-    """Return the payload of a `pull_request` event of octo-org/agents, cut down to what GitHub always sends."""
+    """Return the payload of a `pull_request` event of octo-org/agents, with the fields that GitHub always sends."""
     repository = _repository("octo-org/agents", fork=False)
     head_repository = _repository("contributor/agents", fork=True) if fork else repository
     url = f"https://github.com/octo-org/agents/pull/{number}"
@@ -499,10 +499,10 @@ def _context_variables(event_name: str, event: Mapping[str, Any], workspace: Pat
 def resolve_inputs(
     manifest: Mapping[str, Any], given: Mapping[str, str], token: str
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return every input's value, and the names that action.yml does not declare (which arrive all the same).
+    """Return the value of every input, and the names that action.yml does not declare, which the step gets too.
 
-    A default counts only where the input is absent; absent without a default is ''. Names are compared without
-    regard to case. Raises ValueError for a default with an expression other than `${{ github.token }}`.
+    A default applies only if the input is absent; without a default the value is ''. Names are compared
+    case-insensitively. Raises ValueError for a default with an expression other than `${{ github.token }}`.
     """
     declared = manifest.get("inputs") or {}
     names = {name.lower() for name in given}
@@ -517,12 +517,12 @@ def resolve_inputs(
 def _default(name: str, text: str, token: str) -> str:
     value = re.sub(r"\$\{\{\s*github\.token\s*\}\}", lambda _: token, text)
     if "${{" in value:
-        raise ValueError(f"default of input {name} has an expression that is not played here: {text}")
+        raise ValueError(f"default of input {name} has an expression that is not supported here: {text}")
     return value
 
 
 def input_variable(name: str) -> str:
-    """Return the environment variable of an input: spaces become `_`, dashes stay."""
+    """Return the environment variable of an input; spaces become `_`, dashes remain."""
     return f"INPUT_{name.replace(' ', '_').upper()}"
 
 
@@ -531,11 +531,11 @@ def input_variable(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
-    """What became of a step.
+    """The result of a step.
 
-    `log` is the masked text that a user sees and `raw_log` all that the process wrote; `annotations` are the first
-    ten of each level and `annotation_counts` counts all; `outputs`, `state`, `exports` and `paths` come from the
-    command files, `injected_outputs` from `set-output` in the log; `command_errors` fail the step.
+    `log` is the masked text that a user sees, and `raw_log` is all that the step wrote. `annotations` are the first ten
+    of each level; `annotation_counts` counts all. `outputs`, `state`, `exports`, and `paths` come from the command
+    files, `injected_outputs` from `set-output` in the log. `command_errors` make the step fail.
     """
 
     exit_code: int
@@ -561,12 +561,12 @@ class StepResult:
 
 
 class StepOptions(TypedDict, total=False):
-    """What a workflow can set about a step.
+    """What a workflow sets for a step.
 
-    `env` is what `env:` and earlier steps' GITHUB_ENV set; unlike on GitHub it also replaces the runner's own
-    variables, which is how a test moves GITHUB_API_URL to loopback. `files` are written into the workspace first.
-    `secrets` are masked from the start; `token` is what `${{ github.token }}` becomes. `temp` is RUNNER_TEMP,
-    by default a new folder beside the workspace. `process` starts a process of its own.
+    `env` is what `env:` and GITHUB_ENV of earlier steps set. Unlike on GitHub, it also replaces the runner's own
+    variables, so that a test can point GITHUB_API_URL to loopback. `files` are written into the workspace first.
+    `secrets` are masked from the start. `token` is the value of `${{ github.token }}`. `temp` is RUNNER_TEMP, by
+    default a new folder beside the workspace. `process` starts a process of its own.
     """
 
     workspace: Required[Path]
@@ -584,13 +584,13 @@ class StepOptions(TypedDict, total=False):
 
 
 class RunningStep(ABC):
-    """A step that is under way; leaving it as a context manager ends it."""
+    """A running step; leaving it as a context manager ends it."""
 
     def __init__(self, log: StepLog, files: Mapping[str, Path], unknown: tuple[str, ...]) -> None:
         self._log = log
         self._files = files
         self._unknown = unknown
-        self._dump_failure = bytearray()
+        self._written = bytearray()
         self._ended = False
         self._changed = threading.Condition()
 
@@ -602,33 +602,33 @@ class RunningStep(ABC):
 
     @property
     def raw_log(self) -> str:
-        """All that the step has written so far."""
+        """Everything that the step has written so far."""
         with self._changed:
-            return self._dump_failure.decode("utf-8", errors="replace")
+            return self._written.decode("utf-8", errors="replace")
 
     @abstractmethod
     def send_signal(self, number: int) -> None:
-        """Send a signal to the step alone, as Docker does to a container's first process."""
+        """Send a signal to the step only, as Docker does to a container's first process."""
 
     @abstractmethod
     def _wait(self, timeout: float) -> int | None:
-        """Return the exit status, None when the step is still running after `timeout` seconds."""
+        """Return the exit status, or None if the step is still running after `timeout` seconds."""
 
     @abstractmethod
     def _end(self) -> None:
         """End the step if it is still running."""
 
     def wait_for_log(self, text: str, timeout: float = 10) -> None:
-        """Return once the text has been written; raises AssertionError when it has not within `timeout` seconds."""
+        """Return when the text has been written; raises AssertionError after `timeout` seconds."""
         wanted = text.encode()
         with self._changed:
-            self._changed.wait_for(lambda: wanted in self._dump_failure or self._ended, timeout)
-            found = wanted in self._dump_failure
+            self._changed.wait_for(lambda: wanted in self._written or self._ended, timeout)
+            found = wanted in self._written
         if not found:
             self._give_up(f"{text!r} was not written within {timeout} s")
 
     def finish(self, timeout: float = 60) -> StepResult:
-        """Return the result once the step is over; raises AssertionError after `timeout` seconds."""
+        """Return the result when the step has ended; raises AssertionError after `timeout` seconds."""
         exit_code = self._wait(timeout)
         if exit_code is None:
             self._give_up(f"the step is still running after {timeout} s")
@@ -641,7 +641,7 @@ class RunningStep(ABC):
 
     def _append(self, chunk: bytes) -> None:
         with self._changed:
-            self._dump_failure += chunk
+            self._written += chunk
             self._changed.notify_all()
 
     def _close_log(self) -> None:
@@ -677,7 +677,7 @@ class RunningStep(ABC):
 
 
 class ProcessStep(RunningStep):
-    """A step in a process of its own, for what only a process can show."""
+    """A step in a process of its own, for what only a process can show, such as signals."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], log: StepLog, files: Mapping[str, Path], unknown: tuple[str, ...]
@@ -701,7 +701,7 @@ class ProcessStep(RunningStep):
             self._kill_all()
         self._process.wait()
         self._reader.join(LOG_GRACE)
-        if self._reader.is_alive():  # a child has outlived the process, which no container allows
+        if self._reader.is_alive():  # a child process still runs, which is impossible in a container
             self._kill_all()
             self._reader.join()
 
@@ -717,7 +717,7 @@ class ProcessStep(RunningStep):
 
 
 class ThreadStep(RunningStep):
-    """A step in a thread of the test's process: the same entry point, without the start of an interpreter."""
+    """A step in a thread of the test's process: the same entry point without a new interpreter."""
 
     def __init__(
         self, environ: Mapping[str, str], log: StepLog, files: Mapping[str, Path], unknown: tuple[str, ...]
@@ -768,9 +768,9 @@ class _LogStream(io.RawIOBase, BinaryIO):
 
 
 def start_action(**step: Unpack[StepOptions]) -> RunningStep:
-    """Start the action and return at once; StepOptions tells the arguments.
+    """Start the action and return at once; StepOptions documents the arguments.
 
-    It runs in a thread of this process, unless `process` is set, another entry script is named, or GATE_ENTRYPOINT is.
+    It runs in a thread of this process, unless `process`, `entrypoint`, or GATE_ENTRYPOINT is set.
     """
     workspace, event_name, token = step["workspace"], step.get("event_name", "pull_request"), step.get("token", TOKEN)
     event = step.get("event")
@@ -813,25 +813,16 @@ def _manifest(text: str) -> dict[str, Any]:
     return manifest
 
 
-def run_action(
-    *, timeout: float = 60, signal_after: tuple[str, int] | None = None, **step: Unpack[StepOptions]
-) -> StepResult:
-    """Run the action to its end; `signal_after` sends a signal once a text is in the log.
-
-    Raises AssertionError, with the log so far, when it takes more than `timeout` seconds.
-    """
+def run_action(*, timeout: float = 60, **step: Unpack[StepOptions]) -> StepResult:
+    """Run the action to its end; raises AssertionError with the log after `timeout` seconds."""
     with start_action(**step) as running:
-        if signal_after is not None:
-            text, number = signal_after
-            running.wait_for_log(text, timeout)
-            running.send_signal(number)
         return running.finish(timeout)
 
 
 def run_cli(
     args: Sequence[str], env: Mapping[str, str], cwd: Path, *, timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
-    """Run the package from a terminal, away from GitHub: its exit code, stdout and stderr are the result."""
+    """Run the command line outside GitHub; return its exit code, stdout, and stderr."""
     return subprocess.run(
         [sys.executable, "-m", "sepurux_action", *args],
         env={**inherited(), "PYTHONPATH": str(REPOSITORY), "HOME": str(cwd), **env},

@@ -1,17 +1,20 @@
-"""Owns the check that a text is JSON, in memory that does not grow with the text; never builds a value of it.
+"""Checks that a text is JSON without building its values, which would need up to 30 times the memory of the text.
 
-`json.loads` needs up to 30 times the memory of its text. The error texts here are those of `json`. Source: RFC 8259.
+The error messages are those of the module `json`. Source: RFC 8259.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from itertools import count
 
-MAX_DEPTH = 1_000  # levels of nesting; Python's own parser, with which a trace is usually read, follows about as many
+MAX_DEPTH = 1_000  # levels of nesting; Python's own parser accepts about as many
+STEPS_BETWEEN_STOPS = 1_000  # a step takes microseconds, so the check stops within a fraction of a second
 
-# No text matches in two ways, so every repeat is possessive: it remembers no way back, which would cost memory for each
-# item. The atomic group in `_many` is for Python up to 3.11.4: when the last pass of a possessive repeat fails there,
-# the match goes on after what that pass had consumed (gh-100061).
+# No text matches in two ways, so every repetition is possessive: it stores no positions to backtrack to, which would
+# cost memory for each item. The atomic group in `_many` is for Python up to 3.11.4: there, when the last iteration of a
+# possessive repetition fails, the match continues after what that iteration had consumed (gh-100061).
 
 
 def _many(pattern: bytes) -> bytes:
@@ -27,7 +30,7 @@ _NAME = _STRING + rb":" + _SPACE
 
 
 def _items(item: bytes, end: bytes) -> bytes:
-    """Return the pattern of items each of which has another one, or the end of their container, behind it."""
+    """Return the pattern of items, each followed by another item or by the end of their container."""
     return _many(item + rb"(?:," + _SPACE + rb"(?!" + end + rb")|(?=" + end + rb"))")
 
 
@@ -47,7 +50,7 @@ def _with_containers(value: bytes) -> bytes:
 
 _SHALLOW = _with_containers(_with_containers(_with_containers(_SCALAR)))
 _ITEMS = {ord("]"): re.compile(_array(_SHALLOW)), ord("}"): re.compile(_fields(_SHALLOW))}  # by what ends them
-_OPENING = re.compile(rb"\[" + _SPACE + _many(rb"\[" + _SPACE) + rb"|\{" + _SPACE)
+_OPEN_BRACKETS = re.compile(rb"\[" + _SPACE + _many(rb"\[" + _SPACE) + rb"|\{" + _SPACE)
 _AFTER_SPACE = re.compile(_SPACE)
 _AFTER_SCALAR = re.compile(_SCALAR)
 _AFTER_STRING = re.compile(_STRING)
@@ -56,38 +59,40 @@ _AFTER_CHARACTERS = re.compile(b'"' + _CHARACTERS)
 _CONSTANT = re.compile(rb"NaN|-?Infinity")
 
 
-def is_object(content: bytes) -> bool:
-    """Return whether a JSON text is an object; `content` is UTF-8 without a byte order mark.
+def is_object(content: bytes, stop: Callable[[], bool] = lambda: False) -> bool | None:
+    """Return whether a JSON text is an object, or None once `stop` returns True; it is called every 1,000 steps.
 
-    Raises ValueError, which tells line, column and what is wrong there, for what is not JSON: NaN and infinities are
-    not, nor are more than `DEEPEST` levels of nesting.
+    `content` is UTF-8 without a byte order mark. Raises ValueError with line, column, and mistake for a text that is
+    not JSON. NaN, infinities, and more than `MAX_DEPTH` levels of nesting are not accepted.
     """
-    ends = bytearray()  # the brackets that the open containers lack, the innermost last
+    ends = bytearray()  # the missing closing brackets of the open containers, the innermost last
     start = at = _end(_AFTER_SPACE, content, 0)
-    while True:
+    for step in count(1):
+        if step % STEPS_BETWEEN_STOPS == 0 and stop():
+            return None
         at, ended = _begin_value(content, at, ends)
         at = _end_values(content, at, ends, ended=ended)
         if not ends:
             break
     if at < len(content):
-        raise _wrong(content, at, "Extra data")
+        raise _error_at(content, at, "Extra data")
     return content.startswith(b"{", start)
 
 
 def _begin_value(content: bytes, at: int, ends: bytearray) -> tuple[int, bool]:
-    """Read a scalar, or the brackets that open containers; return what comes next and whether a value has ended."""
-    if opening := _OPENING.match(content, at):
+    """Read a scalar or opening brackets; return the position after them and whether a value has ended there."""
+    if opening := _OPEN_BRACKETS.match(content, at):
         ends += b"]" * opening[0].count(b"[") or b"}"
         if len(ends) > MAX_DEPTH:
             raise ValueError("it is nested too deeply")
         return opening.end(), content.startswith(ends[-1:], opening.end())
     if (after := _end(_AFTER_SCALAR, content, at)) > at:
         return after, True
-    raise _no_value(content, at)
+    raise _value_error(content, at)
 
 
 def _end_values(content: bytes, at: int, ends: bytearray, *, ended: bool) -> int:
-    """Read all up to a value that is not shallow, and return where it starts; with no container left, the end."""
+    """Return the start of the next value that is nested too deeply for the patterns, or the end of the text."""
     while ends:
         if not ended:
             items = _end(_ITEMS[ends[-1]], content, at)
@@ -100,44 +105,44 @@ def _end_values(content: bytes, at: int, ends: bytearray, *, ended: bool) -> int
         elif content.startswith(b",", at):
             at, ended = _end(_AFTER_SPACE, content, at + 1), False
         else:
-            raise _wrong(content, at, "Expecting ',' delimiter")
+            raise _error_at(content, at, "Expecting ',' delimiter")
     return at
 
 
 def _end(pattern: re.Pattern[bytes], content: bytes, at: int) -> int:
-    """Return where a match that begins at `at` ends, `at` where there is none."""
-    found = pattern.match(content, at)
-    return found.end() if found else at
+    """Return the end of the match that starts at `at`, or `at` if there is none."""
+    match = pattern.match(content, at)
+    return match.end() if match else at
 
 
 def _value_of_field(content: bytes, at: int) -> int:
-    """Return where the value of the field starts whose name is at `at`."""
+    """Return the start of the value of the field whose name starts at `at`."""
     if (value := _end(_AFTER_NAME, content, at)) > at:
         return value
     if not content.startswith(b'"', at):
-        raise _wrong(content, at, "Expecting property name enclosed in double quotes")
+        raise _error_at(content, at, "Expecting property name enclosed in double quotes")
     if (colon := _end(_AFTER_STRING, content, at)) > at:
-        raise _wrong(content, colon, "Expecting ':' delimiter")
-    raise _no_string(content, at)
+        raise _error_at(content, colon, "Expecting ':' delimiter")
+    raise _string_error(content, at)
 
 
-def _no_value(content: bytes, at: int) -> ValueError:
+def _value_error(content: bytes, at: int) -> ValueError:
     if content.startswith(b'"', at):
-        return _no_string(content, at)
+        return _string_error(content, at)
     if constant := _CONSTANT.match(content, at):
         return ValueError(f"{constant[0].decode()} is no JSON number")
-    return _wrong(content, at, "Expecting value")
+    return _error_at(content, at, "Expecting value")
 
 
-def _no_string(content: bytes, at: int) -> ValueError:
+def _string_error(content: bytes, at: int) -> ValueError:
     end = _end(_AFTER_CHARACTERS, content, at)
     if end == len(content):
-        return _wrong(content, at, "Unterminated string starting at")
+        return _error_at(content, at, "Unterminated string starting at")
     what = "Invalid \\escape" if content.startswith(b"\\", end) else "Invalid control character at"
-    return _wrong(content, end, what)
+    return _error_at(content, end, what)
 
 
-def _wrong(content: bytes, at: int, what: str) -> ValueError:
+def _error_at(content: bytes, at: int, what: str) -> ValueError:
     line = content.count(b"\n", 0, at) + 1
     column = len(content[content.rfind(b"\n", 0, at) + 1 : at].decode(errors="replace")) + 1
     return ValueError(f"line {line}, column {column}: {what}")

@@ -1,4 +1,4 @@
-"""Owns finding and reading trace files; never follows a path out of the folder in which it starts.
+"""Finds, checks, and reads trace files; a path must not lead out of the folder in which it starts.
 
 Source: contract, section 1 (`trace_file`, "Bad settings").
 """
@@ -13,7 +13,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,8 +25,9 @@ from sepurux_action.errors import EvaluationError, TraceFileError
 
 MAX_BYTES = 64 * 1024 * 1024
 WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
-MAX_KEPT_BYTES = 64 * 1024 * 1024  # of all files together; what goes beyond is read again when it is uploaded
-PIECE = 256 * 1024  # bytes that are read, or sent, at once
+MAX_KEPT_BYTES = 64 * 1024 * 1024  # of all files in memory; further files are read again when they are uploaded
+PIECE = 256 * 1024  # bytes that are read or sent at once
+UNCHECKED = TraceContent(sha256="", size=0, pieces=lambda: iter(()))
 
 
 def working_directory() -> Path | None:
@@ -38,29 +39,33 @@ def working_directory() -> Path | None:
 
 
 class TraceFolder:
-    """Finds traces below a base folder, or below another folder that is allowed (absolute paths only)."""
+    """Finds traces in a base folder, and by absolute paths in further folders."""
 
-    def __init__(self, base: Path | None, allowed: Sequence[Path] = ()) -> None:
-        """Take the folder that relative paths start from, and further folders that a path may lie in.
+    def __init__(
+        self, base: Path | None, allowed: Sequence[Path] = (), stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Take the folder of relative paths (None if it was deleted) and further folders that may contain traces.
 
-        Without a base, because it was deleted, a relative path names nothing.
+        Once `stop` returns True, traces are returned empty and unchecked: nothing is uploaded after a signal.
         """
         self._has_base, self._base = base is not None, base or Path()
         named = [(base, WORKSPACE)] if base else []
         named += [(each, TEMPORARY) for each in allowed]
         self._names: dict[Path, str] = {}
-        self._spellings: dict[Path, Path] = {}  # a path may spell a folder as it was given, or without links
+        self._spellings: dict[Path, Path] = {}  # by its path as given, and without links
         for folder, name in named:
             real = Path(os.path.realpath(folder))
             self._names[real] = name
             self._spellings |= {folder: real, real: real}
-        self._contents: dict[Path, TraceContent] = {}  # of the files so far, which many gates may share
+        self._contents: dict[Path, TraceContent] = {}  # many gates may share a file
         self._kept_bytes = 0
+        self._stop = stop
 
     def find(self, pattern: str) -> tuple[Trace, ...]:
         """Return the traces that a path or glob names, in the order of their names.
 
-        Raises BadTraceFile: nothing there, outside the folders, no regular file, over 64 MiB, or no JSON object.
+        Raises TraceFileError if there is none, or if a file is outside the folders, not regular, over 64 MiB, or not a
+        JSON object.
         """
         if not self._has_base and not Path(pattern).is_absolute():
             raise TraceFileError(
@@ -90,7 +95,7 @@ class TraceFolder:
     def _trace(self, path: Path) -> Trace:
         start, real = self._folder_of(path), self._resolved(path)
         shown = Path(os.path.relpath(path, self._base)) if path.is_relative_to(self._base) else path
-        label = json_reader.printable(shown.as_posix())  # one spelling on every system
+        label = json_reader.printable(shown.as_posix())  # the same on every system
         if real is None:
             where = self._names[start] if start else self._where()
             raise TraceFileError(f'"{label}" leads outside {where}; use a path relative to the workspace')
@@ -107,17 +112,21 @@ class TraceFolder:
         return Trace(label=label, content=self._contents[real])
 
     def _content(self, path: Path, label: str) -> TraceContent:
-        """Return a file's content, checked to be a JSON object; in memory while there is room, else by its digest."""
+        """Return the content of a file after checking it, in memory if there is room, or else read again for upload."""
         from sepurux_action.common.json_syntax import is_object  # noqa: PLC0415 - takes 50 ms, so only when needed
 
+        if self._stop():
+            return UNCHECKED
         try:
             content = b"".join(_in_utf_8(path))
-            sound = is_object(content)
+            accepted = is_object(content, self._stop)
         except UnicodeError:
             raise TraceFileError(f'"{label}" is not valid JSON: it is no UTF-8 text') from None
         except ValueError as error:
             raise TraceFileError(f'"{label}" is not valid JSON: {error}') from None
-        if not sound:
+        if accepted is None:
+            return UNCHECKED
+        if not accepted:
             raise TraceFileError(f'"{label}" holds no JSON object; a trace is one')
         size, sha256 = len(content), hashlib.sha256(content).hexdigest()
         pieces = partial(_read_again, path, label, size, sha256)
@@ -127,9 +136,9 @@ class TraceFolder:
         return TraceContent(sha256=sha256, size=size, pieces=pieces)
 
     def read(self, path: str) -> bytes | None:
-        """Return the content of a policy file, at most one byte more than it may have; None where there is none.
+        """Return the content of a policy file, at most one byte more than is allowed, or None if there is no file.
 
-        Raises OSError for a file that cannot be read, or that leads outside the folders: it might be a stricter policy.
+        Raises OSError for a file that cannot be read or is outside the folders, because it may be a stricter policy.
         """
         if not self._has_base and not Path(path).is_absolute():
             return None
@@ -148,14 +157,14 @@ class TraceFolder:
     def _resolved(self, path: Path) -> Path | None:
         """Return the path without links and `..`, or None if it leads out of the folder in which it starts.
 
-        A process that replaces a part of the path after this check already has the runner's rights.
+        A process that can replace a part of the path after this check already has the runner's permissions.
         """
         real = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a ring of links, up to Python 3.12
         start = self._folder_of(path)
         return real if start is not None and self._folder_of(real) == start else None
 
     def _folder_of(self, path: Path) -> Path | None:
-        """Return the innermost folder, without links, that contains the path as it is spelled, or None."""
+        """Return the innermost folder, without links, that contains the path as written, or None."""
         spellings = [folder for folder in self._spellings if path.is_relative_to(folder)]
         return self._spellings[max(spellings, key=lambda folder: len(folder.parts))] if spellings else None
 
@@ -164,9 +173,9 @@ class TraceFolder:
 
 
 def _named(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
-    """Yield the files that the parts of a glob name; as in a shell, a name that begins with a dot must be asked for.
+    """Yield the files that match the parts of a glob; as in a shell, only a pattern with a dot matches hidden names.
 
-    Unlike the standard library's, `**` enters no linked folder: rings of links would keep it busy for ever.
+    Unlike in the standard library, `**` enters no linked folder, because circular links would never end.
     """
     waiting = [(folder, parts)]
     while waiting:
@@ -185,14 +194,14 @@ def _named(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
 
 def _listed(folder: Path, pattern: str) -> list[str]:
     try:
-        names = os.listdir(folder)  # noqa: PTH208 - names are matched, paths would be cut apart again
+        names = os.listdir(folder)  # noqa: PTH208 - only names are needed
     except OSError:
-        return []  # a folder that may not be read holds no match, as in a shell
+        return []  # a folder that cannot be read matches nothing, as in a shell
     return [name for name in fnmatch.filter(names, pattern) if pattern.startswith(".") or not name.startswith(".")]
 
 
 def _in_utf_8(path: Path) -> Iterator[bytes]:
-    """Yield a JSON file's text piece by piece, as UTF-8 without a byte order mark and unchanged otherwise."""
+    """Yield the text of a JSON file in pieces, as UTF-8 without a byte order mark and otherwise unchanged."""
     with path.open("rb") as file:
         piece = file.read(PIECE)
         decoder = codecs.getincrementaldecoder(json.detect_encoding(piece))()
@@ -207,7 +216,7 @@ def _pieces_of(content: bytes) -> Iterator[bytes]:
 
 
 def _read_again(path: Path, label: str, size: int, sha256: str) -> Iterator[bytes]:
-    """Yield a file's text as `_in_utf_8` does; raises CannotJudge, before the last piece, if it is another one now."""
+    """Yield what `_in_utf_8` yields; raises EvaluationError before the last piece if the file has changed."""
     what = f'the trace file "{label}" changed while the gate ran'
     changed = EvaluationError(what, "Let no other step or process write the file while the gate runs.")
     digest, length, held = hashlib.sha256(), 0, b""
@@ -215,7 +224,7 @@ def _read_again(path: Path, label: str, size: int, sha256: str) -> Iterator[byte
         for piece in _in_utf_8(path):
             digest.update(piece)
             length += len(piece)
-            if length > size:  # never send more than was announced
+            if length > size:  # never send more than the declared length
                 raise changed
             if held:
                 yield held

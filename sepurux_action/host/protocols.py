@@ -1,42 +1,47 @@
-"""Owns the shapes of the outer world that the program needs; never an implementation.
-
-The real ones are in `adapters`; tests bring their own.
-"""
+"""The protocols of the host, which tests replace."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
+from sepurux_action.common.secret import Redactor
 from sepurux_action.host.workflow_commands import Level
 
 T = TypeVar("T")
 
 
 class Output(Protocol):
-    """Where the program runs: what it is given there, and how it speaks."""
+    """Where a run writes its log, its outputs, and its report."""
 
     def log(self, text: str) -> None:
         """Write one line to the log."""
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
-        """Write a line that stands out, on a line of a file of the repository where one is named."""
+        """Write a message that stands out, at a line of a repository file if one is given."""
 
     def set_outputs(self, values: Mapping[str, str]) -> None:
-        """Hand values to later steps; a later value of a name replaces an earlier one."""
+        """Set values for later steps; a later value of a name replaces an earlier one."""
 
     def write_summary(self, markdown: str) -> None:
         """Show the report."""
 
 
+class Host(Output, Protocol):
+    """An output that redacts secrets."""
+
+    def mask_secrets(self, redact: Redactor, secrets: tuple[str, ...]) -> None:
+        """Redact secrets in everything that is written from now on."""
+
+
 class Timeouts(Protocol):
-    """Bounds what blocks."""
+    """Runs blocking work within a deadline."""
 
     def now(self) -> float:
-        """Return seconds on a clock that never jumps."""
+        """Return the seconds of a monotonic clock."""
 
     def run(self, seconds: float, work: Callable[[], T]) -> T:
-        """Return what the work returns; raises OverTime after the seconds, Ended when the run is ended."""
+        """Return what the work returns; raises DeadlineExceeded after the seconds, Ended after a signal."""
 
     def pause(self, seconds: float) -> None:
-        """Wait so many seconds; raises Ended when the run is ended."""
+        """Wait for the seconds; raises Ended after a signal."""

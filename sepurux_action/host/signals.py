@@ -1,6 +1,6 @@
-"""Owns SIGINT and SIGTERM for the time of a run; never what follows from one.
+"""SIGINT and SIGTERM during a run.
 
-They are handled because the kernel gives a container's first process no default for them.
+They are handled because the kernel has no default action for them in a container's first process.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ EXIT_BASE = 128  # the shell's convention: 130 after SIGINT, 143 after SIGTERM
 
 
 class Signals:
-    """The first signal of the run, and whom to tell of each."""
+    """The first signal of the run, and the listeners that are called for each signal."""
 
     def __init__(self) -> None:
-        """Start without a signal; `install` makes the process's own signals arrive here."""
+        """Start without a signal; `install` makes the process's signals call `receive`."""
         self.received: int | None = None
         self._listeners: list[Callable[[int], None]] = []
 
@@ -25,17 +25,21 @@ class Signals:
             signal.signal(number, lambda number, _frame: self.receive(number))
 
     def add_listener(self, listener: Callable[[int], None]) -> None:
-        """Call the listener when a signal comes, or at once where one has come already."""
+        """Call the listener for each signal from now on, and at once if one was received already."""
         self._listeners.append(listener)
         if self.received is not None:
             listener(self.received)
 
+    def is_received(self) -> bool:
+        """Return whether a signal was received."""
+        return self.received is not None
+
     def status(self, decided: int) -> int:
-        """Return the exit status: the signal's, whatever was decided before, else what was decided."""
+        """Return the exit status of the first signal, or `decided` without a signal."""
         return decided if self.received is None else EXIT_BASE + self.received
 
     def receive(self, number: int) -> None:
-        """Note a signal, and tell the listeners; a signal handler may call this."""
+        """Store the first signal and call the listeners; a signal handler may call this."""
         self.received = self.received or number
         for listener in self._listeners:
             listener(number)

@@ -1,7 +1,7 @@
-"""Owns the texts that GitHub's runner acts on: commands, and the blocks of its files; never writes them.
+"""Formats what GitHub's runner acts on: workflow commands and the blocks of its output files.
 
-Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands and the runner's parser. A
-command is recognised at the start of a line (`::name`), its old form (`##[name]`) anywhere in one.
+Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands and the runner's parser. The
+runner recognizes a command at the start of a line (`::name`), and its old form (`##[name]`) anywhere in a line.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from sepurux_action.common import json_reader
 
-MAX_MESSAGE_LENGTH = 4_000  # characters; the runner cuts a message at 4,096
+MAX_MESSAGE_LENGTH = 4_000  # characters; the runner truncates a message at 4,096
 MAX_LINE_LENGTH = 8_000  # characters of one log line
 
 
@@ -23,28 +23,28 @@ class Level(StrEnum):
 
 
 def plain(text: str) -> str:
-    """Return one line of log text that the runner takes for text, whatever it holds."""
+    """Return a text as one line of the log in which the runner sees no command."""
     line = json_reader.shorten(json_reader.printable(text), MAX_LINE_LENGTH).replace("##[", "## [")
-    return f": {line[1:]}" if line.startswith("::") else line  # a space before it would not help: it is trimmed
+    return f": {line[1:]}" if line.startswith("::") else line  # the runner trims a space
 
 
 def annotation(level: Level, message: str, *, title: str = "", file: str = "", line: int = 0) -> str:
-    """Return the command for an annotation; several lines of a message stay several lines."""
+    """Return the command for an annotation; a message may have several lines."""
     lines = json_reader.shorten("\n".join(plain(line) for line in message.splitlines()), MAX_MESSAGE_LENGTH)
-    given = {"file": file, "line": str(line) if file and line else "", "title": title}
-    properties = ",".join(f"{name}={_property(plain(text))}" for name, text in given.items() if text)
+    texts = {"file": file, "line": str(line) if file and line else "", "title": title}
+    properties = ",".join(f"{name}={_property(plain(text))}" for name, text in texts.items() if text)
     return f"::{level}{' ' if properties else ''}{properties}::{_data(lines)}"
 
 
 def mask(secret: str) -> str:
-    """Return the command that hides a text in every later log line."""
+    """Return the command that masks a text in every later line of the log."""
     return f"::add-mask::{_data(secret)}"
 
 
 def output_block(name: str, value: str, delimiter: str) -> str:
-    """Return the block that sets an output; raises ValueError where the value holds the delimiter.
+    """Return the block that sets an output; raises ValueError if name or value contains the delimiter.
 
-    `delimiter` must be random: a value that knew it could set further outputs.
+    `delimiter` must be random: a value that contains it could set further outputs.
     """
     text = value.replace("\r\n", "\n").replace("\r", "\n")
     if delimiter in text or delimiter in name:

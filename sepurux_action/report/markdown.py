@@ -1,8 +1,8 @@
-"""Owns how text becomes Markdown in which foreign text is inert; never decides what a report says.
+"""Escapes foreign text for Markdown. Only this module makes a `Markdown` value.
 
-Foreign text is made harmless twice. Punctuation that Markdown or HTML reads becomes a character reference, which no
-parser takes for structure. What is linked after parsing, on the decoded text (mentions, issue references, commits,
-addresses, emoji), is broken by a zero-width space. Only this module makes a `Markdown` value.
+Foreign text is escaped in two ways. Punctuation of Markdown and HTML becomes a character reference, which no parser
+reads as markup. What GitHub links after parsing (mentions, issues, commits, URLs, emoji) is broken by a zero-width
+space.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ from sepurux_action.common import json_reader
 
 MAX_TEXT_LENGTH = 300  # characters of a sentence in a report
 MAX_CODE_LENGTH = 80  # characters of a name or an id
-MAX_WORD_LENGTH = 16  # characters without a place to break: four columns must fit on a phone
-MAX_UNJOINTED_LENGTH = 9  # characters from which on a word may break behind its dots, dashes and underscores too
-MAX_MARKS = 2  # combining marks on one character; scripts need two, more only smear over the lines around
+MAX_WORD_LENGTH = 16  # characters without a line break: four columns must fit on a phone
+MAX_UNJOINTED_LENGTH = 9  # characters; a longer word may also break after dots, dashes, and underscores
+MAX_MARKS = 2  # combining marks on one character; scripts need two, more would cover the lines around
 BAR_CELLS = 10
 SPARKS = "▁▂▃▄▅▆▇█"
 GAP = "·"
 CHART = {
-    "xyChart": {"height": 250},  # pixels; Mermaid's own fills a screen
-    "themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7"}},  # Mermaid's own cannot be seen on white
+    "xyChart": {"height": 250},  # pixels; Mermaid's default fills a screen
+    "themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7"}},  # Mermaid's default is invisible on white
 }
-READ_AHEAD = 4  # times the wanted length that is looked at, so that a long text costs no more than a short one
+READ_AHEAD = 4  # times the allowed length that is read, so that a long text costs no more than a short one
 
 ZERO_WIDTH_SPACE = "\u200b"
-_MAY_BREAK = "\0"  # stands for <wbr>; no foreign text still holds one once it is printable
+_MAY_BREAK = "\0"  # stands for <wbr>; printable foreign text cannot contain it
 
-_ACTIVE = "&<>[]\\`*_~|#@"  # structure, or half a link, anywhere in a line
-_DOLLAR = {ord("$"): "<span>&#36;</span>"}  # GitHub's documented way to keep a dollar sign out of mathematics
+_ACTIVE = "&<>[]\\`*_~|#@"  # markup, or a part of a link, anywhere in a line
+_DOLLAR = {ord("$"): "<span>&#36;</span>"}  # GitHub documents this for a dollar sign outside of mathematics
 _IN_TEXT = {ord(mark): f"&#{ord(mark)};" for mark in _ACTIVE} | _DOLLAR | {ord(_MAY_BREAK): "<wbr>"}
-# Inside the tag nothing is broken, so that a name can be copied: all marks go, and <wbr> parts an e-mail address.
+# Code has no zero-width spaces, so that a name can be copied: all punctuation is escaped, and <wbr> breaks e-mails.
 _IN_CODE = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation} | _DOLLAR
 _IN_CODE |= {ord("@"): "&#64;<wbr>", ord(_MAY_BREAK): "<wbr>"}
-_IN_LISTING = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "-=."} | _DOLLAR
-_IN_ADDRESS = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "/:.-?=%,;"}
-_AT_START = re.compile(r"([0-9]+(?=[.)](?: |$)))?([-+=:/!.)])")  # a list, a rule, an underline, a bot's command
-# Letters, marks and symbols that Unicode does not count as control or format characters, yet show nothing.
-_UNSEEN = re.compile(
+_IN_CODE_BLOCK = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "-=."} | _DOLLAR
+_IN_URL = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "/:.-?=%,;"}
+_AT_START = re.compile(r"([0-9]+(?=[.)](?: |$)))?([-+=:/!.)])")  # a list, a line, an underline, a bot's command
+# Invisible letters, marks, and symbols that Unicode does not classify as control or format characters.
+_INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef]"
-    "|(?<![\u2000-\u2bff])\ufe0f"  # behind a symbol it asks for the emoji
+    "|(?<![\u2000-\u2bff])\ufe0f"  # after a symbol it selects the emoji
 )
-_LIVE = re.compile(
+_LINKED = re.compile(
     r"""
-    [@\#]                                                     # mentions, e-mail, issues
-    | :(?=\S)                                                 # addresses, emoji
+    [@\#]                                                     # mentions, e-mails, issues
+    | :(?=\S)                                                 # URLs, emoji
     | www(?=\.)
     | (?<=[A-Za-z])-(?=[0-9])                                 # GH-1 and a repository's own autolinks
     | GHSA(?=-)
@@ -58,60 +58,60 @@ _LIVE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_HEX_RUN = 6  # digits; from 7 on GitHub looks for a commit of that name
+_HEX_RUN = 6  # digits; GitHub links 7 or more to a commit
 _LONG_WORD = re.compile(rf"[^\s{ZERO_WIDTH_SPACE}]{{{MAX_UNJOINTED_LENGTH + 1},}}")
 _JOINTS = re.compile(r"(?<=\w[._/:-])(?=\w)")
 _QUOTED = re.compile(r"`([^`]+)`")
-_KEPT_IN_ADDRESS = "/:?#[]@!$&'()*+,;=%~"  # RFC 3986's reserved characters, and what is encoded already
+_KEPT_IN_URL = "/:?#[]@!$&'()*+,;=%~"  # RFC 3986's reserved characters, and `%` of what is encoded already
 
 
 class Markdown(str):
-    """Text that is Markdown already; any other text is foreign and has to be escaped."""
+    """Text that is Markdown; any other text has to be escaped."""
 
     __slots__ = ()
 
 
 def text(value: str, *, longest: int = MAX_TEXT_LENGTH) -> Markdown:
-    """Return a text as one inert line of at most `longest` characters; safe in a cell and at a line's start."""
+    """Return a text as one escaped line of at most `longest` characters, also for cells and the start of a line."""
     return Markdown(_escape(_plain(value, longest)))
 
 
 def prose(value: str, *, longest: int = MAX_TEXT_LENGTH) -> Markdown:
-    """Return a sentence as `text` does, with what stands between backticks shown as code."""
+    """Return what `text` returns, with text between backticks as code."""
     pieces = _QUOTED.split(_plain(value, longest))
     return Markdown("".join(_code(piece) if n % 2 else _escape(piece) for n, piece in enumerate(pieces)))
 
 
 def code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
-    """Return a name or an id as code that may break at its joints; '' for a text that shows nothing.
+    """Return a name or an id as code; '' for a text without visible characters.
 
-    GitHub links nothing inside code, so that the name can be copied as it is.
+    GitHub links nothing in code, so the name needs no zero-width space and can be copied.
     """
     plain = _plain(value, longest)
     return Markdown(_code(plain) if plain else "")
 
 
-def link(label: str, address: str) -> Markdown:
-    """Return a link to an http or https address, or the label alone for any other."""
+def link(label: str, url: str) -> Markdown:
+    """Return a link to an http or https URL, or only the label for any other."""
     shown = _as_markdown(label)
-    if not address.lower().startswith(("https://", "http://")):
+    if not url.lower().startswith(("https://", "http://")):
         return shown
-    target = quote(address, safe=_KEPT_IN_ADDRESS, errors="replace").translate(_IN_ADDRESS)
+    target = quote(url, safe=_KEPT_IN_URL, errors="replace").translate(_IN_URL)
     return Markdown(f"[{shown}]({target})")
 
 
 def strong(value: str) -> Markdown:
-    """Return the text in bold. The tag, unlike asterisks, does not depend on what stands around it."""
+    """Return the text in bold. Unlike asterisks, the tag does not depend on the characters around it."""
     return Markdown(f"<strong>{_as_markdown(value)}</strong>")
 
 
 def join(parts: Iterable[str], *, by: str = " ") -> Markdown:
-    """Return the parts that are not empty with `by`, a literal of ours, between them; plain parts are escaped."""
+    """Return the parts that are not empty with `by` between them; only the parts are escaped."""
     return Markdown(by.join(_as_markdown(part) for part in parts if part))
 
 
 def bar(fraction: float) -> Markdown:
-    """Return a fraction of 0 to 1 as a bar of blocks: full only at 1, empty only at 0."""
+    """Return a fraction from 0 to 1 as a bar of blocks, which is full only at 1 and empty only at 0."""
     filled = round(fraction * BAR_CELLS)
     if 0 < fraction < 1:
         filled = min(max(filled, 1), BAR_CELLS - 1)
@@ -119,7 +119,7 @@ def bar(fraction: float) -> Markdown:
 
 
 def sparkline(values: Sequence[float | None]) -> Markdown:
-    """Return numbers as blocks, the lowest as the smallest and the highest as the tallest; a dot for one not known."""
+    """Return numbers as blocks of a height from the lowest to the highest number, and a dot for None."""
     known = [value for value in values if value is not None]
     low, span = min(known, default=0), max(known, default=0) - min(known, default=0)
 
@@ -130,14 +130,14 @@ def sparkline(values: Sequence[float | None]) -> Markdown:
 
 
 def code_block(lines: Iterable[str]) -> Markdown:
-    """Return lines as they are, to be copied, without what cannot be seen; a paragraph that no text of theirs ends."""
-    seen = _UNSEEN.sub("", "\n".join(lines))
+    """Return lines to copy, without invisible characters, as a paragraph that no text in them can end."""
+    seen = _INVISIBLE.sub("", "\n".join(lines))
     shown = "".join(letter for letter in _limit_marks(seen) if letter == "\n" or letter.isprintable())
-    return Markdown(f"<pre><code>{shown.translate(_IN_LISTING)}</code></pre>")
+    return Markdown(f"<pre><code>{shown.translate(_IN_CODE_BLOCK)}</code></pre>")
 
 
 def chart(unit: str, points: Sequence[tuple[str, float]]) -> Markdown:
-    """Return numbers of 0 to 100 as a line that GitHub draws; a paragraph of its own. Labels keep plain letters only.
+    """Return numbers from 0 to 100 as a line chart, a paragraph of its own; labels keep ASCII letters and digits only.
 
     Source: https://mermaid.js.org/syntax/xyChart.html
     """
@@ -162,8 +162,8 @@ def _as_markdown(value: str) -> Markdown:
 
 
 def _plain(value: str, longest: int) -> str:
-    """Return the text on one line, without what cannot be seen, cut to `longest` characters."""
-    seen = " ".join(_UNSEEN.sub("", json_reader.printable(value[: longest * READ_AHEAD])).split())
+    """Return the text on one line, without invisible characters, shortened to `longest` characters."""
+    seen = " ".join(_INVISIBLE.sub("", json_reader.printable(value[: longest * READ_AHEAD])).split())
     shown = "".join(_limit_marks(seen))
     cut = len(shown) > longest or len(value) > longest * READ_AHEAD
     return shown[: longest - 1].rstrip() + "…" if cut else shown
@@ -178,15 +178,15 @@ def _limit_marks(seen: str) -> Iterator[str]:
 
 
 def _escape(plain: str) -> str:
-    broken = _LONG_WORD.sub(_break_points, _LIVE.sub(_broken, plain))
+    broken = _LONG_WORD.sub(_break_points, _LINKED.sub(_broken, plain))
     start = _AT_START.match(broken)
     if start is None:
         return broken.translate(_IN_TEXT)
     return f"{start[1] or ''}{start[2].translate(_IN_CODE)}{broken[start.end() :].translate(_IN_TEXT)}"
 
 
-def _broken(live: re.Match[str]) -> str:
-    word = live[0]
+def _broken(linked: re.Match[str]) -> str:
+    word = linked[0]
     if len(word) <= _HEX_RUN:
         return word + ZERO_WIDTH_SPACE
     return ZERO_WIDTH_SPACE.join(word[at : at + _HEX_RUN] for at in range(0, len(word), _HEX_RUN))
@@ -197,7 +197,7 @@ def _code(plain: str) -> str:
 
 
 def _break_points(word: re.Match[str]) -> str:
-    """Return a long word with places to break: at its joints, and every so many characters where there are none."""
+    """Return a long word with line breaks after its punctuation, or else after every 16 characters."""
     pieces = _JOINTS.split(word[0])
     return _MAY_BREAK.join(
         piece[at : at + MAX_WORD_LENGTH] for piece in pieces for at in range(0, len(piece), MAX_WORD_LENGTH)

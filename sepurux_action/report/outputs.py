@@ -1,6 +1,6 @@
-"""Owns what later steps can read: the names of the outputs and their texts; never writes them.
+"""The outputs that later steps can read.
 
-Source: contract, section 3. Numbers are plain decimals; what is not known is empty.
+Numbers are plain decimals; an unknown value is empty. Source: contract, section 3.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from sepurux_action.common.json_reader import Metric
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import GateResult, RunResult
 
-# A job's outputs have 1 MB together, counted as UTF-16: 524,288 characters.
+# All outputs of a job together may have 1 MB of UTF-16: 524,288 characters.
 MAX_TOOLS = 50  # in `top_failing_tools`
 MAX_TOOL_LENGTH = 200  # characters of a tool's name
 MAX_LIST_LENGTH = 40_000  # characters of the ids of one kind, about 1,000 ids; further ones are left out
-MAX_EARLY_LIST_LENGTH = 100_000  # characters; these lists hold the ids of all gates
+MAX_EARLY_LIST_LENGTH = 100_000  # characters; these lists contain the ids of all gates
 MAX_GATES_OUTPUT = 250_000  # characters of `gates`
-# What is left empty in `gates`, one after the other, until it fits.
+# The values that are left empty in `gates`, one after the other, until it is short enough.
 EMPTIED = ("top_failing_tools", "trace_id", "batch_id", "run_id", "dashboard_url", "reason")
 
 OUTPUTS: dict[str, str] = {
@@ -44,25 +44,25 @@ OUTPUTS: dict[str, str] = {
 
 
 def no_verdict(reason: str) -> dict[str, str]:
-    """Return the outputs of a step that judged nothing: every name, decision `error`, conclusion `failure`."""
+    """Return the outputs of a step without a result: every name, decision `error`, conclusion `failure`."""
     known = {"decision": Decision.ERROR.value, "conclusion": "failure", "reason": reason, "gates": "[]"}
     return {name: known.get(name, "") for name in OUTPUTS}
 
 
 def step_outputs(gates: Sequence[GateResult], comment_url: str = "") -> dict[str, str]:
-    """Return every output: the worst gate's values, and `gates` for all.
+    """Return every output: the values of the worst gate, and all gates in `gates`.
 
-    Ties are decided by an exceeded `max_unsafe`, then the lowest pass rate, then order. `conclusion` alone is that of
-    the whole step, as the exit status is: an `observe` gate may be the worst and not block, while another one blocks.
+    Of equal decisions, an exceeded `max_unsafe` is worse, then the lower pass rate, then the earlier gate. `conclusion`
+    is that of the whole step: an `observe` gate may be the worst and not block while another one blocks.
     """
     worst = min(gates, key=lambda gate: gate.badness)
     described = [{"name": gate.gate.name, **gate_outputs(gate, comment_url)} for gate in gates]
-    closed = next((gate for gate in gates if gate.conclusion.blocks), worst)
-    return {**gate_outputs(worst, comment_url), "conclusion": closed.conclusion.word, "gates": _fitting(described)}
+    blocking = next((gate for gate in gates if gate.conclusion.blocks), worst)
+    return {**gate_outputs(worst, comment_url), "conclusion": blocking.conclusion.word, "gates": _shortened(described)}
 
 
-def _fitting(gates: list[dict[str, str]]) -> str:
-    """Return the gates as JSON, with values left empty where it would be too long."""
+def _shortened(gates: list[dict[str, str]]) -> str:
+    """Return the gates as JSON, with values left empty if it would be too long."""
     text = json.dumps(gates)
     for name in EMPTIED:
         if len(text) <= MAX_GATES_OUTPUT:
@@ -73,7 +73,7 @@ def _fitting(gates: list[dict[str, str]]) -> str:
 
 
 def gate_outputs(gate: GateResult, comment_url: str = "") -> dict[str, str]:
-    """Return the outputs of one gate, all but `gates`; the comment is one for all gates of a step."""
+    """Return the outputs of one gate, without `gates`; all gates of a step have the same comment."""
     run = gate.combined
     tools = [{"tool": each.tool[:MAX_TOOL_LENGTH], "count": each.count} for each in run.top_failing_tools[:MAX_TOOLS]]
     return {
@@ -94,7 +94,7 @@ def gate_outputs(gate: GateResult, comment_url: str = "") -> dict[str, str]:
 
 
 def identities(runs: Iterable[RunResult], longest: int = MAX_LIST_LENGTH) -> dict[str, str]:
-    """Return the ids of runs that are known, several by comma, in at most so many characters each."""
+    """Return the known ids of runs, separated by commas, in at most `longest` characters each."""
     runs = tuple(runs)
     return {
         "run_id": _listed(
@@ -106,9 +106,9 @@ def identities(runs: Iterable[RunResult], longest: int = MAX_LIST_LENGTH) -> dic
 
 
 def early_outputs(runs: Sequence[RunResult]) -> dict[str, str]:
-    """Return what later steps may want even when this one is killed: ids, and the first address that is known."""
-    address = next((run.run.dashboard_url for run in runs if run.run.dashboard_url), "")
-    return {**identities(runs, MAX_EARLY_LIST_LENGTH), "dashboard_url": address}
+    """Return what later steps can use if this one is killed: the ids, and the first URL that is known."""
+    dashboard_url = next((run.run.dashboard_url for run in runs if run.run.dashboard_url), "")
+    return {**identities(runs, MAX_EARLY_LIST_LENGTH), "dashboard_url": dashboard_url}
 
 
 def _listed(ids: Iterable[str], longest: int) -> str:

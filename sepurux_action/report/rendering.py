@@ -1,4 +1,4 @@
-"""Owns Jinja2: a report becomes text that fits its place; never decides what a report says or what is shed first."""
+"""Renders a report as Markdown within the size limits of GitHub."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from sepurux_action.report.size_limits import for_comment, for_summary, shrink
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
-COMMENT_CHARACTERS = 65_000  # GitHub takes 65,536
+COMMENT_CHARACTERS = 65_000  # GitHub accepts 65,536
 HEADLINE_CHARACTERS = 1_000
 
 
 def render_summary(report: Report, *, most_bytes: int = SUMMARY_BYTES, templates: Path = TEMPLATES) -> str:
-    """Return the report as Markdown of at most `most_bytes` bytes of UTF-8 (GitHub's limit for a job summary).
+    """Return the report as Markdown of at most `most_bytes` bytes of UTF-8, shortened as `shrink` does.
 
-    Rows are shed in the order of `shed` until it fits. With templates that cannot be used the headline remains.
+    If the templates cannot be used, only the headline remains.
     """
     return _rendered(for_summary(report), templates, "summary.md.j2", lambda text: len(text.encode()) <= most_bytes)
 
 
 def render_comment(report: Report, marker: str, *, templates: Path = TEMPLATES) -> str:
-    """Return a comment's body of at most 65,000 characters: the marker, one line of ours, then the report.
+    """Return the body of a comment of at most 65,000 characters: the marker, then the report.
 
-    It ends without a line break and holds nothing but what it is given, so that equal reports give equal bodies.
+    It has no line break at its end and contains no time, so that equal reports have equal bodies.
     """
     room = COMMENT_CHARACTERS - len(marker) - len("\n\n")
     rendered = _rendered(for_comment(report), templates, "comment.md.j2", lambda text: len(text) <= room)
@@ -44,7 +44,7 @@ def _rendered(report: Report, templates: Path, name: str, fits: Callable[[str], 
             if fits(rendered):
                 return rendered
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
-        pass  # a broken template must not cost the verdict its place
+        pass  # a broken template must not hide the result
     return f"{text(report.headline, longest=HEADLINE_CHARACTERS)}\n"
 
 
@@ -52,7 +52,7 @@ def _rendered(report: Report, templates: Path, name: str, fits: Callable[[str], 
 def _environment(templates: Path) -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
-        autoescape=False,  # noqa: S701 - it escapes for HTML only; `finalize` escapes every value for Markdown
+        autoescape=False,  # noqa: S701 - it escapes only for HTML; `finalize` escapes every value for Markdown
         finalize=_escape,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -62,5 +62,5 @@ def _environment(templates: Path) -> jinja2.Environment:
 
 
 def _escape(value: object) -> str:
-    """Return Markdown of ours as it is and any other value as inert text."""
+    """Return a `Markdown` value as it is, and any other value as escaped text."""
     return value if isinstance(value, Markdown) else text(str(value))

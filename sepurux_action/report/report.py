@@ -1,7 +1,6 @@
-"""Owns what a report says and in which words; never how much of it a place shows, nor how it is laid out.
+"""The report as data: texts, tuples, and truth values, for templates that only loop and branch.
 
-A report is a view model: texts, tuples and truth values, ready for templates that only loop and ask. A text that is
-not `Markdown` yet is escaped where it is rendered.
+A text that is not `Markdown` is escaped when it is rendered.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import islice
 from typing import assert_never
 from urllib.parse import urlsplit
 
@@ -37,7 +37,8 @@ from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be
 from sepurux_action.report.markdown import bar, chart, code, code_block, join, link, prose, sparkline, strong, text
 from sepurux_action.report.reproduction import command_lines
 
-UNFOLDED = 10  # rows of a table that are seen at once; the rest opens with a click
+MAX_ROWS = 100  # of tools and of categories; further ones are only counted
+VISIBLE_ROWS = 10  # rows of a table that are not collapsed
 MAX_REASON_LENGTH = 600  # characters
 MAX_EXAMPLE_LENGTH = 200  # characters
 MAX_CELL_LENGTH = 120  # characters of a sentence in a table
@@ -71,8 +72,8 @@ HOW_TO_REPRODUCE = (
 SHORT = "The run was cancelled, so this report leaves out the details."
 
 
-class Kind(StrEnum):
-    """What the rows of a block are about."""
+class BlockKind(StrEnum):
+    """The content of a block."""
 
     PROBLEMS = "problems"
     GATES = "gates"
@@ -90,16 +91,15 @@ class Kind(StrEnum):
     HISTORY = "history"
     REPRODUCTION = "reproduction"
     NOTES = "notes"
-    ORIGIN = "origin"
+    PROVENANCE = "provenance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Where the report belongs: commit, pull request and workflow run; '' and None for what there is not.
+    """The commit, the pull request, and the workflow run of a report; '' and None for what is unknown.
 
-    `policy_changes` are what the pull request changes in the policy that it is judged by. `baselines` has what the
-    base decided last, by the gates' names; `history` has the results of this pull request's earlier commits, the
-    oldest first.
+    `policy_changes` is what the pull request changes in the policy. `baselines` is the last result of the base branch
+    by the gate's name. `history` is the results of the pull request's earlier commits, the oldest first.
     """
 
     repository: str = ""
@@ -118,7 +118,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A table's column: its heading, and whether its cells are numbers, which stand at the right."""
+    """A column of a table; numbers are aligned to the right."""
 
     heading: str
     numbers: bool = False
@@ -126,52 +126,52 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A titled table, or without columns a list, or `loose` paragraphs. `unfolded` rows are seen at once.
+    """A table with a title, or without `columns` a list, or `paragraphs`; `lead` is a sentence before it.
 
-    `lead` is a sentence before them.
+    The first `visible_rows` rows are visible, the others are collapsed.
     """
 
-    kind: Kind
+    kind: BlockKind
     title: str
     rows: tuple[tuple[str, ...], ...]
     lead: str = ""
     columns: tuple[Column, ...] = ()
-    loose: bool = False
-    unfolded: int = UNFOLDED
+    paragraphs: bool = False
+    visible_rows: int = VISIBLE_ROWS
     left_out: int = 0
 
     @property
-    def seen(self) -> tuple[tuple[str, ...], ...]:
-        """Return the rows that are seen at once."""
-        return self.rows[: self.unfolded]
+    def visible(self) -> tuple[tuple[str, ...], ...]:
+        """Return the rows that are not collapsed."""
+        return self.rows[: self.visible_rows]
 
     @property
-    def folded(self) -> tuple[tuple[str, ...], ...]:
-        """Return the rows that open with a click."""
-        return self.rows[self.unfolded :]
+    def collapsed(self) -> tuple[tuple[str, ...], ...]:
+        """Return the rows that are collapsed."""
+        return self.rows[self.visible_rows :]
 
     @property
-    def fold_title(self) -> str:
-        """Return what is clicked on."""
-        return f"{len(self.folded):,} more" if self.unfolded else self.title
+    def collapsed_title(self) -> str:
+        """Return the title of the collapsed rows."""
+        return f"{len(self.collapsed):,} more" if self.visible_rows else self.title
 
     @property
     def left_out_note(self) -> str:
-        """Return the sentence about rows that were shed, or ''."""
+        """Return the sentence about rows that were left out, or ''."""
         if not self.left_out:
             return ""
-        lost = "" if self.loose else f"{number_format.counted(self.left_out, 'row')} "
+        lost = "" if self.paragraphs else f"{number_format.counted(self.left_out, 'row')} "
         return f"{self.title.partition(' (')[0]}: {lost}left out, the report would be too long."
 
     def keep(self, rows: int) -> Block:
-        """Return the block with at most so many rows, the others counted as left out."""
+        """Return the block with its first rows; the others are counted as left out."""
         lost = max(0, len(self.rows) - rows)
         return replace(self, rows=self.rows[:rows], left_out=self.left_out + lost)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callout:
-    """What has to be read first. `alert` is GitHub's word for the kind of box, '' for plain paragraphs."""
+    """The most important sentences. `alert` is GitHub's word for the kind of box, '' for plain paragraphs."""
 
     alert: str
     lines: tuple[str, ...]
@@ -179,21 +179,21 @@ class Callout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """All about one gate. The title is '' where the report has no other gate."""
+    """The part of a report about one of several gates; `closed` if the gate blocks."""
 
     title: str
     callout: Callout | None
     links: str
     blocks: tuple[Block, ...]
-    folded: bool = False
+    collapsed: bool = False
     closed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A whole report. `headline` is one plain line, not escaped, for the log and an annotation as well.
+    """A report. `headline` is one line that is not escaped, also for the log and an annotation.
 
-    `fuller` says where more of it is kept.
+    `fuller` is the sentence that links to the job summary, for a comment that leaves something out.
     """
 
     headline: str
@@ -209,16 +209,15 @@ class Report:
 
     @property
     def shortened(self) -> bool:
-        """Return whether anything was shed."""
+        """Return whether anything was left out."""
         blocks = (*self.blocks, *self.notes, *(block for section in self.sections for block in section.blocks))
         return bool(self.left_out_note) or any(block.left_out for block in blocks)
 
 
 def build_report(results: Sequence[GateResult], context: Context, *, short: bool = False) -> Report:
-    """Return the report on one gate or several; at least one result is asked for.
+    """Return the report on one or more gates.
 
-    A short one takes little time, however much the backend has reported: it leaves out what failed, and of several
-    gates their sections.
+    A `short` report takes little time, even if the backend reported much: it leaves out what failed and the sections.
     """
     worst = _by_weight(results)[0]
     footer = f"sepurux/gate-action {context.version}".rstrip()
@@ -271,7 +270,7 @@ def build_settings_report(problems: Sequence[Problem], context: Context) -> Repo
         links=_links(None, context),
         blocks=(
             Block(
-                kind=Kind.PROBLEMS,
+                kind=BlockKind.PROBLEMS,
                 title="To correct",
                 rows=tuple(
                     (
@@ -286,7 +285,7 @@ def build_settings_report(problems: Sequence[Problem], context: Context) -> Repo
                     )
                     for problem in problems
                 ),
-                unfolded=5 * UNFOLDED,
+                visible_rows=5 * VISIBLE_ROWS,
             ),
             *_policy(context),
         ),
@@ -489,11 +488,11 @@ def _gates(results: Sequence[GateResult], context: Context) -> Block:
         )
 
     return Block(
-        kind=Kind.GATES,
+        kind=BlockKind.GATES,
         title="Gates",
         columns=(Column("Gate"), Column("Verdict"), Column("Gate is")),
         rows=tuple(map(row, _by_weight(results))),
-        unfolded=3 * UNFOLDED,
+        visible_rows=3 * VISIBLE_ROWS,
     )
 
 
@@ -509,7 +508,7 @@ def _policy(context: Context) -> tuple[Block, ...]:
         return ()
     return (
         Block(
-            kind=Kind.POLICY,
+            kind=BlockKind.POLICY,
             title="This pull request changes the policy",
             lead=join(["Until it is merged, the policy of", base, "rules, and this report follows that one."]),
             columns=(Column("Setting"), Column("Rules now"), Column("Once merged")),
@@ -537,7 +536,7 @@ def _section(result: GateResult, context: Context, *, already_shown: bool) -> Se
         callout=None if already_shown else _callout(result, context),
         links=_dashboard(result.worst, context),
         blocks=_blocks(result, context),
-        folded=result.decision in _WELL,
+        collapsed=result.decision in _WELL,
         closed=result.conclusion.blocks,
     )
 
@@ -546,7 +545,7 @@ def _blocks(result: GateResult, context: Context, *, short: bool = False) -> tup
     if result.decision is Decision.SKIPPED:
         return ()
     if short:
-        most_important = (_broken(result, context), _thresholds(result), _origin(result, context))
+        most_important = (_broken(result, context), _thresholds(result), _provenance(result, context))
         return tuple(block for block in most_important if block.rows)
     found = (
         _broken(result, context),
@@ -561,7 +560,7 @@ def _blocks(result: GateResult, context: Context, *, short: bool = False) -> tup
         _reasons(result),
         _history(result, context),
         _reproduction(result, context),
-        _origin(result, context),
+        _provenance(result, context),
     )
     return tuple(block for block in found if block.rows)
 
@@ -581,7 +580,7 @@ def _traces(result: GateResult, context: Context) -> Block:
         )
 
     return Block(
-        kind=Kind.TRACES,
+        kind=BlockKind.TRACES,
         title=f"Traces ({len(result.runs)})",
         columns=(Column("Trace"), Column("Verdict"), Column("Passed", numbers=True)),
         rows=tuple(map(row, result.ranked)) if len(result.runs) > 1 else (),
@@ -599,7 +598,7 @@ def _thresholds(result: GateResult) -> Block:
         )
 
     return Block(
-        kind=Kind.THRESHOLDS,
+        kind=BlockKind.THRESHOLDS,
         title=f"All thresholds{_of(result)}",
         columns=(Column("Measure"), Column("Needed"), Column("Actual (margin)")),
         rows=tuple(map(row, result.checks)),
@@ -627,7 +626,7 @@ def _broken(result: GateResult, context: Context) -> Block:
         )
 
     return Block(
-        kind=Kind.BROKEN,
+        kind=BlockKind.BROKEN,
         title=f"Broken thresholds{_of(result)}",
         columns=(Column("Threshold"), Column("Actual"), *((Column(join(["vs", compared])),) if compared else ())),
         rows=tuple(row(check) for check in result.checks if check.state is CheckState.BROKEN),
@@ -680,11 +679,11 @@ def _metrics(result: GateResult, context: Context) -> Block:
     )
     rows = [("Verdict", join([_SYMBOLS[now.decision], was]), passed), *numbers]
     return Block(
-        kind=Kind.METRICS,
+        kind=BlockKind.METRICS,
         title=f"Metrics{' and their trend' if len(series) > 1 else ''}{_of(result)}",
         columns=columns,
         rows=tuple(row[: len(columns)] for row in rows) if numbers and (base or len(series) > 1) else (),
-        unfolded=0 if now.metrics == Metrics() else UNFOLDED,
+        visible_rows=0 if now.metrics == Metrics() else VISIBLE_ROWS,
     )
 
 
@@ -705,10 +704,10 @@ def _chart(result: GateResult, context: Context) -> Block:
     known = [(commit[:SHORT_SHA], rate * 100) for commit, rate in points if rate is not None]
     drawn = chart("passed, %", known) if len(known) >= MIN_CHARTED else ""
     return Block(
-        kind=Kind.CHART,
+        kind=BlockKind.CHART,
         title=f"Pass rate over this pull request{_of(result)}",
         rows=((drawn,),) if drawn else (),
-        loose=True,
+        paragraphs=True,
     )
 
 
@@ -730,24 +729,24 @@ def _history(result: GateResult, context: Context) -> Block:
         )
 
     return Block(
-        kind=Kind.HISTORY,
+        kind=BlockKind.HISTORY,
         title=f"History: {number_format.counted(len(earlier), 'earlier commit')}",
         columns=(Column("Commit"), Column("Verdict"), Column("Numbers")),
         rows=tuple(row(*each) for each in [(context.commit, here), *reversed(earlier)]) if earlier else (),
-        unfolded=0,
+        visible_rows=0,
     )
 
 
 def _reproduction(result: GateResult, context: Context) -> Block:
     return Block(
-        kind=Kind.REPRODUCTION,
+        kind=BlockKind.REPRODUCTION,
         title="How to reproduce",
         rows=(
             (HOW_TO_REPRODUCE,),
             (code_block(command_lines(result.gate, context.base_url_host)),),
         ),
-        loose=True,
-        unfolded=0,
+        paragraphs=True,
+        visible_rows=0,
     )
 
 
@@ -765,7 +764,7 @@ def _rates(result: GateResult) -> Block:
         ("Mutation coverage score", run.mutation_coverage, 100, number_format.decimal),
     )
     return Block(
-        kind=Kind.RATES,
+        kind=BlockKind.RATES,
         title=f"Rates{_of(result)}",
         columns=(Column("Rate"), Column(""), Column("Value", numbers=True)),
         rows=tuple(
@@ -777,11 +776,13 @@ def _rates(result: GateResult) -> Block:
 
 
 def _tools(result: GateResult) -> Block:
+    tools = result.combined.top_failing_tools
     return Block(
-        kind=Kind.TOOLS,
+        kind=BlockKind.TOOLS,
         title="Top failing tools",
         columns=(Column("Tool"), Column("Failures", numbers=True)),
-        rows=tuple((code(each.tool), number_format.count(each.count)) for each in result.combined.top_failing_tools),
+        rows=tuple((code(each.tool), number_format.count(each.count)) for each in tools[:MAX_ROWS]),
+        left_out=max(0, len(tools) - MAX_ROWS),
     )
 
 
@@ -817,7 +818,7 @@ def _failures(result: GateResult) -> Block:
     rest = f"Other kinds ({number_format.count(left_out)}): not listed, the report would be too long."
     more = any(run.enrichment.more_failures for run in result.runs)
     return Block(
-        kind=Kind.FAILURES,
+        kind=BlockKind.FAILURES,
         title=f"Classified failures ({read}{', and more that were not read' if more else ''})",
         rows=(*map(row, sorted(groups.items(), key=weight)), *(((rest,),) if left_out else ())),
     )
@@ -826,32 +827,34 @@ def _failures(result: GateResult) -> Block:
 def _categories(result: GateResult) -> Block:
     required = result.gate.thresholds.required_mutation_categories
     reported = dict.fromkeys(name for run in result.runs for name in run.run.mutation_categories or ())
-    covered = result.combined.mutation_categories
-    lacking = [name for name in required if name not in covered] if covered is not None else []
+    covered = frozenset(result.combined.mutation_categories or ())
+    lacking = {
+        name: f"✗ {'not in every trace' if name in reported else 'no'}, but required"
+        for name in required
+        if result.combined.mutation_categories is not None and name not in covered
+    }
 
-    def row(name: str) -> tuple[str, str]:
-        everywhere = "✓ yes, required" if name in required else "✓ yes"
-        return code(name), everywhere if name in (covered or ()) else "in some traces"
+    def state(name: str) -> str:
+        if name not in covered:
+            return "in some traces"
+        return "✓ yes, required" if name in required else "✓ yes"
+
+    rows = lacking | {name: state(name) for name in reported if name not in lacking}
 
     return Block(
-        kind=Kind.CATEGORIES,
+        kind=BlockKind.CATEGORIES,
         title="Mutation categories",
         columns=(Column("Category"), Column("Covered")),
-        rows=(
-            *(
-                (code(name), f"✗ {'not in every trace' if name in reported else 'no'}, but required")
-                for name in lacking
-            ),
-            *(row(name) for name in reported if name not in lacking),
-        ),
-        unfolded=UNFOLDED if lacking else 0,
+        rows=tuple((code(name), shown) for name, shown in islice(rows.items(), MAX_ROWS)),
+        visible_rows=VISIBLE_ROWS if lacking else 0,
+        left_out=max(0, len(rows) - MAX_ROWS),
     )
 
 
 def _reasons(result: GateResult) -> Block:
     others = result.ranked[1:]
     return Block(
-        kind=Kind.REASONS,
+        kind=BlockKind.REASONS,
         title="What the other traces say",
         rows=tuple(
             (
@@ -864,7 +867,7 @@ def _reasons(result: GateResult) -> Block:
             )
             for run in others
         ),
-        unfolded=0,
+        visible_rows=0,
     )
 
 
@@ -883,7 +886,7 @@ def _meaning(result: GateResult, context: Context) -> str:
             assert_never(result.gate.stage)
 
 
-def _origin(result: GateResult, context: Context) -> Block:
+def _provenance(result: GateResult, context: Context) -> Block:
     gate, worst = result.gate, result.worst
     undecided = "open" if gate.on_undecided is OnUndecided.ALLOW else "closed"
     if gate.on_undecided is OnUndecided.ALLOW and any(trace.content is not None for trace in gate.traces):
@@ -905,11 +908,11 @@ def _origin(result: GateResult, context: Context) -> Block:
         ("Without a verdict", without),
     )
     return Block(
-        kind=Kind.ORIGIN,
+        kind=BlockKind.PROVENANCE,
         title=f"Campaign, {about} and stage {gate.stage}",
         columns=(Column("What"), Column("Which")),
         rows=tuple((label, value) for label, value in rows if value and value != "–"),
-        unfolded=0,
+        visible_rows=0,
     )
 
 
@@ -923,7 +926,7 @@ def _notes(results: Sequence[GateResult], context: Context) -> tuple[Block, ...]
         *((prose(note),) for note in dict.fromkeys(context.notes)),
         *((join([_whose(list(names), results), prose(note)], by=": "),) for note, names in gates_by_note.items()),
     )
-    return (Block(kind=Kind.NOTES, title="Notes", rows=rows),) if rows else ()
+    return (Block(kind=BlockKind.NOTES, title="Notes", rows=rows),) if rows else ()
 
 
 def _whose(names: Sequence[str], results: Sequence[GateResult]) -> str:

@@ -1,4 +1,4 @@
-"""Owns the command line that asks for a gate's evaluation again; never a secret, only where one is named.
+"""The command line that repeats the evaluation of a gate; it names the variable of the secret, not the secret.
 
 Source: contract, section 1; the flags are those of the table of options.
 """
@@ -15,23 +15,23 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import Option
 from sepurux_action.config.settings import flag
 
-PROGRAM = "python -P -m sepurux_action"  # without -P, what a checkout calls sepurux_action ran with the secret
+PROGRAM = "python -P -m sepurux_action"  # without -P, a module of that name in a checkout would get the secret
 SECRET = f"export {options.API_KEY.environment}=...  # or {options.TOKEN.environment}; from where you keep secrets"
 
 
 def command_lines(gate: Gate, host: str) -> Iterator[str]:
-    """Yield the lines for a shell, each text quoted. `host` is the backend's; one that is not the vendor's is told."""
+    """Yield the lines for a shell; with a variable for the base URL if `host` is not the vendor's own."""
     yield SECRET
     if host and host != urlsplit(options.BASE_URL.default).hostname:
         yield f"export {options.BASE_URL.environment}=...  # the workflow's `{options.BASE_URL.name}`"
-    flags = [f"  {flag(option.name)}={shlex.quote(value)}" for option, value in _given(gate) if value]
+    flags = [f"  {flag(option.name)}={shlex.quote(value)}" for option, value in _options(gate) if value]
     *first, last = PROGRAM, *flags
     yield from (f"{line} \\" for line in first)
     yield last
 
 
-def _given(gate: Gate) -> Iterator[tuple[Option[object], str]]:
-    """Yield the options that matter to an evaluation with their texts, without what cannot be seen in them."""
+def _options(gate: Gate) -> Iterator[tuple[Option[object], str]]:
+    """Yield the options that matter to an evaluation with their texts, without invisible characters."""
     asked = gate.thresholds
     ids = [trace.trace_id for trace in gate.traces if trace.content is None]
     files = [trace.label for trace in gate.traces if trace.content is not None]

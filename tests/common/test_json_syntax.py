@@ -1,4 +1,4 @@
-"""A text is JSON, or its first error is named with its place, and the check needs no memory to speak of."""
+"""A text is JSON, or its first error is named with its position; the check needs little memory and can be stopped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from sepurux_action.common.json_syntax import MAX_DEPTH, is_object
+from sepurux_action.common.json_syntax import MAX_DEPTH, STEPS_BETWEEN_STOPS, is_object
 
 MIB = 1024 * 1024
 
@@ -55,13 +55,13 @@ def test_json_is_an_object_or_is_not(text: str, *, expected: bool) -> None:
         ('{"a": [-Infinity]}', "-Infinity is no JSON number"),
     ],
 )
-def test_the_first_error_is_named_with_its_place(text: str, error: str) -> None:
+def test_the_first_error_is_named_with_its_position(text: str, error: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(error)}$"):
         is_object(text.encode())
 
 
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
-def test_a_thousand_levels_are_followed_and_not_many_more(opening: bytes, closing: bytes) -> None:
+def test_a_thousand_levels_are_accepted_and_few_more(opening: bytes, closing: bytes) -> None:
     def nested(levels: int) -> bytes:
         return b'{"a":' + opening * levels + b"0" + closing * levels + b"}"
 
@@ -75,7 +75,7 @@ def test_a_thousand_levels_are_followed_and_not_many_more(opening: bytes, closin
     [b"{},", b"[],", b"1,", b'"ab",', b'{"a":[{"b":{"c":[1]}}]},', b"[" * 900 + b"]" * 900 + b","],
     ids=["objects", "arrays", "numbers", "strings", "records", "nested"],
 )
-def test_the_check_of_a_large_text_needs_no_memory_to_speak_of(unit: bytes) -> None:
+def test_the_check_of_a_large_text_needs_little_memory(unit: bytes) -> None:
     """With `json.loads`, a megabyte of these needs 8 to 60 of them."""
     text = b'{"a":[' + unit * (MIB // len(unit)) + b"0]}"
     fields = b"{" + b"".join(b'"%07d":0,' % number for number in range(100_000)) + b'"":0}'
@@ -85,3 +85,18 @@ def test_the_check_of_a_large_text_needs_no_memory_to_speak_of(unit: bytes) -> N
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 100_000
+
+
+@pytest.mark.parametrize("stops", [0, 1, 7])
+def test_a_slow_check_asks_every_thousand_steps_whether_to_stop(stops: int) -> None:
+    """Each item is nested too deeply for the patterns, so it takes a step of its own."""
+    calls = 0
+
+    def stop() -> bool:
+        nonlocal calls
+        calls += 1
+        return calls == stops
+
+    items = 10 * STEPS_BETWEEN_STOPS
+    assert is_object(b'{"a":[' + b"[[[[1]]]]," * items + b"0]}", stop) is (None if stops else True)
+    assert calls == (stops or items // STEPS_BETWEEN_STOPS)

@@ -1,4 +1,4 @@
-"""The check of a JSON text agrees with Python's own parser about every text."""
+"""The check of a JSON text agrees with Python's own parser for every text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sepurux_action.common.json_syntax import is_object
 
 TOKENS = [*'{}[],:" \n\\', '"a"', '"é\\u00e9"', "1", "-0.5e+3", "01", "true", "nul", "\t", "NaN", "{}", "[]"]
-WORDS = st.lists(st.sampled_from(TOKENS), max_size=12).map("".join)
+TOKEN_TEXTS = st.lists(st.sampled_from(TOKENS), max_size=12).map("".join)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
@@ -28,23 +28,23 @@ def refuse(name: str) -> object:
     raise ValueError(f"{name} is no JSON number")
 
 
-def verdict_of_python(text: str) -> bool | None:
+def result_of_python(text: str) -> bool | None:
     try:
         return isinstance(json.loads(text, parse_constant=refuse), dict)
     except ValueError:
         return None
 
 
-def verdict(text: str) -> bool | None:
+def result(text: str) -> bool | None:
     try:
         return is_object(text.encode())
     except ValueError:
         return None
 
 
-@given(WORDS)
+@given(TOKEN_TEXTS)
 def test_a_row_of_tokens_is_json_where_python_says_so(text: str) -> None:
-    assert verdict(text) == verdict_of_python(text)
+    assert result(text) == result_of_python(text)
 
 
 @given(st.data(), DOCUMENTS, st.sampled_from(TOKENS))
@@ -54,4 +54,4 @@ def test_a_document_with_one_part_replaced_is_json_where_python_says_so(
     start = data.draw(st.integers(0, len(document)))
     end = data.draw(st.integers(start, min(len(document), start + 3)))
     for text in (document, document[:start] + token + document[end:]):
-        assert verdict(text) == verdict_of_python(text)
+        assert result(text) == result_of_python(text)

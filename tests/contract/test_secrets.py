@@ -106,7 +106,7 @@ SOURCES = [
 def logged(text: str) -> str:
     """Return what both places write to their log of a text."""
     log = io.StringIO()
-    runner, terminal = ActionsRunner({}, log), Terminal([], {})
+    runner, terminal = ActionsRunner({}, log), Terminal()
     runner.mask_secrets(REDACTED, (SECRET,))
     log.truncate(0)  # the runner masks the secret by naming it
     terminal.mask_secrets(REDACTED, (SECRET,))

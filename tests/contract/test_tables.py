@@ -10,8 +10,8 @@ import yaml
 
 from scripts import generate
 from sepurux_action.config import options
+from sepurux_action.config.command_line import parser
 from sepurux_action.config.options import OPTIONS, Option, SectionKind
-from sepurux_action.host.terminal import parser
 from sepurux_action.report.outputs import OUTPUTS
 
 SPELLINGS = [spelling for option in OPTIONS for spelling in option.names]

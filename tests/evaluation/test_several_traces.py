@@ -24,7 +24,7 @@ from sepurux_action.evaluation.published_result import (
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.comment_state import cached_failures_of
 from sepurux_action.report.outputs import step_outputs
-from sepurux_action.report.report import Kind, build_report
+from sepurux_action.report.report import BlockKind, build_report
 from tests.builders import COMMIT, a_context, a_gate, a_result
 
 PRINT = "0" * 64
@@ -109,7 +109,7 @@ def test_the_comparison_shows_the_worst_number_of_any_run_and_how_many_report_it
     rows = {
         row[0]: row[1].replace("<wbr>", "").replace(NO_WIDTH, "")
         for block in report.blocks
-        if block.kind is Kind.METRICS
+        if block.kind is BlockKind.METRICS
         for row in block.rows
     }
     rows.pop("Verdict", None)
@@ -137,7 +137,7 @@ def test_a_threshold_reads_as_missed_if_and_only_if_a_run_misses_it(result: Gate
     if result.decision is Decision.PASS:
         assert not missed
     report = build_report([result], a_context())
-    signs = [row[0][0] for block in report.blocks if block.kind is Kind.THRESHOLDS for row in block.rows]
+    signs = [row[0][0] for block in report.blocks if block.kind is BlockKind.THRESHOLDS for row in block.rows]
     assert signs.count("✗") == sum(check.state is CheckState.BROKEN for check in checks)
 
 

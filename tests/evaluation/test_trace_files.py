@@ -1,4 +1,4 @@
-"""Trace files are found where the workspace has them, nowhere else, and nothing else is taken for one."""
+"""Trace files are found only in their folders, and only JSON objects are accepted."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from sepurux_action.common.json_syntax import STEPS_BETWEEN_STOPS
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.parsers import MAX_TRACES
 from sepurux_action.errors import EvaluationError, TraceFileError
-from sepurux_action.evaluation.trace_files import MAX_BYTES, MAX_KEPT_BYTES, PIECE, TraceFolder
+from sepurux_action.evaluation.trace_files import MAX_BYTES, MAX_KEPT_BYTES, PIECE, UNCHECKED, TraceFolder
 from sepurux_action.host.workflow_commands import plain
 
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    """Return an empty workspace, with room for strangers beside it."""
+    """Return an empty workspace, with a parent folder for other files."""
     folder = tmp_path / "workspace"
     folder.mkdir()
     return folder
@@ -39,10 +40,10 @@ def text_of(trace: Trace) -> bytes:
     return b"".join(trace.content or ())
 
 
-def refusal(folder: Path, pattern: str, *allowed: Path) -> str:
-    with pytest.raises(TraceFileError) as refused:
+def rejection(folder: Path, pattern: str, *allowed: Path) -> str:
+    with pytest.raises(TraceFileError) as error:
         TraceFolder(folder, allowed).find(pattern)
-    return str(refused.value)
+    return str(error.value)
 
 
 # --- Finding -----------------------------------------------------------------------------------------------
@@ -108,29 +109,29 @@ def test_an_absolute_path_or_glob_may_lead_into_the_workspace_and_the_temporary_
 
 
 @pytest.mark.parametrize("pattern", ["{outside}/x.json", "{outside}/*.json", "../outside/x.json", "../*/x.json"])
-def test_a_path_that_leads_outside_is_refused(base: Path, tmp_path: Path, pattern: str) -> None:
+def test_a_path_that_leads_outside_is_rejected(base: Path, tmp_path: Path, pattern: str) -> None:
     write(tmp_path, "outside/x.json")
-    text = refusal(base, pattern.format(outside=tmp_path / "outside"))
+    text = rejection(base, pattern.format(outside=tmp_path / "outside"))
     assert "leads outside the workspace; use a path relative to the workspace" in text
 
 
-def test_whether_an_outer_file_exists_is_not_told(base: Path, tmp_path: Path) -> None:
+def test_whether_an_outer_file_exists_is_not_revealed(base: Path, tmp_path: Path) -> None:
     write(tmp_path, "there.json")
-    told = refusal(base, "../there.json").replace("there", "none")
-    assert told == refusal(base, "../none.json")
+    message = rejection(base, "../there.json").replace("there", "none")
+    assert message == rejection(base, "../none.json")
 
 
 def test_a_folder_beside_the_workspace_with_a_longer_name_is_outside(base: Path) -> None:
     write(base.parent, "workspace-of-others/x.json")
-    assert "leads outside" in refusal(base, "../workspace-of-others/x.json")
+    assert "leads outside" in rejection(base, "../workspace-of-others/x.json")
 
 
 @pytest.mark.parametrize("pattern", ["link.json", "*.json", "folder/x.json", "folder/*.json"])
-def test_a_link_out_of_the_workspace_is_refused(base: Path, tmp_path: Path, pattern: str) -> None:
+def test_a_link_out_of_the_workspace_is_rejected(base: Path, tmp_path: Path, pattern: str) -> None:
     write(tmp_path, "outside/x.json", content=b'{"secret": 1}')
     (base / "link.json").symlink_to(tmp_path / "outside" / "x.json")
     (base / "folder").symlink_to(tmp_path / "outside")
-    assert "leads outside the workspace" in refusal(base, pattern)
+    assert "leads outside the workspace" in rejection(base, pattern)
 
 
 def test_a_link_within_the_workspace_is_followed(base: Path) -> None:
@@ -150,8 +151,8 @@ def test_a_workspace_behind_a_link_is_a_workspace(base: Path, tmp_path: Path) ->
 def test_a_ring_of_links_is_a_missing_file(base: Path) -> None:
     (base / "a.json").symlink_to("b.json")
     (base / "b.json").symlink_to("a.json")
-    assert refusal(base, "a.json") == '"a.json" was not found in the workspace'
-    assert refusal(base, "*.json") == '"*.json" matches no file in the workspace'
+    assert rejection(base, "a.json") == '"a.json" was not found in the workspace'
+    assert rejection(base, "*.json") == '"*.json" matches no file in the workspace'
 
 
 def test_links_back_into_a_folder_neither_double_its_files_nor_keep_the_search_busy(base: Path) -> None:
@@ -160,7 +161,7 @@ def test_links_back_into_a_folder_neither_double_its_files_nor_keep_the_search_b
         (base / "traces" / name).symlink_to(".")
     (base / "everything").symlink_to("/")
     assert labels(base, "**/*.json") == ["traces/x.json"]
-    assert refusal(base, "**/*.nowhere") == '"**/*.nowhere" matches no file in the workspace'
+    assert rejection(base, "**/*.nowhere") == '"**/*.nowhere" matches no file in the workspace'
 
 
 def test_folders_deeper_than_pythons_recursion_are_searched(base: Path) -> None:
@@ -170,26 +171,26 @@ def test_folders_deeper_than_pythons_recursion_are_searched(base: Path) -> None:
             folder.mkdir()
         write(chain[-1], "x.json")
         assert labels(base, "**/x.json") == ["d/" * 1_050 + "x.json"]
-    finally:  # what clears temporary folders away may be recursive itself
+    finally:  # what deletes temporary folders may be recursive itself
         (chain[-1] / "x.json").unlink(missing_ok=True)
         for folder in reversed(chain):
             folder.rmdir()
 
 
-# --- What is no trace --------------------------------------------------------------------------------------
+# --- Files that are rejected --------------------------------------------------------------------------------------
 
 
-def test_a_missing_file_is_told_with_where_it_was_looked_for(base: Path, tmp_path: Path) -> None:
-    assert refusal(base, "none.json") == '"none.json" was not found in the workspace'
+def test_a_missing_file_is_reported_with_the_folders_that_were_searched(base: Path, tmp_path: Path) -> None:
+    assert rejection(base, "none.json") == '"none.json" was not found in the workspace'
     where = "the workspace or the runner's temporary folder"
-    assert refusal(base, "none.json", tmp_path / "temp") == f'"none.json" was not found in {where}'
-    assert refusal(base, "*.json", tmp_path / "temp") == f'"*.json" matches no file in {where}'
+    assert rejection(base, "none.json", tmp_path / "temp") == f'"none.json" was not found in {where}'
+    assert rejection(base, "*.json", tmp_path / "temp") == f'"*.json" matches no file in {where}'
 
 
 @pytest.mark.parametrize("pattern", ["folder", ".", "folder/", ""])
 def test_a_folder_is_no_file(base: Path, pattern: str) -> None:
     (base / "folder").mkdir()
-    assert refusal(base, pattern).endswith(" is not a file")
+    assert rejection(base, pattern).endswith(" is not a file")
 
 
 def test_a_folder_that_a_glob_matches_is_passed_over(base: Path) -> None:
@@ -197,35 +198,35 @@ def test_a_folder_that_a_glob_matches_is_passed_over(base: Path) -> None:
     assert labels(base, "*.json") == ["b.json"]
 
 
-def test_a_fifo_is_no_file_and_nobody_waits_for_it(base: Path) -> None:
+def test_a_fifo_is_no_file_and_is_not_read(base: Path) -> None:
     os.mkfifo(base / "pipe.json")
-    assert refusal(base, "pipe.json") == '"pipe.json" is not a file'
-    assert refusal(base, "*.json") == '"*.json" matches no file in the workspace'
+    assert rejection(base, "pipe.json") == '"pipe.json" is not a file'
+    assert rejection(base, "*.json") == '"*.json" matches no file in the workspace'
 
 
-def test_a_file_that_cannot_be_read_is_told_in_the_systems_words() -> None:
-    process = Path(f"/proc/{os.getpid()}")  # its `mem` is a regular file whose first byte nobody may read, root neither
-    assert refusal(process, "mem") == '"mem": Input/output error'
+def test_a_file_that_cannot_be_read_is_reported_with_the_systems_message() -> None:
+    process = Path(f"/proc/{os.getpid()}")  # nobody can read the first byte of `mem`
+    assert rejection(process, "mem") == '"mem": Input/output error'
 
 
 @pytest.mark.parametrize("name", ["n" * 300 + ".json", "n" * 300 + "*.json", "a/" * 3_000 + "x.json"])
-def test_a_name_that_no_system_bears_is_refused(base: Path, name: str) -> None:
-    assert len(refusal(base, name)) < 7_000
+def test_a_name_that_no_system_accepts_is_rejected(base: Path, name: str) -> None:
+    assert len(rejection(base, name)) < 7_000
 
 
 @pytest.mark.parametrize("pattern", ["a\0b.json", "a\0*.json", "*\0", "\0"])
-def test_a_nul_in_a_name_is_refused(base: Path, pattern: str) -> None:
-    assert "\0" not in refusal(base, pattern)
+def test_a_nul_in_a_name_is_rejected(base: Path, pattern: str) -> None:
+    assert "\0" not in rejection(base, pattern)
 
 
-def test_a_lone_surrogate_in_a_name_is_refused(base: Path) -> None:
-    refusal(base, "a\ud800.json").encode()
+def test_a_lone_surrogate_in_a_name_is_rejected(base: Path) -> None:
+    rejection(base, "a\ud800.json").encode()
 
 
 @pytest.mark.parametrize("name", ["a\nb.json", "::error::x.json", "x##[set-env name=a]b.json", "a\x1b[31m\u202e.json"])
 def test_a_hostile_name_stays_one_line_of_plain_text(base: Path, name: str) -> None:
     (base / name.replace("/", "")).write_bytes(b"[]")
-    text = refusal(base, "*")
+    text = rejection(base, "*")
     assert text.isprintable()
     assert "::" not in plain(text)[:2]
     assert "##[" not in plain(text)
@@ -241,16 +242,16 @@ def test_a_hundred_files_are_found_and_one_more_is_too_many(base: Path) -> None:
     write(base, *(f"{number:03}.json" for number in range(MAX_TRACES)))
     assert len(labels(base, "*.json")) == MAX_TRACES
     write(base, "one-more.json")
-    assert refusal(base, "*.json") == '"*.json" matches more than 100 files'
+    assert rejection(base, "*.json") == '"*.json" matches more than 100 files'
 
 
 def test_a_file_over_64_mib_is_not_read(base: Path) -> None:
     with (base / "large.json").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
-    assert refusal(base, "large.json") == '"large.json" has 65 MiB; accepted: at most 64 MiB'
+    assert rejection(base, "large.json") == '"large.json" has 65 MiB; accepted: at most 64 MiB'
     with (base / "large.json").open("wb") as file:
         file.truncate(1 << 40)
-    assert refusal(base, "large.json") == '"large.json" has 1048576 MiB; accepted: at most 64 MiB'
+    assert rejection(base, "large.json") == '"large.json" has 1048576 MiB; accepted: at most 64 MiB'
 
 
 # --- Content -----------------------------------------------------------------------------------------------
@@ -303,9 +304,9 @@ def test_odd_but_valid_json_is_left_for_the_backend(base: Path, content: bytes) 
     ],
     ids=lambda value: repr(value[:24]),
 )
-def test_what_is_no_json_object_is_refused_with_its_place(base: Path, content: bytes, why: str) -> None:
+def test_what_is_no_json_object_is_rejected_with_its_position(base: Path, content: bytes, why: str) -> None:
     write(base, "t.json", content=content)
-    assert refusal(base, "t.json").startswith(f'"t.json" {why}')
+    assert rejection(base, "t.json").startswith(f'"t.json" {why}')
 
 
 def test_a_file_that_several_gates_share_is_read_once(base: Path) -> None:
@@ -367,7 +368,25 @@ def test_a_file_that_changes_before_its_upload_is_never_uploaded_whole(
 def test_one_bad_file_of_a_glob_is_named(base: Path) -> None:
     write(base, "a.json", "c.json")
     write(base, "b.json", content=b"[]")
-    assert refusal(base, "*.json") == '"b.json" holds no JSON object; a trace is one'
+    assert rejection(base, "*.json") == '"b.json" holds no JSON object; a trace is one'
+
+
+def test_after_a_signal_traces_are_neither_read_nor_checked(base: Path) -> None:
+    write(base, "checked.json", "unchecked.json", content=b'{"a": 1}')
+    received = False
+    folder = TraceFolder(base, stop=lambda: received)
+    (checked,) = folder.find("checked.json")
+    received = True
+    write(base, "unchecked.json", content=b"no JSON")
+    (unchecked,) = folder.find("unchecked.json")
+    assert (text_of(checked), unchecked.label, unchecked.content) == (b'{"a": 1}', "unchecked.json", UNCHECKED)
+
+
+def test_a_signal_ends_the_check_of_a_trace(base: Path) -> None:
+    write(base, "slow.json", content=b'{"a":[' + b"[[[[1]]]]," * 2 * STEPS_BETWEEN_STOPS + b"no JSON")
+    stops = iter([False, True])
+    (trace,) = TraceFolder(base, stop=lambda: next(stops)).find("slow.json")
+    assert trace.content == UNCHECKED
 
 
 # --- A policy file -----------------------------------------------------------------------------------------
@@ -420,7 +439,7 @@ def test_a_path_of_one_folder_does_not_lead_into_the_other(temp: str, pattern: s
             (start / link).unlink(missing_ok=True)
             (start / link).symlink_to(to)
         name = "the workspace" if start is workspace else "the runner's temporary folder"
-        assert f"leads outside {name}" in refusal(workspace, f"{start}/{pattern}", temporary)
+        assert f"leads outside {name}" in rejection(workspace, f"{start}/{pattern}", temporary)
 
 
 @pytest.mark.parametrize(
@@ -430,15 +449,15 @@ def test_a_path_of_the_workspace_does_not_climb_into_the_temporary_folder(
     pattern: str, base: Path, tmp_path: Path
 ) -> None:
     write(tmp_path, "temp/x.json", "workspace/a/y.json")
-    assert "leads outside the workspace" in refusal(base, pattern.format(base=base), tmp_path / "temp")
+    assert "leads outside the workspace" in rejection(base, pattern.format(base=base), tmp_path / "temp")
 
 
-def test_a_path_through_a_link_and_back_up_is_judged_by_where_the_system_finds_it(base: Path, tmp_path: Path) -> None:
+def test_a_path_through_a_link_and_back_up_is_checked_where_the_system_finds_it(base: Path, tmp_path: Path) -> None:
     write(base, "x.json", "inner/y.json")
     write(tmp_path, "temp/x.json", "temp/inner/y.json")
     (base / "out").symlink_to(tmp_path / "temp/inner")
     (base / "in").symlink_to("inner")
-    assert "leads outside the workspace" in refusal(base, "out/../x.json", tmp_path / "temp")
+    assert "leads outside the workspace" in rejection(base, "out/../x.json", tmp_path / "temp")
     assert [b"".join(trace.content or ()) for trace in TraceFolder(base).find("in/../x.json")] == [b"{}"]
 
 
@@ -461,7 +480,7 @@ def test_folders_behind_links_are_known_by_both_spellings(base: Path, tmp_path: 
     for pattern in ("x.json", f"{base}/x.json", f"{tmp_path}/door/x.json", f"{tmp_path}/temp/y.json"):
         assert len(labels(tmp_path / "door", pattern, tmp_path / "hatch")) == 1
     (base / "out.json").symlink_to(tmp_path / "hatch/y.json")
-    assert "leads outside the workspace" in refusal(tmp_path / "door", "out.json", tmp_path / "hatch")
+    assert "leads outside the workspace" in rejection(tmp_path / "door", "out.json", tmp_path / "hatch")
 
 
 # --- A working directory that was deleted ------------------------------------------------------------------

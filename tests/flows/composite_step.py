@@ -1,9 +1,8 @@
-"""Owns the way from a step's environment to the shell of a composite step; never runs the action in this process.
+"""Runs a composite action as GitHub's runner does; the runner for tests starts this file instead of `entrypoint.py`.
 
-The suite's runner starts this file where it would start `entrypoint.py`, and this process becomes the bash of GitHub's
-runner: inputs are a context and no variables, so that `env:` alone carries them, and the script lies in a file
-(sources: CompositeActionHandler and ScriptHandler of actions/runner). What action.yml declares is an input; any other
-INPUT_* is a variable that the job, an earlier step or an action around this one has set, and stays.
+Inputs are a context and not variables, so only `env:` passes them on, and the script is in a file (sources:
+CompositeActionHandler and ScriptHandler of actions/runner). What action.yml declares is an input. Any other INPUT_* is
+a variable of the job, an earlier step, or a surrounding action, and remains.
 
 COMPOSITE_ACTION names the action's folder.
 """
@@ -19,32 +18,32 @@ from typing import Any
 
 import yaml
 
-BASH = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail")  # what `shell: bash` stands for
+BASH = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail")  # the meaning of `shell: bash`
 
 
 def evaluated(text: str, contexts: Mapping[str, Mapping[str, str]]) -> str:
-    """Return the text with each `${{ context.name }}` replaced, '' where there is no such name.
+    """Return the text with each `${{ context.name }}` replaced, by '' for an unknown name.
 
-    `steps.gate.outputs` is a context here, as `inputs` is. Raises ValueError for any other expression.
+    `inputs` and `steps.gate.outputs` are contexts. Raises ValueError for any other expression.
     """
 
     def value(found: re.Match[str]) -> str:
         context, _, name = found[1].rpartition(".")
         if context not in contexts:
-            raise ValueError(f"an expression that is not played here: {found[0]}")
+            raise ValueError(f"an expression that is not supported here: {found[0]}")
         return contexts[context].get(name, "")
 
     return re.sub(r"\$\{\{\s*(.*?)\s*\}\}", value, text)
 
 
 def read_action(folder: Path) -> dict[str, Any]:
-    """Return what action.yml says, every scalar as a text."""
+    """Return the content of action.yml, with every scalar as a text."""
     loaded: dict[str, Any] = yaml.load((folder / "action.yml").read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506 - BaseLoader makes only texts, lists and mappings
     return loaded
 
 
 def only_step(action: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the one step of a composite action; raises ValueError where there are more, or none."""
+    """Return the step of a composite action; raises ValueError if there is not exactly one."""
     (step,) = action["runs"]["steps"]
     return dict(step)
 
@@ -54,7 +53,7 @@ def shell_step(folder: Path, environment: Mapping[str, str]) -> tuple[str, dict[
     action = read_action(folder)
     step = only_step(action)
     if step["shell"] != "bash":
-        raise ValueError(f"a shell that is not played here: {step['shell']}")
+        raise ValueError(f"a shell that is not supported here: {step['shell']}")
     given = {f"INPUT_{name.upper()}": name for name in action["inputs"]}
     inputs = {given[name]: value for name, value in environment.items() if name in given}
     variables = {name: value for name, value in environment.items() if name not in given}

@@ -1,7 +1,7 @@
-"""The composite action, for runners without Docker: the same action, started by a shell in the runner's own Python.
+"""The composite action, for runners without Docker: a shell starts the same action in the runner's own Python.
 
-Its step runs as the runner would run it. To be fast, its Python copies a prepared environment where it should make one,
-and pip finds the locked packages installed. The test that is marked does all of it for real.
+To be fast, the step's Python copies a prepared environment instead of creating one, and pip finds the locked packages
+installed. Only the marked test creates an environment and installs packages.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.sandboxed import SECRET, sound_inputs, trace_files
 COMPOSITE = REPOSITORY / "composite"
 PYTHON = Path(sys.executable).resolve()
 
-# What lets pip reach the index that this machine uses.
+# The settings of this machine for pip, such as its index.
 PIPS_OWN = {
     name: value
     for name, value in os.environ.items()
@@ -53,7 +53,7 @@ PLANTED += ["sepurux_action/__init__.py", "sitecustomize.py", "usercustomize.py"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job on a runner without Docker. `temp` is RUNNER_TEMP; `tools` comes first in PATH; `action` is the action."""
+    """A job on a runner without Docker. `temp` is RUNNER_TEMP; `tools` is first in PATH; `action` is the action."""
 
     workspace: Path
     temp: Path
@@ -96,14 +96,14 @@ def trap(file: Path) -> str:
 
 
 def python(prepared: Path | None = None) -> str:
-    """Return a script that is the Python of this suite, but copies an environment instead of making one."""
+    """Return a script that runs this Python, but copies an environment instead of creating one."""
     copies = f'case "$*" in *"-m venv --clear "*) for last; do :; done; exec cp -R "{prepared}" "$last";; esac\n'
     return f'#!/bin/sh\n{copies if prepared else ""}exec "{PYTHON}" "$@"\n'
 
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an environment that holds pip alone."""
+    """Return an environment that contains only pip."""
     folder = tmp_path_factory.mktemp("bare") / "venv"
     venv.create(folder)
     (packages,) = folder.glob("lib/python*/site-packages")
@@ -115,7 +115,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory, bare: Path) -> Job:
-    """Return a job in which a step has run: later ones find its environment, with the packages of this suite."""
+    """Return a job in which a step has created an environment, with the packages of this test suite."""
     folder = tmp_path_factory.mktemp("prepared")
     full = folder / "venv"
     shutil.copytree(bare, full, symlinks=True)
@@ -137,19 +137,19 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def job(prepared: Job, tmp_path: Path, sandbox: Sandbox) -> Job:
-    """Return a job with a workspace of its own; it shares the runner's temporary folder with others."""
+    """Return a job with its own workspace and the shared temporary folder."""
     return replace(prepared, workspace=tmp_path / "workspace", url=sandbox.url)
 
 
 @pytest.fixture
 def fresh(job: Job, bare: Path, tmp_path: Path) -> Job:
-    """Return a job in which no step has run yet; the environment that its first step makes holds pip alone."""
+    """Return a job before its first step, whose environment will contain only pip."""
     tool(tmp_path / "tools", "python3", python(bare))
     return replace(job, temp=tmp_path / "_temp", tools=tmp_path / "tools")
 
 
 def a_copy(folder: Path, start: str) -> Path:
-    """Return a copy of the action that runs another program at the end."""
+    """Return a copy of the action that starts another program."""
     shutil.copytree(COMPOSITE, folder / "composite", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPOSITORY / "requirements.txt", folder)
     (folder / "composite" / "start.py").write_text(start, encoding="utf-8")
@@ -237,7 +237,7 @@ def test_a_signal_reaches_the_gate_which_writes_its_outputs_and_leaves_with_the_
 def test_a_job_that_is_cancelled_before_the_gate_has_started_asks_nothing(
     job: Job, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """Python is asked for, and answers only once the signal is there: it waits at both ends of a pipe."""
+    """The search for Python waits on a pipe until the signal was sent."""
     tools = tmp_path / "tools"
     tool(tools, "python3", f'#!/bin/sh\n>"{tools}/asked"\ncat "{tools}/go" >&2\nexec "{PYTHON}" "$@"\n')
     os.mkfifo(tools / "asked")
@@ -299,7 +299,7 @@ def test_a_later_step_of_the_job_installs_nothing(job: Job) -> None:
 
 
 def test_an_environment_that_was_never_finished_is_not_used(job: Job, fresh: Job) -> None:
-    """The new one has no packages here, as there is no index: what is told is that, and it stays unfinished."""
+    """Without an index, the new environment has no packages: the step reports that and leaves it unfinished."""
     half = fresh.temp / job.environments[0].name
     half.mkdir(parents=True)
     tool(half / "bin", "python", "#!/bin/sh\necho stale\n")
@@ -326,7 +326,7 @@ def test_a_pip_conf_that_sends_packages_elsewhere_is_named(setting: str, fresh: 
 
 
 def test_steps_that_run_side_by_side_do_not_spoil_each_others_environment(job: Job, fresh: Job) -> None:
-    """While this step makes its environment another one finishes, and this one breaks off as there is no index."""
+    """While this step creates its environment another one finishes, and this one fails without an index."""
     finishes = f'case "$*" in *"-m venv"*) cp -R "{job.temp}"/sepurux-gate-* "{fresh.temp}";; esac'
     makes = (fresh.tools / "python3").read_text(encoding="utf-8").removeprefix("#!/bin/sh\n")
     tool(fresh.tools, "python3", f"#!/bin/sh\n{finishes}\n{makes}")
@@ -336,10 +336,10 @@ def test_steps_that_run_side_by_side_do_not_spoil_each_others_environment(job: J
 
 
 def test_another_lock_has_another_environment(job: Job, tmp_path: Path) -> None:
-    """The Python of this job makes none, and notes where it should have."""
+    """The Python of this job creates no environment and writes down where it should be."""
     asked = tmp_path / "asked"
-    refuses = f'case "$*" in *"-m venv"*) echo "$@" >"{asked}"; exit 1;; esac'
-    tool(tmp_path / "tools", "python3", f'#!/bin/sh\n{refuses}\nexec "{PYTHON}" "$@"\n')
+    fails = f'case "$*" in *"-m venv"*) echo "$@" >"{asked}"; exit 1;; esac'
+    tool(tmp_path / "tools", "python3", f'#!/bin/sh\n{fails}\nexec "{PYTHON}" "$@"\n')
     action = a_copy(tmp_path, "")
     with (tmp_path / "requirements.txt").open("a", encoding="utf-8") as lock:
         lock.write("# another\n")
@@ -355,7 +355,7 @@ BUILDS_ITSELF = "[build-system]\nrequires = []\nbuild-backend = 'builder'\nbacke
 
 
 def a_package(folder: Path, trapped: Path) -> tuple[str, str]:
-    """Write a package as a wheel and, under another name, as source; return their lines of a lock with hashes."""
+    """Write a package as a wheel and another one as source; return their lines of a lock file with hashes."""
     wheel, source = folder / "made_up-1.0-py3-none-any.whl", folder / "made_up_source-1.0.tar.gz"
     about = "Metadata-Version: 2.1\nName: made-up\nVersion: 1.0\nRequires-Dist: not-locked\n"
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -375,7 +375,7 @@ def a_package(folder: Path, trapped: Path) -> tuple[str, str]:
 
 
 def test_a_wheel_of_the_locks_hash_is_installed_and_nothing_else(fresh: Job, tmp_path: Path) -> None:
-    """What it depends on is not looked for: the lock says all."""
+    """Its dependencies are not installed: the lock file lists everything."""
     trapped = tmp_path / "trapped"
     locked, source = a_package(tmp_path, trapped)
     action = a_copy(tmp_path, "import made_up\nprint('started')\n")
@@ -398,7 +398,7 @@ def test_a_wheel_of_the_locks_hash_is_installed_and_nothing_else(fresh: Job, tmp
 
 
 def pretended(what: str) -> str:
-    """Return a Python in which something is different, able to do what run.sh asks of it first."""
+    """Return a Python that differs in one way and passes the first check of run.sh."""
     return (
         f"#!{PYTHON} -I\nimport sys\n{what}\nassert sys.argv[1:3] == ['-I', '-c']\n"
         "code = sys.argv[3]\nsys.argv[:4] = ['-c']\nexec(code)\n"
@@ -406,7 +406,7 @@ def pretended(what: str) -> str:
 
 
 def test_a_checkout_chooses_no_python_by_a_relative_entry_of_path(fresh: Job, tmp_path: Path) -> None:
-    """It is called once from the temporary folder and again when the environment is made, which fails without index."""
+    """It is called in the temporary folder, and again to create the environment, which fails without an index."""
     trapped = tmp_path / "trapped"
     path = f"bin{os.pathsep}{os.pathsep}{fresh.tools}{os.pathsep}{os.environ['PATH']}"
     script = f'#!/bin/sh\n>"{trapped}"\nexec "{PYTHON}" "$@"\n'
@@ -423,7 +423,7 @@ TOO_OLD = "sys.version_info = (3, 9, 18)"
 @pytest.mark.parametrize(
     "what", [TOO_OLD, "sys.modules['ensurepip'] = None", "sys.modules['venv'] = None", "sys.exit(9009)"]
 )
-def test_a_runner_without_a_fitting_python_is_told_to_set_one_up(what: str, job: Job, tmp_path: Path) -> None:
+def test_a_runner_without_a_suitable_python_gets_the_hint_to_set_one_up(what: str, job: Job, tmp_path: Path) -> None:
     for name in ("python3", "python", "py"):
         tool(tmp_path / "tools", name, pretended(what))
     result = replace(job, tools=tmp_path / "tools").run()
@@ -431,8 +431,8 @@ def test_a_runner_without_a_fitting_python_is_told_to_set_one_up(what: str, job:
     (message,) = result.messages("error")
     assert "No Python 3.11 or newer" in message
     assert "actions/setup-python" in message
-    told = {"decision": "error", "conclusion": "failure", "reason": message, "gates": "[]"}
-    assert result.outputs == told, "as the gate itself says that nothing was judged, what is empty left out"
+    expected = {"decision": "error", "conclusion": "failure", "reason": message, "gates": "[]"}
+    assert result.outputs == expected, "the outputs without a result, without the empty ones"
 
 
 @pytest.mark.parametrize(("name", "first"), [("python", ""), ("py", '[ "$1" = -3 ] && shift\n')], ids=["python", "py"])

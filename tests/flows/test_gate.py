@@ -1,4 +1,4 @@
-"""The whole gate as a step of a workflow: a real process, a real backend on loopback, the runner's own files."""
+"""The whole gate as a step of a workflow, with a backend on loopback and the runner's files."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ NUMBERS = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One line of the table that a user may hold us to."""
+    """A backend's responses, and the decision and exit status that follow."""
 
     title: str
     decision: str
     exit_code: int
-    looks: dict[str, object] | None = None
+    poll: dict[str, object] | None = None
     routes: dict[str, backend.Answer] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
     says: str = ""
 
 
 CASES = [
-    Case(title="pass", decision="pass", exit_code=0, looks={"decision": "pass", **NUMBERS}),
-    Case(title="fail", decision="fail", exit_code=1, looks={}, says="pass rate 72.0% is below the required 90.0%"),
-    Case(title="fail with a high score", decision="fail", exit_code=1, looks={"reliability_score": 99, **NUMBERS}),
+    Case(title="pass", decision="pass", exit_code=0, poll={"decision": "pass", **NUMBERS}),
+    Case(title="fail", decision="fail", exit_code=1, poll={}, says="pass rate 72.0% is below the required 90.0%"),
+    Case(title="fail with a high score", decision="fail", exit_code=1, poll={"reliability_score": 99, **NUMBERS}),
     Case(
         title="pass with a rate below the threshold",
         decision="fail",
         exit_code=1,
-        looks={"decision": "pass", **NUMBERS, "pass_rate": 0.72},
+        poll={"decision": "pass", **NUMBERS, "pass_rate": 0.72},
         says="Sepurux said pass",
     ),
     Case(
         title="pass without a rate",
         decision="error",
         exit_code=2,
-        looks={"decision": "pass", **NUMBERS, "pass_rate": MISSING},
+        poll={"decision": "pass", **NUMBERS, "pass_rate": MISSING},
         says="pass rate: not reported",
     ),
     Case(
         title="timeout",
         decision="pending",
         exit_code=2,
-        looks={"status": "running", "decision": "pending"},
+        poll={"status": "running", "decision": "pending"},
         inputs={"timeout": "1"},
         says="had not decided after 1 s",
     ),
@@ -64,10 +64,10 @@ CASES = [
         title="status error with pass",
         decision="error",
         exit_code=2,
-        looks={"status": "error", "decision": "pass", **NUMBERS},
+        poll={"status": "error", "decision": "pass", **NUMBERS},
         says="evaluation itself broke",
     ),
-    Case(title="status error with fail", decision="fail", exit_code=1, looks={"status": "error"}),
+    Case(title="status error with fail", decision="fail", exit_code=1, poll={"status": "error"}),
     Case(
         title="401",
         decision="error",
@@ -132,7 +132,7 @@ CASES = [
         title="observe with a fail",
         decision="fail",
         exit_code=0,
-        looks={},
+        poll={},
         inputs={"enforcement": "observe"},
         says="72.0%",
     ),
@@ -147,39 +147,39 @@ CASES = [
         title="soft with a fail",
         decision="fail",
         exit_code=1,
-        looks={},
+        poll={},
         inputs={"enforcement": "soft"},
     ),
     Case(
         title="undecided and allowed",
         decision="pending",
         exit_code=0,
-        looks={"status": "running", "decision": "pending"},
+        poll={"status": "running", "decision": "pending"},
         inputs={"timeout": "1", "on_undecided": "allow"},
     ),
     Case(
         title="a fail is not undecided, whatever is allowed",
         decision="fail",
         exit_code=1,
-        looks={},
+        poll={},
         inputs={"on_undecided": "allow"},
     ),
 ]
 
 
 def routes(case: Case) -> dict[str, backend.Answer]:
-    if case.looks is None:
+    if case.poll is None:
         return case.routes
-    return {"GET /v1/ci/batch/*": backend.json(decided(run_ids=[backend.RUN_ID], **case.looks)), **case.routes}
+    return {"GET /v1/ci/batch/*": backend.json(decided(run_ids=[backend.RUN_ID], **case.poll)), **case.routes}
 
 
 def visible(markdown: str) -> str:
-    """Return Markdown with its entities decoded and its break points gone."""
+    """Return Markdown with decoded entities and without break points."""
     return html.unescape(markdown.replace("<wbr>", ""))
 
 
 def step(sepurux: ScriptedBackend, workspace: Path, **inputs: str) -> StepResult:
-    """Return what became of the gate against this backend."""
+    """Return the result of a step against this backend."""
     workspace.mkdir(exist_ok=True)
     return run_action(workspace=workspace, inputs={**CAMPAIGN, "base_url": sepurux.url, **inputs}, secrets=[SECRET])
 
@@ -282,7 +282,7 @@ def test_several_traces_are_one_run_each_and_the_worst_decides(tmp_path: Path) -
     def run(request: Request) -> backend.Answer:
         return backend.json({"batch_id": request.json()["trace_id"].replace("trace", "batch")})
 
-    def look(request: Request) -> backend.Answer:
+    def poll(request: Request) -> backend.Answer:
         name = request.path.rsplit("-", 1)[-1]
         fields: dict[str, object] = {"decision": "pass", **NUMBERS} if name != "b" else {}
         return backend.json(decided(run_id=MISSING, **fields))
@@ -290,7 +290,7 @@ def test_several_traces_are_one_run_each_and_the_worst_decides(tmp_path: Path) -
     overrides: dict[str, Callable[[Request], backend.Answer]] = {
         "POST /v1/traces": trace,
         "POST /v1/ci/runs": run,
-        "GET /v1/ci/batch/*": look,
+        "GET /v1/ci/batch/*": poll,
     }
     with sound_backend(**overrides) as sepurux:
         result = step(sepurux, tmp_path, trace_file="*.json")
@@ -314,7 +314,7 @@ def test_a_trace_that_is_no_json_is_named_with_its_place_and_nothing_is_uploaded
 
 
 def test_one_fault_on_every_call_changes_no_verdict(tmp_path: Path) -> None:
-    """The transport makes every fault that is worth a retry the same to the gate."""
+    """Every fault that is worth a retry has the same effect."""
     fault = backend.truncated({"batch_id": "b"})
     (tmp_path / "trace.json").write_text("{}")
     campaigns = [{"campaign_id": backend.CAMPAIGN_ID, "name": "core-reliability"}]
@@ -381,6 +381,26 @@ def test_after_a_signal_outputs_and_summary_are_written_and_the_exit_status_is_t
     assert "Traceback" not in result.raw_log
 
 
+def test_a_signal_while_a_trace_is_checked_ends_the_step(tmp_path: Path) -> None:
+    """The check of this trace takes 10 s: each item is nested too deeply for a quick one."""
+    trace = b'{"a":[' + b"[[[[1]]]]," * (2 * 1024 * 1024) + b"1]}"
+    with (
+        sound_backend() as sepurux,
+        start_action(
+            workspace=tmp_path / "workspace",
+            inputs={**CAMPAIGN, "base_url": sepurux.url, "trace_file": "slow.json"},
+            files={"slow.json": trace},
+            process=True,
+        ) as under_way,
+    ):
+        under_way.wait_for_log("::add-mask::", 10)
+        under_way.send_signal(signal.SIGTERM)
+        result = under_way.finish(5)
+        assert sepurux.requests == ()
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
+    assert "cancelled" in result.summary
+
+
 def test_a_step_that_is_killed_leaves_its_ids_and_no_pass(tmp_path: Path) -> None:
     with (
         sound_backend(**{"GET /v1/ci/batch/*": backend.hang()}) as sepurux,
@@ -423,7 +443,7 @@ def test_hostile_text_of_the_backend_is_no_command_output_or_markup(tmp_path: Pa
     assert "@octocat" not in result.summary
 
 
-def test_a_secret_that_the_backend_echoes_is_blanked_everywhere(tmp_path: Path) -> None:
+def test_a_secret_that_the_backend_echoes_is_redacted_everywhere(tmp_path: Path) -> None:
     answer = decided(
         top_failing_tools=[{"tool": f"tool {SECRET}", "count": 1}], dashboard_url=f"https://x.example/?{SECRET}"
     )
@@ -436,7 +456,7 @@ def test_a_secret_that_the_backend_echoes_is_blanked_everywhere(tmp_path: Path) 
     assert json.loads(result.outputs["top_failing_tools"]) == [{"tool": "tool ***", "count": 1}]
 
 
-def test_the_report_links_the_judged_commit_and_the_workflow_run(tmp_path: Path) -> None:
+def test_the_report_links_the_evaluated_commit_and_the_workflow_run(tmp_path: Path) -> None:
     with sound_backend() as sepurux:
         result = step(sepurux, tmp_path)
     assert f"https://github.com/octo-org/agents/commit/{HEAD_SHA}" in result.summary
@@ -492,7 +512,7 @@ def test_a_variable_that_an_earlier_step_spelt_like_an_input_loosens_nothing(tmp
     assert len(result.messages("error")) == 2
 
 
-def test_a_secret_given_as_a_name_is_refused_because_reports_show_names(tmp_path: Path) -> None:
+def test_a_secret_given_as_a_name_is_rejected_because_reports_show_names(tmp_path: Path) -> None:
     with sound_backend() as sepurux:
         result = step(sepurux, tmp_path, project=SECRET, name=f"gate {SECRET}")
         assert sepurux.requests == ()

@@ -1,4 +1,4 @@
-"""The policy file and the stages, end to end: whose file rules, what a pull request cannot loosen, who opens a gate."""
+"""The policy file and the stages: which file applies, what a pull request cannot loosen, who can approve a gate."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 
 def with_policy(scene: Scene, text: str) -> None:
-    """Put a policy on the base branch, and open the pull request anew on top of it."""
+    """Commit a policy to the base branch, and open a new pull request on top of it."""
     scene.repository.commit("main", {PATH: text})
     scene.pull = scene.repository.pull("mona", head=f"feature-{len(scene.repository.pulls)}")
 
@@ -104,7 +104,7 @@ def test_a_deleted_file_rules_until_that_is_merged(scene: Scene) -> None:
 
 
 def run_after_a_fork(scene: Scene, file: str) -> tuple[StepResult, PullRequest]:
-    """Return what a workflow_run came to that judges a fork's pull request with this policy file, and the latter."""
+    """Return the result of a workflow_run for a fork's pull request with this policy file, and the pull request."""
     fork = scene.repository.fork("mallory")
     pull = scene.repository.pull("mallory", head="evil", source=fork, files={PATH: file})
     scene.answers()
@@ -112,7 +112,7 @@ def run_after_a_fork(scene: Scene, file: str) -> tuple[StepResult, PullRequest]:
 
 
 def run_after(scene: Scene, pull: PullRequest) -> StepResult:
-    """Return what a workflow_run came to that judges a fork's pull request."""
+    """Return the result of a workflow_run for a fork's pull request."""
     assert pull.head_repository is not None
     run = {
         "event": "pull_request",
@@ -140,8 +140,8 @@ def test_a_forks_head_with_pull_requests_into_two_branches_is_an_error_that_bloc
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "error", "failure")
     assert scene.sepurux.requests == ()
     [message] = result.messages("error")
-    told = f'#{other.number} into "release/2", #{pull.number} into "release/1"'
-    assert told in message
+    listed = f'#{other.number} into "release/2", #{pull.number} into "release/1"'
+    assert listed in message
     for text in (message, read(result.summary).prose + " ".join(read(result.summary).code)):
         assert "release/1" in text
         assert "release/2" in text
@@ -152,7 +152,7 @@ def test_a_forks_head_with_pull_requests_into_two_branches_is_an_error_that_bloc
     assert (pull.comments, other.comments) == ([], [])
 
 
-def test_a_dispatched_run_on_a_pull_requests_branch_is_judged_by_its_base(scene: Scene) -> None:
+def test_a_dispatched_run_on_a_pull_requests_branch_is_evaluated_by_its_base(scene: Scene) -> None:
     with_policy(scene, STRICT)
     (scene.workspace / ".github").mkdir()
     (scene.workspace / PATH).write_text(LOOSE)
@@ -216,7 +216,7 @@ def test_mistakes_of_the_ruling_file_are_annotations_on_their_lines(scene: Scene
     assert "did you mean `enforcement`" in result.messages("error")[0]
 
 
-def test_mistakes_of_the_file_and_of_the_inputs_are_told_at_once(scene: Scene) -> None:
+def test_mistakes_of_the_file_and_of_the_inputs_are_reported_together(scene: Scene) -> None:
     with_policy(scene, "enforcement: hrad\n")
     result = scene.run(timeout="ten minutes", pol_interval="5")
     assert [message.partition(":")[0] for message in result.messages("error")] == [
@@ -242,7 +242,7 @@ def test_without_a_token_the_checkouts_file_rules(scene: Scene) -> None:
 # -- stages -----------------------------------------------------------------------------------------------------------
 
 
-def test_rules_by_date_and_branch_choose_the_stage_and_the_next_change_is_told(scene: Scene) -> None:
+def test_rules_by_date_and_branch_choose_the_stage_and_the_next_change_is_reported(scene: Scene) -> None:
     rules = (
         "enforcement:\n  - {stage: observe}\n  - {stage: soft, from: 2020-01-01}\n  - {stage: hard, from: 2999-01-01}\n"
     )
@@ -327,7 +327,7 @@ def test_a_pass_is_never_taken_from_a_comment(scene: Scene) -> None:
     assert len(scene.sepurux.calls("POST *")) == posts + 1
 
 
-def test_a_fail_under_other_thresholds_is_judged_anew(scene: Scene) -> None:
+def test_a_fail_under_other_thresholds_is_evaluated_again(scene: Scene) -> None:
     with_policy(scene, "campaign: core-reliability\nenforcement: soft\n")
     scene.answers()
     scene.run(min_pass_rate="0.9")
@@ -411,7 +411,7 @@ SEARCH = "campaign: core-reliability\ngates:\n  - {name: search, paths: ['search
 def test_the_files_of_another_commit_skip_no_gate(when: str, scene: Scene) -> None:
     with_policy(scene, SEARCH)
     scene.pull.push({"search/agent.py": "x"})
-    judged, options = scene.pull.head_sha, scene.options()
+    evaluated, options = scene.pull.head_sha, scene.options()
 
     def push_what_matches_nothing() -> None:
         scene.pull.push({"search/agent.py": None, "docs/readme.md": "x"})
@@ -423,7 +423,7 @@ def test_the_files_of_another_commit_skip_no_gate(when: str, scene: Scene) -> No
     scene.answers()
     result = run_action(**options)
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
-    assert scene.repository.latest_statuses(judged)[0].state == "failure"
+    assert scene.repository.latest_statuses(evaluated)[0].state == "failure"
 
 
 # -- promotion --------------------------------------------------------------------------------------------------------
@@ -456,7 +456,7 @@ def test_two_gates_of_one_name_are_a_mistake_also_when_inputs_make_them_so(scene
     assert "2 gates are named" in result.messages("error")[0]
 
 
-def test_a_head_file_with_mistakes_is_told_and_judges_nothing(scene: Scene) -> None:
+def test_a_head_file_with_mistakes_is_reported_and_has_no_effect(scene: Scene) -> None:
     with_policy(scene, STRICT)
     scene.pull.push({PATH: "enforcment: observe\n"})
     scene.answers()
@@ -465,7 +465,7 @@ def test_a_head_file_with_mistakes_is_told_and_judges_nothing(scene: Scene) -> N
     assert "has mistakes" in read(result.summary).prose
 
 
-def test_a_head_file_that_is_no_text_is_told_and_judges_nothing(scene: Scene) -> None:
+def test_a_head_file_that_is_no_text_is_reported_and_has_no_effect(scene: Scene) -> None:
     with_policy(scene, STRICT)
     scene.pull.push({PATH: b"\x00\xff"})
     scene.answers()
@@ -474,7 +474,7 @@ def test_a_head_file_that_is_no_text_is_told_and_judges_nothing(scene: Scene) ->
     assert "no text file" in read(result.summary).prose
 
 
-def test_a_first_file_with_mistakes_is_told_on_its_lines(scene: Scene) -> None:
+def test_a_first_file_with_mistakes_is_reported_on_its_lines(scene: Scene) -> None:
     scene.pull.push({PATH: "campaign: core-reliability\nenforcment: observe\n"})
     result = scene.run()
     assert result.exit_code == 2
@@ -518,7 +518,7 @@ def test_reviews_that_cannot_be_read_leave_a_soft_gate_closed(scene: Scene) -> N
 
 
 def test_reviews_are_read_once_for_all_gates_also_when_they_cannot_be_read(scene: Scene) -> None:
-    """So a GitHub that hangs is waited for once, and not once for each of fifty gates."""
+    """If GitHub hangs, the gate waits once, not once for each of fifty gates."""
     gates = "".join(f"  - name: {name}\n" for name in ("one", "two", "three"))
     with_policy(scene, f"{SOFT}gates:\n{gates}")
     scene.github.fault("pulls/list-reviews", faults.refused(400, "Problems parsing"), always=True)
@@ -528,7 +528,7 @@ def test_reviews_are_read_once_for_all_gates_also_when_they_cannot_be_read(scene
 
 
 def queued_run(scene: Scene) -> tuple[StepResult, str]:
-    """Return the run of the pull request's merge group, and the state of the queued commit."""
+    """Return the result for the pull request's merge group, and the status of the queued commit."""
     queued = scene.repository.commit("gh-readonly-queue", {"queued": "x"})
     group = {
         "head_sha": queued,
@@ -557,7 +557,7 @@ def test_a_merge_group_takes_the_approval_of_the_named_pull_requests_head_but_no
     assert scene.ours == []
 
 
-def test_a_run_that_can_judge_nothing_turns_an_earlier_green_status_red(scene: Scene) -> None:
+def test_a_run_that_cannot_evaluate_turns_an_earlier_green_status_red(scene: Scene) -> None:
     with_policy(scene, "campaign: core-reliability\ngates:\n  - {name: refunds}\n  - {name: search}\n")
     scene.answers(**PASSED)
     assert scene.run().exit_code == 0
@@ -679,7 +679,7 @@ def test_an_approval_of_a_newer_commit_opens_no_run_on_an_older_one(scene: Scene
     assert scene.repository.latest_statuses(older)[0].state == "pending"
 
 
-def test_a_permission_that_cannot_be_read_is_told_as_such(scene: Scene) -> None:
+def test_a_permission_that_cannot_be_read_is_reported_as_such(scene: Scene) -> None:
     with_policy(scene, SOFT)
     scene.repository.collaborator("hubot", "write")
     scene.pull.review("hubot", "APPROVED")
@@ -690,7 +690,7 @@ def test_a_permission_that_cannot_be_read_is_told_as_such(scene: Scene) -> None:
     assert "reviews could not be read" in read(result.summary).prose
 
 
-def test_a_soft_gate_that_failed_before_a_signal_is_told_as_failed(scene: Scene) -> None:
+def test_a_soft_gate_that_failed_before_a_signal_is_reported_as_failed(scene: Scene) -> None:
     with_policy(scene, SOFT)
     scene.answers()
     scene.sepurux.script("GET /v1/campaigns/*/failures", backend.hang())

@@ -1,4 +1,4 @@
-"""The first moments of a step, before the gate itself can hear a signal."""
+"""A signal during the imports of a step, before the gate handles signals."""
 
 from __future__ import annotations
 

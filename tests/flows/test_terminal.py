@@ -1,4 +1,4 @@
-"""The same gate on a command line, for any other CI system."""
+"""The gate on a command line, for other CI systems."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_bad_flags_are_reported_all_at_once_under_their_own_names(tmp_path: Path
         (">&- 2>&-", "fail", 1),
     ],
 )
-def test_a_report_or_log_that_nobody_takes_changes_no_exit_status(
+def test_a_report_or_log_that_cannot_be_written_changes_no_exit_status(
     redirected: str, decision: str, status: int, tmp_path: Path
 ) -> None:
     answer = backend.json(decided(decision=decision, pass_rate=1, unsafe_attempts=0))
@@ -99,14 +99,14 @@ def test_a_deleted_working_directory_is_a_mistake_only_for_relative_paths(
     with sound_backend(**{"GET /v1/ci/batch/*": answer, "GET /v1/ci/runs/*": answer}) as sepurux:
         settings = f"SEPURUX_CAMPAIGN_ID=core-reliability SEPURUX_CI_TOKEN={SECRET} SEPURUX_API_BASE_URL={sepurux.url}"
         ended = shell(f"export {settings} RUNNER_TEMP=$PWD; cd gone; rmdir ../gone; {command}", tmp_path)
-    said = ended.stdout + ended.stderr
-    assert ended.returncode == status, said
-    assert ("is relative to the working directory, which was deleted" in said) is (status == 2)
-    assert "Internal error" not in said
+    output = ended.stdout + ended.stderr
+    assert ended.returncode == status, output
+    assert ("is relative to the working directory, which was deleted" in output) is (status == 2)
+    assert "Internal error" not in output
 
 
 def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Return what became of a command line in a folder, with the gate to be found."""
+    """Run a command line in a folder, with the gate on Python's path."""
     return subprocess.run(
         ["/bin/bash", "-c", command],
         env={**inherited(), "PYTHONPATH": f"{folder}:{REPOSITORY}"},

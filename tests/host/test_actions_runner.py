@@ -1,23 +1,18 @@
-"""The step's talk with GitHub's runner: no text becomes a command, no lost file ends the run."""
+"""A step on GitHub's runner: no foreign text becomes a command, and a file that cannot be used is a warning."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from sepurux_action.common.secret import Redactor, spellings
-from sepurux_action.config.settings import read_bootstrap_settings
-from sepurux_action.github.event import Event, parse_event
 from sepurux_action.host.actions_runner import MAX_EVENT_BYTES, ActionsRunner
 from sepurux_action.host.workflow_commands import MAX_LINE_LENGTH, Level
 from tests.runner import (
     ANNOTATIONS_PER_LEVEL,
-    BASE_SHA,
-    HEAD_SHA,
     Command,
     StepLog,
     file_pairs,
@@ -48,7 +43,7 @@ HOSTILE = [
 
 
 def log_of(capsys: pytest.CaptureFixture[str]) -> StepLog:
-    """Return what a runner makes of all that was written so far."""
+    """Return the log that the runner reads from the output so far."""
     written, errors = capsys.readouterr()
     assert errors == ""
     log = StepLog(workspace=Path("/github/workspace"))
@@ -120,7 +115,7 @@ def test_the_summary_is_written_in_utf_8_whatever_it_holds(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("place", "why"),
+    ("path", "why"),
     [
         ("", "{variable} is not set"),
         ("{folder}", "Is a directory"),
@@ -130,9 +125,9 @@ def test_the_summary_is_written_in_utf_8_whatever_it_holds(tmp_path: Path) -> No
     ],
 )
 def test_a_file_that_cannot_be_written_is_one_warning(
-    place: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    path: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = place.format(folder=tmp_path)
+    path = path.format(folder=tmp_path)
     step = runner(GITHUB_OUTPUT=path, GITHUB_STEP_SUMMARY=path)
     step.set_outputs({"decision": "pass"})
     step.write_summary("# Report")
@@ -146,7 +141,7 @@ def test_a_step_without_any_variable_only_warns(capsys: pytest.CaptureFixture[st
     step = runner()
     step.set_outputs({})
     step.write_summary("")
-    assert step.run_context().event == Event()
+    assert step.read_event() == {}
     assert log_of(capsys).counts == {"warning": 2}
 
 
@@ -187,7 +182,7 @@ def test_the_eleventh_annotation_of_a_level_is_a_line_of_the_log(capsys: pytest.
     assert [line for line in log.lines if not line.startswith("##[")] == ["warning: number 10", "warning: number 11"]
 
 
-def test_a_secret_is_masked_in_all_its_spellings_and_blanked_wherever_it_is_written(
+def test_a_secret_is_masked_in_all_its_spellings_and_redacted_wherever_it_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     step = runner(GITHUB_OUTPUT=tmp_path / "output", GITHUB_STEP_SUMMARY=tmp_path / "summary")
@@ -203,17 +198,12 @@ def test_a_secret_is_masked_in_all_its_spellings_and_blanked_wherever_it_is_writ
     assert not any(spelling in written for spelling in spellings(SECRET))
 
 
-def test_a_secret_in_pieces_or_at_a_lines_end_is_blanked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_secret_in_pieces_or_at_a_lines_end_is_redacted(capsys: pytest.CaptureFixture[str]) -> None:
     step = runner()
     step.mask_secrets(Redactor([SECRET]), ())
     step.log(f"a {SECRET[:9]}\u200b{SECRET[9:]} b")
     step.log("x" * (MAX_LINE_LENGTH - 10) + SECRET)
     assert SECRET[:8] not in capsys.readouterr().out
-
-
-def test_an_emptied_token_is_not_taken_from_the_environment() -> None:
-    step = runner(INPUT_GITHUB_TOKEN="", INPUT_CAMPAIGN="core", GITHUB_TOKEN="ghs_of_the_job")
-    assert read_bootstrap_settings(step.layers).github_token is None
 
 
 def test_a_mask_of_a_secret_with_percent_signs_is_the_secret(capsys: pytest.CaptureFixture[str]) -> None:
@@ -224,24 +214,10 @@ def test_a_mask_of_a_secret_with_percent_signs_is_the_secret(capsys: pytest.Capt
 # --- Event -------------------------------------------------------------------------------------------------
 
 
-def workplace_event(path: Path, **environ: str) -> Event:
-    return runner(GITHUB_EVENT_PATH=path, GITHUB_EVENT_NAME="pull_request", **environ).run_context().event
-
-
-def test_the_event_file_tells_pull_request_and_head_commit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_event_is_read_from_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "event.json").write_text(json.dumps(pull_request_event(number=7)))
-    event = workplace_event(tmp_path / "event.json", GITHUB_SHA=BASE_SHA)
-    assert (event.name, event.commit, event.pull_request) == ("pull_request", HEAD_SHA, 7)
+    assert runner(GITHUB_EVENT_PATH=tmp_path / "event.json").read_event() == pull_request_event(number=7)
     assert log_of(capsys).lines == []
-
-
-@pytest.mark.parametrize(
-    "content", [b"[]", b"null", b'"pull_request"', b'{"pull_request": [1]}', b'{"pull_request": 1}']
-)
-def test_an_event_of_another_shape_is_an_event_without_pull_request(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "event.json").write_bytes(content)
-    event = workplace_event(tmp_path / "event.json", GITHUB_SHA=BASE_SHA)
-    assert (event.name, event.commit, event.pull_request) == ("pull_request", "", None)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +229,7 @@ def test_garbage_for_an_event_is_one_warning(
     content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "event.json").write_bytes(content)
-    assert workplace_event(tmp_path / "event.json") == parse_event("pull_request", {}, {})
+    assert runner(GITHUB_EVENT_PATH=tmp_path / "event.json").read_event() == {}
     assert [each.message for each in log_of(capsys).annotations] == ["The event file could not be read: it is no JSON."]
 
 
@@ -261,7 +237,7 @@ def test_a_huge_event_is_read_up_to_its_limit_only(tmp_path: Path, capsys: pytes
     with (tmp_path / "event.json").open("wb") as file:
         file.write(b'{"a": "')
         file.truncate(MAX_EVENT_BYTES * 1_000)
-    assert workplace_event(tmp_path / "event.json") == parse_event("pull_request", {}, {})
+    assert runner(GITHUB_EVENT_PATH=tmp_path / "event.json").read_event() == {}
     assert log_of(capsys).counts == {"warning": 1}
 
 
@@ -269,39 +245,28 @@ def test_a_huge_event_is_read_up_to_its_limit_only(tmp_path: Path, capsys: pytes
 def test_a_missing_event_file_is_one_warning(
     name: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    workplace_event(tmp_path / name)
+    assert runner(GITHUB_EVENT_PATH=tmp_path / name).read_event() == {}
     assert [each.message for each in log_of(capsys).annotations] == [f"The event file could not be read: {why}."]
 
 
 # --- Inputs ------------------------------------------------------------------------------------------------
 
 
-def texts(environ: Mapping[str, str]) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    inputs, environment = ActionsRunner(environ, sys.stdout).layers
-    return inputs.texts, environment.texts
+def test_inputs_are_read_by_their_names_in_lower_case() -> None:
+    assert runner(INPUT_MIN_PASS_RATE="0.8", INPUT_CAMPAIGN="c", PATH="/bin").inputs == {
+        "min_pass_rate": "0.8",
+        "campaign": "c",
+    }
 
 
-def test_inputs_are_read_by_their_names_in_lower_case_before_the_environment() -> None:
-    inputs, environment = texts(
-        {"INPUT_MIN_PASS_RATE": "0.8", "INPUT_CAMPAIGN": "c", "SEPURUX_MIN_PASS_RATE": "0.7", "PATH": "/bin"}
-    )
-    assert inputs == {"min_pass_rate": "0.8", "campaign": "c"}
-    assert environment["min_pass_rate"] == "0.7"
-    assert "path" not in environment
+def test_a_name_that_the_runner_does_not_write_keeps_its_prefix() -> None:
+    environ = {"INPUT_CAMPAGN": "c", "INPUT_FAIL-UNDER": "1", "INPUT_campaign": "of an earlier step"}
+    assert ActionsRunner(environ, sys.stdout).inputs == {
+        "campagn": "c",
+        "fail-under": "1",
+        "INPUT_campaign": "of an earlier step",
+    }
 
 
-def test_an_unknown_input_is_handed_on_to_be_refused() -> None:
-    assert texts({"INPUT_CAMPAGN": "c", "INPUT_FAIL-UNDER": "1"})[0] == {"campagn": "c", "fail-under": "1"}
-
-
-def test_the_inputs_that_are_the_runners_own_are_not_ours() -> None:
-    assert texts({"INPUT_ARGS": "--x", "INPUT_ENTRYPOINT": "/bin/sh"})[0] == {}
-
-
-def test_traces_are_sought_in_the_workspace_and_the_runners_temporary_folder(tmp_path: Path) -> None:
-    for name in ("workspace/a.json", "temp/b.json"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_text("{}")
-    traces = runner(GITHUB_WORKSPACE=tmp_path / "workspace", RUNNER_TEMP=tmp_path / "temp").traces
-    assert [trace.label for trace in traces.find("a.json")] == ["a.json"]
-    assert [trace.label for trace in traces.find(f"{tmp_path}/temp/*.json")] == [f"{tmp_path}/temp/b.json"]
+def test_the_runners_own_inputs_are_left_out() -> None:
+    assert runner(INPUT_ARGS="--x", INPUT_ENTRYPOINT="/bin/sh").inputs == {}

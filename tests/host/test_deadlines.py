@@ -1,4 +1,4 @@
-"""Waiting for work of limited time, in short waits so that a signal is heard on every system."""
+"""Work within a deadline; waits are short, so that a signal has an effect on every system."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ def test_work_may_take_longer_than_one_wait() -> None:
     assert ThreadTimeouts().run(60, work) == "done"
 
 
-def test_work_is_left_behind_when_its_seconds_are_over_though_a_wait_is_not() -> None:
+def test_work_is_abandoned_at_its_deadline_even_within_one_wait() -> None:
     with pytest.raises(DeadlineExceeded):
         ThreadTimeouts().run(0.1, lambda: time.sleep(MAX_WAIT_S / 2))
 
 
-def test_work_of_several_waits_is_left_behind_too() -> None:
+def test_work_of_several_waits_is_abandoned_too() -> None:
     with pytest.raises(DeadlineExceeded):
         ThreadTimeouts().run(MAX_WAIT_S + 0.1, lambda: time.sleep(60))
 
 
 def test_a_pause_ends_after_its_seconds_and_at_once_for_a_signal() -> None:
-    clock = ThreadTimeouts()
-    start = clock.now()
-    clock.pause(0.1)
-    assert clock.now() - start >= 0.1
-    threading.Timer(0.1, clock.interrupt, [15]).start()
+    timeouts = ThreadTimeouts()
+    start = timeouts.now()
+    timeouts.pause(0.1)
+    assert timeouts.now() - start >= 0.1
+    threading.Timer(0.1, timeouts.interrupt, [15]).start()
     with pytest.raises(Ended):
-        clock.pause(60)
+        timeouts.pause(60)
     with pytest.raises(Ended):
-        clock.pause(60)
-    assert clock.now() - start < 30
+        timeouts.pause(60)
+    assert timeouts.now() - start < 30

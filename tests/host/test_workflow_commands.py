@@ -1,4 +1,4 @@
-"""What is written for the runner, read back by the suite's copy of it."""
+"""Workflow commands and output blocks, read back as the runner reads them."""
 
 from __future__ import annotations
 
@@ -72,6 +72,6 @@ def test_an_output_that_holds_a_block_of_its_own_sets_no_other() -> None:
 
 
 @pytest.mark.parametrize("value", ["end-1", "x\nend-1\ndecision=pass", "xend-1x", "x\rend-1"])
-def test_a_value_that_knows_the_delimiter_is_refused(value: str) -> None:
+def test_a_value_that_contains_the_delimiter_is_rejected(value: str) -> None:
     with pytest.raises(ValueError, match="delimiter"):
         output_block("reason", value, "end-1")

@@ -1,4 +1,4 @@
-"""Whatever text is written for the runner, the runner reads that text and no further command or output."""
+"""The runner reads any text as that text, and never as another command or output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a backend, a pull request or a file says, a report stays ours."""
+"""No text of a backend, a pull request, or a file can change the markup of a report."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.builders import (
     hostile_result,
 )
 
-OUR_TAGS = frozenset(
+OWN_TAGS = frozenset(
     {"h2", "h3", "h4", "p", "strong", "em", "sub", "code", "a", "ul", "li", "blockquote", "details", "summary"}
     | {"table", "thead", "tbody", "tr", "th", "td", "wbr", "span", "pre", "hr"}
 )
@@ -60,21 +60,21 @@ addresses = st.text("/:?#[]@!$&'()*+,;=%-._~aZ0", max_size=40).map(lambda rest: 
 
 
 def as_comment(report: Report) -> str:
-    """Return a comment's text, without its first line, which nobody sees."""
+    """Return a comment without its marker, which is invisible."""
     return render_comment(report, MARKER).removeprefix(MARKER)
 
 
 MARKER = "<!-- sepurux-gate:gates e30= unsigned -->"
-in_each_place = pytest.mark.parametrize("render", [render_summary, as_comment])
+in_comment_and_summary = pytest.mark.parametrize("render", [render_summary, as_comment])
 Render = Callable[[Report], str]
 
 
-def assert_ours(page: gfm.Page, calm: gfm.Page) -> None:
-    """Hold that the page has our tags, links and cells only, as the page of a calm text has, and nothing acts."""
-    assert set(page.tags) <= OUR_TAGS
-    assert page.tags - _varying(page) == calm.tags - _varying(calm)
-    assert page.cells == calm.cells
-    assert page.links == calm.links
+def assert_only_own_markup(page: gfm.Page, harmless: gfm.Page) -> None:
+    """Check that the page has the tags, links, and cells of a page with a harmless text, and no live text."""
+    assert set(page.tags) <= OWN_TAGS
+    assert page.tags - _varying(page) == harmless.tags - _varying(harmless)
+    assert page.cells == harmless.cells
+    assert page.links == harmless.links
     assert not LIVE.findall(page.prose)
     assert not [piece for piece in page.pieces if "$" in piece and piece != "$"]
 
@@ -84,7 +84,7 @@ def _varying(page: gfm.Page) -> Counter[str]:
 
 
 def run_page(render: Render, word: str) -> gfm.Page:
-    """Return the report on a run in which every text holds the word."""
+    """Return the report on a run in which every text contains the word."""
     passed = a_result(a_run(PASSING), gate=a_gate(name=f"{word} folded"))
     soft = a_gate(name=f"{word} opened", stage=Stage.SOFT)
     opened = a_result(gate=soft, opened=True, review=f"{word} opened it", notes=(f"{word} is near",))
@@ -93,26 +93,26 @@ def run_page(render: Render, word: str) -> gfm.Page:
 
 
 @cache
-def calm_run_page(render: Render) -> gfm.Page:
+def harmless_run_page(render: Render) -> gfm.Page:
     return run_page(render, "calm")
 
 
-@in_each_place
+@in_comment_and_summary
 @given(said=foreign)
 @example(said=HOSTILE)
-def test_no_text_of_a_run_gets_out_of_its_place(render: Render, said: str) -> None:
-    assert_ours(run_page(render, said), calm_run_page(render))
+def test_no_text_of_a_run_gets_out_of_its_cell(render: Render, said: str) -> None:
+    assert_only_own_markup(run_page(render, said), harmless_run_page(render))
 
 
-@in_each_place
+@in_comment_and_summary
 @given(said=foreign)
 @example(said=HOSTILE)
-def test_no_text_of_a_mistake_in_the_settings_gets_out_of_its_place(render: Render, said: str) -> None:
+def test_no_text_of_a_mistake_in_the_settings_gets_out_of_its_cell(render: Render, said: str) -> None:
     def page(word: str) -> gfm.Page:
         mistakes = [Problem(where=f"{word}{n}", message=f"{word}{n}") for n in range(2)]
         return gfm.read(render(build_settings_report(mistakes, a_context(notes=(f"{word}!",)))))
 
-    assert_ours(page(said), page("calm"))
+    assert_only_own_markup(page(said), page("calm"))
 
 
 @given(addresses)
@@ -125,12 +125,12 @@ def test_a_dashboard_is_linked_to_the_letter_or_not_at_all(address: str) -> None
 
 
 def unbracketed(address: str) -> str:
-    """Return the address as the parser writes it: brackets are not allowed in a path and percent-encoded."""
+    """Return the URL as the parser writes it, with percent-encoded brackets."""
     return address.replace("[", "%5B").replace("]", "%5D")
 
 
 def letters(shown: str) -> list[str]:
-    """Return the printable ASCII characters, which no reader may lose; escaping changes none of them."""
+    """Return the printable ASCII characters, which escaping must not lose."""
     return [letter for letter in shown if letter in string.printable and letter.isprintable() and letter != " "]
 
 
@@ -139,9 +139,10 @@ def letters(shown: str) -> list[str]:
 def test_a_text_and_a_name_are_shown_to_the_letter_and_are_no_structure(said: str) -> None:
     for around in ("{}", "- {}", "> {}", "## {}", "| |\n| --- |\n| {} |"):
         for escape in (text, code):
-            page, calm = gfm.read(around.format(escape(said, longest=10_000))), gfm.read(around.format(escape("calm")))
-            assert page.tags - _varying(page) - Counter("p") == calm.tags - _varying(calm) - Counter("p")
-            assert (page.cells, page.links) == (calm.cells, [])
+            page = gfm.read(around.format(escape(said, longest=10_000)))
+            harmless = gfm.read(around.format(escape("calm")))
+            assert page.tags - _varying(page) - Counter("p") == harmless.tags - _varying(harmless) - Counter("p")
+            assert (page.cells, page.links) == (harmless.cells, [])
             assert letters(page.prose + "".join(page.code)) == letters(said)
 
 

@@ -1,4 +1,4 @@
-"""Foreign text in Markdown: it is read as it was written, and it does nothing."""
+"""Foreign text in Markdown is shown as it was written and has no effect."""
 
 from __future__ import annotations
 

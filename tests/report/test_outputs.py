@@ -32,8 +32,8 @@ from tests.builders import (
 
 
 def test_a_failed_gate_tells_everything_as_plain_decimals() -> None:
-    told = step_outputs([a_result(a_run(trace_id="t-1", batch_id="b-1"))])
-    assert {name: told[name] for name in told if name not in {"reason", "gates"}} == {
+    values = step_outputs([a_result(a_run(trace_id="t-1", batch_id="b-1"))])
+    assert {name: values[name] for name in values if name not in {"reason", "gates"}} == {
         "decision": "fail",
         "conclusion": "failure",
         "enforcement": "hard",
@@ -49,7 +49,7 @@ def test_a_failed_gate_tells_everything_as_plain_decimals() -> None:
         "dashboard_url": DASHBOARD,
         "comment_url": "",
     }
-    assert told["reason"].startswith("Sepurux decided fail")
+    assert values["reason"].startswith("Sepurux decided fail")
 
 
 @pytest.mark.parametrize("state", states())
@@ -59,10 +59,10 @@ def test_every_output_is_written_on_every_path(state: str) -> None:
     assert all(list(gate_outputs(each)) == [name for name in OUTPUTS if name != "gates"] for each in results)
 
 
-def test_every_output_is_written_when_nothing_was_judged() -> None:
-    told = no_verdict("It was cancelled.")
-    assert list(told) == list(OUTPUTS)
-    assert {name: text for name, text in told.items() if text} == {
+def test_every_output_is_set_without_a_result() -> None:
+    values = no_verdict("It was cancelled.")
+    assert list(values) == list(OUTPUTS)
+    assert {name: text for name, text in values.items() if text} == {
         "decision": "error",
         "conclusion": "failure",
         "reason": "It was cancelled.",
@@ -71,15 +71,15 @@ def test_every_output_is_written_when_nothing_was_judged() -> None:
 
 
 def test_what_is_not_known_is_empty() -> None:
-    told = step_outputs([a_result(undecided(Decision.ERROR, "Nothing was heard."))])
+    values = step_outputs([a_result(undecided(Decision.ERROR, "Nothing was heard."))])
     empty = ["run_id", "batch_id", "trace_id", "pass_rate", "failures", "top_failing_tools", "dashboard_url"]
-    assert [told[name] for name in empty] == [""] * len(empty)
+    assert [values[name] for name in empty] == [""] * len(empty)
 
 
 def test_a_number_that_makes_no_sense_is_empty_and_zero_is_zero() -> None:
     run = replace(FAILING, pass_rate=Metric(broken='"none"'), failures=Metric(0), unsafe_attempts=Metric())
-    told = step_outputs([a_result(a_run(run))])
-    assert (told["pass_rate"], told["failures"], told["unsafe_attempts"]) == ("", "0", "")
+    values = step_outputs([a_result(a_run(run))])
+    assert (values["pass_rate"], values["failures"], values["unsafe_attempts"]) == ("", "0", "")
 
 
 def test_gates_hold_every_other_output_of_each_gate_and_its_name() -> None:
@@ -91,8 +91,8 @@ def test_gates_hold_every_other_output_of_each_gate_and_its_name() -> None:
 
 def test_single_values_are_the_worst_gates() -> None:
     results, _ = states()["gates"]
-    told = step_outputs(results)
-    assert (told["decision"], told["pass_rate"]) == ("fail", "0.72")
+    values = step_outputs(results)
+    assert (values["decision"], values["pass_rate"]) == ("fail", "0.72")
 
 
 def test_of_gates_that_are_equally_bad_the_lowest_pass_rate_counts_then_the_order() -> None:
@@ -100,8 +100,8 @@ def test_of_gates_that_are_equally_bad_the_lowest_pass_rate_counts_then_the_orde
         return name, a_run(replace(FAILING, pass_rate=Metric(rate), dashboard_url=f"https://h.example/{name}"))
 
     given = [failed("a", 0.7), failed("b", 0.6), failed("c", 0.6)]
-    told = step_outputs([a_result(run, gate=a_gate(name=name)) for name, run in given])
-    assert told["dashboard_url"] == "https://h.example/b"
+    values = step_outputs([a_result(run, gate=a_gate(name=name)) for name, run in given])
+    assert values["dashboard_url"] == "https://h.example/b"
 
 
 def test_of_gates_that_are_equally_bad_one_with_a_missed_max_unsafe_comes_first() -> None:
@@ -116,15 +116,15 @@ def test_a_gate_is_ranked_by_the_worst_numbers_of_all_its_traces() -> None:
         a_run(replace(FAILING, pass_rate=Metric(0.1), unsafe_attempts=Metric(0)), trace="2"),
     )
     single = a_result(a_run(replace(FAILING, pass_rate=Metric(0.5), unsafe_attempts=Metric(1))))
-    told = step_outputs([single, mixed])
-    assert (told["pass_rate"], told["unsafe_attempts"]) == ("0.1", "1")
+    values = step_outputs([single, mixed])
+    assert (values["pass_rate"], values["unsafe_attempts"]) == ("0.1", "1")
 
 
 def test_each_number_of_a_gate_is_the_worst_of_its_traces() -> None:
     slow = replace(FAILING, pass_rate=Metric(0.5), unsafe_attempts=Metric(0), reliability_score=Metric(80))
     unsafe = replace(FAILING, pass_rate=Metric(0.9), unsafe_attempts=Metric(3), failures=Metric(7))
-    told = step_outputs([a_result(a_run(slow, trace="1"), a_run(unsafe, trace="2"), a_run(CIRun(), trace="3"))])
-    numbers = [told[name] for name in ("pass_rate", "unsafe_attempts", "failures", "reliability_score")]
+    values = step_outputs([a_result(a_run(slow, trace="1"), a_run(unsafe, trace="2"), a_run(CIRun(), trace="3"))])
+    numbers = [values[name] for name in ("pass_rate", "unsafe_attempts", "failures", "reliability_score")]
     assert numbers == ["0.5", "3", "7", "61.5"]
 
 
@@ -139,23 +139,23 @@ def test_each_number_of_a_gate_is_the_worst_of_its_traces() -> None:
 def test_the_conclusion_is_failure_if_any_gate_blocks(stages: tuple[Stage, Stage], conclusion: str) -> None:
     worst = replace(FAILING, pass_rate=Metric(0.1))
     first, second = (a_gate(name=name, stage=stage) for name, stage in zip("ab", stages, strict=True))
-    told = step_outputs([a_result(a_run(worst), gate=first), a_result(a_run(), gate=second)])
-    assert (told["conclusion"], told["enforcement"], told["pass_rate"]) == (conclusion, stages[0].value, "0.1")
+    values = step_outputs([a_result(a_run(worst), gate=first), a_result(a_run(), gate=second)])
+    assert (values["conclusion"], values["enforcement"], values["pass_rate"]) == (conclusion, stages[0].value, "0.1")
 
 
 def test_ids_of_several_traces_are_joined_by_comma_once_each() -> None:
     runs = [a_run(PASSING, trace_id=f"t-{n}", run_id=f"r-{n // 2}", batch_id="") for n in range(3)]
-    told = step_outputs([a_result(*runs)])
-    assert (told["trace_id"], told["run_id"], told["batch_id"]) == ("t-0,t-1,t-2", "r-0,r-1", "")
+    values = step_outputs([a_result(*runs)])
+    assert (values["trace_id"], values["run_id"], values["batch_id"]) == ("t-0,t-1,t-2", "r-0,r-1", "")
 
 
 def test_a_batch_tells_the_runs_that_it_listed() -> None:
     run = a_run(replace(PASSING, run_ids=("r-1", "r-2")), run_id="", batch_id="b-1")
-    told = step_outputs([a_result(run)])
-    assert (told["run_id"], told["batch_id"]) == ("r-1,r-2", "b-1")
+    values = step_outputs([a_result(run)])
+    assert (values["run_id"], values["batch_id"]) == ("r-1,r-2", "b-1")
 
 
-def test_ids_and_the_first_known_address_are_told_early() -> None:
+def test_ids_and_the_first_known_url_are_set_early() -> None:
     known = [undecided(Decision.ERROR, "Not yet."), a_run(PASSING), a_run(FAILING, run_id="r-2")]
     assert early_outputs(known) == {
         "run_id": f"{RUN_ID},r-2",
@@ -171,9 +171,9 @@ def test_early_outputs_are_outputs() -> None:
 
 def test_tools_are_cut_in_number_and_length_so_that_outputs_stay_small() -> None:
     tools = tuple(FailingTool("🚀" * 1_000 + str(n), 1) for n in range(1_000))
-    told = step_outputs([a_result(a_run(replace(FAILING, top_failing_tools=tools)))])
-    assert len(json.loads(told["top_failing_tools"])) == MAX_TOOLS
-    assert sum(map(len, told.values())) < 500_000
+    values = step_outputs([a_result(a_run(replace(FAILING, top_failing_tools=tools)))])
+    assert len(json.loads(values["top_failing_tools"])) == MAX_TOOLS
+    assert sum(map(len, values.values())) < 500_000
 
 
 MOST_UTF_16_BYTES = 1024 * 1024  # of all outputs of a job together
@@ -186,9 +186,9 @@ def utf_16_bytes(outputs: Mapping[str, str]) -> int:
 @pytest.mark.parametrize(("gates", "traces", "most"), [(1, 1, 3_000), (50, 1, 100_000), (300, 1, 500_000)])
 def test_outputs_grow_with_the_number_of_gates_and_lose_nothing(gates: int, traces: int, most: int) -> None:
     runs = [a_run(trace_id=TRACE_ID, batch_id=RUN_ID) for _ in range(traces)]
-    told = step_outputs([a_result(*runs, gate=a_gate(name=f"gate-{number}")) for number in range(gates)])
-    assert utf_16_bytes(told) <= most
-    listed = json.loads(told["gates"])
+    values = step_outputs([a_result(*runs, gate=a_gate(name=f"gate-{number}")) for number in range(gates)])
+    assert utf_16_bytes(values) <= most
+    listed = json.loads(values["gates"])
     assert [each["run_id"] for each in listed] == [RUN_ID] * gates
     assert all(each["top_failing_tools"] for each in listed)
 
@@ -197,20 +197,20 @@ def test_outputs_grow_with_the_number_of_gates_and_lose_nothing(gates: int, trac
 def test_outputs_fit_into_a_job_with_every_gate_and_the_worst_gates_ids(gates: int, traces: int) -> None:
     ids = [f"{number:032x}" for number in range(traces)]
     runs = [a_run(run_id=each, trace_id=each, batch_id=each) for each in ids]
-    told = step_outputs([a_result(*runs, gate=a_gate(name=f"gate-{number}")) for number in range(gates)])
-    assert utf_16_bytes(told) <= MOST_UTF_16_BYTES
-    assert told["run_id"].split(",") == ids
-    listed = json.loads(told["gates"])
+    values = step_outputs([a_result(*runs, gate=a_gate(name=f"gate-{number}")) for number in range(gates)])
+    assert utf_16_bytes(values) <= MOST_UTF_16_BYTES
+    assert values["run_id"].split(",") == ids
+    listed = json.loads(values["gates"])
     assert [(each["name"], each["decision"]) for each in listed] == [(f"gate-{n}", "fail") for n in range(gates)]
     assert all(list(each) == ["name", *(name for name in OUTPUTS if name != "gates")] for each in listed)
 
 
 def test_ids_without_end_are_cut_between_two() -> None:
     run = a_run(replace(PASSING, run_ids=tuple(f"{number:0200}" for number in range(1_000))), run_id="", batch_id="b")
-    told = step_outputs([a_result(run, run)])
-    assert 39_000 < len(told["run_id"]) <= 40_000
-    assert {len(each) for each in told["run_id"].split(",")} == {200}
-    assert utf_16_bytes(told) <= MOST_UTF_16_BYTES
+    values = step_outputs([a_result(run, run)])
+    assert 39_000 < len(values["run_id"]) <= 40_000
+    assert {len(each) for each in values["run_id"].split(",")} == {200}
+    assert utf_16_bytes(values) <= MOST_UTF_16_BYTES
 
 
 def test_a_hostile_tool_name_stays_inside_its_json_string() -> None:

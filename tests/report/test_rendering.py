@@ -1,4 +1,4 @@
-"""A report becomes Markdown that fits its place; whatever goes wrong, there is a report."""
+"""A report is rendered as Markdown within the size limits, also with broken templates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MARKER = f"<!-- sepurux-gate:gates {'A' * 30_000} {'0' * 64} -->"  # the longest
 
 
 def a_flood() -> Report:
-    """Return the report on a run whose backend sends as much as is read of it."""
+    """Return the report on a run whose backend sends as much as the gate reads."""
     failures = tuple(
         ClassifiedFailure(type=f"type{n} {'t' * 900}", severity=f"s{n}", description="&" * 900, mutation="|" * 900)
         for n in range(600)
@@ -123,7 +123,7 @@ def test_every_line_of_a_comments_table_has_the_cells_of_its_heading(state: str)
     assert len(gfm.read(body).cells) == sum(not line.startswith("| ---") for line in lines)
 
 
-def test_everything_that_folds_is_closed_again() -> None:
+def test_every_details_element_is_closed() -> None:
     for state in reports():
         for rendered in (comment(state), summary(state)):
             assert rendered.count("<details>") == rendered.count("</details>") == gfm.read(rendered).tags["details"]

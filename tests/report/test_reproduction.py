@@ -1,4 +1,4 @@
-"""The command line to copy: a shell makes the same gate of it, whatever the names say."""
+"""The command line to copy: a shell passes on the settings of the same gate, with any names."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from sepurux_action.config.command_line import parser
 from sepurux_action.config.gate import REGISTERED, Gate, Thresholds, Trace
 from sepurux_action.config.settings import flag_layer, read_settings
-from sepurux_action.host.terminal import parser
 from sepurux_action.report.reproduction import command_lines
 from tests.builders import HOSTILE, TRACE_ID, a_content, a_gate
 
@@ -43,10 +43,10 @@ names = (
 
 
 def arguments(gate: Gate, folder: Path) -> list[str]:
-    """Return what a shell hands to `python -P -m sepurux_action`, by way of a program of that name."""
-    told = folder / "python"
-    told.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
-    told.chmod(0o755)
+    """Return the arguments that a shell passes to `python -P -m sepurux_action`, through a fake `python`."""
+    fake = folder / "python"
+    fake.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
+    fake.chmod(0o755)
     done = subprocess.run(
         ["/bin/sh", "-c", "\n".join(command_lines(gate, HOST))],
         env={"PATH": f"{folder}:{os.defpath}", "LC_ALL": "C.UTF-8"},
@@ -61,7 +61,7 @@ def arguments(gate: Gate, folder: Path) -> list[str]:
 
 
 def reproduced(gate: Gate, folder: Path) -> Gate:
-    """Return the gate that the command line's settings make."""
+    """Return the gate of the command line's settings."""
     flags = {name: text for name, text in vars(parser().parse_args(arguments(gate, folder))).items() if text}
 
     def find(pattern: str) -> tuple[Trace, ...]:

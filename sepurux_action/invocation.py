@@ -1,0 +1,51 @@
+"""What a run is given, by a workflow or on a command line: settings, the run's context, and trace files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sepurux_action.config.command_line import parse_flags
+from sepurux_action.config.options import GITHUB_TOKEN, OPTIONS
+from sepurux_action.config.settings import Layer, environment_layer, flag_layer, input_layer
+from sepurux_action.evaluation.trace_files import TraceFolder, working_directory
+from sepurux_action.github.run_context import RunContext, parse_run_context
+from sepurux_action.host.signals import Signals
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """The layers of settings, the first of which overrides the others, the run's context, and its trace files."""
+
+    layers: tuple[Layer, ...]
+    run_context: RunContext
+    traces: TraceFolder
+
+
+def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: object, signals: Signals) -> Invocation:
+    """Return the invocation by a step of a workflow; traces are in the workspace or the runner's temporary folder."""
+    variables = dict(environ)
+    if inputs.get(GITHUB_TOKEN.name) == "":  # action.yml gives it a default, so the workflow emptied it on purpose
+        variables.pop(GITHUB_TOKEN.environment, None)
+    workspace, temporary = (environ.get(name, "") for name in ("GITHUB_WORKSPACE", "RUNNER_TEMP"))
+    base = Path(workspace) if workspace else working_directory()
+    return Invocation(
+        layers=(input_layer(inputs), environment_layer(variables)),
+        run_context=parse_run_context(environ, payload),
+        traces=TraceFolder(base, [Path(temporary)] if temporary else [], signals.is_received),
+    )
+
+
+def from_command_line(arguments: Sequence[str], environ: Mapping[str, str], signals: Signals) -> Invocation:
+    """Return the invocation by a command line; exits for --help, --version, and unknown flags.
+
+    Traces are in the working directory. GITHUB_REPO names the repository, as for the vendor's own command line.
+    """
+    ignored = {option.environment for option in OPTIONS if option.actions_only}
+    variables = {name: text for name, text in environ.items() if name not in ignored}
+    return Invocation(
+        layers=(flag_layer(parse_flags(arguments)), environment_layer(variables)),
+        run_context=RunContext(repository=environ.get("GITHUB_REPO", "").strip()),
+        traces=TraceFolder(working_directory(), stop=signals.is_received),
+    )
