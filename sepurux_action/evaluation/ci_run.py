@@ -15,13 +15,13 @@ from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.common.urls import safe_address
 
-MAX_TOOLS = 1_000
+MAX_TOOLS = 100  # of one response; a report shows fewer
 MAX_FAILURES = 5_000  # of one answer
 MAX_KINDS = 1_000  # of classified failures that a step keeps; a summary shows 500 of a gate
 MIN_KINDS = 10  # that each run may keep, however many runs a step has; a comment shows as many of a gate at once
 MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 MAX_RUN_IDS = 1_000  # of one batch; outputs carry them, and a job's outputs have 1 MB together
-MAX_CATEGORIES = 1_000
+MAX_CATEGORIES = 100  # distinct ones of one response
 MAX_COUNTED = 2**53  # from here on a float no longer tells a number from the next
 MAX_NAME_LENGTH = 300  # characters of a tool or a mutation category: a response may hold 4 MiB of them
 SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
@@ -100,6 +100,7 @@ def parse_ci_run(payload: object) -> CIRun:
     """Return the run that a poll answer describes; never raises, whatever JSON it is given."""
     body = json_reader.fields(payload)
     categories = body.get("mutation_categories")
+    names = tuple(dict.fromkeys(filter(None, map(_name, json_reader.items(categories)))))
     single = json_reader.identifier(body.get("run_id"))
     listed = tuple(filter(None, map(json_reader.identifier, json_reader.items(body.get("run_ids")))))[:MAX_RUN_IDS]
     return CIRun(
@@ -109,9 +110,8 @@ def parse_ci_run(payload: object) -> CIRun:
         unsafe_attempts=_count(body.get("unsafe_attempts")),
         failures=_count(body.get("failures")),
         reliability_score=parse_score(body.get("reliability_score")),
-        mutation_categories=tuple(filter(None, map(_name, json_reader.items(categories))))[:MAX_CATEGORIES]
-        if isinstance(categories, list)
-        else None,
+        mutation_categories=names[:MAX_CATEGORIES] if isinstance(categories, list) else None,
+        fewest_categories=Metric(float(len(names))) if len(names) > MAX_CATEGORIES else None,
         mutation_coverage=json_reader.number(body.get("mutation_coverage_score"), low=0, high=100),
         scenario_coverage=json_reader.number(body.get("scenario_coverage_pct"), low=0, high=100),
         trace_count=_count(body.get("trace_count")),

@@ -238,6 +238,19 @@ def test_classified_failures_are_read_and_what_is_no_object_is_left_out() -> Non
     assert parse_failures({"items": page}) == ()
 
 
+def test_of_a_response_a_hundred_tools_and_categories_are_kept_and_all_categories_are_counted() -> None:
+    categories = [f"category-{n % 200}" for n in range(1_000)]
+    run = parse_ci_run(
+        {
+            "mutation_categories": categories,
+            "top_failing_tools": [{"tool": f"tool-{n}", "count": 1} for n in range(1_000)],
+        }
+    )
+    assert run.mutation_categories == tuple(categories[:100])
+    assert run.category_count == Metric(200)
+    assert len(run.top_failing_tools) == 100
+
+
 def test_every_field_that_is_read_is_kept_of_a_response() -> None:
     """Names of fields are in three modules; ci_api lets only those through that it lists."""
     sources = [Path(module.__file__ or "").read_text() for module in (ci_run, api, polling)]
