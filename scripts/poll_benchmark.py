@@ -20,11 +20,12 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.settings import Settings
 from sepurux_action.evaluation.api import Success
+from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.client import Transport
-from sepurux_action.evaluation.courier import ThreadCourier
-from sepurux_action.evaluation.polling import RunMetadata, watch
+from sepurux_action.evaluation.polling import RunMetadata, run_all
+from sepurux_action.host.signals import Signals
 from tests import backend
-from tests.fakes import CAMPAIGN, FakeCourier, FakeOutput
+from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
 from tests.fakes import backend as fake_backend
 
 DURATIONS_S = (0, 1, 3, 10, 60)
@@ -67,12 +68,12 @@ def delay() -> None:
             polls = server.calls("GET /v1/ci/batch/*")
             seen = server.calls("GET /v1/campaigns/*/reliability")[0].at
             say(f"{duration:7} | {seen - start.at - duration:14.2f} | {len(polls):5}")
-    courier = FakeCourier(
+    calls = FakeApiCalls(
         fake_backend(lambda now: Success(PASSED if now >= 1_000 + FAKE_DURATION_S else RUNNING)), takes_s=0.01
     )
     settings = Settings(gates=(Gate(name="core", campaign=CAMPAIGN, timeout_s=3_600),))
-    watch(settings, RunMetadata(), courier, FakeOutput(), lambda _: None)
-    polls_at = [at for at, call in courier.calls if "/v1/ci/batch" in call.path]
+    run_all(settings, RunMetadata(), calls, FakeOutput(), lambda _: None)
+    polls_at = [at for at, call in calls.calls if "/v1/ci/batch" in call.path]
     say(f"{FAKE_DURATION_S:7} | {polls_at[-1] - 1_000 - FAKE_DURATION_S:14.2f} | {len(polls_at):5} (fake clock)")
 
 
@@ -122,7 +123,7 @@ def run_gates(url: str, count: int) -> None:
     transport = Transport(url, token=Secret(TOKEN), api_key=None, blank=Redactor([TOKEN]))
     traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(count))
     settings = Settings(gates=(Gate(name="core", campaign=CAMPAIGN, traces=traces, timeout_s=300),))
-    watch(settings, RunMetadata(), ThreadCourier(transport.send), FakeOutput(), lambda _: None)
+    run_all(settings, RunMetadata(), ApiCalls(transport.send, Signals()), FakeOutput(), lambda _: None)
 
 
 def say(text: str) -> None:

@@ -15,12 +15,12 @@ from sepurux_action.config.path_filter import affects
 from sepurux_action.config.settings import Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.config.stage_rules import NextChange, next_change
+from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.client import Transport
-from sepurux_action.evaluation.courier import ThreadCourier
 from sepurux_action.evaluation.decision import Decision, Verdict
 from sepurux_action.evaluation.enforcement import conclude
 from sepurux_action.evaluation.fingerprint import fingerprint
-from sepurux_action.evaluation.polling import NO_ROW, RunMetadata, watch
+from sepurux_action.evaluation.polling import NO_ROW, RunMetadata, run_all
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import GitHubSession
@@ -114,12 +114,11 @@ class GateEvaluator:
             verdict = Verdict(decision=Decision.ERROR, reason=NO_CREDENTIALS, rule=NO_ROW)
             return {gate.name: _not_run(gate, verdict, NO_CREDENTIALS_HINT) for gate in gates}
         transport = Transport(settings.base_url, token=settings.token, api_key=settings.api_key, blank=self.blank)
-        courier = ThreadCourier(transport.send)
-        self.signals.add_listener(courier.interrupt)
         given = settings.pull_request if not event.name or event.lookup else None  # nobody could be asked about it
-        origin = RunMetadata(repo=self.run_context.repository, pull_request=event.pull_request or given)
+        metadata = RunMetadata(repo=self.run_context.repository, pull_request=event.pull_request or given)
         asked = replace(settings, gates=tuple(gates))
-        runs = watch(asked, origin, courier, self.output, self._write_early_outputs)
+        calls = ApiCalls(transport.send, self.signals)
+        runs = run_all(asked, metadata, calls, self.output, self._write_early_outputs)
         return {gate.name: of_gate for gate, of_gate in zip(gates, runs, strict=True)}
 
     def _write_early_outputs(self, known: Sequence[RunResult]) -> None:

@@ -75,6 +75,10 @@ class TransientError:
         return not self.connected or self.status in RETRIED_STATUSES or self.status // 100 == 5  # noqa: PLR2004 - HTTP
 
 
+NO_TIME_LEFT = TransientError(reason="no time was left to ask")
+"""The result of a call that could not be sent in time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermanentError:
     """A failure that stays: `reason` quotes the backend, `hint` says what to change, or ''."""

@@ -27,6 +27,7 @@ FINISHED_STATUSES = frozenset({"done", "completed"})
 OPEN_STATUSES = frozenset({"", "queued", "running", "pending"})
 KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
 NO_NUMBERS_ROW = 5  # of the contract's table: `pass`, and a number that a threshold needs is missing
+FINISHED_UNDECIDED_ROW = 7  # of the contract's table: finished without a decision
 ROUNDING = 1e-9  # a rate that is a mean of fractions may be off by this much without being another rate
 
 
@@ -128,7 +129,7 @@ def decide(run: CIRun, thresholds: Thresholds) -> Verdict:
         return verdict(6, Decision.PASS, _pass_reason(run, checks))
     if run.status in FINISHED_STATUSES:
         return verdict(
-            7,
+            FINISHED_UNDECIDED_ROW,
             Decision.ERROR,
             f"The evaluation ended with status {run.status} but without a decision.",
             final=False,
