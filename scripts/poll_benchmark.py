@@ -120,7 +120,7 @@ def started_runs() -> Callable[[backend.Request], backend.Answer]:
 
 def run_gates(url: str, count: int) -> None:
     """Run so many gates at a backend to their end."""
-    transport = Transport(url, token=Secret(TOKEN), api_key=None, blank=Redactor([TOKEN]))
+    transport = Transport(url, token=Secret(TOKEN), api_key=None, redact=Redactor([TOKEN]))
     traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(count))
     settings = Settings(gates=(Gate(name="core", campaign=CAMPAIGN, traces=traces, timeout_s=300),))
     run_all(settings, RunMetadata(), ApiCalls(transport.send, Signals()), FakeOutput(), lambda _: None)

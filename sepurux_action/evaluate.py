@@ -18,7 +18,7 @@ from sepurux_action.config.stage_rules import NextChange, next_change
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.client import Transport
 from sepurux_action.evaluation.decision import Decision, Verdict
-from sepurux_action.evaluation.enforcement import conclude
+from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.polling import NO_ROW, RunMetadata, run_all
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
@@ -113,7 +113,7 @@ class GateEvaluator:
         if not (settings.token or settings.api_key):
             verdict = Verdict(decision=Decision.ERROR, reason=NO_CREDENTIALS, rule=NO_ROW)
             return {gate.name: _not_run(gate, verdict, NO_CREDENTIALS_HINT) for gate in gates}
-        transport = Transport(settings.base_url, token=settings.token, api_key=settings.api_key, blank=self.blank)
+        transport = Transport(settings.base_url, token=settings.token, api_key=settings.api_key, redact=self.blank)
         given = settings.pull_request if not event.name or event.lookup else None  # nobody could be asked about it
         metadata = RunMetadata(repo=self.run_context.repository, pull_request=event.pull_request or given)
         asked = replace(settings, gates=tuple(gates))
@@ -130,7 +130,7 @@ class GateEvaluator:
         runs = tuple(runs)
         decision = min((run.decision for run in runs), key=lambda each: each.rank)
         suspected = trace_may_be_cause(runs)
-        conclusion = conclude(decision, gate.stage, gate.on_undecided, trace_may_be_cause=suspected)
+        conclusion = enforce(decision, gate.stage, gate.on_undecided, trace_may_be_cause=suspected)
         notes = tuple(filter(None, (self._next_change_note(gate), advice)))
         result = GateResult(gate=gate, runs=runs, conclusion=conclusion, notes=notes)
         if decision is Decision.FAIL and gate.stage is Stage.SOFT:
@@ -152,7 +152,7 @@ class GateEvaluator:
             return replace(result, waits_for_review=True, review=UNREAD_REVIEWS, notes=notes)
         opening, terms = found
         if opening.approved:
-            conclusion = conclude(result.decision, gate.stage, gate.on_undecided, opened=True)
+            conclusion = enforce(result.decision, gate.stage, gate.on_undecided, approved=True)
             return replace(result, conclusion=conclusion, review=f"Opened: {opening.reason}.", notes=notes)
         kept = f" ({terms.why_none_is_eligible})" if terms.why_none_is_eligible else ""
         who = f"An approving review of this commit by {terms.eligible} opens this gate{kept}"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -24,6 +23,7 @@ from sepurux_action.errors import (
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.calls import ApiCalls
+from sepurux_action.evaluation.campaigns import Campaigns, parse_campaigns
 from sepurux_action.evaluation.ci_run import (
     MAX_KINDS,
     MIN_KINDS,
@@ -43,7 +43,6 @@ from sepurux_action.evaluation.schedule import PollSchedule, retry_wait
 from sepurux_action.host.protocols import Output
 from sepurux_action.host.workflow_commands import Level
 
-MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 MAX_RUNS_ENRICHED = 10  # runs of one batch whose classified failures are requested
 NO_ROW = 0  # of a verdict that does not come from a poll
 NOT_FOUND = 404
@@ -54,7 +53,7 @@ OnProgress = Callable[[Sequence[RunResult]], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunMetadata:
-    """Where a run comes from, as the backend is informed."""
+    """Where a run comes from; sent to the backend."""
 
     repo: str = ""
     pull_request: int | None = None
@@ -86,42 +85,6 @@ async def _run_all(context: _PollContext) -> list[RunResult]:
         if pending:
             context.heartbeat(len(pending))
     return [poller.result for poller in context.pollers]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Campaigns:
-    """What is kept of a project's campaign list: the ids of each name that a gate gives, and some of all names."""
-
-    ids: Mapping[str, Sequence[str]]
-    names: Sequence[str]
-
-    def find(self, campaign: str, *, project: str) -> str:
-        """Return the id of the campaign of that name; raises CannotJudge that lists the names there are."""
-        ids = self.ids.get(campaign, ())
-        if len(ids) == 1:
-            return ids[0]
-        where = f"in project {project}" if project else "(no project is set)"
-        if ids:
-            hint = f"Give the UUID: {' or '.join(ids)}."
-            raise EvaluationError(f'{len(ids)} campaigns are named "{campaign}" {where}', hint)
-        listed = ", ".join(self.names[:MAX_NAMES_LISTED]) + (", …" if len(self.names) > MAX_NAMES_LISTED else "")
-        has = f"it has {listed}" if listed else "it has none that this secret may see"
-        raise EvaluationError(f'campaign "{campaign}" was not found {where}; {has}', "Check `campaign` and `project`.")
-
-
-def parse_campaigns(payload: object, wanted: Collection[str]) -> Campaigns:
-    """Return what gates need of a project's campaign list; raises CannotJudge if it is no list."""
-    if not isinstance(payload, list):
-        raise EvaluationError("Sepurux answered the list of campaigns with something that is no list")
-    ids: dict[str, set[str]] = {}
-    names = set()
-    for entry in map(json_reader.fields, payload):
-        name, campaign_id = entry.get("name"), json_reader.identifier(entry.get("campaign_id"))
-        if isinstance(name, str) and name in wanted and campaign_id:
-            ids.setdefault(name, set()).add(campaign_id)
-        names.add(json_reader.text(name))
-    listed = heapq.nsmallest(MAX_NAMES_LISTED + 1, names - {""})
-    return Campaigns(ids={name: sorted(found) for name, found in ids.items()}, names=listed)
 
 
 class _PollContext:
@@ -177,7 +140,7 @@ class _PollContext:
         self.output.log(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")
 
     async def list_campaigns(self, project: str, timeout_s: float) -> Campaigns:
-        """Return a project's campaigns, of those that gates name."""
+        """Return a project's campaigns; raises EvaluationError if they cannot be had within the timeout."""
         payload = await self.call_with_retry(api.list_campaigns(project), timeout_s)
         return parse_campaigns(payload, {gate.campaign for gate in self.settings.gates if gate.project == project})
 
@@ -272,7 +235,7 @@ class RunPoller:
         return fingerprint(replace(self.gate, campaign=self.result.campaign_id, traces=(trace,))), uploaded
 
     async def run(self) -> None:
-        """Take the run to its end; `result` is what became of it, whatever happens on the way."""
+        """Evaluate the trace, and keep the outcome in `result`, whatever happens."""
         try:
             campaign = await self._find_campaign()
             self.result = replace(self.result, campaign_id=campaign)
@@ -281,24 +244,24 @@ class RunPoller:
             verdict = await self._poll_until_decided()
             self.result = replace(self.result, verdict=verdict)
             await self._enrich()
-        except EvaluationError as failure:
-            self._fail(failure, decide(self.result.run, self.gate.thresholds).checks)
+        except EvaluationError as error:
+            self._fail(error, decide(self.result.run, self.gate.thresholds).checks)
         except DEFECTS as defect:  # the other runs go on
             self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
             self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
         except asyncio.CancelledError:
-            pass  # what is known by now is the result: before a verdict that is CANCELLED
+            pass  # the result is what is known by now, which is CANCELLED if there is no verdict
         self.result = replace(self.result, elapsed_s=self._context.elapsed())
         self._log(f"{self.result.decision}: {self.result.verdict.reason}")
 
-    def _fail(self, failure: EvaluationError, checks: tuple[Check, ...] = ()) -> None:
-        """End the run without a verdict; a `fail` that is known already stays."""
+    def _fail(self, error: EvaluationError, checks: tuple[Check, ...] = ()) -> None:
+        """Make the error the result, unless there is a `fail` already."""
         if self.result.decision is Decision.FAIL:
             return
-        decision = Decision.PENDING if isinstance(failure, StillPending) else Decision.ERROR
-        verdict = Verdict(decision=decision, reason=_sentence(failure.reason), rule=NO_ROW, checks=checks)
-        may_be_cause = self.result.trace_may_be_cause and not failure.is_outage
-        self.result = replace(self.result, verdict=verdict, hint=failure.hint, trace_may_be_cause=may_be_cause)
+        decision = Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR
+        verdict = Verdict(decision=decision, reason=_sentence(error.reason), rule=NO_ROW, checks=checks)
+        may_be_cause = self.result.trace_may_be_cause and not error.is_outage
+        self.result = replace(self.result, verdict=verdict, hint=error.hint, trace_may_be_cause=may_be_cause)
 
     async def _find_campaign(self) -> str:
         """Return the campaign's id; runs of one project with one timeout share a request for its campaign list."""
@@ -314,7 +277,7 @@ class RunPoller:
         return campaigns.find(self.gate.campaign, project=project)
 
     async def _upload(self) -> str:
-        """Return the id of the trace to judge, '' for the registered scenarios; uploads a file first."""
+        """Return the id of the trace to evaluate, '' for the registered scenarios; uploads a file first."""
         trace_id = self._trace.trace_id
         if self._trace.content is not None:
             key, label = self._calls.new_key(), self._trace.label
@@ -337,10 +300,10 @@ class RunPoller:
             pull_request=metadata.pull_request,
             key=self._calls.new_key(),
         )
-        answer = json_reader.fields(await self._context.call_with_retry(call, self.gate.timeout_s))
-        run_ids = parse_ci_run(answer).run_ids if isinstance(answer.get("run_ids"), list) else ()
-        batch_id = json_reader.identifier(answer.get("batch_id"))
-        run_id = json_reader.identifier(answer.get("run_id")) or (run_ids[0] if len(run_ids) == 1 else "")
+        response = json_reader.fields(await self._context.call_with_retry(call, self.gate.timeout_s))
+        run_ids = parse_ci_run(response).run_ids if isinstance(response.get("run_ids"), list) else ()
+        batch_id = json_reader.identifier(response.get("batch_id"))
+        run_id = json_reader.identifier(response.get("run_id")) or (run_ids[0] if len(run_ids) == 1 else "")
         if not (batch_id or run_id):
             raise EvaluationError("Sepurux started the CI run but named no usable run_id or batch_id")
         ids = set(filter(None, (batch_id, run_id, *run_ids)))
@@ -421,13 +384,13 @@ class RunPoller:
         )
 
     async def _enrich(self) -> None:
-        """Add the score and the classified failures; what cannot be had becomes a note."""
+        """Add the score and the classified failures; a call that fails becomes a note."""
         run, campaign, project = self.result.run, self.result.campaign_id, self.gate.project
         run_ids = run.run_ids or (self.result.run_id or self.result.batch_id,)
         until = self._calls.now() + schedule.ENRICHMENT_S
         notes: list[str] = []
 
-        async def ask(call: ApiRequest) -> object:
+        async def payload_of(call: ApiRequest) -> object:
             left = until - self._calls.now()
             answer = (await self._context.send(call, left)) if left > 0 else TransientError(reason="no time was left")
             if isinstance(answer, Success):
@@ -437,15 +400,15 @@ class RunPoller:
 
         score = Metric()
         if run.reliability_score.missing and len(run_ids) == 1:  # a score of one run of many is not the batch's
-            payload = await ask(api.reliability(campaign, run_ids[0], project))
+            payload = await payload_of(api.reliability(campaign, run_ids[0], project))
             score = parse_score(json_reader.fields(payload).get("reliability_score"))
         failures: tuple[ClassifiedFailure, ...] = ()
-        left_out, most = 0, max(MIN_KINDS, MAX_KINDS // len(self._context.pollers))
+        left_out, max_kinds = 0, max(MIN_KINDS, MAX_KINDS // len(self._context.pollers))
         more = len(run_ids) > MAX_RUNS_ENRICHED
         for run_id in run_ids[:MAX_RUNS_ENRICHED]:
-            page = parse_failures(await ask(api.classified_failures(campaign, run_id, project)))
-            failures, lost = merge_failures((*failures, *page), most)
-            left_out += lost
+            page = parse_failures(await payload_of(api.classified_failures(campaign, run_id, project)))
+            failures, dropped = merge_failures((*failures, *page), max_kinds)
+            left_out += dropped
             more = more or len(page) >= api.FAILURES_PAGE
         run = run.with_score(score)
         self.result = replace(
@@ -464,7 +427,7 @@ class RunPoller:
 
 
 def _with_late_score(before: Verdict, after: Verdict) -> Verdict:
-    """Return the verdict once a score is known: it may break a `pass`, and changes no other decision."""
+    """Return the verdict once a score is known. A score can turn a `pass` into a `fail`, and nothing else."""
     return after if before.decision is Decision.PASS else replace(before, checks=after.checks)
 
 

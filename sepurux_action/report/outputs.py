@@ -55,7 +55,7 @@ def step_outputs(gates: Sequence[GateResult], comment_url: str = "") -> dict[str
     Ties are decided by an exceeded `max_unsafe`, then the lowest pass rate, then order. `conclusion` alone is that of
     the whole step, as the exit status is: an `observe` gate may be the worst and not block, while another one blocks.
     """
-    worst = min(gates, key=lambda gate: gate.badness)
+    worst = min(gates, key=lambda gate: gate.severity_key)
     described = [{"name": gate.gate.name, **gate_outputs(gate, comment_url)} for gate in gates]
     closed = next((gate for gate in gates if gate.conclusion.blocks), worst)
     return {**gate_outputs(worst, comment_url), "conclusion": closed.conclusion.word, "gates": _fitting(described)}

@@ -216,9 +216,9 @@ def test_a_long_list_of_details_tells_how_many_are_left_out() -> None:
 def test_a_secret_at_the_end_of_what_is_repeated_is_blanked_and_not_cut_in_two(cut: int) -> None:
     blank = Redactor([TOKEN])
     for answer in (
-        parse_response(LOOK, 401, detail("x" * cut + TOKEN + "x" * 100), blank=blank),
-        parse_response(LOOK, 500, detail("x" * cut + TOKEN + "x" * 100), blank=blank),
-        parse_response(LOOK, 302, b"", location="x" * cut + TOKEN, blank=blank),
+        parse_response(LOOK, 401, detail("x" * cut + TOKEN + "x" * 100), redact=blank),
+        parse_response(LOOK, 500, detail("x" * cut + TOKEN + "x" * 100), redact=blank),
+        parse_response(LOOK, 302, b"", location="x" * cut + TOKEN, redact=blank),
     ):
         assert isinstance(answer, PermanentError | TransientError)
         assert TOKEN[:2] not in answer.reason.removeprefix("Sepurux")

@@ -34,7 +34,7 @@ def echo(call: ApiRequest, within_s: float) -> ApiResult:
 
 
 def transport(url: str) -> Transport:
-    return Transport(url, token=Secret("token-of-nobody"), api_key=None, blank=Redactor(["token-of-nobody"]))
+    return Transport(url, token=Secret("token-of-nobody"), api_key=None, redact=Redactor(["token-of-nobody"]))
 
 
 def perform(send: Send, *requests: tuple[ApiRequest, float]) -> list[ApiResult]:

@@ -22,8 +22,8 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.gate import TraceContent
 from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.api import (
-    MAX_ANSWER_BYTES,
     MAX_DETAIL_LENGTH,
+    MAX_RESPONSE_BYTES,
     ApiRequest,
     ApiResult,
     PermanentError,
@@ -50,7 +50,7 @@ def transport(
         url,
         token=Secret(token) if token else None,
         api_key=Secret(api_key) if api_key else None,
-        blank=Redactor(filter(None, [token, api_key])),
+        redact=Redactor(filter(None, [token, api_key])),
         adapter=adapter,
     )
 
@@ -386,8 +386,8 @@ def test_a_body_that_is_cut_off_is_trouble_even_where_its_half_is_json() -> None
 
 
 def test_an_answer_of_the_largest_size_is_read_and_a_byte_more_is_refused() -> None:
-    largest = b'"' + b"a" * (MAX_ANSWER_BYTES - 2) + b'"'
-    assert answer_to(backend.raw(largest)) == Success("a" * (MAX_ANSWER_BYTES - 2))
+    largest = b'"' + b"a" * (MAX_RESPONSE_BYTES - 2) + b'"'
+    assert answer_to(backend.raw(largest)) == Success("a" * (MAX_RESPONSE_BYTES - 2))
     answer = answer_to(backend.raw(largest + b" "))
     assert isinstance(answer, PermanentError)
     assert answer.reason == "Sepurux sent more than 4 MiB for a look at the run"
