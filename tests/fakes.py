@@ -226,8 +226,8 @@ class FakeGitHubClient:
 CAMPAIGN = "8c5f4f5e-0000-4000-8000-000000000001"
 
 
-def backend(look: Callable[[float], ApiResult], **others: ApiResult) -> Callable[[ApiRequest, float], ApiResult]:
-    """Return a sound backend whose looks are answered by `look(time)`; other calls by name may be replaced."""
+def backend(poll: Callable[[float], ApiResult], **others: ApiResult) -> Callable[[ApiRequest, float], ApiResult]:
+    """Return a backend that responds to polls with `poll(time)`; responses to other calls may be replaced by name."""
     routes = {
         "campaigns": Success([{"campaign_id": CAMPAIGN, "name": "core"}]),
         "reliability": Success({"reliability_score": 0.9}),
@@ -243,7 +243,7 @@ def backend(look: Callable[[float], ApiResult], **others: ApiResult) -> Callable
             number = next(made)
             return Success({"batch_id": f"batch-{number}", "run_ids": [f"run-{number}"], "trace_id": f"trace-{number}"})
         if call.method == "GET" and "/v1/ci/" in call.path:
-            return look(time)
+            return poll(time)
         return routes.get(last, PermanentError(reason=f"no route {call.path}", status=404))
 
     return answer

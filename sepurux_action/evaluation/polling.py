@@ -392,10 +392,10 @@ class RunPoller:
 
         async def payload_of(call: ApiRequest) -> object:
             left = until - self._calls.now()
-            answer = (await self._context.send(call, left)) if left > 0 else TransientError(reason="no time was left")
-            if isinstance(answer, Success):
-                return answer.payload
-            notes.append(f"Could not get {call.purpose}: {answer.reason}.")
+            result = await self._context.send(call, left) if left > 0 else TransientError(reason="no time was left")
+            if isinstance(result, Success):
+                return result.payload
+            notes.append(f"Could not get {call.purpose}: {result.reason}.")
             return None
 
         score = Metric()

@@ -48,7 +48,7 @@ def perform(send: Send, *requests: tuple[ApiRequest, float]) -> list[ApiResult]:
 
 
 @contextmanager
-def held(answer: ApiResult) -> Iterator[tuple[Send, Callable[[], None]]]:
+def held(response: ApiResult) -> Iterator[tuple[Send, Callable[[], None]]]:
     """Yield a sender that answers only once it is let go, and what lets it go and waits until it has answered."""
     gate = threading.Event()
     threads = []
@@ -56,7 +56,7 @@ def held(answer: ApiResult) -> Iterator[tuple[Send, Callable[[], None]]]:
     def send(*_: object) -> ApiResult:
         threads.append(threading.current_thread())
         gate.wait()
-        return answer
+        return response
 
     def let_go() -> None:
         gate.set()

@@ -53,7 +53,7 @@ def test_allow_does_not_cover_what_an_uploaded_trace_may_have_caused(
     assert not closed or "the uploaded trace may be the cause" in conclusion.because
 
 
-def test_the_exit_status_is_that_of_the_worst_closed_gate() -> None:
+def test_the_exit_status_is_that_of_the_worst_blocking_gate() -> None:
     closed, opened = Conclusion(blocks=True, because="-"), Conclusion(blocks=False, because="-")
     assert exit_status([]) == 0
     assert exit_status([(Decision.FAIL, opened), (Decision.PASS, opened)]) == 0

@@ -1,4 +1,4 @@
-"""The watch over the backend (contract, section 7) on a clock that costs nothing."""
+"""Polling of the backend (contract, section 7) on a clock that costs nothing."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ GATE = Gate(name="core", campaign="core", traces=(Trace(label="trace-1", trace_i
 
 
 def run(
-    calls: FakeApiCalls, *gates: Gate, place: FakeOutput | None = None, poll_interval_s: float | None = None
+    calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None, poll_interval_s: float | None = None
 ) -> list[RunResult]:
     """Return the results of all runs of the gates."""
     settings = Settings(gates=gates or (GATE,), poll_interval_s=poll_interval_s)
-    results = run_all(settings, RunMetadata(repo="o/r", pull_request=7), calls, place or FakeOutput(), lambda _: None)
+    results = run_all(settings, RunMetadata(repo="o/r", pull_request=7), calls, output or FakeOutput(), lambda _: None)
     return [result for of_gate in results for result in of_gate]
 
 
-def after(seconds: float, answer: ApiResult, before: ApiResult | None = None) -> Callable[[float], ApiResult]:
-    """Return looks that show `answer` from so many seconds after the start, and a running run until then."""
-    return lambda time: answer if time >= 1_000 + seconds else before or Success(RUNNING)
+def after(seconds: float, response: ApiResult, before: ApiResult | None = None) -> Callable[[float], ApiResult]:
+    """Return poll responses: `response` from so many seconds after the start, `before` or a running run until then."""
+    return lambda time: response if time >= 1_000 + seconds else before or Success(RUNNING)
 
 
-def test_a_run_that_passes_is_resolved_started_looked_at_and_enriched() -> None:
+def test_a_run_that_passes_is_resolved_started_polled_and_enriched() -> None:
     calls = FakeApiCalls(backend(after(0, Success(PASSED))))
     [result] = run(calls)
     assert result.decision is Decision.PASS
@@ -54,7 +54,7 @@ def test_a_run_that_passes_is_resolved_started_looked_at_and_enriched() -> None:
     assert result.run.reliability_score.value == 90
 
 
-def test_a_campaign_given_as_uuid_is_not_looked_up() -> None:
+def test_a_campaign_given_as_uuid_is_not_requested() -> None:
     calls = FakeApiCalls(backend(after(0, Success(PASSED))))
     run(calls, replace(GATE, campaign=CAMPAIGN.upper()))
     assert "GET /v1/campaigns" not in calls.paths()
@@ -129,37 +129,37 @@ def test_every_run_has_a_last_poll_after_the_deadline(count: int) -> None:
 def test_a_fixed_interval_is_kept() -> None:
     calls = FakeApiCalls(backend(after(95, Success(PASSED))))
     run(calls, poll_interval_s=20)
-    looks = [time for time, call in calls.calls if "/v1/ci/batch" in call.path]
-    assert looks[0] < 1_001
-    assert [round(later - earlier) for earlier, later in pairwise(looks)] == [20] * 5
+    times = [time for time, call in calls.calls if "/v1/ci/batch" in call.path]
+    assert times[0] < 1_001
+    assert [round(later - earlier) for earlier, later in pairwise(times)] == [20] * 5
 
 
-def test_the_last_look_starts_at_the_deadline_and_can_still_decide() -> None:
+def test_the_last_poll_starts_at_the_deadline_and_can_still_decide() -> None:
     calls = FakeApiCalls(backend(after(60, Success(PASSED))))
     [result] = run(calls, replace(GATE, timeout_s=60))
     assert result.decision is Decision.PASS
 
 
-def test_a_look_that_hangs_at_the_deadline_ends_after_5_s() -> None:
+def test_a_poll_that_hangs_at_the_deadline_ends_after_5_s() -> None:
     calls = FakeApiCalls(backend(after(10, TransientError(reason="hangs"))))
     [result] = run(calls, replace(GATE, timeout_s=60))
     assert result.decision is Decision.PENDING
     assert calls.time <= 1_065.1
 
 
-def test_looks_that_fail_are_no_verdict() -> None:
-    troubles = iter(
+def test_polls_that_fail_are_no_verdict() -> None:
+    errors = iter(
         [
             TransientError(reason="HTTP 503", reached=True),
             TransientError(reason="reset"),
             TransientError(reason="HTTP 429", reached=True),
         ]
     )
-    calls = FakeApiCalls(backend(lambda _: next(troubles, Success(PASSED))))
+    calls = FakeApiCalls(backend(lambda _: next(errors, Success(PASSED))))
     assert run(calls)[0].decision is Decision.PASS
 
 
-def test_when_no_look_ever_succeeded_the_end_of_the_timeout_is_an_error() -> None:
+def test_when_no_poll_ever_succeeded_the_end_of_the_timeout_is_an_error() -> None:
     calls = FakeApiCalls(backend(lambda _: TransientError(reason="HTTP 503", reached=True)))
     [result] = run(calls, replace(GATE, timeout_s=120))
     assert result.decision is Decision.ERROR
@@ -167,24 +167,24 @@ def test_when_no_look_ever_succeeded_the_end_of_the_timeout_is_an_error() -> Non
     assert calls.time <= 1_126
 
 
-@pytest.mark.parametrize(("looked", "decision"), [(True, Decision.PENDING), (False, Decision.ERROR)])
-def test_a_retry_after_beyond_the_deadline_ends_the_gate_at_once(*, looked: bool, decision: Decision) -> None:
+@pytest.mark.parametrize(("polled", "decision"), [(True, Decision.PENDING), (False, Decision.ERROR)])
+def test_a_retry_after_beyond_the_deadline_ends_the_gate_at_once(*, polled: bool, decision: Decision) -> None:
     wait = TransientError(reason="HTTP 429", reached=True, retry_after_s=3_600)
-    calls = FakeApiCalls(backend(after(5 if looked else 0, wait)))
+    calls = FakeApiCalls(backend(after(5 if polled else 0, wait)))
     [result] = run(calls)
     assert result.decision is decision
     assert calls.time < 1_010
 
 
 def test_a_retry_after_replaces_the_back_off_and_the_heartbeat_goes_on() -> None:
-    place = FakeOutput()
-    answers = iter([TransientError(reason="HTTP 429", reached=True, retry_after_s=100)])
-    calls = FakeApiCalls(backend(lambda _: next(answers, Success(PASSED))))
-    [result] = run(calls, place=place)
-    looks = [time for time, call in calls.calls if "/v1/ci/batch" in call.path]
+    output = FakeOutput()
+    responses = iter([TransientError(reason="HTTP 429", reached=True, retry_after_s=100)])
+    calls = FakeApiCalls(backend(lambda _: next(responses, Success(PASSED))))
+    [result] = run(calls, output=output)
+    times = [time for time, call in calls.calls if "/v1/ci/batch" in call.path]
     assert result.decision is Decision.PASS
-    assert looks[1] - looks[0] == pytest.approx(100, abs=0.5)
-    beats = [line for line in place.lines if line.startswith("waiting for 1 run: ")]
+    assert times[1] - times[0] == pytest.approx(100, abs=0.5)
+    beats = [line for line in output.lines if line.startswith("waiting for 1 run: ")]
     assert len(beats) == 3
     assert "elapsed, at most" in beats[0]
 
@@ -195,7 +195,7 @@ def test_retry_after_0_does_not_make_the_gate_hammer() -> None:
     assert len(calls.calls) <= 62
 
 
-def test_a_backend_that_never_answers_is_given_60_seconds_of_the_timeout() -> None:
+def test_a_backend_that_never_responds_is_given_60_seconds_of_the_timeout() -> None:
     calls = FakeApiCalls(lambda _call, _time: TransientError(reason="hangs"))
     [result] = run(calls, replace(GATE, timeout_s=600))
     assert result.decision is Decision.ERROR
@@ -203,7 +203,7 @@ def test_a_backend_that_never_answers_is_given_60_seconds_of_the_timeout() -> No
     assert calls.time <= 1_060.1
 
 
-def test_a_backend_that_answers_503_is_given_the_whole_timeout() -> None:
+def test_a_backend_that_responds_503_is_given_the_whole_timeout() -> None:
     recovered = after(
         300, Success([{"campaign_id": CAMPAIGN, "name": "core"}]), TransientError(reason="HTTP 503", reached=True)
     )
@@ -225,26 +225,26 @@ def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own(
     assert len({key for _, key in keys}) == 2
 
 
-def test_a_404_on_a_run_is_believed_only_15_s_after_its_creation() -> None:
+def test_a_404_on_a_run_counts_only_15_s_after_its_creation() -> None:
     gone = PermanentError(reason="Sepurux refused a look at the run (HTTP 404)", status=404)
     young = FakeApiCalls(backend(after(10, Success(PASSED), before=gone)))
     assert run(young)[0].decision is Decision.PASS
     calls = FakeApiCalls(backend(lambda _: gone))
     [result] = run(calls)
     assert result.decision is Decision.ERROR
-    looks = [time for time, call in calls.calls if "/v1/ci/batch" in call.path]
-    assert looks[-2] < 1_015.5 < looks[-1]
+    times = [time for time, call in calls.calls if "/v1/ci/batch" in call.path]
+    assert times[-2] < 1_015.5 < times[-1]
 
 
-def test_a_refusal_ends_the_run_with_the_backends_words_and_a_hint() -> None:
-    refusal = PermanentError(
+def test_a_rejection_ends_the_run_with_the_backends_words_and_a_hint() -> None:
+    rejection = PermanentError(
         reason="Sepurux refused the CI run (HTTP 422): thresholds.max_unsafe: no", status=422, hint="Correct it."
     )
-    calls = FakeApiCalls(backend(after(0, Success(PASSED)), runs=refusal))
+    calls = FakeApiCalls(backend(after(0, Success(PASSED)), runs=rejection))
     [result] = run(calls)
     assert (result.decision, result.verdict.reason, result.hint) == (
         Decision.ERROR,
-        refusal.reason + ".",
+        rejection.reason + ".",
         "Correct it.",
     )
     assert calls.paths("/v1/ci/batch") == []
@@ -266,10 +266,11 @@ def test_two_campaigns_of_one_name_are_an_error_that_asks_for_the_uuid() -> None
 
 
 @pytest.mark.parametrize(
-    "answer", [Success({}), Success([]), Success({"batch_id": "../../v1/evil"}), Success({"run_id": 7}), Success(None)]
+    "response",
+    [Success({}), Success([]), Success({"batch_id": "../../v1/evil"}), Success({"run_id": 7}), Success(None)],
 )
-def test_a_started_run_without_a_usable_id_is_an_error(answer: ApiResult) -> None:
-    [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), runs=answer)))
+def test_a_started_run_without_a_usable_id_is_an_error(response: ApiResult) -> None:
+    [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), runs=response)))
     assert result.decision is Decision.ERROR
     assert "no usable run_id or batch_id" in result.verdict.reason
 
@@ -281,10 +282,10 @@ def test_an_older_server_that_names_a_run_only_is_polled_as_a_run() -> None:
     assert calls.paths("/v1/ci/runs/") == ["GET /v1/ci/runs/run-9"]
 
 
-def test_a_terminal_status_without_a_decision_is_looked_at_once_more_after_2_s() -> None:
+def test_a_terminal_status_without_a_decision_is_polled_once_more_after_2_s() -> None:
     for second, decision in [(Success({"status": "done"}), Decision.ERROR), (Success(PASSED), Decision.PASS)]:
-        answers = iter([Success({"status": "done", "decision": "pending"}), second])
-        calls = FakeApiCalls(backend(lambda _, answers=answers: next(answers)))  # type: ignore[misc]
+        responses = iter([Success({"status": "done", "decision": "pending"}), second])
+        calls = FakeApiCalls(backend(lambda _, responses=responses: next(responses)))  # type: ignore[misc]
         [result] = run(calls)
         first, again = [time for time, call in calls.calls if "/v1/ci/batch" in call.path]
         assert again - first == pytest.approx(2.1)
@@ -292,29 +293,29 @@ def test_a_terminal_status_without_a_decision_is_looked_at_once_more_after_2_s()
 
 
 def test_a_word_that_nobody_knows_is_still_pending_and_warned_of_once() -> None:
-    place = FakeOutput()
+    output = FakeOutput()
     calls = FakeApiCalls(backend(after(30, Success(PASSED), before=Success({"status": "resting", "decision": "pass"}))))
-    [result] = run(calls, place=place)
+    [result] = run(calls, output=output)
     assert result.decision is Decision.PASS
-    assert [(level, '"resting"' in text) for level, text in place.annotations] == [(Level.WARNING, True)]
+    assert [(level, '"resting"' in text) for level, text in output.annotations] == [(Level.WARNING, True)]
 
 
-def test_something_that_is_no_object_is_a_look_that_failed() -> None:
+def test_something_that_is_no_object_is_a_poll_that_failed() -> None:
     calls = FakeApiCalls(backend(lambda _: Success(["pass"])))
     [result] = run(calls, replace(GATE, timeout_s=30))
     assert result.decision is Decision.ERROR
 
 
 def test_one_log_line_when_something_changes() -> None:
-    place = FakeOutput()
-    run(FakeApiCalls(backend(after(25, Success(PASSED)))), place=place)
-    assert len([line for line in place.lines if "not decided yet" in line]) == 1
+    output = FakeOutput()
+    run(FakeApiCalls(backend(after(25, Success(PASSED)))), output=output)
+    assert len([line for line in output.lines if "not decided yet" in line]) == 1
 
 
 def test_enrichment_that_fails_is_a_note_and_never_a_verdict() -> None:
-    refused = PermanentError(reason="Sepurux refused it (HTTP 403)", status=403)
+    rejected = PermanentError(reason="Sepurux refused it (HTTP 403)", status=403)
     calls = FakeApiCalls(
-        backend(after(0, Success(PASSED)), reliability=refused, failures=TransientError(reason="hangs"))
+        backend(after(0, Success(PASSED)), reliability=rejected, failures=TransientError(reason="hangs"))
     )
     [result] = run(calls)
     assert result.decision is Decision.PASS
@@ -326,23 +327,23 @@ def test_enrichment_that_fails_is_a_note_and_never_a_verdict() -> None:
 
 
 def test_a_score_reported_elsewhere_can_break_a_pass_but_mend_nothing() -> None:
-    asked = replace(GATE, thresholds=Thresholds(min_reliability_score=95))
-    [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)))), asked)
+    thresholds = replace(GATE, thresholds=Thresholds(min_reliability_score=95))
+    [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)))), thresholds)
     assert (result.decision, result.verdict.rule) == (Decision.FAIL, 4)
     failed = Success({"status": "done", "decision": "fail"})
-    [result] = run(FakeApiCalls(backend(after(0, failed), reliability=Success({"reliability_score": 99}))), asked)
+    [result] = run(FakeApiCalls(backend(after(0, failed), reliability=Success({"reliability_score": 99}))), thresholds)
     assert result.decision is Decision.FAIL
 
 
 def test_a_score_of_the_integer_1_is_1_of_100_wherever_it_is_reported() -> None:
-    asked = replace(GATE, thresholds=Thresholds(min_reliability_score=95))
+    thresholds = replace(GATE, thresholds=Thresholds(min_reliability_score=95))
     for score, decision in ((1, Decision.FAIL), (1.0, Decision.PASS)):
         reported = Success({"reliability_score": score})
-        [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), reliability=reported)), asked)
+        [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), reliability=reported)), thresholds)
         assert result.decision is decision
 
 
-def test_a_batch_of_several_runs_is_not_judged_by_the_score_of_one() -> None:
+def test_a_batch_of_several_runs_is_not_evaluated_by_the_score_of_one() -> None:
     batch = Success({"batch_id": "batch-1", "run_ids": ["run-1", "run-2"]})
     calls = FakeApiCalls(backend(after(0, Success(PASSED)), runs=batch))
     [result] = run(calls, replace(GATE, thresholds=Thresholds(min_reliability_score=95)))
@@ -389,7 +390,7 @@ def test_what_was_decided_before_a_signal_stays_decided() -> None:
 
 
 def test_ids_and_address_are_announced_as_soon_as_they_are_known() -> None:
-    told: list[tuple[str, str]] = []
+    shown: list[tuple[str, str]] = []
     running = Success({**RUNNING, "dashboard_url": "https://app.sepurux.dev/runs/1"})
     calls = FakeApiCalls(
         backend(after(30, Success({**PASSED, "dashboard_url": "https://app.sepurux.dev/runs/1"}), running))
@@ -399,26 +400,26 @@ def test_ids_and_address_are_announced_as_soon_as_they_are_known() -> None:
         RunMetadata(),
         calls,
         FakeOutput(),
-        lambda runs: told.append((runs[0].batch_id, runs[0].run.dashboard_url)),
+        lambda runs: shown.append((runs[0].batch_id, runs[0].run.dashboard_url)),
     )
-    assert told == [("batch-1", ""), ("batch-1", "https://app.sepurux.dev/runs/1")]
+    assert shown == [("batch-1", ""), ("batch-1", "https://app.sepurux.dev/runs/1")]
 
 
-def test_an_answer_about_another_run_is_no_verdict_on_ours() -> None:
+def test_an_response_about_another_run_is_no_verdict_on_ours() -> None:
     foreign = Success({**PASSED, "batch_id": "batch-of-somebody-else"})
     [result] = run(FakeApiCalls(backend(lambda _: foreign)), replace(GATE, timeout_s=30))
     assert result.decision is Decision.ERROR
     assert "another run" in result.verdict.reason
 
 
-def test_two_traces_that_are_given_one_run_are_not_both_judged_by_it() -> None:
+def test_two_traces_that_are_given_one_run_are_not_both_evaluated_by_it() -> None:
     traces = (Trace(label="good", trace_id="good"), Trace(label="bad", trace_id="bad"))
     calls = FakeApiCalls(backend(after(5, Success(PASSED)), runs=Success({"batch_id": "batch-1"})))
     results = run(calls, replace(GATE, traces=traces))
     assert [result.decision for result in results] == [Decision.PASS, Decision.ERROR]
 
 
-def test_the_wait_for_a_place_is_part_of_a_calls_time() -> None:
+def test_the_wait_for_a_slot_is_part_of_a_calls_time() -> None:
     """Forty traces against a backend that hangs take no longer than one."""
     traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(40))
     calls = FakeApiCalls(lambda _call, _time: TransientError(reason="hangs"))
@@ -476,9 +477,9 @@ class Announcements:
         self.bytes += sum(len(output_block(name, text, "-" * 48)) for name, text in early_outputs(known).items())
 
 
-def announced(gates: int, traces: int = 1, look: Callable[[float], ApiResult] | None = None) -> Announcements:
+def announced(gates: int, traces: int = 1, poll: Callable[[float], ApiResult] | None = None) -> Announcements:
     """Return what a step announces whose runs are all decided after five minutes."""
-    calls = FakeApiCalls(backend(look or after(300, Success({**PASSED, "dashboard_url": "https://h.example/run"}))))
+    calls = FakeApiCalls(backend(poll or after(300, Success({**PASSED, "dashboard_url": "https://h.example/run"}))))
     announcements = Announcements(calls)
     named = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(traces))
     settings = Settings(
@@ -508,21 +509,25 @@ def test_early_outputs_grow_at_most_with_the_number_of_runs(gates: int, traces: 
 
 
 def test_an_address_that_keeps_changing_is_not_announced_each_time() -> None:
-    changing = announced(1, look=lambda time: Success({**RUNNING, "dashboard_url": f"https://h.example/{time}"}))
+    changing = announced(1, poll=lambda time: Success({**RUNNING, "dashboard_url": f"https://h.example/{time}"}))
     assert len(changing.times) == 2
 
 
-@pytest.mark.parametrize("answer", [Success({}), Success([]), Success({"trace_id": "../x"}), Success({"trace_id": 7})])
-def test_an_uploaded_trace_without_a_usable_id_is_not_judged_as_the_registered_scenarios(answer: ApiResult) -> None:
-    calls = FakeApiCalls(backend(after(0, Success(PASSED)), traces=answer))
+@pytest.mark.parametrize(
+    "response", [Success({}), Success([]), Success({"trace_id": "../x"}), Success({"trace_id": 7})]
+)
+def test_an_uploaded_trace_without_a_usable_id_is_not_evaluated_as_the_registered_scenarios(
+    response: ApiResult,
+) -> None:
+    calls = FakeApiCalls(backend(after(0, Success(PASSED)), traces=response))
     [result] = run(calls, replace(GATE, traces=(Trace(label="a.json", content=a_content()),)))
     assert result.decision is Decision.ERROR
     assert calls.paths("/v1/ci/runs") == []
 
 
-def test_a_run_that_ended_undecided_is_an_error_also_when_the_second_look_fails() -> None:
-    answers = iter([Success({"status": "done", "decision": "pending"})])
-    calls = FakeApiCalls(backend(lambda _: next(answers, TransientError(reason="HTTP 503", reached=True))))
+def test_a_run_that_ended_undecided_is_an_error_also_when_the_second_poll_fails() -> None:
+    responses = iter([Success({"status": "done", "decision": "pending"})])
+    calls = FakeApiCalls(backend(lambda _: next(responses, TransientError(reason="HTTP 503", reached=True))))
     [result] = run(calls, replace(GATE, timeout_s=30))
     assert result.decision is Decision.ERROR
     assert "without a decision" in result.verdict.reason
@@ -536,8 +541,8 @@ def test_a_run_that_ended_undecided_is_an_error_also_when_the_second_look_fails(
 @pytest.mark.parametrize("polled", ["run_id", "batch_id"])
 def test_a_poll_response_with_a_wrong_id_is_a_failed_poll(polled: str, name: str, wrong: object) -> None:
     started = Success({polled: "ours"})
-    answers = iter([Success({**PASSED, name: wrong})])
-    calls = FakeApiCalls(backend(lambda _: next(answers, Success({**PASSED, "pass_rate": 0.99})), runs=started))
+    responses = iter([Success({**PASSED, name: wrong})])
+    calls = FakeApiCalls(backend(lambda _: next(responses, Success({**PASSED, "pass_rate": 0.99})), runs=started))
     [result] = run(calls)
     ignored = wrong == "of-another" and name != polled
     assert result.run.pass_rate.value == (0.95 if ignored else 0.99)
@@ -551,16 +556,16 @@ class Defective(dict[str, object]):
 
 
 def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
-    place = FakeOutput()
+    output = FakeOutput()
     polled = iter([Success(Defective(PASSED))])
     calls = FakeApiCalls(backend(lambda _: next(polled, Success(PASSED))))
     traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(3))
-    results = run(calls, replace(GATE, traces=traces), place=place)
+    results = run(calls, replace(GATE, traces=traces), output=output)
     assert [result.decision for result in results] == [Decision.ERROR, Decision.PASS, Decision.PASS]
     assert results[0].verdict.reason.startswith("Internal error (KeyError at test_polling.py:")
     assert "sepurux/gate-action" in results[0].hint
-    assert any("internal error (KeyError" in line for line in place.lines)
-    assert not any("a secret" in line for line in place.lines)
+    assert any("internal error (KeyError" in line for line in output.lines)
+    assert not any("a secret" in line for line in output.lines)
 
 
 def test_a_defect_after_a_fail_leaves_the_fail() -> None:
@@ -582,10 +587,10 @@ LISTED = Success([{"campaign_id": CAMPAIGN, "name": "core"}, {"campaign_id": CAM
 
 
 @pytest.mark.parametrize(
-    "trouble", [TransientError(reason="HTTP 503", status=503, reached=True), TransientError(reason="hangs")]
+    "error", [TransientError(reason="HTTP 503", status=503, reached=True), TransientError(reason="hangs")]
 )
-def test_a_project_whose_campaign_list_fails_does_not_delay_the_gates_of_others(trouble: TransientError) -> None:
-    calls = FakeApiCalls(by_project({"broken": lambda _: trouble, "sound": lambda _: LISTED}))
+def test_a_project_whose_campaign_list_fails_does_not_delay_the_gates_of_others(error: TransientError) -> None:
+    calls = FakeApiCalls(by_project({"broken": lambda _: error, "sound": lambda _: LISTED}))
     broken = [replace(GATE, name=f"b{n}", campaign=f"c{n}", project="broken", timeout_s=600) for n in range(20)]
     *others, sound = run(calls, *broken, replace(GATE, name="s", project="sound", timeout_s=5))
     assert {result.decision for result in others} == {Decision.ERROR}
@@ -593,7 +598,7 @@ def test_a_project_whose_campaign_list_fails_does_not_delay_the_gates_of_others(
     assert sound.elapsed_s < 2
 
 
-def test_each_run_looks_its_campaign_up_within_its_own_timeout() -> None:
+def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
     calls = FakeApiCalls(by_project({"": after(30, LISTED, before=TransientError(reason="HTTP 503", reached=True))}))
     short, long = run(calls, replace(GATE, name="short", timeout_s=10), replace(GATE, name="long", timeout_s=100))
     assert (short.decision, long.decision) == (Decision.ERROR, Decision.PASS)
@@ -610,7 +615,7 @@ def test_gates_of_one_project_share_one_request_for_its_campaign_list() -> None:
     assert calls.paths().count("GET /v1/campaigns") == 1
 
 
-def test_a_refused_campaign_list_is_requested_once() -> None:
+def test_a_rejected_campaign_list_is_requested_once() -> None:
     calls = FakeApiCalls(by_project({"": lambda _: PermanentError(reason="no (HTTP 401)", status=401)}))
     results = run(calls, GATE, replace(GATE, name="other", campaign="other"))
     assert [result.verdict.reason for result in results] == ["No (HTTP 401)."] * 2
@@ -652,10 +657,10 @@ def test_one_run_is_never_accepted_for_two_different_questions(change: Mapping[s
         assert "the same run batch-1" in results[1].verdict.reason
 
 
-def started(*answers: Mapping[str, object]) -> Callable[[ApiRequest, float], ApiResult]:
+def started(*responses: Mapping[str, object]) -> Callable[[ApiRequest, float], ApiResult]:
     """Return a sound backend that starts these runs, one after the other, and gives all traces one id."""
     sound = backend(after(5, Success(PASSED)), traces=Success({"trace_id": "trace-1"}))
-    starting = iter(answers)
+    starting = iter(responses)
     return lambda call, time: Success(next(starting)) if call.purpose == "the CI run" else sound(call, time)
 
 
@@ -680,7 +685,9 @@ def test_a_run_is_not_accepted_for_two_gates_under_another_id(
 
 
 @pytest.mark.parametrize(("text", "decision"), [(b"[]", Decision.ERROR), (b"{}", Decision.PASS)])
-def test_two_different_files_that_get_one_trace_id_are_not_judged_by_one_run(text: bytes, decision: Decision) -> None:
+def test_two_different_files_that_get_one_trace_id_are_not_evaluated_by_one_run(
+    text: bytes, decision: Decision
+) -> None:
     traces = (Trace(label="a", content=a_content(b"{}")), Trace(label="b", content=a_content(text)))
     one = {"batch_id": "batch-1"}
     results = run(FakeApiCalls(started(one, one)), replace(GATE, campaign=CAMPAIGN, traces=traces))
@@ -693,7 +700,7 @@ UPLOADED = replace(GATE, campaign=CAMPAIGN, traces=(Trace(label="a.json", conten
 
 
 @pytest.mark.parametrize(
-    ("answer", "may_be_cause"),
+    ("response", "may_be_cause"),
     [
         (TransientError(reason="refused", connected=False), False),
         *(
@@ -711,17 +718,19 @@ UPLOADED = replace(GATE, campaign=CAMPAIGN, traces=(Trace(label="a.json", conten
 )
 @pytest.mark.parametrize("call", ["traces", "runs"])
 def test_an_uploaded_trace_may_be_the_cause_of_all_but_outages(
-    call: str, answer: ApiResult, *, may_be_cause: bool
+    call: str, response: ApiResult, *, may_be_cause: bool
 ) -> None:
-    [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), **{call: answer})), UPLOADED)
+    [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), **{call: response})), UPLOADED)
     assert result.decision is Decision.ERROR
     assert result.trace_may_be_cause is may_be_cause
-    [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), runs=answer)), replace(UPLOADED, traces=GATE.traces))
+    [result] = run(
+        FakeApiCalls(backend(after(0, Success(PASSED)), runs=response)), replace(UPLOADED, traces=GATE.traces)
+    )
     assert not result.trace_may_be_cause
 
 
 @pytest.mark.parametrize(
-    ("looks", "decision", "may_be_cause"),
+    ("times", "decision", "may_be_cause"),
     [
         (Success({"status": "error"}), Decision.ERROR, True),
         (Success({"status": "done"}), Decision.ERROR, True),
@@ -735,9 +744,9 @@ def test_an_uploaded_trace_may_be_the_cause_of_all_but_outages(
     ],
 )
 def test_an_uploaded_trace_may_be_the_cause_of_a_broken_or_unfinished_evaluation(
-    looks: ApiResult, decision: Decision, *, may_be_cause: bool
+    times: ApiResult, decision: Decision, *, may_be_cause: bool
 ) -> None:
-    [result] = run(FakeApiCalls(backend(lambda _: looks)), UPLOADED)
+    [result] = run(FakeApiCalls(backend(lambda _: times)), UPLOADED)
     assert (result.decision, result.trace_may_be_cause) == (decision, may_be_cause)
 
 
