@@ -87,9 +87,9 @@ def policy(gates: int, lines: str = "", *, first: int = 1) -> dict[str, str]:
 
 
 def started(server: ScriptedBackend, workspace: Path, files: Mapping[str, str]) -> RunningStep:
-    """Start a step on a push, without GitHub."""
+    """Start a step on a push, without GitHub, in a process of its own."""
     inputs = {"base_url": server.url, "token": "made-up-secret", "github_token": ""}
-    return start_action(workspace=workspace, event_name="push", inputs=inputs, files=files)
+    return start_action(workspace=workspace, event_name="push", inputs=inputs, files=files, process=True)
 
 
 def polling_delay(seconds: float) -> Callable[[Path], str]:

@@ -78,7 +78,8 @@ class FakeApiCalls(ApiCalls):
         takes_s: float = 0.1,
         cancel_at: float | None = None,
     ) -> None:
-        super().__init__(lambda call, _: backend(call, self.time), Signals())
+        self.signals = Signals()
+        super().__init__(lambda call, _: backend(call, self.time), self.signals)
         self.calls: list[tuple[float, ApiRequest]] = []
         self.max_at_once = 0
         self._takes_s = takes_s
@@ -93,7 +94,7 @@ class FakeApiCalls(ApiCalls):
 
     def run(self, work: Coroutine[object, object, T]) -> T:
         if self._cancel_at is not None:
-            self._loop.call_at(self._cancel_at, self._signals.receive, 15)
+            self._loop.call_at(self._cancel_at, self.signals.receive, 15)
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             return runner.run(work)
 

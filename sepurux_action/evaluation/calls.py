@@ -51,6 +51,8 @@ class ApiCalls:
                 loop.call_soon_threadsafe(cancel)
 
         self._signals.add_listener(interrupt)
+        if self._signals.received is not None:
+            cancel()  # now, before the tasks send their first calls
 
     def now(self) -> float:
         """Return the time."""

@@ -382,6 +382,22 @@ def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_asked(at:
     assert all(time <= at for time, _ in calls.calls)
 
 
+def test_after_a_signal_that_came_before_the_start_nothing_is_asked() -> None:
+    calls = FakeApiCalls(backend(after(0, Success(PASSED))))
+    calls.signals.receive(15)
+    [result] = run(calls)
+    assert result.verdict.reason == "The gate was cancelled before there was a verdict."
+    assert calls.calls == []
+
+
+def test_an_unexpected_exception_in_one_run_ends_the_step() -> None:
+    def broken(_call: ApiRequest, _time: float) -> ApiResult:
+        raise OSError("a secret")
+
+    with pytest.raises(OSError, match="a secret"):
+        run(FakeApiCalls(broken), GATE, replace(GATE, name="other"))
+
+
 def test_what_was_decided_before_a_signal_stays_decided() -> None:
     calls = FakeApiCalls(
         backend(after(0, Success(PASSED)), reliability=TransientError(reason="hangs")), cancel_at=1_001.5
