@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Protocol
 
 from sepurux_action.common import number_format
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.decision import NumberFormat
 from sepurux_action.evaluation.published_result import Metrics, PreviousResult
 
 NOT_KNOWN = "–"
-
-
-class _Write(Protocol):
-    """Formats a number, with enough digits to differ from another one."""
-
-    def __call__(self, value: float, /, *, unlike: float | None = None) -> str: ...
 
 
 def _count(value: float, /, *, unlike: float | None = None) -> str:  # noqa: ARG001 - whole numbers never read the same
@@ -37,7 +31,7 @@ class Measure:
     threshold: str
     of: Callable[[Metrics], float | None]
     metric: Callable[[CIRun], Metric]
-    write: _Write
+    write: NumberFormat
     more_is_better: bool
     scale: int = 1
     unit: str = ""

@@ -16,10 +16,11 @@ from sepurux_action.config.gate import Thresholds
 from sepurux_action.evaluation.ci_run import CIRun
 
 
-class _Write(Protocol):
+class NumberFormat(Protocol):
     """Formats a number, with enough digits to differ from another one."""
 
-    def __call__(self, value: float, /, *, unlike: float | None = None) -> str: ...
+    def __call__(self, value: float, /, *, unlike: float | None = None) -> str:
+        """Return the number as text."""
 
 
 FAILED_STATUSES = frozenset({"failed", "error", "cancelled"})
@@ -188,7 +189,7 @@ def _pass_reason(run: CIRun, checks: tuple[Check, ...]) -> str:
 
 
 def _at_least(  # noqa: PLR0913 - one row of a table
-    threshold: str, label: str, metric: Metric, required: float, write: _Write, *, required_for_pass: bool = False
+    threshold: str, label: str, metric: Metric, required: float, write: NumberFormat, *, required_for_pass: bool = False
 ) -> Check:
     if metric.value is None:
         return _absent(threshold, label, f"at least {write(required)}", metric, required_for_pass=required_for_pass)

@@ -774,12 +774,15 @@ def test_a_backend_that_is_down_is_an_outage_for_runs_too_that_no_call_was_left_
     assert {(result.decision, result.trace_may_be_cause) for result in results} == {(Decision.ERROR, False)}
 
 
-@pytest.mark.parametrize("purpose", ["the trace a.json", "the CI run", "a look at the run"])
-def test_an_outage_is_an_outage_also_if_no_time_is_left_to_try_again(purpose: str) -> None:
-    gates = [replace(UPLOADED, name=f"gate-{n}", timeout_s=60) for n in range(100)]
+@pytest.mark.parametrize(
+    ("purpose", "count", "takes_s"),
+    [("the trace a.json", 24, 10), ("the CI run", 24, 10), ("a look at the run", 100, 0.1)],
+)
+def test_an_outage_is_an_outage_also_if_no_time_is_left_to_try_again(purpose: str, count: int, takes_s: float) -> None:
+    gates = [replace(UPLOADED, name=f"gate-{n}", timeout_s=60) for n in range(count)]
     down = TransientError(reason="HTTP 503", status=503, reached=True)
     sound = backend(after(0, Success(PASSED)))
-    calls = FakeApiCalls(lambda call, time: down if purpose in call.purpose else sound(call, time))
+    calls = FakeApiCalls(lambda call, time: down if purpose in call.purpose else sound(call, time), takes_s)
     results = run(calls, *gates)
     assert {(result.decision, result.trace_may_be_cause) for result in results} == {(Decision.ERROR, False)}
 
