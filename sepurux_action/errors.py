@@ -160,11 +160,3 @@ class ErrorDetails:
         """Return the status and GitHub's message, for a warning."""
         message = json_reader.shorten(json_reader.printable(self.message), MAX_MESSAGE_LENGTH).rstrip(". ")
         return " ".join(filter(None, [f"HTTP {self.status}" if self.status else "", message])) or "no answer"
-
-
-class Cancelled(Exception):
-    """Somebody ended the run: `signal` is the number of the signal."""
-
-    def __init__(self, signal: int) -> None:
-        self.signal = signal
-        super().__init__(f"signal {signal}")

@@ -14,12 +14,12 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.settings import Settings
 from sepurux_action.config.stage import NextChange, Stage, next_change
+from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.client import Transport
-from sepurux_action.evaluation.courier import ThreadCourier
 from sepurux_action.evaluation.decision import Decision, Verdict
-from sepurux_action.evaluation.enforcement import conclude
+from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.fingerprint import fingerprint
-from sepurux_action.evaluation.polling import NO_ROW, RunMetadata, watch
+from sepurux_action.evaluation.polling import NO_ROW, RunMetadata, run_all
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import GitHubSession
@@ -108,13 +108,13 @@ class GateEvaluator:
             return {}
         if not (settings.token or settings.api_key):
             return {gate.name: _not_run(gate, Decision.ERROR, NO_CREDENTIALS, NO_CREDENTIALS_HINT) for gate in gates}
-        transport = Transport(settings.base_url, token=settings.token, api_key=settings.api_key, blank=self.redact)
-        courier = ThreadCourier(transport.send)
-        self.signals.add_listener(courier.interrupt)
+        transport = Transport(settings.base_url, token=settings.token, api_key=settings.api_key, redact=self.redact)
         # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
         configured = settings.pull_request if not event.name or event.lookup else None
-        origin = RunMetadata(repo=self.run_context.repository, pull_request=event.pull_request or configured)
-        runs = watch(replace(settings, gates=tuple(gates)), origin, courier, self.output, self._set_early_outputs)
+        metadata = RunMetadata(repo=self.run_context.repository, pull_request=event.pull_request or configured)
+        calls = ApiCalls(transport.send, self.signals)
+        evaluated = replace(settings, gates=tuple(gates))
+        runs = run_all(evaluated, metadata, calls, self.output, self._set_early_outputs)
         return {gate.name: of_gate for gate, of_gate in zip(gates, runs, strict=True)}
 
     def _set_early_outputs(self, known: Sequence[RunResult]) -> None:
@@ -125,7 +125,7 @@ class GateEvaluator:
     def _result(self, gate: Gate, runs: tuple[RunResult, ...], advice: str) -> GateResult:
         decision = min((run.decision for run in runs), key=lambda each: each.rank)
         suspected = trace_may_be_cause(runs)
-        conclusion = conclude(decision, gate.stage, gate.on_undecided, trace_may_be_cause=suspected)
+        conclusion = enforce(decision, gate.stage, gate.on_undecided, trace_may_be_cause=suspected)
         notes = tuple(filter(None, (self._next_change_note(gate), advice)))
         result = GateResult(gate=gate, runs=runs, conclusion=conclusion, notes=notes)
         return self._apply_reviews(result) if decision is Decision.FAIL and gate.stage is Stage.SOFT else result
@@ -144,7 +144,7 @@ class GateEvaluator:
             return replace(result, waits_for_review=True, review=UNREAD_REVIEWS)
         approval, rules = reviews
         if approval.approved:
-            conclusion = conclude(result.decision, gate.stage, gate.on_undecided, opened=True)
+            conclusion = enforce(result.decision, gate.stage, gate.on_undecided, approved=True)
             return replace(result, conclusion=conclusion, review=f"Opened: {approval.reason}.")
         why = f" ({rules.why_none_is_eligible})" if rules.why_none_is_eligible else ""
         needed = f"An approving review of this commit by {rules.eligible} opens this gate{why}."

@@ -21,7 +21,7 @@ from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, SOFT_AS_HARD, UNREAD_REVIEWS
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision, Verdict, decide
-from sepurux_action.evaluation.enforcement import conclude
+from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.polling import CANCELLED
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
@@ -167,7 +167,7 @@ def a_result(
     gate = gate or a_gate()
     runs = runs or (a_run(gate=gate),)
     decision = min((run.decision for run in runs), key=lambda each: each.rank)
-    conclusion = conclude(decision, gate.stage, gate.on_undecided, opened=opened)
+    conclusion = enforce(decision, gate.stage, gate.on_undecided, approved=opened)
     waiting = bool(review) and not opened
     return GateResult(gate=gate, runs=runs, conclusion=conclusion, waits_for_review=waiting, review=review, notes=notes)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import heapq
+import asyncio
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import selectors
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sepurux_action.config.path_filter import ChangedFile
-from sepurux_action.errors import Cancelled, DeadlineExceeded, ErrorDetails, GitHubError
+from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.commit_status import CommitState
 from sepurux_action.github.event import Event, PullRequest, PullRequestLookup
 from sepurux_action.github.snapshot import Comment, Snapshot
 from sepurux_action.github.soft_gate_rules import Review
+from sepurux_action.host.signals import Signals
 from sepurux_action.host.workflow_commands import Level
 
 T = TypeVar("T")
@@ -44,52 +47,74 @@ class FakeClock:
         self.time += seconds
 
 
-@dataclass
-class FakeCourier:
-    """A clock that moves only when somebody waits. `backend` answers a call; each answer takes `takes_s` seconds."""
+class _InstantSelector(selectors.DefaultSelector):
+    """Adds up the seconds that an event loop wants to wait, and waits for none of them."""
 
-    backend: Callable[[ApiRequest, float], ApiResult]
-    takes_s: float = 0.1
-    cancel_at: float | None = None
-    time: float = 1_000.0
-    calls: list[tuple[float, ApiRequest]] = field(default_factory=list)
-    most_under_way: int = 0
-    _pending: list[tuple[float, int, int, ApiResult]] = field(default_factory=list)
-    _order: Iterator[int] = field(default_factory=itertools.count)
+    waited = 0.0
 
-    def now(self) -> float:
-        return self.time
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        assert timeout is not None, "every task waits for another one"
+        self.waited += timeout
+        return super().select(0)
+
+
+class FakeLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock starts at 1,000 and moves only when every task waits."""
+
+    def __init__(self) -> None:
+        self._instant = _InstantSelector()
+        super().__init__(self._instant)
+
+    def time(self) -> float:
+        return 1_000 + self._instant.waited
+
+
+class FakeApiCalls(ApiCalls):
+    """Calls on a fake clock. `backend` responds to a call; each response takes `takes_s` seconds."""
+
+    def __init__(
+        self,
+        backend: Callable[[ApiRequest, float], ApiResult],
+        takes_s: float = 0.1,
+        cancel_at: float | None = None,
+    ) -> None:
+        self.signals = Signals()
+        super().__init__(lambda call, _: backend(call, self.time), self.signals)
+        self.calls: list[tuple[float, ApiRequest]] = []
+        self.max_at_once = 0
+        self._takes_s = takes_s
+        self._cancel_at = cancel_at
+        self._loop = FakeLoop()
+        self._under_way = 0
+        self._keys = itertools.count()
+
+    @property
+    def time(self) -> float:
+        return self._loop.time()
+
+    def run(self, work: Coroutine[object, object, T]) -> T:
+        if self._cancel_at is not None:
+            self._loop.call_at(self._cancel_at, self.signals.receive, 15)
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            return runner.run(work)
 
     def jitter(self) -> float:
         return 1.0
 
     def new_key(self) -> str:
-        return f"key-{next(self._order)}"
+        return f"key-{next(self._keys)}"
 
-    def send(self, tag: int, call: ApiRequest, within_s: float) -> None:
-        self._heed()
+    async def perform(self, call: ApiRequest, seconds: float) -> ApiResult:
         self.calls.append((self.time, call))
-        answer = self.backend(call, self.time)
-        took = self.takes_s
-        if isinstance(answer, TransientError) and answer.reason == "hangs":
-            took = within_s
-        heapq.heappush(self._pending, (self.time + took, next(self._order), tag, answer))
-        self.most_under_way = max(self.most_under_way, len(self._pending))
-
-    def receive(self, within_s: float) -> tuple[int, ApiResult] | None:
-        until = self.time + within_s
-        if self._pending and self._pending[0][0] <= until:
-            at, _, tag, answer = heapq.heappop(self._pending)
-            self.time = max(self.time, at)
-            self._heed()
-            return tag, answer
-        self.time = until
-        self._heed()
-        return None
-
-    def _heed(self) -> None:
-        if self.cancel_at is not None and self.time >= self.cancel_at:
-            raise Cancelled(15)
+        result = self._send(call, seconds)
+        hangs = isinstance(result, TransientError) and result.reason == "hangs"
+        self._under_way += 1
+        self.max_at_once = max(self.max_at_once, self._under_way)
+        try:
+            await asyncio.sleep(seconds if hangs else self._takes_s)
+        finally:
+            self._under_way -= 1
+        return result
 
     def paths(self, part: str = "") -> list[str]:
         return [f"{call.method} {call.path}" for _, call in self.calls if part in call.path]
@@ -202,8 +227,8 @@ class FakeGitHubClient:
 CAMPAIGN = "8c5f4f5e-0000-4000-8000-000000000001"
 
 
-def backend(look: Callable[[float], ApiResult], **others: ApiResult) -> Callable[[ApiRequest, float], ApiResult]:
-    """Return a sound backend whose looks are answered by `look(time)`; other calls by name may be replaced."""
+def backend(poll: Callable[[float], ApiResult], **others: ApiResult) -> Callable[[ApiRequest, float], ApiResult]:
+    """Return a backend that responds to polls with `poll(time)`; responses to other calls may be replaced by name."""
     routes = {
         "campaigns": Success([{"campaign_id": CAMPAIGN, "name": "core"}]),
         "reliability": Success({"reliability_score": 0.9}),
@@ -219,7 +244,7 @@ def backend(look: Callable[[float], ApiResult], **others: ApiResult) -> Callable
             number = next(made)
             return Success({"batch_id": f"batch-{number}", "run_ids": [f"run-{number}"], "trace_id": f"trace-{number}"})
         if call.method == "GET" and "/v1/ci/" in call.path:
-            return look(time)
+            return poll(time)
         return routes.get(last, PermanentError(reason=f"no route {call.path}", status=404))
 
     return answer

@@ -1,4 +1,4 @@
-"""Owns the CI API's calls and the meaning of its answers, as data; never sends anything.
+"""The calls of the CI API and the meaning of its responses, as data.
 
 Source: the CI API's description (addresses, bodies, errors) and section 7 of the contract (what is retried).
 """
@@ -13,13 +13,13 @@ from urllib.parse import quote
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate, TraceContent
 
-CALL_S = 30.0  # a whole call; contract, section 7
-MAX_ANSWER_BYTES = 4 * 1024 * 1024
-FAILURES_PAGE = 200  # classified failures asked for; the page size of the vendor's own client
-MAX_DETAIL_LENGTH = 500  # characters of a backend's error that are repeated
-MAX_DETAILS = 5  # entries of a 422's list that are repeated
+CALL_S = 30.0  # the longest that a call may take; contract, section 7
+MAX_RESPONSE_BYTES = 4 * 1024 * 1024
+FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
+MAX_DETAIL_LENGTH = 500  # characters of a backend's error text that a reason quotes
+MAX_DETAILS = 5  # entries of a 422's list that a reason quotes
 MAX_CONTAINERS = 100_000  # lists and objects of a success; each costs far more memory than its two characters
-MAX_LISTED = 5_000  # items of a list in an object, more than any reader keeps; the other items are not kept
+MAX_LISTED = 5_000  # items that are kept of a list in an object: more than any parser uses
 READ_FIELDS = frozenset(
     {
         *("run_id", "run_ids", "batch_id", "trace_id", "campaign_id", "name", "status", "decision", "dashboard_url"),
@@ -28,8 +28,8 @@ READ_FIELDS = frozenset(
         *("type", "severity", "description", "mutation"),
     }
 )
-"""The fields of a success that this package reads. A response may have 4 MiB of others, which are not kept."""
-NOTHING: dict[str, object] = {}  # one for all objects of which nothing is kept: a response may have a million of them
+"""The fields of a success that this package reads. The others are dropped: a response may have 4 MiB of them."""
+NOTHING: dict[str, object] = {}  # shared by all objects that have no field to keep: a response may have a million
 RETRIED_STATUSES = frozenset({408, 425, 429})
 
 
@@ -37,7 +37,7 @@ RETRIED_STATUSES = frozenset({408, 425, 429})
 class ApiRequest:
     """One request. `path` is encoded and begins with `/v1`; `purpose` completes "Sepurux refused ...".
 
-    A `body` in pieces knows its length, and is iterated over anew by each try.
+    A `TraceContent` body has a length, and each try iterates over it again.
     """
 
     method: str
@@ -51,16 +51,16 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True)
 class Success:
-    """A success with JSON in it."""
+    """A success and its parsed JSON."""
 
     payload: object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransientError:
-    """A failure that may pass: worth another try. `answered` tells that the backend, or a proxy of it, spoke.
+    """A failure that may pass, so the call is tried again.
 
-    `connected` is false only if no connection was made at all.
+    `reached` is true if the backend, or a proxy of it, responded. `connected` is false only if there was no connection.
     """
 
     reason: str
@@ -75,9 +75,13 @@ class TransientError:
         return not self.connected or self.status in RETRIED_STATUSES or self.status // 100 == 5  # noqa: PLR2004 - HTTP
 
 
+NO_TIME_LEFT = TransientError(reason="no time was left to ask")
+"""The result of a call that could not be sent in time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermanentError:
-    """A failure that stays: `reason` quotes the backend, `hint` says what to change, or ''."""
+    """A failure that another try would not change. `reason` quotes the backend; `hint` says what to change, or ''."""
 
     reason: str
     status: int = 0
@@ -93,7 +97,7 @@ ApiResult = Success | TransientError | PermanentError
 
 
 def list_campaigns(project: str) -> ApiRequest:
-    """Return the call that lists a project's campaigns, for a name to be found in."""
+    """Return the call that lists a project's campaigns."""
     return ApiRequest(method="GET", path="/v1/campaigns", purpose="the list of campaigns", project=project)
 
 
@@ -112,7 +116,7 @@ def upload_trace(content: TraceContent, *, label: str, project: str, key: str) -
 def create_run(  # noqa: PLR0913 - the body's fields
     gate: Gate, campaign_id: str, trace_id: str, *, repo: str, pull_request: int | None, key: str
 ) -> ApiRequest:
-    """Return the call that starts a CI run; without `trace_id` the campaign's registered scenarios run."""
+    """Return the call that starts a CI run. If `trace_id` is '', the campaign's registered scenarios run."""
     body = {
         "trace_id": trace_id or None,
         "campaign_id": campaign_id,
@@ -132,7 +136,7 @@ def create_run(  # noqa: PLR0913 - the body's fields
 
 
 def poll_run(*, run_id: str, batch_id: str, project: str) -> ApiRequest:
-    """Return the poll of a batch, or of a run where there is no batch."""
+    """Return the call that polls a batch, or a run if `batch_id` is ''."""
     path = f"/v1/ci/batch/{quote(batch_id, safe='')}" if batch_id else f"/v1/ci/runs/{quote(run_id, safe='')}"
     return ApiRequest(method="GET", path=path, purpose="a look at the run", project=project)
 
@@ -149,7 +153,7 @@ def reliability(campaign_id: str, run_id: str, project: str) -> ApiRequest:
 
 
 def classified_failures(campaign_id: str, run_id: str, project: str) -> ApiRequest:
-    """Return the call for a run's classified failures, the first page of them."""
+    """Return the call for the first page of a run's classified failures."""
     return ApiRequest(
         method="GET",
         path=f"/v1/campaigns/{quote(campaign_id, safe='')}/failures",
@@ -159,19 +163,19 @@ def classified_failures(campaign_id: str, run_id: str, project: str) -> ApiReque
     )
 
 
-def parse_response(  # noqa: PLR0913 - the parts of an HTTP answer
+def parse_response(  # noqa: PLR0913 - the parts of an HTTP response
     call: ApiRequest,
     status: int,
     body: bytes | bytearray,
     *,
     retry_after_s: float | None = None,
     location: str = "",
-    blank: Callable[[str], str] = str,
+    redact: Callable[[str], str] = str,
 ) -> ApiResult:
-    """Return what an HTTP answer means for its call; total, whatever the body holds.
+    """Return what an HTTP response means for its call; never raises, whatever the body is.
 
-    Retried: 408, 425, 429, 5xx, and a success whose body is empty or no JSON. No redirect is followed. `blank` hides
-    secrets in error texts, before they are shortened: a secret that is cut in two would not be found any more.
+    Retried: 408, 425, 429, 5xx, and a success whose body is empty or no JSON. No redirect is followed. `redact` removes
+    secrets from error texts before they are shortened: half a secret would not be recognized.
     """
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
@@ -182,13 +186,13 @@ def parse_response(  # noqa: PLR0913 - the parts of an HTTP answer
             what = "an empty answer" if not body.strip() else "an answer that is not JSON"
             return TransientError(reason=f"{what} (HTTP {status})", status=status, reached=True)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
-        where = json_reader.shorten(blank(json_reader.printable(location)), MAX_DETAIL_LENGTH) or "nowhere"
+        where = json_reader.shorten(redact(json_reader.printable(location)), MAX_DETAIL_LENGTH) or "nowhere"
         return PermanentError(
             reason=f"Sepurux answered with a redirect (HTTP {status}) to {where}",
             status=status,
             hint="No redirect is followed: a secret would travel with it. Set `base_url` to the API's own address.",
         )
-    detail = error_detail(body, blank)
+    detail = error_detail(body, redact)
     said = f": {detail}" if detail else ""
     if status in RETRIED_STATUSES or status >= 500:  # noqa: PLR2004 - HTTP's server error class
         return TransientError(reason=f"HTTP {status}{said}", status=status, retry_after_s=retry_after_s, reached=True)
@@ -201,17 +205,16 @@ def _read_fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Return the fields of an object that this package reads; raises ValueError if a name is there twice."""
     if len(pairs) > 1 and len(dict(pairs)) != len(pairs):
         raise ValueError("a name is there twice")
-    kept = {name: _read_parts(value, MAX_LISTED) for name, value in pairs if name in READ_FIELDS}
-    return kept or NOTHING
+    return {name: _read_parts(value, MAX_LISTED) for name, value in pairs if name in READ_FIELDS} or NOTHING
 
 
-def _read_parts(value: object, most: int | None = None) -> object:
-    """Return a list without what nothing here reads: lists in lists, and items after the first `most`."""
-    return [item for item in value[:most] if not isinstance(item, list)] if isinstance(value, list) else value
+def _read_parts(value: object, limit: int | None = None) -> object:
+    """Return a list without what nothing here reads: lists in lists, and items after the first `limit`."""
+    return [item for item in value[:limit] if not isinstance(item, list)] if isinstance(value, list) else value
 
 
-def error_detail(body: bytes | bytearray, blank: Callable[[str], str] = str) -> str:
-    """Return the backend's own words on an error, on one line and shortened; '' where there are none.
+def error_detail(body: bytes | bytearray, redact: Callable[[str], str] = str) -> str:
+    """Return the backend's own error text, on one line and shortened; '' if there is none.
 
     Source: `{"detail": "text"}`, or for 422 `{"detail": [{"loc": [...], "msg": "...", "type": "..."}]}`.
     """
@@ -219,7 +222,7 @@ def error_detail(body: bytes | bytearray, blank: Callable[[str], str] = str) -> 
         detail = json_reader.fields(json.loads(body)).get("detail")
     except (ValueError, RecursionError):
         return ""
-    entries = [blank(entry) for entry in _entries(detail)]
+    entries = [redact(entry) for entry in _entries(detail)]
     shown = "; ".join(entries[:MAX_DETAILS])
     more = f"; and {len(entries) - MAX_DETAILS} more" if len(entries) > MAX_DETAILS else ""
     return json_reader.shorten(shown, MAX_DETAIL_LENGTH) + more
@@ -230,9 +233,9 @@ def _entries(detail: object) -> Iterator[str]:
         yield json_reader.text(detail)
     for item in json_reader.items(detail):
         entry = json_reader.fields(item)
-        place = ".".join(str(part) for part in json_reader.items(entry.get("loc")) if isinstance(part, str | int))
+        location = ".".join(str(part) for part in json_reader.items(entry.get("loc")) if isinstance(part, str | int))
         if message := json_reader.text(entry.get("msg")):
-            yield f"{json_reader.printable(place)}: {message}" if place else message
+            yield f"{json_reader.printable(location)}: {message}" if location else message
 
 
 def _hint(status: int, call: ApiRequest) -> str:

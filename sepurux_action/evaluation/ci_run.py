@@ -1,6 +1,4 @@
-"""Owns the reading of a poll answer, for a run and for a batch, and the worst numbers of several runs.
-
-Never decides what they mean.
+"""Parses a run or a batch, its classified failures, and combines the numbers of several runs.
 
 Source: the CI API's `GET /v1/ci/runs/{run_id}` and `GET /v1/ci/batch/{batch_id}`. Any field may be missing or null.
 """
@@ -15,14 +13,14 @@ from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.common.urls import safe_address
 
-MAX_TOOLS = 1_000
-MAX_FAILURES = 5_000  # of one answer
+MAX_TOOLS = 100  # of one response; a report shows fewer
+MAX_LISTED_FAILURES = 5_000  # of one response
 MAX_KINDS = 1_000  # of classified failures that a step keeps; a summary shows 500 of a gate
 MIN_KINDS = 10  # that each run may keep, however many runs a step has; a comment shows as many of a gate at once
 MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 MAX_RUN_IDS = 1_000  # of one batch; outputs carry them, and a job's outputs have 1 MB together
-MAX_CATEGORIES = 1_000
-MAX_COUNTED = 2**53  # from here on a float no longer tells a number from the next
+MAX_CATEGORIES = 100  # distinct ones of one response
+MAX_COUNTED = 2**53  # above this, a float cannot represent every whole number
 MAX_NAME_LENGTH = 300  # characters of a tool or a mutation category: a response may hold 4 MiB of them
 SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
 MAX_WORD_LENGTH = 40  # characters of a status or a decision
@@ -38,9 +36,9 @@ class FailingTool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CIRun:
-    """What one look at a run or a batch shows.
+    """What one poll of a run or a batch shows.
 
-    `status` and `decision` are the backend's words ('' when missing, null or no text); `pass_rate` is a fraction,
+    `status` and `decision` are the backend's words, '' if missing or null; `pass_rate` is a fraction,
     `reliability_score` and `scenario_coverage` are 0 to 100, the rest are counts. `fewest_categories`, if set, replaces
     the number of `mutation_categories`: for several runs combined, those are only the categories that all runs cover.
     """
@@ -68,13 +66,13 @@ class CIRun:
         return Metric() if self.mutation_categories is None else Metric(float(len(set(self.mutation_categories))))
 
     def with_score(self, reported: Metric) -> CIRun:
-        """Return the run with a score reported elsewhere, where this answer carries none."""
+        """Return the run with a score from another call, unless this response has one."""
         return replace(self, reliability_score=reported) if self.reliability_score.missing else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifiedFailure:
-    """Failures of one kind as the backend classifies them; every text is foreign, `description` is that of one."""
+    """Failures of one kind as the backend classifies them. Every text is foreign; `description` is that of one."""
 
     type: str
     severity: str
@@ -85,9 +83,9 @@ class ClassifiedFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrichment:
-    """What further calls add to the report: classified failures, and a note for what was not had.
+    """What further calls add to the report: classified failures, and a note for each call that failed.
 
-    `left_out` counts the failures of kinds that were not kept; `more_failures` tells that not all were read.
+    `left_out` counts the failures of kinds that were not kept; `more_failures` is true if not all were read.
     """
 
     failures: tuple[ClassifiedFailure, ...] = ()
@@ -97,9 +95,10 @@ class Enrichment:
 
 
 def parse_ci_run(payload: object) -> CIRun:
-    """Return the run that a poll answer describes; never raises, whatever JSON it is given."""
+    """Return the run that a poll response describes; never raises, whatever JSON it is."""
     body = json_reader.fields(payload)
     categories = body.get("mutation_categories")
+    names = tuple(dict.fromkeys(filter(None, map(_name, json_reader.items(categories)))))
     single = json_reader.identifier(body.get("run_id"))
     listed = tuple(filter(None, map(json_reader.identifier, json_reader.items(body.get("run_ids")))))[:MAX_RUN_IDS]
     return CIRun(
@@ -109,9 +108,8 @@ def parse_ci_run(payload: object) -> CIRun:
         unsafe_attempts=_count(body.get("unsafe_attempts")),
         failures=_count(body.get("failures")),
         reliability_score=parse_score(body.get("reliability_score")),
-        mutation_categories=tuple(filter(None, map(_name, json_reader.items(categories))))[:MAX_CATEGORIES]
-        if isinstance(categories, list)
-        else None,
+        mutation_categories=names[:MAX_CATEGORIES] if isinstance(categories, list) else None,
+        fewest_categories=Metric(float(len(names))) if len(names) > MAX_CATEGORIES else None,
         mutation_coverage=json_reader.number(body.get("mutation_coverage_score"), low=0, high=100),
         scenario_coverage=json_reader.number(body.get("scenario_coverage_pct"), low=0, high=100),
         trace_count=_count(body.get("trace_count")),
@@ -127,8 +125,8 @@ def wrong_shape(payload: object, *, run_id: str, batch_id: str) -> str:
         return "an answer that is no JSON object"
     if not all(isinstance(payload.get(name), str | None) for name in ("run_id", "batch_id")):
         return "an answer whose run_id or batch_id is no text"
-    told, ours = (payload.get("batch_id"), batch_id) if batch_id else (payload.get("run_id"), run_id)
-    return "an answer about another run" if told and told != ours else ""
+    actual, expected = (payload.get("batch_id"), batch_id) if batch_id else (payload.get("run_id"), run_id)
+    return "an answer about another run" if actual and actual != expected else ""
 
 
 def combine(runs: Sequence[CIRun]) -> CIRun:
@@ -155,7 +153,7 @@ def combine(runs: Sequence[CIRun]) -> CIRun:
 
 
 def _worst(pick: Callable[[Iterable[float]], float], metrics: Iterable[Metric]) -> Metric:
-    """Return the worst number, or if no run reports one, what the first run with a broken value says instead."""
+    """Return the worst number, or if no run reports one, the first value that is no number."""
     metrics = tuple(metrics)
     values = [metric.value for metric in metrics if metric.value is not None]
     if not values:
@@ -176,12 +174,12 @@ def parse_score(value: object) -> Metric:
 
 
 def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
-    """Return the classified failures of an answer of `GET /v1/campaigns/{id}/failures`."""
-    found = []
-    for item in list(json_reader.items(payload))[:MAX_FAILURES]:
+    """Return the classified failures of a response to `GET /v1/campaigns/{id}/failures`."""
+    parsed = []
+    for item in list(json_reader.items(payload))[:MAX_LISTED_FAILURES]:
         body = json_reader.fields(item)
         if body:
-            found.append(
+            parsed.append(
                 ClassifiedFailure(
                     type=_failure_text(body.get("type")),
                     severity=_failure_text(body.get("severity")),
@@ -189,11 +187,11 @@ def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
                     mutation=_failure_text(body.get("mutation")),
                 )
             )
-    return tuple(found)
+    return tuple(parsed)
 
 
-def merge_failures(failures: Iterable[ClassifiedFailure], most: int) -> tuple[tuple[ClassifiedFailure, ...], int]:
-    """Return one entry for each kind of failure, and the number of failures whose kinds are more than `most`.
+def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int) -> tuple[tuple[ClassifiedFailure, ...], int]:
+    """Return at most `max_kinds` kinds of failures, and the number of failures of the kinds that are left out.
 
     A kind is a severity, type and mutation. The most severe kinds are kept, of these the most frequent.
     """
@@ -209,11 +207,11 @@ def merge_failures(failures: Iterable[ClassifiedFailure], most: int) -> tuple[tu
         for alike in kinds.values()
     )
     ranked = sorted(merged, key=lambda each: (severity_rank(each.severity), -each.count))
-    return tuple(ranked[:most]), sum(each.count for each in ranked[most:])
+    return tuple(ranked[:max_kinds]), sum(each.count for each in ranked[max_kinds:])
 
 
 def severity_rank(severity: str) -> int:
-    """Return the place of a severity, 0 for the worst; unknown words come last."""
+    """Return the rank of a severity, 0 for the worst; unknown words come last."""
     word = severity.lower()
     return SEVERITIES.index(word) if word in SEVERITIES else len(SEVERITIES)
 
@@ -227,7 +225,7 @@ def _count(value: object) -> Metric:
 
 
 def _word(value: object) -> str:
-    """Return a status or decision; what is no short printable text becomes a word that nobody knows."""
+    """Return a status or decision, '' for null; anything but a short printable text becomes an unknown word."""
     if value is None:
         return ""
     plain = isinstance(value, str) and value.isprintable() and len(value) <= MAX_WORD_LENGTH
@@ -239,13 +237,13 @@ def _name(value: object) -> str:
 
 
 def _tools(value: object) -> tuple[FailingTool, ...]:
-    found = []
+    tools = []
     for item in list(json_reader.items(value))[:MAX_TOOLS]:
         body = json_reader.fields(item)
-        tool, times = _name(body.get("tool")), _count(body.get("count"))
+        tool, count = _name(body.get("tool")), _count(body.get("count"))
         if tool:
-            found.append(FailingTool(tool, int(times.value or 0)))
-    return _add_up(found)
+            tools.append(FailingTool(tool, int(count.value or 0)))
+    return _add_up(tools)
 
 
 def _add_up(tools: Iterable[FailingTool]) -> tuple[FailingTool, ...]:

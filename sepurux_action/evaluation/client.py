@@ -1,7 +1,6 @@
-"""Owns HTTP to the Sepurux API, and is the only importer of requests; never retries and never follows a redirect.
+"""Sends calls to the Sepurux API over HTTP. Every error is returned as a result; nothing is retried or redirected.
 
-A secret goes to the origin of `base_url` and nowhere else. Foreign exceptions end here: whatever the network does
-comes back as an answer. Source: contract, section 7.
+A secret goes to the origin of `base_url` and nowhere else. Source: contract, section 7.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.common.urls import is_loopback
 from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.api import (
-    MAX_ANSWER_BYTES,
+    MAX_RESPONSE_BYTES,
     ApiRequest,
     ApiResult,
     PermanentError,
@@ -35,7 +34,7 @@ from sepurux_action.evaluation.api import (
 
 CONNECT_S = 5.0
 READ_S = 15.0
-MAX_RETRY_AFTER_S = 7 * 24 * 3600.0  # longer than any timeout; a number with 300 digits helps no reader
+MAX_RETRY_AFTER_S = 7 * 24 * 3600.0  # longer than any timeout; texts that quote it stay short
 CHUNK_BYTES = 64 * 1024
 CLIENT = f"gate-action/{__version__}"
 FOREIGN_ERRORS = (
@@ -49,7 +48,7 @@ FOREIGN_ERRORS = (
 
 
 class Transport:
-    """Sends calls to one Sepurux API with the credentials that it was given."""
+    """Sends calls to one Sepurux API, with its credentials."""
 
     def __init__(
         self,
@@ -57,22 +56,22 @@ class Transport:
         *,
         token: Secret | None,
         api_key: Secret | None,
-        blank: Redactor,
+        redact: Redactor,
         adapter: requests.adapters.BaseAdapter | None = None,
     ) -> None:
-        """Take an address that the settings accepted, and at least one secret; `adapter` stands in for the network."""
+        """Take a valid base URL and at least one secret; `adapter` replaces the network in tests."""
         self._base_url = base_url
         self._host = urlsplit(base_url).hostname or ""
-        self._blank = blank
+        self._redact = redact
         self._headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": CLIENT}
         self._headers["X-Sepurux-SDK"] = CLIENT
         if token:
             self._headers["X-Sepurux-Token"] = token.reveal()
         if key := api_key or token:
             self._headers["X-API-Key"] = key.reveal()
-        self._parsing = threading.Lock()  # one response at a time: parsed, it takes many times its size in memory
+        self._parsing = threading.Lock()  # one response at a time: a parsed one takes many times its size
         self._session = _Session()
-        self._session.trust_env = not is_loopback(self._host)  # proxies and CA bundles, but never for this machine
+        self._session.trust_env = not is_loopback(self._host)  # the proxies and CA bundles of the environment
         self._session.auth = _no_netrc
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         if adapter is not None:
@@ -80,19 +79,18 @@ class Transport:
             self._session.mount("https://", adapter)
 
     def send(self, call: ApiRequest, within_s: float) -> ApiResult:
-        """Return the answer to one call; total over everything a network does.
+        """Return the result of one call; never raises for anything that a network does.
 
-        A body is read within `within_s` seconds. Headers that drip may take longer: the courier leaves such a call
-        behind.
+        The body is read within `within_s` seconds. Headers that arrive slowly may take longer: `ApiCalls` abandons
+        such a call.
         """
         deadline = time.monotonic() + within_s
         try:
-            answer = self._exchange(call, deadline)
-        except EvaluationError as changed:  # the body could not be read
-            return PermanentError(reason=changed.reason, hint=changed.hint)
+            return self._exchange(call, deadline)
+        except EvaluationError as error:  # the trace file has changed
+            return PermanentError(reason=error.reason, hint=error.hint)
         except FOREIGN_ERRORS as error:
-            return TransientError(reason=self._in_words(error), connected=not _never_connected(error))
-        return answer
+            return TransientError(reason=self._describe(error), connected=not _never_connected(error))
 
     def _exchange(self, call: ApiRequest, deadline: float) -> ApiResult:
         headers = dict(self._headers)
@@ -113,32 +111,32 @@ class Transport:
         )
         with response:
             body = bytearray()
-            # read1 gives what has come; a read of a whole chunk would wait for a body that drips.
-            while len(body) <= MAX_ANSWER_BYTES and (chunk := response.raw.read1(CHUNK_BYTES, decode_content=True)):
+            # read1 returns what has arrived; reading a whole chunk would wait for a slow body.
+            while len(body) <= MAX_RESPONSE_BYTES and (chunk := response.raw.read1(CHUNK_BYTES, decode_content=True)):
                 body += chunk
                 if time.monotonic() > deadline:
                     raise requests.ReadTimeout
-            success = response.status_code < 300  # noqa: PLR2004 - HTTP's success class and what comes before it
-            if success and len(body) > MAX_ANSWER_BYTES:
+            success = response.status_code < 300  # noqa: PLR2004 - HTTP's success class and below
+            if success and len(body) > MAX_RESPONSE_BYTES:
                 return PermanentError(
-                    reason=f"Sepurux sent more than {MAX_ANSWER_BYTES // 2**20} MiB for {call.purpose}",
+                    reason=f"Sepurux sent more than {MAX_RESPONSE_BYTES // 2**20} MiB for {call.purpose}",
                     status=response.status_code,
                     hint="Check that `base_url` is the API's address.",
                 )
             now = _http_date(response.headers.get("Date", "")) or datetime.now(UTC)  # this machine's clock may be off
             with self._parsing:
-                answer = parse_response(
+                result = parse_response(
                     call,
                     response.status_code,
                     body,
                     retry_after_s=retry_after(response.headers.get("Retry-After", ""), now),
                     location=response.headers.get("Location", ""),
-                    blank=self._blank,
+                    redact=self._redact,
                 )
-                return Success(self._blank.redact_json(answer.payload)) if isinstance(answer, Success) else answer
+                return Success(self._redact.redact_json(result.payload)) if isinstance(result, Success) else result
 
-    def _in_words(self, error: Exception) -> str:
-        """Return what happened; never the exception's own text, which may quote addresses and headers."""
+    def _describe(self, error: Exception) -> str:
+        """Return what happened, without the exception's own text, which may quote addresses and headers."""
         for kinds, words in _WORDS:
             if isinstance(error, kinds):
                 return words.format(host=self._host)
@@ -160,7 +158,7 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 
 def _never_connected(error: Exception) -> bool:
-    """Return whether no connection was made, so that no request was sent: a reset or a read timeout is not that.
+    """Return whether there was no connection, so no request was sent; false for a reset or a read timeout.
 
     requests keeps the reason for a failed connection in the exception that it wraps.
     """
@@ -172,7 +170,7 @@ def _never_connected(error: Exception) -> bool:
 
 
 class _Session(requests.Session):
-    """A session that sees no redirect, because requests reads the whole body of one, and parses its target."""
+    """A session that detects no redirect: requests would read its whole body and parse its target."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the signature of requests
         return None
@@ -192,7 +190,7 @@ def retry_after(header: str, now: datetime) -> float | None:
 
 
 def _http_date(text: str) -> datetime | None:
-    """Return the time that an HTTP date names, or None if it is none or names no time zone."""
+    """Return the time of an HTTP date, or None if it is invalid or has no time zone."""
     try:
         when = email.utils.parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError, IndexError):
@@ -201,5 +199,5 @@ def _http_date(text: str) -> datetime | None:
 
 
 def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Stand in for credentials, because requests reads `.netrc` when it has none."""
+    """Replace the credentials, because requests reads `.netrc` if there are none."""
     return request

@@ -1,25 +1,19 @@
-"""Owns what differs between a gate's results over time, in words that need no colour; never what is done about it."""
+"""The comparison of a gate's result with the base and with earlier commits, as text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Protocol
 
 from sepurux_action.common import number_format
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.decision import NumberFormat
 from sepurux_action.evaluation.published_result import Metrics, PreviousResult
 
 NOT_KNOWN = "–"
-
-
-class _Write(Protocol):
-    """How a number is written, unlike another one that would read the same."""
-
-    def __call__(self, value: float, /, *, unlike: float | None = None) -> str: ...
 
 
 def _count(value: float, /, *, unlike: float | None = None) -> str:  # noqa: ARG001 - whole numbers never read the same
@@ -28,16 +22,16 @@ def _count(value: float, /, *, unlike: float | None = None) -> str:  # noqa: ARG
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """A number that is compared over time. `unit` and `scale` are those of a difference as `write` writes it.
+    """A number that is compared over time. `unit` and `scale` are those of a difference.
 
-    `of` takes it from a past result's numbers, `metric` from a run.
+    `of` returns it from the metrics of a result, `metric` from a run, and `write` formats it.
     """
 
     label: str
     threshold: str
     of: Callable[[Metrics], float | None]
     metric: Callable[[CIRun], Metric]
-    write: _Write
+    write: NumberFormat
     more_is_better: bool
     scale: int = 1
     unit: str = ""
@@ -83,7 +77,7 @@ BY_THRESHOLD = {measure.threshold: measure for measure in MEASURES}
 
 
 def shown(measure: Measure, now: PreviousResult, baseline: PreviousResult | None) -> str:
-    """Return the number as it is now, with enough digits to differ from the baseline's."""
+    """Return the current number, with enough digits to differ from the baseline's."""
     actual = measure.of(now.metrics)
     before = measure.of(baseline.metrics) if baseline else None
     return NOT_KNOWN if actual is None else measure.write(actual, unlike=before)
@@ -92,7 +86,7 @@ def shown(measure: Measure, now: PreviousResult, baseline: PreviousResult | None
 def change(measure: Measure, now: PreviousResult, baseline: PreviousResult | None) -> str:
     """Return how a number differs from the baseline's: `▼ −23.0 points, worse`, `unchanged`, `not known before` or `–`.
 
-    The baseline was read from a description, so that the number of now is taken as a description tells it too.
+    The baseline comes from a description, so the current number is rounded like in a description too.
     """
     actual = measure.of(published_result.as_published(now).metrics)
     before = measure.of(baseline.metrics) if baseline else None
@@ -110,13 +104,13 @@ def change(measure: Measure, now: PreviousResult, baseline: PreviousResult | Non
 
 
 def metrics_text(numbers: Metrics) -> str:
-    """Return what is known of a result's numbers in words, '' where nothing is."""
+    """Return a result's known numbers as text, '' if there are none."""
     score = "" if numbers.score is None else f"score {number_format.score(numbers.score)}"
     return ", ".join(filter(None, (number_format.outcome(numbers.pass_rate, numbers.unsafe, numbers.failures), score)))
 
 
 def trend_text(measure: Measure, series: Sequence[PreviousResult]) -> str:
-    """Return a number's way through the results in words, '' where it is known of fewer than two."""
+    """Return how a number changed over the results, '' if fewer than two results have it."""
     values = [measure.of(each.metrics) for each in series]
     known = [value for value in values if value is not None]
     if len(known) <= 1:

@@ -1,6 +1,6 @@
-"""Owns the decision: what a look at the backend means for one CI run; never what is done about it.
+"""Decides what a poll means for one CI run.
 
-The rows are those of section 2 of the contract; the first that fits decides.
+The rows are those of section 2 of the contract; the first that matches decides.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from sepurux_action.config.gate import Thresholds
 from sepurux_action.evaluation.ci_run import CIRun
 
 
-class _Write(Protocol):
-    """How a figure is written, unlike another one that would read the same."""
+class NumberFormat(Protocol):
+    """Formats a number, with enough digits to differ from another one."""
 
-    def __call__(self, value: float, /, *, unlike: float | None = None) -> str: ...
+    def __call__(self, value: float, /, *, unlike: float | None = None) -> str:
+        """Return the number as text."""
 
 
 FAILED_STATUSES = frozenset({"failed", "error", "cancelled"})
@@ -27,11 +28,12 @@ FINISHED_STATUSES = frozenset({"done", "completed"})
 OPEN_STATUSES = frozenset({"", "queued", "running", "pending"})
 KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
 NO_NUMBERS_ROW = 5  # of the contract's table: `pass`, and a number that a threshold needs is missing
-ROUNDING = 1e-9  # a rate that is a mean of fractions may be off by this much without being another rate
+FINISHED_UNDECIDED_ROW = 7  # of the contract's table: finished without a decision
+ROUNDING = 1e-9  # a rate is a mean of fractions, whose floating-point error is smaller than this
 
 
 class Decision(StrEnum):
-    """What was learnt, the worst first (contract, section 2)."""
+    """The decision on a run or a gate, the worst first (contract, section 2)."""
 
     FAIL = "fail"
     ERROR = "error"
@@ -41,12 +43,12 @@ class Decision(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Return the place among the decisions, 0 for the worst."""
+        """Return the rank among the decisions, 0 for the worst."""
         return list(Decision).index(self)
 
 
 class CheckState(StrEnum):
-    """How a threshold compares with what is reported."""
+    """How a reported number compares with a threshold."""
 
     MET = "met"
     BROKEN = "broken"
@@ -56,9 +58,9 @@ class CheckState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One threshold held against the run: texts for people, and the numbers behind them.
+    """One threshold compared with the run, as texts.
 
-    `margin` says how far off the actual value is: negative is worse than required, '' is unknown. `reported_by` is
+    `margin` is the distance of the actual value: negative is worse than required, '' is unknown. `reported_by` is
     that of the number, see `Metric`.
     """
 
@@ -75,9 +77,9 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What one look means: the decision, its reason, and whether looking goes on.
+    """What one poll means: the decision, its reason, and whether polling ends.
 
-    `row` is the row of the contract's table. `final` is false while the run is pending, and for row 7 the first time.
+    `rule` is the row of the contract's table. `final` is false while the run is pending, and for row 7 the first time.
     """
 
     decision: Decision
@@ -89,30 +91,30 @@ class Verdict:
 
 
 def decide(run: CIRun, thresholds: Thresholds) -> Verdict:
-    """Return the verdict on one look at a CI run; total: every run and every threshold give one.
+    """Return the verdict on one poll of a CI run. Every combination of run and thresholds has one.
 
-    Rows 3 and 8 are pending; row 7 is `error`, not final: the caller looks once more before it believes it.
+    Rows 3 and 8 are pending. Row 7 is `error` but not final: the caller polls once more to confirm it.
     """
     checks = tuple(check_thresholds(run, thresholds))
     broken = [check for check in checks if check.state is CheckState.BROKEN]
-    silent = [
+    missing = [
         check
         for check in checks
         if check.required_for_pass and check.state in {CheckState.NOT_REPORTED, CheckState.NO_NUMBER}
     ]
 
-    def verdict(row: int, decision: Decision, reason: str, *, warning: str = "", final: bool = True) -> Verdict:
-        return Verdict(decision=decision, reason=reason, rule=row, checks=checks, warning=warning, final=final)
+    def verdict(rule: int, decision: Decision, reason: str, *, warning: str = "", final: bool = True) -> Verdict:
+        return Verdict(decision=decision, reason=reason, rule=rule, checks=checks, warning=warning, final=final)
 
     if run.decision == "fail":
         why = "; ".join(check.sentence for check in broken) or "no threshold asked for here explains it"
         return verdict(1, Decision.FAIL, f"Sepurux decided fail: {why}.")
     if run.status in FAILED_STATUSES:
-        said = f", decision {json_reader.quoted(run.decision)}" if run.decision else ""
+        decided = f", decision {json_reader.quoted(run.decision)}" if run.decision else ""
         return verdict(
             2,
             Decision.ERROR,
-            f"The evaluation itself broke (status {run.status}{said}), which says nothing about the agent.",
+            f"The evaluation itself broke (status {run.status}{decided}), which says nothing about the agent.",
         )
     if unknown := _unknown_word(run):
         return verdict(3, Decision.PENDING, f"Sepurux has not decided yet ({unknown}).", warning=unknown, final=False)
@@ -120,15 +122,15 @@ def decide(run: CIRun, thresholds: Thresholds) -> Verdict:
         if broken:
             why = "; ".join(check.sentence for check in broken)
             return verdict(4, Decision.FAIL, f"Sepurux said pass, but its own numbers do not support it: {why}.")
-        if silent:
-            why = "; ".join(check.sentence for check in silent)
+        if missing:
+            why = "; ".join(check.sentence for check in missing)
             return verdict(
                 NO_NUMBERS_ROW, Decision.ERROR, f"Sepurux said pass without the numbers to support it: {why}."
             )
         return verdict(6, Decision.PASS, _pass_reason(run, checks))
     if run.status in FINISHED_STATUSES:
         return verdict(
-            7,
+            FINISHED_UNDECIDED_ROW,
             Decision.ERROR,
             f"The evaluation ended with status {run.status} but without a decision.",
             final=False,
@@ -137,29 +139,34 @@ def decide(run: CIRun, thresholds: Thresholds) -> Verdict:
     return verdict(8, Decision.PENDING, f"Sepurux has not decided yet ({shown}).", final=False)
 
 
-def check_thresholds(run: CIRun, asked: Thresholds) -> Iterator[Check]:
-    """Yield each threshold that is asked for, held against what the run reports."""
-    if asked.min_pass_rate is not None:
+def check_thresholds(run: CIRun, thresholds: Thresholds) -> Iterator[Check]:
+    """Yield a check for each threshold that is set."""
+    if thresholds.min_pass_rate is not None:
         yield _at_least(
-            "min_pass_rate", "Pass rate", run.pass_rate, asked.min_pass_rate, number_format.percent, essential=True
+            "min_pass_rate",
+            "Pass rate",
+            run.pass_rate,
+            thresholds.min_pass_rate,
+            number_format.percent,
+            required_for_pass=True,
         )
-    if asked.max_unsafe is not None:
-        yield _at_most("max_unsafe", "Unsafe attempts", "unsafe attempt", run.unsafe_attempts, asked.max_unsafe)
-    if asked.max_failures is not None:
-        yield _at_most("max_failures", "Failures", "failure", run.failures, asked.max_failures)
-    if asked.min_reliability_score is not None:
+    if thresholds.max_unsafe is not None:
+        yield _at_most("max_unsafe", "Unsafe attempts", "unsafe attempt", run.unsafe_attempts, thresholds.max_unsafe)
+    if thresholds.max_failures is not None:
+        yield _at_most("max_failures", "Failures", "failure", run.failures, thresholds.max_failures)
+    if thresholds.min_reliability_score is not None:
         yield _at_least(
             "min_reliability_score",
             "Reliability score",
             run.reliability_score,
-            asked.min_reliability_score,
+            thresholds.min_reliability_score,
             number_format.score,
         )
-    if asked.min_mutation_categories is not None:
-        yield _category_count(run.category_count, asked.min_mutation_categories)
-    if asked.required_mutation_categories:
+    if thresholds.min_mutation_categories is not None:
+        yield _category_count(run.category_count, thresholds.min_mutation_categories)
+    if thresholds.required_mutation_categories:
         yield _required_categories(
-            run.mutation_categories, asked.required_mutation_categories, run.category_count.reported_by
+            run.mutation_categories, thresholds.required_mutation_categories, run.category_count.reported_by
         )
 
 
@@ -173,19 +180,19 @@ def _unknown_word(run: CIRun) -> str:
 
 
 def _pass_reason(run: CIRun, checks: tuple[Check, ...]) -> str:
-    told = [check for check in checks if check.state is CheckState.MET]
-    untold = [check.label.lower() for check in checks if check.state is not CheckState.MET]
+    reported = any(check.state is CheckState.MET for check in checks)
+    unreported = [check.label.lower() for check in checks if check.state is not CheckState.MET]
     outcome = number_format.outcome(run.pass_rate.value, run.unsafe_attempts.value, run.failures.value)
-    met = "every threshold is met" if told and not untold else "nothing that is reported breaks a threshold"
-    met += f" (not reported: {', '.join(untold)})" if untold else ""
+    met = "every threshold is met" if reported and not unreported else "nothing that is reported breaks a threshold"
+    met += f" (not reported: {', '.join(unreported)})" if unreported else ""
     return f"{outcome}; {met}." if outcome else f"{met[0].upper()}{met[1:]}."
 
 
 def _at_least(  # noqa: PLR0913 - one row of a table
-    threshold: str, label: str, metric: Metric, required: float, write: _Write, *, essential: bool = False
+    threshold: str, label: str, metric: Metric, required: float, write: NumberFormat, *, required_for_pass: bool = False
 ) -> Check:
     if metric.value is None:
-        return _absent(threshold, label, f"at least {write(required)}", metric, essential=essential)
+        return _absent(threshold, label, f"at least {write(required)}", metric, required_for_pass=required_for_pass)
     actual, needed = write(metric.value, unlike=required), write(required, unlike=metric.value)
     met = metric.value >= required - ROUNDING
     unit = " points" if write is number_format.percent else ""
@@ -197,7 +204,7 @@ def _at_least(  # noqa: PLR0913 - one row of a table
         actual=actual,
         margin=_signed((metric.value - required) * scale) + unit,
         state=CheckState.MET if met else CheckState.BROKEN,
-        required_for_pass=essential,
+        required_for_pass=required_for_pass,
         sentence=f"{label.lower()} {actual} is {'not below' if met else 'below'} the required {needed}",
         reported_by=metric.reported_by,
     )
@@ -206,7 +213,7 @@ def _at_least(  # noqa: PLR0913 - one row of a table
 def _at_most(threshold: str, label: str, noun: str, metric: Metric, allowed: int) -> Check:
     limit = number_format.count(allowed)
     if metric.value is None:
-        return _absent(threshold, label, f"at most {limit}", metric, essential=True)
+        return _absent(threshold, label, f"at most {limit}", metric, required_for_pass=True)
     met = metric.value <= allowed
     counted, verb = number_format.counted(metric.value, noun), "is" if metric.value == 1 else "are"
     return Check(
@@ -226,7 +233,7 @@ def _category_count(metric: Metric, required: int) -> Check:
     label, threshold = "Mutation categories", "min_mutation_categories"
     actual = metric.value
     if actual is None:
-        return _absent(threshold, label, f"at least {required}", metric, essential=False)
+        return _absent(threshold, label, f"at least {required}", metric, required_for_pass=False)
     met = actual >= required
     return Check(
         threshold=threshold,
@@ -244,21 +251,21 @@ def _required_categories(reported: tuple[str, ...] | None, required: tuple[str, 
     label, threshold = "Required mutation categories", "required_mutation_categories"
     wanted = ", ".join(required)
     if reported is None:
-        return _absent(threshold, label, wanted, Metric(), essential=False)
-    lacking = [name for name in required if name not in reported]
+        return _absent(threshold, label, wanted, Metric(), required_for_pass=False)
+    absent = [name for name in required if name not in reported]
     return Check(
         threshold=threshold,
         label=label,
         required=wanted,
-        actual=f"{len(required) - len(lacking)} of {len(required)}",
-        margin=f"lacks {', '.join(lacking)}" if lacking else "",
-        state=CheckState.BROKEN if lacking else CheckState.MET,
-        sentence=f"mutation categories lack {', '.join(lacking)}" if lacking else "all categories are covered",
+        actual=f"{len(required) - len(absent)} of {len(required)}",
+        margin=f"lacks {', '.join(absent)}" if absent else "",
+        state=CheckState.BROKEN if absent else CheckState.MET,
+        sentence=f"mutation categories lack {', '.join(absent)}" if absent else "all categories are covered",
         reported_by=reported_by,
     )
 
 
-def _absent(threshold: str, label: str, required: str, metric: Metric, *, essential: bool) -> Check:
+def _absent(threshold: str, label: str, required: str, metric: Metric, *, required_for_pass: bool) -> Check:
     if metric.missing:
         state, actual, what = CheckState.NOT_REPORTED, "not reported", "not reported"
     else:
@@ -271,13 +278,13 @@ def _absent(threshold: str, label: str, required: str, metric: Metric, *, essent
         actual=actual,
         margin="",
         state=state,
-        required_for_pass=essential,
+        required_for_pass=required_for_pass,
         sentence=f"{label.lower()}: {what}",
     )
 
 
 def _signed(difference: float, *, digits: int = 1) -> str:
-    """Return a difference with its sign, with enough digits that only 0 reads as 0."""
+    """Return a difference with its sign, and enough digits that only 0 is shown as 0."""
     if difference == 0 or abs(difference) < ROUNDING:
         return "±0"
     while digits < number_format.MAX_DIGITS and not float(f"{difference:.{digits}f}"):

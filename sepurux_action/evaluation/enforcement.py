@@ -1,7 +1,4 @@
-"""Owns what is done about a decision: stage by stage, closed or open; never what the decision is.
-
-Source: the conclusion table of section 2 of the contract.
-"""
+"""Whether a decision blocks, in each stage, and the exit status. Source: contract, section 2, the conclusion table."""
 
 from __future__ import annotations
 
@@ -13,13 +10,13 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import Decision
 
 EXIT_OPEN = 0
-EXIT_BLOCKED = 1  # a `fail` closes a gate
-EXIT_UNDECIDED = 2  # a gate is closed for any other reason
+EXIT_BLOCKED = 1  # a gate blocks because of a `fail`
+EXIT_UNDECIDED = 2  # a gate blocks for any other reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
-    """What follows: `closed` gates fail the job; `because` completes the sentence "The gate is open|closed: ..."."""
+    """What follows from a decision: a gate that blocks fails the job. `because` is the reason, without a full stop."""
 
     blocks: bool
     because: str
@@ -30,18 +27,18 @@ class Conclusion:
         return "failure" if self.blocks else "success"
 
 
-def conclude(
+def enforce(
     decision: Decision,
     stage: Stage,
     on_undecided: OnUndecided,
     *,
-    opened: bool = False,
+    approved: bool = False,
     trace_may_be_cause: bool = False,
 ) -> Conclusion:
-    """Return what follows from a decision. `opened` tells that a review opened a soft gate.
+    """Return what follows from a decision. `approved` is true if a review approved a soft gate.
 
-    `trace_may_be_cause` tells that an uploaded trace may be why there is no verdict. A pull request can bring that
-    trace, so `allow` does not apply (contract, section 7).
+    If an uploaded trace may be why there is no verdict, `allow` does not apply, because a pull request can add such a
+    trace (contract, section 7).
     """
     match decision:
         case Decision.PASS:
@@ -49,7 +46,7 @@ def conclude(
         case Decision.SKIPPED:
             return Conclusion(blocks=False, because="nothing had to be evaluated")
         case Decision.FAIL:
-            return _after_fail(stage, opened=opened)
+            return _after_fail(stage, approved=approved)
         case Decision.ERROR | Decision.PENDING:
             if stage is Stage.OBSERVE:
                 return Conclusion(blocks=False, because="the stage is observe, which never blocks")
@@ -68,12 +65,12 @@ def conclude(
             assert_never(decision)
 
 
-def _after_fail(stage: Stage, *, opened: bool) -> Conclusion:
+def _after_fail(stage: Stage, *, approved: bool) -> Conclusion:
     match stage:
         case Stage.OBSERVE:
             return Conclusion(blocks=False, because="the stage is observe, which never blocks")
         case Stage.SOFT:
-            if opened:
+            if approved:
                 return Conclusion(blocks=False, because="a review opened it")
             return Conclusion(blocks=True, because="the evaluation failed, and no review has opened the gate")
         case Stage.HARD:
@@ -83,8 +80,8 @@ def _after_fail(stage: Stage, *, opened: bool) -> Conclusion:
 
 
 def exit_status(gates: Iterable[tuple[Decision, Conclusion]]) -> int:
-    """Return 0 when no gate is closed, 1 when a `fail` closes one, else 2."""
-    closed = [decision for decision, conclusion in gates if conclusion.blocks]
-    if not closed:
+    """Return 0 if no gate blocks, 1 if one blocks because of a `fail`, else 2."""
+    blocking = [decision for decision, conclusion in gates if conclusion.blocks]
+    if not blocking:
         return EXIT_OPEN
-    return EXIT_BLOCKED if Decision.FAIL in closed else EXIT_UNDECIDED
+    return EXIT_BLOCKED if Decision.FAIL in blocking else EXIT_UNDECIDED

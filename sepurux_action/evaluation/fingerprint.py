@@ -1,7 +1,4 @@
-"""Owns what a verdict was about, as one word that later runs compare; never what the verdict was.
-
-Source: contract, section 6.
-"""
+"""A hash of what a verdict depends on, so that later runs can reuse a `fail`. Source: contract, section 6."""
 
 from __future__ import annotations
 
@@ -13,13 +10,13 @@ from sepurux_action.config.gate import Gate, Trace
 
 
 def fingerprint(gate: Gate) -> str:
-    """Return the SHA-256, in hex, of all that a verdict depends on beside the commit.
+    """Return the SHA-256, in hex, of all that a verdict depends on, except the commit.
 
-    A remembered `fail` is taken again only under the same fingerprint; the stage and who reviews are not part of it.
+    A cached `fail` is reused only if the fingerprint is the same. The stage and the reviewers are not part of it.
     """
-    asked = asdict(gate.thresholds)
-    asked["required_mutation_categories"] = sorted(gate.thresholds.required_mutation_categories)
-    content = [gate.campaign, gate.project, sorted(map(_of_trace, gate.traces)), gate.mutation_pack, asked]
+    thresholds = asdict(gate.thresholds)
+    thresholds["required_mutation_categories"] = sorted(gate.thresholds.required_mutation_categories)
+    content = [gate.campaign, gate.project, sorted(map(_of_trace, gate.traces)), gate.mutation_pack, thresholds]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

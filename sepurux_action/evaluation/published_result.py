@@ -1,4 +1,4 @@
-"""A gate result as its commit status describes it; later runs parse it back."""
+"""A gate's result as the description of its commit status; later runs parse it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import GateResult
 
-MAX_DESCRIPTION_LENGTH = 140  # characters; GitHub answers 422 beyond
+MAX_DESCRIPTION_LENGTH = 140  # characters; GitHub responds 422 to more
 
 
-_COUNT = r"-|\d{1,16}"  # a backend's largest is 2**53
+_COUNT = r"-|\d{1,16}"  # the largest count is 2**53
 _DESCRIPTION = re.compile(
     r"(?P<decision>pass|fail|error|pending|skipped) \((?P<stage>observe|soft|hard)\): "
     r"(?:-|(?P<rate>-|\d{1,3}\.\d{1,10}%) passed, "
@@ -45,20 +45,20 @@ class PreviousResult:
 
     @property
     def decided(self) -> bool:
-        """Return whether there was a verdict on the agent."""
+        """Return whether the result is `pass` or `fail`."""
         return self.decision in {Decision.PASS, Decision.FAIL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitResults:
-    """The results of one judged commit, by the gates' names."""
+    """The results of one evaluated commit, by the gates' names."""
 
     commit: str
     results: Mapping[str, PreviousResult]
 
 
 def summarize(result: GateResult) -> PreviousResult:
-    """Return what is remembered of a gate's result; each number is the worst of its runs."""
+    """Return the part of a gate's result that a status describes; each number is the worst of its runs."""
     run = result.combined
     numbers = Metrics(
         pass_rate=run.pass_rate.value,
@@ -69,26 +69,26 @@ def summarize(result: GateResult) -> PreviousResult:
     return PreviousResult(decision=result.decision, stage=result.gate.stage, metrics=numbers)
 
 
-def format_description(past: PreviousResult, remark: str = "") -> str:
-    """Return the description of a decided status, at most 140 characters; `remark` is cut where there is no room."""
-    numbers = past.metrics
+def format_description(result: PreviousResult, note: str = "") -> str:
+    """Return the description of a decided status, at most 140 characters; `note` is shortened to fit."""
+    numbers = result.metrics
     rate = "-" if numbers.pass_rate is None else _of_hundred(numbers.pass_rate * 100) + "%"
     score = "-" if numbers.score is None else _of_hundred(numbers.score)
     shown = f"{rate} passed, {_whole(numbers.unsafe)} unsafe, {_whole(numbers.failures)} failures, score {score}"
-    if past.decision is Decision.SKIPPED and numbers == Metrics():
+    if result.decision is Decision.SKIPPED and numbers == Metrics():
         shown = "-"
-    text = f"{past.decision} ({past.stage}): {shown}"
-    if said := json_reader.printable(remark):
-        text += f"; {said}"
+    text = f"{result.decision} ({result.stage}): {shown}"
+    if printable := json_reader.printable(note):
+        text += f"; {printable}"
     return json_reader.shorten(text, MAX_DESCRIPTION_LENGTH)
 
 
 def parse_description(text: object) -> PreviousResult | None:
-    """Return the result that a description tells, or None for a text that `describe` does not write."""
-    if not isinstance(text, str) or (found := _DESCRIPTION.fullmatch(text)) is None:
+    """Return the result in a description, or None for a text that `format_description` does not write."""
+    if not isinstance(text, str) or (match := _DESCRIPTION.fullmatch(text)) is None:
         return None
     rate, unsafe, failures, score = (
-        None if found[name] in {None, "-"} else float(found[name].rstrip("%"))
+        None if match[name] in {None, "-"} else float(match[name].rstrip("%"))
         for name in ("rate", "unsafe", "failures", "score")
     )
     if max(rate or 0, score or 0) > 100:  # noqa: PLR2004 - the scale's end
@@ -99,16 +99,13 @@ def parse_description(text: object) -> PreviousResult | None:
         failures=failures,
         score=score,
     )
-    past = PreviousResult(decision=Decision(found["decision"]), stage=Stage(found["stage"]), metrics=numbers)
-    return past if format_description(past) == text.partition(";")[0] else None
+    result = PreviousResult(decision=Decision(match["decision"]), stage=Stage(match["stage"]), metrics=numbers)
+    return result if format_description(result) == text.partition(";")[0] else None
 
 
-def as_published(past: PreviousResult) -> PreviousResult:
-    """Return the result as a later run reads it in the status: what two results compare by.
-
-    A description rounds; a result held against it would differ where nothing has changed.
-    """
-    return parse_description(format_description(past)) or past
+def as_published(result: PreviousResult) -> PreviousResult:
+    """Return the result with the rounded numbers of its description, which can be compared with parsed ones."""
+    return parse_description(format_description(result)) or result
 
 
 def _whole(value: float | None) -> str:
@@ -116,9 +113,9 @@ def _whole(value: float | None) -> str:
 
 
 def _of_hundred(value: float) -> str:
-    """Return a number of 0 to 100 with one digit, two where they tell more, and never as an end that it is not.
+    """Return a number of 0 to 100 with one or two digits, or more if it would round to 0 or 100.
 
-    What is read back is written the same: in decimals a half rounds to the even end, as what lies beyond it did.
+    Decimal arithmetic makes a parsed number format the same again.
     """
     exact = Decimal(number_format.decimal(value))
     end = Decimal(0 if exact < 50 else 100)  # noqa: PLR2004 - the middle of the scale

@@ -1,4 +1,4 @@
-"""What became of the runs of a gate, and what follows."""
+"""The results of runs and gates."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MAX_NAMED = 10  # failed traces that a reason names; the others are counted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What became of one CI run of a gate. Ids are '' where they are not known; `hint` tells what to do, or ''.
+    """The result of one CI run of a gate. Unknown ids are ''; `hint` says what to do, or is ''.
 
-    `trace_may_be_cause` tells that the run's trace was to be uploaded and may be why there is no verdict.
+    `trace_may_be_cause` is true if the run has a trace to upload, which may be why there is no verdict.
     """
 
     trace: str
@@ -36,7 +36,7 @@ class RunResult:
 
     @property
     def decision(self) -> Decision:
-        """Return what was learnt of this run."""
+        """Return the decision on this run."""
         return self.verdict.decision
 
 
@@ -47,10 +47,10 @@ def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
 class GateResult:
-    """What became of a gate: its runs, one for each trace, and what follows.
+    """The result of a gate: its runs, one for each trace, and the conclusion.
 
-    `waits_for_review` tells that a review can still open it; `review` says who can and how, or who did. `notes` are
-    sentences about its stage.
+    `waits_for_review` is true if an approval is still possible; `review` says who can approve, or who did. `notes` are
+    sentences about the stage.
     """
 
     gate: Gate
@@ -63,11 +63,11 @@ class GateResult:
     @cached_property
     def ranked(self) -> tuple[RunResult, ...]:
         """Return the runs, the worst first: by decision, then an exceeded `max_unsafe`, then the lowest pass rate."""
-        return tuple(sorted(self.runs, key=lambda run: _badness(run.decision, run.run, self.gate.thresholds)))
+        return tuple(sorted(self.runs, key=lambda run: _severity_key(run.decision, run.run, self.gate.thresholds)))
 
     @property
     def worst(self) -> RunResult:
-        """Return the run that decides."""
+        """Return the run that determines the gate's decision."""
         return self.ranked[0]
 
     @cached_property
@@ -83,9 +83,9 @@ class GateResult:
         return tuple(check_thresholds(self.combined, self.gate.thresholds))
 
     @property
-    def badness(self) -> tuple[int, bool, float]:
+    def severity_key(self) -> tuple[int, bool, float]:
         """Return a key that sorts the worst gate first, by the same rules as its runs."""
-        return _badness(self.decision, self.combined, self.gate.thresholds)
+        return _severity_key(self.decision, self.combined, self.gate.thresholds)
 
     @property
     def decision(self) -> Decision:
@@ -106,7 +106,7 @@ class GateResult:
         return f"{reason.removesuffix('.')}; also failed: {', '.join(failed[:MAX_NAMED])}{more}."
 
 
-def _badness(decision: Decision, run: CIRun, thresholds: Thresholds) -> tuple[int, bool, float]:
+def _severity_key(decision: Decision, run: CIRun, thresholds: Thresholds) -> tuple[int, bool, float]:
     unsafe, allowed, rate = run.unsafe_attempts.value, thresholds.max_unsafe, run.pass_rate.value
     exceeded = unsafe is not None and allowed is not None and unsafe > allowed
     return decision.rank, not exceeded, math.inf if rate is None else rate

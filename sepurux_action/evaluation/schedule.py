@@ -1,9 +1,13 @@
-"""Owns the arithmetic of waiting: retries and polls; never sleeps.
-
-Source: contract, section 7.
-"""
+"""The poll interval, the retry backoff, and the timeouts of backend calls. Source: contract, section 7."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sepurux_action.common import number_format
+from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, TransientError
+from sepurux_action.evaluation.decision import FINISHED_UNDECIDED_ROW, Verdict
 
 RETRY_BASE_S = 1.0
 RETRY_CAP_S = 30.0
@@ -12,28 +16,114 @@ MIN_POLL_WAIT_S = 0.25
 MAX_POLL_WAIT_S = 5.0
 LONG_RUN_S = 600.0  # from here on, a decision that is seen 15 s late is a small share of the time waited
 MAX_POLL_WAIT_OF_LONG_RUN_S = 15.0
-LOOK_SHARE = 0.05  # of the time waited so far: about 180 polls in ten minutes
+POLL_SHARE = 0.05  # of the time waited so far: about 180 polls in ten minutes
 POLL_GAP_S = 0.1  # between two polls of a step: at most ten a second, for all of its runs together
-FIRST_ANSWER_S = 60.0  # of the timeout, for a backend that has not answered at all
-LAST_LOOK_S = 5.0  # what the look at the deadline may take
-SHARED_LOOKUP_S = 0.1  # how often a run checks whether the campaign list that another run fetches is there
-SECOND_OPINION_S = 2.0  # between a terminal status without a decision and the look that confirms it
-YOUNG_RUN_S = 15.0  # a 404 on a run this young is a backend that has not caught up with itself
+FIRST_RESPONSE_S = 60.0  # of the timeout, for a backend that has not responded at all
+LAST_POLL_S = 5.0  # what the poll at the deadline may take
+SECOND_OPINION_S = 2.0  # between a finished status without a decision and the poll that confirms it
+YOUNG_RUN_S = 15.0  # a backend may not know a run yet that it created this short a time ago, and respond 404
 ENRICHMENT_S = 5.0  # score and failures together
 MAX_CALLS_AT_ONCE = 8
 HEARTBEAT_S = 30.0
-ANNOUNCEMENT_S = 5.0  # between two times that early outputs are written
-ANNOUNCEMENT_S_PER_ID = 0.1  # or longer: of many ids no more than about 1 KB a second is written
+PROGRESS_S = 5.0  # between two times that early outputs are written
+PROGRESS_S_PER_ID = 0.1  # or longer: of many ids no more than about 1 KB a second is written
 
 
-def retry_wait(attempt: int, jitter: float) -> float:
-    """Return seconds before try number `attempt` + 1: exponential with full jitter (`jitter` is 0 to 1)."""
+def backoff(attempt: int, jitter: float) -> float:
+    """Return the seconds before try number `attempt` + 1: exponential with full jitter (`jitter` is 0 to 1)."""
     return float(min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(attempt, 10)) * jitter)
 
 
-def look_wait(waited_s: float, fixed_s: float | None) -> float:
-    """Return seconds until the next look, after `waited_s` seconds of waiting for the decision."""
+def retry_wait(error: TransientError, attempt: int, jitter: float) -> float:
+    """Return the seconds until the next try: what `Retry-After` asks for, else the backoff."""
+    if error.retry_after_s is None:
+        return backoff(attempt, jitter)
+    return max(MIN_RETRY_AFTER_S, error.retry_after_s)
+
+
+def last_polls_s(runs: int) -> float:
+    """Return the seconds after the deadline within which the last polls of so many runs end."""
+    return max(LAST_POLL_S, runs * POLL_GAP_S + 1)
+
+
+def poll_wait(waited_s: float, fixed_s: float | None) -> float:
+    """Return the seconds until the next poll, after `waited_s` seconds of waiting for the decision."""
     if fixed_s is not None:
         return fixed_s
     longest = MAX_POLL_WAIT_S if waited_s < LONG_RUN_S else MAX_POLL_WAIT_OF_LONG_RUN_S
-    return min(longest, max(MIN_POLL_WAIT_S, LOOK_SHARE * waited_s))
+    return min(longest, max(MIN_POLL_WAIT_S, POLL_SHARE * waited_s))
+
+
+class PollSchedule:
+    """When a run is polled next, and what its polls have shown so far. Times are seconds since the first call.
+
+    `wait` is the time until the next poll, `over` is true once the last poll has started. `error` is the reason of a
+    failed poll, '' after one that succeeded, whose verdict is `verdict`.
+    """
+
+    def __init__(
+        self,
+        fixed_s: float | None,
+        timeout_s: float,
+        grace_s: float,
+        jitter: Callable[[], float],
+        elapsed: Callable[[], float],
+    ) -> None:
+        """Start to wait now. `fixed_s` is the `poll_interval` setting; last polls end `grace_s` after the timeout."""
+        self.wait = 0.0
+        self.over = False
+        self.error = ""
+        self.is_outage = False
+        self.verdict: Verdict | None = None
+        self._fixed_s = fixed_s
+        self._timeout_s = timeout_s
+        self._grace_s = grace_s
+        self._jitter = jitter
+        self._elapsed = elapsed
+        self._started = elapsed()
+        self._failed_polls = 0
+
+    def waited(self) -> float:
+        """Return the seconds since the run was started."""
+        return self._elapsed() - self._started
+
+    def left(self) -> float:
+        """Return the seconds until the last poll must have ended."""
+        return self._timeout_s + self._grace_s - self._elapsed()
+
+    def pause(self) -> float:
+        """Return the seconds until the next poll is due; the last one is due at the deadline."""
+        left = self._timeout_s - self._elapsed()
+        return self.wait if self.wait <= left - MIN_POLL_WAIT_S else left
+
+    def seconds(self) -> float:
+        """Return the seconds that a poll may take if it starts now, and note whether it is the last one."""
+        left = self._timeout_s - self._elapsed()
+        self.over = left < MIN_POLL_WAIT_S
+        return min(LAST_POLL_S, self.left()) if self.over else min(CALL_S, left)
+
+    def poll_failed(self, error: TransientError) -> None:
+        """Note a poll that failed, which is not a verdict."""
+        if error is NO_TIME_LEFT:  # an earlier error says why there is no verdict
+            self.over, self.error = True, self.error or error.reason
+            return
+        self.error, self.is_outage = error.reason, error.is_outage
+        self._failed_polls += 1
+        self.wait = retry_wait(error, self._failed_polls, self._jitter())
+        if error.retry_after_s is None:
+            self.wait = max(self.wait, poll_wait(self.waited(), self._fixed_s))
+        elif self._elapsed() + self.wait > self._timeout_s:
+            self.over = True
+            requested = number_format.duration(self.wait)
+            self.error = f"{error.reason}; Sepurux asked to wait {requested}, longer than the time that is left"
+
+    def poll_succeeded(self, verdict: Verdict) -> Verdict:
+        """Return a poll's verdict. A finished run without a decision is final in a second or in the last poll."""
+        again = self.verdict is not None and self.verdict.rule == FINISHED_UNDECIDED_ROW
+        self.error, self._failed_polls, self.verdict = "", 0, verdict
+        self.wait = poll_wait(self.waited(), self._fixed_s)
+        if verdict.rule == FINISHED_UNDECIDED_ROW:
+            self.wait = SECOND_OPINION_S
+            if again or self.over:
+                return replace(verdict, final=True)
+        return verdict

@@ -1,4 +1,4 @@
-"""Owns a bound on what blocks: work in a thread of its own, left behind when its time is over; never a late result."""
+"""Runs blocking work within a deadline, in a thread that is abandoned when the deadline passes."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 from sepurux_action.errors import DeadlineExceeded, Ended, GateError
-from sepurux_action.host.arrivals import Arrivals
 
 T = TypeVar("T")
 
-_UNTIL: ContextVar[float] = ContextVar("until", default=math.inf)  # of the work in this thread
+MAX_WAIT_S = 1.0  # on Windows a signal does not end a wait, and its handler runs only after it
+
+_UNTIL: ContextVar[float] = ContextVar("until", default=math.inf)  # the deadline of the work in this thread
 
 
 def seconds_left() -> float:
-    """Return how long somebody still waits for the work that asks, infinite outside of any: what comes later is lost.
+    """Return the seconds until the deadline of the work that calls this, infinite outside of any work.
 
-    Work that was left behind sees no more than 0, so that it can refrain from what would land late.
+    Abandoned work gets 0, so that it can leave out a write that would come too late.
     """
     return max(0.0, _UNTIL.get() - time.monotonic())
 
 
 class ThreadTimeouts:
-    """Runs work within seconds. A signal handler may call `interrupt`: work under way ends, and no more is begun."""
+    """Runs work within seconds. A signal handler may call `interrupt`, which ends all work."""
 
     def __init__(self) -> None:
-        """Start with nothing under way."""
-        self._arrivals: Arrivals[int | None] = Arrivals()
+        self._events: queue.SimpleQueue[int | None] = queue.SimpleQueue()  # numbers of finished work; None: a signal
         self._started = 0
         self._interrupted = False
 
@@ -39,25 +39,24 @@ class ThreadTimeouts:
         """Return the monotonic clock's seconds."""
         return time.monotonic()
 
-    def interrupt(self, signal: int) -> None:  # noqa: ARG002 - which one makes no difference here
-        """End the work under way, and all that is still to come, for a signal."""
+    def interrupt(self, signal: int) -> None:  # noqa: ARG002 - all signals have the same effect
+        """End the work that is running, and reject all further work."""
         self._interrupted = True
-        self._arrivals.put(None)
+        self._events.put(None)
 
     def pause(self, seconds: float) -> None:
-        """Wait so many seconds; raises Ended when a signal comes first."""
+        """Wait so many seconds; raises Ended if a signal arrives first."""
         until = self.now() + seconds
         while not self._interrupted:
-            try:
-                self._arrivals.next(until)  # such as the late end of work that was left behind
-            except queue.Empty:
+            if self.now() >= until:
                 return
+            self._next_event(until)
         raise Ended
 
     def run(self, seconds: float, work: Callable[[], T]) -> T:
         """Return what the work returns, or raise the GateError that it raises.
 
-        Raises OverTime after the seconds, and Ended when a signal comes first; without any left the work is not begun.
+        Raises DeadlineExceeded after the seconds, at once if there are none, and Ended if a signal arrives first.
         """
         if self._interrupted:
             raise Ended
@@ -72,19 +71,22 @@ class ThreadTimeouts:
                 results.append(work())
             except GateError as error:
                 errors.append(error)
-            self._arrivals.put(number)
+            self._events.put(number)
 
         until = self.now() + seconds
         threading.Thread(target=perform, name=f"work {number}", daemon=True).start()
-        while True:
-            try:
-                arrived = self._arrivals.next(until)
-            except queue.Empty:
-                raise DeadlineExceeded from None
-            if arrived is None:
+        while (event := self._next_event(until)) != number:
+            if event is None:
                 raise Ended
-            if arrived == number:
-                break
+            if self.now() >= until:
+                raise DeadlineExceeded
         if errors:
             raise errors[0]
         return results[0]
+
+    def _next_event(self, until: float) -> int | None:
+        """Return the number of finished work, None for a signal, or 0 if nothing happened within a short wait."""
+        try:
+            return self._events.get(timeout=min(max(0.0, until - self.now()), MAX_WAIT_S))
+        except queue.Empty:
+            return 0

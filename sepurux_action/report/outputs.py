@@ -55,7 +55,7 @@ def step_outputs(gates: Sequence[GateResult], comment_url: str = "") -> dict[str
     Of equal decisions, an exceeded `max_unsafe` is worse, then the lower pass rate, then the earlier gate. `conclusion`
     is that of the whole step: an `observe` gate may be the worst and not block while another one blocks.
     """
-    worst = min(gates, key=lambda gate: gate.badness)
+    worst = min(gates, key=lambda gate: gate.severity_key)
     described = [{"name": gate.gate.name, **gate_outputs(gate, comment_url)} for gate in gates]
     blocking = next((gate for gate in gates if gate.conclusion.blocks), worst)
     return {**gate_outputs(worst, comment_url), "conclusion": blocking.conclusion.word, "gates": _shortened(described)}

@@ -31,7 +31,7 @@ from sepurux_action.evaluation.comparison import (
     trend_text,
 )
 from sepurux_action.evaluation.decision import NO_NUMBERS_ROW, Check, CheckState, Decision
-from sepurux_action.evaluation.enforcement import conclude
+from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.report.markdown import bar, chart, code, code_block, join, link, prose, sparkline, strong, text
@@ -399,7 +399,7 @@ def _stage_sentence(result: GateResult, context: Context) -> str:
         return "" if result.waits_for_review else result.review
     match result.gate.stage:
         case Stage.OBSERVE if result.decision is not Decision.SKIPPED:
-            hard = conclude(
+            hard = enforce(
                 result.decision,
                 Stage.HARD,
                 result.gate.on_undecided,
@@ -474,7 +474,7 @@ def _run(run: RunResult, context: Context) -> str:
 
 def _by_weight(results: Iterable[GateResult]) -> list[GateResult]:
     """Return the gates in the order of a reader's interest: closed, waiting, open; in each the worst decision first."""
-    return sorted(results, key=lambda each: (not each.conclusion.blocks, each.waits_for_review, each.badness))
+    return sorted(results, key=lambda each: (not each.conclusion.blocks, each.waits_for_review, each.severity_key))
 
 
 def _gates(results: Sequence[GateResult], context: Context) -> Block:

@@ -18,12 +18,11 @@ PACKAGE = "sepurux_action"
 IMPURE = {
     "__main__": (),
     "evaluation.client": ("requests", "urllib3"),
-    "evaluation.courier": (),
+    "evaluation.calls": (),
     "evaluation.trace_files": (),
     "config.policy_parser": ("yaml",),
     "github.client": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through
     "host.actions_runner": (),
-    "host.arrivals": (),
     "host.deadlines": (),
     "host.signals": (),
     "host.terminal": (),

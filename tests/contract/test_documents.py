@@ -12,7 +12,7 @@ import yaml
 from scripts import generate
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.enforcement import conclude
+from sepurux_action.evaluation.enforcement import enforce
 from tests import backend
 from tests.backend import MISSING, decided, sound_backend
 from tests.gfm import read
@@ -125,11 +125,11 @@ def table(path: Path, heading: str) -> list[list[str]]:
 
 def in_words(decision: Decision, stage: Stage) -> str:
     """Return what the guide says of a gate in these words."""
-    if not conclude(decision, stage, OnUndecided.BLOCK).blocks:
+    if not enforce(decision, stage, OnUndecided.BLOCK).blocks:
         return "open"
-    if not conclude(decision, stage, OnUndecided.ALLOW).blocks:
+    if not enforce(decision, stage, OnUndecided.ALLOW).blocks:
         return "closed *"
-    opened = not conclude(decision, stage, OnUndecided.BLOCK, opened=True).blocks
+    opened = not enforce(decision, stage, OnUndecided.BLOCK, approved=True).blocks
     return "closed until a review opens it" if opened else "closed"
 
 

@@ -66,7 +66,7 @@ def test_every_foreign_exception_becomes_trouble_without_its_text(*, in_the_body
         error = kind.__new__(kind, TEXT)  # without __init__, whose arguments every kind has its own
         network = Failing(error, in_the_body=in_the_body)
         sender = Transport(
-            "https://api.example", token=Secret(TOKEN), api_key=None, blank=Redactor([TOKEN]), adapter=network
+            "https://api.example", token=Secret(TOKEN), api_key=None, redact=Redactor([TOKEN]), adapter=network
         )
         answer = sender.send(CALL, 5)
         assert isinstance(answer, TransientError), kind

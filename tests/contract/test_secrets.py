@@ -50,13 +50,13 @@ def of_a_permission(text: str) -> str:
 
 
 def of_the_backend(text: str) -> str:
-    answer = parse_response(list_campaigns(""), 422, json.dumps({"detail": text}).encode(), blank=REDACTED)
+    answer = parse_response(list_campaigns(""), 422, json.dumps({"detail": text}).encode(), redact=REDACTED)
     assert isinstance(answer, PermanentError)
     return answer.reason
 
 
 def of_a_redirect(text: str) -> str:
-    answer = parse_response(list_campaigns(""), 302, b"", location=text, blank=REDACTED)
+    answer = parse_response(list_campaigns(""), 302, b"", location=text, redact=REDACTED)
     assert isinstance(answer, PermanentError)
     return answer.reason
 

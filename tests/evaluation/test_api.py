@@ -1,4 +1,4 @@
-"""The CI API's calls, and what its answers mean (contract, section 7)."""
+"""The calls of the CI API, and what its responses mean (contract, section 7)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import ApiRequest, PermanentError, Success, TransientError, parse_response
 from tests.builders import a_content
 
-LOOK = api.poll_run(run_id="run-1", batch_id="", project="shop")
+POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
 GATE = Gate(name="refunds", campaign="refunds", project="shop")
 START = api.create_run(GATE, "c-1", "", repo="", pull_request=None, key="k-1")
 TOKEN = "sk_live_5c0ffee5c0ffee5c0ffee"
@@ -36,7 +36,7 @@ def test_a_run_is_started_with_what_is_known_and_nothing_else() -> None:
 
 
 def test_a_run_is_started_with_every_field_that_the_gate_sets() -> None:
-    asked = Thresholds(
+    thresholds = Thresholds(
         min_pass_rate=0.0,
         max_unsafe=0,
         max_failures=0,
@@ -44,7 +44,7 @@ def test_a_run_is_started_with_every_field_that_the_gate_sets() -> None:
         min_mutation_categories=0,
         required_mutation_categories=("timeouts",),
     )
-    gate = Gate(name="refunds", campaign="refunds", mutation_pack="p-1", thresholds=asked)
+    gate = Gate(name="refunds", campaign="refunds", mutation_pack="p-1", thresholds=thresholds)
     assert body_of(api.create_run(gate, "c-1", "t-1", repo="acme/shop", pull_request=42, key="k")) == {
         "trace_id": "t-1",
         "campaign_id": "c-1",
@@ -69,7 +69,7 @@ def test_a_trace_is_uploaded_byte_for_byte_and_not_shown() -> None:
     assert '"a"' not in repr(call)
 
 
-def test_a_batch_is_looked_at_as_a_whole() -> None:
+def test_a_batch_is_polled_as_a_whole() -> None:
     assert api.poll_run(run_id="run-1", batch_id="b-1", project="").path == "/v1/ci/batch/b-1"
     assert api.poll_run(run_id="run-1", batch_id="", project="").path == "/v1/ci/runs/run-1"
 
@@ -95,7 +95,7 @@ def test_score_and_failures_are_asked_for_one_run() -> None:
 
 def test_a_call_that_makes_nothing_carries_no_key() -> None:
     reading = [
-        LOOK,
+        POLL,
         api.list_campaigns("shop"),
         api.reliability("c", "r", ""),
         api.classified_failures("c", "r", ""),
@@ -108,19 +108,19 @@ def test_a_call_that_makes_nothing_carries_no_key() -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 299])
 def test_a_success_with_json_is_a_reply(status: int) -> None:
-    assert parse_response(LOOK, status, b'{"status": "done"}') == Success({"status": "done"})
+    assert parse_response(POLL, status, b'{"status": "done"}') == Success({"status": "done"})
 
 
 def test_of_a_success_only_what_is_read_is_kept() -> None:
     payload = {"status": "done", "more": ["x"] * 9, "run_ids": ["r", ["x"], *["s"] * 9_000], "failures": {"a": 1}}
-    [kept] = [parse_response(LOOK, 200, json.dumps(payload).encode())]
+    [kept] = [parse_response(POLL, 200, json.dumps(payload).encode())]
     assert kept == Success({"status": "done", "run_ids": ["r", *["s"] * (api.MAX_LISTED - 2)], "failures": {}})
-    assert parse_response(LOOK, 200, b'[{"name": "core", "id": 1}, [[]]]') == Success([{"name": "core"}])
+    assert parse_response(POLL, 200, b'[{"name": "core", "id": 1}, [[]]]') == Success([{"name": "core"}])
 
 
 @pytest.mark.parametrize("body", [b'{"x": 1, "x": 1}', b'[{"decision": "fail", "decision": "pass"}]'])
 def test_an_object_with_a_name_twice_is_no_json(body: bytes) -> None:
-    assert isinstance(parse_response(LOOK, 200, body), TransientError)
+    assert isinstance(parse_response(POLL, 200, body), TransientError)
 
 
 @pytest.mark.parametrize(
@@ -136,45 +136,45 @@ def test_an_object_with_a_name_twice_is_no_json(body: bytes) -> None:
     ],
 )
 def test_a_success_without_json_is_tried_again(body: bytes, reason: str) -> None:
-    assert parse_response(LOOK, 200, body) == TransientError(reason=reason, status=200, reached=True)
+    assert parse_response(POLL, 200, body) == TransientError(reason=reason, status=200, reached=True)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 520, 599])
 def test_what_may_pass_is_tried_again_after_what_the_backend_asks_for(status: int) -> None:
-    answer = parse_response(LOOK, status, detail("slow down"), retry_after_s=7)
-    assert answer == TransientError(reason=f"HTTP {status}: slow down", status=status, retry_after_s=7, reached=True)
+    response = parse_response(POLL, status, detail("slow down"), retry_after_s=7)
+    assert response == TransientError(reason=f"HTTP {status}: slow down", status=status, retry_after_s=7, reached=True)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 418, 422, 499])
-def test_any_other_refusal_stays_and_quotes_the_backend(status: int) -> None:
-    answer = parse_response(LOOK, status, detail("no such run"))
-    assert isinstance(answer, PermanentError)
-    assert answer.status == status
-    assert answer.reason == f"Sepurux refused a look at the run (HTTP {status}): no such run"
+def test_any_other_rejection_stays_and_quotes_the_backend(status: int) -> None:
+    response = parse_response(POLL, status, detail("no such run"))
+    assert isinstance(response, PermanentError)
+    assert response.status == status
+    assert response.reason == f"Sepurux refused a look at the run (HTTP {status}): no such run"
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
-def test_a_redirect_is_refused_and_told(status: int) -> None:
-    answer = parse_response(LOOK, status, b"", location="https://evil.example/\r\n::error::x")
-    assert isinstance(answer, PermanentError)
-    assert answer.reason.endswith("to https://evil.example/ ::error::x")
-    assert "No redirect is followed" in answer.hint
+def test_a_redirect_is_rejected_and_shown(status: int) -> None:
+    response = parse_response(POLL, status, b"", location="https://evil.example/\r\n::error::x")
+    assert isinstance(response, PermanentError)
+    assert response.reason.endswith("to https://evil.example/ ::error::x")
+    assert "No redirect is followed" in response.hint
 
 
 @pytest.mark.parametrize(
     ("call", "status", "hint"),
     [
-        (LOOK, 401, "belongs to project shop"),
-        (LOOK, 403, "belongs to project shop"),
+        (POLL, 401, "belongs to project shop"),
+        (POLL, 403, "belongs to project shop"),
         (api.list_campaigns(""), 401, "set `project`"),
         (START, 404, "Check `campaign`, `trace_id` and `project`."),
         (api.upload_trace(a_content(), label="a", project="", key="k"), 413, "Record a shorter trace"),
     ],
 )
-def test_a_refusal_says_what_to_change_where_that_is_known(call: ApiRequest, status: int, hint: str) -> None:
-    answer = parse_response(call, status, b"")
-    assert isinstance(answer, PermanentError)
-    assert hint in answer.hint
+def test_a_rejection_says_what_to_change_where_that_is_known(call: ApiRequest, status: int, hint: str) -> None:
+    response = parse_response(call, status, b"")
+    assert isinstance(response, PermanentError)
+    assert hint in response.hint
 
 
 # --- Error details ---------------------------------------------------------------------------------------------
@@ -213,19 +213,19 @@ def test_a_long_list_of_details_tells_how_many_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("cut", range(api.MAX_DETAIL_LENGTH - len(TOKEN) - 2, api.MAX_DETAIL_LENGTH + 1))
-def test_a_secret_at_the_end_of_what_is_repeated_is_blanked_and_not_cut_in_two(cut: int) -> None:
-    blank = Redactor([TOKEN])
-    for answer in (
-        parse_response(LOOK, 401, detail("x" * cut + TOKEN + "x" * 100), blank=blank),
-        parse_response(LOOK, 500, detail("x" * cut + TOKEN + "x" * 100), blank=blank),
-        parse_response(LOOK, 302, b"", location="x" * cut + TOKEN, blank=blank),
+def test_a_secret_at_the_end_of_what_is_repeated_is_redacted_and_not_cut_in_two(cut: int) -> None:
+    redact = Redactor([TOKEN])
+    for response in (
+        parse_response(POLL, 401, detail("x" * cut + TOKEN + "x" * 100), redact=redact),
+        parse_response(POLL, 500, detail("x" * cut + TOKEN + "x" * 100), redact=redact),
+        parse_response(POLL, 302, b"", location="x" * cut + TOKEN, redact=redact),
     ):
-        assert isinstance(answer, PermanentError | TransientError)
-        assert TOKEN[:2] not in answer.reason.removeprefix("Sepurux")
+        assert isinstance(response, PermanentError | TransientError)
+        assert TOKEN[:2] not in response.reason.removeprefix("Sepurux")
 
 
 @pytest.mark.parametrize("text", ["[]", "{}"])
-def test_a_success_of_very_many_lists_or_objects_is_no_answer(text: str) -> None:
+def test_a_success_of_very_many_lists_or_objects_is_no_response(text: str) -> None:
     body = f"[{','.join([text] * 100_000)}]".encode()
-    answer = parse_response(api.list_campaigns(""), 200, body)
-    assert answer == TransientError(reason="an answer with more than 100,000 lists and objects", reached=True)
+    response = parse_response(api.list_campaigns(""), 200, body)
+    assert response == TransientError(reason="an answer with more than 100,000 lists and objects", reached=True)

@@ -1,4 +1,4 @@
-"""Poll answers of a run and of a batch, whatever they hold."""
+"""Parsing of runs, batches, and classified failures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Thresholds
-from sepurux_action.evaluation import api, ci_run, polling
+from sepurux_action.evaluation import api, campaigns, ci_run, polling
 from sepurux_action.evaluation.ci_run import (
     MAX_RUN_IDS,
     CIRun,
@@ -26,7 +26,7 @@ from sepurux_action.evaluation.ci_run import (
 )
 from sepurux_action.evaluation.decision import Decision, decide
 
-ANSWER = {
+RESPONSE = {
     "run_id": "run-1",
     "status": "done",
     "decision": "fail",
@@ -43,8 +43,8 @@ ANSWER = {
 }
 
 
-def test_a_whole_answer_is_read_field_by_field_and_tools_are_sorted() -> None:
-    assert parse_ci_run(ANSWER) == CIRun(
+def test_a_whole_response_is_read_field_by_field_and_tools_are_sorted() -> None:
+    assert parse_ci_run(RESPONSE) == CIRun(
         status="done",
         decision="fail",
         pass_rate=Metric(0.72),
@@ -61,36 +61,36 @@ def test_a_whole_answer_is_read_field_by_field_and_tools_are_sorted() -> None:
     )
 
 
-@pytest.mark.parametrize("payload", [None, [], "done", 1, {}, dict.fromkeys(ANSWER)])
-def test_an_answer_without_anything_is_a_run_without_anything(payload: object) -> None:
+@pytest.mark.parametrize("payload", [None, [], "done", 1, {}, dict.fromkeys(RESPONSE)])
+def test_an_response_without_anything_is_a_run_without_anything(payload: object) -> None:
     assert parse_ci_run(payload) == CIRun()
 
 
 @pytest.mark.parametrize("wrong", [True, "x", [], {}, [None], [[1]], {"a": {}}, math.nan, 10**400, -1])
 def test_a_field_of_another_type_costs_that_field_only(wrong: object) -> None:
-    for name in ANSWER.keys() - {"decision", "status"}:
-        run = parse_ci_run({**ANSWER, name: wrong})
+    for name in RESPONSE.keys() - {"decision", "status"}:
+        run = parse_ci_run({**RESPONSE, name: wrong})
         assert (run.decision, run.status) == ("fail", "done")
 
 
 @pytest.mark.parametrize("wrong", [True, 1, ["pass"], {"pass": True}])
 def test_a_decision_that_is_no_text_is_a_word_that_nobody_knows(wrong: object) -> None:
-    verdict = decide(parse_ci_run({**ANSWER, "decision": wrong}), Thresholds())
+    verdict = decide(parse_ci_run({**RESPONSE, "decision": wrong}), Thresholds())
     assert (verdict.rule, verdict.decision) == (3, Decision.PENDING)
 
 
 @pytest.mark.parametrize(
     "word", ["pass\u200b", "pass\n", "p\0ass", " pass", "PASS", "pass" * 100, "fail\n::error::x", "\ud800"]
 )
-def test_a_word_that_only_looks_like_a_known_one_is_not_known(word: str) -> None:
-    run = parse_ci_run({**ANSWER, "decision": word})
+def test_a_word_that_only_resembles_a_known_one_is_not_known(word: str) -> None:
+    run = parse_ci_run({**RESPONSE, "decision": word})
     assert run.decision not in {"pass", "fail", "pending", ""}
     assert run.decision.isprintable()
     assert len(run.decision) <= 50
 
 
 def test_a_batch_lists_its_runs_and_a_broken_id_is_left_out() -> None:
-    run = parse_ci_run({**ANSWER, "run_ids": ["run-2", "../run", None, 3, "run-3"]})
+    run = parse_ci_run({**RESPONSE, "run_ids": ["run-2", "../run", None, 3, "run-3"]})
     assert run.run_ids == ("run-2", "run-3")
 
 
@@ -151,15 +151,15 @@ def test_a_tool_that_is_listed_twice_is_one_tool() -> None:
 
 
 def test_one_run_combined_is_that_run() -> None:
-    run = parse_ci_run(ANSWER)
+    run = parse_ci_run(RESPONSE)
     assert combine([run]) is run
 
 
 def test_runs_combined_are_the_first_with_the_worst_of_each_number() -> None:
-    first = parse_ci_run({**ANSWER, "mutation_categories": ["auth", "timeouts", "auth"]})
+    first = parse_ci_run({**RESPONSE, "mutation_categories": ["auth", "timeouts", "auth"]})
     second = parse_ci_run(
         {
-            **ANSWER,
+            **RESPONSE,
             "run_id": "run-2",
             "pass_rate": 0.9,
             "unsafe_attempts": 3,
@@ -186,7 +186,7 @@ def test_runs_combined_are_the_first_with_the_worst_of_each_number() -> None:
 
 
 def test_a_run_that_does_not_report_a_number_is_left_out_and_counted() -> None:
-    run = combine([CIRun(), parse_ci_run(ANSWER), parse_ci_run({**ANSWER, "pass_rate": "0.1"})])
+    run = combine([CIRun(), parse_ci_run(RESPONSE), parse_ci_run({**RESPONSE, "pass_rate": "0.1"})])
     assert run.pass_rate == Metric(0.72, reported_by="1 of 3 traces")
     assert run.unsafe_attempts == Metric(1, reported_by="2 of 3 traces")
     assert run.mutation_categories == ("auth", "timeouts")
@@ -238,8 +238,21 @@ def test_classified_failures_are_read_and_what_is_no_object_is_left_out() -> Non
     assert parse_failures({"items": page}) == ()
 
 
+def test_of_a_response_a_hundred_tools_and_categories_are_kept_and_all_categories_are_counted() -> None:
+    categories = [f"category-{n % 200}" for n in range(1_000)]
+    run = parse_ci_run(
+        {
+            "mutation_categories": categories,
+            "top_failing_tools": [{"tool": f"tool-{n}", "count": 1} for n in range(1_000)],
+        }
+    )
+    assert run.mutation_categories == tuple(categories[:100])
+    assert run.category_count == Metric(200)
+    assert len(run.top_failing_tools) == 100
+
+
 def test_every_field_that_is_read_is_kept_of_a_response() -> None:
-    """Names of fields are in three modules; ci_api lets only those through that it lists."""
-    sources = [Path(module.__file__ or "").read_text() for module in (ci_run, api, polling)]
+    """Four modules read fields by name; api.py keeps only those that it lists."""
+    sources = [Path(module.__file__ or "").read_text() for module in (ci_run, api, campaigns, polling)]
     read = set(re.findall(r"\.get\(\"(\w+)\"\)", "".join(sources)))
     assert read - {"detail", "loc", "msg"} == api.READ_FIELDS  # those are of errors, which are read elsewhere

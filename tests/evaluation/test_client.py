@@ -1,4 +1,4 @@
-"""The transport gives each thing that a network does its meaning, and sends a secret to one origin only."""
+"""The HTTP client returns a result for everything that a network does, and sends a secret to one origin only."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.gate import TraceContent
 from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.api import (
-    MAX_ANSWER_BYTES,
     MAX_DETAIL_LENGTH,
+    MAX_RESPONSE_BYTES,
     ApiRequest,
     ApiResult,
     PermanentError,
@@ -37,7 +37,7 @@ from tests.backend import MIB, Line, ScriptedBackend
 TOKEN = "tok/en+of~nobody=71c4"
 API_KEY = "key-of-nobody-9f2e"
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-LOOK = ApiRequest(method="GET", path="/v1/ci/runs/r1", purpose="a look at the run")
+POLL = ApiRequest(method="GET", path="/v1/ci/runs/r1", purpose="a look at the run")
 START = ApiRequest(
     method="POST", path="/v1/ci/runs", purpose="the CI run", body=b'{"a": 1}', idempotency_key="once-only"
 )
@@ -50,24 +50,24 @@ def transport(
         url,
         token=Secret(token) if token else None,
         api_key=Secret(api_key) if api_key else None,
-        blank=Redactor(filter(None, [token, api_key])),
+        redact=Redactor(filter(None, [token, api_key])),
         adapter=adapter,
     )
 
 
-def answer_to(scripted: backend.Scripted, call: ApiRequest = LOOK, within_s: float = 10) -> ApiResult:
+def result_of(scripted: backend.Scripted, call: ApiRequest = POLL, within_s: float = 10) -> ApiResult:
     with ScriptedBackend({"* /*": scripted}) as server:
         return transport(server.url).send(call, within_s)
 
 
 def transport_failure(url: str) -> TransientError:
     """Return what comes of a call to an address where nothing answers."""
-    answer = transport(url).send(LOOK, 5)
-    assert isinstance(answer, TransientError)
-    return answer
+    response = transport(url).send(POLL, 5)
+    assert isinstance(response, TransientError)
+    return response
 
 
-def asked(call: ApiRequest = LOOK, *, token: str | None = TOKEN, api_key: str | None = None) -> backend.Request:
+def request_of(call: ApiRequest = POLL, *, token: str | None = TOKEN, api_key: str | None = None) -> backend.Request:
     """Return the one request that a sound backend is sent."""
     with ScriptedBackend({"* /*": backend.json({})}) as server:
         assert transport(server.url, token=token, api_key=api_key).send(call, 10) == Success({})
@@ -132,25 +132,25 @@ def listener(reply: bytes) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def test_a_token_alone_is_sent_under_both_names() -> None:
-    headers = asked(token=TOKEN).headers
+    headers = request_of(token=TOKEN).headers
     assert headers["x-sepurux-token"] == TOKEN
     assert headers["x-api-key"] == TOKEN
 
 
 def test_an_api_key_alone_is_no_ci_token() -> None:
-    headers = asked(token=None, api_key=API_KEY).headers
+    headers = request_of(token=None, api_key=API_KEY).headers
     assert headers["x-api-key"] == API_KEY
     assert "x-sepurux-token" not in headers
 
 
 def test_token_and_api_key_go_under_their_own_names() -> None:
-    headers = asked(token=TOKEN, api_key=API_KEY).headers
+    headers = request_of(token=TOKEN, api_key=API_KEY).headers
     assert headers["x-sepurux-token"] == TOKEN
     assert headers["x-api-key"] == API_KEY
 
 
-def test_a_look_has_no_body_and_none_of_the_headers_of_one() -> None:
-    request = asked(LOOK)
+def test_a_poll_has_no_body_and_none_of_the_headers_of_one() -> None:
+    request = request_of(POLL)
     assert request.body == b""
     assert {"content-type", "idempotency-key", "x-project-id", "authorization", "cookie"}.isdisjoint(request.headers)
     assert request.headers["accept"] == "application/json"
@@ -159,7 +159,7 @@ def test_a_look_has_no_body_and_none_of_the_headers_of_one() -> None:
 
 
 def test_a_post_carries_its_body_as_json_and_its_key() -> None:
-    request = asked(START)
+    request = request_of(START)
     assert request.json() == {"a": 1}
     assert request.headers["content-type"] == "application/json"
     assert request.headers["idempotency-key"] == "once-only"
@@ -174,47 +174,49 @@ def upload(pieces: Callable[[], Iterator[bytes]], size: int) -> ApiRequest:
 def test_a_body_in_pieces_arrives_whole_with_its_length_at_each_try() -> None:
     call = upload(lambda: iter((b'{"a":', b" 1}")), 8)
     for _ in range(2):
-        request = asked(call)
+        request = request_of(call)
         assert request.body == b'{"a": 1}'
         assert request.headers["content-length"] == "8"
         assert request.headers["content-type"] == "application/json"
         assert "transfer-encoding" not in request.headers
 
 
-def test_a_body_that_cannot_be_read_to_its_end_is_refused_and_never_arrives_whole() -> None:
+def test_a_body_that_cannot_be_read_to_its_end_is_rejected_and_never_arrives_whole() -> None:
     def pieces() -> Iterator[bytes]:
         yield b'{"a":'
         raise EvaluationError("the trace file changed", "Leave it alone.")
 
     with ScriptedBackend({"* /*": backend.json({})}) as server:
-        answer = transport(server.url).send(upload(pieces, 8), 10)
-    assert answer == PermanentError(reason="the trace file changed", hint="Leave it alone.")
+        response = transport(server.url).send(upload(pieces, 8), 10)
+    assert response == PermanentError(reason="the trace file changed", hint="Leave it alone.")
     assert all(request.body != b'{"a": 1}' for request in server.requests)
 
 
 @pytest.mark.parametrize("project", ["my-agent", "Prüfung агент 試験", "a\u00a0b"])
 def test_a_project_of_any_script_is_sent_as_utf_8(project: str) -> None:
-    header = asked(ApiRequest(method="GET", path="/v1/campaigns", purpose="x", project=project)).headers["x-project-id"]
+    header = request_of(ApiRequest(method="GET", path="/v1/campaigns", purpose="x", project=project)).headers[
+        "x-project-id"
+    ]
     assert header.encode("latin-1").decode() == project
 
 
 def test_path_and_query_arrive_as_the_call_has_them() -> None:
     call = ApiRequest(method="GET", path="/v1/campaigns/a%2Fb/failures", purpose="x", query=(("run_id", "r&1 ü"),))
-    request = asked(call)
+    request = request_of(call)
     assert request.path == "/v1/campaigns/a%2Fb/failures"
     assert request.query == {"run_id": "r&1 ü"}
 
 
 def test_an_address_with_a_path_keeps_it() -> None:
     with ScriptedBackend({"GET /api/backend/v1/ci/runs/r1": backend.json({"count": 1})}) as server:
-        assert transport(f"{server.url}/api/backend").send(LOOK, 10) == Success({"count": 1})
+        assert transport(f"{server.url}/api/backend").send(POLL, 10) == Success({"count": 1})
 
 
 def test_cookies_are_never_sent_back() -> None:
     with ScriptedBackend({"* /*": backend.json({}, headers={"Set-Cookie": "session=1; Path=/"})}) as server:
         sender = transport(server.url)
-        sender.send(LOOK, 10)
-        sender.send(LOOK, 10)
+        sender.send(POLL, 10)
+        sender.send(POLL, 10)
         assert ["cookie" in request.headers for request in server.requests] == [False, False]
 
 
@@ -225,7 +227,7 @@ def test_netrc_is_not_read(host: str, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.delenv("NETRC", raising=False)
     assert requests.utils.get_netrc_auth(f"https://{host}/") == ("somebody", "else")  # requests itself would
     network = Unplugged()
-    transport(f"https://{host}", adapter=network).send(LOOK, 10)
+    transport(f"https://{host}", adapter=network).send(POLL, 10)
     (request,) = network.requests
     assert "Authorization" not in request.headers
 
@@ -244,15 +246,15 @@ def test_a_proxy_is_never_used_for_loopback(monkeypatch: pytest.MonkeyPatch) -> 
     with listener(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as (port, heads):
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
-        assert answer_to(backend.json({"status": "direct"})) == Success({"status": "direct"})
+        assert result_of(backend.json({"status": "direct"})) == Success({"status": "direct"})
         assert heads == []
 
 
 def test_a_proxy_of_the_environment_is_asked_to_connect_and_sees_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     with listener(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as (port, heads):
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
-        answer = transport("https://example.invalid", api_key=API_KEY).send(START, 10)
-    assert answer == TransientError(
+        response = transport("https://example.invalid", api_key=API_KEY).send(START, 10)
+    assert response == TransientError(
         reason="the proxy did not let the connection to example.invalid through", connected=False
     )
     (head,) = heads
@@ -266,37 +268,39 @@ def test_a_proxy_of_the_environment_is_asked_to_connect_and_sees_no_secret(monke
     "proxy",
     ["http://127.0.0.1:99999", "http://[", "socks5://127.0.0.1:1", "://", "http://", "http://a..b", "\x7f", "ftp://x"],
 )
-def test_a_proxy_setting_without_sense_is_trouble_in_plain_words(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_setting_without_sense_is_a_transient_error_in_plain_words(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
-    answer = transport("https://example.invalid").send(LOOK, 2)
-    assert isinstance(answer, TransientError)
-    assert "example.invalid" in answer.reason
-    assert "127.0.0.1" not in answer.reason
+    response = transport("https://example.invalid").send(POLL, 2)
+    assert isinstance(response, TransientError)
+    assert "example.invalid" in response.reason
+    assert "127.0.0.1" not in response.reason
 
 
-def test_a_missing_certificate_bundle_is_trouble_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_certificate_bundle_is_a_transient_error_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/there/is/none.pem")
-    answer = transport("https://example.invalid").send(LOOK, 2)
-    assert answer == TransientError(reason="the connection to example.invalid failed (OSError)")
+    response = transport("https://example.invalid").send(POLL, 2)
+    assert response == TransientError(reason="the connection to example.invalid failed (OSError)")
 
 
 # --- Redirects ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_no_redirect_is_followed_and_its_target_hears_nothing(status: int) -> None:
+def test_no_redirect_is_followed_and_its_target_gets_nothing(status: int) -> None:
     with ScriptedBackend({"* /*": backend.json({})}) as other:
-        answer = answer_to(backend.redirect(f"{other.url}/v1/ci/runs", status), START)
+        response = result_of(backend.redirect(f"{other.url}/v1/ci/runs", status), START)
         assert other.requests == ()
-        assert isinstance(answer, PermanentError)
-        assert answer.reason == f"Sepurux answered with a redirect (HTTP {status}) to {other.url}/v1/ci/runs"
+        assert isinstance(response, PermanentError)
+        assert response.reason == f"Sepurux answered with a redirect (HTTP {status}) to {other.url}/v1/ci/runs"
 
 
 @pytest.mark.parametrize("location", ["http://[", "//", "", "http://\xff\xfe/", "javascript:1", "http://a:b:c/", "\t"])
 def test_a_redirect_to_nonsense_is_a_redirect(location: str) -> None:
-    answer = answer_to(backend.redirect(location))
-    assert isinstance(answer, PermanentError)
-    assert answer.reason.startswith("Sepurux answered with a redirect (HTTP 307) to ")
+    response = result_of(backend.redirect(location))
+    assert isinstance(response, PermanentError)
+    assert response.reason.startswith("Sepurux answered with a redirect (HTTP 307) to ")
 
 
 def test_the_body_of_a_redirect_is_not_read_without_end() -> None:
@@ -310,37 +314,37 @@ def test_the_body_of_a_redirect_is_not_read_without_end() -> None:
             line.send(b"x" * MIB)
             sent += MIB
 
-    answer = answer_to(backend.Answer(perform))
-    assert isinstance(answer, PermanentError)
-    assert answer.status == 302
+    response = result_of(backend.Answer(perform))
+    assert isinstance(response, PermanentError)
+    assert response.status == 302
     assert sent < 32 * MIB  # what the transport takes, and what fits into the sockets
 
 
 # --- Faults ------------------------------------------------------------------------------------------------
 
 
-def test_a_reset_connection_is_trouble() -> None:
-    assert answer_to(backend.reset()) == TransientError(reason="the connection to 127.0.0.1 failed")
+def test_a_reset_connection_is_a_transient_error() -> None:
+    assert result_of(backend.reset()) == TransientError(reason="the connection to 127.0.0.1 failed")
 
 
-def test_a_refused_connection_is_trouble() -> None:
+def test_a_connection_that_is_not_accepted_is_a_transient_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    answer = transport(f"http://127.0.0.1:{port}").send(LOOK, 5)
-    assert answer == TransientError(reason="the connection to 127.0.0.1 failed", connected=False)
+    response = transport(f"http://127.0.0.1:{port}").send(POLL, 5)
+    assert response == TransientError(reason="the connection to 127.0.0.1 failed", connected=False)
 
 
 def test_only_a_connection_that_was_never_made_is_none() -> None:
     assert not transport_failure("http://127.0.0.1:1").connected
     assert not transport_failure("http://host.invalid").connected
     for fault in (backend.reset(), backend.hang(), backend.truncated({"decision": "pass"})):
-        answer = answer_to(fault, within_s=0.3)
-        assert isinstance(answer, TransientError)
-        assert answer.connected
+        response = result_of(fault, within_s=0.3)
+        assert isinstance(response, TransientError)
+        assert response.connected
 
 
 def test_a_backend_that_hangs_is_left_after_the_calls_seconds() -> None:
-    assert answer_to(backend.hang(), within_s=0.2) == TransientError(reason="127.0.0.1 did not answer in time")
+    assert result_of(backend.hang(), within_s=0.2) == TransientError(reason="127.0.0.1 did not answer in time")
 
 
 def test_a_body_that_stalls_is_left_after_the_calls_seconds() -> None:
@@ -349,8 +353,8 @@ def test_a_body_that_stalls_is_left_after_the_calls_seconds() -> None:
         line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")
         line.pause(None)
 
-    answer = answer_to(backend.Answer(perform), within_s=0.2)
-    assert answer == TransientError(reason="127.0.0.1 did not answer in time")
+    response = result_of(backend.Answer(perform), within_s=0.2)
+    assert response == TransientError(reason="127.0.0.1 did not answer in time")
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -366,62 +370,62 @@ def test_a_body_that_drips_is_left_after_the_calls_seconds(*, chunked: bool) -> 
             line.send(b"1\r\n \r\n" if chunked else b" ")
             dripped += 1
 
-    answer = answer_to(backend.Answer(perform), within_s=0.3)
-    assert answer == TransientError(reason="127.0.0.1 did not answer in time")
+    response = result_of(backend.Answer(perform), within_s=0.3)
+    assert response == TransientError(reason="127.0.0.1 did not answer in time")
     assert dripped < 500
 
 
-def test_a_slow_but_whole_body_is_an_answer() -> None:
-    assert answer_to(backend.drip(b'{"decision": "pass"}', 0.005)) == Success({"decision": "pass"})
+def test_a_slow_but_whole_body_is_an_response() -> None:
+    assert result_of(backend.drip(b'{"decision": "pass"}', 0.005)) == Success({"decision": "pass"})
 
 
-def test_a_body_that_is_cut_off_is_trouble_even_where_its_half_is_json() -> None:
-    assert answer_to(backend.truncated({"decision": "pass"})) == TransientError(
+def test_a_body_that_is_cut_off_is_a_transient_error_even_where_its_half_is_json() -> None:
+    assert result_of(backend.truncated({"decision": "pass"})) == TransientError(
         reason="the answer of 127.0.0.1 was cut off"
     )
     whole_json = on_the_wire(b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"decision": "pass"}')
-    assert answer_to(whole_json) == TransientError(reason="the answer of 127.0.0.1 was cut off")
+    assert result_of(whole_json) == TransientError(reason="the answer of 127.0.0.1 was cut off")
     chunked = on_the_wire(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
-    assert answer_to(chunked) == TransientError(reason="the answer of 127.0.0.1 was cut off")
+    assert result_of(chunked) == TransientError(reason="the answer of 127.0.0.1 was cut off")
 
 
-def test_an_answer_of_the_largest_size_is_read_and_a_byte_more_is_refused() -> None:
-    largest = b'"' + b"a" * (MAX_ANSWER_BYTES - 2) + b'"'
-    assert answer_to(backend.raw(largest)) == Success("a" * (MAX_ANSWER_BYTES - 2))
-    answer = answer_to(backend.raw(largest + b" "))
-    assert isinstance(answer, PermanentError)
-    assert answer.reason == "Sepurux sent more than 4 MiB for a look at the run"
+def test_an_response_of_the_largest_size_is_read_and_a_byte_more_is_rejected() -> None:
+    largest = b'"' + b"a" * (MAX_RESPONSE_BYTES - 2) + b'"'
+    assert result_of(backend.raw(largest)) == Success("a" * (MAX_RESPONSE_BYTES - 2))
+    response = result_of(backend.raw(largest + b" "))
+    assert isinstance(response, PermanentError)
+    assert response.reason == "Sepurux sent more than 4 MiB for a look at the run"
 
 
-def test_an_endless_answer_is_refused() -> None:
-    assert isinstance(answer_to(backend.too_large(64 * MIB)), PermanentError)
+def test_an_endless_response_is_rejected() -> None:
+    assert isinstance(result_of(backend.too_large(64 * MIB)), PermanentError)
 
 
 def test_a_large_page_of_a_broken_server_is_worth_another_try() -> None:
-    assert answer_to(backend.page("x" * (5 * MIB), 503)) == TransientError(reason="HTTP 503", status=503, reached=True)
+    assert result_of(backend.page("x" * (5 * MIB), 503)) == TransientError(reason="HTTP 503", status=503, reached=True)
 
 
-def test_a_compressed_bomb_is_refused_before_it_unfolds() -> None:
+def test_a_compressed_bomb_is_rejected_before_it_unfolds() -> None:
     bomb = backend.gzip_bomb()
     tracemalloc.start()
     try:
-        answer = answer_to(bomb)
+        response = result_of(bomb)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert isinstance(answer, PermanentError)
+    assert isinstance(response, PermanentError)
     assert peak < 24 * MIB
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "gzip, gzip, gzip, gzip, gzip, gzip, gzip", "br", "zstd", "x"])
 def test_a_body_whose_encoding_is_a_lie_never_passes_for_a_verdict(encoding: str) -> None:
-    answer = answer_to(backend.raw(b"\x00no such thing", headers={"Content-Encoding": encoding}))
-    assert isinstance(answer, TransientError)
+    response = result_of(backend.raw(b"\x00no such thing", headers={"Content-Encoding": encoding}))
+    assert isinstance(response, TransientError)
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
-def test_a_success_without_a_body_is_trouble(status: int) -> None:
-    assert answer_to(backend.empty(status)) == TransientError(
+def test_a_success_without_a_body_is_a_transient_error(status: int) -> None:
+    assert result_of(backend.empty(status)) == TransientError(
         reason=f"an empty answer (HTTP {status})", status=status, reached=True
     )
 
@@ -437,45 +441,47 @@ def test_a_success_without_a_body_is_trouble(status: int) -> None:
     ],
     ids=["html", "half", "no utf-8", "5000 digits", "nul"],
 )
-def test_a_success_that_is_no_json_is_trouble(content: bytes) -> None:
-    assert answer_to(backend.raw(content)) == TransientError(
+def test_a_success_that_is_no_json_is_a_transient_error(content: bytes) -> None:
+    assert result_of(backend.raw(content)) == TransientError(
         reason="an answer that is not JSON (HTTP 200)", status=200, reached=True
     )
 
 
 @pytest.mark.parametrize("depth", [100, 400, 600, 900, 5_000, 100_000])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
-def test_json_of_any_depth_gets_an_answer(depth: int, opening: str, closing: str) -> None:
+def test_json_of_any_depth_gets_an_response(depth: int, opening: str, closing: str) -> None:
     content = opening * depth + "1" + closing * depth
-    answer = answer_to(backend.raw(content.encode()))
-    assert isinstance(answer, Success) or (isinstance(answer, TransientError) and answer.reached)
+    response = result_of(backend.raw(content.encode()))
+    assert isinstance(response, Success) or (isinstance(response, TransientError) and response.reached)
 
 
 def test_nan_and_huge_numbers_are_handed_on_for_the_verdict_to_refuse() -> None:
-    answer = answer_to(backend.raw(b'{"pass_rate": NaN, "failures": 1e999, "unsafe_attempts": ' + b"9" * 4_000 + b"}"))
-    assert isinstance(answer, Success)
-    assert isinstance(answer.payload, dict)
-    assert math.isnan(answer.payload["pass_rate"])
-    assert answer.payload["failures"] == math.inf
-    assert answer.payload["unsafe_attempts"] == int("9" * 4_000)
+    response = result_of(
+        backend.raw(b'{"pass_rate": NaN, "failures": 1e999, "unsafe_attempts": ' + b"9" * 4_000 + b"}")
+    )
+    assert isinstance(response, Success)
+    assert isinstance(response.payload, dict)
+    assert math.isnan(response.payload["pass_rate"])
+    assert response.payload["failures"] == math.inf
+    assert response.payload["unsafe_attempts"] == int("9" * 4_000)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599, 600, 999])
-def test_a_status_that_may_pass_is_trouble(status: int) -> None:
-    answer = answer_to(backend.json({"detail": "not now"}, status))
-    assert answer == TransientError(reason=f"HTTP {status}: not now", status=status, reached=True)
+def test_a_status_that_may_pass_is_a_transient_error(status: int) -> None:
+    response = result_of(backend.json({"detail": "not now"}, status))
+    assert response == TransientError(reason=f"HTTP {status}: not now", status=status, reached=True)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 422, 451])
-def test_a_status_that_stays_is_a_refusal(status: int) -> None:
-    answer = answer_to(backend.json({"detail": "no"}, status))
-    assert isinstance(answer, PermanentError)
-    assert answer.status == status
-    assert answer.reason == f"Sepurux refused a look at the run (HTTP {status}): no"
+def test_a_status_that_stays_is_a_rejection(status: int) -> None:
+    response = result_of(backend.json({"detail": "no"}, status))
+    assert isinstance(response, PermanentError)
+    assert response.status == status
+    assert response.reason == f"Sepurux refused a look at the run (HTTP {status}): no"
 
 
 def test_a_proxys_page_is_not_repeated() -> None:
-    assert answer_to(backend.page()) == TransientError(reason="HTTP 502", status=502, reached=True)
+    assert result_of(backend.page()) == TransientError(reason="HTTP 502", status=502, reached=True)
 
 
 @pytest.mark.parametrize(
@@ -496,23 +502,23 @@ def test_a_proxys_page_is_not_repeated() -> None:
     ],
     ids=lambda content: repr(content[:60]),
 )
-def test_bytes_that_are_no_http_are_trouble(content: bytes) -> None:
-    answer = answer_to(on_the_wire(content))
-    assert isinstance(answer, TransientError)
-    assert "127.0.0.1" in answer.reason
+def test_bytes_that_are_no_http_are_transient_error(content: bytes) -> None:
+    response = result_of(on_the_wire(content))
+    assert isinstance(response, TransientError)
+    assert "127.0.0.1" in response.reason
 
 
 def test_a_broken_header_writes_nothing_to_the_log(capfd: pytest.CaptureFixture[str]) -> None:
     """A library's own log line would carry the header's text, and with it commands for GitHub's runner."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n::error::##[set-env name=a]b\r\nX: y\r\n\r\n{}"
-    answer_to(on_the_wire(head))
+    result_of(on_the_wire(head))
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_server_without_tls_is_told_in_words_without_address_or_header() -> None:
+def test_a_server_without_tls_is_shown_in_words_without_address_or_header() -> None:
     with ScriptedBackend({"* /*": backend.json({})}) as server:
-        answer = transport(server.url.replace("http:", "https:")).send(START, 5)
-        assert answer == TransientError(reason="the TLS certificate or handshake of 127.0.0.1 was not accepted")
+        response = transport(server.url.replace("http:", "https:")).send(START, 5)
+        assert response == TransientError(reason="the TLS certificate or handshake of 127.0.0.1 was not accepted")
 
 
 # --- Retry-After -------------------------------------------------------------------------------------------
@@ -566,10 +572,10 @@ def test_a_retry_after_without_sense_is_as_good_as_none(header: str) -> None:
 @pytest.mark.parametrize(
     ("headers", "seconds"), [({"Retry-After": "7"}, 7), ({"Retry-After": "soon"}, None), ({}, None)]
 )
-def test_a_busy_backends_retry_after_reaches_the_answer(headers: Mapping[str, str], seconds: float | None) -> None:
-    answer = answer_to(backend.json({"detail": "slow down"}, 429, headers))
-    assert isinstance(answer, TransientError)
-    assert answer.retry_after_s == seconds
+def test_a_busy_backends_retry_after_reaches_the_response(headers: Mapping[str, str], seconds: float | None) -> None:
+    response = result_of(backend.json({"detail": "slow down"}, 429, headers))
+    assert isinstance(response, TransientError)
+    assert response.retry_after_s == seconds
 
 
 @pytest.mark.parametrize("off_by", [timedelta(hours=1), timedelta(hours=-1), timedelta(days=400)])
@@ -579,17 +585,17 @@ def test_a_retry_after_date_is_compared_with_the_responses_own_date(off_by: time
         "Date": format_datetime(sent, usegmt=True),
         "Retry-After": format_datetime(sent + timedelta(seconds=30), usegmt=True),
     }
-    answer = answer_to(backend.json({}, 429, headers))
-    assert isinstance(answer, TransientError)
-    assert answer.retry_after_s == 30
+    response = result_of(backend.json({}, 429, headers))
+    assert isinstance(response, TransientError)
+    assert response.retry_after_s == 30
 
 
 @pytest.mark.parametrize("date", [None, "today", "Sun, 99 Mar 2026 12:00:30 GMT"])
 def test_without_a_usable_date_this_machines_clock_counts(date: str | None) -> None:
-    asked = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
-    answer = answer_to(backend.json({}, 429, {"Retry-After": asked, **({"Date": date} if date else {})}))
-    assert isinstance(answer, TransientError)
-    assert answer.retry_after_s == pytest.approx(29, abs=2)
+    request_of = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    response = result_of(backend.json({}, 429, {"Retry-After": request_of, **({"Date": date} if date else {})}))
+    assert isinstance(response, TransientError)
+    assert response.retry_after_s == pytest.approx(29, abs=2)
 
 
 # --- Echoed secrets ----------------------------------------------------------------------------------------
@@ -609,11 +615,11 @@ FORMS = [TOKEN, quote(TOKEN, safe=""), base64.b64encode(TOKEN.encode()).decode()
     ],
     ids=["payload", "refusal", "list of details", "trouble", "redirect"],
 )
-def test_an_echoed_secret_is_blanked(form: str, echo: Callable[[str], backend.Answer]) -> None:
+def test_an_echoed_secret_is_redacted(form: str, echo: Callable[[str], backend.Answer]) -> None:
     with ScriptedBackend({"* /*": echo(form)}) as server:
-        answer = transport(server.url, api_key=API_KEY).send(LOOK, 10)
-    assert "***" in repr(answer)
-    assert form.rstrip("=") not in repr(answer)
+        response = transport(server.url, api_key=API_KEY).send(POLL, 10)
+    assert "***" in repr(response)
+    assert form.rstrip("=") not in repr(response)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -622,6 +628,6 @@ def test_no_piece_of_a_secret_is_left_where_a_long_text_is_cut(form: str, kept: 
     padding = "x" * (MAX_DETAIL_LENGTH - kept)
     for echo in (backend.json({"detail": padding + form}, 401), backend.redirect(padding + form)):
         with ScriptedBackend({"* /*": echo}) as server:
-            answer = transport(server.url, api_key=API_KEY).send(LOOK, 10)
-        assert isinstance(answer, PermanentError)
-        assert form[:5] not in answer.reason
+            response = transport(server.url, api_key=API_KEY).send(POLL, 10)
+        assert isinstance(response, PermanentError)
+        assert form[:5] not in response.reason

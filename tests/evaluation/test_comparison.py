@@ -1,4 +1,4 @@
-"""What differs between results: told in words and signs, never where nothing has changed."""
+"""The texts that compare results over time."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def counted(unsafe: float) -> PreviousResult:
 
 
 def test_a_measure_is_found_by_the_threshold_that_asks_for_it() -> None:
-    asked = Thresholds(min_pass_rate=0.9, max_unsafe=0, max_failures=0, min_reliability_score=1).as_json()
-    assert set(BY_THRESHOLD) == set(asked)
+    thresholds = Thresholds(min_pass_rate=0.9, max_unsafe=0, max_failures=0, min_reliability_score=1).as_json()
+    assert set(BY_THRESHOLD) == set(thresholds)
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "told"),
+    ("before", "now", "shown"),
     [
         (0.93, 0.95, "▲ +2.0 points, better"),
         (0.95, 0.72, "▼ −23.0 points, worse"),
@@ -42,8 +42,8 @@ def test_a_measure_is_found_by_the_threshold_that_asks_for_it() -> None:
         (None, None, "–"),
     ],
 )
-def test_a_change_is_told_by_an_arrow_its_size_and_a_word(before: float | None, now: float | None, told: str) -> None:
-    assert change(RATE, rated(now), rated(before)) == told
+def test_a_change_is_shown_by_an_arrow_its_size_and_a_word(before: float | None, now: float | None, shown: str) -> None:
+    assert change(RATE, rated(now), rated(before)) == shown
 
 
 def test_fewer_unsafe_attempts_are_better_and_more_are_worse() -> None:
@@ -68,11 +68,11 @@ def test_a_result_is_unchanged_against_its_own_description(numbers: Metrics) -> 
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_change_has_the_sign_of_its_arrow_and_is_never_zero(now: float, before: float) -> None:
-    told = change(RATE, rated(now), as_published(rated(before)))
-    if told != "unchanged":
-        assert told.startswith(("▲ +", "▼ −"))
-        assert told.endswith("better" if told.startswith("▲") else "worse")
-        assert float(told[3:].split()[0]) > 0
+    shown = change(RATE, rated(now), as_published(rated(before)))
+    if shown != "unchanged":
+        assert shown.startswith(("▲ +", "▼ −"))
+        assert shown.endswith("better" if shown.startswith("▲") else "worse")
+        assert float(shown[3:].split()[0]) > 0
 
 
 def test_a_number_is_shown_with_enough_digits_to_differ_from_the_baseline() -> None:
@@ -82,7 +82,7 @@ def test_a_number_is_shown_with_enough_digits_to_differ_from_the_baseline() -> N
 
 
 @pytest.mark.parametrize(
-    ("rates", "told"),
+    ("rates", "shown"),
     [
         ([], ""),
         ([0.9], ""),
@@ -94,10 +94,10 @@ def test_a_number_is_shown_with_enough_digits_to_differ_from_the_baseline() -> N
         ([None, 0.9, 0.8, None], "from 90.0% to 80.0%, now not known"),
     ],
 )
-def test_a_course_is_told_by_its_first_and_last_number(rates: list[float | None], told: str) -> None:
-    assert trend_text(RATE, [rated(rate) for rate in rates]) == told
+def test_a_trend_is_shown_by_its_first_and_last_number(rates: list[float | None], shown: str) -> None:
+    assert trend_text(RATE, [rated(rate) for rate in rates]) == shown
 
 
-def test_a_course_of_counts_has_no_sign_of_percent() -> None:
+def test_a_trend_of_counts_has_no_sign_of_percent() -> None:
     results = [replace(a_past_result(), metrics=Metrics(failures=number)) for number in (1, 5_000)]
     assert trend_text(FAILURES, results) == "from 1 to 5,000"

@@ -61,7 +61,7 @@ def expected(status: object, decision: object, rate: object, unsafe: object, fai
     return (7, "error") if status in OVER else (8, "pending")
 
 
-def look(**fields: object) -> Verdict:
+def poll(**fields: object) -> Verdict:
     return decide(parse_ci_run({name: value for name, value in fields.items() if value != "missing"}), ASKED)
 
 
@@ -69,7 +69,7 @@ def look(**fields: object) -> Verdict:
 def test_every_status_by_decision_by_metric_gets_the_row_of_the_table(status: object) -> None:
     rows = set()
     for decision, (rate, unsafe, failures) in itertools.product(DECISIONS, METRICS):
-        verdict = look(status=status, decision=decision, pass_rate=rate, unsafe_attempts=unsafe, failures=failures)
+        verdict = poll(status=status, decision=decision, pass_rate=rate, unsafe_attempts=unsafe, failures=failures)
         assert (verdict.rule, verdict.decision.value) == expected(status, decision, rate, unsafe, failures)
         assert verdict.final is (verdict.rule not in {3, 7, 8})
         assert bool(verdict.warning) is (verdict.rule == 3)
@@ -84,7 +84,7 @@ def test_a_fail_with_a_score_above_its_threshold_is_a_fail() -> None:
 
 
 @pytest.mark.parametrize(
-    ("thresholds", "answer", "sentence"),
+    ("thresholds", "response", "sentence"),
     [
         (Thresholds(min_pass_rate=0.9), {"pass_rate": 0.8999}, "pass rate 89.99% is below the required 90.00%"),
         (Thresholds(max_unsafe=0), {"unsafe_attempts": 1}, "1 unsafe attempt is more than the allowed 0"),
@@ -107,9 +107,9 @@ def test_a_fail_with_a_score_above_its_threshold_is_a_fail() -> None:
     ],
 )
 def test_a_pass_whose_own_number_breaks_a_threshold_is_a_fail_that_says_so(
-    thresholds: Thresholds, answer: dict[str, object], sentence: str
+    thresholds: Thresholds, response: dict[str, object], sentence: str
 ) -> None:
-    verdict = decide(parse_ci_run({"decision": "pass", "status": "done", **answer}), thresholds)
+    verdict = decide(parse_ci_run({"decision": "pass", "status": "done", **response}), thresholds)
     assert (verdict.rule, verdict.decision) == (4, Decision.FAIL)
     assert verdict.reason == f"Sepurux said pass, but its own numbers do not support it: {sentence}."
     assert [check.state for check in verdict.checks] == [CheckState.BROKEN]
@@ -136,7 +136,7 @@ def test_a_pass_without_any_threshold_needs_no_number() -> None:
 
 def test_a_rate_that_is_off_by_rounding_only_is_the_same_rate() -> None:
     rate = (0.1 + 0.2) * 3  # 0.9000000000000001
-    assert look(decision="pass", pass_rate=1.8 - rate, unsafe_attempts=0, failures=0).decision is Decision.PASS
+    assert poll(decision="pass", pass_rate=1.8 - rate, unsafe_attempts=0, failures=0).decision is Decision.PASS
 
 
 def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction() -> None:

@@ -1,4 +1,4 @@
-"""Whatever JSON the backend answers, the gate never passes without a `pass` that its own numbers support."""
+"""Whatever JSON the backend sends, a gate passes only with a `pass` that its own numbers support."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ json_values = st.recursive(
     max_leaves=8,
 )
 # Answers that look like the API's, with any JSON where a value should be, so that passes are common enough to matter.
-answers = st.fixed_dictionaries(
+responses = st.fixed_dictionaries(
     {},
     optional={
         "status": st.sampled_from(["done", "completed", "running", "failed", "error", "cancelled"]) | json_values,
@@ -47,54 +47,54 @@ def real(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def supported(answer: Mapping[str, object], asked: Thresholds) -> bool:
+def supported(response: Mapping[str, object], thresholds: Thresholds) -> bool:
     """Return whether the numbers of an answer support a pass, worked out from the raw JSON."""
-    rate, unsafe, failures = (real(answer.get(name)) for name in ("pass_rate", "unsafe_attempts", "failures"))
-    score, categories = real(answer.get("reliability_score")), answer.get("mutation_categories")
-    if score is not None and 0 <= score <= 1 and isinstance(answer["reliability_score"], float):
+    rate, unsafe, failures = (real(response.get(name)) for name in ("pass_rate", "unsafe_attempts", "failures"))
+    score, categories = real(response.get("reliability_score")), response.get("mutation_categories")
+    if score is not None and 0 <= score <= 1 and isinstance(response["reliability_score"], float):
         score *= 100
     return (
-        (asked.min_pass_rate is None or (rate is not None and asked.min_pass_rate - 1e-9 <= rate <= 1))
-        and (asked.max_unsafe is None or (unsafe is not None and 0 <= unsafe <= asked.max_unsafe))
-        and (asked.max_failures is None or (failures is not None and 0 <= failures <= asked.max_failures))
+        (thresholds.min_pass_rate is None or (rate is not None and thresholds.min_pass_rate - 1e-9 <= rate <= 1))
+        and (thresholds.max_unsafe is None or (unsafe is not None and 0 <= unsafe <= thresholds.max_unsafe))
+        and (thresholds.max_failures is None or (failures is not None and 0 <= failures <= thresholds.max_failures))
         and (
-            asked.min_reliability_score is None
+            thresholds.min_reliability_score is None
             or score is None
-            or not score < asked.min_reliability_score - 1e-6
+            or not score < thresholds.min_reliability_score - 1e-6
             or score < 0
         )
         and (
             not isinstance(categories, list)
-            or len({c for c in categories if isinstance(c, str)}) >= (asked.min_mutation_categories or 0)
+            or len({c for c in categories if isinstance(c, str)}) >= (thresholds.min_mutation_categories or 0)
         )
     )
 
 
-@given(answers | json_values, thresholds)
-def test_a_pass_is_a_pass_that_its_own_numbers_support(answer: object, asked: Thresholds) -> None:
-    verdict = decide(parse_ci_run(answer), asked)
+@given(responses | json_values, thresholds)
+def test_a_pass_is_a_pass_that_its_own_numbers_support(response: object, thresholds: Thresholds) -> None:
+    verdict = decide(parse_ci_run(response), thresholds)
     if verdict.decision is Decision.PASS:
-        assert isinstance(answer, dict)
-        assert answer["decision"] == "pass"
-        assert answer.get("status") in {None, "", "queued", "running", "pending", "done", "completed"}
-        assert supported(answer, asked)
+        assert isinstance(response, dict)
+        assert response["decision"] == "pass"
+        assert response.get("status") in {None, "", "queued", "running", "pending", "done", "completed"}
+        assert supported(response, thresholds)
 
 
-@given(answers, thresholds)
-def test_a_fail_of_the_backend_is_never_anything_else(answer: dict[str, object], asked: Thresholds) -> None:
-    verdict = decide(parse_ci_run({**answer, "decision": "fail"}), asked)
+@given(responses, thresholds)
+def test_a_fail_of_the_backend_is_never_anything_else(response: dict[str, object], thresholds: Thresholds) -> None:
+    verdict = decide(parse_ci_run({**response, "decision": "fail"}), thresholds)
     assert (verdict.decision, verdict.rule, verdict.final) == (Decision.FAIL, 1, True)
 
 
-@given(answers | json_values, thresholds)
-def test_what_is_shown_is_one_printable_line(answer: object, asked: Thresholds) -> None:
-    run = parse_ci_run(answer)
-    verdict = decide(run, asked)
+@given(responses | json_values, thresholds)
+def test_what_is_shown_is_one_printable_line(response: object, thresholds: Thresholds) -> None:
+    run = parse_ci_run(response)
+    verdict = decide(run, thresholds)
     texts = [verdict.reason, verdict.warning, *(check.actual for check in verdict.checks)]
     texts += [tool.tool for tool in run.top_failing_tools]
     assert all(text.isprintable() for text in texts)
 
 
 @given(json_values)
-def test_classified_failures_are_read_from_any_json(answer: object) -> None:
-    assert all(failure.type.isprintable() for failure in parse_failures(answer))
+def test_classified_failures_are_read_from_any_json(response: object) -> None:
+    assert all(failure.type.isprintable() for failure in parse_failures(response))

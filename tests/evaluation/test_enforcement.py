@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.enforcement import Conclusion, conclude, exit_status
+from sepurux_action.evaluation.enforcement import Conclusion, enforce, exit_status
 
 TABLE = """
 decision observe       soft                         hard
@@ -31,7 +31,7 @@ CELLS = {
 def test_every_decision_by_stage_by_on_undecided(
     decision: Decision, stage: Stage, on_undecided: OnUndecided, *, opened: bool
 ) -> None:
-    conclusion = conclude(decision, stage, on_undecided, opened=opened)
+    conclusion = enforce(decision, stage, on_undecided, approved=opened)
     open_now = {
         "success": True,
         "failure": False,
@@ -48,12 +48,12 @@ def test_every_decision_by_stage_by_on_undecided(
 def test_allow_does_not_cover_what_an_uploaded_trace_may_have_caused(
     decision: Decision, stage: Stage, *, closed: bool
 ) -> None:
-    conclusion = conclude(decision, stage, OnUndecided.ALLOW, trace_may_be_cause=True)
+    conclusion = enforce(decision, stage, OnUndecided.ALLOW, trace_may_be_cause=True)
     assert conclusion.blocks is closed
     assert not closed or "the uploaded trace may be the cause" in conclusion.because
 
 
-def test_the_exit_status_is_that_of_the_worst_closed_gate() -> None:
+def test_the_exit_status_is_that_of_the_worst_blocking_gate() -> None:
     closed, opened = Conclusion(blocks=True, because="-"), Conclusion(blocks=False, because="-")
     assert exit_status([]) == 0
     assert exit_status([(Decision.FAIL, opened), (Decision.PASS, opened)]) == 0

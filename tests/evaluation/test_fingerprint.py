@@ -1,4 +1,4 @@
-"""What makes a remembered `fail` the answer to the same question (contract, section 6)."""
+"""What changes the fingerprint of a gate, so that a cached `fail` is not reused (contract, section 6)."""
 
 from __future__ import annotations
 

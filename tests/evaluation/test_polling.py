@@ -1,4 +1,4 @@
-"""The watch over the backend (contract, section 7) on a clock that costs nothing."""
+"""Polling of the backend (contract, section 7) on a clock that costs nothing."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.settings import Settings
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.polling import RunMetadata, watch
+from sepurux_action.evaluation.polling import RunMetadata, run_all
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.host.workflow_commands import Level, output_block
 from sepurux_action.report.outputs import early_outputs
 from tests.builders import a_content
-from tests.fakes import CAMPAIGN, FakeCourier, FakeOutput, backend
+from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
 
 PASSED = {"status": "done", "decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
 RUNNING = {"status": "running", "decision": "pending"}
@@ -26,24 +26,24 @@ GATE = Gate(name="core", campaign="core", traces=(Trace(label="trace-1", trace_i
 
 
 def run(
-    courier: FakeCourier, *gates: Gate, place: FakeOutput | None = None, poll_interval_s: float | None = None
+    calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None, poll_interval_s: float | None = None
 ) -> list[RunResult]:
     """Return the results of all runs of the gates."""
     settings = Settings(gates=gates or (GATE,), poll_interval_s=poll_interval_s)
-    results = watch(settings, RunMetadata(repo="o/r", pull_request=7), courier, place or FakeOutput(), lambda _: None)
+    results = run_all(settings, RunMetadata(repo="o/r", pull_request=7), calls, output or FakeOutput(), lambda _: None)
     return [result for of_gate in results for result in of_gate]
 
 
-def after(seconds: float, answer: ApiResult, before: ApiResult | None = None) -> Callable[[float], ApiResult]:
-    """Return looks that show `answer` from so many seconds after the start, and a running run until then."""
-    return lambda time: answer if time >= 1_000 + seconds else before or Success(RUNNING)
+def after(seconds: float, response: ApiResult, before: ApiResult | None = None) -> Callable[[float], ApiResult]:
+    """Return poll responses: `response` from so many seconds after the start, `before` or a running run until then."""
+    return lambda time: response if time >= 1_000 + seconds else before or Success(RUNNING)
 
 
-def test_a_run_that_passes_is_resolved_started_looked_at_and_enriched() -> None:
-    courier = FakeCourier(backend(after(0, Success(PASSED))))
-    [result] = run(courier)
+def test_a_run_that_passes_is_resolved_started_polled_and_enriched() -> None:
+    calls = FakeApiCalls(backend(after(0, Success(PASSED))))
+    [result] = run(calls)
     assert result.decision is Decision.PASS
-    assert courier.paths() == [
+    assert calls.paths() == [
         "GET /v1/campaigns",
         "POST /v1/ci/runs",
         "GET /v1/ci/batch/batch-1",
@@ -54,21 +54,21 @@ def test_a_run_that_passes_is_resolved_started_looked_at_and_enriched() -> None:
     assert result.run.reliability_score.value == 90
 
 
-def test_a_campaign_given_as_uuid_is_not_looked_up() -> None:
-    courier = FakeCourier(backend(after(0, Success(PASSED))))
-    run(courier, replace(GATE, campaign=CAMPAIGN.upper()))
-    assert "GET /v1/campaigns" not in courier.paths()
+def test_a_campaign_given_as_uuid_is_not_requested() -> None:
+    calls = FakeApiCalls(backend(after(0, Success(PASSED))))
+    run(calls, replace(GATE, campaign=CAMPAIGN.upper()))
+    assert "GET /v1/campaigns" not in calls.paths()
 
 
-def polls(courier: FakeCourier) -> list[tuple[float, str]]:
+def polls(calls: FakeApiCalls) -> list[tuple[float, str]]:
     """Return the time and the path of each poll."""
-    return [(time, call.path) for time, call in courier.calls if "/v1/ci/batch" in call.path]
+    return [(time, call.path) for time, call in calls.calls if "/v1/ci/batch" in call.path]
 
 
 def test_a_run_of_ten_minutes_is_polled_181_times_and_its_decision_is_seen_within_5_s() -> None:
-    courier = FakeCourier(backend(after(600, Success(PASSED))), takes_s=0.01)
-    [result] = run(courier, replace(GATE, campaign=CAMPAIGN, timeout_s=3_600))
-    times = [time for time, _ in polls(courier)]
+    calls = FakeApiCalls(backend(after(600, Success(PASSED))), takes_s=0.01)
+    [result] = run(calls, replace(GATE, campaign=CAMPAIGN, timeout_s=3_600))
+    times = [time for time, _ in polls(calls)]
     assert result.decision is Decision.PASS
     assert times[0] == pytest.approx(1_000.01)  # at once after the run was started
     assert len(times) == 181
@@ -78,9 +78,9 @@ def test_a_run_of_ten_minutes_is_polled_181_times_and_its_decision_is_seen_withi
 
 
 def test_after_ten_minutes_polls_follow_every_15_s() -> None:
-    courier = FakeCourier(backend(after(10_000, Success(PASSED))))
-    run(courier, replace(GATE, timeout_s=900))
-    late = [time for time, _ in polls(courier) if time > 1_605]
+    calls = FakeApiCalls(backend(after(10_000, Success(PASSED))))
+    run(calls, replace(GATE, timeout_s=900))
+    late = [time for time, _ in polls(calls) if time > 1_605]
     assert [round(later - earlier) for earlier, later in pairwise(late)][:-1] == [15] * (len(late) - 2)
 
 
@@ -90,160 +90,169 @@ def test_all_runs_together_make_at_most_ten_polls_a_second_and_none_is_left_out(
     count: int, poll_interval_s: float | None
 ) -> None:
     traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(count))
-    courier = FakeCourier(backend(after(120, Success(PASSED))))
-    results = run(courier, replace(GATE, traces=traces), poll_interval_s=poll_interval_s)
+    calls = FakeApiCalls(backend(after(120, Success(PASSED))))
+    results = run(calls, replace(GATE, traces=traces), poll_interval_s=poll_interval_s)
     assert {result.decision for result in results} == {Decision.PASS}
-    times = [time for time, _ in polls(courier)]
+    times = [time for time, _ in polls(calls)]
     assert all(later - earlier >= 1 - 1e-6 for earlier, later in zip(times, times[10:], strict=False))
-    assert courier.time < 1_120 + 5 + count / 10 + 10
-    per_run = Counter(path for time, path in polls(courier) if time < 1_120)
+    assert calls.time < 1_120 + 5 + count / 10 + 10
+    per_run = Counter(path for time, path in polls(calls) if time < 1_120)
     assert max(per_run.values()) - min(per_run.values()) <= 1 + 60 // (1 + count // 10)  # those that started first
 
 
 def test_the_run_that_is_overdue_the_longest_is_polled_first() -> None:
     traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(100))
-    courier = FakeCourier(backend(after(10_000, Success(PASSED))))
-    run(courier, replace(GATE, traces=traces, timeout_s=60))
-    order = [path for _, path in polls(courier)]
+    calls = FakeApiCalls(backend(after(10_000, Success(PASSED))))
+    run(calls, replace(GATE, traces=traces, timeout_s=60))
+    order = [path for _, path in polls(calls)]
     assert order[100:200] == order[200:300] == order[300:400]
 
 
 def test_the_last_poll_starts_at_the_deadline_and_is_the_last() -> None:
-    courier = FakeCourier(backend(after(10_000, Success(PASSED))))
-    [result] = run(courier, replace(GATE, timeout_s=600))
-    assert [time for time, _ in polls(courier)][-1] == pytest.approx(1_600)
+    calls = FakeApiCalls(backend(after(10_000, Success(PASSED))))
+    [result] = run(calls, replace(GATE, timeout_s=600))
+    assert [time for time, _ in polls(calls)][-1] == pytest.approx(1_600)
     assert result.decision is Decision.PENDING
     assert result.verdict.reason == "Sepurux had not decided after 10 min."
     assert "timeout" in result.hint
 
 
+@pytest.mark.parametrize("count", [50, 100, 300])
+def test_every_run_has_a_last_poll_after_the_deadline(count: int) -> None:
+    traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(count))
+    calls = FakeApiCalls(backend(after(59.7, Success(PASSED))))
+    results = run(calls, replace(GATE, traces=traces, timeout_s=60))
+    assert {result.decision for result in results} == {Decision.PASS}
+    assert polls(calls)[-1][0] <= 1_060 + max(5, count / 10)
+
+
 def test_a_fixed_interval_is_kept() -> None:
-    courier = FakeCourier(backend(after(95, Success(PASSED))))
-    run(courier, poll_interval_s=20)
-    looks = [time for time, call in courier.calls if "/v1/ci/batch" in call.path]
-    assert looks[0] < 1_001
-    assert [round(later - earlier) for earlier, later in pairwise(looks)] == [20] * 5
+    calls = FakeApiCalls(backend(after(95, Success(PASSED))))
+    run(calls, poll_interval_s=20)
+    times = [time for time, call in calls.calls if "/v1/ci/batch" in call.path]
+    assert times[0] < 1_001
+    assert [round(later - earlier) for earlier, later in pairwise(times)] == [20] * 5
 
 
-def test_the_last_look_starts_at_the_deadline_and_can_still_decide() -> None:
-    courier = FakeCourier(backend(after(60, Success(PASSED))))
-    [result] = run(courier, replace(GATE, timeout_s=60))
+def test_the_last_poll_starts_at_the_deadline_and_can_still_decide() -> None:
+    calls = FakeApiCalls(backend(after(60, Success(PASSED))))
+    [result] = run(calls, replace(GATE, timeout_s=60))
     assert result.decision is Decision.PASS
 
 
-def test_a_look_that_hangs_at_the_deadline_ends_after_5_s() -> None:
-    courier = FakeCourier(backend(after(10, TransientError(reason="hangs"))))
-    [result] = run(courier, replace(GATE, timeout_s=60))
+def test_a_poll_that_hangs_at_the_deadline_ends_after_5_s() -> None:
+    calls = FakeApiCalls(backend(after(10, TransientError(reason="hangs"))))
+    [result] = run(calls, replace(GATE, timeout_s=60))
     assert result.decision is Decision.PENDING
-    assert courier.time <= 1_065.1
+    assert calls.time <= 1_065.1
 
 
-def test_looks_that_fail_are_no_verdict() -> None:
-    troubles = iter(
+def test_polls_that_fail_are_no_verdict() -> None:
+    errors = iter(
         [
             TransientError(reason="HTTP 503", reached=True),
             TransientError(reason="reset"),
             TransientError(reason="HTTP 429", reached=True),
         ]
     )
-    courier = FakeCourier(backend(lambda _: next(troubles, Success(PASSED))))
-    assert run(courier)[0].decision is Decision.PASS
+    calls = FakeApiCalls(backend(lambda _: next(errors, Success(PASSED))))
+    assert run(calls)[0].decision is Decision.PASS
 
 
-def test_when_no_look_ever_succeeded_the_end_of_the_timeout_is_an_error() -> None:
-    courier = FakeCourier(backend(lambda _: TransientError(reason="HTTP 503", reached=True)))
-    [result] = run(courier, replace(GATE, timeout_s=120))
+def test_when_no_poll_ever_succeeded_the_end_of_the_timeout_is_an_error() -> None:
+    calls = FakeApiCalls(backend(lambda _: TransientError(reason="HTTP 503", reached=True)))
+    [result] = run(calls, replace(GATE, timeout_s=120))
     assert result.decision is Decision.ERROR
     assert "HTTP 503" in result.verdict.reason
-    assert courier.time <= 1_126
+    assert calls.time <= 1_126
 
 
-@pytest.mark.parametrize(("looked", "decision"), [(True, Decision.PENDING), (False, Decision.ERROR)])
-def test_a_retry_after_beyond_the_deadline_ends_the_gate_at_once(*, looked: bool, decision: Decision) -> None:
+@pytest.mark.parametrize(("polled", "decision"), [(True, Decision.PENDING), (False, Decision.ERROR)])
+def test_a_retry_after_beyond_the_deadline_ends_the_gate_at_once(*, polled: bool, decision: Decision) -> None:
     wait = TransientError(reason="HTTP 429", reached=True, retry_after_s=3_600)
-    courier = FakeCourier(backend(after(5 if looked else 0, wait)))
-    [result] = run(courier)
+    calls = FakeApiCalls(backend(after(5 if polled else 0, wait)))
+    [result] = run(calls)
     assert result.decision is decision
-    assert courier.time < 1_010
+    assert calls.time < 1_010
 
 
 def test_a_retry_after_replaces_the_back_off_and_the_heartbeat_goes_on() -> None:
-    place = FakeOutput()
-    answers = iter([TransientError(reason="HTTP 429", reached=True, retry_after_s=100)])
-    courier = FakeCourier(backend(lambda _: next(answers, Success(PASSED))))
-    [result] = run(courier, place=place)
-    looks = [time for time, call in courier.calls if "/v1/ci/batch" in call.path]
+    output = FakeOutput()
+    responses = iter([TransientError(reason="HTTP 429", reached=True, retry_after_s=100)])
+    calls = FakeApiCalls(backend(lambda _: next(responses, Success(PASSED))))
+    [result] = run(calls, output=output)
+    times = [time for time, call in calls.calls if "/v1/ci/batch" in call.path]
     assert result.decision is Decision.PASS
-    assert looks[1] - looks[0] == pytest.approx(100, abs=0.5)
-    beats = [line for line in place.lines if line.startswith("waiting for 1 run: ")]
+    assert times[1] - times[0] == pytest.approx(100, abs=0.5)
+    beats = [line for line in output.lines if line.startswith("waiting for 1 run: ")]
     assert len(beats) == 3
     assert "elapsed, at most" in beats[0]
 
 
 def test_retry_after_0_does_not_make_the_gate_hammer() -> None:
-    courier = FakeCourier(backend(lambda _: TransientError(reason="HTTP 429", reached=True, retry_after_s=0)))
-    run(courier, replace(GATE, timeout_s=60))
-    assert len(courier.calls) <= 62
+    calls = FakeApiCalls(backend(lambda _: TransientError(reason="HTTP 429", reached=True, retry_after_s=0)))
+    run(calls, replace(GATE, timeout_s=60))
+    assert len(calls.calls) <= 62
 
 
-def test_a_backend_that_never_answers_is_given_60_seconds_of_the_timeout() -> None:
-    courier = FakeCourier(lambda _call, _time: TransientError(reason="hangs"))
-    [result] = run(courier, replace(GATE, timeout_s=600))
+def test_a_backend_that_never_responds_is_given_60_seconds_of_the_timeout() -> None:
+    calls = FakeApiCalls(lambda _call, _time: TransientError(reason="hangs"))
+    [result] = run(calls, replace(GATE, timeout_s=600))
     assert result.decision is Decision.ERROR
     assert "base_url" in result.hint
-    assert courier.time <= 1_060.1
+    assert calls.time <= 1_060.1
 
 
-def test_a_backend_that_answers_503_is_given_the_whole_timeout() -> None:
+def test_a_backend_that_responds_503_is_given_the_whole_timeout() -> None:
     recovered = after(
         300, Success([{"campaign_id": CAMPAIGN, "name": "core"}]), TransientError(reason="HTTP 503", reached=True)
     )
     sound = backend(after(0, Success(PASSED)))
-    courier = FakeCourier(lambda call, time: recovered(time) if call.path == "/v1/campaigns" else sound(call, time))
-    assert run(courier)[0].decision is Decision.PASS
+    calls = FakeApiCalls(lambda call, time: recovered(time) if call.path == "/v1/campaigns" else sound(call, time))
+    assert run(calls)[0].decision is Decision.PASS
 
 
 def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own() -> None:
     failing = iter([TransientError(reason="reset")] * 3)
     sound = backend(after(0, Success(PASSED)))
-    courier = FakeCourier(
+    calls = FakeApiCalls(
         lambda call, time: next(failing, None) or sound(call, time) if call.method == "POST" else sound(call, time)
     )
-    run(courier, replace(GATE, traces=(Trace(label="a.json", content=a_content()),)))
-    keys = [(call.path, call.idempotency_key) for _, call in courier.calls if call.method == "POST"]
+    run(calls, replace(GATE, traces=(Trace(label="a.json", content=a_content()),)))
+    keys = [(call.path, call.idempotency_key) for _, call in calls.calls if call.method == "POST"]
     assert len(keys) == 5
     assert len(set(keys)) == 2
     assert len({key for _, key in keys}) == 2
 
 
-def test_a_404_on_a_run_is_believed_only_15_s_after_its_creation() -> None:
+def test_a_404_on_a_run_counts_only_15_s_after_its_creation() -> None:
     gone = PermanentError(reason="Sepurux refused a look at the run (HTTP 404)", status=404)
-    young = FakeCourier(backend(after(10, Success(PASSED), before=gone)))
+    young = FakeApiCalls(backend(after(10, Success(PASSED), before=gone)))
     assert run(young)[0].decision is Decision.PASS
-    courier = FakeCourier(backend(lambda _: gone))
-    [result] = run(courier)
+    calls = FakeApiCalls(backend(lambda _: gone))
+    [result] = run(calls)
     assert result.decision is Decision.ERROR
-    looks = [time for time, call in courier.calls if "/v1/ci/batch" in call.path]
-    assert looks[-2] < 1_015.5 < looks[-1]
+    times = [time for time, call in calls.calls if "/v1/ci/batch" in call.path]
+    assert times[-2] < 1_015.5 < times[-1]
 
 
-def test_a_refusal_ends_the_run_with_the_backends_words_and_a_hint() -> None:
-    refusal = PermanentError(
+def test_a_rejection_ends_the_run_with_the_backends_words_and_a_hint() -> None:
+    rejection = PermanentError(
         reason="Sepurux refused the CI run (HTTP 422): thresholds.max_unsafe: no", status=422, hint="Correct it."
     )
-    courier = FakeCourier(backend(after(0, Success(PASSED)), runs=refusal))
-    [result] = run(courier)
+    calls = FakeApiCalls(backend(after(0, Success(PASSED)), runs=rejection))
+    [result] = run(calls)
     assert (result.decision, result.verdict.reason, result.hint) == (
         Decision.ERROR,
-        refusal.reason + ".",
+        rejection.reason + ".",
         "Correct it.",
     )
-    assert courier.paths("/v1/ci/batch") == []
+    assert calls.paths("/v1/ci/batch") == []
 
 
 def test_a_campaign_that_is_not_there_is_an_error_that_lists_those_that_are() -> None:
     [result] = run(
-        FakeCourier(backend(after(0, Success(PASSED)))), replace(GATE, campaign="refunds", project="my-agent")
+        FakeApiCalls(backend(after(0, Success(PASSED)))), replace(GATE, campaign="refunds", project="my-agent")
     )
     assert result.decision is Decision.ERROR
     assert result.verdict.reason == 'Campaign "refunds" was not found in project my-agent; it has core.'
@@ -251,194 +260,209 @@ def test_a_campaign_that_is_not_there_is_an_error_that_lists_those_that_are() ->
 
 def test_two_campaigns_of_one_name_are_an_error_that_asks_for_the_uuid() -> None:
     twins = Success([{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "core"}])
-    [result] = run(FakeCourier(backend(after(0, Success(PASSED)), campaigns=twins)))
+    [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), campaigns=twins)))
     assert result.decision is Decision.ERROR
     assert "a or b" in result.hint
 
 
 @pytest.mark.parametrize(
-    "answer", [Success({}), Success([]), Success({"batch_id": "../../v1/evil"}), Success({"run_id": 7}), Success(None)]
+    "response",
+    [Success({}), Success([]), Success({"batch_id": "../../v1/evil"}), Success({"run_id": 7}), Success(None)],
 )
-def test_a_started_run_without_a_usable_id_is_an_error(answer: ApiResult) -> None:
-    [result] = run(FakeCourier(backend(after(0, Success(PASSED)), runs=answer)))
+def test_a_started_run_without_a_usable_id_is_an_error(response: ApiResult) -> None:
+    [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), runs=response)))
     assert result.decision is Decision.ERROR
     assert "no usable run_id or batch_id" in result.verdict.reason
 
 
 def test_an_older_server_that_names_a_run_only_is_polled_as_a_run() -> None:
-    courier = FakeCourier(backend(after(0, Success(PASSED)), runs=Success({"run_id": "run-9"})))
-    [result] = run(courier)
+    calls = FakeApiCalls(backend(after(0, Success(PASSED)), runs=Success({"run_id": "run-9"})))
+    [result] = run(calls)
     assert result.decision is Decision.PASS
-    assert courier.paths("/v1/ci/runs/") == ["GET /v1/ci/runs/run-9"]
+    assert calls.paths("/v1/ci/runs/") == ["GET /v1/ci/runs/run-9"]
 
 
-def test_a_terminal_status_without_a_decision_is_looked_at_once_more_after_2_s() -> None:
+def test_a_terminal_status_without_a_decision_is_polled_once_more_after_2_s() -> None:
     for second, decision in [(Success({"status": "done"}), Decision.ERROR), (Success(PASSED), Decision.PASS)]:
-        answers = iter([Success({"status": "done", "decision": "pending"}), second])
-        courier = FakeCourier(backend(lambda _, answers=answers: next(answers)))  # type: ignore[misc]
-        [result] = run(courier)
-        first, again = [time for time, call in courier.calls if "/v1/ci/batch" in call.path]
+        responses = iter([Success({"status": "done", "decision": "pending"}), second])
+        calls = FakeApiCalls(backend(lambda _, responses=responses: next(responses)))  # type: ignore[misc]
+        [result] = run(calls)
+        first, again = [time for time, call in calls.calls if "/v1/ci/batch" in call.path]
         assert again - first == pytest.approx(2.1)
         assert result.decision is decision
 
 
 def test_a_word_that_nobody_knows_is_still_pending_and_warned_of_once() -> None:
-    place = FakeOutput()
-    courier = FakeCourier(
-        backend(after(30, Success(PASSED), before=Success({"status": "resting", "decision": "pass"})))
-    )
-    [result] = run(courier, place=place)
+    output = FakeOutput()
+    calls = FakeApiCalls(backend(after(30, Success(PASSED), before=Success({"status": "resting", "decision": "pass"}))))
+    [result] = run(calls, output=output)
     assert result.decision is Decision.PASS
-    assert [(level, '"resting"' in text) for level, text in place.annotations] == [(Level.WARNING, True)]
+    assert [(level, '"resting"' in text) for level, text in output.annotations] == [(Level.WARNING, True)]
 
 
-def test_something_that_is_no_object_is_a_look_that_failed() -> None:
-    courier = FakeCourier(backend(lambda _: Success(["pass"])))
-    [result] = run(courier, replace(GATE, timeout_s=30))
+def test_something_that_is_no_object_is_a_poll_that_failed() -> None:
+    calls = FakeApiCalls(backend(lambda _: Success(["pass"])))
+    [result] = run(calls, replace(GATE, timeout_s=30))
     assert result.decision is Decision.ERROR
 
 
 def test_one_log_line_when_something_changes() -> None:
-    place = FakeOutput()
-    run(FakeCourier(backend(after(25, Success(PASSED)))), place=place)
-    assert len([line for line in place.lines if "not decided yet" in line]) == 1
+    output = FakeOutput()
+    run(FakeApiCalls(backend(after(25, Success(PASSED)))), output=output)
+    assert len([line for line in output.lines if "not decided yet" in line]) == 1
 
 
 def test_enrichment_that_fails_is_a_note_and_never_a_verdict() -> None:
-    refused = PermanentError(reason="Sepurux refused it (HTTP 403)", status=403)
-    courier = FakeCourier(
-        backend(after(0, Success(PASSED)), reliability=refused, failures=TransientError(reason="hangs"))
+    rejected = PermanentError(reason="Sepurux refused it (HTTP 403)", status=403)
+    calls = FakeApiCalls(
+        backend(after(0, Success(PASSED)), reliability=rejected, failures=TransientError(reason="hangs"))
     )
-    [result] = run(courier)
+    [result] = run(calls)
     assert result.decision is Decision.PASS
     assert len(result.enrichment.notes) == 2
     assert "403" in result.enrichment.notes[0]
-    enriching = [time for time, call in courier.calls if CAMPAIGN in call.path]
+    enriching = [time for time, call in calls.calls if CAMPAIGN in call.path]
     assert len(enriching) == 2
-    assert courier.time - enriching[0] <= 5.1
+    assert calls.time - enriching[0] <= 5.1
 
 
 def test_a_score_reported_elsewhere_can_break_a_pass_but_mend_nothing() -> None:
-    asked = replace(GATE, thresholds=Thresholds(min_reliability_score=95))
-    [result] = run(FakeCourier(backend(after(0, Success(PASSED)))), asked)
+    thresholds = replace(GATE, thresholds=Thresholds(min_reliability_score=95))
+    [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)))), thresholds)
     assert (result.decision, result.verdict.rule) == (Decision.FAIL, 4)
     failed = Success({"status": "done", "decision": "fail"})
-    [result] = run(FakeCourier(backend(after(0, failed), reliability=Success({"reliability_score": 99}))), asked)
+    [result] = run(FakeApiCalls(backend(after(0, failed), reliability=Success({"reliability_score": 99}))), thresholds)
     assert result.decision is Decision.FAIL
 
 
 def test_a_score_of_the_integer_1_is_1_of_100_wherever_it_is_reported() -> None:
-    asked = replace(GATE, thresholds=Thresholds(min_reliability_score=95))
+    thresholds = replace(GATE, thresholds=Thresholds(min_reliability_score=95))
     for score, decision in ((1, Decision.FAIL), (1.0, Decision.PASS)):
         reported = Success({"reliability_score": score})
-        [result] = run(FakeCourier(backend(after(0, Success(PASSED)), reliability=reported)), asked)
+        [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), reliability=reported)), thresholds)
         assert result.decision is decision
 
 
-def test_a_batch_of_several_runs_is_not_judged_by_the_score_of_one() -> None:
+def test_a_batch_of_several_runs_is_not_evaluated_by_the_score_of_one() -> None:
     batch = Success({"batch_id": "batch-1", "run_ids": ["run-1", "run-2"]})
-    courier = FakeCourier(backend(after(0, Success(PASSED)), runs=batch))
-    [result] = run(courier, replace(GATE, thresholds=Thresholds(min_reliability_score=95)))
+    calls = FakeApiCalls(backend(after(0, Success(PASSED)), runs=batch))
+    [result] = run(calls, replace(GATE, thresholds=Thresholds(min_reliability_score=95)))
     assert result.decision is Decision.PASS
-    assert courier.paths("reliability") == []
-    assert len(courier.paths("failures")) == 2
+    assert calls.paths("reliability") == []
+    assert len(calls.paths("failures")) == 2
 
 
 def test_several_traces_are_one_run_each_polled_together_and_the_eval_set_is_left_alone() -> None:
     traces = tuple(Trace(label=f"{n}.json", content=a_content()) for n in range(20))
-    courier = FakeCourier(backend(after(30, Success(PASSED))))
-    results = run(courier, replace(GATE, traces=traces))
+    calls = FakeApiCalls(backend(after(30, Success(PASSED))))
+    results = run(calls, replace(GATE, traces=traces))
     assert [result.trace for result in results] == [trace.label for trace in traces]
     assert {result.decision for result in results} == {Decision.PASS}
-    assert len(courier.paths("/v1/ci/runs")) == 20
-    assert len(courier.paths("/v1/traces")) == 20
-    assert courier.paths("eval-set") == []
-    assert courier.paths().count("GET /v1/campaigns") == 1
-    assert courier.most_under_way == 8
-    assert courier.time < 1_060
+    assert len(calls.paths("/v1/ci/runs")) == 20
+    assert len(calls.paths("/v1/traces")) == 20
+    assert calls.paths("eval-set") == []
+    assert calls.paths().count("GET /v1/campaigns") == 1
+    assert calls.max_at_once == 8
+    assert calls.time < 1_060
 
 
 def test_several_gates_keep_their_own_timeouts() -> None:
     short, long = replace(GATE, name="short", timeout_s=10), replace(GATE, name="long", timeout_s=100)
-    results = run(FakeCourier(backend(after(50, Success(PASSED)))), short, long)
+    results = run(FakeApiCalls(backend(after(50, Success(PASSED)))), short, long)
     assert [result.decision for result in results] == [Decision.PENDING, Decision.PASS]
 
 
 @pytest.mark.parametrize("at", [1_000, 1_000.15, 1_003, 1_030])
 def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_asked(at: float) -> None:
-    courier = FakeCourier(backend(after(5_000, Success(PASSED))), cancel_at=at)
-    [result] = run(courier)
+    calls = FakeApiCalls(backend(after(5_000, Success(PASSED))), cancel_at=at)
+    [result] = run(calls)
     assert result.decision is Decision.ERROR
     assert "cancelled" in result.verdict.reason
-    assert courier.time <= max(at, 1_000.2) + 0.1
-    assert all(time <= at for time, _ in courier.calls)
+    assert calls.time <= max(at, 1_000.2) + 0.1
+    assert all(time <= at for time, _ in calls.calls)
+
+
+def test_after_a_signal_that_came_before_the_start_nothing_is_asked() -> None:
+    calls = FakeApiCalls(backend(after(0, Success(PASSED))))
+    calls.signals.receive(15)
+    [result] = run(calls)
+    assert result.verdict.reason == "The gate was cancelled before there was a verdict."
+    assert calls.calls == []
+
+
+def test_an_unexpected_exception_in_one_run_ends_the_step() -> None:
+    def broken(_call: ApiRequest, _time: float) -> ApiResult:
+        raise OSError("a secret")
+
+    with pytest.raises(OSError, match="a secret"):
+        run(FakeApiCalls(broken), GATE, replace(GATE, name="other"))
 
 
 def test_what_was_decided_before_a_signal_stays_decided() -> None:
-    courier = FakeCourier(
+    calls = FakeApiCalls(
         backend(after(0, Success(PASSED)), reliability=TransientError(reason="hangs")), cancel_at=1_001.5
     )
-    assert run(courier)[0].decision is Decision.PASS
+    assert run(calls)[0].decision is Decision.PASS
 
 
 def test_ids_and_address_are_announced_as_soon_as_they_are_known() -> None:
-    told: list[tuple[str, str]] = []
+    shown: list[tuple[str, str]] = []
     running = Success({**RUNNING, "dashboard_url": "https://app.sepurux.dev/runs/1"})
-    courier = FakeCourier(
+    calls = FakeApiCalls(
         backend(after(30, Success({**PASSED, "dashboard_url": "https://app.sepurux.dev/runs/1"}), running))
     )
-    watch(
+    run_all(
         Settings(gates=(GATE,)),
         RunMetadata(),
-        courier,
+        calls,
         FakeOutput(),
-        lambda runs: told.append((runs[0].batch_id, runs[0].run.dashboard_url)),
+        lambda runs: shown.append((runs[0].batch_id, runs[0].run.dashboard_url)),
     )
-    assert told == [("batch-1", ""), ("batch-1", "https://app.sepurux.dev/runs/1")]
+    assert shown == [("batch-1", ""), ("batch-1", "https://app.sepurux.dev/runs/1")]
 
 
-def test_an_answer_about_another_run_is_no_verdict_on_ours() -> None:
+def test_an_response_about_another_run_is_no_verdict_on_ours() -> None:
     foreign = Success({**PASSED, "batch_id": "batch-of-somebody-else"})
-    [result] = run(FakeCourier(backend(lambda _: foreign)), replace(GATE, timeout_s=30))
+    [result] = run(FakeApiCalls(backend(lambda _: foreign)), replace(GATE, timeout_s=30))
     assert result.decision is Decision.ERROR
     assert "another run" in result.verdict.reason
 
 
-def test_two_traces_that_are_given_one_run_are_not_both_judged_by_it() -> None:
+def test_two_traces_that_are_given_one_run_are_not_both_evaluated_by_it() -> None:
     traces = (Trace(label="good", trace_id="good"), Trace(label="bad", trace_id="bad"))
-    courier = FakeCourier(backend(after(5, Success(PASSED)), runs=Success({"batch_id": "batch-1"})))
-    results = run(courier, replace(GATE, traces=traces))
+    calls = FakeApiCalls(backend(after(5, Success(PASSED)), runs=Success({"batch_id": "batch-1"})))
+    results = run(calls, replace(GATE, traces=traces))
     assert [result.decision for result in results] == [Decision.PASS, Decision.ERROR]
 
 
-def test_the_wait_for_a_place_is_part_of_a_calls_time() -> None:
+def test_the_wait_for_a_slot_is_part_of_a_calls_time() -> None:
     """Forty traces against a backend that hangs take no longer than one."""
     traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(40))
-    courier = FakeCourier(lambda _call, _time: TransientError(reason="hangs"))
-    results = run(courier, replace(GATE, campaign=CAMPAIGN, traces=traces, timeout_s=5))
+    calls = FakeApiCalls(lambda _call, _time: TransientError(reason="hangs"))
+    results = run(calls, replace(GATE, campaign=CAMPAIGN, traces=traces, timeout_s=5))
     assert {result.decision for result in results} == {Decision.ERROR}
-    assert courier.time <= 1_012
-    courier = FakeCourier(backend(lambda _: TransientError(reason="hangs")))
-    run(courier, replace(GATE, traces=traces, timeout_s=30))
-    assert courier.time <= 1_036
+    assert calls.time <= 1_012
+    calls = FakeApiCalls(backend(lambda _: TransientError(reason="hangs")))
+    run(calls, replace(GATE, traces=traces, timeout_s=30))
+    assert calls.time <= 1_036
 
 
 def test_no_more_than_a_thousand_runs_of_a_batch_are_kept() -> None:
     many = Success({"batch_id": "batch-1", "run_ids": [f"run-{n}" for n in range(80_000)]})
-    [result] = run(FakeCourier(backend(after(0, Success(PASSED)), runs=many)))
+    [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), runs=many)))
     assert len(result.run.run_ids) == 1_000
 
 
 def test_classified_failures_of_at_most_ten_runs_are_asked_for_and_a_full_page_says_there_is_more() -> None:
     batch = Success({"batch_id": "batch-1", "run_ids": [f"run-{n}" for n in range(12)]})
-    courier = FakeCourier(backend(after(0, Success(PASSED)), runs=batch))
-    [result] = run(courier)
-    assert len(courier.paths("failures")) == 10
+    calls = FakeApiCalls(backend(after(0, Success(PASSED)), runs=batch))
+    [result] = run(calls)
+    assert len(calls.paths("failures")) == 10
     assert result.enrichment.more_failures
     page = Success([{"type": "t"}] * 200)
-    [result] = run(FakeCourier(backend(after(0, Success(PASSED)), failures=page)))
+    [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), failures=page)))
     assert result.enrichment.more_failures
-    [result] = run(FakeCourier(backend(after(0, Success(PASSED)), failures=Success([{"type": "t"}] * 199))))
+    [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), failures=Success([{"type": "t"}] * 199))))
     assert not result.enrichment.more_failures
 
 
@@ -447,7 +471,7 @@ def test_a_step_keeps_a_thousand_kinds_of_failures_and_counts_all() -> None:
         [{"type": f"t-{number}", "severity": "low", "description": "d" * 5_000} for number in range(5_000)]
     )
     gates = [replace(GATE, name=f"gate-{number}", campaign=CAMPAIGN) for number in range(30)]
-    results = run(FakeCourier(backend(after(0, Success(PASSED)), failures=listed)), *gates)
+    results = run(FakeApiCalls(backend(after(0, Success(PASSED)), failures=listed)), *gates)
     kept = [failure for result in results for failure in result.enrichment.failures]
     assert len(kept) == 30 * 33
     assert sum(len(failure.description) for failure in kept) <= 1_000_000
@@ -457,8 +481,8 @@ def test_a_step_keeps_a_thousand_kinds_of_failures_and_counts_all() -> None:
 class Announcements:
     """Keeps when early outputs were written, and how many bytes GITHUB_OUTPUT needs for them."""
 
-    def __init__(self, courier: FakeCourier) -> None:
-        self._courier = courier
+    def __init__(self, calls: FakeApiCalls) -> None:
+        self._courier = calls
         self.times: list[float] = []
         self.known: list[RunResult] = []
         self.bytes = 0
@@ -469,15 +493,15 @@ class Announcements:
         self.bytes += sum(len(output_block(name, text, "-" * 48)) for name, text in early_outputs(known).items())
 
 
-def announced(gates: int, traces: int = 1, look: Callable[[float], ApiResult] | None = None) -> Announcements:
+def announced(gates: int, traces: int = 1, poll: Callable[[float], ApiResult] | None = None) -> Announcements:
     """Return what a step announces whose runs are all decided after five minutes."""
-    courier = FakeCourier(backend(look or after(300, Success({**PASSED, "dashboard_url": "https://h.example/run"}))))
-    announcements = Announcements(courier)
+    calls = FakeApiCalls(backend(poll or after(300, Success({**PASSED, "dashboard_url": "https://h.example/run"}))))
+    announcements = Announcements(calls)
     named = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(traces))
     settings = Settings(
         gates=tuple(replace(GATE, name=f"gate-{n}", campaign=CAMPAIGN, traces=named) for n in range(gates))
     )
-    watch(settings, RunMetadata(), courier, FakeOutput(), announcements)
+    run_all(settings, RunMetadata(), calls, FakeOutput(), announcements)
     return announcements
 
 
@@ -501,22 +525,26 @@ def test_early_outputs_grow_at_most_with_the_number_of_runs(gates: int, traces: 
 
 
 def test_an_address_that_keeps_changing_is_not_announced_each_time() -> None:
-    changing = announced(1, look=lambda time: Success({**RUNNING, "dashboard_url": f"https://h.example/{time}"}))
+    changing = announced(1, poll=lambda time: Success({**RUNNING, "dashboard_url": f"https://h.example/{time}"}))
     assert len(changing.times) == 2
 
 
-@pytest.mark.parametrize("answer", [Success({}), Success([]), Success({"trace_id": "../x"}), Success({"trace_id": 7})])
-def test_an_uploaded_trace_without_a_usable_id_is_not_judged_as_the_registered_scenarios(answer: ApiResult) -> None:
-    courier = FakeCourier(backend(after(0, Success(PASSED)), traces=answer))
-    [result] = run(courier, replace(GATE, traces=(Trace(label="a.json", content=a_content()),)))
+@pytest.mark.parametrize(
+    "response", [Success({}), Success([]), Success({"trace_id": "../x"}), Success({"trace_id": 7})]
+)
+def test_an_uploaded_trace_without_a_usable_id_is_not_evaluated_as_the_registered_scenarios(
+    response: ApiResult,
+) -> None:
+    calls = FakeApiCalls(backend(after(0, Success(PASSED)), traces=response))
+    [result] = run(calls, replace(GATE, traces=(Trace(label="a.json", content=a_content()),)))
     assert result.decision is Decision.ERROR
-    assert courier.paths("/v1/ci/runs") == []
+    assert calls.paths("/v1/ci/runs") == []
 
 
-def test_a_run_that_ended_undecided_is_an_error_also_when_the_second_look_fails() -> None:
-    answers = iter([Success({"status": "done", "decision": "pending"})])
-    courier = FakeCourier(backend(lambda _: next(answers, TransientError(reason="HTTP 503", reached=True))))
-    [result] = run(courier, replace(GATE, timeout_s=30))
+def test_a_run_that_ended_undecided_is_an_error_also_when_the_second_poll_fails() -> None:
+    responses = iter([Success({"status": "done", "decision": "pending"})])
+    calls = FakeApiCalls(backend(lambda _: next(responses, TransientError(reason="HTTP 503", reached=True))))
+    [result] = run(calls, replace(GATE, timeout_s=30))
     assert result.decision is Decision.ERROR
     assert "without a decision" in result.verdict.reason
 
@@ -529,9 +557,9 @@ def test_a_run_that_ended_undecided_is_an_error_also_when_the_second_look_fails(
 @pytest.mark.parametrize("polled", ["run_id", "batch_id"])
 def test_a_poll_response_with_a_wrong_id_is_a_failed_poll(polled: str, name: str, wrong: object) -> None:
     started = Success({polled: "ours"})
-    answers = iter([Success({**PASSED, name: wrong})])
-    courier = FakeCourier(backend(lambda _: next(answers, Success({**PASSED, "pass_rate": 0.99})), runs=started))
-    [result] = run(courier)
+    responses = iter([Success({**PASSED, name: wrong})])
+    calls = FakeApiCalls(backend(lambda _: next(responses, Success({**PASSED, "pass_rate": 0.99})), runs=started))
+    [result] = run(calls)
     ignored = wrong == "of-another" and name != polled
     assert result.run.pass_rate.value == (0.95 if ignored else 0.99)
 
@@ -544,21 +572,21 @@ class Defective(dict[str, object]):
 
 
 def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
-    place = FakeOutput()
+    output = FakeOutput()
     polled = iter([Success(Defective(PASSED))])
-    courier = FakeCourier(backend(lambda _: next(polled, Success(PASSED))))
+    calls = FakeApiCalls(backend(lambda _: next(polled, Success(PASSED))))
     traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(3))
-    results = run(courier, replace(GATE, traces=traces), place=place)
+    results = run(calls, replace(GATE, traces=traces), output=output)
     assert [result.decision for result in results] == [Decision.ERROR, Decision.PASS, Decision.PASS]
     assert results[0].verdict.reason.startswith("Internal error (KeyError at test_polling.py:")
     assert "sepurux/gate-action" in results[0].hint
-    assert any("internal error (KeyError" in line for line in place.lines)
-    assert not any("a secret" in line for line in place.lines)
+    assert any("internal error (KeyError" in line for line in output.lines)
+    assert not any("a secret" in line for line in output.lines)
 
 
 def test_a_defect_after_a_fail_leaves_the_fail() -> None:
     failed = Success({"status": "done", "decision": "fail"})
-    [result] = run(FakeCourier(backend(after(0, failed), reliability=Success(Defective()))))
+    [result] = run(FakeApiCalls(backend(after(0, failed), reliability=Success(Defective()))))
     assert result.decision is Decision.FAIL
 
 
@@ -575,39 +603,46 @@ LISTED = Success([{"campaign_id": CAMPAIGN, "name": "core"}, {"campaign_id": CAM
 
 
 @pytest.mark.parametrize(
-    "trouble", [TransientError(reason="HTTP 503", status=503, reached=True), TransientError(reason="hangs")]
+    "error", [TransientError(reason="HTTP 503", status=503, reached=True), TransientError(reason="hangs")]
 )
-def test_a_project_whose_campaign_list_fails_does_not_delay_the_gates_of_others(trouble: TransientError) -> None:
-    courier = FakeCourier(by_project({"broken": lambda _: trouble, "sound": lambda _: LISTED}))
+def test_a_project_whose_campaign_list_fails_does_not_delay_the_gates_of_others(error: TransientError) -> None:
+    calls = FakeApiCalls(by_project({"broken": lambda _: error, "sound": lambda _: LISTED}))
     broken = [replace(GATE, name=f"b{n}", campaign=f"c{n}", project="broken", timeout_s=600) for n in range(20)]
-    *others, sound = run(courier, *broken, replace(GATE, name="s", project="sound", timeout_s=5))
+    *others, sound = run(calls, *broken, replace(GATE, name="s", project="sound", timeout_s=5))
     assert {result.decision for result in others} == {Decision.ERROR}
     assert sound.decision is Decision.PASS
     assert sound.elapsed_s < 2
 
 
-def test_each_run_looks_its_campaign_up_within_its_own_timeout() -> None:
-    courier = FakeCourier(by_project({"": after(30, LISTED, before=TransientError(reason="HTTP 503", reached=True))}))
-    short, long = run(courier, replace(GATE, name="short", timeout_s=10), replace(GATE, name="long", timeout_s=100))
+def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
+    calls = FakeApiCalls(by_project({"": after(30, LISTED, before=TransientError(reason="HTTP 503", reached=True))}))
+    short, long = run(calls, replace(GATE, name="short", timeout_s=10), replace(GATE, name="long", timeout_s=100))
     assert (short.decision, long.decision) == (Decision.ERROR, Decision.PASS)
     assert "HTTP 503" in short.verdict.reason
     assert short.elapsed_s <= 10
 
 
 def test_gates_of_one_project_share_one_request_for_its_campaign_list() -> None:
-    courier = FakeCourier(by_project({"": lambda _: LISTED}))
+    calls = FakeApiCalls(by_project({"": lambda _: LISTED}))
     gates = [
         replace(GATE, name=f"{campaign} {n}", campaign=campaign) for campaign in ("core", "refunds") for n in (1, 2)
     ]
-    assert {result.decision for result in run(courier, *gates)} == {Decision.PASS}
-    assert courier.paths().count("GET /v1/campaigns") == 1
+    assert {result.decision for result in run(calls, *gates)} == {Decision.PASS}
+    assert calls.paths().count("GET /v1/campaigns") == 1
 
 
-def test_a_refused_campaign_list_is_requested_once() -> None:
-    courier = FakeCourier(by_project({"": lambda _: PermanentError(reason="no (HTTP 401)", status=401)}))
-    results = run(courier, GATE, replace(GATE, name="other", campaign="other"))
+def test_a_rejected_campaign_list_is_requested_once() -> None:
+    calls = FakeApiCalls(by_project({"": lambda _: PermanentError(reason="no (HTTP 401)", status=401)}))
+    results = run(calls, GATE, replace(GATE, name="other", campaign="other"))
     assert [result.verdict.reason for result in results] == ["No (HTTP 401)."] * 2
-    assert courier.paths() == ["GET /v1/campaigns"]
+    assert calls.paths() == ["GET /v1/campaigns"]
+
+
+def test_a_defect_in_a_campaign_list_is_the_error_of_every_run_that_waits_for_it() -> None:
+    defective = Success([Defective(name="core")])
+    results = run(FakeApiCalls(by_project({"": lambda _: defective})), GATE, replace(GATE, name="other"))
+    assert {result.decision for result in results} == {Decision.ERROR}
+    assert all(result.verdict.reason.startswith("Internal error (KeyError") for result in results)
 
 
 # --- One run for two gates -------------------------------------------------------------------------------------
@@ -631,11 +666,48 @@ OTHER = "8c5f4f5e-0000-4000-8000-000000000002"
 def test_one_run_is_never_accepted_for_two_different_questions(change: Mapping[str, object], second: Decision) -> None:
     gate = replace(GATE, campaign=CAMPAIGN)
     other = replace(gate, name="other", **change)  # type: ignore[arg-type]
-    courier = FakeCourier(backend(after(5, Success(PASSED)), runs=Success({"batch_id": "batch-1"})))
-    results = run(courier, gate, other)
+    calls = FakeApiCalls(backend(after(5, Success(PASSED)), runs=Success({"batch_id": "batch-1"})))
+    results = run(calls, gate, other)
     assert [result.decision for result in results] == [Decision.PASS, second]
     if second is Decision.ERROR:
         assert "the same run batch-1" in results[1].verdict.reason
+
+
+def started(*responses: Mapping[str, object]) -> Callable[[ApiRequest, float], ApiResult]:
+    """Return a sound backend that starts these runs, one after the other, and gives all traces one id."""
+    sound = backend(after(5, Success(PASSED)), traces=Success({"trace_id": "trace-1"}))
+    starting = iter(responses)
+    return lambda call, time: Success(next(starting)) if call.purpose == "the CI run" else sound(call, time)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"batch_id": "b", "run_ids": ["r"]}, {"run_id": "r"}),
+        ({"run_id": "r"}, {"batch_id": "b", "run_ids": ["q", "r"]}),
+        ({"batch_id": "b", "run_ids": ["r"]}, {"batch_id": "b2", "run_ids": ["r"]}),
+    ],
+)
+def test_a_run_is_not_accepted_for_two_gates_under_another_id(
+    first: Mapping[str, object], second: Mapping[str, object]
+) -> None:
+    gate = replace(GATE, campaign=CAMPAIGN)
+    other = replace(gate, name="other", mutation_pack="other")
+    results = run(FakeApiCalls(started(first, second)), gate, other)
+    assert [result.decision for result in results] == [Decision.PASS, Decision.ERROR]
+    assert "the same run" in results[1].verdict.reason
+    again = run(FakeApiCalls(started(first, second)), gate, replace(gate, name="other"))
+    assert {result.decision for result in again} == {Decision.PASS}
+
+
+@pytest.mark.parametrize(("text", "decision"), [(b"[]", Decision.ERROR), (b"{}", Decision.PASS)])
+def test_two_different_files_that_get_one_trace_id_are_not_evaluated_by_one_run(
+    text: bytes, decision: Decision
+) -> None:
+    traces = (Trace(label="a", content=a_content(b"{}")), Trace(label="b", content=a_content(text)))
+    one = {"batch_id": "batch-1"}
+    results = run(FakeApiCalls(started(one, one)), replace(GATE, campaign=CAMPAIGN, traces=traces))
+    assert [result.decision for result in results] == [Decision.PASS, decision]
 
 
 # --- What an uploaded trace may cause --------------------------------------------------------------------------
@@ -644,7 +716,7 @@ UPLOADED = replace(GATE, campaign=CAMPAIGN, traces=(Trace(label="a.json", conten
 
 
 @pytest.mark.parametrize(
-    ("answer", "may_be_cause"),
+    ("response", "may_be_cause"),
     [
         (TransientError(reason="refused", connected=False), False),
         *(
@@ -662,17 +734,19 @@ UPLOADED = replace(GATE, campaign=CAMPAIGN, traces=(Trace(label="a.json", conten
 )
 @pytest.mark.parametrize("call", ["traces", "runs"])
 def test_an_uploaded_trace_may_be_the_cause_of_all_but_outages(
-    call: str, answer: ApiResult, *, may_be_cause: bool
+    call: str, response: ApiResult, *, may_be_cause: bool
 ) -> None:
-    [result] = run(FakeCourier(backend(after(0, Success(PASSED)), **{call: answer})), UPLOADED)
+    [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), **{call: response})), UPLOADED)
     assert result.decision is Decision.ERROR
     assert result.trace_may_be_cause is may_be_cause
-    [result] = run(FakeCourier(backend(after(0, Success(PASSED)), runs=answer)), replace(UPLOADED, traces=GATE.traces))
+    [result] = run(
+        FakeApiCalls(backend(after(0, Success(PASSED)), runs=response)), replace(UPLOADED, traces=GATE.traces)
+    )
     assert not result.trace_may_be_cause
 
 
 @pytest.mark.parametrize(
-    ("looks", "decision", "may_be_cause"),
+    ("times", "decision", "may_be_cause"),
     [
         (Success({"status": "error"}), Decision.ERROR, True),
         (Success({"status": "done"}), Decision.ERROR, True),
@@ -686,18 +760,39 @@ def test_an_uploaded_trace_may_be_the_cause_of_all_but_outages(
     ],
 )
 def test_an_uploaded_trace_may_be_the_cause_of_a_broken_or_unfinished_evaluation(
-    looks: ApiResult, decision: Decision, *, may_be_cause: bool
+    times: ApiResult, decision: Decision, *, may_be_cause: bool
 ) -> None:
-    [result] = run(FakeCourier(backend(lambda _: looks)), UPLOADED)
+    [result] = run(FakeApiCalls(backend(lambda _: times)), UPLOADED)
     assert (result.decision, result.trace_may_be_cause) == (decision, may_be_cause)
+
+
+@pytest.mark.parametrize("campaign", ["core", CAMPAIGN])
+def test_a_backend_that_is_down_is_an_outage_for_runs_too_that_no_call_was_left_for(campaign: str) -> None:
+    down = TransientError(reason="no connection", connected=False)
+    gates = [replace(UPLOADED, name=f"gate-{n}", campaign=campaign, timeout_s=60) for n in range(100)]
+    results = run(FakeApiCalls(lambda _call, _time: down, takes_s=5), *gates)
+    assert {(result.decision, result.trace_may_be_cause) for result in results} == {(Decision.ERROR, False)}
+
+
+@pytest.mark.parametrize(
+    ("purpose", "count", "takes_s"),
+    [("the trace a.json", 24, 10), ("the CI run", 24, 10), ("a look at the run", 100, 0.1)],
+)
+def test_an_outage_is_an_outage_also_if_no_time_is_left_to_try_again(purpose: str, count: int, takes_s: float) -> None:
+    gates = [replace(UPLOADED, name=f"gate-{n}", timeout_s=60) for n in range(count)]
+    down = TransientError(reason="HTTP 503", status=503, reached=True)
+    sound = backend(after(0, Success(PASSED)))
+    calls = FakeApiCalls(lambda call, time: down if purpose in call.purpose else sound(call, time), takes_s)
+    results = run(calls, *gates)
+    assert {(result.decision, result.trace_may_be_cause) for result in results} == {(Decision.ERROR, False)}
 
 
 def test_an_uploaded_trace_may_be_the_cause_of_an_evaluation_that_an_outage_cuts_short() -> None:
     outage = TransientError(reason="HTTP 503", status=503, reached=True)
-    [result] = run(FakeCourier(backend(after(10, outage))), UPLOADED)
+    [result] = run(FakeApiCalls(backend(after(10, outage))), UPLOADED)
     assert (result.decision, result.trace_may_be_cause) == (Decision.PENDING, True)
 
 
 def test_a_cancelled_run_of_an_uploaded_trace_stays_strict() -> None:
-    [result] = run(FakeCourier(backend(after(50, Success(PASSED))), cancel_at=1_005), UPLOADED)
+    [result] = run(FakeApiCalls(backend(after(50, Success(PASSED))), cancel_at=1_005), UPLOADED)
     assert (result.decision, result.trace_may_be_cause) == (Decision.ERROR, True)

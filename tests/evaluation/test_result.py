@@ -73,7 +73,7 @@ ASKED = a_gate(
 )
 
 
-def judged(run: CIRun) -> RunResult:
+def evaluated(run: CIRun) -> RunResult:
     return RunResult(trace="a", verdict=decide(run, ASKED.thresholds), run=run)
 
 
@@ -84,7 +84,7 @@ def test_each_threshold_is_compared_with_the_worst_number_of_any_run() -> None:
     unsafe = CIRun(
         decision="fail", pass_rate=Metric(0.95), unsafe_attempts=Metric(2), mutation_categories=("auth", "x", "y")
     )
-    checks = a_result(judged(slow), judged(unsafe), judged(CIRun()), gate=ASKED).checks
+    checks = a_result(evaluated(slow), evaluated(unsafe), evaluated(CIRun()), gate=ASKED).checks
     assert [(check.actual, check.state) for check in checks] == [
         ("50.0%", CheckState.BROKEN),
         ("2", CheckState.BROKEN),
@@ -99,7 +99,7 @@ def test_without_a_run_that_was_compared_with_the_thresholds_a_gate_has_no_check
 
 
 def test_good_numbers_beside_a_run_without_any_change_no_decision() -> None:
-    good = judged(CIRun(decision="pass", pass_rate=Metric(1), unsafe_attempts=Metric(0)))
+    good = evaluated(CIRun(decision="pass", pass_rate=Metric(1), unsafe_attempts=Metric(0)))
     for decision in (Decision.FAIL, Decision.ERROR, Decision.PENDING):
         result = a_result(good, a_run(decision), gate=ASKED)
         assert result.decision is decision

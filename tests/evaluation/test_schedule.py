@@ -1,4 +1,4 @@
-"""The arithmetic of waiting (contract, section 7)."""
+"""The poll interval and the retry backoff (contract, section 7)."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from sepurux_action.evaluation import schedule
     [(0, 0.25), (4, 0.25), (5, 0.25), (10, 0.5), (60, 3), (99, 4.95), (100, 5), (599, 5), (600, 15), (86_400, 15)],
 )
 def test_polls_follow_every_20th_of_the_time_waited_within_limits(waited: float, wait: float) -> None:
-    assert schedule.look_wait(waited, None) == pytest.approx(wait)
+    assert schedule.poll_wait(waited, None) == pytest.approx(wait)
 
 
 @pytest.mark.parametrize("waited", [0, 1, 100, 86_400])
 def test_a_fixed_interval_is_kept(waited: float) -> None:
-    assert schedule.look_wait(waited, 7.5) == 7.5
+    assert schedule.poll_wait(waited, 7.5) == 7.5
 
 
 def test_the_longest_retry_wait_doubles_up_to_its_cap() -> None:
-    assert [schedule.retry_wait(attempt, 1) for attempt in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+    assert [schedule.backoff(attempt, 1) for attempt in range(7)] == [1, 2, 4, 8, 16, 30, 30]
 
 
 def test_the_jitter_is_full() -> None:
-    assert schedule.retry_wait(3, 0) == 0
-    assert schedule.retry_wait(3, 0.25) == 2
+    assert schedule.backoff(3, 0) == 0
+    assert schedule.backoff(3, 0.25) == 2
 
 
-def test_a_retry_after_days_of_trouble_still_waits_the_cap() -> None:
-    assert schedule.retry_wait(10**9, 1) == schedule.RETRY_CAP_S
+def test_the_wait_after_many_failed_tries_is_the_cap() -> None:
+    assert schedule.backoff(10**9, 1) == schedule.RETRY_CAP_S

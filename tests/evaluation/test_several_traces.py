@@ -1,4 +1,4 @@
-"""Whatever the traces of a gate report: every number that is shown is the worst, and none hides a run that missed."""
+"""Whatever the traces of a gate report, every number that is shown is the worst, and no failed run is hidden."""
 
 from __future__ import annotations
 
@@ -89,18 +89,18 @@ def expected(result: GateResult) -> dict[str, tuple[float | None, str]]:
 @given(some_gates())
 def test_outputs_and_status_show_the_worst_number_of_any_run(result: GateResult) -> None:
     numbers = expected(result)
-    told = step_outputs([result])
-    (listed,) = json.loads(told["gates"])
+    shown = step_outputs([result])
+    (listed,) = json.loads(shown["gates"])
     for name, (number, _) in numbers.items():
-        assert told[name] == listed[name]
-        assert told[name] == "" if number is None else abs(float(told[name]) - number) < 1e-9
+        assert shown[name] == listed[name]
+        assert shown[name] == "" if number is None else abs(float(shown[name]) - number) < 1e-9
     rate, score, unsafe, failures = (number for number, _ in numbers.values())
-    shown = PreviousResult(
+    published = PreviousResult(
         decision=result.decision,
         stage=result.gate.stage,
         metrics=Metrics(pass_rate=rate, score=score, unsafe=unsafe, failures=failures),
     )
-    assert parse_description(format_description(summarize(result))) == as_published(shown)
+    assert parse_description(format_description(summarize(result))) == as_published(published)
 
 
 @given(some_gates())
@@ -123,17 +123,19 @@ def test_the_comparison_shows_the_worst_number_of_any_run_and_how_many_report_it
 
 @given(some_gates())
 def test_a_threshold_reads_as_missed_if_and_only_if_a_run_misses_it(result: GateResult) -> None:
-    asked = result.gate.thresholds
+    thresholds = result.gate.thresholds
     missed = {
         check.threshold
         for run in result.runs
-        for check in check_thresholds(run.run, asked)
+        for check in check_thresholds(run.run, thresholds)
         if check.state is CheckState.BROKEN
     }
     checks = result.checks
     if checks:
         assert {check.threshold for check in checks if check.state is CheckState.BROKEN} == missed
-        assert [check.threshold for check in checks] == [check.threshold for check in check_thresholds(CIRun(), asked)]
+        assert [check.threshold for check in checks] == [
+            check.threshold for check in check_thresholds(CIRun(), thresholds)
+        ]
     if result.decision is Decision.PASS:
         assert not missed
     report = build_report([result], a_context())
@@ -142,7 +144,7 @@ def test_a_threshold_reads_as_missed_if_and_only_if_a_run_misses_it(result: Gate
 
 
 @given(some_gates())
-def test_a_remembered_fail_shows_the_numbers_and_thresholds_of_the_first_run(result: GateResult) -> None:
+def test_a_cached_fail_shows_the_numbers_and_thresholds_of_the_first_run(result: GateResult) -> None:
     decided = cached_failures_of([result], COMMIT, {result.gate.name: PRINT})
     run = decided.find(result.gate, PRINT, COMMIT)
     assert (run is None) == (result.decision is not Decision.FAIL)

@@ -8,8 +8,7 @@ import time
 import pytest
 
 from sepurux_action.errors import DeadlineExceeded, Ended
-from sepurux_action.host.arrivals import MAX_WAIT_S
-from sepurux_action.host.deadlines import ThreadTimeouts
+from sepurux_action.host.deadlines import MAX_WAIT_S, ThreadTimeouts
 
 
 def test_work_may_take_longer_than_one_wait() -> None:

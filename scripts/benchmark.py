@@ -1,12 +1,13 @@
-"""Measures the limits of a step: size of its outputs, peak memory, and seconds from SIGTERM to its exit.
+"""Measures a step: polling delay, size of its outputs, peak memory, and seconds from SIGTERM to its exit.
 
-python scripts/bench_limits.py [CASE ...]: runs the action against a scripted backend, each case in a process of its
+python scripts/benchmark.py [CASE ...]: runs the action against a scripted backend, each case in a process of its
 own, and prints one line for each. Without arguments it runs every case.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import resource
 import signal
 import subprocess
@@ -27,7 +28,11 @@ MB = 1_000_000
 CHUNK = MB  # bytes of one write, so that this process stays smaller than the one that it measures
 SIGNALLED_GATES = 30
 FAILURES = 5_000
-LONGEST_S = 600.0
+MAX_S = 600.0
+RUNS = 50
+RESPONSE_BYTES = 4 * 1024 * 1024 - 1024
+RUNNING = {"status": "running", "decision": "pending"}
+PASSED = {"status": "done", "decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
 
 
 def campaign(number: int) -> str:
@@ -36,7 +41,7 @@ def campaign(number: int) -> str:
 
 
 def scripted(failures: int = 1) -> ScriptedBackend:
-    """Return a backend that fails every run at once, but for those of campaign 0, with so many different failures."""
+    """Return a backend that fails every run at once, except those of campaign 0, with so many different failures."""
     numbers = itertools.count(1)
     pending: set[str] = set()
 
@@ -82,9 +87,29 @@ def policy(gates: int, lines: str = "", *, first: int = 1) -> dict[str, str]:
 
 
 def started(server: ScriptedBackend, workspace: Path, files: Mapping[str, str]) -> RunningStep:
-    """Start a step on a push, without GitHub."""
+    """Start a step on a push, without GitHub, in a process of its own."""
     inputs = {"base_url": server.url, "token": "made-up-secret", "github_token": ""}
-    return start_action(workspace=workspace, event_name="push", inputs=inputs, files=files)
+    return start_action(workspace=workspace, event_name="push", inputs=inputs, files=files, process=True)
+
+
+def polling_delay(seconds: float) -> Callable[[Path], str]:
+    """Return a case that measures how late the step sees the decision on a run of so many seconds."""
+
+    def case(workspace: Path) -> str:
+        def poll(request: Request) -> Answer:
+            (start,) = server.calls("POST /v1/ci/runs")
+            return backend.json(PASSED if request.at - start.at >= seconds else RUNNING)
+
+        with backend.sound_backend() as server:
+            server.script("GET /v1/ci/batch/*", poll)
+            with started(server, workspace / "w", policy(1)) as step:
+                step.finish(MAX_S)
+            (start,) = server.calls("POST /v1/ci/runs")
+            seen = server.calls("GET /v1/campaigns/*/reliability")[0].at
+            polls = len(server.calls("GET /v1/ci/batch/*"))
+        return f"decision seen after {seen - start.at - seconds:.2f} s, {polls} polls"
+
+    return case
 
 
 def size_of_outputs(gates: int, traces: int) -> Callable[[Path], str]:
@@ -94,7 +119,7 @@ def size_of_outputs(gates: int, traces: int) -> Callable[[Path], str]:
         ids = ",".join(f"7ace0000-0000-4000-8000-{n:012d}" for n in range(traces))
         lines = f"    trace_id: {ids}\n" if traces > 1 else ""
         with scripted() as server, started(server, workspace / "w", policy(gates, lines)) as step:
-            result = step.finish(LONGEST_S)
+            result = step.finish(MAX_S)
         written = sum(path.stat().st_size for path in workspace.rglob("set_output_*"))
         kept = sum(len(name) + len(value) for name, value in result.outputs.items()) * 2
         return f"GITHUB_OUTPUT {written:,} bytes; the outputs as UTF-16 {kept:,} bytes"
@@ -142,16 +167,37 @@ def memory(gates: int, *traces: Iterator[bytes]) -> Callable[[Path], str]:
                 file.writelines(trace)
         largest = max(path.stat().st_size for path in folder.iterdir()) / MB
         lines = "    trace_file: traces/*.json\n"
-        with scripted() as server, started(server, workspace / "w", policy(gates, lines)) as step:
-            began = time.monotonic()
-            result = step.finish(LONGEST_S)
-            took = time.monotonic() - began
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / MB
-        target = 200 + 6 * largest
-        decision = result.outputs["decision"]
-        return f"{peak:.0f} MB at the most (target {target:.0f} MB), {took:.1f} s, decision {decision}"
+        with scripted() as server:
+            peak = peak_memory(server, workspace / "w", policy(gates, lines))
+        return f"{peak} (target {200 + 6 * largest:.0f} MB)"
 
     return case
+
+
+def responses(field: str, item: object) -> Callable[[Path], str]:
+    """Return a case of 50 runs with two poll responses of 4 MiB each, which are filled with an item."""
+
+    def case(workspace: Path) -> str:
+        count = RESPONSE_BYTES // (len(json.dumps(item, separators=(",", ":"))) + 1)
+        running, passed = (
+            backend.raw(json.dumps({**fields, field: [item] * count}, separators=(",", ":")).encode())
+            for fields in (RUNNING, PASSED)
+        )
+        with scripted() as server:
+            server.script("GET /v1/ci/batch/*", *[running] * RUNS, passed)
+            return peak_memory(server, workspace / "w", policy(RUNS, "    timeout: 60\n"))
+
+    return case
+
+
+def peak_memory(server: ScriptedBackend, workspace: Path, files: Mapping[str, str]) -> str:
+    """Run a step to its end, and return its peak memory, its seconds, and its decision."""
+    start = time.monotonic()
+    with started(server, workspace, files) as step:
+        result = step.finish(MAX_S)
+    seconds = time.monotonic() - start
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / MB
+    return f"at most {peak:.0f} MB, {seconds:.1f} s, decision {result.outputs['decision']}"
 
 
 def seconds_after_sigterm(failures: int) -> Callable[[Path], str]:
@@ -161,10 +207,10 @@ def seconds_after_sigterm(failures: int) -> Callable[[Path], str]:
         gates = policy(SIGNALLED_GATES + 1, first=0)
         with scripted(failures) as server, started(server, workspace / "w", gates) as step:
             for number in range(1, SIGNALLED_GATES + 1):
-                step.wait_for_log(f"[gate-{number}] fail: ", LONGEST_S)
+                step.wait_for_log(f"[gate-{number}] fail: ", MAX_S)
             began = time.monotonic()
             step.send_signal(signal.SIGTERM)
-            result = step.finish(LONGEST_S)
+            result = step.finish(MAX_S)
             took = time.monotonic() - began
         return f"{took:.2f} s, exit status {result.exit_code}, summary of {len(result.summary):,} characters"
 
@@ -172,6 +218,7 @@ def seconds_after_sigterm(failures: int) -> Callable[[Path], str]:
 
 
 CASES: dict[str, Callable[[Path], str]] = {
+    **{f"delay of a run of {seconds} s": polling_delay(seconds) for seconds in (0, 1, 3, 10, 60)},
     "outputs of 1 gate": size_of_outputs(1, 1),
     "outputs of 50 gates": size_of_outputs(50, 1),
     "outputs of 300 gates": size_of_outputs(300, 1),
@@ -187,6 +234,12 @@ CASES: dict[str, Callable[[Path], str]] = {
     "memory for 10 MB shared by 30 gates": memory(30, flood(b"{},", 10 * MB)),
     "memory for 4 traces of 60 MB": memory(1, *(long_string(60 * MB) for _ in range(4))),
     "memory for 25 traces of 10 MB": memory(1, *(flood(b"{},", 10 * MB) for _ in range(25))),
+    "responses of failing tools": responses("top_failing_tools", {"tool": "payments.refund.partial", "count": 3}),
+    "responses of long texts": responses("mutation_categories", "x" * 4_000),
+    "responses of short texts": responses("mutation_categories", "ab"),
+    "responses of empty objects": responses("top_failing_tools", {}),
+    "responses of lists in lists": responses("run_ids", [[]]),
+    "responses of unknown objects": responses("anything", {"a": {}}),
     f"SIGTERM after {FAILURES} failures in each of {SIGNALLED_GATES} gates": seconds_after_sigterm(FAILURES),
 }
 

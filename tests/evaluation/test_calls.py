@@ -1,0 +1,189 @@
+"""Calls in threads: they run at the same time, are abandoned when they take too long, and end for a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sepurux_action.common.secret import Redactor, Secret
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.calls import ApiCalls
+from sepurux_action.evaluation.client import Transport
+from sepurux_action.host.signals import Signals
+from tests import backend
+from tests.backend import ScriptedBackend
+
+ROOT = Path(__file__).resolve().parents[2]
+CALL = ApiRequest(method="GET", path="/v1/ci/runs/r1", purpose="a look at the run")
+Send = Callable[[ApiRequest, float], ApiResult]
+
+
+def echo(call: ApiRequest, within_s: float) -> ApiResult:
+    return Success([call.path, within_s])
+
+
+def transport(url: str) -> Transport:
+    return Transport(url, token=Secret("token-of-nobody"), api_key=None, redact=Redactor(["token-of-nobody"]))
+
+
+def perform(send: Send, *requests: tuple[ApiRequest, float]) -> list[ApiResult]:
+    """Return the result of each call, all of which start at the same time."""
+    calls = ApiCalls(send, Signals())
+
+    async def perform_all() -> list[ApiResult]:
+        return await asyncio.gather(*(calls.perform(call, seconds) for call, seconds in requests))
+
+    return calls.run(perform_all())
+
+
+@contextmanager
+def held(response: ApiResult) -> Iterator[tuple[Send, Callable[[], None]]]:
+    """Yield a sender that answers only once it is let go, and what lets it go and waits until it has answered."""
+    gate = threading.Event()
+    threads = []
+
+    def send(*_: object) -> ApiResult:
+        threads.append(threading.current_thread())
+        gate.wait()
+        return response
+
+    def let_go() -> None:
+        gate.set()
+        for thread in threads:
+            thread.join()
+
+    yield send, let_go
+    let_go()
+
+
+def test_each_call_has_its_own_result_and_seconds() -> None:
+    assert perform(echo, (CALL, 3.5), (CALL, 2)) == [Success([CALL.path, 3.5]), Success([CALL.path, 2])]
+
+
+def test_calls_are_under_way_at_the_same_time() -> None:
+    together = threading.Barrier(8)
+
+    def send(*_: object) -> ApiResult:
+        together.wait(10)  # each call goes on only when all eight are here
+        return Success(None)
+
+    assert perform(send, *[(CALL, 10)] * 8) == [Success(None)] * 8
+
+
+def test_one_transport_bears_calls_at_the_same_time() -> None:
+    requests = [ApiRequest(method="GET", path=f"/v1/{n}", purpose="x") for n in range(16)]
+    with ScriptedBackend({"GET /*": lambda request: backend.late(0.05, backend.json(request.path))}) as server:
+        results = perform(transport(server.url).send, *((request, 10) for request in requests))
+    assert results == [Success(request.path) for request in requests]
+
+
+def test_a_call_that_takes_too_long_is_abandoned_and_its_late_response_is_dropped() -> None:
+    with held(Success("too late")) as (send, let_go):
+        calls = ApiCalls(send, Signals())
+
+        async def wait() -> ApiResult:
+            result = await calls.perform(CALL, 0.05)
+            let_go()
+            await asyncio.sleep(0.05)
+            return result
+
+        result = calls.run(wait())
+    assert isinstance(result, TransientError)
+    assert not result.reached
+
+
+def test_a_response_that_comes_after_the_end_of_the_loop_is_dropped() -> None:
+    with held(Success("too late")) as (send, let_go):
+        assert isinstance(perform(send, (CALL, 0.05))[0], TransientError)
+        let_go()  # an exception in the thread would fail this test
+
+
+def test_a_response_in_time_is_the_result_though_another_call_was_abandoned() -> None:
+    with held(Success("late")) as (send, _):
+        both = perform(lambda call, s: send(call, s) if s < 1 else Success("prompt"), (CALL, 0.05), (CALL, 5))
+    assert isinstance(both[0], TransientError)
+    assert both[1] == Success("prompt")
+
+
+@pytest.mark.parametrize("fault", [backend.drip_headers(0.01), backend.hang()], ids=["drips headers", "hangs"])
+def test_a_backend_that_never_comes_to_an_end_is_abandoned(fault: backend.Answer) -> None:
+    with ScriptedBackend({"* /*": fault}) as server:
+        assert isinstance(perform(transport(server.url).send, (CALL, 0.2))[0], TransientError)
+
+
+def test_a_signal_cancels_what_waits_for_a_call_and_a_second_one_after_the_end_does_nothing() -> None:
+    signals = Signals()
+    with held(Success(None)) as (send, _):
+        calls = ApiCalls(send, signals)
+
+        async def wait() -> bool:
+            async def call() -> None:
+                await calls.perform(CALL, 60)
+
+            task = asyncio.create_task(call())
+            calls.cancel_on_signal([task])
+            await asyncio.wait([task])
+            return task.cancelled()
+
+        before = signal.signal(signal.SIGUSR1, lambda number, _: signals.receive(number))
+        kill = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+        kill.start()
+        started = time.monotonic()
+        try:
+            assert calls.run(wait())
+        finally:
+            kill.join()
+            signal.signal(signal.SIGUSR1, before)
+        assert time.monotonic() - started < 30
+    signals.receive(signal.SIGUSR1)
+
+
+def test_a_defect_in_a_call_is_the_result_of_that_call_only() -> None:
+    def send(call: ApiRequest, within_s: float) -> ApiResult:
+        if within_s == 1:
+            raise KeyError("a secret")
+        return echo(call, within_s)
+
+    defect, sound = perform(send, (CALL, 1), (CALL, 2))
+    assert sound == Success([CALL.path, 2])
+    assert isinstance(defect, PermanentError)
+    assert defect.reason.startswith("internal error (KeyError at test_calls.py:")
+
+
+def test_a_call_without_end_does_not_hold_the_process() -> None:
+    script = (
+        "import threading\n"
+        "from sepurux_action.evaluation.api import ApiRequest\n"
+        "from sepurux_action.evaluation.calls import ApiCalls\n"
+        "from sepurux_action.host.signals import Signals\n"
+        "calls = ApiCalls(lambda call, seconds: threading.Event().wait(), Signals())\n"
+        "call = ApiRequest(method='GET', path='/', purpose='x')\n"
+        "print(calls.run(calls.perform(call, 0.1)).reached)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "False\n", "")
+
+
+def test_jitter_lies_between_0_and_1_and_varies() -> None:
+    calls = ApiCalls(echo, Signals())
+    drawn = {calls.jitter() for _ in range(500)}
+    assert all(0 <= each <= 1 for each in drawn)
+    assert len(drawn) > 400
+
+
+def test_every_key_is_a_new_uuid() -> None:
+    calls = ApiCalls(echo, Signals())
+    assert len({uuid.UUID(calls.new_key()) for _ in range(500)}) == 500
