@@ -119,10 +119,11 @@ class PyGithubClient:
                 return (parse_pull_request(self._call("GET", f"pulls/{number}")),)
             case ByHead():
                 return self._open_from(question.owner, question.branch)
-            case ByCommit(branch=""):
-                return tuple(map(parse_pull_request, self._pages(f"commits/{question.commit}/pulls")))
-            case ByCommit():
-                return self._open_from(self._name.partition("/")[0], question.branch)
+            case ByCommit(commit=commit, branch=branch):
+                owner = self._name.partition("/")[0]
+                listed = self._open_from(owner, branch) if branch else ()
+                listed += tuple(map(parse_pull_request, self._pages(f"commits/{commit}/pulls")))
+                return tuple({pull.number: pull for pull in listed}.values())
 
     def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:
         """Return the pull request, our comments on it, the base's results and the policy file at `config`.

@@ -54,10 +54,10 @@ class ByHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByCommit:
-    """The open pull request of this repository's own whose head is `commit`; `number` counts when there is none.
+    """The open pull request of this repository whose head is `commit`. If there is none, `number` applies.
 
-    `branch` is the default branch if the commit is its tip, else ''. GitHub lists no open pull requests by a commit
-    that the default branch contains, so these are listed by their head branch:
+    `branch` is the branch that the event is about, or '' if it is not known. It is needed because GitHub lists only
+    merged pull requests for a commit that the default branch contains:
     https://docs.github.com/rest/commits/commits#list-pull-requests-associated-with-a-commit
     """
 
@@ -292,7 +292,12 @@ def _issue_comment(event: Event, payload: Mapping[str, object]) -> Event:
 
 
 def _deployment(event: Event, payload: Mapping[str, object]) -> Event:
-    return replace(event, commit=_sha(json_reader.fields(payload.get("deployment")).get("sha")) or event.commit)
+    deployment = json_reader.fields(payload.get("deployment"))
+    return replace(
+        event,
+        commit=_sha(deployment.get("sha")) or event.commit,
+        head_branch=_branch(deployment.get("ref")) or event.head_branch,  # a tag or a SHA is no head of a pull request
+    )
 
 
 def _of_the_run(event: Event, payload: Mapping[str, object]) -> Event:  # noqa: ARG001 - the shape of a reader
@@ -304,8 +309,7 @@ def _to_look_up(event: Event) -> Event:
     known = event.pull_request or event.base_ref or event.lookup or event.skip_reason or event.ambiguous
     if known or not (event.name and event.commit) or event.fork:
         return event
-    branch = event.default_branch if event.head_branch == event.default_branch else ""
-    return replace(event, lookup=ByCommit(commit=event.commit, branch=branch), no_pr_reason="")
+    return replace(event, lookup=ByCommit(commit=event.commit, branch=event.head_branch), no_pr_reason="")
 
 
 def _with_lookup(event: Event, number: int) -> Event:

@@ -110,6 +110,11 @@ def test_every_question_is_answered_by_one_request(scene: Scene) -> None:
     assert len(scene.github.requests) == 3
 
 
+def test_a_pull_request_that_both_lists_contain_is_found_once(scene: Scene) -> None:
+    question = ByCommit(commit=scene.pull.head_sha, branch="feature")
+    assert [pull.number for pull in scene.forge.find_pull_requests(question)] == [scene.pull.number]
+
+
 def test_an_edit_and_a_status_survive_a_502_and_a_reset(dotcom: Scene) -> None:
     made = dotcom.forge.create_comment(dotcom.pull.number, "first")
     dotcom.github.fault("issues/update-comment", faults.broken(), backend.reset())

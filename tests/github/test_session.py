@@ -154,30 +154,29 @@ def test_an_event_at_the_head_of_one_pull_request_belongs_to_it(name: str, dotco
 
 
 @pytest.mark.parametrize("name", [*LOOKED_UP, "schedule", "issue_comment", "repository_dispatch"])
-def test_an_event_at_a_commit_without_a_pull_request_is_looked_up_by_one_request(name: str, dotcom: Scene) -> None:
+def test_an_event_without_a_pull_request_is_looked_up_by_branch_and_commit(name: str, dotcom: Scene) -> None:
     sha = dotcom.repository.branches["main"].sha
     talk = listened(dotcom, event_on(name, sha, "main"))
     assert (talk.event.commit, talk.event.pull_request, talk.event.ambiguous) == (sha, None, False)
     assert talk.event.branch == "main"
-    assert [request.operation for request in dotcom.github.requests] == ["pulls/list", "graphql"]
-
-
-def test_a_commit_of_a_branch_is_looked_up_by_one_request(dotcom: Scene) -> None:
-    talk = listened(dotcom, event_on("push", dotcom.repository.commit("topic"), "topic"))
-    assert (talk.event.pull_request, talk.event.ambiguous, talk.event.branch) == (None, False, "topic")
     operations = [request.operation for request in dotcom.github.requests]
-    assert operations == ["repos/list-pull-requests-associated-with-commit", "graphql"]
+    assert operations == ["pulls/list", "repos/list-pull-requests-associated-with-commit", "graphql"]
 
 
 @pytest.mark.parametrize("name", ["push", "schedule", "workflow_dispatch", "workflow_run"])
-def test_the_default_branchs_tip_is_judged_as_the_pull_request_that_it_is_the_head_of(name: str, dotcom: Scene) -> None:
-    """GitHub lists no open pull requests by a commit of the default branch."""
+@pytest.mark.parametrize("branch", ["main", "staging"])
+def test_a_commit_of_the_default_branch_is_evaluated_as_the_pull_request_from_its_branch(
+    name: str, branch: str, dotcom: Scene
+) -> None:
+    """GitHub lists no open pull requests for a commit that the default branch contains."""
     repository = dotcom.repository
-    tip = repository.branches["main"]
-    repository.branch("release/1", repository.commit("release/1"))
-    dotcom.pull.head, dotcom.pull.head_ref, dotcom.pull.base_ref = tip, "main", "release/1"
-    event = listened(dotcom, event_on(name, tip.sha, "main")).event
-    assert (event.pull_request, event.branch) == (1, "release/1")
+    commit = repository.branches["main"]
+    repository.commit("production")
+    if branch != "main":
+        repository.commit("main")
+    dotcom.pull.head, dotcom.pull.head_ref, dotcom.pull.base_ref = commit, branch, "production"
+    event = listened(dotcom, event_on(name, commit.sha, branch)).event
+    assert (event.pull_request, event.branch) == (1, "production")
 
 
 @pytest.mark.parametrize("name", LOOKED_UP)
