@@ -114,7 +114,7 @@ class GitHubSession:
         ours if its context has our prefix, or if a run of the gate wrote its description: a policy that cannot be read
         may set another prefix.
         """
-        self._calls.set_timeout(min(READS_S, self._statuses_s))
+        self._calls.set_timeout(self._statuses_s)
         bases = list(dict.fromkeys(pull.base_ref for pull in self.event.matches)) or [self.event.branch]
         contexts = [self._context(gate, base) for base in bases for gate in gates]
         prefixes = tuple(self._context("", base).lower() for base in bases)

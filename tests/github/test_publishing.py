@@ -24,7 +24,7 @@ from sepurux_action.github.commit_status import CommitState
 from sepurux_action.github.event import ByCommit, Event, PullRequest
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.run_context import RunContext
-from sepurux_action.github.session import LARGE_STEP, GitHubSession
+from sepurux_action.github.session import LARGE_STEP, STATUSES_S, GitHubSession
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, PolicyFile, Snapshot
 from sepurux_action.github.soft_gate_rules import Review
 from sepurux_action.host.signals import Signals
@@ -211,7 +211,7 @@ def test_a_github_that_hangs_is_left_behind_within_the_bounds_of_each_part() -> 
     assert not scene.talk.load("")
     assert scene.clock.time - start == FIRST_READ_S
     scene.talk.publish_config_error(["one"])
-    assert scene.clock.time - start == FIRST_READ_S + 15
+    assert scene.clock.time - start == FIRST_READ_S + STATUSES_S
     assert len(scene.warnings) == 2
 
 
@@ -398,6 +398,14 @@ def test_no_minute_has_more_writes_than_github_allows_and_no_status_of_100_gates
     scene.talk.publish_results(results(*numbered(100)))
     assert len(scene.forge.statuses) == 100
     assert most_writes_in_a_minute(scene) == WRITES_A_MINUTE
+    assert scene.warnings == []
+
+
+def test_a_config_error_turns_each_of_50_older_statuses_to_failure() -> None:
+    gates = numbered(50)
+    scene = a_scene(takes_s=0.4, pages=with_statuses(*gates))
+    scene.talk.publish_config_error(["g0"])
+    assert [state for state, _ in scene.forge.statuses.values()] == [CommitState.FAILURE] * 50
     assert scene.warnings == []
 
 
