@@ -26,6 +26,7 @@ FIRST_READ_S = 60.0  # the read that includes the policy, and the search for the
 READS_S = 15.0  # the other reads at the start together with the start status; also the reads of reviews
 RETRY_PAUSE_S = 5.0  # between two tries of the first read; the client makes shorter pauses within one try
 WRITES_A_MINUTE = 80  # GitHub's limit on requests that create content; it allows 900 points, of which a write costs 5
+COMMENT_WRITES = 2  # of these 80, which statuses leave for the comment that follows them
 MINUTE_S = 60.0
 
 _OVER_TIME = ErrorDetails(message="GitHub took longer than the gate waits for it", timed_out=True)
@@ -131,7 +132,7 @@ class BoundedCalls:
         """Return what the work returns; raises ForgeRefused, also when the time is over before the work is."""
         writes = REQUIRED_PERMISSIONS[operation].permission.endswith("write")
         if writes and self._paced:
-            self._wait_for_turn()
+            self._wait_for_turn(WRITES_A_MINUTE - (COMMENT_WRITES if operation is Operation.STATUS else 0))
         try:
             return self._clock.run(max(0.0, self._left), work)
         except Ended:
@@ -212,10 +213,10 @@ class BoundedCalls:
         """Return whether another try, after a pause, may not be refused."""
         return not (refusal.permanent or refusal.of_every_target) and self._left > RETRY_PAUSE_S
 
-    def _wait_for_turn(self) -> None:
-        """Wait until one more write is within GitHub's limit; raises ForgeRefused where there is no time for that."""
-        full = len(self._writes) == WRITES_A_MINUTE
-        wait = self._writes[0] + MINUTE_S - self._clock.now() if full else 0.0
+    def _wait_for_turn(self, limit: int) -> None:
+        """Wait until the last minute has fewer than `limit` writes; raises GitHubError if there is no time for that."""
+        full = len(self._writes) >= limit
+        wait = self._writes[-limit] + MINUTE_S - self._clock.now() if full else 0.0
         if wait <= 0:
             return
         if wait >= self._left:

@@ -25,7 +25,7 @@ from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github import comment_state
-from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
+from sepurux_action.github.calls import FIRST_READ_S, READS_S, WRITES_A_MINUTE, BoundedCalls
 from sepurux_action.github.comment_state import CommentState
 from sepurux_action.github.commit_status import CommitState
 from sepurux_action.github.event import ByNumber, Event, as_ambiguous, resolve
@@ -41,6 +41,7 @@ STATUSES_S = 70.0  # all decided statuses
 COMMENT_S = 20.0  # beside what the statuses left over: comment and review requests; together with them 90 s
 AFTER_SIGNAL_S = 3.0  # for one try of the status; the whole program has to be out within 5 s
 MAX_QUESTIONS = 3  # an answer may raise another question, but not for ever
+MAX_PENDING = WRITES_A_MINUTE // 2  # pending statuses of a large step, so that the decided ones can follow at once
 LARGE_STEP = 20  # gates; a larger step sets a pending status only where an older status would show meanwhile
 UNKNOWN_COMMENTS = (
     f"no comment: not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
@@ -135,14 +136,16 @@ class GitHubSession:
     def publish_pending(self, gates: Iterable[str]) -> None:
         """Set the pending status of each gate, the first thing after the policy; here begins the time for more reads.
 
-        A large step leaves out the gates of which the commit has no status yet: a required status that is missing
-        blocks like a pending one.
+        A large step leaves out the gates for which the commit has no status yet, because a required status that is
+        missing blocks like a pending one. Of the others it sets at most MAX_PENDING.
         """
         self._calls.set_timeout(READS_S)
         contexts = list(map(self.context_of, gates))
         if len(contexts) > LARGE_STEP and self.snapshot.head_contexts is not None:
             shown = {context.lower() for context in self.snapshot.head_contexts}
             contexts = [context for context in contexts if context.lower() in shown]
+        if len(contexts) > LARGE_STEP:
+            contexts = contexts[:MAX_PENDING]
         self._set_statuses(_Status(context, CommitState.PENDING, "the evaluation is under way") for context in contexts)
 
     def load_more_comments(self) -> None:
