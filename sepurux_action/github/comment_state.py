@@ -22,7 +22,15 @@ from urllib.parse import quote
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
-from sepurux_action.evaluation.ci_run import CIRun, Enrichment, parse_ci_run, parse_failures
+from sepurux_action.evaluation.ci_run import (
+    MAX_COUNTED,
+    CIRun,
+    ClassifiedFailure,
+    Enrichment,
+    merge_failures,
+    parse_ci_run,
+    parse_failures,
+)
 from sepurux_action.evaluation.decision import Decision, Verdict, check_thresholds
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
@@ -115,23 +123,41 @@ def cached_failures_of(results: Iterable[GateResult], commit: str, fingerprints:
                 result.worst,
                 run=result.combined,
                 verdict=replace(result.worst.verdict, reason=result.reason),
-                enrichment=Enrichment(
-                    failures=tuple(chain.from_iterable(run.enrichment.failures for run in result.ranked)),
-                    more_failures=any(run.enrichment.more_failures for run in result.runs),
-                ),
+                enrichment=_combined_failures(result.ranked),
             )
             run = _load_failure(_dump_failure(run))
             fails[result.gate.name] = CachedFailure(fingerprint=fingerprint, run=run)
     return CachedFailures(commit=commit, fails=fails)
 
 
+def _combined_failures(runs: Sequence[RunResult]) -> Enrichment:
+    """Return the failures of all runs of a gate: at most MAX_DETAILS kinds, with the number of the others."""
+    every = chain.from_iterable(run.enrichment.failures for run in runs)
+    failures, left_out = merge_failures(map(_cut_failure, every), MAX_DETAILS)
+    return Enrichment(
+        failures=failures,
+        left_out=left_out + sum(run.enrichment.left_out for run in runs),
+        more_failures=any(run.enrichment.more_failures for run in runs),
+    )
+
+
+def _cut_failure(failure: ClassifiedFailure) -> ClassifiedFailure:
+    return ClassifiedFailure(
+        type=_cut(failure.type),
+        severity=_cut(failure.severity),
+        description=_cut(failure.description),
+        mutation=_cut(failure.mutation),
+        count=failure.count,
+    )
+
+
 def _with_details(run: RunResult, most: int) -> RunResult:
-    failures = run.enrichment.failures
-    more = run.enrichment.more_failures or len(failures) > most
+    more = run.enrichment
+    left_out = more.left_out + sum(failure.count for failure in more.failures[most:])
     return replace(
         run,
         run=replace(run.run, top_failing_tools=run.run.top_failing_tools[:most]),
-        enrichment=replace(run.enrichment, failures=failures[:most], more_failures=more),
+        enrichment=replace(more, failures=more.failures[:most], left_out=left_out),
     )
 
 
@@ -304,18 +330,16 @@ def _dump_failure(result: RunResult) -> dict[str, object]:
         "top_failing_tools": [
             {"tool": _cut(each.tool), "count": each.count} for each in run.top_failing_tools[:MAX_DETAILS]
         ],
-        "classified": [
-            {name: _cut(said) for name, said in asdict(each).items() if isinstance(said, str)}
-            for each in more.failures[:MAX_DETAILS]
-        ],
-        "more": more.more_failures or more.left_out + sum(each.count for each in more.failures) > MAX_DETAILS,
+        "classified": list(map(asdict, more.failures)),
+        "left_out": more.left_out,
+        "more": more.more_failures,
     }
 
 
 def _load_failure(body: Mapping[str, object]) -> RunResult:
     run = parse_ci_run({**body, "run_id": None})  # the id is that of the result; the run names those of a batch
     run = _with_combined(run.with_score(json_reader.number(body.get("score"), low=0, high=100)), body)
-    failures = parse_failures(body.get("classified"))[:MAX_DETAILS]
+    left_out = json_reader.number(body.get("left_out"), low=0, high=MAX_COUNTED, whole=True)
     return RunResult(
         trace=_cut(json_reader.text(body.get("trace"))),
         verdict=Verdict(decision=Decision.FAIL, reason=_cut(json_reader.text(body.get("reason"))), rule=1),
@@ -324,8 +348,19 @@ def _load_failure(body: Mapping[str, object]) -> RunResult:
         trace_id=json_reader.identifier(body.get("trace_id")),
         run_id=json_reader.identifier(body.get("run_id")),
         batch_id=json_reader.identifier(body.get("batch_id")),
-        enrichment=Enrichment(failures=failures, more_failures=body.get("more") is True),
+        enrichment=Enrichment(
+            failures=tuple(_load_failures(body.get("classified"))),
+            left_out=int(left_out.value or 0),
+            more_failures=body.get("more") is True,
+        ),
     )
+
+
+def _load_failures(value: object) -> Iterator[ClassifiedFailure]:
+    for item in list(json_reader.items(value))[:MAX_DETAILS]:
+        count = json_reader.number(json_reader.fields(item).get("count"), low=1, high=MAX_COUNTED, whole=True)
+        for failure in parse_failures([item]):
+            yield replace(failure, count=int(count.value or 1))
 
 
 def _with_combined(run: CIRun, body: Mapping[str, object]) -> CIRun:

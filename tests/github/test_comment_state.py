@@ -392,7 +392,10 @@ some_runs = st.builds(
     run_ids=st.lists(ids.filter(bool), max_size=12).map(tuple),
 )
 some_failures = st.lists(
-    st.builds(ClassifiedFailure, type=words, severity=words, description=words, mutation=words), max_size=12
+    st.builds(
+        ClassifiedFailure, type=words, severity=words, description=words, mutation=words, count=st.integers(1, 9)
+    ),
+    max_size=12,
 ).map(tuple)
 some_failed_gates = st.builds(
     lambda name, reason, run, failures, run_id: a_result(
@@ -451,7 +454,24 @@ def test_a_remembered_fail_of_several_traces_has_the_same_numbers_and_thresholds
     assert result.checks == run.verdict.checks == first.checks
     assert summarize(result) == summarize(first)
     assert run.run.top_failing_tools == first.combined.top_failing_tools
-    assert run.enrichment.failures == (FAILURES * 3)[:MAX_DETAILS]
+    assert {failure.count for failure in run.enrichment.failures} == {3}
+    assert [replace(failure, count=1) for failure in run.enrichment.failures] == list(FAILURES)
+
+
+def test_a_cached_failure_counts_as_many_failures_as_the_run() -> None:
+    seven = ClassifiedFailure(type="unsafe", severity="high", description="", mutation="drift", count=7)
+    kinds = tuple(replace(seven, type=f"type {number}", count=2) for number in range(MAX_DETAILS))
+    runs = [
+        a_run(FAILING, SOFT, enrichment=Enrichment(failures=(seven,), left_out=4)),
+        a_run(FAILING, SOFT, enrichment=Enrichment(failures=(seven, *kinds), left_out=5)),
+    ]
+    decided = again(MEMORY, cached_failures_of([a_result(*runs, gate=SOFT)], COMMIT, {"refunds": PRINT}))
+    assert decided is not None
+    enrichment = decided.fails["refunds"].run.enrichment
+    assert enrichment.failures == (replace(seven, count=14), *kinds[:-1])
+    assert (enrichment.left_out, enrichment.more_failures) == (4 + 5 + 2, False)
+    fewer = decided.truncated(1, 1).fails["refunds"].run.enrichment
+    assert (fewer.failures, fewer.left_out) == (enrichment.failures[:1], 4 + 5 + 2 * MAX_DETAILS)
 
 
 @given(st.none() | st.floats(0, 100))
@@ -512,7 +532,8 @@ def test_a_remembered_fail_has_ten_tools_ten_failures_short_texts_and_no_address
     assert max(len(tools), len(failures)) <= MAX_DETAILS
     assert max(map(len, [run.verdict.reason, *told])) <= MAX_CACHED_TEXT
     assert run.run.dashboard_url in {"", "https://app.sepurux.dev/runs/1"}
-    assert run.enrichment.more_failures == (len(result.worst.enrichment.failures) > MAX_DETAILS)
+    counted = sum(failure.count for failure in result.worst.enrichment.failures)
+    assert sum(failure.count for failure in failures) + run.enrichment.left_out == counted
 
 
 @given(some_memories, some_memories)
@@ -609,6 +630,8 @@ def test_a_fail_of_another_form_is_none(decided: object) -> None:
                         "reported_by",
                         "top_failing_tools",
                         "classified",
+                        "left_out",
+                        "count",
                         "more",
                         "dashboard_url",
                     ]
