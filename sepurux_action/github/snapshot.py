@@ -36,7 +36,7 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
       author { login } state
       commits(last: 1) { nodes { commit { oid status { contexts { context description } } } } }
       comments(first: $page, after: $after) {
-        nodes { id fullDatabaseId viewerDidAuthor body url }
+        nodes { fullDatabaseId viewerDidAuthor body url }
         pageInfo { hasNextPage endCursor }
       }
     }
