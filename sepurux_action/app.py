@@ -21,7 +21,7 @@ from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.evaluation.trace_files import TraceFolder
 from sepurux_action.github.event import pr_number_warning, with_pull_request_number
-from sepurux_action.github.policy_source import ResolvedPolicy, SnapshotResult, resolve_policy
+from sepurux_action.github.policy_source import ResolvedPolicy, resolve_policy
 from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.host.deadlines import ThreadTimeouts
@@ -65,11 +65,12 @@ def run(host: Host, signals: Signals) -> int:
     early, run_context = read_bootstrap_settings(host.layers), host.run_context()
     blank = _hide_secrets(host, early.github_token, early.secret, early.api_key)
     github = _connect(early, run_context, host, signals)
-    heard = SnapshotResult(github.snapshot if github.load(early.config) else None) if github else None
+    if github:
+        github.load(early.config)
     run_context = replace(run_context, event=github.event if github else run_context.event)
     today = datetime.now(UTC).date()
     try:
-        found = resolve_policy(early, run_context.event, heard, host.read_repo_file)
+        found = resolve_policy(early, run_context.event, github.snapshot if github else None, host.read_repo_file)
         settings = read_settings(
             host.layers, host.traces.find, found.policy, branch=run_context.event.branch, today=today
         )

@@ -145,11 +145,11 @@ class FakeGitHubClient:
         return [target for _, called, target in self.calls if called == name]
 
     def find_pull_requests(self, question: PullRequestLookup) -> tuple[PullRequest, ...]:
-        self._call("candidates", str(question))
+        self._call("find_pull_requests", str(question))
         return ()
 
     def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:  # noqa: ARG002
-        self._call("look", after)
+        self._call("fetch_snapshot", after)
         return self.pages[int(after or 0)]
 
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
@@ -161,7 +161,7 @@ class FakeGitHubClient:
         return self.given
 
     def requested_reviewers(self, number: int) -> tuple[str, ...]:
-        self._call("asked", str(number))
+        self._call("requested_reviewers", str(number))
         return ()
 
     def permission(self, login: str) -> str:
@@ -169,14 +169,14 @@ class FakeGitHubClient:
         return self.permissions.get(login, "read")
 
     def request_review(self, number: int, login: str) -> None:  # noqa: ARG002
-        self._call("ask_for_review", login)
+        self._call("request_review", login)
 
     def required_contexts(self, branch: str) -> tuple[str, ...]:
         self._call("required_contexts", branch)
         return ()
 
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
-        self._call("last_results", base)
+        self._call("recent_results", base)
         return ()
 
     def set_status(  # noqa: PLR0913

@@ -50,23 +50,23 @@ class Scene(NamedTuple):
     """A pull request of octo/shop, read and ready to be written to."""
 
     clock: FakeClock
-    forge: FakeGitHubClient
-    place: FakeOutput
-    talk: GitHubSession
+    client: FakeGitHubClient
+    output: FakeOutput
+    session: GitHubSession
 
     @property
     def warnings(self) -> list[str]:
-        return [text.removeprefix("Sepurux gate: ") for _, text in self.place.annotations]
+        return [text.removeprefix("Sepurux gate: ") for _, text in self.output.annotations]
 
 
-def a_scene(event: Event = EVENT, *, listen: bool = True, **forge: object) -> Scene:
-    clock, place = FakeClock(), FakeOutput()
-    fake = FakeGitHubClient(clock, **{"pages": (PAGE,), **forge})  # type: ignore[arg-type]
-    talk = GitHubSession(fake, clock, place, event, secret="signs")
-    if listen:
-        assert talk.load("")
-    talk.configure(PublishOptions(key="gates", run_url="https://github.com/run"))
-    return Scene(clock, fake, place, talk)
+def a_scene(event: Event = EVENT, *, load: bool = True, **client: object) -> Scene:
+    clock, output = FakeClock(), FakeOutput()
+    fake = FakeGitHubClient(clock, **{"pages": (PAGE,), **client})  # type: ignore[arg-type]
+    session = GitHubSession(fake, clock, output, event, secret="signs")
+    if load:
+        session.load("")
+    session.configure(PublishOptions(key="gates", run_url="https://github.com/run"))
+    return Scene(clock, fake, output, session)
 
 
 def results(*names: str, passing: bool = False) -> list[GateResult]:
@@ -89,8 +89,8 @@ def refusing(refusal: ErrorDetails, name: str, *targets: str) -> Callable[[str, 
 @pytest.mark.parametrize("refusal", [UNPROCESSABLE, NOT_FOUND])
 def test_a_refused_status_does_not_prevent_the_others(refusal: ErrorDetails) -> None:
     scene = a_scene(refuse=refusing(refusal, "set_status", "Sepurux / one"))
-    scene.talk.publish_results(results("one", "two", "three"))
-    assert {context: state for context, (state, _) in scene.forge.statuses.items()} == {
+    scene.session.publish_results(results("one", "two", "three"))
+    assert {context: state for context, (state, _) in scene.client.statuses.items()} == {
         "Sepurux / two": CommitState.FAILURE,
         "Sepurux / three": CommitState.FAILURE,
     }
@@ -101,8 +101,8 @@ def test_a_refused_status_does_not_prevent_the_others(refusal: ErrorDetails) -> 
 
 def test_a_status_that_is_refused_with_its_link_is_set_without_it() -> None:
     scene = a_scene(refuse=lambda _name, target, _time: UNPROCESSABLE if "https:" in target else None)
-    scene.talk.publish_results(results("one", "two"))
-    assert scene.forge.statuses == {
+    scene.session.publish_results(results("one", "two"))
+    assert scene.client.statuses == {
         "Sepurux / one": (CommitState.FAILURE, ""),
         "Sepurux / two": (CommitState.FAILURE, ""),
     }
@@ -113,20 +113,20 @@ def test_a_status_that_is_refused_with_its_link_is_set_without_it() -> None:
 
 def test_a_refusal_of_the_token_ends_the_calls_of_its_kind_in_one_warning() -> None:
     scene = a_scene(refuse=refusing(FORBIDDEN, "set_status"))
-    scene.talk.publish_pending(["one", "two"])
-    scene.talk.publish_results(results("one", "two"))
-    assert len(scene.forge.named("set_status")) == 1
+    scene.session.publish_pending(["one", "two"])
+    scene.session.publish_results(results("one", "two"))
+    assert len(scene.client.named("set_status")) == 1
     [warning] = scene.warnings
     assert "Give the job `statuses: write` under `permissions:`" in warning
 
 
 def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing() -> None:
     scene = a_scene(refuse=refusing(LIMITED, "set_status"))
-    scene.talk.publish_pending(["one", "two", "three"])
-    assert len(scene.forge.named("set_status")) == 1
-    scene.forge.refuse = lambda *_: None
-    scene.talk.publish_results(results("one", "two", "three"))
-    assert len(scene.forge.statuses) == 3
+    scene.session.publish_pending(["one", "two", "three"])
+    assert len(scene.client.named("set_status")) == 1
+    scene.client.refuse = lambda *_: None
+    scene.session.publish_results(results("one", "two", "three"))
+    assert len(scene.client.statuses) == 3
     [warning] = scene.warnings
     assert (
         "(Sepurux / one, Sepurux / two, Sepurux / three: HTTP 403 You have exceeded a secondary rate limit)" in warning
@@ -134,27 +134,27 @@ def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing() -> None
 
 
 def waiting(scene: Scene, *reviewers: str) -> None:
-    scene.forge.permissions = dict.fromkeys(reviewers, "write")
-    found = scene.talk.soft_gate.approval(PULL, reviewers)
+    scene.client.permissions = dict.fromkeys(reviewers, "write")
+    found = scene.session.soft_gate.approval(PULL, reviewers)
     assert found is not None
     assert not found[0].approved
-    scene.talk.publish_results([])
+    scene.session.publish_results([])
 
 
 def test_a_refused_review_request_does_not_prevent_the_others() -> None:
-    scene = a_scene(refuse=refusing(UNPROCESSABLE, "ask_for_review", "ann"))
+    scene = a_scene(refuse=refusing(UNPROCESSABLE, "request_review", "ann"))
     waiting(scene, "ann", "bob", "cat")
-    scene.talk.soft_gate.request_reviews()
-    assert scene.forge.named("ask_for_review") == ["ann", "bob", "cat"]
+    scene.session.soft_gate.request_reviews()
+    assert scene.client.named("request_review") == ["ann", "bob", "cat"]
     [warning] = scene.warnings
     assert warning.startswith("Could not ask for a review (ann: HTTP 422 Validation Failed). ")
 
 
 def test_a_review_request_that_the_token_may_not_make_is_made_once() -> None:
-    scene = a_scene(refuse=refusing(FORBIDDEN, "ask_for_review"))
+    scene = a_scene(refuse=refusing(FORBIDDEN, "request_review"))
     waiting(scene, "ann", "bob", "cat")
-    scene.talk.soft_gate.request_reviews()
-    assert scene.forge.named("ask_for_review") == ["ann"]
+    scene.session.soft_gate.request_reviews()
+    assert scene.client.named("request_review") == ["ann"]
 
 
 @pytest.mark.parametrize(
@@ -183,51 +183,54 @@ def until(seconds: float, refusal: ErrorDetails, *names: str) -> Callable[[str, 
 
 
 def test_an_outage_of_50_seconds_does_not_fail_the_first_read() -> None:
-    scene = a_scene(listen=False, takes_s=1, refuse=until(50, OUTAGE, "look"))
-    assert scene.talk.load("")
-    assert scene.talk.snapshot.pull_request == PULL
+    scene = a_scene(load=False, takes_s=1, refuse=until(50, OUTAGE, "fetch_snapshot"))
+    scene.session.load("")
+    assert scene.session.snapshot.pull_request == PULL
     assert scene.warnings == []
-    assert any("GitHub kept failing" in line for line in scene.place.lines)
+    assert any("GitHub kept failing" in line for line in scene.output.lines)
 
 
 def test_an_outage_of_50_seconds_does_not_fail_the_search_for_the_pull_request() -> None:
     push = replace(EVENT, name="push", pull_request=None, lookup=ByCommit(commit=HEAD))
-    scene = a_scene(push, listen=False, takes_s=1, refuse=until(50, OUTAGE, "candidates"))
-    assert scene.talk.load("")
-    assert not scene.talk.event.ambiguous
+    scene = a_scene(push, load=False, takes_s=1, refuse=until(50, OUTAGE, "find_pull_requests"))
+    scene.session.load("")
+    assert not scene.session.event.ambiguous
 
 
 def test_a_longer_outage_ends_the_first_read_after_a_minute() -> None:
-    scene = a_scene(listen=False, takes_s=1, refuse=refusing(OUTAGE, "look"))
+    scene = a_scene(load=False, takes_s=1, refuse=refusing(OUTAGE, "fetch_snapshot"))
     start = scene.clock.time
-    assert not scene.talk.load("")
+    scene.session.load("")
+    assert scene.session.snapshot.policy.error == "GitHub could not be read"
     assert FIRST_READ_S - 10 < scene.clock.time - start <= FIRST_READ_S
     assert len(scene.warnings) == 1
 
 
 def test_a_github_that_hangs_is_left_behind_within_the_bounds_of_each_part() -> None:
-    scene = a_scene(listen=False, takes_s=1_000)
+    scene = a_scene(load=False, takes_s=1_000)
     start = scene.clock.time
-    assert not scene.talk.load("")
+    scene.session.load("")
+    assert scene.session.snapshot.policy.error == "GitHub could not be read"
     assert scene.clock.time - start == FIRST_READ_S
-    scene.talk.publish_config_error(["one"])
+    scene.session.publish_config_error(["one"])
     assert scene.clock.time - start == FIRST_READ_S + STATUSES_S
     assert len(scene.warnings) == 2
 
 
 @pytest.mark.parametrize("refusal", [FORBIDDEN, LIMITED, ErrorDetails(status=401)])
 def test_a_refusal_that_does_not_pass_is_no_reason_to_read_again(refusal: ErrorDetails) -> None:
-    scene = a_scene(listen=False, refuse=refusing(refusal, "look"))
-    assert not scene.talk.load("")
-    assert len(scene.forge.named("look")) == 1
+    scene = a_scene(load=False, refuse=refusing(refusal, "fetch_snapshot"))
+    scene.session.load("")
+    assert scene.session.snapshot.policy.error == "GitHub could not be read"
+    assert len(scene.client.named("fetch_snapshot")) == 1
 
 
 def test_an_answer_without_the_policy_is_read_again_and_kept_where_that_does_not_help() -> None:
     partly = replace(PAGE, policy=PolicyFile(error="no"), error=OUTAGE, denied=Operation.BASE)
-    scene = a_scene(listen=False, pages=(partly,))
-    assert scene.talk.load("")
-    assert len(scene.forge.named("look")) > 5
-    assert scene.talk.snapshot == partly
+    scene = a_scene(load=False, pages=(partly,))
+    scene.session.load("")
+    assert len(scene.client.named("fetch_snapshot")) > 5
+    assert scene.session.snapshot == partly
     assert len(scene.warnings) == 1
 
 
@@ -240,10 +243,12 @@ def signals() -> Iterator[Signals]:
         signal.signal(number, handler)
 
 
-def judge(scene: Scene, signals: Signals, *gates: Gate) -> None:
-    """Judge without a secret, so that nothing is asked of the backend."""
-    run_context = RunContext(event=scene.talk.event)
-    GateEvaluator(Settings(gates=gates), run_context, scene.place, signals, Redactor(), scene.talk, date.min).evaluate()
+def run_gates(scene: Scene, signals: Signals, *gates: Gate) -> None:
+    """Evaluate without a secret, so that nothing is asked of the backend."""
+    run_context = RunContext(event=scene.session.event)
+    GateEvaluator(
+        Settings(gates=gates), run_context, scene.output, signals, Redactor(), scene.session, date.min
+    ).evaluate()
 
 
 def many_pages(count: int) -> tuple[Snapshot, ...]:
@@ -252,33 +257,33 @@ def many_pages(count: int) -> tuple[Snapshot, ...]:
 
 def test_pending_statuses_come_before_all_other_reads(signals: Signals) -> None:
     scene = a_scene(pages=many_pages(3))
-    judge(scene, signals, a_gate(name="one"), a_gate(name="two", paths=parse_paths("docs/**")))
-    assert [name for _, name, _ in scene.forge.calls] == [
-        "look",
+    run_gates(scene, signals, a_gate(name="one"), a_gate(name="two", paths=parse_paths("docs/**")))
+    assert [name for _, name, _ in scene.client.calls] == [
+        "fetch_snapshot",
         "set_status",
         "set_status",
         "changed_files",
-        "look",
-        "look",
-        "look",
+        "fetch_snapshot",
+        "fetch_snapshot",
+        "fetch_snapshot",
         "required_contexts",
     ]
 
 
 def test_2400_comments_of_a_slow_github_keep_no_older_status_green(signals: Signals) -> None:
     scene = a_scene(pages=many_pages(24), takes_s=0.65)
-    scene.forge.statuses = {"Sepurux / one": (CommitState.SUCCESS, "")}
-    judge(scene, signals, a_gate(name="one"))
-    assert scene.forge.statuses["Sepurux / one"][0] is CommitState.PENDING
+    scene.client.statuses = {"Sepurux / one": (CommitState.SUCCESS, "")}
+    run_gates(scene, signals, a_gate(name="one"))
+    assert scene.client.statuses["Sepurux / one"][0] is CommitState.PENDING
 
 
 def test_comments_are_read_until_there_is_our_own() -> None:
     pages = list(many_pages(5))
     pages[2] = replace(pages[2], comments=(OURS,))
     scene = a_scene(pages=pages)
-    scene.talk.load_more_comments()
-    assert scene.forge.named("look") == ["", "1", "2"]
-    assert scene.talk.snapshot.comments == (OURS,)
+    scene.session.load_more_comments()
+    assert scene.client.named("fetch_snapshot") == ["", "1", "2"]
+    assert scene.session.snapshot.comments == (OURS,)
 
 
 # -- comments ---------------------------------------------------------------------------------------------------------
@@ -295,17 +300,17 @@ def test_comments_are_read_until_there_is_our_own() -> None:
 )
 def test_where_comments_are_not_known_none_is_written_and_the_reason_is_told(pages: Sequence[Snapshot]) -> None:
     scene = a_scene(pages=pages)
-    scene.talk.publish_results(results("one"))
-    assert scene.talk.publish_comment(results("one"), str) == ""
-    assert scene.forge.named("create_comment") == []
-    assert any("not all comments of the pull request could be read" in line for line in scene.place.lines)
+    scene.session.publish_results(results("one"))
+    assert scene.session.publish_comment(results("one"), str) == ""
+    assert scene.client.named("create_comment") == []
+    assert any("not all comments of the pull request could be read" in line for line in scene.output.lines)
 
 
 def test_the_last_page_that_is_read_is_enough_to_write() -> None:
     scene = a_scene(pages=many_pages(MAX_PAGES))
-    scene.talk.publish_results(results("one"))
-    scene.talk.publish_comment(results("one"), str)
-    assert len(scene.forge.named("create_comment")) == 1
+    scene.session.publish_results(results("one"))
+    scene.session.publish_comment(results("one"), str)
+    assert len(scene.client.named("create_comment")) == 1
 
 
 # -- reviews ----------------------------------------------------------------------------------------------------------
@@ -317,32 +322,34 @@ def approvals(*logins: str) -> tuple[Review, ...]:
 
 def test_the_newest_approvals_are_looked_up_first_and_the_first_eligible_one_is_the_last() -> None:
     scene = a_scene(given=approvals(*numbered(200), "ann", *numbered(3, "late")), takes_s=0.3)
-    scene.forge.permissions = {"ann": "write"}
-    found = scene.talk.soft_gate.approval(PULL, ())
+    scene.client.permissions = {"ann": "write"}
+    found = scene.session.soft_gate.approval(PULL, ())
     assert found is not None
     assert found[0].by == ("ann",)
-    assert scene.forge.named("permission") == ["late2", "late1", "late0", "ann"]
+    assert scene.client.named("permission") == ["late2", "late1", "late0", "ann"]
 
 
 def test_a_user_who_approved_again_counts_as_new_and_one_who_then_objected_not_at_all() -> None:
     again = (*approvals("ann", *numbered(200)), *approvals("ann"))
     objected = Review(author="bob", state="CHANGES_REQUESTED", commit=HEAD)
     scene = a_scene(given=(*approvals("bob"), *again, objected))
-    scene.forge.permissions = {"ann": "write", "bob": "write"}
-    found = scene.talk.soft_gate.approval(PULL, ())
+    scene.client.permissions = {"ann": "write", "bob": "write"}
+    found = scene.session.soft_gate.approval(PULL, ())
     assert found is not None
     assert found[0].by == ("ann",)
-    assert scene.forge.named("permission") == ["ann"]
+    assert scene.client.named("permission") == ["ann"]
 
 
 def test_a_permission_that_cannot_be_read_leaves_the_other_approvals_alone() -> None:
     scene = a_scene(given=approvals("ann", "bob"), refuse=refusing(UNPROCESSABLE, "permission", "bob"))
-    scene.forge.permissions = {"ann": "write"}
-    found = scene.talk.soft_gate.approval(PULL, ())
+    scene.client.permissions = {"ann": "write"}
+    found = scene.session.soft_gate.approval(PULL, ())
     assert found is not None
     assert found[0].approved
-    scene.forge.permissions = {}
-    assert a_scene(given=approvals("ann", "bob"), refuse=scene.forge.refuse).talk.soft_gate.approval(PULL, ()) is None
+    scene.client.permissions = {}
+    assert (
+        a_scene(given=approvals("ann", "bob"), refuse=scene.client.refuse).session.soft_gate.approval(PULL, ()) is None
+    )
 
 
 # -- limits -----------------------------------------------------------------------------------------------------------
@@ -355,8 +362,8 @@ def with_statuses(*gates: str) -> tuple[Snapshot, ...]:
 def test_a_large_step_sets_a_pending_status_only_where_an_older_one_would_show() -> None:
     gates = numbered(LARGE_STEP + 1)
     scene = a_scene(pages=with_statuses("g3", "another"))
-    scene.talk.publish_pending(gates)
-    assert list(scene.forge.statuses) == ["Sepurux / g3"]
+    scene.session.publish_pending(gates)
+    assert list(scene.client.statuses) == ["Sepurux / g3"]
 
 
 @pytest.mark.parametrize(
@@ -372,12 +379,12 @@ def test_every_gate_is_pending_where_the_step_is_not_large_or_older_statuses_are
     event: Event, page: Snapshot, gates: int
 ) -> None:
     scene = a_scene(event, pages=(page,))
-    scene.talk.publish_pending(numbered(gates))
-    assert len(scene.forge.statuses) == gates
+    scene.session.publish_pending(numbered(gates))
+    assert len(scene.client.statuses) == gates
 
 
 def most_writes_in_a_minute(scene: Scene) -> int:
-    times = [time for time, name, _ in scene.forge.calls if name in {"set_status", "create_comment", "ask_for_review"}]
+    times = [time for time, name, _ in scene.client.calls if name in {"set_status", "create_comment", "request_review"}]
     return max(sum(0 <= time - start < 60 for time in times) for start in times)
 
 
@@ -385,20 +392,20 @@ def most_writes_in_a_minute(scene: Scene) -> int:
 def test_an_ordinary_step_never_waits(gates: int) -> None:
     scene = a_scene(takes_s=0.3)
     start = scene.clock.time
-    scene.talk.publish_pending(numbered(gates))
-    scene.talk.publish_results(results(*numbered(gates)))
-    scene.talk.publish_comment(results(*numbered(gates)), str)
-    calls = len(scene.forge.calls) - 1  # without the first read
+    scene.session.publish_pending(numbered(gates))
+    scene.session.publish_results(results(*numbered(gates)))
+    scene.session.publish_comment(results(*numbered(gates)), str)
+    calls = len(scene.client.calls) - 1  # without the first read
     assert scene.clock.time - start == pytest.approx(calls * 0.3)
 
 
 @pytest.mark.parametrize("takes_s", [0, 0.1, 0.3])
 def test_no_minute_has_more_writes_than_github_allows_and_no_status_of_100_gates_is_lost(takes_s: float) -> None:
     scene = a_scene(takes_s=takes_s)
-    scene.talk.publish_results(results(*numbered(100)))
-    assert len(scene.forge.statuses) == 100
-    scene.talk.publish_comment(results("one"), str)
-    assert len(scene.forge.named("create_comment")) == 1
+    scene.session.publish_results(results(*numbered(100)))
+    assert len(scene.client.statuses) == 100
+    scene.session.publish_comment(results("one"), str)
+    assert len(scene.client.named("create_comment")) == 1
     assert most_writes_in_a_minute(scene) in {WRITES_A_MINUTE - 2, WRITES_A_MINUTE - 1}
     assert scene.warnings == []
 
@@ -406,8 +413,8 @@ def test_no_minute_has_more_writes_than_github_allows_and_no_status_of_100_gates
 def test_a_config_error_turns_each_of_50_older_statuses_to_failure() -> None:
     gates = numbered(50)
     scene = a_scene(takes_s=0.4, pages=with_statuses(*gates))
-    scene.talk.publish_config_error(["g0"])
-    assert [state for state, _ in scene.forge.statuses.values()] == [CommitState.FAILURE] * 50
+    scene.session.publish_config_error(["g0"])
+    assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE] * 50
     assert scene.warnings == []
 
 
@@ -415,13 +422,13 @@ def test_a_config_error_turns_each_of_50_older_statuses_to_failure() -> None:
 def test_a_large_step_that_runs_again_sets_each_decided_status_and_the_comment(gates: int) -> None:
     names = numbered(gates)
     scene = a_scene(takes_s=0.3, pages=with_statuses(*names))
-    scene.forge.statuses = {f"Sepurux / {name}": (CommitState.SUCCESS, "") for name in names}
-    scene.talk.publish_pending(names)
+    scene.client.statuses = {f"Sepurux / {name}": (CommitState.SUCCESS, "") for name in names}
+    scene.session.publish_pending(names)
     scene.clock.time += 5
-    scene.talk.publish_results(results(*names))
-    scene.talk.publish_comment(results(*names), str)
-    assert [state for state, _ in scene.forge.statuses.values()] == [CommitState.FAILURE] * gates
-    assert len(scene.forge.named("create_comment")) == 1
+    scene.session.publish_results(results(*names))
+    scene.session.publish_comment(results(*names), str)
+    assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE] * gates
+    assert len(scene.client.named("create_comment")) == 1
     assert most_writes_in_a_minute(scene) <= WRITES_A_MINUTE
 
 
@@ -429,12 +436,12 @@ def test_300_gates_send_what_blocks_first_keep_time_for_the_comment_and_name_wha
     scene = a_scene(takes_s=0.3)
     start = scene.clock.time
     decided = [*results(*numbered(250), passing=True), *results(*numbered(50, "bad"))]
-    scene.talk.publish_results(decided)
-    scene.talk.publish_comment(decided, str)
-    sent = scene.forge.named("set_status")
+    scene.session.publish_results(decided)
+    scene.session.publish_comment(decided, str)
+    sent = scene.client.named("set_status")
     assert [context.split()[2] for context in sent[:50]] == numbered(50, "bad")
     assert 100 < len(sent) < 300
-    assert len(scene.forge.named("create_comment")) == 1
+    assert len(scene.client.named("create_comment")) == 1
     assert scene.clock.time - start <= 90
     assert most_writes_in_a_minute(scene) <= WRITES_A_MINUTE
     [warning] = scene.warnings
@@ -465,11 +472,11 @@ def test_what_a_step_costs(gates: int, older: bool, requests: int, signals: Sign
     names = numbered(gates)
     [page] = with_statuses(*names)
     scene = a_scene(takes_s=0.3, pages=(replace(page, comments=(OURS,)) if older else PAGE,))
-    judge(scene, signals, *(a_gate(name=name) for name in names))
+    run_gates(scene, signals, *(a_gate(name=name) for name in names))
     scene.clock.time += 600
-    scene.talk.publish_results(results(*names))
-    scene.talk.publish_comment(results(*names), str)
-    assert len(scene.forge.calls) == requests
+    scene.session.publish_results(results(*names))
+    scene.session.publish_comment(results(*names), str)
+    assert len(scene.client.calls) == requests
 
 
 # -- after a signal ---------------------------------------------------------------------------------------------------
@@ -477,26 +484,26 @@ def test_what_a_step_costs(gates: int, older: bool, requests: int, signals: Sign
 
 def test_after_a_signal_each_status_is_tried_once_without_waiting_for_the_limit() -> None:
     scene = a_scene(takes_s=0.05)
-    scene.talk.publish_results(results(*numbered(80)))
-    scene.forge.statuses.clear()
-    scene.talk.enter_shutdown(scene.clock)
+    scene.session.publish_results(results(*numbered(80)))
+    scene.client.statuses.clear()
+    scene.session.enter_shutdown(scene.clock)
     start = scene.clock.time
-    scene.talk.publish_results(results(*numbered(40)))
-    assert len(scene.forge.statuses) == 40
-    assert scene.forge.retried == [True] * 80 + [False] * 40
+    scene.session.publish_results(results(*numbered(40)))
+    assert len(scene.client.statuses) == 40
+    assert scene.client.retried == [True] * 80 + [False] * 40
     assert scene.clock.time - start < 3
 
 
 def test_the_comment_mode_never_reads_no_comments() -> None:
     scene = a_scene()
-    scene.talk.configure(PublishOptions(key="gates", comment=CommentMode.NEVER))
-    scene.talk.publish_results(results("one"))
-    assert scene.talk.publish_comment(results("one"), str) == ""
-    assert scene.forge.named("look") == [""]
+    scene.session.configure(PublishOptions(key="gates", comment=CommentMode.NEVER))
+    scene.session.publish_results(results("one"))
+    assert scene.session.publish_comment(results("one"), str) == ""
+    assert scene.client.named("fetch_snapshot") == [""]
 
 
 def test_advice_is_asked_for_once_and_also_a_refusal_is_final() -> None:
     scene = a_scene(refuse=refusing(NOT_FOUND, "required_contexts"))
     for gate in ("one", "two"):
-        assert scene.talk.stage_advice(gate, Stage.HARD, scheduled=False) == ""
-    assert len(scene.forge.named("required_contexts")) == 1
+        assert scene.session.stage_advice(gate, Stage.HARD, scheduled=False) == ""
+    assert len(scene.client.named("required_contexts")) == 1
