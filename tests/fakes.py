@@ -144,8 +144,8 @@ class FakeGitHubClient:
     def named(self, name: str) -> list[str]:
         return [target for _, called, target in self.calls if called == name]
 
-    def find_pull_requests(self, question: PullRequestLookup) -> tuple[PullRequest, ...]:
-        self._call("find_pull_requests", str(question))
+    def find_pull_requests(self, lookup: PullRequestLookup) -> tuple[PullRequest, ...]:
+        self._call("find_pull_requests", str(lookup))
         return ()
 
     def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:  # noqa: ARG002
