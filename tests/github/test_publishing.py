@@ -286,6 +286,24 @@ def test_comments_are_read_until_there_is_our_own() -> None:
     assert scene.session.snapshot.comments == (OURS,)
 
 
+KINDS = [FORBIDDEN, LIMITED, OUTAGE, NOT_FOUND, UNPROCESSABLE, ErrorDetails(status=401), ErrorDetails(status=410)]
+
+
+@pytest.mark.parametrize("details", KINDS, ids=lambda details: details.summary)
+def test_a_github_that_rejects_every_call_after_the_first_read_ends_nothing(
+    details: ErrorDetails, signals: Signals
+) -> None:
+    scene = a_scene()
+    scene.client.refuse = lambda *_: details
+    run_gates(scene, signals, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
+    assert scene.session.soft_gate.approval(PULL, ("ann",)) is None
+    scene.session.publish_results(results("one"))
+    assert scene.session.publish_comment(results("one"), str) == ""
+    scene.session.soft_gate.request_reviews()
+    assert 3 <= len(scene.warnings) == len(set(scene.warnings))
+    assert all(warning.lower().endswith("the verdict and the exit status stand.") for warning in scene.warnings)
+
+
 # -- comments ---------------------------------------------------------------------------------------------------------
 
 
@@ -304,6 +322,58 @@ def test_where_comments_are_not_known_none_is_written_and_the_reason_is_told(pag
     assert scene.session.publish_comment(results("one"), str) == ""
     assert scene.client.named("create_comment") == []
     assert any("not all comments of the pull request could be read" in line for line in scene.output.lines)
+
+
+@pytest.mark.parametrize(
+    ("pull", "says"),
+    [
+        (replace(PULL, head_sha="c" * 40), "no comment: the pull request has a newer commit"),
+        (None, "no comment: the pull request could not be read"),
+    ],
+)
+def test_no_comment_is_written_unless_the_evaluated_commit_is_the_head(pull: PullRequest | None, says: str) -> None:
+    scene = a_scene()
+    scene.client.pages = (replace(PAGE, pull_request=pull),)
+    scene.session.publish_results(results("one"))
+    assert scene.session.publish_comment(results("one"), str) == ""
+    assert scene.client.comments == {}
+    assert any(line.startswith(says) for line in scene.output.lines)
+
+
+def test_no_comment_is_written_if_the_comments_cannot_be_fetched_again() -> None:
+    scene = a_scene()
+    scene.client.refuse = refusing(OUTAGE, "fetch_snapshot")
+    scene.session.publish_results(results("one"))
+    assert scene.session.publish_comment(results("one"), str) == ""
+    assert scene.client.comments == {}
+
+
+@pytest.mark.parametrize(
+    ("mode", "passing", "comments"),
+    [
+        (CommentMode.ALWAYS, [True], 1),
+        (CommentMode.ON_FAILURE, [True], 0),
+        (CommentMode.ON_FAILURE, [False], 1),
+        (CommentMode.ON_FAILURE, [False, True], 1),
+        (CommentMode.NEVER, [False], 0),
+    ],
+)
+def test_each_comment_mode(mode: CommentMode, passing: list[bool], comments: int) -> None:
+    scene = a_scene()
+    scene.session.configure(PublishOptions(key="gates", comment=mode))
+    for each in passing:
+        scene.session.publish_results(results("one", passing=each))
+        scene.session.publish_comment(results("one", passing=each), (f"{{}}\n{each}").format)
+    assert len(scene.client.comments) == comments
+    assert all(comment.body.endswith(str(passing[-1])) for comment in scene.client.comments.values())
+
+
+def test_a_config_error_ignores_case_in_the_prefix_of_older_statuses() -> None:
+    scene = a_scene(pages=(replace(PAGE, head_contexts={"SEPURUX / refunds": "of an earlier run", "build": ""}),))
+    scene.session.publish_config_error([])
+    assert {name: state for name, (state, _) in scene.client.statuses.items()} == {
+        "SEPURUX / refunds": CommitState.FAILURE
+    }
 
 
 def test_the_last_page_that_is_read_is_enough_to_write() -> None:
