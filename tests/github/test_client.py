@@ -317,6 +317,19 @@ def test_an_answer_of_any_shape_is_a_refusal_or_an_empty_look(case: str, dotcom:
     assert len(dotcom.github.calls("issues/create-comment")) == 1
 
 
+def test_an_outage_that_outlasts_the_retries_is_an_error_that_may_pass(dotcom: Scene) -> None:
+    dotcom.github.fault("graphql", faults.broken(502), always=True)
+    error = error_of(lambda: dotcom.client.fetch_snapshot(dotcom.event))
+    assert (error.message, error.permanent, error.of_every_target) == ("GitHub kept failing", False, False)
+    assert len(dotcom.github.requests) == 4
+
+
+def test_a_user_without_a_role_may_not_write_and_a_rejection_is_an_error(dotcom: Scene) -> None:
+    assert dotcom.client.permission("nobody") == "none"
+    dotcom.github.fault("repos/get-collaborator-permission-level", faults.refused(403, "no"))
+    assert error_of(lambda: dotcom.client.permission("mona")).forbidden
+
+
 def test_a_comments_address_is_one_or_nothing(dotcom: Scene) -> None:
     dotcom.github.fault("issues/create-comment", backend.json({"id": 1, "html_url": "javascript:alert(1)"}, 201))
     assert dotcom.client.create_comment(dotcom.pull.number, "text").url == ""

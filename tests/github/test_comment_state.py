@@ -569,9 +569,11 @@ def noise(seed: int, length: int) -> str:
 def test_details_are_forgotten_before_gates_and_gates_before_the_newest_commit() -> None:
     def failed(number: int, reason: int) -> GateResult:
         tools = tuple(FailingTool(noise(100 * number + n, 200), 1) for n in range(10))
+        url = "https://app.sepurux.dev/" + noise(-number, 4 * reason).replace("+", "-").replace("=", "")
         verdict = Verdict(decision=Decision.FAIL, reason=noise(-number, reason), rule=1)
         gate = a_gate(name=f"agent-{number}")
-        return a_result(a_run(replace(FAILING, top_failing_tools=tools), verdict=verdict), gate=gate)
+        run = replace(FAILING, top_failing_tools=tools, dashboard_url=url)
+        return a_result(a_run(run, verdict=verdict), gate=gate)
 
     for most, reason in ((50, 20), (20, 200)):
         results = [failed(number, reason) for number in range(100)]
@@ -581,6 +583,7 @@ def test_details_are_forgotten_before_gates_and_gates_before_the_newest_commit()
         read = STATE.read_cached_failures(marker)
         assert read is not None
         assert most <= len(read.fails) <= MAX_GATES
+        assert (len(read.fails) == MAX_GATES) == (most == MAX_GATES)
         details = max(len(fail.run.run.top_failing_tools) for fail in read.fails.values())
         assert details < MAX_DETAILS if len(read.fails) == MAX_GATES else details == 0
         assert read == decided.truncated(len(read.fails), details)

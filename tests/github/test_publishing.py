@@ -16,10 +16,10 @@ from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.config.settings import PublishOptions, Settings
 from sepurux_action.config.stage import Stage
-from sepurux_action.errors import ErrorDetails
+from sepurux_action.errors import Ended, ErrorDetails
 from sepurux_action.evaluate import GateEvaluator
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.calls import FIRST_READ_S, WRITES_A_MINUTE
+from sepurux_action.github.calls import COMMENT_WRITES, FIRST_READ_S, WRITES_A_MINUTE
 from sepurux_action.github.commit_status import CommitState
 from sepurux_action.github.event import ByCommit, Event, PullRequest
 from sepurux_action.github.permissions import Operation
@@ -197,6 +197,21 @@ def test_an_outage_of_50_seconds_does_not_fail_the_search_for_the_pull_request()
     assert not scene.session.event.ambiguous
 
 
+class EndedClock(FakeClock):
+    """A clock that a signal has interrupted."""
+
+    def pause(self, seconds: float) -> None:
+        raise Ended(seconds)
+
+
+def test_a_signal_ends_the_pause_between_two_attempts() -> None:
+    client, output = FakeGitHubClient(FakeClock(), refuse=refusing(OUTAGE, "fetch_snapshot")), FakeOutput()
+    GitHubSession(client, EndedClock(), output, EVENT, secret="").load("")
+    [(_, warning)] = output.annotations
+    assert "the run was ended before GitHub answered" in warning
+    assert client.named("fetch_snapshot") == [""]
+
+
 def test_a_longer_outage_ends_the_first_read_after_a_minute() -> None:
     scene = a_scene(load=False, takes_s=1, refuse=refusing(OUTAGE, "fetch_snapshot"))
     start = scene.clock.time
@@ -302,6 +317,45 @@ def test_a_github_that_rejects_every_call_after_the_first_read_ends_nothing(
     scene.session.soft_gate.request_reviews()
     assert 3 <= len(scene.warnings) == len(set(scene.warnings))
     assert all(warning.lower().endswith("the verdict and the exit status stand.") for warning in scene.warnings)
+
+
+@pytest.mark.parametrize(
+    "publish",
+    [lambda session: session.publish_results(results("one")), lambda session: session.publish_config_error(["one"])],
+)
+def test_reviews_and_statuses_have_time_of_their_own(publish: Callable[[GitHubSession], None]) -> None:
+    scene = a_scene()
+    scene.clock.time += 24 * 3600
+    assert scene.session.soft_gate.approval(PULL, ()) is not None
+    scene.clock.time += 24 * 3600
+    publish(scene.session)
+    assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE]
+
+
+CHANGED = [replace(PULL, head_sha="c" * 40), replace(PULL, base_ref="next"), None]
+
+
+@pytest.mark.parametrize("pull", CHANGED)
+def test_changed_files_are_not_read_of_another_head_or_base(pull: PullRequest | None) -> None:
+    scene = a_scene(pages=(replace(PAGE, pull_request=pull, error=OUTAGE),))
+    assert scene.session.changed_files() is None
+    assert scene.client.named("changed_files") == []
+
+
+@pytest.mark.parametrize("pull", CHANGED)
+def test_changed_files_do_not_count_once_head_or_base_has_changed(pull: PullRequest | None) -> None:
+    scene = a_scene()
+    assert scene.session.changed_files() == ()
+    assert scene.session.is_current()
+    scene.client.pages = (replace(PAGE, pull_request=pull),)
+    assert not scene.session.is_current()
+    scene.client.refuse = refusing(OUTAGE, "fetch_snapshot")
+    assert not scene.session.is_current()
+
+
+@pytest.mark.parametrize("commit", ["f" * 40, ""], ids=["a merge group", "unknown"])
+def test_an_evaluated_commit_that_is_not_the_head_has_no_changed_files(commit: str) -> None:
+    assert a_scene(replace(EVENT, commit=commit)).session.changed_files() is None
 
 
 # -- comments ---------------------------------------------------------------------------------------------------------
@@ -486,6 +540,14 @@ def test_a_config_error_turns_each_of_50_older_statuses_to_failure() -> None:
     scene.session.publish_config_error(["g0"])
     assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE] * 50
     assert scene.warnings == []
+
+
+def test_a_write_beyond_the_limit_is_not_sent_if_there_is_no_time_to_wait() -> None:
+    scene = a_scene()
+    scene.session.publish_results(results(*numbered(WRITES_A_MINUTE - COMMENT_WRITES)))
+    scene.session.publish_pending(["late"])
+    assert "Sepurux / late" not in scene.client.statuses
+    assert "GitHub takes 80 writes a minute, and the time for more is over" in scene.warnings[0]
 
 
 @pytest.mark.parametrize("gates", [80, 100])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -15,89 +15,16 @@ from sepurux_action.github.session import GitHubSession
 from tests import backend
 from tests.builders import a_result
 from tests.fakes import FakeClock, FakeOutput
-from tests.github_double import GitHub, faults
+from tests.github_double import GitHub
 from tests.github_double.state import PullRequest
 from tests.scenes import ClientScene as Scene
 from tests.scenes import a_client_scene as a_scene
-
-DAY_S = 24 * 3600
 
 
 @pytest.fixture
 def dotcom() -> Iterator[Scene]:
     with GitHub() as github:
         yield a_scene(github)
-
-
-def after_a_day(scene: Scene) -> GitHubSession:
-    """Return a session that was loaded a day ago."""
-    clock = FakeClock()
-    session = GitHubSession(scene.client, clock, FakeOutput(), scene.event, secret="")
-    session.load("")
-    session.configure(PublishOptions(key="core"))
-    clock.time += DAY_S
-    return session
-
-
-def test_reviews_have_time_of_their_own(dotcom: Scene) -> None:
-    session = after_a_day(dotcom)
-    assert session.snapshot.pull_request is not None
-    assert session.soft_gate.approval(session.snapshot.pull_request, ()) is not None
-
-
-@pytest.mark.parametrize(
-    "end",
-    [lambda session: session.publish_results([a_result()]), lambda session: session.publish_config_error(["core"])],
-)
-def test_the_last_status_has_time_of_its_own(end: Callable[[GitHubSession], None], dotcom: Scene) -> None:
-    end(after_a_day(dotcom))
-    [status] = dotcom.repository.latest_statuses(dotcom.pull.head_sha)
-    assert status.state == "failure"
-
-
-def after_first_read(scene: Scene) -> GitHubSession:
-    """Return a session that has just been loaded."""
-    session = GitHubSession(scene.client, FakeClock(), FakeOutput(), scene.event, secret="")
-    session.load("")
-    return session
-
-
-def retarget(scene: Scene) -> None:
-    scene.pull.base_ref = "next"
-
-
-def push(scene: Scene) -> None:
-    scene.pull.push({"docs/readme.md": "x"})
-
-
-def fail_to_answer(scene: Scene) -> None:
-    scene.github.fault("graphql", faults.refused(404, "Not Found"), always=True)
-
-
-@pytest.mark.parametrize("change", [push, retarget])
-def test_of_a_pull_request_that_was_changed_before_the_start_no_files_are_read(
-    change: Callable[[Scene], None], dotcom: Scene
-) -> None:
-    change(dotcom)
-    assert after_first_read(dotcom).changed_files() is None
-    assert not dotcom.github.calls("pulls/list-files")
-
-
-@pytest.mark.parametrize("change", [push, retarget, fail_to_answer])
-def test_the_list_of_files_does_not_count_once_the_pull_request_has_changed(
-    change: Callable[[Scene], None], dotcom: Scene
-) -> None:
-    session = after_first_read(dotcom)
-    assert session.changed_files() is not None
-    assert session.is_current()
-    change(dotcom)
-    assert not session.is_current()
-
-
-@pytest.mark.parametrize("commit", ["f" * 40, ""], ids=["a merge group", "unknown"])
-def test_a_judged_commit_that_is_not_the_pull_requests_head_has_no_list_of_files(commit: str, dotcom: Scene) -> None:
-    event = replace(dotcom.event, commit=commit)
-    assert after_first_read(dotcom._replace(event=event)).changed_files() is None
 
 
 # -- one commit, several pull requests --------------------------------------------------------------------------------
