@@ -121,14 +121,14 @@ class FakeOutput:
 class FakeGitHubClient:
     """A GitHub client on a fake clock; each call takes `takes_s` seconds.
 
-    `calls` has the time, the name, and the target of each call. `refuse` returns why a call is rejected, by its name,
+    `calls` has the time, the name, and the target of each call. `reject` returns why a call is rejected, by its name,
     its target, and the time. `pages` are the snapshots, one page of comments each, with their numbers as cursors.
     `comments` are added to the first page. `lose` creates a comment, but its response is lost.
     """
 
     clock: FakeClock
     takes_s: float = 0.0
-    refuse: Callable[[str, str, float], ErrorDetails | None] = lambda _name, _target, _time: None
+    reject: Callable[[str, str, float], ErrorDetails | None] = lambda _name, _target, _time: None
     pages: Sequence[Snapshot] = (Snapshot(),)
     given: tuple[Review, ...] = ()
     permissions: Mapping[str, str] = field(default_factory=dict)
@@ -141,8 +141,8 @@ class FakeGitHubClient:
     def _call(self, name: str, target: str = "") -> None:
         self.calls.append((self.clock.time, name, target))
         self.clock.time += self.takes_s
-        if refusal := self.refuse(name, target, self.clock.time):
-            raise GitHubError(refusal)
+        if details := self.reject(name, target, self.clock.time):
+            raise GitHubError(details)
 
     def named(self, name: str) -> list[str]:
         return [target for _, called, target in self.calls if called == name]

@@ -44,7 +44,7 @@ class Operation(StrEnum):
     COMMENT = "write the comment"
     FILES = "read which files the pull request changes"
     REVIEWS = "read the reviews"
-    ASK = "ask for a review"
+    REQUEST_REVIEW = "ask for a review"
     RULES = "read the branch's rules"
     PULLS = "read the results of the last pull requests"
 
@@ -68,7 +68,7 @@ REQUIRED_PERMISSIONS: Mapping[Operation, RequiredPermission] = {
     Operation.REVIEWS: RequiredPermission("pull-requests: read", "a `soft` gate failed"),
     Operation.PULLS: RequiredPermission("pull-requests: read", "an `observe` or `soft` gate on a pull request"),
     Operation.COMMENT: RequiredPermission("pull-requests: write", "unless `comment: never`"),
-    Operation.ASK: RequiredPermission("pull-requests: write", "a `soft` gate with `reviewers` failed"),
+    Operation.REQUEST_REVIEW: RequiredPermission("pull-requests: write", "a `soft` gate with `reviewers` failed"),
     Operation.RESULTS: RequiredPermission("statuses: read", "always; `statuses: write` holds it"),
     Operation.STATUS: RequiredPermission("statuses: write", "unless `status: false`"),
 }

@@ -76,12 +76,14 @@ class ReviewGate:
         number = self._calls.event.pull_request
         if number is None or not self._waiting:
             return
-        requested = self._calls.try_call(Operation.ASK, self._client.requested_reviewers, number)
+        requested = self._calls.try_call(Operation.REQUEST_REVIEW, self._client.requested_reviewers, number)
         if requested is None:
             return
         reviews = self._reviews or ()
         logins = [login for rules in self._waiting for login in reviewers_to_request(rules, reviews, requested)]
-        self._calls.try_each(Operation.ASK, {login: partial(self._request, number, login) for login in logins})
+        self._calls.try_each(
+            Operation.REQUEST_REVIEW, {login: partial(self._request, number, login) for login in logins}
+        )
 
     def _request(self, number: int, login: str) -> None:
-        self._calls.call(Operation.ASK, lambda: self._client.request_review(number, login))
+        self._calls.call(Operation.REQUEST_REVIEW, lambda: self._client.request_review(number, login))

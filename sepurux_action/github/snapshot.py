@@ -25,7 +25,7 @@ MAX_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pu
 
 SNAPSHOT_QUERY = """
 query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $after: String,
-       $judged: String!, $withJudged: Boolean!,
+       $evaluated: String!, $withEvaluated: Boolean!,
        $base: String!, $withBase: Boolean!, $commits: Int!, $page: Int!,
        $policyAt: String!, $policy: String!, $withPolicy: Boolean!, $headPolicy: String!, $withHead: Boolean!,
        $defaultPolicy: String!, $withDefault: Boolean!) {
@@ -39,7 +39,7 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
         pageInfo { hasNextPage endCursor }
       }
     }
-    judged: object(expression: $judged) @include(if: $withJudged) {
+    evaluated: object(expression: $evaluated) @include(if: $withEvaluated) {
       ... on Commit { oid status { contexts { context description } } }
     }
     policyCommit: object(expression: $policyAt) @include(if: $withPolicy) { oid }
@@ -134,8 +134,8 @@ def snapshot_variables(event: Event, *, after: str = "", with_base: bool, config
         "number": event.pull_request or 0,
         "withPull": event.pull_request is not None,
         "after": after or None,
-        "judged": event.commit,
-        "withJudged": with_base and bool(event.commit),
+        "evaluated": event.commit,
+        "withEvaluated": with_base and bool(event.commit),
         "base": base,
         "withBase": with_base and bool(base),
         "commits": BASELINE_COMMITS + 1,  # one may be the evaluated commit itself
@@ -209,7 +209,7 @@ def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] |
     pull = json_reader.fields(repository.get("pullRequest"))
     heads = json_reader.items(json_reader.fields(pull.get("commits")).get("nodes"))
     read = map(
-        json_reader.fields, [repository.get("judged"), *(json_reader.fields(head).get("commit") for head in heads)]
+        json_reader.fields, [repository.get("evaluated"), *(json_reader.fields(head).get("commit") for head in heads)]
     )
     commits = [each for each in read if each.get("oid") == commit]
     contexts = {

@@ -1,4 +1,4 @@
-"""What is sent to GitHub, in which order, how fast, and what a refusal ends (contract, section 4)."""
+"""What is sent to GitHub, in which order, how fast, and what a rejection ends (contract, section 4)."""
 
 from __future__ import annotations
 
@@ -78,29 +78,29 @@ def numbered(count: int, prefix: str = "g") -> list[str]:
     return [f"{prefix}{number}" for number in range(count)]
 
 
-def refusing(refusal: ErrorDetails, name: str, *targets: str) -> Callable[[str, str, float], ErrorDetails | None]:
-    """Refuse the calls of this name whose target begins so; all of them where none is given."""
-    return lambda called, target, _: refusal if called == name and target.startswith(targets or ("",)) else None
+def rejecting(rejection: ErrorDetails, name: str, *targets: str) -> Callable[[str, str, float], ErrorDetails | None]:
+    """Reject the calls of this name whose target begins so; all of them where none is given."""
+    return lambda called, target, _: rejection if called == name and target.startswith(targets or ("",)) else None
 
 
-# -- refusals ---------------------------------------------------------------------------------------------------------
+# -- rejections -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("refusal", [UNPROCESSABLE, NOT_FOUND])
-def test_a_refused_status_does_not_prevent_the_others(refusal: ErrorDetails) -> None:
-    scene = a_scene(refuse=refusing(refusal, "set_status", "Sepurux / one"))
+@pytest.mark.parametrize("rejection", [UNPROCESSABLE, NOT_FOUND])
+def test_a_rejected_status_does_not_prevent_the_others(rejection: ErrorDetails) -> None:
+    scene = a_scene(reject=rejecting(rejection, "set_status", "Sepurux / one"))
     scene.session.publish_results(results("one", "two", "three"))
     assert {context: state for context, (state, _) in scene.client.statuses.items()} == {
         "Sepurux / two": CommitState.FAILURE,
         "Sepurux / three": CommitState.FAILURE,
     }
     [warning] = scene.warnings
-    said = f"HTTP {refusal.status} {refusal.message}"
+    said = f"HTTP {rejection.status} {rejection.message}"
     assert warning.startswith(f"Could not set the commit status (Sepurux / one: {said}). ")
 
 
-def test_a_status_that_is_refused_with_its_link_is_set_without_it() -> None:
-    scene = a_scene(refuse=lambda _name, target, _time: UNPROCESSABLE if "https:" in target else None)
+def test_a_status_that_is_rejected_with_its_link_is_set_without_it() -> None:
+    scene = a_scene(reject=lambda _name, target, _time: UNPROCESSABLE if "https:" in target else None)
     scene.session.publish_results(results("one", "two"))
     assert scene.client.statuses == {
         "Sepurux / one": (CommitState.FAILURE, ""),
@@ -111,8 +111,8 @@ def test_a_status_that_is_refused_with_its_link_is_set_without_it() -> None:
     ]
 
 
-def test_a_refusal_of_the_token_ends_the_calls_of_its_kind_in_one_warning() -> None:
-    scene = a_scene(refuse=refusing(FORBIDDEN, "set_status"))
+def test_a_rejection_of_the_token_ends_the_calls_of_its_kind_in_one_warning() -> None:
+    scene = a_scene(reject=rejecting(FORBIDDEN, "set_status"))
     scene.session.publish_pending(["one", "two"])
     scene.session.publish_results(results("one", "two"))
     assert len(scene.client.named("set_status")) == 1
@@ -121,10 +121,10 @@ def test_a_refusal_of_the_token_ends_the_calls_of_its_kind_in_one_warning() -> N
 
 
 def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing() -> None:
-    scene = a_scene(refuse=refusing(LIMITED, "set_status"))
+    scene = a_scene(reject=rejecting(LIMITED, "set_status"))
     scene.session.publish_pending(["one", "two", "three"])
     assert len(scene.client.named("set_status")) == 1
-    scene.client.refuse = lambda *_: None
+    scene.client.reject = lambda *_: None
     scene.session.publish_results(results("one", "two", "three"))
     assert len(scene.client.statuses) == 3
     [warning] = scene.warnings
@@ -141,8 +141,8 @@ def waiting(scene: Scene, *reviewers: str) -> None:
     scene.session.publish_results([])
 
 
-def test_a_refused_review_request_does_not_prevent_the_others() -> None:
-    scene = a_scene(refuse=refusing(UNPROCESSABLE, "request_review", "ann"))
+def test_a_rejected_review_request_does_not_prevent_the_others() -> None:
+    scene = a_scene(reject=rejecting(UNPROCESSABLE, "request_review", "ann"))
     waiting(scene, "ann", "bob", "cat")
     scene.session.soft_gate.request_reviews()
     assert scene.client.named("request_review") == ["ann", "bob", "cat"]
@@ -151,14 +151,14 @@ def test_a_refused_review_request_does_not_prevent_the_others() -> None:
 
 
 def test_a_review_request_that_the_token_may_not_make_is_made_once() -> None:
-    scene = a_scene(refuse=refusing(FORBIDDEN, "request_review"))
+    scene = a_scene(reject=rejecting(FORBIDDEN, "request_review"))
     waiting(scene, "ann", "bob", "cat")
     scene.session.soft_gate.request_reviews()
     assert scene.client.named("request_review") == ["ann"]
 
 
 @pytest.mark.parametrize(
-    ("refusal", "of_the_token", "of_one_target"),
+    ("rejection", "of_the_token", "of_one_target"),
     [
         (FORBIDDEN, True, False),
         (ErrorDetails(status=401), True, False),
@@ -169,21 +169,21 @@ def test_a_review_request_that_the_token_may_not_make_is_made_once() -> None:
         (OUTAGE, False, False),
     ],
 )
-def test_what_a_refusal_ends(refusal: ErrorDetails, of_the_token: bool, of_one_target: bool) -> None:  # noqa: FBT001
-    assert (refusal.of_the_token, refusal.of_one_target) == (of_the_token, of_one_target)
-    assert refusal.permanent is (of_the_token or of_one_target)
+def test_what_a_rejection_ends(rejection: ErrorDetails, of_the_token: bool, of_one_target: bool) -> None:  # noqa: FBT001
+    assert (rejection.of_the_token, rejection.of_one_target) == (of_the_token, of_one_target)
+    assert rejection.permanent is (of_the_token or of_one_target)
 
 
 # -- reads ------------------------------------------------------------------------------------------------------------
 
 
-def until(seconds: float, refusal: ErrorDetails, *names: str) -> Callable[[str, str, float], ErrorDetails | None]:
+def until(seconds: float, rejection: ErrorDetails, *names: str) -> Callable[[str, str, float], ErrorDetails | None]:
     start = FakeClock().time
-    return lambda name, _target, time: refusal if name in names and time < start + seconds else None
+    return lambda name, _target, time: rejection if name in names and time < start + seconds else None
 
 
 def test_an_outage_of_50_seconds_does_not_fail_the_first_read() -> None:
-    scene = a_scene(load=False, takes_s=1, refuse=until(50, OUTAGE, "fetch_snapshot"))
+    scene = a_scene(load=False, takes_s=1, reject=until(50, OUTAGE, "fetch_snapshot"))
     scene.session.load("")
     assert scene.session.snapshot.pull_request == PULL
     assert scene.warnings == []
@@ -192,7 +192,7 @@ def test_an_outage_of_50_seconds_does_not_fail_the_first_read() -> None:
 
 def test_an_outage_of_50_seconds_does_not_fail_the_search_for_the_pull_request() -> None:
     push = replace(EVENT, name="push", pull_request=None, lookup=ByCommit(commit=HEAD))
-    scene = a_scene(push, load=False, takes_s=1, refuse=until(50, OUTAGE, "find_pull_requests"))
+    scene = a_scene(push, load=False, takes_s=1, reject=until(50, OUTAGE, "find_pull_requests"))
     scene.session.load("")
     assert not scene.session.event.ambiguous
 
@@ -205,7 +205,7 @@ class EndedClock(FakeClock):
 
 
 def test_a_signal_ends_the_pause_between_two_attempts() -> None:
-    client, output = FakeGitHubClient(FakeClock(), refuse=refusing(OUTAGE, "fetch_snapshot")), FakeOutput()
+    client, output = FakeGitHubClient(FakeClock(), reject=rejecting(OUTAGE, "fetch_snapshot")), FakeOutput()
     GitHubSession(client, EndedClock(), output, EVENT, secret="").load("")
     [(_, warning)] = output.annotations
     assert "the run was ended before GitHub answered" in warning
@@ -213,7 +213,7 @@ def test_a_signal_ends_the_pause_between_two_attempts() -> None:
 
 
 def test_a_longer_outage_ends_the_first_read_after_a_minute() -> None:
-    scene = a_scene(load=False, takes_s=1, refuse=refusing(OUTAGE, "fetch_snapshot"))
+    scene = a_scene(load=False, takes_s=1, reject=rejecting(OUTAGE, "fetch_snapshot"))
     start = scene.clock.time
     scene.session.load("")
     assert scene.session.snapshot.policy.error == "GitHub could not be read"
@@ -232,9 +232,9 @@ def test_a_github_that_hangs_is_left_behind_within_the_bounds_of_each_part() -> 
     assert len(scene.warnings) == 2
 
 
-@pytest.mark.parametrize("refusal", [FORBIDDEN, LIMITED, ErrorDetails(status=401)])
-def test_a_refusal_that_does_not_pass_is_no_reason_to_read_again(refusal: ErrorDetails) -> None:
-    scene = a_scene(load=False, refuse=refusing(refusal, "fetch_snapshot"))
+@pytest.mark.parametrize("rejection", [FORBIDDEN, LIMITED, ErrorDetails(status=401)])
+def test_a_rejection_that_does_not_pass_is_no_reason_to_read_again(rejection: ErrorDetails) -> None:
+    scene = a_scene(load=False, reject=rejecting(rejection, "fetch_snapshot"))
     scene.session.load("")
     assert scene.session.snapshot.policy.error == "GitHub could not be read"
     assert len(scene.client.named("fetch_snapshot")) == 1
@@ -309,7 +309,7 @@ def test_a_github_that_rejects_every_call_after_the_first_read_ends_nothing(
     details: ErrorDetails, signals: Signals
 ) -> None:
     scene = a_scene()
-    scene.client.refuse = lambda *_: details
+    scene.client.reject = lambda *_: details
     run_gates(scene, signals, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
     assert scene.session.soft_gate.approval(PULL, ("ann",)) is None
     scene.session.publish_results(results("one"))
@@ -349,7 +349,7 @@ def test_changed_files_do_not_count_once_head_or_base_has_changed(pull: PullRequ
     assert scene.session.is_current()
     scene.client.pages = (replace(PAGE, pull_request=pull),)
     assert not scene.session.is_current()
-    scene.client.refuse = refusing(OUTAGE, "fetch_snapshot")
+    scene.client.reject = rejecting(OUTAGE, "fetch_snapshot")
     assert not scene.session.is_current()
 
 
@@ -370,7 +370,7 @@ def test_an_evaluated_commit_that_is_not_the_head_has_no_changed_files(commit: s
     ],
     ids=["an incomplete page", "an incomplete second page", "too many pages"],
 )
-def test_where_comments_are_not_known_none_is_written_and_the_reason_is_told(pages: Sequence[Snapshot]) -> None:
+def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(pages: Sequence[Snapshot]) -> None:
     scene = a_scene(pages=pages)
     scene.session.publish_results(results("one"))
     assert scene.session.publish_comment(results("one"), str) == ""
@@ -396,7 +396,7 @@ def test_no_comment_is_written_unless_the_evaluated_commit_is_the_head(pull: Pul
 
 def test_no_comment_is_written_if_the_comments_cannot_be_fetched_again() -> None:
     scene = a_scene()
-    scene.client.refuse = refusing(OUTAGE, "fetch_snapshot")
+    scene.client.reject = rejecting(OUTAGE, "fetch_snapshot")
     scene.session.publish_results(results("one"))
     assert scene.session.publish_comment(results("one"), str) == ""
     assert scene.client.comments == {}
@@ -465,14 +465,14 @@ def test_a_user_who_approved_again_counts_as_new_and_one_who_then_objected_not_a
 
 
 def test_a_permission_that_cannot_be_read_leaves_the_other_approvals_alone() -> None:
-    scene = a_scene(given=approvals("ann", "bob"), refuse=refusing(UNPROCESSABLE, "permission", "bob"))
+    scene = a_scene(given=approvals("ann", "bob"), reject=rejecting(UNPROCESSABLE, "permission", "bob"))
     scene.client.permissions = {"ann": "write"}
     found = scene.session.soft_gate.approval(PULL, ())
     assert found is not None
     assert found[0].approved
     scene.client.permissions = {}
     assert (
-        a_scene(given=approvals("ann", "bob"), refuse=scene.client.refuse).session.soft_gate.approval(PULL, ()) is None
+        a_scene(given=approvals("ann", "bob"), reject=scene.client.reject).session.soft_gate.approval(PULL, ()) is None
     )
 
 
@@ -634,8 +634,8 @@ def test_the_comment_mode_never_reads_no_comments() -> None:
     assert scene.client.named("fetch_snapshot") == [""]
 
 
-def test_advice_is_asked_for_once_and_also_a_refusal_is_final() -> None:
-    scene = a_scene(refuse=refusing(NOT_FOUND, "required_contexts"))
+def test_advice_is_asked_for_once_and_also_a_rejection_is_final() -> None:
+    scene = a_scene(reject=rejecting(NOT_FOUND, "required_contexts"))
     for gate in ("one", "two"):
         assert scene.session.stage_advice(gate, Stage.HARD, scheduled=False) == ""
     assert len(scene.client.named("required_contexts")) == 1

@@ -37,7 +37,7 @@ class Scene:
         return self.sticky.upsert(ours, TEXT)
 
     def reject(self, name: str, details: ErrorDetails) -> None:
-        self.client.refuse = lambda called, _target, _time: details if called == name else None
+        self.client.reject = lambda called, _target, _time: details if called == name else None
 
     @property
     def bodies(self) -> list[str]:
