@@ -17,7 +17,7 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.event import pr_number_warning, with_pull_request_number
-from sepurux_action.github.policy_source import ResolvedPolicy, SnapshotResult, resolve_policy
+from sepurux_action.github.policy_source import ResolvedPolicy, resolve_policy
 from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.host.actions_runner import ActionsRunner
@@ -54,11 +54,12 @@ def run(invocation: Invocation, host: Host, signals: Signals) -> int:
     bootstrap, run_context = read_bootstrap_settings(invocation.layers), invocation.run_context
     redact = _mask_secrets(host, bootstrap)
     github = _connect(bootstrap, run_context, host, signals)
-    snapshot = SnapshotResult(github.snapshot if github.load(bootstrap.config) else None) if github else None
+    if github:
+        github.load(bootstrap.config)
     run_context = replace(run_context, event=github.event) if github else run_context
     event, today = run_context.event, datetime.now(UTC).date()
     try:
-        policy = resolve_policy(bootstrap, event, snapshot, invocation.traces.read)
+        policy = resolve_policy(bootstrap, event, github.snapshot if github else None, invocation.traces.read)
         settings = read_settings(
             invocation.layers, invocation.traces.find, policy.policy, branch=event.branch, today=today
         )

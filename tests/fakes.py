@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import selectors
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sepurux_action.config.path_filter import ChangedFile
@@ -144,38 +144,42 @@ class FakeOutput:
 
 @dataclass
 class FakeGitHubClient:
-    """A GitHub on a fake clock, of which each call takes `takes_s` seconds.
+    """A GitHub client on a fake clock; each call takes `takes_s` seconds.
 
-    `calls` has the time, the name and the target of each call. `refuse` returns why a call is refused, by its name, its
-    target and the time. `pages` are the answers of `look`, one page of comments each, with their numbers as cursors.
+    `calls` has the time, the name, and the target of each call. `reject` returns why a call is rejected, by its name,
+    its target, and the time. `pages` are the snapshots, one page of comments each, with their numbers as cursors.
+    `comments` are added to the first page. `lose` creates a comment, but its response is lost.
     """
 
     clock: FakeClock
     takes_s: float = 0.0
-    refuse: Callable[[str, str, float], ErrorDetails | None] = lambda _name, _target, _time: None
+    reject: Callable[[str, str, float], ErrorDetails | None] = lambda _name, _target, _time: None
     pages: Sequence[Snapshot] = (Snapshot(),)
     given: tuple[Review, ...] = ()
     permissions: Mapping[str, str] = field(default_factory=dict)
     calls: list[tuple[float, str, str]] = field(default_factory=list)
     statuses: dict[str, tuple[CommitState, str]] = field(default_factory=dict)
     retried: list[bool] = field(default_factory=list)
+    comments: dict[int, Comment] = field(default_factory=dict)
+    lose: bool = False
 
     def _call(self, name: str, target: str = "") -> None:
         self.calls.append((self.clock.time, name, target))
         self.clock.time += self.takes_s
-        if refusal := self.refuse(name, target, self.clock.time):
-            raise GitHubError(refusal)
+        if details := self.reject(name, target, self.clock.time):
+            raise GitHubError(details)
 
     def named(self, name: str) -> list[str]:
         return [target for _, called, target in self.calls if called == name]
 
-    def find_pull_requests(self, question: PullRequestLookup) -> tuple[PullRequest, ...]:
-        self._call("candidates", str(question))
+    def find_pull_requests(self, lookup: PullRequestLookup) -> tuple[PullRequest, ...]:
+        self._call("find_pull_requests", str(lookup))
         return ()
 
     def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:  # noqa: ARG002
-        self._call("look", after)
-        return self.pages[int(after or 0)]
+        self._call("fetch_snapshot", after)
+        page = self.pages[int(after or 0)]
+        return page if after else replace(page, comments=(*page.comments, *self.comments.values()))
 
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
         self._call("changed_files", str(number))
@@ -186,7 +190,7 @@ class FakeGitHubClient:
         return self.given
 
     def requested_reviewers(self, number: int) -> tuple[str, ...]:
-        self._call("asked", str(number))
+        self._call("requested_reviewers", str(number))
         return ()
 
     def permission(self, login: str) -> str:
@@ -194,14 +198,14 @@ class FakeGitHubClient:
         return self.permissions.get(login, "read")
 
     def request_review(self, number: int, login: str) -> None:  # noqa: ARG002
-        self._call("ask_for_review", login)
+        self._call("request_review", login)
 
     def required_contexts(self, branch: str) -> tuple[str, ...]:
         self._call("required_contexts", branch)
         return ()
 
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
-        self._call("last_results", base)
+        self._call("recent_results", base)
         return ()
 
     def set_status(  # noqa: PLR0913
@@ -214,14 +218,22 @@ class FakeGitHubClient:
 
     def create_comment(self, number: int, body: str) -> Comment:
         self._call("create_comment", str(number))
-        return Comment(id=1, body=body)
+        comment = Comment(id=100 + len(self.calls), body=body, url=f"https://github.com/#{len(self.calls)}")
+        self.comments[comment.id] = comment
+        if self.lose:
+            raise GitHubError(ErrorDetails(message="the connection to GitHub failed"))
+        return comment
 
-    def edit_comment(self, comment: Comment, body: str) -> bool:  # noqa: ARG002
+    def edit_comment(self, comment: Comment, body: str) -> bool:
         self._call("edit_comment", str(comment.id))
+        if comment.id not in self.comments:
+            return any(comment in page.comments for page in self.pages)
+        self.comments[comment.id] = replace(comment, body=body)
         return True
 
     def delete_comment(self, comment: Comment) -> None:
         self._call("delete_comment", str(comment.id))
+        del self.comments[comment.id]
 
 
 CAMPAIGN = "8c5f4f5e-0000-4000-8000-000000000001"

@@ -1,4 +1,4 @@
-"""Shared test setups: a repository with a pull request on the GitHub double, and what reads or judges it."""
+"""Shared test setups: a repository with a pull request on the GitHub double, and a client or a whole step for it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Scene:
     token: str
 
     def options(self, **inputs: str) -> dict[str, Any]:
-        """Return what the runner is told for a pull_request event at the pull request's head."""
+        """Return the arguments of `run_action` for a pull_request event at the pull request's head."""
         return {
             "workspace": self.workspace,
             "inputs": {
@@ -86,7 +86,7 @@ class Scene:
         return run_action(**self.options(**inputs))
 
     def answers(self, **fields: object) -> None:
-        """Have the backend decide so from now on."""
+        """Let the backend return these fields from now on."""
         self.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(run_ids=[backend.RUN_ID], **fields)))
 
     @property
@@ -107,20 +107,20 @@ def a_scene(github: GitHub, sepurux: ScriptedBackend, workspace: Path) -> Scene:
     return Scene(github, sepurux, repository, pull, workspace, github.token(FULL))
 
 
-class ForgeScene(NamedTuple):
-    """A repository with one pull request, and a forge for it."""
+class ClientScene(NamedTuple):
+    """A repository with one pull request on the double, and the real client for it."""
 
     github: GitHub
     repository: Repository
     pull: PullRequest
-    forge: PyGithubClient
+    client: PyGithubClient
     event: Event
 
 
-def a_forge_scene(github: GitHub) -> ForgeScene:
+def a_client_scene(github: GitHub) -> ClientScene:
     repository = github.repository("octo/shop")
     pull = repository.pull("mona", head="feature")
-    forge = PyGithubClient(github.url, Secret(github.token()), "octo/shop", patience_s=1)
+    client = PyGithubClient(github.url, Secret(github.token()), "octo/shop", patience_s=1)
     event = Event(
         name="pull_request",
         repository="octo/shop",
@@ -129,4 +129,4 @@ def a_forge_scene(github: GitHub) -> ForgeScene:
         base_ref="main",
         no_pr_reason="",
     )
-    return ForgeScene(github, repository, pull, forge, event)
+    return ClientScene(github, repository, pull, client, event)

@@ -1,7 +1,7 @@
-"""Owns the calls to GitHub, and is the only importer of PyGithub; never a retry of what could be done twice.
+"""The GitHub client, built on PyGithub: one request for each call, and GitHubError for every failure.
 
-PyGithub is set up on purpose: PATCH is retried too, waits are bounded, there is no pause between writes, pages have
-100 entries, and objects are lazy, so that one deed is one request. Foreign exceptions end here, as ForgeRefused.
+PyGithub retries PATCH too, waits only for a bounded time, does not pause between writes, and fetches pages of 100
+entries. Its objects are lazy, so that no call needs a second request. A call that must not happen twice has no retries.
 Source: https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api
 """
 
@@ -46,31 +46,30 @@ from sepurux_action.github.snapshot import (
     snapshot_variables,
 )
 from sepurux_action.github.soft_gate_rules import Review
-from sepurux_action.github.stage_advice import LOOKED_AT
+from sepurux_action.github.stage_advice import RECENT_PULL_REQUESTS
 from sepurux_action.host.deadlines import seconds_left
 
 T = TypeVar("T")
 
-TIMEOUT_S = 10  # of one request; PyGithub cannot tell connecting from reading
-TRIES_AGAIN = 3
-BACKOFF_S = 0.5  # the first pause is none, then 1 s and 2 s
-PATIENCE_S = 90  # for a rate limit, where the caller still waits that long
+TIMEOUT_S = 10  # of one request; PyGithub has no separate timeout for connecting
+MAX_RETRIES = 3
+BACKOFF_S = 0.5  # no pause before the first retry, then 1 s and 2 s
+PATIENCE_S = 90  # the longest wait for a rate limit, if the caller waits as long
 LIMIT_STATUSES = frozenset({403, 429})
 GONE = frozenset({404, 410})
-UNPROCESSABLE = 400  # what PyGithub makes of errors in a GraphQL answer
+GRAPHQL_ERROR_STATUS = 400  # PyGithub's status for a GraphQL response with errors
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
-# PyGithub builds objects from whatever JSON comes, and fails in these ways over an answer of another shape; a redirect
-# to another host, which it rightly does not follow, is a RuntimeError.
-ODD_ANSWERS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+# PyGithub raises these for a response of an unexpected shape, and RuntimeError for a redirect to another host.
+SHAPE_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class _Retry(GithubRetry):
-    """Tries again only while somebody waits for it: what a later try did would land behind what was done since."""
+    """Retries only before the caller's deadline: a later write would replace newer ones."""
 
     def sleep(self, response: urllib3.BaseHTTPResponse | None = None) -> None:
-        """Wait as GitHub asks; raises ForgeRefused at once where that is longer than anybody waits."""
-        asked = (self.get_retry_after(response) if response else None) or 0
-        if asked > (self.max_rate_limit_wait or 0) or (asked or self.get_backoff_time()) >= seconds_left():
+        """Wait as GitHub asks; raises GitHubError at once if that is after the deadline."""
+        retry_after = (self.get_retry_after(response) if response else None) or 0
+        if retry_after > (self.max_rate_limit_wait or 0) or (retry_after or self.get_backoff_time()) >= seconds_left():
             limited = response is not None and response.status in LIMIT_STATUSES
             raise GitHubError(
                 ErrorDetails(message="rate limit" if limited else "GitHub kept failing", rate_limited=limited)
@@ -79,28 +78,28 @@ class _Retry(GithubRetry):
 
 
 class _RetryRejected(urllib3.Retry):
-    """Tries again only what GitHub rejected and named a time for: that had no effect, whatever the call is."""
+    """Retries only a call that GitHub rejected with `Retry-After`, because such a call had no effect."""
 
     RETRY_AFTER_STATUS_CODES = LIMIT_STATUSES
 
     def sleep(self, response: urllib3.BaseHTTPResponse | None = None) -> None:
-        """Wait as GitHub asks; raises ForgeRefused at once where that is longer than anybody waits."""
+        """Wait as GitHub asks; raises GitHubError at once if that is after the deadline."""
         if ((self.get_retry_after(response) if response else None) or 0) >= seconds_left():
             raise GitHubError(ErrorDetails(message="rate limit", rate_limited=True))
         super().sleep(response)
 
 
 class PyGithubClient:
-    """One repository on GitHub, with one token."""
+    """The client for one repository, with one token."""
 
     def __init__(self, api_url: str, token: Secret, repository: str, *, patience_s: float = PATIENCE_S) -> None:
-        """Take the API's address (https, or http on loopback), which may have a path as on GitHub Enterprise Server.
+        """`api_url` is https, or http on loopback, and may have a path as on GitHub Enterprise Server.
 
-        `patience_s` is how many seconds a rate limit may be waited out.
+        `patience_s` is the longest wait for a rate limit, in seconds.
         """
         auth = Auth.Token(token.reveal())
         retry = _Retry(
-            total=TRIES_AGAIN,
+            total=MAX_RETRIES,
             backoff_factor=BACKOFF_S,
             allowed_methods=None,
             max_rate_limit_wait=patience_s,
@@ -108,84 +107,85 @@ class PyGithubClient:
         self._name = repository
         self._patient = _client(api_url, auth, retry)
         rejected = _RetryRejected(
-            total=TRIES_AGAIN, connect=0, read=0, other=0, backoff_factor=BACKOFF_S, allowed_methods=None
+            total=MAX_RETRIES, connect=0, read=0, other=0, backoff_factor=BACKOFF_S, allowed_methods=None
         )
         self._once = _client(api_url, auth, rejected)
 
-    def find_pull_requests(self, question: PullRequestLookup) -> tuple[PullRequest, ...]:
-        """Return the pull requests that may answer a question, as GitHub describes them."""
-        match question:
+    def find_pull_requests(self, lookup: PullRequestLookup) -> tuple[PullRequest, ...]:
+        """Return the pull requests that may match; `event.resolve` checks them."""
+        match lookup:
             case ByNumber(number):
                 return (parse_pull_request(self._call("GET", f"pulls/{number}")),)
             case ByHead():
-                return self._open_from(question.owner, question.branch)
-            case ByCommit(branch=""):
-                return tuple(map(parse_pull_request, self._pages(f"commits/{question.commit}/pulls")))
-            case ByCommit():
-                return self._open_from(self._name.partition("/")[0], question.branch)
+                return self._open_from(lookup.owner, lookup.branch)
+            case ByCommit(commit=commit, branch=branch):
+                owner = self._name.partition("/")[0]
+                listed = self._open_from(owner, branch) if branch else ()
+                listed += tuple(map(parse_pull_request, self._pages(f"commits/{commit}/pulls")))
+                return tuple({pull.number: pull for pull in listed}.values())
 
     def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:
-        """Return the pull request, our comments on it, the base's results and the policy file at `config`.
+        """Return the pull request, the own comments, the base's results, and the policy file at `config`.
 
-        `after` asks for later comments only.
+        `after` is the cursor after which the comments begin.
         """
         variables = snapshot_variables(event, after=after, with_base=with_base, config=config)
         try:
-            _, answer = translate_errors(lambda: self._patient.requester.graphql_query(SNAPSHOT_QUERY, variables))
-        except GitHubError as refused:
-            data = json_reader.fields(json_reader.fields(refused.partial_data).get("data"))
+            _, response = translate_errors(lambda: self._patient.requester.graphql_query(SNAPSHOT_QUERY, variables))
+        except GitHubError as error:
+            data = json_reader.fields(json_reader.fields(error.partial_data).get("data"))
             if not isinstance(data.get("repository"), dict):
                 raise
-            return parse_partial(refused.partial_data, event, refused.details)
-        data = json_reader.fields(json_reader.fields(answer).get("data"))
+            return parse_partial(error.partial_data, event, error.details)
+        data = json_reader.fields(json_reader.fields(response).get("data"))
         if not isinstance(data.get("repository"), dict):
-            raise GitHubError(_ODD)
+            raise GitHubError(_UNEXPECTED_SHAPE)
         return parse_snapshot(data, event)
 
     def set_status(  # noqa: PLR0913 - the parts of a status
         self, commit: str, context: str, state: CommitState, description: str, url: str, *, retry: bool = True
     ) -> None:
-        """Set a commit status; doing it twice shows the same."""
+        """Set a commit status; a retry does no harm."""
         repository = (self._patient if retry else self._once).get_repo(self._name)
-        made = translate_errors(
+        status = translate_errors(
             lambda: repository.get_commit(commit).create_status(
                 state.value, target_url=url or NotSet, description=description, context=context
             )
         )
-        _check(translate_errors(lambda: made.id))
+        _check_id(translate_errors(lambda: status.id))
 
     def create_comment(self, number: int, body: str) -> Comment:
-        """Write a comment, once: after a failure nobody knows whether it is there, so the caller has to look.
+        """Create a comment. After a failure the comment may exist, so the caller has to search for it.
 
-        A rejection with `Retry-After` is no such failure: the call is then made again.
+        Only a rejection with `Retry-After` is retried.
         """
         made = translate_errors(lambda: self._once.get_repo(self._name).get_issue(number).create_comment(body))
-        return translate_errors(lambda: Comment(id=_check(made.id), body=body, url=safe_address(made.html_url)))
+        return translate_errors(lambda: Comment(id=_check_id(made.id), body=body, url=safe_address(made.html_url)))
 
     def edit_comment(self, comment: Comment, body: str) -> bool:
-        """Replace the body of a comment of our own; return whether there still is one."""
+        """Replace the body of an own comment; return False if it has been deleted."""
         try:
-            answer = self._change("PATCH", comment, {"body": body})
-        except GitHubError as refused:
-            if refused.details.status in GONE:
+            response = self._change("PATCH", comment, {"body": body})
+        except GitHubError as error:
+            if error.details.status in GONE:
                 return False
             raise
-        _check(json_reader.fields(answer).get("id"))
+        _check_id(json_reader.fields(response).get("id"))
         return True
 
     def delete_comment(self, comment: Comment) -> None:
-        """Delete a comment of our own; one that is gone already is a success."""
+        """Delete an own comment; it is no error if it has been deleted already."""
         try:
-            answer = self._change("DELETE", comment, None)
-        except GitHubError as refused:
-            if refused.details.status not in GONE:
+            response = self._change("DELETE", comment, None)
+        except GitHubError as error:
+            if error.details.status not in GONE:
                 raise
         else:
-            if answer is not None:  # such as a redirect
-                raise GitHubError(_ODD)
+            if response is not None:  # such as a redirect
+                raise GitHubError(_UNEXPECTED_SHAPE)
 
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
-        """Return the files that a pull request changes, a rename with both names; GitHub lists at most 3,000."""
+        """Return the files that a pull request changes, with old and new name; GitHub lists at most 3,000."""
         files = self._pages(f"pulls/{number}/files")
         return tuple(
             ChangedFile(str(file.get("filename", "")), str(file.get("previous_filename") or "")) for file in files
@@ -193,49 +193,49 @@ class PyGithubClient:
 
     def reviews(self, number: int) -> tuple[Review, ...]:
         """Return the reviews of a pull request, the oldest first."""
-        return tuple(map(_given, self._pages(f"pulls/{number}/reviews")))
+        return tuple(map(_review, self._pages(f"pulls/{number}/reviews")))
 
     def requested_reviewers(self, number: int) -> tuple[str, ...]:
-        """Return the logins that are asked for a review and have not given one."""
-        answer = self._call("GET", f"pulls/{number}/requested_reviewers")
+        """Return the logins of whom a review is requested and who have not given one."""
+        response = self._call("GET", f"pulls/{number}/requested_reviewers")
         return tuple(
             json_reader.text(json_reader.fields(user).get("login"))
-            for user in json_reader.items(json_reader.fields(answer).get("users"))
+            for user in json_reader.items(json_reader.fields(response).get("users"))
         )
 
     def permission(self, login: str) -> str:
-        """Return what a user may do in the repository: `admin`, `write`, `read` or `none`.
+        """Return what a user may do in the repository: `admin`, `write`, `read`, or `none`.
 
-        GitHub's word for `maintain` is `write` here, and for a role of the organization's own the one it builds on.
+        Here GitHub returns `write` for `maintain`, and for a custom role the role that it inherits from.
         """
         try:
-            answer = self._call("GET", f"collaborators/{quote(login, safe='')}/permission")
-        except GitHubError as refused:
-            if refused.details.status == 404:  # noqa: PLR2004 - no user of that name
+            response = self._call("GET", f"collaborators/{quote(login, safe='')}/permission")
+        except GitHubError as error:
+            if error.details.status == 404:  # noqa: PLR2004 - no user of that name
                 return "none"
             raise
-        return json_reader.text(json_reader.fields(answer).get("permission"))
+        return json_reader.text(json_reader.fields(response).get("permission"))
 
     def request_review(self, number: int, login: str) -> None:
-        """Ask one user for a review; one call each, because GitHub refuses a list as a whole."""
+        """Request a review of one user; one call each, because one invalid login makes GitHub reject the whole list."""
         self._call("POST", f"pulls/{number}/requested_reviewers", body={"reviewers": [login]})
 
     def required_contexts(self, branch: str) -> tuple[str, ...]:
         """Return the status contexts that rules of a branch require."""
-        answer = self._call("GET", f"rules/branches/{quote(branch, safe='')}")
-        rules = [json_reader.fields(json_reader.fields(rule).get("parameters")) for rule in json_reader.items(answer)]
+        response = self._call("GET", f"rules/branches/{quote(branch, safe='')}")
+        rules = [json_reader.fields(json_reader.fields(rule).get("parameters")) for rule in json_reader.items(response)]
         checks = [check for rule in rules for check in json_reader.items(rule.get("required_status_checks"))]
         return tuple(json_reader.text(json_reader.fields(check).get("context")) for check in checks)
 
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
-        """Return what the last pull requests into a branch came to, by context, the newest first."""
+        """Return the results of the last pull requests into a branch, by context, the newest first."""
         owner, _, name = self._name.partition("/")
-        variables = {"owner": owner, "name": name, "base": base, "last": LOOKED_AT}
-        _, answer = translate_errors(lambda: self._patient.requester.graphql_query(RECENT_RESULTS_QUERY, variables))
-        return parse_recent_results(json_reader.fields(answer).get("data"))
+        variables = {"owner": owner, "name": name, "base": base, "last": RECENT_PULL_REQUESTS}
+        _, response = translate_errors(lambda: self._patient.requester.graphql_query(RECENT_RESULTS_QUERY, variables))
+        return parse_recent_results(json_reader.fields(response).get("data"))
 
     def _change(self, verb: str, comment: Comment, body: dict[str, str] | None) -> object:
-        # PyGithub reaches a comment through its issue, by a read of the comment first; the address is known.
+        # PyGithub would fetch the comment first.
         return self._call(verb, f"issues/comments/{comment.id}", body=body)
 
     def _call(
@@ -246,33 +246,33 @@ class PyGithubClient:
         parameters: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
     ) -> object:
-        """Return the answer to one call below the repository, whatever shape it has."""
-        below = f"/repos/{self._name}/{path}"
-        given = dict(parameters) if parameters else None
-        _, answer = translate_errors(
-            lambda: self._patient.requester.requestJsonAndCheck(verb, below, parameters=given, input=body)
+        """Return the response to one call below the repository, whatever shape it has."""
+        url = f"/repos/{self._name}/{path}"
+        query = dict(parameters) if parameters else None
+        _, response = translate_errors(
+            lambda: self._patient.requester.requestJsonAndCheck(verb, url, parameters=query, input=body)
         )
-        return answer
+        return response
 
     def _open_from(self, owner: str, branch: str) -> tuple[PullRequest, ...]:
         return tuple(map(parse_pull_request, self._pages("pulls", state="open", head=f"{owner}:{branch}")))
 
     def _pages(self, path: str, **parameters: str) -> list[Mapping[str, object]]:
-        # PyGithub's list would read each entry once more to give its raw data.
+        # PyGithub's list would fetch each entry again for its raw data.
         entries: list[Mapping[str, object]] = []
         for number in range(1, snapshot.MAX_PAGES + 1):
-            answer = self._call(
+            page = self._call(
                 "GET", path, parameters={**parameters, "per_page": str(snapshot.PAGE), "page": str(number)}
             )
-            if not isinstance(answer, list) or not all(isinstance(entry, dict) for entry in answer):
-                raise GitHubError(_ODD)
-            entries += answer
-            if len(answer) < snapshot.PAGE:
+            if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
+                raise GitHubError(_UNEXPECTED_SHAPE)
+            entries += page
+            if len(page) < snapshot.PAGE:
                 return entries
         raise GitHubError(ErrorDetails(message=f"more than {snapshot.MAX_PAGES * snapshot.PAGE} entries"))
 
 
-def _given(review: Mapping[str, object]) -> Review:
+def _review(review: Mapping[str, object]) -> Review:
     user = json_reader.fields(review.get("user"))
     return Review(
         author=json_reader.text(user.get("login")),
@@ -296,43 +296,46 @@ def _client(api_url: str, auth: Auth.Token, retry: urllib3.Retry) -> Github:
     )
 
 
-def translate_errors(deed: Callable[[], T]) -> T:
-    """Return what a deed returns; raises ForgeRefused for everything that PyGithub and the network raise."""
+def translate_errors(call: Callable[[], T]) -> T:
+    """Return what a call returns; raises GitHubError for every exception of PyGithub and the network."""
     try:
-        return deed()
+        return call()
     except GithubException as error:
-        raise GitHubError(_refusal(error), error.data) from None  # GraphQL gives beside a refusal what may be read
+        raise GitHubError(_rejection(error), error.data) from None  # a GraphQL error may come with partial data
     except NETWORK_ERRORS as error:
-        raise GitHubError(_unreached(error)) from None
-    except (BadAttributeException, *ODD_ANSWERS):
-        raise GitHubError(_ODD) from None
+        raise GitHubError(_no_response(error)) from None
+    except (BadAttributeException, *SHAPE_ERRORS):
+        raise GitHubError(_UNEXPECTED_SHAPE) from None
 
 
-_ODD = ErrorDetails(message="an answer of an unknown shape, or a redirect")
+_UNEXPECTED_SHAPE = ErrorDetails(message="an answer of an unknown shape, or a redirect")
 
 
-def _check(number: object) -> int:
-    """Return the number of what was made; raises ForgeRefused where a success holds none, such as a proxy's page."""
-    if not isinstance(number, int):
-        raise GitHubError(_ODD)
-    return number
+def _check_id(value: object) -> int:
+    """Return the id of a new object; raises GitHubError if a response has none, such as a proxy's page."""
+    if not isinstance(value, int):
+        raise GitHubError(_UNEXPECTED_SHAPE)
+    return value
 
 
-def _refusal(error: GithubException) -> ErrorDetails:
+def _rejection(error: GithubException) -> ErrorDetails:
     data, headers = json_reader.fields(error.data), {k.lower(): v for k, v in (error.headers or {}).items()}
-    faults = [json_reader.fields(fault) for fault in json_reader.items(data.get("errors"))]
-    messages = [json_reader.text(data.get("message")), *(json_reader.text(fault.get("message")) for fault in faults)]
+    graphql_errors = [json_reader.fields(each) for each in json_reader.items(data.get("errors"))]
+    messages = [
+        json_reader.text(data.get("message")),
+        *(json_reader.text(each.get("message")) for each in graphql_errors),
+    ]
     message = "; ".join(dict.fromkeys(filter(None, messages)))
-    kinds = {json_reader.text(fault.get("type")) for fault in faults}
+    kinds = {json_reader.text(each.get("type")) for each in graphql_errors}
     limited = "RATE_LIMITED" in kinds or (
         error.status in LIMIT_STATUSES
         and ("rate limit" in message.lower() or "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0")
     )
-    graphql = error.status == UNPROCESSABLE and bool(kinds - {""})
+    graphql = error.status == GRAPHQL_ERROR_STATUS and bool(kinds - {""})
     return ErrorDetails(
         status=0 if graphql else error.status,
         message=message,
-        accepted=permissions.accepted(data.get("errors"))
+        accepted=permissions.required_permission(data.get("errors"))
         if graphql
         else str(headers.get("x-accepted-github-permissions", "")),
         forbidden=not limited and ("FORBIDDEN" in kinds or error.status == 403),  # noqa: PLR2004
@@ -340,11 +343,11 @@ def _refusal(error: GithubException) -> ErrorDetails:
     )
 
 
-def _unreached(error: Exception) -> ErrorDetails:
-    """Return the refusal that no answer is; never the exception's text, which quotes addresses."""
+def _no_response(error: Exception) -> ErrorDetails:
+    """Return the details of a call without a response, without the exception's text, because it quotes addresses."""
     match error:
         case requests.exceptions.RetryError():
-            limited = any(f"too many {status} " in str(error) for status in LIMIT_STATUSES)  # urllib3 says no more
+            limited = any(f"too many {status} " in str(error) for status in LIMIT_STATUSES)  # only its text says so
             return ErrorDetails(message="GitHub kept failing" if not limited else "rate limit", rate_limited=limited)
         case requests.Timeout():
             return ErrorDetails(message="GitHub did not answer in time")

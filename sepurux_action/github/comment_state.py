@@ -1,7 +1,6 @@
-"""Owns what earlier runs left behind: a decided status's description, the comment's memory; never trusts either.
+"""Writes and reads the state that the comment's hidden first line keeps between runs: results and cached failures.
 
-Sources: contract, section 8 (the description's form, the marker's signed content). What does not read back exactly
-as this module writes it is not there.
+The line is signed, and a state that this module did not write is ignored. Source: contract, section 8.
 """
 
 from __future__ import annotations
@@ -22,34 +21,32 @@ from urllib.parse import quote
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
-from sepurux_action.evaluation.ci_run import CIRun, Enrichment, parse_ci_run, parse_failures
+from sepurux_action.evaluation.ci_run import (
+    MAX_COUNTED,
+    CIRun,
+    ClassifiedFailure,
+    Enrichment,
+    merge_failures,
+    parse_ci_run,
+    parse_failures,
+)
 from sepurux_action.evaluation.decision import Decision, Verdict, check_thresholds
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.event import SHA
 
-MAX_RESULTS = 20  # judged commits that a comment remembers
-MAX_GATES = 50  # of one commit, so that the newest commit always fits; the rest of a very large step is forgotten
-MAX_DETAILS = 10  # tools, and failures, of one remembered `fail` (contract, section 8)
-MAX_CATEGORIES = 50  # of one remembered `fail`; of more than that only the number
+MAX_RESULTS = 20  # evaluated commits in one state
+MAX_GATES = 50  # of one commit, so that the newest commit always fits; a larger step loses the others
+MAX_DETAILS = 10  # tools, and kinds of failures, of one cached failure (contract, section 8)
+MAX_CATEGORIES = 50  # of one cached failure; if there are more, only their number is kept
 MAX_CACHED_TEXT = 200  # characters of a text
-MEMORY_VERSION = 2
-MAX_MEMORY_LENGTH = 30_000  # characters of the marker's content; the comment has 65,000 for all
-MAX_UNPACKED_LENGTH = 250_000  # bytes; packed data can grow a thousandfold
+STATE_VERSION = 2
+MAX_STATE_LENGTH = 30_000  # characters of the marker's content; the comment has 65,000 for everything
+MAX_UNPACKED_LENGTH = 250_000  # bytes; compressed data can grow a thousandfold
 MARKER = "sepurux-gate"
 FROM_EARLIER_RUN = "This verdict is that of an earlier run on this very commit; nothing was evaluated again."
 
-# What is forgotten first: how many commits, details and failed gates remain, one step after the other until all fits.
-# A lost commit costs a point of a trend, a lost gate another evaluation.
-_SHRINK_STEPS = (
-    *((commits, MAX_DETAILS, MAX_GATES) for commits in range(MAX_RESULTS, 5, -1)),
-    *((5, details, MAX_GATES) for details in (MAX_DETAILS, 3, 0)),
-    *((commits, 0, MAX_GATES) for commits in range(4, 0, -1)),
-    *((1, 0, gates) for gates in (40, 30, 20, 10, 5, 1, 0)),
-    (0, 0, 0),
-)
-
-# The numbers of a run, by the names of its fields.
+# The fields of a run that are numbers.
 _METRICS = (
     *("pass_rate", "unsafe_attempts", "failures", "reliability_score"),
     *("fewest_categories", "mutation_coverage", "scenario_coverage"),
@@ -58,12 +55,12 @@ _METRICS = (
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
-# -- what a re-evaluation takes from an earlier run -------------------------------------------------------------------
+# -- cached failures --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedFailure:
-    """A gate's `fail`, as far as it is remembered, and the fingerprint of what it was about.
+    """A gate's `fail`, and the fingerprint of the evaluation that it came from.
 
     `run` is the run that decided, with the combined numbers of all runs of the gate.
     """
@@ -74,15 +71,15 @@ class CachedFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedFailures:
-    """The gates that failed on one commit, by name. No other decision is remembered: a `pass` is always earned."""
+    """The gates that failed on one commit, by name. Other decisions are not cached: a `pass` needs an evaluation."""
 
     commit: str
     fails: Mapping[str, CachedFailure]
 
     def find(self, gate: Gate, fingerprint: str, commit: str) -> RunResult | None:
-        """Return the run of the gate's `fail` on this very commit under this very fingerprint, or None.
+        """Return the run of the gate's `fail` if commit and fingerprint are the same, else None.
 
-        Its checks are made anew from the remembered numbers, and a note tells that nothing was evaluated.
+        Its thresholds are checked again with the cached numbers, and a note says that nothing was evaluated.
         """
         fail = self.fails.get(gate.name)
         if fail is None or (commit, fingerprint) != (self.commit, fail.fingerprint):
@@ -95,7 +92,7 @@ class CachedFailures:
         )
 
     def truncated(self, gates: int, details: int) -> CachedFailures:
-        """Return at most so many of the gates, each with at most so many tools and failures."""
+        """Return at most `gates` failures, each with at most `details` tools and kinds of failures."""
         fails = {
             name: replace(fail, run=_with_details(fail.run, details)) for name, fail in list(self.fails.items())[:gates]
         }
@@ -103,9 +100,9 @@ class CachedFailures:
 
 
 def cached_failures_of(results: Iterable[GateResult], commit: str, fingerprints: Mapping[str, str]) -> CachedFailures:
-    """Return what to remember of the gates that failed; `fingerprints` are by the gates' names.
+    """Return what to cache of the gates that failed; `fingerprints` are by gate name.
 
-    Texts are cut to 200 characters, tools and failures to the first 10.
+    Texts are cut to 200 characters, tools and kinds of failures to the first 10.
     """
     fails = {}
     for result in results:
@@ -115,32 +112,50 @@ def cached_failures_of(results: Iterable[GateResult], commit: str, fingerprints:
                 result.worst,
                 run=result.combined,
                 verdict=replace(result.worst.verdict, reason=result.reason),
-                enrichment=Enrichment(
-                    failures=tuple(chain.from_iterable(run.enrichment.failures for run in result.ranked)),
-                    more_failures=any(run.enrichment.more_failures for run in result.runs),
-                ),
+                enrichment=_combined_failures(result.ranked),
             )
             run = _load_failure(_dump_failure(run))
             fails[result.gate.name] = CachedFailure(fingerprint=fingerprint, run=run)
     return CachedFailures(commit=commit, fails=fails)
 
 
-def _with_details(run: RunResult, most: int) -> RunResult:
-    failures = run.enrichment.failures
-    more = run.enrichment.more_failures or len(failures) > most
-    return replace(
-        run,
-        run=replace(run.run, top_failing_tools=run.run.top_failing_tools[:most]),
-        enrichment=replace(run.enrichment, failures=failures[:most], more_failures=more),
+def _combined_failures(runs: Sequence[RunResult]) -> Enrichment:
+    """Return the failures of all runs of a gate: at most MAX_DETAILS kinds, with the number of the others."""
+    every = chain.from_iterable(run.enrichment.failures for run in runs)
+    failures, left_out = merge_failures(map(_cut_failure, every), MAX_DETAILS)
+    return Enrichment(
+        failures=failures,
+        left_out=left_out + sum(run.enrichment.left_out for run in runs),
+        more_failures=any(run.enrichment.more_failures for run in runs),
     )
 
 
-# -- the memory of a comment ------------------------------------------------------------------------------------------
+def _cut_failure(failure: ClassifiedFailure) -> ClassifiedFailure:
+    return ClassifiedFailure(
+        type=_cut(failure.type),
+        severity=_cut(failure.severity),
+        description=_cut(failure.description),
+        mutation=_cut(failure.mutation),
+        count=failure.count,
+    )
+
+
+def _with_details(run: RunResult, most: int) -> RunResult:
+    more = run.enrichment
+    left_out = more.left_out + sum(failure.count for failure in more.failures[most:])
+    return replace(
+        run,
+        run=replace(run.run, top_failing_tools=run.run.top_failing_tools[:most]),
+        enrichment=replace(more, failures=more.failures[:most], left_out=left_out),
+    )
+
+
+# -- the state in a comment -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentState:
-    """Where a memory belongs, which its signature binds; `secret` signs it ('' can neither sign nor read)."""
+    """The comment that a state belongs to, which the signature covers. Without a `secret` there is no state."""
 
     secret: str
     repository: str
@@ -149,24 +164,21 @@ class CommentState:
 
     @property
     def marker(self) -> str:
-        """Return the beginning of the comment that holds it."""
+        """Return the beginning of the comment."""
         return f"<!-- {MARKER}:{quote(self.key, safe='', errors='surrogatepass')} "
 
-    def write(self, commits: Iterable[CommitResults], decided: CachedFailures | None = None) -> str:
-        """Return the whole marker, one line, signed: the newest commits that fit, the newest last, and what decided.
-
-        Without a secret nothing is remembered.
-        """
-        known = _shrunk(list(commits), decided) if self.secret else _shrunk((), None)
-        content = next(filter(None, (_packed(*each) for each in known)), "")
+    def write(self, commits: Sequence[CommitResults], failures: CachedFailures | None = None) -> str:
+        """Return the signed marker, one line, with as much as fits of the commits (the newest last) and failures."""
+        states = _ever_shorter(commits, failures) if self.secret else _ever_shorter((), None)
+        content = next(filter(None, (_packed(*state) for state in states)), "")
         return f"{self.marker}{content} {self._signature(content)} -->"
 
     def read(self, body: str) -> tuple[CommitResults, ...]:
-        """Return the commits that a comment's body remembers; none for a body that we did not sign for this place."""
-        return tuple(_read_commits(self._content(body).get("commits")))
+        """Return the commits in a comment's body; none if the body is not signed for this comment."""
+        return tuple(_load_commits(self._content(body).get("commits")))
 
     def read_cached_failures(self, body: str) -> CachedFailures | None:
-        """Return the failed gates that a comment's body remembers, under the same terms; None where there are none."""
+        """Return the failed gates in a comment's body; None if there are none or it is not signed for this comment."""
         return _load_cached_failures(self._content(body).get("decided"))
 
     def _content(self, body: str) -> Mapping[str, object]:
@@ -174,7 +186,7 @@ class CommentState:
         if not self.secret or not line.startswith(self.marker) or not line.endswith(" -->"):
             return {}
         content, _, signature = line[len(self.marker) : -len(" -->")].partition(" ")
-        if len(content) > MAX_MEMORY_LENGTH or not hmac.compare_digest(
+        if len(content) > MAX_STATE_LENGTH or not hmac.compare_digest(
             signature.encode(errors="replace"), self._signature(content).encode()
         ):
             return {}
@@ -187,68 +199,80 @@ class CommentState:
         return hmac.new(self.secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
-def _shrunk(
-    commits: Sequence[CommitResults], decided: CachedFailures | None
+def _ever_shorter(
+    commits: Sequence[CommitResults], failures: CachedFailures | None
 ) -> Iterator[tuple[Sequence[CommitResults], CachedFailures | None]]:
-    for most_commits, most_details, most_gates in _SHRINK_STEPS:
-        kept = commits[-most_commits:] if most_commits else ()
-        yield kept, decided and decided.truncated(most_gates, most_details)
+    """Yield the state without the oldest commits, then without details, then without failures, one after the other.
+
+    A commit that is left out costs a point of the trend, a failure costs another evaluation.
+    """
+    newest = commits[-1:]
+    for most in range(MAX_RESULTS, 1, -1):
+        yield commits[-most:], failures
+    for details in range(MAX_DETAILS, 0, -1):
+        yield newest, failures and failures.truncated(MAX_GATES, details)
+    for gates in range(MAX_GATES, -1, -1):
+        yield newest, failures and failures.truncated(gates, 0)
+    yield (), None
 
 
-def _packed(commits: Iterable[CommitResults], decided: CachedFailures | None) -> str:
-    """Return the content, or '' where it is too long."""
-    judged = [
-        [commit.commit, {name: _result(result) for name, result in list(commit.results.items())[:MAX_GATES]}]
+def _packed(commits: Iterable[CommitResults], failures: CachedFailures | None) -> str:
+    """Return the marker's content, or '' if it is too long."""
+    results = [
+        [commit.commit, {name: _dump_result(result) for name, result in list(commit.results.items())[:MAX_GATES]}]
         for commit in commits
     ]
-    memory: dict[str, object] = {"v": MEMORY_VERSION, "commits": judged}
-    if decided and decided.fails:
+    state: dict[str, object] = {"v": STATE_VERSION, "commits": results}
+    if failures and failures.fails:
         fails = {
             name: {"fingerprint": fail.fingerprint, "run": _dump_failure(fail.run)}
-            for name, fail in decided.fails.items()
+            for name, fail in failures.fails.items()
         }
-        memory["decided"] = [decided.commit, fails]
-    written = json.dumps(memory, separators=(",", ":"), ensure_ascii=False)
-    unpacked = written.encode(errors="surrogatepass")  # as json.loads reads it
+        state["decided"] = [failures.commit, fails]
+    written = json.dumps(state, separators=(",", ":"), ensure_ascii=False)
+    unpacked = written.encode(errors="surrogatepass")  # json.loads reads surrogates so
     if len(unpacked) > MAX_UNPACKED_LENGTH:
         return ""
     content = base64.b64encode(zlib.compress(unpacked, level=9)).decode()
-    return content if len(content) <= MAX_MEMORY_LENGTH else ""
+    return content if len(content) <= MAX_STATE_LENGTH else ""
 
 
 def _unpacked(content: str) -> Mapping[str, object]:
     try:
         unpacked = zlib.decompressobj().decompress(base64.b64decode(content, validate=True), MAX_UNPACKED_LENGTH)
-        memory = json_reader.fields(json.loads(unpacked))
+        state = json_reader.fields(json.loads(unpacked))
     except (ValueError, RecursionError, zlib.error):
         return {}
-    return memory if memory.get("v") == MEMORY_VERSION else {}
+    return state if state.get("v") == STATE_VERSION else {}
 
 
-def _result(past: PreviousResult) -> list[object]:
-    numbers = past.metrics
-    return [past.decision.value, past.stage.value, numbers.pass_rate, numbers.unsafe, numbers.failures, numbers.score]
+def _dump_result(result: PreviousResult) -> list[object]:
+    metrics = result.metrics
+    return [
+        *(result.decision.value, result.stage.value),
+        *(metrics.pass_rate, metrics.unsafe, metrics.failures, metrics.score),
+    ]
 
 
-def _read_commits(value: object) -> Iterator[CommitResults]:
+def _load_commits(value: object) -> Iterator[CommitResults]:
     for item in list(json_reader.items(value))[:MAX_RESULTS]:
-        commit, results = _of_commit(item)
+        commit, gates = _load_commit(item)
         if commit:
-            read = {name: _read_result(value) for name, value in results.items()}
-            yield CommitResults(commit=commit, results={n: r for n, r in read.items() if r is not None})
+            results = {name: _load_result(value) for name, value in gates.items()}
+            yield CommitResults(commit=commit, results={n: r for n, r in results.items() if r is not None})
 
 
-def _of_commit(value: object) -> tuple[str, Mapping[str, object]]:
-    """Return a pair of a commit's SHA and what is said of it by the gates' names; '' for anything else."""
+def _load_commit(value: object) -> tuple[str, Mapping[str, object]]:
+    """Return a commit's SHA and a value for each gate by name; '' if `value` is no such pair."""
     pair = list(json_reader.items(value))
     if len(pair) == 2 and isinstance(pair[0], str) and SHA.match(pair[0]):  # noqa: PLR2004 - a pair
         return pair[0], json_reader.fields(pair[1])
     return "", {}
 
 
-def _read_result(value: object) -> PreviousResult | None:
+def _load_result(value: object) -> PreviousResult | None:
     parts = list(json_reader.items(value))
-    if len(parts) != 6 or not _is_word(parts[0], Decision) or not _is_word(parts[1], Stage):  # noqa: PLR2004 - _result
+    if len(parts) != 6 or not _is_word(parts[0], Decision) or not _is_word(parts[1], Stage):  # noqa: PLR2004 - as dumped
         return None
     rate = json_reader.number(parts[2], low=0, high=1).value
     unsafe, failures = (json_reader.number(part, low=0, whole=True).value for part in parts[3:5])
@@ -261,22 +285,22 @@ def _read_result(value: object) -> PreviousResult | None:
 
 
 def _load_cached_failures(value: object) -> CachedFailures | None:
-    commit, gates = _of_commit(value)
+    commit, gates = _load_commit(value)
     fails = {}
     for name, fail in list(gates.items())[:MAX_GATES]:
-        about = json_reader.fields(fail)
-        fingerprint, run = about.get("fingerprint"), about.get("run")
+        entry = json_reader.fields(fail)
+        fingerprint, run = entry.get("fingerprint"), entry.get("run")
         if isinstance(fingerprint, str) and _FINGERPRINT.fullmatch(fingerprint) and isinstance(run, dict):
             fails[name] = CachedFailure(fingerprint=fingerprint, run=_load_failure(run))
     return CachedFailures(commit=commit, fails=fails) if fails else None
 
 
 def _dump_failure(result: RunResult) -> dict[str, object]:
-    """Return a run in the words of the backend's answers, so that it is read back with the same suspicion.
+    """Return a run in the format of the backend's responses, so that the same parser validates it.
 
     The score has a name of its own: the backend's `reliability_score` may be a fraction, this one never is.
     """
-    run, more = result.run, result.enrichment
+    run, enrichment = result.run, result.enrichment
     categories = run.mutation_categories
     return {
         "reason": _cut(result.verdict.reason),
@@ -304,18 +328,16 @@ def _dump_failure(result: RunResult) -> dict[str, object]:
         "top_failing_tools": [
             {"tool": _cut(each.tool), "count": each.count} for each in run.top_failing_tools[:MAX_DETAILS]
         ],
-        "classified": [
-            {name: _cut(said) for name, said in asdict(each).items() if isinstance(said, str)}
-            for each in more.failures[:MAX_DETAILS]
-        ],
-        "more": more.more_failures or more.left_out + sum(each.count for each in more.failures) > MAX_DETAILS,
+        "classified": list(map(asdict, enrichment.failures)),
+        "left_out": enrichment.left_out,
+        "more": enrichment.more_failures,
     }
 
 
 def _load_failure(body: Mapping[str, object]) -> RunResult:
-    run = parse_ci_run({**body, "run_id": None})  # the id is that of the result; the run names those of a batch
+    run = parse_ci_run({**body, "run_id": None})  # the id belongs to the result; `run_ids` are those of a batch
     run = _with_combined(run.with_score(json_reader.number(body.get("score"), low=0, high=100)), body)
-    failures = parse_failures(body.get("classified"))[:MAX_DETAILS]
+    left_out = json_reader.number(body.get("left_out"), low=0, high=MAX_COUNTED, whole=True)
     return RunResult(
         trace=_cut(json_reader.text(body.get("trace"))),
         verdict=Verdict(decision=Decision.FAIL, reason=_cut(json_reader.text(body.get("reason"))), rule=1),
@@ -324,21 +346,30 @@ def _load_failure(body: Mapping[str, object]) -> RunResult:
         trace_id=json_reader.identifier(body.get("trace_id")),
         run_id=json_reader.identifier(body.get("run_id")),
         batch_id=json_reader.identifier(body.get("batch_id")),
-        enrichment=Enrichment(failures=failures, more_failures=body.get("more") is True),
+        enrichment=Enrichment(
+            failures=tuple(_load_failures(body.get("classified"))),
+            left_out=int(left_out.value or 0),
+            more_failures=body.get("more") is True,
+        ),
     )
+
+
+def _load_failures(value: object) -> Iterator[ClassifiedFailure]:
+    for item in list(json_reader.items(value))[:MAX_DETAILS]:
+        count = json_reader.number(json_reader.fields(item).get("count"), low=1, high=MAX_COUNTED, whole=True)
+        for failure in parse_failures([item]):
+            yield replace(failure, count=int(count.value or 1))
 
 
 def _with_combined(run: CIRun, body: Mapping[str, object]) -> CIRun:
-    """Return the run with what no answer of the backend has: its category count, and which runs report each number."""
-    count, told = (
-        json_reader.number(body.get("category_count"), low=0, whole=True),
-        json_reader.fields(body.get("reported_by")),
-    )
+    """Return the run with what no response of the backend has: category count, and which runs report each number."""
+    count = json_reader.number(body.get("category_count"), low=0, whole=True)
+    reported_by = json_reader.fields(body.get("reported_by"))
     run = replace(run, fewest_categories=None if count.value is None else count)
     changes: dict[str, Any] = {
-        name: replace(metric, reported_by=_cut(said))
+        name: replace(metric, reported_by=_cut(runs))
         for name in _METRICS
-        if (metric := getattr(run, name)) and (said := json_reader.text(told.get(name)))
+        if (metric := getattr(run, name)) and (runs := json_reader.text(reported_by.get(name)))
     }
     return replace(run, **changes)
 

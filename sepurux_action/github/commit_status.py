@@ -1,4 +1,4 @@
-"""The context and the state of a commit status."""
+"""The states of a commit status."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Owns what an event says about the change under judgement and where it is reported; never asks anybody.
+"""Parses the event of a run: which commit is evaluated, and which pull request it belongs to.
 
-What only GitHub can tell is left as a `question`, and `settle` takes the answer. Sources: contract, sections 8 and 9;
-GitHub's webhook payloads, https://docs.github.com/webhooks/webhook-events-and-payloads; what GITHUB_SHA is for each
-event, https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows
+If the payload does not name the pull request, the event has a `lookup`, and `resolve` takes its result. Sources:
+contract, sections 8 and 9; https://docs.github.com/webhooks/webhook-events-and-payloads; GITHUB_SHA for each event,
+https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import TypeAlias, assert_never
 from sepurux_action.common import json_reader
 
 SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
-MAX_NUMBER = 2**31 - 1  # of a pull request: GraphQL's Int holds no more
+MAX_NUMBER = 2**31 - 1  # of a pull request, because GraphQL's Int has 32 bits
 DEPENDABOT = "dependabot[bot]"
-# Events whose runs belong to a pull request's head, also as the cause of a `workflow_run`. From a fork they run the
-# fork's code, so that a number which such a run hands on proves nothing: its pull request is found by the head.
+# Events whose runs belong to a pull request's head, also as the cause of a `workflow_run`. A run of a fork executes the
+# fork's code, so a number that it passes on is not trusted: the pull request is looked up by its head.
 PULL_REQUEST_EVENTS = frozenset(
     {"pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment"}
 )
 
-_NO_SHA = re.compile(r"0+\Z")  # what a push says in place of a commit when the branch is gone
+_NO_SHA = re.compile(r"0+\Z")  # in place of a commit in the push event of a deleted branch
 _REPOSITORY = re.compile(r"(?!\.+/)[A-Za-z0-9._-]{1,100}/(?!\.+\Z)[A-Za-z0-9._-]{1,100}\Z")
 _BRANCH = "refs/heads/"
-# A base may hold slashes, and even the name of another group's branch: the last number is the group's own.
+# A base branch may contain slashes, and even the name of another group's branch, so the last number counts.
 _QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 
 
@@ -39,7 +39,7 @@ class ByNumber:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByHead:
-    """The open pull request from `branch` of `repository` at `commit`; `number` chooses among several."""
+    """The open pull request from `branch` of `repository` at `commit`; if there are several, `number` selects one."""
 
     repository: str
     branch: str
@@ -48,16 +48,16 @@ class ByHead:
 
     @property
     def owner(self) -> str:
-        """Return the head repository's owner: GitHub lists pull requests by `owner:branch`."""
+        """Return the owner of the head repository, because GitHub lists pull requests by `owner:branch`."""
         return self.repository.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByCommit:
-    """The open pull request of this repository's own whose head is `commit`; `number` counts when there is none.
+    """The open pull request of this repository whose head is `commit`. If there is none, `number` applies.
 
-    `branch` is the default branch if the commit is its tip, else ''. GitHub lists no open pull requests by a commit
-    that the default branch contains, so these are listed by their head branch:
+    `branch` is the branch that the event is about, or '' if it is not known. It is needed because GitHub lists only
+    merged pull requests for a commit that the default branch contains:
     https://docs.github.com/rest/commits/commits#list-pull-requests-associated-with-a-commit
     """
 
@@ -71,7 +71,7 @@ PullRequestLookup: TypeAlias = ByNumber | ByHead | ByCommit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequest:
-    """A pull request as GitHub describes it; '' and None for what is not known. No `head_repository`: it is deleted."""
+    """A pull request; unknown fields are '' or None. Without `head_repository`, it has been deleted."""
 
     number: int | None
     head_sha: str = ""
@@ -86,13 +86,13 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What is judged and where it is reported; '' and None for what is not known.
+    """The commit to evaluate and the pull request that it belongs to; unknown fields are '' or None.
 
-    `commit` is the SHA to judge and to report to: a pull request's head, never its merge commit. `base_ref` is a
-    branch without `refs/heads/`. A `fork` is any head that is not this repository's, a deleted one too. Once `question`
-    is None there is either a `pull_request` or the reason why there is none, a clause for the log. `unsettled` events
-    are not judged, because it is not known which pull request's policy applies: either `matches` has pull requests into
-    different branches, or the lookup failed.
+    `commit` is the SHA that is evaluated and gets the statuses: a pull request's head, never its merge commit.
+    `base_ref` is a branch without `refs/heads/`. `fork`: the head is not in this repository, or has been deleted.
+    After the `lookup`, which is then None, there is either a `pull_request` or a `no_pr_reason`, a clause for the log.
+    An `ambiguous` event is not evaluated, because it is not known which pull request's policy applies: either `matches`
+    has pull requests into different branches, or the lookup failed.
     """
 
     name: str = ""
@@ -115,32 +115,32 @@ class Event:
 
     @property
     def branch(self) -> str:
-        """Return the branch whose enforcement rules count: the base, the pushed one, else the default (section 5)."""
+        """Return the branch whose stage applies: the base, the pushed one, or else the default one (section 5)."""
         pushed = self.head_branch if self.name == "push" else ""
         return self.base_ref or pushed or self.default_branch
 
 
 def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event:
-    """Return the event; whatever payload and environment hold, it raises nothing."""
+    """Return the event; never raises, whatever payload and environment contain."""
     payload = json_reader.fields(payload)
-    home = json_reader.fields(payload.get("repository"))
+    repository = json_reader.fields(payload.get("repository"))
     name = json_reader.printable(name)
     branch = _branch_of_ref(environ.get("GITHUB_REF"))
     event = Event(
         name=name,
-        repository=_repository(environ.get("GITHUB_REPOSITORY")) or _repository(home.get("full_name")),
-        # The payload of a scheduled run names no repository, but such a run is always on the default branch.
-        default_branch=_branch(home.get("default_branch")) or (branch if name == "schedule" else ""),
+        repository=_repository(environ.get("GITHUB_REPOSITORY")) or _repository(repository.get("full_name")),
+        # The payload of a scheduled run has no repository, but such a run is always on the default branch.
+        default_branch=_branch(repository.get("default_branch")) or (branch if name == "schedule" else ""),
         commit=_sha(environ.get("GITHUB_SHA")),
         head_branch=branch,
         dependabot=environ.get("GITHUB_ACTOR") == DEPENDABOT,
         no_pr_reason=f"a {name} event has no pull request" if name else "there is no event",
     )
-    return _to_look_up(EVENTS.get(name, _ELSE).read(event, payload))
+    return _with_commit_lookup(EVENTS.get(name, _ELSE).parse(event, payload))
 
 
 def parse_pull_request(raw: object) -> PullRequest:
-    """Return the pull request that a webhook's payload or GitHub's REST API describes; it raises nothing."""
+    """Return the pull request in a webhook's payload or a response of GitHub's REST API; never raises."""
     payload = json_reader.fields(raw)
     head, base = json_reader.fields(payload.get("head")), json_reader.fields(payload.get("base"))
     return PullRequest(
@@ -157,64 +157,66 @@ def parse_pull_request(raw: object) -> PullRequest:
 
 
 def with_pull_request_number(event: Event, number: int | None) -> Event:
-    """Return the event with what the setting `pr_number` adds: it counts where the event has no pull request."""
+    """Return the event with the setting `pr_number`, which applies if the event has no pull request."""
     if number is None or event.pull_request is not None or event.skip_reason or event.ambiguous:
         return event
     match event.lookup:
-        case ByHead() as question:
-            return replace(event, lookup=replace(question, number=number))
-        case ByCommit() as question if event.name == "push":
-            return replace(event, lookup=replace(question, number=number))
+        case ByHead() as lookup:
+            return replace(event, lookup=replace(lookup, number=number))
+        case ByCommit() as lookup if event.name == "push":
+            return replace(event, lookup=replace(lookup, number=number))
         case _:
-            return _with_lookup(event, number)
+            return _with_number_lookup(event, number)
 
 
 def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
-    """Return the event once GitHub has answered its question; no candidates are an answer too.
+    """Return the event with the result of its lookup, the pull requests that may match.
 
-    The answer may raise another question: a `pr_number` counts only after no pull request was found for a push.
+    The result may require another lookup: for a push, `pr_number` applies only if no pull request was found.
     """
     match event.lookup:
         case None:
             return event
         case ByNumber(number):
-            fitting = [pull for pull in candidates if pull.number == number]
-            return _one_of(event, fitting) if fitting else as_ambiguous(event, f"pull request {number} cannot be read")
-        case ByHead() as question:
-            fitting = [
+            matches = [pull for pull in candidates if pull.number == number]
+            return (
+                _with_match(event, matches) if matches else as_ambiguous(event, f"pull request {number} cannot be read")
+            )
+        case ByHead() as lookup:
+            matches = [
                 pull
                 for pull in candidates
                 if pull.open
-                and (pull.head_sha, pull.head_branch) == (question.commit, question.branch)
-                and _same(pull.head_repository, question.repository)
+                and (pull.head_sha, pull.head_branch) == (lookup.commit, lookup.branch)
+                and _same(pull.head_repository, lookup.repository)
             ]
-            head = f"{question.repository}:{question.branch} at {question.commit[:7]}"
-            return _one_of(event, _chosen(fitting, question.number), f"no open pull request has the head {head}")
-        case ByCommit() as question:
-            # A fork can be at this commit too, with a base of its owner's choice, or with a base in another fork.
-            fitting = [
+            head = f"{lookup.repository}:{lookup.branch} at {lookup.commit[:7]}"
+            return _with_match(event, _selected(matches, lookup.number), f"no open pull request has the head {head}")
+        case ByCommit() as lookup:
+            # A fork can have this commit too, with a base that its owner chose, or with a base in another fork.
+            matches = [
                 pull
                 for pull in candidates
                 if pull.open
-                and pull.head_sha == question.commit
+                and pull.head_sha == lookup.commit
                 and _same(pull.head_repository, event.repository)
                 and _same(pull.base_repository, event.repository)
             ]
-            if not fitting and question.number is not None:
-                return _with_lookup(event, question.number)
-            none = f"{question.commit[:7]} is the head of no open pull request"
-            return _one_of(event, _chosen(fitting, question.number), none)
+            if not matches and lookup.number is not None:
+                return _with_number_lookup(event, lookup.number)
+            none = f"{lookup.commit[:7]} is the head of no open pull request"
+            return _with_match(event, _selected(matches, lookup.number), none)
         case _:
             assert_never(event.lookup)
 
 
 def as_ambiguous(event: Event, why: str) -> Event:
-    """Return an event that is not judged, because its pull request is not known; `why` is a clause."""
+    """Return an event that is not evaluated, because its pull request is not known; `why` is a clause."""
     return replace(event, lookup=None, pull_request=None, ambiguous=True, no_pr_reason=why)
 
 
 def pr_number_warning(event: Event, number: int | None) -> str:
-    """Return the warning that a settled event has no use for the `pr_number` given, or ''."""
+    """Return the warning that `pr_number` does not apply to the event, or ''."""
     if number is None or event.lookup is not None or event.pull_request == number:
         return ""
     whose = f"this run belongs to pull request {event.pull_request}" if event.pull_request else event.no_pr_reason
@@ -243,10 +245,10 @@ def _merge_group(event: Event, payload: Mapping[str, object]) -> Event:
 
 
 def _workflow_run(event: Event, payload: Mapping[str, object]) -> Event:
-    run, home = json_reader.fields(payload.get("workflow_run")), json_reader.fields(payload.get("repository"))
-    origin = json_reader.fields(run.get("head_repository"))
+    run = json_reader.fields(payload.get("workflow_run"))
+    base, head = json_reader.fields(payload.get("repository")), json_reader.fields(run.get("head_repository"))
     repository, branch, commit = (
-        _repository(origin.get("full_name")),
+        _repository(head.get("full_name")),
         _branch(run.get("head_branch")),
         _sha(run.get("head_sha")),
     )
@@ -259,11 +261,11 @@ def _workflow_run(event: Event, payload: Mapping[str, object]) -> Event:
     )
     if json_reader.text(run.get("event")) not in PULL_REQUEST_EVENTS and not event.fork:
         return event
-    # The list may hold pull requests that this repository's branch has elsewhere in the network of its forks.
+    # The list may contain pull requests from this branch into other repositories of the fork network.
     ours = [
-        pull for pull in json_reader.items(run.get("pull_requests")) if _same_id(_repository_of(pull, "base"), home)
+        pull for pull in json_reader.items(run.get("pull_requests")) if _same_id(_repository_of(pull, "base"), base)
     ]
-    if len(ours) == 1 and commit and _same_id(_repository_of(ours[0], "head"), origin):
+    if len(ours) == 1 and commit and _same_id(_repository_of(ours[0], "head"), head):
         pull = replace(parse_pull_request(ours[0]), head_repository=repository)
         if pull.number is not None and pull.head_sha == commit:
             return _with_pull_request(event, pull)
@@ -288,54 +290,58 @@ def _issue_comment(event: Event, payload: Mapping[str, object]) -> Event:
     number = _number(issue.get("number"))
     if number is None:
         return replace(event, commit="", no_pr_reason="the pull request's number cannot be read")
-    return replace(_with_lookup(event, number), pull_request=number)
+    return replace(_with_number_lookup(event, number), pull_request=number)
 
 
 def _deployment(event: Event, payload: Mapping[str, object]) -> Event:
-    return replace(event, commit=_sha(json_reader.fields(payload.get("deployment")).get("sha")) or event.commit)
+    deployment = json_reader.fields(payload.get("deployment"))
+    return replace(
+        event,
+        commit=_sha(deployment.get("sha")) or event.commit,
+        head_branch=_branch(deployment.get("ref")) or event.head_branch,  # a tag or a SHA is no head of a pull request
+    )
 
 
-def _of_the_run(event: Event, payload: Mapping[str, object]) -> Event:  # noqa: ARG001 - the shape of a reader
+def _other(event: Event, payload: Mapping[str, object]) -> Event:  # noqa: ARG001 - the signature of a parser
     return event
 
 
-def _to_look_up(event: Event) -> Event:
-    """Return the event with the question which pull request has its commit as head, unless something else tells it."""
+def _with_commit_lookup(event: Event) -> Event:
+    """Return the event with a lookup by its commit, unless its pull request or base is known already."""
     known = event.pull_request or event.base_ref or event.lookup or event.skip_reason or event.ambiguous
     if known or not (event.name and event.commit) or event.fork:
         return event
-    branch = event.default_branch if event.head_branch == event.default_branch else ""
-    return replace(event, lookup=ByCommit(commit=event.commit, branch=branch), no_pr_reason="")
+    return replace(event, lookup=ByCommit(commit=event.commit, branch=event.head_branch), no_pr_reason="")
 
 
-def _with_lookup(event: Event, number: int) -> Event:
-    """Return the event with its question; its commit is not the pull request's, and only a push is about one itself."""
+def _with_number_lookup(event: Event, number: int) -> Event:
+    """Return the event with a lookup by number. Only a push keeps its commit; other events take the pull request's."""
     commit = event.commit if event.name == "push" else ""
     return replace(event, commit=commit, lookup=ByNumber(number), no_pr_reason="")
 
 
-def _chosen(fitting: Sequence[PullRequest], number: int | None) -> Sequence[PullRequest]:
-    return [pull for pull in fitting if pull.number == number] or fitting
+def _selected(matches: Sequence[PullRequest], number: int | None) -> Sequence[PullRequest]:
+    return [pull for pull in matches if pull.number == number] or matches
 
 
-def _one_of(event: Event, fitting: Sequence[PullRequest], none: str = "") -> Event:
-    """Return the event of the one pull request that fits, or of the one branch that several are to be merged into."""
-    if not fitting:
+def _with_match(event: Event, matches: Sequence[PullRequest], none: str = "") -> Event:
+    """Return the event with the pull request that matches, or with the base branch if several have the same."""
+    if not matches:
         return replace(event, lookup=None, pull_request=None, no_pr_reason=none)
-    if len(fitting) == 1:
-        return _with_pull_request(event, fitting[0])
-    several = f"{event.commit[:7]} is the head of {len(fitting)} open pull requests"
-    base = fitting[0].base_ref
-    if base and {pull.base_ref for pull in fitting} == {base}:
-        # Their base commits may differ, so the policy is that of the branch's tip.
+    if len(matches) == 1:
+        return _with_pull_request(event, matches[0])
+    several = f"{event.commit[:7]} is the head of {len(matches)} open pull requests"
+    base = matches[0].base_ref
+    if base and {pull.base_ref for pull in matches} == {base}:
+        # Their base commits may differ, so the policy at the tip of the branch applies.
         return replace(
-            _with_pull_request(event, fitting[0]),
+            _with_pull_request(event, matches[0]),
             pull_request=None,
             base_sha="",
             author="",
             no_pr_reason=f"{several} into {base}",
         )
-    return replace(as_ambiguous(event, f"{several} into different branches"), matches=tuple(fitting))
+    return replace(as_ambiguous(event, f"{several} into different branches"), matches=tuple(matches))
 
 
 def _with_pull_request(event: Event, pull: PullRequest) -> Event:
@@ -359,12 +365,12 @@ def _repository_of(pull: object, side: str) -> Mapping[str, object]:
 
 
 def _same_id(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
-    known = json_reader.number(one.get("id"), low=1, whole=True).value
-    return known is not None and known == json_reader.number(other.get("id"), low=1, whole=True).value
+    number = json_reader.number(one.get("id"), low=1, whole=True).value
+    return number is not None and number == json_reader.number(other.get("id"), low=1, whole=True).value
 
 
 def _same(one: str, other: str) -> bool:
-    """Return whether both are the same known repository; GitHub compares names without regard to case."""
+    """Return whether both are the same known repository; GitHub ignores case."""
     return bool(one) and one.lower() == other.lower()
 
 
@@ -382,12 +388,12 @@ def _repository(value: object) -> str:
 
 
 def _branch(value: object) -> str:
-    """Return a branch's name; one that cannot be shown as it is counts as unknown, lest it pass for another."""
+    """Return a branch's name, or '' if it has unprintable characters, because it could look like another name."""
     return value if isinstance(value, str) and value == json_reader.printable(value) else ""
 
 
 def _branch_of_ref(value: object) -> str:
-    """Return the name of the branch that a full ref means; a tag is none."""
+    """Return the branch of a full ref, or '' for a tag."""
     return _branch(value[len(_BRANCH) :]) if isinstance(value, str) and value.startswith(_BRANCH) else ""
 
 
@@ -396,9 +402,9 @@ def _branch_of_ref(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EventKind:
-    """How events of a kind are read; `commit` tells which one is judged, `pull_request` which one it belongs to."""
+    """The parser of a kind of event. The texts, for the docs, say which commit and pull request it is about."""
 
-    read: Callable[[Event, Mapping[str, object]], Event]
+    parse: Callable[[Event, Mapping[str, object]], Event]
     commit: str
     pull_request: str
 
@@ -407,9 +413,9 @@ _ITSELF = EventKind(_pull_request, "the pull request's head, never its merge com
 _BY_COMMIT = "the one open pull request of this repository whose head it is"
 _OR_GIVEN = f"that of `pr_number`, if given, and its head is judged; else {_BY_COMMIT}"
 _DEPLOYED = EventKind(_deployment, "the deployed commit", _OR_GIVEN)
-_ELSE = EventKind(_of_the_run, "`GITHUB_SHA`", _OR_GIVEN)
+_ELSE = EventKind(_other, "`GITHUB_SHA`", _OR_GIVEN)
 
-# Contract, section 9. Any other event is read as the last ones are.
+# Contract, section 9. Any other event is parsed like the last ones.
 EVENTS: Mapping[str, EventKind] = {
     **dict.fromkeys(sorted(PULL_REQUEST_EVENTS), _ITSELF),
     "merge_group": EventKind(

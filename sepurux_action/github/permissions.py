@@ -1,4 +1,7 @@
-"""What each GitHub call needs of the token, and the warning for a rejected call."""
+"""The permission that each GitHub call needs, and the warning for a rejected call.
+
+Source: https://docs.github.com/rest/authentication/permissions-required-for-github-apps
+"""
 
 from __future__ import annotations
 
@@ -11,29 +14,27 @@ from sepurux_action.common import json_reader
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.github.event import Event
 
-MAX_TARGETS_NAMED = 20  # of one warning
+MAX_TARGETS_NAMED = 20  # in one warning
 
 
-def accepted(errors: object) -> str:
-    """Return the permission that GraphQL's errors ask for, as the header of REST has it; '' where that is not clear.
+def required_permission(errors: object) -> str:
+    """Return the permission that is missing according to GraphQL's errors, in the format of the REST header, or ''.
 
-    Statuses have a permission of their own, whatever they hang on.
+    Only statuses are clear, because they have a permission of their own.
     """
-    return "statuses=read" if {path[-1:] for path in _paths(errors)} == {("status",)} else ""
+    return "statuses=read" if {path[-1:] for path in error_paths(errors)} == {("status",)} else ""
 
 
-def _paths(errors: object) -> list[tuple[str, ...]]:
+def error_paths(errors: object) -> list[tuple[str, ...]]:
+    """Return the path of each GraphQL error."""
     return [
         tuple(map(json_reader.text, json_reader.items(json_reader.fields(error).get("path"))))
         for error in json_reader.items(errors)
     ]
 
 
-# -- refusals ---------------------------------------------------------------------------------------------------------
-
-
 class Operation(StrEnum):
-    """What the gate wants of GitHub; the text completes "Could not ..."."""
+    """What the gate does on GitHub; the text completes "Could not ..."."""
 
     FIND = "find the pull request of this run"
     READ = "read the pull request and the base branch"
@@ -43,20 +44,19 @@ class Operation(StrEnum):
     COMMENT = "write the comment"
     FILES = "read which files the pull request changes"
     REVIEWS = "read the reviews"
-    ASK = "ask for a review"
+    REQUEST_REVIEW = "ask for a review"
     RULES = "read the branch's rules"
     PULLS = "read the results of the last pull requests"
 
 
 @dataclass(frozen=True, slots=True)
 class RequiredPermission:
-    """What a deed needs of the job's token; `permission` is a line of `permissions:`, `when` tells who comes to it."""
+    """A line of `permissions:` that an operation needs, and `when` the operation is done."""
 
     permission: str
     when: str
 
 
-# Source: GitHub's list of permissions by call; see the module's docstring.
 REQUIRED_PERMISSIONS: Mapping[Operation, RequiredPermission] = {
     Operation.BASE: RequiredPermission("contents: read", "always: for the policy file and the base's last commits"),
     Operation.RULES: RequiredPermission("contents: read", "a `hard` gate on a pull request"),
@@ -68,7 +68,7 @@ REQUIRED_PERMISSIONS: Mapping[Operation, RequiredPermission] = {
     Operation.REVIEWS: RequiredPermission("pull-requests: read", "a `soft` gate failed"),
     Operation.PULLS: RequiredPermission("pull-requests: read", "an `observe` or `soft` gate on a pull request"),
     Operation.COMMENT: RequiredPermission("pull-requests: write", "unless `comment: never`"),
-    Operation.ASK: RequiredPermission("pull-requests: write", "a `soft` gate with `reviewers` failed"),
+    Operation.REQUEST_REVIEW: RequiredPermission("pull-requests: write", "a `soft` gate with `reviewers` failed"),
     Operation.RESULTS: RequiredPermission("statuses: read", "always; `statuses: write` holds it"),
     Operation.STATUS: RequiredPermission("statuses: write", "unless `status: false`"),
 }
@@ -77,34 +77,36 @@ MAY_STAND = "Where the policy file was read, the verdict and the exit status sta
 NOTHING_JUDGED = "Without it nothing is judged, and the gate blocks in every stage."
 
 
-def warning_text(deed: Operation, refusal: ErrorDetails, event: Event, targets: Sequence[str] = ()) -> str:
-    """Return the one warning about a refusal: what was not done, for whom, what GitHub said, what to change."""
-    said = refusal.summary
+def warning_text(operation: Operation, error: ErrorDetails, event: Event, targets: Sequence[str] = ()) -> str:
+    """Return the warning for a rejected operation: what was not done, for which targets, why, and what to change."""
+    why = error.summary
     if targets:
         more = len(targets) - MAX_TARGETS_NAMED
         named = [*targets[:MAX_TARGETS_NAMED], *([f"{more} more"] if more > 0 else [])]
-        said = f"{json_reader.printable(', '.join(named))}: {said}"
-    stands = {Operation.READ: MAY_STAND, Operation.BASE: MAY_STAND, Operation.FIND: NOTHING_JUDGED}.get(
-        deed, VERDICT_STANDS
+        why = f"{json_reader.printable(', '.join(named))}: {why}"
+    effect = {Operation.READ: MAY_STAND, Operation.BASE: MAY_STAND, Operation.FIND: NOTHING_JUDGED}.get(
+        operation, VERDICT_STANDS
     )
-    return f"Could not {deed} ({said}). {_advice(deed, refusal, event)} {stands}"
+    return f"Could not {operation} ({why}). {_advice(operation, error, event)} {effect}"
 
 
-def _advice(deed: Operation, refusal: ErrorDetails, event: Event) -> str:
-    message = refusal.message.lower()
+def _advice(operation: Operation, error: ErrorDetails, event: Event) -> str:
+    message = error.message.lower()
     if "archived" in message:
         return "The repository is archived and takes no writes."
     if "locked" in message:
         return "The conversation is locked: unlock it, or set `comment: never`."
-    if refusal.rate_limited:
+    if error.rate_limited:
         return "GitHub's rate limit is used up: run again later."
-    if refusal.forbidden:
-        return _permission(deed, refusal, event)
-    match refusal.status:
+    if error.forbidden:
+        return _permission(operation, error, event)
+    match error.status:
         case 401:
             return "`github_token` is not valid any more: leave it out, so that the job's own token is used."
         case 404:
-            return f"The token cannot see it, or it is gone: give the job `{REQUIRED_PERMISSIONS[deed].permission}`."
+            return (
+                f"The token cannot see it, or it is gone: give the job `{REQUIRED_PERMISSIONS[operation].permission}`."
+            )
         case 410:
             return "It is switched off in this repository."
         case 422:
@@ -113,16 +115,16 @@ def _advice(deed: Operation, refusal: ErrorDetails, event: Event) -> str:
             return "GitHub did not take it; run again to publish it."
 
 
-def _permission(deed: Operation, refusal: ErrorDetails, event: Event) -> str:
-    need = REQUIRED_PERMISSIONS[deed].permission
-    if need.endswith("write") and event.fork and event.name in {"pull_request", "pull_request_review"}:
+def _permission(operation: Operation, error: ErrorDetails, event: Event) -> str:
+    needed = REQUIRED_PERMISSIONS[operation].permission
+    if needed.endswith("write") and event.fork and event.name in {"pull_request", "pull_request_review"}:
         return (
             "The token of a pull request from a fork can only read: "
             "judge such pull requests in a `workflow_run` workflow, or set `comment: never` and `status: false`."
         )
-    needed = _accepted(refusal.accepted) or f"`{need}`"
+    accepted = _accepted(error.accepted) or f"`{needed}`"
     whose = " (Dependabot's token reads only unless the job says so)" if event.dependabot else ""
-    return f"Give the job {needed} under `permissions:`{whose}."
+    return f"Give the job {accepted} under `permissions:`{whose}."
 
 
 _PERMISSION = re.compile(r"\b([a-z_]{1,40})=(read|write|admin)\b")

@@ -1,7 +1,7 @@
-"""Owns whose policy rules a run, and what a pull request changes in it; never what a policy means.
+"""Decides which policy file applies to a run, and what the pull request changes in it.
 
-With a pull request or a merge group the base commit's file rules, so that no change can loosen its own gate. Source:
-contract, section 5.
+For a pull request or merge group, the file of the base commit applies, so that no change can loosen its own gate.
+Source: contract, section 5.
 """
 
 from __future__ import annotations
@@ -43,81 +43,74 @@ MAX_NAMED = 10  # pull requests in one message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedPolicy:
-    """The policy that rules, if there is one, what the pull request changes in it, and sentences for the report."""
+    """The policy that applies, if any, what the pull request changes in it, and sentences for the report."""
 
     policy: Policy | None = None
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotResult:
-    """What GitHub told when it was asked; None when it could not be read."""
-
-    snapshot: Snapshot | None
-
-
 def resolve_policy(
-    early: BootstrapSettings, event: Event, heard: SnapshotResult | None, checkout: Callable[[str], bytes | None]
+    early: BootstrapSettings, event: Event, snapshot: Snapshot | None, read_repo_file: Callable[[str], bytes | None]
 ) -> ResolvedPolicy:
-    """Return the policy that rules an event.
+    """Return the policy that applies to an event.
 
-    `heard` is None where GitHub takes no part; `checkout` reads a file of the checkout, for that case and for events
-    without a base commit. Raises BadSettings for a policy with mistakes, one that cannot be read, and one that is
-    named and absent; the mistakes of the inputs are told with it.
+    `snapshot` is None if GitHub is not used. In that case, and for events without a base commit, `read_repo_file` reads
+    the file from the checkout. Raises ConfigurationError for a policy with mistakes, one that cannot be read, and one
+    that is named and absent, together with the mistakes of the inputs.
     """
     try:
-        return _find(early, event, heard, checkout)
+        return _resolve(early, event, snapshot, read_repo_file)
     except ConfigurationError as bad:
         raise ConfigurationError((*bad.problems, *early.problems)) from None
 
 
-def _find(
-    early: BootstrapSettings, event: Event, heard: SnapshotResult | None, checkout: Callable[[str], bytes | None]
+def _resolve(
+    early: BootstrapSettings, event: Event, snapshot: Snapshot | None, read_repo_file: Callable[[str], bytes | None]
 ) -> ResolvedPolicy:
     if event.skip_reason:
         return ResolvedPolicy()
-    _refuse_unknown_base(early, event, heard)
-    if heard is None or not policy_ref(event):
+    _check_base_is_known(early, event, uses_github=snapshot is not None)
+    if snapshot is None or not policy_ref(event):
         try:
-            text = checkout(early.config)
+            text = read_repo_file(early.config)
         except OSError as error:
             raise _unreadable(early, error.strerror or "it cannot be read") from None
         if text is None:
-            _refuse_absence(early, "the checkout")
+            _check_not_named(early, "the checkout")
         return ResolvedPolicy(policy=None if text is None else read_policy(text, early.config))
-    look = heard.snapshot
-    if look is None or look.policy.error:
-        raise _unreadable(early, look.policy.error if look else "GitHub could not be read")
-    if look.has_default_policy:
+    if snapshot.policy.error:
+        raise _unreadable(early, snapshot.policy.error)
+    if snapshot.has_default_policy:
         usual = options.CONFIG.default
         message = f"it names another file than {usual}, which is there and rules; take `config` or that file away"
         raise ConfigurationError([Problem(where=f"`config` {early.config}", message=message)])
-    if look.policy.text is None:
-        return _without_base(early, event, look)
-    policy = _policy(early, look.policy.text)
-    if event.pull_request is None or look.head_policy == look.policy:
+    if snapshot.policy.text is None:
+        return _first_policy(early, event, snapshot)
+    policy = _policy(early, snapshot.policy.text)
+    if event.pull_request is None or snapshot.head_policy == snapshot.policy:
         return ResolvedPolicy(policy=policy)
-    return _changed(early, policy, look)
+    return _changed_policy(early, policy, snapshot)
 
 
-def _without_base(early: BootstrapSettings, event: Event, look: Snapshot) -> ResolvedPolicy:
+def _first_policy(early: BootstrapSettings, event: Event, snapshot: Snapshot) -> ResolvedPolicy:
     if early.config != options.CONFIG.default:
-        _refuse_absence(early, "the base commit")
-    head = look.head_policy.text
+        _check_not_named(early, "the base commit")
+    head = snapshot.head_policy.text
     if head is None or event.name not in FIRST_FILE_EVENTS:
-        _refuse_absence(early, "the base commit")
+        _check_not_named(early, "the base commit")
         return ResolvedPolicy()
     return ResolvedPolicy(policy=without_unmerged_rules(_policy(early, head)), notes=(FIRST_FILE,))
 
 
-def _changed(early: BootstrapSettings, policy: Policy, look: Snapshot) -> ResolvedPolicy:
-    if look.head_policy.error:
-        return ResolvedPolicy(policy=policy, notes=(f"This pull request's policy file: {look.head_policy.error}.",))
-    if look.head_policy.text is None:
+def _changed_policy(early: BootstrapSettings, policy: Policy, snapshot: Snapshot) -> ResolvedPolicy:
+    head = snapshot.head_policy
+    if head.error:
+        return ResolvedPolicy(policy=policy, notes=(f"This pull request's policy file: {head.error}.",))
+    if head.text is None:
         return ResolvedPolicy(policy=policy, notes=(DELETED,))
     try:
-        new = _policy(early, look.head_policy.text)
+        new = _policy(early, head.text)
     except ConfigurationError as bad:
         first = bad.problems[0]
         mistake = f"{first.location}:{first.column}: {first}"
@@ -126,11 +119,11 @@ def _changed(early: BootstrapSettings, policy: Policy, look: Snapshot) -> Resolv
     return ResolvedPolicy(policy=policy, changes=diff(policy, new))
 
 
-def _refuse_unknown_base(early: BootstrapSettings, event: Event, heard: SnapshotResult | None) -> None:
-    """Raise BadSettings if it is not known which branch's policy and stage apply to the event."""
-    if heard is None and early.github_token and (policy_ref(event) or event.lookup):
+def _check_base_is_known(early: BootstrapSettings, event: Event, *, uses_github: bool) -> None:
+    """Raise ConfigurationError if it is not known which branch's policy and stage apply to the event."""
+    if not uses_github and early.github_token and (policy_ref(event) or event.lookup):
         raise _unreadable(early, "GitHub's address is not known: `GITHUB_API_URL` must be https")
-    if heard is None or not event.ambiguous:
+    if not uses_github or not event.ambiguous:
         return
     if not event.matches:
         message = f"{event.no_pr_reason}. {UNKNOWN_PULL_REQUEST}"
@@ -146,7 +139,7 @@ def _unreadable(early: BootstrapSettings, why: str) -> ConfigurationError:
     return ConfigurationError([Problem(where=f"`{early.config}`", message=f"{why}. {MIGHT_BE_STRICTER}")])
 
 
-def _refuse_absence(early: BootstrapSettings, where: str) -> None:
+def _check_not_named(early: BootstrapSettings, where: str) -> None:
     if early.config_is_given:
         message = f"there is no such file in {where}; accepted: the path of a policy file, or no `config`"
         raise ConfigurationError([Problem(where=f"`config` {early.config}", message=message)])

@@ -14,13 +14,13 @@ from sepurux_action.github.soft_gate_rules import Review
 
 
 class GitHubClient(Protocol):
-    """GitHub, as far as the gate needs it; every method raises ForgeRefused."""
+    """The calls to GitHub that the gate makes; every method raises GitHubError."""
 
-    def find_pull_requests(self, question: PullRequestLookup) -> tuple[PullRequest, ...]:
-        """Return the pull requests that may answer a question."""
+    def find_pull_requests(self, lookup: PullRequestLookup) -> tuple[PullRequest, ...]:
+        """Return the pull requests that may match; `event.resolve` checks them."""
 
     def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:
-        """Return one page of what can be read at once."""
+        """Return the pull request, its base, and one page of comments, by one query."""
 
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
         """Return the files that a pull request changes."""
@@ -29,19 +29,19 @@ class GitHubClient(Protocol):
         """Return the reviews of a pull request, the oldest first."""
 
     def requested_reviewers(self, number: int) -> tuple[str, ...]:
-        """Return who is asked for a review."""
+        """Return the logins of whom a review is requested."""
 
     def permission(self, login: str) -> str:
         """Return what a user may do in the repository."""
 
     def request_review(self, number: int, login: str) -> None:
-        """Ask one user for a review."""
+        """Request a review of one user."""
 
     def required_contexts(self, branch: str) -> tuple[str, ...]:
         """Return the status contexts that rules of a branch require."""
 
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
-        """Return what the last pull requests into a branch came to, by context, the newest first."""
+        """Return the results of the last pull requests into a branch, by context, the newest first."""
 
     def set_status(  # noqa: PLR0913 - the parts of a status
         self, commit: str, context: str, state: CommitState, description: str, url: str, *, retry: bool = True
@@ -49,10 +49,10 @@ class GitHubClient(Protocol):
         """Set a commit status; without `retry` a failure is final."""
 
     def create_comment(self, number: int, body: str) -> Comment:
-        """Write a comment, trying once."""
+        """Create a comment, without a retry."""
 
     def edit_comment(self, comment: Comment, body: str) -> bool:
-        """Replace the body of a comment of our own; return whether there still is one."""
+        """Replace the body of an own comment; return False if it has been deleted."""
 
     def delete_comment(self, comment: Comment) -> None:
-        """Delete a comment of our own."""
+        """Delete an own comment."""

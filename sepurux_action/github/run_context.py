@@ -1,4 +1,4 @@
-"""Owns what GitHub's default variables say about the run: repository, commit, addresses; never reads them itself.
+"""Parses GitHub's default variables: the repository, the event, and the addresses of the run.
 
 Source: https://docs.github.com/actions/reference/workflows-and-actions/variables
 """
@@ -15,9 +15,9 @@ from sepurux_action.github.event import Event, parse_event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """The workflow run that the gate is part of; '' for what there is not.
+    """The workflow run that the gate is part of; unknown fields are ''.
 
-    `api_url` may be sent a token: it is https, or http on loopback.
+    `api_url` is https, or http on loopback, because the token is sent there.
     """
 
     event: Event = field(default_factory=Event)
@@ -28,13 +28,13 @@ class RunContext:
 
     @property
     def commit_url(self) -> str:
-        """Return the address of the judged commit."""
+        """Return the address of the evaluated commit."""
         commit = self.event.commit
         return safe_address(f"{self.server_url}/{self.repository}/commit/{commit}") if commit else ""
 
 
 def parse_run_context(environ: Mapping[str, str], payload: object) -> RunContext:
-    """Return the run_context that GitHub's variables and the event's payload describe."""
+    """Return the context that GitHub's variables and the event's payload describe."""
     server, api = (safe_address(environ.get(f"GITHUB_{name}_URL", "")).rstrip("/") for name in ("SERVER", "API"))
     repository = json_reader.printable(environ.get("GITHUB_REPOSITORY", ""))
     run, attempt = environ.get("GITHUB_RUN_ID", ""), environ.get("GITHUB_RUN_ATTEMPT", "")

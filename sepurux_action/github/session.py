@@ -1,7 +1,6 @@
-"""Owns what the gate reads of GitHub and says to it, in which order and within which time.
+"""Reads the pull request of a run from GitHub and publishes its statuses and comment, each part within its own time.
 
-Never a verdict: whatever GitHub answers, the results and the exit status are as without it. Source: contract,
-sections 4 and 8.
+Nothing here changes results or exit status, whatever GitHub responds. Source: contract, sections 4 and 8.
 """
 
 from __future__ import annotations
@@ -23,23 +22,24 @@ from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github import comment_state
-from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
+from sepurux_action.github.calls import FIRST_READ_S, READS_S, WRITES_A_MINUTE, BoundedCalls
 from sepurux_action.github.comment_state import CommentState
 from sepurux_action.github.commit_status import CommitState
 from sepurux_action.github.event import ByNumber, Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.protocol import GitHubClient
-from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Snapshot
-from sepurux_action.github.soft_gate import ReviewGate
+from sepurux_action.github.reviews import ReviewGate
+from sepurux_action.github.snapshot import MAX_PAGES, PAGE, PolicyFile, Snapshot
 from sepurux_action.github.stage_advice import advise
 from sepurux_action.github.sticky_comment import StickyComment
 from sepurux_action.host.protocols import Output, Timeouts
 
-STATUSES_S = 70.0  # all decided statuses
-COMMENT_S = 20.0  # beside what the statuses left over: comment and review requests; together with them 90 s
-AFTER_SIGNAL_S = 3.0  # for one try of the status; the whole program has to be out within 5 s
-MAX_QUESTIONS = 3  # an answer may raise another question, but not for ever
-LARGE_STEP = 20  # gates; a larger step sets a pending status only where an older status would show meanwhile
+STATUSES_S = 70.0  # for all decided statuses
+COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: together at most 90 s
+AFTER_SIGNAL_S = 3.0  # for one attempt at each status, because the program must exit within 5 s
+MAX_LOOKUPS = 3  # the result of a lookup may require another one
+MAX_PENDING = WRITES_A_MINUTE // 2  # pending statuses of a large step, so that the decided ones can follow at once
+LARGE_STEP = 20  # gates; a larger step sets a pending status only to replace an older status
 UNKNOWN_COMMENTS = (
     f"no comment: not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
     "and one of them may be its own"
@@ -56,10 +56,10 @@ class _Status:
 
 
 class GitHubSession:
-    """One run's talk with GitHub, about one event."""
+    """Everything that one run reads from GitHub and publishes there, about one event."""
 
     def __init__(self, client: GitHubClient, clock: Timeouts, output: Output, event: Event, *, secret: str) -> None:
-        """Take who takes part; `secret` signs the comment's memory, '' leaves it out."""
+        """Start with nothing read. `secret` signs the state in the comment; without it there is no state."""
         self.snapshot = Snapshot()
         self._client = client
         self._output = output
@@ -73,46 +73,44 @@ class GitHubSession:
 
     @property
     def event(self) -> Event:
-        """Return the event, settled once `listen` has returned."""
+        """Return the event; after `load`, its pull request is known if there is one."""
         return self._calls.event
 
-    # -- at the start -----------------------------------------------------------------------------------------------
+    # -- before the evaluation --------------------------------------------------------------------------------------
 
-    def load(self, config: str) -> bool:
-        """Settle which pull request the run belongs to, and read what is there; return whether it could be read.
+    def load(self, config: str) -> None:
+        """Find the pull request of the run, and fetch the first snapshot with the policy file at the path `config`.
 
-        `config` is the path of the policy file, which is read with the rest.
+        If that fails, the snapshot says that the policy could not be read.
         """
-        for _ in range(MAX_QUESTIONS):
-            if (question := self.event.lookup) is None:
+        for _ in range(MAX_LOOKUPS):
+            if (lookup := self.event.lookup) is None:
                 break
-            ask = partial(self._client.find_pull_requests, question)
-            found = self._calls.try_until_deadline(Operation.FIND, ask, lambda _: None)
-            if found is None:
-                self._calls.event = _without_answer(self.event)
+            find = partial(self._client.find_pull_requests, lookup)
+            pulls = self._calls.try_until_deadline(Operation.FIND, find, lambda _: None)
+            if pulls is None:
+                self._calls.event = _after_failed_lookup(self.event)
                 break
-            self._calls.event = resolve(self.event, found)
+            self._calls.event = resolve(self.event, pulls)
         if self.event.pull_request is None:
             what = "no comment" if self.event.commit else "no comment and no status"
             self._output.log(f"{what}: {self.event.no_pr_reason}")
-        if self.event.skip_reason:
-            return True
-        look = self._calls.fetch_first_snapshot(self._client, config)
-        self.snapshot = look or self.snapshot
-        return look is not None
+        if not self.event.skip_reason:
+            snapshot = self._calls.fetch_first_snapshot(self._client, config)
+            self.snapshot = snapshot or Snapshot(policy=PolicyFile(error="GitHub could not be read"))
 
-    def configure(self, manner: PublishOptions) -> None:
-        """Appear in this manner from now on: it is known only once the policy is read."""
-        self._options = manner
+    def configure(self, options: PublishOptions) -> None:
+        """Set how to publish, which is known only after the policy has been read."""
+        self._options = options
 
     def publish_config_error(self, gates: Sequence[str]) -> None:
-        """Set a failed status where nothing can be judged, because an earlier status might be green.
+        """Set a failed status when nothing can be evaluated, because an earlier status may be green.
 
-        That is for the gates that inputs name, and for each status of ours that this commit already has. A status is
-        ours if its context has our prefix, or if a run of the gate wrote its description: a policy that cannot be read
-        may set another prefix.
+        This is for the gates that inputs name, and for each status of the gate that the commit already has: one with
+        the prefix of `status_context`, or with a description that a run of the gate wrote. The second test is needed
+        because a policy that cannot be read may set another prefix.
         """
-        self._calls.set_timeout(min(READS_S, self._statuses_s))
+        self._calls.set_timeout(self._statuses_s)
         bases = list(dict.fromkeys(pull.base_ref for pull in self.event.matches)) or [self.event.branch]
         contexts = [self._context(gate, base) for base in bases for gate in gates]
         prefixes = tuple(self._context("", base).lower() for base in bases)
@@ -121,39 +119,41 @@ class GitHubSession:
             for context, description in (self.snapshot.head_contexts or {}).items()
             if context.lower().startswith(prefixes) or published_result.parse_description(description)
         ]
-        each_once: dict[str, str] = {}
+        unique: dict[str, str] = {}
         for context in contexts:
             if len(context) <= MAX_CONTEXT_LENGTH:
-                each_once.setdefault(context.lower(), context)
-        why = self.event.no_pr_reason if self.event.ambiguous else "bad settings, or an unreadable policy"
-        nothing = PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, metrics=published_result.Metrics())
-        description = published_result.format_description(nothing, why)
-        self._set_statuses(_Status(context, CommitState.FAILURE, description) for context in each_once.values())
+                unique.setdefault(context.lower(), context)
+        reason = self.event.no_pr_reason if self.event.ambiguous else "bad settings, or an unreadable policy"
+        result = PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, metrics=published_result.Metrics())
+        description = published_result.format_description(result, reason)
+        self._set_statuses(_Status(context, CommitState.FAILURE, description) for context in unique.values())
 
     def publish_pending(self, gates: Iterable[str]) -> None:
-        """Set the pending status of each gate, the first thing after the policy; here begins the time for more reads.
+        """Set the pending status of each gate, before further reads, which share its time.
 
-        A large step leaves out the gates of which the commit has no status yet: a required status that is missing
-        blocks like a pending one.
+        A large step leaves out the gates for which the commit has no status yet, because a required status that is
+        missing blocks like a pending one. Of the others it sets at most MAX_PENDING.
         """
         self._calls.set_timeout(READS_S)
         contexts = list(map(self.context_of, gates))
         if len(contexts) > LARGE_STEP and self.snapshot.head_contexts is not None:
             shown = {context.lower() for context in self.snapshot.head_contexts}
             contexts = [context for context in contexts if context.lower() in shown]
+        if len(contexts) > LARGE_STEP:
+            contexts = contexts[:MAX_PENDING]
         self._set_statuses(_Status(context, CommitState.PENDING, "the evaluation is under way") for context in contexts)
 
     def load_more_comments(self) -> None:
-        """Read the pages of comments behind the first, until there is a comment of ours, for what it remembers."""
-        if memory := self._comment_state:
-            ours = self._comment_of(memory)
+        """Fetch further pages of comments until the gate's own comment is found, for the state in it."""
+        if state := self._comment_state:
+            ours = self._sticky_comment(state)
             self.snapshot = self._calls.fetch_more_comments(
-                self._client, self.snapshot, enough=lambda look: bool(ours.find_in(look.comments))
+                self._client, self.snapshot, enough=lambda snapshot: bool(ours.find_in(snapshot.comments))
             )
 
     @property
     def baselines(self) -> Mapping[str, PreviousResult]:
-        """Return what the base decided last, by lower-case context."""
+        """Return the last decided result of the base branch, by lower-case context."""
         return self.snapshot.baselines
 
     def context_of(self, gate: str) -> str:
@@ -166,30 +166,30 @@ class GitHubSession:
     @property
     def previous_results(self) -> tuple[CommitResults, ...]:
         """Return the results of this pull request's earlier commits, the oldest first."""
-        memory = self._comment_state
-        ours = self._comment_of(memory).find_in(self.snapshot.comments) if memory else ()
-        remembered = memory.read(ours[0].body) if memory and ours else ()
-        return tuple(commit for commit in remembered if commit.commit != self.event.commit)
+        state = self._comment_state
+        ours = self._sticky_comment(state).find_in(self.snapshot.comments) if state else ()
+        commits = state.read(ours[0].body) if state and ours else ()
+        return tuple(commit for commit in commits if commit.commit != self.event.commit)
 
     def changed_files(self) -> tuple[ChangedFile, ...] | None:
-        """Return the files that the pull request changes at its head, which `is_current` has to confirm afterwards.
+        """Return the files that the pull request changes; call `is_current` afterwards to confirm the head.
 
-        None: there is no pull request, its head is not the judged commit, or the list cannot be read.
+        None: there is no pull request, its head is not the evaluated commit, or the list cannot be read.
         """
         number = self.event.pull_request
-        if number is None or not self._is_judged(self.snapshot):
+        if number is None or not self._has_event_commit(self.snapshot):
             return None
         return self._calls.try_call(Operation.FILES, self._client.changed_files, number)
 
     def is_current(self) -> bool:
-        """Fetch the pull request again; return whether its head is still the judged commit, with the same base."""
+        """Fetch the pull request again; return whether it still has the evaluated commit and the same base."""
         now = self._calls.try_call(Operation.READ, self._client.fetch_snapshot, self.event, with_base=False)
-        return now is not None and self._is_judged(now)
+        return now is not None and self._has_event_commit(now)
 
     def stage_advice(self, gate: str, stage: Stage, *, scheduled: bool) -> str:
-        """Return what the past says of the next stage, or of a `hard` gate that nothing requires; '' for nothing.
+        """Return advice on the next stage, or that no rule requires a `hard` gate; '' if there is no advice.
 
-        `scheduled`: a stricter stage has its day already.
+        `scheduled`: the policy sets the date of a stricter stage already.
         """
         base, number = self.event.base_ref, self.event.pull_request
         if not base or number is None or not self._options.status:
@@ -205,8 +205,8 @@ class GitHubSession:
         if self._recent is None:
             return ""
         newest = (results[context] for results in self._recent if context in results)
-        promotion = advise(stage, newest, scheduled=scheduled)
-        return str(promotion) if promotion else ""
+        advice = advise(stage, newest, scheduled=scheduled)
+        return str(advice) if advice else ""
 
     @cached_property
     def _required(self) -> tuple[str, ...] | None:
@@ -217,46 +217,46 @@ class GitHubSession:
         return self._calls.try_call(Operation.PULLS, self._client.recent_results, self.event.base_ref)
 
     def cached_failure(self, gate: Gate, fingerprint: str) -> tuple[RunResult, ...]:
-        """Return the run of a `fail` that our own comment remembers for this very commit and fingerprint."""
-        memory = self._comment_state
-        if memory is None:
+        """Return the run of a `fail` in the gate's own comment, if its commit and fingerprint are the same."""
+        state = self._comment_state
+        if state is None:
             return ()
-        for comment in self._comment_of(memory).find_in(self.snapshot.comments):
-            decided = memory.read_cached_failures(comment.body)
-            run = decided.find(gate, fingerprint, self.event.commit) if decided else None
+        for comment in self._sticky_comment(state).find_in(self.snapshot.comments):
+            failures = state.read_cached_failures(comment.body)
+            run = failures.find(gate, fingerprint, self.event.commit) if failures else None
             if run is not None:
                 return (run,)
         return ()
 
-    # -- at the end -------------------------------------------------------------------------------------------------
+    # -- after the evaluation ---------------------------------------------------------------------------------------
 
     def enter_shutdown(self, clock: Timeouts) -> None:
-        """Leave only the time for one try, after a signal; `clock` is one that the signal has not interrupted."""
+        """Allow only one attempt at each status, after a signal. `clock` is one that the signal has not interrupted."""
         self._calls.replace_clock(clock)
         self._statuses_s = AFTER_SIGNAL_S
         self._shutting_down = True
 
     def publish_results(self, results: Sequence[GateResult]) -> None:
-        """Set the decided status of each gate; from here on runs the time for effects.
+        """Set the decided status of each gate; those that block come first, then those that replace an older status.
 
-        If the time is too short for all, those that block come first, above all where the commit has an older status.
+        The time for this and the comment begins here.
         """
         self._calls.set_timeout(self._statuses_s)
         shown = {context.lower() for context in self.snapshot.head_contexts or {}}
 
-        def output(status: _Status) -> tuple[int, bool]:
+        def order(status: _Status) -> tuple[int, bool]:
             return BLOCKING_FIRST.index(status.state), status.context.lower() not in shown
 
-        self._set_statuses(sorted(map(self._decided_status, results), key=output))
+        self._set_statuses(sorted(map(self._decided_status, results), key=order))
         self._calls.extend(COMMENT_S)
 
     def publish_comment(self, results: Sequence[GateResult], body: Callable[[str], str]) -> str:
-        """Keep the one comment; return its address, '' where there is none. `body` makes the text below a marker.
+        """Create or edit the comment; return its address, or '' if there is none. `body` renders it below a marker.
 
-        Nothing is written when the pull request has moved on to another commit, or nothing has changed.
+        Nothing is written if the pull request has a newer commit, or if the text is the same.
         """
-        memory = self._comment_state
-        if memory is None or self._options.comment is CommentMode.NEVER or self.event.skip_reason:
+        state = self._comment_state
+        if state is None or self._options.comment is CommentMode.NEVER or self.event.skip_reason:
             return ""
         now = self._calls.fetch_snapshot(self._client)
         if now is None:
@@ -271,31 +271,26 @@ class GitHubSession:
         if not now.comments_known:
             self._output.log(UNKNOWN_COMMENTS)
             return ""
-        self.snapshot = replace(
-            self.snapshot, comments=now.comments
-        )  # another run may have added to the memory meanwhile
-        kept = self._comment_of(memory)
-        ours = kept.find_in(now.comments)
-        sound = all(result.decision in {Decision.PASS, Decision.SKIPPED} for result in results)
-        if not ours and sound and self._options.comment is CommentMode.ON_FAILURE:
+        # Another run may have changed the state since the first snapshot.
+        self.snapshot = replace(self.snapshot, comments=now.comments)
+        comment = self._sticky_comment(state)
+        ours = comment.find_in(now.comments)
+        passed = all(result.decision in {Decision.PASS, Decision.SKIPPED} for result in results)
+        if not ours and passed and self._options.comment is CommentMode.ON_FAILURE:
             return ""
-        judged = CommitResults(
+        newest = CommitResults(
             commit=self.event.commit,
             results={result.gate.name: published_result.summarize(result) for result in results},
         )
-        prints = {result.gate.name: fingerprint(result.gate) for result in results}
-        text = body(
-            memory.write(
-                [*self.previous_results, judged], comment_state.cached_failures_of(results, self.event.commit, prints)
-            )
-        )
-        return kept.upsert(ours, text)
+        fingerprints = {result.gate.name: fingerprint(result.gate) for result in results}
+        failures = comment_state.cached_failures_of(results, self.event.commit, fingerprints)
+        return comment.upsert(ours, body(state.write([*self.previous_results, newest], failures)))
 
-    # -- what all share ---------------------------------------------------------------------------------------------
+    # -- helpers ----------------------------------------------------------------------------------------------------
 
-    def _is_judged(self, look: Snapshot) -> bool:
-        """Return whether the pull request, as it was read, has the judged commit as its head, and the event's base."""
-        pull, event = look.pull_request, self.event
+    def _has_event_commit(self, snapshot: Snapshot) -> bool:
+        """Return whether the pull request in a snapshot has the event's commit as its head, and the event's base."""
+        pull, event = snapshot.pull_request, self.event
         if pull is None or not event.commit:
             return False
         return (pull.head_sha, pull.base_ref) == (event.commit, event.base_ref)
@@ -309,8 +304,8 @@ class GitHubSession:
             secret=self._signing_key, repository=self.event.repository, pull_request=number, key=self._options.key
         )
 
-    def _comment_of(self, memory: CommentState) -> StickyComment:
-        return StickyComment(self._client, self._calls, memory.marker)
+    def _sticky_comment(self, state: CommentState) -> StickyComment:
+        return StickyComment(self._client, self._calls, state.marker)
 
     def _set_statuses(self, statuses: Iterable[_Status]) -> None:
         if self._options.status and self.event.commit:
@@ -319,7 +314,7 @@ class GitHubSession:
             )
 
     def _set_status(self, status: _Status) -> None:
-        """Set a status, without its link where GitHub refuses it with one; raises ForgeRefused."""
+        """Set a status, without its link if GitHub rejects it with one; raises GitHubError."""
 
         def send(url: str) -> None:
             state, description = status.state, status.description
@@ -329,12 +324,12 @@ class GitHubSession:
         url = status.url or self._options.run_url
         try:
             send(url)
-        except GitHubError as refused:
-            if not (url and refused.details.of_one_target):
+        except GitHubError as error:
+            if not (url and error.details.of_one_target):
                 raise
             send("")
-            said = refused.details.summary
-            self._calls.warn_once(f"GitHub did not accept a commit status with its link ({said}): it has none now.")
+            why = error.details.summary
+            self._calls.warn_once(f"GitHub did not accept a commit status with its link ({why}): it has none now.")
 
     def _decided_status(self, result: GateResult) -> _Status:
         state = CommitState.FAILURE if result.conclusion.blocks else CommitState.SUCCESS
@@ -344,7 +339,7 @@ class GitHubSession:
 
 
 def _status_note(result: GateResult) -> str:
-    """Return what a status says beside the numbers, '' where they tell all."""
+    """Return what the status says after the numbers, or ''."""
     if result.waits_for_review:
         return "waits for a review"
     match result.decision:
@@ -358,8 +353,7 @@ def _status_note(result: GateResult) -> str:
             assert_never(result.decision)
 
 
-def _without_answer(event: Event) -> Event:
-    """Return an event whose question got no answer."""
+def _after_failed_lookup(event: Event) -> Event:
     number = event.lookup.number if isinstance(event.lookup, ByNumber) else None
     what = f"pull request {number}" if number else "the pull request of this run"
     return as_ambiguous(event, f"{what} could not be read")

@@ -1,7 +1,6 @@
-"""Owns what is asked of GitHub in one query, how its answer is read, and what a refusal means; never sends anything.
+"""The GraphQL queries of the gate, and the parsers of their responses.
 
-Sources: https://docs.github.com/graphql/reference; the permissions of each call,
-https://docs.github.com/rest/authentication/permissions-required-for-github-apps
+Source: https://docs.github.com/graphql/reference
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.event import SHA, Event, PullRequest
-from sepurux_action.github.permissions import Operation, _paths, accepted
+from sepurux_action.github.permissions import Operation, error_paths, required_permission
 
-BASELINE_COMMITS = 20  # of the base branch that are looked through; contract, section 8
+BASELINE_COMMITS = 20  # of the base branch that are searched for results; contract, section 8
 PAGE = 100  # comments of one page, GitHub's largest
 MAX_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pull request
 
 
 SNAPSHOT_QUERY = """
 query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $after: String,
-       $judged: String!, $withJudged: Boolean!,
+       $evaluated: String!, $withEvaluated: Boolean!,
        $base: String!, $withBase: Boolean!, $commits: Int!, $page: Int!,
        $policyAt: String!, $policy: String!, $withPolicy: Boolean!, $headPolicy: String!, $withHead: Boolean!,
        $defaultPolicy: String!, $withDefault: Boolean!) {
@@ -36,11 +35,11 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
       author { login } state
       commits(last: 1) { nodes { commit { oid status { contexts { context description } } } } }
       comments(first: $page, after: $after) {
-        nodes { id fullDatabaseId viewerDidAuthor body url }
+        nodes { fullDatabaseId viewerDidAuthor body url }
         pageInfo { hasNextPage endCursor }
       }
     }
-    judged: object(expression: $judged) @include(if: $withJudged) {
+    evaluated: object(expression: $evaluated) @include(if: $withEvaluated) {
       ... on Commit { oid status { contexts { context description } } }
     }
     policyCommit: object(expression: $policyAt) @include(if: $withPolicy) { oid }
@@ -70,7 +69,7 @@ query ($owner: String!, $name: String!, $base: String!, $last: Int!) {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comment:
-    """A comment of our own. `id` is GitHub's number of it, beyond 32 bits."""
+    """A comment that the token's own account wrote. `id` is GitHub's, beyond 32 bits."""
 
     id: int
     body: str = field(repr=False)
@@ -79,7 +78,7 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """A policy file as GitHub has it: its `text`, None where there is none; `trouble` says why it cannot be read."""
+    """A policy file: its `text`, or None if there is no file; `error` says why it cannot be read."""
 
     text: str | None = None
     error: str = ""
@@ -87,14 +86,14 @@ class PolicyFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What one read tells: the pull request as it is now, our own comments (the oldest first), the baselines.
+    """The state of a pull request and its base, as one query returns it.
 
-    `comments_known` tells that no comment of the pages read is missing. `baselines` has the newest decided result of
-    each context among the base's last commits. `after` is the cursor of the next page of comments, '' on the last one.
-    `head_contexts` are those that the judged commit has a status of, with the descriptions; None if that is unknown.
-    `refusal` is of a part that the token may not read, and `refused` says which. `policy` is the policy file at the
-    commit that rules, `head_policy` the one at the pull request's head; `has_default_policy` tells, where `config`
-    names another file, that the usual one is there all the same.
+    `comments` are the account's own, the oldest first; `comments_known` is False if one of the pages read may lack a
+    comment; `after` is the cursor of the next page, '' on the last one. `baselines` has the newest decided result of
+    each context among the base's last commits. `head_contexts` maps the contexts of the evaluated commit's statuses to
+    descriptions; None if they are not known. `error` is why a part could not be read, and `denied` says which part.
+    `policy` is the policy file that applies, `head_policy` the one at the pull request's head. `has_default_policy`: a
+    file exists at the default path although `config` names another one.
     """
 
     pull_request: PullRequest | None = None
@@ -111,23 +110,23 @@ class Snapshot:
 
 
 def policy_ref(event: Event) -> str:
-    """Return the commit whose policy file rules an event, '' where the checkout's does (contract, section 5).
+    """Return the commit whose policy file applies to an event, or '' for the checkout (contract, section 5).
 
-    Several pull requests into one branch may have different base commits, so the branch's tip counts for them.
+    Several pull requests into one branch may have different base commits, so the tip of the branch applies to them.
     """
     if event.base_sha:
         return event.base_sha
     if event.base_ref:
         return f"refs/heads/{event.base_ref}"
-    asked = event.pull_request is not None or event.name in {"workflow_run", "issue_comment"}
-    return "HEAD" if asked else ""
+    from_default_branch = event.pull_request is not None or event.name in {"workflow_run", "issue_comment"}
+    return "HEAD" if from_default_branch else ""
 
 
 def snapshot_variables(event: Event, *, after: str = "", with_base: bool, config: str = "") -> dict[str, object]:
-    """Return the variables of READ, for an event whose repository is known; `config` is the policy's path, or ''."""
+    """Return the variables of SNAPSHOT_QUERY; `config` is the path of the policy file, or ''."""
     owner, _, name = event.repository.partition("/")
-    verdict = policy_ref(event) if config else ""
-    changes = bool(verdict and event.pull_request is not None and event.commit)
+    policy_at = policy_ref(event) if config else ""
+    with_head = bool(policy_at and event.pull_request is not None and event.commit)
     base = f"refs/heads/{event.base_ref}" if event.base_ref else event.commit
     return {
         "owner": owner,
@@ -135,24 +134,24 @@ def snapshot_variables(event: Event, *, after: str = "", with_base: bool, config
         "number": event.pull_request or 0,
         "withPull": event.pull_request is not None,
         "after": after or None,
-        "judged": event.commit,
-        "withJudged": with_base and bool(event.commit),
+        "evaluated": event.commit,
+        "withEvaluated": with_base and bool(event.commit),
         "base": base,
         "withBase": with_base and bool(base),
-        "commits": BASELINE_COMMITS + 1,  # one may be the judged commit itself
+        "commits": BASELINE_COMMITS + 1,  # one may be the evaluated commit itself
         "page": PAGE,
-        "policyAt": verdict,
-        "policy": f"{verdict}:{config}",
-        "withPolicy": bool(verdict),
+        "policyAt": policy_at,
+        "policy": f"{policy_at}:{config}",
+        "withPolicy": bool(policy_at),
         "headPolicy": f"{event.commit}:{config}",
-        "withHead": changes,
-        "defaultPolicy": f"{verdict}:{options.CONFIG.default}",
-        "withDefault": bool(verdict) and config != options.CONFIG.default,
+        "withHead": with_head,
+        "defaultPolicy": f"{policy_at}:{options.CONFIG.default}",
+        "withDefault": bool(policy_at) and config != options.CONFIG.default,
     }
 
 
 def parse_snapshot(data: object, event: Event) -> Snapshot:
-    """Return what an answer to READ tells; whatever is missing or odd in it is not there."""
+    """Return the snapshot in a response to SNAPSHOT_QUERY; what has an unknown shape is left out."""
     repository = json_reader.fields(json_reader.fields(data).get("repository"))
     pull = json_reader.fields(repository.get("pullRequest"))
     thread = json_reader.fields(pull.get("comments"))
@@ -161,8 +160,8 @@ def parse_snapshot(data: object, event: Event) -> Snapshot:
     commits = [json_reader.fields(commit) for commit in json_reader.items(history.get("nodes"))]
     return Snapshot(
         pull_request=_pull_request(pull) if pull else None,
-        comments=tuple(sorted(_own(thread.get("nodes")), key=lambda comment: comment.id)),
-        comments_known=_is_whole(thread),
+        comments=tuple(sorted(_own_comments(thread.get("nodes")), key=lambda comment: comment.id)),
+        comments_known=_is_complete(thread),
         baselines=_baselines(commit for commit in commits if commit.get("oid") != event.commit),
         after=json_reader.text(page.get("endCursor")) if page.get("hasNextPage") is True else "",
         has_default_policy=bool(json_reader.fields(repository.get("defaultPolicy"))),
@@ -174,55 +173,56 @@ def parse_snapshot(data: object, event: Event) -> Snapshot:
     )
 
 
-def parse_partial(answer: object, event: Event, refusal: ErrorDetails) -> Snapshot:
-    """Return what an answer to READ tells beside GraphQL's errors; their paths tell which part was refused.
+def parse_partial(response: object, event: Event, error: ErrorDetails) -> Snapshot:
+    """Return the snapshot in a response to SNAPSHOT_QUERY that has errors; their paths tell which part is missing.
 
-    A file that could not be read comes as null, as one that is not there does: that is trouble with the file.
+    A file that could not be read is null, like a file that does not exist, so it counts as an error of the file.
     """
-    parts = json_reader.fields(answer)
-    look = parse_snapshot(parts.get("data"), event)
-    paths = _paths(parts.get("errors"))
+    parts = json_reader.fields(response)
+    snapshot = parse_snapshot(parts.get("data"), event)
+    paths = error_paths(parts.get("errors"))
     failed = {path[1] if len(path) > 1 else "" for path in paths}
     no_comments = any(path[: len(_COMMENTS)] == _COMMENTS for path in paths)
-    if no_comments or (look.pull_request is None and event.pull_request is not None):
-        refused = Operation.READ
+    if no_comments or (snapshot.pull_request is None and event.pull_request is not None):
+        denied = Operation.READ
     else:
-        refused = Operation.RESULTS if accepted(parts.get("errors")) else Operation.BASE
-    known = look.comments_known and not no_comments and () not in paths
-    look = replace(look, error=refusal, denied=refused, comments_known=known)
-    trouble = PolicyFile(error="GitHub's answer did not contain it")
+        denied = Operation.RESULTS if required_permission(parts.get("errors")) else Operation.BASE
+    known = snapshot.comments_known and not no_comments and () not in paths
+    snapshot = replace(snapshot, error=error, denied=denied, comments_known=known)
+    unread = PolicyFile(error="GitHub's answer did not contain it")
     asked = "defaultPolicy" in json_reader.fields(json_reader.fields(parts.get("data")).get("repository"))
-    hidden = "defaultPolicy" in failed or ("" in failed and asked and not look.has_default_policy)
-    if hidden or (failed & {"", "policy", "policyCommit"} and look.policy.text is None):
-        look = replace(look, policy=trouble)
-    if failed & {"", "headPolicy"} and look.head_policy.text is None:
-        look = replace(look, head_policy=trouble)
-    if not look.head_contexts and any(path[-1:] == ("status",) for path in _paths(parts.get("errors"))):
-        look = replace(look, head_contexts=None)
-    return look
+    hidden = "defaultPolicy" in failed or ("" in failed and asked and not snapshot.has_default_policy)
+    if hidden or (failed & {"", "policy", "policyCommit"} and snapshot.policy.text is None):
+        snapshot = replace(snapshot, policy=unread)
+    if failed & {"", "headPolicy"} and snapshot.head_policy.text is None:
+        snapshot = replace(snapshot, head_policy=unread)
+    if not snapshot.head_contexts and any(path[-1:] == ("status",) for path in paths):
+        snapshot = replace(snapshot, head_contexts=None)
+    return snapshot
 
 
 def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] | None:
-    """Return context and description of each status of the judged commit, None if the commit was not read.
+    """Return context and description of each status of the evaluated commit; None if the commit was not read.
 
     A token without `contents: read` reads them through the pull request, if the commit is still its head.
     """
     pull = json_reader.fields(repository.get("pullRequest"))
     heads = json_reader.items(json_reader.fields(pull.get("commits")).get("nodes"))
     read = map(
-        json_reader.fields, [repository.get("judged"), *(json_reader.fields(head).get("commit") for head in heads)]
+        json_reader.fields, [repository.get("evaluated"), *(json_reader.fields(head).get("commit") for head in heads)]
     )
     commits = [each for each in read if each.get("oid") == commit]
-    statuses = [
-        map(json_reader.fields, json_reader.items(json_reader.fields(each.get("status")).get("contexts")))
+    contexts = {
+        json_reader.text(status.get("context")): json_reader.text(status.get("description"))
         for each in commits
-    ]
-    found = {
-        json_reader.text(each.get("context")): json_reader.text(each.get("description"))
-        for of in statuses
-        for each in of
+        for status in _statuses(each)
     }
-    return found if commits else None
+    return contexts if commits else None
+
+
+def _statuses(commit: Mapping[str, object]) -> Iterable[Mapping[str, object]]:
+    contexts = json_reader.fields(commit.get("status")).get("contexts")
+    return map(json_reader.fields, json_reader.items(contexts))
 
 
 def parse_recent_results(data: object) -> tuple[Mapping[str, PreviousResult], ...]:
@@ -236,7 +236,7 @@ def parse_recent_results(data: object) -> tuple[Mapping[str, PreviousResult], ..
 
 
 def _policy_file(value: object, *, readable: bool) -> PolicyFile:
-    """Return the file; "there is none" is believed only where the commit itself can be read."""
+    """Return the file. If it is missing, that is an error unless the commit itself is `readable`."""
     blob = json_reader.fields(value)
     if not blob:
         return PolicyFile() if readable else PolicyFile(error="the base commit cannot be read")
@@ -264,13 +264,12 @@ def _sha(value: object) -> str:
     return value if isinstance(value, str) and SHA.match(value) else ""
 
 
-_BIG_INT = re.compile(r"[0-9]{1,19}\Z")  # GraphQL's BigInt comes as text
-
+_BIG_INT = re.compile(r"[0-9]{1,19}\Z")  # GraphQL sends a BigInt as text
 _COMMENTS = ("repository", "pullRequest", "comments")
 
 
-def _is_whole(thread: Mapping[str, object]) -> bool:
-    """Return whether a page of comments lacks nothing: no comment, no author, no cursor of the next page."""
+def _is_complete(thread: Mapping[str, object]) -> bool:
+    """Return whether a page of comments has all comments, their authors, and the cursor of the next page."""
     nodes, page = thread.get("nodes"), json_reader.fields(thread.get("pageInfo"))
     more = page.get("hasNextPage")
     last = more is False or (more is True and bool(json_reader.text(page.get("endCursor"))))
@@ -278,7 +277,7 @@ def _is_whole(thread: Mapping[str, object]) -> bool:
     return last and isinstance(nodes, list) and all(isinstance(each, bool) for each in authored)
 
 
-def _own(nodes: object) -> Iterable[Comment]:
+def _own_comments(nodes: object) -> Iterable[Comment]:
     for node in map(json_reader.fields, json_reader.items(nodes)):
         number, body = node.get("fullDatabaseId"), node.get("body")
         number = int(number) if isinstance(number, str) and _BIG_INT.match(number) else number
@@ -289,9 +288,7 @@ def _own(nodes: object) -> Iterable[Comment]:
 def _baselines(commits: Iterable[Mapping[str, object]]) -> dict[str, PreviousResult]:
     newest: dict[str, PreviousResult] = {}
     for commit in commits:
-        for status in map(
-            json_reader.fields, json_reader.items(json_reader.fields(commit.get("status")).get("contexts"))
-        ):
+        for status in _statuses(commit):
             context, result = status.get("context"), published_result.parse_description(status.get("description"))
             if isinstance(context, str) and result is not None and result.decided:
                 newest.setdefault(context.lower(), result)

@@ -1,6 +1,6 @@
-"""Owns who opens a soft gate by a review, and who is asked for one; never fetches a review or a permission.
+"""The rules of the soft gate: whose review approves it, and of whom a review is requested.
 
-Source: contract, section 6. Permissions come as a mapping from login to GitHub's word for what the person may do here,
+Sources: contract, section 6; the permissions of a user,
 https://docs.github.com/rest/collaborators/collaborators#get-repository-permissions-for-a-user
 """
 
@@ -14,13 +14,13 @@ from sepurux_action.config.parsers import BOT_SUFFIX
 MAY_WRITE = frozenset({"write", "maintain", "admin"})
 APPROVED = "APPROVED"
 DECISIVE = frozenset({APPROVED, "CHANGES_REQUESTED", "DISMISSED"})
-UNSENT = "PENDING"  # the state of a review that its author has not sent
-PERSON = "User"  # GitHub's type of an account that is neither a bot nor an app
+UNSENT = "PENDING"  # the state of a review that its author has not submitted
+PERSON = "User"  # GitHub's type for an account that is neither a bot nor an app
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """A review of the pull terms. `kind` is the type of its author's account, `state` as REST spells it."""
+    """A review of the pull request. `kind` is the type of its author's account, `state` is that of the REST API."""
 
     author: str
     state: str
@@ -30,9 +30,10 @@ class Review:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRules:
-    """On what terms a review counts: the pull request's author and head commit, and the `reviewers` of the policy.
+    """What decides whether a review approves a gate: author and head of the pull request, `reviewers`, permissions.
 
-    No `reviewers`: whoever may write. `permissions` are GitHub's words by login; a login without one may not write.
+    Without `reviewers`, everyone who may write can approve. `permissions` are GitHub's, by login; a login that is not
+    among them may not write.
     """
 
     author: str
@@ -41,13 +42,13 @@ class ApprovalRules:
     permissions: Mapping[str, str] = field(default_factory=dict)
 
     def ineligibility(self, login: str, kind: str = PERSON) -> str:
-        """Return why this account cannot open the gate, a clause, or ''."""
+        """Return why this account cannot approve the gate, as a clause, or ''."""
         return self.account_ineligibility(login, kind) or (
             "" if self._permission(login) in MAY_WRITE else "may not write here"
         )
 
     def account_ineligibility(self, login: str, kind: str = PERSON) -> str:
-        """Return why this account cannot open the gate whatever it may do in the repository, a clause, or ''."""
+        """Return why this account cannot approve the gate, whatever its permission, as a clause, or ''."""
         if kind != PERSON or login.lower().endswith(BOT_SUFFIX):
             return "is a bot"
         if _same(login, self.author):
@@ -57,11 +58,11 @@ class ApprovalRules:
         return ""
 
     def _permission(self, login: str) -> str:
-        return next((word for each, word in self.permissions.items() if _same(login, each)), "")
+        return next((permission for each, permission in self.permissions.items() if _same(login, each)), "")
 
     @property
     def eligible(self) -> str:
-        """Return who can open the gate, to complete "... can open this gate by an approving review"."""
+        """Return who can approve the gate, to complete "... can open this gate by an approving review"."""
         if not self.reviewers:
             return "anyone with write access except the author of the pull request"
         able = [login for login in self.reviewers if not self.ineligibility(login)]
@@ -69,73 +70,70 @@ class ApprovalRules:
 
     @property
     def why_none_is_eligible(self) -> str:
-        """Return, where no listed reviewer can open the gate, what keeps each of them; else ''."""
-        kept = [(login, self.ineligibility(login)) for login in self.reviewers]
-        return "; ".join(f"{login} {why}" for login, why in kept) if kept and all(why for _, why in kept) else ""
+        """Return why each of the listed reviewers is ineligible; '' if one of them is eligible."""
+        reasons = {login: self.ineligibility(login) for login in self.reviewers}
+        return "; ".join(f"{login} {why}" for login, why in reasons.items()) if all(reasons.values()) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """Whether reviews open the gate: `by` names who approved, `ignored` tells why other approvals do not count."""
+    """Whether reviews approve the gate: `by` names who approved, `ignored` says why other approvals do not count."""
 
     by: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
     @property
     def approved(self) -> bool:
-        """Return whether the gate is open."""
+        """Return whether the gate is approved."""
         return bool(self.by)
 
     @property
     def reason(self) -> str:
-        """Return the reason, a clause: who opened the gate, or which approvals did not; '' when there was none."""
+        """Return who approved the gate, or why approvals do not count, as a clause; '' if there was no approval."""
         return f"{_listed(self.by, 'and')} approved this commit" if self.by else "; ".join(self.ignored)
 
 
-def approval(reviews: Iterable[Review], terms: ApprovalRules) -> Approval:
-    """Return whether the reviews, the oldest first, open the gate."""
+def approval(reviews: Iterable[Review], rules: ApprovalRules) -> Approval:
+    """Return whether the reviews, the oldest first, approve the gate."""
     by, ignored = [], []
     for review in _latest(reviews).values():
         if review.state != APPROVED:
             continue
-        if not terms.head or review.commit != terms.head:
+        if not rules.head or review.commit != rules.head:
             ignored.append(f"{review.author} approved an older commit")
-        elif obstacle := terms.ineligibility(review.author, review.kind):
-            ignored.append(f"{review.author} approved, but {obstacle}")
+        elif why := rules.ineligibility(review.author, review.kind):
+            ignored.append(f"{review.author} approved, but {why}")
         else:
             by.append(review.author)
     return Approval(by=tuple(by), ignored=tuple(ignored))
 
 
-def approvers_to_check(reviews: Iterable[Review], terms: ApprovalRules) -> tuple[str, ...]:
-    """Return the logins whose permission decides `opening`, the newest approval first.
-
-    All else about their approval is well. One of them with write access is enough to open the gate.
-    """
+def approvers_to_check(reviews: Iterable[Review], rules: ApprovalRules) -> tuple[str, ...]:
+    """Return the approvers who are eligible if they may write, the newest approval first. One of them is enough."""
     return tuple(
         review.author
         for review in reversed(_latest(reviews).values())
         if review.state == APPROVED
-        and review.commit == terms.head
-        and not terms.account_ineligibility(review.author, review.kind)
+        and review.commit == rules.head
+        and not rules.account_ineligibility(review.author, review.kind)
     )
 
 
-def reviewers_to_request(terms: ApprovalRules, reviews: Iterable[Review], asked: Iterable[str]) -> tuple[str, ...]:
-    """Return whom to ask: listed, able to open the gate, neither asked already nor with a review of this head."""
-    done = {review.author.lower() for review in reviews if review.commit == terms.head and review.state != UNSENT}
-    done.update(login.lower() for login in asked)
-    return tuple(each for each in terms.reviewers if each.lower() not in done and not terms.ineligibility(each))
+def reviewers_to_request(rules: ApprovalRules, reviews: Iterable[Review], requested: Iterable[str]) -> tuple[str, ...]:
+    """Return the listed reviewers who can approve, have not reviewed this head, and of whom no review is requested."""
+    done = {review.author.lower() for review in reviews if review.commit == rules.head and review.state != UNSENT}
+    done.update(login.lower() for login in requested)
+    return tuple(each for each in rules.reviewers if each.lower() not in done and not rules.ineligibility(each))
 
 
 def _latest(reviews: Iterable[Review]) -> dict[str, Review]:
-    """Return each user's last decisive review, by login, the oldest first; so come the reviews."""
-    standing: dict[str, Review] = {}
+    """Return each user's last decisive review, by login, the oldest first. The given reviews are in that order."""
+    latest: dict[str, Review] = {}
     for review in reviews:
         if review.author and review.state in DECISIVE:
-            standing.pop(review.author.lower(), None)  # so that it moves to the end
-            standing[review.author.lower()] = review
-    return standing
+            latest.pop(review.author.lower(), None)  # so that it moves to the end
+            latest[review.author.lower()] = review
+    return latest
 
 
 def _same(login: str, other: str) -> bool:

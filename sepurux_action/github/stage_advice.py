@@ -1,6 +1,6 @@
-"""Owns the advice to move on to the next stage or to wait; never changes a stage.
+"""The advice to move on to the next stage, or to wait, from the results of the last pull requests.
 
-Source of the stages: the vendor's rollout advice, observe, then a soft gate, then a hard gate.
+The order of the stages is the vendor's rollout advice: observe, then a soft gate, then a hard gate.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import PreviousResult
 
-LOOKED_AT = 30  # last pull requests: some weeks of a team's work
+RECENT_PULL_REQUESTS = 30  # some weeks of a team's work
 MIN_DECIDED = 10  # verdicts; with fewer, one flaky run changes the advice
-MAX_BLOCKED_PERCENT = 10  # of the verdicts: a gate that blocks more than one in ten is soon switched off
+MAX_BLOCKED_PERCENT = 10  # of the verdicts; teams soon switch off a gate that blocks more
 
 _NEXT = {Stage.OBSERVE: Stage.SOFT, Stage.SOFT: Stage.HARD}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageAdvice:
-    """How a hard gate would have done: `blocked` of `decided` verdicts, and whether to `move_on` from `stage`.
+    """How many of the `decided` verdicts a hard gate would have blocked, in the present `stage`.
 
-    `scheduled`: the policy has set the day of a stricter stage already.
+    `scheduled`: the policy sets the date of a stricter stage already.
     """
 
     stage: Stage
@@ -38,23 +38,23 @@ class StageAdvice:
         return self.decided >= MIN_DECIDED and self.blocked * 100 <= MAX_BLOCKED_PERCENT * self.decided
 
     def __str__(self) -> str:
-        """Return how a hard gate would have done, and the advice unless the policy follows it already."""
+        """Return what a hard gate would have blocked, and the advice unless the policy follows it already."""
         with_verdict = f"{self.decided or 'none'} {'have' if self.decided > 1 else 'has'} a verdict"
-        told = f"Of the last {LOOKED_AT} pull requests {with_verdict}"
+        text = f"Of the last {RECENT_PULL_REQUESTS} pull requests {with_verdict}"
         if self.decided:
             share = f" ({number_format.percent(self.blocked / self.decided)})" if self.blocked else ""
-            told += f", and a hard gate would have blocked {self.blocked or 'none'}{share}"
+            text += f", and a hard gate would have blocked {self.blocked or 'none'}{share}"
         if self.ready:
             advice = "" if self.scheduled else f" Move on to `enforcement: {_NEXT[self.stage]}`."
         elif self.decided < MIN_DECIDED:
             advice = f" Stay with `{self.stage}` until {MIN_DECIDED} have one."
         else:
             advice = f" Stay with `{self.stage}` until it is {MAX_BLOCKED_PERCENT}% or less: fix what fails first."
-        return f"{told}.{advice}"
+        return f"{text}.{advice}"
 
 
 def advise(stage: Stage, newest: Iterable[PreviousResult], *, scheduled: bool) -> StageAdvice | None:
-    """Return the advice from the newest result of each of the last pull requests; None in `hard`, the last stage."""
+    """Return the advice from the newest result of each of the last pull requests; None in the last stage, `hard`."""
     if stage not in _NEXT:
         return None
     decided = [result for result in newest if result.decided]

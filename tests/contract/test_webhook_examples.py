@@ -149,7 +149,7 @@ def test_a_run_that_no_pull_request_started_is_asked_for_by_its_commit(payloads:
         run = payload["workflow_run"]
         assert run["event"] in {"workflow_dispatch", "repository_dispatch"}
         payload["repository"] |= {"full_name": run["head_repository"]["full_name"], "default_branch": "trunk"}
-        assert parsed("workflow_run", payload).lookup == ByCommit(commit=run["head_sha"])
+        assert parsed("workflow_run", payload).lookup == ByCommit(commit=run["head_sha"], branch=run["head_branch"])
 
 
 def test_an_example_pull_request_is_read_whole(payloads: dict[str, list[Payload]]) -> None:

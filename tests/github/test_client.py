@@ -1,4 +1,4 @@
-"""The calls to GitHub by the real PyGithub, against a GitHub that refuses what its own description does not know."""
+"""The client with the real PyGithub, against the double on loopback."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sepurux_action.github.snapshot import Comment
 from sepurux_action.host.deadlines import ThreadTimeouts
 from tests import backend
 from tests.github_double import GitHub, faults
-from tests.scenes import ForgeScene as Scene
-from tests.scenes import a_forge_scene as a_scene
+from tests.scenes import ClientScene as Scene
+from tests.scenes import a_client_scene as a_scene
 
 DECIDED = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
 
@@ -37,9 +37,9 @@ def dotcom() -> Iterator[Scene]:
         yield a_scene(github)
 
 
-def refusal_of(deed: Callable[[], object]) -> ErrorDetails:
+def error_of(call: Callable[[], object]) -> ErrorDetails:
     with pytest.raises(GitHubError) as caught:
-        deed()
+        call()
     return caught.value.details
 
 
@@ -47,14 +47,14 @@ def test_one_request_reads_head_comments_and_baselines(scene: Scene) -> None:
     scene.pull.comment("somebody", "<!-- sepurux-gate:core -->")
     ours = scene.pull.comment("github-actions[bot]", "ours")
     scene.repository.status(scene.pull.base_sha, "success", "Sepurux / core", DECIDED)
-    look = scene.forge.fetch_snapshot(scene.event)
+    snapshot = scene.client.fetch_snapshot(scene.event)
     assert len(scene.github.requests) == 1
-    assert look.pull_request is not None
-    assert (look.pull_request.number, look.pull_request.head_sha) == (scene.pull.number, scene.pull.head_sha)
-    assert look.pull_request.open
-    assert [comment.id for comment in look.comments] == [ours.id]
-    assert look.comments[0].id > 2**31 - 1
-    assert look.baselines["sepurux / core"].metrics.pass_rate == pytest.approx(0.91)
+    assert snapshot.pull_request is not None
+    assert (snapshot.pull_request.number, snapshot.pull_request.head_sha) == (scene.pull.number, scene.pull.head_sha)
+    assert snapshot.pull_request.open
+    assert [comment.id for comment in snapshot.comments] == [ours.id]
+    assert snapshot.comments[0].id > 2**31 - 1
+    assert snapshot.baselines["sepurux / core"].metrics.pass_rate == pytest.approx(0.91)
 
 
 def test_a_pending_or_foreign_description_is_no_baseline_and_an_older_decided_one_is(dotcom: Scene) -> None:
@@ -62,7 +62,7 @@ def test_a_pending_or_foreign_description_is_no_baseline_and_an_older_decided_on
     for description in ("the evaluation is under way", "pass, trust me", None):
         newer = dotcom.repository.commit("main")
         dotcom.repository.status(newer, "pending", "Sepurux / core", description)
-    assert list(dotcom.forge.fetch_snapshot(dotcom.event).baselines) == ["sepurux / core"]
+    assert list(dotcom.client.fetch_snapshot(dotcom.event).baselines) == ["sepurux / core"]
 
 
 def test_all_pages_are_read_by_their_cursors(dotcom: Scene) -> None:
@@ -70,9 +70,9 @@ def test_all_pages_are_read_by_their_cursors(dotcom: Scene) -> None:
         dotcom.pull.comment("github-actions[bot]", f"comment {number}")
     seen, after = [], ""
     while True:
-        look = dotcom.forge.fetch_snapshot(dotcom.event, after=after, with_base=False)
-        seen += [comment.body for comment in look.comments]
-        after = look.after
+        snapshot = dotcom.client.fetch_snapshot(dotcom.event, after=after, with_base=False)
+        seen += [comment.body for comment in snapshot.comments]
+        after = snapshot.after
         if not after:
             break
     assert seen == [f"comment {number}" for number in range(250)]
@@ -80,50 +80,55 @@ def test_all_pages_are_read_by_their_cursors(dotcom: Scene) -> None:
 
 
 def test_a_comment_is_created_edited_and_deleted_by_one_request_each(scene: Scene) -> None:
-    made = scene.forge.create_comment(scene.pull.number, "first")
+    made = scene.client.create_comment(scene.pull.number, "first")
     assert made.url.startswith(scene.github.server_url)
-    scene.forge.edit_comment(made, "second")
+    scene.client.edit_comment(made, "second")
     assert [comment.body for comment in scene.pull.comments] == ["second"]
-    scene.forge.delete_comment(made)
+    scene.client.delete_comment(made)
     assert scene.pull.comments == []
-    scene.forge.delete_comment(made)  # gone already, by another run's hand
+    scene.client.delete_comment(made)  # gone already, by another run's hand
     assert len(scene.github.requests) == 4
 
 
 def test_a_status_is_one_request(scene: Scene) -> None:
-    scene.forge.set_status(scene.pull.head_sha, "Sepurux / core", CommitState.PENDING, "under way", "")
-    scene.forge.set_status(scene.pull.head_sha, "Sepurux / core", CommitState.FAILURE, "fail", "https://x.example/1")
+    scene.client.set_status(scene.pull.head_sha, "Sepurux / core", CommitState.PENDING, "under way", "")
+    scene.client.set_status(scene.pull.head_sha, "Sepurux / core", CommitState.FAILURE, "fail", "https://x.example/1")
     [newest] = scene.repository.latest_statuses(scene.pull.head_sha)
     assert (newest.state, newest.description, newest.target_url) == ("failure", "fail", "https://x.example/1")
     assert len(scene.github.requests) == 2
 
 
-def test_every_question_is_answered_by_one_request(scene: Scene) -> None:
-    questions: list[PullRequestLookup] = [
+def test_each_lookup_is_one_request(scene: Scene) -> None:
+    lookups: list[PullRequestLookup] = [
         ByNumber(scene.pull.number),
         ByHead(repository="octo/shop", branch="feature", commit=scene.pull.head_sha),
         ByCommit(commit=scene.pull.head_sha),
     ]
-    for question in questions:
-        [found] = scene.forge.find_pull_requests(question)
+    for lookup in lookups:
+        [found] = scene.client.find_pull_requests(lookup)
         assert (found.number, found.head_sha, found.open) == (scene.pull.number, scene.pull.head_sha, True)
     assert len(scene.github.requests) == 3
 
 
+def test_a_pull_request_that_both_lists_contain_is_found_once(scene: Scene) -> None:
+    lookup = ByCommit(commit=scene.pull.head_sha, branch="feature")
+    assert [pull.number for pull in scene.client.find_pull_requests(lookup)] == [scene.pull.number]
+
+
 def test_an_edit_and_a_status_survive_a_502_and_a_reset(dotcom: Scene) -> None:
-    made = dotcom.forge.create_comment(dotcom.pull.number, "first")
+    made = dotcom.client.create_comment(dotcom.pull.number, "first")
     dotcom.github.fault("issues/update-comment", faults.broken(), backend.reset())
     dotcom.github.fault("repos/create-commit-status", faults.broken(503))
-    dotcom.forge.edit_comment(made, "second")
-    dotcom.forge.set_status(dotcom.pull.head_sha, "c", CommitState.SUCCESS, "d", "")
+    dotcom.client.edit_comment(made, "second")
+    dotcom.client.set_status(dotcom.pull.head_sha, "c", CommitState.SUCCESS, "d", "")
     assert dotcom.pull.comments[0].body == "second"
     assert len(dotcom.github.calls("issues/update-comment")) == 3
 
 
 def test_a_comment_is_never_sent_twice_by_itself(dotcom: Scene) -> None:
     dotcom.github.fault("issues/create-comment", faults.lost)
-    refusal = refusal_of(lambda: dotcom.forge.create_comment(dotcom.pull.number, "once"))
-    assert not refusal.permanent
+    error = error_of(lambda: dotcom.client.create_comment(dotcom.pull.number, "once"))
+    assert not error.permanent
     assert len(dotcom.pull.comments) == 1
     assert len(dotcom.github.calls("issues/create-comment")) == 1
 
@@ -131,7 +136,7 @@ def test_a_comment_is_never_sent_twice_by_itself(dotcom: Scene) -> None:
 @pytest.mark.parametrize("status", [403, 429])
 def test_a_comment_that_github_rejected_and_named_a_time_for_is_sent_again(status: int, dotcom: Scene) -> None:
     dotcom.github.fault("issues/create-comment", faults.secondary_limit(retry_after_s=1, status=status))
-    dotcom.forge.create_comment(dotcom.pull.number, "once")
+    dotcom.client.create_comment(dotcom.pull.number, "once")
     assert [comment.body for comment in dotcom.pull.comments] == ["once"]
     assert len(dotcom.github.calls("issues/create-comment")) == 2
 
@@ -154,7 +159,7 @@ def test_a_comment_that_may_be_there_or_has_no_time_named_is_not_sent_again(
     fault: backend.Answer, dotcom: Scene
 ) -> None:
     dotcom.github.fault("issues/create-comment", fault)
-    refusal_of(lambda: dotcom.forge.create_comment(dotcom.pull.number, "once"))
+    error_of(lambda: dotcom.client.create_comment(dotcom.pull.number, "once"))
     assert len(dotcom.github.calls("issues/create-comment")) == 1
 
 
@@ -162,48 +167,48 @@ def test_a_comment_is_not_sent_again_later_than_anybody_waits(dotcom: Scene) -> 
     dotcom.github.fault("issues/create-comment", faults.secondary_limit(retry_after_s=2), always=True)
 
     def create() -> Comment:
-        return dotcom.forge.create_comment(dotcom.pull.number, "once")
+        return dotcom.client.create_comment(dotcom.pull.number, "once")
 
-    assert refusal_of(lambda: ThreadTimeouts().run(1.5, create)).rate_limited
+    assert error_of(lambda: ThreadTimeouts().run(1.5, create)).rate_limited
     assert len(dotcom.github.calls("issues/create-comment")) == 1
 
 
 @pytest.mark.parametrize("fault", [faults.broken(502), backend.reset()], ids=["502", "reset"])
 def test_a_status_can_be_tried_only_once(fault: backend.Answer, dotcom: Scene) -> None:
     dotcom.github.fault("repos/create-commit-status", fault, always=True)
-    refusal_of(
-        lambda: dotcom.forge.set_status(dotcom.pull.head_sha, "c", CommitState.FAILURE, "d", "", retry=False),
+    error_of(
+        lambda: dotcom.client.set_status(dotcom.pull.head_sha, "c", CommitState.FAILURE, "d", "", retry=False),
     )
     assert len(dotcom.github.calls("repos/create-commit-status")) == 1
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_to_elsewhere_is_a_refusal_of_every_call(status: int, dotcom: Scene) -> None:
-    made = dotcom.forge.create_comment(dotcom.pull.number, "first")
+    made = dotcom.client.create_comment(dotcom.pull.number, "first")
     dotcom.github.fault("*", faults.moved("https://elsewhere.example/x", status), always=True)
-    deeds: list[Callable[[], object]] = [
-        lambda: dotcom.forge.fetch_snapshot(dotcom.event),
-        lambda: dotcom.forge.set_status(dotcom.pull.head_sha, "c", CommitState.SUCCESS, "d", ""),
-        lambda: dotcom.forge.create_comment(dotcom.pull.number, "second"),
-        lambda: dotcom.forge.edit_comment(made, "second"),
-        lambda: dotcom.forge.delete_comment(made),
+    calls: list[Callable[[], object]] = [
+        lambda: dotcom.client.fetch_snapshot(dotcom.event),
+        lambda: dotcom.client.set_status(dotcom.pull.head_sha, "c", CommitState.SUCCESS, "d", ""),
+        lambda: dotcom.client.create_comment(dotcom.pull.number, "second"),
+        lambda: dotcom.client.edit_comment(made, "second"),
+        lambda: dotcom.client.delete_comment(made),
     ]
-    for deed in deeds:
-        assert "redirect" in refusal_of(deed).message
+    for call in calls:
+        assert "redirect" in error_of(call).message
     assert [comment.body for comment in dotcom.pull.comments] == ["first"]
 
 
 @pytest.mark.parametrize("asked", ["Wed, 21 Oct 99999999999 07:28:00 GMT", "9" * 400, "9" * 5000, "-5", "soon"])
 def test_no_retry_after_is_too_odd_to_be_a_refusal(asked: str, dotcom: Scene) -> None:
     dotcom.github.fault("graphql", backend.json({}, 503, {"Retry-After": asked}))
-    assert not refusal_of(lambda: dotcom.forge.fetch_snapshot(dotcom.event)).permanent
+    assert not error_of(lambda: dotcom.client.fetch_snapshot(dotcom.event)).permanent
 
 
 def test_an_edit_tells_that_the_comment_is_gone(dotcom: Scene) -> None:
-    made = dotcom.forge.create_comment(dotcom.pull.number, "first")
-    assert dotcom.forge.edit_comment(made, "second") is True
-    dotcom.forge.delete_comment(made)
-    assert dotcom.forge.edit_comment(made, "third") is False
+    made = dotcom.client.create_comment(dotcom.pull.number, "first")
+    assert dotcom.client.edit_comment(made, "second") is True
+    dotcom.client.delete_comment(made)
+    assert dotcom.client.edit_comment(made, "third") is False
 
 
 @pytest.mark.parametrize("fault", [faults.secondary_limit(retry_after_s=1), faults.broken(503)], ids=["limit", "503"])
@@ -212,9 +217,9 @@ def test_nothing_is_tried_again_that_nobody_waits_for_any_more(fault: backend.An
     dotcom.github.fault("repos/create-commit-status", fault, fault)
 
     def pend() -> None:
-        dotcom.forge.set_status(dotcom.pull.head_sha, "c", CommitState.PENDING, "d", "")
+        dotcom.client.set_status(dotcom.pull.head_sha, "c", CommitState.PENDING, "d", "")
 
-    assert not refusal_of(lambda: ThreadTimeouts().run(0.9, pend)).permanent
+    assert not error_of(lambda: ThreadTimeouts().run(0.9, pend)).permanent
     assert dotcom.repository.latest_statuses(dotcom.pull.head_sha) == []
 
 
@@ -227,10 +232,10 @@ def test_without_any_time_left_nothing_is_begun() -> None:
 
 def test_a_longer_wait_than_anybody_has_is_refused_at_once_as_a_limit(dotcom: Scene) -> None:
     token = dotcom.github.token()
-    forge = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
+    client = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
     for fault in (faults.secondary_limit(), faults.secondary_limit(retry_after_s=3600), faults.primary_limit()):
         dotcom.github.fault("graphql", fault)
-        assert refusal_of(lambda: ThreadTimeouts().run(15, lambda: forge.fetch_snapshot(dotcom.event))).rate_limited
+        assert error_of(lambda: ThreadTimeouts().run(15, lambda: client.fetch_snapshot(dotcom.event))).rate_limited
     assert len(dotcom.github.requests) == 3
 
 
@@ -249,32 +254,32 @@ REFUSALS = {
 def test_a_refusal_says_what_kind_it_is(case: str, dotcom: Scene) -> None:
     fault, kind = REFUSALS[case]
     dotcom.github.fault("repos/create-commit-status", fault, always=True)
-    refusal = refusal_of(lambda: dotcom.forge.set_status(dotcom.pull.head_sha, "c", CommitState.SUCCESS, "d", ""))
-    assert getattr(refusal, kind) is True
-    assert refusal.status in {0, 403, 404, 422, 429}
-    warning = warning_text(Operation.STATUS, refusal, dotcom.event)
+    error = error_of(lambda: dotcom.client.set_status(dotcom.pull.head_sha, "c", CommitState.SUCCESS, "d", ""))
+    assert getattr(error, kind) is True
+    assert error.status in {0, 403, 404, 422, 429}
+    warning = warning_text(Operation.STATUS, error, dotcom.event)
     assert "\n" not in warning
     assert "The verdict and the exit status stand." in warning
 
 
 def test_a_missing_permission_is_named_as_github_names_it(dotcom: Scene) -> None:
     token = dotcom.github.token({"contents": "read", "pull-requests": "read"})
-    forge = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
-    refusal = refusal_of(lambda: forge.set_status(dotcom.pull.head_sha, "c", CommitState.SUCCESS, "d", ""))
-    assert "`statuses: write`" in warning_text(Operation.STATUS, refusal, dotcom.event)
-    refusal = refusal_of(lambda: forge.create_comment(dotcom.pull.number, "text"))
-    assert "`pull-requests: write`" in warning_text(Operation.COMMENT, refusal, dotcom.event)
+    client = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
+    error = error_of(lambda: client.set_status(dotcom.pull.head_sha, "c", CommitState.SUCCESS, "d", ""))
+    assert "`statuses: write`" in warning_text(Operation.STATUS, error, dotcom.event)
+    error = error_of(lambda: client.create_comment(dotcom.pull.number, "text"))
+    assert "`pull-requests: write`" in warning_text(Operation.COMMENT, error, dotcom.event)
 
 
 def test_a_refusal_of_graphql_comes_with_status_200_and_is_understood(dotcom: Scene) -> None:
     token = dotcom.github.token({"contents": "read"})
-    forge = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
+    client = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
     dotcom.repository.status(dotcom.pull.base_sha, "success", "Sepurux / core", DECIDED)
-    look = forge.fetch_snapshot(dotcom.event, config=".github/sepurux-gate.yml")
-    assert look.error is not None
-    assert look.error.forbidden
-    assert "`pull-requests: read`" in warning_text(Operation.READ, look.error, dotcom.event)
-    assert (look.pull_request, look.policy.error) == (None, ""), "what may be read is read all the same"
+    snapshot = client.fetch_snapshot(dotcom.event, config=".github/sepurux-gate.yml")
+    assert snapshot.error is not None
+    assert snapshot.error.forbidden
+    assert "`pull-requests: read`" in warning_text(Operation.READ, snapshot.error, dotcom.event)
+    assert (snapshot.pull_request, snapshot.policy.error) == (None, ""), "what may be read is read all the same"
 
 
 ODD = {
@@ -306,34 +311,47 @@ def test_an_answer_of_any_shape_is_a_refusal_or_an_empty_look(case: str, dotcom:
     dotcom.github.fault("graphql", ODD[case], always=True)
     dotcom.github.fault("issues/create-comment", ODD[case], always=True)
     with suppress(GitHubError):
-        assert dotcom.forge.fetch_snapshot(dotcom.event).comments == ()
+        assert dotcom.client.fetch_snapshot(dotcom.event).comments == ()
     with suppress(GitHubError):
-        assert isinstance(dotcom.forge.create_comment(dotcom.pull.number, "text"), Comment)
+        assert isinstance(dotcom.client.create_comment(dotcom.pull.number, "text"), Comment)
     assert len(dotcom.github.calls("issues/create-comment")) == 1
+
+
+def test_an_outage_that_outlasts_the_retries_is_an_error_that_may_pass(dotcom: Scene) -> None:
+    dotcom.github.fault("graphql", faults.broken(502), always=True)
+    error = error_of(lambda: dotcom.client.fetch_snapshot(dotcom.event))
+    assert (error.message, error.permanent, error.of_every_target) == ("GitHub kept failing", False, False)
+    assert len(dotcom.github.requests) == 4
+
+
+def test_a_user_without_a_role_may_not_write_and_a_rejection_is_an_error(dotcom: Scene) -> None:
+    assert dotcom.client.permission("nobody") == "none"
+    dotcom.github.fault("repos/get-collaborator-permission-level", faults.refused(403, "no"))
+    assert error_of(lambda: dotcom.client.permission("mona")).forbidden
 
 
 def test_a_comments_address_is_one_or_nothing(dotcom: Scene) -> None:
     dotcom.github.fault("issues/create-comment", backend.json({"id": 1, "html_url": "javascript:alert(1)"}, 201))
-    assert dotcom.forge.create_comment(dotcom.pull.number, "text").url == ""
+    assert dotcom.client.create_comment(dotcom.pull.number, "text").url == ""
 
 
 def test_the_token_is_in_no_refusal(dotcom: Scene) -> None:
     token = dotcom.github.token()
-    forge = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
+    client = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
     dotcom.github.fault("graphql", backend.reset(), always=True)
-    refusal = refusal_of(lambda: forge.fetch_snapshot(dotcom.event))
-    assert token not in warning_text(Operation.READ, refusal, dotcom.event)
+    error = error_of(lambda: client.fetch_snapshot(dotcom.event))
+    assert token not in warning_text(Operation.READ, error, dotcom.event)
 
 
 @pytest.mark.parametrize("path", ["reviews", "files"])
 def test_a_list_longer_than_what_is_read_is_a_refusal_and_no_part_of_it(path: str, dotcom: Scene) -> None:
     entry = {"user": {"login": "hubot", "type": "User"}, "state": "APPROVED", "filename": "a"}
     dotcom.github.fault(f"pulls/list-{path}", backend.json([entry] * 100), always=True)
-    deed = dotcom.forge.reviews if path == "reviews" else dotcom.forge.changed_files
-    assert "more than 3000 entries" in refusal_of(lambda: deed(dotcom.pull.number)).message
+    call = dotcom.client.reviews if path == "reviews" else dotcom.client.changed_files
+    assert "more than 3000 entries" in error_of(lambda: call(dotcom.pull.number)).message
 
 
 def test_a_policy_file_of_which_github_shows_a_part_is_none_to_rule(dotcom: Scene) -> None:
     base = dotcom.repository.commit("main", {options.CONFIG.default: b"campaign: c\n".ljust(600_000, b"#")})
-    look = dotcom.forge.fetch_snapshot(replace(dotcom.event, base_sha=base), config=options.CONFIG.default)
-    assert (look.policy.text, look.policy.error) == (None, "it is no text file, or too large")
+    snapshot = dotcom.client.fetch_snapshot(replace(dotcom.event, base_sha=base), config=options.CONFIG.default)
+    assert (snapshot.policy.text, snapshot.policy.error) == (None, "it is no text file, or too large")

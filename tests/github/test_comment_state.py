@@ -34,8 +34,8 @@ from sepurux_action.github.comment_state import (
     MAX_CACHED_TEXT,
     MAX_DETAILS,
     MAX_GATES,
-    MAX_MEMORY_LENGTH,
     MAX_RESULTS,
+    MAX_STATE_LENGTH,
     MAX_UNPACKED_LENGTH,
     CachedFailures,
     CommentState,
@@ -60,7 +60,7 @@ some_commits = st.builds(
     commit=st.text("0123456789abcdef", min_size=40, max_size=40),
     results=st.dictionaries(st.text(min_size=1, max_size=80), some_results, max_size=3),
 )
-some_memories = st.builds(
+some_states = st.builds(
     CommentState,
     secret=st.text("abc", min_size=1, max_size=5),
     repository=st.sampled_from(["acme/shop", "acme/shop-2", "acme-shop/x"]),
@@ -68,7 +68,7 @@ some_memories = st.builds(
     key=st.text(min_size=1, max_size=80),
 )
 
-MEMORY = CommentState(secret="s3cret", repository="acme/shop", pull_request=42, key="gates")
+STATE = CommentState(secret="s3cret", repository="acme/shop", pull_request=42, key="gates")
 RESULT = summarize(a_result())
 JUDGED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
 
@@ -194,62 +194,62 @@ def test_the_numbers_of_a_gate_are_the_worst_of_its_runs() -> None:
     )
 
 
-# -- the memory of a comment ------------------------------------------------------------------------------------------
+# -- the state in a comment -------------------------------------------------------------------------------------------
 
 
-@given(some_memories, st.lists(some_commits, max_size=5))
+@given(some_states, st.lists(some_commits, max_size=5))
 def test_a_memory_reads_back_what_it_wrote_whatever_follows_it(
-    memory: CommentState, commits: list[CommitResults]
+    state: CommentState, commits: list[CommitResults]
 ) -> None:
-    marker = memory.write(commits)
-    assert marker.startswith(memory.marker)
+    marker = state.write(commits)
+    assert marker.startswith(state.marker)
     for body in (marker, f"{marker}\n\n## Report", f"{marker}\r\n\r\n## Report"):
-        assert memory.read(body) == tuple(commits)
+        assert state.read(body) == tuple(commits)
 
 
-@given(some_memories, st.lists(some_commits, max_size=3))
+@given(some_states, st.lists(some_commits, max_size=3))
 def test_a_marker_is_one_short_line_of_ascii_that_ends_the_comment_once(
-    memory: CommentState, commits: list[CommitResults]
+    state: CommentState, commits: list[CommitResults]
 ) -> None:
-    marker = memory.write(commits)
+    marker = state.write(commits)
     assert marker.isascii()
     assert marker.isprintable()
     assert (marker.count("<!--"), marker.count("-->"), marker[-4:]) == (1, 1, " -->")
     assert "--!>" not in marker
-    assert len(marker) <= MAX_MEMORY_LENGTH + 1_200  # a key of 80 characters has at most twelve times as many encoded
+    assert len(marker) <= MAX_STATE_LENGTH + 1_200  # a key of 80 characters has at most twelve times as many encoded
 
 
-@given(some_memories, some_memories)
+@given(some_states, some_states)
 def test_a_memory_is_read_in_its_own_place_only(one: CommentState, other: CommentState) -> None:
     assert (other.read(one.write([JUDGED])) != ()) == (one == other)
 
 
 def test_a_repository_is_the_same_in_any_case_of_letters() -> None:
-    assert replace(MEMORY, repository="Acme/Shop").read(MEMORY.write([JUDGED])) == (JUDGED,)
+    assert replace(STATE, repository="Acme/Shop").read(STATE.write([JUDGED])) == (JUDGED,)
 
 
 @given(st.data(), st.characters())
 def test_a_marker_with_any_one_character_changed_is_no_memory(data: st.DataObject, new: str) -> None:
-    marker = MEMORY.write([JUDGED])
+    marker = STATE.write([JUDGED])
     at = data.draw(st.integers(0, len(marker) - 1))
     changed = marker[:at] + new + marker[at + 1 :]
-    assert MEMORY.read(changed) == ((JUDGED,) if changed == marker else ())
+    assert STATE.read(changed) == ((JUDGED,) if changed == marker else ())
 
 
 @given(st.text(max_size=100))
 def test_any_other_body_is_no_memory(body: str) -> None:
-    marker = MEMORY.write([JUDGED])
-    for found in (body, MEMORY.marker + body, f"{MEMORY.marker}{body} -->", f"x{body}{marker}", f"{body}\n{marker}"):
-        assert MEMORY.read(found) == ()
+    marker = STATE.write([JUDGED])
+    for found in (body, STATE.marker + body, f"{STATE.marker}{body} -->", f"x{body}{marker}", f"{body}\n{marker}"):
+        assert STATE.read(found) == ()
 
 
 @pytest.mark.parametrize("secret", ["", "s3cre", "s3cret2"])
 def test_without_the_secret_there_is_no_memory(secret: str) -> None:
-    assert replace(MEMORY, secret=secret).read(MEMORY.write([JUDGED])) == ()
+    assert replace(STATE, secret=secret).read(STATE.write([JUDGED])) == ()
 
 
 def test_without_a_secret_nothing_is_remembered_and_nothing_believed() -> None:
-    unsigned = replace(MEMORY, secret="")
+    unsigned = replace(STATE, secret="")
     assert unsigned.write([JUDGED], DECIDED) == unsigned.write([])
     assert unsigned.read_cached_failures(unsigned.write([JUDGED], DECIDED)) is None
     assert unsigned.read(unsigned.write([JUDGED])) == ()
@@ -257,7 +257,7 @@ def test_without_a_secret_nothing_is_remembered_and_nothing_believed() -> None:
 
 def test_the_newest_commits_are_kept() -> None:
     commits = [replace(JUDGED, commit=f"{number:040x}") for number in range(MAX_RESULTS + 5)]
-    assert MEMORY.read(MEMORY.write(commits)) == tuple(commits[5:])
+    assert STATE.read(STATE.write(commits)) == tuple(commits[5:])
 
 
 def test_however_many_and_long_the_names_are_the_newest_commit_is_kept() -> None:
@@ -267,9 +267,9 @@ def test_however_many_and_long_the_names_are_the_newest_commit_is_kept() -> None
     judged = [
         CommitResults(commit=f"{n:040x}", results=dict.fromkeys(names, result)) for n, names in enumerate(commits)
     ]
-    marker = MEMORY.write(judged)
-    assert len(marker.split()[2]) <= MAX_MEMORY_LENGTH
-    read = MEMORY.read(marker)
+    marker = STATE.write(judged)
+    assert len(marker.split()[2]) <= MAX_STATE_LENGTH
+    read = STATE.read(marker)
     assert 0 < len(read) < len(judged)
     assert read[-1] == CommitResults(commit=f"{4:040x}", results=dict.fromkeys(commits[-1][:MAX_GATES], result))
 
@@ -280,16 +280,16 @@ def noise_name(*seed: int) -> str:
     return "".join(chr(0x20000 + 256 * high + low) for high, low in zip(digests[:80], digests[80:160], strict=True))
 
 
-def signed(memory: object) -> str:
+def signed(content: object) -> str:
     """Return a marker that is signed as ours are, with any JSON as its content."""
-    return signed_bytes(zlib.compress(json.dumps(memory).encode()))
+    return signed_bytes(zlib.compress(json.dumps(content).encode()))
 
 
 def signed_bytes(content: bytes) -> str:
     encoded = base64.b64encode(content).decode()
-    place = json.dumps([comment_state.MARKER, MEMORY.repository, MEMORY.pull_request, MEMORY.key, encoded])
-    signature = hmac.new(MEMORY.secret.encode(), place.encode(), hashlib.sha256).hexdigest()
-    return f"{MEMORY.marker}{encoded} {signature} -->"
+    place = json.dumps([comment_state.MARKER, STATE.repository, STATE.pull_request, STATE.key, encoded])
+    signature = hmac.new(STATE.secret.encode(), place.encode(), hashlib.sha256).hexdigest()
+    return f"{STATE.marker}{encoded} {signature} -->"
 
 
 def packed(**changes: object) -> dict[str, object]:
@@ -297,19 +297,19 @@ def packed(**changes: object) -> dict[str, object]:
 
 
 def test_the_form_of_the_memory_is_version_2() -> None:
-    assert MEMORY.read(signed(packed())) == (JUDGED,)
+    assert STATE.read(signed(packed())) == (JUDGED,)
 
 
-@pytest.mark.parametrize("memory", [None, [], 7, {}, packed(v=1), packed(v=None), packed(v=[]), packed(commits=None)])
-def test_a_memory_of_another_form_is_none(memory: object) -> None:
-    assert MEMORY.read(signed(memory)) == ()
+@pytest.mark.parametrize("state", [None, [], 7, {}, packed(v=1), packed(v=None), packed(v=[]), packed(commits=None)])
+def test_a_state_of_another_form_is_none(state: object) -> None:
+    assert STATE.read(signed(state)) == ()
 
 
 @pytest.mark.parametrize(
     "commit", [None, [], [COMMIT], [COMMIT, {}, {}], ["main", {}], [COMMIT.upper(), {}], [7, {}], [[], {}]]
 )
 def test_a_commit_of_another_form_is_left_out(commit: object) -> None:
-    assert MEMORY.read(signed(packed(commits=[commit]))) == ()
+    assert STATE.read(signed(packed(commits=[commit]))) == ()
 
 
 @pytest.mark.parametrize(
@@ -325,14 +325,14 @@ def test_a_commit_of_another_form_is_left_out(commit: object) -> None:
     ],
 )
 def test_a_result_of_another_form_is_left_out(result: object) -> None:
-    assert MEMORY.read(signed(packed(commits=[[COMMIT, {"refunds": result}]]))) == (
+    assert STATE.read(signed(packed(commits=[[COMMIT, {"refunds": result}]]))) == (
         CommitResults(commit=COMMIT, results={}),
     )
 
 
 @pytest.mark.parametrize("number", [None, "1", -1, True, [], 1e400, float("nan")])
 def test_a_number_that_makes_no_sense_is_not_known(number: object) -> None:
-    (commit,) = MEMORY.read(signed(packed(commits=[[COMMIT, {"refunds": ["fail", "hard", *[number] * 4]}]])))
+    (commit,) = STATE.read(signed(packed(commits=[[COMMIT, {"refunds": ["fail", "hard", *[number] * 4]}]])))
     assert commit.results["refunds"].metrics == Metrics()
 
 
@@ -347,8 +347,8 @@ def test_a_number_that_makes_no_sense_is_not_known(number: object) -> None:
     ],
 )
 def test_content_that_cannot_be_read_is_none(content: bytes) -> None:
-    assert MEMORY.read(signed_bytes(content)) == ()
-    assert MEMORY.read_cached_failures(signed_bytes(content)) is None
+    assert STATE.read(signed_bytes(content)) == ()
+    assert STATE.read_cached_failures(signed_bytes(content)) is None
 
 
 # -- what a re-evaluation takes from it -------------------------------------------------------------------------------
@@ -377,7 +377,10 @@ some_runs = st.builds(
     run_ids=st.lists(ids.filter(bool), max_size=12).map(tuple),
 )
 some_failures = st.lists(
-    st.builds(ClassifiedFailure, type=words, severity=words, description=words, mutation=words), max_size=12
+    st.builds(
+        ClassifiedFailure, type=words, severity=words, description=words, mutation=words, count=st.integers(1, 9)
+    ),
+    max_size=12,
 ).map(tuple)
 some_failed_gates = st.builds(
     lambda name, reason, run, failures, run_id: a_result(
@@ -397,12 +400,12 @@ some_failed_gates = st.builds(
 )
 
 
-def again(memory: CommentState, decided: CachedFailures) -> CachedFailures | None:
-    return memory.read_cached_failures(memory.write([JUDGED], decided))
+def again(state: CommentState, decided: CachedFailures) -> CachedFailures | None:
+    return state.read_cached_failures(state.write([JUDGED], decided))
 
 
 def test_a_remembered_fail_has_all_that_reports_and_status_tell() -> None:
-    decided = again(MEMORY, DECIDED)
+    decided = again(STATE, DECIDED)
     assert decided is not None
     run = decided.find(SOFT, PRINT, COMMIT)
     assert run is not None
@@ -427,7 +430,7 @@ def test_a_remembered_fail_of_several_traces_has_the_same_numbers_and_thresholds
     unsafe = replace(FAILING, unsafe_attempts=Metric(3), reliability_score=Metric(100 / 3))
     runs = [a_run(run, gate, enrichment=Enrichment(failures=FAILURES)) for run in (slow, unsafe, CIRun())]
     first = a_result(*runs, gate=gate)
-    decided = again(MEMORY, cached_failures_of([first], COMMIT, {"refunds": PRINT}))
+    decided = again(STATE, cached_failures_of([first], COMMIT, {"refunds": PRINT}))
     assert decided is not None
     run = decided.find(gate, PRINT, COMMIT)
     assert run is not None
@@ -436,13 +439,30 @@ def test_a_remembered_fail_of_several_traces_has_the_same_numbers_and_thresholds
     assert result.checks == run.verdict.checks == first.checks
     assert summarize(result) == summarize(first)
     assert run.run.top_failing_tools == first.combined.top_failing_tools
-    assert run.enrichment.failures == (FAILURES * 3)[:MAX_DETAILS]
+    assert {failure.count for failure in run.enrichment.failures} == {3}
+    assert [replace(failure, count=1) for failure in run.enrichment.failures] == list(FAILURES)
+
+
+def test_a_cached_failure_counts_as_many_failures_as_the_run() -> None:
+    seven = ClassifiedFailure(type="unsafe", severity="high", description="", mutation="drift", count=7)
+    kinds = tuple(replace(seven, type=f"type {number}", count=2) for number in range(MAX_DETAILS))
+    runs = [
+        a_run(FAILING, SOFT, enrichment=Enrichment(failures=(seven,), left_out=4)),
+        a_run(FAILING, SOFT, enrichment=Enrichment(failures=(seven, *kinds), left_out=5)),
+    ]
+    decided = again(STATE, cached_failures_of([a_result(*runs, gate=SOFT)], COMMIT, {"refunds": PRINT}))
+    assert decided is not None
+    enrichment = decided.fails["refunds"].run.enrichment
+    assert enrichment.failures == (replace(seven, count=14), *kinds[:-1])
+    assert (enrichment.left_out, enrichment.more_failures) == (4 + 5 + 2, False)
+    fewer = decided.truncated(1, 1).fails["refunds"].run.enrichment
+    assert (fewer.failures, fewer.left_out) == (enrichment.failures[:1], 4 + 5 + 2 * MAX_DETAILS)
 
 
 @given(st.none() | st.floats(0, 100))
 def test_a_remembered_score_is_exactly_the_one_that_was_reported(score: float | None) -> None:
     failed = a_result(a_run(replace(FAILING, reliability_score=Metric(score))))
-    decided = again(MEMORY, cached_failures_of([failed], COMMIT, {"refunds": PRINT}))
+    decided = again(STATE, cached_failures_of([failed], COMMIT, {"refunds": PRINT}))
     assert decided is not None
     assert decided.fails["refunds"].run.run.reliability_score == Metric(score)
 
@@ -475,13 +495,13 @@ def test_the_reason_of_a_fail_names_its_trace_where_there_are_several() -> None:
     assert run.verdict.reason.startswith("traces/cancel.json: ")
 
 
-@given(some_memories, some_failed_gates)
+@given(some_states, some_failed_gates)
 def test_what_is_remembered_of_a_fail_reads_back_and_is_remembered_again_the_same(
-    memory: CommentState, result: GateResult
+    state: CommentState, result: GateResult
 ) -> None:
     prints = {result.gate.name: PRINT}
     decided = cached_failures_of([result], COMMIT, prints)
-    assert again(memory, decided) == decided
+    assert again(state, decided) == decided
     run = decided.find(result.gate, PRINT, COMMIT)
     assert run is not None
     assert cached_failures_of([a_result(run, gate=result.gate)], COMMIT, prints) == decided
@@ -497,20 +517,21 @@ def test_a_remembered_fail_has_ten_tools_ten_failures_short_texts_and_no_address
     assert max(len(tools), len(failures)) <= MAX_DETAILS
     assert max(map(len, [run.verdict.reason, *told])) <= MAX_CACHED_TEXT
     assert run.run.dashboard_url in {"", "https://app.sepurux.dev/runs/1"}
-    assert run.enrichment.more_failures == (len(result.worst.enrichment.failures) > MAX_DETAILS)
+    counted = sum(failure.count for failure in result.worst.enrichment.failures)
+    assert sum(failure.count for failure in failures) + run.enrichment.left_out == counted
 
 
-@given(some_memories, some_memories)
+@given(some_states, some_states)
 def test_a_fail_is_remembered_in_its_own_place_only(one: CommentState, other: CommentState) -> None:
     assert other.read_cached_failures(one.write([JUDGED], DECIDED)) == (DECIDED if one == other else None)
 
 
 @given(st.data(), st.characters())
 def test_a_marker_with_any_one_character_changed_remembers_no_fail(data: st.DataObject, new: str) -> None:
-    marker = MEMORY.write([JUDGED], DECIDED)
+    marker = STATE.write([JUDGED], DECIDED)
     at = data.draw(st.integers(0, len(marker) - 1))
     changed = marker[:at] + new + marker[at + 1 :]
-    assert MEMORY.read_cached_failures(changed) == (DECIDED if changed == marker else None)
+    assert STATE.read_cached_failures(changed) == (DECIDED if changed == marker else None)
 
 
 def test_fifty_failed_gates_are_remembered_beside_the_history_of_some_commits() -> None:
@@ -518,10 +539,10 @@ def test_fifty_failed_gates_are_remembered_beside_the_history_of_some_commits() 
     prints = {result.gate.name: noise_print(result.gate.name) for result in results}
     decided = cached_failures_of(results, COMMIT, prints)
     judged = [CommitResults(commit=f"{n:040x}", results=dict.fromkeys(prints, RESULT)) for n in range(MAX_RESULTS)]
-    marker = MEMORY.write(judged, decided)
-    assert len(marker.split()[2]) <= MAX_MEMORY_LENGTH
-    assert MEMORY.read_cached_failures(marker) == decided
-    assert MEMORY.read(marker) == tuple(judged)
+    marker = STATE.write(judged, decided)
+    assert len(marker.split()[2]) <= MAX_STATE_LENGTH
+    assert STATE.read_cached_failures(marker) == decided
+    assert STATE.read(marker) == tuple(judged)
 
 
 def noise(seed: int, length: int) -> str:
@@ -533,20 +554,25 @@ def noise(seed: int, length: int) -> str:
 def test_details_are_forgotten_before_gates_and_gates_before_the_newest_commit() -> None:
     def failed(number: int, reason: int) -> GateResult:
         tools = tuple(FailingTool(noise(100 * number + n, 200), 1) for n in range(10))
+        url = "https://app.sepurux.dev/" + noise(-number, 4 * reason).replace("+", "-").replace("=", "")
         verdict = Verdict(decision=Decision.FAIL, reason=noise(-number, reason), rule=1)
         gate = a_gate(name=f"agent-{number}")
-        return a_result(a_run(replace(FAILING, top_failing_tools=tools), verdict=verdict), gate=gate)
+        run = replace(FAILING, top_failing_tools=tools, dashboard_url=url)
+        return a_result(a_run(run, verdict=verdict), gate=gate)
 
     for most, reason in ((50, 20), (20, 200)):
         results = [failed(number, reason) for number in range(100)]
         prints = {result.gate.name: noise_print(result.gate.name) for result in results}
         decided = cached_failures_of(results, COMMIT, prints)
-        marker = MEMORY.write([JUDGED], decided)
-        read = MEMORY.read_cached_failures(marker)
+        marker = STATE.write([JUDGED], decided)
+        read = STATE.read_cached_failures(marker)
         assert read is not None
         assert most <= len(read.fails) <= MAX_GATES
-        assert read == decided.truncated(len(read.fails), 0)
-        assert MEMORY.read(marker) == (JUDGED,)
+        assert (len(read.fails) == MAX_GATES) == (most == MAX_GATES)
+        details = max(len(fail.run.run.top_failing_tools) for fail in read.fails.values())
+        assert details < MAX_DETAILS if len(read.fails) == MAX_GATES else details == 0
+        assert read == decided.truncated(len(read.fails), details)
+        assert STATE.read(marker) == (JUDGED,)
 
 
 def noise_print(name: str) -> str:
@@ -573,7 +599,7 @@ def noise_print(name: str) -> str:
     ],
 )
 def test_a_fail_of_another_form_is_none(decided: object) -> None:
-    assert MEMORY.read_cached_failures(signed(packed(decided=decided))) is None
+    assert STATE.read_cached_failures(signed(packed(decided=decided))) is None
 
 
 @given(
@@ -594,6 +620,8 @@ def test_a_fail_of_another_form_is_none(decided: object) -> None:
                         "reported_by",
                         "top_failing_tools",
                         "classified",
+                        "left_out",
+                        "count",
                         "more",
                         "dashboard_url",
                     ]
@@ -604,7 +632,7 @@ def test_a_fail_of_another_form_is_none(decided: object) -> None:
     )
 )
 def test_whatever_a_signed_run_holds_it_is_read_as_a_fail_or_not_at_all(said: object) -> None:
-    decided = MEMORY.read_cached_failures(
+    decided = STATE.read_cached_failures(
         signed(packed(decided=[COMMIT, {"refunds": {"fingerprint": PRINT, "run": said}}]))
     )
     assert (decided is None) == (not isinstance(said, dict))
@@ -615,6 +643,6 @@ def test_whatever_a_signed_run_holds_it_is_read_as_a_fail_or_not_at_all(said: ob
 
 
 def test_without_a_secret_a_marker_that_calls_itself_unsigned_is_not_believed() -> None:
-    content = MEMORY.write([JUDGED], DECIDED).removeprefix(MEMORY.marker).split(" ")[0]
-    forged, unsigned = f"{MEMORY.marker}{content} unsigned -->", replace(MEMORY, secret="")
+    content = STATE.write([JUDGED], DECIDED).removeprefix(STATE.marker).split(" ")[0]
+    forged, unsigned = f"{STATE.marker}{content} unsigned -->", replace(STATE, secret="")
     assert (unsigned.read(forged), unsigned.read_cached_failures(forged)) == ((), None)

@@ -240,7 +240,7 @@ def test_repositories_without_ids_are_not_the_same() -> None:
 def test_a_run_that_no_pull_request_started_is_looked_up_like_a_push(cause: str) -> None:
     run = workflow_run(event=cause, head_repository=REPOSITORY, pull_requests=[listed()])
     event = event_of("workflow_run", run, GITHUB_REF="refs/heads/main")
-    assert (event.commit, event.pull_request, event.lookup) == (HEAD, None, ByCommit(commit=HEAD))
+    assert (event.commit, event.pull_request, event.lookup) == (HEAD, None, ByCommit(commit=HEAD, branch="refunds"))
 
 
 @pytest.mark.parametrize(
@@ -268,9 +268,9 @@ def test_a_run_without_a_commit_is_never_judged_at_the_default_branch() -> None:
 # --- Pushes ------------------------------------------------------------------------------------------------
 
 
-def test_a_push_is_judged_at_its_commit_and_asked_for_by_it() -> None:
+def test_a_push_is_evaluated_at_its_commit_and_looked_up_by_commit_and_branch() -> None:
     event = event_of("push", push())
-    assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, ByCommit(commit=MERGE))
+    assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, ByCommit(commit=MERGE, branch="refunds"))
     assert (event.base_ref, event.base_sha, event.branch) == ("", "", "refunds")
 
 
@@ -284,7 +284,7 @@ def test_a_push_is_judged_at_its_commit_and_asked_for_by_it() -> None:
         ("workflow_run", workflow_run(event="push", head_repository=REPOSITORY, head_branch="main", head_sha=MERGE)),
     ],
 )
-def test_the_tip_of_the_default_branch_is_asked_for_by_the_branch(name: str, payload: object) -> None:
+def test_a_run_on_a_branch_is_looked_up_by_that_branch(name: str, payload: object) -> None:
     event = event_of(name, payload, GITHUB_REF="refs/heads/main")
     assert event.lookup == ByCommit(commit=MERGE, branch="main")
     assert event.branch == "main"
@@ -315,10 +315,12 @@ def test_a_sha_256_is_a_commit_too() -> None:
 
 
 @pytest.mark.parametrize("name", ["deployment", "deployment_status"])
-def test_a_deployment_is_judged_at_what_is_deployed(name: str) -> None:
-    event = event_of(name, {"deployment": {"sha": HEAD, "ref": "refunds"}, "repository": REPOSITORY})
+@pytest.mark.parametrize(("ref", "branch"), [("refunds", "refunds"), (None, "main"), ("refunds\u200b", "main")])
+def test_a_deployment_is_evaluated_at_the_deployed_commit(name: str, ref: object, branch: str) -> None:
+    payload = {"deployment": {"sha": HEAD, "ref": ref}, "repository": REPOSITORY}
+    event = event_of(name, payload, GITHUB_REF="refs/heads/main")
     assert (event.commit, event.pull_request, event.branch) == (HEAD, None, "main")
-    assert event.lookup == ByCommit(commit=HEAD)
+    assert event.lookup == ByCommit(commit=HEAD, branch=branch)
 
 
 @pytest.mark.parametrize("name", ["release", "schedule", "workflow_dispatch", "repository_dispatch", "label"])

@@ -1,4 +1,4 @@
-"""What is sent to GitHub, in which order, how fast, and what a refusal ends (contract, section 4)."""
+"""What is sent to GitHub, in which order, how fast, and what a rejection ends (contract, section 4)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.config.settings import PublishOptions, Settings
 from sepurux_action.config.stage import Stage
-from sepurux_action.errors import ErrorDetails
+from sepurux_action.errors import Ended, ErrorDetails
 from sepurux_action.evaluate import GateEvaluator
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.calls import FIRST_READ_S, WRITES_A_MINUTE
+from sepurux_action.github.calls import COMMENT_WRITES, FIRST_READ_S, WRITES_A_MINUTE
 from sepurux_action.github.commit_status import CommitState
 from sepurux_action.github.event import ByCommit, Event, PullRequest
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.run_context import RunContext
-from sepurux_action.github.session import LARGE_STEP, GitHubSession
+from sepurux_action.github.session import LARGE_STEP, STATUSES_S, GitHubSession
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, PolicyFile, Snapshot
 from sepurux_action.github.soft_gate_rules import Review
 from sepurux_action.host.signals import Signals
@@ -50,23 +50,23 @@ class Scene(NamedTuple):
     """A pull request of octo/shop, read and ready to be written to."""
 
     clock: FakeClock
-    forge: FakeGitHubClient
-    place: FakeOutput
-    talk: GitHubSession
+    client: FakeGitHubClient
+    output: FakeOutput
+    session: GitHubSession
 
     @property
     def warnings(self) -> list[str]:
-        return [text.removeprefix("Sepurux gate: ") for _, text in self.place.annotations]
+        return [text.removeprefix("Sepurux gate: ") for _, text in self.output.annotations]
 
 
-def a_scene(event: Event = EVENT, *, listen: bool = True, **forge: object) -> Scene:
-    clock, place = FakeClock(), FakeOutput()
-    fake = FakeGitHubClient(clock, **{"pages": (PAGE,), **forge})  # type: ignore[arg-type]
-    talk = GitHubSession(fake, clock, place, event, secret="signs")
-    if listen:
-        assert talk.load("")
-    talk.configure(PublishOptions(key="gates", run_url="https://github.com/run"))
-    return Scene(clock, fake, place, talk)
+def a_scene(event: Event = EVENT, *, load: bool = True, **client: object) -> Scene:
+    clock, output = FakeClock(), FakeOutput()
+    fake = FakeGitHubClient(clock, **{"pages": (PAGE,), **client})  # type: ignore[arg-type]
+    session = GitHubSession(fake, clock, output, event, secret="signs")
+    if load:
+        session.load("")
+    session.configure(PublishOptions(key="gates", run_url="https://github.com/run"))
+    return Scene(clock, fake, output, session)
 
 
 def results(*names: str, passing: bool = False) -> list[GateResult]:
@@ -78,31 +78,31 @@ def numbered(count: int, prefix: str = "g") -> list[str]:
     return [f"{prefix}{number}" for number in range(count)]
 
 
-def refusing(refusal: ErrorDetails, name: str, *targets: str) -> Callable[[str, str, float], ErrorDetails | None]:
-    """Refuse the calls of this name whose target begins so; all of them where none is given."""
-    return lambda called, target, _: refusal if called == name and target.startswith(targets or ("",)) else None
+def rejecting(rejection: ErrorDetails, name: str, *targets: str) -> Callable[[str, str, float], ErrorDetails | None]:
+    """Reject the calls of this name whose target begins so; all of them where none is given."""
+    return lambda called, target, _: rejection if called == name and target.startswith(targets or ("",)) else None
 
 
-# -- refusals ---------------------------------------------------------------------------------------------------------
+# -- rejections -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("refusal", [UNPROCESSABLE, NOT_FOUND])
-def test_a_refused_status_does_not_prevent_the_others(refusal: ErrorDetails) -> None:
-    scene = a_scene(refuse=refusing(refusal, "set_status", "Sepurux / one"))
-    scene.talk.publish_results(results("one", "two", "three"))
-    assert {context: state for context, (state, _) in scene.forge.statuses.items()} == {
+@pytest.mark.parametrize("rejection", [UNPROCESSABLE, NOT_FOUND])
+def test_a_rejected_status_does_not_prevent_the_others(rejection: ErrorDetails) -> None:
+    scene = a_scene(reject=rejecting(rejection, "set_status", "Sepurux / one"))
+    scene.session.publish_results(results("one", "two", "three"))
+    assert {context: state for context, (state, _) in scene.client.statuses.items()} == {
         "Sepurux / two": CommitState.FAILURE,
         "Sepurux / three": CommitState.FAILURE,
     }
     [warning] = scene.warnings
-    said = f"HTTP {refusal.status} {refusal.message}"
+    said = f"HTTP {rejection.status} {rejection.message}"
     assert warning.startswith(f"Could not set the commit status (Sepurux / one: {said}). ")
 
 
-def test_a_status_that_is_refused_with_its_link_is_set_without_it() -> None:
-    scene = a_scene(refuse=lambda _name, target, _time: UNPROCESSABLE if "https:" in target else None)
-    scene.talk.publish_results(results("one", "two"))
-    assert scene.forge.statuses == {
+def test_a_status_that_is_rejected_with_its_link_is_set_without_it() -> None:
+    scene = a_scene(reject=lambda _name, target, _time: UNPROCESSABLE if "https:" in target else None)
+    scene.session.publish_results(results("one", "two"))
+    assert scene.client.statuses == {
         "Sepurux / one": (CommitState.FAILURE, ""),
         "Sepurux / two": (CommitState.FAILURE, ""),
     }
@@ -111,22 +111,22 @@ def test_a_status_that_is_refused_with_its_link_is_set_without_it() -> None:
     ]
 
 
-def test_a_refusal_of_the_token_ends_the_calls_of_its_kind_in_one_warning() -> None:
-    scene = a_scene(refuse=refusing(FORBIDDEN, "set_status"))
-    scene.talk.publish_pending(["one", "two"])
-    scene.talk.publish_results(results("one", "two"))
-    assert len(scene.forge.named("set_status")) == 1
+def test_a_rejection_of_the_token_ends_the_calls_of_its_kind_in_one_warning() -> None:
+    scene = a_scene(reject=rejecting(FORBIDDEN, "set_status"))
+    scene.session.publish_pending(["one", "two"])
+    scene.session.publish_results(results("one", "two"))
+    assert len(scene.client.named("set_status")) == 1
     [warning] = scene.warnings
     assert "Give the job `statuses: write` under `permissions:`" in warning
 
 
 def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing() -> None:
-    scene = a_scene(refuse=refusing(LIMITED, "set_status"))
-    scene.talk.publish_pending(["one", "two", "three"])
-    assert len(scene.forge.named("set_status")) == 1
-    scene.forge.refuse = lambda *_: None
-    scene.talk.publish_results(results("one", "two", "three"))
-    assert len(scene.forge.statuses) == 3
+    scene = a_scene(reject=rejecting(LIMITED, "set_status"))
+    scene.session.publish_pending(["one", "two", "three"])
+    assert len(scene.client.named("set_status")) == 1
+    scene.client.reject = lambda *_: None
+    scene.session.publish_results(results("one", "two", "three"))
+    assert len(scene.client.statuses) == 3
     [warning] = scene.warnings
     assert (
         "(Sepurux / one, Sepurux / two, Sepurux / three: HTTP 403 You have exceeded a secondary rate limit)" in warning
@@ -134,31 +134,31 @@ def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing() -> None
 
 
 def waiting(scene: Scene, *reviewers: str) -> None:
-    scene.forge.permissions = dict.fromkeys(reviewers, "write")
-    found = scene.talk.soft_gate.approval(PULL, reviewers)
+    scene.client.permissions = dict.fromkeys(reviewers, "write")
+    found = scene.session.soft_gate.approval(PULL, reviewers)
     assert found is not None
     assert not found[0].approved
-    scene.talk.publish_results([])
+    scene.session.publish_results([])
 
 
-def test_a_refused_review_request_does_not_prevent_the_others() -> None:
-    scene = a_scene(refuse=refusing(UNPROCESSABLE, "ask_for_review", "ann"))
+def test_a_rejected_review_request_does_not_prevent_the_others() -> None:
+    scene = a_scene(reject=rejecting(UNPROCESSABLE, "request_review", "ann"))
     waiting(scene, "ann", "bob", "cat")
-    scene.talk.soft_gate.request_reviews()
-    assert scene.forge.named("ask_for_review") == ["ann", "bob", "cat"]
+    scene.session.soft_gate.request_reviews()
+    assert scene.client.named("request_review") == ["ann", "bob", "cat"]
     [warning] = scene.warnings
     assert warning.startswith("Could not ask for a review (ann: HTTP 422 Validation Failed). ")
 
 
 def test_a_review_request_that_the_token_may_not_make_is_made_once() -> None:
-    scene = a_scene(refuse=refusing(FORBIDDEN, "ask_for_review"))
+    scene = a_scene(reject=rejecting(FORBIDDEN, "request_review"))
     waiting(scene, "ann", "bob", "cat")
-    scene.talk.soft_gate.request_reviews()
-    assert scene.forge.named("ask_for_review") == ["ann"]
+    scene.session.soft_gate.request_reviews()
+    assert scene.client.named("request_review") == ["ann"]
 
 
 @pytest.mark.parametrize(
-    ("refusal", "of_the_token", "of_one_target"),
+    ("rejection", "of_the_token", "of_one_target"),
     [
         (FORBIDDEN, True, False),
         (ErrorDetails(status=401), True, False),
@@ -169,65 +169,83 @@ def test_a_review_request_that_the_token_may_not_make_is_made_once() -> None:
         (OUTAGE, False, False),
     ],
 )
-def test_what_a_refusal_ends(refusal: ErrorDetails, of_the_token: bool, of_one_target: bool) -> None:  # noqa: FBT001
-    assert (refusal.of_the_token, refusal.of_one_target) == (of_the_token, of_one_target)
-    assert refusal.permanent is (of_the_token or of_one_target)
+def test_what_a_rejection_ends(rejection: ErrorDetails, of_the_token: bool, of_one_target: bool) -> None:  # noqa: FBT001
+    assert (rejection.of_the_token, rejection.of_one_target) == (of_the_token, of_one_target)
+    assert rejection.permanent is (of_the_token or of_one_target)
 
 
 # -- reads ------------------------------------------------------------------------------------------------------------
 
 
-def until(seconds: float, refusal: ErrorDetails, *names: str) -> Callable[[str, str, float], ErrorDetails | None]:
+def until(seconds: float, rejection: ErrorDetails, *names: str) -> Callable[[str, str, float], ErrorDetails | None]:
     start = FakeClock().time
-    return lambda name, _target, time: refusal if name in names and time < start + seconds else None
+    return lambda name, _target, time: rejection if name in names and time < start + seconds else None
 
 
 def test_an_outage_of_50_seconds_does_not_fail_the_first_read() -> None:
-    scene = a_scene(listen=False, takes_s=1, refuse=until(50, OUTAGE, "look"))
-    assert scene.talk.load("")
-    assert scene.talk.snapshot.pull_request == PULL
+    scene = a_scene(load=False, takes_s=1, reject=until(50, OUTAGE, "fetch_snapshot"))
+    scene.session.load("")
+    assert scene.session.snapshot.pull_request == PULL
     assert scene.warnings == []
-    assert any("GitHub kept failing" in line for line in scene.place.lines)
+    assert any("GitHub kept failing" in line for line in scene.output.lines)
 
 
 def test_an_outage_of_50_seconds_does_not_fail_the_search_for_the_pull_request() -> None:
     push = replace(EVENT, name="push", pull_request=None, lookup=ByCommit(commit=HEAD))
-    scene = a_scene(push, listen=False, takes_s=1, refuse=until(50, OUTAGE, "candidates"))
-    assert scene.talk.load("")
-    assert not scene.talk.event.ambiguous
+    scene = a_scene(push, load=False, takes_s=1, reject=until(50, OUTAGE, "find_pull_requests"))
+    scene.session.load("")
+    assert not scene.session.event.ambiguous
+
+
+class EndedClock(FakeClock):
+    """A clock that a signal has interrupted."""
+
+    def pause(self, seconds: float) -> None:
+        raise Ended(seconds)
+
+
+def test_a_signal_ends_the_pause_between_two_attempts() -> None:
+    client, output = FakeGitHubClient(FakeClock(), reject=rejecting(OUTAGE, "fetch_snapshot")), FakeOutput()
+    GitHubSession(client, EndedClock(), output, EVENT, secret="").load("")
+    [(_, warning)] = output.annotations
+    assert "the run was ended before GitHub answered" in warning
+    assert client.named("fetch_snapshot") == [""]
 
 
 def test_a_longer_outage_ends_the_first_read_after_a_minute() -> None:
-    scene = a_scene(listen=False, takes_s=1, refuse=refusing(OUTAGE, "look"))
+    scene = a_scene(load=False, takes_s=1, reject=rejecting(OUTAGE, "fetch_snapshot"))
     start = scene.clock.time
-    assert not scene.talk.load("")
+    scene.session.load("")
+    assert scene.session.snapshot.policy.error == "GitHub could not be read"
     assert FIRST_READ_S - 10 < scene.clock.time - start <= FIRST_READ_S
     assert len(scene.warnings) == 1
 
 
 def test_a_github_that_hangs_is_left_behind_within_the_bounds_of_each_part() -> None:
-    scene = a_scene(listen=False, takes_s=1_000)
+    scene = a_scene(load=False, takes_s=1_000)
     start = scene.clock.time
-    assert not scene.talk.load("")
+    scene.session.load("")
+    assert scene.session.snapshot.policy.error == "GitHub could not be read"
     assert scene.clock.time - start == FIRST_READ_S
-    scene.talk.publish_config_error(["one"])
-    assert scene.clock.time - start == FIRST_READ_S + 15
+    scene.session.publish_config_error(["one"])
+    assert scene.clock.time - start == FIRST_READ_S + STATUSES_S
     assert len(scene.warnings) == 2
 
 
-@pytest.mark.parametrize("refusal", [FORBIDDEN, LIMITED, ErrorDetails(status=401)])
-def test_a_refusal_that_does_not_pass_is_no_reason_to_read_again(refusal: ErrorDetails) -> None:
-    scene = a_scene(listen=False, refuse=refusing(refusal, "look"))
-    assert not scene.talk.load("")
-    assert len(scene.forge.named("look")) == 1
+@pytest.mark.parametrize("rejection", [FORBIDDEN, LIMITED, ErrorDetails(status=401)])
+def test_a_rejection_that_does_not_pass_is_no_reason_to_read_again(rejection: ErrorDetails) -> None:
+    scene = a_scene(load=False, reject=rejecting(rejection, "fetch_snapshot"))
+    scene.session.load("")
+    assert scene.session.snapshot.policy.error == "GitHub could not be read"
+    assert len(scene.client.named("fetch_snapshot")) == 1
 
 
 def test_an_answer_without_the_policy_is_read_again_and_kept_where_that_does_not_help() -> None:
     partly = replace(PAGE, policy=PolicyFile(error="no"), error=OUTAGE, denied=Operation.BASE)
-    scene = a_scene(listen=False, pages=(partly,))
-    assert scene.talk.load("")
-    assert len(scene.forge.named("look")) > 5
-    assert scene.talk.snapshot == partly
+    scene = a_scene(load=False, pages=(partly,))
+    scene.session.load("")
+    assert len(scene.client.named("fetch_snapshot")) > 5
+    assert scene.session.snapshot == partly
     assert len(scene.warnings) == 1
 
 
@@ -240,10 +258,12 @@ def signals() -> Iterator[Signals]:
         signal.signal(number, handler)
 
 
-def judge(scene: Scene, signals: Signals, *gates: Gate) -> None:
-    """Judge without a secret, so that nothing is asked of the backend."""
-    run_context = RunContext(event=scene.talk.event)
-    GateEvaluator(Settings(gates=gates), run_context, scene.place, signals, Redactor(), scene.talk, date.min).evaluate()
+def run_gates(scene: Scene, signals: Signals, *gates: Gate) -> None:
+    """Evaluate without a secret, so that nothing is asked of the backend."""
+    run_context = RunContext(event=scene.session.event)
+    GateEvaluator(
+        Settings(gates=gates), run_context, scene.output, signals, Redactor(), scene.session, date.min
+    ).evaluate()
 
 
 def many_pages(count: int) -> tuple[Snapshot, ...]:
@@ -252,33 +272,90 @@ def many_pages(count: int) -> tuple[Snapshot, ...]:
 
 def test_pending_statuses_come_before_all_other_reads(signals: Signals) -> None:
     scene = a_scene(pages=many_pages(3))
-    judge(scene, signals, a_gate(name="one"), a_gate(name="two", paths=parse_paths("docs/**")))
-    assert [name for _, name, _ in scene.forge.calls] == [
-        "look",
+    run_gates(scene, signals, a_gate(name="one"), a_gate(name="two", paths=parse_paths("docs/**")))
+    assert [name for _, name, _ in scene.client.calls] == [
+        "fetch_snapshot",
         "set_status",
         "set_status",
         "changed_files",
-        "look",
-        "look",
-        "look",
+        "fetch_snapshot",
+        "fetch_snapshot",
+        "fetch_snapshot",
         "required_contexts",
     ]
 
 
 def test_2400_comments_of_a_slow_github_keep_no_older_status_green(signals: Signals) -> None:
     scene = a_scene(pages=many_pages(24), takes_s=0.65)
-    scene.forge.statuses = {"Sepurux / one": (CommitState.SUCCESS, "")}
-    judge(scene, signals, a_gate(name="one"))
-    assert scene.forge.statuses["Sepurux / one"][0] is CommitState.PENDING
+    scene.client.statuses = {"Sepurux / one": (CommitState.SUCCESS, "")}
+    run_gates(scene, signals, a_gate(name="one"))
+    assert scene.client.statuses["Sepurux / one"][0] is CommitState.PENDING
 
 
 def test_comments_are_read_until_there_is_our_own() -> None:
     pages = list(many_pages(5))
     pages[2] = replace(pages[2], comments=(OURS,))
     scene = a_scene(pages=pages)
-    scene.talk.load_more_comments()
-    assert scene.forge.named("look") == ["", "1", "2"]
-    assert scene.talk.snapshot.comments == (OURS,)
+    scene.session.load_more_comments()
+    assert scene.client.named("fetch_snapshot") == ["", "1", "2"]
+    assert scene.session.snapshot.comments == (OURS,)
+
+
+KINDS = [FORBIDDEN, LIMITED, OUTAGE, NOT_FOUND, UNPROCESSABLE, ErrorDetails(status=401), ErrorDetails(status=410)]
+
+
+@pytest.mark.parametrize("details", KINDS, ids=lambda details: details.summary)
+def test_a_github_that_rejects_every_call_after_the_first_read_ends_nothing(
+    details: ErrorDetails, signals: Signals
+) -> None:
+    scene = a_scene()
+    scene.client.reject = lambda *_: details
+    run_gates(scene, signals, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
+    assert scene.session.soft_gate.approval(PULL, ("ann",)) is None
+    scene.session.publish_results(results("one"))
+    assert scene.session.publish_comment(results("one"), str) == ""
+    scene.session.soft_gate.request_reviews()
+    assert 3 <= len(scene.warnings) == len(set(scene.warnings))
+    assert all(warning.lower().endswith("the verdict and the exit status stand.") for warning in scene.warnings)
+
+
+@pytest.mark.parametrize(
+    "publish",
+    [lambda session: session.publish_results(results("one")), lambda session: session.publish_config_error(["one"])],
+)
+def test_reviews_and_statuses_have_time_of_their_own(publish: Callable[[GitHubSession], None]) -> None:
+    scene = a_scene()
+    scene.clock.time += 24 * 3600
+    assert scene.session.soft_gate.approval(PULL, ()) is not None
+    scene.clock.time += 24 * 3600
+    publish(scene.session)
+    assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE]
+
+
+CHANGED = [replace(PULL, head_sha="c" * 40), replace(PULL, base_ref="next"), None]
+
+
+@pytest.mark.parametrize("pull", CHANGED)
+def test_changed_files_are_not_read_of_another_head_or_base(pull: PullRequest | None) -> None:
+    scene = a_scene(pages=(replace(PAGE, pull_request=pull, error=OUTAGE),))
+    assert scene.session.changed_files() is None
+    assert scene.client.named("changed_files") == []
+
+
+@pytest.mark.parametrize("pull", CHANGED)
+def test_changed_files_do_not_count_once_head_or_base_has_changed(pull: PullRequest | None) -> None:
+    scene = a_scene()
+    assert scene.session.changed_files() == ()
+    assert scene.session.is_current()
+    scene.client.pages = (replace(PAGE, pull_request=pull),)
+    assert not scene.session.is_current()
+    scene.client.reject = rejecting(OUTAGE, "fetch_snapshot")
+    assert not scene.session.is_current()
+
+
+@pytest.mark.parametrize("commit", ["f" * 40, ""], ids=["a merge group", "unknown"])
+def test_an_evaluated_commit_that_is_not_the_head_has_no_changed_files(commit: str) -> None:
+    assert a_scene(replace(EVENT, commit=commit)).session.changed_files() is None
 
 
 # -- comments ---------------------------------------------------------------------------------------------------------
@@ -293,19 +370,71 @@ def test_comments_are_read_until_there_is_our_own() -> None:
     ],
     ids=["an incomplete page", "an incomplete second page", "too many pages"],
 )
-def test_where_comments_are_not_known_none_is_written_and_the_reason_is_told(pages: Sequence[Snapshot]) -> None:
+def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(pages: Sequence[Snapshot]) -> None:
     scene = a_scene(pages=pages)
-    scene.talk.publish_results(results("one"))
-    assert scene.talk.publish_comment(results("one"), str) == ""
-    assert scene.forge.named("create_comment") == []
-    assert any("not all comments of the pull request could be read" in line for line in scene.place.lines)
+    scene.session.publish_results(results("one"))
+    assert scene.session.publish_comment(results("one"), str) == ""
+    assert scene.client.named("create_comment") == []
+    assert any("not all comments of the pull request could be read" in line for line in scene.output.lines)
+
+
+@pytest.mark.parametrize(
+    ("pull", "says"),
+    [
+        (replace(PULL, head_sha="c" * 40), "no comment: the pull request has a newer commit"),
+        (None, "no comment: the pull request could not be read"),
+    ],
+)
+def test_no_comment_is_written_unless_the_evaluated_commit_is_the_head(pull: PullRequest | None, says: str) -> None:
+    scene = a_scene()
+    scene.client.pages = (replace(PAGE, pull_request=pull),)
+    scene.session.publish_results(results("one"))
+    assert scene.session.publish_comment(results("one"), str) == ""
+    assert scene.client.comments == {}
+    assert any(line.startswith(says) for line in scene.output.lines)
+
+
+def test_no_comment_is_written_if_the_comments_cannot_be_fetched_again() -> None:
+    scene = a_scene()
+    scene.client.reject = rejecting(OUTAGE, "fetch_snapshot")
+    scene.session.publish_results(results("one"))
+    assert scene.session.publish_comment(results("one"), str) == ""
+    assert scene.client.comments == {}
+
+
+@pytest.mark.parametrize(
+    ("mode", "passing", "comments"),
+    [
+        (CommentMode.ALWAYS, [True], 1),
+        (CommentMode.ON_FAILURE, [True], 0),
+        (CommentMode.ON_FAILURE, [False], 1),
+        (CommentMode.ON_FAILURE, [False, True], 1),
+        (CommentMode.NEVER, [False], 0),
+    ],
+)
+def test_each_comment_mode(mode: CommentMode, passing: list[bool], comments: int) -> None:
+    scene = a_scene()
+    scene.session.configure(PublishOptions(key="gates", comment=mode))
+    for each in passing:
+        scene.session.publish_results(results("one", passing=each))
+        scene.session.publish_comment(results("one", passing=each), (f"{{}}\n{each}").format)
+    assert len(scene.client.comments) == comments
+    assert all(comment.body.endswith(str(passing[-1])) for comment in scene.client.comments.values())
+
+
+def test_a_config_error_ignores_case_in_the_prefix_of_older_statuses() -> None:
+    scene = a_scene(pages=(replace(PAGE, head_contexts={"SEPURUX / refunds": "of an earlier run", "build": ""}),))
+    scene.session.publish_config_error([])
+    assert {name: state for name, (state, _) in scene.client.statuses.items()} == {
+        "SEPURUX / refunds": CommitState.FAILURE
+    }
 
 
 def test_the_last_page_that_is_read_is_enough_to_write() -> None:
     scene = a_scene(pages=many_pages(MAX_PAGES))
-    scene.talk.publish_results(results("one"))
-    scene.talk.publish_comment(results("one"), str)
-    assert len(scene.forge.named("create_comment")) == 1
+    scene.session.publish_results(results("one"))
+    scene.session.publish_comment(results("one"), str)
+    assert len(scene.client.named("create_comment")) == 1
 
 
 # -- reviews ----------------------------------------------------------------------------------------------------------
@@ -317,32 +446,34 @@ def approvals(*logins: str) -> tuple[Review, ...]:
 
 def test_the_newest_approvals_are_looked_up_first_and_the_first_eligible_one_is_the_last() -> None:
     scene = a_scene(given=approvals(*numbered(200), "ann", *numbered(3, "late")), takes_s=0.3)
-    scene.forge.permissions = {"ann": "write"}
-    found = scene.talk.soft_gate.approval(PULL, ())
+    scene.client.permissions = {"ann": "write"}
+    found = scene.session.soft_gate.approval(PULL, ())
     assert found is not None
     assert found[0].by == ("ann",)
-    assert scene.forge.named("permission") == ["late2", "late1", "late0", "ann"]
+    assert scene.client.named("permission") == ["late2", "late1", "late0", "ann"]
 
 
 def test_a_user_who_approved_again_counts_as_new_and_one_who_then_objected_not_at_all() -> None:
     again = (*approvals("ann", *numbered(200)), *approvals("ann"))
     objected = Review(author="bob", state="CHANGES_REQUESTED", commit=HEAD)
     scene = a_scene(given=(*approvals("bob"), *again, objected))
-    scene.forge.permissions = {"ann": "write", "bob": "write"}
-    found = scene.talk.soft_gate.approval(PULL, ())
+    scene.client.permissions = {"ann": "write", "bob": "write"}
+    found = scene.session.soft_gate.approval(PULL, ())
     assert found is not None
     assert found[0].by == ("ann",)
-    assert scene.forge.named("permission") == ["ann"]
+    assert scene.client.named("permission") == ["ann"]
 
 
 def test_a_permission_that_cannot_be_read_leaves_the_other_approvals_alone() -> None:
-    scene = a_scene(given=approvals("ann", "bob"), refuse=refusing(UNPROCESSABLE, "permission", "bob"))
-    scene.forge.permissions = {"ann": "write"}
-    found = scene.talk.soft_gate.approval(PULL, ())
+    scene = a_scene(given=approvals("ann", "bob"), reject=rejecting(UNPROCESSABLE, "permission", "bob"))
+    scene.client.permissions = {"ann": "write"}
+    found = scene.session.soft_gate.approval(PULL, ())
     assert found is not None
     assert found[0].approved
-    scene.forge.permissions = {}
-    assert a_scene(given=approvals("ann", "bob"), refuse=scene.forge.refuse).talk.soft_gate.approval(PULL, ()) is None
+    scene.client.permissions = {}
+    assert (
+        a_scene(given=approvals("ann", "bob"), reject=scene.client.reject).session.soft_gate.approval(PULL, ()) is None
+    )
 
 
 # -- limits -----------------------------------------------------------------------------------------------------------
@@ -355,8 +486,8 @@ def with_statuses(*gates: str) -> tuple[Snapshot, ...]:
 def test_a_large_step_sets_a_pending_status_only_where_an_older_one_would_show() -> None:
     gates = numbered(LARGE_STEP + 1)
     scene = a_scene(pages=with_statuses("g3", "another"))
-    scene.talk.publish_pending(gates)
-    assert list(scene.forge.statuses) == ["Sepurux / g3"]
+    scene.session.publish_pending(gates)
+    assert list(scene.client.statuses) == ["Sepurux / g3"]
 
 
 @pytest.mark.parametrize(
@@ -372,12 +503,12 @@ def test_every_gate_is_pending_where_the_step_is_not_large_or_older_statuses_are
     event: Event, page: Snapshot, gates: int
 ) -> None:
     scene = a_scene(event, pages=(page,))
-    scene.talk.publish_pending(numbered(gates))
-    assert len(scene.forge.statuses) == gates
+    scene.session.publish_pending(numbered(gates))
+    assert len(scene.client.statuses) == gates
 
 
 def most_writes_in_a_minute(scene: Scene) -> int:
-    times = [time for time, name, _ in scene.forge.calls if name in {"set_status", "create_comment", "ask_for_review"}]
+    times = [time for time, name, _ in scene.client.calls if name in {"set_status", "create_comment", "request_review"}]
     return max(sum(0 <= time - start < 60 for time in times) for start in times)
 
 
@@ -385,32 +516,64 @@ def most_writes_in_a_minute(scene: Scene) -> int:
 def test_an_ordinary_step_never_waits(gates: int) -> None:
     scene = a_scene(takes_s=0.3)
     start = scene.clock.time
-    scene.talk.publish_pending(numbered(gates))
-    scene.talk.publish_results(results(*numbered(gates)))
-    scene.talk.publish_comment(results(*numbered(gates)), str)
-    calls = len(scene.forge.calls) - 1  # without the first read
+    scene.session.publish_pending(numbered(gates))
+    scene.session.publish_results(results(*numbered(gates)))
+    scene.session.publish_comment(results(*numbered(gates)), str)
+    calls = len(scene.client.calls) - 1  # without the first read
     assert scene.clock.time - start == pytest.approx(calls * 0.3)
 
 
 @pytest.mark.parametrize("takes_s", [0, 0.1, 0.3])
 def test_no_minute_has_more_writes_than_github_allows_and_no_status_of_100_gates_is_lost(takes_s: float) -> None:
     scene = a_scene(takes_s=takes_s)
-    scene.talk.publish_results(results(*numbered(100)))
-    assert len(scene.forge.statuses) == 100
-    assert most_writes_in_a_minute(scene) == WRITES_A_MINUTE
+    scene.session.publish_results(results(*numbered(100)))
+    assert len(scene.client.statuses) == 100
+    scene.session.publish_comment(results("one"), str)
+    assert len(scene.client.named("create_comment")) == 1
+    assert most_writes_in_a_minute(scene) in {WRITES_A_MINUTE - 2, WRITES_A_MINUTE - 1}
     assert scene.warnings == []
+
+
+def test_a_config_error_turns_each_of_50_older_statuses_to_failure() -> None:
+    gates = numbered(50)
+    scene = a_scene(takes_s=0.4, pages=with_statuses(*gates))
+    scene.session.publish_config_error(["g0"])
+    assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE] * 50
+    assert scene.warnings == []
+
+
+def test_a_write_beyond_the_limit_is_not_sent_if_there_is_no_time_to_wait() -> None:
+    scene = a_scene()
+    scene.session.publish_results(results(*numbered(WRITES_A_MINUTE - COMMENT_WRITES)))
+    scene.session.publish_pending(["late"])
+    assert "Sepurux / late" not in scene.client.statuses
+    assert "GitHub takes 80 writes a minute, and the time for more is over" in scene.warnings[0]
+
+
+@pytest.mark.parametrize("gates", [80, 100])
+def test_a_large_step_that_runs_again_sets_each_decided_status_and_the_comment(gates: int) -> None:
+    names = numbered(gates)
+    scene = a_scene(takes_s=0.3, pages=with_statuses(*names))
+    scene.client.statuses = {f"Sepurux / {name}": (CommitState.SUCCESS, "") for name in names}
+    scene.session.publish_pending(names)
+    scene.clock.time += 5
+    scene.session.publish_results(results(*names))
+    scene.session.publish_comment(results(*names), str)
+    assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE] * gates
+    assert len(scene.client.named("create_comment")) == 1
+    assert most_writes_in_a_minute(scene) <= WRITES_A_MINUTE
 
 
 def test_300_gates_send_what_blocks_first_keep_time_for_the_comment_and_name_what_was_not_sent() -> None:
     scene = a_scene(takes_s=0.3)
     start = scene.clock.time
     decided = [*results(*numbered(250), passing=True), *results(*numbered(50, "bad"))]
-    scene.talk.publish_results(decided)
-    scene.talk.publish_comment(decided, str)
-    sent = scene.forge.named("set_status")
+    scene.session.publish_results(decided)
+    scene.session.publish_comment(decided, str)
+    sent = scene.client.named("set_status")
     assert [context.split()[2] for context in sent[:50]] == numbered(50, "bad")
     assert 100 < len(sent) < 300
-    assert len(scene.forge.named("create_comment")) == 1
+    assert len(scene.client.named("create_comment")) == 1
     assert scene.clock.time - start <= 90
     assert most_writes_in_a_minute(scene) <= WRITES_A_MINUTE
     [warning] = scene.warnings
@@ -428,9 +591,9 @@ def test_300_gates_send_what_blocks_first_keep_time_for_the_comment_and_name_wha
         (20, False, 45),
         (20, True, 44),
         (50, False, 55),
-        (50, True, 104),
-        (300, False, 118),
-        (300, True, 167),
+        (50, True, 94),
+        (300, False, 116),
+        (300, True, 155),
     ],
 )
 def test_what_a_step_costs(gates: int, older: bool, requests: int, signals: Signals) -> None:  # noqa: FBT001
@@ -441,11 +604,11 @@ def test_what_a_step_costs(gates: int, older: bool, requests: int, signals: Sign
     names = numbered(gates)
     [page] = with_statuses(*names)
     scene = a_scene(takes_s=0.3, pages=(replace(page, comments=(OURS,)) if older else PAGE,))
-    judge(scene, signals, *(a_gate(name=name) for name in names))
+    run_gates(scene, signals, *(a_gate(name=name) for name in names))
     scene.clock.time += 600
-    scene.talk.publish_results(results(*names))
-    scene.talk.publish_comment(results(*names), str)
-    assert len(scene.forge.calls) == requests
+    scene.session.publish_results(results(*names))
+    scene.session.publish_comment(results(*names), str)
+    assert len(scene.client.calls) == requests
 
 
 # -- after a signal ---------------------------------------------------------------------------------------------------
@@ -453,26 +616,26 @@ def test_what_a_step_costs(gates: int, older: bool, requests: int, signals: Sign
 
 def test_after_a_signal_each_status_is_tried_once_without_waiting_for_the_limit() -> None:
     scene = a_scene(takes_s=0.05)
-    scene.talk.publish_results(results(*numbered(80)))
-    scene.forge.statuses.clear()
-    scene.talk.enter_shutdown(scene.clock)
+    scene.session.publish_results(results(*numbered(80)))
+    scene.client.statuses.clear()
+    scene.session.enter_shutdown(scene.clock)
     start = scene.clock.time
-    scene.talk.publish_results(results(*numbered(40)))
-    assert len(scene.forge.statuses) == 40
-    assert scene.forge.retried == [True] * 80 + [False] * 40
+    scene.session.publish_results(results(*numbered(40)))
+    assert len(scene.client.statuses) == 40
+    assert scene.client.retried == [True] * 80 + [False] * 40
     assert scene.clock.time - start < 3
 
 
 def test_the_comment_mode_never_reads_no_comments() -> None:
     scene = a_scene()
-    scene.talk.configure(PublishOptions(key="gates", comment=CommentMode.NEVER))
-    scene.talk.publish_results(results("one"))
-    assert scene.talk.publish_comment(results("one"), str) == ""
-    assert scene.forge.named("look") == [""]
+    scene.session.configure(PublishOptions(key="gates", comment=CommentMode.NEVER))
+    scene.session.publish_results(results("one"))
+    assert scene.session.publish_comment(results("one"), str) == ""
+    assert scene.client.named("fetch_snapshot") == [""]
 
 
-def test_advice_is_asked_for_once_and_also_a_refusal_is_final() -> None:
-    scene = a_scene(refuse=refusing(NOT_FOUND, "required_contexts"))
+def test_advice_is_asked_for_once_and_also_a_rejection_is_final() -> None:
+    scene = a_scene(reject=rejecting(NOT_FOUND, "required_contexts"))
     for gate in ("one", "two"):
-        assert scene.talk.stage_advice(gate, Stage.HARD, scheduled=False) == ""
-    assert len(scene.forge.named("required_contexts")) == 1
+        assert scene.session.stage_advice(gate, Stage.HARD, scheduled=False) == ""
+    assert len(scene.client.named("required_contexts")) == 1

@@ -1,8 +1,8 @@
-"""The talk with GitHub has time of its own: what was spent on the evaluation is not taken from the last word."""
+"""The session with the real client: the lookup of the pull request, and which statuses it sets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -15,12 +15,10 @@ from sepurux_action.github.session import GitHubSession
 from tests import backend
 from tests.builders import a_result
 from tests.fakes import FakeClock, FakeOutput
-from tests.github_double import GitHub, faults
+from tests.github_double import GitHub
 from tests.github_double.state import PullRequest
-from tests.scenes import ForgeScene as Scene
-from tests.scenes import a_forge_scene as a_scene
-
-DAY_S = 24 * 3600
+from tests.scenes import ClientScene as Scene
+from tests.scenes import a_client_scene as a_scene
 
 
 @pytest.fixture
@@ -29,92 +27,22 @@ def dotcom() -> Iterator[Scene]:
         yield a_scene(github)
 
 
-def after_a_day(scene: Scene) -> GitHubSession:
-    """Return a talk whose pull request was read a day ago."""
-    clock = FakeClock()
-    talk = GitHubSession(scene.forge, clock, FakeOutput(), scene.event, secret="")
-    talk.load("")
-    talk.configure(PublishOptions(key="core"))
-    clock.time += DAY_S
-    return talk
-
-
-def test_reviews_have_time_of_their_own(dotcom: Scene) -> None:
-    talk = after_a_day(dotcom)
-    assert talk.snapshot.pull_request is not None
-    assert talk.soft_gate.approval(talk.snapshot.pull_request, ()) is not None
-
-
-@pytest.mark.parametrize(
-    "end", [lambda talk: talk.publish_results([a_result()]), lambda talk: talk.publish_config_error(["core"])]
-)
-def test_the_last_status_has_time_of_its_own(end: Callable[[GitHubSession], None], dotcom: Scene) -> None:
-    end(after_a_day(dotcom))
-    [status] = dotcom.repository.latest_statuses(dotcom.pull.head_sha)
-    assert status.state == "failure"
-
-
-def after_first_read(scene: Scene) -> GitHubSession:
-    """Return a conversation that has just read the pull request."""
-    talk = GitHubSession(scene.forge, FakeClock(), FakeOutput(), scene.event, secret="")
-    talk.load("")
-    return talk
-
-
-def retarget(scene: Scene) -> None:
-    scene.pull.base_ref = "next"
-
-
-def push(scene: Scene) -> None:
-    scene.pull.push({"docs/readme.md": "x"})
-
-
-def fail_to_answer(scene: Scene) -> None:
-    scene.github.fault("graphql", faults.refused(404, "Not Found"), always=True)
-
-
-@pytest.mark.parametrize("change", [push, retarget])
-def test_of_a_pull_request_that_was_changed_before_the_start_no_files_are_read(
-    change: Callable[[Scene], None], dotcom: Scene
-) -> None:
-    change(dotcom)
-    assert after_first_read(dotcom).changed_files() is None
-    assert not dotcom.github.calls("pulls/list-files")
-
-
-@pytest.mark.parametrize("change", [push, retarget, fail_to_answer])
-def test_the_list_of_files_does_not_count_once_the_pull_request_has_changed(
-    change: Callable[[Scene], None], dotcom: Scene
-) -> None:
-    talk = after_first_read(dotcom)
-    assert talk.changed_files() is not None
-    assert talk.is_current()
-    change(dotcom)
-    assert not talk.is_current()
-
-
-@pytest.mark.parametrize("commit", ["f" * 40, ""], ids=["a merge group", "unknown"])
-def test_a_judged_commit_that_is_not_the_pull_requests_head_has_no_list_of_files(commit: str, dotcom: Scene) -> None:
-    event = replace(dotcom.event, commit=commit)
-    assert after_first_read(dotcom._replace(event=event)).changed_files() is None
-
-
 # -- one commit, several pull requests --------------------------------------------------------------------------------
 
 GREEN = "pass (hard): 95.0% passed, 0 unsafe, 1 failures, score -"
 REPOSITORY = {"full_name": "octo/shop", "default_branch": "main"}
 
 
-def listened(scene: Scene, event: Event, context: str = "Sepurux ({base})") -> GitHubSession:
-    """Return a talk that has read GitHub about an event."""
-    talk = GitHubSession(scene.forge, FakeClock(), FakeOutput(), event, secret="")
-    talk.load("")
-    talk.configure(PublishOptions(key="core", status_context=context))
-    return talk
+def loaded(scene: Scene, event: Event, context: str = "Sepurux ({base})") -> GitHubSession:
+    """Return a session that has been loaded for an event."""
+    session = GitHubSession(scene.client, FakeClock(), FakeOutput(), event, secret="")
+    session.load("")
+    session.configure(PublishOptions(key="core", status_context=context))
+    return session
 
 
 def event_on(name: str, sha: str, branch: str) -> Event:
-    """Return an event whose payload tells the repository, the commit and the branch, but no pull request."""
+    """Return an event whose payload has the repository, the commit and the branch, but no pull request."""
     ref = f"refs/heads/{branch}"
     run = {"event": "push", "head_sha": sha, "head_branch": branch, "head_repository": REPOSITORY}
     payload = {
@@ -148,65 +76,62 @@ LOOKED_UP = ["push", "workflow_run", "workflow_dispatch", "deployment", "deploym
 @pytest.mark.parametrize("name", LOOKED_UP)
 def test_an_event_at_the_head_of_one_pull_request_belongs_to_it(name: str, dotcom: Scene) -> None:
     dotcom.pull.base_ref = "release/1"
-    event = listened(dotcom, event_on(name, dotcom.pull.head_sha, "feature")).event
+    event = loaded(dotcom, event_on(name, dotcom.pull.head_sha, "feature")).event
     assert (event.pull_request, event.base_ref, event.base_sha) == (1, "release/1", dotcom.pull.base_sha)
     assert event.branch == "release/1"
 
 
 @pytest.mark.parametrize("name", [*LOOKED_UP, "schedule", "issue_comment", "repository_dispatch"])
-def test_an_event_at_a_commit_without_a_pull_request_is_looked_up_by_one_request(name: str, dotcom: Scene) -> None:
+def test_an_event_without_a_pull_request_is_looked_up_by_branch_and_commit(name: str, dotcom: Scene) -> None:
     sha = dotcom.repository.branches["main"].sha
-    talk = listened(dotcom, event_on(name, sha, "main"))
-    assert (talk.event.commit, talk.event.pull_request, talk.event.ambiguous) == (sha, None, False)
-    assert talk.event.branch == "main"
-    assert [request.operation for request in dotcom.github.requests] == ["pulls/list", "graphql"]
-
-
-def test_a_commit_of_a_branch_is_looked_up_by_one_request(dotcom: Scene) -> None:
-    talk = listened(dotcom, event_on("push", dotcom.repository.commit("topic"), "topic"))
-    assert (talk.event.pull_request, talk.event.ambiguous, talk.event.branch) == (None, False, "topic")
+    session = loaded(dotcom, event_on(name, sha, "main"))
+    assert (session.event.commit, session.event.pull_request, session.event.ambiguous) == (sha, None, False)
+    assert session.event.branch == "main"
     operations = [request.operation for request in dotcom.github.requests]
-    assert operations == ["repos/list-pull-requests-associated-with-commit", "graphql"]
+    assert operations == ["pulls/list", "repos/list-pull-requests-associated-with-commit", "graphql"]
 
 
 @pytest.mark.parametrize("name", ["push", "schedule", "workflow_dispatch", "workflow_run"])
-def test_the_default_branchs_tip_is_judged_as_the_pull_request_that_it_is_the_head_of(name: str, dotcom: Scene) -> None:
-    """GitHub lists no open pull requests by a commit of the default branch."""
+@pytest.mark.parametrize("branch", ["main", "staging"])
+def test_a_commit_of_the_default_branch_is_evaluated_as_the_pull_request_from_its_branch(
+    name: str, branch: str, dotcom: Scene
+) -> None:
+    """GitHub lists no open pull requests for a commit that the default branch contains."""
     repository = dotcom.repository
-    tip = repository.branches["main"]
-    repository.branch("release/1", repository.commit("release/1"))
-    dotcom.pull.head, dotcom.pull.head_ref, dotcom.pull.base_ref = tip, "main", "release/1"
-    event = listened(dotcom, event_on(name, tip.sha, "main")).event
-    assert (event.pull_request, event.branch) == (1, "release/1")
+    commit = repository.branches["main"]
+    repository.commit("production")
+    if branch != "main":
+        repository.commit("main")
+    dotcom.pull.head, dotcom.pull.head_ref, dotcom.pull.base_ref = commit, branch, "production"
+    event = loaded(dotcom, event_on(name, commit.sha, branch)).event
+    assert (event.pull_request, event.branch) == (1, "production")
 
 
 @pytest.mark.parametrize("name", LOOKED_UP)
-def test_several_pull_requests_into_different_branches_are_refused_in_each_known_context(
-    name: str, dotcom: Scene
-) -> None:
+def test_several_pull_requests_into_different_branches_fail_in_each_known_context(name: str, dotcom: Scene) -> None:
     another(dotcom, "release/2")
     sha = dotcom.pull.head_sha
     dotcom.repository.status(sha, "success", "Reliability / search", GREEN)
     dotcom.repository.status(sha, "success", "build", "all is well")
-    talk = listened(dotcom, event_on(name, sha, "feature"))
-    assert talk.event.ambiguous
-    talk.publish_config_error(["core"])
+    session = loaded(dotcom, event_on(name, sha, "feature"))
+    assert session.event.ambiguous
+    session.publish_config_error(["core"])
     assert states(dotcom, sha) == {
         "Sepurux (main) / core": "failure",
         "Sepurux (release/2) / core": "failure",
         "Reliability / search": "failure",
         "build": "success",
     }
-    [told] = {each.description for each in dotcom.repository.latest_statuses(sha) if each.context != "build"}
-    assert (told or "").endswith("is the head of 2 open pull requests into different branches")
+    [description] = {each.description for each in dotcom.repository.latest_statuses(sha) if each.context != "build"}
+    assert (description or "").endswith("is the head of 2 open pull requests into different branches")
 
 
 def test_pr_number_selects_one_of_several(dotcom: Scene) -> None:
     other = another(dotcom, "release/2")
     for name in ("push", "workflow_dispatch"):
         event = with_pull_request_number(event_on(name, dotcom.pull.head_sha, "feature"), other.number)
-        settled = listened(dotcom, event).event
-        assert (settled.pull_request, settled.base_ref, settled.commit) == (2, "release/2", dotcom.pull.head_sha)
+        resolved = loaded(dotcom, event).event
+        assert (resolved.pull_request, resolved.base_ref, resolved.commit) == (2, "release/2", dotcom.pull.head_sha)
 
 
 @pytest.mark.parametrize("name", LOOKED_UP)
@@ -216,25 +141,25 @@ def test_several_pull_requests_into_one_branch_are_judged_by_its_tips_policy_wit
     dotcom.pull.base_ref = "release/1"
     dotcom.repository.commit("release/1", {".github/sepurux-gate.yml": "campaign: strict"})
     another(dotcom, "release/1", head="same-commit")
-    talk = GitHubSession(
-        dotcom.forge, FakeClock(), FakeOutput(), event_on(name, dotcom.pull.head_sha, "feature"), secret=""
+    session = GitHubSession(
+        dotcom.client, FakeClock(), FakeOutput(), event_on(name, dotcom.pull.head_sha, "feature"), secret=""
     )
-    talk.load(".github/sepurux-gate.yml")
-    talk.configure(PublishOptions(key="core", status_context="Sepurux ({base})"))
-    assert talk.snapshot.policy.text == "campaign: strict"
-    talk.publish_results([a_result()])
+    session.load(".github/sepurux-gate.yml")
+    session.configure(PublishOptions(key="core", status_context="Sepurux ({base})"))
+    assert session.snapshot.policy.text == "campaign: strict"
+    session.publish_results([a_result()])
     assert list(states(dotcom, dotcom.pull.head_sha)) == ["Sepurux (release/1) / refunds"]
-    assert talk.publish_comment([a_result()], lambda marker: marker) == ""
+    assert session.publish_comment([a_result()], lambda marker: marker) == ""
     assert dotcom.pull.comments == []
 
 
-def test_a_lookup_that_fails_leaves_the_event_unsettled(dotcom: Scene) -> None:
+def test_a_lookup_that_fails_makes_the_event_ambiguous(dotcom: Scene) -> None:
     for permissions in ({}, {"contents": "read", "statuses": "write"}):
         token = Secret(dotcom.github.token(permissions))
-        scene = dotcom._replace(forge=PyGithubClient(dotcom.github.url, token, "octo/shop", patience_s=1))
+        scene = dotcom._replace(client=PyGithubClient(dotcom.github.url, token, "octo/shop", patience_s=1))
         for name, branch in [("push", "feature"), ("schedule", "main")]:
-            talk = listened(scene, event_on(name, dotcom.repository.branches[branch].sha, branch))
-            assert talk.event.ambiguous
+            session = loaded(scene, event_on(name, dotcom.repository.branches[branch].sha, branch))
+            assert session.event.ambiguous
 
 
 def test_a_pull_request_that_is_not_on_the_first_page_counts(dotcom: Scene) -> None:
@@ -244,13 +169,13 @@ def test_a_pull_request_that_is_not_on_the_first_page_counts(dotcom: Scene) -> N
         stacked.head = dotcom.repository.commits[dotcom.repository.commit(f"stacked-{number}")]
         stacked.head.parent = dotcom.pull.head
     another(dotcom, "release/2")
-    assert listened(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous
+    assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous
 
 
 def test_an_answer_of_another_shape_is_no_empty_list(dotcom: Scene) -> None:
     odd = backend.json({"message": "odd"})
     dotcom.github.fault("repos/list-pull-requests-associated-with-commit", odd, always=True)
-    assert listened(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous
+    assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous
 
 
 # -- which statuses are ours ------------------------------------------------------------------------------------------
@@ -264,7 +189,7 @@ def test_a_status_with_another_prefix_is_ours_if_its_description_reads_back(name
     for context, description in {**ours, **others}.items():
         dotcom.repository.status(sha, "success", context, description)
     event = event_on(name, sha, "topic") if name == "push" else dotcom.event
-    listened(dotcom, event, "Sepurux").publish_config_error([])
+    loaded(dotcom, event, "Sepurux").publish_config_error([])
     assert states(dotcom, sha) == {**dict.fromkeys(ours, "failure"), **dict.fromkeys(others, "success")}
 
 
@@ -273,7 +198,7 @@ def test_the_statuses_are_those_of_the_judged_commit_and_not_of_a_newer_head(dot
     dotcom.repository.status(judged, "success", "Reliability / core", GREEN)
     newer = dotcom.pull.push()
     dotcom.repository.status(newer, "success", "Reliability / search", GREEN)
-    listened(dotcom, dotcom.event).publish_config_error([])
+    loaded(dotcom, dotcom.event).publish_config_error([])
     assert states(dotcom, judged) == {"Reliability / core": "failure"}
 
 
@@ -281,13 +206,13 @@ def test_a_token_that_cannot_read_contents_reads_the_statuses_of_the_head(dotcom
     """Without `contents: read` the policy is unreadable, which is just when the old statuses must turn red."""
     dotcom.repository.status(dotcom.pull.head_sha, "success", "Reliability / core", GREEN)
     token = Secret(dotcom.github.token({"pull-requests": "read", "statuses": "write"}))
-    scene = dotcom._replace(forge=PyGithubClient(dotcom.github.url, token, "octo/shop", patience_s=1))
-    listened(scene, replace(scene.event, base_sha=dotcom.pull.base_sha)).publish_config_error([])
+    scene = dotcom._replace(client=PyGithubClient(dotcom.github.url, token, "octo/shop", patience_s=1))
+    loaded(scene, replace(scene.event, base_sha=dotcom.pull.base_sha)).publish_config_error([])
     assert states(dotcom, dotcom.pull.head_sha) == {"Reliability / core": "failure"}
 
 
 def test_a_context_that_does_not_fit_with_its_base_branch_is_left_out(dotcom: Scene) -> None:
     another(dotcom, "b" * 240)
-    talk = listened(dotcom, event_on("push", dotcom.pull.head_sha, "feature"))
-    talk.publish_config_error(["core"])
+    session = loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature"))
+    session.publish_config_error(["core"])
     assert states(dotcom, dotcom.pull.head_sha) == {"Sepurux (main) / core": "failure"}

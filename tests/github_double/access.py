@@ -1,12 +1,9 @@
-"""Owns what a token of the tests' GitHub may do, and how GitHub says no.
-
-Never looks at what is asked beyond the permission that it takes.
-"""
+"""What a token of the double may do, and how GitHub rejects a call."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tests.github_double.state import Account
 
@@ -16,7 +13,7 @@ NOT_ACCESSIBLE = "Resource not accessible by integration"
 
 
 class Refusal(Exception):
-    """GitHub says no: `status` and `message` of REST, `kind` the `type` of a GraphQL error."""
+    """GitHub rejects a call: `status` and `message` are those of REST, `kind` is the `type` of a GraphQL error."""
 
     def __init__(
         self,
@@ -36,12 +33,12 @@ class Refusal(Exception):
 
 
 def not_found(message: str = "Not Found") -> Refusal:
-    """Return GitHub's way to say that something is not there, or not for this token."""
+    """Return the rejection for a thing that does not exist, or that the token may not see."""
     return Refusal(404, message, kind="NOT_FOUND")
 
 
 def invalid(resource: str, name: str, message: str) -> Refusal:
-    """Return GitHub's way to say that a value of a body is not accepted."""
+    """Return the rejection of a value in a body."""
     error = {"resource": resource, "code": "custom", "field": name, "message": message}
     return Refusal(422, "Validation Failed", errors=[error])
 
@@ -53,7 +50,6 @@ class Token:
     account: Account
     permissions: Mapping[str, str] | None = None
     read_only: bool = False
-    text: str = field(default="", repr=False)
 
     def level(self, permission: str) -> int:
         """Return 0 for none, 1 for read, 2 for write."""

@@ -1,7 +1,4 @@
-"""Owns GitHub's published description of its API, as facts: which calls exist, what they take and what they answer.
-
-Never knows what a repository holds, and never lets a call pass that the description does not name.
-"""
+"""GitHub's published description of its API: which calls exist, what they accept, and what they return."""
 
 from __future__ import annotations
 
@@ -42,11 +39,7 @@ class Operation:
 
     def values(self, path: str) -> dict[str, str] | None:
         """Return what the path gives for the template's names, decoded, or None where it does not fit."""
-        wide = {each["name"] for each in self._facts["parameters"] if each["multi_segment"]}
-        pattern = re.sub(
-            r"\\{(\w+)\\}", lambda m: f"(?P<{m[1]}>{'.+' if m[1] in wide else '[^/]+'})", re.escape(self.path)
-        )
-        fit = re.fullmatch(pattern, path)
+        fit = re.fullmatch(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(self.path)), path)
         return fit and {name: unquote(value) for name, value in fit.groupdict().items()}
 
     def complaints(self, values: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Iterator[str]:
@@ -93,17 +86,11 @@ class Operation:
         return [f"{error.json_path}: {error.message}" for error in _validator(schema).iter_errors(payload)]
 
 
-OPERATIONS: Final = tuple(
-    sorted(
-        (Operation(each["id"], each["method"], each["path"], each) for each in _FACTS["operations"]),
-        # `commits/{ref}` takes slashes: the template with more literal text is tried first.
-        key=lambda operation: -len(re.sub(r"{\w+}", "", operation.path)),
-    )
-)
+OPERATIONS: Final = tuple(Operation(each["id"], each["method"], each["path"], each) for each in _FACTS["operations"])
 
 
-def found(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
-    """Return the operation that a request means and its path's values, or None for one that nobody described."""
+def find_operation(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
+    """Return the operation of a request and its path's values, or None if the description does not have it."""
     for operation in OPERATIONS:
         if operation.method == method and (values := operation.values(path)) is not None:
             return operation, values

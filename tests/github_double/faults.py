@@ -1,7 +1,4 @@
-"""Owns what can go wrong between a client and GitHub, as steps around the work of a call.
-
-Never decides which call is struck: a test names it.
-"""
+"""What can go wrong between a client and GitHub, as steps around the work of a call."""
 
 from __future__ import annotations
 
@@ -28,14 +25,9 @@ def through(work: Work) -> be.Answer:
 
 
 def lost(work: Work) -> be.Answer:
-    """Do the work, and reset the connection instead of telling."""
+    """Do the work, and reset the connection instead of a response."""
     work()
     return be.reset()
-
-
-def slow(seconds: float) -> Step:
-    """Do the work, and tell only so many seconds later."""
-    return lambda work: be.late(seconds, work())
 
 
 def broken(status: int = 502) -> be.Answer:
@@ -54,15 +46,10 @@ def secondary_limit(*, retry_after_s: int | None = None, status: int = 403) -> b
     return be.json({"message": SECONDARY}, status, headers)
 
 
-def primary_limit(*, reset_in_s: int = 3600, status: int = 403) -> be.Answer:
+def primary_limit(*, status: int = 403) -> be.Answer:
     """Answer that the hour's calls are used up; `status` is 403 or 429."""
     headers = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "0"}
-    return be.json({"message": PRIMARY}, status, {**headers, "X-RateLimit-Reset": str(int(time.time()) + reset_in_s)})
-
-
-def graphql_error(kind: str, message: str) -> be.Answer:
-    """Answer a GraphQL error with status 200, as GitHub does: RATE_LIMITED, FORBIDDEN, INTERNAL and others."""
-    return be.json({"data": None, "errors": [{"type": kind, "message": message}]})
+    return be.json({"message": PRIMARY}, status, {**headers, "X-RateLimit-Reset": str(int(time.time()) + 3600)})
 
 
 def moved(location: str, status: int = 301) -> be.Answer:

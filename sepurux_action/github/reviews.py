@@ -1,0 +1,89 @@
+"""Reads the reviews of a pull request for its soft gates, and requests reviews. Source: contract, section 6."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from sepurux_action.github.calls import READS_S, BoundedCalls
+from sepurux_action.github.event import PullRequest
+from sepurux_action.github.permissions import Operation
+from sepurux_action.github.protocol import GitHubClient
+from sepurux_action.github.soft_gate_rules import (
+    Approval,
+    ApprovalRules,
+    Review,
+    approval,
+    approvers_to_check,
+    reviewers_to_request,
+)
+
+
+class ReviewGate:
+    """The reviews of one pull request, fetched when the first gate needs them."""
+
+    def __init__(self, client: GitHubClient, calls: BoundedCalls) -> None:
+        """Start with nothing fetched."""
+        self._client = client
+        self._calls = calls
+        self._reviews: tuple[Review, ...] | None = None
+        self._fetched = False
+        self._permissions: dict[str, str] = {}  # shared by the rules of all gates
+        self._waiting: list[ApprovalRules] = []
+
+    def approval(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> tuple[Approval, ApprovalRules] | None:
+        """Return whether reviews approve a gate, and by which rules; None if they cannot be read."""
+        event = self._calls.event
+        if event.pull_request is None or pull is None:
+            return None
+        if not self._fetched:
+            self._fetched = True  # once for all gates, because each attempt may wait for a GitHub that hangs
+            self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
+            self._reviews = self._calls.try_call(Operation.REVIEWS, self._client.reviews, event.pull_request)
+        if self._reviews is None:
+            return None
+        head = pull.head_sha if event.name == "merge_group" else event.commit
+        rules = ApprovalRules(author=pull.author, head=head, reviewers=reviewers, permissions=self._permissions)
+        known = self._fetch_approvers(rules)
+        result = approval(self._reviews, rules)
+        if not result.approved and not known:
+            return None
+        if not result.approved and reviewers:
+            for login in reviewers:  # the report names those who can approve, and their reviews are requested
+                self._fetch_permission(login)
+            self._waiting.append(rules)
+        return result, rules
+
+    def _fetch_approvers(self, rules: ApprovalRules) -> bool:
+        """Fetch the permissions of approvers until one is eligible; return whether all of them could be fetched."""
+        known = True
+        for login in approvers_to_check(self._reviews or (), rules):
+            known = self._fetch_permission(login) and known
+            if not rules.ineligibility(login):
+                break  # one approval is enough
+        return known
+
+    def _fetch_permission(self, login: str) -> bool:
+        """Fetch a user's permission if it is not known yet; return whether it is known now."""
+        if login not in self._permissions:
+            permission = self._calls.try_call(Operation.REVIEWS, self._client.permission, login)
+            if permission is None:
+                return False
+            self._permissions[login] = permission
+        return True
+
+    def request_reviews(self) -> None:
+        """Request a review of each listed reviewer who can approve a waiting gate, unless it is requested already."""
+        number = self._calls.event.pull_request
+        if number is None or not self._waiting:
+            return
+        requested = self._calls.try_call(Operation.REQUEST_REVIEW, self._client.requested_reviewers, number)
+        if requested is None:
+            return
+        reviews = self._reviews or ()
+        logins = [login for rules in self._waiting for login in reviewers_to_request(rules, reviews, requested)]
+        self._calls.try_each(
+            Operation.REQUEST_REVIEW, {login: partial(self._request, number, login) for login in logins}
+        )
+
+    def _request(self, number: int, login: str) -> None:
+        self._calls.call(Operation.REQUEST_REVIEW, lambda: self._client.request_review(number, login))
