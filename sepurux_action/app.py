@@ -84,7 +84,7 @@ def run(invocation: Invocation, host: Host, signals: Signals) -> int:
 
 
 def _mask_secrets(host: Host, bootstrap: BootstrapSettings) -> Redactor:
-    given = (bootstrap.github_token, bootstrap.secret, bootstrap.api_key)
+    given = (bootstrap.github_token, bootstrap.signing_key, bootstrap.api_key)
     secrets = tuple(secret.reveal() for secret in given if secret)
     redact = Redactor(secrets)
     host.mask_secrets(redact, secrets)
@@ -103,7 +103,7 @@ def _connect(
     timeouts = ThreadTimeouts()
     signals.add_listener(timeouts.interrupt)
     client = PyGithubClient(run_context.api_url, bootstrap.github_token, event.repository)
-    signing_key = bootstrap.secret.reveal() if bootstrap.secret else ""
+    signing_key = bootstrap.signing_key.reveal() if bootstrap.signing_key else ""
     return GitHubSession(client, timeouts, host, event, secret=signing_key)
 
 

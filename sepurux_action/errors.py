@@ -110,9 +110,6 @@ class Interrupted(DeadlineExceeded):
     """A signal came before the work was done."""
 
 
-Ended = Interrupted  # its former name
-
-
 def describe_defect(error: BaseException) -> str:
     """Return an exception's type and location, without its message, which may quote a secret."""
     frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -34,12 +34,12 @@ class Metric:
         return self.value is None and self.broken is None
 
 
-def fields(value: object) -> Mapping[str, object]:
+def as_object(value: object) -> Mapping[str, object]:
     """Return a JSON object; an empty one for any other value."""
     return value if isinstance(value, dict) else {}
 
 
-def items(value: object) -> Iterator[object]:
+def as_array(value: object) -> Iterator[object]:
     """Yield the items of a JSON array; none for any other value."""
     yield from value if isinstance(value, list) else ()
 
@@ -82,17 +82,17 @@ def number(value: object, *, low: float, high: float = math.inf, whole: bool = F
     if value is None:
         return Metric()
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return Metric(broken=quoted(value))
+        return Metric(broken=preview(value))
     try:
         real = float(value)
     except OverflowError:
         return Metric(broken="a number too large to use")
     if not math.isfinite(real) or not low <= real <= high or (whole and real != int(real)):
-        return Metric(broken=quoted(value))
+        return Metric(broken=preview(value))
     return Metric(value=real + 0.0)  # turns minus zero into zero
 
 
-def quoted(value: object) -> str:
+def preview(value: object) -> str:
     """Return a value from outside as a short text on one line, for an error message."""
     if isinstance(value, dict):
         return "an object"

@@ -16,18 +16,18 @@ def decimal(value: float) -> str:
     return "0" if text in {"-0", ""} else text
 
 
-def percent(fraction: float, *, unlike: float | None = None) -> str:
-    """Return a fraction as `72.0%`, with more digits if `unlike` would have the same text.
+def percent(fraction: float, *, distinct_from: float | None = None) -> str:
+    """Return a fraction as `72.0%`, with more digits if `distinct_from` would have the same text.
 
     Only 0 becomes `0.0%`, and only 1 becomes `100.0%`.
     """
-    others = [0.0, 1.0] if unlike is None else [0.0, 1.0, unlike]
+    others = [0.0, 1.0] if distinct_from is None else [0.0, 1.0, distinct_from]
     return max((_distinct(fraction * 100, other * 100) for other in others), key=len) + "%"
 
 
-def score(value: float, *, unlike: float | None = None) -> str:
-    """Return a reliability score of 0 to 100 as `61.5`, with more digits if `unlike` would have the same text."""
-    return _distinct(value, unlike)
+def score(value: float, *, distinct_from: float | None = None) -> str:
+    """Return a reliability score of 0 to 100 as `61.5`, with more digits to differ from `distinct_from`."""
+    return _distinct(value, distinct_from)
 
 
 def count(value: float) -> str:
@@ -35,7 +35,7 @@ def count(value: float) -> str:
     return f"{int(value):,}"
 
 
-def counted(value: float, one: str, many: str | None = None) -> str:
+def pluralize(value: float, one: str, many: str | None = None) -> str:
     """Return a number with its noun: `1 failure`, `5,000 failures`."""
     return f"{count(value)} {one if value == 1 else many or one + 's'}"
 
@@ -44,8 +44,8 @@ def outcome(pass_rate: float | None, unsafe: float | None, failures: float | Non
     """Return the numbers of an evaluation that are known: `72.0% passed, 1 unsafe attempt, 5 failures`, or ''."""
     parts = (
         "" if pass_rate is None else f"{percent(pass_rate)} passed",
-        "" if unsafe is None else counted(unsafe, "unsafe attempt"),
-        "" if failures is None else counted(failures, "failure"),
+        "" if unsafe is None else pluralize(unsafe, "unsafe attempt"),
+        "" if failures is None else pluralize(failures, "failure"),
     )
     return ", ".join(filter(None, parts))
 
@@ -64,10 +64,10 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def _distinct(value: float, unlike: float | None) -> str:
+def _distinct(value: float, distinct_from: float | None) -> str:
     digits = 1
-    while unlike is not None and value != unlike and digits < MAX_DIGITS:
-        if f"{value:.{digits}f}" != f"{unlike:.{digits}f}":
+    while distinct_from is not None and value != distinct_from and digits < MAX_DIGITS:
+        if f"{value:.{digits}f}" != f"{distinct_from:.{digits}f}":
             break
         digits += 1
     return f"{value:.{digits}f}"

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 MAX_URL_LENGTH = 2_000  # characters; contract, section 8
 
 
-def safe_address(value: object) -> str:
+def safe_url(value: object) -> str:
     """Return a URL that may be linked; '' for any other value.
 
     Accepted: https, or http on loopback; no user name; at most 2,000 characters. Source: contract, section 8.

@@ -96,7 +96,7 @@ def parse_logins(text: str) -> tuple[str, ...]:
     """Return at most `MAX_REVIEWERS` GitHub logins separated by comma or line, each once whatever its case."""
     logins: dict[str, str] = {}
     for part in filter(None, map(str.strip, re.split(r"[,\n]", text))):
-        login, shown = part.removeprefix("@"), json_reader.quoted(part)
+        login, shown = part.removeprefix("@"), json_reader.preview(part)
         if "/" in login:
             raise ValueError(f"{shown} is a team, whose members the job's token cannot read: list logins")
         if login.lower().endswith(BOT_SUFFIX):

@@ -155,7 +155,7 @@ def parse_filter(texts: Iterable[str], kind: PatternKind) -> Filter:
         try:
             patterns.append(parse_pattern(text, kind))
         except ValueError as mistake:
-            mistakes.append(f"{json_reader.quoted(text)}: {mistake}")
+            mistakes.append(f"{json_reader.preview(text)}: {mistake}")
     if not mistakes and all(pattern.negative for pattern in patterns):
         mistakes = ["it needs a pattern without `!`, from which the others take away"]
     if len(patterns) > MAX_PATTERNS:

@@ -98,7 +98,7 @@ def diff(old: Policy, new: Policy) -> tuple[Change, ...]:
     names = {_key(p, gate, index): p.name(gate) for p in (new, old) for index, gate in enumerate(p.gates)}
     for key in dict.fromkeys(key for by_key in gates for key in by_key):
         before, after = (by_key.get(key) for by_key in gates)
-        where = f"gate {json_reader.quoted(names[key])}" if names[key] else f"gate {int(key[1:]) + 1}"
+        where = f"gate {json_reader.preview(names[key])}" if names[key] else f"gate {int(key[1:]) + 1}"
         if before is None or after is None:
             rows.append(Change(where, "" if before is None else "listed", "" if after is None else "listed"))
         rows.extend(_changed(f"{where}, ", before or PolicySection(), after or PolicySection()))

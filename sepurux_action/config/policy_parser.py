@@ -166,7 +166,7 @@ class _Loader(yaml.SafeLoader):
         if not isinstance(key, yaml.ScalarNode):
             self._problems.add(at, "a key is one text")
         elif (first := self._keys.setdefault((mapping, key.value), at)) != at:
-            self._problems.add(at, f"the key {json_reader.quoted(key.value)} stands on line {first[0]} already")
+            self._problems.add(at, f"the key {json_reader.preview(key.value)} stands on line {first[0]} already")
 
 
 class PolicyParser:
@@ -211,7 +211,7 @@ class PolicyParser:
             first = numbers.setdefault(name.casefold(), number)
             if name and first != number:
                 own = gate.texts.get(options.NAME.name)
-                shown = json_reader.quoted(name)
+                shown = json_reader.preview(name)
                 message = f"{shown} is gate {first}'s name too; accepted: names that differ in more than case"
                 message += "" if own else " (without `name` it is the campaign's)"
                 at = (own or gate).line, 1
@@ -362,7 +362,7 @@ class PolicyParser:
             return parse(node.value.strip())
         except ValueError as error:
             hint = f" ({error})" if accepts and str(error) else ""
-            message = f"{json_reader.quoted(node.value)} is not accepted{hint}; "
+            message = f"{json_reader.preview(node.value)} is not accepted{hint}; "
             self._add_problem(node, where, message + (f"accepted: {accepts}" if accepts else str(error)))
             return None
 
@@ -395,7 +395,7 @@ def _is_line(node: yaml.Node) -> bool:
 
 def _kind(node: yaml.Node) -> str:
     if isinstance(node, yaml.ScalarNode):
-        return json_reader.quoted(node.value)
+        return json_reader.preview(node.value)
     if isinstance(node, yaml.SequenceNode):
         return "a list" if node.value else "an empty list"
     return "a group of keys"

@@ -87,7 +87,7 @@ class BootstrapSettings:
     """
 
     github_token: Secret | None = field(default=None, repr=False)
-    secret: Secret | None = field(default=None, repr=False)
+    signing_key: Secret | None = field(default=None, repr=False)
     api_key: Secret | None = field(default=None, repr=False)
     config: str = options.CONFIG.default
     config_is_given: bool = False
@@ -155,7 +155,7 @@ def read_settings(
     publish_options = _publish_options(step, gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY)
     contexts = [publish_options.context_of(gate.name, branch) for gate in gates]
     if (longest := max(map(len, contexts))) > MAX_CONTEXT_LENGTH:
-        named = f"with the branch {json_reader.quoted(branch)} for `{BASE}`, a status context has {longest} characters"
+        named = f"with the branch {json_reader.preview(branch)} for `{BASE}`, a status context has {longest} characters"
         step.add_problem(options.STATUS_CONTEXT.name, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
     settings = Settings(
         gates=tuple(gates),
@@ -182,7 +182,7 @@ def read_bootstrap_settings(layers: Iterable[Layer]) -> BootstrapSettings:
         reader.value(option)
     return BootstrapSettings(
         github_token=reader.value(options.GITHUB_TOKEN),
-        secret=reader.value(options.TOKEN) or reader.value(options.API_KEY),
+        signing_key=reader.value(options.TOKEN) or reader.value(options.API_KEY),
         api_key=reader.value(options.API_KEY),
         config=reader.value_or_default(options.CONFIG),
         config_is_given=reader.value(options.CONFIG) is not None,
@@ -340,7 +340,7 @@ class OptionReader:
         counts = Counter(gate.name.casefold() for gate in gates if gate.name)
         for name, times in counts.items():
             if times > 1:
-                shown = json_reader.quoted(self._redact(name))
+                shown = json_reader.preview(self._redact(name))
                 self.add_problem(options.NAME.name, f"{times} gates are named {shown}; give each a `name` of its own")
 
     def check_unknown(self) -> None:
@@ -375,7 +375,7 @@ class OptionReader:
     def shown(self, option: Option[object], text: str) -> str:
         """Return a value as an error message shows it, without secrets and URLs that may contain one."""
         hidden = option.secret or (option is options.BASE_URL and any(mark in text for mark in "@?#"))
-        return "the value" if hidden else json_reader.quoted(self._redact(text))
+        return "the value" if hidden else json_reader.preview(self._redact(text))
 
     def _reject(self, option: Option[T], layer: Layer, spelling: str, text: str, error: ValueError) -> None:
         shown = self.shown(option, text)

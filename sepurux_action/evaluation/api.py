@@ -219,7 +219,7 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str] = str) ->
     Source: `{"detail": "text"}`, or for 422 `{"detail": [{"loc": [...], "msg": "...", "type": "..."}]}`.
     """
     try:
-        detail = json_reader.fields(json.loads(body)).get("detail")
+        detail = json_reader.as_object(json.loads(body)).get("detail")
     except (ValueError, RecursionError):
         return ""
     entries = [redact(entry) for entry in _entries(detail)]
@@ -231,9 +231,9 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str] = str) ->
 def _entries(detail: object) -> Iterator[str]:
     if isinstance(detail, str):
         yield json_reader.text(detail)
-    for item in json_reader.items(detail):
-        entry = json_reader.fields(item)
-        location = ".".join(str(part) for part in json_reader.items(entry.get("loc")) if isinstance(part, str | int))
+    for item in json_reader.as_array(detail):
+        entry = json_reader.as_object(item)
+        location = ".".join(str(part) for part in json_reader.as_array(entry.get("loc")) if isinstance(part, str | int))
         if message := json_reader.text(entry.get("msg")):
             yield f"{json_reader.printable(location)}: {message}" if location else message
 

@@ -39,7 +39,7 @@ def parse_campaigns(payload: object, wanted: Collection[str]) -> Campaigns:
         raise EvaluationError("Sepurux answered the list of campaigns with something that is no list")
     ids: dict[str, set[str]] = {}
     names = set()
-    for entry in map(json_reader.fields, payload):
+    for entry in map(json_reader.as_object, payload):
         name, campaign_id = entry.get("name"), json_reader.identifier(entry.get("campaign_id"))
         if isinstance(name, str) and name in wanted and campaign_id:
             ids.setdefault(name, set()).add(campaign_id)

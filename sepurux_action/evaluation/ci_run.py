@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Metric
-from sepurux_action.common.urls import safe_address
+from sepurux_action.common.urls import safe_url
 
 MAX_TOOLS = 100  # of one response; a report shows fewer
 MAX_LISTED_FAILURES = 5_000  # of one response
@@ -96,11 +96,11 @@ class Enrichment:
 
 def parse_ci_run(payload: object) -> CIRun:
     """Return the run that a poll response describes; never raises, whatever JSON it is."""
-    body = json_reader.fields(payload)
+    body = json_reader.as_object(payload)
     categories = body.get("mutation_categories")
-    names = tuple(dict.fromkeys(filter(None, map(_name, json_reader.items(categories)))))
+    names = tuple(dict.fromkeys(filter(None, map(_name, json_reader.as_array(categories)))))
     single = json_reader.identifier(body.get("run_id"))
-    listed = tuple(filter(None, map(json_reader.identifier, json_reader.items(body.get("run_ids")))))[:MAX_RUN_IDS]
+    listed = tuple(filter(None, map(json_reader.identifier, json_reader.as_array(body.get("run_ids")))))[:MAX_RUN_IDS]
     return CIRun(
         status=_word(body.get("status")),
         decision=_word(body.get("decision")),
@@ -114,7 +114,7 @@ def parse_ci_run(payload: object) -> CIRun:
         scenario_coverage=json_reader.number(body.get("scenario_coverage_pct"), low=0, high=100),
         trace_count=_count(body.get("trace_count")),
         top_failing_tools=_tools(body.get("top_failing_tools")),
-        dashboard_url=safe_address(body.get("dashboard_url")),
+        dashboard_url=safe_url(body.get("dashboard_url")),
         run_ids=listed or ((single,) if single else ()),
     )
 
@@ -176,8 +176,8 @@ def parse_score(value: object) -> Metric:
 def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
     """Return the classified failures of a response to `GET /v1/campaigns/{id}/failures`."""
     parsed = []
-    for item in list(json_reader.items(payload))[:MAX_LISTED_FAILURES]:
-        body = json_reader.fields(item)
+    for item in list(json_reader.as_array(payload))[:MAX_LISTED_FAILURES]:
+        body = json_reader.as_object(item)
         if body:
             parsed.append(
                 ClassifiedFailure(
@@ -229,7 +229,7 @@ def _word(value: object) -> str:
     if value is None:
         return ""
     plain = isinstance(value, str) and value.isprintable() and len(value) <= MAX_WORD_LENGTH
-    return value if isinstance(value, str) and plain else json_reader.quoted(value)
+    return value if isinstance(value, str) and plain else json_reader.preview(value)
 
 
 def _name(value: object) -> str:
@@ -238,8 +238,8 @@ def _name(value: object) -> str:
 
 def _tools(value: object) -> tuple[FailingTool, ...]:
     tools = []
-    for item in list(json_reader.items(value))[:MAX_TOOLS]:
-        body = json_reader.fields(item)
+    for item in list(json_reader.as_array(value))[:MAX_TOOLS]:
+        body = json_reader.as_object(item)
         tool, count = _name(body.get("tool")), _count(body.get("count"))
         if tool:
             tools.append(FailingTool(tool, int(count.value or 0)))

@@ -16,7 +16,7 @@ from sepurux_action.evaluation.published_result import Metrics, PreviousResult
 NOT_KNOWN = "–"
 
 
-def _count(value: float, /, *, unlike: float | None = None) -> str:  # noqa: ARG001 - whole numbers never read the same
+def _count(value: float, /, *, distinct_from: float | None = None) -> str:  # noqa: ARG001 - whole numbers never read the same
     return number_format.count(value)
 
 
@@ -80,7 +80,7 @@ def shown(measure: Measure, now: PreviousResult, baseline: PreviousResult | None
     """Return the current number, with enough digits to differ from the baseline's."""
     actual = measure.of(now.metrics)
     before = measure.of(baseline.metrics) if baseline else None
-    return NOT_KNOWN if actual is None else measure.write(actual, unlike=before)
+    return NOT_KNOWN if actual is None else measure.write(actual, distinct_from=before)
 
 
 def change(measure: Measure, now: PreviousResult, baseline: PreviousResult | None) -> str:
@@ -98,7 +98,7 @@ def change(measure: Measure, now: PreviousResult, baseline: PreviousResult | Non
         return "unchanged"
     arrow, sign = ("▲", "+") if actual > before else ("▼", "−")
     size = abs(actual - before) * measure.scale
-    written = _count(size) if measure.write is _count else number_format.score(size, unlike=0)
+    written = _count(size) if measure.write is _count else number_format.score(size, distinct_from=0)
     word = "better" if (actual > before) is measure.more_is_better else "worse"
     return f"{arrow} {sign}{written}{measure.unit}, {word}"
 
@@ -115,7 +115,7 @@ def trend_text(measure: Measure, series: Sequence[PreviousResult]) -> str:
     known = [value for value in values if value is not None]
     if len(known) <= 1:
         return ""
-    first, last = measure.write(known[0], unlike=known[-1]), measure.write(known[-1], unlike=known[0])
+    first, last = measure.write(known[0], distinct_from=known[-1]), measure.write(known[-1], distinct_from=known[0])
     back = "back " if known[0] == known[-1] else ""
     words = f"{last} throughout" if len(set(known)) == 1 else f"from {first} {back}to {last}"
     return words if values[-1] is not None else f"{words}, now not known"

@@ -19,7 +19,7 @@ from sepurux_action.evaluation.ci_run import CIRun
 class NumberFormat(Protocol):
     """Formats a number, with enough digits to differ from another one."""
 
-    def __call__(self, value: float, /, *, unlike: float | None = None) -> str:
+    def __call__(self, value: float, /, *, distinct_from: float | None = None) -> str:
         """Return the number as text."""
 
 
@@ -110,7 +110,7 @@ def decide(run: CIRun, thresholds: Thresholds) -> Verdict:
         why = "; ".join(check.sentence for check in broken) or "no threshold asked for here explains it"
         return verdict(1, Decision.FAIL, f"Sepurux decided fail: {why}.")
     if run.status in FAILED_STATUSES:
-        decided = f", decision {json_reader.quoted(run.decision)}" if run.decision else ""
+        decided = f", decision {json_reader.preview(run.decision)}" if run.decision else ""
         return verdict(
             2,
             Decision.ERROR,
@@ -173,9 +173,9 @@ def check_thresholds(run: CIRun, thresholds: Thresholds) -> Iterator[Check]:
 def _unknown_word(run: CIRun) -> str:
     words = []
     if run.status not in FAILED_STATUSES | FINISHED_STATUSES | OPEN_STATUSES:
-        words.append(f"status {json_reader.quoted(run.status)} is not known")
+        words.append(f"status {json_reader.preview(run.status)} is not known")
     if run.decision not in KNOWN_DECISIONS:
-        words.append(f"decision {json_reader.quoted(run.decision)} is not known")
+        words.append(f"decision {json_reader.preview(run.decision)} is not known")
     return ", ".join(words)
 
 
@@ -193,7 +193,7 @@ def _at_least(  # noqa: PLR0913 - one row of a table
 ) -> Check:
     if metric.value is None:
         return _absent(threshold, label, f"at least {write(required)}", metric, required_for_pass=required_for_pass)
-    actual, needed = write(metric.value, unlike=required), write(required, unlike=metric.value)
+    actual, needed = write(metric.value, distinct_from=required), write(required, distinct_from=metric.value)
     met = metric.value >= required - ROUNDING
     unit = " points" if write is number_format.percent else ""
     scale = 100 if write is number_format.percent else 1
@@ -215,7 +215,7 @@ def _at_most(threshold: str, label: str, noun: str, metric: Metric, allowed: int
     if metric.value is None:
         return _absent(threshold, label, f"at most {limit}", metric, required_for_pass=True)
     met = metric.value <= allowed
-    counted, verb = number_format.counted(metric.value, noun), "is" if metric.value == 1 else "are"
+    counted, verb = number_format.pluralize(metric.value, noun), "is" if metric.value == 1 else "are"
     return Check(
         threshold=threshold,
         label=label,
@@ -242,7 +242,8 @@ def _category_count(metric: Metric, required: int) -> Check:
         actual=number_format.count(actual),
         margin=_signed(actual - required, digits=0),
         state=CheckState.MET if met else CheckState.BROKEN,
-        sentence=f"{number_format.counted(actual, 'mutation category', 'mutation categories')} of at least {required}",
+        sentence=number_format.pluralize(actual, "mutation category", "mutation categories")
+        + f" of at least {required}",
         reported_by=metric.reported_by,
     )
 

@@ -136,7 +136,7 @@ class _PollContext:
         self._write_progress()
         elapsed = number_format.duration(self.elapsed())
         left = number_format.duration(max(0.0, self._longest_timeout_s - self.elapsed()))
-        runs = number_format.counted(open_runs, "run")
+        runs = number_format.pluralize(open_runs, "run")
         self.output.log(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")
 
     async def list_campaigns(self, project: str, timeout_s: float) -> Campaigns:
@@ -283,7 +283,7 @@ class RunPoller:
             key, label = self._calls.new_key(), self._trace.label
             call = api.upload_trace(self._trace.content, label=label, project=self.gate.project, key=key)
             payload = await self._context.call_with_retry(call, self.gate.timeout_s)
-            trace_id = json_reader.identifier(json_reader.fields(payload).get("trace_id"))
+            trace_id = json_reader.identifier(json_reader.as_object(payload).get("trace_id"))
             if not trace_id:
                 raise EvaluationError(f"Sepurux took the trace {label} but named no usable trace_id")
             self._log(f"uploaded {label} as trace {trace_id}")
@@ -300,7 +300,7 @@ class RunPoller:
             pull_request=metadata.pull_request,
             key=self._calls.new_key(),
         )
-        response = json_reader.fields(await self._context.call_with_retry(call, self.gate.timeout_s))
+        response = json_reader.as_object(await self._context.call_with_retry(call, self.gate.timeout_s))
         run_ids = parse_ci_run(response).run_ids if isinstance(response.get("run_ids"), list) else ()
         batch_id = json_reader.identifier(response.get("batch_id"))
         run_id = json_reader.identifier(response.get("run_id")) or (run_ids[0] if len(run_ids) == 1 else "")
@@ -401,7 +401,7 @@ class RunPoller:
         score = Metric()
         if run.reliability_score.missing and len(run_ids) == 1:  # a score of one run of many is not the batch's
             payload = await payload_of(api.reliability(campaign, run_ids[0], project))
-            score = parse_score(json_reader.fields(payload).get("reliability_score"))
+            score = parse_score(json_reader.as_object(payload).get("reliability_score"))
         failures: tuple[ClassifiedFailure, ...] = ()
         left_out, max_kinds = 0, max(MIN_KINDS, MAX_KINDS // len(self._context.pollers))
         more = len(run_ids) > MAX_RUNS_ENRICHED

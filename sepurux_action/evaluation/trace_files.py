@@ -69,17 +69,15 @@ class TraceFolder:
         """
         if not self._has_base and not Path(pattern).is_absolute():
             raise TraceFileError(
-                f"{json_reader.quoted(pattern)} is relative to the working directory, which was deleted"
+                f"{json_reader.preview(pattern)} is relative to the working directory, which was deleted"
             )
         try:
             exact = self._base / pattern
             paths = [exact] if exact.exists() or not glob.has_magic(pattern) else self._matches(pattern)
             return tuple(self._trace(path) for path in paths)
         except (OSError, ValueError) as error:
-            if isinstance(error, TraceFileError):
-                raise
             why = error.strerror if isinstance(error, OSError) and error.strerror else "it cannot be read"
-            raise TraceFileError(f"{json_reader.quoted(pattern)}: {why}") from None
+            raise TraceFileError(f"{json_reader.preview(pattern)}: {why}") from None
 
     def _matches(self, pattern: str) -> list[Path]:
         start, parts = Path(pattern).anchor or self._base, Path(pattern).parts
@@ -87,9 +85,9 @@ class TraceFolder:
         for path in _named(Path(start), parts[1:] if Path(pattern).anchor else parts):
             found.add(path)
             if len(found) > MAX_TRACES:
-                raise TraceFileError(f"{json_reader.quoted(pattern)} matches more than {MAX_TRACES} files")
+                raise TraceFileError(f"{json_reader.preview(pattern)} matches more than {MAX_TRACES} files")
         if not found:
-            raise TraceFileError(f"{json_reader.quoted(pattern)} matches no file in {self._where()}")
+            raise TraceFileError(f"{json_reader.preview(pattern)} matches no file in {self._where()}")
         return sorted(found)
 
     def _trace(self, path: Path) -> Trace:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-from sepurux_action.errors import DeadlineExceeded, Ended, ErrorDetails, GitHubError
+from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError, Interrupted
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import REQUIRED_PERMISSIONS, Operation, warning_text
 from sepurux_action.github.protocol import GitHubClient
@@ -131,7 +131,7 @@ class BoundedCalls:
             self._wait_for_turn(WRITES_A_MINUTE - (COMMENT_WRITES if operation is Operation.STATUS else 0))
         try:
             return self._clock.run(max(0.0, self._left), work)
-        except Ended:
+        except Interrupted:
             raise GitHubError(_ENDED) from None
         except DeadlineExceeded:
             raise GitHubError(_TIMED_OUT) from None
@@ -221,7 +221,7 @@ class BoundedCalls:
     def _pause(self, seconds: float) -> None:
         try:
             self._clock.pause(seconds)
-        except Ended:
+        except Interrupted:
             raise GitHubError(_ENDED) from None
 
 

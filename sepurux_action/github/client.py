@@ -20,7 +20,7 @@ from github.GithubObject import NotSet
 from sepurux_action import __version__
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Secret
-from sepurux_action.common.urls import safe_address
+from sepurux_action.common.urls import safe_url
 from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.published_result import PreviousResult
@@ -133,11 +133,11 @@ class PyGithubClient:
         try:
             _, response = translate_errors(lambda: self._patient.requester.graphql_query(SNAPSHOT_QUERY, variables))
         except GitHubError as error:
-            data = json_reader.fields(json_reader.fields(error.partial_data).get("data"))
+            data = json_reader.as_object(json_reader.as_object(error.partial_data).get("data"))
             if not isinstance(data.get("repository"), dict):
                 raise
             return parse_partial(error.partial_data, event, error.details)
-        data = json_reader.fields(json_reader.fields(response).get("data"))
+        data = json_reader.as_object(json_reader.as_object(response).get("data"))
         if not isinstance(data.get("repository"), dict):
             raise GitHubError(_UNEXPECTED_SHAPE)
         return parse_snapshot(data, event)
@@ -160,7 +160,7 @@ class PyGithubClient:
         Only a rejection with `Retry-After` is retried.
         """
         made = translate_errors(lambda: self._once.get_repo(self._name).get_issue(number).create_comment(body))
-        return translate_errors(lambda: Comment(id=_check_id(made.id), body=body, url=safe_address(made.html_url)))
+        return translate_errors(lambda: Comment(id=_check_id(made.id), body=body, url=safe_url(made.html_url)))
 
     def edit_comment(self, comment: Comment, body: str) -> bool:
         """Replace the body of an own comment; return False if it has been deleted."""
@@ -170,7 +170,7 @@ class PyGithubClient:
             if error.details.status in GONE:
                 return False
             raise
-        _check_id(json_reader.fields(response).get("id"))
+        _check_id(json_reader.as_object(response).get("id"))
         return True
 
     def delete_comment(self, comment: Comment) -> None:
@@ -199,8 +199,8 @@ class PyGithubClient:
         """Return the logins of whom a review is requested and who have not given one."""
         response = self._call("GET", f"pulls/{number}/requested_reviewers")
         return tuple(
-            json_reader.text(json_reader.fields(user).get("login"))
-            for user in json_reader.items(json_reader.fields(response).get("users"))
+            json_reader.text(json_reader.as_object(user).get("login"))
+            for user in json_reader.as_array(json_reader.as_object(response).get("users"))
         )
 
     def permission(self, login: str) -> str:
@@ -214,7 +214,7 @@ class PyGithubClient:
             if error.details.status == 404:  # noqa: PLR2004 - no user of that name
                 return "none"
             raise
-        return json_reader.text(json_reader.fields(response).get("permission"))
+        return json_reader.text(json_reader.as_object(response).get("permission"))
 
     def request_review(self, number: int, login: str) -> None:
         """Request a review of one user; one call each, because one invalid login makes GitHub reject the whole list."""
@@ -223,16 +223,19 @@ class PyGithubClient:
     def required_contexts(self, branch: str) -> tuple[str, ...]:
         """Return the status contexts that rules of a branch require."""
         response = self._call("GET", f"rules/branches/{quote(branch, safe='')}")
-        rules = [json_reader.fields(json_reader.fields(rule).get("parameters")) for rule in json_reader.items(response)]
-        checks = [check for rule in rules for check in json_reader.items(rule.get("required_status_checks"))]
-        return tuple(json_reader.text(json_reader.fields(check).get("context")) for check in checks)
+        rules = [
+            json_reader.as_object(json_reader.as_object(rule).get("parameters"))
+            for rule in json_reader.as_array(response)
+        ]
+        checks = [check for rule in rules for check in json_reader.as_array(rule.get("required_status_checks"))]
+        return tuple(json_reader.text(json_reader.as_object(check).get("context")) for check in checks)
 
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
         """Return the results of the last pull requests into a branch, by context, the newest first."""
         owner, _, name = self._name.partition("/")
         variables = {"owner": owner, "name": name, "base": base, "last": RECENT_PULL_REQUESTS}
         _, response = translate_errors(lambda: self._patient.requester.graphql_query(RECENT_RESULTS_QUERY, variables))
-        return parse_recent_results(json_reader.fields(response).get("data"))
+        return parse_recent_results(json_reader.as_object(response).get("data"))
 
     def _change(self, verb: str, comment: Comment, body: dict[str, str] | None) -> object:
         # PyGithub would fetch the comment first.
@@ -273,7 +276,7 @@ class PyGithubClient:
 
 
 def _review(review: Mapping[str, object]) -> Review:
-    user = json_reader.fields(review.get("user"))
+    user = json_reader.as_object(review.get("user"))
     return Review(
         author=json_reader.text(user.get("login")),
         state=json_reader.text(review.get("state")).upper(),
@@ -319,8 +322,8 @@ def _check_id(value: object) -> int:
 
 
 def _rejection(error: GithubException) -> ErrorDetails:
-    data, headers = json_reader.fields(error.data), {k.lower(): v for k, v in (error.headers or {}).items()}
-    graphql_errors = [json_reader.fields(each) for each in json_reader.items(data.get("errors"))]
+    data, headers = json_reader.as_object(error.data), {k.lower(): v for k, v in (error.headers or {}).items()}
+    graphql_errors = [json_reader.as_object(each) for each in json_reader.as_array(data.get("errors"))]
     messages = [
         json_reader.text(data.get("message")),
         *(json_reader.text(each.get("message")) for each in graphql_errors),

@@ -240,7 +240,7 @@ def _packed(commits: Iterable[CommitResults], failures: CachedFailures | None) -
 def _unpacked(content: str) -> Mapping[str, object]:
     try:
         unpacked = zlib.decompressobj().decompress(base64.b64decode(content, validate=True), MAX_UNPACKED_LENGTH)
-        state = json_reader.fields(json.loads(unpacked))
+        state = json_reader.as_object(json.loads(unpacked))
     except (ValueError, RecursionError, zlib.error):
         return {}
     return state if state.get("v") == STATE_VERSION else {}
@@ -255,7 +255,7 @@ def _dump_result(result: PreviousResult) -> list[object]:
 
 
 def _load_commits(value: object) -> Iterator[CommitResults]:
-    for item in list(json_reader.items(value))[:MAX_RESULTS]:
+    for item in list(json_reader.as_array(value))[:MAX_RESULTS]:
         commit, gates = _load_commit(item)
         if commit:
             results = {name: _load_result(value) for name, value in gates.items()}
@@ -264,14 +264,14 @@ def _load_commits(value: object) -> Iterator[CommitResults]:
 
 def _load_commit(value: object) -> tuple[str, Mapping[str, object]]:
     """Return a commit's SHA and a value for each gate by name; '' if `value` is no such pair."""
-    pair = list(json_reader.items(value))
+    pair = list(json_reader.as_array(value))
     if len(pair) == 2 and isinstance(pair[0], str) and SHA.match(pair[0]):  # noqa: PLR2004 - a pair
-        return pair[0], json_reader.fields(pair[1])
+        return pair[0], json_reader.as_object(pair[1])
     return "", {}
 
 
 def _load_result(value: object) -> PreviousResult | None:
-    parts = list(json_reader.items(value))
+    parts = list(json_reader.as_array(value))
     if len(parts) != 6 or not _is_word(parts[0], Decision) or not _is_word(parts[1], Stage):  # noqa: PLR2004 - as dumped
         return None
     rate = json_reader.number(parts[2], low=0, high=1).value
@@ -288,7 +288,7 @@ def _load_cached_failures(value: object) -> CachedFailures | None:
     commit, gates = _load_commit(value)
     fails = {}
     for name, fail in list(gates.items())[:MAX_GATES]:
-        entry = json_reader.fields(fail)
+        entry = json_reader.as_object(fail)
         fingerprint, run = entry.get("fingerprint"), entry.get("run")
         if isinstance(fingerprint, str) and _FINGERPRINT.fullmatch(fingerprint) and isinstance(run, dict):
             fails[name] = CachedFailure(fingerprint=fingerprint, run=_load_failure(run))
@@ -355,8 +355,8 @@ def _load_failure(body: Mapping[str, object]) -> RunResult:
 
 
 def _load_failures(value: object) -> Iterator[ClassifiedFailure]:
-    for item in list(json_reader.items(value))[:MAX_DETAILS]:
-        count = json_reader.number(json_reader.fields(item).get("count"), low=1, high=MAX_COUNTED, whole=True)
+    for item in list(json_reader.as_array(value))[:MAX_DETAILS]:
+        count = json_reader.number(json_reader.as_object(item).get("count"), low=1, high=MAX_COUNTED, whole=True)
         for failure in parse_failures([item]):
             yield replace(failure, count=int(count.value or 1))
 
@@ -364,7 +364,7 @@ def _load_failures(value: object) -> Iterator[ClassifiedFailure]:
 def _with_combined(run: CIRun, body: Mapping[str, object]) -> CIRun:
     """Return the run with what no response of the backend has: category count, and which runs report each number."""
     count = json_reader.number(body.get("category_count"), low=0, whole=True)
-    reported_by = json_reader.fields(body.get("reported_by"))
+    reported_by = json_reader.as_object(body.get("reported_by"))
     run = replace(run, fewest_categories=None if count.value is None else count)
     changes: dict[str, Any] = {
         name: replace(metric, reported_by=_cut(runs))

@@ -122,8 +122,8 @@ class Event:
 
 def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event:
     """Return the event; never raises, whatever payload and environment contain."""
-    payload = json_reader.fields(payload)
-    repository = json_reader.fields(payload.get("repository"))
+    payload = json_reader.as_object(payload)
+    repository = json_reader.as_object(payload.get("repository"))
     name = json_reader.printable(name)
     branch = _branch_of_ref(environ.get("GITHUB_REF"))
     event = Event(
@@ -141,17 +141,17 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
 
 def parse_pull_request(raw: object) -> PullRequest:
     """Return the pull request in a webhook's payload or a response of GitHub's REST API; never raises."""
-    payload = json_reader.fields(raw)
-    head, base = json_reader.fields(payload.get("head")), json_reader.fields(payload.get("base"))
+    payload = json_reader.as_object(raw)
+    head, base = json_reader.as_object(payload.get("head")), json_reader.as_object(payload.get("base"))
     return PullRequest(
         number=_number(payload.get("number")),
         head_sha=_sha(head.get("sha")),
-        head_repository=_repository(json_reader.fields(head.get("repo")).get("full_name")),
+        head_repository=_repository(json_reader.as_object(head.get("repo")).get("full_name")),
         head_branch=_branch(head.get("ref")),
-        base_repository=_repository(json_reader.fields(base.get("repo")).get("full_name")),
+        base_repository=_repository(json_reader.as_object(base.get("repo")).get("full_name")),
         base_ref=_branch(base.get("ref")),
         base_sha=_sha(base.get("sha")),
-        author=json_reader.text(json_reader.fields(payload.get("user")).get("login")),
+        author=json_reader.text(json_reader.as_object(payload.get("user")).get("login")),
         open=payload.get("state") == "open",
     )
 
@@ -224,14 +224,14 @@ def pr_number_warning(event: Event, number: int | None) -> str:
 
 
 def _pull_request(event: Event, payload: Mapping[str, object]) -> Event:
-    pull = json_reader.fields(payload.get("pull_request"))
+    pull = json_reader.as_object(payload.get("pull_request"))
     if not pull:
         return replace(event, commit="", no_pr_reason=f"the payload of this {event.name} event holds no pull request")
     return _with_pull_request(event, parse_pull_request(pull))
 
 
 def _merge_group(event: Event, payload: Mapping[str, object]) -> Event:
-    group = json_reader.fields(payload.get("merge_group"))
+    group = json_reader.as_object(payload.get("merge_group"))
     named = _QUEUE.match(json_reader.text(group.get("head_ref")))
     number = _number(int(named[1])) if named else None
     return replace(
@@ -245,8 +245,8 @@ def _merge_group(event: Event, payload: Mapping[str, object]) -> Event:
 
 
 def _workflow_run(event: Event, payload: Mapping[str, object]) -> Event:
-    run = json_reader.fields(payload.get("workflow_run"))
-    base, head = json_reader.fields(payload.get("repository")), json_reader.fields(run.get("head_repository"))
+    run = json_reader.as_object(payload.get("workflow_run"))
+    base, head = json_reader.as_object(payload.get("repository")), json_reader.as_object(run.get("head_repository"))
     repository, branch, commit = (
         _repository(head.get("full_name")),
         _branch(run.get("head_branch")),
@@ -263,7 +263,7 @@ def _workflow_run(event: Event, payload: Mapping[str, object]) -> Event:
         return event
     # The list may contain pull requests from this branch into other repositories of the fork network.
     ours = [
-        pull for pull in json_reader.items(run.get("pull_requests")) if _same_id(_repository_of(pull, "base"), base)
+        pull for pull in json_reader.as_array(run.get("pull_requests")) if _same_id(_repository_of(pull, "base"), base)
     ]
     if len(ours) == 1 and commit and _same_id(_repository_of(ours[0], "head"), head):
         pull = replace(parse_pull_request(ours[0]), head_repository=repository)
@@ -284,8 +284,8 @@ def _push(event: Event, payload: Mapping[str, object]) -> Event:
 
 
 def _issue_comment(event: Event, payload: Mapping[str, object]) -> Event:
-    issue = json_reader.fields(payload.get("issue"))
-    if not json_reader.fields(issue.get("pull_request")):
+    issue = json_reader.as_object(payload.get("issue"))
+    if not json_reader.as_object(issue.get("pull_request")):
         return replace(event, no_pr_reason="the comment is on an issue, not on a pull request")
     number = _number(issue.get("number"))
     if number is None:
@@ -294,7 +294,7 @@ def _issue_comment(event: Event, payload: Mapping[str, object]) -> Event:
 
 
 def _deployment(event: Event, payload: Mapping[str, object]) -> Event:
-    deployment = json_reader.fields(payload.get("deployment"))
+    deployment = json_reader.as_object(payload.get("deployment"))
     return replace(
         event,
         commit=_sha(deployment.get("sha")) or event.commit,
@@ -361,7 +361,7 @@ def _with_pull_request(event: Event, pull: PullRequest) -> Event:
 
 
 def _repository_of(pull: object, side: str) -> Mapping[str, object]:
-    return json_reader.fields(json_reader.fields(json_reader.fields(pull).get(side)).get("repo"))
+    return json_reader.as_object(json_reader.as_object(json_reader.as_object(pull).get(side)).get("repo"))
 
 
 def _same_id(one: Mapping[str, object], other: Mapping[str, object]) -> bool:

@@ -28,8 +28,8 @@ def required_permission(errors: object) -> str:
 def error_paths(errors: object) -> list[tuple[str, ...]]:
     """Return the path of each GraphQL error."""
     return [
-        tuple(map(json_reader.text, json_reader.items(json_reader.fields(error).get("path"))))
-        for error in json_reader.items(errors)
+        tuple(map(json_reader.text, json_reader.as_array(json_reader.as_object(error).get("path"))))
+        for error in json_reader.as_array(errors)
     ]
 
 

@@ -128,7 +128,7 @@ def _check_base_is_known(early: BootstrapSettings, event: Event, *, uses_github:
     if not event.matches:
         message = f"{event.no_pr_reason}. {UNKNOWN_PULL_REQUEST}"
         raise ConfigurationError([Problem(where=f"`{event.name}` event", message=message)])
-    named = [f"#{pull.number} into {json_reader.quoted(pull.base_ref)}" for pull in event.matches[:MAX_NAMED]]
+    named = [f"#{pull.number} into {json_reader.preview(pull.base_ref)}" for pull in event.matches[:MAX_NAMED]]
     more = len(event.matches) - len(named)
     listed = ", ".join(named) + (f" and {more} more" if more else "")
     message = f"{event.no_pr_reason}: {listed}. {SEVERAL_PULL_REQUESTS}"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.urls import safe_address
+from sepurux_action.common.urls import safe_url
 from sepurux_action.github.event import Event, parse_event
 
 
@@ -30,12 +30,12 @@ class RunContext:
     def commit_url(self) -> str:
         """Return the address of the evaluated commit."""
         commit = self.event.commit
-        return safe_address(f"{self.server_url}/{self.repository}/commit/{commit}") if commit else ""
+        return safe_url(f"{self.server_url}/{self.repository}/commit/{commit}") if commit else ""
 
 
 def parse_run_context(environ: Mapping[str, str], payload: object) -> RunContext:
     """Return the context that GitHub's variables and the event's payload describe."""
-    server, api = (safe_address(environ.get(f"GITHUB_{name}_URL", "")).rstrip("/") for name in ("SERVER", "API"))
+    server, api = (safe_url(environ.get(f"GITHUB_{name}_URL", "")).rstrip("/") for name in ("SERVER", "API"))
     repository = json_reader.printable(environ.get("GITHUB_REPOSITORY", ""))
     run, attempt = environ.get("GITHUB_RUN_ID", ""), environ.get("GITHUB_RUN_ATTEMPT", "")
     address = f"{server}/{repository}/actions/runs/{run}" + (f"/attempts/{attempt}" if attempt else "")
@@ -44,5 +44,5 @@ def parse_run_context(environ: Mapping[str, str], payload: object) -> RunContext
         repository=repository,
         server_url=server,
         api_url=api,
-        run_url=safe_address(address) if run else "",
+        run_url=safe_url(address) if run else "",
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.urls import safe_address
+from sepurux_action.common.urls import safe_url
 from sepurux_action.config import options
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
@@ -152,22 +152,22 @@ def snapshot_variables(event: Event, *, after: str = "", with_base: bool, config
 
 def parse_snapshot(data: object, event: Event) -> Snapshot:
     """Return the snapshot in a response to SNAPSHOT_QUERY; what has an unknown shape is left out."""
-    repository = json_reader.fields(json_reader.fields(data).get("repository"))
-    pull = json_reader.fields(repository.get("pullRequest"))
-    thread = json_reader.fields(pull.get("comments"))
-    page = json_reader.fields(thread.get("pageInfo"))
-    history = json_reader.fields(json_reader.fields(repository.get("base")).get("history"))
-    commits = [json_reader.fields(commit) for commit in json_reader.items(history.get("nodes"))]
+    repository = json_reader.as_object(json_reader.as_object(data).get("repository"))
+    pull = json_reader.as_object(repository.get("pullRequest"))
+    thread = json_reader.as_object(pull.get("comments"))
+    page = json_reader.as_object(thread.get("pageInfo"))
+    history = json_reader.as_object(json_reader.as_object(repository.get("base")).get("history"))
+    commits = [json_reader.as_object(commit) for commit in json_reader.as_array(history.get("nodes"))]
     return Snapshot(
         pull_request=_pull_request(pull) if pull else None,
         comments=tuple(sorted(_own_comments(thread.get("nodes")), key=lambda comment: comment.id)),
         comments_known=_is_complete(thread),
         baselines=_baselines(commit for commit in commits if commit.get("oid") != event.commit),
         after=json_reader.text(page.get("endCursor")) if page.get("hasNextPage") is True else "",
-        has_default_policy=bool(json_reader.fields(repository.get("defaultPolicy"))),
+        has_default_policy=bool(json_reader.as_object(repository.get("defaultPolicy"))),
         head_contexts=_contexts(repository, event.commit),
         policy=_policy_file(
-            repository.get("policy"), readable=bool(json_reader.fields(repository.get("policyCommit")))
+            repository.get("policy"), readable=bool(json_reader.as_object(repository.get("policyCommit")))
         ),
         head_policy=_policy_file(repository.get("headPolicy"), readable=True),
     )
@@ -178,7 +178,7 @@ def parse_partial(response: object, event: Event, error: ErrorDetails) -> Snapsh
 
     A file that could not be read is null, like a file that does not exist, so it counts as an error of the file.
     """
-    parts = json_reader.fields(response)
+    parts = json_reader.as_object(response)
     snapshot = parse_snapshot(parts.get("data"), event)
     paths = error_paths(parts.get("errors"))
     failed = {path[1] if len(path) > 1 else "" for path in paths}
@@ -190,7 +190,7 @@ def parse_partial(response: object, event: Event, error: ErrorDetails) -> Snapsh
     known = snapshot.comments_known and not no_comments and () not in paths
     snapshot = replace(snapshot, error=error, denied=denied, comments_known=known)
     unread = PolicyFile(error="GitHub's answer did not contain it")
-    asked = "defaultPolicy" in json_reader.fields(json_reader.fields(parts.get("data")).get("repository"))
+    asked = "defaultPolicy" in json_reader.as_object(json_reader.as_object(parts.get("data")).get("repository"))
     hidden = "defaultPolicy" in failed or ("" in failed and asked and not snapshot.has_default_policy)
     if hidden or (failed & {"", "policy", "policyCommit"} and snapshot.policy.text is None):
         snapshot = replace(snapshot, policy=unread)
@@ -206,10 +206,11 @@ def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] |
 
     A token without `contents: read` reads them through the pull request, if the commit is still its head.
     """
-    pull = json_reader.fields(repository.get("pullRequest"))
-    heads = json_reader.items(json_reader.fields(pull.get("commits")).get("nodes"))
+    pull = json_reader.as_object(repository.get("pullRequest"))
+    heads = json_reader.as_array(json_reader.as_object(pull.get("commits")).get("nodes"))
     read = map(
-        json_reader.fields, [repository.get("evaluated"), *(json_reader.fields(head).get("commit") for head in heads)]
+        json_reader.as_object,
+        [repository.get("evaluated"), *(json_reader.as_object(head).get("commit") for head in heads)],
     )
     commits = [each for each in read if each.get("oid") == commit]
     contexts = {
@@ -221,23 +222,25 @@ def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] |
 
 
 def _statuses(commit: Mapping[str, object]) -> Iterable[Mapping[str, object]]:
-    contexts = json_reader.fields(commit.get("status")).get("contexts")
-    return map(json_reader.fields, json_reader.items(contexts))
+    contexts = json_reader.as_object(commit.get("status")).get("contexts")
+    return map(json_reader.as_object, json_reader.as_array(contexts))
 
 
 def parse_recent_results(data: object) -> tuple[Mapping[str, PreviousResult], ...]:
     """Return the newest results, by lower-case context, of each of the last pull requests, the newest first."""
-    pulls = json_reader.fields(json_reader.fields(json_reader.fields(data).get("repository")).get("pullRequests"))
+    pulls = json_reader.as_object(
+        json_reader.as_object(json_reader.as_object(data).get("repository")).get("pullRequests")
+    )
     results = []
-    for pull in map(json_reader.fields, json_reader.items(pulls.get("nodes"))):
-        heads = json_reader.items(json_reader.fields(pull.get("commits")).get("nodes"))
-        results.append(_baselines(json_reader.fields(json_reader.fields(head).get("commit")) for head in heads))
+    for pull in map(json_reader.as_object, json_reader.as_array(pulls.get("nodes"))):
+        heads = json_reader.as_array(json_reader.as_object(pull.get("commits")).get("nodes"))
+        results.append(_baselines(json_reader.as_object(json_reader.as_object(head).get("commit")) for head in heads))
     return tuple(results)
 
 
 def _policy_file(value: object, *, readable: bool) -> PolicyFile:
     """Return the file. If it is missing, that is an error unless the commit itself is `readable`."""
-    blob = json_reader.fields(value)
+    blob = json_reader.as_object(value)
     if not blob:
         return PolicyFile() if readable else PolicyFile(error="the base commit cannot be read")
     text = blob.get("text")
@@ -251,11 +254,11 @@ def _pull_request(pull: Mapping[str, object]) -> PullRequest:
     return PullRequest(
         number=None if number is None else int(number),
         head_sha=_sha(pull.get("headRefOid")),
-        head_repository=json_reader.text(json_reader.fields(pull.get("headRepository")).get("nameWithOwner")),
+        head_repository=json_reader.text(json_reader.as_object(pull.get("headRepository")).get("nameWithOwner")),
         head_branch=json_reader.text(pull.get("headRefName")),
         base_ref=json_reader.text(pull.get("baseRefName")),
         base_sha=_sha(pull.get("baseRefOid")),
-        author=json_reader.text(json_reader.fields(pull.get("author")).get("login")),
+        author=json_reader.text(json_reader.as_object(pull.get("author")).get("login")),
         open=pull.get("state") == "OPEN",
     )
 
@@ -270,19 +273,19 @@ _COMMENTS = ("repository", "pullRequest", "comments")
 
 def _is_complete(thread: Mapping[str, object]) -> bool:
     """Return whether a page of comments has all comments, their authors, and the cursor of the next page."""
-    nodes, page = thread.get("nodes"), json_reader.fields(thread.get("pageInfo"))
+    nodes, page = thread.get("nodes"), json_reader.as_object(thread.get("pageInfo"))
     more = page.get("hasNextPage")
     last = more is False or (more is True and bool(json_reader.text(page.get("endCursor"))))
-    authored = (json_reader.fields(node).get("viewerDidAuthor") for node in json_reader.items(nodes))
+    authored = (json_reader.as_object(node).get("viewerDidAuthor") for node in json_reader.as_array(nodes))
     return last and isinstance(nodes, list) and all(isinstance(each, bool) for each in authored)
 
 
 def _own_comments(nodes: object) -> Iterable[Comment]:
-    for node in map(json_reader.fields, json_reader.items(nodes)):
+    for node in map(json_reader.as_object, json_reader.as_array(nodes)):
         number, body = node.get("fullDatabaseId"), node.get("body")
         number = int(number) if isinstance(number, str) and _BIG_INT.match(number) else number
         if node.get("viewerDidAuthor") is True and type(number) is int and isinstance(body, str):
-            yield Comment(id=number, body=body, url=safe_address(json_reader.text(node.get("url"))))
+            yield Comment(id=number, body=body, url=safe_url(json_reader.text(node.get("url"))))
 
 
 def _baselines(commits: Iterable[Mapping[str, object]]) -> dict[str, PreviousResult]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TypeVar
 
-from sepurux_action.errors import DeadlineExceeded, Ended, GateError
+from sepurux_action.errors import DeadlineExceeded, GateError, Interrupted
 
 T = TypeVar("T")
 
@@ -45,21 +45,21 @@ class ThreadTimeouts:
         self._events.put(None)
 
     def pause(self, seconds: float) -> None:
-        """Wait so many seconds; raises Ended if a signal arrives first."""
+        """Wait so many seconds; raises Interrupted if a signal arrives first."""
         until = self.now() + seconds
         while not self._interrupted:
             if self.now() >= until:
                 return
             self._next_event(until)
-        raise Ended
+        raise Interrupted
 
     def run(self, seconds: float, work: Callable[[], T]) -> T:
         """Return what the work returns, or raise the GateError that it raises.
 
-        Raises DeadlineExceeded after the seconds, at once if there are none, and Ended if a signal arrives first.
+        Raises DeadlineExceeded after the seconds, at once if there are none, and Interrupted if a signal arrives first.
         """
         if self._interrupted:
-            raise Ended
+            raise Interrupted
         if seconds <= 0:
             raise DeadlineExceeded
         self._started += 1
@@ -77,7 +77,7 @@ class ThreadTimeouts:
         threading.Thread(target=perform, name=f"work {number}", daemon=True).start()
         while (event := self._next_event(until)) != number:
             if event is None:
-                raise Ended
+                raise Interrupted
             if self.now() >= until:
                 raise DeadlineExceeded
         if errors:

@@ -41,7 +41,7 @@ class Timeouts(Protocol):
         """Return the seconds of a monotonic clock."""
 
     def run(self, seconds: float, work: Callable[[], T]) -> T:
-        """Return what the work returns; raises DeadlineExceeded after the seconds, Ended after a signal."""
+        """Return what the work returns; raises DeadlineExceeded after the seconds, Interrupted after a signal."""
 
     def pause(self, seconds: float) -> None:
-        """Wait for the seconds; raises Ended after a signal."""
+        """Wait for the seconds; raises Interrupted after a signal."""

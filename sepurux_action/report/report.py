@@ -160,7 +160,7 @@ class Block:
         """Return the sentence about rows that were left out, or ''."""
         if not self.left_out:
             return ""
-        lost = "" if self.paragraphs else f"{number_format.counted(self.left_out, 'row')} "
+        lost = "" if self.paragraphs else f"{number_format.pluralize(self.left_out, 'row')} "
         return f"{self.title.partition(' (')[0]}: {lost}left out, the report would be too long."
 
     def keep(self, rows: int) -> Block:
@@ -255,7 +255,7 @@ def build_report(results: Sequence[GateResult], context: Context, *, short: bool
 
 def build_settings_report(problems: Sequence[Problem], context: Context) -> Report:
     """Return the report on settings that cannot be used: every problem, and that nothing was evaluated."""
-    count = number_format.counted(len(problems), "problem")
+    count = number_format.pluralize(len(problems), "problem")
     return Report(
         headline=f"Sepurux gate: the settings cannot be used ({count}), so nothing was evaluated and the gate is "
         "closed.",
@@ -730,7 +730,7 @@ def _history(result: GateResult, context: Context) -> Block:
 
     return Block(
         kind=BlockKind.HISTORY,
-        title=f"History: {number_format.counted(len(earlier), 'earlier commit')}",
+        title=f"History: {number_format.pluralize(len(earlier), 'earlier commit')}",
         columns=(Column("Commit"), Column("Verdict"), Column("Numbers")),
         rows=tuple(row(*each) for each in [(context.commit, here), *reversed(earlier)]) if earlier else (),
         visible_rows=0,
@@ -753,12 +753,12 @@ def _reproduction(result: GateResult, context: Context) -> Block:
 def _rates(result: GateResult) -> Block:
     run, asked = result.combined, result.gate.thresholds
     rates = (
-        ("Pass rate", run.pass_rate, 1, lambda rate: number_format.percent(rate, unlike=asked.min_pass_rate)),
+        ("Pass rate", run.pass_rate, 1, lambda rate: number_format.percent(rate, distinct_from=asked.min_pass_rate)),
         (
             "Reliability score",
             run.reliability_score,
             100,
-            lambda score: number_format.score(score, unlike=asked.min_reliability_score),
+            lambda score: number_format.score(score, distinct_from=asked.min_reliability_score),
         ),
         ("Scenario coverage", run.scenario_coverage, 100, lambda share: number_format.percent(share / 100)),
         ("Mutation coverage score", run.mutation_coverage, 100, number_format.decimal),
@@ -941,7 +941,7 @@ def _whose(names: Sequence[str], results: Sequence[GateResult]) -> str:
 def _pass_rate(run: CIRun, gate: Gate) -> str:
     """Return the run's pass rate, with enough digits to differ from the one that is needed."""
     rate = run.pass_rate.value
-    return NOT_KNOWN if rate is None else number_format.percent(rate, unlike=gate.thresholds.min_pass_rate)
+    return NOT_KNOWN if rate is None else number_format.percent(rate, distinct_from=gate.thresholds.min_pass_rate)
 
 
 def _count(number: Metric) -> str:

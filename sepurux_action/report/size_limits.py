@@ -108,7 +108,7 @@ def _with_rows(report: Report, kind: BlockKind, rows: int) -> Report:
 
 
 def _with_sections(report: Report, sections: tuple[Section, ...], gates: int) -> Report:
-    left_out = number_format.counted(gates - len(sections), "gate")
+    left_out = number_format.pluralize(gates - len(sections), "gate")
     note = f"The sections of {left_out} are left out: the report would be too long." if len(sections) < gates else ""
     return replace(report, sections=sections, left_out_note=note)
 

@@ -12,12 +12,12 @@ from sepurux_action.common.json_reader import Metric
 
 @pytest.mark.parametrize("value", [None, [], "text", 1, True, 1.5])
 def test_what_is_no_object_has_no_fields(value: object) -> None:
-    assert json_reader.fields(value) == {}
+    assert json_reader.as_object(value) == {}
 
 
 @pytest.mark.parametrize("value", [None, {"a": 1}, "text", 1])
 def test_what_is_no_array_has_no_items(value: object) -> None:
-    assert list(json_reader.items(value)) == []
+    assert list(json_reader.as_array(value)) == []
 
 
 @pytest.mark.parametrize("value", [None, 1, True, [], {}])
@@ -102,4 +102,4 @@ def test_a_count_must_be_whole() -> None:
     ],
 )
 def test_an_error_text_repeats_a_short_line_of_a_value(value: object, shown: str) -> None:
-    assert json_reader.quoted(value) == shown
+    assert json_reader.preview(value) == shown

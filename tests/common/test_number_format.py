@@ -40,13 +40,16 @@ def test_a_decimal_has_no_exponent_and_no_trailing_zeros(value: float, text: str
 def test_two_rates_that_differ_are_shown_differently_and_equally_long(
     actual: float, required: float, shown: tuple[str, str]
 ) -> None:
-    assert (number_format.percent(actual, unlike=required), number_format.percent(required, unlike=actual)) == shown
+    assert (
+        number_format.percent(actual, distinct_from=required),
+        number_format.percent(required, distinct_from=actual),
+    ) == shown
 
 
 def test_a_score_gets_the_digits_that_tell_it_from_its_threshold() -> None:
     assert number_format.score(61.5) == "61.5"
-    assert number_format.score(79.96, unlike=80) == "79.96"
-    assert number_format.score(80, unlike=79.96) == "80.00"
+    assert number_format.score(79.96, distinct_from=80) == "79.96"
+    assert number_format.score(80, distinct_from=79.96) == "80.00"
 
 
 def test_a_rate_alone_is_shown_with_one_digit() -> None:
@@ -58,11 +61,11 @@ def test_a_rate_alone_is_shown_with_one_digit() -> None:
     [(0, "0 failures"), (1, "1 failure"), (1.0, "1 failure"), (2, "2 failures"), (5000, "5,000 failures")],
 )
 def test_a_number_with_its_noun_is_in_the_right_number(value: float, text: str) -> None:
-    assert number_format.counted(value, "failure") == text
+    assert number_format.pluralize(value, "failure") == text
 
 
 def test_an_irregular_noun_brings_its_plural() -> None:
-    assert number_format.counted(2, "mutation category", "mutation categories") == "2 mutation categories"
+    assert number_format.pluralize(2, "mutation category", "mutation categories") == "2 mutation categories"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sepurux_action.common.urls import is_loopback, safe_address
+from sepurux_action.common.urls import is_loopback, safe_url
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from sepurux_action.common.urls import is_loopback, safe_address
     ],
 )
 def test_an_address_that_may_be_linked_stays_as_it_is(address: str) -> None:
-    assert safe_address(address) == address
+    assert safe_url(address) == address
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_an_address_that_may_be_linked_stays_as_it_is(address: str) -> None:
     ],
 )
 def test_any_other_address_is_dropped(address: object) -> None:
-    assert safe_address(address) == ""
+    assert safe_url(address) == ""
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1"])

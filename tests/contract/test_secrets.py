@@ -90,7 +90,7 @@ def of_an_event(text: str) -> str:
 
 SOURCES = [
     str,
-    json_reader.quoted,
+    json_reader.preview,
     json_reader.printable,
     of_github,
     of_a_permission,
@@ -141,4 +141,4 @@ def test_bad_settings_are_blanked_before_a_report_escapes_them() -> None:
 
 def test_both_backend_secrets_are_known_before_the_policy_is_read() -> None:
     early = read_bootstrap_settings([input_layer({"token": "first-secret", "api_key": "second-secret"})])
-    assert [each.reveal() for each in (early.secret, early.api_key) if each] == ["first-secret", "second-secret"]
+    assert [each.reveal() for each in (early.signing_key, early.api_key) if each] == ["first-secret", "second-secret"]

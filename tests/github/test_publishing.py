@@ -16,7 +16,7 @@ from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.config.settings import PublishOptions, Settings
 from sepurux_action.config.stage import Stage
-from sepurux_action.errors import Ended, ErrorDetails
+from sepurux_action.errors import ErrorDetails, Interrupted
 from sepurux_action.evaluate import GateEvaluator
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.calls import COMMENT_WRITES, FIRST_READ_S, WRITES_A_MINUTE
@@ -201,7 +201,7 @@ class EndedClock(FakeClock):
     """A clock that a signal has interrupted."""
 
     def pause(self, seconds: float) -> None:
-        raise Ended(seconds)
+        raise Interrupted(seconds)
 
 
 def test_a_signal_ends_the_pause_between_two_attempts() -> None:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sepurux_action.errors import DeadlineExceeded, Ended
+from sepurux_action.errors import DeadlineExceeded, Interrupted
 from sepurux_action.host.deadlines import MAX_WAIT_S, ThreadTimeouts
 
 
@@ -35,8 +35,8 @@ def test_a_pause_ends_after_its_seconds_and_at_once_for_a_signal() -> None:
     timeouts.pause(0.1)
     assert timeouts.now() - start >= 0.1
     threading.Timer(0.1, timeouts.interrupt, [15]).start()
-    with pytest.raises(Ended):
+    with pytest.raises(Interrupted):
         timeouts.pause(60)
-    with pytest.raises(Ended):
+    with pytest.raises(Interrupted):
         timeouts.pause(60)
     assert timeouts.now() - start < 30

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sepurux_action.common.urls import safe_address
+from sepurux_action.common.urls import safe_url
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
 from sepurux_action.report.markdown import code, code_block, text
@@ -118,10 +118,10 @@ def test_no_text_of_a_mistake_in_the_settings_gets_out_of_its_cell(render: Rende
 @given(addresses)
 @example("https://app.sepurux.dev/a)[x](https://evil.example/&copy;<>")
 def test_a_dashboard_is_linked_to_the_letter_or_not_at_all(address: str) -> None:
-    result = hostile_result("calm", address=safe_address(address))
+    result = hostile_result("calm", address=safe_url(address))
     page = gfm.read(render_summary(build_report([result], a_context())))
     linked = {unbracketed(target) for target, label in page.links if label in {"Open in Sepurux", "run"}}
-    assert linked == ({unbracketed(address)} if safe_address(address) else set())
+    assert linked == ({unbracketed(address)} if safe_url(address) else set())
 
 
 def unbracketed(address: str) -> str:
