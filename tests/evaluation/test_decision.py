@@ -154,3 +154,10 @@ def test_shown_numbers_differ_when_they_differ() -> None:
 
 def test_the_decisions_are_ranked_from_fail_to_skipped() -> None:
     assert [d.value for d in sorted(Decision, key=lambda d: d.rank)] == ["fail", "error", "pending", "pass", "skipped"]
+
+
+def test_a_required_category_that_is_covered_is_met() -> None:
+    run = parse_ci_run({"decision": "pass", "mutation_categories": ["auth", "timeouts"]})
+    verdict = decide(run, Thresholds(required_mutation_categories=("timeouts",)))
+    assert verdict.decision is Decision.PASS
+    assert [check.state for check in verdict.checks] == [CheckState.MET]

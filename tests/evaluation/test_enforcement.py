@@ -43,6 +43,10 @@ def test_every_decision_by_stage_by_on_undecided(
     assert conclusion.because
 
 
+def test_a_failed_soft_gate_blocks_unless_an_approval_is_given() -> None:
+    assert enforce(Decision.FAIL, Stage.SOFT, OnUndecided.ALLOW).blocks
+
+
 @pytest.mark.parametrize("decision", [Decision.ERROR, Decision.PENDING])
 @pytest.mark.parametrize(("stage", "closed"), [(Stage.OBSERVE, False), (Stage.SOFT, True), (Stage.HARD, True)])
 def test_allow_does_not_cover_what_an_uploaded_trace_may_have_caused(

@@ -62,6 +62,7 @@ TRUTH = [
     ("a state that nobody knows", "writer APPROVED\nwriter ADMIRED", TERMS, ("writer",)),
     ("in other letters it is still the same user", "writer APPROVED\nWriter DISMISSED", TERMS, ()),
     ("another one's request for changes", "writer APPROVED\nowner CHANGES_REQUESTED", TERMS, ("writer",)),
+    ("a request for changes before it", "owner CHANGES_REQUESTED\nwriter APPROVED", TERMS, ("writer",)),
     ("two", "writer APPROVED\nreader APPROVED\nowner APPROVED", TERMS, ("writer", "owner")),
     ("listed", "writer APPROVED", LISTED, ("writer",)),
     ("listed, but the author", "author APPROVED", LISTED, ()),
@@ -87,6 +88,11 @@ def test_an_account_that_is_no_person_opens_nothing() -> None:
     review = Review(author="robot", state=APPROVED, commit=HEAD, kind="Bot")
     assert not approval([review], TERMS).approved
     assert approval([replace(review, kind="User")], TERMS).approved
+
+
+def test_the_permission_of_an_account_that_is_no_person_is_not_fetched() -> None:
+    review = Review(author="robot", state=APPROVED, commit=HEAD, kind="Bot")
+    assert approvers_to_check([review], TERMS) == ()
 
 
 def test_without_a_known_head_or_login_nothing_opens() -> None:
