@@ -482,13 +482,13 @@ class Announcements:
     """Keeps when early outputs were written, and how many bytes GITHUB_OUTPUT needs for them."""
 
     def __init__(self, calls: FakeApiCalls) -> None:
-        self._courier = calls
+        self._calls = calls
         self.times: list[float] = []
         self.known: list[RunResult] = []
         self.bytes = 0
 
     def __call__(self, known: Sequence[RunResult]) -> None:
-        self.times.append(self._courier.time - 1_000)
+        self.times.append(self._calls.time - 1_000)
         self.known = list(known)
         self.bytes += sum(len(output_block(name, text, "-" * 48)) for name, text in early_outputs(known).items())
 
