@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Owns the backend of one CI job: starts the sandbox, to the job's end, and writes `base_url` and `ca` to GITHUB_OUTPUT.
-# A gate's container has a network of its own, where loopback is not the runner, and elsewhere the gate asks for https:
-# hence the runner's own address, and a certificate that lives for a day. The bundle holds the system's as well, because
-# GitHub's API is asked with the same one.
+# Starts the sandbox for one CI job, and writes its `base_url` and `ca` to GITHUB_OUTPUT.
+# The gate's container has its own network, where loopback is not the runner, and other addresses must use https. So the
+# sandbox listens on the runner's own address with a certificate that is valid for a day. The CA bundle contains the
+# system's certificates too, because the gate uses the same bundle for GitHub's API.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

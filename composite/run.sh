@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Owns the start of the gate where there is no Docker: a Python, an environment with the locked packages, the gate.
-# Never reads an input. It is sourced, so that the gate becomes the very process that the runner signals.
+# Starts the gate without Docker: finds a Python, installs the locked packages into an environment, and runs the gate.
+# It reads no input. It is sourced, so that the gate becomes the process that the runner signals.
 set -e
-# A shell alone is signalled, and forgets SIGINT where the command that it waits for ends well: a cancelled job would
-# still be judged.
+# The runner signals only the shell. bash ignores SIGINT if the command that it waits for succeeds, so a cancelled job
+# would still be evaluated.
 trap 'exit 130' INT
 
 stop() {

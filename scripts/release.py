@@ -1,6 +1,6 @@
-"""Owns what makes a commit of `main` a release: the checks, the release commit, its notes and its tags.
+"""Makes a commit of `main` a release: the checks, the release commit, its notes, and its tags.
 
-Never builds or pushes an image. `.github/workflows/release.yml` runs it in a checkout of the commit to release, with
+It builds and pushes no image. `.github/workflows/release.yml` runs it in a checkout of the commit to release, with
 nothing but Python and git: `python3 scripts/release.py COMMAND ARGUMENTS...` prints what the workflow needs next.
 
 The release commit is a child of that commit and differs in one line: the action runs the image by its digest instead of

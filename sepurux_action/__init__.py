@@ -1,3 +1,3 @@
-"""Owns the version of the gate, the one place that states it; never any behaviour."""
+"""The gate. `__version__` is the only place that states its version."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Owns the reading of Markdown as GitHub's own parser reads it; never what ought to be found in it."""
+"""Parses Markdown with GitHub's own parser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the step that asks a sandbox about an example trace, as inputs and files; never starts it."""
+"""The inputs and files of a step that evaluates an example trace in the sandbox."""
 
 from __future__ import annotations
 

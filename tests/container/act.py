@@ -1,4 +1,4 @@
-"""Owns one run of `act`: its command line, and what its log comes to; never says what a workflow should do.
+"""Runs workflows under `act` and parses its log.
 
 act plays the runner: it reads the workflow, evaluates its expressions and starts the image for each step that uses the
 action. It differs from GitHub: the job and its steps share the host's network, the checkout is copied and not fetched,

@@ -1,4 +1,4 @@
-"""Owns the image under test, and that no container of a test outlives it.
+"""Builds the image under test, and removes the containers that tests leave.
 
 GATE_IMAGE names an image that is built already; without it one is built.
 """

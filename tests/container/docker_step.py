@@ -1,4 +1,4 @@
-"""Owns the way from a step's environment to its container; never runs anything of the action in this process.
+"""Runs a step in a container of the image, in place of `entrypoint.py`.
 
 The suite's runner starts this file where it would start `entrypoint.py`, and this process becomes the `docker run` of
 GitHub's runner: the same mounts, values passed by name, paths translated, no `--init`, no terminal (sources:

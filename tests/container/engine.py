@@ -1,4 +1,4 @@
-"""Owns the calls of `docker` that set a scene or look at it; never runs a step."""
+"""The calls of `docker` that prepare and inspect a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the proof that whole workflows do with the image what their authors meant: our own, and those of `examples/`.
+"""Whole workflows work with the image: our own, and those of `examples/`.
 
 Not run, because they use JavaScript actions besides checkout: forks-judge.yml, forks-record.yml, use-outputs.yml.
 """

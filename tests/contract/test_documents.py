@@ -108,8 +108,8 @@ def test_the_picture_of_the_code_has_every_module_in_a_room() -> None:
 
 def test_what_contributors_are_told_to_make_can_be_made() -> None:
     targets = set(re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
-    told = {name for path in DOCUMENTS for name in re.findall(r"`make ([a-z-]+)", text_of(path))}
-    assert told - targets == set()
+    named = {name for path in DOCUMENTS for name in re.findall(r"`make ([a-z-]+)", text_of(path))}
+    assert named - targets == set()
 
 
 # -- the table of decisions and stages --------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ def test_a_step_of_readme_works_as_pasted(pasted: int, scene: Scene) -> None:
 # -- what the log says ------------------------------------------------------------------------------------------------
 
 
-def told(result: StepResult) -> str:
+def log_of(result: StepResult) -> str:
     """Return what a user can read of a step: its log and its report."""
     page = read(result.summary)
     return "\n".join([result.log, page.prose, *page.code])
@@ -196,13 +196,13 @@ def on_look(*flags: str, **fields: object) -> Callable[[Scene], str]:
 
 
 def on_pull_request(**inputs: str) -> Callable[[Scene], str]:
-    return lambda scene: told(scene.run(**inputs))
+    return lambda scene: log_of(scene.run(**inputs))
 
 
 def with_permissions(**permissions: str) -> Callable[[Scene], str]:
     def run(scene: Scene) -> str:
         scene.token = scene.github.token({name.replace("_", "-"): word for name, word in permissions.items()})
-        return told(scene.run())
+        return log_of(scene.run())
 
     return run
 
@@ -211,7 +211,7 @@ def with_policy(text: str, **inputs: str) -> Callable[[Scene], str]:
     def run(scene: Scene) -> str:
         scene.repository.commit("main", {POLICY: text})
         scene.pull = scene.repository.pull("mona", head="another")
-        return told(scene.run(**inputs))
+        return log_of(scene.run(**inputs))
 
     return run
 
@@ -219,11 +219,11 @@ def with_policy(text: str, **inputs: str) -> Callable[[Scene], str]:
 def of_a_fork(scene: Scene) -> str:
     scene.pull = scene.repository.pull("mallory", head="fork", source=scene.repository.fork("mallory"))
     scene.token = scene.github.token(FULL, read_only=True)
-    return told(scene.run())
+    return log_of(scene.run())
 
 
 def on_a_schedule(scene: Scene) -> str:
-    return told(run_action(**{**scene.options(), "event_name": "schedule", "event": None}))
+    return log_of(run_action(**{**scene.options(), "event_name": "schedule", "event": None}))
 
 
 def unreachable(scene: Scene) -> str:

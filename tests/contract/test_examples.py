@@ -69,9 +69,9 @@ def check(schema_arguments: tuple[str, ...], texts: Mapping[str, str], folder: P
     names = {f"{number}.yml": name for number, name in enumerate(texts)}
     for file, name in names.items():
         (folder / file).write_text(texts[name], encoding="utf-8")
-    told = json.loads(run("check-jsonschema", *schema_arguments, "-o", "json", *names, folder=folder))
+    output = json.loads(run("check-jsonschema", *schema_arguments, "-o", "json", *names, folder=folder))
     found: dict[str, list[str]] = {name: [] for name in texts}
-    for each in told.get("errors", []) + told.get("parse_errors", []):
+    for each in output.get("errors", []) + output.get("parse_errors", []):
         found[names[Path(each["filename"]).name]].append(f"schema: {each.get('path')}: {each['message']}")
     return found
 
@@ -85,14 +85,14 @@ def lint(texts: Mapping[str, str], folder: Path) -> dict[str, list[str]]:
         shutil.copy(ROOT / file, folder)
     local = {name: text.replace(f"uses: {ACTION}", "uses: ./") for name, text in texts.items()}
     found = check(("--builtin-schema", "vendor.github-workflows"), local, workflows)
-    told = run(
+    output = run(
         "actionlint",
         *("-format", "{{json .}}"),
         *("-pyflakes", "", "-shellcheck", str(BIN / "shellcheck")),
         folder=folder,
     )
     names = list(texts)
-    for each in json.loads(told):
+    for each in json.loads(output):
         found[names[int(Path(each["filepath"]).stem)]].append(f"{each['kind']}: {each['message']}")
     return found
 
@@ -321,8 +321,8 @@ def test_the_inputs_of_a_workflow_and_its_policy_are_sound_together_and_none_is_
 
 @named_by_file
 def test_the_policy_is_put_where_the_gate_looks_for_it(path: Path) -> None:
-    told = re.findall(r"as (\.github/[\w.-]+\.yml)", header(path))
-    assert told in ([], [gate_inputs(path).get("config", ".github/sepurux-gate.yml")])
+    output = re.findall(r"as (\.github/[\w.-]+\.yml)", header(path))
+    assert output in ([], [gate_inputs(path).get("config", ".github/sepurux-gate.yml")])
 
 
 @pytest.mark.parametrize(

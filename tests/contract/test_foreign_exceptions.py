@@ -106,10 +106,10 @@ def test_the_libraries_have_no_kind_besides(library: ModuleType) -> None:
 
 
 def raising(error: Exception) -> Callable[[], None]:
-    def deed() -> None:
+    def call() -> None:
         raise error
 
-    return deed
+    return call
 
 
 @pytest.mark.parametrize("kind", sorted(below(GithubException), key=str))

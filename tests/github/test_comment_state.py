@@ -136,11 +136,11 @@ def test_a_description_has_at_most_140_characters_and_reads_back_as_what_it_show
 
 @given(some_results)
 def test_a_result_as_told_is_within_a_hundredth_of_a_point_and_told_again_the_same(result: PreviousResult) -> None:
-    told = as_published(result)
-    assert as_published(told) == told
+    published = as_published(result)
+    assert as_published(published) == published
     for near, exact, step in (
-        (told.metrics.pass_rate, result.metrics.pass_rate, 0.00005),
-        (told.metrics.score, result.metrics.score, 0.005),
+        (published.metrics.pass_rate, result.metrics.pass_rate, 0.00005),
+        (published.metrics.score, result.metrics.score, 0.005),
     ):
         assert (near is None) == (exact is None)
         assert near is None or exact is None or abs(near - exact) <= step * 1.01
@@ -513,9 +513,9 @@ def test_a_remembered_fail_has_ten_tools_ten_failures_short_texts_and_no_address
 ) -> None:
     run = cached_failures_of([result], COMMIT, {result.gate.name: PRINT}).fails[result.gate.name].run
     tools, failures = run.run.top_failing_tools, run.enrichment.failures
-    told = [each.tool for each in tools] + [text for each in failures for text in astuple(each)[:4]]
+    published = [each.tool for each in tools] + [text for each in failures for text in astuple(each)[:4]]
     assert max(len(tools), len(failures)) <= MAX_DETAILS
-    assert max(map(len, [run.verdict.reason, *told])) <= MAX_CACHED_TEXT
+    assert max(map(len, [run.verdict.reason, *published])) <= MAX_CACHED_TEXT
     assert run.run.dashboard_url in {"", "https://app.sepurux.dev/runs/1"}
     counted = sum(failure.count for failure in result.worst.enrichment.failures)
     assert sum(failure.count for failure in failures) + run.enrichment.left_out == counted

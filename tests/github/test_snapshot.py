@@ -1,4 +1,4 @@
-"""What a refusal of GitHub's means, in the one warning that a user reads."""
+"""The snapshot query, and the warning about a rejected call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEPENDABOT = Event(name="pull_request", pull_request=7, dependabot=True, no_pr_r
 
 
 @pytest.mark.parametrize(
-    ("deed", "refusal", "event", "says"),
+    ("operation", "rejection", "event", "says"),
     [
         (Operation.STATUS, FORBIDDEN, OWN, "Give the job `statuses: write` under `permissions:`."),
         (Operation.COMMENT, FORBIDDEN, OWN, "Give the job `pull-requests: write` under `permissions:`."),
@@ -43,10 +43,10 @@ DEPENDABOT = Event(name="pull_request", pull_request=7, dependabot=True, no_pr_r
     ],
 )
 def test_each_refusal_is_one_sentence_more_than_what_to_change(
-    deed: Operation, refusal: ErrorDetails, event: Event, says: str
+    operation: Operation, rejection: ErrorDetails, event: Event, says: str
 ) -> None:
-    warning = warning_text(deed, refusal, event)
-    assert warning.startswith(f"Could not {deed} (")
+    warning = warning_text(operation, rejection, event)
+    assert warning.startswith(f"Could not {operation} (")
     assert says in warning
     assert warning.lower().endswith("the verdict and the exit status stand.")
     assert warning.isprintable()
@@ -81,8 +81,8 @@ def test_whose_policy_rules_each_event(event: Event, commit: str) -> None:
     ],
 )
 def test_a_warning_names_the_targets_that_were_refused(targets: tuple[str, ...], says: str) -> None:
-    refusal = ErrorDetails(status=422, message="Validation Failed")
-    assert says in warning_text(Operation.STATUS, refusal, OWN, targets)
+    rejection = ErrorDetails(status=422, message="Validation Failed")
+    assert says in warning_text(Operation.STATUS, rejection, OWN, targets)
 
 
 def a_page(**changes: object) -> dict[str, object]:
@@ -109,7 +109,7 @@ def test_comments_are_known_only_where_the_page_is_whole(data: object, known: bo
 
 
 @pytest.mark.parametrize(
-    ("path", "known", "deed"),
+    ("path", "known", "operation"),
     [
         (["repository", "pullRequest", "comments"], False, Operation.READ),
         (["repository", "pullRequest", "comments", "nodes", 3, "body"], False, Operation.READ),
@@ -118,7 +118,7 @@ def test_comments_are_known_only_where_the_page_is_whole(data: object, known: bo
         (["repository", "policy"], True, Operation.BASE),
     ],
 )
-def test_an_error_about_comments_leaves_them_unknown(path: list[object], known: bool, deed: Operation) -> None:  # noqa: FBT001
+def test_an_error_about_comments_leaves_them_unknown(path: list[object], known: bool, operation: Operation) -> None:  # noqa: FBT001
     errors = [{"message": "Something went wrong", **({"path": path} if path else {})}]
-    look = parse_partial({"data": a_page(), "errors": errors}, OWN, ErrorDetails(message="Something went wrong"))
-    assert (look.comments_known, look.denied) == (known, deed)
+    snapshot = parse_partial({"data": a_page(), "errors": errors}, OWN, ErrorDetails(message="Something went wrong"))
+    assert (snapshot.comments_known, snapshot.denied) == (known, operation)

@@ -34,8 +34,8 @@ def results(*, passed: int, failed: int, undecided: int = 0) -> list[PreviousRes
 def test_ten_verdicts_of_which_at_most_a_tenth_fails_are_enough_to_move_on(
     passed: int, failed: int, verdicts: str, advice: str
 ) -> None:
-    told = str(advise(Stage.OBSERVE, results(passed=passed, failed=failed), scheduled=False))
-    assert told == f"Of the last 30 pull requests {verdicts}. {advice}"
+    advised = str(advise(Stage.OBSERVE, results(passed=passed, failed=failed), scheduled=False))
+    assert advised == f"Of the last 30 pull requests {verdicts}. {advice}"
 
 
 def test_runs_without_a_verdict_do_not_count() -> None:
@@ -46,12 +46,12 @@ def test_runs_without_a_verdict_do_not_count() -> None:
 
 def test_observe_leads_to_soft_soft_to_hard_and_hard_nowhere() -> None:
     newest = results(passed=20, failed=0)
-    told = [str(advise(stage, newest, scheduled=False) or "").rpartition(". ")[2] for stage in Stage]
-    assert told == ["Move on to `enforcement: soft`.", "Move on to `enforcement: hard`.", ""]
+    advised = [str(advise(stage, newest, scheduled=False) or "").rpartition(". ")[2] for stage in Stage]
+    assert advised == ["Move on to `enforcement: soft`.", "Move on to `enforcement: hard`.", ""]
 
 
 def test_what_the_policy_does_by_itself_is_no_advice_but_to_wait_still_is() -> None:
-    told = str(advise(Stage.SOFT, results(passed=20, failed=0), scheduled=True))
-    assert told == "Of the last 30 pull requests 20 have a verdict, and a hard gate would have blocked none."
-    told = str(advise(Stage.SOFT, results(passed=5, failed=5), scheduled=True))
-    assert told.endswith("Stay with `soft` until it is 10% or less: fix what fails first.")
+    advised = str(advise(Stage.SOFT, results(passed=20, failed=0), scheduled=True))
+    assert advised == "Of the last 30 pull requests 20 have a verdict, and a hard gate would have blocked none."
+    advised = str(advise(Stage.SOFT, results(passed=5, failed=5), scheduled=True))
+    assert advised.endswith("Stay with `soft` until it is 10% or less: fix what fails first.")
