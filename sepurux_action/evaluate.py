@@ -16,10 +16,10 @@ from sepurux_action.config.settings import Settings
 from sepurux_action.config.stage import NextChange, Stage, next_change
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.client import Transport
-from sepurux_action.evaluation.decision import Decision, Verdict
+from sepurux_action.evaluation.decision import Decision, Rule, Verdict
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.fingerprint import fingerprint
-from sepurux_action.evaluation.polling import NO_ROW, RunMetadata, run_all
+from sepurux_action.evaluation.polling import RunMetadata, run_all
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import GitHubSession
@@ -171,7 +171,7 @@ class GateEvaluator:
 
 
 def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> tuple[RunResult, ...]:
-    verdict = Verdict(decision=decision, reason=reason, rule=NO_ROW)
+    verdict = Verdict(decision=decision, reason=reason, rule=Rule.NOT_POLLED)
     return tuple(
         RunResult(trace=trace.label, verdict=verdict, hint=hint, trace_may_be_cause=trace.content is not None)
         for trace in gate.traces

@@ -20,7 +20,7 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, SOFT_AS_HARD, UNREAD_REVIEWS
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import Decision, Verdict, decide
+from sepurux_action.evaluation.decision import Decision, Rule, Verdict, decide
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.polling import CANCELLED
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
@@ -176,7 +176,10 @@ def undecided(decision: Decision, reason: str, hint: str = "", run: CIRun | None
     """Return a run without a verdict."""
     known = run or CIRun()
     return a_run(
-        known, verdict=Verdict(decision=decision, reason=reason, rule=0), hint=hint, run_id=RUN_ID if run else ""
+        known,
+        verdict=Verdict(decision=decision, reason=reason, rule=Rule.NOT_POLLED),
+        hint=hint,
+        run_id=RUN_ID if run else "",
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Protocol
 
 from sepurux_action.common import json_reader, number_format
@@ -27,9 +27,21 @@ FAILED_STATUSES = frozenset({"failed", "error", "cancelled"})
 FINISHED_STATUSES = frozenset({"done", "completed"})
 OPEN_STATUSES = frozenset({"", "queued", "running", "pending"})
 KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
-NO_NUMBERS_ROW = 5  # of the contract's table: `pass`, and a number that a threshold needs is missing
-FINISHED_UNDECIDED_ROW = 7  # of the contract's table: finished without a decision
 ROUNDING = 1e-9  # a rate is a mean of fractions, whose floating-point error is smaller than this
+
+
+class Rule(IntEnum):
+    """Which row of the decision table a verdict follows (contract, section 2). Row 0: no poll led to the verdict."""
+
+    NOT_POLLED = 0
+    DECIDED_FAIL = 1
+    EVALUATION_FAILED = 2
+    UNKNOWN_WORD = 3
+    PASS_CONTRADICTED = 4
+    PASS_WITHOUT_NUMBERS = 5
+    DECIDED_PASS = 6
+    FINISHED_UNDECIDED = 7
+    PENDING = 8
 
 
 class Decision(StrEnum):
@@ -84,7 +96,7 @@ class Verdict:
 
     decision: Decision
     reason: str
-    rule: int
+    rule: Rule
     checks: tuple[Check, ...] = ()
     warning: str = ""
     final: bool = True
@@ -103,40 +115,41 @@ def decide(run: CIRun, thresholds: Thresholds) -> Verdict:
         if check.required_for_pass and check.state in {CheckState.NOT_REPORTED, CheckState.NO_NUMBER}
     ]
 
-    def verdict(rule: int, decision: Decision, reason: str, *, warning: str = "", final: bool = True) -> Verdict:
+    def verdict(rule: Rule, decision: Decision, reason: str, *, warning: str = "", final: bool = True) -> Verdict:
         return Verdict(decision=decision, reason=reason, rule=rule, checks=checks, warning=warning, final=final)
 
     if run.decision == "fail":
         why = "; ".join(check.sentence for check in broken) or "no threshold asked for here explains it"
-        return verdict(1, Decision.FAIL, f"Sepurux decided fail: {why}.")
+        return verdict(Rule.DECIDED_FAIL, Decision.FAIL, f"Sepurux decided fail: {why}.")
     if run.status in FAILED_STATUSES:
         decided = f", decision {json_reader.preview(run.decision)}" if run.decision else ""
         return verdict(
-            2,
+            Rule.EVALUATION_FAILED,
             Decision.ERROR,
             f"The evaluation itself broke (status {run.status}{decided}), which says nothing about the agent.",
         )
     if unknown := _unknown_word(run):
-        return verdict(3, Decision.PENDING, f"Sepurux has not decided yet ({unknown}).", warning=unknown, final=False)
+        reason = f"Sepurux has not decided yet ({unknown})."
+        return verdict(Rule.UNKNOWN_WORD, Decision.PENDING, reason, warning=unknown, final=False)
     if run.decision == "pass":
         if broken:
             why = "; ".join(check.sentence for check in broken)
-            return verdict(4, Decision.FAIL, f"Sepurux said pass, but its own numbers do not support it: {why}.")
+            reason = f"Sepurux said pass, but its own numbers do not support it: {why}."
+            return verdict(Rule.PASS_CONTRADICTED, Decision.FAIL, reason)
         if missing:
             why = "; ".join(check.sentence for check in missing)
-            return verdict(
-                NO_NUMBERS_ROW, Decision.ERROR, f"Sepurux said pass without the numbers to support it: {why}."
-            )
-        return verdict(6, Decision.PASS, _pass_reason(run, checks))
+            reason = f"Sepurux said pass without the numbers to support it: {why}."
+            return verdict(Rule.PASS_WITHOUT_NUMBERS, Decision.ERROR, reason)
+        return verdict(Rule.DECIDED_PASS, Decision.PASS, _pass_reason(run, checks))
     if run.status in FINISHED_STATUSES:
         return verdict(
-            FINISHED_UNDECIDED_ROW,
+            Rule.FINISHED_UNDECIDED,
             Decision.ERROR,
             f"The evaluation ended with status {run.status} but without a decision.",
             final=False,
         )
     shown = run.status or "no status"
-    return verdict(8, Decision.PENDING, f"Sepurux has not decided yet ({shown}).", final=False)
+    return verdict(Rule.PENDING, Decision.PENDING, f"Sepurux has not decided yet ({shown}).", final=False)
 
 
 def check_thresholds(run: CIRun, thresholds: Thresholds) -> Iterator[Check]:

@@ -36,7 +36,7 @@ from sepurux_action.evaluation.ci_run import (
     parse_score,
     wrong_shape,
 )
-from sepurux_action.evaluation.decision import FINISHED_UNDECIDED_ROW, Check, Decision, Verdict, decide
+from sepurux_action.evaluation.decision import Check, Decision, Rule, Verdict, decide
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.evaluation.schedule import PollSchedule, retry_wait
@@ -44,7 +44,6 @@ from sepurux_action.host.protocols import Output
 from sepurux_action.host.workflow_commands import Level
 
 MAX_RUNS_ENRICHED = 10  # runs of one batch whose classified failures are requested
-NO_ROW = 0  # of a verdict that does not come from a poll
 NOT_FOUND = 404
 CANCELLED = "The gate was cancelled before there was a verdict."
 
@@ -259,7 +258,7 @@ class RunPoller:
         if self.result.decision is Decision.FAIL:
             return
         decision = Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR
-        verdict = Verdict(decision=decision, reason=_sentence(error.reason), rule=NO_ROW, checks=checks)
+        verdict = Verdict(decision=decision, reason=_sentence(error.reason), rule=Rule.NOT_POLLED, checks=checks)
         may_be_cause = self.result.trace_may_be_cause and not error.is_outage
         self.result = replace(self.result, verdict=verdict, hint=error.hint, trace_may_be_cause=may_be_cause)
 
@@ -374,7 +373,7 @@ class RunPoller:
         if polls.verdict is None:
             reason = f"no look at the run succeeded within {spent}: {polls.error}"
             return TimedOut(reason, "Run again later.", is_outage=polls.is_outage)
-        if polls.verdict.rule == FINISHED_UNDECIDED_ROW:
+        if polls.verdict.rule is Rule.FINISHED_UNDECIDED:
             return EvaluationError(polls.verdict.reason, "Run again; if it stays so, ask Sepurux about this run.")
         after = f"; the last look failed: {polls.error}" if polls.error else ""
         timeout = number_format.duration(self.gate.timeout_s)
@@ -432,7 +431,7 @@ def _with_late_score(before: Verdict, after: Verdict) -> Verdict:
 
 
 def _no_verdict(reason: str) -> Verdict:
-    return Verdict(decision=Decision.ERROR, reason=reason, rule=NO_ROW)
+    return Verdict(decision=Decision.ERROR, reason=reason, rule=Rule.NOT_POLLED)
 
 
 def _sentence(text: str) -> str:

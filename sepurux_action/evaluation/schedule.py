@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sepurux_action.common import number_format
 from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, TransientError
-from sepurux_action.evaluation.decision import FINISHED_UNDECIDED_ROW, Verdict
+from sepurux_action.evaluation.decision import Rule, Verdict
 
 RETRY_BASE_S = 1.0
 RETRY_CAP_S = 30.0
@@ -119,10 +119,10 @@ class PollSchedule:
 
     def poll_succeeded(self, verdict: Verdict) -> Verdict:
         """Return a poll's verdict. A finished run without a decision is final in a second or in the last poll."""
-        again = self.verdict is not None and self.verdict.rule == FINISHED_UNDECIDED_ROW
+        again = self.verdict is not None and self.verdict.rule is Rule.FINISHED_UNDECIDED
         self.error, self._failed_polls, self.verdict = "", 0, verdict
         self.wait = poll_wait(self.waited(), self._fixed_s)
-        if verdict.rule == FINISHED_UNDECIDED_ROW:
+        if verdict.rule is Rule.FINISHED_UNDECIDED:
             self.wait = SECOND_OPINION_S
             if again or self.over:
                 return replace(verdict, final=True)

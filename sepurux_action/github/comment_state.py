@@ -30,7 +30,7 @@ from sepurux_action.evaluation.ci_run import (
     parse_ci_run,
     parse_failures,
 )
-from sepurux_action.evaluation.decision import Decision, Verdict, check_thresholds
+from sepurux_action.evaluation.decision import Decision, Rule, Verdict, check_thresholds
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.event import SHA
@@ -340,7 +340,9 @@ def _load_failure(body: Mapping[str, object]) -> RunResult:
     left_out = json_reader.number(body.get("left_out"), low=0, high=MAX_COUNTED, whole=True)
     return RunResult(
         trace=_cut(json_reader.text(body.get("trace"))),
-        verdict=Verdict(decision=Decision.FAIL, reason=_cut(json_reader.text(body.get("reason"))), rule=1),
+        verdict=Verdict(
+            decision=Decision.FAIL, reason=_cut(json_reader.text(body.get("reason"))), rule=Rule.DECIDED_FAIL
+        ),
         run=run,
         campaign_id=json_reader.identifier(body.get("campaign_id")),
         trace_id=json_reader.identifier(body.get("trace_id")),

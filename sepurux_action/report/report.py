@@ -30,7 +30,7 @@ from sepurux_action.evaluation.comparison import (
     shown,
     trend_text,
 )
-from sepurux_action.evaluation.decision import NO_NUMBERS_ROW, Check, CheckState, Decision
+from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
@@ -435,7 +435,7 @@ def _usual_step(result: GateResult, context: Context) -> str:
         case Decision.PENDING:
             waited = number_format.duration(result.gate.timeout_s)
             return f"See whether the evaluation still moves; if it needs longer, raise `timeout` (now {waited})."
-        case Decision.ERROR if result.worst.verdict.rule == NO_NUMBERS_ROW:
+        case Decision.ERROR if result.worst.verdict.rule is Rule.PASS_WITHOUT_NUMBERS:
             return "Ask Sepurux why this run does not report what these thresholds need."
         case Decision.ERROR:
             return "Run the job again; if that changes nothing, the log of this step tells more."

@@ -9,13 +9,13 @@ import pytest
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Thresholds, Trace
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import CheckState, Decision, Verdict, decide
+from sepurux_action.evaluation.decision import CheckState, Decision, Rule, Verdict, decide
 from sepurux_action.evaluation.result import RunResult, trace_may_be_cause
 from tests.builders import a_content, a_gate, a_result
 
 
 def a_run(decision: Decision, rate: float | None = None, unsafe: float | None = None, trace: str = "a") -> RunResult:
-    verdict = Verdict(decision=decision, reason=f"It is {decision}.", rule=0)
+    verdict = Verdict(decision=decision, reason=f"It is {decision}.", rule=Rule.NOT_POLLED)
     return RunResult(trace=trace, verdict=verdict, run=CIRun(pass_rate=Metric(rate), unsafe_attempts=Metric(unsafe)))
 
 

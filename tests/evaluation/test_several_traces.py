@@ -12,7 +12,7 @@ from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.comparison import MEASURES
-from sepurux_action.evaluation.decision import CheckState, Decision, Verdict, check_thresholds, decide
+from sepurux_action.evaluation.decision import CheckState, Decision, Rule, Verdict, check_thresholds, decide
 from sepurux_action.evaluation.published_result import (
     Metrics,
     PreviousResult,
@@ -55,7 +55,7 @@ some_thresholds = st.builds(
     min_mutation_categories=st.none() | st.integers(0, 3),
     required_mutation_categories=st.lists(categories, unique=True).map(tuple),
 )
-BROKEN_OFF = Verdict(decision=Decision.ERROR, reason="It was cancelled.", rule=0)
+BROKEN_OFF = Verdict(decision=Decision.ERROR, reason="It was cancelled.", rule=Rule.NOT_POLLED)
 
 
 @st.composite

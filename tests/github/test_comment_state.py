@@ -17,7 +17,7 @@ from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import MAX_COUNTED, CIRun, ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import Decision, Verdict
+from sepurux_action.evaluation.decision import Decision, Rule, Verdict
 from sepurux_action.evaluation.published_result import (
     MAX_DESCRIPTION_LENGTH,
     CommitResults,
@@ -386,7 +386,7 @@ some_failed_gates = st.builds(
     lambda name, reason, run, failures, run_id: a_result(
         a_run(
             run,
-            verdict=Verdict(decision=Decision.FAIL, reason=reason, rule=1),
+            verdict=Verdict(decision=Decision.FAIL, reason=reason, rule=Rule.DECIDED_FAIL),
             enrichment=Enrichment(failures=failures),
             run_id=run_id,
         ),
@@ -555,7 +555,7 @@ def test_details_are_forgotten_before_gates_and_gates_before_the_newest_commit()
     def failed(number: int, reason: int) -> GateResult:
         tools = tuple(FailingTool(noise(100 * number + n, 200), 1) for n in range(10))
         url = "https://app.sepurux.dev/" + noise(-number, 4 * reason).replace("+", "-").replace("=", "")
-        verdict = Verdict(decision=Decision.FAIL, reason=noise(-number, reason), rule=1)
+        verdict = Verdict(decision=Decision.FAIL, reason=noise(-number, reason), rule=Rule.DECIDED_FAIL)
         gate = a_gate(name=f"agent-{number}")
         run = replace(FAILING, top_failing_tools=tools, dashboard_url=url)
         return a_result(a_run(run, verdict=verdict), gate=gate)
