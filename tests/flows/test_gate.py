@@ -57,8 +57,8 @@ CASES = [
         decision="pending",
         exit_code=2,
         poll={"status": "running", "decision": "pending"},
-        inputs={"timeout": "1"},
-        says="had not decided after 1 s",
+        inputs={"timeout": "0.5"},
+        says="had not decided after 0.5 s",
     ),
     Case(
         title="status error with pass",
@@ -155,7 +155,7 @@ CASES = [
         decision="pending",
         exit_code=0,
         poll={"status": "running", "decision": "pending"},
-        inputs={"timeout": "1", "on_undecided": "allow"},
+        inputs={"timeout": "0.5", "on_undecided": "allow"},
     ),
     Case(
         title="a fail is not undecided, whatever is allowed",
@@ -338,7 +338,7 @@ def test_one_fault_on_every_call_changes_no_verdict(tmp_path: Path) -> None:
 def test_a_backend_that_is_not_there_is_an_error_within_the_timeout(tmp_path: Path) -> None:
     with sound_backend() as sepurux:
         url = sepurux.url
-    result = run_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": url, "timeout": "1"})
+    result = run_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": url, "timeout": "0.5"})
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
     assert "base_url" in visible(result.summary)
 
@@ -356,7 +356,7 @@ def test_allow_covers_an_outage_but_no_uploaded_trace_that_sepurux_rejects(
 
 def test_an_answer_that_drips_for_ever_does_not_hold_up_the_exit(tmp_path: Path) -> None:
     with sound_backend(**{"POST /v1/ci/runs": backend.drip_headers(0.1)}) as sepurux:
-        inputs = {**CAMPAIGN, "base_url": sepurux.url, "timeout": "1"}
+        inputs = {**CAMPAIGN, "base_url": sepurux.url, "timeout": "0.5"}
         result = run_action(workspace=tmp_path, inputs=inputs, process=True, timeout=20)
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
 
@@ -524,7 +524,7 @@ def test_a_secret_given_as_a_name_is_rejected_because_reports_show_names(tmp_pat
 def test_an_answer_that_says_a_thing_twice_is_no_answer(tmp_path: Path) -> None:
     twice = json.dumps(decided(decision="pass", **NUMBERS)).replace("{", '{"decision": "fail", ', 1)
     with sound_backend(**{"GET /v1/ci/batch/*": backend.raw(twice.encode())}) as sepurux:
-        result = step(sepurux, tmp_path, timeout="1")
+        result = step(sepurux, tmp_path, timeout="0.5")
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
 
 
