@@ -75,13 +75,11 @@ lock: $(READY) ## write the lock files from requirements.in, requirements-dev.in
 image: ## build the container image; IMAGE names it
 	docker build --network=host -t $(IMAGE) .
 
-# The second command runs flow tests inside the image, which has fewer packages than the environment of `make test`. It
-# leaves out tests that only wait.
+# The second command runs flow tests inside the image, which has fewer packages than the environment of `make test`.
 container: export GATE_IMAGE ?= $(IMAGE)
 container: $(READY) ## the built image as GitHub's runner runs it, and workflows under act (needs Docker and an index)
 	$(BIN)/pytest -m container tests/container tests/flows/test_composite.py
-	GATE_LABEL=gate-flows GATE_ENTRYPOINT=tests/container/docker_step.py $(BIN)/pytest -n auto \
-	  tests/flows/test_pull_request.py -k "not hangs and not refusal and not cannot_be_read"
+	GATE_LABEL=gate-flows GATE_ENTRYPOINT=tests/container/docker_step.py $(BIN)/pytest -n auto tests/flows/test_pull_request.py
 
 clean: ## remove all that these targets made, the environment too
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* build *.egg-info
