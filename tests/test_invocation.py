@@ -78,3 +78,13 @@ def test_a_signal_ends_the_check_of_traces(tmp_path: Path) -> None:
     traces = from_step({}, {"GITHUB_WORKSPACE": str(tmp_path)}, {}, signals).traces
     signals.receive(15)
     assert [trace.label for trace in traces.find("a.json")] == ["a.json"]
+
+
+def test_a_signal_also_stops_the_check_of_a_command_lines_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.json").write_text("not JSON at all")
+    monkeypatch.chdir(tmp_path)
+    signals = Signals()
+    signals.receive(15)
+    assert [trace.label for trace in from_command_line([], {}, signals).traces.find("a.json")] == ["a.json"]

@@ -31,7 +31,8 @@ _NAME = _STRING + rb":" + _SPACE
 
 def _items(item: bytes, end: bytes) -> bytes:
     """Return the pattern of items, each followed by another item or by the end of their container."""
-    return _many(item + rb"(?:," + _SPACE + rb"(?!" + end + rb")|(?=" + end + rb"))")
+    one = item + rb"(?:," + _SPACE + rb"(?!" + end + rb")|(?=" + end + rb"))"
+    return rb"(?>" + one + rb"){0,1000}+"  # a step must be short, because `stop` is asked between steps
 
 
 def _array(value: bytes) -> bytes:

@@ -114,6 +114,7 @@ class ApiCalls:
 
         threading.Thread(target=work, name=call.purpose, daemon=True).start()
         try:
-            return await asyncio.wait_for(response, seconds + GRACE_S)
+            async with asyncio.timeout(seconds + GRACE_S):  # Python 3.11's wait_for can lose a cancellation
+                return await response
         except TimeoutError:
             return TransientError(reason=f"no complete answer within {seconds:.3g} s")

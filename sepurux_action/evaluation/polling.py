@@ -101,7 +101,7 @@ class _PollContext:
         self.campaigns: dict[tuple[str, float], asyncio.Task[Campaigns]] = {}
         self._on_progress = on_progress
         self._responded = False
-        self._last_error: TransientError | None = None
+        self.last_error: TransientError | None = None  # of the last call that was sent, None if it succeeded
         self._has_progress = False
         self._next_progress = 0.0
         self._warned: set[str] = set()
@@ -152,14 +152,10 @@ class _PollContext:
         return self._noted(await self.calls.poll(call, self.calls.now() + polls.left(), polls.seconds))
 
     def _noted(self, result: ApiResult) -> ApiResult:
-        """Return a result, and note whether the backend responded.
-
-        If a call was not sent in time and the backend never responded, the last error is the result: it is the cause.
-        """
+        """Return a result, and note whether the backend responded. NO_TIME_LEFT says nothing about the backend."""
         if result is NO_TIME_LEFT:
-            return result if self._responded or self._last_error is None else self._last_error
-        if isinstance(result, TransientError):
-            self._last_error = result
+            return result
+        self.last_error = result if isinstance(result, TransientError) else None
         self._responded = self._responded or not isinstance(result, TransientError) or result.reached
         self._write_progress()
         return result
@@ -169,8 +165,8 @@ class _PollContext:
         earlier: TransientError | None = None
         for attempt in count():
             result = await self.send(call, min(api.CALL_S, max(1.0, self._left(timeout_s))))
-            if result is NO_TIME_LEFT and earlier:
-                result = earlier
+            if result is NO_TIME_LEFT:  # what kept the other runs from their results is the cause
+                result = earlier or self.last_error or result
             match result:
                 case Success(payload):
                     return payload
@@ -305,14 +301,17 @@ class RunPoller:
         run_id = json_reader.identifier(response.get("run_id")) or (run_ids[0] if len(run_ids) == 1 else "")
         if not (batch_id or run_id):
             raise EvaluationError("Sepurux started the CI run but named no usable run_id or batch_id")
-        ids = set(filter(None, (batch_id, run_id, *run_ids)))
-        if any(poller.conflicts_with(ids, self) for poller in self._context.pollers):
-            raise EvaluationError(
-                f"Sepurux gave two different gates or traces the same run {batch_id or run_id}, so one was not judged"
-            )
+        self._check_not_shared({batch_id, run_id, *run_ids} - {""})
         self.result = replace(self.result, run_id=run_id, batch_id=batch_id, run=CIRun(run_ids=run_ids))
         self._context.add_progress()
         self._log(f"started {f'batch {batch_id}' if batch_id else f'run {run_id}'}")
+
+    def _check_not_shared(self, ids: Collection[str]) -> None:
+        """Raise EvaluationError if a run with one of the ids was started for another gate or trace."""
+        if any(poller.conflicts_with(ids, self) for poller in self._context.pollers):
+            raise EvaluationError(
+                f"Sepurux gave two different gates or traces the same run {min(ids)}, so one was not judged"
+            )
 
     async def _poll_until_decided(self) -> Verdict:
         """Return the final verdict; raises StillPending or TimedOut at the deadline."""
@@ -330,7 +329,7 @@ class RunPoller:
                 case PermanentError() as error:
                     raise _error_of(error)
                 case TransientError() as error:
-                    polls.poll_failed(error)
+                    polls.poll_failed(error, context.last_error)
                     if not polls.over:
                         next_in = number_format.duration(polls.wait)
                         self._log(f"a look at the run failed: {error.reason}; next look in {next_in}")
@@ -360,6 +359,8 @@ class RunPoller:
     def _decide(self, run: CIRun) -> Verdict:
         """Keep the numbers of a poll, and return the verdict on them."""
         before = self.result.run
+        if run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
+            self._check_not_shared(run.run_ids)
         self.result = replace(self.result, run=run if run.run_ids else replace(run, run_ids=before.run_ids))
         if run.dashboard_url and not before.dashboard_url:
             self._context.add_progress()

@@ -102,10 +102,13 @@ class PollSchedule:
         self.over = left < MIN_POLL_WAIT_S
         return min(LAST_POLL_S, self.left()) if self.over else min(CALL_S, left)
 
-    def poll_failed(self, error: TransientError) -> None:
-        """Note a poll that failed, which is not a verdict."""
+    def poll_failed(self, error: TransientError, of_other_runs: TransientError | None = None) -> None:
+        """Note a poll that failed, which is not a verdict. `of_other_runs` is why the last call of any run failed."""
         if error is NO_TIME_LEFT:  # an earlier error says why there is no verdict
-            self.over, self.error = True, self.error or error.reason
+            self.over = True
+            if self.verdict is None and not self.error and of_other_runs:
+                self.is_outage = of_other_runs.is_outage
+            self.error = self.error or (of_other_runs or error).reason
             return
         self.error, self.is_outage = error.reason, error.is_outage
         self._failed_polls += 1

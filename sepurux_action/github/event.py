@@ -298,7 +298,8 @@ def _deployment(event: Event, payload: Mapping[str, object]) -> Event:
     return replace(
         event,
         commit=_sha(deployment.get("sha")) or event.commit,
-        head_branch=_branch(deployment.get("ref")) or event.head_branch,  # a tag or a SHA is no head of a pull request
+        # A tag or a SHA is no head of a pull request.
+        head_branch=_branch_of_ref(deployment.get("ref")) or _branch(deployment.get("ref")) or event.head_branch,
     )
 
 

@@ -100,3 +100,15 @@ def test_a_slow_check_asks_every_thousand_steps_whether_to_stop(stops: int) -> N
     items = 10 * STEPS_BETWEEN_STOPS
     assert is_object(b'{"a":[' + b"[[[[1]]]]," * items + b"0]}", stop) is (None if stops else True)
     assert calls == (stops or items // STEPS_BETWEEN_STOPS)
+
+
+def test_the_check_of_a_flat_text_can_be_stopped_too() -> None:
+    calls = 0
+
+    def stop() -> bool:
+        nonlocal calls
+        calls += 1
+        return False
+
+    assert is_object(b'{"a":[' + b"1," * 3_000_000 + b"1]}", stop)
+    assert calls >= 2

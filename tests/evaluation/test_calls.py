@@ -187,3 +187,28 @@ def test_jitter_lies_between_0_and_1_and_varies() -> None:
 def test_every_key_is_a_new_uuid() -> None:
     calls = ApiCalls(echo, Signals())
     assert len({uuid.UUID(calls.new_key()) for _ in range(500)}) == 500
+
+
+def test_a_signal_that_comes_together_with_a_response_is_not_lost() -> None:
+    signals, responded = Signals(), threading.Event()
+
+    def send(call: ApiRequest, within_s: float) -> ApiResult:  # noqa: ARG001 - the signature of a client
+        responded.set()
+        return Success(None)
+
+    calls = ApiCalls(send, signals)
+
+    async def signalled() -> bool:
+        async def perform() -> None:
+            await calls.perform(CALL, 60)
+
+        task = asyncio.create_task(perform())
+        calls.cancel_on_signal([task])
+        await asyncio.sleep(0)  # the call's thread starts
+        responded.wait(10)
+        time.sleep(0.05)  # noqa: ASYNC251 - the loop gets response and signal in one turn
+        signals.receive(signal.SIGTERM)
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert calls.run(signalled())

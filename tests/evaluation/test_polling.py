@@ -673,6 +673,19 @@ def test_one_run_is_never_accepted_for_two_different_questions(change: Mapping[s
         assert "the same run batch-1" in results[1].verdict.reason
 
 
+def test_a_run_that_a_batch_names_only_in_a_poll_is_not_accepted_for_another_gate() -> None:
+    def respond(call: ApiRequest, time: float) -> ApiResult:
+        if call.purpose == "the CI run":
+            return Success(next(starting))
+        names = {"run_ids": ["r"], "batch_id": "b"} if "/batch/" in call.path else {"run_id": "r"}
+        polled = Success({**PASSED, "run_id": None, **names})
+        return polled if call.path.startswith("/v1/ci/") else sound(call, time)
+
+    sound, starting = backend(after(5, Success(PASSED))), iter([{"run_id": "r"}, {"batch_id": "b"}])
+    results = run(FakeApiCalls(respond), replace(GATE, campaign=CAMPAIGN), replace(GATE, name="b", campaign=OTHER))
+    assert Decision.ERROR in {result.decision for result in results}
+
+
 def started(*responses: Mapping[str, object]) -> Callable[[ApiRequest, float], ApiResult]:
     """Return a sound backend that starts these runs, one after the other, and gives all traces one id."""
     sound = backend(after(5, Success(PASSED)), traces=Success({"trace_id": "trace-1"}))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sepurux_action.evaluation import schedule
+from sepurux_action.evaluation.api import NO_TIME_LEFT, TransientError
+from sepurux_action.evaluation.schedule import PollSchedule
 
 
 @pytest.mark.parametrize(
@@ -31,3 +33,19 @@ def test_the_jitter_is_full() -> None:
 
 def test_the_wait_after_many_failed_tries_is_the_cap() -> None:
     assert schedule.backoff(10**9, 1) == schedule.RETRY_CAP_S
+
+
+OUTAGE = TransientError(reason="HTTP 503", status=503, reached=True)
+
+
+def test_a_poll_for_which_no_time_was_left_keeps_the_error_of_the_one_before() -> None:
+    polls = PollSchedule(None, 60, 5, lambda: 1.0, lambda: 0.0)
+    polls.poll_failed(OUTAGE)
+    polls.poll_failed(NO_TIME_LEFT)
+    assert (polls.over, polls.error, polls.is_outage) == (True, "HTTP 503", True)
+
+
+def test_a_run_that_was_never_polled_has_the_error_of_the_other_runs() -> None:
+    polls = PollSchedule(None, 60, 5, lambda: 1.0, lambda: 0.0)
+    polls.poll_failed(NO_TIME_LEFT, OUTAGE)
+    assert (polls.over, polls.error, polls.is_outage) == (True, "HTTP 503", True)

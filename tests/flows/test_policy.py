@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import backend
-from tests.backend import Request, decided, sound_backend
+from tests.backend import MISSING, Request, decided, sound_backend
 from tests.gfm import read
 from tests.github_double import GitHub, faults
 from tests.github_double.state import PullRequest
@@ -375,7 +375,9 @@ def test_20_gates_against_a_backend_that_answers_429_now_and_then_all_finish(sce
     scene.sepurux.script(
         "GET /v1/ci/batch/*",
         now_and_then(
-            lambda r: decided(batch_id=r.path.rsplit("/", 1)[-1], **({} if r.path.endswith("-7") else numbers))
+            lambda r: decided(
+                run_id=MISSING, batch_id=r.path.rsplit("/", 1)[-1], **({} if r.path.endswith("-7") else numbers)
+            )
         ),
     )
     result = scene.run(timeout="100")

@@ -315,7 +315,10 @@ def test_a_sha_256_is_a_commit_too() -> None:
 
 
 @pytest.mark.parametrize("name", ["deployment", "deployment_status"])
-@pytest.mark.parametrize(("ref", "branch"), [("refunds", "refunds"), (None, "main"), ("refunds\u200b", "main")])
+@pytest.mark.parametrize(
+    ("ref", "branch"),
+    [("refunds", "refunds"), ("refs/heads/refunds", "refunds"), (None, "main"), ("refunds\u200b", "main")],
+)
 def test_a_deployment_is_evaluated_at_the_deployed_commit(name: str, ref: object, branch: str) -> None:
     payload = {"deployment": {"sha": HEAD, "ref": ref}, "repository": REPOSITORY}
     event = event_of(name, payload, GITHUB_REF="refs/heads/main")
