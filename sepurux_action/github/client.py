@@ -92,22 +92,31 @@ class _RetryRejected(urllib3.Retry):
 class PyGithubClient:
     """The client for one repository, with one token."""
 
-    def __init__(self, api_url: str, token: Secret, repository: str, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        api_url: str,
+        token: Secret,
+        repository: str,
+        *,
+        patience_s: float = PATIENCE_S,
+        backoff_s: float = BACKOFF_S,
+    ) -> None:
         """`api_url` is https, or http on loopback, and may have a path as on GitHub Enterprise Server.
 
-        `patience_s` is the longest wait for a rate limit, in seconds.
+        `patience_s` is the longest wait for a rate limit, and `backoff_s` half of the first wait after a failure, in
+        seconds.
         """
         auth = Auth.Token(token.reveal())
         retry = _Retry(
             total=MAX_RETRIES,
-            backoff_factor=BACKOFF_S,
+            backoff_factor=backoff_s,
             allowed_methods=None,
             max_rate_limit_wait=patience_s,
         )
         self._name = repository
         self._patient = _client(api_url, auth, retry)
         rejected = _RetryRejected(
-            total=MAX_RETRIES, connect=0, read=0, other=0, backoff_factor=BACKOFF_S, allowed_methods=None
+            total=MAX_RETRIES, connect=0, read=0, other=0, backoff_factor=backoff_s, allowed_methods=None
         )
         self._once = _client(api_url, auth, rejected)
 

@@ -174,7 +174,7 @@ def log_of(result: StepResult) -> str:
 
 
 def on_the_command_line(scene: Scene, *flags: str, url: str = "") -> str:
-    arguments = ["--campaign", "core-reliability", "--timeout", "1", "--base-url", url or scene.sepurux.url, *flags]
+    arguments = ["--campaign", "core-reliability", "--timeout", "0.5", "--base-url", url or scene.sepurux.url, *flags]
     ended = run_cli(arguments, {"SEPURUX_CI_TOKEN": SECRET}, scene.workspace)
     return f"{ended.stderr}\n{read(ended.stdout).prose}"
 

@@ -215,9 +215,10 @@ def test_an_edit_tells_that_the_comment_is_gone(dotcom: Scene) -> None:
 def test_nothing_is_tried_again_that_nobody_waits_for_any_more(fault: backend.Answer, dotcom: Scene) -> None:
     """A `pending` that was sent again after the time for it was over would replace the decided status."""
     dotcom.github.fault("repos/create-commit-status", fault, fault)
+    client = PyGithubClient(dotcom.github.url, Secret(dotcom.github.token()), "octo/shop")
 
     def pend() -> None:
-        dotcom.client.set_status(dotcom.pull.head_sha, "c", CommitState.PENDING, "d", "")
+        client.set_status(dotcom.pull.head_sha, "c", CommitState.PENDING, "d", "")
 
     assert not error_of(lambda: ThreadTimeouts().run(0.9, pend)).permanent
     assert dotcom.repository.latest_statuses(dotcom.pull.head_sha) == []
@@ -337,7 +338,7 @@ def test_a_comments_address_is_one_or_nothing(dotcom: Scene) -> None:
 
 def test_the_token_is_in_no_refusal(dotcom: Scene) -> None:
     token = dotcom.github.token()
-    client = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
+    client = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop", backoff_s=0.01)
     dotcom.github.fault("graphql", backend.reset(), always=True)
     error = error_of(lambda: client.fetch_snapshot(dotcom.event))
     assert token not in warning_text(Operation.READ, error, dotcom.event)
