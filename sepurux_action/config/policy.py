@@ -20,7 +20,7 @@ MAX_FILE_BYTES = 256 * 1024  # bytes; contract, section 5
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredValue:
-    """The text that the file gives to an option (of a list, one item per line), the line of its key, and its value."""
+    """An option in the file: its text (a list has one item per line), the line of its key, and the parsed value."""
 
     text: str
     line: int

@@ -61,7 +61,10 @@ class RunMetadata:
 def run_all(
     settings: Settings, metadata: RunMetadata, calls: ApiCalls, output: Output, on_progress: OnProgress
 ) -> tuple[tuple[RunResult, ...], ...]:
-    """Return the results of each gate's runs, in the order of gates and traces; always, and within their timeouts.
+    """Return the results of each gate's runs, in the order of gates and traces.
+
+    A failure of the backend is a result. The function returns at most `last_polls_s` and `ENRICHMENT_S` after the
+    longest timeout.
 
     `on_progress` is called with the results of the runs that have started, at once and then every few seconds while
     ids and addresses become known. After a signal the runs that are not decided are `error`.
@@ -268,7 +271,7 @@ class RunPoller:
         lists, key = self._context.campaigns, (project, timeout_s)
         if key not in lists:
             lists[key] = asyncio.create_task(self._context.list_campaigns(project, timeout_s))
-        campaigns = await asyncio.shield(lists[key])  # a run that is cancelled does not cancel it for the others
+        campaigns = await lists[key]
         return campaigns.find(self.gate.campaign, project=project)
 
     async def _upload(self) -> str:

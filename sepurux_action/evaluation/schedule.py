@@ -42,7 +42,7 @@ def retry_wait(error: TransientError, attempt: int, jitter: float) -> float:
 
 
 def last_polls_s(runs: int) -> float:
-    """Return the seconds after the deadline within which the last polls of so many runs end."""
+    """Return how many seconds the last polls of `runs` runs may take after the deadline."""
     return max(LAST_POLL_S, runs * POLL_GAP_S + 1)
 
 

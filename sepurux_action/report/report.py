@@ -302,7 +302,7 @@ def _headline(result: GateResult) -> str:
 
 
 def _tally(results: Sequence[GateResult]) -> str:
-    """Return how many gates are closed, with those apart that a review can still open."""
+    """Return how many gates block, and how many of these wait for a review."""
     waiting = sum(result.waits_for_review for result in results)
     closed = sum(result.conclusion.blocks for result in results) - waiting
     waits = f"{'waits' if waiting == 1 else 'wait'} for a review"
@@ -313,7 +313,7 @@ def _tally(results: Sequence[GateResult]) -> str:
 
 
 def _how_many_passed(results: Sequence[GateResult]) -> str:
-    """Return what several gates came to that are all well, so that none of them stands for the others."""
+    """Return how many gates passed and how many were skipped, if none failed."""
     others = sum(result.decision is Decision.SKIPPED for result in results)
     if others in {0, len(results)}:
         return "No gate is affected." if others else "Every gate passed."
@@ -394,7 +394,7 @@ def _alert(result: GateResult) -> str:
 
 
 def _stage_sentence(result: GateResult, context: Context) -> str:
-    """Return what the stage means for this result, '' where there is nothing to add or the next step tells it."""
+    """Return what the stage means for this result; '' if the next step says it."""
     if result.review:
         return "" if result.waits_for_review else result.review
     match result.gate.stage:
@@ -497,7 +497,7 @@ def _gates(results: Sequence[GateResult], context: Context) -> Block:
 
 
 def _policy(context: Context) -> tuple[Block, ...]:
-    """Return what the pull request changes in the policy, where it does."""
+    """Return the block of policy changes, if there are any."""
     base = code(context.base_ref, longest=MAX_BASE_LENGTH) or "the base branch"
 
     def row(change: Change) -> tuple[str, ...]:
@@ -518,7 +518,7 @@ def _policy(context: Context) -> tuple[Block, ...]:
 
 
 def _from_difference(change: Change) -> tuple[str, str]:
-    """Return the old and the new value; of long ones what they share at the start is cut, not what differs."""
+    """Return both values, shortened at their common beginning so that the difference stays visible."""
     old, new = change.old, change.new
     differs = next(
         (at for at, pair in enumerate(zip(old, new, strict=False)) if len(set(pair)) > 1), min(len(old), len(new))
@@ -530,7 +530,7 @@ def _from_difference(change: Change) -> tuple[str, str]:
 
 
 def _section(result: GateResult, context: Context, *, already_shown: bool) -> Section:
-    """Return a gate's section; what is told at the top of the report already is not repeated."""
+    """Return a gate's section, without what the top of the report already says."""
     return Section(
         title=join([_symbol(result), code(result.gate.name), _outcome(result)]),
         callout=None if already_shown else _callout(result, context),
@@ -634,7 +634,7 @@ def _broken(result: GateResult, context: Context) -> Block:
 
 
 def _shortened(required: str) -> str:
-    """Return what is required with a sign for its first words: tables must fit on a phone."""
+    """Return the requirement with ≥ or ≤ in place of words, so that tables fit on a phone."""
     for words, sign in (("at least ", "≥"), ("at most ", "≤")):
         if required.startswith(words):
             return join([sign, text(required.removeprefix(words), longest=MAX_CELL_LENGTH)], by=NO_BREAK)
@@ -642,7 +642,7 @@ def _shortened(required: str) -> str:
 
 
 def _compared_with(result: GateResult, context: Context) -> str:
-    """Return what the gate's numbers are held against, '' for nothing."""
+    """Return what the gate's numbers are compared with; '' if nothing."""
     if context.base_ref:
         return code(context.base_ref, longest=MAX_BASE_LENGTH)
     return "before" if result.gate.name in context.baselines else ""
@@ -693,7 +693,7 @@ def _change(measure: Measure, now: PreviousResult, baseline: PreviousResult | No
 
 
 def _trend(measure: Measure, series: Sequence[PreviousResult]) -> str:
-    """Return a number's way through the commits as a picture and in words, '' where two are not known."""
+    """Return a number's values over the commits, as a sparkline and as text; '' if fewer than two are known."""
     words = trend_text(measure, series)
     return join([sparkline([measure.of(each.metrics) for each in series]), words]) if words else ""
 
@@ -872,7 +872,7 @@ def _reasons(result: GateResult) -> Block:
 
 
 def _meaning(result: GateResult, context: Context) -> str:
-    """Return what the gate's stage makes of a failed evaluation."""
+    """Return what a `fail` means in the gate's stage."""
     match result.gate.stage:
         case Stage.OBSERVE:
             return "the gate reports and never blocks, whatever the evaluation says"
@@ -930,7 +930,7 @@ def _notes(results: Sequence[GateResult], context: Context) -> tuple[Block, ...]
 
 
 def _whose(names: Sequence[str], results: Sequence[GateResult]) -> str:
-    """Return the gates that a note is about, '' where that is all there are."""
+    """Return the names of the gates that a note applies to; '' if it applies to all."""
     if len(names) == len(results):
         return "All gates" if len(results) > 1 else ""
     more = len(names) - MAX_NAMED
