@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ from tests.github_double.state import PullRequest, Repository
 from tests.runner import StepResult, run_action
 
 SECRET = "ci-token-0123456789"
+CAMPAIGN = {"campaign": "core-reliability", "token": SECRET, "timeout": "20", "github_token": ""}
+NUMBERS = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
 BOT = "github-actions[bot]"
 PASSED = {"decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1, "reliability_score": 93}
 DECIDED = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
@@ -130,3 +133,14 @@ def a_client_scene(github: GitHub) -> ClientScene:
         no_pr_reason="",
     )
     return ClientScene(github, repository, pull, client, event)
+
+
+def visible(markdown: str) -> str:
+    """Return Markdown with decoded entities and without break points."""
+    return html.unescape(markdown.replace("<wbr>", ""))
+
+
+def step(sepurux: ScriptedBackend, workspace: Path, **inputs: str) -> StepResult:
+    """Return the result of a step against this backend."""
+    workspace.mkdir(exist_ok=True)
+    return run_action(workspace=workspace, inputs={**CAMPAIGN, "base_url": sepurux.url, **inputs}, secrets=[SECRET])

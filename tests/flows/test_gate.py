@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import json
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +11,9 @@ import pytest
 
 from sepurux_action.report.outputs import OUTPUTS
 from tests import backend
-from tests.backend import MISSING, Request, ScriptedBackend, decided, sound_backend
-from tests.runner import HEAD_SHA, RUNTIME_TOKEN, StepResult, pull_request_event, run_action, start_action
-
-SECRET = "ci-token-0123456789"
-CAMPAIGN = {"campaign": "core-reliability", "token": SECRET, "timeout": "20", "github_token": ""}
-NUMBERS = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
+from tests.backend import MISSING, Request, decided, sound_backend
+from tests.runner import HEAD_SHA, RUNTIME_TOKEN, pull_request_event, run_action
+from tests.scenes import CAMPAIGN, NUMBERS, SECRET, step, visible
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,17 +168,6 @@ def routes(case: Case) -> dict[str, backend.Answer]:
     return {"GET /v1/ci/batch/*": backend.json(decided(run_ids=[backend.RUN_ID], **case.poll)), **case.routes}
 
 
-def visible(markdown: str) -> str:
-    """Return Markdown with decoded entities and without break points."""
-    return html.unescape(markdown.replace("<wbr>", ""))
-
-
-def step(sepurux: ScriptedBackend, workspace: Path, **inputs: str) -> StepResult:
-    """Return the result of a step against this backend."""
-    workspace.mkdir(exist_ok=True)
-    return run_action(workspace=workspace, inputs={**CAMPAIGN, "base_url": sepurux.url, **inputs}, secrets=[SECRET])
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
 def test_each_case_has_its_decision_and_its_exit_status(case: Case, tmp_path: Path) -> None:
     with sound_backend(**routes(case)) as sepurux:
@@ -313,106 +297,6 @@ def test_a_trace_that_is_no_json_is_named_with_its_place_and_nothing_is_uploaded
     assert '"missing.json" was not found' in result.messages("error")[1]
 
 
-def test_one_fault_on_every_call_changes_no_verdict(tmp_path: Path) -> None:
-    """Every fault that is worth a retry has the same effect."""
-    fault = backend.truncated({"batch_id": "b"})
-    (tmp_path / "trace.json").write_text("{}")
-    campaigns = [{"campaign_id": backend.CAMPAIGN_ID, "name": "core-reliability"}]
-    passed = decided(decision="pass", pass_rate=0.95, unsafe_attempts=0, failures=1)
-    answers: dict[str, list[backend.Answer]] = {
-        "GET /v1/campaigns": [fault, backend.json(campaigns)],
-        "POST /v1/traces": [fault, backend.json({"trace_id": backend.TRACE_ID})],
-        "POST /v1/ci/runs": [fault, backend.json({"batch_id": backend.BATCH_ID})],
-        "GET /v1/ci/batch/*": [fault, backend.json(passed)],
-        "GET /v1/campaigns/*/reliability": [fault],
-        "GET /v1/campaigns/*/failures": [fault],
-    }
-    with sound_backend(**answers) as sepurux:
-        result = step(sepurux, tmp_path, trace_file="trace.json")
-        posts = [call for call in sepurux.requests if call.method == "POST"]
-    assert (result.exit_code, result.outputs["decision"]) == (0, "pass"), result.log
-    assert len(posts) == 4
-    assert len({(call.path, call.headers["idempotency-key"]) for call in posts}) == 2
-
-
-def test_a_backend_that_is_not_there_is_an_error_within_the_timeout(tmp_path: Path) -> None:
-    with sound_backend() as sepurux:
-        url = sepurux.url
-    result = run_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": url, "timeout": "0.5"})
-    assert (result.exit_code, result.outputs["decision"]) == (2, "error")
-    assert "base_url" in visible(result.summary)
-
-
-@pytest.mark.parametrize(("status", "exit_code"), [(422, 2), (503, 0)])
-def test_allow_covers_an_outage_but_no_uploaded_trace_that_sepurux_rejects(
-    status: int, exit_code: int, tmp_path: Path
-) -> None:
-    (tmp_path / "trace.json").write_text("{}")
-    with sound_backend(**{"POST /v1/traces": backend.json({"detail": "no"}, status)}) as sepurux:
-        result = step(sepurux, tmp_path, trace_file="trace.json", on_undecided="allow", timeout="2")
-    assert (result.exit_code, result.outputs["decision"]) == (exit_code, "error"), result.log
-    assert ("the uploaded trace may be the cause" in visible(result.summary)) is bool(exit_code)
-
-
-def test_an_answer_that_drips_for_ever_does_not_hold_up_the_exit(tmp_path: Path) -> None:
-    with sound_backend(**{"POST /v1/ci/runs": backend.drip_headers(0.1)}) as sepurux:
-        inputs = {**CAMPAIGN, "base_url": sepurux.url, "timeout": "0.5"}
-        result = run_action(workspace=tmp_path, inputs=inputs, process=True, timeout=20)
-    assert (result.exit_code, result.outputs["decision"]) == (2, "error")
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_after_a_signal_outputs_and_summary_are_written_and_the_exit_status_is_the_signals(
-    number: signal.Signals, status: int, tmp_path: Path
-) -> None:
-    running = backend.json(decided(status="running", decision="pending"))
-    with (
-        sound_backend(**{"GET /v1/ci/batch/*": [running, backend.hang()]}) as sepurux,
-        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, process=True) as under_way,
-    ):
-        under_way.wait_for_log("not decided yet", 10)
-        under_way.send_signal(number)
-        result = under_way.finish(5)
-    assert result.exit_code == status
-    assert (result.outputs["decision"], result.outputs["conclusion"]) == ("error", "failure")
-    assert result.outputs["batch_id"] == backend.BATCH_ID
-    assert "cancelled" in result.summary
-    assert "leaves out the details" in result.summary
-    assert "Traceback" not in result.raw_log
-
-
-def test_a_signal_while_a_trace_is_checked_ends_the_step(tmp_path: Path) -> None:
-    """The check of this trace takes 10 s: each item is nested too deeply for a quick one."""
-    trace = b'{"a":[' + b"[[[[1]]]]," * (2 * 1024 * 1024) + b"1]}"
-    with (
-        sound_backend() as sepurux,
-        start_action(
-            workspace=tmp_path / "workspace",
-            inputs={**CAMPAIGN, "base_url": sepurux.url, "trace_file": "slow.json"},
-            files={"slow.json": trace},
-            process=True,
-        ) as under_way,
-    ):
-        under_way.wait_for_log("::add-mask::", 10)
-        under_way.send_signal(signal.SIGTERM)
-        result = under_way.finish(5)
-        assert sepurux.requests == ()
-    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
-    assert "cancelled" in result.summary
-
-
-def test_a_step_that_is_killed_leaves_its_ids_and_no_pass(tmp_path: Path) -> None:
-    with (
-        sound_backend(**{"GET /v1/ci/batch/*": backend.hang()}) as sepurux,
-        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, process=True) as under_way,
-    ):
-        under_way.wait_for_log("started batch", 10)
-        under_way.send_signal(signal.SIGKILL)
-        result = under_way.finish(5)
-    assert (result.outputs["decision"], result.outputs["conclusion"]) == ("error", "failure")
-    assert result.outputs["batch_id"] == backend.BATCH_ID
-
-
 HOSTILE = "::error::boo\r::add-mask::pass\n##[set-env name=PATH]x\u202e::stop-commands::x\n<script>@octocat #1"
 
 
@@ -519,23 +403,3 @@ def test_a_secret_given_as_a_name_is_rejected_because_reports_show_names(tmp_pat
     assert result.exit_code == 2
     assert len(result.messages("error")) == 2
     assert SECRET not in visible(result.summary)
-
-
-def test_an_answer_that_says_a_thing_twice_is_no_answer(tmp_path: Path) -> None:
-    twice = json.dumps(decided(decision="pass", **NUMBERS)).replace("{", '{"decision": "fail", ', 1)
-    with sound_backend(**{"GET /v1/ci/batch/*": backend.raw(twice.encode())}) as sepurux:
-        result = step(sepurux, tmp_path, timeout="0.5")
-    assert (result.exit_code, result.outputs["decision"]) == (2, "error")
-
-
-def test_one_signal_after_another_ends_with_the_status_of_the_first(tmp_path: Path) -> None:
-    running = backend.json(decided(status="running", decision="pending"))
-    with (
-        sound_backend(**{"GET /v1/ci/batch/*": running}) as sepurux,
-        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}) as under_way,
-    ):
-        under_way.wait_for_log("not decided yet", 10)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGTERM):
-            under_way.send_signal(number)
-        result = under_way.finish(5)
-    assert result.exit_code == 130

@@ -380,15 +380,6 @@ def test_5000_failures_and_tools_of_10_kb_shed_sections_and_say_so(scene: Scene)
 # -- what no run may lose, double or show ------------------------------------------------------------------------------
 
 
-def test_after_a_signal_a_status_that_hangs_is_left_behind(scene: Scene) -> None:
-    scene.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(status="running", decision="pending")))
-    scene.github.fault("repos/create-commit-status", faults.through, backend.hang(), always=True)
-    with start_action(**scene.options()) as step:
-        step.wait_for_log("not decided yet", 20)
-        step.send_signal(signal.SIGTERM)
-        assert step.finish(6).exit_code == 143
-
-
 def test_token_and_api_key_are_both_masked_and_blanked(scene: Scene) -> None:
     key = "api-key-9876543210"
     scene.answers(top_failing_tools=[{"tool": key, "count": 1}])

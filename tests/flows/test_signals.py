@@ -1,0 +1,95 @@
+"""A step that is cancelled or killed: what it writes, how soon it ends, and with which exit status."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import backend
+from tests.backend import decided, sound_backend
+from tests.github_double import GitHub, faults
+from tests.runner import start_action
+from tests.scenes import CAMPAIGN, Scene, a_scene
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with GitHub() as github, sound_backend() as sepurux:
+        yield a_scene(github, sepurux, tmp_path)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_after_a_signal_outputs_and_summary_are_written_and_the_exit_status_is_the_signals(
+    number: signal.Signals, status: int, tmp_path: Path
+) -> None:
+    running = backend.json(decided(status="running", decision="pending"))
+    with (
+        sound_backend(**{"GET /v1/ci/batch/*": [running, backend.hang()]}) as sepurux,
+        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, process=True) as under_way,
+    ):
+        under_way.wait_for_log("not decided yet", 10)
+        under_way.send_signal(number)
+        result = under_way.finish(5)
+    assert result.exit_code == status
+    assert (result.outputs["decision"], result.outputs["conclusion"]) == ("error", "failure")
+    assert result.outputs["batch_id"] == backend.BATCH_ID
+    assert "cancelled" in result.summary
+    assert "leaves out the details" in result.summary
+    assert "Traceback" not in result.raw_log
+
+
+def test_a_signal_while_a_trace_is_checked_ends_the_step(tmp_path: Path) -> None:
+    """The check of this trace takes 10 s: each item is nested too deeply for a quick one."""
+    trace = b'{"a":[' + b"[[[[1]]]]," * (2 * 1024 * 1024) + b"1]}"
+    with (
+        sound_backend() as sepurux,
+        start_action(
+            workspace=tmp_path / "workspace",
+            inputs={**CAMPAIGN, "base_url": sepurux.url, "trace_file": "slow.json"},
+            files={"slow.json": trace},
+            process=True,
+        ) as under_way,
+    ):
+        under_way.wait_for_log("::add-mask::", 10)
+        under_way.send_signal(signal.SIGTERM)
+        result = under_way.finish(5)
+        assert sepurux.requests == ()
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
+    assert "cancelled" in result.summary
+
+
+def test_a_step_that_is_killed_leaves_its_ids_and_no_pass(tmp_path: Path) -> None:
+    with (
+        sound_backend(**{"GET /v1/ci/batch/*": backend.hang()}) as sepurux,
+        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, process=True) as under_way,
+    ):
+        under_way.wait_for_log("started batch", 10)
+        under_way.send_signal(signal.SIGKILL)
+        result = under_way.finish(5)
+    assert (result.outputs["decision"], result.outputs["conclusion"]) == ("error", "failure")
+    assert result.outputs["batch_id"] == backend.BATCH_ID
+
+
+def test_one_signal_after_another_ends_with_the_status_of_the_first(tmp_path: Path) -> None:
+    running = backend.json(decided(status="running", decision="pending"))
+    with (
+        sound_backend(**{"GET /v1/ci/batch/*": running}) as sepurux,
+        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}) as under_way,
+    ):
+        under_way.wait_for_log("not decided yet", 10)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGTERM):
+            under_way.send_signal(number)
+        result = under_way.finish(5)
+    assert result.exit_code == 130
+
+
+def test_after_a_signal_a_status_that_hangs_is_left_behind(scene: Scene) -> None:
+    scene.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(status="running", decision="pending")))
+    scene.github.fault("repos/create-commit-status", faults.through, backend.hang(), always=True)
+    with start_action(**scene.options()) as step:
+        step.wait_for_log("not decided yet", 20)
+        step.send_signal(signal.SIGTERM)
+        assert step.finish(6).exit_code == 143
