@@ -49,7 +49,7 @@ def test_allow_covers_an_outage_but_no_uploaded_trace_that_sepurux_rejects(
 ) -> None:
     (tmp_path / "trace.json").write_text("{}")
     with sound_backend(**{"POST /v1/traces": backend.json({"detail": "no"}, status)}) as sepurux:
-        result = step(sepurux, tmp_path, trace_file="trace.json", on_undecided="allow", timeout="2")
+        result = step(sepurux, tmp_path, trace_file="trace.json", on_undecided="allow", timeout="0.5")
     assert (result.exit_code, result.outputs["decision"]) == (exit_code, "error"), result.log
     assert ("the uploaded trace may be the cause" in visible(result.summary)) is bool(exit_code)
 
