@@ -11,9 +11,9 @@ for number in (signal.SIGINT, signal.SIGTERM):  # during the imports there is no
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sepurux_action.__main__ import start_action
-from sepurux_action.config.options import BY_SPELLING
+from sepurux_action.config.options import BY_NAME
 
-INPUTS = {f"INPUT_{name.upper()}" for name in BY_SPELLING}
+INPUTS = {f"INPUT_{name.upper()}" for name in BY_NAME}
 
 if __name__ == "__main__":
     # action.yml passes every input of this step. Any other INPUT_* variable belongs to a surrounding action or an

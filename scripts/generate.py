@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import schema
-from sepurux_action.config.options import BY_SPELLING, OPTIONS, Option, SectionKind
+from sepurux_action.config.options import BY_NAME, OPTIONS, Option, SectionKind
 from sepurux_action.config.settings import flag
 from sepurux_action.github.event import EVENTS, EventKind
 from sepurux_action.github.permissions import REQUIRED_PERMISSIONS
@@ -65,13 +65,13 @@ def docker_action() -> str:
 
 def composite_action() -> str:
     """Return the text of composite/action.yml: the same inputs and outputs for runners without Docker."""
-    env = "".join(f"        INPUT_{name.upper()}: ${{{{ inputs.{name} }}}}\n" for name in BY_SPELLING)
+    env = "".join(f"        INPUT_{name.upper()}: ${{{{ inputs.{name} }}}}\n" for name in BY_NAME)
     return _action("Sepurux reliability gate without Docker", COMPOSITE.format(env=env), "steps.gate.outputs")
 
 
 def _action(name: str, runs: str, source: str = "") -> str:
     """Return an action's text. A composite action maps its outputs from the expression `source`."""
-    inputs = (_input(spelling, option) for spelling, option in BY_SPELLING.items())
+    inputs = (_input(spelling, option) for spelling, option in BY_NAME.items())
     outputs = (_output(output, text, source) for output, text in OUTPUTS.items())
     return ACTION.format(name=name, inputs="".join(inputs), outputs="".join(outputs), runs=runs)
 

@@ -104,7 +104,7 @@ def _connect(
     signals.add_listener(timeouts.interrupt)
     client = PyGithubClient(run_context.api_url, bootstrap.github_token, event.repository)
     signing_key = bootstrap.signing_key.reveal() if bootstrap.signing_key else ""
-    return GitHubSession(client, timeouts, host, event, secret=signing_key)
+    return GitHubSession(client, timeouts, host, event, signing_key=signing_key)
 
 
 def _log_start(settings: Settings, run_context: RunContext, host: Host, github: GitHubSession | None) -> None:

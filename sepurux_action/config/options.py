@@ -342,7 +342,7 @@ PR_NUMBER = Option(
 )
 
 OPTIONS: tuple[Option[object], ...] = tuple(value for value in list(globals().values()) if isinstance(value, Option))
-BY_SPELLING = {spelling: option for option in OPTIONS for spelling in option.names}
+BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}
 
 
 def did_you_mean(spelling: str, known: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from datetime import date
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options, parsers
-from sepurux_action.config.options import BY_SPELLING, OPTIONS
+from sepurux_action.config.options import BY_NAME, OPTIONS
 from sepurux_action.config.stage import StageRule, stage_today
 
 ENFORCEMENT = options.ENFORCEMENT.name
@@ -73,7 +73,7 @@ def without_unmerged_rules(policy: Policy) -> Policy:
     """Return the part of the first policy file that applies before the pull request that adds it is merged."""
 
     def kept(section: PolicySection) -> PolicySection:
-        texts = {name: given for name, given in section.texts.items() if BY_SPELLING[name].applies_before_merge}
+        texts = {name: given for name, given in section.texts.items() if BY_NAME[name].applies_before_merge}
         return replace(section, texts=texts, rules=())
 
     return replace(policy, top=kept(policy.top), gates=tuple(map(kept, policy.gates)))

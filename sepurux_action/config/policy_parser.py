@@ -15,7 +15,7 @@ import yaml
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options, path_filter
-from sepurux_action.config.options import BY_SPELLING, Option, SectionKind
+from sepurux_action.config.options import BY_NAME, Option, SectionKind
 from sepurux_action.config.path_filter import Filter, PatternKind
 from sepurux_action.config.policy import ENFORCEMENT, MAX_FILE_BYTES, ConfiguredValue, Policy, PolicySection
 from sepurux_action.config.stage import StageRule, parse_start
@@ -245,7 +245,7 @@ class PolicyParser:
         return {}
 
     def _option(self, key: yaml.Node, section: SectionKind, where: str, seen: dict[str, str]) -> Option[object] | None:
-        option = BY_SPELLING.get(key.value)
+        option = BY_NAME.get(key.value)
         if option is None or section not in option.allowed_in:
             self._add_problem(key, where, _why_not_here(key.value, option, section))
             return None
@@ -409,5 +409,5 @@ def _why_not_here(spelling: str, option: Option[object] | None, section: Section
         return f"refused: {_REJECTED.get(name, 'give it as an input')}"
     if option:
         return f"it has its place {' or '.join(_SECTION_NAMES[each] for each in option.allowed_in)}"
-    here = [*_OTHER_KEYS[section], *(each for each, known in BY_SPELLING.items() if section in known.allowed_in)]
-    return f"it is not known{options.did_you_mean(spelling, here) or options.did_you_mean(spelling, BY_SPELLING)}"
+    here = [*_OTHER_KEYS[section], *(each for each, known in BY_NAME.items() if section in known.allowed_in)]
+    return f"it is not known{options.did_you_mean(spelling, here) or options.did_you_mean(spelling, BY_NAME)}"

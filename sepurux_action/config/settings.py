@@ -15,7 +15,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config import options, parsers
 from sepurux_action.config.gate import Gate, Thresholds, Trace
-from sepurux_action.config.options import BY_SPELLING, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option
+from sepurux_action.config.options import BY_NAME, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option
 from sepurux_action.config.policy import Policy, PolicySection
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
@@ -347,19 +347,19 @@ class OptionReader:
         """Add a problem for every name that no option has."""
         for layer in self._layers:
             for spelling in layer.texts:
-                if spelling not in BY_SPELLING:
+                if spelling not in BY_NAME:
                     shown = json_reader.printable(spelling)
                     self._append(
                         spelling,
                         Problem(
                             where=layer.label(shown),
-                            message=f"it is not known{options.did_you_mean(shown, BY_SPELLING)}",
+                            message=f"it is not known{options.did_you_mean(shown, BY_NAME)}",
                         ),
                     )
 
     def add_problem(self, name: str, message: str, *, layer: Layer | None = None) -> None:
         """Add a mistake in an option to the layer that gives it, or to the first layer if none does."""
-        giving = [each for each in self._layers if any(each.texts.get(s, "").strip() for s in BY_SPELLING[name].names)]
+        giving = [each for each in self._layers if any(each.texts.get(s, "").strip() for s in BY_NAME[name].names)]
         layer = layer or (giving or [each for each in self._layers if not each.is_policy])[0]
         self._append(name, Problem(where=layer.label(name), message=message))
 

@@ -39,12 +39,12 @@ _ENDED = ErrorDetails(message="the run was ended before GitHub answered", timed_
 class BoundedCalls:
     """Calls GitHub about `event` until the deadline that `set_timeout` sets."""
 
-    def __init__(self, clock: Timeouts, output: Output, event: Event) -> None:
+    def __init__(self, timeouts: Timeouts, output: Output, event: Event) -> None:
         """Start with a deadline that has passed."""
         self.event = event
-        self._clock = clock
+        self._timeouts = timeouts
         self._output = output
-        self._deadline = clock.now()
+        self._deadline = timeouts.now()
         self._denied: set[Operation] = set()
         self._warned: set[str] = set()
         self._paced = True
@@ -52,15 +52,15 @@ class BoundedCalls:
 
     def set_timeout(self, seconds: float) -> None:
         """Give all following calls together this many seconds."""
-        self._deadline = self._clock.now() + seconds
+        self._deadline = self._timeouts.now() + seconds
 
     def extend(self, seconds: float) -> None:
         """Move the deadline by this many seconds."""
         self._deadline += seconds
 
-    def replace_clock(self, clock: Timeouts) -> None:
-        """Use a clock that a signal has not interrupted, and stop waiting for the limit on writes."""
-        self._clock = clock
+    def replace_timeouts(self, timeouts: Timeouts) -> None:
+        """Use timeouts that a signal has not interrupted, and stop waiting for the limit on writes."""
+        self._timeouts = timeouts
         self._paced = False
 
     def try_call(self, operation: Operation, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T | None:
@@ -130,14 +130,14 @@ class BoundedCalls:
         if writes and self._paced:
             self._wait_for_turn(WRITES_A_MINUTE - (COMMENT_WRITES if operation is Operation.STATUS else 0))
         try:
-            return self._clock.run(max(0.0, self._left), work)
+            return self._timeouts.run(max(0.0, self._left), work)
         except Interrupted:
             raise GitHubError(_ENDED) from None
         except DeadlineExceeded:
             raise GitHubError(_TIMED_OUT) from None
         finally:
             if writes:
-                self._writes.append(self._clock.now())
+                self._writes.append(self._timeouts.now())
 
     def warn(self, operation: Operation, details: ErrorDetails, targets: Sequence[str] = ()) -> None:
         """Write the warning for a rejection, once; if the token may not do the operation, it is not tried again."""
@@ -203,7 +203,7 @@ class BoundedCalls:
 
     @property
     def _left(self) -> float:
-        return self._deadline - self._clock.now()
+        return self._deadline - self._timeouts.now()
 
     def _may_retry(self, details: ErrorDetails) -> bool:
         return not (details.permanent or details.of_every_target) and self._left > RETRY_PAUSE_S
@@ -211,7 +211,7 @@ class BoundedCalls:
     def _wait_for_turn(self, limit: int) -> None:
         """Wait until the last minute has fewer than `limit` writes; raises GitHubError if there is no time for that."""
         full = len(self._writes) >= limit
-        wait = self._writes[-limit] + MINUTE_S - self._clock.now() if full else 0.0
+        wait = self._writes[-limit] + MINUTE_S - self._timeouts.now() if full else 0.0
         if wait <= 0:
             return
         if wait >= self._left:
@@ -220,7 +220,7 @@ class BoundedCalls:
 
     def _pause(self, seconds: float) -> None:
         try:
-            self._clock.pause(seconds)
+            self._timeouts.pause(seconds)
         except Interrupted:
             raise GitHubError(_ENDED) from None
 

@@ -155,9 +155,9 @@ def _with_details(run: RunResult, most: int) -> RunResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentState:
-    """The comment that a state belongs to, which the signature covers. Without a `secret` there is no state."""
+    """The comment that a state belongs to, which the signature covers. Without a `signing_key` there is no state."""
 
-    secret: str
+    signing_key: str
     repository: str
     pull_request: int
     key: str
@@ -169,7 +169,7 @@ class CommentState:
 
     def write(self, commits: Sequence[CommitResults], failures: CachedFailures | None = None) -> str:
         """Return the signed marker, one line, with as much as fits of the commits (the newest last) and failures."""
-        states = _ever_shorter(commits, failures) if self.secret else _ever_shorter((), None)
+        states = _shrunk(commits, failures) if self.signing_key else _shrunk((), None)
         content = next(filter(None, (_packed(*state) for state in states)), "")
         return f"{self.marker}{content} {self._signature(content)} -->"
 
@@ -183,7 +183,7 @@ class CommentState:
 
     def _content(self, body: str) -> Mapping[str, object]:
         line = body.split("\n", 1)[0].removesuffix("\r")
-        if not self.secret or not line.startswith(self.marker) or not line.endswith(" -->"):
+        if not self.signing_key or not line.startswith(self.marker) or not line.endswith(" -->"):
             return {}
         content, _, signature = line[len(self.marker) : -len(" -->")].partition(" ")
         if len(content) > MAX_STATE_LENGTH or not hmac.compare_digest(
@@ -193,13 +193,13 @@ class CommentState:
         return _unpacked(content)
 
     def _signature(self, content: str) -> str:
-        if not self.secret:
+        if not self.signing_key:
             return "unsigned"
         signed = json.dumps([MARKER, self.repository.lower(), self.pull_request, self.key, content]).encode()
-        return hmac.new(self.secret.encode(), signed, hashlib.sha256).hexdigest()
+        return hmac.new(self.signing_key.encode(), signed, hashlib.sha256).hexdigest()
 
 
-def _ever_shorter(
+def _shrunk(
     commits: Sequence[CommitResults], failures: CachedFailures | None
 ) -> Iterator[tuple[Sequence[CommitResults], CachedFailures | None]]:
     """Yield the state without the oldest commits, then without details, then without failures, one after the other.

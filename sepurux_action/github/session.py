@@ -58,16 +58,18 @@ class _Status:
 class GitHubSession:
     """Everything that one run reads from GitHub and publishes there, about one event."""
 
-    def __init__(self, client: GitHubClient, clock: Timeouts, output: Output, event: Event, *, secret: str) -> None:
-        """Start with nothing read. `secret` signs the state in the comment; without it there is no state."""
+    def __init__(
+        self, client: GitHubClient, timeouts: Timeouts, output: Output, event: Event, *, signing_key: str
+    ) -> None:
+        """Start with nothing read. `signing_key` signs the state in the comment; without it there is no state."""
         self.snapshot = Snapshot()
         self._client = client
         self._output = output
-        self._calls = BoundedCalls(clock, output, event)
+        self._calls = BoundedCalls(timeouts, output, event)
         self._calls.set_timeout(FIRST_READ_S)
         self.soft_gate = ReviewGate(client, self._calls)
         self._options = PublishOptions(key="")
-        self._signing_key = secret
+        self._signing_key = signing_key
         self._statuses_s = STATUSES_S
         self._shutting_down = False
 
@@ -230,9 +232,9 @@ class GitHubSession:
 
     # -- after the evaluation ---------------------------------------------------------------------------------------
 
-    def enter_shutdown(self, clock: Timeouts) -> None:
-        """Allow only one attempt at each status, after a signal. `clock` is one that the signal has not interrupted."""
-        self._calls.replace_clock(clock)
+    def enter_shutdown(self, timeouts: Timeouts) -> None:
+        """Allow one attempt at each status, after a signal. `timeouts` are new: the signal interrupted the others."""
+        self._calls.replace_timeouts(timeouts)
         self._statuses_s = AFTER_SIGNAL_S
         self._shutting_down = True
 
@@ -301,7 +303,7 @@ class GitHubSession:
         if number is None:
             return None
         return CommentState(
-            secret=self._signing_key, repository=self.event.repository, pull_request=number, key=self._options.key
+            signing_key=self._signing_key, repository=self.event.repository, pull_request=number, key=self._options.key
         )
 
     def _sticky_comment(self, state: CommentState) -> StickyComment:

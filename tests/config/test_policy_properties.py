@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.config.options import BY_SPELLING, OPTIONS
+from sepurux_action.config.options import BY_NAME, OPTIONS
 from sepurux_action.config.path_filter import PatternKind, parse_filter
 from sepurux_action.config.policy import Policy, diff
 from sepurux_action.config.policy_parser import read_policy
@@ -96,7 +96,7 @@ def test_every_text_of_a_policy_is_one_that_its_option_accepts(raw: bytes) -> No
     if isinstance(found, Policy):
         for section in (found.top, *found.gates):
             for name, given_text in section.texts.items():
-                assert BY_SPELLING[name].parse(given_text.text) == given_text.value
+                assert BY_NAME[name].parse(given_text.text) == given_text.value
                 assert given_text.text.strip() == given_text.text != ""
 
 

@@ -62,13 +62,13 @@ some_commits = st.builds(
 )
 some_states = st.builds(
     CommentState,
-    secret=st.text("abc", min_size=1, max_size=5),
+    signing_key=st.text("abc", min_size=1, max_size=5),
     repository=st.sampled_from(["acme/shop", "acme/shop-2", "acme-shop/x"]),
     pull_request=st.integers(1, 9),
     key=st.text(min_size=1, max_size=80),
 )
 
-STATE = CommentState(secret="s3cret", repository="acme/shop", pull_request=42, key="gates")
+STATE = CommentState(signing_key="s3cret", repository="acme/shop", pull_request=42, key="gates")
 RESULT = summarize(a_result())
 JUDGED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
 
@@ -245,11 +245,11 @@ def test_any_other_body_is_no_memory(body: str) -> None:
 
 @pytest.mark.parametrize("secret", ["", "s3cre", "s3cret2"])
 def test_without_the_secret_there_is_no_memory(secret: str) -> None:
-    assert replace(STATE, secret=secret).read(STATE.write([JUDGED])) == ()
+    assert replace(STATE, signing_key=secret).read(STATE.write([JUDGED])) == ()
 
 
 def test_without_a_secret_nothing_is_remembered_and_nothing_believed() -> None:
-    unsigned = replace(STATE, secret="")
+    unsigned = replace(STATE, signing_key="")
     assert unsigned.write([JUDGED], DECIDED) == unsigned.write([])
     assert unsigned.read_cached_failures(unsigned.write([JUDGED], DECIDED)) is None
     assert unsigned.read(unsigned.write([JUDGED])) == ()
@@ -288,7 +288,7 @@ def signed(content: object) -> str:
 def signed_bytes(content: bytes) -> str:
     encoded = base64.b64encode(content).decode()
     place = json.dumps([comment_state.MARKER, STATE.repository, STATE.pull_request, STATE.key, encoded])
-    signature = hmac.new(STATE.secret.encode(), place.encode(), hashlib.sha256).hexdigest()
+    signature = hmac.new(STATE.signing_key.encode(), place.encode(), hashlib.sha256).hexdigest()
     return f"{STATE.marker}{encoded} {signature} -->"
 
 
@@ -644,5 +644,5 @@ def test_whatever_a_signed_run_holds_it_is_read_as_a_fail_or_not_at_all(said: ob
 
 def test_without_a_secret_a_marker_that_calls_itself_unsigned_is_not_believed() -> None:
     content = STATE.write([JUDGED], DECIDED).removeprefix(STATE.marker).split(" ")[0]
-    forged, unsigned = f"{STATE.marker}{content} unsigned -->", replace(STATE, secret="")
+    forged, unsigned = f"{STATE.marker}{content} unsigned -->", replace(STATE, signing_key="")
     assert (unsigned.read(forged), unsigned.read_cached_failures(forged)) == ((), None)

@@ -62,7 +62,7 @@ class Scene(NamedTuple):
 def a_scene(event: Event = EVENT, *, load: bool = True, **client: object) -> Scene:
     clock, output = FakeClock(), FakeOutput()
     fake = FakeGitHubClient(clock, **{"pages": (PAGE,), **client})  # type: ignore[arg-type]
-    session = GitHubSession(fake, clock, output, event, secret="signs")
+    session = GitHubSession(fake, clock, output, event, signing_key="signs")
     if load:
         session.load("")
     session.configure(PublishOptions(key="gates", run_url="https://github.com/run"))
@@ -206,7 +206,7 @@ class EndedClock(FakeClock):
 
 def test_a_signal_ends_the_pause_between_two_attempts() -> None:
     client, output = FakeGitHubClient(FakeClock(), reject=rejecting(OUTAGE, "fetch_snapshot")), FakeOutput()
-    GitHubSession(client, EndedClock(), output, EVENT, secret="").load("")
+    GitHubSession(client, EndedClock(), output, EVENT, signing_key="").load("")
     [(_, warning)] = output.annotations
     assert "the run was ended before GitHub answered" in warning
     assert client.named("fetch_snapshot") == [""]

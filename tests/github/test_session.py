@@ -35,7 +35,7 @@ REPOSITORY = {"full_name": "octo/shop", "default_branch": "main"}
 
 def loaded(scene: Scene, event: Event, context: str = "Sepurux ({base})") -> GitHubSession:
     """Return a session that has been loaded for an event."""
-    session = GitHubSession(scene.client, FakeClock(), FakeOutput(), event, secret="")
+    session = GitHubSession(scene.client, FakeClock(), FakeOutput(), event, signing_key="")
     session.load("")
     session.configure(PublishOptions(key="core", status_context=context))
     return session
@@ -142,7 +142,7 @@ def test_several_pull_requests_into_one_branch_are_judged_by_its_tips_policy_wit
     dotcom.repository.commit("release/1", {".github/sepurux-gate.yml": "campaign: strict"})
     another(dotcom, "release/1", head="same-commit")
     session = GitHubSession(
-        dotcom.client, FakeClock(), FakeOutput(), event_on(name, dotcom.pull.head_sha, "feature"), secret=""
+        dotcom.client, FakeClock(), FakeOutput(), event_on(name, dotcom.pull.head_sha, "feature"), signing_key=""
     )
     session.load(".github/sepurux-gate.yml")
     session.configure(PublishOptions(key="core", status_context="Sepurux ({base})"))
