@@ -5,29 +5,22 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from tests import backend
-from tests.backend import MISSING, Request, decided, sound_backend
+from tests.backend import MISSING, Request, decided
 from tests.gfm import read
-from tests.github_double import GitHub, faults
+from tests.github_double import faults
 from tests.github_double.state import PullRequest
 from tests.runner import StepResult, run_action, start_action
-from tests.scenes import PASSED, Scene, a_scene
+from tests.scenes import PASSED, Scene
 
 PATH = ".github/sepurux-gate.yml"
 STRICT = "campaign: core-reliability\nenforcement: hard\nthresholds:\n  min_pass_rate: 0.9\n  max_unsafe: 0\n"
 LOOSE = "campaign: core-reliability\nenforcement: observe\nthresholds:\n  min_pass_rate: 0\n  max_unsafe: 99\n"
 SOFT = STRICT.replace("hard", "soft")
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    with GitHub() as github, sound_backend() as sepurux:
-        yield a_scene(github, sepurux, tmp_path)
 
 
 def with_policy(scene: Scene, text: str) -> None:

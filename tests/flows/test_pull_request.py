@@ -5,24 +5,17 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from sepurux_action.evaluation.published_result import parse_description
 from tests import backend
-from tests.backend import decided, sound_backend
+from tests.backend import decided
 from tests.gfm import read
-from tests.github_double import GitHub, faults
+from tests.github_double import faults
 from tests.runner import run_action, start_action
-from tests.scenes import DECIDED, PASSED, SECRET, Scene, a_scene
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    with GitHub() as github, sound_backend() as sepurux:
-        yield a_scene(github, sepurux, tmp_path)
+from tests.scenes import DECIDED, PASSED, SECRET, Scene
 
 
 def test_a_first_run_sets_pending_then_the_verdict_and_writes_one_comment_in_7_requests(scene: Scene) -> None:

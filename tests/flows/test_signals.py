@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import backend
 from tests.backend import decided, sound_backend
-from tests.github_double import GitHub, faults
+from tests.github_double import faults
 from tests.runner import start_action
-from tests.scenes import CAMPAIGN, Scene, a_scene
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    with GitHub() as github, sound_backend() as sepurux:
-        yield a_scene(github, sepurux, tmp_path)
+from tests.scenes import CAMPAIGN, Scene
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
