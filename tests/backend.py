@@ -37,7 +37,6 @@ RUN_ID = "f00d0000-0000-4000-8000-000000000001"
 
 MIB = 1024 * 1024
 CHUNK = 64 * 1024  # bytes of one write of a streamed body
-SHUTDOWN_POLL_S = 0.02  # seconds that closing the server may take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,15 +274,24 @@ class _Server(ThreadingMixIn, TCPServer):
             self._open.discard(request)
         super().close_request(request)
 
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401, ARG002 - socketserver's types
+        return not self.closing.is_set()
+
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - socketserver's types
         error = exception()
         if isinstance(error, Exception) and not isinstance(error, ConnectionError):
             self.failures.append(error)
 
-    def end(self) -> None:
-        """End all answers, connections, and threads."""
+    def serve(self) -> None:
+        """Accept connections until `end`. It never polls, as `serve_forever` does, so closing takes no time."""
+        while not self.closing.is_set():
+            self.handle_request()
+
+    def end(self, serving: threading.Thread) -> None:
+        """End all answers, connections, and threads, also the one that runs `serve`."""
         self.closing.set()
-        self.shutdown()
+        socket.create_connection(self.socket.getsockname()).close()  # `serve` waits for a connection
+        serving.join()
         with self._lock:
             still_open = list(self._open)
         for connection in still_open:
@@ -343,9 +351,7 @@ class ScriptedBackend:
 
     def __enter__(self) -> Self:
         self._server = _Server(self._script)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": SHUTDOWN_POLL_S}, name="backend", daemon=True
-        )
+        self._thread = threading.Thread(target=self._server.serve, name="backend", daemon=True)
         self._thread.start()
         return self
 
@@ -375,8 +381,7 @@ class ScriptedBackend:
     def close(self) -> None:
         """End all answers, connections, and threads; a second call does nothing."""
         if self._thread.is_alive():
-            self._server.end()
-            self._thread.join()
+            self._server.end(self._thread)
 
 
 # --- Valid answers -----------------------------------------------------------------------------------------
