@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from graphql import GraphQLError, GraphQLResolveInfo, execute_sync, parse, validate
+from graphql import DocumentNode, GraphQLError, GraphQLResolveInfo, execute_sync, parse, validate
 
 from tests.github_double.access import Refusal, Token, not_found
 from tests.github_double.description import graphql_schema
@@ -50,15 +50,11 @@ class Tree:
 
 def execute(session: Session, query: str, variables: Mapping[str, Any]) -> tuple[Json, list[str]]:
     """Return GitHub's response, and what of the query its schema does not know."""
-    schema = _SCHEMA()
-    try:
-        document = parse(query)
-    except GraphQLError as unreadable:
-        return {"errors": [_formatted(unreadable)]}, [unreadable.message]
-    if wrong := validate(schema, document):
+    document, wrong = _parsed(query)
+    if document is None:
         return {"errors": [_formatted(error) for error in wrong]}, [error.message for error in wrong]
     result = execute_sync(
-        schema,
+        _SCHEMA(),
         document,
         context_value=session,
         variable_values=dict(variables),
@@ -74,6 +70,17 @@ def execute(session: Session, query: str, variables: Mapping[str, Any]) -> tuple
         response["errors"] = [_formatted(error) for error in errors]
     # An error without a path is a mistake of the query itself: a variable that does not fit.
     return response, [error.message for error in errors if error.path is None]
+
+
+@cache
+def _parsed(query: str) -> tuple[DocumentNode | None, list[GraphQLError]]:
+    """Return the document of a valid query, or its mistakes; to check one takes longer than to execute it."""
+    try:
+        document = parse(query)
+    except GraphQLError as unreadable:
+        return None, [unreadable]
+    wrong = validate(_SCHEMA(), document)
+    return (None if wrong else document), wrong
 
 
 def _formatted(error: GraphQLError) -> Json:
