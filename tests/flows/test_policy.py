@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -71,13 +70,13 @@ def test_a_first_file_with_observe_does_not_observe_yet(scene: Scene) -> None:
 
 
 def test_a_first_file_cannot_end_its_own_gate_before_an_answer_or_skip_it(scene: Scene) -> None:
-    gate = "{name: core-reliability, paths: ['none/**'], timeout: 1}"
-    scene.pull.push({PATH: f"campaign: core-reliability\nstatus: false\ntimeout: 1\ngates:\n  - {gate}\n"})
+    gate = "{name: core-reliability, paths: ['none/**'], timeout: 0.3}"
+    scene.pull.push({PATH: f"campaign: core-reliability\nstatus: false\ntimeout: 0.3\ngates:\n  - {gate}\n"})
     polls: list[float] = []
 
     def poll(request: Request) -> backend.Answer:
         polls.append(request.at)
-        over = polls[-1] - polls[0] > 1.2  # seconds: more than the timeout of the pull request's own file
+        over = polls[-1] - polls[0] > 0.4  # seconds: more than the timeout of the pull request's own file
         return backend.json(decided(run_ids=[backend.RUN_ID]) if over else {"status": "running"})
 
     scene.sepurux.script("GET /v1/ci/batch/*", poll)
@@ -350,29 +349,18 @@ def many(count: int) -> str:
 
 def test_8_gates_against_a_backend_that_answers_429_now_and_then_all_finish(scene: Scene) -> None:
     with_policy(scene, many(8))
-    seen = {"calls": 0}
-
-    def now_and_then(answer: Callable[[Request], object]) -> Callable[[Request], backend.Answer]:
-        def give(request: Request) -> backend.Answer:
-            seen["calls"] += 1
-            if seen["calls"] % 7 == 0:
-                return backend.json({"detail": "slow down"}, 429, {"Retry-After": "1"})
-            return backend.json(answer(request))
-
-        return give
-
-    scene.sepurux.script(
-        "POST /v1/ci/runs", now_and_then(lambda r: {"batch_id": r.json()["trace_id"].replace("trace", "batch")})
-    )
     numbers = {"decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 0}
-    scene.sepurux.script(
-        "GET /v1/ci/batch/*",
-        now_and_then(
-            lambda r: decided(
-                run_id=MISSING, batch_id=r.path.rsplit("/", 1)[-1], **({} if r.path.endswith("-7") else numbers)
-            )
-        ),
-    )
+
+    def start(request: Request) -> backend.Answer:
+        return backend.json({"batch_id": request.json()["trace_id"].replace("trace", "batch")})
+
+    def poll(request: Request) -> backend.Answer:
+        batch = request.path.rsplit("/", 1)[-1]
+        return backend.json(decided(run_id=MISSING, batch_id=batch, **({} if batch.endswith("-7") else numbers)))
+
+    slow_down = backend.json({"detail": "slow down"}, 429, {"Retry-After": "1"})
+    scene.sepurux.script("POST /v1/ci/runs", start, start, slow_down, start)
+    scene.sepurux.script("GET /v1/ci/batch/*", poll, poll, slow_down, poll)
     result = scene.run(timeout="100")
     gates = {gate["name"]: gate for gate in json.loads(result.outputs["gates"])}
     assert len(gates) == 8
