@@ -362,9 +362,11 @@ class RunPoller:
     def _decide(self, run: CIRun) -> Verdict:
         """Keep the numbers of a poll, and return the verdict on them."""
         before = self.result.run
-        if run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
+        if not run.run_ids:
+            run = replace(run, run_ids=before.run_ids)
+        elif run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
             self._check_not_shared(run.run_ids)
-        self.result = replace(self.result, run=run if run.run_ids else replace(run, run_ids=before.run_ids))
+        self.result = replace(self.result, run=run)
         if run.dashboard_url and not before.dashboard_url:
             self._context.add_progress()
         verdict = decide(run, self.gate.thresholds)
