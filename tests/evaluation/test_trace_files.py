@@ -6,6 +6,7 @@ import codecs
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -319,25 +320,49 @@ def test_a_file_that_several_gates_share_is_read_once(base: Path) -> None:
     assert (text_of(first), text_of(first)) == (b'{"a": 1}', b'{"a": 1}')
 
 
-def two_large_files(base: Path) -> tuple[Trace, Trace]:
-    """Return two traces of which only the first is kept in memory."""
-    large = b'{"a": "' + b"x" * (MAX_KEPT_BYTES // 2) + b'"}'
-    write(base, "1.json", "2.json", content=large)
-    first, second = TraceFolder(base).find("*.json")
-    return first, second
+def trace_of(size: int) -> bytes:
+    """Return a trace of so many bytes."""
+    return b'{"a": "' + b"x" * (size - 9) + b'"}'
 
 
-def test_files_beyond_64_mib_together_are_read_again_when_they_are_uploaded(base: Path) -> None:
-    first, second = two_large_files(base)
-    assert text_of(first) == text_of(second) == (base / "2.json").read_bytes()
-    assert first.content == second.content
-    assert second.content is not None
-    assert (len(second.content), second.content.sha256) == (
-        (base / "2.json").stat().st_size,
-        hashlib.sha256((base / "2.json").read_bytes()).hexdigest(),
+@dataclass(frozen=True)
+class FullFolder:
+    """A workspace in which 64 MiB are in memory, so that every further file is read again when it is uploaded."""
+
+    base: Path
+    traces: TraceFolder
+    kept: Trace
+
+    def add(self, name: str) -> tuple[Path, Trace]:
+        """Return a new file of four pieces, and its trace."""
+        write(self.base, name, content=trace_of(4 * PIECE))
+        (trace,) = self.traces.find(name)
+        return self.base / name, trace
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> FullFolder:
+    base = tmp_path_factory.mktemp("full")
+    write(base, "kept.json", content=trace_of(MAX_KEPT_BYTES))
+    traces = TraceFolder(base)
+    (kept,) = traces.find("kept.json")
+    (base / "kept.json").unlink()
+    return FullFolder(base, traces, kept)
+
+
+def test_files_beyond_64_mib_together_are_read_again_when_they_are_uploaded(full: FullFolder) -> None:
+    assert len(text_of(full.kept)) == MAX_KEPT_BYTES
+    path, further = full.add("further.json")
+    (alone,) = TraceFolder(full.base).find("further.json")
+    assert text_of(alone) == text_of(further) == path.read_bytes()
+    assert alone.content == further.content
+    assert further.content is not None
+    assert (len(further.content), further.content.sha256) == (
+        path.stat().st_size,
+        hashlib.sha256(path.read_bytes()).hexdigest(),
     )
-    (base / "1.json").unlink()
-    assert len(text_of(first)) == len(second.content)
+    path.unlink()
+    assert len(text_of(alone)) == len(further.content)
 
 
 @pytest.mark.parametrize(
@@ -354,15 +379,15 @@ def test_files_beyond_64_mib_together_are_read_again_when_they_are_uploaded(base
     ids=["longer by one", "as long", "longer by a piece", "short", "no text", "empty", "gone"],
 )
 def test_a_file_that_changes_before_its_upload_is_never_uploaded_whole(
-    base: Path, change: Callable[[Path], object]
+    full: FullFolder, change: Callable[[Path], object], tmp_path: Path
 ) -> None:
-    _, second = two_large_files(base)
-    change(base / "2.json")
-    assert second.content is not None
+    path, further = full.add(f"{tmp_path.name}.json")
+    change(path)
+    assert further.content is not None
     sent: list[int] = []
     with pytest.raises(EvaluationError, match="changed while the gate ran"):
-        sent.extend(map(len, second.content))
-    assert sum(sent) < len(second.content)
+        sent.extend(map(len, further.content))
+    assert sum(sent) < len(further.content)
 
 
 def test_one_bad_file_of_a_glob_is_named(base: Path) -> None:
