@@ -17,7 +17,7 @@ from tests import backend
 from tests.backend import MISSING, decided, sound_backend
 from tests.gfm import read
 from tests.github_double import GitHub
-from tests.runner import StepResult, run_action, run_cli
+from tests.runner import StepResult, run_action
 from tests.scenes import FULL, PASSED, SECRET, Scene, a_scene
 from tests.yaml_blocks import blocks_of
 
@@ -173,26 +173,16 @@ def log_of(result: StepResult) -> str:
     return "\n".join([result.log, page.prose, *page.code])
 
 
-def on_the_command_line(scene: Scene, *flags: str, url: str = "") -> str:
-    arguments = ["--campaign", "core-reliability", "--timeout", "0.5", "--base-url", url or scene.sepurux.url, *flags]
-    ended = run_cli(arguments, {"SEPURUX_CI_TOKEN": SECRET}, scene.workspace)
-    return f"{ended.stderr}\n{read(ended.stdout).prose}"
-
-
-def with_flags(*flags: str) -> Callable[[Scene], str]:
-    return lambda scene: on_the_command_line(scene, *flags)
-
-
-def on_answer(route: str, answer: backend.Answer, *flags: str) -> Callable[[Scene], str]:
+def on_answer(route: str, answer: backend.Answer) -> Callable[[Scene], str]:
     def run(scene: Scene) -> str:
         scene.sepurux.script(route, answer)
-        return on_the_command_line(scene, *flags)
+        return log_of(scene.run(timeout="0.5"))
 
     return run
 
 
-def on_look(*flags: str, **fields: object) -> Callable[[Scene], str]:
-    return on_answer("GET /v1/ci/batch/*", backend.json(decided(run_ids=[backend.RUN_ID], **fields)), *flags)
+def on_look(**fields: object) -> Callable[[Scene], str]:
+    return on_answer("GET /v1/ci/batch/*", backend.json(decided(run_ids=[backend.RUN_ID], **fields)))
 
 
 def on_pull_request(**inputs: str) -> Callable[[Scene], str]:
@@ -222,20 +212,24 @@ def of_a_fork(scene: Scene) -> str:
     return log_of(scene.run())
 
 
-def on_a_schedule(scene: Scene) -> str:
-    return log_of(run_action(**{**scene.options(), "event_name": "schedule", "event": None}))
+def on_a_schedule(**inputs: str) -> Callable[[Scene], str]:
+    def run(scene: Scene) -> str:
+        scene.answers()
+        env = {**scene.environment(), "GITHUB_SHA": scene.repository.branches["main"].sha}
+        return log_of(run_action(**{**scene.options(**inputs), "event_name": "schedule", "event": None, "env": env}))
+
+    return run
 
 
 def unreachable(scene: Scene) -> str:
-    url = scene.sepurux.url
     scene.sepurux.close()
-    return on_the_command_line(scene, url=url)
+    return log_of(scene.run(timeout="0.5"))
 
 
 # What README quotes, and a run in which it is printed.
 PRINTED: dict[str, Callable[[Scene], str]] = {
     "There is no secret to ask Sepurux with": on_pull_request(token=""),
-    'Campaign "…" was not found': with_flags("--campaign", "checkout"),
+    'Campaign "…" was not found': on_pull_request(campaign="checkout"),
     "Sepurux refused … (HTTP 401)": on_answer("GET /v1/campaigns", backend.json({"detail": "no"}, 401)),
     "Sepurux answered with a redirect": on_answer("GET /v1/campaigns", backend.redirect("https://example.com/")),
     "Sepurux gave no usable answer within …": unreachable,
@@ -243,17 +237,17 @@ PRINTED: dict[str, Callable[[Scene], str]] = {
     "The evaluation itself broke": on_look(status="error", decision="pending"),
     "Sepurux said pass, but its own numbers do not support it": on_look(**{**PASSED, "unsafe_attempts": 1}),
     "Sepurux said pass without the numbers to support it": on_look(**{**PASSED, "pass_rate": MISSING}),
-    "… leads outside the workspace": with_flags("--trace-file", "../../etc/hostname"),
-    "… matches no file in …": with_flags("--trace-file", "traces/*.json"),
+    "… leads outside the workspace": on_pull_request(trace_file="../../etc/hostname"),
+    "… matches no file in …": on_pull_request(trace_file="traces/*.json"),
     "it is not known; did you mean …": with_policy("campaign: core-reliability\nenforcment: hard\n"),
     "A policy that cannot be read might be stricter": with_permissions(pull_requests="write", statuses="write"),
     "the policy file overrides these inputs: …": with_policy("enforcement: hard\n", enforcement="observe"),
     "Could not set the commit status (HTTP 403 …)": with_permissions(contents="read", pull_requests="write"),
     "The token of a pull request from a fork can only read": of_a_fork,
     "Could not write the comment (…)": with_permissions(contents="read", pull_requests="read", statuses="write"),
-    "no comment: …": on_a_schedule,
+    "no comment: …": on_a_schedule(),
     "is not required by a rule of …": on_pull_request(),
-    "The soft gate acts as a hard one here": on_look("--enforcement", "soft"),
+    "The soft gate acts as a hard one here": on_a_schedule(enforcement="soft"),
 }
 
 
