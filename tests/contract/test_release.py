@@ -37,6 +37,16 @@ CHANGELOG = """\
 - What was there before.
 """
 IDENTITY = {f"GIT_{role}_{key}": "made-up" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
+# No settings of this machine, and no process that tidies up after a command.
+OPTIONS = {"gc.auto": "0", "maintenance.auto": "false", "receive.autogc": "false"}
+GIT = {
+    "PATH": os.environ["PATH"],
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_COUNT": str(len(OPTIONS)),
+    **{f"GIT_CONFIG_KEY_{number}": key for number, key in enumerate(OPTIONS)},
+    **{f"GIT_CONFIG_VALUE_{number}": value for number, value in enumerate(OPTIONS.values())},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +57,10 @@ class Project:
     remote: Path
 
     def git(self, *arguments: str) -> str:
-        environment = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, **IDENTITY}
         command = [shutil.which("git") or "git", *arguments]
-        done = subprocess.run(command, cwd=self.checkout, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=self.checkout, env=GIT | IDENTITY, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -57,8 +68,7 @@ class Project:
         """Commit a version and its changelog on main, and push."""
         (self.checkout / "sepurux_action" / "__init__.py").write_text(f'__version__ = "{version}"\n', encoding="utf-8")
         (self.checkout / "CHANGELOG.md").write_text(changelog.format(version=version), encoding="utf-8")
-        self.git("add", "--all")
-        self.git("commit", "--message", f"Prepare {version}")
+        self.git("commit", "--all", "--message", f"Prepare {version}")
         self.git("push", "--quiet", "origin", "HEAD:main")
 
     def run(self, *arguments: str) -> str:
@@ -69,9 +79,9 @@ class Project:
 
     def try_to(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "scripts/release.py", *arguments],
+            [sys.executable, "-I", "-S", "-B", "scripts/release.py", *arguments],  # without any package
             cwd=self.checkout,
-            env={"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "PYTHONDONTWRITEBYTECODE": "1"},
+            env=GIT,
             capture_output=True,
             text=True,
             check=False,
@@ -91,10 +101,13 @@ class Project:
         return {tag: commit for commit, tag in lines}
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    made = Project(tmp_path / "checkout", tmp_path / "remote.git")
-    for name in ("scripts/release.py", "sepurux_action/__init__.py", "action.yml", "Dockerfile", "README.md"):
+@pytest.fixture(scope="module")
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a project whose remote has no commit yet; each test copies it."""
+    folder = tmp_path_factory.mktemp("project")
+    made = Project(folder / "checkout", folder / "remote.git")
+    read = ("action.yml", "CHANGELOG.md", "Dockerfile", "README.md", "scripts/release.py", "sepurux_action/__init__.py")
+    for name in read:
         target = made.checkout / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target)
@@ -103,6 +116,17 @@ def project(tmp_path: Path) -> Project:
         shutil.copy(ROOT / "action.yml", made.checkout / name)
     made.git("init", "--quiet", "--initial-branch=main")
     made.git("init", "--quiet", "--bare", "--initial-branch=main", str(made.remote))
+    made.git("add", "--all")
+    made.git("commit", "--quiet", "--message", "Begin")
+    for hook in folder.rglob("*.sample"):
+        hook.unlink()
+    return folder
+
+
+@pytest.fixture
+def project(new_project: Path, tmp_path: Path) -> Project:
+    shutil.copytree(new_project, tmp_path, dirs_exist_ok=True)
+    made = Project(tmp_path / "checkout", tmp_path / "remote.git")
     made.git("remote", "add", "origin", made.remote.as_uri())
     return made
 
@@ -299,8 +323,8 @@ def test_the_major_version_does_not_move_before_the_full_version_is_tagged(proje
 def test_the_newest_release_is_the_latest_and_a_pre_release_is_called_one(
     earlier: list[str], version: str, flag: str, project: Project
 ) -> None:
-    for each in [*earlier, version]:
-        project.release(each)
+    project.write(version)
+    project.git("push", "--quiet", "origin", *(f"HEAD:refs/tags/v{each}" for each in [*earlier, version]))
     assert project.run("standing") == flag
 
 
