@@ -22,6 +22,12 @@ with open(sys.argv[1], "rb") as lock:
     key = lock.read() + f"{sys.executable} {sys.version}".encode()
 sys.stdout.write(f"sepurux-gate-{hashlib.sha256(key).hexdigest()[:16]}")
 '
+# Fails in an environment that has only what a new one has. `pip freeze` would tell the same, but takes much longer.
+has_packages='
+import sys
+from importlib.metadata import distributions
+sys.exit({each.name for each in distributions()} <= {"pip", "setuptools", "wheel"})
+'
 lock=$GITHUB_ACTION_PATH/../requirements.txt
 
 # -I: neither a module of the checkout nor a PYTHON* variable of an earlier step reaches an interpreter. The one that
@@ -53,8 +59,8 @@ if [ ! -e "$ready" ]; then
   "$venv/$bin" -I -m pip install --quiet --disable-pip-version-check --no-input --no-compile --require-hashes --no-deps \
     --only-binary :all: -r "$lock" || stop "The gate's packages could not be installed; pip's reason stands above. The \
 runner must reach a package index: PyPI, or a mirror that pip.conf or PIP_INDEX_URL names."
-  [ -n "$("$venv/$bin" -I -m pip freeze --disable-pip-version-check)" ] || stop "The gate's packages were installed \
-somewhere else: remove target, prefix, root and dry-run from the runner's pip.conf."
+  "$venv/$bin" -I -c "$has_packages" || stop "The gate's packages were installed somewhere else: remove \
+target, prefix, root and dry-run from the runner's pip.conf."
   printf '%s' "$venv" >"$venv/ready"
   mv -f "$venv/ready" "$ready" # last and at once, so that nobody takes what is half there
 fi
