@@ -78,7 +78,7 @@ image: ## build the container image; IMAGE names it
 # The second command runs flow tests inside the image, which has fewer packages than the environment of `make test`.
 container: export GATE_IMAGE ?= $(IMAGE)
 container: $(READY) ## the built image as GitHub's runner runs it, and workflows under act (needs Docker and an index)
-	$(BIN)/pytest -m container tests/container tests/flows/test_composite.py
+	$(BIN)/pytest -m container tests/container tests/flows/test_composite_packages.py
 	GATE_LABEL=gate-flows GATE_ENTRYPOINT=tests/container/docker_step.py $(BIN)/pytest -n auto tests/flows/test_pull_request.py
 
 clean: ## remove all that these targets made, the environment too

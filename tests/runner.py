@@ -566,7 +566,8 @@ class StepOptions(TypedDict, total=False):
     `env` is what `env:` and GITHUB_ENV of earlier steps set. Unlike on GitHub, it also replaces the runner's own
     variables, so that a test can point GITHUB_API_URL to loopback. `files` are written into the workspace first.
     `secrets` are masked from the start. `token` is the value of `${{ github.token }}`. `temp` is RUNNER_TEMP, by
-    default a new folder beside the workspace. `process` starts a process of its own.
+    default a new folder beside the workspace. `process` starts a process of its own. `launch` returns the command and
+    the variables of that process, from the variables of the step.
     """
 
     workspace: Required[Path]
@@ -580,6 +581,7 @@ class StepOptions(TypedDict, total=False):
     temp: Path
     action_yml: Path
     entrypoint: Path
+    launch: Callable[[Mapping[str, str]], tuple[list[str], dict[str, str]]]
     process: bool
 
 
@@ -770,13 +772,13 @@ class _LogStream(io.RawIOBase, BinaryIO):
 def start_action(**step: Unpack[StepOptions]) -> RunningStep:
     """Start the action and return at once; StepOptions documents the arguments.
 
-    It runs in a thread of this process, unless `process`, `entrypoint`, or GATE_ENTRYPOINT is set.
+    It runs in a thread of this process, unless `process`, `entrypoint`, `launch`, or GATE_ENTRYPOINT is set.
     """
     workspace, event_name, token = step["workspace"], step.get("event_name", "pull_request"), step.get("token", TOKEN)
     event = step.get("event")
     if event is None:
         event = _default_event(event_name)
-    manifest = _manifest(step.get("action_yml", ACTION_YML).read_text())
+    manifest = read_manifest(step.get("action_yml", ACTION_YML).read_text())
     inputs, unknown = resolve_inputs(manifest, step.get("inputs", {}), token)
     temp = step["temp"] if "temp" in step else Path(tempfile.mkdtemp(prefix="_temp-", dir=workspace.parent))
     files = _create_command_files(temp / "_runner_file_commands")
@@ -800,6 +802,8 @@ def start_action(**step: Unpack[StepOptions]) -> RunningStep:
     )
     if unknown:
         log.issue("warning", f"action.yml declares no input {', '.join(map(repr, unknown))}")
+    if launch := step.get("launch"):
+        return ProcessStep(_spawn(*launch(environment), workspace), log, files, unknown)
     entrypoint = step.get("entrypoint", ENTRYPOINT)
     if entrypoint == REPOSITORY / "entrypoint.py" and not step.get("process"):
         return ThreadStep(environment, log, files, unknown)
@@ -808,7 +812,8 @@ def start_action(**step: Unpack[StepOptions]) -> RunningStep:
 
 
 @cache
-def _manifest(text: str) -> dict[str, Any]:
+def read_manifest(text: str) -> dict[str, Any]:
+    """Return the content of an action.yml, with every scalar as a text."""
     manifest: dict[str, Any] = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - BaseLoader makes only texts, lists and mappings
     return manifest
 

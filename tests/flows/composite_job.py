@@ -1,0 +1,140 @@
+"""A job of a runner without Docker, and its composite action, which a shell starts in the runner's own Python.
+
+Inputs are a context and not variables, so only `env:` passes them on, and the script is in a file (sources:
+CompositeActionHandler and ScriptHandler of actions/runner). What action.yml declares is an input. Any other INPUT_* is
+a variable of the job, an earlier step, or a surrounding action, and remains.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tests.runner import REPOSITORY, StepOptions, StepResult, read_manifest, run_action
+from tests.sandboxed import SECRET, sound_inputs, trace_files
+
+BASH = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail")  # the meaning of `shell: bash`
+COMPOSITE = REPOSITORY / "composite"
+PYTHON = Path(sys.executable).resolve()
+
+# The settings of this machine for pip, such as its index.
+PIPS_OWN = {
+    name: value
+    for name, value in os.environ.items()
+    if name.startswith(("PIP_", "SSL_CERT_")) or name.lower().endswith("_proxy") or name == "HOME"
+}
+NO_INDEX = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
+
+
+def evaluated(text: str, contexts: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the text with each `${{ context.name }}` replaced, by '' for an unknown name.
+
+    `inputs` and `steps.gate.outputs` are contexts. Raises ValueError for any other expression.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        context, _, name = found[1].rpartition(".")
+        if context not in contexts:
+            raise ValueError(f"an expression that is not supported here: {found[0]}")
+        return contexts[context].get(name, "")
+
+    return re.sub(r"\$\{\{\s*(.*?)\s*\}\}", value, text)
+
+
+def read_action(folder: Path) -> dict[str, Any]:
+    """Return the content of action.yml, with every scalar as a text."""
+    return read_manifest((folder / "action.yml").read_text(encoding="utf-8"))
+
+
+def only_step(action: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the step of a composite action; raises ValueError if there is not exactly one."""
+    (step,) = action["runs"]["steps"]
+    return dict(step)
+
+
+def shell_step(folder: Path, environment: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """Return the script of the action's only step, and the environment in which it runs."""
+    action = read_action(folder)
+    step = only_step(action)
+    if step["shell"] != "bash":
+        raise ValueError(f"a shell that is not supported here: {step['shell']}")
+    given = {f"INPUT_{name.upper()}": name for name in action["inputs"]}
+    inputs = {given[name]: value for name, value in environment.items() if name in given}
+    variables = {name: value for name, value in environment.items() if name not in given}
+    variables |= {name: evaluated(text, {"inputs": inputs}) for name, text in step["env"].items()}
+    return evaluated(step["run"], {"inputs": inputs}), {**variables, "GITHUB_ACTION_PATH": str(folder)}
+
+
+def launch(folder: Path, environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Return the command and the environment of the process that runs the action's only step."""
+    script, variables = shell_step(folder, environment)
+    descriptor, path = tempfile.mkstemp(suffix=".sh", dir=environment["RUNNER_TEMP"])
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(script)
+    return [*BASH, path], variables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job on a runner without Docker. `temp` is RUNNER_TEMP; `tools` is first in PATH; `action` is the action."""
+
+    workspace: Path
+    temp: Path
+    tools: Path
+    url: str
+    action: Path = COMPOSITE
+
+    def step(
+        self, inputs: Mapping[str, str], *, env: Mapping[str, str] = {}, files: Mapping[str, str] = {}
+    ) -> StepOptions:
+        path = f"{self.tools}{os.pathsep}{os.environ['PATH']}"
+        return {
+            "workspace": self.workspace,
+            "temp": self.temp,
+            "inputs": {**sound_inputs(self.url), **inputs},
+            "env": {**PIPS_OWN, "PATH": path, **env},
+            "files": {**trace_files(), **files},
+            "secrets": [SECRET],
+            "action_yml": self.action / "action.yml",
+            "launch": partial(launch, self.action),
+        }
+
+    def run(self, *, env: Mapping[str, str] = {}, files: Mapping[str, str] = {}, **inputs: str) -> StepResult:
+        return run_action(**self.step(inputs, env=env, files=files))
+
+    @property
+    def environments(self) -> list[Path]:
+        """Return the environments in the runner's temporary folder."""
+        return sorted(path for path in self.temp.glob("sepurux-gate-*") if path.is_dir())
+
+
+def tool(folder: Path, name: str, script: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(script, encoding="utf-8")
+    (folder / name).chmod(0o755)
+
+
+def trap(file: Path) -> str:
+    return f"open({str(file)!r}, 'a').close()\n"
+
+
+def python(prepared: Path | None = None) -> str:
+    """Return a script that runs this Python, but copies an environment instead of creating one."""
+    copies = f'case "$*" in *"-m venv --clear "*) for last; do :; done; exec cp -R "{prepared}" "$last";; esac\n'
+    return f'#!/bin/sh\n{copies if prepared else ""}exec "{PYTHON}" "$@"\n'
+
+
+def a_copy(folder: Path, start: str) -> Path:
+    """Return a copy of the action that starts another program."""
+    shutil.copytree(COMPOSITE, folder / "composite", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "requirements.txt", folder)
+    (folder / "composite" / "start.py").write_text(start, encoding="utf-8")
+    return folder / "composite"

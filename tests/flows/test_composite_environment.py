@@ -1,0 +1,113 @@
+"""The runner's Python that a composite step chooses, and the environment that the steps of a job share."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.flows.composite_job import NO_INDEX, PYTHON, Job, a_copy, python, tool
+
+
+@pytest.fixture
+def fresh(fresh: Job, empty: Path) -> Job:
+    """Return a job before its first step, into whose environment nothing can be installed, because it has no pip."""
+    tool(fresh.tools, "python3", python(empty))
+    return fresh
+
+
+def test_a_later_step_of_the_job_installs_nothing(job: Job) -> None:
+    result = job.run(env=NO_INDEX)
+    assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
+    assert len(job.environments) == 1
+
+
+def test_an_environment_that_was_never_finished_is_not_used(job: Job, fresh: Job) -> None:
+    """Without pip, the new environment gets no packages: the step reports that and leaves it unfinished."""
+    half = fresh.temp / job.environments[0].name
+    half.mkdir(parents=True)
+    tool(half / "bin", "python", "#!/bin/sh\necho stale\n")
+    for _ in range(2):
+        result = fresh.run()
+        assert result.exit_code == 2
+        assert "stale" not in result.log
+        assert "The gate's packages could not be installed" in result.messages("error")[-1]
+        assert result.outputs["decision"] == "error"
+
+
+def test_steps_that_run_side_by_side_do_not_spoil_each_others_environment(job: Job, fresh: Job) -> None:
+    """While this step creates its environment another one finishes, and this one fails without pip."""
+    finishes = f'case "$*" in *"-m venv"*) cp -R "{job.temp}"/sepurux-gate-* "{fresh.temp}";; esac'
+    makes = (fresh.tools / "python3").read_text(encoding="utf-8").removeprefix("#!/bin/sh\n")
+    tool(fresh.tools, "python3", f"#!/bin/sh\n{finishes}\n{makes}")
+    assert "could not be installed" in fresh.run().log
+    result = fresh.run()
+    assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
+
+
+def test_another_lock_has_another_environment(job: Job, tmp_path: Path) -> None:
+    """The Python of this job creates no environment and writes down where it should be."""
+    asked = tmp_path / "asked"
+    fails = f'case "$*" in *"-m venv"*) echo "$@" >"{asked}"; exit 1;; esac'
+    tool(tmp_path / "tools", "python3", f'#!/bin/sh\n{fails}\nexec "{PYTHON}" "$@"\n')
+    action = a_copy(tmp_path, "")
+    with (tmp_path / "requirements.txt").open("a", encoding="utf-8") as lock:
+        lock.write("# another\n")
+    result = replace(job, action=action, tools=tmp_path / "tools").run()
+    assert (result.exit_code, len(result.messages("error"))) == (2, 1), result.log
+    assert "could not make a virtual environment" in result.messages("error")[0]
+    environment = Path(asked.read_text(encoding="utf-8").strip().partition("--clear ")[2])
+    assert environment.parent == job.temp
+    assert environment not in job.environments
+
+
+def pretended(what: str) -> str:
+    """Return a Python that differs in one way and passes the first check of run.sh."""
+    return (
+        f"#!{PYTHON} -I\nimport sys\n{what}\nassert sys.argv[1:3] == ['-I', '-c']\n"
+        "code = sys.argv[3]\nsys.argv[:4] = ['-c']\nexec(code)\n"
+    )
+
+
+def test_a_checkout_chooses_no_python_by_a_relative_entry_of_path(fresh: Job, tmp_path: Path) -> None:
+    """It is called in the temporary folder, and again to create the environment, which stays without packages."""
+    trapped = tmp_path / "trapped"
+    path = f"bin{os.pathsep}{os.pathsep}{fresh.tools}{os.pathsep}{os.environ['PATH']}"
+    script = f'#!/bin/sh\n>"{trapped}"\nexec "{PYTHON}" "$@"\n'
+    for folder in (fresh.workspace, fresh.workspace / "bin"):
+        folder.mkdir(parents=True)
+        tool(folder, "python3", script)
+    assert "could not be installed" in fresh.run(env={"PATH": path}).log
+    assert not trapped.exists()
+
+
+TOO_OLD = "sys.version_info = (3, 9, 18)"
+
+
+@pytest.mark.parametrize(
+    "what", [TOO_OLD, "sys.modules['ensurepip'] = None", "sys.modules['venv'] = None", "sys.exit(9009)"]
+)
+def test_a_runner_without_a_suitable_python_gets_the_hint_to_set_one_up(what: str, job: Job, tmp_path: Path) -> None:
+    for name in ("python3", "python", "py"):
+        tool(tmp_path / "tools", name, pretended(what))
+    result = replace(job, tools=tmp_path / "tools").run()
+    assert result.exit_code == 2
+    (message,) = result.messages("error")
+    assert "No Python 3.11 or newer" in message
+    assert "actions/setup-python" in message
+    expected = {"decision": "error", "conclusion": "failure", "reason": message, "gates": "[]"}
+    assert result.outputs == expected, "the outputs without a result, without the empty ones"
+
+
+@pytest.mark.parametrize(("name", "first"), [("python", ""), ("py", '[ "$1" = -3 ] && shift\n')], ids=["python", "py"])
+def test_a_python_that_does_not_fit_is_passed_over_for_the_next(
+    name: str, first: str, job: Job, tmp_path: Path
+) -> None:
+    tools = tmp_path / "tools"
+    for each in ("python3", "python"):
+        tool(tools, each, pretended(TOO_OLD))
+    tool(tools, name, f'#!/bin/sh\n{first}exec "{PYTHON}" "$@"\n')
+    result = replace(job, action=a_copy(tmp_path, "print('started')\n"), tools=tools).run(env=NO_INDEX)
+    assert (result.exit_code, result.raw_log) == (0, "started\n"), result.log
