@@ -123,11 +123,24 @@ def new_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def copied(new_project: Path, folder: Path) -> Project:
+    """Return a copy of the new project in an empty folder."""
+    shutil.copytree(new_project, folder, dirs_exist_ok=True)
+    made = Project(folder / "checkout", folder / "remote.git")
+    made.git("remote", "add", "origin", made.remote.as_uri())
+    return made
+
+
 @pytest.fixture
 def project(new_project: Path, tmp_path: Path) -> Project:
-    shutil.copytree(new_project, tmp_path, dirs_exist_ok=True)
-    made = Project(tmp_path / "checkout", tmp_path / "remote.git")
-    made.git("remote", "add", "origin", made.remote.as_uri())
+    return copied(new_project, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def unreleased(new_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project with the version 1.2.3 on main, for tests in which nothing is released."""
+    made = copied(new_project, tmp_path_factory.mktemp("unreleased"))
+    made.write("1.2.3")
     return made
 
 
@@ -259,10 +272,9 @@ def test_a_full_version_never_moves_to_another_image(project: Project) -> None:
         f"sha512:{'0a' * 64}",
     ],
 )
-def test_a_digest_of_another_shape_is_refused_and_nothing_is_tagged(digest: str, project: Project) -> None:
-    project.write("1.2.3")
-    done = project.try_to("commit", digest)
-    assert (done.returncode, project.tags()) == (1, {})
+def test_a_digest_of_another_shape_is_refused_and_nothing_is_tagged(digest: str, unreleased: Project) -> None:
+    done = unreleased.try_to("commit", digest)
+    assert (done.returncode, unreleased.tags()) == (1, {})
     assert "is not the digest of an image" in done.stderr
 
 
