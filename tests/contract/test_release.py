@@ -116,6 +116,7 @@ def new_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / "action.yml", made.checkout / name)
     made.git("init", "--quiet", "--initial-branch=main")
     made.git("init", "--quiet", "--bare", "--initial-branch=main", str(made.remote))
+    made.git("remote", "add", "origin", f"../{made.remote.name}")
     made.git("add", "--all")
     made.git("commit", "--quiet", "--message", "Begin")
     for hook in folder.rglob("*.sample"):
@@ -126,9 +127,7 @@ def new_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copied(new_project: Path, folder: Path) -> Project:
     """Return a copy of the new project in an empty folder."""
     shutil.copytree(new_project, folder, dirs_exist_ok=True)
-    made = Project(folder / "checkout", folder / "remote.git")
-    made.git("remote", "add", "origin", made.remote.as_uri())
-    return made
+    return Project(folder / "checkout", folder / "remote.git")
 
 
 @pytest.fixture
@@ -197,7 +196,8 @@ def test_an_older_commit_of_main_may_be_released(project: Project) -> None:
 
 
 def test_a_version_is_released_once(project: Project) -> None:
-    project.release("1.2.3")
+    project.write("1.2.3")
+    project.run("commit", DIGEST)
     assert "is there already" in project.try_to("check", "refs/tags/release/1.2.3").stderr
 
 
@@ -250,7 +250,8 @@ def test_the_same_release_again_goes_on(project: Project) -> None:
 
 
 def test_a_full_version_never_moves_to_another_image(project: Project) -> None:
-    project.release("1.2.3")
+    project.write("1.2.3")
+    project.run("commit", DIGEST)
     before = project.tags()
     done = project.try_to("commit", OTHER_DIGEST)
     assert done.returncode == 1
@@ -341,7 +342,8 @@ def test_the_newest_release_is_the_latest_and_a_pre_release_is_called_one(
 
 
 def test_the_notes_have_the_changes_of_this_version_and_everything_to_pin(project: Project) -> None:
-    made = project.release("1.2.3")
+    project.write("1.2.3")
+    made = project.run("commit", DIGEST)
     notes = project.run("notes", DIGEST, BASE)
     assert notes.startswith("### Fixed\n- What 1.2.3 fixes.\n\n###")
     assert "before" not in notes
