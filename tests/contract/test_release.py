@@ -37,8 +37,8 @@ CHANGELOG = """\
 - What was there before.
 """
 IDENTITY = {f"GIT_{role}_{key}": "made-up" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
-# No settings of this machine, and no process that tidies up after a command.
-OPTIONS = {"gc.auto": "0", "maintenance.auto": "false", "receive.autogc": "false"}
+# No settings of this machine, no process that tidies up after a command, and no wait for the disk.
+OPTIONS = {"core.fsync": "none", "gc.auto": "0", "maintenance.auto": "false", "receive.autogc": "false"}
 GIT = {
     "PATH": os.environ["PATH"],
     "GIT_CONFIG_GLOBAL": os.devnull,
