@@ -35,12 +35,7 @@ NO_CREDENTIALS_HINT = (
     "Pull requests from forks and from Dependabot are given no secrets of the repository."
 )
 SOFT_AS_HARD = (
-    "The soft gate acts as a hard one here: unless the run belongs to one pull request, no review can open it."
-)
-UNREAD_REVIEWS = "Run the job again: the reviews could not be read, so none has opened the gate."
-READ_ONLY_REVIEW = (
-    "A review event of a pull request from a fork has a token that can only read: "
-    "let a `workflow_run` workflow judge such pull requests, so that a review can open the gate."
+    "The soft gate acts as a hard one here: unless the run belongs to one pull request, no review can approve it."
 )
 
 
@@ -137,19 +132,9 @@ class GateEvaluator:
             return replace(result, notes=(*result.notes, SOFT_AS_HARD))
         if self.signals.is_received():
             return result
-        if event.fork and event.name == "pull_request_review":
-            result = replace(result, notes=(*result.notes, READ_ONLY_REVIEW))
-        reviews = self.github.soft_gate.approval(self.github.snapshot.pull_request, gate.reviewers)
-        if reviews is None:
-            return replace(result, waits_for_review=True, review=UNREAD_REVIEWS)
-        approval, rules = reviews
-        if approval.approved:
-            conclusion = enforce(result.decision, gate.stage, gate.on_undecided, approved=True)
-            return replace(result, conclusion=conclusion, review=f"Opened: {approval.reason}.")
-        why = f" ({rules.why_none_is_eligible})" if rules.why_none_is_eligible else ""
-        needed = f"An approving review of this commit by {rules.eligible} opens this gate{why}."
-        so_far = f" So far: {approval.reason}." if approval.reason else ""
-        return replace(result, waits_for_review=True, review=needed + so_far)
+        approval = self.github.approval(gate.reviewers)
+        conclusion = enforce(result.decision, gate.stage, gate.on_undecided, approved=approval.approved)
+        return replace(result, conclusion=conclusion, approval=approval)
 
     def _next_change_note(self, gate: Gate) -> str:
         """Return the sentence about the next change of the stage, with a warning in the log if it is near."""

@@ -18,7 +18,8 @@ from sepurux_action.config.policy import Change
 from sepurux_action.config.settings import input_layer, read_bootstrap_settings
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
-from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, SOFT_AS_HARD, UNREAD_REVIEWS
+from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, SOFT_AS_HARD
+from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, Verdict, decide
 from sepurux_action.evaluation.enforcement import enforce
@@ -158,18 +159,17 @@ def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> 
 
 
 def a_result(
-    *runs: RunResult, gate: Gate | None = None, opened: bool = False, review: str = "", notes: tuple[str, ...] = ()
+    *runs: RunResult,
+    gate: Gate | None = None,
+    approval: ApprovalStatus | None = None,
+    notes: tuple[str, ...] = (),
 ) -> GateResult:
-    """Return the result of a gate in its stage; without runs it has one that failed.
-
-    With a `review` it waits for an approval, unless it is `opened`.
-    """
+    """Return the result of a gate in its stage; without runs it has one that failed."""
     gate = gate or a_gate()
     runs = runs or (a_run(gate=gate),)
     decision = min((run.decision for run in runs), key=lambda each: each.rank)
-    conclusion = enforce(decision, gate.stage, gate.on_undecided, approved=opened)
-    waiting = bool(review) and not opened
-    return GateResult(gate=gate, runs=runs, conclusion=conclusion, waits_for_review=waiting, review=review, notes=notes)
+    conclusion = enforce(decision, gate.stage, gate.on_undecided, approved=bool(approval and approval.approved))
+    return GateResult(gate=gate, runs=runs, conclusion=conclusion, approval=approval, notes=notes)
 
 
 def undecided(decision: Decision, reason: str, hint: str = "", run: CIRun | None = None) -> RunResult:
@@ -240,10 +240,17 @@ def _of_traces() -> GateResult:
     )
 
 
-WAITS = (
-    "An approving review of this commit by mona or hubot-2 opens this gate. So far: octocat approved an older commit."
+WAITS = ApprovalStatus(
+    commit=COMMIT, can_approve=("mona", "hubot-2"), ignored=(Refusal("octocat", Reason.OLDER_COMMIT),)
 )
-OPENED = "Opened: mona approved this commit."
+ANYONE = ApprovalStatus(commit=COMMIT, anyone=True, rerun_needed=True)
+IMPOSSIBLE = ApprovalStatus(
+    commit=COMMIT,
+    cannot_approve=(Refusal("mona", Reason.NO_WRITE_ACCESS), Refusal("hubot-2", Reason.AUTHOR)),
+    ignored=(Refusal("octocat", Reason.NOT_LISTED),),
+)
+UNREAD = ApprovalStatus(commit=COMMIT, unread=True)
+APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
 UNREAD_SCORE = "Could not get the reliability score: HTTP 503."
 NEXT_CHANGE = "The stage becomes hard in 3 days, on 2027-01-31."
 ADVICE = (
@@ -277,7 +284,7 @@ def fifty_gates() -> tuple[GateResult, ...]:
             run = _timed_out() if number == 23 else a_run(PASSING, gate)
         failed_soft = stage is Stage.SOFT and run.decision is Decision.FAIL
         notes = (NEXT_CHANGE,) if stage is Stage.SOFT else ()
-        found.append(a_result(run, gate=gate, review=WAITS if failed_soft else "", notes=notes))
+        found.append(a_result(run, gate=gate, approval=WAITS if failed_soft else None, notes=notes))
     return tuple(found)
 
 
@@ -311,7 +318,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         a_result(_timed_out(), gate=a_gate(name="shipping", campaign="shipping-reliability", stage=Stage.OBSERVE)),
         a_result(skipped, gate=a_gate(name="billing", campaign="billing-reliability")),
     )
-    returns = a_result(_failed(soft), gate=replace(soft, name="returns"), review=WAITS, notes=(NEXT_CHANGE,))
+    returns = a_result(_failed(soft), gate=replace(soft, name="returns"), approval=WAITS, notes=(NEXT_CHANGE,))
     passing = tuple(
         a_result(a_run(PASSING), gate=a_gate(name=name, campaign=f"{name}-reliability"))
         for name in ("billing", "refunds", "search")
@@ -334,11 +341,13 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-observe": ((a_result(_failed(observe), gate=observe, notes=(WAIT_FOR_MORE,)),), here),
         "fail-soft": ((a_result(_failed(soft), gate=soft, notes=(SOFT_AS_HARD,)),), alone),
         "fail-soft-waiting": (
-            (a_result(_failed(soft), gate=soft, review=WAITS, notes=(NEXT_CHANGE, ADVICE)),),
+            (a_result(_failed(soft), gate=soft, approval=WAITS, notes=(NEXT_CHANGE, ADVICE)),),
             against_main,
         ),
-        "fail-soft-unread": ((a_result(cached, gate=soft, review=UNREAD_REVIEWS),), here),
-        "fail-soft-opened": ((a_result(_failed(soft), gate=soft, opened=True, review=OPENED, notes=(ADVICE,)),), here),
+        "fail-soft-rerun": ((a_result(_failed(soft), gate=soft, approval=ANYONE),), here),
+        "fail-soft-impossible": ((a_result(_failed(soft), gate=soft, approval=IMPOSSIBLE),), here),
+        "fail-soft-unread": ((a_result(cached, gate=soft, approval=UNREAD),), here),
+        "fail-soft-opened": ((a_result(_failed(soft), gate=soft, approval=APPROVED, notes=(ADVICE,)),), here),
         "fail-unsupported-pass": ((a_result(a_run(lying, enrichment=Enrichment(notes=(UNREAD_SCORE,)))),), here),
         "pending": ((a_result(_timed_out()),), replace(against_main, baselines={})),
         "pending-observe": ((a_result(_timed_out(), gate=observe),), a_context(base_ref="main")),
@@ -454,4 +463,10 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
         )
         for word in (first, second)
     )
-    return a_result(*runs, gate=gate, review=f"{foreign}!", notes=words)
+    approval = ApprovalStatus(
+        commit=COMMIT,
+        can_approve=words,
+        cannot_approve=tuple(Refusal(word, Reason.NO_WRITE_ACCESS) for word in words),
+        ignored=tuple(Refusal(word, Reason.BOT) for word in words),
+    )
+    return a_result(*runs, gate=gate, approval=approval, notes=words)

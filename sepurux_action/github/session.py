@@ -17,6 +17,7 @@ from sepurux_action.config.settings import MAX_CONTEXT_LENGTH, PublishOptions
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation import published_result
+from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
@@ -230,6 +231,11 @@ class GitHubSession:
                 return (run,)
         return ()
 
+    def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
+        """Return whether reviews of the pull request approve a soft gate that failed, and else who can approve it."""
+        status = self.soft_gate.approval(self.snapshot.pull_request, reviewers)
+        return replace(status, read_only=self.event.fork and self.event.name == "pull_request_review")
+
     # -- after the evaluation ---------------------------------------------------------------------------------------
 
     def enter_shutdown(self, timeouts: Timeouts) -> None:
@@ -335,15 +341,17 @@ class GitHubSession:
 
     def _decided_status(self, result: GateResult) -> _Status:
         state = CommitState.FAILURE if result.conclusion.blocks else CommitState.SUCCESS
-        state = CommitState.PENDING if result.waits_for_review else state
+        state = CommitState.PENDING if result.needs_approval else state
         description = published_result.format_description(published_result.summarize(result), _status_note(result))
         return _Status(self.context_of(result.gate.name), state, description, result.worst.run.dashboard_url)
 
 
 def _status_note(result: GateResult) -> str:
     """Return what the status says after the numbers, or ''."""
-    if result.waits_for_review:
-        return "waits for a review"
+    if result.needs_approval:
+        return "needs an approval"
+    if result.approval and result.approval.approved:
+        return f"approved by {', '.join(result.approval.approved_by)}"
     match result.decision:
         case Decision.SKIPPED:
             return "no changed file matches its paths"

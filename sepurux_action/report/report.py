@@ -19,6 +19,7 @@ from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import published_result
+from sepurux_action.evaluation.approval import ApprovalStatus, Reason
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, severity_rank
 from sepurux_action.evaluation.comparison import (
     BY_THRESHOLD,
@@ -295,7 +296,9 @@ def build_settings_report(problems: Sequence[Problem], context: Context) -> Repo
 
 
 def _headline(result: GateResult) -> str:
-    state = "waits for a review" if result.waits_for_review else f"is {_state(result)}"
+    state = "needs an approval" if result.needs_approval else f"is {_state(result)}"
+    if result.approval and result.approval.approved:
+        state = f"is approved by {', '.join(result.approval.approved_by)}"
     return (
         f"Sepurux gate {result.gate.name}: {result.decision} ({result.gate.stage}), the gate {state}. {result.reason}"
     )
@@ -303,7 +306,7 @@ def _headline(result: GateResult) -> str:
 
 def _tally(results: Sequence[GateResult]) -> str:
     """Return how many gates block, and how many of these wait for a review."""
-    waiting = sum(result.waits_for_review for result in results)
+    waiting = sum(result.needs_approval for result in results)
     closed = sum(result.conclusion.blocks for result in results) - waiting
     waits = f"{'waits' if waiting == 1 else 'wait'} for a review"
     if not closed:
@@ -321,7 +324,7 @@ def _how_many_passed(results: Sequence[GateResult]) -> str:
 
 
 def _state(result: GateResult) -> str:
-    if result.waits_for_review:
+    if result.needs_approval:
         return "waiting"
     return "closed" if result.conclusion.blocks else "open"
 
@@ -333,7 +336,7 @@ def _opened(result: GateResult) -> bool:
 
 def _symbol(result: GateResult) -> str:
     match result.decision:
-        case Decision.FAIL if result.waits_for_review:
+        case Decision.FAIL if result.needs_approval:
             return "✋"
         case Decision.PASS:
             return "✅"
@@ -353,7 +356,7 @@ def _outcome(result: GateResult) -> str:
     match result.decision:
         case Decision.PASS:
             return "passed"
-        case Decision.FAIL if result.waits_for_review:
+        case Decision.FAIL if result.needs_approval:
             return "waits for a review"
         case Decision.FAIL if result.conclusion.blocks:
             return "failed"
@@ -388,15 +391,15 @@ def _alert(result: GateResult) -> str:
         return ""
     if not result.conclusion.blocks:
         return "NOTE"
-    if result.waits_for_review:
+    if result.needs_approval:
         return "IMPORTANT"
     return "CAUTION" if result.decision is Decision.FAIL else "WARNING"
 
 
 def _stage_sentence(result: GateResult, context: Context) -> str:
     """Return what the stage means for this result; '' if the next step says it."""
-    if result.review:
-        return "" if result.waits_for_review else result.review
+    if result.approval:
+        return "" if result.needs_approval else _approval_sentences(result.approval)
     match result.gate.stage:
         case Stage.OBSERVE if result.decision is not Decision.SKIPPED:
             hard = enforce(
@@ -417,9 +420,47 @@ def _stage_sentence(result: GateResult, context: Context) -> str:
 
 
 def _next_step(result: GateResult, context: Context) -> str:
-    if result.waits_for_review and result.review:
-        return join([prose(result.review, longest=MAX_REASON_LENGTH), "Or fix what failed and push."])
+    if result.needs_approval and result.approval:
+        return prose(_approval_sentences(result.approval), longest=MAX_REASON_LENGTH)
     return prose(result.worst.hint or _usual_step(result, context))
+
+
+_REASONS = {
+    Reason.BOT: "is a bot",
+    Reason.AUTHOR: "is the author of the pull request",
+    Reason.NOT_LISTED: "is not listed in `reviewers`",
+    Reason.NO_WRITE_ACCESS: "has no write access",
+}
+
+
+def _approval_sentences(approval: ApprovalStatus) -> str:
+    """Return who approved a gate, or who can."""
+    if approval.approved:
+        return f"Approved by {_names(approval.approved_by, 'and')}. The failure does not block."
+    who = "Anyone with write access except the author" if approval.anyone else _names(approval.can_approve, "or")
+    refusals = ", ".join(f"`{each.login}` {_REASONS[each.reason]}" for each in approval.cannot_approve)
+    if approval.unread:
+        sentences = ["The reviews could not be read. Re-run the job."]
+    elif approval.possible:
+        sentences = [f"{who} can approve commit `{approval.commit[:SHORT_SHA]}`, or you can push a fix."]
+    else:
+        sentences = [f"None of the reviewers listed in the policy can approve this: {refusals}."]
+    sentences += [
+        f"`{each.login}`'s approval is for an older commit."
+        if each.reason is Reason.OLDER_COMMIT
+        else f"`{each.login}`'s approval does not count: `{each.login}` {_REASONS[each.reason]}."
+        for each in approval.ignored
+    ]
+    if approval.rerun_needed:
+        sentences.append("After the approval, re-run this job: this workflow does not run on `pull_request_review`.")
+    if approval.read_only:
+        sentences.append("On a review of a pull request from a fork, the token can only read: use `workflow_run`.")
+    return " ".join(sentences)
+
+
+def _names(logins: Sequence[str], word: str) -> str:
+    *first, last = (f"`{login}`" for login in logins) if logins else ("",)
+    return f"{', '.join(first)} {word} {last}" if first else last
 
 
 def _usual_step(result: GateResult, context: Context) -> str:
@@ -428,7 +469,7 @@ def _usual_step(result: GateResult, context: Context) -> str:
             return ""
         case Decision.FAIL if not result.conclusion.blocks:
             return "Look at what failed; it was let through this time."
-        case Decision.FAIL if result.gate.stage is Stage.SOFT and context.pull_request is not None:
+        case Decision.FAIL if result.gate.stage is Stage.SOFT and context.pull_request and result.approval is None:
             return "Fix what failed and push, or ask an eligible reviewer for that approval."
         case Decision.FAIL:
             return "Fix what failed and push: the gate evaluates the new commit."
@@ -474,7 +515,7 @@ def _run(run: RunResult, context: Context) -> str:
 
 def _by_weight(results: Iterable[GateResult]) -> list[GateResult]:
     """Return the gates in the order of a reader's interest: closed, waiting, open; in each the worst decision first."""
-    return sorted(results, key=lambda each: (not each.conclusion.blocks, each.waits_for_review, each.severity_key))
+    return sorted(results, key=lambda each: (not each.conclusion.blocks, each.needs_approval, each.severity_key))
 
 
 def _gates(results: Sequence[GateResult], context: Context) -> Block:

@@ -15,7 +15,7 @@ from tests.gfm import read
 from tests.github_double import faults
 from tests.github_double.state import PullRequest
 from tests.runner import StepResult, run_action, start_action
-from tests.scenes import PASSED, Scene
+from tests.scenes import PASSED, Scene, without_code
 
 PATH = ".github/sepurux-gate.yml"
 STRICT = "campaign: core-reliability\nenforcement: hard\nthresholds:\n  min_pass_rate: 0.9\n  max_unsafe: 0\n"
@@ -246,7 +246,7 @@ def test_rules_by_date_and_branch_choose_the_stage_and_the_next_change_is_report
     assert "2999-01-01" in read(result.summary).prose
 
 
-def test_a_soft_gate_waits_asks_the_listed_reviewers_and_says_who_can_open_it(scene: Scene) -> None:
+def test_a_soft_gate_waits_asks_the_listed_reviewers_and_says_who_can_approve_it(scene: Scene) -> None:
     with_policy(scene, SOFT + "reviewers: [hubot, reader]\n")
     scene.repository.collaborator("hubot", "write")
     scene.repository.collaborator("reader", "read")
@@ -255,10 +255,24 @@ def test_a_soft_gate_waits_asks_the_listed_reviewers_and_says_who_can_open_it(sc
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (1, "fail", "failure")
     state, _, description = scene.status
     assert state == "pending"
-    assert description.endswith("; waits for a review")
+    assert description.endswith("; needs an approval")
     assert [account.login for account in scene.pull.requested] == ["hubot"]
-    page = read(scene.ours[0])
-    assert "An approving review of this commit by hubot opens this gate" in page.prose
+    assert f"hubot can approve commit {scene.pull.head_sha[:7]}" in without_code(scene.ours[0])
+
+
+def test_a_soft_gate_that_none_of_the_listed_reviewers_can_approve_is_blocked(scene: Scene) -> None:
+    with_policy(scene, SOFT + "reviewers: [reader, mona]\n")
+    scene.repository.collaborator("reader", "read")
+    scene.repository.collaborator("mona", "admin")
+    scene.pull.review("reader", "APPROVED")
+    scene.answers()
+    result = scene.run()
+    assert (result.exit_code, result.outputs["conclusion"], scene.pull.requested) == (1, "failure", [])
+    state, _, description = scene.status
+    assert (state, ";" in description) == ("failure", False)
+    comment = without_code(scene.ours[0])
+    assert "None of the reviewers listed in the policy can approve this: reader has no write access" in comment
+    assert "mona is the author of the pull request" in comment
 
 
 REVIEWS: dict[str, tuple[list[tuple[str, str, str]], bool]] = {
@@ -295,7 +309,8 @@ def test_who_opens_a_soft_gate(case: str, scene: Scene) -> None:
     assert result.outputs["decision"] == "fail"
     assert (result.exit_code, scene.status[0]) == ((0, "success") if opens else (1, "pending")), result.log
     if opens:
-        assert "hubot approved" in read(scene.ours[0]).prose
+        assert scene.status[2].endswith("; approved by hubot")
+        assert "Approved by hubot. The failure does not block." in without_code(scene.ours[0])
 
 
 def test_a_new_push_closes_the_gate_again(scene: Scene) -> None:

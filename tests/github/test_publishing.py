@@ -18,6 +18,7 @@ from sepurux_action.config.settings import PublishOptions, Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ErrorDetails, Interrupted
 from sepurux_action.evaluate import GateEvaluator
+from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.calls import COMMENT_WRITES, FIRST_READ_S, WRITES_A_MINUTE
 from sepurux_action.github.commit_status import CommitState
@@ -135,9 +136,7 @@ def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing() -> None
 
 def waiting(scene: Scene, *reviewers: str) -> None:
     scene.client.permissions = dict.fromkeys(reviewers, "write")
-    found = scene.session.soft_gate.approval(PULL, reviewers)
-    assert found is not None
-    assert not found[0].approved
+    assert scene.session.soft_gate.approval(PULL, reviewers).can_approve == reviewers
     scene.session.publish_results([])
 
 
@@ -311,7 +310,7 @@ def test_a_github_that_rejects_every_call_after_the_first_read_ends_nothing(
     scene = a_scene()
     scene.client.reject = lambda *_: details
     run_gates(scene, signals, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
-    assert scene.session.soft_gate.approval(PULL, ("ann",)) is None
+    assert scene.session.soft_gate.approval(PULL, ("ann",)) == ApprovalStatus(unread=True)
     scene.session.publish_results(results("one"))
     assert scene.session.publish_comment(results("one"), str) == ""
     scene.session.soft_gate.request_reviews()
@@ -326,7 +325,7 @@ def test_a_github_that_rejects_every_call_after_the_first_read_ends_nothing(
 def test_reviews_and_statuses_have_time_of_their_own(publish: Callable[[GitHubSession], None]) -> None:
     scene = a_scene()
     scene.clock.time += 24 * 3600
-    assert scene.session.soft_gate.approval(PULL, ()) is not None
+    assert not scene.session.soft_gate.approval(PULL, ()).unread
     scene.clock.time += 24 * 3600
     publish(scene.session)
     assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE]
@@ -447,9 +446,7 @@ def approvals(*logins: str) -> tuple[Review, ...]:
 def test_the_newest_approvals_are_looked_up_first_and_the_first_eligible_one_is_the_last() -> None:
     scene = a_scene(given=approvals(*numbered(200), "ann", *numbered(3, "late")), takes_s=0.3)
     scene.client.permissions = {"ann": "write"}
-    found = scene.session.soft_gate.approval(PULL, ())
-    assert found is not None
-    assert found[0].by == ("ann",)
+    assert scene.session.soft_gate.approval(PULL, ()).approved_by == ("ann",)
     assert scene.client.named("permission") == ["late2", "late1", "late0", "ann"]
 
 
@@ -458,22 +455,29 @@ def test_a_user_who_approved_again_counts_as_new_and_one_who_then_objected_not_a
     objected = Review(author="bob", state="CHANGES_REQUESTED", commit=HEAD)
     scene = a_scene(given=(*approvals("bob"), *again, objected))
     scene.client.permissions = {"ann": "write", "bob": "write"}
-    found = scene.session.soft_gate.approval(PULL, ())
-    assert found is not None
-    assert found[0].by == ("ann",)
+    assert scene.session.soft_gate.approval(PULL, ()).approved_by == ("ann",)
     assert scene.client.named("permission") == ["ann"]
 
 
 def test_a_permission_that_cannot_be_read_leaves_the_other_approvals_alone() -> None:
     scene = a_scene(given=approvals("ann", "bob"), reject=rejecting(UNPROCESSABLE, "permission", "bob"))
     scene.client.permissions = {"ann": "write"}
-    found = scene.session.soft_gate.approval(PULL, ())
-    assert found is not None
-    assert found[0].approved
-    scene.client.permissions = {}
-    assert (
-        a_scene(given=approvals("ann", "bob"), reject=scene.client.reject).session.soft_gate.approval(PULL, ()) is None
-    )
+    assert scene.session.soft_gate.approval(PULL, ()).approved_by == ("ann",)
+    readers = a_scene(given=approvals("ann", "bob"), reject=scene.client.reject)
+    assert readers.session.soft_gate.approval(PULL, ()).unread
+
+
+def test_listed_reviewers_of_whom_none_can_approve_are_not_asked() -> None:
+    scene = a_scene()
+    found = scene.session.soft_gate.approval(PULL, ("ann", "bob"))
+    assert found.cannot_approve == (Refusal("ann", Reason.NO_WRITE_ACCESS), Refusal("bob", Reason.NO_WRITE_ACCESS))
+    scene.session.soft_gate.request_reviews()
+    assert scene.client.named("requested_reviewers") == []
+
+
+def test_listed_reviewers_whose_permission_cannot_be_read_may_be_able_to_approve() -> None:
+    scene = a_scene(reject=rejecting(UNPROCESSABLE, "permission", "bob"))
+    assert scene.session.soft_gate.approval(PULL, ("ann", "bob")).unread
 
 
 # -- limits -----------------------------------------------------------------------------------------------------------

@@ -9,11 +9,13 @@ import pytest
 
 from sepurux_action.common.secret import Secret
 from sepurux_action.config.settings import PublishOptions
+from sepurux_action.config.stage import Stage
+from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.github.client import PyGithubClient
 from sepurux_action.github.event import Event, parse_event, with_pull_request_number
 from sepurux_action.github.session import GitHubSession
 from tests import backend
-from tests.builders import a_result
+from tests.builders import APPROVED, IMPOSSIBLE, UNREAD, WAITS, a_gate, a_result
 from tests.fakes import FakeClock, FakeOutput
 from tests.github_double import GitHub
 from tests.github_double.state import PullRequest
@@ -176,6 +178,40 @@ def test_an_answer_of_another_shape_is_no_empty_list(dotcom: Scene) -> None:
     odd = backend.json({"message": "odd"})
     dotcom.github.fault("repos/list-pull-requests-associated-with-commit", odd, always=True)
     assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous
+
+
+# -- the status of a soft gate ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("approval", "state", "note"),
+    [
+        (WAITS, "pending", "; needs an approval"),
+        (UNREAD, "pending", "; needs an approval"),
+        (APPROVED, "success", "; approved by mona"),
+        (IMPOSSIBLE, "failure", ""),
+        (None, "failure", ""),
+    ],
+)
+def test_the_status_of_a_failed_soft_gate_is_pending_only_while_an_approval_is_possible(
+    approval: ApprovalStatus | None, state: str, note: str, dotcom: Scene
+) -> None:
+    soft = a_gate(stage=Stage.SOFT)
+    loaded(dotcom, dotcom.event).publish_results([a_result(gate=soft, approval=approval)])
+    [status] = dotcom.repository.latest_statuses(dotcom.pull.head_sha)
+    description = "fail (soft): 72.0% passed, 1 unsafe, 5 failures, score 61.5"
+    assert (status.state, status.description) == (state, description + note)
+
+
+def test_the_commit_to_approve_is_the_head_of_the_pull_request_also_in_a_merge_group(dotcom: Scene) -> None:
+    group = replace(dotcom.event, name="merge_group", commit="c" * 40)
+    assert loaded(dotcom, group).approval(()) == ApprovalStatus(commit=dotcom.pull.head_sha, anyone=True)
+
+
+def test_a_review_of_a_pull_request_from_a_fork_has_a_token_that_can_only_read(dotcom: Scene) -> None:
+    event = replace(dotcom.event, name="pull_request_review")
+    assert not loaded(dotcom, event).approval(()).read_only
+    assert loaded(dotcom, replace(event, fork=True)).approval(()).read_only
 
 
 # -- which statuses are ours ------------------------------------------------------------------------------------------

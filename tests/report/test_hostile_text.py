@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sepurux_action.common.urls import safe_url
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
+from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.report.markdown import code, code_block, text
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report, build_settings_report
@@ -87,7 +88,7 @@ def run_page(render: Render, word: str) -> gfm.Page:
     """Return the report on a run in which every text contains the word."""
     passed = a_result(a_run(PASSING), gate=a_gate(name=f"{word} folded"))
     soft = a_gate(name=f"{word} opened", stage=Stage.SOFT)
-    opened = a_result(gate=soft, opened=True, review=f"{word} opened it", notes=(f"{word} is near",))
+    opened = a_result(gate=soft, approval=ApprovalStatus(approved_by=(word,)), notes=(f"{word} is near",))
     results = hostile_result(word), hostile_result(f"{word} too"), opened, passed
     return gfm.read(render(build_report(results, hostile_context(word, *(each.gate.name for each in results)))))
 

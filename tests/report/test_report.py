@@ -72,7 +72,8 @@ def first_screen(report: Report) -> str:
             [
                 "✋ Sepurux gate refunds waits for a review",
                 "The gate is closed",
-                "Next: An approving review of this commit by mona or hubot-2 opens this gate",
+                "Next: mona or hubot-2 can approve commit 3f9c2ad, or you can push a fix.",
+                "octocat's approval is for an older commit.",
             ],
         ),
         (
@@ -80,9 +81,26 @@ def first_screen(report: Report) -> str:
             [
                 "failed, opened by a review",
                 "The gate is open: a review opened it.",
-                "Opened: mona approved this commit.",
+                "Approved by mona. The failure does not block.",
             ],
         ),
+        (
+            "fail-soft-rerun",
+            [
+                "Next: Anyone with write access except the author can approve commit 3f9c2ad, or you can push a fix.",
+                "After the approval, re-run this job: this workflow does not run on pull_request_review.",
+            ],
+        ),
+        (
+            "fail-soft-impossible",
+            [
+                "refunds failed",
+                "None of the reviewers listed in the policy can approve this: mona has no write access",
+                "hubot-2 is the author of the pull request.",
+                "Next: Fix what failed and push",
+            ],
+        ),
+        ("fail-soft-unread", ["Next: The reviews could not be read. Re-run the job."]),
         ("fail-unsupported-pass", ["refunds failed", "Sepurux said pass, but", "84.96% is below the required 85.00%"]),
         ("pending", ["is not decided yet", "The gate is closed", "Raise timeout (now 10 min)"]),
         ("pending-observe", ["is not decided yet, not blocked", "The gate is open", "this would have been blocked"]),
@@ -571,13 +589,11 @@ def test_a_waiting_gate_is_neither_called_closed_nor_open() -> None:
         ["billing", "– not affected", "open (hard)"],
     ]
     waiting = reports()["fail-soft-waiting"]
-    assert waiting.headline.startswith(
-        "Sepurux gate refunds: fail (soft), the gate waits for a review. Sepurux decided"
-    )
+    assert waiting.headline.startswith("Sepurux gate refunds: fail (soft), the gate needs an approval. Sepurux decided")
 
 
 def test_what_no_review_can_open_stands_before_what_waits_for_one() -> None:
-    waiting = a_result(gate=a_gate(name="waiting", stage=Stage.SOFT), review=WAITS)
+    waiting = a_result(gate=a_gate(name="waiting", stage=Stage.SOFT), approval=WAITS)
     closed = a_result(undecided(Decision.ERROR, "Gone."), gate=a_gate(name="closed"))
     report = build_report([waiting, closed], a_context())
     assert [row[0] for row in rows(report, BlockKind.GATES)] == ["closed", "waiting"]
@@ -586,7 +602,7 @@ def test_what_no_review_can_open_stands_before_what_waits_for_one() -> None:
 
 def test_the_next_step_of_a_waiting_gate_names_its_reviewers_once() -> None:
     text = first_screen(reports()["fail-soft-waiting"])
-    assert text.endswith(f"Next: {WAITS} Or fix what failed and push.")
+    assert text.endswith("or you can push a fix. octocat's approval is for an older commit.")
     assert "In stage soft" not in text
 
 
