@@ -1,4 +1,4 @@
-"""Parses a policy file with PyYAML and collects every mistake in it.
+"""Parses a policy file with PyYAML and collects every mistake in it; also parses the triggers of a workflow file.
 
 PyYAML only composes nodes, which know their line and column. It does not construct values, so every text stays as it
 is written: `0.90`, `on`, and `2027-01-31`. Sources: contract, sections 1 (which key may stand where) and 5.
@@ -6,6 +6,7 @@ is written: `0.90`, `on`, and `2027-01-31`. Sources: contract, sections 1 (which
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
@@ -30,6 +31,7 @@ VERSION = "1"
 VERSION_KEY = "version"
 THRESHOLDS = "thresholds"
 GATES = "gates"
+WORKFLOW_TRIGGERS = "on"
 # PyYAML also passes on the errors of Python for a character or a version number out of range.
 FOREIGN_ERRORS = (yaml.YAMLError, ValueError, OverflowError)
 
@@ -40,6 +42,7 @@ _HINTS = {  # by the context of an error of PyYAML
     "while scanning an anchor": _IN_QUOTES.format("&"),
     "while scanning a tag": _IN_QUOTES.format("!"),
 }
+_TRIGGER = re.compile(r"[a-z_]{1,64}\Z")  # the name of an event
 _RULE_KEYS = ("stage", "from", "branches")
 _SECTION_NAMES = {
     SectionKind.TOP: "on the file's top level",
@@ -64,6 +67,32 @@ def read_policy(raw: bytes, path: str) -> Policy:
     policy = parsing.policy(compose(raw, path))
     parsing.problems.raise_any()
     return policy
+
+
+def workflow_triggers(text: str) -> frozenset[str]:
+    """Return the events that a workflow file runs on, or none if they are not known.
+
+    The text may be anything. A file that would be rejected as a policy (its size, nesting, aliases, tags) is not
+    known, and neither is one with something else than names of events in `on`: a name, a list, or the keys of a
+    mapping.
+    """
+    try:
+        root = compose(text.encode(errors="surrogatepass"), "")
+    except ConfigurationError:
+        return frozenset()
+    values = {key.value: value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}
+    names: list[yaml.Node]
+    match values.get(WORKFLOW_TRIGGERS):
+        case yaml.ScalarNode() as name:
+            names = [name]
+        case yaml.SequenceNode(value=items):
+            names = items
+        case yaml.MappingNode(value=pairs):
+            names = [key for key, _ in pairs]
+        case _:
+            return frozenset()
+    known = all(isinstance(name, yaml.ScalarNode) and _TRIGGER.match(name.value) for name in names)
+    return frozenset(name.value for name in names) if known else frozenset()
 
 
 def compose(raw: bytes, path: str) -> yaml.Node:

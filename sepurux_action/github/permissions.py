@@ -58,7 +58,9 @@ class RequiredPermission:
 
 
 REQUIRED_PERMISSIONS: Mapping[Operation, RequiredPermission] = {
-    Operation.BASE: RequiredPermission("contents: read", "always: for the policy file and the base's last commits"),
+    Operation.BASE: RequiredPermission(
+        "contents: read", "always: for the policy file, the workflow file, and the base's last commits"
+    ),
     Operation.RULES: RequiredPermission("contents: read", "a `hard` gate on a pull request"),
     Operation.FIND: RequiredPermission(
         "pull-requests: read", "the event holds no pull request, as a push; without it nothing is judged"

@@ -13,6 +13,7 @@ from typing import assert_never
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile
+from sepurux_action.config.policy_parser import workflow_triggers
 from sepurux_action.config.settings import MAX_CONTEXT_LENGTH, PublishOptions
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import GitHubError
@@ -40,6 +41,7 @@ COMMENT_S = 20.0  # for comment and review requests, added to what the statuses 
 AFTER_SIGNAL_S = 3.0  # for one attempt at each status, because the program must exit within 5 s
 MAX_LOOKUPS = 3  # the result of a lookup may require another one
 MAX_PENDING = WRITES_A_MINUTE // 2  # pending statuses of a large step, so that the decided ones can follow at once
+REVIEW_EVENT = "pull_request_review"
 LARGE_STEP = 20  # gates; a larger step sets a pending status only to replace an older status
 UNKNOWN_COMMENTS = (
     f"no comment: not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
@@ -234,7 +236,16 @@ class GitHubSession:
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
         """Return whether reviews of the pull request approve a soft gate that failed, and else who can approve it."""
         status = self.soft_gate.approval(self.snapshot.pull_request, reviewers)
-        return replace(status, read_only=self.event.fork and self.event.name == "pull_request_review")
+        return replace(
+            status,
+            rerun_needed=status.possible and not status.unread and self._workflow_lacks_review_trigger,
+            read_only=self.event.fork and self.event.name == REVIEW_EVENT,
+        )
+
+    @cached_property
+    def _workflow_lacks_review_trigger(self) -> bool:
+        triggers = workflow_triggers(self.snapshot.workflow)
+        return bool(triggers) and REVIEW_EVENT not in triggers
 
     # -- after the evaluation ---------------------------------------------------------------------------------------
 

@@ -14,8 +14,8 @@ from tests import backend
 from tests.backend import decided
 from tests.gfm import read
 from tests.github_double import faults
-from tests.runner import run_action, start_action
-from tests.scenes import DECIDED, PASSED, SECRET, Scene
+from tests.runner import StepResult, run_action, start_action
+from tests.scenes import DECIDED, PASSED, SECRET, Scene, without_code
 
 
 def test_a_first_run_sets_pending_then_the_verdict_and_writes_one_comment_in_7_requests(scene: Scene) -> None:
@@ -392,3 +392,72 @@ def test_a_secret_that_was_given_as_a_trace_reaches_neither_pull_request_nor_bac
     assert "input `trace_id`: it holds a secret" in result.messages("error")[0]
     assert SECRET not in result.summary + json.dumps(result.outputs) + "".join(scene.ours)
     assert not scene.sepurux.requests
+
+
+# -- the hint to re-run the job after an approval ---------------------------------------------------------------------
+
+RERUN = "After the approval, re-run this job: this workflow does not run on pull_request_review."
+WITHOUT_REVIEWS, WITH_REVIEWS = "on: pull_request\n", "on:\n  pull_request:\n  pull_request_review:\n"
+
+
+def run_workflow(scene: Scene, text: str | bytes, event_name: str = "pull_request", **environ: str) -> StepResult:
+    """Run a failing soft gate in a workflow with this text."""
+    sha = scene.repository.commit("main", {".github/workflows/gate.yml": text})
+    workflow = {"GITHUB_WORKFLOW_REF": "Octo/Shop/.github/workflows/gate.yml@refs/pull/1/merge"}
+    env = {**scene.environment(), **workflow, "GITHUB_WORKFLOW_SHA": sha, **environ}
+    scene.answers()
+    result = run_action(**{**scene.options(enforcement="soft"), "event_name": event_name, "env": env})
+    assert (result.exit_code, result.outputs["decision"], scene.status[0]) == (1, "fail", "pending"), result.log
+    assert "can approve commit" in without_code(scene.ours[-1])
+    return result
+
+
+@pytest.mark.parametrize("event_name", ["pull_request", "pull_request_target"])
+def test_without_a_review_trigger_the_report_says_to_re_run_the_job_at_no_further_request(
+    event_name: str, scene: Scene
+) -> None:
+    result = run_workflow(scene, WITH_REVIEWS, event_name)
+    requests = len(scene.github.requests)
+    assert RERUN not in without_code(scene.ours[0])
+    result = run_workflow(scene, WITHOUT_REVIEWS, event_name)
+    assert len(scene.github.requests) - requests == requests - 1  # the comment is there already
+    assert RERUN in without_code(scene.ours[0])
+    assert RERUN in without_code(result.summary)
+
+
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        ("on: [pull_request", {}),
+        ("- on", {}),
+        (b"\xff\xfe", {}),
+        (WITHOUT_REVIEWS + "#" * 600_000, {}),
+        (WITHOUT_REVIEWS, {"GITHUB_WORKFLOW_SHA": "d" * 40}),
+        (WITHOUT_REVIEWS, {"GITHUB_WORKFLOW_SHA": "main"}),
+        (WITHOUT_REVIEWS, {"GITHUB_WORKFLOW_REF": "octo/other/.github/workflows/gate.yml@refs/heads/main"}),
+    ],
+)
+def test_a_workflow_file_that_cannot_be_read_causes_no_hint_and_no_warning(
+    text: str | bytes, environ: dict[str, str], scene: Scene
+) -> None:
+    result = run_workflow(scene, text, **environ)
+    assert RERUN not in without_code(scene.ours[0])
+    assert result.messages("warning") == []
+
+
+def test_an_error_about_the_workflow_file_alone_changes_nothing_else(scene: Scene) -> None:
+    """Without the policy file this would be decision `error`, and without the comments none would be written."""
+    policy = {"__typename": "Blob", "text": "campaign: core-reliability\nenforcement: soft\n", "isTruncated": False}
+    comments = {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}
+    repository = {
+        "policyCommit": {"oid": scene.pull.base_sha},
+        "policy": policy,
+        "headPolicy": policy,
+        "workflow": None,
+        "pullRequest": {"number": 1, "headRefOid": scene.pull.head_sha, "baseRefName": "main", "comments": comments},
+    }
+    errors = [{"message": "Something went wrong", "path": ["repository", "workflow"]}]
+    scene.github.fault("graphql", backend.json({"data": {"repository": repository}, "errors": errors}))
+    result = run_workflow(scene, WITHOUT_REVIEWS)
+    assert RERUN not in without_code(scene.ours[0])
+    assert result.messages("warning") == []
