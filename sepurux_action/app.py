@@ -149,7 +149,7 @@ def _publish_to_github(github: GitHubSession, results: Sequence[GateResult], rep
 
 def _publish_config_error(error: ConfigurationError, run_context: RunContext, host: Host) -> None:
     report = build_settings_report(error.problems, _report_context(None, run_context, None, ResolvedPolicy()))
-    host.set_outputs(outputs.no_verdict(report.headline))
+    host.set_outputs(outputs.no_verdict(outputs.settings_reason(error.problems)))
     host.write_summary(render_summary(report))
     for problem in error.problems[:MAX_PROBLEM_ANNOTATIONS]:
         host.annotate(

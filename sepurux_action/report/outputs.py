@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from sepurux_action.common import number_format
 from sepurux_action.common.json_reader import Metric
+from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import GateResult, RunResult
 
@@ -47,6 +48,13 @@ def no_verdict(reason: str) -> dict[str, str]:
     """Return the outputs of a step without a result: every name, decision `error`, conclusion `failure`."""
     known = {"decision": Decision.ERROR.value, "conclusion": "failure", "reason": reason, "gates": "[]"}
     return {name: known.get(name, "") for name in OUTPUTS}
+
+
+def settings_reason(problems: Sequence[Problem]) -> str:
+    """Return the reason with bad settings: the first mistake, and the number of the others."""
+    first, others = problems[0], len(problems) - 1
+    shown = ": ".join(filter(None, (first.location, str(first))))
+    return f"{shown} (and {number_format.pluralize(others, 'more problem')})" if others else shown
 
 
 def step_outputs(gates: Sequence[GateResult], comment_url: str = "") -> dict[str, str]:

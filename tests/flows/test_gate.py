@@ -114,7 +114,8 @@ CASES = [
         decision="error",
         exit_code=2,
         inputs={"min_pass_rate": "eighty", "timeout": "2 weeks", "enforcement": "strict"},
-        says="3",
+        says='input `min_pass_rate`: "eighty" is not accepted; accepted: a fraction or a percentage, such as `0.85` or '
+        "`85%` (and 2 more problems)",
     ),
     Case(
         title="a redirect",
