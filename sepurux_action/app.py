@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,7 +11,13 @@ from urllib.parse import urlsplit
 
 from sepurux_action import __version__
 from sepurux_action.common.secret import Redactor
-from sepurux_action.config.settings import BootstrapSettings, Settings, read_bootstrap_settings, read_settings
+from sepurux_action.config.settings import (
+    BootstrapSettings,
+    Settings,
+    read_bootstrap_settings,
+    read_report_dir,
+    read_settings,
+)
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluate import GateEvaluator
 from sepurux_action.evaluation.decision import Decision
@@ -23,6 +30,7 @@ from sepurux_action.github.session import GitHubSession
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import ThreadTimeouts
 from sepurux_action.host.protocols import Host
+from sepurux_action.host.report_files import ReportWriter
 from sepurux_action.host.signals import Signals
 from sepurux_action.host.terminal import Terminal
 from sepurux_action.host.workflow_commands import Level
@@ -35,6 +43,8 @@ MAX_PROBLEM_ANNOTATIONS = 9  # mistakes in settings with an annotation each; con
 NOT_AUTHENTICATED = "there is no `github_token`"
 NO_ADDRESS = "the repository or GitHub's address is not known"
 UNFINISHED = "The gate did not run to its end."
+REPORT_SCHEMA = "sepurux-gate/report@1"
+REPORT_JSON, REPORT_MARKDOWN = "report.json", "report.md"
 
 
 def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals) -> int:
@@ -52,7 +62,8 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
 def run(invocation: Invocation, host: Host, signals: Signals) -> int:
     """Return the exit status: 0 success, 1 a `fail` blocks, 2 blocked otherwise, 130 or 143 after a signal."""
     bootstrap, run_context = read_bootstrap_settings(invocation.layers), invocation.run_context
-    redact = _mask_secrets(host, bootstrap)
+    redact, report_dir = _mask_secrets(host, bootstrap), bootstrap.report_dir
+    report_files = ReportWriter(invocation.report_folders, host, signals, redact)
     github = _connect(bootstrap, run_context, host, signals)
     if github:
         github.load(bootstrap.config)
@@ -60,11 +71,12 @@ def run(invocation: Invocation, host: Host, signals: Signals) -> int:
     event, today = run_context.event, datetime.now(UTC).date()
     try:
         policy = resolve_policy(bootstrap, event, github.snapshot if github else None, invocation.traces.read)
+        report_dir = read_report_dir(invocation.layers, policy.policy)
         settings = read_settings(
             invocation.layers, invocation.traces.find, policy.policy, branch=event.branch, today=today
         )
     except ConfigurationError as error:
-        _publish_config_error(error.redacted(redact), run_context, host)
+        _publish_config_error(error.redacted(redact), run_context, host, report_files, report_dir)
         if github:
             _publish_config_error_to_github(github, bootstrap, run_context, signals)
         return signals.status(EXIT_UNDECIDED)
@@ -77,9 +89,9 @@ def run(invocation: Invocation, host: Host, signals: Signals) -> int:
         _report_context(settings, run_context, github, policy),
         short=signals.is_received(),  # 5 s are left for everything
     )
-    _publish(results, report, host)
+    report_path = _publish(results, report, host, report_files, settings.report_dir)
     if github and (comment_url := _publish_to_github(github, results, report, signals)):
-        host.set_outputs(outputs.step_outputs(results, comment_url))
+        host.set_outputs(outputs.step_outputs(results, comment_url, report_path))
     return signals.status(exit_status((gate.decision, gate.conclusion) for gate in results))
 
 
@@ -124,14 +136,32 @@ def _log_start(settings: Settings, run_context: RunContext, host: Host, github: 
         host.log(f"gate {gate.name}: campaign {gate.campaign}, stage {gate.stage}, at {settings.base_url}")
 
 
-def _publish(results: Sequence[GateResult], report: Report, host: Host) -> None:
-    """Write the outputs, the summary, and one annotation."""
-    host.set_outputs(outputs.step_outputs(results))
+def _publish(
+    results: Sequence[GateResult], report: Report, host: Host, report_files: ReportWriter, report_dir: str
+) -> str:
+    """Write the outputs, the summary, the report's files, and one annotation; return the path of `report.json`."""
+    values = outputs.step_outputs(results)
+    host.set_outputs(values)
     host.write_summary(render_summary(report))
+    report_path = _write_report_files(report_files, report_dir, report, values)
+    if report_path:
+        host.set_outputs(outputs.step_outputs(results, report_path=report_path))
     blocks = any(gate.conclusion.blocks for gate in results)
     passed = all(gate.decision in {Decision.PASS, Decision.SKIPPED} for gate in results)
     level = Level.ERROR if blocks else Level.NOTICE if passed else Level.WARNING
     host.annotate(level, report.headline, title="Sepurux gate")
+    return report_path
+
+
+def _write_report_files(report_files: ReportWriter, report_dir: str, report: Report, values: Mapping[str, str]) -> str:
+    """Write the files of `report_dir`; return the path of `report.json` for later steps, '' if it was not written."""
+    if not report_dir:
+        return ""
+    texts = {
+        REPORT_JSON: json.dumps({"schema": REPORT_SCHEMA, **values}, indent=2) + "\n",
+        REPORT_MARKDOWN: render_summary(report),
+    }
+    return report_files.write(report_dir, texts).get(REPORT_JSON, "")
 
 
 def _publish_to_github(github: GitHubSession, results: Sequence[GateResult], report: Report, signals: Signals) -> str:
@@ -147,10 +177,15 @@ def _publish_to_github(github: GitHubSession, results: Sequence[GateResult], rep
     return ""
 
 
-def _publish_config_error(error: ConfigurationError, run_context: RunContext, host: Host) -> None:
+def _publish_config_error(
+    error: ConfigurationError, run_context: RunContext, host: Host, report_files: ReportWriter, report_dir: str
+) -> None:
     report = build_settings_report(error.problems, _report_context(None, run_context, None, ResolvedPolicy()))
-    host.set_outputs(outputs.no_verdict(outputs.settings_reason(error.problems)))
+    values = outputs.no_verdict(outputs.settings_reason(error.problems))
+    host.set_outputs(values)
     host.write_summary(render_summary(report))
+    if report_path := _write_report_files(report_files, report_dir, report, values):
+        host.set_outputs({"report_path": report_path})
     for problem in error.problems[:MAX_PROBLEM_ANNOTATIONS]:
         host.annotate(
             Level.ERROR, str(problem), title="Sepurux gate: bad settings", file=problem.file, line=problem.line

@@ -74,6 +74,7 @@ class Settings:
     github_token: Secret | None = field(default=None, repr=False)
     publish_options: PublishOptions = field(default_factory=lambda: PublishOptions(key=SEVERAL_GATES_KEY))
     pull_request: int | None = None
+    report_dir: str = ""
     overridden: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
@@ -82,8 +83,8 @@ class Settings:
 class BootstrapSettings:
     """The settings that are needed to read the policy.
 
-    `gates` and `publish_options` follow from the inputs alone, for a status if the policy cannot be read. `problems`
-    are the mistakes in inputs and environment, which are reported with those in the policy.
+    `gates`, `publish_options`, and `report_dir` follow from the inputs alone, for a status and a report if the policy
+    cannot be read. `problems` are the mistakes in inputs and environment, which are reported with those in the policy.
     """
 
     github_token: Secret | None = field(default=None, repr=False)
@@ -94,6 +95,7 @@ class BootstrapSettings:
     pull_request: int | None = None
     gates: tuple[str, ...] = ()
     publish_options: PublishOptions = field(default_factory=lambda: PublishOptions(key=SEVERAL_GATES_KEY))
+    report_dir: str = ""
     problems: tuple[Problem, ...] = ()
 
 
@@ -166,6 +168,7 @@ def read_settings(
         github_token=step.value(options.GITHUB_TOKEN),
         publish_options=publish_options,
         pull_request=step.value(options.PR_NUMBER),
+        report_dir=step.value(options.REPORT_DIR) or "",
         overridden=tuple(sorted({name for reader in readers for name in reader.overridden})),
         ignored=tuple(layer.label(options.PATHS.name) for layer in ignored),
     )
@@ -189,8 +192,15 @@ def read_bootstrap_settings(layers: Iterable[Layer]) -> BootstrapSettings:
         pull_request=reader.value(options.PR_NUMBER),
         gates=(name,) if (name := reader.value(options.NAME) or reader.value(options.CAMPAIGN)) else (),
         publish_options=_publish_options(reader, SEVERAL_GATES_KEY),
+        report_dir=reader.value(options.REPORT_DIR) or "",
         problems=_in_order([reader]),
     )
+
+
+def read_report_dir(layers: Iterable[Layer], policy: Policy | None) -> str:
+    """Return the folder of the report's files although other settings may be bad; '' for none."""
+    own = (_policy_layer(policy, policy.top),) if policy else ()
+    return OptionReader((*own, *layers)).value(options.REPORT_DIR) or ""
 
 
 def _without_paths(layer: Layer) -> Layer:

@@ -18,6 +18,7 @@ from sepurux_action.config.settings import (
     flag_layer,
     input_layer,
     read_bootstrap_settings,
+    read_report_dir,
     read_settings,
 )
 from sepurux_action.config.stage import OnUndecided, Stage
@@ -85,8 +86,10 @@ def test_every_input_arrives_where_it_belongs() -> None:
             "timeout": "1h30m",
             "poll_interval": "5",
             "pr_number": "42",
+            "report_dir": "build/sepurux",
         }
     )
+    assert settings.report_dir == "build/sepurux"
     (gate,) = settings.gates
     assert (gate.name, gate.project, gate.mutation_pack) == ("Refunds", "shop", "pack-1")
     assert gate.traces == (Trace(label="t-1", trace_id="t-1"),)
@@ -432,6 +435,14 @@ def test_what_is_known_early_holds_no_secret() -> None:
     early = read_bootstrap_settings([input_layer({"token": TOKEN, **wrong})])
     assert (early.gates, early.publish_options.status_context) == ((), "Sepurux")
     assert TOKEN not in repr(early)
+
+
+@pytest.mark.parametrize(("of_policy", "folder"), [("", "of-input"), ("of-policy", "of-policy"), (TOKEN, "")])
+def test_the_report_has_its_folder_beside_bad_settings_too(of_policy: str, folder: str) -> None:
+    layers = [input_layer({"token": TOKEN, "timeout": "2 weeks", "report_dir": "of-input"}), environment_layer({})]
+    texts = {"report_dir": ConfiguredValue(of_policy, 1)} if of_policy else {}
+    assert read_report_dir(layers, Policy(path="p.yml", top=PolicySection(texts=texts))) == folder
+    assert read_bootstrap_settings(layers).report_dir == read_report_dir(layers, None) == "of-input"
 
 
 def test_an_unknown_input_whose_name_is_a_secret_is_not_shown() -> None:
