@@ -79,7 +79,7 @@ class ReportFolders:
     def _locate(self, report_dir: str) -> tuple[Path, tuple[str, ...]]:
         """Return the folder that contains `report_dir`, and the names below it; raises OSError if it is refused."""
         if not self.opens_relatively:
-            raise OSError(errno.ENOTSUP, "this operating system cannot open a folder without following links")
+            raise OSError(errno.EINVAL, "this operating system cannot open a folder without following links")
         path, base = Path(report_dir), self.base
         if ".." in path.parts:
             raise OSError(errno.EINVAL, '".." is not accepted in a path')
