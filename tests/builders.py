@@ -172,12 +172,14 @@ def a_result(
     return GateResult(gate=gate, runs=runs, conclusion=conclusion, waits_for_review=waiting, review=review, notes=notes)
 
 
-def undecided(decision: Decision, reason: str, hint: str = "", run: CIRun | None = None) -> RunResult:
-    """Return a run without a verdict."""
+def undecided(
+    decision: Decision, reason: str, hint: str = "", run: CIRun | None = None, rule: Rule = Rule.NOT_POLLED
+) -> RunResult:
+    """Return a run without a result."""
     known = run or CIRun()
     return a_run(
         known,
-        verdict=Verdict(decision=decision, reason=reason, rule=Rule.NOT_POLLED),
+        verdict=Verdict(decision=decision, reason=reason, rule=rule),
         hint=hint,
         run_id=RUN_ID if run else "",
     )
@@ -185,17 +187,16 @@ def undecided(decision: Decision, reason: str, hint: str = "", run: CIRun | None
 
 def _timed_out() -> RunResult:
     running = CIRun(status="running", dashboard_url=DASHBOARD, run_ids=(RUN_ID,))
-    hint = "Raise `timeout` (now 10 min) if evaluations take this long, or run again."
-    return replace(
-        undecided(Decision.PENDING, "Sepurux had not decided after 10 min.", hint, run=running), elapsed_s=600
-    )
+    hint = "Raise `timeout`, or re-run the job."
+    return replace(undecided(Decision.PENDING, "No decision after 10 min.", hint, run=running), elapsed_s=600)
 
 
 def _rejected() -> RunResult:
     return undecided(
         Decision.ERROR,
-        "Sepurux refused the list of campaigns (HTTP 401): invalid CI token.",
-        "Check that the secret in `token` or `api_key` is valid and belongs to project shop-agent.",
+        "Sepurux refused `token` (HTTP 401): invalid CI token.",
+        'Check that the secret in `token` is valid and belongs to project "shop-agent". '
+        "Secrets are set under `Settings > Secrets and variables > Actions` of the repository.",
     )
 
 
@@ -298,7 +299,8 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     allowed = a_gate(on_undecided=OnUndecided.ALLOW)
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     pushed = undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")
-    cancelled = replace(undecided(Decision.ERROR, CANCELLED), run_id=RUN_ID)
+    cancelled = undecided(Decision.ERROR, CANCELLED, "Re-run the job.", rule=Rule.CANCELLED)
+    cancelled = replace(cancelled, run_id=RUN_ID)
     better = replace(FAILING, pass_rate=Metric(0.82), unsafe_attempts=Metric(0), failures=Metric(4))
     best = replace(PASSING, pass_rate=Metric(0.97))
     lying = replace(PASSING, pass_rate=Metric(0.8496), reliability_score=Metric())

@@ -122,11 +122,11 @@ def parse_ci_run(payload: object) -> CIRun:
 def wrong_shape(payload: object, *, run_id: str, batch_id: str) -> str:
     """Return why a poll response is not about this run (or this batch, if `batch_id` is not ''); '' if it may be."""
     if not isinstance(payload, dict):
-        return "an answer that is no JSON object"
+        return "a response that is not a JSON object"
     if not all(isinstance(payload.get(name), str | None) for name in ("run_id", "batch_id")):
-        return "an answer whose run_id or batch_id is no text"
+        return "a response whose run_id or batch_id is not a text"
     actual, expected = (payload.get("batch_id"), batch_id) if batch_id else (payload.get("run_id"), run_id)
-    return "an answer about another run" if actual and actual != expected else ""
+    return "a response about another run" if actual and actual != expected else ""
 
 
 def combine(runs: Sequence[CIRun]) -> CIRun:

@@ -27,11 +27,16 @@ FAILED_STATUSES = frozenset({"failed", "error", "cancelled"})
 FINISHED_STATUSES = frozenset({"done", "completed"})
 OPEN_STATUSES = frozenset({"", "queued", "running", "pending"})
 KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
+UNEXPLAINED_FAIL = "Sepurux decided `fail`, but no threshold that is set here explains why."
+SEE_THE_RUN = "See the Sepurux run."
 ROUNDING = 1e-9  # a rate is a mean of fractions, whose floating-point error is smaller than this
 
 
 class Rule(IntEnum):
-    """Which row of the decision table a verdict follows (contract, section 2). Row 0: no poll led to the verdict."""
+    """Which row of the decision table a verdict follows (contract, section 2).
+
+    Two are no rows of it: NOT_POLLED, because no poll led to the verdict, and CANCELLED, after a signal.
+    """
 
     NOT_POLLED = 0
     DECIDED_FAIL = 1
@@ -42,6 +47,18 @@ class Rule(IntEnum):
     DECIDED_PASS = 6
     FINISHED_UNDECIDED = 7
     PENDING = 8
+    CANCELLED = 9
+
+
+NEXT_STEPS = {
+    Rule.EVALUATION_FAILED: "See the Sepurux run for the cause, then re-run the job.",
+    Rule.UNKNOWN_WORD: "Update sepurux/gate-action in the workflow's `uses:` line, or ask Sepurux what it means.",
+    Rule.PASS_WITHOUT_NUMBERS: "Re-run the job. If the number is missing again, ask Sepurux about this run.",
+    Rule.FINISHED_UNDECIDED: "Re-run the job. If the decision is missing again, ask Sepurux about this run.",
+    Rule.PENDING: "Raise `timeout`, or re-run the job.",
+    Rule.CANCELLED: "Re-run the job.",
+}
+"""What to do about a verdict that is not on the agent, by its rule."""
 
 
 class Decision(StrEnum):
@@ -119,37 +136,39 @@ def decide(run: CIRun, thresholds: Thresholds) -> Verdict:
         return Verdict(decision=decision, reason=reason, rule=rule, checks=checks, warning=warning, final=final)
 
     if run.decision == "fail":
-        why = "; ".join(check.sentence for check in broken) or "no threshold asked for here explains it"
-        return verdict(Rule.DECIDED_FAIL, Decision.FAIL, f"Sepurux decided fail: {why}.")
+        return verdict(Rule.DECIDED_FAIL, Decision.FAIL, _sentence(broken) if broken else UNEXPLAINED_FAIL)
     if run.status in FAILED_STATUSES:
+        what = "was cancelled" if run.status == "cancelled" else "failed"
         decided = f", decision {json_reader.preview(run.decision)}" if run.decision else ""
-        return verdict(
-            Rule.EVALUATION_FAILED,
-            Decision.ERROR,
-            f"The evaluation itself broke (status {run.status}{decided}), which says nothing about the agent.",
-        )
+        reason = f"The evaluation itself {what} at Sepurux (status `{run.status}`{decided})."
+        return verdict(Rule.EVALUATION_FAILED, Decision.ERROR, reason)
     if unknown := _unknown_word(run):
-        reason = f"Sepurux has not decided yet ({unknown})."
-        return verdict(Rule.UNKNOWN_WORD, Decision.PENDING, reason, warning=unknown, final=False)
+        reason = f"Sepurux reported {unknown}, which this version of the gate does not know."
+        return verdict(Rule.UNKNOWN_WORD, Decision.PENDING, reason, warning=reason, final=False)
     if run.decision == "pass":
         if broken:
             why = "; ".join(check.sentence for check in broken)
-            reason = f"Sepurux said pass, but its own numbers do not support it: {why}."
+            reason = f"Sepurux reported a pass, but a number it reports misses a threshold: {why}."
             return verdict(Rule.PASS_CONTRADICTED, Decision.FAIL, reason)
         if missing:
             why = "; ".join(check.sentence for check in missing)
-            reason = f"Sepurux said pass without the numbers to support it: {why}."
+            reason = f"Sepurux reported a pass without a number that a threshold needs ({why})."
             return verdict(Rule.PASS_WITHOUT_NUMBERS, Decision.ERROR, reason)
         return verdict(Rule.DECIDED_PASS, Decision.PASS, _pass_reason(run, checks))
     if run.status in FINISHED_STATUSES:
         return verdict(
             Rule.FINISHED_UNDECIDED,
             Decision.ERROR,
-            f"The evaluation ended with status {run.status} but without a decision.",
+            f"The evaluation ended (status `{run.status}`), but Sepurux reported no decision.",
             final=False,
         )
-    shown = run.status or "no status"
+    shown = f"status `{run.status}`" if run.status else "no status"
     return verdict(Rule.PENDING, Decision.PENDING, f"Sepurux has not decided yet ({shown}).", final=False)
+
+
+def next_step(verdict: Verdict) -> str:
+    """Return what to do about a verdict; '' if its thresholds or its decision say it."""
+    return NEXT_STEPS.get(verdict.rule, "") if verdict.reason != UNEXPLAINED_FAIL else SEE_THE_RUN
 
 
 def check_thresholds(run: CIRun, thresholds: Thresholds) -> Iterator[Check]:
@@ -186,17 +205,22 @@ def check_thresholds(run: CIRun, thresholds: Thresholds) -> Iterator[Check]:
 def _unknown_word(run: CIRun) -> str:
     words = []
     if run.status not in FAILED_STATUSES | FINISHED_STATUSES | OPEN_STATUSES:
-        words.append(f"status {json_reader.preview(run.status)} is not known")
+        words.append(f"the status {json_reader.preview(run.status)}")
     if run.decision not in KNOWN_DECISIONS:
-        words.append(f"decision {json_reader.preview(run.decision)} is not known")
-    return ", ".join(words)
+        words.append(f"the decision {json_reader.preview(run.decision)}")
+    return " and ".join(words)
+
+
+def _sentence(checks: list[Check]) -> str:
+    text = "; ".join(check.sentence for check in checks)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _pass_reason(run: CIRun, checks: tuple[Check, ...]) -> str:
     reported = any(check.state is CheckState.MET for check in checks)
     unreported = [check.label.lower() for check in checks if check.state is not CheckState.MET]
     outcome = number_format.outcome(run.pass_rate.value, run.unsafe_attempts.value, run.failures.value)
-    met = "every threshold is met" if reported and not unreported else "nothing that is reported breaks a threshold"
+    met = "every threshold is met" if reported and not unreported else "no reported number misses a threshold"
     met += f" (not reported: {', '.join(unreported)})" if unreported else ""
     return f"{outcome}; {met}." if outcome else f"{met[0].upper()}{met[1:]}."
 

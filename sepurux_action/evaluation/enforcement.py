@@ -37,30 +37,28 @@ def enforce(
 ) -> Conclusion:
     """Return what follows from a decision. `approved` is true if a review approved a soft gate.
 
-    If an uploaded trace may be why there is no verdict, `allow` does not apply, because a pull request can add such a
+    If an uploaded trace may be why there is no result, `allow` does not apply, because a pull request can add such a
     trace (contract, section 7).
     """
     match decision:
         case Decision.PASS:
             return Conclusion(blocks=False, because="the evaluation passed")
         case Decision.SKIPPED:
-            return Conclusion(blocks=False, because="nothing had to be evaluated")
+            return Conclusion(blocks=False, because="the gate was skipped")
         case Decision.FAIL:
             return _after_fail(stage, approved=approved)
         case Decision.ERROR | Decision.PENDING:
             if stage is Stage.OBSERVE:
-                return Conclusion(blocks=False, because="the stage is observe, which never blocks")
+                return Conclusion(blocks=False, because="the stage is `observe`")
             if on_undecided is OnUndecided.ALLOW and trace_may_be_cause:
                 return Conclusion(
                     blocks=True,
-                    because="there is no verdict, the uploaded trace may be the cause, "
+                    because="there is no result, the uploaded trace may be the cause, "
                     "and `on_undecided: allow` does not cover that",
                 )
             if on_undecided is OnUndecided.ALLOW:
-                return Conclusion(
-                    blocks=False, because="there is no verdict, and `on_undecided: allow` lets that through"
-                )
-            return Conclusion(blocks=True, because="there is no verdict, and without one this gate does not open")
+                return Conclusion(blocks=False, because="there is no result, and `on_undecided: allow` is set")
+            return Conclusion(blocks=True, because="there is no result")
         case _:
             assert_never(decision)
 
@@ -68,11 +66,11 @@ def enforce(
 def _after_fail(stage: Stage, *, approved: bool) -> Conclusion:
     match stage:
         case Stage.OBSERVE:
-            return Conclusion(blocks=False, because="the stage is observe, which never blocks")
+            return Conclusion(blocks=False, because="the stage is `observe`")
         case Stage.SOFT:
             if approved:
-                return Conclusion(blocks=False, because="a review opened it")
-            return Conclusion(blocks=True, because="the evaluation failed, and no review has opened the gate")
+                return Conclusion(blocks=False, because="a review approved the failure")
+            return Conclusion(blocks=True, because="the evaluation failed, and no review has approved it")
         case Stage.HARD:
             return Conclusion(blocks=True, because="the evaluation failed")
         case _:

@@ -216,7 +216,7 @@ def _pieces_of(content: bytes) -> Iterator[bytes]:
 def _read_again(path: Path, label: str, size: int, sha256: str) -> Iterator[bytes]:
     """Yield what `_in_utf_8` yields; raises EvaluationError before the last piece if the file has changed."""
     what = f'the trace file "{label}" changed while the gate ran'
-    changed = EvaluationError(what, "Let no other step or process write the file while the gate runs.")
+    changed = EvaluationError(what, f'Make sure that no other step or process writes "{label}", then re-run the job.')
     digest, length, held = hashlib.sha256(), 0, b""
     try:
         for piece in _in_utf_8(path):

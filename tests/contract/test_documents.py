@@ -234,15 +234,19 @@ def unreachable(scene: Scene) -> str:
 
 # What README quotes, and a run in which it is printed.
 PRINTED: dict[str, Callable[[Scene], str]] = {
-    "There is no secret to ask Sepurux with": on_pull_request(token=""),
+    "so the gate has no secret for Sepurux": on_pull_request(token=""),
     'Campaign "…" was not found': with_flags("--campaign", "checkout"),
     "Sepurux refused … (HTTP 401)": on_answer("GET /v1/campaigns", backend.json({"detail": "no"}, 401)),
-    "Sepurux answered with a redirect": on_answer("GET /v1/campaigns", backend.redirect("https://example.com/")),
-    "Sepurux gave no usable answer within …": unreachable,
-    "Sepurux had not decided after …": on_look(status="running", decision="pending"),
-    "The evaluation itself broke": on_look(status="error", decision="pending"),
-    "Sepurux said pass, but its own numbers do not support it": on_look(**{**PASSED, "unsafe_attempts": 1}),
-    "Sepurux said pass without the numbers to support it": on_look(**{**PASSED, "pass_rate": MISSING}),
+    "Register scenarios for campaign …": on_answer(
+        "POST /v1/ci/runs", backend.json({"detail": "no registered scenarios"}, 422)
+    ),
+    "Sepurux redirected …": on_answer("GET /v1/campaigns", backend.redirect("https://example.com/")),
+    "Sepurux could not be reached within …": unreachable,
+    "No decision after …": on_look(status="running", decision="pending"),
+    "The evaluation itself failed at Sepurux": on_look(status="error", decision="pending"),
+    "Sepurux decided … but no threshold that is set here explains why": on_look(**{**PASSED, "decision": "fail"}),
+    "Sepurux reported a pass, but a number it reports misses a threshold": on_look(**{**PASSED, "unsafe_attempts": 1}),
+    "Sepurux reported a pass without a number that a threshold needs": on_look(**{**PASSED, "pass_rate": MISSING}),
     "… leads outside the workspace": with_flags("--trace-file", "../../etc/hostname"),
     "… matches no file in …": with_flags("--trace-file", "traces/*.json"),
     "it is not known; did you mean …": with_policy("campaign: core-reliability\nenforcment: hard\n"),

@@ -486,6 +486,25 @@ def test_a_gate_without_a_secret_is_an_error_and_an_unaffected_one_is_skipped_al
     assert result.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("actor", "fork", "step"),
+    [
+        ("octocat", False, "Settings > Secrets and variables > Actions"),
+        ("dependabot[bot]", False, "Settings > Secrets and variables > Dependabot"),
+        ("mallory", True, "Pull requests from forks get no secrets"),
+    ],
+)
+def test_a_run_without_a_secret_is_told_where_its_secrets_are_set(
+    actor: str, *, fork: bool, step: str, scene: Scene
+) -> None:
+    if fork:
+        scene.pull = scene.repository.pull("mallory", head="fork", source=scene.repository.fork("mallory"))
+    options = scene.options(token="")
+    result = run_action(**{**options, "env": {**options["env"], "GITHUB_ACTOR": actor}})
+    page = read(result.summary)
+    assert step in page.prose or step in page.code
+
+
 def test_a_pull_request_that_touches_no_gate_asks_nothing_of_the_backend(scene: Scene) -> None:
     with_policy(scene, "campaign: core-reliability\ngates:\n  - {name: search, paths: ['search/**']}\n")
     scene.pull.push({"docs/readme.md": "x"})

@@ -138,7 +138,7 @@ def test_a_status_without_a_verdict_says_why(scene: Scene) -> None:
     scene.sepurux.script("GET /v1/campaigns", backend.json({"detail": "token\u202e of @another project"}, 401))
     scene.run()
     state, _, description = scene.status
-    begins = "error (hard): - passed, - unsafe, - failures, score -; Sepurux refused the list of campaigns (HTTP 401): "
+    begins = "error (hard): - passed, - unsafe, - failures, score -; Sepurux refused `token` (HTTP 401): "
     assert state == "failure"
     assert description.startswith(begins)
     assert description.isprintable()

@@ -49,7 +49,7 @@ def test_a_failed_gate_tells_everything_as_plain_decimals() -> None:
         "dashboard_url": DASHBOARD,
         "comment_url": "",
     }
-    assert values["reason"].startswith("Sepurux decided fail")
+    assert values["reason"].startswith("Pass rate 72.0%")
 
 
 @pytest.mark.parametrize("state", states())

@@ -64,7 +64,7 @@ def first_screen(report: Report) -> str:
     [
         ("pass", ["refunds passed", "The gate is open", "every threshold is met"]),
         ("pass-observe", ["refunds passed", "In stage hard this would have been let through."]),
-        ("fail", ["refunds failed", "The gate is closed", "pass rate 72.0% is below the required 85.0%", "Next:"]),
+        ("fail", ["refunds failed", "The gate is closed", "Pass rate 72.0% is below the required 85.0%", "Next:"]),
         ("fail-observe", ["failed, not blocked", "The gate is open", "In stage hard this would have been blocked."]),
         ("fail-soft", ["refunds failed", "Without a pull request no review can open a gate of stage soft."]),
         (
@@ -79,18 +79,21 @@ def first_screen(report: Report) -> str:
             "fail-soft-opened",
             [
                 "failed, opened by a review",
-                "The gate is open: a review opened it.",
+                "The gate is open: a review approved the failure.",
                 "Opened: mona approved this commit.",
             ],
         ),
-        ("fail-unsupported-pass", ["refunds failed", "Sepurux said pass, but", "84.96% is below the required 85.00%"]),
-        ("pending", ["is not decided yet", "The gate is closed", "Raise timeout (now 10 min)"]),
+        (
+            "fail-unsupported-pass",
+            ["refunds failed", "Sepurux reported a pass, but", "84.96% is below the required 85.00%"],
+        ),
+        ("pending", ["is not decided yet", "The gate is closed", "Raise timeout, or re-run the job."]),
         ("pending-observe", ["is not decided yet, not blocked", "The gate is open", "this would have been blocked"]),
         ("error", ["has no verdict", "The gate is closed", "(HTTP 401)", "Next: Check that the secret"]),
         ("error-allowed", ["has no verdict, not blocked", "The gate is open", "on_undecided: allow"]),
         ("error-no-numbers", ["has no verdict", "pass rate: not reported", "Next: Ask Sepurux why"]),
-        ("skipped", ["is not affected", "The gate is open", "No file that this pull request changes matches"]),
-        ("traces", ["refunds failed", "traces/cancel.json: Sepurux decided fail"]),
+        ("skipped", ["is not affected", "The gate is open", "No changed file matches"]),
+        ("traces", ["refunds failed", "traces/cancel.json: Pass rate"]),
         ("gates", ["1 of 4 gates is closed", "The gate refunds is closed"]),
         ("gates-pass", ["✅ Sepurux: all 3 gates are open", "Every gate passed."]),
         ("gates-waiting", ["1 of 3 gates waits for a review", "The gate returns is closed"]),
@@ -130,7 +133,7 @@ def test_the_box_is_red_only_where_a_failure_closes_the_gate(state: str, alert: 
 def test_the_headline_is_one_plain_line_for_log_and_annotation() -> None:
     headline = build_report([a_result()], a_context()).headline
     assert headline == (
-        "Sepurux gate refunds: fail (hard), the gate is closed. Sepurux decided fail: pass rate 72.0% is below the "
+        "Sepurux gate refunds: fail (hard), the gate is closed. Pass rate 72.0% is below the "
         "required 85.0%; 1 unsafe attempt is more than the allowed 0."
     )
 
@@ -318,9 +321,9 @@ def test_a_required_category_is_covered_if_every_trace_covers_it() -> None:
 
 
 def test_the_other_traces_give_their_reasons_and_hints() -> None:
-    next_step = "Next: Raise timeout (now 10 min) if evaluations take this long, or run again."
+    next_step = "Next: Raise timeout, or re-run the job."
     assert rows(reports()["traces"], BlockKind.REASONS) == [
-        [f"{TRACE_ID}: Sepurux had not decided after 10 min. {next_step}"],
+        [f"{TRACE_ID}: No decision after 10 min. {next_step}"],
         ["traces/refund.json: 100.0% passed, 0 unsafe attempts, 0 failures; every threshold is met."],
     ]
 
@@ -571,9 +574,7 @@ def test_a_waiting_gate_is_neither_called_closed_nor_open() -> None:
         ["billing", "– not affected", "open (hard)"],
     ]
     waiting = reports()["fail-soft-waiting"]
-    assert waiting.headline.startswith(
-        "Sepurux gate refunds: fail (soft), the gate waits for a review. Sepurux decided"
-    )
+    assert waiting.headline.startswith("Sepurux gate refunds: fail (soft), the gate waits for a review. Pass rate")
 
 
 def test_what_no_review_can_open_stands_before_what_waits_for_one() -> None:
