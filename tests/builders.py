@@ -27,7 +27,7 @@ from sepurux_action.evaluation.published_result import CommitResults, Metrics, P
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.comment_state import FROM_EARLIER_RUN
 from sepurux_action.github.event import Event
-from sepurux_action.github.policy_source import DELETED, FIRST_FILE, MIGHT_BE_STRICTER, resolve_policy
+from sepurux_action.github.policy_source import DELETED, FIRST_FILE, resolve_policy
 from sepurux_action.report.report import Context, Report, build_report, build_settings_report
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
@@ -380,7 +380,9 @@ def problems() -> tuple[Problem, ...]:
 def reports() -> dict[str, Report]:
     """Return the report of every state by its name, including those on settings that cannot be used."""
     unreadable = Problem(
-        where="`.github/sepurux-gate.yml`", message=f"GitHub's answer did not contain it. {MIGHT_BE_STRICTER}"
+        where="`.github/sepurux-gate.yml`",
+        message="the policy could not be read: Resource not accessible by integration. "
+        "Give the job `contents: read` under `permissions:`.",
     )
     return {
         **{

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
 from sepurux_action.common import json_reader
+from sepurux_action.errors import ErrorDetails
 
 SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 MAX_NUMBER = 2**31 - 1  # of a pull request, because GraphQL's Int has 32 bits
@@ -92,7 +93,7 @@ class Event:
     `base_ref` is a branch without `refs/heads/`. `fork`: the head is not in this repository, or has been deleted.
     After the `lookup`, which is then None, there is either a `pull_request` or a `no_pr_reason`, a clause for the log.
     An `ambiguous` event is not evaluated, because it is not known which pull request's policy applies: either `matches`
-    has pull requests into different branches, or the lookup failed.
+    has pull requests into different branches, or the lookup failed, because of `error` if GitHub rejected it.
     """
 
     name: str = ""
@@ -112,6 +113,7 @@ class Event:
     no_pr_reason: str = "there is no event"
     ambiguous: bool = False
     matches: tuple[PullRequest, ...] = ()
+    error: ErrorDetails | None = None
 
     @property
     def branch(self) -> str:
@@ -210,9 +212,9 @@ def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
             assert_never(event.lookup)
 
 
-def as_ambiguous(event: Event, why: str) -> Event:
+def as_ambiguous(event: Event, why: str, error: ErrorDetails | None = None) -> Event:
     """Return an event that is not evaluated, because its pull request is not known; `why` is a clause."""
-    return replace(event, lookup=None, pull_request=None, ambiguous=True, no_pr_reason=why)
+    return replace(event, lookup=None, pull_request=None, ambiguous=True, no_pr_reason=why, error=error)
 
 
 def pr_number_warning(event: Event, number: int | None) -> str:

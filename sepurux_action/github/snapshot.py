@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from sepurux_action.common import json_reader
 from sepurux_action.common.urls import safe_url
 from sepurux_action.config import options
+from sepurux_action.config.policy import MAX_FILE_BYTES
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.published_result import PreviousResult
@@ -20,6 +21,8 @@ from sepurux_action.github.permissions import Operation, error_paths, required_p
 
 BASELINE_COMMITS = 20  # of the base branch that are searched for results; contract, section 8
 PAGE = 100  # comments of one page, GitHub's largest
+NO_BASE_COMMIT = "GitHub shows no base commit"
+NO_TEXT_FILE = f"it is not a text file of at most {MAX_FILE_BYTES // 1024} KiB"
 MAX_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pull request
 
 
@@ -78,10 +81,19 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """A policy file: its `text`, or None if there is no file; `error` says why it cannot be read."""
+    """A policy file: its `text`, or None if there is no file; `error` says why it cannot be read.
+
+    `details` is how the call to GitHub failed, None if the file itself is the cause.
+    """
 
     text: str | None = None
     error: str = ""
+    details: ErrorDetails | None = None
+
+
+def unread(details: ErrorDetails) -> PolicyFile:
+    """Return a policy file that a failed call did not read."""
+    return PolicyFile(error=details.summary, details=details)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,13 +201,12 @@ def parse_partial(response: object, event: Event, error: ErrorDetails) -> Snapsh
         denied = Operation.RESULTS if required_permission(parts.get("errors")) else Operation.BASE
     known = snapshot.comments_known and not no_comments and () not in paths
     snapshot = replace(snapshot, error=error, denied=denied, comments_known=known)
-    unread = PolicyFile(error="GitHub's answer did not contain it")
     asked = "defaultPolicy" in json_reader.as_object(json_reader.as_object(parts.get("data")).get("repository"))
     hidden = "defaultPolicy" in failed or ("" in failed and asked and not snapshot.has_default_policy)
     if hidden or (failed & {"", "policy", "policyCommit"} and snapshot.policy.text is None):
-        snapshot = replace(snapshot, policy=unread)
+        snapshot = replace(snapshot, policy=unread(error))
     if failed & {"", "headPolicy"} and snapshot.head_policy.text is None:
-        snapshot = replace(snapshot, head_policy=unread)
+        snapshot = replace(snapshot, head_policy=unread(error))
     if not snapshot.head_contexts and any(path[-1:] == ("status",) for path in paths):
         snapshot = replace(snapshot, head_contexts=None)
     return snapshot
@@ -242,10 +253,11 @@ def _policy_file(value: object, *, readable: bool) -> PolicyFile:
     """Return the file. If it is missing, that is an error unless the commit itself is `readable`."""
     blob = json_reader.as_object(value)
     if not blob:
-        return PolicyFile() if readable else PolicyFile(error="the base commit cannot be read")
+        # GitHub returns null for a commit that the token may not see, too.
+        return PolicyFile() if readable else PolicyFile(error=NO_BASE_COMMIT, details=ErrorDetails(status=404))
     text = blob.get("text")
     if blob.get("__typename") != "Blob" or not isinstance(text, str) or blob.get("isTruncated") is not False:
-        return PolicyFile(error="it is no text file, or too large")
+        return PolicyFile(error=NO_TEXT_FILE)
     return PolicyFile(text=text)
 
 

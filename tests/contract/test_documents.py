@@ -250,13 +250,13 @@ PRINTED: dict[str, Callable[[Scene], str]] = {
     "… leads outside the workspace": with_flags("--trace-file", "../../etc/hostname"),
     "… matches no file in …": with_flags("--trace-file", "traces/*.json"),
     "it is not known; did you mean …": with_policy("campaign: core-reliability\nenforcment: hard\n"),
-    "A policy that cannot be read might be stricter": with_permissions(pull_requests="write", statuses="write"),
+    "the policy could not be read: …": with_permissions(pull_requests="write", statuses="write"),
     "the policy file overrides these inputs: …": with_policy("enforcement: hard\n", enforcement="observe"),
     "Could not set the commit status (HTTP 403 …)": with_permissions(contents="read", pull_requests="write"),
     "The token of a pull request from a fork can only read": of_a_fork,
     "Could not write the comment (…)": with_permissions(contents="read", pull_requests="read", statuses="write"),
     "no comment: …": on_a_schedule,
-    "is not required by a rule of …": on_pull_request(),
+    "so this gate blocks no merge": on_pull_request(),
     "The soft gate acts as a hard one here": on_look("--enforcement", "soft"),
 }
 

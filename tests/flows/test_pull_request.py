@@ -107,11 +107,16 @@ def test_what_another_run_remembered_meanwhile_is_kept(scene: Scene) -> None:
     assert "2 earlier commits" in scene.ours[0]
 
 
-def test_without_contents_read_the_warning_names_that_permission_alone(scene: Scene) -> None:
+def test_without_contents_read_one_error_names_that_permission_alone(scene: Scene) -> None:
     scene.token = scene.github.token({"pull-requests": "write", "statuses": "write"})
     result = scene.run()
-    assert any("`contents: read`" in warning for warning in result.messages("warning")), result.log
-    assert not any("`pull-requests" in warning for warning in result.messages("warning"))
+    [error] = result.messages("error")
+    assert error == (
+        "`.github/sepurux-gate.yml`: the policy could not be read: Resource not accessible by integration. "
+        "Give the job `contents: read` under `permissions:`."
+    )
+    assert result.messages("warning") == []
+    assert scene.status[2] == "error (hard): - passed, - unsafe, - failures, score -; the policy could not be read"
 
 
 def test_without_statuses_read_the_warning_names_that_permission_alone(scene: Scene) -> None:
@@ -120,8 +125,8 @@ def test_without_statuses_read_the_warning_names_that_permission_alone(scene: Sc
     result = scene.run(status="false", enforcement="observe")
     [told] = [warning for warning in result.messages("warning") if "the last pull requests" not in warning]
     assert told == (
-        "Could not read what the base branch decided last (Resource not accessible by integration). "
-        "Give the job `statuses: read` under `permissions:`. The verdict and the exit status stand."
+        "Could not read the last results of the base branch (Resource not accessible by integration). "
+        "Give the job `statuses: read` under `permissions:`. This does not change the result."
     )
     assert result.outputs["decision"] == "pass"
 
@@ -230,7 +235,7 @@ def test_no_refusal_of_github_changes_the_verdict(case: str, scene: Scene) -> No
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
     warnings = result.messages("warning")
     assert any(says in warning for warning in warnings), warnings
-    assert all(warning.lower().endswith("the verdict and the exit status stand.") for warning in warnings)
+    assert all(warning.lower().endswith("this does not change the result.") for warning in warnings)
     assert len(warnings) == len(set(warnings)) <= 4
     assert "Traceback" not in result.raw_log
     unmasked = "\n".join(line for line in result.raw_log.splitlines() if not line.startswith("::add-mask::"))
@@ -238,23 +243,28 @@ def test_no_refusal_of_github_changes_the_verdict(case: str, scene: Scene) -> No
 
 
 @pytest.mark.parametrize(
-    "arrange",
+    ("arrange", "step"),
     [
-        lambda s: setattr(s, "token", s.github.token({})),
-        lambda s: setattr(s, "token", s.github.token({"pull-requests": "write", "statuses": "write"})),
-        lambda s: setattr(s, "token", "ghs_unknown"),
+        (lambda s: setattr(s, "token", s.github.token({})), "`contents: read`"),
+        (
+            lambda s: setattr(s, "token", s.github.token({"pull-requests": "write", "statuses": "write"})),
+            "`contents: read`",
+        ),
+        (lambda s: setattr(s, "token", "ghs_unknown"), "`github_token` is not valid"),
     ],
     ids=["no permission", "no contents: read", "bad token"],
 )
 @pytest.mark.parametrize("stage", ["hard", "observe"])
 def test_a_policy_that_cannot_be_read_is_an_error_in_every_stage(
-    stage: str, arrange: Callable[[Scene], None], scene: Scene
+    stage: str, arrange: Callable[[Scene], None], step: str, scene: Scene
 ) -> None:
     arrange(scene)
     scene.answers(**PASSED)
     result = scene.run(enforcement=stage)
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "error", "failure")
-    assert "might be stricter" in result.messages("error")[0]
+    [message] = result.messages("error")
+    assert "the policy could not be read: " in message
+    assert step in message
     assert scene.sepurux.requests == ()
 
 
@@ -277,8 +287,8 @@ def test_a_signal_while_github_is_read_is_told_as_such_and_leaves_time_for_a_sta
         step.send_signal(signal.SIGTERM)
         result = step.finish(6)
     assert result.exit_code == 143
-    (warning,) = result.messages("warning")
-    assert "the run was ended before GitHub answered" in warning
+    (error,) = result.messages("error")
+    assert error.endswith("could not be read: the run was cancelled before GitHub responded. Re-run the job.")
     assert scene.status[0] == "failure"
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 
 from sepurux_action.common.secret import Secret
-from sepurux_action.config.settings import PublishOptions
+from sepurux_action.config.settings import PublishOptions, input_layer, read_bootstrap_settings
+from sepurux_action.errors import ConfigurationError
 from sepurux_action.github.client import PyGithubClient
 from sepurux_action.github.event import Event, parse_event, with_pull_request_number
+from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.github.session import GitHubSession
 from tests import backend
 from tests.builders import a_result
 from tests.fakes import FakeClock, FakeOutput
-from tests.github_double import GitHub
+from tests.github_double import GitHub, faults
 from tests.github_double.state import PullRequest
 from tests.scenes import ClientScene as Scene
 from tests.scenes import a_client_scene as a_scene
@@ -69,6 +71,61 @@ def another(scene: Scene, base: str, head: str = "") -> PullRequest:
 def states(scene: Scene, sha: str) -> dict[str, str]:
     return {status.context: status.state for status in scene.repository.latest_statuses(sha)}
 
+
+# -- a policy that cannot be read --------------------------------------------------------------------------------------
+
+
+def hidden(scene: Scene) -> None:
+    """Let the token see no repository, as GitHub answers for a private one."""
+    error = {"type": "NOT_FOUND", "path": ["repository"], "message": "Could not resolve to a Repository"}
+    scene.github.fault("graphql", backend.json({"data": {"repository": None}, "errors": [error]}), always=True)
+
+
+def failing(answer: backend.Answer) -> Callable[[Scene], None]:
+    return lambda scene: scene.github.fault("graphql", answer, always=True)
+
+
+@pytest.mark.parametrize(
+    ("arrange", "message"),
+    [
+        (failing(backend.reset()), "the connection to GitHub failed. Re-run the job."),
+        (failing(faults.broken(502)), "GitHub kept responding with errors. Re-run the job."),
+        (failing(faults.refused(401, "Bad credentials")), "HTTP 401 Bad credentials. `github_token` is not valid"),
+        (
+            failing(faults.refused(403, "Resource not accessible by integration")),
+            "HTTP 403 Resource not accessible by integration. Give the job `contents: read` under `permissions:`.",
+        ),
+        (
+            failing(faults.refused(404, "Not Found")),
+            "The token cannot see it, or it is gone: give the job `contents: r",
+        ),
+        (
+            hidden,
+            "Could not resolve to a Repository. The token cannot see it, or it is gone: give the job `contents: r",
+        ),
+        (failing(faults.primary_limit()), "Re-run the job once GitHub's rate limit is reset"),
+    ],
+    ids=["reset", "502", "401", "403", "404", "hidden", "rate limit"],
+)
+def test_a_policy_that_cannot_be_read_names_the_network_or_the_permission_and_other_bad_settings(
+    arrange: Callable[[Scene], None], message: str, dotcom: Scene
+) -> None:
+    arrange(dotcom)
+    event = replace(dotcom.event, base_sha=dotcom.pull.base_sha)
+    output = FakeOutput()
+    session = GitHubSession(dotcom.client, FakeClock(), output, event, signing_key="")
+    session.load(".github/sepurux-gate.yml")
+    early = read_bootstrap_settings([input_layer({"campaign": "core", "timeout": "soon"})])
+    with pytest.raises(ConfigurationError) as bad:
+        resolve_policy(early, session.event, session.snapshot, lambda _: None)
+    unread, other = map(str, bad.value.problems)
+    assert unread.startswith("`.github/sepurux-gate.yml`: the policy could not be read: ")
+    assert message in unread
+    assert other.startswith("input `timeout`: ")
+    assert output.annotations == []
+
+
+# -- one commit, several pull requests: all events ---------------------------------------------------------------------
 
 LOOKED_UP = ["push", "workflow_run", "workflow_dispatch", "deployment", "deployment_status", "release"]
 

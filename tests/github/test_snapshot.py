@@ -35,7 +35,7 @@ DEPENDABOT = Event(name="pull_request", pull_request=7, dependabot=True, no_pr_r
             "archived",
         ),
         (Operation.COMMENT, ErrorDetails(status=403, message="issue is locked"), OWN, "`comment: never`"),
-        (Operation.STATUS, ErrorDetails(status=401), OWN, "not valid any more"),
+        (Operation.STATUS, ErrorDetails(status=401), OWN, "`github_token` is not valid"),
         (Operation.STATUS, ErrorDetails(status=404), OWN, "`statuses: write`"),
         (Operation.STATUS, ErrorDetails(status=422, message="Validation Failed"), OWN, "Validation Failed"),
         (Operation.READ, ErrorDetails(status=429, rate_limited=True), OWN, "rate limit"),
@@ -48,7 +48,7 @@ def test_each_refusal_is_one_sentence_more_than_what_to_change(
     warning = warning_text(operation, rejection, event)
     assert warning.startswith(f"Could not {operation} (")
     assert says in warning
-    assert warning.lower().endswith("the verdict and the exit status stand.")
+    assert warning.lower().endswith("this does not change the result.")
     assert warning.isprintable()
 
 
