@@ -9,6 +9,7 @@ from typing import TextIO
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
+from sepurux_action.common import number_format
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config.settings import BootstrapSettings, Settings, read_bootstrap_settings, read_settings
 from sepurux_action.errors import ConfigurationError
@@ -33,8 +34,8 @@ from sepurux_action.report.report import Context, Report, build_report, build_se
 
 MAX_PROBLEM_ANNOTATIONS = 9  # mistakes in settings with an annotation each; contract, section 1
 NOT_AUTHENTICATED = "there is no `github_token`"
-NO_ADDRESS = "the repository or GitHub's address is not known"
-UNFINISHED = "The gate did not run to its end."
+NO_ADDRESS = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
+UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 
 
 def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals) -> int:
@@ -118,10 +119,12 @@ def _log_start(settings: Settings, run_context: RunContext, host: Host, github: 
     if settings.overridden:
         host.log(f"the policy file overrides these inputs: {', '.join(settings.overridden)}")
     for setting in settings.ignored:
-        why = "because a policy file applies: give `paths` to its gates, under `gates:`"
+        why = "because a policy file applies. Set `paths` for its gates, under `gates:`"
         host.annotate(Level.WARNING, f"The {setting} is ignored, {why}.", title="Sepurux gate")
+    host.log(f"evaluating {number_format.pluralize(len(settings.gates), 'gate')} at {settings.base_url}")
     for gate in settings.gates:
-        host.log(f"gate {gate.name}: campaign {gate.campaign}, stage {gate.stage}, at {settings.base_url}")
+        campaign = "" if gate.name == gate.campaign else f"campaign {gate.campaign}, "
+        host.log(f"gate {gate.name}: {campaign}{gate.stage}")
 
 
 def _publish(results: Sequence[GateResult], report: Report, host: Host) -> None:

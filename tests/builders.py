@@ -245,15 +245,15 @@ WAITS = (
     "An approving review of this commit by mona or hubot-2 opens this gate. So far: octocat approved an older commit."
 )
 OPENED = "Opened: mona approved this commit."
-UNREAD_SCORE = "Could not get the reliability score: HTTP 503."
-NEXT_CHANGE = "The stage becomes hard in 3 days, on 2027-01-31."
+UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
+NEXT_CHANGE = "`enforcement` changes to `hard` in 3 days, on 2027-01-31."
 ADVICE = (
-    "Of the last 30 pull requests 24 have a verdict, and a hard gate would have blocked 6 (25.0%). Stay with `soft` "
-    "until it is 10% or less: fix what fails first."
+    "With `hard`, 6 of the last 24 evaluated pull requests would have been blocked. "
+    "Keep `soft` until at most 10% would have been blocked: fix what fails, or change the thresholds."
 )
 WAIT_FOR_MORE = (
-    "Of the last 30 pull requests 4 have a verdict, and a hard gate would have blocked 1 (25.0%). Stay with "
-    "`observe` until 10 have one."
+    "With `hard`, 1 of the last 4 evaluated pull requests would have been blocked. "
+    "Keep `observe` until 10 are evaluated."
 )
 POLICY_CHANGES = (
     Change("min_pass_rate", "0.85", "0.5"),

@@ -399,6 +399,6 @@ def test_a_secret_is_masked_also_where_settings_are_bad(scene: Scene) -> None:
 def test_a_secret_that_was_given_as_a_trace_reaches_neither_pull_request_nor_backend(scene: Scene) -> None:
     result = scene.run(trace_id=SECRET)
     assert result.exit_code == 2
-    assert "input `trace_id`: it holds a secret" in result.messages("error")[0]
+    assert "input `trace_id`: its value contains a secret" in result.messages("error")[0]
     assert SECRET not in result.summary + json.dumps(result.outputs) + "".join(scene.ours)
     assert not scene.sepurux.requests

@@ -172,12 +172,12 @@ def test_logins_come_by_comma_or_line_with_or_without_their_sign_each_once() -> 
     [
         ("octo-org/keepers", '"octo-org/keepers" is a team'),
         ("dependabot[bot]", '"dependabot[bot]" is a bot'),
-        ("octo cat", '"octo cat" is no login'),
-        ("-octocat", "is no login"),
-        ("a" * 40, "is no login"),
-        ("öcto", "is no login"),
-        (", ,", "it names nobody"),
-        (",".join(f"u{number}" for number in range(101)), "it names 101"),
+        ("octo cat", '"octo cat" is not a GitHub login'),
+        ("-octocat", "is not a GitHub login"),
+        ("a" * 40, "is not a GitHub login"),
+        ("öcto", "is not a GitHub login"),
+        (", ,", "it lists nobody"),
+        (",".join(f"u{number}" for number in range(101)), "it lists 101"),
     ],
 )
 def test_what_is_no_list_of_people_is_a_mistake(text: str, message: str) -> None:

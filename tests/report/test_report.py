@@ -598,7 +598,7 @@ def test_a_soft_gate_that_is_closed_without_a_word_on_reviews_still_names_the_wa
 
 def test_the_notes_on_the_stage_of_one_gate_need_no_name() -> None:
     notes = [shown(row) for (row,) in the_block(reports()["fail-soft-waiting"].notes, BlockKind.NOTES).rows]
-    assert notes[:2] == [NEXT_CHANGE, ADVICE.replace("`", "")]
+    assert notes[:2] == [NEXT_CHANGE.replace("`", ""), ADVICE.replace("`", "")]
 
 
 @pytest.mark.parametrize(
