@@ -194,7 +194,8 @@ def _no_credentials_hint(event: Event) -> str:
         return NO_CREDENTIALS_ON_COMMAND_LINE
     if event.dependabot:
         return NO_CREDENTIALS_OF_DEPENDABOT
-    return NO_CREDENTIALS_OF_FORK if event.fork else NO_CREDENTIALS_HINT
+    without_secrets = event.fork and event.name in {"pull_request", "pull_request_review"}
+    return NO_CREDENTIALS_OF_FORK if without_secrets else NO_CREDENTIALS_HINT
 
 
 def _secret_source(event: Event) -> str:

@@ -228,7 +228,7 @@ def pr_number_warning(event: Event, number: int | None) -> str:
 def _pull_request(event: Event, payload: Mapping[str, object]) -> Event:
     pull = json_reader.as_object(payload.get("pull_request"))
     if not pull:
-        return replace(event, commit="", no_pr_reason=f"the payload of this {event.name} event holds no pull request")
+        return replace(event, commit="", no_pr_reason=f"the payload of this {event.name} event has no pull request")
     return _with_pull_request(event, parse_pull_request(pull))
 
 
@@ -414,7 +414,7 @@ class EventKind:
 
 _ITSELF = EventKind(_pull_request, "the pull request's head, never its merge commit", "the event's own")
 _BY_COMMIT = "the one open pull request of this repository whose head it is"
-_OR_GIVEN = f"that of `pr_number`, if given, and its head is judged; else {_BY_COMMIT}"
+_OR_GIVEN = f"that of `pr_number`, if given, and its head is evaluated; else {_BY_COMMIT}"
 _DEPLOYED = EventKind(_deployment, "the deployed commit", _OR_GIVEN)
 _ELSE = EventKind(_other, "`GITHUB_SHA`", _OR_GIVEN)
 

@@ -126,7 +126,7 @@ def test_what_is_no_number_of_a_pull_request_is_none_and_says_so(number: object)
 def test_a_payload_without_its_pull_request_is_judged_nowhere_and_says_so(payload: object) -> None:
     event = event_of("pull_request", payload)
     assert (event.commit, event.pull_request) == ("", None)
-    assert event.no_pr_reason == "the payload of this pull_request event holds no pull request"
+    assert event.no_pr_reason == "the payload of this pull_request event has no pull request"
 
 
 @pytest.mark.parametrize(

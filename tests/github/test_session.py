@@ -9,13 +9,17 @@ import pytest
 
 from sepurux_action.common.secret import Secret
 from sepurux_action.config.settings import PublishOptions, input_layer, read_bootstrap_settings
+from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.published_result import parse_description
+from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.client import PyGithubClient
 from sepurux_action.github.event import Event, parse_event, with_pull_request_number
 from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.github.session import GitHubSession
 from tests import backend
-from tests.builders import a_result
+from tests.builders import a_gate, a_result, undecided
 from tests.fakes import FakeClock, FakeOutput
 from tests.github_double import GitHub, faults
 from tests.github_double.state import PullRequest
@@ -70,6 +74,31 @@ def another(scene: Scene, base: str, head: str = "") -> PullRequest:
 
 def states(scene: Scene, sha: str) -> dict[str, str]:
     return {status.context: status.state for status in scene.repository.latest_statuses(sha)}
+
+
+# -- descriptions -----------------------------------------------------------------------------------------------------
+
+NO_DECISION = undecided(Decision.PENDING, "No decision after 10 min.")
+ALLOW = a_gate(on_undecided=OnUndecided.ALLOW)
+
+
+@pytest.mark.parametrize(
+    ("result", "note"),
+    [
+        (a_result(gate=a_gate(stage=Stage.SOFT), review="mona can approve."), "; needs an approval"),
+        (a_result(gate=a_gate(stage=Stage.SOFT), review="mona", opened=True), "; approved"),
+        (a_result(gate=a_gate(stage=Stage.OBSERVE)), "; does not block"),
+        (a_result(), "score 61.5"),
+        (a_result(NO_DECISION), "; no decision after 10 min"),
+        (a_result(NO_DECISION, gate=ALLOW), "; does not block: no decision after 10 min"),
+        (a_result(undecided(Decision.ERROR, "Sepurux refused `token`.")), "; Sepurux refused `token`"),
+    ],
+)
+def test_a_status_says_after_its_numbers_what_follows_from_them(result: GateResult, note: str, dotcom: Scene) -> None:
+    loaded(dotcom, dotcom.event).publish_results([result])
+    [status] = dotcom.repository.latest_statuses(dotcom.pull.head_sha)
+    assert (status.description or "").endswith(note)
+    assert parse_description(status.description) is not None
 
 
 # -- a policy that cannot be read --------------------------------------------------------------------------------------
