@@ -54,6 +54,7 @@ DRAW_CHARTS = """
 })();
 """
 _ALERT = re.compile(rf"<blockquote>\n<p>\[!({'|'.join(ALERTS)})\](?:<br />)?\n(.*?)</blockquote>", re.DOTALL)
+_NESTING = re.compile(r"(</?(?:details|li|blockquote)\b[^>]*>)")
 _CHART = re.compile(r'<pre lang="mermaid"><code>(.*?)</code></pre>', re.DOTALL)
 
 
@@ -112,7 +113,21 @@ def _html(markdown: str, options: int) -> str:
     options |= Options.CMARK_OPT_UNSAFE | Options.CMARK_OPT_FOOTNOTES
     html: str = cmarkgfm.github_flavored_markdown_to_html(markdown, options=options)
     html = html.replace('<li><input type="checkbox"', '<li class="task-list-item"><input type="checkbox"')
-    return _ALERT.sub(_alert, _CHART.sub(r'<pre class="mermaid">\1</pre>', html))
+    return _with_alerts(_CHART.sub(r'<pre class="mermaid">\1</pre>', html))
+
+
+def _with_alerts(html: str) -> str:
+    """Return the HTML with alerts. GitHub shows one only at the top level: within another element, it is a quote."""
+    shown, depth, outside = "", 0, ""
+    for piece in _NESTING.split(html):
+        opens, closes = re.match("<(?!/)(?:details|li)", piece), re.match("</(?:details|li)", piece)
+        depth += bool(opens) - bool(closes)
+        if depth or closes:
+            shown += _ALERT.sub(_alert, outside) + piece
+            outside = ""
+        else:
+            outside += piece
+    return shown + _ALERT.sub(_alert, outside)
 
 
 def _alert(found: re.Match[str]) -> str:

@@ -93,6 +93,7 @@ VALUES: Mapping[str, Schema] = {
     "comment_key": _NAME,
     "status": {"type": "boolean"},
     "status_context": _NAME,
+    "report_dir": _TEXT,
 }
 
 

@@ -46,8 +46,8 @@ def _prepare(prefix: str) -> Signals:
         location = f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119
         with suppress(OSError):
             sys.stderr.write(
-                f"{prefix}Internal error ({kind.__name__} at {location}). No verdict was reached. "
-                "Please report this line to sepurux/gate-action.\n"
+                f"{prefix}Internal error ({kind.__name__} at {location}). The gate has no result. "
+                "Report this line at https://github.com/sepurux/gate-action/issues.\n"
             )
         _end(EXIT_UNDECIDED)
 

@@ -9,11 +9,17 @@ from typing import TextIO
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
+from sepurux_action.common import number_format
 from sepurux_action.common.secret import Redactor
-from sepurux_action.config.settings import BootstrapSettings, Settings, read_bootstrap_settings, read_settings
+from sepurux_action.config.settings import (
+    BootstrapSettings,
+    Settings,
+    read_bootstrap_settings,
+    read_report_dir,
+    read_settings,
+)
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluate import GateEvaluator
-from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.event import pr_number_warning, with_pull_request_number
@@ -23,18 +29,20 @@ from sepurux_action.github.session import GitHubSession
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import ThreadTimeouts
 from sepurux_action.host.protocols import Host
+from sepurux_action.host.report_files import ReportWriter
 from sepurux_action.host.signals import Signals
 from sepurux_action.host.terminal import Terminal
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.invocation import Invocation, from_command_line, from_step
 from sepurux_action.report import outputs
-from sepurux_action.report.rendering import render_comment, render_summary
+from sepurux_action.report.files import REPORT_JSON, report_files
+from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Context, Report, build_report, build_settings_report
 
 MAX_PROBLEM_ANNOTATIONS = 9  # mistakes in settings with an annotation each; contract, section 1
 NOT_AUTHENTICATED = "there is no `github_token`"
-NO_ADDRESS = "the repository or GitHub's address is not known"
-UNFINISHED = "The gate did not run to its end."
+NO_ADDRESS = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
+UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 
 
 def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals) -> int:
@@ -52,7 +60,8 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
 def run(invocation: Invocation, host: Host, signals: Signals) -> int:
     """Return the exit status: 0 success, 1 a `fail` blocks, 2 blocked otherwise, 130 or 143 after a signal."""
     bootstrap, run_context = read_bootstrap_settings(invocation.layers), invocation.run_context
-    redact = _mask_secrets(host, bootstrap)
+    redact, report_dir = _mask_secrets(host, bootstrap), bootstrap.report_dir
+    writer = ReportWriter(invocation.report_folders, host, signals, redact)
     github = _connect(bootstrap, run_context, host, signals)
     if github:
         github.load(bootstrap.config)
@@ -60,11 +69,12 @@ def run(invocation: Invocation, host: Host, signals: Signals) -> int:
     event, today = run_context.event, datetime.now(UTC).date()
     try:
         policy = resolve_policy(bootstrap, event, github.snapshot if github else None, invocation.traces.read)
+        report_dir = read_report_dir(invocation.layers, policy.policy)
         settings = read_settings(
             invocation.layers, invocation.traces.find, policy.policy, branch=event.branch, today=today
         )
     except ConfigurationError as error:
-        _publish_config_error(error.redacted(redact), run_context, host)
+        _publish_config_error(error.redacted(redact), run_context, host, writer, report_dir)
         if github:
             _publish_config_error_to_github(github, bootstrap, run_context, signals)
         return signals.status(EXIT_UNDECIDED)
@@ -77,9 +87,10 @@ def run(invocation: Invocation, host: Host, signals: Signals) -> int:
         _report_context(settings, run_context, github, policy),
         short=signals.is_received(),  # 5 s are left for everything
     )
-    _publish(results, report, host)
+    report_path = _publish(results, report, host, writer, settings.report_dir)
     if github and (comment_url := _publish_to_github(github, results, report, signals)):
-        host.set_outputs(outputs.step_outputs(results, comment_url))
+        host.set_outputs(outputs.step_outputs(results, comment_url, report_path))
+    _log_report(report, host)
     return signals.status(exit_status((gate.decision, gate.conclusion) for gate in results))
 
 
@@ -118,20 +129,38 @@ def _log_start(settings: Settings, run_context: RunContext, host: Host, github: 
     if settings.overridden:
         host.log(f"the policy file overrides these inputs: {', '.join(settings.overridden)}")
     for setting in settings.ignored:
-        why = "because a policy file applies: give `paths` to its gates, under `gates:`"
+        why = "because a policy file applies. Set `paths` for its gates, under `gates:`"
         host.annotate(Level.WARNING, f"The {setting} is ignored, {why}.", title="Sepurux gate")
+    host.log(f"evaluating {number_format.pluralize(len(settings.gates), 'gate')} at {settings.base_url}")
     for gate in settings.gates:
-        host.log(f"gate {gate.name}: campaign {gate.campaign}, stage {gate.stage}, at {settings.base_url}")
+        campaign = "" if gate.name == gate.campaign else f"campaign {gate.campaign}, "
+        host.log(f"gate {gate.name}: {campaign}{gate.stage}")
 
 
-def _publish(results: Sequence[GateResult], report: Report, host: Host) -> None:
-    """Write the outputs, the summary, and one annotation."""
+def _publish(results: Sequence[GateResult], report: Report, host: Host, writer: ReportWriter, report_dir: str) -> str:
+    """Write the outputs, the summary, and the report's files; return the path of `report.json`."""
     host.set_outputs(outputs.step_outputs(results))
-    host.write_summary(render_summary(report))
-    blocks = any(gate.conclusion.blocks for gate in results)
-    passed = all(gate.decision in {Decision.PASS, Decision.SKIPPED} for gate in results)
-    level = Level.ERROR if blocks else Level.NOTICE if passed else Level.WARNING
-    host.annotate(level, report.headline, title="Sepurux gate")
+    report_path = _write_report(report, host, writer, report_dir)
+    if report_path:
+        host.set_outputs(outputs.step_outputs(results, report_path=report_path))
+    return report_path
+
+
+def _log_report(report: Report, host: Host) -> None:
+    """Log the verdict, which stands out, and the lines about what failed, the last lines of the log."""
+    level = Level.ERROR if report.acting else Level.WARNING if report.not_passed else Level.NOTICE
+    host.annotate(level, "\n".join(render_lines(report, "annotation")), title="Sepurux gate")
+    for line in render_lines(report, "log"):
+        host.log(line)
+
+
+def _write_report(report: Report, host: Host, writer: ReportWriter, report_dir: str) -> str:
+    """Write the summary and the files of `report_dir`; return the path of `report.json` for later steps, or ''."""
+    summary = render_summary(report)
+    host.write_summary(summary)
+    if not report_dir:
+        return ""
+    return writer.write(report_dir, report_files(report, summary)).get(REPORT_JSON, "")
 
 
 def _publish_to_github(github: GitHubSession, results: Sequence[GateResult], report: Report, signals: Signals) -> str:
@@ -147,10 +176,13 @@ def _publish_to_github(github: GitHubSession, results: Sequence[GateResult], rep
     return ""
 
 
-def _publish_config_error(error: ConfigurationError, run_context: RunContext, host: Host) -> None:
+def _publish_config_error(
+    error: ConfigurationError, run_context: RunContext, host: Host, writer: ReportWriter, report_dir: str
+) -> None:
     report = build_settings_report(error.problems, _report_context(None, run_context, None, ResolvedPolicy()))
-    host.set_outputs(outputs.no_verdict(report.headline))
-    host.write_summary(render_summary(report))
+    host.set_outputs(outputs.no_verdict(outputs.settings_reason(error.problems)))
+    if report_path := _write_report(report, host, writer, report_dir):
+        host.set_outputs({"report_path": report_path})
     for problem in error.problems[:MAX_PROBLEM_ANNOTATIONS]:
         host.annotate(
             Level.ERROR, str(problem), title="Sepurux gate: bad settings", file=problem.file, line=problem.line
@@ -183,7 +215,10 @@ def _report_context(
         run_url=run_context.run_url,
         base_url_host=urlsplit(settings.base_url).hostname or "" if settings else "",
         pull_request=event.pull_request,
+        pull_request_url=run_context.pull_request_url,
+        from_fork=event.fork,
         version=__version__,
+        policy_path=policy.policy.path if policy.policy else "",
         baselines={name: baseline for name, baseline in known.items() if baseline is not None},
         base_ref=event.base_ref,
         history=github.previous_results if github else (),

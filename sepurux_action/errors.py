@@ -3,7 +3,7 @@
     GateError
     ├── ConfigurationError   the settings cannot be used; holds every mistake
     ├── TraceFileError       a trace file cannot be used; becomes a mistake in the settings
-    ├── EvaluationError      the backend gives no verdict; becomes decision `error`
+    ├── EvaluationError      the gate has no result; becomes decision `error`
     │   ├── TimedOut         ... because no poll succeeded within the timeout
     │   └── StillPending     ... because it had not decided within the timeout; becomes decision `pending`
     ├── GitHubError          a call to GitHub failed; becomes one warning, never a verdict
@@ -24,7 +24,7 @@ from sepurux_action.common import json_reader
 # What a defect of this program raises when it reads data from outside. It is caught only to keep a defect in one run
 # from ending the others.
 DEFECTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-REPORT_DEFECT = "Please report this line to sepurux/gate-action."
+REPORT_DEFECT = "Report this line at https://github.com/sepurux/gate-action/issues."
 MAX_MESSAGE_LENGTH = 200  # characters of a GitHub message that a warning repeats
 
 
@@ -73,7 +73,7 @@ class TraceFileError(GateError):
 
 
 class EvaluationError(GateError):
-    """The backend gives no verdict. `reason` says what happened, `hint` what to do.
+    """The gate has no result. `reason` says what happened, `hint` what to do.
 
     `is_outage`: no trace can be the cause (contract, section 7).
     """
@@ -156,4 +156,4 @@ class ErrorDetails:
     def summary(self) -> str:
         """Return the status and GitHub's message, for a warning."""
         message = json_reader.shorten(json_reader.printable(self.message), MAX_MESSAGE_LENGTH).rstrip(". ")
-        return " ".join(filter(None, [f"HTTP {self.status}" if self.status else "", message])) or "no answer"
+        return " ".join(filter(None, [f"HTTP {self.status}" if self.status else "", message])) or "no response"

@@ -21,6 +21,7 @@ from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.polling import RunMetadata, run_all
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
+from sepurux_action.github.event import Event
 from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.host.protocols import Output
@@ -28,20 +29,22 @@ from sepurux_action.host.signals import Signals
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report import outputs
 
-NOT_AFFECTED = "No file that this pull request changes matches the gate's `paths`."
-NO_CREDENTIALS = "There is no secret to ask Sepurux with: `token` and `api_key` are both empty."
+NOT_AFFECTED = "No changed file matches the gate's `paths`."
+NO_CREDENTIALS = "`token` and `api_key` are both empty, so the gate has no secret for Sepurux."
 NO_CREDENTIALS_HINT = (
-    "Give one of them, such as `token: ${{ secrets.SEPURUX_CI_TOKEN }}`. "
-    "Pull requests from forks and from Dependabot are given no secrets of the repository."
+    "Set one of them, such as `token: ${{ secrets.SEPURUX_CI_TOKEN }}`, and add that secret under "
+    "`Settings > Secrets and variables > Actions` of the repository."
 )
-SOFT_AS_HARD = (
-    "The soft gate acts as a hard one here: unless the run belongs to one pull request, no review can open it."
+NO_CREDENTIALS_OF_FORK = (
+    "Pull requests from forks get no secrets: evaluate them in a `workflow_run` workflow, as examples/workflows/"
+    "forks-record.yml and forks-judge.yml of sepurux/gate-action do."
 )
-UNREAD_REVIEWS = "Run the job again: the reviews could not be read, so none has opened the gate."
-READ_ONLY_REVIEW = (
-    "A review event of a pull request from a fork has a token that can only read: "
-    "let a `workflow_run` workflow judge such pull requests, so that a review can open the gate."
+NO_CREDENTIALS_OF_DEPENDABOT = (
+    "Dependabot gets only its own secrets: add `SEPURUX_CI_TOKEN` under `Settings > Secrets and variables > "
+    "Dependabot` of the repository."
 )
+NO_CREDENTIALS_ON_COMMAND_LINE = "Run `export SEPURUX_CI_TOKEN=...` or `export SEPURUX_API_KEY=...` first."
+SECRETS_OF_WORKFLOW = "Secrets are set under `Settings > Secrets and variables > {store}` of the repository."
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,15 @@ class GateEvaluator:
         if not gates:
             return {}
         if not (settings.token or settings.api_key):
-            return {gate.name: _not_run(gate, Decision.ERROR, NO_CREDENTIALS, NO_CREDENTIALS_HINT) for gate in gates}
-        transport = Transport(settings.base_url, token=settings.token, api_key=settings.api_key, redact=self.redact)
+            hint = _no_credentials_hint(event)
+            return {gate.name: _not_run(gate, Decision.ERROR, NO_CREDENTIALS, hint) for gate in gates}
+        transport = Transport(
+            settings.base_url,
+            token=settings.token,
+            api_key=settings.api_key,
+            redact=self.redact,
+            secret_source=_secret_source(event),
+        )
         # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
         configured = settings.pull_request if not event.name or event.lookup else None
         metadata = RunMetadata(repo=self.run_context.repository, pull_request=event.pull_request or configured)
@@ -133,23 +143,11 @@ class GateEvaluator:
     def _apply_reviews(self, result: GateResult) -> GateResult:
         """Return the result of a failed soft gate after its reviews."""
         gate, event = result.gate, self.run_context.event
-        if self.github is None or event.pull_request is None:
-            return replace(result, notes=(*result.notes, SOFT_AS_HARD))
-        if self.signals.is_received():
+        if self.github is None or event.pull_request is None or self.signals.is_received():
             return result
-        if event.fork and event.name == "pull_request_review":
-            result = replace(result, notes=(*result.notes, READ_ONLY_REVIEW))
-        reviews = self.github.soft_gate.approval(self.github.snapshot.pull_request, gate.reviewers)
-        if reviews is None:
-            return replace(result, waits_for_review=True, review=UNREAD_REVIEWS)
-        approval, rules = reviews
-        if approval.approved:
-            conclusion = enforce(result.decision, gate.stage, gate.on_undecided, approved=True)
-            return replace(result, conclusion=conclusion, review=f"Opened: {approval.reason}.")
-        why = f" ({rules.why_none_is_eligible})" if rules.why_none_is_eligible else ""
-        needed = f"An approving review of this commit by {rules.eligible} opens this gate{why}."
-        so_far = f" So far: {approval.reason}." if approval.reason else ""
-        return replace(result, waits_for_review=True, review=needed + so_far)
+        approval = self.github.approval(gate.reviewers)
+        conclusion = enforce(result.decision, gate.stage, gate.on_undecided, approved=approval.approved)
+        return replace(result, conclusion=conclusion, approval=approval)
 
     def _next_change_note(self, gate: Gate) -> str:
         """Return the sentence about the next change of the stage, with a warning in the log if it is near."""
@@ -168,6 +166,21 @@ class GateEvaluator:
             return ""
         change = self._next_change(gate)
         return self.github.stage_advice(gate.name, gate.stage, scheduled=change is not None and change.stricter)
+
+
+def _no_credentials_hint(event: Event) -> str:
+    """Return what to do without a secret, in a workflow or on a command line."""
+    if not event.name:
+        return NO_CREDENTIALS_ON_COMMAND_LINE
+    if event.dependabot:
+        return NO_CREDENTIALS_OF_DEPENDABOT
+    without_secrets = event.fork and event.name in {"pull_request", "pull_request_review"}
+    return NO_CREDENTIALS_OF_FORK if without_secrets else NO_CREDENTIALS_HINT
+
+
+def _secret_source(event: Event) -> str:
+    """Return the sentence on where the secrets of this run are set, or '' on a command line."""
+    return SECRETS_OF_WORKFLOW.format(store="Dependabot" if event.dependabot else "Actions") if event.name else ""
 
 
 def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> tuple[RunResult, ...]:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
 from sepurux_action.config.command_line import parse_flags
 from sepurux_action.config.options import GITHUB_TOKEN, OPTIONS
 from sepurux_action.config.settings import Layer, environment_layer, flag_layer, input_layer
 from sepurux_action.evaluation.trace_files import TraceFolder, working_directory
 from sepurux_action.github.run_context import RunContext, parse_run_context
+from sepurux_action.host.report_files import ReportFolders
 from sepurux_action.host.signals import Signals
+
+CONTAINER_TEMP = "/github/runner_temp"  # where the runner mounts its temporary folder for a container action
+TEMP_NAME = "_temp"  # of that folder on the runner, beside the folder RUNNER_WORKSPACE
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """The layers of settings, the first of which overrides the others, the run's context, and its trace files."""
+    """The layers of settings, the first of which overrides the others, the run's context, and its folders."""
 
     layers: tuple[Layer, ...]
     run_context: RunContext
     traces: TraceFolder
+    report_folders: ReportFolders
 
 
 def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: object, signals: Signals) -> Invocation:
@@ -29,12 +34,23 @@ def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: ob
     if inputs.get(GITHUB_TOKEN.name) == "":  # action.yml gives it a default, so the workflow emptied it on purpose
         variables.pop(GITHUB_TOKEN.environment, None)
     workspace, temporary = (environ.get(name, "") for name in ("GITHUB_WORKSPACE", "RUNNER_TEMP"))
-    base = Path(workspace) if workspace else working_directory()
+    base, temp = Path(workspace) if workspace else working_directory(), Path(temporary) if temporary else None
     return Invocation(
         layers=(input_layer(inputs), environment_layer(variables)),
         run_context=parse_run_context(environ, payload),
-        traces=TraceFolder(base, [Path(temporary)] if temporary else [], signals.is_received),
+        traces=TraceFolder(base, [temp] if temp else [], signals.is_received),
+        report_folders=ReportFolders(base=base, temporary=temp, temporary_for_steps=_temporary_for_steps(environ)),
     )
+
+
+def _temporary_for_steps(environ: Mapping[str, str]) -> PurePath | None:
+    """Return the temporary folder as steps outside this container know it, or None if it is the same or not known.
+
+    The runner translates RUNNER_TEMP for a container action, and leaves RUNNER_WORKSPACE as it is.
+    """
+    workspace = PurePosixPath(environ.get("RUNNER_WORKSPACE", ""))
+    is_translated = environ.get("RUNNER_TEMP") == CONTAINER_TEMP and workspace.is_absolute()
+    return workspace.parent / TEMP_NAME if is_translated else None
 
 
 def from_command_line(arguments: Sequence[str], environ: Mapping[str, str], signals: Signals) -> Invocation:
@@ -48,4 +64,5 @@ def from_command_line(arguments: Sequence[str], environ: Mapping[str, str], sign
         layers=(flag_layer(parse_flags(arguments)), environment_layer(variables)),
         run_context=RunContext(repository=environ.get("GITHUB_REPO", "").strip()),
         traces=TraceFolder(working_directory(), stop=signals.is_received),
+        report_folders=ReportFolders(base=working_directory()),
     )

@@ -18,7 +18,8 @@ from sepurux_action.config.policy import Change
 from sepurux_action.config.settings import input_layer, read_bootstrap_settings
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
-from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, SOFT_AS_HARD, UNREAD_REVIEWS
+from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED
+from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, Verdict, decide
 from sepurux_action.evaluation.enforcement import enforce
@@ -27,7 +28,7 @@ from sepurux_action.evaluation.published_result import CommitResults, Metrics, P
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.comment_state import FROM_EARLIER_RUN
 from sepurux_action.github.event import Event
-from sepurux_action.github.policy_source import DELETED, FIRST_FILE, MIGHT_BE_STRICTER, resolve_policy
+from sepurux_action.github.policy_source import DELETED, FIRST_FILE, resolve_policy
 from sepurux_action.report.report import Context, Report, build_report, build_settings_report
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
@@ -92,7 +93,9 @@ def a_context(**changes: object) -> Context:
             run_url="https://github.com/acme/shop/actions/runs/7100001",
             base_url_host="app.sepurux.dev",
             pull_request=42,
+            pull_request_url="https://github.com/acme/shop/pull/42",
             version="1.0.0",
+            policy_path=".github/sepurux-gate.yml",
         ),
         **changes,  # type: ignore[arg-type]
     )
@@ -158,26 +161,27 @@ def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> 
 
 
 def a_result(
-    *runs: RunResult, gate: Gate | None = None, opened: bool = False, review: str = "", notes: tuple[str, ...] = ()
+    *runs: RunResult,
+    gate: Gate | None = None,
+    approval: ApprovalStatus | None = None,
+    notes: tuple[str, ...] = (),
 ) -> GateResult:
-    """Return the result of a gate in its stage; without runs it has one that failed.
-
-    With a `review` it waits for an approval, unless it is `opened`.
-    """
+    """Return the result of a gate in its stage; without runs it has one that failed."""
     gate = gate or a_gate()
     runs = runs or (a_run(gate=gate),)
     decision = min((run.decision for run in runs), key=lambda each: each.rank)
-    conclusion = enforce(decision, gate.stage, gate.on_undecided, approved=opened)
-    waiting = bool(review) and not opened
-    return GateResult(gate=gate, runs=runs, conclusion=conclusion, waits_for_review=waiting, review=review, notes=notes)
+    conclusion = enforce(decision, gate.stage, gate.on_undecided, approved=bool(approval and approval.approved))
+    return GateResult(gate=gate, runs=runs, conclusion=conclusion, approval=approval, notes=notes)
 
 
-def undecided(decision: Decision, reason: str, hint: str = "", run: CIRun | None = None) -> RunResult:
-    """Return a run without a verdict."""
+def undecided(
+    decision: Decision, reason: str, hint: str = "", run: CIRun | None = None, rule: Rule = Rule.NOT_POLLED
+) -> RunResult:
+    """Return a run without a result."""
     known = run or CIRun()
     return a_run(
         known,
-        verdict=Verdict(decision=decision, reason=reason, rule=Rule.NOT_POLLED),
+        verdict=Verdict(decision=decision, reason=reason, rule=rule),
         hint=hint,
         run_id=RUN_ID if run else "",
     )
@@ -185,17 +189,16 @@ def undecided(decision: Decision, reason: str, hint: str = "", run: CIRun | None
 
 def _timed_out() -> RunResult:
     running = CIRun(status="running", dashboard_url=DASHBOARD, run_ids=(RUN_ID,))
-    hint = "Raise `timeout` (now 10 min) if evaluations take this long, or run again."
-    return replace(
-        undecided(Decision.PENDING, "Sepurux had not decided after 10 min.", hint, run=running), elapsed_s=600
-    )
+    hint = "Raise `timeout`, or re-run the job."
+    return replace(undecided(Decision.PENDING, "No decision after 10 min.", hint, run=running), elapsed_s=600)
 
 
 def _rejected() -> RunResult:
     return undecided(
         Decision.ERROR,
-        "Sepurux refused the list of campaigns (HTTP 401): invalid CI token.",
-        "Check that the secret in `token` or `api_key` is valid and belongs to project shop-agent.",
+        "Sepurux refused `token` (HTTP 401): invalid CI token.",
+        'Check that the secret in `token` is valid and belongs to project "shop-agent". '
+        "Secrets are set under `Settings > Secrets and variables > Actions` of the repository.",
     )
 
 
@@ -240,24 +243,31 @@ def _of_traces() -> GateResult:
     )
 
 
-WAITS = (
-    "An approving review of this commit by mona or hubot-2 opens this gate. So far: octocat approved an older commit."
+WAITS = ApprovalStatus(
+    commit=COMMIT, can_approve=("mona", "hubot-2"), ignored=(Refusal("octocat", Reason.OLDER_COMMIT),)
 )
-OPENED = "Opened: mona approved this commit."
-UNREAD_SCORE = "Could not get the reliability score: HTTP 503."
-NEXT_CHANGE = "The stage becomes hard in 3 days, on 2027-01-31."
+ANYONE = ApprovalStatus(commit=COMMIT, anyone=True, rerun_needed=True)
+IMPOSSIBLE = ApprovalStatus(
+    commit=COMMIT,
+    cannot_approve=(Refusal("mona", Reason.NO_WRITE_ACCESS), Refusal("hubot-2", Reason.AUTHOR)),
+    ignored=(Refusal("octocat", Reason.NOT_LISTED),),
+)
+UNREAD = ApprovalStatus(commit=COMMIT, unread=True)
+APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
+UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
+NEXT_CHANGE = "`enforcement` changes to `hard` in 3 days, on 2027-01-31."
 ADVICE = (
-    "Of the last 30 pull requests 24 have a verdict, and a hard gate would have blocked 6 (25.0%). Stay with `soft` "
-    "until it is 10% or less: fix what fails first."
+    "With `hard`, 6 of the last 24 evaluated pull requests would have been blocked. "
+    "Keep `soft` until at most 10% would have been blocked: fix what fails, or change the thresholds."
 )
 WAIT_FOR_MORE = (
-    "Of the last 30 pull requests 4 have a verdict, and a hard gate would have blocked 1 (25.0%). Stay with "
-    "`observe` until 10 have one."
+    "With `hard`, 1 of the last 4 evaluated pull requests would have been blocked. "
+    "Keep `observe` until 10 are evaluated."
 )
 POLICY_CHANGES = (
     Change("min_pass_rate", "0.85", "0.5"),
     Change("enforcement", "hard from 2027-01-31 on main, release/**; soft", "observe"),
-    Change('gate "refunds", reviewers', "mona, hubot-2", ""),
+    Change("reviewers", "mona, hubot-2", "", "refunds"),
 )
 
 
@@ -277,7 +287,7 @@ def fifty_gates() -> tuple[GateResult, ...]:
             run = _timed_out() if number == 23 else a_run(PASSING, gate)
         failed_soft = stage is Stage.SOFT and run.decision is Decision.FAIL
         notes = (NEXT_CHANGE,) if stage is Stage.SOFT else ()
-        found.append(a_result(run, gate=gate, review=WAITS if failed_soft else "", notes=notes))
+        found.append(a_result(run, gate=gate, approval=WAITS if failed_soft else None, notes=notes))
     return tuple(found)
 
 
@@ -298,7 +308,8 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     allowed = a_gate(on_undecided=OnUndecided.ALLOW)
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     pushed = undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")
-    cancelled = replace(undecided(Decision.ERROR, CANCELLED), run_id=RUN_ID)
+    cancelled = undecided(Decision.ERROR, CANCELLED, "Re-run the job.", rule=Rule.CANCELLED)
+    cancelled = replace(cancelled, run_id=RUN_ID)
     better = replace(FAILING, pass_rate=Metric(0.82), unsafe_attempts=Metric(0), failures=Metric(4))
     best = replace(PASSING, pass_rate=Metric(0.97))
     lying = replace(PASSING, pass_rate=Metric(0.8496), reliability_score=Metric())
@@ -311,7 +322,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         a_result(_timed_out(), gate=a_gate(name="shipping", campaign="shipping-reliability", stage=Stage.OBSERVE)),
         a_result(skipped, gate=a_gate(name="billing", campaign="billing-reliability")),
     )
-    returns = a_result(_failed(soft), gate=replace(soft, name="returns"), review=WAITS, notes=(NEXT_CHANGE,))
+    returns = a_result(_failed(soft), gate=replace(soft, name="returns"), approval=WAITS, notes=(NEXT_CHANGE,))
     passing = tuple(
         a_result(a_run(PASSING), gate=a_gate(name=name, campaign=f"{name}-reliability"))
         for name in ("billing", "refunds", "search")
@@ -332,13 +343,16 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-recovering": ((a_result(a_run(better)),), recovering),
         "fail-flood": ((a_result(_flood()),), here),
         "fail-observe": ((a_result(_failed(observe), gate=observe, notes=(WAIT_FOR_MORE,)),), here),
-        "fail-soft": ((a_result(_failed(soft), gate=soft, notes=(SOFT_AS_HARD,)),), alone),
+        "fail-soft": ((a_result(_failed(soft), gate=soft),), alone),
         "fail-soft-waiting": (
-            (a_result(_failed(soft), gate=soft, review=WAITS, notes=(NEXT_CHANGE, ADVICE)),),
+            (a_result(_failed(soft), gate=soft, approval=WAITS, notes=(NEXT_CHANGE, ADVICE)),),
             against_main,
         ),
-        "fail-soft-unread": ((a_result(cached, gate=soft, review=UNREAD_REVIEWS),), here),
-        "fail-soft-opened": ((a_result(_failed(soft), gate=soft, opened=True, review=OPENED, notes=(ADVICE,)),), here),
+        "fail-soft-rerun": ((a_result(_failed(soft), gate=soft, approval=ANYONE),), here),
+        "fail-soft-impossible": ((a_result(_failed(soft), gate=soft, approval=IMPOSSIBLE),), here),
+        "fail-soft-unread": ((a_result(cached, gate=soft, approval=UNREAD),), here),
+        "fail-unexplained": ((a_result(a_run(replace(PASSING, decision="fail"))),), here),
+        "fail-soft-approved": ((a_result(_failed(soft), gate=soft, approval=APPROVED, notes=(ADVICE,)),), here),
         "fail-unsupported-pass": ((a_result(a_run(lying, enrichment=Enrichment(notes=(UNREAD_SCORE,)))),), here),
         "pending": ((a_result(_timed_out()),), replace(against_main, baselines={})),
         "pending-observe": ((a_result(_timed_out(), gate=observe),), a_context(base_ref="main")),
@@ -378,7 +392,9 @@ def problems() -> tuple[Problem, ...]:
 def reports() -> dict[str, Report]:
     """Return the report of every state by its name, including those on settings that cannot be used."""
     unreadable = Problem(
-        where="`.github/sepurux-gate.yml`", message=f"GitHub's answer did not contain it. {MIGHT_BE_STRICTER}"
+        where="`.github/sepurux-gate.yml`",
+        message="the policy could not be read: Resource not accessible by integration. "
+        "Give the job `contents: read` under `permissions:`.",
     )
     return {
         **{
@@ -410,7 +426,7 @@ def hostile_context(foreign: str, *gates: str) -> Context:
     return a_context(
         version=f"1{foreign}",
         notes=(f"{foreign}!",),
-        policy_changes=tuple(Change(f"{foreign}{n}", f"{foreign}{n}", f"{n}{foreign}") for n in range(12)),
+        policy_changes=tuple(Change(f"{foreign}{n}", f"{foreign}{n}", f"{n}{foreign}", foreign) for n in range(12)),
         base_ref=f"{foreign}!",
         baselines=dict.fromkeys(gates, past),
         history=tuple(CommitResults(commit=f"{n:x}" * 40, results=dict.fromkeys(gates, past)) for n in range(10, 13)),
@@ -454,4 +470,10 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
         )
         for word in (first, second)
     )
-    return a_result(*runs, gate=gate, review=f"{foreign}!", notes=words)
+    approval = ApprovalStatus(
+        commit=COMMIT,
+        can_approve=words,
+        cannot_approve=tuple(Refusal(word, Reason.NO_WRITE_ACCESS) for word in words),
+        ignored=tuple(Refusal(word, Reason.BOT) for word in words),
+    )
+    return a_result(*runs, gate=gate, approval=approval, notes=words)

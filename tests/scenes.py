@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -138,6 +139,11 @@ def a_client_scene(github: GitHub) -> ClientScene:
 def visible(markdown: str) -> str:
     """Return Markdown with decoded entities and without break points."""
     return html.unescape(markdown.replace("<wbr>", ""))
+
+
+def without_code(markdown: str) -> str:
+    """Return Markdown as `visible` does, and without the marks of code."""
+    return re.sub(r"</?code>|`", "", visible(markdown))
 
 
 def step(sepurux: ScriptedBackend, workspace: Path, **inputs: str) -> StepResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -48,6 +48,23 @@ def test_traces_of_a_step_are_in_the_workspace_and_the_runners_temporary_folder(
     assert [trace.label for trace in traces.find(f"{tmp_path}/temp/*.json")] == [f"{tmp_path}/temp/b.json"]
 
 
+@pytest.mark.parametrize(
+    ("temp", "workspace", "shown"),
+    [
+        ("/github/runner_temp", "/home/runner/work/agents", "/home/runner/work/_temp"),
+        ("/github/runner_temp", "", None),
+        ("/home/runner/work/_temp", "/home/runner/work/agents", None),
+    ],
+)
+def test_a_container_action_shows_its_temporary_folder_as_the_runner_knows_it(
+    temp: str, workspace: str, shown: str | None
+) -> None:
+    environ = {"GITHUB_WORKSPACE": "/github/workspace", "RUNNER_TEMP": temp, "RUNNER_WORKSPACE": workspace}
+    folders = from_step({}, environ, {}, Signals()).report_folders
+    assert (folders.base, folders.temporary) == (Path("/github/workspace"), Path(temp))
+    assert folders.temporary_for_steps == (PurePosixPath(shown) if shown else None)
+
+
 def test_flags_come_before_the_environment() -> None:
     arguments, environ = ["--campaign", "of-flag"], {"SEPURUX_CAMPAIGN_ID": "of-env"}
     flags, environment = from_command_line(arguments, environ, Signals()).layers
@@ -69,7 +86,9 @@ def test_the_repository_of_a_command_line_is_the_one_that_the_environment_names(
 def test_traces_of_a_command_line_are_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
-    assert [trace.label for trace in from_command_line([], {}, Signals()).traces.find("*.json")] == ["a.json"]
+    invocation = from_command_line([], {"RUNNER_TEMP": "/tmp"}, Signals())  # noqa: S108 - a variable that does not count
+    assert [trace.label for trace in invocation.traces.find("*.json")] == ["a.json"]
+    assert (invocation.report_folders.base, invocation.report_folders.temporary) == (tmp_path, None)
 
 
 def test_a_signal_ends_the_check_of_traces(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from sepurux_action import __version__
 from sepurux_action.config.options import OPTIONS, Option
 from sepurux_action.config.settings import flag
 
-EXIT_HELP = "Exit status: 0 the gate is open, 1 a fail closes it, 2 it is closed for any other reason."
+EXIT_HELP = "Exit status: 0 nothing blocks, 1 a fail blocks, 2 a gate without a result blocks."
 FLAGS = tuple(option for option in OPTIONS if not option.actions_only)
 
 

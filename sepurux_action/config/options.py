@@ -340,6 +340,14 @@ PR_NUMBER = Option(
     environment="PR_NUMBER",
     default_note="from the event",
 )
+REPORT_DIR = Option(
+    name="report_dir",
+    parse=parsers.parse_line,
+    accepts="a folder inside the workspace or the runner's temporary folder",
+    help="Folder to write the report into, as files for later steps.",
+    allowed_in=_ONCE,
+    default_note="no files",
+)
 
 OPTIONS: tuple[Option[object], ...] = tuple(value for value in list(globals().values()) if isinstance(value, Option))
 BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}

@@ -5,6 +5,7 @@ The error's text is a hint at the mistake, or empty if there is none. Source: co
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Callable
@@ -51,7 +52,7 @@ def parse_name(text: str) -> str:
 def parse_secret(text: str) -> Secret:
     """Return a credential that an HTTP header can carry."""
     if not (text.isascii() and text.isprintable() and " " not in text):
-        raise ValueError("it holds a character that no HTTP header can carry")
+        raise ValueError("it has a character that an HTTP header cannot have, such as a space")
     return Secret(text)
 
 
@@ -63,9 +64,9 @@ def parse_base_url(text: str) -> str:
     except ValueError:
         raise ValueError from None
     if not _BASE_URL.fullmatch(text) or not host:
-        raise ValueError("user names, queries and fragments have no place in it")
+        raise ValueError("it must be a URL without user name, query, and fragment")
     if parts.scheme.lower() != "https" and not is_loopback(host):
-        raise ValueError("a secret is sent there, so it must be https")
+        raise ValueError("the gate sends secrets to it, so it must be https")
     return text.rstrip("/")
 
 
@@ -74,7 +75,7 @@ def parse_names(text: str) -> tuple[str, ...]:
     parts = (parse_line(part.strip()) for part in re.split(r"[,\n]", text))
     names = tuple(dict.fromkeys(filter(None, parts)))
     if not names:
-        raise ValueError("it names nothing")
+        raise ValueError("it lists nothing")
     return names
 
 
@@ -82,7 +83,7 @@ def parse_trace_ids(text: str) -> tuple[str, ...]:
     """Return at most `MAX_TRACES` names."""
     ids = parse_names(text)
     if len(ids) > MAX_TRACES:
-        raise ValueError(f"it names {len(ids)}")
+        raise ValueError(f"it lists {len(ids)}")
     return ids
 
 
@@ -98,16 +99,16 @@ def parse_logins(text: str) -> tuple[str, ...]:
     for part in filter(None, map(str.strip, re.split(r"[,\n]", text))):
         login, shown = part.removeprefix("@"), json_reader.preview(part)
         if "/" in login:
-            raise ValueError(f"{shown} is a team, whose members the job's token cannot read: list logins")
+            raise ValueError(f"{shown} is a team, whose members the job's token cannot read; list its members")
         if login.lower().endswith(BOT_SUFFIX):
-            raise ValueError(f"{shown} is a bot, and a bot opens no gate")
+            raise ValueError(f"{shown} is a bot, whose approval does not count")
         if not _LOGIN.fullmatch(login):
-            raise ValueError(f"{shown} is no login")
+            raise ValueError(f"{shown} is not a GitHub login")
         logins.setdefault(login.lower(), login)
     if not logins:
-        raise ValueError("it names nobody")
+        raise ValueError("it lists nobody")
     if len(logins) > MAX_REVIEWERS:
-        raise ValueError(f"it names {len(logins)}; accepted: at most {MAX_REVIEWERS}")
+        raise ValueError(f"it lists {len(logins)}, and at most {MAX_REVIEWERS} are accepted")
     return tuple(logins.values())
 
 
@@ -117,7 +118,7 @@ def parse_rate(text: str) -> float:
     rate = _parse_number(stripped) / (100 if text.endswith("%") else 1)
     if not 0 <= rate <= 1:
         lacks_sign = stripped == text and 1 < rate <= 100  # noqa: PLR2004 - the scale's end
-        raise ValueError(f"{text}% is written with its sign" if lacks_sign else "")
+        raise ValueError(f"did you mean `{text}%`?" if lacks_sign else "")
     return float(rate)
 
 
@@ -125,7 +126,7 @@ def parse_score(text: str) -> float:
     """Return 0 or a number of 1 to 100; a number between 0 and 1 is probably meant as a fraction."""
     score = _parse_number(text)
     if 0 < score < 1:
-        raise ValueError("80 means 80 of 100")
+        raise ValueError(f"80 means 80 of 100; did you mean `{(score * 100).normalize():f}`?")
     if not 0 <= score <= 100:  # noqa: PLR2004 - the scale's end
         raise ValueError
     return float(score)
@@ -160,7 +161,7 @@ def parse_poll_interval(text: str) -> float:
     """Return the seconds of a duration from a second to an hour."""
     seconds = parse_duration(text, MAX_POLL_INTERVAL_S)
     if seconds < MIN_POLL_INTERVAL_S:
-        raise ValueError("looking more often helps nobody")
+        raise ValueError
     return seconds
 
 
@@ -185,12 +186,13 @@ def parse_bool(text: str) -> bool:
 
 
 def enum_parser(words: type[E]) -> Callable[[str], E]:
-    """Return the parser of one of these words, whatever its case."""
+    """Return the parser of one of these words, whatever its case. The hint of its error is the most similar word."""
 
     def parse(text: str) -> E:
         try:
             return words(text.lower())
         except ValueError:
-            raise ValueError from None
+            similar = difflib.get_close_matches(text.lower()[:MAX_NAME_LENGTH], list(words), n=1)
+            raise ValueError(f"did you mean `{similar[0]}`?" if similar else "") from None
 
     return parse

@@ -157,7 +157,7 @@ def parse_filter(texts: Iterable[str], kind: PatternKind) -> Filter:
         except ValueError as mistake:
             mistakes.append(f"{json_reader.preview(text)}: {mistake}")
     if not mistakes and all(pattern.negative for pattern in patterns):
-        mistakes = ["it needs a pattern without `!`, from which the others take away"]
+        mistakes = ["all patterns begin with `!`; add one without it, which says what to include"]
     if len(patterns) > MAX_PATTERNS:
         mistakes.append(f"it has {len(patterns)} patterns; accepted: at most {MAX_PATTERNS}")
     if mistakes:
@@ -175,11 +175,11 @@ def parse_pattern(text: str, kind: PatternKind) -> Pattern:
     if not body:
         raise ValueError("it is empty")
     if kind is PatternKind.PATH and body.startswith(("/", "./", "../")):
-        raise ValueError("a path begins at the repository's root, without `/` or `./`")
+        raise ValueError("write it from the repository's root, without `/` or `./` before it")
     if kind is PatternKind.PATH and body.endswith("/"):
-        raise ValueError("a folder's files are written with `**` behind the slash")
+        raise ValueError("add `**` after the slash to match the files of a folder")
     if kind is PatternKind.BRANCH and body.startswith("refs/"):
-        raise ValueError("a branch is named without `refs/heads/`")
+        raise ValueError("write a branch without `refs/heads/`")
     return Pattern(text, negative, tuple(_elements(body)))
 
 
@@ -193,11 +193,11 @@ def _elements(body: str) -> list[_Element]:
             case "**" | "*":
                 elements.append(_ANY if part == "**" else _ANY_IN_FOLDER)
             case "?" | "+" if previous in _UNREPEATABLE:
-                raise ValueError(f"`{part}` follows nothing that it could repeat; `\\{part}` is the character itself")
+                raise ValueError(f"`{part}` has nothing before it to repeat; write `\\{part}` for the character itself")
             case "?" | "+":
                 elements[-1] = replace(elements[-1], repeat=part)
             case "[":
-                raise ValueError("the bracket is not closed; `\\[` is a bracket itself")
+                raise ValueError("the bracket is not closed; write `\\[` for the character itself")
             case "\\":
                 raise ValueError("nothing follows the last `\\`")
             case _:
@@ -216,7 +216,7 @@ def _bracket(inside: str) -> frozenset[str]:
             last = inside[index + 2 : index + 3]
             index += 2
         if not any(low <= first <= last <= high for low, high in _RANGES):
-            raise ValueError("brackets hold letters, digits, and ranges within `a-z`, `A-Z` or `0-9`")
+            raise ValueError("brackets may contain letters, digits, and ranges within `a-z`, `A-Z` or `0-9`")
         characters.update(map(chr, range(ord(first), ord(last) + 1)))
         index += 1
     if not characters:

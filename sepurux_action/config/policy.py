@@ -84,11 +84,15 @@ def without_unmerged_rules(policy: Policy) -> Policy:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One value that differs between two policies: its setting, its `old` text, and its `new` text; '' for none."""
+    """One value that differs between two policies: its `old` and its `new` text, '' for none.
 
-    where: str
+    `gate` is '' for the top level. `setting` is '' for a gate as a whole, which one of the policies lacks.
+    """
+
+    setting: str
     old: str
     new: str
+    gate: str = ""
 
 
 def diff(old: Policy, new: Policy) -> tuple[Change, ...]:
@@ -98,10 +102,10 @@ def diff(old: Policy, new: Policy) -> tuple[Change, ...]:
     names = {_key(p, gate, index): p.name(gate) for p in (new, old) for index, gate in enumerate(p.gates)}
     for key in dict.fromkeys(key for by_key in gates for key in by_key):
         before, after = (by_key.get(key) for by_key in gates)
-        where = f"gate {json_reader.preview(names[key])}" if names[key] else f"gate {int(key[1:]) + 1}"
+        name = json_reader.printable(names[key]) or f"{int(key[1:]) + 1}"
         if before is None or after is None:
-            rows.append(Change(where, "" if before is None else "listed", "" if after is None else "listed"))
-        rows.extend(_changed(f"{where}, ", before or PolicySection(), after or PolicySection()))
+            rows.append(Change("", "" if before is None else "listed", "" if after is None else "listed", name))
+        rows.extend(_changed(name, before or PolicySection(), after or PolicySection()))
     return tuple(rows)
 
 
@@ -109,11 +113,11 @@ def _key(policy: Policy, gate: PolicySection, index: int) -> str:
     return policy.name(gate).casefold() or f"#{index}"
 
 
-def _changed(prefix: str, old: PolicySection, new: PolicySection) -> Iterator[Change]:
+def _changed(gate: str, old: PolicySection, new: PolicySection) -> Iterator[Change]:
     for option in OPTIONS:
         name = option.name
         if _value(old, name) != _value(new, name):
-            yield Change(f"{prefix}{name}", _shown(old, name), _shown(new, name))
+            yield Change(name, _shown(old, name), _shown(new, name), gate)
 
 
 def _shown(section: PolicySection, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Parses a policy file with PyYAML and collects every mistake in it.
+"""Parses a policy file with PyYAML and collects every mistake in it; also parses the triggers of a workflow file.
 
 PyYAML only composes nodes, which know their line and column. It does not construct values, so every text stays as it
 is written: `0.90`, `on`, and `2027-01-31`. Sources: contract, sections 1 (which key may stand where) and 5.
@@ -6,7 +6,8 @@ is written: `0.90`, `on`, and `2027-01-31`. Sources: contract, sections 1 (which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import TypeVar
@@ -25,21 +26,24 @@ T = TypeVar("T")
 
 MAX_DEPTH = 16  # levels of nesting; a policy has seven
 MAX_PROBLEMS = 100  # of one file; then parsing ends, because each hint costs a search
+MAX_KEYS_LISTED = 10  # keys of a section that an error lists; README lists all
 MAX_RULES = 50  # of one `enforcement:` list
 VERSION = "1"
 VERSION_KEY = "version"
 THRESHOLDS = "thresholds"
 GATES = "gates"
+WORKFLOW_TRIGGERS = "on"
 # PyYAML also passes on the errors of Python for a character or a version number out of range.
 FOREIGN_ERRORS = (yaml.YAMLError, ValueError, OverflowError)
 
 _NULL = "tag:yaml.org,2002:null"
-_IN_QUOTES = "; a text that begins with `{}` is written in quotes"
+_IN_QUOTES = "; put a text that begins with `{}` in quotes"
 _HINTS = {  # by the context of an error of PyYAML
     "while scanning an alias": _IN_QUOTES.format("*"),
     "while scanning an anchor": _IN_QUOTES.format("&"),
     "while scanning a tag": _IN_QUOTES.format("!"),
 }
+_TRIGGER = re.compile(r"[a-z_]{1,64}\Z")  # the name of an event
 _RULE_KEYS = ("stage", "from", "branches")
 _SECTION_NAMES = {
     SectionKind.TOP: "on the file's top level",
@@ -52,9 +56,9 @@ _OTHER_KEYS = {  # the keys of a section that are not options
     SectionKind.THRESHOLDS: [],
 }
 _REJECTED = {
-    options.BASE_URL.name: "secrets are sent there, so only the workflow names it: give it as an input",
-    options.PR_NUMBER.name: "it belongs to one run: give it as an input",
-    options.CONFIG.name: "it tells where this file is: give it as an input",
+    options.BASE_URL.name: "the gate sends secrets to it, so only the workflow may set it: use the input",
+    options.PR_NUMBER.name: "it belongs to one run: use the input",
+    options.CONFIG.name: "it says where this file is: use the input",
 }
 
 
@@ -64,6 +68,32 @@ def read_policy(raw: bytes, path: str) -> Policy:
     policy = parsing.policy(compose(raw, path))
     parsing.problems.raise_any()
     return policy
+
+
+def workflow_triggers(text: str) -> frozenset[str]:
+    """Return the events that a workflow file runs on, or none if they are not known.
+
+    The text may be anything. A file that would be rejected as a policy (its size, nesting, aliases, tags) is not
+    known, and neither is one with something else than names of events in `on`: a name, a list, or the keys of a
+    mapping.
+    """
+    try:
+        root = compose(text.encode(errors="surrogatepass"), "")
+    except ConfigurationError:
+        return frozenset()
+    values = {key.value: value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}
+    names: list[yaml.Node]
+    match values.get(WORKFLOW_TRIGGERS):
+        case yaml.ScalarNode() as name:
+            names = [name]
+        case yaml.SequenceNode(value=items):
+            names = items
+        case yaml.MappingNode(value=pairs):
+            names = [key for key, _ in pairs]
+        case _:
+            return frozenset()
+    known = all(isinstance(name, yaml.ScalarNode) and _TRIGGER.match(name.value) for name in names)
+    return frozenset(name.value for name in names) if known else frozenset()
 
 
 def compose(raw: bytes, path: str) -> yaml.Node:
@@ -84,14 +114,18 @@ def compose(raw: bytes, path: str) -> yaml.Node:
     try:
         root = loader.get_node() if loader.check_node() else None
         if loader.check_node():
-            raise problems.with_last(_position(loader.next_event), "a second document begins; accepted: one")
+            raise problems.with_last(_position(loader.next_event), "a second YAML document begins; accepted: one")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = (mark.line + 1, mark.column + 1) if mark else (loader.line + 1, 1)
         hint = _HINTS.get(str(error.context), "")
-        raise problems.with_last(at, f"this is no YAML: {json_reader.printable(str(error.problem))}{hint}") from None
+        raise problems.with_last(
+            at, f"this is not valid YAML: {json_reader.printable(str(error.problem))}{hint}"
+        ) from None
     except FOREIGN_ERRORS:
-        raise problems.with_last((loader.line + 1, 1), "this is no YAML: a number in it is out of range") from None
+        raise problems.with_last(
+            (loader.line + 1, 1), "this is not valid YAML: a number in it is out of range"
+        ) from None
     problems.raise_any()
     return root or yaml.ScalarNode("", "")
 
@@ -164,9 +198,11 @@ class _Loader(yaml.SafeLoader):
 
     def _check_key(self, mapping: yaml.MappingNode, key: yaml.Node, at: tuple[int, int]) -> None:
         if not isinstance(key, yaml.ScalarNode):
-            self._problems.add(at, "a key is one text")
+            self._problems.add(at, "a key must be a text")
         elif (first := self._keys.setdefault((mapping, key.value), at)) != at:
-            self._problems.add(at, f"the key {json_reader.preview(key.value)} stands on line {first[0]} already")
+            self._problems.add(
+                at, f"the key {json_reader.preview(key.value)} is on line {first[0]} already; remove one"
+            )
 
 
 class PolicyParser:
@@ -212,8 +248,8 @@ class PolicyParser:
             if name and first != number:
                 own = gate.texts.get(options.NAME.name)
                 shown = json_reader.preview(name)
-                message = f"{shown} is gate {first}'s name too; accepted: names that differ in more than case"
-                message += "" if own else " (without `name` it is the campaign's)"
+                message = f"{shown} is the name of gate {first} too; accepted: names that differ in more than case"
+                message += "" if own else " (the default of `name` is the campaign)"
                 at = (own or gate).line, 1
                 self.problems.add(at, message, f"gate {number}, `{options.NAME.name}`")
 
@@ -251,7 +287,7 @@ class PolicyParser:
             return None
         spelling = seen.setdefault(option.name, key.value)
         if spelling != key.value:
-            self._add_problem(key, where, f"it is the same setting as `{spelling}`; give one of them")
+            self._add_problem(key, where, f"it is the same setting as `{spelling}`; set one of them")
             return None
         return option
 
@@ -282,10 +318,10 @@ class PolicyParser:
         if isinstance(node, yaml.ScalarNode):
             return [_text_at(node, node.value.strip())]
         if not node.value:
-            self._add_problem(node, where, "the list is empty; leave the key out where nothing is to be said")
+            self._add_problem(node, where, "the list is empty; remove the key, or add an entry")
         broken = [item for item in node.value if not _is_line(item)]
         for item in broken:
-            self._add_problem(item, where, "an entry of the list is not one text on one line")
+            self._add_problem(item, where, "an entry of the list must be one line of text")
         return [] if broken else [_text_at(item, item.value.strip()) for item in node.value]
 
     def _filter(self, node: yaml.Node, kind: PatternKind, where: str) -> Filter | None:
@@ -322,14 +358,14 @@ class PolicyParser:
                 continue
             first = seen.setdefault((rule.start, rule.branches), number)
             if first != number:
-                self._add_problem(item, at, f"it begins on the same day and for the same branches as entry {first}")
+                self._add_problem(item, at, f"it has the same `from` and `branches` as entry {first}; remove one")
             yield rule
 
     def _rule(self, node: yaml.Node, where: str) -> StageRule | None:
         """Return the entry, or None after a mistake in it."""
         if not isinstance(node, yaml.MappingNode):
             self._add_problem(
-                node, where, f"it is {_kind(node)}; accepted: `stage`, and where wanted `from` and `branches`"
+                node, where, f"it is {_kind(node)}; accepted: a `stage`, and optionally `from` and `branches`"
             )
             return None
         mistakes = len(self.problems.items)
@@ -337,9 +373,8 @@ class PolicyParser:
         for key, _ in node.value:
             if key.value not in _RULE_KEYS:
                 shown = _key_shown(key)
-                self._add_problem(
-                    key, f"{where}, `{shown}`", f"it is not known{options.did_you_mean(shown, _RULE_KEYS)}"
-                )
+                similar = options.did_you_mean(shown, _RULE_KEYS) or f"; accepted: {_listed(_RULE_KEYS)}"
+                self._add_problem(key, f"{where}, `{shown}`", f"it is not known{similar}")
         stage, start, branches = map(values.get, _RULE_KEYS)
         if stage is None:
             self._add_problem(node, where, "its `stage` is missing; accepted: `observe`, `soft` or `hard`")
@@ -381,6 +416,10 @@ def _text_at(node: yaml.Node, text: str) -> yaml.ScalarNode:
     return yaml.ScalarNode("", text, node.start_mark)
 
 
+def _listed(keys: Iterable[str]) -> str:
+    return ", ".join(f"`{key}`" for key in keys)
+
+
 def _key_shown(key: yaml.Node) -> str:
     return json_reader.shorten(json_reader.printable(key.value).replace("`", "'"), json_reader.MAX_QUOTE_LENGTH)
 
@@ -404,10 +443,12 @@ def _kind(node: yaml.Node) -> str:
 def _why_not_here(spelling: str, option: Option[object] | None, section: SectionKind) -> str:
     name = option.name if option else spelling
     if option and option.secret:
-        return "refused: a secret belongs in no file; give it as an input"
+        return "it is a secret, which is not accepted in a file: use the input"
     if name in _REJECTED or (option and not option.allowed_in):
-        return f"refused: {_REJECTED.get(name, 'give it as an input')}"
+        return f"it is not accepted in the file: {_REJECTED.get(name, 'use the input')}"
     if option:
-        return f"it has its place {' or '.join(_SECTION_NAMES[each] for each in option.allowed_in)}"
+        return f"it belongs {' or '.join(_SECTION_NAMES[each] for each in option.allowed_in)}"
     here = [*_OTHER_KEYS[section], *(each for each, known in BY_NAME.items() if section in known.allowed_in)]
-    return f"it is not known{options.did_you_mean(spelling, here) or options.did_you_mean(spelling, BY_NAME)}"
+    similar = options.did_you_mean(spelling, here) or options.did_you_mean(spelling, BY_NAME)
+    listed = f"; accepted: {_listed(here)}" if len(here) <= MAX_KEYS_LISTED else ""
+    return f"it is not known{similar or listed}"

@@ -20,6 +20,7 @@ from sepurux_action.config.policy import Policy, PolicySection
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
 MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
+TRACE_ID = "letters, digits, and `.`, `_`, `:`, `~`, `-`, at most 200 characters"
 BASE = "{base}"  # in `status_context`, it stands for the base branch
 
 
@@ -74,6 +75,7 @@ class Settings:
     github_token: Secret | None = field(default=None, repr=False)
     publish_options: PublishOptions = field(default_factory=lambda: PublishOptions(key=SEVERAL_GATES_KEY))
     pull_request: int | None = None
+    report_dir: str = ""
     overridden: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
@@ -82,8 +84,8 @@ class Settings:
 class BootstrapSettings:
     """The settings that are needed to read the policy.
 
-    `gates` and `publish_options` follow from the inputs alone, for a status if the policy cannot be read. `problems`
-    are the mistakes in inputs and environment, which are reported with those in the policy.
+    `gates`, `publish_options`, and `report_dir` follow from the inputs alone, for a status and a report if the policy
+    cannot be read. `problems` are the mistakes in inputs and environment, which are reported with those in the policy.
     """
 
     github_token: Secret | None = field(default=None, repr=False)
@@ -94,6 +96,7 @@ class BootstrapSettings:
     pull_request: int | None = None
     gates: tuple[str, ...] = ()
     publish_options: PublishOptions = field(default_factory=lambda: PublishOptions(key=SEVERAL_GATES_KEY))
+    report_dir: str = ""
     problems: tuple[Problem, ...] = ()
 
 
@@ -166,6 +169,7 @@ def read_settings(
         github_token=step.value(options.GITHUB_TOKEN),
         publish_options=publish_options,
         pull_request=step.value(options.PR_NUMBER),
+        report_dir=step.value(options.REPORT_DIR) or "",
         overridden=tuple(sorted({name for reader in readers for name in reader.overridden})),
         ignored=tuple(layer.label(options.PATHS.name) for layer in ignored),
     )
@@ -189,8 +193,15 @@ def read_bootstrap_settings(layers: Iterable[Layer]) -> BootstrapSettings:
         pull_request=reader.value(options.PR_NUMBER),
         gates=(name,) if (name := reader.value(options.NAME) or reader.value(options.CAMPAIGN)) else (),
         publish_options=_publish_options(reader, SEVERAL_GATES_KEY),
+        report_dir=reader.value(options.REPORT_DIR) or "",
         problems=_in_order([reader]),
     )
+
+
+def read_report_dir(layers: Iterable[Layer], policy: Policy | None) -> str:
+    """Return the folder of the report's files although other settings may be bad; '' for none."""
+    own = (_policy_layer(policy, policy.top),) if policy else ()
+    return OptionReader((*own, *layers)).value(options.REPORT_DIR) or ""
 
 
 def _without_paths(layer: Layer) -> Layer:
@@ -218,7 +229,7 @@ def _in_order(readers: Iterable[OptionReader]) -> tuple[Problem, ...]:
 def _read_gate(reader: OptionReader, find_traces: TraceFinder) -> Gate:
     campaign = reader.value(options.CAMPAIGN)
     if campaign is None and not reader.problems_of(options.CAMPAIGN):
-        reader.add_problem(options.CAMPAIGN.name, f"it is required; accepted: {options.CAMPAIGN.accepts}")
+        reader.add_problem(options.CAMPAIGN.name, f"it is required, but not set; accepted: {options.CAMPAIGN.accepts}")
     score = reader.value(options.MIN_RELIABILITY_SCORE)
     return Gate(
         name=reader.value(options.NAME) or (campaign or "")[: parsers.MAX_NAME_LENGTH],
@@ -264,7 +275,10 @@ def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
         if json_reader.identifier(trace_id):
             yield Trace(label=trace_id, trace_id=trace_id)
         else:
-            reader.add_problem(options.TRACE_ID.name, f"{reader.shown(options.TRACE_ID, trace_id)} is no trace id")
+            reader.add_problem(
+                options.TRACE_ID.name,
+                f"{reader.shown(options.TRACE_ID, trace_id)} is not accepted; accepted: {TRACE_ID}",
+            )
     file_option, files = options.TRACE_FILE.name, dict[Trace, None]()  # a dict, because globs overlap
     for pattern in reader.value(options.TRACE_FILE) or ():
         try:
@@ -274,10 +288,10 @@ def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
     size = sum(trace.content.size for trace in files if trace.content)
     if size > MAX_TRACE_BYTES:
         given, limit = f"its files have {size // 2**20} MiB together", MAX_TRACE_BYTES // 2**20
-        reader.add_problem(file_option, f"{given}; accepted: at most {limit} MiB of one gate")
+        reader.add_problem(file_option, f"{given}; accepted: at most {limit} MiB for one gate")
     if len(ids) + len(files) > parsers.MAX_TRACES:
         given = f"{len(files)} files" + (f" beside {len(ids)} trace ids" if ids else "")
-        reader.add_problem(file_option, f"it names {given}; accepted: at most {parsers.MAX_TRACES} traces of one gate")
+        reader.add_problem(file_option, f"it names {given}; accepted: at most {parsers.MAX_TRACES} traces for one gate")
     yield from files
 
 
@@ -309,7 +323,9 @@ class OptionReader:
                 self.overridden.add(option.name)
             if len(set(given.values())) > 1:
                 listed = " and ".join(f"`{each}` ({self.shown(option, given[each])})" for each in given)
-                self.add_problem(option.name, f"{listed} are one setting and differ; give one of them", layer=layer)
+                self.add_problem(
+                    option.name, f"{listed} are the same setting, but differ; set one of them", layer=layer
+                )
                 return None
             try:
                 value = option.parse(text)
@@ -318,7 +334,7 @@ class OptionReader:
                 return None
             if self._holds_a_secret(option, value):
                 self.add_problem(
-                    option.name, "it holds a secret, and reports would show it; take that out", layer=layer
+                    option.name, "its value contains a secret, which reports would show; remove it", layer=layer
                 )
                 return None
             return value
@@ -341,7 +357,7 @@ class OptionReader:
         for name, times in counts.items():
             if times > 1:
                 shown = json_reader.preview(self._redact(name))
-                self.add_problem(options.NAME.name, f"{times} gates are named {shown}; give each a `name` of its own")
+                self.add_problem(options.NAME.name, f"{times} gates are named {shown}; give each its own `name`")
 
     def check_unknown(self) -> None:
         """Add a problem for every name that no option has."""

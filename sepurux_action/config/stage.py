@@ -64,7 +64,7 @@ class NextChange:
         """Return the sentence that the report shows."""
         days = (self.day - self.today).days
         when = "tomorrow" if days == 1 else f"in {days} days"
-        return f"The stage becomes {self.stage} {when}, on {self.day}."
+        return f"`enforcement` changes to `{self.stage}` {when}, on {self.day}."
 
 
 def parse_start(text: str) -> date:

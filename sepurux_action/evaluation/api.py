@@ -6,6 +6,7 @@ Source: the CI API's description (addresses, bodies, errors) and section 7 of th
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -31,13 +32,16 @@ READ_FIELDS = frozenset(
 """The fields of a success that this package reads. The others are dropped: a response may have 4 MiB of them."""
 NOTHING: dict[str, object] = {}  # shared by all objects that have no field to keep: a response may have a million
 RETRIED_STATUSES = frozenset({408, 425, 429})
+UNUSABLE_RESPONSE = "Check that `base_url` is the API's address; if it is, ask Sepurux about this response."
+_ABOUT_SCENARIOS = re.compile("scenario|eval.?set|trace_id(: field|) (is )?required", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest:
     """One request. `path` is encoded and begins with `/v1`; `purpose` completes "Sepurux refused ...".
 
-    A `TraceContent` body has a length, and each try iterates over it again.
+    A `TraceContent` body has a length, and each try iterates over it again. `hint` returns what to do about a status
+    and the backend's text, or ''.
     """
 
     method: str
@@ -47,6 +51,7 @@ class ApiRequest:
     body: bytes | TraceContent | None = field(default=None, repr=False)
     project: str = ""
     idempotency_key: str = ""
+    hint: Callable[[int, str], str] = field(default=lambda _status, _detail: "", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class TransientError:
         return not self.connected or self.status in RETRIED_STATUSES or self.status // 100 == 5  # noqa: PLR2004 - HTTP
 
 
-NO_TIME_LEFT = TransientError(reason="no time was left to ask")
+NO_TIME_LEFT = TransientError(reason="no time was left for the call")
 """The result of a call that could not be sent in time."""
 
 
@@ -96,6 +101,14 @@ class PermanentError:
 ApiResult = Success | TransientError | PermanentError
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What an error says about the secrets of a call: the `names` of their inputs, and a sentence on their `source`."""
+
+    names: str = "the secret"
+    source: str = ""
+
+
 def list_campaigns(project: str) -> ApiRequest:
     """Return the call that lists a project's campaigns."""
     return ApiRequest(method="GET", path="/v1/campaigns", purpose="the list of campaigns", project=project)
@@ -103,13 +116,19 @@ def list_campaigns(project: str) -> ApiRequest:
 
 def upload_trace(content: TraceContent, *, label: str, project: str, key: str) -> ApiRequest:
     """Return the call that uploads one trace; `key` is its Idempotency-Key."""
+    shown = f'"{label}"'
+    hints = {
+        413: f"Record a shorter trace than {shown}, or split it.",
+        422: f"Correct {shown} as Sepurux says here; Sepurux's SDK writes traces that are accepted.",
+    }
     return ApiRequest(
         method="POST",
         path="/v1/traces",
-        purpose=f"the trace {label}",
+        purpose=f"the trace {shown}",
         body=content,
         project=project,
         idempotency_key=key,
+        hint=lambda status, _detail: hints.get(status, ""),
     )
 
 
@@ -125,6 +144,16 @@ def create_run(  # noqa: PLR0913 - the body's fields
         "repo": repo or None,
         "pull_request_number": pull_request,
     }
+    campaign, project = json_reader.preview(gate.campaign), json_reader.preview(gate.project)
+    given = [f"`campaign` ({campaign})", *([f"`trace_id` ({json_reader.preview(trace_id)})"] if trace_id else [])]
+    given.append(f"`project` ({project})" if gate.project else "`project` (not set)")
+
+    def hint(status: int, detail: str) -> str:
+        if status == 404:  # noqa: PLR2004 - HTTP
+            return f"Check {', '.join(given)}: one of them does not exist, or the secret may not see it."
+        lacks_scenarios = not trace_id and (not detail or _ABOUT_SCENARIOS.search(detail))
+        return f"Register scenarios for campaign {campaign}, or set `trace_file`." if lacks_scenarios else ""
+
     return ApiRequest(
         method="POST",
         path="/v1/ci/runs",
@@ -132,13 +161,14 @@ def create_run(  # noqa: PLR0913 - the body's fields
         body=json.dumps({name: value for name, value in body.items() if value is not None}).encode(),
         project=gate.project,
         idempotency_key=key,
+        hint=hint,
     )
 
 
 def poll_run(*, run_id: str, batch_id: str, project: str) -> ApiRequest:
     """Return the call that polls a batch, or a run if `batch_id` is ''."""
     path = f"/v1/ci/batch/{quote(batch_id, safe='')}" if batch_id else f"/v1/ci/runs/{quote(run_id, safe='')}"
-    return ApiRequest(method="GET", path=path, purpose="a look at the run", project=project)
+    return ApiRequest(method="GET", path=path, purpose="the poll of the run", project=project)
 
 
 def reliability(campaign_id: str, run_id: str, project: str) -> ApiRequest:
@@ -171,6 +201,7 @@ def parse_response(  # noqa: PLR0913 - the parts of an HTTP response
     retry_after_s: float | None = None,
     location: str = "",
     redact: Callable[[str], str] = str,
+    credentials: Credentials | None = None,
 ) -> ApiResult:
     """Return what an HTTP response means for its call; never raises, whatever the body is.
 
@@ -179,26 +210,31 @@ def parse_response(  # noqa: PLR0913 - the parts of an HTTP response
     """
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
-            return TransientError(reason=f"an answer with more than {MAX_CONTAINERS:,} lists and objects", reached=True)
+            reason = f"a response with more than {MAX_CONTAINERS:,} lists and objects"
+            return TransientError(reason=reason, reached=True)
         try:
             return Success(_read_parts(json.loads(body, object_pairs_hook=_read_fields)))
         except (ValueError, RecursionError):
-            what = "an empty answer" if not body.strip() else "an answer that is not JSON"
+            what = "an empty response" if not body.strip() else "a response that is not JSON"
             return TransientError(reason=f"{what} (HTTP {status})", status=status, reached=True)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
-        where = json_reader.shorten(redact(json_reader.printable(location)), MAX_DETAIL_LENGTH) or "nowhere"
+        where = json_reader.shorten(redact(json_reader.printable(location)), MAX_DETAIL_LENGTH)
         return PermanentError(
-            reason=f"Sepurux answered with a redirect (HTTP {status}) to {where}",
+            reason=f"Sepurux redirected {call.purpose} (HTTP {status}) to {where or 'no address'}",
             status=status,
-            hint="No redirect is followed: a secret would travel with it. Set `base_url` to the API's own address.",
+            hint="Set `base_url` to the API's own address. The gate follows no redirect, which would get the secret.",
         )
     detail = error_detail(body, redact)
     said = f": {detail}" if detail else ""
     if status in RETRIED_STATUSES or status >= 500:  # noqa: PLR2004 - HTTP's server error class
         return TransientError(reason=f"HTTP {status}{said}", status=status, retry_after_s=retry_after_s, reached=True)
-    return PermanentError(
-        reason=f"Sepurux refused {call.purpose} (HTTP {status}){said}", status=status, hint=_hint(status, call)
-    )
+    if status in {401, 403}:
+        sent = credentials or Credentials()
+        reason, hint = f"Sepurux refused {sent.names} (HTTP {status}){said}", _credentials_hint(status, call, sent)
+    else:
+        reason = f"Sepurux refused {call.purpose} (HTTP {status}){said}"
+        hint = call.hint(status, detail) or _hint(call, detail)
+    return PermanentError(reason=reason, status=status, hint=hint)
 
 
 def _read_fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -238,13 +274,14 @@ def _entries(detail: object) -> Iterator[str]:
             yield f"{json_reader.printable(location)}: {message}" if location else message
 
 
-def _hint(status: int, call: ApiRequest) -> str:
-    if status in {401, 403}:
-        return "Check that the secret in `token` or `api_key` is valid and belongs to " + (
-            f"project {call.project}." if call.project else "the project; set `project` where the key needs it."
-        )
-    if status == 404 and call.path == "/v1/ci/runs":  # noqa: PLR2004
-        return "Check `campaign`, `trace_id` and `project`."
-    if status == 413:  # noqa: PLR2004
-        return "Record a shorter trace, or split it."
-    return "Change what Sepurux names here: in the workflow, in the policy file, or in the campaign at Sepurux."
+def _hint(call: ApiRequest, detail: str) -> str:
+    if detail:
+        return "Correct what Sepurux names here: in the workflow, in the policy file, or at Sepurux."
+    return f"Check that `base_url` is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
+
+
+def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:
+    project = f"project {json_reader.preview(call.project)}" if call.project else "the campaign's project"
+    valid = "is valid and belongs to" if status == 401 else "may use"  # noqa: PLR2004 - HTTP
+    is_set = "" if call.project else "Set `project` if the secret needs it."
+    return " ".join(filter(None, (f"Check that the secret in {sent.names} {valid} {project}.", sent.source, is_set)))

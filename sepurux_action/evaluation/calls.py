@@ -117,4 +117,4 @@ class ApiCalls:
             async with asyncio.timeout(seconds + GRACE_S):  # Python 3.11's wait_for can lose a cancellation
                 return await response
         except TimeoutError:
-            return TransientError(reason=f"no complete answer within {seconds:.3g} s")
+            return TransientError(reason=f"no complete response within {seconds:.3g} s")

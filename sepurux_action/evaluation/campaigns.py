@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import EvaluationError
+from sepurux_action.evaluation.api import UNUSABLE_RESPONSE
 
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 
@@ -24,19 +25,21 @@ class Campaigns:
         ids = self.ids.get(campaign, ())
         if len(ids) == 1:
             return ids[0]
-        where = f"in project {project}" if project else "(no project is set)"
+        where = f' in project "{project}"' if project else ""
         if ids:
-            hint = f"Give the UUID: {' or '.join(ids)}."
-            raise EvaluationError(f'{len(ids)} campaigns are named "{campaign}" {where}', hint)
+            hint = f"Set `campaign` to the UUID of one of them: {', '.join(ids)}."
+            raise EvaluationError(f'{len(ids)} campaigns are named "{campaign}"{where}', hint)
         listed = ", ".join(self.names[:MAX_NAMES_LISTED]) + (", …" if len(self.names) > MAX_NAMES_LISTED else "")
-        has = f"it has {listed}" if listed else "it has none that this secret may see"
-        raise EvaluationError(f'campaign "{campaign}" was not found {where}; {has}', "Check `campaign` and `project`.")
+        hint = f"Set `campaign` to one of these, or `project` to another project: {listed}."
+        if not listed:
+            hint = "Check `project` and the secret, which see no campaign, or create the campaign at Sepurux."
+        raise EvaluationError(f'campaign "{campaign}" was not found{where}', hint)
 
 
 def parse_campaigns(payload: object, wanted: Collection[str]) -> Campaigns:
     """Return the campaigns of a list that have a wanted name; raises EvaluationError if it is no list."""
     if not isinstance(payload, list):
-        raise EvaluationError("Sepurux answered the list of campaigns with something that is no list")
+        raise EvaluationError("Sepurux sent no list as the list of campaigns", UNUSABLE_RESPONSE)
     ids: dict[str, set[str]] = {}
     names = set()
     for entry in map(json_reader.as_object, payload):

@@ -78,6 +78,7 @@ class ClassifiedFailure:
     severity: str
     description: str
     mutation: str
+    trace_id: str = ""
     count: int = 1
 
 
@@ -122,11 +123,11 @@ def parse_ci_run(payload: object) -> CIRun:
 def wrong_shape(payload: object, *, run_id: str, batch_id: str) -> str:
     """Return why a poll response is not about this run (or this batch, if `batch_id` is not ''); '' if it may be."""
     if not isinstance(payload, dict):
-        return "an answer that is no JSON object"
+        return "a response that is not a JSON object"
     if not all(isinstance(payload.get(name), str | None) for name in ("run_id", "batch_id")):
-        return "an answer whose run_id or batch_id is no text"
+        return "a response whose run_id or batch_id is not a text"
     actual, expected = (payload.get("batch_id"), batch_id) if batch_id else (payload.get("run_id"), run_id)
-    return "an answer about another run" if actual and actual != expected else ""
+    return "a response about another run" if actual and actual != expected else ""
 
 
 def combine(runs: Sequence[CIRun]) -> CIRun:
@@ -185,6 +186,7 @@ def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
                     severity=_failure_text(body.get("severity")),
                     description=_failure_text(body.get("description")),
                     mutation=_failure_text(body.get("mutation")),
+                    trace_id=json_reader.identifier(body.get("trace_id")),
                 )
             )
     return tuple(parsed)
@@ -193,11 +195,12 @@ def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
 def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int) -> tuple[tuple[ClassifiedFailure, ...], int]:
     """Return at most `max_kinds` kinds of failures, and the number of failures of the kinds that are left out.
 
-    A kind is a severity, type and mutation. The most severe kinds are kept, of these the most frequent.
+    A kind is a severity, type, mutation, and trace. The most severe kinds are kept, of these the most frequent.
     """
-    kinds: dict[tuple[str, str, str], list[ClassifiedFailure]] = {}
+    kinds: dict[tuple[str, str, str, str], list[ClassifiedFailure]] = {}
     for failure in failures:
-        kinds.setdefault((failure.severity, failure.type, failure.mutation), []).append(failure)
+        kind = (failure.severity, failure.type, failure.mutation, failure.trace_id)
+        kinds.setdefault(kind, []).append(failure)
     merged = (
         replace(
             alike[0],

@@ -21,11 +21,13 @@ import urllib3
 from sepurux_action import __version__
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.common.urls import is_loopback
+from sepurux_action.config.options import API_KEY, TOKEN
 from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.api import (
     MAX_RESPONSE_BYTES,
     ApiRequest,
     ApiResult,
+    Credentials,
     PermanentError,
     Success,
     TransientError,
@@ -50,16 +52,20 @@ FOREIGN_ERRORS = (
 class Transport:
     """Sends calls to one Sepurux API, with its credentials."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is known of the backend
         self,
         base_url: str,
         *,
         token: Secret | None,
         api_key: Secret | None,
         redact: Redactor,
+        secret_source: str = "",
         adapter: requests.adapters.BaseAdapter | None = None,
     ) -> None:
-        """Take a valid base URL and at least one secret; `adapter` replaces the network in tests."""
+        """Take a valid base URL and at least one secret; `adapter` replaces the network in tests.
+
+        `secret_source` is a sentence on where the secrets are set, for the error after a 401 or 403.
+        """
         self._base_url = base_url
         self._host = urlsplit(base_url).hostname or ""
         self._redact = redact
@@ -67,6 +73,8 @@ class Transport:
         self._headers["X-Sepurux-SDK"] = CLIENT
         if token:
             self._headers["X-Sepurux-Token"] = token.reveal()
+        sent = (name for name, secret in ((TOKEN.name, token), (API_KEY.name, api_key)) if secret)
+        self._credentials = Credentials(names=" and ".join(f"`{name}`" for name in sent), source=secret_source)
         if key := api_key or token:
             self._headers["X-API-Key"] = key.reveal()
         self._parsing = threading.Lock()  # one response at a time: a parsed one takes many times its size
@@ -121,7 +129,7 @@ class Transport:
                 return PermanentError(
                     reason=f"Sepurux sent more than {MAX_RESPONSE_BYTES // 2**20} MiB for {call.purpose}",
                     status=response.status_code,
-                    hint="Check that `base_url` is the API's address.",
+                    hint="Check that `base_url` is the API's own address.",
                 )
             now = _http_date(response.headers.get("Date", "")) or datetime.now(UTC)  # this machine's clock may be off
             with self._parsing:
@@ -132,6 +140,7 @@ class Transport:
                     retry_after_s=retry_after(response.headers.get("Retry-After", ""), now),
                     location=response.headers.get("Location", ""),
                     redact=self._redact,
+                    credentials=self._credentials,
                 )
                 return Success(self._redact.redact_json(result.payload)) if isinstance(result, Success) else result
 
@@ -144,15 +153,15 @@ class Transport:
 
 
 _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
-    ((requests.exceptions.ProxyError,), "the proxy did not let the connection to {host} through"),
+    ((requests.exceptions.ProxyError,), "the proxy refused the connection to {host}"),
     (
         (requests.exceptions.SSLError, urllib3.exceptions.SSLError),
-        "the TLS certificate or handshake of {host} was not accepted",
+        "the TLS connection to {host} failed, for example because its certificate is not trusted",
     ),
     ((requests.ConnectTimeout,), "{host} did not accept a connection in time"),
-    ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "{host} did not answer in time"),
-    ((urllib3.exceptions.ProtocolError,), "the answer of {host} was cut off"),
-    ((urllib3.exceptions.DecodeError,), "the answer of {host} could not be decompressed"),
+    ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "{host} did not respond in time"),
+    ((urllib3.exceptions.ProtocolError,), "the response of {host} was cut off"),
+    ((urllib3.exceptions.DecodeError,), "the response of {host} could not be decompressed"),
     ((requests.ConnectionError, ConnectionError), "the connection to {host} failed"),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -22,9 +22,10 @@ def _count(value: float, /, *, distinct_from: float | None = None) -> str:  # no
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """A number that is compared over time. `unit` and `scale` are those of a difference.
+    """A number that is compared over time.
 
-    `of` returns it from the metrics of a result, `metric` from a run, and `write` formats it.
+    `of` returns it from the metrics of a result, `metric` from a run, and `write` formats it. `scale` multiplies a
+    difference. `noun` names the number in a sentence, such as `2 failures` or `score 91.2`.
     """
 
     label: str
@@ -32,9 +33,13 @@ class Measure:
     of: Callable[[Metrics], float | None]
     metric: Callable[[CIRun], Metric]
     write: NumberFormat
-    more_is_better: bool
+    noun: str
     scale: int = 1
-    unit: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Return whether the number is a count."""
+        return self.write is _count
 
 
 MEASURES = (
@@ -44,9 +49,8 @@ MEASURES = (
         of=attrgetter("pass_rate"),
         metric=attrgetter("pass_rate"),
         write=number_format.percent,
-        more_is_better=True,
+        noun="pass rate",
         scale=100,
-        unit=" points",
     ),
     Measure(
         label="Reliability score",
@@ -54,7 +58,7 @@ MEASURES = (
         of=attrgetter("score"),
         metric=attrgetter("reliability_score"),
         write=number_format.score,
-        more_is_better=True,
+        noun="score",
     ),
     Measure(
         label="Unsafe attempts",
@@ -62,7 +66,7 @@ MEASURES = (
         of=attrgetter("unsafe"),
         metric=attrgetter("unsafe_attempts"),
         write=_count,
-        more_is_better=False,
+        noun="unsafe attempt",
     ),
     Measure(
         label="Failures",
@@ -70,52 +74,24 @@ MEASURES = (
         of=attrgetter("failures"),
         metric=attrgetter("failures"),
         write=_count,
-        more_is_better=False,
+        noun="failure",
     ),
 )
 BY_THRESHOLD = {measure.threshold: measure for measure in MEASURES}
 
 
-def shown(measure: Measure, now: PreviousResult, baseline: PreviousResult | None) -> str:
-    """Return the current number, with enough digits to differ from the baseline's."""
-    actual = measure.of(now.metrics)
-    before = measure.of(baseline.metrics) if baseline else None
-    return NOT_KNOWN if actual is None else measure.write(actual, distinct_from=before)
-
-
 def change(measure: Measure, now: PreviousResult, baseline: PreviousResult | None) -> str:
-    """Return how a number differs from the baseline's: `▼ −23.0 points, worse`, `unchanged`, `not known before` or `–`.
+    """Return how a number differs from the baseline's, such as `−23.0`, `+1`, or `±0`; `–` if one is unknown.
 
-    The baseline comes from a description, so the current number is rounded like in a description too.
+    A rate differs in points. The baseline comes from a description, so the current number is rounded like in a
+    description too.
     """
     actual = measure.of(published_result.as_published(now).metrics)
     before = measure.of(baseline.metrics) if baseline else None
-    if actual is None:
+    if actual is None or before is None:
         return NOT_KNOWN
-    if before is None:
-        return "not known before"
     if actual == before:
-        return "unchanged"
-    arrow, sign = ("▲", "+") if actual > before else ("▼", "−")
+        return "±0"
     size = abs(actual - before) * measure.scale
-    written = _count(size) if measure.write is _count else number_format.score(size, distinct_from=0)
-    word = "better" if (actual > before) is measure.more_is_better else "worse"
-    return f"{arrow} {sign}{written}{measure.unit}, {word}"
-
-
-def metrics_text(numbers: Metrics) -> str:
-    """Return a result's known numbers as text, '' if there are none."""
-    score = "" if numbers.score is None else f"score {number_format.score(numbers.score)}"
-    return ", ".join(filter(None, (number_format.outcome(numbers.pass_rate, numbers.unsafe, numbers.failures), score)))
-
-
-def trend_text(measure: Measure, series: Sequence[PreviousResult]) -> str:
-    """Return how a number changed over the results, '' if fewer than two results have it."""
-    values = [measure.of(each.metrics) for each in series]
-    known = [value for value in values if value is not None]
-    if len(known) <= 1:
-        return ""
-    first, last = measure.write(known[0], distinct_from=known[-1]), measure.write(known[-1], distinct_from=known[0])
-    back = "back " if known[0] == known[-1] else ""
-    words = f"{last} throughout" if len(set(known)) == 1 else f"from {first} {back}to {last}"
-    return words if values[-1] is not None else f"{words}, now not known"
+    written = _count(size) if measure.counts else number_format.score(size, distinct_from=0)
+    return f"{'+' if actual > before else '−'}{written}"

@@ -27,11 +27,16 @@ FAILED_STATUSES = frozenset({"failed", "error", "cancelled"})
 FINISHED_STATUSES = frozenset({"done", "completed"})
 OPEN_STATUSES = frozenset({"", "queued", "running", "pending"})
 KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
+UNEXPLAINED_FAIL = "Sepurux decided `fail`, but no threshold that is set here explains why."
+SEE_THE_RUN = "See the Sepurux run."
 ROUNDING = 1e-9  # a rate is a mean of fractions, whose floating-point error is smaller than this
 
 
 class Rule(IntEnum):
-    """Which row of the decision table a verdict follows (contract, section 2). Row 0: no poll led to the verdict."""
+    """Which row of the decision table a verdict follows (contract, section 2).
+
+    Two are no rows of it: NOT_POLLED, because no poll led to the verdict, and CANCELLED, after a signal.
+    """
 
     NOT_POLLED = 0
     DECIDED_FAIL = 1
@@ -42,6 +47,18 @@ class Rule(IntEnum):
     DECIDED_PASS = 6
     FINISHED_UNDECIDED = 7
     PENDING = 8
+    CANCELLED = 9
+
+
+NEXT_STEPS = {
+    Rule.EVALUATION_FAILED: "See the Sepurux run for the cause, then re-run the job.",
+    Rule.UNKNOWN_WORD: "Update sepurux/gate-action in the workflow's `uses:` line, or ask Sepurux what it means.",
+    Rule.PASS_WITHOUT_NUMBERS: "Re-run the job. If the number is missing again, ask Sepurux about this run.",
+    Rule.FINISHED_UNDECIDED: "Re-run the job. If the decision is missing again, ask Sepurux about this run.",
+    Rule.PENDING: "Raise `timeout`, or re-run the job.",
+    Rule.CANCELLED: "Re-run the job.",
+}
+"""What to do about a verdict that is not on the agent, by its rule."""
 
 
 class Decision(StrEnum):
@@ -63,25 +80,28 @@ class CheckState(StrEnum):
     """How a reported number compares with a threshold."""
 
     MET = "met"
-    BROKEN = "broken"
+    MISSED = "missed"
     NOT_REPORTED = "not reported"
     NO_NUMBER = "no number"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One threshold compared with the run, as texts.
+    """One threshold compared with the run.
 
-    `margin` is the distance of the actual value: negative is worse than required, '' is unknown. `reported_by` is
-    that of the number, see `Metric`.
+    `value` and `limit` are the numbers, None for an unknown value; `actual` and `required` are the same as text, such
+    as `72.0%` and `≥ 85.0%`. `lacking` names the required categories that the run does not cover. `reported_by` is that
+    of the number, see `Metric`.
     """
 
     threshold: str
     label: str
     required: str
     actual: str
-    margin: str
     state: CheckState
+    limit: float
+    value: float | None = None
+    lacking: tuple[str, ...] = ()
     required_for_pass: bool = False
     sentence: str = ""
     reported_by: str = ""
@@ -108,7 +128,7 @@ def decide(run: CIRun, thresholds: Thresholds) -> Verdict:
     Rows 3 and 8 are pending. Row 7 is `error` but not final: the caller polls once more to confirm it.
     """
     checks = tuple(check_thresholds(run, thresholds))
-    broken = [check for check in checks if check.state is CheckState.BROKEN]
+    broken = [check for check in checks if check.state is CheckState.MISSED]
     missing = [
         check
         for check in checks
@@ -119,37 +139,39 @@ def decide(run: CIRun, thresholds: Thresholds) -> Verdict:
         return Verdict(decision=decision, reason=reason, rule=rule, checks=checks, warning=warning, final=final)
 
     if run.decision == "fail":
-        why = "; ".join(check.sentence for check in broken) or "no threshold asked for here explains it"
-        return verdict(Rule.DECIDED_FAIL, Decision.FAIL, f"Sepurux decided fail: {why}.")
+        return verdict(Rule.DECIDED_FAIL, Decision.FAIL, _sentence(broken) if broken else UNEXPLAINED_FAIL)
     if run.status in FAILED_STATUSES:
+        what = "was cancelled" if run.status == "cancelled" else "failed"
         decided = f", decision {json_reader.preview(run.decision)}" if run.decision else ""
-        return verdict(
-            Rule.EVALUATION_FAILED,
-            Decision.ERROR,
-            f"The evaluation itself broke (status {run.status}{decided}), which says nothing about the agent.",
-        )
+        reason = f"The evaluation itself {what} at Sepurux (status `{run.status}`{decided})."
+        return verdict(Rule.EVALUATION_FAILED, Decision.ERROR, reason)
     if unknown := _unknown_word(run):
-        reason = f"Sepurux has not decided yet ({unknown})."
-        return verdict(Rule.UNKNOWN_WORD, Decision.PENDING, reason, warning=unknown, final=False)
+        reason = f"Sepurux reported {unknown}, which this version of the gate does not know."
+        return verdict(Rule.UNKNOWN_WORD, Decision.PENDING, reason, warning=reason, final=False)
     if run.decision == "pass":
         if broken:
             why = "; ".join(check.sentence for check in broken)
-            reason = f"Sepurux said pass, but its own numbers do not support it: {why}."
+            reason = f"Sepurux reported a pass, but a number it reports misses a threshold: {why}."
             return verdict(Rule.PASS_CONTRADICTED, Decision.FAIL, reason)
         if missing:
             why = "; ".join(check.sentence for check in missing)
-            reason = f"Sepurux said pass without the numbers to support it: {why}."
+            reason = f"Sepurux reported a pass without a number that a threshold needs ({why})."
             return verdict(Rule.PASS_WITHOUT_NUMBERS, Decision.ERROR, reason)
         return verdict(Rule.DECIDED_PASS, Decision.PASS, _pass_reason(run, checks))
     if run.status in FINISHED_STATUSES:
         return verdict(
             Rule.FINISHED_UNDECIDED,
             Decision.ERROR,
-            f"The evaluation ended with status {run.status} but without a decision.",
+            f"The evaluation ended (status `{run.status}`), but Sepurux reported no decision.",
             final=False,
         )
-    shown = run.status or "no status"
+    shown = f"status `{run.status}`" if run.status else "no status"
     return verdict(Rule.PENDING, Decision.PENDING, f"Sepurux has not decided yet ({shown}).", final=False)
+
+
+def next_step(verdict: Verdict) -> str:
+    """Return what to do about a verdict; '' if its thresholds or its decision say it."""
+    return NEXT_STEPS.get(verdict.rule, "") if verdict.reason != UNEXPLAINED_FAIL else SEE_THE_RUN
 
 
 def check_thresholds(run: CIRun, thresholds: Thresholds) -> Iterator[Check]:
@@ -186,17 +208,22 @@ def check_thresholds(run: CIRun, thresholds: Thresholds) -> Iterator[Check]:
 def _unknown_word(run: CIRun) -> str:
     words = []
     if run.status not in FAILED_STATUSES | FINISHED_STATUSES | OPEN_STATUSES:
-        words.append(f"status {json_reader.preview(run.status)} is not known")
+        words.append(f"the status {json_reader.preview(run.status)}")
     if run.decision not in KNOWN_DECISIONS:
-        words.append(f"decision {json_reader.preview(run.decision)} is not known")
-    return ", ".join(words)
+        words.append(f"the decision {json_reader.preview(run.decision)}")
+    return " and ".join(words)
+
+
+def _sentence(checks: list[Check]) -> str:
+    text = "; ".join(check.sentence for check in checks)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _pass_reason(run: CIRun, checks: tuple[Check, ...]) -> str:
     reported = any(check.state is CheckState.MET for check in checks)
     unreported = [check.label.lower() for check in checks if check.state is not CheckState.MET]
     outcome = number_format.outcome(run.pass_rate.value, run.unsafe_attempts.value, run.failures.value)
-    met = "every threshold is met" if reported and not unreported else "nothing that is reported breaks a threshold"
+    met = "every threshold is met" if reported and not unreported else "no reported number misses a threshold"
     met += f" (not reported: {', '.join(unreported)})" if unreported else ""
     return f"{outcome}; {met}." if outcome else f"{met[0].upper()}{met[1:]}."
 
@@ -205,20 +232,20 @@ def _at_least(  # noqa: PLR0913 - one row of a table
     threshold: str, label: str, metric: Metric, required: float, write: NumberFormat, *, required_for_pass: bool = False
 ) -> Check:
     if metric.value is None:
-        return _absent(threshold, label, f"at least {write(required)}", metric, required_for_pass=required_for_pass)
+        needs = f"≥ {write(required)}"
+        return _absent(threshold, label, needs, required, metric, required_for_pass=required_for_pass)
     actual, needed = write(metric.value, distinct_from=required), write(required, distinct_from=metric.value)
     met = metric.value >= required - ROUNDING
-    unit = " points" if write is number_format.percent else ""
-    scale = 100 if write is number_format.percent else 1
     return Check(
         threshold=threshold,
         label=label,
-        required=f"at least {needed}",
+        required=f"≥ {needed}",
         actual=actual,
-        margin=_signed((metric.value - required) * scale) + unit,
-        state=CheckState.MET if met else CheckState.BROKEN,
+        limit=required,
+        value=metric.value,
+        state=CheckState.MET if met else CheckState.MISSED,
         required_for_pass=required_for_pass,
-        sentence=f"{label.lower()} {actual} is {'not below' if met else 'below'} the required {needed}",
+        sentence=f"{label.lower()} {actual} is {'at least' if met else 'below'} the required {needed}",
         reported_by=metric.reported_by,
     )
 
@@ -226,16 +253,17 @@ def _at_least(  # noqa: PLR0913 - one row of a table
 def _at_most(threshold: str, label: str, noun: str, metric: Metric, allowed: int) -> Check:
     limit = number_format.count(allowed)
     if metric.value is None:
-        return _absent(threshold, label, f"at most {limit}", metric, required_for_pass=True)
+        return _absent(threshold, label, f"≤ {limit}", allowed, metric, required_for_pass=True)
     met = metric.value <= allowed
     counted, verb = number_format.pluralize(metric.value, noun), "is" if metric.value == 1 else "are"
     return Check(
         threshold=threshold,
         label=label,
-        required=f"at most {limit}",
+        required=f"≤ {limit}",
         actual=number_format.count(metric.value),
-        margin=_signed(allowed - metric.value, digits=0),
-        state=CheckState.MET if met else CheckState.BROKEN,
+        limit=allowed,
+        value=metric.value,
+        state=CheckState.MET if met else CheckState.MISSED,
         required_for_pass=True,
         sentence=f"{counted} {verb} {'within' if met else 'more than'} the allowed {limit}",
         reported_by=metric.reported_by,
@@ -246,15 +274,15 @@ def _category_count(metric: Metric, required: int) -> Check:
     label, threshold = "Mutation categories", "min_mutation_categories"
     actual = metric.value
     if actual is None:
-        return _absent(threshold, label, f"at least {required}", metric, required_for_pass=False)
-    met = actual >= required
+        return _absent(threshold, label, f"≥ {required}", required, metric, required_for_pass=False)
     return Check(
         threshold=threshold,
         label=label,
-        required=f"at least {required}",
+        required=f"≥ {required}",
         actual=number_format.count(actual),
-        margin=_signed(actual - required, digits=0),
-        state=CheckState.MET if met else CheckState.BROKEN,
+        limit=required,
+        value=actual,
+        state=CheckState.MET if actual >= required else CheckState.MISSED,
         sentence=number_format.pluralize(actual, "mutation category", "mutation categories")
         + f" of at least {required}",
         reported_by=metric.reported_by,
@@ -262,45 +290,38 @@ def _category_count(metric: Metric, required: int) -> Check:
 
 
 def _required_categories(reported: tuple[str, ...] | None, required: tuple[str, ...], reported_by: str) -> Check:
-    label, threshold = "Required mutation categories", "required_mutation_categories"
-    wanted = ", ".join(required)
+    label, threshold, total = "Required mutations", "required_mutation_categories", len(required)
     if reported is None:
-        return _absent(threshold, label, wanted, Metric(), required_for_pass=False)
-    absent = [name for name in required if name not in reported]
+        return _absent(threshold, label, str(total), total, Metric(), required_for_pass=False)
+    lacking = tuple(name for name in required if name not in reported)
     return Check(
         threshold=threshold,
         label=label,
-        required=wanted,
-        actual=f"{len(required) - len(absent)} of {len(required)}",
-        margin=f"lacks {', '.join(absent)}" if absent else "",
-        state=CheckState.BROKEN if absent else CheckState.MET,
-        sentence=f"mutation categories lack {', '.join(absent)}" if absent else "all categories are covered",
+        required=str(total),
+        actual=f"{total - len(lacking)} of {total}",
+        limit=total,
+        value=total - len(lacking),
+        lacking=lacking,
+        state=CheckState.MISSED if lacking else CheckState.MET,
+        sentence=f"mutation categories lack {', '.join(lacking)}" if lacking else "all categories are covered",
         reported_by=reported_by,
     )
 
 
-def _absent(threshold: str, label: str, required: str, metric: Metric, *, required_for_pass: bool) -> Check:
+def _absent(  # noqa: PLR0913 - one row of a table
+    threshold: str, label: str, required: str, limit: float, metric: Metric, *, required_for_pass: bool
+) -> Check:
     if metric.missing:
-        state, actual, what = CheckState.NOT_REPORTED, "not reported", "not reported"
+        state, actual = CheckState.NOT_REPORTED, "not reported"
     else:
-        state, actual = CheckState.NO_NUMBER, f"no sensible number: {metric.broken}"
-        what = f"no sensible number ({metric.broken})"
+        state, actual = CheckState.NO_NUMBER, f"no number: {metric.broken}"
     return Check(
         threshold=threshold,
         label=label,
         required=required,
         actual=actual,
-        margin="",
+        limit=limit,
         state=state,
         required_for_pass=required_for_pass,
-        sentence=f"{label.lower()}: {what}",
+        sentence=f"{label.lower()}: {actual}",
     )
-
-
-def _signed(difference: float, *, digits: int = 1) -> str:
-    """Return a difference with its sign, and enough digits that only 0 is shown as 0."""
-    if difference == 0 or abs(difference) < ROUNDING:
-        return "±0"
-    while digits < number_format.MAX_DIGITS and not float(f"{difference:.{digits}f}"):
-        digits += 1
-    return f"{difference:+,.{digits}f}".replace("-", "−")

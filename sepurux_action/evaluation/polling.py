@@ -36,7 +36,7 @@ from sepurux_action.evaluation.ci_run import (
     parse_score,
     wrong_shape,
 )
-from sepurux_action.evaluation.decision import Check, Decision, Rule, Verdict, decide
+from sepurux_action.evaluation.decision import Check, Decision, Rule, Verdict, decide, next_step
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.evaluation.schedule import PollSchedule, retry_wait
@@ -45,7 +45,10 @@ from sepurux_action.host.workflow_commands import Level
 
 MAX_RUNS_ENRICHED = 10  # runs of one batch whose classified failures are requested
 NOT_FOUND = 404
-CANCELLED = "The gate was cancelled before there was a verdict."
+CHECK_NETWORK = "Check `base_url`, and that the runner may connect to its host through firewall and proxy."
+CANCELLED = "The run was cancelled."
+
+_CANCELLED = Verdict(decision=Decision.ERROR, reason=CANCELLED, rule=Rule.CANCELLED)
 
 OnProgress = Callable[[Sequence[RunResult]], None]
 
@@ -179,8 +182,8 @@ class _PollContext:
                     earlier = result
                     wait = retry_wait(result, attempt, self.calls.jitter())
                     if wait >= self._left(timeout_s):
-                        raise self._timed_out(call, result, wait)
-                    self.output.log(f"{call.purpose}: {result.reason}; next try in {number_format.duration(wait)}")
+                        raise self._timed_out(call, result, wait, timeout_s)
+                    self.output.log(f"{call.purpose}: {result.reason}; next attempt in {number_format.duration(wait)}")
                     await asyncio.sleep(wait)
         raise AssertionError("the loop ends only by a return or an error")
 
@@ -188,21 +191,20 @@ class _PollContext:
         limit = timeout_s if self._responded else min(timeout_s, schedule.FIRST_RESPONSE_S)
         return limit - self.elapsed()
 
-    def _timed_out(self, call: ApiRequest, error: TransientError, wait: float) -> TimedOut:
+    def _timed_out(self, call: ApiRequest, error: TransientError, wait: float, timeout_s: float) -> TimedOut:
         if error.retry_after_s is not None:
             requested = f"Sepurux asked to wait {number_format.duration(wait)}, longer than the time that is left"
-            return TimedOut(
-                f"{requested} ({call.purpose}: {error.reason})",
-                "Raise `timeout`, or run again later.",
-                is_outage=error.is_outage,
-            )
+            hint = f"Raise `timeout` (now {number_format.duration(timeout_s)}), or re-run the job after that time."
+            return TimedOut(f"{requested} ({call.purpose}: {error.reason})", hint, is_outage=error.is_outage)
         spent = number_format.duration(self.elapsed())
-        hint = "Check that `base_url` is right and that this machine may reach it."
-        return TimedOut(
-            f"Sepurux gave no usable answer within {spent} ({call.purpose}: {error.reason})",
-            "Check the status of Sepurux, or run again later." if self._responded else hint,
-            is_outage=error.is_outage,
-        )
+        if not error.connected:
+            reason, hint = f"Sepurux could not be reached within {spent}: {error.reason}", CHECK_NETWORK
+        elif not self._responded:
+            reason, hint = f"Sepurux did not respond within {spent} ({call.purpose}: {error.reason})", CHECK_NETWORK
+        else:
+            reason = f"Sepurux sent no usable response within {spent} ({call.purpose}: {error.reason})"
+            hint = f"Re-run the job, or raise `timeout` (now {number_format.duration(timeout_s)})."
+        return TimedOut(reason, hint, is_outage=error.is_outage)
 
 
 def _error_of(error: PermanentError) -> EvaluationError:
@@ -215,7 +217,10 @@ class RunPoller:
     def __init__(self, context: _PollContext, gate: Gate, trace: Trace) -> None:
         self.gate = gate
         self.result = RunResult(
-            trace=trace.label, verdict=_no_verdict(CANCELLED), trace_may_be_cause=trace.content is not None
+            trace=trace.label,
+            verdict=_CANCELLED,
+            hint=next_step(_CANCELLED),
+            trace_may_be_cause=trace.content is not None,
         )
         self._trace = trace
         self._context = context
@@ -240,7 +245,7 @@ class RunPoller:
             trace_id = await self._upload()
             await self._start(campaign, trace_id)
             verdict = await self._poll_until_decided()
-            self.result = replace(self.result, verdict=verdict)
+            self.result = replace(self.result, verdict=verdict, hint=next_step(verdict))
             await self._enrich()
         except EvaluationError as error:
             self._fail(error, decide(self.result.run, self.gate.thresholds).checks)
@@ -250,7 +255,8 @@ class RunPoller:
         except asyncio.CancelledError:
             pass  # the result is what is known by now, which is CANCELLED if there is no verdict
         self.result = replace(self.result, elapsed_s=self._context.elapsed())
-        self._log(f"{self.result.decision}: {self.result.verdict.reason}")
+        why = f": {self.result.verdict.reason}" if len(self._context.pollers) > 1 else ""  # else the report says it
+        self._log(f"{self.result.decision} after {number_format.duration(self.result.elapsed_s)}{why}")
 
     def _fail(self, error: EvaluationError, checks: tuple[Check, ...] = ()) -> None:
         """Make the error the result, unless there is a `fail` already."""
@@ -283,7 +289,8 @@ class RunPoller:
             payload = await self._context.call_with_retry(call, self.gate.timeout_s)
             trace_id = json_reader.identifier(json_reader.as_object(payload).get("trace_id"))
             if not trace_id:
-                raise EvaluationError(f"Sepurux took the trace {label} but named no usable trace_id")
+                reason = f"Sepurux accepted the trace {json_reader.preview(label)}, but sent no usable trace_id"
+                raise EvaluationError(reason, api.UNUSABLE_RESPONSE)
             self._log(f"uploaded {label} as trace {trace_id}")
         self.result = replace(self.result, trace_id=trace_id)
         return trace_id
@@ -303,7 +310,8 @@ class RunPoller:
         batch_id = json_reader.identifier(response.get("batch_id"))
         run_id = json_reader.identifier(response.get("run_id")) or (run_ids[0] if len(run_ids) == 1 else "")
         if not (batch_id or run_id):
-            raise EvaluationError("Sepurux started the CI run but named no usable run_id or batch_id")
+            reason = "Sepurux started the CI run, but sent no usable run_id or batch_id"
+            raise EvaluationError(reason, api.UNUSABLE_RESPONSE)
         self._check_not_shared({batch_id, run_id, *run_ids} - {""})
         self.result = replace(self.result, run_id=run_id, batch_id=batch_id, run=CIRun(run_ids=run_ids))
         self._context.add_progress()
@@ -313,7 +321,8 @@ class RunPoller:
         """Raise EvaluationError if a run with one of the ids was started for another gate or trace."""
         if any(poller.conflicts_with(ids, self) for poller in self._context.pollers):
             raise EvaluationError(
-                f"Sepurux gave two different gates or traces the same run {min(ids)}, so one was not judged"
+                f"Sepurux sent the same run {min(ids)} for two different gates or traces, so one was not evaluated",
+                "Re-run the job. If it happens again, ask Sepurux about this run.",
             )
 
     async def _poll_until_decided(self) -> Verdict:
@@ -335,13 +344,13 @@ class RunPoller:
                     polls.poll_failed(error, context.last_error)
                     if not polls.over:
                         next_in = number_format.duration(polls.wait)
-                        self._log(f"a look at the run failed: {error.reason}; next look in {next_in}")
+                        self._log(f"poll failed: {error.reason}; next poll in {next_in}")
                 case CIRun() as run:
                     before = polls.verdict
                     verdict = polls.poll_succeeded(self._decide(run))
                     if verdict.final:
                         return verdict
-                    if not before or before.reason != verdict.reason:
+                    if (not before or before.reason != verdict.reason) and not verdict.warning:
                         self._log(verdict.reason)
             if polls.over:
                 raise self._out_of_time(polls)
@@ -371,22 +380,21 @@ class RunPoller:
             self._context.add_progress()
         verdict = decide(run, self.gate.thresholds)
         if verdict.warning:
-            self._context.warn_once(f"Sepurux answered with a word that this gate does not know: {verdict.warning}.")
+            self._context.warn_once(verdict.warning)
         return verdict
 
     def _out_of_time(self, polls: PollSchedule) -> EvaluationError:
-        spent = number_format.duration(self._context.elapsed())
+        timeout_s = self.gate.timeout_s
+        spent = number_format.duration(min(self._context.elapsed(), timeout_s))
         if polls.verdict is None:
-            reason = f"no look at the run succeeded within {spent}: {polls.error}"
-            return TimedOut(reason, "Run again later.", is_outage=polls.is_outage)
+            hint = f"Re-run the job, or raise `timeout` (now {number_format.duration(timeout_s)})."
+            reason = f"No poll of the run succeeded within {spent}: {polls.error}"
+            return TimedOut(reason, hint, is_outage=polls.is_outage)
         if polls.verdict.rule is Rule.FINISHED_UNDECIDED:
-            return EvaluationError(polls.verdict.reason, "Run again; if it stays so, ask Sepurux about this run.")
-        after = f"; the last look failed: {polls.error}" if polls.error else ""
-        timeout = number_format.duration(self.gate.timeout_s)
-        return StillPending(
-            f"Sepurux had not decided after {spent}{after}",
-            f"Raise `timeout` (now {timeout}) if evaluations take this long, or run again.",
-        )
+            return EvaluationError(polls.verdict.reason, next_step(polls.verdict))
+        why = f": {polls.verdict.reason}" if polls.verdict.rule is Rule.UNKNOWN_WORD else ""
+        why += f"; the last poll failed: {polls.error}" if polls.error else ""
+        return StillPending(f"No decision after {spent}{why}", next_step(polls.verdict))
 
     async def _enrich(self) -> None:
         """Add the score and the classified failures; a call that fails becomes a note."""
@@ -397,10 +405,10 @@ class RunPoller:
 
         async def payload_of(call: ApiRequest) -> object:
             left = until - self._calls.now()
-            result = await self._context.send(call, left) if left > 0 else TransientError(reason="no time was left")
+            result = await self._context.send(call, left) if left > 0 else NO_TIME_LEFT
             if isinstance(result, Success):
                 return result.payload
-            notes.append(f"Could not get {call.purpose}: {result.reason}.")
+            notes.append(f"Could not read {call.purpose}: {result.reason}.")
             return None
 
         score = Metric()
@@ -416,10 +424,12 @@ class RunPoller:
             left_out += dropped
             more = more or len(page) >= api.FAILURES_PAGE
         run = run.with_score(score)
+        verdict = _with_late_score(self.result.verdict, decide(run, self.gate.thresholds))
         self.result = replace(
             self.result,
             run=run,
-            verdict=_with_late_score(self.result.verdict, decide(run, self.gate.thresholds)),
+            verdict=verdict,
+            hint=next_step(verdict),
             enrichment=Enrichment(
                 failures=failures, left_out=left_out, more_failures=more, notes=tuple(dict.fromkeys(notes))
             ),
@@ -434,10 +444,6 @@ class RunPoller:
 def _with_late_score(before: Verdict, after: Verdict) -> Verdict:
     """Return the verdict once a score is known. A score can turn a `pass` into a `fail`, and nothing else."""
     return after if before.decision is Decision.PASS else replace(before, checks=after.checks)
-
-
-def _no_verdict(reason: str) -> Verdict:
-    return Verdict(decision=Decision.ERROR, reason=reason, rule=Rule.NOT_POLLED)
 
 
 def _sentence(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sepurux_action.config.gate import Gate, Thresholds
+from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.ci_run import CIRun, Enrichment, combine
 from sepurux_action.evaluation.decision import Check, Decision, Verdict, check_thresholds
 from sepurux_action.evaluation.enforcement import Conclusion
@@ -49,16 +50,20 @@ def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
 class GateResult:
     """The result of a gate: its runs, one for each trace, and the conclusion.
 
-    `waits_for_review` is true if an approval is still possible; `review` says who can approve, or who did. `notes` are
-    sentences about the stage.
+    `approval` is given for a failed soft gate of a pull request, unless a signal ended the run. `notes` are sentences
+    about the stage.
     """
 
     gate: Gate
     runs: tuple[RunResult, ...]
     conclusion: Conclusion
-    waits_for_review: bool = False
-    review: str = ""
+    approval: ApprovalStatus | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def needs_approval(self) -> bool:
+        """Return whether an approval would stop this gate from blocking, and somebody can give it."""
+        return self.approval is not None and not self.approval.approved and self.approval.possible
 
     @cached_property
     def ranked(self) -> tuple[RunResult, ...]:

@@ -118,7 +118,7 @@ class PollSchedule:
         elif self._elapsed() + self.wait > self._timeout_s:
             self.over = True
             requested = number_format.duration(self.wait)
-            self.error = f"{error.reason}; Sepurux asked to wait {requested}, longer than the time that is left"
+            self.error = f"{error.reason}, and Sepurux asked to wait {requested}, longer than the time that is left"
 
     def poll_succeeded(self, verdict: Verdict) -> Verdict:
         """Return a poll's verdict. A finished run without a decision is final in a second or in the last poll."""

@@ -24,6 +24,7 @@ from sepurux_action.config.policy import MAX_FILE_BYTES
 from sepurux_action.errors import EvaluationError, TraceFileError
 
 MAX_BYTES = 64 * 1024 * 1024
+CREATE_FIRST = "check it out or create it in an earlier step of the job"
 WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
 MAX_KEPT_BYTES = 64 * 1024 * 1024  # of all files in memory; further files are read again when they are uploaded
 PIECE = 256 * 1024  # bytes that are read or sent at once
@@ -85,9 +86,10 @@ class TraceFolder:
         for path in _named(Path(start), parts[1:] if Path(pattern).anchor else parts):
             found.add(path)
             if len(found) > MAX_TRACES:
-                raise TraceFileError(f"{json_reader.preview(pattern)} matches more than {MAX_TRACES} files")
+                shown = json_reader.preview(pattern)
+                raise TraceFileError(f"{shown} matches too many files; accepted: at most {MAX_TRACES}")
         if not found:
-            raise TraceFileError(f"{json_reader.preview(pattern)} matches no file in {self._where()}")
+            raise TraceFileError(f"{json_reader.preview(pattern)} matches no file in {self._where()}; {CREATE_FIRST}")
         return sorted(found)
 
     def _trace(self, path: Path) -> Trace:
@@ -98,9 +100,9 @@ class TraceFolder:
             where = self._names[start] if start else self._where()
             raise TraceFileError(f'"{label}" leads outside {where}; use a path relative to the workspace')
         if not real.exists():
-            raise TraceFileError(f'"{label}" was not found in {self._where()}')
+            raise TraceFileError(f'"{label}" was not found in {self._where()}; {CREATE_FIRST}')
         if not real.is_file():
-            raise TraceFileError(f'"{label}" is not a file')
+            raise TraceFileError(f'"{label}" is not a file; accepted: a file or a glob')
         if (size := real.stat().st_size) > MAX_BYTES:
             raise TraceFileError(
                 f'"{label}" has {math.ceil(size / 2**20)} MiB; accepted: at most {MAX_BYTES // 2**20} MiB'
@@ -119,13 +121,13 @@ class TraceFolder:
             content = b"".join(_in_utf_8(path))
             accepted = is_object(content, self._stop)
         except UnicodeError:
-            raise TraceFileError(f'"{label}" is not valid JSON: it is no UTF-8 text') from None
+            raise TraceFileError(f'"{label}" is not valid JSON: it is not UTF-8 text') from None
         except ValueError as error:
             raise TraceFileError(f'"{label}" is not valid JSON: {error}') from None
         if accepted is None:
             return UNCHECKED
         if not accepted:
-            raise TraceFileError(f'"{label}" holds no JSON object; a trace is one')
+            raise TraceFileError(f'"{label}" is not a JSON object, as a trace must be')
         size, sha256 = len(content), hashlib.sha256(content).hexdigest()
         pieces = partial(_read_again, path, label, size, sha256)
         if self._kept_bytes + size <= MAX_KEPT_BYTES:
@@ -216,7 +218,7 @@ def _pieces_of(content: bytes) -> Iterator[bytes]:
 def _read_again(path: Path, label: str, size: int, sha256: str) -> Iterator[bytes]:
     """Yield what `_in_utf_8` yields; raises EvaluationError before the last piece if the file has changed."""
     what = f'the trace file "{label}" changed while the gate ran'
-    changed = EvaluationError(what, "Let no other step or process write the file while the gate runs.")
+    changed = EvaluationError(what, f'Make sure that no other step or process writes "{label}", then re-run the job.')
     digest, length, held = hashlib.sha256(), 0, b""
     try:
         for piece in _in_utf_8(path):

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError, Interrupted
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import REQUIRED_PERMISSIONS, Operation, warning_text
 from sepurux_action.github.protocol import GitHubClient
-from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot
+from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, policy_ref, unread
 from sepurux_action.host.protocols import Output, Timeouts
 from sepurux_action.host.workflow_commands import Level
 
@@ -29,11 +30,11 @@ WRITES_A_MINUTE = 80  # GitHub's limit on requests that create content; it allow
 COMMENT_WRITES = 2  # of these 80: statuses leave them for the comment
 MINUTE_S = 60.0
 
-_TIMED_OUT = ErrorDetails(message="GitHub took longer than the gate waits for it", timed_out=True)
+_TIMED_OUT = ErrorDetails(message="GitHub did not respond in the time that the gate waits for it", timed_out=True)
 _TOO_MANY = ErrorDetails(
-    message=f"GitHub takes {WRITES_A_MINUTE} writes a minute, and the time for more is over", timed_out=True
+    message=f"GitHub accepts {WRITES_A_MINUTE} writes a minute, and no time is left for more", timed_out=True
 )
-_ENDED = ErrorDetails(message="the run was ended before GitHub answered", timed_out=True)
+_ENDED = ErrorDetails(message="the run was cancelled before GitHub responded", timed_out=True)
 
 
 class BoundedCalls:
@@ -99,30 +100,31 @@ class BoundedCalls:
         for details, targets in rejected.items():
             self.warn(operation, details, targets if len(calls) > 1 else ())
 
-    def try_until_deadline(
-        self, operation: Operation, work: Callable[[], T], gap: Callable[[T], ErrorDetails | None]
-    ) -> T | None:
+    def call_until_deadline(
+        self, operation: Operation, work: Callable[[], T], gap: Callable[[T], ErrorDetails | None] = lambda _: None
+    ) -> T:
         """Return what `work` returns; retry while the error may be temporary and time is left.
 
-        `gap` returns why a result is not complete, or None. When the time is over, an incomplete result is returned.
+        `gap` returns why a result is not complete, or None. When the time is over, an incomplete result is returned, or
+        GitHubError raised if there is none.
         """
-        result: T | None = None
+        results: list[T] = []  # the last incomplete one, if any
         details: ErrorDetails | None = None
         while details is None or self._may_retry(details):
             try:
                 if details:
-                    left = f"for at most {self._left:.0f} s"
-                    self._output.log(f"could not {operation} ({details.summary}): the gate tries again, {left}")
+                    left = f"{RETRY_PAUSE_S:.0f} s, for at most {self._left:.0f} s"
+                    self._output.log(f"could not {operation} ({details.summary}); next attempt in {left}")
                     self._pause(RETRY_PAUSE_S)
-                result = self.call(operation, work)
-                details = gap(result)
+                results = [self.call(operation, work)]
+                details = gap(results[0])
             except GitHubError as error:
                 details = error.details
             if details is None:
-                return result
-        if result is None:
-            self.warn(operation, details)
-        return result
+                break
+        if not results:
+            raise GitHubError(details or _TIMED_OUT)
+        return results[0]
 
     def call(self, operation: Operation, work: Callable[[], T]) -> T:
         """Return what `work` returns; raises GitHubError, also when the deadline passes first."""
@@ -154,22 +156,30 @@ class BoundedCalls:
 
     # -- reads --------------------------------------------------------------------------------------------------------
 
-    def fetch_first_snapshot(self, client: GitHubClient, config: str) -> Snapshot | None:
-        """Return the event's pull request, its base, the policy, and the first page of comments; None if that fails."""
+    def fetch_first_snapshot(self, client: GitHubClient, config: str) -> Snapshot:
+        """Return the event's pull request, its base, the policy, and the first page of comments.
+
+        If that fails, the snapshot has a policy file that is not read. If the file applies to the event, there is no
+        warning, because the error about the policy says the same.
+        """
 
         def gap(snapshot: Snapshot) -> ErrorDetails | None:
             lacks_pull_request = self.event.pull_request is not None and snapshot.pull_request is None
             return snapshot.error if snapshot.policy.error or lacks_pull_request else None
 
-        snapshot = self.try_until_deadline(
-            Operation.READ, lambda: client.fetch_snapshot(self.event, with_base=True, config=config), gap
-        )
-        return self._with_warning(snapshot)
+        read = partial(client.fetch_snapshot, self.event, with_base=True, config=config)
+        try:
+            snapshot = self.call_until_deadline(Operation.READ, read, gap)
+        except GitHubError as error:
+            snapshot = Snapshot(policy=unread(error.details), error=error.details, denied=Operation.READ)
+        if not (snapshot.policy.error and policy_ref(self.event)):
+            self._warn_of(snapshot)
+        return snapshot
 
     def fetch_snapshot(self, client: GitHubClient) -> Snapshot | None:
         """Return the event's pull request as it is now, with all pages of comments; None if it cannot be read."""
         snapshot = self._page(client)
-        return snapshot and self.fetch_more_comments(client, snapshot)
+        return None if snapshot is None else self.fetch_more_comments(client, snapshot)
 
     def fetch_more_comments(
         self, client: GitHubClient, snapshot: Snapshot, *, enough: Callable[[Snapshot], bool] = lambda _: False
@@ -190,14 +200,14 @@ class BoundedCalls:
         return replace(snapshot, comments_known=snapshot.comments_known and not snapshot.after)
 
     def _page(self, client: GitHubClient, after: str = "") -> Snapshot | None:
-        return self._with_warning(
-            self.try_call(Operation.READ, client.fetch_snapshot, self.event, after=after, with_base=False)
-        )
+        page = self.try_call(Operation.READ, client.fetch_snapshot, self.event, after=after, with_base=False)
+        if page is not None:
+            self._warn_of(page)
+        return page
 
-    def _with_warning(self, snapshot: Snapshot | None) -> Snapshot | None:
-        if snapshot and snapshot.error and snapshot.denied:
+    def _warn_of(self, snapshot: Snapshot) -> None:
+        if snapshot.error and snapshot.denied:
             self.warn(snapshot.denied, snapshot.error)
-        return snapshot
 
     # -- time ---------------------------------------------------------------------------------------------------------
 

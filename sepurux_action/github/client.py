@@ -72,7 +72,9 @@ class _Retry(GithubRetry):
         if retry_after > (self.max_rate_limit_wait or 0) or (retry_after or self.get_backoff_time()) >= seconds_left():
             limited = response is not None and response.status in LIMIT_STATUSES
             raise GitHubError(
-                ErrorDetails(message="rate limit" if limited else "GitHub kept failing", rate_limited=limited)
+                ErrorDetails(
+                    message="rate limit" if limited else "GitHub kept responding with errors", rate_limited=limited
+                )
             )
         super().sleep(response)
 
@@ -320,7 +322,7 @@ def translate_errors(call: Callable[[], T]) -> T:
         raise GitHubError(_UNEXPECTED_SHAPE) from None
 
 
-_UNEXPECTED_SHAPE = ErrorDetails(message="an answer of an unknown shape, or a redirect")
+_UNEXPECTED_SHAPE = ErrorDetails(message="a response of an unknown shape, or a redirect")
 
 
 def _check_id(value: object) -> int:
@@ -344,8 +346,9 @@ def _rejection(error: GithubException) -> ErrorDetails:
         and ("rate limit" in message.lower() or "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0")
     )
     graphql = error.status == GRAPHQL_ERROR_STATUS and bool(kinds - {""})
+    hidden = graphql and "NOT_FOUND" in kinds and ("repository",) in permissions.error_paths(data.get("errors"))
     return ErrorDetails(
-        status=0 if graphql else error.status,
+        status=404 if hidden else 0 if graphql else error.status,
         message=message,
         accepted=permissions.required_permission(data.get("errors"))
         if graphql
@@ -360,8 +363,10 @@ def _no_response(error: Exception) -> ErrorDetails:
     match error:
         case requests.exceptions.RetryError():
             limited = any(f"too many {status} " in str(error) for status in LIMIT_STATUSES)  # only its text says so
-            return ErrorDetails(message="GitHub kept failing" if not limited else "rate limit", rate_limited=limited)
+            return ErrorDetails(
+                message="GitHub kept responding with errors" if not limited else "rate limit", rate_limited=limited
+            )
         case requests.Timeout():
-            return ErrorDetails(message="GitHub did not answer in time")
+            return ErrorDetails(message="GitHub did not respond in time")
         case _:
             return ErrorDetails(message="the connection to GitHub failed")

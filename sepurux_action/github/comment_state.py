@@ -30,7 +30,7 @@ from sepurux_action.evaluation.ci_run import (
     parse_ci_run,
     parse_failures,
 )
-from sepurux_action.evaluation.decision import Decision, Rule, Verdict, check_thresholds
+from sepurux_action.evaluation.decision import Decision, Rule, Verdict, check_thresholds, next_step
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.event import SHA
@@ -44,7 +44,7 @@ STATE_VERSION = 2
 MAX_STATE_LENGTH = 30_000  # characters of the marker's content; the comment has 65,000 for everything
 MAX_UNPACKED_LENGTH = 250_000  # bytes; compressed data can grow a thousandfold
 MARKER = "sepurux-gate"
-FROM_EARLIER_RUN = "This verdict is that of an earlier run on this very commit; nothing was evaluated again."
+FROM_EARLIER_RUN = "This result is that of an earlier run of this commit, which was not evaluated again."
 
 # The fields of a run that are numbers.
 _METRICS = (
@@ -338,11 +338,12 @@ def _load_failure(body: Mapping[str, object]) -> RunResult:
     run = parse_ci_run({**body, "run_id": None})  # the id belongs to the result; `run_ids` are those of a batch
     run = _with_combined(run.with_score(json_reader.number(body.get("score"), low=0, high=100)), body)
     left_out = json_reader.number(body.get("left_out"), low=0, high=MAX_COUNTED, whole=True)
+    reason = _cut(json_reader.text(body.get("reason")))
+    verdict = Verdict(decision=Decision.FAIL, reason=reason, rule=Rule.DECIDED_FAIL)
     return RunResult(
         trace=_cut(json_reader.text(body.get("trace"))),
-        verdict=Verdict(
-            decision=Decision.FAIL, reason=_cut(json_reader.text(body.get("reason"))), rule=Rule.DECIDED_FAIL
-        ),
+        verdict=verdict,
+        hint=next_step(verdict),
         run=run,
         campaign_id=json_reader.identifier(body.get("campaign_id")),
         trace_id=json_reader.identifier(body.get("trace_id")),

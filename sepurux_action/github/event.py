@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
 from sepurux_action.common import json_reader
+from sepurux_action.errors import ErrorDetails
 
 SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 MAX_NUMBER = 2**31 - 1  # of a pull request, because GraphQL's Int has 32 bits
@@ -26,6 +27,7 @@ PULL_REQUEST_EVENTS = frozenset(
 _NO_SHA = re.compile(r"0+\Z")  # in place of a commit in the push event of a deleted branch
 _REPOSITORY = re.compile(r"(?!\.+/)[A-Za-z0-9._-]{1,100}/(?!\.+\Z)[A-Za-z0-9._-]{1,100}\Z")
 _BRANCH = "refs/heads/"
+_WORKFLOW = re.compile(r"(?P<repository>[^/]+/[^/]+)/(?P<path>\.github/workflows/[^/]{1,200}?\.ya?ml)@refs/.")
 # A base branch may contain slashes, and even the name of another group's branch, so the last number counts.
 _QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 
@@ -90,9 +92,10 @@ class Event:
 
     `commit` is the SHA that is evaluated and gets the statuses: a pull request's head, never its merge commit.
     `base_ref` is a branch without `refs/heads/`. `fork`: the head is not in this repository, or has been deleted.
+    `workflow_file` is the file of the running workflow as `<SHA>:<path>`, if it is in this repository.
     After the `lookup`, which is then None, there is either a `pull_request` or a `no_pr_reason`, a clause for the log.
     An `ambiguous` event is not evaluated, because it is not known which pull request's policy applies: either `matches`
-    has pull requests into different branches, or the lookup failed.
+    has pull requests into different branches, or the lookup failed, because of `error` if GitHub rejected it.
     """
 
     name: str = ""
@@ -107,11 +110,13 @@ class Event:
     fork: bool = False
     author: str = ""
     dependabot: bool = False
+    workflow_file: str = ""
     skip_reason: str = ""
     lookup: PullRequestLookup | None = None
     no_pr_reason: str = "there is no event"
     ambiguous: bool = False
     matches: tuple[PullRequest, ...] = ()
+    error: ErrorDetails | None = None
 
     @property
     def branch(self) -> str:
@@ -126,17 +131,30 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
     repository = json_reader.as_object(payload.get("repository"))
     name = json_reader.printable(name)
     branch = _branch_of_ref(environ.get("GITHUB_REF"))
+    full_name = _repository(environ.get("GITHUB_REPOSITORY")) or _repository(repository.get("full_name"))
     event = Event(
         name=name,
-        repository=_repository(environ.get("GITHUB_REPOSITORY")) or _repository(repository.get("full_name")),
+        repository=full_name,
         # The payload of a scheduled run has no repository, but such a run is always on the default branch.
         default_branch=_branch(repository.get("default_branch")) or (branch if name == "schedule" else ""),
         commit=_sha(environ.get("GITHUB_SHA")),
         head_branch=branch,
         dependabot=environ.get("GITHUB_ACTOR") == DEPENDABOT,
+        workflow_file=_workflow_file(environ, full_name),
         no_pr_reason=f"a {name} event has no pull request" if name else "there is no event",
     )
     return _with_commit_lookup(EVENTS.get(name, _ELSE).parse(event, payload))
+
+
+def _workflow_file(environ: Mapping[str, str], repository: str) -> str:
+    """Return the running workflow's file as `<SHA>:<path>`; '' if it is in another repository or not known.
+
+    In a called reusable workflow, the variables name the workflow that calls it, whose triggers count.
+    """
+    commit, match = _sha(environ.get("GITHUB_WORKFLOW_SHA")), _WORKFLOW.match(environ.get("GITHUB_WORKFLOW_REF", ""))
+    if not (commit and match and match["path"].isprintable() and _same(match["repository"], repository)):
+        return ""
+    return f"{commit}:{match['path']}"
 
 
 def parse_pull_request(raw: object) -> PullRequest:
@@ -210,9 +228,9 @@ def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
             assert_never(event.lookup)
 
 
-def as_ambiguous(event: Event, why: str) -> Event:
+def as_ambiguous(event: Event, why: str, error: ErrorDetails | None = None) -> Event:
     """Return an event that is not evaluated, because its pull request is not known; `why` is a clause."""
-    return replace(event, lookup=None, pull_request=None, ambiguous=True, no_pr_reason=why)
+    return replace(event, lookup=None, pull_request=None, ambiguous=True, no_pr_reason=why, error=error)
 
 
 def pr_number_warning(event: Event, number: int | None) -> str:
@@ -226,7 +244,7 @@ def pr_number_warning(event: Event, number: int | None) -> str:
 def _pull_request(event: Event, payload: Mapping[str, object]) -> Event:
     pull = json_reader.as_object(payload.get("pull_request"))
     if not pull:
-        return replace(event, commit="", no_pr_reason=f"the payload of this {event.name} event holds no pull request")
+        return replace(event, commit="", no_pr_reason=f"the payload of this {event.name} event has no pull request")
     return _with_pull_request(event, parse_pull_request(pull))
 
 
@@ -412,7 +430,7 @@ class EventKind:
 
 _ITSELF = EventKind(_pull_request, "the pull request's head, never its merge commit", "the event's own")
 _BY_COMMIT = "the one open pull request of this repository whose head it is"
-_OR_GIVEN = f"that of `pr_number`, if given, and its head is judged; else {_BY_COMMIT}"
+_OR_GIVEN = f"that of `pr_number`, if given, and its head is evaluated; else {_BY_COMMIT}"
 _DEPLOYED = EventKind(_deployment, "the deployed commit", _OR_GIVEN)
 _ELSE = EventKind(_other, "`GITHUB_SHA`", _OR_GIVEN)
 

@@ -39,12 +39,12 @@ class Operation(StrEnum):
     FIND = "find the pull request of this run"
     READ = "read the pull request and the base branch"
     BASE = "read the base branch"
-    RESULTS = "read what the base branch decided last"
+    RESULTS = "read the last results of the base branch"
     STATUS = "set the commit status"
     COMMENT = "write the comment"
     FILES = "read which files the pull request changes"
     REVIEWS = "read the reviews"
-    REQUEST_REVIEW = "ask for a review"
+    REQUEST_REVIEW = "request a review"
     RULES = "read the branch's rules"
     PULLS = "read the results of the last pull requests"
 
@@ -58,10 +58,12 @@ class RequiredPermission:
 
 
 REQUIRED_PERMISSIONS: Mapping[Operation, RequiredPermission] = {
-    Operation.BASE: RequiredPermission("contents: read", "always: for the policy file and the base's last commits"),
+    Operation.BASE: RequiredPermission(
+        "contents: read", "always: for the policy file, the workflow file, and the base's last commits"
+    ),
     Operation.RULES: RequiredPermission("contents: read", "a `hard` gate on a pull request"),
     Operation.FIND: RequiredPermission(
-        "pull-requests: read", "the event holds no pull request, as a push; without it nothing is judged"
+        "pull-requests: read", "the event has no pull request, such as a push; without it nothing is evaluated"
     ),
     Operation.READ: RequiredPermission("pull-requests: read", "there is a pull request"),
     Operation.FILES: RequiredPermission("pull-requests: read", "a gate has `paths`"),
@@ -69,12 +71,10 @@ REQUIRED_PERMISSIONS: Mapping[Operation, RequiredPermission] = {
     Operation.PULLS: RequiredPermission("pull-requests: read", "an `observe` or `soft` gate on a pull request"),
     Operation.COMMENT: RequiredPermission("pull-requests: write", "unless `comment: never`"),
     Operation.REQUEST_REVIEW: RequiredPermission("pull-requests: write", "a `soft` gate with `reviewers` failed"),
-    Operation.RESULTS: RequiredPermission("statuses: read", "always; `statuses: write` holds it"),
+    Operation.RESULTS: RequiredPermission("statuses: read", "always; `statuses: write` includes it"),
     Operation.STATUS: RequiredPermission("statuses: write", "unless `status: false`"),
 }
-VERDICT_STANDS = "The verdict and the exit status stand."
-MAY_STAND = "Where the policy file was read, the verdict and the exit status stand."
-NOTHING_JUDGED = "Without it nothing is judged, and the gate blocks in every stage."
+RESULT_STANDS = "This does not change the result."
 
 
 def warning_text(operation: Operation, error: ErrorDetails, event: Event, targets: Sequence[str] = ()) -> str:
@@ -84,35 +84,34 @@ def warning_text(operation: Operation, error: ErrorDetails, event: Event, target
         more = len(targets) - MAX_TARGETS_NAMED
         named = [*targets[:MAX_TARGETS_NAMED], *([f"{more} more"] if more > 0 else [])]
         why = f"{json_reader.printable(', '.join(named))}: {why}"
-    effect = {Operation.READ: MAY_STAND, Operation.BASE: MAY_STAND, Operation.FIND: NOTHING_JUDGED}.get(
-        operation, VERDICT_STANDS
-    )
-    return f"Could not {operation} ({why}). {_advice(operation, error, event)} {effect}"
+    return f"Could not {operation} ({why}). {advice(operation, error, event)} {RESULT_STANDS}"
 
 
-def _advice(operation: Operation, error: ErrorDetails, event: Event) -> str:
+def advice(operation: Operation, error: ErrorDetails, event: Event) -> str:
+    """Return what to do about a rejected operation: give the job a permission, or re-run it after a network failure."""
+    writes = REQUIRED_PERMISSIONS[operation].permission.endswith("write")
     message = error.message.lower()
     if "archived" in message:
-        return "The repository is archived and takes no writes."
+        return "The repository is archived, so GitHub accepts no writes."
     if "locked" in message:
         return "The conversation is locked: unlock it, or set `comment: never`."
     if error.rate_limited:
-        return "GitHub's rate limit is used up: run again later."
+        return "Re-run the job once GitHub's rate limit is reset: after some minutes, at most an hour."
     if error.forbidden:
         return _permission(operation, error, event)
     match error.status:
         case 401:
-            return "`github_token` is not valid any more: leave it out, so that the job's own token is used."
+            return "`github_token` is not valid: remove that input, so that the job's own token is used."
         case 404:
             return (
                 f"The token cannot see it, or it is gone: give the job `{REQUIRED_PERMISSIONS[operation].permission}`."
             )
         case 410:
-            return "It is switched off in this repository."
+            return "It is switched off in the settings of this repository."
         case 422:
-            return "GitHub did not accept what was sent."
+            return "GitHub did not accept what the gate sent."
         case _:
-            return "GitHub did not take it; run again to publish it."
+            return "Re-run the job to publish it." if writes else "Re-run the job."
 
 
 def _permission(operation: Operation, error: ErrorDetails, event: Event) -> str:
@@ -120,7 +119,7 @@ def _permission(operation: Operation, error: ErrorDetails, event: Event) -> str:
     if needed.endswith("write") and event.fork and event.name in {"pull_request", "pull_request_review"}:
         return (
             "The token of a pull request from a fork can only read: "
-            "judge such pull requests in a `workflow_run` workflow, or set `comment: never` and `status: false`."
+            "evaluate such pull requests in a `workflow_run` workflow, or set `comment: never` and `status: false`."
         )
     accepted = _accepted(error.accepted) or f"`{needed}`"
     whose = " (Dependabot's token reads only unless the job says so)" if event.dependabot else ""

@@ -16,6 +16,7 @@ from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import BootstrapSettings
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.github.event import Event
+from sepurux_action.github.permissions import Operation, advice
 from sepurux_action.github.snapshot import Snapshot, policy_ref
 
 FIRST_FILE_EVENTS = frozenset({"pull_request", "pull_request_review"})
@@ -24,20 +25,15 @@ FIRST_FILE = (
     "traces, and mutation packs. Everything else in it (stage, thresholds, `paths`, `timeout`, `on_undecided`, "
     "`reviewers`, and how results are published) applies once it is merged."
 )
-DELETED = "This pull request deletes the policy file, which rules until that is merged."
-MIGHT_BE_STRICTER = (
-    "A policy that cannot be read might be stricter than what is known without it, so nothing is judged. "
-    "Give the job `contents: read`; where it has that, run again later."
-)
+DELETED = "This pull request deletes the policy file. The file applies until that is merged."
+UNREADABLE_FILE = "Make it a text file that the gate can read."
 
 SEVERAL_PULL_REQUESTS = (
-    "Their policies may differ, so nothing is judged. "
+    "Their policies may differ, so nothing was evaluated. "
     "Run the gate on `pull_request`, or set `pr_number` to one of them."
 )
-UNKNOWN_PULL_REQUEST = (
-    "The policy of its base branch may be stricter, so nothing is judged. "
-    "If the job lacks `pull-requests: read`, add it; otherwise run again later."
-)
+UNKNOWN_PULL_REQUEST = "The policy of its base branch may be stricter, so nothing was evaluated."
+SET_NUMBER = "Run the gate on `pull_request`, or set `pr_number`."
 MAX_NAMED = 10  # pull requests in one message
 
 
@@ -75,15 +71,17 @@ def _resolve(
         try:
             text = read_repo_file(early.config)
         except OSError as error:
-            raise _unreadable(early, error.strerror or "it cannot be read") from None
+            raise _unreadable(early, error.strerror or "it is not readable", UNREADABLE_FILE) from None
         if text is None:
             _check_not_named(early, "the checkout")
         return ResolvedPolicy(policy=None if text is None else read_policy(text, early.config))
     if snapshot.policy.error:
-        raise _unreadable(early, snapshot.policy.error)
+        details = snapshot.policy.details
+        step = advice(Operation.BASE, details, event) if details else UNREADABLE_FILE
+        raise _unreadable(early, snapshot.policy.error, step)
     if snapshot.has_default_policy:
         usual = options.CONFIG.default
-        message = f"it names another file than {usual}, which is there and rules; take `config` or that file away"
+        message = f"{usual} exists and applies; remove `config` or that file"
         raise ConfigurationError([Problem(where=f"`config` {early.config}", message=message)])
     if snapshot.policy.text is None:
         return _first_policy(early, event, snapshot)
@@ -106,7 +104,9 @@ def _first_policy(early: BootstrapSettings, event: Event, snapshot: Snapshot) ->
 def _changed_policy(early: BootstrapSettings, policy: Policy, snapshot: Snapshot) -> ResolvedPolicy:
     head = snapshot.head_policy
     if head.error:
-        return ResolvedPolicy(policy=policy, notes=(f"This pull request's policy file: {head.error}.",))
+        return ResolvedPolicy(
+            policy=policy, notes=(f"The policy file of this pull request could not be read: {head.error}.",)
+        )
     if head.text is None:
         return ResolvedPolicy(policy=policy, notes=(DELETED,))
     try:
@@ -114,7 +114,7 @@ def _changed_policy(early: BootstrapSettings, policy: Policy, snapshot: Snapshot
     except ConfigurationError as bad:
         first = bad.problems[0]
         mistake = f"{first.location}:{first.column}: {first}"
-        note = f"This pull request's policy file has mistakes, and no run could be judged by it: {mistake}"
+        note = f"The policy file of this pull request has mistakes; correct them before you merge it: {mistake}"
         return ResolvedPolicy(policy=policy, notes=(note,))
     return ResolvedPolicy(policy=policy, changes=diff(policy, new))
 
@@ -122,11 +122,12 @@ def _changed_policy(early: BootstrapSettings, policy: Policy, snapshot: Snapshot
 def _check_base_is_known(early: BootstrapSettings, event: Event, *, uses_github: bool) -> None:
     """Raise ConfigurationError if it is not known which branch's policy and stage apply to the event."""
     if not uses_github and early.github_token and (policy_ref(event) or event.lookup):
-        raise _unreadable(early, "GitHub's address is not known: `GITHUB_API_URL` must be https")
+        raise _unreadable(early, "GitHub's address is not known", "Set `GITHUB_API_URL` to an https address.")
     if not uses_github or not event.ambiguous:
         return
     if not event.matches:
-        message = f"{event.no_pr_reason}. {UNKNOWN_PULL_REQUEST}"
+        step = advice(Operation.FIND, event.error, event) if event.error else SET_NUMBER
+        message = f"{event.no_pr_reason}. {UNKNOWN_PULL_REQUEST} {step}"
         raise ConfigurationError([Problem(where=f"`{event.name}` event", message=message)])
     named = [f"#{pull.number} into {json_reader.preview(pull.base_ref)}" for pull in event.matches[:MAX_NAMED]]
     more = len(event.matches) - len(named)
@@ -135,13 +136,15 @@ def _check_base_is_known(early: BootstrapSettings, event: Event, *, uses_github:
     raise ConfigurationError([Problem(where="`pr_number`", message=message)])
 
 
-def _unreadable(early: BootstrapSettings, why: str) -> ConfigurationError:
-    return ConfigurationError([Problem(where=f"`{early.config}`", message=f"{why}. {MIGHT_BE_STRICTER}")])
+def _unreadable(early: BootstrapSettings, why: str, step: str) -> ConfigurationError:
+    """Return the error for a policy that may be stricter than the inputs, but is not known."""
+    message = f"the policy could not be read: {why}. {step}"
+    return ConfigurationError([Problem(where=f"`{early.config}`", message=message)])
 
 
 def _check_not_named(early: BootstrapSettings, where: str) -> None:
     if early.config_is_given:
-        message = f"there is no such file in {where}; accepted: the path of a policy file, or no `config`"
+        message = f"there is no such file in {where}; accepted: the path of a policy file that exists"
         raise ConfigurationError([Problem(where=f"`config` {early.config}", message=message)])
 
 

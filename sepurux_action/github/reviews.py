@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
+from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.github.calls import READS_S, BoundedCalls
 from sepurux_action.github.event import PullRequest
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.protocol import GitHubClient
 from sepurux_action.github.soft_gate_rules import (
-    Approval,
     ApprovalRules,
     Review,
-    approval,
+    approval_status,
     approvers_to_check,
     reviewers_to_request,
 )
@@ -30,46 +30,43 @@ class ReviewGate:
         self._permissions: dict[str, str] = {}  # shared by the rules of all gates
         self._waiting: list[ApprovalRules] = []
 
-    def approval(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> tuple[Approval, ApprovalRules] | None:
-        """Return whether reviews approve a gate, and by which rules; None if they cannot be read."""
+    def approval(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> ApprovalStatus:
+        """Return whether reviews approve a failed gate, and else who can."""
         event = self._calls.event
         if event.pull_request is None or pull is None:
-            return None
+            return ApprovalStatus(unread=True)
         if not self._fetched:
             self._fetched = True  # once for all gates, because each attempt may wait for a GitHub that hangs
             self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
             self._reviews = self._calls.try_call(Operation.REVIEWS, self._client.reviews, event.pull_request)
         if self._reviews is None:
-            return None
+            return ApprovalStatus(unread=True)
         head = pull.head_sha if event.name == "merge_group" else event.commit
         rules = ApprovalRules(author=pull.author, head=head, reviewers=reviewers, permissions=self._permissions)
-        known = self._fetch_approvers(rules)
-        result = approval(self._reviews, rules)
-        if not result.approved and not known:
-            return None
-        if not result.approved and reviewers:
-            for login in reviewers:  # the report names those who can approve, and their reviews are requested
-                self._fetch_permission(login)
+        self._fetch_approvers(rules)
+        status = approval_status(self._reviews, rules)
+        if status.approved:
+            return status
+        for login in reviewers:  # the report names those who can approve, and their reviews are requested
+            self._fetch_permission(login)
+        status = approval_status(self._reviews, rules)
+        if status.can_approve:
             self._waiting.append(rules)
-        return result, rules
+        return status
 
-    def _fetch_approvers(self, rules: ApprovalRules) -> bool:
-        """Fetch the permissions of approvers until one is eligible; return whether all of them could be fetched."""
-        known = True
+    def _fetch_approvers(self, rules: ApprovalRules) -> None:
+        """Fetch the permissions of approvers until one is eligible: one approval is enough."""
         for login in approvers_to_check(self._reviews or (), rules):
-            known = self._fetch_permission(login) and known
-            if not rules.ineligibility(login):
-                break  # one approval is enough
-        return known
+            self._fetch_permission(login)
+            if rules.refusal(login) is None:
+                break
 
-    def _fetch_permission(self, login: str) -> bool:
-        """Fetch a user's permission if it is not known yet; return whether it is known now."""
+    def _fetch_permission(self, login: str) -> None:
+        """Fetch a user's permission if it is not known yet."""
         if login not in self._permissions:
             permission = self._calls.try_call(Operation.REVIEWS, self._client.permission, login)
-            if permission is None:
-                return False
-            self._permissions[login] = permission
-        return True
+            if permission is not None:
+                self._permissions[login] = permission
 
     def request_reviews(self) -> None:
         """Request a review of each listed reviewer who can approve a waiting gate, unless it is requested already."""

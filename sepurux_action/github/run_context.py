@@ -32,6 +32,12 @@ class RunContext:
         commit = self.event.commit
         return safe_url(f"{self.server_url}/{self.repository}/commit/{commit}") if commit else ""
 
+    @property
+    def pull_request_url(self) -> str:
+        """Return the address of the pull request, or ''."""
+        number = self.event.pull_request
+        return safe_url(f"{self.server_url}/{self.repository}/pull/{number}") if number else ""
+
 
 def parse_run_context(environ: Mapping[str, str], payload: object) -> RunContext:
     """Return the context that GitHub's variables and the event's payload describe."""

@@ -13,10 +13,12 @@ from typing import assert_never
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile
+from sepurux_action.config.policy_parser import workflow_triggers
 from sepurux_action.config.settings import MAX_CONTEXT_LENGTH, PublishOptions
 from sepurux_action.config.stage import Stage
-from sepurux_action.errors import GitHubError
+from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation import published_result
+from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
@@ -29,7 +31,7 @@ from sepurux_action.github.event import ByNumber, Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.protocol import GitHubClient
 from sepurux_action.github.reviews import ReviewGate
-from sepurux_action.github.snapshot import MAX_PAGES, PAGE, PolicyFile, Snapshot
+from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Snapshot, policy_ref
 from sepurux_action.github.stage_advice import advise
 from sepurux_action.github.sticky_comment import StickyComment
 from sepurux_action.host.protocols import Output, Timeouts
@@ -39,6 +41,7 @@ COMMENT_S = 20.0  # for comment and review requests, added to what the statuses 
 AFTER_SIGNAL_S = 3.0  # for one attempt at each status, because the program must exit within 5 s
 MAX_LOOKUPS = 3  # the result of a lookup may require another one
 MAX_PENDING = WRITES_A_MINUTE // 2  # pending statuses of a large step, so that the decided ones can follow at once
+REVIEW_EVENT = "pull_request_review"
 LARGE_STEP = 20  # gates; a larger step sets a pending status only to replace an older status
 UNKNOWN_COMMENTS = (
     f"no comment: not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
@@ -89,17 +92,15 @@ class GitHubSession:
             if (lookup := self.event.lookup) is None:
                 break
             find = partial(self._client.find_pull_requests, lookup)
-            pulls = self._calls.try_until_deadline(Operation.FIND, find, lambda _: None)
-            if pulls is None:
-                self._calls.event = _after_failed_lookup(self.event)
-                break
-            self._calls.event = resolve(self.event, pulls)
+            try:
+                self._calls.event = resolve(self.event, self._calls.call_until_deadline(Operation.FIND, find))
+            except GitHubError as error:
+                self._calls.event = _after_failed_lookup(self.event, error.details)
         if self.event.pull_request is None:
             what = "no comment" if self.event.commit else "no comment and no status"
             self._output.log(f"{what}: {self.event.no_pr_reason}")
         if not self.event.skip_reason:
-            snapshot = self._calls.fetch_first_snapshot(self._client, config)
-            self.snapshot = snapshot or Snapshot(policy=PolicyFile(error="GitHub could not be read"))
+            self.snapshot = self._calls.fetch_first_snapshot(self._client, config)
 
     def configure(self, options: PublishOptions) -> None:
         """Set how to publish, which is known only after the policy has been read."""
@@ -125,9 +126,11 @@ class GitHubSession:
         for context in contexts:
             if len(context) <= MAX_CONTEXT_LENGTH:
                 unique.setdefault(context.lower(), context)
-        reason = self.event.no_pr_reason if self.event.ambiguous else "bad settings, or an unreadable policy"
+        unread = self.snapshot.policy.error and policy_ref(self.event)
+        note = "the policy could not be read" if unread else "bad settings"
+        note = self.event.no_pr_reason if self.event.ambiguous else note
         result = PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, metrics=published_result.Metrics())
-        description = published_result.format_description(result, reason)
+        description = published_result.format_description(result, note)
         self._set_statuses(_Status(context, CommitState.FAILURE, description) for context in unique.values())
 
     def publish_pending(self, gates: Iterable[str]) -> None:
@@ -143,7 +146,7 @@ class GitHubSession:
             contexts = [context for context in contexts if context.lower() in shown]
         if len(contexts) > LARGE_STEP:
             contexts = contexts[:MAX_PENDING]
-        self._set_statuses(_Status(context, CommitState.PENDING, "the evaluation is under way") for context in contexts)
+        self._set_statuses(_Status(context, CommitState.PENDING, "the evaluation is running") for context in contexts)
 
     def load_more_comments(self) -> None:
         """Fetch further pages of comments until the gate's own comment is found, for the state in it."""
@@ -201,8 +204,8 @@ class GitHubSession:
             if self._required is None or context in {each.lower() for each in self._required}:
                 return ""
             return (
-                f"The status `{self.context_of(gate)}` is not required by a rule of `{base}`: a gate that nothing "
-                "requires blocks no merge. (Rules of the older kind, branch protection, cannot be seen from here.)"
+                f"No ruleset of `{base}` requires the status `{self.context_of(gate)}`, so this gate blocks no merge. "
+                "Require it under `Settings > Rules > Rulesets`. (The gate cannot read classic branch protection.)"
             )
         if self._recent is None:
             return ""
@@ -229,6 +232,20 @@ class GitHubSession:
             if run is not None:
                 return (run,)
         return ()
+
+    def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
+        """Return whether reviews of the pull request approve a soft gate that failed, and else who can approve it."""
+        status = self.soft_gate.approval(self.snapshot.pull_request, reviewers)
+        return replace(
+            status,
+            rerun_needed=status.possible and not status.unread and self._workflow_lacks_review_trigger,
+            read_only=self.event.fork and self.event.name == REVIEW_EVENT,
+        )
+
+    @cached_property
+    def _workflow_lacks_review_trigger(self) -> bool:
+        triggers = workflow_triggers(self.snapshot.workflow)
+        return bool(triggers) and REVIEW_EVENT not in triggers
 
     # -- after the evaluation ---------------------------------------------------------------------------------------
 
@@ -265,7 +282,7 @@ class GitHubSession:
             return ""
         head = now.pull_request.head_sha if now.pull_request else ""
         if head != self.event.commit:
-            own = "a merge group is judged on a commit of its own"
+            own = "a merge group has a commit of its own"
             newer = "the pull request has a newer commit, which gets a run of its own"
             unread = "" if head else "the pull request could not be read"
             self._output.log(f"no comment: {unread or (own if self.event.name == 'merge_group' else newer)}")
@@ -331,31 +348,36 @@ class GitHubSession:
                 raise
             send("")
             why = error.details.summary
-            self._calls.warn_once(f"GitHub did not accept a commit status with its link ({why}): it has none now.")
+            self._calls.warn_once(f"GitHub refused the link of a commit status ({why}), so the status has no link.")
 
     def _decided_status(self, result: GateResult) -> _Status:
         state = CommitState.FAILURE if result.conclusion.blocks else CommitState.SUCCESS
-        state = CommitState.PENDING if result.waits_for_review else state
+        state = CommitState.PENDING if result.needs_approval else state
         description = published_result.format_description(published_result.summarize(result), _status_note(result))
         return _Status(self.context_of(result.gate.name), state, description, result.worst.run.dashboard_url)
 
 
 def _status_note(result: GateResult) -> str:
     """Return what the status says after the numbers, or ''."""
-    if result.waits_for_review:
-        return "waits for a review"
+    if result.needs_approval:
+        return "needs an approval"
+    if result.approval and result.approval.approved:
+        return f"approved by {', '.join(result.approval.approved_by)}"
     match result.decision:
         case Decision.SKIPPED:
             return "no changed file matches its paths"
         case Decision.ERROR | Decision.PENDING:
-            return result.reason
+            reason = result.reason.rstrip(".").replace("No decision", "no decision", 1)
+            return reason if result.conclusion.blocks else f"does not block: {reason}"
+        case Decision.FAIL if not result.conclusion.blocks:
+            return "approved" if result.gate.stage is Stage.SOFT else "does not block"
         case Decision.PASS | Decision.FAIL:
             return ""
         case _:
             assert_never(result.decision)
 
 
-def _after_failed_lookup(event: Event) -> Event:
+def _after_failed_lookup(event: Event, error: ErrorDetails) -> Event:
     number = event.lookup.number if isinstance(event.lookup, ByNumber) else None
     what = f"pull request {number}" if number else "the pull request of this run"
-    return as_ambiguous(event, f"{what} could not be read")
+    return as_ambiguous(event, f"{what} could not be read ({error.summary})", error)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from sepurux_action.common import json_reader
 from sepurux_action.common.urls import safe_url
 from sepurux_action.config import options
+from sepurux_action.config.policy import MAX_FILE_BYTES
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.published_result import PreviousResult
@@ -20,6 +21,10 @@ from sepurux_action.github.permissions import Operation, error_paths, required_p
 
 BASELINE_COMMITS = 20  # of the base branch that are searched for results; contract, section 8
 PAGE = 100  # comments of one page, GitHub's largest
+# On these events an approval starts another run only if the workflow runs on reviews too.
+NEED_REVIEW_TRIGGER = frozenset({"pull_request", "pull_request_target"})
+NO_BASE_COMMIT = "GitHub shows no base commit"
+NO_TEXT_FILE = f"it is not a text file of at most {MAX_FILE_BYTES // 1024} KiB"
 MAX_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pull request
 
 
@@ -28,7 +33,7 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
        $evaluated: String!, $withEvaluated: Boolean!,
        $base: String!, $withBase: Boolean!, $commits: Int!, $page: Int!,
        $policyAt: String!, $policy: String!, $withPolicy: Boolean!, $headPolicy: String!, $withHead: Boolean!,
-       $defaultPolicy: String!, $withDefault: Boolean!) {
+       $defaultPolicy: String!, $withDefault: Boolean!, $workflow: String!, $withWorkflow: Boolean!) {
   repository(owner: $owner, name: $name) {
     pullRequest(number: $number) @include(if: $withPull) {
       number headRefOid headRefName headRepository { nameWithOwner } baseRefName baseRefOid
@@ -46,6 +51,7 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
     policy: object(expression: $policy) @include(if: $withPolicy) { ...file }
     headPolicy: object(expression: $headPolicy) @include(if: $withHead) { ...file }
     defaultPolicy: object(expression: $defaultPolicy) @include(if: $withDefault) { __typename }
+    workflow: object(expression: $workflow) @include(if: $withWorkflow) { ...file }
     base: object(expression: $base) @include(if: $withBase) {
       ... on Commit {
         history(first: $commits) { nodes { oid status { contexts { context description } } } }
@@ -78,10 +84,19 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """A policy file: its `text`, or None if there is no file; `error` says why it cannot be read."""
+    """A policy file: its `text`, or None if there is no file; `error` says why it cannot be read.
+
+    `details` is how the call to GitHub failed, None if the file itself is the cause.
+    """
 
     text: str | None = None
     error: str = ""
+    details: ErrorDetails | None = None
+
+
+def unread(details: ErrorDetails) -> PolicyFile:
+    """Return a policy file that a failed call did not read."""
+    return PolicyFile(error=details.summary, details=details)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +108,8 @@ class Snapshot:
     each context among the base's last commits. `head_contexts` maps the contexts of the evaluated commit's statuses to
     descriptions; None if they are not known. `error` is why a part could not be read, and `denied` says which part.
     `policy` is the policy file that applies, `head_policy` the one at the pull request's head. `has_default_policy`: a
-    file exists at the default path although `config` names another one.
+    file exists at the default path although `config` names another one. `workflow` is the text of the running
+    workflow's file, '' if it was not read.
     """
 
     pull_request: PullRequest | None = None
@@ -107,6 +123,7 @@ class Snapshot:
     denied: Operation | None = None
     policy: PolicyFile = field(default_factory=PolicyFile)
     head_policy: PolicyFile = field(default_factory=PolicyFile)
+    workflow: str = field(default="", repr=False)
 
 
 def policy_ref(event: Event) -> str:
@@ -147,6 +164,8 @@ def snapshot_variables(event: Event, *, after: str = "", with_base: bool, config
         "withHead": with_head,
         "defaultPolicy": f"{policy_at}:{options.CONFIG.default}",
         "withDefault": bool(policy_at) and config != options.CONFIG.default,
+        "workflow": event.workflow_file,
+        "withWorkflow": with_base and bool(event.workflow_file) and event.name in NEED_REVIEW_TRIGGER,
     }
 
 
@@ -170,35 +189,44 @@ def parse_snapshot(data: object, event: Event) -> Snapshot:
             repository.get("policy"), readable=bool(json_reader.as_object(repository.get("policyCommit")))
         ),
         head_policy=_policy_file(repository.get("headPolicy"), readable=True),
+        workflow=_policy_file(repository.get("workflow"), readable=True).text or "",
     )
 
 
 def parse_partial(response: object, event: Event, error: ErrorDetails) -> Snapshot:
     """Return the snapshot in a response to SNAPSHOT_QUERY that has errors; their paths tell which part is missing.
 
-    A file that could not be read is null, like a file that does not exist, so it counts as an error of the file.
+    A file that could not be read is null, like a file that does not exist, so it counts as an error of the file. An
+    error of the workflow's file does not count, because the report only lacks a hint without it.
     """
     parts = json_reader.as_object(response)
     snapshot = parse_snapshot(parts.get("data"), event)
-    paths = error_paths(parts.get("errors"))
+    all_errors = list(json_reader.as_array(parts.get("errors")))
+    errors = [each for each in all_errors if not _is_of_workflow(each)]
+    if all_errors and not errors:
+        return snapshot
+    paths = error_paths(errors)
     failed = {path[1] if len(path) > 1 else "" for path in paths}
     no_comments = any(path[: len(_COMMENTS)] == _COMMENTS for path in paths)
     if no_comments or (snapshot.pull_request is None and event.pull_request is not None):
         denied = Operation.READ
     else:
-        denied = Operation.RESULTS if required_permission(parts.get("errors")) else Operation.BASE
+        denied = Operation.RESULTS if required_permission(errors) else Operation.BASE
     known = snapshot.comments_known and not no_comments and () not in paths
     snapshot = replace(snapshot, error=error, denied=denied, comments_known=known)
-    unread = PolicyFile(error="GitHub's answer did not contain it")
     asked = "defaultPolicy" in json_reader.as_object(json_reader.as_object(parts.get("data")).get("repository"))
     hidden = "defaultPolicy" in failed or ("" in failed and asked and not snapshot.has_default_policy)
     if hidden or (failed & {"", "policy", "policyCommit"} and snapshot.policy.text is None):
-        snapshot = replace(snapshot, policy=unread)
+        snapshot = replace(snapshot, policy=unread(error))
     if failed & {"", "headPolicy"} and snapshot.head_policy.text is None:
-        snapshot = replace(snapshot, head_policy=unread)
+        snapshot = replace(snapshot, head_policy=unread(error))
     if not snapshot.head_contexts and any(path[-1:] == ("status",) for path in paths):
         snapshot = replace(snapshot, head_contexts=None)
     return snapshot
+
+
+def _is_of_workflow(error: object) -> bool:
+    return any(path[:2] == ("repository", "workflow") for path in error_paths([error]))
 
 
 def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] | None:
@@ -242,10 +270,11 @@ def _policy_file(value: object, *, readable: bool) -> PolicyFile:
     """Return the file. If it is missing, that is an error unless the commit itself is `readable`."""
     blob = json_reader.as_object(value)
     if not blob:
-        return PolicyFile() if readable else PolicyFile(error="the base commit cannot be read")
+        # GitHub returns null for a commit that the token may not see, too.
+        return PolicyFile() if readable else PolicyFile(error=NO_BASE_COMMIT, details=ErrorDetails(status=404))
     text = blob.get("text")
     if blob.get("__typename") != "Blob" or not isinstance(text, str) or blob.get("isTruncated") is not False:
-        return PolicyFile(error="it is no text file, or too large")
+        return PolicyFile(error=NO_TEXT_FILE)
     return PolicyFile(text=text)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sepurux_action.config.parsers import BOT_SUFFIX
+from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
 
 MAY_WRITE = frozenset({"write", "maintain", "admin"})
 APPROVED = "APPROVED"
@@ -32,8 +33,8 @@ class Review:
 class ApprovalRules:
     """What decides whether a review approves a gate: author and head of the pull request, `reviewers`, permissions.
 
-    Without `reviewers`, everyone who may write can approve. `permissions` are GitHub's, by login; a login that is not
-    among them may not write.
+    Without `reviewers`, everyone who may write can approve. `permissions` are GitHub's, by login; those of a login that
+    is not among them are not known.
     """
 
     author: str
@@ -41,71 +42,62 @@ class ApprovalRules:
     reviewers: tuple[str, ...] = ()
     permissions: Mapping[str, str] = field(default_factory=dict)
 
-    def ineligibility(self, login: str, kind: str = PERSON) -> str:
-        """Return why this account cannot approve the gate, as a clause, or ''."""
-        return self.account_ineligibility(login, kind) or (
-            "" if self._permission(login) in MAY_WRITE else "may not write here"
-        )
+    def refusal(self, login: str, kind: str = PERSON) -> Reason | None:
+        """Return why this account cannot approve the gate; an account of unknown permission cannot. None if it can."""
+        if reason := self.account_refusal(login, kind):
+            return reason
+        return None if self._permission(login) in MAY_WRITE else Reason.NO_WRITE_ACCESS
 
-    def account_ineligibility(self, login: str, kind: str = PERSON) -> str:
-        """Return why this account cannot approve the gate, whatever its permission, as a clause, or ''."""
+    def account_refusal(self, login: str, kind: str = PERSON) -> Reason | None:
+        """Return why this account cannot approve the gate, whatever its permission; None if the permission decides."""
         if kind != PERSON or login.lower().endswith(BOT_SUFFIX):
-            return "is a bot"
+            return Reason.BOT
         if _same(login, self.author):
-            return "is the author of the pull request"
+            return Reason.AUTHOR
         if self.reviewers and not any(_same(login, each) for each in self.reviewers):
-            return "is not listed in `reviewers`"
-        return ""
+            return Reason.NOT_LISTED
+        return None
 
-    def _permission(self, login: str) -> str:
-        return next((permission for each, permission in self.permissions.items() if _same(login, each)), "")
+    def is_unknown(self, login: str, kind: str = PERSON) -> bool:
+        """Return whether this account's permission decides, and is not known."""
+        return self.account_refusal(login, kind) is None and self._permission(login) is None
 
-    @property
-    def eligible(self) -> str:
-        """Return who can approve the gate, to complete "... can open this gate by an approving review"."""
-        if not self.reviewers:
-            return "anyone with write access except the author of the pull request"
-        able = [login for login in self.reviewers if not self.ineligibility(login)]
-        return _listed(able, "or") if able else "nobody"
-
-    @property
-    def why_none_is_eligible(self) -> str:
-        """Return why each of the listed reviewers is ineligible; '' if one of them is eligible."""
-        reasons = {login: self.ineligibility(login) for login in self.reviewers}
-        return "; ".join(f"{login} {why}" for login, why in reasons.items()) if all(reasons.values()) else ""
+    def _permission(self, login: str) -> str | None:
+        return next((permission for each, permission in self.permissions.items() if _same(login, each)), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
-    """Whether reviews approve the gate: `by` names who approved, `ignored` says why other approvals do not count."""
+def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> ApprovalStatus:
+    """Return whether the reviews, the oldest first, approve the gate, and else who can.
 
-    by: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
+    It is `unread` if an unknown permission may be that of an approver, or of the only reviewers who can approve.
+    """
+    approvals = [review for review in _latest(reviews).values() if review.state == APPROVED]
+    refusals = [(review, _refusal_of_approval(review, rules)) for review in approvals]
+    if by := tuple(review.author for review, reason in refusals if reason is None):
+        return ApprovalStatus(commit=rules.head, approved_by=by)
+    can = tuple(login for login in rules.reviewers if rules.refusal(login) is None)
+    missing = any(
+        reason is Reason.NO_WRITE_ACCESS and rules.is_unknown(review.author, review.kind) for review, reason in refusals
+    )
+    if missing or (not can and any(map(rules.is_unknown, rules.reviewers))):
+        return ApprovalStatus(commit=rules.head, unread=True)
+    return ApprovalStatus(
+        commit=rules.head,
+        can_approve=can,
+        anyone=not rules.reviewers,
+        cannot_approve=tuple(
+            Refusal(login, reason)
+            for login in rules.reviewers
+            if (reason := rules.refusal(login)) and not rules.is_unknown(login)
+        ),
+        ignored=tuple(Refusal(review.author, reason) for review, reason in refusals if reason),
+    )
 
-    @property
-    def approved(self) -> bool:
-        """Return whether the gate is approved."""
-        return bool(self.by)
 
-    @property
-    def reason(self) -> str:
-        """Return who approved the gate, or why approvals do not count, as a clause; '' if there was no approval."""
-        return f"{_listed(self.by, 'and')} approved this commit" if self.by else "; ".join(self.ignored)
-
-
-def approval(reviews: Iterable[Review], rules: ApprovalRules) -> Approval:
-    """Return whether the reviews, the oldest first, approve the gate."""
-    by, ignored = [], []
-    for review in _latest(reviews).values():
-        if review.state != APPROVED:
-            continue
-        if not rules.head or review.commit != rules.head:
-            ignored.append(f"{review.author} approved an older commit")
-        elif why := rules.ineligibility(review.author, review.kind):
-            ignored.append(f"{review.author} approved, but {why}")
-        else:
-            by.append(review.author)
-    return Approval(by=tuple(by), ignored=tuple(ignored))
+def _refusal_of_approval(review: Review, rules: ApprovalRules) -> Reason | None:
+    if not rules.head or review.commit != rules.head:
+        return Reason.OLDER_COMMIT
+    return rules.refusal(review.author, review.kind)
 
 
 def approvers_to_check(reviews: Iterable[Review], rules: ApprovalRules) -> tuple[str, ...]:
@@ -115,7 +107,7 @@ def approvers_to_check(reviews: Iterable[Review], rules: ApprovalRules) -> tuple
         for review in reversed(_latest(reviews).values())
         if review.state == APPROVED
         and review.commit == rules.head
-        and not rules.account_ineligibility(review.author, review.kind)
+        and rules.account_refusal(review.author, review.kind) is None
     )
 
 
@@ -123,7 +115,7 @@ def reviewers_to_request(rules: ApprovalRules, reviews: Iterable[Review], reques
     """Return the listed reviewers who can approve, have not reviewed this head, and of whom no review is requested."""
     done = {review.author.lower() for review in reviews if review.commit == rules.head and review.state != UNSENT}
     done.update(login.lower() for login in requested)
-    return tuple(each for each in rules.reviewers if each.lower() not in done and not rules.ineligibility(each))
+    return tuple(each for each in rules.reviewers if each.lower() not in done and rules.refusal(each) is None)
 
 
 def _latest(reviews: Iterable[Review]) -> dict[str, Review]:
@@ -138,8 +130,3 @@ def _latest(reviews: Iterable[Review]) -> dict[str, Review]:
 
 def _same(login: str, other: str) -> bool:
     return login.lower() == other.lower()
-
-
-def _listed(logins: Iterable[str], word: str) -> str:
-    *first, last = logins
-    return f"{', '.join(first)} {word} {last}" if first else last

@@ -8,21 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sepurux_action.common import number_format
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import PreviousResult
 
 RECENT_PULL_REQUESTS = 30  # some weeks of a team's work
-MIN_DECIDED = 10  # verdicts; with fewer, one flaky run changes the advice
-MAX_BLOCKED_PERCENT = 10  # of the verdicts; teams soon switch off a gate that blocks more
+MIN_DECIDED = 10  # results; with fewer, one flaky run changes the advice
+MAX_BLOCKED_PERCENT = 10  # of the results; teams soon switch off a gate that blocks more
 
 _NEXT = {Stage.OBSERVE: Stage.SOFT, Stage.SOFT: Stage.HARD}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageAdvice:
-    """How many of the `decided` verdicts a hard gate would have blocked, in the present `stage`.
+    """How many of the `decided` results a hard gate would have blocked, in the present `stage`.
 
     `scheduled`: the policy sets the date of a stricter stage already.
     """
@@ -34,23 +33,28 @@ class StageAdvice:
 
     @property
     def ready(self) -> bool:
-        """Return whether there are at least 10 verdicts, of which at most a tenth would have been blocked."""
+        """Return whether there are at least 10 results, of which at most a tenth would have been blocked."""
         return self.decided >= MIN_DECIDED and self.blocked * 100 <= MAX_BLOCKED_PERCENT * self.decided
 
     def __str__(self) -> str:
-        """Return what a hard gate would have blocked, and the advice unless the policy follows it already."""
-        with_verdict = f"{self.decided or 'none'} {'have' if self.decided > 1 else 'has'} a verdict"
-        text = f"Of the last {RECENT_PULL_REQUESTS} pull requests {with_verdict}"
-        if self.decided:
-            share = f" ({number_format.percent(self.blocked / self.decided)})" if self.blocked else ""
-            text += f", and a hard gate would have blocked {self.blocked or 'none'}{share}"
+        """Return what `hard` would have blocked, and the advice unless the policy follows it already."""
+        match self.decided:
+            case 0:
+                text = f"None of the last {RECENT_PULL_REQUESTS} pull requests was evaluated."
+            case 1:
+                would = "would" if self.blocked else "would not"
+                text = f"With `hard`, the last evaluated pull request {would} have been blocked."
+            case several:
+                which = f"{self.blocked or 'none'} of the last {several} evaluated pull requests"
+                text = f"With `hard`, {which} would have been blocked."
         if self.ready:
-            advice = "" if self.scheduled else f" Move on to `enforcement: {_NEXT[self.stage]}`."
+            advice = "" if self.scheduled else f" Set `enforcement: {_NEXT[self.stage]}`."
         elif self.decided < MIN_DECIDED:
-            advice = f" Stay with `{self.stage}` until {MIN_DECIDED} have one."
+            advice = f" Keep `{self.stage}` until {MIN_DECIDED} are evaluated."
         else:
-            advice = f" Stay with `{self.stage}` until it is {MAX_BLOCKED_PERCENT}% or less: fix what fails first."
-        return f"{text}.{advice}"
+            limit = f"at most {MAX_BLOCKED_PERCENT}% would have been blocked"
+            advice = f" Keep `{self.stage}` until {limit}: fix what fails, or change the thresholds."
+        return text + advice
 
 
 def advise(stage: Stage, newest: Iterable[PreviousResult], *, scheduled: bool) -> StageAdvice | None:

@@ -23,9 +23,11 @@ class Level(StrEnum):
 
 
 def plain(text: str) -> str:
-    """Return a text as one line of the log in which the runner sees no command."""
-    line = json_reader.shorten(json_reader.printable(text), MAX_LINE_LENGTH).replace("##[", "## [")
-    return f": {line[1:]}" if line.startswith("::") else line  # the runner trims a space
+    """Return a text as one line of the log in which the runner sees no command. Spaces remain, for aligned columns."""
+    cut = json_reader.shorten(text, MAX_LINE_LENGTH)
+    line = " ".join(map(json_reader.printable, cut.split(" "))).replace("##[", "## [").rstrip(" ")
+    before, command, after = line.partition("::")
+    return f"{before}: :{after}" if command and not before.strip() else line  # the runner trims spaces
 
 
 def annotation(level: Level, message: str, *, title: str = "", file: str = "", line: int = 0) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from sepurux_action.common import number_format
 from sepurux_action.common.json_reader import Metric
+from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import GateResult, RunResult
 
@@ -38,6 +39,8 @@ OUTPUTS: dict[str, str] = {
     "top_failing_tools": "JSON: a list of `{tool, count}`, the most failing first.",
     "dashboard_url": "Where the run is shown in Sepurux.",
     "comment_url": "The comment on the pull request.",
+    "report_path": "Path of `report.json` in `report_dir`, relative to the workspace if it is there. Empty if no such "
+    "file was written.",
     "gates": "JSON: a list of objects, one for each gate, with `name` and all of the other outputs. In a step of "
     "hundreds of gates, their tools and ids may be empty.",
 }
@@ -49,16 +52,24 @@ def no_verdict(reason: str) -> dict[str, str]:
     return {name: known.get(name, "") for name in OUTPUTS}
 
 
-def step_outputs(gates: Sequence[GateResult], comment_url: str = "") -> dict[str, str]:
+def settings_reason(problems: Sequence[Problem]) -> str:
+    """Return the reason with bad settings: the first mistake, and the number of the others."""
+    first, others = problems[0], len(problems) - 1
+    shown = ": ".join(filter(None, (first.location, str(first))))
+    return f"{shown} (and {number_format.pluralize(others, 'more problem')})" if others else shown
+
+
+def step_outputs(gates: Sequence[GateResult], comment_url: str = "", report_path: str = "") -> dict[str, str]:
     """Return every output: the values of the worst gate, and all gates in `gates`.
 
     Of equal decisions, an exceeded `max_unsafe` is worse, then the lower pass rate, then the earlier gate. `conclusion`
     is that of the whole step: an `observe` gate may be the worst and not block while another one blocks.
     """
     worst = min(gates, key=lambda gate: gate.severity_key)
-    described = [{"name": gate.gate.name, **gate_outputs(gate, comment_url)} for gate in gates]
+    described = [{"name": gate.gate.name, **gate_outputs(gate, comment_url, report_path)} for gate in gates]
     blocking = next((gate for gate in gates if gate.conclusion.blocks), worst)
-    return {**gate_outputs(worst, comment_url), "conclusion": blocking.conclusion.word, "gates": _shortened(described)}
+    values = gate_outputs(worst, comment_url, report_path)
+    return {**values, "conclusion": blocking.conclusion.word, "gates": _shortened(described)}
 
 
 def _shortened(gates: list[dict[str, str]]) -> str:
@@ -72,8 +83,8 @@ def _shortened(gates: list[dict[str, str]]) -> str:
     return text
 
 
-def gate_outputs(gate: GateResult, comment_url: str = "") -> dict[str, str]:
-    """Return the outputs of one gate, without `gates`; all gates of a step have the same comment."""
+def gate_outputs(gate: GateResult, comment_url: str = "", report_path: str = "") -> dict[str, str]:
+    """Return the outputs of one gate, without `gates`; all gates of a step have the same comment and report."""
     run = gate.combined
     tools = [{"tool": each.tool[:MAX_TOOL_LENGTH], "count": each.count} for each in run.top_failing_tools[:MAX_TOOLS]]
     return {
@@ -90,6 +101,7 @@ def gate_outputs(gate: GateResult, comment_url: str = "") -> dict[str, str]:
         "top_failing_tools": json.dumps(tools) if tools else "",
         "dashboard_url": run.dashboard_url,
         "comment_url": comment_url,
+        "report_path": report_path,
     }
 
 

@@ -1,29 +1,46 @@
-"""Renders a report as Markdown within the size limits of GitHub."""
+"""Renders a report with the templates, as Markdown within the size limits of GitHub and as lines of a log."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 import jinja2
 
-from sepurux_action.report.markdown import Markdown, text
-from sepurux_action.report.report import Report
-from sepurux_action.report.size_limits import for_comment, for_summary, shrink
+from sepurux_action.common import json_reader, number_format
+from sepurux_action.config.policy import Change
+from sepurux_action.report import markdown
+from sepurux_action.report.brief import brief_json
+from sepurux_action.report.chart import chart
+from sepurux_action.report.markdown import Markdown, code, finish
+from sepurux_action.report.report import GateFacts, Report, ThresholdFacts
+from sepurux_action.report.size_limits import (
+    COMMENT,
+    COMMENT_CHARACTERS,
+    MANY_GATES,
+    MANY_GATES_CHARACTERS,
+    SUMMARY,
+    SUMMARY_BYTES,
+    Limits,
+    fullest_that_fits,
+    steps,
+)
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
-COMMENT_CHARACTERS = 65_000  # GitHub accepts 65,536
-HEADLINE_CHARACTERS = 1_000
+SHORT_SHA = 7  # digits, as GitHub shows a commit
+MAX_BASE_LENGTH = 20  # characters of a branch in a table's heading
+MAX_VALUE_LENGTH = 120  # characters of a changed value of the policy
+KEPT_BEFORE = 20  # characters of two long values that are the same, before what differs
+MAX_LINE_LENGTH = 1_000  # characters of a line in a log
 
 
 def render_summary(report: Report, *, most_bytes: int = SUMMARY_BYTES, templates: Path = TEMPLATES) -> str:
-    """Return the report as Markdown of at most `most_bytes` bytes of UTF-8, shortened as `shrink` does.
+    """Return the report as Markdown of at most `most_bytes` bytes of UTF-8, shortened in steps.
 
-    If the templates cannot be used, only the headline remains.
+    If the templates cannot be used, only one line remains.
     """
-    return _rendered(for_summary(report), templates, "summary.md.j2", lambda text: len(text.encode()) <= most_bytes)
+    return _rendered(report, "summary", SUMMARY, templates, lambda text: len(text.encode()) <= most_bytes)
 
 
 def render_comment(report: Report, marker: str, *, templates: Path = TEMPLATES) -> str:
@@ -32,35 +49,224 @@ def render_comment(report: Report, marker: str, *, templates: Path = TEMPLATES) 
     It has no line break at its end and contains no time, so that equal reports have equal bodies.
     """
     room = COMMENT_CHARACTERS - len(marker) - len("\n\n")
-    rendered = _rendered(for_comment(report), templates, "comment.md.j2", lambda text: len(text) <= room)
+    if len(report.gates) > MANY_GATES >= len(report.acting):
+        room = min(room, MANY_GATES_CHARACTERS)
+    rendered = _rendered(report, "comment", COMMENT, templates, lambda text: len(text) <= room)
     return f"{marker}\n\n{rendered}".rstrip("\n")
 
 
-def _rendered(report: Report, templates: Path, name: str, fits: Callable[[str], bool]) -> str:
+def render_lines(report: Report, name: str, *, templates: Path = TEMPLATES) -> list[str]:
+    """Return the lines of a text template, such as `log.txt.j2`. Each is printable and of at most 1,000 characters."""
     try:
-        template = _environment(templates).get_template(name)
-        for smaller in shrink(report):
-            rendered = template.render(report=smaller)
-            if fits(rendered):
-                return rendered
+        rendered = _template(templates, f"{name}.txt.j2").render(report=report, limits=COMMENT, place=name)
+    except (jinja2.TemplateError, OSError, UnicodeDecodeError):
+        rendered = _last_resort(report)
+    return [json_reader.shorten(line.rstrip(), MAX_LINE_LENGTH) for line in rendered.splitlines() if line.strip()]
+
+
+def render_with_limits(report: Report, place: str, limits: Limits, *, templates: Path = TEMPLATES) -> str:
+    """Return the Markdown of a report with these limits. `place` is `comment` or `summary`.
+
+    Raises jinja2.TemplateError, OSError, or UnicodeDecodeError for templates that cannot be used.
+    """
+    return _with_limits(report, place, templates, partial(brief_json, report), limits)
+
+
+def _with_limits(report: Report, place: str, templates: Path, brief: Callable[[int], str], limits: Limits) -> str:
+    written = brief(limits.brief) if limits.brief else ""
+    fenced = markdown.fence(written, "json") if written else ""
+    rendered = _template(templates, f"{place}.md.j2").render(report=report, limits=limits, place=place, brief=fenced)
+    return finish(rendered)
+
+
+def _rendered(report: Report, place: str, limits: Limits, templates: Path, fits: Callable[[str], bool]) -> str:
+    brief = cache(partial(brief_json, report))  # several steps have the same one
+    try:
+        if shown := fullest_that_fits(steps(limits), partial(_with_limits, report, place, templates, brief), fits):
+            return shown
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         pass  # a broken template must not hide the result
-    return f"{text(report.headline, longest=HEADLINE_CHARACTERS)}\n"
+    return finish(markdown.text(_last_resort(report), longest=MAX_LINE_LENGTH))
+
+
+def _last_resort(report: Report) -> str:
+    """Return one line without a template."""
+    if report.problems:
+        return f"Blocked: {report.problems[0]}"
+    worst = report.gates[0]
+    return f"{worst.name}: {worst.decision}, {'blocked' if worst.blocks else 'not blocking'}. {worst.reason}"
+
+
+def _template(templates: Path, name: str) -> jinja2.Template:
+    return _environment(templates, as_markdown=name.endswith(".md.j2")).get_template(name)
+
+
+class _Environment(jinja2.Environment):
+    """What a macro or a `set` block returns has been escaped already."""
+
+    concat = staticmethod(lambda parts: Markdown("".join(parts)))
 
 
 @cache
-def _environment(templates: Path) -> jinja2.Environment:
-    return jinja2.Environment(
+def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
+    environment = _Environment(
         loader=jinja2.FileSystemLoader(templates),
-        autoescape=False,  # noqa: S701 - it escapes only for HTML; `finalize` escapes every value for Markdown
-        finalize=_escape,
+        autoescape=False,
+        finalize=_escape if as_markdown else _plain,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters |= _NUMBERS | (_MARKDOWN if as_markdown else _TEXT)
+    environment.globals |= {
+        "markdown": as_markdown,
+        "bold": Markdown("**" if as_markdown else ""),
+        "indent": Markdown("  "),
+        "nbsp": Markdown("\u00a0"),
+    }
+    return environment
 
 
-def _escape(value: object) -> str:
+def _escape(value: object) -> Markdown:
     """Return a `Markdown` value as it is, and any other value as escaped text."""
-    return value if isinstance(value, Markdown) else text(str(value))
+    return value if isinstance(value, Markdown) else markdown.text(str(value))
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, Markdown) else json_reader.printable(str(value))
+
+
+# -- filters: how a template writes a value ---------------------------------------------------------------------------
+
+
+def _plural(count: float, noun: str, many: str | None = None) -> str:
+    return number_format.pluralize(count, noun, many)
+
+
+def _sum(items: Iterable[object], attribute: str) -> int:
+    return sum(getattr(item, attribute) for item in items)
+
+
+def _sha(commit: str) -> str:
+    return commit[:SHORT_SHA]
+
+
+def _alert(content: str, kind: str) -> Markdown:
+    """Return paragraphs, one per line, as an alert; '' without any."""
+    lines = [" ".join(line.split(" ")).strip() for line in content.split("\n") if line.strip()]
+    if not lines:
+        return Markdown("")
+    return Markdown(f"> [!{kind}]\n> " + "\n>\n> ".join(" ".join(line.split()) for line in lines) + "\n")
+
+
+def _listed(write: Callable[[str], str], names: Sequence[str], word: str) -> Markdown:
+    """Return names as `a, b or c`."""
+    written = [write(name) for name in names]
+    last = f" {word} ".join(filter(None, [", ".join(written[:-1]), *written[-1:]]))
+    return Markdown(last)
+
+
+def _names(write: Callable[[str], str], names: Sequence[str], most: int) -> Markdown:
+    """Return at most so many names, and the number of the others."""
+    more = len(names) - most
+    return Markdown(", ".join(map(write, names[:most])) + (f", and {more} more" if more > 0 else ""))
+
+
+def _named(write: Callable[[str], str], gates: Sequence[GateFacts], most: int) -> Markdown:
+    return _names(write, [gate.name for gate in gates], most)
+
+
+def _base(branch: str) -> Markdown:
+    """Return the name of the base branch for a table, or a word if it is unknown or too long."""
+    if not branch:
+        return Markdown("before")
+    return code(branch) if len(branch) <= MAX_BASE_LENGTH else Markdown("base")
+
+
+def _value(text: str) -> Markdown:
+    """Return a value of the policy: a number as it is, other values as code."""
+    try:
+        float(text)
+    except ValueError:
+        return markdown.value(text, longest=MAX_VALUE_LENGTH)
+    return markdown.text(text)
+
+
+def _shortened(change: Change) -> tuple[str, str]:
+    """Return both values, shortened at their common beginning so that the difference stays visible."""
+    old, new = change.old, change.new
+    differs = next(
+        (at for at, pair in enumerate(zip(old, new, strict=False)) if len(set(pair)) > 1), min(len(old), len(new))
+    )
+    start = differs - KEPT_BEFORE
+    if start <= 0 or max(len(old), len(new)) <= MAX_VALUE_LENGTH:
+        return old, new
+    return f"…{old[start:]}", f"…{new[start:]}"
+
+
+def _nowrap(text: str) -> Markdown:
+    """Return a short text that a narrow table does not break."""
+    return Markdown(markdown.text(text).replace(" ", "\u00a0"))
+
+
+def _sentence(words: str) -> Markdown:
+    return Markdown(f"{words[:1].upper()}{words[1:]}")
+
+
+def _aligned(rows: Sequence[ThresholdFacts]) -> list[Markdown]:
+    """Return a line for each threshold, with aligned columns."""
+    cells = [
+        (row.check.label, json_reader.printable(row.check.actual), json_reader.printable(row.check.required))
+        for row in rows
+    ]
+    labels, actuals, _ = (
+        ([len(cell) for cell in column] for column in zip(*cells, strict=True)) if cells else ([], [], [])
+    )
+    return [
+        Markdown(f"  {row.words.mark} {label:<{max(labels)}}   {actual:>{max(actuals)}}   needs {required}")
+        for row, (label, actual, required) in zip(rows, cells, strict=True)
+    ]
+
+
+def _same(value: str, **_: object) -> str:
+    return value
+
+
+_NUMBERS: dict[str, Callable[..., object]] = {
+    "plural": _plural,
+    "sum": _sum,
+    "sha": _sha,
+    "whole": number_format.count,
+    "duration": number_format.duration,
+    "sentence": _sentence,
+}
+_MARKDOWN: dict[str, Callable[..., object]] = {
+    "alert": _alert,
+    "base": _base,
+    "chart": chart,
+    "code": code,
+    "code_block": markdown.code_block,
+    "html_code": markdown.html_code,
+    "html": Markdown,
+    "link": markdown.link,
+    "listed": partial(_listed, code),
+    "named": partial(_named, code),
+    "names": partial(_names, code),
+    "nowrap": _nowrap,
+    "new_value": lambda change: _value(_shortened(change)[1]),
+    "old_value": lambda change: _value(_shortened(change)[0]),
+    "prose": markdown.prose,
+    "strong": markdown.strong,
+    "text": markdown.text,
+}
+_TEXT: dict[str, Callable[..., object]] = {
+    "aligned": _aligned,
+    "code": _same,
+    "listed": partial(_listed, json_reader.printable),
+    "named": partial(_named, json_reader.printable),
+    "names": partial(_names, json_reader.printable),
+    "prose": _same,
+    "strong": _same,
+    "text": _same,
+}

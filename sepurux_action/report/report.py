@@ -1,97 +1,31 @@
-"""The report as data: texts, tuples, and truth values, for templates that only loop and branch.
-
-A text that is not `Markdown` is escaped when it is rendered.
-"""
+"""The facts of a report: frozen data without Markdown. Templates turn them into text, `report_json.py` into JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from itertools import islice
-from typing import assert_never
+from itertools import chain
 from urllib.parse import urlsplit
 
 from sepurux_action.common import number_format
-from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import published_result
-from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, severity_rank
-from sepurux_action.evaluation.comparison import (
-    BY_THRESHOLD,
-    MEASURES,
-    NOT_KNOWN,
-    Measure,
-    change,
-    metrics_text,
-    shown,
-    trend_text,
-)
+from sepurux_action.evaluation.approval import ApprovalStatus
+from sepurux_action.evaluation.ci_run import ClassifiedFailure, FailingTool, merge_failures
+from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, change
 from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
-from sepurux_action.report.markdown import bar, chart, code, code_block, join, link, prose, sparkline, strong, text
 from sepurux_action.report.reproduction import command_lines
+from sepurux_action.report.states import BY_CHECK, BY_DECISION, WORDS, State, Words, state_of
 
-MAX_ROWS = 100  # of tools and of categories; further ones are only counted
-VISIBLE_ROWS = 10  # rows of a table that are not collapsed
-MAX_REASON_LENGTH = 600  # characters
-MAX_EXAMPLE_LENGTH = 200  # characters
-MAX_CELL_LENGTH = 120  # characters of a sentence in a table
-KEPT_BEFORE = 20  # characters of two long values that are the same, before what differs
-MAX_NAMED = 3  # gates that a note names; the others are counted
-MAX_SEVERITY_LENGTH = 24  # characters
-MAX_BASE_LENGTH = 40  # characters of a branch in a table's heading
+_ROW_ORDER = (CheckState.MISSED, CheckState.NO_NUMBER, CheckState.NOT_REPORTED, CheckState.MET)
+LINKED_SHA = 12  # digits of a commit in a link, enough to be unique
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name tells whose it is, so the start is cut
-NO_BREAK = "\u00a0"  # a symbol stays on the line of its word
-SHORT_SHA = 7  # digits, as GitHub shows a commit
-MIN_CHARTED = 3  # points; two are told better in words
-
-_SYMBOLS = {
-    Decision.FAIL: "✗ fail",
-    Decision.ERROR: "! error",
-    Decision.PENDING: "… pending",
-    Decision.PASS: "✓ pass",
-    Decision.SKIPPED: "– not affected",
-}
-_WELL = frozenset({Decision.PASS, Decision.SKIPPED})
-_CHECKS = {CheckState.MET: "✓", CheckState.BROKEN: "✗", CheckState.NOT_REPORTED: "?", CheckState.NO_NUMBER: "?"}
-
-
-HOW_TO_REPRODUCE = (
-    "In a checkout of this commit, in an environment with the command line of sepurux/gate-action "
-    "(docs/configuration.md there tells how to install it). A policy file in the checkout would overrule these flags: "
-    "move it away first."
-)
-
-
-SHORT = "The run was cancelled, so this report leaves out the details."
-
-
-class BlockKind(StrEnum):
-    """The content of a block."""
-
-    PROBLEMS = "problems"
-    GATES = "gates"
-    POLICY = "policy"
-    TRACES = "traces"
-    BROKEN = "broken"
-    THRESHOLDS = "thresholds"
-    METRICS = "metrics"
-    CHART = "chart"
-    RATES = "rates"
-    TOOLS = "tools"
-    FAILURES = "failures"
-    REASONS = "reasons"
-    CATEGORIES = "categories"
-    HISTORY = "history"
-    REPRODUCTION = "reproduction"
-    NOTES = "notes"
-    PROVENANCE = "provenance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +42,10 @@ class Context:
     run_url: str = ""
     base_url_host: str = ""
     pull_request: int | None = None
+    pull_request_url: str = ""
+    from_fork: bool = False
     version: str = ""
+    policy_path: str = ""
     notes: tuple[str, ...] = ()
     policy_changes: tuple[Change, ...] = ()
     baselines: Mapping[str, PreviousResult] = field(default_factory=dict)
@@ -117,832 +54,410 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a table; numbers are aligned to the right."""
+class Dashboard:
+    """The address of a run in Sepurux. `host` is '' if it is the host of `base_url` (contract, section 8)."""
 
-    heading: str
-    numbers: bool = False
+    url: str
+    host: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """A table with a title, or without `columns` a list, or `paragraphs`; `lead` is a sentence before it.
+class ThresholdFacts:
+    """A threshold, the result, and how that differs from the baseline (`–`: unknown)."""
 
-    The first `visible_rows` rows are visible, the others are collapsed.
+    check: Check
+    change: str
+    base: float | None = None
+
+    @property
+    def words(self) -> Words:
+        """Return the symbol of the row."""
+        return BY_CHECK[self.check.state]
+
+    @property
+    def missed(self) -> bool:
+        """Return whether the number misses the threshold."""
+        return self.check.state is CheckState.MISSED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceFacts:
+    """One of the several traces of a gate."""
+
+    trace: str
+    decision: Decision
+    reason: str
+    hint: str
+    pass_rate: str
+    unsafe: float
+    dashboard: Dashboard | None
+
+    @property
+    def words(self) -> Words:
+        """Return the symbol and the word of the decision."""
+        return BY_DECISION[self.decision]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitFacts:
+    """The numbers of one commit, or of the base; `–` for those that are unknown. `url` is '' for the base."""
+
+    commit: str
+    url: str
+    decision: Decision
+    pass_rate: float | None
+    cells: tuple[str, ...]
+    here: bool = False
+
+    @property
+    def words(self) -> Words:
+        """Return the symbol of the decision."""
+        return BY_DECISION[self.decision]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Category:
+    """A mutation category: `covered` by all traces, by some of them (`partly`), or by none."""
+
+    name: str
+    covered: bool
+    partly: bool = False
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateFacts:
+    """Everything that a report shows of one gate.
+
+    `would_block`: the decision would block with `enforcement: hard`. `other_numbers` are reported numbers without a
+    threshold, as label and text. `failures` are groups of failures with the same severity, type, and mutation, the most
+    severe first; `failures_by_trace` are the same by trace. `failures_left_out` counts failures of kinds that were not
+    kept, and `more_failures` is true if not all were read. `history` is this pull request's commits, the newest first.
     """
 
-    kind: BlockKind
-    title: str
-    rows: tuple[tuple[str, ...], ...]
-    lead: str = ""
-    columns: tuple[Column, ...] = ()
-    paragraphs: bool = False
-    visible_rows: int = VISIBLE_ROWS
-    left_out: int = 0
+    gate: Gate
+    state: State
+    decision: Decision
+    blocks: bool
+    would_block: bool
+    allowed: bool
+    rule: Rule
+    reason: str
+    hint: str
+    approval: ApprovalStatus | None
+    worst: RunResult
+    result: GateResult
+    dashboard: Dashboard | None
+    compared: bool
+    thresholds: tuple[ThresholdFacts, ...] = ()
+    other_numbers: tuple[tuple[str, str], ...] = ()
+    pass_rate: str = NOT_KNOWN
+    scenarios: float | None = None
+    traces: tuple[TraceFacts, ...] = ()
+    failures: tuple[ClassifiedFailure, ...] = ()
+    failures_by_trace: tuple[ClassifiedFailure, ...] = ()
+    failures_left_out: int = 0
+    more_failures: bool = False
+    tools: tuple[FailingTool, ...] = ()
+    categories: tuple[Category, ...] = ()
+    history: tuple[CommitFacts, ...] = ()
+    reproduction: tuple[str, ...] = ()
 
     @property
-    def visible(self) -> tuple[tuple[str, ...], ...]:
-        """Return the rows that are not collapsed."""
-        return self.rows[: self.visible_rows]
+    def name(self) -> str:
+        """Return the gate's name."""
+        return self.gate.name
 
     @property
-    def collapsed(self) -> tuple[tuple[str, ...], ...]:
-        """Return the rows that are collapsed."""
-        return self.rows[self.visible_rows :]
+    def words(self) -> Words:
+        """Return the symbol and the word of the state."""
+        return WORDS[self.state]
 
     @property
-    def collapsed_title(self) -> str:
-        """Return the title of the collapsed rows."""
-        return f"{len(self.collapsed):,} more" if self.visible_rows else self.title
+    def stage(self) -> Stage:
+        """Return the stage that applies today."""
+        return self.gate.stage
 
     @property
-    def left_out_note(self) -> str:
-        """Return the sentence about rows that were left out, or ''."""
-        if not self.left_out:
-            return ""
-        lost = "" if self.paragraphs else f"{number_format.pluralize(self.left_out, 'row')} "
-        return f"{self.title.partition(' (')[0]}: {lost}left out, the report would be too long."
+    def missed(self) -> tuple[ThresholdFacts, ...]:
+        """Return the thresholds that are missed."""
+        return tuple(row for row in self.thresholds if row.missed)
 
-    def keep(self, rows: int) -> Block:
-        """Return the block with its first rows; the others are counted as left out."""
-        lost = max(0, len(self.rows) - rows)
-        return replace(self, rows=self.rows[:rows], left_out=self.left_out + lost)
+    @property
+    def failed(self) -> bool:
+        """Return whether the decision is `fail`."""
+        return self.decision is Decision.FAIL
+
+    @property
+    def passed(self) -> bool:
+        """Return whether nobody has to act: the gate passed or was skipped."""
+        return self.state in {State.PASSED, State.SKIPPED}
+
+    @property
+    def unexplained(self) -> bool:
+        """Return whether Sepurux decided `fail` and no threshold explains it."""
+        return self.rule is Rule.DECIDED_FAIL and not self.missed
+
+    @property
+    def contradicted(self) -> bool:
+        """Return whether Sepurux reported a pass, but a number misses a threshold."""
+        return self.rule is Rule.PASS_CONTRADICTED
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Return the required mutation categories that are not covered."""
+        return tuple(chain.from_iterable(row.check.lacking for row in self.thresholds))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Callout:
-    """The most important sentences. `alert` is GitHub's word for the kind of box, '' for plain paragraphs."""
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence about some gates; without names, about the whole step."""
 
-    alert: str
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """The part of a report about one of several gates; `closed` if the gate blocks."""
-
-    title: str
-    callout: Callout | None
-    links: str
-    blocks: tuple[Block, ...]
-    collapsed: bool = False
-    closed: bool = False
+    text: str
+    gates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A report. `headline` is one line that is not escaped, also for the log and an annotation.
+    """A report on gates, the most important first, or on `problems` in the settings.
 
-    `fuller` is the sentence that links to the job summary, for a comment that leaves something out.
+    `short` after a signal, when little time is left: the report has no details.
     """
 
-    headline: str
-    title: str
-    callout: Callout
-    links: str
-    blocks: tuple[Block, ...] = ()
-    sections: tuple[Section, ...] = ()
-    notes: tuple[Block, ...] = ()
-    left_out_note: str = ""
-    fuller: str = ""
-    footer: str = ""
+    context: Context
+    gates: tuple[GateFacts, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[Note, ...] = ()
+    short: bool = False
 
     @property
-    def shortened(self) -> bool:
-        """Return whether anything was left out."""
-        blocks = (*self.blocks, *self.notes, *(block for section in self.sections for block in section.blocks))
-        return bool(self.left_out_note) or any(block.left_out for block in blocks)
+    def acting(self) -> tuple[GateFacts, ...]:
+        """Return the gates that someone has to act on, because they block."""
+        return tuple(gate for gate in self.gates if gate.blocks)
+
+    @property
+    def failed(self) -> tuple[GateFacts, ...]:
+        """Return the gates that failed, those that block first."""
+        return tuple(gate for gate in self.gates if gate.failed)
+
+    def in_state(self, state: str) -> tuple[GateFacts, ...]:
+        """Return the gates in a state."""
+        return tuple(gate for gate in self.gates if gate.state == state)
+
+    @property
+    def passed(self) -> tuple[GateFacts, ...]:
+        """Return the gates that passed or were skipped."""
+        return tuple(gate for gate in self.gates if gate.passed)
+
+    @property
+    def not_passed(self) -> tuple[GateFacts, ...]:
+        """Return the gates that neither passed nor were skipped."""
+        return tuple(gate for gate in self.gates if not gate.passed)
+
+    @property
+    def approvals(self) -> tuple[tuple[ApprovalStatus | None, tuple[GateFacts, ...]], ...]:
+        """Return the gates that need an approval, those that need the same one together."""
+        grouped: dict[ApprovalStatus | None, list[GateFacts]] = {}
+        for gate in self.in_state(State.NEEDS_APPROVAL):
+            grouped.setdefault(gate.approval, []).append(gate)
+        return tuple((approval, tuple(gates)) for approval, gates in grouped.items())
+
+    @property
+    def without_result(self) -> tuple[tuple[GateFacts, tuple[GateFacts, ...]], ...]:
+        """Return the blocking gates without a result, those for the same reason together, each with the first one."""
+        grouped: dict[tuple[str, str, str], list[GateFacts]] = {}
+        for gate in self.acting:
+            if not gate.failed:
+                grouped.setdefault((gate.state, gate.reason, gate.hint), []).append(gate)
+        return tuple((gates[0], tuple(gates)) for gates in grouped.values())
 
 
 def build_report(results: Sequence[GateResult], context: Context, *, short: bool = False) -> Report:
     """Return the report on one or more gates.
 
-    A `short` report takes little time, even if the backend reported much: it leaves out what failed and the sections.
+    A `short` report takes little time, even if the backend reported much: it leaves out what failed and the history.
     """
-    worst = _by_weight(results)[0]
-    footer = f"sepurux/gate-action {context.version}".rstrip()
-    fuller = join(["The", link("job summary", context.run_url), "keeps more."]) if context.run_url else ""
-    if len(results) == 1:
-        return Report(
-            headline=_headline(worst),
-            title=join([_symbol(worst), "Sepurux gate", code(worst.gate.name), _outcome(worst)]),
-            callout=_callout(worst, context),
-            links=_links(worst, context),
-            blocks=(*_policy(context), *_blocks(worst, context, short=short)),
-            notes=() if short else _notes(results, context),
-            left_out_note=SHORT if short else "",
-            fuller=fuller,
-            footer=footer,
-        )
-    tally, all_well = _tally(results), "" if worst.decision not in _WELL else _how_many_passed(results)
-    return Report(
-        headline=f"Sepurux: {tally}. {all_well or _headline(worst)}",
-        title=join([_symbol(worst), f"Sepurux: {tally}"]),
-        callout=Callout(alert="", lines=(strong(all_well),)) if all_well else _callout(worst, context, named=True),
-        links=_links(None, context),
-        blocks=(_gates(results, context), *_policy(context)),
-        sections=()
-        if short
-        else tuple(
-            _section(result, context, already_shown=result is worst and not all_well) for result in _by_weight(results)
-        ),
-        notes=() if short else _notes(results, context),
-        left_out_note=SHORT if short else "",
-        fuller=fuller,
-        footer=footer,
-    )
+    gates = sorted((_gate(result, context, short=short) for result in results), key=_interest)
+    return Report(context=context, gates=tuple(gates), notes=() if short else tuple(_notes(results)), short=short)
 
 
 def build_settings_report(problems: Sequence[Problem], context: Context) -> Report:
     """Return the report on settings that cannot be used: every problem, and that nothing was evaluated."""
-    count = number_format.pluralize(len(problems), "problem")
-    return Report(
-        headline=f"Sepurux gate: the settings cannot be used ({count}), so nothing was evaluated and the gate is "
-        "closed.",
-        title=join(["❗", f"Sepurux gate: the settings have {count}"]),
-        callout=Callout(
-            alert="WARNING",
-            lines=(
-                strong("The gate is closed: without usable settings nothing was evaluated."),
-                join([strong("Next:"), "Correct what is listed here, then run the workflow again."]),
-            ),
-        ),
-        links=_links(None, context),
-        blocks=(
-            Block(
-                kind=BlockKind.PROBLEMS,
-                title="To correct",
-                rows=tuple(
-                    (
-                        join(
-                            [
-                                code(problem.location, longest=MAX_CELL_LENGTH) if problem.location else "",
-                                prose(problem.where, longest=MAX_CELL_LENGTH),
-                                prose(problem.message),
-                            ],
-                            by=": ",
-                        ),
-                    )
-                    for problem in problems
-                ),
-                visible_rows=5 * VISIBLE_ROWS,
-            ),
-            *_policy(context),
-        ),
-        notes=_notes((), context),
-        footer=f"sepurux/gate-action {context.version}".rstrip(),
+    return Report(context=context, problems=tuple(problems))
+
+
+def _interest(gate: GateFacts) -> tuple[bool, int, tuple[int, bool, float]]:
+    return not gate.blocks, list(State).index(gate.state), gate.result.severity_key
+
+
+def _gate(result: GateResult, context: Context, *, short: bool) -> GateFacts:
+    gate, worst = result.gate, result.worst
+    suspected = trace_may_be_cause(result.runs)
+    facts = GateFacts(
+        gate=gate,
+        state=state_of(result),
+        decision=result.decision,
+        blocks=result.conclusion.blocks,
+        would_block=enforce(result.decision, Stage.HARD, gate.on_undecided, trace_may_be_cause=suspected).blocks,
+        allowed=gate.on_undecided is OnUndecided.ALLOW,
+        rule=worst.verdict.rule,
+        reason=result.reason,
+        hint=worst.hint,
+        approval=result.approval,
+        worst=worst,
+        result=result,
+        dashboard=_dashboard(worst, context),
+        compared=gate.name in context.baselines,
+        thresholds=_thresholds(result, context),
+        pass_rate=_pass_rate(result.combined.pass_rate.value, gate),
+    )
+    if short or facts.state is State.SKIPPED:
+        return facts
+    every = tuple(chain.from_iterable(map(_failures_of, result.runs)))
+    return replace(
+        facts,
+        other_numbers=tuple(_other_numbers(result)),
+        scenarios=worst.run.trace_count.value,
+        traces=_traces(result, context),
+        failures=merge_failures((replace(each, trace_id="") for each in every), len(every))[0],
+        failures_by_trace=merge_failures(every, len(every))[0],
+        failures_left_out=sum(run.enrichment.left_out for run in result.runs),
+        more_failures=any(run.enrichment.more_failures for run in result.runs),
+        tools=result.combined.top_failing_tools,
+        categories=tuple(_categories(result)),
+        history=_history(result, context),
+        reproduction=tuple(command_lines(gate, context.base_url_host)),
     )
 
 
-def _headline(result: GateResult) -> str:
-    state = "waits for a review" if result.waits_for_review else f"is {_state(result)}"
-    return (
-        f"Sepurux gate {result.gate.name}: {result.decision} ({result.gate.stage}), the gate {state}. {result.reason}"
-    )
+def _failures_of(run: RunResult) -> Iterable[ClassifiedFailure]:
+    """Return the failures of a run. An uploaded trace gets another id in each run, so its path stands for the id."""
+    if not run.trace_may_be_cause:
+        return run.enrichment.failures
+    return (replace(failure, trace_id=run.trace) for failure in run.enrichment.failures)
 
 
-def _tally(results: Sequence[GateResult]) -> str:
-    """Return how many gates block, and how many of these wait for a review."""
-    waiting = sum(result.waits_for_review for result in results)
-    closed = sum(result.conclusion.blocks for result in results) - waiting
-    waits = f"{'waits' if waiting == 1 else 'wait'} for a review"
-    if not closed:
-        return f"{waiting} of {len(results)} gates {waits}" if waiting else f"all {len(results)} gates are open"
-    tally = f"{closed} of {len(results)} gates {'is' if closed == 1 else 'are'} closed"
-    return f"{tally}, {waiting} {waits}" if waiting else tally
-
-
-def _how_many_passed(results: Sequence[GateResult]) -> str:
-    """Return how many gates passed and how many were skipped, if none failed."""
-    others = sum(result.decision is Decision.SKIPPED for result in results)
-    if others in {0, len(results)}:
-        return "No gate is affected." if others else "Every gate passed."
-    return f"{len(results) - others} passed, {others} {'is' if others == 1 else 'are'} not affected."
-
-
-def _state(result: GateResult) -> str:
-    if result.waits_for_review:
-        return "waiting"
-    return "closed" if result.conclusion.blocks else "open"
-
-
-def _opened(result: GateResult) -> bool:
-    """Return whether a review opened the gate."""
-    return result.decision is Decision.FAIL and result.gate.stage is Stage.SOFT and not result.conclusion.blocks
-
-
-def _symbol(result: GateResult) -> str:
-    match result.decision:
-        case Decision.FAIL if result.waits_for_review:
-            return "✋"
-        case Decision.PASS:
-            return "✅"
-        case Decision.FAIL:
-            return "❌" if result.conclusion.blocks else "⚠️"
-        case Decision.ERROR:
-            return "❗"
-        case Decision.PENDING:
-            return "⏳"
-        case Decision.SKIPPED:
-            return "⏭️"
-        case _:
-            assert_never(result.decision)
-
-
-def _outcome(result: GateResult) -> str:
-    match result.decision:
-        case Decision.PASS:
-            return "passed"
-        case Decision.FAIL if result.waits_for_review:
-            return "waits for a review"
-        case Decision.FAIL if result.conclusion.blocks:
-            return "failed"
-        case Decision.FAIL if _opened(result):
-            return "failed, opened by a review"
-        case Decision.FAIL:
-            return "failed, not blocked"
-        case Decision.ERROR:
-            return "has no verdict" if result.conclusion.blocks else "has no verdict, not blocked"
-        case Decision.PENDING:
-            return "is not decided yet" if result.conclusion.blocks else "is not decided yet, not blocked"
-        case Decision.SKIPPED:
-            return "is not affected"
-        case _:
-            assert_never(result.decision)
-
-
-def _callout(result: GateResult, context: Context, *, named: bool = False) -> Callout:
-    state = "closed" if result.conclusion.blocks else "open"
-    gate = join(["The gate", code(result.gate.name) if named else "", f"is {state}:"])
-    lines = (
-        strong(join([gate, prose(f"{result.conclusion.because}.")])),
-        prose(result.reason, longest=MAX_REASON_LENGTH),
-        prose(_stage_sentence(result, context), longest=MAX_REASON_LENGTH),
-        join([strong("Next:"), next_step]) if (next_step := _next_step(result, context)) else "",
-    )
-    return Callout(alert=_alert(result), lines=tuple(line for line in lines if line))
-
-
-def _alert(result: GateResult) -> str:
-    if result.decision in _WELL:
-        return ""
-    if not result.conclusion.blocks:
-        return "NOTE"
-    if result.waits_for_review:
-        return "IMPORTANT"
-    return "CAUTION" if result.decision is Decision.FAIL else "WARNING"
-
-
-def _stage_sentence(result: GateResult, context: Context) -> str:
-    """Return what the stage means for this result; '' if the next step says it."""
-    if result.review:
-        return "" if result.waits_for_review else result.review
-    match result.gate.stage:
-        case Stage.OBSERVE if result.decision is not Decision.SKIPPED:
-            hard = enforce(
-                result.decision,
-                Stage.HARD,
-                result.gate.on_undecided,
-                trace_may_be_cause=trace_may_be_cause(result.runs),
-            )
-            return f"In stage `hard` this would have been {'blocked' if hard.blocks else 'let through'}."
-        case Stage.SOFT if result.decision is Decision.FAIL and context.pull_request is None:
-            return "Without a pull request no review can open a gate of stage `soft`."
-        case Stage.SOFT if result.decision is Decision.FAIL and result.conclusion.blocks:
-            return "In stage `soft` an approving review of this commit opens the gate."
-        case Stage.OBSERVE | Stage.SOFT | Stage.HARD:
-            return ""
-        case _:
-            assert_never(result.gate.stage)
-
-
-def _next_step(result: GateResult, context: Context) -> str:
-    if result.waits_for_review and result.review:
-        return join([prose(result.review, longest=MAX_REASON_LENGTH), "Or fix what failed and push."])
-    return prose(result.worst.hint or _usual_step(result, context))
-
-
-def _usual_step(result: GateResult, context: Context) -> str:
-    match result.decision:
-        case Decision.PASS | Decision.SKIPPED:
-            return ""
-        case Decision.FAIL if not result.conclusion.blocks:
-            return "Look at what failed; it was let through this time."
-        case Decision.FAIL if result.gate.stage is Stage.SOFT and context.pull_request is not None:
-            return "Fix what failed and push, or ask an eligible reviewer for that approval."
-        case Decision.FAIL:
-            return "Fix what failed and push: the gate evaluates the new commit."
-        case Decision.PENDING:
-            waited = number_format.duration(result.gate.timeout_s)
-            return f"See whether the evaluation still moves; if it needs longer, raise `timeout` (now {waited})."
-        case Decision.ERROR if result.worst.verdict.rule is Rule.PASS_WITHOUT_NUMBERS:
-            return "Ask Sepurux why this run does not report what these thresholds need."
-        case Decision.ERROR:
-            return "Run the job again; if that changes nothing, the log of this step tells more."
-        case _:
-            assert_never(result.decision)
-
-
-def _links(result: GateResult | None, context: Context) -> str:
-    commit = code(context.commit[:SHORT_SHA])
-    return join(
-        [
-            "" if result is None else _dashboard(result.worst, context),
-            link("Workflow run", context.run_url) if context.run_url else "",
-            join(["Commit", link(commit, context.commit_url)], by=NO_BREAK) if commit else "",
-        ],
-        by=" · ",
-    )
-
-
-def _dashboard(run: RunResult, context: Context, *, here: str = "Open in Sepurux", away: str = "Open on") -> str:
-    """Return a link to a run whose text names the host, unless it is the backend's own (contract, section 8)."""
-    address = run.run.dashboard_url
-    if not address:
-        return ""
-    host = (urlsplit(address).hostname or "").lower()
+def _dashboard(run: RunResult, context: Context) -> Dashboard | None:
+    url = run.run.dashboard_url
+    if not url:
+        return None
+    host = (urlsplit(url).hostname or "").lower()
     if host == context.base_url_host.lower():
-        return link(here, address)
-    shown = host if len(host) <= MAX_HOST_LENGTH else "…" + host[1 - MAX_HOST_LENGTH :]
-    return link(f"{away} {shown}", address)
+        return Dashboard(url, "")
+    return Dashboard(url, host if len(host) <= MAX_HOST_LENGTH else "…" + host[1 - MAX_HOST_LENGTH :])
 
 
-def _run(run: RunResult, context: Context) -> str:
-    """Return the link for a table's cell."""
-    return _dashboard(run, context, here="run", away="run on")
+def _thresholds(result: GateResult, context: Context) -> tuple[ThresholdFacts, ...]:
+    now, baseline = published_result.summarize(result), context.baselines.get(result.gate.name)
 
-
-def _by_weight(results: Iterable[GateResult]) -> list[GateResult]:
-    """Return the gates in the order of a reader's interest: closed, waiting, open; in each the worst decision first."""
-    return sorted(results, key=lambda each: (not each.conclusion.blocks, each.waits_for_review, each.severity_key))
-
-
-def _gates(results: Sequence[GateResult], context: Context) -> Block:
-    def row(result: GateResult) -> tuple[str, ...]:
-        rate = _pass_rate(result.combined, result.gate)
-        verdict = join([_SYMBOLS[result.decision], "" if rate == NOT_KNOWN else rate], by=", ")
-        return (
-            code(result.gate.name),
-            join([verdict, _run(result.worst, context)], by=" · "),
-            f"{_state(result)} ({result.gate.stage})",
-        )
-
-    return Block(
-        kind=BlockKind.GATES,
-        title="Gates",
-        columns=(Column("Gate"), Column("Verdict"), Column("Gate is")),
-        rows=tuple(map(row, _by_weight(results))),
-        visible_rows=3 * VISIBLE_ROWS,
-    )
-
-
-def _policy(context: Context) -> tuple[Block, ...]:
-    """Return the block of policy changes, if there are any."""
-    base = code(context.base_ref, longest=MAX_BASE_LENGTH) or "the base branch"
-
-    def row(change: Change) -> tuple[str, ...]:
-        old, new = (code(each, longest=MAX_CELL_LENGTH) or "not given" for each in _from_difference(change))
-        return code(change.where, longest=MAX_CELL_LENGTH), old, new
-
-    if not context.policy_changes:
-        return ()
-    return (
-        Block(
-            kind=BlockKind.POLICY,
-            title="This pull request changes the policy",
-            lead=join(["Until it is merged, the policy of", base, "rules, and this report follows that one."]),
-            columns=(Column("Setting"), Column("Rules now"), Column("Once merged")),
-            rows=tuple(map(row, context.policy_changes)),
-        ),
-    )
-
-
-def _from_difference(change: Change) -> tuple[str, str]:
-    """Return both values, shortened at their common beginning so that the difference stays visible."""
-    old, new = change.old, change.new
-    differs = next(
-        (at for at, pair in enumerate(zip(old, new, strict=False)) if len(set(pair)) > 1), min(len(old), len(new))
-    )
-    start = differs - KEPT_BEFORE
-    if start <= 0 or max(len(old), len(new)) <= MAX_CELL_LENGTH:
-        return old, new
-    return f"…{old[start:]}", f"…{new[start:]}"
-
-
-def _section(result: GateResult, context: Context, *, already_shown: bool) -> Section:
-    """Return a gate's section, without what the top of the report already says."""
-    return Section(
-        title=join([_symbol(result), code(result.gate.name), _outcome(result)]),
-        callout=None if already_shown else _callout(result, context),
-        links=_dashboard(result.worst, context),
-        blocks=_blocks(result, context),
-        collapsed=result.decision in _WELL,
-        closed=result.conclusion.blocks,
-    )
-
-
-def _blocks(result: GateResult, context: Context, *, short: bool = False) -> tuple[Block, ...]:
-    if result.decision is Decision.SKIPPED:
-        return ()
-    if short:
-        most_important = (_broken(result, context), _thresholds(result), _provenance(result, context))
-        return tuple(block for block in most_important if block.rows)
-    found = (
-        _broken(result, context),
-        _traces(result, context),
-        _thresholds(result),
-        _metrics(result, context),
-        _chart(result, context),
-        _rates(result),
-        _tools(result),
-        _failures(result),
-        _categories(result),
-        _reasons(result),
-        _history(result, context),
-        _reproduction(result, context),
-        _provenance(result, context),
-    )
-    return tuple(block for block in found if block.rows)
-
-
-def _of(result: GateResult) -> str:
-    return "" if len(result.runs) == 1 else f", worst of {len(result.runs)} traces"
-
-
-def _traces(result: GateResult, context: Context) -> Block:
-    def row(run: RunResult) -> tuple[str, ...]:
-        unsafe = run.run.unsafe_attempts.value
-        verdict = join([_SYMBOLS[run.decision], strong("worst") if run is result.worst else ""], by=", ")
-        return (
-            code(run.trace),
-            join([verdict, f"{number_format.count(unsafe)} unsafe" if unsafe else "", _run(run, context)], by=" · "),
-            _pass_rate(run.run, result.gate),
-        )
-
-    return Block(
-        kind=BlockKind.TRACES,
-        title=f"Traces ({len(result.runs)})",
-        columns=(Column("Trace"), Column("Verdict"), Column("Passed", numbers=True)),
-        rows=tuple(map(row, result.ranked)) if len(result.runs) > 1 else (),
-    )
-
-
-def _thresholds(result: GateResult) -> Block:
-    def row(check: Check) -> tuple[str, ...]:
-        known = check.state in {CheckState.MET, CheckState.BROKEN}
-        off_by = f"({check.margin})" if known and check.margin else ""
-        return (
-            join([_CHECKS[check.state], check.label], by=NO_BREAK),
-            _shortened(check.required),
-            join([text(check.actual, longest=MAX_CELL_LENGTH), text(off_by, longest=MAX_CELL_LENGTH), _share(check)]),
-        )
-
-    return Block(
-        kind=BlockKind.THRESHOLDS,
-        title=f"All thresholds{_of(result)}",
-        columns=(Column("Measure"), Column("Needed"), Column("Actual (margin)")),
-        rows=tuple(map(row, result.checks)),
-    )
-
-
-def _share(number: Check | Metric) -> str:
-    """Return how many of the traces report a number, '' where all do."""
-    return text(f"· {number.reported_by}") if number.reported_by else ""
-
-
-def _broken(result: GateResult, context: Context) -> Block:
-    baseline, now = context.baselines.get(result.gate.name), published_result.summarize(result)
-    compared = _compared_with(result, context) if baseline else ""
-
-    def row(check: Check) -> tuple[str, ...]:
+    def row(check: Check) -> ThresholdFacts:
         measure = BY_THRESHOLD.get(check.threshold)
-        actual = text(check.actual, longest=MAX_CELL_LENGTH)
-        off_by = "" if measure else text(f"({check.margin})", longest=MAX_CELL_LENGTH)
-        by = _change(measure, now, baseline) if measure else NOT_KNOWN
-        return (
-            join([_CHECKS[check.state], check.label], by=NO_BREAK),
-            join([actual, off_by, "· needs", _shortened(check.required), _share(check)]),
-            *((by,) if compared else ()),
+        if measure is None:
+            return ThresholdFacts(check=check, change=NOT_KNOWN)
+        base = measure.of(baseline.metrics) if baseline else None
+        return ThresholdFacts(check=check, change=change(measure, now, baseline), base=base)
+
+    return tuple(sorted(map(row, result.checks), key=lambda each: _ROW_ORDER.index(each.check.state)))
+
+
+def _pass_rate(rate: float | None, gate: Gate) -> str:
+    """Return a pass rate, with enough digits to differ from the one that is needed."""
+    return NOT_KNOWN if rate is None else number_format.percent(rate, distinct_from=gate.thresholds.min_pass_rate)
+
+
+def _other_numbers(result: GateResult) -> Iterable[tuple[str, str]]:
+    """Yield the reported numbers without a threshold."""
+    run = result.combined
+    with_threshold = {check.threshold for check in result.checks}
+    for measure in MEASURES:
+        value = measure.metric(run).value
+        if measure.threshold not in with_threshold and value is not None:
+            text = (
+                number_format.pluralize(value, measure.noun)
+                if measure.counts
+                else f"{measure.noun} {measure.write(value)}"
+            )
+            yield measure.label, text
+    if run.scenario_coverage.value is not None:
+        yield "Scenario coverage", f"scenario coverage {number_format.percent(run.scenario_coverage.value / 100)}"
+    if run.mutation_coverage.value is not None:
+        yield "Mutation coverage", f"mutation coverage {number_format.decimal(run.mutation_coverage.value)} of 100"
+
+
+def _traces(result: GateResult, context: Context) -> tuple[TraceFacts, ...]:
+    if len(result.runs) == 1:
+        return ()
+    return tuple(
+        TraceFacts(
+            trace=run.trace,
+            decision=run.decision,
+            reason=run.verdict.reason,
+            hint=run.hint,
+            pass_rate=_pass_rate(run.run.pass_rate.value, result.gate),
+            unsafe=run.run.unsafe_attempts.value or 0,
+            dashboard=_dashboard(run, context),
         )
-
-    return Block(
-        kind=BlockKind.BROKEN,
-        title=f"Broken thresholds{_of(result)}",
-        columns=(Column("Threshold"), Column("Actual"), *((Column(join(["vs", compared])),) if compared else ())),
-        rows=tuple(row(check) for check in result.checks if check.state is CheckState.BROKEN),
+        for run in result.ranked
     )
 
 
-def _shortened(required: str) -> str:
-    """Return the requirement with ≥ or ≤ in place of words, so that tables fit on a phone."""
-    for words, sign in (("at least ", "≥"), ("at most ", "≤")):
-        if required.startswith(words):
-            return join([sign, text(required.removeprefix(words), longest=MAX_CELL_LENGTH)], by=NO_BREAK)
-    return text(required, longest=MAX_CELL_LENGTH)
-
-
-def _compared_with(result: GateResult, context: Context) -> str:
-    """Return what the gate's numbers are compared with; '' if nothing."""
-    if context.base_ref:
-        return code(context.base_ref, longest=MAX_BASE_LENGTH)
-    return "before" if result.gate.name in context.baselines else ""
-
-
-def _earlier(result: GateResult, context: Context) -> list[tuple[str, PreviousResult]]:
-    """Return the gate's results of earlier commits, the oldest first."""
-    name = result.gate.name
-    return [(each.commit, each.results[name]) for each in context.history if name in each.results]
-
-
-def _metrics(result: GateResult, context: Context) -> Block:
-    run, now, baseline = result.combined, published_result.summarize(result), context.baselines.get(result.gate.name)
-    series = [*(each for _, each in _earlier(result, context)), now]
-    base = _compared_with(result, context)
-    compared = base if baseline else ""
-
-    def row(measure: Measure) -> tuple[str, ...]:
-        known = measure.of(now.metrics) is not None
-        by = join(["(", _change(measure, now, baseline), ")"], by="") if compared and known else ""
-        return (
-            measure.label,
-            join([shown(measure, now, baseline), by, _share(measure.metric(run))]),
-            _trend(measure, series),
-        )
-
-    numbers = [row(measure) for measure in MEASURES if measure.of(now.metrics) is not None or _trend(measure, series)]
-    was = f"(was {_SYMBOLS[baseline.decision]})" if baseline else ""
-    passed = f"{sum(each.decision is Decision.PASS for each in series)} of {len(series)} passed"
-    columns = (
-        Column("Metric"),
-        Column(join(["Now, vs", compared]) if compared else "Now"),
-        *((Column("Over this pull request"),) if len(series) > 1 else ()),
-    )
-    rows = [("Verdict", join([_SYMBOLS[now.decision], was]), passed), *numbers]
-    return Block(
-        kind=BlockKind.METRICS,
-        title=f"Metrics{' and their trend' if len(series) > 1 else ''}{_of(result)}",
-        columns=columns,
-        rows=tuple(row[: len(columns)] for row in rows) if numbers and (base or len(series) > 1) else (),
-        visible_rows=0 if now.metrics == Metrics() else VISIBLE_ROWS,
-    )
-
-
-def _change(measure: Measure, now: PreviousResult, baseline: PreviousResult | None) -> str:
-    arrow, _, words = change(measure, now, baseline).partition(" ")
-    return join([arrow, words], by=NO_BREAK)
-
-
-def _trend(measure: Measure, series: Sequence[PreviousResult]) -> str:
-    """Return a number's values over the commits, as a sparkline and as text; '' if fewer than two are known."""
-    words = trend_text(measure, series)
-    return join([sparkline([measure.of(each.metrics) for each in series]), words]) if words else ""
-
-
-def _chart(result: GateResult, context: Context) -> Block:
-    points = [(commit, each.metrics.pass_rate) for commit, each in _earlier(result, context)]
-    points.append((context.commit, published_result.summarize(result).metrics.pass_rate))
-    known = [(commit[:SHORT_SHA], rate * 100) for commit, rate in points if rate is not None]
-    drawn = chart("passed, %", known) if len(known) >= MIN_CHARTED else ""
-    return Block(
-        kind=BlockKind.CHART,
-        title=f"Pass rate over this pull request{_of(result)}",
-        rows=((drawn,),) if drawn else (),
-        paragraphs=True,
-    )
-
-
-def _history(result: GateResult, context: Context) -> Block:
-    earlier, here = _earlier(result, context), published_result.summarize(result)
-    before = context.commit_url.removesuffix(context.commit)
-
-    def row(commit: str, each: PreviousResult) -> tuple[str, ...]:
-        name = code(commit[:SHORT_SHA])
-        return (
-            join(
-                [
-                    link(name, before + commit) if before != context.commit_url else name,
-                    "(this one)" if each is here else "",
-                ]
-            ),
-            f"{_SYMBOLS[each.decision]} ({each.stage})",
-            metrics_text(each.metrics) or NOT_KNOWN,
-        )
-
-    return Block(
-        kind=BlockKind.HISTORY,
-        title=f"History: {number_format.pluralize(len(earlier), 'earlier commit')}",
-        columns=(Column("Commit"), Column("Verdict"), Column("Numbers")),
-        rows=tuple(row(*each) for each in [(context.commit, here), *reversed(earlier)]) if earlier else (),
-        visible_rows=0,
-    )
-
-
-def _reproduction(result: GateResult, context: Context) -> Block:
-    return Block(
-        kind=BlockKind.REPRODUCTION,
-        title="How to reproduce",
-        rows=(
-            (HOW_TO_REPRODUCE,),
-            (code_block(command_lines(result.gate, context.base_url_host)),),
-        ),
-        paragraphs=True,
-        visible_rows=0,
-    )
-
-
-def _rates(result: GateResult) -> Block:
-    run, asked = result.combined, result.gate.thresholds
-    rates = (
-        ("Pass rate", run.pass_rate, 1, lambda rate: number_format.percent(rate, distinct_from=asked.min_pass_rate)),
-        (
-            "Reliability score",
-            run.reliability_score,
-            100,
-            lambda score: number_format.score(score, distinct_from=asked.min_reliability_score),
-        ),
-        ("Scenario coverage", run.scenario_coverage, 100, lambda share: number_format.percent(share / 100)),
-        ("Mutation coverage score", run.mutation_coverage, 100, number_format.decimal),
-    )
-    return Block(
-        kind=BlockKind.RATES,
-        title=f"Rates{_of(result)}",
-        columns=(Column("Rate"), Column(""), Column("Value", numbers=True)),
-        rows=tuple(
-            (label, bar(metric.value / full), join([write(metric.value), _share(metric)]))
-            for label, metric, full, write in rates
-            if metric.value is not None
-        ),
-    )
-
-
-def _tools(result: GateResult) -> Block:
-    tools = result.combined.top_failing_tools
-    return Block(
-        kind=BlockKind.TOOLS,
-        title="Top failing tools",
-        columns=(Column("Tool"), Column("Failures", numbers=True)),
-        rows=tuple((code(each.tool), number_format.count(each.count)) for each in tools[:MAX_ROWS]),
-        left_out=max(0, len(tools) - MAX_ROWS),
-    )
-
-
-def _failures(result: GateResult) -> Block:
-    groups: dict[tuple[str, str], list[ClassifiedFailure]] = {}
-    for run in result.runs:
-        for failure in run.enrichment.failures:
-            groups.setdefault((failure.severity, failure.type), []).append(failure)
-
-    def count(members: list[ClassifiedFailure]) -> int:
-        return sum(failure.count for failure in members)
-
-    def weight(group: tuple[tuple[str, str], list[ClassifiedFailure]]) -> tuple[int, int]:
-        return severity_rank(group[0][0]), -count(group[1])
-
-    def row(group: tuple[tuple[str, str], list[ClassifiedFailure]]) -> tuple[str, ...]:
-        (severity, kind), members = group
-        example = next((failure for failure in members if failure.description), members[0])
-        return (
-            join(
-                [
-                    strong(text(severity or "no severity", longest=MAX_SEVERITY_LENGTH)),
-                    code(kind) or "no type",
-                    f"({number_format.count(count(members))}):",
-                    text(example.description, longest=MAX_EXAMPLE_LENGTH) or "no description.",
-                    join(["Mutation:", code(example.mutation)]) if example.mutation else "",
-                ]
-            ),
-        )
-
-    left_out = sum(run.enrichment.left_out for run in result.runs)
-    read = number_format.count(sum(map(count, groups.values())) + left_out)
-    rest = f"Other kinds ({number_format.count(left_out)}): not listed, the report would be too long."
-    more = any(run.enrichment.more_failures for run in result.runs)
-    return Block(
-        kind=BlockKind.FAILURES,
-        title=f"Classified failures ({read}{', and more that were not read' if more else ''})",
-        rows=(*map(row, sorted(groups.items(), key=weight)), *(((rest,),) if left_out else ())),
-    )
-
-
-def _categories(result: GateResult) -> Block:
+def _categories(result: GateResult) -> Iterable[Category]:
+    """Yield the mutation categories: those that are required and not covered, then those that a run reports."""
+    if result.combined.mutation_categories is None:
+        return
     required = result.gate.thresholds.required_mutation_categories
     reported = dict.fromkeys(name for run in result.runs for name in run.run.mutation_categories or ())
-    covered = frozenset(result.combined.mutation_categories or ())
-    lacking = {
-        name: f"✗ {'not in every trace' if name in reported else 'no'}, but required"
-        for name in required
-        if result.combined.mutation_categories is not None and name not in covered
-    }
+    covered = frozenset(result.combined.mutation_categories)
+    missing = [name for name in required if name not in covered]
+    for name in dict.fromkeys([*missing, *reported]):
+        yield Category(
+            name=name,
+            covered=name in covered,
+            partly=name in reported and name not in covered,
+            required=name in required,
+        )
 
-    def state(name: str) -> str:
-        if name not in covered:
-            return "in some traces"
-        return "✓ yes, required" if name in required else "✓ yes"
 
-    rows = lacking | {name: state(name) for name in reported if name not in lacking}
+def _history(result: GateResult, context: Context) -> tuple[CommitFacts, ...]:
+    """Return the results of this and the earlier commits, the newest first, then the base; () without any other."""
+    name, now = result.gate.name, published_result.summarize(result)
+    before = context.commit_url.removesuffix(context.commit)
 
-    return Block(
-        kind=BlockKind.CATEGORIES,
-        title="Mutation categories",
-        columns=(Column("Category"), Column("Covered")),
-        rows=tuple((code(name), shown) for name, shown in islice(rows.items(), MAX_ROWS)),
-        visible_rows=VISIBLE_ROWS if lacking else 0,
-        left_out=max(0, len(rows) - MAX_ROWS),
+    def row(commit: str, each: PreviousResult, *, here: bool = False) -> CommitFacts:
+        url = before + commit[:LINKED_SHA] if commit and before != context.commit_url else ""
+        return _commit_facts(commit, url, each, here=here)
+
+    rows = [row(context.commit, now, here=True)]
+    rows += [row(each.commit, each.results[name]) for each in reversed(context.history) if name in each.results]
+    if base := context.baselines.get(name):
+        rows.append(_commit_facts("", "", base))
+    return tuple(rows) if len(rows) > 1 else ()
+
+
+def _commit_facts(commit: str, url: str, result: PreviousResult, *, here: bool = False) -> CommitFacts:
+    return CommitFacts(
+        commit=commit,
+        url=url,
+        decision=result.decision,
+        pass_rate=result.metrics.pass_rate,
+        cells=tuple(_cells(result.metrics)),
+        here=here,
     )
 
 
-def _reasons(result: GateResult) -> Block:
-    others = result.ranked[1:]
-    return Block(
-        kind=BlockKind.REASONS,
-        title="What the other traces say",
-        rows=tuple(
-            (
-                join(
-                    [
-                        join([code(run.trace), prose(run.verdict.reason, longest=MAX_REASON_LENGTH)], by=": "),
-                        join([strong("Next:"), prose(run.hint)]) if run.hint and run.hint != result.worst.hint else "",
-                    ]
-                ),
-            )
-            for run in others
-        ),
-        visible_rows=0,
-    )
+def _cells(metrics: Metrics) -> Iterable[str]:
+    yield NOT_KNOWN if metrics.pass_rate is None else number_format.percent(metrics.pass_rate)
+    yield NOT_KNOWN if metrics.unsafe is None else number_format.count(metrics.unsafe)
+    yield NOT_KNOWN if metrics.failures is None else number_format.count(metrics.failures)
+    yield NOT_KNOWN if metrics.score is None else number_format.score(metrics.score)
 
 
-def _meaning(result: GateResult, context: Context) -> str:
-    """Return what a `fail` means in the gate's stage."""
-    match result.gate.stage:
-        case Stage.OBSERVE:
-            return "the gate reports and never blocks, whatever the evaluation says"
-        case Stage.SOFT if context.pull_request is None:
-            return "a failed evaluation closes the gate, and without a pull request no review can open it"
-        case Stage.SOFT:
-            return "a failed evaluation closes the gate until an approving review of this commit opens it"
-        case Stage.HARD:
-            return "a failed evaluation closes the gate, and no review opens it"
-        case _:
-            assert_never(result.gate.stage)
-
-
-def _provenance(result: GateResult, context: Context) -> Block:
-    gate, worst = result.gate, result.worst
-    undecided = "open" if gate.on_undecided is OnUndecided.ALLOW else "closed"
-    if gate.on_undecided is OnUndecided.ALLOW and any(trace.content is not None for trace in gate.traces):
-        undecided = "open if no uploaded trace can be the cause"
-    without = "" if gate.stage is Stage.OBSERVE else prose(f"{undecided} (`on_undecided: {gate.on_undecided}`)")
-    about = "worst trace" if _of(result) else "run" if worst.run_id else "trace"
-    rows = (
-        ("Campaign", code(gate.campaign)),
-        ("Campaign's id", code(worst.campaign_id) if worst.campaign_id != gate.campaign else ""),
-        ("Project", code(gate.project)),
-        ("Mutation pack", code(gate.mutation_pack)),
-        ("Trace", code(worst.trace)),
-        ("Trace's id", code(worst.trace_id) if worst.trace_id != worst.trace else ""),
-        ("Run", code(worst.run_id)),
-        ("Batch", code(worst.batch_id)),
-        ("Scenarios", _count(worst.run.trace_count)),
-        ("Took", number_format.duration(worst.elapsed_s) if worst.elapsed_s else ""),
-        ("Stage", prose(f"`{gate.stage}`: {_meaning(result, context)}")),
-        ("Without a verdict", without),
-    )
-    return Block(
-        kind=BlockKind.PROVENANCE,
-        title=f"Campaign, {about} and stage {gate.stage}",
-        columns=(Column("What"), Column("Which")),
-        rows=tuple((label, value) for label, value in rows if value and value != "–"),
-        visible_rows=0,
-    )
-
-
-def _notes(results: Sequence[GateResult], context: Context) -> tuple[Block, ...]:
-    gates_by_note: dict[str, dict[str, None]] = {}  # the notes, each with the names of its gates
+def _notes(results: Sequence[GateResult]) -> Iterable[Note]:
+    """Yield each note once, with the names of its gates unless it applies to all."""
+    gates_by_note: dict[str, dict[str, None]] = {}
     for result in results:
         runs = (note for run in result.runs for note in (run.verdict.warning, *run.enrichment.notes))
         for note in filter(None, (*result.notes, *runs)):
             gates_by_note.setdefault(note, {})[result.gate.name] = None
-    rows = (
-        *((prose(note),) for note in dict.fromkeys(context.notes)),
-        *((join([_whose(list(names), results), prose(note)], by=": "),) for note, names in gates_by_note.items()),
-    )
-    return (Block(kind=BlockKind.NOTES, title="Notes", rows=rows),) if rows else ()
-
-
-def _whose(names: Sequence[str], results: Sequence[GateResult]) -> str:
-    """Return the names of the gates that a note applies to; '' if it applies to all."""
-    if len(names) == len(results):
-        return "All gates" if len(results) > 1 else ""
-    more = len(names) - MAX_NAMED
-    named = [*map(code, names[:MAX_NAMED]), *([f"{more} more"] if more > 0 else [])]
-    return join(named, by=", ")
-
-
-def _pass_rate(run: CIRun, gate: Gate) -> str:
-    """Return the run's pass rate, with enough digits to differ from the one that is needed."""
-    rate = run.pass_rate.value
-    return NOT_KNOWN if rate is None else number_format.percent(rate, distinct_from=gate.thresholds.min_pass_rate)
-
-
-def _count(number: Metric) -> str:
-    return "–" if number.value is None else number_format.count(number.value)
+    for note, names in gates_by_note.items():
+        yield Note(note, tuple(names) if len(names) < len(results) else ())

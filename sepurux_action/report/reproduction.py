@@ -15,19 +15,22 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import Option
 from sepurux_action.config.settings import flag
 
-PROGRAM = "python -P -m sepurux_action"  # without -P, a module of that name in a checkout would get the secret
-SECRET = f"export {options.API_KEY.environment}=...  # or {options.TOKEN.environment}; from where you keep secrets"
+PROGRAM = "sepurux-gate"
+SECRET = f"export {options.API_KEY.environment}=...   # or {options.TOKEN.environment}"
 
 
 def command_lines(gate: Gate, host: str) -> Iterator[str]:
     """Yield the lines for a shell; with a variable for the base URL if `host` is not the vendor's own."""
     yield SECRET
     if host and host != urlsplit(options.BASE_URL.default).hostname:
-        yield f"export {options.BASE_URL.environment}=...  # the workflow's `{options.BASE_URL.name}`"
-    flags = [f"  {flag(option.name)}={shlex.quote(value)}" for option, value in _options(gate) if value]
-    *first, last = PROGRAM, *flags
-    yield from (f"{line} \\" for line in first)
-    yield last
+        yield f"export {options.BASE_URL.environment}=...   # the workflow's {options.BASE_URL.name}"
+    yield " ".join([PROGRAM, *(_argument(option, value) for option, value in _options(gate) if value)])
+
+
+def _argument(option: Option[object], value: str) -> str:
+    """Return a flag with its value. A value that looks like a flag needs `=`."""
+    between = "=" if value.startswith("-") else " "
+    return f"{flag(option.name)}{between}{shlex.quote(value)}"
 
 
 def _options(gate: Gate) -> Iterator[tuple[Option[object], str]]:

@@ -164,15 +164,17 @@ def test_a_secret_is_sent_to_no_address_but_https_or_loopback_without_anything_b
 @pytest.mark.parametrize(
     ("option", "text", "hint"),
     [
-        (options.MIN_RELIABILITY_SCORE, "0.8", "80 means 80 of 100"),
-        (options.MIN_PASS_RATE, "85", "85% is written with its sign"),
-        (options.MIN_PASS_RATE, "100", "100% is written with its sign"),
+        (options.MIN_RELIABILITY_SCORE, "0.8", "80 means 80 of 100; did you mean `80`?"),
+        (options.MIN_PASS_RATE, "85", "did you mean `85%`?"),
+        (options.ENFORCEMENT, "hrad", "did you mean `hard`?"),
+        (options.ENFORCEMENT, "nightly", ""),
+        (options.MIN_PASS_RATE, "100", "did you mean `100%`?"),
         (options.MIN_PASS_RATE, "150%", ""),
         (options.MIN_PASS_RATE, "150", ""),
         (options.MIN_RELIABILITY_SCORE, "101", ""),
-        (options.TRACE_ID, ",", "it names nothing"),
+        (options.TRACE_ID, ",", "it lists nothing"),
         (options.NAME, "n" * 81, "it has 81 characters"),
-        (options.BASE_URL, "http://sepurux.example", "a secret is sent there, so it must be https"),
+        (options.BASE_URL, "http://sepurux.example", "the gate sends secrets to it, so it must be https"),
     ],
 )
 def test_a_rejection_hints_at_the_mistake_where_it_can_be_guessed(option: Option[object], text: str, hint: str) -> None:

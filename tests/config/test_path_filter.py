@@ -74,25 +74,25 @@ def test_a_later_pattern_overrules_an_earlier_one() -> None:
     ("pattern", "message"),
     [
         ("!", "it is empty"),
-        ("?a", "`?` follows nothing"),
-        ("+", "`+` follows nothing"),
-        ("*+", "`+` follows nothing"),
-        ("**/?", "`?` follows nothing"),
-        ("a++", "`+` follows nothing"),
+        ("?a", "`?` has nothing before it"),
+        ("+", "`+` has nothing before it"),
+        ("*+", "`+` has nothing before it"),
+        ("**/?", "`?` has nothing before it"),
+        ("a++", "`+` has nothing before it"),
         ("[ab", "the bracket is not closed"),
         ("[]", "the brackets are empty"),
-        ("[b-a]", "brackets hold letters"),
-        ("[a-Z]", "brackets hold letters"),
-        ("[a-]", "brackets hold letters"),
-        ("[!a]", "brackets hold letters"),
-        ("[.]", "brackets hold letters"),
+        ("[b-a]", "brackets may contain letters"),
+        ("[a-Z]", "brackets may contain letters"),
+        ("[a-]", "brackets may contain letters"),
+        ("[!a]", "brackets may contain letters"),
+        ("[.]", "brackets may contain letters"),
         ("a\\", "nothing follows the last"),
         ("a\x07", "one line without control characters"),
         ("a" * 501, "it has 501 characters"),
-        ("/src/**", "begins at the repository's root"),
-        ("./src", "begins at the repository's root"),
-        ("!../src", "begins at the repository's root"),
-        ("docs/", "with `**` behind the slash"),
+        ("/src/**", "from the repository's root"),
+        ("./src", "from the repository's root"),
+        ("!../src", "from the repository's root"),
+        ("docs/", "add `**` after the slash"),
     ],
 )
 def test_a_pattern_that_github_would_not_take_or_that_never_fits_is_a_mistake(pattern: str, message: str) -> None:
@@ -114,7 +114,7 @@ def test_all_mistakes_of_a_list_are_reported_at_once() -> None:
 
 @pytest.mark.parametrize("text", ["!docs/**", "", "\n"])
 def test_a_list_that_only_takes_away_is_a_mistake(text: str) -> None:
-    with pytest.raises(ValueError, match="it needs a pattern without `!`"):
+    with pytest.raises(ValueError, match="all patterns begin with `!`"):
         parse_paths(text)
 
 

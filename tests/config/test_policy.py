@@ -137,17 +137,17 @@ def test_an_alias_of_an_option_is_read_as_the_option() -> None:
         ("<<: {campaign: a}", "1:1: `<<`: it is not known"),
         ("version: 2", '1:10: `version`: "2" is not known; accepted: `1`'),
         ("version: [1]", "1:10: `version`: a list is not known; accepted: `1`"),
-        ("token: made-up", "1:1: `token`: refused: a secret belongs in no file; give it as an input"),
-        ("github_token: made-up", "1:1: `github_token`: refused: a secret belongs in no file; give it as an input"),
-        ("gates: [{api_key: made-up}]", "1:10: gate 1, `api_key`: refused: a secret belongs in no file"),
-        ("base_url: https://x.example", "1:1: `base_url`: refused: secrets are sent there, so only the workflow"),
-        ("pr_number: 3", "1:1: `pr_number`: refused: it belongs to one run: give it as an input"),
-        ("config: x", "1:1: `config`: refused: it tells where this file is: give it as an input"),
-        ("max_unsafe: 0", "1:1: `max_unsafe`: it has its place under `thresholds:`"),
-        ("name: a", "1:1: `name`: it has its place in a gate, under `gates:`"),
-        ("paths: [a]", "1:1: `paths`: it has its place in a gate, under `gates:`"),
-        ("gates: [{comment: never}]", "1:10: gate 1, `comment`: it has its place on the file's top level"),
-        ("thresholds: {timeout: 3}", "1:14: `thresholds`, `timeout`: it has its place on the file's top level or in a"),
+        ("token: made-up", "1:1: `token`: it is a secret, which is not accepted in a file: use the input"),
+        ("github_token: made-up", "1:1: `github_token`: it is a secret, which is not accepted in a file"),
+        ("gates: [{api_key: made-up}]", "1:10: gate 1, `api_key`: it is a secret, which is not accepted in a file"),
+        ("base_url: https://x.example", "1:1: `base_url`: it is not accepted in the file: the gate sends secrets"),
+        ("pr_number: 3", "1:1: `pr_number`: it is not accepted in the file: it belongs to one run: use the input"),
+        ("config: x", "1:1: `config`: it is not accepted in the file: it says where this file is: use the input"),
+        ("max_unsafe: 0", "1:1: `max_unsafe`: it belongs under `thresholds:`"),
+        ("name: a", "1:1: `name`: it belongs in a gate, under `gates:`"),
+        ("paths: [a]", "1:1: `paths`: it belongs in a gate, under `gates:`"),
+        ("gates: [{comment: never}]", "1:10: gate 1, `comment`: it belongs on the file's top level"),
+        ("thresholds: {timeout: 3}", "1:14: `thresholds`, `timeout`: it belongs on the file's top level or in a"),
         ("gates: [{gates: []}]", "1:10: gate 1, `gates`: it is not known"),
         ("thresholds: 3", '1:13: `thresholds`: it is "3"; accepted: keys with values'),
         ("gates: {name: a}", "1:8: `gates`: it is a group of keys; accepted: a list with an entry for each gate"),
@@ -157,20 +157,20 @@ def test_an_alias_of_an_option_is_read_as_the_option() -> None:
         ("campaign", '1:1: the file holds "campaign"; accepted: keys with values'),
         ("campaign: [a]", "1:11: `campaign`: it is a list; accepted: a campaign's name or UUID"),
         ("trace_id: {a: b}", "1:11: `trace_id`: it is a group of keys; accepted: trace ids"),
-        ("trace_id: []", "1:11: `trace_id`: the list is empty; leave the key out"),
-        ("trace_id: [a, '']", "1:15: `trace_id`: an entry of the list is not one text on one line"),
-        ("trace_id: [[a]]", "1:12: `trace_id`: an entry of the list is not one text on one line"),
-        ('trace_id: ["a\\nb"]', "1:12: `trace_id`: an entry of the list is not one text on one line"),
+        ("trace_id: []", "1:11: `trace_id`: the list is empty; remove the key"),
+        ("trace_id: [a, '']", "1:15: `trace_id`: an entry of the list must be one line of text"),
+        ("trace_id: [[a]]", "1:12: `trace_id`: an entry of the list must be one line of text"),
+        ('trace_id: ["a\\nb"]', "1:12: `trace_id`: an entry of the list must be one line of text"),
         (f"trace_id: [{', '.join(map(str, range(101)))}]", '1:12: `trace_id`: "0 1 2 '),
         ("timeout: soon", '1:10: `timeout`: "soon" is not accepted; accepted: seconds'),
-        ("thresholds: {min_pass_rate: 85}", '1:29: `thresholds`, `min_pass_rate`: "85" is not accepted (85% is'),
-        ("campaign: a\ncampaign_id: a", "2:1: `campaign_id`: it is the same setting as `campaign`; give one of them"),
+        ("thresholds: {min_pass_rate: 85}", '1:29: `thresholds`, `min_pass_rate`: "85" is not accepted (did you mean'),
+        ("campaign: a\ncampaign_id: a", "2:1: `campaign_id`: it is the same setting as `campaign`; set one of them"),
         ("reviewers: [a, b/c]", '1:16: `reviewers`: "b/c" is not accepted ("b/c" is a team'),
         ("gates: [{paths: ['a', '[']}]", '1:23: gate 1, `paths`: "[" is not accepted; the bracket is not closed'),
-        ("gates: [{paths: ['!a']}]", "1:17: gate 1, `paths`: it needs a pattern without `!`"),
-        ("gates:\n- {name: a}\n- {name: A}", "3:1: gate 2, `name`: \"A\" is gate 1's name too"),
-        ("gates:\n- {name: a}\n- {campaign: A}", "3:1: gate 2, `name`: \"A\" is gate 1's name too"),
-        ("gates: [{name: a}, {name: a}]", "1:1: gate 2, `name`: \"a\" is gate 1's name too"),
+        ("gates: [{paths: ['!a']}]", "1:17: gate 1, `paths`: all patterns begin with `!`"),
+        ("gates:\n- {name: a}\n- {name: A}", '3:1: gate 2, `name`: "A" is the name of gate 1 too'),
+        ("gates:\n- {name: a}\n- {campaign: A}", '3:1: gate 2, `name`: "A" is the name of gate 1 too'),
+        ("gates: [{name: a}, {name: a}]", '1:1: gate 2, `name`: "a" is the name of gate 1 too'),
     ],
 )  # fmt: skip
 def test_a_mistake_is_reported_with_line_column_key_and_what_is_accepted(text: str, message: str) -> None:
@@ -184,16 +184,16 @@ def test_a_mistake_is_reported_with_line_column_key_and_what_is_accepted(text: s
         ("strict", '1:14: `enforcement`: "strict" is not accepted; accepted: `observe`, `soft` or `hard`'),
         ("[]", "1:14: `enforcement`: it is an empty list; accepted: a stage, or a list of entries"),
         ("{stage: soft}", "1:14: `enforcement`: it is a group of keys; accepted: a stage, or a list of entries"),
-        ("[soft]", '1:15: `enforcement`, entry 1: it is "soft"; accepted: `stage`, and where wanted'),
+        ("[soft]", '1:15: `enforcement`, entry 1: it is "soft"; accepted: a `stage`, and optionally'),
         ("[{from: 2027-01-01}]", "1:15: `enforcement`, entry 1: its `stage` is missing"),
         ("[{stage: }]", "1:15: `enforcement`, entry 1: its `stage` is missing"),
         ("[{stage: [soft]}]", "1:23: `enforcement`, entry 1, `stage`: it is a list; accepted: one text"),
         ("[{stage: soft, form: x}]", "1:29: `enforcement`, entry 1, `form`: it is not known; did you mean `from`?"),
         ("[{stage: soft, from: 1.2.2027}]", '1:35: `enforcement`, entry 1, `from`: "1.2.2027" is not accepted'),
         ("[{stage: soft, branches: []}]", "1:39: `enforcement`, entry 1, `branches`: the list is empty"),
-        ("[{stage: soft, branches: ['!a']}]", "1:39: `enforcement`, entry 1, `branches`: it needs a pattern"),
+        ("[{stage: soft, branches: ['!a']}]", "1:39: `enforcement`, entry 1, `branches`: all patterns begin"),
         ("[{stage: soft, branches: refs/heads/a}]", '1:39: `enforcement`, entry 1, `branches`: "refs/heads/a" is not'),
-        ("[{stage: soft}, {stage: hard}]", "1:30: `enforcement`, entry 2: it begins on the same day and for the same"),
+        ("[{stage: soft}, {stage: hard}]", "1:30: `enforcement`, entry 2: it has the same `from` and `branches`"),
         ("[{stage: soft, from: x}, {stage: hard}]", '1:35: `enforcement`, entry 1, `from`: "x" is not accepted'),
         (f"[{', '.join(['{stage: soft}'] * 51)}]", "1:14: `enforcement`: it has 51 entries; accepted: at most 50"),
     ],
@@ -219,7 +219,7 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file() -> None:
 
 def test_a_name_that_came_of_the_campaign_is_explained() -> None:
     (mistake,) = mistakes("campaign: a\ngates: [{project: p}, {project: q}]")
-    assert mistake.endswith("names that differ in more than case (without `name` it is the campaign's)")
+    assert mistake.endswith("names that differ in more than case (the default of `name` is the campaign)")
 
 
 def test_no_more_mistakes_are_reported_than_anybody_reads() -> None:
@@ -233,7 +233,7 @@ def test_the_value_of_a_secret_is_in_no_mistake() -> None:
 @pytest.mark.parametrize("name", [option.name for option in OPTIONS if not option.allowed_in])
 def test_an_option_that_has_no_place_in_the_file_is_rejected_with_a_reason(name: str) -> None:
     (mistake,) = mistakes(f"{name}: x")
-    assert ": refused: " in mistake
+    assert "not accepted in" in mistake
 
 
 def test_a_hostile_key_stays_on_its_line_and_in_its_quotes() -> None:
@@ -268,27 +268,27 @@ def test_each_changed_value_is_a_row_with_its_old_and_its_new_text() -> None:
         Change("enforcement", "observe; hard from 2027-02-01 on main", "soft; hard from 2027-02-01 on main"),
         Change("reviewers", "octocat, @octodog", "@octodog"),
         Change("timeout", "15m", ""),
-        Change('gate "support", enforcement', "soft", ""),
-        Change('gate "support", on_undecided', "", "allow"),
+        Change("enforcement", "soft", "", "support"),
+        Change("on_undecided", "", "allow", "support"),
     )
 
 
 def test_a_gate_that_comes_or_goes_is_a_row_beside_its_values() -> None:
     old, new = read("gates: [{name: a, timeout: 30}, {name: b}]"), read("gates: [{name: B}, {name: c, campaign: d}]")
     assert diff(old, new) == (
-        Change('gate "a"', "listed", ""),
-        Change('gate "a", name', "a", ""),
-        Change('gate "a", timeout', "30", ""),
-        Change('gate "b", name', "b", "B"),
-        Change('gate "c"', "", "listed"),
-        Change('gate "c", campaign', "", "d"),
-        Change('gate "c", name', "", "c"),
+        Change("", "listed", "", "a"),
+        Change("name", "a", "", "a"),
+        Change("timeout", "30", "", "a"),
+        Change("name", "b", "B", "b"),
+        Change("", "", "listed", "c"),
+        Change("campaign", "", "d", "c"),
+        Change("name", "", "c", "c"),
     )
 
 
 def test_gates_whose_names_the_file_does_not_tell_are_compared_by_their_order() -> None:
     old, new = read("gates: [{timeout: 30}, {timeout: 40}]"), read("gates: [{timeout: 30}, {timeout: 50}]")
-    assert diff(old, new) == (Change("gate 2, timeout", "40", "50"),)
+    assert diff(old, new) == (Change("timeout", "40", "50", "2"),)
 
 
 @pytest.mark.parametrize(

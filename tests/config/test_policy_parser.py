@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
 
 from sepurux_action.config.policy import MAX_FILE_BYTES
-from sepurux_action.config.policy_parser import FOREIGN_ERRORS, MAX_PROBLEMS, compose
+from sepurux_action.config.policy_parser import FOREIGN_ERRORS, MAX_PROBLEMS, compose, workflow_triggers
 from sepurux_action.errors import ConfigurationError
 
 PATH = ".github/sepurux-gate.yml"
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted([*ROOT.glob("examples/workflows/*.yml"), *ROOT.glob(".github/workflows/*.yml")])
 
 
 def plain(node: yaml.Node) -> object:
@@ -83,25 +86,28 @@ def test_every_node_knows_its_line_and_column() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: &x b\n", "1:4 an anchor is not accepted; a text that begins with `&` is written in quotes"),
+        ("a: &x b\n", "1:4 an anchor is not accepted; put a text that begins with `&` in quotes"),
         ("a: &x [b]\n", "1:4 an anchor is not accepted"),
-        ("a: !!str b\n", "1:4 a tag is not accepted; a text that begins with `!` is written in quotes"),
+        ("a: !!str b\n", "1:4 a tag is not accepted; put a text that begins with `!` in quotes"),
         ("a: !!python/object/apply:os.system [b]\n", "1:4 a tag is not accepted"),
-        ("a:\n  - !src/**\n", "2:5 a tag is not accepted; a text that begins with `!` is written in quotes"),
-        ("a:\n  - *.md\n", "2:6 this is no YAML: expected alphabetic or numeric character, but found '.'; a text that"),
-        ("a: b\nc: d\na: e\n", '3:1 the key "a" stands on line 1 already'),
-        ("a: b\n'a': c\n", '2:1 the key "a" stands on line 1 already'),
-        ("{a: b, a: c}\n", '1:8 the key "a" stands on line 1 already'),
-        ("~: b\nnull: c\n", '2:1 the key "" stands on line 1 already'),
-        ("? [a]\n: b\n", "1:3 a key is one text"),
-        ("a: b\n---\nc: d\n", "2:1 a second document begins; accepted: one"),
-        ("a: b: c\n", "1:5 this is no YAML: mapping values are not allowed here"),
-        ("a:\n\tb: c\n", "2:1 this is no YAML: found character '\\t' that cannot start any token"),
-        ("a: 'b\n", "2:1 this is no YAML: found unexpected end of stream"),
+        ("a:\n  - !src/**\n", "2:5 a tag is not accepted; put a text that begins with `!` in quotes"),
+        (
+            "a:\n  - *.md\n",
+            "2:6 this is not valid YAML: expected alphabetic or numeric character, but found '.'; put a text that",
+        ),
+        ("a: b\nc: d\na: e\n", '3:1 the key "a" is on line 1 already; remove one'),
+        ("a: b\n'a': c\n", '2:1 the key "a" is on line 1 already; remove one'),
+        ("{a: b, a: c}\n", '1:8 the key "a" is on line 1 already; remove one'),
+        ("~: b\nnull: c\n", '2:1 the key "" is on line 1 already; remove one'),
+        ("? [a]\n: b\n", "1:3 a key must be a text"),
+        ("a: b\n---\nc: d\n", "2:1 a second YAML document begins; accepted: one"),
+        ("a: b: c\n", "1:5 this is not valid YAML: mapping values are not allowed here"),
+        ("a:\n\tb: c\n", "2:1 this is not valid YAML: found character '\\t' that cannot start any token"),
+        ("a: 'b\n", "2:1 this is not valid YAML: found unexpected end of stream"),
         ("a: b\nc: d\x07e\n", "2:5 YAML does not allow the character U+0007"),
         ("a: b\x00", "1:5 YAML does not allow the character U+0000"),
-        ('a: b\nc: "\\UFFFFFFFF"\n', "2:1 this is no YAML: a number in it is out of range"),
-        (f"%YAML 1.{'9' * 5000}\n---\na: b\n", "1:1 this is no YAML: a number in it is out of range"),
+        ('a: b\nc: "\\UFFFFFFFF"\n', "2:1 this is not valid YAML: a number in it is out of range"),
+        (f"%YAML 1.{'9' * 5000}\n---\na: b\n", "1:1 this is not valid YAML: a number in it is out of range"),
         ("[" * 17, "1:17 the file is nested deeper than 16 levels"),
     ],
 )
@@ -164,3 +170,71 @@ def test_every_kind_of_error_that_the_library_has_is_translated() -> None:
     }
     assert yaml.scanner.ScannerError in raised
     assert all(issubclass(kind, FOREIGN_ERRORS) for kind in raised)
+
+
+# -- the triggers of a workflow ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "events"),
+    [
+        ("on: pull_request", {"pull_request"}),
+        ("on: [pull_request, pull_request_review]", {"pull_request", "pull_request_review"}),
+        ("on:\n  - push\n  - pull_request\n", {"push", "pull_request"}),
+        (
+            "on:\n  pull_request:\n    types: [opened]\n  pull_request_review:\n",
+            {"pull_request", "pull_request_review"},
+        ),
+        ('"on": push\njobs: {}', {"push"}),
+        ("name: gate\njobs: {a: {steps: [{run: 'echo'}]}}\non: push # the last key", {"push"}),
+        ("\ufeffon: push", {"push"}),
+    ],
+)
+def test_the_triggers_of_a_workflow_are_a_name_a_list_or_keys(text: str, events: set[str]) -> None:
+    assert workflow_triggers(text) == events
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_the_triggers_of_a_real_workflow_are_known(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert ("pull_request_review" in workflow_triggers(text)) == ("\n  pull_request_review:" in text)
+    assert workflow_triggers(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "push",
+        "[on, push]",
+        "true: push",
+        "name: gate",
+        "on:",
+        "on: ''",
+        "on: null",
+        "on: []",
+        "on: {}",
+        "on: [push, {pull_request: {}}]",
+        "on: [push, '']",
+        "on: Pull request",
+        "on: ${{ vars.EVENT }}",
+        "on: &events [push]",
+        "on: *events",
+        "a: &events [push]\non: *events",
+        "on: {<<: {push: }}",
+        "on: !!str push",
+        "on: {[push]: }",
+        "on: push\non: pull_request",
+        "on: push\n---\non: pull_request",
+        "on: push\n%",
+        "on: push\n\ud800",
+        "on: push\n\0",
+        "on: push\na: " + "[" * 100_000,
+        "on: push\n" + "- " * 100_000,
+        "on: push\n" + "#" * MAX_FILE_BYTES,
+        "on: " + "a" * 65,
+    ],
+    ids=lambda text: text[:24],
+)
+def test_the_triggers_of_a_workflow_with_anything_unexpected_are_not_known(text: str) -> None:
+    assert workflow_triggers(text) == frozenset()

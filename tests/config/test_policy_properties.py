@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sepurux_action.config.options import BY_NAME, OPTIONS
 from sepurux_action.config.path_filter import PatternKind, parse_filter
 from sepurux_action.config.policy import Policy, diff
-from sepurux_action.config.policy_parser import read_policy
+from sepurux_action.config.policy_parser import read_policy, workflow_triggers
 from sepurux_action.config.stage import Stage, StageRule, next_change, stage_today
 from sepurux_action.errors import ConfigurationError
 
@@ -203,3 +203,8 @@ def test_the_next_change_is_what_a_search_day_by_day_finds(rules: list[StageRule
     found = next(((day, stage) for day in later if (stage := literally(rules, branch, day)) is not now), None)
     change = next_change(rules, branch, TODAY)
     assert (change and (change.day, change.stage)) == found
+
+
+@given(st.lists(pieces | st.sampled_from(["on: ", "\non: ", "push", "\ud800"]) | st.text(max_size=3), max_size=12))
+def test_whatever_a_workflow_file_holds_its_triggers_are_names(parts: list[str]) -> None:
+    assert all(re.fullmatch("[a-z_]+", name) for name in workflow_triggers("on: " + "".join(parts)))

@@ -11,6 +11,7 @@ from sepurux_action.config import options, parsers
 from sepurux_action.config.gate import REGISTERED, Thresholds, Trace
 from sepurux_action.config.policy import ConfiguredValue, Policy, PolicySection
 from sepurux_action.config.settings import (
+    TRACE_ID,
     PublishOptions,
     Settings,
     TraceFinder,
@@ -18,6 +19,7 @@ from sepurux_action.config.settings import (
     flag_layer,
     input_layer,
     read_bootstrap_settings,
+    read_report_dir,
     read_settings,
 )
 from sepurux_action.config.stage import OnUndecided, Stage
@@ -85,8 +87,10 @@ def test_every_input_arrives_where_it_belongs() -> None:
             "timeout": "1h30m",
             "poll_interval": "5",
             "pr_number": "42",
+            "report_dir": "build/sepurux",
         }
     )
+    assert settings.report_dir == "build/sepurux"
     (gate,) = settings.gates
     assert (gate.name, gate.project, gate.mutation_pack) == ("Refunds", "shop", "pack-1")
     assert gate.traces == (Trace(label="t-1", trace_id="t-1"),)
@@ -184,8 +188,8 @@ def test_a_name_and_its_alias_may_say_the_same() -> None:
 def test_a_name_and_its_alias_that_differ_are_a_mistake_that_shows_both() -> None:
     assert mistakes({"campaign": "refunds", "campaign_name": "billing"}) == [
         (
-            'input `campaign`: `campaign` ("refunds") and `campaign_name` ("billing") are one setting and differ; '
-            "give one of them"
+            'input `campaign`: `campaign` ("refunds") and `campaign_name` ("billing") are the same setting, '
+            "but differ; set one of them"
         )
     ]
 
@@ -254,20 +258,20 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_the_table_and_unknown
     )
     assert message == [
         (
-            'input `base_url`: "http://sepurux.example" is not accepted (a secret is sent there, so it must be https); '
-            "accepted: an https address (http on loopback only)"
+            'input `base_url`: "http://sepurux.example" is not accepted (the gate sends secrets to it, '
+            "so it must be https); accepted: an https address (http on loopback only)"
         ),
-        "input `campaign`: it is required; accepted: a campaign's name or UUID",
-        'input `trace_id`: "a/b" is no trace id',
+        "input `campaign`: it is required, but not set; accepted: a campaign's name or UUID",
+        'input `trace_id`: "a/b" is not accepted; accepted: ' + TRACE_ID,
         'input `trace_file`: "missing.json" was not found in the workspace',
         (
-            'input `min_pass_rate`: "85" is not accepted (85% is written with its sign); '
+            'input `min_pass_rate`: "85" is not accepted (did you mean `85%`?); '
             "accepted: a fraction or a percentage, such as `0.85` or `85%`"
         ),
         'environment variable SEPURUX_MAX_UNSAFE: "many" is not accepted; accepted: a whole number',
         (
-            'environment variable SEPURUX_MIN_RELIABILITY: "0.8" is not accepted (80 means 80 of 100); '
-            "accepted: 0, or a number from 1 to 100"
+            'environment variable SEPURUX_MIN_RELIABILITY: "0.8" is not accepted (80 means 80 of 100; '
+            "did you mean `80`?); accepted: 0, or a number from 1 to 100"
         ),
         'input `enforcement`: "strict" is not accepted; accepted: `observe`, `soft` or `hard`',
         (
@@ -288,7 +292,7 @@ def test_a_mistake_names_the_spelling_that_was_used() -> None:
 
 def test_a_mistake_is_placed_in_the_layer_that_gives_the_value() -> None:
     (message,) = mistakes({**LEAST, "trace_id": "  "}, {"SEPURUX_TRACE_ID": "a/b"})
-    assert message == 'environment variable SEPURUX_TRACE_ID: "a/b" is no trace id'
+    assert message == 'environment variable SEPURUX_TRACE_ID: "a/b" is not accepted; accepted: ' + TRACE_ID
 
 
 def test_a_mistake_quotes_a_short_line_of_the_value() -> None:
@@ -301,14 +305,14 @@ def test_a_mistake_quotes_a_short_line_of_the_value() -> None:
 def test_a_secret_that_no_header_can_carry_is_rejected_and_not_shown(secret: str) -> None:
     message = mistakes({**LEAST, "token": secret}, {"SEPURUX_API_KEY": secret})
     assert [line.split(":")[0] for line in message] == ["input `token`", "environment variable SEPURUX_API_KEY"]
-    assert all("no HTTP header can carry" in line and "sk_live" not in line for line in message)
+    assert all("an HTTP header cannot have" in line and "sk_live" not in line for line in message)
 
 
 def test_a_short_secret_is_not_quoted_either() -> None:
     assert mistakes({**LEAST, "token": "p w"}) == [
         (
-            "input `token`: the value is not accepted (it holds a character that no HTTP header can carry); "
-            "accepted: a CI token"
+            "input `token`: the value is not accepted (it has a character that an HTTP header cannot have, "
+            "such as a space); accepted: a CI token"
         )
     ]
 
@@ -331,7 +335,7 @@ def test_a_secret_that_was_given_to_the_wrong_setting_too_is_not_shown(wrong: st
 )
 def test_a_credential_in_an_address_is_not_shown(address: str) -> None:
     (message,) = mistakes({**LEAST, "base_url": address})
-    assert message.startswith("input `base_url`: the value is not accepted (user names, queries")
+    assert message.startswith("input `base_url`: the value is not accepted (it must be a URL without user name")
     assert "hunter22" not in message
 
 
@@ -356,8 +360,8 @@ def test_a_file_that_two_globs_match_is_evaluated_once() -> None:
 @pytest.mark.parametrize(
     ("ids", "count", "message"),
     [
-        ("", 101, "it names 101 files; accepted: at most 100 traces of one gate"),
-        ("t-1,t-2", 99, "it names 99 files beside 2 trace ids; accepted: at most 100 traces of one gate"),
+        ("", 101, "it names 101 files; accepted: at most 100 traces for one gate"),
+        ("t-1,t-2", 99, "it names 99 files beside 2 trace ids; accepted: at most 100 traces for one gate"),
     ],
 )
 def test_a_gate_has_at_most_a_hundred_traces(ids: str, count: int, message: str) -> None:
@@ -369,7 +373,7 @@ def test_the_traces_of_a_gate_have_at_most_256_mib_together() -> None:
     content = replace(a_content(), size=60 * 2**20)  # of one file; all of them share it here
     find = files(**{"*": tuple(Trace(label=str(n), content=content) for n in range(5))})
     assert mistakes({**LEAST, "trace_file": "*"}, find=find) == [
-        "input `trace_file`: its files have 300 MiB together; accepted: at most 256 MiB of one gate"
+        "input `trace_file`: its files have 300 MiB together; accepted: at most 256 MiB for one gate"
     ]
 
 
@@ -389,7 +393,7 @@ def test_a_bad_file_that_two_globs_name_is_reported_once() -> None:
 
 def test_commas_alone_do_not_widen_the_run_to_all_registered_scenarios() -> None:
     (message,) = mistakes({**LEAST, "trace_id": ","})
-    assert message.startswith('input `trace_id`: "," is not accepted (it names nothing)')
+    assert message.startswith('input `trace_id`: "," is not accepted (it lists nothing)')
 
 
 @pytest.mark.parametrize(
@@ -412,7 +416,7 @@ def test_commas_alone_do_not_widen_the_run_to_all_registered_scenarios() -> None
 def test_a_text_that_holds_a_secret_is_rejected_because_reports_would_show_it(name: str) -> None:
     (message,) = mistakes({**LEAST, "token": TOKEN, name: f"a-{TOKEN}"})
     assert message.startswith(f"input `{name}`: ")
-    assert "it holds a secret" in message or name == "reviewers"  # which is no login either
+    assert "its value contains a secret" in message or name == "reviewers"  # which is not a GitHub login either
     assert TOKEN[:8] not in message
 
 
@@ -432,6 +436,14 @@ def test_what_is_known_early_holds_no_secret() -> None:
     early = read_bootstrap_settings([input_layer({"token": TOKEN, **wrong})])
     assert (early.gates, early.publish_options.status_context) == ((), "Sepurux")
     assert TOKEN not in repr(early)
+
+
+@pytest.mark.parametrize(("of_policy", "folder"), [("", "of-input"), ("of-policy", "of-policy"), (TOKEN, "")])
+def test_the_report_has_its_folder_beside_bad_settings_too(of_policy: str, folder: str) -> None:
+    layers = [input_layer({"token": TOKEN, "timeout": "2 weeks", "report_dir": "of-input"}), environment_layer({})]
+    texts = {"report_dir": ConfiguredValue(of_policy, 1)} if of_policy else {}
+    assert read_report_dir(layers, Policy(path="p.yml", top=PolicySection(texts=texts))) == folder
+    assert read_bootstrap_settings(layers).report_dir == read_report_dir(layers, None) == "of-input"
 
 
 def test_an_unknown_input_whose_name_is_a_secret_is_not_shown() -> None:

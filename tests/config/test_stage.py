@@ -78,7 +78,7 @@ def test_the_next_change_is_the_first_day_with_another_stage() -> None:
     change = next_change(rules, "main", TODAY)
     assert change is not None
     assert (change.day, change.stage, change.stricter) == (TODAY + 9 * DAY, Stage.HARD, True)
-    assert str(change) == "The stage becomes hard in 9 days, on 2027-01-24."
+    assert str(change) == "`enforcement` changes to `hard` in 9 days, on 2027-01-24."
 
 
 def test_what_changes_on_other_branches_is_no_change() -> None:
@@ -95,7 +95,7 @@ def test_a_stage_alone_never_changes() -> None:
 def test_the_end_of_waiting_for_the_first_entry_is_a_change() -> None:
     change = next_change([rule("soft", days=1)], "main", TODAY)
     assert change is not None
-    assert str(change) == "The stage becomes soft tomorrow, on 2027-01-16."
+    assert str(change) == "`enforcement` changes to `soft` tomorrow, on 2027-01-16."
 
 
 def test_the_day_on_which_an_entry_for_the_branch_starts_to_override_is_a_change() -> None:

@@ -152,7 +152,7 @@ def opened_by_a_review(scene: Scene) -> None:
     assert run.jobs == {"reliability": "failure"}, run.log
     assert [login.login for login in scene.pull.requested] == ["octocat"]
     state, description = scene.statuses()["Sepurux / core-reliability"]
-    assert (state, description.endswith("; waits for a review")) == ("pending", True)
+    assert (state, description.endswith("; needs an approval")) == ("pending", True)
 
     scene.pull.review("octocat", "APPROVED")
     event = scene.event(action="submitted", review={"state": "approved"})

@@ -24,6 +24,7 @@ IMPURE = {
     "github.client": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through
     "host.actions_runner": (),
     "host.deadlines": (),
+    "host.report_files": (),
     "host.signals": (),
     "host.terminal": (),
     "invocation": (),

@@ -228,26 +228,30 @@ def unreachable(scene: Scene) -> str:
 
 # What README quotes, and a run in which it is printed.
 PRINTED: dict[str, Callable[[Scene], str]] = {
-    "There is no secret to ask Sepurux with": on_pull_request(token=""),
+    "so the gate has no secret for Sepurux": on_pull_request(token=""),
     'Campaign "…" was not found': on_pull_request(campaign="checkout"),
     "Sepurux refused … (HTTP 401)": on_answer("GET /v1/campaigns", backend.json({"detail": "no"}, 401)),
-    "Sepurux answered with a redirect": on_answer("GET /v1/campaigns", backend.redirect("https://example.com/")),
-    "Sepurux gave no usable answer within …": unreachable,
-    "Sepurux had not decided after …": on_look(status="running", decision="pending"),
-    "The evaluation itself broke": on_look(status="error", decision="pending"),
-    "Sepurux said pass, but its own numbers do not support it": on_look(**{**PASSED, "unsafe_attempts": 1}),
-    "Sepurux said pass without the numbers to support it": on_look(**{**PASSED, "pass_rate": MISSING}),
+    "Register scenarios for campaign …": on_answer(
+        "POST /v1/ci/runs", backend.json({"detail": "no registered scenarios"}, 422)
+    ),
+    "Sepurux redirected …": on_answer("GET /v1/campaigns", backend.redirect("https://example.com/")),
+    "Sepurux could not be reached within …": unreachable,
+    "no decision after …": on_look(status="running", decision="pending"),
+    "The evaluation itself failed at Sepurux": on_look(status="error", decision="pending"),
+    "Sepurux decided … but no threshold that is set here explains why": on_look(**{**PASSED, "decision": "fail"}),
+    "Sepurux reported a pass, but a number it reports misses a threshold": on_look(**{**PASSED, "unsafe_attempts": 1}),
+    "Sepurux reported a pass without a number that a threshold needs": on_look(**{**PASSED, "pass_rate": MISSING}),
     "… leads outside the workspace": on_pull_request(trace_file="../../etc/hostname"),
     "… matches no file in …": on_pull_request(trace_file="traces/*.json"),
     "it is not known; did you mean …": with_policy("campaign: core-reliability\nenforcment: hard\n"),
-    "A policy that cannot be read might be stricter": with_permissions(pull_requests="write", statuses="write"),
+    "the policy could not be read: …": with_permissions(pull_requests="write", statuses="write"),
     "the policy file overrides these inputs: …": with_policy("enforcement: hard\n", enforcement="observe"),
     "Could not set the commit status (HTTP 403 …)": with_permissions(contents="read", pull_requests="write"),
     "The token of a pull request from a fork can only read": of_a_fork,
     "Could not write the comment (…)": with_permissions(contents="read", pull_requests="read", statuses="write"),
     "no comment: …": on_a_schedule(),
-    "is not required by a rule of …": on_pull_request(),
-    "The soft gate acts as a hard one here": on_a_schedule(enforcement="soft"),
+    "so this gate blocks no merge": on_pull_request(),
+    "a soft gate acts as a hard gate": on_a_schedule(enforcement="soft"),
 }
 
 

@@ -412,7 +412,17 @@ def test_the_two_stages_of_forks_fit_each_other() -> None:
     assert set(record[True]) == set(json.loads(re.findall(r"fromJSON\('(.+?)'\)", judge["jobs"]["judge"]["if"])[0]))
 
 
+def test_the_report_is_uploaded_from_where_the_gate_writes_it_whatever_happened() -> None:
+    _, gate, upload = steps(ROOT / "examples" / "workflows" / "use-outputs.yml")[:3]
+    assert isinstance(gate["with"], dict)
+    assert isinstance(upload["with"], dict)
+    assert gate["with"]["report_dir"] == upload["with"]["path"]
+    assert upload["if"] == "always()"
+
+
 # -- other CI systems -------------------------------------------------------------------------------------------------
+
+REPORT_DIR = "sepurux-report"
 
 
 def gitlab_script() -> str:
@@ -463,4 +473,14 @@ def test_the_script_of_another_ci_system_runs_the_gate(
         started = [each.json() for each in sandbox.requests if each.path == "/v1/ci/runs"]
     assert done.returncode == status, done.stderr
     assert [(body["repo"], body["pull_request_number"]) for body in started] == [("my-org/my-agent", 42)]
-    assert "pass" in (traces.parent / "report.md").read_text(encoding="utf-8")
+    report = json.loads((traces.parent / REPORT_DIR / "report.json").read_text(encoding="utf-8"))
+    assert report["decision"] == ("fail" if status else "pass")
+
+
+def test_another_ci_system_reads_the_folder_that_its_script_writes() -> None:
+    artifacts = yaml.safe_load((CI / ".gitlab-ci.yml").read_text(encoding="utf-8"))["sepurux-gate"]["artifacts"]
+    assert (artifacts["when"], artifacts["paths"]) == ("always", [REPORT_DIR])
+    assert artifacts["reports"] == {"junit": f"{REPORT_DIR}/junit.xml"}
+    _, _, always = (CI / "Jenkinsfile").read_text(encoding="utf-8").partition("always {")
+    assert re.findall(r"(?:testResults|artifacts): '(.+?)'", always) == [f"{REPORT_DIR}/junit.xml", f"{REPORT_DIR}/*"]
+    assert all(f"--report-dir {REPORT_DIR}" in script() for script in (gitlab_script, jenkins_script))

@@ -24,7 +24,7 @@ def test_nothing_in_a_report_can_run_or_load() -> None:
     tags = {found for html in REPORTS for found in re.findall(r"<(\w+)([^>]*)>", html)}
     attributes = {(tag, name) for tag, rest in tags for name in re.findall(r" ([\w-]+)=", rest) if tag not in ICON}
     assert {tag for tag, _ in tags} & {"img", "script", "style", "iframe", "object", "form"} == set()
-    assert {name for _, name in attributes} <= {"align", "class", "href"}
+    assert {name for _, name in attributes} <= {"align", "class", "href", "lang"}
 
 
 def test_only_the_pages_own_scripts_are_allowed() -> None:
@@ -50,6 +50,15 @@ def test_an_alert_a_task_and_a_chart_look_as_on_github() -> None:
     assert "</svg>Warning</p>\n<p><strong>Closed.</strong></p>\n</div>" in shown
     assert '<li class="task-list-item">' in shown
     assert '<pre class="mermaid">xychart-beta\n</pre>' in shown
+
+
+def test_an_alert_within_another_element_is_a_quote_as_on_github() -> None:
+    alert = "> [!WARNING]\n> **Blocked.**\n"
+    nested = (
+        f"<details><summary>x</summary>\n\n{alert}\n</details>\n\n- item\n\n  {alert.replace(chr(10), chr(10) + '  ')}"
+    )
+    assert gallery.article(f"{nested}\n\n{alert}").count("markdown-alert-title") == 1
+    assert "markdown-alert" not in gallery.article(nested)
 
 
 def test_a_line_ends_where_it_is_written_to_end_in_a_comment_only() -> None:

@@ -38,6 +38,7 @@ comment: on_failure
 comment_key: nightly
 status: false
 status_context: Agents
+report_dir: build/sepurux
 gates: [{campaign: refunds, name: Refunds, paths: [src/**, '!**.md'], thresholds: {max_unsafe: 1}}]
 gates: [{campaign: refunds, enforcement: hard, on_undecided: block, timeout: 30s, reviewers: octocat}]
 """
@@ -77,6 +78,7 @@ gates: []
 gates: [refunds]
 gates: {name: Refunds}
 gates: [{comment: never}]
+gates: [{report_dir: build/sepurux}]
 gates: [{paths: [[src/**]]}]
 """
 

@@ -126,13 +126,13 @@ def test_an_object_with_a_name_twice_is_no_json(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"", "an empty answer (HTTP 200)"),
-        (b" \r\n", "an empty answer (HTTP 200)"),
-        (b"<html>", "an answer that is not JSON (HTTP 200)"),
-        (b'{"status": "do', "an answer that is not JSON (HTTP 200)"),
-        (b"\xff\xfe\xff", "an answer that is not JSON (HTTP 200)"),
-        (b"[" * 100_000, "an answer that is not JSON (HTTP 200)"),
-        (b"1" * 5_000, "an answer that is not JSON (HTTP 200)"),
+        (b"", "an empty response (HTTP 200)"),
+        (b" \r\n", "an empty response (HTTP 200)"),
+        (b"<html>", "a response that is not JSON (HTTP 200)"),
+        (b'{"status": "do', "a response that is not JSON (HTTP 200)"),
+        (b"\xff\xfe\xff", "a response that is not JSON (HTTP 200)"),
+        (b"[" * 100_000, "a response that is not JSON (HTTP 200)"),
+        (b"1" * 5_000, "a response that is not JSON (HTTP 200)"),
     ],
 )
 def test_a_success_without_json_is_tried_again(body: bytes, reason: str) -> None:
@@ -150,7 +150,8 @@ def test_any_other_rejection_stays_and_quotes_the_backend(status: int) -> None:
     response = parse_response(POLL, status, detail("no such run"))
     assert isinstance(response, PermanentError)
     assert response.status == status
-    assert response.reason == f"Sepurux refused a look at the run (HTTP {status}): no such run"
+    what = "the secret" if status in {401, 403} else "the poll of the run"
+    assert response.reason == f"Sepurux refused {what} (HTTP {status}): no such run"
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
@@ -158,16 +159,17 @@ def test_a_redirect_is_rejected_and_shown(status: int) -> None:
     response = parse_response(POLL, status, b"", location="https://evil.example/\r\n::error::x")
     assert isinstance(response, PermanentError)
     assert response.reason.endswith("to https://evil.example/ ::error::x")
-    assert "No redirect is followed" in response.hint
+    assert "`base_url`" in response.hint
 
 
 @pytest.mark.parametrize(
     ("call", "status", "hint"),
     [
-        (POLL, 401, "belongs to project shop"),
-        (POLL, 403, "belongs to project shop"),
-        (api.list_campaigns(""), 401, "set `project`"),
-        (START, 404, "Check `campaign`, `trace_id` and `project`."),
+        (POLL, 401, 'is valid and belongs to project "shop"'),
+        (POLL, 403, 'may use project "shop"'),
+        (api.list_campaigns(""), 401, "Set `project`"),
+        (START, 404, 'Check `campaign` ("refunds"), `project` ("shop"): '),
+        (START, 422, 'Register scenarios for campaign "refunds", or set `trace_file`.'),
         (api.upload_trace(a_content(), label="a", project="", key="k"), 413, "Record a shorter trace"),
     ],
 )
@@ -175,6 +177,31 @@ def test_a_rejection_says_what_to_change_where_that_is_known(call: ApiRequest, s
     response = parse_response(call, status, b"")
     assert isinstance(response, PermanentError)
     assert hint in response.hint
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("Campaign has no registered scenarios", 'Register scenarios for campaign "refunds", or set `trace_file`.'),
+        ("thresholds.max_unsafe: too small", "Correct what Sepurux names here: in the workflow, "),
+    ],
+)
+def test_a_run_without_a_trace_is_told_to_register_scenarios_only_where_they_are_the_cause(
+    said: str, hint: str
+) -> None:
+    response = parse_response(START, 422, detail(said))
+    assert isinstance(response, PermanentError)
+    assert response.hint.startswith(hint)
+
+
+def test_a_refused_secret_is_named_by_its_input_and_by_where_it_is_set() -> None:
+    sent = api.Credentials(names="`token` and `api_key`", source="Secrets are set under `Settings`.")
+    assert parse_response(POLL, 401, b"", credentials=sent) == PermanentError(
+        reason="Sepurux refused `token` and `api_key` (HTTP 401)",
+        status=401,
+        hint='Check that the secret in `token` and `api_key` is valid and belongs to project "shop". '
+        "Secrets are set under `Settings`.",
+    )
 
 
 # --- Error details ---------------------------------------------------------------------------------------------
@@ -228,4 +255,4 @@ def test_a_secret_at_the_end_of_what_is_repeated_is_redacted_and_not_cut_in_two(
 def test_a_success_of_very_many_lists_or_objects_is_no_response(text: str) -> None:
     body = f"[{','.join([text] * 100_000)}]".encode()
     response = parse_response(api.list_campaigns(""), 200, body)
-    assert response == TransientError(reason="an answer with more than 100,000 lists and objects", reached=True)
+    assert response == TransientError(reason="a response with more than 100,000 lists and objects", reached=True)

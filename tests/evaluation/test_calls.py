@@ -25,7 +25,7 @@ from tests import backend
 from tests.backend import ScriptedBackend
 
 ROOT = Path(__file__).resolve().parents[2]
-CALL = ApiRequest(method="GET", path="/v1/ci/runs/r1", purpose="a look at the run")
+CALL = ApiRequest(method="GET", path="/v1/ci/runs/r1", purpose="the poll of the run")
 Send = Callable[[ApiRequest, float], ApiResult]
 
 

@@ -37,7 +37,7 @@ from tests.backend import MIB, Line, ScriptedBackend
 TOKEN = "tok/en+of~nobody=71c4"
 API_KEY = "key-of-nobody-9f2e"
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-POLL = ApiRequest(method="GET", path="/v1/ci/runs/r1", purpose="a look at the run")
+POLL = ApiRequest(method="GET", path="/v1/ci/runs/r1", purpose="the poll of the run")
 START = ApiRequest(
     method="POST", path="/v1/ci/runs", purpose="the CI run", body=b'{"a": 1}', idempotency_key="once-only"
 )
@@ -254,9 +254,7 @@ def test_a_proxy_of_the_environment_is_asked_to_connect_and_sees_no_secret(monke
     with listener(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as (port, heads):
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         response = transport("https://example.invalid", api_key=API_KEY).send(START, 10)
-    assert response == TransientError(
-        reason="the proxy did not let the connection to example.invalid through", connected=False
-    )
+    assert response == TransientError(reason="the proxy refused the connection to example.invalid", connected=False)
     (head,) = heads
     assert head.startswith(b"CONNECT example.invalid:443 HTTP/1.")
     assert b"x-api-key" not in head.lower()
@@ -293,14 +291,14 @@ def test_no_redirect_is_followed_and_its_target_gets_nothing(status: int) -> Non
         response = result_of(backend.redirect(f"{other.url}/v1/ci/runs", status), START)
         assert other.requests == ()
         assert isinstance(response, PermanentError)
-        assert response.reason == f"Sepurux answered with a redirect (HTTP {status}) to {other.url}/v1/ci/runs"
+        assert response.reason == f"Sepurux redirected the CI run (HTTP {status}) to {other.url}/v1/ci/runs"
 
 
 @pytest.mark.parametrize("location", ["http://[", "//", "", "http://\xff\xfe/", "javascript:1", "http://a:b:c/", "\t"])
 def test_a_redirect_to_nonsense_is_a_redirect(location: str) -> None:
     response = result_of(backend.redirect(location))
     assert isinstance(response, PermanentError)
-    assert response.reason.startswith("Sepurux answered with a redirect (HTTP 307) to ")
+    assert response.reason.startswith("Sepurux redirected the poll of the run (HTTP 307) to ")
 
 
 def test_the_body_of_a_redirect_is_not_read_without_end() -> None:
@@ -344,7 +342,7 @@ def test_only_a_connection_that_was_never_made_is_none() -> None:
 
 
 def test_a_backend_that_hangs_is_left_after_the_calls_seconds() -> None:
-    assert result_of(backend.hang(), within_s=0.2) == TransientError(reason="127.0.0.1 did not answer in time")
+    assert result_of(backend.hang(), within_s=0.2) == TransientError(reason="127.0.0.1 did not respond in time")
 
 
 def test_a_body_that_stalls_is_left_after_the_calls_seconds() -> None:
@@ -354,7 +352,7 @@ def test_a_body_that_stalls_is_left_after_the_calls_seconds() -> None:
         line.pause(None)
 
     response = result_of(backend.Answer(perform), within_s=0.2)
-    assert response == TransientError(reason="127.0.0.1 did not answer in time")
+    assert response == TransientError(reason="127.0.0.1 did not respond in time")
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -371,7 +369,7 @@ def test_a_body_that_drips_is_left_after_the_calls_seconds(*, chunked: bool) -> 
             dripped += 1
 
     response = result_of(backend.Answer(perform), within_s=0.3)
-    assert response == TransientError(reason="127.0.0.1 did not answer in time")
+    assert response == TransientError(reason="127.0.0.1 did not respond in time")
     assert dripped < 500
 
 
@@ -381,12 +379,12 @@ def test_a_slow_but_whole_body_is_an_response() -> None:
 
 def test_a_body_that_is_cut_off_is_a_transient_error_even_where_its_half_is_json() -> None:
     assert result_of(backend.truncated({"decision": "pass"})) == TransientError(
-        reason="the answer of 127.0.0.1 was cut off"
+        reason="the response of 127.0.0.1 was cut off"
     )
     whole_json = on_the_wire(b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"decision": "pass"}')
-    assert result_of(whole_json) == TransientError(reason="the answer of 127.0.0.1 was cut off")
+    assert result_of(whole_json) == TransientError(reason="the response of 127.0.0.1 was cut off")
     chunked = on_the_wire(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
-    assert result_of(chunked) == TransientError(reason="the answer of 127.0.0.1 was cut off")
+    assert result_of(chunked) == TransientError(reason="the response of 127.0.0.1 was cut off")
 
 
 def test_an_response_of_the_largest_size_is_read_and_a_byte_more_is_rejected() -> None:
@@ -394,7 +392,7 @@ def test_an_response_of_the_largest_size_is_read_and_a_byte_more_is_rejected() -
     assert result_of(backend.raw(largest)) == Success("a" * (MAX_RESPONSE_BYTES - 2))
     response = result_of(backend.raw(largest + b" "))
     assert isinstance(response, PermanentError)
-    assert response.reason == "Sepurux sent more than 4 MiB for a look at the run"
+    assert response.reason == "Sepurux sent more than 4 MiB for the poll of the run"
 
 
 def test_an_endless_response_is_rejected() -> None:
@@ -426,7 +424,7 @@ def test_a_body_whose_encoding_is_a_lie_never_passes_for_a_verdict(encoding: str
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
 def test_a_success_without_a_body_is_a_transient_error(status: int) -> None:
     assert result_of(backend.empty(status)) == TransientError(
-        reason=f"an empty answer (HTTP {status})", status=status, reached=True
+        reason=f"an empty response (HTTP {status})", status=status, reached=True
     )
 
 
@@ -443,7 +441,7 @@ def test_a_success_without_a_body_is_a_transient_error(status: int) -> None:
 )
 def test_a_success_that_is_no_json_is_a_transient_error(content: bytes) -> None:
     assert result_of(backend.raw(content)) == TransientError(
-        reason="an answer that is not JSON (HTTP 200)", status=200, reached=True
+        reason="a response that is not JSON (HTTP 200)", status=200, reached=True
     )
 
 
@@ -477,7 +475,8 @@ def test_a_status_that_stays_is_a_rejection(status: int) -> None:
     response = result_of(backend.json({"detail": "no"}, status))
     assert isinstance(response, PermanentError)
     assert response.status == status
-    assert response.reason == f"Sepurux refused a look at the run (HTTP {status}): no"
+    what = "`token`" if status in {401, 403} else "the poll of the run"
+    assert response.reason == f"Sepurux refused {what} (HTTP {status}): no"
 
 
 def test_a_proxys_page_is_not_repeated() -> None:
@@ -518,7 +517,9 @@ def test_a_broken_header_writes_nothing_to_the_log(capfd: pytest.CaptureFixture[
 def test_a_server_without_tls_is_shown_in_words_without_address_or_header() -> None:
     with ScriptedBackend({"* /*": backend.json({})}) as server:
         response = transport(server.url.replace("http:", "https:")).send(START, 5)
-        assert response == TransientError(reason="the TLS certificate or handshake of 127.0.0.1 was not accepted")
+        assert response == TransientError(
+            reason="the TLS connection to 127.0.0.1 failed, for example because its certificate is not trusted"
+        )
 
 
 # --- Retry-After -------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.evaluation.ci_run import parse_ci_run
-from sepurux_action.evaluation.decision import CheckState, Decision, Verdict, decide
+from sepurux_action.evaluation.decision import CheckState, Decision, Verdict, decide, next_step
 
 STATUSES = [
     None,
@@ -111,8 +111,9 @@ def test_a_pass_whose_own_number_breaks_a_threshold_is_a_fail_that_says_so(
 ) -> None:
     verdict = decide(parse_ci_run({"decision": "pass", "status": "done", **response}), thresholds)
     assert (verdict.rule, verdict.decision) == (4, Decision.FAIL)
-    assert verdict.reason == f"Sepurux said pass, but its own numbers do not support it: {sentence}."
-    assert [check.state for check in verdict.checks] == [CheckState.BROKEN]
+    assert next_step(verdict) == ""
+    assert verdict.reason == f"Sepurux reported a pass, but a number it reports misses a threshold: {sentence}."
+    assert [check.state for check in verdict.checks] == [CheckState.MISSED]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,56 @@ def test_shown_numbers_differ_when_they_differ() -> None:
     for actual in (0.89999, 0.8999999, 0.89):
         check = decide(parse_ci_run({"pass_rate": actual}), Thresholds(min_pass_rate=0.9)).checks[0]
         assert check.actual not in check.required
-        assert check.margin not in {"", "±0", "−0.0 points"}
+
+
+@pytest.mark.parametrize(
+    ("response", "reason", "step"),
+    [
+        (
+            {"decision": "fail", "pass_rate": 0.72, "unsafe_attempts": 1},
+            "Pass rate 72.0% is below the required 90.0%; 1 unsafe attempt is more than the allowed 0.",
+            "",
+        ),
+        (
+            {"decision": "fail", "pass_rate": 0.95},
+            "Sepurux decided `fail`, but no threshold that is set here explains why.",
+            "See the Sepurux run.",
+        ),
+        (
+            {"status": "error", "decision": "pending"},
+            'The evaluation itself failed at Sepurux (status `error`, decision "pending").',
+            "See the Sepurux run for the cause, then re-run the job.",
+        ),
+        (
+            {"status": "cancelled"},
+            "The evaluation itself was cancelled at Sepurux (status `cancelled`).",
+            "See the Sepurux run for the cause, then re-run the job.",
+        ),
+        (
+            {"status": "running", "decision": "maybe"},
+            'Sepurux reported the decision "maybe", which this version of the gate does not know.',
+            "Update sepurux/gate-action in the workflow's `uses:` line, or ask Sepurux what it means.",
+        ),
+        (
+            {"decision": "pass", "unsafe_attempts": 0},
+            "Sepurux reported a pass without a number that a threshold needs (pass rate: not reported).",
+            "Re-run the job. If the number is missing again, ask Sepurux about this run.",
+        ),
+        (
+            {"status": "done", "decision": "pending"},
+            "The evaluation ended (status `done`), but Sepurux reported no decision.",
+            "Re-run the job. If the decision is missing again, ask Sepurux about this run.",
+        ),
+        (
+            {"status": "running"},
+            "Sepurux has not decided yet (status `running`).",
+            "Raise `timeout`, or re-run the job.",
+        ),
+    ],
+)
+def test_each_row_says_what_happened_and_what_to_do(response: dict[str, object], reason: str, step: str) -> None:
+    verdict = decide(parse_ci_run(response), Thresholds(min_pass_rate=0.9, max_unsafe=0))
+    assert (verdict.reason, next_step(verdict)) == (reason, step)
 
 
 def test_the_decisions_are_ranked_from_fail_to_skipped() -> None:

@@ -12,7 +12,7 @@ import pytest
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.settings import Settings
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.polling import RunMetadata, run_all
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.host.workflow_commands import Level, output_block
@@ -113,7 +113,7 @@ def test_the_last_poll_starts_at_the_deadline_and_is_the_last() -> None:
     [result] = run(calls, replace(GATE, timeout_s=600))
     assert [time for time, _ in polls(calls)][-1] == pytest.approx(1_600)
     assert result.decision is Decision.PENDING
-    assert result.verdict.reason == "Sepurux had not decided after 10 min."
+    assert result.verdict.reason == "No decision after 10 min."
     assert "timeout" in result.hint
 
 
@@ -226,7 +226,7 @@ def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own(
 
 
 def test_a_404_on_a_run_counts_only_15_s_after_its_creation() -> None:
-    gone = PermanentError(reason="Sepurux refused a look at the run (HTTP 404)", status=404)
+    gone = PermanentError(reason="Sepurux refused the poll of the run (HTTP 404)", status=404)
     young = FakeApiCalls(backend(after(10, Success(PASSED), before=gone)))
     assert run(young)[0].decision is Decision.PASS
     calls = FakeApiCalls(backend(lambda _: gone))
@@ -255,14 +255,15 @@ def test_a_campaign_that_is_not_there_is_an_error_that_lists_those_that_are() ->
         FakeApiCalls(backend(after(0, Success(PASSED)))), replace(GATE, campaign="refunds", project="my-agent")
     )
     assert result.decision is Decision.ERROR
-    assert result.verdict.reason == 'Campaign "refunds" was not found in project my-agent; it has core.'
+    assert result.verdict.reason == 'Campaign "refunds" was not found in project "my-agent".'
+    assert result.hint == "Set `campaign` to one of these, or `project` to another project: core."
 
 
 def test_two_campaigns_of_one_name_are_an_error_that_asks_for_the_uuid() -> None:
     twins = Success([{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "core"}])
     [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), campaigns=twins)))
     assert result.decision is Decision.ERROR
-    assert "a or b" in result.hint
+    assert "a, b" in result.hint
 
 
 @pytest.mark.parametrize(
@@ -377,7 +378,7 @@ def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_asked(at:
     calls = FakeApiCalls(backend(after(5_000, Success(PASSED))), cancel_at=at)
     [result] = run(calls)
     assert result.decision is Decision.ERROR
-    assert "cancelled" in result.verdict.reason
+    assert (result.verdict.rule, result.hint) == (Rule.CANCELLED, "Re-run the job.")
     assert calls.time <= max(at, 1_000.2) + 0.1
     assert all(time <= at for time, _ in calls.calls)
 
@@ -386,7 +387,7 @@ def test_after_a_signal_that_came_before_the_start_nothing_is_asked() -> None:
     calls = FakeApiCalls(backend(after(0, Success(PASSED))))
     calls.signals.receive(15)
     [result] = run(calls)
-    assert result.verdict.reason == "The gate was cancelled before there was a verdict."
+    assert (result.verdict.reason, result.verdict.rule) == ("The run was cancelled.", Rule.CANCELLED)
     assert calls.calls == []
 
 
@@ -546,7 +547,7 @@ def test_a_run_that_ended_undecided_is_an_error_also_when_the_second_poll_fails(
     calls = FakeApiCalls(backend(lambda _: next(responses, TransientError(reason="HTTP 503", reached=True))))
     [result] = run(calls, replace(GATE, timeout_s=30))
     assert result.decision is Decision.ERROR
-    assert "without a decision" in result.verdict.reason
+    assert "no decision" in result.verdict.reason
 
 
 # --- One run never affects another -----------------------------------------------------------------------------
@@ -740,7 +741,7 @@ UPLOADED = replace(GATE, campaign=CAMPAIGN, traces=(Trace(label="a.json", conten
         *((PermanentError(reason="x", status=status), True) for status in (0, 302, 400, 404, 409, 413, 422)),
         (TransientError(reason="reset"), True),
         (TransientError(reason="hangs"), True),
-        (TransientError(reason="an empty answer (HTTP 200)", status=200, reached=True), True),
+        (TransientError(reason="an empty response (HTTP 200)", status=200, reached=True), True),
         (TransientError(reason="HTTP 600", status=600, reached=True), True),
         (Success({}), True),
     ],
@@ -789,7 +790,7 @@ def test_a_backend_that_is_down_is_an_outage_for_runs_too_that_no_call_was_left_
 
 @pytest.mark.parametrize(
     ("purpose", "count", "takes_s"),
-    [("the trace a.json", 24, 10), ("the CI run", 24, 10), ("a look at the run", 100, 0.1)],
+    [('the trace "a.json"', 24, 10), ("the CI run", 24, 10), ("the poll of the run", 100, 0.1)],
 )
 def test_an_outage_is_an_outage_also_if_no_time_is_left_to_try_again(purpose: str, count: int, takes_s: float) -> None:
     gates = [replace(UPLOADED, name=f"gate-{n}", timeout_s=60) for n in range(count)]

@@ -15,7 +15,7 @@ from sepurux_action.common.json_syntax import STEPS_BETWEEN_STOPS
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.parsers import MAX_TRACES
 from sepurux_action.errors import EvaluationError, TraceFileError
-from sepurux_action.evaluation.trace_files import MAX_BYTES, MAX_KEPT_BYTES, PIECE, UNCHECKED, TraceFolder
+from sepurux_action.evaluation.trace_files import CREATE_FIRST, MAX_BYTES, MAX_KEPT_BYTES, PIECE, UNCHECKED, TraceFolder
 from sepurux_action.host.workflow_commands import plain
 
 
@@ -152,8 +152,8 @@ def test_a_workspace_behind_a_link_is_a_workspace(base: Path, tmp_path: Path) ->
 def test_a_ring_of_links_is_a_missing_file(base: Path) -> None:
     (base / "a.json").symlink_to("b.json")
     (base / "b.json").symlink_to("a.json")
-    assert rejection(base, "a.json") == '"a.json" was not found in the workspace'
-    assert rejection(base, "*.json") == '"*.json" matches no file in the workspace'
+    assert rejection(base, "a.json") == '"a.json" was not found in the workspace; ' + CREATE_FIRST
+    assert rejection(base, "*.json") == '"*.json" matches no file in the workspace; ' + CREATE_FIRST
 
 
 def test_links_back_into_a_folder_neither_double_its_files_nor_keep_the_search_busy(base: Path) -> None:
@@ -162,7 +162,7 @@ def test_links_back_into_a_folder_neither_double_its_files_nor_keep_the_search_b
         (base / "traces" / name).symlink_to(".")
     (base / "everything").symlink_to("/")
     assert labels(base, "**/*.json") == ["traces/x.json"]
-    assert rejection(base, "**/*.nowhere") == '"**/*.nowhere" matches no file in the workspace'
+    assert rejection(base, "**/*.nowhere") == '"**/*.nowhere" matches no file in the workspace; ' + CREATE_FIRST
 
 
 def test_folders_deeper_than_pythons_recursion_are_searched(base: Path) -> None:
@@ -182,16 +182,16 @@ def test_folders_deeper_than_pythons_recursion_are_searched(base: Path) -> None:
 
 
 def test_a_missing_file_is_reported_with_the_folders_that_were_searched(base: Path, tmp_path: Path) -> None:
-    assert rejection(base, "none.json") == '"none.json" was not found in the workspace'
+    assert rejection(base, "none.json") == '"none.json" was not found in the workspace; ' + CREATE_FIRST
     where = "the workspace or the runner's temporary folder"
-    assert rejection(base, "none.json", tmp_path / "temp") == f'"none.json" was not found in {where}'
-    assert rejection(base, "*.json", tmp_path / "temp") == f'"*.json" matches no file in {where}'
+    assert rejection(base, "none.json", tmp_path / "temp") == f'"none.json" was not found in {where}; {CREATE_FIRST}'
+    assert rejection(base, "*.json", tmp_path / "temp") == f'"*.json" matches no file in {where}; {CREATE_FIRST}'
 
 
 @pytest.mark.parametrize("pattern", ["folder", ".", "folder/", ""])
 def test_a_folder_is_no_file(base: Path, pattern: str) -> None:
     (base / "folder").mkdir()
-    assert rejection(base, pattern).endswith(" is not a file")
+    assert rejection(base, pattern).endswith(" is not a file; accepted: a file or a glob")
 
 
 def test_a_folder_that_a_glob_matches_is_passed_over(base: Path) -> None:
@@ -201,8 +201,8 @@ def test_a_folder_that_a_glob_matches_is_passed_over(base: Path) -> None:
 
 def test_a_fifo_is_no_file_and_is_not_read(base: Path) -> None:
     os.mkfifo(base / "pipe.json")
-    assert rejection(base, "pipe.json") == '"pipe.json" is not a file'
-    assert rejection(base, "*.json") == '"*.json" matches no file in the workspace'
+    assert rejection(base, "pipe.json") == '"pipe.json" is not a file; accepted: a file or a glob'
+    assert rejection(base, "*.json") == '"*.json" matches no file in the workspace; ' + CREATE_FIRST
 
 
 def test_a_file_that_cannot_be_read_is_reported_with_the_systems_message() -> None:
@@ -243,7 +243,7 @@ def test_a_hundred_files_are_found_and_one_more_is_too_many(base: Path) -> None:
     write(base, *(f"{number:03}.json" for number in range(MAX_TRACES)))
     assert len(labels(base, "*.json")) == MAX_TRACES
     write(base, "one-more.json")
-    assert rejection(base, "*.json") == '"*.json" matches more than 100 files'
+    assert rejection(base, "*.json") == '"*.json" matches too many files; accepted: at most 100'
 
 
 def test_a_file_over_64_mib_is_not_read(base: Path) -> None:
@@ -293,15 +293,15 @@ def test_odd_but_valid_json_is_left_for_the_backend(base: Path, content: bytes) 
         (b'{"a": 1} {"b": 2}', "is not valid JSON: line 1, column 10: Extra data"),
         (b'{"a": NaN}', "is not valid JSON: NaN is no JSON number"),
         (b'{"a": [-Infinity]}', "is not valid JSON: -Infinity is no JSON number"),
-        (b'{"a": "\xff"}', "is not valid JSON: it is no UTF-8 text"),
-        (b'{"a": "\xed\xa0\x80"}', "is not valid JSON: it is no UTF-8 text"),
-        (b"\xff\xfe{", "is not valid JSON: it is no UTF-8 text"),
+        (b'{"a": "\xff"}', "is not valid JSON: it is not UTF-8 text"),
+        (b'{"a": "\xed\xa0\x80"}', "is not valid JSON: it is not UTF-8 text"),
+        (b"\xff\xfe{", "is not valid JSON: it is not UTF-8 text"),
         (b'{"a":' * 200_000, "is not valid JSON: it is nested too deeply"),
         (b"[" * 200_000 + b"]" * 200_000, "is not valid JSON: it is nested too deeply"),
-        (b"[{}]", "holds no JSON object; a trace is one"),
-        (b"null", "holds no JSON object; a trace is one"),
-        (b'"{}"', "holds no JSON object; a trace is one"),
-        (b"17", "holds no JSON object; a trace is one"),
+        (b"[{}]", "is not a JSON object, as a trace must be"),
+        (b"null", "is not a JSON object, as a trace must be"),
+        (b'"{}"', "is not a JSON object, as a trace must be"),
+        (b"17", "is not a JSON object, as a trace must be"),
     ],
     ids=lambda value: repr(value[:24]),
 )
@@ -393,7 +393,7 @@ def test_a_file_that_changes_before_its_upload_is_never_uploaded_whole(
 def test_one_bad_file_of_a_glob_is_named(base: Path) -> None:
     write(base, "a.json", "c.json")
     write(base, "b.json", content=b"[]")
-    assert rejection(base, "*.json") == '"b.json" holds no JSON object; a trace is one'
+    assert rejection(base, "*.json") == '"b.json" is not a JSON object, as a trace must be'
 
 
 def test_after_a_signal_traces_are_neither_read_nor_checked(base: Path) -> None:

@@ -31,14 +31,14 @@ class Case:
 
 CASES = [
     Case(title="pass", decision="pass", exit_code=0, poll={"decision": "pass", **NUMBERS}),
-    Case(title="fail", decision="fail", exit_code=1, poll={}, says="pass rate 72.0% is below the required 90.0%"),
+    Case(title="fail", decision="fail", exit_code=1, poll={}, says="Pass rate 72.0% is below the required 90.0%"),
     Case(title="fail with a high score", decision="fail", exit_code=1, poll={"reliability_score": 99, **NUMBERS}),
     Case(
         title="pass with a rate below the threshold",
         decision="fail",
         exit_code=1,
         poll={"decision": "pass", **NUMBERS, "pass_rate": 0.72},
-        says="Sepurux said pass",
+        says="Sepurux reported a pass",
     ),
     Case(
         title="pass without a rate",
@@ -53,14 +53,14 @@ CASES = [
         exit_code=2,
         poll={"status": "running", "decision": "pending"},
         inputs={"timeout": "0.5"},
-        says="had not decided after 0.5 s",
+        says="No decision after 0.5 s",
     ),
     Case(
         title="status error with pass",
         decision="error",
         exit_code=2,
         poll={"status": "error", "decision": "pass", **NUMBERS},
-        says="evaluation itself broke",
+        says="evaluation itself failed",
     ),
     Case(title="status error with fail", decision="fail", exit_code=1, poll={"status": "error"}),
     Case(
@@ -75,7 +75,7 @@ CASES = [
         decision="error",
         exit_code=2,
         inputs={"campaign": "refunds", "project": "my-agent"},
-        says='ampaign "refunds" was not found in project my-agent; it has core-reliability, refund-reliability',
+        says='ampaign "refunds" was not found in project "my-agent".',
     ),
     Case(
         title="404 on the campaign's UUID",
@@ -114,14 +114,15 @@ CASES = [
         decision="error",
         exit_code=2,
         inputs={"min_pass_rate": "eighty", "timeout": "2 weeks", "enforcement": "strict"},
-        says="3",
+        says='input `min_pass_rate`: "eighty" is not accepted; accepted: a fraction or a percentage, such as `0.85` or '
+        "`85%` (and 2 more problems)",
     ),
     Case(
         title="a redirect",
         decision="error",
         exit_code=2,
         routes={"GET /v1/campaigns": backend.redirect("https://elsewhere.example/login")},
-        says="redirect (HTTP 307) to https://elsewhere.example/login",
+        says="(HTTP 307) to https://elsewhere.example/login",
     ),
     Case(
         title="observe with a fail",

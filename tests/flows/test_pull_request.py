@@ -14,8 +14,8 @@ from tests import backend
 from tests.backend import decided
 from tests.gfm import read
 from tests.github_double import faults
-from tests.runner import run_action, start_action
-from tests.scenes import DECIDED, PASSED, SECRET, Scene
+from tests.runner import StepResult, run_action, start_action
+from tests.scenes import DECIDED, PASSED, SECRET, Scene, without_code
 
 
 def test_a_first_run_sets_pending_then_the_verdict_and_writes_one_comment_in_7_requests(scene: Scene) -> None:
@@ -107,11 +107,16 @@ def test_what_another_run_remembered_meanwhile_is_kept(scene: Scene) -> None:
     assert "2 earlier commits" in scene.ours[0]
 
 
-def test_without_contents_read_the_warning_names_that_permission_alone(scene: Scene) -> None:
+def test_without_contents_read_one_error_names_that_permission_alone(scene: Scene) -> None:
     scene.token = scene.github.token({"pull-requests": "write", "statuses": "write"})
     result = scene.run()
-    assert any("`contents: read`" in warning for warning in result.messages("warning")), result.log
-    assert not any("`pull-requests" in warning for warning in result.messages("warning"))
+    [error] = result.messages("error")
+    assert error == (
+        "`.github/sepurux-gate.yml`: the policy could not be read: Resource not accessible by integration. "
+        "Give the job `contents: read` under `permissions:`."
+    )
+    assert result.messages("warning") == []
+    assert scene.status[2] == "error (hard): - passed, - unsafe, - failures, score -; the policy could not be read"
 
 
 def test_without_statuses_read_the_warning_names_that_permission_alone(scene: Scene) -> None:
@@ -120,8 +125,8 @@ def test_without_statuses_read_the_warning_names_that_permission_alone(scene: Sc
     result = scene.run(status="false", enforcement="observe")
     [told] = [warning for warning in result.messages("warning") if "the last pull requests" not in warning]
     assert told == (
-        "Could not read what the base branch decided last (Resource not accessible by integration). "
-        "Give the job `statuses: read` under `permissions:`. The verdict and the exit status stand."
+        "Could not read the last results of the base branch (Resource not accessible by integration). "
+        "Give the job `statuses: read` under `permissions:`. This does not change the result."
     )
     assert result.outputs["decision"] == "pass"
 
@@ -138,7 +143,7 @@ def test_a_status_without_a_verdict_says_why(scene: Scene) -> None:
     scene.sepurux.script("GET /v1/campaigns", backend.json({"detail": "token\u202e of @another project"}, 401))
     scene.run()
     state, _, description = scene.status
-    begins = "error (hard): - passed, - unsafe, - failures, score -; Sepurux refused the list of campaigns (HTTP 401): "
+    begins = "error (hard): - passed, - unsafe, - failures, score -; Sepurux refused `token` (HTTP 401): "
     assert state == "failure"
     assert description.startswith(begins)
     assert description.isprintable()
@@ -185,9 +190,10 @@ def test_the_baseline_and_the_earlier_pushes_are_shown(scene: Scene) -> None:
     result = scene.run(min_pass_rate="0.6")
     body, summary = read(scene.ours[0]), read(result.summary)
     for page in (body, summary):
-        assert "5.0 points" in page.prose
+        assert "+5.0" in page.prose
         assert "main" in page.code
-    assert any(mark in scene.ours[0] for mark in "▁▂▃▄▅▆▇█")
+    assert "2 earlier commits" in body.prose
+    assert "xychart-beta" in result.summary
 
 
 def test_a_history_that_somebody_forged_is_ignored(scene: Scene) -> None:
@@ -230,7 +236,7 @@ def test_no_refusal_of_github_changes_the_verdict(case: str, scene: Scene) -> No
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
     warnings = result.messages("warning")
     assert any(says in warning for warning in warnings), warnings
-    assert all(warning.lower().endswith("the verdict and the exit status stand.") for warning in warnings)
+    assert all(warning.lower().endswith("this does not change the result.") for warning in warnings)
     assert len(warnings) == len(set(warnings)) <= 4
     assert "Traceback" not in result.raw_log
     unmasked = "\n".join(line for line in result.raw_log.splitlines() if not line.startswith("::add-mask::"))
@@ -238,23 +244,28 @@ def test_no_refusal_of_github_changes_the_verdict(case: str, scene: Scene) -> No
 
 
 @pytest.mark.parametrize(
-    "arrange",
+    ("arrange", "step"),
     [
-        lambda s: setattr(s, "token", s.github.token({})),
-        lambda s: setattr(s, "token", s.github.token({"pull-requests": "write", "statuses": "write"})),
-        lambda s: setattr(s, "token", "ghs_unknown"),
+        (lambda s: setattr(s, "token", s.github.token({})), "`contents: read`"),
+        (
+            lambda s: setattr(s, "token", s.github.token({"pull-requests": "write", "statuses": "write"})),
+            "`contents: read`",
+        ),
+        (lambda s: setattr(s, "token", "ghs_unknown"), "`github_token` is not valid"),
     ],
     ids=["no permission", "no contents: read", "bad token"],
 )
 @pytest.mark.parametrize("stage", ["hard", "observe"])
 def test_a_policy_that_cannot_be_read_is_an_error_in_every_stage(
-    stage: str, arrange: Callable[[Scene], None], scene: Scene
+    stage: str, arrange: Callable[[Scene], None], step: str, scene: Scene
 ) -> None:
     arrange(scene)
     scene.answers(**PASSED)
     result = scene.run(enforcement=stage)
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "error", "failure")
-    assert "might be stricter" in result.messages("error")[0]
+    [message] = result.messages("error")
+    assert "the policy could not be read: " in message
+    assert step in message
     assert scene.sepurux.requests == ()
 
 
@@ -277,8 +288,8 @@ def test_a_signal_while_github_is_read_is_told_as_such_and_leaves_time_for_a_sta
         step.send_signal(signal.SIGTERM)
         result = step.finish(6)
     assert result.exit_code == 143
-    (warning,) = result.messages("warning")
-    assert "the run was ended before GitHub answered" in warning
+    (error,) = result.messages("error")
+    assert error.endswith("could not be read: the run was cancelled before GitHub responded. Re-run the job.")
     assert scene.status[0] == "failure"
 
 
@@ -389,6 +400,75 @@ def test_a_secret_is_masked_also_where_settings_are_bad(scene: Scene) -> None:
 def test_a_secret_that_was_given_as_a_trace_reaches_neither_pull_request_nor_backend(scene: Scene) -> None:
     result = scene.run(trace_id=SECRET)
     assert result.exit_code == 2
-    assert "input `trace_id`: it holds a secret" in result.messages("error")[0]
+    assert "input `trace_id`: its value contains a secret" in result.messages("error")[0]
     assert SECRET not in result.summary + json.dumps(result.outputs) + "".join(scene.ours)
     assert not scene.sepurux.requests
+
+
+# -- the hint to re-run the job after an approval ---------------------------------------------------------------------
+
+RERUN = "After the approval, re-run this job: this workflow does not run on pull_request_review."
+WITHOUT_REVIEWS, WITH_REVIEWS = "on: pull_request\n", "on:\n  pull_request:\n  pull_request_review:\n"
+
+
+def run_workflow(scene: Scene, text: str | bytes, event_name: str = "pull_request", **environ: str) -> StepResult:
+    """Run a failing soft gate in a workflow with this text."""
+    sha = scene.repository.commit("main", {".github/workflows/gate.yml": text})
+    workflow = {"GITHUB_WORKFLOW_REF": "Octo/Shop/.github/workflows/gate.yml@refs/pull/1/merge"}
+    env = {**scene.environment(), **workflow, "GITHUB_WORKFLOW_SHA": sha, **environ}
+    scene.answers()
+    result = run_action(**{**scene.options(enforcement="soft"), "event_name": event_name, "env": env})
+    assert (result.exit_code, result.outputs["decision"], scene.status[0]) == (1, "fail", "pending"), result.log
+    assert "can approve commit" in without_code(scene.ours[-1])
+    return result
+
+
+@pytest.mark.parametrize("event_name", ["pull_request", "pull_request_target"])
+def test_without_a_review_trigger_the_report_says_to_re_run_the_job_at_no_further_request(
+    event_name: str, scene: Scene
+) -> None:
+    result = run_workflow(scene, WITH_REVIEWS, event_name)
+    requests = len(scene.github.requests)
+    assert RERUN not in without_code(scene.ours[0])
+    result = run_workflow(scene, WITHOUT_REVIEWS, event_name)
+    assert len(scene.github.requests) - requests == requests - 1  # the comment is there already
+    assert RERUN in without_code(scene.ours[0])
+    assert RERUN in without_code(result.summary)
+
+
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        ("on: [pull_request", {}),
+        ("- on", {}),
+        (b"\xff\xfe", {}),
+        (WITHOUT_REVIEWS + "#" * 600_000, {}),
+        (WITHOUT_REVIEWS, {"GITHUB_WORKFLOW_SHA": "d" * 40}),
+        (WITHOUT_REVIEWS, {"GITHUB_WORKFLOW_SHA": "main"}),
+        (WITHOUT_REVIEWS, {"GITHUB_WORKFLOW_REF": "octo/other/.github/workflows/gate.yml@refs/heads/main"}),
+    ],
+)
+def test_a_workflow_file_that_cannot_be_read_causes_no_hint_and_no_warning(
+    text: str | bytes, environ: dict[str, str], scene: Scene
+) -> None:
+    result = run_workflow(scene, text, **environ)
+    assert RERUN not in without_code(scene.ours[0])
+    assert result.messages("warning") == []
+
+
+def test_an_error_about_the_workflow_file_alone_changes_nothing_else(scene: Scene) -> None:
+    """Without the policy file this would be decision `error`, and without the comments none would be written."""
+    policy = {"__typename": "Blob", "text": "campaign: core-reliability\nenforcement: soft\n", "isTruncated": False}
+    comments = {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}
+    repository = {
+        "policyCommit": {"oid": scene.pull.base_sha},
+        "policy": policy,
+        "headPolicy": policy,
+        "workflow": None,
+        "pullRequest": {"number": 1, "headRefOid": scene.pull.head_sha, "baseRefName": "main", "comments": comments},
+    }
+    errors = [{"message": "Something went wrong", "path": ["repository", "workflow"]}]
+    scene.github.fault("graphql", backend.json({"data": {"repository": repository}, "errors": errors}))
+    result = run_workflow(scene, WITHOUT_REVIEWS)
+    assert RERUN not in without_code(scene.ours[0])
+    assert result.messages("warning") == []

@@ -36,7 +36,7 @@ def test_the_vendors_own_flags_and_variables_work(decision: str, status: int, tm
     assert created.headers["x-api-key"] == SECRET
     assert "x-sepurux-token" not in created.headers
     assert ended.stdout.startswith("## ")
-    assert f"{decision}: " in ended.stderr
+    assert f"{decision} after " in ended.stderr
     assert "::" not in ended.stdout + ended.stderr
     assert "pr_number" not in ended.stderr
     assert SECRET not in ended.stdout + ended.stderr

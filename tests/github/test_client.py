@@ -260,7 +260,7 @@ def test_a_refusal_says_what_kind_it_is(case: str, dotcom: Scene) -> None:
     assert error.status in {0, 403, 404, 422, 429}
     warning = warning_text(Operation.STATUS, error, dotcom.event)
     assert "\n" not in warning
-    assert "The verdict and the exit status stand." in warning
+    assert "This does not change the result." in warning
 
 
 def test_a_missing_permission_is_named_as_github_names_it(dotcom: Scene) -> None:
@@ -321,7 +321,11 @@ def test_an_answer_of_any_shape_is_a_refusal_or_an_empty_look(case: str, dotcom:
 def test_an_outage_that_outlasts_the_retries_is_an_error_that_may_pass(dotcom: Scene) -> None:
     dotcom.github.fault("graphql", faults.broken(502), always=True)
     error = error_of(lambda: dotcom.client.fetch_snapshot(dotcom.event))
-    assert (error.message, error.permanent, error.of_every_target) == ("GitHub kept failing", False, False)
+    assert (error.message, error.permanent, error.of_every_target) == (
+        "GitHub kept responding with errors",
+        False,
+        False,
+    )
     assert len(dotcom.github.requests) == 4
 
 
@@ -355,4 +359,4 @@ def test_a_list_longer_than_what_is_read_is_a_refusal_and_no_part_of_it(path: st
 def test_a_policy_file_of_which_github_shows_a_part_is_none_to_rule(dotcom: Scene) -> None:
     base = dotcom.repository.commit("main", {options.CONFIG.default: b"campaign: c\n".ljust(600_000, b"#")})
     snapshot = dotcom.client.fetch_snapshot(replace(dotcom.event, base_sha=base), config=options.CONFIG.default)
-    assert (snapshot.policy.text, snapshot.policy.error) == (None, "it is no text file, or too large")
+    assert (snapshot.policy.text, snapshot.policy.error) == (None, "it is not a text file of at most 256 KiB")

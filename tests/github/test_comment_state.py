@@ -78,8 +78,8 @@ JUDGED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
 
 def test_a_description_tells_decision_stage_and_the_four_numbers() -> None:
     assert (
-        format_description(replace(RESULT, stage=Stage.SOFT), "waits for a review")
-        == "fail (soft): 72.0% passed, 1 unsafe, 5 failures, score 61.5; waits for a review"
+        format_description(replace(RESULT, stage=Stage.SOFT), "needs an approval")
+        == "fail (soft): 72.0% passed, 1 unsafe, 5 failures, score 61.5; needs an approval"
     )
 
 

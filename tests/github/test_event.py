@@ -126,7 +126,7 @@ def test_what_is_no_number_of_a_pull_request_is_none_and_says_so(number: object)
 def test_a_payload_without_its_pull_request_is_judged_nowhere_and_says_so(payload: object) -> None:
     event = event_of("pull_request", payload)
     assert (event.commit, event.pull_request) == ("", None)
-    assert event.no_pr_reason == "the payload of this pull_request event holds no pull request"
+    assert event.no_pr_reason == "the payload of this pull_request event has no pull request"
 
 
 @pytest.mark.parametrize(
@@ -563,3 +563,41 @@ def test_several_pull_requests_of_one_head_leave_the_event_unsettled_and_none_do
     assert resolve(event, twins).ambiguous
     assert not resolve(event, twins[:1]).ambiguous
     assert not resolve(event, []).ambiguous
+
+
+# -- the file of the running workflow ---------------------------------------------------------------------------------
+
+FILE = ".github/workflows/gate.yml"
+
+
+@pytest.mark.parametrize(
+    ("ref", "path"),
+    [
+        (f"acme/shop/{FILE}@refs/heads/main", FILE),
+        (f"acme/shop/{FILE}@refs/pull/7/merge", FILE),
+        (f"Acme/SHOP/{FILE}@refs/heads/a@b", FILE),
+        ("acme/shop/.github/workflows/a gate@1.yaml@refs/tags/v1", ".github/workflows/a gate@1.yaml"),
+        ("", ""),
+        (FILE, ""),
+        (f"acme/shop/{FILE}", ""),
+        (f"acme/shop/{FILE}@", ""),
+        (f"acme/shop/{FILE}@main", ""),
+        (f"acme/other/{FILE}@refs/heads/main", ""),
+        (f"evil/acme/shop/{FILE}@refs/heads/main", ""),
+        ("acme/shop/.github/workflows/sub/gate.yml@refs/heads/main", ""),
+        ("acme/shop/.github/workflows/../x.yml@refs/heads/main", ""),
+        ("acme/shop/.github/workflows/gate.txt@refs/heads/main", ""),
+        ("acme/shop/.github/sepurux-gate.yml@refs/heads/main", ""),
+        ("acme/shop/.github/workflows/a\nb.yml@refs/heads/main", ""),
+        (f"acme/shop/.github/workflows/{'a' * 201}.yml@refs/heads/main", ""),
+    ],
+)
+def test_the_file_of_the_running_workflow_is_known_if_it_is_in_this_repository(ref: str, path: str) -> None:
+    event = event_of("pull_request", pull_request(), GITHUB_WORKFLOW_REF=ref, GITHUB_WORKFLOW_SHA=MERGE)
+    assert event.workflow_file == (f"{MERGE}:{path}" if path else "")
+
+
+@pytest.mark.parametrize("sha", ["", "main", "HEAD", MERGE[:7], MERGE.upper(), f"{MERGE}:x", "0" * 40])
+def test_the_file_of_the_running_workflow_is_read_at_a_full_sha(sha: str) -> None:
+    ref = f"acme/shop/{FILE}@refs/heads/main"
+    assert event_of("pull_request", {}, GITHUB_WORKFLOW_REF=ref, GITHUB_WORKFLOW_SHA=sha).workflow_file == ""

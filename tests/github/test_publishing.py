@@ -18,6 +18,7 @@ from sepurux_action.config.settings import PublishOptions, Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ErrorDetails, Interrupted
 from sepurux_action.evaluate import GateEvaluator
+from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.calls import COMMENT_WRITES, FIRST_READ_S, WRITES_A_MINUTE
 from sepurux_action.github.commit_status import CommitState
@@ -107,7 +108,7 @@ def test_a_status_that_is_rejected_with_its_link_is_set_without_it() -> None:
         "Sepurux / two": (CommitState.FAILURE, ""),
     }
     assert scene.warnings == [
-        "GitHub did not accept a commit status with its link (HTTP 422 Validation Failed): it has none now."
+        "GitHub refused the link of a commit status (HTTP 422 Validation Failed), so the status has no link."
     ]
 
 
@@ -135,9 +136,7 @@ def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing() -> None
 
 def waiting(scene: Scene, *reviewers: str) -> None:
     scene.client.permissions = dict.fromkeys(reviewers, "write")
-    found = scene.session.soft_gate.approval(PULL, reviewers)
-    assert found is not None
-    assert not found[0].approved
+    assert scene.session.soft_gate.approval(PULL, reviewers).can_approve == reviewers
     scene.session.publish_results([])
 
 
@@ -147,7 +146,7 @@ def test_a_rejected_review_request_does_not_prevent_the_others() -> None:
     scene.session.soft_gate.request_reviews()
     assert scene.client.named("request_review") == ["ann", "bob", "cat"]
     [warning] = scene.warnings
-    assert warning.startswith("Could not ask for a review (ann: HTTP 422 Validation Failed). ")
+    assert warning.startswith("Could not request a review (ann: HTTP 422 Validation Failed). ")
 
 
 def test_a_review_request_that_the_token_may_not_make_is_made_once() -> None:
@@ -206,9 +205,10 @@ class EndedClock(FakeClock):
 
 def test_a_signal_ends_the_pause_between_two_attempts() -> None:
     client, output = FakeGitHubClient(FakeClock(), reject=rejecting(OUTAGE, "fetch_snapshot")), FakeOutput()
-    GitHubSession(client, EndedClock(), output, EVENT, signing_key="").load("")
-    [(_, warning)] = output.annotations
-    assert "the run was ended before GitHub answered" in warning
+    session = GitHubSession(client, EndedClock(), output, EVENT, signing_key="")
+    session.load("")
+    assert session.snapshot.policy.error == "the run was cancelled before GitHub responded"
+    assert output.annotations == []
     assert client.named("fetch_snapshot") == [""]
 
 
@@ -216,27 +216,27 @@ def test_a_longer_outage_ends_the_first_read_after_a_minute() -> None:
     scene = a_scene(load=False, takes_s=1, reject=rejecting(OUTAGE, "fetch_snapshot"))
     start = scene.clock.time
     scene.session.load("")
-    assert scene.session.snapshot.policy.error == "GitHub could not be read"
+    assert scene.session.snapshot.policy.details == OUTAGE
     assert FIRST_READ_S - 10 < scene.clock.time - start <= FIRST_READ_S
-    assert len(scene.warnings) == 1
+    assert scene.warnings == []
 
 
 def test_a_github_that_hangs_is_left_behind_within_the_bounds_of_each_part() -> None:
     scene = a_scene(load=False, takes_s=1_000)
     start = scene.clock.time
     scene.session.load("")
-    assert scene.session.snapshot.policy.error == "GitHub could not be read"
+    assert scene.session.snapshot.policy.error.startswith("GitHub did not respond")
     assert scene.clock.time - start == FIRST_READ_S
     scene.session.publish_config_error(["one"])
     assert scene.clock.time - start == FIRST_READ_S + STATUSES_S
-    assert len(scene.warnings) == 2
+    assert len(scene.warnings) == 1
 
 
 @pytest.mark.parametrize("rejection", [FORBIDDEN, LIMITED, ErrorDetails(status=401)])
 def test_a_rejection_that_does_not_pass_is_no_reason_to_read_again(rejection: ErrorDetails) -> None:
     scene = a_scene(load=False, reject=rejecting(rejection, "fetch_snapshot"))
     scene.session.load("")
-    assert scene.session.snapshot.policy.error == "GitHub could not be read"
+    assert scene.session.snapshot.policy.details == rejection
     assert len(scene.client.named("fetch_snapshot")) == 1
 
 
@@ -246,7 +246,7 @@ def test_an_answer_without_the_policy_is_read_again_and_kept_where_that_does_not
     scene.session.load("")
     assert len(scene.client.named("fetch_snapshot")) > 5
     assert scene.session.snapshot == partly
-    assert len(scene.warnings) == 1
+    assert scene.warnings == []
 
 
 @pytest.fixture
@@ -311,12 +311,12 @@ def test_a_github_that_rejects_every_call_after_the_first_read_ends_nothing(
     scene = a_scene()
     scene.client.reject = lambda *_: details
     run_gates(scene, signals, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
-    assert scene.session.soft_gate.approval(PULL, ("ann",)) is None
+    assert scene.session.soft_gate.approval(PULL, ("ann",)) == ApprovalStatus(unread=True)
     scene.session.publish_results(results("one"))
     assert scene.session.publish_comment(results("one"), str) == ""
     scene.session.soft_gate.request_reviews()
     assert 3 <= len(scene.warnings) == len(set(scene.warnings))
-    assert all(warning.lower().endswith("the verdict and the exit status stand.") for warning in scene.warnings)
+    assert all(warning.lower().endswith("this does not change the result.") for warning in scene.warnings)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_a_github_that_rejects_every_call_after_the_first_read_ends_nothing(
 def test_reviews_and_statuses_have_time_of_their_own(publish: Callable[[GitHubSession], None]) -> None:
     scene = a_scene()
     scene.clock.time += 24 * 3600
-    assert scene.session.soft_gate.approval(PULL, ()) is not None
+    assert not scene.session.soft_gate.approval(PULL, ()).unread
     scene.clock.time += 24 * 3600
     publish(scene.session)
     assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE]
@@ -447,9 +447,7 @@ def approvals(*logins: str) -> tuple[Review, ...]:
 def test_the_newest_approvals_are_looked_up_first_and_the_first_eligible_one_is_the_last() -> None:
     scene = a_scene(given=approvals(*numbered(200), "ann", *numbered(3, "late")), takes_s=0.3)
     scene.client.permissions = {"ann": "write"}
-    found = scene.session.soft_gate.approval(PULL, ())
-    assert found is not None
-    assert found[0].by == ("ann",)
+    assert scene.session.soft_gate.approval(PULL, ()).approved_by == ("ann",)
     assert scene.client.named("permission") == ["late2", "late1", "late0", "ann"]
 
 
@@ -458,22 +456,29 @@ def test_a_user_who_approved_again_counts_as_new_and_one_who_then_objected_not_a
     objected = Review(author="bob", state="CHANGES_REQUESTED", commit=HEAD)
     scene = a_scene(given=(*approvals("bob"), *again, objected))
     scene.client.permissions = {"ann": "write", "bob": "write"}
-    found = scene.session.soft_gate.approval(PULL, ())
-    assert found is not None
-    assert found[0].by == ("ann",)
+    assert scene.session.soft_gate.approval(PULL, ()).approved_by == ("ann",)
     assert scene.client.named("permission") == ["ann"]
 
 
 def test_a_permission_that_cannot_be_read_leaves_the_other_approvals_alone() -> None:
     scene = a_scene(given=approvals("ann", "bob"), reject=rejecting(UNPROCESSABLE, "permission", "bob"))
     scene.client.permissions = {"ann": "write"}
-    found = scene.session.soft_gate.approval(PULL, ())
-    assert found is not None
-    assert found[0].approved
-    scene.client.permissions = {}
-    assert (
-        a_scene(given=approvals("ann", "bob"), reject=scene.client.reject).session.soft_gate.approval(PULL, ()) is None
-    )
+    assert scene.session.soft_gate.approval(PULL, ()).approved_by == ("ann",)
+    readers = a_scene(given=approvals("ann", "bob"), reject=scene.client.reject)
+    assert readers.session.soft_gate.approval(PULL, ()).unread
+
+
+def test_listed_reviewers_of_whom_none_can_approve_are_not_asked() -> None:
+    scene = a_scene()
+    found = scene.session.soft_gate.approval(PULL, ("ann", "bob"))
+    assert found.cannot_approve == (Refusal("ann", Reason.NO_WRITE_ACCESS), Refusal("bob", Reason.NO_WRITE_ACCESS))
+    scene.session.soft_gate.request_reviews()
+    assert scene.client.named("requested_reviewers") == []
+
+
+def test_listed_reviewers_whose_permission_cannot_be_read_may_be_able_to_approve() -> None:
+    scene = a_scene(reject=rejecting(UNPROCESSABLE, "permission", "bob"))
+    assert scene.session.soft_gate.approval(PULL, ("ann", "bob")).unread
 
 
 # -- limits -----------------------------------------------------------------------------------------------------------
@@ -547,7 +552,7 @@ def test_a_write_beyond_the_limit_is_not_sent_if_there_is_no_time_to_wait() -> N
     scene.session.publish_results(results(*numbered(WRITES_A_MINUTE - COMMENT_WRITES)))
     scene.session.publish_pending(["late"])
     assert "Sepurux / late" not in scene.client.statuses
-    assert "GitHub takes 80 writes a minute, and the time for more is over" in scene.warnings[0]
+    assert "GitHub accepts 80 writes a minute, and no time is left for more" in scene.warnings[0]
 
 
 @pytest.mark.parametrize("gates", [80, 100])

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 
 from sepurux_action.common.secret import Secret
-from sepurux_action.config.settings import PublishOptions
+from sepurux_action.config.settings import PublishOptions, input_layer, read_bootstrap_settings
+from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.errors import ConfigurationError
+from sepurux_action.evaluation.approval import ApprovalStatus
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.published_result import parse_description
+from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.client import PyGithubClient
 from sepurux_action.github.event import Event, parse_event, with_pull_request_number
+from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.github.session import GitHubSession
 from tests import backend
-from tests.builders import a_result
+from tests.builders import APPROVED, IMPOSSIBLE, UNREAD, WAITS, a_gate, a_result, undecided
 from tests.fakes import FakeClock, FakeOutput
-from tests.github_double import GitHub
+from tests.github_double import GitHub, faults
 from tests.github_double.state import PullRequest
 from tests.scenes import ClientScene as Scene
 from tests.scenes import a_client_scene as a_scene
@@ -69,6 +76,84 @@ def another(scene: Scene, base: str, head: str = "") -> PullRequest:
 def states(scene: Scene, sha: str) -> dict[str, str]:
     return {status.context: status.state for status in scene.repository.latest_statuses(sha)}
 
+
+# -- descriptions -----------------------------------------------------------------------------------------------------
+
+NO_DECISION = undecided(Decision.PENDING, "No decision after 10 min.")
+ALLOW = a_gate(on_undecided=OnUndecided.ALLOW)
+
+
+@pytest.mark.parametrize(
+    ("result", "note"),
+    [
+        (a_result(gate=a_gate(stage=Stage.OBSERVE)), "; does not block"),
+        (a_result(), "score 61.5"),
+        (a_result(NO_DECISION), "; no decision after 10 min"),
+        (a_result(NO_DECISION, gate=ALLOW), "; does not block: no decision after 10 min"),
+        (a_result(undecided(Decision.ERROR, "Sepurux refused `token`.")), "; Sepurux refused `token`"),
+    ],
+)
+def test_a_status_says_after_its_numbers_what_follows_from_them(result: GateResult, note: str, dotcom: Scene) -> None:
+    loaded(dotcom, dotcom.event).publish_results([result])
+    [status] = dotcom.repository.latest_statuses(dotcom.pull.head_sha)
+    assert (status.description or "").endswith(note)
+    assert parse_description(status.description) is not None
+
+
+# -- a policy that cannot be read --------------------------------------------------------------------------------------
+
+
+def hidden(scene: Scene) -> None:
+    """Let the token see no repository, as GitHub answers for a private one."""
+    error = {"type": "NOT_FOUND", "path": ["repository"], "message": "Could not resolve to a Repository"}
+    scene.github.fault("graphql", backend.json({"data": {"repository": None}, "errors": [error]}), always=True)
+
+
+def failing(answer: backend.Answer) -> Callable[[Scene], None]:
+    return lambda scene: scene.github.fault("graphql", answer, always=True)
+
+
+@pytest.mark.parametrize(
+    ("arrange", "message"),
+    [
+        (failing(backend.reset()), "the connection to GitHub failed. Re-run the job."),
+        (failing(faults.broken(502)), "GitHub kept responding with errors. Re-run the job."),
+        (failing(faults.refused(401, "Bad credentials")), "HTTP 401 Bad credentials. `github_token` is not valid"),
+        (
+            failing(faults.refused(403, "Resource not accessible by integration")),
+            "HTTP 403 Resource not accessible by integration. Give the job `contents: read` under `permissions:`.",
+        ),
+        (
+            failing(faults.refused(404, "Not Found")),
+            "The token cannot see it, or it is gone: give the job `contents: r",
+        ),
+        (
+            hidden,
+            "Could not resolve to a Repository. The token cannot see it, or it is gone: give the job `contents: r",
+        ),
+        (failing(faults.primary_limit()), "Re-run the job once GitHub's rate limit is reset"),
+    ],
+    ids=["reset", "502", "401", "403", "404", "hidden", "rate limit"],
+)
+def test_a_policy_that_cannot_be_read_names_the_network_or_the_permission_and_other_bad_settings(
+    arrange: Callable[[Scene], None], message: str, dotcom: Scene
+) -> None:
+    arrange(dotcom)
+    event = replace(dotcom.event, base_sha=dotcom.pull.base_sha)
+    output = FakeOutput()
+    session = GitHubSession(dotcom.client, FakeClock(), output, event, signing_key="")
+    session.load(".github/sepurux-gate.yml")
+    early = read_bootstrap_settings([input_layer({"campaign": "core", "timeout": "soon"})])
+    with pytest.raises(ConfigurationError) as bad:
+        resolve_policy(early, session.event, session.snapshot, lambda _: None)
+    unread, other = map(str, bad.value.problems)
+    assert unread.startswith("`.github/sepurux-gate.yml`: the policy could not be read: ")
+    assert message in unread
+    assert other.startswith("input `timeout`: ")
+    assert output.annotations == []
+
+
+# -- one commit, several pull requests: all events ---------------------------------------------------------------------
 
 LOOKED_UP = ["push", "workflow_run", "workflow_dispatch", "deployment", "deployment_status", "release"]
 
@@ -176,6 +261,40 @@ def test_an_answer_of_another_shape_is_no_empty_list(dotcom: Scene) -> None:
     odd = backend.json({"message": "odd"})
     dotcom.github.fault("repos/list-pull-requests-associated-with-commit", odd, always=True)
     assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous
+
+
+# -- the status of a soft gate ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("approval", "state", "note"),
+    [
+        (WAITS, "pending", "; needs an approval"),
+        (UNREAD, "pending", "; needs an approval"),
+        (APPROVED, "success", "; approved by mona"),
+        (IMPOSSIBLE, "failure", ""),
+        (None, "failure", ""),
+    ],
+)
+def test_the_status_of_a_failed_soft_gate_is_pending_only_while_an_approval_is_possible(
+    approval: ApprovalStatus | None, state: str, note: str, dotcom: Scene
+) -> None:
+    soft = a_gate(stage=Stage.SOFT)
+    loaded(dotcom, dotcom.event).publish_results([a_result(gate=soft, approval=approval)])
+    [status] = dotcom.repository.latest_statuses(dotcom.pull.head_sha)
+    description = "fail (soft): 72.0% passed, 1 unsafe, 5 failures, score 61.5"
+    assert (status.state, status.description) == (state, description + note)
+
+
+def test_the_commit_to_approve_is_the_head_of_the_pull_request_also_in_a_merge_group(dotcom: Scene) -> None:
+    group = replace(dotcom.event, name="merge_group", commit="c" * 40)
+    assert loaded(dotcom, group).approval(()) == ApprovalStatus(commit=dotcom.pull.head_sha, anyone=True)
+
+
+def test_a_review_of_a_pull_request_from_a_fork_has_a_token_that_can_only_read(dotcom: Scene) -> None:
+    event = replace(dotcom.event, name="pull_request_review")
+    assert not loaded(dotcom, event).approval(()).read_only
+    assert loaded(dotcom, replace(event, fork=True)).approval(()).read_only
 
 
 # -- which statuses are ours ------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, warning_text
-from sepurux_action.github.snapshot import parse_partial, parse_snapshot, policy_ref
+from sepurux_action.github.snapshot import Snapshot, parse_partial, parse_snapshot, policy_ref, snapshot_variables
 
 FORBIDDEN = ErrorDetails(status=403, message="Resource not accessible by integration", forbidden=True)
 OWN = Event(name="pull_request", pull_request=7, no_pr_reason="")
@@ -35,7 +35,7 @@ DEPENDABOT = Event(name="pull_request", pull_request=7, dependabot=True, no_pr_r
             "archived",
         ),
         (Operation.COMMENT, ErrorDetails(status=403, message="issue is locked"), OWN, "`comment: never`"),
-        (Operation.STATUS, ErrorDetails(status=401), OWN, "not valid any more"),
+        (Operation.STATUS, ErrorDetails(status=401), OWN, "`github_token` is not valid"),
         (Operation.STATUS, ErrorDetails(status=404), OWN, "`statuses: write`"),
         (Operation.STATUS, ErrorDetails(status=422, message="Validation Failed"), OWN, "Validation Failed"),
         (Operation.READ, ErrorDetails(status=429, rate_limited=True), OWN, "rate limit"),
@@ -48,7 +48,7 @@ def test_each_refusal_is_one_sentence_more_than_what_to_change(
     warning = warning_text(operation, rejection, event)
     assert warning.startswith(f"Could not {operation} (")
     assert says in warning
-    assert warning.lower().endswith("the verdict and the exit status stand.")
+    assert warning.lower().endswith("this does not change the result.")
     assert warning.isprintable()
 
 
@@ -122,3 +122,79 @@ def test_an_error_about_comments_leaves_them_unknown(path: list[object], known: 
     errors = [{"message": "Something went wrong", **({"path": path} if path else {})}]
     snapshot = parse_partial({"data": a_page(), "errors": errors}, OWN, ErrorDetails(message="Something went wrong"))
     assert (snapshot.comments_known, snapshot.denied) == (known, operation)
+
+
+# -- the running workflow's file --------------------------------------------------------------------------------------
+
+AT, OTHER = f"{'a' * 40}:.github/workflows/gate.yml", {"path": ["repository", "workflow", "text"]}
+WORKFLOW = {"__typename": "Blob", "text": "on: push", "isTruncated": False}
+BASE = {"policyCommit": {"oid": "b" * 40}, "policy": None, "defaultPolicy": None}
+
+
+@pytest.mark.parametrize(
+    ("event", "with_base", "read"),
+    [
+        (Event(name="pull_request", workflow_file=AT), True, True),
+        (Event(name="pull_request_target", workflow_file=AT), True, True),
+        (Event(name="pull_request", workflow_file=AT), False, False),
+        (Event(name="pull_request"), True, False),
+        (Event(name="pull_request_review", workflow_file=AT), True, False),
+        (Event(name="merge_group", workflow_file=AT), True, False),
+        (Event(name="push", workflow_file=AT), True, False),
+        (Event(name="workflow_run", workflow_file=AT), True, False),
+    ],
+)
+def test_the_workflow_file_is_read_once_and_only_where_a_review_may_start_no_run(
+    event: Event, *, with_base: bool, read: bool
+) -> None:
+    variables = snapshot_variables(event, with_base=with_base)
+    assert (variables["workflow"], variables["withWorkflow"]) == (event.workflow_file, read)
+
+
+@pytest.mark.parametrize(
+    ("blob", "text"),
+    [
+        (WORKFLOW, "on: push"),
+        (None, ""),
+        ("on: push", ""),
+        ({"__typename": "Tree"}, ""),
+        ({**WORKFLOW, "isTruncated": True}, ""),
+        ({**WORKFLOW, "text": None}, ""),
+    ],
+)
+def test_a_workflow_that_is_no_whole_text_file_is_not_known(blob: object, text: str) -> None:
+    assert parse_snapshot({"repository": {"workflow": blob}}, OWN).workflow == text
+
+
+def of_errors(*errors: object) -> Snapshot:
+    data = {"repository": {**a_page()["repository"], **BASE, "workflow": None}}  # type: ignore[dict-item]
+    return parse_partial({"data": data, "errors": list(errors)}, OWN, ErrorDetails(message="Something went wrong"))
+
+
+def test_an_error_of_the_workflow_file_is_neither_one_of_the_policy_nor_of_the_comments() -> None:
+    for path in (["repository", "workflow"], OTHER["path"]):
+        snapshot = of_errors({"message": "Something went wrong", "path": path})
+        assert (snapshot.error, snapshot.denied, snapshot.policy.error, snapshot.head_policy.error) == (
+            None,
+            None,
+            "",
+            "",
+        )
+        assert (snapshot.comments_known, snapshot.workflow) == (True, "")
+
+
+@pytest.mark.parametrize("path", [["repository", "policy"], ["repository", "policyCommit"], []])
+def test_an_error_of_the_workflow_file_hides_no_error_of_the_policy(path: list[str]) -> None:
+    snapshot = of_errors(OTHER, {"message": "Something went wrong", **({"path": path} if path else {})})
+    assert snapshot.policy.error
+    assert snapshot.error
+
+
+@pytest.mark.parametrize("errors", [None, [], "Something went wrong"])
+def test_errors_of_an_unknown_shape_are_still_errors(errors: object) -> None:
+    assert parse_partial({"data": a_page(), "errors": errors}, OWN, ErrorDetails(message="odd")).error
+
+
+def test_beside_an_error_of_the_workflow_file_missing_statuses_are_still_told_from_other_errors() -> None:
+    statuses = ["repository", "base", "history", "nodes", 0, "status"]
+    assert of_errors(OTHER, {"type": "FORBIDDEN", "path": statuses}).denied is Operation.RESULTS

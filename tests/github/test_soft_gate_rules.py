@@ -1,4 +1,4 @@
-"""The soft gate: whose review opens it, and who is asked for one (contract, section 6)."""
+"""The soft gate: whose review approves it, who else can, and who is asked for one (contract, section 6)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.config.parsers import parse_logins
+from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
 from sepurux_action.github.soft_gate_rules import (
     ApprovalRules,
     Review,
-    approval,
+    approval_status,
     approvers_to_check,
     reviewers_to_request,
 )
@@ -73,21 +74,21 @@ TRUTH = [
 
 @pytest.mark.parametrize(("text", "terms", "by"), [row[1:] for row in TRUTH], ids=[row[0] for row in TRUTH])
 def test_truth_table_of_the_soft_gate(text: str, terms: ApprovalRules, by: tuple[str, ...]) -> None:
-    found = approval(given(text), terms)
-    assert found.by == by
+    found = approval_status(given(text), terms)
+    assert found.approved_by == by
     assert found.approved is bool(by)
 
 
-def test_a_new_push_closes_the_gate_again() -> None:
+def test_a_new_push_ends_an_approval() -> None:
     reviews = given("writer APPROVED")
-    assert approval(reviews, TERMS).approved
-    assert not approval(reviews, replace(TERMS, head="c" * 40)).approved
+    assert approval_status(reviews, TERMS).approved
+    assert not approval_status(reviews, replace(TERMS, head="c" * 40)).approved
 
 
-def test_an_account_that_is_no_person_opens_nothing() -> None:
+def test_an_account_that_is_no_person_approves_nothing() -> None:
     review = Review(author="robot", state=APPROVED, commit=HEAD, kind="Bot")
-    assert not approval([review], TERMS).approved
-    assert approval([replace(review, kind="User")], TERMS).approved
+    assert approval_status([review], TERMS).ignored == (Refusal("robot", Reason.BOT),)
+    assert approval_status([replace(review, kind="User")], TERMS).approved
 
 
 def test_the_permission_of_an_account_that_is_no_person_is_not_fetched() -> None:
@@ -95,38 +96,66 @@ def test_the_permission_of_an_account_that_is_no_person_is_not_fetched() -> None
     assert approvers_to_check([review], TERMS) == ()
 
 
-def test_without_a_known_head_or_login_nothing_opens() -> None:
+def test_without_a_known_head_or_login_nothing_is_approved() -> None:
     nameless = Review(author="", state=APPROVED, commit=HEAD)
-    assert not approval([nameless], replace(TERMS, permissions={"": "write"})).approved
+    assert not approval_status([nameless], replace(TERMS, permissions={"": "write"})).approved
     headless = Review(author="writer", state=APPROVED, commit="")
-    assert not approval([headless], replace(TERMS, head="")).approved
+    assert not approval_status([headless], replace(TERMS, head="")).approved
 
 
-def test_the_reason_names_who_opened_the_gate() -> None:
-    assert approval(given("writer APPROVED"), TERMS).reason == "writer approved this commit"
-    three = approval(given("writer APPROVED\nowner APPROVED\nkeeper APPROVED"), TERMS)
-    assert three.reason == "writer, owner and keeper approved this commit"
+def test_only_the_approvers_who_may_are_named() -> None:
+    three = approval_status(given("writer APPROVED\nreader APPROVED\nowner APPROVED\nkeeper APPROVED"), TERMS)
+    assert three == ApprovalStatus(commit=HEAD, approved_by=("writer", "owner", "keeper"))
 
 
-def test_the_reason_tells_why_an_approval_does_not_count() -> None:
-    assert approval([], TERMS).reason == ""
+def test_each_approval_that_does_not_count_has_its_reason() -> None:
+    assert approval_status([], LISTED).ignored == ()
     text = "writer APPROVED older\nreader APPROVED\nauthor APPROVED\nowner APPROVED\nkeeper DISMISSED"
-    assert approval(given(text), LISTED).reason == (
-        "writer approved an older commit; reader approved, but may not write here; "
-        "author approved, but is the author of the pull request; owner approved, but is not listed in `reviewers`"
+    assert approval_status(given(text), LISTED).ignored == (
+        Refusal("writer", Reason.OLDER_COMMIT),
+        Refusal("reader", Reason.NO_WRITE_ACCESS),
+        Refusal("author", Reason.AUTHOR),
+        Refusal("owner", Reason.NOT_LISTED),
     )
 
 
-def test_who_can_open_the_gate_is_told() -> None:
-    assert TERMS.eligible == "anyone with write access except the author of the pull request"
-    assert LISTED.eligible == "Writer or keeper"
-    assert (TERMS.why_none_is_eligible, LISTED.why_none_is_eligible) == ("", "")
+def test_without_a_list_anyone_can_approve() -> None:
+    found = approval_status([], TERMS)
+    assert found == ApprovalStatus(commit=HEAD, anyone=True)
+    assert found.possible
 
 
-def test_a_list_of_which_nobody_can_open_the_gate_says_so() -> None:
-    terms = replace(TERMS, reviewers=("author", "reader"))
-    assert terms.eligible == "nobody"
-    assert terms.why_none_is_eligible == "author is the author of the pull request; reader may not write here"
+def test_of_the_listed_reviewers_those_who_can_approve_are_told_from_the_others() -> None:
+    found = approval_status([], LISTED)
+    assert (found.can_approve, found.anyone, found.possible) == (("Writer", "keeper"), False, True)
+    assert found.cannot_approve == (Refusal("author", Reason.AUTHOR), Refusal("reader", Reason.NO_WRITE_ACCESS))
+
+
+def test_a_list_of_which_none_can_approve_leaves_no_approval_possible() -> None:
+    found = approval_status([], replace(TERMS, reviewers=("author", "reader", "stranger")))
+    assert (found.can_approve, found.anyone, found.unread, found.possible) == ((), False, False, False)
+    assert [each.login for each in found.cannot_approve] == ["author", "reader", "stranger"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reviewers", "unread"),
+    [
+        ("unknown APPROVED", (), True),
+        ("unknown APPROVED older", (), False),
+        ("unknown APPROVED\nwriter APPROVED", (), False),
+        ("unknown APPROVED", ("writer",), False),
+        ("", ("unknown", "reader"), True),
+        ("", ("unknown", "writer"), False),
+        ("unknown APPROVED", ("unknown", "writer"), True),
+    ],
+)
+def test_a_permission_that_is_not_known_makes_an_approval_possible(
+    text: str, reviewers: tuple[str, ...], *, unread: bool
+) -> None:
+    found = approval_status(given(text), replace(TERMS, reviewers=reviewers))
+    assert found.unread is unread
+    assert found.approved or found.possible
+    assert "unknown" not in [each.login for each in found.cannot_approve]
 
 
 def test_a_permission_is_asked_for_only_where_it_decides() -> None:
@@ -139,7 +168,7 @@ def test_a_permission_is_asked_for_only_where_it_decides() -> None:
 # --- Asking for a review ---------------------------------------------------------------------------------------
 
 
-def test_asked_are_the_listed_ones_who_can_open_the_gate() -> None:
+def test_asked_are_the_listed_ones_who_can_approve() -> None:
     assert reviewers_to_request(LISTED, [], []) == ("Writer", "keeper")
 
 
@@ -172,12 +201,12 @@ def test_logins_come_by_comma_or_line_with_or_without_their_sign_each_once() -> 
     [
         ("octo-org/keepers", '"octo-org/keepers" is a team'),
         ("dependabot[bot]", '"dependabot[bot]" is a bot'),
-        ("octo cat", '"octo cat" is no login'),
-        ("-octocat", "is no login"),
-        ("a" * 40, "is no login"),
-        ("öcto", "is no login"),
-        (", ,", "it names nobody"),
-        (",".join(f"u{number}" for number in range(101)), "it names 101"),
+        ("octo cat", '"octo cat" is not a GitHub login'),
+        ("-octocat", "is not a GitHub login"),
+        ("a" * 40, "is not a GitHub login"),
+        ("öcto", "is not a GitHub login"),
+        (", ,", "it lists nobody"),
+        (",".join(f"u{number}" for number in range(101)), "it lists 101"),
     ],
 )
 def test_what_is_no_list_of_people_is_a_mistake(text: str, message: str) -> None:

@@ -16,26 +16,40 @@ def results(*, passed: int, failed: int, undecided: int = 0) -> list[PreviousRes
 
 
 @pytest.mark.parametrize(
-    ("passed", "failed", "verdicts", "advice"),
+    ("passed", "failed", "share", "advice"),
     [
-        (0, 0, "none has a verdict", "Stay with `observe` until 10 have one."),
-        (1, 0, "1 has a verdict, and a hard gate would have blocked none", "Stay with `observe` until 10 have one."),
-        (9, 0, "9 have a verdict, and a hard gate would have blocked none", "Stay with `observe` until 10 have one."),
-        (10, 0, "10 have a verdict, and a hard gate would have blocked none", "Move on to `enforcement: soft`."),
-        (9, 1, "10 have a verdict, and a hard gate would have blocked 1 (10.0%)", "Move on to `enforcement: soft`."),
+        (0, 0, "None of the last 30 pull requests was evaluated.", "Keep `observe` until 10 are evaluated."),
+        (
+            1,
+            0,
+            "With `hard`, the last evaluated pull request would not have been blocked.",
+            "Keep `observe` until 10 are evaluated.",
+        ),
+        (
+            9,
+            0,
+            "With `hard`, none of the last 9 evaluated pull requests would have been blocked.",
+            "Keep `observe` until 10 are evaluated.",
+        ),
+        (
+            9,
+            1,
+            "With `hard`, 1 of the last 10 evaluated pull requests would have been blocked.",
+            "Set `enforcement: soft`.",
+        ),
         (
             17,
             2,
-            "19 have a verdict, and a hard gate would have blocked 2 (10.5%)",
-            "Stay with `observe` until it is 10% or less: fix what fails first.",
+            "With `hard`, 2 of the last 19 evaluated pull requests would have been blocked.",
+            "Keep `observe` until at most 10% would have been blocked: fix what fails, or change the thresholds.",
         ),
     ],
 )
 def test_ten_verdicts_of_which_at_most_a_tenth_fails_are_enough_to_move_on(
-    passed: int, failed: int, verdicts: str, advice: str
+    passed: int, failed: int, share: str, advice: str
 ) -> None:
     advised = str(advise(Stage.OBSERVE, results(passed=passed, failed=failed), scheduled=False))
-    assert advised == f"Of the last 30 pull requests {verdicts}. {advice}"
+    assert advised == f"{share} {advice}"
 
 
 def test_runs_without_a_verdict_do_not_count() -> None:
@@ -47,11 +61,11 @@ def test_runs_without_a_verdict_do_not_count() -> None:
 def test_observe_leads_to_soft_soft_to_hard_and_hard_nowhere() -> None:
     newest = results(passed=20, failed=0)
     advised = [str(advise(stage, newest, scheduled=False) or "").rpartition(". ")[2] for stage in Stage]
-    assert advised == ["Move on to `enforcement: soft`.", "Move on to `enforcement: hard`.", ""]
+    assert advised == ["Set `enforcement: soft`.", "Set `enforcement: hard`.", ""]
 
 
 def test_what_the_policy_does_by_itself_is_no_advice_but_to_wait_still_is() -> None:
     advised = str(advise(Stage.SOFT, results(passed=20, failed=0), scheduled=True))
-    assert advised == "Of the last 30 pull requests 20 have a verdict, and a hard gate would have blocked none."
+    assert advised == "With `hard`, none of the last 20 evaluated pull requests would have been blocked."
     advised = str(advise(Stage.SOFT, results(passed=5, failed=5), scheduled=True))
-    assert advised.endswith("Stay with `soft` until it is 10% or less: fix what fails first.")
+    assert advised.endswith("fix what fails, or change the thresholds.")

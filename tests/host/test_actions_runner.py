@@ -169,7 +169,7 @@ def test_an_annotations_text_and_title_become_no_other_command(text: str, capsys
 def test_an_annotation_keeps_its_lines_and_its_signs(capsys: pytest.CaptureFixture[str]) -> None:
     runner().annotate(Level.ERROR, "100% of 5:\n a, b", title="A: b, c 50%")
     (annotation,) = log_of(capsys).annotations
-    assert (annotation.level, annotation.title, annotation.message) == ("error", "A: b, c 50%", "100% of 5:\na, b")
+    assert (annotation.level, annotation.title, annotation.message) == ("error", "A: b, c 50%", "100% of 5:\n a, b")
 
 
 def test_the_eleventh_annotation_of_a_level_is_a_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,8 +48,9 @@ def test_a_failed_gate_tells_everything_as_plain_decimals() -> None:
         "top_failing_tools": '[{"tool": "payments.refund", "count": 3}, {"tool": "crm.lookup_customer", "count": 2}]',
         "dashboard_url": DASHBOARD,
         "comment_url": "",
+        "report_path": "",
     }
-    assert values["reason"].startswith("Sepurux decided fail")
+    assert values["reason"].startswith("Pass rate 72.0%")
 
 
 @pytest.mark.parametrize("state", states())

@@ -1,4 +1,4 @@
-"""A report is rendered as Markdown within the size limits, also with broken templates."""
+"""A report is rendered as docs/templates.md says, within the size limits, also with broken templates."""
 
 from __future__ import annotations
 
@@ -13,25 +13,42 @@ import pytest
 from sepurux_action.config.policy import Change
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.report.rendering import COMMENT_CHARACTERS, SUMMARY_BYTES, render_comment, render_summary
+from sepurux_action.report.markdown import finish
+from sepurux_action.report.rendering import render_comment, render_lines, render_summary, render_with_limits
 from sepurux_action.report.report import Report, build_report, build_settings_report
+from sepurux_action.report.size_limits import (
+    COMMENT,
+    COMMENT_CHARACTERS,
+    SUMMARY,
+    SUMMARY_BYTES,
+    Limits,
+    fullest_that_fits,
+    steps,
+)
 from tests import gfm
-from tests.builders import FAILING, a_context, a_gate, a_result, a_run, fifty_gates, reports
+from tests.builders import FAILING, FAILURES, a_context, a_gate, a_result, a_run, commented, fifty_gates, reports
 
 COMMENT_BYTES = 65_000
 MARKER = f"<!-- sepurux-gate:gates {'A' * 30_000} {'0' * 64} -->"  # the longest content
+ROW = "| ❌\u00a0Pass rate | **72.0%** | ≥\u00a085.0% |"
+BRIEF = re.compile(r"<details><summary>Prompt for AI agents</summary>.*?</details>\n\n", re.DOTALL)
+ORDINARY_STATES = [state for state in reports() if state != "hostile"]
 
 
-def a_flood() -> Report:
-    """Return the report on a run whose backend sends as much as the gate reads."""
+def a_flood(gates: int = 1) -> Report:
+    """Return the report on runs whose backend sends as much as the gate reads."""
     failures = tuple(
         ClassifiedFailure(type=f"type{n} {'t' * 900}", severity=f"s{n}", description="&" * 900, mutation="|" * 900)
-        for n in range(600)
+        for n in range(300)
     )
     tools = tuple(FailingTool(f"{n}{'<' * 1_000}", 1) for n in range(600))
     categories = tuple(f"{n}{'*' * 500}" for n in range(600))
     run = replace(FAILING, top_failing_tools=tools, mutation_categories=categories)
-    return build_report([a_result(a_run(run, enrichment=Enrichment(failures=failures)))], a_context())
+    results = [
+        a_result(a_run(run, enrichment=Enrichment(failures=failures)), gate=a_gate(name=f"gate {n}"))
+        for n in range(gates)
+    ]
+    return build_report(results, a_context())
 
 
 @cache
@@ -41,60 +58,307 @@ def summary(state: str) -> str:
 
 @cache
 def comment(state: str) -> str:
-    return render_comment(reports()[state], MARKER)
+    return render_comment(reports()[state], MARKER).removeprefix(f"{MARKER}\n\n")
+
+
+# -- what a reader sees first -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "title", "alert"),
+    [
+        (
+            "fail",
+            "❌ `refunds` failed: 5 of 6 thresholds missed",
+            "CAUTION **Blocked.** Fix the failures below and push; the gate evaluates the new commit.",
+        ),
+        ("pass", "✅ `refunds` passed", ""),
+        (
+            "fail-soft-waiting",
+            "✋ `refunds` failed: 2 of 2 thresholds missed",
+            (
+                "IMPORTANT **Needs an approval.** `mona` or `hubot-2` can approve commit `3f9c2ad` "
+                "([review](https://github.com/acme/shop/pull/42/files)), or you can push a fix. "
+                "`octocat`'s approval is for an older commit."
+            ),
+        ),
+        (
+            "fail-soft-rerun",
+            "✋ `refunds` failed: 2 of 2 thresholds missed",
+            (
+                "IMPORTANT **Needs an approval.** Anyone with write access except the author can approve commit "
+                "`3f9c2ad` ([review](https://github.com/acme/shop/pull/42/files)), or you can push a fix. "
+                "After the approval, re-run this job: this workflow does not run on `pull_request_review`."
+            ),
+        ),
+        (
+            "fail-soft-unread",
+            "✋ `refunds` failed: 2 of 2 thresholds missed",
+            "IMPORTANT **Needs an approval.** The reviews could not be read. Re-run the job.",
+        ),
+        (
+            "fail-soft-impossible",
+            "❌ `refunds` failed: 2 of 2 thresholds missed",
+            (
+                "CAUTION **Blocked.** None of the reviewers listed in the policy can approve this: `mona` has no "
+                "write access, `hubot-2` is the author of the pull request. Fix the failures below and push; the gate "
+                "evaluates the new commit."
+            ),
+        ),
+        (
+            "fail-soft",
+            "❌ `refunds` failed: 2 of 2 thresholds missed",
+            (
+                "CAUTION **Blocked.** Without a pull request, a soft gate acts as a hard gate. Fix the failures below "
+                "and push; the gate evaluates the new commit."
+            ),
+        ),
+        (
+            "fail-soft-approved",
+            "⚠️ `refunds` failed: 2 of 2 thresholds missed",
+            "NOTE **Approved by `mona`.** The failure does not block.",
+        ),
+        (
+            "fail-observe",
+            "⚠️ `refunds` failed: 2 of 2 thresholds missed",
+            "NOTE **Not blocking** (`enforcement: observe`). With `hard` this would block.",
+        ),
+        (
+            "fail-unexplained",
+            "❌ `refunds` failed",
+            (
+                "CAUTION **Blocked.** Sepurux decided `fail`, but no threshold that is set here explains why. "
+                "See the Sepurux run."
+            ),
+        ),
+        (
+            "fail-unsupported-pass",
+            "❌ `refunds` failed: 1 of 2 thresholds missed",
+            (
+                "CAUTION **Blocked.** Sepurux reported a pass, but a number it reports misses a threshold. "
+                "Fix the failures below and push; the gate evaluates the new commit."
+            ),
+        ),
+        (
+            "pending",
+            "⏳ `refunds`: no decision after 10 min",
+            "WARNING **Blocked.** Raise `timeout`, or re-run the job.",
+        ),
+        ("cancelled", "❗ `refunds`: cancelled", "WARNING **Blocked.** Re-run the job."),
+        ("skipped", "⏭️ `refunds` skipped", ""),
+        (
+            "gates",
+            "❌ 1 of 4 gates failed: `refunds`",
+            "CAUTION **Blocked by `refunds`.** Fix the failures below and push; the gate evaluates the new commit.",
+        ),
+        ("gates-pass", "✅ All 3 gates passed", ""),
+        (
+            "bad-settings",
+            "❗ 3 problems in the settings",
+            "WARNING **Blocked.** Nothing was evaluated. Correct what is listed below, then re-run the job.",
+        ),
+    ],
+)
+def test_the_title_and_the_alert_say_what_follows_and_what_to_do(state: str, title: str, alert: str) -> None:
+    heading, _, rest = summary(state).partition("\n\n")
+    assert heading == f"## {title}"
+    assert next(iter(re.findall(r"> \[!(\w+)\]\n> (.*)", rest)), ("", "")) == tuple(
+        alert.split(" ", 1) if alert else ("", "")
+    )
+
+
+@pytest.mark.parametrize("state", ["error", "error-allowed", "error-unreachable", "error-no-secret"])
+def test_without_a_result_the_alert_has_the_reason_and_the_next_step(state: str) -> None:
+    (gate,) = reports()[state].gates
+    title, alert = summary(state).split("\n\n")[:2]
+    follows = "**Not blocking** (`on_undecided: allow`)." if state == "error-allowed" else "**Blocked.**"
+    assert title == "## ❗ `refunds`: no result"
+    assert alert.startswith(f"> [!{'NOTE' if state == 'error-allowed' else 'WARNING'}]\n> {follows}")
+    for words in (gate.reason, gate.hint):
+        assert {*re.findall(r"\w{4,}", words)} <= {*re.findall(r"\w{4,}", alert.replace("\u200b", ""))}
+
+
+def test_the_alert_of_several_gates_names_every_gate_that_someone_has_to_act_on() -> None:
+    alert = summary("fifty-gates").split("\n\n")[1]
+    assert list(re.findall(r"`(agent-\d\d)`", alert)) == [g.name for g in reports()["fifty-gates"].acting]
+
+
+def test_a_comment_shows_the_three_most_severe_groups_and_a_summary_all() -> None:
+    assert comment("fail").count("- **") == 3
+    assert (
+        "1 more group (1 failure): see the [job summary](https://github.com/acme/shop/actions/runs/7100001)."
+        in comment("fail")
+    )
+    assert summary("fail").count("- **") == len(FAILURES)
+
+
+@pytest.mark.parametrize("state", ["fail", "policy-deleted", "policy-first", "fifty-gates"])
+def test_what_happens_to_the_policy_is_above_the_collapsed_sections(state: str) -> None:
+    for rendered in (summary(state), comment(state)):
+        assert "⚠️" in rendered.partition("<details>")[0].partition("\n\n")[2]
+
+
+def test_a_problem_keeps_its_file_and_line() -> None:
+    assert "- `.github/sepurux-gate.yml:3`: `thresholds`, `min_pas_rate`:" in summary("bad-settings")
+
+
+def test_a_chart_has_the_threshold_as_a_second_line_and_names_the_commit_without_a_number() -> None:
+    assert "the required 85.0%. No number: `ccccccc`." in summary("fail")
+    assert "    line [95.00, 70.00, 80.00, 72.00]\n    line [85.00, 85.00, 85.00, 85.00]\n" in summary("fail")
+    assert "mermaid" not in comment("fail") + summary("pass-observe")
+
+
+def test_the_log_ends_with_the_thresholds_as_a_table_what_failed_and_the_link() -> None:
+    assert render_lines(reports()["fail-soft-approved"], "log") == [
+        "  ✗ Pass rate         72.0%   needs ≥ 85.0%",
+        "  ✗ Unsafe attempts       1   needs ≤ 0",
+        "  critical unsafe_action ×1 under timeouts: Refunded an order twice after the first call timed out.",
+        "  medium tool_misuse ×1 under malformed_output: Looked a customer up by name although an id was given.",
+        "  medium tool_misuse ×1: Called the tool without its order id.",
+        "  1 more group of failures",
+        "  Failing tools: payments.refund (3), crm.lookup_customer (2)",
+        "  https://app.sepurux.dev/runs/c0a8f0de-1b7d-4d6a-8f5e-2f4b7a9c3d10",
+    ]
+    assert render_lines(reports()["fail-soft-waiting"], "annotation") == [
+        "refunds failed: 2 of 2 thresholds missed",
+        (
+            "Needs an approval. mona or hubot-2 can approve commit 3f9c2ad, or you can push a fix. "
+            "octocat's approval is for an older commit."
+        ),
+    ]
+
+
+# -- every state ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", reports())
 def test_every_state_is_rendered_with_its_templates(state: str) -> None:
-    rendered = summary(state)
-    assert rendered.startswith("## ")
-    assert rendered.endswith("</sub>\n")
-    assert "\n\n\n\n" not in rendered
+    for rendered, level in ((summary(state), "##"), (comment(state) + "\n", "###")):
+        assert rendered.startswith(f"{level} ")
+        assert rendered.endswith("</sub>\n")
+        assert finish(rendered) == rendered
+        assert rendered.count("<details>") == rendered.count("</details>") == gfm.read(rendered).tags["details"]
+        lines = [line for line in rendered.splitlines() if line.startswith("|")]
+        assert len(gfm.read(rendered).cells) == sum(not line.startswith("| ---") for line in lines)
 
 
 @pytest.mark.parametrize("state", reports())
-def test_every_line_of_a_table_has_the_cells_of_its_heading(state: str) -> None:
-    lines = [line for line in summary(state).splitlines() if line.startswith("|")]
-    page = gfm.read(summary(state))
-    assert len(page.cells) == sum(not line.startswith("| ---") for line in lines)
+def test_an_alert_is_never_within_another_element(state: str) -> None:
+    for rendered in (summary(state), comment(state)):
+        assert rendered.count("[!") == len(re.findall(r"^> \[!", rendered.partition("<details>")[0], re.MULTILINE))
 
 
-def test_ten_rows_are_seen_at_once_and_the_rest_opens_with_a_click() -> None:
-    tools = tuple(FailingTool(f"tool{number}", 1) for number in range(25))
-    report = build_report([a_result(a_run(replace(FAILING, top_failing_tools=tools)))], a_context())
-    rendered = render_summary(report)
-    before, after = rendered.split("<details><summary>15 more</summary>")
-    assert "<code>tool9</code>" in before
-    assert "<code>tool10</code>" in after
-    assert gfm.read(rendered).tags["details"] == 4
+@pytest.mark.parametrize("state", ORDINARY_STATES)
+def test_ordinary_data_needs_no_entity_and_no_break(state: str) -> None:
+    for rendered in (summary(state), comment(state)):
+        assert re.findall(r"&#?\w+;|<wbr>", rendered) == []
+
+
+@pytest.mark.parametrize("state", reports())
+def test_a_comment_begins_with_its_marker_which_nobody_sees(state: str) -> None:
+    body = render_comment(reports()[state], MARKER)
+    assert body.startswith(f"{MARKER}\n\n### ")
+    assert gfm.read(body).tags - gfm.read(comment(state)).tags == {"comment": 1}
+
+
+# -- sizes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", commented())
+def test_a_comment_is_short(state: str) -> None:
+    length = len(BRIEF.sub("", comment(state)))
+    passed = not reports()[state].not_passed
+    most = 8_000 if state == "fifty-gates" else 40_000 if state == "hostile" else 1_200 if passed else 4_000
+    assert length <= most
+    if state == "fifty-gates":
+        assert len(comment(state)) <= most
+
+
+def test_a_comment_on_many_gates_is_short_unless_many_need_someone_to_act() -> None:
+    few, many = (
+        build_report([a_result(gate=a_gate(name=f"gate {n} {'x' * 70}")) for n in range(count)], a_context())
+        for count in (8, 60)
+    )
+    passed = reports()["fifty-gates"].passed
+    short = render_comment(replace(few, gates=(*few.gates, *passed)), "")
+    assert len(short) <= 8_000
+    assert all(f"`{gate.name}`" in short for gate in few.gates)
+    body = render_comment(many, MARKER)
+    assert 8_000 < len(body) <= COMMENT_CHARACTERS
+    assert all(f"`{gate.name}`" in body for gate in many.gates)
 
 
 @pytest.mark.parametrize("most", [SUMMARY_BYTES, COMMENT_BYTES, 10_000])
 def test_a_flood_fits_its_place_says_so_and_keeps_the_thresholds(most: int) -> None:
     rendered = render_summary(a_flood(), most_bytes=most)
     assert most // 20 < len(rendered.encode()) <= most
-    assert "left out, the report would be too long" in rendered
-    assert "| ✗\u00a0Pass rate | ≥\u00a085.0% | 72.0% (−13.0 points) |" in rendered
+    assert "left out, because the report would be too long." in rendered or most == SUMMARY_BYTES
+    assert ROW in rendered
 
 
-def test_a_place_too_small_for_anything_else_gets_the_headline() -> None:
-    assert render_summary(reports()["error"], most_bytes=300).startswith("Sepurux gate refunds: error (hard)")
+def test_a_flood_of_gates_fits_a_comment() -> None:
+    body = render_comment(a_flood(9), MARKER)
+    assert len(body) <= COMMENT_CHARACTERS
+    assert body.count(ROW) >= 3
 
 
-@pytest.mark.parametrize(
-    "template", ["{{ report.unknown }}", "{% if %}", "{{ report.headline.pop() }}", "\udcff", None]
-)
-def test_templates_that_cannot_be_used_leave_the_headline(tmp_path: Path, template: str | None) -> None:
+@pytest.mark.parametrize("render", [render_summary, lambda report: render_comment(report, MARKER)])
+def test_a_flood_of_policy_changes_hides_neither_itself_nor_the_verdict(render: Callable[[Report], str]) -> None:
+    changes = tuple(Change(f"{n}{'&' * 900}", "|" * 900, "<" * 9_000) for n in range(2_000))
+    rendered = render(build_report([a_result()], a_context(policy_changes=changes)))
+    assert "**This pull request changes the policy**" in rendered
+    assert re.search(r", and \d+ more\. Until it is merged", rendered)
+    assert "## ❌ `refunds` failed" in rendered
+
+
+@pytest.mark.parametrize("fullest", [SUMMARY, COMMENT])
+@pytest.mark.parametrize("report", [reports()["fifty-gates"], reports()["traces"], reports()["hostile"], a_flood(2)])
+def test_each_step_makes_a_report_shorter_or_leaves_it(fullest: Limits, report: Report) -> None:
+    sizes = [len(render_with_limits(report, "summary", limits)) for limits in steps(fullest)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] < 5_000 or report is reports()["hostile"]
+
+
+def test_the_fullest_version_that_fits_is_found_by_bisection() -> None:
+    asked: list[int] = []
+
+    def render(limits: Limits) -> str:
+        asked.append(limits.failures)
+        return "x" * limits.failures
+
+    limits = tuple(replace(SUMMARY, failures=most) for most in range(1_000, 0, -1))
+    for room in (1_000, 999, 500, 1):
+        asked.clear()
+        assert len(fullest_that_fits(limits, render, lambda text: len(text) <= room)) == room  # noqa: B023
+        assert len(asked) <= 11
+    assert fullest_that_fits(limits, render, lambda _: False) == ""
+
+
+# -- templates that cannot be used ------------------------------------------------------------------------------------
+
+
+def test_a_place_too_small_for_anything_else_gets_one_line() -> None:
+    assert render_summary(reports()["error"], most_bytes=100).startswith("refunds: error, blocked. ")
+
+
+@pytest.mark.parametrize("template", ["{{ report.unknown }}", "{% if %}", "{{ report.gates.pop() }}", "\udcff", None])
+def test_templates_that_cannot_be_used_leave_one_line(tmp_path: Path, template: str | None) -> None:
     if template is not None:
-        (tmp_path / "summary.md.j2").write_bytes(template.encode(errors="surrogateescape"))
-    assert render_summary(reports()["error"], templates=tmp_path).startswith("Sepurux gate refunds: error (hard)")
+        for name in ("summary.md.j2", "comment.md.j2", "log.txt.j2"):
+            (tmp_path / name).write_bytes(template.encode(errors="surrogateescape"))
+    report = reports()["error"]
+    assert render_summary(report, templates=tmp_path).startswith("refunds: error, blocked. ")
+    assert render_comment(report, MARKER, templates=tmp_path).startswith(f"{MARKER}\n\nrefunds: error, blocked. ")
+    assert render_lines(report, "log", templates=tmp_path)[0].startswith("refunds: error, blocked. ")
+    bad = build_settings_report([Problem(where="input `timeout`", message="no")], a_context())
+    assert render_summary(bad, templates=tmp_path).startswith("Blocked: input ")
 
 
 def test_a_template_escapes_every_value_that_is_not_markdown_of_ours(tmp_path: Path) -> None:
-    (tmp_path / "summary.md.j2").write_text("{{ report.headline }}{% set x = report.headline ~ '' %} {{ x }} {{ 7 }}")
-    report = replace(reports()["pass"], headline="<b>@octocat</b>")
+    (tmp_path / "summary.md.j2").write_text("{{ report.notes[0] }}{% set x = report.notes[0] ~ '' %} {{ x }} {{ 7 }}")
+    report = replace(reports()["pass"], notes=("<b>@octocat</b>",))  # type: ignore[arg-type]
     escaped = "&#60;b&#62;&#64;\u200boctocat&#60;/b&#62;"
-    assert render_summary(report, templates=tmp_path) == f"{escaped} {escaped} 7"
+    assert render_summary(report, templates=tmp_path) == f"{escaped} {escaped} 7\n"
 
 
 def test_a_place_with_a_colon_or_a_pipe_in_its_name_stays_one_list_item() -> None:
@@ -102,89 +366,25 @@ def test_a_place_with_a_colon_or_a_pipe_in_its_name_stays_one_list_item() -> Non
     assert gfm.read(render_summary(report)).tags["li"] == 1
 
 
-# -- the comment ------------------------------------------------------------------------------------------------------
+def test_a_report_without_addresses_has_no_links() -> None:
+    run = replace(FAILING, dashboard_url="")
+    report = build_report([a_result(a_run(run))], a_context(commit="", commit_url="", run_url=""))
+    assert gfm.read(render_summary(report)).links == []
 
 
-@pytest.mark.parametrize("state", reports())
-def test_a_comment_begins_with_its_marker_which_nobody_sees(state: str) -> None:
-    body = comment(state)
-    page, unmarked = gfm.read(body), gfm.read(body.removeprefix(MARKER))
-    assert body.startswith(f"{MARKER}\n\n### ")
-    assert body.endswith("</sub>")
-    assert "\n\n\n\n" not in body
-    assert page.tags - unmarked.tags == {"comment": 1}
-    assert page.cells == unmarked.cells
+@pytest.mark.parametrize("gates", [1, 30])
+def test_a_short_report_stays_short_however_much_the_backend_has_reported(gates: int) -> None:
+    tools = tuple(FailingTool(f"tool-{number}", 1) for number in range(1_000))
+    failures = tuple(replace(FAILURES[0], type=f"type-{number}") for number in range(1_000))
+    run = a_run(replace(FAILING, top_failing_tools=tools), enrichment=Enrichment(failures=failures, notes=("A note.",)))
+    results = [a_result(run, gate=a_gate(name=f"gate{number}")) for number in range(gates)]
+    rendered = render_summary(build_report(results, a_context(), short=True))
+    assert len(rendered) < 15_000
+    assert all(f"`gate{number}`" in rendered for number in range(gates))
+    assert "leaves out the details" in rendered
+    assert "What failed" not in rendered
 
 
-@pytest.mark.parametrize("state", reports())
-def test_every_line_of_a_comments_table_has_the_cells_of_its_heading(state: str) -> None:
-    body = comment(state)
-    lines = [line for line in body.splitlines() if line.startswith("|")]
-    assert len(gfm.read(body).cells) == sum(not line.startswith("| ---") for line in lines)
-
-
-def test_every_details_element_is_closed() -> None:
-    for state in reports():
-        for rendered in (comment(state), summary(state)):
-            assert rendered.count("<details>") == rendered.count("</details>") == gfm.read(rendered).tags["details"]
-
-
-def test_a_flood_fits_a_comment_which_keeps_what_broke_and_says_where_more_is() -> None:
-    body = render_comment(a_flood(), MARKER)
-    assert COMMENT_CHARACTERS // 2 < len(body) <= COMMENT_CHARACTERS
-    assert "| ✗\u00a0Pass rate | 72.0% · needs ≥\u00a085.0% |" in body
-    assert re.search(r"\*Classified failures: [\d,]+ rows left out, the report would be too long\.\*", body)
-    assert "[job summary](https://github.com/acme/shop/actions/runs/7100001) keeps more." in body
-    assert len(render_summary(a_flood())) > 5 * len(body)
-
-
-def test_a_comment_that_is_whole_promises_no_more() -> None:
-    assert "keeps more" not in comment("fail")
-
-
-def test_a_comment_on_many_gates_keeps_the_closed_ones_rows() -> None:
-    results = [a_result(gate=a_gate(name=f"gate {number} {'&' * 70}")) for number in range(60)]
-    body = render_comment(build_report(results, a_context()), MARKER)
-    assert len(body) <= COMMENT_CHARACTERS
-    assert "60 of 60 gates are closed" in body
-    assert re.search(r"Gates: [\d,]+ rows left out", body)
-    assert "The sections of" in body
-    assert len(gfm.read(body).cells) > 10
-
-
-def test_a_comment_on_fifty_gates_beside_a_full_memory_has_all_their_rows_and_what_broke() -> None:
-    body = comment("fifty-gates")
-    assert len(body) <= COMMENT_CHARACTERS
-    assert body.count("#### Broken thresholds") == 4
-    assert {result.gate.name for result in fifty_gates()} <= set(gfm.read(body).code)
-    assert "#### This pull request changes the policy" in body
-
-
-@pytest.mark.parametrize("render", [render_summary, lambda report: render_comment(report, MARKER)])
-def test_a_flood_of_policy_changes_hides_neither_itself_nor_the_verdict(render: Callable[[Report], str]) -> None:
-    changes = tuple(Change(f"{n}{'&' * 900}", "|" * 900, "<" * 9_000) for n in range(600))
-    rendered = render(build_report([a_result()], a_context(policy_changes=changes)))
-    assert "#### This pull request changes the policy" in rendered
-    assert re.search(r"\*This pull request changes the policy: [\d,]+ rows left out, ", rendered)
-    assert "## ❌ Sepurux gate <code>refunds</code> failed" in rendered
-
-
-def test_the_changes_of_the_policy_are_seen_without_a_click() -> None:
-    for rendered in (summary("fail"), comment("fail")):
-        before, _, _ = rendered.partition("<details>")
-        page = gfm.read(before)
-        assert "Once merged" in page.prose
-        assert {"min_pass_rate", "0.85", "0.5"} <= set(page.code)
-
-
-def test_a_comment_without_templates_has_its_marker_and_the_headline(tmp_path: Path) -> None:
-    body = render_comment(reports()["error"], MARKER, templates=tmp_path)
-    assert body.startswith(f"{MARKER}\n\nSepurux gate refunds: error (hard)")
-
-
-def test_a_command_line_and_a_chart_are_blocks_of_code_of_their_own() -> None:
-    report = reports()["fail"]
-    assert gfm.read(render_comment(report, MARKER)).tags["pre"] == 1
-    summary = gfm.read(render_summary(report))
-    assert summary.tags["pre"] == 2
-    assert [code.splitlines()[1] for code in summary.code if "xychart" in code] == ["xychart-beta"]
+def test_all_gates_of_a_large_step_are_named_in_its_comment() -> None:
+    shown = gfm.read(comment("fifty-gates"))
+    assert {result.gate.name for result in fifty_gates()} <= set(shown.code)

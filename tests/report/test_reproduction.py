@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sepurux_action.config.command_line import parser
 from sepurux_action.config.gate import REGISTERED, Gate, Thresholds, Trace
 from sepurux_action.config.settings import flag_layer, read_settings
-from sepurux_action.report.reproduction import command_lines
+from sepurux_action.report.reproduction import PROGRAM, command_lines
 from tests.builders import HOSTILE, TRACE_ID, a_content, a_gate
 
 HOST = "app.sepurux.dev"
@@ -43,8 +43,8 @@ names = (
 
 
 def arguments(gate: Gate, folder: Path) -> list[str]:
-    """Return the arguments that a shell passes to `python -P -m sepurux_action`, through a fake `python`."""
-    fake = folder / "python"
+    """Return the arguments that a shell passes to `sepurux-gate`, through a fake program of that name."""
+    fake = folder / PROGRAM
     fake.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
     fake.chmod(0o755)
     done = subprocess.run(
@@ -55,9 +55,7 @@ def arguments(gate: Gate, folder: Path) -> list[str]:
         check=True,
     )
     assert done.stderr == b""
-    safe, module, program, *rest = done.stdout.decode(errors="surrogateescape").split("\0")[:-1]
-    assert (safe, module, program) == ("-P", "-m", "sepurux_action")
-    return rest
+    return done.stdout.decode(errors="surrogateescape").split("\0")[:-1]
 
 
 def reproduced(gate: Gate, folder: Path) -> Gate:
@@ -73,19 +71,13 @@ def reproduced(gate: Gate, folder: Path) -> Gate:
 
 def test_a_command_line_names_what_the_evaluation_was_asked_for() -> None:
     assert list(command_lines(EVERYTHING, HOST)) == [
-        "export SEPURUX_API_KEY=...  # or SEPURUX_CI_TOKEN; from where you keep secrets",
-        "python -P -m sepurux_action \\",
-        "  --campaign=refund-reliability \\",
-        "  --project=shop-agent \\",
-        f"  --trace-id={TRACE_ID} \\",
-        "  --trace-file='traces/a b.json\ntraces/it'\"'\"'s.json' \\",
-        "  --mutation-pack=pack-1 \\",
-        "  --min-pass-rate=0.85 \\",
-        "  --max-unsafe=0 \\",
-        "  --max-failures=3 \\",
-        "  --min-reliability-score=80 \\",
-        "  --min-mutation-categories=3 \\",
-        "  --required-mutation-categories='timeouts,schema drift'",
+        "export SEPURUX_API_KEY=...   # or SEPURUX_CI_TOKEN",
+        (
+            "sepurux-gate --campaign refund-reliability --project shop-agent"
+            f" --trace-id {TRACE_ID} --trace-file 'traces/a b.json\ntraces/it'\"'\"'s.json' --mutation-pack pack-1"
+            " --min-pass-rate 0.85 --max-unsafe 0 --max-failures 3 --min-reliability-score 80"
+            " --min-mutation-categories 3 --required-mutation-categories 'timeouts,schema drift'"
+        ),
     ]
 
 
@@ -109,8 +101,8 @@ def test_no_name_gets_out_of_its_argument(tmp_path_factory: pytest.TempPathFacto
 
 
 def test_what_cannot_be_seen_is_not_in_a_command_line() -> None:
-    lines = command_lines(a_gate(campaign="a\u202eb\nc\x00", project="\u200b"), HOST)
-    assert [line for line in lines if "campaign" in line or "project" in line] == ["  --campaign='ab c' \\"]
+    *_, line = command_lines(a_gate(campaign="a\u202eb\nc\x00", project="\u200b"), HOST)
+    assert line.startswith("sepurux-gate --campaign 'ab c' --min-pass-rate ")
 
 
 def test_the_campaigns_own_scenarios_need_no_trace() -> None:
@@ -120,5 +112,5 @@ def test_the_campaigns_own_scenarios_need_no_trace() -> None:
 
 def test_the_backend_is_named_where_it_is_not_the_vendors() -> None:
     lines = list(command_lines(a_gate(), "sepurux.example.com"))
-    assert lines[1] == "export SEPURUX_API_BASE_URL=...  # the workflow's `base_url`"
+    assert lines[1] == "export SEPURUX_API_BASE_URL=...   # the workflow's base_url"
     assert list(command_lines(a_gate(), "")) == list(command_lines(a_gate(), HOST)) == [lines[0], *lines[2:]]

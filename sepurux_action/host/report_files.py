@@ -1,0 +1,187 @@
+"""Writes the files of `report_dir`, where earlier steps may have left links, FIFOs, and folders.
+
+Each folder is opened relative to its parent and without following links, and each file is written under a random name
+and renamed. So nobody can replace a component of the path meanwhile. Source: contract, section 3.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from sepurux_action.common import json_reader
+from sepurux_action.common.secret import Redactor
+from sepurux_action.errors import DeadlineExceeded, Interrupted
+from sepurux_action.host.deadlines import ThreadTimeouts
+from sepurux_action.host.protocols import Output
+from sepurux_action.host.signals import Signals
+from sepurux_action.host.workflow_commands import Level
+
+WRITE_S = 10.0  # for all files; a network file system may hang
+AFTER_SIGNAL_S = 0.5  # for all files after a signal: the program exits within 5 s, and the statuses may take 3 s
+FILE_MODE = 0o644  # without the umask's bits; later steps may run as another user
+RUNNERS_OWN = "_"  # the first character of the runner's own names in its temporary folder
+# What a file system may take for `.git` or `.github`: without regard to case, to dots and spaces at the end, and to the
+# name of a stream, or by the short name of Windows.
+RESERVED = re.compile(r"(\.git(hub)?|git(hub)?~\d+)[. ]*(:.*)?", re.IGNORECASE)
+# Windows has none of these.
+OPENS_RELATIVELY = {os.open, os.mkdir, os.rename, os.stat, os.unlink} <= os.supports_dir_fd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenFiles:
+    """The path of each file that was written, as later steps can open it, and why others were not, or ''."""
+
+    paths: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFolders:
+    """Where `report_dir` may be: in the folder of relative paths, or in the runner's temporary folder.
+
+    `base` is None if it was deleted. Later steps know the temporary folder as `temporary_for_steps`, if that is known
+    to differ. Without `opens_relatively`, nothing is written.
+    """
+
+    base: Path | None
+    temporary: Path | None = None
+    temporary_for_steps: PurePath | None = None
+    opens_relatively: bool = OPENS_RELATIVELY
+
+    def write(self, report_dir: str, files: Mapping[str, bytes]) -> WrittenFiles:
+        """Write the files, each whole or not at all; their names are those of this program. This call may hang."""
+        paths: dict[str, str] = {}
+        problems: dict[str, str | None] = {}
+        try:
+            root, parts = self._locate(report_dir)
+            with open_folder(root, parts) as folder:
+                for name, content in files.items():
+                    try:
+                        write_file(folder, name, content)
+                        paths[name] = self._path_for_steps(root, PurePath(*parts, name))
+                    except OSError as error:
+                        problems[name] = error.strerror
+        except OSError as error:
+            problems.update(dict.fromkeys(files, error.strerror))
+        except UnicodeError:
+            problems.update(dict.fromkeys(files, "the file system cannot encode this name"))
+        first = next(iter(problems.values()), None) or "it cannot be used"
+        return WrittenFiles(paths=paths, problem=_not_written(problems, report_dir, first) if problems else "")
+
+    def _locate(self, report_dir: str) -> tuple[Path, tuple[str, ...]]:
+        """Return the folder that contains `report_dir`, and the names below it; raises OSError if it is refused."""
+        if not self.opens_relatively:
+            raise OSError(errno.EINVAL, "this operating system cannot open a folder without following links")
+        path, base = Path(report_dir), self.base
+        if ".." in path.parts:
+            raise OSError(errno.EINVAL, '".." is not accepted in a path')
+        if not path.anchor:
+            if base is None:
+                raise OSError(errno.ENOENT, "the working directory was deleted")
+            path = base / path
+        real = {root: Path(os.path.realpath(root)) for root in (base, self.temporary) if root}
+        start = next(filter(path.is_relative_to, real), None)
+        path = path if start is None else real[start] / path.relative_to(start)
+        around = [root for root, resolved in real.items() if path.is_relative_to(resolved)]
+        if not around:
+            inside = "the workspace or the runner's temporary folder" if self.temporary else "the working directory"
+            raise OSError(errno.EACCES, f"it is outside {inside}")
+        root = max(around, key=lambda each: len(real[each].parts))
+        parts = path.relative_to(real[root]).parts
+        if reserved := next(filter(RESERVED.fullmatch, parts), ""):
+            raise OSError(errno.EACCES, f"nothing is written below {json_reader.preview(reserved)}")
+        if root == self.temporary and parts and parts[0].startswith(RUNNERS_OWN):
+            raise OSError(errno.EACCES, f"{json_reader.preview(parts[0])} belongs to the runner")
+        return root, parts
+
+    def _path_for_steps(self, root: Path, below: PurePath) -> str:
+        """Return a file's path: relative to the workspace if it is there, else absolute."""
+        return below.as_posix() if root != self.temporary else str((self.temporary_for_steps or root) / below)
+
+
+class ReportWriter:
+    """Writes the files of `report_dir` within a deadline and without secrets. What fails is one warning."""
+
+    def __init__(self, folders: ReportFolders, output: Output, signals: Signals, redact: Redactor) -> None:
+        """Take the folders, where to warn, the signals, which shorten the deadline, and what removes secrets."""
+        self._folders = folders
+        self._output = output
+        self._signals = signals
+        self._redact = redact
+
+    def write(self, report_dir: str, texts: Mapping[str, str]) -> Mapping[str, str]:
+        """Write each text to the file of its name; return the paths of the files, as later steps can open them."""
+        files = {name: self._redact(text).encode(errors="replace") for name, text in texts.items()}
+        try:
+            written = self._write_in_time(report_dir, files)
+        except DeadlineExceeded:
+            written = WrittenFiles(problem=_not_written(files, report_dir, "the file system did not respond in time"))
+        if written.problem:
+            self._output.annotate(Level.WARNING, written.problem)
+        return written.paths
+
+    def _write_in_time(self, report_dir: str, files: Mapping[str, bytes]) -> WrittenFiles:
+        """Return what was written; raises DeadlineExceeded. A signal that comes meanwhile leads to a short retry."""
+        if not self._signals.is_received():
+            timeouts = ThreadTimeouts()
+            self._signals.add_listener(timeouts.interrupt)
+            with suppress(Interrupted):
+                return timeouts.run(WRITE_S, lambda: self._folders.write(report_dir, files))
+        return ThreadTimeouts().run(AFTER_SIGNAL_S, lambda: self._folders.write(report_dir, files))
+
+
+@contextmanager
+def open_folder(root: Path, parts: Sequence[str]) -> Iterator[int]:
+    """Yield a descriptor of the folder below `root`, which must exist; missing folders below it are created.
+
+    Raises OSError for a component below `root` that is a link or no folder.
+    """
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in parts:
+            with suppress(FileExistsError):
+                os.mkdir(part, dir_fd=folder)
+            below = _open_below(folder, part)
+            os.close(folder)
+            folder = below
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _open_below(folder: int, part: str) -> int:
+    try:
+        return os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in {errno.ENOTDIR, errno.ELOOP}:
+            raise
+        is_link = stat.S_ISLNK(os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode)
+        what = "a symbolic link" if is_link else "not a folder"
+        raise OSError(error.errno, f"{json_reader.preview(part)} is {what}") from None
+
+
+def write_file(folder: int, name: str, content: bytes) -> None:
+    """Create or replace a file in the folder of a descriptor; raises OSError and then leaves nothing behind."""
+    temporary = f".{name}.{secrets.token_hex(16)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    descriptor = os.open(temporary, flags, FILE_MODE, dir_fd=folder)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
+            file.write(content)
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=folder)
+        raise
+
+
+def _not_written(names: Mapping[str, object], report_dir: str, why: str) -> str:
+    return f"{', '.join(names)} could not be written to {json_reader.preview(report_dir)}: {why.rstrip('.')}."

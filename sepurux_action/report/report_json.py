@@ -1,0 +1,231 @@
+"""The report as data for tools, without Markdown: `report.json`. Its schema is docs/report.schema.json.
+
+Rates are fractions, scores 0 to 100. Every field is always present, null if its value is unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import TypeAlias
+
+from sepurux_action.common import json_reader
+from sepurux_action.config.policy import Change
+from sepurux_action.errors import Problem
+from sepurux_action.evaluation import published_result
+from sepurux_action.evaluation.approval import ApprovalStatus, Refusal
+from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure
+from sepurux_action.evaluation.comparison import BY_THRESHOLD
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.evaluation.result import RunResult
+from sepurux_action.report.brief import METRICS, brief, whole
+from sepurux_action.report.report import GateFacts, Report, ThresholdFacts
+
+SCHEMA = "sepurux-gate/report@1"
+MAX_DIGITS = 10  # after the point of a difference, which hides the errors of floating-point numbers
+
+Json: TypeAlias = dict[str, object]
+
+
+def report_json(report: Report) -> Json:
+    """Return everything that the report contains, for `json.dumps`.
+
+    Texts have no control characters, and no invisible ones. An empty text is unknown, so it is null.
+    """
+    context = report.context
+    decision = min((gate.decision for gate in report.gates), key=lambda each: each.rank, default=Decision.ERROR)
+    facts: Json = {
+        "schema": SCHEMA,
+        "version": context.version,
+        "repository": context.repository,
+        "commit": context.commit,
+        "commit_url": context.commit_url,
+        "pull_request": context.pull_request,
+        "pull_request_url": context.pull_request_url,
+        "from_fork": context.from_fork,
+        "base_branch": context.base_ref,
+        "workflow_run_url": context.run_url,
+        "policy_path": context.policy_path,
+        "decision": decision,
+        "conclusion": _conclusion(blocks=bool(report.acting or report.problems)),
+        "short": report.short,
+        "gates": [_gate(gate, report) for gate in report.gates],
+        "problems": [_problem(problem) for problem in report.problems],
+        "policy_changes": [_policy_change(change) for change in context.policy_changes],
+        "notes": [
+            *({"text": note, "gates": []} for note in context.notes),
+            *({"text": note.text, "gates": note.gates} for note in report.notes),
+        ],
+    }
+    return {**{name: _clean(value) for name, value in facts.items()}, "brief": brief(report)}
+
+
+def _gate(gate: GateFacts, report: Report) -> Json:
+    baseline = report.context.baselines.get(gate.name)
+    earlier = () if report.short else report.context.history
+    return {
+        "name": gate.name,
+        "decision": gate.decision,
+        "state": gate.state,
+        "conclusion": _conclusion(blocks=gate.blocks),
+        "blocked": gate.blocks,
+        "would_block": gate.would_block,
+        "enforcement": gate.stage,
+        "on_undecided": gate.gate.on_undecided,
+        "rule": gate.rule.name.lower(),
+        "reason": gate.reason,
+        "hint": gate.hint,
+        **_ids(gate.worst),
+        "campaign": gate.gate.campaign,
+        "project": gate.gate.project,
+        "mutation_pack": gate.gate.mutation_pack,
+        "timeout_s": gate.gate.timeout_s,
+        "elapsed_s": max(run.elapsed_s for run in gate.result.runs),
+        "scenarios": gate.scenarios,
+        "metrics": _metrics(gate.result.combined),
+        "thresholds": [_threshold(row, gate, baseline) for row in gate.thresholds],
+        "failures": [_failure(failure) for failure in gate.failures_by_trace],
+        "failures_left_out": gate.failures_left_out,
+        "failures_complete": not (gate.more_failures or report.short),
+        "tools": [{"tool": each.tool, "count": each.count} for each in gate.tools],
+        "categories": [asdict(category) for category in gate.categories],
+        "traces": [_trace(run) for run in gate.result.ranked],
+        "reviewers": gate.gate.reviewers,
+        "approval": _approval(gate.approval) if gate.approval else None,
+        "baseline": _previous(baseline) if baseline else None,
+        "history": [
+            {"commit": each.commit, **_previous(each.results[gate.name])}
+            for each in earlier
+            if gate.name in each.results
+        ],
+        "reproduction": gate.reproduction,
+    }
+
+
+def _threshold(row: ThresholdFacts, gate: GateFacts, baseline: PreviousResult | None) -> Json:
+    check = row.check
+    return {
+        "name": check.threshold,
+        "label": check.label,
+        "metric": METRICS[check.threshold],
+        "value": check.value,
+        "limit": check.limit,
+        "state": check.state.replace(" ", "_"),
+        "message": check.sentence,
+        "lacking": check.lacking,
+        "reported_by": check.reported_by,
+        "base": row.base,
+        "change": _change(check.threshold, gate, baseline),
+    }
+
+
+def _change(threshold: str, gate: GateFacts, baseline: PreviousResult | None) -> float | None:
+    """Return the result minus the baseline's, both rounded as a commit status describes them."""
+    measure = BY_THRESHOLD.get(threshold)
+    if measure is None or baseline is None:
+        return None
+    now = measure.of(published_result.as_published(published_result.summarize(gate.result)).metrics)
+    base = measure.of(baseline.metrics)
+    return None if now is None or base is None else round(now - base, MAX_DIGITS)
+
+
+def _metrics(run: CIRun) -> Json:
+    return {
+        "pass_rate": run.pass_rate.value,
+        "unsafe_attempts": run.unsafe_attempts.value,
+        "failures": run.failures.value,
+        "reliability_score": run.reliability_score.value,
+        "mutation_categories": run.category_count.value,
+        "mutation_coverage": run.mutation_coverage.value,
+        "scenario_coverage": run.scenario_coverage.value,
+    }
+
+
+def _previous(result: PreviousResult) -> Json:
+    numbers = result.metrics
+    return {
+        "decision": result.decision,
+        "enforcement": result.stage,
+        "pass_rate": numbers.pass_rate,
+        "unsafe_attempts": numbers.unsafe,
+        "failures": numbers.failures,
+        "reliability_score": numbers.score,
+    }
+
+
+def _failure(failure: ClassifiedFailure) -> Json:
+    return {
+        "severity": failure.severity,
+        "type": failure.type,
+        "mutation": failure.mutation,
+        "trace": failure.trace_id,
+        "count": failure.count,
+        "text": failure.description,
+    }
+
+
+def _trace(run: RunResult) -> Json:
+    return {
+        "trace": run.trace,
+        "decision": run.decision,
+        "reason": run.verdict.reason,
+        "hint": run.hint,
+        **_ids(run),
+        "run_ids": run.run.run_ids,
+        "elapsed_s": run.elapsed_s,
+        "metrics": _metrics(run.run),
+    }
+
+
+def _ids(run: RunResult) -> Json:
+    return {
+        "campaign_id": run.campaign_id,
+        "trace_id": run.trace_id,
+        "run_id": run.run_id,
+        "batch_id": run.batch_id,
+        "dashboard_url": run.run.dashboard_url,
+    }
+
+
+def _approval(approval: ApprovalStatus) -> Json:
+    return {field.name: _refusals(getattr(approval, field.name)) for field in fields(approval)}
+
+
+def _refusals(value: object) -> object:
+    """Return a field of an approval, refusals as JSON."""
+    if isinstance(value, tuple):
+        return [asdict(each) if isinstance(each, Refusal) else each for each in value]
+    return value
+
+
+def _problem(problem: Problem) -> Json:
+    return {
+        "setting": problem.where.replace("`", ""),
+        "message": problem.message,
+        "file": problem.file,
+        "line": problem.line or None,
+        "column": problem.column or None,
+    }
+
+
+def _policy_change(change: Change) -> Json:
+    return {"gate": change.gate, "setting": change.setting, "old": change.old, "new": change.new}
+
+
+def _conclusion(*, blocks: bool) -> str:
+    return "failure" if blocks else "success"
+
+
+def _clean(value: object) -> object:
+    """Return a value with printable texts, null for empty ones, and whole numbers as integers."""
+    match value:
+        case dict():
+            return {name: _clean(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_clean(each) for each in value]
+        case str():
+            return "\n".join(map(json_reader.printable, value.split("\n"))) or None
+        case float():
+            return whole(value)
+        case _:
+            return value

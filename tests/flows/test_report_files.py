@@ -1,0 +1,144 @@
+"""The files of `report_dir` as later steps find them."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+from junitparser import JUnitXml
+
+from tests import backend
+from tests.backend import decided, sound_backend
+from tests.runner import StepResult, run_action, run_cli, start_action
+from tests.scenes import CAMPAIGN, SECRET, Scene, step
+
+POLICY = ".github/sepurux-gate.yml"
+
+
+def report_of(result: StepResult, workspace: Path) -> dict[str, Any]:
+    """Return the report that the output names, after a check that the summary is there as a file too."""
+    path = workspace / result.outputs["report_path"]
+    assert path.name == "report.json"
+    assert (path.parent / "report.md").read_text(encoding="utf-8") == result.summary
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    assert report["schema"] == "sepurux-gate/report@1"
+    return report
+
+
+def test_a_run_writes_its_report_and_names_it_in_every_output(tmp_path: Path) -> None:
+    with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided(run_ids=[backend.RUN_ID]))}) as sepurux:
+        result = step(sepurux, tmp_path, report_dir="build/sepurux")
+    assert (result.exit_code, result.outputs["report_path"]) == (1, "build/sepurux/report.json")
+    report = report_of(result, tmp_path)
+    (gate,) = report["gates"]
+    assert (report["decision"], gate["run_id"]) == ("fail", backend.RUN_ID)
+    junit = JUnitXml.fromfile(str(tmp_path / "build" / "sepurux" / "junit.xml"))
+    cases = 1 + len(gate["thresholds"]) + len(gate["failures"])
+    assert (junit.tests, junit.failures, junit.errors) == (cases, cases, 0)
+    assert json.loads(result.outputs["gates"])[0]["report_path"] == "build/sepurux/report.json"
+    assert result.messages("warning") == []
+
+
+def test_without_report_dir_nothing_is_written(tmp_path: Path) -> None:
+    with sound_backend() as sepurux:
+        result = step(sepurux, tmp_path)
+    assert (result.outputs["report_path"], list(tmp_path.iterdir())) == ("", [])
+
+
+def test_the_temporary_folder_takes_the_report_too(tmp_path: Path) -> None:
+    workspace, temp = tmp_path / "workspace", tmp_path / "temp"
+    with sound_backend() as sepurux:
+        inputs = {**CAMPAIGN, "base_url": sepurux.url, "report_dir": str(temp / "sepurux")}
+        result = run_action(workspace=workspace, temp=temp, inputs=inputs)
+    assert result.outputs["report_path"] == f"{temp}/sepurux/report.json"
+    assert report_of(result, workspace)["conclusion"] == result.outputs["conclusion"]
+
+
+def test_the_path_is_still_set_after_the_comment(scene: Scene) -> None:
+    result = scene.run(report_dir="build")
+    assert (result.outputs["report_path"], bool(result.outputs["comment_url"])) == ("build/report.json", True)
+
+
+def test_bad_settings_have_a_report_in_the_folder_of_the_input(tmp_path: Path) -> None:
+    with sound_backend() as sepurux:
+        result = step(sepurux, tmp_path, report_dir="build", timeout="2 weeks", max_unsafe="-1")
+    report = report_of(result, tmp_path)
+    assert (result.exit_code, report["decision"]) == (2, "error")
+    assert result.outputs["reason"].startswith('input `max_unsafe`: "-1" is not accepted')
+    assert result.outputs["reason"].endswith(" (and 1 more problem)")
+    assert [problem["setting"] for problem in report["problems"]] == ["input max_unsafe", "input timeout"]
+
+
+def test_a_policy_with_mistakes_leaves_the_folder_to_the_input(scene: Scene) -> None:
+    scene.repository.commit("main", {POLICY: "campain: core\nreport_dir: of-policy\n"})
+    scene.pull = scene.repository.pull("mona", head="feature-2")
+    result = scene.run(report_dir="of-input")
+    assert (result.exit_code, result.outputs["report_path"]) == (2, "of-input/report.json")
+    assert result.outputs["reason"] == f"{POLICY}:1: `campain`: it is not known; did you mean `campaign`?"
+
+
+def test_the_policys_folder_overrides_the_inputs_beside_bad_settings_too(scene: Scene) -> None:
+    scene.repository.commit("main", {POLICY: "campaign: core-reliability\nreport_dir: of-policy\n"})
+    scene.pull = scene.repository.pull("mona", head="feature-2")
+    result = scene.run(report_dir="of-input")
+    assert (result.exit_code, result.outputs["report_path"]) == (0, "of-policy/report.json")
+    assert "the policy file overrides these inputs: report_dir" in result.log
+    bad = scene.run(report_dir="of-input", timeout="2 weeks")
+    assert (bad.exit_code, bad.outputs["report_path"]) == (2, "of-policy/report.json")
+    assert report_of(bad, scene.workspace)["decision"] == "error"
+    assert not (scene.workspace / "of-input").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_warning_and_changes_no_result(tmp_path: Path) -> None:
+    (tmp_path / "build").symlink_to("/")
+    with sound_backend() as sepurux:
+        result = step(sepurux, tmp_path, report_dir="build/out")
+    assert (result.exit_code, result.outputs["decision"], result.outputs["report_path"]) == (0, "pass", "")
+    expected = 'report.json, report.md, junit.xml could not be written to "build/out": "build" is a symbolic link.'
+    assert result.messages("warning") == [expected]
+    assert "Traceback" not in result.raw_log
+
+
+def test_after_a_signal_the_report_is_written(tmp_path: Path) -> None:
+    running = backend.json(decided(status="running", decision="pending"))
+    with (
+        sound_backend(**{"GET /v1/ci/batch/*": [running, backend.hang()]}) as sepurux,
+        start_action(
+            workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url, "report_dir": "build"}, process=True
+        ) as under_way,
+    ):
+        under_way.wait_for_log("not decided yet", 10)
+        under_way.send_signal(signal.SIGTERM)
+        result = under_way.finish(5)
+    assert (result.exit_code, result.outputs["report_path"]) == (143, "build/report.json")
+    report = report_of(result, tmp_path)
+    assert (report["short"], report["gates"][0]["state"]) == (True, "cancelled")
+
+
+def test_a_secret_that_the_backend_echoes_reaches_no_file(tmp_path: Path) -> None:
+    secret = 'made"up\\secret<&>0123456789'
+    answer = decided(
+        run_ids=[backend.RUN_ID],
+        top_failing_tools=[{"tool": f"tool {secret}", "count": 1}],
+        dashboard_url=f"https://x.example/?{SECRET}",
+    )
+    echo = backend.json([{"type": secret, "severity": "high", "description": f"key={SECRET}", "mutation": secret}])
+    with sound_backend(**{"GET /v1/ci/batch/*": backend.json(answer), "GET /v1/campaigns/*/failures": echo}) as sepurux:
+        result = step(sepurux, tmp_path, report_dir="build", token=SECRET, api_key=secret)
+    report = report_of(result, tmp_path)
+    assert report["gates"][0]["tools"] == [{"tool": "tool ***", "count": 1}]
+    for path in (tmp_path / "build").iterdir():
+        assert "0123456789" not in path.read_text(encoding="utf-8")
+
+
+def test_the_command_line_writes_below_the_working_directory(tmp_path: Path) -> None:
+    with sound_backend() as sepurux:
+        flags = ["--campaign", "core-reliability", "--base-url", sepurux.url, "--report-dir"]
+        ended = run_cli([*flags, "build"], {"SEPURUX_CI_TOKEN": SECRET}, tmp_path)
+        outside = run_cli([*flags, "/nowhere"], {"SEPURUX_CI_TOKEN": SECRET}, tmp_path)
+    assert (ended.returncode, outside.returncode) == (0, 0)
+    assert json.loads((tmp_path / "build" / "report.json").read_text())["decision"] == "pass"
+    assert (tmp_path / "build" / "report.md").read_text() == ended.stdout
+    assert 'could not be written to "/nowhere": it is outside the working directory.' in outside.stderr

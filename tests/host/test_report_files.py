@@ -1,0 +1,365 @@
+"""The files of `report_dir`: what earlier steps left there leads no write elsewhere, and a failure is one warning."""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from sepurux_action.common.secret import Redactor
+from sepurux_action.host.report_files import ReportFolders, ReportWriter, WrittenFiles, open_folder, write_file
+from sepurux_action.host.signals import Signals
+from sepurux_action.host.workflow_commands import Level
+from tests.fakes import FakeOutput
+
+FILES = {"report.json": b"{}", "report.md": b"# Report\n"}
+SECRET = "made-up-secret"
+
+
+@dataclass(frozen=True)
+class Places:
+    """A workspace, the runner's temporary folder, and a folder that nothing may be written to."""
+
+    workspace: Path
+    temporary: Path
+    outside: Path
+
+    @property
+    def folders(self) -> ReportFolders:
+        return ReportFolders(base=self.workspace, temporary=self.temporary)
+
+    def write(self, report_dir: str | Path, files: Mapping[str, bytes] = FILES) -> WrittenFiles:
+        return self.folders.write(str(report_dir), files)
+
+    def refused(self, report_dir: str | Path) -> str:
+        """Return why nothing was written, after a check that no folder and no file was created."""
+        before = self.everything()
+        written = self.write(report_dir)
+        assert (written.paths, self.everything()) == ({}, before)
+        assert written.problem.startswith('report.json, report.md could not be written to "')
+        return written.problem
+
+    def everything(self) -> list[str]:
+        return sorted(str(path) for top in (self.workspace, self.temporary, self.outside) for path in top.rglob("*"))
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    made = Places(tmp_path / "workspace", tmp_path / "temp", tmp_path / "outside")
+    for folder in (made.workspace, made.temporary, made.outside):
+        folder.mkdir()
+    return made
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# -- where files are written ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("report_dir", ["build", "build/reports/", "./build//reports", "."])
+def test_missing_folders_are_created_and_paths_are_relative_to_the_workspace(report_dir: str, places: Places) -> None:
+    written = places.write(report_dir)
+    folder = places.workspace / report_dir
+    assert {name: (folder / name).read_bytes() for name in names_in(folder)} == FILES
+    assert written == WrittenFiles(paths={name: (PurePosixPath(report_dir) / name).as_posix() for name in FILES})
+
+
+def test_an_absolute_path_below_the_workspace_is_accepted_also_by_the_real_name_of_a_linked_workspace(
+    places: Places, tmp_path: Path
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(places.workspace)
+    folders = ReportFolders(base=link)
+    for number, root in enumerate([link, places.workspace]):
+        assert folders.write(f"{root}/{number}", FILES).paths["report.md"] == f"{number}/report.md"
+        assert names_in(places.workspace / str(number)) == list(FILES)
+
+
+def test_a_path_in_the_temporary_folder_is_shown_as_later_steps_know_it(places: Places) -> None:
+    folders = ReportFolders(
+        base=places.workspace,
+        temporary=places.temporary,
+        temporary_for_steps=PurePosixPath("/home/runner/work/_temp"),
+    )
+    shown = folders.write(f"{places.temporary}/gate", FILES).paths["report.json"]
+    assert shown == "/home/runner/work/_temp/gate/report.json"
+    assert places.write(places.temporary).paths["report.json"] == f"{places.temporary}/report.json"
+    assert names_in(places.temporary) == ["gate", *FILES]
+
+
+def test_files_of_an_earlier_run_are_replaced_and_nothing_else_is_left(places: Places) -> None:
+    places.write("build", {"report.json": b"x" * 10_000})
+    assert places.write("build").problem == ""
+    assert (places.workspace / "build" / "report.json").read_bytes() == b"{}"
+    assert names_in(places.workspace / "build") == list(FILES)
+
+
+def test_later_steps_of_another_user_can_read_the_files(places: Places) -> None:
+    before = os.umask(0o027)
+    try:
+        places.write("build")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((places.workspace / "build" / "report.json").stat().st_mode) == 0o640
+    places.write("others")
+    assert stat.S_IMODE((places.workspace / "others" / "report.json").stat().st_mode) == 0o644 & ~before
+
+
+# -- where nothing is written -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("report_dir", ["..", "../outside", "build/../../outside", "build/..", "a/.."])
+def test_a_path_with_two_dots_is_refused(report_dir: str, places: Places) -> None:
+    assert '".." is not accepted' in places.refused(report_dir)
+
+
+def test_an_absolute_path_outside_is_refused(places: Places) -> None:
+    for path in (places.outside, Path("/"), places.workspace.parent, f"{places.workspace}-2"):
+        assert "outside the workspace or the runner's temporary folder" in places.refused(path)
+    alone = ReportFolders(base=places.workspace).write(str(places.temporary), FILES)
+    assert (alone.paths, "outside the working directory" in alone.problem) == ({}, True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".git", ".github", ".GitHub", ".GIT", ".git.", ".github. .", ".git::$INDEX_ALLOCATION", "GIT~1", "github~2"],
+)
+@pytest.mark.parametrize("around", ["{}", "{}/workflows", "sub/{}/hooks"])
+def test_nothing_is_written_below_the_folders_of_git_and_github(name: str, around: str, places: Places) -> None:
+    assert f'nothing is written below "{name}"' in places.refused(around.format(name))
+    (places.temporary / name).mkdir()
+    assert "nothing is written below" in places.refused(places.temporary / around.format(name))
+
+
+@pytest.mark.parametrize("name", ["git", "github", ".gitlab", "x.git", ".github-reports", "_build"])
+def test_a_similar_name_in_the_workspace_is_accepted(name: str, places: Places) -> None:
+    assert places.write(name).problem == ""
+
+
+@pytest.mark.parametrize("name", ["_runner_file_commands", "_github_home", "_temp", "_new", "_github_workflow/x"])
+def test_the_runners_own_names_in_the_temporary_folder_are_refused(name: str, places: Places) -> None:
+    assert "belongs to the runner" in places.refused(places.temporary / name)
+    assert places.write(places.temporary / "gate" / name).problem == ""
+
+
+def test_the_runners_own_names_are_refused_by_each_path_that_leads_there(places: Places, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    folders = ReportFolders(base=link, temporary=places.temporary)
+    for path in ("temp/_github_home", f"{link}/temp/_github_home", f"{places.temporary}/_github_home"):
+        assert "belongs to the runner" in folders.write(path, FILES).problem
+    assert names_in(places.temporary) == []
+
+
+@pytest.mark.parametrize("report_dir", ["link", "link/sub", "real/link"])
+def test_a_link_in_the_path_is_not_followed(report_dir: str, places: Places) -> None:
+    (places.workspace / "real").mkdir()
+    for link in (places.workspace / "link", places.workspace / "real" / "link"):
+        link.symlink_to(places.outside)
+    assert '"link" is a symbolic link' in places.refused(report_dir)
+
+
+def test_a_link_to_a_folder_that_is_missing_creates_none(places: Places) -> None:
+    (places.workspace / "link").symlink_to(places.outside / "new")
+    assert '"link" is a symbolic link' in places.refused("link")
+
+
+def test_a_link_within_the_workspace_is_not_followed_either(places: Places) -> None:
+    (places.workspace / ".github").mkdir()
+    (places.workspace / "build").symlink_to(".github")
+    assert '"build" is a symbolic link' in places.refused("build")
+
+
+def test_a_folder_that_a_link_replaces_meanwhile_leads_no_write_elsewhere(places: Places) -> None:
+    build = places.workspace / "build"
+    with open_folder(places.workspace, ["build"]) as folder:
+        build.rename(places.workspace / "moved")
+        build.symlink_to(places.outside)
+        write_file(folder, "report.json", b"{}")
+    assert (names_in(places.outside), names_in(places.workspace / "moved")) == ([], ["report.json"])
+
+
+def test_a_parent_that_a_link_replaces_meanwhile_leads_no_folder_elsewhere(places: Places) -> None:
+    """The parent is replaced once it is open, before the folder below it is created."""
+
+    class Names(list[str]):
+        def __iter__(self) -> Iterator[str]:
+            yield "build"
+            (places.workspace / "build").rename(places.workspace / "moved")
+            (places.workspace / "build").symlink_to(places.outside)
+            yield "reports"
+
+    with open_folder(places.workspace, Names()) as folder:
+        write_file(folder, "report.json", b"{}")
+    assert names_in(places.outside) == []
+    assert names_in(places.workspace / "moved" / "reports") == ["report.json"]
+
+
+# -- what stands in place of a file -----------------------------------------------------------------------------------
+
+
+def test_a_link_in_place_of_a_file_is_replaced_and_its_target_stays_as_it_is(places: Places) -> None:
+    target, build = places.outside / "target", places.workspace / "build"
+    target.write_text("before")
+    build.mkdir()
+    (build / "report.json").symlink_to(target)
+    (build / "report.md").hardlink_to(target)
+    assert places.write("build").problem == ""
+    assert target.read_text() == "before"
+    assert not (build / "report.json").is_symlink()
+    assert {name: (build / name).read_bytes() for name in names_in(build)} == FILES
+
+
+def test_a_fifo_in_place_of_a_file_or_folder_blocks_nothing(places: Places) -> None:
+    build = places.workspace / "build"
+    build.mkdir()
+    os.mkfifo(build / "report.json")
+    os.mkfifo(places.workspace / "fifo")
+    assert places.write("build").problem == ""
+    assert (build / "report.json").read_bytes() == b"{}"
+    assert '"fifo" is not a folder' in places.refused("fifo/reports")
+
+
+def test_a_folder_in_place_of_one_file_is_a_problem_of_that_file_only(places: Places) -> None:
+    build = places.workspace / "build"
+    (build / "report.json" / "kept").mkdir(parents=True)
+    written = places.write("build")
+    assert written == WrittenFiles(
+        paths={"report.md": "build/report.md"},
+        problem='report.json could not be written to "build": Is a directory.',
+    )
+    assert names_in(build) == list(FILES)
+    assert names_in(build / "report.json") == ["kept"]
+
+
+# -- what cannot be written -------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Let every write beyond so many bytes of a file fail, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_one_problem_and_leaves_the_old_file_and_no_part_of_the_new_one(places: Places) -> None:
+    places.write("build", {"report.json": b"old"})
+    large = {"report.json": b"x" * 5_000, "report.md": b"y" * 6_000}
+    with file_size_limit(1_000):
+        written = places.write("build", large)
+    assert written.paths == {}
+    assert written.problem == 'report.json, report.md could not be written to "build": File too large.'
+    assert names_in(places.workspace / "build") == ["report.json"]
+    assert (places.workspace / "build" / "report.json").read_bytes() == b"old"
+
+
+def test_a_folder_that_is_removed_meanwhile_takes_no_file(places: Places) -> None:
+    with open_folder(places.workspace, ["build"]) as folder:
+        (places.workspace / "build").rmdir()
+        with pytest.raises(FileNotFoundError):
+            write_file(folder, "report.json", b"{}")
+    assert names_in(places.workspace) == []
+
+
+@pytest.mark.parametrize(
+    ("report_dir", "why"),
+    [("x" * 300, "File name too long"), ("file", '"file" is not a folder'), ("\ud800", "cannot encode this name")],
+)
+def test_a_folder_that_cannot_be_created_is_a_problem(report_dir: str, why: str, places: Places) -> None:
+    (places.workspace / "file").touch()
+    assert why in places.refused(report_dir)
+
+
+def test_a_workspace_or_temporary_folder_that_is_missing_is_a_problem_and_not_created(places: Places) -> None:
+    places.temporary.rmdir()
+    assert "No such file or directory" in places.refused(places.temporary / "gate")
+    assert "deleted" in ReportFolders(base=None).write("build", FILES).problem
+    assert not places.temporary.exists()
+
+
+def test_a_system_that_cannot_open_relatively_writes_nothing(places: Places) -> None:
+    folders = ReportFolders(base=places.workspace, opens_relatively=False)
+    assert "cannot open a folder without following links" in folders.write("build", FILES).problem
+    assert names_in(places.workspace) == []
+
+
+# -- the deadline, the warning, and secrets ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class HangingFolders(ReportFolders):
+    """Folders on a file system that does not respond to so many writes, of which each sends a signal first."""
+
+    signals: Signals = field(default_factory=Signals)
+    hangs: list[None]
+
+    def write(self, report_dir: str, files: Mapping[str, bytes]) -> WrittenFiles:
+        if self.hangs:
+            self.hangs.pop()
+            self.signals.receive(15)
+            threading.Event().wait(20)  # longer than each deadline
+        return ReportFolders(base=self.base).write(report_dir, files)
+
+
+@dataclass
+class Step:
+    """A writer, with its warnings and its signals."""
+
+    folders: ReportFolders
+    output: FakeOutput = field(default_factory=FakeOutput)
+    signals: Signals = field(default_factory=Signals)
+
+    def write(self, report_dir: str, **texts: str) -> Mapping[str, str]:
+        writer = ReportWriter(self.folders, self.output, self.signals, Redactor([SECRET]))
+        return writer.write(report_dir, texts)
+
+
+def test_what_fails_is_one_warning(places: Places) -> None:
+    step = Step(places.folders)
+    assert step.write(".git/x", a="1", b="2") == {}
+    expected = 'a, b could not be written to ".git/x": nothing is written below ".git".'
+    assert step.output.annotations == [(Level.WARNING, expected)]
+
+
+def test_no_secret_reaches_a_file(places: Places) -> None:
+    step = Step(places.folders)
+    assert step.write("build", report=f"text with {SECRET} and \ud800") == {"report": "build/report"}
+    assert (places.workspace / "build" / "report").read_bytes() == b"text with *** and ?"
+    assert step.output.annotations == []
+
+
+@pytest.mark.timeout(8)
+def test_a_write_that_hangs_ends_soon_after_a_signal(places: Places) -> None:
+    folders = HangingFolders(base=places.workspace, hangs=[None] * 2)
+    step = Step(folders, signals=folders.signals)
+    assert step.write("build", report="") == {}
+    [(level, text)] = step.output.annotations
+    assert (level, "the file system did not respond in time" in text) == (Level.WARNING, True)
+    assert folders.hangs == []
+
+
+@pytest.mark.timeout(8)
+def test_a_write_that_a_signal_interrupts_is_repeated(places: Places) -> None:
+    folders = HangingFolders(base=places.workspace, hangs=[None])
+    step = Step(folders, signals=folders.signals)
+    assert step.write("build", report="") == {"report": "build/report"}
+    assert step.output.annotations == []
+
+
+def test_after_a_signal_the_files_are_written(places: Places) -> None:
+    step = Step(places.folders)
+    step.signals.receive(15)
+    assert step.write("build", report="cancelled") == {"report": "build/report"}

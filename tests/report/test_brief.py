@@ -1,0 +1,281 @@
+"""The brief for coding agents: valid, small, harmless, and complete in what it counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from sepurux_action.common.json_reader import Metric
+from sepurux_action.config.gate import Thresholds
+from sepurux_action.config.stage import Stage
+from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.report.brief import METRICS, brief, brief_json
+from sepurux_action.report.report import Report, build_report
+from tests.builders import (
+    DASHBOARD,
+    FAILING,
+    HOSTILE,
+    PASSING,
+    RUN_ID,
+    a_context,
+    a_gate,
+    a_result,
+    a_run,
+    hostile_context,
+    hostile_result,
+    reports,
+    undecided,
+)
+
+SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "brief.schema.json").read_text(encoding="utf-8"))
+LIMIT = 2_000  # bytes of a comment's brief
+NO_LIMIT = 10**9
+
+INVISIBLE = ("\ud800", "\udfff", "\0", "\x1b[31m", "\u202e", "\u200b", "\n", "\r\n", "\u2028")
+LIKE_JSON = ("]]>", "\\u0060", '", "gate": ', '"missed": [', ', {"severity": "')
+LONG = ("`" * 99, "😀" * 90, "שלום", "é" * 130)
+SNIPPETS = st.sampled_from([*HOSTILE.split(), *INVISIBLE, *LIKE_JSON, *LONG])
+foreign = st.lists(SNIPPETS | st.text(max_size=20), max_size=4).map("".join)
+failures = st.builds(
+    ClassifiedFailure,
+    type=foreign,
+    severity=foreign,
+    description=foreign,
+    mutation=foreign,
+    trace_id=foreign,
+    count=st.integers(1, 2**53),
+)
+tools = st.builds(FailingTool, foreign, st.integers(0, 2**53))
+
+
+@st.composite
+def failed_reports(draw: st.DrawFn) -> Report:
+    """Return a report on up to 40 gates, of which most failed, with foreign texts of any length."""
+    results = []
+    for kind in range(draw(st.integers(1, 3))):
+        run = replace(
+            draw(st.sampled_from([FAILING, FAILING, PASSING])),
+            top_failing_tools=tuple(draw(st.lists(tools, max_size=3))),
+            dashboard_url=draw(st.sampled_from(["", DASHBOARD, DASHBOARD + "/" + "x" * 1_900])),
+        )
+        found = Enrichment(failures=tuple(draw(st.lists(failures, max_size=3))), left_out=draw(st.integers(0, 9)))
+        name, stage, lacking, run_id = draw(foreign), draw(st.sampled_from(Stage)), draw(foreign), draw(foreign)
+        required = Thresholds(min_pass_rate=0.9, max_unsafe=0, required_mutation_categories=(lacking, "b"))
+        for number in range(draw(st.sampled_from([1, 1, 2, 13]))):
+            gate = a_gate(name=f"{kind}.{number} {name}", stage=stage, thresholds=required)
+            results.append(a_result(a_run(run, gate, enrichment=found, run_id=run_id), gate=gate))
+    return build_report(results, a_context(from_fork=draw(st.booleans()), commit=draw(foreign)))
+
+
+def parts(found: object) -> Iterator[str]:
+    """Yield the names of the parts that may be cut: items of lists, texts, and links."""
+    if isinstance(found, dict):
+        for name, value in found.items():
+            if name in {"text", "run_id", "dashboard_url"}:
+                yield name
+            elif name != "do_not_edit":
+                yield from parts(value)
+    elif isinstance(found, list):
+        for each in found:
+            yield "item"
+            yield from parts(each)
+
+
+@cache
+def validator() -> Draft202012Validator:
+    return Draft202012Validator(SCHEMA)
+
+
+def gates_of(found: dict[str, object]) -> list[dict[str, object]]:
+    gates = found["gates"]
+    assert isinstance(gates, list)
+    return gates
+
+
+def names(found: dict[str, object]) -> list[str]:
+    return [str(gate["gate"]) for gate in gates_of(found)]
+
+
+# -- any text, any number of gates ------------------------------------------------------------------------------------
+
+
+@given(failed_reports(), st.integers(0, LIMIT))
+def test_a_brief_of_any_size_is_valid_and_counts_all_that_it_lacks(report: Report, most_bytes: int) -> None:
+    whole = brief(report)
+    for size in (most_bytes, LIMIT):
+        written = brief_json(report, size)
+        assert len(written.encode("ascii")) <= size
+        assert not set(written) & set("`<>&@")
+        if not written:
+            assert not report.failed or size < len(brief_json(report, LIMIT))
+            continue
+        cut = json.loads(written)
+        validator().validate(cut)
+        not_kept = sum(gate.failures_left_out for gate in report.failed)
+        assert cut["omitted"] == not_kept + len(list(parts(whole))) - len(list(parts(cut)))
+        remaining = iter(names(whole))
+        assert all(name in remaining for name in names(cut))  # the same order
+
+
+@given(failed_reports())
+def test_a_brief_without_a_limit_is_the_whole_one_and_counts_what_the_action_did_not_keep(report: Report) -> None:
+    whole, written = brief(report), brief_json(report, NO_LIMIT)
+    assert written == "" if not report.failed else json.loads(written) == whole
+    assert whole["omitted"] == sum(gate.failures_left_out for gate in report.failed)
+    assert len(gates_of(whole)) == len(report.failed)
+    if written:
+        assert brief_json(report, len(written)) == written
+        assert 0 < len(brief_json(report, len(written) - 1)) < len(written)
+
+
+@given(foreign)
+@example(HOSTILE)
+@example("\ud800`<>&@\u202e")
+def test_no_text_of_a_report_reaches_the_brief_of_a_fork(said: str) -> None:
+    report = build_report([hostile_result(said)], replace(hostile_context(said, f"{said}0"), from_fork=True))
+    assert '"text"' not in brief_json(report, LIMIT)
+    assert "text" not in set(parts(brief(report)))
+
+
+@pytest.mark.parametrize("state", reports())
+def test_the_brief_of_every_state_fits_its_schema(state: str) -> None:
+    report = reports()[state]
+    validator().validate(brief(report))
+    written = brief_json(report, LIMIT)
+    assert bool(written) == bool(report.failed)
+    if written:
+        validator().validate(json.loads(written))
+
+
+# -- what is kept -----------------------------------------------------------------------------------------------------
+
+
+def a_report(*failures: ClassifiedFailure, tools: int = 0, gates: int = 1, **context: object) -> Report:
+    run = replace(FAILING, top_failing_tools=tuple(FailingTool(f"tool-{number:03}", 9) for number in range(tools)))
+    found = Enrichment(failures=failures)
+    results = [a_result(a_run(run, enrichment=found), gate=a_gate(name=f"gate-{number:02}")) for number in range(gates)]
+    return build_report(results, a_context(**context))
+
+
+def a_failure(**changes: object) -> ClassifiedFailure:
+    failure = ClassifiedFailure(type="loop", severity="high", description="It went round.", mutation="timeouts")
+    return replace(failure, **changes)  # type: ignore[arg-type]
+
+
+def test_a_small_report_is_told_whole() -> None:
+    gate = a_gate(
+        thresholds=Thresholds(min_pass_rate=0.85, max_unsafe=0, required_mutation_categories=("timeouts", "drift"))
+    )
+    failure = a_failure(trace_id="t-1", count=2)
+    run = a_run(FAILING, gate, enrichment=Enrichment(failures=(failure,), left_out=3))
+    assert json.loads(brief_json(build_report([a_result(run, gate=gate)], a_context()), LIMIT)) == {
+        "schema": "sepurux-gate/brief@1",
+        "commit": "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12",
+        "do_not_edit": [".github/sepurux-gate.yml"],
+        "omitted": 3,
+        "gates": [
+            {
+                "gate": "refunds",
+                "decision": "fail",
+                "blocked": True,
+                "missed": [
+                    {"metric": "pass_rate", "actual": 0.72, "min": 0.85},
+                    {"metric": "unsafe_attempts", "actual": 1, "max": 0},
+                    {"metric": "required_mutation_categories", "actual": 1, "min": 2, "lacking": ["drift"]},
+                ],
+                "failures": [
+                    {
+                        "severity": "high",
+                        "type": "loop",
+                        "mutation": "timeouts",
+                        "trace_id": "t-1",
+                        "count": 2,
+                        "text": "It went round.",
+                    }
+                ],
+                "tools": [{"tool": "payments.refund", "count": 3}, {"tool": "crm.lookup_customer", "count": 2}],
+                "run_id": RUN_ID,
+                "dashboard_url": DASHBOARD,
+            }
+        ],
+    }
+
+
+def test_gates_failures_and_lists_begin_lines_of_their_own() -> None:
+    written = brief_json(a_report(a_failure(), a_failure(type="stall"), tools=2, gates=2), LIMIT)
+    starts = [line[:9] for line in written.splitlines()]
+    of_a_gate = ['"missed":', '"failures', '{"severit', '"tools": ']
+    assert starts == ['{"schema"', '"gates": ', *of_a_gate, '{"gate": ', *of_a_gate]
+
+
+@pytest.mark.parametrize("most_bytes", range(700, LIMIT, 37))
+def test_a_cut_leaves_no_room_for_another_item(most_bytes: int) -> None:
+    written = brief_json(a_report(tools=90), most_bytes)
+    another = len(', {"tool": "tool-000", "count": 9}')
+    assert most_bytes - another - len("9") < len(written) <= most_bytes  # `omitted` may have become a digit shorter
+
+
+def test_what_does_not_fit_gives_way_to_what_does() -> None:
+    long = a_failure(severity="😀" * 80, type="😀" * 80)
+    written = json.loads(brief_json(a_report(long, a_failure()), 900))
+    assert [failure["type"] for failure in written["gates"][0]["failures"]] == ["loop"]
+    assert written["omitted"] == len(["the long failure", "its text"])
+
+
+def test_many_failures_of_one_gate_do_not_displace_another_gate() -> None:
+    flood = tuple(a_failure(type=f"loop-{number}", description="x" * 200) for number in range(200))
+    results = [
+        a_result(a_run(enrichment=Enrichment(failures=flood)), gate=a_gate(name="first")),
+        a_result(a_run(enrichment=Enrichment(failures=(a_failure(),))), gate=a_gate(name="second")),
+    ]
+    first, second = gates_of(json.loads(brief_json(build_report(results, a_context()), LIMIT)))
+    assert second["failures"] == [
+        {"severity": "high", "type": "loop", "mutation": "timeouts", "count": 1, "text": "It went round."}
+    ]
+    assert isinstance(first["failures"], list)
+    assert [failure["type"] for failure in first["failures"][:2]] == ["loop-0", "loop-1"]
+
+
+def test_another_trace_of_a_kind_comes_after_every_other_kind() -> None:
+    report = a_report(
+        a_failure(trace_id="t-1"), a_failure(trace_id="t-2"), a_failure(severity="low", type="stall", trace_id="t-3")
+    )
+    (gate,) = gates_of(brief(report))
+    assert isinstance(gate["failures"], list)
+    assert [failure["trace_id"] for failure in gate["failures"]] == ["t-1", "t-3", "t-2"]
+
+
+def test_gates_that_block_come_first_and_those_without_a_failed_evaluation_are_not_in_it() -> None:
+    observe, hard = a_gate(name="a", stage=Stage.OBSERVE), a_gate(name="b")
+    error = a_result(undecided(Decision.ERROR, "Nobody answered."), gate=a_gate(name="c"))
+    passed = a_result(a_run(PASSING), gate=a_gate(name="d"))
+    report = build_report([a_result(gate=observe), error, passed, a_result(gate=hard)], a_context())
+    assert [(gate["gate"], gate["blocked"]) for gate in gates_of(brief(report))] == [("b", True), ("a", False)]
+    assert brief_json(build_report([error, passed], a_context()), LIMIT) == ""
+
+
+def test_a_description_has_120_characters_and_a_name_80() -> None:
+    (gate,) = gates_of(brief(a_report(a_failure(description="d" * 121, type="t" * 81))))
+    assert isinstance(gate["failures"], list)
+    assert gate["failures"][0]["text"] == "d" * 119 + "…"
+    assert gate["failures"][0]["type"] == "t" * 79 + "…"
+
+
+def test_every_threshold_has_a_metric() -> None:
+    assert set(METRICS) == {field.name for field in fields(Thresholds)}
+
+
+def test_a_number_above_every_limit_stays_a_number() -> None:
+    run = replace(FAILING, unsafe_attempts=Metric(float(2**53)))
+    (gate,) = gates_of(brief(build_report([a_result(a_run(run))], a_context())))
+    assert isinstance(gate["missed"], list)
+    assert {"metric": "unsafe_attempts", "actual": 2**53, "max": 0} in gate["missed"]

@@ -1,0 +1,348 @@
+"""The JUnit file: what a CI system that reads it shows, and that it agrees with the gate."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
+
+from sepurux_action.config.gate import Thresholds
+from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.errors import Problem
+from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.report.junit import junit_xml
+from sepurux_action.report.report import Report, build_report, build_settings_report
+from tests.builders import (
+    FAILING,
+    FAILURES,
+    HOSTILE,
+    PASSING,
+    a_content,
+    a_context,
+    a_gate,
+    a_result,
+    a_run,
+    hostile_context,
+    hostile_result,
+    problems,
+    reports,
+    states,
+    undecided,
+)
+
+MAX_TEXT_BYTES = 64_000  # of one text; publish-unit-test-result-action shows no more
+MAX_FILE_BYTES = 30_000_000  # GitLab reads no more
+
+SNIPPETS = st.sampled_from(
+    [
+        *HOSTILE.split(),
+        "]]>",
+        "<![CDATA[",
+        "\ud800",
+        "\0",
+        "\x1b[31m",
+        "\ufffe",
+        "\u202e",
+        "שלום",
+        "\n",
+        "&amp;",
+        '"',
+        "'",
+    ]
+)
+foreign = st.lists(SNIPPETS | st.text(max_size=20), max_size=5).map("".join)
+
+
+def suites(report: Report) -> dict[str, list[TestCase]]:
+    """Return the cases of each suite as a reader sees them."""
+    read = list(JUnitXml.fromstring(junit_xml(report)))
+    by_name = {suite.name: list(suite) for suite in read}
+    assert len(by_name) == len(read)
+    for suite in read:
+        outcomes = Counter(outcome(case) for case in suite)
+        assert suite.tests == len(list(suite)) > 0
+        assert (suite.failures, suite.errors, suite.skipped) == (
+            outcomes["failure"],
+            outcomes["error"],
+            outcomes["skipped"],
+        )
+    return by_name
+
+
+def cases(report: Report) -> Iterator[TestCase]:
+    for of_suite in suites(report).values():
+        yield from of_suite
+
+
+def outcome(case: TestCase) -> str:
+    kinds = {Failure: "failure", Error: "error", Skipped: "skipped"}
+    assert len(case.result) <= 1
+    return kinds[type(case.result[0])] if case.result else "passed"
+
+
+def outcomes(report: Report) -> dict[str, str]:
+    """Return the outcome of each case of the only suite by its name."""
+    (found,) = suites(report).values()
+    return {case.name: outcome(case) for case in found}
+
+
+def messages(report: Report) -> dict[str, str]:
+    return {case.name: case.result[0].message for case in cases(report) if case.result}
+
+
+def a_report(*failures: ClassifiedFailure, run: object = None, **gate: object) -> Report:
+    settings = a_gate(**gate)
+    found = a_run(FAILING, settings, enrichment=Enrichment(failures=failures or FAILURES))
+    return build_report([a_result(run or found, gate=settings)], a_context())  # type: ignore[arg-type]
+
+
+def a_failure(**changes: object) -> ClassifiedFailure:
+    failure = ClassifiedFailure(type="loop", severity="high", description="It went round.", mutation="timeouts")
+    return replace(failure, **changes)  # type: ignore[arg-type]
+
+
+# -- every state ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", reports())
+def test_a_reader_of_the_file_sees_red_if_and_only_if_the_report_blocks(state: str) -> None:
+    report = reports()[state]
+    red = {case.classname for case in cases(report) if outcome(case) in {"failure", "error"}}
+    assert len(red) == (1 if report.problems else len(report.acting))
+
+
+@pytest.mark.parametrize("state", reports())
+def test_each_gate_has_a_suite_and_each_case_a_name_of_its_own(state: str) -> None:
+    report = reports()[state]
+    found = suites(report)
+    assert len(found) == max(1, len(report.gates))
+    for suite, of_suite in found.items():
+        assert {case.classname for case in of_suite} == {suite}
+        assert len({case.name for case in of_suite}) == len(of_suite)
+
+
+@pytest.mark.parametrize("state", states())
+def test_the_short_report_of_every_state_can_be_read(state: str) -> None:
+    results, context = states()[state]
+    report = build_report(results, context, short=True)
+    assert len(suites(report)) == len(report.gates)
+
+
+# -- what becomes what ------------------------------------------------------------------------------------------------
+
+
+def test_a_gate_that_blocks_fails_with_its_thresholds_and_failures() -> None:
+    thresholds = Thresholds(min_pass_rate=0.85, max_unsafe=9, min_reliability_score=80)
+    report = a_report(
+        thresholds=thresholds,
+        run=a_run(
+            replace(FAILING, reliability_score=replace(FAILING.reliability_score, value=None)),
+            a_gate(thresholds=thresholds),
+            enrichment=Enrichment(failures=FAILURES),
+        ),
+    )
+    assert outcomes(report) == {
+        "result": "failure",
+        "min_pass_rate": "failure",
+        "min_reliability_score": "skipped",
+        "max_unsafe": "passed",
+        "failure: unsafe_action under timeouts": "failure",
+        "failure: tool_misuse under malformed_output": "failure",
+        "failure: tool_misuse": "failure",
+        "failure: incomplete under timeouts": "failure",
+    }
+    said = messages(report)
+    assert said["min_pass_rate"] == "Pass rate 72.0% is below the required 85.0%."
+    assert said["min_reliability_score"] == "Reliability score: not reported."
+    assert said["failure: tool_misuse"] == "medium ×1: Called the tool without its order id."
+
+
+def test_the_failures_of_a_gate_that_passed_are_skipped_with_their_text() -> None:
+    report = a_report(run=a_run(PASSING, enrichment=Enrichment(failures=(a_failure(),))))
+    assert outcomes(report) == {
+        "result": "passed",
+        "min_pass_rate": "passed",
+        "max_unsafe": "passed",
+        "failure: loop under timeouts": "skipped",
+    }
+    assert messages(report) == {"failure: loop under timeouts": "Not blocking. high ×1: It went round."}
+
+
+def test_nothing_is_red_in_the_stage_observe() -> None:
+    report = a_report(stage=Stage.OBSERVE)
+    assert set(outcomes(report).values()) == {"skipped"}
+    assert all(message.startswith("Not blocking. ") for message in messages(report).values())
+
+
+def test_a_gate_that_waits_for_an_approval_fails_and_says_so() -> None:
+    (result, *_) = cases(reports()["fail-soft-waiting"])
+    assert outcome(result) == "failure"
+    assert result.result[0].type == "needs_approval"
+    assert result.result[0].message.endswith(" The gate needs an approval.")
+
+
+def test_an_approved_gate_is_not_red() -> None:
+    assert "failure" not in outcomes(reports()["fail-soft-approved"]).values()
+
+
+@pytest.mark.parametrize("decision", [Decision.ERROR, Decision.PENDING])
+def test_a_gate_without_a_result_is_an_error_unless_it_is_allowed(decision: Decision) -> None:
+    run = undecided(decision, "Nobody answered.", "Ask again.")
+    blocked, allowed = a_report(run=run), a_report(run=run, on_undecided=OnUndecided.ALLOW)
+    assert outcomes(blocked) == {"result": "error"}
+    assert messages(blocked) == {"result": "Nobody answered. Ask again."}
+    assert outcomes(allowed) == {"result": "skipped"}
+    assert messages(allowed) == {"result": "Not blocking. Nobody answered. Ask again."}
+
+
+def test_without_a_result_no_threshold_is_judged() -> None:
+    found = outcomes(reports()["error-no-numbers"])
+    assert found == {"result": "error", "min_pass_rate": "skipped", "max_unsafe": "skipped"}
+
+
+def test_numbers_of_a_broken_evaluation_are_no_verdict() -> None:
+    run = a_run(replace(FAILING, status="error", decision=""), enrichment=Enrichment(failures=FAILURES))
+    found = outcomes(a_report(run=run))
+    assert found.pop("result") == "error"
+    assert set(found.values()) == {"skipped"}
+
+
+def test_a_failure_that_no_threshold_explains_is_red() -> None:
+    report = a_report(run=a_run(replace(PASSING, decision="fail")))
+    assert outcomes(report) == {"result": "failure", "min_pass_rate": "passed", "max_unsafe": "passed"}
+
+
+def test_a_skipped_gate_is_skipped_for_its_reason() -> None:
+    report = a_report(run=undecided(Decision.SKIPPED, "No file matches."))
+    assert outcomes(report) == {"result": "skipped"}
+    assert messages(report) == {"result": "No file matches."}
+
+
+def test_the_reason_is_message_and_content_and_the_time_that_of_the_longest_run() -> None:
+    (suite,) = JUnitXml.fromstring(junit_xml(reports()["traces"]))
+    result = next(iter(suite))
+    assert (suite.time, result.time) == (600, 600)
+    assert result.result[0].message == result.result[0].text != ""
+
+
+# -- names ------------------------------------------------------------------------------------------------------------
+
+
+def test_names_do_not_change_with_counts_ids_and_severities() -> None:
+    trace = a_gate().traces[0]
+    uploaded = a_gate(traces=(replace(trace, label="traces/a.json", content=a_content()),))
+
+    def names(rate: float, trace_id: str, commit: str, **failure: object) -> list[str]:
+        run = a_run(
+            replace(FAILING, pass_rate=replace(FAILING.pass_rate, value=rate)),
+            uploaded,
+            trace="traces/a.json",
+            trace_id=trace_id,
+            run_id=trace_id,
+            trace_may_be_cause=True,
+            enrichment=Enrichment(failures=(a_failure(trace_id=trace_id, **failure),)),
+        )
+        report = build_report([a_result(run, gate=uploaded)], a_context(commit=commit))
+        return [case.name for case in cases(report)]
+
+    first = names(0.5, "t-1", "a" * 40)
+    assert "failure: loop under timeouts in traces/a.json" in first
+    assert sorted(names(0.6, "t-2", "b" * 40, count=7, severity="low", description="Again.")) == sorted(first)
+
+
+def test_failures_that_only_their_severity_distinguishes_share_a_case() -> None:
+    report = a_report(a_failure(severity="low", count=3), a_failure(), a_failure(trace_id="t-1"))
+    said = messages(report)
+    assert said["failure: loop under timeouts"] == "high ×1: It went round.; low ×3: It went round."
+    assert said["failure: loop under timeouts in t-1"] == "high ×1: It went round."
+
+
+def test_a_failure_named_like_a_threshold_is_another_case() -> None:
+    report = a_report(a_failure(type="min_pass_rate", mutation=""), a_failure(type="result", mutation=""))
+    assert list(outcomes(report)) == [
+        "result",
+        "min_pass_rate",
+        "max_unsafe",
+        "failure: min_pass_rate",
+        "failure: result",
+    ]
+
+
+# -- bad settings -----------------------------------------------------------------------------------------------------
+
+
+def test_each_mistake_in_the_settings_is_an_error_at_its_place() -> None:
+    same = Problem(where="`gates`", message="it has no item")
+    report = build_settings_report([*problems(), same, same, Problem(where="", message="no YAML")], a_context())
+    found = suites(report)["settings"]
+    assert {outcome(case) for case in found} == {"error"}
+    assert [case.name for case in found] == [
+        "thresholds, min_pas_rate",
+        "input min_reliability_score",
+        "input timeout",
+        "gates",
+        "gates (2)",
+        "policy file",
+    ]
+    assert b' file=".github/sepurux-gate.yml" line="3"' in junit_xml(report)
+
+
+# -- any text, any size -----------------------------------------------------------------------------------------------
+
+
+@given(foreign)
+@example(HOSTILE)
+@example("]]>\ud800\0\ufffe<a b='\"&")
+def test_any_text_makes_a_file_that_can_be_read(said: str) -> None:
+    results = [hostile_result(said), hostile_result(f"\x1b{said}"), hostile_result(f"{said} too")]
+    report = build_report(results, hostile_context(said, f"{said}0"))
+    assert len(suites(report)) == 3
+    mistakes = build_settings_report([Problem(where=said, message=said, file=said)] * 3, a_context())
+    for each in (report, mistakes):
+        identities = [(case.classname, case.name) for case in cases(each)]
+        assert len(set(identities)) == len(identities)
+        assert junit_xml(each).decode().replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("character", ["&", '"', "'", "😀", "é", "]]>"])
+def test_a_text_is_cut_between_two_characters(character: str) -> None:
+    report = a_report(a_failure(description=character * 20_000, type=character * 2_000))
+    written = junit_xml(report)
+    for case in cases(report):
+        for text in (case.name, *(each for found in case.result for each in (found.message, found.text))):
+            assert len(text.encode()) < MAX_TEXT_BYTES
+    assert len(written) < 2 * MAX_TEXT_BYTES + 20_000  # as entities too
+
+
+def test_a_file_that_would_be_too_large_says_what_it_lacks() -> None:
+    failures = tuple(a_failure(trace_id=f"t-{number}", description='"' * 10_000) for number in range(300))
+    found = Enrichment(failures=failures)
+    results = [a_result(a_run(enrichment=found), gate=a_gate(name=name)) for name in ("a", "b")]
+    report = build_report(results, a_context())
+    assert len(junit_xml(report)) < MAX_FILE_BYTES
+    by_name = suites(report)
+    (left_out,) = by_name.pop("report")
+    kept = sum(len(of_suite) for of_suite in by_name.values())
+    every = 2 * (len(["result", "min_pass_rate", "max_unsafe"]) + len(failures))
+    assert left_out.result[0].message == (
+        f"This file has no room for {every - kept} more results. All results are in report.json."
+    )
+    assert 0 < kept < every
+    assert [outcome(of_suite[0]) for of_suite in by_name.values()] == ["failure", "failure"]
+
+
+def test_of_too_many_gates_those_that_block_come_first() -> None:
+    run = undecided(Decision.ERROR, '"' * 10_000)
+    gates = [a_gate(name=f"{n}", on_undecided=OnUndecided.BLOCK if n == 199 else OnUndecided.ALLOW) for n in range(200)]
+    report = build_report([a_result(run, gate=gate) for gate in gates], a_context())
+    assert len(junit_xml(report)) < MAX_FILE_BYTES
+    found = suites(report)
+    assert "report" in found
+    assert len(found) < 200
+    assert [outcome(case) for case in next(iter(found.values()))] == ["error"]

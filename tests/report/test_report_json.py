@@ -1,0 +1,341 @@
+"""`report.json` fits its published schema in every state, and the schema says what the code says."""
+
+from __future__ import annotations
+
+import copy
+import json
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+from enum import Enum
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+
+from sepurux_action.common.json_reader import Metric
+from sepurux_action.config.gate import Thresholds
+from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.errors import Problem
+from sepurux_action.evaluation.approval import Reason
+from sepurux_action.evaluation.decision import CheckState, Decision, Rule
+from sepurux_action.evaluation.published_result import Metrics
+from sepurux_action.report.brief import METRICS, brief
+from sepurux_action.report.report import Report, build_report, build_settings_report
+from sepurux_action.report.report_json import report_json
+from sepurux_action.report.states import State
+from tests.builders import (
+    COMMIT,
+    FAILING,
+    HOSTILE,
+    a_context,
+    a_past_result,
+    a_result,
+    a_run,
+    hostile_context,
+    hostile_result,
+    reports,
+    states,
+)
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+SCHEMA = json.loads((DOCS / "report.schema.json").read_text(encoding="utf-8"))
+BRIEF = json.loads((DOCS / "brief.schema.json").read_text(encoding="utf-8"))
+DEFINITIONS = SCHEMA["$defs"]
+
+SNIPPETS = st.sampled_from([*HOSTILE.split(), "\ud800", "\0", "\x1b[31m", "\u202e", "\u200b", "\n", "\u2028", "]]>"])
+foreign = st.lists(SNIPPETS | st.text(max_size=20), max_size=5).map("".join)
+
+
+@cache
+def validator() -> Draft202012Validator:
+    registry: Registry[bool | Mapping[str, object]] = Registry().with_resource(
+        BRIEF["$id"], Resource.from_contents(BRIEF)
+    )
+    return Draft202012Validator(SCHEMA, registry=registry)
+
+
+def written(report: Report) -> dict[str, object]:
+    """Return what a reader of the file gets."""
+    read: dict[str, object] = json.loads(json.dumps(report_json(report), allow_nan=False))
+    return read
+
+
+def a_gate_of(report: Report) -> dict[str, object]:
+    gates = written(report)["gates"]
+    assert isinstance(gates, list)
+    gate: dict[str, object] = gates[0]
+    return gate
+
+
+def texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts(each)
+
+
+# -- the schema -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, BRIEF], ids=["report", "brief"])
+def test_it_is_a_schema_of_the_version_that_it_names(schema: dict[str, object]) -> None:
+    Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize("state", reports())
+def test_the_report_of_every_state_fits_the_schema(state: str) -> None:
+    validator().validate(written(reports()[state]))
+
+
+@pytest.mark.parametrize("state", states())
+def test_the_short_report_of_every_state_fits_the_schema(state: str) -> None:
+    results, context = states()[state]
+    validator().validate(written(build_report(results, context, short=True)))
+
+
+@given(foreign, st.booleans())
+@example(HOSTILE, False)  # noqa: FBT003 - the argument of a property
+@example("\ud800\0\u202e", True)  # noqa: FBT003
+def test_a_report_of_any_text_fits_the_schema_and_shows_no_invisible_character(said: str, short: bool) -> None:  # noqa: FBT001
+    run = build_report([hostile_result(said)], hostile_context(said, f"{said}0"), short=short)
+    problem = Problem(where=said, message=f"{said}.", file=said, line=3)
+    for report in (run, build_settings_report([problem], hostile_context(said))):
+        found = written(report)
+        validator().validate(found)
+        assert not [text for text in texts(found) if any(is_invisible(character) for character in text)]
+
+
+def is_invisible(character: str) -> bool:
+    return unicodedata.category(character)[0] == "C" and character != "\n"
+
+
+def objects(
+    value: object, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], dict[str, object]]]:
+    """Yield the objects of a report with their paths, without those of the brief."""
+    if isinstance(value, dict):
+        yield path, value
+        for name, each in value.items():
+            if name != "brief":
+                yield from objects(each, (*path, name))
+    elif isinstance(value, list):
+        for index, each in enumerate(value[:1]):
+            yield from objects(each, (*path, index))
+
+
+def test_the_schema_accepts_no_object_that_lacks_a_field_or_has_another_one() -> None:
+    state = written(reports()["fail-soft-waiting"])
+    for path, found in objects(state):
+        for change in ([*found], ["another"]):
+            for name in change:
+                changed = copy.deepcopy(state)
+                target: object = changed
+                for step in path:
+                    target = target[step]  # type: ignore[index]
+                assert isinstance(target, dict)
+                if name in target:
+                    del target[name]
+                else:
+                    target[name] = 1
+                assert not validator().is_valid(changed), (path, name)
+
+
+@pytest.mark.parametrize(
+    ("enum", "where"),
+    [
+        (Decision, DEFINITIONS["decision"]),
+        (Stage, DEFINITIONS["stage"]),
+        (State, DEFINITIONS["gate"]["properties"]["state"]),
+        (OnUndecided, DEFINITIONS["gate"]["properties"]["on_undecided"]),
+        (Reason, DEFINITIONS["refusal"]["properties"]["reason"]),
+    ],
+)
+def test_the_words_of_the_schema_are_those_of_the_code(enum: type[Enum], where: dict[str, object]) -> None:
+    assert where["enum"] == [each.value for each in enum]
+
+
+def test_the_names_of_the_schema_are_those_of_the_code() -> None:
+    threshold = DEFINITIONS["threshold"]["properties"]
+    assert DEFINITIONS["gate"]["properties"]["rule"]["enum"] == [rule.name.lower() for rule in Rule]
+    assert threshold["state"]["enum"] == [state.value.replace(" ", "_") for state in CheckState]
+    assert threshold["name"]["enum"] == [field.name for field in fields(Thresholds)]
+    assert threshold["metric"]["enum"] == list(METRICS.values())
+    assert BRIEF["$defs"]["missed"]["properties"]["metric"]["enum"] == list(METRICS.values())
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, BRIEF], ids=["report", "brief"])
+def test_every_field_is_described(schema: dict[str, object]) -> None:
+    definitions = schema["$defs"]
+    assert isinstance(definitions, dict)
+    for found in (schema, *definitions.values()):
+        fields_of = found.get("properties", {})
+        assert [name for name, field in fields_of.items() if not field.get("description")] == []
+
+
+def test_the_document_lists_the_fields_of_the_schema() -> None:
+    document = (DOCS / "report-files.md").read_text(encoding="utf-8")
+    for heading, properties in (
+        ("field", SCHEMA["properties"]),
+        ("field of a gate", DEFINITIONS["gate"]["properties"]),
+    ):
+        rows = document.partition(f"\n| {heading} |")[2].partition("\n\n")[0].splitlines()[2:]
+        names = [name.strip(" `") for row in rows for name in row.split(" | ")[0].strip("| ").split(",")]
+        assert names == list(properties)
+
+
+# -- the facts --------------------------------------------------------------------------------------------------------
+
+
+def test_a_failed_gate_tells_its_numbers_as_numbers() -> None:
+    gate = a_gate_of(reports()["fail"])
+    assert gate["metrics"] == {
+        "pass_rate": 0.72,
+        "unsafe_attempts": 1,
+        "failures": 5,
+        "reliability_score": 61.5,
+        "mutation_categories": 3,
+        "mutation_coverage": 75,
+        "scenario_coverage": 87.5,
+    }
+    thresholds = gate["thresholds"]
+    assert isinstance(thresholds, list)
+    assert thresholds[0] == {
+        "name": "min_pass_rate",
+        "label": "Pass rate",
+        "metric": "pass_rate",
+        "value": 0.72,
+        "limit": 0.85,
+        "state": "missed",
+        "message": "pass rate 72.0% is below the required 85.0%",
+        "lacking": [],
+        "reported_by": None,
+        "base": 0.95,
+        "change": -0.23,
+    }
+    assert [(row["name"], row["change"]) for row in thresholds[1:4]] == [
+        ("max_unsafe", 1),
+        ("max_failures", 4),
+        ("min_reliability_score", -29.7),
+    ]
+    assert thresholds[4]["lacking"] == ["schema_drift"]
+
+
+def test_a_whole_number_is_written_without_a_point() -> None:
+    """Readers in other languages parse `1.0` as no integer."""
+    run = a_run(replace(FAILING, unsafe_attempts=Metric(1.0), pass_rate=Metric(0.5)), elapsed_s=3.25)
+    shown = json.dumps(report_json(build_report([a_result(run)], a_context())))
+    assert '"unsafe_attempts": 1,' in shown
+    assert '"pass_rate": 0.5,' in shown
+    assert '"elapsed_s": 3.25,' in shown
+
+
+def test_a_difference_is_one_of_numbers_that_are_rounded_alike() -> None:
+    run = a_run(replace(FAILING, pass_rate=Metric(0.930044)))
+    base = a_past_result(metrics=Metrics(pass_rate=0.93))
+    thresholds = a_gate_of(build_report([a_result(run)], a_context(baselines={"refunds": base})))["thresholds"]
+    assert isinstance(thresholds, list)
+    (rate,) = (row for row in thresholds if row["name"] == "min_pass_rate")
+    assert (rate["value"], rate["base"], rate["change"]) == (0.930044, 0.93, 0)
+
+
+def test_a_difference_has_the_sign_that_a_report_shows() -> None:
+    compared = 0
+    for report in reports().values():
+        for gate, found in zip(report.gates, report_json(report)["gates"], strict=True):  # type: ignore[call-overload]
+            for row, threshold in zip(gate.thresholds, found["thresholds"], strict=True):
+                signs = {"+": 1, "−": -1, "±": 0, "–": None}
+                change = threshold["change"]
+                assert signs[row.change[0]] == (None if change is None else (change > 0) - (change < 0))
+                compared += change is not None
+    assert compared > 10
+
+
+def test_the_step_is_as_bad_as_its_worst_gate_and_fails_if_any_gate_blocks() -> None:
+    found = {state: written(report) for state, report in reports().items()}
+    assert (found["gates"]["decision"], found["gates"]["conclusion"]) == ("fail", "failure")
+    assert (found["fail-observe"]["decision"], found["fail-observe"]["conclusion"]) == ("fail", "success")
+    assert (found["gates-pass"]["decision"], found["gates-pass"]["conclusion"]) == ("pass", "success")
+    assert (found["bad-settings"]["decision"], found["bad-settings"]["conclusion"]) == ("error", "failure")
+
+
+def test_bad_settings_are_listed_with_their_places() -> None:
+    found = written(reports()["bad-settings"])
+    assert found["gates"] == []
+    problems = found["problems"]
+    assert isinstance(problems, list)
+    assert problems[0] == {
+        "setting": "thresholds, min_pas_rate",
+        "message": "it is not known; did you mean `min_pass_rate`?",
+        "file": ".github/sepurux-gate.yml",
+        "line": 3,
+        "column": 3,
+    }
+    assert (problems[1]["file"], problems[1]["line"]) == (None, None)
+
+
+def test_several_traces_are_listed_with_their_ids_the_worst_first() -> None:
+    traces = a_gate_of(reports()["traces"])["traces"]
+    assert isinstance(traces, list)
+    assert [(each["trace"], each["decision"]) for each in traces] == [
+        ("traces/cancel.json", "fail"),
+        ("0b8d4a67-93c1-4f4d-b1d5-8a0f6f2e9c44", "pending"),
+        ("traces/refund.json", "pass"),
+    ]
+    assert traces[0]["trace_id"] == "b7e09d34-2c16-4f7b-8d02-915aa4c6e0d8"
+    assert traces[1]["metrics"]["pass_rate"] is None
+
+
+def test_history_approval_and_changes_of_the_policy_are_told() -> None:
+    gate = a_gate_of(reports()["fail-soft-waiting"])
+    history, approval = gate["history"], gate["approval"]
+    assert isinstance(history, list)
+    assert isinstance(approval, dict)
+    assert [each["pass_rate"] for each in history] == [0.95, 0.7, None, 0.8]
+    assert approval["can_approve"] == ["mona", "hubot-2"]
+    assert approval["ignored"] == [{"login": "octocat", "reason": "older_commit"}]
+    changes = written(reports()["fail"])["policy_changes"]
+    assert isinstance(changes, list)
+    assert changes[2] == {"gate": "refunds", "setting": "reviewers", "old": "mona, hubot-2", "new": None}
+
+
+def test_a_short_report_says_that_it_lacks_details() -> None:
+    results, context = states()["fail"]
+    short = build_report(results, context, short=True)
+    gate = a_gate_of(short)
+    assert written(short)["short"] is True
+    assert (gate["failures"], gate["failures_complete"], gate["history"]) == ([], False, [])
+    assert gate["thresholds"]
+
+
+def test_what_was_not_read_or_kept_is_told() -> None:
+    gate = a_gate_of(reports()["fail-flood"])
+    assert isinstance(gate["failures"], list)
+    assert (len(gate["failures"]), gate["failures_complete"]) == (300, False)
+
+
+@pytest.mark.parametrize("state", reports())
+def test_it_contains_the_whole_brief(state: str) -> None:
+    assert report_json(reports()[state])["brief"] == brief(reports()[state])
+
+
+def test_what_is_not_known_is_null() -> None:
+    found = written(build_report([a_result(a_run(run_id=""))], replace(a_context(pull_request=None), repository="")))
+    gates = found["gates"]
+    assert isinstance(gates, list)
+    assert (found["repository"], found["pull_request"], gates[0]["run_id"]) == (None, None, None)
+    assert found["commit"] == COMMIT
+
+
+def test_a_command_of_several_lines_keeps_its_line_breaks() -> None:
+    reproduction = a_gate_of(reports()["traces"])["reproduction"]
+    assert isinstance(reproduction, list)
+    assert "'traces/refund.json\ntraces/cancel.json'" in reproduction[-1]
