@@ -21,9 +21,9 @@ from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED
 from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import Decision, Rule, Verdict, decide
+from sepurux_action.evaluation.decision import Decision, Rule, Verdict, decide, next_step
 from sepurux_action.evaluation.enforcement import enforce
-from sepurux_action.evaluation.polling import CANCELLED
+from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.comment_state import FROM_EARLIER_RUN
@@ -147,10 +147,12 @@ def a_content(text: bytes = b"{}") -> TraceContent:
 
 def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> RunResult:
     """Return the result of a CI run under the gate's thresholds, with changed fields."""
+    verdict = decide(run, (gate or a_gate()).thresholds)
     return replace(
         RunResult(
             trace=REGISTERED,
-            verdict=decide(run, (gate or a_gate()).thresholds),
+            verdict=verdict,
+            hint=next_step(verdict),
             run=run,
             campaign_id=CAMPAIGN_ID,
             run_id=RUN_ID,
@@ -205,8 +207,8 @@ def _rejected() -> RunResult:
 def _unreachable() -> RunResult:
     return undecided(
         Decision.ERROR,
-        "Sepurux gave no usable answer within 1 min 35 s (the CI run: HTTP 503: upstream connect error).",
-        "Check the status of Sepurux, or run again later.",
+        "Sepurux could not be reached within 1 min: the connection to app.sepurux.dev failed.",
+        CHECK_NETWORK,
     )
 
 

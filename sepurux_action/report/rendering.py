@@ -205,11 +205,6 @@ def _shortened(change: Change) -> tuple[str, str]:
     return f"…{old[start:]}", f"…{new[start:]}"
 
 
-def _nowrap(text: str) -> Markdown:
-    """Return a short text that a narrow table does not break."""
-    return Markdown(markdown.text(text).replace(" ", "\u00a0"))
-
-
 def _sentence(words: str) -> Markdown:
     return Markdown(f"{words[:1].upper()}{words[1:]}")
 
@@ -253,7 +248,6 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
     "listed": partial(_listed, code),
     "named": partial(_named, code),
     "names": partial(_names, code),
-    "nowrap": _nowrap,
     "new_value": lambda change: _value(_shortened(change)[1]),
     "old_value": lambda change: _value(_shortened(change)[0]),
     "prose": markdown.prose,

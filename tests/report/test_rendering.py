@@ -30,7 +30,7 @@ from tests.builders import FAILING, FAILURES, a_context, a_gate, a_result, a_run
 
 COMMENT_BYTES = 65_000
 MARKER = f"<!-- sepurux-gate:gates {'A' * 30_000} {'0' * 64} -->"  # the longest content
-ROW = "| ❌\u00a0Pass rate | **72.0%** | ≥\u00a085.0% |"
+ROW = "| ❌\u00a0Pass rate | **72.0%** | ≥ 85.0% |"
 BRIEF = re.compile(r"<details><summary>Prompt for AI agents</summary>.*?</details>\n\n", re.DOTALL)
 ORDINARY_STATES = [state for state in reports() if state != "hostile"]
 
