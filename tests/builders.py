@@ -21,7 +21,7 @@ from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED
 from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import Decision, Rule, Verdict, decide, next_step
+from sepurux_action.evaluation.decision import Decision, Rule, Verdict, check_thresholds, decide, next_step
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
@@ -181,9 +181,10 @@ def undecided(
 ) -> RunResult:
     """Return a run without a result."""
     known = run or CIRun()
+    checks = () if decision is Decision.SKIPPED else tuple(check_thresholds(known, a_gate().thresholds))
     return a_run(
         known,
-        verdict=Verdict(decision=decision, reason=reason, rule=rule),
+        verdict=Verdict(decision=decision, reason=reason, rule=rule, checks=checks),
         hint=hint,
         run_id=RUN_ID if run else "",
     )

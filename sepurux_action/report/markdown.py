@@ -1,4 +1,4 @@
-"""Escapes foreign text for Markdown. Only this module makes a `Markdown` value.
+"""Escapes foreign text for Markdown. Foreign text becomes a `Markdown` value in this module only.
 
 An ordinary name is written verbatim between backticks. In any other foreign text, punctuation of Markdown and HTML
 becomes a character reference, which no parser reads as markup, and a zero-width space breaks what GitHub links after
@@ -112,11 +112,6 @@ def strong(value: str) -> Markdown:
     """Return a text of ours, or one that `text` has escaped, in bold. White space or table borders must surround it."""
     shown = _as_markdown(value)
     return Markdown(f"**{shown}**" if shown else "")
-
-
-def join(parts: Iterable[str], *, by: str = " ") -> Markdown:
-    """Return the parts that are not empty with `by` between them; only the parts are escaped."""
-    return Markdown(by.join(_as_markdown(part) for part in parts if part))
 
 
 def code_block(lines: Iterable[str], language: str = "") -> Markdown:

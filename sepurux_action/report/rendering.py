@@ -48,11 +48,15 @@ def render_comment(report: Report, marker: str, *, templates: Path = TEMPLATES) 
 
     It has no line break at its end and contains no time, so that equal reports have equal bodies.
     """
-    room = COMMENT_CHARACTERS - len(marker) - len("\n\n")
-    if len(report.gates) > MANY_GATES >= len(report.acting):
-        room = min(room, MANY_GATES_CHARACTERS)
-    rendered = _rendered(report, "comment", COMMENT, templates, lambda text: len(text) <= room)
+    most = COMMENT_CHARACTERS - len(marker) - len("\n\n")
+    short = len(report.gates) > MANY_GATES >= len(report.acting)
+    rooms = (min(most, MANY_GATES_CHARACTERS), most) if short else (most,)
+    rendered = _rendered(report, "comment", COMMENT, templates, *(_at_most(room) for room in rooms))
     return f"{marker}\n\n{rendered}".rstrip("\n")
+
+
+def _at_most(characters: int) -> Callable[[str], bool]:
+    return lambda text: len(text) <= characters
 
 
 def render_lines(report: Report, name: str, *, templates: Path = TEMPLATES) -> list[str]:
@@ -79,11 +83,14 @@ def _with_limits(report: Report, place: str, templates: Path, brief: Callable[[i
     return finish(rendered)
 
 
-def _rendered(report: Report, place: str, limits: Limits, templates: Path, fits: Callable[[str], bool]) -> str:
+def _rendered(report: Report, place: str, limits: Limits, templates: Path, *fits: Callable[[str], bool]) -> str:
+    """Return the fullest version that fits the first place, or else the next one."""
     brief = cache(partial(brief_json, report))  # several steps have the same one
+    render = partial(_with_limits, report, place, templates, brief)
     try:
-        if shown := fullest_that_fits(steps(limits), partial(_with_limits, report, place, templates, brief), fits):
-            return shown
+        for place_fits in fits:
+            if shown := fullest_that_fits(steps(limits), render, place_fits):
+                return shown
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         pass  # a broken template must not hide the result
     return finish(markdown.text(_last_resort(report), longest=MAX_LINE_LENGTH))
@@ -93,8 +100,9 @@ def _last_resort(report: Report) -> str:
     """Return one line without a template."""
     if report.problems:
         return f"Blocked: {report.problems[0]}"
-    worst = report.gates[0]
-    return f"{worst.name}: {worst.decision}, {'blocked' if worst.blocks else 'not blocking'}. {worst.reason}"
+    worst, blocking = report.gates[0], f"{len(report.acting)} of {number_format.pluralize(len(report.gates), 'gate')}"
+    what = f"{worst.name}: {worst.decision}, {'blocked' if worst.blocks else 'not blocking'}. {worst.reason}"
+    return what if len(report.gates) == 1 else f"{blocking} block. {what}"
 
 
 def _template(templates: Path, name: str) -> jinja2.Template:
@@ -154,10 +162,8 @@ def _sha(commit: str) -> str:
 
 def _alert(content: str, kind: str) -> Markdown:
     """Return paragraphs, one per line, as an alert; '' without any."""
-    lines = [" ".join(line.split(" ")).strip() for line in content.split("\n") if line.strip()]
-    if not lines:
-        return Markdown("")
-    return Markdown(f"> [!{kind}]\n> " + "\n>\n> ".join(" ".join(line.split()) for line in lines) + "\n")
+    lines = [" ".join(line.split()) for line in content.split("\n") if line.strip()]
+    return Markdown(f"> [!{kind}]\n> " + "\n>\n> ".join(lines) + "\n" if lines else "")
 
 
 def _listed(write: Callable[[str], str], names: Sequence[str], word: str) -> Markdown:
@@ -234,6 +240,7 @@ _NUMBERS: dict[str, Callable[..., object]] = {
     "sha": _sha,
     "whole": number_format.count,
     "duration": number_format.duration,
+    "percent": number_format.percent,
     "sentence": _sentence,
 }
 _MARKDOWN: dict[str, Callable[..., object]] = {
@@ -243,7 +250,6 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
     "code": code,
     "code_block": markdown.code_block,
     "html_code": markdown.html_code,
-    "html": Markdown,
     "link": markdown.link,
     "listed": partial(_listed, code),
     "named": partial(_named, code),

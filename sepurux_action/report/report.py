@@ -24,7 +24,7 @@ from sepurux_action.report.reproduction import command_lines
 from sepurux_action.report.states import BY_CHECK, BY_DECISION, WORDS, State, Words, state_of
 
 _ROW_ORDER = (CheckState.MISSED, CheckState.NO_NUMBER, CheckState.NOT_REPORTED, CheckState.MET)
-LINKED_SHA = 12  # digits of a commit in a link, enough to be unique
+LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name tells whose it is, so the start is cut
 
 
@@ -63,21 +63,30 @@ class Dashboard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdFacts:
-    """A threshold, the result, and how that differs from the baseline (`–`: unknown)."""
+    """A threshold, the result, and how that differs from the baseline (`–`: unknown).
+
+    `judged` is false while the evaluation has not ended, because its numbers may still change.
+    """
 
     check: Check
     change: str
     base: float | None = None
+    judged: bool = True
 
     @property
     def words(self) -> Words:
         """Return the symbol of the row."""
-        return BY_CHECK[self.check.state]
+        return BY_CHECK[self.check.state] if self.judged else WORDS[State.NO_DECISION]
+
+    @property
+    def met(self) -> bool:
+        """Return whether the number meets the threshold."""
+        return self.judged and self.check.state is CheckState.MET
 
     @property
     def missed(self) -> bool:
         """Return whether the number misses the threshold."""
-        return self.check.state is CheckState.MISSED
+        return self.judged and self.check.state is CheckState.MISSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +183,11 @@ class GateFacts:
         return WORDS[self.state]
 
     @property
+    def waited_s(self) -> float:
+        """Return the seconds that the gate waited for a decision, at most its timeout."""
+        return min(self.worst.elapsed_s or self.gate.timeout_s, self.gate.timeout_s)
+
+    @property
     def stage(self) -> Stage:
         """Return the stage that applies today."""
         return self.gate.stage
@@ -182,6 +196,11 @@ class GateFacts:
     def missed(self) -> tuple[ThresholdFacts, ...]:
         """Return the thresholds that are missed."""
         return tuple(row for row in self.thresholds if row.missed)
+
+    @property
+    def has_numbers(self) -> bool:
+        """Return whether there is a number to show with the thresholds, or its lack is the result."""
+        return any(row.judged or row.check.value is not None for row in self.thresholds)
 
     @property
     def failed(self) -> bool:
@@ -240,6 +259,22 @@ class Report:
         """Return the gates that failed, those that block first."""
         return tuple(gate for gate in self.gates if gate.failed)
 
+    @property
+    def acting_failed(self) -> tuple[GateFacts, ...]:
+        """Return the gates that failed and block."""
+        return tuple(gate for gate in self.acting if gate.failed)
+
+    @property
+    def to_fix(self) -> tuple[GateFacts, ...]:
+        """Return the gates that failed and block, for a reason that is known and that no approval can help."""
+        return tuple(gate for gate in self.in_state(State.FAILED) if not gate.unexplained)
+
+    @property
+    def unfinished(self) -> tuple[GateFacts, ...]:
+        """Return the gates without a result, those that block if any does."""
+        blocking = bool(self.acting)
+        return tuple(gate for gate in self.not_passed if not gate.failed and gate.blocks is blocking)
+
     def in_state(self, state: str) -> tuple[GateFacts, ...]:
         """Return the gates in a state."""
         return tuple(gate for gate in self.gates if gate.state == state)
@@ -292,7 +327,7 @@ def _interest(gate: GateFacts) -> tuple[bool, int, tuple[int, bool, float]]:
 
 def _gate(result: GateResult, context: Context, *, short: bool) -> GateFacts:
     gate, worst = result.gate, result.worst
-    suspected = trace_may_be_cause(result.runs)
+    suspected, thresholds = trace_may_be_cause(result.runs), _thresholds(result, context)
     facts = GateFacts(
         gate=gate,
         state=state_of(result),
@@ -307,8 +342,8 @@ def _gate(result: GateResult, context: Context, *, short: bool) -> GateFacts:
         worst=worst,
         result=result,
         dashboard=_dashboard(worst, context),
-        compared=gate.name in context.baselines,
-        thresholds=_thresholds(result, context),
+        compared=any(row.change != NOT_KNOWN for row in thresholds),
+        thresholds=thresholds,
         pass_rate=_pass_rate(result.combined.pass_rate.value, gate),
     )
     if short or facts.state is State.SKIPPED:
@@ -348,12 +383,14 @@ def _dashboard(run: RunResult, context: Context) -> Dashboard | None:
 
 
 def _thresholds(result: GateResult, context: Context) -> tuple[ThresholdFacts, ...]:
+    """Return the thresholds, those that are missed first."""
     now, baseline = published_result.summarize(result), context.baselines.get(result.gate.name)
+    judged = result.decision in {Decision.PASS, Decision.FAIL} or result.worst.verdict.rule is Rule.PASS_WITHOUT_NUMBERS
 
     def row(check: Check) -> ThresholdFacts:
         measure = BY_THRESHOLD.get(check.threshold)
-        if measure is None:
-            return ThresholdFacts(check=check, change=NOT_KNOWN)
+        if measure is None or not judged:
+            return ThresholdFacts(check=check, change=NOT_KNOWN, judged=judged)
         base = measure.of(baseline.metrics) if baseline else None
         return ThresholdFacts(check=check, change=change(measure, now, baseline), base=base)
 
@@ -366,10 +403,10 @@ def _pass_rate(rate: float | None, gate: Gate) -> str:
 
 
 def _other_numbers(result: GateResult) -> Iterable[tuple[str, str]]:
-    """Yield the reported numbers without a threshold."""
+    """Yield the reported numbers without a threshold, the counts first."""
     run = result.combined
     with_threshold = {check.threshold for check in result.checks}
-    for measure in MEASURES:
+    for measure in sorted(MEASURES, key=lambda each: not each.counts):
         value = measure.metric(run).value
         if measure.threshold not in with_threshold and value is not None:
             text = (
@@ -385,7 +422,9 @@ def _other_numbers(result: GateResult) -> Iterable[tuple[str, str]]:
 
 
 def _traces(result: GateResult, context: Context) -> tuple[TraceFacts, ...]:
-    if len(result.runs) == 1:
+    """Return the traces, the worst first; () if there is nothing to tell them apart by."""
+    outcomes = {(run.decision, run.verdict.reason, run.hint, run.run.pass_rate) for run in result.runs}
+    if len(result.runs) == 1 or (len(outcomes) == 1 and result.worst.run.pass_rate.value is None):
         return ()
     return tuple(
         TraceFacts(

@@ -110,7 +110,7 @@ def _threshold(row: ThresholdFacts, gate: GateFacts, baseline: PreviousResult | 
         "metric": METRICS[check.threshold],
         "value": check.value,
         "limit": check.limit,
-        "state": check.state.replace(" ", "_"),
+        "state": check.state.replace(" ", "_") if row.judged or check.value is None else "not_judged",
         "message": check.sentence,
         "lacking": check.lacking,
         "reported_by": check.reported_by,

@@ -166,7 +166,7 @@ def test_the_words_of_the_schema_are_those_of_the_code(enum: type[Enum], where: 
 def test_the_names_of_the_schema_are_those_of_the_code() -> None:
     threshold = DEFINITIONS["threshold"]["properties"]
     assert DEFINITIONS["gate"]["properties"]["rule"]["enum"] == [rule.name.lower() for rule in Rule]
-    assert threshold["state"]["enum"] == [state.value.replace(" ", "_") for state in CheckState]
+    assert threshold["state"]["enum"] == [*(state.value.replace(" ", "_") for state in CheckState), "not_judged"]
     assert threshold["name"]["enum"] == [field.name for field in fields(Thresholds)]
     assert threshold["metric"]["enum"] == list(METRICS.values())
     assert BRIEF["$defs"]["missed"]["properties"]["metric"]["enum"] == list(METRICS.values())
