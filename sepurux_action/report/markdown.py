@@ -57,6 +57,7 @@ _LINKED = re.compile(
 )
 _HEX_RUN = 6  # digits; GitHub links 7 or more to a commit
 _QUOTED = re.compile(r"`([^`]+)`")
+_INDENTED = re.compile(r"^ (?=[^ ])", re.MULTILINE)  # what a macro leaves before its first sentence
 _BLANK_LINES = re.compile(r"\n{3,}")
 _KEPT_IN_URL = "/:?#[]@!$&'()*+,;=%~"  # RFC 3986's reserved characters, and `%` of what is encoded already
 
@@ -131,7 +132,8 @@ def fence(content: str, language: str) -> Markdown:
 def finish(rendered: str) -> str:
     """Return a rendered report with escapes at the starts of lines and at most one blank line in a row."""
     started = _STARTED.sub(lambda found: f"{found[1]}&#{ord(found[2])};", rendered)
-    return _BLANK_LINES.sub("\n\n", started.replace(_START_MARK, "")).strip("\n") + "\n"
+    lines = _INDENTED.sub("", started.replace(_START_MARK, ""))
+    return _BLANK_LINES.sub("\n\n", lines).strip("\n") + "\n"
 
 
 def _as_markdown(value: str) -> Markdown:
