@@ -11,25 +11,10 @@ from pathlib import Path
 import pytest
 
 from sepurux_action.sandbox import CORE_CAMPAIGN, FAILING_CAMPAIGN
-from tests.runner import REPOSITORY, inherited
+from tests.container.clone import a_clone
+from tests.runner import inherited
 
 pytestmark = pytest.mark.container
-
-
-def a_clone(folder: Path) -> Path:
-    """Return a folder with the files that git has of this repository, or would have after `git add`."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (REPOSITORY / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(REPOSITORY / name, folder / name)
-    return folder
 
 
 def make_demo(clone: Path) -> str:
