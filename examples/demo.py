@@ -23,10 +23,11 @@ RUNS = {  # the campaign, the exit status, and what follows from it in a workflo
     CORE_CAMPAIGN: (0, "the job succeeds, and the pull request can be merged"),
     FAILING_CAMPAIGN: (1, "the job fails, and branch protection can block the merge"),
 }
+BLOCKED = REPORTS / FAILING_CAMPAIGN
 NEXT = f"""\
-The reports of the blocked run:
-  {REPORTS / FAILING_CAMPAIGN / "summary.md"}   the job summary; the comment on a pull request is similar
-  {REPORTS / FAILING_CAMPAIGN / "workspace" / "report"}/   report.json and junit.xml: `report_dir` is set
+The reports of the blocked step:
+  {BLOCKED}/summary.md         the job summary; the comment on a pull request is similar
+  {BLOCKED}/workspace/report   report.json and junit.xml, because `report_dir` is set
 
 Try a workflow of yours against the sandbox (needs Docker and act, see docs/try-it.md):
   python3 examples/try_workflow.py FOLDER"""
@@ -71,9 +72,10 @@ def main() -> int:
     """Run one gate that passes and one that blocks; return 0 if both do."""
     shutil.rmtree(ROOT / REPORTS, ignore_errors=True)
     right = True
+    print("A sandbox on this machine takes the place of Sepurux, and evaluates the traces of two campaigns.\n")
     with Sandbox(token=TOKEN, decide_after=1) as sandbox:
         for campaign, (status, follows) in RUNS.items():
-            print(f"with: campaign: {campaign}")
+            print(f"A step with `campaign: {campaign}`:")
             came = gate(ROOT / REPORTS / campaign, sandbox.url, campaign)
             print(f"Exit status {came}: {follows if came == status else f'it should have been {status}'}.\n")
             right = right and came == status
