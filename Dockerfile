@@ -1,6 +1,6 @@
 # The runner needs root and sets the working directory itself, so there is neither USER nor WORKDIR here:
 # https://docs.github.com/en/actions/reference/workflows-and-actions/dockerfile-support
-FROM python:3.13-slim AS base
+FROM python:3.14-slim AS base
 
 FROM base AS build
 COPY requirements.txt /

@@ -4,6 +4,7 @@ IMAGE ?= sepurux-gate-action:dev
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+DEMO := build/demo-venv
 # cryptography is half of all bytes. PyGithub needs it only for GitHub App keys and imports without it. The lock files
 # leave it out, so they are installed with --no-deps.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
@@ -20,8 +21,8 @@ help: ## list the targets
 
 setup: $(READY) ## make the virtual environment and install what the lock files name
 
-demo: $(READY) ## run the gate against a sandbox on this machine; no account, no network
-	@$(BIN)/python examples/demo.py
+demo: $(DEMO)/ready ## run the gate against a sandbox on this machine; no account, no development tools
+	@$(DEMO)/bin/python examples/demo.py
 
 test: lint types $(if $(CI),coverage,pytest) ## lint, types and all tests but the container tests; in CI with coverage
 
@@ -85,13 +86,23 @@ clean: ## remove all that these targets made, the environment too
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
+define environment
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+  { echo "$(PYTHON) is missing or older than 3.11; name another: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
+@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+  { echo "$(PYTHON) cannot make virtual environments; install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+@$(PYTHON) -m venv $(@D)
+@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+endef
+
+# The demo needs only what the action needs, so it does not wait for the development tools.
+$(DEMO)/ready: requirements.txt
+	@echo "Installing the action's own packages into $(@D), once ..."
+	$(environment)
+	@touch $@
+
 $(READY): requirements-dev.txt package-lock.json
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "$(PYTHON) is missing or older than 3.11; name another: make setup PYTHON=python3.13" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-	  { echo "$(PYTHON) cannot make virtual environments; install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.txt
+	$(environment)
 	cp package.json package-lock.json $(VENV)
 	$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(VENV)
 	@touch $@

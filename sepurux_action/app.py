@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TextIO
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
-from sepurux_action.common import number_format
 from sepurux_action.common.secret import Redactor
+from sepurux_action.config.gate import Gate
 from sepurux_action.config.settings import (
     BootstrapSettings,
     Settings,
@@ -18,11 +18,11 @@ from sepurux_action.config.settings import (
     read_report_dir,
     read_settings,
 )
-from sepurux_action.errors import ConfigurationError
-from sepurux_action.evaluate import GateEvaluator
+from sepurux_action.errors import ConfigurationError, Problem
+from sepurux_action.evaluate import GateEvaluator, no_credentials_hint
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.event import pr_number_warning, with_pull_request_number
+from sepurux_action.github.event import Event, pr_number_warning, with_pull_request_number
 from sepurux_action.github.policy_source import ResolvedPolicy, resolve_policy
 from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import GitHubSession
@@ -74,11 +74,12 @@ def run(invocation: Invocation, host: Host, signals: Signals) -> int:
             invocation.layers, invocation.traces.find, policy.policy, branch=event.branch, today=today
         )
     except ConfigurationError as error:
-        _publish_config_error(error.redacted(redact), run_context, host, writer, report_dir)
+        problems = (*error.redacted(redact).problems, *_missing_secret(bootstrap, event))
+        _publish_config_error(problems, run_context, host, writer, report_dir)
         if github:
             _publish_config_error_to_github(github, bootstrap, run_context, signals)
         return signals.status(EXIT_UNDECIDED)
-    _log_start(settings, run_context, host, github)
+    _log_start(settings, run_context, host, github, policy)
     if github:
         github.configure(replace(settings.publish_options, run_url=run_context.run_url))
     results = GateEvaluator(settings, run_context, host, signals, redact, github, today).evaluate()
@@ -118,7 +119,9 @@ def _connect(
     return GitHubSession(client, timeouts, host, event, signing_key=signing_key)
 
 
-def _log_start(settings: Settings, run_context: RunContext, host: Host, github: GitHubSession | None) -> None:
+def _log_start(
+    settings: Settings, run_context: RunContext, host: Host, github: GitHubSession | None, policy: ResolvedPolicy
+) -> None:
     """Log what is evaluated, and which settings have no effect."""
     event = run_context.event
     if github is None and event.name:
@@ -126,15 +129,25 @@ def _log_start(settings: Settings, run_context: RunContext, host: Host, github: 
         host.log(f"no comment and no status: {why}")
     if event.name and (warning := pr_number_warning(event, settings.pull_request)):
         host.annotate(Level.WARNING, warning)
+    if policy.policy:
+        host.log(f"policy file: {policy.policy.path}")
     if settings.overridden:
         host.log(f"the policy file overrides these inputs: {', '.join(settings.overridden)}")
     for setting in settings.ignored:
         why = "because a policy file applies. Set `paths` for its gates, under `gates:`"
         host.annotate(Level.WARNING, f"The {setting} is ignored, {why}.", title="Sepurux gate")
-    host.log(f"evaluating {number_format.pluralize(len(settings.gates), 'gate')} at {settings.base_url}")
+    if len(settings.gates) == 1:
+        [gate] = settings.gates
+        host.log(f"evaluating gate {gate.name} ({_campaign_and_stage(gate)}) at {settings.base_url}")
+        return
+    host.log(f"evaluating {len(settings.gates)} gates at {settings.base_url}")
     for gate in settings.gates:
-        campaign = "" if gate.name == gate.campaign else f"campaign {gate.campaign}, "
-        host.log(f"gate {gate.name}: {campaign}{gate.stage}")
+        host.log(f"gate {gate.name}: {_campaign_and_stage(gate)}")
+
+
+def _campaign_and_stage(gate: Gate) -> str:
+    """Return the gate's stage, and before it the campaign that does not give the gate its name."""
+    return str(gate.stage) if gate.name == gate.campaign else f"campaign {gate.campaign}, {gate.stage}"
 
 
 def _publish(results: Sequence[GateResult], report: Report, host: Host, writer: ReportWriter, report_dir: str) -> str:
@@ -176,18 +189,25 @@ def _publish_to_github(github: GitHubSession, results: Sequence[GateResult], rep
     return ""
 
 
+def _missing_secret(bootstrap: BootstrapSettings, event: Event) -> Iterator[Problem]:
+    """Yield the missing secret as a problem. Alone it is none; beside others, users can correct all at once."""
+    if bootstrap.missing_secret:
+        message = f"it is empty, and so is `api_key`. {no_credentials_hint(event)}"
+        yield Problem(where=bootstrap.missing_secret, message=message)
+
+
 def _publish_config_error(
-    error: ConfigurationError, run_context: RunContext, host: Host, writer: ReportWriter, report_dir: str
+    problems: Sequence[Problem], run_context: RunContext, host: Host, writer: ReportWriter, report_dir: str
 ) -> None:
-    report = build_settings_report(error.problems, _report_context(None, run_context, None, ResolvedPolicy()))
-    host.set_outputs(outputs.no_verdict(outputs.settings_reason(error.problems)))
+    report = build_settings_report(problems, _report_context(None, run_context, None, ResolvedPolicy()))
+    host.set_outputs(outputs.no_verdict(outputs.settings_reason(problems)))
     if report_path := _write_report(report, host, writer, report_dir):
         host.set_outputs({"report_path": report_path})
-    for problem in error.problems[:MAX_PROBLEM_ANNOTATIONS]:
+    for problem in problems[:MAX_PROBLEM_ANNOTATIONS]:
         host.annotate(
             Level.ERROR, str(problem), title="Sepurux gate: bad settings", file=problem.file, line=problem.line
         )
-    for problem in error.problems[MAX_PROBLEM_ANNOTATIONS:]:
+    for problem in problems[MAX_PROBLEM_ANNOTATIONS:]:
         host.log(": ".join(filter(None, ("bad settings", problem.location, str(problem)))))
 
 

@@ -110,7 +110,7 @@ class _PollContext:
         self.last_error: TransientError | None = None  # of the last call that was sent, None if it succeeded
         self._has_progress = False
         self._next_progress = 0.0
-        self._warned: set[str] = set()
+        self._said: set[str] = set()
         self._longest_timeout_s = max(gate.timeout_s for gate in settings.gates)
 
     def elapsed(self) -> float:
@@ -133,9 +133,15 @@ class _PollContext:
         self._next_progress = now + max(schedule.PROGRESS_S, schedule.PROGRESS_S_PER_ID * ids)
 
     def warn_once(self, text: str) -> None:
-        if text not in self._warned:
-            self._warned.add(text)
+        if text not in self._said:
+            self._said.add(text)
             self.output.annotate(Level.WARNING, text)
+
+    def log_once(self, text: str) -> None:
+        """Log a line that would be the same for every run."""
+        if text not in self._said:
+            self._said.add(text)
+            self.output.log(text)
 
     def heartbeat(self, open_runs: int) -> None:
         self._write_progress()
@@ -179,11 +185,13 @@ class _PollContext:
                 case PermanentError():
                     raise _error_of(result)
                 case TransientError():
-                    earlier = result
                     wait = retry_wait(result, attempt, self.calls.jitter())
                     if wait >= self._left(timeout_s):
                         raise self._timed_out(call, result, wait, timeout_s)
-                    self.output.log(f"{call.purpose}: {result.reason}; next attempt in {number_format.duration(wait)}")
+                    if earlier is None or earlier.reason != result.reason:
+                        next_in = number_format.duration(wait)
+                        self.output.log(f"{call.purpose}: {result.reason}; next attempt in {next_in}")
+                    earlier = result
                     await asyncio.sleep(wait)
         raise AssertionError("the loop ends only by a return or an error")
 
@@ -255,7 +263,9 @@ class RunPoller:
         except asyncio.CancelledError:
             pass  # the result is what is known by now, which is CANCELLED if there is no verdict
         self.result = replace(self.result, elapsed_s=self._context.elapsed())
-        why = f": {self.result.verdict.reason}" if len(self._context.pollers) > 1 else ""  # else the report says it
+        # The report, at the end of the log, says why a run has no result and why a gate failed, not each of its traces.
+        in_report = self.result.decision is Decision.FAIL and len(self.gate.traces) == 1
+        why = f": {self.result.verdict.reason}" if len(self._context.pollers) > 1 and not in_report else ""
         self._log(f"{self.result.decision} after {number_format.duration(self.result.elapsed_s)}{why}")
 
     def _fail(self, error: EvaluationError, checks: tuple[Check, ...] = ()) -> None:
@@ -291,7 +301,9 @@ class RunPoller:
             if not trace_id:
                 reason = f"Sepurux accepted the trace {json_reader.preview(label)}, but sent no usable trace_id"
                 raise EvaluationError(reason, api.UNUSABLE_RESPONSE)
-            self._log(f"uploaded {label} as trace {trace_id}")
+            self._log(
+                f"uploaded {label} as trace {trace_id}" if len(self.gate.traces) == 1 else f"uploaded as {trace_id}"
+            )
         self.result = replace(self.result, trace_id=trace_id)
         return trace_id
 
@@ -341,17 +353,17 @@ class RunPoller:
                 case PermanentError() as error:
                     raise _error_of(error)
                 case TransientError() as error:
+                    before = polls.error
                     polls.poll_failed(error, context.last_error)
-                    if not polls.over:
+                    if not polls.over and polls.error != before:
                         next_in = number_format.duration(polls.wait)
                         self._log(f"poll failed: {error.reason}; next poll in {next_in}")
                 case CIRun() as run:
-                    before = polls.verdict
                     verdict = polls.poll_succeeded(self._decide(run))
                     if verdict.final:
                         return verdict
-                    if (not before or before.reason != verdict.reason) and not verdict.warning:
-                        self._log(verdict.reason)
+                    if not verdict.warning:
+                        context.log_once(verdict.reason)
             if polls.over:
                 raise self._out_of_time(polls)
 

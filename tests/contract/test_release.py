@@ -20,7 +20,7 @@ from sepurux_action import __version__
 ROOT = release.ROOT
 DIGEST = f"sha256:{'0a' * 32}"
 OTHER_DIGEST = f"sha256:{'1b' * 32}"
-BASE = f"python:3.13-slim@sha256:{'2c' * 32}"
+BASE = f"python:3.14-slim@sha256:{'2c' * 32}"
 CHANGELOG = """\
 # Changelog
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -311,6 +311,34 @@ def test_one_log_line_when_something_changes() -> None:
     output = FakeOutput()
     run(FakeApiCalls(backend(after(25, Success(PASSED)))), output=output)
     assert len([line for line in output.lines if "not decided yet" in line]) == 1
+
+
+def test_a_log_line_that_is_the_same_for_several_runs_is_written_once() -> None:
+    output = FakeOutput()
+    gates = [replace(GATE, name=name) for name in ("refunds", "search")]
+    run(FakeApiCalls(backend(after(25, Success(PASSED)))), *gates, output=output)
+    assert len([line for line in output.lines if "not decided yet" in line]) == 1
+    assert len([line for line in output.lines if "started" in line]) == 2
+
+
+def test_a_call_that_fails_again_for_the_same_reason_is_logged_once() -> None:
+    output = FakeOutput()
+    failures = [TransientError(reason=reason) for reason in ("HTTP 500", "HTTP 500", "HTTP 503", "HTTP 503")]
+    polls: Iterator[ApiResult] = iter([*failures, Success(RUNNING), *failures[:2], Success(PASSED)])
+    starts, sound = iter(failures), backend(lambda _: next(polls))
+
+    def answer(call: ApiRequest, time: float) -> ApiResult:
+        return (next(starts, None) if call.method == "POST" else None) or sound(call, time)
+
+    run(FakeApiCalls(answer), output=output)
+    logged = [line.partition(";")[0] for line in output.lines if "HTTP" in line]
+    assert logged == [
+        "the CI run: HTTP 500",
+        "the CI run: HTTP 503",
+        "poll failed: HTTP 500",
+        "poll failed: HTTP 503",
+        "poll failed: HTTP 500",
+    ]
 
 
 def test_enrichment_that_fails_is_a_note_and_never_a_verdict() -> None:

@@ -16,8 +16,8 @@ from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
+from sepurux_action.evaluation.decision import Decision, Rule, Verdict, decide
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.markdown import finish
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary, render_with_limits
@@ -330,6 +330,20 @@ def test_the_log_ends_with_the_thresholds_as_a_table_what_failed_and_the_link() 
             "octocat's approval is for an older commit."
         ),
     ]
+
+
+def test_the_log_of_gates_without_a_result_has_no_row_for_numbers_that_nobody_reported() -> None:
+    nothing = CIRun()
+    verdict = Verdict(
+        decision=Decision.ERROR,
+        reason="It broke.",
+        rule=Rule.NOT_POLLED,
+        checks=decide(nothing, a_gate().thresholds).checks,
+    )
+    runs = a_run(nothing, verdict=verdict)
+    report = build_report([a_result(runs, gate=a_gate(name=name)) for name in ("refunds", "search")], a_context())
+    assert render_lines(report, "log") == ["! refunds: no result", "! search: no result"]
+    assert render_lines(report, "annotation")[0] == "2 of 2 gates without a result: refunds, search"
 
 
 # -- every state ------------------------------------------------------------------------------------------------------
