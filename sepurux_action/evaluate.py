@@ -37,7 +37,7 @@ NO_CREDENTIALS_HINT = (
 )
 NO_CREDENTIALS_OF_FORK = (
     "Pull requests from forks get no secrets: evaluate them in a `workflow_run` workflow, as examples/workflows/"
-    "forks-record.yml and forks-judge.yml of sepurux/gate-action do."
+    "forks-record.yml and forks-evaluate.yml of sepurux/gate-action do."
 )
 NO_CREDENTIALS_OF_DEPENDABOT = (
     "Dependabot gets only its own secrets: add `SEPURUX_CI_TOKEN` under `Settings > Secrets and variables > "

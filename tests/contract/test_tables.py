@@ -74,7 +74,8 @@ def test_a_document_without_markers_stays_as_it_is() -> None:
 
 def test_only_what_stands_between_markers_is_renewed() -> None:
     text = "before\n<!-- begin flags -->\nold\n<!-- end -->\nafter\n"
-    assert generate.with_blocks(text) == f"before\n<!-- begin flags -->\n{generate.flags_line()}\n<!-- end -->\nafter\n"
+    flags = generate.flags_block()
+    assert generate.with_blocks(text) == f"before\n<!-- begin flags -->\n{flags}\n<!-- end -->\nafter\n"
     assert generate.with_blocks(generate.with_blocks(text)) == generate.with_blocks(text)
 
 
