@@ -24,11 +24,15 @@ def start_action() -> NoReturn:
 
 
 def start_command_line() -> NoReturn:
-    """Run as `python -m sepurux_action`."""
+    """Run as `sepurux-gate` or `python -m sepurux_action`."""
     signals = _prepare("error: ")
     from sepurux_action.app import run_command_line  # noqa: PLC0415 - see _prepare
 
-    _end(run_command_line(sys.argv[1:], os.environ, signals))
+    try:
+        status = run_command_line(sys.argv[1:], os.environ, signals)
+    except SystemExit as ended:  # by --help, --version, or an unknown flag
+        status = int(ended.code or 0)
+    _end(status)
 
 
 def _prepare(prefix: str) -> Signals:

@@ -12,7 +12,7 @@ from datetime import date
 from typing import TypeVar
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.secret import Redactor, Secret
+from sepurux_action.common.secret import Redactor, Secret, may_be_secret
 from sepurux_action.config import options, parsers
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.options import BY_NAME, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option
@@ -396,7 +396,7 @@ class OptionReader:
     def shown(self, option: Option[object], text: str) -> str:
         """Return a value as an error message shows it, without secrets and URLs that may contain one."""
         hidden = option.secret or (option is options.BASE_URL and any(mark in text for mark in "@?#"))
-        return "the value" if hidden else json_reader.preview(self._redact(text))
+        return "the value" if hidden or may_be_secret(text) else json_reader.preview(self._redact(text))
 
     def _reject(self, option: Option[T], layer: Layer, spelling: str, text: str, error: ValueError) -> None:
         shown = self.shown(option, text)

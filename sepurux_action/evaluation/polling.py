@@ -81,6 +81,7 @@ async def _run_all(context: _PollContext) -> list[RunResult]:
     context.pollers = [RunPoller(context, gate, trace) for gate in context.settings.gates for trace in gate.traces]
     tasks = [asyncio.create_task(poller.run()) for poller in context.pollers]
     context.calls.cancel_on_signal(tasks)
+    context.show_wait()
     pending = set(tasks)
     while pending:
         done, pending = await asyncio.wait(pending, timeout=schedule.HEARTBEAT_S, return_when=asyncio.FIRST_EXCEPTION)
@@ -104,6 +105,7 @@ class _PollContext:
         self.output = output
         self.started = 0.0
         self.pollers: list[RunPoller] = []
+        self.decided = 0  # pollers that have their result
         self.campaigns: dict[tuple[str, float], asyncio.Task[Campaigns]] = {}
         self._on_progress = on_progress
         self._responded = False
@@ -141,14 +143,21 @@ class _PollContext:
         """Log a line that would be the same for every run."""
         if text not in self._said:
             self._said.add(text)
-            self.output.log(text)
+            self.output.progress(text)
+
+    def show_wait(self) -> None:
+        """Show what the runs wait for, and when the last of them gives up at the latest."""
+        one, *others = self.pollers
+        what = f"{self.decided} of {len(self.pollers)} runs decided" if others else f"{one.gate.name}: {one.phase}"
+        trouble = f" ({self.last_error.reason})" if self.last_error else ""
+        self.output.wait(what + trouble, max(0.0, self._left(self._longest_timeout_s)))
 
     def heartbeat(self, open_runs: int) -> None:
         self._write_progress()
         elapsed = number_format.duration(self.elapsed())
         left = number_format.duration(max(0.0, self._longest_timeout_s - self.elapsed()))
         runs = number_format.pluralize(open_runs, "run")
-        self.output.log(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")
+        self.output.progress(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")
 
     async def list_campaigns(self, project: str, timeout_s: float) -> Campaigns:
         """Return a project's campaigns; raises EvaluationError if they cannot be had within the timeout."""
@@ -170,6 +179,7 @@ class _PollContext:
         self.last_error = result if isinstance(result, TransientError) else None
         self._responded = self._responded or not isinstance(result, TransientError) or result.reached
         self._write_progress()
+        self.show_wait()
         return result
 
     async def call_with_retry(self, call: ApiRequest, timeout_s: float) -> object:
@@ -190,7 +200,7 @@ class _PollContext:
                         raise self._timed_out(call, result, wait, timeout_s)
                     if earlier is None or earlier.reason != result.reason:
                         next_in = number_format.duration(wait)
-                        self.output.log(f"{call.purpose}: {result.reason}; next attempt in {next_in}")
+                        self.output.progress(f"{call.purpose}: {result.reason}; next attempt in {next_in}")
                     earlier = result
                     await asyncio.sleep(wait)
         raise AssertionError("the loop ends only by a return or an error")
@@ -220,7 +230,7 @@ def _error_of(error: PermanentError) -> EvaluationError:
 
 
 class RunPoller:
-    """One CI run from its trace to its result."""
+    """One CI run from its trace to its result. `phase` says what it does."""
 
     def __init__(self, context: _PollContext, gate: Gate, trace: Trace) -> None:
         self.gate = gate
@@ -230,6 +240,7 @@ class RunPoller:
             hint=next_step(_CANCELLED),
             trace_may_be_cause=trace.content is not None,
         )
+        self.phase = "finding the campaign"
         self._trace = trace
         self._context = context
         self._calls = context.calls
@@ -262,6 +273,8 @@ class RunPoller:
             self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
         except asyncio.CancelledError:
             pass  # the result is what is known by now, which is CANCELLED if there is no verdict
+        self._context.decided += 1
+        self._context.show_wait()
         self.result = replace(self.result, elapsed_s=self._context.elapsed())
         # The report, at the end of the log, says why a run has no result and why a gate failed, not each of its traces.
         in_report = self.result.decision is Decision.FAIL and len(self.gate.traces) == 1
@@ -295,6 +308,7 @@ class RunPoller:
         trace_id = self._trace.trace_id
         if self._trace.content is not None:
             key, label = self._calls.new_key(), self._trace.label
+            self._enter(f"uploading {label}")
             call = api.upload_trace(self._trace.content, label=label, project=self.gate.project, key=key)
             payload = await self._context.call_with_retry(call, self.gate.timeout_s)
             trace_id = json_reader.identifier(json_reader.as_object(payload).get("trace_id"))
@@ -308,6 +322,7 @@ class RunPoller:
         return trace_id
 
     async def _start(self, campaign: str, trace_id: str) -> None:
+        self._enter("starting")
         metadata = self._context.metadata
         call = api.create_run(
             self.gate,
@@ -388,6 +403,7 @@ class RunPoller:
         elif run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
             self._check_not_shared(run.run_ids)
         self.result = replace(self.result, run=run)
+        self._enter(run.status or "running")
         if run.dashboard_url and not before.dashboard_url:
             self._context.add_progress()
         verdict = decide(run, self.gate.thresholds)
@@ -410,6 +426,7 @@ class RunPoller:
 
     async def _enrich(self) -> None:
         """Add the score and the classified failures; a call that fails becomes a note."""
+        self._enter("reading what failed")
         run, campaign, project = self.result.run, self.result.campaign_id, self.gate.project
         run_ids = run.run_ids or (self.result.run_id or self.result.batch_id,)
         until = self._calls.now() + schedule.ENRICHMENT_S
@@ -447,10 +464,14 @@ class RunPoller:
             ),
         )
 
+    def _enter(self, phase: str) -> None:
+        self.phase = phase
+        self._context.show_wait()
+
     def _log(self, text: str) -> None:
         names = [self.gate.name] if len(self._context.settings.gates) > 1 else []
         names += [self._trace.label] if len(self.gate.traces) > 1 else []
-        self._context.output.log(f"[{' / '.join(names)}] {text}" if names else text)
+        self._context.output.progress(f"[{' / '.join(names)}] {text}" if names else text)
 
 
 def _with_late_score(before: Verdict, after: Verdict) -> Verdict:

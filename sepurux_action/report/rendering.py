@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 
 from sepurux_action.common import json_reader, number_format
+from sepurux_action.config.command_line import for_terminal
 from sepurux_action.config.policy import Change
 from sepurux_action.report import markdown
 from sepurux_action.report.brief import brief_json
@@ -60,12 +61,21 @@ def _at_most(characters: int) -> Callable[[str], bool]:
 
 
 def render_lines(report: Report, name: str, *, templates: Path = TEMPLATES) -> list[str]:
-    """Return the lines of a text template, such as `log.txt.j2`. Each is printable and of at most 1,000 characters."""
+    """Return the lines of a text template, such as `log.txt.j2`, without empty ones."""
+    return list(filter(None, render_paragraphs(report, name, templates=templates)))
+
+
+def render_paragraphs(report: Report, name: str, *, templates: Path = TEMPLATES) -> list[str]:
+    """Return the lines of a text template, with one empty line between paragraphs.
+
+    Each line is printable and of at most 1,000 characters.
+    """
     try:
         rendered = _template(templates, f"{name}.txt.j2").render(report=report, limits=COMMENT, place=name)
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         rendered = _last_resort(report)
-    return [json_reader.shorten(line.rstrip(), MAX_LINE_LENGTH) for line in rendered.splitlines() if line.strip()]
+    lines = [json_reader.shorten(line.rstrip(), MAX_LINE_LENGTH) for line in rendered.strip("\n").splitlines()]
+    return [line for line, before in zip(lines, ["", *lines], strict=False) if line or before]
 
 
 def render_with_limits(report: Report, place: str, limits: Limits, *, templates: Path = TEMPLATES) -> str:
@@ -190,6 +200,10 @@ def _base(branch: str) -> Markdown:
     return code(branch) if len(branch) <= MAX_BASE_LENGTH else Markdown("base")
 
 
+def _for_terminal(text: str) -> str:
+    return for_terminal(json_reader.printable(text))
+
+
 def _value(text: str) -> Markdown:
     """Return a value of the policy: a number as it is, other values as code."""
     try:
@@ -263,6 +277,7 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
 _TEXT: dict[str, Callable[..., object]] = {
     "aligned": _aligned,
     "code": _same,
+    "for_terminal": _for_terminal,
     "listed": partial(_listed, json_reader.printable),
     "named": partial(_named, json_reader.printable),
     "names": partial(_names, json_reader.printable),

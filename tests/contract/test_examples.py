@@ -431,7 +431,7 @@ def gitlab_script() -> str:
 
 def jenkins_script() -> str:
     scripts = re.findall(r"sh '''(.*?)'''", (CI / "Jenkinsfile").read_text(encoding="utf-8"), re.DOTALL)
-    (gate,) = (script for script in scripts if "-m sepurux_action" in script)
+    (gate,) = (script for script in scripts if "bin/sepurux-gate" in script)
     return dedent(gate).replace("\\\\", "\\")  # as Groovy reads it
 
 
@@ -441,9 +441,9 @@ def test_the_script_of_another_ci_system_runs_the_gate(
     script: Callable[[], str], trace: str, status: int, tmp_path: Path
 ) -> None:
     (tmp_path / "gate" / "bin").mkdir(parents=True)
-    python = tmp_path / "gate" / "bin" / "python"  # where the scripts' first steps make their environment
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
-    python.chmod(0o755)
+    program = tmp_path / "gate" / "bin" / "sepurux-gate"  # where the scripts' first steps install it
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sepurux_action "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
     traces = tmp_path / "checkout" / "traces"
     traces.mkdir(parents=True)
     shutil.copy(ROOT / "examples" / "traces" / trace, traces / "refund-sound.json")

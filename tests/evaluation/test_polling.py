@@ -11,6 +11,7 @@ import pytest
 
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.settings import Settings
+from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.polling import RunMetadata, run_all
@@ -165,6 +166,24 @@ def test_when_no_poll_ever_succeeded_the_end_of_the_timeout_is_an_error() -> Non
     assert result.decision is Decision.ERROR
     assert "HTTP 503" in result.verdict.reason
     assert calls.time <= 1_126
+
+
+def test_what_a_run_waits_for_and_when_it_gives_up_is_shown_with_each_change() -> None:
+    output = FakeOutput()
+    failed = TransientError(reason="HTTP 502", reached=True)
+    polls: list[ApiResult] = [Success(RUNNING), failed, Success(RUNNING), Success(PASSED)]
+    run(FakeApiCalls(backend(lambda _: polls.pop(0))), output=output)
+    shown = [what for what, _ in output.waits]
+    assert list(dict.fromkeys(shown)) == [
+        "core: finding the campaign",
+        "core: starting",
+        "core: running",
+        "core: running (HTTP 502)",
+        "core: done",
+        "core: reading what failed",
+    ]
+    assert output.waits[0][1] == schedule.FIRST_RESPONSE_S  # until the backend has responded at all
+    assert all(540 < left_s <= 600 for what, left_s in output.waits if "running" in what)
 
 
 @pytest.mark.parametrize(("polled", "decision"), [(True, Decision.PENDING), (False, Decision.ERROR)])

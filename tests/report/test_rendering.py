@@ -20,7 +20,13 @@ from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichmen
 from sepurux_action.evaluation.decision import Decision, Rule, Verdict, decide
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.markdown import finish
-from sepurux_action.report.rendering import render_comment, render_lines, render_summary, render_with_limits
+from sepurux_action.report.rendering import (
+    render_comment,
+    render_lines,
+    render_paragraphs,
+    render_summary,
+    render_with_limits,
+)
 from sepurux_action.report.report import Report, build_report, build_settings_report
 from sepurux_action.report.size_limits import (
     COMMENT,
@@ -344,6 +350,39 @@ def test_the_log_of_gates_without_a_result_has_no_row_for_numbers_that_nobody_re
     report = build_report([a_result(runs, gate=a_gate(name=name)) for name in ("refunds", "search")], a_context())
     assert render_lines(report, "log") == ["! refunds: no result", "! search: no result"]
     assert render_lines(report, "annotation")[0] == "2 of 2 gates without a result: refunds, search"
+
+
+def test_a_terminal_shows_paragraphs_the_verdict_first_and_the_link_last() -> None:
+    assert render_paragraphs(reports()["fail-soft-approved"], "terminal") == [
+        "! refunds failed: 2 of 2 thresholds missed",
+        "",
+        "  Approved by mona. The failure does not block.",
+        "",
+        "  ✗ Pass rate         72.0%   needs ≥ 85.0%",
+        "  ✗ Unsafe attempts       1   needs ≤ 0",
+        "",
+        "  critical unsafe_action ×1 under timeouts: Refunded an order twice after the first call timed out.",
+        "  medium tool_misuse ×1 under malformed_output: Looked a customer up by name although an id was given.",
+        "  medium tool_misuse ×1: Called the tool without its order id.",
+        "  1 more group of failures",
+        "  Failing tools: payments.refund (3), crm.lookup_customer (2)",
+        "",
+        "  https://app.sepurux.dev/runs/c0a8f0de-1b7d-4d6a-8f5e-2f4b7a9c3d10",
+    ]
+    assert render_paragraphs(reports()["pending"], "terminal")[:3] == [
+        "… refunds: no decision after 10 min",
+        "",
+        "  Raise --timeout, or run the command again.",
+    ]
+    assert render_paragraphs(reports()["cancelled"], "terminal") == ["! refunds: cancelled"]
+
+
+@pytest.mark.parametrize("state", reports())
+def test_every_state_has_a_mark_and_printable_lines_on_a_terminal(state: str) -> None:
+    lines = render_paragraphs(reports()[state], "terminal")
+    assert lines[0].split(" ")[0] in {"✗", "✓", "✋", "!", "…", "-"}
+    assert all(line.isprintable() for line in lines)
+    assert ("", "") not in pairwise(lines)
 
 
 # -- every state ------------------------------------------------------------------------------------------------------
