@@ -329,6 +329,7 @@ def _dump_failure(result: RunResult) -> dict[str, object]:
             {"tool": _cut(each.tool), "count": each.count} for each in run.top_failing_tools[:MAX_DETAILS]
         ],
         "classified": list(map(asdict, enrichment.failures)),
+        "dropped": result.verdict.rule is Rule.DROPPED,
         "left_out": enrichment.left_out,
         "more": enrichment.more_failures,
     }
@@ -339,7 +340,8 @@ def _load_failure(body: Mapping[str, object]) -> RunResult:
     run = _with_combined(run.with_score(json_reader.number(body.get("score"), low=0, high=100)), body)
     left_out = json_reader.number(body.get("left_out"), low=0, high=MAX_COUNTED, whole=True)
     reason = _cut(json_reader.text(body.get("reason")))
-    verdict = Verdict(decision=Decision.FAIL, reason=reason, rule=Rule.DECIDED_FAIL)
+    rule = Rule.DROPPED if body.get("dropped") is True else Rule.DECIDED_FAIL
+    verdict = Verdict(decision=Decision.FAIL, reason=reason, rule=rule)
     return RunResult(
         trace=_cut(json_reader.text(body.get("trace"))),
         verdict=verdict,
