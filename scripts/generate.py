@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts import schema
+from scripts import noise, schema
 from sepurux_action.config.options import BY_NAME, OPTIONS, Option, SectionKind
 from sepurux_action.config.settings import flag
 from sepurux_action.github.event import EVENTS, EventKind
@@ -158,8 +158,12 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "events": events_table,
     "flags": flags_block,
     "places": places_table,
+    **noise.TABLES,
 }
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "reference.md", ROOT / "docs" / "platforms.md")  # those with blocks
+DOCUMENTS = (  # those with blocks
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("reference", "platforms", "noisy-agents")),
+)
 
 _SECTION_NAMES = {SectionKind.TOP: "top level", SectionKind.GATE: "gate", SectionKind.THRESHOLDS: "`thresholds:`"}
 

@@ -18,10 +18,21 @@ from sepurux_action.config.policy import Change
 from sepurux_action.config.settings import input_layer, read_bootstrap_settings
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
-from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED
+from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, UNREAD_RESULTS_HINT
 from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
+from sepurux_action.evaluation.baseline import Baseline, BaselineResult
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import Decision, Rule, Verdict, check_thresholds, decide, next_step
+from sepurux_action.evaluation.decision import (
+    Check,
+    CheckState,
+    Decision,
+    Rule,
+    Verdict,
+    check_thresholds,
+    decide,
+    next_step,
+)
+from sepurux_action.evaluation.drops import FEW_RESULTS, Base, judge_drops
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
@@ -110,6 +121,16 @@ def a_past_result(**changes: object) -> PreviousResult:
     )
 
 
+def a_baseline(*results: PreviousResult) -> Baseline:
+    """Return a baseline of these results, the newest first; without any, of one that passed."""
+    return Baseline(
+        tuple(
+            BaselineResult(commit=f"{number:x}" * 40, url=f"https://app.sepurux.dev/runs/{number:x}", result=each)
+            for number, each in enumerate(results or (a_past_result(),), 1)
+        )
+    )
+
+
 def a_history(*rates: float | None, gate: str = "refunds") -> tuple[CommitResults, ...]:
     """Return the results of earlier commits with these pass rates, None for no result; 0.85 was required."""
     return tuple(
@@ -125,6 +146,18 @@ def _of_rate(rate: float | None) -> PreviousResult:
         pass_rate=rate, unsafe=float(rate < 0.8), failures=float(round(20 * (1 - rate))), score=round(90 * rate, 1)
     )
     return a_past_result(decision=Decision.PASS if rate >= 0.85 else Decision.FAIL, metrics=numbers)
+
+
+def _of_main(rate: float) -> tuple[PreviousResult, ...]:
+    """Return results with this median pass rate, of which one lacks the score."""
+    numbers = [
+        Metrics(pass_rate=rate, unsafe=0, failures=1, score=91.2),
+        Metrics(pass_rate=round(rate - 0.025, 4), unsafe=0, failures=2, score=90.4),
+        Metrics(pass_rate=round(rate + 0.025, 4), unsafe=0, failures=1),
+        Metrics(pass_rate=rate, unsafe=0, failures=1, score=92.8),
+        Metrics(pass_rate=round(rate - 0.2, 4), unsafe=1, failures=7, score=93.1),
+    ]
+    return tuple(a_past_result(metrics=each) for each in numbers)
 
 
 def a_gate(**changes: object) -> Gate:
@@ -246,6 +279,20 @@ def _of_traces() -> GateResult:
     )
 
 
+def _compared(rate: float, context: Context | None) -> GateResult:
+    """Return the result of a gate that limits drops; None: the results on main could not be read."""
+    limits = Thresholds(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03, max_reliability_score_drop=5)
+    gate = a_gate(thresholds=limits)
+    baseline = context.baselines["refunds"] if context else None
+    runs, drops = judge_drops(
+        gate,
+        (a_run(replace(PASSING, pass_rate=Metric(rate)), gate),),
+        Base(baseline=baseline, branch="main", hint=UNREAD_RESULTS_HINT),
+    )
+    notes = (FEW_RESULTS,) if any(check.state is CheckState.NOT_JUDGED for check in drops) else ()
+    return replace(a_result(*runs, gate=gate, notes=notes), drops=drops)
+
+
 WAITS = ApprovalStatus(
     commit=COMMIT, can_approve=("mona", "hubot-2"), ignored=(Refusal("octocat", Reason.OLDER_COMMIT),)
 )
@@ -333,10 +380,14 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     here, alone = a_context(), a_context(pull_request=None)
     against_main = a_context(
         base_ref="main",
-        baselines={"refunds": a_past_result(), "search": a_past_result(metrics=Metrics(pass_rate=0.93, unsafe=0))},
+        baselines={"refunds": a_baseline(*_of_main(0.95)), "search": a_baseline(*_of_main(0.93))},
         history=a_history(0.95, 0.7, None, 0.8),
     )
-    risen = replace(against_main, baselines={"refunds": a_past_result(metrics=Metrics(pass_rate=0.93, unsafe=0))})
+    risen = replace(against_main, baselines={"refunds": a_baseline(*_of_main(0.93))})
+    steady = tuple(a_past_result(metrics=Metrics(pass_rate=rate, score=91.2)) for rate in (0.95, 0.96, 0.95, 0.94))
+    spread = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady, *_of_main(0.95)[4:])})
+    young = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady[:1])})
+    against = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady)})
     recovering = replace(against_main, history=a_history(0.55, 0.62, 0.7))
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
     return {
@@ -357,6 +408,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-unexplained": ((a_result(a_run(replace(PASSING, decision="fail"))),), here),
         "fail-soft-approved": ((a_result(_failed(soft), gate=soft, approval=APPROVED, notes=(ADVICE,)),), here),
         "fail-unsupported-pass": ((a_result(a_run(lying, enrichment=Enrichment(notes=(UNREAD_SCORE,)))),), here),
+        "fail-drop": ((_compared(0.905, against),), against),
+        "pass-within-range": ((_compared(0.88, spread),), spread),
+        "pass-not-judged": ((_compared(0.905, young),), young),
+        "error-not-compared": ((_compared(0.95, None),), a_context(base_ref="main")),
         "pending": ((a_result(_timed_out()),), replace(against_main, baselines={})),
         "pending-observe": ((a_result(_timed_out(), gate=observe),), a_context(base_ref="main")),
         "error": ((a_result(_rejected()),), here),
@@ -431,7 +486,7 @@ def hostile_context(foreign: str, *gates: str) -> Context:
         notes=(f"{foreign}!",),
         policy_changes=tuple(Change(f"{foreign}{n}", f"{foreign}{n}", f"{n}{foreign}", foreign) for n in range(12)),
         base_ref=f"{foreign}!",
-        baselines=dict.fromkeys(gates, past),
+        baselines=dict.fromkeys(gates, a_baseline(past, past)),
         history=tuple(CommitResults(commit=f"{n:x}" * 40, results=dict.fromkeys(gates, past)) for n in range(10, 13)),
     )
 
@@ -479,4 +534,15 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
         cannot_approve=tuple(Refusal(word, Reason.NO_WRITE_ACCESS) for word in words),
         ignored=tuple(Refusal(word, Reason.BOT) for word in words),
     )
-    return a_result(*runs, gate=gate, approval=approval, notes=words)
+    drop = Check(
+        threshold="max_pass_rate_drop",
+        label=f"Pass rate vs {first}",
+        required="≥ −3.0",
+        actual="−4.2",
+        state=CheckState.WITHIN_RANGE,
+        limit=0.03,
+        value=0.042,
+        remark=first,
+        sentence=first,
+    )
+    return replace(a_result(*runs, gate=gate, approval=approval, notes=words), drops=(drop,))

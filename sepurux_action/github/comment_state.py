@@ -347,8 +347,8 @@ def _load_failure(body: Mapping[str, object]) -> RunResult:
     run = _with_combined(run.with_score(json_reader.number(body.get("score"), low=0, high=100)), body)
     left_out = json_reader.number(body.get("left_out"), low=0, high=MAX_COUNTED, whole=True)
     reason = _cut(json_reader.text(body.get("reason")))
-    contradicted = body.get("rule") == Rule.PASS_CONTRADICTED
-    rule = Rule.PASS_CONTRADICTED if contradicted else Rule.DECIDED_FAIL
+    rules = {Rule.PASS_CONTRADICTED, Rule.DROPPED}
+    rule = next((each for each in rules if body.get("rule") == each), Rule.DECIDED_FAIL)
     verdict = Verdict(decision=Decision.FAIL, reason=reason, rule=rule)
     return RunResult(
         trace=_cut(json_reader.text(body.get("trace"))),

@@ -14,16 +14,26 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.approval import ApprovalStatus
+from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, FailingTool, merge_failures
 from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, change
 from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule
+from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.report.reproduction import command_lines
 from sepurux_action.report.states import BY_CHECK, BY_DECISION, WORDS, State, Words, state_of
 
-_ROW_ORDER = (CheckState.MISSED, CheckState.NO_NUMBER, CheckState.NOT_REPORTED, CheckState.MET)
+_ROW_ORDER = (
+    CheckState.MISSED,
+    CheckState.NO_NUMBER,
+    CheckState.NOT_REPORTED,
+    CheckState.WITHIN_RANGE,
+    CheckState.NOT_JUDGED,
+    CheckState.MET,
+)
+_JUDGED = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED})  # no result because of a number, which a row shows
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name tells whose it is, so the start is cut
 
@@ -32,8 +42,8 @@ MAX_HOST_LENGTH = 60  # characters; the end of a host's name tells whose it is, 
 class Context:
     """The commit, the pull request, and the workflow run of a report; '' and None for what is unknown.
 
-    `policy_changes` is what the pull request changes in the policy. `baselines` is the last result of the base branch
-    by the gate's name. `history` is the results of the pull request's earlier commits, the oldest first.
+    `policy_changes` is what the pull request changes in the policy. `baselines` is the results on the base branch by
+    the gate's name. `history` is the results of the pull request's earlier commits, the oldest first.
     """
 
     repository: str = ""
@@ -48,7 +58,7 @@ class Context:
     policy_path: str = ""
     notes: tuple[str, ...] = ()
     policy_changes: tuple[Change, ...] = ()
-    baselines: Mapping[str, PreviousResult] = field(default_factory=dict)
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)
     base_ref: str = ""
     history: tuple[CommitResults, ...] = ()
 
@@ -109,7 +119,7 @@ class TraceFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitFacts:
-    """The numbers of one commit, or of the base; `–` for those that are unknown. `url` is '' for the base."""
+    """The numbers of one commit; `–` for those that are unknown. `here`: the evaluated one; `base`: one of the base."""
 
     commit: str
     url: str
@@ -117,6 +127,7 @@ class CommitFacts:
     pass_rate: float | None
     cells: tuple[str, ...]
     here: bool = False
+    base: bool = False
 
     @property
     def words(self) -> Words:
@@ -158,6 +169,7 @@ class GateFacts:
     result: GateResult
     dashboard: Dashboard | None
     compared: bool
+    baseline: Baseline
     thresholds: tuple[ThresholdFacts, ...] = ()
     other_numbers: tuple[tuple[str, str], ...] = ()
     pass_rate: str = NOT_KNOWN
@@ -221,6 +233,11 @@ class GateFacts:
     def contradicted(self) -> bool:
         """Return whether Sepurux reported a pass, but a number misses a threshold."""
         return self.rule is Rule.PASS_CONTRADICTED
+
+    @property
+    def dropped(self) -> bool:
+        """Return whether Sepurux reported a pass, but a number lies too far below the baseline."""
+        return self.rule is Rule.DROPPED
 
     @property
     def lacking(self) -> tuple[str, ...]:
@@ -343,6 +360,7 @@ def _gate(result: GateResult, context: Context, *, short: bool) -> GateFacts:
         result=result,
         dashboard=_dashboard(worst, context),
         compared=any(row.change != NOT_KNOWN for row in thresholds),
+        baseline=context.baselines.get(gate.name, Baseline()),
         thresholds=thresholds,
         pass_rate=_pass_rate(result.combined.pass_rate.value, gate),
     )
@@ -384,15 +402,16 @@ def _dashboard(run: RunResult, context: Context) -> Dashboard | None:
 
 def _thresholds(result: GateResult, context: Context) -> tuple[ThresholdFacts, ...]:
     """Return the thresholds, those that are missed first."""
-    now, baseline = published_result.summarize(result), context.baselines.get(result.gate.name)
-    judged = result.decision in {Decision.PASS, Decision.FAIL} or result.worst.verdict.rule is Rule.PASS_WITHOUT_NUMBERS
+    now, baseline = published_result.summarize(result), context.baselines.get(result.gate.name, Baseline())
+    judged = result.decision in {Decision.PASS, Decision.FAIL} or result.worst.verdict.rule in _JUDGED
 
     def row(check: Check) -> ThresholdFacts:
-        measure = BY_THRESHOLD.get(check.threshold)
-        if measure is None or not judged:
-            return ThresholdFacts(check=check, change=NOT_KNOWN, judged=judged)
-        base = measure.of(baseline.metrics) if baseline else None
-        return ThresholdFacts(check=check, change=change(measure, now, baseline), base=base)
+        if (measure := BY_THRESHOLD.get(check.threshold)) and judged:
+            base = measure.of(baseline.medians)
+            return ThresholdFacts(check=check, change=change(measure, now, baseline), base=base)
+        drop = DROPS.get(check.threshold) if judged else None
+        base = drop.of(baseline.medians) if drop else None
+        return ThresholdFacts(check=check, change=NOT_KNOWN, base=base, judged=judged)
 
     return tuple(sorted(map(row, result.checks), key=lambda each: _ROW_ORDER.index(each.check.state)))
 
@@ -458,30 +477,26 @@ def _categories(result: GateResult) -> Iterable[Category]:
 
 
 def _history(result: GateResult, context: Context) -> tuple[CommitFacts, ...]:
-    """Return the results of this and the earlier commits, the newest first, then the base; () without any other."""
+    """Return the results of this and the earlier commits, then of the base, the newest first; () without any other."""
     name, now = result.gate.name, published_result.summarize(result)
     before = context.commit_url.removesuffix(context.commit)
 
-    def row(commit: str, each: PreviousResult, *, here: bool = False) -> CommitFacts:
-        url = before + commit[:LINKED_SHA] if commit and before != context.commit_url else ""
-        return _commit_facts(commit, url, each, here=here)
+    def row(commit: str, each: PreviousResult, *, here: bool = False, base: bool = False) -> CommitFacts:
+        return CommitFacts(
+            commit=commit,
+            url=before + commit[:LINKED_SHA] if commit and before != context.commit_url else "",
+            decision=each.decision,
+            pass_rate=each.metrics.pass_rate,
+            cells=tuple(_cells(each.metrics)),
+            here=here,
+            base=base,
+        )
 
+    baseline = context.baselines.get(name, Baseline())
     rows = [row(context.commit, now, here=True)]
     rows += [row(each.commit, each.results[name]) for each in reversed(context.history) if name in each.results]
-    if base := context.baselines.get(name):
-        rows.append(_commit_facts("", "", base))
+    rows += [row(each.commit, each.result, base=True) for each in baseline.results]
     return tuple(rows) if len(rows) > 1 else ()
-
-
-def _commit_facts(commit: str, url: str, result: PreviousResult, *, here: bool = False) -> CommitFacts:
-    return CommitFacts(
-        commit=commit,
-        url=url,
-        decision=result.decision,
-        pass_rate=result.metrics.pass_rate,
-        cells=tuple(_cells(result.metrics)),
-        here=here,
-    )
 
 
 def _cells(metrics: Metrics) -> Iterable[str]:

@@ -44,10 +44,10 @@ from tests.builders import (
     FAILURES,
     PASSING,
     WAITS,
+    a_baseline,
     a_context,
     a_gate,
     a_history,
-    a_past_result,
     a_result,
     a_run,
     commented,
@@ -270,10 +270,10 @@ def test_gates_that_passed_are_others_only_beside_some_that_did_not(results: lis
 
 
 def test_the_base_is_always_in_the_history() -> None:
-    context = a_context(base_ref="main", baselines={"refunds": a_past_result()}, history=a_history(*[0.5] * 25))
+    context = a_context(base_ref="main", baselines={"refunds": a_baseline()}, history=a_history(*[0.5] * 25))
     body = render_comment(build_report([a_result()], context), "")
     assert body.count("| ❌ ") == 21
-    assert "| ✅ `main` |" in body
+    assert "| ✅ `main` [`1111111`]" in body
     assert "5 more earlier commits: see the [job summary]" in body
 
 

@@ -32,6 +32,7 @@ from tests.builders import (
     COMMIT,
     FAILING,
     HOSTILE,
+    a_baseline,
     a_context,
     a_past_result,
     a_result,
@@ -166,7 +167,7 @@ def test_the_words_of_the_schema_are_those_of_the_code(enum: type[Enum], where: 
 def test_the_names_of_the_schema_are_those_of_the_code() -> None:
     threshold = DEFINITIONS["threshold"]["properties"]
     assert DEFINITIONS["gate"]["properties"]["rule"]["enum"] == [rule.name.lower() for rule in Rule]
-    assert threshold["state"]["enum"] == [*(state.value.replace(" ", "_") for state in CheckState), "not_judged"]
+    assert threshold["state"]["enum"] == [state.value.replace(" ", "_") for state in CheckState]
     assert threshold["name"]["enum"] == [field.name for field in fields(Thresholds)]
     assert threshold["metric"]["enum"] == list(METRICS.values())
     assert BRIEF["$defs"]["missed"]["properties"]["metric"]["enum"] == list(METRICS.values())
@@ -240,7 +241,7 @@ def test_a_whole_number_is_written_without_a_point() -> None:
 
 def test_a_difference_is_one_of_numbers_that_are_rounded_alike() -> None:
     run = a_run(replace(FAILING, pass_rate=Metric(0.930044)))
-    base = a_past_result(metrics=Metrics(pass_rate=0.93))
+    base = a_baseline(a_past_result(metrics=Metrics(pass_rate=0.93)))
     thresholds = a_gate_of(build_report([a_result(run)], a_context(baselines={"refunds": base})))["thresholds"]
     assert isinstance(thresholds, list)
     (rate,) = (row for row in thresholds if row["name"] == "min_pass_rate")
