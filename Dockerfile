@@ -1,6 +1,9 @@
 # The runner needs root and sets the working directory itself, so there is neither USER nor WORKDIR here:
 # https://docs.github.com/en/actions/reference/workflows-and-actions/dockerfile-support
-FROM python:3.13-slim AS base
+#
+# Dependabot renews the digest. Where no registry can be reached, `make image GATE_BASE=python:3.13-slim` builds on a
+# local image instead; the image of a release is always built on the digest.
+FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS base
 
 FROM base AS build
 COPY requirements.txt /
