@@ -113,11 +113,11 @@ def test_a_job_that_is_cancelled_before_the_gate_has_started_asks_nothing(
     assert result.outputs == {"decision": "error", "conclusion": "failure", "reason": reason, "gates": "[]"}
 
 
-@pytest.mark.parametrize("name", ["trace_fil", "Trace_File_", "a=b"])
-def test_a_misspelled_input_is_an_error_with_status_2(name: str, job: Job, sandbox: Sandbox) -> None:
-    result = run_action(**job.step({name: "traces/refund-sound.json"}))
+def test_a_misspelled_input_is_an_error_with_status_2(job: Job, sandbox: Sandbox) -> None:
+    names = ["trace_fil", "Trace-File", "a=b"]
+    result = run_action(**job.step(dict.fromkeys(names, "traces/refund-sound.json")))
     assert (result.exit_code, result.outputs["decision"]) == (2, "error"), result.log
-    assert any(f"`{name.lower()}`" in message for message in result.messages("error")), result.log
+    assert [name for name in names if f"`{name.lower()}`" not in "".join(result.messages("error"))] == []
     assert not sandbox.requests
 
 
