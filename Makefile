@@ -10,6 +10,7 @@ DEMO := build/demo-venv
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
   --no-emit-package cryptography $(UPGRADE)
 PROSE := $(BIN)/node $(VENV)/node_modules/textlint/bin/textlint.js
+PINNED := $(shell sed -n 's/^FROM \(.*\) AS base$$/\1/p' Dockerfile)
 FITS := $(BIN)/check-jsonschema --builtin-schema vendor
 # `make test SLOWEST=20` also prints the slowest tests.
 TESTS := -m pytest -n auto --dist loadfile -m "not container" $(if $(SLOWEST),--durations=$(SLOWEST))
@@ -76,8 +77,8 @@ lock: $(READY) ## write the lock files; UPGRADE=--upgrade renews Python's
 	$(LOCK) requirements-dev.in -o requirements-dev.txt
 	$(BIN)/npm install --silent --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts
 
-image: ## build the container image; IMAGE= names it
-	docker build --network=host -t $(IMAGE) .
+image: ## build the image; IMAGE= names it, GATE_BASE= a local base
+	docker build --network=host $(if $(GATE_BASE),--build-context $(PINNED)=docker-image://$(GATE_BASE)) -t $(IMAGE) .
 
 # The second command runs flow tests inside the image, which has fewer packages than the environment of `make test`.
 container: export GATE_IMAGE ?= $(IMAGE)

@@ -53,9 +53,10 @@ COMPOSITE = """\
   steps:
     - id: gate
       shell: bash
-      # The runner sets these variables for the Docker action itself. Texts of a workflow are passed only here.
+      # All inputs as the workflow gives them, misspelled ones too. They reach the gate by this variable alone.
       env:
-{env}      run: . "$GITHUB_ACTION_PATH/run.sh"
+        GATE_INPUTS: ${{ toJSON(inputs) }}
+      run: . "$GITHUB_ACTION_PATH/run.sh"
 """
 
 
@@ -66,8 +67,7 @@ def docker_action() -> str:
 
 def composite_action() -> str:
     """Return the text of composite/action.yml: the same inputs and outputs for runners without Docker."""
-    env = "".join(f"        INPUT_{name.upper()}: ${{{{ inputs.{name} }}}}\n" for name in BY_NAME)
-    return _action("Sepurux reliability gate without Docker", COMPOSITE.format(env=env), "steps.gate.outputs")
+    return _action("Sepurux reliability gate without Docker", COMPOSITE, "steps.gate.outputs")
 
 
 def _action(name: str, runs: str, source: str = "") -> str:
