@@ -428,9 +428,9 @@ class EventKind:
     pull_request: str
 
 
-_ITSELF = EventKind(_pull_request, "the head of the pull request, never its merge commit", "the event's own")
+_ITSELF = EventKind(_pull_request, "the head of the pull request, never its merge commit", "that of the event")
 _BY_COMMIT = "the one open pull request of this repository with this head commit"
-_OR_GIVEN = f"that of `pr_number`, whose head is then evaluated; without `pr_number`, {_BY_COMMIT}"
+_OR_GIVEN = f"the one with the number `pr_number`, whose head is then evaluated; without `pr_number`, {_BY_COMMIT}"
 _DEPLOYED = EventKind(_deployment, "the deployed commit", _OR_GIVEN)
 _ELSE = EventKind(_other, "`GITHUB_SHA`", _OR_GIVEN)
 

@@ -69,10 +69,10 @@ REQUIRED_PERMISSIONS: Mapping[Operation, RequiredPermission] = {
     Operation.FILES: RequiredPermission("pull-requests: read", "a gate has `paths`"),
     Operation.REVIEWS: RequiredPermission("pull-requests: read", "a `soft` gate failed"),
     Operation.PULLS: RequiredPermission("pull-requests: read", "an `observe` or `soft` gate on a pull request"),
-    Operation.COMMENT: RequiredPermission("pull-requests: write", "unless `comment: never`"),
+    Operation.COMMENT: RequiredPermission("pull-requests: write", "always, unless `comment: never` is set"),
     Operation.REQUEST_REVIEW: RequiredPermission("pull-requests: write", "a `soft` gate with `reviewers` failed"),
     Operation.RESULTS: RequiredPermission("statuses: read", "always; `statuses: write` includes it"),
-    Operation.STATUS: RequiredPermission("statuses: write", "unless `status: false`"),
+    Operation.STATUS: RequiredPermission("statuses: write", "always, unless `status: false` is set"),
 }
 RESULT_STANDS = "This does not change the result."
 WITHOUT_DROPS = "Unless a gate limits a drop, this does not change the result."
