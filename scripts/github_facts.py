@@ -53,11 +53,12 @@ POST /repos/{owner}/{repo}/statuses/{sha}
 
 # The fields that the package queries, by type; arguments and their types come along by themselves.
 FIELDS = {
-    "Query": "repository",
+    "Query": "repository viewer",
     "Actor": "login",
     "Blob": "isTruncated oid text",
     "Bot": "login",
-    "Commit": "history oid status",
+    "Commit": "history oid parents status",
+    "CommitConnection": "nodes",
     "CommitHistoryConnection": "nodes",
     "GitObject": "oid",
     "IssueComment": "body fullDatabaseId url viewerDidAuthor",
@@ -69,7 +70,7 @@ FIELDS = {
     "PullRequestConnection": "nodes",
     "Repository": "nameWithOwner object pullRequest pullRequests",
     "Status": "contexts",
-    "StatusContext": "context description",
+    "StatusContext": "context creator description targetUrl",
     "Tree": "oid",
     "User": "login",
 }

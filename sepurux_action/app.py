@@ -207,7 +207,6 @@ def _report_context(
 ) -> Context:
     event = run_context.event
     gates = settings.gates if settings else ()
-    known = {gate.name: github.baselines.get(github.context_of(gate.name).lower()) for gate in gates} if github else {}
     return Context(
         repository=run_context.repository,
         commit=event.commit,
@@ -219,7 +218,7 @@ def _report_context(
         from_fork=event.fork,
         version=__version__,
         policy_path=policy.policy.path if policy.policy else "",
-        baselines={name: baseline for name, baseline in known.items() if baseline is not None},
+        baselines={gate.name: github.baseline(gate.name) for gate in gates} if github else {},
         base_ref=event.base_ref,
         history=github.previous_results if github else (),
         policy_changes=policy.changes,

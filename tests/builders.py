@@ -20,6 +20,7 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED
 from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
+from sepurux_action.evaluation.baseline import Baseline, BaselineResult
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, Verdict, decide, next_step
 from sepurux_action.evaluation.enforcement import enforce
@@ -110,6 +111,16 @@ def a_past_result(**changes: object) -> PreviousResult:
     )
 
 
+def a_baseline(*results: PreviousResult) -> Baseline:
+    """Return a baseline of these results, the newest first; without any, of one that passed."""
+    return Baseline(
+        tuple(
+            BaselineResult(commit=f"{number:x}" * 40, url=f"https://app.sepurux.dev/runs/{number:x}", result=each)
+            for number, each in enumerate(results or (a_past_result(),), 1)
+        )
+    )
+
+
 def a_history(*rates: float | None, gate: str = "refunds") -> tuple[CommitResults, ...]:
     """Return the results of earlier commits with these pass rates, None for no result; 0.85 was required."""
     return tuple(
@@ -125,6 +136,18 @@ def _of_rate(rate: float | None) -> PreviousResult:
         pass_rate=rate, unsafe=float(rate < 0.8), failures=float(round(20 * (1 - rate))), score=round(90 * rate, 1)
     )
     return a_past_result(decision=Decision.PASS if rate >= 0.85 else Decision.FAIL, metrics=numbers)
+
+
+def _of_main(rate: float) -> tuple[PreviousResult, ...]:
+    """Return results with this median pass rate, of which one lacks the score."""
+    numbers = [
+        Metrics(pass_rate=rate, unsafe=0, failures=1, score=91.2),
+        Metrics(pass_rate=round(rate - 0.025, 4), unsafe=0, failures=2, score=90.4),
+        Metrics(pass_rate=round(rate + 0.025, 4), unsafe=0, failures=1),
+        Metrics(pass_rate=rate, unsafe=0, failures=1, score=92.8),
+        Metrics(pass_rate=round(rate - 0.2, 4), unsafe=1, failures=7, score=93.1),
+    ]
+    return tuple(a_past_result(metrics=each) for each in numbers)
 
 
 def a_gate(**changes: object) -> Gate:
@@ -332,10 +355,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     here, alone = a_context(), a_context(pull_request=None)
     against_main = a_context(
         base_ref="main",
-        baselines={"refunds": a_past_result(), "search": a_past_result(metrics=Metrics(pass_rate=0.93, unsafe=0))},
+        baselines={"refunds": a_baseline(*_of_main(0.95)), "search": a_baseline(*_of_main(0.93))},
         history=a_history(0.95, 0.7, None, 0.8),
     )
-    risen = replace(against_main, baselines={"refunds": a_past_result(metrics=Metrics(pass_rate=0.93, unsafe=0))})
+    risen = replace(against_main, baselines={"refunds": a_baseline(*_of_main(0.93))})
     recovering = replace(against_main, history=a_history(0.55, 0.62, 0.7))
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
     return {
@@ -430,7 +453,7 @@ def hostile_context(foreign: str, *gates: str) -> Context:
         notes=(f"{foreign}!",),
         policy_changes=tuple(Change(f"{foreign}{n}", f"{foreign}{n}", f"{n}{foreign}", foreign) for n in range(12)),
         base_ref=f"{foreign}!",
-        baselines=dict.fromkeys(gates, past),
+        baselines=dict.fromkeys(gates, a_baseline(past, past)),
         history=tuple(CommitResults(commit=f"{n:x}" * 40, results=dict.fromkeys(gates, past)) for n in range(10, 13)),
     )
 

@@ -19,6 +19,7 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.approval import ApprovalStatus
+from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
@@ -156,10 +157,9 @@ class GitHubSession:
                 self._client, self.snapshot, enough=lambda snapshot: bool(ours.find_in(snapshot.comments))
             )
 
-    @property
-    def baselines(self) -> Mapping[str, PreviousResult]:
-        """Return the last decided result of the base branch, by lower-case context."""
-        return self.snapshot.baselines
+    def baseline(self, gate: str) -> Baseline:
+        """Return the results of a gate on the base branch."""
+        return self.snapshot.baselines.get(self.context_of(gate).lower(), Baseline())
 
     def context_of(self, gate: str) -> str:
         """Return the status context of a gate."""

@@ -6,21 +6,25 @@ Source: https://docs.github.com/graphql/reference
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import TypeAlias
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.urls import safe_url
 from sepurux_action.config import options
+from sepurux_action.config.parsers import BOT_SUFFIX
 from sepurux_action.config.policy import MAX_FILE_BYTES
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
+from sepurux_action.evaluation.baseline import MAX_RESULTS, Baseline, BaselineResult
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.event import SHA, Event, PullRequest
 from sepurux_action.github.permissions import Operation, error_paths, required_permission
 
-BASELINE_COMMITS = 20  # of the base branch that are searched for results; contract, section 8
-PAGE = 100  # comments of one page, GitHub's largest
+PAGE = 100  # comments or commits of one page, GitHub's largest
+BASELINE_COMMITS = 50  # of the base branch's first-parent line that are searched for results; contract, section 10
 # On these events an approval starts another run only if the workflow runs on reviews too.
 NEED_REVIEW_TRIGGER = frozenset({"pull_request", "pull_request_target"})
 NO_BASE_COMMIT = "GitHub shows no base commit"
@@ -31,9 +35,10 @@ MAX_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pu
 SNAPSHOT_QUERY = """
 query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $after: String,
        $evaluated: String!, $withEvaluated: Boolean!,
-       $base: String!, $withBase: Boolean!, $commits: Int!, $page: Int!,
+       $base: String!, $withBase: Boolean!, $page: Int!,
        $policyAt: String!, $policy: String!, $withPolicy: Boolean!, $headPolicy: String!, $withHead: Boolean!,
        $defaultPolicy: String!, $withDefault: Boolean!, $workflow: String!, $withWorkflow: Boolean!) {
+  viewer @include(if: $withBase) { login }
   repository(owner: $owner, name: $name) {
     pullRequest(number: $number) @include(if: $withPull) {
       number headRefOid headRefName headRepository { nameWithOwner } baseRefName baseRefOid
@@ -53,8 +58,15 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
     defaultPolicy: object(expression: $defaultPolicy) @include(if: $withDefault) { __typename }
     workflow: object(expression: $workflow) @include(if: $withWorkflow) { ...file }
     base: object(expression: $base) @include(if: $withBase) {
+      oid
       ... on Commit {
-        history(first: $commits) { nodes { oid status { contexts { context description } } } }
+        history(first: $page) {
+          nodes {
+            oid
+            parents(first: 1) { nodes { oid } }
+            status { contexts { context description targetUrl creator { __typename login } } }
+          }
+        }
       }
     }
   }
@@ -104,9 +116,10 @@ class Snapshot:
     """The state of a pull request and its base, as one query returns it.
 
     `comments` are the account's own, the oldest first; `comments_known` is False if one of the pages read may lack a
-    comment; `after` is the cursor of the next page, '' on the last one. `baselines` has the newest decided result of
-    each context among the base's last commits. `head_contexts` maps the contexts of the evaluated commit's statuses to
-    descriptions; None if they are not known. `error` is why a part could not be read, and `denied` says which part.
+    comment; `after` is the cursor of the next page, '' on the last one. `baselines` has the baseline of each lower-case
+    context, and `baselines_known` is False if not all statuses of the base could be read. `head_contexts` maps the
+    contexts of the evaluated commit's statuses to descriptions; None if they are not known. `error` is why a part could
+    not be read, and `denied` says which part.
     `policy` is the policy file that applies, `head_policy` the one at the pull request's head. `has_default_policy`: a
     file exists at the default path although `config` names another one. `workflow` is the text of the running
     workflow's file, '' if it was not read.
@@ -115,7 +128,8 @@ class Snapshot:
     pull_request: PullRequest | None = None
     comments: tuple[Comment, ...] = ()
     comments_known: bool = True
-    baselines: Mapping[str, PreviousResult] = field(default_factory=dict)
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    baselines_known: bool = False
     after: str = ""
     has_default_policy: bool = False
     head_contexts: Mapping[str, str] | None = None
@@ -155,7 +169,6 @@ def snapshot_variables(event: Event, *, after: str = "", with_base: bool, config
         "withEvaluated": with_base and bool(event.commit),
         "base": base,
         "withBase": with_base and bool(base),
-        "commits": BASELINE_COMMITS + 1,  # one may be the evaluated commit itself
         "page": PAGE,
         "policyAt": policy_at,
         "policy": f"{policy_at}:{config}",
@@ -175,13 +188,14 @@ def parse_snapshot(data: object, event: Event) -> Snapshot:
     pull = json_reader.as_object(repository.get("pullRequest"))
     thread = json_reader.as_object(pull.get("comments"))
     page = json_reader.as_object(thread.get("pageInfo"))
-    history = json_reader.as_object(json_reader.as_object(repository.get("base")).get("history"))
-    commits = [json_reader.as_object(commit) for commit in json_reader.as_array(history.get("nodes"))]
+    base = json_reader.as_object(repository.get("base"))
+    viewer = json_reader.text(json_reader.as_object(json_reader.as_object(data).get("viewer")).get("login"))
     return Snapshot(
         pull_request=_pull_request(pull) if pull else None,
         comments=tuple(sorted(_own_comments(thread.get("nodes")), key=lambda comment: comment.id)),
         comments_known=_is_complete(thread),
-        baselines=_baselines(commit for commit in commits if commit.get("oid") != event.commit),
+        baselines=_baselines(base, event.commit, _account(viewer)) if viewer else {},
+        baselines_known=bool(viewer) and isinstance(json_reader.as_object(base.get("history")).get("nodes"), list),
         after=json_reader.text(page.get("endCursor")) if page.get("hasNextPage") is True else "",
         has_default_policy=bool(json_reader.as_object(repository.get("defaultPolicy"))),
         head_contexts=_contexts(repository, event.commit),
@@ -213,7 +227,14 @@ def parse_partial(response: object, event: Event, error: ErrorDetails) -> Snapsh
     else:
         denied = Operation.RESULTS if required_permission(errors) else Operation.BASE
     known = snapshot.comments_known and not no_comments and () not in paths
-    snapshot = replace(snapshot, error=error, denied=denied, comments_known=known)
+    of_base = any(path in {(), ("repository",)} or path[:2] == _BASE for path in paths) or not paths
+    snapshot = replace(
+        snapshot,
+        error=error,
+        denied=denied,
+        comments_known=known,
+        baselines_known=snapshot.baselines_known and not of_base,
+    )
     asked = "defaultPolicy" in json_reader.as_object(json_reader.as_object(parts.get("data")).get("repository"))
     hidden = "defaultPolicy" in failed or ("" in failed and asked and not snapshot.has_default_policy)
     if hidden or (failed & {"", "policy", "policyCommit"} and snapshot.policy.text is None):
@@ -262,7 +283,9 @@ def parse_recent_results(data: object) -> tuple[Mapping[str, PreviousResult], ..
     results = []
     for pull in map(json_reader.as_object, json_reader.as_array(pulls.get("nodes"))):
         heads = json_reader.as_array(json_reader.as_object(pull.get("commits")).get("nodes"))
-        results.append(_baselines(json_reader.as_object(json_reader.as_object(head).get("commit")) for head in heads))
+        results.append(
+            _newest_results(json_reader.as_object(json_reader.as_object(head).get("commit")) for head in heads)
+        )
     return tuple(results)
 
 
@@ -296,8 +319,10 @@ def _sha(value: object) -> str:
     return value if isinstance(value, str) and SHA.match(value) else ""
 
 
+_Account: TypeAlias = tuple[str, bool]
 _BIG_INT = re.compile(r"[0-9]{1,19}\Z")  # GraphQL sends a BigInt as text
 _COMMENTS = ("repository", "pullRequest", "comments")
+_BASE = ("repository", "base")
 
 
 def _is_complete(thread: Mapping[str, object]) -> bool:
@@ -317,7 +342,7 @@ def _own_comments(nodes: object) -> Iterable[Comment]:
             yield Comment(id=number, body=body, url=safe_url(json_reader.text(node.get("url"))))
 
 
-def _baselines(commits: Iterable[Mapping[str, object]]) -> dict[str, PreviousResult]:
+def _newest_results(commits: Iterable[Mapping[str, object]]) -> dict[str, PreviousResult]:
     newest: dict[str, PreviousResult] = {}
     for commit in commits:
         for status in _statuses(commit):
@@ -325,3 +350,49 @@ def _baselines(commits: Iterable[Mapping[str, object]]) -> dict[str, PreviousRes
             if isinstance(context, str) and result is not None and result.decided:
                 newest.setdefault(context.lower(), result)
     return newest
+
+
+def _baselines(base: Mapping[str, object], evaluated: str, account: _Account) -> dict[str, Baseline]:
+    """Return the newest decided results that `account` published, by context, without those of the evaluated commit.
+
+    Only the first-parent line counts: a merged branch has results of commits that the base branch never was at.
+    """
+    line = (commit for commit in _first_parents(base) if commit.get("oid") != evaluated)
+    found: dict[str, list[BaselineResult]] = {}
+    for commit in islice(line, BASELINE_COMMITS):
+        for status in _statuses(commit):
+            creator = json_reader.as_object(status.get("creator"))
+            context, result = status.get("context"), published_result.parse_description(status.get("description"))
+            if not isinstance(context, str) or result is None or not result.decided:
+                continue
+            if _account(json_reader.text(creator.get("login")), creator.get("__typename")) == account:
+                url = safe_url(json_reader.text(status.get("targetUrl")))
+                each = BaselineResult(commit=_sha(commit.get("oid")), url=url, result=result)
+                found.setdefault(context.lower(), []).append(each)
+    return {context: Baseline(tuple(results[:MAX_RESULTS])) for context, results in found.items()}
+
+
+def _first_parents(base: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
+    """Yield the listed commits of the first-parent line, from the tip on.
+
+    `history` lists all ancestors by date. Where many commits were merged, the line may leave the list, so it ends
+    early, and there are fewer results.
+    """
+    history = json_reader.as_object(base.get("history"))
+    commits = map(json_reader.as_object, json_reader.as_array(history.get("nodes")))
+    listed = {_sha(commit.get("oid")): commit for commit in commits}
+    sha = _sha(base.get("oid"))
+    while sha and (commit := listed.pop(sha, None)):
+        yield commit
+        parents = json_reader.as_array(json_reader.as_object(commit.get("parents")).get("nodes"))
+        sha = _sha(json_reader.as_object(next(parents, None)).get("oid"))
+
+
+def _account(login: str, kind: object = "") -> _Account:
+    """Return a lower-case login, and whether it is a bot's.
+
+    GitHub adds `[bot]` to the viewer's login if it is a bot, and not to the login of a status's creator. A user with
+    the same name as an app is another account.
+    """
+    is_bot = login.endswith(BOT_SUFFIX) or kind == "Bot"
+    return login.removesuffix(BOT_SUFFIX).lower(), is_bot

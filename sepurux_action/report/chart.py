@@ -23,7 +23,7 @@ def chart(gate: GateFacts) -> Markdown:
 
     Source: https://mermaid.js.org/syntax/xyChart.html
     """
-    commits = [row for row in reversed(gate.history) if row.commit or row.here]
+    commits = [row for row in reversed(gate.history) if not row.base]
     points = [(row.commit[:SHORT_SHA], row.pass_rate * 100) for row in commits if row.pass_rate is not None]
     if len(points) < MIN_POINTS:
         return Markdown("")

@@ -14,6 +14,7 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.approval import ApprovalStatus
+from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, FailingTool, merge_failures
 from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, change
 from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule
@@ -32,8 +33,8 @@ MAX_HOST_LENGTH = 60  # characters; the end of a host's name tells whose it is, 
 class Context:
     """The commit, the pull request, and the workflow run of a report; '' and None for what is unknown.
 
-    `policy_changes` is what the pull request changes in the policy. `baselines` is the last result of the base branch
-    by the gate's name. `history` is the results of the pull request's earlier commits, the oldest first.
+    `policy_changes` is what the pull request changes in the policy. `baselines` is the results on the base branch by
+    the gate's name. `history` is the results of the pull request's earlier commits, the oldest first.
     """
 
     repository: str = ""
@@ -48,7 +49,7 @@ class Context:
     policy_path: str = ""
     notes: tuple[str, ...] = ()
     policy_changes: tuple[Change, ...] = ()
-    baselines: Mapping[str, PreviousResult] = field(default_factory=dict)
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)
     base_ref: str = ""
     history: tuple[CommitResults, ...] = ()
 
@@ -100,7 +101,7 @@ class TraceFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitFacts:
-    """The numbers of one commit, or of the base; `–` for those that are unknown. `url` is '' for the base."""
+    """The numbers of one commit; `–` for those that are unknown. `here`: the evaluated one; `base`: one of the base."""
 
     commit: str
     url: str
@@ -108,6 +109,7 @@ class CommitFacts:
     pass_rate: float | None
     cells: tuple[str, ...]
     here: bool = False
+    base: bool = False
 
     @property
     def words(self) -> Words:
@@ -148,7 +150,7 @@ class GateFacts:
     worst: RunResult
     result: GateResult
     dashboard: Dashboard | None
-    compared: bool
+    baseline: Baseline
     thresholds: tuple[ThresholdFacts, ...] = ()
     other_numbers: tuple[tuple[str, str], ...] = ()
     pass_rate: str = NOT_KNOWN
@@ -202,6 +204,11 @@ class GateFacts:
     def contradicted(self) -> bool:
         """Return whether Sepurux reported a pass, but a number misses a threshold."""
         return self.rule is Rule.PASS_CONTRADICTED
+
+    @property
+    def compared(self) -> bool:
+        """Return whether there is a result to compare with."""
+        return bool(self.baseline.results)
 
     @property
     def lacking(self) -> tuple[str, ...]:
@@ -307,7 +314,7 @@ def _gate(result: GateResult, context: Context, *, short: bool) -> GateFacts:
         worst=worst,
         result=result,
         dashboard=_dashboard(worst, context),
-        compared=gate.name in context.baselines,
+        baseline=context.baselines.get(gate.name, Baseline()),
         thresholds=_thresholds(result, context),
         pass_rate=_pass_rate(result.combined.pass_rate.value, gate),
     )
@@ -348,13 +355,13 @@ def _dashboard(run: RunResult, context: Context) -> Dashboard | None:
 
 
 def _thresholds(result: GateResult, context: Context) -> tuple[ThresholdFacts, ...]:
-    now, baseline = published_result.summarize(result), context.baselines.get(result.gate.name)
+    now, baseline = published_result.summarize(result), context.baselines.get(result.gate.name, Baseline())
 
     def row(check: Check) -> ThresholdFacts:
         measure = BY_THRESHOLD.get(check.threshold)
         if measure is None:
             return ThresholdFacts(check=check, change=NOT_KNOWN)
-        base = measure.of(baseline.metrics) if baseline else None
+        base = measure.of(baseline.medians)
         return ThresholdFacts(check=check, change=change(measure, now, baseline), base=base)
 
     return tuple(sorted(map(row, result.checks), key=lambda each: _ROW_ORDER.index(each.check.state)))
@@ -419,30 +426,26 @@ def _categories(result: GateResult) -> Iterable[Category]:
 
 
 def _history(result: GateResult, context: Context) -> tuple[CommitFacts, ...]:
-    """Return the results of this and the earlier commits, the newest first, then the base; () without any other."""
+    """Return the results of this and the earlier commits, then of the base, the newest first; () without any other."""
     name, now = result.gate.name, published_result.summarize(result)
     before = context.commit_url.removesuffix(context.commit)
 
-    def row(commit: str, each: PreviousResult, *, here: bool = False) -> CommitFacts:
-        url = before + commit[:LINKED_SHA] if commit and before != context.commit_url else ""
-        return _commit_facts(commit, url, each, here=here)
+    def row(commit: str, each: PreviousResult, *, here: bool = False, base: bool = False) -> CommitFacts:
+        return CommitFacts(
+            commit=commit,
+            url=before + commit[:LINKED_SHA] if commit and before != context.commit_url else "",
+            decision=each.decision,
+            pass_rate=each.metrics.pass_rate,
+            cells=tuple(_cells(each.metrics)),
+            here=here,
+            base=base,
+        )
 
+    baseline = context.baselines.get(name, Baseline())
     rows = [row(context.commit, now, here=True)]
     rows += [row(each.commit, each.results[name]) for each in reversed(context.history) if name in each.results]
-    if base := context.baselines.get(name):
-        rows.append(_commit_facts("", "", base))
+    rows += [row(each.commit, each.result, base=True) for each in baseline.results]
     return tuple(rows) if len(rows) > 1 else ()
-
-
-def _commit_facts(commit: str, url: str, result: PreviousResult, *, here: bool = False) -> CommitFacts:
-    return CommitFacts(
-        commit=commit,
-        url=url,
-        decision=result.decision,
-        pass_rate=result.metrics.pass_rate,
-        cells=tuple(_cells(result.metrics)),
-        here=here,
-    )
 
 
 def _cells(metrics: Metrics) -> Iterable[str]:

@@ -13,10 +13,11 @@ from sepurux_action.config.policy import Change
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.approval import ApprovalStatus, Refusal
+from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure
 from sepurux_action.evaluation.comparison import BY_THRESHOLD
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.evaluation.published_result import Metrics, PreviousResult
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.report.brief import METRICS, brief, whole
 from sepurux_action.report.report import GateFacts, Report, ThresholdFacts
@@ -61,7 +62,6 @@ def report_json(report: Report) -> Json:
 
 
 def _gate(gate: GateFacts, report: Report) -> Json:
-    baseline = report.context.baselines.get(gate.name)
     earlier = () if report.short else report.context.history
     return {
         "name": gate.name,
@@ -83,7 +83,7 @@ def _gate(gate: GateFacts, report: Report) -> Json:
         "elapsed_s": max(run.elapsed_s for run in gate.result.runs),
         "scenarios": gate.scenarios,
         "metrics": _metrics(gate.result.combined),
-        "thresholds": [_threshold(row, gate, baseline) for row in gate.thresholds],
+        "thresholds": [_threshold(row, gate) for row in gate.thresholds],
         "failures": [_failure(failure) for failure in gate.failures_by_trace],
         "failures_left_out": gate.failures_left_out,
         "failures_complete": not (gate.more_failures or report.short),
@@ -92,7 +92,7 @@ def _gate(gate: GateFacts, report: Report) -> Json:
         "traces": [_trace(run) for run in gate.result.ranked],
         "reviewers": gate.gate.reviewers,
         "approval": _approval(gate.approval) if gate.approval else None,
-        "baseline": _previous(baseline) if baseline else None,
+        "baseline": _baseline(gate.baseline) if gate.compared else None,
         "history": [
             {"commit": each.commit, **_previous(each.results[gate.name])}
             for each in earlier
@@ -102,7 +102,7 @@ def _gate(gate: GateFacts, report: Report) -> Json:
     }
 
 
-def _threshold(row: ThresholdFacts, gate: GateFacts, baseline: PreviousResult | None) -> Json:
+def _threshold(row: ThresholdFacts, gate: GateFacts) -> Json:
     check = row.check
     return {
         "name": check.threshold,
@@ -115,18 +115,17 @@ def _threshold(row: ThresholdFacts, gate: GateFacts, baseline: PreviousResult | 
         "lacking": check.lacking,
         "reported_by": check.reported_by,
         "base": row.base,
-        "change": _change(check.threshold, gate, baseline),
+        "change": _change(row, gate),
     }
 
 
-def _change(threshold: str, gate: GateFacts, baseline: PreviousResult | None) -> float | None:
+def _change(row: ThresholdFacts, gate: GateFacts) -> float | None:
     """Return the result minus the baseline's, both rounded as a commit status describes them."""
-    measure = BY_THRESHOLD.get(threshold)
-    if measure is None or baseline is None:
+    if row.base is None:
         return None
+    measure = BY_THRESHOLD[row.check.threshold]
     now = measure.of(published_result.as_published(published_result.summarize(gate.result)).metrics)
-    base = measure.of(baseline.metrics)
-    return None if now is None or base is None else round(now - base, MAX_DIGITS)
+    return None if now is None else round(now - row.base, MAX_DIGITS)
 
 
 def _metrics(run: CIRun) -> Json:
@@ -141,11 +140,20 @@ def _metrics(run: CIRun) -> Json:
     }
 
 
-def _previous(result: PreviousResult) -> Json:
-    numbers = result.metrics
+def _baseline(baseline: Baseline) -> Json:
+    """Return the median of each number, and the results."""
     return {
-        "decision": result.decision,
-        "enforcement": result.stage,
+        **_numbers(baseline.medians),
+        "results": [{"commit": each.commit, "url": each.url, **_previous(each.result)} for each in baseline.results],
+    }
+
+
+def _previous(result: PreviousResult) -> Json:
+    return {"decision": result.decision, "enforcement": result.stage, **_numbers(result.metrics)}
+
+
+def _numbers(numbers: Metrics) -> Json:
+    return {
         "pass_rate": numbers.pass_rate,
         "unsafe_attempts": numbers.unsafe,
         "failures": numbers.failures,

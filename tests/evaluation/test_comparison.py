@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.config.gate import Thresholds
+from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, change
 from sepurux_action.evaluation.published_result import Metrics, PreviousResult, as_published
-from tests.builders import a_past_result
+from tests.builders import a_baseline, a_past_result
 
 RATE, SCORE, UNSAFE, _ = MEASURES
 
@@ -41,27 +42,27 @@ def test_a_measure_is_found_by_the_threshold_that_asks_for_it() -> None:
     ],
 )
 def test_a_change_of_a_rate_has_its_sign_and_points(before: float | None, now: float | None, shown: str) -> None:
-    assert change(RATE, rated(now), rated(before)) == shown
+    assert change(RATE, rated(now), a_baseline(rated(before))) == shown
 
 
 def test_a_change_of_a_count_is_a_whole_number() -> None:
-    assert change(UNSAFE, counted(0), counted(3)) == "−3"
-    assert change(UNSAFE, counted(5_000), counted(0)) == "+5,000"
+    assert change(UNSAFE, counted(0), a_baseline(counted(3))) == "−3"
+    assert change(UNSAFE, counted(5_000), a_baseline(counted(0))) == "+5,000"
 
 
 def test_a_change_of_a_score_is_in_points() -> None:
     now = a_past_result(metrics=Metrics(score=61.5))
-    assert change(SCORE, now, a_past_result()) == "−29.7"
+    assert change(SCORE, now, a_baseline()) == "−29.7"
 
 
 def test_without_a_baseline_no_change_is_known() -> None:
-    assert [change(measure, a_past_result(), None) for measure in MEASURES] == ["–"] * 4
+    assert [change(measure, a_past_result(), Baseline()) for measure in MEASURES] == ["–"] * 4
 
 
 @given(st.builds(Metrics, pass_rate=st.floats(0, 1), score=st.floats(0, 100), unsafe=st.integers(0, 2**53).map(float)))
 def test_a_result_is_unchanged_against_its_own_description(numbers: Metrics) -> None:
     now = a_past_result(metrics=numbers)
-    assert [change(measure, now, as_published(now)) for measure in (RATE, SCORE, UNSAFE)] == ["±0"] * 3
+    assert [change(measure, now, a_baseline(as_published(now))) for measure in (RATE, SCORE, UNSAFE)] == ["±0"] * 3
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
@@ -69,7 +70,7 @@ def test_a_change_has_its_sign_and_is_never_shown_as_zero(now: float, before: fl
     published, base = as_published(rated(now)).metrics.pass_rate, as_published(rated(before))
     assert published is not None
     assert base.metrics.pass_rate is not None
-    shown = change(RATE, rated(now), base)
+    shown = change(RATE, rated(now), a_baseline(base))
     sign = "+" if published > base.metrics.pass_rate else "−" if published < base.metrics.pass_rate else "±"
     assert shown[0] == sign
     assert (float(shown[1:]) > 0) == (sign != "±")

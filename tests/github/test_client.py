@@ -11,6 +11,7 @@ import pytest
 from sepurux_action.common.secret import Secret
 from sepurux_action.config import options
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError
+from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.github.client import PyGithubClient
 from sepurux_action.github.commit_status import CommitState
 from sepurux_action.github.event import ByCommit, ByHead, ByNumber, PullRequestLookup
@@ -19,6 +20,7 @@ from sepurux_action.github.snapshot import Comment
 from sepurux_action.host.deadlines import ThreadTimeouts
 from tests import backend
 from tests.github_double import GitHub, faults
+from tests.scenes import BOT
 from tests.scenes import ClientScene as Scene
 from tests.scenes import a_client_scene as a_scene
 
@@ -54,7 +56,7 @@ def test_one_request_reads_head_comments_and_baselines(scene: Scene) -> None:
     assert snapshot.pull_request.open
     assert [comment.id for comment in snapshot.comments] == [ours.id]
     assert snapshot.comments[0].id > 2**31 - 1
-    assert snapshot.baselines["sepurux / core"].metrics.pass_rate == pytest.approx(0.91)
+    assert snapshot.baselines["sepurux / core"].medians.pass_rate == pytest.approx(0.91)
 
 
 def test_a_pending_or_foreign_description_is_no_baseline_and_an_older_decided_one_is(dotcom: Scene) -> None:
@@ -360,3 +362,118 @@ def test_a_policy_file_of_which_github_shows_a_part_is_none_to_rule(dotcom: Scen
     base = dotcom.repository.commit("main", {options.CONFIG.default: b"campaign: c\n".ljust(600_000, b"#")})
     snapshot = dotcom.client.fetch_snapshot(replace(dotcom.event, base_sha=base), config=options.CONFIG.default)
     assert (snapshot.policy.text, snapshot.policy.error) == (None, "it is not a text file of at most 256 KiB")
+
+
+# -- the results on the base branch -----------------------------------------------------------------------------------
+
+
+def rated(rate: float, decision: str = "pass") -> str:
+    return f"{decision} (hard): {rate:.1f}% passed, 0 unsafe, 2 failures, score 88.0"
+
+
+def compared(scene: Scene, **changes: str) -> list[float | None]:
+    """Return the pass rates of the results that are compared, in percent."""
+    snapshot = scene.client.fetch_snapshot(replace(scene.event, **changes))  # type: ignore[arg-type]
+    assert snapshot.baselines_known
+    results = snapshot.baselines.get("sepurux / core", Baseline()).results
+    return [None if (rate := each.result.metrics.pass_rate) is None else rate * 100 for each in results]
+
+
+def on_main(scene: Scene, *rates: float, creator: str | None = BOT) -> None:
+    """Add a commit with a result to main for each rate."""
+    for rate in rates:
+        sha = scene.repository.commit("main")
+        scene.repository.status(sha, "success", "Sepurux / core", rated(rate), creator=creator)
+
+
+def test_the_newest_five_results_are_compared_with_commit_and_link(dotcom: Scene) -> None:
+    on_main(dotcom, 90, 91, 92, 93, 94, 95)
+    status = dotcom.repository.latest_statuses(dotcom.repository.branches["main"].sha)[0]
+    status.target_url = "https://app.sepurux.dev/runs/1"
+    baseline = dotcom.client.fetch_snapshot(dotcom.event).baselines["sepurux / core"]
+    assert [each.result.metrics.pass_rate for each in baseline.results] == [0.95, 0.94, 0.93, 0.92, 0.91]
+    newest, *others = baseline.results
+    assert (newest.commit, newest.url) == (dotcom.repository.branches["main"].sha, status.target_url)
+    assert {each.url for each in others} == {""}
+
+
+@pytest.mark.parametrize("creator", ["mona", "other-app[bot]", "github-actions", None])
+def test_a_status_that_another_account_published_is_not_compared(creator: str | None, dotcom: Scene) -> None:
+    """A user may have the login that GraphQL shows for an app; `None` is an account that was deleted."""
+    on_main(dotcom, 90)
+    on_main(dotcom, 10, creator=creator)
+    assert compared(dotcom) == [90]
+
+
+def test_the_status_of_a_user_counts_for_a_token_of_this_user(dotcom: Scene) -> None:
+    token = dotcom.github.token(login="Mona")
+    scene = dotcom._replace(client=PyGithubClient(dotcom.github.url, Secret(token), "octo/shop"))
+    on_main(scene, 90, creator="mona")
+    on_main(scene, 10)
+    on_main(scene, 20, creator="mona[bot]")
+    assert compared(scene) == [90]
+
+
+def test_results_of_merged_branches_are_not_compared(dotcom: Scene) -> None:
+    """Each second parent is a head that a pull request was evaluated at."""
+    for rate in (91, 92, 93):
+        head = dotcom.repository.commit(f"topic-{rate}")
+        dotcom.repository.status(head, "success", "Sepurux / core", rated(10))
+        merged = dotcom.repository.merge(head)
+        dotcom.repository.status(merged, "success", "Sepurux / core", rated(rate))
+    assert compared(dotcom) == [93, 92, 91]
+
+
+def test_the_newest_50_commits_of_the_first_parent_line_are_searched(dotcom: Scene) -> None:
+    on_main(dotcom, 80, 90)
+    for _ in range(49):
+        dotcom.repository.commit("main")
+    assert compared(dotcom) == [90]
+    dotcom.repository.commit("main")
+    assert compared(dotcom) == []
+
+
+def test_a_line_that_leaves_the_100_listed_commits_has_fewer_results(dotcom: Scene) -> None:
+    on_main(dotcom, 90)
+    for number in range(99):
+        dotcom.repository.commit("topic", {"change.txt": str(number)})
+    dotcom.repository.merge(dotcom.repository.branches["topic"].sha)
+    assert compared(dotcom) == []
+    on_main(dotcom, 91)
+    assert compared(dotcom) == [91]
+
+
+def test_a_base_that_was_force_pushed_has_the_results_of_its_new_line(dotcom: Scene) -> None:
+    old = dotcom.repository.branches["main"].sha
+    on_main(dotcom, 10, 20)
+    dotcom.repository.branch("main", old)
+    on_main(dotcom, 90)
+    assert compared(dotcom) == [90]
+
+
+def test_a_push_is_compared_with_what_was_before_it(dotcom: Scene) -> None:
+    on_main(dotcom, 90, 91, 50)
+    evaluated = dotcom.repository.branches["main"].sha
+    on_main(dotcom, 10)
+    event = {"name": "push", "commit": evaluated, "base_ref": "", "pull_request": None}
+    assert compared(dotcom, **event) == [91, 90]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("description", ["pass, trust me", "the evaluation is running", rated(50, "pending"), None])
+def test_a_description_that_is_no_decided_result_is_not_compared(description: str | None, dotcom: Scene) -> None:
+    on_main(dotcom, 90)
+    sha = dotcom.repository.commit("main")
+    dotcom.repository.status(sha, "success", "Sepurux / core", description)
+    assert compared(dotcom) == [90]
+
+
+def test_a_first_pull_request_has_nothing_to_be_compared_with_and_this_is_known(dotcom: Scene) -> None:
+    assert compared(dotcom) == []
+
+
+@pytest.mark.parametrize("permissions", [{"contents": "read", "pull-requests": "read"}, {"pull-requests": "read"}])
+def test_statuses_that_could_not_be_read_are_not_known(permissions: dict[str, str], dotcom: Scene) -> None:
+    on_main(dotcom, 90)
+    client = PyGithubClient(dotcom.github.url, Secret(dotcom.github.token(permissions)), "octo/shop")
+    snapshot = client.fetch_snapshot(dotcom.event)
+    assert (snapshot.baselines, snapshot.baselines_known) == ({}, False)

@@ -252,7 +252,7 @@ def test_a_pull_request_that_is_not_on_the_first_page_counts(dotcom: Scene) -> N
     for number in range(101):
         stacked = another(dotcom, "main", head=f"stacked-{number}")
         stacked.head = dotcom.repository.commits[dotcom.repository.commit(f"stacked-{number}")]
-        stacked.head.parent = dotcom.pull.head
+        stacked.head.parents = (dotcom.pull.head,)
     another(dotcom, "release/2")
     assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous
 

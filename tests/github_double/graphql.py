@@ -207,11 +207,13 @@ PERMISSIONS: Final[dict[str, tuple[str, ...]]] = {
 
 FIELDS: Final[dict[str, Callable[..., Any]]] = {
     "Query.repository": _repository,
+    "Query.viewer": lambda _, session: session.token.account,
     "Blob.isTruncated": lambda blob, _: len(blob.content) > MAX_TEXT_BYTES,
     "Blob.text": _text,
     "Bot.login": lambda account, _: account.login.removesuffix("[bot]"),
     "Commit.history": lambda commit, _, **page: _connection(commit.history(), lambda each: each.sha, **page),
     "Commit.oid": lambda commit, _: commit.sha,
+    "Commit.parents": lambda commit, _, **page: _connection(commit.parents, lambda each: each.sha, **page),
     "Commit.status": _status,
     "IssueComment.fullDatabaseId": lambda comment, _: str(comment.id),
     "IssueComment.url": lambda comment, session: comment_url(session.server_url, comment),
@@ -230,4 +232,5 @@ FIELDS: Final[dict[str, Callable[..., Any]]] = {
     "Repository.object": _object,
     "Repository.pullRequest": _pull,
     "Repository.pullRequests": _pulls,
+    "StatusContext.targetUrl": lambda status, _: status.target_url,
 }

@@ -126,7 +126,8 @@ def create_status(call: Call) -> object:
         raise _too_long("Status", "context", MAX_CONTEXT_LENGTH)
     if target and urlsplit(target).scheme not in {"http", "https"}:
         raise invalid("Status", "target_url", "target_url must use http(s) scheme")
-    status = call.repository.status(commit.sha, call.body["state"], context or "default", description)
+    login = call.token.account.login
+    status = call.repository.status(commit.sha, call.body["state"], context or "default", description, creator=login)
     status.target_url = target
     return {"id": status.id, "state": status.state, "context": status.context, "description": description}
 

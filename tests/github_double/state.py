@@ -26,19 +26,21 @@ class Account:
 
 @dataclass(eq=False, slots=True)
 class Commit:
-    """A commit with its whole tree, `files`: content by path."""
+    """A commit with its whole tree, `files`: content by path. `number` grows from commit to commit."""
 
     repository: Repository
     sha: str
-    parent: Commit | None
+    number: int
+    parents: tuple[Commit, ...]
     files: Mapping[str, bytes]
 
     def history(self) -> Iterator[Commit]:
-        """Yield this commit and its ancestors, newest first."""
-        commit: Commit | None = self
-        while commit is not None:
-            yield commit
-            commit = commit.parent
+        """Yield this commit and all its ancestors, newest first."""
+        due = {self}
+        while due:
+            newest = max(due, key=lambda commit: commit.number)
+            yield newest
+            due = due - {newest} | set(newest.parents)
 
 
 @dataclass(eq=False, slots=True)
@@ -50,6 +52,7 @@ class Status:
     state: str
     context: str
     description: str | None
+    creator: Account | None = None
     target_url: str | None = None
 
 
@@ -171,8 +174,18 @@ class Repository:
                 del tree[path]
             else:
                 tree[path] = content.encode() if isinstance(content, str) else content
-        sha = hashlib.sha1(str(next(self.world.ids)).encode(), usedforsecurity=False).hexdigest()
-        self.commits[sha] = self.branches[branch] = Commit(self, sha, parent, tree)
+        return self._add(branch, (parent,) if parent else (), tree)
+
+    def merge(self, sha: str, branch: str = "") -> str:
+        """Return the SHA of a commit that merges another one into a branch."""
+        branch = branch or self.default_branch
+        tip, other = self.branches[branch], self.commits[sha]
+        return self._add(branch, (tip, other), {**tip.files, **other.files})
+
+    def _add(self, branch: str, parents: tuple[Commit, ...], tree: Mapping[str, bytes]) -> str:
+        number = next(self.world.ids)
+        sha = hashlib.sha1(str(number).encode(), usedforsecurity=False).hexdigest()
+        self.commits[sha] = self.branches[branch] = Commit(self, sha, number, parents, tree)
         return sha
 
     def branch(self, name: str, sha: str) -> None:
@@ -213,9 +226,18 @@ class Repository:
         )
         return self.pulls[number]
 
-    def status(self, sha: str, state: str, context: str = "default", description: str | None = None) -> Status:
-        """Return a new status of a commit."""
-        status = Status(next(self.world.ids), self.commits[sha], state, context, description)
+    def status(
+        self,
+        sha: str,
+        state: str,
+        context: str = "default",
+        description: str | None = None,
+        *,
+        creator: str | None = "github-actions[bot]",
+    ) -> Status:
+        """Return a new status of a commit; `creator` None means an account that was deleted since."""
+        account = self.world.user(creator) if creator else None
+        status = Status(next(self.world.ids), self.commits[sha], state, context, description, account)
         self.statuses.append(status)
         return status
 

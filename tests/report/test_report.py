@@ -19,11 +19,11 @@ from tests.builders import (
     PASSING,
     TRACE_ID,
     WAITS,
+    a_baseline,
     a_content,
     a_context,
     a_gate,
     a_history,
-    a_past_result,
     a_result,
     a_run,
     reports,
@@ -107,7 +107,7 @@ def test_each_number_of_a_gate_with_several_traces_is_the_worst_of_any_trace() -
     slow = replace(FAILING, pass_rate=Metric(0.5), unsafe_attempts=Metric(0), reliability_score=Metric())
     unsafe = replace(FAILING, pass_rate=Metric(0.9), unsafe_attempts=Metric(3), failures=Metric(2))
     result = a_result(a_run(slow, gate, trace="1"), a_run(unsafe, gate, trace="2"), gate=gate)
-    context = a_context(base_ref="main", baselines={"refunds": a_past_result()})
+    context = a_context(base_ref="main", baselines={"refunds": a_baseline()})
     (found,) = build_report([result], context).gates
     assert rows(found) == [
         ("❌ Pass rate", "50.0%", "≥ 85.0%", "−45.0"),
@@ -259,10 +259,16 @@ def test_the_history_has_this_commit_the_earlier_ones_and_the_base() -> None:
         ("ccccccc", "error", "–"),
         ("bbbbbbb", "fail", "70.0%"),
         ("aaaaaaa", "pass", "95.0%"),
-        ("", "pass", "95.0%"),
+        ("1111111", "pass", "95.0%"),
+        ("2222222", "pass", "92.5%"),
+        ("3333333", "pass", "97.5%"),
+        ("4444444", "pass", "95.0%"),
+        ("5555555", "pass", "75.0%"),
     ]
     assert history[1].url == "https://github.com/acme/shop/commit/dddddddddddd"
-    assert [row.here for row in history] == [True, False, False, False, False, False]
+    assert history[5].url == "https://github.com/acme/shop/commit/111111111111"
+    assert [row.here for row in history] == [True] + [False] * 9
+    assert [row.base for row in history] == [False] * 5 + [True] * 5
 
 
 def test_the_history_of_a_gate_goes_by_its_name() -> None:

@@ -32,6 +32,7 @@ from tests.builders import (
     COMMIT,
     FAILING,
     HOSTILE,
+    a_baseline,
     a_context,
     a_past_result,
     a_result,
@@ -240,7 +241,7 @@ def test_a_whole_number_is_written_without_a_point() -> None:
 
 def test_a_difference_is_one_of_numbers_that_are_rounded_alike() -> None:
     run = a_run(replace(FAILING, pass_rate=Metric(0.930044)))
-    base = a_past_result(metrics=Metrics(pass_rate=0.93))
+    base = a_baseline(a_past_result(metrics=Metrics(pass_rate=0.93)))
     thresholds = a_gate_of(build_report([a_result(run)], a_context(baselines={"refunds": base})))["thresholds"]
     assert isinstance(thresholds, list)
     (rate,) = (row for row in thresholds if row["name"] == "min_pass_rate")
