@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import zip_longest
-from typing import Protocol
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, Success
+from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import (
     ClassifiedFailure,
@@ -26,7 +26,6 @@ from sepurux_action.evaluation.ci_run import (
 )
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failure_comparison import comparable_ids, compare, run_id_of
-from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.evaluation.result import RunResult
 
 MAX_REQUESTS = 10  # of a step; contract, section 10
@@ -35,18 +34,6 @@ SEVERAL_TRACES = "the gate has several traces, and a commit status names the run
 INCOMPLETE = "not all failures of this run are known"
 NO_ADDRESS = "no result of the base has a run at the same address as this run"
 NO_REQUEST_LEFT = f"{MAX_REQUESTS} requests do not suffice for it"
-
-
-class BaselineResult(Protocol):
-    """One result of the base."""
-
-    @property
-    def url(self) -> str:  # noqa: D102
-        ...
-
-    @property
-    def result(self) -> PreviousResult:  # noqa: D102
-        ...
 
 
 @dataclass(slots=True)
@@ -61,17 +48,17 @@ class _BaseResult:
 class _Comparison:
     """The comparison of one gate. `problem` is why it is not possible, '' as long as it is."""
 
-    def __init__(self, gate: Gate, runs: Sequence[RunResult], base: Sequence[BaselineResult]) -> None:
+    def __init__(self, gate: Gate, runs: Sequence[RunResult], baseline: Baseline) -> None:
         self.project = gate.project
         self.runs = tuple(runs)
         self.problem = ""
         self.results: list[_BaseResult] = []  # of the base, the newest first
         self.read: list[_BaseResult] = []  # those of them that requests are left for
         self.rank = min(run.decision.rank for run in runs)
-        self.wanted = _has_failures(runs, base)
+        self.wanted = _has_failures(runs, baseline)
         self.of_batch = False
         if self.wanted:
-            self._find_results([each.url for each in base])
+            self._find_results([each.url for each in baseline.results])
 
     def _find_results(self, urls: Sequence[str]) -> None:
         run = self.run
@@ -90,7 +77,12 @@ class _Comparison:
 
     @property
     def run(self) -> RunResult:
+        """Return the gate's only run; gates with several are not compared."""
         return self.runs[0]
+
+    def stop(self, problem: str) -> None:
+        """Note why the comparison is not possible, unless that is known already."""
+        self.problem = self.problem or problem
 
     @property
     def expected_requests(self) -> int:
@@ -103,8 +95,8 @@ class _Comparison:
         run, more = self.run, self.run.enrichment
         if not self.wanted:
             return self.runs
-        if not (self.read or self.problem):
-            self.problem = NO_REQUEST_LEFT
+        if not self.read:
+            self.stop(NO_REQUEST_LEFT)
         if self.problem:
             more = replace(more, notes=(*more.notes, f"{NOT_COMPARED}: {self.problem}."))
         else:
@@ -114,17 +106,17 @@ class _Comparison:
         return (replace(run, enrichment=more), *self.runs[1:])
 
 
-def _has_failures(runs: Sequence[RunResult], base: Sequence[BaselineResult]) -> bool:
-    """Return whether a decided gate or a result of its base has failures, or may have some."""
-    if not base or any(run.decision not in {Decision.PASS, Decision.FAIL} for run in runs):
+def _has_failures(runs: Sequence[RunResult], baseline: Baseline) -> bool:
+    """Return whether the runs are decided, and they or a result of the base have failures or may have some."""
+    if not baseline.results or any(run.decision not in {Decision.PASS, Decision.FAIL} for run in runs):
         return False
-    numbers = (number for each in base for number in (each.result.metrics.failures, each.result.metrics.unsafe))
-    return any(number != 0 for number in numbers) or any(run.enrichment.failures for run in runs)
+    numbers = ((each.result.metrics.failures, each.result.metrics.unsafe) for each in baseline.results)
+    return any(run.enrichment.failures for run in runs) or any(each != (0, 0) for each in numbers)
 
 
 async def compare_with_base(
     gates: Sequence[tuple[Gate, Sequence[RunResult]]],
-    baselines: Mapping[str, Sequence[BaselineResult]],
+    baselines: Mapping[str, Baseline],
     calls: ApiCalls,
 ) -> tuple[tuple[RunResult, ...], ...]:
     """Return the runs of each gate, with their failures marked as new or known, and those that are fixed.
@@ -133,7 +125,7 @@ async def compare_with_base(
     turns, the worst first, each with its newest result of the base first. A result that no request is left for is not
     compared.
     """
-    comparisons = [_Comparison(gate, runs, baselines.get(gate.name, ())) for gate, runs in gates]
+    comparisons = [_Comparison(gate, runs, baselines.get(gate.name, Baseline())) for gate, runs in gates]
     turns = list(_in_turns(sorted(comparisons, key=lambda each: each.rank)))
     reader = _Reader(calls, calls.now() + schedule.COMPARISON_S)
     left = MAX_REQUESTS
@@ -170,14 +162,15 @@ class _Reader:
 
     async def read_batch(self, comparison: _Comparison, result: _BaseResult) -> None:
         """Read the ids of a result's runs."""
-        campaign = comparison.run.campaign_id
+        campaign, own_ids = comparison.run.campaign_id, frozenset(comparison.run.run.run_ids)
 
         def mistake(payload: object) -> str:
             if wrong := wrong_shape(payload, run_id="", batch_id=result.id):
                 return wrong
             if json_reader.as_object(payload).get("campaign_id") not in {None, campaign}:
                 return "a response about another campaign"
-            return "" if parse_ci_run(payload).run_ids else "a response without usable run_ids"
+            run_ids = parse_ci_run(payload).run_ids
+            return "" if run_ids and own_ids.isdisjoint(run_ids) else "a response without run_ids of its own"
 
         call = api.poll_run(run_id="", batch_id=result.id, project=comparison.project)
         payload = await self._read(comparison, f"batch {result.id}", call, mistake)
@@ -199,5 +192,5 @@ class _Reader:
         result = await self.calls.send(call, self.until)
         reason = mistake(result.payload) if isinstance(result, Success) else result.reason
         if reason:
-            comparison.problem = f"{what} of the base: {reason.rstrip('.')}"
+            comparison.stop(f"{what} of the base: {reason.rstrip('.')}")
         return result.payload if isinstance(result, Success) and not reason else None

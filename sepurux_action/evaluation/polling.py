@@ -22,7 +22,8 @@ from sepurux_action.errors import (
 )
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, Success, TransientError
-from sepurux_action.evaluation.base_failures import BaselineResult, compare_with_base
+from sepurux_action.evaluation.base_failures import compare_with_base
+from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.campaigns import Campaigns, parse_campaigns
 from sepurux_action.evaluation.ci_run import (
@@ -70,7 +71,7 @@ def run_all(  # noqa: PLR0913 - the parts of a step
     output: Output,
     on_progress: OnProgress,
     *,
-    baselines: Mapping[str, Sequence[BaselineResult]] | None = None,
+    baselines: Mapping[str, Baseline] | None = None,
 ) -> tuple[tuple[RunResult, ...], ...]:
     """Return the results of each gate's runs, in the order of gates and traces.
 
@@ -84,9 +85,7 @@ def run_all(  # noqa: PLR0913 - the parts of a step
     return calls.run(_run_all(_PollContext(settings, metadata, calls, output, on_progress), baselines or {}))
 
 
-async def _run_all(
-    context: _PollContext, baselines: Mapping[str, Sequence[BaselineResult]]
-) -> tuple[tuple[RunResult, ...], ...]:
+async def _run_all(context: _PollContext, baselines: Mapping[str, Baseline]) -> tuple[tuple[RunResult, ...], ...]:
     context.started = context.calls.now()
     context.pollers = [RunPoller(context, gate, trace) for gate in context.settings.gates for trace in gate.traces]
     tasks = [asyncio.create_task(poller.run()) for poller in context.pollers]
