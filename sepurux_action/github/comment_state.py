@@ -92,10 +92,13 @@ class CachedFailures:
             enrichment=replace(fail.run.enrichment, notes=(FROM_EARLIER_RUN,)),
         )
 
-    def new_failures(self, result: GateResult, fingerprint: str) -> int | None:
-        """Return how many failures of a gate its `fail` here lacks; None without one, or if a list is not complete."""
+    def new_failures(self, result: GateResult) -> int | None:
+        """Return how many failures of a gate its `fail` here lacks.
+
+        None without one of the same campaign, or if the failures of one of them are not all known.
+        """
         fail = self.fails.get(result.gate.name)
-        if fail is None or fail.fingerprint != fingerprint:
+        if fail is None or fail.run.campaign_id != result.worst.campaign_id:
             return None
         then, now = fail.run.enrichment, _combined_failures(result.runs)
         if any(each.left_out or each.more_failures for each in (then, now)):

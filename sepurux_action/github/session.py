@@ -237,13 +237,13 @@ class GitHubSession:
     def new_failures(self, results: Iterable[GateResult]) -> Mapping[str, NewFailures]:
         """Return how many failures of each decided gate the commit evaluated before this one lacks.
 
-        Left out are gates that did not fail there or evaluated something else, or of which not all failures are kept.
+        Left out are gates that did not fail there or have another campaign, or of which not all failures are kept.
         """
         before = next(self._earlier_failures(), None)
         if before is None or before.commit == self.event.commit:
             return {}
         decided = [result for result in results if result.decision in {Decision.PASS, Decision.FAIL}]
-        found = {result.gate.name: before.new_failures(result, fingerprint(result.gate)) for result in decided}
+        found = {result.gate.name: before.new_failures(result) for result in decided}
         return {name: NewFailures(before.commit, count) for name, count in found.items() if count is not None}
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:

@@ -506,9 +506,10 @@ def test_what_is_new_since_an_earlier_fail_is_known_if_both_lists_are_complete(
     before, after = (a_result(a_run(FAILING, SOFT, enrichment=each), gate=SOFT) for each in (then, now))
     decided = again(STATE, cached_failures_of([before], COMMIT, {"refunds": PRINT}))
     assert decided is not None
-    assert decided.new_failures(after, PRINT) == new
-    assert decided.new_failures(after, "f" * 64) is None
-    assert decided.new_failures(replace(after, gate=replace(SOFT, name="search")), PRINT) is None
+    assert decided.new_failures(after) == new
+    other = replace(after.worst, campaign_id=TRACE_ID)
+    assert decided.new_failures(a_result(other, gate=SOFT)) is None
+    assert decided.new_failures(replace(after, gate=replace(SOFT, name="search"))) is None
 
 
 @given(st.none() | st.floats(0, 100))
