@@ -186,9 +186,7 @@ class _Reader:
     async def _read(
         self, comparison: _Comparison, what: str, call: ApiRequest, mistake: Callable[[object], str]
     ) -> object:
-        """Return the payload of a call, or None if the comparison has become impossible."""
-        if comparison.problem:
-            return None
+        """Return the payload of a call; None, and the comparison is not possible, if it is not usable."""
         result = await self.calls.send(call, self.until)
         reason = mistake(result.payload) if isinstance(result, Success) else result.reason
         if reason:

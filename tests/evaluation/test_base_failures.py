@@ -279,6 +279,35 @@ def test_a_failed_list_of_this_run_is_not_an_empty_one() -> None:
     assert of_base(calls) == []
 
 
+def test_a_defect_while_the_failures_of_this_run_are_read_leaves_no_empty_list() -> None:
+    backend = a_backend()
+
+    def breaks(call: ApiRequest, time: float) -> ApiResult:
+        if call.path.endswith("/failures"):
+            raise ValueError("a defect")
+        return backend(call, time)
+
+    calls = FakeApiCalls(breaks)
+    [result] = run(calls)
+    assert (result.decision, of_base(calls)) == (Decision.FAIL, [])
+    assert "not all failures of this run are known" in problem(result)
+
+
+def test_nothing_is_compared_if_a_large_step_does_not_keep_all_kinds_of_failures() -> None:
+    kinds = [{**TIMEOUTS, "type": f"type {number}"} for number in range(11)]
+    calls = FakeApiCalls(a_backend(kinds))
+    results = run(calls, *(replace(GATE, name=f"gate-{number}") for number in range(100)))
+    assert all("not all failures of this run are known" in problem(result) for result in results)
+    assert of_base(calls) == []
+
+
+def test_a_run_that_a_batch_names_twice_is_read_and_counted_once() -> None:
+    calls = FakeApiCalls(a_backend((TIMEOUTS, TIMEOUTS), batch=Success({"run_ids": ["base-run", "base-run"]})))
+    [result] = run(calls, baselines={"core": a_baseline("base-1")})
+    assert of_base(calls) == ["base-1", "base-run"]
+    assert marks(result) == [("timeouts", 2, 1)]
+
+
 @pytest.mark.parametrize("what", ["batch", "list"])
 def test_a_backend_that_drips_takes_ten_seconds_and_changes_no_decision(what: str) -> None:
     calls = FakeApiCalls(a_backend(batch=DRIPS if what == "batch" else None, base=DRIPS))

@@ -130,6 +130,11 @@ def test_a_url_names_a_run_if_it_equals_the_runs_own_except_for_the_id(url: str,
     assert comparable_ids(OWN, [url]) == expected
 
 
+def test_http_and_https_of_this_machine_are_two_addresses() -> None:
+    own, other = "http://localhost/runs/run-1", "https://localhost/runs/run-2"
+    assert (comparable_ids(own, [other]), comparable_ids(own, [other.replace("https", "http")])) == ((), ("run-2",))
+
+
 def test_each_run_counts_once_and_the_newest_comes_first() -> None:
     urls = [f"https://app.sepurux.dev/runs/{name}" for name in ("run-3", "run-1", "run-3", "run-2")]
     assert comparable_ids("https://app.sepurux.dev/runs/run-1", urls) == ("run-3", "run-2")
