@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts import schema
+from scripts import noise, schema
 from sepurux_action.config.options import BY_NAME, OPTIONS, Option, SectionKind
 from sepurux_action.config.settings import flag
 from sepurux_action.github.event import EVENTS, EventKind
@@ -134,8 +134,10 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "events": events_table,
     "flags": flags_line,
     "places": places_table,
+    **noise.TABLES,
 }
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "configuration.md")  # the documents with blocks
+# The documents with blocks.
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "configuration.md", ROOT / "docs" / "noisy-agents.md")
 
 _SECTION_NAMES = {SectionKind.TOP: "top level", SectionKind.GATE: "gate", SectionKind.THRESHOLDS: "`thresholds:`"}
 

@@ -60,6 +60,14 @@ _ENTRY: Schema = {
     },
 }
 
+_RATE: Schema = {
+    "anyOf": [
+        {"type": "number", "minimum": 0, "maximum": 1},
+        {"type": "string", "pattern": _PERCENTAGE},
+    ]
+}
+_SCORE: Schema = {"anyOf": [{"const": 0}, {"type": "number", "minimum": 1, "maximum": 100}]}
+
 VALUES: Mapping[str, Schema] = {
     "project": _TEXT,
     "campaign": _TEXT,
@@ -67,17 +75,14 @@ VALUES: Mapping[str, Schema] = {
     "trace_id": _list(most=parsers.MAX_TRACES),
     "trace_file": _list(),
     "mutation_pack": _TEXT,
-    "min_pass_rate": {
-        "anyOf": [
-            {"type": "number", "minimum": 0, "maximum": 1},
-            {"type": "string", "pattern": _PERCENTAGE},
-        ]
-    },
+    "min_pass_rate": _RATE,
     "max_unsafe": _WHOLE,
     "max_failures": _WHOLE,
-    "min_reliability_score": {"anyOf": [{"const": 0}, {"type": "number", "minimum": 1, "maximum": 100}]},
+    "min_reliability_score": _SCORE,
     "min_mutation_categories": _WHOLE,
     "required_mutation_categories": _list(),
+    "max_pass_rate_drop": _RATE,
+    "max_reliability_score_drop": _SCORE,
     "enforcement": {
         "anyOf": [
             _words(Stage),

@@ -222,7 +222,7 @@ def _report_context(
         from_fork=event.fork,
         version=__version__,
         policy_path=policy.policy.path if policy.policy else "",
-        baselines={gate.name: github.baseline(gate.name) for gate in gates} if github else {},
+        baselines={gate.name: known for gate in gates if github and (known := github.baseline(gate.name))},
         base_ref=event.base_ref,
         history=github.previous_results if github else (),
         new_failures=github.new_failures(results) if github else {},

@@ -16,7 +16,8 @@ from sepurux_action.config.settings import Settings
 from sepurux_action.config.stage import NextChange, Stage, next_change
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.client import Transport
-from sepurux_action.evaluation.decision import Decision, Rule, Verdict
+from sepurux_action.evaluation.decision import CheckState, Decision, Rule, Verdict
+from sepurux_action.evaluation.drops import FEW_RESULTS, Base, judge_drops
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.polling import RunMetadata, run_all
@@ -44,6 +45,11 @@ NO_CREDENTIALS_OF_DEPENDABOT = (
     "Dependabot` of the repository."
 )
 NO_CREDENTIALS_ON_COMMAND_LINE = "Run `export SEPURUX_CI_TOKEN=...` or `export SEPURUX_API_KEY=...` first."
+UNREAD_RESULTS_HINT = (
+    "Give the job `contents: read` and `statuses: write` under `permissions:` if it lacks one of them, then re-run it."
+)
+NO_GITHUB_HINT = "Comparing with the base branch needs `github_token`: leave that input at its default."
+NO_BASE_ON_COMMAND_LINE = "A command line has no base branch to compare with, so leave out this threshold."
 SECRETS_OF_WORKFLOW = "Secrets are set under `Settings > Secrets and variables > {store}` of the repository."
 
 
@@ -124,7 +130,8 @@ class GateEvaluator:
         metadata = RunMetadata(repo=self.run_context.repository, pull_request=event.pull_request or configured)
         calls = ApiCalls(transport.send, self.signals)
         evaluated = replace(settings, gates=tuple(gates))
-        baselines = {gate.name: self.github.baseline(gate.name) for gate in gates} if self.github else {}
+        known = {gate.name: self.github.baseline(gate.name) for gate in gates} if self.github else {}
+        baselines = {name: baseline for name, baseline in known.items() if baseline}
         runs = run_all(evaluated, metadata, calls, self.output, self._set_early_outputs, baselines=baselines)
         return {gate.name: of_gate for gate, of_gate in zip(gates, runs, strict=True)}
 
@@ -134,12 +141,21 @@ class GateEvaluator:
     # -- the result -------------------------------------------------------------------------------------------------
 
     def _result(self, gate: Gate, runs: tuple[RunResult, ...], advice: str) -> GateResult:
+        runs, drops = judge_drops(gate, runs, self._base(gate))
         decision = min((run.decision for run in runs), key=lambda each: each.rank)
         suspected = trace_may_be_cause(runs)
         conclusion = enforce(decision, gate.stage, gate.on_undecided, trace_may_be_cause=suspected)
-        notes = tuple(filter(None, (self._next_change_note(gate), advice)))
-        result = GateResult(gate=gate, runs=runs, conclusion=conclusion, notes=notes)
+        few = FEW_RESULTS if any(check.state is CheckState.NOT_JUDGED for check in drops) else ""
+        notes = tuple(filter(None, (self._next_change_note(gate), advice, few)))
+        result = GateResult(gate=gate, runs=runs, conclusion=conclusion, notes=notes, drops=drops)
         return self._apply_reviews(result) if decision is Decision.FAIL and gate.stage is Stage.SOFT else result
+
+    def _base(self, gate: Gate) -> Base:
+        """Return the results that a gate is compared with, or what to do if they could not be read."""
+        event = self.run_context.event
+        if self.github:
+            return Base(baseline=self.github.baseline(gate.name), branch=event.base_ref, hint=UNREAD_RESULTS_HINT)
+        return Base(baseline=None, hint=NO_GITHUB_HINT if event.name else NO_BASE_ON_COMMAND_LINE)
 
     def _apply_reviews(self, result: GateResult) -> GateResult:
         """Return the result of a failed soft gate after its reviews."""

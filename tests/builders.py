@@ -18,12 +18,13 @@ from sepurux_action.config.policy import Change
 from sepurux_action.config.settings import input_layer, read_bootstrap_settings
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
-from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED
+from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, UNREAD_RESULTS_HINT
 from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.base_failures import NOT_COMPARED
 from sepurux_action.evaluation.baseline import Baseline, BaselineResult
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import Decision, Rule, Verdict, decide, next_step
+from sepurux_action.evaluation.decision import CheckState, Decision, Rule, Verdict, decide, next_step
+from sepurux_action.evaluation.drops import FEW_RESULTS, Base, judge_drops
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.failure_comparison import NewFailures, compare
 from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
@@ -257,7 +258,7 @@ def _failed(gate: Gate) -> RunResult:
     return a_run(gate=gate, enrichment=Enrichment(failures=FAILURES))
 
 
-def _compared(gate: Gate) -> RunResult:
+def _with_new_failures(gate: Gate) -> RunResult:
     """Return a failed run whose failures are new, known, or both, and which fixes three of the base."""
     unsafe, lookup, call, incomplete = FAILURES
     base = (unsafe, replace(call, count=3), replace(lookup, trace_id=TRACE_ID), replace(lookup, type="loop", count=2))
@@ -277,6 +278,20 @@ def _of_traces() -> GateResult:
         replace(_timed_out(), trace=TRACE_ID, trace_id=TRACE_ID),
         gate=gate,
     )
+
+
+def _compared(rate: float, context: Context | None) -> GateResult:
+    """Return the result of a gate that limits drops; None: the results on main could not be read."""
+    limits = Thresholds(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03, max_reliability_score_drop=5)
+    gate = a_gate(thresholds=limits)
+    baseline = context.baselines["refunds"] if context else None
+    runs, drops = judge_drops(
+        gate,
+        (a_run(replace(PASSING, pass_rate=Metric(rate)), gate),),
+        Base(baseline=baseline, branch="main", hint=UNREAD_RESULTS_HINT),
+    )
+    notes = (FEW_RESULTS,) if any(check.state is CheckState.NOT_JUDGED for check in drops) else ()
+    return replace(a_result(*runs, gate=gate, notes=notes), drops=drops)
 
 
 WAITS = ApprovalStatus(
@@ -372,6 +387,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         history=a_history(0.95, 0.7, None, 0.8),
     )
     risen = replace(against_main, baselines={"refunds": a_baseline(*_of_main(0.93))})
+    steady = tuple(a_past_result(metrics=Metrics(pass_rate=rate, score=91.2)) for rate in (0.95, 0.96, 0.95, 0.94))
+    spread = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady, *_of_main(0.95)[4:])})
+    young = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady[:1])})
+    against = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady)})
     recovering = replace(against_main, history=a_history(0.55, 0.62, 0.7))
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
     return {
@@ -379,11 +398,11 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "pass-fixed": ((a_result(a_run(replace(PASSING, failures=Metric(0)), enrichment=FIXED)),), risen),
         "pass-observe": ((a_result(a_run(PASSING), gate=observe),), here),
         "fail": ((a_result(_failed(asking), gate=asking),), loosening),
-        "fail-compared": (
-            (a_result(_compared(asking), gate=asking),),
+        "fail-new": (
+            (a_result(_with_new_failures(asking), gate=asking),),
             replace(against_main, new_failures={"refunds": NewFailures(commit="d" * 40, count=3)}),
         ),
-        "fail-not-compared": (
+        "fail-unmarked": (
             (a_result(a_run(enrichment=Enrichment(failures=FAILURES, notes=(CUT_OFF,)))),),
             against_main,
         ),
@@ -401,6 +420,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-unexplained": ((a_result(a_run(replace(PASSING, decision="fail"))),), here),
         "fail-soft-approved": ((a_result(_failed(soft), gate=soft, approval=APPROVED, notes=(ADVICE,)),), here),
         "fail-unsupported-pass": ((a_result(a_run(lying, enrichment=Enrichment(notes=(UNREAD_SCORE,)))),), here),
+        "fail-drop": ((_compared(0.905, against),), against),
+        "pass-within-range": ((_compared(0.88, spread),), spread),
+        "pass-not-judged": ((_compared(0.905, young),), young),
+        "error-not-compared": ((_compared(0.95, None),), a_context(base_ref="main")),
         "pending": ((a_result(_timed_out()),), replace(against_main, baselines={})),
         "pending-observe": ((a_result(_timed_out(), gate=observe),), a_context(base_ref="main")),
         "error": ((a_result(_rejected()),), here),

@@ -12,7 +12,7 @@ from sepurux_action.config.stage import OnUndecided, Stage, StageRule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """The thresholds of a gate; None: not set. Rates are fractions, the score is 0 to 100."""
+    """The thresholds of a gate; None: not set. Rates are fractions, scores are 0 to 100; both drops are positive."""
 
     min_pass_rate: float | None = None
     max_unsafe: int | None = None
@@ -20,13 +20,16 @@ class Thresholds:
     min_reliability_score: float | None = None
     min_mutation_categories: int | None = None
     required_mutation_categories: tuple[str, ...] = ()
+    max_pass_rate_drop: float | None = None
+    max_reliability_score_drop: float | None = None
 
     def as_json(self) -> dict[str, object]:
-        """Return the thresholds that are set, with the names of the body of `POST /v1/ci/runs`."""
+        """Return the thresholds that are set, with the names of the body of `POST /v1/ci/runs`, which has no drops."""
         thresholds = asdict(self) | {"required_mutation_categories": list(self.required_mutation_categories) or None}
-        return {name: value for name, value in thresholds.items() if value is not None}
+        return {name: value for name, value in thresholds.items() if value is not None and name not in _DROPS}
 
 
+_DROPS = frozenset({options.MAX_PASS_RATE_DROP.name, options.MAX_RELIABILITY_SCORE_DROP.name})
 REGISTERED = "registered scenarios"  # the campaign's own, which run if a gate names no trace
 
 

@@ -223,6 +223,22 @@ REQUIRED_MUTATION_CATEGORIES = Option(
     is_list=True,
     default_note="not asked",
 )
+MAX_PASS_RATE_DROP = Option(
+    name="max_pass_rate_drop",
+    parse=parsers.parse_rate,
+    accepts="a fraction or a percentage, such as `0.05` or `5%`",
+    help="How far the pass rate may lie below the baseline, the median of the last results on the base branch.",
+    allowed_in=(SectionKind.THRESHOLDS,),
+    default_note="not asked",
+)
+MAX_RELIABILITY_SCORE_DROP = Option(
+    name="max_reliability_score_drop",
+    parse=parsers.parse_score,
+    accepts="0, or a number from 1 to 100",
+    help="How many points the reliability score may lie below the baseline.",
+    allowed_in=(SectionKind.THRESHOLDS,),
+    default_note="not asked",
+)
 ENFORCEMENT = Option(
     name="enforcement",
     parse=parsers.enum_parser(Stage),

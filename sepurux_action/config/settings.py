@@ -246,6 +246,8 @@ def _read_gate(reader: OptionReader, find_traces: TraceFinder) -> Gate:
             min_reliability_score=score,
             min_mutation_categories=reader.value(options.MIN_MUTATION_CATEGORIES),
             required_mutation_categories=reader.value(options.REQUIRED_MUTATION_CATEGORIES) or (),
+            max_pass_rate_drop=reader.value(options.MAX_PASS_RATE_DROP),
+            max_reliability_score_drop=reader.value(options.MAX_RELIABILITY_SCORE_DROP),
         ),
         stage=reader.value_or_default(options.ENFORCEMENT),
         on_undecided=reader.value_or_default(options.ON_UNDECIDED),

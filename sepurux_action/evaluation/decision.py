@@ -35,7 +35,9 @@ ROUNDING = 1e-9  # a rate is a mean of fractions, whose floating-point error is 
 class Rule(IntEnum):
     """Which row of the decision table a verdict follows (contract, section 2).
 
-    Two are no rows of it: NOT_POLLED, because no poll led to the verdict, and CANCELLED, after a signal.
+    Four are no rows of it: NOT_POLLED, because no poll led to the verdict, CANCELLED, after a signal, and two for a run
+    that passed: DROPPED, because it lies too far below the baseline, and NOT_COMPARED, because nobody knows whether it
+    does (contract, section 10).
     """
 
     NOT_POLLED = 0
@@ -48,6 +50,8 @@ class Rule(IntEnum):
     FINISHED_UNDECIDED = 7
     PENDING = 8
     CANCELLED = 9
+    DROPPED = 10
+    NOT_COMPARED = 11
 
 
 NEXT_STEPS = {
@@ -57,6 +61,7 @@ NEXT_STEPS = {
     Rule.FINISHED_UNDECIDED: "Re-run the job. If the decision is missing again, ask Sepurux about this run.",
     Rule.PENDING: "Raise `timeout`, or re-run the job.",
     Rule.CANCELLED: "Re-run the job.",
+    Rule.NOT_COMPARED: "Re-run the job. If the number is missing again, ask Sepurux about this run.",
 }
 """What to do about a verdict that is not on the agent, by its rule."""
 
@@ -77,12 +82,18 @@ class Decision(StrEnum):
 
 
 class CheckState(StrEnum):
-    """How a reported number compares with a threshold."""
+    """How a reported number compares with a threshold.
+
+    Two are for drops only: WITHIN_RANGE, if the drop is too large, but the base itself has results as low, and
+    NOT_JUDGED, if the base has too few results.
+    """
 
     MET = "met"
     MISSED = "missed"
     NOT_REPORTED = "not reported"
     NO_NUMBER = "no number"
+    WITHIN_RANGE = "within range"
+    NOT_JUDGED = "not judged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +101,8 @@ class Check:
     """One threshold compared with the run.
 
     `value` and `limit` are the numbers, None for an unknown value; `actual` and `required` are the same as text, such
-    as `72.0%` and `≥ 85.0%`. `lacking` names the required categories that the run does not cover. `reported_by` is that
-    of the number, see `Metric`.
+    as `72.0%` and `≥ 85.0%`. `remark` is shown in brackets after `actual`. `lacking` names the required categories that
+    the run does not cover. `reported_by` is that of the number, see `Metric`.
     """
 
     threshold: str
@@ -101,6 +112,7 @@ class Check:
     state: CheckState
     limit: float
     value: float | None = None
+    remark: str = ""
     lacking: tuple[str, ...] = ()
     required_for_pass: bool = False
     sentence: str = ""

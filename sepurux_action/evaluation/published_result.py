@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.stage import Stage
+from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import GateResult
 
@@ -59,14 +60,21 @@ class CommitResults:
 
 def summarize(result: GateResult) -> PreviousResult:
     """Return the part of a gate's result that a status describes; each number is the worst of its runs."""
-    run = result.combined
-    numbers = Metrics(
+    return PreviousResult(decision=result.decision, stage=result.gate.stage, metrics=_metrics(result.combined))
+
+
+def published_metrics(run: CIRun) -> Metrics:
+    """Return the numbers of a run as a description has them, which can be compared with parsed ones."""
+    return as_published(PreviousResult(decision=Decision.PASS, stage=Stage.HARD, metrics=_metrics(run))).metrics
+
+
+def _metrics(run: CIRun) -> Metrics:
+    return Metrics(
         pass_rate=run.pass_rate.value,
         unsafe=run.unsafe_attempts.value,
         failures=run.failures.value,
         score=run.reliability_score.value,
     )
-    return PreviousResult(decision=result.decision, stage=result.gate.stage, metrics=numbers)
 
 
 def format_description(result: PreviousResult, note: str = "") -> str:

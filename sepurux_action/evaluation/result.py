@@ -51,7 +51,7 @@ class GateResult:
     """The result of a gate: its runs, one for each trace, and the conclusion.
 
     `approval` is given for a failed soft gate of a pull request, unless a signal ended the run. `notes` are sentences
-    about the stage.
+    about the stage and the baseline, `drops` the comparison with the baseline.
     """
 
     gate: Gate
@@ -59,6 +59,7 @@ class GateResult:
     conclusion: Conclusion
     approval: ApprovalStatus | None = None
     notes: tuple[str, ...] = ()
+    drops: tuple[Check, ...] = ()
 
     @property
     def needs_approval(self) -> bool:
@@ -85,7 +86,7 @@ class GateResult:
         """Return the thresholds compared with the combined numbers; none if no run has been compared with them."""
         if not any(run.verdict.checks for run in self.runs):
             return ()
-        return tuple(check_thresholds(self.combined, self.gate.thresholds))
+        return (*check_thresholds(self.combined, self.gate.thresholds), *self.drops)
 
     @property
     def severity_key(self) -> tuple[int, bool, float]:

@@ -357,6 +357,7 @@ def _dump_failure(result: RunResult) -> dict[str, object]:
             {"tool": _cut(each.tool), "count": each.count} for each in run.top_failing_tools[:MAX_DETAILS]
         ],
         "classified": list(map(asdict, enrichment.failures)),
+        "dropped": result.verdict.rule is Rule.DROPPED,
         "left_out": enrichment.left_out,
         "more": enrichment.more_failures,
         "fixed": list(map(asdict, enrichment.fixed)),
@@ -370,7 +371,8 @@ def _load_failure(body: Mapping[str, object]) -> RunResult:
     numbers = (body.get("left_out"), body.get("compared_with"))
     left_out, compared_with = (json_reader.number(each, low=0, high=MAX_COUNTED, whole=True) for each in numbers)
     reason = _cut(json_reader.text(body.get("reason")))
-    verdict = Verdict(decision=Decision.FAIL, reason=reason, rule=Rule.DECIDED_FAIL)
+    rule = Rule.DROPPED if body.get("dropped") is True else Rule.DECIDED_FAIL
+    verdict = Verdict(decision=Decision.FAIL, reason=reason, rule=rule)
     return RunResult(
         trace=_cut(json_reader.text(body.get("trace"))),
         verdict=verdict,

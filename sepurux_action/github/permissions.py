@@ -75,6 +75,7 @@ REQUIRED_PERMISSIONS: Mapping[Operation, RequiredPermission] = {
     Operation.STATUS: RequiredPermission("statuses: write", "unless `status: false`"),
 }
 RESULT_STANDS = "This does not change the result."
+WITHOUT_DROPS = "Unless a gate limits a drop, this does not change the result."
 
 
 def warning_text(operation: Operation, error: ErrorDetails, event: Event, targets: Sequence[str] = ()) -> str:
@@ -84,7 +85,8 @@ def warning_text(operation: Operation, error: ErrorDetails, event: Event, target
         more = len(targets) - MAX_TARGETS_NAMED
         named = [*targets[:MAX_TARGETS_NAMED], *([f"{more} more"] if more > 0 else [])]
         why = f"{json_reader.printable(', '.join(named))}: {why}"
-    return f"Could not {operation} ({why}). {advice(operation, error, event)} {RESULT_STANDS}"
+    stands = WITHOUT_DROPS if operation in {Operation.BASE, Operation.RESULTS} else RESULT_STANDS
+    return f"Could not {operation} ({why}). {advice(operation, error, event)} {stands}"
 
 
 def advice(operation: Operation, error: ErrorDetails, event: Event) -> str:

@@ -158,9 +158,10 @@ class GitHubSession:
                 self._client, self.snapshot, enough=lambda snapshot: bool(ours.find_in(snapshot.comments))
             )
 
-    def baseline(self, gate: str) -> Baseline:
-        """Return the results of a gate on the base branch."""
-        return self.snapshot.baselines.get(self.context_of(gate).lower(), Baseline())
+    def baseline(self, gate: str) -> Baseline | None:
+        """Return the results of a gate on the base branch; None if they could not be read."""
+        known = self.snapshot.baselines_known
+        return self.snapshot.baselines.get(self.context_of(gate).lower(), Baseline()) if known else None
 
     def context_of(self, gate: str) -> str:
         """Return the status context of a gate."""

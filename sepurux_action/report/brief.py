@@ -27,6 +27,8 @@ METRICS = {
     "min_reliability_score": "reliability_score",
     "min_mutation_categories": "mutation_categories",
     "required_mutation_categories": "required_mutation_categories",
+    "max_pass_rate_drop": "pass_rate_drop",
+    "max_reliability_score_drop": "reliability_score_drop",
 }
 
 _ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "`<>&@"}  # special in Markdown or HTML

@@ -49,6 +49,8 @@ _BY_CHECK = {
     CheckState.MISSED: Outcome.FAILURE,
     CheckState.NOT_REPORTED: Outcome.SKIPPED,
     CheckState.NO_NUMBER: Outcome.SKIPPED,
+    CheckState.WITHIN_RANGE: Outcome.PASSED,
+    CheckState.NOT_JUDGED: Outcome.SKIPPED,
 }
 
 

@@ -212,15 +212,16 @@ def _sentence(words: str) -> Markdown:
 def _aligned(rows: Sequence[ThresholdFacts]) -> list[Markdown]:
     """Return a line for each threshold, with aligned columns."""
     cells = [
-        (row.check.label, json_reader.printable(row.check.actual), json_reader.printable(row.check.required))
+        (row.check.label, *map(json_reader.printable, (row.check.actual, row.check.required, row.check.remark)))
         for row in rows
     ]
-    labels, actuals, _ = (
-        ([len(cell) for cell in column] for column in zip(*cells, strict=True)) if cells else ([], [], [])
-    )
+    labels, actuals, *_ = ([len(cell) for cell in column] for column in zip(*cells, strict=True)) if cells else ([], [])
     return [
-        Markdown(f"  {row.words.mark} {label:<{max(labels)}}   {actual:>{max(actuals)}}   needs {required}")
-        for row, (label, actual, required) in zip(rows, cells, strict=True)
+        Markdown(
+            f"  {row.words.mark} {label:<{max(labels)}}   {actual:>{max(actuals)}}   needs {required}"
+            f"{f' ({remark})' if remark else ''}"
+        )
+        for row, (label, actual, required, remark) in zip(rows, cells, strict=True)
     ]
 
 

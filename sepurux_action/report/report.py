@@ -18,6 +18,7 @@ from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, FailingTool, merge_failures
 from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, change
 from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule
+from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.failure_comparison import NewFailures
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
@@ -25,7 +26,14 @@ from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be
 from sepurux_action.report.reproduction import command_lines
 from sepurux_action.report.states import BY_CHECK, BY_DECISION, WORDS, State, Words, state_of
 
-_ROW_ORDER = (CheckState.MISSED, CheckState.NO_NUMBER, CheckState.NOT_REPORTED, CheckState.MET)
+_ROW_ORDER = (
+    CheckState.MISSED,
+    CheckState.NO_NUMBER,
+    CheckState.NOT_REPORTED,
+    CheckState.WITHIN_RANGE,
+    CheckState.NOT_JUDGED,
+    CheckState.MET,
+)
 LINKED_SHA = 12  # digits of a commit in a link, enough to be unique
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name tells whose it is, so the start is cut
 
@@ -215,6 +223,16 @@ class GateFacts:
         return self.rule is Rule.PASS_CONTRADICTED
 
     @property
+    def dropped(self) -> bool:
+        """Return whether Sepurux reported a pass, but a number lies too far below the baseline."""
+        return self.rule is Rule.DROPPED
+
+    @property
+    def met(self) -> int:
+        """Return how many thresholds are met."""
+        return sum(row.check.state is CheckState.MET for row in self.thresholds)
+
+    @property
     def compared(self) -> bool:
         """Return whether there is a result to compare with."""
         return bool(self.baseline.results)
@@ -368,11 +386,11 @@ def _thresholds(result: GateResult, context: Context) -> tuple[ThresholdFacts, .
     now, baseline = published_result.summarize(result), context.baselines.get(result.gate.name, Baseline())
 
     def row(check: Check) -> ThresholdFacts:
-        measure = BY_THRESHOLD.get(check.threshold)
-        if measure is None:
-            return ThresholdFacts(check=check, change=NOT_KNOWN)
-        base = measure.of(baseline.medians)
-        return ThresholdFacts(check=check, change=change(measure, now, baseline), base=base)
+        if measure := BY_THRESHOLD.get(check.threshold):
+            base = measure.of(baseline.medians)
+            return ThresholdFacts(check=check, change=change(measure, now, baseline), base=base)
+        drop = DROPS.get(check.threshold)
+        return ThresholdFacts(check=check, change=NOT_KNOWN, base=drop.of(baseline.medians) if drop else None)
 
     return tuple(sorted(map(row, result.checks), key=lambda each: _ROW_ORDER.index(each.check.state)))
 

@@ -124,9 +124,9 @@ def _threshold(row: ThresholdFacts, gate: GateFacts) -> Json:
 
 def _change(row: ThresholdFacts, gate: GateFacts) -> float | None:
     """Return the result minus the baseline's, both rounded as a commit status describes them."""
-    if row.base is None:
+    measure = BY_THRESHOLD.get(row.check.threshold)
+    if measure is None or row.base is None:
         return None
-    measure = BY_THRESHOLD[row.check.threshold]
     now = measure.of(published_result.as_published(published_result.summarize(gate.result)).metrics)
     return None if now is None else round(now - row.base, MAX_DIGITS)
 

@@ -34,7 +34,10 @@ def _argument(option: Option[object], value: str) -> str:
 
 
 def _options(gate: Gate) -> Iterator[tuple[Option[object], str]]:
-    """Yield the options that matter to an evaluation with their texts, without invisible characters."""
+    """Yield the options that matter to an evaluation with their texts, without invisible characters.
+
+    A drop is left out: a command line has no base branch, so with one even a pass would be an error.
+    """
     asked = gate.thresholds
     ids = [trace.trace_id for trace in gate.traces if trace.content is None]
     files = [trace.label for trace in gate.traces if trace.content is not None]

@@ -54,6 +54,8 @@ BY_CHECK = {
     CheckState.MISSED: WORDS[State.FAILED],
     CheckState.NOT_REPORTED: WORDS[State.NO_RESULT],
     CheckState.NO_NUMBER: WORDS[State.NO_RESULT],
+    CheckState.WITHIN_RANGE: WORDS[State.NOT_BLOCKING],
+    CheckState.NOT_JUDGED: WORDS[State.NO_DECISION],
 }
 
 

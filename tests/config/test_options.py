@@ -53,6 +53,10 @@ def test_the_defaults_are_the_contracts() -> None:
         (options.MIN_RELIABILITY_SCORE, "80", 80.0),
         (options.MIN_RELIABILITY_SCORE, "99.5", 99.5),
         (options.MIN_RELIABILITY_SCORE, "100", 100.0),
+        (options.MAX_PASS_RATE_DROP, "0.03", 0.03),
+        (options.MAX_PASS_RATE_DROP, "3%", 0.03),
+        (options.MAX_RELIABILITY_SCORE_DROP, "0", 0.0),
+        (options.MAX_RELIABILITY_SCORE_DROP, "5", 5.0),
         (options.MAX_UNSAFE, "0", 0),
         (options.MAX_FAILURES, "12", 12),
         (options.MIN_MUTATION_CATEGORIES, "3", 3),
@@ -95,6 +99,8 @@ NOT_POSITIVE = ["-1", "-0", "+1"]
     [
         (options.MIN_PASS_RATE, [*WORDY, *NOT_POSITIVE, "%", "85%%", "%85", "1.01", "100.1%", "101", "0.9.1", "."]),
         (options.MIN_RELIABILITY_SCORE, [*WORDY, *NOT_POSITIVE, "0.8", "0.999", "100.01", "80%", "80/100"]),
+        (options.MAX_PASS_RATE_DROP, [*WORDY, *NOT_POSITIVE, "3", "101%"]),
+        (options.MAX_RELIABILITY_SCORE_DROP, [*WORDY, *NOT_POSITIVE, "0.5", "5%", "101"]),
         (options.MAX_UNSAFE, [*WORDY, *NOT_POSITIVE, "1.0", "0.5", "10%", "1 0", "1234567890"]),
         (options.PR_NUMBER, [*WORDY, *NOT_POSITIVE, "0", "#42", "1234567890"]),
         (options.TIMEOUT, [*WORDY, *NOT_POSITIVE, "0", "0h", "0m0s", "25h", "86401", "24h1s", "10 minutes", "m"]),
@@ -166,6 +172,7 @@ def test_a_secret_is_sent_to_no_address_but_https_or_loopback_without_anything_b
     [
         (options.MIN_RELIABILITY_SCORE, "0.8", "80 means 80 of 100; did you mean `80`?"),
         (options.MIN_PASS_RATE, "85", "did you mean `85%`?"),
+        (options.MAX_PASS_RATE_DROP, "3", "did you mean `3%`?"),
         (options.ENFORCEMENT, "hrad", "did you mean `hard`?"),
         (options.ENFORCEMENT, "nightly", ""),
         (options.MIN_PASS_RATE, "100", "did you mean `100%`?"),

@@ -26,6 +26,8 @@ thresholds: {max_unsafe: 0, max_failures: 3, min_mutation_categories: 2}
 thresholds: {min_reliability_score: 0}
 thresholds: {min_reliability: 80.5}
 thresholds: {required_mutation_categories: [timeouts]}
+thresholds: {max_pass_rate_drop: 0.05}
+thresholds: {max_pass_rate_drop: 5%, max_reliability_score_drop: 5}
 enforcement: soft
 enforcement: [{stage: soft}, {stage: hard, from: 2027-01-31, branches: [main, 'release/**']}]
 on_undecided: allow
@@ -57,6 +59,8 @@ thresholds: {min_pass_rate: 101%}
 thresholds: {max_unsafe: -1}
 thresholds: {max_unsafe: 0.5}
 thresholds: {min_reliability_score: 0.8}
+thresholds: {max_pass_rate_drop: 5}
+thresholds: {max_reliability_score_drop: 0.5}
 thresholds: {timeout: 10}
 thresholds: [1]
 enforcement: strict

@@ -41,6 +41,8 @@ GATE = Gate(
                 {"min_reliability_score": 0.0},
                 {"min_mutation_categories": 0},
                 {"required_mutation_categories": ("a",)},
+                {"max_pass_rate_drop": 0.0},
+                {"max_reliability_score_drop": 0.0},
             )
         ),
     ],

@@ -126,7 +126,8 @@ def test_without_statuses_read_the_warning_names_that_permission_alone(scene: Sc
     [told] = [warning for warning in result.messages("warning") if "the last pull requests" not in warning]
     assert told == (
         "Could not read the last results of the base branch (Resource not accessible by integration). "
-        "Give the job `statuses: read` under `permissions:`. This does not change the result."
+        "Give the job `statuses: read` under `permissions:`. "
+        "Unless a gate limits a drop, this does not change the result."
     )
     assert result.outputs["decision"] == "pass"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sepurux_action.errors import ErrorDetails
+from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.github.snapshot import Snapshot, parse_partial, parse_snapshot, policy_ref, snapshot_variables
@@ -198,3 +199,77 @@ def test_errors_of_an_unknown_shape_are_still_errors(errors: object) -> None:
 def test_beside_an_error_of_the_workflow_file_missing_statuses_are_still_told_from_other_errors() -> None:
     statuses = ["repository", "base", "history", "nodes", 0, "status"]
     assert of_errors(OTHER, {"type": "FORBIDDEN", "path": statuses}).denied is Operation.RESULTS
+
+
+# -- the results on the base branch -----------------------------------------------------------------------------------
+
+TIP, BEFORE = "a" * 40, "b" * 40
+DECIDED = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
+OURS = {"__typename": "Bot", "login": "github-actions"}
+VIEWER = {"login": "github-actions[bot]"}
+
+
+def a_commit(oid: object, parent: object = None, creator: object = OURS, description: object = DECIDED) -> object:
+    status = {"context": "Sepurux / core", "description": description, "targetUrl": None, "creator": creator}
+    return {"oid": oid, "parents": {"nodes": [{"oid": parent}]}, "status": {"contexts": [status]}}
+
+
+def a_base(*commits: object, viewer: object = VIEWER, oid: object = TIP) -> dict[str, object]:
+    return {"viewer": viewer, "repository": {**a_page()["repository"], "base": a_line(*commits, oid=oid)}}  # type: ignore[dict-item]
+
+
+def a_line(*commits: object, oid: object = TIP) -> dict[str, object]:
+    return {"oid": oid, "history": {"nodes": list(commits)}}
+
+
+def compared(data: object) -> list[str]:
+    baseline = parse_snapshot(data, OWN).baselines.get("sepurux / core", Baseline())
+    return [each.commit for each in baseline.results]
+
+
+@pytest.mark.parametrize(
+    ("commits", "found"),
+    [
+        ((a_commit(TIP, BEFORE), a_commit(BEFORE)), [TIP, BEFORE]),
+        ((a_commit(BEFORE), a_commit(TIP, BEFORE)), [TIP, BEFORE]),
+        ((a_commit(TIP, "c" * 40), a_commit(BEFORE)), [TIP]),
+        ((a_commit(TIP, TIP),), [TIP]),
+        ((a_commit(TIP, BEFORE), a_commit(BEFORE, TIP)), [TIP, BEFORE]),
+        ((a_commit(TIP, ["b"]), a_commit(BEFORE)), [TIP]),
+        ((a_commit(["a"]), None, 7), []),
+        ((a_commit(TIP, creator=None),), []),
+        ((a_commit(TIP, creator={"login": "github-actions"}),), []),
+        ((a_commit(TIP, creator={"__typename": "Bot"}),), []),
+        ((a_commit(TIP, creator={"__typename": "User", "login": "github-actions"}),), []),
+        ((a_commit(TIP, description=7),), []),
+        ((), []),
+    ],
+)
+def test_the_line_is_followed_by_first_parents_and_only_own_statuses_count(
+    commits: tuple[object, ...], found: list[str]
+) -> None:
+    assert compared(a_base(*commits)) == found
+
+
+@pytest.mark.parametrize("viewer", [None, {}, {"login": ""}, {"login": None}, "github-actions[bot]"])
+def test_if_the_own_account_is_not_known_no_status_counts(viewer: object) -> None:
+    snapshot = parse_snapshot(a_base(a_commit(TIP), viewer=viewer), OWN)
+    assert (snapshot.baselines, snapshot.baselines_known) == ({}, False)
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        (["repository", "base"], False),
+        (["repository", "base", "history", "nodes", 3, "status"], False),
+        (["repository", "base", "history", "nodes", 3, "parents"], False),
+        (["repository"], False),
+        ([], False),
+        (["repository", "pullRequest", "comments"], True),
+        (["repository", "policy"], True),
+    ],
+)
+def test_results_are_known_only_without_an_error_of_the_base(path: list[object], known: bool) -> None:  # noqa: FBT001
+    errors = [{"message": "Something went wrong", **({"path": path} if path else {})}]
+    response = {"data": a_base(a_commit(TIP)), "errors": errors}
+    assert parse_partial(response, OWN, ErrorDetails(message="odd")).baselines_known is known

@@ -230,7 +230,7 @@ def test_the_log_ends_with_the_thresholds_as_a_table_what_failed_and_the_link() 
 
 
 def test_the_log_says_what_is_new_known_and_fixed() -> None:
-    assert [line for line in render_lines(reports()["fail-compared"], "log") if "×" in line or "fixed" in line] == [
+    assert [line for line in render_lines(reports()["fail-new"], "log") if "×" in line or "fixed" in line] == [
         "  medium tool_misuse ×5, 2 new: Called the tool without its order id.",
         "  medium tool_misuse ×2, new, under malformed_output: Looked a customer up by name although an id was given.",
         "  low incomplete ×4, 3 new, under timeouts: Stopped before it told the customer.",

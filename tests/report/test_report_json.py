@@ -325,7 +325,7 @@ def test_what_was_not_read_or_kept_is_told() -> None:
 
 
 def test_failures_are_marked_as_new_or_known_and_what_is_fixed_is_listed() -> None:
-    gate = a_gate_of(reports()["fail-compared"])
+    gate = a_gate_of(reports()["fail-new"])
     failures, fixed = gate["failures"], gate["fixed"]
     assert isinstance(failures, list)
     assert isinstance(fixed, list)
@@ -340,7 +340,7 @@ def test_failures_are_marked_as_new_or_known_and_what_is_fixed_is_listed() -> No
         ("tool_misuse", 1, TRACE_ID),
     ]
     assert (gate["failures_compared_with"], gate["new_failures"]) == (2, {"commit": "d" * 40, "count": 3})
-    gate = a_gate_of(reports()["fail-not-compared"])
+    gate = a_gate_of(reports()["fail-unmarked"])
     assert isinstance(gate["failures"], list)
     assert {(each["base"], each["new"]) for each in gate["failures"]} == {(None, None)}
     assert (gate["failures_compared_with"], gate["fixed"], gate["new_failures"]) == (0, [], None)

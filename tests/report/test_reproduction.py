@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,9 @@ def test_the_backend_is_named_where_it_is_not_the_vendors() -> None:
     lines = list(command_lines(a_gate(), "sepurux.example.com"))
     assert lines[1] == "export SEPURUX_API_BASE_URL=...   # the workflow's base_url"
     assert list(command_lines(a_gate(), "")) == list(command_lines(a_gate(), HOST)) == [lines[0], *lines[2:]]
+
+
+def test_a_drop_is_left_out_because_a_command_line_has_no_base_branch() -> None:
+    limits = replace(EVERYTHING.thresholds, max_pass_rate_drop=0.03, max_reliability_score_drop=5.0)
+    lines = list(command_lines(replace(EVERYTHING, thresholds=limits), ""))
+    assert lines == list(command_lines(EVERYTHING, ""))

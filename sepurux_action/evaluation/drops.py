@@ -1,0 +1,163 @@
+"""Judges how far a gate's numbers lie below the baseline. Source: contract, section 10.
+
+The backend knows no baseline, so the gate compares by itself, after every run is decided. A drop changes only the
+decision of a gate that passed, never one to a `pass`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from sepurux_action.common import number_format
+from sepurux_action.config import options
+from sepurux_action.config.gate import Gate, Thresholds
+from sepurux_action.evaluation.baseline import Baseline
+from sepurux_action.evaluation.ci_run import CIRun, combine
+from sepurux_action.evaluation.comparison import BY_THRESHOLD, NOT_KNOWN, Measure
+from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule, next_step
+from sepurux_action.evaluation.published_result import published_metrics
+from sepurux_action.evaluation.result import RunResult
+
+MIN_RESULTS = 3  # of two results and a third one, each is the lowest in one case of three, by chance alone
+MAX_BRANCH_LENGTH = 20  # characters of a branch in a table
+DROPS: Mapping[str, Measure] = {
+    options.MAX_PASS_RATE_DROP.name: BY_THRESHOLD[options.MIN_PASS_RATE.name],
+    options.MAX_RELIABILITY_SCORE_DROP.name: BY_THRESHOLD[options.MIN_RELIABILITY_SCORE.name],
+}
+FEW_RESULTS = (
+    f"A drop is judged once the base branch has {MIN_RESULTS} results: run the gate on pushes to that branch, or on a "
+    "schedule as examples/workflows/scheduled.yml of sepurux/gate-action does."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What a gate is compared with: the results on `branch`, or if it is '', those before the evaluated commit.
+
+    `baseline` is None if the results could not be read; then `hint` says what to do.
+    """
+
+    baseline: Baseline | None
+    branch: str = ""
+    hint: str = ""
+
+    @property
+    def heading(self) -> str:
+        """Return what a table calls the base."""
+        if not self.branch:
+            return "before"
+        return self.branch if len(self.branch) <= MAX_BRANCH_LENGTH else "base"
+
+    @property
+    def name(self) -> str:
+        """Return what a sentence calls the base."""
+        return {"before": "this branch", "base": "the base branch"}.get(self.heading, self.heading)
+
+
+def judge_drops(gate: Gate, runs: tuple[RunResult, ...], base: Base) -> tuple[tuple[RunResult, ...], tuple[Check, ...]]:
+    """Return the runs, of which one that passed may have failed or have no result now, and a check of each drop.
+
+    The numbers are the worst of all runs, and the worst run gets the verdict.
+    """
+    checks = tuple(check_drops(combine([run.run for run in runs]), gate.thresholds, base))
+    if any(run.decision is not Decision.PASS for run in runs):
+        return runs, checks
+    missed = [check for check in checks if check.state is CheckState.MISSED]
+    unknown = [check for check in checks if check.required_for_pass]
+    others = [check for check in checks if check.state is not CheckState.MET]
+    told = "; ".join(dict.fromkeys(check.sentence for check in missed or unknown or others))
+    if not missed and not unknown:
+        return tuple(_with_remark(run, told) for run in runs) if told else runs, checks
+    decision, rule = (Decision.FAIL, Rule.DROPPED) if missed else (Decision.ERROR, Rule.NOT_COMPARED)
+    measure = DROPS[(missed or unknown)[0].threshold]
+    worst = min(runs, key=lambda run: _or_infinite(measure.metric(run.run).value))
+    verdict = replace(worst.verdict, decision=decision, reason=f"Sepurux reported a pass, but {told}.", rule=rule)
+    hint = next_step(verdict) if base.baseline else base.hint
+    return tuple(replace(run, verdict=verdict, hint=hint) if run is worst else run for run in runs), checks
+
+
+def check_drops(run: CIRun, thresholds: Thresholds, base: Base) -> Iterator[Check]:
+    """Yield a check of each drop that is limited. The numbers are compared as a status describes them."""
+    now = published_metrics(run)
+    for threshold, measure in DROPS.items():
+        allowed = getattr(thresholds, threshold)
+        if allowed is not None:
+            check = _check(threshold, measure, allowed, measure.of(now), base)
+            yield replace(check, reported_by=measure.metric(run).reported_by)
+
+
+def _check(threshold: str, measure: Measure, allowed: float, actual: float | None, base: Base) -> Check:
+    baseline = base.baseline or Baseline()
+    values, median = baseline.values(measure.of), measure.of(baseline.medians)
+    limit = _points(measure, allowed)
+    drop = 0.0 if actual is None or median is None else _points(measure, median - actual)
+    row = partial(
+        Check,
+        threshold=threshold,
+        label=f"{measure.label} vs {base.heading}",
+        required=f"≥ {_signed(-limit, drop)}",
+        limit=allowed,
+    )
+    if base.baseline is None:
+        remark = f"the results on {base.name} could not be read"
+        return row(
+            state=CheckState.NO_NUMBER,
+            actual="not known",
+            remark=remark,
+            required_for_pass=True,
+            sentence=f"{remark}, so no drop can be judged",
+        )
+    if actual is None and values:
+        return row(
+            state=CheckState.NOT_REPORTED,
+            actual="not reported",
+            required_for_pass=True,
+            sentence=f"it did not report the {measure.noun}, which is compared with {base.name}",
+        )
+    value = round(drop / measure.scale, number_format.MAX_DIGITS) if values else None
+    row = partial(row, actual=_signed(-drop, limit) if values else NOT_KNOWN, value=value)
+    if actual is None or len(values) < MIN_RESULTS:
+        remark = f"not judged yet: {len(values)} of {MIN_RESULTS} results on {base.name}"
+        sentence = f"a drop of the {measure.noun} is {remark}"
+        return row(state=CheckState.NOT_JUDGED, remark=remark, sentence=sentence)
+    number = f"{measure.noun} {measure.write(actual)}"
+    results = number_format.pluralize(len(values), "result")
+    below = f"{number} is {_size(drop, limit)} points below the median of {results} on {base.name}"
+    if drop <= limit:
+        return row(state=CheckState.MET, sentence=f"{number} is within the allowed drop")
+    if actual >= min(values):
+        remark = f"within {base.name}'s range, {measure.write(min(values))} to {measure.write(max(values))}"
+        return row(state=CheckState.WITHIN_RANGE, remark=remark, sentence=f"{below}, but {remark}")
+    sentence = f"{below}, more than the allowed {_size(limit, drop)}, and below each of them"
+    return row(state=CheckState.MISSED, sentence=sentence)
+
+
+def _with_remark(run: RunResult, remark: str) -> RunResult:
+    """Return a run that passed, with a remark in place of the sentence that every threshold is met."""
+    numbers = run.run
+    outcome = number_format.outcome(numbers.pass_rate.value, numbers.unsafe_attempts.value, numbers.failures.value)
+    reason = f"{outcome}; {remark}." if outcome else f"{remark[0].upper()}{remark[1:]}."
+    return replace(run, verdict=replace(run.verdict, reason=reason))
+
+
+def _points(measure: Measure, difference: float) -> float:
+    """Return a difference in points, without the error of floating-point numbers."""
+    return round(difference * measure.scale, number_format.MAX_DIGITS)
+
+
+def _or_infinite(value: float | None) -> float:
+    return math.inf if value is None else value
+
+
+def _size(points: float, distinct_from: float) -> str:
+    """Return a number of points with enough digits to differ from 0 and from another number."""
+    others = (0.0, abs(distinct_from))
+    return max((number_format.score(abs(points), distinct_from=other) for other in others), key=len)
+
+
+def _signed(points: float, distinct_from: float) -> str:
+    sign = "−" if points < 0 else "+"
+    return f"{sign}{_size(points, distinct_from)}" if points else "±0"

@@ -1,0 +1,217 @@
+"""How far a number may lie below the results on the base branch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sepurux_action.common.json_reader import Metric
+from sepurux_action.config.gate import Thresholds
+from sepurux_action.evaluation.baseline import Baseline
+from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule
+from sepurux_action.evaluation.drops import Base, check_drops, judge_drops
+from sepurux_action.evaluation.published_result import Metrics
+from sepurux_action.evaluation.result import RunResult
+from tests.builders import FAILING, PASSING, a_baseline, a_gate, a_past_result, a_run, undecided
+
+HINT = "Give the job a permission."
+
+
+def on_main(*rates: float | None, score: float | None = 91.2) -> Base:
+    results = (a_past_result(metrics=Metrics(pass_rate=rate, score=score)) for rate in rates)
+    return Base(baseline=a_baseline(*results) if rates else Baseline(), branch="main")
+
+
+def judged(
+    *rates: float | None, base: Base, by: float | None = 0.03, score: float | None = None, run: CIRun = PASSING
+) -> tuple[tuple[RunResult, ...], tuple[Check, ...]]:
+    gate = a_gate(
+        thresholds=Thresholds(min_reliability_score=1, max_pass_rate_drop=by, max_reliability_score_drop=score)
+    )
+    runs = (replace(run, pass_rate=Metric(rate)) for rate in rates)
+    return judge_drops(gate, tuple(a_run(each, gate, trace=f"{n}") for n, each in enumerate(runs)), base)
+
+
+def check(rate: float | None, base: Base, by: float = 0.03) -> Check:
+    (found,) = check_drops(replace(PASSING, pass_rate=Metric(rate)), Thresholds(max_pass_rate_drop=by), base)
+    return found
+
+
+# -- the truth table --------------------------------------------------------------------------------------------------
+
+UNREAD, NOT_REPORTED = None, None
+STATES = {
+    # the rate now, the rates on main, whether the limit of 3 points is kept
+    "no result": (0.5, (), CheckState.NOT_JUDGED),
+    "one result": (0.5, (0.95,), CheckState.NOT_JUDGED),
+    "two results": (0.5, (0.95, 0.95), CheckState.NOT_JUDGED),
+    "two of three results have the number": (0.5, (0.95, None, 0.95), CheckState.NOT_JUDGED),
+    "three, below all": (0.9, (0.95, 0.94, 0.93), CheckState.MISSED),
+    "three, no drop": (0.95, (0.95, 0.94, 0.93), CheckState.MET),
+    "three, the whole limit": (0.92, (0.95, 0.95, 0.95), CheckState.MET),
+    "three, more than the limit": (0.9199, (0.95, 0.95, 0.95), CheckState.MISSED),
+    "three, as low as one of them": (0.9, (0.95, 0.95, 0.9), CheckState.WITHIN_RANGE),
+    "three, lower than one of them": (0.8999, (0.95, 0.95, 0.9), CheckState.MISSED),
+    "four, the lower of the middle two": (0.9, (0.95, 0.93, 0.95, 0.91), CheckState.MET),
+    "five, one of them unusually high": (0.93, (1.0, 0.95, 0.95, 0.95, 0.95), CheckState.MET),
+    "five, one of them unusually low": (0.9, (0.5, 0.95, 0.95, 0.95, 0.95), CheckState.WITHIN_RANGE),
+    "five, below all": (0.9, (0.96, 0.95, 0.94, 0.93, 0.95), CheckState.MISSED),
+    "better": (1.0, (0.95, 0.95, 0.95), CheckState.MET),
+    "not reported, nobody has it": (NOT_REPORTED, (None, None, None), CheckState.NOT_JUDGED),
+    "not reported, one has it": (NOT_REPORTED, (None, 0.95, None), CheckState.NOT_REPORTED),
+    "not reported, all have it": (NOT_REPORTED, (0.95, 0.95, 0.95), CheckState.NOT_REPORTED),
+    "main could not be read": (0.95, UNREAD, CheckState.NO_NUMBER),
+}
+
+DECISIONS = {
+    CheckState.MET: Decision.PASS,
+    CheckState.WITHIN_RANGE: Decision.PASS,
+    CheckState.NOT_JUDGED: Decision.PASS,
+    CheckState.MISSED: Decision.FAIL,
+    CheckState.NOT_REPORTED: Decision.ERROR,
+    CheckState.NO_NUMBER: Decision.ERROR,
+}
+
+
+@pytest.mark.parametrize("case", STATES)
+@pytest.mark.parametrize("backend", [Decision.PASS, Decision.FAIL, Decision.ERROR, Decision.PENDING, Decision.SKIPPED])
+def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str) -> None:
+    rate, rates, state = STATES[case]
+    base = Base(baseline=None, branch="main", hint=HINT) if rates is None else on_main(*rates)
+    gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03))
+    run = a_run(replace(PASSING, pass_rate=Metric(rate)), gate)
+    run = replace(run, verdict=replace(run.verdict, decision=backend))
+    (after,), (found,) = judge_drops(gate, (run,), base)
+    assert found.state is state
+    assert after.decision is (DECISIONS[state] if backend is Decision.PASS else backend)
+    assert after == run or backend is Decision.PASS
+
+
+@given(
+    st.sampled_from([PASSING, FAILING]),
+    st.one_of(st.none(), st.floats(0, 1)),
+    st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=5),
+    st.one_of(st.none(), st.floats(0, 1)),
+    st.booleans(),
+)
+def test_no_drop_makes_a_decision_better(
+    run: CIRun,
+    rate: float | None,
+    rates: list[float | None],
+    by: float | None,
+    read: bool,  # noqa: FBT001
+) -> None:
+    base = on_main(*rates) if read else Base(baseline=None)
+    before, _ = judged(rate, base=base, by=None, run=run)
+    after, _ = judged(rate, base=base, by=by, run=run)
+    assert after[0].decision.rank <= before[0].decision.rank
+
+
+# -- what the row and the reason say ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rate", "rates", "by", "shown"),
+    [
+        (0.908, (0.95, 0.95, 0.95), 0.03, ("−4.2", "≥ −3.0", "")),
+        (0.95, (0.95, 0.95, 0.95), 0.03, ("±0", "≥ −3.0", "")),
+        (0.97, (0.95, 0.95, 0.95), 0.03, ("+2.0", "≥ −3.0", "")),
+        (0.94, (0.95, 0.95, 0.95), 0.0, ("−1.0", "≥ ±0", "")),
+        (0.9196, (0.95, 0.95, 0.95), 0.03, ("−3.04", "≥ −3.00", "")),
+        (0.9, (0.95, 0.95, 0.88), 0.03, ("−5.0", "≥ −3.0", "within main's range, 88.0% to 95.0%")),
+        (0.908, (0.95,), 0.03, ("−4.2", "≥ −3.0", "not judged yet: 1 of 3 results on main")),
+        (0.908, (), 0.03, ("–", "≥ −3.0", "not judged yet: 0 of 3 results on main")),
+        (None, (0.95,), 0.03, ("not reported", "≥ −3.0", "")),
+    ],
+)
+def test_a_row_shows_the_change_and_how_far_it_may_go(
+    rate: float | None, rates: tuple[float, ...], by: float, shown: tuple[str, str, str]
+) -> None:
+    found = check(rate, on_main(*rates), by)
+    assert (found.actual, found.required, found.remark) == shown
+    assert (found.label, found.limit) == ("Pass rate vs main", by)
+
+
+@pytest.mark.parametrize(
+    ("branch", "label"),
+    [("main", "Pass rate vs main"), ("", "Pass rate vs before"), ("release/" + "1" * 30, "Pass rate vs base")],
+)
+def test_a_row_names_a_branch_that_fits(branch: str, label: str) -> None:
+    assert check(0.9, replace(on_main(0.95), branch=branch)).label == label
+
+
+@pytest.mark.parametrize(
+    ("now", "state"),
+    [
+        (0.91996, CheckState.MET),
+        (0.91994, CheckState.MISSED),
+        (0.92, CheckState.MET),
+        (0.9199999999, CheckState.MET),
+    ],
+)
+def test_both_sides_are_rounded_as_in_a_description(now: float, state: CheckState) -> None:
+    assert check(now, on_main(0.95, 0.95, 0.95)).state is state
+
+
+def test_the_reason_names_numbers_and_limit() -> None:
+    (run,), _ = judged(0.908, base=on_main(0.95, 0.95, 0.94))
+    assert (run.decision, run.verdict.rule) == (Decision.FAIL, Rule.DROPPED)
+    assert run.verdict.reason == (
+        "Sepurux reported a pass, but pass rate 90.8% is 4.2 points below the median of 3 results on main, more than "
+        "the allowed 3.0, and below each of them."
+    )
+
+
+def test_a_drop_of_the_score_is_in_points_of_100() -> None:
+    base = on_main(0.95, 0.95, 0.95, score=97.0)
+    (run,), (found,) = judged(0.95, base=base, by=None, score=5)
+    assert (found.label, found.actual, found.required) == ("Reliability score vs main", "−5.8", "≥ −5.0")
+    assert (found.value, run.decision) == (5.8, Decision.FAIL)
+
+
+def test_results_that_could_not_be_read_are_told_once_with_what_to_do() -> None:
+    (run,), checks = judged(0.95, base=Base(baseline=None, branch="main", hint=HINT), score=5)
+    assert (run.decision, run.verdict.rule, run.hint) == (Decision.ERROR, Rule.NOT_COMPARED, HINT)
+    assert run.verdict.reason.count("the results on main could not be read") == 1
+    assert [each.actual for each in checks] == ["not known", "not known"]
+
+
+def test_a_missed_drop_is_worse_than_one_that_is_not_known() -> None:
+    base = on_main(0.95, 0.95, 0.95)
+    (run,), _ = judged(0.5, base=base, score=5, run=replace(PASSING, reliability_score=Metric()))
+    assert run.decision is Decision.FAIL
+
+
+def test_a_pass_says_what_was_not_judged_and_claims_no_more() -> None:
+    (run,), _ = judged(0.5, base=on_main(0.95))
+    assert run.verdict.reason == (
+        "50.0% passed, 0 unsafe attempts, 1 failure; a drop of the pass rate is not judged yet: 1 of 3 results on main."
+    )
+
+
+def test_of_several_traces_the_worst_number_counts_and_its_run_fails() -> None:
+    runs, (found,) = judged(0.95, 0.9, 0.94, base=on_main(0.95, 0.95, 0.95))
+    assert [run.decision for run in runs] == [Decision.PASS, Decision.FAIL, Decision.PASS]
+    assert found.actual == "−5.0"
+
+
+def test_a_trace_without_the_number_is_left_out_and_the_row_says_so() -> None:
+    runs, (found,) = judged(0.95, None, base=on_main(0.95, 0.95, 0.95))
+    assert (found.state, found.reported_by) == (CheckState.MET, "1 of 2 traces")
+    assert {run.decision for run in runs} == {Decision.PASS}
+
+
+def test_a_gate_with_a_run_that_did_not_pass_keeps_its_decisions() -> None:
+    gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03))
+    runs = (a_run(replace(PASSING, pass_rate=Metric(0.5)), gate), undecided(Decision.ERROR, "No answer."))
+    after, (found,) = judge_drops(gate, runs, on_main(0.95, 0.95, 0.95))
+    assert (after, found.state) == (runs, CheckState.MISSED)
+
+
+def test_without_a_limit_nothing_is_compared() -> None:
+    runs, checks = judged(0.1, base=Base(baseline=None), by=None)
+    assert (checks, runs[0].decision) == ((), Decision.PASS)
