@@ -8,6 +8,8 @@ from itertools import count
 from types import MappingProxyType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.settings import Settings
@@ -207,9 +209,13 @@ def test_an_uploaded_trace_is_compared_without_its_id() -> None:
         ([], PermanentError(reason="Sepurux refused it (HTTP 404)", status=404), "batch base-1 of the base: Sepurux"),
         ([], Success({"batch_id": "other", "run_ids": ["base-run"]}), "another run"),
         ([], Success({"campaign_id": "other", "run_ids": ["base-run"]}), "another campaign"),
-        ([], Success({"run_ids": []}), "without run_ids"),
-        ([], Success({"run_ids": [["../x"], 7, None]}), "without run_ids"),
-        ([], Success({"run_ids": ["batch-1-run-1"]}), "without run_ids of its own"),
+        ([], Success({"campaign_id": ["other"], "run_ids": ["base-run"]}), "another campaign"),
+        ([], Success({"run_ids": []}), "without usable run_ids"),
+        ([], Success({"run_id": "base-run"}), "without usable run_ids"),
+        ([], Success({"run_ids": "base-run"}), "without usable run_ids"),
+        ([], Success({"run_ids": [["../x"], 7, None]}), "without usable run_ids"),
+        ([], Success({"run_ids": ["base-run", "../x"]}), "without usable run_ids"),
+        ([], Success({"run_ids": ["batch-1-run-1"]}), "without usable run_ids of its own"),
         ([], Success([]), "not a JSON object"),
     ],
 )
@@ -354,6 +360,28 @@ def test_no_comparison_changes_a_decision(base: ApiResult | Sequence[object]) ->
     [compared] = run(FakeApiCalls(a_backend(base=base)))
     [alone] = run(FakeApiCalls(a_backend()), baselines={})
     assert (compared.verdict, compared.run, compared.hint) == (alone.verdict, alone.run, alone.hint)
+
+
+words = st.sampled_from(["", "base-run", "batch-1-run-1", CAMPAIGN, "timeouts", "\ud800", "x" * 300]) | st.text(
+    max_size=3
+)
+names = st.sampled_from(["run_ids", "run_id", "batch_id", "campaign_id", "type", "severity", "mutation", "trace_id"])
+some_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | words,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
+)
+
+
+@given(some_json, some_json)
+def test_any_json_of_the_base_leaves_the_result_as_it_is_without_a_defect(batch: object, base: object) -> None:
+    output = FakeOutput()
+    [result] = run(FakeApiCalls(a_backend(base=Success(base), batch=Success(batch))), output=output)
+    [listed] = run(FakeApiCalls(a_backend(base=Success(base))), output=output)
+    assert {each.decision for each in (result, listed)} == {Decision.FAIL}
+    assert [replace(each, new=None) for each in listed.enrichment.failures] == [
+        replace(each, new=None) for each in result.enrichment.failures
+    ]
+    assert not any("Report this line" in line for line in output.lines)
 
 
 def test_a_defect_in_the_comparison_is_a_line_of_the_log_and_keeps_the_results() -> None:
