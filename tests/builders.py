@@ -23,7 +23,7 @@ from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.base_failures import NOT_COMPARED
 from sepurux_action.evaluation.baseline import Baseline, BaselineResult
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import CheckState, Decision, Rule, Verdict, decide, next_step
+from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule, Verdict, decide, next_step
 from sepurux_action.evaluation.drops import FEW_RESULTS, Base, judge_drops
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.failure_comparison import NewFailures, compare
@@ -546,4 +546,15 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
         cannot_approve=tuple(Refusal(word, Reason.NO_WRITE_ACCESS) for word in words),
         ignored=tuple(Refusal(word, Reason.BOT) for word in words),
     )
-    return a_result(*runs, gate=gate, approval=approval, notes=words)
+    drop = Check(
+        threshold="max_pass_rate_drop",
+        label=f"Pass rate vs {first}",
+        required="≥ −3.0",
+        actual="−4.2",
+        state=CheckState.WITHIN_RANGE,
+        limit=0.03,
+        value=0.042,
+        remark=first,
+        sentence=first,
+    )
+    return replace(a_result(*runs, gate=gate, approval=approval, notes=words), drops=(drop,))

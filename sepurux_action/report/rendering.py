@@ -212,7 +212,7 @@ def _sentence(words: str) -> Markdown:
 def _aligned(rows: Sequence[ThresholdFacts]) -> list[Markdown]:
     """Return a line for each threshold, with aligned columns."""
     cells = [
-        (row.check.label, *map(json_reader.printable, (row.check.actual, row.check.required, row.check.remark)))
+        tuple(map(json_reader.printable, (row.check.label, row.check.actual, row.check.required, row.check.remark)))
         for row in rows
     ]
     labels, actuals, *_ = ([len(cell) for cell in column] for column in zip(*cells, strict=True)) if cells else ([], [])
