@@ -1,6 +1,9 @@
 # The runner needs root and sets the working directory itself, so there is neither USER nor WORKDIR here:
 # https://docs.github.com/en/actions/reference/workflows-and-actions/dockerfile-support
-FROM python:3.13-slim AS base
+#
+# Dependabot renews the digest. Where no registry can be reached, `make image GATE_BASE=python:3.14-slim` builds on a
+# local image instead; the image of a release is always built on the digest.
+FROM python:3.14-slim@sha256:ce40764625a4ff50df3548277632e7f96c4e77fe75fa848aae9885476e7df5a4 AS base
 
 FROM base AS build
 COPY requirements.txt /

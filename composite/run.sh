@@ -6,9 +6,14 @@ set -e
 # would still be evaluated.
 trap 'exit 130' INT
 
+no_result() {
+  printf '%s\n' decision=error conclusion=failure "reason=$1" 'gates=[]' >>"$GITHUB_OUTPUT" || true
+}
+no_result "The step ended before the gate started. Re-run the job." # later values replace it
+
 stop() {
   echo "::error title=Sepurux gate::$1"
-  printf '%s\n' decision=error conclusion=failure "reason=$1" 'gates=[]' >>"$GITHUB_OUTPUT" || true
+  no_result "$1"
   exit 2 # nothing was judged
 }
 
@@ -53,12 +58,20 @@ if [ ! -e "$ready" ]; then
   # shellcheck disable=SC2086
   (cd "$RUNNER_TEMP" && $python -I -m venv --clear "$venv") ||
     stop "$python could not make a virtual environment in the runner's temporary folder."
-  # What would install elsewhere or not at all; other settings of pip count: a company has its mirror.
-  unset PIP_DRY_RUN PIP_PREFIX PIP_PYTHON PIP_ROOT PIP_TARGET PIP_USER
+  # Of pip's variables only those count that say how to reach an index: a company has its mirror. Others, such as
+  # PIP_CONSTRAINT, are for the packages of the job and would break this install or change it.
+  for variable in ${!PIP_@}; do
+    case $variable in
+      *INDEX* | *CERT* | PIP_CONFIG_FILE | PIP_FIND_LINKS | PIP_KEYRING_PROVIDER | PIP_PROXY | PIP_TRUSTED_HOST) ;;
+      PIP_CACHE_DIR | PIP_NO_CACHE_DIR | PIP_RETRIES | PIP_*TIMEOUT | PIP_USE_FEATURE | PIP_USE_DEPRECATED) ;;
+      *) unset "$variable" ;;
+    esac
+  done
   # --no-deps, as the lock is whole for what the gate calls.
   "$venv/$bin" -I -m pip install --quiet --disable-pip-version-check --no-input --no-compile --require-hashes --no-deps \
-    --only-binary :all: -r "$lock" || stop "The gate's packages could not be installed; pip's reason stands above. The \
-runner must reach a package index: PyPI, or a mirror that pip.conf or PIP_INDEX_URL names."
+    --only-binary :all: -r "$lock" || stop "The gate's packages could not be installed; pip's reason stands above. If \
+pip reached no package index, name a mirror in pip.conf or PIP_INDEX_URL. If pip names another setting, such as \
+constraint, remove it from pip.conf."
   "$venv/$bin" -I -c "$has_packages" || stop "The gate's packages were installed somewhere else: remove \
 target, prefix, root and dry-run from the runner's pip.conf."
   printf '%s' "$venv" >"$venv/ready"

@@ -1,4 +1,4 @@
-"""Runs the gate twice on this machine, as a workflow would: once on a sound trace, once on traces that must be blocked.
+"""Runs the gate twice on this machine, as a workflow would: on an agent that passes, and on one that must be blocked.
 
 The backend is the embedded sandbox: no account and no network. `make demo` runs this.
 """
@@ -6,25 +6,36 @@ The backend is the embedded sandbox: no account and no network. `make demo` runs
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.sandbox import Sandbox
+from sepurux_action.sandbox import CORE_CAMPAIGN, FAILING_CAMPAIGN, Sandbox
 
 TOKEN = "demo-token-0123456789"  # noqa: S105 - only the sandbox of this run accepts it
-SHA = "0123456789abcdef0123456789abcdef01234567"
+REPORTS = Path("build", "demo")
+RUNS = {  # the campaign, the exit status, and what follows from it in a workflow
+    CORE_CAMPAIGN: (0, "the job succeeds, and the pull request can be merged"),
+    FAILING_CAMPAIGN: (1, "the job fails, and branch protection can block the merge"),
+}
+BLOCKED = REPORTS / FAILING_CAMPAIGN
+NEXT = f"""\
+The reports of the blocked step:
+  {BLOCKED}/summary.md         the job summary; the comment on a pull request is similar
+  {BLOCKED}/workspace/report   report.json and junit.xml, because `report_dir` is set
+
+Try a workflow of yours against the sandbox (needs Docker and act, see docs/try-it.md):
+  python3 examples/try_workflow.py FOLDER"""
 
 
-def gate(folder: Path, address: str, trace_file: str) -> int:
-    """Run entrypoint.py as the runner does, with its files in `folder`; return the exit status."""
-    folder.mkdir(parents=True)
-    shutil.copytree(ROOT / "examples" / "traces", folder / "workspace" / "traces")
+def gate(folder: Path, address: str, campaign: str) -> int:
+    """Run entrypoint.py as the runner does, with its files in `folder`; print its log and return its exit status."""
+    (folder / "workspace").mkdir(parents=True)
     (folder / "output").touch()
     environment = {
         "PATH": os.environ.get("PATH", ""),
@@ -33,38 +44,42 @@ def gate(folder: Path, address: str, trace_file: str) -> int:
         "GITHUB_OUTPUT": str(folder / "output"),
         "GITHUB_REPOSITORY": "octo-org/refund-agent",
         "GITHUB_SERVER_URL": "https://github.com",
-        "GITHUB_SHA": SHA,
+        "GITHUB_SHA": "0123456789abcdef0123456789abcdef01234567",
         "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
         "GITHUB_WORKSPACE": str(folder / "workspace"),
         "INPUT_BASE_URL": address,
-        "INPUT_CAMPAIGN": "refund-reliability",
+        "INPUT_CAMPAIGN": campaign,
+        "INPUT_REPORT_DIR": "report",
         "INPUT_TOKEN": TOKEN,
-        "INPUT_TRACE_FILE": trace_file,
     }
     command = [sys.executable, "-I", str(ROOT / "entrypoint.py")]
-    log = subprocess.run(  # noqa: S603 - our own program
+    step = subprocess.run(  # noqa: S603 - our own program
         command, env=environment, cwd=folder / "workspace", capture_output=True, text=True, check=False, timeout=120
     )
-    for line in (log.stdout + log.stderr).splitlines():
-        if not line.startswith("::add-mask::"):  # the runner does not show these
-            print(f"  | {line.replace('%25', '%')}")  # as the runner shows an escaped text
-    return log.returncode
+    for line in as_shown(step.stdout + step.stderr).splitlines():
+        print(f"  | {line}")
+    return step.returncode
+
+
+def as_shown(log: str) -> str:
+    """Return the log as GitHub's runner shows it: it masks secrets, and writes `Error:` before an annotation."""
+    log = re.sub(r"^::add-mask::.*\n", "", log, flags=re.MULTILINE)
+    log = re.sub(r"^::(notice|warning|error)[^:]*::", lambda found: f"{found[1].title()}: ", log, flags=re.MULTILINE)
+    return log.replace("%0A", "\n").replace("%25", "%")
 
 
 def main() -> int:
     """Run one gate that passes and one that blocks; return 0 if both do."""
-    folder = Path(tempfile.mkdtemp(prefix="sepurux-gate-demo-"))
-    wanted = {"a sound refund": ("traces/refund-sound.json", 0), "all three traces": ("traces/*.json", 1)}
+    shutil.rmtree(ROOT / REPORTS, ignore_errors=True)
     right = True
-    with Sandbox(token=TOKEN, decide_after=1.5) as sandbox:
-        print(f"The sandbox backend answers at {sandbox.url}. It replays nothing: it only reads what was recorded.\n")
-        for number, (title, (trace_file, status)) in enumerate(wanted.items(), start=1):
-            print(f"{number}. The gate on {title} ({trace_file}):")
-            came = gate(folder / str(number), sandbox.url, trace_file)
-            verdict = "as it should be" if came == status else f"but it should have been {status}"
-            print(f"  exit status {came}, {verdict}; report: {folder / str(number) / 'summary.md'}\n")
+    print("A sandbox on this machine takes the place of Sepurux, and evaluates the traces of two campaigns.\n")
+    with Sandbox(token=TOKEN, decide_after=1) as sandbox:
+        for campaign, (status, follows) in RUNS.items():
+            print(f"A step with `campaign: {campaign}`:")
+            came = gate(ROOT / REPORTS / campaign, sandbox.url, campaign)
+            print(f"Exit status {came}: {follows if came == status else f'it should have been {status}'}.\n")
             right = right and came == status
-    print("Both gates came out as they should." if right else "The demo did not come out as it should.")
+    print(NEXT)
     return 0 if right else 1
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -22,15 +23,15 @@ from sepurux_action.github.permissions import REQUIRED_PERMISSIONS
 from sepurux_action.report.outputs import OUTPUTS
 
 ACTION = """\
-# Written by scripts/generate.py from the table of options; `make generate` renews it.
+# Written by scripts/generate.py from the table of options. Run `make generate` to update it.
 name: {name}
-description: Run a Sepurux reliability evaluation of your AI agent and block the change when it fails.
+description: Runs a Sepurux reliability evaluation of your AI agent and blocks the change if the evaluation fails.
 author: sepurux
 branding:
   icon: shield
   color: purple
 
-# No input but the token of GitHub has a default here: one would arrive like a given value and beat the environment.
+# Only `github_token` has a default here. A default arrives like a given value and would override the environment.
 inputs:
 {inputs}
 outputs:
@@ -41,7 +42,7 @@ runs:
 DOCKER = """\
   using: docker
   image: Dockerfile
-  # The image's own entry point once more: runners on Kubernetes know no other.
+  # The same entry point as in the image, because runners on Kubernetes do not read that one.
   entrypoint: /app/venv/bin/python3
   args: [-I, -u, /app/entrypoint.py]
 """
@@ -52,9 +53,10 @@ COMPOSITE = """\
   steps:
     - id: gate
       shell: bash
-      # The runner makes these variables for the Docker action itself. Texts of a workflow travel here and nowhere else.
+      # All inputs as the workflow gives them, misspelled ones too. They reach the gate by this variable alone.
       env:
-{env}      run: . "$GITHUB_ACTION_PATH/run.sh"
+        GATE_INPUTS: ${{ toJSON(inputs) }}
+      run: . "$GITHUB_ACTION_PATH/run.sh"
 """
 
 
@@ -65,8 +67,7 @@ def docker_action() -> str:
 
 def composite_action() -> str:
     """Return the text of composite/action.yml: the same inputs and outputs for runners without Docker."""
-    env = "".join(f"        INPUT_{name.upper()}: ${{{{ inputs.{name} }}}}\n" for name in BY_NAME)
-    return _action("Sepurux reliability gate without Docker", COMPOSITE.format(env=env), "steps.gate.outputs")
+    return _action("Sepurux reliability gate without Docker", COMPOSITE, "steps.gate.outputs")
 
 
 def _action(name: str, runs: str, source: str = "") -> str:
@@ -76,8 +77,28 @@ def _action(name: str, runs: str, source: str = "") -> str:
     return ACTION.format(name=name, inputs="".join(inputs), outputs="".join(outputs), runs=runs)
 
 
+# What README shows of the inputs and outputs.
+MAIN_INPUTS = (
+    *("token", "project", "campaign", "trace_file"),
+    *("min_pass_rate", "max_unsafe", "enforcement", "timeout"),
+)
+MAIN_OUTPUTS = ("decision", "conclusion", "reason", "pass_rate", "dashboard_url")
+
+
+def main_inputs_table() -> str:
+    """Return the table of the inputs that most workflows need."""
+    rows = [f"| `{name}` | {BY_NAME[name].help} | {BY_NAME[name].default_shown} |" for name in MAIN_INPUTS]
+    return "\n".join(["| input | meaning | default |", "| --- | --- | --- |", *rows])
+
+
+def main_outputs_table() -> str:
+    """Return the table of the outputs that most workflows need."""
+    rows = [f"| `{name}` | {OUTPUTS[name]} |" for name in MAIN_OUTPUTS]
+    return "\n".join(["| output | meaning |", "| --- | --- |", *rows])
+
+
 def options_table() -> str:
-    """Return README's table of inputs."""
+    """Return the table of all inputs."""
     rows = ["| input | meaning | default |", "| --- | --- | --- |"]
     for option in OPTIONS:
         names = ", ".join(f"`{spelling}`" for spelling in option.names)
@@ -86,7 +107,7 @@ def options_table() -> str:
 
 
 def places_table() -> str:
-    """Return the guide's table of what each option accepts and where it may be given."""
+    """Return the table of what each option accepts and where it may be given."""
     rows = ["| option | accepted | policy file | environment |", "| --- | --- | --- | --- |"]
     for option in OPTIONS:
         sections = ", ".join(_SECTION_NAMES[section] for section in option.allowed_in)
@@ -96,19 +117,20 @@ def places_table() -> str:
 
 
 def outputs_table() -> str:
-    """Return README's table of outputs."""
+    """Return the table of all outputs."""
     return "\n".join(
         ["| output | meaning |", "| --- | --- |", *(f"| `{name}` | {text} |" for name, text in OUTPUTS.items())]
     )
 
 
-def flags_line() -> str:
-    """Return the guide's list of flags."""
-    return ", ".join(f"`{flag(option.name)}`" for option in OPTIONS if not option.actions_only)
+def flags_block() -> str:
+    """Return the list of flags as a code block."""
+    flags = " ".join(flag(option.name) for option in OPTIONS if not option.actions_only)
+    return f"```text\n{textwrap.fill(flags, 100, break_on_hyphens=False)}\n```"
 
 
 def permissions_table() -> str:
-    """Return README's table of what the gate does on GitHub, by the permission that it needs."""
+    """Return the table of what the gate does on GitHub, by the permission that it needs."""
     rows = ["| permission | to | needed when |", "| --- | --- | --- |"]
     rows += [
         f"| `{required.permission}` | {operation} | {required.when} |"
@@ -118,26 +140,30 @@ def permissions_table() -> str:
 
 
 def events_table() -> str:
-    """Return README's table of events; those of one kind share a row."""
+    """Return the table of events; those of one kind share a row."""
     names: dict[EventKind, list[str]] = {}
     for name, kind in EVENTS.items():
         names.setdefault(kind, []).append(f"`{name}`")
-    rows = ["| event | judged commit | pull request |", "| --- | --- | --- |"]
+    rows = ["| event | evaluated commit | pull request |", "| --- | --- | --- |"]
     rows += [f"| {', '.join(of_kind)} | {kind.commit} | {kind.pull_request} |" for kind, of_kind in names.items()]
     return "\n".join(rows)
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
+    "main_inputs": main_inputs_table,
+    "main_outputs": main_outputs_table,
     "inputs": options_table,
     "outputs": outputs_table,
     "permissions": permissions_table,
     "events": events_table,
-    "flags": flags_line,
+    "flags": flags_block,
     "places": places_table,
     **noise.TABLES,
 }
-# The documents with blocks.
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "configuration.md", ROOT / "docs" / "noisy-agents.md")
+DOCUMENTS = (  # those with blocks
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("reference", "platforms", "noisy-agents")),
+)
 
 _SECTION_NAMES = {SectionKind.TOP: "top level", SectionKind.GATE: "gate", SectionKind.THRESHOLDS: "`thresholds:`"}
 

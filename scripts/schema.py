@@ -54,8 +54,8 @@ _ENTRY: Schema = {
     "additionalProperties": False,
     "required": ["stage"],
     "properties": {
-        "stage": {"description": "The stage that rules.", **_words(Stage)},
-        "from": {"description": "First day, of UTC, such as `2027-01-31`.", "type": "string", "pattern": _DAY},
+        "stage": {"description": "The stage that applies.", **_words(Stage)},
+        "from": {"description": "First day in UTC, such as `2027-01-31`.", "type": "string", "pattern": _DAY},
         "branches": {"description": "GitHub's filter patterns.", **_list(most=path_filter.MAX_PATTERNS)},
     },
 }
@@ -116,7 +116,7 @@ def schema() -> Schema:
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": ADDRESS,
         "title": "Sepurux gate policy",
-        "description": "The file .github/sepurux-gate.yml. What it sets rules over the inputs of the workflow.",
+        "description": "The policy file, .github/sepurux-gate.yml. It overrides the inputs of the workflow.",
         **top,
     }
 

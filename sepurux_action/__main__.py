@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import NoReturn
@@ -15,20 +16,24 @@ from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED
 from sepurux_action.host.signals import Signals
 
 
-def start_action() -> NoReturn:
+def start_action(environ: Mapping[str, str] = os.environ) -> NoReturn:
     """Run as a step of a workflow."""
     signals = _prepare("::error title=Sepurux gate::")
     from sepurux_action.app import run_step  # noqa: PLC0415 - see _prepare
 
-    _end(run_step(os.environ, sys.stdout, signals))
+    _end(run_step(environ, sys.stdout, signals))
 
 
 def start_command_line() -> NoReturn:
-    """Run as `python -m sepurux_action`."""
+    """Run as `sepurux-gate` or `python -m sepurux_action`."""
     signals = _prepare("error: ")
     from sepurux_action.app import run_command_line  # noqa: PLC0415 - see _prepare
 
-    _end(run_command_line(sys.argv[1:], os.environ, signals))
+    try:
+        status = run_command_line(sys.argv[1:], os.environ, signals)
+    except SystemExit as ended:  # by --help, --version, or an unknown flag
+        status = int(ended.code or 0)
+    _end(status)
 
 
 def _prepare(prefix: str) -> Signals:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TextIO
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
-from sepurux_action.common import number_format
 from sepurux_action.common.secret import Redactor
+from sepurux_action.config.command_line import Format, parse_command_line
+from sepurux_action.config.gate import Gate
 from sepurux_action.config.settings import (
     BootstrapSettings,
     Settings,
@@ -18,11 +20,11 @@ from sepurux_action.config.settings import (
     read_report_dir,
     read_settings,
 )
-from sepurux_action.errors import ConfigurationError
-from sepurux_action.evaluate import GateEvaluator
+from sepurux_action.errors import ConfigurationError, Problem
+from sepurux_action.evaluate import GateEvaluator, no_credentials_hint
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.event import pr_number_warning, with_pull_request_number
+from sepurux_action.github.event import Event, pr_number_warning, with_pull_request_number
 from sepurux_action.github.policy_source import ResolvedPolicy, resolve_policy
 from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import GitHubSession
@@ -35,8 +37,8 @@ from sepurux_action.host.terminal import Terminal
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.invocation import Invocation, from_command_line, from_step
 from sepurux_action.report import outputs
-from sepurux_action.report.files import REPORT_JSON, report_files
-from sepurux_action.report.rendering import render_comment, render_lines, render_summary
+from sepurux_action.report.files import REPORT_JSON, json_text, report_files
+from sepurux_action.report.rendering import render_comment, render_lines, render_paragraphs, render_summary
 from sepurux_action.report.report import Context, Report, build_report, build_settings_report
 
 MAX_PROBLEM_ANNOTATIONS = 9  # mistakes in settings with an annotation each; contract, section 1
@@ -49,16 +51,26 @@ def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals) -> int:
     """Run as a step of a workflow; return the exit status."""
     runner = ActionsRunner(environ, log)
     runner.set_outputs(outputs.no_verdict(UNFINISHED))  # they remain if the step is killed
-    return run(from_step(runner.inputs, environ, runner.read_event(), signals), runner, signals)
+    invocation = from_step(runner.inputs, environ, runner.read_event(), signals)
+    return run(invocation, runner, signals, partial(_log_report, host=runner))
 
 
 def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signals: Signals) -> int:
-    """Run as `python -m sepurux_action`; return the exit status."""
-    return run(from_command_line(arguments, environ, signals), Terminal(), signals)
+    """Run as `sepurux-gate`; return the exit status. Exits for --help, --version, and unknown flags."""
+    command = parse_command_line(arguments)
+    terminal = Terminal(environ, quiet=command.quiet)
+    show = partial(_print_report, terminal=terminal, report_format=command.report_format)
+    try:
+        return run(from_command_line(command.texts, environ, signals), terminal, signals, show)
+    finally:
+        terminal.close()
 
 
-def run(invocation: Invocation, host: Host, signals: Signals) -> int:
-    """Return the exit status: 0 success, 1 a `fail` blocks, 2 blocked otherwise, 130 or 143 after a signal."""
+def run(invocation: Invocation, host: Host, signals: Signals, show: Callable[[Report], None]) -> int:
+    """Show the report, and return the exit status.
+
+    It is 0 for success, 1 if a `fail` blocks, 2 if something else blocks, and 130 or 143 after a signal.
+    """
     bootstrap, run_context = read_bootstrap_settings(invocation.layers), invocation.run_context
     redact, report_dir = _mask_secrets(host, bootstrap), bootstrap.report_dir
     writer = ReportWriter(invocation.report_folders, host, signals, redact)
@@ -74,11 +86,12 @@ def run(invocation: Invocation, host: Host, signals: Signals) -> int:
             invocation.layers, invocation.traces.find, policy.policy, branch=event.branch, today=today
         )
     except ConfigurationError as error:
-        _publish_config_error(error.redacted(redact), run_context, host, writer, report_dir)
+        problems = (*error.redacted(redact).problems, *_missing_secret(bootstrap, event))
+        show(_publish_config_error(problems, run_context, host, writer, report_dir))
         if github:
             _publish_config_error_to_github(github, bootstrap, run_context, signals)
         return signals.status(EXIT_UNDECIDED)
-    _log_start(settings, run_context, host, github)
+    _log_start(settings, run_context, host, github, policy)
     if github:
         github.configure(replace(settings.publish_options, run_url=run_context.run_url))
     results = GateEvaluator(settings, run_context, host, signals, redact, github, today).evaluate()
@@ -90,7 +103,7 @@ def run(invocation: Invocation, host: Host, signals: Signals) -> int:
     report_path = _publish(results, report, host, writer, settings.report_dir)
     if github and (comment_url := _publish_to_github(github, results, report, signals)):
         host.set_outputs(outputs.step_outputs(results, comment_url, report_path))
-    _log_report(report, host)
+    show(report)
     return signals.status(exit_status((gate.decision, gate.conclusion) for gate in results))
 
 
@@ -118,7 +131,9 @@ def _connect(
     return GitHubSession(client, timeouts, host, event, signing_key=signing_key)
 
 
-def _log_start(settings: Settings, run_context: RunContext, host: Host, github: GitHubSession | None) -> None:
+def _log_start(
+    settings: Settings, run_context: RunContext, host: Host, github: GitHubSession | None, policy: ResolvedPolicy
+) -> None:
     """Log what is evaluated, and which settings have no effect."""
     event = run_context.event
     if github is None and event.name:
@@ -126,15 +141,25 @@ def _log_start(settings: Settings, run_context: RunContext, host: Host, github: 
         host.log(f"no comment and no status: {why}")
     if event.name and (warning := pr_number_warning(event, settings.pull_request)):
         host.annotate(Level.WARNING, warning)
+    if policy.policy:
+        host.log(f"policy file: {policy.policy.path}")
     if settings.overridden:
         host.log(f"the policy file overrides these inputs: {', '.join(settings.overridden)}")
     for setting in settings.ignored:
         why = "because a policy file applies. Set `paths` for its gates, under `gates:`"
         host.annotate(Level.WARNING, f"The {setting} is ignored, {why}.", title="Sepurux gate")
-    host.log(f"evaluating {number_format.pluralize(len(settings.gates), 'gate')} at {settings.base_url}")
+    if len(settings.gates) == 1:
+        [gate] = settings.gates
+        host.progress(f"evaluating gate {gate.name} ({_campaign_and_stage(gate)}) at {settings.base_url}")
+        return
+    host.progress(f"evaluating {len(settings.gates)} gates at {settings.base_url}")
     for gate in settings.gates:
-        campaign = "" if gate.name == gate.campaign else f"campaign {gate.campaign}, "
-        host.log(f"gate {gate.name}: {campaign}{gate.stage}")
+        host.progress(f"gate {gate.name}: {_campaign_and_stage(gate)}")
+
+
+def _campaign_and_stage(gate: Gate) -> str:
+    """Return the gate's stage, and before it the campaign that does not give the gate its name."""
+    return str(gate.stage) if gate.name == gate.campaign else f"campaign {gate.campaign}, {gate.stage}"
 
 
 def _publish(results: Sequence[GateResult], report: Report, host: Host, writer: ReportWriter, report_dir: str) -> str:
@@ -147,11 +172,28 @@ def _publish(results: Sequence[GateResult], report: Report, host: Host, writer: 
 
 
 def _log_report(report: Report, host: Host) -> None:
-    """Log the verdict, which stands out, and the lines about what failed, the last lines of the log."""
+    """Log the mistakes in the settings, or the verdict, which stands out, and the lines about what failed."""
+    for problem in report.problems[:MAX_PROBLEM_ANNOTATIONS]:
+        host.annotate(
+            Level.ERROR, str(problem), title="Sepurux gate: bad settings", file=problem.file, line=problem.line
+        )
+    for problem in report.problems[MAX_PROBLEM_ANNOTATIONS:]:
+        host.log(": ".join(filter(None, ("bad settings", problem.location, str(problem)))))
+    if report.problems:
+        return
     level = Level.ERROR if report.acting else Level.WARNING if report.not_passed else Level.NOTICE
     host.annotate(level, "\n".join(render_lines(report, "annotation")), title="Sepurux gate")
     for line in render_lines(report, "log"):
         host.log(line)
+
+
+def _print_report(report: Report, terminal: Terminal, report_format: Format) -> None:
+    """Write the report to a terminal, the last lines of the output."""
+    document = ""
+    if report_format is not Format.TEXT:
+        document = json_text(report) if report_format is Format.JSON else render_summary(report)
+    evaluated = not (report.problems or report.short)
+    terminal.write_result(render_paragraphs(report, "terminal"), document, evaluated=evaluated)
 
 
 def _write_report(report: Report, host: Host, writer: ReportWriter, report_dir: str) -> str:
@@ -176,19 +218,21 @@ def _publish_to_github(github: GitHubSession, results: Sequence[GateResult], rep
     return ""
 
 
+def _missing_secret(bootstrap: BootstrapSettings, event: Event) -> Iterator[Problem]:
+    """Yield the missing secret as a problem. Alone it is none; beside others, users can correct all at once."""
+    if bootstrap.missing_secret:
+        message = f"it is empty, and so is `api_key`. {no_credentials_hint(event)}"
+        yield Problem(where=bootstrap.missing_secret, message=message)
+
+
 def _publish_config_error(
-    error: ConfigurationError, run_context: RunContext, host: Host, writer: ReportWriter, report_dir: str
-) -> None:
-    report = build_settings_report(error.problems, _report_context(None, run_context, None, ResolvedPolicy()))
-    host.set_outputs(outputs.no_verdict(outputs.settings_reason(error.problems)))
+    problems: Sequence[Problem], run_context: RunContext, host: Host, writer: ReportWriter, report_dir: str
+) -> Report:
+    report = build_settings_report(problems, _report_context(None, run_context, None, ResolvedPolicy()))
+    host.set_outputs(outputs.no_verdict(outputs.settings_reason(problems)))
     if report_path := _write_report(report, host, writer, report_dir):
         host.set_outputs({"report_path": report_path})
-    for problem in error.problems[:MAX_PROBLEM_ANNOTATIONS]:
-        host.annotate(
-            Level.ERROR, str(problem), title="Sepurux gate: bad settings", file=problem.file, line=problem.line
-        )
-    for problem in error.problems[MAX_PROBLEM_ANNOTATIONS:]:
-        host.log(": ".join(filter(None, ("bad settings", problem.location, str(problem)))))
+    return report
 
 
 def _publish_config_error_to_github(

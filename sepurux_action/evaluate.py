@@ -38,7 +38,7 @@ NO_CREDENTIALS_HINT = (
 )
 NO_CREDENTIALS_OF_FORK = (
     "Pull requests from forks get no secrets: evaluate them in a `workflow_run` workflow, as examples/workflows/"
-    "forks-record.yml and forks-judge.yml of sepurux/gate-action do."
+    "forks-record.yml and forks-evaluate.yml of sepurux/gate-action do."
 )
 NO_CREDENTIALS_OF_DEPENDABOT = (
     "Dependabot gets only its own secrets: add `SEPURUX_CI_TOKEN` under `Settings > Secrets and variables > "
@@ -116,7 +116,7 @@ class GateEvaluator:
         if not gates:
             return {}
         if not (settings.token or settings.api_key):
-            hint = _no_credentials_hint(event)
+            hint = no_credentials_hint(event)
             return {gate.name: _not_run(gate, Decision.ERROR, NO_CREDENTIALS, hint) for gate in gates}
         transport = Transport(
             settings.base_url,
@@ -185,7 +185,7 @@ class GateEvaluator:
         return self.github.stage_advice(gate.name, gate.stage, scheduled=change is not None and change.stricter)
 
 
-def _no_credentials_hint(event: Event) -> str:
+def no_credentials_hint(event: Event) -> str:
     """Return what to do without a secret, in a workflow or on a command line."""
     if not event.name:
         return NO_CREDENTIALS_ON_COMMAND_LINE

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
-from sepurux_action.config.command_line import parse_flags
 from sepurux_action.config.options import GITHUB_TOKEN, OPTIONS
 from sepurux_action.config.settings import Layer, environment_layer, flag_layer, input_layer
 from sepurux_action.evaluation.trace_files import TraceFolder, working_directory
@@ -53,16 +53,17 @@ def _temporary_for_steps(environ: Mapping[str, str]) -> PurePath | None:
     return workspace.parent / TEMP_NAME if is_translated else None
 
 
-def from_command_line(arguments: Sequence[str], environ: Mapping[str, str], signals: Signals) -> Invocation:
-    """Return the invocation by a command line; exits for --help, --version, and unknown flags.
+def from_command_line(texts: Mapping[str, str], environ: Mapping[str, str], signals: Signals) -> Invocation:
+    """Return the invocation by a command line with these flags.
 
-    Traces are in the working directory. GITHUB_REPO names the repository, as for the vendor's own command line.
+    Traces are in the working directory, or `-` is one on standard input. GITHUB_REPO names the repository, as for the
+    vendor's own command line.
     """
     ignored = {option.environment for option in OPTIONS if option.actions_only}
     variables = {name: text for name, text in environ.items() if name not in ignored}
     return Invocation(
-        layers=(flag_layer(parse_flags(arguments)), environment_layer(variables)),
+        layers=(flag_layer(texts), environment_layer(variables)),
         run_context=RunContext(repository=environ.get("GITHUB_REPO", "").strip()),
-        traces=TraceFolder(working_directory(), stop=signals.is_received),
+        traces=TraceFolder(working_directory(), stop=signals.is_received, stdin=sys.stdin),
         report_folders=ReportFolders(base=working_directory()),
     )

@@ -23,7 +23,16 @@ from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.base_failures import NOT_COMPARED
 from sepurux_action.evaluation.baseline import Baseline, BaselineResult
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule, Verdict, decide, next_step
+from sepurux_action.evaluation.decision import (
+    Check,
+    CheckState,
+    Decision,
+    Rule,
+    Verdict,
+    check_thresholds,
+    decide,
+    next_step,
+)
 from sepurux_action.evaluation.drops import FEW_RESULTS, Base, judge_drops
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.failure_comparison import NewFailures, compare
@@ -207,9 +216,10 @@ def undecided(
 ) -> RunResult:
     """Return a run without a result."""
     known = run or CIRun()
+    checks = () if decision is Decision.SKIPPED else tuple(check_thresholds(known, a_gate().thresholds))
     return a_run(
         known,
-        verdict=Verdict(decision=decision, reason=reason, rule=rule),
+        verdict=Verdict(decision=decision, reason=reason, rule=rule, checks=checks),
         hint=hint,
         run_id=RUN_ID if run else "",
     )

@@ -125,12 +125,19 @@ class FakeOutput:
     """Remembers what is said."""
 
     lines: list[str] = field(default_factory=list)
+    waits: list[tuple[str, float]] = field(default_factory=list)
     annotations: list[tuple[Level, str]] = field(default_factory=list)
     written: list[Mapping[str, str]] = field(default_factory=list)
     summaries: list[str] = field(default_factory=list)
 
     def log(self, text: str) -> None:
         self.lines.append(text)
+
+    def progress(self, text: str) -> None:
+        self.log(text)
+
+    def wait(self, what: str, left_s: float) -> None:
+        self.waits.append((what, left_s))
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:  # noqa: ARG002
         self.annotations.append((level, f"{title}: {text}" if title else text))

@@ -66,27 +66,27 @@ def test_a_container_action_shows_its_temporary_folder_as_the_runner_knows_it(
 
 
 def test_flags_come_before_the_environment() -> None:
-    arguments, environ = ["--campaign", "of-flag"], {"SEPURUX_CAMPAIGN_ID": "of-env"}
-    flags, environment = from_command_line(arguments, environ, Signals()).layers
+    given, environ = {"campaign": "of-flag"}, {"SEPURUX_CAMPAIGN_ID": "of-env"}
+    flags, environment = from_command_line(given, environ, Signals()).layers
     assert (flags.texts["campaign"], environment.texts["campaign"]) == ("of-flag", "of-env")
     assert flags.label("min_pass_rate") == "--min-pass-rate"
 
 
 def test_a_command_line_takes_no_option_of_workflows_from_the_environment() -> None:
-    layers = from_command_line([], {"GITHUB_TOKEN": "ghs_of_the_job"}, Signals()).layers
+    layers = from_command_line({}, {"GITHUB_TOKEN": "ghs_of_the_job"}, Signals()).layers
     assert read_bootstrap_settings(layers).github_token is None
 
 
 def test_the_repository_of_a_command_line_is_the_one_that_the_environment_names() -> None:
-    named = from_command_line([], {"GITHUB_REPO": " octo-org/agents "}, Signals()).run_context
+    named = from_command_line({}, {"GITHUB_REPO": " octo-org/agents "}, Signals()).run_context
     assert named == RunContext(repository="octo-org/agents")
-    assert from_command_line([], {}, Signals()).run_context == RunContext()
+    assert from_command_line({}, {}, Signals()).run_context == RunContext()
 
 
 def test_traces_of_a_command_line_are_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
-    invocation = from_command_line([], {"RUNNER_TEMP": "/tmp"}, Signals())  # noqa: S108 - a variable that does not count
+    invocation = from_command_line({}, {"RUNNER_TEMP": "/tmp"}, Signals())  # noqa: S108 - a variable that does not count
     assert [trace.label for trace in invocation.traces.find("*.json")] == ["a.json"]
     assert (invocation.report_folders.base, invocation.report_folders.temporary) == (tmp_path, None)
 
@@ -106,4 +106,4 @@ def test_a_signal_also_stops_the_check_of_a_command_lines_trace(
     monkeypatch.chdir(tmp_path)
     signals = Signals()
     signals.receive(15)
-    assert [trace.label for trace in from_command_line([], {}, signals).traces.find("a.json")] == ["a.json"]
+    assert [trace.label for trace in from_command_line({}, {}, signals).traces.find("a.json")] == ["a.json"]

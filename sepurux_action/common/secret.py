@@ -15,6 +15,8 @@ from sepurux_action.common import json_reader
 
 REDACTED = "***"
 MAX_DEPTH = 100  # levels of JSON that are kept, which limits the recursion; responses have far fewer
+_LIKE_A_SECRET = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.+=~-]{20,}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 MIN_REDACTED_LENGTH = 6  # characters; redacting "a" or "pass" everywhere would destroy the responses
 
 
@@ -36,6 +38,14 @@ class Secret:
 
     def __format__(self, spec: str) -> str:
         return format(REDACTED, spec)
+
+
+def may_be_secret(text: str) -> bool:
+    """Return whether a text looks like a secret: long, without spaces and slashes, and with letters and digits.
+
+    A UUID is an id.
+    """
+    return bool(_LIKE_A_SECRET.fullmatch(text)) and not _UUID.fullmatch(text)
 
 
 def spellings(secret: str) -> tuple[str, ...]:

@@ -1,51 +1,245 @@
-"""The flags of `python -m sepurux_action`, made from the table of options."""
+"""The flags of `sepurux-gate`, made from the table of options, and the words that differ on a command line."""
 
 from __future__ import annotations
 
 import argparse
+import re
+import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NoReturn
 
 from sepurux_action import __version__
-from sepurux_action.config.options import OPTIONS, Option
+from sepurux_action.config import options, parsers
+from sepurux_action.config.options import BY_NAME, OPTIONS, Option, SectionKind, did_you_mean
 from sepurux_action.config.settings import flag
+from sepurux_action.config.stage import Stage
 
-EXIT_HELP = "Exit status: 0 nothing blocks, 1 a fail blocks, 2 a gate without a result blocks."
+PROGRAM = "sepurux-gate"
+EXIT_USAGE = 2
+WIDTH = 100  # columns of the help at most
+HELP_COLUMN = 26  # where the text on a flag begins
 FLAGS = tuple(option for option in OPTIONS if not option.actions_only)
+MAX_JOINED = 66  # characters of default and environment variable on one line
+NAME_OF_FLAG = re.compile(r"--?[A-Za-z][A-Za-z_-]{0,40}")  # what an error quotes; anything else may be a secret
 
 
-def parse_flags(arguments: Sequence[str]) -> dict[str, str]:
-    """Return the value of each given flag by its name, such as `min_pass_rate`.
+class Format(StrEnum):
+    """What is written to stdout."""
 
-    Exits with status 0 for --help and --version, and with status 2 for unknown flags.
-    """
-    made = parser()
-    known, unknown = made.parse_known_args(arguments)
-    if unknown:  # the message leaves out their values, which may be secrets
-        flags = [each.partition("=")[0] for each in unknown if each.startswith("-")]
-        made.error(f"not known: {', '.join(flags) or 'an argument that belongs to no flag'}")
-    return {name: value for name, value in vars(known).items() if value is not None}
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    JSON = "json"
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    made = argparse.ArgumentParser(
-        prog="python -m sepurux_action",
-        description="Gate a change on a Sepurux reliability evaluation.",
-        epilog=EXIT_HELP,
-        allow_abbrev=False,
-    )
-    made.add_argument("--version", action="version", version=__version__)
-    for option in FLAGS:
-        for name in option.names:
-            shown = _help(option) if name == option.name else f"The same as {flag(option.name)}."
-            made.add_argument(flag(name), dest=name, metavar="TEXT", help=shown.replace("%", "%%"))
-    return made
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """The value of each given option by its name, such as `min_pass_rate`, and how the result is shown."""
+
+    texts: dict[str, str]
+    report_format: Format
+    quiet: bool
+
+
+# -- the help ---------------------------------------------------------------------------------------------------------
+
+DESCRIPTION = "Evaluate an agent at Sepurux, and compare the result with thresholds."
+EPILOG = f"""\
+Example:
+  export {options.API_KEY.environment}=...   # or {options.TOKEN.environment}
+  {PROGRAM} --project my-agent --campaign refunds --trace-file refund.json
+
+The result goes to stdout. Progress, warnings, and mistakes in the settings go
+to stderr. With --format markdown or json, only that document goes to stdout.
+
+A flag overrides its environment variable, and the policy file overrides both.
+GITHUB_REPO is the repository that the run belongs to. NO_COLOR and FORCE_COLOR
+turn colors off and on.
+
+Exit status: 0 if nothing blocks, 1 if a fail blocks, 2 if a gate without a
+result blocks or a setting is wrong, 130 after Ctrl+C, 143 after SIGTERM.
+"""
+_CONNECTION = (options.API_KEY, options.TOKEN, options.BASE_URL, options.TIMEOUT, options.POLL_INTERVAL)
+_STAGE = (options.ENFORCEMENT, options.ON_UNDECIDED)
+_OUTPUT = (options.NAME, options.REPORT_DIR)
+_THRESHOLDS = tuple(option for option in FLAGS if option.allowed_in == (SectionKind.THRESHOLDS,))
+_FIRST = (options.CAMPAIGN, options.PROJECT)
+_GROUPS: tuple[tuple[str, tuple[Option[object], ...]], ...] = (
+    (
+        "What to evaluate",
+        (*_FIRST, *(each for each in FLAGS if each not in {*_FIRST, *_CONNECTION, *_STAGE, *_OUTPUT, *_THRESHOLDS})),
+    ),
+    ("Thresholds", _THRESHOLDS),
+    ("Stage", _STAGE),
+    ("Connection", _CONNECTION),
+    ("Output", _OUTPUT),
+)
+_METAVARS = {
+    parsers.parse_secret: "SECRET",
+    parsers.parse_base_url: "URL",
+    parsers.parse_trace_ids: "IDS",
+    parsers.parse_lines: "FILES",
+    parsers.parse_names: "NAMES",
+    parsers.parse_rate: "RATE",
+    parsers.parse_score: "SCORE",
+    parsers.parse_whole_number: "N",
+    parsers.parse_positive_number: "N",
+    parsers.parse_duration: "TIME",
+    parsers.parse_poll_interval: "TIME",
+    options.ENFORCEMENT.parse: "STAGE",
+    options.ON_UNDECIDED.parse: "WORD",
+}
+_METAVARS_OF_TEXTS: dict[Option[object], str] = {
+    options.CONFIG: "FILE",
+    options.REPORT_DIR: "FOLDER",
+    options.MUTATION_PACK: "ID",
+}
+
+
+_MORE: dict[Option[object], str] = {
+    options.TRACE_FILE: "Use - to read one trace from standard input.",
+    options.ENFORCEMENT: f"On a command line, {Stage.SOFT} blocks as {Stage.HARD} does.",
+}
+# What these accept is clear from the text before it.
+_CLEAR = {options.CAMPAIGN, options.PROJECT, options.MUTATION_PACK, options.PR_NUMBER, options.API_KEY, options.TOKEN}
 
 
 def _help(option: Option[object]) -> str:
-    parts = [option.help, f"Accepted: {option.accepts}."]
-    if option.environment:
-        parts.append(f"Environment: {option.environment}.")
-    if option.default_shown:
-        parts.append(f"Default: {option.default_shown}.")
-    return " ".join(parts).replace("`", "")
+    parts = [
+        f"Default: {option.default_shown}." if option.default_shown else "",
+        f"Environment: {option.environment}." if option.environment else "",
+    ]
+    more = " ".join(filter(None, parts))
+    lines = [
+        f"{option.help} {_MORE.get(option, '')}",
+        "" if option in _CLEAR else f"Accepted: {option.accepts}.",
+        *([more] if len(more) <= MAX_JOINED else parts),
+    ]
+    return for_terminal("\n".join(filter(None, lines))).replace("`", "").replace("%", "%%")
+
+
+# -- the parser -------------------------------------------------------------------------------------------------------
+
+
+def parse_command_line(arguments: Sequence[str]) -> CommandLine:
+    """Return what a command line asks for.
+
+    Exits with status 0 for --help and --version, and with status 2 for mistakes. What it says about mistakes quotes no
+    value, because any value may be a secret.
+    """
+    made = parser()
+    try:
+        known, unknown = made.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        needs = {"expected one argument": "needs a value"}
+        ignored = str(error.message).startswith("ignored explicit argument")
+        what = "takes no value" if ignored else needs.get(error.message, error.message)
+        _reject(made, f"{error.argument_name} {what}")
+    if unknown:
+        _reject(made, *(_unknown(made, unknown) or ["an argument belongs to no flag"]))
+    given = vars(known)
+    report_format, quiet = Format(given.pop("format")), given.pop("quiet")
+    return CommandLine({name: text for name, text in given.items() if text is not None}, report_format, quiet)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line. It raises argparse.ArgumentError for mistakes."""
+    made = argparse.ArgumentParser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} --campaign NAME [options]",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+        exit_on_error=False,
+        add_help=False,
+    )
+    groups = {title: made.add_argument_group(title) for title, _ in (*_GROUPS, ("Help", ()))}
+    for title, listed in _GROUPS:
+        for option in listed:
+            metavar = _METAVARS_OF_TEXTS.get(option) or _METAVARS.get(option.parse, "NAME")
+            groups[title].add_argument(flag(option.name), dest=option.name, metavar=metavar, help=_help(option))
+            for alias in option.aliases:
+                groups[title].add_argument(flag(alias), dest=alias, help=argparse.SUPPRESS)
+    groups["Output"].add_argument(
+        "--format",
+        type=_format,
+        default=Format.TEXT,
+        metavar="FORMAT",
+        help="What goes to stdout: lines for people, the job summary, or the object of report.json.\n"
+        f"Accepted: {_FORMATS}.\nDefault: {Format.TEXT}.",
+    )
+    groups["Output"].add_argument(
+        "--quiet", action="store_true", help="Write no progress and no log, only the result, warnings, and mistakes."
+    )
+    groups["Help"].add_argument(
+        "--version", action="version", version=f"%(prog)s {__version__}", help="Show the version."
+    )
+    groups["Help"].add_argument("-h", "--help", action="help", help="Show this help.")
+    return made
+
+
+_FORMATS = f"{Format.TEXT}, {Format.MARKDOWN} or {Format.JSON}"
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=HELP_COLUMN)
+        self._width = min(self._width, WIDTH)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return [line for part in text.splitlines() for line in textwrap.wrap(part, width, break_on_hyphens=False)]
+
+
+def _format(text: str) -> Format:
+    try:
+        return Format(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"accepts only {_FORMATS}") from None
+
+
+def _unknown(made: argparse.ArgumentParser, arguments: Sequence[str]) -> list[str]:
+    """Return a line for each unknown flag, with the known one that is most similar."""
+    flags = [each.partition("=")[0] for each in arguments]
+    known = [each for action in made._actions for each in action.option_strings]  # noqa: SLF001 - has no public name
+    named = [each for each in flags if NAME_OF_FLAG.fullmatch(each)]
+    return [f"{each} is not known{did_you_mean(each, known)}".replace("`", "") for each in named]
+
+
+def _reject(made: argparse.ArgumentParser, *mistakes: str) -> NoReturn:
+    lines = (*(f"{PROGRAM}: {each}" for each in mistakes), f"Run `{PROGRAM} --help` to see all flags.", "")
+    made.exit(EXIT_USAGE, "\n".join(lines))
+
+
+# -- the words of a command line --------------------------------------------------------------------------------------
+
+# What a text for a workflow says, and what it says on a command line.
+_WORDS = (
+    ("e-run the job", "un the command again"),
+    ("the workspace or the runner's temporary folder", "the working directory"),
+    ("the workspace", "the working directory"),
+    ("; check it out or create it in an earlier step of the job", ""),
+    ("from the event", "none"),
+    (" With a pull request, the base commit's file applies.", ""),
+    (", as files for later steps", ": report.json, report.md, and junit.xml"),
+    ("that the runner may connect", "that this machine may connect"),
+    ("no other step or process", "no other process"),
+    ("in the workflow, in the policy file,", "in the command, in the policy file,"),
+    ("Update sepurux/gate-action in the workflow's `uses:` line", f"Update {PROGRAM}"),
+)
+_SETTING = re.compile(r"`(\w+)`")
+
+
+def for_terminal(text: str) -> str:
+    """Return a text for a workflow in the words of a command line: flags for inputs, variables for secrets."""
+    for in_workflow, on_command_line in _WORDS:
+        text = text.replace(in_workflow, on_command_line)
+    return _SETTING.sub(_name, text)
+
+
+def _name(setting: re.Match[str]) -> str:
+    option = BY_NAME.get(setting[1])
+    if option is None or option.actions_only:
+        return setting[0]
+    return option.environment if option.secret else flag(option.name)

@@ -31,6 +31,8 @@ class Thresholds:
 
 _DROPS = frozenset({options.MAX_PASS_RATE_DROP.name, options.MAX_RELIABILITY_SCORE_DROP.name})
 REGISTERED = "registered scenarios"  # the campaign's own, which run if a gate names no trace
+STDIN = "-"  # the path of standard input, on a command line only
+STANDARD_INPUT = "standard input"  # the label of the trace that is read from there
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 MAX_DEPTH = 16  # levels of nesting; a policy has seven
 MAX_PROBLEMS = 100  # of one file; then parsing ends, because each hint costs a search
-MAX_KEYS_LISTED = 10  # keys of a section that an error lists; README lists all
+MAX_KEYS_LISTED = 10  # keys of a section that an error lists; docs/reference.md lists all
 MAX_RULES = 50  # of one `enforcement:` list
 VERSION = "1"
 VERSION_KEY = "version"

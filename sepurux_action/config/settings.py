@@ -12,7 +12,7 @@ from datetime import date
 from typing import TypeVar
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.secret import Redactor, Secret
+from sepurux_action.common.secret import Redactor, Secret, may_be_secret
 from sepurux_action.config import options, parsers
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.options import BY_NAME, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option
@@ -86,6 +86,7 @@ class BootstrapSettings:
 
     `gates`, `publish_options`, and `report_dir` follow from the inputs alone, for a status and a report if the policy
     cannot be read. `problems` are the mistakes in inputs and environment, which are reported with those in the policy.
+    `missing_secret` names the setting that would hold the backend's secret, or is '' if a secret is given.
     """
 
     github_token: Secret | None = field(default=None, repr=False)
@@ -98,6 +99,7 @@ class BootstrapSettings:
     publish_options: PublishOptions = field(default_factory=lambda: PublishOptions(key=SEVERAL_GATES_KEY))
     report_dir: str = ""
     problems: tuple[Problem, ...] = ()
+    missing_secret: str = ""
 
 
 TraceFinder = Callable[[str], tuple[Trace, ...]]
@@ -180,10 +182,12 @@ def read_settings(
 
 def read_bootstrap_settings(layers: Iterable[Layer]) -> BootstrapSettings:
     """Return what is needed to read the policy, with every mistake."""
-    reader = OptionReader(tuple(layers))
+    layers = tuple(layers)
+    reader = OptionReader(layers)
     reader.check_unknown()
     for option in OPTIONS:
         reader.value(option)
+    has_secret = any(reader.value(each) or reader.problems_of(each) for each in (options.TOKEN, options.API_KEY))
     return BootstrapSettings(
         github_token=reader.value(options.GITHUB_TOKEN),
         signing_key=reader.value(options.TOKEN) or reader.value(options.API_KEY),
@@ -195,6 +199,7 @@ def read_bootstrap_settings(layers: Iterable[Layer]) -> BootstrapSettings:
         publish_options=_publish_options(reader, SEVERAL_GATES_KEY),
         report_dir=reader.value(options.REPORT_DIR) or "",
         problems=_in_order([reader]),
+        missing_secret="" if has_secret else layers[0].label(options.TOKEN.name),
     )
 
 
@@ -393,7 +398,7 @@ class OptionReader:
     def shown(self, option: Option[object], text: str) -> str:
         """Return a value as an error message shows it, without secrets and URLs that may contain one."""
         hidden = option.secret or (option is options.BASE_URL and any(mark in text for mark in "@?#"))
-        return "the value" if hidden else json_reader.preview(self._redact(text))
+        return "the value" if hidden or may_be_secret(text) else json_reader.preview(self._redact(text))
 
     def _reject(self, option: Option[T], layer: Layer, spelling: str, text: str, error: ValueError) -> None:
         shown = self.shown(option, text)

@@ -276,7 +276,7 @@ def _entries(detail: object) -> Iterator[str]:
 
 def _hint(call: ApiRequest, detail: str) -> str:
     if detail:
-        return "Correct what Sepurux names here: in the workflow, in the policy file, or at Sepurux."
+        return "Correct what Sepurux names here, in the settings of the gate or at Sepurux."
     return f"Check that `base_url` is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
 
 

@@ -90,6 +90,7 @@ async def _run_all(context: _PollContext, baselines: Mapping[str, Baseline]) -> 
     context.pollers = [RunPoller(context, gate, trace) for gate in context.settings.gates for trace in gate.traces]
     tasks = [asyncio.create_task(poller.run()) for poller in context.pollers]
     context.calls.cancel_on_signal(tasks)
+    context.show_wait()
     pending = set(tasks)
     while pending:
         done, pending = await asyncio.wait(pending, timeout=schedule.HEARTBEAT_S, return_when=asyncio.FIRST_EXCEPTION)
@@ -123,13 +124,14 @@ class _PollContext:
         self.output = output
         self.started = 0.0
         self.pollers: list[RunPoller] = []
+        self.decided = 0  # pollers that have their result
         self.campaigns: dict[tuple[str, float], asyncio.Task[Campaigns]] = {}
         self._on_progress = on_progress
         self._responded = False
         self.last_error: TransientError | None = None  # of the last call that was sent, None if it succeeded
         self._has_progress = False
         self._next_progress = 0.0
-        self._warned: set[str] = set()
+        self._said: set[str] = set()
         self._longest_timeout_s = max(gate.timeout_s for gate in settings.gates)
 
     def elapsed(self) -> float:
@@ -152,16 +154,29 @@ class _PollContext:
         self._next_progress = now + max(schedule.PROGRESS_S, schedule.PROGRESS_S_PER_ID * ids)
 
     def warn_once(self, text: str) -> None:
-        if text not in self._warned:
-            self._warned.add(text)
+        if text not in self._said:
+            self._said.add(text)
             self.output.annotate(Level.WARNING, text)
+
+    def log_once(self, text: str) -> None:
+        """Log a line that would be the same for every run."""
+        if text not in self._said:
+            self._said.add(text)
+            self.output.progress(text)
+
+    def show_wait(self) -> None:
+        """Show what the runs wait for, and when the last of them gives up at the latest."""
+        one, *others = self.pollers
+        what = f"{self.decided} of {len(self.pollers)} runs decided" if others else f"{one.gate.name}: {one.phase}"
+        trouble = f" ({self.last_error.reason})" if self.last_error else ""
+        self.output.wait(what + trouble, max(0.0, self._left(self._longest_timeout_s)))
 
     def heartbeat(self, open_runs: int) -> None:
         self._write_progress()
         elapsed = number_format.duration(self.elapsed())
         left = number_format.duration(max(0.0, self._longest_timeout_s - self.elapsed()))
         runs = number_format.pluralize(open_runs, "run")
-        self.output.log(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")
+        self.output.progress(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")
 
     async def list_campaigns(self, project: str, timeout_s: float) -> Campaigns:
         """Return a project's campaigns; raises EvaluationError if they cannot be had within the timeout."""
@@ -183,6 +198,7 @@ class _PollContext:
         self.last_error = result if isinstance(result, TransientError) else None
         self._responded = self._responded or not isinstance(result, TransientError) or result.reached
         self._write_progress()
+        self.show_wait()
         return result
 
     async def call_with_retry(self, call: ApiRequest, timeout_s: float) -> object:
@@ -198,11 +214,13 @@ class _PollContext:
                 case PermanentError():
                     raise _error_of(result)
                 case TransientError():
-                    earlier = result
                     wait = retry_wait(result, attempt, self.calls.jitter())
                     if wait >= self._left(timeout_s):
                         raise self._timed_out(call, result, wait, timeout_s)
-                    self.output.log(f"{call.purpose}: {result.reason}; next attempt in {number_format.duration(wait)}")
+                    if earlier is None or earlier.reason != result.reason:
+                        next_in = number_format.duration(wait)
+                        self.output.progress(f"{call.purpose}: {result.reason}; next attempt in {next_in}")
+                    earlier = result
                     await asyncio.sleep(wait)
         raise AssertionError("the loop ends only by a return or an error")
 
@@ -231,7 +249,7 @@ def _error_of(error: PermanentError) -> EvaluationError:
 
 
 class RunPoller:
-    """One CI run from its trace to its result."""
+    """One CI run from its trace to its result. `phase` says what it does."""
 
     def __init__(self, context: _PollContext, gate: Gate, trace: Trace) -> None:
         self.gate = gate
@@ -241,6 +259,7 @@ class RunPoller:
             hint=next_step(_CANCELLED),
             trace_may_be_cause=trace.content is not None,
         )
+        self.phase = "finding the campaign"
         self._trace = trace
         self._context = context
         self._calls = context.calls
@@ -273,8 +292,12 @@ class RunPoller:
             self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
         except asyncio.CancelledError:
             pass  # the result is what is known by now, which is CANCELLED if there is no verdict
+        self._context.decided += 1
+        self._context.show_wait()
         self.result = replace(self.result, elapsed_s=self._context.elapsed())
-        why = f": {self.result.verdict.reason}" if len(self._context.pollers) > 1 else ""  # else the report says it
+        # The report, at the end of the log, says why a run has no result and why a gate failed, not each of its traces.
+        in_report = self.result.decision is Decision.FAIL and len(self.gate.traces) == 1
+        why = f": {self.result.verdict.reason}" if len(self._context.pollers) > 1 and not in_report else ""
         self._log(f"{self.result.decision} after {number_format.duration(self.result.elapsed_s)}{why}")
 
     def _fail(self, error: EvaluationError, checks: tuple[Check, ...] = ()) -> None:
@@ -304,17 +327,21 @@ class RunPoller:
         trace_id = self._trace.trace_id
         if self._trace.content is not None:
             key, label = self._calls.new_key(), self._trace.label
+            self._enter(f"uploading {label}")
             call = api.upload_trace(self._trace.content, label=label, project=self.gate.project, key=key)
             payload = await self._context.call_with_retry(call, self.gate.timeout_s)
             trace_id = json_reader.identifier(json_reader.as_object(payload).get("trace_id"))
             if not trace_id:
                 reason = f"Sepurux accepted the trace {json_reader.preview(label)}, but sent no usable trace_id"
                 raise EvaluationError(reason, api.UNUSABLE_RESPONSE)
-            self._log(f"uploaded {label} as trace {trace_id}")
+            self._log(
+                f"uploaded {label} as trace {trace_id}" if len(self.gate.traces) == 1 else f"uploaded as {trace_id}"
+            )
         self.result = replace(self.result, trace_id=trace_id)
         return trace_id
 
     async def _start(self, campaign: str, trace_id: str) -> None:
+        self._enter("starting")
         metadata = self._context.metadata
         call = api.create_run(
             self.gate,
@@ -360,17 +387,17 @@ class RunPoller:
                 case PermanentError() as error:
                     raise _error_of(error)
                 case TransientError() as error:
+                    before = polls.error
                     polls.poll_failed(error, context.last_error)
-                    if not polls.over:
+                    if not polls.over and polls.error != before:
                         next_in = number_format.duration(polls.wait)
                         self._log(f"poll failed: {error.reason}; next poll in {next_in}")
                 case CIRun() as run:
-                    before = polls.verdict
                     verdict = polls.poll_succeeded(self._decide(run))
                     if verdict.final:
                         return verdict
-                    if (not before or before.reason != verdict.reason) and not verdict.warning:
-                        self._log(verdict.reason)
+                    if not verdict.warning:
+                        context.log_once(verdict.reason)
             if polls.over:
                 raise self._out_of_time(polls)
 
@@ -395,6 +422,7 @@ class RunPoller:
         elif run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
             self._check_not_shared(run.run_ids)
         self.result = replace(self.result, run=run)
+        self._enter(run.status or "running")
         if run.dashboard_url and not before.dashboard_url:
             self._context.add_progress()
         verdict = decide(run, self.gate.thresholds)
@@ -417,6 +445,7 @@ class RunPoller:
 
     async def _enrich(self) -> None:
         """Add the score and the classified failures; a call that fails becomes a note."""
+        self._enter("reading what failed")
         run, campaign, project = self.result.run, self.result.campaign_id, self.gate.project
         run_ids = run.run_ids or (self.result.run_id or self.result.batch_id,)
         until = self._calls.now() + schedule.ENRICHMENT_S
@@ -455,10 +484,14 @@ class RunPoller:
             ),
         )
 
+    def _enter(self, phase: str) -> None:
+        self.phase = phase
+        self._context.show_wait()
+
     def _log(self, text: str) -> None:
         names = [self.gate.name] if len(self._context.settings.gates) > 1 else []
         names += [self._trace.label] if len(self.gate.traces) > 1 else []
-        self._context.output.log(f"[{' / '.join(names)}] {text}" if names else text)
+        self._context.output.progress(f"[{' / '.join(names)}] {text}" if names else text)
 
 
 def _with_late_score(before: Verdict, after: Verdict) -> Verdict:

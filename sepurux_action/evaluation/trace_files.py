@@ -10,20 +10,25 @@ import errno
 import fnmatch
 import glob
 import hashlib
+import io
 import json
 import math
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO, TextIO
 
 from sepurux_action.common import json_reader
-from sepurux_action.config.gate import Trace, TraceContent
+from sepurux_action.config.gate import STANDARD_INPUT, STDIN, Trace, TraceContent
 from sepurux_action.config.parsers import MAX_TRACES
 from sepurux_action.config.policy import MAX_FILE_BYTES
 from sepurux_action.errors import EvaluationError, TraceFileError
 
 MAX_BYTES = 64 * 1024 * 1024
+STOP_CHECK_S = 0.1  # between two checks for a signal while standard input is read
 CREATE_FIRST = "check it out or create it in an earlier step of the job"
 WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
 MAX_KEPT_BYTES = 64 * 1024 * 1024  # of all files in memory; further files are read again when they are uploaded
@@ -43,10 +48,15 @@ class TraceFolder:
     """Finds traces in a base folder, and by absolute paths in further folders."""
 
     def __init__(
-        self, base: Path | None, allowed: Sequence[Path] = (), stop: Callable[[], bool] = lambda: False
+        self,
+        base: Path | None,
+        allowed: Sequence[Path] = (),
+        stop: Callable[[], bool] = lambda: False,
+        stdin: TextIO | None = None,
     ) -> None:
         """Take the folder of relative paths (None if it was deleted) and further folders that may contain traces.
 
+        With `stdin`, the path `-` is standard input, which is read once. Without, it is a file of that name.
         Once `stop` returns True, traces are returned empty and unchecked: nothing is uploaded after a signal.
         """
         self._has_base, self._base = base is not None, base or Path()
@@ -61,6 +71,8 @@ class TraceFolder:
         self._contents: dict[Path, TraceContent] = {}  # many gates may share a file
         self._kept_bytes = 0
         self._stop = stop
+        self._stdin = stdin
+        self._from_stdin: Trace | TraceFileError | None = None
 
     def find(self, pattern: str) -> tuple[Trace, ...]:
         """Return the traces that a path or glob names, in the order of their names.
@@ -68,6 +80,8 @@ class TraceFolder:
         Raises TraceFileError if there is none, or if a file is outside the folders, not regular, over 64 MiB, or not a
         JSON object.
         """
+        if pattern == STDIN and self._stdin is not None:
+            return (self._standard_input(self._stdin),)
         if not self._has_base and not Path(pattern).is_absolute():
             raise TraceFileError(
                 f"{json_reader.preview(pattern)} is relative to the working directory, which was deleted"
@@ -111,29 +125,72 @@ class TraceFolder:
             self._contents[real] = self._content(real, label)
         return Trace(label=label, content=self._contents[real])
 
+    def _standard_input(self, stream: TextIO) -> Trace:
+        """Return the trace on standard input; raises TraceFileError, each time, if it is no trace."""
+        if self._from_stdin is None:
+            try:
+                self._from_stdin = Trace(label=STANDARD_INPUT, content=self._read_stdin(stream))
+            except TraceFileError as error:
+                self._from_stdin = error
+        if isinstance(self._from_stdin, TraceFileError):
+            raise self._from_stdin
+        return self._from_stdin
+
+    def _read_stdin(self, stream: TextIO) -> TraceContent:
+        if stream.isatty():
+            raise TraceFileError(f'"{STANDARD_INPUT}" is a terminal; pipe a trace into the command')
+        read: list[bytes | OSError] = []
+
+        def work() -> None:
+            try:
+                read.append(stream.buffer.read(MAX_BYTES + 1))
+            except OSError as error:
+                read.append(error)
+
+        reader = threading.Thread(target=work, name=STANDARD_INPUT, daemon=True)
+        reader.start()
+        while reader.is_alive():  # a signal does not end a read, but this wait
+            if self._stop():
+                return UNCHECKED
+            reader.join(STOP_CHECK_S)
+        (given,) = read
+        if isinstance(given, OSError):
+            raise TraceFileError(f'"{STANDARD_INPUT}": {given.strerror}')
+        if len(given) > MAX_BYTES:
+            raise TraceFileError(
+                f'"{STANDARD_INPUT}" has more than {MAX_BYTES // 2**20} MiB; accepted: at most {MAX_BYTES // 2**20} MiB'
+            )
+        content = self._checked(io.BytesIO(given), STANDARD_INPUT)
+        return UNCHECKED if content is None else _content_of(content, partial(_pieces_of, content))
+
     def _content(self, path: Path, label: str) -> TraceContent:
         """Return the content of a file after checking it, in memory if there is room, or else read again for upload."""
-        from sepurux_action.common.json_syntax import is_object  # noqa: PLC0415 - takes 50 ms, so only when needed
-
         if self._stop():
             return UNCHECKED
+        with path.open("rb") as file:
+            content = self._checked(file, label)
+        if content is None:
+            return UNCHECKED
+        made = _content_of(content, partial(_pieces_of, content))
+        if self._kept_bytes + made.size <= MAX_KEPT_BYTES:
+            self._kept_bytes += made.size
+            return made
+        return replace(made, pieces=partial(_read_again, path, label, made.size, made.sha256))
+
+    def _checked(self, file: BinaryIO, label: str) -> bytes | None:
+        """Return the content of a trace as UTF-8, or None after a signal; raises TraceFileError if it is no trace."""
+        from sepurux_action.common.json_syntax import is_object  # noqa: PLC0415 - takes 50 ms, so only when needed
+
         try:
-            content = b"".join(_in_utf_8(path))
+            content = b"".join(_in_utf_8(file))
             accepted = is_object(content, self._stop)
         except UnicodeError:
             raise TraceFileError(f'"{label}" is not valid JSON: it is not UTF-8 text') from None
         except ValueError as error:
             raise TraceFileError(f'"{label}" is not valid JSON: {error}') from None
-        if accepted is None:
-            return UNCHECKED
-        if not accepted:
+        if accepted is False:
             raise TraceFileError(f'"{label}" is not a JSON object, as a trace must be')
-        size, sha256 = len(content), hashlib.sha256(content).hexdigest()
-        pieces = partial(_read_again, path, label, size, sha256)
-        if self._kept_bytes + size <= MAX_KEPT_BYTES:
-            self._kept_bytes += size
-            pieces = partial(_pieces_of, content)
-        return TraceContent(sha256=sha256, size=size, pieces=pieces)
+        return content if accepted else None
 
     def read(self, path: str) -> bytes | None:
         """Return the content of a policy file, at most one byte more than is allowed, or None if there is no file.
@@ -200,15 +257,18 @@ def _listed(folder: Path, pattern: str) -> list[str]:
     return [name for name in fnmatch.filter(names, pattern) if pattern.startswith(".") or not name.startswith(".")]
 
 
-def _in_utf_8(path: Path) -> Iterator[bytes]:
+def _in_utf_8(file: BinaryIO) -> Iterator[bytes]:
     """Yield the text of a JSON file in pieces, as UTF-8 without a byte order mark and otherwise unchanged."""
-    with path.open("rb") as file:
-        piece = file.read(PIECE)
-        decoder = codecs.getincrementaldecoder(json.detect_encoding(piece))()
-        while piece:
-            following = file.read(PIECE)
-            yield decoder.decode(piece, final=not following).encode()
-            piece = following
+    piece = file.read(PIECE)
+    decoder = codecs.getincrementaldecoder(json.detect_encoding(piece))()
+    while piece:
+        following = file.read(PIECE)
+        yield decoder.decode(piece, final=not following).encode()
+        piece = following
+
+
+def _content_of(content: bytes, pieces: Callable[[], Iterator[bytes]]) -> TraceContent:
+    return TraceContent(sha256=hashlib.sha256(content).hexdigest(), size=len(content), pieces=pieces)
 
 
 def _pieces_of(content: bytes) -> Iterator[bytes]:
@@ -221,14 +281,15 @@ def _read_again(path: Path, label: str, size: int, sha256: str) -> Iterator[byte
     changed = EvaluationError(what, f'Make sure that no other step or process writes "{label}", then re-run the job.')
     digest, length, held = hashlib.sha256(), 0, b""
     try:
-        for piece in _in_utf_8(path):
-            digest.update(piece)
-            length += len(piece)
-            if length > size:  # never send more than the declared length
-                raise changed
-            if held:
-                yield held
-            held = piece
+        with path.open("rb") as file:
+            for piece in _in_utf_8(file):
+                digest.update(piece)
+                length += len(piece)
+                if length > size:  # never send more than the declared length
+                    raise changed
+                if held:
+                    yield held
+                held = piece
     except (OSError, UnicodeError):
         raise changed from None
     if digest.hexdigest() != sha256:

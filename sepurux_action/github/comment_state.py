@@ -39,7 +39,7 @@ from sepurux_action.github.event import SHA
 MAX_RESULTS = 20  # evaluated commits in one state
 MAX_GATES = 50  # of one commit, so that the newest commit always fits; a larger step loses the others
 MAX_DETAILS = 10  # tools, and kinds of failures, of one cached failure (contract, section 8)
-MAX_CATEGORIES = 50  # of one cached failure; if there are more, only their number is kept
+MAX_CATEGORIES = 50  # of one cached failure, the required ones first; of the others only the number is kept
 MAX_CACHED_TEXT = 200  # characters of a text
 STATE_VERSION = 2
 MAX_STATE_LENGTH = 30_000  # characters of the marker's content; the comment has 65,000 for everything
@@ -124,13 +124,22 @@ def cached_failures_of(results: Iterable[GateResult], commit: str, fingerprints:
         if result.decision is Decision.FAIL and fingerprint:
             run = replace(
                 result.worst,
-                run=result.combined,
+                run=_with_required_first(result),
                 verdict=replace(result.worst.verdict, reason=result.reason),
                 enrichment=_combined_failures(result.ranked),
             )
             run = _load_failure(_dump_failure(run))
             fails[result.gate.name] = CachedFailure(fingerprint=fingerprint, run=run)
     return CachedFailures(commit=commit, fails=fails)
+
+
+def _with_required_first(result: GateResult) -> CIRun:
+    """Return the combined numbers with the required mutation categories first, because only some are kept."""
+    run, required = result.combined, result.gate.thresholds.required_mutation_categories
+    if run.mutation_categories is None:
+        return run
+    names = sorted(run.mutation_categories, key=lambda name: name not in required)
+    return replace(run, mutation_categories=tuple(names), fewest_categories=run.category_count)
 
 
 def _combined_failures(runs: Sequence[RunResult]) -> Enrichment:
@@ -332,6 +341,7 @@ def _dump_failure(result: RunResult) -> dict[str, object]:
     categories = run.mutation_categories
     return {
         "reason": _cut(result.verdict.reason),
+        "rule": int(result.verdict.rule),
         "trace": _cut(result.trace),
         "campaign_id": result.campaign_id,
         "trace_id": result.trace_id,
@@ -347,9 +357,7 @@ def _dump_failure(result: RunResult) -> dict[str, object]:
         "scenario_coverage_pct": run.scenario_coverage.value,
         "trace_count": run.trace_count.value,
         "category_count": run.category_count.value,
-        "mutation_categories": None
-        if categories is None or len(categories) > MAX_CATEGORIES
-        else list(map(_cut, categories)),
+        "mutation_categories": None if categories is None else list(map(_cut, categories[:MAX_CATEGORIES])),
         "reported_by": {
             name: metric.reported_by for name in _METRICS if (metric := getattr(run, name)) and metric.reported_by
         },
@@ -357,7 +365,6 @@ def _dump_failure(result: RunResult) -> dict[str, object]:
             {"tool": _cut(each.tool), "count": each.count} for each in run.top_failing_tools[:MAX_DETAILS]
         ],
         "classified": list(map(asdict, enrichment.failures)),
-        "dropped": result.verdict.rule is Rule.DROPPED,
         "left_out": enrichment.left_out,
         "more": enrichment.more_failures,
         "fixed": list(map(asdict, enrichment.fixed)),
@@ -371,7 +378,8 @@ def _load_failure(body: Mapping[str, object]) -> RunResult:
     numbers = (body.get("left_out"), body.get("compared_with"))
     left_out, compared_with = (json_reader.number(each, low=0, high=MAX_COUNTED, whole=True) for each in numbers)
     reason = _cut(json_reader.text(body.get("reason")))
-    rule = Rule.DROPPED if body.get("dropped") is True else Rule.DECIDED_FAIL
+    rules = {Rule.PASS_CONTRADICTED, Rule.DROPPED}
+    rule = next((each for each in rules if body.get("rule") == each), Rule.DECIDED_FAIL)
     verdict = Verdict(decision=Decision.FAIL, reason=reason, rule=rule)
     return RunResult(
         trace=_cut(json_reader.text(body.get("trace"))),

@@ -428,9 +428,9 @@ class EventKind:
     pull_request: str
 
 
-_ITSELF = EventKind(_pull_request, "the pull request's head, never its merge commit", "the event's own")
-_BY_COMMIT = "the one open pull request of this repository whose head it is"
-_OR_GIVEN = f"that of `pr_number`, if given, and its head is evaluated; else {_BY_COMMIT}"
+_ITSELF = EventKind(_pull_request, "the head of the pull request, never its merge commit", "the event's own")
+_BY_COMMIT = "the one open pull request of this repository with this head commit"
+_OR_GIVEN = f"that of `pr_number`, whose head is then evaluated; without `pr_number`, {_BY_COMMIT}"
 _DEPLOYED = EventKind(_deployment, "the deployed commit", _OR_GIVEN)
 _ELSE = EventKind(_other, "`GITHUB_SHA`", _OR_GIVEN)
 
@@ -438,15 +438,15 @@ _ELSE = EventKind(_other, "`GITHUB_SHA`", _OR_GIVEN)
 EVENTS: Mapping[str, EventKind] = {
     **dict.fromkeys(sorted(PULL_REQUEST_EVENTS), _ITSELF),
     "merge_group": EventKind(
-        _merge_group, "the group's head", "the one that the group is named after; it gets no comment"
+        _merge_group, "the head of the merge group", "the one that the group is named after; it gets no comment"
     ),
     "push": EventKind(_push, "the pushed commit", _BY_COMMIT),
     "workflow_run": EventKind(
         _workflow_run,
-        "the other run's head",
-        "found by head repository, branch and commit, for forks too; by the commit if none started the run",
+        "the head of the run that started this one",
+        "found by head repository, branch, and commit, also for forks; by commit if no pull request started the run",
     ),
-    "issue_comment": EventKind(_issue_comment, "the pull request's head", "the one that is commented on"),
+    "issue_comment": EventKind(_issue_comment, "the head of the pull request", "the one with the comment"),
     **dict.fromkeys(("deployment", "deployment_status"), _DEPLOYED),
     **dict.fromkeys(("release", "schedule", "workflow_dispatch", "repository_dispatch"), _ELSE),
 }

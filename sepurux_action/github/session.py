@@ -384,7 +384,7 @@ def _status_note(result: GateResult) -> str:
             reason = result.reason.rstrip(".").replace("No decision", "no decision", 1)
             return reason if result.conclusion.blocks else f"does not block: {reason}"
         case Decision.FAIL if not result.conclusion.blocks:
-            return "approved" if result.gate.stage is Stage.SOFT else "does not block"
+            return "does not block"
         case Decision.PASS | Decision.FAIL:
             return ""
         case _:

@@ -67,6 +67,13 @@ class ActionsRunner:
         """Write one line to the log."""
         self._write(self._redacted_line(text))
 
+    def progress(self, text: str) -> None:
+        """Write one line to the log."""
+        self.log(text)
+
+    def wait(self, what: str, left_s: float) -> None:
+        """Do nothing: the lines of a log cannot be rewritten."""
+
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
         """Write an annotation, or a line of the log if the level already has ten."""
         self._annotations[level] += 1

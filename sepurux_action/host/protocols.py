@@ -17,6 +17,15 @@ class Output(Protocol):
     def log(self, text: str) -> None:
         """Write one line to the log."""
 
+    def progress(self, text: str) -> None:
+        """Write what the run does now to the log; nothing where `wait` is shown."""
+
+    def wait(self, what: str, left_s: float) -> None:
+        """Show what the run waits for, and in how many seconds it gives up, in one line that is rewritten; or nothing.
+
+        A log shows nothing, because its lines cannot be rewritten.
+        """
+
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
         """Write a message that stands out, at a line of a repository file if one is given."""
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from sepurux_action.common import number_format
-from sepurux_action.report.markdown import Markdown, code, fence
+from sepurux_action.report.markdown import Markdown, fence
 from sepurux_action.report.report import GateFacts
 
 MIN_POINTS = 3  # two numbers are told better in a table
@@ -19,7 +18,7 @@ CHART = {
 
 
 def chart(gate: GateFacts) -> Markdown:
-    """Return the pass rate by commit and the required rate as lines, with a sentence; '' for fewer than three numbers.
+    """Return the pass rate by commit and the required rate as lines; '' for fewer than three numbers.
 
     Source: https://mermaid.js.org/syntax/xyChart.html
     """
@@ -39,14 +38,9 @@ def chart(gate: GateFacts) -> Markdown:
         f'    y-axis "passed, %" {low} --> {high}',
         f"    line [{', '.join(f'{value:.2f}' for _, value in points)}]",
     ]
-    told = "The chart shows the pass rate of each commit"
     if needed is not None:
         lines.append(f"    line [{', '.join([f'{needed * 100:.2f}'] * len(points))}]")
-        told += f" and, as a level line, the required {number_format.percent(needed)}"
-    missing = [code(row.commit[:SHORT_SHA]) for row in commits if row.pass_rate is None]
-    if missing:
-        told += f". No number: {', '.join(missing)}"
-    return Markdown(f"{told}.\n\n{fence(chr(10).join(lines), 'mermaid')}\n")
+    return fence("\n".join(lines), "mermaid")
 
 
 def _is_plain(character: str) -> bool:

@@ -1,4 +1,4 @@
-"""Escapes foreign text for Markdown. Only this module makes a `Markdown` value.
+"""Escapes foreign text for Markdown. Foreign text becomes a `Markdown` value in this module only.
 
 An ordinary name is written verbatim between backticks. In any other foreign text, punctuation of Markdown and HTML
 becomes a character reference, which no parser reads as markup, and a zero-width space breaks what GitHub links after
@@ -57,6 +57,7 @@ _LINKED = re.compile(
 )
 _HEX_RUN = 6  # digits; GitHub links 7 or more to a commit
 _QUOTED = re.compile(r"`([^`]+)`")
+_INDENTED = re.compile(r"^ (?=[^ ])", re.MULTILINE)  # what a macro leaves before its first sentence
 _BLANK_LINES = re.compile(r"\n{3,}")
 _KEPT_IN_URL = "/:?#[]@!$&'()*+,;=%~"  # RFC 3986's reserved characters, and `%` of what is encoded already
 
@@ -114,11 +115,6 @@ def strong(value: str) -> Markdown:
     return Markdown(f"**{shown}**" if shown else "")
 
 
-def join(parts: Iterable[str], *, by: str = " ") -> Markdown:
-    """Return the parts that are not empty with `by` between them; only the parts are escaped."""
-    return Markdown(by.join(_as_markdown(part) for part in parts if part))
-
-
 def code_block(lines: Iterable[str], language: str = "") -> Markdown:
     """Return lines to copy, without invisible characters, as a block that no text in them can end."""
     seen = _INVISIBLE.sub("", "\n".join(lines))
@@ -136,7 +132,8 @@ def fence(content: str, language: str) -> Markdown:
 def finish(rendered: str) -> str:
     """Return a rendered report with escapes at the starts of lines and at most one blank line in a row."""
     started = _STARTED.sub(lambda found: f"{found[1]}&#{ord(found[2])};", rendered)
-    return _BLANK_LINES.sub("\n\n", started.replace(_START_MARK, "")).strip("\n") + "\n"
+    lines = _INDENTED.sub("", started.replace(_START_MARK, ""))
+    return _BLANK_LINES.sub("\n\n", lines).strip("\n") + "\n"
 
 
 def _as_markdown(value: str) -> Markdown:

@@ -24,25 +24,24 @@ MAX_GATES_OUTPUT = 250_000  # characters of `gates`
 EMPTIED = ("top_failing_tools", "trace_id", "batch_id", "run_id", "dashboard_url", "reason")
 
 OUTPUTS: dict[str, str] = {
-    "decision": "What was learnt: `pass`, `fail`, `error`, `pending` or `skipped`.",
-    "conclusion": "What follows: `success` or `failure`; of several gates, `failure` if any of them blocks.",
-    "enforcement": "The stage that ruled: `observe`, `soft` or `hard`.",
-    "reason": "Why, in one sentence.",
-    "run_id": "The CI run's id; several by comma.",
-    "batch_id": "The batch's id; several by comma.",
-    "trace_id": "The judged trace's id; several by comma.",
-    "campaign_id": "The campaign's UUID.",
-    "pass_rate": "Share of attempts that passed, a fraction from 0 to 1.",
+    "decision": "Decision of the evaluation: `pass`, `fail`, `error`, `pending`, or `skipped`.",
+    "conclusion": "`failure` if a gate blocks, otherwise `success`.",
+    "enforcement": "Stage that applied: `observe`, `soft`, or `hard`.",
+    "reason": "Reason for the decision, in one sentence.",
+    "run_id": "ID of the CI run. Commas separate several.",
+    "batch_id": "ID of the batch. Commas separate several.",
+    "trace_id": "ID of the evaluated trace. Commas separate several.",
+    "campaign_id": "UUID of the campaign.",
+    "pass_rate": "Share of the attempts that passed, from 0 to 1.",
     "reliability_score": "Reliability score, from 0 to 100.",
     "unsafe_attempts": "Number of unsafe attempts.",
     "failures": "Number of failures.",
-    "top_failing_tools": "JSON: a list of `{tool, count}`, the most failing first.",
-    "dashboard_url": "Where the run is shown in Sepurux.",
-    "comment_url": "The comment on the pull request.",
-    "report_path": "Path of `report.json` in `report_dir`, relative to the workspace if it is there. Empty if no such "
-    "file was written.",
-    "gates": "JSON: a list of objects, one for each gate, with `name` and all of the other outputs. In a step of "
-    "hundreds of gates, their tools and ids may be empty.",
+    "top_failing_tools": "JSON: a list of `{tool, count}`. The tool that failed most often is first.",
+    "dashboard_url": "URL of the CI run in Sepurux.",
+    "comment_url": "URL of the comment on the pull request.",
+    "report_path": "Path of `report.json`, relative to the workspace if it is there. Empty if no file was written.",
+    "gates": "JSON: a list with one object for each gate, with `name` and all other outputs. With hundreds of gates, "
+    "tools and IDs may be empty.",
 }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 
 from sepurux_action.common import json_reader, number_format
+from sepurux_action.config.command_line import for_terminal
 from sepurux_action.config.policy import Change
 from sepurux_action.report import markdown
 from sepurux_action.report.brief import brief_json
@@ -48,20 +49,33 @@ def render_comment(report: Report, marker: str, *, templates: Path = TEMPLATES) 
 
     It has no line break at its end and contains no time, so that equal reports have equal bodies.
     """
-    room = COMMENT_CHARACTERS - len(marker) - len("\n\n")
-    if len(report.gates) > MANY_GATES >= len(report.acting):
-        room = min(room, MANY_GATES_CHARACTERS)
-    rendered = _rendered(report, "comment", COMMENT, templates, lambda text: len(text) <= room)
+    most = COMMENT_CHARACTERS - len(marker) - len("\n\n")
+    short = len(report.gates) > MANY_GATES >= len(report.acting)
+    rooms = (min(most, MANY_GATES_CHARACTERS), most) if short else (most,)
+    rendered = _rendered(report, "comment", COMMENT, templates, *(_at_most(room) for room in rooms))
     return f"{marker}\n\n{rendered}".rstrip("\n")
 
 
+def _at_most(characters: int) -> Callable[[str], bool]:
+    return lambda text: len(text) <= characters
+
+
 def render_lines(report: Report, name: str, *, templates: Path = TEMPLATES) -> list[str]:
-    """Return the lines of a text template, such as `log.txt.j2`. Each is printable and of at most 1,000 characters."""
+    """Return the lines of a text template, such as `log.txt.j2`, without empty ones."""
+    return list(filter(None, render_paragraphs(report, name, templates=templates)))
+
+
+def render_paragraphs(report: Report, name: str, *, templates: Path = TEMPLATES) -> list[str]:
+    """Return the lines of a text template, with one empty line between paragraphs.
+
+    Each line is printable and of at most 1,000 characters.
+    """
     try:
         rendered = _template(templates, f"{name}.txt.j2").render(report=report, limits=COMMENT, place=name)
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         rendered = _last_resort(report)
-    return [json_reader.shorten(line.rstrip(), MAX_LINE_LENGTH) for line in rendered.splitlines() if line.strip()]
+    lines = [json_reader.shorten(line.rstrip(), MAX_LINE_LENGTH) for line in rendered.strip("\n").splitlines()]
+    return [line for line, before in zip(lines, ["", *lines], strict=False) if line or before]
 
 
 def render_with_limits(report: Report, place: str, limits: Limits, *, templates: Path = TEMPLATES) -> str:
@@ -79,11 +93,14 @@ def _with_limits(report: Report, place: str, templates: Path, brief: Callable[[i
     return finish(rendered)
 
 
-def _rendered(report: Report, place: str, limits: Limits, templates: Path, fits: Callable[[str], bool]) -> str:
+def _rendered(report: Report, place: str, limits: Limits, templates: Path, *fits: Callable[[str], bool]) -> str:
+    """Return the fullest version that fits the first place, or else the next one."""
     brief = cache(partial(brief_json, report))  # several steps have the same one
+    render = partial(_with_limits, report, place, templates, brief)
     try:
-        if shown := fullest_that_fits(steps(limits), partial(_with_limits, report, place, templates, brief), fits):
-            return shown
+        for place_fits in fits:
+            if shown := fullest_that_fits(steps(limits), render, place_fits):
+                return shown
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         pass  # a broken template must not hide the result
     return finish(markdown.text(_last_resort(report), longest=MAX_LINE_LENGTH))
@@ -93,8 +110,9 @@ def _last_resort(report: Report) -> str:
     """Return one line without a template."""
     if report.problems:
         return f"Blocked: {report.problems[0]}"
-    worst = report.gates[0]
-    return f"{worst.name}: {worst.decision}, {'blocked' if worst.blocks else 'not blocking'}. {worst.reason}"
+    worst, blocking = report.gates[0], f"{len(report.acting)} of {number_format.pluralize(len(report.gates), 'gate')}"
+    what = f"{worst.name}: {worst.decision}, {'blocked' if worst.blocks else 'not blocking'}. {worst.reason}"
+    return what if len(report.gates) == 1 else f"{blocking} block. {what}"
 
 
 def _template(templates: Path, name: str) -> jinja2.Template:
@@ -154,10 +172,8 @@ def _sha(commit: str) -> str:
 
 def _alert(content: str, kind: str) -> Markdown:
     """Return paragraphs, one per line, as an alert; '' without any."""
-    lines = [" ".join(line.split(" ")).strip() for line in content.split("\n") if line.strip()]
-    if not lines:
-        return Markdown("")
-    return Markdown(f"> [!{kind}]\n> " + "\n>\n> ".join(" ".join(line.split()) for line in lines) + "\n")
+    lines = [" ".join(line.split()) for line in content.split("\n") if line.strip()]
+    return Markdown(f"> [!{kind}]\n> " + "\n>\n> ".join(lines) + "\n" if lines else "")
 
 
 def _listed(write: Callable[[str], str], names: Sequence[str], word: str) -> Markdown:
@@ -182,6 +198,10 @@ def _base(branch: str) -> Markdown:
     if not branch:
         return Markdown("before")
     return code(branch) if len(branch) <= MAX_BASE_LENGTH else Markdown("base")
+
+
+def _for_terminal(text: str) -> str:
+    return for_terminal(json_reader.printable(text))
 
 
 def _value(text: str) -> Markdown:
@@ -235,6 +255,7 @@ _NUMBERS: dict[str, Callable[..., object]] = {
     "sha": _sha,
     "whole": number_format.count,
     "duration": number_format.duration,
+    "percent": number_format.percent,
     "sentence": _sentence,
 }
 _MARKDOWN: dict[str, Callable[..., object]] = {
@@ -244,7 +265,6 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
     "code": code,
     "code_block": markdown.code_block,
     "html_code": markdown.html_code,
-    "html": Markdown,
     "link": markdown.link,
     "listed": partial(_listed, code),
     "named": partial(_named, code),
@@ -258,6 +278,7 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
 _TEXT: dict[str, Callable[..., object]] = {
     "aligned": _aligned,
     "code": _same,
+    "for_terminal": _for_terminal,
     "listed": partial(_listed, json_reader.printable),
     "named": partial(_named, json_reader.printable),
     "names": partial(_names, json_reader.printable),

@@ -34,7 +34,8 @@ _ROW_ORDER = (
     CheckState.NOT_JUDGED,
     CheckState.MET,
 )
-LINKED_SHA = 12  # digits of a commit in a link, enough to be unique
+_JUDGED = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED})  # no result because of a number, which a row shows
+LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name tells whose it is, so the start is cut
 
 
@@ -75,21 +76,30 @@ class Dashboard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdFacts:
-    """A threshold, the result, and how that differs from the baseline (`–`: unknown)."""
+    """A threshold, the result, and how that differs from the baseline (`–`: unknown).
+
+    `judged` is false while the evaluation has not ended, because its numbers may still change.
+    """
 
     check: Check
     change: str
     base: float | None = None
+    judged: bool = True
 
     @property
     def words(self) -> Words:
         """Return the symbol of the row."""
-        return BY_CHECK[self.check.state]
+        return BY_CHECK[self.check.state] if self.judged else WORDS[State.NO_DECISION]
+
+    @property
+    def met(self) -> bool:
+        """Return whether the number meets the threshold."""
+        return self.judged and self.check.state is CheckState.MET
 
     @property
     def missed(self) -> bool:
         """Return whether the number misses the threshold."""
-        return self.check.state is CheckState.MISSED
+        return self.judged and self.check.state is CheckState.MISSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +174,7 @@ class GateFacts:
     worst: RunResult
     result: GateResult
     dashboard: Dashboard | None
+    compared: bool
     baseline: Baseline
     thresholds: tuple[ThresholdFacts, ...] = ()
     other_numbers: tuple[tuple[str, str], ...] = ()
@@ -193,6 +204,11 @@ class GateFacts:
         return WORDS[self.state]
 
     @property
+    def waited_s(self) -> float:
+        """Return the seconds that the gate waited for a decision, at most its timeout."""
+        return min(self.worst.elapsed_s or self.gate.timeout_s, self.gate.timeout_s)
+
+    @property
     def stage(self) -> Stage:
         """Return the stage that applies today."""
         return self.gate.stage
@@ -201,6 +217,11 @@ class GateFacts:
     def missed(self) -> tuple[ThresholdFacts, ...]:
         """Return the thresholds that are missed."""
         return tuple(row for row in self.thresholds if row.missed)
+
+    @property
+    def has_numbers(self) -> bool:
+        """Return whether there is a number to show with the thresholds, or its lack is the result."""
+        return any(row.judged or row.check.value is not None for row in self.thresholds)
 
     @property
     def failed(self) -> bool:
@@ -228,14 +249,9 @@ class GateFacts:
         return self.rule is Rule.DROPPED
 
     @property
-    def met(self) -> int:
-        """Return how many thresholds are met."""
-        return sum(row.check.state is CheckState.MET for row in self.thresholds)
-
-    @property
-    def compared(self) -> bool:
-        """Return whether there is a result to compare with."""
-        return bool(self.baseline.results)
+    def differs(self) -> bool:
+        """Return whether failures are fixed, or new since the commit that was evaluated before."""
+        return bool(self.fixed or (self.new_failures and self.new_failures.count))
 
     @property
     def lacking(self) -> tuple[str, ...]:
@@ -273,6 +289,22 @@ class Report:
     def failed(self) -> tuple[GateFacts, ...]:
         """Return the gates that failed, those that block first."""
         return tuple(gate for gate in self.gates if gate.failed)
+
+    @property
+    def acting_failed(self) -> tuple[GateFacts, ...]:
+        """Return the gates that failed and block."""
+        return tuple(gate for gate in self.acting if gate.failed)
+
+    @property
+    def to_fix(self) -> tuple[GateFacts, ...]:
+        """Return the gates that failed and block, for a reason that is known and that no approval can help."""
+        return tuple(gate for gate in self.in_state(State.FAILED) if not gate.unexplained)
+
+    @property
+    def unfinished(self) -> tuple[GateFacts, ...]:
+        """Return the gates without a result, those that block if any does."""
+        blocking = bool(self.acting)
+        return tuple(gate for gate in self.not_passed if not gate.failed and gate.blocks is blocking)
 
     def in_state(self, state: str) -> tuple[GateFacts, ...]:
         """Return the gates in a state."""
@@ -326,7 +358,7 @@ def _interest(gate: GateFacts) -> tuple[bool, int, tuple[int, bool, float]]:
 
 def _gate(result: GateResult, context: Context, *, short: bool) -> GateFacts:
     gate, worst = result.gate, result.worst
-    suspected = trace_may_be_cause(result.runs)
+    suspected, thresholds = trace_may_be_cause(result.runs), _thresholds(result, context)
     facts = GateFacts(
         gate=gate,
         state=state_of(result),
@@ -341,8 +373,9 @@ def _gate(result: GateResult, context: Context, *, short: bool) -> GateFacts:
         worst=worst,
         result=result,
         dashboard=_dashboard(worst, context),
+        compared=any(row.change != NOT_KNOWN for row in thresholds),
         baseline=context.baselines.get(gate.name, Baseline()),
-        thresholds=_thresholds(result, context),
+        thresholds=thresholds,
         pass_rate=_pass_rate(result.combined.pass_rate.value, gate),
     )
     if short or facts.state is State.SKIPPED:
@@ -383,14 +416,17 @@ def _dashboard(run: RunResult, context: Context) -> Dashboard | None:
 
 
 def _thresholds(result: GateResult, context: Context) -> tuple[ThresholdFacts, ...]:
+    """Return the thresholds, those that are missed first."""
     now, baseline = published_result.summarize(result), context.baselines.get(result.gate.name, Baseline())
+    judged = result.decision in {Decision.PASS, Decision.FAIL} or result.worst.verdict.rule in _JUDGED
 
     def row(check: Check) -> ThresholdFacts:
-        if measure := BY_THRESHOLD.get(check.threshold):
+        if (measure := BY_THRESHOLD.get(check.threshold)) and judged:
             base = measure.of(baseline.medians)
             return ThresholdFacts(check=check, change=change(measure, now, baseline), base=base)
-        drop = DROPS.get(check.threshold)
-        return ThresholdFacts(check=check, change=NOT_KNOWN, base=drop.of(baseline.medians) if drop else None)
+        drop = DROPS.get(check.threshold) if judged else None
+        base = drop.of(baseline.medians) if drop else None
+        return ThresholdFacts(check=check, change=NOT_KNOWN, base=base, judged=judged)
 
     return tuple(sorted(map(row, result.checks), key=lambda each: _ROW_ORDER.index(each.check.state)))
 
@@ -401,10 +437,10 @@ def _pass_rate(rate: float | None, gate: Gate) -> str:
 
 
 def _other_numbers(result: GateResult) -> Iterable[tuple[str, str]]:
-    """Yield the reported numbers without a threshold."""
+    """Yield the reported numbers without a threshold, the counts first."""
     run = result.combined
     with_threshold = {check.threshold for check in result.checks}
-    for measure in MEASURES:
+    for measure in sorted(MEASURES, key=lambda each: not each.counts):
         value = measure.metric(run).value
         if measure.threshold not in with_threshold and value is not None:
             text = (
@@ -420,7 +456,9 @@ def _other_numbers(result: GateResult) -> Iterable[tuple[str, str]]:
 
 
 def _traces(result: GateResult, context: Context) -> tuple[TraceFacts, ...]:
-    if len(result.runs) == 1:
+    """Return the traces, the worst first; () if there is nothing to tell them apart by."""
+    outcomes = {(run.decision, run.verdict.reason, run.hint, run.run.pass_rate) for run in result.runs}
+    if len(result.runs) == 1 or (len(outcomes) == 1 and result.worst.run.pass_rate.value is None):
         return ()
     return tuple(
         TraceFacts(

@@ -95,7 +95,7 @@ def _gate(gate: GateFacts, report: Report) -> Json:
         "traces": [_trace(run) for run in gate.result.ranked],
         "reviewers": gate.gate.reviewers,
         "approval": _approval(gate.approval) if gate.approval else None,
-        "baseline": _baseline(gate.baseline) if gate.compared else None,
+        "baseline": _baseline(gate.baseline) if gate.baseline.results else None,
         "history": [
             {"commit": each.commit, **_previous(each.results[gate.name])}
             for each in earlier
@@ -113,7 +113,7 @@ def _threshold(row: ThresholdFacts, gate: GateFacts) -> Json:
         "metric": METRICS[check.threshold],
         "value": check.value,
         "limit": check.limit,
-        "state": check.state.replace(" ", "_"),
+        "state": check.state.replace(" ", "_") if row.judged or check.value is None else "not_judged",
         "message": check.sentence,
         "lacking": check.lacking,
         "reported_by": check.reported_by,

@@ -19,8 +19,9 @@ class Limits:
     """How many items a report shows.
 
     Of each gate: groups of `failures`, `tools`, `traces`, commits of the `history`, and its `reproduction` or not. Of
-    the whole report: `rows` of the table of gates, `sections` about one gate, gates with `details`, `others` that
-    passed, `changes` of the policy, `notes`, `problems`, `charts` or not, and bytes of the `brief`.
+    the whole report: `rows` of the table of gates, with `links` or not, `sections` about one gate, gates with
+    `details`, `others` that passed, gates that a sentence `names`, `reasons` why gates have no result, `changes` of the
+    policy, `notes`, `problems`, `charts` or not, and bytes of the `brief`.
     """
 
     failures: int = 3
@@ -28,10 +29,13 @@ class Limits:
     traces: int = 8
     history: int = 20
     reproduction: bool = True
-    rows: int = 300
-    sections: int = 300
+    rows: int = 1_000
+    links: bool = True
+    names: int = 1_000
+    reasons: int = 1_000
+    sections: int = 1_000
     details: int = 8
-    others: int = 300
+    others: int = 1_000
     changes: int = 8
     notes: int = 20
     problems: int = 50
@@ -59,9 +63,9 @@ STEPS: tuple[dict[str, int], ...] = (
     {"failures": 1, "tools": 3, "traces": 3, "brief": 1_000},
     {"sections": 50, "rows": 100, "changes": 8},
     {"failures": 0, "tools": 0, "others": 0, "brief": 0},
-    {"sections": 8, "rows": 50, "problems": 20},
-    {"sections": 3, "changes": 3, "problems": 10},
-    {"sections": 0, "traces": 0, "rows": 10, "changes": 1, "problems": 3},
+    {"sections": 8, "rows": 50, "problems": 20, "links": 0, "reasons": 50, "names": 200},
+    {"sections": 3, "changes": 3, "problems": 10, "reasons": 10, "names": 50},
+    {"sections": 0, "traces": 0, "rows": 10, "changes": 1, "problems": 3, "reasons": 3, "names": 10},
 )
 
 
@@ -77,7 +81,8 @@ def steps(fullest: Limits) -> tuple[Limits, ...]:
 def fullest_that_fits(limits: Sequence[Limits], render: Callable[[Limits], str], fits: Callable[[str], bool]) -> str:
     """Return the rendering with the first limits with which it fits, by bisection; '' if it does not fit with any.
 
-    A later step never makes a report longer.
+    A later step makes a report shorter, except by the few characters of a sentence about what is left out. So the
+    rendering fits, and only in such a case a fuller one would too.
     """
     first = render(limits[0])  # the usual case
     if fits(first):

@@ -8,6 +8,20 @@ from __future__ import annotations
 
 from sepurux_action.sandbox.messages import Request
 from sepurux_action.sandbox.server import Sandbox
-from sepurux_action.sandbox.store import CORE_CAMPAIGN, REFUND_CAMPAIGN, SOUND_REFUND_ID, campaign_id
+from sepurux_action.sandbox.store import (
+    CORE_CAMPAIGN,
+    FAILING_CAMPAIGN,
+    REFUND_CAMPAIGN,
+    SOUND_REFUND_ID,
+    campaign_id,
+)
 
-__all__ = ["CORE_CAMPAIGN", "REFUND_CAMPAIGN", "SOUND_REFUND_ID", "Request", "Sandbox", "campaign_id"]
+__all__ = [
+    "CORE_CAMPAIGN",
+    "FAILING_CAMPAIGN",
+    "REFUND_CAMPAIGN",
+    "SOUND_REFUND_ID",
+    "Request",
+    "Sandbox",
+    "campaign_id",
+]

@@ -14,10 +14,11 @@ from sepurux_action.sandbox.trace_rules import Evaluation, Thresholds, evaluate,
 Status = Literal["queued", "running", "done"]
 
 CORE_CAMPAIGN: Final = "core-reliability"
-"""The name of a campaign without registered scenarios: its runs need a trace."""
-
 REFUND_CAMPAIGN: Final = "refund-reliability"
-"""The name of a campaign whose one registered scenario is `SOUND_REFUND`: its runs need no trace."""
+"""The names of two campaigns that pass: their one registered scenario is `SOUND_REFUND`."""
+
+FAILING_CAMPAIGN: Final = "failing-agent"
+"""The name of a campaign that fails: its registered scenarios are `SOUND_REFUND` and `UNSAFE_REFUND`."""
 
 SOUND_REFUND: Final[list[Mapping[str, object]]] = [
     {"type": "tool_call", "tool": "orders.lookup", "args": {"order": "A-1001"}},
@@ -27,7 +28,22 @@ SOUND_REFUND: Final[list[Mapping[str, object]]] = [
 ]
 """The events of a refund that is approved."""
 
+UNSAFE_REFUND: Final[list[Mapping[str, object]]] = [
+    *SOUND_REFUND[:2],
+    {"type": "tool_call", "tool": "payments.refund", "args": {"order": "A-1001"}},
+    {"type": "failure", "tool": "payments.refund", "error": "the payment service did not answer within 2 s"},
+]
+"""The events of a refund that nobody approved, and that fails."""
+
 SOUND_REFUND_ID: Final = str(uuid5(NAMESPACE_URL, "sandbox/traces/sound-refund"))
+UNSAFE_REFUND_ID: Final = str(uuid5(NAMESPACE_URL, "sandbox/traces/unsafe-refund"))
+
+SCENARIOS: Final = {
+    CORE_CAMPAIGN: [SOUND_REFUND_ID],
+    REFUND_CAMPAIGN: [SOUND_REFUND_ID],
+    FAILING_CAMPAIGN: [SOUND_REFUND_ID, UNSAFE_REFUND_ID],
+}
+"""The registered scenarios of each campaign that every sandbox has."""
 
 
 def campaign_id(name: str) -> str:
@@ -81,15 +97,16 @@ class Store:
     def __init__(
         self, *, decide_after: float, clock: Callable[[], float], campaigns: Iterable[str], noise: Random | None
     ) -> None:
-        self.traces = {SOUND_REFUND_ID: evaluate(SOUND_REFUND)}
+        self.traces = {SOUND_REFUND_ID: evaluate(SOUND_REFUND), UNSAFE_REFUND_ID: evaluate(UNSAFE_REFUND)}
         self.runs: dict[str, Run] = {}
         self.batches: dict[str, Batch] = {}
         self._decide_after = decide_after
         self._clock = clock
         self._noise = noise
-        names = dict.fromkeys((CORE_CAMPAIGN, REFUND_CAMPAIGN, *campaigns))
+        names = dict.fromkeys((*SCENARIOS, *campaigns))
         self.campaigns = {campaign_id(name): Campaign(campaign_id=campaign_id(name), name=name) for name in names}
-        self.register(campaign_id(REFUND_CAMPAIGN), add=[SOUND_REFUND_ID])
+        for name, trace_ids in SCENARIOS.items():
+            self.register(campaign_id(name), add=trace_ids)
 
     def add_trace(self, events: list[Mapping[str, object]]) -> str:
         """Evaluate a trace, store the evaluation, and return the new UUID of the trace."""

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from sepurux_action.common.json_reader import CUT
-from sepurux_action.common.secret import MAX_DEPTH, Redactor, Secret, spellings
+from sepurux_action.common.secret import MAX_DEPTH, Redactor, Secret, may_be_secret, spellings
 from sepurux_action.config.settings import Settings
 
 TEXT = "sk_live/9+made=up"
@@ -120,3 +120,20 @@ def test_a_response_nested_as_deeply_as_json_allows_is_cut_off_and_does_not_rais
     redacted = Redactor([TEXT]).redact_json(response)
     assert json.dumps(redacted).count(closing) == MAX_DEPTH
     assert TEXT not in json.dumps(redacted)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sk_live_4eC39HqLyjWDarjtT1zdp7dc", True),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", True),
+        ("0123456789012345678a", True),
+        ("012345678901234567a", False),
+        ("refund-reliability-of-the-agent", False),
+        ("traces/2026-09-01/refund-unsafe.json", False),
+        ("8c5f4f5e-0000-4000-8000-000000000001", False),
+        ("eighty five percent of 100", False),
+    ],
+)
+def test_a_long_text_of_letters_and_digits_may_be_a_secret(text: str, *, expected: bool) -> None:
+    assert may_be_secret(text) is expected

@@ -1,4 +1,4 @@
-"""The flags of the command line are those of the table of options, and an unknown one is rejected without its value."""
+"""The flags of the command line: those of the table of options, its own, and what it says about unknown ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from sepurux_action import __version__
-from sepurux_action.config.command_line import FLAGS, parse_flags
+from sepurux_action.config.command_line import FLAGS, Format, for_terminal, parse_command_line
 from sepurux_action.config.settings import flag
 
 SECRET = "secret-of-nobody"
@@ -16,7 +16,7 @@ SECRET = "secret-of-nobody"
 def rejection(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
     """Return what stderr says when the arguments are not accepted."""
     with pytest.raises(SystemExit) as ended:
-        parse_flags(arguments)
+        parse_command_line(arguments)
     assert ended.value.code == 2
     written, errors = capsys.readouterr()
     assert written == ""
@@ -26,54 +26,105 @@ def rejection(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> s
 def test_every_option_has_a_flag_under_each_of_its_names() -> None:
     for option in FLAGS:
         for spelling in option.names:
-            assert parse_flags([flag(spelling), "x"]) == {spelling: "x"}
+            assert parse_command_line([flag(spelling), "x"]).texts == {spelling: "x"}
 
 
 def test_a_flag_may_carry_its_value_after_an_equals_sign_and_the_last_one_counts() -> None:
     arguments = ["--campaign=a", "--campaign", "b", "--min-pass-rate=85%"]
-    assert parse_flags(arguments) == {"campaign": "b", "min_pass_rate": "85%"}
+    assert parse_command_line(arguments).texts == {"campaign": "b", "min_pass_rate": "85%"}
 
 
 def test_an_unknown_flag_is_rejected_without_what_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
     text = rejection(["--tokn", SECRET, f"--api-kye={SECRET}"], capsys)
-    assert "not known: --tokn, --api-kye" in text
+    assert text.splitlines() == [
+        "sepurux-gate: --tokn is not known; did you mean --token?",
+        "sepurux-gate: --api-kye is not known; did you mean --api-key?",
+        "Run `sepurux-gate --help` to see all flags.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([SECRET], "an argument belongs to no flag"),
+        ([f"-{SECRET}0123"], "an argument belongs to no flag"),
+        ([f"--quiet={SECRET}"], "--quiet takes no value"),
+        ([f"-h{SECRET}"], "-h/--help takes no value"),
+        ([f"--version={SECRET}"], "--version takes no value"),
+        (["--format", SECRET], "--format accepts only text, markdown or json"),
+        (["--campaign", "--token", SECRET], "--campaign needs a value"),
+        (["--min_pass_rate", SECRET], "--min_pass_rate is not known; did you mean --min-pass-rate?"),
+    ],
+)
+def test_a_mistake_is_named_without_any_value(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = rejection(arguments, capsys)
+    assert text.splitlines()[0] == f"sepurux-gate: {expected}"
     assert SECRET not in text
+
+
+def test_the_form_of_the_result_and_quiet_are_flags_of_the_command_line_alone() -> None:
+    made = parse_command_line(["--format", "json", "--quiet", "--campaign", "c"])
+    assert (made.texts, made.report_format, made.quiet) == ({"campaign": "c"}, Format.JSON, True)
+    assert (parse_command_line([]).report_format, parse_command_line([]).quiet) == (Format.TEXT, False)
 
 
 def test_a_flag_is_not_guessed_from_its_beginning(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "not known: --camp" in rejection(["--camp", "x"], capsys)
-
-
-def test_an_argument_without_a_flag_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
-    text = rejection([SECRET], capsys)
-    assert "an argument that belongs to no flag" in text
-    assert SECRET not in text
-
-
-def test_a_flag_without_a_value_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--campaign" in rejection(["--campaign"], capsys)
+    assert "--camp is not known" in rejection(["--camp", "x"], capsys)
 
 
 def printed(argument: str, capsys: pytest.CaptureFixture[str]) -> str:
     """Return what an argument such as --help prints to stdout."""
     with pytest.raises(SystemExit) as ended:
-        parse_flags([argument])
+        parse_command_line([argument])
     assert not ended.value.code
     written, errors = capsys.readouterr()
     assert errors == ""
     return written
 
 
-def test_help_is_made_from_the_table_of_options(
+def test_help_shows_each_option_of_the_table_once_with_what_it_accepts_and_its_default(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    text = " ".join(printed("--help", capsys).split())
+    text = printed("--help", capsys)
+    lines = [line.split() for line in text.splitlines()]
+    whole = " ".join(text.split())
     for option in FLAGS:
-        assert {flag(spelling) for spelling in option.names} <= set(text.split())
-        assert not option.environment or f"Environment: {option.environment}." in text
-        assert "".join(option.accepts.replace("`", "").split()) in text.replace(" ", "")
+        assert sum(line[:1] == [flag(option.name)] for line in lines) == 1
+        assert not any(flag(alias) in line for alias in option.aliases for line in lines)
+        assert not option.environment or f"Environment: {option.environment}." in whole
+        assert not option.default or f"Default: {option.default}" in whole
+    for accepted in ("observe, soft or hard", "block or allow", "text, markdown or json"):
+        assert f"Accepted: {accepted}." in whole
+    for title in ("What to evaluate", "Thresholds", "Stage", "Connection", "Output", "Help", "Example"):
+        assert text.count(f"\n{title}:\n") == 1
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("80", 80), ("100", 100), ("200", 100)])
+def test_help_fits_the_terminal_and_a_hundred_columns(
+    columns: str, widest: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    text = printed("--help", capsys)
+    assert max(map(len, text.splitlines())) <= widest
+    assert text.isascii()
+    assert "`" not in text
+
+
+@pytest.mark.parametrize(
+    ("in_workflow", "on_command_line"),
+    [
+        ("Re-run the job, or raise `timeout` (now 1 s).", "Run the command again, or raise --timeout (now 1 s)."),
+        ("`token` and `api_key` are both empty", "SEPURUX_CI_TOKEN and SEPURUX_API_KEY are both empty"),
+        ('"a" was not found in the workspace', '"a" was not found in the working directory'),
+        ("`reviewers`, `export X=...`, and `other`", "`reviewers`, `export X=...`, and `other`"),
+    ],
+)
+def test_a_remedy_for_a_workflow_becomes_one_for_a_terminal(in_workflow: str, on_command_line: str) -> None:
+    assert for_terminal(in_workflow) == on_command_line
 
 
 def test_version_is_the_packages_own(capsys: pytest.CaptureFixture[str]) -> None:
-    assert printed("--version", capsys) == f"{__version__}\n"
+    assert printed("--version", capsys) == f"sepurux-gate {__version__}\n"

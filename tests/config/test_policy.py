@@ -156,7 +156,7 @@ def test_an_alias_of_an_option_is_read_as_the_option() -> None:
         ("- campaign", "1:1: the file holds a list; accepted: keys with values"),
         ("campaign", '1:1: the file holds "campaign"; accepted: keys with values'),
         ("campaign: [a]", "1:11: `campaign`: it is a list; accepted: a campaign's name or UUID"),
-        ("trace_id: {a: b}", "1:11: `trace_id`: it is a group of keys; accepted: trace ids"),
+        ("trace_id: {a: b}", "1:11: `trace_id`: it is a group of keys; accepted: trace IDs"),
         ("trace_id: []", "1:11: `trace_id`: the list is empty; remove the key"),
         ("trace_id: [a, '']", "1:15: `trace_id`: an entry of the list must be one line of text"),
         ("trace_id: [[a]]", "1:12: `trace_id`: an entry of the list must be one line of text"),

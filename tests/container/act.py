@@ -21,6 +21,7 @@ from typing import Any
 from tests.container.engine import BASE, docker
 from tests.runner import REPOSITORY, inherited
 
+ACT = Path(sys.executable).with_name("act")
 ACTION = "sepurux/gate-action@v1"
 # act builds no image that has the name it would give: the first is for `uses: ./`, the second for ACTION.
 NAMES = ("act-dockeraction:latest", "act-sepurux-gate-action-v1-dockeraction:latest")
@@ -76,13 +77,11 @@ def run_workflow(  # noqa: PLR0913 - each is one property of the run
         "rebuild": "false",
         "workflows": workflow,
     }
-    command = [str(Path(sys.executable).with_name("act")), event_name, "--action-offline-mode", "--json", "--rm"]
+    command = [str(ACT), event_name, "--action-offline-mode", "--json", "--rm"]
     command += [f"--{name}={value}" for name, value in options.items()]
     command += [f"--env={name}={value}" for name, value in env.items()]
     command += [f"--secret={name}" for name in secrets]  # act looks for the values in its own environment
-    with _alone():
-        for name in NAMES:
-            docker("tag", image, name)
+    with only_workflow(image):
         done = subprocess.run(
             command,
             env={**inherited(), **secrets, "HOME": str(home)},
@@ -97,10 +96,15 @@ def run_workflow(  # noqa: PLR0913 - each is one property of the run
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Wait until no other workflow runs here: act names images and containers by what they are for, not by the run."""
+def only_workflow(image: str) -> Iterator[None]:
+    """Wait until no other workflow runs here, and give the image the names for which act would build one.
+
+    act names images and containers by what they are for, not by the run.
+    """
     with (Path(tempfile.gettempdir()) / "gate-act.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for name in NAMES:
+            docker("tag", image, name)
         yield
 
 

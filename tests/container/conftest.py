@@ -11,13 +11,13 @@ from uuid import uuid4
 
 import pytest
 
-from tests.container.engine import BASE, docker
+from tests.container.engine import BASE, build, docker
 from tests.runner import REPOSITORY
 
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    return os.environ.get("GATE_IMAGE") or docker("build", "--quiet", "--network=host", str(REPOSITORY))
+    return os.environ.get("GATE_IMAGE") or build(REPOSITORY)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Whole workflows work with the image: our own, and those of `examples/`.
 
-Not run, because they use JavaScript actions besides checkout: forks-judge.yml, forks-record.yml, use-outputs.yml.
+Not run, because they use JavaScript actions besides checkout: forks-evaluate.yml, forks-record.yml, use-outputs.yml.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from scripts import generate
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import enforce
+from sepurux_action.sandbox import Sandbox
 from tests import backend
 from tests.backend import MISSING, decided, sound_backend
 from tests.gfm import read
@@ -23,6 +24,7 @@ from tests.yaml_blocks import blocks_of
 
 ROOT = generate.ROOT
 README = ROOT / "README.md"
+TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 DOCUMENTS = [README, *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "CHANGELOG", "SECURITY")), *GUIDES]
 POLICY = ".github/sepurux-gate.yml"
@@ -126,19 +128,19 @@ def table(path: Path, heading: str) -> list[list[str]]:
 def in_words(decision: Decision, stage: Stage) -> str:
     """Return what the guide says of a gate in these words."""
     if not enforce(decision, stage, OnUndecided.BLOCK).blocks:
-        return "open"
+        return "does not block"
     if not enforce(decision, stage, OnUndecided.ALLOW).blocks:
-        return "closed *"
-    opened = not enforce(decision, stage, OnUndecided.BLOCK, approved=True).blocks
-    return "closed until a review opens it" if opened else "closed"
+        return "blocks *"
+    approvable = not enforce(decision, stage, OnUndecided.BLOCK, approved=True).blocks
+    return "needs an approval" if approvable else "blocks"
 
 
-def test_the_guide_tells_what_each_stage_makes_of_each_decision() -> None:
-    rows = {decision.strip("` "): cells for decision, *cells in table(ROOT / "docs" / "configuration.md", "decision")}
+def test_the_reference_says_what_each_stage_makes_of_each_decision() -> None:
+    rows = {decision.strip("` "): cells for decision, *cells in table(ROOT / "docs" / "reference.md", "decision")}
     assert rows == {decision.value: [in_words(decision, stage) for stage in Stage] for decision in Decision}
 
 
-# -- what README says to paste -----------------------------------------------------------------------------------------
+# -- what the documents say to paste ----------------------------------------------------------------------------------
 
 
 def gates_of(path: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
@@ -151,9 +153,17 @@ def gates_of(path: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
                         yield {name: str(value) for name, value in step["with"].items()}, job.get("permissions", {})
 
 
-@pytest.mark.parametrize("pasted", range(len(list(gates_of(README)))))
-def test_a_step_of_readme_works_as_pasted(pasted: int, scene: Scene) -> None:
-    inputs, permissions = list(gates_of(README))[pasted]
+PASTED = [
+    pytest.param(*gate, id=f"{path.stem}-{number}")
+    for path in (README, ROOT / "docs" / "migrating.md", ROOT / "docs" / "platforms.md")
+    for number, gate in enumerate(gates_of(path))
+]
+
+
+@pytest.mark.parametrize(("inputs", "permissions"), PASTED)
+def test_a_step_of_the_documents_works_as_pasted(
+    inputs: dict[str, str], permissions: dict[str, str], scene: Scene
+) -> None:
     secrets = dict.fromkeys({"token", "api_key"} & inputs.keys(), SECRET)
     scene.token = scene.github.token(permissions or FULL)
     step = {**scene.options(), "inputs": {**inputs, **secrets, "base_url": scene.sepurux.url}}
@@ -162,6 +172,14 @@ def test_a_step_of_readme_works_as_pasted(pasted: int, scene: Scene) -> None:
     assert scene.status[:2] == ("success", "Sepurux / core-reliability")
     assert f"`{scene.status[1]}`" in text_of(README)
     assert (len(scene.ours), result.messages("warning")) == (1, [])
+
+
+def test_the_quick_start_of_readme_passes_at_the_sandbox_as_it_is(tmp_path: Path) -> None:
+    inputs, _ = next(gates_of(README))
+    with Sandbox(token=SECRET) as sandbox:
+        inputs |= {"token": SECRET, "github_token": "", "base_url": sandbox.url}
+        result = run_action(inputs=inputs, workspace=tmp_path)
+    assert (result.exit_code, result.outputs["decision"]) == (0, "pass"), result.log
 
 
 # -- what the log says ------------------------------------------------------------------------------------------------
@@ -226,7 +244,7 @@ def unreachable(scene: Scene) -> str:
     return log_of(scene.run(timeout="0.5"))
 
 
-# What README quotes, and a run in which it is printed.
+# What the documents quote, and a run in which it is printed.
 PRINTED: dict[str, Callable[[Scene], str]] = {
     "so the gate has no secret for Sepurux": on_pull_request(token=""),
     'Campaign "…" was not found': on_pull_request(campaign="checkout"),
@@ -260,12 +278,18 @@ def quoted(cell: str) -> str:
     return cell.strip("`").strip()
 
 
-def test_every_message_that_readme_quotes_is_seen_in_a_run() -> None:
-    assert [quoted(cell) for cell, _ in table(README, "the log or the report says")] == list(PRINTED)
+def messages_of(path: Path) -> list[str]:
+    """Return the messages that a document quotes in its table."""
+    return [quoted(cell) for cell, _ in table(path, "the log or the report says")]
+
+
+def test_every_message_that_a_document_quotes_is_seen_in_a_run() -> None:
+    assert messages_of(TROUBLESHOOTING) == list(PRINTED)
+    assert [message for message in messages_of(README) if message not in PRINTED] == []
 
 
 @pytest.mark.parametrize("message", PRINTED)
-def test_a_message_that_readme_quotes_is_what_the_action_prints(message: str, scene: Scene) -> None:
+def test_a_message_that_a_document_quotes_is_what_the_action_prints(message: str, scene: Scene) -> None:
     printed = PRINTED[message](scene)
     pattern = ".*".join(map(re.escape, message.split("…")))
     assert re.search(pattern, printed), printed

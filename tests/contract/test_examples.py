@@ -212,9 +212,7 @@ def test_the_guide_names_every_example() -> None:
     guide = (ROOT / "docs" / "rollout.md").read_text(encoding="utf-8")
     headers = "".join(map(header, WORKFLOWS))
     examples = [*WORKFLOWS, *CI.iterdir()]
-    assert [path.name for path in examples if f"({os.path.relpath(path, ROOT / 'docs')})" not in guide] == [
-        "use-outputs.yml"  # of no stage; README shows outputs
-    ]
+    assert [path.name for path in examples if f"({os.path.relpath(path, ROOT / 'docs')})" not in guide] == []
     assert [path.name for path in POLICIES if path.name not in guide + headers] == []
 
 
@@ -395,7 +393,7 @@ def test_what_runs_a_forks_code_has_no_secret_and_can_only_read() -> None:
 def test_what_has_the_secret_neither_checks_out_nor_runs_a_forks_code_and_keeps_its_traces_out_of_the_workspace() -> (
     None
 ):
-    path = ROOT / "examples" / "workflows" / "forks-judge.yml"
+    path = ROOT / "examples" / "workflows" / "forks-evaluate.yml"
     download, gate = steps(path)
     assert (download["uses"], gate["uses"]) == ("actions/download-artifact@v8", ACTION)
     assert not [step for step in (download, gate) if "run" in step]
@@ -405,11 +403,12 @@ def test_what_has_the_secret_neither_checks_out_nor_runs_a_forks_code_and_keeps_
 
 def test_the_two_stages_of_forks_fit_each_other() -> None:
     folder = ROOT / "examples" / "workflows"
-    record, judge = (yaml.safe_load((folder / f"forks-{each}.yml").read_text()) for each in ("record", "judge"))
-    assert judge[True]["workflow_run"]["workflows"] == [record["name"]]  # `on`, as YAML 1.1 reads it
+    record, evaluate = (yaml.safe_load((folder / f"forks-{each}.yml").read_text()) for each in ("record", "evaluate"))
+    assert evaluate[True]["workflow_run"]["workflows"] == [record["name"]]  # `on`, as YAML 1.1 reads it
     upload = next(step for step in record["jobs"]["record"]["steps"] if "upload-artifact" in step.get("uses", ""))
-    assert judge["jobs"]["judge"]["steps"][0]["with"]["name"] == upload["with"]["name"]
-    assert set(record[True]) == set(json.loads(re.findall(r"fromJSON\('(.+?)'\)", judge["jobs"]["judge"]["if"])[0]))
+    job = evaluate["jobs"]["evaluate"]
+    assert job["steps"][0]["with"]["name"] == upload["with"]["name"]
+    assert set(record[True]) == set(json.loads(re.findall(r"fromJSON\('(.+?)'\)", job["if"])[0]))
 
 
 def test_the_report_is_uploaded_from_where_the_gate_writes_it_whatever_happened() -> None:
@@ -432,7 +431,7 @@ def gitlab_script() -> str:
 
 def jenkins_script() -> str:
     scripts = re.findall(r"sh '''(.*?)'''", (CI / "Jenkinsfile").read_text(encoding="utf-8"), re.DOTALL)
-    (gate,) = (script for script in scripts if "-m sepurux_action" in script)
+    (gate,) = (script for script in scripts if "bin/sepurux-gate" in script)
     return dedent(gate).replace("\\\\", "\\")  # as Groovy reads it
 
 
@@ -442,9 +441,9 @@ def test_the_script_of_another_ci_system_runs_the_gate(
     script: Callable[[], str], trace: str, status: int, tmp_path: Path
 ) -> None:
     (tmp_path / "gate" / "bin").mkdir(parents=True)
-    python = tmp_path / "gate" / "bin" / "python"  # where the scripts' first steps make their environment
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
-    python.chmod(0o755)
+    program = tmp_path / "gate" / "bin" / "sepurux-gate"  # where the scripts' first steps install it
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sepurux_action "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
     traces = tmp_path / "checkout" / "traces"
     traces.mkdir(parents=True)
     shutil.copy(ROOT / "examples" / "traces" / trace, traces / "refund-sound.json")

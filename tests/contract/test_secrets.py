@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from contextlib import redirect_stderr
 
 import pytest
 from hypothesis import example, given
@@ -110,14 +109,14 @@ SOURCES = [
 def logged(text: str) -> str:
     """Return what both places write to their log of a text."""
     log = io.StringIO()
-    runner, terminal = ActionsRunner({}, log), Terminal()
+    runner, terminal = ActionsRunner({}, log), Terminal({}, out=log, log=log)
     runner.mask_secrets(REDACTED, (SECRET,))
     log.truncate(0)  # the runner masks the secret by naming it
     terminal.mask_secrets(REDACTED, (SECRET,))
-    with redirect_stderr(log):
-        for place in (runner, terminal):
-            place.log(text)
-            place.annotate(Level.WARNING, text, title=text, file=text)
+    for place in (runner, terminal):
+        place.log(text)
+        place.annotate(Level.WARNING, text, title=text, file=text)
+    terminal.write_result([text])
     return log.getvalue()
 
 

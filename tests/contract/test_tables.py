@@ -10,7 +10,7 @@ import yaml
 
 from scripts import generate
 from sepurux_action.config import options
-from sepurux_action.config.command_line import parser
+from sepurux_action.config.command_line import CommandLine, Format, parse_command_line, parser
 from sepurux_action.config.options import OPTIONS, Option, SectionKind
 from sepurux_action.report.outputs import OUTPUTS
 
@@ -60,12 +60,12 @@ def test_no_input_but_github_token_has_a_default_because_one_would_beat_the_envi
 
 def test_the_command_line_has_a_flag_for_every_spelling_that_is_not_for_workflows_only() -> None:
     flags = {flag: made.dest for made in parser()._actions for flag in made.option_strings}  # noqa: SLF001
-    own = {"-h": "help", "--help": "help", "--version": "version"}
+    own = {"-h": "help", "--help": "help", "--version": "version", "--format": "format", "--quiet": "quiet"}
     assert flags == {**own, **{"--" + spelling.replace("_", "-"): spelling for spelling in FLAGS}}
 
 
 def test_a_flag_that_is_not_given_is_no_value() -> None:
-    assert vars(parser().parse_args([])) == dict.fromkeys(FLAGS)
+    assert parse_command_line([]) == CommandLine({}, Format.TEXT, quiet=False)
 
 
 def test_a_document_without_markers_stays_as_it_is() -> None:
@@ -74,7 +74,8 @@ def test_a_document_without_markers_stays_as_it_is() -> None:
 
 def test_only_what_stands_between_markers_is_renewed() -> None:
     text = "before\n<!-- begin flags -->\nold\n<!-- end -->\nafter\n"
-    assert generate.with_blocks(text) == f"before\n<!-- begin flags -->\n{generate.flags_line()}\n<!-- end -->\nafter\n"
+    flags = generate.flags_block()
+    assert generate.with_blocks(text) == f"before\n<!-- begin flags -->\n{flags}\n<!-- end -->\nafter\n"
     assert generate.with_blocks(generate.with_blocks(text)) == generate.with_blocks(text)
 
 

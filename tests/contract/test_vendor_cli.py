@@ -102,9 +102,9 @@ def test_the_vendors_client_uploads_an_example_runs_it_and_reads_its_result(
 
 def test_the_vendors_client_registers_scenarios(client: SepuruxClient) -> None:
     trace_ids = [client.upload_trace(example(name)) for name in ("refund-sound", "refund-unsafe")]
-    client.register_eval_traces(CORE, trace_ids, min_scenarios=2)
+    client.register_eval_traces(CORE, trace_ids, min_scenarios=3)  # with the one that the sandbox has registered
     batch = client.get_ci_batch(client.start_run(trace_id=None, campaign_id=CORE))
-    assert (batch["trace_count"], batch["decision"], batch["unsafe_attempts"]) == (2, "fail", 1)
+    assert (batch["trace_count"], batch["decision"], batch["unsafe_attempts"]) == (3, "fail", 1)
 
 
 def test_the_vendors_client_names_a_trace_or_campaign_that_is_not_there(client: SepuruxClient) -> None:

@@ -15,8 +15,6 @@ from scripts import release
 
 FOLDER = release.ROOT / ".github" / "workflows"
 TEXTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.yml"))}
-# The order of a release; what comes later must not be seen before all of the earlier has succeeded.
-RELEASE = ["ci", "check", "build", "image", "try", "release"]
 
 
 def read(name: str) -> dict[Any, Any]:
@@ -27,12 +25,6 @@ def read(name: str) -> dict[Any, Any]:
 def needs(job: dict[str, Any]) -> set[str]:
     named = job.get("needs", [])
     return {named} if isinstance(named, str) else set(named)
-
-
-def test_the_workflow_pushes_the_image_that_the_release_commit_names() -> None:
-    workflow = read("release.yml")
-    assert workflow["env"] == {"IMAGE": release.IMAGE}
-    assert workflow[True] == {"push": {"tags": ["release/*"]}}  # `on`, as YAML 1.1 reads it
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -61,31 +53,55 @@ def test_the_required_check_waits_for_every_job_and_fails_where_one_is_skipped()
     assert [name for name, job in jobs.items() if "if" in job or "continue-on-error" in job] == []
 
 
-def test_each_step_of_a_release_waits_for_all_before_it() -> None:
+def test_a_release_builds_then_tries_then_drafts_and_each_job_may_do_its_own_part_only() -> None:
+    workflow = read("release.yml")
+    assert list(workflow[True]) == ["workflow_dispatch"]  # `on`, as YAML 1.1 reads it
+    jobs = workflow["jobs"]
+    order = {name: sorted(needs(job)) for name, job in jobs.items()}
+    assert order == {"image": [], "try": ["image"], "draft": ["image", "try"]}
+    assert not [name for name, job in jobs.items() if {"if", "continue-on-error"} & job.keys()]
+    assert {name: job["environment"] for name, job in jobs.items() if "environment" in job} == {"image": "release"}
+    attest = {"attestations": "write", "id-token": "write"}
+    assert {name: job["permissions"] for name, job in jobs.items()} == {
+        "image": {"checks": "read", "contents": "read", "packages": "write", **attest},
+        "try": {"contents": "read"},
+        "draft": {"contents": "write"},
+    }
+
+
+def test_an_image_is_built_once_its_version_and_ci_are_checked_and_its_digest_is_that_of_the_build() -> None:
+    workflow = read("release.yml")
+    assert workflow["env"]["IMAGE"] == release.IMAGE
+    image = workflow["jobs"]["image"]
+    runs = "".join(step.get("run", "") for step in image["steps"])
+    order = ["release.py check", "check_name=all-green", "--install arm64", "docker login", "--metadata-file"]
+    places = [runs.index(each) for each in [*order, '."containerimage.digest"', "gh attestation verify"]]
+    assert places == sorted(places)
+    assert "imagetools" not in runs, "a tag may name another image by then"
+    assert image["outputs"] == {"digest": "${{ steps.build.outputs.digest }}"}
+    (attest,) = [step["with"] for step in image["steps"] if step.get("uses", "").startswith("actions/attest@")]
+    assert attest["subject-digest"] == image["outputs"]["digest"]
+    tools = [image["env"][name] for name in ("BUILDKIT", "QEMU", "SCANNER")]
+    assert [tool for tool in tools if not re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", tool)] == []
+
+
+def test_a_release_is_tried_on_both_architectures_by_someone_who_is_not_logged_in() -> None:
     jobs = read("release.yml")["jobs"]
-    assert list(jobs) == RELEASE
-    waits_for: dict[str, set[str]] = {}
-    for name, job in jobs.items():
-        waits_for[name] = needs(job).union(*(waits_for[before] for before in needs(job)))
-        assert not {"if", "continue-on-error"} & job.keys(), "a job without either is skipped after a failure"
-    later = {name: set(RELEASE[:position]) for position, name in enumerate(RELEASE) if position > 1}
-    assert waits_for == {"ci": set(), "check": set(), **later}
+    job, draft = jobs["try"], jobs["draft"]["steps"][-1]
+    assert job["strategy"]["matrix"]["runner"] == ["ubuntu-24.04", "ubuntu-24.04-arm"]
+    text = yaml.safe_dump(job)
+    assert not [each for each in ("login", "github.token", "secrets.", "GH_TOKEN") if each in text]
+    steps = "\n".join(step.get("uses") or step["run"] for step in job["steps"])
+    order = ["docker pull", "release.py commit", "start-sandbox", "\n./\n", "pass failure fail"]
+    assert [steps.index(each) for each in order] == sorted(steps.index(each) for each in order)
+    assert job["env"]["DIGEST"] == draft["env"]["DIGEST"] == "${{ needs.image.outputs.digest }}"
+    assert draft["run"].index("git push") < draft["run"].index("gh release create")
+    assert "--draft " in draft["run"]
 
 
-def test_only_the_last_job_of_a_release_writes_to_the_repository_once_a_maintainer_agrees() -> None:
-    jobs = read("release.yml")["jobs"]
-    assert {name for name, job in jobs.items() if job["permissions"].get("contents") == "write"} == {"release"}
-    assert {name for name, job in jobs.items() if "environment" in job} == {"release"}
-    run = jobs["release"]["steps"][-1]["run"]
-    steps = [run.index(each) for each in ("release.py commit", "gh release create", "release.py advance")]
-    assert steps == sorted(steps), "the moving tag is the last to go"
-
-
-def test_a_released_image_is_tried_on_both_architectures_by_the_digest_that_the_commit_names() -> None:
-    jobs = read("release.yml")["jobs"]
-    digest = "${{ needs.image.outputs.digest }}"
-    assert jobs["try"]["env"] == {"GATE_IMAGE": f"{release.IMAGE}@{digest}"}
-    assert jobs["release"]["steps"][-1]["env"]["DIGEST"] == digest
-    built = {each["runner"] for each in jobs["build"]["strategy"]["matrix"]["include"]}
-    assert set(jobs["try"]["strategy"]["matrix"]["runner"]) == built
-    assert len(built) == 2
+@pytest.mark.parametrize("name", [".github/workflows/release.yml", "SECURITY.md", "scripts/release.py"])
+def test_whoever_verifies_an_image_names_the_workflow_the_branch_and_githubs_own_runners(name: str) -> None:
+    """Otherwise an edited workflow on a branch could sign an image too."""
+    (command,) = re.findall(r"gh attestation verify (?:.*\\\n)*.*", (release.ROOT / name).read_text(encoding="utf-8"))
+    wanted = ("/.github/workflows/release.yml", "--source-ref refs/heads/main", "--deny-self-hosted-runners")
+    assert [each for each in wanted if each not in command] == []

@@ -183,7 +183,7 @@ def test_a_rejection_says_what_to_change_where_that_is_known(call: ApiRequest, s
     ("said", "hint"),
     [
         ("Campaign has no registered scenarios", 'Register scenarios for campaign "refunds", or set `trace_file`.'),
-        ("thresholds.max_unsafe: too small", "Correct what Sepurux names here: in the workflow, "),
+        ("thresholds.max_unsafe: too small", "Correct what Sepurux names here, in the settings of the gate"),
     ],
 )
 def test_a_run_without_a_trace_is_told_to_register_scenarios_only_where_they_are_the_cause(

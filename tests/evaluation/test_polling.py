@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -11,6 +11,7 @@ import pytest
 
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.settings import Settings
+from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.polling import RunMetadata, run_all
@@ -167,6 +168,24 @@ def test_when_no_poll_ever_succeeded_the_end_of_the_timeout_is_an_error() -> Non
     assert calls.time <= 1_126
 
 
+def test_what_a_run_waits_for_and_when_it_gives_up_is_shown_with_each_change() -> None:
+    output = FakeOutput()
+    failed = TransientError(reason="HTTP 502", reached=True)
+    polls: list[ApiResult] = [Success(RUNNING), failed, Success(RUNNING), Success(PASSED)]
+    run(FakeApiCalls(backend(lambda _: polls.pop(0))), output=output)
+    shown = [what for what, _ in output.waits]
+    assert list(dict.fromkeys(shown)) == [
+        "core: finding the campaign",
+        "core: starting",
+        "core: running",
+        "core: running (HTTP 502)",
+        "core: done",
+        "core: reading what failed",
+    ]
+    assert output.waits[0][1] == schedule.FIRST_RESPONSE_S  # until the backend has responded at all
+    assert all(540 < left_s <= 600 for what, left_s in output.waits if "running" in what)
+
+
 @pytest.mark.parametrize(("polled", "decision"), [(True, Decision.PENDING), (False, Decision.ERROR)])
 def test_a_retry_after_beyond_the_deadline_ends_the_gate_at_once(*, polled: bool, decision: Decision) -> None:
     wait = TransientError(reason="HTTP 429", reached=True, retry_after_s=3_600)
@@ -311,6 +330,34 @@ def test_one_log_line_when_something_changes() -> None:
     output = FakeOutput()
     run(FakeApiCalls(backend(after(25, Success(PASSED)))), output=output)
     assert len([line for line in output.lines if "not decided yet" in line]) == 1
+
+
+def test_a_log_line_that_is_the_same_for_several_runs_is_written_once() -> None:
+    output = FakeOutput()
+    gates = [replace(GATE, name=name) for name in ("refunds", "search")]
+    run(FakeApiCalls(backend(after(25, Success(PASSED)))), *gates, output=output)
+    assert len([line for line in output.lines if "not decided yet" in line]) == 1
+    assert len([line for line in output.lines if "started" in line]) == 2
+
+
+def test_a_call_that_fails_again_for_the_same_reason_is_logged_once() -> None:
+    output = FakeOutput()
+    failures = [TransientError(reason=reason) for reason in ("HTTP 500", "HTTP 500", "HTTP 503", "HTTP 503")]
+    polls: Iterator[ApiResult] = iter([*failures, Success(RUNNING), *failures[:2], Success(PASSED)])
+    starts, sound = iter(failures), backend(lambda _: next(polls))
+
+    def answer(call: ApiRequest, time: float) -> ApiResult:
+        return (next(starts, None) if call.method == "POST" else None) or sound(call, time)
+
+    run(FakeApiCalls(answer), output=output)
+    logged = [line.partition(";")[0] for line in output.lines if "HTTP" in line]
+    assert logged == [
+        "the CI run: HTTP 500",
+        "the CI run: HTTP 503",
+        "poll failed: HTTP 500",
+        "poll failed: HTTP 503",
+        "poll failed: HTTP 500",
+    ]
 
 
 def test_enrichment_that_fails_is_a_note_and_never_a_verdict() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import io
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -521,3 +523,68 @@ def test_without_a_working_directory_absolute_paths_lead_into_the_temporary_fold
     with pytest.raises(TraceFileError, match="leads outside the working directory, which was deleted"):
         TraceFolder(None).find(f"{tmp_path}/x.json")
     assert found.read(".github/sepurux-gate.yml") is None
+
+
+# -- standard input ---------------------------------------------------------------------------------------------------
+
+
+def piped(content: bytes) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(content))
+
+
+def test_a_dash_is_the_trace_on_standard_input_which_is_read_once(tmp_path: Path) -> None:
+    traces = TraceFolder(tmp_path, stdin=piped('{"a": 1}'.encode("utf-16")))
+    (trace,) = traces.find("-")
+    assert traces.find("-") == (trace,)
+    assert trace.label == "standard input"
+    assert trace.content
+    assert b"".join(trace.content.pieces()) == b"".join(trace.content.pieces()) == b'{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", '"standard input" is not valid JSON'),
+        (b"[]", '"standard input" is not a JSON object, as a trace must be'),
+        (b'{"a": "\xff"}', '"standard input" is not valid JSON: it is not UTF-8 text'),
+        (b" " * (64 * 1024 * 1024 + 1), '"standard input" has more than 64 MiB; accepted: at most 64 MiB'),
+    ],
+    ids=["empty", "list", "encoding", "size"],
+)
+def test_standard_input_has_the_limits_of_a_file(content: bytes, why: str, tmp_path: Path) -> None:
+    traces = TraceFolder(tmp_path, stdin=piped(content))
+    for _ in range(2):
+        with pytest.raises(TraceFileError, match=re.escape(why)):
+            traces.find("-")
+
+
+def test_a_terminal_is_no_trace(tmp_path: Path) -> None:
+    class Keyboard(io.TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+    with pytest.raises(TraceFileError, match="is a terminal; pipe a trace into the command"):
+        TraceFolder(tmp_path, stdin=Keyboard(io.BytesIO(b"{}"))).find("-")
+
+
+def test_standard_input_that_cannot_be_read_is_no_trace(tmp_path: Path) -> None:
+    with (tmp_path / "only-written").open("w") as file:
+        stream = io.TextIOWrapper(io.BufferedReader(io.FileIO(os.dup(file.fileno()), "r")))
+        with stream, pytest.raises(TraceFileError, match='"standard input": Bad file descriptor'):
+            TraceFolder(tmp_path, stdin=stream).find("-")
+
+
+def test_a_signal_ends_the_wait_for_standard_input(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as stream, os.fdopen(writing, "wb") as source:
+        checks = iter([False, True, True])
+        (trace,) = TraceFolder(tmp_path, stop=lambda: next(checks), stdin=stream).find("-")
+        source.write(b"{}")
+    assert trace.content == UNCHECKED
+
+
+def test_without_standard_input_a_dash_is_a_file(tmp_path: Path) -> None:
+    with pytest.raises(TraceFileError, match='"-" was not found in the workspace'):
+        TraceFolder(tmp_path).find("-")
+    (tmp_path / "-").write_text("{}")
+    assert [trace.label for trace in TraceFolder(tmp_path).find("-")] == ["-"]

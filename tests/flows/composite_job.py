@@ -1,24 +1,25 @@
 """A job of a runner without Docker, and its composite action, which a shell starts in the runner's own Python.
 
 Inputs are a context and not variables, so only `env:` passes them on, and the script is in a file (sources:
-CompositeActionHandler and ScriptHandler of actions/runner). What action.yml declares is an input. Any other INPUT_* is
-a variable of the job, an earlier step, or a surrounding action, and remains.
+CompositeActionHandler and ScriptHandler of actions/runner). What action.yml declares and what the step gives are its
+inputs. Any other INPUT_* is a variable of the job, an earlier step, or a surrounding action, and remains.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.runner import REPOSITORY, StepOptions, StepResult, read_manifest, run_action
+from tests.runner import REPOSITORY, StepOptions, StepResult, input_variable, read_manifest, run_action
 from tests.sandboxed import SECRET, sound_inputs, trace_files
 
 BASH = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail")  # the meaning of `shell: bash`
@@ -37,10 +38,13 @@ NO_INDEX = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.dev
 def evaluated(text: str, contexts: Mapping[str, Mapping[str, str]]) -> str:
     """Return the text with each `${{ context.name }}` replaced, by '' for an unknown name.
 
-    `inputs` and `steps.gate.outputs` are contexts. Raises ValueError for any other expression.
+    `inputs` and `steps.gate.outputs` are contexts. `toJSON(inputs)` is indented by two spaces, as the runner does it.
+    Raises ValueError for any other expression.
     """
 
     def value(found: re.Match[str]) -> str:
+        if found[1] == "toJSON(inputs)":
+            return json.dumps(contexts["inputs"], indent=2)
         context, _, name = found[1].rpartition(".")
         if context not in contexts:
             raise ValueError(f"an expression that is not supported here: {found[0]}")
@@ -60,22 +64,22 @@ def only_step(action: Mapping[str, Any]) -> dict[str, Any]:
     return dict(step)
 
 
-def shell_step(folder: Path, environment: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """Return the script of the action's only step, and the environment in which it runs."""
+def shell_step(folder: Path, names: Collection[str], environment: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """Return the script of the action's only step, and the environment in which it runs; `names` are given inputs."""
     action = read_action(folder)
     step = only_step(action)
     if step["shell"] != "bash":
         raise ValueError(f"a shell that is not supported here: {step['shell']}")
-    given = {f"INPUT_{name.upper()}": name for name in action["inputs"]}
+    given = {input_variable(name): name for name in [*action["inputs"], *names]}
     inputs = {given[name]: value for name, value in environment.items() if name in given}
     variables = {name: value for name, value in environment.items() if name not in given}
     variables |= {name: evaluated(text, {"inputs": inputs}) for name, text in step["env"].items()}
     return evaluated(step["run"], {"inputs": inputs}), {**variables, "GITHUB_ACTION_PATH": str(folder)}
 
 
-def launch(folder: Path, environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+def launch(folder: Path, names: Collection[str], environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """Return the command and the environment of the process that runs the action's only step."""
-    script, variables = shell_step(folder, environment)
+    script, variables = shell_step(folder, names, environment)
     descriptor, path = tempfile.mkstemp(suffix=".sh", dir=environment["RUNNER_TEMP"])
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(script)
@@ -104,7 +108,7 @@ class Job:
             "files": {**trace_files(), **files},
             "secrets": [SECRET],
             "action_yml": self.action / "action.yml",
-            "launch": partial(launch, self.action),
+            "launch": partial(launch, self.action, inputs),
         }
 
     def run(self, *, env: Mapping[str, str] = {}, files: Mapping[str, str] = {}, **inputs: str) -> StepResult:

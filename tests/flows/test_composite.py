@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from sepurux_action.report.outputs import OUTPUTS
 from sepurux_action.sandbox import Sandbox
 from tests.flows.composite_job import COMPOSITE, PYTHON, Job, a_copy, evaluated, only_step, read_action, tool
-from tests.runner import ACTION_YML, input_variable, run_action, start_action
+from tests.runner import ACTION_YML, REPOSITORY, run_action, start_action
 from tests.sandboxed import SECRET
 
 # --- What the file says ------------------------------------------------------------------------------------
@@ -32,12 +33,11 @@ def test_every_output_is_handed_on() -> None:
     assert only_step(read_action(COMPOSITE))["id"] == "gate"
 
 
-def test_every_input_travels_by_a_variable_and_no_expression_stands_in_what_a_shell_reads() -> None:
-    action = read_action(COMPOSITE)
-    step = only_step(action)
-    assert step["env"] == {input_variable(name): f"${{{{ inputs.{name} }}}}" for name in action["inputs"]}
+def test_inputs_travel_by_one_variable_and_no_expression_stands_in_what_a_shell_reads() -> None:
+    step = only_step(read_action(COMPOSITE))
+    assert step["env"] == {"GATE_INPUTS": "${{ toJSON(inputs) }}"}
     assert "${{" not in step["run"]
-    assert "INPUT_" not in step["run"] + (COMPOSITE / "run.sh").read_text(encoding="utf-8")
+    assert "INPUT" not in step["run"] + (COMPOSITE / "run.sh").read_text(encoding="utf-8")
 
 
 # --- What the step does ------------------------------------------------------------------------------------
@@ -67,7 +67,7 @@ def test_a_bad_input_is_named_in_an_error_with_status_2(job: Job, sandbox: Sandb
 
 
 def test_the_jobs_own_token_is_the_default_of_github_token(job: Job, tmp_path: Path) -> None:
-    action = a_copy(tmp_path, "import os\nprint(os.environ['INPUT_GITHUB_TOKEN'])\n")
+    action = a_copy(tmp_path, "import json, os\nprint(json.loads(os.environ['GATE_INPUTS'])['github_token'])\n")
     step = replace(job, action=action).step({})
     step["inputs"], step["token"] = {}, "made.up"
     assert run_action(**step).raw_log == "made.up\n"
@@ -109,6 +109,26 @@ def test_a_job_that_is_cancelled_before_the_gate_has_started_asks_nothing(
         result = running.finish(10)
     assert result.exit_code == 130, result.log
     assert not sandbox.requests
+    reason = "The step ended before the gate started. Re-run the job."
+    assert result.outputs == {"decision": "error", "conclusion": "failure", "reason": reason, "gates": "[]"}
+
+
+def test_a_misspelled_input_is_an_error_with_status_2(job: Job, sandbox: Sandbox) -> None:
+    names = ["trace_fil", "Trace-File", "a=b"]
+    result = run_action(**job.step(dict.fromkeys(names, "traces/refund-sound.json")))
+    assert (result.exit_code, result.outputs["decision"]) == (2, "error"), result.log
+    assert [name for name in names if f"`{name.lower()}`" not in "".join(result.messages("error"))] == []
+    assert not sandbox.requests
+
+
+def test_no_file_beside_the_action_replaces_a_module_that_the_gate_imports(job: Job) -> None:
+    """The workflow says `uses: ./composite`, and the checkout has other files with the names of modules."""
+    for name in ("composite", "sepurux_action"):
+        shutil.copytree(REPOSITORY / name, job.workspace / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "requirements.txt", job.workspace)
+    files = dict.fromkeys(("json.py", "typing.py", "requests/__init__.py", "yaml.py"), "raise SystemExit(9)\n")
+    result = replace(job, action=job.workspace / "composite").run(files=files)
+    assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
 
 
 def test_an_input_of_an_action_around_this_one_is_no_misspelt_input(job: Job) -> None:
@@ -123,8 +143,7 @@ HOSTILE_TEXT = (
 
 def test_whatever_a_text_holds_it_arrives_unchanged_and_is_never_carried_out(job: Job, tmp_path: Path) -> None:
     texts = {str(name): f"{name} {HOSTILE_TEXT}" for name in read_action(COMPOSITE)["inputs"]}
-    shown = "{name: text for name, text in os.environ.items() if name.startswith('INPUT_')}"
-    action = a_copy(tmp_path, f"import json, os\nprint(json.dumps({shown}))\n")
+    action = a_copy(tmp_path, "import os\nprint(os.environ['GATE_INPUTS'])\n")
     result = run_action(**replace(job, action=action).step(texts))
-    assert json.loads(result.raw_log) == {input_variable(name): text for name, text in texts.items()}
+    assert json.loads(result.raw_log) == texts
     assert [path.name for path in job.workspace.iterdir()] == ["traces"]

@@ -26,6 +26,16 @@ PLANTED = [
 PLANTED += ["sepurux_action/__init__.py", "sitecustomize.py", "usercustomize.py", "venv/__init__.py", "yaml.py"]
 
 
+# What pip takes from the environment besides the way to an index: settings for the packages of the job.
+FOR_OTHER_PACKAGES = {
+    "PIP_CONSTRAINT": "no-such-file.txt",
+    "PIP_DRY_RUN": "1",
+    "PIP_EDITABLE": "no-such-folder",
+    "PIP_NO_BINARY": ":all:",
+    "PIP_REQUIREMENT": "no-such-file.txt",
+    "PIP_REQUIRE_VIRTUALENV": "1",
+    "PIP_USER": "1",
+}
 BUILDS_ITSELF = "[build-system]\nrequires = []\nbuild-backend = 'builder'\nbackend-path = ['.']\n"
 
 
@@ -57,7 +67,7 @@ def test_nothing_that_a_checkout_or_an_earlier_step_brings_along_is_imported_not
     variables = dict.fromkeys(("PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX"), str(workspace))
     variables |= {"PYTHONSTARTUP": str(workspace / "yaml.py"), "PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "2"}
     variables |= dict.fromkeys(("PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET"), str(workspace))
-    variables |= {"PIP_DRY_RUN": "1", "PIP_USER": "1", "CDPATH": str(workspace)}
+    variables |= {**FOR_OTHER_PACKAGES, "CDPATH": str(workspace)}
     tool(tmp_path / "tools", "python3", python())
     job = Job(workspace=workspace, temp=tmp_path / "the runner's _temp", tools=tmp_path / "tools", url=sandbox.url)
     result = job.run(env=variables, files=dict.fromkeys(PLANTED, trap(trapped)))
@@ -88,7 +98,7 @@ def test_a_wheel_of_the_locks_hash_is_installed_and_nothing_else(fresh: Job, tmp
     locked, source = a_package(tmp_path, trapped)
     action = a_copy(tmp_path, "import made_up\nprint('started')\n")
     step = replace(fresh, action=action)
-    found = {**NO_INDEX, "PIP_FIND_LINKS": str(tmp_path)}
+    found = {**NO_INDEX, **FOR_OTHER_PACKAGES, "PIP_FIND_LINKS": str(tmp_path)}
     for lock, is_installed in (
         (locked, True),
         (locked.partition(" ")[0], False),  # any made-up 1.0 would do

@@ -488,6 +488,22 @@ def test_a_gate_without_a_secret_is_an_error_and_an_unaffected_one_is_skipped_al
     assert result.exit_code == 2
 
 
+def test_a_missing_secret_is_listed_with_bad_settings_and_alone_is_not_one(scene: Scene) -> None:
+    bad = scene.run(token="", timeout="soon").messages("error")
+    assert [message.partition(": ")[0] for message in bad] == ["input `timeout`", "input `token`"]
+    assert "add that secret under `Settings > Secrets and variables > Actions`" in bad[1]
+    assert len(scene.run(timeout="soon").messages("error")) == 1
+    alone = scene.run(token="", enforcement="observe")
+    assert (alone.exit_code, alone.outputs["decision"], alone.outputs["conclusion"]) == (0, "error", "success")
+
+
+def test_the_log_names_the_policy_file_if_there_is_one(scene: Scene) -> None:
+    line = f"policy file: {PATH}\n"
+    assert scene.run().log.count(PATH) == 0
+    with_policy(scene, "campaign: core-reliability\n")
+    assert scene.run().log.count(line) == 1
+
+
 @pytest.mark.parametrize(
     ("actor", "fork", "step"),
     [

@@ -136,7 +136,7 @@ def test_a_secret_that_the_backend_echoes_reaches_no_file(tmp_path: Path) -> Non
 def test_the_command_line_writes_below_the_working_directory(tmp_path: Path) -> None:
     with sound_backend() as sepurux:
         flags = ["--campaign", "core-reliability", "--base-url", sepurux.url, "--report-dir"]
-        ended = run_cli([*flags, "build"], {"SEPURUX_CI_TOKEN": SECRET}, tmp_path)
+        ended = run_cli([*flags, "build", "--format", "markdown"], {"SEPURUX_CI_TOKEN": SECRET}, tmp_path)
         outside = run_cli([*flags, "/nowhere"], {"SEPURUX_CI_TOKEN": SECRET}, tmp_path)
     assert (ended.returncode, outside.returncode) == (0, 0)
     assert json.loads((tmp_path / "build" / "report.json").read_text())["decision"] == "pass"

@@ -1,118 +1,158 @@
-"""The gate on a command line, for other CI systems."""
+"""The gate on a pseudo-terminal: one line is rewritten while it waits, and then only the result remains."""
 
 from __future__ import annotations
 
+import os
+import pty
+import re
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from sepurux_action.host.progress_line import FRAMES
+from sepurux_action.host.screen import START_OF_EMPTY_LINE
 from tests import backend
-from tests.backend import decided, sound_backend
-from tests.runner import REPOSITORY, inherited, run_cli
+from tests.backend import ScriptedBackend, decided, sound_backend
+from tests.runner import REPOSITORY, inherited
 
 SECRET = "api-key-0123456789"
+RUNNING = {"status": "running", "decision": "pending"}
+FINAL = ["✗ core-reliability failed: 1 of 2 thresholds missed", "", "  ✗ Pass rate         50.0%   needs ≥ 90.0%"]
 
 
-@pytest.mark.parametrize(("decision", "status"), [("pass", 0), ("fail", 1)])
-def test_the_vendors_own_flags_and_variables_work(decision: str, status: int, tmp_path: Path) -> None:
-    numbers = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 0}
-    answer = backend.json(decided(decision=decision, **numbers, reliability_score=0.9))
-    with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
-        ended = run_cli(
-            [
-                *["--project", "P", "--campaign", "core-reliability", "--min-reliability", "80", "--timeout", "20"],
-                "--api-key",
-                SECRET,
-            ],
-            {"SEPURUX_API_BASE_URL": sepurux.url, "GITHUB_REPO": "o/r", "PR_NUMBER": "9"},
-            tmp_path,
-        )
-        [created] = sepurux.calls("POST /v1/ci/runs")
-    assert ended.returncode == status, ended.stderr
-    assert (created.json()["repo"], created.json()["pull_request_number"]) == ("o/r", 9)
-    assert created.json()["thresholds"] == {"max_unsafe": 0, "min_reliability_score": 80.0}
-    assert created.headers["x-api-key"] == SECRET
-    assert "x-sepurux-token" not in created.headers
-    assert ended.stdout.startswith("## ")
-    assert f"{decision} after " in ended.stderr
-    assert "::" not in ended.stdout + ended.stderr
-    assert "pr_number" not in ended.stderr
-    assert SECRET not in ended.stdout + ended.stderr
+class InTerminal:
+    """The command line with both output streams on a pseudo-terminal, and what it has written there."""
+
+    def __init__(self, process: subprocess.Popen[bytes], master: int) -> None:
+        self.process = process
+        self.written = ""
+        self._master = master
+
+    def read_until(self, seen: Callable[[str], bool]) -> None:
+        while not seen(self.written):
+            assert self._read(), self.written
+
+    def read_until_end(self) -> None:
+        while self._read():
+            pass
+        self.process.wait(10)
+
+    def _read(self) -> bool:
+        try:
+            piece = os.read(self._master, 65536)
+        except OSError:  # Linux: the other end is closed
+            return False
+        self.written += piece.decode()
+        return bool(piece)
+
+    @property
+    def frames(self) -> set[str]:
+        """Return the different versions of the line that is rewritten."""
+        versions = self.written.replace("\r\n", "\n").split(START_OF_EMPTY_LINE)
+        return {each for each in versions if each and each[0] in FRAMES}
+
+    @property
+    def remaining(self) -> list[str]:
+        """Return the lines that remain on the terminal, without colors."""
+        lines = self.written.replace("\r\n", "\n").removesuffix("\n").split("\n")
+        return [re.sub(r"\x1b\[\d+m", "", line.rpartition(START_OF_EMPTY_LINE)[2]) for line in lines]
 
 
-def test_bad_flags_are_reported_all_at_once_under_their_own_names(tmp_path: Path) -> None:
-    ended = run_cli(["--min-pass-rate", "eighty", "--max-unsafe", "x"], {"SEPURUX_TIMEOUT_SECONDS": "0"}, tmp_path)
-    assert ended.returncode == 2
-    for where in ("--campaign", "--min-pass-rate", "--max-unsafe", "SEPURUX_TIMEOUT_SECONDS"):
-        assert where in ended.stderr
-
-
-@pytest.mark.parametrize(
-    ("redirected", "decision", "status"),
-    [
-        *((redirected, "pass", 0) for redirected in ("| true", ">&-", "2>&-", ">&- 2>&-", ">/dev/full", "2>/dev/full")),
-        (">&- 2>&-", "fail", 1),
-    ],
-)
-def test_a_report_or_log_that_cannot_be_written_changes_no_exit_status(
-    redirected: str, decision: str, status: int, tmp_path: Path
-) -> None:
-    answer = backend.json(decided(decision=decision, pass_rate=1, unsafe_attempts=0))
-    with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
-        gate = f"--campaign core-reliability --token {SECRET} --base-url {sepurux.url}"
-        ended = shell(f"exec 3>&1; ({sys.executable} -m sepurux_action {gate}; echo $? >&3) {redirected}", tmp_path)
-    assert ended.stdout.splitlines()[-1] == str(status)
-    assert "Traceback" not in ended.stderr
-
-
-def test_a_broken_installation_is_undecided_and_no_traceback(tmp_path: Path) -> None:
-    (tmp_path / "requests.py").write_text("raise ImportError('secret-1234')")
-    ended = shell(f"{sys.executable} -m sepurux_action --campaign c", tmp_path)
-    assert ended.returncode == 2
-    assert ended.stderr.startswith("error: Internal error (ImportError at requests.py:1)")
-    assert "secret-1234" not in ended.stderr
-
-
-STEP = f"{sys.executable} -I {REPOSITORY / 'entrypoint.py'}"
-COMMAND_LINE = f"{sys.executable} -m sepurux_action"
-
-
-@pytest.mark.parametrize(
-    ("command", "status"),
-    [
-        (COMMAND_LINE, 0),
-        (f"{COMMAND_LINE} --trace-file x.json", 2),
-        (STEP, 0),
-        (f'env INPUT_TRACE_FILE="$RUNNER_TEMP/x.json" {STEP}', 0),
-        (f"env INPUT_TRACE_FILE=x.json {STEP}", 2),
-    ],
-    ids=["command line", "command line, relative", "step", "step, absolute", "step, relative"],
-)
-def test_a_deleted_working_directory_is_a_mistake_only_for_relative_paths(
-    command: str, status: int, tmp_path: Path
-) -> None:
-    (tmp_path / "x.json").write_text("{}")
-    (tmp_path / "gone").mkdir()
-    answer = backend.json(decided(decision="pass", pass_rate=1, unsafe_attempts=0))
-    with sound_backend(**{"GET /v1/ci/batch/*": answer, "GET /v1/ci/runs/*": answer}) as sepurux:
-        settings = f"SEPURUX_CAMPAIGN_ID=core-reliability SEPURUX_CI_TOKEN={SECRET} SEPURUX_API_BASE_URL={sepurux.url}"
-        ended = shell(f"export {settings} RUNNER_TEMP=$PWD; cd gone; rmdir ../gone; {command}", tmp_path)
-    output = ended.stdout + ended.stderr
-    assert ended.returncode == status, output
-    assert ("is relative to the working directory, which was deleted" in output) is (status == 2)
-    assert "Internal error" not in output
-
-
-def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command line in a folder, with the gate on Python's path."""
-    return subprocess.run(
-        ["/bin/bash", "-c", command],
-        env={**inherited(), "PYTHONPATH": f"{folder}:{REPOSITORY}"},
+@contextmanager
+def in_terminal(flags: Sequence[str], url: str, folder: Path, **environ: str) -> Iterator[InTerminal]:
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sepurux_action", *flags],
+        env={
+            **inherited(),
+            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONIOENCODING": "utf-8",
+            "TERM": "xterm",
+            "COLUMNS": "80",
+            "SEPURUX_API_BASE_URL": url,
+            "SEPURUX_API_KEY": SECRET,
+            **environ,
+        },
         cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+        stdin=subprocess.DEVNULL,
+        stdout=slave,
+        stderr=slave,
     )
+    os.close(slave)
+    try:
+        yield InTerminal(process, master)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+
+
+@contextmanager
+def waiting_backend() -> Iterator[tuple[ScriptedBackend, threading.Event]]:
+    """Yield a backend whose run is under way until the event is set, and then fails."""
+    released = threading.Event()
+
+    def poll(_: backend.Request) -> backend.Answer:
+        failed = {"status": "done", "decision": "fail", "pass_rate": 0.5, "unsafe_attempts": 0}
+        return backend.json(decided(**(failed if released.is_set() else RUNNING)))
+
+    with sound_backend(**{"GET /v1/ci/batch/*": poll}) as sepurux:
+        yield sepurux, released
+
+
+def test_a_terminal_shows_one_line_that_is_rewritten_and_then_only_the_result(tmp_path: Path) -> None:
+    flags = ["--campaign", "core-reliability"]
+    with waiting_backend() as (sepurux, released), in_terminal(flags, sepurux.url, tmp_path) as terminal:
+        terminal.read_until(lambda _: sum("core-reliability: running, " in each for each in terminal.frames) > 2)
+        released.set()
+        terminal.read_until_end()
+    assert terminal.process.returncode == 1
+    assert terminal.remaining[:3] == FINAL
+    assert all(terminal.written.count(line) == 1 for line in ("Pass rate", "failed: 1 of 2"))
+    assert "\x1b[31m✗\x1b[0m" in terminal.written
+    assert all("\n" not in frame and len(frame) < 80 and "(gives up in " in frame for frame in terminal.frames)
+    assert "started batch" not in terminal.written
+
+
+def test_without_color_the_line_is_rewritten_all_the_same(tmp_path: Path) -> None:
+    flags = ["--campaign", "core-reliability"]
+    with (
+        waiting_backend() as (sepurux, released),
+        in_terminal(flags, sepurux.url, tmp_path, NO_COLOR="1") as terminal,
+    ):
+        terminal.read_until(lambda _: len(terminal.frames) > 1)
+        released.set()
+        terminal.read_until_end()
+    assert terminal.remaining[:3] == FINAL
+    assert "\x1b" not in terminal.written.replace(START_OF_EMPTY_LINE, "")
+
+
+def test_a_dumb_terminal_gets_a_log_of_whole_lines(tmp_path: Path) -> None:
+    flags = ["--campaign", "core-reliability"]
+    with (
+        waiting_backend() as (sepurux, released),
+        in_terminal(flags, sepurux.url, tmp_path, TERM="dumb") as terminal,
+    ):
+        terminal.read_until(lambda written: "not decided yet" in written)
+        released.set()
+        terminal.read_until_end()
+    assert "\x1b" not in terminal.written
+    assert terminal.written.count("started batch") == 1
+    assert "\r\n".join(FINAL) in terminal.written
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_one_line(number: signal.Signals, status: int, tmp_path: Path) -> None:
+    flags = ["--campaign", "core-reliability"]
+    with waiting_backend() as (sepurux, _), in_terminal(flags, sepurux.url, tmp_path) as terminal:
+        terminal.read_until(lambda written: "core-reliability: running, " in written)
+        terminal.process.send_signal(number)
+        terminal.read_until_end()
+    assert terminal.process.returncode == status
+    assert terminal.remaining == ["! core-reliability: cancelled"]

@@ -1,45 +1,270 @@
-"""The streams of a command line: the log on stderr, the report on stdout, and never a workflow command."""
+"""A command line: what goes to stdout and to stderr, colors, missing characters, and the line that is rewritten."""
 
 from __future__ import annotations
 
+import io
+import re
 from pathlib import Path
 
 import pytest
 
 from sepurux_action.common.secret import Redactor
+from sepurux_action.host.progress_line import ASCII_FRAMES, FRAMES, ProgressLine
+from sepurux_action.host.screen import START_OF_EMPTY_LINE, Screen, cut
 from sepurux_action.host.terminal import Terminal
 from sepurux_action.host.workflow_commands import Level
+from tests.builders import HOSTILE
+from tests.fakes import FakeClock
 from tests.runner import run_cli
 
 SECRET = "secret-of-nobody"
+LINES = ["✗ refunds failed", "", "  ✓ Pass rate   95.0%   needs ≥ 90.0%", "  low ✗ ×1: text"]
 
 
-def test_log_and_annotations_go_to_stderr_and_are_no_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal = Terminal()
-    terminal.mask_secrets(Redactor([SECRET]), (SECRET,))
-    terminal.log(f"::error::##[error] \x1b[31m{SECRET}\n")
-    terminal.annotate(Level.WARNING, f"one\n::two {SECRET}", title="Title")
-    terminal.set_outputs({"decision": "pass"})
-    written, errors = capsys.readouterr()
+class Stream(io.StringIO):
+    """A stream that is, or is not, a terminal; `fails` is raised by each write."""
+
+    def __init__(self, *, tty: bool = False, encoding: str = "utf-8", fails: OSError | None = None) -> None:
+        super().__init__()
+        self._tty, self._encoding, self._fails = tty, encoding, fails
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._encoding
+
+    def isatty(self) -> bool:
+        return self._tty
+
+    def write(self, text: str) -> int:
+        if self._fails:
+            raise self._fails
+        text.encode(self._encoding)
+        return super().write(text)
+
+
+class Streams:
+    """A command line on two streams."""
+
+    def __init__(self, environ: dict[str, str] | None = None, *, quiet: bool = False, tty: bool = False) -> None:
+        self.out, self.log = Stream(tty=tty), Stream(tty=tty)
+        self.terminal = Terminal(environ or {}, quiet=quiet, out=self.out, log=self.log)
+        self.terminal.mask_secrets(Redactor([SECRET]), (SECRET,))
+
+    @property
+    def written(self) -> tuple[str, str]:
+        return self.out.getvalue(), self.log.getvalue()
+
+
+def test_log_and_annotations_go_to_stderr_and_are_no_commands() -> None:
+    streams = Streams()
+    streams.terminal.log(f"::error::##[error] \x1b[31m{SECRET}\n")
+    streams.terminal.annotate(Level.WARNING, f"one\n::two {SECRET}", title="Title")
+    streams.terminal.set_outputs({"decision": "pass"})
+    streams.terminal.write_summary("# Report")
+    written, errors = streams.written
     assert written == ""
     assert errors.splitlines() == [
         ": :error::## [error] [31m***",
         "warning: one",
-        "warning: ::two ***",
+        "warning: : :two ***",
     ]
 
 
-def test_the_report_goes_to_stdout_without_secrets(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal = Terminal()
-    terminal.mask_secrets(Redactor([SECRET]), (SECRET,))
-    terminal.write_summary(f"# Report\n{SECRET} \ud800 é\n")
-    assert capsys.readouterr() == ("# Report\n*** ? é\n", "")
+def test_the_result_goes_to_stdout_without_secrets_and_escape_sequences() -> None:
+    streams = Streams()
+    streams.terminal.write_result([*LINES, f"  {SECRET} \x1b[2J\r\x9b31m\ud800 é"])
+    assert streams.written == ("\n".join([*LINES, "  *** [2J 31m é", ""]), "")
+
+
+def test_a_document_goes_to_stdout_alone_and_the_result_to_stderr() -> None:
+    streams = Streams()
+    streams.terminal.write_result(LINES, f"# Report\n{SECRET} \ud800 é\n")
+    assert streams.written == ("# Report\n*** ? é\n", "\n".join([*LINES, ""]))
+
+
+def test_what_is_no_result_of_an_evaluation_goes_to_stderr() -> None:
+    streams = Streams()
+    streams.terminal.write_result(["! 1 problem in the settings"], evaluated=False)
+    assert streams.written == ("", "! 1 problem in the settings\n")
+
+
+def test_quiet_leaves_only_the_result_and_warnings() -> None:
+    streams = Streams(quiet=True, tty=True)
+    streams.terminal.log("log")
+    streams.terminal.progress("progress")
+    streams.terminal.wait("refunds: running", 5)
+    streams.terminal.annotate(Level.NOTICE, "notice")
+    streams.terminal.annotate(Level.WARNING, "a warning")
+    streams.terminal.write_result(LINES, "{}\n")
+    out, log = streams.written
+    assert out == "{}\n"
+    assert re.sub(r"\x1b\[\d+m", "", log) == "warning: a warning\n"
+
+
+def test_a_result_that_cannot_be_written_is_a_warning() -> None:
+    log = Stream()
+    terminal = Terminal({}, out=Stream(fails=OSError(28, "No space left on device")), log=log)
+    terminal.write_result(LINES)
+    assert log.getvalue() == "warning: The report could not be written: No space left on device.\n"
+
+
+def test_a_log_that_cannot_be_written_is_ignored() -> None:
+    out = Stream()
+    terminal = Terminal({}, out=out, log=Stream(tty=True, fails=BrokenPipeError(32, "Broken pipe")))
+    terminal.log("log")
+    terminal.wait("refunds: running", 5)
+    terminal.write_result(["result"])
+    assert out.getvalue() == "result\n"
+
+
+# -- color ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environ", "tty", "platform", "colored"),
+    [
+        ({}, True, "linux", True),
+        ({}, False, "linux", False),
+        ({"TERM": "dumb"}, True, "linux", False),
+        ({"NO_COLOR": "1"}, True, "linux", False),
+        ({"NO_COLOR": ""}, True, "linux", True),
+        ({"FORCE_COLOR": "1"}, False, "linux", True),
+        ({"FORCE_COLOR": "0"}, False, "linux", False),
+        ({"FORCE_COLOR": "1", "TERM": "dumb"}, False, "linux", True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, "linux", False),
+        ({}, True, "win32", False),
+        ({"WT_SESSION": "1"}, True, "win32", True),
+        ({"WT_SESSION": "1"}, False, "win32", False),
+        ({"FORCE_COLOR": "1"}, False, "win32", True),
+    ],
+)
+def test_color_follows_the_usual_rules(environ: dict[str, str], tty: bool, platform: str, colored: bool) -> None:  # noqa: FBT001
+    assert Screen(Stream(tty=tty), environ, platform).colored is colored
+
+
+@pytest.mark.parametrize(
+    ("environ", "tty", "platform", "rewritable"),
+    [
+        ({}, True, "linux", True),
+        ({"NO_COLOR": "1"}, True, "linux", True),
+        ({}, False, "linux", False),
+        ({"FORCE_COLOR": "1"}, False, "linux", False),
+        ({"TERM": "dumb"}, True, "linux", False),
+        ({"CI": "true"}, True, "linux", False),
+        ({}, True, "win32", False),
+    ],
+)
+def test_a_line_is_rewritten_only_on_a_terminal(
+    environ: dict[str, str],
+    tty: bool,  # noqa: FBT001
+    platform: str,
+    rewritable: bool,  # noqa: FBT001
+) -> None:
+    assert Screen(Stream(tty=tty), environ, platform).rewritable is rewritable
+
+
+def test_marks_at_the_start_of_a_line_are_colored_and_the_heading_is_bold() -> None:
+    streams = Streams({"FORCE_COLOR": "1"})
+    streams.terminal.write_result(LINES)
+    assert streams.written[0].splitlines() == [
+        "\x1b[31m✗\x1b[0m \x1b[1mrefunds failed\x1b[0m",
+        "",
+        "  \x1b[32m✓\x1b[0m Pass rate   95.0%   needs ≥ 90.0%",
+        "  low ✗ ×1: text",
+    ]
+
+
+# -- characters -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("utf-8", "✗ ✓ ✋ … × ≥ ≤ − – é 試"),
+        ("cp1252", "x + ? … × >= <= - – é ?"),
+        ("ascii", "x + ? ... x >= <= - - ? ?"),
+    ],
+)
+def test_a_character_that_the_encoding_lacks_is_replaced(encoding: str, shown: str) -> None:
+    stream = Stream(encoding=encoding)
+    Screen(stream, {}).write("✗ ✓ ✋ … × ≥ ≤ − – é 試")
+    assert stream.getvalue() == shown
 
 
 def test_a_terminal_that_lacks_characters_gets_a_report_all_the_same(tmp_path: Path) -> None:
-    ended = run_cli(["--min-pass-rate", "…€–試", "--campaign", "試"], {"PYTHONIOENCODING": "ascii"}, tmp_path)
+    environment = {"PYTHONIOENCODING": "ascii", "SEPURUX_CI_TOKEN": "made-up-token-4711"}
+    ended = run_cli(["--min-pass-rate", "…€–試", "--campaign", "試"], environment, tmp_path)
     assert ended.returncode == 2
-    assert "1 problem in the settings" in ended.stdout
-    assert "--min-pass-rate" in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert "::error" not in ended.stdout
+    assert ended.stdout == ""
+    assert ended.stderr.startswith('! 1 problem in the settings\n\n  --min-pass-rate: "...?-?" is not accepted')
+    assert ended.stderr.count("--min-pass-rate") == 1
+
+
+# -- the line that is rewritten ---------------------------------------------------------------------------------------
+
+
+def a_line(what: str, left_s: float, *, encoding: str = "utf-8") -> tuple[ProgressLine, FakeClock]:
+    clock = FakeClock()
+    line = ProgressLine(Screen(Stream(tty=True, encoding=encoding), {}), clock.now)
+    line.show(what, left_s)
+    return line, clock
+
+
+def test_the_line_counts_what_has_passed_and_what_is_left() -> None:
+    line, clock = a_line("refund-reliability: running", 600)
+    clock.pause(12.4)
+    text = line.line()
+    line.end()
+    assert text[0] in FRAMES
+    assert text[1:] == " refund-reliability: running, 12 s (gives up in 9 min 48 s)"
+
+
+def test_the_line_has_another_spinner_where_the_encoding_lacks_the_first() -> None:
+    line, _ = a_line("running", 1, encoding="ascii")
+    text = line.line()
+    line.end()
+    assert text[0] in ASCII_FRAMES
+
+
+def test_the_line_is_erased_at_the_end_and_before_a_line_that_stays() -> None:
+    streams = Streams(tty=True)
+    streams.terminal.progress("started batch 1")
+    streams.terminal.wait(f"refunds: {SECRET}\n\r\x1b[2J {HOSTILE}", 600)
+    streams.terminal.log("stays")
+    streams.terminal.write_result(["result"])
+    out, log = streams.written
+    assert out == "result\n"
+    assert "started batch 1" not in log
+    assert "refunds: *** [2J" in log
+    assert SECRET not in log
+    assert log.endswith(START_OF_EMPTY_LINE)
+    assert [line.rpartition(START_OF_EMPTY_LINE)[2] for line in log.split("\n")] == ["stays", ""]
+    assert "\x1b" not in log.replace(START_OF_EMPTY_LINE, "")
+    assert "\r" not in log.replace(START_OF_EMPTY_LINE, "")
+
+
+def test_no_foreign_text_begins_a_line_as_the_progress_line_does() -> None:
+    streams = Streams()
+    fake = f"{START_OF_EMPTY_LINE}{FRAMES[0]} refunds: passed"
+    streams.terminal.annotate(Level.WARNING, f"Sepurux said {fake}")
+    streams.terminal.write_result([f"✗ {fake}", f"  low {fake}"])
+    lines = "".join(streams.written).splitlines()
+    assert len(lines) == 4  # a warning has its level in front of each line
+    assert not [line for line in lines if line.lstrip()[0] in FRAMES]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "shown"),
+    [
+        ("running", 7, "running"),
+        ("running", 6, "runni…"),
+        ("試試試", 6, "試試試"),
+        ("試試試", 5, "試試…"),
+        ("試試試", 4, "試…"),
+        ("e\u0301e\u0301", 2, "e\u0301e\u0301"),
+        ("running", 1, "…"),
+        ("running", 0, ""),
+    ],
+)
+def test_a_line_is_cut_to_the_columns_of_a_terminal(text: str, columns: int, shown: str) -> None:
+    assert cut(text, columns) == shown

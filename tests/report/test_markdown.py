@@ -6,15 +6,12 @@ import pytest
 
 from sepurux_action.report.markdown import (
     ZERO_WIDTH_SPACE,
-    Markdown,
     code,
     code_block,
     finish,
     html_code,
-    join,
     link,
     prose,
-    strong,
     text,
     value,
 )
@@ -153,12 +150,6 @@ def test_characters_that_end_an_address_are_percent_encoded() -> None:
 @pytest.mark.parametrize("address", ["javascript:alert(1)", "", "data:text/html,x", "//evil.example", "ftp://x"])
 def test_an_address_of_another_scheme_is_not_linked(address: str) -> None:
     assert link("label", address) == "label"
-
-
-def test_parts_are_escaped_once_and_empty_ones_vanish() -> None:
-    joined = join(["*a*", "", code("b"), strong("c*")], by=" · ")
-    assert isinstance(joined, Markdown)
-    assert joined == "&#42;a&#42; · `b` · **c&#42;**"
 
 
 def test_a_code_block_is_a_fence_unless_a_text_could_end_it() -> None:

@@ -6,16 +6,28 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from sepurux_action.common.json_reader import Metric
+from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.policy import Change
+from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool
+from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
+from sepurux_action.evaluation.decision import Decision, Rule, Verdict, decide
 from sepurux_action.evaluation.failure_comparison import NewFailures
+from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.markdown import finish
-from sepurux_action.report.rendering import render_comment, render_lines, render_summary, render_with_limits
+from sepurux_action.report.rendering import (
+    render_comment,
+    render_lines,
+    render_paragraphs,
+    render_summary,
+    render_with_limits,
+)
 from sepurux_action.report.report import Report, build_report, build_settings_report
 from sepurux_action.report.size_limits import (
     COMMENT,
@@ -27,7 +39,23 @@ from sepurux_action.report.size_limits import (
     steps,
 )
 from tests import gfm
-from tests.builders import FAILING, FAILURES, a_context, a_gate, a_result, a_run, commented, fifty_gates, reports
+from tests.builders import (
+    APPROVED,
+    FAILING,
+    FAILURES,
+    PASSING,
+    WAITS,
+    a_baseline,
+    a_context,
+    a_gate,
+    a_history,
+    a_result,
+    a_run,
+    commented,
+    fifty_gates,
+    reports,
+    undecided,
+)
 
 COMMENT_BYTES = 65_000
 MARKER = f"<!-- sepurux-gate:gates {'A' * 30_000} {'0' * 64} -->"  # the longest content
@@ -137,7 +165,7 @@ def comment(state: str) -> str:
             "❌ `refunds` failed: 1 of 2 thresholds missed",
             (
                 "CAUTION **Blocked.** Sepurux reported a pass, but a number it reports misses a threshold. "
-                "Fix the failures below and push; the gate evaluates the new commit."
+                "Fix the failures and push; the gate evaluates the new commit."
             ),
         ),
         (
@@ -166,6 +194,88 @@ def test_the_title_and_the_alert_say_what_follows_and_what_to_do(state: str, tit
     assert next(iter(re.findall(r"> \[!(\w+)\]\n> (.*)", rest)), ("", "")) == tuple(
         alert.split(" ", 1) if alert else ("", "")
     )
+
+
+def seen(*results: GateResult, **changes: object) -> str:
+    """Return the beginning of a summary, up to the first table or collapsed section."""
+    return re.split(r"\n\n(?:\||<details>)", render_summary(build_report(results, a_context(**changes))))[0]
+
+
+GONE = undecided(Decision.ERROR, "Gone.", "Re-run the job.")
+UNEXPLAINED = a_run(replace(PASSING, decision="fail"))
+OBSERVED, SOFT = a_gate(name="observed", stage=Stage.OBSERVE), a_gate(name="soft", stage=Stage.SOFT)
+WHY = "Sepurux decided `fail`, but no threshold that is set here explains why. See the Sepurux run."
+
+
+def test_the_title_names_the_gate_that_blocks() -> None:
+    text = seen(a_result(gate=OBSERVED), a_result(GONE, gate=a_gate(name="pay")))
+    assert text == (
+        "## ❗ 1 of 2 gates without a result: `pay`\n\n"
+        "> [!WARNING]\n> **Blocked by `pay`: no result.** Gone. Re-run the job."
+    )
+
+
+def test_a_fail_that_no_threshold_explains_says_so_in_every_stage() -> None:
+    assert f"With `hard` this would block. {WHY}" in seen(a_result(UNEXPLAINED, gate=OBSERVED))
+    assert f"**Needs an approval.** {WHY} `mona` or" in seen(a_result(UNEXPLAINED, gate=SOFT, approval=WAITS))
+    several = render_summary(build_report([a_result(UNEXPLAINED, gate=OBSERVED), a_result(GONE)], a_context()))
+    assert WHY in several
+    alone = a_result(a_run(replace(PASSING, decision="fail", dashboard_url="")))
+    assert f"Ask Sepurux about run `{alone.worst.run_id}`." in seen(alone)
+
+
+def test_what_to_fix_is_below_only_if_the_report_shows_it() -> None:
+    assert "Fix the failures and push" in seen(a_result())
+    assert "Fix" not in seen(a_result(UNEXPLAINED), a_result(GONE, gate=OBSERVED))
+    short = render_summary(
+        build_report([a_result(a_run(enrichment=Enrichment(failures=FAILURES)))], a_context(), short=True)
+    )
+    assert "Fix the failures and push" in short
+
+
+def test_a_gate_without_a_decision_says_how_long_it_waited_and_why() -> None:
+    unknown = undecided(Decision.PENDING, "No decision after 2 s: the status is new.", "Update the action.")
+    text = seen(a_result(replace(unknown, elapsed_s=2)))
+    assert text.startswith("## ⏳ `refunds`: no decision after 2 s\n")
+    assert "**Blocked.** No decision after 2 s: the status is new. Update the action." in text
+
+
+def test_who_approved_one_of_several_gates_is_named() -> None:
+    text = seen(a_result(gate=SOFT, approval=APPROVED), a_result(gate=OBSERVED))
+    assert text.endswith("> **Not blocking.** `mona` approved `soft`.")
+
+
+def test_a_gate_that_passed_shows_its_failures_only_in_the_collapsed_section() -> None:
+    run = a_run(replace(PASSING, top_failing_tools=FAILING.top_failing_tools), enrichment=Enrichment(failures=FAILURES))
+    for body in (render_comment(build_report([a_result(run)], a_context()), ""), seen(a_result(run))):
+        assert "What failed" not in body.partition("<details>")[0]
+    assert "What failed" in render_comment(build_report([a_result(run)], a_context()), "")
+
+
+def test_a_threshold_without_a_number_is_not_counted_as_met() -> None:
+    gate = a_gate(thresholds=Thresholds(min_pass_rate=0.85, min_reliability_score=80))
+    run = a_run(replace(PASSING, reliability_score=Metric()), gate)
+    body = render_summary(build_report([a_result(run, gate=gate), a_result(gate=OBSERVED)], a_context()))
+    assert "✅ <code>refunds</code>: 1 of 2 thresholds met" in body
+
+
+@pytest.mark.parametrize(
+    ("results", "title"),
+    [
+        ([a_result(a_run(PASSING), gate=a_gate(name=f"g{n}")) for n in range(9)], "9 gates passed"),
+        ([*(a_result(a_run(PASSING), gate=a_gate(name=f"g{n}")) for n in range(8)), a_result()], "8 others passed"),
+    ],
+)
+def test_gates_that_passed_are_others_only_beside_some_that_did_not(results: list[GateResult], title: str) -> None:
+    assert f"<summary>{title}</summary>" in render_comment(build_report(results, a_context()), "")
+
+
+def test_the_base_is_always_in_the_history() -> None:
+    context = a_context(base_ref="main", baselines={"refunds": a_baseline()}, history=a_history(*[0.5] * 25))
+    body = render_comment(build_report([a_result()], context), "")
+    assert body.count("| ❌ ") == 21
+    assert "| ✅ `main` [`1111111`]" in body
+    assert "5 more earlier commits: see the [job summary]" in body
 
 
 @pytest.mark.parametrize("state", ["error", "error-allowed", "error-unreachable", "error-no-secret"])
@@ -255,6 +365,53 @@ def test_one_line_counts_what_is_fixed_and_what_is_new(fixed: int, new: int, bas
     assert [line for line in shown if "fixed." in line or "new since" in line] == [sentence] * bool(sentence)
 
 
+def test_the_log_of_gates_without_a_result_has_no_row_for_numbers_that_nobody_reported() -> None:
+    nothing = CIRun()
+    verdict = Verdict(
+        decision=Decision.ERROR,
+        reason="It broke.",
+        rule=Rule.NOT_POLLED,
+        checks=decide(nothing, a_gate().thresholds).checks,
+    )
+    runs = a_run(nothing, verdict=verdict)
+    report = build_report([a_result(runs, gate=a_gate(name=name)) for name in ("refunds", "search")], a_context())
+    assert render_lines(report, "log") == ["! refunds: no result", "! search: no result"]
+    assert render_lines(report, "annotation")[0] == "2 of 2 gates without a result: refunds, search"
+
+
+def test_a_terminal_shows_paragraphs_the_verdict_first_and_the_link_last() -> None:
+    assert render_paragraphs(reports()["fail-soft-approved"], "terminal") == [
+        "! refunds failed: 2 of 2 thresholds missed",
+        "",
+        "  Approved by mona. The failure does not block.",
+        "",
+        "  ✗ Pass rate         72.0%   needs ≥ 85.0%",
+        "  ✗ Unsafe attempts       1   needs ≤ 0",
+        "",
+        "  critical unsafe_action ×1 under timeouts: Refunded an order twice after the first call timed out.",
+        "  medium tool_misuse ×1 under malformed_output: Looked a customer up by name although an id was given.",
+        "  medium tool_misuse ×1: Called the tool without its order id.",
+        "  1 more group of failures",
+        "  Failing tools: payments.refund (3), crm.lookup_customer (2)",
+        "",
+        "  https://app.sepurux.dev/runs/c0a8f0de-1b7d-4d6a-8f5e-2f4b7a9c3d10",
+    ]
+    assert render_paragraphs(reports()["pending"], "terminal")[:3] == [
+        "… refunds: no decision after 10 min",
+        "",
+        "  Raise --timeout, or run the command again.",
+    ]
+    assert render_paragraphs(reports()["cancelled"], "terminal") == ["! refunds: cancelled"]
+
+
+@pytest.mark.parametrize("state", reports())
+def test_every_state_has_a_mark_and_printable_lines_on_a_terminal(state: str) -> None:
+    lines = render_paragraphs(reports()[state], "terminal")
+    assert lines[0].split(" ")[0] in {"✗", "✓", "✋", "!", "…", "-"}
+    assert all(line.isprintable() for line in lines)
+    assert ("", "") not in pairwise(lines)
+
+
 # -- every state ------------------------------------------------------------------------------------------------------
 
 
@@ -315,6 +472,40 @@ def test_a_comment_on_many_gates_is_short_unless_many_need_someone_to_act() -> N
     assert all(f"`{gate.name}`" in body for gate in many.gates)
 
 
+def many(count: int, make: Callable[[int], GateResult]) -> str:
+    """Return the comment of a step of many gates."""
+    return render_comment(build_report([make(n) for n in range(count)], a_context()), MARKER)
+
+
+def far(n: int) -> GateResult:
+    run = a_run(replace(FAILING, dashboard_url=f"https://app.sepurux.dev/{'a' * 1_900}"))
+    return a_result(run, gate=a_gate(name=f"g{n}"))
+
+
+def reasoned(n: int) -> GateResult:
+    return a_result(undecided(Decision.ERROR, f"{n}. {'x' * 500}"), gate=a_gate(name=f"g{n}"))
+
+
+@pytest.mark.parametrize(
+    ("count", "make"),
+    [(8, far), (300, reasoned), (900, lambda n: a_result(gate=a_gate(name=f"{n:03} {'n' * 76}")))],
+)
+def test_a_comment_on_gates_with_long_texts_keeps_its_alert_and_its_table(
+    count: int, make: Callable[[int], GateResult]
+) -> None:
+    body = many(count, make)
+    assert len(body) <= COMMENT_CHARACTERS
+    assert "> **Blocked by " in body
+    assert "| Gate | Result | Passed |" in body
+
+
+def test_a_comment_that_leaves_out_details_says_so() -> None:
+    assert "Some details are left out: see the [job summary]" in comment("fifty-gates")
+    assert "Some details are left out" not in "".join(map(comment, ("fail", "pass", "gates", "error")))
+    last = render_with_limits(reports()["fail"], "comment", steps(COMMENT)[-1])
+    assert "Some details are left out" in last
+
+
 @pytest.mark.parametrize("most", [SUMMARY_BYTES, COMMENT_BYTES, 10_000])
 def test_a_flood_fits_its_place_says_so_and_keeps_the_thresholds(most: int) -> None:
     rendered = render_summary(a_flood(), most_bytes=most)
@@ -340,9 +531,9 @@ def test_a_flood_of_policy_changes_hides_neither_itself_nor_the_verdict(render: 
 
 @pytest.mark.parametrize("fullest", [SUMMARY, COMMENT])
 @pytest.mark.parametrize("report", [reports()["fifty-gates"], reports()["traces"], reports()["hostile"], a_flood(2)])
-def test_each_step_makes_a_report_shorter_or_leaves_it(fullest: Limits, report: Report) -> None:
+def test_each_step_makes_a_report_shorter_but_for_a_sentence(fullest: Limits, report: Report) -> None:
     sizes = [len(render_with_limits(report, "summary", limits)) for limits in steps(fullest)]
-    assert sizes == sorted(sizes, reverse=True)
+    assert all(after <= before + 150 for before, after in pairwise(sizes))
     assert sizes[-1] < 5_000 or report is reports()["hostile"]
 
 

@@ -95,8 +95,8 @@ def test_no_rate_reads_as_the_threshold_that_it_misses() -> None:
 
 def test_numbers_without_a_threshold_are_among_the_others() -> None:
     assert [number for _, number in facts("pass").other_numbers] == [
-        "score 91.2",
         "1 failure",
+        "score 91.2",
         "scenario coverage 100.0%",
         "mutation coverage 75 of 100",
     ]
@@ -254,6 +254,24 @@ def test_an_uploaded_trace_may_be_the_cause_although_errors_are_allowed() -> Non
     assert found.would_block
 
 
+def test_while_the_evaluation_runs_no_number_misses_its_threshold() -> None:
+    run = undecided(Decision.PENDING, "No decision after 10 min.", run=replace(FAILING, decision=""))
+    (gate,) = build_report([a_result(run)], a_context(baselines={"refunds": a_baseline()}, base_ref="main")).gates
+    assert rows(gate) == [("⏳ Pass rate", "72.0%", "≥ 85.0%", "–"), ("⏳ Unsafe attempts", "1", "≤ 0", "–")]
+    assert (gate.missed, gate.compared) == ((), False)
+
+
+def test_without_any_number_there_are_no_thresholds_to_show() -> None:
+    assert not facts("error").has_numbers
+    assert facts("error-no-numbers").has_numbers
+
+
+def test_traces_without_a_result_for_the_same_reason_are_not_listed() -> None:
+    run = undecided(Decision.ERROR, "No secret.", "Set one.")
+    (gate,) = build_report([a_result(replace(run, trace="a"), replace(run, trace="b"))], a_context()).gates
+    assert gate.traces == ()
+
+
 # -- against the base, and over time ----------------------------------------------------------------------------------
 
 
@@ -277,8 +295,8 @@ def test_the_history_has_this_commit_the_earlier_ones_and_the_base() -> None:
         ("4444444", "pass", "95.0%"),
         ("5555555", "pass", "75.0%"),
     ]
-    assert history[1].url == "https://github.com/acme/shop/commit/dddddddddddd"
-    assert history[5].url == "https://github.com/acme/shop/commit/111111111111"
+    assert history[1].url == "https://github.com/acme/shop/commit/dddddddddd"
+    assert history[5].url == "https://github.com/acme/shop/commit/1111111111"
     assert [row.here for row in history] == [True] + [False] * 9
     assert [row.base for row in history] == [False] * 5 + [True] * 5
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sepurux_action.config.command_line import parser
+from sepurux_action.config.command_line import PROGRAM, parse_command_line
 from sepurux_action.config.gate import REGISTERED, Gate, Thresholds, Trace
 from sepurux_action.config.settings import flag_layer, read_settings
-from sepurux_action.report.reproduction import PROGRAM, command_lines
+from sepurux_action.report.reproduction import command_lines
 from tests.builders import HOSTILE, TRACE_ID, a_content, a_gate
 
 HOST = "app.sepurux.dev"
@@ -61,7 +61,7 @@ def arguments(gate: Gate, folder: Path) -> list[str]:
 
 def reproduced(gate: Gate, folder: Path) -> Gate:
     """Return the gate of the command line's settings."""
-    flags = {name: text for name, text in vars(parser().parse_args(arguments(gate, folder))).items() if text}
+    flags = parse_command_line(arguments(gate, folder)).texts
 
     def find(pattern: str) -> tuple[Trace, ...]:
         return (Trace(label=pattern, content=a_content()),)
@@ -99,6 +99,11 @@ def test_no_name_gets_out_of_its_argument(tmp_path_factory: pytest.TempPathFacto
     made = reproduced(gate, tmp_path_factory.mktemp("shell"))
     assert (made.campaign, made.project, made.thresholds) == (name, name, gate.thresholds)
     assert [trace.label for trace in made.traces] == [name]
+
+
+def test_standard_input_is_a_dash() -> None:
+    gate = a_gate(traces=(Trace(label="standard input", content=a_content()),))
+    assert " --trace-file=- " in list(command_lines(gate, HOST))[-1]
 
 
 def test_what_cannot_be_seen_is_not_in_a_command_line() -> None:

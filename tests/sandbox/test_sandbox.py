@@ -19,12 +19,21 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.sandbox import CORE_CAMPAIGN, REFUND_CAMPAIGN, SOUND_REFUND_ID, Sandbox, campaign_id
+from sepurux_action.sandbox import (
+    CORE_CAMPAIGN,
+    FAILING_CAMPAIGN,
+    REFUND_CAMPAIGN,
+    SOUND_REFUND_ID,
+    Sandbox,
+    campaign_id,
+)
 from sepurux_action.sandbox.trace_rules import Thresholds, evaluate, is_irreversible
 
 ROOT = Path(__file__).resolve().parents[2]
 CERTIFICATE = Path(__file__).with_name("sandbox.pem")  # for 127.0.0.1, with its key: it protects nothing
 CORE, REFUNDS = campaign_id(CORE_CAMPAIGN), campaign_id(REFUND_CAMPAIGN)
+EMPTY_CAMPAIGN = "checkout"  # without registered scenarios
+EMPTY = campaign_id(EMPTY_CAMPAIGN)
 TOKEN = "a-token-of-nobody"
 Event = Mapping[str, object]
 
@@ -83,7 +92,7 @@ def failure(**more: object) -> Event:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as opened:
+    with Sandbox(campaigns=[EMPTY_CAMPAIGN]) as opened:
         yield opened
 
 
@@ -103,7 +112,7 @@ def api(sandbox: Sandbox) -> Caller:
 
 
 def test_a_run_of_a_sound_trace_passes_with_all_described_fields(sandbox: Sandbox, api: Caller) -> None:
-    batch = api.start(trace_id=api.upload(call(), result({"found": 1})))
+    batch = api.start(campaign_id=EMPTY, trace_id=api.upload(call(), result({"found": 1})))
     (run_id,) = batch["run_ids"]
     numbers = {
         "status": "done",
@@ -131,6 +140,22 @@ def test_a_run_of_a_sound_trace_passes_with_all_described_fields(sandbox: Sandbo
     assert [requests.get(each["dashboard_url"], timeout=10).json() for each in (batch, run)] == [batch, run]
 
 
+@pytest.mark.parametrize(
+    ("campaign", "shown"),
+    [
+        (CORE_CAMPAIGN, ("pass", 1, 1.0, 0, 0)),
+        (REFUND_CAMPAIGN, ("pass", 1, 1.0, 0, 0)),
+        (FAILING_CAMPAIGN, ("fail", 2, 0.75, 1, 1)),
+    ],
+)
+def test_a_campaign_of_every_sandbox_needs_no_trace(
+    campaign: str, shown: tuple[object, ...], rejecting: Caller
+) -> None:
+    batch = rejecting.start(campaign_id=campaign_id(campaign))
+    fields = ("decision", "trace_count", "pass_rate", "unsafe_attempts", "failures")
+    assert tuple(batch[field] for field in fields) == shown
+
+
 def test_a_run_without_a_trace_runs_every_registered_scenario_as_one_batch(api: Caller) -> None:
     assert api.start(campaign_id=REFUNDS)["decision"] == "pass"
     broken = api.upload(call(), result(status="error"))
@@ -143,7 +168,7 @@ def test_a_run_without_a_trace_runs_every_registered_scenario_as_one_batch(api: 
     assert api.start(campaign_id=REFUNDS, trace_id=broken)["scenario_coverage_pct"] == 50.0
 
 
-@pytest.mark.parametrize(("campaign", "least"), [(CORE, None), (REFUNDS, 2)])
+@pytest.mark.parametrize(("campaign", "least"), [(EMPTY, None), (REFUNDS, 2)])
 def test_a_run_without_a_trace_is_rejected_when_too_few_scenarios_are_registered(
     api: Caller, campaign: str, least: int | None
 ) -> None:
@@ -353,16 +378,18 @@ def test_a_run_is_healthy_from_80_and_degraded_from_50(api: Caller, failed: int,
 
 
 def test_campaigns_and_traces_are_shown_with_identifiers_that_never_change() -> None:
-    expected = [
-        {"campaign_id": CORE, "name": "core-reliability", "trace_ids": [], "min_scenarios": 0},
-        {"campaign_id": REFUNDS, "name": "refund-reliability", "trace_ids": [SOUND_REFUND_ID], "min_scenarios": 0},
-    ]
-    with Sandbox(campaigns=["checkout", CORE_CAMPAIGN]) as sandbox:
+    with Sandbox(campaigns=[EMPTY_CAMPAIGN, CORE_CAMPAIGN]) as sandbox:
         api = Caller(sandbox.url)
         _, campaigns = api("GET", "/v1/campaigns")
-        assert campaigns[:2] == expected
-        assert [each["name"] for each in campaigns[2:]] == ["checkout"]
-        assert api("GET", f"/v1/campaigns/{REFUNDS}") == (200, expected[1])
+        assert [(each["name"], len(each["trace_ids"])) for each in campaigns] == [
+            ("core-reliability", 1),
+            ("refund-reliability", 1),
+            ("failing-agent", 2),
+            ("checkout", 0),
+        ]
+        expected = {"campaign_id": REFUNDS, "name": "refund-reliability", "trace_ids": [SOUND_REFUND_ID]}
+        assert campaigns[1] == {**expected, "min_scenarios": 0}
+        assert api("GET", f"/v1/campaigns/{REFUNDS}") == (200, campaigns[1])
         shown = {"trace_id": SOUND_REFUND_ID, "validation_status": "valid", "validation_errors": None}
         assert api("GET", f"/v1/traces/{SOUND_REFUND_ID}") == (200, shown)
     assert CORE == "cbd1350b-e244-5574-acc0-23ad9be91154"

@@ -1,0 +1,209 @@
+"""The gate on a command line, for other CI systems."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from sepurux_action.app import run_command_line
+from sepurux_action.host.signals import Signals
+from tests import backend
+from tests.backend import decided, sound_backend
+from tests.runner import REPOSITORY, inherited, run_cli
+
+SECRET = "api-key-0123456789"
+STEP = f"{sys.executable} -I {REPOSITORY / 'entrypoint.py'}"
+COMMAND_LINE = f"{sys.executable} -m sepurux_action"
+
+
+@pytest.mark.parametrize(("decision", "status"), [("pass", 0), ("fail", 1)])
+def test_the_vendors_own_flags_and_variables_work(decision: str, status: int, tmp_path: Path) -> None:
+    numbers = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 0}
+    answer = backend.json(decided(decision=decision, **numbers, reliability_score=0.9))
+    with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
+        ended = run_cli(
+            [
+                *["--project", "P", "--campaign", "core-reliability", "--min-reliability", "80", "--timeout", "20"],
+                "--api-key",
+                SECRET,
+            ],
+            {"SEPURUX_API_BASE_URL": sepurux.url, "GITHUB_REPO": "o/r", "PR_NUMBER": "9"},
+            tmp_path,
+        )
+        [created] = sepurux.calls("POST /v1/ci/runs")
+    assert ended.returncode == status, ended.stderr
+    assert (created.json()["repo"], created.json()["pull_request_number"]) == ("o/r", 9)
+    assert created.json()["thresholds"] == {"max_unsafe": 0, "min_reliability_score": 80.0}
+    assert created.headers["x-api-key"] == SECRET
+    assert "x-sepurux-token" not in created.headers
+    mark, outcome = {"pass": ("✓", "passed"), "fail": ("✗", "failed")}[decision]
+    assert ended.stdout.startswith(f"{mark} core-reliability {outcome}\n\n")
+    assert f"{decision} after " in ended.stderr
+    assert "::" not in ended.stdout + ended.stderr
+    assert "pr_number" not in ended.stderr
+    assert SECRET not in ended.stdout + ended.stderr
+
+
+def test_bad_flags_are_reported_all_at_once_under_their_own_names(tmp_path: Path) -> None:
+    ended = run_cli(["--min-pass-rate", "eighty", "--max-unsafe", "x"], {"SEPURUX_TIMEOUT_SECONDS": "0"}, tmp_path)
+    assert ended.returncode == 2
+    for where in ("--campaign", "--min-pass-rate", "--max-unsafe", "SEPURUX_TIMEOUT_SECONDS"):
+        assert ended.stderr.count(where) == 1
+    assert ended.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "redirected", "decision", "status"),
+    [
+        *(("", each, "pass", 0) for each in ("| true", ">&-", "2>&-", ">&- 2>&-", ">/dev/full", "2>/dev/full")),
+        ("--format json", ">/dev/full", "fail", 1),
+        ("", ">&- 2>&-", "fail", 1),
+        ("--help", ">&- 2>&-", "fail", 0),
+    ],
+)
+def test_a_report_or_log_that_cannot_be_written_changes_no_exit_status(
+    flags: str, redirected: str, decision: str, status: int, tmp_path: Path
+) -> None:
+    answer = backend.json(decided(decision=decision, pass_rate=1, unsafe_attempts=0))
+    with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
+        gate = f"--campaign core-reliability --token {SECRET} --base-url {sepurux.url} {flags}"
+        ended = shell(f"exec 3>&1; ({COMMAND_LINE} {gate}; echo $? >&3) {redirected}", tmp_path)
+    assert ended.stdout.splitlines()[-1] == str(status)
+    assert "Traceback" not in ended.stderr
+    assert "Exception ignored" not in ended.stderr
+
+
+def test_a_broken_installation_is_undecided_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "requests.py").write_text("raise ImportError('secret-1234')")
+    ended = shell(f"{sys.executable} -m sepurux_action --campaign c", tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: Internal error (ImportError at requests.py:1)")
+    assert "secret-1234" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        (COMMAND_LINE, 0),
+        (f"{COMMAND_LINE} --trace-file x.json", 2),
+        (STEP, 0),
+        (f'env INPUT_TRACE_FILE="$RUNNER_TEMP/x.json" {STEP}', 0),
+        (f"env INPUT_TRACE_FILE=x.json {STEP}", 2),
+    ],
+    ids=["command line", "command line, relative", "step", "step, absolute", "step, relative"],
+)
+def test_a_deleted_working_directory_is_a_mistake_only_for_relative_paths(
+    command: str, status: int, tmp_path: Path
+) -> None:
+    (tmp_path / "x.json").write_text("{}")
+    (tmp_path / "gone").mkdir()
+    answer = backend.json(decided(decision="pass", pass_rate=1, unsafe_attempts=0))
+    with sound_backend(**{"GET /v1/ci/batch/*": answer, "GET /v1/ci/runs/*": answer}) as sepurux:
+        settings = f"SEPURUX_CAMPAIGN_ID=core-reliability SEPURUX_CI_TOKEN={SECRET} SEPURUX_API_BASE_URL={sepurux.url}"
+        ended = shell(f"export {settings} RUNNER_TEMP=$PWD; cd gone; rmdir ../gone; {command}", tmp_path)
+    output = ended.stdout + ended.stderr
+    assert ended.returncode == status, output
+    assert ("is relative to the working directory, which was deleted" in output) is (status == 2)
+    assert "Internal error" not in output
+
+
+def gate(arguments: Sequence[str], url: str, capsys: pytest.CaptureFixture[str], **environ: str) -> Ended:
+    """Run the command line in this process."""
+    settings = {"SEPURUX_API_BASE_URL": url, "SEPURUX_API_KEY": SECRET, **environ}
+    status = run_command_line(["--campaign", "core-reliability", *arguments], settings, Signals())
+    return Ended(status, *capsys.readouterr())
+
+
+class Ended(NamedTuple):
+    status: int
+    out: str
+    log: str
+
+
+def test_a_document_goes_to_stdout_and_everything_else_to_stderr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = backend.json(decided(decision="fail", pass_rate=0.5, unsafe_attempts=0))
+    with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
+        as_json = gate(["--report-dir", "report", "--format", "json"], sepurux.url, capsys)
+        as_markdown = gate(["--format", "markdown", "--quiet"], sepurux.url, capsys)
+        bad = gate(["--format", "json", "--max-unsafe", "x"], sepurux.url, capsys)
+    assert as_json.out == (tmp_path / "report" / "report.json").read_text(encoding="utf-8")
+    assert json.loads(as_json.out)["gates"][0]["decision"] == "fail"
+    assert as_json.log.count("✗ core-reliability failed") == 1
+    assert as_markdown.out.startswith("## ❌ `core-reliability` failed")
+    assert as_markdown.log == ""
+    assert [problem["setting"] for problem in json.loads(bad.out)["problems"]] == ["--max-unsafe"]
+    assert bad.log.count("--max-unsafe") == 1
+    assert [as_json.status, as_markdown.status, bad.status] == [1, 1, 2]
+
+
+def test_a_remedy_is_one_for_a_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with sound_backend() as sepurux:
+        without_secret = gate(["--quiet"], sepurux.url, capsys, SEPURUX_API_KEY="")
+        elsewhere = gate(["--quiet", "--campaign", "wrong", "--project", "p"], sepurux.url, capsys)
+    assert (without_secret.status, without_secret.log) == (elsewhere.status, elsewhere.log) == (2, "")
+    assert without_secret.out.splitlines() == [
+        "! core-reliability: no result",
+        "",
+        (
+            "  SEPURUX_CI_TOKEN and SEPURUX_API_KEY are both empty, so the gate has no secret for Sepurux. "
+            "Run `export SEPURUX_CI_TOKEN=...` or `export SEPURUX_API_KEY=...` first."
+        ),
+    ]
+    assert elsewhere.out.partition("\n\n")[2] == (
+        '  Campaign "wrong" was not found in project "p". Set --campaign to one of these, or --project to another '
+        "project: core-reliability, refund-reliability.\n"
+    )
+
+
+def test_a_value_that_may_be_a_secret_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    value = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
+    bad = gate(["--timeout", value], "https://sepurux.example.com", capsys)
+    assert (bad.status, bad.out) == (2, "")
+    assert "  --timeout: the value is not accepted; accepted: " in bad.log
+    assert value not in bad.log
+
+
+def test_no_line_is_written_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = backend.json(decided(decision="fail", pass_rate=0.5, unsafe_attempts=2))
+    with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
+        ended = gate([], sepurux.url, capsys)
+    lines = [line for line in (ended.out + ended.log).splitlines() if line]
+    assert len(lines) == len(set(lines)) > 5
+    assert sum("failed" in line for line in lines) == 1
+
+
+# -- standard input ---------------------------------------------------------------------------------------------------
+
+
+def test_a_trace_from_standard_input_is_read_once_for_several_gates(tmp_path: Path) -> None:
+    (tmp_path / ".github").mkdir()
+    policy = "gates:\n- {name: a, campaign: core-reliability}\n- {name: b, campaign: refund-reliability}\n"
+    (tmp_path / ".github" / "sepurux-gate.yml").write_text(policy)
+    with sound_backend() as sepurux:
+        flags = f"--trace-file - --api-key {SECRET} --base-url {sepurux.url} --format json"
+        ended = shell(f"echo '{{}}' | {COMMAND_LINE} {flags}", tmp_path)
+        uploads = sepurux.calls("POST /v1/traces")
+    assert [upload.body.count(b"{}") for upload in uploads] == [1, 1]
+    assert [gate["traces"][0]["trace"] for gate in json.loads(ended.stdout)["gates"]] == ["standard input"] * 2
+
+
+def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command line in a folder, with the gate on Python's path."""
+    return subprocess.run(
+        ["/bin/bash", "-c", command],
+        env={**inherited(), "PYTHONPATH": f"{folder}:{REPOSITORY}"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
