@@ -130,7 +130,9 @@ class GateEvaluator:
         metadata = RunMetadata(repo=self.run_context.repository, pull_request=event.pull_request or configured)
         calls = ApiCalls(transport.send, self.signals)
         evaluated = replace(settings, gates=tuple(gates))
-        runs = run_all(evaluated, metadata, calls, self.output, self._set_early_outputs)
+        known = {gate.name: self.github.baseline(gate.name) for gate in gates} if self.github else {}
+        baselines = {name: baseline for name, baseline in known.items() if baseline}
+        runs = run_all(evaluated, metadata, calls, self.output, self._set_early_outputs, baselines=baselines)
         return {gate.name: of_gate for gate, of_gate in zip(gates, runs, strict=True)}
 
     def _set_early_outputs(self, known: Sequence[RunResult]) -> None:

@@ -20,6 +20,7 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, UNREAD_RESULTS_HINT
 from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
+from sepurux_action.evaluation.base_failures import NOT_COMPARED
 from sepurux_action.evaluation.baseline import Baseline, BaselineResult
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import (
@@ -34,6 +35,7 @@ from sepurux_action.evaluation.decision import (
 )
 from sepurux_action.evaluation.drops import FEW_RESULTS, Base, judge_drops
 from sepurux_action.evaluation.enforcement import enforce
+from sepurux_action.evaluation.failure_comparison import NewFailures, compare
 from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
@@ -266,6 +268,15 @@ def _failed(gate: Gate) -> RunResult:
     return a_run(gate=gate, enrichment=Enrichment(failures=FAILURES))
 
 
+def _with_new_failures(gate: Gate) -> RunResult:
+    """Return a failed run whose failures are new, known, or both, and which fixes three of the base."""
+    unsafe, lookup, call, incomplete = FAILURES
+    base = (unsafe, replace(call, count=3), replace(lookup, trace_id=TRACE_ID), replace(lookup, type="loop", count=2))
+    now = (unsafe, replace(lookup, count=2), replace(call, count=5), replace(incomplete, count=4))
+    marked, fixed = compare(now, [base, (incomplete,)], uploaded=False)
+    return a_run(gate=gate, enrichment=Enrichment(failures=marked, fixed=fixed, compared_with=2))
+
+
 def _of_traces() -> GateResult:
     refund, cancel = "traces/refund.json", "traces/cancel.json"
     files = tuple(Trace(label=label, content=a_content()) for label in (refund, cancel))
@@ -304,6 +315,8 @@ IMPOSSIBLE = ApprovalStatus(
 )
 UNREAD = ApprovalStatus(commit=COMMIT, unread=True)
 APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
+CUT_OFF = f"{NOT_COMPARED}: run {RUN_ID} of the base: a list of which only the first 200 failures were read."
+FIXED = Enrichment(fixed=FAILURES[:1], compared_with=1)
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
 NEXT_CHANGE = "`enforcement` changes to `hard` in 3 days, on 2027-01-31."
 ADVICE = (
@@ -392,8 +405,17 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
     return {
         "pass": ((a_result(a_run(PASSING)),), risen),
+        "pass-fixed": ((a_result(a_run(replace(PASSING, failures=Metric(0)), enrichment=FIXED)),), risen),
         "pass-observe": ((a_result(a_run(PASSING), gate=observe),), here),
         "fail": ((a_result(_failed(asking), gate=asking),), loosening),
+        "fail-new": (
+            (a_result(_with_new_failures(asking), gate=asking),),
+            replace(against_main, new_failures={"refunds": NewFailures(commit="d" * 40, count=3)}),
+        ),
+        "fail-unmarked": (
+            (a_result(a_run(enrichment=Enrichment(failures=FAILURES, notes=(CUT_OFF,)))),),
+            against_main,
+        ),
         "fail-recovering": ((a_result(a_run(better)),), recovering),
         "fail-flood": ((a_result(_flood()),), here),
         "fail-observe": ((a_result(_failed(observe), gate=observe, notes=(WAIT_FOR_MORE,)),), here),
@@ -523,7 +545,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
             trace_id=f"{second} again",
             run_id=first,
             batch_id=first,
-            enrichment=Enrichment(failures=failures, notes=words),
+            enrichment=Enrichment(failures=failures, fixed=failures, notes=words),
             hint=word,
         )
         for word in (first, second)

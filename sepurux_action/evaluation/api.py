@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate, TraceContent
+from sepurux_action.evaluation.ci_run import FAILURES_PAGE
 
 CALL_S = 30.0  # the longest that a call may take; contract, section 7
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
-FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
 MAX_DETAIL_LENGTH = 500  # characters of a backend's error text that a reason quotes
 MAX_DETAILS = 5  # entries of a 422's list that a reason quotes
 MAX_CONTAINERS = 100_000  # lists and objects of a success; each costs far more memory than its two characters

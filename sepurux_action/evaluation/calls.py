@@ -38,7 +38,7 @@ class ApiCalls:
         """Return the result of a coroutine, for which an event loop is started."""
         return asyncio.run(work)
 
-    def cancel_on_signal(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+    def cancel_on_signal(self, tasks: Iterable[asyncio.Task[object]]) -> None:
         """Cancel the tasks when a signal arrives, or at once if one has arrived."""
         loop = asyncio.get_running_loop()
 

@@ -13,6 +13,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.common.urls import safe_url
 
+FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
 MAX_TOOLS = 100  # of one response; a report shows fewer
 MAX_LISTED_FAILURES = 5_000  # of one response
 MAX_KINDS = 1_000  # of classified failures that a step keeps; a summary shows 500 of a gate
@@ -72,7 +73,10 @@ class CIRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifiedFailure:
-    """Failures of one kind as the backend classifies them. Every text is foreign; `description` is that of one."""
+    """Failures of one kind as the backend classifies them. Every text is foreign; `description` is that of one.
+
+    `new` of the `count` are not known from the base; None if they were not compared.
+    """
 
     type: str
     severity: str
@@ -80,18 +84,33 @@ class ClassifiedFailure:
     mutation: str
     trace_id: str = ""
     count: int = 1
+    new: int | None = None
+
+    @property
+    def kind(self) -> tuple[str, str, str, str]:
+        """Return what failures of one kind have in common."""
+        return self.severity, self.type, self.mutation, self.trace_id
+
+    @property
+    def base(self) -> str | None:
+        """Return `new` if some of the failures are, else `known`; None if they were not compared with the base."""
+        return None if self.new is None else "new" if self.new else "known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrichment:
     """What further calls add to the report: classified failures, and a note for each call that failed.
 
-    `left_out` counts the failures of kinds that were not kept; `more_failures` is true if not all were read.
+    `left_out` counts the failures of kinds that were not kept; `more_failures` is true if not all were read. `fixed`
+    are those that a result of the base had and this run lacks; `compared_with` counts the results of the base that the
+    failures were compared with.
     """
 
     failures: tuple[ClassifiedFailure, ...] = ()
     left_out: int = 0
     more_failures: bool = False
+    fixed: tuple[ClassifiedFailure, ...] = ()
+    compared_with: int = 0
     notes: tuple[str, ...] = field(default=())
 
 
@@ -128,6 +147,17 @@ def wrong_shape(payload: object, *, run_id: str, batch_id: str) -> str:
         return "a response whose run_id or batch_id is not a text"
     actual, expected = (payload.get("batch_id"), batch_id) if batch_id else (payload.get("run_id"), run_id)
     return "a response about another run" if actual and actual != expected else ""
+
+
+def incomplete_list(payload: object, *, campaign_id: str, run_id: str) -> str:
+    """Return why a response may not be the complete list of a run's classified failures; '' if it is."""
+    if not isinstance(payload, list) or not all(isinstance(item, dict) for item in payload):
+        return "a response that is not a list of failures"
+    if len(payload) >= FAILURES_PAGE:
+        return f"a list of which only the first {FAILURES_PAGE} failures were read"
+    expected = {"campaign_id": campaign_id, "run_id": run_id}
+    others = [name for name, value in expected.items() for item in payload if item.get(name) not in (None, value)]
+    return f"a list with the failures of another {others[0].removesuffix('_id')}" if others else ""
 
 
 def combine(runs: Sequence[CIRun]) -> CIRun:
@@ -195,22 +225,28 @@ def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
 def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int) -> tuple[tuple[ClassifiedFailure, ...], int]:
     """Return at most `max_kinds` kinds of failures, and the number of failures of the kinds that are left out.
 
-    A kind is a severity, type, mutation, and trace. The most severe kinds are kept, of these the most frequent.
+    A kind is a severity, type, mutation, and trace. Kept are first the kinds with new failures, then the most severe,
+    then the most frequent.
     """
     kinds: dict[tuple[str, str, str, str], list[ClassifiedFailure]] = {}
     for failure in failures:
-        kind = (failure.severity, failure.type, failure.mutation, failure.trace_id)
-        kinds.setdefault(kind, []).append(failure)
+        kinds.setdefault(failure.kind, []).append(failure)
     merged = (
         replace(
             alike[0],
             description=next((each.description for each in alike if each.description), ""),
             count=sum(each.count for each in alike),
+            new=_sum_of_new(alike),
         )
         for alike in kinds.values()
     )
-    ranked = sorted(merged, key=lambda each: (severity_rank(each.severity), -each.count))
+    ranked = sorted(merged, key=lambda each: (not each.new, severity_rank(each.severity), -each.count))
     return tuple(ranked[:max_kinds]), sum(each.count for each in ranked[max_kinds:])
+
+
+def _sum_of_new(failures: Sequence[ClassifiedFailure]) -> int | None:
+    compared = [failure.new for failure in failures if failure.new is not None]
+    return sum(compared) if len(compared) == len(failures) else None
 
 
 def severity_rank(severity: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -22,6 +22,8 @@ from sepurux_action.errors import (
 )
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.base_failures import compare_with_base
+from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.campaigns import Campaigns, parse_campaigns
 from sepurux_action.evaluation.ci_run import (
@@ -30,6 +32,7 @@ from sepurux_action.evaluation.ci_run import (
     CIRun,
     ClassifiedFailure,
     Enrichment,
+    incomplete_list,
     merge_failures,
     parse_ci_run,
     parse_failures,
@@ -61,22 +64,28 @@ class RunMetadata:
     pull_request: int | None = None
 
 
-def run_all(
-    settings: Settings, metadata: RunMetadata, calls: ApiCalls, output: Output, on_progress: OnProgress
+def run_all(  # noqa: PLR0913 - the parts of a step
+    settings: Settings,
+    metadata: RunMetadata,
+    calls: ApiCalls,
+    output: Output,
+    on_progress: OnProgress,
+    *,
+    baselines: Mapping[str, Baseline] | None = None,
 ) -> tuple[tuple[RunResult, ...], ...]:
     """Return the results of each gate's runs, in the order of gates and traces.
 
-    A failure of the backend is a result. The function returns at most `last_polls_s` and `ENRICHMENT_S` after the
-    longest timeout.
+    A failure of the backend is a result. The function returns at most `last_polls_s`, `ENRICHMENT_S`, and
+    `COMPARISON_S` after the longest timeout. `baselines` are the results of the base by the gate's name, for the
+    comparison of failures.
 
     `on_progress` is called with the results of the runs that have started, at once and then every few seconds while
     ids and addresses become known. After a signal the runs that are not decided are `error`.
     """
-    results = iter(calls.run(_run_all(_PollContext(settings, metadata, calls, output, on_progress))))
-    return tuple(tuple(next(results) for _ in gate.traces) for gate in settings.gates)
+    return calls.run(_run_all(_PollContext(settings, metadata, calls, output, on_progress), baselines or {}))
 
 
-async def _run_all(context: _PollContext) -> list[RunResult]:
+async def _run_all(context: _PollContext, baselines: Mapping[str, Baseline]) -> tuple[tuple[RunResult, ...], ...]:
     context.started = context.calls.now()
     context.pollers = [RunPoller(context, gate, trace) for gate in context.settings.gates for trace in gate.traces]
     tasks = [asyncio.create_task(poller.run()) for poller in context.pollers]
@@ -90,7 +99,17 @@ async def _run_all(context: _PollContext) -> list[RunResult]:
                 task.result()  # raises the exception of a poller that was not expected to raise one
         if pending:
             context.heartbeat(len(pending))
-    return [poller.result for poller in context.pollers]
+    found = iter(poller.result for poller in context.pollers)
+    results = tuple(tuple(next(found) for _ in gate.traces) for gate in context.settings.gates)
+    gates = list(zip(context.settings.gates, results, strict=True))
+    comparing = asyncio.create_task(compare_with_base(gates, baselines, context.calls))
+    context.calls.cancel_on_signal([comparing])
+    await asyncio.wait([comparing])
+    try:
+        return results if comparing.cancelled() else comparing.result()
+    except DEFECTS as defect:  # the results stay
+        context.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
+        return results
 
 
 class _PollContext:
@@ -444,14 +463,15 @@ class RunPoller:
         if run.reliability_score.missing and len(run_ids) == 1:  # a score of one run of many is not the batch's
             payload = await payload_of(api.reliability(campaign, run_ids[0], project))
             score = parse_score(json_reader.as_object(payload).get("reliability_score"))
+        self.result = replace(self.result, enrichment=Enrichment(more_failures=True))  # until all have been read
         failures: tuple[ClassifiedFailure, ...] = ()
         left_out, max_kinds = 0, max(MIN_KINDS, MAX_KINDS // len(self._context.pollers))
         more = len(run_ids) > MAX_RUNS_ENRICHED
         for run_id in run_ids[:MAX_RUNS_ENRICHED]:
-            page = parse_failures(await payload_of(api.classified_failures(campaign, run_id, project)))
-            failures, dropped = merge_failures((*failures, *page), max_kinds)
+            page = await payload_of(api.classified_failures(campaign, run_id, project))
+            failures, dropped = merge_failures((*failures, *parse_failures(page)), max_kinds)
             left_out += dropped
-            more = more or len(page) >= api.FAILURES_PAGE
+            more = more or bool(incomplete_list(page, campaign_id=campaign, run_id=run_id))
         run = run.with_score(score)
         verdict = _with_late_score(self.result.verdict, decide(run, self.gate.thresholds))
         self.result = replace(

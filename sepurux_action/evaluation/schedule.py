@@ -23,6 +23,7 @@ LAST_POLL_S = 5.0  # what the poll at the deadline may take
 SECOND_OPINION_S = 2.0  # between a finished status without a decision and the poll that confirms it
 YOUNG_RUN_S = 15.0  # a backend may not know a run yet that it created this short a time ago, and respond 404
 ENRICHMENT_S = 5.0  # score and failures together
+COMPARISON_S = 10.0  # the failures of the base's runs, for all gates together
 MAX_CALLS_AT_ONCE = 8
 HEARTBEAT_S = 30.0
 PROGRESS_S = 5.0  # between two times that early outputs are written

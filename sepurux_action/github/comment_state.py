@@ -31,6 +31,7 @@ from sepurux_action.evaluation.ci_run import (
     parse_failures,
 )
 from sepurux_action.evaluation.decision import Decision, Rule, Verdict, check_thresholds, next_step
+from sepurux_action.evaluation.failure_comparison import compare
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.event import SHA
@@ -91,6 +92,19 @@ class CachedFailures:
             enrichment=replace(fail.run.enrichment, notes=(FROM_EARLIER_RUN,)),
         )
 
+    def new_failures(self, result: GateResult) -> int | None:
+        """Return how many failures of a gate its `fail` here lacks.
+
+        None without one of the same campaign, or if the failures of one of them are not all known.
+        """
+        fail = self.fails.get(result.gate.name)
+        if fail is None or fail.run.campaign_id != result.worst.campaign_id:
+            return None
+        then, now = fail.run.enrichment, _combined_failures(result.runs)
+        if any(each.left_out or each.more_failures for each in (then, now)):
+            return None
+        return sum(failure.new or 0 for failure in compare(now.failures, [then.failures], uploaded=False)[0])
+
     def truncated(self, gates: int, details: int) -> CachedFailures:
         """Return at most `gates` failures, each with at most `details` tools and kinds of failures."""
         fails = {
@@ -129,13 +143,21 @@ def _with_required_first(result: GateResult) -> CIRun:
 
 
 def _combined_failures(runs: Sequence[RunResult]) -> Enrichment:
-    """Return the failures of all runs of a gate: at most MAX_DETAILS kinds, with the number of the others."""
+    """Return the failures of all runs of a gate: at most MAX_DETAILS kinds, with the number of the others.
+
+    What is fixed is left out if it does not fit: a part of it would have another count.
+    """
     every = chain.from_iterable(run.enrichment.failures for run in runs)
     failures, left_out = merge_failures(map(_cut_failure, every), MAX_DETAILS)
+    fixed, more_fixed = merge_failures(
+        (_cut_failure(failure) for run in runs for failure in run.enrichment.fixed), MAX_DETAILS
+    )
     return Enrichment(
         failures=failures,
         left_out=left_out + sum(run.enrichment.left_out for run in runs),
         more_failures=any(run.enrichment.more_failures for run in runs),
+        fixed=() if more_fixed else fixed,
+        compared_with=sum(run.enrichment.compared_with for run in runs),
     )
 
 
@@ -146,6 +168,7 @@ def _cut_failure(failure: ClassifiedFailure) -> ClassifiedFailure:
         description=_cut(failure.description),
         mutation=_cut(failure.mutation),
         count=failure.count,
+        new=failure.new,
     )
 
 
@@ -155,7 +178,12 @@ def _with_details(run: RunResult, most: int) -> RunResult:
     return replace(
         run,
         run=replace(run.run, top_failing_tools=run.run.top_failing_tools[:most]),
-        enrichment=replace(more, failures=more.failures[:most], left_out=left_out),
+        enrichment=replace(
+            more,
+            failures=more.failures[:most],
+            left_out=left_out,
+            fixed=more.fixed if len(more.fixed) <= most else (),
+        ),
     )
 
 
@@ -339,13 +367,16 @@ def _dump_failure(result: RunResult) -> dict[str, object]:
         "classified": list(map(asdict, enrichment.failures)),
         "left_out": enrichment.left_out,
         "more": enrichment.more_failures,
+        "fixed": list(map(asdict, enrichment.fixed)),
+        "compared_with": enrichment.compared_with,
     }
 
 
 def _load_failure(body: Mapping[str, object]) -> RunResult:
     run = parse_ci_run({**body, "run_id": None})  # the id belongs to the result; `run_ids` are those of a batch
     run = _with_combined(run.with_score(json_reader.number(body.get("score"), low=0, high=100)), body)
-    left_out = json_reader.number(body.get("left_out"), low=0, high=MAX_COUNTED, whole=True)
+    numbers = (body.get("left_out"), body.get("compared_with"))
+    left_out, compared_with = (json_reader.number(each, low=0, high=MAX_COUNTED, whole=True) for each in numbers)
     reason = _cut(json_reader.text(body.get("reason")))
     rules = {Rule.PASS_CONTRADICTED, Rule.DROPPED}
     rule = next((each for each in rules if body.get("rule") == each), Rule.DECIDED_FAIL)
@@ -363,15 +394,19 @@ def _load_failure(body: Mapping[str, object]) -> RunResult:
             failures=tuple(_load_failures(body.get("classified"))),
             left_out=int(left_out.value or 0),
             more_failures=body.get("more") is True,
+            fixed=tuple(_load_failures(body.get("fixed"))),
+            compared_with=int(compared_with.value or 0),
         ),
     )
 
 
 def _load_failures(value: object) -> Iterator[ClassifiedFailure]:
     for item in list(json_reader.as_array(value))[:MAX_DETAILS]:
-        count = json_reader.number(json_reader.as_object(item).get("count"), low=1, high=MAX_COUNTED, whole=True)
+        body = json_reader.as_object(item)
+        count = json_reader.number(body.get("count"), low=1, high=MAX_COUNTED, whole=True).value or 1
+        new = json_reader.number(body.get("new"), low=0, high=count, whole=True).value
         for failure in parse_failures([item]):
-            yield replace(failure, count=int(count.value or 1))
+            yield replace(failure, count=int(count), new=None if new is None else int(new))
 
 
 def _with_combined(run: CIRun, body: Mapping[str, object]) -> CIRun:

@@ -5,7 +5,7 @@ Nothing here changes results or exit status, whatever GitHub responds. Source: c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import assert_never
@@ -21,12 +21,13 @@ from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.failure_comparison import NewFailures
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github import comment_state
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, WRITES_A_MINUTE, BoundedCalls
-from sepurux_action.github.comment_state import CommentState
+from sepurux_action.github.comment_state import CachedFailures, CommentState
 from sepurux_action.github.commit_status import CommitState
 from sepurux_action.github.event import ByNumber, Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
@@ -224,15 +225,27 @@ class GitHubSession:
 
     def cached_failure(self, gate: Gate, fingerprint: str) -> tuple[RunResult, ...]:
         """Return the run of a `fail` in the gate's own comment, if its commit and fingerprint are the same."""
+        found = (failures.find(gate, fingerprint, self.event.commit) for failures in self._earlier_failures())
+        return tuple(run for run in found if run is not None)[:1]
+
+    def _earlier_failures(self) -> Iterator[CachedFailures]:
         state = self._comment_state
-        if state is None:
-            return ()
-        for comment in self._sticky_comment(state).find_in(self.snapshot.comments):
-            failures = state.read_cached_failures(comment.body)
-            run = failures.find(gate, fingerprint, self.event.commit) if failures else None
-            if run is not None:
-                return (run,)
-        return ()
+        if state is not None:
+            for comment in self._sticky_comment(state).find_in(self.snapshot.comments):
+                if failures := state.read_cached_failures(comment.body):
+                    yield failures
+
+    def new_failures(self, results: Iterable[GateResult]) -> Mapping[str, NewFailures]:
+        """Return how many failures of each decided gate the commit evaluated before this one lacks.
+
+        Left out are gates that did not fail there or have another campaign, or of which not all failures are kept.
+        """
+        before = next(self._earlier_failures(), None)
+        if before is None or before.commit == self.event.commit:
+            return {}
+        decided = [result for result in results if result.decision in {Decision.PASS, Decision.FAIL}]
+        found = {result.gate.name: before.new_failures(result) for result in decided}
+        return {name: NewFailures(before.commit, count) for name, count in found.items() if count is not None}
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
         """Return whether reviews of the pull request approve a soft gate that failed, and else who can approve it."""

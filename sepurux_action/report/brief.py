@@ -170,6 +170,8 @@ def _failure(failure: ClassifiedFailure, entry: dict[str, object], *, texts: boo
     }
     values: dict[str, object] = {key: shown for key, name in names.items() if (shown := _name(name))}
     values["count"] = failure.count
+    if failure.base:
+        values["base"] = failure.base
     yield _Piece(entry, "failures", values)
     if texts and (text := _name(failure.description, MAX_DESCRIPTION_LENGTH)):
         yield _Piece(values, "text", text)

@@ -154,13 +154,23 @@ def _thresholds(gate: GateFacts) -> Iterator[_Case]:
 
 
 def _failures(gate: GateFacts) -> Iterator[_Case]:
-    """Yield a case for each type, mutation, and trace. Severities and counts vary between runs, so no name has them."""
+    """Yield a case for each type, mutation, and trace. Severities and counts vary between runs, so no name has them.
+
+    What is fixed is a case that passed, because a reader shows a test as fixed only if it is in the file.
+    """
     texts: dict[str, list[str]] = {}
     for failure in gate.failures_by_trace:
-        counted = f"{failure.severity or 'no severity'} ×{failure.count}"
+        counted = f"{failure.severity or 'no severity'} ×{failure.count}{_compared(failure)}"
         texts.setdefault(_failure_name(failure), []).append(f"{counted}: {failure.description or 'no description'}")
     for name, alike in texts.items():
         yield _judged(gate, name, Outcome.FAILURE, "; ".join(alike))
+    for name in dict.fromkeys(map(_failure_name, gate.fixed)):
+        if name not in texts:
+            yield _judged(gate, name, Outcome.PASSED, "Fixed.")
+
+
+def _compared(failure: ClassifiedFailure) -> str:
+    return f", {failure.new} new" if failure.new else ", known" if failure.base else ""
 
 
 def _failure_name(failure: ClassifiedFailure) -> str:

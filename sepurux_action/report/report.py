@@ -20,6 +20,7 @@ from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, NOT_KNO
 from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule
 from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
+from sepurux_action.evaluation.failure_comparison import NewFailures
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.report.reproduction import command_lines
@@ -43,7 +44,8 @@ class Context:
     """The commit, the pull request, and the workflow run of a report; '' and None for what is unknown.
 
     `policy_changes` is what the pull request changes in the policy. `baselines` is the results on the base branch by
-    the gate's name. `history` is the results of the pull request's earlier commits, the oldest first.
+    the gate's name. `history` is the results of the pull request's earlier commits, the oldest first, and
+    `new_failures` the failures that the last of them lacks, by the gate's name.
     """
 
     repository: str = ""
@@ -61,6 +63,7 @@ class Context:
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     base_ref: str = ""
     history: tuple[CommitResults, ...] = ()
+    new_failures: Mapping[str, NewFailures] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +153,12 @@ class GateFacts:
     """Everything that a report shows of one gate.
 
     `would_block`: the decision would block with `enforcement: hard`. `other_numbers` are reported numbers without a
-    threshold, as label and text. `failures` are groups of failures with the same severity, type, and mutation, the most
-    severe first; `failures_by_trace` are the same by trace. `failures_left_out` counts failures of kinds that were not
-    kept, and `more_failures` is true if not all were read. `history` is this pull request's commits, the newest first.
+    threshold, as label and text. `failures` are groups of failures with the same severity, type, and mutation: those
+    with new ones first, then the most severe; `failures_by_trace` are the same by trace. `failures_left_out` counts
+    failures of kinds that were not kept, and `more_failures` is true if not all were read. `fixed` are failures of the
+    base that are fixed, by trace; `compared_with` counts the results that the failures were compared with, and
+    `new_failures` the failures that the commit evaluated before lacks. `history` is this pull request's commits, the
+    newest first.
     """
 
     gate: Gate
@@ -179,6 +185,9 @@ class GateFacts:
     failures_by_trace: tuple[ClassifiedFailure, ...] = ()
     failures_left_out: int = 0
     more_failures: bool = False
+    fixed: tuple[ClassifiedFailure, ...] = ()
+    compared_with: int = 0
+    new_failures: NewFailures | None = None
     tools: tuple[FailingTool, ...] = ()
     categories: tuple[Category, ...] = ()
     history: tuple[CommitFacts, ...] = ()
@@ -238,6 +247,11 @@ class GateFacts:
     def dropped(self) -> bool:
         """Return whether Sepurux reported a pass, but a number lies too far below the baseline."""
         return self.rule is Rule.DROPPED
+
+    @property
+    def differs(self) -> bool:
+        """Return whether failures are fixed, or new since the commit that was evaluated before."""
+        return bool(self.fixed or (self.new_failures and self.new_failures.count))
 
     @property
     def lacking(self) -> tuple[str, ...]:
@@ -366,7 +380,7 @@ def _gate(result: GateResult, context: Context, *, short: bool) -> GateFacts:
     )
     if short or facts.state is State.SKIPPED:
         return facts
-    every = tuple(chain.from_iterable(map(_failures_of, result.runs)))
+    every = tuple(chain.from_iterable(_by_trace(run, run.enrichment.failures) for run in result.runs))
     return replace(
         facts,
         other_numbers=tuple(_other_numbers(result)),
@@ -376,6 +390,9 @@ def _gate(result: GateResult, context: Context, *, short: bool) -> GateFacts:
         failures_by_trace=merge_failures(every, len(every))[0],
         failures_left_out=sum(run.enrichment.left_out for run in result.runs),
         more_failures=any(run.enrichment.more_failures for run in result.runs),
+        fixed=tuple(chain.from_iterable(_by_trace(run, run.enrichment.fixed) for run in result.runs)),
+        compared_with=sum(run.enrichment.compared_with for run in result.runs),
+        new_failures=context.new_failures.get(gate.name),
         tools=result.combined.top_failing_tools,
         categories=tuple(_categories(result)),
         history=_history(result, context),
@@ -383,11 +400,9 @@ def _gate(result: GateResult, context: Context, *, short: bool) -> GateFacts:
     )
 
 
-def _failures_of(run: RunResult) -> Iterable[ClassifiedFailure]:
-    """Return the failures of a run. An uploaded trace gets another id in each run, so its path stands for the id."""
-    if not run.trace_may_be_cause:
-        return run.enrichment.failures
-    return (replace(failure, trace_id=run.trace) for failure in run.enrichment.failures)
+def _by_trace(run: RunResult, failures: Iterable[ClassifiedFailure]) -> Iterable[ClassifiedFailure]:
+    """Return failures of a run. An uploaded trace gets another id in each run, so its path stands for the id."""
+    return (replace(failure, trace_id=run.trace) for failure in failures) if run.trace_may_be_cause else failures
 
 
 def _dashboard(run: RunResult, context: Context) -> Dashboard | None:

@@ -87,6 +87,9 @@ def _gate(gate: GateFacts, report: Report) -> Json:
         "failures": [_failure(failure) for failure in gate.failures_by_trace],
         "failures_left_out": gate.failures_left_out,
         "failures_complete": not (gate.more_failures or report.short),
+        "failures_compared_with": gate.compared_with,
+        "new_failures": asdict(gate.new_failures) if gate.new_failures else None,
+        "fixed": [_fixed(failure) for failure in gate.fixed],
         "tools": [{"tool": each.tool, "count": each.count} for each in gate.tools],
         "categories": [asdict(category) for category in gate.categories],
         "traces": [_trace(run) for run in gate.result.ranked],
@@ -162,6 +165,10 @@ def _numbers(numbers: Metrics) -> Json:
 
 
 def _failure(failure: ClassifiedFailure) -> Json:
+    return {**_fixed(failure), "base": failure.base, "new": failure.new}
+
+
+def _fixed(failure: ClassifiedFailure) -> Json:
     return {
         "severity": failure.severity,
         "type": failure.type,

@@ -34,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         tls = _tls(options.certificate, options.key) if options.certificate else None
         what = f"port {options.port} of {options.host}"
-        with Sandbox(token=options.token, host=str(options.host), port=options.port, tls=tls) as sandbox:
+        with Sandbox(
+            token=options.token, host=str(options.host), port=options.port, tls=tls, flaky=options.flaky
+        ) as sandbox:
             print(sandbox.url, f"Sepurux sandbox. {DISCLAIMER}", flush=True)  # noqa: T201 - the user waits for it
             while not ended.wait(MAX_WAIT_S):
                 pass
@@ -61,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=_port, default=0, help="0 takes a free one (default)")
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="speak https with it (PEM)")
     parser.add_argument("--key", type=Path, metavar="FILE", help="its key (default: in the same file)")
+    parser.add_argument("--flaky", type=int, metavar="SEED", help="let results vary from run to run, by this seed")
     parser.add_argument("--token", help="the credential to ask for (default: none is asked for)")
     return parser
 

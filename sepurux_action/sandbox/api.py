@@ -31,9 +31,6 @@ HEALTHY_SCORE = 80.0
 DEGRADED_SCORE = 50.0
 """Points from which a run is healthy or degraded; with fewer it is critical."""
 
-NOTHING_MUTATED = "none"
-"""The `mutation` of every failure."""
-
 
 class Api:
     """The endpoints over one store, one request at a time.
@@ -299,7 +296,7 @@ def _failure_views(run: Run) -> Iterator[Mapping[str, object]]:
                 "run_id": run.run_id,
                 "campaign_id": run.campaign_id,
                 "trace_id": run.trace_id,
-                "mutation": NOTHING_MUTATED,
+                "mutation": attempt.mutation,
                 "type": kind,
                 "severity": severity,
                 "description": description,

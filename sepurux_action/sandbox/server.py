@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from random import Random
 from socketserver import TCPServer
 from threading import Lock, Thread
 from types import TracebackType
@@ -36,7 +37,8 @@ class Sandbox:
 
     A run is decided after `decide_after` seconds of `clock`. `host` is an IPv4 address of this machine; `port` 0 is any
     free port. `campaigns` are the names of more campaigns without scenarios. `tls` makes it https, which the gate
-    requires of every host but loopback. Entering the context raises OSError if the address is not available.
+    requires of every host but loopback. `flaky` is a seed: with it, results vary from run to run. Entering the context
+    raises OSError if the address is not available.
     """
 
     def __init__(  # noqa: PLR0913 - each is one option of a test or of the command
@@ -49,9 +51,11 @@ class Sandbox:
         tls: ssl.SSLContext | None = None,
         campaigns: Iterable[str] = (),
         clock: Callable[[], float] = time.monotonic,
+        flaky: int | None = None,
     ) -> None:
         self._token = token
-        self._store = Store(decide_after=decide_after, clock=clock, campaigns=campaigns)
+        noise = None if flaky is None else Random(flaky)  # noqa: S311 - a seed makes it repeatable, it keeps no secret
+        self._store = Store(decide_after=decide_after, clock=clock, campaigns=campaigns, noise=noise)
         self._host, self._port, self._tls = host, port, tls
         self._requests: deque[Request] = deque(maxlen=MAX_REQUESTS_KEPT)
         self._lock = Lock()

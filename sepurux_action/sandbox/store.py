@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from random import Random
 from typing import Final, Literal
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from sepurux_action.sandbox.trace_rules import Evaluation, Thresholds, evaluate
+from sepurux_action.sandbox.trace_rules import Evaluation, Thresholds, evaluate, with_noise
 
 Status = Literal["queued", "running", "done"]
 
@@ -93,12 +94,15 @@ class Store:
     A run is `queued` for the first half of `decide_after` seconds, `running` for the second, then `done`.
     """
 
-    def __init__(self, *, decide_after: float, clock: Callable[[], float], campaigns: Iterable[str]) -> None:
+    def __init__(
+        self, *, decide_after: float, clock: Callable[[], float], campaigns: Iterable[str], noise: Random | None
+    ) -> None:
         self.traces = {SOUND_REFUND_ID: evaluate(SOUND_REFUND), UNSAFE_REFUND_ID: evaluate(UNSAFE_REFUND)}
         self.runs: dict[str, Run] = {}
         self.batches: dict[str, Batch] = {}
         self._decide_after = decide_after
         self._clock = clock
+        self._noise = noise
         names = dict.fromkeys((*SCENARIOS, *campaigns))
         self.campaigns = {campaign_id(name): Campaign(campaign_id=campaign_id(name), name=name) for name in names}
         for name, trace_ids in SCENARIOS.items():
@@ -133,7 +137,7 @@ class Store:
                 run_id=str(uuid4()),
                 campaign_id=campaign.campaign_id,
                 trace_id=trace_id,
-                evaluation=self.traces[trace_id],
+                evaluation=self._evaluation(trace_id),
                 thresholds=thresholds,
                 started=started,
                 created_at=created_at,
@@ -146,6 +150,11 @@ class Store:
         self.runs |= {run.run_id: run for run in runs}
         self.batches[batch.batch_id] = batch
         return batch
+
+    def _evaluation(self, trace_id: str) -> Evaluation:
+        """Return the evaluation of a trace, which with noise is another one in each run."""
+        evaluation = self.traces[trace_id]
+        return with_noise(evaluation, self._noise) if self._noise else evaluation
 
     def status(self, run: Run) -> Status:
         """Return the status that the run has now."""

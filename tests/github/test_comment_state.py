@@ -356,6 +356,7 @@ def test_content_that_cannot_be_read_is_none(content: bytes) -> None:
 PRINT = "0123456789abcdef" * 4
 SOFT = a_gate(stage=Stage.SOFT, thresholds=Thresholds(min_pass_rate=0.85, max_unsafe=0, min_mutation_categories=5))
 FAILED = a_result(a_run(FAILING, SOFT, enrichment=Enrichment(failures=FAILURES)), gate=SOFT)
+ELEVEN = tuple(replace(FAILURES[0], type=f"type {number}") for number in range(MAX_DETAILS + 1))
 DECIDED = cached_failures_of([FAILED], COMMIT, {"refunds": PRINT})
 
 words = st.text(max_size=300)
@@ -457,6 +458,58 @@ def test_a_cached_failure_counts_as_many_failures_as_the_run() -> None:
     assert (enrichment.left_out, enrichment.more_failures) == (4 + 5 + 2, False)
     fewer = decided.truncated(1, 1).fails["refunds"].run.enrichment
     assert (fewer.failures, fewer.left_out) == (enrichment.failures[:1], 4 + 5 + 2 * MAX_DETAILS)
+
+
+def test_a_remembered_fail_keeps_what_is_new_known_and_fixed() -> None:
+    kinds = (replace(FAILURES[0], new=0), replace(FAILURES[1], count=5, new=4))
+    found = Enrichment(failures=kinds, fixed=FAILURES[2:], compared_with=3)
+    decided = again(STATE, cached_failures_of([a_result(a_run(enrichment=found))], COMMIT, {"refunds": PRINT}))
+    assert decided is not None
+    assert decided.fails["refunds"].run.enrichment == replace(found, failures=kinds[::-1])
+    assert decided.truncated(1, 2).fails["refunds"].run.enrichment.fixed == FAILURES[2:]
+    assert decided.truncated(1, 1).fails["refunds"].run.enrichment.fixed == ()
+
+
+def test_what_is_fixed_is_left_out_if_it_does_not_fit() -> None:
+    found = a_result(a_run(enrichment=Enrichment(fixed=ELEVEN)))
+    assert cached_failures_of([found], COMMIT, {"refunds": PRINT}).fails["refunds"].run.enrichment.fixed == ()
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "new"),
+    [
+        (Enrichment(failures=FAILURES), Enrichment(failures=FAILURES), 0),
+        (Enrichment(failures=FAILURES[1:]), Enrichment(failures=(replace(FAILURES[0], count=2), *FAILURES[1:])), 2),
+        (Enrichment(failures=FAILURES), Enrichment(failures=(replace(FAILURES[0], count=3, trace_id="t-1"),)), 2),
+        (Enrichment(failures=FAILURES), Enrichment(), 0),
+        (Enrichment(failures=FAILURES, left_out=1), Enrichment(failures=FAILURES), None),
+        (Enrichment(failures=FAILURES, more_failures=True), Enrichment(failures=FAILURES), None),
+        (Enrichment(failures=FAILURES), Enrichment(failures=FAILURES, left_out=1), None),
+        (Enrichment(failures=FAILURES), Enrichment(failures=FAILURES, more_failures=True), None),
+        (
+            Enrichment(
+                failures=tuple(replace(FAILURES[0], type=f"type {number}") for number in range(MAX_DETAILS + 1))
+            ),
+            Enrichment(failures=FAILURES),
+            None,
+        ),
+        (
+            Enrichment(failures=(replace(FAILURES[0], type="t" * 300),)),
+            Enrichment(failures=(replace(FAILURES[0], type="t" * 300),)),
+            0,
+        ),
+    ],
+)
+def test_what_is_new_since_an_earlier_fail_is_known_if_both_lists_are_complete(
+    then: Enrichment, now: Enrichment, new: int | None
+) -> None:
+    before, after = (a_result(a_run(FAILING, SOFT, enrichment=each), gate=SOFT) for each in (then, now))
+    decided = again(STATE, cached_failures_of([before], COMMIT, {"refunds": PRINT}))
+    assert decided is not None
+    assert decided.new_failures(after) == new
+    other = replace(after.worst, campaign_id=TRACE_ID)
+    assert decided.new_failures(a_result(other, gate=SOFT)) is None
+    assert decided.new_failures(replace(after, gate=replace(SOFT, name="search"))) is None
 
 
 @given(st.none() | st.floats(0, 100))

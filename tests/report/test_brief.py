@@ -171,6 +171,13 @@ def a_failure(**changes: object) -> ClassifiedFailure:
     return replace(failure, **changes)  # type: ignore[arg-type]
 
 
+def test_a_failure_says_whether_the_base_has_it_if_they_were_compared() -> None:
+    found = brief(a_report(a_failure(count=5, new=1), a_failure(type="b", new=0), a_failure(type="c", severity="low")))
+    gates = found["gates"]
+    assert isinstance(gates, list)
+    assert [each.get("base") for each in gates[0]["failures"]] == ["new", "known", None]
+
+
 def test_a_small_report_is_told_whole() -> None:
     gate = a_gate(
         thresholds=Thresholds(min_pass_rate=0.85, max_unsafe=0, required_mutation_categories=("timeouts", "drift"))

@@ -257,6 +257,19 @@ def test_names_do_not_change_with_counts_ids_and_severities() -> None:
     assert sorted(names(0.6, "t-2", "b" * 40, count=7, severity="low", description="Again.")) == sorted(first)
 
 
+def test_what_is_fixed_is_a_case_that_passed_under_the_name_that_it_failed_under() -> None:
+    fixed, still = a_failure(trace_id="t-1"), a_failure(severity="low")
+    found = Enrichment(failures=(a_failure(count=5, new=4), a_failure(mutation="", new=0)), fixed=(fixed, still))
+    for run in (a_run(FAILING, enrichment=found), a_run(PASSING, enrichment=found)):
+        kept = outcomes(a_report(run=run))
+        assert kept["failure: loop under timeouts in t-1"] == "passed"
+        assert kept["failure: loop under timeouts"] != "passed"
+    assert outcomes(a_report(fixed))["failure: loop under timeouts in t-1"] == "failure"
+    said = messages(a_report(run=a_run(FAILING, enrichment=found)))
+    assert said["failure: loop under timeouts"] == "high ×5, 4 new: It went round."
+    assert said["failure: loop"] == "high ×1, known: It went round."
+
+
 def test_failures_that_only_their_severity_distinguishes_share_a_case() -> None:
     report = a_report(a_failure(severity="low", count=3), a_failure(), a_failure(trace_id="t-1"))
     said = messages(report)

@@ -156,6 +156,18 @@ def test_the_path_of_an_uploaded_trace_stands_for_its_id() -> None:
     assert [each.trace_id for each in gate.failures_by_trace] == ["traces/a.json"]
 
 
+def test_groups_with_new_failures_come_first_and_what_is_fixed_has_the_path_of_its_trace() -> None:
+    known, new = replace(FAILURES[0], new=0), replace(FAILURES[3], new=1, trace_id=TRACE_ID)
+    found = Enrichment(failures=(known, new, replace(new, count=4, new=2)), fixed=(FAILURES[1],), compared_with=3)
+    run = a_run(trace="traces/a.json", enrichment=found, trace_may_be_cause=True)
+    (gate,) = build_report([a_result(run)], a_context()).gates
+    assert [(each.severity, each.count, each.new, each.base) for each in gate.failures] == [
+        ("low", 5, 3, "new"),
+        ("critical", 1, 0, "known"),
+    ]
+    assert ([each.trace_id for each in gate.fixed], gate.compared_with) == (["traces/a.json"], 3)
+
+
 def test_failures_that_were_not_kept_or_not_read_are_known() -> None:
     enrichment = Enrichment(failures=FAILURES, left_out=997, more_failures=True)
     (gate,) = build_report([a_result(a_run(enrichment=enrichment))], a_context()).gates

@@ -32,6 +32,7 @@ from tests.builders import (
     COMMIT,
     FAILING,
     HOSTILE,
+    TRACE_ID,
     a_baseline,
     a_context,
     a_past_result,
@@ -321,6 +322,28 @@ def test_what_was_not_read_or_kept_is_told() -> None:
     gate = a_gate_of(reports()["fail-flood"])
     assert isinstance(gate["failures"], list)
     assert (len(gate["failures"]), gate["failures_complete"]) == (300, False)
+
+
+def test_failures_are_marked_as_new_or_known_and_what_is_fixed_is_listed() -> None:
+    gate = a_gate_of(reports()["fail-new"])
+    failures, fixed = gate["failures"], gate["fixed"]
+    assert isinstance(failures, list)
+    assert isinstance(fixed, list)
+    assert [(each["severity"], each["count"], each["base"], each["new"]) for each in failures] == [
+        ("medium", 5, "new", 2),
+        ("medium", 2, "new", 2),
+        ("low", 4, "new", 3),
+        ("critical", 1, "known", 0),
+    ]
+    assert [(each["type"], each["count"], each["trace"]) for each in fixed] == [
+        ("loop", 2, None),
+        ("tool_misuse", 1, TRACE_ID),
+    ]
+    assert (gate["failures_compared_with"], gate["new_failures"]) == (2, {"commit": "d" * 40, "count": 3})
+    gate = a_gate_of(reports()["fail-unmarked"])
+    assert isinstance(gate["failures"], list)
+    assert {(each["base"], each["new"]) for each in gate["failures"]} == {(None, None)}
+    assert (gate["failures_compared_with"], gate["fixed"], gate["new_failures"]) == (0, [], None)
 
 
 @pytest.mark.parametrize("state", reports())

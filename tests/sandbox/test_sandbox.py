@@ -295,6 +295,32 @@ def test_without_thresholds_a_pass_rate_of_90_percent_and_no_unsafe_attempt_are_
     assert api.start(trace_id=too_few, thresholds={"min_pass_rate": None})["decision"] == "pass"
 
 
+def test_a_failure_has_the_mutation_that_the_trace_names_before_it(api: Caller) -> None:
+    timeouts, drift = ({"type": "mutation", "name": name} for name in ("timeouts", "schema_drift"))
+    trace_id = api.upload(
+        failure(), timeouts, call(status="error"), call("drop"), {"type": "mutation"}, failure(), drift, failure()
+    )
+    listed = []
+    for _ in range(2):
+        (run_id,) = api.start(trace_id=trace_id)["run_ids"]
+        _, found = api("GET", f"/v1/campaigns/{CORE}/failures?run_id={run_id}")
+        listed.append([(one["run_id"] == run_id, one["trace_id"] == trace_id, one["mutation"]) for one in found])
+    assert listed[0] == listed[1]
+    assert listed[0] == [(True, True, name) for name in ("none", "timeouts", "timeouts", "timeouts", "schema_drift")]
+
+
+def test_with_a_seed_results_vary_from_run_to_run_and_repeat_with_the_same_seed() -> None:
+    def rates(seed: int | None) -> list[object]:
+        with Sandbox(flaky=seed) as sandbox:
+            api = Caller(sandbox.url)
+            trace_id = api.upload(*[call(f"tool-{number}") for number in range(50)], call(status="error"))
+            return [api.start(trace_id=trace_id)["pass_rate"] for _ in range(5)]
+
+    assert len(set(rates(None))) == 1
+    assert len(set(rates(7))) > 1
+    assert rates(7) == rates(7) != rates(8)
+
+
 def test_failures_are_classified_counted_and_listed_page_by_page(api: Caller) -> None:
     trace_id = api.upload(call("drop"), result({"error": "locked"}, "drop"), failure())
     (run_id,) = api.start(trace_id=trace_id)["run_ids"]

@@ -1,0 +1,392 @@
+"""Which failures of the base's runs are read, in how many requests and seconds, and what stays unmarked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+from types import MappingProxyType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.config.settings import Settings
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.baseline import Baseline, BaselineResult
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.polling import RunMetadata, run_all
+from sepurux_action.evaluation.published_result import Metrics
+from sepurux_action.evaluation.result import RunResult
+from tests.builders import a_content, a_past_result
+from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
+
+GATE = Gate(name="core", campaign=CAMPAIGN)
+PAGE = "https://app.sepurux.dev/runs/"
+TIMEOUTS = {"type": "unsafe_action", "severity": "high", "mutation": "timeouts", "trace_id": "t-1"}
+DRIFT = {**TIMEOUTS, "mutation": "schema_drift"}
+FIXED = {**TIMEOUTS, "type": "tool_misuse"}
+DRIPS = TransientError(reason="hangs")
+
+
+def a_baseline(*ids: str, failures: float | None = 1, page: str = PAGE) -> Baseline:
+    """Return results of the base whose statuses link these ids, the newest first."""
+    result = a_past_result(metrics=Metrics(failures=failures, unsafe=0))
+    return Baseline(tuple(BaselineResult(commit="a" * 40, url=f"{page}{each}", result=result) for each in ids))
+
+
+BATCHES = a_baseline(*(f"base-{number}" for number in range(1, 6)))
+
+
+def a_backend(
+    now: Sequence[object] = (TIMEOUTS, TIMEOUTS, DRIFT),
+    base: ApiResult | Sequence[object] = (TIMEOUTS, FIXED),
+    batch: ApiResult | None = None,
+    runs: int = 1,
+    numbers: Mapping[str, object] = MappingProxyType({}),
+) -> Callable[[ApiRequest, float], ApiResult]:
+    """Return a backend of batches with so many runs each: `batch-1`, ... of this step, `base-1`, ... of the base.
+
+    `now` are the failures of each run of this step, `base` those of each run of the base, or its response.
+    """
+    started = count(1)
+
+    def ids(name: str) -> list[str]:
+        return [f"{name}-run-{number}" for number in range(1, runs + 1)]
+
+    def answer(call: ApiRequest, _time: float) -> ApiResult:
+        name = call.path.rpartition("/")[2]
+        if call.method == "POST":
+            name = f"batch-{next(started)}"
+            return Success({"batch_id": name, "run_ids": ids(name), "trace_id": "uploaded"})
+        if "/v1/ci/" in call.path and name.startswith("base"):
+            return batch or Success({"batch_id": name, "run_ids": ids(name)})
+        if "/v1/ci/" in call.path:
+            return Success(
+                {"batch_id": name, "run_ids": ids(name), "status": "done", "decision": "fail", "pass_rate": 0.5}
+                | {"unsafe_attempts": 1, "failures": 3, "reliability_score": 50, "dashboard_url": f"{PAGE}{name}"}
+                | {**numbers}
+            )
+        listed = now if call.query[0][1].startswith("batch") else base
+        return Success([*listed]) if isinstance(listed, Sequence) else listed
+
+    return answer
+
+
+def run(
+    calls: FakeApiCalls, *gates: Gate, baselines: Mapping[str, Baseline] | None = None, output: FakeOutput | None = None
+) -> list[RunResult]:
+    gates = gates or (GATE,)
+    baselines = {gate.name: BATCHES for gate in gates} if baselines is None else baselines
+    results = run_all(
+        Settings(gates=gates), RunMetadata(), calls, output or FakeOutput(), lambda _: None, baselines=baselines
+    )
+    return [result for of_gate in results for result in of_gate]
+
+
+def of_base(calls: FakeApiCalls) -> list[str]:
+    """Return the ids of the batches and the runs of the base that were requested."""
+    asked = ((call.path, dict(call.query).get("run_id", "")) for _, call in calls.calls)
+    return [run_id or path.rpartition("/")[2] for path, run_id in asked if "base" in path or "base" in run_id]
+
+
+def marks(result: RunResult) -> list[tuple[str, int, int | None]]:
+    return [(each.mutation, each.count, each.new) for each in result.enrichment.failures]
+
+
+def problem(result: RunResult) -> str:
+    """Return why the failures of a run are not marked."""
+    assert {each.new for each in result.enrichment.failures} <= {None}
+    assert (result.enrichment.fixed, result.enrichment.compared_with) == ((), 0)
+    [note] = [each for each in result.enrichment.notes if each.startswith("The failures are not compared")]
+    return note
+
+
+def test_the_failures_of_five_results_are_read_in_ten_requests_and_compared() -> None:
+    calls = FakeApiCalls(a_backend())
+    [result] = run(calls)
+    assert marks(result) == [("timeouts", 2, 1), ("schema_drift", 1, 1)]
+    assert [(each.type, each.count) for each in result.enrichment.fixed] == [("tool_misuse", 1)]
+    assert (result.enrichment.compared_with, result.enrichment.notes) == (5, ())
+    batches = [f"base-{number}" for number in range(1, 6)]
+    assert of_base(calls) == [*batches, *(f"{each}-run-1" for each in batches)]
+
+
+def test_where_the_dashboards_name_runs_no_batch_is_read() -> None:
+    calls = FakeApiCalls(a_backend(numbers={"dashboard_url": f"{PAGE}batch-1-run-1"}))
+    [result] = run(calls)
+    assert of_base(calls) == [f"base-{number}" for number in range(1, 6)]
+    assert result.enrichment.compared_with == 5
+
+
+@pytest.mark.parametrize(("runs", "results", "requests"), [(1, 5, 10), (2, 3, 9), (3, 2, 8), (9, 1, 10)])
+def test_the_newest_results_for_which_ten_requests_suffice_are_compared(runs: int, results: int, requests: int) -> None:
+    calls = FakeApiCalls(a_backend(runs=runs))
+    [result] = run(calls)
+    assert result.enrichment.compared_with == results
+    assert len(of_base(calls)) == requests
+    assert of_base(calls)[:results] == [f"base-{number}" for number in range(1, results + 1)]
+
+
+def test_a_result_with_more_runs_than_requests_are_left_is_not_compared() -> None:
+    many = Success({"run_ids": [f"base-run-{number}" for number in range(7)]})
+    calls = FakeApiCalls(a_backend(batch=many))
+    [result] = run(calls)
+    assert "10 requests do not suffice" in problem(result)
+    assert len(of_base(calls)) == 5
+    assert "10 requests do not suffice" in problem(run(FakeApiCalls(a_backend(runs=10)))[0])
+
+
+def test_all_gates_together_make_ten_requests_and_take_turns() -> None:
+    gates = [replace(GATE, name=f"gate-{number}", project=f"p-{number}") for number in range(8)]
+    calls = FakeApiCalls(a_backend())
+    results = run(calls, *gates)
+    assert len(of_base(calls)) == 10
+    assert [result.enrichment.compared_with for result in results] == [1] * 5 + [0] * 3
+    assert all("10 requests do not suffice" in problem(result) for result in results[5:])
+    assert {call.project for _, call in calls.calls if "base" in call.path} == {f"p-{number}" for number in range(5)}
+
+
+def test_a_gate_that_failed_has_its_turn_before_one_that_passed() -> None:
+    gates = [replace(GATE, name=f"gate-{number}") for number in range(6)]
+    backend = a_backend()
+
+    def last_fails(call: ApiRequest, time: float) -> ApiResult:
+        response = backend(call, time)
+        if "/v1/ci/batch/batch" in call.path and not call.path.endswith("6") and isinstance(response, Success):
+            assert isinstance(response.payload, dict)
+            passed = {"decision": "pass", "pass_rate": 1, "unsafe_attempts": 0, "reliability_score": 100}
+            return Success({**response.payload, **passed})
+        return response
+
+    results = run(FakeApiCalls(last_fails), *gates)
+    assert [result.decision for result in results] == [Decision.PASS] * 5 + [Decision.FAIL]
+    assert [result.enrichment.compared_with for result in results] == [1, 1, 1, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("now", "failures", "requests"), [((), 0, 0), ((), 1, 10), ((), None, 10), ((TIMEOUTS,), 0, 10)]
+)
+def test_nothing_is_read_where_neither_this_run_nor_the_base_has_failures(
+    now: Sequence[object], failures: float | None, requests: int
+) -> None:
+    calls = FakeApiCalls(a_backend(now))
+    ids = [f"base-{number}" for number in range(1, 6)]
+    [result] = run(calls, baselines={"core": a_baseline(*ids, failures=failures)})
+    assert len(of_base(calls)) == requests
+    assert result.enrichment.notes == ()
+
+
+def test_nothing_is_read_without_a_result_of_the_base_or_of_this_run() -> None:
+    calls = FakeApiCalls(a_backend())
+    [result] = run(calls, baselines={})
+    assert (of_base(calls), result.enrichment.notes, marks(result)[0]) == ([], (), ("timeouts", 2, None))
+    calls = FakeApiCalls(a_backend(numbers={"decision": None, "status": "error"}))
+    [result] = run(calls)
+    assert (result.decision, of_base(calls), result.enrichment.notes) == (Decision.ERROR, [], ())
+
+
+def test_an_uploaded_trace_is_compared_without_its_id() -> None:
+    other = [{**TIMEOUTS, "trace_id": "t-2"}]
+    uploads = replace(GATE, traces=(Trace(label="traces/a.json", content=a_content()),))
+    [result] = run(FakeApiCalls(a_backend((TIMEOUTS,), other)), uploads)
+    assert marks(result) == [("timeouts", 1, 0)]
+    [result] = run(FakeApiCalls(a_backend((TIMEOUTS,), other)))
+    assert marks(result) == [("timeouts", 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("base", "batch", "reason"),
+    [
+        (PermanentError(reason="Sepurux refused it (HTTP 404)", status=404), None, "run base-1-run-1 of the base: Sep"),
+        (TransientError(reason="HTTP 503", status=503), None, "run base-1-run-1 of the base: HTTP 503"),
+        (Success({"detail": "?"}), None, "not a list"),
+        ([TIMEOUTS] * 200, None, "only the first 200"),
+        ([TIMEOUTS] * 50_000, None, "only the first 200"),
+        ([{**TIMEOUTS, "campaign_id": "other"}], None, "another campaign"),
+        ([{**TIMEOUTS, "run_id": "batch-1-run-1"}], None, "another run"),
+        ([], PermanentError(reason="Sepurux refused it (HTTP 404)", status=404), "batch base-1 of the base: Sepurux"),
+        ([], Success({"batch_id": "other", "run_ids": ["base-run"]}), "another run"),
+        ([], Success({"campaign_id": "other", "run_ids": ["base-run"]}), "another campaign"),
+        ([], Success({"campaign_id": ["other"], "run_ids": ["base-run"]}), "another campaign"),
+        ([], Success({"run_ids": []}), "without usable run_ids"),
+        ([], Success({"run_id": "base-run"}), "without usable run_ids"),
+        ([], Success({"run_ids": "base-run"}), "without usable run_ids"),
+        ([], Success({"run_ids": [["../x"], 7, None]}), "without usable run_ids"),
+        ([], Success({"run_ids": ["base-run", "../x"]}), "without usable run_ids"),
+        ([], Success({"run_ids": ["batch-1-run-1"]}), "without usable run_ids of its own"),
+        ([], Success([]), "not a JSON object"),
+    ],
+)
+def test_a_list_that_is_missing_or_cut_or_about_something_else_leaves_all_unmarked(
+    base: ApiResult | Sequence[object], batch: ApiResult | None, reason: str
+) -> None:
+    calls = FakeApiCalls(a_backend(base=base, batch=batch))
+    [result] = run(calls)
+    assert reason in problem(result)
+    assert result.decision is Decision.FAIL
+    assert len(of_base(calls)) <= 10
+    assert len(of_base(calls)) == len(set(of_base(calls)))
+
+
+@pytest.mark.parametrize(
+    ("now", "numbers", "baseline", "reason"),
+    [
+        ([TIMEOUTS] * 200, {}, BATCHES, "not all failures of this run are known"),
+        ([{**TIMEOUTS, "run_id": "other"}], {}, BATCHES, "not all failures of this run are known"),
+        ([TIMEOUTS], {"dashboard_url": None}, BATCHES, "no result of the base"),
+        ([TIMEOUTS], {"dashboard_url": f"{PAGE}something-else"}, BATCHES, "no result of the base"),
+        ([TIMEOUTS], {}, a_baseline("base-1", page="https://evil.example/runs/"), "no result of the base"),
+        ([TIMEOUTS], {}, a_baseline("batch-1"), "no result of the base"),
+        ([TIMEOUTS], {}, a_baseline("../../v1/traces"), "no result of the base"),
+    ],
+)
+def test_nothing_is_read_if_this_run_or_no_result_can_be_compared(
+    now: Sequence[object], numbers: Mapping[str, object], baseline: Baseline, reason: str
+) -> None:
+    calls = FakeApiCalls(a_backend(now, numbers=numbers))
+    [result] = run(calls, baselines={"core": baseline})
+    assert reason in problem(result)
+    assert of_base(calls) == []
+
+
+def test_results_with_another_address_are_not_among_those_compared() -> None:
+    mixed = Baseline(a_baseline("base-9", page="https://evil.example/").results + a_baseline("base-1").results)
+    calls = FakeApiCalls(a_backend())
+    [result] = run(calls, baselines={"core": mixed})
+    assert (of_base(calls), result.enrichment.compared_with) == (["base-1", "base-1-run-1"], 1)
+
+
+def test_a_dashboard_of_one_of_several_runs_names_no_complete_result() -> None:
+    calls = FakeApiCalls(a_backend(runs=2, numbers={"dashboard_url": f"{PAGE}batch-1-run-1"}))
+    assert "no result of the base" in problem(run(calls)[0])
+    assert of_base(calls) == []
+
+
+def test_a_gate_with_several_traces_is_not_compared() -> None:
+    traces = tuple(Trace(label=name, trace_id=name) for name in ("t-1", "t-2"))
+    calls = FakeApiCalls(a_backend())
+    first, second = run(calls, replace(GATE, traces=traces))
+    assert "several traces" in problem(first)
+    assert (second.enrichment.notes, of_base(calls)) == ((), [])
+
+
+def test_a_failed_list_of_this_run_is_not_an_empty_one() -> None:
+    backend = a_backend()
+
+    def rejects(call: ApiRequest, time: float) -> ApiResult:
+        return TransientError(reason="HTTP 503") if call.path.endswith("/failures") else backend(call, time)
+
+    calls = FakeApiCalls(rejects)
+    [result] = run(calls)
+    assert "not all failures of this run are known" in problem(result)
+    assert result.enrichment.more_failures
+    assert of_base(calls) == []
+
+
+def test_a_defect_while_the_failures_of_this_run_are_read_leaves_no_empty_list() -> None:
+    backend = a_backend()
+
+    def breaks(call: ApiRequest, time: float) -> ApiResult:
+        if call.path.endswith("/failures"):
+            raise ValueError("a defect")
+        return backend(call, time)
+
+    calls = FakeApiCalls(breaks)
+    [result] = run(calls)
+    assert (result.decision, of_base(calls)) == (Decision.FAIL, [])
+    assert "not all failures of this run are known" in problem(result)
+
+
+def test_nothing_is_compared_if_a_large_step_does_not_keep_all_kinds_of_failures() -> None:
+    kinds = [{**TIMEOUTS, "type": f"type {number}"} for number in range(11)]
+    calls = FakeApiCalls(a_backend(kinds))
+    results = run(calls, *(replace(GATE, name=f"gate-{number}") for number in range(100)))
+    assert all("not all failures of this run are known" in problem(result) for result in results)
+    assert of_base(calls) == []
+
+
+def test_a_run_that_a_batch_names_twice_is_read_and_counted_once() -> None:
+    calls = FakeApiCalls(a_backend((TIMEOUTS, TIMEOUTS), batch=Success({"run_ids": ["base-run", "base-run"]})))
+    [result] = run(calls, baselines={"core": a_baseline("base-1")})
+    assert of_base(calls) == ["base-1", "base-run"]
+    assert marks(result) == [("timeouts", 2, 1)]
+
+
+@pytest.mark.parametrize("what", ["batch", "list"])
+def test_a_backend_that_drips_takes_ten_seconds_and_changes_no_decision(what: str) -> None:
+    calls = FakeApiCalls(a_backend(batch=DRIPS if what == "batch" else None, base=DRIPS))
+    [result] = run(calls)
+    started = next(time for time, call in calls.calls if "base" in call.path)
+    assert calls.time - started <= 10 + 1e-6
+    assert len(of_base(calls)) == (5 if what == "batch" else 10)
+    assert "hangs" in problem(result)
+    assert result.decision is Decision.FAIL
+
+
+def test_eight_gates_with_a_backend_that_drips_take_ten_seconds_together() -> None:
+    calls = FakeApiCalls(a_backend(batch=DRIPS))
+    results = run(calls, *(replace(GATE, name=f"gate-{number}") for number in range(8)))
+    started = next(time for time, call in calls.calls if "base" in call.path)
+    assert calls.time - started <= 10 + 1e-6
+    assert {result.decision for result in results} == {Decision.FAIL}
+
+
+def test_a_signal_during_the_reading_ends_it_at_once_and_keeps_the_results() -> None:
+    calls = FakeApiCalls(a_backend(batch=DRIPS), cancel_at=1_002)
+    [result] = run(calls)
+    assert calls.time == 1_002
+    assert len(of_base(calls)) == 5
+    assert (result.decision, result.enrichment.notes) == (Decision.FAIL, ())
+    assert marks(result) == [("timeouts", 2, None), ("schema_drift", 1, None)]
+
+
+def test_after_a_signal_nothing_of_the_base_is_read() -> None:
+    backend = a_backend()
+
+    def signals_during_the_last_poll(call: ApiRequest, time: float) -> ApiResult:
+        if call.path.endswith("/failures"):
+            calls.signals.receive(15)
+        return backend(call, time)
+
+    calls = FakeApiCalls(signals_during_the_last_poll)
+    [result] = run(calls)
+    assert (result.decision, of_base(calls)) == (Decision.FAIL, [])
+
+
+@pytest.mark.parametrize("base", [(), [TIMEOUTS] * 3 + [DRIFT], DRIPS, Success(None)])
+def test_no_comparison_changes_a_decision(base: ApiResult | Sequence[object]) -> None:
+    [compared] = run(FakeApiCalls(a_backend(base=base)))
+    [alone] = run(FakeApiCalls(a_backend()), baselines={})
+    assert (compared.verdict, compared.run, compared.hint) == (alone.verdict, alone.run, alone.hint)
+
+
+words = st.sampled_from(["", "base-run", "batch-1-run-1", CAMPAIGN, "timeouts", "\ud800", "x" * 300]) | st.text(
+    max_size=3
+)
+names = st.sampled_from(["run_ids", "run_id", "batch_id", "campaign_id", "type", "severity", "mutation", "trace_id"])
+some_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | words,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
+)
+
+
+@given(some_json, some_json)
+def test_any_json_of_the_base_leaves_the_result_as_it_is_without_a_defect(batch: object, base: object) -> None:
+    output = FakeOutput()
+    [result] = run(FakeApiCalls(a_backend(base=Success(base), batch=Success(batch))), output=output)
+    [listed] = run(FakeApiCalls(a_backend(base=Success(base))), output=output)
+    assert {each.decision for each in (result, listed)} == {Decision.FAIL}
+    assert [replace(each, new=None) for each in listed.enrichment.failures] == [
+        replace(each, new=None) for each in result.enrichment.failures
+    ]
+    assert not any("Report this line" in line for line in output.lines)
+
+
+def test_a_defect_in_the_comparison_is_a_line_of_the_log_and_keeps_the_results() -> None:
+    broken = Baseline((replace(BATCHES.results[0], url=7),))  # type: ignore[arg-type]
+    output = FakeOutput()
+    [result] = run(FakeApiCalls(a_backend()), baselines={"core": replace(broken, results=(None,))}, output=output)  # type: ignore[arg-type]
+    assert result.decision is Decision.FAIL
+    assert any("AttributeError" in line for line in output.lines)

@@ -1,0 +1,182 @@
+"""What a pull request shows of failures that are new, known, and fixed, and what that costs in requests."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from sepurux_action.sandbox import Sandbox
+from tests import backend
+from tests.gfm import read
+from tests.runner import StepResult, run_action, start_action
+from tests.scenes import PASSED, SECRET, Scene
+
+CONTEXT = "Sepurux / core-reliability"
+FAILED = {"decision": "fail", "pass_rate": 0.5, "unsafe_attempts": 0, "failures": 1, "reliability_score": 50}
+OWN = {"type": "wrong_arguments", "severity": "medium", "mutation": "timeouts"}
+FIXED = {**OWN, "type": "loop"}
+
+
+def base_result(scene: Scene, run_id: str, *, page: str = "") -> None:
+    """Add a commit to the base branch, with a result whose status links a run."""
+    sha = scene.repository.commit("main")
+    description = "fail (hard): 50.0% passed, 0 unsafe, 1 failures, score 50.0"
+    status = scene.repository.status(sha, "failure", CONTEXT, description)
+    status.target_url = f"{page or scene.sepurux.url}/runs/{run_id}"
+
+
+def script(scene: Scene, base: backend.Answer, **numbers: object) -> None:
+    """Let the backend answer this for runs of the base, and list one failure of the run of this step."""
+
+    def answer(request: backend.Request) -> backend.Answer:
+        return base if request.query["run_id"].startswith("base") else backend.json([OWN])
+
+    scene.sepurux.script("GET /v1/campaigns/*/failures", answer)
+    scene.answers(**{"dashboard_url": f"{scene.sepurux.url}/runs/{backend.RUN_ID}", **numbers})
+
+
+def of_base(scene: Scene) -> int:
+    """Return the number of requests for failures of the base's runs."""
+    calls = scene.sepurux.calls("GET /v1/campaigns/*/failures")
+    return sum(call.query["run_id"].startswith("base") for call in calls)
+
+
+def gate_report(scene: Scene) -> dict[str, Any]:
+    gate: dict[str, Any] = json.loads((scene.workspace / "out" / "report.json").read_text("utf-8"))["gates"][0]
+    return gate
+
+
+def marks(scene: Scene) -> list[tuple[str, str | None]]:
+    return [(each["type"], each["base"]) for each in gate_report(scene)["failures"]]
+
+
+# -- the sandbox: the whole way ---------------------------------------------------------------------------------------
+
+
+def trace(*failing: str) -> bytes:
+    """Return a trace in which these tools fail, each under the mutation that its name begins with."""
+    events: list[dict[str, object]] = [{"type": "tool_call", "tool": "fine"}, {"type": "tool_result", "tool": "fine"}]
+    for tool in failing:
+        events.append({"type": "mutation", "name": tool.partition(".")[0]})
+        events.append({"type": "tool_call", "tool": tool, "status": "error"})
+    return json.dumps({"trace_version": "0.1", "source": "sdk", "task": {"name": "t"}, "events": events}).encode()
+
+
+def evaluate(scene: Scene, sandbox: Sandbox, *failing: str) -> StepResult:
+    options = scene.options(base_url=sandbox.url, trace_file="agent.json", report_dir="out")
+    return run_action(**options, files={"agent.json": trace(*failing)})
+
+
+def copy_status_to_base(scene: Scene) -> None:
+    """Let the base branch have the result of the pull request's head, as after a merge."""
+    [status] = scene.repository.latest_statuses(scene.pull.head_sha)
+    copied = scene.repository.status(scene.repository.commit("main"), status.state, CONTEXT, status.description)
+    copied.target_url = status.target_url
+
+
+def test_the_failures_of_an_uploaded_trace_are_new_known_or_fixed_against_the_base(scene: Scene) -> None:
+    with Sandbox(token=SECRET) as sandbox:
+        evaluate(scene, sandbox, "timeouts.a", "timeouts.b", "drift.c")
+        copy_status_to_base(scene)
+        scene.pull.push()
+        before, github_before = len(sandbox.requests), len(scene.github.requests)
+        result = evaluate(scene, sandbox, "timeouts.a", "timeouts.b", "timeouts.d", "malformed.e")
+        added = [f"{each.method} {each.path}" for each in sandbox.requests[before:]]
+    assert result.exit_code == 1, result.log
+    found = {each["mutation"]: (each["count"], each["base"], each["new"]) for each in gate_report(scene)["failures"]}
+    assert found == {"timeouts": (3, "new", 1), "malformed": (1, "new", 1)}
+    assert [(each["mutation"], each["count"]) for each in gate_report(scene)["fixed"]] == [("drift", 1)]
+    for page in (scene.ours[0], result.summary):
+        assert "×3, 1 new, under `timeouts`" in page
+        assert "×1, new, under `malformed`" in page
+        assert "1 failure of `main` is fixed. 2 failures are new since `" in page
+    assert 'failure: tool_error under drift in agent.json"/>' in (scene.workspace / "out/junit.xml").read_text("utf-8")
+    assert Counter(each.partition("/v1/")[2].partition("/")[0] for each in added)["ci"] == 3
+    assert sum(each.endswith("/failures") for each in added) == 2
+    assert len(scene.github.requests) - github_before == 6
+
+
+# -- what is requested ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("results", "requests"), [(0, 0), (1, 1), (5, 5), (7, 5)])
+def test_each_result_of_the_base_costs_a_request_to_sepurux_and_none_to_github(
+    scene: Scene, results: int, requests: int
+) -> None:
+    for number in range(results):
+        base_result(scene, f"base-{number}")
+    script(scene, backend.json([FIXED]), **PASSED)
+    result = scene.run(report_dir="out")
+    assert (result.exit_code, result.outputs["decision"]) == (0, "pass"), result.log
+    assert of_base(scene) == requests
+    assert len(scene.sepurux.requests) == 4 + requests
+    assert len(scene.github.requests) == 7
+    assert gate_report(scene)["failures_compared_with"] == requests
+    assert marks(scene) == [("wrong_arguments", "new" if results else None)]
+    assert len(gate_report(scene)["fixed"]) == bool(results)
+
+
+def test_a_skipped_and_a_cached_gate_are_not_compared(scene: Scene) -> None:
+    base_result(scene, "base-1")
+    script(scene, backend.json([]), **FAILED)
+    first = scene.run(report_dir="out", enforcement="soft")
+    assert (first.exit_code, of_base(scene), marks(scene)) == (1, 1, [("wrong_arguments", "new")])
+    before = len(scene.sepurux.requests)
+    review = {**scene.event(), "action": "submitted", "review": {"state": "commented"}}
+    options = scene.options(report_dir="out", enforcement="soft")
+    run_action(**{**options, "event": review, "event_name": "pull_request_review"})
+    assert len(scene.sepurux.requests) == before
+    assert marks(scene) == [("wrong_arguments", "new")], "the comment's state keeps the marks"
+
+
+def test_a_run_of_another_host_is_not_requested_and_the_report_says_that_nothing_is_compared(scene: Scene) -> None:
+    base_result(scene, "base-1", page="https://evil.example")
+    base_result(scene, "..%2f..%2ftraces")
+    result = scene.run(report_dir="out")
+    assert (result.exit_code, of_base(scene)) == (0, 0)
+    assert {call.path for call in scene.sepurux.requests} == {
+        *("/v1/campaigns", "/v1/ci/runs", f"/v1/ci/batch/{backend.BATCH_ID}"),
+        *(f"/v1/campaigns/{backend.CAMPAIGN_ID}/{what}" for what in ("failures", "reliability")),
+    }
+    assert marks(scene) == [("wrong_arguments", None)]
+    for page in (scene.ours[0], result.summary):
+        assert "The failures are not compared with the base" in read(page).prose
+
+
+@pytest.mark.parametrize("passes", [True, False])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        backend.json({"detail": f"run not found, {SECRET}"}, 404),
+        backend.json([{"type": "wrong_arguments", "campaign_id": backend.OTHER_CAMPAIGN_ID}]),
+        backend.json([{"type": "x" * 100}] * 20_000),
+        backend.raw(b"[" * 1_000_000),
+        backend.page(status=200),
+        backend.truncated([]),
+        backend.empty(503),
+    ],
+    ids=range(7),
+)
+def test_no_response_about_the_base_changes_the_result(scene: Scene, answer: backend.Answer, passes: bool) -> None:  # noqa: FBT001
+    base_result(scene, "base-1")
+    script(scene, answer, **(PASSED if passes else FAILED))
+    result = scene.run(report_dir="out")
+    assert (result.exit_code, result.outputs["decision"]) == ((0, "pass") if passes else (1, "fail")), result.log
+    assert (of_base(scene), marks(scene)) == (1, [("wrong_arguments", None)])
+    assert "The failures are not compared with the base: run base-1 of the base" in result.summary.replace("\u200b", "")
+    assert SECRET not in result.summary + scene.ours[0]
+
+
+def test_a_signal_while_the_base_is_read_ends_the_step_at_once_with_the_decision(scene: Scene) -> None:
+    base_result(scene, "base-1")
+    script(scene, backend.hang(), **FAILED)
+    with start_action(**scene.options()) as under_way:
+        under_way.wait_for_log("fail after", 10)
+        under_way.send_signal(signal.SIGTERM)
+        result = under_way.finish(5)
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "fail", "failure")
+    assert scene.status[0] == "failure"
