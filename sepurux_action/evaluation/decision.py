@@ -101,7 +101,7 @@ class Check:
     """One threshold compared with the run.
 
     `value` and `limit` are the numbers, None for an unknown value; `actual` and `required` are the same as text, such
-    as `72.0%` and `≥ 85.0%`. `remark` is shown in brackets after `actual`. `lacking` names the required categories that
+    as `72.0%` and `≥ 85.0%`. `remark` says why a drop does not count. `lacking` names the required categories that
     the run does not cover. `reported_by` is that of the number, see `Metric`.
     """
 
