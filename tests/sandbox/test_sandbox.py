@@ -306,7 +306,7 @@ def test_a_failure_has_the_mutation_that_the_trace_names_before_it(api: Caller) 
         _, found = api("GET", f"/v1/campaigns/{CORE}/failures?run_id={run_id}")
         listed.append([(one["run_id"] == run_id, one["trace_id"] == trace_id, one["mutation"]) for one in found])
     assert listed[0] == listed[1]
-    assert listed[0] == [(True, True, name) for name in ("none", "timeouts", "timeouts", "timeouts", "schema_drift")]
+    assert listed[0] == [(True, True, name) for name in ("", "timeouts", "timeouts", "timeouts", "schema_drift")]
 
 
 def test_with_a_seed_results_vary_from_run_to_run_and_repeat_with_the_same_seed() -> None:
@@ -333,7 +333,7 @@ def test_failures_are_classified_counted_and_listed_page_by_page(api: Caller) ->
         ("agent_error", "medium", "agent failed: broke", {"tool": "agent", "event": 2}),
     ]
     assert {(one["run_id"], one["campaign_id"], one["trace_id"], one["mutation"]) for one in found} == {
-        (run_id, CORE, trace_id, "none")
+        (run_id, CORE, trace_id, "")
     }
     assert len({one["failure_id"] for one in found}) == 3
     assert api("GET", f"{path}&limit=1&offset=1") == (200, found[1:2])
