@@ -647,13 +647,14 @@ def test_with_a_certificate_it_speaks_https_to_who_trusts_it_and_outlives_who_do
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (lambda port: ("--port", port), "cannot be had"),
+        (lambda port: ("--port", port), "cannot be used"),
         (lambda _: ("--host", "192.0.2.300"), "invalid"),
-        (lambda _: ("--certificate", "README.md"), "certificate README.md cannot be had"),
+        (lambda _: ("--certificate", "README.md"), "certificate README.md cannot be used"),
         (lambda _: ("--key", str(CERTIFICATE)), "--key needs --certificate"),
-        (lambda _: ("--port", "65536"), "is not from 0 to 65535"),
+        (lambda _: ("--port", "65536"), "65536 is not a number from 0 to 65535"),
+        (lambda _: ("--port", "http"), "http is not a number from 0 to 65535"),
     ],
-    ids=range(5),
+    ids=range(6),
 )
 def test_a_command_that_cannot_be_carried_out_ends_with_status_2_and_one_reason(
     sandbox: Sandbox, arguments: Callable[[str], tuple[str, ...]], said: str
