@@ -219,6 +219,14 @@ def test_the_line_counts_what_has_passed_and_what_is_left() -> None:
     assert text[1:] == " refund-reliability: running, 12 s (gives up in 9 min 48 s)"
 
 
+def test_a_narrow_terminal_shows_the_times_and_not_all_of_what_the_run_waits_for() -> None:
+    line, _ = a_line(f"refunds: finding the campaign (the connection to {'a' * 80} failed)", 60)
+    text = line.line()
+    line.end()
+    assert len(text) == 79
+    assert text.endswith("to aa…, 0 s (gives up in 1 min)")
+
+
 def test_the_line_has_another_spinner_where_the_encoding_lacks_the_first() -> None:
     line, _ = a_line("running", 1, encoding="ascii")
     text = line.line()
