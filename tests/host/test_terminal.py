@@ -82,6 +82,12 @@ def test_a_document_goes_to_stdout_alone_and_the_result_to_stderr() -> None:
     assert streams.written == ("# Report\n*** ? é\n", "\n".join([*LINES, ""]))
 
 
+def test_below_a_document_on_a_terminal_the_result_is_not_repeated() -> None:
+    streams = Streams(tty=True)
+    streams.terminal.write_result(LINES, "# Report\n")
+    assert streams.written == ("# Report\n", "")
+
+
 def test_what_is_no_result_of_an_evaluation_goes_to_stderr() -> None:
     streams = Streams()
     streams.terminal.write_result(["! 1 problem in the settings"], evaluated=False)
