@@ -113,6 +113,12 @@ def test_help_fits_the_terminal_and_a_hundred_columns(
     assert "`" not in text
 
 
+def test_help_says_nothing_that_is_true_only_in_a_workflow(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = " ".join(printed("--help", capsys).split())
+    assert "Path of the policy file, which overrides the flags. Accepted:" in whole
+    assert not [word for word in ("inputs", "base commit", "workflow", "workspace", "step", "runner") if word in whole]
+
+
 @pytest.mark.parametrize(
     ("in_workflow", "on_command_line"),
     [
