@@ -137,7 +137,8 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
         what = "takes no value" if ignored else needs.get(error.message, error.message)
         _reject(made, f"{error.argument_name} {what}")
     if unknown:
-        _reject(made, *(_unknown(made, unknown) or ["an argument belongs to no flag"]))
+        quotes = "; put quotes around globs" if getattr(known, options.TRACE_FILE.name) else ""
+        _reject(made, *(_unknown(made, unknown) or [f"an argument belongs to no flag{quotes}"]))
     given = vars(known)
     report_format, quiet = Format(given.pop("format")), given.pop("quiet")
     return CommandLine({name: text for name, text in given.items() if text is not None}, report_format, quiet)

@@ -47,6 +47,7 @@ def test_an_unknown_flag_is_rejected_without_what_it_was_given(capsys: pytest.Ca
     ("arguments", "expected"),
     [
         ([SECRET], "an argument belongs to no flag"),
+        (["--trace-file", "a.json", SECRET], "an argument belongs to no flag; put quotes around globs"),
         ([f"-{SECRET}0123"], "an argument belongs to no flag"),
         ([f"--quiet={SECRET}"], "--quiet takes no value"),
         ([f"-h{SECRET}"], "-h/--help takes no value"),
