@@ -16,6 +16,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.settings import (
     BootstrapSettings,
     Settings,
+    flag,
     read_bootstrap_settings,
     read_report_dir,
     read_settings,
@@ -144,7 +145,8 @@ def _log_start(
     if policy.policy:
         host.log(f"policy file: {policy.policy.path}")
     if settings.overridden:
-        host.log(f"the policy file overrides these inputs: {', '.join(settings.overridden)}")
+        inputs = f"these inputs: {', '.join(settings.overridden)}"
+        host.log(f"the policy file overrides {inputs if event.name else ', '.join(map(flag, settings.overridden))}")
     for setting in settings.ignored:
         why = "because a policy file applies. Set `paths` for its gates, under `gates:`"
         host.annotate(Level.WARNING, f"The {setting} is ignored, {why}.", title="Sepurux gate")

@@ -36,7 +36,8 @@ class GateError(Exception):
 class Problem:
     """One mistake in the settings: which setting (`where`), what is accepted, and its position if a file holds it.
 
-    `where` is '' for a mistake in the file as a whole. Lines and columns count from 1.
+    `where` is '' for a mistake in the file as a whole. Lines and columns count from 1. `of_policy`: the policy file
+    holds the mistake, and the settings that the texts name are its keys.
     """
 
     where: str
@@ -44,6 +45,7 @@ class Problem:
     file: str = ""
     line: int = 0
     column: int = 0
+    of_policy: bool = False
 
     @property
     def location(self) -> str:

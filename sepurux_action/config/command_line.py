@@ -137,7 +137,8 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
         what = "takes no value" if ignored else needs.get(error.message, error.message)
         _reject(made, f"{error.argument_name} {what}")
     if unknown:
-        _reject(made, *(_unknown(made, unknown) or ["an argument belongs to no flag"]))
+        quotes = "; put quotes around globs" if getattr(known, options.TRACE_FILE.name) else ""
+        _reject(made, *(_unknown(made, unknown) or [f"an argument belongs to no flag{quotes}"]))
     given = vars(known)
     report_format, quiet = Format(given.pop("format")), given.pop("quiet")
     return CommandLine({name: text for name, text in given.items() if text is not None}, report_format, quiet)
@@ -221,7 +222,8 @@ _WORDS = (
     ("the workspace", "the working directory"),
     ("; check it out or create it in an earlier step of the job", ""),
     ("from the event", "none"),
-    (" With a pull request, the base commit's file applies.", ""),
+    ("which overrides the inputs", "which overrides the flags"),
+    (" For a pull request, the base commit's file applies.", ""),
     (", as files for later steps", ": report.json, report.md, and junit.xml"),
     ("that the runner may connect", "that this machine may connect"),
     ("no other step or process", "no other process"),
@@ -231,11 +233,14 @@ _WORDS = (
 _SETTING = re.compile(r"`(\w+)`")
 
 
-def for_terminal(text: str) -> str:
-    """Return a text for a workflow in the words of a command line: flags for inputs, variables for secrets."""
+def for_terminal(text: str, *, of_policy: bool = False) -> str:
+    """Return a text for a workflow in the words of a command line: flags for inputs, variables for secrets.
+
+    What a text on the policy file quotes are keys, which have the same names everywhere.
+    """
     for in_workflow, on_command_line in _WORDS:
         text = text.replace(in_workflow, on_command_line)
-    return _SETTING.sub(_name, text)
+    return text if of_policy else _SETTING.sub(_name, text)
 
 
 def _name(setting: re.Match[str]) -> str:

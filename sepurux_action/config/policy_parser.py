@@ -140,7 +140,9 @@ class _Problems:
     def add(self, at: tuple[int, int], message: str, where: str = "") -> None:
         """Add a mistake; raises ConfigurationError if there are too many to continue."""
         line, column = at
-        self.items.append(Problem(where=where, message=message, file=self._path, line=line, column=column))
+        self.items.append(
+            Problem(where=where, message=message, file=self._path, line=line, column=column, of_policy=True)
+        )
         if len(self.items) >= MAX_PROBLEMS:
             self.raise_any()
 

@@ -384,7 +384,7 @@ class OptionReader:
         """Add a mistake in an option to the layer that gives it, or to the first layer if none does."""
         giving = [each for each in self._layers if any(each.texts.get(s, "").strip() for s in BY_NAME[name].names)]
         layer = layer or (giving or [each for each in self._layers if not each.is_policy])[0]
-        self._append(name, Problem(where=layer.label(name), message=message))
+        self._append(name, Problem(where=layer.label(name), message=message, of_policy=layer.is_policy))
 
     def problems_of(self, option: Option[object]) -> list[Problem]:
         """Return the mistakes in one option."""
@@ -405,7 +405,8 @@ class OptionReader:
         is_safe = option.secret or self._redact(text) == text  # a hint may quote a part that redaction misses
         hint = f" ({error})" if str(error) and is_safe else ""
         message = f"{shown} is not accepted{hint}; accepted: {option.accepts}"
-        self._append(option.name, Problem(where=layer.label(spelling), message=message))
+        where = layer.label(spelling)
+        self._append(option.name, Problem(where=where, message=message, of_policy=layer.is_policy))
 
     def _append(self, name: str, problem: Problem) -> None:
         # A secret may have been given to the wrong option.

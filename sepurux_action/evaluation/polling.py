@@ -205,7 +205,7 @@ class _PollContext:
         """Return the payload of a call that is tried until it succeeds; raises EvaluationError if it does not."""
         earlier: TransientError | None = None
         for attempt in count():
-            result = await self.send(call, min(api.CALL_S, max(1.0, self._left(timeout_s))))
+            result = await self.send(call, min(api.CALL_S, max(schedule.LAST_CALL_S, self._left(timeout_s))))
             if result is NO_TIME_LEFT:  # what kept the other runs from their results is the cause
                 result = earlier or self.last_error or result
             match result:
@@ -215,7 +215,10 @@ class _PollContext:
                     raise _error_of(result)
                 case TransientError():
                     wait = retry_wait(result, attempt, self.calls.jitter())
-                    if wait >= self._left(timeout_s):
+                    left = self._left(timeout_s)
+                    if result.retry_after_s is None:  # the last attempt is not left out because the backoff is long
+                        wait = min(wait, left - schedule.LAST_CALL_S)
+                    if wait >= left or wait < 0:
                         raise self._timed_out(call, result, wait, timeout_s)
                     if earlier is None or earlier.reason != result.reason:
                         next_in = number_format.duration(wait)

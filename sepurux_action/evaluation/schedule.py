@@ -19,6 +19,7 @@ MAX_POLL_WAIT_OF_LONG_RUN_S = 15.0
 POLL_SHARE = 0.05  # of the time waited so far: about 180 polls in ten minutes
 POLL_GAP_S = 0.1  # between two polls of a step: at most ten a second, for all of its runs together
 FIRST_RESPONSE_S = 60.0  # of the timeout, for a backend that has not responded at all
+LAST_CALL_S = 1.0  # what a call before the polls may take if no more time is left
 LAST_POLL_S = 5.0  # what the poll at the deadline may take
 SECOND_OPINION_S = 2.0  # between a finished status without a decision and the poll that confirms it
 YOUNG_RUN_S = 15.0  # a backend may not know a run yet that it created this short a time ago, and respond 404

@@ -58,12 +58,13 @@ class ProgressLine:
             self._write(START_OF_EMPTY_LINE)
 
     def line(self) -> str:
-        """Return the line as it is now, cut to the width of the terminal."""
+        """Return the line as it is now. If the terminal is too narrow, the first part is cut, and not the times."""
         now = self._now()
         elapsed = number_format.duration(math.floor(now - self._started))
         left = number_format.duration(math.ceil(max(0.0, self._until - now)))
-        line = f"{next(self._frames)} {self._what}, {elapsed} (gives up in {left})"
-        return cut(line, self._screen.width - 1)  # a terminal wraps after its last column
+        times = f", {elapsed} (gives up in {left})"
+        columns = self._screen.width - 1  # a terminal wraps after its last column
+        return cut(cut(f"{next(self._frames)} {self._what}", columns - len(times)) + times, columns)
 
     def _run(self) -> None:
         while not self._ended.wait(FRAME_S):

@@ -44,7 +44,8 @@ class Screen:
         """Take the stream, and the environment, which may say more than the stream about what it can show."""
         self._stream = stream
         known = platform != "win32" or any(environ.get(name) for name in MODERN_ON_WINDOWS)
-        shows_escapes = stream.isatty() and known and environ.get("TERM") != DUMB
+        self.is_terminal = stream.isatty()
+        shows_escapes = self.is_terminal and known and environ.get("TERM") != DUMB
         forced = environ.get("FORCE_COLOR", "") not in {"", "0"}
         self.colored = not environ.get("NO_COLOR") and (forced or shows_escapes)
         self.rewritable = shows_escapes and not environ.get("CI")

@@ -70,14 +70,14 @@ class Terminal:
     def write_result(self, lines: Sequence[str], document: str = "", *, evaluated: bool = True) -> None:
         """Write the result, the last thing that is written: a document to stdout, or else the lines.
 
-        The lines go to stderr beside a document, and if nothing was `evaluated`. A failure to write is a warning and
-        does not change the exit status.
+        The lines go to stderr beside a document, and if nothing was `evaluated`. Below a document on a terminal, they
+        would only repeat it. A failure to write is a warning and does not change the exit status.
         """
         self.close()
         screen = self._out if evaluated and not document else self._log
         if document:
             self._write_result(self._out, self._redact(document))
-        if not (document and self._quiet):
+        if not document or not (self._quiet or self._out.is_terminal):
             self._write_result(screen, "".join(f"{self._painted(screen, line)}\n" for line in lines))
 
     def close(self) -> None:

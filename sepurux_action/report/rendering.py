@@ -200,8 +200,8 @@ def _base(branch: str) -> Markdown:
     return code(branch) if len(branch) <= MAX_BASE_LENGTH else Markdown("base")
 
 
-def _for_terminal(text: str) -> str:
-    return for_terminal(json_reader.printable(text))
+def _for_terminal(text: str, *, of_policy: bool = False) -> str:
+    return for_terminal(json_reader.printable(text), of_policy=of_policy)
 
 
 def _value(text: str) -> Markdown:

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             while not ended.wait(MAX_WAIT_S):
                 pass
     except OSError as error:
-        print(f"{what} cannot be had: {error.strerror}", file=sys.stderr)  # noqa: T201
+        print(f"{what} cannot be used: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
 
@@ -69,10 +69,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if 0 <= port <= HIGHEST_PORT:
-        return port
-    raise argparse.ArgumentTypeError(f"{text} is not from 0 to {HIGHEST_PORT}")
+    if text.isdecimal() and int(text) <= HIGHEST_PORT:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to {HIGHEST_PORT}")
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ def test_an_unknown_flag_is_rejected_without_what_it_was_given(capsys: pytest.Ca
     ("arguments", "expected"),
     [
         ([SECRET], "an argument belongs to no flag"),
+        (["--trace-file", "a.json", SECRET], "an argument belongs to no flag; put quotes around globs"),
         ([f"-{SECRET}0123"], "an argument belongs to no flag"),
         ([f"--quiet={SECRET}"], "--quiet takes no value"),
         ([f"-h{SECRET}"], "-h/--help takes no value"),
@@ -111,6 +112,12 @@ def test_help_fits_the_terminal_and_a_hundred_columns(
     assert max(map(len, text.splitlines())) <= widest
     assert text.isascii()
     assert "`" not in text
+
+
+def test_help_says_nothing_that_is_true_only_in_a_workflow(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = " ".join(printed("--help", capsys).split())
+    assert "Path of the policy file, which overrides the flags. Accepted:" in whole
+    assert not [word for word in ("inputs", "base commit", "workflow", "workspace", "step", "runner") if word in whole]
 
 
 @pytest.mark.parametrize(

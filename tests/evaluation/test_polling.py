@@ -670,6 +670,15 @@ def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
     assert short.elapsed_s <= 10
 
 
+def test_a_backoff_longer_than_the_time_that_is_left_leaves_a_last_attempt() -> None:
+    unreachable = TransientError(reason="the connection failed", connected=False)
+    soon, late = (FakeApiCalls(by_project({"": after(seconds, LISTED, before=unreachable)})) for seconds in (8.5, 60))
+    assert run(soon, replace(GATE, timeout_s=10))[0].decision is Decision.PASS
+    [result] = run(late, replace(GATE, timeout_s=10))
+    assert (result.decision, [round(at - 1_000) for at, _ in late.calls]) == (Decision.ERROR, [0, 1, 3, 7, 9])
+    assert 9 <= result.elapsed_s <= 10
+
+
 def test_gates_of_one_project_share_one_request_for_its_campaign_list() -> None:
     calls = FakeApiCalls(by_project({"": lambda _: LISTED}))
     gates = [

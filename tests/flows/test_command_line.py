@@ -181,6 +181,24 @@ def test_no_line_is_written_twice(capsys: pytest.CaptureFixture[str]) -> None:
     assert sum("failed" in line for line in lines) == 1
 
 
+def test_the_policy_overrides_flags_and_its_own_mistakes_name_its_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    policy = tmp_path / "policy.yml"
+    policy.write_text("campaign: core-reliability\nthresholds: {min_pass_rate: 50%}\n", encoding="utf-8")
+    flags = ["--config", policy.name, "--campaign", "other", "--min-pass-rate", "90%"]
+    with sound_backend() as sepurux:
+        sound = gate(flags, sepurux.url, capsys)
+        policy.write_text("thresholds: {min_pas_rate: 50%}\n", encoding="utf-8")
+        unknown = gate(flags, sepurux.url, capsys)
+        policy.write_text("campaign: core-reliability\ntrace_file: none/*.json\n", encoding="utf-8")
+        missing = gate(flags, sepurux.url, capsys)
+    assert "the policy file overrides --campaign, --min-pass-rate\n" in sound.log
+    assert "policy.yml:1: `thresholds`, `min_pas_rate`: it is not known; did you mean `min_pass_rate`?\n" in unknown.log
+    assert 'policy.yml:2, `trace_file`: "none/*.json" matches no file in the working directory\n' in missing.log
+
+
 # -- standard input ---------------------------------------------------------------------------------------------------
 
 

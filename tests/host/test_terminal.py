@@ -82,6 +82,12 @@ def test_a_document_goes_to_stdout_alone_and_the_result_to_stderr() -> None:
     assert streams.written == ("# Report\n*** ? é\n", "\n".join([*LINES, ""]))
 
 
+def test_below_a_document_on_a_terminal_the_result_is_not_repeated() -> None:
+    streams = Streams(tty=True)
+    streams.terminal.write_result(LINES, "# Report\n")
+    assert streams.written == ("# Report\n", "")
+
+
 def test_what_is_no_result_of_an_evaluation_goes_to_stderr() -> None:
     streams = Streams()
     streams.terminal.write_result(["! 1 problem in the settings"], evaluated=False)
@@ -217,6 +223,14 @@ def test_the_line_counts_what_has_passed_and_what_is_left() -> None:
     line.end()
     assert text[0] in FRAMES
     assert text[1:] == " refund-reliability: running, 12 s (gives up in 9 min 48 s)"
+
+
+def test_a_narrow_terminal_shows_the_times_and_not_all_of_what_the_run_waits_for() -> None:
+    line, _ = a_line(f"refunds: finding the campaign (the connection to {'a' * 80} failed)", 60)
+    text = line.line()
+    line.end()
+    assert len(text) == 79
+    assert text.endswith("to aa…, 0 s (gives up in 1 min)")
 
 
 def test_the_line_has_another_spinner_where_the_encoding_lacks_the_first() -> None:

@@ -306,7 +306,7 @@ def test_a_failure_has_the_mutation_that_the_trace_names_before_it(api: Caller) 
         _, found = api("GET", f"/v1/campaigns/{CORE}/failures?run_id={run_id}")
         listed.append([(one["run_id"] == run_id, one["trace_id"] == trace_id, one["mutation"]) for one in found])
     assert listed[0] == listed[1]
-    assert listed[0] == [(True, True, name) for name in ("none", "timeouts", "timeouts", "timeouts", "schema_drift")]
+    assert listed[0] == [(True, True, name) for name in ("", "timeouts", "timeouts", "timeouts", "schema_drift")]
 
 
 def test_with_a_seed_results_vary_from_run_to_run_and_repeat_with_the_same_seed() -> None:
@@ -333,7 +333,7 @@ def test_failures_are_classified_counted_and_listed_page_by_page(api: Caller) ->
         ("agent_error", "medium", "agent failed: broke", {"tool": "agent", "event": 2}),
     ]
     assert {(one["run_id"], one["campaign_id"], one["trace_id"], one["mutation"]) for one in found} == {
-        (run_id, CORE, trace_id, "none")
+        (run_id, CORE, trace_id, "")
     }
     assert len({one["failure_id"] for one in found}) == 3
     assert api("GET", f"{path}&limit=1&offset=1") == (200, found[1:2])
@@ -647,13 +647,14 @@ def test_with_a_certificate_it_speaks_https_to_who_trusts_it_and_outlives_who_do
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (lambda port: ("--port", port), "cannot be had"),
+        (lambda port: ("--port", port), "cannot be used"),
         (lambda _: ("--host", "192.0.2.300"), "invalid"),
-        (lambda _: ("--certificate", "README.md"), "certificate README.md cannot be had"),
+        (lambda _: ("--certificate", "README.md"), "certificate README.md cannot be used"),
         (lambda _: ("--key", str(CERTIFICATE)), "--key needs --certificate"),
-        (lambda _: ("--port", "65536"), "is not from 0 to 65535"),
+        (lambda _: ("--port", "65536"), "65536 is not a number from 0 to 65535"),
+        (lambda _: ("--port", "http"), "http is not a number from 0 to 65535"),
     ],
-    ids=range(5),
+    ids=range(6),
 )
 def test_a_command_that_cannot_be_carried_out_ends_with_status_2_and_one_reason(
     sandbox: Sandbox, arguments: Callable[[str], tuple[str, ...]], said: str
