@@ -1,4 +1,4 @@
-"""Measures a step: polling delay, size of its outputs, peak memory, and seconds from SIGTERM to its exit.
+"""Measures a step: polling delay, outputs, peak memory, rendering of reports, and seconds from SIGTERM to its exit.
 
 python scripts/benchmark.py [CASE ...]: runs the action against a scripted backend, each case in a process of its
 own, and prints one line for each. Without arguments it runs every case.
@@ -20,8 +20,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment
+from sepurux_action.report.rendering import render_comment, render_summary
+from sepurux_action.report.report import Report, build_report
 from tests import backend
 from tests.backend import Answer, Request, ScriptedBackend
+from tests.builders import a_context, a_gate, a_result, a_run
 from tests.runner import RunningStep, start_action
 
 MB = 1_000_000
@@ -217,6 +221,23 @@ def seconds_after_sigterm(failures: int) -> Callable[[Path], str]:
     return case
 
 
+def rendering(render: Callable[[Report], str]) -> Callable[[Path], str]:
+    """Return the case of a report on 50 gates with 200 failures each: its length and the seconds that it takes."""
+
+    def case(_: Path) -> str:
+        failures = tuple(
+            ClassifiedFailure(type=f"kind_{n}", severity="high", description="x " * 100, mutation="timeouts")
+            for n in range(200)
+        )
+        run = a_run(enrichment=Enrichment(failures=failures))
+        results = [a_result(run, gate=a_gate(name=f"gate-{n}")) for n in range(RUNS)]
+        start = time.monotonic()
+        report = render(build_report(results, a_context()))
+        return f"{len(report):,} characters in {time.monotonic() - start:.2f} s"
+
+    return case
+
+
 CASES: dict[str, Callable[[Path], str]] = {
     **{f"delay of a run of {seconds} s": polling_delay(seconds) for seconds in (0, 1, 3, 10, 60)},
     "outputs of 1 gate": size_of_outputs(1, 1),
@@ -240,6 +261,8 @@ CASES: dict[str, Callable[[Path], str]] = {
     "responses of empty objects": responses("top_failing_tools", {}),
     "responses of lists in lists": responses("run_ids", [[]]),
     "responses of unknown objects": responses("anything", {"a": {}}),
+    "summary of 50 gates with 200 failures": rendering(render_summary),
+    "comment of 50 gates with 200 failures": rendering(lambda report: render_comment(report, "")),
     f"SIGTERM after {FAILURES} failures in each of {SIGNALLED_GATES} gates": seconds_after_sigterm(FAILURES),
 }
 
