@@ -20,6 +20,7 @@ from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import (
     ClassifiedFailure,
     incomplete_list,
+    least_listed,
     parse_ci_run,
     parse_failures,
     wrong_shape,
@@ -38,9 +39,10 @@ NO_REQUEST_LEFT = f"{MAX_REQUESTS} requests do not suffice for it"
 
 @dataclass(slots=True)
 class _BaseResult:
-    """One result of the base: the id in its URL, its runs once they are known, and their failures."""
+    """One result of the base: the id in its URL, how many failures it has at least, its runs, and their failures."""
 
     id: str
+    least: float
     run_ids: tuple[str, ...] = ()
     failures: list[ClassifiedFailure] = field(default_factory=list)
 
@@ -58,14 +60,14 @@ class _Comparison:
         self.wanted = _has_failures(runs, baseline)
         self.of_batch = False
         if self.wanted:
-            self._find_results([each.url for each in baseline.results])
+            self._find_results(baseline)
 
-    def _find_results(self, urls: Sequence[str]) -> None:
+    def _find_results(self, baseline: Baseline) -> None:
         run = self.run
         own_id = run_id_of(run.run.dashboard_url)
         self.of_batch = own_id == run.batch_id
         own_runs = run.run.run_ids or (run.run_id,)
-        ids = comparable_ids(run.run.dashboard_url, urls)
+        ids = comparable_ids(run.run.dashboard_url, (each.url for each in baseline.results))
         if len(self.runs) > 1:
             self.problem = SEVERAL_TRACES
         elif run.enrichment.more_failures or run.enrichment.left_out:
@@ -73,7 +75,10 @@ class _Comparison:
         elif not ids or not (self.of_batch or own_runs == (own_id,)):
             self.problem = NO_ADDRESS
         else:
-            self.results = [_BaseResult(each, () if self.of_batch else (each,)) for each in ids]
+            for found in ids:
+                reported = [each.result.metrics.failures for each in baseline.results if run_id_of(each.url) == found]
+                least = max(map(least_listed, reported))
+                self.results.append(_BaseResult(found, least, () if self.of_batch else (found,)))
 
     @property
     def run(self) -> RunResult:
@@ -97,6 +102,10 @@ class _Comparison:
             return self.runs
         if not self.read:
             self.stop(NO_REQUEST_LEFT)
+        for result in self.read:
+            if len(result.failures) < result.least:
+                what = "batch" if self.of_batch else "run"
+                self.stop(f"{what} {result.id} of the base: a list that lacks failures of the run")
         if self.problem:
             more = replace(more, notes=(*more.notes, f"{NOT_COMPARED}: {self.problem}."))
         else:

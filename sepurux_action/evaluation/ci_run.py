@@ -160,6 +160,11 @@ def incomplete_list(payload: object, *, campaign_id: str, run_id: str) -> str:
     return f"a list with the failures of another {others[0].removesuffix('_id')}" if others else ""
 
 
+def least_listed(reported: float | None) -> float:
+    """Return how many failures a complete list has at least. An empty one is complete only if a run reported 0."""
+    return 1 if reported is None else reported
+
+
 def combine(runs: Sequence[CIRun]) -> CIRun:
     """Return the first run with each number replaced by the worst of all runs (contract, section 2).
 

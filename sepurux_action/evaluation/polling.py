@@ -33,6 +33,7 @@ from sepurux_action.evaluation.ci_run import (
     ClassifiedFailure,
     Enrichment,
     incomplete_list,
+    least_listed,
     merge_failures,
     parse_ci_run,
     parse_failures,
@@ -468,12 +469,13 @@ class RunPoller:
             score = parse_score(json_reader.as_object(payload).get("reliability_score"))
         self.result = replace(self.result, enrichment=Enrichment(more_failures=True))  # until all have been read
         failures: tuple[ClassifiedFailure, ...] = ()
-        left_out, max_kinds = 0, max(MIN_KINDS, MAX_KINDS // len(self._context.pollers))
+        listed, left_out, max_kinds = 0, 0, max(MIN_KINDS, MAX_KINDS // len(self._context.pollers))
         more = len(run_ids) > MAX_RUNS_ENRICHED
         for run_id in run_ids[:MAX_RUNS_ENRICHED]:
             page = await payload_of(api.classified_failures(campaign, run_id, project))
-            failures, dropped = merge_failures((*failures, *parse_failures(page)), max_kinds)
-            left_out += dropped
+            of_run = parse_failures(page)
+            failures, dropped = merge_failures((*failures, *of_run), max_kinds)
+            listed, left_out = listed + len(of_run), left_out + dropped
             more = more or bool(incomplete_list(page, campaign_id=campaign, run_id=run_id))
         run = run.with_score(score)
         verdict = _with_late_score(self.result.verdict, decide(run, self.gate.thresholds))
@@ -483,7 +485,10 @@ class RunPoller:
             verdict=verdict,
             hint=next_step(verdict),
             enrichment=Enrichment(
-                failures=failures, left_out=left_out, more_failures=more, notes=tuple(dict.fromkeys(notes))
+                failures=failures,
+                left_out=left_out,
+                more_failures=more or listed < least_listed(run.failures.value),
+                notes=tuple(dict.fromkeys(notes)),
             ),
         )
 

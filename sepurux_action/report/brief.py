@@ -172,6 +172,8 @@ def _failure(failure: ClassifiedFailure, entry: dict[str, object], *, texts: boo
     values["count"] = failure.count
     if failure.base:
         values["base"] = failure.base
+    if failure.new:
+        values["new"] = failure.new
     yield _Piece(entry, "failures", values)
     if texts and (text := _name(failure.description, MAX_DESCRIPTION_LENGTH)):
         yield _Piece(values, "text", text)

@@ -15,8 +15,8 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.baseline import Baseline
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, FailingTool, merge_failures
-from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, change
+from sepurux_action.evaluation.ci_run import ClassifiedFailure, FailingTool, merge_failures, severity_rank
+from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, Measure, change
 from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule
 from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
@@ -78,13 +78,20 @@ class Dashboard:
 class ThresholdFacts:
     """A threshold, the result, and how that differs from the baseline (`–`: unknown).
 
-    `judged` is false while the evaluation has not ended, because its numbers may still change.
+    `judged` is false while the evaluation has not ended, because its numbers may still change. `drop_shown`: another
+    row shows the change, because the gate limits it.
     """
 
     check: Check
     change: str
     base: float | None = None
     judged: bool = True
+    drop_shown: bool = False
+
+    @property
+    def change_here(self) -> str:
+        """Return the change, `–` if another row shows it."""
+        return NOT_KNOWN if self.drop_shown else self.change
 
     @property
     def words(self) -> Words:
@@ -219,6 +226,11 @@ class GateFacts:
         return tuple(row for row in self.thresholds if row.missed)
 
     @property
+    def has_changes(self) -> bool:
+        """Return whether a column of changes shows at least one."""
+        return any(row.change_here != NOT_KNOWN for row in self.thresholds)
+
+    @property
     def has_numbers(self) -> bool:
         """Return whether there is a number to show with the thresholds, or its lack is the result."""
         return any(row.judged or row.check.value is not None for row in self.thresholds)
@@ -247,6 +259,24 @@ class GateFacts:
     def dropped(self) -> bool:
         """Return whether Sepurux reported a pass, but a number lies too far below the baseline."""
         return self.rule is Rule.DROPPED
+
+    @property
+    def dropped_measures(self) -> tuple[Measure, ...]:
+        """Return what lies too far below the baseline."""
+        return tuple(DROPS[row.check.threshold] for row in self.missed if row.check.threshold in DROPS)
+
+    @property
+    def better_results(self) -> int:
+        """Return the number of results that are all better in each dropped measure; 0 if it differs between them."""
+        counts = {len(self.baseline.values(measure.of)) for measure in self.dropped_measures}
+        return counts.pop() if len(counts) == 1 else 0
+
+    def failures_to_show(self, most: int) -> tuple[ClassifiedFailure, ...]:
+        """Return all groups of failures. If the first `most` lack the most severe one, it comes first."""
+        worst = min(self.failures, key=lambda each: severity_rank(each.severity), default=None)
+        if worst is None or worst in self.failures[:most]:
+            return self.failures
+        return (worst, *(each for each in self.failures if each is not worst))
 
     @property
     def differs(self) -> bool:
@@ -419,11 +449,13 @@ def _thresholds(result: GateResult, context: Context) -> tuple[ThresholdFacts, .
     """Return the thresholds, those that are missed first."""
     now, baseline = published_result.summarize(result), context.baselines.get(result.gate.name, Baseline())
     judged = result.decision in {Decision.PASS, Decision.FAIL} or result.worst.verdict.rule in _JUDGED
+    drops = [DROPS[check.threshold] for check in result.drops if check.value is not None]
 
     def row(check: Check) -> ThresholdFacts:
         if (measure := BY_THRESHOLD.get(check.threshold)) and judged:
             base = measure.of(baseline.medians)
-            return ThresholdFacts(check=check, change=change(measure, now, baseline), base=base)
+            shown = change(measure, now, baseline)
+            return ThresholdFacts(check=check, change=shown, base=base, drop_shown=measure in drops)
         drop = DROPS.get(check.threshold) if judged else None
         base = drop.of(baseline.medians) if drop else None
         return ThresholdFacts(check=check, change=NOT_KNOWN, base=base, judged=judged)

@@ -65,7 +65,8 @@ def a_backend(
         if "/v1/ci/" in call.path:
             return Success(
                 {"batch_id": name, "run_ids": ids(name), "status": "done", "decision": "fail", "pass_rate": 0.5}
-                | {"unsafe_attempts": 1, "failures": 3, "reliability_score": 50, "dashboard_url": f"{PAGE}{name}"}
+                | {"unsafe_attempts": 1, "failures": len(now) * runs, "reliability_score": 50}
+                | {"dashboard_url": f"{PAGE}{name}"}
                 | {**numbers}
             )
         listed = now if call.query[0][1].startswith("batch") else base
@@ -166,7 +167,7 @@ def test_a_gate_that_failed_has_its_turn_before_one_that_passed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "failures", "requests"), [((), 0, 0), ((), 1, 10), ((), None, 10), ((TIMEOUTS,), 0, 10)]
+    ("now", "failures", "requests"), [((), 0, 0), ((), 2, 10), ((), None, 10), ((TIMEOUTS,), 0, 10)]
 )
 def test_nothing_is_read_where_neither_this_run_nor_the_base_has_failures(
     now: Sequence[object], failures: float | None, requests: int
@@ -305,6 +306,76 @@ def test_nothing_is_compared_if_a_large_step_does_not_keep_all_kinds_of_failures
     results = run(calls, *(replace(GATE, name=f"gate-{number}") for number in range(100)))
     assert all("not all failures of this run are known" in problem(result) for result in results)
     assert of_base(calls) == []
+
+
+@pytest.mark.parametrize(
+    ("base", "failures", "complete"),
+    [
+        ([], 1, False),
+        ([], None, False),
+        ([], 0, True),
+        ([TIMEOUTS], 2, False),
+        ([TIMEOUTS], 1, True),
+        ([TIMEOUTS], None, True),
+        ([TIMEOUTS] * 2, 1, True),
+    ],
+)
+@pytest.mark.parametrize("url", ["batch-1", "batch-1-run-1"])
+def test_a_list_of_the_base_with_fewer_failures_than_its_status_reports_leaves_all_unmarked(
+    base: Sequence[object],
+    failures: float | None,
+    complete: bool,  # noqa: FBT001
+    url: str,
+) -> None:
+    baseline = Baseline(a_baseline("base-1", failures=failures).results)
+    calls = FakeApiCalls(a_backend(base=base, numbers={"dashboard_url": f"{PAGE}{url}"}))
+    [result] = run(calls, baselines={"core": baseline})
+    assert result.decision is Decision.FAIL
+    if complete:
+        assert (result.enrichment.compared_with, result.enrichment.notes) == (1, ())
+    else:
+        what = "batch" if url == "batch-1" else "run"
+        assert f"{what} base-1 of the base: a list that lacks failures of the run" in problem(result)
+
+
+def test_the_failures_of_all_runs_of_a_batch_are_counted_together() -> None:
+    [result] = run(FakeApiCalls(a_backend(runs=2, base=[FIXED])), baselines={"core": a_baseline("base-1", failures=2)})
+    assert (result.enrichment.compared_with, result.enrichment.notes) == (1, ())
+    [result] = run(FakeApiCalls(a_backend(runs=2, base=[FIXED])), baselines={"core": a_baseline("base-1", failures=3)})
+    assert "a list that lacks failures" in problem(result)
+
+
+def test_of_several_statuses_of_one_run_the_highest_number_counts() -> None:
+    results = a_baseline("base-1").results + a_baseline("base-1", failures=3).results
+    [result] = run(FakeApiCalls(a_backend()), baselines={"core": Baseline(results)})
+    assert "a list that lacks failures" in problem(result)
+
+
+@pytest.mark.parametrize(
+    ("now", "failures", "complete"),
+    [
+        ([], 5, False),
+        ([], None, False),
+        ([], 0, True),
+        ([TIMEOUTS], 2, False),
+        ([TIMEOUTS], 1, True),
+        ([TIMEOUTS], None, True),
+        ([TIMEOUTS] * 2, 1, True),
+    ],
+)
+def test_a_list_of_this_run_with_fewer_failures_than_it_reports_fixes_nothing(
+    now: Sequence[object],
+    failures: int | None,
+    complete: bool,  # noqa: FBT001
+) -> None:
+    calls = FakeApiCalls(a_backend(now, numbers={"failures": failures}))
+    [result] = run(calls)
+    assert result.enrichment.more_failures is not complete
+    if complete:
+        assert (result.enrichment.compared_with, len(result.enrichment.fixed)) == (5, 2 - bool(now))
+    else:
+        assert "not all failures of this run are known" in problem(result)
+        assert of_base(calls) == []
 
 
 def test_a_run_that_a_batch_names_twice_is_read_and_counted_once() -> None:

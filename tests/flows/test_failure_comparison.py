@@ -122,7 +122,7 @@ def test_each_result_of_the_base_costs_a_request_to_sepurux_and_none_to_github(
 
 def test_a_skipped_and_a_cached_gate_are_not_compared(scene: Scene) -> None:
     base_result(scene, "base-1")
-    script(scene, backend.json([]), **FAILED)
+    script(scene, backend.json([FIXED]), **FAILED)
     first = scene.run(report_dir="out", enforcement="soft")
     assert (first.exit_code, of_base(scene), marks(scene)) == (1, 1, [("wrong_arguments", "new")])
     before = len(scene.sepurux.requests)
@@ -169,6 +169,30 @@ def test_no_response_about_the_base_changes_the_result(scene: Scene, answer: bac
     assert (of_base(scene), marks(scene)) == (1, [("wrong_arguments", None)])
     assert "The failures are not compared with the base: run base-1 of the base" in result.summary.replace("\u200b", "")
     assert SECRET not in result.summary + scene.ours[0]
+
+
+def test_an_empty_list_of_the_base_makes_no_failure_new(scene: Scene) -> None:
+    for number in range(3):
+        base_result(scene, f"base-{number}")
+    script(scene, backend.json([]), **FAILED)
+    result = scene.run(report_dir="out")
+    assert (result.exit_code, of_base(scene), marks(scene)) == (1, 3, [("wrong_arguments", None)])
+    for page in (scene.ours[0], result.summary):
+        assert "of the base: a list that lacks failures of the run" in read(page).prose
+        assert ", new" not in page
+
+
+def test_an_empty_list_of_this_run_makes_no_failure_of_the_base_fixed(scene: Scene) -> None:
+    base_result(scene, "base-1")
+    script(scene, backend.json([OWN]), **{**FAILED, "failures": 5})
+    scene.sepurux.script("GET /v1/campaigns/*/failures", backend.json([]))
+    result = scene.run(report_dir="out")
+    assert (result.exit_code, of_base(scene), marks(scene), gate_report(scene)["fixed"]) == (1, 0, [], [])
+    assert gate_report(scene)["failures_complete"] is False
+    for page in (scene.ours[0], result.summary):
+        assert "not all failures of this run are known" in read(page).prose
+        assert "fixed" not in page
+    assert "failure: " not in (scene.workspace / "out" / "junit.xml").read_text("utf-8")
 
 
 def test_a_signal_while_the_base_is_read_ends_the_step_at_once_with_the_decision(scene: Scene) -> None:

@@ -176,6 +176,7 @@ def test_a_failure_says_whether_the_base_has_it_if_they_were_compared() -> None:
     gates = found["gates"]
     assert isinstance(gates, list)
     assert [each.get("base") for each in gates[0]["failures"]] == ["new", "known", None]
+    assert [each.get("new") for each in gates[0]["failures"]] == [1, None, None]
 
 
 def test_a_small_report_is_told_whole() -> None:

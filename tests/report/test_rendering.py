@@ -18,7 +18,9 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, Verdict, decide
+from sepurux_action.evaluation.drops import Base, judge_drops
 from sepurux_action.evaluation.failure_comparison import NewFailures
+from sepurux_action.evaluation.published_result import Metrics
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.markdown import finish
 from sepurux_action.report.rendering import (
@@ -49,6 +51,7 @@ from tests.builders import (
     a_context,
     a_gate,
     a_history,
+    a_past_result,
     a_result,
     a_run,
     commented,
@@ -233,6 +236,67 @@ def test_what_to_fix_is_below_only_if_the_report_shows_it() -> None:
     assert "Fix the failures and push" in short
 
 
+def dropped(score: float, scores: int = 5, failures: tuple[ClassifiedFailure, ...] = ()) -> str:
+    """Return the summary of a gate whose pass rate dropped, and whose score is compared with so many results."""
+    limits = Thresholds(min_pass_rate=0.85, max_pass_rate_drop=0.03, max_reliability_score_drop=5)
+    gate = a_gate(thresholds=limits)
+    base = a_baseline(
+        *(a_past_result(metrics=Metrics(pass_rate=0.95, score=91.2 if n < scores else None)) for n in range(5))
+    )
+    run = a_run(replace(PASSING, pass_rate=Metric(0.9), reliability_score=Metric(score)), gate)
+    runs, drops = judge_drops(gate, (run,), Base(baseline=base, branch="main"))
+    runs = tuple(replace(each, enrichment=Enrichment(failures=failures)) for each in runs)
+    context = a_context(base_ref="main", baselines={"refunds": base})
+    return render_summary(build_report([replace(a_result(*runs, gate=gate), drops=drops)], context))
+
+
+@pytest.mark.parametrize(
+    ("score", "scores", "sentence"),
+    [
+        (91.2, 5, "the pass rate is lower than in all 5 results that it was compared with."),
+        (80, 5, "the pass rate and the score are lower than in all 5 results that they were compared with."),
+        (80, 3, "the pass rate and the score are lower than in all results that they were compared with."),
+    ],
+)
+def test_a_drop_says_which_numbers_are_lower_and_than_how_many_results(
+    score: float, scores: int, sentence: str
+) -> None:
+    shown = dropped(score, scores)
+    assert f"Sepurux reported a pass, but {sentence} Fix what got worse and push; the gate evaluates" in shown
+    assert "Fix the failures below and push" in dropped(score, scores, FAILURES)
+
+
+def test_a_drop_is_shown_once_and_not_by_the_command_line() -> None:
+    shown = dropped(91.2)
+    assert "| ❌\u00a0Pass rate vs main | **−5.0** | ≥ −3.0 |" in shown
+    assert "| ✅\u00a0Pass rate | 90.0% | ≥ 85.0% |" in shown
+    assert shown.count("5.0** |") == 1
+    assert "Compared with the median of 5 results on `main`." in shown
+    assert "--min-pass-rate 0.85\n```\n\nThe command line cannot compare with the base branch.\n" in shown
+    assert "The command line cannot" not in render_summary(reports()["fail"])
+
+
+@pytest.mark.parametrize(
+    ("severities", "shown"),
+    [
+        ("medium low low critical", "critical medium low"),
+        ("medium critical low low", "medium critical low"),
+        ("low low low medium critical critical", "critical low low"),
+        ("low odd odd", "low odd odd"),
+    ],
+)
+def test_of_more_groups_than_a_comment_shows_the_most_severe_one_is_among_them(severities: str, shown: str) -> None:
+    groups = tuple(
+        ClassifiedFailure(type=f"type {number}", severity=each, description="", mutation="", new=9 - number, count=9)
+        for number, each in enumerate(severities.split())
+    )
+    gate = replace(build_report([a_result()], a_context()).gates[0], failures=groups)
+    found = gate.failures_to_show(3)
+    assert [each.severity for each in found[:3]] == shown.split()
+    assert sorted(found, key=groups.index) == list(groups)
+    assert gate.failures_to_show(100) == groups
+
+
 def test_a_gate_without_a_decision_says_how_long_it_waited_and_why() -> None:
     unknown = undecided(Decision.PENDING, "No decision after 2 s: the status is new.", "Update the action.")
     text = seen(a_result(replace(unknown, elapsed_s=2)))
@@ -341,9 +405,9 @@ def test_the_log_ends_with_the_thresholds_as_a_table_what_failed_and_the_link() 
 
 def test_the_log_says_what_is_new_known_and_fixed() -> None:
     assert [line for line in render_lines(reports()["fail-new"], "log") if "×" in line or "fixed" in line] == [
+        "  critical unsafe_action ×1, known, under timeouts: Refunded an order twice after the first call timed out.",
         "  medium tool_misuse ×5, 2 new: Called the tool without its order id.",
         "  medium tool_misuse ×2, new, under malformed_output: Looked a customer up by name although an id was given.",
-        "  low incomplete ×4, 3 new, under timeouts: Stopped before it told the customer.",
         "  3 failures of main are fixed. 3 failures are new since ddddddd.",
     ]
 
