@@ -84,7 +84,12 @@ def run(invocation: Invocation, host: Host, signals: Signals, show: Callable[[Re
         policy = resolve_policy(bootstrap, event, github.snapshot if github else None, invocation.traces.read)
         report_dir = read_report_dir(invocation.layers, policy.policy)
         settings = read_settings(
-            invocation.layers, invocation.traces.find, policy.policy, branch=event.branch, today=today
+            invocation.layers,
+            invocation.traces.find,
+            policy.policy,
+            branch=event.branch,
+            today=today,
+            in_workflow=bool(event.name),
         )
     except ConfigurationError as error:
         problems = (*error.redacted(redact).problems, *_missing_secret(bootstrap, event))

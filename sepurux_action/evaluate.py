@@ -23,8 +23,10 @@ from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.polling import RunMetadata, run_all
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.github.event import Event
+from sepurux_action.github.permissions import Operation, advice
 from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import GitHubSession
+from sepurux_action.github.snapshot import Snapshot
 from sepurux_action.host.protocols import Output
 from sepurux_action.host.signals import Signals
 from sepurux_action.host.workflow_commands import Level
@@ -49,7 +51,6 @@ UNREAD_RESULTS_HINT = (
     "Give the job `contents: read` and `statuses: write` under `permissions:` if it lacks one of them, then re-run it."
 )
 NO_GITHUB_HINT = "Comparing with the base branch needs `github_token`: leave that input at its default."
-NO_BASE_ON_COMMAND_LINE = "A command line has no base branch to compare with, so leave out this threshold."
 SECRETS_OF_WORKFLOW = "Secrets are set under `Settings > Secrets and variables > {store}` of the repository."
 
 
@@ -145,7 +146,8 @@ class GateEvaluator:
         decision = min((run.decision for run in runs), key=lambda each: each.rank)
         suspected = trace_may_be_cause(runs)
         conclusion = enforce(decision, gate.stage, gate.on_undecided, trace_may_be_cause=suspected)
-        few = FEW_RESULTS if any(check.state is CheckState.NOT_JUDGED for check in drops) else ""
+        decided = decision in {Decision.PASS, Decision.FAIL}
+        few = FEW_RESULTS if decided and any(check.state is CheckState.NOT_JUDGED for check in drops) else ""
         notes = tuple(filter(None, (self._next_change_note(gate), advice, few)))
         result = GateResult(gate=gate, runs=runs, conclusion=conclusion, notes=notes, drops=drops)
         return self._apply_reviews(result) if decision is Decision.FAIL and gate.stage is Stage.SOFT else result
@@ -154,8 +156,9 @@ class GateEvaluator:
         """Return the results that a gate is compared with, or what to do if they could not be read."""
         event = self.run_context.event
         if self.github:
-            return Base(baseline=self.github.baseline(gate.name), branch=event.base_ref, hint=UNREAD_RESULTS_HINT)
-        return Base(baseline=None, hint=NO_GITHUB_HINT if event.name else NO_BASE_ON_COMMAND_LINE)
+            hint = _unread_hint(self.github.snapshot, event)
+            return Base(baseline=self.github.baseline(gate.name), branch=event.base_ref, hint=hint)
+        return Base(baseline=None, branch=event.base_ref, hint=NO_GITHUB_HINT)
 
     def _apply_reviews(self, result: GateResult) -> GateResult:
         """Return the result of a failed soft gate after its reviews."""
@@ -193,6 +196,16 @@ def no_credentials_hint(event: Event) -> str:
         return NO_CREDENTIALS_OF_DEPENDABOT
     without_secrets = event.fork and event.name in {"pull_request", "pull_request_review"}
     return NO_CREDENTIALS_OF_FORK if without_secrets else NO_CREDENTIALS_HINT
+
+
+def _unread_hint(snapshot: Snapshot, event: Event) -> str:
+    """Return what to do if the results on the base branch could not be read.
+
+    GitHub may return null without an error for what the token may not see.
+    """
+    if snapshot.error is None or snapshot.error.forbidden:
+        return UNREAD_RESULTS_HINT
+    return advice(snapshot.denied or Operation.READ, snapshot.error, event)
 
 
 def _secret_source(event: Event) -> str:

@@ -304,6 +304,12 @@ def _compared(rate: float, context: Context | None) -> GateResult:
     return replace(a_result(*runs, gate=gate, notes=notes), drops=drops)
 
 
+def _from_earlier_run(result: GateResult) -> GateResult:
+    """Return the result of a failed gate as a run shows it that does not evaluate the commit again."""
+    enrichment = Enrichment(notes=(FROM_EARLIER_RUN,))
+    return replace(result, runs=(replace(result.worst, enrichment=enrichment),), drops=())
+
+
 WAITS = ApprovalStatus(
     commit=COMMIT, can_approve=("mona", "hubot-2"), ignored=(Refusal("octocat", Reason.OLDER_COMMIT),)
 )
@@ -431,6 +437,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-soft-approved": ((a_result(_failed(soft), gate=soft, approval=APPROVED, notes=(ADVICE,)),), here),
         "fail-unsupported-pass": ((a_result(a_run(lying, enrichment=Enrichment(notes=(UNREAD_SCORE,)))),), here),
         "fail-drop": ((_compared(0.905, against),), against),
+        "fail-drop-cached": ((_from_earlier_run(_compared(0.905, against)),), spread),
         "pass-within-range": ((_compared(0.88, spread),), spread),
         "pass-not-judged": ((_compared(0.905, young),), young),
         "error-not-compared": ((_compared(0.95, None),), a_context(base_ref="main")),

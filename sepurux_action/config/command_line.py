@@ -225,6 +225,7 @@ _WORDS = (
     ("which overrides the inputs", "which overrides the flags"),
     (" For a pull request, the base commit's file applies.", ""),
     (", as files for later steps", ": report.json, report.md, and junit.xml"),
+    ("Only in GitHub workflows.", "A command line has no base branch, so this is an error there."),
     ("that the runner may connect", "that this machine may connect"),
     ("no other step or process", "no other process"),
     ("in the workflow, in the policy file,", "in the command, in the policy file,"),

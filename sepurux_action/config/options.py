@@ -227,17 +227,18 @@ MAX_PASS_RATE_DROP = Option(
     name="max_pass_rate_drop",
     parse=parsers.parse_rate,
     accepts="a fraction or a percentage, such as `0.05` or `5%`",
-    help="How far the pass rate may lie below the baseline, the median of the last results on the base branch.",
+    help="How far the pass rate may lie below the baseline, the median of the last results on the base branch. "
+    "Only in GitHub workflows.",
     allowed_in=(SectionKind.THRESHOLDS,),
-    default_note="not asked",
+    default_note="not set",
 )
 MAX_RELIABILITY_SCORE_DROP = Option(
     name="max_reliability_score_drop",
     parse=parsers.parse_score,
     accepts="0, or a number from 1 to 100",
-    help="How many points the reliability score may lie below the baseline.",
+    help="How many points the reliability score may lie below the baseline. Only in GitHub workflows.",
     allowed_in=(SectionKind.THRESHOLDS,),
-    default_note="not asked",
+    default_note="not set",
 )
 ENFORCEMENT = Option(
     name="enforcement",

@@ -21,6 +21,10 @@ from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
 MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
 TRACE_ID = "letters, digits, and `.`, `_`, `:`, `~`, `-`, at most 200 characters"
+NO_BASE = (
+    "a drop can only be compared in a GitHub workflow, because a command line has no base branch. For a command line, "
+    "give --config a policy file without it"
+)
 BASE = "{base}"  # in `status_context`, it stands for the base branch
 
 
@@ -128,17 +132,19 @@ def flag(spelling: str) -> str:
     return "--" + spelling.replace("_", "-")
 
 
-def read_settings(
+def read_settings(  # noqa: PLR0913 - what the settings follow from
     layers: Iterable[Layer],
     find_traces: TraceFinder,
     policy: Policy | None = None,
     *,
     branch: str = "",
     today: date = date.min,
+    in_workflow: bool = True,
 ) -> Settings:
     """Return the settings. The first layer with a value for an option applies, after the policy.
 
-    `branch` and `today` (UTC) choose the enforcement rule. Raises ConfigurationError with every mistake.
+    `branch` and `today` (UTC) choose the enforcement rule. On a command line, which is not `in_workflow`, a limit of a
+    drop is a mistake. Raises ConfigurationError with every mistake.
     """
     layers = tuple(layers)
     ignored = [layer for layer in layers if policy and layer.texts.get(options.PATHS.name, "").strip()]
@@ -155,6 +161,8 @@ def read_settings(
         )
         reader = OptionReader((*own, *layers))
         gates.append(replace(_read_gate(reader, find_traces), rules=policy.rules(section)))
+        if not in_workflow:
+            reader.reject_drops()
         readers.append(reader)
     step.check_duplicate_names(gates)
     publish_options = _publish_options(step, gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY)
@@ -357,6 +365,12 @@ class OptionReader:
         """Return the text that the inputs or the flags give to an option."""
         inputs = next(layer for layer in self._layers if not layer.is_policy)
         return next(filter(None, (inputs.texts.get(spelling, "").strip() for spelling in option.names)), "")
+
+    def reject_drops(self) -> None:
+        """Add a problem for each limit of a drop that is set."""
+        for option in (options.MAX_PASS_RATE_DROP, options.MAX_RELIABILITY_SCORE_DROP):
+            if self.value(option) is not None:
+                self.add_problem(option.name, NO_BASE)
 
     def check_duplicate_names(self, gates: Iterable[Gate]) -> None:
         """Add a problem for each name that several gates have, whatever its case."""

@@ -35,9 +35,9 @@ ROUNDING = 1e-9  # a rate is a mean of fractions, whose floating-point error is 
 class Rule(IntEnum):
     """Which row of the decision table a verdict follows (contract, section 2).
 
-    Four are no rows of it: NOT_POLLED, because no poll led to the verdict, CANCELLED, after a signal, and two for a run
-    that passed: DROPPED, because it lies too far below the baseline, and NOT_COMPARED, because nobody knows whether it
-    does (contract, section 10).
+    Five are no rows of it: NOT_POLLED, because no poll led to the verdict, CANCELLED, after a signal, and three for a
+    run that passed: DROPPED, because it lies too far below the baseline, and two because nobody knows whether it does
+    (contract, section 10): NOT_COMPARED, because it lacks a number, and BASE_UNREAD, because the baseline is not known.
     """
 
     NOT_POLLED = 0
@@ -52,6 +52,7 @@ class Rule(IntEnum):
     CANCELLED = 9
     DROPPED = 10
     NOT_COMPARED = 11
+    BASE_UNREAD = 12
 
 
 NEXT_STEPS = {

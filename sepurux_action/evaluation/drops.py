@@ -28,8 +28,8 @@ DROPS: Mapping[str, Measure] = {
     options.MAX_RELIABILITY_SCORE_DROP.name: BY_THRESHOLD[options.MIN_RELIABILITY_SCORE.name],
 }
 FEW_RESULTS = (
-    f"A drop is judged once the base branch has {MIN_RESULTS} results: run the gate on pushes to that branch, or on a "
-    "schedule as examples/workflows/scheduled.yml of sepurux/gate-action does."
+    f"A drop is judged once {MIN_RESULTS} commits of the base branch have a result: run the gate on pushes to that "
+    "branch. A scheduled run adds a result only if the branch has a new commit."
 )
 
 
@@ -54,26 +54,31 @@ class Base:
     @property
     def name(self) -> str:
         """Return what a sentence calls the base."""
-        return {"before": "this branch", "base": "the base branch"}.get(self.heading, self.heading)
+        if not self.branch:
+            return "this branch"
+        return self.branch if self.heading == self.branch else "the base branch"
 
 
 def judge_drops(gate: Gate, runs: tuple[RunResult, ...], base: Base) -> tuple[tuple[RunResult, ...], tuple[Check, ...]]:
     """Return the runs, of which one that passed may have failed or have no result now, and a check of each drop.
 
-    The numbers are the worst of all runs, and the worst run gets the verdict.
+    The numbers are the worst of all runs, and the worst run gets the verdict. A `fail` because of a drop comes from an
+    earlier run and is not compared again: the base branch may have other results now.
     """
+    if any(run.verdict.rule is Rule.DROPPED for run in runs):
+        return runs, ()
     checks = tuple(check_drops(combine([run.run for run in runs]), gate.thresholds, base))
     if any(run.decision is not Decision.PASS for run in runs):
         return runs, checks
     missed = [check for check in checks if check.state is CheckState.MISSED]
     unknown = [check for check in checks if check.required_for_pass]
     others = [check for check in checks if check.state is not CheckState.MET]
-    told = "; ".join(dict.fromkeys(check.sentence for check in missed or unknown or others))
     if not missed and not unknown:
-        return tuple(_with_remark(run, told) for run in runs) if told else runs, checks
-    decision, rule = (Decision.FAIL, Rule.DROPPED) if missed else (Decision.ERROR, Rule.NOT_COMPARED)
-    measure = DROPS[(missed or unknown)[0].threshold]
-    worst = min(runs, key=lambda run: _or_infinite(measure.metric(run.run).value))
+        return _with_remarks(runs, others) if others else runs, checks
+    told = "; ".join(dict.fromkeys(check.sentence for check in missed or unknown))
+    without = Rule.NOT_COMPARED if base.baseline else Rule.BASE_UNREAD
+    decision, rule = (Decision.FAIL, Rule.DROPPED) if missed else (Decision.ERROR, without)
+    worst = _worst_of(runs, (missed or unknown)[0])
     verdict = replace(worst.verdict, decision=decision, reason=f"Sepurux reported a pass, but {told}.", rule=rule)
     hint = next_step(verdict) if base.baseline else base.hint
     return tuple(replace(run, verdict=verdict, hint=hint) if run is worst else run for run in runs), checks
@@ -135,11 +140,28 @@ def _check(threshold: str, measure: Measure, allowed: float, actual: float | Non
     return row(state=CheckState.MISSED, sentence=sentence)
 
 
+def _worst_of(runs: tuple[RunResult, ...], check: Check) -> RunResult:
+    """Return the run with the worst number of those that a drop compares."""
+    measure = DROPS[check.threshold]
+    return min(runs, key=lambda run: _or_infinite(measure.metric(run.run).value))
+
+
+def _with_remarks(runs: tuple[RunResult, ...], checks: list[Check]) -> tuple[RunResult, ...]:
+    """Return runs that passed without the sentence that every threshold is met.
+
+    The run with the worst number has the remark on it in place of that sentence.
+    """
+    remarks: dict[int, list[str]] = {}
+    for check in checks:
+        remarks.setdefault(id(_worst_of(runs, check)), []).append(check.sentence)
+    return tuple(_with_remark(run, "; ".join(remarks.get(id(run), ()))) for run in runs)
+
+
 def _with_remark(run: RunResult, remark: str) -> RunResult:
-    """Return a run that passed, with a remark in place of the sentence that every threshold is met."""
     numbers = run.run
     outcome = number_format.outcome(numbers.pass_rate.value, numbers.unsafe_attempts.value, numbers.failures.value)
-    reason = f"{outcome}; {remark}." if outcome else f"{remark[0].upper()}{remark[1:]}."
+    parts = "; ".join(filter(None, (outcome, remark)))
+    reason = f"{parts[0].upper()}{parts[1:]}." if parts else run.verdict.reason
     return replace(run, verdict=replace(run.verdict, reason=reason))
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from sepurux_action.config.gate import Gate, Thresholds
 from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.ci_run import CIRun, Enrichment, combine
-from sepurux_action.evaluation.decision import Check, Decision, Verdict, check_thresholds
+from sepurux_action.evaluation.decision import Check, Decision, Rule, Verdict, check_thresholds
 from sepurux_action.evaluation.enforcement import Conclusion
 
 MAX_NAMED = 10  # failed traces that a reason names; the others are counted
@@ -42,8 +42,12 @@ class RunResult:
 
 
 def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
-    """Return whether an uploaded trace may be why one of the runs has no verdict."""
-    return any(run.trace_may_be_cause for run in runs if run.decision in {Decision.ERROR, Decision.PENDING})
+    """Return whether an uploaded trace may be why one of the runs has no verdict.
+
+    No trace can be why the baseline could not be read.
+    """
+    without = (run for run in runs if run.decision in {Decision.ERROR, Decision.PENDING})
+    return any(run.trace_may_be_cause for run in without if run.verdict.rule is not Rule.BASE_UNREAD)
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`

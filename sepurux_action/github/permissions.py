@@ -85,7 +85,8 @@ def warning_text(operation: Operation, error: ErrorDetails, event: Event, target
         more = len(targets) - MAX_TARGETS_NAMED
         named = [*targets[:MAX_TARGETS_NAMED], *([f"{more} more"] if more > 0 else [])]
         why = f"{json_reader.printable(', '.join(named))}: {why}"
-    stands = WITHOUT_DROPS if operation in {Operation.BASE, Operation.RESULTS} else RESULT_STANDS
+    reads_results = operation in {Operation.READ, Operation.BASE, Operation.RESULTS}
+    stands = WITHOUT_DROPS if reads_results else RESULT_STANDS
     return f"Could not {operation} ({why}). {advice(operation, error, event)} {stands}"
 
 

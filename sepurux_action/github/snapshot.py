@@ -6,7 +6,7 @@ Source: https://docs.github.com/graphql/reference
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeAlias
@@ -23,7 +23,7 @@ from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.event import SHA, Event, PullRequest
 from sepurux_action.github.permissions import Operation, error_paths, required_permission
 
-PAGE = 100  # comments or commits of one page, GitHub's largest
+PAGE = 100  # comments of one page, GitHub's largest
 BASELINE_COMMITS = 50  # of the base branch's first-parent line that are searched for results; contract, section 10
 # On these events an approval starts another run only if the workflow runs on reviews too.
 NEED_REVIEW_TRIGGER = frozenset({"pull_request", "pull_request_target"})
@@ -31,47 +31,47 @@ NO_BASE_COMMIT = "GitHub shows no base commit"
 NO_TEXT_FILE = f"it is not a text file of at most {MAX_FILE_BYTES // 1024} KiB"
 MAX_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pull request
 
+# One field for each commit of the line, and one more, because the line of a push begins at the evaluated commit. A
+# list of the history would have all ancestors by date, so that one large merge fills it.
+_LINE = tuple(f"base{steps}" for steps in range(BASELINE_COMMITS + 1))
+_LINE_VARIABLES = ", ".join(f"${name}: String!" for name in _LINE)
+_LINE_FIELDS = "\n    ".join(
+    f"{name}: object(expression: ${name}) @include(if: $withBase) {{ ...baseCommit }}" for name in _LINE
+)
 
-SNAPSHOT_QUERY = """
+SNAPSHOT_QUERY = f"""
 query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $after: String,
        $evaluated: String!, $withEvaluated: Boolean!,
-       $base: String!, $withBase: Boolean!, $page: Int!,
+       $withBase: Boolean!, {_LINE_VARIABLES}, $page: Int!,
        $policyAt: String!, $policy: String!, $withPolicy: Boolean!, $headPolicy: String!, $withHead: Boolean!,
-       $defaultPolicy: String!, $withDefault: Boolean!, $workflow: String!, $withWorkflow: Boolean!) {
-  viewer @include(if: $withBase) { login }
-  repository(owner: $owner, name: $name) {
-    pullRequest(number: $number) @include(if: $withPull) {
-      number headRefOid headRefName headRepository { nameWithOwner } baseRefName baseRefOid
-      author { login } state
-      commits(last: 1) { nodes { commit { oid status { contexts { context description } } } } }
-      comments(first: $page, after: $after) {
-        nodes { fullDatabaseId viewerDidAuthor body url }
-        pageInfo { hasNextPage endCursor }
-      }
-    }
-    evaluated: object(expression: $evaluated) @include(if: $withEvaluated) {
-      ... on Commit { oid status { contexts { context description } } }
-    }
-    policyCommit: object(expression: $policyAt) @include(if: $withPolicy) { oid }
-    policy: object(expression: $policy) @include(if: $withPolicy) { ...file }
-    headPolicy: object(expression: $headPolicy) @include(if: $withHead) { ...file }
-    defaultPolicy: object(expression: $defaultPolicy) @include(if: $withDefault) { __typename }
-    workflow: object(expression: $workflow) @include(if: $withWorkflow) { ...file }
-    base: object(expression: $base) @include(if: $withBase) {
-      oid
-      ... on Commit {
-        history(first: $page) {
-          nodes {
-            oid
-            parents(first: 1) { nodes { oid } }
-            status { contexts { context description targetUrl creator { __typename login } } }
-          }
-        }
-      }
-    }
-  }
-}
-fragment file on GitObject { __typename ... on Blob { text isTruncated } }
+       $defaultPolicy: String!, $withDefault: Boolean!, $workflow: String!, $withWorkflow: Boolean!) {{
+  viewer @include(if: $withBase) {{ login }}
+  repository(owner: $owner, name: $name) {{
+    pullRequest(number: $number) @include(if: $withPull) {{
+      number headRefOid headRefName headRepository {{ nameWithOwner }} baseRefName baseRefOid
+      author {{ login }} state
+      commits(last: 1) {{ nodes {{ commit {{ oid status {{ contexts {{ context description }} }} }} }} }}
+      comments(first: $page, after: $after) {{
+        nodes {{ fullDatabaseId viewerDidAuthor body url }}
+        pageInfo {{ hasNextPage endCursor }}
+      }}
+    }}
+    evaluated: object(expression: $evaluated) @include(if: $withEvaluated) {{
+      ... on Commit {{ oid status {{ contexts {{ context description }} }} }}
+    }}
+    policyCommit: object(expression: $policyAt) @include(if: $withPolicy) {{ oid }}
+    policy: object(expression: $policy) @include(if: $withPolicy) {{ ...file }}
+    headPolicy: object(expression: $headPolicy) @include(if: $withHead) {{ ...file }}
+    defaultPolicy: object(expression: $defaultPolicy) @include(if: $withDefault) {{ __typename }}
+    workflow: object(expression: $workflow) @include(if: $withWorkflow) {{ ...file }}
+    {_LINE_FIELDS}
+  }}
+}}
+fragment baseCommit on GitObject {{
+  oid
+  ... on Commit {{ status {{ contexts {{ context description targetUrl creator {{ __typename login }} }} }} }}
+}}
+fragment file on GitObject {{ __typename ... on Blob {{ text isTruncated }} }}
 """
 
 RECENT_RESULTS_QUERY = """
@@ -167,8 +167,8 @@ def snapshot_variables(event: Event, *, after: str = "", with_base: bool, config
         "after": after or None,
         "evaluated": event.commit,
         "withEvaluated": with_base and bool(event.commit),
-        "base": base,
         "withBase": with_base and bool(base),
+        **{name: f"{base}~{steps}" for steps, name in enumerate(_LINE)},
         "page": PAGE,
         "policyAt": policy_at,
         "policy": f"{policy_at}:{config}",
@@ -188,14 +188,14 @@ def parse_snapshot(data: object, event: Event) -> Snapshot:
     pull = json_reader.as_object(repository.get("pullRequest"))
     thread = json_reader.as_object(pull.get("comments"))
     page = json_reader.as_object(thread.get("pageInfo"))
-    base = json_reader.as_object(repository.get("base"))
+    line = _first_parents(repository)
     viewer = json_reader.text(json_reader.as_object(json_reader.as_object(data).get("viewer")).get("login"))
     return Snapshot(
         pull_request=_pull_request(pull) if pull else None,
         comments=tuple(sorted(_own_comments(thread.get("nodes")), key=lambda comment: comment.id)),
         comments_known=_is_complete(thread),
-        baselines=_baselines(base, event.commit, _account(viewer)) if viewer else {},
-        baselines_known=bool(viewer) and isinstance(json_reader.as_object(base.get("history")).get("nodes"), list),
+        baselines=_baselines(line, event.commit, _account(viewer)) if viewer else {},
+        baselines_known=bool(viewer and line),
         after=json_reader.text(page.get("endCursor")) if page.get("hasNextPage") is True else "",
         has_default_policy=bool(json_reader.as_object(repository.get("defaultPolicy"))),
         head_contexts=_contexts(repository, event.commit),
@@ -227,7 +227,7 @@ def parse_partial(response: object, event: Event, error: ErrorDetails) -> Snapsh
     else:
         denied = Operation.RESULTS if required_permission(errors) else Operation.BASE
     known = snapshot.comments_known and not no_comments and () not in paths
-    of_base = any(path in {(), ("repository",)} or path[:2] == _BASE for path in paths) or not paths
+    of_base = not failed.isdisjoint({"", *_LINE}) or not paths
     snapshot = replace(
         snapshot,
         error=error,
@@ -322,7 +322,6 @@ def _sha(value: object) -> str:
 _Account: TypeAlias = tuple[str, bool]
 _BIG_INT = re.compile(r"[0-9]{1,19}\Z")  # GraphQL sends a BigInt as text
 _COMMENTS = ("repository", "pullRequest", "comments")
-_BASE = ("repository", "base")
 
 
 def _is_complete(thread: Mapping[str, object]) -> bool:
@@ -352,14 +351,16 @@ def _newest_results(commits: Iterable[Mapping[str, object]]) -> dict[str, Previo
     return newest
 
 
-def _baselines(base: Mapping[str, object], evaluated: str, account: _Account) -> dict[str, Baseline]:
+def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: _Account) -> dict[str, Baseline]:
     """Return the newest decided results that `account` published, by context, without those of the evaluated commit.
 
     Only the first-parent line counts: a merged branch has results of commits that the base branch never was at.
+    GitHub compares contexts without regard to case, so a commit has one result of each.
     """
-    line = (commit for commit in _first_parents(base) if commit.get("oid") != evaluated)
+    commits = (commit for commit in line if commit.get("oid") != evaluated)
     found: dict[str, list[BaselineResult]] = {}
-    for commit in islice(line, BASELINE_COMMITS):
+    for commit in islice(commits, BASELINE_COMMITS):
+        own: dict[str, BaselineResult] = {}
         for status in _statuses(commit):
             creator = json_reader.as_object(status.get("creator"))
             context, result = status.get("context"), published_result.parse_description(status.get("description"))
@@ -367,25 +368,22 @@ def _baselines(base: Mapping[str, object], evaluated: str, account: _Account) ->
                 continue
             if _account(json_reader.text(creator.get("login")), creator.get("__typename")) == account:
                 url = safe_url(json_reader.text(status.get("targetUrl")))
-                each = BaselineResult(commit=_sha(commit.get("oid")), url=url, result=result)
-                found.setdefault(context.lower(), []).append(each)
+                own.setdefault(context.lower(), BaselineResult(commit=_sha(commit.get("oid")), url=url, result=result))
+        for context, each in own.items():
+            found.setdefault(context, []).append(each)
     return {context: Baseline(tuple(results[:MAX_RESULTS])) for context, results in found.items()}
 
 
-def _first_parents(base: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
-    """Yield the listed commits of the first-parent line, from the tip on.
+def _first_parents(repository: Mapping[str, object]) -> tuple[Mapping[str, object], ...]:
+    """Return the commits of the base's first-parent line, from the tip on; () if the line has a gap or is not known.
 
-    `history` lists all ancestors by date. Where many commits were merged, the line may leave the list, so it ends
-    early, and there are fewer results.
+    Beyond the end of a short history, the commits are null. A branch that moved meanwhile may list a commit twice.
     """
-    history = json_reader.as_object(base.get("history"))
-    commits = map(json_reader.as_object, json_reader.as_array(history.get("nodes")))
-    listed = {_sha(commit.get("oid")): commit for commit in commits}
-    sha = _sha(base.get("oid"))
-    while sha and (commit := listed.pop(sha, None)):
-        yield commit
-        parents = json_reader.as_array(json_reader.as_object(commit.get("parents")).get("nodes"))
-        sha = _sha(json_reader.as_object(next(parents, None)).get("oid"))
+    commits = [json_reader.as_object(repository.get(name)) for name in _LINE]
+    listed = {sha: commit for commit in commits if (sha := _sha(commit.get("oid")))}
+    length = next((steps for steps, commit in enumerate(commits) if not commit), len(commits))
+    whole = all(_sha(commit.get("oid")) for commit in commits[:length]) and not any(commits[length:])
+    return tuple(listed.values()) if whole else ()
 
 
 def _account(login: str, kind: object = "") -> _Account:

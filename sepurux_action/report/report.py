@@ -34,7 +34,8 @@ _ROW_ORDER = (
     CheckState.NOT_JUDGED,
     CheckState.MET,
 )
-_JUDGED = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED})  # no result because of a number, which a row shows
+# No result because of a number, which a row shows.
+_JUDGED = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED, Rule.BASE_UNREAD})
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name tells whose it is, so the start is cut
 
@@ -78,13 +79,14 @@ class Dashboard:
 class ThresholdFacts:
     """A threshold, the result, and how that differs from the baseline (`–`: unknown).
 
-    `judged` is false while the evaluation has not ended, because its numbers may still change. `drop_shown`: another
-    row shows the change, because the gate limits it.
+    `judged` is false while the evaluation has not ended, because its numbers may still change. `results` counts the
+    baseline's results that have the number. `drop_shown`: another row shows the change, because the gate limits it.
     """
 
     check: Check
     change: str
     base: float | None = None
+    results: int = 0
     judged: bool = True
     drop_shown: bool = False
 
@@ -404,7 +406,7 @@ def _gate(result: GateResult, context: Context, *, short: bool) -> GateFacts:
         result=result,
         dashboard=_dashboard(worst, context),
         compared=any(row.change != NOT_KNOWN for row in thresholds),
-        baseline=context.baselines.get(gate.name, Baseline()),
+        baseline=_baseline(result, context),
         thresholds=thresholds,
         pass_rate=_pass_rate(result.combined.pass_rate.value, gate),
     )
@@ -445,20 +447,35 @@ def _dashboard(run: RunResult, context: Context) -> Dashboard | None:
     return Dashboard(url, host if len(host) <= MAX_HOST_LENGTH else "…" + host[1 - MAX_HOST_LENGTH :])
 
 
+def _baseline(result: GateResult, context: Context) -> Baseline:
+    """Return what a gate is compared with; nothing if a drop of an earlier run is why it failed.
+
+    That run was compared with the results of its time, and its reason says so.
+    """
+    from_earlier_run = result.worst.verdict.rule is Rule.DROPPED and not result.drops
+    return Baseline() if from_earlier_run else context.baselines.get(result.gate.name, Baseline())
+
+
 def _thresholds(result: GateResult, context: Context) -> tuple[ThresholdFacts, ...]:
     """Return the thresholds, those that are missed first."""
-    now, baseline = published_result.summarize(result), context.baselines.get(result.gate.name, Baseline())
+    now, baseline = published_result.summarize(result), _baseline(result, context)
     judged = result.decision in {Decision.PASS, Decision.FAIL} or result.worst.verdict.rule in _JUDGED
     drops = [DROPS[check.threshold] for check in result.drops if check.value is not None]
 
     def row(check: Check) -> ThresholdFacts:
         if (measure := BY_THRESHOLD.get(check.threshold)) and judged:
             base = measure.of(baseline.medians)
-            shown = change(measure, now, baseline)
-            return ThresholdFacts(check=check, change=shown, base=base, drop_shown=measure in drops)
+            return ThresholdFacts(
+                check=check,
+                change=change(measure, now, baseline),
+                base=base,
+                results=len(baseline.values(measure.of)),
+                drop_shown=measure in drops,
+            )
         drop = DROPS.get(check.threshold) if judged else None
         base = drop.of(baseline.medians) if drop else None
-        return ThresholdFacts(check=check, change=NOT_KNOWN, base=base, judged=judged)
+        results = len(baseline.values(drop.of)) if drop else 0
+        return ThresholdFacts(check=check, change=NOT_KNOWN, base=base, judged=judged, results=results)
 
     return tuple(sorted(map(row, result.checks), key=lambda each: _ROW_ORDER.index(each.check.state)))
 
@@ -539,7 +556,7 @@ def _history(result: GateResult, context: Context) -> tuple[CommitFacts, ...]:
             base=base,
         )
 
-    baseline = context.baselines.get(name, Baseline())
+    baseline = _baseline(result, context)
     rows = [row(context.commit, now, here=True)]
     rows += [row(each.commit, each.results[name]) for each in reversed(context.history) if name in each.results]
     rows += [row(each.commit, each.result, base=True) for each in baseline.results]

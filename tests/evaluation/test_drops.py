@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Thresholds
+from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule
 from sepurux_action.evaluation.drops import Base, check_drops, judge_drops
+from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.published_result import Metrics
-from sepurux_action.evaluation.result import RunResult
+from sepurux_action.evaluation.result import RunResult, trace_may_be_cause
 from tests.builders import FAILING, PASSING, a_baseline, a_gate, a_past_result, a_run, undecided
 
 HINT = "Give the job a permission."
@@ -175,7 +177,7 @@ def test_a_drop_of_the_score_is_in_points_of_100() -> None:
 
 def test_results_that_could_not_be_read_are_told_once_with_what_to_do() -> None:
     (run,), checks = judged(0.95, base=Base(baseline=None, branch="main", hint=HINT), score=5)
-    assert (run.decision, run.verdict.rule, run.hint) == (Decision.ERROR, Rule.NOT_COMPARED, HINT)
+    assert (run.decision, run.verdict.rule, run.hint) == (Decision.ERROR, Rule.BASE_UNREAD, HINT)
     assert run.verdict.reason.count("the results on main could not be read") == 1
     assert [each.actual for each in checks] == ["not known", "not known"]
 
@@ -197,6 +199,46 @@ def test_of_several_traces_the_worst_number_counts_and_its_run_fails() -> None:
     runs, (found,) = judged(0.95, 0.9, 0.94, base=on_main(0.95, 0.95, 0.95))
     assert [run.decision for run in runs] == [Decision.PASS, Decision.FAIL, Decision.PASS]
     assert found.actual == "−5.0"
+
+
+def test_of_several_traces_only_the_one_with_the_worst_number_has_the_remark() -> None:
+    past = (a_past_result(metrics=Metrics(pass_rate=0.9, score=score)) for score in (91.0, 91.0, 59.0))
+    base = Base(baseline=a_baseline(*past), branch="main")
+    gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03, max_reliability_score_drop=5))
+    numbers = ((0.9, 91.2), (0.97, 60.0), (0.98, 91.0))
+    runs = (replace(PASSING, pass_rate=Metric(rate), reliability_score=Metric(score)) for rate, score in numbers)
+    after, _ = judge_drops(gate, tuple(a_run(run, gate, trace=f"{n}") for n, run in enumerate(runs)), base)
+    assert {run.decision for run in after} == {Decision.PASS}
+    assert ["but within main's range" in run.verdict.reason for run in after] == [False, True, False]
+    assert not [run.verdict.reason for run in after if "every threshold is met" in run.verdict.reason]
+
+
+def test_a_drop_of_an_earlier_run_is_not_compared_again() -> None:
+    (run,), _ = judged(0.908, base=on_main(0.95, 0.95, 0.95))
+    gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03))
+    assert judge_drops(gate, (run,), on_main(0.5, 0.5, 0.5)) == ((run,), ())
+
+
+@pytest.mark.parametrize(
+    ("branch", "name"),
+    [("", "this branch"), ("before", "before"), ("base", "base"), ("release/" + "1" * 30, "the base branch")],
+)
+def test_a_sentence_names_the_base_branch_even_if_it_is_called_before(branch: str, name: str) -> None:
+    assert Base(baseline=Baseline(), branch=branch).name == name
+
+
+@pytest.mark.parametrize(
+    ("base", "rate", "blocks"),
+    [(Base(baseline=None, branch="main", hint=HINT), 0.95, False), (on_main(0.95, 0.95, 0.95), None, True)],
+)
+def test_no_uploaded_trace_is_why_the_base_could_not_be_read(base: Base, rate: float | None, *, blocks: bool) -> None:
+    gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03), on_undecided=OnUndecided.ALLOW)
+    run = a_run(replace(PASSING, pass_rate=Metric(rate)), gate, trace_may_be_cause=True)
+    run = replace(run, verdict=replace(run.verdict, decision=Decision.PASS))
+    runs, _ = judge_drops(gate, (run,), base)
+    assert runs[0].decision is Decision.ERROR
+    suspected = trace_may_be_cause(runs)
+    assert enforce(Decision.ERROR, gate.stage, gate.on_undecided, trace_may_be_cause=suspected).blocks is blocks
 
 
 def test_a_trace_without_the_number_is_left_out_and_the_row_says_so() -> None:

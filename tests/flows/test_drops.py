@@ -60,7 +60,8 @@ def test_the_first_pull_requests_are_not_judged_and_learn_how_to_get_more_result
     assert outcome(result) == (0, "pass")
     for page in (scene.ours[0], result.summary):
         assert f"not judged yet: {len(rates)} of 3 results on main" in read(page).prose
-        assert "examples/workflows/scheduled.yml" in read(page).prose
+        assert "once 3 commits of the base branch have a result" in read(page).prose
+        assert "A scheduled run adds a result only if the branch has a new commit." in read(page).prose
 
 
 def test_a_drop_within_the_range_of_main_does_not_block(scene: Scene) -> None:
@@ -101,12 +102,36 @@ def test_without_github_a_limit_cannot_be_judged(tmp_path: Path) -> None:
     answer = backend.json(decided(**PASSED))
     with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
         result = step(sepurux, tmp_path / "step", **LIMIT)
-        flags = ["--campaign", "core-reliability", "--token", SECRET, "--max-pass-rate-drop", "3%"]
-        ended = run_cli([*flags, "--base-url", sepurux.url], {}, tmp_path)
     assert outcome(result) == (2, "error")
     assert "leave that input at its default" in result.log
+
+
+@pytest.mark.parametrize(
+    ("flags", "policy", "where"),
+    [
+        (["--max-pass-rate-drop", "3%"], "", "--max-pass-rate-drop: "),
+        (["--max-reliability-score-drop", "5"], "", "--max-reliability-score-drop: "),
+        ([], "thresholds:\n  max_pass_rate_drop: 7%\n", ".github/sepurux-gate.yml:3, `max_pass_rate_drop`: "),
+        (
+            [],
+            "gates:\n- name: a\n- name: b\n  thresholds:\n    max_reliability_score_drop: 7\n",
+            ".github/sepurux-gate.yml:6, `max_reliability_score_drop`: ",
+        ),
+    ],
+)
+def test_on_a_command_line_a_limit_is_a_mistake_and_nothing_is_evaluated(
+    flags: list[str], policy: str, where: str, tmp_path: Path
+) -> None:
+    (tmp_path / ".github").mkdir()
+    if policy:
+        (tmp_path / ".github" / "sepurux-gate.yml").write_text(f"campaign: core-reliability\n{policy}")
+    with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided(**PASSED))}) as sepurux:
+        common = ["--campaign", "core-reliability", "--token", SECRET, "--base-url", sepurux.url]
+        ended = run_cli([*common, *flags], {}, tmp_path)
+        assert not sepurux.requests
     assert ended.returncode == 2
-    assert "A command line has no base branch to compare with" in ended.stderr + ended.stdout
+    assert f"{where}a drop can only be compared in a GitHub workflow" in ended.stderr
+    assert "1 problem in the settings" in ended.stderr
 
 
 def test_a_push_to_main_is_compared_with_what_was_before_it(scene: Scene) -> None:
@@ -160,7 +185,15 @@ def test_the_failure_is_remembered_for_a_review_although_main_has_got_worse(scen
     result = run_action(**{**options, "event_name": "pull_request_review", "event": event})
     assert outcome(result) == (1, "fail"), result.log
     assert len(scene.sepurux.calls("POST /v1/ci/runs")) == 1
-    assert "no threshold that is set here explains why" not in result.summary
+    reason = "4.2 points below the median of 3 results on main"
+    for page in (scene.ours[0], result.summary):
+        shown = read(page).prose
+        assert reason in shown
+        assert "no threshold that is set here explains why" not in shown
+        assert "Pass rate vs main" not in shown
+        assert "5 results" not in shown, "the results of today are not what it was compared with"
+        assert "50.0%" not in shown
+    assert reason in result.outputs["reason"]
 
 
 def test_report_json_has_the_drop_and_the_compared_results(scene: Scene) -> None:
@@ -178,7 +211,50 @@ def test_report_json_has_the_drop_and_the_compared_results(scene: Scene) -> None
     ]
 
 
-def test_an_outage_while_main_is_read_is_no_pass(scene: Scene) -> None:
-    scene.github.fault("graphql", faults.refused(401, "Bad credentials"), always=True)
+def push(scene: Scene, **options: str) -> StepResult:
+    """Return the result of a push of a new commit to main."""
+    pushed = scene.repository.commit("main")
+    event = {"ref": "refs/heads/main", "after": pushed, "deleted": False, "repository": {"full_name": "octo/shop"}}
+    env = {**scene.environment(), "GITHUB_SHA": pushed, "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main"}
+    return run_action(**{**scene.options(**options), "event_name": "push", "event": event, "env": env})
+
+
+@pytest.mark.parametrize(
+    ("fault", "advice"),
+    [
+        (faults.refused(401, "Bad credentials"), "`github_token` is not valid"),
+        (faults.primary_limit(), "rate limit is reset"),
+        (faults.refused(422, "Something went wrong"), "GitHub did not accept what the gate sent."),
+    ],
+)
+def test_an_outage_while_main_is_read_is_no_pass_and_asks_for_no_permission(
+    fault: backend.Answer, advice: str, scene: Scene
+) -> None:
+    scene.github.fault("graphql", fault, always=True)
     scene.answers(**PASSED)
-    assert outcome(scene.run(**LIMIT)) == (2, "error")
+    result = push(scene, **LIMIT)
+    assert outcome(result) == (2, "error")
+    [error] = result.messages("error")
+    assert advice in error
+    assert "permissions:" not in error
+    [warning] = result.messages("warning")
+    assert warning.startswith("Could not read the pull request and the base branch")
+    assert warning.endswith("Unless a gate limits a drop, this does not change the result.")
+
+
+def test_a_skipped_gate_and_one_without_a_result_say_nothing_about_few_results(scene: Scene) -> None:
+    scene.sepurux.script("GET /v1/ci/batch/*", backend.json({"detail": "no"}, 403))
+    assert "commits of the base branch have a result" not in scene.run(**LIMIT).summary
+    scene.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(**PASSED)))
+    result = scene.run(paths="agents/**", **LIMIT)
+    assert result.outputs["decision"] == "skipped"
+    assert "commits of the base branch have a result" not in result.summary
+
+
+def test_a_large_merge_hides_no_drop(scene: Scene) -> None:
+    on_main(scene, 95, 95, 94)
+    merged = [scene.repository.commit("big") for _ in range(120)]
+    scene.repository.merge(merged[-1])
+    on_main(scene, 95)
+    scene.answers(**WORSE)
+    assert outcome(scene.run(**LIMIT)) == (1, "fail")

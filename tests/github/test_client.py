@@ -433,14 +433,15 @@ def test_the_newest_50_commits_of_the_first_parent_line_are_searched(dotcom: Sce
     assert compared(dotcom) == []
 
 
-def test_a_line_that_leaves_the_100_listed_commits_has_fewer_results(dotcom: Scene) -> None:
-    on_main(dotcom, 90)
-    for number in range(99):
+def test_a_merge_of_many_commits_hides_no_older_result(dotcom: Scene) -> None:
+    on_main(dotcom, 90, 91)
+    for number in range(120):
         dotcom.repository.commit("topic", {"change.txt": str(number)})
     dotcom.repository.merge(dotcom.repository.branches["topic"].sha)
-    assert compared(dotcom) == []
-    on_main(dotcom, 91)
-    assert compared(dotcom) == [91]
+    on_main(dotcom, 92)
+    assert compared(dotcom) == [92, 91, 90]
+    [request] = dotcom.github.requests
+    assert len(request.body) < 16_000
 
 
 def test_a_base_that_was_force_pushed_has_the_results_of_its_new_line(dotcom: Scene) -> None:

@@ -8,7 +8,14 @@ from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, warning_text
-from sepurux_action.github.snapshot import Snapshot, parse_partial, parse_snapshot, policy_ref, snapshot_variables
+from sepurux_action.github.snapshot import (
+    SNAPSHOT_QUERY,
+    Snapshot,
+    parse_partial,
+    parse_snapshot,
+    policy_ref,
+    snapshot_variables,
+)
 
 FORBIDDEN = ErrorDetails(status=403, message="Resource not accessible by integration", forbidden=True)
 OWN = Event(name="pull_request", pull_request=7, no_pr_reason="")
@@ -197,7 +204,7 @@ def test_errors_of_an_unknown_shape_are_still_errors(errors: object) -> None:
 
 
 def test_beside_an_error_of_the_workflow_file_missing_statuses_are_still_told_from_other_errors() -> None:
-    statuses = ["repository", "base", "history", "nodes", 0, "status"]
+    statuses = ["repository", "base0", "status"]
     assert of_errors(OTHER, {"type": "FORBIDDEN", "path": statuses}).denied is Operation.RESULTS
 
 
@@ -209,17 +216,16 @@ OURS = {"__typename": "Bot", "login": "github-actions"}
 VIEWER = {"login": "github-actions[bot]"}
 
 
-def a_commit(oid: object, parent: object = None, creator: object = OURS, description: object = DECIDED) -> object:
-    status = {"context": "Sepurux / core", "description": description, "targetUrl": None, "creator": creator}
-    return {"oid": oid, "parents": {"nodes": [{"oid": parent}]}, "status": {"contexts": [status]}}
+def a_commit(
+    oid: object, creator: object = OURS, description: object = DECIDED, contexts: tuple[str, ...] = ("Sepurux / core",)
+) -> object:
+    status = {"description": description, "targetUrl": None, "creator": creator}
+    return {"oid": oid, "status": {"contexts": [{**status, "context": context} for context in contexts]}}
 
 
-def a_base(*commits: object, viewer: object = VIEWER, oid: object = TIP) -> dict[str, object]:
-    return {"viewer": viewer, "repository": {**a_page()["repository"], "base": a_line(*commits, oid=oid)}}  # type: ignore[dict-item]
-
-
-def a_line(*commits: object, oid: object = TIP) -> dict[str, object]:
-    return {"oid": oid, "history": {"nodes": list(commits)}}
+def a_base(*commits: object, viewer: object = VIEWER) -> dict[str, object]:
+    line = {f"base{steps}": commit for steps, commit in enumerate(commits)}
+    return {"viewer": viewer, "repository": {**a_page()["repository"], **line}}  # type: ignore[dict-item]
 
 
 def compared(data: object) -> list[str]:
@@ -230,25 +236,55 @@ def compared(data: object) -> list[str]:
 @pytest.mark.parametrize(
     ("commits", "found"),
     [
-        ((a_commit(TIP, BEFORE), a_commit(BEFORE)), [TIP, BEFORE]),
-        ((a_commit(BEFORE), a_commit(TIP, BEFORE)), [TIP, BEFORE]),
-        ((a_commit(TIP, "c" * 40), a_commit(BEFORE)), [TIP]),
-        ((a_commit(TIP, TIP),), [TIP]),
-        ((a_commit(TIP, BEFORE), a_commit(BEFORE, TIP)), [TIP, BEFORE]),
-        ((a_commit(TIP, ["b"]), a_commit(BEFORE)), [TIP]),
-        ((a_commit(["a"]), None, 7), []),
+        ((a_commit(TIP), a_commit(BEFORE)), [TIP, BEFORE]),
+        ((a_commit(TIP), a_commit(BEFORE), None), [TIP, BEFORE]),
+        ((a_commit(TIP), a_commit(TIP), a_commit(BEFORE)), [TIP, BEFORE]),
         ((a_commit(TIP, creator=None),), []),
         ((a_commit(TIP, creator={"login": "github-actions"}),), []),
         ((a_commit(TIP, creator={"__typename": "Bot"}),), []),
         ((a_commit(TIP, creator={"__typename": "User", "login": "github-actions"}),), []),
         ((a_commit(TIP, description=7),), []),
-        ((), []),
+        (
+            (a_commit(TIP, contexts=("Sepurux / core", "SEPURUX / core", "sepurux / CORE")), a_commit(BEFORE)),
+            [TIP, BEFORE],
+        ),
     ],
 )
-def test_the_line_is_followed_by_first_parents_and_only_own_statuses_count(
+def test_each_commit_of_the_line_has_at_most_one_result_and_only_own_statuses_count(
     commits: tuple[object, ...], found: list[str]
 ) -> None:
     assert compared(a_base(*commits)) == found
+    assert parse_snapshot(a_base(*commits), OWN).baselines_known
+
+
+@pytest.mark.parametrize(
+    "commits",
+    [
+        (),
+        (None, a_commit(BEFORE)),
+        (a_commit(TIP), None, a_commit(BEFORE)),
+        (a_commit(TIP), 7, a_commit(BEFORE)),
+        (a_commit(["a"]),),
+        (a_commit(TIP), a_commit("main")),
+    ],
+)
+def test_a_line_with_a_gap_is_not_known(commits: tuple[object, ...]) -> None:
+    snapshot = parse_snapshot(a_base(*commits), OWN)
+    assert (snapshot.baselines, snapshot.baselines_known) == ({}, False)
+
+
+@pytest.mark.parametrize(
+    ("event", "first"),
+    [
+        (Event(name="pull_request", base_ref="main"), "refs/heads/main~0"),
+        (Event(name="push", commit=TIP), f"{TIP}~0"),
+    ],
+)
+def test_the_line_is_asked_for_by_variables(event: Event, first: str) -> None:
+    variables = snapshot_variables(event, with_base=True)
+    assert variables["base0"] == first
+    assert variables["base50"] == first.replace("~0", "~50")
+    assert "~" not in SNAPSHOT_QUERY
 
 
 @pytest.mark.parametrize("viewer", [None, {}, {"login": ""}, {"login": None}, "github-actions[bot]"])
@@ -260,9 +296,9 @@ def test_if_the_own_account_is_not_known_no_status_counts(viewer: object) -> Non
 @pytest.mark.parametrize(
     ("path", "known"),
     [
-        (["repository", "base"], False),
-        (["repository", "base", "history", "nodes", 3, "status"], False),
-        (["repository", "base", "history", "nodes", 3, "parents"], False),
+        (["repository", "base0"], False),
+        (["repository", "base50"], False),
+        (["repository", "base3", "status"], False),
         (["repository"], False),
         ([], False),
         (["repository", "pullRequest", "comments"], True),

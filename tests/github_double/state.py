@@ -267,9 +267,13 @@ class Repository:
         self.rules.setdefault(branch, []).append({"type": "required_status_checks", "parameters": parameters})
 
     def find(self, revision: str) -> Commit | None:
-        """Return the commit that a SHA, a branch's ref, or HEAD (the default branch) means."""
-        name = self.default_branch if revision == "HEAD" else revision.removeprefix("refs/heads/")
-        return self.branches.get(name) or self.commits.get(revision)
+        """Return the commit that a SHA, a branch's ref, or HEAD means, with ~N the Nth ancestor by first parents."""
+        start, tilde, steps = revision.partition("~")
+        name = self.default_branch if start == "HEAD" else start.removeprefix("refs/heads/")
+        commit = self.branches.get(name) or self.commits.get(start)
+        for _ in range(int(steps) if tilde else 0):
+            commit = commit.parents[0] if commit and commit.parents else None
+        return commit
 
 
 class World:
