@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+COMMAND_LINE = f"{sys.executable} -m sepurux_action"
 # GATE_ENTRYPOINT=tests/container/docker_step.py runs every step of the flow tests in a container of GATE_IMAGE.
 ENTRYPOINT = REPOSITORY / os.environ.get("GATE_ENTRYPOINT", "entrypoint.py")
 INHERITED = ("PATH", "COVERAGE_", "DOCKER_", "GATE_")  # prefixes: for coverage, and to start a container
@@ -837,6 +838,19 @@ def run_cli(
         encoding="utf-8",
         timeout=timeout,
         check=False,
+    )
+
+
+def run_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a line of Bash in a folder, with the gate on Python's path."""
+    return subprocess.run(
+        ["/bin/bash", "-c", command],
+        env={**inherited(), "PYTHONPATH": f"{folder}:{REPOSITORY}"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +14,10 @@ from sepurux_action.app import run_command_line
 from sepurux_action.host.signals import Signals
 from tests import backend
 from tests.backend import decided, sound_backend
-from tests.runner import REPOSITORY, inherited, run_cli
+from tests.runner import COMMAND_LINE, REPOSITORY, run_cli, run_shell
 
 SECRET = "api-key-0123456789"
 STEP = f"{sys.executable} -I {REPOSITORY / 'entrypoint.py'}"
-COMMAND_LINE = f"{sys.executable} -m sepurux_action"
 
 
 @pytest.mark.parametrize(("decision", "status"), [("pass", 0), ("fail", 1)])
@@ -58,59 +56,12 @@ def test_bad_flags_are_reported_all_at_once_under_their_own_names(tmp_path: Path
     assert ended.stdout == ""
 
 
-@pytest.mark.parametrize(
-    ("flags", "redirected", "decision", "status"),
-    [
-        *(("", each, "pass", 0) for each in ("| true", ">&-", "2>&-", ">&- 2>&-", ">/dev/full", "2>/dev/full")),
-        ("--format json", ">/dev/full", "fail", 1),
-        ("", ">&- 2>&-", "fail", 1),
-        ("--help", ">&- 2>&-", "fail", 0),
-    ],
-)
-def test_a_report_or_log_that_cannot_be_written_changes_no_exit_status(
-    flags: str, redirected: str, decision: str, status: int, tmp_path: Path
-) -> None:
-    answer = backend.json(decided(decision=decision, pass_rate=1, unsafe_attempts=0))
-    with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
-        gate = f"--campaign core-reliability --token {SECRET} --base-url {sepurux.url} {flags}"
-        ended = shell(f"exec 3>&1; ({COMMAND_LINE} {gate}; echo $? >&3) {redirected}", tmp_path)
-    assert ended.stdout.splitlines()[-1] == str(status)
-    assert "Traceback" not in ended.stderr
-    assert "Exception ignored" not in ended.stderr
-
-
 def test_a_broken_installation_is_undecided_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "requests.py").write_text("raise ImportError('secret-1234')")
-    ended = shell(f"{sys.executable} -m sepurux_action --campaign c", tmp_path)
+    ended = run_shell(f"{sys.executable} -m sepurux_action --campaign c", tmp_path)
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: Internal error (ImportError at requests.py:1)")
     assert "secret-1234" not in ended.stderr
-
-
-@pytest.mark.parametrize(
-    ("command", "status"),
-    [
-        (COMMAND_LINE, 0),
-        (f"{COMMAND_LINE} --trace-file x.json", 2),
-        (STEP, 0),
-        (f'env INPUT_TRACE_FILE="$RUNNER_TEMP/x.json" {STEP}', 0),
-        (f"env INPUT_TRACE_FILE=x.json {STEP}", 2),
-    ],
-    ids=["command line", "command line, relative", "step", "step, absolute", "step, relative"],
-)
-def test_a_deleted_working_directory_is_a_mistake_only_for_relative_paths(
-    command: str, status: int, tmp_path: Path
-) -> None:
-    (tmp_path / "x.json").write_text("{}")
-    (tmp_path / "gone").mkdir()
-    answer = backend.json(decided(decision="pass", pass_rate=1, unsafe_attempts=0))
-    with sound_backend(**{"GET /v1/ci/batch/*": answer, "GET /v1/ci/runs/*": answer}) as sepurux:
-        settings = f"SEPURUX_CAMPAIGN_ID=core-reliability SEPURUX_CI_TOKEN={SECRET} SEPURUX_API_BASE_URL={sepurux.url}"
-        ended = shell(f"export {settings} RUNNER_TEMP=$PWD; cd gone; rmdir ../gone; {command}", tmp_path)
-    output = ended.stdout + ended.stderr
-    assert ended.returncode == status, output
-    assert ("is relative to the working directory, which was deleted" in output) is (status == 2)
-    assert "Internal error" not in output
 
 
 def gate(arguments: Sequence[str], url: str, capsys: pytest.CaptureFixture[str], **environ: str) -> Ended:
@@ -208,20 +159,33 @@ def test_a_trace_from_standard_input_is_read_once_for_several_gates(tmp_path: Pa
     (tmp_path / ".github" / "sepurux-gate.yml").write_text(policy)
     with sound_backend() as sepurux:
         flags = f"--trace-file - --api-key {SECRET} --base-url {sepurux.url} --format json"
-        ended = shell(f"echo '{{}}' | {COMMAND_LINE} {flags}", tmp_path)
+        ended = run_shell(f"echo '{{}}' | {COMMAND_LINE} {flags}", tmp_path)
         uploads = sepurux.calls("POST /v1/traces")
     assert [upload.body.count(b"{}") for upload in uploads] == [1, 1]
     assert [gate["traces"][0]["trace"] for gate in json.loads(ended.stdout)["gates"]] == ["standard input"] * 2
 
 
-def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command line in a folder, with the gate on Python's path."""
-    return subprocess.run(
-        ["/bin/bash", "-c", command],
-        env={**inherited(), "PYTHONPATH": f"{folder}:{REPOSITORY}"},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        (COMMAND_LINE, 0),
+        (f"{COMMAND_LINE} --trace-file x.json", 2),
+        (STEP, 0),
+        (f'env INPUT_TRACE_FILE="$RUNNER_TEMP/x.json" {STEP}', 0),
+        (f"env INPUT_TRACE_FILE=x.json {STEP}", 2),
+    ],
+    ids=["command line", "command line, relative", "step", "step, absolute", "step, relative"],
+)
+def test_a_deleted_working_directory_is_a_mistake_only_for_relative_paths(
+    command: str, status: int, tmp_path: Path
+) -> None:
+    (tmp_path / "x.json").write_text("{}")
+    (tmp_path / "gone").mkdir()
+    answer = backend.json(decided(decision="pass", pass_rate=1, unsafe_attempts=0))
+    with sound_backend(**{"GET /v1/ci/batch/*": answer, "GET /v1/ci/runs/*": answer}) as sepurux:
+        settings = f"SEPURUX_CAMPAIGN_ID=core-reliability SEPURUX_CI_TOKEN={SECRET} SEPURUX_API_BASE_URL={sepurux.url}"
+        ended = run_shell(f"export {settings} RUNNER_TEMP=$PWD; cd gone; rmdir ../gone; {command}", tmp_path)
+    output = ended.stdout + ended.stderr
+    assert ended.returncode == status, output
+    assert ("is relative to the working directory, which was deleted" in output) is (status == 2)
+    assert "Internal error" not in output
