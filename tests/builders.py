@@ -321,7 +321,7 @@ IMPOSSIBLE = ApprovalStatus(
 )
 UNREAD = ApprovalStatus(commit=COMMIT, unread=True)
 APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
-CUT_OFF = f"{NOT_COMPARED}: run {RUN_ID} of the base: a list of which only the first 200 failures were read."
+CUT_OFF = f"{NOT_COMPARED}: for its run {RUN_ID}, only the first 200 failures were read."
 FIXED = Enrichment(fixed=FAILURES[:1], compared_with=1)
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
 NEXT_CHANGE = "`enforcement` changes to `hard` in 3 days, on 2027-01-31."

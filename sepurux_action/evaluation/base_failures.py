@@ -105,7 +105,7 @@ class _Comparison:
         for result in self.read:
             if len(result.failures) < result.least:
                 what = "batch" if self.of_batch else "run"
-                self.stop(f"{what} {result.id} of the base: a list that lacks failures of the run")
+                self.stop(f"for its {what} {result.id}, Sepurux lists fewer failures than it counted")
         if self.problem:
             more = replace(more, notes=(*more.notes, f"{NOT_COMPARED}: {self.problem}."))
         else:
@@ -199,7 +199,7 @@ class _Reader:
     ) -> object:
         """Return the payload of a call; None, and the comparison is not possible, if it is not usable."""
         result = await self.calls.send(call, self.until)
-        reason = mistake(result.payload) if isinstance(result, Success) else result.reason
+        reason = mistake(result.payload) if isinstance(result, Success) else f"a request failed: {result.reason}"
         if reason:
-            comparison.stop(f"{what} of the base: {reason.rstrip('.')}")
+            comparison.stop(f"for its {what}, {reason.rstrip('.')}")
         return result.payload if isinstance(result, Success) and not reason else None

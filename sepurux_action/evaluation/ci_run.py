@@ -150,14 +150,14 @@ def wrong_shape(payload: object, *, run_id: str, batch_id: str) -> str:
 
 
 def incomplete_list(payload: object, *, campaign_id: str, run_id: str) -> str:
-    """Return why a response may not be the complete list of a run's classified failures; '' if it is."""
+    """Return why a response may not be the complete list of a run's classified failures, as a clause; '' if it is."""
     if not isinstance(payload, list) or not all(isinstance(item, dict) for item in payload):
-        return "a response that is not a list of failures"
+        return "Sepurux sent no list of failures"
     if len(payload) >= FAILURES_PAGE:
-        return f"a list of which only the first {FAILURES_PAGE} failures were read"
+        return f"only the first {FAILURES_PAGE} failures were read"
     expected = {"campaign_id": campaign_id, "run_id": run_id}
     others = [name for name, value in expected.items() for item in payload if item.get(name) not in (None, value)]
-    return f"a list with the failures of another {others[0].removesuffix('_id')}" if others else ""
+    return f"Sepurux listed failures of another {others[0].removesuffix('_id')}" if others else ""
 
 
 def least_listed(reported: float | None) -> float:

@@ -25,7 +25,7 @@ FIRST_FILE = (
     "traces, and mutation packs. Everything else in it (stage, thresholds, `paths`, `timeout`, `on_undecided`, "
     "`reviewers`, and how results are published) applies once it is merged."
 )
-DELETED = "This pull request deletes the policy file. The file applies until that is merged."
+DELETED = "This pull request deletes the policy file. The file applies until the pull request is merged."
 UNREADABLE_FILE = "Make it a text file that the gate can read."
 
 SEVERAL_PULL_REQUESTS = (

@@ -200,14 +200,22 @@ def test_an_uploaded_trace_is_compared_without_its_id() -> None:
 @pytest.mark.parametrize(
     ("base", "batch", "reason"),
     [
-        (PermanentError(reason="Sepurux refused it (HTTP 404)", status=404), None, "run base-1-run-1 of the base: Sep"),
-        (TransientError(reason="HTTP 503", status=503), None, "run base-1-run-1 of the base: HTTP 503"),
-        (Success({"detail": "?"}), None, "not a list"),
+        (
+            PermanentError(reason="Sepurux refused it (HTTP 404)", status=404),
+            None,
+            "for its run base-1-run-1, a request failed: Sep",
+        ),
+        (TransientError(reason="HTTP 503", status=503), None, "for its run base-1-run-1, a request failed: HTTP 503"),
+        (Success({"detail": "?"}), None, "no list"),
         ([TIMEOUTS] * 200, None, "only the first 200"),
         ([TIMEOUTS] * 50_000, None, "only the first 200"),
         ([{**TIMEOUTS, "campaign_id": "other"}], None, "another campaign"),
         ([{**TIMEOUTS, "run_id": "batch-1-run-1"}], None, "another run"),
-        ([], PermanentError(reason="Sepurux refused it (HTTP 404)", status=404), "batch base-1 of the base: Sepurux"),
+        (
+            [],
+            PermanentError(reason="Sepurux refused it (HTTP 404)", status=404),
+            "for its batch base-1, a request failed: Sepurux",
+        ),
         ([], Success({"batch_id": "other", "run_ids": ["base-run"]}), "another run"),
         ([], Success({"campaign_id": "other", "run_ids": ["base-run"]}), "another campaign"),
         ([], Success({"campaign_id": ["other"], "run_ids": ["base-run"]}), "another campaign"),
@@ -335,20 +343,20 @@ def test_a_list_of_the_base_with_fewer_failures_than_its_status_reports_leaves_a
         assert (result.enrichment.compared_with, result.enrichment.notes) == (1, ())
     else:
         what = "batch" if url == "batch-1" else "run"
-        assert f"{what} base-1 of the base: a list that lacks failures of the run" in problem(result)
+        assert f"for its {what} base-1, Sepurux lists fewer failures than it counted" in problem(result)
 
 
 def test_the_failures_of_all_runs_of_a_batch_are_counted_together() -> None:
     [result] = run(FakeApiCalls(a_backend(runs=2, base=[FIXED])), baselines={"core": a_baseline("base-1", failures=2)})
     assert (result.enrichment.compared_with, result.enrichment.notes) == (1, ())
     [result] = run(FakeApiCalls(a_backend(runs=2, base=[FIXED])), baselines={"core": a_baseline("base-1", failures=3)})
-    assert "a list that lacks failures" in problem(result)
+    assert "Sepurux lists fewer failures than it counted" in problem(result)
 
 
 def test_of_several_statuses_of_one_run_the_highest_number_counts() -> None:
     results = a_baseline("base-1").results + a_baseline("base-1", failures=3).results
     [result] = run(FakeApiCalls(a_backend()), baselines={"core": Baseline(results)})
-    assert "a list that lacks failures" in problem(result)
+    assert "Sepurux lists fewer failures than it counted" in problem(result)
 
 
 @pytest.mark.parametrize(

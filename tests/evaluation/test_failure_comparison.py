@@ -161,10 +161,10 @@ FAILURE = {"campaign_id": "c", "run_id": "r", "type": "t"}
         ([FAILURE, {**FAILURE, "campaign_id": "d"}], "another campaign"),
         ([FAILURE, {**FAILURE, "campaign_id": ["c"]}], "another campaign"),
         ([{**FAILURE, "run_id": "s"}], "another run"),
-        ([FAILURE, None], "not a list of failures"),
-        ({"failures": []}, "not a list of failures"),
-        (None, "not a list of failures"),
-        ("[]", "not a list of failures"),
+        ([FAILURE, None], "no list of failures"),
+        ({"failures": []}, "no list of failures"),
+        (None, "no list of failures"),
+        ("[]", "no list of failures"),
     ],
 )
 def test_only_a_complete_list_of_the_run_counts(payload: object, problem: str) -> None:

@@ -167,7 +167,7 @@ def test_no_response_about_the_base_changes_the_result(scene: Scene, answer: bac
     result = scene.run(report_dir="out")
     assert (result.exit_code, result.outputs["decision"]) == ((0, "pass") if passes else (1, "fail")), result.log
     assert (of_base(scene), marks(scene)) == (1, [("wrong_arguments", None)])
-    assert "The failures are not compared with the base: run base-1 of the base" in result.summary.replace("\u200b", "")
+    assert "The failures are not compared with the base: for its run base-1" in result.summary.replace("\u200b", "")
     assert SECRET not in result.summary + scene.ours[0]
 
 
@@ -178,7 +178,7 @@ def test_an_empty_list_of_the_base_makes_no_failure_new(scene: Scene) -> None:
     result = scene.run(report_dir="out")
     assert (result.exit_code, of_base(scene), marks(scene)) == (1, 3, [("wrong_arguments", None)])
     for page in (scene.ours[0], result.summary):
-        assert "of the base: a list that lacks failures of the run" in read(page).prose
+        assert "Sepurux lists fewer failures than it counted" in read(page).prose
         assert ", new" not in page
 
 
