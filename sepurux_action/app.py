@@ -42,7 +42,7 @@ from sepurux_action.report.files import REPORT_JSON, json_text, report_files
 from sepurux_action.report.rendering import render_comment, render_lines, render_paragraphs, render_summary
 from sepurux_action.report.report import Context, Report, build_report, build_settings_report
 
-MAX_PROBLEM_ANNOTATIONS = 9  # mistakes in settings with an annotation each; contract, section 1
+MAX_PROBLEM_ANNOTATIONS = 9  # problems in settings with an annotation each; contract, section 1
 NOT_AUTHENTICATED = "there is no `github_token`"
 NO_ADDRESS = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
 UNFINISHED = "The step ended before the gate had a result. Re-run the job."
@@ -179,13 +179,13 @@ def _publish(results: Sequence[GateResult], report: Report, host: Host, writer: 
 
 
 def _log_report(report: Report, host: Host) -> None:
-    """Log the mistakes in the settings, or the verdict, which stands out, and the lines about what failed."""
+    """Log the problems in the settings, or the verdict, which stands out, and the lines about what failed."""
     for problem in report.problems[:MAX_PROBLEM_ANNOTATIONS]:
         host.annotate(
-            Level.ERROR, str(problem), title="Sepurux gate: bad settings", file=problem.file, line=problem.line
+            Level.ERROR, str(problem), title="Sepurux gate: invalid settings", file=problem.file, line=problem.line
         )
     for problem in report.problems[MAX_PROBLEM_ANNOTATIONS:]:
-        host.log(": ".join(filter(None, ("bad settings", problem.location, str(problem)))))
+        host.log(": ".join(filter(None, ("invalid settings", problem.location, str(problem)))))
     if report.problems:
         return
     level = Level.ERROR if report.acting else Level.WARNING if report.not_passed else Level.NOTICE

@@ -1,8 +1,8 @@
-"""The exceptions of the package, and `Problem`: one mistake in the settings.
+"""The exceptions of the package, and `Problem`: one problem in the settings.
 
     GateError
-    ├── ConfigurationError   the settings cannot be used; holds every mistake
-    ├── TraceFileError       a trace file cannot be used; becomes a mistake in the settings
+    ├── ConfigurationError   the settings cannot be used; holds every problem
+    ├── TraceFileError       a trace file cannot be used; becomes a problem in the settings
     ├── EvaluationError      the gate has no result; becomes decision `error`
     │   ├── TimedOut         ... because no poll succeeded within the timeout
     │   └── StillPending     ... because it had not decided within the timeout; becomes decision `pending`
@@ -34,10 +34,10 @@ class GateError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One mistake in the settings: which setting (`where`), what is accepted, and its position if a file holds it.
+    """One problem in the settings: which setting (`where`), what is accepted, and its position if a file holds it.
 
-    `where` is '' for a mistake in the file as a whole. Lines and columns count from 1. `of_policy`: the policy file
-    holds the mistake, and the settings that the texts name are its keys.
+    `where` is '' for a problem in the file as a whole. Lines and columns count from 1. `of_policy`: the policy file
+    holds the problem, and the settings that the texts name are its keys.
     """
 
     where: str
@@ -57,7 +57,7 @@ class Problem:
 
 
 class ConfigurationError(GateError):
-    """The settings cannot be used. `problems` holds every mistake, in the order of the file or the option table."""
+    """The settings cannot be used. `problems` holds every problem, in the order of the file or the option table."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)

@@ -467,7 +467,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
 
 @cache
 def problems() -> tuple[Problem, ...]:
-    """Return typical mistakes in a policy and in inputs."""
+    """Return typical problems in a policy and in inputs."""
     bootstrap = read_bootstrap_settings([input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})])
     policy = b"campaign: refunds\nthresholds:\n  min_pas_rate: 0.9\n"
     with pytest.raises(ConfigurationError) as bad:

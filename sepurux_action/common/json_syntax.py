@@ -63,7 +63,7 @@ _CONSTANT = re.compile(rb"NaN|-?Infinity")
 def is_object(content: bytes, stop: Callable[[], bool] = lambda: False) -> bool | None:
     """Return whether a JSON text is an object, or None once `stop` returns True; it is called every 1,000 steps.
 
-    `content` is UTF-8 without a byte order mark. Raises ValueError with line, column, and mistake for a text that is
+    `content` is UTF-8 without a byte order mark. Raises ValueError with line, column, and problem for a text that is
     not JSON. NaN, infinities, and more than `MAX_DEPTH` levels of nesting are not accepted.
     """
     ends = bytearray()  # the missing closing brackets of the open containers, the innermost last

@@ -50,7 +50,7 @@ Example:
   export {options.API_KEY.environment}=...   # or {options.TOKEN.environment}
   {PROGRAM} --project my-agent --campaign refunds --trace-file refund.json
 
-The result goes to stdout. Progress, warnings, and mistakes in the settings go
+The result goes to stdout. Progress, warnings, and problems in the settings go
 to stderr. With --format markdown or json, only that document goes to stdout.
 
 A flag overrides its environment variable, and the policy file overrides both.
@@ -125,7 +125,7 @@ def _help(option: Option[object]) -> str:
 def parse_command_line(arguments: Sequence[str]) -> CommandLine:
     """Return what a command line asks for.
 
-    Exits with status 0 for --help and --version, and with status 2 for mistakes. What it says about mistakes quotes no
+    Exits with status 0 for --help and --version, and with status 2 for problems. What it says about problems quotes no
     value, because any value may be a secret.
     """
     made = parser()
@@ -145,7 +145,7 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line. It raises argparse.ArgumentError for mistakes."""
+    """Return the parser of the command line. It raises argparse.ArgumentError for problems."""
     made = argparse.ArgumentParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} --campaign NAME [options]",
@@ -172,7 +172,7 @@ def parser() -> argparse.ArgumentParser:
         f"Accepted: {_FORMATS}.\nDefault: {Format.TEXT}.",
     )
     groups["Output"].add_argument(
-        "--quiet", action="store_true", help="Write no progress and no log, only the result, warnings, and mistakes."
+        "--quiet", action="store_true", help="Write no progress and no log, only the result, warnings, and problems."
     )
     groups["Help"].add_argument(
         "--version", action="version", version=f"%(prog)s {__version__}", help="Show the version."
@@ -208,8 +208,8 @@ def _unknown(made: argparse.ArgumentParser, arguments: Sequence[str]) -> list[st
     return [f"{each} is not known{did_you_mean(each, known)}".replace("`", "") for each in named]
 
 
-def _reject(made: argparse.ArgumentParser, *mistakes: str) -> NoReturn:
-    lines = (*(f"{PROGRAM}: {each}" for each in mistakes), f"Run `{PROGRAM} --help` to see all flags.", "")
+def _reject(made: argparse.ArgumentParser, *problems: str) -> NoReturn:
+    lines = (*(f"{PROGRAM}: {each}" for each in problems), f"Run `{PROGRAM} --help` to see all flags.", "")
     made.exit(EXIT_USAGE, "\n".join(lines))
 
 

@@ -1,7 +1,7 @@
 """GitHub's filter patterns for paths and branches, and whether changed files match them.
 
 Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet
-A pattern that can never match is a mistake, because a gate that never runs looks like one that passes.
+A pattern that can never match is a problem, because a gate that never runs looks like one that passes.
 
 Patterns are not translated to `re`, because a pull request chooses the names: `**a**b**c**d` as `.*a.*b.*c.*d` takes
 minutes for a name of 4,000 characters, and atomic groups would miss matches. Instead, a set of bits holds all positions
@@ -139,7 +139,7 @@ def affects(patterns: Filter, changed: Sequence[ChangedFile] | None) -> bool:
 
 
 def parse_paths(text: str) -> Filter:
-    """Return the filter of a text with one path pattern per line; raises ValueError with every mistake."""
+    """Return the filter of a text with one path pattern per line; raises ValueError with every problem."""
     return parse_filter(lines(text), PatternKind.PATH)
 
 
@@ -149,24 +149,24 @@ def lines(text: str) -> list[str]:
 
 
 def parse_filter(texts: Iterable[str], kind: PatternKind) -> Filter:
-    """Return the filter of these patterns, in their order; raises ValueError with every mistake."""
-    patterns, mistakes = [], []
+    """Return the filter of these patterns, in their order; raises ValueError with every problem."""
+    patterns, problems = [], []
     for text in texts:
         try:
             patterns.append(parse_pattern(text, kind))
-        except ValueError as mistake:
-            mistakes.append(f"{json_reader.preview(text)}: {mistake}")
-    if not mistakes and all(pattern.negative for pattern in patterns):
-        mistakes = ["all patterns begin with `!`; add one without it, which says what to include"]
+        except ValueError as problem:
+            problems.append(f"{json_reader.preview(text)}: {problem}")
+    if not problems and all(pattern.negative for pattern in patterns):
+        problems = ["all patterns begin with `!`; add one without it, which says what to include"]
     if len(patterns) > MAX_PATTERNS:
-        mistakes.append(f"it has {len(patterns)} patterns; accepted: at most {MAX_PATTERNS}")
-    if mistakes:
-        raise ValueError("; ".join(mistakes))
+        problems.append(f"it has {len(patterns)} patterns; accepted: at most {MAX_PATTERNS}")
+    if problems:
+        raise ValueError("; ".join(problems))
     return Filter(tuple(patterns))
 
 
 def parse_pattern(text: str, kind: PatternKind) -> Pattern:
-    """Return the pattern; raises ValueError with the first mistake."""
+    """Return the pattern; raises ValueError with the first problem."""
     if len(text) > MAX_PATTERN_LENGTH:
         raise ValueError(f"it has {len(text)} characters; accepted: at most {MAX_PATTERN_LENGTH}")
     if not text.isprintable():

@@ -45,7 +45,7 @@ class PolicySection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A policy file without mistakes. Without `gates`, the top level and the inputs describe the only gate."""
+    """A policy file without problems. Without `gates`, the top level and the inputs describe the only gate."""
 
     path: str
     top: PolicySection = field(default_factory=PolicySection)

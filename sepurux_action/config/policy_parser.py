@@ -1,4 +1,4 @@
-"""Parses a policy file with PyYAML and collects every mistake in it; also parses the triggers of a workflow file.
+"""Parses a policy file with PyYAML and collects every problem in it; also parses the triggers of a workflow file.
 
 PyYAML only composes nodes, which know their line and column. It does not construct values, so every text stays as it
 is written: `0.90`, `on`, and `2027-01-31`. Sources: contract, sections 1 (which key may stand where) and 5.
@@ -63,7 +63,7 @@ _REJECTED = {
 
 
 def read_policy(raw: bytes, path: str) -> Policy:
-    """Return the policy in a file; raises ConfigurationError with its mistakes, in their order, at most 100."""
+    """Return the policy in a file; raises ConfigurationError with its problems, in their order, at most 100."""
     parsing = PolicyParser(path)
     policy = parsing.policy(compose(raw, path))
     parsing.problems.raise_any()
@@ -97,7 +97,7 @@ def workflow_triggers(text: str) -> frozenset[str]:
 
 
 def compose(raw: bytes, path: str) -> yaml.Node:
-    """Return the root node, an empty text for an empty file; raises ConfigurationError with the YAML's mistakes."""
+    """Return the root node, an empty text for an empty file; raises ConfigurationError with the YAML's problems."""
     problems = _Problems(path)
     if len(raw) > MAX_FILE_BYTES:
         raise problems.with_last((1, 1), f"the file has {len(raw):,} bytes; accepted: at most {MAX_FILE_BYTES:,}")
@@ -131,14 +131,14 @@ def compose(raw: bytes, path: str) -> yaml.Node:
 
 
 class _Problems:
-    """The mistakes in one file, each `at` a line and a column, from 1."""
+    """The problems in one file, each `at` a line and a column, from 1."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self.items: list[Problem] = []
 
     def add(self, at: tuple[int, int], message: str, where: str = "") -> None:
-        """Add a mistake; raises ConfigurationError if there are too many to continue."""
+        """Add a problem; raises ConfigurationError if there are too many to continue."""
         line, column = at
         self.items.append(
             Problem(where=where, message=message, file=self._path, line=line, column=column, of_policy=True)
@@ -147,12 +147,12 @@ class _Problems:
             self.raise_any()
 
     def with_last(self, at: tuple[int, int], message: str) -> ConfigurationError:
-        """Return the error with a mistake after which nothing can be parsed, and with those before it."""
+        """Return the error with a problem after which nothing can be parsed, and with those before it."""
         self.add(at, message)
         return self._error()
 
     def raise_any(self) -> None:
-        """Raise ConfigurationError if there is a mistake."""
+        """Raise ConfigurationError if there is a problem."""
         if self.items:
             raise self._error()
 
@@ -208,14 +208,14 @@ class _Loader(yaml.SafeLoader):
 
 
 class PolicyParser:
-    """Turns nodes into sections and collects their mistakes."""
+    """Turns nodes into sections and collects their problems."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self.problems = _Problems(path)
 
     def policy(self, root: yaml.Node) -> Policy:
-        """Return the policy of the root node, and collect every mistake."""
+        """Return the policy of the root node, and collect every problem."""
         top = yaml.MappingNode("", [], root.start_mark)
         if isinstance(root, yaml.MappingNode):
             top = root
@@ -294,7 +294,7 @@ class PolicyParser:
         return option
 
     def _value(self, option: Option[object], key: yaml.Node, node: yaml.Node, where: str) -> ConfiguredValue | None:
-        """Return the value of an option, or None after a mistake in it."""
+        """Return the value of an option, or None after a problem in it."""
         line, _ = _position(key)
         if option is options.PATHS:
             paths = self._filter(node, PatternKind.PATH, where)
@@ -305,7 +305,7 @@ class PolicyParser:
             self._add_problem(node, where, f"it is a list; accepted: {option.accepts}")
             return None
         items = self._items(node, where, option.accepts)
-        values = [self._parsed(option.parse, item, where, option.accepts) for item in items]  # reports each mistake
+        values = [self._parsed(option.parse, item, where, option.accepts) for item in items]  # reports each problem
         if not items or None in values:
             return None
         whole = _text_at(items[0], "\n".join(item.value for item in items))
@@ -313,7 +313,7 @@ class PolicyParser:
         return None if value is None else ConfiguredValue(whole.value, line, value)
 
     def _items(self, node: yaml.Node, where: str, accepts: str) -> list[yaml.ScalarNode]:
-        """Return the text of a node, or the texts of a list, stripped; none after a mistake."""
+        """Return the text of a node, or the texts of a list, stripped; none after a problem."""
         if isinstance(node, yaml.MappingNode):
             self._add_problem(node, where, f"it is {_kind(node)}; accepted: {accepts}")
             return []
@@ -335,8 +335,8 @@ class PolicyParser:
             return None
         try:
             return path_filter.parse_filter([item.value for item in items], kind)
-        except ValueError as mistake:
-            self._add_problem(node, where, str(mistake))
+        except ValueError as problem:
+            self._add_problem(node, where, str(problem))
             return None
 
     def _rules(self, node: yaml.Node, where: str) -> Iterator[StageRule]:
@@ -364,13 +364,13 @@ class PolicyParser:
             yield rule
 
     def _rule(self, node: yaml.Node, where: str) -> StageRule | None:
-        """Return the entry, or None after a mistake in it."""
+        """Return the entry, or None after a problem in it."""
         if not isinstance(node, yaml.MappingNode):
             self._add_problem(
                 node, where, f"it is {_kind(node)}; accepted: a `stage`, and optionally `from` and `branches`"
             )
             return None
-        mistakes = len(self.problems.items)
+        problems = len(self.problems.items)
         values = {key.value: value for key, value in node.value if not _empty(value)}
         for key, _ in node.value:
             if key.value not in _RULE_KEYS:
@@ -386,12 +386,12 @@ class PolicyParser:
             self._parsed(parse_start, start, f"{where}, `from`") if start else None,
             self._filter(branches, PatternKind.BRANCH, f"{where}, `branches`") if branches else None,
         )
-        if rule[0] is None or len(self.problems.items) > mistakes:
+        if rule[0] is None or len(self.problems.items) > problems:
             return None
         return StageRule(stage=rule[0], start=rule[1], branches=rule[2])
 
     def _parsed(self, parse: Callable[[str], T], node: yaml.Node, where: str, accepts: str = "") -> T | None:
-        """Return the parsed text, or None after a mistake. Without `accepts`, the error says what is accepted."""
+        """Return the parsed text, or None after a problem. Without `accepts`, the error says what is accepted."""
         if not isinstance(node, yaml.ScalarNode):
             self._add_problem(node, where, f"it is {_kind(node)}; accepted: one text")
             return None

@@ -1,4 +1,4 @@
-"""Turns inputs, environment variables, and the policy into Settings, or reports every mistake in them at once.
+"""Turns inputs, environment variables, and the policy into Settings, or reports every problem in them at once.
 
 The policy overrides inputs, inputs override the environment, and that overrides defaults (contract, section 1).
 """
@@ -89,7 +89,7 @@ class BootstrapSettings:
     """The settings that are needed to read the policy.
 
     `gates`, `publish_options`, and `report_dir` follow from the inputs alone, for a status and a report if the policy
-    cannot be read. `problems` are the mistakes in inputs and environment, which are reported with those in the policy.
+    cannot be read. `problems` are those in inputs and environment, which are reported with those in the policy.
     `missing_secret` names the setting that would hold the backend's secret, or is '' if a secret is given.
     """
 
@@ -144,7 +144,7 @@ def read_settings(  # noqa: PLR0913 - what the settings follow from
     """Return the settings. The first layer with a value for an option applies, after the policy.
 
     `branch` and `today` (UTC) choose the enforcement rule. On a command line, which is not `in_workflow`, a limit of a
-    drop is a mistake. Raises ConfigurationError with every mistake.
+    drop is a problem. Raises ConfigurationError with every problem.
     """
     layers = tuple(layers)
     ignored = [layer for layer in layers if policy and layer.texts.get(options.PATHS.name, "").strip()]
@@ -152,7 +152,7 @@ def read_settings(  # noqa: PLR0913 - what the settings follow from
     policy = policy or Policy(path="")
     step = OptionReader((_policy_layer(policy, policy.top), *layers))
     step.check_unknown()
-    step.value(options.CONFIG)  # already used to find the policy, but its mistakes are not reported yet
+    step.value(options.CONFIG)  # already used to find the policy, but its problems are not reported yet
     gates, readers = [], [step]
     for section in policy.gates or (None,):
         own = tuple(
@@ -189,7 +189,7 @@ def read_settings(  # noqa: PLR0913 - what the settings follow from
 
 
 def read_bootstrap_settings(layers: Iterable[Layer]) -> BootstrapSettings:
-    """Return what is needed to read the policy, with every mistake."""
+    """Return what is needed to read the policy, with every problem."""
     layers = tuple(layers)
     reader = OptionReader(layers)
     reader.check_unknown()
@@ -232,7 +232,7 @@ def _publish_options(reader: OptionReader, key: str) -> PublishOptions:
 
 
 def _in_order(readers: Iterable[OptionReader]) -> tuple[Problem, ...]:
-    """Return every mistake once, in the order of the option table, unknown names last."""
+    """Return every problem once, in the order of the option table, unknown names last."""
     order = [option.name for option in OPTIONS]
     problems = [each for reader in readers for each in reader.problems()]
     problems.sort(key=lambda each: order.index(each[0]) if each[0] in order else len(order))
@@ -311,7 +311,7 @@ def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
 
 
 class OptionReader:
-    """Reads options from layers and collects their mistakes, each once."""
+    """Reads options from layers and collects their problems, each once."""
 
     def __init__(self, layers: tuple[Layer, ...]) -> None:
         self._layers = layers
@@ -395,17 +395,17 @@ class OptionReader:
                     )
 
     def add_problem(self, name: str, message: str, *, layer: Layer | None = None) -> None:
-        """Add a mistake in an option to the layer that gives it, or to the first layer if none does."""
+        """Add a problem in an option to the layer that gives it, or to the first layer if none does."""
         giving = [each for each in self._layers if any(each.texts.get(s, "").strip() for s in BY_NAME[name].names)]
         layer = layer or (giving or [each for each in self._layers if not each.is_policy])[0]
         self._append(name, Problem(where=layer.label(name), message=message, of_policy=layer.is_policy))
 
     def problems_of(self, option: Option[object]) -> list[Problem]:
-        """Return the mistakes in one option."""
+        """Return the problems in one option."""
         return self._problems.get(option.name, [])
 
     def problems(self) -> Iterator[tuple[str, Problem]]:
-        """Yield every mistake with the name of its option, or with the unknown name."""
+        """Yield every problem with the name of its option, or with the unknown name."""
         for name, problems in self._problems.items():
             yield from ((name, problem) for problem in problems)
 

@@ -173,7 +173,7 @@ class _Reader:
         """Read the ids of a result's runs."""
         campaign, own_ids = comparison.run.campaign_id, frozenset(comparison.run.run.run_ids)
 
-        def mistake(payload: object) -> str:
+        def problem(payload: object) -> str:
             if wrong := wrong_shape(payload, run_id="", batch_id=result.id):
                 return wrong
             body = json_reader.as_object(payload)
@@ -184,22 +184,22 @@ class _Reader:
             return "" if complete and own_ids.isdisjoint(run_ids) else "a response without usable run_ids of its own"
 
         call = api.poll_run(run_id="", batch_id=result.id, project=comparison.project)
-        payload = await self._read(comparison, f"batch {result.id}", call, mistake)
+        payload = await self._read(comparison, f"batch {result.id}", call, problem)
         result.run_ids = tuple(dict.fromkeys(parse_ci_run(payload).run_ids))
 
     async def read_list(self, comparison: _Comparison, result: _BaseResult, run_id: str) -> None:
         """Read the failures of one of a result's runs."""
         campaign = comparison.run.campaign_id
         call = api.classified_failures(campaign, run_id, comparison.project)
-        mistake = partial(incomplete_list, campaign_id=campaign, run_id=run_id)
-        result.failures += parse_failures(await self._read(comparison, f"run {run_id}", call, mistake))
+        problem = partial(incomplete_list, campaign_id=campaign, run_id=run_id)
+        result.failures += parse_failures(await self._read(comparison, f"run {run_id}", call, problem))
 
     async def _read(
-        self, comparison: _Comparison, what: str, call: ApiRequest, mistake: Callable[[object], str]
+        self, comparison: _Comparison, what: str, call: ApiRequest, problem: Callable[[object], str]
     ) -> object:
         """Return the payload of a call; None, and the comparison is not possible, if it is not usable."""
         result = await self.calls.send(call, self.until)
-        reason = mistake(result.payload) if isinstance(result, Success) else f"a request failed: {result.reason}"
+        reason = problem(result.payload) if isinstance(result, Success) else f"a request failed: {result.reason}"
         if reason:
             comparison.stop(f"for its {what}, {reason.rstrip('.')}")
         return result.payload if isinstance(result, Success) and not reason else None

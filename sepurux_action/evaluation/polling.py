@@ -414,8 +414,8 @@ class RunPoller:
             return TransientError(reason=result.reason, status=result.status, reached=True)
         if not isinstance(result, Success):
             return result
-        if mistake := wrong_shape(result.payload, run_id=run_id, batch_id=batch_id):
-            return TransientError(reason=mistake, reached=True)
+        if problem := wrong_shape(result.payload, run_id=run_id, batch_id=batch_id):
+            return TransientError(reason=problem, reached=True)
         return parse_ci_run(result.payload)
 
     def _decide(self, run: CIRun) -> Verdict:

@@ -430,7 +430,7 @@ class EventKind:
 
 _ITSELF = EventKind(_pull_request, "the head of the pull request, never its merge commit", "that of the event")
 _BY_COMMIT = "the one open pull request of this repository with this head commit"
-_OR_GIVEN = f"the one with the number `pr_number`, whose head is then evaluated; without `pr_number`, {_BY_COMMIT}"
+_OR_GIVEN = f"the one that `pr_number` names, whose head is then evaluated; without `pr_number`, {_BY_COMMIT}"
 _DEPLOYED = EventKind(_deployment, "the deployed commit", _OR_GIVEN)
 _ELSE = EventKind(_other, "`GITHUB_SHA`", _OR_GIVEN)
 
@@ -438,13 +438,15 @@ _ELSE = EventKind(_other, "`GITHUB_SHA`", _OR_GIVEN)
 EVENTS: Mapping[str, EventKind] = {
     **dict.fromkeys(sorted(PULL_REQUEST_EVENTS), _ITSELF),
     "merge_group": EventKind(
-        _merge_group, "the head of the merge group", "the one that the group is named after; it gets no comment"
+        _merge_group,
+        "the head of the merge group",
+        "the one whose number is in the group's branch name; it gets no comment",
     ),
     "push": EventKind(_push, "the pushed commit", _BY_COMMIT),
     "workflow_run": EventKind(
         _workflow_run,
         "the head of the run that started this one",
-        "found by head repository, branch, and commit, also for forks; by commit if no pull request started the run",
+        "found by head repository, branch, and commit, also for forks; if no pull request started the run, by commit",
     ),
     "issue_comment": EventKind(_issue_comment, "the head of the pull request", "the one with the comment"),
     **dict.fromkeys(("deployment", "deployment_status"), _DEPLOYED),

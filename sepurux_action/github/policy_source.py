@@ -52,8 +52,8 @@ def resolve_policy(
     """Return the policy that applies to an event.
 
     `snapshot` is None if GitHub is not used. In that case, and for events without a base commit, `read_repo_file` reads
-    the file from the checkout. Raises ConfigurationError for a policy with mistakes, one that cannot be read, and one
-    that is named and absent, together with the mistakes of the inputs.
+    the file from the checkout. Raises ConfigurationError for a policy with problems, one that cannot be read, and one
+    that is named and absent, together with the problems of the inputs.
     """
     try:
         return _resolve(early, event, snapshot, read_repo_file)
@@ -113,8 +113,8 @@ def _changed_policy(early: BootstrapSettings, policy: Policy, snapshot: Snapshot
         new = _policy(early, head.text)
     except ConfigurationError as bad:
         first = bad.problems[0]
-        mistake = f"{first.location}:{first.column}: {first}"
-        note = f"The policy file of this pull request has mistakes; correct them before you merge it: {mistake}"
+        problem = f"{first.location}:{first.column}: {first}"
+        note = f"The policy file of this pull request has problems; correct them before you merge it: {problem}"
         return ResolvedPolicy(policy=policy, notes=(note,))
     return ResolvedPolicy(policy=policy, changes=diff(policy, new))
 

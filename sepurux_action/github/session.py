@@ -129,7 +129,7 @@ class GitHubSession:
             if len(context) <= MAX_CONTEXT_LENGTH:
                 unique.setdefault(context.lower(), context)
         unread = self.snapshot.policy.error and policy_ref(self.event)
-        note = "the policy could not be read" if unread else "bad settings"
+        note = "the policy could not be read" if unread else "invalid settings"
         note = self.event.no_pr_reason if self.event.ambiguous else note
         result = PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, metrics=published_result.Metrics())
         description = published_result.format_description(result, note)

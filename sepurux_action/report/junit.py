@@ -88,7 +88,7 @@ class _Suite:
 
 
 def junit_xml(report: Report) -> bytes:
-    """Return the report as JUnit XML: a suite for each gate, or one suite for the mistakes in the settings.
+    """Return the report as JUnit XML: a suite for each gate, or one suite for the problems in the settings.
 
     If there are too many test cases for one file, a last suite says how many are left out.
     """

@@ -41,7 +41,7 @@ class Response:
 
 @dataclass(slots=True, eq=False)
 class RejectedError(Exception):
-    """A request is rejected with `status` and `detail`: a text, or a list with the first mistake in the body."""
+    """A request is rejected with `status` and `detail`: a text, or a list with the first problem in the body."""
 
     status: int
     detail: str | list[dict[str, object]]
@@ -57,12 +57,12 @@ def json_response(value: object, *, status: int = 200) -> Response:
 
 
 def validation_error(loc: tuple[str | int, ...], msg: str, kind: str) -> RejectedError:
-    """Return the rejection (422) of a request with a mistake at this location."""
+    """Return the rejection (422) of a request with a problem at this location."""
     return RejectedError(422, [{"loc": list(loc), "msg": msg, "type": kind}])
 
 
 class Fields:
-    """Typed getters of a JSON object. Null means absent. Each getter raises RejectedError (422) for a mistake."""
+    """Typed getters of a JSON object. Null means absent. Each getter raises RejectedError (422) for a problem."""
 
     def __init__(self, values: Mapping[str, object], loc: tuple[str | int, ...] = ("body",)) -> None:
         self.values = values

@@ -184,7 +184,7 @@ def test_a_secret_is_sent_to_no_address_but_https_or_loopback_without_anything_b
         (options.BASE_URL, "http://sepurux.example", "the gate sends secrets to it, so it must be https"),
     ],
 )
-def test_a_rejection_hints_at_the_mistake_where_it_can_be_guessed(option: Option[object], text: str, hint: str) -> None:
+def test_a_rejection_hints_at_the_problem_where_it_can_be_guessed(option: Option[object], text: str, hint: str) -> None:
     with pytest.raises(ValueError) as error:  # noqa: PT011 - compared as a whole below
         option.parse(text)
     assert str(error.value) == hint

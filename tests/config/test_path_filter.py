@@ -1,4 +1,4 @@
-"""Filter patterns: GitHub's own examples, order, mistakes, and which changes they match (contract, section 5)."""
+"""Filter patterns: GitHub's own examples, order, problems, and which changes they match (contract, section 5)."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_later_pattern_overrules_an_earlier_one() -> None:
         ("docs/", "add `**` after the slash"),
     ],
 )
-def test_a_pattern_that_github_would_not_take_or_that_never_fits_is_a_mistake(pattern: str, message: str) -> None:
+def test_a_pattern_that_github_would_not_take_or_that_never_fits_is_a_problem(pattern: str, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         parse_pattern(pattern, PatternKind.PATH)
 
@@ -106,14 +106,14 @@ def test_a_branch_is_named_without_its_ref() -> None:
     assert parse_filter(["refs/x"], PatternKind.PATH).matches("refs/x")
 
 
-def test_all_mistakes_of_a_list_are_reported_at_once() -> None:
-    with pytest.raises(ValueError, match=r'"\[a": the bracket .*; "b\+\+": ') as mistake:
+def test_all_problems_of_a_list_are_reported_at_once() -> None:
+    with pytest.raises(ValueError, match=r'"\[a": the bracket .*; "b\+\+": ') as problem:
         parse_paths("[a\nsrc/**\nb++")
-    assert "src" not in str(mistake.value)
+    assert "src" not in str(problem.value)
 
 
 @pytest.mark.parametrize("text", ["!docs/**", "", "\n"])
-def test_a_list_that_only_takes_away_is_a_mistake(text: str) -> None:
+def test_a_list_that_only_takes_away_is_a_problem(text: str) -> None:
     with pytest.raises(ValueError, match="all patterns begin with `!`"):
         parse_paths(text)
 

@@ -1,4 +1,4 @@
-"""The policy file's meaning: places, precedence, every mistake at once, changes (contract, 1 and 5)."""
+"""The policy file's meaning: places, precedence, every problem at once, changes (contract, 1 and 5)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read(text: str) -> Policy:
     return read_policy(text.encode(), PATH)
 
 
-def mistakes(text: str) -> list[str]:
+def problems(text: str) -> list[str]:
     with pytest.raises(ConfigurationError) as bad:
         read(text)
     assert {problem.file for problem in bad.value.problems} == {PATH}
@@ -173,9 +173,9 @@ def test_an_alias_of_an_option_is_read_as_the_option() -> None:
         ("gates: [{name: a}, {name: a}]", '1:1: gate 2, `name`: "a" is the name of gate 1 too'),
     ],
 )  # fmt: skip
-def test_a_mistake_is_reported_with_line_column_key_and_what_is_accepted(text: str, message: str) -> None:
-    (mistake,) = mistakes(text)
-    assert mistake.startswith(message)
+def test_a_problem_is_reported_with_line_column_key_and_what_is_accepted(text: str, message: str) -> None:
+    (problem,) = problems(text)
+    assert problem.startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -198,16 +198,16 @@ def test_a_mistake_is_reported_with_line_column_key_and_what_is_accepted(text: s
         (f"[{', '.join(['{stage: soft}'] * 51)}]", "1:14: `enforcement`: it has 51 entries; accepted: at most 50"),
     ],
 )
-def test_a_mistake_in_the_rules_is_reported_where_it_stands(rules: str, message: str) -> None:
-    (mistake,) = mistakes(f"enforcement: {rules}")
-    assert mistake.startswith(message)
+def test_a_problem_in_the_rules_is_reported_where_it_stands(rules: str, message: str) -> None:
+    (problem,) = problems(f"enforcement: {rules}")
+    assert problem.startswith(message)
 
 
-def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file() -> None:
+def test_all_problems_are_reported_at_once_in_the_order_of_the_file() -> None:
     text = (
         "campain: a\ntimeout: soon\ngates:\n- name: ''\n  paths: ['[', /a]\n- {thresholds: {max_unsafe: x}, nam: b}\n"
     )
-    assert [mistake.split(" ")[0] for mistake in mistakes(text)] == [
+    assert [problem.split(" ")[0] for problem in problems(text)] == [
         "1:1:",
         "2:10:",
         "5:11:",
@@ -218,27 +218,27 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file() -> None:
 
 
 def test_a_name_that_came_of_the_campaign_is_explained() -> None:
-    (mistake,) = mistakes("campaign: a\ngates: [{project: p}, {project: q}]")
-    assert mistake.endswith("names that differ in more than case (the default of `name` is the campaign)")
+    (problem,) = problems("campaign: a\ngates: [{project: p}, {project: q}]")
+    assert problem.endswith("names that differ in more than case (the default of `name` is the campaign)")
 
 
-def test_no_more_mistakes_are_reported_than_anybody_reads() -> None:
-    assert len(mistakes("".join(f"key{number}: a\n" for number in range(5000)))) == MAX_PROBLEMS
+def test_no_more_problems_are_reported_than_anybody_reads() -> None:
+    assert len(problems("".join(f"key{number}: a\n" for number in range(5000)))) == MAX_PROBLEMS
 
 
-def test_the_value_of_a_secret_is_in_no_mistake() -> None:
-    assert "made-up-secret" not in "".join(mistakes("token: made-up-secret\napi_key: [made-up-secret]\n"))
+def test_the_value_of_a_secret_is_in_no_problem() -> None:
+    assert "made-up-secret" not in "".join(problems("token: made-up-secret\napi_key: [made-up-secret]\n"))
 
 
 @pytest.mark.parametrize("name", [option.name for option in OPTIONS if not option.allowed_in])
 def test_an_option_that_has_no_place_in_the_file_is_rejected_with_a_reason(name: str) -> None:
-    (mistake,) = mistakes(f"{name}: x")
-    assert "not accepted in" in mistake
+    (problem,) = problems(f"{name}: x")
+    assert "not accepted in" in problem
 
 
 def test_a_hostile_key_stays_on_its_line_and_in_its_quotes() -> None:
-    (mistake,) = mistakes('"a`\\n::error::b\\u202e": c')
-    assert mistake == "1:1: `a' ::error::b`: it is not known"
+    (problem,) = problems('"a`\\n::error::b\\u202e": c')
+    assert problem == "1:1: `a' ::error::b`: it is not known"
 
 
 # --- The first file --------------------------------------------------------------------------------------------

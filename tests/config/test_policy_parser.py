@@ -31,7 +31,7 @@ def read(text: str) -> object:
     return plain(compose(text.encode(), PATH))
 
 
-def mistakes(text: str | bytes) -> list[str]:
+def problems(text: str | bytes) -> list[str]:
     with pytest.raises(ConfigurationError) as bad:
         compose(text.encode() if isinstance(text, str) else text, PATH)
     assert {problem.file for problem in bad.value.problems} == {PATH}
@@ -112,13 +112,13 @@ def test_every_node_knows_its_line_and_column() -> None:
     ],
 )
 def test_what_a_policy_may_not_use_is_reported_with_line_and_column(text: str, message: str) -> None:
-    (mistake,) = mistakes(text)
-    assert mistake.startswith(message)
+    (problem,) = problems(text)
+    assert problem.startswith(message)
 
 
 def test_an_alias_is_not_followed() -> None:
     bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
-    assert [mistake.split(";")[0] for mistake in mistakes(bomb)] == [
+    assert [problem.split(";")[0] for problem in problems(bomb)] == [
         "1:4 an anchor is not accepted",
         "2:4 an anchor is not accepted",
         "2:8 an alias is not accepted",
@@ -128,12 +128,12 @@ def test_an_alias_is_not_followed() -> None:
     ]
 
 
-def test_mistakes_before_the_place_where_reading_ends_are_reported_too() -> None:
-    assert [mistake.split(" ")[0] for mistake in mistakes("a: !x b\na: c\nd: [\n")] == ["1:4", "2:1", "4:1"]
+def test_problems_before_the_place_where_reading_ends_are_reported_too() -> None:
+    assert [problem.split(" ")[0] for problem in problems("a: !x b\na: c\nd: [\n")] == ["1:4", "2:1", "4:1"]
 
 
-def test_a_file_of_nothing_but_mistakes_is_not_reported_to_its_end() -> None:
-    assert len(mistakes("a: b\n" * 1000)) == MAX_PROBLEMS
+def test_a_file_of_nothing_but_problems_is_not_reported_to_its_end() -> None:
+    assert len(problems("a: b\n" * 1000)) == MAX_PROBLEMS
 
 
 def test_a_merge_key_is_a_key_like_any_other() -> None:
@@ -143,7 +143,7 @@ def test_a_merge_key_is_a_key_like_any_other() -> None:
 def test_a_file_has_at_most_256_kib() -> None:
     largest = b"a: b".ljust(MAX_FILE_BYTES)
     assert plain(compose(largest, PATH)) == {"a": "b"}
-    assert mistakes(largest + b" ") == ["1:1 the file has 262,145 bytes; accepted: at most 262,144"]
+    assert problems(largest + b" ") == ["1:1 the file has 262,145 bytes; accepted: at most 262,144"]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_file_has_at_most_256_kib() -> None:
     ids=["byte", "latin", "half"],
 )
 def test_a_file_is_utf_8(raw: bytes) -> None:
-    assert mistakes(raw) == ["2:1 the file is not UTF-8"]
+    assert problems(raw) == ["2:1 the file is not UTF-8"]
 
 
 def below(kind: type[BaseException]) -> Iterator[type[BaseException]]:

@@ -1,4 +1,4 @@
-"""Whatever a policy file holds, it becomes a policy or a list of mistakes; filters agree with a simple, slow rule."""
+"""Whatever a policy file holds, it becomes a policy or a list of problems; filters agree with a simple, slow rule."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def read(raw: bytes) -> Policy | ConfigurationError:
 
 
 @given(files)
-def test_any_bytes_become_a_policy_or_mistakes_each_with_its_place_on_one_line(raw: bytes) -> None:
+def test_any_bytes_become_a_policy_or_problems_each_with_its_place_on_one_line(raw: bytes) -> None:
     found = read(raw)
     if isinstance(found, ConfigurationError):
         assert found.problems
@@ -151,12 +151,12 @@ def test_the_last_pattern_that_fits_decides(listed: list[tuple[bool, str]], name
 
 
 @given(st.text(max_size=20), names)
-def test_any_text_is_a_pattern_or_a_mistake_on_one_line(text: str, name: str) -> None:
+def test_any_text_is_a_pattern_or_a_problem_on_one_line(text: str, name: str) -> None:
     message = ""
     try:
         assert parse_filter([text], PatternKind.PATH).matches(name) in {True, False}
-    except ValueError as mistake:
-        message = str(mistake)
+    except ValueError as problem:
+        message = str(problem)
     assert message.isprintable()
 
 

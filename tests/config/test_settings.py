@@ -1,4 +1,4 @@
-"""Settings: layers, spellings, defaults, and every mistake at once (contract, section 1)."""
+"""Settings: layers, spellings, defaults, and every problem at once (contract, section 1)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read(
     return read_settings([input_layer({**LEAST, **inputs}), environment_layer(environ or {})], find)
 
 
-def mistakes(
+def problems(
     inputs: Mapping[str, str], environ: Mapping[str, str] | None = None, *, find: TraceFinder = no_files
 ) -> list[str]:
     with pytest.raises(ConfigurationError) as bad:
@@ -130,7 +130,7 @@ def test_an_empty_value_is_not_given(empty: str) -> None:
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\n"])
-def test_an_empty_secret_is_absent_and_no_mistake(empty: str) -> None:
+def test_an_empty_secret_is_absent_and_no_problem(empty: str) -> None:
     settings = read({"token": empty}, {"SEPURUX_API_KEY": empty})
     assert settings.token is None
     assert settings.api_key is None
@@ -185,8 +185,8 @@ def test_a_name_and_its_alias_may_say_the_same() -> None:
     assert read({"campaign": "refunds", "campaign_id": ""}).gates[0].campaign == "refunds"
 
 
-def test_a_name_and_its_alias_that_differ_are_a_mistake_that_shows_both() -> None:
-    assert mistakes({"campaign": "refunds", "campaign_name": "billing"}) == [
+def test_a_name_and_its_alias_that_differ_are_a_problem_that_shows_both() -> None:
+    assert problems({"campaign": "refunds", "campaign_name": "billing"}) == [
         (
             'input `campaign`: `campaign` ("refunds") and `campaign_name` ("billing") are the same setting, '
             "but differ; set one of them"
@@ -207,12 +207,12 @@ def test_an_alias_beats_the_name_in_a_lower_layer() -> None:
         ("qqqqqq", ""),
     ],
 )
-def test_an_unknown_input_is_a_mistake_with_the_nearest_known_name(typo: str, hint: str) -> None:
-    assert mistakes({**LEAST, typo: "1"}) == [f"input `{typo}`: it is not known{hint}"]
+def test_an_unknown_input_is_a_problem_with_the_nearest_known_name(typo: str, hint: str) -> None:
+    assert problems({**LEAST, typo: "1"}) == [f"input `{typo}`: it is not known{hint}"]
 
 
 def test_an_unknown_name_is_shown_on_one_line() -> None:
-    assert mistakes({**LEAST, "x\n::error::y": "1"}) == ["input `x ::error::y`: it is not known"]
+    assert problems({**LEAST, "x\n::error::y": "1"}) == ["input `x ::error::y`: it is not known"]
 
 
 def test_nothing_is_near_to_a_name_unlike_all() -> None:
@@ -242,8 +242,8 @@ def test_a_long_campaign_names_its_gate_as_far_as_a_name_may_go() -> None:
 # --- Mistakes --------------------------------------------------------------------------------------------------
 
 
-def test_all_mistakes_are_reported_at_once_in_the_order_of_the_table_and_unknown_names_last() -> None:
-    message = mistakes(
+def test_all_problems_are_reported_at_once_in_the_order_of_the_table_and_unknown_names_last() -> None:
+    message = problems(
         {
             "zzz": "1",
             "pr_number": "0",
@@ -283,33 +283,33 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_the_table_and_unknown
     ]
 
 
-def test_a_mistake_names_the_spelling_that_was_used() -> None:
-    (message,) = mistakes({**LEAST, "min_reliability": "0.8"})
+def test_a_problem_names_the_spelling_that_was_used() -> None:
+    (message,) = problems({**LEAST, "min_reliability": "0.8"})
     assert message.startswith("input `min_reliability`:")
     with pytest.raises(ConfigurationError, match="--min-reliability:"):
         read_settings([flag_layer({**LEAST, "min_reliability": "0.8"})], no_files)
 
 
-def test_a_mistake_is_placed_in_the_layer_that_gives_the_value() -> None:
-    (message,) = mistakes({**LEAST, "trace_id": "  "}, {"SEPURUX_TRACE_ID": "a/b"})
+def test_a_problem_is_placed_in_the_layer_that_gives_the_value() -> None:
+    (message,) = problems({**LEAST, "trace_id": "  "}, {"SEPURUX_TRACE_ID": "a/b"})
     assert message == 'environment variable SEPURUX_TRACE_ID: "a/b" is not accepted; accepted: ' + TRACE_ID
 
 
-def test_a_mistake_quotes_a_short_line_of_the_value() -> None:
-    (message,) = mistakes({**LEAST, "timeout": "\u202e::error::" + "x" * 5_000 + "\ny"})
+def test_a_problem_quotes_a_short_line_of_the_value() -> None:
+    (message,) = problems({**LEAST, "timeout": "\u202e::error::" + "x" * 5_000 + "\ny"})
     assert "\n" not in message
     assert len(message) < 200
 
 
 @pytest.mark.parametrize("secret", [f"{TOKEN}\n{TOKEN}2", f"{TOKEN}\u00e4", f"{TOKEN} x", f"{TOKEN}\udcff"])
 def test_a_secret_that_no_header_can_carry_is_rejected_and_not_shown(secret: str) -> None:
-    message = mistakes({**LEAST, "token": secret}, {"SEPURUX_API_KEY": secret})
+    message = problems({**LEAST, "token": secret}, {"SEPURUX_API_KEY": secret})
     assert [line.split(":")[0] for line in message] == ["input `token`", "environment variable SEPURUX_API_KEY"]
     assert all("an HTTP header cannot have" in line and "sk_live" not in line for line in message)
 
 
 def test_a_short_secret_is_not_quoted_either() -> None:
-    assert mistakes({**LEAST, "token": "p w"}) == [
+    assert problems({**LEAST, "token": "p w"}) == [
         (
             "input `token`: the value is not accepted (it has a character that an HTTP header cannot have, "
             "such as a space); accepted: a CI token"
@@ -325,7 +325,7 @@ def test_space_and_a_line_break_around_a_secret_are_not_part_of_it() -> None:
 
 @pytest.mark.parametrize("wrong", ["timeout", "min_pass_rate", "trace_id", "trace_file", "enforcement", "base_url"])
 def test_a_secret_that_was_given_to_the_wrong_setting_too_is_not_shown(wrong: str) -> None:
-    message = mistakes({**LEAST, "token": TOKEN, wrong: f"{TOKEN}/x"})
+    message = problems({**LEAST, "token": TOKEN, wrong: f"{TOKEN}/x"})
     assert len(message) == 1
     assert "sk_live" not in message[0]
 
@@ -334,7 +334,7 @@ def test_a_secret_that_was_given_to_the_wrong_setting_too_is_not_shown(wrong: st
     "address", ["https://user:hunter22@h.example", "https://hunter22@h.example/x", "https://h.example/?key=hunter22"]
 )
 def test_a_credential_in_an_address_is_not_shown(address: str) -> None:
-    (message,) = mistakes({**LEAST, "base_url": address})
+    (message,) = problems({**LEAST, "base_url": address})
     assert message.startswith("input `base_url`: the value is not accepted (it must be a URL without user name")
     assert "hunter22" not in message
 
@@ -366,19 +366,19 @@ def test_a_file_that_two_globs_match_is_evaluated_once() -> None:
 )
 def test_a_gate_has_at_most_a_hundred_traces(ids: str, count: int, message: str) -> None:
     find = files(**{"*": tuple(a_file(str(n)) for n in range(count))})
-    assert mistakes({**LEAST, "trace_id": ids, "trace_file": "*"}, find=find) == [f"input `trace_file`: {message}"]
+    assert problems({**LEAST, "trace_id": ids, "trace_file": "*"}, find=find) == [f"input `trace_file`: {message}"]
 
 
 def test_the_traces_of_a_gate_have_at_most_256_mib_together() -> None:
     content = replace(a_content(), size=60 * 2**20)  # of one file; all of them share it here
     find = files(**{"*": tuple(Trace(label=str(n), content=content) for n in range(5))})
-    assert mistakes({**LEAST, "trace_file": "*"}, find=find) == [
+    assert problems({**LEAST, "trace_file": "*"}, find=find) == [
         "input `trace_file`: its files have 300 MiB together; accepted: at most 256 MiB for one gate"
     ]
 
 
 def test_every_trace_file_that_cannot_be_used_is_reported() -> None:
-    assert [line.split('"')[1] for line in mistakes({**LEAST, "trace_file": "a.json\nb.json"})] == ["a.json", "b.json"]
+    assert [line.split('"')[1] for line in problems({**LEAST, "trace_file": "a.json\nb.json"})] == ["a.json", "b.json"]
 
 
 def test_a_bad_file_that_two_globs_name_is_reported_once() -> None:
@@ -386,13 +386,13 @@ def test_a_bad_file_that_two_globs_name_is_reported_once() -> None:
         del pattern
         raise TraceFileError('"a.json" holds no JSON object')
 
-    assert mistakes({**LEAST, "trace_file": "a.json\n*.json"}, find=find) == [
+    assert problems({**LEAST, "trace_file": "a.json\n*.json"}, find=find) == [
         'input `trace_file`: "a.json" holds no JSON object'
     ]
 
 
 def test_commas_alone_do_not_widen_the_run_to_all_registered_scenarios() -> None:
-    (message,) = mistakes({**LEAST, "trace_id": ","})
+    (message,) = problems({**LEAST, "trace_id": ","})
     assert message.startswith('input `trace_id`: "," is not accepted (it lists nothing)')
 
 
@@ -414,19 +414,19 @@ def test_commas_alone_do_not_widen_the_run_to_all_registered_scenarios() -> None
     ],
 )
 def test_a_text_that_holds_a_secret_is_rejected_because_reports_would_show_it(name: str) -> None:
-    (message,) = mistakes({**LEAST, "token": TOKEN, name: f"a-{TOKEN}"})
+    (message,) = problems({**LEAST, "token": TOKEN, name: f"a-{TOKEN}"})
     assert message.startswith(f"input `{name}`: ")
     assert "its value contains a secret" in message or name == "reviewers"  # which is not a GitHub login either
     assert TOKEN[:8] not in message
 
 
-def test_a_config_that_cannot_be_a_path_is_a_mistake_and_not_left_out() -> None:
-    (message,) = mistakes({**LEAST, "config": "a.yml\nb.yml"})
+def test_a_config_that_cannot_be_a_path_is_a_problem_and_not_left_out() -> None:
+    (message,) = problems({**LEAST, "config": "a.yml\nb.yml"})
     assert message.startswith("input `config`: ")
 
 
 def test_a_hint_quotes_no_part_of_a_secret() -> None:
-    (message,) = mistakes({**LEAST, "token": TOKEN, "reviewers": f"{TOKEN}{TOKEN}"})
+    (message,) = problems({**LEAST, "token": TOKEN, "reviewers": f"{TOKEN}{TOKEN}"})
     assert message.startswith("input `reviewers`: ")
     assert TOKEN[:8] not in message
 
@@ -447,7 +447,7 @@ def test_the_report_has_its_folder_beside_bad_settings_too(of_policy: str, folde
 
 
 def test_an_unknown_input_whose_name_is_a_secret_is_not_shown() -> None:
-    (message,) = mistakes({**LEAST, "token": TOKEN, TOKEN: "x"})
+    (message,) = problems({**LEAST, "token": TOKEN, TOKEN: "x"})
     assert TOKEN not in message
 
 

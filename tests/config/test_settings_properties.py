@@ -1,4 +1,4 @@
-"""Whatever texts are given, they become settings or a list of mistakes, and no mistake shows a secret."""
+"""Whatever texts are given, they become settings or a list of problems, and no problem shows a secret."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def read(inputs: Mapping[str, str], environ: Mapping[str, str]) -> Settings | Co
 
 
 @given(inputs, environs)
-def test_any_texts_become_settings_in_their_ranges_or_mistakes(
+def test_any_texts_become_settings_in_their_ranges_or_problems(
     inputs: Mapping[str, str], environ: Mapping[str, str]
 ) -> None:
     read_back = read(inputs, environ)
@@ -78,7 +78,7 @@ def test_any_texts_become_settings_in_their_ranges_or_mistakes(
 
 
 @given(inputs, environs)
-def test_mistakes_stand_on_one_line_each_and_in_the_order_of_the_table(
+def test_problems_stand_on_one_line_each_and_in_the_order_of_the_table(
     inputs: Mapping[str, str], environ: Mapping[str, str]
 ) -> None:
     read_back = read(inputs, environ)
@@ -89,7 +89,7 @@ def test_mistakes_stand_on_one_line_each_and_in_the_order_of_the_table(
 
 
 @given(secrets, st.sampled_from(["token", "api_key"]), st.data())
-def test_a_secret_is_in_no_mistake_wherever_else_it_was_given(secret: str, name: str, data: st.DataObject) -> None:
+def test_a_secret_is_in_no_problem_wherever_else_it_was_given(secret: str, name: str, data: st.DataObject) -> None:
     spoilt = data.draw(st.dictionaries(st.sampled_from(SPELLINGS), any_text.map(secret.__add__), max_size=6))
     around = data.draw(environs)
     gap = data.draw(st.sampled_from(["", "\n", " ", "\r\n\t"]))

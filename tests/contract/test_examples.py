@@ -149,7 +149,7 @@ MISTAKES = {
 }
 
 
-def test_the_linters_find_each_mistake(tmp_path: Path) -> None:
+def test_the_linters_find_each_problem(tmp_path: Path) -> None:
     sound = f"""\
 on: push
 jobs:
@@ -233,7 +233,7 @@ def test_a_policy_fits_the_schema_names_it_and_is_accepted_by_the_action(
     assert settings(read_policy(text)).gates
 
 
-def test_the_schema_refuses_a_policy_with_a_mistake(tmp_path: Path) -> None:
+def test_the_schema_refuses_a_policy_with_a_problem(tmp_path: Path) -> None:
     arguments = ("--schemafile", str(schema.PATH))
     found = check(arguments, {"day": "enforcement: [{stage: soft, from: 2027-13-01}]", "key": "campain: x"}, tmp_path)
     assert all(found.values())

@@ -44,7 +44,7 @@ report_dir: build/sepurux
 gates: [{campaign: refunds, name: Refunds, paths: [src/**, '!**.md'], thresholds: {max_unsafe: 1}}]
 gates: [{campaign: refunds, enforcement: hard, on_undecided: block, timeout: 30s, reviewers: octocat}]
 """
-# One mistake of each kind that a schema can know.
+# One problem of each kind that a schema can know.
 BROKEN = """
 version: 2
 campain: refunds

@@ -132,7 +132,7 @@ def test_no_line_is_written_twice(capsys: pytest.CaptureFixture[str]) -> None:
     assert sum("failed" in line for line in lines) == 1
 
 
-def test_the_policy_overrides_flags_and_its_own_mistakes_name_its_keys(
+def test_the_policy_overrides_flags_and_its_own_problems_name_its_keys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -176,7 +176,7 @@ def test_a_trace_from_standard_input_is_read_once_for_several_gates(tmp_path: Pa
     ],
     ids=["command line", "command line, relative", "step", "step, absolute", "step, relative"],
 )
-def test_a_deleted_working_directory_is_a_mistake_only_for_relative_paths(
+def test_a_deleted_working_directory_is_a_problem_only_for_relative_paths(
     command: str, status: int, tmp_path: Path
 ) -> None:
     (tmp_path / "x.json").write_text("{}")

@@ -119,7 +119,7 @@ def test_without_github_a_limit_cannot_be_judged(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_on_a_command_line_a_limit_is_a_mistake_and_nothing_is_evaluated(
+def test_on_a_command_line_a_limit_is_a_problem_and_nothing_is_evaluated(
     flags: list[str], policy: str, where: str, tmp_path: Path
 ) -> None:
     (tmp_path / ".github").mkdir()

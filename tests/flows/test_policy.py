@@ -199,7 +199,7 @@ def test_a_file_of_a_fork_does_not_rule_a_workflow_run(scene: Scene) -> None:
     assert len(pull.comments) == 1
 
 
-def test_mistakes_of_the_ruling_file_are_annotations_on_their_lines(scene: Scene) -> None:
+def test_problems_of_the_ruling_file_are_annotations_on_their_lines(scene: Scene) -> None:
     with_policy(scene, "campaign: core\nenforcment: hard\nthresholds:\n  max_unsafe: -1\n")
     result = scene.run()
     assert result.exit_code == 2
@@ -208,7 +208,7 @@ def test_mistakes_of_the_ruling_file_are_annotations_on_their_lines(scene: Scene
     assert "did you mean `enforcement`" in result.messages("error")[0]
 
 
-def test_mistakes_of_the_file_and_of_the_inputs_are_reported_together(scene: Scene) -> None:
+def test_problems_of_the_file_and_of_the_inputs_are_reported_together(scene: Scene) -> None:
     with_policy(scene, "enforcement: hrad\n")
     result = scene.run(timeout="ten minutes", pol_interval="5")
     assert [message.partition(":")[0] for message in result.messages("error")] == [
@@ -218,7 +218,7 @@ def test_mistakes_of_the_file_and_of_the_inputs_are_reported_together(scene: Sce
     ]
 
 
-def test_a_named_file_that_is_absent_is_a_mistake(scene: Scene) -> None:
+def test_a_named_file_that_is_absent_is_a_problem(scene: Scene) -> None:
     result = scene.run(config=".github/other.yml")
     assert result.exit_code == 2
     assert "no such file" in result.messages("error")[0]
@@ -446,20 +446,20 @@ def test_hard_warns_when_nothing_requires_its_status(*, required: bool, scene: S
     assert ("so this gate blocks no merge" in read(scene.run().summary).prose) is not required
 
 
-def test_two_gates_of_one_name_are_a_mistake_also_when_inputs_make_them_so(scene: Scene) -> None:
+def test_two_gates_of_one_name_are_a_problem_also_when_inputs_make_them_so(scene: Scene) -> None:
     with_policy(scene, "gates:\n  - {trace_id: a}\n  - {trace_id: b}\n")
     result = scene.run()
     assert result.exit_code == 2
     assert "2 gates are named" in result.messages("error")[0]
 
 
-def test_a_head_file_with_mistakes_is_reported_and_has_no_effect(scene: Scene) -> None:
+def test_a_head_file_with_problems_is_reported_and_has_no_effect(scene: Scene) -> None:
     with_policy(scene, STRICT)
     scene.pull.push({PATH: "enforcment: observe\n"})
     scene.answers()
     result = scene.run()
     assert result.exit_code == 1
-    assert "has mistakes" in read(result.summary).prose
+    assert "has problems" in read(result.summary).prose
 
 
 def test_a_head_file_that_is_no_text_is_reported_and_has_no_effect(scene: Scene) -> None:
@@ -471,7 +471,7 @@ def test_a_head_file_that_is_no_text_is_reported_and_has_no_effect(scene: Scene)
     assert "not a text file" in read(result.summary).prose
 
 
-def test_a_first_file_with_mistakes_is_reported_on_its_lines(scene: Scene) -> None:
+def test_a_first_file_with_problems_is_reported_on_its_lines(scene: Scene) -> None:
     scene.pull.push({PATH: "campaign: core-reliability\nenforcment: observe\n"})
     result = scene.run()
     assert result.exit_code == 2
@@ -671,7 +671,7 @@ def test_another_reviewers_permission_does_not_hold_up_an_approval(scene: Scene)
     assert scene.run().exit_code == 0
 
 
-def test_a_lone_surrogate_in_a_policy_is_a_mistake_and_no_crash(scene: Scene) -> None:
+def test_a_lone_surrogate_in_a_policy_is_a_problem_and_no_crash(scene: Scene) -> None:
     data = {
         "repository": {
             "policyCommit": {"oid": scene.pull.base_sha},
@@ -743,7 +743,7 @@ def test_the_first_file_of_a_fork_counts_nothing_in_a_workflow_run(scene: Scene)
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
 
 
-def test_a_first_file_under_another_name_is_a_mistake(scene: Scene) -> None:
+def test_a_first_file_under_another_name_is_a_problem(scene: Scene) -> None:
     scene.pull.push({"first.yml": LOOSE})
     scene.answers()
     result = scene.run(config="first.yml")

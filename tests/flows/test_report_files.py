@@ -71,7 +71,7 @@ def test_bad_settings_have_a_report_in_the_folder_of_the_input(tmp_path: Path) -
     assert [problem["setting"] for problem in report["problems"]] == ["input max_unsafe", "input timeout"]
 
 
-def test_a_policy_with_mistakes_leaves_the_folder_to_the_input(scene: Scene) -> None:
+def test_a_policy_with_problems_leaves_the_folder_to_the_input(scene: Scene) -> None:
     scene.repository.commit("main", {POLICY: "campain: core\nreport_dir: of-policy\n"})
     scene.pull = scene.repository.pull("mona", head="feature-2")
     result = scene.run(report_dir="of-input")

@@ -209,6 +209,6 @@ def test_logins_come_by_comma_or_line_with_or_without_their_sign_each_once() -> 
         (",".join(f"u{number}" for number in range(101)), "it lists 101"),
     ],
 )
-def test_what_is_no_list_of_people_is_a_mistake(text: str, message: str) -> None:
+def test_what_is_no_list_of_people_is_a_problem(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         parse_logins(text)

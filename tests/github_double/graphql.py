@@ -68,13 +68,13 @@ def execute(session: Session, query: str, variables: Mapping[str, Any]) -> tuple
     response: Json = {"data": result.data}
     if errors:
         response["errors"] = [_formatted(error) for error in errors]
-    # An error without a path is a mistake of the query itself: a variable that does not fit.
+    # An error without a path is a problem of the query itself: a variable that does not fit.
     return response, [error.message for error in errors if error.path is None]
 
 
 @cache
 def _parsed(query: str) -> tuple[DocumentNode | None, list[GraphQLError]]:
-    """Return the document of a valid query, or its mistakes; to check one takes longer than to execute it."""
+    """Return the document of a valid query, or its problems; to check one takes longer than to execute it."""
     try:
         document = parse(query)
     except GraphQLError as unreadable:

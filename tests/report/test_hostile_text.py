@@ -108,10 +108,10 @@ def test_no_text_of_a_run_gets_out_of_its_cell(render: Render, said: str) -> Non
 @in_comment_and_summary
 @given(said=foreign)
 @example(said=HOSTILE)
-def test_no_text_of_a_mistake_in_the_settings_gets_out_of_its_cell(render: Render, said: str) -> None:
+def test_no_text_of_a_problem_in_the_settings_gets_out_of_its_cell(render: Render, said: str) -> None:
     def page(word: str) -> gfm.Page:
-        mistakes = [Problem(where=f"{word}{n}", message=f"{word}{n}") for n in range(2)]
-        return gfm.read(render(build_settings_report(mistakes, a_context(notes=(f"{word}!",)))))
+        problems = [Problem(where=f"{word}{n}", message=f"{word}{n}") for n in range(2)]
+        return gfm.read(render(build_settings_report(problems, a_context(notes=(f"{word}!",)))))
 
     assert_only_own_markup(page(said), page("calm"))
 

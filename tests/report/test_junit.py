@@ -288,10 +288,10 @@ def test_a_failure_named_like_a_threshold_is_another_case() -> None:
     ]
 
 
-# -- bad settings -----------------------------------------------------------------------------------------------------
+# -- invalid settings -------------------------------------------------------------------------------------------------
 
 
-def test_each_mistake_in_the_settings_is_an_error_at_its_place() -> None:
+def test_each_problem_in_the_settings_is_an_error_at_its_place() -> None:
     same = Problem(where="`gates`", message="it has no item")
     report = build_settings_report([*problems(), same, same, Problem(where="", message="no YAML")], a_context())
     found = suites(report)["settings"]
@@ -317,8 +317,8 @@ def test_any_text_makes_a_file_that_can_be_read(said: str) -> None:
     results = [hostile_result(said), hostile_result(f"\x1b{said}"), hostile_result(f"{said} too")]
     report = build_report(results, hostile_context(said, f"{said}0"))
     assert len(suites(report)) == 3
-    mistakes = build_settings_report([Problem(where=said, message=said, file=said)] * 3, a_context())
-    for each in (report, mistakes):
+    problems = build_settings_report([Problem(where=said, message=said, file=said)] * 3, a_context())
+    for each in (report, problems):
         identities = [(case.classname, case.name) for case in cases(each)]
         assert len(set(identities)) == len(identities)
         assert junit_xml(each).decode().replace("\n", "").isprintable()

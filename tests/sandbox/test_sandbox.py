@@ -486,12 +486,12 @@ RUN = {"campaign_id": CORE}
         ("/v1/traces", trace() | {"events": [3]}, "events.0", "dict_type"),
     ],
 )
-def test_a_body_that_is_invalid_is_422_with_the_location_of_the_mistake(
+def test_a_body_that_is_invalid_is_422_with_the_location_of_the_problem(
     rejecting: Caller, path: str, body: object, place: str, kind: str
 ) -> None:
     status, response = rejecting("POST", path, body)
-    (mistake,) = response["detail"]
-    assert (status, ".".join(map(str, mistake["loc"])), mistake["type"]) == (422, f"body.{place}", kind)
+    (problem,) = response["detail"]
+    assert (status, ".".join(map(str, problem["loc"])), problem["type"]) == (422, f"body.{place}", kind)
 
 
 @pytest.mark.parametrize(
