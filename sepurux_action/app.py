@@ -185,7 +185,7 @@ def _log_report(report: Report, host: Host) -> None:
             Level.ERROR, str(problem), title="Sepurux gate: invalid settings", file=problem.file, line=problem.line
         )
     for problem in report.problems[MAX_PROBLEM_ANNOTATIONS:]:
-        host.log(": ".join(filter(None, ("invalid settings", problem.location, str(problem)))))
+        host.log(f"invalid settings: {problem.located}")
     if report.problems:
         return
     level = Level.ERROR if report.acting else Level.WARNING if report.not_passed else Level.NOTICE

@@ -52,6 +52,11 @@ class Problem:
         """Return the file and the line, or ''."""
         return f"{self.file}:{self.line}" if self.file else ""
 
+    @property
+    def located(self) -> str:
+        """Return the problem, after its location if a file holds it."""
+        return f"{self.location}: {self}" if self.file else str(self)
+
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" if self.where else self.message
 

@@ -47,9 +47,7 @@ class Base:
     @property
     def heading(self) -> str:
         """Return what a table calls the base."""
-        if not self.branch:
-            return "before"
-        return self.branch if len(self.branch) <= MAX_BRANCH_LENGTH else "base"
+        return base_heading(self.branch)
 
     @property
     def name(self) -> str:
@@ -57,6 +55,13 @@ class Base:
         if not self.branch:
             return "this branch"
         return self.branch if self.heading == self.branch else "the base branch"
+
+
+def base_heading(branch: str) -> str:
+    """Return the name of the base branch for a table, or a word if it is unknown or too long."""
+    if not branch:
+        return "before"
+    return branch if len(branch) <= MAX_BRANCH_LENGTH else "base"
 
 
 def judge_drops(gate: Gate, runs: tuple[RunResult, ...], base: Base) -> tuple[tuple[RunResult, ...], tuple[Check, ...]]:

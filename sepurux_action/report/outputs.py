@@ -54,8 +54,7 @@ def no_verdict(reason: str) -> dict[str, str]:
 def settings_reason(problems: Sequence[Problem]) -> str:
     """Return the reason with invalid settings: the first problem, and the number of the others."""
     first, others = problems[0], len(problems) - 1
-    shown = ": ".join(filter(None, (first.location, str(first))))
-    return f"{shown} (and {number_format.pluralize(others, 'more problem')})" if others else shown
+    return f"{first.located} (and {number_format.pluralize(others, 'more problem')})" if others else first.located
 
 
 def step_outputs(gates: Sequence[GateResult], comment_url: str = "", report_path: str = "") -> dict[str, str]:

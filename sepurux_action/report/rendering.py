@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import jinja2
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import for_terminal
 from sepurux_action.config.policy import Change
+from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.report import markdown
 from sepurux_action.report.brief import brief_json
 from sepurux_action.report.chart import chart
@@ -30,7 +31,6 @@ from sepurux_action.report.size_limits import (
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 SHORT_SHA = 7  # digits, as GitHub shows a commit
-MAX_BASE_LENGTH = 20  # characters of a branch in a table's heading
 MAX_VALUE_LENGTH = 120  # characters of a changed value of the policy
 KEPT_BEFORE = 20  # characters of two long values that are the same, before what differs
 MAX_LINE_LENGTH = 1_000  # characters of a line in a log
@@ -158,14 +158,6 @@ def _plain(value: object) -> str:
 # -- filters: how a template writes a value ---------------------------------------------------------------------------
 
 
-def _plural(count: float, noun: str, many: str | None = None) -> str:
-    return number_format.pluralize(count, noun, many)
-
-
-def _sum(items: Iterable[object], attribute: str) -> int:
-    return sum(getattr(item, attribute) for item in items)
-
-
 def _sha(commit: str) -> str:
     return commit[:SHORT_SHA]
 
@@ -195,9 +187,8 @@ def _named(write: Callable[[str], str], gates: Sequence[GateFacts], most: int) -
 
 def _base(branch: str) -> Markdown:
     """Return the name of the base branch for a table, or a word if it is unknown or too long."""
-    if not branch:
-        return Markdown("before")
-    return code(branch) if len(branch) <= MAX_BASE_LENGTH else Markdown("base")
+    heading = base_heading(branch)
+    return code(branch) if heading == branch else Markdown(heading)
 
 
 def _for_terminal(text: str, *, of_policy: bool = False) -> str:
@@ -250,8 +241,7 @@ def _same(value: str, **_: object) -> str:
 
 
 _NUMBERS: dict[str, Callable[..., object]] = {
-    "plural": _plural,
-    "sum": _sum,
+    "plural": number_format.pluralize,
     "sha": _sha,
     "whole": number_format.count,
     "duration": number_format.duration,

@@ -26,6 +26,7 @@ from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be
 from sepurux_action.report.reproduction import command_lines
 from sepurux_action.report.states import BY_CHECK, BY_DECISION, WORDS, State, Words, state_of
 
+_MEASURES = {**BY_THRESHOLD, **DROPS}
 _ROW_ORDER = (
     CheckState.MISSED,
     CheckState.NO_NUMBER,
@@ -463,19 +464,17 @@ def _thresholds(result: GateResult, context: Context) -> tuple[ThresholdFacts, .
     drops = [DROPS[check.threshold] for check in result.drops if check.value is not None]
 
     def row(check: Check) -> ThresholdFacts:
-        if (measure := BY_THRESHOLD.get(check.threshold)) and judged:
-            base = measure.of(baseline.medians)
-            return ThresholdFacts(
-                check=check,
-                change=change(measure, now, baseline),
-                base=base,
-                results=len(baseline.values(measure.of)),
-                drop_shown=measure in drops,
-            )
-        drop = DROPS.get(check.threshold) if judged else None
-        base = drop.of(baseline.medians) if drop else None
-        results = len(baseline.values(drop.of)) if drop else 0
-        return ThresholdFacts(check=check, change=NOT_KNOWN, base=base, judged=judged, results=results)
+        measure = _MEASURES.get(check.threshold) if judged else None
+        if measure is None:
+            return ThresholdFacts(check=check, change=NOT_KNOWN, judged=judged)
+        is_drop = check.threshold in DROPS
+        return ThresholdFacts(
+            check=check,
+            change=NOT_KNOWN if is_drop else change(measure, now, baseline),
+            base=measure.of(baseline.medians),
+            results=len(baseline.values(measure.of)),
+            drop_shown=not is_drop and measure in drops,
+        )
 
     return tuple(sorted(map(row, result.checks), key=lambda each: _ROW_ORDER.index(each.check.state)))
 

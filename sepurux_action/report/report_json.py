@@ -11,13 +11,12 @@ from typing import TypeAlias
 from sepurux_action.common import json_reader
 from sepurux_action.config.policy import Change
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.approval import ApprovalStatus, Refusal
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure
 from sepurux_action.evaluation.comparison import BY_THRESHOLD
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.published_result import Metrics, PreviousResult
+from sepurux_action.evaluation.published_result import Metrics, PreviousResult, published_metrics
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.report.brief import METRICS, brief, whole
 from sepurux_action.report.report import GateFacts, Report, ThresholdFacts
@@ -127,7 +126,7 @@ def _change(row: ThresholdFacts, gate: GateFacts) -> float | None:
     measure = BY_THRESHOLD.get(row.check.threshold)
     if measure is None or row.base is None:
         return None
-    now = measure.of(published_result.as_published(published_result.summarize(gate.result)).metrics)
+    now = measure.of(published_metrics(gate.result.combined))
     return None if now is None else round(now - row.base, MAX_DIGITS)
 
 

@@ -316,18 +316,20 @@ def test_nothing_is_compared_if_a_large_step_does_not_keep_all_kinds_of_failures
     assert of_base(calls) == []
 
 
-@pytest.mark.parametrize(
-    ("base", "failures", "complete"),
-    [
-        ([], 1, False),
-        ([], None, False),
-        ([], 0, True),
-        ([TIMEOUTS], 2, False),
-        ([TIMEOUTS], 1, True),
-        ([TIMEOUTS], None, True),
-        ([TIMEOUTS] * 2, 1, True),
-    ],
+# A list of failures, the number that is reported for it, and whether the list is complete.
+COUNTED_LISTS: tuple[tuple[list[object], int | None, bool], ...] = (
+    ([], 1, False),
+    ([], 5, False),
+    ([], None, False),
+    ([], 0, True),
+    ([TIMEOUTS], 2, False),
+    ([TIMEOUTS], 1, True),
+    ([TIMEOUTS], None, True),
+    ([TIMEOUTS] * 2, 1, True),
 )
+
+
+@pytest.mark.parametrize(("base", "failures", "complete"), COUNTED_LISTS)
 @pytest.mark.parametrize("url", ["batch-1", "batch-1-run-1"])
 def test_a_list_of_the_base_with_fewer_failures_than_its_status_reports_leaves_all_unmarked(
     base: Sequence[object],
@@ -359,18 +361,7 @@ def test_of_several_statuses_of_one_run_the_highest_number_counts() -> None:
     assert "Sepurux lists fewer failures than it counted" in problem(result)
 
 
-@pytest.mark.parametrize(
-    ("now", "failures", "complete"),
-    [
-        ([], 5, False),
-        ([], None, False),
-        ([], 0, True),
-        ([TIMEOUTS], 2, False),
-        ([TIMEOUTS], 1, True),
-        ([TIMEOUTS], None, True),
-        ([TIMEOUTS] * 2, 1, True),
-    ],
-)
+@pytest.mark.parametrize(("now", "failures", "complete"), COUNTED_LISTS)
 def test_a_list_of_this_run_with_fewer_failures_than_it_reports_fixes_nothing(
     now: Sequence[object],
     failures: int | None,
