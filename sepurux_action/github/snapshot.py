@@ -251,7 +251,7 @@ def _is_of_workflow(error: object) -> bool:
 
 
 def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] | None:
-    """Return context and description of each status of the evaluated commit; None if the commit was not read.
+    """Return context and description of each status of the evaluated commit; None if they were not read.
 
     A token without `contents: read` reads them through the pull request, if the commit is still its head.
     """
@@ -261,18 +261,25 @@ def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] |
         json_reader.as_object,
         [repository.get("evaluated"), *(json_reader.as_object(head).get("commit") for head in heads)],
     )
-    commits = [each for each in read if each.get("oid") == commit]
+    commits = (each for each in read if each.get("oid") == commit)
+    known = [statuses for each in commits if (statuses := _statuses(each)) is not None]
     contexts = {
         json_reader.text(status.get("context")): json_reader.text(status.get("description"))
-        for each in commits
-        for status in _statuses(each)
+        for statuses in known
+        for status in statuses
     }
-    return contexts if commits else None
+    return contexts if known else None
 
 
-def _statuses(commit: Mapping[str, object]) -> Iterable[Mapping[str, object]]:
-    contexts = json_reader.as_object(commit.get("status")).get("contexts")
-    return map(json_reader.as_object, json_reader.as_array(contexts))
+def _statuses(commit: Mapping[str, object]) -> tuple[Mapping[str, object], ...] | None:
+    """Return the statuses of a commit, () if its `status` is null; None if the shape is unknown, so they are unread."""
+    status = commit.get("status", "")
+    if status is None:
+        return ()
+    contexts = json_reader.as_object(status).get("contexts")
+    statuses = tuple(map(json_reader.as_object, json_reader.as_array(contexts)))
+    known = isinstance(contexts, list) and all(isinstance(each.get("context"), str) for each in statuses)
+    return statuses if known else None
 
 
 def parse_recent_results(data: object) -> tuple[Mapping[str, PreviousResult], ...]:
@@ -344,9 +351,10 @@ def _own_comments(nodes: object) -> Iterable[Comment]:
 def _newest_results(commits: Iterable[Mapping[str, object]]) -> dict[str, PreviousResult]:
     newest: dict[str, PreviousResult] = {}
     for commit in commits:
-        for status in _statuses(commit):
-            context, result = status.get("context"), published_result.parse_description(status.get("description"))
-            if isinstance(context, str) and result is not None and result.decided:
+        for status in _statuses(commit) or ():
+            context = str(status.get("context"))
+            result = published_result.parse_description(status.get("description"))
+            if result is not None and result.decided:
                 newest.setdefault(context.lower(), result)
     return newest
 
@@ -361,10 +369,11 @@ def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: _A
     found: dict[str, list[BaselineResult]] = {}
     for commit in islice(commits, BASELINE_COMMITS):
         own: dict[str, BaselineResult] = {}
-        for status in _statuses(commit):
+        for status in _statuses(commit) or ():
             creator = json_reader.as_object(status.get("creator"))
-            context, result = status.get("context"), published_result.parse_description(status.get("description"))
-            if not isinstance(context, str) or result is None or not result.decided:
+            context = str(status.get("context"))
+            result = published_result.parse_description(status.get("description"))
+            if result is None or not result.decided:
                 continue
             if _account(json_reader.text(creator.get("login")), creator.get("__typename")) == account:
                 url = safe_url(json_reader.text(status.get("targetUrl")))
@@ -375,14 +384,15 @@ def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: _A
 
 
 def _first_parents(repository: Mapping[str, object]) -> tuple[Mapping[str, object], ...]:
-    """Return the commits of the base's first-parent line, from the tip on; () if the line has a gap or is not known.
+    """Return the commits of the base's first-parent line, from the tip on; () if a commit or its statuses are unread.
 
     Beyond the end of a short history, the commits are null. A branch that moved meanwhile may list a commit twice.
     """
     commits = [json_reader.as_object(repository.get(name)) for name in _LINE]
     listed = {sha: commit for commit in commits if (sha := _sha(commit.get("oid")))}
     length = next((steps for steps, commit in enumerate(commits) if not commit), len(commits))
-    whole = all(_sha(commit.get("oid")) for commit in commits[:length]) and not any(commits[length:])
+    read = (_sha(commit.get("oid")) and _statuses(commit) is not None for commit in commits[:length])
+    whole = all(read) and not any(commits[length:])
     return tuple(listed.values()) if whole else ()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sepurux_action.errors import ErrorDetails
@@ -271,6 +273,42 @@ def test_each_commit_of_the_line_has_at_most_one_result_and_only_own_statuses_co
 def test_a_line_with_a_gap_is_not_known(commits: tuple[object, ...]) -> None:
     snapshot = parse_snapshot(a_base(*commits), OWN)
     assert (snapshot.baselines, snapshot.baselines_known) == ({}, False)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"contexts": None},
+        {},
+        {"contexts": {}},
+        {"contexts": "Sepurux / core"},
+        {"contexts": [None]},
+        {"contexts": [{"context": None, "description": DECIDED, "creator": OURS}]},
+        "success",
+        [],
+    ],
+)
+def test_statuses_of_an_unknown_shape_are_unread_and_not_missing(status: object) -> None:
+    snapshot = parse_snapshot(a_base(a_commit(TIP), {"oid": BEFORE, "status": status}), OWN)
+    assert (snapshot.baselines, snapshot.baselines_known) == ({}, False)
+
+
+def test_a_commit_without_a_status_field_is_unread_and_one_with_null_has_no_status() -> None:
+    unread, empty = {"oid": BEFORE}, {"oid": BEFORE, "status": None}
+    assert not parse_snapshot(a_base(a_commit(TIP), unread), OWN).baselines_known
+    assert parse_snapshot(a_base(a_commit(TIP), empty), OWN).baselines_known
+    assert compared(a_base(a_commit(TIP), empty)) == [TIP]
+
+
+@pytest.mark.parametrize(
+    ("status", "known"),
+    [(None, {}), ({"contexts": []}, {}), ({"contexts": None}, None), ({}, None), ("success", None)],
+)
+def test_the_contexts_of_the_evaluated_commit_are_known_only_from_a_status_of_the_known_shape(
+    status: object, known: object
+) -> None:
+    data = {"repository": {"evaluated": {"oid": TIP, "status": status}}}
+    assert parse_snapshot(data, replace(OWN, commit=TIP)).head_contexts == known
 
 
 @pytest.mark.parametrize(
