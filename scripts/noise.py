@@ -1,7 +1,7 @@
 """Computes how often chance alone decides a gate: the tables of docs/noisy-agents.md.
 
 `python scripts/noise.py` prints the tables, and `make generate` writes them. Nothing is drawn at random: the number of
-attempts that pass is a binomial, and the gate's own functions judge each number.
+attempts that pass is a binomial, and the gate's own functions decide about each number.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from sepurux_action.evaluation.published_result import Metrics, PreviousResult, 
 ATTEMPTS = (25, 50, 100, 200)
 FEW_ATTEMPTS = (10, 15, 20)  # too few to block a drop
 LOSS = 0.1  # a real loss, of ten points
+FLOOR = 0.1  # how far below the true pass rate `min_pass_rate` lies; only results at or above it are compared
 MAJORITY = MAX_RESULTS // 2 + 1  # so many results at or above a number make the median at least this number
 
 
@@ -40,6 +41,18 @@ def chances(attempts: int, rate: float) -> tuple[float, ...]:
     return tuple(comb(attempts, n) * rate**n * (1 - rate) ** (attempts - n) for n in range(attempts + 1))
 
 
+@cache
+def passing_chances(attempts: int, rate: float) -> tuple[float, ...]:
+    """Return the probability of each number of passed attempts of a result that reached `min_pass_rate`."""
+    thresholds = Thresholds(min_pass_rate=round(rate - FLOOR, 2))
+    passing = [
+        0.0 if _missed(check_thresholds(_run(n, attempts), thresholds)) else chance
+        for n, chance in enumerate(chances(attempts, rate))
+    ]
+    total = sum(passing)
+    return tuple(chance / total for chance in passing)
+
+
 def fails(attempts: int, rate: float, needed: float) -> float:
     """Return the probability that an agent with this true pass rate misses `min_pass_rate`."""
     thresholds = Thresholds(min_pass_rate=needed)
@@ -48,11 +61,12 @@ def fails(attempts: int, rate: float, needed: float) -> float:
 
 
 def drops(attempts: int, rate: float, limit: float, *, loss: float = 0.0, literal: bool = False) -> float:
-    """Return the probability that `max_pass_rate_drop` blocks, with five results on the base branch of this true rate.
+    """Return the probability that a result misses `max_pass_rate_drop`.
 
-    `loss` is what the change really costs. With `literal`, a drop below the median alone blocks.
+    The base branch has five results of this true rate that passed. `loss` is what the change really costs. With
+    `literal`, a drop below the median alone misses the limit.
     """
-    of_base = chances(attempts, rate)
+    of_base = passing_chances(attempts, rate)
     at_least = [*reversed([*accumulate(reversed(of_base))]), 0.0]  # the probability of so many passed attempts, or more
     found = 0.0
     for n, chance in enumerate(chances(attempts, rate - loss)):
@@ -111,7 +125,7 @@ def absolute_table() -> str:
 
 
 def drop_table() -> str:
-    """Return how often a limit of three points blocks, without a reason and with one."""
+    """Return how often a limit of three points is missed, without a reason and with one."""
     rows = (
         [
             n,
@@ -128,7 +142,7 @@ def drop_table() -> str:
 
 
 def limit_table() -> str:
-    """Return how often a limit that fits the attempts blocks, also with fewer attempts than it takes."""
+    """Return how often a limit that fits the attempts is missed, also with fewer attempts than it takes."""
     rows = (
         [
             n,

@@ -227,7 +227,7 @@ MAX_PASS_RATE_DROP = Option(
     name="max_pass_rate_drop",
     parse=parsers.parse_rate,
     accepts="a fraction or a percentage, such as `0.05` or `5%`",
-    help="How far the pass rate may lie below the baseline, the median of the last results on the base branch. "
+    help="How far the pass rate may lie below the baseline, the median of the last passing results on the base branch. "
     "Only in GitHub workflows.",
     allowed_in=(SectionKind.THRESHOLDS,),
     default_note="not set",

@@ -1,6 +1,6 @@
-"""The baseline of a gate: its last decided results on the base branch, of which each number's median is compared.
+"""The baseline of a gate: its last results on the base branch that passed, of which each number's median is compared.
 
-Source: contract, section 10.
+Source: docs/noisy-agents.md.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MAX_RESULTS = 5  # results that are compared; one of them that is unusual change
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineResult:
-    """A decided result on the base branch. `url` is the status's `target_url`, '' if it has none that may be linked."""
+    """A result on the base branch that passed. `url` is the status's `target_url`, '' if it may not be linked."""
 
     commit: str
     url: str
@@ -25,7 +25,7 @@ class BaselineResult:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The last decided results of one status context on the base branch: at most `MAX_RESULTS`, the newest first."""
+    """The last results of one context on the base branch that passed: at most `MAX_RESULTS`, the newest first."""
 
     results: tuple[BaselineResult, ...] = ()
 

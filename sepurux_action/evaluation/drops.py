@@ -1,4 +1,4 @@
-"""Judges how far a gate's numbers lie below the baseline. Source: contract, section 10.
+"""Compares a gate's numbers with the baseline. Source: docs/noisy-agents.md.
 
 The backend knows no baseline, so the gate compares by itself, after every run is decided. A drop changes only the
 decision of a gate that passed, never one to a `pass`.
@@ -28,7 +28,7 @@ DROPS: Mapping[str, Measure] = {
     options.MAX_RELIABILITY_SCORE_DROP.name: BY_THRESHOLD[options.MIN_RELIABILITY_SCORE.name],
 }
 FEW_RESULTS = (
-    f"A drop is judged once {MIN_RESULTS} commits of the base branch have a result: run the gate on pushes to that "
+    f"A drop is compared once {MIN_RESULTS} commits of the base branch have passed: run the gate on pushes to that "
     "branch. A scheduled run adds a result only if the branch has a new commit."
 )
 
@@ -118,7 +118,7 @@ def _check(threshold: str, measure: Measure, allowed: float, actual: float | Non
             actual="not known",
             remark=remark,
             required_for_pass=True,
-            sentence=f"{remark}, so no drop can be judged",
+            sentence=f"{remark}, so no drop can be compared",
         )
     if actual is None and values:
         return row(
@@ -130,7 +130,7 @@ def _check(threshold: str, measure: Measure, allowed: float, actual: float | Non
     value = round(drop / measure.scale, number_format.MAX_DIGITS) if values else None
     row = partial(row, actual=_signed(-drop, limit) if values else NOT_KNOWN, value=value)
     if actual is None or len(values) < MIN_RESULTS:
-        remark = f"not judged yet: {len(values)} of {MIN_RESULTS} results on {base.name}"
+        remark = f"not compared yet: {len(values)} of {MIN_RESULTS} passing results on {base.name}"
         sentence = f"a drop of the {measure.noun} is {remark}"
         return row(state=CheckState.NOT_JUDGED, remark=remark, sentence=sentence)
     number = f"{measure.noun} {measure.write(actual)}"

@@ -19,6 +19,7 @@ from sepurux_action.config.policy import MAX_FILE_BYTES
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.baseline import MAX_RESULTS, Baseline, BaselineResult
+from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.event import SHA, Event, PullRequest
 from sepurux_action.github.permissions import Operation, error_paths, required_permission
@@ -360,10 +361,11 @@ def _newest_results(commits: Iterable[Mapping[str, object]]) -> dict[str, Previo
 
 
 def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: _Account) -> dict[str, Baseline]:
-    """Return the newest decided results that `account` published, by context, without those of the evaluated commit.
+    """Return the newest results that `account` published and that passed, by context, without the evaluated commit's.
 
-    Only the first-parent line counts: a merged branch has results of commits that the base branch never was at.
-    GitHub compares contexts without regard to case, so a commit has one result of each.
+    Only the first-parent line counts: a merged branch has results of commits that the base branch never was at. If
+    failed results counted, later ones could be as low. GitHub compares contexts without regard to case, so a commit has
+    one result of each.
     """
     commits = (commit for commit in line if commit.get("oid") != evaluated)
     found: dict[str, list[BaselineResult]] = {}
@@ -373,7 +375,7 @@ def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: _A
             creator = json_reader.as_object(status.get("creator"))
             context = str(status.get("context"))
             result = published_result.parse_description(status.get("description"))
-            if result is None or not result.decided:
+            if result is None or result.decision is not Decision.PASS:
                 continue
             if _account(json_reader.text(creator.get("login")), creator.get("__typename")) == account:
                 url = safe_url(json_reader.text(status.get("targetUrl")))

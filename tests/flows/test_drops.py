@@ -51,7 +51,7 @@ def test_a_limit_costs_no_request(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("rates", [(), (95, 95)])
-def test_the_first_pull_requests_are_not_judged_and_learn_how_to_get_more_results(
+def test_the_first_pull_requests_are_not_compared_and_learn_how_to_get_more_results(
     rates: tuple[float, ...], scene: Scene
 ) -> None:
     on_main(scene, *rates)
@@ -59,8 +59,8 @@ def test_the_first_pull_requests_are_not_judged_and_learn_how_to_get_more_result
     result = scene.run(**LIMIT)
     assert outcome(result) == (0, "pass")
     for page in (scene.ours[0], result.summary):
-        assert f"not judged yet: {len(rates)} of 3 results on main" in read(page).prose
-        assert "once 3 commits of the base branch have a result" in read(page).prose
+        assert f"not compared yet: {len(rates)} of 3 passing results on main" in read(page).prose
+        assert "once 3 commits of the base branch have passed" in read(page).prose
         assert "A scheduled run adds a result only if the branch has a new commit." in read(page).prose
 
 
@@ -69,6 +69,27 @@ def test_a_drop_within_the_range_of_main_does_not_block(scene: Scene) -> None:
     scene.answers(**WORSE)
     assert outcome(scene.run(**LIMIT)) == (0, "pass")
     assert "within main's range, 90.5% to 95.0%" in read(scene.ours[0]).prose
+
+
+@pytest.mark.parametrize("failed", [(10,), (60, 60, 60, 60, 60)])
+def test_failed_results_of_main_neither_widen_its_range_nor_become_its_baseline(
+    failed: tuple[float, ...], scene: Scene
+) -> None:
+    on_main(scene, 95, 95, 94)
+    on_main(scene, *failed, decision="fail")
+    scene.answers(**WORSE)
+    result = scene.run(**LIMIT)
+    assert outcome(result) == (1, "fail")
+    assert "4.2 points below the median of 3 results on main" in result.outputs["reason"]
+
+
+def test_with_failed_results_only_nothing_is_compared_and_the_report_says_which_results_count(scene: Scene) -> None:
+    on_main(scene, 60, 60, 60, decision="fail")
+    scene.answers(**WORSE)
+    assert outcome(scene.run(**LIMIT)) == (0, "pass")
+    shown = read(scene.ours[0]).prose
+    assert "not compared yet: 0 of 3 passing results on main" in shown
+    assert "once 3 commits of the base branch have passed" in shown
 
 
 @pytest.mark.parametrize("rates", [(), (10, 10, 10)])
@@ -244,11 +265,11 @@ def test_an_outage_while_main_is_read_is_no_pass_and_asks_for_no_permission(
 
 def test_a_skipped_gate_and_one_without_a_result_say_nothing_about_few_results(scene: Scene) -> None:
     scene.sepurux.script("GET /v1/ci/batch/*", backend.json({"detail": "no"}, 403))
-    assert "commits of the base branch have a result" not in scene.run(**LIMIT).summary
+    assert "commits of the base branch have passed" not in scene.run(**LIMIT).summary
     scene.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(**PASSED)))
     result = scene.run(paths="agents/**", **LIMIT)
     assert result.outputs["decision"] == "skipped"
-    assert "commits of the base branch have a result" not in result.summary
+    assert "commits of the base branch have passed" not in result.summary
 
 
 def test_a_large_merge_hides_no_drop(scene: Scene) -> None:

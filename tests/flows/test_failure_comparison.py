@@ -24,8 +24,8 @@ FIXED = {**OWN, "type": "loop"}
 def base_result(scene: Scene, run_id: str, *, page: str = "") -> None:
     """Add a commit to the base branch, with a result whose status links a run."""
     sha = scene.repository.commit("main")
-    description = "fail (hard): 50.0% passed, 0 unsafe, 1 failures, score 50.0"
-    status = scene.repository.status(sha, "failure", CONTEXT, description)
+    description = "pass (hard): 95.0% passed, 0 unsafe, 1 failures, score 93.0"
+    status = scene.repository.status(sha, "success", CONTEXT, description)
     status.target_url = f"{page or scene.sepurux.url}/runs/{run_id}"
 
 
@@ -72,9 +72,10 @@ def evaluate(scene: Scene, sandbox: Sandbox, *failing: str) -> StepResult:
 
 
 def copy_status_to_base(scene: Scene) -> None:
-    """Let the base branch have the result of the pull request's head, as after a merge."""
+    """Let the base branch have the run of the pull request's head, in a result that passed there."""
     [status] = scene.repository.latest_statuses(scene.pull.head_sha)
-    copied = scene.repository.status(scene.repository.commit("main"), status.state, CONTEXT, status.description)
+    passed = (status.description or "").replace("fail (", "pass (")
+    copied = scene.repository.status(scene.repository.commit("main"), "success", CONTEXT, passed)
     copied.target_url = status.target_url
 
 

@@ -468,6 +468,14 @@ def test_a_description_that_is_no_decided_result_is_not_compared(description: st
     assert compared(dotcom) == [90]
 
 
+def test_only_results_that_passed_are_compared(dotcom: Scene) -> None:
+    on_main(dotcom, 90, 91)
+    for decision in ("fail", "error", "pending", "skipped"):
+        sha = dotcom.repository.commit("main")
+        dotcom.repository.status(sha, "success", "Sepurux / core", rated(10, decision))
+    assert compared(dotcom) == [91, 90]
+
+
 def test_a_first_pull_request_has_nothing_to_be_compared_with_and_this_is_known(dotcom: Scene) -> None:
     assert compared(dotcom) == []
 
