@@ -17,7 +17,7 @@ from sepurux_action.config.stage import NextChange, Stage, next_change
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.client import Transport
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, Verdict
-from sepurux_action.evaluation.drops import FEW_RESULTS, Base, judge_drops
+from sepurux_action.evaluation.drops import Base, few_results, judge_drops
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.polling import RunMetadata, run_all
@@ -142,12 +142,14 @@ class GateEvaluator:
     # -- the result -------------------------------------------------------------------------------------------------
 
     def _result(self, gate: Gate, runs: tuple[RunResult, ...], advice: str) -> GateResult:
-        runs, drops = judge_drops(gate, runs, self._base(gate))
+        base = self._base(gate)
+        runs, drops = judge_drops(gate, runs, base)
         decision = min((run.decision for run in runs), key=lambda each: each.rank)
         suspected = trace_may_be_cause(runs)
         conclusion = enforce(decision, gate.stage, gate.on_undecided, trace_may_be_cause=suspected)
         decided = decision in {Decision.PASS, Decision.FAIL}
-        few = FEW_RESULTS if decided and any(check.state is CheckState.NOT_JUDGED for check in drops) else ""
+        too_few = decided and any(check.state is CheckState.NOT_JUDGED for check in drops)
+        few = few_results(base.baseline) if too_few and base.baseline else ""
         notes = tuple(filter(None, (self._next_change_note(gate), advice, few)))
         result = GateResult(gate=gate, runs=runs, conclusion=conclusion, notes=notes, drops=drops)
         return self._apply_reviews(result) if decision is Decision.FAIL and gate.stage is Stage.SOFT else result

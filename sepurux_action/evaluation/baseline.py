@@ -25,9 +25,14 @@ class BaselineResult:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The last results of one context on the base branch that passed: at most `MAX_RESULTS`, the newest first."""
+    """The last results of one context on the base branch that passed: at most `MAX_RESULTS`, the newest first.
+
+    `hidden` counts the commits whose newest status of the context is neither a pass nor a fail of the own account. It
+    may have replaced a result, because GitHub shows only the newest one.
+    """
 
     results: tuple[BaselineResult, ...] = ()
+    hidden: int = 0
 
     def values(self, of: Callable[[Metrics], float | None]) -> tuple[float, ...]:
         """Return one number of each result that has it, the newest first."""

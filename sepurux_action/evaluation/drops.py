@@ -31,6 +31,10 @@ FEW_RESULTS = (
     f"A drop is compared once {MIN_RESULTS} commits of the base branch have passed: run the gate on pushes to that "
     "branch. A scheduled run adds a result only if the branch has a new commit."
 )
+HIDDEN_RESULTS = (
+    " On {commits} of the base branch, the status of this gate is neither a pass nor a fail, or another account set it."
+    " It may hide an earlier result: re-run the gate there."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +66,12 @@ def base_heading(branch: str) -> str:
     if not branch:
         return "before"
     return branch if len(branch) <= MAX_BRANCH_LENGTH else "base"
+
+
+def few_results(baseline: Baseline) -> str:
+    """Return what to do if the baseline has too few results."""
+    hidden = HIDDEN_RESULTS.format(commits=number_format.pluralize(baseline.hidden, "commit"))
+    return FEW_RESULTS + (hidden if baseline.hidden else "")
 
 
 def judge_drops(gate: Gate, runs: tuple[RunResult, ...], base: Base) -> tuple[tuple[RunResult, ...], tuple[Check, ...]]:

@@ -6,6 +6,7 @@ Source: https://docs.github.com/graphql/reference
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -361,7 +362,7 @@ def _newest_results(commits: Iterable[Mapping[str, object]]) -> dict[str, Previo
 
 
 def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: _Account) -> dict[str, Baseline]:
-    """Return the newest results that `account` published and that passed, by context, without the evaluated commit's.
+    """Return the baseline of each lower-case context: the newest results that `account` published and that passed.
 
     Only the first-parent line counts: a merged branch has results of commits that the base branch never was at. If
     failed results counted, later ones could be as low. GitHub compares contexts without regard to case, so a commit has
@@ -369,20 +370,20 @@ def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: _A
     """
     commits = (commit for commit in line if commit.get("oid") != evaluated)
     found: dict[str, list[BaselineResult]] = {}
+    hidden = Counter[str]()
     for commit in islice(commits, BASELINE_COMMITS):
-        own: dict[str, BaselineResult] = {}
-        for status in _statuses(commit) or ():
+        statuses = {str(status.get("context")).lower(): status for status in _statuses(commit) or ()}
+        for context, status in statuses.items():
+            of_context = found.setdefault(context, [])
             creator = json_reader.as_object(status.get("creator"))
-            context = str(status.get("context"))
-            result = published_result.parse_description(status.get("description"))
-            if result is None or result.decision is not Decision.PASS:
-                continue
-            if _account(json_reader.text(creator.get("login")), creator.get("__typename")) == account:
+            own = _account(json_reader.text(creator.get("login")), creator.get("__typename")) == account
+            result = published_result.parse_description(status.get("description")) if own else None
+            if result is None or not result.decided:
+                hidden[context] += 1
+            elif result.decision is Decision.PASS:
                 url = safe_url(json_reader.text(status.get("targetUrl")))
-                own.setdefault(context.lower(), BaselineResult(commit=_sha(commit.get("oid")), url=url, result=result))
-        for context, each in own.items():
-            found.setdefault(context, []).append(each)
-    return {context: Baseline(tuple(results[:MAX_RESULTS])) for context, results in found.items()}
+                of_context.append(BaselineResult(commit=_sha(commit.get("oid")), url=url, result=result))
+    return {context: Baseline(tuple(results[:MAX_RESULTS]), hidden[context]) for context, results in found.items()}
 
 
 def _first_parents(repository: Mapping[str, object]) -> tuple[Mapping[str, object], ...]:

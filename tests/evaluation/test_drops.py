@@ -14,7 +14,7 @@ from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule
-from sepurux_action.evaluation.drops import Base, check_drops, judge_drops
+from sepurux_action.evaluation.drops import FEW_RESULTS, Base, check_drops, few_results, judge_drops
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.published_result import Metrics
 from sepurux_action.evaluation.result import RunResult, trace_may_be_cause
@@ -157,6 +157,14 @@ def test_a_row_names_a_branch_that_fits(branch: str, label: str) -> None:
 )
 def test_both_sides_are_rounded_as_in_a_description(now: float, state: CheckState) -> None:
     assert check(now, on_main(0.95, 0.95, 0.95)).state is state
+
+
+def test_what_to_do_about_too_few_results_depends_on_why_they_are_few() -> None:
+    assert few_results(Baseline()) == FEW_RESULTS
+    assert few_results(Baseline(hidden=1)) == (
+        f"{FEW_RESULTS} On 1 commit of the base branch, the status of this gate is neither a pass nor a fail, or "
+        "another account set it. It may hide an earlier result: re-run the gate there."
+    )
 
 
 def test_the_reason_names_numbers_and_limit() -> None:

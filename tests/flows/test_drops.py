@@ -92,6 +92,24 @@ def test_with_failed_results_only_nothing_is_compared_and_the_report_says_which_
     assert "once 3 commits of the base branch have passed" in shown
 
 
+def test_the_report_counts_the_commits_of_main_whose_newest_status_hides_a_result(scene: Scene) -> None:
+    on_main(scene, 95, 95, 94)
+    commits = [scene.repository.branches["main"].sha]
+    on_main(scene, 94)
+    commits.append(scene.repository.branches["main"].sha)
+    scene.repository.status(commits[0], "pending", CONTEXT, "the evaluation is running")
+    scene.answers(**WORSE)
+    assert outcome(scene.run(**LIMIT)) == (1, "fail"), "three results are left"
+    assert "neither a pass nor a fail" not in read(scene.ours[0]).prose
+    scene.repository.status(commits[1], "failure", CONTEXT, "error (hard): -; the backend did not respond")
+    result = scene.run(**LIMIT)
+    assert outcome(result) == (0, "pass")
+    for page in (scene.ours[0], result.summary):
+        shown = read(page).prose
+        assert "2 of 3 passing results on main" in shown
+        assert "On 2 commits of the base branch, the status of this gate is neither a pass nor a fail" in shown
+
+
 @pytest.mark.parametrize("rates", [(), (10, 10, 10)])
 def test_a_fail_of_the_backend_stays_a_fail(rates: tuple[float, ...], scene: Scene) -> None:
     on_main(scene, *rates, decision="fail")

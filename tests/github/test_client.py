@@ -476,6 +476,25 @@ def test_only_results_that_passed_are_compared(dotcom: Scene) -> None:
     assert compared(dotcom) == [91, 90]
 
 
+def test_commits_whose_newest_status_is_no_result_of_the_own_account_are_counted_by_context(dotcom: Scene) -> None:
+    on_main(dotcom, 90)
+    pending, undecided, skipped, foreign, failed = (dotcom.repository.commit("main") for _ in range(5))
+    for sha in (pending, undecided, skipped, foreign, failed):
+        dotcom.repository.status(sha, "success", "Sepurux / core", rated(91))
+    dotcom.repository.status(pending, "pending", "Sepurux / core", "the evaluation is running")
+    dotcom.repository.status(undecided, "failure", "sepurux / CORE", rated(10, "error"))
+    dotcom.repository.status(skipped, "success", "Sepurux / core", rated(10, "skipped"))
+    dotcom.repository.status(foreign, "success", "Sepurux / core", rated(95), creator="mona")
+    dotcom.repository.status(failed, "failure", "Sepurux / core", rated(10, "fail"))
+    dotcom.repository.status(pending, "pending", "Sepurux / search", "the evaluation is running")
+    baselines = dotcom.client.fetch_snapshot(dotcom.event).baselines
+    assert [each.result.metrics.pass_rate for each in baselines["sepurux / core"].results] == [0.9]
+    assert {context: baseline.hidden for context, baseline in baselines.items()} == {
+        "sepurux / core": 4,
+        "sepurux / search": 1,
+    }
+
+
 def test_a_first_pull_request_has_nothing_to_be_compared_with_and_this_is_known(dotcom: Scene) -> None:
     assert compared(dotcom) == []
 
