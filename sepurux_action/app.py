@@ -14,6 +14,7 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.settings import (
+    BASE,
     BootstrapSettings,
     Settings,
     flag,
@@ -45,6 +46,11 @@ from sepurux_action.report.report import Context, Report, build_report, build_se
 MAX_PROBLEM_ANNOTATIONS = 9  # problems in settings with an annotation each; contract, section 1
 NOT_AUTHENTICATED = "there is no `github_token`"
 NO_ADDRESS = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
+SHARED_STATUSES = (
+    "`status_context` has no `{base}`, so a pull request with the same head commit into another branch sets the same "
+    "status. The commit may pass there, because a drop or a stage depends on the branch. "
+    'Write `status_context: "{prefix} ({base})"`, and require the new status on each branch.'
+)
 UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 
 
@@ -155,6 +161,9 @@ def _log_start(
     for setting in settings.ignored:
         why = "because a policy file applies. Set `paths` for its gates, under `gates:`"
         host.annotate(Level.WARNING, f"The {setting} is ignored, {why}.", title="Sepurux gate")
+    if github and settings.shares_statuses:
+        prefix = settings.publish_options.status_context
+        host.annotate(Level.WARNING, SHARED_STATUSES.format(prefix=prefix, base=BASE), title="Sepurux gate")
     if len(settings.gates) == 1:
         [gate] = settings.gates
         host.progress(f"evaluating gate {gate.name} ({_campaign_and_stage(gate)}) at {settings.base_url}")

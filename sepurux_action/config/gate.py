@@ -28,6 +28,11 @@ class Thresholds:
         thresholds = asdict(self) | {"required_mutation_categories": list(self.required_mutation_categories) or None}
         return {name: value for name, value in thresholds.items() if value is not None and name not in _DROPS}
 
+    @property
+    def limits_drops(self) -> bool:
+        """Return whether a number is compared with the base branch."""
+        return any(getattr(self, name) is not None for name in _DROPS)
+
 
 _DROPS = frozenset({options.MAX_PASS_RATE_DROP.name, options.MAX_RELIABILITY_SCORE_DROP.name})
 REGISTERED = "registered scenarios"  # the campaign's own, which run if a gate names no trace

@@ -83,6 +83,15 @@ class Settings:
     overridden: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
+    @property
+    def shares_statuses(self) -> bool:
+        """Return whether base branches share a status although a commit may pass on one and fail on another.
+
+        Source: docs/security.md, "One commit in several pull requests".
+        """
+        differs = any(gate.thresholds.limits_drops or any(rule.branches for rule in gate.rules) for gate in self.gates)
+        return differs and self.publish_options.status and BASE not in self.publish_options.status_context
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootstrapSettings:

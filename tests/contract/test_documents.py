@@ -268,6 +268,7 @@ PRINTED: dict[str, Callable[[Scene], str]] = {
     "The token of a pull request from a fork can only read": of_a_fork,
     "Could not write the comment (…)": with_permissions(contents="read", pull_requests="read", statuses="write"),
     "no comment: …": on_a_schedule(),
+    "`status_context` has no `{base}`, so …": on_pull_request(max_pass_rate_drop="3%"),
     "so this gate blocks no merge": on_pull_request(),
     "a soft gate acts as a hard gate": on_a_schedule(enforcement="soft"),
 }

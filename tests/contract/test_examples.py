@@ -233,6 +233,11 @@ def test_a_policy_fits_the_schema_names_it_and_is_accepted_by_the_action(
     assert settings(read_policy(text)).gates
 
 
+@pytest.mark.parametrize("name", POLICY_TEXTS)
+def test_a_policy_whose_rules_differ_by_branch_gives_each_branch_its_own_status(name: str) -> None:
+    assert not settings(read_policy(POLICY_TEXTS[name])).shares_statuses
+
+
 def test_the_schema_refuses_a_policy_with_a_problem(tmp_path: Path) -> None:
     arguments = ("--schemafile", str(schema.PATH))
     found = check(arguments, {"day": "enforcement: [{stage: soft, from: 2027-13-01}]", "key": "campain: x"}, tmp_path)

@@ -271,7 +271,7 @@ def test_an_outage_while_main_is_read_is_no_pass_and_asks_for_no_permission(
 ) -> None:
     scene.github.fault("graphql", fault, always=True)
     scene.answers(**PASSED)
-    result = push(scene, **LIMIT)
+    result = push(scene, status_context="Sepurux ({base})", **LIMIT)
     assert outcome(result) == (2, "error")
     [error] = result.messages("error")
     assert advice in error

@@ -61,6 +61,41 @@ def test_looser_inputs_do_not_loosen_what_the_file_sets_and_are_named_in_one_lin
     assert all(name in line for name in ("enforcement", "min_pass_rate", "max_unsafe"))
 
 
+DROP = "thresholds: {max_pass_rate_drop: 3%}\n"
+BY_BRANCH = "enforcement: [{stage: observe}, {stage: hard, branches: [main]}]\n"
+SHARED = "so a pull request with the same head commit into another branch sets the same status"
+
+
+@pytest.mark.parametrize(
+    ("policy", "written"),
+    [
+        (DROP, "Sepurux ({base})"),
+        ("thresholds: {max_reliability_score_drop: 3}\nstatus_context: Agents\n", "Agents ({base})"),
+        (
+            "gates:\n  - name: support\n  - name: refunds\n    thresholds: {max_pass_rate_drop: 3%}\n",
+            "Sepurux ({base})",
+        ),
+        (BY_BRANCH, "Sepurux ({base})"),
+        (f"{DROP}{BY_BRANCH}status_context: 'Sepurux ({{base}})'\n", ""),
+        (f"{DROP}{BY_BRANCH}status: false\n", ""),
+        ("enforcement: [{stage: observe}, {stage: hard, from: 2020-01-01}]\n", ""),
+    ],
+)
+def test_one_warning_says_that_branches_with_different_rules_share_a_status(
+    policy: str, written: str, scene: Scene
+) -> None:
+    with_policy(scene, f"campaign: core-reliability\n{policy}")
+    scene.answers(**PASSED)
+    warnings = [warning for warning in scene.run().messages("warning") if SHARED in warning]
+    assert len(warnings) == (1 if written else 0)
+    assert all(f'Write `status_context: "{written}"`' in warning for warning in warnings)
+
+
+def test_without_github_no_status_is_shared(scene: Scene) -> None:
+    result = scene.run(github_token="", max_pass_rate_drop="3%")
+    assert SHARED not in result.log
+
+
 def test_a_first_file_with_observe_does_not_observe_yet(scene: Scene) -> None:
     scene.pull.push({PATH: LOOSE})
     scene.answers()
