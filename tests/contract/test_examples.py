@@ -360,6 +360,42 @@ def test_a_job_waits_longer_than_its_gates(path: Path) -> None:
     assert minutes * 60 > longest + 105  # reads 15 s, effects 90 s: contract, section 4
 
 
+# -- pull requests: another base branch, and one run at a time --------------------------------------------------------
+
+OF_PULL_REQUESTS = {
+    name: workflow
+    for name, text in PIECES.items()
+    if isinstance(on := (workflow := yaml.safe_load(text))[True], dict)  # `on`, as YAML 1.1 reads it
+    if "pull_request" in on
+}
+of_pull_requests = pytest.mark.parametrize("name", OF_PULL_REQUESTS)
+
+
+def test_no_workflow_runs_on_pull_requests_without_types() -> None:
+    assert len(OF_PULL_REQUESTS) == 8
+    assert [name for name, text in PIECES.items() if "pull_request" in str(yaml.safe_load(text)[True]).split()] == []
+
+
+@of_pull_requests
+def test_a_workflow_of_pull_requests_runs_when_the_base_branch_changes(name: str) -> None:
+    assert OF_PULL_REQUESTS[name][True]["pull_request"]["types"] == ["opened", "synchronize", "reopened", "edited"]
+
+
+@of_pull_requests
+def test_a_pull_request_has_one_run_and_an_edited_title_cancels_none(name: str) -> None:
+    workflow = OF_PULL_REQUESTS[name]
+    assert "concurrency" not in workflow, "a run whose job is skipped would join the group"
+    for job in workflow["jobs"].values():
+        if job["steps"] == [{"run": "true"}]:
+            continue  # the documents show the triggers alone
+        assert "github.event.action != 'edited' || github.event.changes.base" in job["if"]
+        number, _, otherwise = re.findall(r"\$\{\{ (.+) \}\}$", job["concurrency"]["group"])[0].partition(" || ")
+        assert (number, otherwise) == ("github.event.pull_request.number", "github.run_id"), "pushes share no group"
+        waits = "pull_request_review" in workflow[True]  # the run of a review does not end an evaluation
+        cancels = (True, "${{ github.event_name == 'pull_request' }}")
+        assert job["concurrency"]["cancel-in-progress"] in cancels[waits:]
+
+
 # -- what an example may do -------------------------------------------------------------------------------------------
 
 
