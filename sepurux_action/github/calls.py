@@ -24,7 +24,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 FIRST_READ_S = 60.0  # for finding the pull request and the first snapshot, which has the policy
-READS_S = 15.0  # for the pending statuses and the reads after them; the same again for reviews
+READS_S = 15.0  # for the pending statuses and the reads after them; the same for reviews, and for the read at the end
 RETRY_PAUSE_S = 5.0  # between two attempts at the first read; the client makes shorter pauses within one attempt
 WRITES_A_MINUTE = 80  # GitHub's limit on requests that create content; it allows 900 points, of which a write costs 5
 COMMENT_WRITES = 2  # of these 80: statuses leave them for the comment
@@ -178,7 +178,7 @@ class BoundedCalls:
 
     def fetch_snapshot(self, client: GitHubClient) -> Snapshot | None:
         """Return the event's pull request as it is now, with all pages of comments; None if it cannot be read."""
-        snapshot = self._page(client)
+        snapshot = self.fetch_page(client)
         return None if snapshot is None else self.fetch_more_comments(client, snapshot)
 
     def fetch_more_comments(
@@ -188,7 +188,7 @@ class BoundedCalls:
         for _ in range(MAX_PAGES - 1):
             if not snapshot.after or enough(snapshot):
                 return snapshot
-            page = self._page(client, snapshot.after)
+            page = self.fetch_page(client, snapshot.after)
             if page is None:
                 break
             snapshot = replace(
@@ -199,7 +199,8 @@ class BoundedCalls:
             )
         return replace(snapshot, comments_known=snapshot.comments_known and not snapshot.after)
 
-    def _page(self, client: GitHubClient, after: str = "") -> Snapshot | None:
+    def fetch_page(self, client: GitHubClient, after: str = "") -> Snapshot | None:
+        """Return the event's pull request as it is now, with one page of comments; None if it cannot be read."""
         page = self.try_call(Operation.READ, client.fetch_snapshot, self.event, after=after, with_base=False)
         if page is not None:
             self._warn_of(page)

@@ -136,7 +136,7 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         name=name,
         repository=full_name,
         # The payload of a scheduled run has no repository, but such a run is always on the default branch.
-        default_branch=_branch(repository.get("default_branch")) or (branch if name == "schedule" else ""),
+        default_branch=branch_name(repository.get("default_branch")) or (branch if name == "schedule" else ""),
         commit=_sha(environ.get("GITHUB_SHA")),
         head_branch=branch,
         dependabot=environ.get("GITHUB_ACTOR") == DEPENDABOT,
@@ -165,9 +165,9 @@ def parse_pull_request(raw: object) -> PullRequest:
         number=_number(payload.get("number")),
         head_sha=_sha(head.get("sha")),
         head_repository=_repository(json_reader.as_object(head.get("repo")).get("full_name")),
-        head_branch=_branch(head.get("ref")),
+        head_branch=branch_name(head.get("ref")),
         base_repository=_repository(json_reader.as_object(base.get("repo")).get("full_name")),
-        base_ref=_branch(base.get("ref")),
+        base_ref=branch_name(base.get("ref")),
         base_sha=_sha(base.get("sha")),
         author=json_reader.text(json_reader.as_object(payload.get("user")).get("login")),
         open=payload.get("state") == "open",
@@ -267,7 +267,7 @@ def _workflow_run(event: Event, payload: Mapping[str, object]) -> Event:
     base, head = json_reader.as_object(payload.get("repository")), json_reader.as_object(run.get("head_repository"))
     repository, branch, commit = (
         _repository(head.get("full_name")),
-        _branch(run.get("head_branch")),
+        branch_name(run.get("head_branch")),
         _sha(run.get("head_sha")),
     )
     event = replace(
@@ -317,7 +317,7 @@ def _deployment(event: Event, payload: Mapping[str, object]) -> Event:
         event,
         commit=_sha(deployment.get("sha")) or event.commit,
         # A tag or a SHA is no head of a pull request.
-        head_branch=_branch_of_ref(deployment.get("ref")) or _branch(deployment.get("ref")) or event.head_branch,
+        head_branch=_branch_of_ref(deployment.get("ref")) or branch_name(deployment.get("ref")) or event.head_branch,
     )
 
 
@@ -406,14 +406,14 @@ def _repository(value: object) -> str:
     return value if isinstance(value, str) and _REPOSITORY.match(value) else ""
 
 
-def _branch(value: object) -> str:
+def branch_name(value: object) -> str:
     """Return a branch's name, or '' if it has unprintable characters, because it could look like another name."""
     return value if isinstance(value, str) and value == json_reader.printable(value) else ""
 
 
 def _branch_of_ref(value: object) -> str:
     """Return the branch of a full ref, or '' for a tag."""
-    return _branch(value[len(_BRANCH) :]) if isinstance(value, str) and value.startswith(_BRANCH) else ""
+    return branch_name(value[len(_BRANCH) :]) if isinstance(value, str) and value.startswith(_BRANCH) else ""
 
 
 # -- the table of events ----------------------------------------------------------------------------------------------

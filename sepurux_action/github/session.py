@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import assert_never
 
+from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile
@@ -29,7 +30,7 @@ from sepurux_action.github import comment_state
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, WRITES_A_MINUTE, BoundedCalls
 from sepurux_action.github.comment_state import CachedFailures, CommentState
 from sepurux_action.github.commit_status import CommitState
-from sepurux_action.github.event import ByNumber, Event, as_ambiguous, resolve
+from sepurux_action.github.event import ByNumber, Event, PullRequest, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.protocol import GitHubClient
 from sepurux_action.github.reviews import ReviewGate
@@ -49,6 +50,7 @@ UNKNOWN_COMMENTS = (
     f"no comment: not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
     "and one of them may be its own"
 )
+BASE_CHANGED = "the base branch has changed; re-run the job"
 BLOCKING_FIRST = (CommitState.FAILURE, CommitState.PENDING, CommitState.SUCCESS)
 
 
@@ -75,6 +77,7 @@ class GitHubSession:
         self.soft_gate = ReviewGate(client, self._calls)
         self._options = PublishOptions(key="")
         self._signing_key = signing_key
+        self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
         self._statuses_s = STATUSES_S
         self._shutting_down = False
 
@@ -88,7 +91,8 @@ class GitHubSession:
     def load(self, config: str) -> None:
         """Find the pull request of the run, and fetch the first snapshot with the policy file at the path `config`.
 
-        If that fails, the snapshot says that the policy could not be read.
+        If that fails, the snapshot says that the policy could not be read. The payload of a re-run is that of the first
+        run, so if the pull request has another base branch now, the policy of that branch is fetched instead.
         """
         for _ in range(MAX_LOOKUPS):
             if (lookup := self.event.lookup) is None:
@@ -101,7 +105,14 @@ class GitHubSession:
         if self.event.pull_request is None:
             what = "no comment" if self.event.commit else "no comment and no status"
             self._output.log(f"{what}: {self.event.no_pr_reason}")
-        if not self.event.skip_reason:
+        if self.event.skip_reason:
+            return
+        self.snapshot = self._calls.fetch_first_snapshot(self._client, config)
+        pull = self.snapshot.pull_request
+        if pull and self._has_another_base(pull) and self.event.name != "merge_group":
+            then, now = map(json_reader.preview, (self.event.base_ref, pull.base_ref))
+            self._output.log(f"the base branch is now {now}, and not {then} as in the event's payload")
+            self._calls.event = replace(self.event, base_ref=pull.base_ref, base_sha=pull.base_sha)
             self.snapshot = self._calls.fetch_first_snapshot(self._client, config)
 
     def configure(self, options: PublishOptions) -> None:
@@ -272,9 +283,15 @@ class GitHubSession:
     def publish_results(self, results: Sequence[GateResult]) -> None:
         """Set the decided status of each gate; those that block come first, then those that replace an older status.
 
-        The time for this and the comment begins here.
+        Before that, the pull request is read again, except after a signal: if it has another base branch now, another
+        policy applies, and each status is `failure`. The time for this and the comment begins here.
         """
-        self._calls.set_timeout(self._statuses_s)
+        if self._shutting_down:
+            self._calls.set_timeout(AFTER_SIGNAL_S)
+        else:
+            self._calls.set_timeout(READS_S)
+            self._read_again()
+            self._calls.extend(STATUSES_S - READS_S)
         shown = {context.lower() for context in self.snapshot.head_contexts or {}}
 
         def order(status: _Status) -> tuple[int, bool]:
@@ -289,17 +306,20 @@ class GitHubSession:
         Nothing is written if the pull request has a newer commit, or if the text is the same.
         """
         state = self._comment_state
-        if state is None or self._options.comment is CommentMode.NEVER or self.event.skip_reason:
+        if state is None or not self._writes_comment or self.event.skip_reason:
             return ""
-        now = self._calls.fetch_snapshot(self._client)
-        if now is None:
+        if self._now is None:
             return ""
+        now = self._calls.fetch_more_comments(self._client, self._now)
         head = now.pull_request.head_sha if now.pull_request else ""
         if head != self.event.commit:
             own = "a merge group has a commit of its own"
             newer = "the pull request has a newer commit, which gets a run of its own"
             unread = "" if head else "the pull request could not be read"
             self._output.log(f"no comment: {unread or (own if self.event.name == 'merge_group' else newer)}")
+            return ""
+        if self._base_has_changed:
+            self._output.log("no comment: the base branch of the pull request has changed")
             return ""
         if not now.comments_known:
             self._output.log(UNKNOWN_COMMENTS)
@@ -320,6 +340,28 @@ class GitHubSession:
         return comment.upsert(ours, body(state.write([*self.previous_results, newest], failures)))
 
     # -- helpers ----------------------------------------------------------------------------------------------------
+
+    def _read_again(self) -> None:
+        if self.event.pull_request is None or not (self._options.status or self._writes_comment):
+            return
+        self._now = self._calls.fetch_page(self._client)
+        if self._base_has_changed and self._now and self._now.pull_request:
+            then, now = map(json_reader.preview, (self.event.base_ref, self._now.pull_request.base_ref))
+            changed = f"The base branch of the pull request has changed from {then} to {now} since the policy was read"
+            self._calls.warn_once(f"{changed}, so each status is `failure`. Re-run the job.")
+
+    @property
+    def _base_has_changed(self) -> bool:
+        """Return whether the pull request had another base branch than the evaluated one when it was read again."""
+        pull = self._now.pull_request if self._now else None
+        return pull is not None and self._has_another_base(pull)
+
+    def _has_another_base(self, pull: PullRequest) -> bool:
+        return pull.base_ref not in {"", self.event.base_ref}
+
+    @property
+    def _writes_comment(self) -> bool:
+        return self._options.comment is not CommentMode.NEVER
 
     def _has_event_commit(self, snapshot: Snapshot) -> bool:
         """Return whether the pull request in a snapshot has the event's commit as its head, and the event's base."""
@@ -367,7 +409,9 @@ class GitHubSession:
     def _decided_status(self, result: GateResult) -> _Status:
         state = CommitState.FAILURE if result.conclusion.blocks else CommitState.SUCCESS
         state = CommitState.PENDING if result.needs_approval else state
-        description = published_result.format_description(published_result.summarize(result), _status_note(result))
+        state = CommitState.FAILURE if self._base_has_changed else state
+        note = BASE_CHANGED if self._base_has_changed else _status_note(result)
+        description = published_result.format_description(published_result.summarize(result), note)
         return _Status(self.context_of(result.gate.name), state, description, result.worst.run.dashboard_url)
 
 

@@ -22,7 +22,7 @@ from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.baseline import MAX_RESULTS, Baseline, BaselineResult
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.github.event import SHA, Event, PullRequest
+from sepurux_action.github.event import SHA, Event, PullRequest, branch_name
 from sepurux_action.github.permissions import Operation, error_paths, required_permission
 
 PAGE = 100  # comments of one page, GitHub's largest
@@ -317,7 +317,7 @@ def _pull_request(pull: Mapping[str, object]) -> PullRequest:
         head_sha=_sha(pull.get("headRefOid")),
         head_repository=json_reader.text(json_reader.as_object(pull.get("headRepository")).get("nameWithOwner")),
         head_branch=json_reader.text(pull.get("headRefName")),
-        base_ref=json_reader.text(pull.get("baseRefName")),
+        base_ref=branch_name(pull.get("baseRefName")),
         base_sha=_sha(pull.get("baseRefOid")),
         author=json_reader.text(json_reader.as_object(pull.get("author")).get("login")),
         open=pull.get("state") == "OPEN",

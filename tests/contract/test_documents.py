@@ -239,6 +239,12 @@ def on_a_schedule(**inputs: str) -> Callable[[Scene], str]:
     return run
 
 
+def into_another_branch(scene: Scene) -> str:
+    scene.repository.commit("dev")
+    scene.github.after("graphql", lambda: setattr(scene.pull, "base_ref", "dev"))
+    return log_of(scene.run())
+
+
 def unreachable(scene: Scene) -> str:
     scene.sepurux.close()
     return log_of(scene.run(timeout="0.5"))
@@ -269,6 +275,7 @@ PRINTED: dict[str, Callable[[Scene], str]] = {
     "Could not write the comment (…)": with_permissions(contents="read", pull_requests="read", statuses="write"),
     "no comment: …": on_a_schedule(),
     "`status_context` has no `{base}`, so …": on_pull_request(max_pass_rate_drop="3%"),
+    "The base branch of the pull request has changed …": into_another_branch,
     "so this gate blocks no merge": on_pull_request(),
     "a soft gate acts as a hard gate": on_a_schedule(enforcement="soft"),
 }

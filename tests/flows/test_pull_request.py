@@ -382,6 +382,53 @@ def test_5000_failures_and_tools_of_10_kb_shed_sections_and_say_so(scene: Scene)
     assert "72.0%" in body
 
 
+# -- another base branch ----------------------------------------------------------------------------------------------
+
+POLICY = ".github/sepurux-gate.yml"
+LENIENT, STRICT = (f"campaign: core-reliability\nenforcement: {stage}\n" for stage in ("observe", "hard"))
+
+
+def into_dev(scene: Scene) -> None:
+    """Let the pull request go into `dev`, whose gate observes, while that of `main` blocks."""
+    scene.repository.commit("main", {POLICY: STRICT})
+    scene.pull.base = scene.repository.commits[scene.repository.commit("dev", {POLICY: LENIENT})]
+    scene.pull.base_ref = "dev"
+
+
+def retarget(scene: Scene) -> None:
+    scene.pull.base_ref, scene.pull.base = "main", scene.repository.branches["main"]
+
+
+@pytest.mark.parametrize("comment", ["always", "never"])
+def test_a_run_for_the_former_base_branch_leaves_no_status_green(comment: str, scene: Scene) -> None:
+    into_dev(scene)
+    scene.github.after("graphql", lambda: retarget(scene))
+    scene.answers()
+    result = scene.run(comment=comment)
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (0, "fail", "success")
+    state, _, description = scene.status
+    assert state == "failure"
+    assert description.endswith("; the base branch has changed; re-run the job")
+    assert parse_description(description) is not None
+    [warning] = [each for each in result.messages("warning") if "base branch" in each]
+    assert 'has changed from "dev" to "main"' in warning
+    assert scene.ours == []
+    assert "no comment: the base branch of the pull request has changed" in result.log or comment == "never"
+
+
+def test_a_re_run_applies_the_policy_of_the_base_branch_of_today(scene: Scene) -> None:
+    """The payload of a re-run is that of the first run, so it has the former base branch."""
+    into_dev(scene)
+    options = scene.options()
+    retarget(scene)
+    scene.answers()
+    result = run_action(**options)
+    assert (result.exit_code, result.outputs["enforcement"], scene.status[0]) == (1, "hard", "failure"), result.log
+    assert "re-run the job" not in scene.status[2]
+    assert 'the base branch is now "main", and not "dev"' in result.log
+    assert len(scene.ours) == 1
+
+
 # -- what no run may lose, double or show ------------------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ from sepurux_action.errors import ErrorDetails, Interrupted
 from sepurux_action.evaluate import GateEvaluator
 from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.calls import COMMENT_WRITES, FIRST_READ_S, WRITES_A_MINUTE
+from sepurux_action.github.calls import COMMENT_WRITES, FIRST_READ_S, READS_S, WRITES_A_MINUTE
 from sepurux_action.github.commit_status import CommitState
 from sepurux_action.github.event import ByCommit, Event, PullRequest
 from sepurux_action.github.permissions import Operation
@@ -332,17 +332,14 @@ def test_reviews_and_statuses_have_time_of_their_own(publish: Callable[[GitHubSe
     assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE]
 
 
-CHANGED = [replace(PULL, head_sha="c" * 40), replace(PULL, base_ref="next"), None]
-
-
-@pytest.mark.parametrize("pull", CHANGED)
-def test_changed_files_are_not_read_of_another_head_or_base(pull: PullRequest | None) -> None:
+@pytest.mark.parametrize("pull", [replace(PULL, head_sha="c" * 40), None])
+def test_changed_files_are_not_read_of_another_head(pull: PullRequest | None) -> None:
     scene = a_scene(pages=(replace(PAGE, pull_request=pull, error=OUTAGE),))
     assert scene.session.changed_files() is None
     assert scene.client.named("changed_files") == []
 
 
-@pytest.mark.parametrize("pull", CHANGED)
+@pytest.mark.parametrize("pull", [replace(PULL, head_sha="c" * 40), replace(PULL, base_ref="next"), None])
 def test_changed_files_do_not_count_once_head_or_base_has_changed(pull: PullRequest | None) -> None:
     scene = a_scene()
     assert scene.session.changed_files() == ()
@@ -392,6 +389,75 @@ def test_no_comment_is_written_unless_the_evaluated_commit_is_the_head(pull: Pul
     assert scene.session.publish_comment(results("one"), str) == ""
     assert scene.client.comments == {}
     assert any(line.startswith(says) for line in scene.output.lines)
+
+
+@pytest.mark.parametrize("event", [EVENT, replace(EVENT, name="merge_group")], ids=["pull request", "merge group"])
+def test_no_status_is_green_and_no_comment_written_once_the_base_branch_has_changed(event: Event) -> None:
+    scene = a_scene(event)
+    scene.client.pages = (replace(PAGE, pull_request=replace(PULL, base_ref="next")),)
+    decided = [*results("one", passing=True), *results("two", passing=True)]
+    scene.session.publish_results(decided)
+    assert [state for state, _ in scene.client.statuses.values()] == [CommitState.FAILURE] * 2
+    assert [name for _, name, _ in scene.client.calls] == [
+        "fetch_snapshot",
+        "fetch_snapshot",
+        "set_status",
+        "set_status",
+    ]
+    assert scene.session.publish_comment(decided, str) == ""
+    assert scene.client.comments == {}
+    [warning] = scene.warnings
+    assert warning == (
+        'The base branch of the pull request has changed from "main" to "next" since the policy was read, so each '
+        "status is `failure`. Re-run the job."
+    )
+
+
+@pytest.mark.parametrize("pull", [None, replace(PULL, base_ref=""), replace(PULL, head_sha="c" * 40)])
+def test_a_pull_request_with_the_same_or_an_unread_base_branch_gets_the_decided_status(
+    pull: PullRequest | None,
+) -> None:
+    scene = a_scene()
+    scene.client.pages = (replace(PAGE, pull_request=pull),)
+    scene.session.publish_results(results("one", passing=True))
+    assert scene.client.statuses["Sepurux / one"][0] is CommitState.SUCCESS
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_pull_request_that_cannot_be_read_again_keeps_the_time_for_the_decided_statuses(*, hangs: bool) -> None:
+    scene = a_scene()
+    start = scene.clock.time
+
+    def reject(name: str, _target: str, _time: float) -> ErrorDetails | None:
+        if name == "fetch_snapshot" and hangs:
+            scene.clock.time += 1_000
+        return OUTAGE if name == "fetch_snapshot" and not hangs else None
+
+    scene.client.reject = reject
+    scene.session.publish_results(results("one", passing=True))
+    assert scene.client.statuses["Sepurux / one"][0] is CommitState.SUCCESS
+    assert scene.clock.time - start <= READS_S
+    [warning] = scene.warnings
+    assert warning.startswith("Could not read the pull request and the base branch (GitHub ")
+
+
+def test_a_base_branch_that_has_changed_before_the_signal_leaves_no_status_green_after_it() -> None:
+    scene = a_scene()
+    scene.client.pages = (replace(PAGE, pull_request=replace(PULL, base_ref="next")),)
+    scene.session.publish_results(results("one", passing=True))
+    scene.client.statuses.clear()
+    scene.session.enter_shutdown(scene.clock)
+    scene.session.publish_results(results("one", passing=True))
+    assert scene.client.statuses["Sepurux / one"][0] is CommitState.FAILURE
+    assert len(scene.client.named("fetch_snapshot")) == 2
+
+
+def test_after_a_signal_the_pull_request_is_not_read_again() -> None:
+    scene = a_scene()
+    scene.session.enter_shutdown(scene.clock)
+    scene.session.publish_results(results("one", passing=True))
+    assert scene.client.statuses["Sepurux / one"][0] is CommitState.SUCCESS
+    assert len(scene.client.named("fetch_snapshot")) == 1
 
 
 def test_no_comment_is_written_if_the_comments_cannot_be_fetched_again() -> None:
@@ -597,8 +663,8 @@ def test_300_gates_send_what_blocks_first_keep_time_for_the_comment_and_name_wha
         (20, True, 44),
         (50, False, 55),
         (50, True, 94),
-        (300, False, 116),
-        (300, True, 155),
+        (300, False, 115),
+        (300, True, 154),
     ],
 )
 def test_what_a_step_costs(gates: int, older: bool, requests: int, signals: Signals) -> None:  # noqa: FBT001
@@ -631,12 +697,29 @@ def test_after_a_signal_each_status_is_tried_once_without_waiting_for_the_limit(
     assert scene.clock.time - start < 3
 
 
-def test_the_comment_mode_never_reads_no_comments() -> None:
-    scene = a_scene()
-    scene.session.configure(PublishOptions(key="gates", comment=CommentMode.NEVER))
+@pytest.mark.parametrize(("status", "reads"), [(True, 2), (False, 1)])
+def test_without_a_comment_the_pull_request_is_read_again_for_the_status_alone(*, status: bool, reads: int) -> None:
+    scene = a_scene(pages=many_pages(3))
+    scene.session.configure(PublishOptions(key="gates", comment=CommentMode.NEVER, status=status))
     scene.session.publish_results(results("one"))
     assert scene.session.publish_comment(results("one"), str) == ""
-    assert scene.client.named("fetch_snapshot") == [""]
+    assert scene.client.named("fetch_snapshot") == [""] * reads
+
+
+def test_the_current_base_branch_replaces_that_of_an_older_payload() -> None:
+    pull = replace(PULL, base_ref="next", base_sha="d" * 40)
+    scene = a_scene(pages=(replace(PAGE, pull_request=pull),))
+    assert (scene.session.event.base_ref, scene.session.event.base_sha) == ("next", "d" * 40)
+    assert scene.client.named("fetch_snapshot") == ["", ""]
+    assert scene.warnings == []
+
+
+def test_the_base_branch_of_a_merge_group_stays_that_of_its_payload() -> None:
+    scene = a_scene(
+        replace(EVENT, name="merge_group"), pages=(replace(PAGE, pull_request=replace(PULL, base_ref="x")),)
+    )
+    assert scene.session.event.base_ref == "main"
+    assert len(scene.client.named("fetch_snapshot")) == 1
 
 
 def test_advice_is_asked_for_once_and_also_a_rejection_is_final() -> None:
