@@ -37,7 +37,6 @@ GRAPHQL = "@octokit/graphql-schema@15.26.1"
 
 OPERATIONS = """
 GET /repos/{owner}/{repo}/collaborators/{username}/permission
-GET /repos/{owner}/{repo}/commits/{commit_sha}/pulls
 DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}
 PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}
 POST /repos/{owner}/{repo}/issues/{issue_number}/comments

@@ -127,13 +127,14 @@ class PyGithubClient:
         match lookup:
             case ByNumber(number):
                 return (parse_pull_request(self._call("GET", f"pulls/{number}")),)
-            case ByHead():
-                return self._open_from(lookup.owner, lookup.branch)
-            case ByCommit(commit=commit, branch=branch):
-                owner = self._name.partition("/")[0]
-                listed = self._open_from(owner, branch) if branch else ()
-                listed += tuple(map(parse_pull_request, self._pages(f"commits/{commit}/pulls")))
-                return tuple({pull.number: pull for pull in listed}.values())
+            case ByHead(commit=commit):
+                listed = self._pulls("open", head=lookup.label)
+                found = any(pull.head_sha == commit for pull in listed)
+                return listed if found else (*listed, *self._pulls("closed", head=lookup.label))
+            case ByCommit():
+                # GitHub's list of pull requests by commit lacks those from forks, and the open ones of a commit that
+                # the default branch contains.
+                return self._pulls("open")
 
     def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:
         """Return the pull request, the own comments, the base's results, and the policy file at `config`.
@@ -268,8 +269,8 @@ class PyGithubClient:
         )
         return response
 
-    def _open_from(self, owner: str, branch: str) -> tuple[PullRequest, ...]:
-        return tuple(map(parse_pull_request, self._pages("pulls", state="open", head=f"{owner}:{branch}")))
+    def _pulls(self, state: str, **filters: str) -> tuple[PullRequest, ...]:
+        return tuple(map(parse_pull_request, self._pages("pulls", state=state, **filters)))
 
     def _pages(self, path: str, **parameters: str) -> list[Mapping[str, object]]:
         # PyGithub's list would fetch each entry again for its raw data.

@@ -24,6 +24,9 @@ PULL_REQUEST_EVENTS = frozenset(
     {"pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment"}
 )
 
+# Their runs may be about a branch whose commit a fork's author wrote: the policy file of that commit may be theirs too.
+_BRANCH_EVENTS = frozenset({"push", "workflow_dispatch"})
+
 _NO_SHA = re.compile(r"0+\Z")  # in place of a commit in the push event of a deleted branch
 _REPOSITORY = re.compile(r"(?!\.+/)[A-Za-z0-9._-]{1,100}/(?!\.+\Z)[A-Za-z0-9._-]{1,100}\Z")
 _BRANCH = "refs/heads/"
@@ -41,7 +44,10 @@ class ByNumber:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByHead:
-    """The open pull request from `branch` of `repository` at `commit`; if there are several, `number` selects one."""
+    """The pull request from `branch` of `repository` at `commit`; if there are several, `number` selects one.
+
+    Closed ones count if no open one matches: their author may reopen them after the lookup.
+    """
 
     repository: str
     branch: str
@@ -49,22 +55,21 @@ class ByHead:
     number: int | None = None
 
     @property
-    def owner(self) -> str:
-        """Return the owner of the head repository, because GitHub lists pull requests by `owner:branch`."""
-        return self.repository.partition("/")[0]
+    def label(self) -> str:
+        """Return `owner:branch`, by which GitHub lists pull requests."""
+        return f"{self.repository.partition('/')[0]}:{self.branch}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByCommit:
-    """The open pull request of this repository whose head is `commit`. If there is none, `number` applies.
+    """The open pull request into this repository whose head is `commit`. If there is none, `number` applies.
 
-    `branch` is the branch that the event is about, or '' if it is not known. It is needed because GitHub lists only
-    merged pull requests for a commit that the default branch contains:
-    https://docs.github.com/rest/commits/commits#list-pull-requests-associated-with-a-commit
+    `forks`: its head may be in a fork. Not on the default branch, and not for a tag: anyone can open a pull request
+    from a fork with such a commit, into a branch with a weaker policy.
     """
 
     commit: str
-    branch: str = ""
+    forks: bool = False
     number: int | None = None
 
 
@@ -94,6 +99,7 @@ class Event:
     `base_ref` is a branch without `refs/heads/`. `fork`: the head is not in this repository, or has been deleted.
     `workflow_file` is the file of the running workflow as `<SHA>:<path>`, if it is in this repository.
     After the `lookup`, which is then None, there is either a `pull_request` or a `no_pr_reason`, a clause for the log.
+    `closed`: the pull request was found although it is closed, so it gets no comment.
     An `ambiguous` event is not evaluated, because it is not known which pull request's policy applies: either `matches`
     has pull requests into different branches, or the lookup failed, because of `error` if GitHub rejected it.
     """
@@ -114,6 +120,7 @@ class Event:
     skip_reason: str = ""
     lookup: PullRequestLookup | None = None
     no_pr_reason: str = "there is no event"
+    closed: bool = False
     ambiguous: bool = False
     matches: tuple[PullRequest, ...] = ()
     error: ErrorDetails | None = None
@@ -204,20 +211,22 @@ def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
             matches = [
                 pull
                 for pull in candidates
-                if pull.open
-                and (pull.head_sha, pull.head_branch) == (lookup.commit, lookup.branch)
+                if (pull.head_sha, pull.head_branch) == (lookup.commit, lookup.branch)
                 and _same(pull.head_repository, lookup.repository)
             ]
-            head = f"{lookup.repository}:{lookup.branch} at {lookup.commit[:7]}"
-            return _with_match(event, _selected(matches, lookup.number), f"no open pull request has the head {head}")
+            if not matches:
+                head = f"{lookup.repository}:{lookup.branch} at {lookup.commit[:7]}"
+                return as_ambiguous(event, f"no pull request has the head {head}; a newer commit has a run of its own")
+            still_open = [pull for pull in matches if pull.open]
+            found = _with_match(event, _selected(still_open or matches, lookup.number))
+            return replace(found, closed=not still_open)
         case ByCommit() as lookup:
-            # A fork can have this commit too, with a base that its owner chose, or with a base in another fork.
             matches = [
                 pull
                 for pull in candidates
                 if pull.open
                 and pull.head_sha == lookup.commit
-                and _same(pull.head_repository, event.repository)
+                and (lookup.forks or _same(pull.head_repository, event.repository))
                 and _same(pull.base_repository, event.repository)
             ]
             if not matches and lookup.number is not None:
@@ -330,7 +339,8 @@ def _with_commit_lookup(event: Event) -> Event:
     known = event.pull_request or event.base_ref or event.lookup or event.skip_reason or event.ambiguous
     if known or not (event.name and event.commit) or event.fork:
         return event
-    return replace(event, lookup=ByCommit(commit=event.commit, branch=event.head_branch), no_pr_reason="")
+    forks = event.name in _BRANCH_EVENTS and event.head_branch not in {"", event.default_branch}
+    return replace(event, lookup=ByCommit(commit=event.commit, forks=forks), no_pr_reason="")
 
 
 def _with_number_lookup(event: Event, number: int) -> Event:
@@ -349,7 +359,8 @@ def _with_match(event: Event, matches: Sequence[PullRequest], none: str = "") ->
         return replace(event, lookup=None, pull_request=None, no_pr_reason=none)
     if len(matches) == 1:
         return _with_pull_request(event, matches[0])
-    several = f"{event.commit[:7]} is the head of {len(matches)} open pull requests"
+    state = "open" if matches[0].open else "closed"
+    several = f"{event.commit[:7]} is the head of {len(matches)} {state} pull requests"
     base = matches[0].base_ref
     if base and {pull.base_ref for pull in matches} == {base}:
         # Their base commits may differ, so the policy at the tip of the branch applies.
@@ -429,8 +440,9 @@ class EventKind:
 
 
 _ITSELF = EventKind(_pull_request, "the head of the pull request, never its merge commit", "that of the event")
-_BY_COMMIT = "the one open pull request of this repository with this head commit"
-_OR_GIVEN = f"the one that `pr_number` names, whose head is then evaluated; without `pr_number`, {_BY_COMMIT}"
+_GIVEN = "the one that `pr_number` names, whose head is then evaluated; without `pr_number`, "
+_OF_BRANCH = "the one open pull request with this head commit; on the default branch, only one from this repository"
+_OR_GIVEN = f"{_GIVEN}the one open pull request from this repository with this head commit"
 _DEPLOYED = EventKind(_deployment, "the deployed commit", _OR_GIVEN)
 _ELSE = EventKind(_other, "`GITHUB_SHA`", _OR_GIVEN)
 
@@ -442,13 +454,15 @@ EVENTS: Mapping[str, EventKind] = {
         "the head of the merge group",
         "the one whose number is in the group's branch name; it gets no comment",
     ),
-    "push": EventKind(_push, "the pushed commit", _BY_COMMIT),
+    "push": EventKind(_push, "the pushed commit", _OF_BRANCH),
     "workflow_run": EventKind(
         _workflow_run,
         "the head of the run that started this one",
-        "found by head repository, branch, and commit, also for forks; if no pull request started the run, by commit",
+        "found by head repository, branch, and commit, also for forks; a closed one gets no comment; "
+        "if there is none, the decision is `error`. If no pull request started the run, it is found by commit",
     ),
     "issue_comment": EventKind(_issue_comment, "the head of the pull request", "the one with the comment"),
     **dict.fromkeys(("deployment", "deployment_status"), _DEPLOYED),
-    **dict.fromkeys(("release", "schedule", "workflow_dispatch", "repository_dispatch"), _ELSE),
+    "workflow_dispatch": EventKind(_other, _ELSE.commit, f"{_GIVEN}{_OF_BRANCH}"),
+    **dict.fromkeys(("release", "schedule", "repository_dispatch"), _ELSE),
 }

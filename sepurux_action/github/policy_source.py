@@ -127,7 +127,9 @@ def _check_base_is_known(early: BootstrapSettings, event: Event, *, uses_github:
         return
     if not event.matches:
         step = advice(Operation.FIND, event.error, event) if event.error else SET_NUMBER
-        message = f"{event.no_pr_reason}. {UNKNOWN_PULL_REQUEST} {step}"
+        # `pr_number` does not apply to a run that a pull request started.
+        step = "" if event.name == "workflow_run" and not event.error else f" {step}"
+        message = f"{event.no_pr_reason}. {UNKNOWN_PULL_REQUEST}{step}"
         raise ConfigurationError([Problem(where=f"`{event.name}` event", message=message)])
     named = [f"#{pull.number} into {json_reader.preview(pull.base_ref)}" for pull in event.matches[:MAX_NAMED]]
     more = len(event.matches) - len(named)

@@ -105,6 +105,8 @@ class GitHubSession:
         if self.event.pull_request is None:
             what = "no comment" if self.event.commit else "no comment and no status"
             self._output.log(f"{what}: {self.event.no_pr_reason}")
+        elif self.event.closed:
+            self._output.log(f"no comment: pull request {self.event.pull_request} is closed")
         if self.event.skip_reason:
             return
         self.snapshot = self._calls.fetch_first_snapshot(self._client, config)
@@ -361,7 +363,7 @@ class GitHubSession:
 
     @property
     def _writes_comment(self) -> bool:
-        return self._options.comment is not CommentMode.NEVER
+        return self._options.comment is not CommentMode.NEVER and not self.event.closed
 
     def _has_event_commit(self, snapshot: Snapshot) -> bool:
         """Return whether the pull request in a snapshot has the event's commit as its head, and the event's base."""

@@ -39,7 +39,6 @@ PATHS: Mapping[str, tuple[str, object]] = {
     "repos/create-commit-status": ("/repos/octo/shop/statuses/HEAD", {"state": "error", "target_url": None}),
     "repos/get-branch-rules": ("/repos/octo/shop/rules/branches/main", None),
     "repos/get-collaborator-permission-level": ("/repos/octo/shop/collaborators/hubot/permission", None),
-    "repos/list-pull-requests-associated-with-commit": ("/repos/octo/shop/commits/HEAD/pulls", None),
 }
 
 
@@ -289,22 +288,6 @@ def test_one_ineligible_reviewer_fails_the_whole_request(cloud: GitHub, reviewer
     assert response.status_code == 422
     assert message in response.json()["message"]
     assert pull.requested == []
-
-
-def test_a_commit_of_a_fork_or_of_the_default_branch_lists_no_open_pull_request(cloud: GitHub) -> None:
-    repository = cloud.repository()
-    old = repository.branches["main"]
-    repository.commit("production")
-    repository.branches["production"].parents = ()
-    promotion = repository.pull("mona", head="staging", base="production")
-    promotion.head = old
-    fork = repository.pull("fan", source=repository.fork("fan"))
-    for pull in (promotion, fork):
-        assert ask(cloud, "GET", f"/repos/octo/shop/commits/{pull.head_sha}/pulls").json() == []
-        head = f"{pull.head_owner.login}:{pull.head_ref}"
-        assert [each["number"] for each in ask(cloud, "GET", f"/repos/octo/shop/pulls?head={head}").json()] == [
-            pull.number
-        ]
 
 
 @pytest.mark.parametrize(

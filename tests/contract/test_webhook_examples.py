@@ -102,7 +102,7 @@ def test_a_push_is_asked_for_by_its_commit_and_a_deletion_is_skipped(payloads: d
             assert (event.commit, event.skip_reason, event.lookup) == ("", f"{payload['ref']} was deleted", None)
         else:
             assert (event.commit, event.skip_reason) == (payload["after"], "")
-            assert event.lookup == ByCommit(commit=payload["after"], branch=event.head_branch)
+            assert event.lookup == ByCommit(commit=payload["after"])  # of the default branch, or of a tag
         assert event.head_branch == ("master" if payload["ref"] == "refs/heads/master" else "")
         assert event.branch == ("master" if event.head_branch else payload["repository"]["default_branch"])
 
@@ -149,7 +149,7 @@ def test_a_run_that_no_pull_request_started_is_asked_for_by_its_commit(payloads:
         run = payload["workflow_run"]
         assert run["event"] in {"workflow_dispatch", "repository_dispatch"}
         payload["repository"] |= {"full_name": run["head_repository"]["full_name"], "default_branch": "trunk"}
-        assert parsed("workflow_run", payload).lookup == ByCommit(commit=run["head_sha"], branch=run["head_branch"])
+        assert parsed("workflow_run", payload).lookup == ByCommit(commit=run["head_sha"])
 
 
 def test_an_example_pull_request_is_read_whole(payloads: dict[str, list[Payload]]) -> None:

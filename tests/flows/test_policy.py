@@ -234,6 +234,103 @@ def test_a_file_of_a_fork_does_not_rule_a_workflow_run(scene: Scene) -> None:
     assert len(pull.comments) == 1
 
 
+def test_a_closed_pull_request_of_a_fork_keeps_the_policy_of_its_base_and_gets_no_comment(scene: Scene) -> None:
+    """Otherwise its author closes it before the lookup and reopens it afterwards."""
+    scene.repository.commit("main", {PATH: LOOSE})
+    scene.repository.commit("release/1", {PATH: STRICT})
+    fork = scene.repository.fork("mallory")
+    scene.pull = scene.repository.pull("mallory", head="evil", source=fork, base="release/1")
+    scene.pull.state = "closed"
+    scene.answers()
+    result = run_after(scene, scene.pull)
+    assert (result.exit_code, result.outputs["enforcement"], scene.status[0]) == (1, "hard", "failure"), result.log
+    assert f"no comment: pull request {scene.pull.number} is closed" in result.log
+    assert scene.pull.comments == []
+    assert result.messages("warning") == []
+
+
+@pytest.mark.parametrize("change", ["a newer commit", "another repository"])
+def test_a_run_that_a_pull_request_started_is_an_error_if_no_pull_request_has_its_head(
+    change: str, scene: Scene
+) -> None:
+    scene.repository.commit("main", {PATH: LOOSE})
+    pull = scene.repository.pull("mallory", head="evil", source=scene.repository.fork("mallory"))
+    evaluated = pull.head_sha
+    if change == "a newer commit":
+        pull.head = scene.repository.commits[scene.repository.commit("main")]
+    else:
+        pull.head_repository = None
+    run = {"head_sha": evaluated, "head_branch": "evil", "head_repository": {"full_name": "mallory/shop", "id": 77}}
+    event = {
+        "workflow_run": {"event": "pull_request", "pull_requests": [], **run},
+        "repository": {"full_name": "octo/shop", "id": 1, "default_branch": "main"},
+    }
+    result = run_action(**{**scene.options(), "event_name": "workflow_run", "event": event})
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "error", "failure")
+    assert scene.sepurux.requests == ()
+    [message] = result.messages("error")
+    assert f"no pull request has the head mallory/shop:evil at {evaluated[:7]}" in message
+    assert "a newer commit" in message
+    assert "pr_number" not in message
+    [status] = scene.repository.latest_statuses(evaluated)
+    assert status.state == "failure"
+
+
+def pushed(scene: Scene, branch: str, name: str = "push") -> StepResult:
+    """Return the result of a run on a branch of the repository, whose checkout has the files of its commit."""
+    commit = scene.repository.branches[branch]
+    (scene.workspace / ".github").mkdir(exist_ok=True)
+    (scene.workspace / PATH).write_bytes(commit.files[PATH])
+    event = {
+        "ref": f"refs/heads/{branch}",
+        "after": commit.sha,
+        "repository": {"full_name": "octo/shop", "default_branch": "main"},
+    }
+    env = {**scene.environment(), "GITHUB_SHA": commit.sha, "GITHUB_REF": f"refs/heads/{branch}"}
+    return run_action(**{**scene.options(), "event_name": name, "event": event, "env": env})
+
+
+@pytest.mark.parametrize("name", ["push", "workflow_dispatch"])
+def test_a_forks_commit_on_a_branch_of_the_repository_is_evaluated_by_its_pull_requests_base(
+    name: str, scene: Scene
+) -> None:
+    """A maintainer pushes the commit to record its traces, as docs/security.md advises. It brings its own policy."""
+    scene.repository.commit("main", {PATH: STRICT})
+    fork = scene.repository.fork("mallory")
+    scene.pull = scene.repository.pull("mallory", head="evil", source=fork, files={PATH: LOOSE})
+    scene.repository.branch("checked", scene.pull.head_sha)
+    scene.answers()
+    result = pushed(scene, "checked", name)
+    assert (result.exit_code, result.outputs["enforcement"], scene.status[0]) == (1, "hard", "failure"), result.log
+    assert len(scene.pull.comments) == 1
+
+
+@pytest.mark.parametrize("name", ["push", "workflow_dispatch", "schedule", "deployment"])
+def test_a_forks_pull_request_with_a_commit_of_the_default_branch_loosens_no_run_on_that_branch(
+    name: str, scene: Scene
+) -> None:
+    """Anyone can open such a pull request, into any branch."""
+    scene.repository.commit("dev", {PATH: LOOSE})
+    scene.repository.commit("main", {PATH: STRICT})
+    scene.pull = scene.repository.pull("mallory", head="x", source=scene.repository.fork("mallory"), base="dev")
+    scene.pull.head = scene.repository.branches["main"]
+    scene.answers()
+    result = pushed(scene, "main", name)
+    assert (result.exit_code, result.outputs["enforcement"], scene.status[0]) == (1, "hard", "failure"), result.log
+    assert scene.pull.comments == []
+
+
+def test_pull_requests_of_the_repository_and_of_a_fork_into_different_branches_are_an_error(scene: Scene) -> None:
+    scene.repository.commit("dev", {PATH: LOOSE})
+    with_policy(scene, STRICT)
+    twin = scene.repository.pull("mallory", head="x", source=scene.repository.fork("mallory"), base="dev")
+    twin.head = scene.pull.head
+    scene.answers()
+    result = pushed(scene, scene.pull.head_ref)
+    assert (result.exit_code, result.outputs["decision"], scene.status[0]) == (2, "error", "failure"), result.log
+    assert scene.sepurux.requests == ()
+
+
 def test_problems_of_the_ruling_file_are_annotations_on_their_lines(scene: Scene) -> None:
     with_policy(scene, "campaign: core\nenforcment: hard\nthresholds:\n  max_unsafe: -1\n")
     result = scene.run()
@@ -676,7 +773,7 @@ def test_a_pull_request_that_cannot_be_looked_up_is_an_error_in_every_stage(scen
     (scene.workspace / ".github").mkdir()
     (scene.workspace / PATH).write_text(LOOSE)
     sha = scene.pull.head_sha
-    scene.github.fault("repos/list-pull-requests-associated-with-commit", faults.refused(403, "no"), always=True)
+    scene.github.fault("pulls/list", faults.refused(403, "no"), always=True)
     scene.answers()
     event = {"ref": f"refs/heads/{scene.pull.head_ref}", "after": sha, "repository": {"full_name": "octo/shop"}}
     env = {**scene.environment(), "GITHUB_SHA": sha}

@@ -112,9 +112,23 @@ def test_each_lookup_is_one_request(scene: Scene) -> None:
     assert len(scene.github.requests) == 3
 
 
-def test_a_pull_request_that_both_lists_contain_is_found_once(scene: Scene) -> None:
-    lookup = ByCommit(commit=scene.pull.head_sha, branch="feature")
-    assert [pull.number for pull in scene.client.find_pull_requests(lookup)] == [scene.pull.number]
+def test_a_lookup_by_head_lists_closed_pull_requests_only_if_no_open_one_is_at_the_commit(scene: Scene) -> None:
+    lookup = ByHead(repository="octo/shop", branch="feature", commit=scene.pull.head_sha)
+    scene.pull.state = "closed"
+    later = scene.repository.pull("mona", head="feature")
+    found = scene.client.find_pull_requests(lookup)
+    assert [(pull.number, pull.open) for pull in found] == [(later.number, True), (scene.pull.number, False)]
+    assert len(scene.github.requests) == 2
+
+
+def test_a_lookup_by_commit_lists_open_pull_requests_from_forks_too(scene: Scene) -> None:
+    fork = scene.repository.pull("fan", head="feature", source=scene.repository.fork("fan"))
+    scene.repository.pull("mona", head="old").state = "closed"
+    found = scene.client.find_pull_requests(ByCommit(commit=fork.head_sha))
+    assert {pull.number: pull.head_repository for pull in found} == {
+        fork.number: "fan/shop",
+        scene.pull.number: "octo/shop",
+    }
 
 
 def test_an_edit_and_a_status_survive_a_502_and_a_reset(dotcom: Scene) -> None:

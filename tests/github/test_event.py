@@ -192,7 +192,7 @@ def test_a_run_of_a_fork_is_asked_for_by_its_head(cause: str) -> None:
     event = event_of("workflow_run", workflow_run(event=cause))
     assert (event.commit, event.pull_request, event.fork) == (HEAD, None, True)
     assert event.lookup == ASKED
-    assert ASKED.owner == "mallory"
+    assert ASKED.label == "mallory:refunds"
     assert event.branch == "main"
 
 
@@ -240,7 +240,7 @@ def test_repositories_without_ids_are_not_the_same() -> None:
 def test_a_run_that_no_pull_request_started_is_looked_up_like_a_push(cause: str) -> None:
     run = workflow_run(event=cause, head_repository=REPOSITORY, pull_requests=[listed()])
     event = event_of("workflow_run", run, GITHUB_REF="refs/heads/main")
-    assert (event.commit, event.pull_request, event.lookup) == (HEAD, None, ByCommit(commit=HEAD, branch="refunds"))
+    assert (event.commit, event.pull_request, event.lookup) == (HEAD, None, ByCommit(commit=HEAD))
 
 
 @pytest.mark.parametrize(
@@ -268,9 +268,9 @@ def test_a_run_without_a_commit_is_never_judged_at_the_default_branch() -> None:
 # --- Pushes ------------------------------------------------------------------------------------------------
 
 
-def test_a_push_is_evaluated_at_its_commit_and_looked_up_by_commit_and_branch() -> None:
+def test_a_push_is_evaluated_at_its_commit_and_looked_up_by_it() -> None:
     event = event_of("push", push())
-    assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, ByCommit(commit=MERGE, branch="refunds"))
+    assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, ByCommit(commit=MERGE, forks=True))
     assert (event.base_ref, event.base_sha, event.branch) == ("", "", "refunds")
 
 
@@ -284,14 +284,32 @@ def test_a_push_is_evaluated_at_its_commit_and_looked_up_by_commit_and_branch() 
         ("workflow_run", workflow_run(event="push", head_repository=REPOSITORY, head_branch="main", head_sha=MERGE)),
     ],
 )
-def test_a_run_on_a_branch_is_looked_up_by_that_branch(name: str, payload: object) -> None:
+def test_a_run_on_the_default_branch_belongs_to_no_pull_request_of_a_fork(name: str, payload: object) -> None:
     event = event_of(name, payload, GITHUB_REF="refs/heads/main")
-    assert event.lookup == ByCommit(commit=MERGE, branch="main")
+    assert event.lookup == ByCommit(commit=MERGE)
     assert event.branch == "main"
 
 
+@pytest.mark.parametrize(
+    ("name", "ref", "forks"),
+    [
+        ("workflow_dispatch", "refs/heads/refunds", True),
+        ("workflow_dispatch", "refs/heads/main", False),
+        ("workflow_dispatch", "refs/tags/v1", False),
+        ("release", "refs/tags/v1", False),
+        ("schedule", "refs/heads/main", False),
+    ],
+)
+def test_only_a_run_on_another_branch_may_belong_to_a_pull_request_of_a_fork(
+    name: str, ref: str, *, forks: bool
+) -> None:
+    event = event_of(name, {"repository": REPOSITORY}, GITHUB_REF=ref)
+    assert event.lookup == ByCommit(commit=MERGE, forks=forks)
+
+
 def test_a_pushed_tag_is_no_branch() -> None:
-    assert event_of("push", push(ref="refs/tags/v1")).branch == "main"
+    event = event_of("push", push(ref="refs/tags/v1"))
+    assert (event.branch, event.lookup) == ("main", ByCommit(commit=MERGE))
 
 
 @pytest.mark.parametrize("changes", [{"deleted": True}, {"after": "0" * 40}, {"after": "0" * 64}])
@@ -315,15 +333,12 @@ def test_a_sha_256_is_a_commit_too() -> None:
 
 
 @pytest.mark.parametrize("name", ["deployment", "deployment_status"])
-@pytest.mark.parametrize(
-    ("ref", "branch"),
-    [("refunds", "refunds"), ("refs/heads/refunds", "refunds"), (None, "main"), ("refunds\u200b", "main")],
-)
-def test_a_deployment_is_evaluated_at_the_deployed_commit(name: str, ref: object, branch: str) -> None:
+@pytest.mark.parametrize("ref", ["refunds", "refs/heads/refunds", None, "refunds\u200b"])
+def test_a_deployment_is_evaluated_at_the_deployed_commit(name: str, ref: object) -> None:
     payload = {"deployment": {"sha": HEAD, "ref": ref}, "repository": REPOSITORY}
     event = event_of(name, payload, GITHUB_REF="refs/heads/main")
     assert (event.commit, event.pull_request, event.branch) == (HEAD, None, "main")
-    assert event.lookup == ByCommit(commit=HEAD, branch=branch)
+    assert event.lookup == ByCommit(commit=HEAD)
 
 
 @pytest.mark.parametrize("name", ["release", "schedule", "workflow_dispatch", "repository_dispatch", "label"])
@@ -372,31 +387,45 @@ def settled(question: PullRequestLookup, *candidates: PullRequest, commit: str =
 
 @pytest.mark.parametrize(
     ("question", "pull"),
-    [(ByNumber(42), PULL), (ByNumber(42), FROM_FORK), (ASKED, FROM_FORK), (ByCommit(commit=HEAD), PULL)],
+    [
+        (ByNumber(42), PULL),
+        (ByNumber(42), FROM_FORK),
+        (ASKED, FROM_FORK),
+        (ByCommit(commit=HEAD), PULL),
+        (ByCommit(commit=HEAD, forks=True), FROM_FORK),
+    ],
 )
 def test_the_pull_request_that_fits_is_taken_whole(question: PullRequestLookup, pull: PullRequest) -> None:
     event = settled(question, pull, commit=HEAD)
     assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, 42, "main", BASE)
     assert (event.head_repository, event.head_branch) == (pull.head_repository, "refunds")
     assert (event.author, event.fork) == (pull.author, pull is FROM_FORK)
-    assert (event.lookup, event.no_pr_reason) == (None, "")
+    assert (event.lookup, event.no_pr_reason, event.closed) == (None, "", False)
 
 
 @pytest.mark.parametrize(
     "change",
-    [
-        {"head_sha": OTHER},
-        {"head_repository": "eve/shop"},
-        {"head_repository": ""},
-        {"head_branch": "main"},
-        {"open": False},
-    ],
+    [{"head_sha": OTHER}, {"head_repository": "eve/shop"}, {"head_repository": ""}, {"head_branch": "main"}],
     ids=ascii,
 )
-def test_a_pull_request_that_does_not_fit_the_head_is_none(change: dict[str, Any]) -> None:
+def test_a_run_of_a_pull_request_that_none_fits_is_not_evaluated(change: dict[str, Any]) -> None:
     event = settled(ASKED, replace(FROM_FORK, **change))
-    assert (event.commit, event.pull_request, event.lookup) == (HEAD, None, None)
-    assert event.no_pr_reason == "no open pull request has the head mallory/shop:refunds at aaaaaaa"
+    assert (event.commit, event.pull_request, event.lookup, event.ambiguous) == (HEAD, None, None, True)
+    assert event.no_pr_reason == (
+        "no pull request has the head mallory/shop:refunds at aaaaaaa; a newer commit has a run of its own"
+    )
+
+
+def test_a_closed_pull_request_counts_for_a_run_if_no_open_one_has_its_head() -> None:
+    closed = replace(FROM_FORK, number=41, base_ref="release/1", open=False)
+    event = settled(ASKED, closed)
+    assert (event.pull_request, event.base_ref, event.base_sha, event.closed) == (41, "release/1", BASE, True)
+    event = settled(ASKED, closed, FROM_FORK)
+    assert (event.pull_request, event.base_ref, event.closed) == (42, "main", False)
+    event = settled(ASKED, closed, replace(FROM_FORK, open=False))
+    assert event.ambiguous
+    assert event.no_pr_reason == "aaaaaaa is the head of 2 closed pull requests into different branches"
+    assert settled(ByCommit(commit=HEAD), closed).pull_request is None
 
 
 @pytest.mark.parametrize(
@@ -504,7 +533,7 @@ def test_a_number_that_a_forks_run_hands_on_is_taken_for_no_other_head() -> None
     )
     nothing = resolve(event, [replace(FROM_FORK, number=7, head_sha=OTHER)])
     assert (nothing.pull_request, nothing.lookup) == (None, None)
-    assert pr_number_warning(nothing, 7).startswith("`pr_number` 7 is ignored: no open pull request has the head ")
+    assert pr_number_warning(nothing, 7).startswith("`pr_number` 7 is ignored: no pull request has the head ")
 
 
 def test_a_given_number_is_asked_for_once_a_push_turns_out_to_have_no_pull_request() -> None:

@@ -167,13 +167,13 @@ def test_an_event_at_the_head_of_one_pull_request_belongs_to_it(name: str, dotco
 
 
 @pytest.mark.parametrize("name", [*LOOKED_UP, "schedule", "issue_comment", "repository_dispatch"])
-def test_an_event_without_a_pull_request_is_looked_up_by_branch_and_commit(name: str, dotcom: Scene) -> None:
+def test_an_event_without_a_pull_request_is_looked_up_by_its_commit(name: str, dotcom: Scene) -> None:
     sha = dotcom.repository.branches["main"].sha
     session = loaded(dotcom, event_on(name, sha, "main"))
     assert (session.event.commit, session.event.pull_request, session.event.ambiguous) == (sha, None, False)
     assert session.event.branch == "main"
     operations = [request.operation for request in dotcom.github.requests]
-    assert operations == ["pulls/list", "repos/list-pull-requests-associated-with-commit", "graphql"]
+    assert operations == ["pulls/list", "graphql"]
 
 
 @pytest.mark.parametrize("name", ["push", "schedule", "workflow_dispatch", "workflow_run"])
@@ -181,7 +181,6 @@ def test_an_event_without_a_pull_request_is_looked_up_by_branch_and_commit(name:
 def test_a_commit_of_the_default_branch_is_evaluated_as_the_pull_request_from_its_branch(
     name: str, branch: str, dotcom: Scene
 ) -> None:
-    """GitHub lists no open pull requests for a commit that the default branch contains."""
     repository = dotcom.repository
     commit = repository.branches["main"]
     repository.commit("production")
@@ -248,7 +247,6 @@ def test_a_lookup_that_fails_makes_the_event_ambiguous(dotcom: Scene) -> None:
 
 
 def test_a_pull_request_that_is_not_on_the_first_page_counts(dotcom: Scene) -> None:
-    """GitHub lists each pull request that contains the commit, not only those whose head it is."""
     for number in range(101):
         stacked = another(dotcom, "main", head=f"stacked-{number}")
         stacked.head = dotcom.repository.commits[dotcom.repository.commit(f"stacked-{number}")]
@@ -259,7 +257,7 @@ def test_a_pull_request_that_is_not_on_the_first_page_counts(dotcom: Scene) -> N
 
 def test_an_answer_of_another_shape_is_no_empty_list(dotcom: Scene) -> None:
     odd = backend.json({"message": "odd"})
-    dotcom.github.fault("repos/list-pull-requests-associated-with-commit", odd, always=True)
+    dotcom.github.fault("pulls/list", odd, always=True)
     assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous
 
 

@@ -101,21 +101,6 @@ def get_permission(call: Call) -> object:
     return {"permission": {"maintain": "write", "triage": "read"}.get(role, role), "role_name": role}
 
 
-def list_pulls_of_commit(call: Call) -> object:
-    commit = call.repository.commits.get(call.values["commit_sha"])
-    if commit is None:
-        raise Refusal(422, f"No commit found for SHA: {call.values['commit_sha']}")
-    # A fork's commit is not found this way, although its pull request is open here. GitHub lists only merged pull
-    # requests for a commit that the default branch contains.
-    default = call.repository.branches[call.repository.default_branch]
-    pulls = [
-        pull
-        for pull in call.repository.pulls.values()
-        if pull.head_repository is call.repository and commit not in default.history() and commit in pull.commits()
-    ]
-    return list(map(_pull, call.page(pulls)))
-
-
 def create_status(call: Call) -> object:
     context, description, target = (call.body.get(name) for name in ("context", "description", "target_url"))
     if (commit := call.repository.commits.get(call.values["sha"])) is None:
@@ -221,5 +206,4 @@ CALLS: Final[dict[str, tuple[Callable[[Call], object], int, tuple[str, ...]]]] =
     "repos/create-commit-status": (create_status, 201, ("statuses=write",)),
     "repos/get-branch-rules": (get_branch_rules, 200, ("metadata=read",)),
     "repos/get-collaborator-permission-level": (get_permission, 200, ("metadata=read",)),
-    "repos/list-pull-requests-associated-with-commit": (list_pulls_of_commit, 200, ("pull-requests=read",)),
 }
