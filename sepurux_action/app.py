@@ -26,7 +26,7 @@ from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import GateEvaluator, no_credentials_hint
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.event import Event, pr_number_warning, with_pull_request_number
+from sepurux_action.github.event import Event, other_commit_warning, pr_number_warning, with_pull_request_number
 from sepurux_action.github.policy_source import ResolvedPolicy, resolve_policy
 from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import GitHubSession
@@ -153,6 +153,9 @@ def _log_start(
         host.log(f"no comment and no status: {why}")
     if event.name and (warning := pr_number_warning(event, settings.pull_request)):
         host.annotate(Level.WARNING, warning)
+    uploads_traces = any(trace.content for gate in settings.gates for trace in gate.traces)
+    if warning := other_commit_warning(event, uploads_traces=uploads_traces):
+        host.annotate(Level.WARNING, warning, title="Sepurux gate")
     if policy.policy:
         host.log(f"policy file: {policy.policy.path}")
     if settings.overridden:

@@ -100,6 +100,8 @@ class Event:
     `workflow_file` is the file of the running workflow as `<SHA>:<path>`, if it is in this repository.
     After the `lookup`, which is then None, there is either a `pull_request` or a `no_pr_reason`, a clause for the log.
     `closed`: the pull request was found although it is closed, so it gets no comment.
+    `at_current_head`: the commit is the head that the pull request had when it was looked up by its number, which may
+    be newer than what the job checked out.
     An `ambiguous` event is not evaluated, because it is not known which pull request's policy applies: either `matches`
     has pull requests into different branches, or the lookup failed, because of `error` if GitHub rejected it.
     """
@@ -121,6 +123,7 @@ class Event:
     lookup: PullRequestLookup | None = None
     no_pr_reason: str = "there is no event"
     closed: bool = False
+    at_current_head: bool = False
     ambiguous: bool = False
     matches: tuple[PullRequest, ...] = ()
     error: ErrorDetails | None = None
@@ -250,6 +253,17 @@ def pr_number_warning(event: Event, number: int | None) -> str:
     return f"`pr_number` {number} is ignored: {whose}."
 
 
+def other_commit_warning(event: Event, *, uploads_traces: bool) -> str:
+    """Return the warning that the uploaded traces may be those of an older commit than the evaluated one, or ''."""
+    if not (uploads_traces and event.at_current_head and event.commit):
+        return ""
+    return (
+        "The uploaded traces may be those of another commit: on `issue_comment` and with `pr_number`, the gate "
+        f"evaluates the head that the pull request has now, {event.commit[:7]}, and not the commit that the job "
+        "checked out. See docs/security.md of sepurux/gate-action, Traces of another commit."
+    )
+
+
 def _pull_request(event: Event, payload: Mapping[str, object]) -> Event:
     pull = json_reader.as_object(payload.get("pull_request"))
     if not pull:
@@ -346,7 +360,7 @@ def _with_commit_lookup(event: Event) -> Event:
 def _with_number_lookup(event: Event, number: int) -> Event:
     """Return the event with a lookup by number. Only a push keeps its commit; other events take the pull request's."""
     commit = event.commit if event.name == "push" else ""
-    return replace(event, commit=commit, lookup=ByNumber(number), no_pr_reason="")
+    return replace(event, commit=commit, lookup=ByNumber(number), at_current_head=True, no_pr_reason="")
 
 
 def _selected(matches: Sequence[PullRequest], number: int | None) -> Sequence[PullRequest]:

@@ -239,6 +239,12 @@ def on_a_schedule(**inputs: str) -> Callable[[Scene], str]:
     return run
 
 
+def on_a_comment(scene: Scene) -> str:
+    issue = {"number": scene.pull.number, "pull_request": {"url": "https://api.github.com/..."}}
+    options = {**scene.options(trace_file="a.json"), "event_name": "issue_comment", "event": {"issue": issue}}
+    return log_of(run_action(**options, files={"a.json": "{}"}))
+
+
 def into_another_branch(scene: Scene) -> str:
     scene.repository.commit("dev")
     scene.github.after("graphql", lambda: setattr(scene.pull, "base_ref", "dev"))
@@ -276,6 +282,7 @@ PRINTED: dict[str, Callable[[Scene], str]] = {
     "no comment: …": on_a_schedule(),
     "`status_context` has no `{base}`, so …": on_pull_request(max_pass_rate_drop="3%"),
     "The base branch of the pull request has changed …": into_another_branch,
+    "The uploaded traces may be those of another commit": on_a_comment,
     "so this gate blocks no merge": on_pull_request(),
     "a soft gate acts as a hard gate": on_a_schedule(enforcement="soft"),
 }

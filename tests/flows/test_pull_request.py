@@ -382,6 +382,38 @@ def test_5000_failures_and_tools_of_10_kb_shed_sections_and_say_so(scene: Scene)
     assert "72.0%" in body
 
 
+# -- traces of another commit -----------------------------------------------------------------------------------------
+
+
+def commented(scene: Scene, **inputs: str) -> StepResult:
+    """Return the result of a run on `issue_comment`, with a trace in the workspace."""
+    issue = {"number": scene.pull.number, "pull_request": {"url": "https://api.github.com/..."}}
+    event = {"issue": issue, "repository": {"full_name": "octo/shop", "default_branch": "main"}}
+    options = {**scene.options(**inputs), "event_name": "issue_comment", "event": event}
+    return run_action(**options, files={"traces/a.json": "{}"})
+
+
+def test_uploaded_traces_of_a_run_that_evaluates_the_current_head_cause_a_warning(scene: Scene) -> None:
+    result = commented(scene, trace_file="traces/*.json")
+    [warning] = [each for each in result.messages("warning") if "traces" in each]
+    assert warning == (
+        "The uploaded traces may be those of another commit: on `issue_comment` and with `pr_number`, the gate "
+        f"evaluates the head that the pull request has now, {scene.pull.head_sha[:7]}, and not the commit that the job "
+        "checked out. See docs/security.md of sepurux/gate-action, Traces of another commit."
+    )
+    assert result.outputs["decision"] == "pass"
+    assert scene.status[0] == "success"
+
+
+def test_without_uploaded_traces_or_with_the_commit_of_the_event_there_is_no_such_warning(scene: Scene) -> None:
+    results = [
+        commented(scene),
+        commented(scene, trace_id="trace-1"),
+        run_action(**scene.options(trace_file="traces/*.json", pr_number="1"), files={"traces/a.json": "{}"}),
+    ]
+    assert [result.messages("warning") for result in results] == [[], [], []]
+
+
 # -- another base branch ----------------------------------------------------------------------------------------------
 
 POLICY = ".github/sepurux-gate.yml"

@@ -495,6 +495,19 @@ def test_a_given_number_counts_where_the_event_has_no_pull_request(name: str) ->
     assert resolve(event, [PULL]).commit == HEAD
 
 
+def test_only_a_pull_request_found_by_its_number_is_evaluated_at_its_current_head() -> None:
+    by_number = [
+        event_of("issue_comment", comment()),
+        with_pull_request_number(event_of("schedule", {}), 42),
+        resolve(with_pull_request_number(event_of("push", push()), 42), []),
+    ]
+    assert [resolve(event, [PULL]).at_current_head for event in by_number] == [True] * 3
+    by_commit = with_pull_request_number(event_of("push", push(), GITHUB_SHA=HEAD), 42)
+    by_head = with_pull_request_number(event_of("workflow_run", workflow_run()), 42)
+    others = [resolve(by_commit, [PULL]), resolve(by_head, [FROM_FORK]), event_of("pull_request", pull_request())]
+    assert [event.at_current_head for event in others] == [False] * 3
+
+
 def test_no_given_number_changes_nothing() -> None:
     event = event_of("schedule", {})
     assert with_pull_request_number(event, None) is event
