@@ -37,6 +37,7 @@ GRAPHQL = "@octokit/graphql-schema@15.26.1"
 
 OPERATIONS = """
 GET /repos/{owner}/{repo}/collaborators/{username}/permission
+GET /repos/{owner}/{repo}/commits/{ref}/status
 DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}
 PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}
 POST /repos/{owner}/{repo}/issues/{issue_number}/comments

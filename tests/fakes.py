@@ -188,6 +188,10 @@ class FakeGitHubClient:
         page = self.pages[int(after or 0)]
         return page if after else replace(page, comments=(*page.comments, *self.comments.values()))
 
+    def commit_statuses(self, commit: str) -> Mapping[str, str]:
+        self._call("commit_statuses", commit)
+        return dict.fromkeys(self.statuses, "")
+
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
         self._call("changed_files", str(number))
         return ()

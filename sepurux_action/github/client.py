@@ -154,6 +154,13 @@ class PyGithubClient:
             raise GitHubError(_UNEXPECTED_SHAPE)
         return parse_snapshot(data, event)
 
+    def commit_statuses(self, commit: str) -> Mapping[str, str]:
+        """Return the description of each status of a commit, by context; '' if it has none."""
+        statuses = self._pages(f"commits/{commit}/status", field="statuses")
+        return {
+            json_reader.text(status.get("context")): json_reader.text(status.get("description")) for status in statuses
+        }
+
     def set_status(  # noqa: PLR0913 - the parts of a status
         self, commit: str, context: str, state: CommitState, description: str, url: str, *, retry: bool = True
     ) -> None:
@@ -272,13 +279,15 @@ class PyGithubClient:
     def _pulls(self, state: str, **filters: str) -> tuple[PullRequest, ...]:
         return tuple(map(parse_pull_request, self._pages("pulls", state=state, **filters)))
 
-    def _pages(self, path: str, **parameters: str) -> list[Mapping[str, object]]:
+    def _pages(self, path: str, *, field: str = "", **parameters: str) -> list[Mapping[str, object]]:
+        """Return the entries of all pages; on a page that is an object, they are in `field`."""
         # PyGithub's list would fetch each entry again for its raw data.
         entries: list[Mapping[str, object]] = []
         for number in range(1, snapshot.MAX_PAGES + 1):
             page = self._call(
                 "GET", path, parameters={**parameters, "per_page": str(snapshot.PAGE), "page": str(number)}
             )
+            page = json_reader.as_object(page).get(field) if field else page
             if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
                 raise GitHubError(_UNEXPECTED_SHAPE)
             entries += page

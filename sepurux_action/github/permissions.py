@@ -40,6 +40,7 @@ class Operation(StrEnum):
     READ = "read the pull request and the base branch"
     BASE = "read the base branch"
     RESULTS = "read the last results of the base branch"
+    STATUSES = "read the statuses of the commit"
     STATUS = "set the commit status"
     COMMENT = "write the comment"
     FILES = "read which files the pull request changes"
@@ -72,6 +73,9 @@ REQUIRED_PERMISSIONS: Mapping[Operation, RequiredPermission] = {
     Operation.COMMENT: RequiredPermission("pull-requests: write", "always, unless `comment: never` is set"),
     Operation.REQUEST_REVIEW: RequiredPermission("pull-requests: write", "a `soft` gate with `reviewers` failed"),
     Operation.RESULTS: RequiredPermission("statuses: read", "always; `statuses: write` includes it"),
+    Operation.STATUSES: RequiredPermission(
+        "statuses: read", "the settings are invalid or the policy cannot be read, and GraphQL does not respond"
+    ),
     Operation.STATUS: RequiredPermission("statuses: write", "always, unless `status: false` is set"),
 }
 RESULT_STANDS = "This does not change the result."

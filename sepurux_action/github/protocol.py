@@ -22,6 +22,9 @@ class GitHubClient(Protocol):
     def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:
         """Return the pull request, its base, and one page of comments, by one query."""
 
+    def commit_statuses(self, commit: str) -> Mapping[str, str]:
+        """Return the description of each status of a commit, by context."""
+
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
         """Return the files that a pull request changes."""
 

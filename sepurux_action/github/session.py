@@ -126,21 +126,34 @@ class GitHubSession:
 
         This is for the gates that inputs name, and for each status of the gate that the commit already has: one with
         the prefix of `status_context`, or with a description that a run of the gate wrote. The second test is needed
-        because a policy that cannot be read may set another prefix.
+        because a policy that cannot be read may set another prefix. If the first snapshot lacks the statuses, because
+        GraphQL did not respond, they are read by REST, after those of the given gates are set.
         """
         self._calls.set_timeout(self._statuses_s)
         bases = list(dict.fromkeys(pull.base_ref for pull in self.event.matches)) or [self.event.branch]
-        contexts = [self._context(gate, base) for base in bases for gate in gates]
+        given = [self._context(gate, base) for base in bases for gate in gates]
+        done: list[str] = []
+        if self.snapshot.head_contexts is None and self._options.status and self.event.commit:
+            self._set_failed(given)
+            done = given
+            read = self._calls.try_call(Operation.STATUSES, self._client.commit_statuses, self.event.commit)
+            self.snapshot = replace(self.snapshot, head_contexts=read)
         prefixes = tuple(self._context("", base).lower() for base in bases)
-        contexts += [
+        own = [
             context
             for context, description in (self.snapshot.head_contexts or {}).items()
             if context.lower().startswith(prefixes) or published_result.parse_description(description)
         ]
+        self._set_failed([*given, *own], done)
+
+    def _set_failed(self, contexts: Iterable[str], done: Iterable[str] = ()) -> None:
+        """Set the failed status of each context once, except of those that are `done`; case does not matter."""
         unique: dict[str, str] = {}
         for context in contexts:
             if len(context) <= MAX_CONTEXT_LENGTH:
                 unique.setdefault(context.lower(), context)
+        for context in done:
+            unique.pop(context.lower(), None)
         unread = self.snapshot.policy.error and policy_ref(self.event)
         note = "the policy could not be read" if unread else "invalid settings"
         note = self.event.no_pr_reason if self.event.ambiguous else note

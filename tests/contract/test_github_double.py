@@ -38,6 +38,7 @@ PATHS: Mapping[str, tuple[str, object]] = {
     "pulls/request-reviewers": (f"{PULL}/requested_reviewers", {"reviewers": ["hubot"]}),
     "repos/create-commit-status": ("/repos/octo/shop/statuses/HEAD", {"state": "error", "target_url": None}),
     "repos/get-branch-rules": ("/repos/octo/shop/rules/branches/main", None),
+    "repos/get-combined-status-for-ref": ("/repos/octo/shop/commits/HEAD/status", None),
     "repos/get-collaborator-permission-level": ("/repos/octo/shop/collaborators/hubot/permission", None),
 }
 

@@ -270,6 +270,19 @@ def test_a_policy_that_cannot_be_read_is_an_error_in_every_stage(
     assert scene.sepurux.requests == ()
 
 
+def test_no_older_status_stays_green_if_only_rest_responds(scene: Scene) -> None:
+    scene.repository.commit("main", {POLICY: "campaign: core-reliability\nstatus_context: Reliability\n"})
+    scene.pull = scene.repository.pull("mona", head="another")
+    scene.answers(**PASSED)
+    assert scene.run().exit_code == 0
+    scene.github.fault("graphql", faults.refused(403, "no"), always=True)
+    result = scene.run()
+    assert result.exit_code == 2
+    newest = {each.context: each.state for each in scene.repository.latest_statuses(scene.pull.head_sha)}
+    assert newest == {"Sepurux / core-reliability": "failure", "Reliability / core-reliability": "failure"}
+    assert result.messages("warning") == []
+
+
 def test_after_a_signal_the_status_is_tried_once_and_no_comment_is_written(scene: Scene) -> None:
     scene.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(status="running", decision="pending")))
     with start_action(**scene.options()) as step:

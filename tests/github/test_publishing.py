@@ -229,7 +229,10 @@ def test_a_github_that_hangs_is_left_behind_within_the_bounds_of_each_part() -> 
     assert scene.clock.time - start == FIRST_READ_S
     scene.session.publish_config_error(["one"])
     assert scene.clock.time - start == FIRST_READ_S + STATUSES_S
-    assert len(scene.warnings) == 1
+    assert [warning.partition(" (")[0] for warning in scene.warnings] == [
+        "Could not set the commit status",
+        "Could not read the statuses of the commit",
+    ]
 
 
 @pytest.mark.parametrize("rejection", [FORBIDDEN, LIMITED, ErrorDetails(status=401)])
@@ -494,6 +497,36 @@ def test_a_config_error_ignores_case_in_the_prefix_of_older_statuses() -> None:
     assert {name: state for name, (state, _) in scene.client.statuses.items()} == {
         "SEPURUX / refunds": CommitState.FAILURE
     }
+
+
+def test_the_statuses_of_the_given_gates_are_set_before_those_that_have_to_be_read() -> None:
+    scene = a_scene(load=False, reject=rejecting(LIMITED, "fetch_snapshot"))
+    scene.client.statuses = {"Sepurux / one": (CommitState.SUCCESS, ""), "Sepurux / two": (CommitState.SUCCESS, "")}
+    scene.session.load("")
+    scene.session.publish_config_error(["one"])
+    calls = [(name, target.split(" https")[0]) for _, name, target in scene.client.calls[1:]]
+    assert calls == [
+        ("set_status", "Sepurux / one"),
+        ("commit_statuses", EVENT.commit),
+        ("set_status", "Sepurux / two"),
+    ]
+
+
+def test_statuses_that_cannot_be_read_at_all_cause_a_warning() -> None:
+    scene = a_scene(load=False, reject=rejecting(FORBIDDEN, ""))
+    scene.client.reject = lambda name, *_: FORBIDDEN if name in {"fetch_snapshot", "commit_statuses"} else None
+    scene.session.load("")
+    scene.session.publish_config_error(["one"])
+    [warning] = [each for each in scene.warnings if "statuses of the commit" in each]
+    assert "Give the job `statuses: read`" in warning
+
+
+def test_without_a_status_or_a_commit_no_statuses_are_read() -> None:
+    for event, status in [(EVENT, False), (replace(EVENT, commit=""), True)]:
+        scene = a_scene(event, reject=rejecting(LIMITED, "fetch_snapshot"))
+        scene.session.configure(PublishOptions(key="gates", status=status))
+        scene.session.publish_config_error(["one"])
+        assert scene.client.named("commit_statuses") == []
 
 
 def test_the_last_page_that_is_read_is_enough_to_write() -> None:

@@ -328,6 +328,28 @@ def test_a_token_that_cannot_read_contents_reads_the_statuses_of_the_head(dotcom
     assert states(dotcom, dotcom.pull.head_sha) == {"Reliability / core": "failure"}
 
 
+@pytest.mark.parametrize(
+    "arrange", [failing(backend.reset()), failing(faults.broken(502)), failing(faults.refused(403, "no")), hidden]
+)
+def test_older_statuses_turn_red_by_rest_if_graphql_does_not_respond(
+    arrange: Callable[[Scene], None], dotcom: Scene
+) -> None:
+    arrange(dotcom)
+    sha = dotcom.pull.head_sha
+    ours = {"Sepurux (main) / core": "set by hand", **{f"Reliability / {number}": GREEN for number in range(120)}}
+    others = {"build": "passed", "Reliability": f"so: {GREEN}", "deploy / core": None}
+    for context, description in {**others, **ours}.items():
+        dotcom.repository.status(sha, "success", context, description)
+    loaded(dotcom, replace(dotcom.event, base_sha=dotcom.pull.base_sha)).publish_config_error([])
+    assert states(dotcom, sha) == {**dict.fromkeys(ours, "failure"), **dict.fromkeys(others, "success")}
+    assert len(dotcom.github.calls("repos/get-combined-status-for-ref")) == 2
+
+
+def test_statuses_that_graphql_returned_are_not_read_again(dotcom: Scene) -> None:
+    loaded(dotcom, dotcom.event).publish_config_error(["core"])
+    assert [request.operation for request in dotcom.github.requests] == ["graphql", "repos/create-commit-status"]
+
+
 def test_a_context_that_does_not_fit_with_its_base_branch_is_left_out(dotcom: Scene) -> None:
     another(dotcom, "b" * 240)
     session = loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature"))

@@ -101,6 +101,19 @@ def get_permission(call: Call) -> object:
     return {"permission": {"maintain": "write", "triage": "read"}.get(role, role), "role_name": role}
 
 
+def get_combined_status(call: Call) -> object:
+    """Return a page of the newest status of each context."""
+    if (commit := call.repository.commits.get(call.values["ref"])) is None:
+        raise Refusal(422, f"No commit found for SHA: {call.values['ref']}")
+    latest = call.repository.latest_statuses(commit.sha)
+    statuses = [
+        {"id": each.id, "state": each.state, "context": each.context, "description": each.description}
+        for each in call.page(latest)
+    ]
+    repository = _repository(call.repository)
+    return {"sha": commit.sha, "total_count": len(latest), "statuses": statuses, "repository": repository}
+
+
 def create_status(call: Call) -> object:
     context, description, target = (call.body.get(name) for name in ("context", "description", "target_url"))
     if (commit := call.repository.commits.get(call.values["sha"])) is None:
@@ -205,5 +218,6 @@ CALLS: Final[dict[str, tuple[Callable[[Call], object], int, tuple[str, ...]]]] =
     "pulls/request-reviewers": (request_reviewers, 201, ("pull-requests=write",)),
     "repos/create-commit-status": (create_status, 201, ("statuses=write",)),
     "repos/get-branch-rules": (get_branch_rules, 200, ("metadata=read",)),
+    "repos/get-combined-status-for-ref": (get_combined_status, 200, ("statuses=read",)),
     "repos/get-collaborator-permission-level": (get_permission, 200, ("metadata=read",)),
 }
