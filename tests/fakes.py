@@ -155,7 +155,8 @@ class FakeGitHubClient:
 
     `calls` has the time, the name, and the target of each call. `reject` returns why a call is rejected, by its name,
     its target, and the time. `pages` are the snapshots, one page of comments each, with their numbers as cursors.
-    `comments` are added to the first page. `lose` creates a comment, but its response is lost.
+    `comments` are added to the first page. The first `lose` comments are created, but the responses are lost. The
+    first `late` lists of the newest comments are empty.
     """
 
     clock: FakeClock
@@ -168,7 +169,8 @@ class FakeGitHubClient:
     statuses: dict[str, tuple[CommitState, str]] = field(default_factory=dict)
     retried: list[bool] = field(default_factory=list)
     comments: dict[int, Comment] = field(default_factory=dict)
-    lose: bool = False
+    lose: int = 0
+    late: int = 0
 
     def _call(self, name: str, target: str = "") -> None:
         self.calls.append((self.clock.time, name, target))
@@ -232,8 +234,16 @@ class FakeGitHubClient:
         comment = Comment(id=100 + len(self.calls), body=body, url=f"https://github.com/#{len(self.calls)}")
         self.comments[comment.id] = comment
         if self.lose:
+            self.lose -= 1
             raise GitHubError(ErrorDetails(message="the connection to GitHub failed"))
         return comment
+
+    def newest_comments(self, number: int, account: str) -> tuple[Comment, ...]:
+        self._call("newest_comments", f"{number} {account}")
+        if self.late:
+            self.late -= 1
+            return ()
+        return tuple(self.comments.values())
 
     def edit_comment(self, comment: Comment, body: str) -> bool:
         self._call("edit_comment", str(comment.id))

@@ -176,11 +176,6 @@ class BoundedCalls:
             self._warn_of(snapshot)
         return snapshot
 
-    def fetch_snapshot(self, client: GitHubClient) -> Snapshot | None:
-        """Return the event's pull request as it is now, with all pages of comments; None if it cannot be read."""
-        snapshot = self.fetch_page(client)
-        return None if snapshot is None else self.fetch_more_comments(client, snapshot)
-
     def fetch_more_comments(
         self, client: GitHubClient, snapshot: Snapshot, *, enough: Callable[[Snapshot], bool] = lambda _: False
     ) -> Snapshot:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -55,6 +56,7 @@ TIMEOUT_S = 10  # of one request; PyGithub has no separate timeout for connectin
 MAX_RETRIES = 3
 BACKOFF_S = 0.5  # no pause before the first retry, then 1 s and 2 s
 PATIENCE_S = 90  # the longest wait for a rate limit, if the caller waits as long
+CLOCK_SKEW = timedelta(minutes=1)  # by which the runner's clock may be ahead of GitHub's
 LIMIT_STATUSES = frozenset({403, 429})
 GONE = frozenset({404, 410})
 GRAPHQL_ERROR_STATUS = 400  # PyGithub's status for a GraphQL response with errors
@@ -116,6 +118,7 @@ class PyGithubClient:
             max_rate_limit_wait=patience_s,
         )
         self._name = repository
+        self._since = (datetime.now(UTC) - CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._patient = _client(api_url, auth, retry)
         rejected = _RetryRejected(
             total=MAX_RETRIES, connect=0, read=0, other=0, backoff_factor=backoff_s, allowed_methods=None
@@ -180,6 +183,19 @@ class PyGithubClient:
         """
         made = translate_errors(lambda: self._once.get_repo(self._name).get_issue(number).create_comment(body))
         return translate_errors(lambda: Comment(id=_check_id(made.id), body=body, url=safe_url(made.html_url)))
+
+    def newest_comments(self, number: int, account: str) -> tuple[Comment, ...]:
+        """Return the comments of `account` that were written or edited since a minute before this client was made.
+
+        Anyone can copy a marker, so only the author counts. A login with `[bot]` cannot be that of a user.
+        """
+        listed = self._pages(f"issues/{number}/comments", since=self._since)
+        return tuple(
+            Comment(id=_check_id(each.get("id")), body=body, url=safe_url(json_reader.text(each.get("html_url"))))
+            for each in listed
+            if json_reader.text(json_reader.as_object(each.get("user")).get("login")).lower() == account.lower()
+            and isinstance(body := each.get("body"), str)
+        )
 
     def edit_comment(self, comment: Comment, body: str) -> bool:
         """Replace the body of an own comment; return False if it has been deleted."""

@@ -43,6 +43,7 @@ class Operation(StrEnum):
     STATUSES = "read the statuses of the commit"
     STATUS = "set the commit status"
     COMMENT = "write the comment"
+    COMMENTS = "list the newest comments"
     FILES = "read which files the pull request changes"
     REVIEWS = "read the reviews"
     REQUEST_REVIEW = "request a review"
@@ -70,6 +71,7 @@ REQUIRED_PERMISSIONS: Mapping[Operation, RequiredPermission] = {
     Operation.FILES: RequiredPermission("pull-requests: read", "a gate has `paths`"),
     Operation.REVIEWS: RequiredPermission("pull-requests: read", "a `soft` gate failed"),
     Operation.PULLS: RequiredPermission("pull-requests: read", "an `observe` or `soft` gate on a pull request"),
+    Operation.COMMENTS: RequiredPermission("pull-requests: read", "the gate has created its comment"),
     Operation.COMMENT: RequiredPermission("pull-requests: write", "always, unless `comment: never` is set"),
     Operation.REQUEST_REVIEW: RequiredPermission("pull-requests: write", "a `soft` gate with `reviewers` failed"),
     Operation.RESULTS: RequiredPermission("statuses: read", "always; `statuses: write` includes it"),

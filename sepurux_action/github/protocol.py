@@ -54,6 +54,9 @@ class GitHubClient(Protocol):
     def create_comment(self, number: int, body: str) -> Comment:
         """Create a comment, without a retry."""
 
+    def newest_comments(self, number: int, account: str) -> tuple[Comment, ...]:
+        """Return the comments of the token's account that were written or edited since the start of the run."""
+
     def edit_comment(self, comment: Comment, body: str) -> bool:
         """Replace the body of an own comment; return False if it has been deleted."""
 

@@ -341,7 +341,7 @@ class GitHubSession:
             return ""
         # Another run may have changed the state since the first snapshot.
         self.snapshot = replace(self.snapshot, comments=now.comments)
-        comment = self._sticky_comment(state)
+        comment = self._sticky_comment(state, now.account)
         ours = comment.find_in(now.comments)
         passed = all(result.decision in {Decision.PASS, Decision.SKIPPED} for result in results)
         if not ours and passed and self._options.comment is CommentMode.ON_FAILURE:
@@ -394,8 +394,8 @@ class GitHubSession:
             signing_key=self._signing_key, repository=self.event.repository, pull_request=number, key=self._options.key
         )
 
-    def _sticky_comment(self, state: CommentState) -> StickyComment:
-        return StickyComment(self._client, self._calls, state.marker)
+    def _sticky_comment(self, state: CommentState, account: str = "") -> StickyComment:
+        return StickyComment(self._client, self._calls, state.marker, account)
 
     def _set_statuses(self, statuses: Iterable[_Status]) -> None:
         if self._options.status and self.event.commit:

@@ -47,7 +47,7 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
        $withBase: Boolean!, {_LINE_VARIABLES}, $page: Int!,
        $policyAt: String!, $policy: String!, $withPolicy: Boolean!, $headPolicy: String!, $withHead: Boolean!,
        $defaultPolicy: String!, $withDefault: Boolean!, $workflow: String!, $withWorkflow: Boolean!) {{
-  viewer @include(if: $withBase) {{ login }}
+  viewer {{ login }}
   repository(owner: $owner, name: $name) {{
     pullRequest(number: $number) @include(if: $withPull) {{
       number headRefOid headRefName headRepository {{ nameWithOwner }} baseRefName baseRefOid
@@ -122,6 +122,7 @@ class Snapshot:
     context, and `baselines_known` is False if not all statuses of the base could be read. `head_contexts` maps the
     contexts of the evaluated commit's statuses to descriptions; None if they are not known. `error` is why a part could
     not be read, and `denied` says which part.
+    `account` is the login of the token's account, with `[bot]` if it is a bot's.
     `policy` is the policy file that applies, `head_policy` the one at the pull request's head. `has_default_policy`: a
     file exists at the default path although `config` names another one. `workflow` is the text of the running
     workflow's file, '' if it was not read.
@@ -137,6 +138,7 @@ class Snapshot:
     head_contexts: Mapping[str, str] | None = None
     error: ErrorDetails | None = None
     denied: Operation | None = None
+    account: str = ""
     policy: PolicyFile = field(default_factory=PolicyFile)
     head_policy: PolicyFile = field(default_factory=PolicyFile)
     workflow: str = field(default="", repr=False)
@@ -201,6 +203,7 @@ def parse_snapshot(data: object, event: Event) -> Snapshot:
         after=json_reader.text(page.get("endCursor")) if page.get("hasNextPage") is True else "",
         has_default_policy=bool(json_reader.as_object(repository.get("defaultPolicy"))),
         head_contexts=_contexts(repository, event.commit),
+        account=viewer,
         policy=_policy_file(
             repository.get("policy"), readable=bool(json_reader.as_object(repository.get("policyCommit")))
         ),

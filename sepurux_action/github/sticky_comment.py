@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sepurux_action.errors import GitHubError
+from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.github.calls import BoundedCalls, oldest_first
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.protocol import GitHubClient
 from sepurux_action.github.snapshot import Comment
 
 MAX_CREATE_ATTEMPTS = 2  # the second one if the first response was lost and the comment is not there
+NO_ACCOUNT = ErrorDetails(message="GitHub did not return the account of the token")
 
 
 class StickyComment:
     """The comment that begins with one marker."""
 
-    def __init__(self, client: GitHubClient, calls: BoundedCalls, marker: str) -> None:
-        """`marker` distinguishes the comment from those of other steps."""
+    def __init__(self, client: GitHubClient, calls: BoundedCalls, marker: str, account: str = "") -> None:
+        """`marker` distinguishes the comment from those of other steps. `account` is the token's, to create one."""
         self._client = client
         self._calls = calls
         self._marker = marker
+        self._account = account
 
     def find_in(self, comments: Iterable[Comment]) -> tuple[Comment, ...]:
         """Return the comments with the marker, the oldest first; there is more than one after a race."""
@@ -28,11 +30,9 @@ class StickyComment:
 
     def upsert(self, ours: Sequence[Comment], text: str) -> str:
         """Create the comment, or edit the first of `ours` and delete the others; return its address, or ''."""
+        ours = ours or self._create(text)
         if not ours:
-            created = self._create(text)
-            if created is None:
-                return ""
-            ours = oldest_first([created, *self._refetch()])
+            return ""
         first, *duplicates = ours
         edited = first.body == text or self._calls.try_call(Operation.COMMENT, self._client.edit_comment, first, text)
         if edited is False:  # deleted between the read and the edit
@@ -42,25 +42,33 @@ class StickyComment:
                 self._calls.try_write(Operation.COMMENT, self._client.delete_comment, duplicate)
         return first.url
 
-    def _create(self, text: str) -> Comment | None:
-        """Return the new comment, or None. If the response is lost, search for the comment before sending it again."""
+    def _create(self, text: str) -> tuple[Comment, ...]:
+        """Return the new comment and those of another run that created one too, the oldest first; () if there is none.
+
+        If the response is lost, the comment is searched for before it is sent again. A query may show a new comment
+        late, so the comments are listed by REST.
+        """
         number = self._calls.event.pull_request or 0
         for attempt in range(1, MAX_CREATE_ATTEMPTS + 1):
+            created: list[Comment] = []
+            lost = ErrorDetails()
             try:
-                return self._calls.call(Operation.COMMENT, lambda: self._client.create_comment(number, text))
+                created = [self._calls.call(Operation.COMMENT, lambda: self._client.create_comment(number, text))]
             except GitHubError as error:
-                details = error.details
-                if details.permanent or details.of_every_target or attempt == MAX_CREATE_ATTEMPTS:
-                    self._calls.warn(Operation.COMMENT, details)
-                    return None
-            now = self._calls.fetch_snapshot(self._client)
-            if created := self.find_in(now.comments if now else ()):
-                return created[0]
-            if now is None or not now.comments_known:
-                self._calls.warn(Operation.COMMENT, details)
-                return None
-        return None
+                lost = error.details
+                if lost.permanent or lost.of_every_target or attempt == MAX_CREATE_ATTEMPTS:
+                    self._calls.warn(Operation.COMMENT, lost)
+                    return ()
+            listed = self._calls.try_call(Operation.COMMENTS, self._newest, number)
+            if listed is None and not created:
+                self._calls.warn(Operation.COMMENT, lost)
+                return ()
+            if ours := oldest_first([*(listed or ()), *created]):
+                return ours
+        return ()
 
-    def _refetch(self) -> tuple[Comment, ...]:
-        now = self._calls.fetch_snapshot(self._client)
-        return self.find_in(now.comments) if now else ()
+    def _newest(self, number: int) -> tuple[Comment, ...]:
+        """Return the comments with the marker that the token's account wrote since the start of the run."""
+        if not self._account:
+            raise GitHubError(NO_ACCOUNT)
+        return self.find_in(self._client.newest_comments(number, self._account))

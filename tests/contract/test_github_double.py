@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ NEW_COMMENT = "/repos/octo/shop/issues/1/comments"
 PATHS: Mapping[str, tuple[str, object]] = {
     "issues/create-comment": (NEW_COMMENT, {"body": "text"}),
     "issues/delete-comment": (COMMENT, None),
+    "issues/list-comments": (NEW_COMMENT, None),
     "issues/update-comment": (COMMENT, {"body": "text"}),
     "pulls/get": (PULL, None),
     "pulls/list": ("/repos/octo/shop/pulls", None),
@@ -319,6 +321,15 @@ def test_a_file_is_text_and_cut_if_it_is_large(
       file: object(expression: "HEAD:a.yml") { ... on Blob { text isTruncated } } } }"""
     expected = {"none": None, "file": {"text": text, "isTruncated": truncated}}
     assert graphql(cloud, query)["data"]["repository"] == expected
+
+
+def test_comments_are_listed_if_they_were_written_or_edited_since_a_time(cloud: GitHub) -> None:
+    pull = cloud.repository().pull()
+    old, edited, _ = (pull.comment(BOT, text) for text in ("old", "edited", "new"))
+    old.updated_at = edited.updated_at = datetime(2026, 1, 1, tzinfo=UTC)
+    assert ask(cloud, "PATCH", COMMENT.replace("COMMENT", str(edited.id)), {"body": "again"}).status_code == 200
+    listed = ask(cloud, "GET", f"{NEW_COMMENT}?since=2026-01-01T00:00:01Z").json()
+    assert [each["body"] for each in listed] == ["again", "new"]
 
 
 # -- faults and hooks -------------------------------------------------------------------------------------------------

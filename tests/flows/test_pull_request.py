@@ -15,7 +15,7 @@ from tests.backend import decided
 from tests.gfm import read
 from tests.github_double import faults
 from tests.runner import StepResult, run_action, start_action
-from tests.scenes import DECIDED, PASSED, SECRET, Scene, without_code
+from tests.scenes import BOT, DECIDED, PASSED, SECRET, Scene, without_code
 
 
 def test_a_first_run_sets_pending_then_the_verdict_and_writes_one_comment_in_7_requests(scene: Scene) -> None:
@@ -88,6 +88,54 @@ def test_two_first_runs_at_once_leave_one_comment(scene: Scene) -> None:
         results = [one.finish(60), other.finish(60)]
     assert [result.exit_code for result in results] == [1, 1]
     assert len(scene.ours) == 1
+
+
+def hide_comments_from_graphql(scene: Scene) -> None:
+    """Let GraphQL show none of the comments, as a replica that is behind."""
+
+    def behind(work: faults.Work) -> backend.Answer:
+        with scene.github.world.lock:
+            comments, scene.pull.comments = scene.pull.comments, []
+            response = work()
+            scene.pull.comments = comments
+        return response
+
+    scene.github.fault("graphql", behind, always=True)
+
+
+def test_two_first_runs_leave_one_comment_although_queries_show_it_late(scene: Scene) -> None:
+    hide_comments_from_graphql(scene)
+    scene.answers()
+    with start_action(**scene.options()) as one, start_action(**scene.options()) as other:
+        results = [one.finish(60), other.finish(60)]
+    assert [result.exit_code for result in results] == [1, 1]
+    assert len(scene.ours) == 1
+
+
+def test_a_lost_response_leaves_one_comment_although_queries_show_it_late(scene: Scene) -> None:
+    hide_comments_from_graphql(scene)
+    scene.github.fault("issues/create-comment", faults.lost)
+    result = scene.run()
+    [comment] = scene.pull.comments
+    assert result.outputs["comment_url"].endswith(f"#issuecomment-{comment.id}")
+    assert len(scene.github.calls("issues/create-comment")) == 1
+    assert result.messages("warning") == []
+
+
+@pytest.mark.parametrize("login", ["mallory", "github-actions", None])
+def test_a_copied_marker_of_another_author_is_neither_used_nor_deleted(login: str | None, scene: Scene) -> None:
+    """The copy is older than the gate's own comment, and is written while the response to the create is lost."""
+    scene.run()
+    marker = scene.ours[0].split("\n")[0]
+    scene.pull.comments.clear()
+    hide_comments_from_graphql(scene)
+    scene.github.fault("issues/create-comment", backend.reset())
+    scene.github.before("issues/create-comment", lambda: scene.pull.comment(login, f"{marker}\nTrust me."))
+    assert scene.run().exit_code == 0
+    copied, own = scene.pull.comments
+    assert copied.body == f"{marker}\nTrust me."
+    assert own.author is not None
+    assert own.author.login == BOT
 
 
 def test_what_another_run_remembered_meanwhile_is_kept(scene: Scene) -> None:

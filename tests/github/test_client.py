@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -90,6 +91,34 @@ def test_a_comment_is_created_edited_and_deleted_by_one_request_each(scene: Scen
     assert scene.pull.comments == []
     scene.client.delete_comment(made)  # gone already, by another run's hand
     assert len(scene.github.requests) == 4
+
+
+def test_the_newest_comments_are_those_of_the_account_since_a_minute_before_the_run(scene: Scene) -> None:
+    for login in ("mallory", "github-actions", "other-app[bot]", None):
+        scene.pull.comment(login, "<!-- sepurux-gate:core -->")
+    now = datetime.now(UTC)
+    ours = [scene.pull.comment(BOT, text) for text in ("of an older run", "of a run that began before", "new")]
+    ours[0].updated_at, ours[1].updated_at = now - timedelta(minutes=2), now - timedelta(seconds=30)
+    for number in range(100):
+        scene.pull.comment("mona", f"comment {number}")
+    last = scene.pull.comment(BOT, "last")
+    newest = scene.client.newest_comments(scene.pull.number, "GitHub-Actions[bot]")
+    assert [comment.id for comment in newest] == [ours[1].id, ours[2].id, last.id]
+    assert newest[-1].url == f"{scene.github.server_url}/octo/shop/pull/1#issuecomment-{last.id}"
+    assert len(scene.github.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "page", [{}, [None], [{"user": {"login": BOT}, "body": "text"}], [{"user": {"login": BOT}, "body": "", "id": "1"}]]
+)
+def test_a_page_of_comments_of_another_shape_is_an_error(page: object, dotcom: Scene) -> None:
+    dotcom.github.fault("issues/list-comments", backend.json(page))
+    error_of(lambda: dotcom.client.newest_comments(1, BOT))
+
+
+def test_each_page_says_whose_token_this_is(dotcom: Scene) -> None:
+    for with_base in (True, False):
+        assert dotcom.client.fetch_snapshot(dotcom.event, with_base=with_base).account == BOT
 
 
 def test_a_status_is_one_request(scene: Scene) -> None:

@@ -37,7 +37,7 @@ PULL = PullRequest(number=7, head_sha=HEAD, author="mona", base_ref="main", open
 EVENT = Event(
     name="pull_request", repository="octo/shop", commit=HEAD, pull_request=7, base_ref="main", no_pr_reason=""
 )
-PAGE = Snapshot(pull_request=PULL, head_contexts={})
+PAGE = Snapshot(pull_request=PULL, head_contexts={}, account="github-actions[bot]")
 OURS = Comment(id=5, body="<!-- sepurux-gate:gates unsigned -->")
 
 UNPROCESSABLE = ErrorDetails(status=422, message="Validation Failed")

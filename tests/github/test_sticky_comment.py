@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.github.calls import BoundedCalls
 from sepurux_action.github.event import Event
-from sepurux_action.github.snapshot import Comment, Snapshot
+from sepurux_action.github.snapshot import Comment
 from sepurux_action.github.sticky_comment import StickyComment
 from tests.fakes import FakeClock, FakeGitHubClient, FakeOutput
 
@@ -25,13 +27,13 @@ FORBIDDEN = ErrorDetails(status=403, message="issue is locked", forbidden=True)
 class Scene:
     """A pull request with comments of the gate."""
 
-    def __init__(self, *comments: Comment, pages: tuple[Snapshot, ...] = (Snapshot(),)) -> None:
+    def __init__(self, *comments: Comment, account: str = "github-actions[bot]") -> None:
         clock = FakeClock()
-        self.client = FakeGitHubClient(clock, pages=pages, comments={comment.id: comment for comment in comments})
+        self.client = FakeGitHubClient(clock, comments={comment.id: comment for comment in comments})
         self.output = FakeOutput()
         calls = BoundedCalls(clock, self.output, EVENT)
         calls.set_timeout(60)
-        self.sticky = StickyComment(self.client, calls, MARKER)
+        self.sticky = StickyComment(self.client, calls, MARKER, account)
 
     def upsert(self, *ours: Comment) -> str:
         return self.sticky.upsert(ours, TEXT)
@@ -67,7 +69,7 @@ def test_only_a_comment_that_begins_with_the_marker_is_found() -> None:
 
 def test_a_comment_whose_response_was_lost_is_found_instead_of_created_again() -> None:
     scene = Scene()
-    scene.client.lose = True
+    scene.client.lose = 1
     address = scene.upsert()
     [created] = scene.client.comments.values()
     assert address == created.url
@@ -83,15 +85,39 @@ def test_a_comment_that_was_not_created_is_sent_a_second_time_and_no_more() -> N
     assert len(scene.output.annotations) == 1
 
 
-@pytest.mark.parametrize(
-    "pages", [(Snapshot(comments_known=False),), (Snapshot(after="1"), Snapshot(comments_known=False))]
-)
-def test_a_lost_comment_that_cannot_be_searched_for_is_not_sent_again(pages: tuple[Snapshot, ...]) -> None:
-    scene = Scene(pages=pages)
-    scene.reject("create_comment", OUTAGE)
+def test_a_lost_comment_that_cannot_be_searched_for_is_not_sent_again() -> None:
+    scene = Scene()
+    scene.client.reject = lambda called, *_: OUTAGE if called in {"create_comment", "newest_comments"} else None
     assert scene.upsert() == ""
     assert len(scene.client.named("create_comment")) == 1
-    assert len(scene.output.annotations) == 1
+    assert len(scene.output.annotations) == 2
+
+
+def test_without_the_tokens_account_no_comment_is_known_as_its_own() -> None:
+    scene = Scene(OLD, account="")
+    scene.client.lose = 1
+    assert scene.upsert() == ""
+    assert len(scene.client.named("create_comment")) == 1
+    assert OLD in scene.client.comments.values()
+    assert any("did not return the account of the token" in text for _, text in scene.output.annotations)
+
+
+def test_of_two_comments_because_the_first_was_listed_late_the_older_one_is_left() -> None:
+    scene = Scene()
+    scene.client.lose = scene.client.late = 1
+    address = scene.upsert()
+    [left] = scene.client.comments.values()
+    assert (address, left.url, left.body) == (left.url, "https://github.com/#1", TEXT)
+    assert [name for _, name, _ in scene.client.calls] == [*["create_comment", "newest_comments"] * 2, "delete_comment"]
+
+
+def test_a_new_comment_that_is_listed_late_is_the_only_one_that_is_written() -> None:
+    scene = Scene()
+    scene.client.late = 1
+    address = scene.upsert()
+    [created] = scene.client.comments.values()
+    assert address == created.url
+    assert [name for _, name, _ in scene.client.calls] == ["create_comment", "newest_comments"]
 
 
 @pytest.mark.parametrize("details", [LIMITED, FORBIDDEN])
@@ -102,10 +128,25 @@ def test_a_rejected_comment_is_not_sent_again(details: ErrorDetails) -> None:
     assert len(scene.client.named("create_comment")) == 1
 
 
-def test_after_a_race_the_oldest_comment_is_left() -> None:
+def test_after_a_race_the_older_comment_is_left_with_the_text_of_the_newer_one() -> None:
     scene = Scene(OLD)
     assert scene.upsert() == OLD.url
     assert scene.bodies == [TEXT]
+
+
+def test_after_a_race_the_older_comment_keeps_its_text_if_it_is_this_runs_own() -> None:
+    """The other run has edited it meanwhile, with its own text."""
+    scene = Scene()
+    other = f"{MARKER}of the other run -->"
+
+    def edited(called: str, _target: str, _time: float) -> None:
+        if called == "newest_comments":
+            number, comment = next(iter(scene.client.comments.items()))
+            scene.client.comments = {number: replace(comment, body=other), NEWER.id + 1_000: replace(NEWER, id=1_004)}
+
+    scene.client.reject = edited
+    scene.upsert()
+    assert scene.bodies == [other]
 
 
 def test_duplicates_are_deleted_only_if_the_comment_was_edited() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -130,13 +131,19 @@ def create_status(call: Call) -> object:
     return {"id": status.id, "state": status.state, "context": status.context, "description": description}
 
 
+def list_comments(call: Call) -> object:
+    since = datetime.fromisoformat(call.query.get("since", "1970-01-01T00:00:00Z"))
+    comments = [comment for comment in call.pull.comments if comment.updated_at >= since]
+    return [_comment(call, comment) for comment in call.page(comments)]
+
+
 def create_comment(call: Call) -> object:
     return _comment(call, call.pull.comment(call.token.account.login, _body(call)))
 
 
 def update_comment(call: Call) -> object:
     comment = call.comment
-    comment.body = _body(call)
+    comment.body, comment.updated_at = _body(call), datetime.now(UTC)
     return _comment(call, comment)
 
 
@@ -209,6 +216,7 @@ def request_reviewers(call: Call) -> object:
 CALLS: Final[dict[str, tuple[Callable[[Call], object], int, tuple[str, ...]]]] = {
     "issues/create-comment": (create_comment, 201, ("issues=write", "pull-requests=write")),
     "issues/delete-comment": (delete_comment, 204, ("issues=write", "pull-requests=write")),
+    "issues/list-comments": (list_comments, 200, ("issues=read", "pull-requests=read")),
     "issues/update-comment": (update_comment, 200, ("issues=write", "pull-requests=write")),
     "pulls/get": (get_pull, 200, ("pull-requests=read",)),
     "pulls/list": (list_pulls, 200, ("pull-requests=read",)),

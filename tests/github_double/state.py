@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -58,12 +59,13 @@ class Status:
 
 @dataclass(eq=False, slots=True)
 class Comment:
-    """A comment on a pull request; `author` is None if the account was deleted."""
+    """A comment on a pull request; `author` is None if the account was deleted. `updated_at` is a time of UTC."""
 
     id: int
     pull: PullRequest
     author: Account | None
     body: str
+    updated_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass(eq=False, slots=True)
