@@ -6,8 +6,10 @@ Responses are redacted too, because a backend may send a secret back.
 from __future__ import annotations
 
 import base64
+import html
 import re
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -18,6 +20,18 @@ MAX_DEPTH = 100  # levels of JSON that are kept, which limits the recursion; res
 _LIKE_A_SECRET = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.+=~-]{20,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 MIN_REDACTED_LENGTH = 6  # characters; redacting "a" or "pass" everywhere would destroy the responses
+MAX_LAYERS = 3  # of escapes, such as HTML in JSON in a URL
+
+# The escapes of URLs, HTML, JSON, and JavaScript, first those that are cut off. Reports put a zero-width space into
+# words. A group captures what an escape stands for: two digits, four digits, an entity, a character, or a cut.
+_ESCAPE = re.compile(
+    rf"(?:%[0-9A-Fa-f]?|&#?[0-9A-Za-z]{{0,31}}|\\(?:x[0-9A-Fa-f]?|u[0-9A-Fa-f]{{0,3}})?)({json_reader.CUT})"
+    r"|(?:%|\\x)([0-9A-Fa-f]{2})|\\u([0-9A-Fa-f]{4})"
+    r"|(&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][0-9A-Za-z]{1,31}(?=;)|amp|apos|gt|lt|quot);?)"
+    r"|\\([^0-9A-Za-z\s])"
+    "|\u200b"
+)
+_ESCAPE_MARKS = "%&\\\u200b"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,10 +63,48 @@ def may_be_secret(text: str) -> bool:
 
 
 def spellings(secret: str) -> tuple[str, ...]:
-    """Return the forms in which a text may contain a secret: plain, percent-encoded, and base64 in both alphabets."""
-    raw = secret.encode(errors="surrogatepass")  # an environment variable may contain bytes that are not UTF-8
+    """Return what the log masks: a secret, plain, percent-encoded, and in both alphabets of base64."""
+    raw = _raw(secret)
     encoded = (encode(raw).decode().rstrip("=") for encode in (base64.b64encode, base64.urlsafe_b64encode))
     return tuple(dict.fromkeys((secret, quote(raw, safe=""), quote(raw), *encoded)))
+
+
+def _raw(secret: str) -> bytes:
+    return secret.encode(errors="surrogatepass")  # an environment variable may contain bytes that are not UTF-8
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a secret, its hexadecimal forms, and the parts that the base64 of a text with the secret may contain.
+
+    A secret that itself has something like an escape loses it with the escapes around it, and is yielded without too.
+    base64 encodes three bytes as four characters. So there are three such parts, one for each number of bytes before
+    the secret, divided by three. A character at an end may also encode bits of another byte, so the parts lack it.
+    """
+    raw = _raw(secret)
+    yield from (raw.hex(), raw.hex().upper())
+    for _ in range(MAX_LAYERS + 1):
+        yield secret
+        secret, _ = _decode(secret)
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for before, mixed in ((0, 0), (1, 2), (2, 3)):
+            yield encode(bytes(before) + raw).decode()[mixed : (before + len(raw)) * 8 // 6]
+
+
+def _decode(text: str) -> tuple[str, array[int]]:
+    """Return the text without one layer of escapes, and where each of its characters, and its end, was before."""
+    pieces, before, at = list[str](), array("L"), 0
+    for found in _ESCAPE.finditer(text):
+        cut, two, four, entity, character = found.groups()
+        decoded = cut or character or ""
+        if two or four:
+            decoded = chr(int(two or four, 16))
+        elif entity and len(decoded := html.unescape(entity)) != 1:
+            continue
+        pieces += [text[at : found.start()], decoded]
+        before.extend(range(at, found.start() + len(decoded)))
+        at = found.end()
+    before.extend(range(at, len(text) + 1))
+    return "".join((*pieces, text[at:])), before
 
 
 class Redactor:
@@ -62,8 +114,8 @@ class Redactor:
         """Take the secrets. One that is shorter than `MIN_REDACTED_LENGTH` is redacted only if it is the whole text."""
         known = [secret for secret in secrets if secret]
         self._whole = frozenset(known)
-        forms = {form for secret in known for form in spellings(secret) if len(form) >= MIN_REDACTED_LENGTH}
-        self._parts = sorted(forms, key=len, reverse=True)
+        forms = {form for secret in known for form in _forms(secret) if len(form) >= MIN_REDACTED_LENGTH}
+        self._parts = sorted(forms, key=len)
         beginnings = "|".join(re.escape(form[:MIN_REDACTED_LENGTH]) for form in self._parts)
         self._maybe_cut = re.compile(f"(?:{beginnings})[^{json_reader.CUT}]*{json_reader.CUT}?")
 
@@ -71,30 +123,51 @@ class Redactor:
         """Return the text with each secret, and each beginning of a secret before `json_reader.CUT`, replaced by `***`.
 
         So a text may be cut before or after this call. At most `MIN_REDACTED_LENGTH` - 1 characters of a secret remain.
+        A secret may be in hexadecimal digits, within base64, or below three layers of escapes: of URLs, HTML, or JSON.
         """
         if text in self._whole:
             return REDACTED
-        for part in self._parts:
-            text = text.replace(part, REDACTED)
-        if not self._parts or json_reader.CUT not in text:
+        if not self._parts or len(text) < MIN_REDACTED_LENGTH:
             return text
-        return self._maybe_cut.sub(self._without_beginning, text)
+        pieces, at = list[str](), 0
+        for start, end in _merged(self._find(text, MAX_LAYERS)):
+            cut = json_reader.CUT if json_reader.CUT in text[start:end] else ""
+            pieces += [text[at:start], REDACTED, cut]
+            at = end
+        return "".join((*pieces, text[at:])) if pieces else text
 
-    def _without_beginning(self, match: re.Match[str]) -> str:
-        """Return the matched text with the beginning of a secret replaced by `***` if `json_reader.CUT` follows it."""
-        if not match[0].endswith(json_reader.CUT):
-            return match[0]
-        text = match[0].removesuffix(json_reader.CUT)
-        starts = [len(text)]
+    def _find(self, text: str, layers: int) -> Iterator[tuple[int, int]]:
+        """Yield start and end of each secret in the text, below at most so many layers of escapes, in any order."""
         for part in self._parts:
-            beginning = part[:MIN_REDACTED_LENGTH]
-            start = text.find(beginning, max(0, len(text) - len(part)))
-            while start >= 0 and not part.startswith(text[start:]):
-                start = text.find(beginning, start + 1)
-            if start >= 0:
-                starts.append(start)
-        start = min(starts)
-        return match[0] if start == len(text) else text[:start] + REDACTED + json_reader.CUT
+            if len(part) > len(text):
+                break
+            start = text.find(part)
+            while start >= 0:
+                yield start, start + len(part)
+                start = text.find(part, start + len(part))
+        if json_reader.CUT in text:
+            yield from self._find_beginnings(text)
+        if layers and any(mark in text for mark in _ESCAPE_MARKS):
+            decoded, before = _decode(text)
+            if decoded != text:
+                yield from ((before[start], before[end]) for start, end in self._find(decoded, layers - 1))
+
+    def _find_beginnings(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield start and end of each beginning of a secret before `json_reader.CUT`, and of that."""
+        for match in self._maybe_cut.finditer(text):
+            shown = match[0].removesuffix(json_reader.CUT)
+            if shown == match[0]:
+                continue
+            starts = []
+            for part in self._parts:
+                beginning = part[:MIN_REDACTED_LENGTH]
+                start = shown.find(beginning, max(0, len(shown) - len(part)))
+                while start >= 0 and not part.startswith(shown[start:]):
+                    start = shown.find(beginning, start + 1)
+                if start >= 0:
+                    starts.append(start)
+            if starts:
+                yield match.start() + min(starts), match.end()
 
     def redact_json(self, value: object, levels: int = MAX_DEPTH) -> object:
         """Return a JSON value with every string redacted except keys, which no report shows; None below `levels`.
@@ -103,7 +176,8 @@ class Redactor:
         """
         if isinstance(value, str):
             shown = json_reader.printable(value)  # joins a secret that invisible characters split, as a report would
-            return self(value) if self(shown) == shown else self(shown)
+            redacted = self(shown)
+            return redacted if redacted != shown else value if value == shown else self(value)
         if isinstance(value, list | dict) and not levels:
             return None
         if isinstance(value, list):
@@ -111,3 +185,16 @@ class Redactor:
         elif isinstance(value, dict):
             value.update((key, self.redact_json(item, levels - 1)) for key, item in value.items())
         return value
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the spans in their order, with one in place of several that overlap."""
+    start = end = -1
+    for next_start, next_end in sorted(spans):
+        if next_start >= end:
+            if end > 0:
+                yield start, end
+            start = next_start
+        end = max(end, next_end)
+    if end > 0:
+        yield start, end
