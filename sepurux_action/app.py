@@ -81,7 +81,7 @@ def run(invocation: Invocation, host: Host, signals: Signals, show: Callable[[Re
     bootstrap, run_context = read_bootstrap_settings(invocation.layers), invocation.run_context
     redact, report_dir = _mask_secrets(host, bootstrap), bootstrap.report_dir
     writer = ReportWriter(invocation.report_folders, host, signals, redact)
-    github = _connect(bootstrap, run_context, host, signals)
+    github = _connect(bootstrap, run_context, host, signals, redact)
     if github:
         github.load(bootstrap.config)
     run_context = replace(run_context, event=github.event) if github else run_context
@@ -128,7 +128,7 @@ def _mask_secrets(host: Host, bootstrap: BootstrapSettings) -> Redactor:
 
 
 def _connect(
-    bootstrap: BootstrapSettings, run_context: RunContext, host: Host, signals: Signals
+    bootstrap: BootstrapSettings, run_context: RunContext, host: Host, signals: Signals, redact: Redactor
 ) -> GitHubSession | None:
     """Return a session with GitHub, or None without a token, a repository, or GitHub's address."""
     event = with_pull_request_number(run_context.event, bootstrap.pull_request)
@@ -138,7 +138,7 @@ def _connect(
 
     timeouts = ThreadTimeouts()
     signals.add_listener(timeouts.interrupt)
-    client = PyGithubClient(run_context.api_url, bootstrap.github_token, event.repository)
+    client = PyGithubClient(run_context.api_url, bootstrap.github_token, event.repository, redact=redact)
     signing_key = bootstrap.signing_key.reveal() if bootstrap.signing_key else ""
     return GitHubSession(client, timeouts, host, event, signing_key=signing_key)
 

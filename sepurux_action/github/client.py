@@ -96,17 +96,19 @@ class _RetryRejected(urllib3.Retry):
 class PyGithubClient:
     """The client for one repository, with one token."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is known of GitHub
         self,
         api_url: str,
         token: Secret,
         repository: str,
         *,
+        redact: Callable[[str], str] = str,
         patience_s: float = PATIENCE_S,
         backoff_s: float = BACKOFF_S,
     ) -> None:
         """`api_url` is https, or http on loopback, and may have a path as on GitHub Enterprise Server.
 
+        `redact` removes secrets from every text that is sent to be shown: statuses, comments, and review requests.
         `patience_s` is the longest wait for a rate limit, and `backoff_s` half of the first wait after a failure, in
         seconds.
         """
@@ -119,6 +121,7 @@ class PyGithubClient:
         )
         self._name = repository
         self._since = (datetime.now(UTC) - CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._redact = redact
         self._patient = _client(api_url, auth, retry)
         rejected = _RetryRejected(
             total=MAX_RETRIES, connect=0, read=0, other=0, backoff_factor=backoff_s, allowed_methods=None
@@ -171,7 +174,10 @@ class PyGithubClient:
         repository = (self._patient if retry else self._once).get_repo(self._name)
         status = translate_errors(
             lambda: repository.get_commit(commit).create_status(
-                state.value, target_url=url or NotSet, description=description, context=context
+                state.value,
+                target_url=self._redact(url) or NotSet,
+                description=self._redact(description),
+                context=self._redact(context),
             )
         )
         _check_id(translate_errors(lambda: status.id))
@@ -181,6 +187,7 @@ class PyGithubClient:
 
         Only a rejection with `Retry-After` is retried.
         """
+        body = self._redact(body)
         made = translate_errors(lambda: self._once.get_repo(self._name).get_issue(number).create_comment(body))
         return translate_errors(lambda: Comment(id=_check_id(made.id), body=body, url=safe_url(made.html_url)))
 
@@ -200,7 +207,7 @@ class PyGithubClient:
     def edit_comment(self, comment: Comment, body: str) -> bool:
         """Replace the body of an own comment; return False if it has been deleted."""
         try:
-            response = self._change("PATCH", comment, {"body": body})
+            response = self._change("PATCH", comment, {"body": self._redact(body)})
         except GitHubError as error:
             if error.details.status in GONE:
                 return False
@@ -253,7 +260,7 @@ class PyGithubClient:
 
     def request_review(self, number: int, login: str) -> None:
         """Request a review of one user; one call each, because one invalid login makes GitHub reject the whole list."""
-        self._call("POST", f"pulls/{number}/requested_reviewers", body={"reviewers": [login]})
+        self._call("POST", f"pulls/{number}/requested_reviewers", body={"reviewers": [self._redact(login)]})
 
     def required_contexts(self, branch: str) -> tuple[str, ...]:
         """Return the status contexts that rules of a branch require."""

@@ -224,6 +224,30 @@ def test_a_pull_request_given_by_number_that_cannot_be_read_leaves_the_runs_own_
     assert (result.exit_code, result.outputs["decision"], scene.sepurux.requests) == (2, "error", ())
 
 
+@pytest.mark.parametrize("before", [0, 8, 180])
+def test_a_message_of_github_that_quotes_the_token_shows_it_nowhere(before: int, scene: Scene) -> None:
+    message = f"{'-' * before}{scene.token} is not accepted"
+    scene.github.fault("pulls/list", faults.refused(422, message), always=True)
+    result = run_action(
+        **{
+            **scene.options(report_dir="report"),
+            "event_name": "push",
+            "event": {
+                "ref": "refs/heads/feature",
+                "after": scene.pull.head_sha,
+                "repository": scene.event()["repository"],
+            },
+            "env": {**scene.environment(), "GITHUB_SHA": scene.pull.head_sha},
+        }
+    )
+    assert "the pull request of this run could not be read (HTTP 422 " in scene.status[2]
+    files = {path.name: path.read_text() for path in (scene.workspace / "report").iterdir()}
+    assert "report.json" in files
+    log = [line for line in result.raw_log.splitlines() if not line.startswith("::add-mask::")]
+    everywhere = [scene.status[2], result.summary, *files.values(), *result.outputs.values(), *log]
+    assert [text for text in everywhere if scene.token[:6] in text] == []
+
+
 def test_the_baseline_and_the_earlier_pushes_are_shown(scene: Scene) -> None:
     scene.repository.status(
         scene.pull.base_sha,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -9,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sepurux_action.common.secret import Secret
+from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config import options
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError
 from sepurux_action.evaluation.baseline import Baseline
@@ -127,6 +128,24 @@ def test_a_status_is_one_request(scene: Scene) -> None:
     [newest] = scene.repository.latest_statuses(scene.pull.head_sha)
     assert (newest.state, newest.description, newest.target_url) == ("failure", "fail", "https://x.example/1")
     assert len(scene.github.requests) == 2
+
+
+def test_whatever_is_sent_to_github_is_redacted(dotcom: Scene) -> None:
+    secret = "tok_9f8e7d6c5b4a3928"
+    client = PyGithubClient(dotcom.github.url, Secret(dotcom.github.token()), "octo/shop", redact=Redactor([secret]))
+    made = client.create_comment(dotcom.pull.number, f"created {secret}\nsecond line")
+    assert client.edit_comment(made, f"edited {secret}\nsecond line")
+    sha = dotcom.pull.head_sha
+    client.set_status(
+        sha, f"Sepurux / {secret}", CommitState.FAILURE, f"fail {secret[:9]}…", f"https://x.example/{secret}"
+    )
+    with suppress(GitHubError):
+        client.request_review(dotcom.pull.number, secret)
+    bodies = [json.loads(record.body) for record in dotcom.github.requests]
+    assert [body.get("body") for body in bodies[:2]] == ["created ***\nsecond line", "edited ***\nsecond line"]
+    assert (bodies[2]["description"], bodies[2]["context"]) == ("fail ***…", "Sepurux / ***")
+    assert bodies[2]["target_url"] == "https://x.example/***"
+    assert bodies[3] == {"reviewers": ["***"]}
 
 
 def test_each_lookup_is_one_request(scene: Scene) -> None:
