@@ -159,8 +159,9 @@ def _log_start(
     if policy.policy:
         host.log(f"policy file: {policy.policy.path}")
     if settings.overridden:
-        inputs = f"these inputs: {', '.join(settings.overridden)}"
-        host.log(f"the policy file overrides {inputs if event.name else ', '.join(map(flag, settings.overridden))}")
+        flags = ", ".join(map(flag, settings.overridden))
+        inputs = f"the policy file overrides these inputs: {', '.join(settings.overridden)}"
+        host.log(inputs if event.name else f"these flags override the policy file: {flags}")
     for setting in settings.ignored:
         why = "because a policy file applies. Set `paths` for its gates, under `gates:`"
         host.annotate(Level.WARNING, f"The {setting} is ignored, {why}.", title="Sepurux gate")

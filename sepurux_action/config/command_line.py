@@ -53,7 +53,7 @@ Example:
 The result goes to stdout. Progress, warnings, and problems in the settings go
 to stderr. With --format markdown or json, only that document goes to stdout.
 
-A flag overrides its environment variable, and the policy file overrides both.
+A flag overrides the policy file, and the file overrides environment variables.
 GITHUB_REPO is the repository that the run belongs to. NO_COLOR and FORCE_COLOR
 turn colors off and on.
 
@@ -222,7 +222,7 @@ _WORDS = (
     ("the workspace", "the working directory"),
     ("; check it out or create it in an earlier step of the job", ""),
     ("from the event", "none"),
-    ("which overrides the inputs", "which overrides the flags"),
+    ("which overrides the inputs", "which flags override"),
     (" For a pull request, the base commit's file applies.", ""),
     (", as files for later steps", ": report.json, report.md, and junit.xml"),
     ("Only in GitHub workflows.", "A command line has no base branch, so this is an error there."),

@@ -1,6 +1,7 @@
 """Turns inputs, environment variables, and the policy into Settings, or reports every problem in them at once.
 
-The policy overrides inputs, inputs override the environment, and that overrides defaults (contract, section 1).
+The policy overrides inputs, inputs override the environment, and that overrides defaults. Flags override the policy.
+Source: https://github.com/sepurux/gate-action/blob/main/docs/configuration.md#where-a-value-comes-from
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ NO_BASE = (
     "a drop can only be compared in a GitHub workflow, because a command line has no base branch. For a command line, "
     "give --config a policy file without it"
 )
+ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
 BASE = "{base}"  # in `status_context`, it stands for the base branch
 
 
@@ -61,14 +63,19 @@ class Layer:
     texts: Mapping[str, str]
     label: Callable[[str], str]
     is_policy: bool = False
+    overrides_policy: bool = False
+
+    def text(self, option: Option[object]) -> str:
+        """Return the text that the layer gives to an option, or ''."""
+        return next(filter(None, (self.texts.get(spelling, "").strip() for spelling in option.names)), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings of a run. `poll_interval_s` is None for the adaptive interval; absent or empty secrets are None.
 
-    `overridden` are the options of which the policy overrides an input; `ignored` are the inputs without effect beside
-    a policy.
+    `overridden` are the options of which the policy overrides an input, or a flag the policy; `ignored` are the inputs
+    without effect beside a policy.
     """
 
     gates: tuple[Gate, ...]
@@ -125,8 +132,8 @@ def input_layer(texts: Mapping[str, str]) -> Layer:
 
 
 def flag_layer(texts: Mapping[str, str]) -> Layer:
-    """Return the layer of a command line's flags, which replace the inputs."""
-    return Layer(texts=texts, label=flag)
+    """Return the layer of a command line's flags, which replace the inputs and override the policy."""
+    return Layer(texts=texts, label=flag, overrides_policy=True)
 
 
 def environment_layer(environ: Mapping[str, str]) -> Layer:
@@ -150,7 +157,7 @@ def read_settings(  # noqa: PLR0913 - what the settings follow from
     today: date = date.min,
     in_workflow: bool = True,
 ) -> Settings:
-    """Return the settings. The first layer with a value for an option applies, after the policy.
+    """Return the settings. The first layer with a value for an option applies, after the policy, except for flags.
 
     `branch` and `today` (UTC) choose the enforcement rule. On a command line, which is not `in_workflow`, a limit of a
     drop is a problem. Raises ConfigurationError with every problem.
@@ -159,17 +166,19 @@ def read_settings(  # noqa: PLR0913 - what the settings follow from
     ignored = [layer for layer in layers if policy and layer.texts.get(options.PATHS.name, "").strip()]
     layers = tuple(_without_paths(layer) if layer in ignored else layer for layer in layers)
     policy = policy or Policy(path="")
-    step = OptionReader((_policy_layer(policy, policy.top), *layers))
+    step = OptionReader(_with_policy(layers, _policy_layer(policy, policy.top)))
+    has_fixed_stage = any(layer.overrides_policy and layer.text(options.ENFORCEMENT) for layer in layers)
     step.check_unknown()
     step.value(options.CONFIG)  # already used to find the policy, but its problems are not reported yet
     gates, readers = [], [step]
     for section in policy.gates or (None,):
-        own = tuple(
+        own = (
             Layer(texts=texts, label=_policy_label(policy, section), is_policy=True)
             for texts in policy.layers(section, branch, today)
         )
-        reader = OptionReader((*own, *layers))
-        gates.append(replace(_read_gate(reader, find_traces), rules=policy.rules(section)))
+        reader = OptionReader(_with_policy(layers, *own))
+        gate = _read_gate(reader, find_traces)
+        gates.append(gate if has_fixed_stage else replace(gate, rules=policy.rules(section)))
         if not in_workflow:
             reader.reject_drops()
         readers.append(reader)
@@ -223,7 +232,12 @@ def read_bootstrap_settings(layers: Iterable[Layer]) -> BootstrapSettings:
 def read_report_dir(layers: Iterable[Layer], policy: Policy | None) -> str:
     """Return the folder of the report's files although other settings may be bad; '' for none."""
     own = (_policy_layer(policy, policy.top),) if policy else ()
-    return OptionReader((*own, *layers)).value(options.REPORT_DIR) or ""
+    return OptionReader(_with_policy(layers, *own)).value(options.REPORT_DIR) or ""
+
+
+def _with_policy(layers: Iterable[Layer], *own: Layer) -> tuple[Layer, ...]:
+    """Return the layers with those of the policy at their place."""
+    return tuple(sorted((*own, *layers), key=lambda layer: not layer.overrides_policy))
 
 
 def _without_paths(layer: Layer) -> Layer:
@@ -343,7 +357,7 @@ class OptionReader:
             if not given:
                 continue
             spelling, text = next(iter(given.items()))
-            if layer.is_policy and self._input(option) not in {"", text}:
+            if self._overridden_text(option, layer) not in {"", text}:
                 self.overridden.add(option.name)
             if len(set(given.values())) > 1:
                 listed = " and ".join(f"`{each}` ({self.shown(option, given[each])})" for each in given)
@@ -370,10 +384,14 @@ class OptionReader:
         exempt = option.secret or option is options.BASE_URL  # no report shows these
         return not exempt and any(self._redact(text) != text for text in texts)
 
-    def _input(self, option: Option[object]) -> str:
-        """Return the text that the inputs or the flags give to an option."""
-        inputs = next(layer for layer in self._layers if not layer.is_policy)
-        return next(filter(None, (inputs.texts.get(spelling, "").strip() for spelling in option.names)), "")
+    def _overridden_text(self, option: Option[object], layer: Layer) -> str:
+        """Return the text of the input that this layer of the policy overrides, or of the policy below this flag."""
+        others = [each for each in self._layers if each.is_policy != layer.is_policy]
+        if layer.is_policy:
+            others = others[:1]  # the environment is not named
+        elif not layer.overrides_policy:
+            return ""
+        return next(filter(None, (each.text(option) for each in others)), "")
 
     def reject_drops(self) -> None:
         """Add a problem for each limit of a drop that is set."""
@@ -384,10 +402,13 @@ class OptionReader:
     def check_duplicate_names(self, gates: Iterable[Gate]) -> None:
         """Add a problem for each name that several gates have, whatever its case."""
         counts = Counter(gate.name.casefold() for gate in gates if gate.name)
+        flags = (layer for layer in self._layers if layer.overrides_policy)
+        given = next((each for layer in flags for each in (options.NAME, options.CAMPAIGN) if layer.text(each)), None)
         for name, times in counts.items():
             if times > 1:
                 shown = json_reader.preview(self._redact(name))
-                self.add_problem(options.NAME.name, f"{times} gates are named {shown}; give each its own `name`")
+                remedy = ONE_GATE if given else "give each its own `name`"
+                self.add_problem((given or options.NAME).name, f"{times} gates are named {shown}; {remedy}")
 
     def check_unknown(self) -> None:
         """Add a problem for every name that no option has."""

@@ -116,7 +116,7 @@ def test_help_fits_the_terminal_and_a_hundred_columns(
 
 def test_help_says_nothing_that_is_true_only_in_a_workflow(capsys: pytest.CaptureFixture[str]) -> None:
     whole = " ".join(printed("--help", capsys).split())
-    assert "Path of the policy file, which overrides the flags. Accepted:" in whole
+    assert "Path of the policy file, which flags override. Accepted:" in whole
     assert not [word for word in ("inputs", "base commit", "workflow", "workspace", "step", "runner") if word in whole]
 
 

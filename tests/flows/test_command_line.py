@@ -132,20 +132,80 @@ def test_no_line_is_written_twice(capsys: pytest.CaptureFixture[str]) -> None:
     assert sum("failed" in line for line in lines) == 1
 
 
-def test_the_policy_overrides_flags_and_its_own_problems_name_its_keys(
+def test_flags_override_the_policy_file_which_overrides_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    policy = (
+        "campaign: other\nmutation_pack: of-file\nthresholds: {min_pass_rate: 99%, max_failures: 7}\nreport_dir: no\n"
+    )
+    (tmp_path / "policy.yml").write_text(policy)
+    flags = ["--config", "policy.yml", "--min-pass-rate", "50%", "--max-failures", "7", "--report-dir", "of-flag"]
+    environ = {"SEPURUX_MUTATION_PACK": "of-environment", "SEPURUX_MAX_UNSAFE": "3"}
+    with sound_backend() as sepurux:
+        gate(flags, sepurux.url, capsys, **environ)
+        [created] = sepurux.calls("POST /v1/ci/runs")
+        ended = gate(flags, sepurux.url, capsys, **environ)
+    assert created.json()["thresholds"] == {"min_pass_rate": 0.5, "max_unsafe": 3, "max_failures": 7}
+    assert created.json()["mutation_pack_id"] == "of-file"
+    [line] = [line for line in ended.log.splitlines() if "overrid" in line]
+    assert line == "these flags override the policy file: --campaign, --min-pass-rate, --report-dir"
+    assert (tmp_path / "of-flag" / "report.json").exists()
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_flag_overrides_the_value_of_every_gate_in_the_policy_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gates = "gates:\n- name: a\n  thresholds: {max_unsafe: 9}\n- name: b\n  enforcement: observe\n"
+    (tmp_path / "policy.yml").write_text(f"thresholds: {{max_unsafe: 2}}\n{gates}")
+    flags = ["--config", "policy.yml", "--max-unsafe", "1", "--enforcement", "soft", "--format", "json"]
+    with sound_backend() as sepurux:
+        ended = gate(flags, sepurux.url, capsys)
+    limits = [
+        {row["name"]: row["limit"] for row in each["thresholds"]}["max_unsafe"]
+        for each in json.loads(ended.out)["gates"]
+    ]
+    assert limits == [1, 1]
+    assert [each["enforcement"] for each in json.loads(ended.out)["gates"]] == ["soft", "soft"]
+    assert "these flags override the policy file: --enforcement, --max-unsafe\n" in ended.log
+
+
+def test_a_stage_that_a_flag_sets_does_not_change_on_a_day_of_the_policy_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "policy.yml").write_text("enforcement: [{stage: observe}, {stage: hard, from: 2999-01-01}]\n")
+    with sound_backend() as sepurux:
+        scheduled = gate(["--config", "policy.yml", "--format", "markdown"], sepurux.url, capsys)
+        fixed = gate(["--config", "policy.yml", "--format", "markdown", "--enforcement", "soft"], sepurux.url, capsys)
+    assert "2999-01-01" in scheduled.out
+    assert "2999-01-01" not in fixed.out
+
+
+@pytest.mark.parametrize("flag", ["--name", "--campaign"])
+def test_a_flag_that_gives_several_gates_one_name_is_a_problem(
+    flag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "policy.yml").write_text("gates: [{campaign: core-reliability}, {campaign: refund-reliability}]\n")
+    ended = gate(["--config", "policy.yml", flag, "core"], "https://sepurux.example.com", capsys)
+    assert ended.status == 2
+    message = '2 gates are named "core"; leave this flag out, or give --config a policy file without `gates`'
+    assert f"  {flag}: {message}" in ended.log
+
+
+def test_the_policy_files_own_problems_name_its_keys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     policy = tmp_path / "policy.yml"
-    policy.write_text("campaign: core-reliability\nthresholds: {min_pass_rate: 50%}\n", encoding="utf-8")
-    flags = ["--config", policy.name, "--campaign", "other", "--min-pass-rate", "90%"]
     with sound_backend() as sepurux:
-        sound = gate(flags, sepurux.url, capsys)
         policy.write_text("thresholds: {min_pas_rate: 50%}\n", encoding="utf-8")
-        unknown = gate(flags, sepurux.url, capsys)
+        unknown = gate(["--config", policy.name], sepurux.url, capsys)
         policy.write_text("campaign: core-reliability\ntrace_file: none/*.json\n", encoding="utf-8")
-        missing = gate(flags, sepurux.url, capsys)
-    assert "the policy file overrides --campaign, --min-pass-rate\n" in sound.log
+        missing = gate(["--config", policy.name], sepurux.url, capsys)
     assert "policy.yml:1: `thresholds`, `min_pas_rate`: it is not known; did you mean `min_pass_rate`?\n" in unknown.log
     assert 'policy.yml:2, `trace_file`: "none/*.json" matches no file in the working directory\n' in missing.log
 
