@@ -21,6 +21,7 @@ from sepurux_action.config.settings import (
     read_bootstrap_settings,
     read_report_dir,
     read_settings,
+    settings_without_evaluation,
 )
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import GateEvaluator, no_credentials_hint
@@ -86,6 +87,7 @@ def run(invocation: Invocation, host: Host, signals: Signals, show: Callable[[Re
         github.load(bootstrap.config)
     run_context = replace(run_context, event=github.event) if github else run_context
     event, today = run_context.event, datetime.now(UTC).date()
+    policy = ResolvedPolicy()
     try:
         policy = resolve_policy(bootstrap, event, github.snapshot if github else None, invocation.traces.read)
         report_dir = read_report_dir(invocation.layers, policy.policy)
@@ -98,11 +100,14 @@ def run(invocation: Invocation, host: Host, signals: Signals, show: Callable[[Re
             in_workflow=bool(event.name),
         )
     except ConfigurationError as error:
-        problems = (*error.redacted(redact).problems, *_missing_secret(bootstrap, event))
-        show(_publish_config_error(problems, run_context, host, writer, report_dir))
-        if github:
-            _publish_config_error_to_github(github, bootstrap, run_context, signals)
-        return signals.status(EXIT_UNDECIDED)
+        if event.skip_reason:  # nothing is evaluated, so no setting matters
+            settings = settings_without_evaluation(bootstrap, report_dir)
+        else:
+            problems = (*error.redacted(redact).problems, *_missing_secret(bootstrap, event))
+            show(_publish_config_error(problems, run_context, host, writer, report_dir))
+            if github:
+                _publish_config_error_to_github(github, bootstrap, run_context, signals)
+            return signals.status(EXIT_UNDECIDED)
     _log_start(settings, run_context, host, github, policy)
     if github:
         github.configure(replace(settings.publish_options, run_url=run_context.run_url))

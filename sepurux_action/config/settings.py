@@ -27,6 +27,7 @@ NO_BASE = (
     "give --config a policy file without it"
 )
 ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
+UNKNOWN_GATE = "Sepurux gate"  # in the report of a skipped run whose settings name no gate
 BASE = "{base}"  # in `status_context`, it stands for the base branch
 
 
@@ -226,6 +227,17 @@ def read_bootstrap_settings(layers: Iterable[Layer]) -> BootstrapSettings:
         report_dir=reader.value(options.REPORT_DIR) or "",
         problems=_in_order([reader]),
         missing_secret="" if has_secret else layers[0].label(options.TOKEN.name),
+    )
+
+
+def settings_without_evaluation(bootstrap: BootstrapSettings, report_dir: str) -> Settings:
+    """Return the settings of a run that is skipped although its settings cannot be used; no policy's gate is known."""
+    [name] = bootstrap.gates or (UNKNOWN_GATE,)
+    return Settings(
+        gates=(Gate(name=name, campaign=name),),
+        github_token=bootstrap.github_token,
+        publish_options=bootstrap.publish_options,
+        report_dir=report_dir,
     )
 
 

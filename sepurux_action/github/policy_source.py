@@ -64,8 +64,6 @@ def resolve_policy(
 def _resolve(
     early: BootstrapSettings, event: Event, snapshot: Snapshot | None, read_repo_file: Callable[[str], bytes | None]
 ) -> ResolvedPolicy:
-    if event.skip_reason:
-        return ResolvedPolicy()
     _check_base_is_known(early, event, uses_github=snapshot is not None)
     if snapshot is None or not policy_ref(event):
         try:

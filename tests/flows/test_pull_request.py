@@ -436,16 +436,35 @@ def test_an_event_without_a_pull_request_gets_its_status_and_says_why_there_is_n
     assert scene.repository.latest_statuses(sha)[0].state == "success"
 
 
-def test_a_deleted_branch_is_skipped_and_nothing_is_asked_of_the_backend(scene: Scene) -> None:
+@pytest.mark.parametrize(
+    ("inputs", "policy", "gates"),
+    [
+        ({}, "", ["core-reliability"]),
+        ({"campaign": ""}, "campaign: refunds\n", ["refunds"]),
+        ({"campaign": ""}, "gates: [{campaign: a}, {campaign: b, name: c}]\n", ["a", "c"]),
+        ({"campaign": ""}, "", ["Sepurux gate"]),
+        ({"campaign": "", "token": ""}, "timeout: [\n", ["Sepurux gate"]),
+        ({"max_unsafe": "-1", "unknown": "1", "trace_file": "none.json"}, "", ["core-reliability"]),
+        ({"config": "none.yml", "name": "core"}, "", ["core"]),
+    ],
+)
+def test_a_deleted_branch_is_skipped_whatever_the_settings_say(
+    inputs: dict[str, str], policy: str, gates: list[str], scene: Scene
+) -> None:
     result = run_action(
         **{
-            **scene.options(),
+            **scene.options(**inputs, report_dir="report"),
             "event_name": "push",
             "event": {"ref": "refs/heads/feature", "after": "0" * 40, "deleted": True},
             "env": {**scene.environment(), "GITHUB_SHA": "0" * 40},
+            "files": {".github/sepurux-gate.yml": policy} if policy else {},
         }
     )
-    assert (result.exit_code, result.outputs["decision"]) == (0, "skipped")
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (0, "skipped", "success")
+    assert result.outputs["reason"] == "refs/heads/feature was deleted."
+    assert [gate["name"] for gate in json.loads(result.outputs["gates"])] == gates
+    assert (scene.workspace / "report" / "report.json").exists()
+    assert result.messages("error") == []
     assert scene.sepurux.requests == ()
     assert scene.repository.statuses == []
 
