@@ -15,11 +15,13 @@ from itertools import chain, zip_longest
 
 from sepurux_action.common import json_reader
 from sepurux_action.evaluation.ci_run import ClassifiedFailure
+from sepurux_action.report.markdown import ORDINARY
 from sepurux_action.report.report import GateFacts, Report, ThresholdFacts
 
 SCHEMA = "sepurux-gate/brief@1"
 MAX_DESCRIPTION_LENGTH = 120  # characters of a failure's text
 MAX_NAME_LENGTH = 80  # characters of any other text
+MAX_FORK_NAME_LENGTH = 40  # of a name that a fork may have chosen; a longer one could be an instruction
 METRICS = {
     "min_pass_rate": "pass_rate",
     "max_unsafe": "unsafe_attempts",
@@ -112,7 +114,7 @@ def _pieces(report: Report, found: dict[str, object]) -> Iterator[_Piece]:
     long list of one gate does not displace another gate. The links, which an agent can do without, come last.
     """
     entries = [(gate, _entry(gate)) for gate in report.failed]
-    turns = (_turns(gate, entry, found, texts=not report.context.from_fork) for gate, entry in entries)
+    turns = (_turns(gate, entry, found, from_fork=report.context.from_fork) for gate, entry in entries)
     for turn in zip_longest(*turns, fillvalue=()):
         yield from chain.from_iterable(turn)
     for gate, entry in entries:
@@ -134,14 +136,15 @@ def _entry(gate: GateFacts) -> dict[str, object]:
 
 
 def _turns(
-    gate: GateFacts, entry: dict[str, object], found: dict[str, object], *, texts: bool
+    gate: GateFacts, entry: dict[str, object], found: dict[str, object], *, from_fork: bool
 ) -> Iterator[tuple[_Piece, ...]]:
     rows = [_missed(row) for row in gate.missed]
+    tools = ((_foreign_name(each.tool, from_fork=from_fork), each.count) for each in gate.tools)
     lists: list[Iterable[tuple[_Piece, ...]]] = [
         [(_Piece(found, "gates", entry),)],
         [(_Piece(entry, "missed", row),) for row in rows],
-        [tuple(_failure(each, entry, texts=texts)) for each in _one_of_each_kind_first(gate.failures_by_trace)],
-        [(_Piece(entry, "tools", {"tool": _name(each.tool), "count": each.count}),) for each in gate.tools],
+        [tuple(_failure(each, entry, from_fork=from_fork)) for each in _one_of_each_kind_first(gate.failures_by_trace)],
+        [(_Piece(entry, "tools", {"tool": name, "count": count}),) for name, count in tools if name],
     ]
     for index, (row, values) in enumerate(zip(gate.missed, rows, strict=True)):  # the names come after their row
         lists.append([*[()] * index, *((_Piece(values, "lacking", _name(name)),) for name in row.check.lacking)])
@@ -161,21 +164,22 @@ def _missed(row: ThresholdFacts) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _failure(failure: ClassifiedFailure, entry: dict[str, object], *, texts: bool) -> Iterator[_Piece]:
+def _failure(failure: ClassifiedFailure, entry: dict[str, object], *, from_fork: bool) -> Iterator[_Piece]:
     names = {
         "severity": failure.severity,
         "type": failure.type,
         "mutation": failure.mutation,
         "trace_id": failure.trace_id,
     }
-    values: dict[str, object] = {key: shown for key, name in names.items() if (shown := _name(name))}
+    shown = {key: _foreign_name(name, from_fork=from_fork) for key, name in names.items()}
+    values: dict[str, object] = {key: name for key, name in shown.items() if name}
     values["count"] = failure.count
     if failure.base:
         values["base"] = failure.base
     if failure.new:
         values["new"] = failure.new
     yield _Piece(entry, "failures", values)
-    if texts and (text := _name(failure.description, MAX_DESCRIPTION_LENGTH)):
+    if not from_fork and (text := _name(failure.description, MAX_DESCRIPTION_LENGTH)):
         yield _Piece(values, "text", text)
 
 
@@ -189,6 +193,14 @@ def _one_of_each_kind_first(failures: Sequence[ClassifiedFailure]) -> list[Class
         return seen[kind]
 
     return sorted(failures, key=turn)
+
+
+def _foreign_name(text: str, *, from_fork: bool) -> str:
+    """Return a name that Sepurux reports, or ''. In a fork, only an ordinary one: its traces may choose these names."""
+    if not from_fork:
+        return _name(text)
+    name = json_reader.printable(text)
+    return name if len(name) <= MAX_FORK_NAME_LENGTH and ORDINARY.match(name) else ""
 
 
 def _name(text: str, longest: int = MAX_NAME_LENGTH) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -95,7 +97,7 @@ def validator() -> Draft202012Validator:
     return Draft202012Validator(SCHEMA)
 
 
-def gates_of(found: dict[str, object]) -> list[dict[str, object]]:
+def gates_of(found: dict[str, object]) -> list[dict[str, Any]]:
     gates = found["gates"]
     assert isinstance(gates, list)
     return gates
@@ -144,6 +146,36 @@ def test_no_text_of_a_report_reaches_the_brief_of_a_fork(said: str) -> None:
     report = build_report([hostile_result(said)], replace(hostile_context(said, f"{said}0"), from_fork=True))
     assert '"text"' not in brief_json(report, LIMIT)
     assert "text" not in set(parts(brief(report)))
+
+
+@given(foreign)
+@example("a" * 41)
+@example("tool" + " very" * 8)
+def test_in_a_fork_the_brief_has_only_ordinary_names_of_at_most_40_characters(said: str) -> None:
+    failure = ClassifiedFailure(type=said, severity=said, description=said, mutation=said, trace_id=f"{said}0", count=3)
+    run = replace(FAILING, top_failing_tools=(FailingTool(f"{said}1", 2), FailingTool("crm.lookup", 1)))
+    report = build_report([a_result(a_run(run, enrichment=Enrichment(failures=(failure,))))], a_context(from_fork=True))
+    [gate] = gates_of(brief(report))
+    [found], tools = gate["failures"], gate["tools"]
+    assert found.keys() - {"type", "severity", "mutation", "trace_id"} == {"count"}
+    shown = [*(found[name] for name in found if name != "count"), *(each["tool"] for each in tools)]
+    assert all(re.fullmatch(r"[A-Za-z0-9_.:/+ -]{1,40}", name) for name in shown)
+    assert tools[-1] == {"tool": "crm.lookup", "count": 1}
+
+
+def test_in_a_fork_an_ordinary_name_stays() -> None:
+    failure = a_failure(trace_id="traces/refund-unsafe.json", type="a" * 40)
+    [gate] = gates_of(brief(a_report(failure, tools=1, from_fork=True)))
+    assert gate["failures"] == [
+        {
+            "severity": "high",
+            "type": "a" * 40,
+            "mutation": "timeouts",
+            "trace_id": "traces/refund-unsafe.json",
+            "count": 1,
+        }
+    ]
+    assert gate["tools"] == [{"tool": "tool-000", "count": 9}]
 
 
 @pytest.mark.parametrize("state", reports())
