@@ -40,7 +40,7 @@ from sepurux_action.host.terminal import Terminal
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.invocation import Invocation, from_command_line, from_step
 from sepurux_action.report import outputs
-from sepurux_action.report.files import REPORT_JSON, json_text, report_files
+from sepurux_action.report.files import REPORT_FILES, REPORT_JSON, json_text, report_files
 from sepurux_action.report.rendering import render_comment, render_lines, render_paragraphs, render_summary
 from sepurux_action.report.report import Context, Report, build_report, build_settings_report
 
@@ -82,6 +82,7 @@ def run(invocation: Invocation, host: Host, signals: Signals, show: Callable[[Re
     bootstrap, run_context = read_bootstrap_settings(invocation.layers), invocation.run_context
     redact, report_dir = _mask_secrets(host, bootstrap), bootstrap.report_dir
     writer = ReportWriter(invocation.report_folders, host, signals, redact)
+    writer.remove(report_dir, REPORT_FILES)
     github = _connect(bootstrap, run_context, host, signals, redact)
     if github:
         github.load(bootstrap.config)
@@ -91,6 +92,8 @@ def run(invocation: Invocation, host: Host, signals: Signals, show: Callable[[Re
     try:
         policy = resolve_policy(bootstrap, event, github.snapshot if github else None, invocation.traces.read)
         report_dir = read_report_dir(invocation.layers, policy.policy)
+        if report_dir != bootstrap.report_dir:
+            writer.remove(report_dir, REPORT_FILES)
         settings = read_settings(
             invocation.layers,
             invocation.traces.find,

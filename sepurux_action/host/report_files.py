@@ -1,7 +1,8 @@
 """Writes the files of `report_dir`, where earlier steps may have left links, FIFOs, and folders.
 
 Each folder is opened relative to its parent and without following links, and each file is written under a random name
-and renamed. So nobody can replace a component of the path meanwhile. Source: contract, section 3.
+and renamed. So nobody can replace a component of the path meanwhile.
+Source: https://github.com/sepurux/gate-action/blob/main/docs/report-files.md#where-the-files-are
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from typing import TypeVar
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor
@@ -23,6 +25,8 @@ from sepurux_action.host.deadlines import ThreadTimeouts
 from sepurux_action.host.protocols import Output
 from sepurux_action.host.signals import Signals
 from sepurux_action.host.workflow_commands import Level
+
+T = TypeVar("T")
 
 WRITE_S = 10.0  # for all files; a network file system may hang
 AFTER_SIGNAL_S = 0.5  # for all files after a signal: the program exits within 5 s, and the statuses may take 3 s
@@ -76,6 +80,15 @@ class ReportFolders:
         first = next(iter(problems.values()), None) or "it cannot be used"
         return WrittenFiles(paths=paths, problem=_not_written(problems, report_dir, first) if problems else "")
 
+    def remove(self, report_dir: str, names: Iterable[str]) -> None:
+        """Remove files of an earlier run, as `write` would replace them. What cannot be removed stays. May hang."""
+        with suppress(OSError, UnicodeError):
+            root, parts = self._locate(report_dir)
+            with open_folder(root, parts, create=False) as folder:
+                for name in names:
+                    with suppress(OSError):
+                        os.unlink(name, dir_fd=folder)
+
     def _locate(self, report_dir: str) -> tuple[Path, tuple[str, ...]]:
         """Return the folder that contains `report_dir`, and the names below it; raises OSError if it is refused."""
         if not self.opens_relatively:
@@ -121,34 +134,41 @@ class ReportWriter:
         """Write each text to the file of its name; return the paths of the files, as later steps can open them."""
         files = {name: self._redact(text).encode(errors="replace") for name, text in texts.items()}
         try:
-            written = self._write_in_time(report_dir, files)
+            written = self._run_in_time(lambda: self._folders.write(report_dir, files))
         except DeadlineExceeded:
             written = WrittenFiles(problem=_not_written(files, report_dir, "the file system did not respond in time"))
         if written.problem:
             self._output.annotate(Level.WARNING, written.problem)
         return written.paths
 
-    def _write_in_time(self, report_dir: str, files: Mapping[str, bytes]) -> WrittenFiles:
-        """Return what was written; raises DeadlineExceeded. A signal that comes meanwhile leads to a short retry."""
+    def remove(self, report_dir: str, names: Iterable[str]) -> None:
+        """Remove files of an earlier run, so that none remains if this run ends early. A failure has no effect."""
+        if report_dir:
+            with suppress(DeadlineExceeded):
+                self._run_in_time(lambda: self._folders.remove(report_dir, names))
+
+    def _run_in_time(self, work: Callable[[], T]) -> T:
+        """Return what the work returns; raises DeadlineExceeded. A signal meanwhile leads to a short retry."""
         if not self._signals.is_received():
             timeouts = ThreadTimeouts()
             self._signals.add_listener(timeouts.interrupt)
             with suppress(Interrupted):
-                return timeouts.run(WRITE_S, lambda: self._folders.write(report_dir, files))
-        return ThreadTimeouts().run(AFTER_SIGNAL_S, lambda: self._folders.write(report_dir, files))
+                return timeouts.run(WRITE_S, work)
+        return ThreadTimeouts().run(AFTER_SIGNAL_S, work)
 
 
 @contextmanager
-def open_folder(root: Path, parts: Sequence[str]) -> Iterator[int]:
-    """Yield a descriptor of the folder below `root`, which must exist; missing folders below it are created.
+def open_folder(root: Path, parts: Sequence[str], *, create: bool = True) -> Iterator[int]:
+    """Yield a descriptor of the folder below `root`, which must exist; `create` makes missing folders below it.
 
     Raises OSError for a component below `root` that is a link or no folder.
     """
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for part in parts:
-            with suppress(FileExistsError):
-                os.mkdir(part, dir_fd=folder)
+            if create:
+                with suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=folder)
             below = _open_below(folder, part)
             os.close(folder)
             folder = below

@@ -1,4 +1,7 @@
-"""The files of `report_dir`: their names and contents. Source: contract, section 3."""
+"""The files of `report_dir`: their names and contents.
+
+Source: https://github.com/sepurux/gate-action/blob/main/docs/report-files.md
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.report import Report
 from sepurux_action.report.report_json import report_json
 
-REPORT_JSON = "report.json"
+REPORT_JSON, REPORT_MD, JUNIT_XML = REPORT_FILES = ("report.json", "report.md", "junit.xml")
 
 
 def json_text(report: Report) -> str:
@@ -20,6 +23,6 @@ def report_files(report: Report, summary: str) -> dict[str, str]:
     """Return the text of each file by its name; `summary` is the job summary."""
     return {
         REPORT_JSON: json_text(report),
-        "report.md": summary,
-        "junit.xml": junit_xml(report).decode(),
+        REPORT_MD: summary,
+        JUNIT_XML: junit_xml(report).decode(),
     }

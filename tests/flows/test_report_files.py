@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from junitparser import JUnitXml
 
 from tests import backend
@@ -41,10 +42,12 @@ def test_a_run_writes_its_report_and_names_it_in_every_output(tmp_path: Path) ->
     assert result.messages("warning") == []
 
 
-def test_without_report_dir_nothing_is_written(tmp_path: Path) -> None:
+def test_without_report_dir_nothing_is_written_or_removed(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text("of somebody else")
     with sound_backend() as sepurux:
         result = step(sepurux, tmp_path)
-    assert (result.outputs["report_path"], list(tmp_path.iterdir())) == ("", [])
+    assert (result.outputs["report_path"], list(tmp_path.iterdir())) == ("", [tmp_path / "report.json"])
+    assert (tmp_path / "report.json").read_text() == "of somebody else"
 
 
 def test_the_temporary_folder_takes_the_report_too(tmp_path: Path) -> None:
@@ -115,6 +118,31 @@ def test_after_a_signal_the_report_is_written(tmp_path: Path) -> None:
     assert (result.exit_code, result.outputs["report_path"]) == (143, "build/report.json")
     report = report_of(result, tmp_path)
     assert (report["short"], report["gates"][0]["state"]) == (True, "cancelled")
+
+
+@pytest.mark.parametrize("policy", ["", "campaign: core-reliability\nreport_dir: build\n"])
+def test_the_report_of_an_earlier_run_does_not_remain_if_the_step_is_killed(policy: str, tmp_path: Path) -> None:
+    """A pull request may also have committed such a file."""
+    inputs = {**CAMPAIGN, **({} if policy else {"report_dir": "build"})}
+    files = {
+        "build/report.json": '{"decision": "pass"}',
+        "build/report.md": "",
+        "build/junit.xml": "",
+        "build/mine": "",
+    }
+    with (
+        sound_backend(**{"GET /v1/ci/batch/*": backend.hang()}) as sepurux,
+        start_action(
+            workspace=tmp_path,
+            inputs={**inputs, "base_url": sepurux.url},
+            files=files | ({POLICY: policy} if policy else {}),
+            process=True,
+        ) as under_way,
+    ):
+        under_way.wait_for_log("started batch", 10)
+        under_way.send_signal(signal.SIGKILL)
+        under_way.finish(5)
+    assert [path.name for path in (tmp_path / "build").iterdir()] == ["mine"]
 
 
 def test_a_secret_that_the_backend_echoes_reaches_no_file(tmp_path: Path) -> None:

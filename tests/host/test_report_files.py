@@ -6,7 +6,7 @@ import os
 import resource
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -307,11 +307,17 @@ class HangingFolders(ReportFolders):
     hangs: list[None]
 
     def write(self, report_dir: str, files: Mapping[str, bytes]) -> WrittenFiles:
+        self._hang()
+        return ReportFolders(base=self.base).write(report_dir, files)
+
+    def remove(self, report_dir: str, names: Iterable[str]) -> None:  # noqa: ARG002 - the signature of the original
+        self._hang()
+
+    def _hang(self) -> None:
         if self.hangs:
             self.hangs.pop()
             self.signals.receive(15)
             threading.Event().wait(20)  # longer than each deadline
-        return ReportFolders(base=self.base).write(report_dir, files)
 
 
 @dataclass
@@ -322,9 +328,38 @@ class Step:
     output: FakeOutput = field(default_factory=FakeOutput)
     signals: Signals = field(default_factory=Signals)
 
+    @property
+    def writer(self) -> ReportWriter:
+        return ReportWriter(self.folders, self.output, self.signals, Redactor([SECRET]))
+
     def write(self, report_dir: str, **texts: str) -> Mapping[str, str]:
-        writer = ReportWriter(self.folders, self.output, self.signals, Redactor([SECRET]))
-        return writer.write(report_dir, texts)
+        return self.writer.write(report_dir, texts)
+
+
+def test_files_of_an_earlier_run_are_removed_and_links_are_not_followed(places: Places) -> None:
+    for folder in (places.workspace / "build", places.outside):
+        folder.mkdir(exist_ok=True)
+        for name in ("report.json", "mine"):
+            (folder / name).write_text("earlier")
+    (places.workspace / "build" / "report.md").symlink_to(places.outside / "report.json")
+    (places.workspace / "linked").symlink_to(places.outside)
+    (places.workspace / "folder" / "report.json").mkdir(parents=True)
+    before = places.everything()
+    for refused in ("linked", "linked/../build", ".git", "none/deeper", "folder", "\ud800", str(places.outside)):
+        places.folders.remove(refused, FILES)
+    assert places.everything() == before
+    places.folders.remove("build", FILES)
+    gone = {str(places.workspace / "build" / name) for name in FILES}
+    assert set(places.everything()) == set(before) - gone
+
+
+@pytest.mark.timeout(8)
+def test_a_removal_that_hangs_ends_soon_after_a_signal(places: Places) -> None:
+    folders = HangingFolders(base=places.workspace, hangs=[None] * 2)
+    step = Step(folders, signals=folders.signals)
+    step.writer.remove("build", ("report.json",))
+    assert step.output.annotations == []
+    assert folders.hangs == []
 
 
 def test_what_fails_is_one_warning(places: Places) -> None:
