@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import signal
+
+signal.signal(signal.SIGINT, lambda number, _: os._exit(128 + number))  # there is nothing to report yet
+
+import logging
 import sys
 import threading
 import traceback
@@ -18,26 +22,26 @@ from sepurux_action.host.signals import Signals
 
 def start_action(environ: Mapping[str, str] = os.environ) -> NoReturn:
     """Run as a step of a workflow."""
-    signals = _prepare("::error title=Sepurux gate::")
+    _prepare("::error title=Sepurux gate::")
     from sepurux_action.app import run_step  # noqa: PLC0415 - see _prepare
 
-    _end(run_step(environ, sys.stdout, signals))
+    _end(run_step(environ, sys.stdout, Signals.installed()))
 
 
 def start_command_line() -> NoReturn:
     """Run as `sepurux-gate` or `python -m sepurux_action`."""
-    signals = _prepare("error: ")
+    _prepare("error: ")
     from sepurux_action.app import run_command_line  # noqa: PLC0415 - see _prepare
 
     try:
-        status = run_command_line(sys.argv[1:], os.environ, signals)
+        status = run_command_line(sys.argv[1:], os.environ, Signals.installed())
     except SystemExit as ended:  # by --help, --version, or an unknown flag
         status = int(ended.code or 0)
     _end(status)
 
 
-def _prepare(prefix: str) -> Signals:
-    """Silence libraries, handle signals, and let an unexpected exception end the program with status 2.
+def _prepare(prefix: str) -> None:
+    """Silence libraries, and let an unexpected exception end the program with status 2.
 
     Python's own status, 1, would mean that a gate blocks. The exception's message is left out because it may quote a
     secret. The line goes to stderr, because the runner reads both streams. This runs before the program's own imports,
@@ -59,9 +63,6 @@ def _prepare(prefix: str) -> Signals:
     logging.disable()  # libraries log URLs and response bodies to stderr
     sys.excepthook = lambda kind, _error, where: end_after_defect(kind, where)
     threading.excepthook = lambda defect: end_after_defect(defect.exc_type, defect.exc_traceback)
-    signals = Signals()
-    signals.install()
-    return signals
 
 
 def _end(status: int) -> NoReturn:

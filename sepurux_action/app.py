@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TextIO
+from typing import TextIO, TypeVar
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
@@ -23,7 +24,7 @@ from sepurux_action.config.settings import (
     read_settings,
     settings_without_evaluation,
 )
-from sepurux_action.errors import ConfigurationError, Problem
+from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluate import GateEvaluator, no_credentials_hint
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
@@ -44,6 +45,8 @@ from sepurux_action.report.files import REPORT_FILES, REPORT_JSON, json_text, re
 from sepurux_action.report.rendering import render_comment, render_lines, render_paragraphs, render_summary
 from sepurux_action.report.report import Context, Report, build_report, build_settings_report
 
+T = TypeVar("T")
+
 MAX_PROBLEM_ANNOTATIONS = 9  # problems in settings with an annotation each; contract, section 1
 NOT_AUTHENTICATED = "there is no `github_token`"
 NO_ADDRESS = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
@@ -52,6 +55,7 @@ SHARED_STATUSES = (
     "status. The commit may pass there, because a drop or a stage depends on the branch. "
     'Write `status_context: "{prefix} ({base})"`, and require the new status on each branch.'
 )
+CANCELLED = "The run was cancelled before all settings were read. Re-run the job."
 UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 
 
@@ -90,17 +94,22 @@ def run(invocation: Invocation, host: Host, signals: Signals, show: Callable[[Re
     event, today = run_context.event, datetime.now(UTC).date()
     policy = ResolvedPolicy()
     try:
-        policy = resolve_policy(bootstrap, event, github.snapshot if github else None, invocation.traces.read)
+        snapshot = github.snapshot if github else None
+        policy = _until_signal(signals, partial(resolve_policy, bootstrap, event, snapshot, invocation.traces.read))
         report_dir = read_report_dir(invocation.layers, policy.policy)
         if report_dir != bootstrap.report_dir:
             writer.remove(report_dir, REPORT_FILES)
-        settings = read_settings(
-            invocation.layers,
-            invocation.traces.find,
-            policy.policy,
-            branch=event.branch,
-            today=today,
-            in_workflow=bool(event.name),
+        settings = _until_signal(
+            signals,
+            partial(
+                read_settings,
+                invocation.layers,
+                invocation.traces.find,
+                policy.policy,
+                branch=event.branch,
+                today=today,
+                in_workflow=bool(event.name),
+            ),
         )
     except ConfigurationError as error:
         if event.skip_reason:  # nothing is evaluated, so no setting matters
@@ -125,6 +134,19 @@ def run(invocation: Invocation, host: Host, signals: Signals, show: Callable[[Re
         host.set_outputs(outputs.step_outputs(results, comment_url, report_path))
     show(report)
     return signals.status(exit_status((gate.decision, gate.conclusion) for gate in results))
+
+
+def _until_signal(signals: Signals, work: Callable[[], T]) -> T:
+    """Return what the work returns, which reads settings; raises ConfigurationError, also after a signal.
+
+    A large policy file takes seconds, so a signal leaves the work behind in its thread.
+    """
+    timeouts = ThreadTimeouts()
+    signals.add_listener(timeouts.interrupt)
+    try:
+        return timeouts.run(math.inf, work)
+    except Interrupted:
+        raise ConfigurationError([Problem(where="", message=CANCELLED)]) from None
 
 
 def _mask_secrets(host: Host, bootstrap: BootstrapSettings) -> Redactor:

@@ -58,7 +58,8 @@ GITHUB_REPO is the repository that the run belongs to. NO_COLOR and FORCE_COLOR
 turn colors off and on.
 
 Exit status: 0 if nothing blocks, 1 if a fail blocks, 2 if a gate without a
-result blocks or a setting is wrong, 130 after Ctrl+C, 143 after SIGTERM.
+result blocks or a setting is wrong, 130 after Ctrl+C, 129 after SIGHUP, 143
+after SIGTERM.
 """
 _CONNECTION = (options.API_KEY, options.TOKEN, options.BASE_URL, options.TIMEOUT, options.POLL_INTERVAL)
 _STAGE = (options.ENFORCEMENT, options.ON_UNDECIDED)

@@ -25,6 +25,7 @@ from sepurux_action.errors import ConfigurationError, Problem
 T = TypeVar("T")
 
 MAX_DEPTH = 16  # levels of nesting; a policy has seven
+MAX_WORKFLOW_BYTES = 64 * 1024  # of a workflow file that is parsed; PyYAML needs up to 3 s for so many
 MAX_PROBLEMS = 100  # of one file; then parsing ends, because each hint costs a search
 MAX_KEYS_LISTED = 10  # keys of a section that an error lists; docs/reference.md lists all
 MAX_RULES = 50  # of one `enforcement:` list
@@ -73,12 +74,15 @@ def read_policy(raw: bytes, path: str) -> Policy:
 def workflow_triggers(text: str) -> frozenset[str]:
     """Return the events that a workflow file runs on, or none if they are not known.
 
-    The text may be anything. A file that would be rejected as a policy (its size, nesting, aliases, tags) is not
-    known, and neither is one with something else than names of events in `on`: a name, a list, or the keys of a
-    mapping.
+    The text may be anything. A file that is larger than `MAX_WORKFLOW_BYTES`, or that would be rejected as a policy
+    (its nesting, aliases, tags), is not known, and neither is one with something else than names of events in `on`: a
+    name, a list, or the keys of a mapping.
     """
+    raw = text.encode(errors="surrogatepass")
+    if len(raw) > MAX_WORKFLOW_BYTES:
+        return frozenset()
     try:
-        root = compose(text.encode(errors="surrogatepass"), "")
+        root = compose(raw, "")
     except ConfigurationError:
         return frozenset()
     values = {key.value: value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}

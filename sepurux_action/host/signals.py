@@ -1,28 +1,39 @@
-"""SIGINT and SIGTERM during a run.
+"""SIGINT, SIGTERM, and SIGHUP during a run.
 
-They are handled because the kernel has no default action for them in a container's first process.
+They are handled because the run still has to report, and because the kernel has no default action for them in a
+container's first process.
 """
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from typing import Self
 
-EXIT_BASE = 128  # the shell's convention: 130 after SIGINT, 143 after SIGTERM
+EXIT_BASE = 128  # the shell's convention: 129 after SIGHUP, 130 after SIGINT, 143 after SIGTERM
 
 
 class Signals:
     """The first signal of the run, and the listeners that are called for each signal."""
 
     def __init__(self) -> None:
-        """Start without a signal; `install` makes the process's signals call `receive`."""
+        """Start without a signal; something has to call `receive`."""
         self.received: int | None = None
         self._listeners: list[Callable[[int], None]] = []
 
-    def install(self) -> None:
-        """Handle the process's signals from now on; only the main thread may call this."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda number, _frame: self.receive(number))
+    @classmethod
+    def installed(cls) -> Self:
+        """Return an object that receives the process's signals from now on; only the main thread may call this.
+
+        A process that has to ignore SIGHUP, such as one that nohup started, still does. Windows has no SIGHUP.
+        """
+        signals = cls()
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        for number in numbers:
+            signal.signal(number, lambda number, _frame: signals.receive(number))
+        return signals
 
     def add_listener(self, listener: Callable[[int], None]) -> None:
         """Call the listener for each signal from now on, and at once if one was received already."""

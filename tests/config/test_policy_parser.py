@@ -10,7 +10,13 @@ import pytest
 import yaml
 
 from sepurux_action.config.policy import MAX_FILE_BYTES
-from sepurux_action.config.policy_parser import FOREIGN_ERRORS, MAX_PROBLEMS, compose, workflow_triggers
+from sepurux_action.config.policy_parser import (
+    FOREIGN_ERRORS,
+    MAX_PROBLEMS,
+    MAX_WORKFLOW_BYTES,
+    compose,
+    workflow_triggers,
+)
 from sepurux_action.errors import ConfigurationError
 
 PATH = ".github/sepurux-gate.yml"
@@ -231,7 +237,7 @@ def test_the_triggers_of_a_real_workflow_are_known(path: Path) -> None:
         "on: push\n\0",
         "on: push\na: " + "[" * 100_000,
         "on: push\n" + "- " * 100_000,
-        "on: push\n" + "#" * MAX_FILE_BYTES,
+        "on: push\n" + "#" * MAX_WORKFLOW_BYTES,
         "on: " + "a" * 65,
     ],
     ids=lambda text: text[:24],

@@ -375,7 +375,7 @@ def test_a_signal_while_github_is_read_is_told_as_such_and_leaves_time_for_a_sta
         result = step.finish(6)
     assert result.exit_code == 143
     (error,) = result.messages("error")
-    assert error.endswith("could not be read: the run was cancelled before GitHub responded. Re-run the job.")
+    assert error == "The run was cancelled before all settings were read. Re-run the job."
     assert scene.status[0] == "failure"
 
 

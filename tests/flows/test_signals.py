@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,13 +16,22 @@ from tests.runner import start_action
 from tests.scenes import CAMPAIGN, Scene
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@contextmanager
+def hangup(handler: signal.Handlers) -> Iterator[None]:
+    """Let new processes begin with this treatment of SIGHUP, which they inherit. nohup makes them ignore it."""
+    before = signal.signal(signal.SIGHUP, handler)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_after_a_signal_outputs_and_summary_are_written_and_the_exit_status_is_the_signals(
     number: signal.Signals, status: int, tmp_path: Path
 ) -> None:
     running = backend.json(decided(status="running", decision="pending"))
     with (
         sound_backend(**{"GET /v1/ci/batch/*": [running, backend.hang()]}) as sepurux,
+        hangup(signal.SIG_DFL),
         start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, process=True) as under_way,
     ):
         under_way.wait_for_log("not decided yet", 10)
@@ -32,6 +43,19 @@ def test_after_a_signal_outputs_and_summary_are_written_and_the_exit_status_is_t
     assert "cancelled" in result.summary
     assert "leaves out the details" in result.summary
     assert "Traceback" not in result.raw_log
+
+
+def test_a_process_that_has_to_ignore_a_hangup_goes_on(tmp_path: Path) -> None:
+    running = backend.json(decided(status="running", decision="pending"))
+    with (
+        sound_backend(**{"GET /v1/ci/batch/*": [running, backend.hang()]}) as sepurux,
+        hangup(signal.SIG_IGN),
+        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, process=True) as under_way,
+    ):
+        under_way.wait_for_log("not decided yet", 10)
+        under_way.send_signal(signal.SIGHUP)
+        under_way.send_signal(signal.SIGTERM)
+        assert under_way.finish(5).exit_code == 143
 
 
 def test_a_signal_while_a_trace_is_checked_ends_the_step(tmp_path: Path) -> None:
@@ -52,6 +76,26 @@ def test_a_signal_while_a_trace_is_checked_ends_the_step(tmp_path: Path) -> None
         assert sepurux.requests == ()
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
     assert "cancelled" in result.summary
+
+
+def test_a_signal_while_a_policy_file_is_parsed_ends_the_step(tmp_path: Path) -> None:
+    """The parser needs more than 10 s for this file of 256 KiB."""
+    policy = "enforcement: [{stage: hard, branches: [" + "a," * 131_000 + "a]}]"
+    with (
+        sound_backend() as sepurux,
+        start_action(
+            workspace=tmp_path / "workspace",
+            inputs={**CAMPAIGN, "base_url": sepurux.url},
+            files={".github/sepurux-gate.yml": policy},
+            process=True,
+        ) as under_way,
+    ):
+        under_way.wait_for_log("::add-mask::", 10)
+        under_way.send_signal(signal.SIGTERM)
+        result = under_way.finish(5)
+        assert sepurux.requests == ()
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
+    assert "cancelled" in result.outputs["reason"]
 
 
 def test_a_step_that_is_killed_leaves_its_ids_and_no_pass(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A signal during the imports of a step, before the gate handles signals."""
+"""A signal during the imports, before the gate handles signals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner import REPOSITORY
+from tests.runner import REPOSITORY, inherited
 
 SLOW = "import time\nprint('importing', flush=True)\ntime.sleep(60)\n"
 
@@ -38,3 +38,22 @@ def test_a_signal_during_the_imports_ends_the_step_without_a_traceback(
         step.send_signal(number)
         _, complaint = step.communicate(timeout=30)
     assert (step.returncode, complaint) == (128 + number, "")
+
+
+@pytest.mark.parametrize("module", ["difflib", "requests"])
+def test_ctrl_c_during_the_imports_ends_the_command_line_without_a_traceback(module: str, tmp_path: Path) -> None:
+    (tmp_path / f"{module}.py").write_text(SLOW)
+    start = "from sepurux_action.__main__ import start_command_line; start_command_line()"  # as the installed command
+    with subprocess.Popen(
+        [sys.executable, "-c", start],
+        env={**inherited(), "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as command:
+        assert command.stdout
+        assert command.stdout.readline() == "importing\n"
+        command.send_signal(signal.SIGINT)
+        _, complaint = command.communicate(timeout=30)
+    assert (command.returncode, complaint) == (130, "")
