@@ -33,7 +33,11 @@ import sys
 from importlib.metadata import distributions
 sys.exit({each.name for each in distributions()} <= {"pip", "setuptools", "wheel"})
 '
+[ -n "$RUNNER_TEMP" ] && [ -d "$RUNNER_TEMP" ] ||
+  stop "The runner's temporary folder does not exist. Set RUNNER_TEMP to a folder."
 lock=$GITHUB_ACTION_PATH/../requirements.txt
+[ -r "$lock" ] || stop "The action's requirements.txt is missing. Use sepurux/gate-action/composite or a copy of the \
+whole repository, and re-run the job."
 
 # -I: neither a module of the checkout nor a PYTHON* variable of an earlier step reaches an interpreter. The one that
 # venv starts by itself is without it, so the variables go.
@@ -53,7 +57,10 @@ with actions/setup-python and python-version 3.13 before this one."
 ready=$RUNNER_TEMP/$name # names the environment, once that is whole
 bin=bin/python
 [ "$RUNNER_OS" != Windows ] || bin=Scripts/python.exe
-if [ ! -e "$ready" ]; then
+venv=
+[ ! -e "$ready" ] || venv=$(<"$ready")
+# Another step may have damaged the environment since. It is then made again.
+if ! { [ -n "$venv" ] && "$venv/$bin" -I -c "$has_packages"; } 2>/dev/null; then
   venv=$ready.$$ # a step that runs beside this one makes another
   # shellcheck disable=SC2086
   (cd "$RUNNER_TEMP" && $python -I -m venv --clear "$venv") ||
@@ -74,9 +81,10 @@ pip reached no package index, name a mirror in pip.conf or PIP_INDEX_URL. If pip
 constraint, remove it from pip.conf."
   "$venv/$bin" -I -c "$has_packages" || stop "The gate's packages were installed somewhere else: remove \
 target, prefix, root and dry-run from the runner's pip.conf."
-  printf '%s' "$venv" >"$venv/ready"
-  mv -f "$venv/ready" "$ready" # last and at once, so that nobody takes what is half there
+  # Last and at once, so that nobody takes what is half there.
+  { printf '%s' "$venv" >"$venv/ready" && mv -f "$venv/ready" "$ready"; } ||
+    stop "The name of the virtual environment could not be written to the runner's temporary folder."
 fi
 
 # -u: log lines arrive when they are written. -X utf8: on Windows a log has another encoding, which lacks characters.
-exec "$(<"$ready")/$bin" -I -u -X utf8 "$GITHUB_ACTION_PATH/start.py"
+exec "$venv/$bin" -I -u -X utf8 "$GITHUB_ACTION_PATH/start.py"

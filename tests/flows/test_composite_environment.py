@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.flows.composite_job import NO_INDEX, PYTHON, Job, a_copy, python, tool
+from tests.flows.composite_job import COMPOSITE, NO_INDEX, PYTHON, Job, a_copy, launch, python, tool
+from tests.runner import StepResult, run_action
 
 
 @pytest.fixture
@@ -45,6 +48,89 @@ def test_steps_that_run_side_by_side_do_not_spoil_each_others_environment(job: J
     assert "could not be installed" in fresh.run().log
     result = fresh.run()
     assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        shutil.rmtree,
+        lambda environment: (environment / "bin" / "python").unlink(),
+        lambda environment: tool(environment / "bin", "python", "#!/bin/sh\nexit 1\n"),
+        lambda environment: shutil.rmtree(next(environment.glob("lib/python*/site-packages"))),
+    ],
+    ids=["removed", "no interpreter", "broken interpreter", "no packages"],
+)
+def test_an_environment_that_was_damaged_later_is_made_again(
+    damage: Callable[[Path], object], job: Job, fresh: Job
+) -> None:
+    damaged = fresh.temp / "damaged"
+    shutil.copytree(job.environments[0], damaged, symlinks=True)
+    damage(damaged)
+    (fresh.temp / job.environments[0].stem).write_text(str(damaged), encoding="utf-8")
+    tool(fresh.tools, "python3", python(job.environments[0]))
+    result = fresh.run(env=NO_INDEX)
+    assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
+    assert result.raw_log.count("No such file") == 0
+
+
+def broken(job: Job, **variables: str) -> StepResult:
+    """Run a step with these variables, which replace those of the runner in the step's own process only."""
+    step = job.step({})
+
+    def launch_broken(environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+        command, usual = launch(job.action, (), environment)
+        return command, {**usual, **variables}
+
+    step["launch"] = launch_broken
+    return run_action(**step)
+
+
+@pytest.mark.parametrize("folder", ["", "/nowhere/_temp"])
+def test_without_a_temporary_folder_an_error_says_so(folder: str, job: Job) -> None:
+    result = broken(job, RUNNER_TEMP=folder)
+    assert (result.exit_code, result.outputs["decision"]) == (2, "error"), result.log
+    assert result.messages("error") == ["The runner's temporary folder does not exist. Set RUNNER_TEMP to a folder."]
+
+
+def test_a_folder_of_the_action_alone_is_an_error_that_says_so(job: Job, tmp_path: Path) -> None:
+    action = a_copy(tmp_path, (COMPOSITE / "start.py").read_text(encoding="utf-8"))
+    without_package = replace(job, action=action).run(env=NO_INDEX)
+    (tmp_path / "requirements.txt").unlink()
+    without_lock = replace(job, action=action).run(env=NO_INDEX)
+    for result in (without_package, without_lock):
+        assert (result.exit_code, result.outputs["decision"]) == (2, "error"), result.log
+        [message] = result.messages("error")
+        assert message.endswith(
+            "Use sepurux/gate-action/composite or a copy of the whole repository, and re-run the job."
+        )
+        assert "Traceback" not in result.raw_log
+
+
+@pytest.mark.parametrize("inputs", ["", "{", "[]", '{"campaign": null}'])
+def test_inputs_that_did_not_arrive_are_an_error_that_says_so(inputs: str, job: Job) -> None:
+    result = broken(job, GATE_INPUTS=inputs)
+    assert (result.exit_code, result.outputs["decision"]) == (2, "error"), result.log
+    [message] = result.messages("error")
+    assert message.startswith("The inputs did not reach the gate: GATE_INPUTS is not a JSON object of texts.")
+    assert "Traceback" not in result.raw_log
+
+
+def test_a_package_that_is_missing_is_an_error_that_names_it(job: Job, tmp_path: Path) -> None:
+    action = a_copy(tmp_path, (COMPOSITE / "start.py").read_text(encoding="utf-8"))
+    (tmp_path / "sepurux_action").mkdir()
+    (tmp_path / "sepurux_action" / "__init__.py").touch()
+    (tmp_path / "sepurux_action" / "__main__.py").write_text("import made_up\n", encoding="utf-8")
+    result = replace(job, action=action).run(env=NO_INDEX)
+    assert (result.exit_code, result.outputs["decision"]) == (2, "error"), result.log
+    assert result.messages("error")[0].startswith("The gate's files are incomplete: there is no module made_up.")
+
+
+def test_a_runner_that_lacks_a_tool_gets_an_error_with_status_2(job: Job, fresh: Job) -> None:
+    tool(fresh.tools, "python3", python(job.environments[0]))
+    tool(fresh.tools, "mv", "#!/bin/sh\nexit 127\n")
+    result = fresh.run(env=NO_INDEX)
+    assert (result.exit_code, result.outputs["decision"]) == (2, "error"), result.log
+    assert "could not be written" in result.messages("error")[-1]
 
 
 def test_another_lock_has_another_environment(job: Job, tmp_path: Path) -> None:
