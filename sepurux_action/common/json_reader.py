@@ -77,8 +77,13 @@ def identifier(value: object) -> str:
     return value if isinstance(value, str) and IDENTIFIER.match(value) else ""
 
 
-def number(value: object, *, low: float, high: float = math.inf, whole: bool = False) -> Metric:
-    """Return a number from `low` to `high`. Booleans, texts, NaN, and infinities are broken."""
+def number(
+    value: object, *, low: float, high: float = math.inf, whole: bool = False, digits: int | None = None
+) -> Metric:
+    """Return a number from `low` to `high`, rounded to `digits` after the point.
+
+    Booleans, texts, NaN, and infinities are broken.
+    """
     if value is None:
         return Metric()
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -87,6 +92,8 @@ def number(value: object, *, low: float, high: float = math.inf, whole: bool = F
         real = float(value)
     except OverflowError:
         return Metric(broken="a number too large to use")
+    if digits is not None and math.isfinite(real):
+        real = round(real, digits)
     if not math.isfinite(real) or not low <= real <= high or (whole and real != int(real)):
         return Metric(broken=preview(value))
     return Metric(value=real + 0.0)  # turns minus zero into zero

@@ -24,6 +24,8 @@ MAX_CATEGORIES = 100  # distinct ones of one response
 MAX_COUNTED = 2**53  # above this, a float cannot represent every whole number
 MAX_NAME_LENGTH = 300  # characters of a tool or a mutation category: a response may hold 4 MiB of them
 SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
+RATE_DIGITS = 10  # after the point of a fraction, which rounds the error of floating-point arithmetic away
+SCORE_DIGITS = 8  # after the point of a number of 0 to 100
 MAX_WORD_LENGTH = 40  # characters of a status or a decision
 
 
@@ -124,7 +126,7 @@ def parse_ci_run(payload: object) -> CIRun:
     return CIRun(
         status=_word(body.get("status")),
         decision=_word(body.get("decision")),
-        pass_rate=json_reader.number(body.get("pass_rate"), low=0, high=1),
+        pass_rate=json_reader.number(body.get("pass_rate"), low=0, high=1, digits=RATE_DIGITS),
         unsafe_attempts=_count(body.get("unsafe_attempts")),
         failures=_count(body.get("failures")),
         reliability_score=parse_score(body.get("reliability_score")),
@@ -199,14 +201,12 @@ def _worst(pick: Callable[[Iterable[float]], float], metrics: Iterable[Metric]) 
 
 
 def parse_score(value: object) -> Metric:
-    """Return a reliability score as 0 to 100 (contract, section 2).
+    """Return a reliability score as 0 to 100 (docs/configuration.md, Thresholds).
 
     A value below 1, or `1.0`, is a fraction; the integer `1` is 1 of 100. `json.loads` reads `1.0` as a float.
     """
-    reported = json_reader.number(value, low=0, high=100)
-    if reported.value is not None and reported.value <= 1 and isinstance(value, float):
-        return Metric(value=round(reported.value * 100, 10))
-    return reported
+    of_hundred = value * 100 if isinstance(value, float) and 0 <= value <= 1 else value
+    return json_reader.number(of_hundred, low=0, high=100, digits=SCORE_DIGITS)
 
 
 def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:

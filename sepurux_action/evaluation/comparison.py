@@ -8,7 +8,6 @@ from operator import attrgetter
 
 from sepurux_action.common import number_format
 from sepurux_action.common.json_reader import Metric
-from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import NumberFormat
@@ -84,11 +83,9 @@ BY_THRESHOLD = {measure.threshold: measure for measure in MEASURES}
 def change(measure: Measure, now: PreviousResult, baseline: Baseline) -> str:
     """Return how a number differs from the baseline's, such as `−23.0`, `+1`, or `±0`; `–` if one is unknown.
 
-    A rate differs in points. The baseline comes from descriptions, so the current number is rounded like in a
-    description too.
+    A rate differs in points.
     """
-    actual = measure.of(published_result.as_published(now).metrics)
-    before = measure.of(baseline.medians)
+    actual, before = measure.of(now.metrics), measure.of(baseline.medians)
     if actual is None or before is None:
         return NOT_KNOWN
     if actual == before:

@@ -29,7 +29,6 @@ OPEN_STATUSES = frozenset({"", "queued", "running", "pending"})
 KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
 UNEXPLAINED_FAIL = "Sepurux decided `fail`, but no threshold that is set here explains why."
 SEE_THE_RUN = "See the Sepurux run."
-ROUNDING = 1e-9  # a rate is a mean of fractions, whose floating-point error is smaller than this
 
 
 class Rule(IntEnum):
@@ -248,7 +247,7 @@ def _at_least(  # noqa: PLR0913 - one row of a table
         needs = f"≥ {write(required)}"
         return _absent(threshold, label, needs, required, metric, required_for_pass=required_for_pass)
     actual, needed = write(metric.value, distinct_from=required), write(required, distinct_from=metric.value)
-    met = metric.value >= required - ROUNDING
+    met = metric.value >= required
     return Check(
         threshold=threshold,
         label=label,

@@ -101,7 +101,7 @@ def judge_drops(gate: Gate, runs: tuple[RunResult, ...], base: Base) -> tuple[tu
 
 def check_drops(run: CIRun, thresholds: Thresholds, base: Base) -> Iterator[Check]:
     """Yield a check of each drop that is limited. The numbers are compared as a status describes them."""
-    now = published_metrics(run)
+    now = published_metrics(run, thresholds)
     for threshold, measure in DROPS.items():
         allowed = getattr(thresholds, threshold)
         if allowed is not None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sepurux_action.common import json_reader, number_format
+from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import GateResult
 
 MAX_DESCRIPTION_LENGTH = 140  # characters; GitHub responds 422 to more
+MIN_DIGITS = 2  # after the point of a number of 0 to 100
 
 
 _COUNT = r"-|\d{1,16}"  # the largest count is 2**53
@@ -60,28 +62,39 @@ class CommitResults:
 
 def summarize(result: GateResult) -> PreviousResult:
     """Return the part of a gate's result that a status describes; each number is the worst of its runs."""
-    return PreviousResult(decision=result.decision, stage=result.gate.stage, metrics=_metrics(result.combined))
+    metrics = published_metrics(result.combined, result.gate.thresholds)
+    return PreviousResult(decision=result.decision, stage=result.gate.stage, metrics=metrics)
 
 
-def published_metrics(run: CIRun) -> Metrics:
-    """Return the numbers of a run as a description has them, which can be compared with parsed ones."""
-    return as_published(PreviousResult(decision=Decision.PASS, stage=Stage.HARD, metrics=_metrics(run))).metrics
+def published_metrics(run: CIRun, thresholds: Thresholds) -> Metrics:
+    """Return the numbers of a run as a description has them, which can be compared with parsed ones.
 
-
-def _metrics(run: CIRun) -> Metrics:
+    A rate and a score have two digits after the point, or as many as it takes to lie on the right side of their
+    threshold, of 0, and of 100.
+    """
     return Metrics(
-        pass_rate=run.pass_rate.value,
+        pass_rate=_rounded(run.pass_rate.value, thresholds.min_pass_rate, scale=100),
         unsafe=run.unsafe_attempts.value,
         failures=run.failures.value,
-        score=run.reliability_score.value,
+        score=_rounded(run.reliability_score.value, thresholds.min_reliability_score),
     )
+
+
+def _rounded(value: float | None, threshold: float | None, scale: int = 1) -> float | None:
+    if value is None:
+        return None
+    exact, limit = (Decimal(number_format.decimal(each)) * scale for each in (value, threshold or 0))
+    others = (limit, Decimal(0), Decimal(100))
+    candidates = (round(exact, digits) for digits in range(MIN_DIGITS, number_format.MAX_DIGITS))
+    rounded = (each for each in candidates if all(each.compare(other) == exact.compare(other) for other in others))
+    return float(next(rounded, exact) / scale)
 
 
 def format_description(result: PreviousResult, note: str = "") -> str:
     """Return the description of a decided status, at most 140 characters; `note` is shortened to fit."""
     numbers = result.metrics
-    rate = "-" if numbers.pass_rate is None else _of_hundred(numbers.pass_rate * 100) + "%"
-    score = "-" if numbers.score is None else _of_hundred(numbers.score)
+    rate = "-" if numbers.pass_rate is None else _with_point(numbers.pass_rate * 100) + "%"
+    score = "-" if numbers.score is None else _with_point(numbers.score)
     shown = f"{rate} passed, {_whole(numbers.unsafe)} unsafe, {_whole(numbers.failures)} failures, score {score}"
     if result.decision is Decision.SKIPPED and numbers == Metrics():
         shown = "-"
@@ -111,21 +124,10 @@ def parse_description(text: object) -> PreviousResult | None:
     return result if format_description(result) == text.partition(";")[0] else None
 
 
-def as_published(result: PreviousResult) -> PreviousResult:
-    """Return the result with the rounded numbers of its description, which can be compared with parsed ones."""
-    return parse_description(format_description(result)) or result
-
-
 def _whole(value: float | None) -> str:
     return "-" if value is None else number_format.decimal(value)
 
 
-def _of_hundred(value: float) -> str:
-    """Return a number of 0 to 100 with one or two digits, or more if it would round to 0 or 100.
-
-    Decimal arithmetic makes a parsed number format the same again.
-    """
-    exact = Decimal(number_format.decimal(value))
-    end = Decimal(0 if exact < 50 else 100)  # noqa: PLR2004 - the middle of the scale
-    texts = (f"{exact:.{digits}f}" for digits in range(2, number_format.MAX_DIGITS + 1))
-    return next(text for text in texts if exact == end or Decimal(text) != end).removesuffix("0")
+def _with_point(value: float) -> str:
+    text = number_format.decimal(value)
+    return text if "." in text else f"{text}.0"

@@ -550,7 +550,7 @@ def _history(result: GateResult, context: Context) -> tuple[CommitFacts, ...]:
             url=before + commit[:LINKED_SHA] if commit and before != context.commit_url else "",
             decision=each.decision,
             pass_rate=each.metrics.pass_rate,
-            cells=tuple(_cells(each.metrics)),
+            cells=tuple(_cells(each.metrics, result.gate)),
             here=here,
             base=base,
         )
@@ -562,11 +562,12 @@ def _history(result: GateResult, context: Context) -> tuple[CommitFacts, ...]:
     return tuple(rows) if len(rows) > 1 else ()
 
 
-def _cells(metrics: Metrics) -> Iterable[str]:
-    yield NOT_KNOWN if metrics.pass_rate is None else number_format.percent(metrics.pass_rate)
+def _cells(metrics: Metrics, gate: Gate) -> Iterable[str]:
+    yield _pass_rate(metrics.pass_rate, gate)
     yield NOT_KNOWN if metrics.unsafe is None else number_format.count(metrics.unsafe)
     yield NOT_KNOWN if metrics.failures is None else number_format.count(metrics.failures)
-    yield NOT_KNOWN if metrics.score is None else number_format.score(metrics.score)
+    required = gate.thresholds.min_reliability_score
+    yield NOT_KNOWN if metrics.score is None else number_format.score(metrics.score, distinct_from=required)
 
 
 def _notes(results: Sequence[GateResult]) -> Iterable[Note]:

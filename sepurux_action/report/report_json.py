@@ -126,7 +126,7 @@ def _change(row: ThresholdFacts, gate: GateFacts) -> float | None:
     measure = BY_THRESHOLD.get(row.check.threshold)
     if measure is None or row.base is None:
         return None
-    now = measure.of(published_metrics(gate.result.combined))
+    now = measure.of(published_metrics(gate.result.combined, gate.gate.thresholds))
     return None if now is None else round(now - row.base, MAX_DIGITS)
 
 

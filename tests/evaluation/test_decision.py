@@ -140,6 +140,31 @@ def test_a_rate_that_is_off_by_rounding_only_is_the_same_rate() -> None:
     assert poll(decision="pass", pass_rate=1.8 - rate, unsafe_attempts=0, failures=0).decision is Decision.PASS
 
 
+@pytest.mark.parametrize("below", [5e-11, 1e-10, 1e-9, 1e-6])
+def test_a_rate_below_the_threshold_by_more_than_rounding_misses_it_and_is_shown_so(below: float) -> None:
+    verdict = poll(decision="pass", pass_rate=0.9 - below * 1.01, unsafe_attempts=0, failures=0)
+    (rate, *_) = verdict.checks
+    assert (verdict.decision, rate.state) == (Decision.FAIL, CheckState.MISSED)
+    assert rate.actual not in rate.required
+
+
+@pytest.mark.parametrize("off", [-4e-11, -1e-15, 0, 1e-15, 4e-11])
+def test_a_rate_is_rounded_to_ten_decimal_places(off: float) -> None:
+    verdict = poll(decision="pass", pass_rate=0.9 + off, unsafe_attempts=0, failures=0)
+    (rate, *_) = verdict.checks
+    assert (verdict.decision, rate.value, rate.actual) == (Decision.PASS, 0.9, "90.0%")
+
+
+@pytest.mark.parametrize(
+    ("score", "value"), [(80 - 4e-9, 80), (80 - 1e-8, 79.99999999), (0.8 - 4e-11, 80), (0.8 - 1e-10, 79.99999999)]
+)
+def test_a_score_is_rounded_to_eight_decimal_places(score: float, value: float) -> None:
+    run = parse_ci_run({"decision": "pass", "reliability_score": score})
+    verdict = decide(run, Thresholds(min_reliability_score=80))
+    assert run.reliability_score.value == value
+    assert verdict.decision is (Decision.PASS if value == 80 else Decision.FAIL)
+
+
 def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction() -> None:
     for reported, shown in [(0.615, "61.5"), (1.0, "100.0"), (1, "1.0"), (61.5, "61.5"), (0, "0.0")]:
         run = parse_ci_run({"decision": "fail", "reliability_score": reported})

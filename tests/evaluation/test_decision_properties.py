@@ -54,13 +54,16 @@ def supported(response: Mapping[str, object], thresholds: Thresholds) -> bool:
     if score is not None and 0 <= score <= 1 and isinstance(response["reliability_score"], float):
         score *= 100
     return (
-        (thresholds.min_pass_rate is None or (rate is not None and thresholds.min_pass_rate - 1e-9 <= rate <= 1))
+        (
+            thresholds.min_pass_rate is None
+            or (rate is not None and thresholds.min_pass_rate - 5e-11 <= rate <= 1 + 5e-11)
+        )
         and (thresholds.max_unsafe is None or (unsafe is not None and 0 <= unsafe <= thresholds.max_unsafe))
         and (thresholds.max_failures is None or (failures is not None and 0 <= failures <= thresholds.max_failures))
         and (
             thresholds.min_reliability_score is None
             or score is None
-            or not score < thresholds.min_reliability_score - 1e-6
+            or not score < thresholds.min_reliability_score - 5e-9
             or score < 0
         )
         and (

@@ -14,11 +14,10 @@ from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.comparison import MEASURES
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, Verdict, check_thresholds, decide
 from sepurux_action.evaluation.published_result import (
-    Metrics,
     PreviousResult,
-    as_published,
     format_description,
     parse_description,
+    published_metrics,
     summarize,
 )
 from sepurux_action.evaluation.result import GateResult, RunResult
@@ -39,10 +38,12 @@ some_runs = st.builds(
     CIRun,
     decision=st.sampled_from(["pass", "pass", "fail", "pending", ""]),
     status=st.sampled_from(["done", "running", "error"]),
-    pass_rate=metrics(st.floats(0, 1) | st.sampled_from([0.0, 0.9, 1.0])),
+    pass_rate=metrics(st.floats(0, 1).map(lambda rate: round(rate, 10)) | st.sampled_from([0.0, 0.9, 1.0])),
     unsafe_attempts=metrics(st.integers(0, 2).map(float)),
     failures=metrics(st.integers(0, 2).map(float)),
-    reliability_score=metrics(st.floats(0, 100) | st.sampled_from([0.0, 1.0, 80.0, 100.0])),
+    reliability_score=metrics(
+        st.floats(0, 100).map(lambda score: round(score, 8)) | st.sampled_from([0.0, 1.0, 80.0, 100.0])
+    ),
     mutation_categories=st.none() | st.lists(categories).map(tuple),
 )
 some_thresholds = st.builds(
@@ -94,12 +95,18 @@ def test_outputs_and_status_show_the_worst_number_of_any_run(result: GateResult)
         assert shown[name] == listed[name]
         assert shown[name] == "" if number is None else abs(float(shown[name]) - number) < 1e-9
     rate, score, unsafe, failures = (number for number, _ in numbers.values())
+    run = CIRun(
+        pass_rate=Metric(rate),
+        reliability_score=Metric(score),
+        unsafe_attempts=Metric(unsafe),
+        failures=Metric(failures),
+    )
     published = PreviousResult(
         decision=result.decision,
         stage=result.gate.stage,
-        metrics=Metrics(pass_rate=rate, score=score, unsafe=unsafe, failures=failures),
+        metrics=published_metrics(run, result.gate.thresholds),
     )
-    assert parse_description(format_description(summarize(result))) == as_published(published)
+    assert parse_description(format_description(summarize(result))) == published
 
 
 @given(some_gates())

@@ -16,16 +16,23 @@ from hypothesis import strategies as st
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import Stage
-from sepurux_action.evaluation.ci_run import MAX_COUNTED, CIRun, ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import Decision, Rule, Verdict
+from sepurux_action.evaluation.ci_run import (
+    MAX_COUNTED,
+    CIRun,
+    ClassifiedFailure,
+    Enrichment,
+    FailingTool,
+    parse_ci_run,
+)
+from sepurux_action.evaluation.decision import CheckState, Decision, Rule, Verdict, check_thresholds
 from sepurux_action.evaluation.published_result import (
     MAX_DESCRIPTION_LENGTH,
     CommitResults,
     Metrics,
     PreviousResult,
-    as_published,
     format_description,
     parse_description,
+    published_metrics,
     summarize,
 )
 from sepurux_action.evaluation.result import GateResult
@@ -42,7 +49,7 @@ from sepurux_action.github.comment_state import (
     cached_failures_of,
 )
 from sepurux_action.report.outputs import gate_outputs
-from tests.builders import COMMIT, FAILING, FAILURES, TRACE_ID, a_gate, a_result, a_run, states, undecided
+from tests.builders import COMMIT, FAILING, FAILURES, PASSING, TRACE_ID, a_gate, a_result, a_run, states, undecided
 
 counts = st.none() | st.integers(0, MAX_COUNTED).map(float)
 some_numbers = st.builds(
@@ -97,6 +104,13 @@ def test_a_skipped_gate_has_no_numbers_and_its_description_is_read_back() -> Non
     assert parse_description("skipped (hard): - passed, - unsafe, - failures, score -") is None
 
 
+def described_as(rate: float | None, score: float | None) -> PreviousResult:
+    """Return a pass with the numbers that its description has."""
+    run = CIRun(pass_rate=Metric(rate), reliability_score=Metric(score))
+    metrics = published_metrics(run, Thresholds())
+    return PreviousResult(decision=Decision.PASS, stage=Stage.HARD, metrics=metrics)
+
+
 @pytest.mark.parametrize(
     ("rate", "shown"),
     [
@@ -112,12 +126,52 @@ def test_a_skipped_gate_has_no_numbers_and_its_description_is_read_back() -> Non
     ],
 )
 def test_a_description_rounds_to_two_digits_but_to_no_end_of_the_scale(rate: float, shown: str) -> None:
-    """It is read back, too, which it is only where what was rounded is written the same."""
-    described = format_description(
-        PreviousResult(decision=Decision.PASS, stage=Stage.HARD, metrics=Metrics(pass_rate=rate))
-    )
-    assert parse_description(described) is not None
+    result = described_as(rate, None)
+    described = format_description(result)
+    assert parse_description(described) == result
     assert described == f"pass (hard): {shown} passed, - unsafe, - failures, score -"
+
+
+@pytest.mark.parametrize(
+    ("rate", "threshold", "shown"),
+    [
+        (0.89999, 0.9, "89.999%"),
+        (0.8999999999, 0.9, "89.99999999%"),
+        (0.90001, 0.9, "90.001%"),
+        (0.900055, 0.90006, "90.0055%"),  # with two digits it would be above the threshold
+        (0.9, 0.9, "90.0%"),
+        (0.72, 0.9, "72.0%"),
+        (2 / 3, 0.9, "66.67%"),
+    ],
+)
+def test_a_description_shows_a_rate_on_its_side_of_the_threshold(rate: float, threshold: float, shown: str) -> None:
+    gate = a_gate(thresholds=Thresholds(min_pass_rate=threshold))
+    result = summarize(a_result(a_run(replace(PASSING, pass_rate=Metric(rate)), gate), gate=gate))
+    described = format_description(result)
+    assert f": {shown} passed, " in described
+    assert parse_description(described) == result
+
+
+def test_a_description_shows_a_score_on_its_side_of_the_threshold() -> None:
+    gate = a_gate(thresholds=Thresholds(min_reliability_score=80))
+    result = summarize(a_result(a_run(replace(PASSING, reliability_score=Metric(79.9999)), gate), gate=gate))
+    assert format_description(result).endswith(", score 79.9999")
+    assert parse_description(format_description(result)) == result
+
+
+@given(st.floats(0, 1), st.floats(0, 100), st.floats(0, 1), st.floats(0, 100))
+def test_a_described_number_meets_its_threshold_if_and_only_if_the_reported_one_does(
+    rate: float, score: float, needed: float, points: float
+) -> None:
+    needed, points = round(needed, 10), round(points, 8)
+    run = parse_ci_run({"decision": "pass", "pass_rate": rate, "reliability_score": score})
+    gate = a_gate(thresholds=Thresholds(min_pass_rate=needed, min_reliability_score=points))
+    found = parse_description(format_description(summarize(a_result(a_run(run, gate), gate=gate))))
+    assert found is not None
+    assert None not in {found.metrics.pass_rate, found.metrics.score}
+    met = {check.threshold: check.state is CheckState.MET for check in check_thresholds(run, gate.thresholds)}
+    assert ((found.metrics.pass_rate or 0) >= needed) is met["min_pass_rate"]
+    assert ((found.metrics.score or 0) >= points) is met["min_reliability_score"]
 
 
 @given(some_results, st.text(max_size=200))
@@ -134,14 +188,13 @@ def test_a_description_has_at_most_140_characters_and_reads_back_as_what_it_show
     assert (read.metrics.unsafe, read.metrics.failures) == (result.metrics.unsafe, result.metrics.failures)
 
 
-@given(some_results)
-def test_a_result_as_told_is_within_a_hundredth_of_a_point_and_told_again_the_same(result: PreviousResult) -> None:
-    published = as_published(result)
-    assert as_published(published) == published
-    for near, exact, step in (
-        (published.metrics.pass_rate, result.metrics.pass_rate, 0.00005),
-        (published.metrics.score, result.metrics.score, 0.005),
-    ):
+@given(st.none() | st.floats(0, 1), st.none() | st.floats(0, 100))
+def test_a_described_number_is_within_a_hundredth_of_a_point_and_described_again_the_same(
+    rate: float | None, score: float | None
+) -> None:
+    published = described_as(rate, score).metrics
+    assert described_as(published.pass_rate, published.score).metrics == published
+    for near, exact, step in ((published.pass_rate, rate, 0.00005), (published.score, score, 0.005)):
         assert (near is None) == (exact is None)
         assert near is None or exact is None or abs(near - exact) <= step * 1.01
 
@@ -427,8 +480,10 @@ def test_a_remembered_fail_of_several_traces_has_the_same_numbers_and_thresholds
         required_mutation_categories=("timeouts", "drift"),
     )
     gate = a_gate(thresholds=asked)
-    slow = replace(FAILING, pass_rate=Metric(1 / 3), unsafe_attempts=Metric(0), mutation_categories=("drift", "x", "y"))
-    unsafe = replace(FAILING, unsafe_attempts=Metric(3), reliability_score=Metric(100 / 3))
+    slow = replace(
+        FAILING, pass_rate=Metric(0.3333333333), unsafe_attempts=Metric(0), mutation_categories=("drift", "x", "y")
+    )
+    unsafe = replace(FAILING, unsafe_attempts=Metric(3), reliability_score=Metric(33.33333333))
     runs = [a_run(run, gate, enrichment=Enrichment(failures=FAILURES)) for run in (slow, unsafe, CIRun())]
     first = a_result(*runs, gate=gate)
     decided = again(STATE, cached_failures_of([first], COMMIT, {"refunds": PRINT}))

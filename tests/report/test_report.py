@@ -254,6 +254,14 @@ def test_an_uploaded_trace_may_be_the_cause_although_errors_are_allowed() -> Non
     assert found.would_block
 
 
+def test_the_list_of_commits_shows_a_rate_and_a_score_on_their_side_of_the_threshold() -> None:
+    gate = a_gate(thresholds=Thresholds(min_pass_rate=0.9, min_reliability_score=80))
+    run = a_run(replace(PASSING, pass_rate=Metric(0.89999), reliability_score=Metric(79.9999)), gate)
+    context = a_context(baselines={"refunds": a_baseline()}, base_ref="main")
+    ((here, *_),) = (found.history for found in build_report([a_result(run, gate=gate)], context).gates)
+    assert (here.cells[0], here.cells[-1]) == ("89.999%", "79.9999")
+
+
 def test_while_the_evaluation_runs_no_number_misses_its_threshold() -> None:
     run = undecided(Decision.PENDING, "No decision after 10 min.", run=replace(FAILING, decision=""))
     (gate,) = build_report([a_result(run)], a_context(baselines={"refunds": a_baseline()}, base_ref="main")).gates
