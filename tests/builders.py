@@ -382,7 +382,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     better = replace(FAILING, pass_rate=Metric(0.82), unsafe_attempts=Metric(0), failures=Metric(4))
     best = replace(PASSING, pass_rate=Metric(0.97))
     lying = replace(PASSING, pass_rate=Metric(0.8496), reliability_score=Metric())
-    silent = replace(PASSING, pass_rate=Metric(), unsafe_attempts=Metric(broken='"none"'))
+    silent = replace(PASSING, pass_rate=Metric(), unsafe_attempts=Metric(broken='no number: "none"'))
     cached = a_run(gate=soft, enrichment=Enrichment(failures=FAILURES, notes=(FROM_EARLIER_RUN,)))
     first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
     many = (
@@ -536,7 +536,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
         status="done",
         decision="fail",
         pass_rate=Metric(0.5),
-        unsafe_attempts=Metric(broken=first),
+        unsafe_attempts=Metric(broken=f"no number: {first}"),
         mutation_categories=(first, second),
         top_failing_tools=tuple(FailingTool(word, 2) for word in words),
         dashboard_url=address,

@@ -19,8 +19,9 @@ IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number that the backend reports: `value`, or a preview of the `broken` value in its place, or neither.
+    """A number that the backend reports: `value`, or in its place what is `broken`, or neither.
 
+    `broken` is, for example, `no number: "high"`.
     `reported_by` is, for example, `2 of 3 traces` if only some of several runs report the number.
     """
 
@@ -87,7 +88,7 @@ def number(
     if value is None:
         return Metric()
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return Metric(broken=preview(value))
+        return Metric(broken=f"no number: {preview(value)}")
     try:
         real = float(value)
     except OverflowError:
@@ -95,7 +96,7 @@ def number(
     if digits is not None and math.isfinite(real):
         real = round(real, digits)
     if not math.isfinite(real) or not low <= real <= high or (whole and real != int(real)):
-        return Metric(broken=preview(value))
+        return Metric(broken=f"no number: {preview(value)}")
     return Metric(value=real + 0.0)  # turns minus zero into zero
 
 

@@ -245,8 +245,8 @@ def _read_fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _read_parts(value: object, limit: int | None = None) -> object:
-    """Return a list without what nothing here reads: lists in lists, and items after the first `limit`."""
-    return [item for item in value[:limit] if not isinstance(item, list)] if isinstance(value, list) else value
+    """Return a list without what nothing here reads: items after the first `limit`, and lists in it, now null."""
+    return [None if isinstance(item, list) else item for item in value[:limit]] if isinstance(value, list) else value
 
 
 def error_detail(body: bytes | bytearray, redact: Callable[[str], str] = str) -> str:

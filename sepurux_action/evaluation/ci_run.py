@@ -43,7 +43,7 @@ class CIRun:
 
     `status` and `decision` are the backend's words, '' if missing or null; `pass_rate` is a fraction,
     `reliability_score` and `scenario_coverage` are 0 to 100, the rest are counts. `fewest_categories`, if set, replaces
-    the number of `mutation_categories`: for several runs combined, those are only the categories that all runs cover.
+    the number of `mutation_categories`, which for several runs combined are only those that all runs cover.
     """
 
     status: str = ""
@@ -119,8 +119,7 @@ class Enrichment:
 def parse_ci_run(payload: object) -> CIRun:
     """Return the run that a poll response describes; never raises, whatever JSON it is."""
     body = json_reader.as_object(payload)
-    categories = body.get("mutation_categories")
-    names = tuple(dict.fromkeys(filter(None, map(_name, json_reader.as_array(categories)))))
+    categories, category_count = _categories(body.get("mutation_categories"))
     single = json_reader.identifier(body.get("run_id"))
     listed = tuple(filter(None, map(json_reader.identifier, json_reader.as_array(body.get("run_ids")))))[:MAX_RUN_IDS]
     return CIRun(
@@ -130,8 +129,8 @@ def parse_ci_run(payload: object) -> CIRun:
         unsafe_attempts=_count(body.get("unsafe_attempts")),
         failures=_count(body.get("failures")),
         reliability_score=parse_score(body.get("reliability_score")),
-        mutation_categories=names[:MAX_CATEGORIES] if isinstance(categories, list) else None,
-        fewest_categories=Metric(float(len(names))) if len(names) > MAX_CATEGORIES else None,
+        mutation_categories=categories,
+        fewest_categories=category_count,
         mutation_coverage=json_reader.number(body.get("mutation_coverage_score"), low=0, high=100),
         scenario_coverage=json_reader.number(body.get("scenario_coverage_pct"), low=0, high=100),
         trace_count=_count(body.get("trace_count")),
@@ -278,6 +277,16 @@ def _word(value: object) -> str:
 
 def _name(value: object) -> str:
     return json_reader.text(value)[:MAX_NAME_LENGTH]
+
+
+def _categories(value: object) -> tuple[tuple[str, ...] | None, Metric | None]:
+    """Return the distinct names of a list, None without one, and their number if the names do not show it."""
+    if value is None:
+        return None, None
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        return None, Metric(broken="no list of texts")
+    names = tuple(dict.fromkeys(filter(None, map(_name, value))))
+    return names[:MAX_CATEGORIES], Metric(float(len(names))) if len(names) > MAX_CATEGORIES else None
 
 
 def _tools(value: object) -> tuple[FailingTool, ...]:

@@ -141,11 +141,7 @@ def decide(run: CIRun, thresholds: Thresholds) -> Verdict:
     """
     checks = tuple(check_thresholds(run, thresholds))
     broken = [check for check in checks if check.state is CheckState.MISSED]
-    missing = [
-        check
-        for check in checks
-        if check.required_for_pass and check.state in {CheckState.NOT_REPORTED, CheckState.NO_NUMBER}
-    ]
+    missing = tuple(dict.fromkeys(_missing(run, thresholds, checks)))
 
     def verdict(rule: Rule, decision: Decision, reason: str, *, warning: str = "", final: bool = True) -> Verdict:
         return Verdict(decision=decision, reason=reason, rule=rule, checks=checks, warning=warning, final=final)
@@ -166,8 +162,7 @@ def decide(run: CIRun, thresholds: Thresholds) -> Verdict:
             reason = f"Sepurux reported a pass, but a number it reports misses a threshold: {why}."
             return verdict(Rule.PASS_CONTRADICTED, Decision.FAIL, reason)
         if missing:
-            why = "; ".join(check.sentence for check in missing)
-            reason = f"Sepurux reported a pass without a number that a threshold needs ({why})."
+            reason = f"Sepurux reported a pass without a number that a threshold needs ({'; '.join(missing)})."
             return verdict(Rule.PASS_WITHOUT_NUMBERS, Decision.ERROR, reason)
         return verdict(Rule.DECIDED_PASS, Decision.PASS, _pass_reason(run, checks))
     if run.status in FINISHED_STATUSES:
@@ -179,6 +174,21 @@ def decide(run: CIRun, thresholds: Thresholds) -> Verdict:
         )
     shown = f"status `{run.status}`" if run.status else "no status"
     return verdict(Rule.PENDING, Decision.PENDING, f"Sepurux has not decided yet ({shown}).", final=False)
+
+
+def _missing(run: CIRun, thresholds: Thresholds, checks: tuple[Check, ...]) -> Iterator[str]:
+    """Yield a sentence on each number without which a run does not pass (docs/reference.md, Decisions).
+
+    A number that only a drop limits may be missing: this depends on the baseline.
+    """
+    for check in checks:
+        unusable = check.state is CheckState.NO_NUMBER
+        if unusable or (check.required_for_pass and check.state is CheckState.NOT_REPORTED):
+            yield check.sentence
+    if thresholds.max_pass_rate_drop is not None and run.pass_rate.broken:
+        yield f"pass rate: {run.pass_rate.broken}"
+    if thresholds.max_reliability_score_drop is not None and run.reliability_score.broken:
+        yield f"reliability score: {run.reliability_score.broken}"
 
 
 def next_step(verdict: Verdict) -> str:
@@ -212,9 +222,7 @@ def check_thresholds(run: CIRun, thresholds: Thresholds) -> Iterator[Check]:
     if thresholds.min_mutation_categories is not None:
         yield _category_count(run.category_count, thresholds.min_mutation_categories)
     if thresholds.required_mutation_categories:
-        yield _required_categories(
-            run.mutation_categories, thresholds.required_mutation_categories, run.category_count.reported_by
-        )
+        yield _required_categories(run.mutation_categories, thresholds.required_mutation_categories, run.category_count)
 
 
 def _unknown_word(run: CIRun) -> str:
@@ -301,10 +309,10 @@ def _category_count(metric: Metric, required: int) -> Check:
     )
 
 
-def _required_categories(reported: tuple[str, ...] | None, required: tuple[str, ...], reported_by: str) -> Check:
+def _required_categories(reported: tuple[str, ...] | None, required: tuple[str, ...], number: Metric) -> Check:
     label, threshold, total = "Required mutations", "required_mutation_categories", len(required)
     if reported is None:
-        return _absent(threshold, label, str(total), total, Metric(), required_for_pass=False)
+        return _absent(threshold, label, str(total), total, number, required_for_pass=False)
     lacking = tuple(name for name in required if name not in reported)
     return Check(
         threshold=threshold,
@@ -316,24 +324,21 @@ def _required_categories(reported: tuple[str, ...] | None, required: tuple[str, 
         lacking=lacking,
         state=CheckState.MISSED if lacking else CheckState.MET,
         sentence=f"mutation categories lack {', '.join(lacking)}" if lacking else "all categories are covered",
-        reported_by=reported_by,
+        reported_by=number.reported_by,
     )
 
 
 def _absent(  # noqa: PLR0913 - one row of a table
     threshold: str, label: str, required: str, limit: float, metric: Metric, *, required_for_pass: bool
 ) -> Check:
-    if metric.missing:
-        state, actual = CheckState.NOT_REPORTED, "not reported"
-    else:
-        state, actual = CheckState.NO_NUMBER, f"no number: {metric.broken}"
+    actual = metric.broken or "not reported"
     return Check(
         threshold=threshold,
         label=label,
         required=required,
         actual=actual,
         limit=limit,
-        state=state,
+        state=CheckState.NO_NUMBER if metric.broken else CheckState.NOT_REPORTED,
         required_for_pass=required_for_pass,
         sentence=f"{label.lower()}: {actual}",
     )

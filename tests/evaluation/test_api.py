@@ -10,6 +10,7 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config.gate import Gate, Thresholds
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import ApiRequest, PermanentError, Success, TransientError, parse_response
+from sepurux_action.evaluation.ci_run import parse_ci_run
 from tests.builders import a_content
 
 POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
@@ -114,8 +115,14 @@ def test_a_success_with_json_is_a_reply(status: int) -> None:
 def test_of_a_success_only_what_is_read_is_kept() -> None:
     payload = {"status": "done", "more": ["x"] * 9, "run_ids": ["r", ["x"], *["s"] * 9_000], "failures": {"a": 1}}
     [kept] = [parse_response(POLL, 200, json.dumps(payload).encode())]
-    assert kept == Success({"status": "done", "run_ids": ["r", *["s"] * (api.MAX_LISTED - 2)], "failures": {}})
-    assert parse_response(POLL, 200, b'[{"name": "core", "id": 1}, [[]]]') == Success([{"name": "core"}])
+    assert kept == Success({"status": "done", "run_ids": ["r", None, *["s"] * (api.MAX_LISTED - 2)], "failures": {}})
+    assert parse_response(POLL, 200, b'[{"name": "core", "id": 1}, [[]]]') == Success([{"name": "core"}, None])
+
+
+def test_a_list_in_the_list_of_categories_is_no_category_that_is_left_out() -> None:
+    response = parse_response(POLL, 200, b'{"decision": "pass", "mutation_categories": ["timeouts", ["x"]]}')
+    assert isinstance(response, Success)
+    assert parse_ci_run(response.payload).category_count.broken
 
 
 @pytest.mark.parametrize("body", [b'{"x": 1, "x": 1}', b'[{"decision": "fail", "decision": "pass"}]'])

@@ -131,6 +131,51 @@ def test_a_score_or_category_that_is_not_reported_does_not_hold_up_a_pass(thresh
     assert "not reported" in verdict.reason
 
 
+NO_SCORES = ["61.5%", "61.5", 6150, -1, [61.5], True, {}]
+NO_LISTS_OF_TEXTS = [{"a": 1}, {}, "timeouts", "", 1, True, ["timeouts", 7], ["timeouts", None], [["timeouts"]]]
+
+
+@pytest.mark.parametrize(
+    "thresholds", [Thresholds(min_reliability_score=80), Thresholds(max_reliability_score_drop=3)], ids=["min", "drop"]
+)
+@pytest.mark.parametrize("score", NO_SCORES)
+def test_a_score_that_is_no_number_of_its_scale_is_an_error_if_a_threshold_limits_it(
+    score: object, thresholds: Thresholds
+) -> None:
+    run = parse_ci_run({"decision": "pass", "reliability_score": score})
+    verdict = decide(run, thresholds)
+    assert (verdict.rule, verdict.decision) == (5, Decision.ERROR)
+    assert "(reliability score: no number: " in verdict.reason
+    assert decide(run, Thresholds()).decision is Decision.PASS
+
+
+def test_a_rate_that_is_no_fraction_is_an_error_if_only_its_drop_is_limited() -> None:
+    run = parse_ci_run({"decision": "pass", "pass_rate": "95%"})
+    assert decide(run, Thresholds(max_pass_rate_drop=0.03)).decision is Decision.ERROR
+
+
+def test_a_number_that_two_thresholds_need_is_named_once() -> None:
+    run = parse_ci_run({"decision": "pass", "reliability_score": "61.5"})
+    verdict = decide(run, Thresholds(min_reliability_score=80, max_reliability_score_drop=3))
+    assert verdict.reason.count("reliability score") == 1
+
+
+@pytest.mark.parametrize(
+    "thresholds",
+    [Thresholds(min_mutation_categories=1), Thresholds(required_mutation_categories=("timeouts",))],
+    ids=["count", "names"],
+)
+@pytest.mark.parametrize("categories", NO_LISTS_OF_TEXTS)
+def test_categories_that_are_no_list_of_texts_are_an_error_if_a_threshold_needs_them(
+    categories: object, thresholds: Thresholds
+) -> None:
+    run = parse_ci_run({"decision": "pass", "mutation_categories": categories})
+    verdict = decide(run, thresholds)
+    assert (verdict.rule, verdict.decision) == (5, Decision.ERROR)
+    assert [check.state for check in verdict.checks] == [CheckState.NO_NUMBER]
+    assert decide(run, Thresholds()).decision is Decision.PASS
+
+
 def test_a_pass_without_any_threshold_needs_no_number() -> None:
     assert decide(parse_ci_run({"decision": "pass"}), Thresholds()).decision is Decision.PASS
 

@@ -30,7 +30,7 @@ PRINT = "0" * 64
 
 
 def metrics(values: st.SearchStrategy[float]) -> st.SearchStrategy[Metric]:
-    return st.builds(Metric, values) | st.sampled_from([Metric(), Metric(broken='"many"')])
+    return st.builds(Metric, values) | st.sampled_from([Metric(), Metric(broken='no number: "many"')])
 
 
 categories = st.sampled_from(["timeouts", "auth", "drift", "noise"])

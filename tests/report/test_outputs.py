@@ -78,7 +78,7 @@ def test_what_is_not_known_is_empty() -> None:
 
 
 def test_a_number_that_makes_no_sense_is_empty_and_zero_is_zero() -> None:
-    run = replace(FAILING, pass_rate=Metric(broken='"none"'), failures=Metric(0), unsafe_attempts=Metric())
+    run = replace(FAILING, pass_rate=Metric(broken='no number: "none"'), failures=Metric(0), unsafe_attempts=Metric())
     values = step_outputs([a_result(a_run(run))])
     assert (values["pass_rate"], values["failures"], values["unsafe_attempts"]) == ("", "0", "")
 
