@@ -12,6 +12,7 @@ import threading
 import time
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -38,6 +39,7 @@ CONNECT_S = 5.0
 READ_S = 15.0
 MAX_RETRY_AFTER_S = 7 * 24 * 3600.0  # longer than any timeout; texts that quote it stay short
 CHUNK_BYTES = 64 * 1024
+MAX_INFORMATIONAL = 10  # responses before the final one; a server that sends more has no final one
 CLIENT = f"gate-action/{__version__}"
 FOREIGN_ERRORS = (
     requests.RequestException,
@@ -82,9 +84,8 @@ class Transport:
         self._session.trust_env = not is_loopback(self._host)  # the proxies and CA bundles of the environment
         self._session.auth = _no_netrc
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        if adapter is not None:
-            self._session.mount("http://", adapter)
-            self._session.mount("https://", adapter)
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, adapter or _Adapter())
 
     def send(self, call: ApiRequest, within_s: float) -> ApiResult:
         """Return the result of one call; never raises for anything that a network does.
@@ -183,6 +184,43 @@ class _Session(requests.Session):
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the signature of requests
         return None
+
+
+class _Response(http.client.HTTPResponse):
+    """A response that skips informational ones, such as `103 Early Hints`; http.client skips only `100 Continue`.
+
+    Source: RFC 9110, section 15.2.
+    """
+
+    def begin(self) -> None:
+        super().begin()
+        for _ in range(MAX_INFORMATIONAL):
+            if self.status // 100 != 1 or self.status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                break
+            self.headers = None  # type: ignore[assignment]  # makes `begin` read on
+            super().begin()
+
+
+class _HTTPConnection(urllib3.connection.HTTPConnection):
+    response_class = _Response
+
+
+class _HTTPSConnection(urllib3.connection.HTTPSConnection):
+    response_class = _Response
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """An adapter whose connections skip informational responses."""
+
+    def get_connection_with_tls_context(  # the arguments are those of requests
+        self,
+        *args: Any,  # noqa: ANN401
+        **kwargs: Any,  # noqa: ANN401
+    ) -> urllib3.connectionpool.ConnectionPool:
+        pool = super().get_connection_with_tls_context(*args, **kwargs)
+        if isinstance(pool, urllib3.HTTPConnectionPool):
+            pool.ConnectionCls = _HTTPSConnection if pool.scheme == "https" else _HTTPConnection
+        return pool
 
 
 def retry_after(header: str, now: datetime) -> float | None:

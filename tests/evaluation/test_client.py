@@ -387,6 +387,32 @@ def test_a_body_that_is_cut_off_is_a_transient_error_even_where_its_half_is_json
     assert result_of(chunked) == TransientError(reason="the response of 127.0.0.1 was cut off")
 
 
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+FINAL = b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{"decision": "fail"}'
+
+
+@pytest.mark.parametrize(
+    "before",
+    [HINTS, HINTS * 3, b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n" + HINTS],
+    ids=["103", "three", "102", "100 and 103"],
+)
+def test_informational_responses_before_the_final_one_are_skipped(before: bytes) -> None:
+    assert result_of(on_the_wire(before + FINAL)) == Success({"decision": "fail"})
+
+
+def test_a_connection_with_early_hints_stays_usable() -> None:
+    hinted = backend.Answer(lambda line: line.send(HINTS + FINAL))
+    with ScriptedBackend({"* /*": hinted}) as server:
+        client = transport(server.url)
+        assert [client.send(POLL, 10) for _ in range(3)] == [Success({"decision": "fail"})] * 3
+
+
+def test_a_server_that_sends_only_informational_responses_is_left() -> None:
+    response = result_of(on_the_wire(HINTS * 1_000 + FINAL))
+    assert isinstance(response, PermanentError)
+    assert response.status == 103
+
+
 def test_an_response_of_the_largest_size_is_read_and_a_byte_more_is_rejected() -> None:
     largest = b'"' + b"a" * (MAX_RESPONSE_BYTES - 2) + b'"'
     assert result_of(backend.raw(largest)) == Success("a" * (MAX_RESPONSE_BYTES - 2))
