@@ -66,6 +66,7 @@ class TransientError:
     """A failure that may pass, so the call is tried again.
 
     `reached` is true if the backend, or a proxy of it, responded. `connected` is false only if there was no connection.
+    `sent` is false if the call was not sent, because an earlier response asked to wait or no time was left.
     """
 
     reason: str
@@ -73,6 +74,7 @@ class TransientError:
     retry_after_s: float | None = None
     reached: bool = False
     connected: bool = True
+    sent: bool = True
 
     @property
     def is_outage(self) -> bool:
@@ -80,7 +82,7 @@ class TransientError:
         return not self.connected or self.status in RETRIED_STATUSES or self.status // 100 == 5  # noqa: PLR2004 - HTTP
 
 
-NO_TIME_LEFT = TransientError(reason="no time was left for the call")
+NO_TIME_LEFT = TransientError(reason="no time was left for the call", sent=False)
 """The result of a call that could not be sent in time."""
 
 

@@ -6,8 +6,10 @@ import asyncio
 import random
 import threading
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from typing import TypeVar
 
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, describe_defect
@@ -21,9 +23,10 @@ GRACE_S = 0.25  # for the client to end a call by itself, with a better reason
 
 
 class ApiCalls:
-    """Sends calls: at most `MAX_CALLS_AT_ONCE` at any time, the one that has waited longest first.
+    """Sends calls: at most `MAX_CALLS_AT_ONCE` at any time, of each project the one that has waited longest first.
 
-    Polls start at least `POLL_GAP_S` apart. Times are seconds on the event loop's clock.
+    Polls start at least `POLL_GAP_S` apart. After a response with `Retry-After`, no call is sent until that time has
+    passed, because all calls go to one server. Times are seconds on the event loop's clock.
     """
 
     def __init__(self, send: Callable[[ApiRequest, float], ApiResult], signals: Signals) -> None:
@@ -31,8 +34,19 @@ class ApiCalls:
         self._send = send
         self._signals = signals
         self._slots = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE)
-        self._poll_turn = asyncio.Lock()
+        self._slots_of_a_project = schedule.MAX_CALLS_AT_ONCE
+        self._slots_by_project: dict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(self._slots_of_a_project)
+        )
+        self._poll_turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by project
         self._next_poll = 0.0
+        self._held_until = 0.0
+        self._held_by = NO_TIME_LEFT  # the result whose `Retry-After` holds all calls
+
+    def share_slots(self, projects: int) -> None:
+        """Limit the calls of one project, before the first call: all projects but one leave a slot free together."""
+        if projects > 1:
+            self._slots_of_a_project = max(1, (schedule.MAX_CALLS_AT_ONCE - 1) // (projects - 1))
 
     def run(self, work: Coroutine[object, object, T]) -> T:
         """Return the result of a coroutine, for which an event loop is started."""
@@ -67,30 +81,57 @@ class ApiCalls:
         return str(uuid.uuid4())
 
     async def send(self, call: ApiRequest, until: float) -> ApiResult:
-        """Return the result of a call that must end by the time `until`, including its wait for a free slot."""
-        try:
-            async with asyncio.timeout_at(until):
-                await self._slots.acquire()
-        except TimeoutError:
-            return NO_TIME_LEFT
-        return await self._perform_and_release(call, until - self.now())
+        """Return the result of a call that must end by the time `until`, including its wait for a free slot.
+
+        It waits for the end of a `Retry-After`, or if that is too late, returns at once, see `held`.
+        """
+        async with AsyncExitStack() as slot:
+            try:
+                async with asyncio.timeout_at(until):
+                    await self._take_slot(slot, call)
+            except TimeoutError:
+                return NO_TIME_LEFT
+            while held := self.held():
+                end = self._held_until
+                if end >= until:
+                    return held
+                await asyncio.sleep(end - self.now())
+            return await self._perform(call, until - self.now())
 
     async def poll(self, call: ApiRequest, until: float, seconds: Callable[[], float]) -> ApiResult:
-        """Return the result of a poll that must start by `until` and may take what `seconds` returns when it starts."""
-        try:
-            async with asyncio.timeout_at(until), self._poll_turn:
-                await asyncio.sleep(self._next_poll - self.now())
-                await self._slots.acquire()
-                self._next_poll = self.now() + schedule.POLL_GAP_S
-        except TimeoutError:
-            return NO_TIME_LEFT
-        return await self._perform_and_release(call, seconds())
+        """Return the result of a poll that must start by `until` and may take what `seconds` returns when it starts.
 
-    async def _perform_and_release(self, call: ApiRequest, seconds: float) -> ApiResult:
-        try:
-            return await self.perform(call, seconds) if seconds > 0 else NO_TIME_LEFT
-        finally:
-            self._slots.release()
+        It does not wait for the end of a `Retry-After`, but returns at once, see `held`.
+        """
+        async with AsyncExitStack() as slot:
+            try:
+                async with asyncio.timeout_at(until), self._poll_turns[call.project]:
+                    await self._take_slot(slot, call)
+                    if not self.held():
+                        start = max(self.now(), self._next_poll)
+                        self._next_poll = start + schedule.POLL_GAP_S
+                        await asyncio.sleep(start - self.now())
+            except TimeoutError:
+                return NO_TIME_LEFT
+            return self.held() or await self._perform(call, seconds())
+
+    def held(self) -> TransientError | None:
+        """Return the result of a call that is not sent because of a `Retry-After`, with the seconds left; else None."""
+        left = self._held_until - self.now()
+        return replace(self._held_by, retry_after_s=left, sent=False) if left > 0 else None
+
+    async def _take_slot(self, stack: AsyncExitStack, call: ApiRequest) -> None:
+        """Take a slot of the call's project, and one of all, until the end of the stack."""
+        await stack.enter_async_context(self._slots_by_project[call.project])
+        await stack.enter_async_context(self._slots)
+
+    async def _perform(self, call: ApiRequest, seconds: float) -> ApiResult:
+        result = await self.perform(call, seconds) if seconds > 0 else NO_TIME_LEFT
+        if isinstance(result, TransientError) and result.retry_after_s is not None:
+            until = self.now() + max(schedule.MIN_RETRY_AFTER_S, result.retry_after_s)
+            if until > self._held_until:
+                self._held_until, self._held_by = until, result
+        return result
 
     async def perform(self, call: ApiRequest, seconds: float) -> ApiResult:
         """Return the result of a call. A call that takes too long is abandoned, and its late result is dropped.

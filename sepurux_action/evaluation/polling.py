@@ -88,6 +88,7 @@ def run_all(  # noqa: PLR0913 - the parts of a step
 
 async def _run_all(context: _PollContext, baselines: Mapping[str, Baseline]) -> tuple[tuple[RunResult, ...], ...]:
     context.started = context.calls.now()
+    context.calls.share_slots(len({gate.project for gate in context.settings.gates}))
     context.pollers = [RunPoller(context, gate, trace) for gate in context.settings.gates for trace in gate.traces]
     tasks = [asyncio.create_task(poller.run()) for poller in context.pollers]
     context.calls.cancel_on_signal(tasks)

@@ -23,6 +23,13 @@ from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
 
 PASSED = {"status": "done", "decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
 RUNNING = {"status": "running", "decision": "pending"}
+
+
+def http(status: int, retry_after_s: float | None = None) -> TransientError:
+    """Return the result of a call that the backend responded to with an error that may pass."""
+    return TransientError(reason=f"HTTP {status}", status=status, reached=True, retry_after_s=retry_after_s)
+
+
 GATE = Gate(name="core", campaign="core", traces=(Trace(label="trace-1", trace_id="trace-1"),))
 
 
@@ -700,6 +707,97 @@ def test_a_defect_in_a_campaign_list_is_the_error_of_every_run_that_waits_for_it
     results = run(FakeApiCalls(by_project({"": lambda _: defective})), GATE, replace(GATE, name="other"))
     assert {result.decision for result in results} == {Decision.ERROR}
     assert all(result.verdict.reason.startswith("Internal error (KeyError") for result in results)
+
+
+# --- Slots and waits that runs share ---------------------------------------------------------------------------
+
+HANGS = TransientError(reason="hangs")
+
+
+def of_project(project: str, count: int, **changes: object) -> list[Gate]:
+    """Return gates of a project whose campaign is known by its UUID."""
+    gate = replace(GATE, campaign=CAMPAIGN, project=project)
+    return [replace(gate, name=f"{project} {n}", **changes) for n in range(count)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the classified failures"])
+@pytest.mark.parametrize("broken", [1, 2, 6])
+def test_projects_that_do_not_respond_leave_a_slot_to_another_one(purpose: str, broken: int) -> None:
+    sound = backend(after(0, Success(PASSED)))
+
+    def respond(call: ApiRequest, time: float) -> ApiResult:
+        return HANGS if call.project != "sound" and call.purpose == purpose else sound(call, time)
+
+    calls = FakeApiCalls(respond)
+    others = [gate for n in range(broken) for gate in of_project(f"broken {n}", 20)]
+    *_, result = run(calls, *others, *of_project("sound", 1, timeout_s=5))
+    assert result.decision is Decision.PASS
+    assert result.elapsed_s < 3 + broken / 2
+
+
+def test_one_project_uses_all_slots_and_several_share_them() -> None:
+    for projects in (["a"], ["a", "b"], list("abcdefghijkl")):
+        calls = FakeApiCalls(backend(after(20, Success(PASSED))))
+        results = run(calls, *(gate for project in projects for gate in of_project(project, 20)))
+        assert {result.decision for result in results} == {Decision.PASS}
+        assert calls.max_at_once == 8
+
+
+@pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the classified failures"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_retry_after_holds_for_every_call_of_the_step(purpose: str, status: int) -> None:
+    sound, limited = backend(after(0, Success(PASSED))), iter([http(status, retry_after_s=60)])
+    first: list[float] = []
+
+    def respond(call: ApiRequest, time: float) -> ApiResult:
+        if call.purpose == purpose and (limit := next(limited, None)):
+            first.append(time + 0.1)  # the response arrives
+            return limit
+        return sound(call, time)
+
+    calls = FakeApiCalls(respond)
+    results = run(calls, *of_project("", 30), *of_project("other", 10))
+    assert {result.decision for result in results} == {Decision.PASS}
+    [held] = first
+    assert [time for time, _ in calls.calls if held + 1e-6 < time < held + 60 - 1e-6] == []
+    assert [call for time, call in calls.calls if time >= held + 60 - 1e-6 and call.method == "POST"] or (
+        purpose != "the CI run"
+    )
+
+
+def test_a_retry_after_past_the_deadline_of_a_gate_ends_that_gate_and_no_other() -> None:
+    sound, limited = backend(after(5, Success(PASSED))), iter([http(429, retry_after_s=100)])
+
+    def respond(call: ApiRequest, time: float) -> ApiResult:
+        return (next(limited, None) if call.method == "POST" else None) or sound(call, time)
+
+    calls = FakeApiCalls(respond)
+    long, *short = run(calls, *of_project("", 1, timeout_s=600), *of_project("short", 20, timeout_s=60))
+    assert long.decision is Decision.PASS
+    assert {result.decision for result in short} == {Decision.ERROR}
+    assert all("asked to wait 1 min 40 s, longer than the time" in result.verdict.reason for result in short)
+    assert max(result.elapsed_s for result in short) < 1
+    assert len([time for time, call in calls.calls if call.method == "POST" and time < 1_100]) == 8
+
+
+def test_a_retry_after_past_the_deadline_ends_the_polls_of_other_runs_too() -> None:
+    polled = iter([Success(RUNNING)] * 2)
+    limit = http(429, retry_after_s=3_600)
+    calls = FakeApiCalls(backend(lambda _: next(polled, limit)))
+    results = run(calls, *of_project("", 2))
+    assert {result.decision for result in results} == {Decision.PENDING}
+    assert len([call for _, call in calls.calls if "/batch/" in call.path]) == 3
+    assert calls.time < 1_010
+
+
+def test_a_call_in_its_5_seconds_waits_for_a_retry_after_that_fits() -> None:
+    listed: Iterator[ApiResult] = iter([http(429, retry_after_s=2), Success([{"type": "t"}])])
+    sound = backend(after(0, Success(PASSED)))
+    calls = FakeApiCalls(lambda call, time: next(listed) if "failures" in call.path else sound(call, time))
+    first, second = run(calls, *of_project("", 2))
+    assert [bool(result.enrichment.failures) for result in (first, second)] == [False, True]
+    times = [time for time, call in calls.calls if "failures" in call.path]
+    assert 2 < times[1] - times[0] < 2.2
 
 
 # --- One run for two gates -------------------------------------------------------------------------------------
