@@ -26,6 +26,7 @@ MAX_NAME_LENGTH = 300  # characters of a tool or a mutation category: a response
 SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
 RATE_DIGITS = 10  # after the point of a fraction, which rounds the error of floating-point arithmetic away
 SCORE_DIGITS = 8  # after the point of a number of 0 to 100
+NO_OBJECT = "a response that is not a JSON object"
 MAX_WORD_LENGTH = 40  # characters of a status or a decision
 
 
@@ -143,7 +144,7 @@ def parse_ci_run(payload: object) -> CIRun:
 def wrong_shape(payload: object, *, run_id: str, batch_id: str) -> str:
     """Return why a poll response is not about this run (or this batch, if `batch_id` is not ''); '' if it may be."""
     if not isinstance(payload, dict):
-        return "a response that is not a JSON object"
+        return NO_OBJECT
     if not all(isinstance(payload.get(name), str | None) for name in ("run_id", "batch_id")):
         return "a response whose run_id or batch_id is not a text"
     actual, expected = (payload.get("batch_id"), batch_id) if batch_id else (payload.get("run_id"), run_id)
@@ -189,14 +190,21 @@ def combine(runs: Sequence[CIRun]) -> CIRun:
     )
 
 
-def _worst(pick: Callable[[Iterable[float]], float], metrics: Iterable[Metric]) -> Metric:
+def lowest_score(scores: Iterable[Metric]) -> Metric:
+    """Return the lowest score of a batch's runs. Runs without one are left out, and `reported_by` says so."""
+    return _worst(min, scores, "runs")
+
+
+def _worst(pick: Callable[[Iterable[float]], float], metrics: Iterable[Metric], reporting: str = "traces") -> Metric:
     """Return the worst number, or if no run reports one, the first value that is no number."""
     metrics = tuple(metrics)
     values = [metric.value for metric in metrics if metric.value is not None]
     if not values:
         return next((metric for metric in metrics if metric.broken), Metric())
-    partial = len(values) < len(metrics)
-    return Metric(pick(values), reported_by=f"{len(values)} of {len(metrics)} traces" if partial else "")
+    worst = pick(values)
+    if len(values) < len(metrics):
+        return Metric(worst, reported_by=f"{len(values)} of {len(metrics)} {reporting}")
+    return next(metric for metric in metrics if metric.value == worst)
 
 
 def parse_score(value: object) -> Metric:

@@ -28,12 +28,15 @@ from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.campaigns import Campaigns, parse_campaigns
 from sepurux_action.evaluation.ci_run import (
     MAX_KINDS,
+    MAX_RUN_IDS,
     MIN_KINDS,
+    NO_OBJECT,
     CIRun,
     ClassifiedFailure,
     Enrichment,
     incomplete_list,
     least_listed,
+    lowest_score,
     merge_failures,
     parse_ci_run,
     parse_failures,
@@ -49,6 +52,8 @@ from sepurux_action.host.workflow_commands import Level
 
 MAX_RUNS_ENRICHED = 10  # runs of one batch whose classified failures are requested
 NOT_FOUND = 404
+SCORE_NOT_SHOWN = frozenset({401, 403, 404})  # the backend shows the score to another secret, or to nobody
+MAX_REASON_LENGTH = 200  # characters of the reason why a score could not be read, which a table shows
 CHECK_NETWORK = "Check `base_url`, and that the runner may connect to its host through firewall and proxy."
 CANCELLED = "The run was cancelled."
 
@@ -76,7 +81,7 @@ def run_all(  # noqa: PLR0913 - the parts of a step
 ) -> tuple[tuple[RunResult, ...], ...]:
     """Return the results of each gate's runs, in the order of gates and traces.
 
-    A failure of the backend is a result. The function returns at most `last_polls_s`, `ENRICHMENT_S`, and
+    A failure of the backend is a result. The function returns at most `last_polls_s`, `SCORE_S`, `ENRICHMENT_S`, and
     `COMPARISON_S` after the longest timeout. `baselines` are the results of the base by the gate's name, for the
     comparison of failures.
 
@@ -160,10 +165,10 @@ class _PollContext:
             self._said.add(text)
             self.output.annotate(Level.WARNING, text)
 
-    def log_once(self, text: str) -> None:
-        """Log a line that would be the same for every run."""
-        if text not in self._said:
-            self._said.add(text)
+    def log_once(self, text: str, key: str = "") -> None:
+        """Log a line that would be the same, or have the same key, for every run."""
+        if (key or text) not in self._said:
+            self._said.add(key or text)
             self.output.progress(text)
 
     def show_wait(self) -> None:
@@ -205,37 +210,50 @@ class _PollContext:
 
     async def call_with_retry(self, call: ApiRequest, timeout_s: float) -> object:
         """Return the payload of a call that is tried until it succeeds; raises EvaluationError if it does not."""
+        match await self.retried(call, timeout_s):
+            case Success(payload):
+                return payload
+            case PermanentError() as error:
+                raise _error_of(error)
+            case TransientError() as error:
+                raise self._timed_out(call, error, timeout_s)
+
+    async def retried(
+        self, call: ApiRequest, timeout_s: float, problem: Callable[[object], str] = lambda _payload: ""
+    ) -> ApiResult:
+        """Return the result of a call that is tried until no other try would change it, or the timeout ends.
+
+        `problem` returns why a payload is not usable, so that the call is tried again; '' if it is.
+        """
         earlier: TransientError | None = None
         for attempt in count():
             result = await self.send(call, min(api.CALL_S, max(schedule.LAST_CALL_S, self._left(timeout_s))))
             if result is NO_TIME_LEFT:  # what kept the other runs from their results is the cause
-                result = earlier or self.last_error or result
-            match result:
-                case Success(payload):
-                    return payload
-                case PermanentError():
-                    raise _error_of(result)
-                case TransientError():
-                    wait = retry_wait(result, attempt, self.calls.jitter())
-                    left = self._left(timeout_s)
-                    if result.retry_after_s is None:  # the last attempt is not left out because the backoff is long
-                        wait = min(wait, left - schedule.LAST_CALL_S)
-                    if wait >= left or wait < 0:
-                        raise self._timed_out(call, result, wait, timeout_s)
-                    if earlier is None or earlier.reason != result.reason:
-                        next_in = number_format.duration(wait)
-                        self.output.progress(f"{call.purpose}: {result.reason}; next attempt in {next_in}")
-                    earlier = result
-                    await asyncio.sleep(wait)
-        raise AssertionError("the loop ends only by a return or an error")
+                result = replace(earlier or self.last_error or result, retry_after_s=None)
+            if isinstance(result, Success) and (why := problem(result.payload)):
+                result = TransientError(reason=why, reached=True)
+            if not isinstance(result, TransientError):
+                return result
+            wait, left = retry_wait(result, attempt, self.calls.jitter()), self._left(timeout_s)
+            if result.retry_after_s is None:  # the last attempt is not left out because the backoff is long
+                wait = min(wait, left - schedule.LAST_CALL_S)
+            if wait >= left or wait < 0:
+                return result
+            if earlier is None or earlier.reason != result.reason:
+                trouble = f"{call.purpose}: {result.reason}"
+                self.log_once(f"{trouble}; next attempt in {number_format.duration(wait)}", key=trouble)
+            earlier = result
+            await asyncio.sleep(wait)
+        raise AssertionError("the loop ends only by a return")
 
     def _left(self, timeout_s: float) -> float:
         limit = timeout_s if self._responded else min(timeout_s, schedule.FIRST_RESPONSE_S)
         return limit - self.elapsed()
 
-    def _timed_out(self, call: ApiRequest, error: TransientError, wait: float, timeout_s: float) -> TimedOut:
+    def _timed_out(self, call: ApiRequest, error: TransientError, timeout_s: float) -> TimedOut:
         if error.retry_after_s is not None:
-            requested = f"Sepurux asked to wait {number_format.duration(wait)}, longer than the time that is left"
+            wait = number_format.duration(retry_wait(error, 0, 0))
+            requested = f"Sepurux asked to wait {wait}, longer than the time that is left"
             hint = f"Raise `timeout` (now {number_format.duration(timeout_s)}), or re-run the job after that time."
             return TimedOut(f"{requested} ({call.purpose}: {error.reason})", hint, is_outage=error.is_outage)
         spent = number_format.duration(self.elapsed())
@@ -288,8 +306,11 @@ class RunPoller:
             trace_id = await self._upload()
             await self._start(campaign, trace_id)
             verdict = await self._poll_until_decided()
+            needs_score = verdict.decision is Decision.PASS and self._needs_score()
+            if needs_score:
+                verdict = await self._decide_by_score()
             self.result = replace(self.result, verdict=verdict, hint=next_step(verdict))
-            await self._enrich()
+            await self._enrich(score_known=needs_score)
         except EvaluationError as error:
             self._fail(error, decide(self.result.run, self.gate.thresholds).checks)
         except DEFECTS as defect:  # the other runs go on
@@ -448,11 +469,48 @@ class RunPoller:
         why += f"; the last poll failed: {polls.error}" if polls.error else ""
         return StillPending(f"No decision after {spent}{why}", next_step(polls.verdict))
 
-    async def _enrich(self) -> None:
-        """Add the score and the classified failures; a call that fails becomes a note."""
+    def _needs_score(self) -> bool:
+        """Return whether the decision on a run that passed depends on a score that its polls do not report."""
+        thresholds = self.gate.thresholds
+        limits = (thresholds.min_reliability_score, thresholds.max_reliability_score_drop)
+        return self.result.run.reliability_score.missing and any(limit is not None for limit in limits)
+
+    async def _decide_by_score(self) -> Verdict:
+        """Return the verdict on a run that passed, once the scores of its runs are known. The lowest one counts.
+
+        A score that is not usable, or cannot be read until the deadline or for SCORE_S, makes the verdict an `error`,
+        unless another one makes it a `fail`. Source: docs/reference.md, Decisions.
+        """
+        self._enter("reading the reliability score")
+        polled, run_ids = self.result.run, dict.fromkeys(self._run_ids())
+        timeout_s = max(self.gate.timeout_s, self._context.elapsed() + schedule.SCORE_S)
+        scores = list(await asyncio.gather(*(self._score_of(run_id, timeout_s) for run_id in run_ids)))
+        if len(polled.run_ids) >= MAX_RUN_IDS:
+            scores.append(Metric(broken=f"could not be read: the batch has {MAX_RUN_IDS:,} or more runs"))
+        run, broken = polled.with_score(lowest_score(scores)), [score for score in scores if score.broken]
+        if broken and decide(run, self.gate.thresholds).decision is Decision.PASS:
+            run = polled.with_score(broken[0])
+        self.result = replace(self.result, run=run)
+        return decide(run, self.gate.thresholds)
+
+    async def _score_of(self, run_id: str, timeout_s: float) -> Metric:
+        """Return the score of one run; missing if the backend shows none to this secret."""
+        call = api.reliability(self.result.campaign_id, run_id, self.gate.project)
+        result = await self._context.retried(call, timeout_s, _no_object)
+        if isinstance(result, Success):
+            return parse_score(json_reader.as_object(result.payload).get("reliability_score"))
+        if result.status in SCORE_NOT_SHOWN:
+            return Metric()
+        return Metric(broken=f"could not be read: {json_reader.shorten(result.reason, MAX_REASON_LENGTH)}")
+
+    def _run_ids(self) -> tuple[str, ...]:
+        return self.result.run.run_ids or (self.result.run_id or self.result.batch_id,)
+
+    async def _enrich(self, *, score_known: bool) -> None:
+        """Add the classified failures, and a score that no threshold limits; a call that fails becomes a note."""
         self._enter("reading what failed")
         run, campaign, project = self.result.run, self.result.campaign_id, self.gate.project
-        run_ids = run.run_ids or (self.result.run_id or self.result.batch_id,)
+        run_ids = self._run_ids()
         until = self._calls.now() + schedule.ENRICHMENT_S
         notes: list[str] = []
 
@@ -465,7 +523,7 @@ class RunPoller:
             return None
 
         score = Metric()
-        if run.reliability_score.missing and len(run_ids) == 1:  # a score of one run of many is not the batch's
+        if run.reliability_score.missing and len(run_ids) == 1 and not score_known:  # one of many is not the batch's
             payload = await payload_of(api.reliability(campaign, run_ids[0], project))
             score = parse_score(json_reader.as_object(payload).get("reliability_score"))
         self.result = replace(self.result, enrichment=Enrichment(more_failures=True))  # until all have been read
@@ -479,12 +537,10 @@ class RunPoller:
             listed, left_out = listed + len(of_run), left_out + dropped
             more = more or bool(incomplete_list(page, campaign_id=campaign, run_id=run_id))
         run = run.with_score(score)
-        verdict = _with_late_score(self.result.verdict, decide(run, self.gate.thresholds))
         self.result = replace(
             self.result,
             run=run,
-            verdict=verdict,
-            hint=next_step(verdict),
+            verdict=replace(self.result.verdict, checks=decide(run, self.gate.thresholds).checks),
             enrichment=Enrichment(
                 failures=failures,
                 left_out=left_out,
@@ -503,9 +559,8 @@ class RunPoller:
         self._context.output.progress(f"[{' / '.join(names)}] {text}" if names else text)
 
 
-def _with_late_score(before: Verdict, after: Verdict) -> Verdict:
-    """Return the verdict once a score is known. A score can turn a `pass` into a `fail`, and nothing else."""
-    return after if before.decision is Decision.PASS else replace(before, checks=after.checks)
+def _no_object(payload: object) -> str:
+    return "" if isinstance(payload, dict) else NO_OBJECT
 
 
 def _sentence(text: str) -> str:

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 
+from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.settings import Settings
 from sepurux_action.evaluation import schedule
@@ -30,6 +31,7 @@ def http(status: int, retry_after_s: float | None = None) -> TransientError:
     return TransientError(reason=f"HTTP {status}", status=status, reached=True, retry_after_s=retry_after_s)
 
 
+HANGS = TransientError(reason="hangs")
 GATE = Gate(name="core", campaign="core", traces=(Trace(label="trace-1", trace_id="trace-1"),))
 
 
@@ -381,30 +383,12 @@ def test_enrichment_that_fails_is_a_note_and_never_a_verdict() -> None:
     assert calls.time - enriching[0] <= 5.1
 
 
-def test_a_score_reported_elsewhere_can_break_a_pass_but_mend_nothing() -> None:
-    thresholds = replace(GATE, thresholds=Thresholds(min_reliability_score=95))
-    [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)))), thresholds)
-    assert (result.decision, result.verdict.rule) == (Decision.FAIL, 4)
-    failed = Success({"status": "done", "decision": "fail"})
-    [result] = run(FakeApiCalls(backend(after(0, failed), reliability=Success({"reliability_score": 99}))), thresholds)
-    assert result.decision is Decision.FAIL
-
-
 def test_a_score_of_the_integer_1_is_1_of_100_wherever_it_is_reported() -> None:
     thresholds = replace(GATE, thresholds=Thresholds(min_reliability_score=95))
     for score, decision in ((1, Decision.FAIL), (1.0, Decision.PASS)):
         reported = Success({"reliability_score": score})
         [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), reliability=reported)), thresholds)
         assert result.decision is decision
-
-
-def test_a_batch_of_several_runs_is_not_evaluated_by_the_score_of_one() -> None:
-    batch = Success({"batch_id": "batch-1", "run_ids": ["run-1", "run-2"]})
-    calls = FakeApiCalls(backend(after(0, Success(PASSED)), runs=batch))
-    [result] = run(calls, replace(GATE, thresholds=Thresholds(min_reliability_score=95)))
-    assert result.decision is Decision.PASS
-    assert calls.paths("reliability") == []
-    assert len(calls.paths("failures")) == 2
 
 
 def test_several_traces_are_one_run_each_polled_together_and_the_eval_set_is_left_alone() -> None:
@@ -709,9 +693,175 @@ def test_a_defect_in_a_campaign_list_is_the_error_of_every_run_that_waits_for_it
     assert all(result.verdict.reason.startswith("Internal error (KeyError") for result in results)
 
 
-# --- Slots and waits that runs share ---------------------------------------------------------------------------
+# --- The score of a run that reports none ------------------------------------------------------------------------
 
-HANGS = TransientError(reason="hangs")
+SCORED = replace(GATE, campaign=CAMPAIGN, thresholds=Thresholds(min_reliability_score=80), timeout_s=60)
+NOT_WORSE = replace(SCORED, thresholds=Thresholds(max_reliability_score_drop=3))
+NO_SCORE = Success({"reliability_score": None})
+
+
+def score(value: object) -> ApiResult:
+    """Return a response with a score."""
+    return Success({"reliability_score": value})
+
+
+def by_score(
+    *responses: ApiResult, runs: int = 1, poll: ApiResult | None = None
+) -> Callable[[ApiRequest, float], ApiResult]:
+    """Return a backend that responds to requests for a score with these, the last one again and again.
+
+    For a batch of several runs, they are the responses by run.
+    """
+    sequence = list(responses)
+    run_ids = [f"run-{n}" for n in range(runs)]
+    others = backend(after(5, poll or Success({**PASSED, "run_ids": run_ids})))
+
+    def respond(call: ApiRequest, time: float) -> ApiResult:
+        if "/reliability" not in call.path:
+            return others(call, time)
+        if runs > 1:
+            return responses[run_ids.index(dict(call.query)["run_id"])]
+        return sequence.pop(0) if len(sequence) > 1 else sequence[0]
+
+    return respond
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        http(503),
+        http(429),
+        http(429, retry_after_s=7),
+        TransientError(reason="the connection was reset"),
+        TransientError(reason="an empty response (HTTP 200)", status=200, reached=True),
+        Success([]),
+        Success(None),
+    ],
+)
+@pytest.mark.parametrize("times", [1, 3])
+def test_one_lost_response_to_the_request_for_the_score_changes_no_decision(lost: ApiResult, times: int) -> None:
+    for value, decision in ((61.5, Decision.FAIL), (80, Decision.PASS)):
+        calls = FakeApiCalls(by_score(*[lost] * times, score(value)))
+        [result] = run(calls, SCORED)
+        assert (result.decision, result.run.reliability_score.value) == (decision, value)
+        assert len(calls.paths("reliability")) == times + 1
+    [result] = run(FakeApiCalls(by_score(*[lost] * times, score(90))), NOT_WORSE)
+    assert (result.decision, result.run.reliability_score.value) == (Decision.PASS, 90)
+
+
+@pytest.mark.parametrize("gate", [SCORED, NOT_WORSE], ids=["min", "drop"])
+@pytest.mark.parametrize(("timeout_s", "until"), [(60, 60), (10, 35)])
+def test_a_score_that_cannot_be_read_is_asked_for_until_the_deadline_or_for_30_s_and_is_an_error(
+    gate: Gate, timeout_s: float, until: float
+) -> None:
+    calls = FakeApiCalls(by_score(http(503)))
+    [result] = run(calls, replace(gate, timeout_s=timeout_s))
+    assert (result.decision, result.verdict.rule) == (Decision.ERROR, Rule.PASS_WITHOUT_NUMBERS)
+    assert "reliability score: could not be read: HTTP 503" in result.verdict.reason
+    assert "Re-run the job" in result.hint
+    assert until - 2 < result.elapsed_s < until + 1
+
+
+@pytest.mark.parametrize("status", [0, 302, 400, 409, 413, 422])
+def test_a_rejected_request_for_the_score_is_an_error_at_once(status: int) -> None:
+    calls = FakeApiCalls(by_score(PermanentError(reason=f"no (HTTP {status})", status=status)))
+    [result] = run(calls, SCORED)
+    assert (result.decision, result.verdict.rule) == (Decision.ERROR, Rule.PASS_WITHOUT_NUMBERS)
+    assert f"could not be read: no (HTTP {status})" in result.verdict.reason
+    assert len(calls.paths("reliability")) == 1
+
+
+@pytest.mark.parametrize("gate", [SCORED, NOT_WORSE], ids=["min", "drop"])
+@pytest.mark.parametrize(
+    "response",
+    [*(PermanentError(reason="no", status=status) for status in (401, 403, 404)), NO_SCORE, Success({})],
+)
+def test_a_score_that_the_backend_does_not_show_is_not_reported(response: ApiResult, gate: Gate) -> None:
+    calls = FakeApiCalls(by_score(response))
+    [result] = run(calls, gate)
+    assert (result.decision, result.run.reliability_score) == (Decision.PASS, Metric())
+    assert len(calls.paths("reliability")) == 1
+
+
+@pytest.mark.parametrize("gate", [SCORED, NOT_WORSE], ids=["min", "drop"])
+@pytest.mark.parametrize("value", ["61.5%", 6150, [61.5], True, -1])
+def test_a_score_of_another_call_that_is_no_number_of_its_scale_is_an_error(value: object, gate: Gate) -> None:
+    [result] = run(FakeApiCalls(by_score(score(value))), gate)
+    assert (result.decision, result.verdict.rule) == (Decision.ERROR, Rule.PASS_WITHOUT_NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("responses", "decision", "metric"),
+    [
+        ([score(90), score(81), score(95)], Decision.PASS, Metric(81)),
+        ([score(90), score(2), score(95)], Decision.FAIL, Metric(2)),
+        ([score(90), NO_SCORE, score(95)], Decision.PASS, Metric(90, reported_by="2 of 3 runs")),
+        ([NO_SCORE, PermanentError(reason="no", status=404), NO_SCORE], Decision.PASS, Metric()),
+        ([score(90), score(95), http(503)], Decision.ERROR, None),
+        ([score(90), score(2), http(503)], Decision.FAIL, Metric(2, reported_by="2 of 3 runs")),
+        ([score(90), score("high"), score(95)], Decision.ERROR, None),
+        ([score(90), score("high"), score(2)], Decision.FAIL, Metric(2, reported_by="2 of 3 runs")),
+    ],
+)
+def test_the_lowest_score_of_the_runs_of_a_batch_counts(
+    responses: Sequence[ApiResult], decision: Decision, metric: Metric | None
+) -> None:
+    [result] = run(FakeApiCalls(by_score(*responses, runs=3)), SCORED)
+    assert result.decision is decision
+    if metric:
+        assert result.run.reliability_score == metric
+    else:
+        assert result.run.reliability_score.broken
+
+
+def test_each_run_of_a_batch_is_asked_for_its_score_once() -> None:
+    calls = FakeApiCalls(by_score(*[score(90)] * 40, runs=40))
+    run(calls, SCORED)
+    asked = [dict(call.query)["run_id"] for _, call in calls.calls if "/reliability" in call.path]
+    assert sorted(asked) == sorted(f"run-{n}" for n in range(40))
+    assert calls.max_at_once == 8
+
+
+def test_a_batch_with_more_runs_than_are_kept_has_no_known_lowest_score() -> None:
+    calls = FakeApiCalls(by_score(*[score(90)] * 1_001, runs=1_001))
+    assert run(calls, SCORED)[0].decision is Decision.ERROR
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_without_a_threshold_on_it_only_the_score_of_a_single_run_is_asked_for_once(runs: int) -> None:
+    calls = FakeApiCalls(by_score(*[http(503)] * runs, runs=runs))
+    [result] = run(calls, replace(GATE, campaign=CAMPAIGN))
+    assert result.decision is Decision.PASS
+    assert len(calls.paths("reliability")) == (runs == 1)
+
+
+@pytest.mark.parametrize("gate", [SCORED, NOT_WORSE], ids=["min", "drop"])
+def test_the_score_of_a_fail_is_asked_for_once(gate: Gate) -> None:
+    failed = Success({"status": "done", "decision": "fail"})
+    calls = FakeApiCalls(by_score(http(503), score(99), poll=failed))
+    [result] = run(calls, gate)
+    assert result.decision is Decision.FAIL
+    assert len(calls.paths("reliability")) == 1
+    [result] = run(FakeApiCalls(by_score(score(99), poll=failed)), gate)
+    assert (result.decision, result.run.reliability_score.value) == (Decision.FAIL, 99)
+
+
+def test_a_score_that_the_poll_reports_is_not_asked_for() -> None:
+    calls = FakeApiCalls(by_score(score(61.5), poll=Success({**PASSED, "reliability_score": 90})))
+    assert run(calls, SCORED)[0].decision is Decision.PASS
+    assert calls.paths("reliability") == []
+
+
+@pytest.mark.parametrize("gate", [SCORED, NOT_WORSE], ids=["min", "drop"])
+@pytest.mark.parametrize("response", [HANGS, http(503), http(429, retry_after_s=20)])
+def test_after_a_signal_a_pass_whose_score_is_not_known_is_an_error(gate: Gate, response: ApiResult) -> None:
+    calls = FakeApiCalls(by_score(response), cancel_at=1_008)
+    [result] = run(calls, gate)
+    assert (result.decision, result.verdict.rule) == (Decision.ERROR, Rule.CANCELLED)
+    assert calls.time < 1_009
+
+
+# --- Slots and waits that runs share ---------------------------------------------------------------------------
 
 
 def of_project(project: str, count: int, **changes: object) -> list[Gate]:

@@ -13,7 +13,7 @@ from tests import backend
 from tests.backend import decided, sound_backend
 from tests.github_double import faults
 from tests.runner import start_action
-from tests.scenes import CAMPAIGN, Scene
+from tests.scenes import CAMPAIGN, NUMBERS, Scene
 
 
 @contextmanager
@@ -121,6 +121,17 @@ def test_one_signal_after_another_ends_with_the_status_of_the_first(tmp_path: Pa
             under_way.send_signal(number)
         result = under_way.finish(5)
     assert result.exit_code == 130
+
+
+def test_a_signal_while_the_score_is_read_leaves_no_pass(scene: Scene) -> None:
+    scene.answers(decision="pass", **NUMBERS)
+    scene.sepurux.script("GET /v1/campaigns/*/reliability", backend.empty(503), backend.hang())
+    with start_action(**scene.options(min_reliability_score="80")) as step:
+        step.wait_for_log("the reliability score: HTTP 503", 20)
+        step.send_signal(signal.SIGTERM)
+        result = step.finish(6)
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
+    assert scene.status[0] == "failure"
 
 
 def test_after_a_signal_a_status_that_hangs_is_left_behind(scene: Scene) -> None:
