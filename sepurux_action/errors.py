@@ -18,6 +18,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from enum import IntEnum
 
 from sepurux_action.common import json_reader
 
@@ -79,16 +80,24 @@ class TraceFileError(GateError):
     """A trace file cannot be used. The text says which one and why."""
 
 
-class EvaluationError(GateError):
-    """The gate has no result. `reason` says what happened, `hint` what to do.
+class Outage(IntEnum):
+    """Whether the reason for a failed call is an outage, which no trace can cause (docs/reference.md, Decisions).
 
-    `is_outage`: no trace can be the cause (contract, section 7).
+    `IF_CONFIRMED`: if a call that carries no trace fails in the same way.
     """
 
-    def __init__(self, reason: str, hint: str = "", *, is_outage: bool = False) -> None:
+    NO = 0
+    IF_CONFIRMED = 1
+    YES = 2
+
+
+class EvaluationError(GateError):
+    """The gate has no result. `reason` says what happened, `hint` what to do, `outage` whether it was an outage."""
+
+    def __init__(self, reason: str, hint: str = "", *, outage: Outage = Outage.NO) -> None:
         self.reason = reason
         self.hint = hint
-        self.is_outage = is_outage
+        self.outage = outage
         super().__init__(reason)
 
 

@@ -13,7 +13,7 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.settings import Settings
-from sepurux_action.config.stage import NextChange, Stage, next_change
+from sepurux_action.config.stage import NextChange, OnUndecided, Stage, next_change
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.client import Transport
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, Verdict
@@ -145,8 +145,10 @@ class GateEvaluator:
         base = self._base(gate)
         runs, drops = judge_drops(gate, runs, base)
         decision = min((run.decision for run in runs), key=lambda each: each.rank)
+        # Whoever may cancel a run must not get past a gate with it, so `allow` ends with a signal.
+        on_undecided = OnUndecided.BLOCK if self.signals.is_received() else gate.on_undecided
         suspected = trace_may_be_cause(runs)
-        conclusion = enforce(decision, gate.stage, gate.on_undecided, trace_may_be_cause=suspected)
+        conclusion = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=suspected)
         decided = decision in {Decision.PASS, Decision.FAIL}
         too_few = decided and any(check.state is CheckState.NOT_JUDGED for check in drops)
         few = few_results(base.baseline) if too_few and base.baseline else ""

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate, TraceContent
+from sepurux_action.errors import Outage
 from sepurux_action.evaluation.ci_run import FAILURES_PAGE
 
 CALL_S = 30.0  # the longest that a call may take; contract, section 7
@@ -31,6 +32,7 @@ READ_FIELDS = frozenset(
 )
 """The fields of a success that this package reads. The others are dropped: a response may have 4 MiB of them."""
 NOTHING: dict[str, object] = {}  # shared by all objects that have no field to keep: a response may have a million
+CAMPAIGNS = "/v1/campaigns"
 RETRIED_STATUSES = frozenset({408, 425, 429})
 UNUSABLE_RESPONSE = "Check that `base_url` is the API's address; if it is, ask Sepurux about this response."
 _ABOUT_SCENARIOS = re.compile("scenario|eval.?set|trace_id(: field|) (is )?required", re.IGNORECASE)
@@ -77,9 +79,11 @@ class TransientError:
     sent: bool = True
 
     @property
-    def is_outage(self) -> bool:
-        """Return whether no trace can cause this failure (contract, section 7)."""
-        return not self.connected or self.status in RETRIED_STATUSES or self.status // 100 == 5  # noqa: PLR2004 - HTTP
+    def outage(self) -> Outage:
+        """Return whether this failure is an outage. A trace may be why a server has an error or needs much time."""
+        if not self.connected or self.status in {425, 429}:
+            return Outage.YES
+        return Outage.IF_CONFIRMED if self.status // 100 == 5 else Outage.NO  # noqa: PLR2004 - HTTP
 
 
 NO_TIME_LEFT = TransientError(reason="no time was left for the call", sent=False)
@@ -95,9 +99,9 @@ class PermanentError:
     hint: str = ""
 
     @property
-    def is_outage(self) -> bool:
-        """Return whether no trace can cause this failure (contract, section 7)."""
-        return self.status in {401, 403}
+    def outage(self) -> Outage:
+        """Return whether this failure is an outage. A firewall may respond 403 because of a trace."""
+        return Outage.YES if self.status == 401 else Outage.NO  # noqa: PLR2004 - HTTP
 
 
 ApiResult = Success | TransientError | PermanentError
@@ -113,7 +117,7 @@ class Credentials:
 
 def list_campaigns(project: str) -> ApiRequest:
     """Return the call that lists a project's campaigns."""
-    return ApiRequest(method="GET", path="/v1/campaigns", purpose="the list of campaigns", project=project)
+    return ApiRequest(method="GET", path=CAMPAIGNS, purpose="the list of campaigns", project=project)
 
 
 def upload_trace(content: TraceContent, *, label: str, project: str, key: str) -> ApiRequest:

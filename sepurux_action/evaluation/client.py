@@ -8,6 +8,7 @@ from __future__ import annotations
 import email.utils
 import http.client
 import math
+import ssl
 import threading
 import time
 from datetime import UTC, datetime
@@ -147,16 +148,17 @@ class Transport:
 
     def _describe(self, error: Exception) -> str:
         """Return what happened, without the exception's own text, which may quote addresses and headers."""
-        for kinds, words in _WORDS:
-            if isinstance(error, kinds):
-                return words.format(host=self._host)
+        for each in (getattr(_failed_connection(error), "__cause__", None), error):
+            for kinds, words in _WORDS:
+                if isinstance(each, kinds):
+                    return words.format(host=self._host)
         return f"the connection to {self._host} failed ({type(error).__name__})"
 
 
 _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((requests.exceptions.ProxyError,), "the proxy refused the connection to {host}"),
     (
-        (requests.exceptions.SSLError, urllib3.exceptions.SSLError),
+        (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError),
         "the TLS connection to {host} failed, for example because its certificate is not trusted",
     ),
     ((requests.ConnectTimeout,), "{host} did not accept a connection in time"),
@@ -168,15 +170,15 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 
 def _never_connected(error: Exception) -> bool:
-    """Return whether there was no connection, so no request was sent; false for a reset or a read timeout.
+    """Return whether there was no TCP or TLS connection, so no request was sent; false for a reset later."""
+    no_connection = isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError)
+    return no_connection or _failed_connection(error) is not None
 
-    requests keeps the reason for a failed connection in the exception that it wraps.
-    """
-    wrapped = error.args[0] if error.args else None
-    reason = getattr(wrapped, "reason", None)
-    return isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError) or isinstance(
-        reason, urllib3.exceptions.NewConnectionError
-    )
+
+def _failed_connection(error: Exception) -> urllib3.exceptions.NewConnectionError | None:
+    """Return why there was no connection; None for another error. requests keeps it in the exception that it wraps."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return reason if isinstance(reason, urllib3.exceptions.NewConnectionError) else None
 
 
 class _Session(requests.Session):
@@ -207,6 +209,13 @@ class _HTTPConnection(urllib3.connection.HTTPConnection):
 
 class _HTTPSConnection(urllib3.connection.HTTPSConnection):
     response_class = _Response
+
+    def connect(self) -> None:
+        """Connect; raises NewConnectionError also if TLS fails, because no request was sent then either."""
+        try:
+            super().connect()
+        except (ssl.SSLError, ConnectionError, TimeoutError) as error:
+            raise urllib3.exceptions.NewConnectionError(self, "no TLS connection") from error
 
 
 class _Adapter(requests.adapters.HTTPAdapter):

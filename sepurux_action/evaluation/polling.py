@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -12,10 +13,12 @@ from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.settings import Settings
+from sepurux_action.config.stage import OnUndecided
 from sepurux_action.errors import (
     DEFECTS,
     REPORT_DEFECT,
     EvaluationError,
+    Outage,
     StillPending,
     TimedOut,
     describe_defect,
@@ -229,7 +232,7 @@ class _PollContext:
         for attempt in count():
             result = await self.send(call, min(api.CALL_S, max(schedule.LAST_CALL_S, self._left(timeout_s))))
             if result is NO_TIME_LEFT:  # what kept the other runs from their results is the cause
-                result = replace(earlier or self.last_error or result, retry_after_s=None)
+                result = replace(earlier or self.last_error or result, retry_after_s=None, sent=False)
             if isinstance(result, Success) and (why := problem(result.payload)):
                 result = TransientError(reason=why, reached=True)
             if not isinstance(result, TransientError):
@@ -251,11 +254,13 @@ class _PollContext:
         return limit - self.elapsed()
 
     def _timed_out(self, call: ApiRequest, error: TransientError, timeout_s: float) -> TimedOut:
+        confirmed = error.outage is Outage.IF_CONFIRMED and error.sent and call.path == api.CAMPAIGNS
+        outage = Outage.YES if confirmed else error.outage
         if error.retry_after_s is not None:
             wait = number_format.duration(retry_wait(error, 0, 0))
             requested = f"Sepurux asked to wait {wait}, longer than the time that is left"
             hint = f"Raise `timeout` (now {number_format.duration(timeout_s)}), or re-run the job after that time."
-            return TimedOut(f"{requested} ({call.purpose}: {error.reason})", hint, is_outage=error.is_outage)
+            return TimedOut(f"{requested} ({call.purpose}: {error.reason})", hint, outage=outage)
         spent = number_format.duration(self.elapsed())
         if not error.connected:
             reason, hint = f"Sepurux could not be reached within {spent}: {error.reason}", CHECK_NETWORK
@@ -264,11 +269,11 @@ class _PollContext:
         else:
             reason = f"Sepurux sent no usable response within {spent} ({call.purpose}: {error.reason})"
             hint = f"Re-run the job, or raise `timeout` (now {number_format.duration(timeout_s)})."
-        return TimedOut(reason, hint, is_outage=error.is_outage)
+        return TimedOut(reason, hint, outage=outage)
 
 
 def _error_of(error: PermanentError) -> EvaluationError:
-    return EvaluationError(error.reason, error.hint, is_outage=error.is_outage)
+    return EvaluationError(error.reason, error.hint, outage=error.outage)
 
 
 class RunPoller:
@@ -300,24 +305,8 @@ class RunPoller:
 
     async def run(self) -> None:
         """Evaluate the trace, and keep the outcome in `result`, whatever happens."""
-        try:
-            campaign = await self._find_campaign()
-            self.result = replace(self.result, campaign_id=campaign)
-            trace_id = await self._upload()
-            await self._start(campaign, trace_id)
-            verdict = await self._poll_until_decided()
-            needs_score = verdict.decision is Decision.PASS and self._needs_score()
-            if needs_score:
-                verdict = await self._decide_by_score()
-            self.result = replace(self.result, verdict=verdict, hint=next_step(verdict))
-            await self._enrich(score_known=needs_score)
-        except EvaluationError as error:
-            self._fail(error, decide(self.result.run, self.gate.thresholds).checks)
-        except DEFECTS as defect:  # the other runs go on
-            self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
-            self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
-        except asyncio.CancelledError:
-            pass  # the result is what is known by now, which is CANCELLED if there is no verdict
+        with suppress(asyncio.CancelledError):  # the result is what is known by now, CANCELLED if there is no verdict
+            await self._evaluate()
         self._context.decided += 1
         self._context.show_wait()
         self.result = replace(self.result, elapsed_s=self._context.elapsed())
@@ -326,14 +315,47 @@ class RunPoller:
         why = f": {self.result.verdict.reason}" if len(self._context.pollers) > 1 and not in_report else ""
         self._log(f"{self.result.decision} after {number_format.duration(self.result.elapsed_s)}{why}")
 
+    async def _evaluate(self) -> None:
+        try:
+            campaign = await self._find_campaign()
+            self.result = replace(self.result, campaign_id=campaign)
+            trace_id = await self._upload()
+            await self._start(campaign, trace_id)
+            verdict, outage = await self._poll_until_decided(), Outage.NO
+            needs_score = verdict.decision is Decision.PASS and self._needs_score()
+            if needs_score:
+                verdict, outage = await self._decide_by_score()
+            self.result = replace(self.result, verdict=verdict, hint=next_step(verdict))
+            await self._exonerate(outage)
+            await self._enrich(score_known=needs_score)
+        except EvaluationError as error:
+            self._fail(error, decide(self.result.run, self.gate.thresholds).checks)
+            await self._exonerate(error.outage)
+        except DEFECTS as defect:  # the other runs go on
+            self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
+            self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
+
     def _fail(self, error: EvaluationError, checks: tuple[Check, ...] = ()) -> None:
         """Make the error the result, unless there is a `fail` already."""
         if self.result.decision is Decision.FAIL:
             return
         decision = Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR
         verdict = Verdict(decision=decision, reason=_sentence(error.reason), rule=Rule.NOT_POLLED, checks=checks)
-        may_be_cause = self.result.trace_may_be_cause and not error.is_outage
-        self.result = replace(self.result, verdict=verdict, hint=error.hint, trace_may_be_cause=may_be_cause)
+        self.result = replace(self.result, verdict=verdict, hint=error.hint)
+
+    async def _exonerate(self, outage: Outage) -> None:
+        """Note that an uploaded trace is not why there is no result, if the reason is an outage.
+
+        If this depends on a call that carries no trace, this call is the list of campaigns. It is made only if the
+        setting `on_undecided` depends on it. Source: docs/reference.md, Decisions.
+        """
+        if self.result.decision is not Decision.ERROR or not self.result.trace_may_be_cause:
+            return
+        if outage is Outage.IF_CONFIRMED and self.gate.on_undecided is OnUndecided.ALLOW:
+            listed = await self._context.send(api.list_campaigns(self.gate.project), schedule.LAST_POLL_S)
+            if isinstance(listed, TransientError) and listed.sent and listed.outage is Outage.IF_CONFIRMED:
+                outage = Outage.YES
+        self.result = replace(self.result, trace_may_be_cause=outage is not Outage.YES)
 
     async def _find_campaign(self) -> str:
         """Return the campaign's id; runs of one project with one timeout share a request for its campaign list."""
@@ -462,7 +484,7 @@ class RunPoller:
         if polls.verdict is None:
             hint = f"Re-run the job, or raise `timeout` (now {number_format.duration(timeout_s)})."
             reason = f"No poll of the run succeeded within {spent}: {polls.error}"
-            return TimedOut(reason, hint, is_outage=polls.is_outage)
+            return TimedOut(reason, hint, outage=polls.outage)
         if polls.verdict.rule is Rule.FINISHED_UNDECIDED:
             return EvaluationError(polls.verdict.reason, next_step(polls.verdict))
         why = f": {polls.verdict.reason}" if polls.verdict.rule is Rule.UNKNOWN_WORD else ""
@@ -475,33 +497,38 @@ class RunPoller:
         limits = (thresholds.min_reliability_score, thresholds.max_reliability_score_drop)
         return self.result.run.reliability_score.missing and any(limit is not None for limit in limits)
 
-    async def _decide_by_score(self) -> Verdict:
+    async def _decide_by_score(self) -> tuple[Verdict, Outage]:
         """Return the verdict on a run that passed, once the scores of its runs are known. The lowest one counts.
 
         A score that is not usable, or cannot be read until the deadline or for SCORE_S, makes the verdict an `error`,
-        unless another one makes it a `fail`. Source: docs/reference.md, Decisions.
+        unless another one makes it a `fail`. The second value is whether only an outage is why scores are not known.
+        Source: docs/reference.md, Decisions.
         """
         self._enter("reading the reliability score")
         polled, run_ids = self.result.run, dict.fromkeys(self._run_ids())
         timeout_s = max(self.gate.timeout_s, self._context.elapsed() + schedule.SCORE_S)
-        scores = list(await asyncio.gather(*(self._score_of(run_id, timeout_s) for run_id in run_ids)))
+        read = list(await asyncio.gather(*(self._score_of(run_id, timeout_s) for run_id in run_ids)))
         if len(polled.run_ids) >= MAX_RUN_IDS:
-            scores.append(Metric(broken=f"could not be read: the batch has {MAX_RUN_IDS:,} or more runs"))
-        run, broken = polled.with_score(lowest_score(scores)), [score for score in scores if score.broken]
+            read.append((Metric(broken=f"could not be read: the batch has {MAX_RUN_IDS:,} or more runs"), Outage.NO))
+        run, broken = (
+            polled.with_score(lowest_score(score for score, _ in read)),
+            [each for each in read if each[0].broken],
+        )
         if broken and decide(run, self.gate.thresholds).decision is Decision.PASS:
-            run = polled.with_score(broken[0])
+            run = polled.with_score(broken[0][0])
         self.result = replace(self.result, run=run)
-        return decide(run, self.gate.thresholds)
+        return decide(run, self.gate.thresholds), min((outage for _, outage in broken), default=Outage.NO)
 
-    async def _score_of(self, run_id: str, timeout_s: float) -> Metric:
-        """Return the score of one run; missing if the backend shows none to this secret."""
+    async def _score_of(self, run_id: str, timeout_s: float) -> tuple[Metric, Outage]:
+        """Return the score of one run, missing if the backend shows none to this secret, and why it is not known."""
         call = api.reliability(self.result.campaign_id, run_id, self.gate.project)
         result = await self._context.retried(call, timeout_s, _no_object)
         if isinstance(result, Success):
-            return parse_score(json_reader.as_object(result.payload).get("reliability_score"))
+            return parse_score(json_reader.as_object(result.payload).get("reliability_score")), Outage.NO
         if result.status in SCORE_NOT_SHOWN:
-            return Metric()
-        return Metric(broken=f"could not be read: {json_reader.shorten(result.reason, MAX_REASON_LENGTH)}")
+            return Metric(), Outage.NO
+        reason = json_reader.shorten(result.reason, MAX_REASON_LENGTH)
+        return Metric(broken=f"could not be read: {reason}"), result.outage
 
     def _run_ids(self) -> tuple[str, ...]:
         return self.result.run.run_ids or (self.result.run_id or self.result.batch_id,)

@@ -44,10 +44,12 @@ class RunResult:
 def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
     """Return whether an uploaded trace may be why one of the runs has no verdict.
 
-    No trace can be why the baseline could not be read.
+    If the baseline could not be read, the result of an uploaded trace was not compared, so this counts as such a cause.
     """
-    without = (run for run in runs if run.decision in {Decision.ERROR, Decision.PENDING})
-    return any(run.trace_may_be_cause for run in without if run.verdict.rule is not Rule.BASE_UNREAD)
+    runs = tuple(runs)
+    compared = all(run.verdict.rule is not Rule.BASE_UNREAD for run in runs)
+    without = (run for run in runs if run.decision in {Decision.ERROR, Decision.PENDING} or not compared)
+    return any(run.trace_may_be_cause for run in without)
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`

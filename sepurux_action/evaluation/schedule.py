@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sepurux_action.common import number_format
+from sepurux_action.errors import Outage
 from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, TransientError
 from sepurux_action.evaluation.decision import Rule, Verdict
 
@@ -76,7 +77,7 @@ class PollSchedule:
         self.wait = 0.0
         self.over = False
         self.error = ""
-        self.is_outage = False
+        self.outage = Outage.NO
         self.verdict: Verdict | None = None
         self._fixed_s = fixed_s
         self._timeout_s = timeout_s
@@ -110,10 +111,10 @@ class PollSchedule:
         if error is NO_TIME_LEFT:  # an earlier error says why there is no verdict
             self.over = True
             if self.verdict is None and not self.error and of_other_runs:
-                self.is_outage = of_other_runs.is_outage
+                self.outage = of_other_runs.outage
             self.error = self.error or (of_other_runs or error).reason
             return
-        self.error, self.is_outage = error.reason, error.is_outage
+        self.error, self.outage = error.reason, error.outage
         self._failed_polls += 1
         self.wait = retry_wait(error, self._failed_polls, self._jitter())
         if error.retry_after_s is None:

@@ -162,7 +162,8 @@ class Category:
 class GateFacts:
     """Everything that a report shows of one gate.
 
-    `would_block`: the decision would block with `enforcement: hard`. `other_numbers` are reported numbers without a
+    `would_block`: the decision would block with `enforcement: hard`. `not_allowed` is why `on_undecided: allow` does
+    not apply to a gate without a result, '' if it does or is not set. `other_numbers` are reported numbers without a
     threshold, as label and text. `failures` are groups of failures with the same severity, type, and mutation: those
     with new ones first, then the most severe; `failures_by_trace` are the same by trace. `failures_left_out` counts
     failures of kinds that were not kept, and `more_failures` is true if not all were read. `fixed` are failures of the
@@ -176,7 +177,7 @@ class GateFacts:
     decision: Decision
     blocks: bool
     would_block: bool
-    allowed: bool
+    not_allowed: str
     rule: Rule
     reason: str
     hint: str
@@ -391,14 +392,17 @@ def _interest(gate: GateFacts) -> tuple[bool, int, tuple[int, bool, float]]:
 
 def _gate(result: GateResult, context: Context, *, short: bool) -> GateFacts:
     gate, worst = result.gate, result.worst
-    suspected, thresholds = trace_may_be_cause(result.runs), _thresholds(result, context)
+    thresholds, blocks = _thresholds(result, context), result.conclusion.blocks
+    suspected, undecided = trace_may_be_cause(result.runs), result.decision in {Decision.ERROR, Decision.PENDING}
+    refused = undecided and blocks and gate.on_undecided is OnUndecided.ALLOW
     facts = GateFacts(
         gate=gate,
         state=state_of(result),
         decision=result.decision,
-        blocks=result.conclusion.blocks,
-        would_block=enforce(result.decision, Stage.HARD, gate.on_undecided, trace_may_be_cause=suspected).blocks,
-        allowed=gate.on_undecided is OnUndecided.ALLOW,
+        blocks=blocks,
+        would_block=blocks
+        or enforce(result.decision, Stage.HARD, gate.on_undecided, trace_may_be_cause=suspected).blocks,
+        not_allowed=_why_not_allowed(worst, short=short) if refused else "",
         rule=worst.verdict.rule,
         reason=result.reason,
         hint=worst.hint,
@@ -431,6 +435,14 @@ def _gate(result: GateResult, context: Context, *, short: bool) -> GateFacts:
         history=_history(result, context),
         reproduction=tuple(command_lines(gate, context.base_url_host)),
     )
+
+
+def _why_not_allowed(run: RunResult, *, short: bool) -> str:
+    """Return why `on_undecided: allow` does not apply to a gate with this result."""
+    if short:
+        return "the step was cancelled"
+    unread = run.verdict.rule is Rule.BASE_UNREAD
+    return "the gate uploads a trace" if unread else "the uploaded trace may be the cause"
 
 
 def _by_trace(run: RunResult, failures: Iterable[ClassifiedFailure]) -> Iterable[ClassifiedFailure]:

@@ -335,6 +335,19 @@ def test_a_connection_that_is_not_accepted_is_a_transient_error() -> None:
 def test_only_a_connection_that_was_never_made_is_none() -> None:
     assert not transport_failure("http://127.0.0.1:1").connected
     assert not transport_failure("http://host.invalid").connected
+    with socket.create_server(("127.0.0.1", 0)) as server:  # its connection ends before there is TLS
+
+        def close() -> None:
+            connection, _ = server.accept()
+            connection.close()
+
+        closing = threading.Thread(target=close)
+        closing.start()
+        assert not transport_failure(f"https://127.0.0.1:{server.getsockname()[1]}").connected
+        closing.join()
+    with listener(b"") as (port, _):  # it waits for a request and never begins TLS
+        silent = transport(f"https://127.0.0.1:{port}").send(POLL, 0.2)
+        assert silent == TransientError(reason="127.0.0.1 did not respond in time", connected=False)
     for fault in (backend.reset(), backend.hang(), backend.truncated({"decision": "pass"})):
         response = result_of(fault, within_s=0.3)
         assert isinstance(response, TransientError)
@@ -544,7 +557,8 @@ def test_a_server_without_tls_is_shown_in_words_without_address_or_header() -> N
     with ScriptedBackend({"* /*": backend.json({})}) as server:
         response = transport(server.url.replace("http:", "https:")).send(START, 5)
         assert response == TransientError(
-            reason="the TLS connection to 127.0.0.1 failed, for example because its certificate is not trusted"
+            reason="the TLS connection to 127.0.0.1 failed, for example because its certificate is not trusted",
+            connected=False,
         )
 
 

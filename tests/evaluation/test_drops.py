@@ -236,18 +236,29 @@ def test_a_sentence_names_the_base_branch_even_if_it_is_called_before(branch: st
     assert Base(baseline=Baseline(), branch=branch).name == name
 
 
+@pytest.mark.parametrize("uploaded", [True, False])
 @pytest.mark.parametrize(
-    ("base", "rate", "blocks"),
-    [(Base(baseline=None, branch="main", hint=HINT), 0.95, False), (on_main(0.95, 0.95, 0.95), None, True)],
+    ("base", "rate"),
+    [(Base(baseline=None, branch="main", hint=HINT), 0.95), (on_main(0.95, 0.95, 0.95), None)],
+    ids=["base not read", "number not reported"],
 )
-def test_no_uploaded_trace_is_why_the_base_could_not_be_read(base: Base, rate: float | None, *, blocks: bool) -> None:
+def test_allow_covers_no_comparison_of_an_uploaded_trace(base: Base, rate: float | None, *, uploaded: bool) -> None:
     gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03), on_undecided=OnUndecided.ALLOW)
-    run = a_run(replace(PASSING, pass_rate=Metric(rate)), gate, trace_may_be_cause=True)
+    run = a_run(replace(PASSING, pass_rate=Metric(rate)), gate, trace_may_be_cause=uploaded)
     run = replace(run, verdict=replace(run.verdict, decision=Decision.PASS))
     runs, _ = judge_drops(gate, (run,), base)
     assert runs[0].decision is Decision.ERROR
     suspected = trace_may_be_cause(runs)
-    assert enforce(Decision.ERROR, gate.stage, gate.on_undecided, trace_may_be_cause=suspected).blocks is blocks
+    assert enforce(Decision.ERROR, gate.stage, gate.on_undecided, trace_may_be_cause=suspected).blocks is uploaded
+
+
+def test_allow_covers_no_unread_base_if_any_trace_of_the_gate_is_uploaded() -> None:
+    gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03), on_undecided=OnUndecided.ALLOW)
+    passed = [
+        a_run(replace(PASSING, pass_rate=Metric(rate)), gate, trace_may_be_cause=rate == 1.0) for rate in (0.95, 1.0)
+    ]
+    runs, _ = judge_drops(gate, tuple(passed), Base(baseline=None, branch="main", hint=HINT))
+    assert trace_may_be_cause(runs)
 
 
 def test_a_trace_without_the_number_is_left_out_and_the_row_says_so() -> None:

@@ -12,6 +12,7 @@ import pytest
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.settings import Settings
+from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision, Rule
@@ -1030,58 +1031,142 @@ def test_two_different_files_that_get_one_trace_id_are_not_evaluated_by_one_run(
 
 # --- What an uploaded trace may cause --------------------------------------------------------------------------
 
-UPLOADED = replace(GATE, campaign=CAMPAIGN, traces=(Trace(label="a.json", content=a_content()),), timeout_s=30)
+UPLOADED = replace(
+    GATE,
+    campaign=CAMPAIGN,
+    traces=(Trace(label="a.json", content=a_content()),),
+    timeout_s=30,
+    on_undecided=OnUndecided.ALLOW,
+)
+LISTED_AT_ALL = Success([])
+DOWN = http(500)
 
 
 @pytest.mark.parametrize(
-    ("response", "may_be_cause"),
+    ("response", "campaigns", "may_be_cause"),
     [
-        (TransientError(reason="refused", connected=False), False),
+        (TransientError(reason="refused", connected=False), LISTED_AT_ALL, False),
+        *((http(status), LISTED_AT_ALL, False) for status in (425, 429)),
+        (PermanentError(reason="x", status=401), LISTED_AT_ALL, False),
+        *((http(status), http(other), False) for status in (500, 503, 599) for other in (500, 502, 599)),
+        *((http(status), LISTED_AT_ALL, True) for status in (500, 503, 599)),
         *(
-            (TransientError(reason="x", status=status, reached=True), False)
-            for status in (408, 425, 429, 500, 503, 599)
+            (DOWN, other, True)
+            for other in (
+                http(429),
+                http(408),
+                PermanentError(reason="x", status=401),
+                PermanentError(reason="x", status=404),
+                TransientError(reason="refused", connected=False),
+                TransientError(reason="hangs"),
+                Success({}),
+            )
         ),
-        *((PermanentError(reason="x", status=status), False) for status in (401, 403)),
-        *((PermanentError(reason="x", status=status), True) for status in (0, 302, 400, 404, 409, 413, 422)),
-        (TransientError(reason="reset"), True),
-        (TransientError(reason="hangs"), True),
-        (TransientError(reason="an empty response (HTTP 200)", status=200, reached=True), True),
-        (TransientError(reason="HTTP 600", status=600, reached=True), True),
-        (Success({}), True),
+        *((http(status), DOWN, True) for status in (408, 600)),
+        *((PermanentError(reason="x", status=status), DOWN, True) for status in (0, 302, 400, 403, 404, 409, 413, 422)),
+        (TransientError(reason="reset"), DOWN, True),
+        (TransientError(reason="hangs"), DOWN, True),
+        (TransientError(reason="an empty response (HTTP 200)", status=200, reached=True), DOWN, True),
+        (Success({}), DOWN, True),
     ],
 )
 @pytest.mark.parametrize("call", ["traces", "runs"])
 def test_an_uploaded_trace_may_be_the_cause_of_all_but_outages(
-    call: str, response: ApiResult, *, may_be_cause: bool
+    call: str, response: ApiResult, campaigns: ApiResult, *, may_be_cause: bool
 ) -> None:
-    [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), **{call: response})), UPLOADED)
+    sound = backend(after(0, Success(PASSED)), campaigns=campaigns, **{call: response})
+    calls = FakeApiCalls(sound)
+    [result] = run(calls, UPLOADED)
     assert result.decision is Decision.ERROR
     assert result.trace_may_be_cause is may_be_cause
-    [result] = run(
-        FakeApiCalls(backend(after(0, Success(PASSED)), runs=response)), replace(UPLOADED, traces=GATE.traces)
-    )
+    asked = isinstance(response, TransientError) and response.status // 100 == 5
+    assert calls.paths().count("GET /v1/campaigns") == asked
+    [result] = run(FakeApiCalls(sound), replace(UPLOADED, traces=(Trace(label="t", trace_id="t"),)))
     assert not result.trace_may_be_cause
 
 
 @pytest.mark.parametrize(
-    ("times", "decision", "may_be_cause"),
+    ("times", "campaigns", "decision", "may_be_cause"),
     [
-        (Success({"status": "error"}), Decision.ERROR, True),
-        (Success({"status": "done"}), Decision.ERROR, True),
-        (Success({"status": "done", "decision": "pass"}), Decision.ERROR, True),
-        (Success(RUNNING), Decision.PENDING, True),
-        (Success(["pass"]), Decision.ERROR, True),
-        (PermanentError(reason="gone", status=404), Decision.ERROR, True),
-        (PermanentError(reason="no", status=403), Decision.ERROR, False),
-        (TransientError(reason="HTTP 503", status=503, reached=True), Decision.ERROR, False),
-        (TransientError(reason="HTTP 429", status=429, reached=True, retry_after_s=3_600), Decision.ERROR, False),
+        (Success({"status": "error"}), DOWN, Decision.ERROR, True),
+        (Success({"status": "done"}), DOWN, Decision.ERROR, True),
+        (Success({"status": "done", "decision": "pass"}), DOWN, Decision.ERROR, True),
+        (Success(RUNNING), DOWN, Decision.PENDING, True),
+        (Success(["pass"]), DOWN, Decision.ERROR, True),
+        (PermanentError(reason="gone", status=404), DOWN, Decision.ERROR, True),
+        (PermanentError(reason="no", status=403), DOWN, Decision.ERROR, True),
+        (PermanentError(reason="no", status=401), LISTED_AT_ALL, Decision.ERROR, False),
+        (http(503), DOWN, Decision.ERROR, False),
+        (http(503), LISTED_AT_ALL, Decision.ERROR, True),
+        (http(429, retry_after_s=3_600), DOWN, Decision.ERROR, False),
     ],
 )
 def test_an_uploaded_trace_may_be_the_cause_of_a_broken_or_unfinished_evaluation(
-    times: ApiResult, decision: Decision, *, may_be_cause: bool
+    times: ApiResult, campaigns: ApiResult, decision: Decision, *, may_be_cause: bool
 ) -> None:
-    [result] = run(FakeApiCalls(backend(lambda _: times)), UPLOADED)
+    [result] = run(FakeApiCalls(backend(lambda _: times, campaigns=campaigns)), UPLOADED)
     assert (result.decision, result.trace_may_be_cause) == (decision, may_be_cause)
+
+
+@pytest.mark.parametrize(
+    ("scores", "campaigns", "may_be_cause"),
+    [
+        ([http(503), score(90)], DOWN, False),
+        ([http(503), score(90)], LISTED_AT_ALL, True),
+        ([http(429), score(90)], LISTED_AT_ALL, False),
+        ([http(429), http(503)], LISTED_AT_ALL, True),
+        ([http(429), TransientError(reason="reset")], DOWN, True),
+        ([http(503), score("high")], DOWN, True),
+        ([score("high"), score(90)], DOWN, True),
+    ],
+)
+def test_an_uploaded_trace_may_be_the_cause_of_a_score_that_is_not_known(
+    scores: Sequence[ApiResult], campaigns: ApiResult, *, may_be_cause: bool
+) -> None:
+    by_run = by_score(*scores, runs=2)
+
+    def respond(call: ApiRequest, time: float) -> ApiResult:
+        return campaigns if call.path == "/v1/campaigns" else by_run(call, time)
+
+    [result] = run(FakeApiCalls(respond), replace(UPLOADED, thresholds=SCORED.thresholds))
+    assert (result.decision, result.trace_may_be_cause) == (Decision.ERROR, may_be_cause)
+
+
+def test_an_uploaded_trace_is_no_cause_if_the_campaign_list_itself_has_a_server_error() -> None:
+    """The list is not requested again, also not if a `Retry-After` would forbid it."""
+    for down in (http(503), http(503, retry_after_s=3_600)):
+        calls = FakeApiCalls(backend(after(0, Success(PASSED)), campaigns=down))
+        [result] = run(calls, replace(UPLOADED, campaign="core"))
+        assert (result.decision, result.trace_may_be_cause) == (Decision.ERROR, False)
+        assert calls.paths() == ["GET /v1/campaigns"] * len(calls.calls)
+
+
+def test_a_server_error_that_a_retry_after_keeps_from_being_confirmed_stays_strict() -> None:
+    calls = FakeApiCalls(backend(after(0, Success(PASSED)), campaigns=DOWN, traces=http(503, retry_after_s=3_600)))
+    [result] = run(calls, UPLOADED)
+    assert (result.decision, result.trace_may_be_cause) == (Decision.ERROR, True)
+    assert calls.paths() == ["POST /v1/traces"]
+
+
+def test_an_outage_is_not_confirmed_by_that_of_another_project() -> None:
+    def respond(call: ApiRequest, time: float) -> ApiResult:
+        return DOWN if call.project == "other" or call.path == "/v1/traces" else sound(call, time)
+
+    sound = backend(after(0, Success(PASSED)))
+    result, other = run(FakeApiCalls(respond), UPLOADED, replace(UPLOADED, name="other", project="other"))
+    assert (result.trace_may_be_cause, other.trace_may_be_cause) == (True, False)
+
+
+def test_without_allow_a_server_error_is_not_confirmed() -> None:
+    calls = FakeApiCalls(backend(after(0, Success(PASSED)), campaigns=DOWN, traces=DOWN))
+    run(calls, replace(UPLOADED, on_undecided=OnUndecided.BLOCK))
+    assert "GET /v1/campaigns" not in calls.paths()
+
+
+def test_an_outage_after_a_fail_does_not_concern_it() -> None:
+    failed = Success({"status": "done", "decision": "fail"})
+    [result] = run(FakeApiCalls(backend(after(0, failed), campaigns=DOWN, reliability=Success(Defective()))), UPLOADED)
+    assert (result.decision, result.trace_may_be_cause) == (Decision.FAIL, True)
 
 
 @pytest.mark.parametrize("campaign", ["core", CAMPAIGN])
@@ -1098,9 +1183,8 @@ def test_a_backend_that_is_down_is_an_outage_for_runs_too_that_no_call_was_left_
 )
 def test_an_outage_is_an_outage_also_if_no_time_is_left_to_try_again(purpose: str, count: int, takes_s: float) -> None:
     gates = [replace(UPLOADED, name=f"gate-{n}", timeout_s=60) for n in range(count)]
-    down = TransientError(reason="HTTP 503", status=503, reached=True)
     sound = backend(after(0, Success(PASSED)))
-    calls = FakeApiCalls(lambda call, time: down if purpose in call.purpose else sound(call, time), takes_s)
+    calls = FakeApiCalls(lambda call, time: http(429) if purpose in call.purpose else sound(call, time), takes_s)
     results = run(calls, *gates)
     assert {(result.decision, result.trace_may_be_cause) for result in results} == {(Decision.ERROR, False)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sepurux_action.errors import Outage
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api import NO_TIME_LEFT, TransientError
 from sepurux_action.evaluation.schedule import PollSchedule
@@ -42,10 +43,10 @@ def test_a_poll_for_which_no_time_was_left_keeps_the_error_of_the_one_before() -
     polls = PollSchedule(None, 60, 5, lambda: 1.0, lambda: 0.0)
     polls.poll_failed(OUTAGE)
     polls.poll_failed(NO_TIME_LEFT)
-    assert (polls.over, polls.error, polls.is_outage) == (True, "HTTP 503", True)
+    assert (polls.over, polls.error, polls.outage) == (True, "HTTP 503", Outage.IF_CONFIRMED)
 
 
 def test_a_run_that_was_never_polled_has_the_error_of_the_other_runs() -> None:
     polls = PollSchedule(None, 60, 5, lambda: 1.0, lambda: 0.0)
     polls.poll_failed(NO_TIME_LEFT, OUTAGE)
-    assert (polls.over, polls.error, polls.is_outage) == (True, "HTTP 503", True)
+    assert (polls.over, polls.error, polls.outage) == (True, "HTTP 503", Outage.IF_CONFIRMED)

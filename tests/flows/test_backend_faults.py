@@ -47,13 +47,23 @@ def test_a_backend_that_is_not_there_is_an_error_within_the_timeout(tmp_path: Pa
     assert "base_url" in visible(result.summary)
 
 
-@pytest.mark.parametrize(("status", "exit_code"), [(422, 2), (503, 0)])
-def test_allow_covers_an_outage_but_no_uploaded_trace_that_sepurux_rejects(
-    status: int, exit_code: int, tmp_path: Path
+@pytest.mark.parametrize(
+    ("status", "listed", "exit_code"),
+    [(422, 503, 2), (403, 503, 2), (503, 200, 2), (503, 503, 0), (429, 200, 0), (401, 200, 0)],
+)
+def test_allow_covers_only_what_no_uploaded_trace_can_cause(
+    status: int, listed: int, exit_code: int, tmp_path: Path
 ) -> None:
+    """The campaign list carries no trace. It is requested again to confirm a server error."""
     (tmp_path / "trace.json").write_text("{}")
-    with sound_backend(**{"POST /v1/traces": backend.json({"detail": "no"}, status)}) as sepurux:
+    found = backend.json([{"campaign_id": backend.CAMPAIGN_ID, "name": "core-reliability"}])
+    answers: dict[str, backend.Answer | list[backend.Answer]] = {
+        "GET /v1/campaigns": [found, backend.json([], listed)],
+        "POST /v1/traces": backend.json({"detail": "no"}, status),
+    }
+    with sound_backend(**answers) as sepurux:
         result = step(sepurux, tmp_path, trace_file="trace.json", on_undecided="allow", timeout="0.5")
+        assert len(sepurux.calls("GET /v1/campaigns")) == 1 + (status == 503)
     assert (result.exit_code, result.outputs["decision"]) == (exit_code, "error"), result.log
     assert ("the uploaded trace may be the cause" in visible(result.summary)) is bool(exit_code)
 

@@ -13,7 +13,7 @@ from tests import backend
 from tests.backend import decided, sound_backend
 from tests.github_double import faults
 from tests.runner import start_action
-from tests.scenes import CAMPAIGN, NUMBERS, Scene
+from tests.scenes import CAMPAIGN, NUMBERS, Scene, without_code
 
 
 @contextmanager
@@ -131,6 +131,30 @@ def test_a_signal_while_the_score_is_read_leaves_no_pass(scene: Scene) -> None:
         step.send_signal(signal.SIGTERM)
         result = step.finish(6)
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
+    assert scene.status[0] == "failure"
+
+
+@pytest.mark.parametrize("stage", ["soft", "hard"])
+def test_a_cancelled_run_blocks_although_errors_are_allowed(stage: str, scene: Scene) -> None:
+    scene.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(status="running", decision="pending")))
+    with start_action(**scene.options(on_undecided="allow", enforcement=stage)) as step:
+        step.wait_for_log("not decided yet", 20)
+        step.send_signal(signal.SIGTERM)
+        result = step.finish(6)
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
+    assert scene.status[0] == "failure"
+    assert "on_undecided: allow does not apply, because the step was cancelled" in without_code(result.summary)
+
+
+def test_a_signal_after_an_error_blocks_although_errors_are_allowed(scene: Scene) -> None:
+    """The run has ended before the signal, but another one goes on."""
+    scene.sepurux.script("POST /v1/ci/runs", backend.json({"detail": "no"}, 409), backend.json({"batch_id": "b"}))
+    scene.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(status="running", decision="pending")))
+    with start_action(**scene.options(on_undecided="allow", trace_id="one, two")) as step:
+        step.wait_for_log("not decided yet", 20)
+        step.send_signal(signal.SIGTERM)
+        result = step.finish(6)
+    assert result.outputs["conclusion"] == "failure"
     assert scene.status[0] == "failure"
 
 

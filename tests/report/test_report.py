@@ -10,7 +10,9 @@ from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.enforcement import Conclusion
+from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.report import Category, Dashboard, GateFacts, Note, build_report
 from sepurux_action.report.states import State
 from tests.builders import (
@@ -251,6 +253,27 @@ def test_an_uploaded_trace_may_be_the_cause_although_errors_are_allowed() -> Non
     run = replace(undecided(Decision.ERROR, "Rejected."), trace_may_be_cause=True)
     assert len(a_content()) > 0
     (found,) = build_report([a_result(run, gate=gate)], a_context()).gates
+    assert found.would_block
+
+
+@pytest.mark.parametrize(
+    ("rule", "short", "why"),
+    [
+        (Rule.NOT_POLLED, False, "the uploaded trace may be the cause"),
+        (Rule.BASE_UNREAD, False, "the gate uploads a trace"),
+        (Rule.NOT_POLLED, True, "the step was cancelled"),
+        (Rule.CANCELLED, True, "the step was cancelled"),
+    ],
+)
+@pytest.mark.parametrize("allowed", list(OnUndecided))
+def test_a_gate_that_blocks_although_errors_are_allowed_says_why(
+    allowed: OnUndecided, rule: Rule, why: str, *, short: bool
+) -> None:
+    run = replace(undecided(Decision.ERROR, "Gone.", rule=rule), trace_may_be_cause=True)
+    gate = a_gate(on_undecided=allowed)
+    result = GateResult(gate=gate, runs=(run,), conclusion=Conclusion(blocks=True))
+    (found,) = build_report([result], a_context(), short=short).gates
+    assert found.not_allowed == (why if allowed is OnUndecided.ALLOW else "")
     assert found.would_block
 
 
