@@ -191,6 +191,11 @@ def _missing(run: CIRun, thresholds: Thresholds, checks: tuple[Check, ...]) -> I
         yield f"reliability score: {run.reliability_score.broken}"
 
 
+def no_decision(waited_s: float) -> str:
+    """Return the beginning of the reason for `pending`: how long the gate waited, from the first call to the last."""
+    return f"No decision after {number_format.duration(waited_s)}"
+
+
 def next_step(verdict: Verdict) -> str:
     """Return what to do about a verdict; '' if its thresholds or its decision say it."""
     return NEXT_STEPS.get(verdict.rule, "") if verdict.reason != UNEXPLAINED_FAIL else SEE_THE_RUN

@@ -46,7 +46,7 @@ from sepurux_action.evaluation.ci_run import (
     parse_score,
     wrong_shape,
 )
-from sepurux_action.evaluation.decision import Check, Decision, Rule, Verdict, decide, next_step
+from sepurux_action.evaluation.decision import Check, Decision, Rule, Verdict, decide, next_step, no_decision
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.evaluation.schedule import PollSchedule, retry_wait
@@ -309,11 +309,13 @@ class RunPoller:
             await self._evaluate()
         self._context.decided += 1
         self._context.show_wait()
-        self.result = replace(self.result, elapsed_s=self._context.elapsed())
+        self.result = replace(self.result, elapsed_s=self.result.elapsed_s or self._context.elapsed())
         # The report, at the end of the log, says why a run has no result and why a gate failed, not each of its traces.
         in_report = self.result.decision is Decision.FAIL and len(self.gate.traces) == 1
         why = f": {self.result.verdict.reason}" if len(self._context.pollers) > 1 and not in_report else ""
-        self._log(f"{self.result.decision} after {number_format.duration(self.result.elapsed_s)}{why}")
+        waited = f" after {number_format.duration(self.result.elapsed_s)}"
+        said = why and self.result.decision is Decision.PENDING
+        self._log(f"{self.result.decision}{'' if said else waited}{why}")
 
     async def _evaluate(self) -> None:
         try:
@@ -480,16 +482,17 @@ class RunPoller:
 
     def _out_of_time(self, polls: PollSchedule) -> EvaluationError:
         timeout_s = self.gate.timeout_s
-        spent = number_format.duration(min(self._context.elapsed(), timeout_s))
+        waited = min(self._context.elapsed(), timeout_s)
         if polls.verdict is None:
             hint = f"Re-run the job, or raise `timeout` (now {number_format.duration(timeout_s)})."
-            reason = f"No poll of the run succeeded within {spent}: {polls.error}"
+            reason = f"No poll of the run succeeded within {number_format.duration(waited)}: {polls.error}"
             return TimedOut(reason, hint, outage=polls.outage)
         if polls.verdict.rule is Rule.FINISHED_UNDECIDED:
             return EvaluationError(polls.verdict.reason, next_step(polls.verdict))
         why = f": {polls.verdict.reason}" if polls.verdict.rule is Rule.UNKNOWN_WORD else ""
         why += f"; the last poll failed: {polls.error}" if polls.error else ""
-        return StillPending(f"No decision after {spent}{why}", next_step(polls.verdict))
+        self.result = replace(self.result, elapsed_s=waited)  # what a report shows is what the reason says
+        return StillPending(no_decision(waited) + why, next_step(polls.verdict))
 
     def _needs_score(self) -> bool:
         """Return whether the decision on a run that passed depends on a score that its polls do not report."""
@@ -498,10 +501,10 @@ class RunPoller:
         return self.result.run.reliability_score.missing and any(limit is not None for limit in limits)
 
     async def _decide_by_score(self) -> tuple[Verdict, Outage]:
-        """Return the verdict on a run that passed, once the scores of its runs are known. The lowest one counts.
+        """Return the decision on a run that passed, once the scores of its runs are known. The lowest one counts.
 
-        A score that is not usable, or cannot be read until the deadline or for SCORE_S, makes the verdict an `error`,
-        unless another one makes it a `fail`. The second value is whether only an outage is why scores are not known.
+        A score that is not usable, or cannot be read until the deadline or for SCORE_S, makes the decision `error`,
+        unless another one makes it `fail`. The second value is whether only an outage is why scores are not known.
         Source: docs/reference.md, Decisions.
         """
         self._enter("reading the reliability score")

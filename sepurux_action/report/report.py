@@ -17,7 +17,7 @@ from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, FailingTool, merge_failures, severity_rank
 from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, Measure, change
-from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule
+from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule, no_decision
 from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.failure_comparison import NewFailures
@@ -218,6 +218,16 @@ class GateFacts:
     def waited_s(self) -> float:
         """Return the seconds that the gate waited for a decision, at most its timeout."""
         return min(self.worst.elapsed_s or self.gate.timeout_s, self.gate.timeout_s)
+
+    @property
+    def remark(self) -> str:
+        """Return the reason of a gate without a result, without the wait, which the title of a report shows."""
+        reason, waited = self.worst.verdict.reason, no_decision(self.waited_s)
+        rest = reason.removeprefix(waited)
+        if rest == reason or rest[:1] not in {".", ":", ";"}:
+            return reason
+        rest = rest.lstrip(".:; ")
+        return rest[:1].upper() + rest[1:]
 
     @property
     def stage(self) -> Stage:

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 
+from sepurux_action.common import number_format
 from sepurux_action.common.json_reader import Metric
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.settings import Settings
@@ -694,6 +695,31 @@ def test_a_defect_in_a_campaign_list_is_the_error_of_every_run_that_waits_for_it
     assert all(result.verdict.reason.startswith("Internal error (KeyError") for result in results)
 
 
+class DriftingCalls(FakeApiCalls):
+    """Calls on a clock that moves a little each time that somebody reads it, as a real one does."""
+
+    drift = 0.0
+
+    def now(self) -> float:
+        self.drift += 0.017
+        return super().now() + self.drift
+
+
+@pytest.mark.parametrize("ends_at", [1_000 + n / 10 for n in range(5, 40, 5)])
+def test_the_sentence_on_a_wait_has_the_same_clock_as_the_time_of_the_run(ends_at: float) -> None:
+    wait = after(ends_at - 1_000, http(429, retry_after_s=3_600))
+    [result] = run(DriftingCalls(backend(wait)))
+    assert result.decision is Decision.PENDING
+    assert result.verdict.reason.startswith(f"No decision after {number_format.duration(result.elapsed_s)}; ")
+
+
+def test_the_log_says_once_how_long_a_run_waited() -> None:
+    output = FakeOutput()
+    gates = [replace(GATE, name=name, timeout_s=60) for name in ("one", "two")]
+    run(FakeApiCalls(backend(after(5_000, Success(PASSED)))), *gates, output=output)
+    assert {f"[{name}] pending: No decision after 1 min." for name in ("one", "two")} < set(output.lines)
+
+
 # --- The score of a run that reports none ------------------------------------------------------------------------
 
 SCORED = replace(GATE, campaign=CAMPAIGN, thresholds=Thresholds(min_reliability_score=80), timeout_s=60)
@@ -874,14 +900,14 @@ def of_project(project: str, count: int, **changes: object) -> list[Gate]:
 @pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the classified failures"])
 @pytest.mark.parametrize("broken", [1, 2, 6])
 def test_projects_that_do_not_respond_leave_a_slot_to_another_one(purpose: str, broken: int) -> None:
-    sound = backend(after(0, Success(PASSED)))
+    others = backend(after(0, Success(PASSED)))
 
     def respond(call: ApiRequest, time: float) -> ApiResult:
-        return HANGS if call.project != "sound" and call.purpose == purpose else sound(call, time)
+        return HANGS if call.project != "healthy" and call.purpose == purpose else others(call, time)
 
     calls = FakeApiCalls(respond)
-    others = [gate for n in range(broken) for gate in of_project(f"broken {n}", 20)]
-    *_, result = run(calls, *others, *of_project("sound", 1, timeout_s=5))
+    hanging = [gate for n in range(broken) for gate in of_project(f"broken {n}", 20)]
+    *_, result = run(calls, *hanging, *of_project("healthy", 1, timeout_s=5))
     assert result.decision is Decision.PASS
     assert result.elapsed_s < 3 + broken / 2
 
@@ -897,14 +923,14 @@ def test_one_project_uses_all_slots_and_several_share_them() -> None:
 @pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the classified failures"])
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_retry_after_holds_for_every_call_of_the_step(purpose: str, status: int) -> None:
-    sound, limited = backend(after(0, Success(PASSED))), iter([http(status, retry_after_s=60)])
+    others, limited = backend(after(0, Success(PASSED))), iter([http(status, retry_after_s=60)])
     first: list[float] = []
 
     def respond(call: ApiRequest, time: float) -> ApiResult:
         if call.purpose == purpose and (limit := next(limited, None)):
             first.append(time + 0.1)  # the response arrives
             return limit
-        return sound(call, time)
+        return others(call, time)
 
     calls = FakeApiCalls(respond)
     results = run(calls, *of_project("", 30), *of_project("other", 10))
@@ -917,10 +943,10 @@ def test_a_retry_after_holds_for_every_call_of_the_step(purpose: str, status: in
 
 
 def test_a_retry_after_past_the_deadline_of_a_gate_ends_that_gate_and_no_other() -> None:
-    sound, limited = backend(after(5, Success(PASSED))), iter([http(429, retry_after_s=100)])
+    others, limited = backend(after(5, Success(PASSED))), iter([http(429, retry_after_s=100)])
 
     def respond(call: ApiRequest, time: float) -> ApiResult:
-        return (next(limited, None) if call.method == "POST" else None) or sound(call, time)
+        return (next(limited, None) if call.method == "POST" else None) or others(call, time)
 
     calls = FakeApiCalls(respond)
     long, *short = run(calls, *of_project("", 1, timeout_s=600), *of_project("short", 20, timeout_s=60))
@@ -943,8 +969,8 @@ def test_a_retry_after_past_the_deadline_ends_the_polls_of_other_runs_too() -> N
 
 def test_a_call_in_its_5_seconds_waits_for_a_retry_after_that_fits() -> None:
     listed: Iterator[ApiResult] = iter([http(429, retry_after_s=2), Success([{"type": "t"}])])
-    sound = backend(after(0, Success(PASSED)))
-    calls = FakeApiCalls(lambda call, time: next(listed) if "failures" in call.path else sound(call, time))
+    others = backend(after(0, Success(PASSED)))
+    calls = FakeApiCalls(lambda call, time: next(listed) if "failures" in call.path else others(call, time))
     first, second = run(calls, *of_project("", 2))
     assert [bool(result.enrichment.failures) for result in (first, second)] == [False, True]
     times = [time for time, call in calls.calls if "failures" in call.path]
@@ -1074,14 +1100,14 @@ DOWN = http(500)
 def test_an_uploaded_trace_may_be_the_cause_of_all_but_outages(
     call: str, response: ApiResult, campaigns: ApiResult, *, may_be_cause: bool
 ) -> None:
-    sound = backend(after(0, Success(PASSED)), campaigns=campaigns, **{call: response})
-    calls = FakeApiCalls(sound)
+    failing = backend(after(0, Success(PASSED)), campaigns=campaigns, **{call: response})
+    calls = FakeApiCalls(failing)
     [result] = run(calls, UPLOADED)
     assert result.decision is Decision.ERROR
     assert result.trace_may_be_cause is may_be_cause
     asked = isinstance(response, TransientError) and response.status // 100 == 5
     assert calls.paths().count("GET /v1/campaigns") == asked
-    [result] = run(FakeApiCalls(sound), replace(UPLOADED, traces=(Trace(label="t", trace_id="t"),)))
+    [result] = run(FakeApiCalls(failing), replace(UPLOADED, traces=(Trace(label="t", trace_id="t"),)))
     assert not result.trace_may_be_cause
 
 
@@ -1150,9 +1176,9 @@ def test_a_server_error_that_a_retry_after_keeps_from_being_confirmed_stays_stri
 
 def test_an_outage_is_not_confirmed_by_that_of_another_project() -> None:
     def respond(call: ApiRequest, time: float) -> ApiResult:
-        return DOWN if call.project == "other" or call.path == "/v1/traces" else sound(call, time)
+        return DOWN if call.project == "other" or call.path == "/v1/traces" else others(call, time)
 
-    sound = backend(after(0, Success(PASSED)))
+    others = backend(after(0, Success(PASSED)))
     result, other = run(FakeApiCalls(respond), UPLOADED, replace(UPLOADED, name="other", project="other"))
     assert (result.trace_may_be_cause, other.trace_may_be_cause) == (True, False)
 
@@ -1183,8 +1209,8 @@ def test_a_backend_that_is_down_is_an_outage_for_runs_too_that_no_call_was_left_
 )
 def test_an_outage_is_an_outage_also_if_no_time_is_left_to_try_again(purpose: str, count: int, takes_s: float) -> None:
     gates = [replace(UPLOADED, name=f"gate-{n}", timeout_s=60) for n in range(count)]
-    sound = backend(after(0, Success(PASSED)))
-    calls = FakeApiCalls(lambda call, time: http(429) if purpose in call.purpose else sound(call, time), takes_s)
+    others = backend(after(0, Success(PASSED)))
+    calls = FakeApiCalls(lambda call, time: http(429) if purpose in call.purpose else others(call, time), takes_s)
     results = run(calls, *gates)
     assert {(result.decision, result.trace_may_be_cause) for result in results} == {(Decision.ERROR, False)}
 
