@@ -328,11 +328,11 @@ class RunPoller:
             if needs_score:
                 verdict, outage = await self._decide_by_score()
             self.result = replace(self.result, verdict=verdict, hint=next_step(verdict))
-            await self._exonerate(outage)
+            await self._note_outage(outage)
             await self._enrich(score_known=needs_score)
         except EvaluationError as error:
             self._fail(error, decide(self.result.run, self.gate.thresholds).checks)
-            await self._exonerate(error.outage)
+            await self._note_outage(error.outage)
         except DEFECTS as defect:  # the other runs go on
             self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
             self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT))
@@ -345,7 +345,7 @@ class RunPoller:
         verdict = Verdict(decision=decision, reason=_sentence(error.reason), rule=Rule.NOT_POLLED, checks=checks)
         self.result = replace(self.result, verdict=verdict, hint=error.hint)
 
-    async def _exonerate(self, outage: Outage) -> None:
+    async def _note_outage(self, outage: Outage) -> None:
         """Note that an uploaded trace is not why there is no result, if the reason is an outage.
 
         If this depends on a call that carries no trace, this call is the list of campaigns. It is made only if the
