@@ -126,7 +126,7 @@ def run(invocation: Invocation, host: Host, signals: Signals, show: Callable[[Re
     results = GateEvaluator(settings, run_context, host, signals, redact, github, today).evaluate()
     report = build_report(
         results,
-        _report_context(settings, run_context, github, policy, results),
+        _report_context(settings, run_context, github, policy),
         short=signals.is_received(),  # 5 s are left for everything
     )
     report_path = _publish(results, report, host, writer, settings.report_dir)
@@ -301,7 +301,6 @@ def _report_context(
     run_context: RunContext,
     github: GitHubSession | None,
     policy: ResolvedPolicy,
-    results: Sequence[GateResult] = (),
 ) -> Context:
     event = run_context.event
     gates = settings.gates if settings else ()
@@ -319,7 +318,6 @@ def _report_context(
         baselines={gate.name: known for gate in gates if github and (known := github.baseline(gate.name))},
         base_ref=event.base_ref,
         history=github.previous_results if github else (),
-        new_failures=github.new_failures(results) if github else {},
         policy_changes=policy.changes,
         notes=policy.notes,
     )

@@ -35,7 +35,7 @@ from sepurux_action.evaluation.decision import (
 )
 from sepurux_action.evaluation.drops import FEW_RESULTS, Base, judge_drops
 from sepurux_action.evaluation.enforcement import enforce
-from sepurux_action.evaluation.failure_comparison import NewFailures, compare
+from sepurux_action.evaluation.failure_comparison import compare
 from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
@@ -416,7 +416,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail": ((a_result(_failed(asking), gate=asking),), loosening),
         "fail-new": (
             (a_result(_with_new_failures(asking), gate=asking),),
-            replace(against_main, new_failures={"refunds": NewFailures(commit="d" * 40, count=3)}),
+            against_main,
         ),
         "fail-unmarked": (
             (a_result(a_run(enrichment=Enrichment(failures=FAILURES, notes=(CUT_OFF,)))),),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from sepurux_action.common import json_reader
@@ -11,14 +11,6 @@ from sepurux_action.common.urls import safe_url
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, merge_failures
 
 Failures = tuple[ClassifiedFailure, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NewFailures:
-    """How many failures an earlier commit lacks."""
-
-    commit: str
-    count: int
 
 
 def compare(

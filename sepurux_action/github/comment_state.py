@@ -31,7 +31,6 @@ from sepurux_action.evaluation.ci_run import (
     parse_failures,
 )
 from sepurux_action.evaluation.decision import Decision, Rule, Verdict, check_thresholds, next_step
-from sepurux_action.evaluation.failure_comparison import compare
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.event import SHA
@@ -91,19 +90,6 @@ class CachedFailures:
             verdict=replace(fail.run.verdict, checks=checks),
             enrichment=replace(fail.run.enrichment, notes=(FROM_EARLIER_RUN,)),
         )
-
-    def new_failures(self, result: GateResult) -> int | None:
-        """Return how many failures of a gate its `fail` here lacks.
-
-        None without one of the same campaign, or if the failures of one of them are not all known.
-        """
-        fail = self.fails.get(result.gate.name)
-        if fail is None or fail.run.campaign_id != result.worst.campaign_id:
-            return None
-        then, now = fail.run.enrichment, _combined_failures(result.runs)
-        if any(each.left_out or each.more_failures for each in (then, now)):
-            return None
-        return sum(failure.new or 0 for failure in compare(now.failures, [then.failures], uploaded=False)[0])
 
     def truncated(self, gates: int, details: int) -> CachedFailures:
         """Return at most `gates` failures, each with at most `details` tools and kinds of failures."""

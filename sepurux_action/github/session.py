@@ -22,7 +22,6 @@ from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failure_comparison import NewFailures
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
@@ -260,18 +259,6 @@ class GitHubSession:
             for comment in self._sticky_comment(state).find_in(self.snapshot.comments):
                 if failures := state.read_cached_failures(comment.body):
                     yield failures
-
-    def new_failures(self, results: Iterable[GateResult]) -> Mapping[str, NewFailures]:
-        """Return how many failures of each decided gate the commit evaluated before this one lacks.
-
-        Left out are gates that did not fail there or have another campaign, or of which not all failures are kept.
-        """
-        before = next(self._earlier_failures(), None)
-        if before is None or before.commit == self.event.commit:
-            return {}
-        decided = [result for result in results if result.decision in {Decision.PASS, Decision.FAIL}]
-        found = {result.gate.name: before.new_failures(result) for result in decided}
-        return {name: NewFailures(before.commit, count) for name, count in found.items() if count is not None}
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
         """Return whether reviews of the pull request approve a soft gate that failed, and else who can approve it."""

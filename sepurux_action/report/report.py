@@ -20,7 +20,6 @@ from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, NOT_KNO
 from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule, no_decision
 from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
-from sepurux_action.evaluation.failure_comparison import NewFailures
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.report.reproduction import command_lines
@@ -46,8 +45,7 @@ class Context:
     """The commit, the pull request, and the workflow run of a report; '' and None for what is unknown.
 
     `policy_changes` is what the pull request changes in the policy. `baselines` is the results on the base branch by
-    the gate's name. `history` is the results of the pull request's earlier commits, the oldest first, and
-    `new_failures` the failures that the last of them lacks, by the gate's name.
+    the gate's name. `history` is the results of the pull request's earlier commits, the oldest first.
     """
 
     repository: str = ""
@@ -65,7 +63,6 @@ class Context:
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     base_ref: str = ""
     history: tuple[CommitResults, ...] = ()
-    new_failures: Mapping[str, NewFailures] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +164,8 @@ class GateFacts:
     threshold, as label and text. `failures` are groups of failures with the same severity, type, and mutation: those
     with new ones first, then the most severe; `failures_by_trace` are the same by trace. `failures_left_out` counts
     failures of kinds that were not kept, and `more_failures` is true if not all were read. `fixed` are failures of the
-    base that are fixed, by trace; `compared_with` counts the results that the failures were compared with, and
-    `new_failures` the failures that the commit evaluated before lacks. `history` is this pull request's commits, the
-    newest first.
+    base that are fixed, by trace, and `compared_with` counts the results that the failures were compared with.
+    `history` is this pull request's commits, the newest first.
     """
 
     gate: Gate
@@ -198,7 +194,6 @@ class GateFacts:
     more_failures: bool = False
     fixed: tuple[ClassifiedFailure, ...] = ()
     compared_with: int = 0
-    new_failures: NewFailures | None = None
     tools: tuple[FailingTool, ...] = ()
     categories: tuple[Category, ...] = ()
     history: tuple[CommitFacts, ...] = ()
@@ -291,11 +286,6 @@ class GateFacts:
         if worst is None or worst in self.failures[:most]:
             return self.failures
         return (worst, *(each for each in self.failures if each is not worst))
-
-    @property
-    def differs(self) -> bool:
-        """Return whether failures are fixed, or new since the commit that was evaluated before."""
-        return bool(self.fixed or (self.new_failures and self.new_failures.count))
 
     @property
     def lacking(self) -> tuple[str, ...]:
@@ -439,7 +429,6 @@ def _gate(result: GateResult, context: Context, *, short: bool) -> GateFacts:
         more_failures=any(run.enrichment.more_failures for run in result.runs),
         fixed=tuple(chain.from_iterable(_by_trace(run, run.enrichment.fixed) for run in result.runs)),
         compared_with=sum(run.enrichment.compared_with for run in result.runs),
-        new_failures=context.new_failures.get(gate.name),
         tools=result.combined.top_failing_tools,
         categories=tuple(_categories(result)),
         history=_history(result, context),

@@ -87,7 +87,6 @@ def _gate(gate: GateFacts, report: Report) -> Json:
         "failures_left_out": gate.failures_left_out,
         "failures_complete": not (gate.more_failures or report.short),
         "failures_compared_with": gate.compared_with,
-        "new_failures": asdict(gate.new_failures) if gate.new_failures else None,
         "fixed": [_fixed(failure) for failure in gate.fixed],
         "tools": [{"tool": each.tool, "count": each.count} for each in gate.tools],
         "categories": [asdict(category) for category in gate.categories],

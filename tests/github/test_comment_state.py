@@ -530,43 +530,6 @@ def test_what_is_fixed_is_left_out_if_it_does_not_fit() -> None:
     assert cached_failures_of([found], COMMIT, {"refunds": PRINT}).fails["refunds"].run.enrichment.fixed == ()
 
 
-@pytest.mark.parametrize(
-    ("then", "now", "new"),
-    [
-        (Enrichment(failures=FAILURES), Enrichment(failures=FAILURES), 0),
-        (Enrichment(failures=FAILURES[1:]), Enrichment(failures=(replace(FAILURES[0], count=2), *FAILURES[1:])), 2),
-        (Enrichment(failures=FAILURES), Enrichment(failures=(replace(FAILURES[0], count=3, trace_id="t-1"),)), 2),
-        (Enrichment(failures=FAILURES), Enrichment(), 0),
-        (Enrichment(failures=FAILURES, left_out=1), Enrichment(failures=FAILURES), None),
-        (Enrichment(failures=FAILURES, more_failures=True), Enrichment(failures=FAILURES), None),
-        (Enrichment(failures=FAILURES), Enrichment(failures=FAILURES, left_out=1), None),
-        (Enrichment(failures=FAILURES), Enrichment(failures=FAILURES, more_failures=True), None),
-        (
-            Enrichment(
-                failures=tuple(replace(FAILURES[0], type=f"type {number}") for number in range(MAX_DETAILS + 1))
-            ),
-            Enrichment(failures=FAILURES),
-            None,
-        ),
-        (
-            Enrichment(failures=(replace(FAILURES[0], type="t" * 300),)),
-            Enrichment(failures=(replace(FAILURES[0], type="t" * 300),)),
-            0,
-        ),
-    ],
-)
-def test_what_is_new_since_an_earlier_fail_is_known_if_both_lists_are_complete(
-    then: Enrichment, now: Enrichment, new: int | None
-) -> None:
-    before, after = (a_result(a_run(FAILING, SOFT, enrichment=each), gate=SOFT) for each in (then, now))
-    decided = again(STATE, cached_failures_of([before], COMMIT, {"refunds": PRINT}))
-    assert decided is not None
-    assert decided.new_failures(after) == new
-    other = replace(after.worst, campaign_id=TRACE_ID)
-    assert decided.new_failures(a_result(other, gate=SOFT)) is None
-    assert decided.new_failures(replace(after, gate=replace(SOFT, name="search"))) is None
-
-
 @given(st.none() | st.floats(0, 100))
 def test_a_remembered_score_is_exactly_the_one_that_was_reported(score: float | None) -> None:
     failed = a_result(a_run(replace(FAILING, reliability_score=Metric(score))))

@@ -19,7 +19,6 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, Verdict, decide
 from sepurux_action.evaluation.drops import Base, judge_drops
-from sepurux_action.evaluation.failure_comparison import NewFailures
 from sepurux_action.evaluation.published_result import Metrics
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.markdown import finish
@@ -423,25 +422,24 @@ def test_the_log_says_what_is_new_known_and_fixed() -> None:
         "  critical unsafe_action ×1, known, under timeouts: Refunded an order twice after the first call timed out.",
         "  medium tool_misuse ×5, 2 new: Called the tool without its order id.",
         "  medium tool_misuse ×2, new, under malformed_output: Looked a customer up by name although an id was given.",
-        "  3 failures of main are fixed. 3 failures are new since ddddddd.",
+        "  3 failures of main are fixed.",
     ]
 
 
 @pytest.mark.parametrize(
-    ("fixed", "new", "base_ref", "sentence"),
+    ("fixed", "base_ref", "sentence"),
     [
-        (1, 0, "main", "1 failure of `main` is fixed."),
-        (2, 0, "", "2 earlier failures are fixed."),
-        (1, 0, "", "1 earlier failure is fixed."),
-        (0, 1, "main", "1 failure is new since `ddddddd`."),
-        (0, 0, "main", ""),
+        (1, "main", "1 failure of `main` is fixed."),
+        (2, "", "2 earlier failures are fixed."),
+        (1, "", "1 earlier failure is fixed."),
+        (0, "main", ""),
     ],
 )
-def test_one_line_counts_what_is_fixed_and_what_is_new(fixed: int, new: int, base_ref: str, sentence: str) -> None:
+def test_one_line_counts_what_is_fixed(fixed: int, base_ref: str, sentence: str) -> None:
     more = Enrichment(fixed=(replace(FAILURES[0], count=fixed),) if fixed else (), compared_with=1)
-    context = a_context(base_ref=base_ref, new_failures={"refunds": NewFailures("d" * 40, new)})
+    context = a_context(base_ref=base_ref)
     shown = render_comment(build_report([a_result(a_run(enrichment=more))], context), "<!-- -->").splitlines()
-    assert [line for line in shown if "fixed." in line or "new since" in line] == [sentence] * bool(sentence)
+    assert [line for line in shown if "fixed." in line] == [sentence] * bool(sentence)
 
 
 def test_the_log_of_gates_without_a_result_has_no_row_for_numbers_that_nobody_reported() -> None:

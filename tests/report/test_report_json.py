@@ -339,11 +339,11 @@ def test_failures_are_marked_as_new_or_known_and_what_is_fixed_is_listed() -> No
         ("loop", 2, None),
         ("tool_misuse", 1, TRACE_ID),
     ]
-    assert (gate["failures_compared_with"], gate["new_failures"]) == (2, {"commit": "d" * 40, "count": 3})
+    assert gate["failures_compared_with"] == 2
     gate = a_gate_of(reports()["fail-unmarked"])
     assert isinstance(gate["failures"], list)
     assert {(each["base"], each["new"]) for each in gate["failures"]} == {(None, None)}
-    assert (gate["failures_compared_with"], gate["fixed"], gate["new_failures"]) == (0, [], None)
+    assert (gate["failures_compared_with"], gate["fixed"]) == (0, [])
 
 
 @pytest.mark.parametrize("state", reports())
