@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.baseline import MAX_RESULTS, Baseline, BaselineResult
@@ -101,12 +101,12 @@ def is_dropped(now: int, base: Sequence[int], attempts: int, limit: float) -> bo
 
 
 def _run(passed: int, attempts: int) -> CIRun:
-    return CIRun(pass_rate=Metric(passed / attempts))
+    return CIRun(pass_rate=Reading(passed / attempts))
 
 
 @cache
 def _result(rate: float) -> PreviousResult:
-    metrics = published_metrics(CIRun(pass_rate=Metric(rate)), Thresholds())  # a run reads them from a description
+    metrics = published_metrics(CIRun(pass_rate=Reading(rate)), Thresholds())  # a run reads them from a description
     return PreviousResult(decision=Decision.PASS, stage=Stage.HARD, metrics=metrics)
 
 

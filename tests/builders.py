@@ -12,7 +12,7 @@ from functools import cache
 
 import pytest
 
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import REGISTERED, Gate, Thresholds, Trace, TraceContent
 from sepurux_action.config.policy import Change
 from sepurux_action.config.settings import input_layer, read_bootstrap_settings
@@ -53,25 +53,25 @@ DASHBOARD = f"https://app.sepurux.dev/runs/{RUN_ID}"
 PASSING = CIRun(
     status="done",
     decision="pass",
-    pass_rate=Metric(0.95),
-    unsafe_attempts=Metric(0),
-    failures=Metric(1),
-    reliability_score=Metric(91.2),
-    scenario_coverage=Metric(100),
-    mutation_coverage=Metric(75),
+    pass_rate=Reading(0.95),
+    unsafe_attempts=Reading(0),
+    failures=Reading(1),
+    reliability_score=Reading(91.2),
+    scenario_coverage=Reading(100),
+    mutation_coverage=Reading(75),
     mutation_categories=("timeouts", "malformed_output", "prompt_injection"),
-    trace_count=Metric(40),
+    trace_count=Reading(40),
     dashboard_url=DASHBOARD,
     run_ids=(RUN_ID,),
 )
 FAILING = replace(
     PASSING,
     decision="fail",
-    pass_rate=Metric(0.72),
-    unsafe_attempts=Metric(1),
-    failures=Metric(5),
-    reliability_score=Metric(61.5),
-    scenario_coverage=Metric(87.5),
+    pass_rate=Reading(0.72),
+    unsafe_attempts=Reading(1),
+    failures=Reading(5),
+    reliability_score=Reading(61.5),
+    scenario_coverage=Reading(87.5),
     top_failing_tools=(FailingTool("payments.refund", 3), FailingTool("crm.lookup_customer", 2)),
 )
 FAILURES = (
@@ -260,7 +260,7 @@ def _flood() -> RunResult:
         for number in range(300)
     )
     tools = tuple(FailingTool(f"orders.step_{number:02}", 60 - number) for number in range(60))
-    run = replace(FAILING, pass_rate=Metric(0.11), failures=Metric(300), top_failing_tools=tools)
+    run = replace(FAILING, pass_rate=Reading(0.11), failures=Reading(300), top_failing_tools=tools)
     return a_run(run, enrichment=Enrichment(failures=failures, more_failures=True))
 
 
@@ -281,7 +281,7 @@ def _of_traces() -> GateResult:
     refund, cancel = "traces/refund.json", "traces/cancel.json"
     files = tuple(Trace(label=label, content=a_content()) for label in (refund, cancel))
     gate = a_gate(traces=(*files, Trace(label=TRACE_ID, trace_id=TRACE_ID)))
-    perfect = replace(PASSING, pass_rate=Metric(1.0), failures=Metric(0.0))
+    perfect = replace(PASSING, pass_rate=Reading(1.0), failures=Reading(0.0))
     return a_result(
         a_run(perfect, gate, trace=refund, trace_id="6f1c2b0e-5a57-4a3d-9a41-3b0d7c8e2f15"),
         replace(_failed(gate), trace=cancel, trace_id="b7e09d34-2c16-4f7b-8d02-915aa4c6e0d8"),
@@ -297,7 +297,7 @@ def _compared(rate: float, context: Context | None) -> GateResult:
     baseline = context.baselines["refunds"] if context else None
     runs, drops = judge_drops(
         gate,
-        (a_run(replace(PASSING, pass_rate=Metric(rate)), gate),),
+        (a_run(replace(PASSING, pass_rate=Reading(rate)), gate),),
         Base(baseline=baseline, branch="main", hint=UNREAD_RESULTS_HINT),
     )
     notes = (FEW_RESULTS,) if any(check.state is CheckState.NOT_JUDGED for check in drops) else ()
@@ -379,10 +379,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     pushed = undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")
     cancelled = undecided(Decision.ERROR, CANCELLED, "Re-run the job.", rule=Rule.CANCELLED)
     cancelled = replace(cancelled, run_id=RUN_ID)
-    better = replace(FAILING, pass_rate=Metric(0.82), unsafe_attempts=Metric(0), failures=Metric(4))
-    best = replace(PASSING, pass_rate=Metric(0.97))
-    lying = replace(PASSING, pass_rate=Metric(0.8496), reliability_score=Metric())
-    silent = replace(PASSING, pass_rate=Metric(), unsafe_attempts=Metric(broken='no number: "none"'))
+    better = replace(FAILING, pass_rate=Reading(0.82), unsafe_attempts=Reading(0), failures=Reading(4))
+    best = replace(PASSING, pass_rate=Reading(0.97))
+    lying = replace(PASSING, pass_rate=Reading(0.8496), reliability_score=Reading())
+    silent = replace(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
     cached = a_run(gate=soft, enrichment=Enrichment(failures=FAILURES, notes=(FROM_EARLIER_RUN,)))
     first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
     many = (
@@ -411,7 +411,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
     return {
         "pass": ((a_result(a_run(PASSING)),), risen),
-        "pass-fixed": ((a_result(a_run(replace(PASSING, failures=Metric(0)), enrichment=FIXED)),), risen),
+        "pass-fixed": ((a_result(a_run(replace(PASSING, failures=Reading(0)), enrichment=FIXED)),), risen),
         "pass-observe": ((a_result(a_run(PASSING), gate=observe),), here),
         "fail": ((a_result(_failed(asking), gate=asking),), loosening),
         "fail-new": (
@@ -535,8 +535,8 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
     run = CIRun(
         status="done",
         decision="fail",
-        pass_rate=Metric(0.5),
-        unsafe_attempts=Metric(broken=f"no number: {first}"),
+        pass_rate=Reading(0.5),
+        unsafe_attempts=Reading(broken=f"no number: {first}"),
         mutation_categories=(first, second),
         top_failing_tools=tuple(FailingTool(word, 2) for word in words),
         dashboard_url=address,

@@ -18,7 +18,7 @@ IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class Reading:
     """A number that the backend reports: `value`, or in its place what is `broken`, or neither.
 
     `broken` is, for example, `no number: "high"`.
@@ -80,24 +80,24 @@ def identifier(value: object) -> str:
 
 def number(
     value: object, *, low: float, high: float = math.inf, whole: bool = False, digits: int | None = None
-) -> Metric:
+) -> Reading:
     """Return a number from `low` to `high`, rounded to `digits` after the point.
 
     Booleans, texts, NaN, and infinities are broken.
     """
     if value is None:
-        return Metric()
+        return Reading()
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return Metric(broken=f"no number: {preview(value)}")
+        return Reading(broken=f"no number: {preview(value)}")
     try:
         real = float(value)
     except OverflowError:
-        return Metric(broken="a number too large to use")
+        return Reading(broken="a number too large to use")
     if digits is not None and math.isfinite(real):
         real = round(real, digits)
     if not math.isfinite(real) or not low <= real <= high or (whole and real != int(real)):
-        return Metric(broken=f"no number: {preview(value)}")
-    return Metric(value=real + 0.0)  # turns minus zero into zero
+        return Reading(broken=f"no number: {preview(value)}")
+    return Reading(value=real + 0.0)  # turns minus zero into zero
 
 
 def preview(value: object) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.common.urls import safe_url
 
 FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
@@ -49,27 +49,27 @@ class CIRun:
 
     status: str = ""
     decision: str = ""
-    pass_rate: Metric = Metric()
-    unsafe_attempts: Metric = Metric()
-    failures: Metric = Metric()
-    reliability_score: Metric = Metric()
+    pass_rate: Reading = Reading()
+    unsafe_attempts: Reading = Reading()
+    failures: Reading = Reading()
+    reliability_score: Reading = Reading()
     mutation_categories: tuple[str, ...] | None = None
-    fewest_categories: Metric | None = None
-    mutation_coverage: Metric = Metric()
-    scenario_coverage: Metric = Metric()
-    trace_count: Metric = Metric()
+    fewest_categories: Reading | None = None
+    mutation_coverage: Reading = Reading()
+    scenario_coverage: Reading = Reading()
+    trace_count: Reading = Reading()
     top_failing_tools: tuple[FailingTool, ...] = ()
     dashboard_url: str = ""
     run_ids: tuple[str, ...] = ()
 
     @property
-    def category_count(self) -> Metric:
+    def category_count(self) -> Reading:
         """Return the number of mutation categories; for several runs combined, the lowest of any run."""
         if self.fewest_categories is not None:
             return self.fewest_categories
-        return Metric() if self.mutation_categories is None else Metric(float(len(set(self.mutation_categories))))
+        return Reading() if self.mutation_categories is None else Reading(float(len(set(self.mutation_categories))))
 
-    def with_score(self, reported: Metric) -> CIRun:
+    def with_score(self, reported: Reading) -> CIRun:
         """Return the run with a score from another call, unless this response has one."""
         return replace(self, reliability_score=reported) if self.reliability_score.missing else self
 
@@ -190,24 +190,24 @@ def combine(runs: Sequence[CIRun]) -> CIRun:
     )
 
 
-def lowest_score(scores: Iterable[Metric]) -> Metric:
+def lowest_score(scores: Iterable[Reading]) -> Reading:
     """Return the lowest score of a batch's runs. Runs without one are left out, and `reported_by` says so."""
     return _worst(min, scores, "runs")
 
 
-def _worst(pick: Callable[[Iterable[float]], float], metrics: Iterable[Metric], reporting: str = "traces") -> Metric:
+def _worst(pick: Callable[[Iterable[float]], float], readings: Iterable[Reading], reporting: str = "traces") -> Reading:
     """Return the worst number, or if no run reports one, the first value that is no number."""
-    metrics = tuple(metrics)
-    values = [metric.value for metric in metrics if metric.value is not None]
+    readings = tuple(readings)
+    values = [reading.value for reading in readings if reading.value is not None]
     if not values:
-        return next((metric for metric in metrics if metric.broken), Metric())
+        return next((reading for reading in readings if reading.broken), Reading())
     worst = pick(values)
-    if len(values) < len(metrics):
-        return Metric(worst, reported_by=f"{len(values)} of {len(metrics)} {reporting}")
-    return next(metric for metric in metrics if metric.value == worst)
+    if len(values) < len(readings):
+        return Reading(worst, reported_by=f"{len(values)} of {len(readings)} {reporting}")
+    return next(reading for reading in readings if reading.value == worst)
 
 
-def parse_score(value: object) -> Metric:
+def parse_score(value: object) -> Reading:
     """Return a reliability score as 0 to 100 (docs/configuration.md, Thresholds).
 
     A value below 1, or `1.0`, is a fraction; the integer `1` is 1 of 100. `json.loads` reads `1.0` as a float.
@@ -271,7 +271,7 @@ def _failure_text(value: object) -> str:
     return json_reader.text(value)[:MAX_FAILURE_TEXT_LENGTH]
 
 
-def _count(value: object) -> Metric:
+def _count(value: object) -> Reading:
     return json_reader.number(value, low=0, high=MAX_COUNTED, whole=True)
 
 
@@ -287,14 +287,14 @@ def _name(value: object) -> str:
     return json_reader.text(value)[:MAX_NAME_LENGTH]
 
 
-def _categories(value: object) -> tuple[tuple[str, ...] | None, Metric | None]:
+def _categories(value: object) -> tuple[tuple[str, ...] | None, Reading | None]:
     """Return the distinct names of a list, None without one, and their number if the names do not show it."""
     if value is None:
         return None, None
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        return None, Metric(broken="no list of texts")
+        return None, Reading(broken="no list of texts")
     names = tuple(dict.fromkeys(filter(None, map(_name, value))))
-    return names[:MAX_CATEGORIES], Metric(float(len(names))) if len(names) > MAX_CATEGORIES else None
+    return names[:MAX_CATEGORIES], Reading(float(len(names))) if len(names) > MAX_CATEGORIES else None
 
 
 def _tools(value: object) -> tuple[FailingTool, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from sepurux_action.common import number_format
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import NumberFormat
@@ -31,7 +31,7 @@ class Measure:
     label: str
     threshold: str
     of: Callable[[Metrics], float | None]
-    metric: Callable[[CIRun], Metric]
+    metric: Callable[[CIRun], Reading]
     write: NumberFormat
     noun: str
     scale: int = 1

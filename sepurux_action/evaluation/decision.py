@@ -11,7 +11,7 @@ from enum import IntEnum, StrEnum
 from typing import Protocol
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.evaluation.ci_run import CIRun
 
@@ -102,7 +102,7 @@ class Check:
 
     `value` and `limit` are the numbers, None for an unknown value; `actual` and `required` are the same as text, such
     as `72.0%` and `≥ 85.0%`. `remark` says why a drop does not count. `lacking` names the required categories that
-    the run does not cover. `reported_by` is that of the number, see `Metric`.
+    the run does not cover. `reported_by` is that of the number, see `Reading`.
     """
 
     threshold: str
@@ -254,52 +254,58 @@ def _pass_reason(run: CIRun, checks: tuple[Check, ...]) -> str:
 
 
 def _at_least(  # noqa: PLR0913 - one row of a table
-    threshold: str, label: str, metric: Metric, required: float, write: NumberFormat, *, required_for_pass: bool = False
+    threshold: str,
+    label: str,
+    reading: Reading,
+    required: float,
+    write: NumberFormat,
+    *,
+    required_for_pass: bool = False,
 ) -> Check:
-    if metric.value is None:
+    if reading.value is None:
         needs = f"≥ {write(required)}"
-        return _absent(threshold, label, needs, required, metric, required_for_pass=required_for_pass)
-    actual, needed = write(metric.value, distinct_from=required), write(required, distinct_from=metric.value)
-    met = metric.value >= required
+        return _absent(threshold, label, needs, required, reading, required_for_pass=required_for_pass)
+    actual, needed = write(reading.value, distinct_from=required), write(required, distinct_from=reading.value)
+    met = reading.value >= required
     return Check(
         threshold=threshold,
         label=label,
         required=f"≥ {needed}",
         actual=actual,
         limit=required,
-        value=metric.value,
+        value=reading.value,
         state=CheckState.MET if met else CheckState.MISSED,
         required_for_pass=required_for_pass,
         sentence=f"{label.lower()} {actual} is {'at least' if met else 'below'} the required {needed}",
-        reported_by=metric.reported_by,
+        reported_by=reading.reported_by,
     )
 
 
-def _at_most(threshold: str, label: str, noun: str, metric: Metric, allowed: int) -> Check:
+def _at_most(threshold: str, label: str, noun: str, reading: Reading, allowed: int) -> Check:
     limit = number_format.count(allowed)
-    if metric.value is None:
-        return _absent(threshold, label, f"≤ {limit}", allowed, metric, required_for_pass=True)
-    met = metric.value <= allowed
-    counted, verb = number_format.pluralize(metric.value, noun), "is" if metric.value == 1 else "are"
+    if reading.value is None:
+        return _absent(threshold, label, f"≤ {limit}", allowed, reading, required_for_pass=True)
+    met = reading.value <= allowed
+    counted, verb = number_format.pluralize(reading.value, noun), "is" if reading.value == 1 else "are"
     return Check(
         threshold=threshold,
         label=label,
         required=f"≤ {limit}",
-        actual=number_format.count(metric.value),
+        actual=number_format.count(reading.value),
         limit=allowed,
-        value=metric.value,
+        value=reading.value,
         state=CheckState.MET if met else CheckState.MISSED,
         required_for_pass=True,
         sentence=f"{counted} {verb} {'within' if met else 'more than'} the allowed {limit}",
-        reported_by=metric.reported_by,
+        reported_by=reading.reported_by,
     )
 
 
-def _category_count(metric: Metric, required: int) -> Check:
+def _category_count(reading: Reading, required: int) -> Check:
     label, threshold = "Mutation categories", "min_mutation_categories"
-    actual = metric.value
+    actual = reading.value
     if actual is None:
-        return _absent(threshold, label, f"≥ {required}", required, metric, required_for_pass=False)
+        return _absent(threshold, label, f"≥ {required}", required, reading, required_for_pass=False)
     return Check(
         threshold=threshold,
         label=label,
@@ -310,11 +316,11 @@ def _category_count(metric: Metric, required: int) -> Check:
         state=CheckState.MET if actual >= required else CheckState.MISSED,
         sentence=number_format.pluralize(actual, "mutation category", "mutation categories")
         + f" of at least {required}",
-        reported_by=metric.reported_by,
+        reported_by=reading.reported_by,
     )
 
 
-def _required_categories(reported: tuple[str, ...] | None, required: tuple[str, ...], number: Metric) -> Check:
+def _required_categories(reported: tuple[str, ...] | None, required: tuple[str, ...], number: Reading) -> Check:
     label, threshold, total = "Required mutations", "required_mutation_categories", len(required)
     if reported is None:
         return _absent(threshold, label, str(total), total, number, required_for_pass=False)
@@ -334,16 +340,16 @@ def _required_categories(reported: tuple[str, ...] | None, required: tuple[str, 
 
 
 def _absent(  # noqa: PLR0913 - one row of a table
-    threshold: str, label: str, required: str, limit: float, metric: Metric, *, required_for_pass: bool
+    threshold: str, label: str, required: str, limit: float, reading: Reading, *, required_for_pass: bool
 ) -> Check:
-    actual = metric.broken or "not reported"
+    actual = reading.broken or "not reported"
     return Check(
         threshold=threshold,
         label=label,
         required=required,
         actual=actual,
         limit=limit,
-        state=CheckState.NO_NUMBER if metric.broken else CheckState.NOT_REPORTED,
+        state=CheckState.NO_NUMBER if reading.broken else CheckState.NOT_REPORTED,
         required_for_pass=required_for_pass,
         sentence=f"{label.lower()}: {actual}",
     )

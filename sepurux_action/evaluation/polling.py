@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.settings import Settings
 from sepurux_action.config.stage import OnUndecided
@@ -512,7 +512,7 @@ class RunPoller:
         timeout_s = max(self.gate.timeout_s, self._context.elapsed() + schedule.SCORE_S)
         read = list(await asyncio.gather(*(self._score_of(run_id, timeout_s) for run_id in run_ids)))
         if len(polled.run_ids) >= MAX_RUN_IDS:
-            read.append((Metric(broken=f"could not be read: the batch has {MAX_RUN_IDS:,} or more runs"), Outage.NO))
+            read.append((Reading(broken=f"could not be read: the batch has {MAX_RUN_IDS:,} or more runs"), Outage.NO))
         run, broken = (
             polled.with_score(lowest_score(score for score, _ in read)),
             [each for each in read if each[0].broken],
@@ -522,16 +522,16 @@ class RunPoller:
         self.result = replace(self.result, run=run)
         return decide(run, self.gate.thresholds), min((outage for _, outage in broken), default=Outage.NO)
 
-    async def _score_of(self, run_id: str, timeout_s: float) -> tuple[Metric, Outage]:
+    async def _score_of(self, run_id: str, timeout_s: float) -> tuple[Reading, Outage]:
         """Return the score of one run, missing if the backend shows none to this secret, and why it is not known."""
         call = api.reliability(self.result.campaign_id, run_id, self.gate.project)
         result = await self._context.retried(call, timeout_s, _no_object)
         if isinstance(result, Success):
             return parse_score(json_reader.as_object(result.payload).get("reliability_score")), Outage.NO
         if result.status in SCORE_NOT_SHOWN:
-            return Metric(), Outage.NO
+            return Reading(), Outage.NO
         reason = json_reader.shorten(result.reason, MAX_REASON_LENGTH)
-        return Metric(broken=f"could not be read: {reason}"), result.outage
+        return Reading(broken=f"could not be read: {reason}"), result.outage
 
     def _run_ids(self) -> tuple[str, ...]:
         return self.result.run.run_ids or (self.result.run_id or self.result.batch_id,)
@@ -552,7 +552,7 @@ class RunPoller:
             notes.append(f"Could not read {call.purpose}: {result.reason}.")
             return None
 
-        score = Metric()
+        score = Reading()
         if run.reliability_score.missing and len(run_ids) == 1 and not score_known:  # one of many is not the batch's
             payload = await payload_of(api.reliability(campaign, run_ids[0], project))
             score = parse_score(json_reader.as_object(payload).get("reliability_score"))

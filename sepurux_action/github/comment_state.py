@@ -345,7 +345,7 @@ def _dump_failure(result: RunResult) -> dict[str, object]:
         "category_count": run.category_count.value,
         "mutation_categories": None if categories is None else list(map(_cut, categories[:MAX_CATEGORIES])),
         "reported_by": {
-            name: metric.reported_by for name in _METRICS if (metric := getattr(run, name)) and metric.reported_by
+            name: reading.reported_by for name in _METRICS if (reading := getattr(run, name)) and reading.reported_by
         },
         "top_failing_tools": [
             {"tool": _cut(each.tool), "count": each.count} for each in run.top_failing_tools[:MAX_DETAILS]
@@ -401,9 +401,9 @@ def _with_combined(run: CIRun, body: Mapping[str, object]) -> CIRun:
     reported_by = json_reader.as_object(body.get("reported_by"))
     run = replace(run, fewest_categories=None if count.value is None else count)
     changes: dict[str, Any] = {
-        name: replace(metric, reported_by=_cut(runs))
+        name: replace(reading, reported_by=_cut(runs))
         for name in _METRICS
-        if (metric := getattr(run, name)) and (runs := json_reader.text(reported_by.get(name)))
+        if (reading := getattr(run, name)) and (runs := json_reader.text(reported_by.get(name)))
     }
     return replace(run, **changes)
 

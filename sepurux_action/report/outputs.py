@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from sepurux_action.common import number_format
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import GateResult, RunResult
@@ -126,5 +126,5 @@ def _listed(ids: Iterable[str], longest: int) -> str:
     return text if len(text) <= longest else text[: text.rindex(",", 0, longest)]
 
 
-def _number(metric: Metric) -> str:
-    return "" if metric.value is None else number_format.decimal(metric.value)
+def _number(reading: Reading) -> str:
+    return "" if reading.value is None else number_format.decimal(reading.value)

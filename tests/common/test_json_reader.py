@@ -7,7 +7,7 @@ import math
 import pytest
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 
 
 @pytest.mark.parametrize("value", [None, [], "text", 1, True, 1.5])
@@ -61,7 +61,7 @@ def test_anything_else_is_no_identifier(value: object) -> None:
 
 @pytest.mark.parametrize(("value", "read"), [(0, 0.0), (1, 1.0), (0.5, 0.5), (-0.0, 0.0)])
 def test_a_number_in_its_range_is_read(value: object, read: float) -> None:
-    assert json_reader.number(value, low=0, high=1) == Metric(value=read)
+    assert json_reader.number(value, low=0, high=1) == Reading(value=read)
 
 
 def test_null_is_missing_and_not_broken() -> None:
@@ -84,8 +84,8 @@ def test_a_count_without_an_upper_bound_is_finite_all_the_same(value: float) -> 
 
 
 def test_a_count_must_be_whole() -> None:
-    assert json_reader.number(2.0, low=0, whole=True) == Metric(value=2.0)
-    assert json_reader.number(2.5, low=0, whole=True) == Metric(broken="no number: 2.5")
+    assert json_reader.number(2.0, low=0, whole=True) == Reading(value=2.0)
+    assert json_reader.number(2.5, low=0, whole=True) == Reading(broken="no number: 2.5")
 
 
 @pytest.mark.parametrize(

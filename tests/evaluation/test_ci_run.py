@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.evaluation import api, campaigns, ci_run, polling
 from sepurux_action.evaluation.ci_run import (
@@ -47,14 +47,14 @@ def test_a_whole_response_is_read_field_by_field_and_tools_are_sorted() -> None:
     assert parse_ci_run(RESPONSE) == CIRun(
         status="done",
         decision="fail",
-        pass_rate=Metric(0.72),
-        unsafe_attempts=Metric(1),
-        failures=Metric(5),
-        reliability_score=Metric(61.5),
+        pass_rate=Reading(0.72),
+        unsafe_attempts=Reading(1),
+        failures=Reading(5),
+        reliability_score=Reading(61.5),
         mutation_categories=("timeouts", "auth"),
-        mutation_coverage=Metric(75),
-        scenario_coverage=Metric(87.5),
-        trace_count=Metric(3),
+        mutation_coverage=Reading(75),
+        scenario_coverage=Reading(87.5),
+        trace_count=Reading(3),
         top_failing_tools=(FailingTool("payments.refund", 3), FailingTool("crm.lookup", 2)),
         dashboard_url="https://app.sepurux.dev/runs/run-1",
         run_ids=("run-1",),
@@ -134,7 +134,7 @@ def test_a_tool_without_a_name_is_left_out_and_a_hostile_name_is_one_line() -> N
     ],
 )
 def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction(reported: str, score: float) -> None:
-    assert parse_score(json.loads(reported)) == Metric(score)
+    assert parse_score(json.loads(reported)) == Reading(score)
 
 
 @pytest.mark.parametrize("reported", [-0.1, 100.1, True, "80", math.nan])
@@ -143,8 +143,8 @@ def test_a_score_off_its_scale_is_broken(reported: object) -> None:
 
 
 def test_a_score_reported_elsewhere_fills_a_gap_and_replaces_nothing() -> None:
-    assert parse_ci_run({}).with_score(Metric(80)).reliability_score == Metric(80)
-    assert parse_ci_run({"reliability_score": 61.5}).with_score(Metric(80)).reliability_score == Metric(61.5)
+    assert parse_ci_run({}).with_score(Reading(80)).reliability_score == Reading(80)
+    assert parse_ci_run({"reliability_score": 61.5}).with_score(Reading(80)).reliability_score == Reading(61.5)
 
 
 def test_a_tool_that_is_listed_twice_is_one_tool() -> None:
@@ -175,24 +175,24 @@ def test_runs_combined_are_the_first_with_the_worst_of_each_number() -> None:
     )
     assert combine([first, second]) == replace(
         first,
-        pass_rate=Metric(0.72),
-        unsafe_attempts=Metric(3),
-        failures=Metric(5),
-        reliability_score=Metric(55),
+        pass_rate=Reading(0.72),
+        unsafe_attempts=Reading(3),
+        failures=Reading(5),
+        reliability_score=Reading(55),
         mutation_categories=("timeouts",),
-        fewest_categories=Metric(2),
-        mutation_coverage=Metric(75),
-        scenario_coverage=Metric(70),
+        fewest_categories=Reading(2),
+        mutation_coverage=Reading(75),
+        scenario_coverage=Reading(70),
         top_failing_tools=(FailingTool("crm.lookup", 4), FailingTool("payments.refund", 3)),
     )
 
 
 def test_a_run_that_does_not_report_a_number_is_left_out_and_counted() -> None:
     run = combine([CIRun(), parse_ci_run(RESPONSE), parse_ci_run({**RESPONSE, "pass_rate": "0.1"})])
-    assert run.pass_rate == Metric(0.72, reported_by="1 of 3 traces")
-    assert run.unsafe_attempts == Metric(1, reported_by="2 of 3 traces")
+    assert run.pass_rate == Reading(0.72, reported_by="1 of 3 traces")
+    assert run.unsafe_attempts == Reading(1, reported_by="2 of 3 traces")
     assert run.mutation_categories == ("auth", "timeouts")
-    assert run.category_count == Metric(2, reported_by="2 of 3 traces")
+    assert run.category_count == Reading(2, reported_by="2 of 3 traces")
 
 
 def test_a_number_that_no_run_reports_is_missing_or_the_first_broken_one() -> None:
@@ -249,7 +249,7 @@ def test_of_a_response_a_hundred_tools_and_categories_are_kept_and_all_categorie
         }
     )
     assert run.mutation_categories == tuple(categories[:100])
-    assert run.category_count == Metric(200)
+    assert run.category_count == Reading(200)
     assert len(run.top_failing_tools) == 100
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.ci_run import CIRun
@@ -69,7 +69,7 @@ def test_without_a_baseline_no_change_is_known() -> None:
 
 @given(st.floats(0, 1), st.floats(0, 100), st.integers(0, 2**53).map(float))
 def test_a_result_is_unchanged_against_its_own_description(rate: float, score: float, unsafe: float) -> None:
-    run = CIRun(pass_rate=Metric(rate), reliability_score=Metric(score), unsafe_attempts=Metric(unsafe))
+    run = CIRun(pass_rate=Reading(rate), reliability_score=Reading(score), unsafe_attempts=Reading(unsafe))
     now = a_past_result(metrics=published_metrics(run, Thresholds(min_pass_rate=0.9)))
     base = parse_description(format_description(now))
     assert base is not None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation.baseline import Baseline
@@ -34,12 +34,12 @@ def judged(
     gate = a_gate(
         thresholds=Thresholds(min_reliability_score=1, max_pass_rate_drop=by, max_reliability_score_drop=score)
     )
-    runs = (replace(run, pass_rate=Metric(rate)) for rate in rates)
+    runs = (replace(run, pass_rate=Reading(rate)) for rate in rates)
     return judge_drops(gate, tuple(a_run(each, gate, trace=f"{n}") for n, each in enumerate(runs)), base)
 
 
 def check(rate: float | None, base: Base, by: float = 0.03) -> Check:
-    (found,) = check_drops(replace(PASSING, pass_rate=Metric(rate)), Thresholds(max_pass_rate_drop=by), base)
+    (found,) = check_drops(replace(PASSING, pass_rate=Reading(rate)), Thresholds(max_pass_rate_drop=by), base)
     return found
 
 
@@ -85,7 +85,7 @@ def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str
     rate, rates, state = STATES[case]
     base = Base(baseline=None, branch="main", hint=HINT) if rates is None else on_main(*rates)
     gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03))
-    run = a_run(replace(PASSING, pass_rate=Metric(rate)), gate)
+    run = a_run(replace(PASSING, pass_rate=Reading(rate)), gate)
     run = replace(run, verdict=replace(run.verdict, decision=backend))
     (after,), (found,) = judge_drops(gate, (run,), base)
     assert found.state is state
@@ -192,7 +192,7 @@ def test_results_that_could_not_be_read_are_told_once_with_what_to_do() -> None:
 
 def test_a_missed_drop_is_worse_than_one_that_is_not_known() -> None:
     base = on_main(0.95, 0.95, 0.95)
-    (run,), _ = judged(0.5, base=base, score=5, run=replace(PASSING, reliability_score=Metric()))
+    (run,), _ = judged(0.5, base=base, score=5, run=replace(PASSING, reliability_score=Reading()))
     assert run.decision is Decision.FAIL
 
 
@@ -215,7 +215,7 @@ def test_of_several_traces_only_the_one_with_the_worst_number_has_the_remark() -
     base = Base(baseline=a_baseline(*past), branch="main")
     gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03, max_reliability_score_drop=5))
     numbers = ((0.9, 91.2), (0.97, 60.0), (0.98, 91.0))
-    runs = (replace(PASSING, pass_rate=Metric(rate), reliability_score=Metric(score)) for rate, score in numbers)
+    runs = (replace(PASSING, pass_rate=Reading(rate), reliability_score=Reading(score)) for rate, score in numbers)
     after, _ = judge_drops(gate, tuple(a_run(run, gate, trace=f"{n}") for n, run in enumerate(runs)), base)
     assert {run.decision for run in after} == {Decision.PASS}
     assert ["but within main's range" in run.verdict.reason for run in after] == [False, True, False]
@@ -244,7 +244,7 @@ def test_a_sentence_names_the_base_branch_even_if_it_is_called_before(branch: st
 )
 def test_allow_covers_no_comparison_of_an_uploaded_trace(base: Base, rate: float | None, *, uploaded: bool) -> None:
     gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03), on_undecided=OnUndecided.ALLOW)
-    run = a_run(replace(PASSING, pass_rate=Metric(rate)), gate, trace_may_be_cause=uploaded)
+    run = a_run(replace(PASSING, pass_rate=Reading(rate)), gate, trace_may_be_cause=uploaded)
     run = replace(run, verdict=replace(run.verdict, decision=Decision.PASS))
     runs, _ = judge_drops(gate, (run,), base)
     assert runs[0].decision is Decision.ERROR
@@ -255,7 +255,7 @@ def test_allow_covers_no_comparison_of_an_uploaded_trace(base: Base, rate: float
 def test_allow_covers_no_unread_base_if_any_trace_of_the_gate_is_uploaded() -> None:
     gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03), on_undecided=OnUndecided.ALLOW)
     passed = [
-        a_run(replace(PASSING, pass_rate=Metric(rate)), gate, trace_may_be_cause=rate == 1.0) for rate in (0.95, 1.0)
+        a_run(replace(PASSING, pass_rate=Reading(rate)), gate, trace_may_be_cause=rate == 1.0) for rate in (0.95, 1.0)
     ]
     runs, _ = judge_drops(gate, tuple(passed), Base(baseline=None, branch="main", hint=HINT))
     assert trace_may_be_cause(runs)
@@ -269,7 +269,7 @@ def test_a_trace_without_the_number_is_left_out_and_the_row_says_so() -> None:
 
 def test_a_gate_with_a_run_that_did_not_pass_keeps_its_decisions() -> None:
     gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03))
-    runs = (a_run(replace(PASSING, pass_rate=Metric(0.5)), gate), undecided(Decision.ERROR, "No answer."))
+    runs = (a_run(replace(PASSING, pass_rate=Reading(0.5)), gate), undecided(Decision.ERROR, "No answer."))
     after, (found,) = judge_drops(gate, runs, on_main(0.95, 0.95, 0.95))
     assert (after, found.state) == (runs, CheckState.MISSED)
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from sepurux_action.common import number_format
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.settings import Settings
 from sepurux_action.config.stage import OnUndecided
@@ -806,7 +806,7 @@ def test_a_rejected_request_for_the_score_is_an_error_at_once(status: int) -> No
 def test_a_score_that_the_backend_does_not_show_is_not_reported(response: ApiResult, gate: Gate) -> None:
     calls = FakeApiCalls(by_score(response))
     [result] = run(calls, gate)
-    assert (result.decision, result.run.reliability_score) == (Decision.PASS, Metric())
+    assert (result.decision, result.run.reliability_score) == (Decision.PASS, Reading())
     assert len(calls.paths("reliability")) == 1
 
 
@@ -820,18 +820,18 @@ def test_a_score_of_another_call_that_is_no_number_of_its_scale_is_an_error(valu
 @pytest.mark.parametrize(
     ("responses", "decision", "metric"),
     [
-        ([score(90), score(81), score(95)], Decision.PASS, Metric(81)),
-        ([score(90), score(2), score(95)], Decision.FAIL, Metric(2)),
-        ([score(90), NO_SCORE, score(95)], Decision.PASS, Metric(90, reported_by="2 of 3 runs")),
-        ([NO_SCORE, PermanentError(reason="no", status=404), NO_SCORE], Decision.PASS, Metric()),
+        ([score(90), score(81), score(95)], Decision.PASS, Reading(81)),
+        ([score(90), score(2), score(95)], Decision.FAIL, Reading(2)),
+        ([score(90), NO_SCORE, score(95)], Decision.PASS, Reading(90, reported_by="2 of 3 runs")),
+        ([NO_SCORE, PermanentError(reason="no", status=404), NO_SCORE], Decision.PASS, Reading()),
         ([score(90), score(95), http(503)], Decision.ERROR, None),
-        ([score(90), score(2), http(503)], Decision.FAIL, Metric(2, reported_by="2 of 3 runs")),
+        ([score(90), score(2), http(503)], Decision.FAIL, Reading(2, reported_by="2 of 3 runs")),
         ([score(90), score("high"), score(95)], Decision.ERROR, None),
-        ([score(90), score("high"), score(2)], Decision.FAIL, Metric(2, reported_by="2 of 3 runs")),
+        ([score(90), score("high"), score(2)], Decision.FAIL, Reading(2, reported_by="2 of 3 runs")),
     ],
 )
 def test_the_lowest_score_of_the_runs_of_a_batch_counts(
-    responses: Sequence[ApiResult], decision: Decision, metric: Metric | None
+    responses: Sequence[ApiResult], decision: Decision, metric: Reading | None
 ) -> None:
     [result] = run(FakeApiCalls(by_score(*responses, runs=3)), SCORED)
     assert result.decision is decision

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Thresholds, Trace
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, Verdict, decide
@@ -16,7 +16,7 @@ from tests.builders import a_content, a_gate, a_result
 
 def a_run(decision: Decision, rate: float | None = None, unsafe: float | None = None, trace: str = "a") -> RunResult:
     verdict = Verdict(decision=decision, reason=f"It is {decision}.", rule=Rule.NOT_POLLED)
-    return RunResult(trace=trace, verdict=verdict, run=CIRun(pass_rate=Metric(rate), unsafe_attempts=Metric(unsafe)))
+    return RunResult(trace=trace, verdict=verdict, run=CIRun(pass_rate=Reading(rate), unsafe_attempts=Reading(unsafe)))
 
 
 def test_decisions_are_ordered_from_fail_to_skipped() -> None:
@@ -79,10 +79,10 @@ def evaluated(run: CIRun) -> RunResult:
 
 def test_each_threshold_is_compared_with_the_worst_number_of_any_run() -> None:
     slow = CIRun(
-        decision="fail", pass_rate=Metric(0.5), unsafe_attempts=Metric(0), mutation_categories=("timeouts", "auth")
+        decision="fail", pass_rate=Reading(0.5), unsafe_attempts=Reading(0), mutation_categories=("timeouts", "auth")
     )
     unsafe = CIRun(
-        decision="fail", pass_rate=Metric(0.95), unsafe_attempts=Metric(2), mutation_categories=("auth", "x", "y")
+        decision="fail", pass_rate=Reading(0.95), unsafe_attempts=Reading(2), mutation_categories=("auth", "x", "y")
     )
     checks = a_result(evaluated(slow), evaluated(unsafe), evaluated(CIRun()), gate=ASKED).checks
     assert [(check.actual, check.state) for check in checks] == [
@@ -99,11 +99,11 @@ def test_without_a_run_that_was_compared_with_the_thresholds_a_gate_has_no_check
 
 
 def test_good_numbers_beside_a_run_without_any_change_no_decision() -> None:
-    good = evaluated(CIRun(decision="pass", pass_rate=Metric(1), unsafe_attempts=Metric(0)))
+    good = evaluated(CIRun(decision="pass", pass_rate=Reading(1), unsafe_attempts=Reading(0)))
     for decision in (Decision.FAIL, Decision.ERROR, Decision.PENDING):
         result = a_result(good, a_run(decision), gate=ASKED)
         assert result.decision is decision
-        assert result.combined.pass_rate == Metric(1, reported_by="1 of 2 traces")
+        assert result.combined.pass_rate == Reading(1, reported_by="1 of 2 traces")
 
 
 def test_an_uploaded_trace_is_not_shown() -> None:

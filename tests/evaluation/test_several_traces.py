@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.comparison import MEASURES
@@ -29,8 +29,8 @@ from tests.builders import COMMIT, a_context, a_gate, a_result
 PRINT = "0" * 64
 
 
-def metrics(values: st.SearchStrategy[float]) -> st.SearchStrategy[Metric]:
-    return st.builds(Metric, values) | st.sampled_from([Metric(), Metric(broken='no number: "many"')])
+def metrics(values: st.SearchStrategy[float]) -> st.SearchStrategy[Reading]:
+    return st.builds(Reading, values) | st.sampled_from([Reading(), Reading(broken='no number: "many"')])
 
 
 categories = st.sampled_from(["timeouts", "auth", "drift", "noise"])
@@ -69,7 +69,7 @@ def some_gates(draw: st.DrawFn) -> GateResult:
     return a_result(*results, gate=gate)
 
 
-def worst(pick: Callable[[Iterable[float]], float], metrics: Sequence[Metric]) -> tuple[float | None, str]:
+def worst(pick: Callable[[Iterable[float]], float], metrics: Sequence[Reading]) -> tuple[float | None, str]:
     """Return the worst of the numbers that are reported, and how many of the runs report one, '' for all or none."""
     values = [metric.value for metric in metrics if metric.value is not None]
     share = f"{len(values)} of {len(metrics)} traces" if 0 < len(values) < len(metrics) else ""
@@ -96,10 +96,10 @@ def test_outputs_and_status_show_the_worst_number_of_any_run(result: GateResult)
         assert shown[name] == "" if number is None else abs(float(shown[name]) - number) < 1e-9
     rate, score, unsafe, failures = (number for number, _ in numbers.values())
     run = CIRun(
-        pass_rate=Metric(rate),
-        reliability_score=Metric(score),
-        unsafe_attempts=Metric(unsafe),
-        failures=Metric(failures),
+        pass_rate=Reading(rate),
+        reliability_score=Reading(score),
+        unsafe_attempts=Reading(unsafe),
+        failures=Reading(failures),
     )
     published = PreviousResult(
         decision=result.decision,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import (
@@ -106,7 +106,7 @@ def test_a_skipped_gate_has_no_numbers_and_its_description_is_read_back() -> Non
 
 def described_as(rate: float | None, score: float | None) -> PreviousResult:
     """Return a pass with the numbers that its description has."""
-    run = CIRun(pass_rate=Metric(rate), reliability_score=Metric(score))
+    run = CIRun(pass_rate=Reading(rate), reliability_score=Reading(score))
     metrics = published_metrics(run, Thresholds())
     return PreviousResult(decision=Decision.PASS, stage=Stage.HARD, metrics=metrics)
 
@@ -146,7 +146,7 @@ def test_a_description_rounds_to_two_digits_but_to_no_end_of_the_scale(rate: flo
 )
 def test_a_description_shows_a_rate_on_its_side_of_the_threshold(rate: float, threshold: float, shown: str) -> None:
     gate = a_gate(thresholds=Thresholds(min_pass_rate=threshold))
-    result = summarize(a_result(a_run(replace(PASSING, pass_rate=Metric(rate)), gate), gate=gate))
+    result = summarize(a_result(a_run(replace(PASSING, pass_rate=Reading(rate)), gate), gate=gate))
     described = format_description(result)
     assert f": {shown} passed, " in described
     assert parse_description(described) == result
@@ -154,7 +154,7 @@ def test_a_description_shows_a_rate_on_its_side_of_the_threshold(rate: float, th
 
 def test_a_description_shows_a_score_on_its_side_of_the_threshold() -> None:
     gate = a_gate(thresholds=Thresholds(min_reliability_score=80))
-    result = summarize(a_result(a_run(replace(PASSING, reliability_score=Metric(79.9999)), gate), gate=gate))
+    result = summarize(a_result(a_run(replace(PASSING, reliability_score=Reading(79.9999)), gate), gate=gate))
     assert format_description(result).endswith(", score 79.9999")
     assert parse_description(format_description(result)) == result
 
@@ -239,8 +239,8 @@ def test_a_result_that_is_no_verdict_on_the_agent_is_not_decided() -> None:
 def test_the_numbers_of_a_gate_are_the_worst_of_its_runs() -> None:
     ((gate,), _) = states()["traces"]
     assert summarize(gate) == RESULT
-    slow = replace(FAILING, pass_rate=Metric(0.5), unsafe_attempts=Metric(0))
-    unsafe = replace(FAILING, unsafe_attempts=Metric(3), reliability_score=Metric(90))
+    slow = replace(FAILING, pass_rate=Reading(0.5), unsafe_attempts=Reading(0))
+    unsafe = replace(FAILING, unsafe_attempts=Reading(3), reliability_score=Reading(90))
     assert (
         format_description(summarize(a_result(a_run(slow), a_run(unsafe), a_run(CIRun()))))
         == "fail (hard): 50.0% passed, 3 unsafe, 5 failures, score 61.5"
@@ -414,9 +414,9 @@ DECIDED = cached_failures_of([FAILED], COMMIT, {"refunds": PRINT})
 
 words = st.text(max_size=300)
 ids = st.sampled_from(["", TRACE_ID, "run-1"])
-metrics = st.builds(Metric, st.none() | st.floats(0, 1))
-scores = st.builds(Metric, st.none() | st.floats(0, 100))
-whole_numbers = st.builds(Metric, counts)
+metrics = st.builds(Reading, st.none() | st.floats(0, 1))
+scores = st.builds(Reading, st.none() | st.floats(0, 100))
+whole_numbers = st.builds(Reading, counts)
 some_runs = st.builds(
     CIRun,
     pass_rate=metrics,
@@ -481,9 +481,9 @@ def test_a_remembered_fail_of_several_traces_has_the_same_numbers_and_thresholds
     )
     gate = a_gate(thresholds=asked)
     slow = replace(
-        FAILING, pass_rate=Metric(0.3333333333), unsafe_attempts=Metric(0), mutation_categories=("drift", "x", "y")
+        FAILING, pass_rate=Reading(0.3333333333), unsafe_attempts=Reading(0), mutation_categories=("drift", "x", "y")
     )
-    unsafe = replace(FAILING, unsafe_attempts=Metric(3), reliability_score=Metric(33.33333333))
+    unsafe = replace(FAILING, unsafe_attempts=Reading(3), reliability_score=Reading(33.33333333))
     runs = [a_run(run, gate, enrichment=Enrichment(failures=FAILURES)) for run in (slow, unsafe, CIRun())]
     first = a_result(*runs, gate=gate)
     decided = again(STATE, cached_failures_of([first], COMMIT, {"refunds": PRINT}))
@@ -532,10 +532,10 @@ def test_what_is_fixed_is_left_out_if_it_does_not_fit() -> None:
 
 @given(st.none() | st.floats(0, 100))
 def test_a_remembered_score_is_exactly_the_one_that_was_reported(score: float | None) -> None:
-    failed = a_result(a_run(replace(FAILING, reliability_score=Metric(score))))
+    failed = a_result(a_run(replace(FAILING, reliability_score=Reading(score))))
     decided = again(STATE, cached_failures_of([failed], COMMIT, {"refunds": PRINT}))
     assert decided is not None
-    assert decided.fails["refunds"].run.run.reliability_score == Metric(score)
+    assert decided.fails["refunds"].run.run.reliability_score == Reading(score)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool
@@ -315,7 +315,7 @@ def test_every_threshold_has_a_metric() -> None:
 
 
 def test_a_number_above_every_limit_stays_a_number() -> None:
-    run = replace(FAILING, unsafe_attempts=Metric(float(2**53)))
+    run = replace(FAILING, unsafe_attempts=Reading(float(2**53)))
     (gate,) = gates_of(brief(build_report([a_result(a_run(run))], a_context())))
     assert isinstance(gate["missed"], list)
     assert {"metric": "unsafe_attempts", "actual": 2**53, "max": 0} in gate["missed"]

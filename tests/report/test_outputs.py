@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision
@@ -78,7 +78,9 @@ def test_what_is_not_known_is_empty() -> None:
 
 
 def test_a_number_that_makes_no_sense_is_empty_and_zero_is_zero() -> None:
-    run = replace(FAILING, pass_rate=Metric(broken='no number: "none"'), failures=Metric(0), unsafe_attempts=Metric())
+    run = replace(
+        FAILING, pass_rate=Reading(broken='no number: "none"'), failures=Reading(0), unsafe_attempts=Reading()
+    )
     values = step_outputs([a_result(a_run(run))])
     assert (values["pass_rate"], values["failures"], values["unsafe_attempts"]) == ("", "0", "")
 
@@ -98,7 +100,7 @@ def test_single_values_are_the_worst_gates() -> None:
 
 def test_of_gates_that_are_equally_bad_the_lowest_pass_rate_counts_then_the_order() -> None:
     def failed(name: str, rate: float) -> tuple[str, RunResult]:
-        return name, a_run(replace(FAILING, pass_rate=Metric(rate), dashboard_url=f"https://h.example/{name}"))
+        return name, a_run(replace(FAILING, pass_rate=Reading(rate), dashboard_url=f"https://h.example/{name}"))
 
     given = [failed("a", 0.7), failed("b", 0.6), failed("c", 0.6)]
     values = step_outputs([a_result(run, gate=a_gate(name=name)) for name, run in given])
@@ -106,24 +108,24 @@ def test_of_gates_that_are_equally_bad_the_lowest_pass_rate_counts_then_the_orde
 
 
 def test_of_gates_that_are_equally_bad_one_with_a_missed_max_unsafe_comes_first() -> None:
-    slow = a_result(a_run(replace(FAILING, pass_rate=Metric(0.1), unsafe_attempts=Metric(0))))
-    unsafe = a_result(a_run(replace(FAILING, pass_rate=Metric(0.8), unsafe_attempts=Metric(1))))
+    slow = a_result(a_run(replace(FAILING, pass_rate=Reading(0.1), unsafe_attempts=Reading(0))))
+    unsafe = a_result(a_run(replace(FAILING, pass_rate=Reading(0.8), unsafe_attempts=Reading(1))))
     assert step_outputs([slow, unsafe])["pass_rate"] == "0.8"
 
 
 def test_a_gate_is_ranked_by_the_worst_numbers_of_all_its_traces() -> None:
     mixed = a_result(
-        a_run(replace(FAILING, pass_rate=Metric(0.8), unsafe_attempts=Metric(1)), trace="1"),
-        a_run(replace(FAILING, pass_rate=Metric(0.1), unsafe_attempts=Metric(0)), trace="2"),
+        a_run(replace(FAILING, pass_rate=Reading(0.8), unsafe_attempts=Reading(1)), trace="1"),
+        a_run(replace(FAILING, pass_rate=Reading(0.1), unsafe_attempts=Reading(0)), trace="2"),
     )
-    single = a_result(a_run(replace(FAILING, pass_rate=Metric(0.5), unsafe_attempts=Metric(1))))
+    single = a_result(a_run(replace(FAILING, pass_rate=Reading(0.5), unsafe_attempts=Reading(1))))
     values = step_outputs([single, mixed])
     assert (values["pass_rate"], values["unsafe_attempts"]) == ("0.1", "1")
 
 
 def test_each_number_of_a_gate_is_the_worst_of_its_traces() -> None:
-    slow = replace(FAILING, pass_rate=Metric(0.5), unsafe_attempts=Metric(0), reliability_score=Metric(80))
-    unsafe = replace(FAILING, pass_rate=Metric(0.9), unsafe_attempts=Metric(3), failures=Metric(7))
+    slow = replace(FAILING, pass_rate=Reading(0.5), unsafe_attempts=Reading(0), reliability_score=Reading(80))
+    unsafe = replace(FAILING, pass_rate=Reading(0.9), unsafe_attempts=Reading(3), failures=Reading(7))
     values = step_outputs([a_result(a_run(slow, trace="1"), a_run(unsafe, trace="2"), a_run(CIRun(), trace="3"))])
     numbers = [values[name] for name in ("pass_rate", "unsafe_attempts", "failures", "reliability_score")]
     assert numbers == ["0.5", "3", "7", "61.5"]
@@ -138,7 +140,7 @@ def test_each_number_of_a_gate_is_the_worst_of_its_traces() -> None:
     ],
 )
 def test_the_conclusion_is_failure_if_any_gate_blocks(stages: tuple[Stage, Stage], conclusion: str) -> None:
-    worst = replace(FAILING, pass_rate=Metric(0.1))
+    worst = replace(FAILING, pass_rate=Reading(0.1))
     first, second = (a_gate(name=name, stage=stage) for name, stage in zip("ab", stages, strict=True))
     values = step_outputs([a_result(a_run(worst), gate=first), a_result(a_run(), gate=second)])
     assert (values["conclusion"], values["enforcement"], values["pass_rate"]) == (conclusion, stages[0].value, "0.1")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import Stage
@@ -242,7 +242,7 @@ def dropped(score: float, scores: int = 5, failures: tuple[ClassifiedFailure, ..
     base = a_baseline(
         *(a_past_result(metrics=Metrics(pass_rate=0.95, score=91.2 if n < scores else None)) for n in range(5))
     )
-    run = a_run(replace(PASSING, pass_rate=Metric(0.9), reliability_score=Metric(score)), gate)
+    run = a_run(replace(PASSING, pass_rate=Reading(0.9), reliability_score=Reading(score)), gate)
     runs, drops = judge_drops(gate, (run,), Base(baseline=base, branch="main"))
     runs = tuple(replace(each, enrichment=Enrichment(failures=failures)) for each in runs)
     context = a_context(base_ref="main", baselines={"refunds": base})
@@ -332,7 +332,7 @@ def test_a_gate_that_passed_shows_its_failures_only_in_the_collapsed_section() -
 
 def test_a_threshold_without_a_number_is_not_counted_as_met() -> None:
     gate = a_gate(thresholds=Thresholds(min_pass_rate=0.85, min_reliability_score=80))
-    run = a_run(replace(PASSING, reliability_score=Metric()), gate)
+    run = a_run(replace(PASSING, reliability_score=Reading()), gate)
     body = render_summary(build_report([a_result(run, gate=gate), a_result(gate=OBSERVED)], a_context()))
     assert "✅ <code>refunds</code>: 1 of 2 thresholds met" in body
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool
@@ -87,7 +87,7 @@ def test_a_number_that_is_not_reported_is_neither_met_nor_missed() -> None:
 
 def test_no_rate_reads_as_the_threshold_that_it_misses() -> None:
     gate = a_gate(thresholds=Thresholds(min_pass_rate=0.85, min_reliability_score=80))
-    near = replace(FAILING, pass_rate=Metric(0.84996), reliability_score=Metric(79.996))
+    near = replace(FAILING, pass_rate=Reading(0.84996), reliability_score=Reading(79.996))
     result = a_result(a_run(near, gate, trace="1"), a_run(PASSING, gate, trace="2"), gate=gate)
     (found,) = build_report([result], a_context()).gates
     assert [row.check.actual for row in found.thresholds] == ["84.996%", "79.996"]
@@ -106,8 +106,8 @@ def test_numbers_without_a_threshold_are_among_the_others() -> None:
 
 def test_each_number_of_a_gate_with_several_traces_is_the_worst_of_any_trace() -> None:
     gate = a_gate(thresholds=Thresholds(min_pass_rate=0.85, max_unsafe=0, max_failures=5, min_reliability_score=60))
-    slow = replace(FAILING, pass_rate=Metric(0.5), unsafe_attempts=Metric(0), reliability_score=Metric())
-    unsafe = replace(FAILING, pass_rate=Metric(0.9), unsafe_attempts=Metric(3), failures=Metric(2))
+    slow = replace(FAILING, pass_rate=Reading(0.5), unsafe_attempts=Reading(0), reliability_score=Reading())
+    unsafe = replace(FAILING, pass_rate=Reading(0.9), unsafe_attempts=Reading(3), failures=Reading(2))
     result = a_result(a_run(slow, gate, trace="1"), a_run(unsafe, gate, trace="2"), gate=gate)
     context = a_context(base_ref="main", baselines={"refunds": a_baseline()})
     (found,) = build_report([result], context).gates
@@ -279,7 +279,7 @@ def test_a_gate_that_blocks_although_errors_are_allowed_says_why(
 
 def test_the_list_of_commits_shows_a_rate_and_a_score_on_their_side_of_the_threshold() -> None:
     gate = a_gate(thresholds=Thresholds(min_pass_rate=0.9, min_reliability_score=80))
-    run = a_run(replace(PASSING, pass_rate=Metric(0.89999), reliability_score=Metric(79.9999)), gate)
+    run = a_run(replace(PASSING, pass_rate=Reading(0.89999), reliability_score=Reading(79.9999)), gate)
     context = a_context(baselines={"refunds": a_baseline()}, base_ref="main")
     ((here, *_),) = (found.history for found in build_report([a_result(run, gate=gate)], context).gates)
     assert (here.cells[0], here.cells[-1]) == ("89.999%", "79.9999")

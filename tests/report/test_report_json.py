@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from sepurux_action.common.json_reader import Metric
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
@@ -233,7 +233,7 @@ def test_a_failed_gate_tells_its_numbers_as_numbers() -> None:
 
 def test_a_whole_number_is_written_without_a_point() -> None:
     """Readers in other languages parse `1.0` as no integer."""
-    run = a_run(replace(FAILING, unsafe_attempts=Metric(1.0), pass_rate=Metric(0.5)), elapsed_s=3.25)
+    run = a_run(replace(FAILING, unsafe_attempts=Reading(1.0), pass_rate=Reading(0.5)), elapsed_s=3.25)
     shown = json.dumps(report_json(build_report([a_result(run)], a_context())))
     assert '"unsafe_attempts": 1,' in shown
     assert '"pass_rate": 0.5,' in shown
@@ -241,7 +241,7 @@ def test_a_whole_number_is_written_without_a_point() -> None:
 
 
 def test_a_difference_is_one_of_numbers_that_are_rounded_alike() -> None:
-    run = a_run(replace(FAILING, pass_rate=Metric(0.930044)))
+    run = a_run(replace(FAILING, pass_rate=Reading(0.930044)))
     base = a_baseline(a_past_result(metrics=Metrics(pass_rate=0.93)))
     thresholds = a_gate_of(build_report([a_result(run)], a_context(baselines={"refunds": base})))["thresholds"]
     assert isinstance(thresholds, list)
