@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import TextIO, TypeVar
 from urllib.parse import urlsplit
@@ -24,6 +23,7 @@ from sepurux_action.config.settings import (
     read_settings,
     settings_without_evaluation,
 )
+from sepurux_action.connections import Connections
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluate import GateEvaluator, no_credentials_hint
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
@@ -47,6 +47,7 @@ from sepurux_action.report.report import Context, Report, build_report, build_se
 
 T = TypeVar("T")
 
+CONNECTIONS = Connections()
 MAX_PROBLEM_ANNOTATIONS = 9  # problems in settings with an annotation each; contract, section 1
 NOT_AUTHENTICATED = "there is no `github_token`"
 NO_ADDRESS = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
@@ -59,12 +60,12 @@ CANCELLED = "The run was cancelled before all settings were read. Re-run the job
 UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 
 
-def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals) -> int:
+def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals, connections: Connections = CONNECTIONS) -> int:
     """Run as a step of a workflow; return the exit status."""
     runner = ActionsRunner(environ, log)
     runner.set_outputs(outputs.no_verdict(UNFINISHED))  # they remain if the step is killed
     invocation = from_step(runner.inputs, environ, runner.read_event(), signals)
-    return run(invocation, runner, signals, partial(_log_report, host=runner))
+    return run(invocation, runner, signals, partial(_log_report, host=runner), connections)
 
 
 def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signals: Signals) -> int:
@@ -78,7 +79,13 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
         terminal.close()
 
 
-def run(invocation: Invocation, host: Host, signals: Signals, show: Callable[[Report], None]) -> int:
+def run(
+    invocation: Invocation,
+    host: Host,
+    signals: Signals,
+    show: Callable[[Report], None],
+    connections: Connections = CONNECTIONS,
+) -> int:
     """Show the report, and return the exit status.
 
     It is 0 for success, 1 if a `fail` blocks, 2 if something else blocks, and 130 or 143 after a signal.
@@ -87,11 +94,11 @@ def run(invocation: Invocation, host: Host, signals: Signals, show: Callable[[Re
     redact, report_dir = _mask_secrets(host, bootstrap), bootstrap.report_dir
     writer = ReportWriter(invocation.report_folders, host, signals, redact)
     writer.remove(report_dir, REPORT_FILES)
-    github = _connect(bootstrap, run_context, host, signals, redact)
+    github = _connect(bootstrap, run_context, host, signals, redact, connections=connections)
     if github:
         github.load(bootstrap.config)
     run_context = replace(run_context, event=github.event) if github else run_context
-    event, today = run_context.event, datetime.now(UTC).date()
+    event, today = run_context.event, connections.today()
     policy = ResolvedPolicy()
     try:
         snapshot = github.snapshot if github else None
@@ -123,7 +130,7 @@ def run(invocation: Invocation, host: Host, signals: Signals, show: Callable[[Re
     _log_start(settings, run_context, host, github, policy)
     if github:
         github.configure(replace(settings.publish_options, run_url=run_context.run_url))
-    results = GateEvaluator(settings, run_context, host, signals, redact, github, today).evaluate()
+    results = GateEvaluator(settings, run_context, host, signals, redact, github, today, connections).evaluate()
     report = build_report(
         results,
         _report_context(settings, run_context, github, policy),
@@ -157,18 +164,22 @@ def _mask_secrets(host: Host, bootstrap: BootstrapSettings) -> Redactor:
     return redact
 
 
-def _connect(
-    bootstrap: BootstrapSettings, run_context: RunContext, host: Host, signals: Signals, redact: Redactor
+def _connect(  # noqa: PLR0913 - the parts of a run
+    bootstrap: BootstrapSettings,
+    run_context: RunContext,
+    host: Host,
+    signals: Signals,
+    redact: Redactor,
+    *,
+    connections: Connections,
 ) -> GitHubSession | None:
     """Return a session with GitHub, or None without a token, a repository, or GitHub's address."""
     event = with_pull_request_number(run_context.event, bootstrap.pull_request)
     if bootstrap.github_token is None or not event.repository or not run_context.api_url:
         return None
-    from sepurux_action.github.client import PyGithubClient  # noqa: PLC0415 - takes 0.2 s, so only when needed
-
-    timeouts = ThreadTimeouts()
+    timeouts = connections.timeouts()
     signals.add_listener(timeouts.interrupt)
-    client = PyGithubClient(run_context.api_url, bootstrap.github_token, event.repository, redact=redact)
+    client = connections.github(run_context.api_url, bootstrap.github_token, event.repository, redact)
     signing_key = bootstrap.signing_key.reveal() if bootstrap.signing_key else ""
     return GitHubSession(client, timeouts, host, event, signing_key=signing_key)
 

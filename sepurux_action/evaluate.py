@@ -6,7 +6,7 @@ Source: contract, sections 2, 5, and 6.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from sepurux_action.common.secret import Redactor
@@ -14,8 +14,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.settings import Settings
 from sepurux_action.config.stage import NextChange, OnUndecided, Stage, next_change
-from sepurux_action.evaluation.calls import ApiCalls
-from sepurux_action.evaluation.client import Transport
+from sepurux_action.connections import Connections
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, Verdict
 from sepurux_action.evaluation.drops import Base, few_results, judge_drops
 from sepurux_action.evaluation.enforcement import enforce
@@ -65,6 +64,7 @@ class GateEvaluator:
     redact: Redactor
     github: GitHubSession | None
     today: date
+    connections: Connections = field(default_factory=Connections)
 
     def evaluate(self) -> tuple[GateResult, ...]:
         """Return the result of each gate, in the order of the settings."""
@@ -119,7 +119,7 @@ class GateEvaluator:
         if not (settings.token or settings.api_key):
             hint = no_credentials_hint(event)
             return {gate.name: _not_run(gate, Decision.ERROR, NO_CREDENTIALS, hint) for gate in gates}
-        transport = Transport(
+        transport = self.connections.transport(
             settings.base_url,
             token=settings.token,
             api_key=settings.api_key,
@@ -129,7 +129,7 @@ class GateEvaluator:
         # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
         configured = settings.pull_request if not event.name or event.lookup else None
         metadata = RunMetadata(repo=self.run_context.repository, pull_request=event.pull_request or configured)
-        calls = ApiCalls(transport.send, self.signals)
+        calls = self.connections.calls(transport.send, self.signals)
         evaluated = replace(settings, gates=tuple(gates))
         known = {gate.name: self.github.baseline(gate.name) for gate in gates} if self.github else {}
         baselines = {name: baseline for name, baseline in known.items() if baseline}

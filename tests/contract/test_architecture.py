@@ -40,6 +40,7 @@ LEVELS = (
     ("config",),
     ("evaluation",),
     ("github", "report"),
+    ("connections",),
     ("evaluate", "invocation"),
     ("app",),
 )
