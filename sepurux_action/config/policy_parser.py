@@ -29,6 +29,8 @@ MAX_WORKFLOW_BYTES = 64 * 1024  # of a workflow file that is parsed; PyYAML need
 MAX_PROBLEMS = 100  # of one file; then parsing ends, because each hint costs a search
 MAX_KEYS_LISTED = 10  # keys of a section that an error lists; docs/reference.md lists all
 MAX_RULES = 50  # of one `enforcement:` list
+MAX_GATES_IN_STEP = 35  # two statuses each and the comment, of the 80 writes a minute that GitHub accepts from a token
+TOO_MANY_GATES = "Use two steps or jobs, each with a policy file of its own in the input `config`"
 VERSION = "1"
 VERSION_KEY = "version"
 THRESHOLDS = "thresholds"
@@ -240,6 +242,9 @@ class PolicyParser:
         if not isinstance(node, yaml.SequenceNode) or not node.value:
             self._add_problem(node, f"`{GATES}`", f"it is {_kind(node)}; accepted: a list with an entry for each gate")
             return
+        if len(node.value) > MAX_GATES_IN_STEP:
+            given = f"it has {len(node.value)} gates; accepted: at most {MAX_GATES_IN_STEP} in a step"
+            self._add_problem(node, f"`{GATES}`", f"{given}. {TOO_MANY_GATES}")
         for number, item in enumerate(node.value, start=1):
             if isinstance(item, yaml.MappingNode):
                 yield self._section(item, SectionKind.GATE, f"gate {number}, ")

@@ -1,12 +1,7 @@
-"""Calls GitHub within a deadline and within its limit on writes, and turns each rejection into one warning.
-
-Sources: contract, section 4; the limits of GitHub,
-https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
-"""
+"""Calls GitHub within a deadline, and turns each rejection into one warning."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError, Interrupted
 from sepurux_action.github.event import Event
-from sepurux_action.github.permissions import REQUIRED_PERMISSIONS, Operation, warning_text
+from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.github.protocol import GitHubClient
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, policy_ref, unread
 from sepurux_action.host.protocols import Output, Timeouts
@@ -26,14 +21,8 @@ P = ParamSpec("P")
 FIRST_READ_S = 60.0  # for finding the pull request and the first snapshot, which has the policy
 READS_S = 15.0  # for the pending statuses and the reads after them; the same for reviews, and for the read at the end
 RETRY_PAUSE_S = 5.0  # between two attempts at the first read; the client makes shorter pauses within one attempt
-WRITES_A_MINUTE = 80  # GitHub's limit on requests that create content; it allows 900 points, of which a write costs 5
-COMMENT_WRITES = 2  # of these 80: statuses leave them for the comment
-MINUTE_S = 60.0
 
 _TIMED_OUT = ErrorDetails(message="GitHub did not respond in the time that the gate waits for it", timed_out=True)
-_TOO_MANY = ErrorDetails(
-    message=f"GitHub accepts {WRITES_A_MINUTE} writes a minute, and no time is left for more", timed_out=True
-)
 _ENDED = ErrorDetails(message="the run was cancelled before GitHub responded", timed_out=True)
 
 
@@ -48,8 +37,6 @@ class BoundedCalls:
         self._deadline = timeouts.now()
         self._denied: set[Operation] = set()
         self._warned: set[str] = set()
-        self._paced = True
-        self._writes: deque[float] = deque(maxlen=WRITES_A_MINUTE)  # when the last writes ended
 
     def set_timeout(self, seconds: float) -> None:
         """Give all following calls together this many seconds."""
@@ -60,16 +47,15 @@ class BoundedCalls:
         self._deadline += seconds
 
     def replace_timeouts(self, timeouts: Timeouts) -> None:
-        """Use timeouts that a signal has not interrupted, and stop waiting for the limit on writes."""
+        """Use timeouts that a signal has not interrupted."""
         self._timeouts = timeouts
-        self._paced = False
 
     def try_call(self, operation: Operation, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T | None:
         """Return what `work` returns, or None after one warning. An operation that the token may not do is skipped."""
         if operation in self._denied:
             return None
         try:
-            return self.call(operation, lambda: work(*args, **options))
+            return self.call(lambda: work(*args, **options))
         except GitHubError as error:
             self.warn(operation, error.details)
         return None
@@ -109,37 +95,33 @@ class BoundedCalls:
         GitHubError raised if there is none.
         """
         results: list[T] = []  # the last incomplete one, if any
-        details: ErrorDetails | None = None
-        while details is None or self._may_retry(details):
+        while True:
             try:
-                if details:
-                    left = f"{RETRY_PAUSE_S:.0f} s, for at most {self._left:.0f} s"
-                    self._output.log(f"could not {operation} ({details.summary}); next attempt in {left}")
-                    self._pause(RETRY_PAUSE_S)
-                results = [self.call(operation, work)]
+                results = [self.call(work)]
                 details = gap(results[0])
             except GitHubError as error:
                 details = error.details
-            if details is None:
+            if details is None or details.permanent or details.of_every_target or self._left <= RETRY_PAUSE_S:
+                break
+            left = f"{RETRY_PAUSE_S:.0f} s, for at most {self._left:.0f} s"
+            self._output.log(f"could not {operation} ({details.summary}); next attempt in {left}")
+            try:
+                self._timeouts.pause(RETRY_PAUSE_S)
+            except Interrupted:
+                details = _ENDED
                 break
         if not results:
             raise GitHubError(details or _TIMED_OUT)
         return results[0]
 
-    def call(self, operation: Operation, work: Callable[[], T]) -> T:
+    def call(self, work: Callable[[], T]) -> T:
         """Return what `work` returns; raises GitHubError, also when the deadline passes first."""
-        writes = REQUIRED_PERMISSIONS[operation].permission.endswith("write")
-        if writes and self._paced:
-            self._wait_for_turn(WRITES_A_MINUTE - (COMMENT_WRITES if operation is Operation.STATUS else 0))
         try:
             return self._timeouts.run(max(0.0, self._left), work)
         except Interrupted:
             raise GitHubError(_ENDED) from None
         except DeadlineExceeded:
             raise GitHubError(_TIMED_OUT) from None
-        finally:
-            if writes:
-                self._writes.append(self._timeouts.now())
 
     def warn(self, operation: Operation, details: ErrorDetails, targets: Sequence[str] = ()) -> None:
         """Write the warning for a rejection, once; if the token may not do the operation, it is not tried again."""
@@ -210,25 +192,6 @@ class BoundedCalls:
     @property
     def _left(self) -> float:
         return self._deadline - self._timeouts.now()
-
-    def _may_retry(self, details: ErrorDetails) -> bool:
-        return not (details.permanent or details.of_every_target) and self._left > RETRY_PAUSE_S
-
-    def _wait_for_turn(self, limit: int) -> None:
-        """Wait until the last minute has fewer than `limit` writes; raises GitHubError if there is no time for that."""
-        full = len(self._writes) >= limit
-        wait = self._writes[-limit] + MINUTE_S - self._timeouts.now() if full else 0.0
-        if wait <= 0:
-            return
-        if wait >= self._left:
-            raise GitHubError(_TOO_MANY)
-        self._pause(wait)
-
-    def _pause(self, seconds: float) -> None:
-        try:
-            self._timeouts.pause(seconds)
-        except Interrupted:
-            raise GitHubError(_ENDED) from None
 
 
 def oldest_first(comments: Iterable[Comment]) -> tuple[Comment, ...]:

@@ -83,4 +83,4 @@ class ReviewGate:
         )
 
     def _request(self, number: int, login: str) -> None:
-        self._calls.call(Operation.REQUEST_REVIEW, lambda: self._client.request_review(number, login))
+        self._calls.call(lambda: self._client.request_review(number, login))

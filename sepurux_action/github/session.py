@@ -26,7 +26,7 @@ from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github import comment_state
-from sepurux_action.github.calls import FIRST_READ_S, READS_S, WRITES_A_MINUTE, BoundedCalls
+from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
 from sepurux_action.github.comment_state import CachedFailures, CommentState
 from sepurux_action.github.commit_status import CommitState
 from sepurux_action.github.event import ByNumber, Event, PullRequest, as_ambiguous, resolve
@@ -42,9 +42,7 @@ STATUSES_S = 70.0  # for all decided statuses
 COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: together at most 90 s
 AFTER_SIGNAL_S = 3.0  # for one attempt at each status, because the program must exit within 5 s
 MAX_LOOKUPS = 3  # the result of a lookup may require another one
-MAX_PENDING = WRITES_A_MINUTE // 2  # pending statuses of a large step, so that the decided ones can follow at once
 REVIEW_EVENT = "pull_request_review"
-LARGE_STEP = 20  # gates; a larger step sets a pending status only to replace an older status
 UNKNOWN_COMMENTS = (
     f"no comment: not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
     "and one of them may be its own"
@@ -161,19 +159,10 @@ class GitHubSession:
         self._set_statuses(_Status(context, CommitState.FAILURE, description) for context in unique.values())
 
     def publish_pending(self, gates: Iterable[str]) -> None:
-        """Set the pending status of each gate, before further reads, which share its time.
-
-        A large step leaves out the gates for which the commit has no status yet, because a required status that is
-        missing blocks like a pending one. Of the others it sets at most MAX_PENDING.
-        """
+        """Set the pending status of each gate, before further reads, which share its time."""
         self._calls.set_timeout(READS_S)
-        contexts = list(map(self.context_of, gates))
-        if len(contexts) > LARGE_STEP and self.snapshot.head_contexts is not None:
-            shown = {context.lower() for context in self.snapshot.head_contexts}
-            contexts = [context for context in contexts if context.lower() in shown]
-        if len(contexts) > LARGE_STEP:
-            contexts = contexts[:MAX_PENDING]
-        self._set_statuses(_Status(context, CommitState.PENDING, "the evaluation is running") for context in contexts)
+        running = "the evaluation is running"
+        self._set_statuses(_Status(self.context_of(gate), CommitState.PENDING, running) for gate in gates)
 
     def load_more_comments(self) -> None:
         """Fetch further pages of comments until the gate's own comment is found, for the state in it."""
@@ -283,7 +272,7 @@ class GitHubSession:
         self._shutting_down = True
 
     def publish_results(self, results: Sequence[GateResult]) -> None:
-        """Set the decided status of each gate; those that block come first, then those that replace an older status.
+        """Set the decided status of each gate; those that block come first.
 
         Before that, the pull request is read again, except after a signal: if it has another base branch now, another
         policy applies, and each status is `failure`. The time for this and the comment begins here.
@@ -294,12 +283,8 @@ class GitHubSession:
             self._calls.set_timeout(READS_S)
             self._read_again()
             self._calls.extend(STATUSES_S - READS_S)
-        shown = {context.lower() for context in self.snapshot.head_contexts or {}}
-
-        def order(status: _Status) -> tuple[int, bool]:
-            return BLOCKING_FIRST.index(status.state), status.context.lower() not in shown
-
-        self._set_statuses(sorted(map(self._decided_status, results), key=order))
+        statuses = map(self._decided_status, results)
+        self._set_statuses(sorted(statuses, key=lambda status: BLOCKING_FIRST.index(status.state)))
         self._calls.extend(COMMENT_S)
 
     def publish_comment(self, results: Sequence[GateResult], body: Callable[[str], str]) -> str:
@@ -396,7 +381,7 @@ class GitHubSession:
         def send(url: str) -> None:
             state, description = status.state, status.description
             set_status = partial(self._client.set_status, self.event.commit, status.context, state, description, url)
-            self._calls.call(Operation.STATUS, partial(set_status, retry=not self._shutting_down))
+            self._calls.call(partial(set_status, retry=not self._shutting_down))
 
         url = status.url or self._options.run_url
         try:

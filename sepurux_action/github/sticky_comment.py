@@ -53,7 +53,7 @@ class StickyComment:
             created: list[Comment] = []
             lost = ErrorDetails()
             try:
-                created = [self._calls.call(Operation.COMMENT, lambda: self._client.create_comment(number, text))]
+                created = [self._calls.call(lambda: self._client.create_comment(number, text))]
             except GitHubError as error:
                 lost = error.details
                 if lost.permanent or lost.of_every_target or attempt == MAX_CREATE_ATTEMPTS:

@@ -152,6 +152,7 @@ def test_an_alias_of_an_option_is_read_as_the_option() -> None:
         ("thresholds: 3", '1:13: `thresholds`: it is "3"; accepted: keys with values'),
         ("gates: {name: a}", "1:8: `gates`: it is a group of keys; accepted: a list with an entry for each gate"),
         ("gates: []", "1:8: `gates`: it is an empty list"),
+        (f"gates: [{', '.join(f'{{name: g{n}}}' for n in range(36))}]", "1:8: `gates`: it has 36 gates; accepted: at"),
         ("gates: [a]", '1:9: gate 1: it is "a"; accepted: keys with values'),
         ("- campaign", "1:1: the file holds a list; accepted: keys with values"),
         ("campaign", '1:1: the file holds "campaign"; accepted: keys with values'),
