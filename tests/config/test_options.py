@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sepurux_action.config import options
-from sepurux_action.config.options import OPTIONS, CommentMode, Option
+from sepurux_action.config.options import OPTIONS, Option
 from sepurux_action.config.stage import OnUndecided, Stage
 
 
@@ -19,21 +19,6 @@ def test_no_spelling_and_no_environment_name_is_used_twice() -> None:
 def test_only_the_credentials_are_secret_and_they_have_no_place_in_the_file() -> None:
     assert {option.name for option in OPTIONS if option.secret} == {"token", "api_key", "github_token"}
     assert all(not option.allowed_in for option in OPTIONS if option.secret)
-
-
-def test_the_defaults_are_the_contracts() -> None:
-    assert {option.name: option.default_value for option in OPTIONS if option.default} == {
-        "base_url": "https://app.sepurux.dev/api/backend",
-        "min_pass_rate": 0.9,
-        "max_unsafe": 0,
-        "enforcement": Stage.HARD,
-        "on_undecided": OnUndecided.BLOCK,
-        "timeout": 600.0,
-        "comment": CommentMode.ALWAYS,
-        "status": True,
-        "status_context": "Sepurux",
-        "config": ".github/sepurux-gate.yml",
-    }
 
 
 @pytest.mark.parametrize(

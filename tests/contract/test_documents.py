@@ -75,11 +75,6 @@ def test_every_link_within_the_repository_leads_to_a_file_and_to_a_heading_of_it
     assert [(file.name, anchor) for file, anchor in found if anchor and anchor not in anchors(text_of(file))] == []
 
 
-def test_an_anchor_is_what_github_makes_of_a_heading() -> None:
-    text = "# The soft gate\n```sh\n# no heading\n```\n## Coming from `sepurux run campaign`\n## The soft gate\n"
-    assert anchors(text) == ["the-soft-gate", "coming-from-sepurux-run-campaign", "the-soft-gate-1"]
-
-
 def test_readme_leads_to_every_guide() -> None:
     led_to = {file for file, _ in links(README)}
     assert [path.name for path in GUIDES if path not in led_to] == []
@@ -96,16 +91,6 @@ def test_every_generated_block_stands_in_one_document() -> None:
 @by_name
 def test_no_piece_of_yaml_hides_from_the_linters(path: Path) -> None:
     assert len(re.findall(r"```ya?ml", text_of(path))) == len(list(blocks_of(path.name, text_of(path))))
-
-
-def test_the_picture_of_the_code_has_every_module_in_a_room() -> None:
-    picture = set(re.findall(r"\w+\.py", text_of(ROOT / "docs" / "architecture.md")))
-    modules = {path.name for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
-    ours = (ROOT / "sepurux_action").rglob("*.py")
-    named = {path.name for path in ours if "sandbox" not in path.parts and not path.name.startswith("__")}
-    assert len(named) > 40
-    assert named - picture == set()
-    assert picture - modules == set()
 
 
 def test_what_contributors_are_told_to_make_can_be_made() -> None:

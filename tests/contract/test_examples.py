@@ -28,7 +28,7 @@ from sepurux_action.config.settings import Settings, input_layer, read_settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.sandbox import Sandbox
 from tests.builders import a_content
-from tests.yaml_blocks import Block, blocks_of
+from tests.yaml_blocks import blocks_of
 
 ROOT = schema.ROOT
 BIN = Path(sys.executable).parent
@@ -139,73 +139,9 @@ def test_the_audit_finds_nothing_in_a_workflow(name: str, audited: Mapping[str, 
     assert audited[name] == []
 
 
-MISTAKES = {
-    ("token:", "tokn:"): 'action: input "tokn" is not defined',
-    ("outputs.decision ==", "outputs.verdict =="): 'expression: property "verdict" is not defined',
-    ("github.event_name", "github.event_nmae"): 'expression: property "event_nmae" is not defined',
-    ("statuses: write", "stati: write"): "schema: $.jobs.gate: ",
-    ("steps:", "stepz:"): "schema: $.jobs.gate: ",
-    ('"$REASON"', "$REASON"): "shellcheck: shellcheck reported issue in this script: SC2086",
-}
-
-
-def test_the_linters_find_each_problem(tmp_path: Path) -> None:
-    sound = f"""\
-on: push
-jobs:
-  gate:
-    if: github.event_name == 'push'
-    runs-on: ubuntu-latest
-    permissions:
-      statuses: write
-    steps:
-      - id: gate
-        uses: {ACTION}
-        with:
-          token: made-up
-          campaign: core-reliability
-      - if: steps.gate.outputs.decision == 'fail'
-        env:
-          REASON: ${{{{ steps.gate.outputs.reason }}}}
-        run: echo "$REASON"
-"""
-    assert all(old in sound for old, _ in MISTAKES)
-    found = lint({"sound": sound, **{new: sound.replace(old, new) for old, new in MISTAKES}}, tmp_path)
-    assert found["sound"] == []
-    missed = [new for (_, new), finding in MISTAKES.items() if not any(s.startswith(finding) for s in found[new])]
-    assert missed == []
-
-
-def test_the_audit_finds_a_checkout_that_leaves_its_token_behind(tmp_path: Path) -> None:
-    text = (ROOT / "examples" / "workflows" / "week-3-hard.yml").read_text(encoding="utf-8")
-    broken = text.replace("        with:\n          persist-credentials: false\n", "")
-    assert [each.partition(":")[0] for each in audit({"broken.yml": broken}, tmp_path)["broken.yml"]] == ["artipacked"]
-
-
-def test_the_gitlab_example_fits_gitlabs_schema_and_a_broken_one_does_not(tmp_path: Path) -> None:
-    sound = (CI / ".gitlab-ci.yml").read_text(encoding="utf-8")
-    texts = {"sound": sound, "broken": sound.replace("script:\n    - export", "scripts:\n    - export")}
-    found = check(("--builtin-schema", "vendor.gitlab-ci"), texts, tmp_path)
-    assert (found["sound"], bool(found["broken"])) == ([], True)
-
-
-# -- the documents ----------------------------------------------------------------------------------------------------
-
-
-def test_the_documents_hold_pieces_of_every_kind() -> None:
-    assert {block.kind for block in BLOCKS} == {"workflow", "steps", "triggers", "policy"}
-
-
-def test_a_piece_is_named_by_its_line_and_loses_its_indentation() -> None:
-    found = list(blocks_of("guide.md", "# Guide\n\n```yaml\n    - run: ls\n```\n\n```sh\nls\n```\n"))
-    assert found == [Block("guide.md:4", "- run: ls\n")]
-
-
-@pytest.mark.parametrize("text", ["steps: []", "- a", "just text", "campain: refunds", "{on: push, name: x}"])
-def test_a_piece_that_nobody_could_check_is_refused(text: str) -> None:
-    block = Block("guide.md:1", text)
-    with pytest.raises((ValueError, TypeError)):
-        _ = block.kind
+def test_the_gitlab_example_fits_gitlabs_schema(tmp_path: Path) -> None:
+    text = (CI / ".gitlab-ci.yml").read_text(encoding="utf-8")
+    assert check(("--builtin-schema", "vendor.gitlab-ci"), {"example": text}, tmp_path) == {"example": []}
 
 
 def test_the_guide_names_every_example() -> None:
@@ -236,12 +172,6 @@ def test_a_policy_fits_the_schema_names_it_and_is_accepted_by_the_action(
 @pytest.mark.parametrize("name", POLICY_TEXTS)
 def test_a_policy_whose_rules_differ_by_branch_gives_each_branch_its_own_status(name: str) -> None:
     assert not settings(read_policy(POLICY_TEXTS[name])).shares_statuses
-
-
-def test_the_schema_refuses_a_policy_with_a_problem(tmp_path: Path) -> None:
-    arguments = ("--schemafile", str(schema.PATH))
-    found = check(arguments, {"day": "enforcement: [{stage: soft, from: 2027-13-01}]", "key": "campain: x"}, tmp_path)
-    assert all(found.values())
 
 
 @pytest.mark.parametrize(
@@ -418,11 +348,6 @@ def test_a_gates_job_can_read_the_policy_and_set_the_status(path: Path) -> None:
 def test_a_checkout_leaves_no_token_behind(path: Path) -> None:
     checkouts = [step for step in steps(path) if str(step.get("uses", "")).startswith("actions/checkout@")]
     assert all(step.get("with") == {"persist-credentials": False} for step in checkouts)
-
-
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_says_in_its_first_lines_when_to_use_it(path: Path) -> None:
-    assert len(header(path)) > 100
 
 
 def test_what_runs_a_forks_code_has_no_secret_and_can_only_read() -> None:

@@ -69,34 +69,22 @@ def test_a_release_builds_then_tries_then_drafts_and_each_job_may_do_its_own_par
     }
 
 
-def test_an_image_is_built_once_its_version_and_ci_are_checked_and_its_digest_is_that_of_the_build() -> None:
+def test_the_digest_that_is_signed_tried_and_released_is_that_of_the_build_and_its_tools_are_pinned() -> None:
     workflow = read("release.yml")
+    image, attempt, draft = workflow["jobs"].values()
     assert workflow["env"]["IMAGE"] == release.IMAGE
-    image = workflow["jobs"]["image"]
-    runs = "".join(step.get("run", "") for step in image["steps"])
-    order = ["release.py check", "check_name=all-green", "--install arm64", "docker login", "--metadata-file"]
-    places = [runs.index(each) for each in [*order, '."containerimage.digest"', "gh attestation verify"]]
-    assert places == sorted(places)
-    assert "imagetools" not in runs, "a tag may name another image by then"
     assert image["outputs"] == {"digest": "${{ steps.build.outputs.digest }}"}
     (attest,) = [step["with"] for step in image["steps"] if step.get("uses", "").startswith("actions/attest@")]
     assert attest["subject-digest"] == image["outputs"]["digest"]
+    assert attempt["env"]["DIGEST"] == draft["steps"][-1]["env"]["DIGEST"] == "${{ needs.image.outputs.digest }}"
     tools = [image["env"][name] for name in ("BUILDKIT", "QEMU", "SCANNER")]
     assert [tool for tool in tools if not re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", tool)] == []
 
 
-def test_a_release_is_tried_on_both_architectures_by_someone_who_is_not_logged_in() -> None:
-    jobs = read("release.yml")["jobs"]
-    job, draft = jobs["try"], jobs["draft"]["steps"][-1]
+def test_a_release_is_tried_on_both_architectures_without_a_login() -> None:
+    job = read("release.yml")["jobs"]["try"]
     assert job["strategy"]["matrix"]["runner"] == ["ubuntu-24.04", "ubuntu-24.04-arm"]
-    text = yaml.safe_dump(job)
-    assert not [each for each in ("login", "github.token", "secrets.", "GH_TOKEN") if each in text]
-    steps = "\n".join(step.get("uses") or step["run"] for step in job["steps"])
-    order = ["docker pull", "release.py commit", "start-sandbox", "\n./\n", "pass failure fail"]
-    assert [steps.index(each) for each in order] == sorted(steps.index(each) for each in order)
-    assert job["env"]["DIGEST"] == draft["env"]["DIGEST"] == "${{ needs.image.outputs.digest }}"
-    assert draft["run"].index("git push") < draft["run"].index("gh release create")
-    assert "--draft " in draft["run"]
+    assert not [each for each in ("login", "github.token", "secrets.", "GH_TOKEN") if each in yaml.safe_dump(job)]
 
 
 @pytest.mark.parametrize("name", [".github/workflows/release.yml", "SECURITY.md", "scripts/release.py"])
