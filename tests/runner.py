@@ -1,8 +1,8 @@
 """A GitHub runner for tests: starts a step, and reads its log and its command files as the runner does.
 
 The rules are those of the runner's source (ActionCommandManager, FileCommandManager, ActionRunner,
-ContainerActionHandler). Problem matchers, composite steps, and the translation of container paths are left out. A step
-gets only the variables of the test's environment that INHERITED names.
+ContainerActionHandler), for what the action may do: annotations, masks, outputs, and a summary. Any other workflow
+command or command file is an error. A step gets only the variables of the test's environment that INHERITED names.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-import uuid
 from abc import ABC, abstractmethod
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn, Required, Self, TypedDict, Unpack, cast
 
@@ -32,7 +30,7 @@ from sepurux_action.app import run_step
 from sepurux_action.host.signals import Signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -53,7 +51,6 @@ ANNOTATIONS_PER_LEVEL = 10  # of one step; later ones are only logged
 MESSAGE_LIMIT = 4096  # characters of an annotation's message
 SIGNAL_GRACE = 5.0  # seconds in which a step in a thread ends after a signal
 LOG_GRACE = 0.5  # seconds to read the rest of the log after the process has ended
-MASKED_STOP_TOKEN = 7  # characters; a stop-commands token of this length or more is masked
 
 Level = Literal["error", "warning", "notice"]
 Event = dict[str, Any]
@@ -82,57 +79,39 @@ class Command:
     data: str
 
 
-def parse_command(line: str, known: Collection[str] = COMMANDS) -> Command | None:
-    """Return the command in one line of output, or None.
-
-    `known` contains the names of commands in lower case; a line with another name is not a command.
-    """
-    return _parse_v2(line, known) or _parse_v1(line, known)
-
-
-def _parse_v2(line: str, known: Collection[str]) -> Command | None:
+def parse_command(line: str) -> Command | None:
+    """Return the command in one line of output: with colons at its start, or in the old form anywhere."""
     text = line.lstrip(_SPACE)
-    if not text.startswith("::"):
-        return None
-    info, mark, data = text[2:].partition("::")
+    if text.startswith("::") and (found := _command(text[2:], "::", ",", _PROPERTY_ESCAPES, _DATA_ESCAPES)):
+        return found
+    return _command(line.partition("##[")[2], "]", ";", _V1_ESCAPES, _V1_ESCAPES)
+
+
+_Escapes = tuple[tuple[str, str], ...]
+
+
+def _command(text: str, end: str, separator: str, property_escapes: _Escapes, data_escapes: _Escapes) -> Command | None:
+    info, mark, data = text.partition(end)
     name, _, properties = info.partition(" ")
-    if not mark or name.lower() not in known:
+    if not mark or name.lower() not in COMMANDS:
         return None
-    pairs = _properties(properties.strip(_SPACE), ",", _PROPERTY_ESCAPES)
-    return Command(name.lower(), pairs, _unescape(data, _DATA_ESCAPES))
-
-
-def _parse_v1(line: str, known: Collection[str]) -> Command | None:
-    _, prefix, rest = line.partition("##[")
-    info, mark, data = rest.partition("]")
-    name, _, properties = info.partition(" ")
-    if not prefix or not mark or name.lower() not in known:
-        return None
-    return Command(name.lower(), _properties(properties, ";", _V1_ESCAPES), _unescape(data, _V1_ESCAPES))
-
-
-def _properties(text: str, separator: str, escapes: Sequence[tuple[str, str]]) -> dict[str, str]:
-    split = (part.lstrip("=").partition("=") for part in text.split(separator))
+    split = (part.lstrip("=").partition("=") for part in properties.strip(_SPACE).split(separator))
     # Several '=' count as one, and a key without a value is dropped: .NET's RemoveEmptyEntries.
-    return {key.lower(): _unescape(value.lstrip("="), escapes) for key, _, value in split if key and value}
+    pairs = {key.lower(): _unescape(value.lstrip("="), property_escapes) for key, _, value in split if key and value}
+    return Command(name.lower(), pairs, _unescape(data, data_escapes))
 
 
-def _unescape(text: str, escapes: Sequence[tuple[str, str]]) -> str:
+def _unescape(text: str, escapes: _Escapes) -> str:
     for escaped, plain in escapes:
         text = text.replace(escaped, plain)
     return text
 
 
-def mask(text: str, secrets: Collection[str]) -> str:
-    """Return the text with `***` for each secret; overlapping secrets become one."""
-    if not any(secret in text for secret in secrets):
-        return text
-    covered = bytearray(len(text))
-    for secret in secrets:
-        for found in re.finditer(f"(?={re.escape(secret)})", text):
-            covered[found.start() : found.start() + len(secret)] = b"\1" * len(secret)
-    groups = groupby(zip(text, covered, strict=True), key=lambda pair: pair[1])
-    return "".join("***" if hidden else "".join(char for char, _ in pairs) for hidden, pairs in groups)
+def mask(text: str, secrets: Sequence[str]) -> str:
+    """Return the text with `***` for each secret."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
 
 
 def output_lines(text: str) -> list[str]:
@@ -143,48 +122,17 @@ def output_lines(text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotation:
-    """An annotation as GitHub shows it; lines and columns count from 1."""
+    """An annotation as GitHub shows it; lines count from 1."""
 
     level: Level
     message: str
     title: str | None = None
     file: str | None = None
     line: int | None = None
-    end_line: int | None = None
-    col: int | None = None
-    end_col: int | None = None
-
-
-def annotation(level: Level, message: str, properties: Mapping[str, str], workspace: Path) -> Annotation:
-    """Return the annotation of an issue command, without positions that the runner drops as invalid."""
-    line, end_line = _number(properties.get("line")), _number(properties.get("endline"))
-    col, end_col = _number(properties.get("col")), _number(properties.get("endcolumn"))
-    line, col = line or end_line, col or end_col
-    if line is None or (end_line is not None and line != end_line):
-        col = end_col = None
-    if line is not None and end_line is not None and end_line < line:
-        line = end_line = None
-    if col is not None and end_col is not None and end_col < col:
-        col = end_col = None
-    file = properties.get("file")
-    return Annotation(
-        level=level,
-        message=message[:MESSAGE_LIMIT],
-        title=properties.get("title"),
-        file=file and file.removeprefix(f"{workspace}/"),
-        line=line,
-        end_line=end_line,
-        col=col,
-        end_col=end_col,
-    )
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and re.fullmatch(r"\s*[+-]?[0-9]+\s*", text) else None
 
 
 class CommandError(Exception):
-    """A workflow command or a command file that makes its step fail."""
+    """A command file that makes its step fail."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -192,197 +140,95 @@ class StepLog:
     """The log of one step, which reads one line after the other.
 
     `masks` contains the secrets so far, `lines` the text that a user sees, `counts` the number of all annotations of a
-    level, also after the first ten, and `injected` what `set-output` set.
+    level, also after the first ten, and `errors` what makes the step fail with any exit code.
     """
 
     workspace: Path
     masks: list[str] = field(default_factory=list)
-    debug: bool = False
     lines: list[str] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     annotations: list[Annotation] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    injected: dict[str, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
-    echo: bool = False
-    stop_token: str | None = None
 
     def feed(self, line: str) -> None:
         """Read one line of the step's output."""
-        known = COMMANDS if self.stop_token is None else {*COMMANDS, self.stop_token}
-        command = parse_command(line, known)
-        if command is None or (self.stop_token is not None and command.name != self.stop_token):
-            self.say(line)
+        command = parse_command(line)
+        if command is None:
+            self.lines.append(mask(line, self.masks))
             return
         self.commands.append(command)
-        if self.stop_token is not None:
-            self.stop_token = None
-            self.say(line)
-            return
-        if self.echo and command.name not in {"add-mask", "debug", "error", "warning", "notice", "stop-commands"}:
-            self.say(line)
-        try:
-            self._execute(command, line)
-        except CommandError as error:
-            shown = command.name if command.name == "add-mask" else line
-            self.fail(f"command {shown!r} could not be carried out", error)
+        match command.name:
+            case "error" | "warning" | "notice" as level:
+                self.issue(level, command.data, command.properties)
+            case "add-mask" if command.data.strip(_SPACE):
+                self.masks += [command.data, *filter(None, output_lines(command.data))]
+            case _:
+                self.fail(f"a command that the action does not use: {line!r}")
 
-    def say(self, text: str) -> None:
-        """Add text to the log, with the secrets so far masked."""
-        self.lines.append(mask(text, self.masks))
-
-    def issue(self, level: Level, message: str, properties: Mapping[str, str] | None = None) -> None:
+    def issue(self, level: Level, message: str, properties: Mapping[str, str] = {}) -> None:
         """Log an issue and store its annotation; as on GitHub, only the message is masked."""
-        made = annotation(level, mask(message, self.masks), properties or {}, self.workspace)
+        file, line = properties.get("file"), properties.get("line", "")
+        made = Annotation(
+            level=level,
+            message=mask(message, self.masks)[:MESSAGE_LIMIT],
+            title=properties.get("title"),
+            file=file and file.removeprefix(f"{self.workspace}/"),
+            line=int(line) if line.isdecimal() else None,
+        )
         self.lines.append(f"##[{level}]{made.message}")
         if self.counts[level] < ANNOTATIONS_PER_LEVEL:
             self.annotations.append(made)
         self.counts[level] += 1
 
-    def fail(self, what: str, error: CommandError) -> None:
+    def fail(self, error: str) -> None:
         """Store an error that makes the step fail with any exit code."""
-        self.issue("error", what)
-        self.issue("error", str(error))
-        self.errors.append(f"{what}: {error}")
-
-    def _execute(self, command: Command, line: str) -> None:
-        match command.name:
-            case "error" | "warning" | "notice" as level:
-                self.issue(level, command.data, command.properties)
-            case "debug":
-                if self.debug:
-                    self.say(f"##[debug]{command.data}")
-            case "group" | "endgroup" as name:
-                self.say(f"##[{name}]{command.data if name == 'group' else ''}")
-            case "add-mask":
-                self._add_mask(command.data)
-            case "stop-commands":
-                self._stop(command.data, line)
-            case "set-output" | "save-state":
-                self._set(command)
-            case "echo":
-                self._set_echo(command.data)
-            case _ as name:
-                # set-env and add-path are disabled on GitHub; the action uses no problem matchers.
-                raise CommandError(f"{name} is disabled")
-
-    def _set(self, command: Command) -> None:
-        name = command.properties.get("name")
-        if not name:
-            raise CommandError(f"{command.name} without a name")
-        if command.name == "set-output":
-            self.injected[name] = command.data
-        self.issue("warning", f"{command.name} is deprecated; outputs and state belong into their files")
-
-    def _add_mask(self, value: str) -> None:
-        if not value.strip(_SPACE):
-            self.issue("warning", "add-mask without a value masks nothing")
-            return
-        if self.echo:
-            self.say("::add-mask::***")
-        self.masks += [value, *filter(None, output_lines(value))]
-
-    def _stop(self, token: str, line: str) -> None:
-        if not token or token.lower() in COMMANDS or token.lower() == "pause-logging":
-            raise CommandError(f"stop-commands with the token {token!r}")
-        if len(token) >= MASKED_STOP_TOKEN:
-            self.masks.append(token)
-        self.say(line)
-        self.stop_token = token.lower()
-
-    def _set_echo(self, word: str) -> None:
-        states = {"on": True, "off": False}
-        if word.strip(_SPACE).lower() not in states:
-            raise CommandError(f"echo is neither on nor off: {word!r}")
-        self.echo = states[word.strip(_SPACE).lower()]
+        self.issue("error", error)
+        self.errors.append(error)
 
 
 # --- Command files -----------------------------------------------------------------------------------------
 
+FILES = ("OUTPUT", "STATE", "ENV", "PATH", "STEP_SUMMARY")  # each a variable GITHUB_*
+
 
 def file_pairs(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the name and the value of each entry of an output, state, or environment file; only LF ends a line.
+    """Yield the name and the value of each entry of an output file; only LF ends a line.
 
     Raises CommandError at the first invalid entry; the entries before it count.
     """
-    lines = _Lines(text)
-    while (line := lines.take()) is not None:
-        if not line:
-            continue
-        name, mark, rest = _split_entry(line)
-        if not name or (mark == "<<" and not rest):
-            raise CommandError(f"no name or no delimiter in {line!r}")
-        yield name, _heredoc(lines, rest) if mark == "<<" else rest
+    lines = iter(text.split("\n"))
+    for line in filter(None, lines):
+        found = re.fullmatch(r"(?s)(.+?)(=|<<)(.*)", line)
+        if not found or (found[2] == "<<" and not found[3]):
+            raise CommandError(f"neither NAME=VALUE nor NAME<<DELIMITER: {line!r}")
+        yield found[1], _heredoc(lines, found[3]) if found[2] == "<<" else found[3]
 
 
-@dataclass(slots=True)
-class _Lines:
-    text: str
-    at: int = 0
-    ended: bool = True  # whether the last line had a line feed
-
-    def take(self) -> str | None:
-        if self.at >= len(self.text):
-            return None
-        feed = self.text.find("\n", self.at)
-        self.ended = feed >= 0
-        end = feed if self.ended else len(self.text)
-        line, self.at = self.text[self.at : end], end + 1
-        return line
-
-
-def _split_entry(line: str) -> tuple[str, str, str]:
-    if not (found := re.search("=|<<", line)):
-        raise CommandError(f"neither NAME=VALUE nor NAME<<DELIMITER: {line!r}")
-    return line[: found.start()], found[0], line[found.end() :]
-
-
-def _heredoc(lines: _Lines, delimiter: str) -> str:
-    value = []
-    while (line := lines.take()) != delimiter:
-        if line is None:
-            raise CommandError(f"the delimiter {delimiter!r} never comes")
-        if not lines.ended:
-            raise CommandError(f"the file ends inside the value before {delimiter!r}, without a line feed")
+def _heredoc(lines: Iterator[str], delimiter: str) -> str:
+    value: list[str] = []
+    for line in lines:
+        if line == delimiter:
+            return "\n".join(value)
         value.append(line)
-    return "\n".join(value)
-
-
-_FILE_PREFIXES = {
-    "OUTPUT": "set_output_",
-    "STATE": "save_state_",
-    "ENV": "set_env_",
-    "PATH": "add_path_",
-    "STEP_SUMMARY": "step_summary_",
-}
-
-
-def _create_command_files(folder: Path) -> dict[str, Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    suffix = uuid.uuid4()
-    files = {name: folder / f"{prefix}{suffix}" for name, prefix in _FILE_PREFIXES.items()}
-    for path in files.values():
-        path.touch(exist_ok=False)
-    return files
+    raise CommandError(f"the delimiter {delimiter!r} never comes")
 
 
 def _text(path: Path) -> str:
     # The runner replaces invalid UTF-8, and accepts that a step has removed the file.
-    if not path.exists():
-        return ""
-    return path.read_bytes().decode("utf-8", errors="replace").removeprefix("\ufeff")
+    return path.read_bytes().decode("utf-8", errors="replace").removeprefix("\ufeff") if path.exists() else ""
 
 
-def _process_pairs(name: str, path: Path, log: StepLog) -> dict[str, str]:
+def _outputs(path: Path, log: StepLog) -> dict[str, str]:
     pairs: dict[str, str] = {}
     try:
         pairs.update(file_pairs(_text(path)))
     except CommandError as error:
-        log.fail(f"the file of GITHUB_{name} is malformed", error)
+        log.fail(f"the output file is malformed: {error}")
     return pairs
 
 
-def _process_summary(path: Path, log: StepLog) -> str:
+def _summary(path: Path, log: StepLog) -> str:
     size = path.stat().st_size if path.exists() else 0
     if size > SUMMARY_LIMIT:
         log.issue("error", f"a summary of {size} bytes is over the limit of {SUMMARY_LIMIT}")
@@ -393,133 +239,60 @@ def _process_summary(path: Path, log: StepLog) -> str:
 # --- Events ------------------------------------------------------------------------------------------------
 
 
-def _repository(full_name: str, *, fork: bool) -> Event:
-    owner, name = full_name.split("/")
-    return {
-        "id": 7001 if fork else 7000,
-        "name": name,
-        "full_name": full_name,
-        "fork": fork,
-        "private": False,
-        "default_branch": "main",
-        "html_url": f"https://github.com/{full_name}",
-        "owner": {"login": owner, "type": "User" if fork else "Organization"},
-    }
-
-
-def pull_request_event(
-    *, number: int = 42, head_sha: str = HEAD_SHA, base_sha: str = BASE_SHA, fork: bool = False
-) -> Event:
-    """Return the payload of a `pull_request` event of octo-org/agents, with the fields that GitHub always sends."""
-    repository = _repository("octo-org/agents", fork=False)
-    head_repository = _repository("contributor/agents", fork=True) if fork else repository
-    url = f"https://github.com/octo-org/agents/pull/{number}"
+def pull_request_event(*, number: int = 42, head_sha: str = HEAD_SHA, base_sha: str = BASE_SHA) -> Event:
+    """Return the payload of a `pull_request` event of octo-org/agents."""
+    repository = {"full_name": "octo-org/agents", "fork": False, "default_branch": "main"}
     return {
         "action": "synchronize",
         "number": number,
         "pull_request": {
-            "id": 900_000 + number,
             "number": number,
             "state": "open",
             "draft": False,
-            "title": "Let the agent refund orders",
-            "body": None,
-            "html_url": url,
             "user": {"login": "contributor", "type": "User"},
             "merge_commit_sha": MERGE_SHA,
-            "head": {
-                "ref": "refunds",
-                "sha": head_sha,
-                "label": f"{head_repository['owner']['login']}:refunds",
-                "repo": head_repository,
-            },
-            "base": {"ref": "main", "sha": base_sha, "label": "octo-org:main", "repo": repository},
+            "head": {"ref": "refunds", "sha": head_sha, "repo": repository},
+            "base": {"ref": "main", "sha": base_sha, "repo": repository},
         },
         "repository": repository,
         "sender": {"login": "contributor", "type": "User"},
     }
 
 
-_MERGE_REF_EVENTS = {"pull_request", "pull_request_review"}
-
-
-def _ref_variables(event_name: str, event: Mapping[str, Any]) -> dict[str, str]:
-    pull, group = event.get("pull_request"), event.get("merge_group")
-    branches = {"HEAD_REF": pull["head"]["ref"], "BASE_REF": pull["base"]["ref"]} if pull else {}
-    if pull and event_name in _MERGE_REF_EVENTS:
-        number = pull["number"]
-        return {"SHA": MERGE_SHA, "REF": f"refs/pull/{number}/merge", "REF_NAME": f"{number}/merge"} | branches
-    if group:
-        ref, sha = group["head_ref"], group["head_sha"]
-    elif pull:
-        ref, sha = f"refs/heads/{pull['base']['ref']}", pull["base"]["sha"]
-    else:
-        ref, sha = event.get("ref", "refs/heads/main"), event.get("after", BASE_SHA)
-    return {
-        "SHA": sha,
-        "REF": ref,
-        "REF_NAME": ref.removeprefix("refs/heads/"),
-        "HEAD_REF": "",
-        "BASE_REF": "",
-    } | branches
-
-
 def _context_variables(event_name: str, event: Mapping[str, Any], workspace: Path) -> dict[str, str]:
+    if event_name in {"pull_request", "pull_request_review"} and "pull_request" in event:
+        sha, ref = MERGE_SHA, f"refs/pull/{event['pull_request']['number']}/merge"
+    else:
+        sha, ref = event.get("after", BASE_SHA), event.get("ref", "refs/heads/main")
     return {
-        "ACTION": "gate",
-        "ACTION_REF": "v1",
-        "ACTION_REPOSITORY": "sepurux/gate-action",
         "ACTOR": "contributor",
-        "ACTOR_ID": "501",
         "API_URL": "https://api.github.com",
         "EVENT_NAME": event_name,
         "GRAPHQL_URL": "https://api.github.com/graphql",
-        "JOB": "gate",
-        "REF_PROTECTED": "false",
-        "REF_TYPE": "branch",
+        "REF": ref,
         "REPOSITORY": "octo-org/agents",
-        "REPOSITORY_ID": "7000",
-        "REPOSITORY_OWNER": "octo-org",
-        "REPOSITORY_OWNER_ID": "70",
-        "RETENTION_DAYS": "90",
         "RUN_ATTEMPT": "1",
         "RUN_ID": "8100200300",
-        "RUN_NUMBER": "12",
         "SERVER_URL": "https://github.com",
+        "SHA": sha,
         "TRIGGERING_ACTOR": "contributor",
         "WORKFLOW": "reliability",
         "WORKFLOW_REF": "octo-org/agents/.github/workflows/reliability.yml@refs/heads/main",
         "WORKFLOW_SHA": BASE_SHA,
         "WORKSPACE": str(workspace),
-    } | _ref_variables(event_name, event)
+    }
 
 
 # --- Inputs ------------------------------------------------------------------------------------------------
 
 
-def resolve_inputs(
-    manifest: Mapping[str, Any], given: Mapping[str, str], token: str
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the value of every input, and the names that action.yml does not declare, which the step gets too.
+def resolve_inputs(manifest: Mapping[str, Any], given: Mapping[str, str], token: str) -> dict[str, str]:
+    """Return the value of every input; a default applies only if the input is absent, and is '' if there is none.
 
-    A default applies only if the input is absent; without a default the value is ''. Names are compared
-    case-insensitively. Raises ValueError for a default with an expression other than `${{ github.token }}`.
+    An input that action.yml does not declare arrives too.
     """
-    declared = manifest.get("inputs") or {}
-    names = {name.lower() for name in given}
-    values = dict(given)
-    for name, about in declared.items():
-        if name.lower() not in names:
-            values[name] = _default(name, (about or {}).get("default", ""), token)
-    accepted = {*map(str.lower, declared), "entrypoint", "args"}
-    return values, tuple(name for name in given if name.lower() not in accepted)
-
-
-def _default(name: str, text: str, token: str) -> str:
-    value = re.sub(r"\$\{\{\s*github\.token\s*\}\}", lambda _: token, text)
-    if "${{" in value:
-        raise ValueError(f"default of input {name} has an expression that is not supported here: {text}")
-    return value
+    declared = {name: about.get("default", "") for name, about in manifest["inputs"].items()}
+    return {name: text.replace("${{ github.token }}", token) for name, text in declared.items()} | dict(given)
 
 
 def input_variable(name: str) -> str:
@@ -535,26 +308,18 @@ class StepResult:
     """The result of a step.
 
     `log` is the masked text that a user sees, and `raw_log` is all that the step wrote. `annotations` are the first ten
-    of each level; `annotation_counts` counts all. `outputs`, `state`, `exports`, and `paths` come from the command
-    files, `injected_outputs` from `set-output` in the log. `command_errors` make the step fail.
+    of each level; `counts` counts all. `errors` make the step fail with any exit code.
     """
 
     exit_code: int
-    conclusion: Literal["success", "failure"]
     log: str
     raw_log: str
-    commands: tuple[Command, ...]
     annotations: tuple[Annotation, ...]
-    annotation_counts: dict[str, int]
+    counts: Mapping[str, int]
     outputs: dict[str, str]
-    injected_outputs: dict[str, str]
-    state: dict[str, str]
-    exports: dict[str, str]
-    paths: tuple[str, ...]
     summary: str
     masks: tuple[str, ...]
-    unknown_inputs: tuple[str, ...]
-    command_errors: tuple[str, ...]
+    errors: tuple[str, ...]
 
     def messages(self, level: Level) -> list[str]:
         """Return the messages of the annotations of one level, in order."""
@@ -589,10 +354,9 @@ class StepOptions(TypedDict, total=False):
 class RunningStep(ABC):
     """A running step; leaving it as a context manager ends it."""
 
-    def __init__(self, log: StepLog, files: Mapping[str, Path], unknown: tuple[str, ...]) -> None:
+    def __init__(self, log: StepLog, files: Mapping[str, Path]) -> None:
         self._log = log
         self._files = files
-        self._unknown = unknown
         self._written = bytearray()
         self._ended = False
         self._changed = threading.Condition()
@@ -656,36 +420,28 @@ class RunningStep(ABC):
         log, raw_log = self._log, self.raw_log
         for line in output_lines(raw_log):
             log.feed(line)
-        outputs, state, exports = (_process_pairs(name, self._files[name], log) for name in ("OUTPUT", "STATE", "ENV"))
-        paths = tuple(filter(None, output_lines(_text(self._files["PATH"]))))
-        summary = _process_summary(self._files["STEP_SUMMARY"], log)
+        outputs, summary = _outputs(self._files["OUTPUT"], log), _summary(self._files["STEP_SUMMARY"], log)
+        for name in ("STATE", "ENV", "PATH"):
+            if _text(self._files[name]):
+                log.fail(f"the action does not write to GITHUB_{name}")
         return StepResult(
             exit_code=exit_code,
-            conclusion="success" if exit_code == 0 and not log.errors else "failure",
             log="\n".join(log.lines),
             raw_log=raw_log,
-            commands=tuple(log.commands),
             annotations=tuple(log.annotations),
-            annotation_counts=dict(log.counts),
+            counts=log.counts,
             outputs=outputs,
-            injected_outputs=log.injected,
-            state=state,
-            exports=exports,
-            paths=paths,
             summary=summary,
             masks=tuple(log.masks),
-            unknown_inputs=self._unknown,
-            command_errors=tuple(log.errors),
+            errors=tuple(log.errors),
         )
 
 
 class ProcessStep(RunningStep):
     """A step in a process of its own, for what only a process can show, such as signals."""
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], log: StepLog, files: Mapping[str, Path], unknown: tuple[str, ...]
-    ) -> None:
-        super().__init__(log, files, unknown)
+    def __init__(self, process: subprocess.Popen[bytes], log: StepLog, files: Mapping[str, Path]) -> None:
+        super().__init__(log, files)
         self._process = process
         self._reader = threading.Thread(target=self._read, name="step-log")
         self._reader.start()
@@ -722,10 +478,8 @@ class ProcessStep(RunningStep):
 class ThreadStep(RunningStep):
     """A step in a thread of the test's process: the same entry point without a new interpreter."""
 
-    def __init__(
-        self, environ: Mapping[str, str], log: StepLog, files: Mapping[str, Path], unknown: tuple[str, ...]
-    ) -> None:
-        super().__init__(log, files, unknown)
+    def __init__(self, environ: Mapping[str, str], log: StepLog, files: Mapping[str, Path]) -> None:
+        super().__init__(log, files)
         self._signals = Signals()
         self._exit_code: int | None = None
         self._error: BaseException | None = None
@@ -780,10 +534,13 @@ def start_action(**step: Unpack[StepOptions]) -> RunningStep:
     if event is None:
         event = _default_event(event_name)
     manifest = read_manifest(step.get("action_yml", ACTION_YML).read_text())
-    inputs, unknown = resolve_inputs(manifest, step.get("inputs", {}), token)
+    inputs = resolve_inputs(manifest, step.get("inputs", {}), token)
     temp = step["temp"] if "temp" in step else Path(tempfile.mkdtemp(prefix="_temp-", dir=workspace.parent))
-    files = _create_command_files(temp / "_runner_file_commands")
     workspace.mkdir(parents=True, exist_ok=True)
+    (temp / "_runner_file_commands").mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=temp / "_runner_file_commands"))
+    files = {name: folder / name.lower() for name in FILES}
+    _write_all(folder, dict.fromkeys((name.lower() for name in FILES), ""))
     _write_all(workspace, step.get("files", {}))
     _write_all(temp, {"_github_workflow/event.json": json.dumps(event, ensure_ascii=False)})
     (temp / "_github_home").mkdir(exist_ok=True)
@@ -799,17 +556,14 @@ def start_action(**step: Unpack[StepOptions]) -> RunningStep:
     log = StepLog(
         workspace=workspace,
         masks=list(filter(None, [token, RUNTIME_TOKEN, *step.get("secrets", ())])),
-        debug=environment.get("RUNNER_DEBUG") == "1",
     )
-    if unknown:
-        log.issue("warning", f"action.yml declares no input {', '.join(map(repr, unknown))}")
     if launch := step.get("launch"):
-        return ProcessStep(_spawn(*launch(environment), workspace), log, files, unknown)
+        return ProcessStep(_spawn(*launch(environment), workspace), log, files)
     entrypoint = step.get("entrypoint", ENTRYPOINT)
     if entrypoint == REPOSITORY / "entrypoint.py" and not step.get("process"):
-        return ThreadStep(environment, log, files, unknown)
+        return ThreadStep(environment, log, files)
     command = [sys.executable, "-I", str(entrypoint)]
-    return ProcessStep(_spawn(command, environment, workspace), log, files, unknown)
+    return ProcessStep(_spawn(command, environment, workspace), log, files)
 
 
 @cache

@@ -1,71 +1,13 @@
-"""The suite's copy of a GitHub runner follows the rules of GitHub's: inputs, commands, files, limits."""
+"""The suite's copy of a GitHub runner follows the rules of GitHub's: commands, command files, limits."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from textwrap import dedent
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests import runner
-from tests.runner import Annotation, Command, StepLog, parse_command, run_action
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Run = Callable[..., runner.StepResult]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> dict[str, Any]:
-    """Return a workspace and an entry script, which a test writes."""
-    return {"workspace": tmp_path / "agents", "entrypoint": tmp_path / "entry.py"}
-
-
-@pytest.fixture
-def run(place: dict[str, Any]) -> Run:
-    """Run a step whose entry script is given."""
-
-    def run_script(script: str, **options: Any) -> runner.StepResult:  # noqa: ANN401 - StepOptions
-        place["entrypoint"].write_text("import json, os, sys\n" + dedent(script))
-        return run_action(timeout=20, **place, **options)
-
-    return run_script
-
-
-# --- Inputs and environment --------------------------------------------------------------------------------
-
-MANIFEST = {
-    "inputs": {"token": {}, "min_pass_rate": {"default": "0.9"}, "github_token": {"default": "${{ github.token }}"}}
-}
-
-
-def test_an_input_arrives_in_upper_case_with_underscores_for_spaces_and_its_dashes_kept() -> None:
-    assert runner.input_variable("dashed-name here") == "INPUT_DASHED-NAME_HERE"
-
-
-def test_a_default_counts_only_where_the_input_is_absent_and_an_unknown_input_arrives() -> None:
-    absent = {"token": "", "min_pass_rate": "0.9", "github_token": "made.up"}
-    assert runner.resolve_inputs(MANIFEST, {}, "made.up") == (absent, ())
-    given = {"token": "T", "min_pass_rate": "", "github_token": "", "tokne": "x", "args": "always accepted"}
-    assert runner.resolve_inputs(MANIFEST, given, "made.up") == (given, ("tokne",))
-
-
-def test_a_default_with_another_expression_is_refused() -> None:
-    manifest = {"inputs": {"sha": {"default": "${{ github.sha }}"}}}
-    with pytest.raises(ValueError, match="default of input sha"):
-        runner.resolve_inputs(manifest, {}, "T")
-
-
-def test_a_step_starts_in_its_workspace_isolated_and_without_stdin(run: Run, place: dict[str, Any]) -> None:
-    script = "print(json.dumps([os.getcwd(), open('a/b.txt').read(), sys.flags.isolated, sys.stdin.read()]))"
-    result = run(script, files={"a/b.txt": "content", "json.py": "raise SystemExit('shadowed')"})
-    assert json.loads(result.raw_log) == [str(place["workspace"]), "content", 1, ""]
-
-
-# --- Workflow commands -------------------------------------------------------------------------------------
+from tests.runner import Command, StepLog, parse_command, run_action
 
 
 @pytest.mark.parametrize(
@@ -78,38 +20,18 @@ def test_a_step_starts_in_its_workspace_isolated_and_without_stdin(run: Run, pla
             Command("warning", {"title": "a,b:%", "k": "v=w"}, "1\n2\r%"),
         ),
         ("::error::%250A %3A", Command("error", {}, "%0A %3A")),
-        ("::endgroup::", Command("endgroup", {}, "")),
         ("::notice title=x::a::b", Command("notice", {"title": "x"}, "a::b")),
         ("said ##[error]x", Command("error", {}, "x")),
         ("a ##[set-output name=n%5D;other=1]v%3B", Command("set-output", {"name": "n]", "other": "1"}, "v;")),
         ("::error unfinished ##[warning]y", Command("warning", {}, "y")),
+        *((line, None) for line in ("", "text ::error::x", "\x1c::error::x", "::error", "::unknown::x", ":::error::x")),
+        *((line, None) for line in ("##[unknown]x", "##[error x", "# #[error]x", "##[x]##[error]y")),
     ],
 )
-def test_a_command_is_seen(line: str, command: Command) -> None:
-    """With colons at a line's start after white space, in the old form anywhere."""
+def test_a_command_has_colons_at_the_start_of_a_line_or_the_old_form_anywhere(
+    line: str, command: Command | None
+) -> None:
     assert parse_command(line) == command
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "",
-        "text ::error::x",
-        "\x1c::error::x",
-        "::error",
-        "::unknown::x",
-        ":::error::x",
-        "##[unknown]x",
-        "##[error x",
-        "# #[error]x",
-    ],
-)
-def test_no_command_is_seen(line: str) -> None:
-    assert parse_command(line) is None
-
-
-def test_only_the_first_old_form_of_a_line_is_looked_at() -> None:
-    assert parse_command("##[x]##[error]y") is None
 
 
 def test_a_carriage_return_starts_a_line_and_other_separators_do_not() -> None:
@@ -117,36 +39,11 @@ def test_a_carriage_return_starts_a_line_and_other_separators_do_not() -> None:
     assert runner.output_lines("") == []
 
 
-def read(*lines: str, debug: bool = False) -> StepLog:
-    log = StepLog(workspace=Path("/repo"), debug=debug)
+def read(*lines: str) -> StepLog:
+    log = StepLog(workspace=Path("/repo"))
     for line in lines:
         log.feed(line)
     return log
-
-
-def test_an_annotation_has_its_place_and_title_and_its_line_in_the_log() -> None:
-    log = read("::error file=/repo/a/b.yml,line=3,endLine=3,col=1,endColumn=9,title=T::bad%0Avalue")
-    assert log.annotations == [
-        Annotation(level="error", message="bad\nvalue", title="T", file="a/b.yml", line=3, end_line=3, col=1, end_col=9)
-    ]
-    assert log.lines == ["##[error]bad\nvalue"]
-
-
-@pytest.mark.parametrize(
-    ("properties", "place"),
-    [
-        ("col=2,endColumn=3", (None, None, None, None)),
-        ("line=2,endLine=4,col=2", (2, 4, None, None)),
-        ("endLine=4", (4, 4, None, None)),
-        ("line=4,endLine=2", (None, None, None, None)),
-        ("line=4,col=7,endColumn=2", (4, None, None, None)),
-        ("line=4,endColumn=2", (4, None, 2, 2)),
-        ("line=four", (None, None, None, None)),
-    ],
-)
-def test_a_place_that_makes_no_sense_is_dropped(properties: str, place: tuple[int | None, ...]) -> None:
-    (shown,) = read(f"::notice {properties}::x").annotations
-    assert (shown.line, shown.end_line, shown.col, shown.end_col) == place
 
 
 def test_ten_annotations_of_a_level_are_kept_and_all_are_counted_and_logged() -> None:
@@ -156,55 +53,15 @@ def test_ten_annotations_of_a_level_are_kept_and_all_are_counted_and_logged() ->
     assert log.lines[-2:] == ["##[warning]11", "##[error]last"]
 
 
-def test_a_message_is_cut_at_4096_characters() -> None:
-    (shown,) = read("::error::" + "x" * 5000).annotations
-    assert len(shown.message) == 4096
+def test_a_mask_of_several_lines_hides_each_of_them_later_and_is_not_shown_itself() -> None:
+    log = read("before one", "::add-mask::one%0Atwo%0D%0A", "x one", "two x", "::error title=one::has one")
+    assert log.lines == ["before one", "x ***", "*** x", "##[error]has ***"]
+    assert log.annotations[0].title == "one"
 
 
-def test_a_mask_hides_every_later_line_and_is_not_shown_itself() -> None:
-    log = read("before s3cret", "::add-mask::s3cret", "after s3cret.", "::error title=s3cret::has s3cret")
-    assert log.lines == ["before s3cret", "after ***.", "##[error]has ***"]
-    assert log.annotations[0].message == "has ***"
-    assert log.annotations[0].title == "s3cret"
-
-
-def test_a_mask_of_several_lines_hides_each_of_them() -> None:
-    assert read("::add-mask::one%0Atwo%0D%0A", "x one", "two x").lines == ["x ***", "*** x"]
-
-
-def test_overlapping_secrets_become_one_mask() -> None:
-    assert runner.mask("xabcdx ababa", ["abc", "bcd", "aba"]) == "x***x ***"
-
-
-def test_stopped_commands_are_text_until_the_token_comes() -> None:
-    log = read("::stop-commands::t0ken-1", "::error::a", "##[set-env name=x]y", "::T0KEN-1::", "::error::b")
-    assert [shown.message for shown in log.annotations] == ["b"]
-    assert log.lines[1:3] == ["::error::a", "##[set-env name=x]y"]
-    assert not log.errors
-    assert "t0ken-1" in log.masks
-
-
-@pytest.mark.parametrize("token", ["", "error", "Pause-Logging"])
-def test_a_stop_token_that_means_something_else_fails_the_step(token: str) -> None:
-    assert len(read(f"::stop-commands::{token}").errors) == 1
-
-
-@pytest.mark.parametrize(
-    "line", ["x ##[set-env name=a]b", "::add-path::/x", "::set-output::v", "::echo::maybe", "::add-matcher::m"]
-)
-def test_a_command_that_cannot_be_obeyed_fails_the_step(line: str) -> None:
-    log = read(line)
-    assert len(log.errors) == 1
-    assert log.counts["error"] == 2
-
-
-def test_outputs_set_in_the_log_are_told_apart() -> None:
-    log = read("title: ##[set-output name=decision]pass")
-    assert log.injected == {"decision": "pass"}
-    assert log.counts["warning"] == 1
-
-
-# --- Command files -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("line", ["x ##[set-env name=a]b", "::add-path::/x", "::stop-commands::t0ken", "::add-mask:: "])
+def test_a_command_that_the_action_does_not_use_fails_the_step(line: str) -> None:
+    assert len(read(line).errors) == 1
 
 
 def test_entries_are_pairs_or_blocks_and_the_mark_that_comes_first_decides() -> None:
@@ -214,81 +71,35 @@ def test_entries_are_pairs_or_blocks_and_the_mark_that_comes_first_decides() -> 
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("text", "error"),
-    [
-        ("a<<E\n1\n", "never comes"),
-        ("a<<E\n1", "without a line feed"),
-        ("a<<E\r\n1\r\nE\n", "never comes"),
-        ("<<E\n1\nE\n", "no name or no delimiter"),
-        ("a<<\n1\n", "no name or no delimiter"),
-        ("=1\n", "no name or no delimiter"),
-        ("a\n", "neither NAME=VALUE"),
-    ],
-)
-def test_a_malformed_entry_is_refused(text: str, error: str) -> None:
-    with pytest.raises(runner.CommandError, match=error):
+@pytest.mark.parametrize("text", ["a<<E\n1\n", "a<<E\n1", "a<<E\r\n1\r\nE\n", "<<E\n1\nE\n", "a<<\n1\n", "=1\n", "a\n"])
+def test_an_invalid_entry_is_rejected(text: str) -> None:
+    with pytest.raises(runner.CommandError):
         list(runner.file_pairs(text))
 
 
-def append(name: str, text: str) -> str:
-    return f"open(os.environ['GITHUB_{name}'], 'a', encoding='utf-8', newline='').write({text!r})\n"
+def test_each_file_is_read_at_the_end_and_what_is_written_to_the_log(tmp_path: Path) -> None:
+    entry = tmp_path / "entry.py"
+    entry.write_text(
+        "import os, sys\n"
+        "texts = {'OUTPUT': 'o=é\\nb<<E\\nlost\\n', 'ENV': 'e=3\\n', 'STEP_SUMMARY': 'late, T0KEN'}\n"
+        "for name, text in texts.items():\n"
+        "    open(os.environ['GITHUB_' + name], 'a', encoding='utf-8').write(text)\n"
+        "print('::add-mask::late', flush=True)\n"
+        "print('::error::on stderr, late', file=sys.stderr)\n"
+        "sys.exit(sys.stdin.read() or sys.flags.isolated + 1)\n"
+    )
+    result = run_action(workspace=tmp_path / "agents", entrypoint=entry, token="T0KEN")
+    assert result.exit_code == 2
+    assert (result.outputs, result.summary) == ({"o": "é"}, "***, ***\n")
+    assert result.messages("error")[0] == "on stderr, ***"
+    assert [error.partition(":")[0] for error in result.errors] == [
+        "the output file is malformed",
+        "the action does not write to GITHUB_ENV",
+    ]
 
 
-def test_the_command_files_are_empty_at_the_start_and_read_at_the_end(run: Run) -> None:
-    names = ("OUTPUT", "STATE", "ENV", "PATH", "STEP_SUMMARY")
-    look = f"print([os.path.getsize(os.environ['GITHUB_' + name]) for name in {names}])\n"
-    texts = {"OUTPUT": "o=é\n", "STATE": "s=2\n", "ENV": "e=3\n", "PATH": "/p\n", "STEP_SUMMARY": "# Done"}
-    result = run(look + "".join(append(name, text) for name, text in texts.items()))
-    assert result.raw_log == "[0, 0, 0, 0, 0]\n"
-    assert (result.outputs, result.state, result.exports) == ({"o": "é"}, {"s": "2"}, {"e": "3"})
-    assert (result.paths, result.summary, result.conclusion) == (("/p",), "# Done\n", "success")
-
-
-def test_a_malformed_output_file_fails_the_step_but_keeps_what_came_before(run: Run) -> None:
-    result = run(append("OUTPUT", "a=1\nb<<E\nlost\n"))
-    assert (result.exit_code, result.conclusion) == (0, "failure")
-    assert result.outputs == {"a": "1"}
-    assert "never comes" in result.command_errors[0]
-
-
-def test_a_summary_of_one_mebibyte_is_kept_and_a_larger_one_is_an_error_and_lost(run: Run) -> None:
-    kept = run(append("STEP_SUMMARY", "") + "open(os.environ['GITHUB_STEP_SUMMARY'], 'w').write('é' * 2**19)")
-    lost = run("open(os.environ['GITHUB_STEP_SUMMARY'], 'w').write('é' * 2**19 + '.')")
-    assert len(kept.summary.encode()) == runner.SUMMARY_LIMIT + 1
-    assert (lost.summary, lost.annotation_counts, lost.conclusion) == ("", {"error": 1}, "success")
-
-
-def test_a_summary_is_masked_by_all_secrets_of_the_run(run: Run) -> None:
-    script = append("STEP_SUMMARY", "late, T0KEN and S3CRET") + "print('::add-mask::late')"
-    assert run(script, token="T0KEN", secrets=["S3CRET"]).summary == "***, *** and ***\n"
-
-
-# --- A whole step ------------------------------------------------------------------------------------------
-
-
-def test_stdout_and_stderr_are_one_log_in_which_commands_count(run: Run) -> None:
-    script = """
-    print("::add-mask::hidden", flush=True)
-    print("::error::on stderr, hidden", file=sys.stderr, flush=True)
-    print("plain hidden")
-    """
-    result = run(script)
-    assert result.log == "##[error]on stderr, ***\nplain ***"
-    assert "hidden" in result.raw_log
-    assert result.messages("error") == ["on stderr, ***"]
-    assert [command.name for command in result.commands] == ["add-mask", "error"]
-
-
-def test_the_exit_code_decides_unless_a_command_fails(run: Run) -> None:
-    failed, injected = run("sys.exit(2)"), run("print('title ##[set-env name=a]b')")
-    assert (failed.exit_code, failed.conclusion) == (2, "failure")
-    assert (injected.exit_code, injected.conclusion) == (0, "failure")
-
-
-WAITING = """
-import signal, time
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-print("waiting", flush=True)
-time.sleep(60)
-"""
+def test_a_summary_over_one_mebibyte_is_an_error_and_lost(tmp_path: Path) -> None:
+    entry = tmp_path / "entry.py"
+    entry.write_text("import os\nopen(os.environ['GITHUB_STEP_SUMMARY'], 'w').write('é' * 2**19 + '.')")
+    result = run_action(workspace=tmp_path / "agents", entrypoint=entry)
+    assert (result.summary, result.counts) == ("", {"error": 1})
