@@ -13,21 +13,16 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from fnmatch import fnmatchcase
-from http import HTTPStatus
+from http.client import responses
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from sys import exception
-from typing import TYPE_CHECKING, Any, Final, Self
+from types import TracebackType
+from typing import Any, Final, Self
 from urllib.parse import parse_qsl, urlsplit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from types import TracebackType
 
 CAMPAIGN_ID = "c0de0000-0000-4000-8000-000000000001"
 OTHER_CAMPAIGN_ID = "c0de0000-0000-4000-8000-000000000002"
@@ -37,6 +32,7 @@ RUN_ID = "f00d0000-0000-4000-8000-000000000001"
 
 MIB = 1024 * 1024
 CHUNK = 64 * 1024  # bytes of one write of a streamed body
+JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,43 +50,54 @@ class Request:
         """Return the parsed body; raises ValueError if it is not JSON."""
         return jsonlib.loads(self.body)
 
-    @property
-    def route(self) -> str:
-        """Method and path, such as `GET /v1/campaigns`."""
-        return f"{self.method} {self.path}"
-
-    @property
-    def origin(self) -> str:
-        """The URL that the client called, without a path."""
-        return f"http://{self.headers['host']}"
+    def matches(self, route: str) -> bool:
+        """Return whether a route, such as `GET /v1/runs/*`, includes this request."""
+        return fnmatchcase(f"{self.method} {self.path}", route)
 
 
-class Line:
-    """The server's connection for one request, to which an answer writes."""
+class Line(BaseHTTPRequestHandler):
+    """The server's connection, to which an answer writes."""
 
-    def __init__(self, handler: _Exchange, closing: threading.Event) -> None:
-        self._handler = handler
-        self._closing = closing
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a single byte is sent at once
+
+    def answer(self) -> None:
+        parts = urlsplit(self.path)
+        request = Request(
+            method=self.command,
+            path=parts.path,
+            query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            headers={name.lower(): value for name, value in self.headers.items()},
+            body=self.rfile.read(int(self.headers.get("Content-Length", 0))),
+            at=time.monotonic(),
+        )
+        self.server.respond(request).perform(self)
+
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer  # noqa: N815 - http.server requires these names
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
 
     def send(self, content: bytes) -> None:
         """Send bytes; raises ConnectionError if the client or the server has closed the connection."""
-        self._handler.connection.sendall(content)
+        self.connection.sendall(content)
 
     def pause(self, seconds: float | None) -> bool:
         """Wait for the seconds, or forever with None; return False when the server closes."""
-        return not self._closing.wait(seconds)
+        return not self.server.closing.wait(seconds)
 
     def hang_up(self) -> None:
         """Close the connection after this answer."""
-        self._handler.close_connection = True
+        self.close_connection = True
 
     def reset(self) -> None:
         """Close the connection at once with a TCP reset."""
         self.hang_up()
         linger_no_time = struct.pack("ii", 1, 0)
-        self._handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_no_time)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_no_time)
         # This closes the descriptor itself, because the handler's file objects would delay the socket's own close.
-        os.close(self._handler.connection.detach())
+        os.close(self.connection.detach())
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +113,15 @@ Scripted = Answer | Callable[[Request], Answer]
 # --- Answers -----------------------------------------------------------------------------------------------
 
 
-def raw(content: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+def raw(content: bytes, status: int = 200, headers: Mapping[str, str] = {}) -> Answer:
     """Send these bytes, with their real length unless `headers` contains another."""
-    head = _head(status, {"Content-Length": str(len(content)), **(headers or {})})
+    head = _head(status, {"Content-Length": str(len(content)), **headers})
     return Answer(lambda line: line.send(head + content))
 
 
-def json(payload: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+def json(payload: object, status: int = 200, headers: Mapping[str, str] = {}) -> Answer:
     """Send a JSON document."""
-    return raw(jsonlib.dumps(payload).encode(), status, {"Content-Type": "application/json", **(headers or {})})
+    return raw(jsonlib.dumps(payload).encode(), status, {**JSON, **headers})
 
 
 def page(text: str = "<html><body><h1>502 Bad Gateway</h1></body></html>", status: int = 502) -> Answer:
@@ -139,39 +146,25 @@ def reset() -> Answer:
 
 def hang(seconds: float | None = None) -> Answer:
     """Send nothing for the seconds, by default until the server closes, then close the connection."""
-
-    def perform(line: Line) -> None:
-        line.hang_up()
-        line.pause(seconds)
-
-    return Answer(perform)
+    return _stream(lambda: [b""], seconds)
 
 
 def late(seconds: float, answer: Answer) -> Answer:
     """Send nothing for the seconds, then another answer."""
-
-    def perform(line: Line) -> None:
-        if line.pause(seconds):
-            answer.perform(line)
-
-    return Answer(perform)
+    return Answer(lambda line: answer.perform(line) if line.pause(seconds) else None)
 
 
 def drip(content: bytes, every_s: float) -> Answer:
     """Send the headers at once and the body one byte at a time."""
-
-    def pieces() -> Iterator[bytes]:
-        yield _head(200, {"Content-Type": "application/json", "Content-Length": str(len(content))})
-        yield from _bytes_of(content)
-
-    return _stream(pieces, every_s)
+    head = _head(200, {**JSON, "Content-Length": str(len(content))})
+    return _stream(lambda: [head, *_bytes_of(content)], every_s)
 
 
 def drip_headers(every_s: float) -> Answer:
     """Send headers one byte at a time, without end."""
 
     def pieces() -> Iterator[bytes]:
-        yield from _bytes_of(b"HTTP/1.1 200 OK\r\n")
+        yield b"HTTP/1.1 200 OK\r\n"
         while True:
             yield from _bytes_of(b"X-Slow: yes\r\n")
 
@@ -181,7 +174,7 @@ def drip_headers(every_s: float) -> Answer:
 def truncated(payload: object) -> Answer:
     """Send the first half of a JSON document with the length of the whole."""
     content = jsonlib.dumps(payload).encode()
-    head = _head(200, {"Content-Type": "application/json", "Content-Length": str(len(content))})
+    head = _head(200, {**JSON, "Content-Length": str(len(content))})
     return _stream(lambda: [head + content[: len(content) // 2]])
 
 
@@ -189,7 +182,7 @@ def too_large(bytes_count: int) -> Answer:
     """Send this number of bytes of white space as JSON, without a Content-Length."""
 
     def pieces() -> Iterator[bytes]:
-        yield _head(200, {"Content-Type": "application/json", "Connection": "close"})
+        yield _head(200, {**JSON, "Connection": "close"})
         for sent in range(0, bytes_count, CHUNK):
             yield b" " * min(CHUNK, bytes_count - sent)
 
@@ -199,23 +192,19 @@ def too_large(bytes_count: int) -> Answer:
 def gzip_bomb(bytes_count: int = 64 * MIB) -> Answer:
     """Send a small compressed body that expands to this number of bytes of JSON text."""
     content = gzip.compress(b'"' + b"a" * (bytes_count - 2) + b'"')
-    return raw(content, 200, {"Content-Type": "application/json", "Content-Encoding": "gzip"})
+    return raw(content, 200, {**JSON, "Content-Encoding": "gzip"})
 
 
 def _head(status: int, headers: Mapping[str, str]) -> bytes:
-    try:
-        phrase = HTTPStatus(status).phrase
-    except ValueError:
-        phrase = "Unknown"
-    lines = [f"HTTP/1.1 {status} {phrase}", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
-    return "\r\n".join(lines).encode("latin-1")
+    first = f"HTTP/1.1 {status} {responses.get(status, 'Unknown')}"
+    return "\r\n".join([first, *(f"{name}: {value}" for name, value in headers.items()), "", ""]).encode("latin-1")
 
 
 def _bytes_of(content: bytes) -> Iterator[bytes]:
     return (content[at : at + 1] for at in range(len(content)))
 
 
-def _stream(pieces: Callable[[], Iterable[bytes]], every_s: float = 0) -> Answer:
+def _stream(pieces: Callable[[], Iterable[bytes]], every_s: float | None = 0) -> Answer:
     def perform(line: Line) -> None:
         line.hang_up()
         for piece in pieces():
@@ -229,53 +218,15 @@ def _stream(pieces: Callable[[], Iterable[bytes]], every_s: float = 0) -> Answer
 # --- The server --------------------------------------------------------------------------------------------
 
 
-class _Exchange(BaseHTTPRequestHandler):
-    server: _Server
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # a single byte is sent at once
-
-    def answer(self) -> None:
-        parts = urlsplit(self.path)
-        request = Request(
-            method=self.command,
-            path=parts.path,
-            query=dict(parse_qsl(parts.query, keep_blank_values=True)),
-            headers={name.lower(): value for name, value in self.headers.items()},
-            body=self.rfile.read(int(self.headers.get("Content-Length", 0))),
-            at=time.monotonic(),
-        )
-        self.server.script.take(request).perform(Line(self, self.server.closing))
-
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer  # noqa: N815 - http.server requires these names
-
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
-
-
 class _Server(ThreadingMixIn, TCPServer):
-    daemon_threads = False  # server_close() waits only for threads that are not daemons
+    daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, script: _Script) -> None:
-        super().__init__(("127.0.0.1", 0), _Exchange)
-        self.script = script
+    def __init__(self, respond: Callable[[Request], Answer]) -> None:
+        super().__init__(("127.0.0.1", 0), Line)
+        self.respond = respond
         self.closing = threading.Event()
         self.failures: list[Exception] = []
-        self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
-
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's types
-        with self._lock:
-            self._open.add(request)
-        super().process_request(request, client_address)
-
-    def close_request(self, request: Any) -> None:  # noqa: ANN401 - socketserver's types
-        with self._lock:
-            self._open.discard(request)
-        super().close_request(request)
-
-    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401, ARG002 - socketserver's types
-        return not self.closing.is_set()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - socketserver's types
         error = exception()
@@ -288,54 +239,11 @@ class _Server(ThreadingMixIn, TCPServer):
             self.handle_request()
 
     def end(self, serving: threading.Thread) -> None:
-        """End all answers, connections, and threads, also the one that runs `serve`."""
+        """End all answers and the thread that runs `serve`, and accept no more connections."""
         self.closing.set()
         socket.create_connection(self.socket.getsockname()).close()  # `serve` waits for a connection
         serving.join()
-        with self._lock:
-            still_open = list(self._open)
-        for connection in still_open:
-            with suppress(OSError):  # its own thread has closed it
-                connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
-
-
-class _Script:
-    def __init__(self, routes: Mapping[str, Scripted | Sequence[Scripted]]) -> None:
-        self._routes = {
-            route: tuple(answers) if isinstance(answers, Sequence) else (answers,) for route, answers in routes.items()
-        }
-        if unanswered := [route for route, answers in self._routes.items() if not answers]:
-            raise ValueError(f"routes without an answer: {unanswered}")
-        self._taken: Counter[str] = Counter()
-        self._requests: list[Request] = []
-        self._lock = threading.Lock()
-
-    @property
-    def requests(self) -> tuple[Request, ...]:
-        with self._lock:
-            return tuple(self._requests)
-
-    def replace(self, route: str, answers: tuple[Scripted, ...]) -> None:
-        with self._lock:
-            self._routes[route] = answers
-            self._taken[route] = 0
-
-    def take(self, request: Request) -> Answer:
-        with self._lock:
-            self._requests.append(request)
-            matching = [route for route in self._routes if _matches(request, route)]
-            if not matching:
-                return json({"detail": "Not Found"}, 404)
-            route = max(matching, key=lambda pattern: len(pattern.replace("*", "")))
-            answers = self._routes[route]
-            scripted = answers[min(self._taken[route], len(answers) - 1)]
-            self._taken[route] += 1
-        return scripted if isinstance(scripted, Answer) else scripted(request)
-
-
-def _matches(request: Request, route: str) -> bool:
-    return fnmatchcase(request.route, route)
 
 
 class ScriptedBackend:
@@ -347,10 +255,15 @@ class ScriptedBackend:
     """
 
     def __init__(self, routes: Mapping[str, Scripted | Sequence[Scripted]]) -> None:
-        self._script = _Script(routes)
+        self._lock = threading.Lock()
+        self._routes: dict[str, Sequence[Scripted]] = {}
+        self._taken: Counter[str] = Counter()
+        self._requests: list[Request] = []
+        for route, answers in routes.items():
+            self.script(route, *(answers if isinstance(answers, Sequence) else [answers]))
 
     def __enter__(self) -> Self:
-        self._server = _Server(self._script)
+        self._server = _Server(self._respond)
         self._thread = threading.Thread(target=self._server.serve, name="backend", daemon=True)
         self._thread.start()
         return self
@@ -368,32 +281,41 @@ class ScriptedBackend:
     @property
     def requests(self) -> tuple[Request, ...]:
         """All requests so far, in order."""
-        return self._script.requests
+        with self._lock:
+            return tuple(self._requests)
 
     def script(self, route: str, *answers: Scripted) -> None:
         """Set the answers of a route from now on."""
-        self._script.replace(route, answers)
+        with self._lock:
+            self._routes[route] = answers
+            self._taken[route] = 0
 
     def calls(self, route: str) -> tuple[Request, ...]:
         """Return the requests so far that match a route."""
-        return tuple(request for request in self.requests if _matches(request, route))
+        return tuple(request for request in self.requests if request.matches(route))
 
     def close(self) -> None:
-        """End all answers, connections, and threads; a second call does nothing."""
+        """End all answers, and accept no more connections; a second call does nothing."""
         if self._thread.is_alive():
             self._server.end(self._thread)
+
+    def _respond(self, request: Request) -> Answer:
+        with self._lock:
+            self._requests.append(request)
+            matching = [route for route in self._routes if request.matches(route)]
+            if not matching:
+                return json({"detail": "Not Found"}, 404)
+            route = max(matching, key=lambda pattern: len(pattern.replace("*", "")))
+            answers = self._routes[route]
+            scripted = answers[min(self._taken[route], len(answers) - 1)]
+            self._taken[route] += 1
+        return scripted if isinstance(scripted, Answer) else scripted(request)
 
 
 # --- Valid answers -----------------------------------------------------------------------------------------
 
 
-class Missing(Enum):
-    """A sentinel for `decided`: the field is left out."""
-
-    MISSING = "missing"
-
-
-MISSING: Final = Missing.MISSING
+MISSING: Final = object()  # for `decided`: the field is left out
 
 
 def decided(**fields: object) -> dict[str, Any]:
@@ -466,6 +388,6 @@ def _passed(request: Request, **fields: object) -> dict[str, Any]:
         unsafe_attempts=0,
         failures=1,
         top_failing_tools=[{"tool": "payments.refund", "count": 1}],
-        dashboard_url=f"{request.origin}/runs/{RUN_ID}",
+        dashboard_url=f"http://{request.headers['host']}/runs/{RUN_ID}",
         **fields,
     )
