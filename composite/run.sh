@@ -14,7 +14,7 @@ no_result "The step ended before the gate started. Re-run the job." # later valu
 stop() {
   echo "::error title=Sepurux gate::$1"
   no_result "$1"
-  exit 2 # nothing was judged
+  exit 2 # nothing was evaluated
 }
 
 # Prints a name for the environment: another lock, interpreter or version has another one.

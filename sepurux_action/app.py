@@ -63,7 +63,7 @@ UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals, connections: Connections = CONNECTIONS) -> int:
     """Run as a step of a workflow; return the exit status."""
     runner = ActionsRunner(environ, log)
-    runner.set_outputs(outputs.no_verdict(UNFINISHED))  # they remain if the step is killed
+    runner.set_outputs(outputs.without_decision(UNFINISHED))  # they remain if the step is killed
     invocation = from_step(runner.inputs, environ, runner.read_event(), signals)
     return run(invocation, runner, signals, partial(_log_report, host=runner), connections)
 
@@ -233,7 +233,7 @@ def _publish(results: Sequence[GateResult], report: Report, host: Host, writer: 
 
 
 def _log_report(report: Report, host: Host) -> None:
-    """Log the problems in the settings, or the verdict, which stands out, and the lines about what failed."""
+    """Log the problems in the settings, or the decision, which stands out, and the lines about what failed."""
     for problem in report.problems[:MAX_PROBLEM_ANNOTATIONS]:
         host.annotate(
             Level.ERROR, str(problem), title="Sepurux gate: invalid settings", file=problem.file, line=problem.line
@@ -290,7 +290,7 @@ def _publish_config_error(
     problems: Sequence[Problem], run_context: RunContext, host: Host, writer: ReportWriter, report_dir: str
 ) -> Report:
     report = build_settings_report(problems, _report_context(None, run_context, None, ResolvedPolicy()))
-    host.set_outputs(outputs.no_verdict(outputs.settings_reason(problems)))
+    host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
     if report_path := _write_report(report, host, writer, report_dir):
         host.set_outputs({"report_path": report_path})
     return report

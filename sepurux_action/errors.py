@@ -6,7 +6,7 @@
     ├── EvaluationError      the gate has no result; becomes decision `error`
     │   ├── TimedOut         ... because no poll succeeded within the timeout
     │   └── StillPending     ... because it had not decided within the timeout; becomes decision `pending`
-    ├── GitHubError          a call to GitHub failed; becomes one warning, never a verdict
+    ├── GitHubError          a call to GitHub failed; becomes one warning, never a decision
     └── DeadlineExceeded     work took longer than it may
         └── Interrupted      a signal came before the work was done
 

@@ -15,8 +15,8 @@ from sepurux_action.config.path_filter import affects
 from sepurux_action.config.settings import Settings
 from sepurux_action.config.stage import NextChange, OnUndecided, Stage, next_change
 from sepurux_action.connections import Connections
-from sepurux_action.evaluation.decision import CheckState, Decision, Rule, Verdict
-from sepurux_action.evaluation.drops import Base, few_results, judge_drops
+from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision
+from sepurux_action.evaluation.drops import Base, compare_drops, few_results
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.polling import RunMetadata, run_all
@@ -143,14 +143,14 @@ class GateEvaluator:
 
     def _result(self, gate: Gate, runs: tuple[RunResult, ...], advice: str) -> GateResult:
         base = self._base(gate)
-        runs, drops = judge_drops(gate, runs, base)
+        runs, drops = compare_drops(gate, runs, base)
         decision = min((run.decision for run in runs), key=lambda each: each.rank)
         # Whoever may cancel a run must not get past a gate with it, so `allow` ends with a signal.
         on_undecided = OnUndecided.BLOCK if self.signals.is_received() else gate.on_undecided
         suspected = trace_may_be_cause(runs)
         conclusion = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=suspected)
         decided = decision in {Decision.PASS, Decision.FAIL}
-        too_few = decided and any(check.state is CheckState.NOT_JUDGED for check in drops)
+        too_few = decided and any(check.state is CheckState.NOT_COMPARED for check in drops)
         few = few_results(base.baseline) if too_few and base.baseline else ""
         notes = tuple(filter(None, (self._next_change_note(gate), advice, few)))
         result = GateResult(gate=gate, runs=runs, conclusion=conclusion, notes=notes, drops=drops)
@@ -218,8 +218,8 @@ def _secret_source(event: Event) -> str:
 
 
 def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> tuple[RunResult, ...]:
-    verdict = Verdict(decision=decision, reason=reason, rule=Rule.NOT_POLLED)
+    run_decision = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED)
     return tuple(
-        RunResult(trace=trace.label, verdict=verdict, hint=hint, trace_may_be_cause=trace.content is not None)
+        RunResult(trace=trace.label, run_decision=run_decision, hint=hint, trace_may_be_cause=trace.content is not None)
         for trace in gate.traces
     )

@@ -28,12 +28,12 @@ from sepurux_action.evaluation.decision import (
     CheckState,
     Decision,
     Rule,
-    Verdict,
+    RunDecision,
     check_thresholds,
     decide,
     next_step,
 )
-from sepurux_action.evaluation.drops import FEW_RESULTS, Base, judge_drops
+from sepurux_action.evaluation.drops import FEW_RESULTS, Base, compare_drops
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.failure_comparison import compare
 from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
@@ -182,12 +182,12 @@ def a_content(text: bytes = b"{}") -> TraceContent:
 
 def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> RunResult:
     """Return the result of a CI run under the gate's thresholds, with changed fields."""
-    verdict = decide(run, (gate or a_gate()).thresholds)
+    run_decision = decide(run, (gate or a_gate()).thresholds)
     return replace(
         RunResult(
             trace=REGISTERED,
-            verdict=verdict,
-            hint=next_step(verdict),
+            run_decision=run_decision,
+            hint=next_step(run_decision),
             run=run,
             campaign_id=CAMPAIGN_ID,
             run_id=RUN_ID,
@@ -219,7 +219,7 @@ def undecided(
     checks = () if decision is Decision.SKIPPED else tuple(check_thresholds(known, a_gate().thresholds))
     return a_run(
         known,
-        verdict=Verdict(decision=decision, reason=reason, rule=rule, checks=checks),
+        run_decision=RunDecision(decision=decision, reason=reason, rule=rule, checks=checks),
         hint=hint,
         run_id=RUN_ID if run else "",
     )
@@ -295,12 +295,12 @@ def _compared(rate: float, context: Context | None) -> GateResult:
     limits = Thresholds(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03, max_reliability_score_drop=5)
     gate = a_gate(thresholds=limits)
     baseline = context.baselines["refunds"] if context else None
-    runs, drops = judge_drops(
+    runs, drops = compare_drops(
         gate,
         (a_run(replace(PASSING, pass_rate=Reading(rate)), gate),),
         Base(baseline=baseline, branch="main", hint=UNREAD_RESULTS_HINT),
     )
-    notes = (FEW_RESULTS,) if any(check.state is CheckState.NOT_JUDGED for check in drops) else ()
+    notes = (FEW_RESULTS,) if any(check.state is CheckState.NOT_COMPARED for check in drops) else ()
     return replace(a_result(*runs, gate=gate, notes=notes), drops=drops)
 
 
@@ -439,7 +439,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-drop": ((_compared(0.905, against),), against),
         "fail-drop-cached": ((_from_earlier_run(_compared(0.905, against)),), spread),
         "pass-within-range": ((_compared(0.88, spread),), spread),
-        "pass-not-judged": ((_compared(0.905, young),), young),
+        "pass-not-compared": ((_compared(0.905, young),), young),
         "error-not-compared": ((_compared(0.95, None),), a_context(base_ref="main")),
         "pending": ((a_result(_timed_out()),), replace(against_main, baselines={})),
         "pending-observe": ((a_result(_timed_out(), gate=observe),), a_context(base_ref="main")),
@@ -542,11 +542,11 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
         dashboard_url=address,
     )
     failures = tuple(ClassifiedFailure(type=word, severity=word, description=word, mutation=word) for word in words)
-    verdict = replace(decide(run, gate.thresholds), reason=first, warning=first)
+    run_decision = replace(decide(run, gate.thresholds), reason=first, warning=first)
     runs = tuple(
         RunResult(
             trace=word,
-            verdict=verdict,
+            run_decision=run_decision,
             run=run,
             campaign_id=second,
             trace_id=f"{second} again",

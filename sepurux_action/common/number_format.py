@@ -40,7 +40,7 @@ def pluralize(value: float, one: str, many: str | None = None) -> str:
     return f"{count(value)} {one if value == 1 else many or one + 's'}"
 
 
-def outcome(pass_rate: float | None, unsafe: float | None, failures: float | None) -> str:
+def numbers_text(pass_rate: float | None, unsafe: float | None, failures: float | None) -> str:
     """Return the numbers of an evaluation that are known: `72.0% passed, 1 unsafe attempt, 5 failures`, or ''."""
     parts = (
         "" if pass_rate is None else f"{percent(pass_rate)} passed",

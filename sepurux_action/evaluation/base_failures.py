@@ -1,6 +1,6 @@
 """Reads the classified failures of the base's runs, and compares the failures of this step's gates with them.
 
-What cannot be compared stays unmarked, and a note says why. No verdict depends on it. Source: contract, section 10.
+What cannot be compared stays unmarked, and a note says why. No decision depends on it. Source: contract, section 10.
 """
 
 from __future__ import annotations

@@ -32,9 +32,9 @@ SEE_THE_RUN = "See the Sepurux run."
 
 
 class Rule(IntEnum):
-    """Which row of the decision table a verdict follows (contract, section 2).
+    """Which row of the decision table was applied (contract, section 2).
 
-    Five are no rows of it: NOT_POLLED, because no poll led to the verdict, CANCELLED, after a signal, and three for a
+    Five are no rows of it: NOT_POLLED, because no poll led to the decision, CANCELLED, after a signal, and three for a
     run that passed: DROPPED, because it lies too far below the baseline, and two because nobody knows whether it does
     (contract, section 10): NOT_COMPARED, because it lacks a number, and BASE_UNREAD, because the baseline is not known.
     """
@@ -63,7 +63,7 @@ NEXT_STEPS = {
     Rule.CANCELLED: "Re-run the job.",
     Rule.NOT_COMPARED: "Re-run the job. If the number is missing again, ask Sepurux about this run.",
 }
-"""What to do about a verdict that is not on the agent, by its rule."""
+"""What to do about a decision that is not on the agent, by its rule."""
 
 
 class Decision(StrEnum):
@@ -85,7 +85,7 @@ class CheckState(StrEnum):
     """How a reported number compares with a threshold.
 
     Two are for drops only: WITHIN_RANGE, if the drop is too large, but the base itself has results as low, and
-    NOT_JUDGED, if the base has too few results.
+    NOT_COMPARED, if the base has too few results.
     """
 
     MET = "met"
@@ -93,7 +93,7 @@ class CheckState(StrEnum):
     NOT_REPORTED = "not reported"
     NO_NUMBER = "no number"
     WITHIN_RANGE = "within range"
-    NOT_JUDGED = "not judged"
+    NOT_COMPARED = "not compared"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class RunDecision:
     """What one poll means: the decision, its reason, and whether polling ends.
 
     `rule` is the row of the contract's table. `final` is false while the run is pending, and for row 7 the first time.
@@ -134,8 +134,8 @@ class Verdict:
     final: bool = True
 
 
-def decide(run: CIRun, thresholds: Thresholds) -> Verdict:
-    """Return the verdict on one poll of a CI run. Every combination of run and thresholds has one.
+def decide(run: CIRun, thresholds: Thresholds) -> RunDecision:
+    """Return the decision on one poll of a CI run. Every combination of run and thresholds has one.
 
     Rows 3 and 8 are pending. Row 7 is `error` but not final: the caller polls once more to confirm it.
     """
@@ -143,37 +143,37 @@ def decide(run: CIRun, thresholds: Thresholds) -> Verdict:
     broken = [check for check in checks if check.state is CheckState.MISSED]
     missing = tuple(dict.fromkeys(_missing(run, thresholds, checks)))
 
-    def verdict(rule: Rule, decision: Decision, reason: str, *, warning: str = "", final: bool = True) -> Verdict:
-        return Verdict(decision=decision, reason=reason, rule=rule, checks=checks, warning=warning, final=final)
+    def with_rule(rule: Rule, decision: Decision, reason: str, *, warning: str = "", final: bool = True) -> RunDecision:
+        return RunDecision(decision=decision, reason=reason, rule=rule, checks=checks, warning=warning, final=final)
 
     if run.decision == "fail":
-        return verdict(Rule.DECIDED_FAIL, Decision.FAIL, _sentence(broken) if broken else UNEXPLAINED_FAIL)
+        return with_rule(Rule.DECIDED_FAIL, Decision.FAIL, _sentence(broken) if broken else UNEXPLAINED_FAIL)
     if run.status in FAILED_STATUSES:
         what = "was cancelled" if run.status == "cancelled" else "failed"
         decided = f", decision {json_reader.preview(run.decision)}" if run.decision else ""
         reason = f"The evaluation itself {what} at Sepurux (status `{run.status}`{decided})."
-        return verdict(Rule.EVALUATION_FAILED, Decision.ERROR, reason)
+        return with_rule(Rule.EVALUATION_FAILED, Decision.ERROR, reason)
     if unknown := _unknown_word(run):
         reason = f"Sepurux reported {unknown}, which this version of the gate does not know."
-        return verdict(Rule.UNKNOWN_WORD, Decision.PENDING, reason, warning=reason, final=False)
+        return with_rule(Rule.UNKNOWN_WORD, Decision.PENDING, reason, warning=reason, final=False)
     if run.decision == "pass":
         if broken:
             why = "; ".join(check.sentence for check in broken)
             reason = f"Sepurux reported a pass, but a number it reports misses a threshold: {why}."
-            return verdict(Rule.PASS_CONTRADICTED, Decision.FAIL, reason)
+            return with_rule(Rule.PASS_CONTRADICTED, Decision.FAIL, reason)
         if missing:
             reason = f"Sepurux reported a pass without a number that a threshold needs ({'; '.join(missing)})."
-            return verdict(Rule.PASS_WITHOUT_NUMBERS, Decision.ERROR, reason)
-        return verdict(Rule.DECIDED_PASS, Decision.PASS, _pass_reason(run, checks))
+            return with_rule(Rule.PASS_WITHOUT_NUMBERS, Decision.ERROR, reason)
+        return with_rule(Rule.DECIDED_PASS, Decision.PASS, _pass_reason(run, checks))
     if run.status in FINISHED_STATUSES:
-        return verdict(
+        return with_rule(
             Rule.FINISHED_UNDECIDED,
             Decision.ERROR,
             f"The evaluation ended (status `{run.status}`), but Sepurux reported no decision.",
             final=False,
         )
     shown = f"status `{run.status}`" if run.status else "no status"
-    return verdict(Rule.PENDING, Decision.PENDING, f"Sepurux has not decided yet ({shown}).", final=False)
+    return with_rule(Rule.PENDING, Decision.PENDING, f"Sepurux has not decided yet ({shown}).", final=False)
 
 
 def _missing(run: CIRun, thresholds: Thresholds, checks: tuple[Check, ...]) -> Iterator[str]:
@@ -196,9 +196,9 @@ def no_decision(waited_s: float) -> str:
     return f"No decision after {number_format.duration(waited_s)}"
 
 
-def next_step(verdict: Verdict) -> str:
-    """Return what to do about a verdict; '' if its thresholds or its decision say it."""
-    return NEXT_STEPS.get(verdict.rule, "") if verdict.reason != UNEXPLAINED_FAIL else SEE_THE_RUN
+def next_step(run_decision: RunDecision) -> str:
+    """Return what to do about a decision; '' if its thresholds or its decision say it."""
+    return NEXT_STEPS.get(run_decision.rule, "") if run_decision.reason != UNEXPLAINED_FAIL else SEE_THE_RUN
 
 
 def check_thresholds(run: CIRun, thresholds: Thresholds) -> Iterator[Check]:
@@ -247,10 +247,10 @@ def _sentence(checks: list[Check]) -> str:
 def _pass_reason(run: CIRun, checks: tuple[Check, ...]) -> str:
     reported = any(check.state is CheckState.MET for check in checks)
     unreported = [check.label.lower() for check in checks if check.state is not CheckState.MET]
-    outcome = number_format.outcome(run.pass_rate.value, run.unsafe_attempts.value, run.failures.value)
+    numbers = number_format.numbers_text(run.pass_rate.value, run.unsafe_attempts.value, run.failures.value)
     met = "every threshold is met" if reported and not unreported else "no reported number misses a threshold"
     met += f" (not reported: {', '.join(unreported)})" if unreported else ""
-    return f"{outcome}; {met}." if outcome else f"{met[0].upper()}{met[1:]}."
+    return f"{numbers}; {met}." if numbers else f"{met[0].upper()}{met[1:]}."
 
 
 def _at_least(  # noqa: PLR0913 - one row of a table

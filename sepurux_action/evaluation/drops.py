@@ -74,13 +74,15 @@ def few_results(baseline: Baseline) -> str:
     return FEW_RESULTS + (hidden if baseline.hidden else "")
 
 
-def judge_drops(gate: Gate, runs: tuple[RunResult, ...], base: Base) -> tuple[tuple[RunResult, ...], tuple[Check, ...]]:
+def compare_drops(
+    gate: Gate, runs: tuple[RunResult, ...], base: Base
+) -> tuple[tuple[RunResult, ...], tuple[Check, ...]]:
     """Return the runs, of which one that passed may have failed or have no result now, and a check of each drop.
 
-    The numbers are the worst of all runs, and the worst run gets the verdict. A `fail` because of a drop comes from an
+    The numbers are the worst of all runs, and the worst run gets the decision. A `fail` because of a drop comes from an
     earlier run and is not compared again: the base branch may have other results now.
     """
-    if any(run.verdict.rule is Rule.DROPPED for run in runs):
+    if any(run.run_decision.rule is Rule.DROPPED for run in runs):
         return runs, ()
     checks = tuple(check_drops(combine([run.run for run in runs]), gate.thresholds, base))
     if any(run.decision is not Decision.PASS for run in runs):
@@ -94,9 +96,10 @@ def judge_drops(gate: Gate, runs: tuple[RunResult, ...], base: Base) -> tuple[tu
     without = Rule.NOT_COMPARED if base.baseline else Rule.BASE_UNREAD
     decision, rule = (Decision.FAIL, Rule.DROPPED) if missed else (Decision.ERROR, without)
     worst = _worst_of(runs, (missed or unknown)[0])
-    verdict = replace(worst.verdict, decision=decision, reason=f"Sepurux reported a pass, but {told}.", rule=rule)
-    hint = next_step(verdict) if base.baseline else base.hint
-    return tuple(replace(run, verdict=verdict, hint=hint) if run is worst else run for run in runs), checks
+    reason = f"Sepurux reported a pass, but {told}."
+    run_decision = replace(worst.run_decision, decision=decision, reason=reason, rule=rule)
+    hint = next_step(run_decision) if base.baseline else base.hint
+    return tuple(replace(run, run_decision=run_decision, hint=hint) if run is worst else run for run in runs), checks
 
 
 def check_drops(run: CIRun, thresholds: Thresholds, base: Base) -> Iterator[Check]:
@@ -142,7 +145,7 @@ def _check(threshold: str, measure: Measure, allowed: float, actual: float | Non
     if actual is None or len(values) < MIN_RESULTS:
         remark = f"not compared yet: {len(values)} of {MIN_RESULTS} passing results on {base.name}"
         sentence = f"a drop of the {measure.noun} is {remark}"
-        return row(state=CheckState.NOT_JUDGED, remark=remark, sentence=sentence)
+        return row(state=CheckState.NOT_COMPARED, remark=remark, sentence=sentence)
     number = f"{measure.noun} {measure.write(actual)}"
     results = number_format.pluralize(len(values), "result")
     below = f"{number} is {_size(drop, limit)} points below the median of {results} on {base.name}"
@@ -174,10 +177,10 @@ def _with_remarks(runs: tuple[RunResult, ...], checks: list[Check]) -> tuple[Run
 
 def _with_remark(run: RunResult, remark: str) -> RunResult:
     numbers = run.run
-    outcome = number_format.outcome(numbers.pass_rate.value, numbers.unsafe_attempts.value, numbers.failures.value)
-    parts = "; ".join(filter(None, (outcome, remark)))
-    reason = f"{parts[0].upper()}{parts[1:]}." if parts else run.verdict.reason
-    return replace(run, verdict=replace(run.verdict, reason=reason))
+    known = number_format.numbers_text(numbers.pass_rate.value, numbers.unsafe_attempts.value, numbers.failures.value)
+    parts = "; ".join(filter(None, (known, remark)))
+    reason = f"{parts[0].upper()}{parts[1:]}." if parts else run.run_decision.reason
+    return replace(run, run_decision=replace(run.run_decision, reason=reason))
 
 
 def _points(measure: Measure, difference: float) -> float:

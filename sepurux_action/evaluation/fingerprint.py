@@ -1,4 +1,4 @@
-"""A hash of what a verdict depends on, so that later runs can reuse a `fail`. Source: contract, section 6."""
+"""A hash of what a decision depends on, so that later runs can reuse a `fail`. Source: contract, section 6."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sepurux_action.config.gate import Gate, Trace
 
 
 def fingerprint(gate: Gate) -> str:
-    """Return the SHA-256, in hex, of all that a verdict depends on, except the commit.
+    """Return the SHA-256, in hex, of all that a decision depends on, except the commit.
 
     A cached `fail` is reused only if the fingerprint is the same. The stage and the reviewers are not part of it.
     """

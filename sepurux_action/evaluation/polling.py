@@ -46,7 +46,7 @@ from sepurux_action.evaluation.ci_run import (
     parse_score,
     wrong_shape,
 )
-from sepurux_action.evaluation.decision import Check, Decision, Rule, Verdict, decide, next_step, no_decision
+from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, decide, next_step, no_decision
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.evaluation.schedule import PollSchedule, retry_wait
@@ -60,7 +60,7 @@ MAX_REASON_LENGTH = 200  # characters of the reason why a score could not be rea
 CHECK_NETWORK = "Check `base_url`, and that the runner may connect to its host through firewall and proxy."
 CANCELLED = "The run was cancelled."
 
-_CANCELLED = Verdict(decision=Decision.ERROR, reason=CANCELLED, rule=Rule.CANCELLED)
+_CANCELLED = RunDecision(decision=Decision.ERROR, reason=CANCELLED, rule=Rule.CANCELLED)
 
 OnProgress = Callable[[Sequence[RunResult]], None]
 
@@ -283,7 +283,7 @@ class RunPoller:
         self.gate = gate
         self.result = RunResult(
             trace=trace.label,
-            verdict=_CANCELLED,
+            run_decision=_CANCELLED,
             hint=next_step(_CANCELLED),
             trace_may_be_cause=trace.content is not None,
         )
@@ -304,15 +304,15 @@ class RunPoller:
         return fingerprint(replace(self.gate, campaign=self.result.campaign_id, traces=(trace,))), uploaded
 
     async def run(self) -> None:
-        """Evaluate the trace, and keep the outcome in `result`, whatever happens."""
-        with suppress(asyncio.CancelledError):  # the result is what is known by now, CANCELLED if there is no verdict
+        """Evaluate the trace, and keep the result in `result`, whatever happens."""
+        with suppress(asyncio.CancelledError):  # the result is what is known by now, CANCELLED if there is no decision
             await self._evaluate()
         self._context.decided += 1
         self._context.show_wait()
         self.result = replace(self.result, elapsed_s=self.result.elapsed_s or self._context.elapsed())
         # The report, at the end of the log, says why a run has no result and why a gate failed, not each of its traces.
         in_report = self.result.decision is Decision.FAIL and len(self.gate.traces) == 1
-        why = f": {self.result.verdict.reason}" if len(self._context.pollers) > 1 and not in_report else ""
+        why = f": {self.result.run_decision.reason}" if len(self._context.pollers) > 1 and not in_report else ""
         waited = f" after {number_format.duration(self.result.elapsed_s)}"
         said = why and self.result.decision is Decision.PENDING
         self._log(f"{self.result.decision}{'' if said else waited}{why}")
@@ -323,11 +323,11 @@ class RunPoller:
             self.result = replace(self.result, campaign_id=campaign)
             trace_id = await self._upload()
             await self._start(campaign, trace_id)
-            verdict, outage = await self._poll_until_decided(), Outage.NO
-            needs_score = verdict.decision is Decision.PASS and self._needs_score()
+            run_decision, outage = await self._poll_until_decided(), Outage.NO
+            needs_score = run_decision.decision is Decision.PASS and self._needs_score()
             if needs_score:
-                verdict, outage = await self._decide_by_score()
-            self.result = replace(self.result, verdict=verdict, hint=next_step(verdict))
+                run_decision, outage = await self._decide_by_score()
+            self.result = replace(self.result, run_decision=run_decision, hint=next_step(run_decision))
             await self._note_outage(outage)
             await self._enrich(score_known=needs_score)
         except EvaluationError as error:
@@ -342,8 +342,10 @@ class RunPoller:
         if self.result.decision is Decision.FAIL:
             return
         decision = Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR
-        verdict = Verdict(decision=decision, reason=_sentence(error.reason), rule=Rule.NOT_POLLED, checks=checks)
-        self.result = replace(self.result, verdict=verdict, hint=error.hint)
+        run_decision = RunDecision(
+            decision=decision, reason=_sentence(error.reason), rule=Rule.NOT_POLLED, checks=checks
+        )
+        self.result = replace(self.result, run_decision=run_decision, hint=error.hint)
 
     async def _note_outage(self, outage: Outage) -> None:
         """Note that an uploaded trace is not why there is no result, if the reason is an outage.
@@ -421,8 +423,8 @@ class RunPoller:
                 "Re-run the job. If it happens again, ask Sepurux about this run.",
             )
 
-    async def _poll_until_decided(self) -> Verdict:
-        """Return the final verdict; raises StillPending or TimedOut at the deadline."""
+    async def _poll_until_decided(self) -> RunDecision:
+        """Return the final decision; raises StillPending or TimedOut at the deadline."""
         context = self._context
         polls = PollSchedule(
             context.settings.poll_interval_s,
@@ -443,11 +445,11 @@ class RunPoller:
                         next_in = number_format.duration(polls.wait)
                         self._log(f"poll failed: {error.reason}; next poll in {next_in}")
                 case CIRun() as run:
-                    verdict = polls.poll_succeeded(self._decide(run))
-                    if verdict.final:
-                        return verdict
-                    if not verdict.warning:
-                        context.log_once(verdict.reason)
+                    run_decision = polls.poll_succeeded(self._decide(run))
+                    if run_decision.final:
+                        return run_decision
+                    if not run_decision.warning:
+                        context.log_once(run_decision.reason)
             if polls.over:
                 raise self._out_of_time(polls)
 
@@ -464,8 +466,8 @@ class RunPoller:
             return TransientError(reason=problem, reached=True)
         return parse_ci_run(result.payload)
 
-    def _decide(self, run: CIRun) -> Verdict:
-        """Keep the numbers of a poll, and return the verdict on them."""
+    def _decide(self, run: CIRun) -> RunDecision:
+        """Keep the numbers of a poll, and return the decision on them."""
         before = self.result.run
         if not run.run_ids:
             run = replace(run, run_ids=before.run_ids)
@@ -475,24 +477,24 @@ class RunPoller:
         self._enter(run.status or "running")
         if run.dashboard_url and not before.dashboard_url:
             self._context.add_progress()
-        verdict = decide(run, self.gate.thresholds)
-        if verdict.warning:
-            self._context.warn_once(verdict.warning)
-        return verdict
+        run_decision = decide(run, self.gate.thresholds)
+        if run_decision.warning:
+            self._context.warn_once(run_decision.warning)
+        return run_decision
 
     def _out_of_time(self, polls: PollSchedule) -> EvaluationError:
         timeout_s = self.gate.timeout_s
         waited = min(self._context.elapsed(), timeout_s)
-        if polls.verdict is None:
+        if polls.run_decision is None:
             hint = f"Re-run the job, or raise `timeout` (now {number_format.duration(timeout_s)})."
             reason = f"No poll of the run succeeded within {number_format.duration(waited)}: {polls.error}"
             return TimedOut(reason, hint, outage=polls.outage)
-        if polls.verdict.rule is Rule.FINISHED_UNDECIDED:
-            return EvaluationError(polls.verdict.reason, next_step(polls.verdict))
-        why = f": {polls.verdict.reason}" if polls.verdict.rule is Rule.UNKNOWN_WORD else ""
+        if polls.run_decision.rule is Rule.FINISHED_UNDECIDED:
+            return EvaluationError(polls.run_decision.reason, next_step(polls.run_decision))
+        why = f": {polls.run_decision.reason}" if polls.run_decision.rule is Rule.UNKNOWN_WORD else ""
         why += f"; the last poll failed: {polls.error}" if polls.error else ""
         self.result = replace(self.result, elapsed_s=waited)  # what a report shows is what the reason says
-        return StillPending(no_decision(waited) + why, next_step(polls.verdict))
+        return StillPending(no_decision(waited) + why, next_step(polls.run_decision))
 
     def _needs_score(self) -> bool:
         """Return whether the decision on a run that passed depends on a score that its polls do not report."""
@@ -500,7 +502,7 @@ class RunPoller:
         limits = (thresholds.min_reliability_score, thresholds.max_reliability_score_drop)
         return self.result.run.reliability_score.missing and any(limit is not None for limit in limits)
 
-    async def _decide_by_score(self) -> tuple[Verdict, Outage]:
+    async def _decide_by_score(self) -> tuple[RunDecision, Outage]:
         """Return the decision on a run that passed, once the scores of its runs are known. The lowest one counts.
 
         A score that is not usable, or cannot be read until the deadline or for SCORE_S, makes the decision `error`,
@@ -570,7 +572,7 @@ class RunPoller:
         self.result = replace(
             self.result,
             run=run,
-            verdict=replace(self.result.verdict, checks=decide(run, self.gate.thresholds).checks),
+            run_decision=replace(self.result.run_decision, checks=decide(run, self.gate.thresholds).checks),
             enrichment=Enrichment(
                 failures=failures,
                 left_out=left_out,

@@ -10,7 +10,7 @@ from functools import cached_property
 from sepurux_action.config.gate import Gate, Thresholds
 from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.ci_run import CIRun, Enrichment, combine
-from sepurux_action.evaluation.decision import Check, Decision, Rule, Verdict, check_thresholds
+from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, check_thresholds
 from sepurux_action.evaluation.enforcement import Conclusion
 
 MAX_NAMED = 10  # failed traces that a reason names; the others are counted
@@ -20,11 +20,11 @@ MAX_NAMED = 10  # failed traces that a reason names; the others are counted
 class RunResult:
     """The result of one CI run of a gate. Unknown ids are ''; `hint` says what to do, or is ''.
 
-    `trace_may_be_cause` is true if the run has a trace to upload, which may be why there is no verdict.
+    `trace_may_be_cause` is true if the run has a trace to upload, which may be why there is no decision.
     """
 
     trace: str
-    verdict: Verdict
+    run_decision: RunDecision
     run: CIRun = CIRun()
     campaign_id: str = ""
     trace_id: str = ""
@@ -38,16 +38,16 @@ class RunResult:
     @property
     def decision(self) -> Decision:
         """Return the decision on this run."""
-        return self.verdict.decision
+        return self.run_decision.decision
 
 
 def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
-    """Return whether an uploaded trace may be why one of the runs has no verdict.
+    """Return whether an uploaded trace may be why one of the runs has no decision.
 
     If the baseline could not be read, the result of an uploaded trace was not compared, so this counts as such a cause.
     """
     runs = tuple(runs)
-    compared = all(run.verdict.rule is not Rule.BASE_UNREAD for run in runs)
+    compared = all(run.run_decision.rule is not Rule.BASE_UNREAD for run in runs)
     without = (run for run in runs if run.decision in {Decision.ERROR, Decision.PENDING} or not compared)
     return any(run.trace_may_be_cause for run in without)
 
@@ -90,7 +90,7 @@ class GateResult:
     @property
     def checks(self) -> tuple[Check, ...]:
         """Return the thresholds compared with the combined numbers; none if no run has been compared with them."""
-        if not any(run.verdict.checks for run in self.runs):
+        if not any(run.run_decision.checks for run in self.runs):
             return ()
         return (*check_thresholds(self.combined, self.gate.thresholds), *self.drops)
 
@@ -109,8 +109,8 @@ class GateResult:
         """Return the reason in one sentence. With several traces it names the worst one and all others that failed."""
         worst, *others = self.ranked
         if not others:
-            return worst.verdict.reason
-        reason = f"{worst.trace}: {worst.verdict.reason}"
+            return worst.run_decision.reason
+        reason = f"{worst.trace}: {worst.run_decision.reason}"
         failed = [run.trace for run in others if run.decision is Decision.FAIL]
         if not failed:
             return reason

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sepurux_action.common import number_format
 from sepurux_action.errors import Outage
 from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, TransientError
-from sepurux_action.evaluation.decision import Rule, Verdict
+from sepurux_action.evaluation.decision import Rule, RunDecision
 
 RETRY_BASE_S = 1.0
 RETRY_CAP_S = 30.0
@@ -62,7 +62,7 @@ class PollSchedule:
     """When a run is polled next, and what its polls have shown so far. Times are seconds since the first call.
 
     `wait` is the time until the next poll, `over` is true once the last poll has started. `error` is the reason of a
-    failed poll, '' after one that succeeded, whose verdict is `verdict`.
+    failed poll, '' after one that succeeded, whose decision is `decision`.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class PollSchedule:
         self.over = False
         self.error = ""
         self.outage = Outage.NO
-        self.verdict: Verdict | None = None
+        self.run_decision: RunDecision | None = None
         self._fixed_s = fixed_s
         self._timeout_s = timeout_s
         self._grace_s = grace_s
@@ -107,10 +107,10 @@ class PollSchedule:
         return min(LAST_POLL_S, self.left()) if self.over else min(CALL_S, left)
 
     def poll_failed(self, error: TransientError, of_other_runs: TransientError | None = None) -> None:
-        """Note a poll that failed, which is not a verdict. `of_other_runs` is why the last call of any run failed."""
-        if error is NO_TIME_LEFT:  # an earlier error says why there is no verdict
+        """Note a poll that failed, which is not a decision. `of_other_runs` is why the last call of any run failed."""
+        if error is NO_TIME_LEFT:  # an earlier error says why there is no decision
             self.over = True
-            if self.verdict is None and not self.error and of_other_runs:
+            if self.run_decision is None and not self.error and of_other_runs:
                 self.outage = of_other_runs.outage
             self.error = self.error or (of_other_runs or error).reason
             return
@@ -124,13 +124,13 @@ class PollSchedule:
             requested = number_format.duration(self.wait)
             self.error = f"{error.reason}, and Sepurux asked to wait {requested}, longer than the time that is left"
 
-    def poll_succeeded(self, verdict: Verdict) -> Verdict:
-        """Return a poll's verdict. A finished run without a decision is final in a second or in the last poll."""
-        again = self.verdict is not None and self.verdict.rule is Rule.FINISHED_UNDECIDED
-        self.error, self._failed_polls, self.verdict = "", 0, verdict
+    def poll_succeeded(self, run_decision: RunDecision) -> RunDecision:
+        """Return a poll's decision. A finished run without a decision is final in a second or in the last poll."""
+        again = self.run_decision is not None and self.run_decision.rule is Rule.FINISHED_UNDECIDED
+        self.error, self._failed_polls, self.run_decision = "", 0, run_decision
         self.wait = poll_wait(self.waited(), self._fixed_s)
-        if verdict.rule is Rule.FINISHED_UNDECIDED:
+        if run_decision.rule is Rule.FINISHED_UNDECIDED:
             self.wait = SECOND_OPINION_S
             if again or self.over:
-                return replace(verdict, final=True)
-        return verdict
+                return replace(run_decision, final=True)
+        return run_decision

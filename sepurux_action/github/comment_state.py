@@ -30,7 +30,7 @@ from sepurux_action.evaluation.ci_run import (
     parse_ci_run,
     parse_failures,
 )
-from sepurux_action.evaluation.decision import Decision, Rule, Verdict, check_thresholds, next_step
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, check_thresholds, next_step
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.event import SHA
@@ -87,7 +87,7 @@ class CachedFailures:
         checks = tuple(check_thresholds(fail.run.run, gate.thresholds))
         return replace(
             fail.run,
-            verdict=replace(fail.run.verdict, checks=checks),
+            run_decision=replace(fail.run.run_decision, checks=checks),
             enrichment=replace(fail.run.enrichment, notes=(FROM_EARLIER_RUN,)),
         )
 
@@ -111,7 +111,7 @@ def cached_failures_of(results: Iterable[GateResult], commit: str, fingerprints:
             run = replace(
                 result.worst,
                 run=_with_required_first(result),
-                verdict=replace(result.worst.verdict, reason=result.reason),
+                run_decision=replace(result.worst.run_decision, reason=result.reason),
                 enrichment=_combined_failures(result.ranked),
             )
             run = _load_failure(_dump_failure(run))
@@ -326,8 +326,8 @@ def _dump_failure(result: RunResult) -> dict[str, object]:
     run, enrichment = result.run, result.enrichment
     categories = run.mutation_categories
     return {
-        "reason": _cut(result.verdict.reason),
-        "rule": int(result.verdict.rule),
+        "reason": _cut(result.run_decision.reason),
+        "rule": int(result.run_decision.rule),
         "trace": _cut(result.trace),
         "campaign_id": result.campaign_id,
         "trace_id": result.trace_id,
@@ -366,11 +366,11 @@ def _load_failure(body: Mapping[str, object]) -> RunResult:
     reason = _cut(json_reader.text(body.get("reason")))
     rules = {Rule.PASS_CONTRADICTED, Rule.DROPPED}
     rule = next((each for each in rules if body.get("rule") == each), Rule.DECIDED_FAIL)
-    verdict = Verdict(decision=Decision.FAIL, reason=reason, rule=rule)
+    run_decision = RunDecision(decision=Decision.FAIL, reason=reason, rule=rule)
     return RunResult(
         trace=_cut(json_reader.text(body.get("trace"))),
-        verdict=verdict,
-        hint=next_step(verdict),
+        run_decision=run_decision,
+        hint=next_step(run_decision),
         run=run,
         campaign_id=json_reader.identifier(body.get("campaign_id")),
         trace_id=json_reader.identifier(body.get("trace_id")),

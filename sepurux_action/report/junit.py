@@ -25,11 +25,11 @@ MAX_NAME_LENGTH = 500  # characters
 RESULT = "result"  # the test case of a gate as a whole
 NOT_BLOCKING = "Not blocking."
 NEEDS_APPROVAL = "The gate needs an approval."
-NOT_JUDGED = "Not judged, because the gate has no result."
+NOT_COMPARED = "Not compared, because the gate has no result."
 
 
-class Outcome(StrEnum):
-    """The outcome of a test case. All but `passed` are the name of an element."""
+class CaseState(StrEnum):
+    """The result of a test case. All but `passed` are the name of an element."""
 
     PASSED = "passed"
     FAILURE = "failure"
@@ -38,19 +38,19 @@ class Outcome(StrEnum):
 
 
 _BY_DECISION = {
-    Decision.FAIL: Outcome.FAILURE,
-    Decision.ERROR: Outcome.ERROR,
-    Decision.PENDING: Outcome.ERROR,
-    Decision.PASS: Outcome.PASSED,
-    Decision.SKIPPED: Outcome.SKIPPED,
+    Decision.FAIL: CaseState.FAILURE,
+    Decision.ERROR: CaseState.ERROR,
+    Decision.PENDING: CaseState.ERROR,
+    Decision.PASS: CaseState.PASSED,
+    Decision.SKIPPED: CaseState.SKIPPED,
 }
 _BY_CHECK = {
-    CheckState.MET: Outcome.PASSED,
-    CheckState.MISSED: Outcome.FAILURE,
-    CheckState.NOT_REPORTED: Outcome.SKIPPED,
-    CheckState.NO_NUMBER: Outcome.SKIPPED,
-    CheckState.WITHIN_RANGE: Outcome.PASSED,
-    CheckState.NOT_JUDGED: Outcome.SKIPPED,
+    CheckState.MET: CaseState.PASSED,
+    CheckState.MISSED: CaseState.FAILURE,
+    CheckState.NOT_REPORTED: CaseState.SKIPPED,
+    CheckState.NO_NUMBER: CaseState.SKIPPED,
+    CheckState.WITHIN_RANGE: CaseState.PASSED,
+    CheckState.NOT_COMPARED: CaseState.SKIPPED,
 }
 
 
@@ -59,7 +59,7 @@ class _Case:
     """One test case. `kind` is the type of a failure or an error."""
 
     name: str
-    outcome: Outcome
+    case_state: CaseState
     text: str = ""
     kind: str = ""
     seconds: float = 0
@@ -70,11 +70,11 @@ class _Case:
         """Return the element."""
         place = {"file": self.file, "line": str(self.line or "")} if self.file else {}
         attributes = _attributes({"classname": suite, "name": self.name, "time": _time(self.seconds), **place})
-        if self.outcome is Outcome.PASSED:
+        if self.case_state is CaseState.PASSED:
             return f"<testcase{attributes}/>\n"
         text = json_reader.printable(self.text)
-        kind = self.kind if self.outcome is not Outcome.SKIPPED else ""
-        element = f"<{self.outcome}{_attributes({'message': text, 'type': kind})}>{escape(text)}</{self.outcome}>"
+        kind = self.kind if self.case_state is not CaseState.SKIPPED else ""
+        element = f"<{self.case_state}{_attributes({'message': text, 'type': kind})}>{escape(text)}</{self.case_state}>"
         return f"<testcase{attributes}>{element}</testcase>\n"
 
 
@@ -96,7 +96,7 @@ def junit_xml(report: Report) -> bytes:
     kept, left_out = _fitting(suites)
     if left_out:
         text = f"This file has no room for {left_out} more results. All results are in report.json."
-        case = _Case(name="left out", outcome=Outcome.SKIPPED, text=text)
+        case = _Case(name="left out", case_state=CaseState.SKIPPED, text=text)
         kept.append(_Suite(name="report", cases=(case,)))
     written = "".join(map(_suite_xml, kept))
     return (
@@ -126,7 +126,7 @@ def _settings(problems: Sequence[Problem]) -> _Suite:
     cases = (
         _Case(
             name=name,
-            outcome=Outcome.ERROR,
+            case_state=CaseState.ERROR,
             text=str(problem),
             kind="bad_settings",
             file=_name(problem.file),
@@ -150,7 +150,7 @@ def _gates(gates: Sequence[GateFacts]) -> Iterator[_Suite]:
 def _thresholds(gate: GateFacts) -> Iterator[_Case]:
     for row in gate.thresholds:
         sentence = f"{row.check.sentence[:1].upper()}{row.check.sentence[1:]}."
-        yield _judged(gate, row.check.threshold, _BY_CHECK[row.check.state], sentence)
+        yield _compared_case(gate, row.check.threshold, _BY_CHECK[row.check.state], sentence)
 
 
 def _failures(gate: GateFacts) -> Iterator[_Case]:
@@ -163,10 +163,10 @@ def _failures(gate: GateFacts) -> Iterator[_Case]:
         counted = f"{failure.severity or 'no severity'} ×{failure.count}{_compared(failure)}"
         texts.setdefault(_failure_name(failure), []).append(f"{counted}: {failure.description or 'no description'}")
     for name, alike in texts.items():
-        yield _judged(gate, name, Outcome.FAILURE, "; ".join(alike))
+        yield _compared_case(gate, name, CaseState.FAILURE, "; ".join(alike))
     for name in dict.fromkeys(map(_failure_name, gate.fixed)):
         if name not in texts:
-            yield _judged(gate, name, Outcome.PASSED, "Fixed.")
+            yield _compared_case(gate, name, CaseState.PASSED, "Fixed.")
 
 
 def _compared(failure: ClassifiedFailure) -> str:
@@ -179,27 +179,27 @@ def _failure_name(failure: ClassifiedFailure) -> str:
     return _name(f"failure: {failure.type or 'no type'}{mutation}{trace}")
 
 
-def _judged(gate: GateFacts, name: str, outcome: Outcome, text: str) -> _Case:
+def _compared_case(gate: GateFacts, name: str, case_state: CaseState, text: str) -> _Case:
     """Return a case that only counts if the gate is decided."""
-    if _BY_DECISION[gate.decision] is Outcome.ERROR:
-        return _Case(name=name, outcome=Outcome.SKIPPED, text=f"{NOT_JUDGED} {text}")
-    return _case(gate, name, outcome, text)
+    if _BY_DECISION[gate.decision] is CaseState.ERROR:
+        return _Case(name=name, case_state=CaseState.SKIPPED, text=f"{NOT_COMPARED} {text}")
+    return _case(gate, name, case_state, text)
 
 
-def _case(gate: GateFacts, name: str, outcome: Outcome, text: str) -> _Case:
+def _case(gate: GateFacts, name: str, case_state: CaseState, text: str) -> _Case:
     """Return a case that is a failure or an error only if the gate blocks."""
-    if outcome in {Outcome.FAILURE, Outcome.ERROR} and not gate.blocks:
-        return _Case(name=name, outcome=Outcome.SKIPPED, text=f"{NOT_BLOCKING} {text}")
-    return _Case(name=name, outcome=outcome, text=text, kind=gate.state.value)
+    if case_state in {CaseState.FAILURE, CaseState.ERROR} and not gate.blocks:
+        return _Case(name=name, case_state=CaseState.SKIPPED, text=f"{NOT_BLOCKING} {text}")
+    return _Case(name=name, case_state=case_state, text=text, kind=gate.state.value)
 
 
 def _suite_xml(suite: _Suite) -> str:
-    outcomes = [case.outcome for case in suite.cases]
+    case_states = [case.case_state for case in suite.cases]
     counts = {
-        "tests": len(outcomes),
-        "failures": outcomes.count(Outcome.FAILURE),
-        "errors": outcomes.count(Outcome.ERROR),
-        "skipped": outcomes.count(Outcome.SKIPPED),
+        "tests": len(case_states),
+        "failures": case_states.count(CaseState.FAILURE),
+        "errors": case_states.count(CaseState.ERROR),
+        "skipped": case_states.count(CaseState.SKIPPED),
     }
     numbers = {name: str(count) for name, count in counts.items()}
     attributes = _attributes({"name": suite.name, **numbers, "time": _time(suite.seconds)})

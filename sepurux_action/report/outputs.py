@@ -45,7 +45,7 @@ OUTPUTS: dict[str, str] = {
 }
 
 
-def no_verdict(reason: str) -> dict[str, str]:
+def without_decision(reason: str) -> dict[str, str]:
     """Return the outputs of a step without a result: every name, decision `error`, conclusion `failure`."""
     known = {"decision": Decision.ERROR.value, "conclusion": "failure", "reason": reason, "gates": "[]"}
     return {name: known.get(name, "") for name in OUTPUTS}

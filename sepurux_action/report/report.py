@@ -31,11 +31,11 @@ _ROW_ORDER = (
     CheckState.NO_NUMBER,
     CheckState.NOT_REPORTED,
     CheckState.WITHIN_RANGE,
-    CheckState.NOT_JUDGED,
+    CheckState.NOT_COMPARED,
     CheckState.MET,
 )
 # No result because of a number, which a row shows.
-_JUDGED = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED, Rule.BASE_UNREAD})
+_NUMBERS_COUNT = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED, Rule.BASE_UNREAD})
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name tells whose it is, so the start is cut
 
@@ -77,7 +77,7 @@ class Dashboard:
 class ThresholdFacts:
     """A threshold, the result, and how that differs from the baseline (`–`: unknown).
 
-    `judged` is false while the evaluation has not ended, because its numbers may still change. `results` counts the
+    `final` is false while the evaluation has not ended, because its numbers may still change. `results` counts the
     baseline's results that have the number. `drop_shown`: another row shows the change, because the gate limits it.
     """
 
@@ -85,7 +85,7 @@ class ThresholdFacts:
     change: str
     base: float | None = None
     results: int = 0
-    judged: bool = True
+    final: bool = True
     drop_shown: bool = False
 
     @property
@@ -96,17 +96,17 @@ class ThresholdFacts:
     @property
     def words(self) -> Words:
         """Return the symbol of the row."""
-        return BY_CHECK[self.check.state] if self.judged else WORDS[State.NO_DECISION]
+        return BY_CHECK[self.check.state] if self.final else WORDS[State.NO_DECISION]
 
     @property
     def met(self) -> bool:
         """Return whether the number meets the threshold."""
-        return self.judged and self.check.state is CheckState.MET
+        return self.final and self.check.state is CheckState.MET
 
     @property
     def missed(self) -> bool:
         """Return whether the number misses the threshold."""
-        return self.judged and self.check.state is CheckState.MISSED
+        return self.final and self.check.state is CheckState.MISSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +217,7 @@ class GateFacts:
     @property
     def remark(self) -> str:
         """Return the reason of a gate without a result, without the wait, which the title of a report shows."""
-        reason, waited = self.worst.verdict.reason, no_decision(self.waited_s)
+        reason, waited = self.worst.run_decision.reason, no_decision(self.waited_s)
         rest = reason.removeprefix(waited)
         if rest == reason or rest[:1] not in {".", ":", ";"}:
             return reason
@@ -242,7 +242,7 @@ class GateFacts:
     @property
     def has_numbers(self) -> bool:
         """Return whether there is a number to show with the thresholds, or its lack is the result."""
-        return any(row.judged or row.check.value is not None for row in self.thresholds)
+        return any(row.final or row.check.value is not None for row in self.thresholds)
 
     @property
     def failed(self) -> bool:
@@ -403,7 +403,7 @@ def _gate(result: GateResult, context: Context, *, short: bool) -> GateFacts:
         would_block=blocks
         or enforce(result.decision, Stage.HARD, gate.on_undecided, trace_may_be_cause=suspected).blocks,
         not_allowed=_why_not_allowed(worst, short=short) if refused else "",
-        rule=worst.verdict.rule,
+        rule=worst.run_decision.rule,
         reason=result.reason,
         hint=worst.hint,
         approval=result.approval,
@@ -440,7 +440,7 @@ def _why_not_allowed(run: RunResult, *, short: bool) -> str:
     """Return why `on_undecided: allow` does not apply to a gate with this result."""
     if short:
         return "the step was cancelled"
-    unread = run.verdict.rule is Rule.BASE_UNREAD
+    unread = run.run_decision.rule is Rule.BASE_UNREAD
     return "the gate uploads a trace" if unread else "the uploaded trace may be the cause"
 
 
@@ -464,20 +464,20 @@ def _baseline(result: GateResult, context: Context) -> Baseline:
 
     That run was compared with the results of its time, and its reason says so.
     """
-    from_earlier_run = result.worst.verdict.rule is Rule.DROPPED and not result.drops
+    from_earlier_run = result.worst.run_decision.rule is Rule.DROPPED and not result.drops
     return Baseline() if from_earlier_run else context.baselines.get(result.gate.name, Baseline())
 
 
 def _thresholds(result: GateResult, context: Context) -> tuple[ThresholdFacts, ...]:
     """Return the thresholds, those that are missed first."""
     now, baseline = published_result.summarize(result), _baseline(result, context)
-    judged = result.decision in {Decision.PASS, Decision.FAIL} or result.worst.verdict.rule in _JUDGED
+    final = result.decision in {Decision.PASS, Decision.FAIL} or result.worst.run_decision.rule in _NUMBERS_COUNT
     drops = [DROPS[check.threshold] for check in result.drops if check.value is not None]
 
     def row(check: Check) -> ThresholdFacts:
-        measure = _MEASURES.get(check.threshold) if judged else None
+        measure = _MEASURES.get(check.threshold) if final else None
         if measure is None:
-            return ThresholdFacts(check=check, change=NOT_KNOWN, judged=judged)
+            return ThresholdFacts(check=check, change=NOT_KNOWN, final=final)
         is_drop = check.threshold in DROPS
         return ThresholdFacts(
             check=check,
@@ -516,14 +516,14 @@ def _other_numbers(result: GateResult) -> Iterable[tuple[str, str]]:
 
 def _traces(result: GateResult, context: Context) -> tuple[TraceFacts, ...]:
     """Return the traces, the worst first; () if there is nothing to tell them apart by."""
-    outcomes = {(run.decision, run.verdict.reason, run.hint, run.run.pass_rate) for run in result.runs}
-    if len(result.runs) == 1 or (len(outcomes) == 1 and result.worst.run.pass_rate.value is None):
+    alike = {(run.decision, run.run_decision.reason, run.hint, run.run.pass_rate) for run in result.runs}
+    if len(result.runs) == 1 or (len(alike) == 1 and result.worst.run.pass_rate.value is None):
         return ()
     return tuple(
         TraceFacts(
             trace=run.trace,
             decision=run.decision,
-            reason=run.verdict.reason,
+            reason=run.run_decision.reason,
             hint=run.hint,
             pass_rate=_pass_rate(run.run.pass_rate.value, result.gate),
             unsafe=run.run.unsafe_attempts.value or 0,
@@ -585,7 +585,7 @@ def _notes(results: Sequence[GateResult]) -> Iterable[Note]:
     """Yield each note once, with the names of its gates unless it applies to all."""
     gates_by_note: dict[str, dict[str, None]] = {}
     for result in results:
-        runs = (note for run in result.runs for note in (run.verdict.warning, *run.enrichment.notes))
+        runs = (note for run in result.runs for note in (run.run_decision.warning, *run.enrichment.notes))
         for note in filter(None, (*result.notes, *runs)):
             gates_by_note.setdefault(note, {})[result.gate.name] = None
     for note, names in gates_by_note.items():

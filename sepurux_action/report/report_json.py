@@ -111,7 +111,7 @@ def _threshold(row: ThresholdFacts, gate: GateFacts) -> Json:
         "metric": METRICS[check.threshold],
         "value": check.value,
         "limit": check.limit,
-        "state": check.state.replace(" ", "_") if row.judged or check.value is None else "not_judged",
+        "state": check.state.replace(" ", "_") if row.final or check.value is None else "not_compared",
         "message": check.sentence,
         "lacking": check.lacking,
         "reported_by": check.reported_by,
@@ -181,7 +181,7 @@ def _trace(run: RunResult) -> Json:
     return {
         "trace": run.trace,
         "decision": run.decision,
-        "reason": run.verdict.reason,
+        "reason": run.run_decision.reason,
         "hint": run.hint,
         **_ids(run),
         "run_ids": run.run.run_ids,

@@ -55,7 +55,7 @@ BY_CHECK = {
     CheckState.NOT_REPORTED: WORDS[State.NO_RESULT],
     CheckState.NO_NUMBER: WORDS[State.NO_RESULT],
     CheckState.WITHIN_RANGE: WORDS[State.NOT_BLOCKING],
-    CheckState.NOT_JUDGED: WORDS[State.NO_DECISION],
+    CheckState.NOT_COMPARED: WORDS[State.NO_DECISION],
 }
 
 
@@ -67,7 +67,7 @@ def state_of(result: GateResult) -> State:
         case Decision.FAIL:
             return State.FAILED if result.conclusion.blocks else State.NOT_BLOCKING
         case Decision.ERROR:
-            return State.CANCELLED if result.worst.verdict.rule is Rule.CANCELLED else State.NO_RESULT
+            return State.CANCELLED if result.worst.run_decision.rule is Rule.CANCELLED else State.NO_RESULT
         case Decision.PENDING:
             return State.NO_DECISION
         case Decision.PASS:

@@ -221,14 +221,14 @@ class Api:
             "run_ids": [run.run_id for run in batch.runs],
             "trace_count": len(batch.runs),
             "scenario_coverage_pct": batch.coverage,
-            **_verdict(self._store.status(first), batch.evaluation, first.thresholds),
+            **_decided(self._store.status(first), batch.evaluation, first.thresholds),
             "dashboard_url": f"{self._base_url}/runs/{batch.batch_id}",
         }
 
     def _run_view(self, run: Run) -> Mapping[str, object]:
         return {
             "run_id": run.run_id,
-            **_verdict(self._store.status(run), run.evaluation, run.thresholds),
+            **_decided(self._store.status(run), run.evaluation, run.thresholds),
             "dashboard_url": f"{self._base_url}/runs/{run.run_id}",
         }
 
@@ -254,7 +254,7 @@ def _query_number(request: Request, key: str, *, default: int, least: int, most:
     raise validation_error(("query", key), f"must be a whole number from {least} to {most}", "int_parsing")
 
 
-def _verdict(status: Status, evaluation: Evaluation, thresholds: Thresholds) -> Mapping[str, object]:
+def _decided(status: Status, evaluation: Evaluation, thresholds: Thresholds) -> Mapping[str, object]:
     done = status == "done"
     numbers = {
         "pass_rate": evaluation.pass_rate,
@@ -263,10 +263,10 @@ def _verdict(status: Status, evaluation: Evaluation, thresholds: Thresholds) -> 
         "reliability_score": evaluation.score,
     }
     tools = evaluation.failing_tools[:TOP_TOOLS] if done else []
-    verdict = "pass" if thresholds.are_met_by(evaluation) else "fail"
+    decided = "pass" if thresholds.are_met_by(evaluation) else "fail"
     return {
         "status": status,
-        "decision": verdict if done else "pending",
+        "decision": decided if done else "pending",
         **(numbers if done else dict.fromkeys(numbers)),
         "top_failing_tools": [{"tool": tool, "count": count} for tool, count in tools],
         "mutation_categories": [],

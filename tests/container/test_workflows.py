@@ -77,7 +77,7 @@ class Scene:
     ) -> WorkflowRun:
         """Run a workflow whose gate has just the permissions that its job asks for, and needs no more.
 
-        `trace` is what is judged where neither the workflow nor a policy says another.
+        `trace` is what is evaluated where neither the workflow nor a policy says another.
         """
         jobs = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].values()
         [permissions] = [
@@ -101,7 +101,7 @@ class Scene:
             },
             secrets={"GITHUB_TOKEN": self.github.token(permissions), "SEPURUX_CI_TOKEN": SECRET},
         )
-        assert "the verdict and the exit status stand." not in run.log.lower(), (
+        assert "the decision and the exit status stand." not in run.log.lower(), (
             run.log
         )  # the end of each refusal's warning
         return run
@@ -209,7 +209,7 @@ def queued(scene: Scene) -> None:
 
 
 def dispatched(scene: Scene) -> None:
-    """Judge without a pull request by the checkout's policy, and say why there is no comment."""
+    """Evaluate without a pull request by the checkout's policy, and say why there is no comment."""
     scene.policy("week-3-hard.yml")
     event = {"repository": scene.event()["repository"]}
     run = scene.run(WORKFLOWS / "scheduled.yml", "workflow_dispatch", event)

@@ -429,7 +429,7 @@ def test_after_a_signal_nothing_of_the_base_is_read() -> None:
 def test_no_comparison_changes_a_decision(base: ApiResult | Sequence[object]) -> None:
     [compared] = run(FakeApiCalls(a_backend(base=base)))
     [alone] = run(FakeApiCalls(a_backend()), baselines={})
-    assert (compared.verdict, compared.run, compared.hint) == (alone.verdict, alone.run, alone.hint)
+    assert (compared.run_decision, compared.run, compared.hint) == (alone.run_decision, alone.run, alone.hint)
 
 
 words = st.sampled_from(["", "base-run", "batch-1-run-1", CAMPAIGN, "timeouts", "\ud800", "x" * 300]) | st.text(

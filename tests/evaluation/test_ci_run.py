@@ -72,8 +72,8 @@ def test_a_field_of_another_type_costs_that_field_only(wrong: object) -> None:
 
 @pytest.mark.parametrize("wrong", [True, 1, ["pass"], {"pass": True}])
 def test_a_decision_that_is_no_text_is_a_word_that_nobody_knows(wrong: object) -> None:
-    verdict = decide(parse_ci_run({**RESPONSE, "decision": wrong}), Thresholds())
-    assert (verdict.rule, verdict.decision) == (3, Decision.PENDING)
+    run_decision = decide(parse_ci_run({**RESPONSE, "decision": wrong}), Thresholds())
+    assert (run_decision.rule, run_decision.decision) == (3, Decision.PENDING)
 
 
 @pytest.mark.parametrize(

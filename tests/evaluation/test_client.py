@@ -455,7 +455,7 @@ def test_a_compressed_bomb_is_rejected_before_it_unfolds() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "gzip, gzip, gzip, gzip, gzip, gzip, gzip", "br", "zstd", "x"])
-def test_a_body_whose_encoding_is_a_lie_never_passes_for_a_verdict(encoding: str) -> None:
+def test_a_body_whose_encoding_is_a_lie_never_passes_for_a_decision(encoding: str) -> None:
     response = result_of(backend.raw(b"\x00no such thing", headers={"Content-Encoding": encoding}))
     assert isinstance(response, TransientError)
 
@@ -492,7 +492,7 @@ def test_json_of_any_depth_gets_an_response(depth: int, opening: str, closing: s
     assert isinstance(response, Success) or (isinstance(response, TransientError) and response.reached)
 
 
-def test_nan_and_huge_numbers_are_handed_on_for_the_verdict_to_refuse() -> None:
+def test_nan_and_huge_numbers_are_handed_on_for_the_decision_to_refuse() -> None:
     response = result_of(
         backend.raw(b'{"pass_rate": NaN, "failures": 1e999, "unsafe_attempts": ' + b"9" * 4_000 + b"}")
     )

@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.evaluation.ci_run import parse_ci_run
-from sepurux_action.evaluation.decision import CheckState, Decision, Verdict, decide, next_step
+from sepurux_action.evaluation.decision import CheckState, Decision, RunDecision, decide, next_step
 
 STATUSES = [
     None,
@@ -61,7 +61,7 @@ def expected(status: object, decision: object, rate: object, unsafe: object, fai
     return (7, "error") if status in OVER else (8, "pending")
 
 
-def poll(**fields: object) -> Verdict:
+def poll(**fields: object) -> RunDecision:
     return decide(parse_ci_run({name: value for name, value in fields.items() if value != "missing"}), ASKED)
 
 
@@ -69,12 +69,12 @@ def poll(**fields: object) -> Verdict:
 def test_every_status_by_decision_by_metric_gets_the_row_of_the_table(status: object) -> None:
     rows = set()
     for decision, (rate, unsafe, failures) in itertools.product(DECISIONS, METRICS):
-        verdict = poll(status=status, decision=decision, pass_rate=rate, unsafe_attempts=unsafe, failures=failures)
-        assert (verdict.rule, verdict.decision.value) == expected(status, decision, rate, unsafe, failures)
-        assert verdict.final is (verdict.rule not in {3, 7, 8})
-        assert bool(verdict.warning) is (verdict.rule == 3)
-        assert verdict.reason.endswith(".")
-        rows.add(verdict.rule)
+        run_decision = poll(status=status, decision=decision, pass_rate=rate, unsafe_attempts=unsafe, failures=failures)
+        assert (run_decision.rule, run_decision.decision.value) == expected(status, decision, rate, unsafe, failures)
+        assert run_decision.final is (run_decision.rule not in {3, 7, 8})
+        assert bool(run_decision.warning) is (run_decision.rule == 3)
+        assert run_decision.reason.endswith(".")
+        rows.add(run_decision.rule)
     assert 1 in rows, "a fail is a fail whatever the status"
 
 
@@ -109,11 +109,11 @@ def test_a_fail_with_a_score_above_its_threshold_is_a_fail() -> None:
 def test_a_pass_whose_own_number_breaks_a_threshold_is_a_fail_that_says_so(
     thresholds: Thresholds, response: dict[str, object], sentence: str
 ) -> None:
-    verdict = decide(parse_ci_run({"decision": "pass", "status": "done", **response}), thresholds)
-    assert (verdict.rule, verdict.decision) == (4, Decision.FAIL)
-    assert next_step(verdict) == ""
-    assert verdict.reason == f"Sepurux reported a pass, but a number it reports misses a threshold: {sentence}."
-    assert [check.state for check in verdict.checks] == [CheckState.MISSED]
+    run_decision = decide(parse_ci_run({"decision": "pass", "status": "done", **response}), thresholds)
+    assert (run_decision.rule, run_decision.decision) == (4, Decision.FAIL)
+    assert next_step(run_decision) == ""
+    assert run_decision.reason == f"Sepurux reported a pass, but a number it reports misses a threshold: {sentence}."
+    assert [check.state for check in run_decision.checks] == [CheckState.MISSED]
 
 
 @pytest.mark.parametrize(
@@ -125,10 +125,10 @@ def test_a_pass_whose_own_number_breaks_a_threshold_is_a_fail_that_says_so(
     ],
 )
 def test_a_score_or_category_that_is_not_reported_does_not_hold_up_a_pass(thresholds: Thresholds) -> None:
-    verdict = decide(parse_ci_run({"decision": "pass"}), thresholds)
-    assert (verdict.rule, verdict.decision) == (6, Decision.PASS)
-    assert [check.actual for check in verdict.checks] == ["not reported"]
-    assert "not reported" in verdict.reason
+    run_decision = decide(parse_ci_run({"decision": "pass"}), thresholds)
+    assert (run_decision.rule, run_decision.decision) == (6, Decision.PASS)
+    assert [check.actual for check in run_decision.checks] == ["not reported"]
+    assert "not reported" in run_decision.reason
 
 
 NO_SCORES = ["61.5%", "61.5", 6150, -1, [61.5], True, {}]
@@ -143,9 +143,9 @@ def test_a_score_that_is_no_number_of_its_scale_is_an_error_if_a_threshold_limit
     score: object, thresholds: Thresholds
 ) -> None:
     run = parse_ci_run({"decision": "pass", "reliability_score": score})
-    verdict = decide(run, thresholds)
-    assert (verdict.rule, verdict.decision) == (5, Decision.ERROR)
-    assert "(reliability score: no number: " in verdict.reason
+    run_decision = decide(run, thresholds)
+    assert (run_decision.rule, run_decision.decision) == (5, Decision.ERROR)
+    assert "(reliability score: no number: " in run_decision.reason
     assert decide(run, Thresholds()).decision is Decision.PASS
 
 
@@ -156,8 +156,8 @@ def test_a_rate_that_is_no_fraction_is_an_error_if_only_its_drop_is_limited() ->
 
 def test_a_number_that_two_thresholds_need_is_named_once() -> None:
     run = parse_ci_run({"decision": "pass", "reliability_score": "61.5"})
-    verdict = decide(run, Thresholds(min_reliability_score=80, max_reliability_score_drop=3))
-    assert verdict.reason.count("reliability score") == 1
+    run_decision = decide(run, Thresholds(min_reliability_score=80, max_reliability_score_drop=3))
+    assert run_decision.reason.count("reliability score") == 1
 
 
 @pytest.mark.parametrize(
@@ -170,9 +170,9 @@ def test_categories_that_are_no_list_of_texts_are_an_error_if_a_threshold_needs_
     categories: object, thresholds: Thresholds
 ) -> None:
     run = parse_ci_run({"decision": "pass", "mutation_categories": categories})
-    verdict = decide(run, thresholds)
-    assert (verdict.rule, verdict.decision) == (5, Decision.ERROR)
-    assert [check.state for check in verdict.checks] == [CheckState.NO_NUMBER]
+    run_decision = decide(run, thresholds)
+    assert (run_decision.rule, run_decision.decision) == (5, Decision.ERROR)
+    assert [check.state for check in run_decision.checks] == [CheckState.NO_NUMBER]
     assert decide(run, Thresholds()).decision is Decision.PASS
 
 
@@ -187,17 +187,17 @@ def test_a_rate_that_is_off_by_rounding_only_is_the_same_rate() -> None:
 
 @pytest.mark.parametrize("below", [5e-11, 1e-10, 1e-9, 1e-6])
 def test_a_rate_below_the_threshold_by_more_than_rounding_misses_it_and_is_shown_so(below: float) -> None:
-    verdict = poll(decision="pass", pass_rate=0.9 - below * 1.01, unsafe_attempts=0, failures=0)
-    (rate, *_) = verdict.checks
-    assert (verdict.decision, rate.state) == (Decision.FAIL, CheckState.MISSED)
+    run_decision = poll(decision="pass", pass_rate=0.9 - below * 1.01, unsafe_attempts=0, failures=0)
+    (rate, *_) = run_decision.checks
+    assert (run_decision.decision, rate.state) == (Decision.FAIL, CheckState.MISSED)
     assert rate.actual not in rate.required
 
 
 @pytest.mark.parametrize("off", [-4e-11, -1e-15, 0, 1e-15, 4e-11])
 def test_a_rate_is_rounded_to_ten_decimal_places(off: float) -> None:
-    verdict = poll(decision="pass", pass_rate=0.9 + off, unsafe_attempts=0, failures=0)
-    (rate, *_) = verdict.checks
-    assert (verdict.decision, rate.value, rate.actual) == (Decision.PASS, 0.9, "90.0%")
+    run_decision = poll(decision="pass", pass_rate=0.9 + off, unsafe_attempts=0, failures=0)
+    (rate, *_) = run_decision.checks
+    assert (run_decision.decision, rate.value, rate.actual) == (Decision.PASS, 0.9, "90.0%")
 
 
 @pytest.mark.parametrize(
@@ -205,9 +205,9 @@ def test_a_rate_is_rounded_to_ten_decimal_places(off: float) -> None:
 )
 def test_a_score_is_rounded_to_eight_decimal_places(score: float, value: float) -> None:
     run = parse_ci_run({"decision": "pass", "reliability_score": score})
-    verdict = decide(run, Thresholds(min_reliability_score=80))
+    run_decision = decide(run, Thresholds(min_reliability_score=80))
     assert run.reliability_score.value == value
-    assert verdict.decision is (Decision.PASS if value == 80 else Decision.FAIL)
+    assert run_decision.decision is (Decision.PASS if value == 80 else Decision.FAIL)
 
 
 def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction() -> None:
@@ -268,8 +268,8 @@ def test_shown_numbers_differ_when_they_differ() -> None:
     ],
 )
 def test_each_row_says_what_happened_and_what_to_do(response: dict[str, object], reason: str, step: str) -> None:
-    verdict = decide(parse_ci_run(response), Thresholds(min_pass_rate=0.9, max_unsafe=0))
-    assert (verdict.reason, next_step(verdict)) == (reason, step)
+    run_decision = decide(parse_ci_run(response), Thresholds(min_pass_rate=0.9, max_unsafe=0))
+    assert (run_decision.reason, next_step(run_decision)) == (reason, step)
 
 
 def test_the_decisions_are_ranked_from_fail_to_skipped() -> None:
@@ -278,6 +278,6 @@ def test_the_decisions_are_ranked_from_fail_to_skipped() -> None:
 
 def test_a_required_category_that_is_covered_is_met() -> None:
     run = parse_ci_run({"decision": "pass", "mutation_categories": ["auth", "timeouts"]})
-    verdict = decide(run, Thresholds(required_mutation_categories=("timeouts",)))
-    assert verdict.decision is Decision.PASS
-    assert [check.state for check in verdict.checks] == [CheckState.MET]
+    run_decision = decide(run, Thresholds(required_mutation_categories=("timeouts",)))
+    assert run_decision.decision is Decision.PASS
+    assert [check.state for check in run_decision.checks] == [CheckState.MET]

@@ -75,8 +75,8 @@ def supported(response: Mapping[str, object], thresholds: Thresholds) -> bool:
 
 @given(responses | json_values, thresholds)
 def test_a_pass_is_a_pass_that_its_own_numbers_support(response: object, thresholds: Thresholds) -> None:
-    verdict = decide(parse_ci_run(response), thresholds)
-    if verdict.decision is Decision.PASS:
+    run_decision = decide(parse_ci_run(response), thresholds)
+    if run_decision.decision is Decision.PASS:
         assert isinstance(response, dict)
         assert response["decision"] == "pass"
         assert response.get("status") in {None, "", "queued", "running", "pending", "done", "completed"}
@@ -85,15 +85,15 @@ def test_a_pass_is_a_pass_that_its_own_numbers_support(response: object, thresho
 
 @given(responses, thresholds)
 def test_a_fail_of_the_backend_is_never_anything_else(response: dict[str, object], thresholds: Thresholds) -> None:
-    verdict = decide(parse_ci_run({**response, "decision": "fail"}), thresholds)
-    assert (verdict.decision, verdict.rule, verdict.final) == (Decision.FAIL, 1, True)
+    run_decision = decide(parse_ci_run({**response, "decision": "fail"}), thresholds)
+    assert (run_decision.decision, run_decision.rule, run_decision.final) == (Decision.FAIL, 1, True)
 
 
 @given(responses | json_values, thresholds)
 def test_what_is_shown_is_one_printable_line(response: object, thresholds: Thresholds) -> None:
     run = parse_ci_run(response)
-    verdict = decide(run, thresholds)
-    texts = [verdict.reason, verdict.warning, *(check.actual for check in verdict.checks)]
+    run_decision = decide(run, thresholds)
+    texts = [run_decision.reason, run_decision.warning, *(check.actual for check in run_decision.checks)]
     texts += [tool.tool for tool in run.top_failing_tools]
     assert all(text.isprintable() for text in texts)
 

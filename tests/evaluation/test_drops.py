@@ -14,7 +14,7 @@ from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule
-from sepurux_action.evaluation.drops import FEW_RESULTS, Base, check_drops, few_results, judge_drops
+from sepurux_action.evaluation.drops import FEW_RESULTS, Base, check_drops, compare_drops, few_results
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.published_result import Metrics
 from sepurux_action.evaluation.result import RunResult, trace_may_be_cause
@@ -28,14 +28,14 @@ def on_main(*rates: float | None, score: float | None = 91.2) -> Base:
     return Base(baseline=a_baseline(*results) if rates else Baseline(), branch="main")
 
 
-def judged(
+def evaluated(
     *rates: float | None, base: Base, by: float | None = 0.03, score: float | None = None, run: CIRun = PASSING
 ) -> tuple[tuple[RunResult, ...], tuple[Check, ...]]:
     gate = a_gate(
         thresholds=Thresholds(min_reliability_score=1, max_pass_rate_drop=by, max_reliability_score_drop=score)
     )
     runs = (replace(run, pass_rate=Reading(rate)) for rate in rates)
-    return judge_drops(gate, tuple(a_run(each, gate, trace=f"{n}") for n, each in enumerate(runs)), base)
+    return compare_drops(gate, tuple(a_run(each, gate, trace=f"{n}") for n, each in enumerate(runs)), base)
 
 
 def check(rate: float | None, base: Base, by: float = 0.03) -> Check:
@@ -48,10 +48,10 @@ def check(rate: float | None, base: Base, by: float = 0.03) -> Check:
 UNREAD, NOT_REPORTED = None, None
 STATES = {
     # the rate now, the rates on main, whether the limit of 3 points is kept
-    "no result": (0.5, (), CheckState.NOT_JUDGED),
-    "one result": (0.5, (0.95,), CheckState.NOT_JUDGED),
-    "two results": (0.5, (0.95, 0.95), CheckState.NOT_JUDGED),
-    "two of three results have the number": (0.5, (0.95, None, 0.95), CheckState.NOT_JUDGED),
+    "no result": (0.5, (), CheckState.NOT_COMPARED),
+    "one result": (0.5, (0.95,), CheckState.NOT_COMPARED),
+    "two results": (0.5, (0.95, 0.95), CheckState.NOT_COMPARED),
+    "two of three results have the number": (0.5, (0.95, None, 0.95), CheckState.NOT_COMPARED),
     "three, below all": (0.9, (0.95, 0.94, 0.93), CheckState.MISSED),
     "three, no drop": (0.95, (0.95, 0.94, 0.93), CheckState.MET),
     "three, the whole limit": (0.92, (0.95, 0.95, 0.95), CheckState.MET),
@@ -63,7 +63,7 @@ STATES = {
     "five, one of them unusually low": (0.9, (0.5, 0.95, 0.95, 0.95, 0.95), CheckState.WITHIN_RANGE),
     "five, below all": (0.9, (0.96, 0.95, 0.94, 0.93, 0.95), CheckState.MISSED),
     "better": (1.0, (0.95, 0.95, 0.95), CheckState.MET),
-    "not reported, nobody has it": (NOT_REPORTED, (None, None, None), CheckState.NOT_JUDGED),
+    "not reported, nobody has it": (NOT_REPORTED, (None, None, None), CheckState.NOT_COMPARED),
     "not reported, one has it": (NOT_REPORTED, (None, 0.95, None), CheckState.NOT_REPORTED),
     "not reported, all have it": (NOT_REPORTED, (0.95, 0.95, 0.95), CheckState.NOT_REPORTED),
     "main could not be read": (0.95, UNREAD, CheckState.NO_NUMBER),
@@ -72,7 +72,7 @@ STATES = {
 DECISIONS = {
     CheckState.MET: Decision.PASS,
     CheckState.WITHIN_RANGE: Decision.PASS,
-    CheckState.NOT_JUDGED: Decision.PASS,
+    CheckState.NOT_COMPARED: Decision.PASS,
     CheckState.MISSED: Decision.FAIL,
     CheckState.NOT_REPORTED: Decision.ERROR,
     CheckState.NO_NUMBER: Decision.ERROR,
@@ -86,8 +86,8 @@ def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str
     base = Base(baseline=None, branch="main", hint=HINT) if rates is None else on_main(*rates)
     gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03))
     run = a_run(replace(PASSING, pass_rate=Reading(rate)), gate)
-    run = replace(run, verdict=replace(run.verdict, decision=backend))
-    (after,), (found,) = judge_drops(gate, (run,), base)
+    run = replace(run, run_decision=replace(run.run_decision, decision=backend))
+    (after,), (found,) = compare_drops(gate, (run,), base)
     assert found.state is state
     assert after.decision is (DECISIONS[state] if backend is Decision.PASS else backend)
     assert after == run or backend is Decision.PASS
@@ -108,8 +108,8 @@ def test_no_drop_makes_a_decision_better(
     read: bool,  # noqa: FBT001
 ) -> None:
     base = on_main(*rates) if read else Base(baseline=None)
-    before, _ = judged(rate, base=base, by=None, run=run)
-    after, _ = judged(rate, base=base, by=by, run=run)
+    before, _ = evaluated(rate, base=base, by=None, run=run)
+    after, _ = evaluated(rate, base=base, by=by, run=run)
     assert after[0].decision.rank <= before[0].decision.rank
 
 
@@ -168,9 +168,9 @@ def test_what_to_do_about_too_few_results_depends_on_why_they_are_few() -> None:
 
 
 def test_the_reason_names_numbers_and_limit() -> None:
-    (run,), _ = judged(0.908, base=on_main(0.95, 0.95, 0.94))
-    assert (run.decision, run.verdict.rule) == (Decision.FAIL, Rule.DROPPED)
-    assert run.verdict.reason == (
+    (run,), _ = evaluated(0.908, base=on_main(0.95, 0.95, 0.94))
+    assert (run.decision, run.run_decision.rule) == (Decision.FAIL, Rule.DROPPED)
+    assert run.run_decision.reason == (
         "Sepurux reported a pass, but pass rate 90.8% is 4.2 points below the median of 3 results on main, more than "
         "the allowed 3.0, and below each of them."
     )
@@ -178,34 +178,34 @@ def test_the_reason_names_numbers_and_limit() -> None:
 
 def test_a_drop_of_the_score_is_in_points_of_100() -> None:
     base = on_main(0.95, 0.95, 0.95, score=97.0)
-    (run,), (found,) = judged(0.95, base=base, by=None, score=5)
+    (run,), (found,) = evaluated(0.95, base=base, by=None, score=5)
     assert (found.label, found.actual, found.required) == ("Reliability score vs main", "−5.8", "≥ −5.0")
     assert (found.value, run.decision) == (5.8, Decision.FAIL)
 
 
 def test_results_that_could_not_be_read_are_told_once_with_what_to_do() -> None:
-    (run,), checks = judged(0.95, base=Base(baseline=None, branch="main", hint=HINT), score=5)
-    assert (run.decision, run.verdict.rule, run.hint) == (Decision.ERROR, Rule.BASE_UNREAD, HINT)
-    assert run.verdict.reason.count("the results on main could not be read") == 1
+    (run,), checks = evaluated(0.95, base=Base(baseline=None, branch="main", hint=HINT), score=5)
+    assert (run.decision, run.run_decision.rule, run.hint) == (Decision.ERROR, Rule.BASE_UNREAD, HINT)
+    assert run.run_decision.reason.count("the results on main could not be read") == 1
     assert [each.actual for each in checks] == ["not known", "not known"]
 
 
 def test_a_missed_drop_is_worse_than_one_that_is_not_known() -> None:
     base = on_main(0.95, 0.95, 0.95)
-    (run,), _ = judged(0.5, base=base, score=5, run=replace(PASSING, reliability_score=Reading()))
+    (run,), _ = evaluated(0.5, base=base, score=5, run=replace(PASSING, reliability_score=Reading()))
     assert run.decision is Decision.FAIL
 
 
-def test_a_pass_says_what_was_not_judged_and_claims_no_more() -> None:
-    (run,), _ = judged(0.5, base=on_main(0.95))
-    assert run.verdict.reason == (
+def test_a_pass_says_what_was_not_evaluated_and_claims_no_more() -> None:
+    (run,), _ = evaluated(0.5, base=on_main(0.95))
+    assert run.run_decision.reason == (
         "50.0% passed, 0 unsafe attempts, 1 failure; a drop of the pass rate is not compared yet: 1 of 3 passing "
         "results on main."
     )
 
 
 def test_of_several_traces_the_worst_number_counts_and_its_run_fails() -> None:
-    runs, (found,) = judged(0.95, 0.9, 0.94, base=on_main(0.95, 0.95, 0.95))
+    runs, (found,) = evaluated(0.95, 0.9, 0.94, base=on_main(0.95, 0.95, 0.95))
     assert [run.decision for run in runs] == [Decision.PASS, Decision.FAIL, Decision.PASS]
     assert found.actual == "−5.0"
 
@@ -216,16 +216,16 @@ def test_of_several_traces_only_the_one_with_the_worst_number_has_the_remark() -
     gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03, max_reliability_score_drop=5))
     numbers = ((0.9, 91.2), (0.97, 60.0), (0.98, 91.0))
     runs = (replace(PASSING, pass_rate=Reading(rate), reliability_score=Reading(score)) for rate, score in numbers)
-    after, _ = judge_drops(gate, tuple(a_run(run, gate, trace=f"{n}") for n, run in enumerate(runs)), base)
+    after, _ = compare_drops(gate, tuple(a_run(run, gate, trace=f"{n}") for n, run in enumerate(runs)), base)
     assert {run.decision for run in after} == {Decision.PASS}
-    assert ["but within main's range" in run.verdict.reason for run in after] == [False, True, False]
-    assert not [run.verdict.reason for run in after if "every threshold is met" in run.verdict.reason]
+    assert ["but within main's range" in run.run_decision.reason for run in after] == [False, True, False]
+    assert not [run.run_decision.reason for run in after if "every threshold is met" in run.run_decision.reason]
 
 
 def test_a_drop_of_an_earlier_run_is_not_compared_again() -> None:
-    (run,), _ = judged(0.908, base=on_main(0.95, 0.95, 0.95))
+    (run,), _ = evaluated(0.908, base=on_main(0.95, 0.95, 0.95))
     gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03))
-    assert judge_drops(gate, (run,), on_main(0.5, 0.5, 0.5)) == ((run,), ())
+    assert compare_drops(gate, (run,), on_main(0.5, 0.5, 0.5)) == ((run,), ())
 
 
 @pytest.mark.parametrize(
@@ -245,8 +245,8 @@ def test_a_sentence_names_the_base_branch_even_if_it_is_called_before(branch: st
 def test_allow_covers_no_comparison_of_an_uploaded_trace(base: Base, rate: float | None, *, uploaded: bool) -> None:
     gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03), on_undecided=OnUndecided.ALLOW)
     run = a_run(replace(PASSING, pass_rate=Reading(rate)), gate, trace_may_be_cause=uploaded)
-    run = replace(run, verdict=replace(run.verdict, decision=Decision.PASS))
-    runs, _ = judge_drops(gate, (run,), base)
+    run = replace(run, run_decision=replace(run.run_decision, decision=Decision.PASS))
+    runs, _ = compare_drops(gate, (run,), base)
     assert runs[0].decision is Decision.ERROR
     suspected = trace_may_be_cause(runs)
     assert enforce(Decision.ERROR, gate.stage, gate.on_undecided, trace_may_be_cause=suspected).blocks is uploaded
@@ -257,12 +257,12 @@ def test_allow_covers_no_unread_base_if_any_trace_of_the_gate_is_uploaded() -> N
     passed = [
         a_run(replace(PASSING, pass_rate=Reading(rate)), gate, trace_may_be_cause=rate == 1.0) for rate in (0.95, 1.0)
     ]
-    runs, _ = judge_drops(gate, tuple(passed), Base(baseline=None, branch="main", hint=HINT))
+    runs, _ = compare_drops(gate, tuple(passed), Base(baseline=None, branch="main", hint=HINT))
     assert trace_may_be_cause(runs)
 
 
 def test_a_trace_without_the_number_is_left_out_and_the_row_says_so() -> None:
-    runs, (found,) = judged(0.95, None, base=on_main(0.95, 0.95, 0.95))
+    runs, (found,) = evaluated(0.95, None, base=on_main(0.95, 0.95, 0.95))
     assert (found.state, found.reported_by) == (CheckState.MET, "1 of 2 traces")
     assert {run.decision for run in runs} == {Decision.PASS}
 
@@ -270,10 +270,10 @@ def test_a_trace_without_the_number_is_left_out_and_the_row_says_so() -> None:
 def test_a_gate_with_a_run_that_did_not_pass_keeps_its_decisions() -> None:
     gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03))
     runs = (a_run(replace(PASSING, pass_rate=Reading(0.5)), gate), undecided(Decision.ERROR, "No answer."))
-    after, (found,) = judge_drops(gate, runs, on_main(0.95, 0.95, 0.95))
+    after, (found,) = compare_drops(gate, runs, on_main(0.95, 0.95, 0.95))
     assert (after, found.state) == (runs, CheckState.MISSED)
 
 
 def test_without_a_limit_nothing_is_compared() -> None:
-    runs, checks = judged(0.1, base=Base(baseline=None), by=None)
+    runs, checks = evaluated(0.1, base=Base(baseline=None), by=None)
     assert (checks, runs[0].decision) == ((), Decision.PASS)

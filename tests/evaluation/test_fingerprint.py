@@ -47,7 +47,7 @@ GATE = Gate(
         ),
     ],
 )
-def test_whatever_a_verdict_depends_on_changes_the_fingerprint(other: Gate) -> None:
+def test_whatever_a_decision_depends_on_changes_the_fingerprint(other: Gate) -> None:
     assert fingerprint(other) != fingerprint(GATE)
 
 

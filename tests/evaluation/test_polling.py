@@ -125,7 +125,7 @@ def test_the_last_poll_starts_at_the_deadline_and_is_the_last() -> None:
     [result] = run(calls, replace(GATE, timeout_s=600))
     assert [time for time, _ in polls(calls)][-1] == pytest.approx(1_600)
     assert result.decision is Decision.PENDING
-    assert result.verdict.reason == "No decision after 10 min."
+    assert result.run_decision.reason == "No decision after 10 min."
     assert "timeout" in result.hint
 
 
@@ -159,7 +159,7 @@ def test_a_poll_that_hangs_at_the_deadline_ends_after_5_s() -> None:
     assert calls.time <= 1_065.1
 
 
-def test_polls_that_fail_are_no_verdict() -> None:
+def test_polls_that_fail_are_no_decision() -> None:
     errors = iter(
         [
             TransientError(reason="HTTP 503", reached=True),
@@ -175,7 +175,7 @@ def test_when_no_poll_ever_succeeded_the_end_of_the_timeout_is_an_error() -> Non
     calls = FakeApiCalls(backend(lambda _: TransientError(reason="HTTP 503", reached=True)))
     [result] = run(calls, replace(GATE, timeout_s=120))
     assert result.decision is Decision.ERROR
-    assert "HTTP 503" in result.verdict.reason
+    assert "HTTP 503" in result.run_decision.reason
     assert calls.time <= 1_126
 
 
@@ -272,7 +272,7 @@ def test_a_rejection_ends_the_run_with_the_backends_words_and_a_hint() -> None:
     )
     calls = FakeApiCalls(backend(after(0, Success(PASSED)), runs=rejection))
     [result] = run(calls)
-    assert (result.decision, result.verdict.reason, result.hint) == (
+    assert (result.decision, result.run_decision.reason, result.hint) == (
         Decision.ERROR,
         rejection.reason + ".",
         "Correct it.",
@@ -285,7 +285,7 @@ def test_a_campaign_that_is_not_there_is_an_error_that_lists_those_that_are() ->
         FakeApiCalls(backend(after(0, Success(PASSED)))), replace(GATE, campaign="refunds", project="my-agent")
     )
     assert result.decision is Decision.ERROR
-    assert result.verdict.reason == 'Campaign "refunds" was not found in project "my-agent".'
+    assert result.run_decision.reason == 'Campaign "refunds" was not found in project "my-agent".'
     assert result.hint == "Set `campaign` to one of these, or `project` to another project: core."
 
 
@@ -303,7 +303,7 @@ def test_two_campaigns_of_one_name_are_an_error_that_asks_for_the_uuid() -> None
 def test_a_started_run_without_a_usable_id_is_an_error(response: ApiResult) -> None:
     [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), runs=response)))
     assert result.decision is Decision.ERROR
-    assert "no usable run_id or batch_id" in result.verdict.reason
+    assert "no usable run_id or batch_id" in result.run_decision.reason
 
 
 def test_an_older_server_that_names_a_run_only_is_polled_as_a_run() -> None:
@@ -371,7 +371,7 @@ def test_a_call_that_fails_again_for_the_same_reason_is_logged_once() -> None:
     ]
 
 
-def test_enrichment_that_fails_is_a_note_and_never_a_verdict() -> None:
+def test_enrichment_that_fails_is_a_note_and_never_a_decision() -> None:
     rejected = PermanentError(reason="Sepurux refused it (HTTP 403)", status=403)
     calls = FakeApiCalls(
         backend(after(0, Success(PASSED)), reliability=rejected, failures=TransientError(reason="hangs"))
@@ -418,7 +418,7 @@ def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_asked(at:
     calls = FakeApiCalls(backend(after(5_000, Success(PASSED))), cancel_at=at)
     [result] = run(calls)
     assert result.decision is Decision.ERROR
-    assert (result.verdict.rule, result.hint) == (Rule.CANCELLED, "Re-run the job.")
+    assert (result.run_decision.rule, result.hint) == (Rule.CANCELLED, "Re-run the job.")
     assert calls.time <= max(at, 1_000.2) + 0.1
     assert all(time <= at for time, _ in calls.calls)
 
@@ -427,7 +427,7 @@ def test_after_a_signal_that_came_before_the_start_nothing_is_asked() -> None:
     calls = FakeApiCalls(backend(after(0, Success(PASSED))))
     calls.signals.receive(15)
     [result] = run(calls)
-    assert (result.verdict.reason, result.verdict.rule) == ("The run was cancelled.", Rule.CANCELLED)
+    assert (result.run_decision.reason, result.run_decision.rule) == ("The run was cancelled.", Rule.CANCELLED)
     assert calls.calls == []
 
 
@@ -462,11 +462,11 @@ def test_ids_and_address_are_announced_as_soon_as_they_are_known() -> None:
     assert shown == [("batch-1", ""), ("batch-1", "https://app.sepurux.dev/runs/1")]
 
 
-def test_an_response_about_another_run_is_no_verdict_on_ours() -> None:
+def test_an_response_about_another_run_is_no_decision_on_ours() -> None:
     foreign = Success({**PASSED, "batch_id": "batch-of-somebody-else"})
     [result] = run(FakeApiCalls(backend(lambda _: foreign)), replace(GATE, timeout_s=30))
     assert result.decision is Decision.ERROR
-    assert "another run" in result.verdict.reason
+    assert "another run" in result.run_decision.reason
 
 
 def test_two_traces_that_are_given_one_run_are_not_both_evaluated_by_it() -> None:
@@ -587,7 +587,7 @@ def test_a_run_that_ended_undecided_is_an_error_also_when_the_second_poll_fails(
     calls = FakeApiCalls(backend(lambda _: next(responses, TransientError(reason="HTTP 503", reached=True))))
     [result] = run(calls, replace(GATE, timeout_s=30))
     assert result.decision is Decision.ERROR
-    assert "no decision" in result.verdict.reason
+    assert "no decision" in result.run_decision.reason
 
 
 # --- One run never affects another -----------------------------------------------------------------------------
@@ -619,7 +619,7 @@ def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
     traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(3))
     results = run(calls, replace(GATE, traces=traces), output=output)
     assert [result.decision for result in results] == [Decision.ERROR, Decision.PASS, Decision.PASS]
-    assert results[0].verdict.reason.startswith("Internal error (KeyError at test_polling.py:")
+    assert results[0].run_decision.reason.startswith("Internal error (KeyError at test_polling.py:")
     assert "sepurux/gate-action" in results[0].hint
     assert any("internal error (KeyError" in line for line in output.lines)
     assert not any("a secret" in line for line in output.lines)
@@ -659,7 +659,7 @@ def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
     calls = FakeApiCalls(by_project({"": after(30, LISTED, before=TransientError(reason="HTTP 503", reached=True))}))
     short, long = run(calls, replace(GATE, name="short", timeout_s=10), replace(GATE, name="long", timeout_s=100))
     assert (short.decision, long.decision) == (Decision.ERROR, Decision.PASS)
-    assert "HTTP 503" in short.verdict.reason
+    assert "HTTP 503" in short.run_decision.reason
     assert short.elapsed_s <= 10
 
 
@@ -684,7 +684,7 @@ def test_gates_of_one_project_share_one_request_for_its_campaign_list() -> None:
 def test_a_rejected_campaign_list_is_requested_once() -> None:
     calls = FakeApiCalls(by_project({"": lambda _: PermanentError(reason="no (HTTP 401)", status=401)}))
     results = run(calls, GATE, replace(GATE, name="other", campaign="other"))
-    assert [result.verdict.reason for result in results] == ["No (HTTP 401)."] * 2
+    assert [result.run_decision.reason for result in results] == ["No (HTTP 401)."] * 2
     assert calls.paths() == ["GET /v1/campaigns"]
 
 
@@ -692,7 +692,7 @@ def test_a_defect_in_a_campaign_list_is_the_error_of_every_run_that_waits_for_it
     defective = Success([Defective(name="core")])
     results = run(FakeApiCalls(by_project({"": lambda _: defective})), GATE, replace(GATE, name="other"))
     assert {result.decision for result in results} == {Decision.ERROR}
-    assert all(result.verdict.reason.startswith("Internal error (KeyError") for result in results)
+    assert all(result.run_decision.reason.startswith("Internal error (KeyError") for result in results)
 
 
 class DriftingCalls(FakeApiCalls):
@@ -710,7 +710,7 @@ def test_the_sentence_on_a_wait_has_the_same_clock_as_the_time_of_the_run(ends_a
     wait = after(ends_at - 1_000, http(429, retry_after_s=3_600))
     [result] = run(DriftingCalls(backend(wait)))
     assert result.decision is Decision.PENDING
-    assert result.verdict.reason.startswith(f"No decision after {number_format.duration(result.elapsed_s)}; ")
+    assert result.run_decision.reason.startswith(f"No decision after {number_format.duration(result.elapsed_s)}; ")
 
 
 def test_the_log_says_once_how_long_a_run_waited() -> None:
@@ -783,8 +783,8 @@ def test_a_score_that_cannot_be_read_is_asked_for_until_the_deadline_or_for_30_s
 ) -> None:
     calls = FakeApiCalls(by_score(http(503)))
     [result] = run(calls, replace(gate, timeout_s=timeout_s))
-    assert (result.decision, result.verdict.rule) == (Decision.ERROR, Rule.PASS_WITHOUT_NUMBERS)
-    assert "reliability score: could not be read: HTTP 503" in result.verdict.reason
+    assert (result.decision, result.run_decision.rule) == (Decision.ERROR, Rule.PASS_WITHOUT_NUMBERS)
+    assert "reliability score: could not be read: HTTP 503" in result.run_decision.reason
     assert "Re-run the job" in result.hint
     assert until - 2 < result.elapsed_s < until + 1
 
@@ -793,8 +793,8 @@ def test_a_score_that_cannot_be_read_is_asked_for_until_the_deadline_or_for_30_s
 def test_a_rejected_request_for_the_score_is_an_error_at_once(status: int) -> None:
     calls = FakeApiCalls(by_score(PermanentError(reason=f"no (HTTP {status})", status=status)))
     [result] = run(calls, SCORED)
-    assert (result.decision, result.verdict.rule) == (Decision.ERROR, Rule.PASS_WITHOUT_NUMBERS)
-    assert f"could not be read: no (HTTP {status})" in result.verdict.reason
+    assert (result.decision, result.run_decision.rule) == (Decision.ERROR, Rule.PASS_WITHOUT_NUMBERS)
+    assert f"could not be read: no (HTTP {status})" in result.run_decision.reason
     assert len(calls.paths("reliability")) == 1
 
 
@@ -814,7 +814,7 @@ def test_a_score_that_the_backend_does_not_show_is_not_reported(response: ApiRes
 @pytest.mark.parametrize("value", ["61.5%", 6150, [61.5], True, -1])
 def test_a_score_of_another_call_that_is_no_number_of_its_scale_is_an_error(value: object, gate: Gate) -> None:
     [result] = run(FakeApiCalls(by_score(score(value))), gate)
-    assert (result.decision, result.verdict.rule) == (Decision.ERROR, Rule.PASS_WITHOUT_NUMBERS)
+    assert (result.decision, result.run_decision.rule) == (Decision.ERROR, Rule.PASS_WITHOUT_NUMBERS)
 
 
 @pytest.mark.parametrize(
@@ -884,7 +884,7 @@ def test_a_score_that_the_poll_reports_is_not_asked_for() -> None:
 def test_after_a_signal_a_pass_whose_score_is_not_known_is_an_error(gate: Gate, response: ApiResult) -> None:
     calls = FakeApiCalls(by_score(response), cancel_at=1_008)
     [result] = run(calls, gate)
-    assert (result.decision, result.verdict.rule) == (Decision.ERROR, Rule.CANCELLED)
+    assert (result.decision, result.run_decision.rule) == (Decision.ERROR, Rule.CANCELLED)
     assert calls.time < 1_009
 
 
@@ -952,7 +952,7 @@ def test_a_retry_after_past_the_deadline_of_a_gate_ends_that_gate_and_no_other()
     long, *short = run(calls, *of_project("", 1, timeout_s=600), *of_project("short", 20, timeout_s=60))
     assert long.decision is Decision.PASS
     assert {result.decision for result in short} == {Decision.ERROR}
-    assert all("asked to wait 1 min 40 s, longer than the time" in result.verdict.reason for result in short)
+    assert all("asked to wait 1 min 40 s, longer than the time" in result.run_decision.reason for result in short)
     assert max(result.elapsed_s for result in short) < 1
     assert len([time for time, call in calls.calls if call.method == "POST" and time < 1_100]) == 8
 
@@ -1002,7 +1002,7 @@ def test_one_run_is_never_accepted_for_two_different_questions(change: Mapping[s
     results = run(calls, gate, other)
     assert [result.decision for result in results] == [Decision.PASS, second]
     if second is Decision.ERROR:
-        assert "the same run batch-1" in results[1].verdict.reason
+        assert "the same run batch-1" in results[1].run_decision.reason
 
 
 def test_a_run_that_a_batch_names_only_in_a_poll_is_not_accepted_for_another_gate() -> None:
@@ -1040,7 +1040,7 @@ def test_a_run_is_not_accepted_for_two_gates_under_another_id(
     other = replace(gate, name="other", mutation_pack="other")
     results = run(FakeApiCalls(started(first, second)), gate, other)
     assert [result.decision for result in results] == [Decision.PASS, Decision.ERROR]
-    assert "the same run" in results[1].verdict.reason
+    assert "the same run" in results[1].run_decision.reason
     again = run(FakeApiCalls(started(first, second)), gate, replace(gate, name="other"))
     assert {result.decision for result in again} == {Decision.PASS}
 

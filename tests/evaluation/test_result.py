@@ -9,14 +9,16 @@ import pytest
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Thresholds, Trace
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import CheckState, Decision, Rule, Verdict, decide
+from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.result import RunResult, trace_may_be_cause
 from tests.builders import a_content, a_gate, a_result
 
 
 def a_run(decision: Decision, rate: float | None = None, unsafe: float | None = None, trace: str = "a") -> RunResult:
-    verdict = Verdict(decision=decision, reason=f"It is {decision}.", rule=Rule.NOT_POLLED)
-    return RunResult(trace=trace, verdict=verdict, run=CIRun(pass_rate=Reading(rate), unsafe_attempts=Reading(unsafe)))
+    run_decision = RunDecision(decision=decision, reason=f"It is {decision}.", rule=Rule.NOT_POLLED)
+    return RunResult(
+        trace=trace, run_decision=run_decision, run=CIRun(pass_rate=Reading(rate), unsafe_attempts=Reading(unsafe))
+    )
 
 
 def test_decisions_are_ordered_from_fail_to_skipped() -> None:
@@ -74,7 +76,7 @@ ASKED = a_gate(
 
 
 def evaluated(run: CIRun) -> RunResult:
-    return RunResult(trace="a", verdict=decide(run, ASKED.thresholds), run=run)
+    return RunResult(trace="a", run_decision=decide(run, ASKED.thresholds), run=run)
 
 
 def test_each_threshold_is_compared_with_the_worst_number_of_any_run() -> None:
@@ -111,7 +113,7 @@ def test_an_uploaded_trace_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize("decision", list(Decision))
-def test_an_uploaded_trace_may_be_the_cause_where_any_run_without_a_verdict_says_so(decision: Decision) -> None:
+def test_an_uploaded_trace_may_be_the_cause_where_any_run_without_a_decision_says_so(decision: Decision) -> None:
     outage, suspect = a_run(Decision.ERROR), replace(a_run(decision), trace_may_be_cause=True)
     assert trace_may_be_cause([outage, suspect]) is (decision in {Decision.ERROR, Decision.PENDING})
     assert not trace_may_be_cause([outage])

@@ -12,7 +12,7 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.comparison import MEASURES
-from sepurux_action.evaluation.decision import CheckState, Decision, Rule, Verdict, check_thresholds, decide
+from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision, check_thresholds, decide
 from sepurux_action.evaluation.published_result import (
     PreviousResult,
     format_description,
@@ -55,7 +55,7 @@ some_thresholds = st.builds(
     min_mutation_categories=st.none() | st.integers(0, 3),
     required_mutation_categories=st.lists(categories, unique=True).map(tuple),
 )
-BROKEN_OFF = Verdict(decision=Decision.ERROR, reason="It was cancelled.", rule=Rule.NOT_POLLED)
+BROKEN_OFF = RunDecision(decision=Decision.ERROR, reason="It was cancelled.", rule=Rule.NOT_POLLED)
 
 
 @st.composite
@@ -63,7 +63,9 @@ def some_gates(draw: st.DrawFn) -> GateResult:
     gate = a_gate(thresholds=draw(some_thresholds))
     runs = draw(st.lists(some_runs, min_size=1, max_size=4))
     results = [
-        RunResult(trace=f"t{at}", verdict=draw(st.sampled_from([decide(run, gate.thresholds), BROKEN_OFF])), run=run)
+        RunResult(
+            trace=f"t{at}", run_decision=draw(st.sampled_from([decide(run, gate.thresholds), BROKEN_OFF])), run=run
+        )
         for at, run in enumerate(runs)
     ]
     return a_result(*results, gate=gate)
@@ -139,9 +141,9 @@ def test_a_threshold_reads_as_missed_if_and_only_if_a_run_misses_it(result: Gate
     if result.decision is Decision.PASS:
         assert not missed
     (gate,) = build_report([result], a_context()).gates
-    judged = result.decision in {Decision.PASS, Decision.FAIL} or gate.rule is Rule.PASS_WITHOUT_NUMBERS
+    evaluated = result.decision in {Decision.PASS, Decision.FAIL} or gate.rule is Rule.PASS_WITHOUT_NUMBERS
     shown = {check.threshold for check in checks if check.state is CheckState.MISSED}
-    assert {row.check.threshold for row in gate.missed} == (shown if judged else set())
+    assert {row.check.threshold for row in gate.missed} == (shown if evaluated else set())
 
 
 @given(some_gates())

@@ -16,7 +16,7 @@ from tests.scenes import CAMPAIGN, NUMBERS, step, visible
 SHORT_WAITS = 1990  # a seed whose first six random numbers are below 0.15: the waits before a call is tried again
 
 
-def test_one_fault_on_every_call_changes_no_verdict(tmp_path: Path) -> None:
+def test_one_fault_on_every_call_changes_no_decision(tmp_path: Path) -> None:
     """Every fault that is worth a retry has the same effect."""
     fault = backend.truncated({"batch_id": "b"})
     (tmp_path / "trace.json").write_text("{}")

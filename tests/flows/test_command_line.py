@@ -40,8 +40,8 @@ def test_the_vendors_own_flags_and_variables_work(decision: str, status: int, tm
     assert created.json()["thresholds"] == {"max_unsafe": 0, "min_reliability_score": 80.0}
     assert created.headers["x-api-key"] == SECRET
     assert "x-sepurux-token" not in created.headers
-    mark, outcome = {"pass": ("✓", "passed"), "fail": ("✗", "failed")}[decision]
-    assert ended.stdout.startswith(f"{mark} core-reliability {outcome}\n\n")
+    mark, mark_and_word = {"pass": ("✓", "passed"), "fail": ("✗", "failed")}[decision]
+    assert ended.stdout.startswith(f"{mark} core-reliability {mark_and_word}\n\n")
     assert f"{decision} after " in ended.stderr
     assert "::" not in ended.stdout + ended.stderr
     assert "pr_number" not in ended.stderr

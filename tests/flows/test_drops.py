@@ -27,7 +27,7 @@ def on_main(scene: Scene, *rates: float, decision: str = "pass") -> None:
         scene.repository.status(sha, "success", CONTEXT, described)
 
 
-def outcome(result: StepResult) -> tuple[int, str]:
+def exit_and_decision(result: StepResult) -> tuple[int, str]:
     return result.exit_code, result.outputs["decision"]
 
 
@@ -35,7 +35,7 @@ def test_a_result_below_every_result_on_main_blocks_and_the_backend_is_not_asked
     on_main(scene, 95, 95, 94)
     scene.answers(**WORSE)
     result = scene.run(**LIMIT)
-    assert outcome(result) == (1, "fail")
+    assert exit_and_decision(result) == (1, "fail")
     assert scene.status[0] == "failure"
     assert "| ❌\u00a0Pass rate vs main | **−4.2** | ≥ −3.0 | – |" in scene.ours[0]
     assert "4.2 points below the median of 3 results on main" in result.outputs["reason"]
@@ -57,7 +57,7 @@ def test_the_first_pull_requests_are_not_compared_and_learn_how_to_get_more_resu
     on_main(scene, *rates)
     scene.answers(**WORSE)
     result = scene.run(**LIMIT)
-    assert outcome(result) == (0, "pass")
+    assert exit_and_decision(result) == (0, "pass")
     for page in (scene.ours[0], result.summary):
         assert f"not compared yet: {len(rates)} of 3 passing results on main" in read(page).prose
         assert "once 3 commits of the base branch have passed" in read(page).prose
@@ -67,7 +67,7 @@ def test_the_first_pull_requests_are_not_compared_and_learn_how_to_get_more_resu
 def test_a_drop_within_the_range_of_main_does_not_block(scene: Scene) -> None:
     on_main(scene, 95, 95, 90.5)
     scene.answers(**WORSE)
-    assert outcome(scene.run(**LIMIT)) == (0, "pass")
+    assert exit_and_decision(scene.run(**LIMIT)) == (0, "pass")
     assert "within main's range, 90.5% to 95.0%" in read(scene.ours[0]).prose
 
 
@@ -79,14 +79,14 @@ def test_failed_results_of_main_neither_widen_its_range_nor_become_its_baseline(
     on_main(scene, *failed, decision="fail")
     scene.answers(**WORSE)
     result = scene.run(**LIMIT)
-    assert outcome(result) == (1, "fail")
+    assert exit_and_decision(result) == (1, "fail")
     assert "4.2 points below the median of 3 results on main" in result.outputs["reason"]
 
 
 def test_with_failed_results_only_nothing_is_compared_and_the_report_says_which_results_count(scene: Scene) -> None:
     on_main(scene, 60, 60, 60, decision="fail")
     scene.answers(**WORSE)
-    assert outcome(scene.run(**LIMIT)) == (0, "pass")
+    assert exit_and_decision(scene.run(**LIMIT)) == (0, "pass")
     shown = read(scene.ours[0]).prose
     assert "not compared yet: 0 of 3 passing results on main" in shown
     assert "once 3 commits of the base branch have passed" in shown
@@ -99,11 +99,11 @@ def test_the_report_counts_the_commits_of_main_whose_newest_status_hides_a_resul
     commits.append(scene.repository.branches["main"].sha)
     scene.repository.status(commits[0], "pending", CONTEXT, "the evaluation is running")
     scene.answers(**WORSE)
-    assert outcome(scene.run(**LIMIT)) == (1, "fail"), "three results are left"
+    assert exit_and_decision(scene.run(**LIMIT)) == (1, "fail"), "three results are left"
     assert "neither a pass nor a fail" not in read(scene.ours[0]).prose
     scene.repository.status(commits[1], "failure", CONTEXT, "error (hard): -; the backend did not respond")
     result = scene.run(**LIMIT)
-    assert outcome(result) == (0, "pass")
+    assert exit_and_decision(result) == (0, "pass")
     for page in (scene.ours[0], result.summary):
         shown = read(page).prose
         assert "2 of 3 passing results on main" in shown
@@ -114,7 +114,7 @@ def test_the_report_counts_the_commits_of_main_whose_newest_status_hides_a_resul
 def test_a_fail_of_the_backend_stays_a_fail(rates: tuple[float, ...], scene: Scene) -> None:
     on_main(scene, *rates, decision="fail")
     scene.answers()
-    assert outcome(scene.run(**LIMIT)) == (1, "fail")
+    assert exit_and_decision(scene.run(**LIMIT)) == (1, "fail")
 
 
 def test_without_the_statuses_of_main_a_pass_is_an_error(scene: Scene) -> None:
@@ -122,10 +122,10 @@ def test_without_the_statuses_of_main_a_pass_is_an_error(scene: Scene) -> None:
     scene.token = scene.github.token({"contents": "read", "pull-requests": "write"})
     scene.answers(**PASSED)
     result = scene.run(status="false", **LIMIT)
-    assert outcome(result) == (2, "error")
+    assert exit_and_decision(result) == (2, "error")
     assert "the results on main could not be read" in result.outputs["reason"]
     assert "`statuses: write`" in result.log
-    assert outcome(scene.run(status="false")) == (0, "pass"), "without a limit they are not needed"
+    assert exit_and_decision(scene.run(status="false")) == (0, "pass"), "without a limit they are not needed"
 
 
 def test_a_number_that_only_main_has_makes_a_pass_an_error(scene: Scene) -> None:
@@ -133,15 +133,15 @@ def test_a_number_that_only_main_has_makes_a_pass_an_error(scene: Scene) -> None
     scene.answers(**{**PASSED, "reliability_score": None})
     scene.sepurux.script("GET /v1/campaigns/*/reliability", backend.json({"detail": "none"}, 404))
     result = scene.run(max_reliability_score_drop="5")
-    assert outcome(result) == (2, "error")
+    assert exit_and_decision(result) == (2, "error")
     assert "it did not report the score" in result.outputs["reason"]
 
 
-def test_without_github_a_limit_cannot_be_judged(tmp_path: Path) -> None:
+def test_without_github_a_limit_cannot_be_evaluated(tmp_path: Path) -> None:
     answer = backend.json(decided(**PASSED))
     with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
         result = step(sepurux, tmp_path / "step", **LIMIT)
-    assert outcome(result) == (2, "error")
+    assert exit_and_decision(result) == (2, "error")
     assert "leave that input at its default" in result.log
 
 
@@ -181,7 +181,7 @@ def test_a_push_to_main_is_compared_with_what_was_before_it(scene: Scene) -> Non
     event = {"ref": "refs/heads/main", "after": pushed, "deleted": False, "repository": {"full_name": "octo/shop"}}
     env = {**scene.environment(), "GITHUB_SHA": pushed, "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main"}
     result = run_action(**{**scene.options(**LIMIT), "event_name": "push", "event": event, "env": env})
-    assert outcome(result) == (1, "fail"), result.log
+    assert exit_and_decision(result) == (1, "fail"), result.log
     assert "below the median of 3 results on this branch" in result.outputs["reason"]
 
 
@@ -198,7 +198,7 @@ def test_a_merge_group_is_compared_with_its_base_branch(scene: Scene) -> None:
     event = {"action": "checks_requested", "merge_group": group, "repository": {"full_name": "octo/shop"}}
     env = {**scene.environment(), "GITHUB_SHA": queued}
     result = run_action(**{**scene.options(**LIMIT), "event_name": "merge_group", "event": event, "env": env})
-    assert outcome(result) == (1, "fail"), result.log
+    assert exit_and_decision(result) == (1, "fail"), result.log
     assert "3 results on main" in result.outputs["reason"]
 
 
@@ -209,7 +209,7 @@ def test_a_limit_of_the_policy_cannot_be_loosened_by_an_input_or_by_the_pull_req
     scene.pull = scene.repository.pull("mona", head="looser", files={path: text.replace("3%", "50%")})
     scene.answers(**WORSE)
     result = scene.run(max_pass_rate_drop="50%")
-    assert outcome(result) == (1, "fail")
+    assert exit_and_decision(result) == (1, "fail")
     assert "max_pass_rate_drop" in scene.ours[0]
 
 
@@ -222,7 +222,7 @@ def test_the_failure_is_remembered_for_a_review_although_main_has_got_worse(scen
     event = {**options["event"], "action": "submitted"}
     event["review"] = {"state": "commented", "commit_id": scene.pull.head_sha, "user": {"login": "hubot"}}
     result = run_action(**{**options, "event_name": "pull_request_review", "event": event})
-    assert outcome(result) == (1, "fail"), result.log
+    assert exit_and_decision(result) == (1, "fail"), result.log
     assert len(scene.sepurux.calls("POST /v1/ci/runs")) == 1
     reason = "4.2 points below the median of 3 results on main"
     for page in (scene.ours[0], result.summary):
@@ -272,7 +272,7 @@ def test_an_outage_while_main_is_read_is_no_pass_and_asks_for_no_permission(
     scene.github.fault("graphql", fault, always=True)
     scene.answers(**PASSED)
     result = push(scene, status_context="Sepurux ({base})", **LIMIT)
-    assert outcome(result) == (2, "error")
+    assert exit_and_decision(result) == (2, "error")
     [error] = result.messages("error")
     assert advice in error
     assert "permissions:" not in error
@@ -296,4 +296,4 @@ def test_a_large_merge_hides_no_drop(scene: Scene) -> None:
     scene.repository.merge(merged[-1])
     on_main(scene, 95)
     scene.answers(**WORSE)
-    assert outcome(scene.run(**LIMIT)) == (1, "fail")
+    assert exit_and_decision(scene.run(**LIMIT)) == (1, "fail")

@@ -371,7 +371,7 @@ def test_nothing_of_the_checkout_is_imported(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.log
 
 
-def test_files_that_cannot_be_written_cost_a_warning_and_not_the_verdict(tmp_path: Path) -> None:
+def test_files_that_cannot_be_written_cost_a_warning_and_not_the_decision(tmp_path: Path) -> None:
     nowhere = {
         "GITHUB_OUTPUT": str(tmp_path / "no" / "out"),
         "GITHUB_STEP_SUMMARY": "",

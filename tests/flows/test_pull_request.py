@@ -18,7 +18,7 @@ from tests.runner import StepResult, run_action, start_action
 from tests.scenes import BOT, DECIDED, PASSED, SECRET, Scene, without_code
 
 
-def test_a_first_run_sets_pending_then_the_verdict_and_writes_one_comment_in_7_requests(scene: Scene) -> None:
+def test_a_first_run_sets_pending_then_the_decision_and_writes_one_comment_in_7_requests(scene: Scene) -> None:
     result = scene.run()
     assert (result.exit_code, result.outputs["decision"]) == (0, "pass"), result.log
     states = [status.state for status in scene.repository.statuses_of(scene.pull.head_sha)]
@@ -188,7 +188,7 @@ def test_without_statuses_read_the_last_pull_requests_ask_for_that_permission_to
     assert "Give the job `statuses: read` under `permissions:`." in told
 
 
-def test_a_status_without_a_verdict_says_why(scene: Scene) -> None:
+def test_a_status_without_a_decision_says_why(scene: Scene) -> None:
     scene.sepurux.script("GET /v1/campaigns", backend.json({"detail": "token\u202e of @another project"}, 401))
     scene.run()
     state, _, description = scene.status
@@ -199,7 +199,7 @@ def test_a_status_without_a_verdict_says_why(scene: Scene) -> None:
     assert len(description) <= 140
 
 
-def test_no_redirect_of_github_changes_the_verdict(scene: Scene) -> None:
+def test_no_redirect_of_github_changes_the_decision(scene: Scene) -> None:
     for pattern in ("repos/create-commit-status", "issues/*-comment"):
         scene.github.fault(pattern, faults.moved("https://elsewhere.example/x"), always=True)
     scene.answers()
@@ -301,7 +301,7 @@ REFUSALS: dict[str, tuple[Callable[[Scene], None], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_no_refusal_of_github_changes_the_verdict(case: str, scene: Scene) -> None:
+def test_no_refusal_of_github_changes_the_decision(case: str, scene: Scene) -> None:
     arrange, says = REFUSALS[case]
     arrange(scene)
     scene.answers()

@@ -24,7 +24,7 @@ from sepurux_action.evaluation.ci_run import (
     FailingTool,
     parse_ci_run,
 )
-from sepurux_action.evaluation.decision import CheckState, Decision, Rule, Verdict, check_thresholds
+from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision, check_thresholds
 from sepurux_action.evaluation.published_result import (
     MAX_DESCRIPTION_LENGTH,
     CommitResults,
@@ -77,7 +77,7 @@ some_states = st.builds(
 
 STATE = CommentState(signing_key="s3cret", repository="acme/shop", pull_request=42, key="gates")
 RESULT = summarize(a_result())
-JUDGED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
+EVALUATED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
 
 
 # -- the description of a status --------------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ def test_a_changed_description_is_no_result_or_one_that_is_written_so(
     assert read is None or changed == format_description(read) or changed.startswith(f"{format_description(read)}; ")
 
 
-def test_a_result_that_is_no_verdict_on_the_agent_is_not_decided() -> None:
+def test_a_result_that_is_no_decision_on_the_agent_is_not_decided() -> None:
     decided = {decision for decision in Decision if replace(RESULT, decision=decision).decided}
     assert decided == {Decision.PASS, Decision.FAIL}
 
@@ -274,42 +274,42 @@ def test_a_marker_is_one_short_line_of_ascii_that_ends_the_comment_once(
 
 @given(some_states, some_states)
 def test_a_memory_is_read_in_its_own_place_only(one: CommentState, other: CommentState) -> None:
-    assert (other.read(one.write([JUDGED])) != ()) == (one == other)
+    assert (other.read(one.write([EVALUATED])) != ()) == (one == other)
 
 
 def test_a_repository_is_the_same_in_any_case_of_letters() -> None:
-    assert replace(STATE, repository="Acme/Shop").read(STATE.write([JUDGED])) == (JUDGED,)
+    assert replace(STATE, repository="Acme/Shop").read(STATE.write([EVALUATED])) == (EVALUATED,)
 
 
 @given(st.data(), st.characters())
 def test_a_marker_with_any_one_character_changed_is_no_memory(data: st.DataObject, new: str) -> None:
-    marker = STATE.write([JUDGED])
+    marker = STATE.write([EVALUATED])
     at = data.draw(st.integers(0, len(marker) - 1))
     changed = marker[:at] + new + marker[at + 1 :]
-    assert STATE.read(changed) == ((JUDGED,) if changed == marker else ())
+    assert STATE.read(changed) == ((EVALUATED,) if changed == marker else ())
 
 
 @given(st.text(max_size=100))
 def test_any_other_body_is_no_memory(body: str) -> None:
-    marker = STATE.write([JUDGED])
+    marker = STATE.write([EVALUATED])
     for found in (body, STATE.marker + body, f"{STATE.marker}{body} -->", f"x{body}{marker}", f"{body}\n{marker}"):
         assert STATE.read(found) == ()
 
 
 @pytest.mark.parametrize("secret", ["", "s3cre", "s3cret2"])
 def test_without_the_secret_there_is_no_memory(secret: str) -> None:
-    assert replace(STATE, signing_key=secret).read(STATE.write([JUDGED])) == ()
+    assert replace(STATE, signing_key=secret).read(STATE.write([EVALUATED])) == ()
 
 
 def test_without_a_secret_nothing_is_remembered_and_nothing_believed() -> None:
     unsigned = replace(STATE, signing_key="")
-    assert unsigned.write([JUDGED], DECIDED) == unsigned.write([])
-    assert unsigned.read_cached_failures(unsigned.write([JUDGED], DECIDED)) is None
-    assert unsigned.read(unsigned.write([JUDGED])) == ()
+    assert unsigned.write([EVALUATED], DECIDED) == unsigned.write([])
+    assert unsigned.read_cached_failures(unsigned.write([EVALUATED], DECIDED)) is None
+    assert unsigned.read(unsigned.write([EVALUATED])) == ()
 
 
 def test_the_newest_commits_are_kept() -> None:
-    commits = [replace(JUDGED, commit=f"{number:040x}") for number in range(MAX_RESULTS + 5)]
+    commits = [replace(EVALUATED, commit=f"{number:040x}") for number in range(MAX_RESULTS + 5)]
     assert STATE.read(STATE.write(commits)) == tuple(commits[5:])
 
 
@@ -317,13 +317,13 @@ def test_however_many_and_long_the_names_are_the_newest_commit_is_kept() -> None
     commits = [[noise_name(n, number) for number in range(MAX_GATES + 10)] for n in range(5)]
     numbers = Metrics(pass_rate=1 / 3, unsafe=float(MAX_COUNTED), failures=float(MAX_COUNTED), score=100 / 3)
     result = PreviousResult(decision=Decision.PENDING, stage=Stage.OBSERVE, metrics=numbers)
-    judged = [
+    evaluated = [
         CommitResults(commit=f"{n:040x}", results=dict.fromkeys(names, result)) for n, names in enumerate(commits)
     ]
-    marker = STATE.write(judged)
+    marker = STATE.write(evaluated)
     assert len(marker.split()[2]) <= MAX_STATE_LENGTH
     read = STATE.read(marker)
-    assert 0 < len(read) < len(judged)
+    assert 0 < len(read) < len(evaluated)
     assert read[-1] == CommitResults(commit=f"{4:040x}", results=dict.fromkeys(commits[-1][:MAX_GATES], result))
 
 
@@ -350,7 +350,7 @@ def packed(**changes: object) -> dict[str, object]:
 
 
 def test_the_form_of_the_memory_is_version_2() -> None:
-    assert STATE.read(signed(packed())) == (JUDGED,)
+    assert STATE.read(signed(packed())) == (EVALUATED,)
 
 
 @pytest.mark.parametrize("state", [None, [], 7, {}, packed(v=1), packed(v=None), packed(v=[]), packed(commits=None)])
@@ -440,7 +440,7 @@ some_failed_gates = st.builds(
     lambda name, reason, run, failures, run_id: a_result(
         a_run(
             run,
-            verdict=Verdict(decision=Decision.FAIL, reason=reason, rule=Rule.DECIDED_FAIL),
+            run_decision=RunDecision(decision=Decision.FAIL, reason=reason, rule=Rule.DECIDED_FAIL),
             enrichment=Enrichment(failures=failures),
             run_id=run_id,
         ),
@@ -455,7 +455,7 @@ some_failed_gates = st.builds(
 
 
 def again(state: CommentState, decided: CachedFailures) -> CachedFailures | None:
-    return state.read_cached_failures(state.write([JUDGED], decided))
+    return state.read_cached_failures(state.write([EVALUATED], decided))
 
 
 def test_a_remembered_fail_has_all_that_reports_and_status_tell() -> None:
@@ -467,7 +467,7 @@ def test_a_remembered_fail_has_all_that_reports_and_status_tell() -> None:
     assert summarize(result) == summarize(FAILED)
     assert result.reason == FAILED.reason
     assert gate_outputs(result) == gate_outputs(FAILED)
-    assert run.verdict.checks == FAILED.worst.verdict.checks
+    assert run.run_decision.checks == FAILED.worst.run_decision.checks
     assert run.enrichment == Enrichment(failures=FAILURES, notes=(comment_state.FROM_EARLIER_RUN,))
 
 
@@ -492,7 +492,7 @@ def test_a_remembered_fail_of_several_traces_has_the_same_numbers_and_thresholds
     assert run is not None
     result = a_result(run, gate=gate)
     assert [check.reported_by for check in result.checks] == ["2 of 3 traces"] * 5
-    assert result.checks == run.verdict.checks == first.checks
+    assert result.checks == run.run_decision.checks == first.checks
     assert summarize(result) == summarize(first)
     assert run.run.top_failing_tools == first.combined.top_failing_tools
     assert {failure.count for failure in run.enrichment.failures} == {3}
@@ -562,8 +562,8 @@ def test_the_reason_of_a_fail_names_its_trace_where_there_are_several() -> None:
     ((result,), _) = states()["traces"]
     run = cached_failures_of([result], COMMIT, {"refunds": PRINT}).find(result.gate, PRINT, COMMIT)
     assert run is not None
-    assert run.verdict.reason == result.reason
-    assert run.verdict.reason.startswith("traces/cancel.json: ")
+    assert run.run_decision.reason == result.reason
+    assert run.run_decision.reason.startswith("traces/cancel.json: ")
 
 
 @given(some_states, some_failed_gates)
@@ -586,7 +586,7 @@ def test_a_remembered_fail_has_ten_tools_ten_failures_short_texts_and_no_address
     tools, failures = run.run.top_failing_tools, run.enrichment.failures
     published = [each.tool for each in tools] + [text for each in failures for text in astuple(each)[:4]]
     assert max(len(tools), len(failures)) <= MAX_DETAILS
-    assert max(map(len, [run.verdict.reason, *published])) <= MAX_CACHED_TEXT
+    assert max(map(len, [run.run_decision.reason, *published])) <= MAX_CACHED_TEXT
     assert run.run.dashboard_url in {"", "https://app.sepurux.dev/runs/1"}
     counted = sum(failure.count for failure in result.worst.enrichment.failures)
     assert sum(failure.count for failure in failures) + run.enrichment.left_out == counted
@@ -594,12 +594,12 @@ def test_a_remembered_fail_has_ten_tools_ten_failures_short_texts_and_no_address
 
 @given(some_states, some_states)
 def test_a_fail_is_remembered_in_its_own_place_only(one: CommentState, other: CommentState) -> None:
-    assert other.read_cached_failures(one.write([JUDGED], DECIDED)) == (DECIDED if one == other else None)
+    assert other.read_cached_failures(one.write([EVALUATED], DECIDED)) == (DECIDED if one == other else None)
 
 
 @given(st.data(), st.characters())
 def test_a_marker_with_any_one_character_changed_remembers_no_fail(data: st.DataObject, new: str) -> None:
-    marker = STATE.write([JUDGED], DECIDED)
+    marker = STATE.write([EVALUATED], DECIDED)
     at = data.draw(st.integers(0, len(marker) - 1))
     changed = marker[:at] + new + marker[at + 1 :]
     assert STATE.read_cached_failures(changed) == (DECIDED if changed == marker else None)
@@ -609,11 +609,11 @@ def test_fifty_failed_gates_are_remembered_beside_the_history_of_some_commits() 
     results = [replace(FAILED, gate=replace(SOFT, name=f"agent-{number}")) for number in range(50)]
     prints = {result.gate.name: noise_print(result.gate.name) for result in results}
     decided = cached_failures_of(results, COMMIT, prints)
-    judged = [CommitResults(commit=f"{n:040x}", results=dict.fromkeys(prints, RESULT)) for n in range(MAX_RESULTS)]
-    marker = STATE.write(judged, decided)
+    evaluated = [CommitResults(commit=f"{n:040x}", results=dict.fromkeys(prints, RESULT)) for n in range(MAX_RESULTS)]
+    marker = STATE.write(evaluated, decided)
     assert len(marker.split()[2]) <= MAX_STATE_LENGTH
     assert STATE.read_cached_failures(marker) == decided
-    assert STATE.read(marker) == tuple(judged)
+    assert STATE.read(marker) == tuple(evaluated)
 
 
 def noise(seed: int, length: int) -> str:
@@ -626,16 +626,16 @@ def test_details_are_forgotten_before_gates_and_gates_before_the_newest_commit()
     def failed(number: int, reason: int) -> GateResult:
         tools = tuple(FailingTool(noise(100 * number + n, 200), 1) for n in range(10))
         url = "https://app.sepurux.dev/" + noise(-number, 4 * reason).replace("+", "-").replace("=", "")
-        verdict = Verdict(decision=Decision.FAIL, reason=noise(-number, reason), rule=Rule.DECIDED_FAIL)
+        run_decision = RunDecision(decision=Decision.FAIL, reason=noise(-number, reason), rule=Rule.DECIDED_FAIL)
         gate = a_gate(name=f"agent-{number}")
         run = replace(FAILING, top_failing_tools=tools, dashboard_url=url)
-        return a_result(a_run(run, verdict=verdict), gate=gate)
+        return a_result(a_run(run, run_decision=run_decision), gate=gate)
 
     for most, reason in ((50, 20), (20, 200)):
         results = [failed(number, reason) for number in range(100)]
         prints = {result.gate.name: noise_print(result.gate.name) for result in results}
         decided = cached_failures_of(results, COMMIT, prints)
-        marker = STATE.write([JUDGED], decided)
+        marker = STATE.write([EVALUATED], decided)
         read = STATE.read_cached_failures(marker)
         assert read is not None
         assert most <= len(read.fails) <= MAX_GATES
@@ -643,7 +643,7 @@ def test_details_are_forgotten_before_gates_and_gates_before_the_newest_commit()
         details = max(len(fail.run.run.top_failing_tools) for fail in read.fails.values())
         assert details < MAX_DETAILS if len(read.fails) == MAX_GATES else details == 0
         assert read == decided.truncated(len(read.fails), details)
-        assert STATE.read(marker) == (JUDGED,)
+        assert STATE.read(marker) == (EVALUATED,)
 
 
 def noise_print(name: str) -> str:
@@ -714,6 +714,6 @@ def test_whatever_a_signed_run_holds_it_is_read_as_a_fail_or_not_at_all(said: ob
 
 
 def test_without_a_secret_a_marker_that_calls_itself_unsigned_is_not_believed() -> None:
-    content = STATE.write([JUDGED], DECIDED).removeprefix(STATE.marker).split(" ")[0]
+    content = STATE.write([EVALUATED], DECIDED).removeprefix(STATE.marker).split(" ")[0]
     forged, unsigned = f"{STATE.marker}{content} unsigned -->", replace(STATE, signing_key="")
     assert (unsigned.read(forged), unsigned.read_cached_failures(forged)) == ((), None)

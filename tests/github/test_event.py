@@ -1,4 +1,4 @@
-"""What an event says about the change under judgement, and what GitHub's answer adds to it."""
+"""What an event says about the change under evaluation, and what GitHub's answer adds to it."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def event_of(name: str, payload: object, **environ: str) -> Event:
 
 
 @pytest.mark.parametrize("name", ["pull_request", "pull_request_target", "pull_request_review"])
-def test_a_pull_request_is_judged_at_its_head_and_never_at_its_merge_commit(name: str) -> None:
+def test_a_pull_request_is_evaluated_at_its_head_and_never_at_its_merge_commit(name: str) -> None:
     event = event_of(name, pull_request())
     assert (event.name, event.commit, event.pull_request) == (name, HEAD, 42)
     assert (event.base_ref, event.base_sha, event.branch) == ("main", BASE, "main")
@@ -123,7 +123,7 @@ def test_what_is_no_number_of_a_pull_request_is_none_and_says_so(number: object)
 
 
 @pytest.mark.parametrize("payload", [None, [], "x", {}, {"pull_request": None}, {"pull_request": "x"}])
-def test_a_payload_without_its_pull_request_is_judged_nowhere_and_says_so(payload: object) -> None:
+def test_a_payload_without_its_pull_request_is_evaluated_nowhere_and_says_so(payload: object) -> None:
     event = event_of("pull_request", payload)
     assert (event.commit, event.pull_request) == ("", None)
     assert event.no_pr_reason == "the payload of this pull_request event has no pull request"
@@ -255,13 +255,13 @@ def test_a_run_that_no_pull_request_started_is_looked_up_like_a_push(cause: str)
     ],
     ids=ascii,
 )
-def test_a_run_whose_origin_is_gone_has_no_pull_request_and_is_not_judged(gone: dict[str, object]) -> None:
+def test_a_run_whose_origin_is_gone_has_no_pull_request_and_is_not_evaluated(gone: dict[str, object]) -> None:
     event = with_pull_request_number(event_of("workflow_run", workflow_run(**gone)), 7)
     assert (event.pull_request, event.lookup, event.ambiguous) == (None, None, True)
     assert event.no_pr_reason == "the repository or branch that the workflow run is about is gone"
 
 
-def test_a_run_without_a_commit_is_never_judged_at_the_default_branch() -> None:
+def test_a_run_without_a_commit_is_never_evaluated_at_the_default_branch() -> None:
     assert event_of("workflow_run", workflow_run(head_sha=None)).commit == ""
 
 
@@ -343,7 +343,7 @@ def test_a_deployment_is_evaluated_at_the_deployed_commit(name: str, ref: object
 
 @pytest.mark.parametrize("name", ["release", "schedule", "workflow_dispatch", "repository_dispatch", "label"])
 @pytest.mark.parametrize("payload", [None, [], {}, {"client_payload": {"pull_request": 1}}, pull_request()])
-def test_any_other_event_is_judged_at_the_commit_of_the_run(name: str, payload: object) -> None:
+def test_any_other_event_is_evaluated_at_the_commit_of_the_run(name: str, payload: object) -> None:
     event = event_of(name, payload)
     assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, ByCommit(commit=MERGE))
 
@@ -364,7 +364,7 @@ def test_a_comment_on_an_issue_has_no_pull_request_of_its_own(changes: dict[str,
     assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, ByCommit(commit=MERGE))
 
 
-def test_a_comment_on_a_pull_request_without_a_number_is_never_judged_at_the_default_branch() -> None:
+def test_a_comment_on_a_pull_request_without_a_number_is_never_evaluated_at_the_default_branch() -> None:
     event = event_of("issue_comment", comment(number="42"))
     assert (event.commit, event.no_pr_reason) == ("", "the pull request's number cannot be read")
 
@@ -447,7 +447,7 @@ def test_a_pull_request_is_a_pushs_only_open_and_at_its_commit_and_not_from_else
 
 @pytest.mark.parametrize(("question", "pull"), [(ASKED, FROM_FORK), (ByCommit(commit=HEAD), PULL)])
 @pytest.mark.parametrize(("base", "other"), [("main", "next"), ("", "next"), ("", "")])
-def test_several_pull_requests_into_different_or_unknown_branches_are_not_judged(
+def test_several_pull_requests_into_different_or_unknown_branches_are_not_evaluated(
     question: PullRequestLookup, pull: PullRequest, base: str, other: str
 ) -> None:
     matches = (replace(pull, base_ref=base), replace(pull, number=43, base_ref=other))
@@ -458,7 +458,7 @@ def test_several_pull_requests_into_different_or_unknown_branches_are_not_judged
 
 
 @pytest.mark.parametrize(("question", "pull"), [(ASKED, FROM_FORK), (ByCommit(commit=HEAD), PULL)])
-def test_several_pull_requests_into_one_branch_are_judged_by_that_branch(
+def test_several_pull_requests_into_one_branch_are_evaluated_by_that_branch(
     question: PullRequestLookup, pull: PullRequest
 ) -> None:
     event = settled(question, pull, replace(pull, number=43, base_sha=OTHER))
@@ -467,7 +467,7 @@ def test_several_pull_requests_into_one_branch_are_judged_by_that_branch(
     assert event.no_pr_reason == "aaaaaaa is the head of 2 open pull requests into main"
 
 
-def test_a_pull_request_that_cannot_be_read_is_none_and_nothing_is_judged() -> None:
+def test_a_pull_request_that_cannot_be_read_is_none_and_nothing_is_evaluated() -> None:
     event = resolve(event_of("issue_comment", comment()), [replace(PULL, number=41)])
     assert (event.commit, event.pull_request, event.lookup, event.ambiguous) == ("", None, None, True)
     assert event.no_pr_reason == "pull request 42 cannot be read"

@@ -219,7 +219,7 @@ def test_pr_number_selects_one_of_several(dotcom: Scene) -> None:
 
 
 @pytest.mark.parametrize("name", LOOKED_UP)
-def test_several_pull_requests_into_one_branch_are_judged_by_its_tips_policy_without_a_comment(
+def test_several_pull_requests_into_one_branch_are_evaluated_by_its_tips_policy_without_a_comment(
     name: str, dotcom: Scene
 ) -> None:
     dotcom.pull.base_ref = "release/1"
@@ -310,13 +310,13 @@ def test_a_status_with_another_prefix_is_ours_if_its_description_reads_back(name
     assert states(dotcom, sha) == {**dict.fromkeys(ours, "failure"), **dict.fromkeys(others, "success")}
 
 
-def test_the_statuses_are_those_of_the_judged_commit_and_not_of_a_newer_head(dotcom: Scene) -> None:
-    judged = dotcom.pull.head_sha
-    dotcom.repository.status(judged, "success", "Reliability / core", GREEN)
+def test_the_statuses_are_those_of_the_evaluated_commit_and_not_of_a_newer_head(dotcom: Scene) -> None:
+    evaluated = dotcom.pull.head_sha
+    dotcom.repository.status(evaluated, "success", "Reliability / core", GREEN)
     newer = dotcom.pull.push()
     dotcom.repository.status(newer, "success", "Reliability / search", GREEN)
     loaded(dotcom, dotcom.event).publish_config_error([])
-    assert states(dotcom, judged) == {"Reliability / core": "failure"}
+    assert states(dotcom, evaluated) == {"Reliability / core": "failure"}
 
 
 def test_a_token_that_cannot_read_contents_reads_the_statuses_of_the_head(dotcom: Scene) -> None:

@@ -45,14 +45,14 @@ def results(*, passed: int, failed: int, undecided: int = 0) -> list[PreviousRes
         ),
     ],
 )
-def test_ten_verdicts_of_which_at_most_a_tenth_fails_are_enough_to_move_on(
+def test_ten_decisions_of_which_at_most_a_tenth_fails_are_enough_to_move_on(
     passed: int, failed: int, share: str, advice: str
 ) -> None:
     advised = str(advise(Stage.OBSERVE, results(passed=passed, failed=failed), scheduled=False))
     assert advised == f"{share} {advice}"
 
 
-def test_runs_without_a_verdict_do_not_count() -> None:
+def test_runs_without_a_decision_do_not_count() -> None:
     advice = advise(Stage.OBSERVE, results(passed=8, failed=1, undecided=8), scheduled=False)
     assert advice is not None
     assert (advice.decided, advice.blocked, advice.ready) == (9, 1, False)

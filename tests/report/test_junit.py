@@ -65,12 +65,12 @@ def suites(report: Report) -> dict[str, list[TestCase]]:
     by_name = {suite.name: list(suite) for suite in read}
     assert len(by_name) == len(read)
     for suite in read:
-        outcomes = Counter(outcome(case) for case in suite)
+        case_states = Counter(case_state(case) for case in suite)
         assert suite.tests == len(list(suite)) > 0
         assert (suite.failures, suite.errors, suite.skipped) == (
-            outcomes["failure"],
-            outcomes["error"],
-            outcomes["skipped"],
+            case_states["failure"],
+            case_states["error"],
+            case_states["skipped"],
         )
     return by_name
 
@@ -80,16 +80,16 @@ def cases(report: Report) -> Iterator[TestCase]:
         yield from of_suite
 
 
-def outcome(case: TestCase) -> str:
+def case_state(case: TestCase) -> str:
     kinds = {Failure: "failure", Error: "error", Skipped: "skipped"}
     assert len(case.result) <= 1
     return kinds[type(case.result[0])] if case.result else "passed"
 
 
-def outcomes(report: Report) -> dict[str, str]:
-    """Return the outcome of each case of the only suite by its name."""
+def case_states(report: Report) -> dict[str, str]:
+    """Return the result of each case of the only suite by its name."""
     (found,) = suites(report).values()
-    return {case.name: outcome(case) for case in found}
+    return {case.name: case_state(case) for case in found}
 
 
 def messages(report: Report) -> dict[str, str]:
@@ -113,7 +113,7 @@ def a_failure(**changes: object) -> ClassifiedFailure:
 @pytest.mark.parametrize("state", reports())
 def test_a_reader_of_the_file_sees_red_if_and_only_if_the_report_blocks(state: str) -> None:
     report = reports()[state]
-    red = {case.classname for case in cases(report) if outcome(case) in {"failure", "error"}}
+    red = {case.classname for case in cases(report) if case_state(case) in {"failure", "error"}}
     assert len(red) == (1 if report.problems else len(report.acting))
 
 
@@ -147,7 +147,7 @@ def test_a_gate_that_blocks_fails_with_its_thresholds_and_failures() -> None:
             enrichment=Enrichment(failures=FAILURES),
         ),
     )
-    assert outcomes(report) == {
+    assert case_states(report) == {
         "result": "failure",
         "min_pass_rate": "failure",
         "min_reliability_score": "skipped",
@@ -165,7 +165,7 @@ def test_a_gate_that_blocks_fails_with_its_thresholds_and_failures() -> None:
 
 def test_the_failures_of_a_gate_that_passed_are_skipped_with_their_text() -> None:
     report = a_report(run=a_run(PASSING, enrichment=Enrichment(failures=(a_failure(),))))
-    assert outcomes(report) == {
+    assert case_states(report) == {
         "result": "passed",
         "min_pass_rate": "passed",
         "max_unsafe": "passed",
@@ -176,52 +176,52 @@ def test_the_failures_of_a_gate_that_passed_are_skipped_with_their_text() -> Non
 
 def test_nothing_is_red_in_the_stage_observe() -> None:
     report = a_report(stage=Stage.OBSERVE)
-    assert set(outcomes(report).values()) == {"skipped"}
+    assert set(case_states(report).values()) == {"skipped"}
     assert all(message.startswith("Not blocking. ") for message in messages(report).values())
 
 
 def test_a_gate_that_waits_for_an_approval_fails_and_says_so() -> None:
     (result, *_) = cases(reports()["fail-soft-waiting"])
-    assert outcome(result) == "failure"
+    assert case_state(result) == "failure"
     assert result.result[0].type == "needs_approval"
     assert result.result[0].message.endswith(" The gate needs an approval.")
 
 
 def test_an_approved_gate_is_not_red() -> None:
-    assert "failure" not in outcomes(reports()["fail-soft-approved"]).values()
+    assert "failure" not in case_states(reports()["fail-soft-approved"]).values()
 
 
 @pytest.mark.parametrize("decision", [Decision.ERROR, Decision.PENDING])
 def test_a_gate_without_a_result_is_an_error_unless_it_is_allowed(decision: Decision) -> None:
     run = undecided(decision, "Nobody answered.", "Ask again.")
     blocked, allowed = a_report(run=run), a_report(run=run, on_undecided=OnUndecided.ALLOW)
-    not_judged = {"min_pass_rate": "skipped", "max_unsafe": "skipped"}
-    assert outcomes(blocked) == {"result": "error", **not_judged}
+    not_compared = {"min_pass_rate": "skipped", "max_unsafe": "skipped"}
+    assert case_states(blocked) == {"result": "error", **not_compared}
     assert messages(blocked)["result"] == "Nobody answered. Ask again."
-    assert outcomes(allowed) == {"result": "skipped", **not_judged}
+    assert case_states(allowed) == {"result": "skipped", **not_compared}
     assert messages(allowed)["result"] == "Not blocking. Nobody answered. Ask again."
 
 
-def test_without_a_result_no_threshold_is_judged() -> None:
-    found = outcomes(reports()["error-no-numbers"])
+def test_without_a_result_no_threshold_is_evaluated() -> None:
+    found = case_states(reports()["error-no-numbers"])
     assert found == {"result": "error", "min_pass_rate": "skipped", "max_unsafe": "skipped"}
 
 
-def test_numbers_of_a_broken_evaluation_are_no_verdict() -> None:
+def test_numbers_of_a_broken_evaluation_are_no_decision() -> None:
     run = a_run(replace(FAILING, status="error", decision=""), enrichment=Enrichment(failures=FAILURES))
-    found = outcomes(a_report(run=run))
+    found = case_states(a_report(run=run))
     assert found.pop("result") == "error"
     assert set(found.values()) == {"skipped"}
 
 
 def test_a_failure_that_no_threshold_explains_is_red() -> None:
     report = a_report(run=a_run(replace(PASSING, decision="fail")))
-    assert outcomes(report) == {"result": "failure", "min_pass_rate": "passed", "max_unsafe": "passed"}
+    assert case_states(report) == {"result": "failure", "min_pass_rate": "passed", "max_unsafe": "passed"}
 
 
 def test_a_skipped_gate_is_skipped_for_its_reason() -> None:
     report = a_report(run=undecided(Decision.SKIPPED, "No file matches."))
-    assert outcomes(report) == {"result": "skipped"}
+    assert case_states(report) == {"result": "skipped"}
     assert messages(report) == {"result": "No file matches."}
 
 
@@ -261,10 +261,10 @@ def test_what_is_fixed_is_a_case_that_passed_under_the_name_that_it_failed_under
     fixed, still = a_failure(trace_id="t-1"), a_failure(severity="low")
     found = Enrichment(failures=(a_failure(count=5, new=4), a_failure(mutation="", new=0)), fixed=(fixed, still))
     for run in (a_run(FAILING, enrichment=found), a_run(PASSING, enrichment=found)):
-        kept = outcomes(a_report(run=run))
+        kept = case_states(a_report(run=run))
         assert kept["failure: loop under timeouts in t-1"] == "passed"
         assert kept["failure: loop under timeouts"] != "passed"
-    assert outcomes(a_report(fixed))["failure: loop under timeouts in t-1"] == "failure"
+    assert case_states(a_report(fixed))["failure: loop under timeouts in t-1"] == "failure"
     said = messages(a_report(run=a_run(FAILING, enrichment=found)))
     assert said["failure: loop under timeouts"] == "high ×5, 4 new: It went round."
     assert said["failure: loop"] == "high ×1, known: It went round."
@@ -279,7 +279,7 @@ def test_failures_that_only_their_severity_distinguishes_share_a_case() -> None:
 
 def test_a_failure_named_like_a_threshold_is_another_case() -> None:
     report = a_report(a_failure(type="min_pass_rate", mutation=""), a_failure(type="result", mutation=""))
-    assert list(outcomes(report)) == [
+    assert list(case_states(report)) == [
         "result",
         "min_pass_rate",
         "max_unsafe",
@@ -295,7 +295,7 @@ def test_each_problem_in_the_settings_is_an_error_at_its_place() -> None:
     same = Problem(where="`gates`", message="it has no item")
     report = build_settings_report([*problems(), same, same, Problem(where="", message="no YAML")], a_context())
     found = suites(report)["settings"]
-    assert {outcome(case) for case in found} == {"error"}
+    assert {case_state(case) for case in found} == {"error"}
     assert [case.name for case in found] == [
         "thresholds, min_pas_rate",
         "input min_reliability_score",
@@ -348,7 +348,7 @@ def test_a_file_that_would_be_too_large_says_what_it_lacks() -> None:
         f"This file has no room for {every - kept} more results. All results are in report.json."
     )
     assert 0 < kept < every
-    assert [outcome(of_suite[0]) for of_suite in by_name.values()] == ["failure", "failure"]
+    assert [case_state(of_suite[0]) for of_suite in by_name.values()] == ["failure", "failure"]
 
 
 def test_of_too_many_gates_those_that_block_come_first() -> None:
@@ -359,4 +359,4 @@ def test_of_too_many_gates_those_that_block_come_first() -> None:
     found = suites(report)
     assert "report" in found
     assert len(found) < 200
-    assert [outcome(case) for case in next(iter(found.values()))] == ["error", "skipped", "skipped"]
+    assert [case_state(case) for case in next(iter(found.values()))] == ["error", "skipped", "skipped"]

@@ -13,7 +13,14 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import RunResult
-from sepurux_action.report.outputs import MAX_TOOLS, OUTPUTS, early_outputs, gate_outputs, no_verdict, step_outputs
+from sepurux_action.report.outputs import (
+    MAX_TOOLS,
+    OUTPUTS,
+    early_outputs,
+    gate_outputs,
+    step_outputs,
+    without_decision,
+)
 from tests.builders import (
     CAMPAIGN_ID,
     DASHBOARD,
@@ -61,7 +68,7 @@ def test_every_output_is_written_on_every_path(state: str) -> None:
 
 
 def test_every_output_is_set_without_a_result() -> None:
-    values = no_verdict("It was cancelled.")
+    values = without_decision("It was cancelled.")
     assert list(values) == list(OUTPUTS)
     assert {name: text for name, text in values.items() if text} == {
         "decision": "error",

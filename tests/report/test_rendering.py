@@ -17,8 +17,8 @@ from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import Decision, Rule, Verdict, decide
-from sepurux_action.evaluation.drops import Base, judge_drops
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide
+from sepurux_action.evaluation.drops import Base, compare_drops
 from sepurux_action.evaluation.published_result import Metrics
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.markdown import finish
@@ -243,7 +243,7 @@ def dropped(score: float, scores: int = 5, failures: tuple[ClassifiedFailure, ..
         *(a_past_result(metrics=Metrics(pass_rate=0.95, score=91.2 if n < scores else None)) for n in range(5))
     )
     run = a_run(replace(PASSING, pass_rate=Reading(0.9), reliability_score=Reading(score)), gate)
-    runs, drops = judge_drops(gate, (run,), Base(baseline=base, branch="main"))
+    runs, drops = compare_drops(gate, (run,), Base(baseline=base, branch="main"))
     runs = tuple(replace(each, enrichment=Enrichment(failures=failures)) for each in runs)
     context = a_context(base_ref="main", baselines={"refunds": base})
     return render_summary(build_report([replace(a_result(*runs, gate=gate), drops=drops)], context))
@@ -444,19 +444,19 @@ def test_one_line_counts_what_is_fixed(fixed: int, base_ref: str, sentence: str)
 
 def test_the_log_of_gates_without_a_result_has_no_row_for_numbers_that_nobody_reported() -> None:
     nothing = CIRun()
-    verdict = Verdict(
+    run_decision = RunDecision(
         decision=Decision.ERROR,
         reason="It broke.",
         rule=Rule.NOT_POLLED,
         checks=decide(nothing, a_gate().thresholds).checks,
     )
-    runs = a_run(nothing, verdict=verdict)
+    runs = a_run(nothing, run_decision=run_decision)
     report = build_report([a_result(runs, gate=a_gate(name=name)) for name in ("refunds", "search")], a_context())
     assert render_lines(report, "log") == ["! refunds: no result", "! search: no result"]
     assert render_lines(report, "annotation")[0] == "2 of 2 gates without a result: refunds, search"
 
 
-def test_a_terminal_shows_paragraphs_the_verdict_first_and_the_link_last() -> None:
+def test_a_terminal_shows_paragraphs_the_decision_first_and_the_link_last() -> None:
     assert render_paragraphs(reports()["fail-soft-approved"], "terminal") == [
         "! refunds failed: 2 of 2 thresholds missed",
         "",
@@ -598,7 +598,7 @@ def test_a_flood_of_gates_fits_a_comment() -> None:
 
 
 @pytest.mark.parametrize("render", [render_summary, lambda report: render_comment(report, MARKER)])
-def test_a_flood_of_policy_changes_hides_neither_itself_nor_the_verdict(render: Callable[[Report], str]) -> None:
+def test_a_flood_of_policy_changes_hides_neither_itself_nor_the_decision(render: Callable[[Report], str]) -> None:
     changes = tuple(Change(f"{n}{'&' * 900}", "|" * 900, "<" * 9_000) for n in range(2_000))
     rendered = render(build_report([a_result()], a_context(policy_changes=changes)))
     assert "**This pull request changes the policy**" in rendered
