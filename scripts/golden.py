@@ -11,7 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.report.rendering import render_comment, render_summary
+from sepurux_action.report.rendering import render_comment, render_lines, render_paragraphs, render_summary
+from sepurux_action.report.report import Report
 from tests.builders import commented, reports
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -22,7 +23,15 @@ def files() -> dict[str, str]:
     """Return the text of every golden file by its name."""
     summaries = {f"{state}.summary.md": render_summary(report) for state, report in reports().items()}
     comments = {f"{state}.comment.md": f"{render_comment(report, MARKER)}\n" for state, report in commented().items()}
-    return summaries | comments
+    return summaries | comments | {f"{state}.txt": _plain(report) for state, report in reports().items()}
+
+
+def _plain(report: Report) -> str:
+    """Return the annotation, the last lines of the log, and the terminal; problems in the settings have only this."""
+    places = {"terminal": render_paragraphs(report, "terminal")}
+    if report.gates:
+        places = {name: render_lines(report, name) for name in ("annotation", "log")} | places
+    return "\n\n".join("\n".join([f"== {name}", *lines]) for name, lines in places.items()) + "\n"
 
 
 def main() -> None:

@@ -36,15 +36,15 @@ KEPT_BEFORE = 20  # characters of two long values that are the same, before what
 MAX_LINE_LENGTH = 1_000  # characters of a line in a log
 
 
-def render_summary(report: Report, *, most_bytes: int = SUMMARY_BYTES, templates: Path = TEMPLATES) -> str:
+def render_summary(report: Report, *, most_bytes: int = SUMMARY_BYTES) -> str:
     """Return the report as Markdown of at most `most_bytes` bytes of UTF-8, shortened in steps.
 
     If the templates cannot be used, only one line remains.
     """
-    return _rendered(report, "summary", SUMMARY, templates, lambda text: len(text.encode()) <= most_bytes)
+    return _rendered(report, "summary", SUMMARY, lambda text: len(text.encode()) <= most_bytes)
 
 
-def render_comment(report: Report, marker: str, *, templates: Path = TEMPLATES) -> str:
+def render_comment(report: Report, marker: str) -> str:
     """Return the body of a comment of at most 65,000 characters: the marker, then the report.
 
     It has no line break at its end and contains no time, so that equal reports have equal bodies.
@@ -52,7 +52,7 @@ def render_comment(report: Report, marker: str, *, templates: Path = TEMPLATES) 
     most = COMMENT_CHARACTERS - len(marker) - len("\n\n")
     short = len(report.gates) > MANY_GATES >= len(report.acting)
     rooms = (min(most, MANY_GATES_CHARACTERS), most) if short else (most,)
-    rendered = _rendered(report, "comment", COMMENT, templates, *(_at_most(room) for room in rooms))
+    rendered = _rendered(report, "comment", COMMENT, *(_at_most(room) for room in rooms))
     return f"{marker}\n\n{rendered}".rstrip("\n")
 
 
@@ -60,46 +60,37 @@ def _at_most(characters: int) -> Callable[[str], bool]:
     return lambda text: len(text) <= characters
 
 
-def render_lines(report: Report, name: str, *, templates: Path = TEMPLATES) -> list[str]:
+def render_lines(report: Report, name: str) -> list[str]:
     """Return the lines of a text template, such as `log.txt.j2`, without empty ones."""
-    return list(filter(None, render_paragraphs(report, name, templates=templates)))
+    return list(filter(None, render_paragraphs(report, name)))
 
 
-def render_paragraphs(report: Report, name: str, *, templates: Path = TEMPLATES) -> list[str]:
+def render_paragraphs(report: Report, name: str) -> list[str]:
     """Return the lines of a text template, with one empty line between paragraphs.
 
     Each line is printable and of at most 1,000 characters.
     """
     try:
-        rendered = _template(templates, f"{name}.txt.j2").render(report=report, limits=COMMENT, place=name)
+        rendered = _template(f"{name}.txt.j2").render(report=report, limits=COMMENT, place=name)
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         rendered = _last_resort(report)
     lines = [json_reader.shorten(line.rstrip(), MAX_LINE_LENGTH) for line in rendered.strip("\n").splitlines()]
     return [line for line, before in zip(lines, ["", *lines], strict=False) if line or before]
 
 
-def render_with_limits(report: Report, place: str, limits: Limits, *, templates: Path = TEMPLATES) -> str:
-    """Return the Markdown of a report with these limits. `place` is `comment` or `summary`.
-
-    Raises jinja2.TemplateError, OSError, or UnicodeDecodeError for templates that cannot be used.
-    """
-    return _with_limits(report, place, templates, partial(brief_json, report), limits)
-
-
-def _with_limits(report: Report, place: str, templates: Path, brief: Callable[[int], str], limits: Limits) -> str:
-    written = brief(limits.brief) if limits.brief else ""
-    fenced = markdown.fence(written, "json") if written else ""
-    rendered = _template(templates, f"{place}.md.j2").render(report=report, limits=limits, place=place, brief=fenced)
-    return finish(rendered)
-
-
-def _rendered(report: Report, place: str, limits: Limits, templates: Path, *fits: Callable[[str], bool]) -> str:
+def _rendered(report: Report, place: str, fullest: Limits, *fits: Callable[[str], bool]) -> str:
     """Return the fullest version that fits the first place, or else the next one."""
     brief = cache(partial(brief_json, report))  # several steps have the same one
-    render = partial(_with_limits, report, place, templates, brief)
+
+    def render(limits: Limits) -> str:
+        written = brief(limits.brief) if limits.brief else ""
+        fenced = markdown.fence(written, "json") if written else ""
+        rendered = _template(f"{place}.md.j2").render(report=report, limits=limits, place=place, brief=fenced)
+        return finish(rendered)
+
     try:
         for place_fits in fits:
-            if shown := fullest_that_fits(steps(limits), render, place_fits):
+            if shown := fullest_that_fits(steps(fullest), render, place_fits):
                 return shown
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         pass  # a broken template must not hide the result
@@ -115,8 +106,8 @@ def _last_resort(report: Report) -> str:
     return what if len(report.gates) == 1 else f"{blocking} block. {what}"
 
 
-def _template(templates: Path, name: str) -> jinja2.Template:
-    return _environment(templates, as_markdown=name.endswith(".md.j2")).get_template(name)
+def _template(name: str) -> jinja2.Template:
+    return _environment(TEMPLATES, as_markdown=name.endswith(".md.j2")).get_template(name)
 
 
 class _Environment(jinja2.Environment):

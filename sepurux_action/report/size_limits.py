@@ -5,8 +5,10 @@ Source: contract, section 8: a comment is shortened in a fixed order and says so
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 COMMENT_CHARACTERS = 65_000  # GitHub accepts 65,536
 SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
@@ -84,15 +86,8 @@ def fullest_that_fits(limits: Sequence[Limits], render: Callable[[Limits], str],
     A later step makes a report shorter, except by the few characters of a sentence about what is left out. So the
     rendering fits, and only in such a case a fuller one would too.
     """
-    first = render(limits[0])  # the usual case
-    if fits(first):
-        return first
-    best, low, high = "", 1, len(limits)
-    while low < high:
-        middle = (low + high) // 2
-        rendered = render(limits[middle])
-        if fits(rendered):
-            best, high = rendered, middle
-        else:
-            low = middle + 1
-    return best
+    rendered = cache(render)
+    if fits(rendered(limits[0])):  # the usual case
+        return rendered(limits[0])
+    first = bisect_left(limits, True, lo=1, key=lambda each: fits(rendered(each)))  # noqa: FBT003 - what is searched for
+    return rendered(limits[first]) if first < len(limits) else ""

@@ -10,7 +10,7 @@ import pytest
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.stage import Stage
-from sepurux_action.evaluation.ci_run import CIRun, FailingTool
+from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.report.outputs import (
@@ -92,19 +92,6 @@ def test_a_number_that_makes_no_sense_is_empty_and_zero_is_zero() -> None:
     assert (values["pass_rate"], values["failures"], values["unsafe_attempts"]) == ("", "0", "")
 
 
-def test_gates_hold_every_other_output_of_each_gate_and_its_name() -> None:
-    results, _ = states()["gates"]
-    listed = json.loads(step_outputs(results)["gates"])
-    assert [each["name"] for each in listed] == [result.gate.name for result in results]
-    assert all(list(each) == ["name", *(name for name in OUTPUTS if name != "gates")] for each in listed)
-
-
-def test_single_values_are_the_worst_gates() -> None:
-    results, _ = states()["gates"]
-    values = step_outputs(results)
-    assert (values["decision"], values["pass_rate"]) == ("fail", "0.72")
-
-
 def test_of_gates_that_are_equally_bad_the_lowest_pass_rate_counts_then_the_order() -> None:
     def failed(name: str, rate: float) -> tuple[str, RunResult]:
         return name, a_run(replace(FAILING, pass_rate=Reading(rate), dashboard_url=f"https://h.example/{name}"))
@@ -128,14 +115,6 @@ def test_a_gate_is_ranked_by_the_worst_numbers_of_all_its_traces() -> None:
     single = a_result(a_run(replace(FAILING, pass_rate=Reading(0.5), unsafe_attempts=Reading(1))))
     values = step_outputs([single, mixed])
     assert (values["pass_rate"], values["unsafe_attempts"]) == ("0.1", "1")
-
-
-def test_each_number_of_a_gate_is_the_worst_of_its_traces() -> None:
-    slow = replace(FAILING, pass_rate=Reading(0.5), unsafe_attempts=Reading(0), reliability_score=Reading(80))
-    unsafe = replace(FAILING, pass_rate=Reading(0.9), unsafe_attempts=Reading(3), failures=Reading(7))
-    values = step_outputs([a_result(a_run(slow, trace="1"), a_run(unsafe, trace="2"), a_run(CIRun(), trace="3"))])
-    numbers = [values[name] for name in ("pass_rate", "unsafe_attempts", "failures", "reliability_score")]
-    assert numbers == ["0.5", "3", "7", "61.5"]
 
 
 @pytest.mark.parametrize(
@@ -173,10 +152,6 @@ def test_ids_and_the_first_known_url_are_set_early() -> None:
         "trace_id": "",
         "dashboard_url": DASHBOARD,
     }
-
-
-def test_early_outputs_are_outputs() -> None:
-    assert early_outputs([]).keys() <= OUTPUTS.keys()
 
 
 def test_tools_are_cut_in_number_and_length_so_that_outputs_stay_small() -> None:
@@ -226,7 +201,3 @@ def test_ids_without_end_are_cut_between_two() -> None:
 def test_a_hostile_tool_name_stays_inside_its_json_string() -> None:
     listed = json.loads(step_outputs([hostile_result(HOSTILE)])["top_failing_tools"])
     assert [each.keys() for each in listed] == [{"tool", "count"}] * 3
-
-
-def test_a_run_that_never_was_has_no_ids() -> None:
-    assert early_outputs([a_run(CIRun(), run_id="")])["run_id"] == ""

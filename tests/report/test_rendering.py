@@ -21,24 +21,16 @@ from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, deci
 from sepurux_action.evaluation.drops import Base, compare_drops
 from sepurux_action.evaluation.published_result import Metrics
 from sepurux_action.evaluation.result import GateResult
+from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish
 from sepurux_action.report.rendering import (
     render_comment,
     render_lines,
     render_paragraphs,
     render_summary,
-    render_with_limits,
 )
 from sepurux_action.report.report import Report, build_report, build_settings_report
-from sepurux_action.report.size_limits import (
-    COMMENT,
-    COMMENT_CHARACTERS,
-    SUMMARY,
-    SUMMARY_BYTES,
-    Limits,
-    fullest_that_fits,
-    steps,
-)
+from sepurux_action.report.size_limits import COMMENT_CHARACTERS
 from tests import gfm
 from tests.builders import (
     APPROVED,
@@ -67,13 +59,13 @@ ORDINARY_STATES = [state for state in reports() if state != "hostile"]
 
 
 def a_flood(gates: int = 1) -> Report:
-    """Return the report on runs whose backend sends as much as the gate reads."""
+    """Return the report on runs whose backend sends a tenth of what the gate reads."""
     failures = tuple(
         ClassifiedFailure(type=f"type{n} {'t' * 900}", severity=f"s{n}", description="&" * 900, mutation="|" * 900)
-        for n in range(300)
+        for n in range(30)
     )
-    tools = tuple(FailingTool(f"{n}{'<' * 1_000}", 1) for n in range(600))
-    categories = tuple(f"{n}{'*' * 500}" for n in range(600))
+    tools = tuple(FailingTool(f"{n}{'<' * 1_000}", 1) for n in range(60))
+    categories = tuple(f"{n}{'*' * 500}" for n in range(60))
     run = replace(FAILING, top_failing_tools=tools, mutation_categories=categories)
     results = [
         a_result(a_run(run, enrichment=Enrichment(failures=failures)), gate=a_gate(name=f"gate {n}"))
@@ -93,109 +85,6 @@ def comment(state: str) -> str:
 
 
 # -- what a reader sees first -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("state", "title", "alert"),
-    [
-        (
-            "fail",
-            "❌ `refunds` failed: 5 of 6 thresholds missed",
-            "CAUTION **Blocked.** Fix the failures below and push; the gate evaluates the new commit.",
-        ),
-        ("pass", "✅ `refunds` passed", ""),
-        (
-            "fail-soft-waiting",
-            "✋ `refunds` failed: 2 of 2 thresholds missed",
-            (
-                "IMPORTANT **Needs an approval.** `mona` or `hubot-2` can approve commit `3f9c2ad` "
-                "([review](https://github.com/acme/shop/pull/42/files)), or you can push a fix. "
-                "`octocat`'s approval is for an older commit."
-            ),
-        ),
-        (
-            "fail-soft-rerun",
-            "✋ `refunds` failed: 2 of 2 thresholds missed",
-            (
-                "IMPORTANT **Needs an approval.** Anyone with write access except the author can approve commit "
-                "`3f9c2ad` ([review](https://github.com/acme/shop/pull/42/files)), or you can push a fix. "
-                "After the approval, re-run this job: this workflow does not run on `pull_request_review`."
-            ),
-        ),
-        (
-            "fail-soft-unread",
-            "✋ `refunds` failed: 2 of 2 thresholds missed",
-            "IMPORTANT **Needs an approval.** The reviews could not be read. Re-run the job.",
-        ),
-        (
-            "fail-soft-impossible",
-            "❌ `refunds` failed: 2 of 2 thresholds missed",
-            (
-                "CAUTION **Blocked.** None of the reviewers listed in the policy can approve this: `mona` has no "
-                "write access, `hubot-2` is the author of the pull request. Fix the failures below and push; the gate "
-                "evaluates the new commit."
-            ),
-        ),
-        (
-            "fail-soft",
-            "❌ `refunds` failed: 2 of 2 thresholds missed",
-            (
-                "CAUTION **Blocked.** Without a pull request, a soft gate acts as a hard gate. Fix the failures below "
-                "and push; the gate evaluates the new commit."
-            ),
-        ),
-        (
-            "fail-soft-approved",
-            "⚠️ `refunds` failed: 2 of 2 thresholds missed",
-            "NOTE **Approved by `mona`.** The failure does not block.",
-        ),
-        (
-            "fail-observe",
-            "⚠️ `refunds` failed: 2 of 2 thresholds missed",
-            "NOTE **Not blocking** (`enforcement: observe`). With `hard` this would block.",
-        ),
-        (
-            "fail-unexplained",
-            "❌ `refunds` failed",
-            (
-                "CAUTION **Blocked.** Sepurux decided `fail`, but no threshold that is set here explains why. "
-                "See the Sepurux run."
-            ),
-        ),
-        (
-            "fail-unsupported-pass",
-            "❌ `refunds` failed: 1 of 2 thresholds missed",
-            (
-                "CAUTION **Blocked.** Sepurux reported a pass, but a number it reports misses a threshold. "
-                "Fix the failures and push; the gate evaluates the new commit."
-            ),
-        ),
-        (
-            "pending",
-            "⏳ `refunds`: no decision after 10 min",
-            "WARNING **Blocked.** Raise `timeout`, or re-run the job.",
-        ),
-        ("cancelled", "❗ `refunds`: cancelled", "WARNING **Blocked.** Re-run the job."),
-        ("skipped", "⏭️ `refunds` skipped", ""),
-        (
-            "gates",
-            "❌ 1 of 4 gates failed: `refunds`",
-            "CAUTION **Blocked by `refunds`.** Fix the failures below and push; the gate evaluates the new commit.",
-        ),
-        ("gates-pass", "✅ All 3 gates passed", ""),
-        (
-            "bad-settings",
-            "❗ 3 problems in the settings",
-            "WARNING **Blocked.** Nothing was evaluated. Correct what is listed below, then re-run the job.",
-        ),
-    ],
-)
-def test_the_title_and_the_alert_say_what_follows_and_what_to_do(state: str, title: str, alert: str) -> None:
-    heading, _, rest = summary(state).partition("\n\n")
-    assert heading == f"## {title}"
-    assert next(iter(re.findall(r"> \[!(\w+)\]\n> (.*)", rest)), ("", "")) == tuple(
-        alert.split(" ", 1) if alert else ("", "")
-    )
 
 
 def seen(*results: GateResult, **changes: object) -> str:
@@ -263,16 +152,6 @@ def test_a_drop_says_which_numbers_are_lower_and_than_how_many_results(
     shown = dropped(score, scores)
     assert f"Sepurux reported a pass, but {sentence} Fix what got worse and push; the gate evaluates" in shown
     assert "Fix the failures below and push" in dropped(score, scores, FAILURES)
-
-
-def test_a_drop_is_shown_once_and_not_by_the_command_line() -> None:
-    shown = dropped(91.2)
-    assert "| ❌\u00a0Pass rate vs main | **−5.0** | ≥ −3.0 |" in shown
-    assert "| ✅\u00a0Pass rate | 90.0% | ≥ 85.0% |" in shown
-    assert shown.count("5.0** |") == 1
-    assert "Compared with the median of 5 results on `main`." in shown
-    assert "--min-pass-rate 0.85\n```\n\nThe command line cannot compare with the base branch.\n" in shown
-    assert "The command line cannot" not in render_summary(reports()["fail"])
 
 
 @pytest.mark.parametrize(
@@ -356,74 +235,10 @@ def test_the_base_is_always_in_the_history() -> None:
     assert "5 more earlier commits: see the [job summary]" in body
 
 
-@pytest.mark.parametrize("state", ["error", "error-allowed", "error-unreachable", "error-no-secret"])
-def test_without_a_result_the_alert_has_the_reason_and_the_next_step(state: str) -> None:
-    (gate,) = reports()[state].gates
-    title, alert = summary(state).split("\n\n")[:2]
-    follows = "**Not blocking** (`on_undecided: allow`)." if state == "error-allowed" else "**Blocked.**"
-    assert title == "## ❗ `refunds`: no result"
-    assert alert.startswith(f"> [!{'NOTE' if state == 'error-allowed' else 'WARNING'}]\n> {follows}")
-    for words in (gate.reason, gate.hint):
-        assert {*re.findall(r"\w{4,}", words)} <= {*re.findall(r"\w{4,}", alert.replace("\u200b", ""))}
-
-
-def test_the_alert_of_several_gates_names_every_gate_that_someone_has_to_act_on() -> None:
-    alert = summary("fifty-gates").split("\n\n")[1]
-    assert list(re.findall(r"`(agent-\d\d)`", alert)) == [g.name for g in reports()["fifty-gates"].acting]
-
-
-def test_a_comment_shows_the_three_most_severe_groups_and_a_summary_all() -> None:
-    assert comment("fail").count("- **") == 3
-    assert (
-        "1 more group (1 failure): see the [job summary](https://github.com/acme/shop/actions/runs/7100001)."
-        in comment("fail")
-    )
-    assert summary("fail").count("- **") == len(FAILURES)
-
-
 @pytest.mark.parametrize("state", ["fail", "policy-deleted", "policy-first", "fifty-gates"])
 def test_what_happens_to_the_policy_is_above_the_collapsed_sections(state: str) -> None:
     for rendered in (summary(state), comment(state)):
         assert "⚠️" in rendered.partition("<details>")[0].partition("\n\n")[2]
-
-
-def test_a_problem_keeps_its_file_and_line() -> None:
-    assert "- `.github/sepurux-gate.yml:3`: `thresholds`, `min_pas_rate`:" in summary("bad-settings")
-
-
-def test_a_chart_has_the_threshold_as_a_second_line_and_names_the_commit_without_a_number() -> None:
-    assert "the required 85.0%. No number: `ccccccc`." in summary("fail")
-    assert "    line [95.00, 70.00, 80.00, 72.00]\n    line [85.00, 85.00, 85.00, 85.00]\n" in summary("fail")
-    assert "mermaid" not in comment("fail") + summary("pass-observe")
-
-
-def test_the_log_ends_with_the_thresholds_as_a_table_what_failed_and_the_link() -> None:
-    assert render_lines(reports()["fail-soft-approved"], "log") == [
-        "  ✗ Pass rate         72.0%   needs ≥ 85.0%",
-        "  ✗ Unsafe attempts       1   needs ≤ 0",
-        "  critical unsafe_action ×1 under timeouts: Refunded an order twice after the first call timed out.",
-        "  medium tool_misuse ×1 under malformed_output: Looked a customer up by name although an id was given.",
-        "  medium tool_misuse ×1: Called the tool without its order id.",
-        "  1 more group of failures",
-        "  Failing tools: payments.refund (3), crm.lookup_customer (2)",
-        "  https://app.sepurux.dev/runs/c0a8f0de-1b7d-4d6a-8f5e-2f4b7a9c3d10",
-    ]
-    assert render_lines(reports()["fail-soft-waiting"], "annotation") == [
-        "refunds failed: 2 of 2 thresholds missed",
-        (
-            "Needs an approval. mona or hubot-2 can approve commit 3f9c2ad, or you can push a fix. "
-            "octocat's approval is for an older commit."
-        ),
-    ]
-
-
-def test_the_log_says_what_is_new_known_and_fixed() -> None:
-    assert [line for line in render_lines(reports()["fail-new"], "log") if "×" in line or "fixed" in line] == [
-        "  critical unsafe_action ×1, known, under timeouts: Refunded an order twice after the first call timed out.",
-        "  medium tool_misuse ×5, 2 new: Called the tool without its order id.",
-        "  medium tool_misuse ×2, new, under malformed_output: Looked a customer up by name although an id was given.",
-        "  3 failures of main are fixed.",
-    ]
 
 
 @pytest.mark.parametrize(
@@ -454,31 +269,6 @@ def test_the_log_of_gates_without_a_result_has_no_row_for_numbers_that_nobody_re
     report = build_report([a_result(runs, gate=a_gate(name=name)) for name in ("refunds", "search")], a_context())
     assert render_lines(report, "log") == ["! refunds: no result", "! search: no result"]
     assert render_lines(report, "annotation")[0] == "2 of 2 gates without a result: refunds, search"
-
-
-def test_a_terminal_shows_paragraphs_the_decision_first_and_the_link_last() -> None:
-    assert render_paragraphs(reports()["fail-soft-approved"], "terminal") == [
-        "! refunds failed: 2 of 2 thresholds missed",
-        "",
-        "  Approved by mona. The failure does not block.",
-        "",
-        "  ✗ Pass rate         72.0%   needs ≥ 85.0%",
-        "  ✗ Unsafe attempts       1   needs ≤ 0",
-        "",
-        "  critical unsafe_action ×1 under timeouts: Refunded an order twice after the first call timed out.",
-        "  medium tool_misuse ×1 under malformed_output: Looked a customer up by name although an id was given.",
-        "  medium tool_misuse ×1: Called the tool without its order id.",
-        "  1 more group of failures",
-        "  Failing tools: payments.refund (3), crm.lookup_customer (2)",
-        "",
-        "  https://app.sepurux.dev/runs/c0a8f0de-1b7d-4d6a-8f5e-2f4b7a9c3d10",
-    ]
-    assert render_paragraphs(reports()["pending"], "terminal")[:3] == [
-        "… refunds: no decision after 10 min",
-        "",
-        "  Raise --timeout, or run the command again.",
-    ]
-    assert render_paragraphs(reports()["cancelled"], "terminal") == ["! refunds: cancelled"]
 
 
 @pytest.mark.parametrize("state", reports())
@@ -565,7 +355,7 @@ def reasoned(n: int) -> GateResult:
 
 @pytest.mark.parametrize(
     ("count", "make"),
-    [(8, far), (300, reasoned), (900, lambda n: a_result(gate=a_gate(name=f"{n:03} {'n' * 76}")))],
+    [(8, far), (60, reasoned), (300, lambda n: a_result(gate=a_gate(name=f"{n:03} {'n' * 76}")))],
 )
 def test_a_comment_on_gates_with_long_texts_keeps_its_alert_and_its_table(
     count: int, make: Callable[[int], GateResult]
@@ -579,15 +369,22 @@ def test_a_comment_on_gates_with_long_texts_keeps_its_alert_and_its_table(
 def test_a_comment_that_leaves_out_details_says_so() -> None:
     assert "Some details are left out: see the [job summary]" in comment("fifty-gates")
     assert "Some details are left out" not in "".join(map(comment, ("fail", "pass", "gates", "error")))
-    last = render_with_limits(reports()["fail"], "comment", steps(COMMENT)[-1])
-    assert "Some details are left out" in last
 
 
-@pytest.mark.parametrize("most", [SUMMARY_BYTES, COMMENT_BYTES, 10_000])
+@pytest.mark.parametrize("report", [reports()["fifty-gates"], reports()["traces"], reports()["hostile"], a_flood(2)])
+def test_less_room_makes_a_report_shorter_step_by_step_and_it_always_fits(report: Report) -> None:
+    full = len(render_summary(report).encode())
+    sizes = [len(render_summary(report, most_bytes=full * part // 8).encode()) for part in range(8, 1, -1)]
+    assert all(size <= full * part // 8 for size, part in zip(sizes, range(8, 1, -1), strict=True))
+    assert all(after <= before for before, after in pairwise(sizes))
+    assert sizes[-1] > full // 40
+
+
+@pytest.mark.parametrize("most", [COMMENT_BYTES, 10_000])
 def test_a_flood_fits_its_place_says_so_and_keeps_the_thresholds(most: int) -> None:
     rendered = render_summary(a_flood(), most_bytes=most)
     assert most // 20 < len(rendered.encode()) <= most
-    assert "left out, because the report would be too long." in rendered or most == SUMMARY_BYTES
+    assert "left out, because the report would be too long." in rendered
     assert ROW in rendered
 
 
@@ -597,39 +394,26 @@ def test_a_flood_of_gates_fits_a_comment() -> None:
     assert body.count(ROW) >= 3
 
 
-@pytest.mark.parametrize("render", [render_summary, lambda report: render_comment(report, MARKER)])
+@pytest.mark.parametrize(
+    "render",
+    [lambda report: render_summary(report, most_bytes=COMMENT_BYTES), lambda report: render_comment(report, MARKER)],
+)
 def test_a_flood_of_policy_changes_hides_neither_itself_nor_the_decision(render: Callable[[Report], str]) -> None:
-    changes = tuple(Change(f"{n}{'&' * 900}", "|" * 900, "<" * 9_000) for n in range(2_000))
+    changes = tuple(Change(f"{n}{'&' * 900}", "|" * 900, "<" * 9_000) for n in range(200))
     rendered = render(build_report([a_result()], a_context(policy_changes=changes)))
     assert "**This pull request changes the policy**" in rendered
     assert re.search(r", and \d+ more\. Until it is merged", rendered)
     assert "## ❌ `refunds` failed" in rendered
 
 
-@pytest.mark.parametrize("fullest", [SUMMARY, COMMENT])
-@pytest.mark.parametrize("report", [reports()["fifty-gates"], reports()["traces"], reports()["hostile"], a_flood(2)])
-def test_each_step_makes_a_report_shorter_but_for_a_sentence(fullest: Limits, report: Report) -> None:
-    sizes = [len(render_with_limits(report, "summary", limits)) for limits in steps(fullest)]
-    assert all(after <= before + 150 for before, after in pairwise(sizes))
-    assert sizes[-1] < 5_000 or report is reports()["hostile"]
-
-
-def test_the_fullest_version_that_fits_is_found_by_bisection() -> None:
-    asked: list[int] = []
-
-    def render(limits: Limits) -> str:
-        asked.append(limits.failures)
-        return "x" * limits.failures
-
-    limits = tuple(replace(SUMMARY, failures=most) for most in range(1_000, 0, -1))
-    for room in (1_000, 999, 500, 1):
-        asked.clear()
-        assert len(fullest_that_fits(limits, render, lambda text: len(text) <= room)) == room  # noqa: B023
-        assert len(asked) <= 11
-    assert fullest_that_fits(limits, render, lambda _: False) == ""
-
-
 # -- templates that cannot be used ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty folder whose templates are used in place of those of the package."""
+    monkeypatch.setattr(rendering, "TEMPLATES", tmp_path)
+    return tmp_path
 
 
 def test_a_place_too_small_for_anything_else_gets_one_line() -> None:
@@ -637,23 +421,24 @@ def test_a_place_too_small_for_anything_else_gets_one_line() -> None:
 
 
 @pytest.mark.parametrize("template", ["{{ report.unknown }}", "{% if %}", "{{ report.gates.pop() }}", "\udcff", None])
-def test_templates_that_cannot_be_used_leave_one_line(tmp_path: Path, template: str | None) -> None:
+def test_templates_that_cannot_be_used_leave_one_line(own_templates: Path, template: str | None) -> None:
     if template is not None:
         for name in ("summary.md.j2", "comment.md.j2", "log.txt.j2"):
-            (tmp_path / name).write_bytes(template.encode(errors="surrogateescape"))
+            (own_templates / name).write_bytes(template.encode(errors="surrogateescape"))
     report = reports()["error"]
-    assert render_summary(report, templates=tmp_path).startswith("refunds: error, blocked. ")
-    assert render_comment(report, MARKER, templates=tmp_path).startswith(f"{MARKER}\n\nrefunds: error, blocked. ")
-    assert render_lines(report, "log", templates=tmp_path)[0].startswith("refunds: error, blocked. ")
+    assert render_summary(report).startswith("refunds: error, blocked. ")
+    assert render_comment(report, MARKER).startswith(f"{MARKER}\n\nrefunds: error, blocked. ")
+    assert render_lines(report, "log")[0].startswith("refunds: error, blocked. ")
     bad = build_settings_report([Problem(where="input `timeout`", message="no")], a_context())
-    assert render_summary(bad, templates=tmp_path).startswith("Blocked: input ")
+    assert render_summary(bad).startswith("Blocked: input ")
 
 
-def test_a_template_escapes_every_value_that_is_not_markdown_of_ours(tmp_path: Path) -> None:
-    (tmp_path / "summary.md.j2").write_text("{{ report.notes[0] }}{% set x = report.notes[0] ~ '' %} {{ x }} {{ 7 }}")
+def test_a_template_escapes_every_value_that_is_not_markdown_of_ours(own_templates: Path) -> None:
+    template = "{{ report.notes[0] }}{% set x = report.notes[0] ~ '' %} {{ x }} {{ 7 }}"
+    (own_templates / "summary.md.j2").write_text(template)
     report = replace(reports()["pass"], notes=("<b>@octocat</b>",))  # type: ignore[arg-type]
     escaped = "&#60;b&#62;&#64;\u200boctocat&#60;/b&#62;"
-    assert render_summary(report, templates=tmp_path) == f"{escaped} {escaped} 7\n"
+    assert render_summary(report) == f"{escaped} {escaped} 7\n"
 
 
 def test_a_place_with_a_colon_or_a_pipe_in_its_name_stays_one_list_item() -> None:

@@ -14,7 +14,6 @@ from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.enforcement import Conclusion
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.report import Category, Dashboard, GateFacts, Note, build_report
-from sepurux_action.report.states import State
 from tests.builders import (
     FAILING,
     FAILURES,
@@ -45,46 +44,6 @@ def rows(gate: GateFacts) -> list[tuple[str, str, str, str]]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("report", "state", "blocks"),
-    [
-        ("pass", State.PASSED, False),
-        ("fail", State.FAILED, True),
-        ("fail-soft", State.FAILED, True),
-        ("fail-soft-waiting", State.NEEDS_APPROVAL, True),
-        ("fail-soft-unread", State.NEEDS_APPROVAL, True),
-        ("fail-soft-impossible", State.FAILED, True),
-        ("fail-soft-approved", State.NOT_BLOCKING, False),
-        ("fail-observe", State.NOT_BLOCKING, False),
-        ("error", State.NO_RESULT, True),
-        ("error-allowed", State.NO_RESULT, False),
-        ("pending", State.NO_DECISION, True),
-        ("cancelled", State.CANCELLED, True),
-        ("skipped", State.SKIPPED, False),
-    ],
-)
-def test_each_result_has_its_state(report: str, state: State, blocks: bool) -> None:  # noqa: FBT001
-    assert (facts(report).state, facts(report).blocks) == (state, blocks)
-
-
-def test_thresholds_that_are_missed_come_first() -> None:
-    assert rows(facts("fail")) == [
-        ("❌ Pass rate", "72.0%", "≥ 85.0%", "−23.0"),
-        ("❌ Unsafe attempts", "1", "≤ 0", "+1"),
-        ("❌ Failures", "5", "≤ 3", "+4"),
-        ("❌ Reliability score", "61.5", "≥ 80.0", "−29.7"),
-        ("❌ Required mutations", "1 of 2", "2", "–"),
-        ("✅ Mutation categories", "3", "≥ 3", "–"),
-    ]
-
-
-def test_a_number_that_is_not_reported_is_neither_met_nor_missed() -> None:
-    assert rows(facts("error-no-numbers")) == [
-        ("❗ Unsafe attempts", 'no number: "none"', "≤ 0", "–"),
-        ("❗ Pass rate", "not reported", "≥ 85.0%", "–"),
-    ]
-
-
 def test_no_rate_reads_as_the_threshold_that_it_misses() -> None:
     gate = a_gate(thresholds=Thresholds(min_pass_rate=0.85, min_reliability_score=80))
     near = replace(FAILING, pass_rate=Reading(0.84996), reliability_score=Reading(79.996))
@@ -93,40 +52,6 @@ def test_no_rate_reads_as_the_threshold_that_it_misses() -> None:
     assert [row.check.actual for row in found.thresholds] == ["84.996%", "79.996"]
     assert found.pass_rate == "84.996%"
     assert [trace.pass_rate for trace in found.traces] == ["84.996%", "95.0%"]
-
-
-def test_numbers_without_a_threshold_are_among_the_others() -> None:
-    assert [number for _, number in facts("pass").other_numbers] == [
-        "1 failure",
-        "score 91.2",
-        "scenario coverage 100.0%",
-        "mutation coverage 75 of 100",
-    ]
-
-
-def test_each_number_of_a_gate_with_several_traces_is_the_worst_of_any_trace() -> None:
-    gate = a_gate(thresholds=Thresholds(min_pass_rate=0.85, max_unsafe=0, max_failures=5, min_reliability_score=60))
-    slow = replace(FAILING, pass_rate=Reading(0.5), unsafe_attempts=Reading(0), reliability_score=Reading())
-    unsafe = replace(FAILING, pass_rate=Reading(0.9), unsafe_attempts=Reading(3), failures=Reading(2))
-    result = a_result(a_run(slow, gate, trace="1"), a_run(unsafe, gate, trace="2"), gate=gate)
-    context = a_context(base_ref="main", baselines={"refunds": a_baseline()})
-    (found,) = build_report([result], context).gates
-    assert rows(found) == [
-        ("❌ Pass rate", "50.0%", "≥ 85.0%", "−45.0"),
-        ("❌ Unsafe attempts", "3", "≤ 0", "+3"),
-        ("✅ Failures", "5", "≤ 5", "+4"),
-        ("✅ Reliability score", "61.5", "≥ 60.0", "−29.7"),
-    ]
-    assert [row.check.reported_by for row in found.thresholds] == ["", "", "", "1 of 2 traces"]
-
-
-def test_the_worst_trace_comes_first() -> None:
-    assert [(trace.trace, trace.decision) for trace in facts("traces").traces] == [
-        ("traces/cancel.json", Decision.FAIL),
-        (TRACE_ID, Decision.PENDING),
-        ("traces/refund.json", Decision.PASS),
-    ]
-    assert facts("fail").traces == ()
 
 
 def test_failing_tools_are_counted_over_all_traces() -> None:
@@ -292,11 +217,6 @@ def test_while_the_evaluation_runs_no_number_misses_its_threshold() -> None:
     assert (gate.missed, gate.compared) == ((), False)
 
 
-def test_without_any_number_there_are_no_thresholds_to_show() -> None:
-    assert not facts("error").has_numbers
-    assert facts("error-no-numbers").has_numbers
-
-
 def test_traces_without_a_result_for_the_same_reason_are_not_listed() -> None:
     run = undecided(Decision.ERROR, "No secret.", "Set one.")
     (gate,) = build_report([a_result(replace(run, trace="a"), replace(run, trace="b"))], a_context()).gates
@@ -304,32 +224,6 @@ def test_traces_without_a_result_for_the_same_reason_are_not_listed() -> None:
 
 
 # -- against the base, and over time ----------------------------------------------------------------------------------
-
-
-def test_without_a_result_of_the_base_nothing_is_compared() -> None:
-    (found,) = build_report([a_result()], a_context(base_ref="main")).gates
-    assert not found.compared
-    assert [row.change for row in found.thresholds] == ["–", "–"]
-
-
-def test_the_history_has_this_commit_the_earlier_ones_and_the_base() -> None:
-    history = facts("fail").history
-    assert [(row.commit[:7], row.decision.value, row.cells[0]) for row in history] == [
-        ("3f9c2ad", "fail", "72.0%"),
-        ("ddddddd", "fail", "80.0%"),
-        ("ccccccc", "error", "–"),
-        ("bbbbbbb", "fail", "70.0%"),
-        ("aaaaaaa", "pass", "95.0%"),
-        ("1111111", "pass", "95.0%"),
-        ("2222222", "pass", "92.5%"),
-        ("3333333", "pass", "97.5%"),
-        ("4444444", "pass", "95.0%"),
-        ("5555555", "pass", "75.0%"),
-    ]
-    assert history[1].url == "https://github.com/acme/shop/commit/dddddddddd"
-    assert history[5].url == "https://github.com/acme/shop/commit/1111111111"
-    assert [row.here for row in history] == [True] + [False] * 9
-    assert [row.base for row in history] == [False] * 5 + [True] * 5
 
 
 def test_the_history_of_a_gate_goes_by_its_name() -> None:
