@@ -27,7 +27,7 @@ from sepurux_action.evaluation.published_result import CommitResults, PreviousRe
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github import comment_state
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
-from sepurux_action.github.comment_state import CachedFailures, CommentState
+from sepurux_action.github.comment_state import CachedFailures, CommentState, State
 from sepurux_action.github.commit_status import CommitState
 from sepurux_action.github.event import ByNumber, Event, PullRequest, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
@@ -189,7 +189,7 @@ class GitHubSession:
         """Return the results of this pull request's earlier commits, the oldest first."""
         state = self._comment_state
         ours = self._sticky_comment(state).find_in(self.snapshot.comments) if state else ()
-        commits = state.read(ours[0].body) if state and ours else ()
+        commits = state.read(ours[0].body).commits if state and ours else ()
         return tuple(commit for commit in commits if commit.commit != self.event.commit)
 
     def changed_files(self) -> tuple[ChangedFile, ...] | None:
@@ -246,7 +246,7 @@ class GitHubSession:
         state = self._comment_state
         if state is not None:
             for comment in self._sticky_comment(state).find_in(self.snapshot.comments):
-                if failures := state.read_cached_failures(comment.body):
+                if failures := state.read(comment.body).failures:
                     yield failures
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
@@ -324,7 +324,8 @@ class GitHubSession:
         )
         fingerprints = {result.gate.name: fingerprint(result.gate) for result in results}
         failures = comment_state.cached_failures_of(results, self.event.commit, fingerprints)
-        return comment.upsert(ours, body(state.write([*self.previous_results, newest], failures)))
+        kept = State(commits=(*self.previous_results, newest), failures=failures)
+        return comment.upsert(ours, body(state.write(kept)))
 
     # -- helpers ----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,71 @@
+"""Converts frozen dataclasses to JSON values and back.
+
+An enum becomes its value, a tuple a list, and a mapping an object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+Record = TypeVar("Record")
+
+
+def dump(value: object, *, defaults: bool = False) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a record as a JSON value. Fields that have their default are left out, unless `defaults` is true."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {name: dump(each, defaults=defaults) for name, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [dump(each, defaults=defaults) for each in value]
+    if is_dataclass(value):
+        parts = {field: getattr(value, field.name) for field in fields(value)}
+        return {
+            field.name: dump(part, defaults=defaults)
+            for field, part in parts.items()
+            if defaults or part != _default(field)
+        }
+    return value
+
+
+def load(kind: type[Record], value: object) -> Record:
+    """Return the record that `dump` wrote; raises ValueError for a JSON value that it does not write for this type."""
+    try:
+        record: Record = _load(kind, value)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"not a {kind.__name__}: {error}") from error
+    return record
+
+
+def _load(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, any JSON value
+    arguments = get_args(kind)
+    if NoneType in arguments:
+        return None if value is None else _load(next(each for each in arguments if each is not NoneType), value)
+    if get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(_load(arguments[0], each) for each in value)
+    if get_origin(kind) is Mapping and isinstance(value, dict):
+        return {name: _load(arguments[1], each) for name, each in value.items()}
+    if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
+        types = _types(kind)
+        return kind(**{name: _load(types[name], each) for name, each in value.items()})
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(value)
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise TypeError(f"no {kind}")
+    return value
+
+
+@cache
+def _types(kind: type) -> Mapping[str, Any]:
+    return get_type_hints(kind)
+
+
+def _default(field: Field[Any]) -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory()
