@@ -29,7 +29,7 @@ from sepurux_action.evaluate import GateEvaluator, no_credentials_hint
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.event import Event, other_commit_warning, pr_number_warning, with_pull_request_number
-from sepurux_action.github.policy_source import ResolvedPolicy, resolve_policy
+from sepurux_action.github.policy_source import ResolvedPolicy, read_checkout, resolve_policy
 from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.host.actions_runner import ActionsRunner
@@ -64,7 +64,7 @@ def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals, connecti
     """Run as a step of a workflow; return the exit status."""
     runner = ActionsRunner(environ, log)
     runner.set_outputs(outputs.without_decision(UNFINISHED))  # they remain if the step is killed
-    invocation = from_step(runner.inputs, environ, runner.read_event(), signals)
+    invocation = from_step(runner.inputs, environ, runner.read_event())
     return run(invocation, runner, signals, partial(_log_report, host=runner), connections)
 
 
@@ -74,7 +74,7 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
     terminal = Terminal(environ, quiet=command.quiet)
     show = partial(_print_report, terminal=terminal, report_format=command.report_format)
     try:
-        return run(from_command_line(command.texts, environ, signals), terminal, signals, show)
+        return run(from_command_line(command.texts, environ), terminal, signals, show)
     finally:
         terminal.close()
 
@@ -102,7 +102,8 @@ def run(
     policy = ResolvedPolicy()
     try:
         snapshot = github.snapshot if github else None
-        policy = _until_signal(signals, partial(resolve_policy, bootstrap, event, snapshot, invocation.traces.read))
+        read_file = partial(read_checkout, invocation.traces)
+        policy = _until_signal(signals, partial(resolve_policy, bootstrap, event, snapshot, read_file))
         report_dir = read_report_dir(invocation.layers, policy.policy)
         if report_dir != bootstrap.report_dir:
             writer.remove(report_dir, REPORT_FILES)

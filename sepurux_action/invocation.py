@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
@@ -12,7 +11,6 @@ from sepurux_action.config.settings import Layer, environment_layer, flag_layer,
 from sepurux_action.evaluation.trace_files import TraceFolder, working_directory
 from sepurux_action.github.run_context import RunContext, parse_run_context
 from sepurux_action.host.report_files import ReportFolders
-from sepurux_action.host.signals import Signals
 
 CONTAINER_TEMP = "/github/runner_temp"  # where the runner mounts its temporary folder for a container action
 TEMP_NAME = "_temp"  # of that folder on the runner, beside the folder RUNNER_WORKSPACE
@@ -28,7 +26,7 @@ class Invocation:
     report_folders: ReportFolders
 
 
-def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: object, signals: Signals) -> Invocation:
+def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: object) -> Invocation:
     """Return the invocation by a step of a workflow; traces are in the workspace or the runner's temporary folder."""
     variables = dict(environ)
     if inputs.get(GITHUB_TOKEN.name) == "":  # action.yml gives it a default, so the workflow emptied it on purpose
@@ -38,7 +36,7 @@ def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: ob
     return Invocation(
         layers=(input_layer(inputs), environment_layer(variables)),
         run_context=parse_run_context(environ, payload),
-        traces=TraceFolder(base, [temp] if temp else [], signals.is_received),
+        traces=TraceFolder(base, [temp] if temp else []),
         report_folders=ReportFolders(base=base, temporary=temp, temporary_for_steps=_temporary_for_steps(environ)),
     )
 
@@ -53,17 +51,16 @@ def _temporary_for_steps(environ: Mapping[str, str]) -> PurePath | None:
     return workspace.parent / TEMP_NAME if is_translated else None
 
 
-def from_command_line(texts: Mapping[str, str], environ: Mapping[str, str], signals: Signals) -> Invocation:
+def from_command_line(texts: Mapping[str, str], environ: Mapping[str, str]) -> Invocation:
     """Return the invocation by a command line with these flags.
 
-    Traces are in the working directory, or `-` is one on standard input. GITHUB_REPO names the repository, as for the
-    vendor's own command line.
+    GITHUB_REPO names the repository, as for the vendor's own command line.
     """
     ignored = {option.environment for option in OPTIONS if option.actions_only}
     variables = {name: text for name, text in environ.items() if name not in ignored}
     return Invocation(
         layers=(flag_layer(texts), environment_layer(variables)),
         run_context=RunContext(repository=environ.get("GITHUB_REPO", "").strip()),
-        traces=TraceFolder(working_directory(), stop=signals.is_received, stdin=sys.stdin),
+        traces=TraceFolder(working_directory()),
         report_folders=ReportFolders(base=working_directory()),
     )

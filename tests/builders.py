@@ -6,14 +6,13 @@ action.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from functools import cache
 
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import REGISTERED, Gate, Thresholds, Trace, TraceContent
+from sepurux_action.config.gate import REGISTERED, Gate, Thresholds, Trace
 from sepurux_action.config.policy import Change
 from sepurux_action.config.settings import input_layer, read_bootstrap_settings
 from sepurux_action.config.stage import OnUndecided, Stage
@@ -175,11 +174,6 @@ def a_gate(**changes: object) -> Gate:
     )
 
 
-def a_content(text: bytes = b"{}") -> TraceContent:
-    """Return the content of a trace file."""
-    return TraceContent(sha256=hashlib.sha256(text).hexdigest(), size=len(text), pieces=lambda: iter((text,)))
-
-
 def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> RunResult:
     """Return the result of a CI run under the gate's thresholds, with changed fields."""
     run_decision = decide(run, (gate or a_gate()).thresholds)
@@ -279,7 +273,7 @@ def _with_new_failures(gate: Gate) -> RunResult:
 
 def _of_traces() -> GateResult:
     refund, cancel = "traces/refund.json", "traces/cancel.json"
-    files = tuple(Trace(label=label, content=a_content()) for label in (refund, cancel))
+    files = tuple(Trace(label=label, content=b"{}") for label in (refund, cancel))
     gate = a_gate(traces=(*files, Trace(label=TRACE_ID, trace_id=TRACE_ID)))
     perfect = replace(PASSING, pass_rate=Reading(1.0), failures=Reading(0.0))
     return a_result(

@@ -9,32 +9,31 @@ import pytest
 from sepurux_action.config.settings import read_bootstrap_settings
 from sepurux_action.github.event import parse_event
 from sepurux_action.github.run_context import RunContext
-from sepurux_action.host.signals import Signals
 from sepurux_action.invocation import from_command_line, from_step
 from tests.runner import BASE_SHA, HEAD_SHA, pull_request_event
 
 
 def test_inputs_come_before_the_environment() -> None:
     environ = {"SEPURUX_MIN_PASS_RATE": "0.7", "PATH": "/bin"}
-    inputs, environment = from_step({"min_pass_rate": "0.8"}, environ, {}, Signals()).layers
+    inputs, environment = from_step({"min_pass_rate": "0.8"}, environ, {}).layers
     assert (inputs.texts, environment.texts["min_pass_rate"]) == ({"min_pass_rate": "0.8"}, "0.7")
     assert "path" not in environment.texts
 
 
 def test_an_emptied_token_is_not_taken_from_the_environment() -> None:
     inputs, environ = {"github_token": "", "campaign": "core"}, {"GITHUB_TOKEN": "ghs_of_the_job"}
-    assert read_bootstrap_settings(from_step(inputs, environ, {}, Signals()).layers).github_token is None
+    assert read_bootstrap_settings(from_step(inputs, environ, {}).layers).github_token is None
 
 
 def test_the_payload_names_the_pull_request_and_the_head_commit() -> None:
     environ = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_SHA": BASE_SHA}
-    event = from_step({}, environ, pull_request_event(number=7), Signals()).run_context.event
+    event = from_step({}, environ, pull_request_event(number=7)).run_context.event
     assert (event.name, event.commit, event.pull_request) == ("pull_request", HEAD_SHA, 7)
 
 
 @pytest.mark.parametrize("payload", [{}, [], None, "pull_request", {"pull_request": [1]}, {"pull_request": 1}], ids=str)
 def test_a_payload_of_another_shape_names_no_pull_request(payload: object) -> None:
-    event = from_step({}, {"GITHUB_EVENT_NAME": "pull_request"}, payload, Signals()).run_context.event
+    event = from_step({}, {"GITHUB_EVENT_NAME": "pull_request"}, payload).run_context.event
     assert event == parse_event("pull_request", {}, {})
 
 
@@ -43,7 +42,7 @@ def test_traces_of_a_step_are_in_the_workspace_and_the_runners_temporary_folder(
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text("{}")
     environ = {"GITHUB_WORKSPACE": f"{tmp_path}/workspace", "RUNNER_TEMP": f"{tmp_path}/temp"}
-    traces = from_step({}, environ, {}, Signals()).traces
+    traces = from_step({}, environ, {}).traces
     assert [trace.label for trace in traces.find("a.json")] == ["a.json"]
     assert [trace.label for trace in traces.find(f"{tmp_path}/temp/*.json")] == [f"{tmp_path}/temp/b.json"]
 
@@ -60,50 +59,32 @@ def test_a_container_action_shows_its_temporary_folder_as_the_runner_knows_it(
     temp: str, workspace: str, shown: str | None
 ) -> None:
     environ = {"GITHUB_WORKSPACE": "/github/workspace", "RUNNER_TEMP": temp, "RUNNER_WORKSPACE": workspace}
-    folders = from_step({}, environ, {}, Signals()).report_folders
+    folders = from_step({}, environ, {}).report_folders
     assert (folders.base, folders.temporary) == (Path("/github/workspace"), Path(temp))
     assert folders.temporary_for_steps == (PurePosixPath(shown) if shown else None)
 
 
 def test_flags_come_before_the_environment() -> None:
     given, environ = {"campaign": "of-flag"}, {"SEPURUX_CAMPAIGN_ID": "of-env"}
-    flags, environment = from_command_line(given, environ, Signals()).layers
+    flags, environment = from_command_line(given, environ).layers
     assert (flags.texts["campaign"], environment.texts["campaign"]) == ("of-flag", "of-env")
     assert flags.label("min_pass_rate") == "--min-pass-rate"
 
 
 def test_a_command_line_takes_no_option_of_workflows_from_the_environment() -> None:
-    layers = from_command_line({}, {"GITHUB_TOKEN": "ghs_of_the_job"}, Signals()).layers
+    layers = from_command_line({}, {"GITHUB_TOKEN": "ghs_of_the_job"}).layers
     assert read_bootstrap_settings(layers).github_token is None
 
 
 def test_the_repository_of_a_command_line_is_the_one_that_the_environment_names() -> None:
-    named = from_command_line({}, {"GITHUB_REPO": " octo-org/agents "}, Signals()).run_context
+    named = from_command_line({}, {"GITHUB_REPO": " octo-org/agents "}).run_context
     assert named == RunContext(repository="octo-org/agents")
-    assert from_command_line({}, {}, Signals()).run_context == RunContext()
+    assert from_command_line({}, {}).run_context == RunContext()
 
 
 def test_traces_of_a_command_line_are_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
-    invocation = from_command_line({}, {"RUNNER_TEMP": "/tmp"}, Signals())  # noqa: S108 - a variable that does not count
+    invocation = from_command_line({}, {"RUNNER_TEMP": "/tmp"})  # noqa: S108 - a variable that does not count
     assert [trace.label for trace in invocation.traces.find("*.json")] == ["a.json"]
     assert (invocation.report_folders.base, invocation.report_folders.temporary) == (tmp_path, None)
-
-
-def test_a_signal_ends_the_check_of_traces(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text("no JSON")
-    signals = Signals()
-    traces = from_step({}, {"GITHUB_WORKSPACE": str(tmp_path)}, {}, signals).traces
-    signals.receive(15)
-    assert [trace.label for trace in traces.find("a.json")] == ["a.json"]
-
-
-def test_a_signal_also_stops_the_check_of_a_command_lines_trace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "a.json").write_text("not JSON at all")
-    monkeypatch.chdir(tmp_path)
-    signals = Signals()
-    signals.receive(15)
-    assert [trace.label for trace in from_command_line({}, {}, signals).traces.find("a.json")] == ["a.json"]

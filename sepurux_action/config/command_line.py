@@ -99,7 +99,6 @@ _METAVARS_OF_TEXTS: dict[Option[object], str] = {
 
 
 _MORE: dict[Option[object], str] = {
-    options.TRACE_FILE: "Use - to read one trace from standard input.",
     options.ENFORCEMENT: f"On a command line, {Stage.SOFT} blocks as {Stage.HARD} does.",
 }
 # What these accept is clear from the text before it.

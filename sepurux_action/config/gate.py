@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 
 from sepurux_action.config import options
@@ -36,35 +35,15 @@ class Thresholds:
 
 _DROPS = frozenset({options.MAX_PASS_RATE_DROP.name, options.MAX_RELIABILITY_SCORE_DROP.name})
 REGISTERED = "registered scenarios"  # the campaign's own, which run if a gate names no trace
-STDIN = "-"  # the path of standard input, on a command line only
-STANDARD_INPUT = "standard input"  # the label of the trace that is read from there
-
-
-@dataclass(frozen=True, slots=True)
-class TraceContent:
-    """The JSON text of a trace file: `size` bytes of UTF-8. An iteration yields it in pieces.
-
-    Each iteration may read the file again. If the file has changed, it raises EvaluationError before the last piece.
-    """
-
-    sha256: str
-    size: int
-    pieces: Callable[[], Iterator[bytes]] = field(compare=False, repr=False)
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self.pieces()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """One trace to evaluate: an id that the backend knows, or the content of a file to upload, or neither."""
+    """One trace to evaluate: an id that the backend knows, or a JSON text of a file to upload, or neither."""
 
     label: str
     trace_id: str = ""
-    content: TraceContent | None = field(default=None, repr=False)
+    content: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

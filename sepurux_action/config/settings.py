@@ -51,8 +51,6 @@ class PublishOptions:
 
 T = TypeVar("T")
 
-MAX_TRACE_BYTES = 256 * 1024 * 1024  # of all trace files of a gate
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
@@ -335,10 +333,6 @@ def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
             files.update(dict.fromkeys(find(pattern)))
         except TraceFileError as error:
             reader.add_problem(file_option, str(error))
-    size = sum(trace.content.size for trace in files if trace.content)
-    if size > MAX_TRACE_BYTES:
-        given, limit = f"its files have {size // 2**20} MiB together", MAX_TRACE_BYTES // 2**20
-        reader.add_problem(file_option, f"{given}; accepted: at most {limit} MiB for one gate")
     if len(ids) + len(files) > parsers.MAX_TRACES:
         given = f"{len(files)} files" + (f" beside {len(ids)} trace ids" if ids else "")
         reader.add_problem(file_option, f"it names {given}; accepted: at most {parsers.MAX_TRACES} traces for one gate")

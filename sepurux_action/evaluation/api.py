@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
-from sepurux_action.config.gate import Gate, TraceContent
+from sepurux_action.config.gate import Gate
 from sepurux_action.errors import Outage
 from sepurux_action.evaluation.ci_run import FAILURES_PAGE
 
@@ -42,15 +42,14 @@ _ABOUT_SCENARIOS = re.compile("scenario|eval.?set|trace_id(: field|) (is )?requi
 class ApiRequest:
     """One request. `path` is encoded and begins with `/v1`; `purpose` completes "Sepurux refused ...".
 
-    A `TraceContent` body has a length, and each try iterates over it again. `hint` returns what to do about a status
-    and the backend's text, or ''.
+    `hint` returns what to do about a status and the backend's text, or ''.
     """
 
     method: str
     path: str
     purpose: str
     query: tuple[tuple[str, str], ...] = ()
-    body: bytes | TraceContent | None = field(default=None, repr=False)
+    body: bytes | None = field(default=None, repr=False)
     project: str = ""
     idempotency_key: str = ""
     hint: Callable[[int, str], str] = field(default=lambda _status, _detail: "", repr=False, compare=False)
@@ -120,7 +119,7 @@ def list_campaigns(project: str) -> ApiRequest:
     return ApiRequest(method="GET", path=CAMPAIGNS, purpose="the list of campaigns", project=project)
 
 
-def upload_trace(content: TraceContent, *, label: str, project: str, key: str) -> ApiRequest:
+def upload_trace(content: bytes, *, label: str, project: str, key: str) -> ApiRequest:
     """Return the call that uploads one trace; `key` is its Idempotency-Key."""
     shown = f'"{label}"'
     hints = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email.utils
 import http.client
+import io
 import math
 import ssl
 import threading
@@ -24,7 +25,6 @@ from sepurux_action import __version__
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.common.urls import is_loopback
 from sepurux_action.config.options import API_KEY, TOKEN
-from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.api import (
     MAX_RESPONSE_BYTES,
     ApiRequest,
@@ -97,8 +97,6 @@ class Transport:
         deadline = time.monotonic() + within_s
         try:
             return self._exchange(call, deadline)
-        except EvaluationError as error:  # the trace file has changed
-            return PermanentError(reason=error.reason, hint=error.hint)
         except FOREIGN_ERRORS as error:
             return TransientError(reason=self._describe(error), connected=not _never_connected(error))
 
@@ -113,7 +111,8 @@ class Transport:
             call.method,
             self._base_url + call.path,
             params=call.query,
-            data=call.body,
+            # A stream is sent in pieces: the timeout counts for each of them, and not for a whole trace.
+            data=io.BytesIO(call.body) if call.body else None,
             headers={**headers, **({"X-Project-Id": call.project.encode()} if call.project else {})},
             timeout=(min(CONNECT_S, left), min(READ_S, left)),
             allow_redirects=False,

@@ -24,5 +24,5 @@ def fingerprint(gate: Gate) -> str:
 
 def _of_trace(trace: Trace) -> list[str]:
     if trace.content is not None:
-        return ["content", trace.content.sha256]
+        return ["content", hashlib.sha256(trace.content).hexdigest()]
     return ["id", trace.trace_id] if trace.trace_id else ["registered"]

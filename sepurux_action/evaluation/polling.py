@@ -297,11 +297,11 @@ class RunPoller:
         mine = {self.result.batch_id, self.result.run_id, *self.result.run.run_ids}
         return not mine.isdisjoint(ids) and self._fingerprint() != other._fingerprint()
 
-    def _fingerprint(self) -> tuple[str, str]:
-        """Return what the run evaluates: the gate's fingerprint with the ids in use, and an uploaded file's hash."""
+    def _fingerprint(self) -> tuple[str, bytes | None]:
+        """Return what the run evaluates: the gate's fingerprint with the ids in use, and an uploaded trace."""
         trace = Trace(label="", trace_id=self.result.trace_id)
-        uploaded = self._trace.content.sha256 if self._trace.content else ""
-        return fingerprint(replace(self.gate, campaign=self.result.campaign_id, traces=(trace,))), uploaded
+        of_gate = fingerprint(replace(self.gate, campaign=self.result.campaign_id, traces=(trace,)))
+        return of_gate, self._trace.content
 
     async def run(self) -> None:
         """Evaluate the trace, and keep the result in `result`, whatever happens."""

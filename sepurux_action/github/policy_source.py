@@ -6,15 +6,17 @@ Source: contract, section 5.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options
-from sepurux_action.config.policy import Change, Policy, diff, without_unmerged_rules
+from sepurux_action.config.policy import MAX_FILE_BYTES, Change, Policy, diff, without_unmerged_rules
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import BootstrapSettings
 from sepurux_action.errors import ConfigurationError, Problem
+from sepurux_action.evaluation.trace_files import TraceFolder
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
 from sepurux_action.github.snapshot import Snapshot, policy_ref
@@ -47,27 +49,45 @@ class ResolvedPolicy:
 
 
 def resolve_policy(
-    early: BootstrapSettings, event: Event, snapshot: Snapshot | None, read_repo_file: Callable[[str], bytes | None]
+    early: BootstrapSettings, event: Event, snapshot: Snapshot | None, read_file: Callable[[str], bytes | None]
 ) -> ResolvedPolicy:
     """Return the policy that applies to an event.
 
-    `snapshot` is None if GitHub is not used. In that case, and for events without a base commit, `read_repo_file` reads
-    the file from the checkout. Raises ConfigurationError for a policy with problems, one that cannot be read, and one
+    `snapshot` is None if GitHub is not used. In that case, and for events without a base commit, `read_file` reads the
+    file from the checkout. Raises ConfigurationError for a policy with problems, one that cannot be read, and one
     that is named and absent, together with the problems of the inputs.
     """
     try:
-        return _resolve(early, event, snapshot, read_repo_file)
+        return _resolve(early, event, snapshot, read_file)
     except ConfigurationError as bad:
         raise ConfigurationError((*bad.problems, *early.problems)) from None
 
 
+def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
+    """Return the content of a policy file, at most one byte more than is allowed, or None if there is no file.
+
+    Raises OSError for a file that cannot be read or is outside the folders, because it may be a stricter policy.
+    """
+    file = folder.resolved(folder.base / path)
+    if file is None:
+        raise PermissionError(errno.EACCES, f"it leads outside {folder.where}")
+    try:
+        (folder.base / path).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not file.is_file():
+        raise OSError(errno.EINVAL, "it is not a file")
+    with file.open("rb") as opened:
+        return opened.read(MAX_FILE_BYTES + 1)
+
+
 def _resolve(
-    early: BootstrapSettings, event: Event, snapshot: Snapshot | None, read_repo_file: Callable[[str], bytes | None]
+    early: BootstrapSettings, event: Event, snapshot: Snapshot | None, read_file: Callable[[str], bytes | None]
 ) -> ResolvedPolicy:
     _check_base_is_known(early, event, uses_github=snapshot is not None)
     if snapshot is None or not policy_ref(event):
         try:
-            text = read_repo_file(early.config)
+            text = read_file(early.config)
         except OSError as error:
             raise _unreadable(early, error.strerror or "it is not readable", UNREADABLE_FILE) from None
         if text is None:

@@ -32,11 +32,7 @@ WRITE_S = 10.0  # for all files; a network file system may hang
 AFTER_SIGNAL_S = 0.5  # for all files after a signal: the program exits within 5 s, and the statuses may take 3 s
 FILE_MODE = 0o644  # without the umask's bits; later steps may run as another user
 RUNNERS_OWN = "_"  # the first character of the runner's own names in its temporary folder
-# What a file system may take for `.git` or `.github`: without regard to case, to dots and spaces at the end, and to the
-# name of a stream, or by the short name of Windows.
-RESERVED = re.compile(r"(\.git(hub)?|git(hub)?~\d+)[. ]*(:.*)?", re.IGNORECASE)
-# Windows has none of these.
-OPENS_RELATIVELY = {os.open, os.mkdir, os.rename, os.stat, os.unlink} <= os.supports_dir_fd
+RESERVED = re.compile(r"\.git(hub)?", re.IGNORECASE)  # macOS ignores the case of names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +47,12 @@ class WrittenFiles:
 class ReportFolders:
     """Where `report_dir` may be: in the folder of relative paths, or in the runner's temporary folder.
 
-    `base` is None if it was deleted. Later steps know the temporary folder as `temporary_for_steps`, if that is known
-    to differ. Without `opens_relatively`, nothing is written.
+    Later steps know the temporary folder as `temporary_for_steps`, if that is known to differ.
     """
 
-    base: Path | None
+    base: Path
     temporary: Path | None = None
     temporary_for_steps: PurePath | None = None
-    opens_relatively: bool = OPENS_RELATIVELY
 
     def write(self, report_dir: str, files: Mapping[str, bytes]) -> WrittenFiles:
         """Write the files, each whole or not at all; their names are those of this program. This call may hang."""
@@ -91,16 +85,11 @@ class ReportFolders:
 
     def _locate(self, report_dir: str) -> tuple[Path, tuple[str, ...]]:
         """Return the folder that contains `report_dir`, and the names below it; raises OSError if it is refused."""
-        if not self.opens_relatively:
-            raise OSError(errno.EINVAL, "this operating system cannot open a folder without following links")
-        path, base = Path(report_dir), self.base
+        path = Path(report_dir)
         if ".." in path.parts:
             raise OSError(errno.EINVAL, '".." is not accepted in a path')
-        if not path.anchor:
-            if base is None:
-                raise OSError(errno.ENOENT, "the working directory was deleted")
-            path = base / path
-        real = {root: Path(os.path.realpath(root)) for root in (base, self.temporary) if root}
+        path = self.base / path
+        real = {root: Path(os.path.realpath(root)) for root in (self.base, self.temporary) if root}
         start = next(filter(path.is_relative_to, real), None)
         path = path if start is None else real[start] / path.relative_to(start)
         around = [root for root, resolved in real.items() if path.is_relative_to(resolved)]

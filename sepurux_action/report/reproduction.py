@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config import options
 from sepurux_action.config.command_line import PROGRAM
-from sepurux_action.config.gate import STANDARD_INPUT, STDIN, Gate
+from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import Option
 from sepurux_action.config.settings import flag
 
@@ -40,8 +40,7 @@ def _options(gate: Gate) -> Iterator[tuple[Option[object], str]]:
     """
     asked = gate.thresholds
     ids = [trace.trace_id for trace in gate.traces if trace.content is None]
-    labels = [trace.label for trace in gate.traces if trace.content is not None]
-    files = [STDIN if label == STANDARD_INPUT else label for label in labels]
+    files = [trace.label for trace in gate.traces if trace.content is not None]
     yield options.CAMPAIGN, json_reader.printable(gate.campaign)
     yield options.PROJECT, json_reader.printable(gate.project)
     yield options.TRACE_ID, ",".join(filter(None, ids))

@@ -13,7 +13,6 @@ from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.settings import Settings, environment_layer, input_layer, read_settings
 from sepurux_action.errors import ConfigurationError, TraceFileError
-from tests.builders import a_content
 
 SPELLINGS = [spelling for option in OPTIONS for spelling in option.names]
 ENVIRONMENT = [option.environment for option in OPTIONS if option.environment]
@@ -49,7 +48,7 @@ secrets = st.text(string.ascii_letters + string.digits, min_size=MIN_REDACTED_LE
 def find(pattern: str) -> tuple[Trace, ...]:
     if "." not in pattern:
         raise TraceFileError(f"{pattern!r} was not found in the workspace")
-    return (Trace(label=pattern, content=a_content()),)
+    return (Trace(label=pattern, content=b"{}"),)
 
 
 def read(inputs: Mapping[str, str], environ: Mapping[str, str]) -> Settings | ConfigurationError:

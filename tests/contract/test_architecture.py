@@ -21,6 +21,7 @@ IMPURE = {
     "evaluation.calls": (),
     "evaluation.trace_files": (),
     "config.policy_parser": ("yaml",),
+    "github.policy_source": (),
     "github.client": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through
     "host.actions_runner": (),
     "host.deadlines": (),

@@ -27,7 +27,6 @@ from sepurux_action.config.policy import Policy
 from sepurux_action.config.settings import Settings, input_layer, read_settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.sandbox import Sandbox
-from tests.builders import a_content
 from tests.yaml_blocks import blocks_of
 
 ROOT = schema.ROOT
@@ -228,7 +227,7 @@ def settings(
     policy: Policy | None, inputs: Mapping[str, str] | None = None, *, branch: str = "main", today: date = TODAY
 ) -> Settings:
     def found(pattern: str) -> tuple[Trace, ...]:
-        return (Trace(label=pattern, content=a_content()),)
+        return (Trace(label=pattern, content=b"{}"),)
 
     layer = input_layer(inputs or {"token": TOKEN})
     return read_settings([layer], found, policy, branch=branch, today=today)

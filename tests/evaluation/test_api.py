@@ -11,7 +11,6 @@ from sepurux_action.config.gate import Gate, Thresholds
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import ApiRequest, PermanentError, Success, TransientError, parse_response
 from sepurux_action.evaluation.ci_run import parse_ci_run
-from tests.builders import a_content
 
 POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
 GATE = Gate(name="refunds", campaign="refunds", project="shop")
@@ -64,7 +63,7 @@ def test_a_run_is_started_with_every_field_that_the_gate_sets() -> None:
 
 
 def test_a_trace_is_uploaded_byte_for_byte_and_not_shown() -> None:
-    content = a_content(b'{"a": 1}')
+    content = b'{"a": 1}'
     call = api.upload_trace(content, label="a.json", project="shop", key="k-2")
     assert (call.method, call.path, call.body, call.idempotency_key) == ("POST", "/v1/traces", content, "k-2")
     assert '"a"' not in repr(call)
@@ -177,7 +176,7 @@ def test_a_redirect_is_rejected_and_shown(status: int) -> None:
         (api.list_campaigns(""), 401, "Set `project`"),
         (START, 404, 'Check `campaign` ("refunds"), `project` ("shop"): '),
         (START, 422, 'Register scenarios for campaign "refunds", or set `trace_file`.'),
-        (api.upload_trace(a_content(), label="a", project="", key="k"), 413, "Record a shorter trace"),
+        (api.upload_trace(b"{}", label="a", project="", key="k"), 413, "Record a shorter trace"),
     ],
 )
 def test_a_rejection_says_what_to_change_where_that_is_known(call: ApiRequest, status: int, hint: str) -> None:

@@ -19,7 +19,7 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.polling import RunMetadata, run_all
 from sepurux_action.evaluation.published_result import Metrics
 from sepurux_action.evaluation.result import RunResult
-from tests.builders import a_content, a_past_result
+from tests.builders import a_past_result
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
 
 GATE = Gate(name="core", campaign=CAMPAIGN)
@@ -190,7 +190,7 @@ def test_nothing_is_read_without_a_result_of_the_base_or_of_this_run() -> None:
 
 def test_an_uploaded_trace_is_compared_without_its_id() -> None:
     other = [{**TIMEOUTS, "trace_id": "t-2"}]
-    uploads = replace(GATE, traces=(Trace(label="traces/a.json", content=a_content()),))
+    uploads = replace(GATE, traces=(Trace(label="traces/a.json", content=b"{}"),))
     [result] = run(FakeApiCalls(a_backend((TIMEOUTS,), other)), uploads)
     assert marks(result) == [("timeouts", 1, 0)]
     [result] = run(FakeApiCalls(a_backend((TIMEOUTS,), other)))

@@ -19,8 +19,6 @@ import requests
 from requests.adapters import BaseAdapter
 
 from sepurux_action.common.secret import Redactor, Secret
-from sepurux_action.config.gate import TraceContent
-from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.api import (
     MAX_DETAIL_LENGTH,
     MAX_RESPONSE_BYTES,
@@ -165,31 +163,14 @@ def test_a_post_carries_its_body_as_json_and_its_key() -> None:
     assert request.headers["idempotency-key"] == "once-only"
 
 
-def upload(pieces: Callable[[], Iterator[bytes]], size: int) -> ApiRequest:
-    return ApiRequest(
-        method="POST", path="/v1/traces", purpose="x", body=TraceContent(sha256="", size=size, pieces=pieces)
-    )
-
-
-def test_a_body_in_pieces_arrives_whole_with_its_length_at_each_try() -> None:
-    call = upload(lambda: iter((b'{"a":', b" 1}")), 8)
+def test_a_trace_is_sent_in_pieces_with_its_length_at_each_try() -> None:
+    content = b'{"a": "' + b"x" * 1_000_000 + b'"}'
+    call = ApiRequest(method="POST", path="/v1/traces", purpose="x", body=content)
     for _ in range(2):
         request = request_of(call)
-        assert request.body == b'{"a": 1}'
-        assert request.headers["content-length"] == "8"
-        assert request.headers["content-type"] == "application/json"
+        assert request.body == content
+        assert request.headers["content-length"] == str(len(content))
         assert "transfer-encoding" not in request.headers
-
-
-def test_a_body_that_cannot_be_read_to_its_end_is_rejected_and_never_arrives_whole() -> None:
-    def pieces() -> Iterator[bytes]:
-        yield b'{"a":'
-        raise EvaluationError("the trace file changed", "Leave it alone.")
-
-    with ScriptedBackend({"* /*": backend.json({})}) as server:
-        response = transport(server.url).send(upload(pieces, 8), 10)
-    assert response == PermanentError(reason="the trace file changed", hint="Leave it alone.")
-    assert all(request.body != b'{"a": 1}' for request in server.requests)
 
 
 @pytest.mark.parametrize("project", ["my-agent", "Prüfung агент 試験", "a\u00a0b"])

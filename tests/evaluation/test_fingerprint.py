@@ -9,13 +9,12 @@ import pytest
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.fingerprint import fingerprint
-from tests.builders import a_content
 
 GATE = Gate(
     name="Refunds",
     campaign="refunds",
     project="my-agent",
-    traces=(Trace(label="t-1", trace_id="t-1"), Trace(label="a.json", content=a_content())),
+    traces=(Trace(label="t-1", trace_id="t-1"), Trace(label="a.json", content=b"{}")),
     mutation_pack="pack",
     thresholds=Thresholds(min_pass_rate=0.9, max_unsafe=0, required_mutation_categories=("a", "b")),
 )
@@ -29,7 +28,7 @@ GATE = Gate(
         replace(GATE, mutation_pack=""),
         replace(GATE, traces=GATE.traces[:1]),
         replace(GATE, traces=(Trace(label="t-2", trace_id="t-2"), GATE.traces[1])),
-        replace(GATE, traces=(GATE.traces[0], Trace(label="a.json", content=a_content(b"{ }")))),
+        replace(GATE, traces=(GATE.traces[0], Trace(label="a.json", content=b"{ }"))),
         replace(GATE, traces=Gate(name="", campaign="").traces),
         replace(GATE, campaign="refundsmy-agent", project=""),
         *(
@@ -56,7 +55,7 @@ def test_whatever_a_decision_depends_on_changes_the_fingerprint(other: Gate) -> 
     [
         replace(GATE, name="Other"),
         replace(GATE, stage=Stage.SOFT, on_undecided=OnUndecided.ALLOW, timeout_s=1),
-        replace(GATE, traces=(Trace(label="moved.json", content=a_content()), GATE.traces[0])),
+        replace(GATE, traces=(Trace(label="moved.json", content=b"{}"), GATE.traces[0])),
         replace(GATE, thresholds=replace(GATE.thresholds, required_mutation_categories=("b", "a"))),
     ],
 )

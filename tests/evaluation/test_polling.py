@@ -21,7 +21,6 @@ from sepurux_action.evaluation.polling import RunMetadata, run_all
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.host.workflow_commands import Level, output_block
 from sepurux_action.report.outputs import early_outputs
-from tests.builders import a_content
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
 
 PASSED = {"status": "done", "decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
@@ -248,7 +247,7 @@ def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own(
     calls = FakeApiCalls(
         lambda call, time: next(failing, None) or sound(call, time) if call.method == "POST" else sound(call, time)
     )
-    run(calls, replace(GATE, traces=(Trace(label="a.json", content=a_content()),)))
+    run(calls, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
     keys = [(call.path, call.idempotency_key) for _, call in calls.calls if call.method == "POST"]
     assert len(keys) == 5
     assert len(set(keys)) == 2
@@ -394,7 +393,7 @@ def test_a_score_of_the_integer_1_is_1_of_100_wherever_it_is_reported() -> None:
 
 
 def test_several_traces_are_one_run_each_polled_together_and_the_eval_set_is_left_alone() -> None:
-    traces = tuple(Trace(label=f"{n}.json", content=a_content()) for n in range(20))
+    traces = tuple(Trace(label=f"{n}.json", content=b"{}") for n in range(20))
     calls = FakeApiCalls(backend(after(30, Success(PASSED))))
     results = run(calls, replace(GATE, traces=traces))
     assert [result.trace for result in results] == [trace.label for trace in traces]
@@ -577,7 +576,7 @@ def test_an_uploaded_trace_without_a_usable_id_is_not_evaluated_as_the_registere
     response: ApiResult,
 ) -> None:
     calls = FakeApiCalls(backend(after(0, Success(PASSED)), traces=response))
-    [result] = run(calls, replace(GATE, traces=(Trace(label="a.json", content=a_content()),)))
+    [result] = run(calls, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
     assert result.decision is Decision.ERROR
     assert calls.paths("/v1/ci/runs") == []
 
@@ -1049,7 +1048,7 @@ def test_a_run_is_not_accepted_for_two_gates_under_another_id(
 def test_two_different_files_that_get_one_trace_id_are_not_evaluated_by_one_run(
     text: bytes, decision: Decision
 ) -> None:
-    traces = (Trace(label="a", content=a_content(b"{}")), Trace(label="b", content=a_content(text)))
+    traces = (Trace(label="a", content=b"{}"), Trace(label="b", content=text))
     one = {"batch_id": "batch-1"}
     results = run(FakeApiCalls(started(one, one)), replace(GATE, campaign=CAMPAIGN, traces=traces))
     assert [result.decision for result in results] == [Decision.PASS, decision]
@@ -1060,7 +1059,7 @@ def test_two_different_files_that_get_one_trace_id_are_not_evaluated_by_one_run(
 UPLOADED = replace(
     GATE,
     campaign=CAMPAIGN,
-    traces=(Trace(label="a.json", content=a_content()),),
+    traces=(Trace(label="a.json", content=b"{}"),),
     timeout_s=30,
     on_undecided=OnUndecided.ALLOW,
 )

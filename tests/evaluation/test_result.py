@@ -11,7 +11,7 @@ from sepurux_action.config.gate import Thresholds, Trace
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.result import RunResult, trace_may_be_cause
-from tests.builders import a_content, a_gate, a_result
+from tests.builders import a_gate, a_result
 
 
 def a_run(decision: Decision, rate: float | None = None, unsafe: float | None = None, trace: str = "a") -> RunResult:
@@ -109,7 +109,7 @@ def test_good_numbers_beside_a_run_without_any_change_no_decision() -> None:
 
 
 def test_an_uploaded_trace_is_not_shown() -> None:
-    assert "customer" not in repr(Trace(label="a", content=a_content(b"customer")))
+    assert "customer" not in repr(Trace(label="a", content=b"customer"))
 
 
 @pytest.mark.parametrize("decision", list(Decision))

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
-import io
 import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from sepurux_action.common.json_syntax import STEPS_BETWEEN_STOPS
-from sepurux_action.config.gate import Trace
 from sepurux_action.config.parsers import MAX_TRACES
-from sepurux_action.errors import EvaluationError, TraceFileError
-from sepurux_action.evaluation.trace_files import CREATE_FIRST, MAX_BYTES, MAX_KEPT_BYTES, PIECE, UNCHECKED, TraceFolder
+from sepurux_action.errors import TraceFileError
+from sepurux_action.evaluation.trace_files import CREATE_FIRST, MAX_BYTES, TraceFolder
 from sepurux_action.host.workflow_commands import plain
 
 
@@ -39,10 +33,6 @@ def labels(folder: Path, pattern: str, *allowed: Path) -> list[str]:
     return [trace.label for trace in TraceFolder(folder, allowed).find(pattern)]
 
 
-def text_of(trace: Trace) -> bytes:
-    return b"".join(trace.content or ())
-
-
 def rejection(folder: Path, pattern: str, *allowed: Path) -> str:
     with pytest.raises(TraceFileError) as error:
         TraceFolder(folder, allowed).find(pattern)
@@ -56,7 +46,7 @@ def test_a_path_names_one_file_and_its_content_is_kept_as_it_is(base: Path) -> N
     write(base, "traces/refund.json", content=b'{ "b": 1,  "a": 1.50 }\n')
     (trace,) = TraceFolder(base).find("traces/refund.json")
     assert trace.label == "traces/refund.json"
-    assert text_of(trace) == b'{ "b": 1,  "a": 1.50 }\n'
+    assert trace.content == b'{ "b": 1,  "a": 1.50 }\n'
     assert trace.trace_id == ""
 
 
@@ -141,7 +131,7 @@ def test_a_link_within_the_workspace_is_followed(base: Path) -> None:
     write(base, "real/x.json", content=b'{"a": 1}')
     (base / "link.json").symlink_to("real/x.json")
     (trace,) = TraceFolder(base).find("link.json")
-    assert (trace.label, text_of(trace)) == ("link.json", b'{"a": 1}')
+    assert (trace.label, trace.content) == ("link.json", b'{"a": 1}')
 
 
 def test_a_workspace_behind_a_link_is_a_workspace(base: Path, tmp_path: Path) -> None:
@@ -248,13 +238,21 @@ def test_a_hundred_files_are_found_and_one_more_is_too_many(base: Path) -> None:
     assert rejection(base, "*.json") == '"*.json" matches too many files; accepted: at most 100'
 
 
-def test_a_file_over_64_mib_is_not_read(base: Path) -> None:
-    with (base / "large.json").open("wb") as file:
-        file.truncate(MAX_BYTES + 1)
-    assert rejection(base, "large.json") == '"large.json" has 65 MiB; accepted: at most 64 MiB'
-    with (base / "large.json").open("wb") as file:
-        file.truncate(1 << 40)
-    assert rejection(base, "large.json") == '"large.json" has 1048576 MiB; accepted: at most 64 MiB'
+def test_all_files_together_have_at_most_64_mib(base: Path) -> None:
+    folder = TraceFolder(base)
+    write(base, "small.json", "one-more.json")
+    for name, size in (("rest.json", MAX_BYTES - 2), ("huge.json", 1 << 40)):
+        with (base / name).open("wb") as file:
+            file.write(b"{}")
+            file.truncate(size)
+    assert folder.find("small.json") == folder.find("s*.json")
+    for name, why in (
+        ("huge.json", 'with "huge.json", the trace files have more than 64 MiB; accepted: 64 MiB together'),
+        ("rest.json", '"rest.json" is not valid JSON'),
+        ("one-more.json", 'with "one-more.json", the trace files have more than 64 MiB'),
+    ):
+        with pytest.raises(TraceFileError, match=re.escape(why)):
+            folder.find(name)
 
 
 # --- Content -----------------------------------------------------------------------------------------------
@@ -273,7 +271,7 @@ def test_a_file_over_64_mib_is_not_read(base: Path) -> None:
 )
 def test_json_in_any_of_its_encodings_is_uploaded_as_utf_8_without_a_mark(base: Path, content: bytes) -> None:
     write(base, "t.json", content=content)
-    assert [text_of(trace) for trace in TraceFolder(base).find("t.json")] == ['{"n": "é"}'.encode()]
+    assert [trace.content for trace in TraceFolder(base).find("t.json")] == ['{"n": "é"}'.encode()]
 
 
 @pytest.mark.parametrize(
@@ -283,7 +281,7 @@ def test_json_in_any_of_its_encodings_is_uploaded_as_utf_8_without_a_mark(base: 
 )
 def test_odd_but_valid_json_is_left_for_the_backend(base: Path, content: bytes) -> None:
     write(base, "t.json", content=content)
-    assert [text_of(trace) for trace in TraceFolder(base).find("t.json")] == [content]
+    assert [trace.content for trace in TraceFolder(base).find("t.json")] == [content]
 
 
 @pytest.mark.parametrize(
@@ -319,133 +317,13 @@ def test_a_file_that_several_gates_share_is_read_once(base: Path) -> None:
     write(base, "traces/a.json", content=b"no JSON any more")
     (second,) = folder.find("traces/*.json")
     assert second.content is first.content
-    assert (text_of(first), text_of(first)) == (b'{"a": 1}', b'{"a": 1}')
-
-
-def trace_of(size: int) -> bytes:
-    """Return a trace of so many bytes."""
-    return b'{"a": "' + b"x" * (size - 9) + b'"}'
-
-
-@dataclass(frozen=True)
-class FullFolder:
-    """A workspace in which 64 MiB are in memory, so that every further file is read again when it is uploaded."""
-
-    base: Path
-    traces: TraceFolder
-    kept: Trace
-
-    def add(self, name: str) -> tuple[Path, Trace]:
-        """Return a new file of four pieces, and its trace."""
-        write(self.base, name, content=trace_of(4 * PIECE))
-        (trace,) = self.traces.find(name)
-        return self.base / name, trace
-
-
-@pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> FullFolder:
-    base = tmp_path_factory.mktemp("full")
-    write(base, "kept.json", content=trace_of(MAX_KEPT_BYTES))
-    traces = TraceFolder(base)
-    (kept,) = traces.find("kept.json")
-    (base / "kept.json").unlink()
-    return FullFolder(base, traces, kept)
-
-
-def test_files_beyond_64_mib_together_are_read_again_when_they_are_uploaded(full: FullFolder) -> None:
-    assert len(text_of(full.kept)) == MAX_KEPT_BYTES
-    path, further = full.add("further.json")
-    (alone,) = TraceFolder(full.base).find("further.json")
-    assert text_of(alone) == text_of(further) == path.read_bytes()
-    assert alone.content == further.content
-    assert further.content is not None
-    assert (len(further.content), further.content.sha256) == (
-        path.stat().st_size,
-        hashlib.sha256(path.read_bytes()).hexdigest(),
-    )
-    path.unlink()
-    assert len(text_of(alone)) == len(further.content)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda path: path.write_bytes(path.read_bytes()[:-2] + b'!"}'),
-        lambda path: path.write_bytes(path.read_bytes().replace(b"x", b"y", 1)),
-        lambda path: path.write_bytes(path.read_bytes() + b" " * PIECE),
-        lambda path: path.write_bytes(b"{}"),
-        lambda path: path.write_bytes(b"\xff"),
-        lambda path: path.write_bytes(b""),
-        Path.unlink,
-    ],
-    ids=["longer by one", "as long", "longer by a piece", "short", "no text", "empty", "gone"],
-)
-def test_a_file_that_changes_before_its_upload_is_never_uploaded_whole(
-    full: FullFolder, change: Callable[[Path], object], tmp_path: Path
-) -> None:
-    path, further = full.add(f"{tmp_path.name}.json")
-    change(path)
-    assert further.content is not None
-    sent: list[int] = []
-    with pytest.raises(EvaluationError, match="changed while the gate ran"):
-        sent.extend(map(len, further.content))
-    assert sum(sent) < len(further.content)
+    assert (first.content, second.content) == (b'{"a": 1}', b'{"a": 1}')
 
 
 def test_one_bad_file_of_a_glob_is_named(base: Path) -> None:
     write(base, "a.json", "c.json")
     write(base, "b.json", content=b"[]")
     assert rejection(base, "*.json") == '"b.json" is not a JSON object, as a trace must be'
-
-
-def test_after_a_signal_traces_are_neither_read_nor_checked(base: Path) -> None:
-    write(base, "checked.json", "unchecked.json", content=b'{"a": 1}')
-    received = False
-    folder = TraceFolder(base, stop=lambda: received)
-    (checked,) = folder.find("checked.json")
-    received = True
-    write(base, "unchecked.json", content=b"no JSON")
-    (unchecked,) = folder.find("unchecked.json")
-    assert (text_of(checked), unchecked.label, unchecked.content) == (b'{"a": 1}', "unchecked.json", UNCHECKED)
-
-
-def test_a_signal_ends_the_check_of_a_trace(base: Path) -> None:
-    write(base, "slow.json", content=b'{"a":[' + b"[[[[1]]]]," * 2 * STEPS_BETWEEN_STOPS + b"no JSON")
-    stops = iter([False, True])
-    (trace,) = TraceFolder(base, stop=lambda: next(stops)).find("slow.json")
-    assert trace.content == UNCHECKED
-
-
-# --- A policy file -----------------------------------------------------------------------------------------
-
-
-def test_a_policy_file_that_leads_outside_cannot_be_read_whether_it_exists_or_not(base: Path, tmp_path: Path) -> None:
-    outside = tmp_path / "outside.yml"
-    outside.write_bytes(b"campaign: c\n")
-    (base / "link.yml").symlink_to(outside)
-    for path in ("../outside.yml", "../none.yml", str(outside), "link.yml"):
-        with pytest.raises(OSError, match="it leads outside the workspace"):
-            TraceFolder(base).read(path)
-
-
-def test_a_policy_file_of_the_workspace_does_not_lead_into_the_temporary_folder(base: Path, tmp_path: Path) -> None:
-    write(tmp_path, "temp/policy.yml")
-    (base / "policy.yml").symlink_to(tmp_path / "temp/policy.yml")
-    with pytest.raises(OSError, match="it leads outside the workspace"):
-        TraceFolder(base, [tmp_path / "temp"]).read("policy.yml")
-
-
-def test_a_policy_file_is_absent_only_if_nothing_has_its_name(base: Path) -> None:
-    write(base, "own.yml", "sub/real.yml")
-    (base / "link.yml").symlink_to("sub/real.yml")
-    (base / "dangling.yml").symlink_to("none.yml")
-    (base / "folder.yml").mkdir()
-    found = TraceFolder(base)
-    assert [found.read(path) for path in ("own.yml", "link.yml")] == [b"{}"] * 2
-    assert [found.read(path) for path in ("none.yml", "own.yml/none.yml")] == [None] * 2
-    for path in ("dangling.yml", "folder.yml"):
-        with pytest.raises(OSError, match="it is not a file"):
-            found.read(path)
 
 
 # --- Links between the folders -----------------------------------------------------------------------------
@@ -485,7 +363,7 @@ def test_a_path_through_a_link_and_back_up_is_checked_where_the_system_finds_it(
     (base / "out").symlink_to(tmp_path / "temp/inner")
     (base / "in").symlink_to("inner")
     assert "leads outside the workspace" in rejection(base, "out/../x.json", tmp_path / "temp")
-    assert [b"".join(trace.content or ()) for trace in TraceFolder(base).find("in/../x.json")] == [b"{}"]
+    assert [trace.content for trace in TraceFolder(base).find("in/../x.json")] == [b"{}"]
 
 
 def test_a_link_within_the_temporary_folder_is_followed(base: Path, tmp_path: Path) -> None:
@@ -508,83 +386,3 @@ def test_folders_behind_links_are_known_by_both_spellings(base: Path, tmp_path: 
         assert len(labels(tmp_path / "door", pattern, tmp_path / "hatch")) == 1
     (base / "out.json").symlink_to(tmp_path / "hatch/y.json")
     assert "leads outside the workspace" in rejection(tmp_path / "door", "out.json", tmp_path / "hatch")
-
-
-# --- A working directory that was deleted ------------------------------------------------------------------
-
-
-def test_without_a_working_directory_absolute_paths_lead_into_the_temporary_folder(tmp_path: Path) -> None:
-    write(tmp_path, "x.json")
-    found = TraceFolder(None, [tmp_path])
-    assert [trace.label for trace in found.find(f"{tmp_path}/*.json")] == [f"{tmp_path}/x.json"]
-    for pattern in ("x.json", "*.json"):
-        with pytest.raises(TraceFileError, match="is relative to the working directory, which was deleted"):
-            found.find(pattern)
-    with pytest.raises(TraceFileError, match="leads outside the working directory, which was deleted"):
-        TraceFolder(None).find(f"{tmp_path}/x.json")
-    assert found.read(".github/sepurux-gate.yml") is None
-
-
-# -- standard input ---------------------------------------------------------------------------------------------------
-
-
-def piped(content: bytes) -> io.TextIOWrapper:
-    return io.TextIOWrapper(io.BytesIO(content))
-
-
-def test_a_dash_is_the_trace_on_standard_input_which_is_read_once(tmp_path: Path) -> None:
-    traces = TraceFolder(tmp_path, stdin=piped('{"a": 1}'.encode("utf-16")))
-    (trace,) = traces.find("-")
-    assert traces.find("-") == (trace,)
-    assert trace.label == "standard input"
-    assert trace.content
-    assert b"".join(trace.content.pieces()) == b"".join(trace.content.pieces()) == b'{"a": 1}'
-
-
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        (b"", '"standard input" is not valid JSON'),
-        (b"[]", '"standard input" is not a JSON object, as a trace must be'),
-        (b'{"a": "\xff"}', '"standard input" is not valid JSON: it is not UTF-8 text'),
-        (b" " * (64 * 1024 * 1024 + 1), '"standard input" has more than 64 MiB; accepted: at most 64 MiB'),
-    ],
-    ids=["empty", "list", "encoding", "size"],
-)
-def test_standard_input_has_the_limits_of_a_file(content: bytes, why: str, tmp_path: Path) -> None:
-    traces = TraceFolder(tmp_path, stdin=piped(content))
-    for _ in range(2):
-        with pytest.raises(TraceFileError, match=re.escape(why)):
-            traces.find("-")
-
-
-def test_a_terminal_is_no_trace(tmp_path: Path) -> None:
-    class Keyboard(io.TextIOWrapper):
-        def isatty(self) -> bool:
-            return True
-
-    with pytest.raises(TraceFileError, match="is a terminal; pipe a trace into the command"):
-        TraceFolder(tmp_path, stdin=Keyboard(io.BytesIO(b"{}"))).find("-")
-
-
-def test_standard_input_that_cannot_be_read_is_no_trace(tmp_path: Path) -> None:
-    with (tmp_path / "only-written").open("w") as file:
-        stream = io.TextIOWrapper(io.BufferedReader(io.FileIO(os.dup(file.fileno()), "r")))
-        with stream, pytest.raises(TraceFileError, match='"standard input": Bad file descriptor'):
-            TraceFolder(tmp_path, stdin=stream).find("-")
-
-
-def test_a_signal_ends_the_wait_for_standard_input(tmp_path: Path) -> None:
-    reading, writing = os.pipe()
-    with os.fdopen(reading) as stream, os.fdopen(writing, "wb") as source:
-        checks = iter([False, True, True])
-        (trace,) = TraceFolder(tmp_path, stop=lambda: next(checks), stdin=stream).find("-")
-        source.write(b"{}")
-    assert trace.content == UNCHECKED
-
-
-def test_without_standard_input_a_dash_is_a_file(tmp_path: Path) -> None:
-    with pytest.raises(TraceFileError, match='"-" was not found in the workspace'):
-        TraceFolder(tmp_path).find("-")
-    (tmp_path / "-").write_text("{}")
-    assert [trace.label for trace in TraceFolder(tmp_path).find("-")] == ["-"]

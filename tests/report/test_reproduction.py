@@ -15,14 +15,14 @@ from sepurux_action.config.command_line import PROGRAM, parse_command_line
 from sepurux_action.config.gate import REGISTERED, Gate, Thresholds, Trace
 from sepurux_action.config.settings import flag_layer, read_settings
 from sepurux_action.report.reproduction import command_lines
-from tests.builders import HOSTILE, TRACE_ID, a_content, a_gate
+from tests.builders import HOSTILE, TRACE_ID, a_gate
 
 HOST = "app.sepurux.dev"
 EVERYTHING = a_gate(
     traces=(
         Trace(label=TRACE_ID, trace_id=TRACE_ID),
-        Trace(label="traces/a b.json", content=a_content()),
-        Trace(label="traces/it's.json", trace_id="uploaded", content=a_content()),
+        Trace(label="traces/a b.json", content=b"{}"),
+        Trace(label="traces/it's.json", trace_id="uploaded", content=b"{}"),
     ),
     mutation_pack="pack-1",
     thresholds=Thresholds(
@@ -64,7 +64,7 @@ def reproduced(gate: Gate, folder: Path) -> Gate:
     flags = parse_command_line(arguments(gate, folder)).texts
 
     def find(pattern: str) -> tuple[Trace, ...]:
-        return (Trace(label=pattern, content=a_content()),)
+        return (Trace(label=pattern, content=b"{}"),)
 
     (made,) = read_settings([flag_layer(flags)], find).gates
     return made
@@ -95,15 +95,10 @@ def test_a_shell_makes_the_same_gate_of_it(tmp_path: Path) -> None:
 @example(name="-")
 @example(name=HOSTILE.replace("\u202e", "").replace("\u200b", ""))
 def test_no_name_gets_out_of_its_argument(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
-    gate = a_gate(campaign=name, project=name, traces=(Trace(label=name, content=a_content()),))
+    gate = a_gate(campaign=name, project=name, traces=(Trace(label=name, content=b"{}"),))
     made = reproduced(gate, tmp_path_factory.mktemp("shell"))
     assert (made.campaign, made.project, made.thresholds) == (name, name, gate.thresholds)
     assert [trace.label for trace in made.traces] == [name]
-
-
-def test_standard_input_is_a_dash() -> None:
-    gate = a_gate(traces=(Trace(label="standard input", content=a_content()),))
-    assert " --trace-file=- " in list(command_lines(gate, HOST))[-1]
 
 
 def test_what_cannot_be_seen_is_not_in_a_command_line() -> None:
