@@ -1,4 +1,4 @@
-"""The brief for coding agents: what failed, as JSON that can be cut to a number of bytes.
+"""The brief for coding agents: what failed, as JSON.
 
 Every text in it is data from an evaluation. Its schema is docs/brief.schema.json; docs/report-files.md describes it.
 """
@@ -6,12 +6,9 @@ Every text in it is data from an evaluation. Its schema is docs/brief.schema.jso
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, zip_longest
+from collections.abc import Mapping, Sequence
 
 from sepurux_action.common import json_reader
 from sepurux_action.evaluation.ci_run import ClassifiedFailure
@@ -22,6 +19,10 @@ SCHEMA = "sepurux-gate/brief@1"
 MAX_DESCRIPTION_LENGTH = 120  # characters of a failure's text
 MAX_NAME_LENGTH = 80  # characters of any other text
 MAX_FORK_NAME_LENGTH = 40  # of a name that a fork may have chosen; a longer one could be an instruction
+MAX_URL_LENGTH = 200  # a longer link is left out
+MAX_LACKING = 5  # categories of a threshold
+# Items of a gate in a comment, and fewer if not even one gate fits: each text may take 12 bytes a character.
+MOST = ({"missed": 3, "failures": 3, "tools": 5}, {"missed": 1, "failures": 1, "tools": 1})
 METRICS = {
     "min_pass_rate": "pass_rate",
     "max_unsafe": "unsafe_attempts",
@@ -33,50 +34,35 @@ METRICS = {
     "max_reliability_score_drop": "reliability_score_drop",
 }
 
+_Lists = dict[str, list[dict[str, object]]]  # the items of a gate, by the names in MOST
 _ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "`<>&@"}  # special in Markdown or HTML
 _LINE_START = re.compile(r', (?="(?:missed|failures|tools|gates)": \[|\{"(?:gate|severity|type)": )')
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A part that a cut brief may lack: an item of the list `within[key]`, or the value of a new `key`."""
-
-    within: dict[str, object]
-    key: str
-    value: object
-
-    @property
-    def size(self) -> int:
-        """Return by how many bytes the piece makes the brief longer."""
-        items = self.within.get(self.key)
-        if isinstance(items, list):
-            return len(_dump([self.value])) - (0 if items else len(", "))
-        return len(_dump({self.key: self.value}))
-
-    def put(self) -> None:
-        """Put the piece in its place."""
-        items = self.within.get(self.key)
-        if isinstance(items, list):
-            items.append(self.value)
-        else:
-            self.within[self.key] = self.value
-
-
 def brief(report: Report) -> dict[str, object]:
     """Return the whole brief: the gates that failed, the worst first."""
-    return _fill(report, math.inf)
+    lists = _lists_of_gates(report)
+    return _brief(report, lists, lists)
 
 
 def brief_json(report: Report, most_bytes: int) -> str:
-    """Return the brief as JSON of at most `most_bytes` bytes; '' if no gate failed, or if not even `omitted` fits.
+    """Return a brief with the first items of the first gates, as many gates as fit into `most_bytes` bytes of JSON.
 
-    All characters are ASCII, and none has a meaning in Markdown or HTML.
+    '' if no gate failed, or if not even one fits. All characters are ASCII, and none has a meaning in Markdown or HTML.
     """
-    for room in (math.inf, most_bytes) if report.failed else ():
-        written = _dump(_fill(report, room))
-        if len(written) <= most_bytes:
-            return written
-    return ""
+    every = _lists_of_gates(report)
+    return next(filter(None, (_first_gates(report, every, most, most_bytes) for most in MOST)), "")
+
+
+def _first_gates(report: Report, every: Sequence[_Lists], most: Mapping[str, int], most_bytes: int) -> str:
+    written, kept = "", list[_Lists]()
+    for lists in every:
+        kept.append({name: items[: most[name]] for name, items in lists.items()})
+        longer = _dump(_brief(report, every, kept))
+        if len(longer) > most_bytes:
+            break
+        written = longer
+    return written
 
 
 def whole(value: float | None) -> float | None:
@@ -84,72 +70,46 @@ def whole(value: float | None) -> float | None:
     return int(value) if value is not None and value == int(value) else value
 
 
-def _fill(report: Report, most_bytes: float) -> dict[str, object]:
-    """Return a brief with every piece that there is room for. `omitted` counts the others."""
+def _brief(report: Report, every: Sequence[_Lists], kept: Sequence[_Lists]) -> dict[str, object]:
+    """Return a brief with the gates whose lists are `kept`. `omitted` counts the other gates and items of `every`."""
     context = report.context
-    found: dict[str, object] = {
+    omitted = sum(gate.failures_left_out for gate in report.failed) + sum(map(_size, every)) - sum(map(_size, kept))
+    return {
         "schema": SCHEMA,
         "commit": _name(context.commit),
         "do_not_edit": [_name(context.policy_path)] if context.policy_path else [],
-        "omitted": 0,
-        "gates": [],
+        "omitted": omitted,
+        "gates": [_entry(gate, lists) for gate, lists in zip(report.failed, kept, strict=False)],
     }
-    pieces = tuple(_pieces(report, found))
-    omitted = sum(gate.failures_left_out for gate in report.failed) + len(pieces)
-    room = most_bytes - len(_dump({**found, "omitted": omitted}))
-    present = {id(found)}  # the objects that are in the brief, whose pieces may follow
-    for piece in pieces:
-        if id(piece.within) in present and (size := piece.size) <= room:
-            piece.put()
-            present.add(id(piece.value))
-            room -= size
-            omitted -= 1
-    return {**found, "omitted": omitted}
 
 
-def _pieces(report: Report, found: dict[str, object]) -> Iterator[_Piece]:
-    """Yield all pieces, the most important first.
-
-    The gates take turns: each adds a missed threshold, a failure, and a tool before the first one adds its second. So a
-    long list of one gate does not displace another gate. The links, which an agent can do without, come last.
-    """
-    entries = [(gate, _entry(gate)) for gate in report.failed]
-    turns = (_turns(gate, entry, found, from_fork=report.context.from_fork) for gate, entry in entries)
-    for turn in zip_longest(*turns, fillvalue=()):
-        yield from chain.from_iterable(turn)
-    for gate, entry in entries:
-        if run_id := json_reader.printable(gate.worst.run_id):
-            yield _Piece(entry, "run_id", run_id)
-        if gate.dashboard:
-            yield _Piece(entry, "dashboard_url", gate.dashboard.url)
+def _size(lists: _Lists) -> int:
+    return 1 + sum(map(len, lists.values()))
 
 
-def _entry(gate: GateFacts) -> dict[str, object]:
+def _entry(gate: GateFacts, lists: _Lists) -> dict[str, object]:
+    run_id, url = _name(gate.worst.run_id), gate.dashboard.url if gate.dashboard else ""
+    links = {"run_id": run_id, "dashboard_url": url if len(url) <= MAX_URL_LENGTH else ""}
     return {
         "gate": _name(gate.name),
         "decision": gate.decision.value,
         "blocked": gate.blocks,
-        "missed": [],
-        "failures": [],
-        "tools": [],
+        **lists,
+        **{name: link for name, link in links.items() if link},
     }
 
 
-def _turns(
-    gate: GateFacts, entry: dict[str, object], found: dict[str, object], *, from_fork: bool
-) -> Iterator[tuple[_Piece, ...]]:
-    rows = [_missed(row) for row in gate.missed]
+def _lists_of_gates(report: Report) -> list[_Lists]:
+    return [_lists(gate, from_fork=report.context.from_fork) for gate in report.failed]
+
+
+def _lists(gate: GateFacts, *, from_fork: bool) -> _Lists:
     tools = ((_foreign_name(each.tool, from_fork=from_fork), each.count) for each in gate.tools)
-    lists: list[Iterable[tuple[_Piece, ...]]] = [
-        [(_Piece(found, "gates", entry),)],
-        [(_Piece(entry, "missed", row),) for row in rows],
-        [tuple(_failure(each, entry, from_fork=from_fork)) for each in _one_of_each_kind_first(gate.failures_by_trace)],
-        [(_Piece(entry, "tools", {"tool": name, "count": count}),) for name, count in tools if name],
-    ]
-    for index, (row, values) in enumerate(zip(gate.missed, rows, strict=True)):  # the names come after their row
-        lists.append([*[()] * index, *((_Piece(values, "lacking", _name(name)),) for name in row.check.lacking)])
-    for turn in zip_longest(*lists, fillvalue=()):
-        yield tuple(chain.from_iterable(turn))
+    return {
+        "missed": [_missed(row) for row in gate.missed],
+        "failures": [_failure(each, from_fork=from_fork) for each in _one_of_each_kind_first(gate.failures_by_trace)],
+        "tools": [{"tool": name, "count": count} for name, count in tools if name],
+    }
 
 
 def _missed(row: ThresholdFacts) -> dict[str, object]:
@@ -159,28 +119,26 @@ def _missed(row: ThresholdFacts) -> dict[str, object]:
         "actual": whole(check.value),
         "max" if check.threshold.startswith("max_") else "min": whole(check.limit),
         "base": whole(row.base),
-        "lacking": [] if check.lacking else None,
+        "lacking": [_name(name) for name in check.lacking[:MAX_LACKING]] or None,
     }
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _failure(failure: ClassifiedFailure, entry: dict[str, object], *, from_fork: bool) -> Iterator[_Piece]:
+def _failure(failure: ClassifiedFailure, *, from_fork: bool) -> dict[str, object]:
     names = {
         "severity": failure.severity,
         "type": failure.type,
         "mutation": failure.mutation,
         "trace_id": failure.trace_id,
     }
-    shown = {key: _foreign_name(name, from_fork=from_fork) for key, name in names.items()}
-    values: dict[str, object] = {key: name for key, name in shown.items() if name}
-    values["count"] = failure.count
-    if failure.base:
-        values["base"] = failure.base
-    if failure.new:
-        values["new"] = failure.new
-    yield _Piece(entry, "failures", values)
-    if not from_fork and (text := _name(failure.description, MAX_DESCRIPTION_LENGTH)):
-        yield _Piece(values, "text", text)
+    values = {
+        **{key: _foreign_name(name, from_fork=from_fork) for key, name in names.items()},
+        "count": failure.count,
+        "base": failure.base,
+        "new": failure.new,
+        "text": "" if from_fork else _name(failure.description, MAX_DESCRIPTION_LENGTH),
+    }
+    return {key: value for key, value in values.items() if value}
 
 
 def _one_of_each_kind_first(failures: Sequence[ClassifiedFailure]) -> list[ClassifiedFailure]:
@@ -208,8 +166,5 @@ def _name(text: str, longest: int = MAX_NAME_LENGTH) -> str:
 
 
 def _dump(value: object) -> str:
-    """Return ASCII JSON with escapes for the characters of `_ESCAPED`, and long lists on several lines.
-
-    A line break takes the place of a space, so the length of a part does not depend on what is around it.
-    """
+    """Return ASCII JSON with escapes for the characters of `_ESCAPED`, and long lists on several lines."""
     return _LINE_START.sub(",\n", json.dumps(value).translate(_ESCAPED))

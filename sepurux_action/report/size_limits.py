@@ -62,7 +62,7 @@ STEPS: tuple[dict[str, int], ...] = (
     {"history": 3, "notes": 3},
     {"details": 2},
     {"details": 0, "reproduction": 0, "history": 0, "notes": 0},
-    {"failures": 1, "tools": 3, "traces": 3, "brief": 1_000},
+    {"failures": 1, "tools": 3, "traces": 3},
     {"sections": 50, "rows": 100, "changes": 8},
     {"failures": 0, "tools": 0, "others": 0, "brief": 0},
     {"sections": 8, "rows": 50, "problems": 20, "links": 0, "reasons": 50, "names": 200},
