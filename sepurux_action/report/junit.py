@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from html import escape
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import Problem
@@ -18,10 +17,10 @@ from sepurux_action.evaluation.decision import CheckState, Decision
 from sepurux_action.report.report import GateFacts, Report
 from sepurux_action.report.states import State
 
-MAX_BYTES = 20_000_000  # of all test cases; GitLab reads files of up to 30 MB
+# With these limits, a file stays far below the 30 MB that GitLab reads.
 MAX_NAME_LENGTH = 500  # characters
-# A text has at most the 10,000 characters of `printable`, each at most 6 bytes as an entity: publish-unit-test-result
-# cuts after 64,000 bytes.
+MAX_TEXT_LENGTH = 1_000  # characters
+MAX_FAILURES = 300  # test cases of a gate
 RESULT = "result"  # the test case of a gate as a whole
 NOT_BLOCKING = "Not blocking."
 NEEDS_APPROVAL = "The gate needs an approval."
@@ -29,7 +28,7 @@ NOT_COMPARED = "Not compared, because the gate has no result."
 
 
 class CaseState(StrEnum):
-    """The result of a test case. All but `passed` are the name of an element."""
+    """The state of a test case. All but `passed` are the name of an element."""
 
     PASSED = "passed"
     FAILURE = "failure"
@@ -59,23 +58,12 @@ class _Case:
     """One test case. `kind` is the type of a failure or an error."""
 
     name: str
-    case_state: CaseState
+    state: CaseState
     text: str = ""
     kind: str = ""
     seconds: float = 0
     file: str = ""
     line: int = 0
-
-    def xml(self, suite: str) -> str:
-        """Return the element."""
-        place = {"file": self.file, "line": str(self.line or "")} if self.file else {}
-        attributes = _attributes({"classname": suite, "name": self.name, "time": _time(self.seconds), **place})
-        if self.case_state is CaseState.PASSED:
-            return f"<testcase{attributes}/>\n"
-        text = json_reader.printable(self.text)
-        kind = self.kind if self.case_state is not CaseState.SKIPPED else ""
-        element = f"<{self.case_state}{_attributes({'message': text, 'type': kind})}>{escape(text)}</{self.case_state}>"
-        return f"<testcase{attributes}>{element}</testcase>\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,37 +76,35 @@ class _Suite:
 
 
 def junit_xml(report: Report) -> bytes:
-    """Return the report as JUnit XML: a suite for each gate, or one suite for the problems in the settings.
+    """Return the report as JUnit XML: a suite for each gate, or one suite for the problems in the settings."""
+    from xml.etree import ElementTree as ET  # noqa: PLC0415 - takes 10 ms, so only when needed; parses nothing
 
-    If there are too many test cases for one file, a last suite says how many are left out.
-    """
-    suites = [_settings(report.problems)] if report.problems else list(_gates(report.gates))
-    kept, left_out = _fitting(suites)
-    if left_out:
-        text = f"This file has no room for {left_out} more results. All results are in report.json."
-        case = _Case(name="left out", case_state=CaseState.SKIPPED, text=text)
-        kept.append(_Suite(name="report", cases=(case,)))
-    written = "".join(map(_suite_xml, kept))
-    return (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="Sepurux gate">\n{written}</testsuites>\n'.encode()
-    )
+    root = ET.Element("testsuites", name="Sepurux gate")
+    for suite in [_settings(report.problems)] if report.problems else _gates(report.gates):
+        states = [case.state for case in suite.cases]
+        counts = {
+            "tests": len(states),
+            "failures": states.count(CaseState.FAILURE),
+            "errors": states.count(CaseState.ERROR),
+            "skipped": states.count(CaseState.SKIPPED),
+        }
+        of_suite = ET.SubElement(root, "testsuite", _given(name=suite.name, **counts, time=_time(suite.seconds)))
+        for case in suite.cases:
+            place = {"file": case.file, "line": case.line or ""} if case.file else {}
+            of_case = _given(classname=suite.name, name=case.name, time=_time(case.seconds), **place)
+            element = ET.SubElement(of_suite, "testcase", of_case)
+            if case.state is not CaseState.PASSED:
+                text = json_reader.shorten(json_reader.printable(case.text), MAX_TEXT_LENGTH)
+                kind = case.kind if case.state is not CaseState.SKIPPED else ""
+                ET.SubElement(element, case.state, _given(message=text, type=kind)).text = text
+    ET.indent(root, "")
+    written: bytes = ET.tostring(root, encoding="UTF-8", xml_declaration=True)
+    return written
 
 
-def _fitting(suites: Sequence[_Suite]) -> tuple[list[_Suite], int]:
-    """Return the suites with the cases that fit, first cases first, and the number of the other cases."""
-    room, left_out = MAX_BYTES, 0
-    kept: list[list[_Case]] = [[] for _ in suites]
-    firsts = ((number, suite.name, suite.cases[:1]) for number, suite in enumerate(suites))
-    others = ((number, suite.name, suite.cases[1:]) for number, suite in enumerate(suites))
-    for number, name, cases in (*firsts, *others):
-        for case in cases:
-            size = len(case.xml(name).encode())
-            if size <= room:
-                kept[number].append(case)
-                room -= size
-            else:
-                left_out += 1
-    return [replace(suite, cases=cases) for suite, cases in zip(suites, kept, strict=True) if cases], left_out
+def _given(**attributes: object) -> dict[str, str]:
+    """Return the attributes that are not empty, as texts."""
+    return {name: str(value) for name, value in attributes.items() if value != ""}
 
 
 def _settings(problems: Sequence[Problem]) -> _Suite:
@@ -126,7 +112,7 @@ def _settings(problems: Sequence[Problem]) -> _Suite:
     cases = (
         _Case(
             name=name,
-            case_state=CaseState.ERROR,
+            state=CaseState.ERROR,
             text=str(problem),
             kind="bad_settings",
             file=_name(problem.file),
@@ -150,7 +136,7 @@ def _gates(gates: Sequence[GateFacts]) -> Iterator[_Suite]:
 def _thresholds(gate: GateFacts) -> Iterator[_Case]:
     for row in gate.thresholds:
         sentence = f"{row.check.sentence[:1].upper()}{row.check.sentence[1:]}."
-        yield _compared_case(gate, row.check.threshold, _BY_CHECK[row.check.state], sentence)
+        yield _of_decided(gate, row.check.threshold, _BY_CHECK[row.check.state], sentence)
 
 
 def _failures(gate: GateFacts) -> Iterator[_Case]:
@@ -162,11 +148,13 @@ def _failures(gate: GateFacts) -> Iterator[_Case]:
     for failure in gate.failures_by_trace:
         counted = f"{failure.severity or 'no severity'} ×{failure.count}{_compared(failure)}"
         texts.setdefault(_failure_name(failure), []).append(f"{counted}: {failure.description or 'no description'}")
-    for name, alike in texts.items():
-        yield _compared_case(gate, name, CaseState.FAILURE, "; ".join(alike))
+    for name, alike in list(texts.items())[:MAX_FAILURES]:
+        yield _of_decided(gate, name, CaseState.FAILURE, "; ".join(alike))
+    if (more := len(texts) - MAX_FAILURES) > 0:
+        yield _Case(name="more failures", state=CaseState.SKIPPED, text=f"{more} more failures are in report.json.")
     for name in dict.fromkeys(map(_failure_name, gate.fixed)):
         if name not in texts:
-            yield _compared_case(gate, name, CaseState.PASSED, "Fixed.")
+            yield _of_decided(gate, name, CaseState.PASSED, "Fixed.")
 
 
 def _compared(failure: ClassifiedFailure) -> str:
@@ -179,35 +167,18 @@ def _failure_name(failure: ClassifiedFailure) -> str:
     return _name(f"failure: {failure.type or 'no type'}{mutation}{trace}")
 
 
-def _compared_case(gate: GateFacts, name: str, case_state: CaseState, text: str) -> _Case:
+def _of_decided(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
     """Return a case that only counts if the gate is decided."""
     if _BY_DECISION[gate.decision] is CaseState.ERROR:
-        return _Case(name=name, case_state=CaseState.SKIPPED, text=f"{NOT_COMPARED} {text}")
-    return _case(gate, name, case_state, text)
+        return _Case(name=name, state=CaseState.SKIPPED, text=f"{NOT_COMPARED} {text}")
+    return _case(gate, name, state, text)
 
 
-def _case(gate: GateFacts, name: str, case_state: CaseState, text: str) -> _Case:
+def _case(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
     """Return a case that is a failure or an error only if the gate blocks."""
-    if case_state in {CaseState.FAILURE, CaseState.ERROR} and not gate.blocks:
-        return _Case(name=name, case_state=CaseState.SKIPPED, text=f"{NOT_BLOCKING} {text}")
-    return _Case(name=name, case_state=case_state, text=text, kind=gate.state.value)
-
-
-def _suite_xml(suite: _Suite) -> str:
-    case_states = [case.case_state for case in suite.cases]
-    counts = {
-        "tests": len(case_states),
-        "failures": case_states.count(CaseState.FAILURE),
-        "errors": case_states.count(CaseState.ERROR),
-        "skipped": case_states.count(CaseState.SKIPPED),
-    }
-    numbers = {name: str(count) for name, count in counts.items()}
-    attributes = _attributes({"name": suite.name, **numbers, "time": _time(suite.seconds)})
-    return f"<testsuite{attributes}>\n{''.join(case.xml(suite.name) for case in suite.cases)}</testsuite>\n"
-
-
-def _attributes(values: dict[str, str]) -> str:
-    return "".join(f' {name}="{escape(value)}"' for name, value in values.items() if value)
+    if state in {CaseState.FAILURE, CaseState.ERROR} and not gate.blocks:
+        return _Case(name=name, state=CaseState.SKIPPED, text=f"{NOT_BLOCKING} {text}")
+    return _Case(name=name, state=state, text=text, kind=gate.state.value)
 
 
 def _time(seconds: float) -> str:
