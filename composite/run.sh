@@ -33,6 +33,7 @@ import sys
 from importlib.metadata import distributions
 sys.exit({each.name for each in distributions()} <= {"pip", "setuptools", "wheel"})
 '
+[ "$RUNNER_OS" != Windows ] || stop "The gate runs on Linux and macOS, not on Windows. Use another runner for this job."
 [ -n "$RUNNER_TEMP" ] && [ -d "$RUNNER_TEMP" ] ||
   stop "The runner's temporary folder does not exist. Set RUNNER_TEMP to a folder."
 lock=$GITHUB_ACTION_PATH/../requirements.txt
@@ -44,10 +45,9 @@ whole repository, and re-run the job."
 # shellcheck disable=SC2086 # in quotes all the names may be one word to the old bash of macOS, and none an empty one
 unset ${!PYTHON@}
 name=
-for python in python3 python "py -3"; do
+for python in python3 python; do
   # Away from the checkout: a relative entry of PATH, or a version file that a launcher looks for, would let it choose.
-  # shellcheck disable=SC2086 # the launcher of Windows is two words
-  if name=$(cd "$RUNNER_TEMP" && $python -I -c "$named" "$lock" 2>/dev/null); then break; fi
+  if name=$(cd "$RUNNER_TEMP" && "$python" -I -c "$named" "$lock" 2>/dev/null); then break; fi
 done
 [ -n "$name" ] || stop "No Python 3.11 or newer that can make a virtual environment was found on this runner. Add a step \
 with actions/setup-python and python-version 3.13 before this one."
@@ -55,15 +55,12 @@ with actions/setup-python and python-version 3.13 before this one."
 # The runner empties this folder with every job, and no checkout reaches it. A step that runs the code of a pull request
 # does, but it could as well replace Python or the action itself: such code needs a job of its own, here as everywhere.
 ready=$RUNNER_TEMP/$name # names the environment, once that is whole
-bin=bin/python
-[ "$RUNNER_OS" != Windows ] || bin=Scripts/python.exe
 venv=
 [ ! -e "$ready" ] || venv=$(<"$ready")
 # Another step may have damaged the environment since. It is then made again.
-if ! { [ -n "$venv" ] && "$venv/$bin" -I -c "$has_packages"; } 2>/dev/null; then
+if ! { [ -n "$venv" ] && "$venv/bin/python" -I -c "$has_packages"; } 2>/dev/null; then
   venv=$ready.$$ # a step that runs beside this one makes another
-  # shellcheck disable=SC2086
-  (cd "$RUNNER_TEMP" && $python -I -m venv --clear "$venv") ||
+  (cd "$RUNNER_TEMP" && "$python" -I -m venv --clear "$venv") ||
     stop "$python could not make a virtual environment in the runner's temporary folder."
   # Of pip's variables only those count that say how to reach an index: a company has its mirror. Others, such as
   # PIP_CONSTRAINT, are for the packages of the job and would break this install or change it.
@@ -75,16 +72,16 @@ if ! { [ -n "$venv" ] && "$venv/$bin" -I -c "$has_packages"; } 2>/dev/null; then
     esac
   done
   # --no-deps, as the lock is whole for what the gate calls.
-  "$venv/$bin" -I -m pip install --quiet --disable-pip-version-check --no-input --no-compile --require-hashes --no-deps \
+  "$venv/bin/python" -I -m pip install --quiet --disable-pip-version-check --no-input --no-compile --require-hashes --no-deps \
     --only-binary :all: -r "$lock" || stop "The gate's packages could not be installed; pip's reason stands above. If \
 pip reached no package index, name a mirror in pip.conf or PIP_INDEX_URL. If pip names another setting, such as \
 constraint, remove it from pip.conf."
-  "$venv/$bin" -I -c "$has_packages" || stop "The gate's packages were installed somewhere else: remove \
+  "$venv/bin/python" -I -c "$has_packages" || stop "The gate's packages were installed somewhere else: remove \
 target, prefix, root and dry-run from the runner's pip.conf."
   # Last and at once, so that nobody takes what is half there.
   { printf '%s' "$venv" >"$venv/ready" && mv -f "$venv/ready" "$ready"; } ||
     stop "The name of the virtual environment could not be written to the runner's temporary folder."
 fi
 
-# -u: log lines arrive when they are written. -X utf8: on Windows a log has another encoding, which lacks characters.
-exec "$venv/$bin" -I -u -X utf8 "$GITHUB_ACTION_PATH/start.py"
+# -u: log lines arrive when they are written.
+exec "$venv/bin/python" -I -u "$GITHUB_ACTION_PATH/start.py"

@@ -47,7 +47,6 @@ DOCKER = """\
   args: [-I, -u, /app/entrypoint.py]
 """
 
-# One line to run: on Windows the runner writes it to a file with other line ends.
 COMPOSITE = """\
   using: composite
   steps:

@@ -7,6 +7,7 @@ import signal
 
 signal.signal(signal.SIGINT, lambda number, _: os._exit(128 + number))  # there is nothing to report yet
 
+import io
 import logging
 import sys
 import threading
@@ -49,6 +50,12 @@ def _prepare(prefix: str) -> None:
     """
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - a closed stream is None
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a character that the encoding lacks becomes `?`
+    if os.name == "nt":
+        sys.stderr.write(f"{prefix}The gate runs on Linux and macOS, not on Windows.\n")
+        _end(EXIT_UNDECIDED)
 
     def end_after_defect(kind: type[BaseException], where: TracebackType | None) -> None:
         frame = traceback.extract_tb(where)[-1]

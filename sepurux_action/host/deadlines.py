@@ -14,8 +14,6 @@ from sepurux_action.errors import DeadlineExceeded, GateError, Interrupted
 
 T = TypeVar("T")
 
-MAX_WAIT_S = 1.0  # on Windows a signal does not end a wait, and its handler runs only after it
-
 _UNTIL: ContextVar[float] = ContextVar("until", default=math.inf)  # the deadline of the work in this thread
 
 
@@ -85,8 +83,8 @@ class ThreadTimeouts:
         return results[0]
 
     def _next_event(self, until: float) -> int | None:
-        """Return the number of finished work, None for a signal, or 0 if nothing happened within a short wait."""
+        """Return the number of finished work, None for a signal, or 0 if nothing has happened until then."""
         try:
-            return self._events.get(timeout=min(max(0.0, until - self.now()), MAX_WAIT_S))
+            return self._events.get(timeout=min(max(0.0, until - self.now()), threading.TIMEOUT_MAX))
         except queue.Empty:
             return 0

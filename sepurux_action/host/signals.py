@@ -25,11 +25,11 @@ class Signals:
     def installed(cls) -> Self:
         """Return an object that receives the process's signals from now on; only the main thread may call this.
 
-        A process that has to ignore SIGHUP, such as one that nohup started, still does. Windows has no SIGHUP.
+        A process that has to ignore SIGHUP, such as one that nohup started, still does.
         """
         signals = cls()
         numbers = [signal.SIGINT, signal.SIGTERM]
-        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             numbers.append(signal.SIGHUP)
         for number in numbers:
             signal.signal(number, lambda number, _frame: signals.receive(number))

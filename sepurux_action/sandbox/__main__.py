@@ -15,7 +15,6 @@ from sepurux_action.sandbox.server import LOOPBACK, Sandbox
 
 DISCLAIMER = "This sandbox replays nothing and mutates nothing; it is no substitute for the product."
 HIGHEST_PORT = 65535
-MAX_WAIT_S = 1.0  # at once: on Windows, the handler of a signal runs only after a wait
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,8 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             token=options.token, host=str(options.host), port=options.port, tls=tls, flaky=options.flaky
         ) as sandbox:
             print(sandbox.url, f"Sepurux sandbox. {DISCLAIMER}", flush=True)  # noqa: T201 - the user waits for it
-            while not ended.wait(MAX_WAIT_S):
-                pass
+            ended.wait()
     except OSError as error:
         print(f"{what} cannot be used: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 2

@@ -25,9 +25,7 @@ IMPURE = {
     "github.client": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through
     "host.actions_runner": (),
     "host.deadlines": (),
-    "host.progress_line": (),
     "host.report_files": (),
-    "host.screen": (),
     "host.signals": (),
     "host.terminal": (),
     "invocation": (),

@@ -57,3 +57,16 @@ def test_ctrl_c_during_the_imports_ends_the_command_line_without_a_traceback(mod
         command.send_signal(signal.SIGINT)
         _, complaint = command.communicate(timeout=30)
     assert (command.returncode, complaint) == (130, "")
+
+
+def test_on_windows_the_command_line_ends_with_an_error() -> None:
+    start = "import os\nfrom sepurux_action.__main__ import start_command_line\nos.name = 'nt'\nstart_command_line()"
+    ended = subprocess.run(
+        [sys.executable, "-c", start],
+        env={**inherited(), "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "error: The gate runs on Linux and macOS, not on Windows.\n"

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from sepurux_action.host.progress_line import FRAMES
-from sepurux_action.host.screen import START_OF_EMPTY_LINE
+from sepurux_action.host.terminal import FRAMES, START_OF_EMPTY_LINE
 from tests import backend
 from tests.backend import ScriptedBackend, decided, sound_backend
 from tests.runner import REPOSITORY, inherited
