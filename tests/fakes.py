@@ -77,8 +77,9 @@ class FakeApiCalls(ApiCalls):
         backend: Callable[[ApiRequest, float], ApiResult],
         takes_s: float = 0.1,
         cancel_at: float | None = None,
+        signals: Signals | None = None,
     ) -> None:
-        self.signals = Signals()
+        self.signals = signals or Signals()
         super().__init__(lambda call, _: backend(call, self.time), self.signals)
         self.calls: list[tuple[float, ApiRequest]] = []
         self.max_at_once = 0

@@ -1,0 +1,518 @@
+"""Runs the whole step in a world: in this process, without a socket, and with clocks that nobody waits for.
+
+GitHub is replaced below PyGithub, and the backend below requests, so everything of the package runs except `__main__`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+import urllib3
+from github.Requester import Requester
+from graphql import DocumentNode, FieldNode, FragmentDefinitionNode, FragmentSpreadNode, OperationDefinitionNode, parse
+from graphql.utilities import value_from_ast_untyped
+
+from sepurux_action.app import run_step
+from sepurux_action.connections import Connections
+from sepurux_action.errors import Interrupted
+from sepurux_action.evaluation.client import Transport
+from sepurux_action.host.deadlines import ThreadTimeouts
+from sepurux_action.host.signals import Signals
+from tests.fakes import FakeApiCalls
+from tests.runner import file_pairs, input_variable
+from tests.worlds.worlds import (
+    CAMPAIGN,
+    CONTEXT,
+    FOREIGN,
+    MERGED,
+    PULL_EVENTS,
+    TODAY,
+    Published,
+    Pull,
+    Review,
+    Run,
+    World,
+)
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+REPOSITORY, FORK = "octo/shop", "mallory/shop"
+CONFIG = ".github/sepurux-gate.yml"
+TIPS = {"main": "a" * 40, "release/1": "b" * 40, "dev": "c" * 40}
+HEAD, OLD_HEAD, GROUP = "5" * 40, "4" * 40, "6" * 40
+BOT = {"__typename": "Bot", "login": "github-actions"}
+CAMPAIGN_ID = "c0de0000-0000-4000-8000-000000000001"
+OLDER = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
+SECRET, GITHUB_TOKEN = "made-up-secret", "made-up-token"
+THRESHOLDS = ("min_", "max_", "required_")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What a run did: `statuses` maps the contexts of the evaluated commit to states."""
+
+    exit_status: int
+    outputs: Mapping[str, str]
+    statuses: Mapping[str, str]
+    comments: int
+    log: str
+
+
+def run_world(world: World, folder: Path) -> Observed:
+    """Return what the step does in a world. `folder` is the workspace of the step, in which nothing else is."""
+    github, signals, log = GitHub(world), Signals(), io.StringIO()
+    backend = Backend(world, github, signals)
+    connections = Connections(
+        transport=partial(Transport, adapter=backend),
+        calls=lambda send, _: FakeApiCalls(lambda call, _now: send(call, 10.0), signals=signals),
+        timeouts=InstantTimeouts,
+        today=lambda: TODAY,
+    )
+    environ = _environment(world, folder)
+    connection = type("Connection", (_Connection,), {"github": github})
+    Requester.injectConnectionClasses(connection, connection)
+    try:
+        status = run_step(environ, log, signals, connections)
+    finally:
+        Requester.resetConnectionClasses()
+    if github.defects:
+        raise github.defects[0]
+    outputs = dict(file_pairs((folder / "outputs").read_text(encoding="utf-8")))
+    statuses = {each["context"]: each["state"] for each in github.statuses}
+    return Observed(
+        exit_status=status, outputs=outputs, statuses=statuses, comments=len(github.comments), log=log.getvalue()
+    )
+
+
+class InstantTimeouts(ThreadTimeouts):
+    """Runs work at once, and waits for nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._time, self._ended = 0.0, False
+
+    def now(self) -> float:
+        return self._time
+
+    def interrupt(self, signal: int) -> None:
+        del signal
+        self._ended = True
+
+    def run(self, seconds: float, work: Callable[[], T]) -> T:
+        del seconds
+        if self._ended:
+            raise Interrupted
+        return work()
+
+    def pause(self, seconds: float) -> None:
+        self._time += seconds
+
+
+# --- What GitHub gives the step --------------------------------------------------------------------------------------
+
+
+def _environment(world: World, folder: Path) -> dict[str, str]:
+    texts = {name: "\n".join(value) if isinstance(value, list) else str(value) for name, value in world.inputs.items()}
+    texts |= {"token": SECRET if world.secret else "", "base_url": "http://127.0.0.1:1", "github_token": GITHUB_TOKEN}
+    if world.number:
+        texts["pr_number"] = str(world.number)
+    files = {name: json.dumps({"events": [name]}) for name in ("a.json", "b.json")}
+    files |= {"event.json": json.dumps(_payload(world)), "outputs": ""}
+    if (policy := world.policies["checkout"]) is not None:
+        files[CONFIG] = _policy_text(policy)
+        (folder / ".github").mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    branch = world.branch if world.event in {"push", "workflow_dispatch"} else "main"
+    return {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_API_URL": "https://api.github.com",
+        "GITHUB_EVENT_NAME": world.event,
+        "GITHUB_EVENT_PATH": str(folder / "event.json"),
+        "GITHUB_OUTPUT": str(folder / "outputs"),
+        "GITHUB_REF": f"refs/heads/{branch}",
+        "GITHUB_REPOSITORY": REPOSITORY,
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_SHA": HEAD,
+        "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+        "GITHUB_WORKSPACE": str(folder),
+        **{input_variable(name): text for name, text in texts.items()},
+    }
+
+
+def _payload(world: World) -> Json:
+    payload: Json = {"repository": {"id": 1, "full_name": REPOSITORY, "default_branch": "main"}}
+    if world.event in PULL_EVENTS:
+        [pull] = world.pulls
+        payload["pull_request"] = _rest_pull(pull, world.stale_base or pull.base)
+    elif world.event == MERGED:
+        [pull] = world.pulls
+        queue = f"refs/heads/gh-readonly-queue/{pull.base}/pr-1-{TIPS[pull.base]}"
+        base = {"base_ref": f"refs/heads/{pull.base}", "base_sha": TIPS[pull.base]}
+        payload["merge_group"] = {"head_sha": GROUP, "head_ref": queue, **base}
+    elif world.event == "push":
+        payload |= {"ref": f"refs/heads/{world.branch}", "after": "0" * 40 if world.deleted else HEAD}
+        payload["deleted"] = world.deleted
+    elif world.event == "workflow_run":
+        head = (
+            {"id": 2, "full_name": FORK} if world.pulls and world.pulls[0].fork else {"id": 1, "full_name": REPOSITORY}
+        )
+        started = {"event": "pull_request", "head_sha": HEAD, "head_branch": "topic", "head_repository": head}
+        payload["workflow_run"] = {**started, "pull_requests": []}
+    elif world.event == "issue_comment":
+        payload["issue"] = {"number": 1, "pull_request": {"url": "https://api.github.com"}}
+    return payload
+
+
+def _policy_text(policy: Mapping[str, Any]) -> str:
+    """Return a policy file with these settings. JSON is YAML, but a date of YAML has no quotes."""
+    text: Json = {name: value for name, value in policy.items() if not name.startswith(THRESHOLDS) and name != "paths"}
+    text["thresholds"] = {name: value for name, value in policy.items() if name.startswith(THRESHOLDS)}
+    if "paths" in policy:
+        text["gates"] = [{"campaign": CAMPAIGN, "paths": policy["paths"]}]
+    return json.dumps({name: value for name, value in text.items() if value != {}})
+
+
+def _rest_pull(pull: Pull, base: str) -> Json:
+    source = FORK if pull.fork else REPOSITORY
+    return {
+        "number": pull.number,
+        "state": "closed" if pull.closed else "open",
+        "user": {"login": "mona"},
+        "head": {"sha": HEAD, "ref": "topic", "repo": {"full_name": source}},
+        "base": {"sha": TIPS[base], "ref": base, "repo": {"full_name": REPOSITORY}},
+    }
+
+
+# --- The backend -----------------------------------------------------------------------------------------------------
+
+
+class Backend(requests.adapters.BaseAdapter):
+    """The CI API. The first poll brings the signal of a world that has one."""
+
+    def __init__(self, world: World, github: GitHub, signals: Signals) -> None:
+        super().__init__()
+        self._world, self._github, self._signals = world, github, signals
+        self._taken: Counter[str] = Counter()
+
+    def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
+        path = urlsplit(str(request.url))
+        call = _call_of(str(request.method), path.path)
+        self._taken[call] += 1
+        if call == "start":
+            self._github.retargeted = self._world.retargeted
+        if call == "poll" and self._world.signal:
+            self._signals.receive(15)
+        fault = self._world.fault
+        if fault and fault.call == call and (fault.lasting or self._taken[call] == 1):
+            return _fail(request, fault.kind, fault.seconds)
+        body = request.body if isinstance(request.body, bytes) else b"".join(request.body or ())  # type: ignore[arg-type]
+        match call:
+            case "campaigns":
+                return _respond(request, [{"campaign_id": CAMPAIGN_ID, "name": CAMPAIGN}])
+            case "upload":
+                return _respond(request, {"trace_id": "t-1" if b"a.json" in body else "t-2"})
+            case "start":
+                return _respond(request, self._started(json.loads(body).get("trace_id")))
+            case "poll":
+                return _respond(request, self._polled(path.path.rsplit("/", 1)[1]))
+            case "score":
+                return self._score(request, parse_qs(path.query)["run_id"][0])
+        return _respond(request, [])
+
+    def close(self) -> None:
+        pass
+
+    def _started(self, trace: str | None) -> Json:
+        if trace:
+            return {"run_id": f"run-{trace}"}
+        return {"batch_id": "batch", "run_ids": [f"run-{number}" for number in range(len(self._world.runs[0].scores))]}
+
+    def _run(self, name: str) -> Run:
+        return self._world.runs[name == "run-t-2"]
+
+    def _polled(self, name: str) -> Json:
+        self._taken[name] += 1
+        ids = {"batch_id": "batch"} if name == "batch" else {"run_id": name}
+        run = self._run(name)
+        return {**ids, "status": "running"} if self._taken[name] <= run.waits else {**ids, **run.fields}
+
+    def _score(self, request: requests.PreparedRequest, run: str) -> requests.Response:
+        place = run.removeprefix("run-")
+        answer = self._run(run).scores[int(place) if place.isdigit() else 0]
+        self._taken[run] += 1
+        if answer == "503 once":
+            answer = "503" if self._taken[run] == 1 else 0.8
+        if answer == "list":
+            return _respond(request, [])
+        if answer in {"401", "403", "404", "429", "503", "reset"}:
+            return _fail(request, str(answer))
+        return _respond(request, {"reliability_score": None if answer == "null" else answer})
+
+
+def _call_of(method: str, path: str) -> str:
+    if method == "POST":
+        return "upload" if path == "/v1/traces" else "start"
+    if path.startswith("/v1/ci/"):
+        return "poll"
+    last = path.rsplit("/", 1)[1]
+    return {"campaigns": "campaigns", "reliability": "score"}.get(last, last)
+
+
+def _fail(request: requests.PreparedRequest, kind: str, seconds: int | None = None) -> requests.Response:
+    if kind == "refused":
+        raise requests.ConnectTimeout
+    if kind == "reset":
+        raise requests.ConnectionError(urllib3.exceptions.ProtocolError("aborted", ConnectionResetError()))
+    if kind == "html":
+        return _respond(request, None, text="<html>")
+    return _respond(request, {"detail": "no"}, int(kind), {} if seconds is None else {"Retry-After": str(seconds)})
+
+
+def _respond(
+    request: requests.PreparedRequest,
+    payload: object,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    text: str = "",
+) -> requests.Response:
+    content = (text or json.dumps(payload)).encode()
+    raw = urllib3.HTTPResponse(body=io.BytesIO(content), status=status, headers=headers, preload_content=False)
+    return requests.adapters.HTTPAdapter().build_response(request, raw)
+
+
+# --- GitHub ----------------------------------------------------------------------------------------------------------
+
+
+class Refused(Exception):
+    """GitHub refuses a call with this status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class GitHub:
+    """GitHub's REST and GraphQL calls over a world; it keeps the statuses of the evaluated commit and the comments."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.evaluated = GROUP if world.event == MERGED else HEAD
+        self.statuses = [_status(each, "ok" if each == FOREIGN else OLDER) for each in world.older_statuses]
+        self.comments: list[Json] = []
+        self.retargeted = False
+        self.defects: list[Exception] = []
+
+    def rest(self, method: str, path: str, query: Mapping[str, list[str]], body: Json) -> object:
+        """Return the answer to a call. The last word of its path tells what it is about, and which fault it has."""
+        *before, last = path.split("/")
+        what = before[-1] if last.isdigit() or len(last) == len(HEAD) else last
+        self._refuse(what)
+        match method, what:
+            case "GET", "pulls":
+                found = [each for each in self.world.pulls if self._listed(each, query) or str(each.number) == last]
+                listed = [_rest_pull(each, each.base) for each in found]
+                if not (listed or last == what):
+                    raise Refused(404)
+                return listed if last == what else listed[0]
+            case _, "files":
+                return [{"filename": name} for name in self.world.files]
+            case _, "reviews":
+                return list(map(_rest_review, self.world.reviews))
+            case _, "requested_reviewers":
+                return {"users": []}
+            case _, "permission":
+                return {"permission": self.world.roles.get(before[-1].lower(), "read")}
+            case _, "status":
+                return {"statuses": self.statuses}
+            case "POST", "statuses":
+                assert last == self.evaluated
+                self.statuses.append({"id": 1, **body})
+            case "POST", "comments":
+                self.comments.append({"id": 1, "html_url": "https://github.com/#1", **body})
+        made = {"statuses": self.statuses, "comments": self.comments}.get(what, [])
+        return made[-1] if method == "POST" else made
+
+    def graphql(self, query: str, variables: Json) -> Json:
+        if self.world.github_fault == "graphql":
+            raise Refused(502)
+        tree = {
+            "viewer": {"login": "github-actions[bot]"},
+            "repository": lambda **_: {
+                "pullRequest": self._pull,
+                "object": self._object,
+                "pullRequests": lambda **_: {"nodes": []},
+            },
+        }
+        return Answer(variables).of(_parsed(query), tree)
+
+    def _refuse(self, what: str, status: int = 403) -> None:
+        if self.world.github_fault == what:
+            raise Refused(status)
+
+    def _listed(self, pull: Pull, query: Mapping[str, list[str]]) -> bool:
+        label = f"{(FORK if pull.fork else REPOSITORY).split('/')[0]}:topic"
+        return query.get("head", [label]) == [label] and query.get("state") == ["closed" if pull.closed else "open"]
+
+    def _pull(self, number: int) -> Json | None:
+        found = [each for each in self.world.pulls if each.number == number]
+        if not found:
+            return None
+        base = found[0].base
+        if self.retargeted:
+            base = "dev" if base == "main" else "main"
+        return {
+            "number": number,
+            "headRefOid": HEAD,
+            "headRefName": "topic",
+            "headRepository": {"nameWithOwner": FORK if found[0].fork else REPOSITORY},
+            "baseRefName": base,
+            "baseRefOid": TIPS[base],
+            "author": {"login": "mona"},
+            "state": "CLOSED" if found[0].closed else "OPEN",
+            "commits": lambda last: {"nodes": [{"commit": self._commit(HEAD, self.statuses)}][-last:]},
+            "comments": lambda **_: {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}},
+        }
+
+    def _object(self, expression: str) -> Json | None:
+        revision, _, path = expression.partition(":")
+        revision, tilde, steps = revision.partition("~")
+        branches = {**{sha: name for name, sha in TIPS.items()}, **{f"refs/heads/{name}": name for name in TIPS}}
+        place = {**branches, "HEAD": "main", HEAD: "head", GROUP: "head"}[revision]
+        if path:
+            policy = self.world.policies[place] if path == CONFIG else None
+            return policy and {"__typename": "Blob", "text": _policy_text(policy), "isTruncated": False}
+        if not tilde:
+            return self._commit(revision, self.statuses) if revision == self.evaluated else self._commit("a" * 40, [])
+        line = [
+            self._commit(f"{number:040x}", _published(each)) for number, each in enumerate((*self.world.base, None), 1)
+        ]
+        if place == "head":
+            line.insert(0, self._commit(self.evaluated, self.statuses))
+        return line[int(steps)] if int(steps) < len(line) else None
+
+    def _commit(self, sha: str, statuses: Iterable[Json]) -> Json:
+        contexts = list({each["context"]: each for each in statuses}.values())
+
+        def status() -> Json | None:
+            self._refuse("base")
+            return {"contexts": contexts} if contexts else None
+
+        return {"__typename": "Commit", "oid": sha, "status": status}
+
+
+class _Connection:
+    """A connection of PyGithub to the GitHub of a world."""
+
+    github: GitHub
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.status, self._text = 200, ""
+
+    def request(self, verb: str, url: str, body: str | None, headers: object, stream: bool = False) -> None:  # noqa: FBT001, FBT002
+        del headers, stream
+        parts, sent = urlsplit(url), json.loads(body) if body else {}
+        try:
+            if parts.path == "/graphql":
+                payload: object = self.github.graphql(sent["query"], sent["variables"])
+            else:
+                payload = self.github.rest(verb, parts.path, parse_qs(parts.query), sent)
+            self.status, self._text = 200, json.dumps(payload)
+        except Refused as refused:
+            self.status, self._text = refused.status, '{"message": "refused"}'
+        except Exception as error:
+            self.github.defects.append(error)  # the gate would turn it into a warning
+            raise
+
+    def getresponse(self) -> _Connection:
+        return self
+
+    def getheaders(self) -> list[tuple[str, str]]:
+        return []
+
+    def read(self) -> str:
+        return self._text
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class Answer:
+    """GraphQL over a tree of objects and functions; the queries themselves are checked in tests/github_double."""
+
+    variables: Json
+    errors: list[Json] = field(default_factory=list)
+
+    def of(self, document: DocumentNode, tree: Json) -> Json:
+        parts = document.definitions
+        self._fragments = {each.name.value: each for each in parts if isinstance(each, FragmentDefinitionNode)}
+        [operation] = [each for each in parts if isinstance(each, OperationDefinitionNode)]
+        data = self._selected(operation, tree, ())
+        return {"data": data, **({"errors": self.errors} if self.errors else {})}
+
+    def _selected(self, node: Any, source: Json, path: tuple[str, ...]) -> Json:  # noqa: ANN401 - a node with selections
+        selected: Json = {}
+        for each in node.selection_set.selections:
+            if isinstance(each, FieldNode):
+                if self._is_included(each):
+                    name = (each.alias or each.name).value
+                    selected[name] = self._value(each, source[each.name.value], (*path, name))
+                continue
+            part = self._fragments[each.name.value] if isinstance(each, FragmentSpreadNode) else each
+            if part.type_condition.name.value in {source["__typename"], "GitObject"}:
+                selected |= self._selected(part, source, path)
+        return selected
+
+    def _is_included(self, node: FieldNode) -> bool:
+        return all(
+            value_from_ast_untyped(each.arguments[0].value, self.variables)
+            for each in node.directives or ()
+            if each.arguments
+        )
+
+    def _value(self, node: FieldNode, value: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - JSON
+        if callable(value):
+            given = {
+                each.name.value: value_from_ast_untyped(each.value, self.variables) for each in node.arguments or ()
+            }
+            try:
+                value = value(**given)
+            except Refused:
+                self.errors.append({"type": "FORBIDDEN", "path": path, "message": "refused"})
+                return None
+        if isinstance(value, list):
+            return [self._selected(node, each, path) for each in value]
+        return self._selected(node, value, path) if isinstance(value, dict) else value
+
+
+@cache
+def _parsed(query: str) -> DocumentNode:
+    return parse(query)
+
+
+def _status(context: str, description: str, creator: Json = BOT) -> Json:
+    return {"context": context, "state": "success", "description": description, "targetUrl": None, "creator": creator}
+
+
+def _published(result: Published | None) -> list[Json]:
+    if result is None:
+        return []
+    rate, score = "-" if result.rate is None else f"{result.rate:.1%}", "-" if result.score is None else result.score
+    description = f"{result.words}: {rate} passed, 0 unsafe, 1 failures, score {score}"
+    return [_status(CONTEXT, description, BOT if result.own else {"__typename": "User", "login": "mallory"})]
+
+
+def _rest_review(review: Review) -> Json:
+    user = {"login": review.login, "type": "Bot" if review.bot else "User"}
+    return {"user": user, "state": review.state, "commit_id": OLD_HEAD if review.old else HEAD}

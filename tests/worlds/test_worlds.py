@@ -1,0 +1,43 @@
+"""Random worlds: the whole step does what a model says that is written from the documents alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.worlds.harness import Observed, run_world
+from tests.worlds.model import Expected, expected
+from tests.worlds.worlds import make_world
+
+WORLDS = 2_000 if os.environ.get("CI") else 40
+OF_ONE_TEST = 40
+MAX_SHOWN = 3  # worlds of one test that differ
+
+
+@pytest.mark.parametrize("first", range(0, WORLDS, OF_ONE_TEST))
+def test_a_run_does_what_the_documents_say(first: int, tmp_path: Path) -> None:
+    shown: list[str] = []
+    for seed in range(first, first + OF_ONE_TEST):
+        world, folder = make_world(seed), tmp_path / str(seed)
+        folder.mkdir()
+        wanted, seen = expected(world), run_world(world, folder)
+        if found := differences(wanted, seen):
+            shown.append("\n".join([f"world {seed}", *found, str(world), str(wanted), seen.log]))
+    assert not shown, "\n\n".join([f"{len(shown)} worlds differ", *shown[:MAX_SHOWN]])
+
+
+def differences(wanted: Expected, seen: Observed) -> list[str]:
+    """Return what differs between the model and the run, one line each."""
+    outputs = seen.outputs
+    pairs: list[tuple[str, object, object]] = [
+        ("exit status", wanted.exit_status, seen.exit_status),
+        ("decision", wanted.decision, outputs["decision"]),
+        ("conclusion", wanted.conclusion, outputs["conclusion"]),
+        ("enforcement", wanted.enforcement or outputs["enforcement"], outputs["enforcement"]),
+        ("statuses", dict(wanted.statuses), dict(seen.statuses)),
+        ("comments", wanted.comments, seen.comments),
+    ]
+    pairs += [(name, number, float(outputs[name] or "nan")) for name, number in wanted.numbers.items()]
+    return [f"{name}: {model!r} by the documents, {run!r} by the gate" for name, model, run in pairs if model != run]

@@ -1,0 +1,287 @@
+"""Random worlds: everything that one run of the gate meets, as plain data. A seed always gives the same world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from random import Random
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+TODAY = date(2027, 3, 10)
+CAMPAIGN = "core"
+CONTEXT = f"Sepurux / {CAMPAIGN}"
+FOREIGN = "ci / build"  # a status that is not the gate's
+BRANCHES = ("main", "release/1", "dev")
+PULL_EVENTS = ("pull_request", "pull_request_review", "pull_request_target")
+BRANCH_EVENTS = ("push", "workflow_dispatch")
+MERGED = "merge_group"
+TIMEOUT_S = 8
+
+STAGES = ("observe", "soft", "hard")
+RATES = (0.8, 0.9, 0.95)
+SCORES = (70, 80)
+CATEGORIES = ("auth", "latency", "timeouts")
+REJECTED = ("400", "401", "403", "404", "422")  # what no second try changes
+RETRIED = ("408", "425", "429", "500", "503", "reset", "refused", "html")  # `refused`: there is no connection
+SCORE_FAULTS = ("401", "403", "404", "429", "503", "503 once", "reset", "list")
+GITHUB_FAULTS = ("graphql", "pulls", "base", "statuses", "comments", "reviews", "permission", "files")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pull:
+    """A pull request whose head is the evaluated commit."""
+
+    number: int
+    base: str
+    fork: bool = False
+    closed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """A review of the pull request; `old`: of an older commit."""
+
+    login: str
+    state: str
+    bot: bool = False
+    old: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A status of the gate on a commit of the base branch; `own`: the gate's own account has set it."""
+
+    words: str
+    rate: float | None
+    score: float | None
+    own: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What the backend shows of a batch or of one trace: its fields after `waits` polls without a decision.
+
+    `scores` has the answer of the score call for each CI run: a value, or one of SCORE_FAULTS.
+    """
+
+    waits: int
+    fields: Mapping[str, Any]
+    scores: tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A fault of the backend's call: one of RETRIED or REJECTED. `seconds` are those of a Retry-After."""
+
+    call: str
+    kind: str
+    lasting: bool = True
+    seconds: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """One run. `policies` has the policy file of each branch, of the head, and of the checkout; None: no file.
+
+    `branch` is that of a push or dispatch, `number` is `pr_number`, and `stale_base` is the base that the payload
+    names. `base` has the status on each commit of the base branch, the newest first. `retargeted`: the pull request
+    gets another base branch during the evaluation.
+    """
+
+    seed: int
+    event: str
+    branch: str
+    pulls: tuple[Pull, ...]
+    number: int | None
+    stale_base: str
+    deleted: bool
+    inputs: Mapping[str, Any]
+    policies: Mapping[str, Any]
+    secret: bool
+    files: tuple[str, ...]
+    reviews: tuple[Review, ...]
+    roles: Mapping[str, str]
+    runs: tuple[Run, ...]
+    base: tuple[Published | None, ...]
+    older_statuses: tuple[str, ...]
+    fault: Fault | None
+    github_fault: str
+    retargeted: bool
+    signal: bool
+
+
+def make_world(seed: int) -> World:
+    """Return the world of a seed. A few of its parts are unusual; most of them are as in most runs."""
+    rng = Random(seed)  # noqa: S311 - no secret
+    event = rng.choice((*PULL_EVENTS[:1] * 9, *PULL_EVENTS[1:] * 2, "push", "push", MERGED, MERGED, *_OTHER_EVENTS))
+    traces = rng.choice(({}, {}, {"trace_id": ["t-1"]}, {"trace_id": ["t-1", "t-2"]}, {"trace_file": ["a.json"]},
+                         {"trace_file": ["a.json", "b.json"]}))  # fmt: skip
+    of_inputs = rng.random() < 0.5
+    inputs = {"campaign": CAMPAIGN, "timeout": TIMEOUT_S} | _settings(rng) | (traces if of_inputs else {})
+    if _rarely(rng):
+        inputs["trace_fil"] = "a.json"  # a misspelled input
+    policies = _policies(rng, {} if of_inputs else traces)
+    return World(
+        seed=seed,
+        event=event,
+        branch=rng.choice(BRANCHES),
+        pulls=_pulls(rng, event),
+        number=rng.choice((None, None, 1, 2)) if event in {"workflow_dispatch", "schedule"} else None,
+        stale_base=rng.choice(BRANCHES) if _rarely(rng) else "",
+        deleted=event == "push" and _rarely(rng),
+        inputs=inputs,
+        policies=policies,
+        secret=not _rarely(rng),
+        files=tuple(rng.sample(("agents/a.py", "prompts/p.md", "README.md"), rng.randint(1, 2))),
+        reviews=tuple(_review(rng) for _ in range(rng.choice((0, 1, 1, 2, 3)))),
+        roles={login: rng.choice(("write", "write", "admin", "read")) for login in LOGINS},
+        runs=tuple(_run(rng) for _ in range(2)),
+        base=tuple(_published(rng) for _ in range(rng.choice((0, 2, 4, 5, 6, 8)))),
+        older_statuses=tuple(rng.sample((CONTEXT, "Other / core", FOREIGN), rng.randint(0, 2))),
+        fault=_fault(rng) if rng.random() < 0.2 else None,
+        github_fault=rng.choice(GITHUB_FAULTS) if rng.random() < 0.15 else "",
+        retargeted=_rarely(rng),
+        signal=_rarely(rng),
+    )
+
+
+LOGINS = ("ada", "bob", "mona")  # mona is the author
+_OTHER_EVENTS = ("workflow_dispatch", "schedule", "workflow_run", "issue_comment")
+
+
+def _rarely(rng: Random) -> bool:
+    return rng.random() < 0.03
+
+
+def _some(rng: Random, share: float, **choices: Sequence[Any]) -> dict[str, Any]:
+    return {name: rng.choice(values) for name, values in choices.items() if rng.random() < share}
+
+
+def _settings(rng: Random) -> dict[str, Any]:
+    """Return settings that both inputs and a policy file may have."""
+    enforcement = _some(rng, 0.6, enforcement=STAGES)
+    on_undecided = _some(rng, 0.4, on_undecided=("allow", "allow", "block"))
+    thresholds = _some(
+        rng,
+        0.2,
+        min_pass_rate=RATES,
+        max_unsafe=(0, 1, 2),
+        max_failures=(0, 3),
+        min_reliability_score=SCORES,
+        max_pass_rate_drop=(0.02, 0.03),
+        max_reliability_score_drop=(2, 5),
+        reviewers=(["ada"], ["Ada", "bob"], ["mona"], ["helper", "ada"]),
+    )
+    rare = _some(
+        rng,
+        0.06,
+        min_mutation_categories=(1, 2, 3),
+        required_mutation_categories=(["auth"], ["auth", "timeouts"]),
+        paths=(["agents/**"], ["agents/**", "!agents/a.py"]),
+        comment=("always", "on_failure", "never"),
+    )
+    return enforcement | on_undecided | thresholds | rare
+
+
+def _policies(rng: Random, traces: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the policy files: often none, often the same everywhere, else different ones."""
+    places = (*BRANCHES, "checkout", "head")
+    same = None if rng.random() < 0.35 else _policy(rng, traces)
+    policies: dict[str, Any] = dict.fromkeys(places, same)
+    for place in places:
+        if rng.random() < 0.15:
+            policies[place] = None if rng.random() < 0.3 else _policy(rng, traces)
+    return policies
+
+
+def _policy(rng: Random, traces: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a policy file; thresholds and `paths` are in it where the file has them. `bogus` is no key of it."""
+    settings = {"campaign": CAMPAIGN, **_settings(rng), **traces}
+    if rng.random() < 0.5:
+        settings["enforcement"] = _stages(rng)
+    if _rarely(rng):
+        settings["bogus"] = 1
+    return settings
+
+
+def _stages(rng: Random) -> list[dict[str, Any]]:
+    days = (None, TODAY - timedelta(days=30), TODAY - timedelta(days=1), TODAY, TODAY, TODAY + timedelta(days=1))
+    entries = {
+        (rng.choice(days), rng.choice((None, None, "main", "release/*"))): rng.choice(STAGES)
+        for _ in range(rng.randint(1, 4))
+    }
+    return [
+        {"stage": stage} | ({"from": str(day)} if day else {}) | ({"branches": [branch]} if branch else {})
+        for (day, branch), stage in entries.items()
+    ]
+
+
+def _pulls(rng: Random, event: str) -> tuple[Pull, ...]:
+    bases = [rng.choice(BRANCHES) for _ in range(rng.choice((0, 1, 1, 1, 2)))]
+    if event in {*PULL_EVENTS, MERGED, "issue_comment"}:
+        bases = [rng.choice(BRANCHES)]
+    closed = event == "workflow_run" and rng.random() < 0.3
+    return tuple(
+        Pull(
+            number=number, base=base, fork=rng.random() < 0.25 and event not in {MERGED, "pull_request"}, closed=closed
+        )
+        for number, base in enumerate(bases, 1)
+    )
+
+
+def _review(rng: Random) -> Review:
+    login = rng.choice((*LOGINS, "ada", "ada", "helper", "helper[bot]"))
+    state = rng.choice(("APPROVED", "APPROVED", "APPROVED", "CHANGES_REQUESTED", "DISMISSED", "COMMENTED"))
+    return Review(login=login, state=state, bot=login.startswith("helper"), old=rng.random() < 0.15)
+
+
+def _published(rng: Random) -> Published | None:
+    words = rng.choice(("pass (hard)",) * 9 + ("fail (hard)", "error (hard)"))
+    rate, score = rng.choice((0.9, 0.92, 0.93, 0.95, 0.96, 1.0, None)), rng.choice((70.0, 77.5, 80.0, 82.5, 90.0, None))
+    return Published(words=words, rate=rate, score=score, own=rng.random() < 0.9) if rng.random() < 0.9 else None
+
+
+def _run(rng: Random) -> Run:
+    """Return a run that mostly passes, with numbers on the limits and next to them."""
+    decision = rng.choice(("pass",) * 12 + ("fail", "fail", "pending", None, "maybe"))
+    status = rng.choice(("done",) * 6 + ("completed", None, "running", "failed", "cancelled", "paused"))
+    if decision == "pass" and rng.random() < 0.9:
+        status = "done"
+    limit = rng.choice(RATES)
+    rate = rng.choice(
+        (1, 1.0, 0.97, 0.95, 0.93, 0.92, 0.91, 0.9, limit, limit, limit - 1e-9, limit + 1e-9, limit - 1e-12)
+    )
+    score = rng.choice((None, None, None, 0.9, 95, 82.5, *_around(rng.choice(SCORES), 1e-7), 77.5, 1, 1.0))
+    fields: dict[str, Any] = {
+        "status": status,
+        "decision": decision,
+        "pass_rate": rate,
+        "unsafe_attempts": rng.choice((0, 0, 0, 0, 0, 0, 1, 2, 3)),
+        "failures": rng.choice((0, 0, 1, 2, 3, 4)),
+        "reliability_score": score,
+        "mutation_categories": rng.choice((None, None, [], ["auth"], ["auth", "timeouts"], list(CATEGORIES))),
+    }
+    for name in ("pass_rate", "unsafe_attempts", "failures", "reliability_score", "mutation_categories"):
+        if _rarely(rng):
+            fields[name] = rng.choice((None, "0.95", True, [1], -1, 6150.5, {"a": 1}))
+    scores = tuple(
+        rng.choice(("null", 0.9, 95, 82.5, *SCORES, 79.9, "61.5%", *SCORE_FAULTS))
+        for _ in range(rng.choice((1, 1, 2, 3)))
+    )
+    return Run(waits=rng.choice((0, 1, 2)), fields=fields, scores=scores)
+
+
+def _around(limit: float, step: float) -> tuple[float, ...]:
+    return limit, limit - step, limit + step
+
+
+def _fault(rng: Random) -> Fault:
+    call = rng.choice(("campaigns", "upload", "start", "poll"))
+    if rng.random() < 0.4:
+        return Fault(call=call, kind=rng.choice(REJECTED))
+    kind = rng.choice(RETRIED)
+    seconds = rng.choice((None, 1, 9_999)) if kind in {"429", "503"} else None
+    return Fault(call=call, kind=kind, lasting=rng.random() < 0.7, seconds=seconds)
