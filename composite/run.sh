@@ -27,12 +27,6 @@ with open(sys.argv[1], "rb") as lock:
     key = lock.read() + f"{sys.executable} {sys.version}".encode()
 sys.stdout.write(f"sepurux-gate-{hashlib.sha256(key).hexdigest()[:16]}")
 '
-# Fails in an environment that has only what a new one has. `pip freeze` would tell the same, but takes much longer.
-has_packages='
-import sys
-from importlib.metadata import distributions
-sys.exit({each.name for each in distributions()} <= {"pip", "setuptools", "wheel"})
-'
 [ "$RUNNER_OS" != Windows ] || stop "The gate runs on Linux and macOS, not on Windows. Use another runner for this job."
 [ -n "$RUNNER_TEMP" ] && [ -d "$RUNNER_TEMP" ] ||
   stop "The runner's temporary folder does not exist. Set RUNNER_TEMP to a folder."
@@ -54,12 +48,8 @@ with actions/setup-python and python-version 3.13 before this one."
 
 # The runner empties this folder with every job, and no checkout reaches it. A step that runs the code of a pull request
 # does, but it could as well replace Python or the action itself: such code needs a job of its own, here as everywhere.
-ready=$RUNNER_TEMP/$name # names the environment, once that is whole
-venv=
-[ ! -e "$ready" ] || venv=$(<"$ready")
-# Another step may have damaged the environment since. It is then made again.
-if ! { [ -n "$venv" ] && "$venv/bin/python" -I -c "$has_packages"; } 2>/dev/null; then
-  venv=$ready.$$ # a step that runs beside this one makes another
+venv=$RUNNER_TEMP/$name
+if [ ! -e "$venv/ready" ]; then
   (cd "$RUNNER_TEMP" && "$python" -I -m venv --clear "$venv") ||
     stop "$python could not make a virtual environment in the runner's temporary folder."
   # Of pip's variables only those count that say how to reach an index: a company has its mirror. Others, such as
@@ -76,11 +66,7 @@ if ! { [ -n "$venv" ] && "$venv/bin/python" -I -c "$has_packages"; } 2>/dev/null
     --only-binary :all: -r "$lock" || stop "The gate's packages could not be installed; pip's reason stands above. If \
 pip reached no package index, name a mirror in pip.conf or PIP_INDEX_URL. If pip names another setting, such as \
 constraint, remove it from pip.conf."
-  "$venv/bin/python" -I -c "$has_packages" || stop "The gate's packages were installed somewhere else: remove \
-target, prefix, root and dry-run from the runner's pip.conf."
-  # Last and at once, so that nobody takes what is half there.
-  { printf '%s' "$venv" >"$venv/ready" && mv -f "$venv/ready" "$ready"; } ||
-    stop "The name of the virtual environment could not be written to the runner's temporary folder."
+  : >"$venv/ready" || true # without it, the next step installs the packages again
 fi
 
 # -u: log lines arrive when they are written.

@@ -42,4 +42,4 @@ if __name__ == "__main__":
         inputs = read_inputs(environ.pop("GATE_INPUTS", ""))
         start_action(environ | {f"INPUT_{name.replace(' ', '_').upper()}": text for name, text in inputs.items()})
     except ImportError as error:
-        stop(f"The gate's files are incomplete: there is no module {error.name}. {COPY}")
+        stop(f"The gate's files or packages are incomplete: there is no module {error.name}. {COPY}")

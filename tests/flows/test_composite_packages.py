@@ -78,20 +78,6 @@ def test_nothing_that_a_checkout_or_an_earlier_step_brings_along_is_imported_not
     assert (later.exit_code, later.outputs.get("decision")) == (0, "pass"), later.log
 
 
-@pytest.mark.parametrize("setting", ["target = elsewhere", "prefix = elsewhere", "root = elsewhere", "dry-run = true"])
-def test_a_pip_conf_that_sends_packages_elsewhere_is_named(setting: str, fresh: Job, tmp_path: Path) -> None:
-    locked, _ = a_package(tmp_path, tmp_path / "trapped")
-    action = a_copy(tmp_path, "print('started')\n")
-    (tmp_path / "requirements.txt").write_text(locked, encoding="utf-8")
-    (tmp_path / "pip.conf").write_text(f"[install]\n{setting.replace('= e', f'= {tmp_path}/e')}\n", encoding="utf-8")
-    step = replace(fresh, action=action)
-    found = {**NO_INDEX, "PIP_FIND_LINKS": str(tmp_path), "PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
-    result = step.run(env=found)
-    assert (result.exit_code, "started" in result.log) == (2, False), result.log
-    assert "installed somewhere else" in result.messages("error")[-1]
-    assert result.outputs["decision"] == "error"
-
-
 def test_a_wheel_of_the_locks_hash_is_installed_and_nothing_else(fresh: Job, tmp_path: Path) -> None:
     """Its dependencies are not installed: the lock file lists everything."""
     trapped = tmp_path / "trapped"
