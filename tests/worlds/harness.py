@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import requests
 import urllib3
@@ -30,6 +30,7 @@ from sepurux_action.host.signals import Signals
 from tests.fakes import FakeApiCalls
 from tests.runner import file_pairs, input_variable
 from tests.worlds.worlds import (
+    AUTHOR,
     CAMPAIGN,
     CONTEXT,
     FOREIGN,
@@ -188,7 +189,7 @@ def _rest_pull(pull: Pull, base: str) -> Json:
     return {
         "number": pull.number,
         "state": "closed" if pull.closed else "open",
-        "user": {"login": "mona"},
+        "user": {"login": AUTHOR},
         "head": {"sha": HEAD, "ref": "topic", "repo": {"full_name": source}},
         "base": {"sha": TIPS[base], "ref": base, "repo": {"full_name": REPOSITORY}},
     }
@@ -250,9 +251,9 @@ class Backend(requests.adapters.BaseAdapter):
     def _score(self, request: requests.PreparedRequest, run: str) -> requests.Response:
         place = run.removeprefix("run-")
         answer = self._run(run).scores[int(place) if place.isdigit() else 0]
-        self._taken[run] += 1
+        self._taken[f"score of {run}"] += 1
         if answer == "503 once":
-            answer = "503" if self._taken[run] == 1 else 0.8
+            answer = "503" if self._taken[f"score of {run}"] == 1 else 0.8
         if answer == "list":
             return _respond(request, [])
         if answer in {"401", "403", "404", "429", "503", "reset"}:
@@ -332,7 +333,7 @@ class GitHub:
             case _, "requested_reviewers":
                 return {"users": []}
             case _, "permission":
-                return {"permission": self.world.roles.get(before[-1].lower(), "read")}
+                return {"permission": self.world.roles.get(unquote(before[-1]).lower(), "read")}
             case _, "status":
                 return {"statuses": self.statuses}
             case "POST", "statuses":
@@ -378,7 +379,7 @@ class GitHub:
             "headRepository": {"nameWithOwner": FORK if found[0].fork else REPOSITORY},
             "baseRefName": base,
             "baseRefOid": TIPS[base],
-            "author": {"login": "mona"},
+            "author": {"login": AUTHOR},
             "state": "CLOSED" if found[0].closed else "OPEN",
             "commits": lambda last: {"nodes": [{"commit": self._commit(HEAD, self.statuses)}][-last:]},
             "comments": lambda **_: {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}},

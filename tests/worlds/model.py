@@ -13,6 +13,7 @@ from statistics import median_low
 from typing import Any
 
 from tests.worlds.worlds import (
+    AUTHOR,
     BRANCH_EVENTS,
     CONTEXT,
     FOREIGN,
@@ -384,7 +385,7 @@ def approve(world: World, subject: Subject, settings: Mapping[str, Any]) -> str:
 
     def eligible(login: str) -> bool:
         writes = world.roles.get(login) in {"write", "admin"} and world.github_fault != "permission"
-        return writes and login != "mona" and (not listed or login in listed)
+        return writes and login != AUTHOR and (not listed or login in listed)
 
     last = {}
     for review in world.reviews:
@@ -393,6 +394,6 @@ def approve(world: World, subject: Subject, settings: Mapping[str, Any]) -> str:
     approvals = [each for each in last.values() if each.state == "APPROVED" and not each.old and not each.bot]
     if any(eligible(each.login) for each in approvals):
         return "approved"
-    if world.github_fault == "permission" and any(login != "mona" for login in listed):
+    if world.github_fault == "permission" and any(login != AUTHOR for login in listed):
         return "possible"  # nobody knows who of them may write
     return "possible" if not listed or any(map(eligible, listed)) else ""

@@ -18,8 +18,19 @@ BRANCHES = ("main", "release/1", "dev")
 PULL_EVENTS = ("pull_request", "pull_request_review", "pull_request_target")
 BRANCH_EVENTS = ("push", "workflow_dispatch")
 MERGED = "merge_group"
+OTHER_EVENTS = ("workflow_dispatch", "schedule", "workflow_run", "issue_comment")
+AUTHOR = "mona"  # of each pull request
+LOGINS = ("ada", "bob", AUTHOR, "helper[bot]")
 TIMEOUT_S = 8
 
+TRACES: tuple[dict[str, list[str]], ...] = (
+    {},
+    {},
+    {"trace_id": ["t-1"]},
+    {"trace_id": ["t-1", "t-2"]},
+    {"trace_file": ["a.json"]},
+    {"trace_file": ["a.json", "b.json"]},
+)
 STAGES = ("observe", "soft", "hard")
 RATES = (0.8, 0.9, 0.95)
 SCORES = (70, 80)
@@ -116,14 +127,17 @@ class World:
 def make_world(seed: int) -> World:
     """Return the world of a seed. A few of its parts are unusual; most of them are as in most runs."""
     rng = Random(seed)  # noqa: S311 - no secret
-    event = rng.choice((*PULL_EVENTS[:1] * 9, *PULL_EVENTS[1:] * 2, "push", "push", MERGED, MERGED, *_OTHER_EVENTS))
-    traces = rng.choice(({}, {}, {"trace_id": ["t-1"]}, {"trace_id": ["t-1", "t-2"]}, {"trace_file": ["a.json"]},
-                         {"trace_file": ["a.json", "b.json"]}))  # fmt: skip
+    event = rng.choice((*PULL_EVENTS[:1] * 9, *PULL_EVENTS[1:] * 2, "push", "push", MERGED, MERGED, *OTHER_EVENTS))
+    traces = rng.choice(TRACES)
     of_inputs = rng.random() < 0.5
     inputs = {"campaign": CAMPAIGN, "timeout": TIMEOUT_S} | _settings(rng) | (traces if of_inputs else {})
     if _rarely(rng):
         inputs["trace_fil"] = "a.json"  # a misspelled input
     policies = _policies(rng, {} if of_inputs else traces)
+    focus = rng.choice(("", "", "", "soft gate", "drop"))  # in which the settings of the inputs apply, and matter
+    if focus:
+        policies = dict.fromkeys(policies)
+        inputs |= {"enforcement": "soft"} if focus == "soft gate" else {"max_pass_rate_drop": 0.02, "max_unsafe": 3}
     return World(
         seed=seed,
         event=event,
@@ -136,9 +150,9 @@ def make_world(seed: int) -> World:
         policies=policies,
         secret=not _rarely(rng),
         files=tuple(rng.sample(("agents/a.py", "prompts/p.md", "README.md"), rng.randint(1, 2))),
-        reviews=tuple(_review(rng) for _ in range(rng.choice((0, 1, 1, 2, 3)))),
+        reviews=tuple(_review(rng) for _ in range(rng.choice((0, 1, 2, 3, 4)))),
         roles={login: rng.choice(("write", "write", "admin", "read")) for login in LOGINS},
-        runs=tuple(_run(rng) for _ in range(2)),
+        runs=tuple(_run(rng, fails=focus == "soft gate") for _ in range(2)),
         base=tuple(_published(rng) for _ in range(rng.choice((0, 2, 4, 5, 6, 8)))),
         older_statuses=tuple(rng.sample((CONTEXT, "Other / core", FOREIGN), rng.randint(0, 2))),
         fault=_fault(rng) if rng.random() < 0.2 else None,
@@ -146,10 +160,6 @@ def make_world(seed: int) -> World:
         retargeted=_rarely(rng),
         signal=_rarely(rng),
     )
-
-
-LOGINS = ("ada", "bob", "mona")  # mona is the author
-_OTHER_EVENTS = ("workflow_dispatch", "schedule", "workflow_run", "issue_comment")
 
 
 def _rarely(rng: Random) -> bool:
@@ -162,7 +172,7 @@ def _some(rng: Random, share: float, **choices: Sequence[Any]) -> dict[str, Any]
 
 def _settings(rng: Random) -> dict[str, Any]:
     """Return settings that both inputs and a policy file may have."""
-    enforcement = _some(rng, 0.6, enforcement=STAGES)
+    enforcement = _some(rng, 0.6, enforcement=(*STAGES, "soft"))
     on_undecided = _some(rng, 0.4, on_undecided=("allow", "allow", "block"))
     thresholds = _some(
         rng,
@@ -173,7 +183,7 @@ def _settings(rng: Random) -> dict[str, Any]:
         min_reliability_score=SCORES,
         max_pass_rate_drop=(0.02, 0.03),
         max_reliability_score_drop=(2, 5),
-        reviewers=(["ada"], ["Ada", "bob"], ["mona"], ["helper", "ada"]),
+        reviewers=(["ada"], ["Ada", "bob"], [AUTHOR]),
     )
     rare = _some(
         rng,
@@ -224,18 +234,16 @@ def _pulls(rng: Random, event: str) -> tuple[Pull, ...]:
     if event in {*PULL_EVENTS, MERGED, "issue_comment"}:
         bases = [rng.choice(BRANCHES)]
     closed = event == "workflow_run" and rng.random() < 0.3
+    forks = 0 if event == MERGED else 0.25
     return tuple(
-        Pull(
-            number=number, base=base, fork=rng.random() < 0.25 and event not in {MERGED, "pull_request"}, closed=closed
-        )
-        for number, base in enumerate(bases, 1)
+        Pull(number=number, base=base, fork=rng.random() < forks, closed=closed) for number, base in enumerate(bases, 1)
     )
 
 
 def _review(rng: Random) -> Review:
-    login = rng.choice((*LOGINS, "ada", "ada", "helper", "helper[bot]"))
-    state = rng.choice(("APPROVED", "APPROVED", "APPROVED", "CHANGES_REQUESTED", "DISMISSED", "COMMENTED"))
-    return Review(login=login, state=state, bot=login.startswith("helper"), old=rng.random() < 0.15)
+    login = rng.choice((*LOGINS, "ada", "ada", "ada"))
+    state = rng.choice(("APPROVED", "APPROVED", "APPROVED", "CHANGES_REQUESTED", "DISMISSED", "DISMISSED", "COMMENTED"))
+    return Review(login=login, state=state, bot=login.endswith("[bot]"), old=rng.random() < 0.15)
 
 
 def _published(rng: Random) -> Published | None:
@@ -244,9 +252,10 @@ def _published(rng: Random) -> Published | None:
     return Published(words=words, rate=rate, score=score, own=rng.random() < 0.9) if rng.random() < 0.9 else None
 
 
-def _run(rng: Random) -> Run:
+def _run(rng: Random, *, fails: bool) -> Run:
     """Return a run that mostly passes, with numbers on the limits and next to them."""
     decision = rng.choice(("pass",) * 12 + ("fail", "fail", "pending", None, "maybe"))
+    decision = "fail" if fails else decision
     status = rng.choice(("done",) * 6 + ("completed", None, "running", "failed", "cancelled", "paused"))
     if decision == "pass" and rng.random() < 0.9:
         status = "done"
