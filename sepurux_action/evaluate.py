@@ -149,8 +149,7 @@ class GateEvaluator:
         on_undecided = OnUndecided.BLOCK if self.signals.is_received() else gate.on_undecided
         suspected = trace_may_be_cause(runs)
         conclusion = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=suspected)
-        decided = decision in {Decision.PASS, Decision.FAIL}
-        too_few = decided and any(check.state is CheckState.NOT_COMPARED for check in drops)
+        too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in drops)
         few = few_results(base.baseline) if too_few and base.baseline else ""
         notes = tuple(filter(None, (self._next_change_note(gate), advice, few)))
         result = GateResult(gate=gate, runs=runs, conclusion=conclusion, notes=notes, drops=drops)

@@ -25,7 +25,6 @@ from sepurux_action.evaluation.ci_run import (
     parse_failures,
     wrong_shape,
 )
-from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failure_comparison import comparable_ids, compare, run_id_of
 from sepurux_action.evaluation.result import RunResult
 
@@ -117,7 +116,7 @@ class _Comparison:
 
 def _has_failures(runs: Sequence[RunResult], baseline: Baseline) -> bool:
     """Return whether the runs are decided, and they or a result of the base have failures or may have some."""
-    if not baseline.results or any(run.decision not in {Decision.PASS, Decision.FAIL} for run in runs):
+    if not baseline.results or not all(run.decision.is_decided for run in runs):
         return False
     numbers = ((each.result.metrics.failures, each.result.metrics.unsafe) for each in baseline.results)
     return any(run.enrichment.failures for run in runs) or any(each != (0, 0) for each in numbers)

@@ -29,6 +29,8 @@ OPEN_STATUSES = frozenset({"", "queued", "running", "pending"})
 KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
 UNEXPLAINED_FAIL = "Sepurux decided `fail`, but no threshold that is set here explains why."
 SEE_THE_RUN = "See the Sepurux run."
+HOWEVER = "Sepurux reported a pass, but"
+CONTRADICTED = f"{HOWEVER} a number it reports misses a threshold"
 
 
 class Rule(IntEnum):
@@ -79,6 +81,16 @@ class Decision(StrEnum):
     def rank(self) -> int:
         """Return the rank among the decisions, 0 for the worst."""
         return list(Decision).index(self)
+
+    @property
+    def is_decided(self) -> bool:
+        """Return whether the evaluation ended with `pass` or `fail`."""
+        return self in {Decision.PASS, Decision.FAIL}
+
+    @property
+    def is_undecided(self) -> bool:
+        """Return whether it ended without a decision, or has not ended: `error` or `pending`."""
+        return self in {Decision.ERROR, Decision.PENDING}
 
 
 class CheckState(StrEnum):
@@ -159,8 +171,7 @@ def decide(run: CIRun, thresholds: Thresholds) -> RunDecision:
     if run.decision == "pass":
         if broken:
             why = "; ".join(check.sentence for check in broken)
-            reason = f"Sepurux reported a pass, but a number it reports misses a threshold: {why}."
-            return with_rule(Rule.PASS_CONTRADICTED, Decision.FAIL, reason)
+            return with_rule(Rule.PASS_CONTRADICTED, Decision.FAIL, f"{CONTRADICTED}: {why}.")
         if missing:
             reason = f"Sepurux reported a pass without a number that a threshold needs ({'; '.join(missing)})."
             return with_rule(Rule.PASS_WITHOUT_NUMBERS, Decision.ERROR, reason)

@@ -17,7 +17,7 @@ from sepurux_action.config.gate import Gate, Thresholds
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.ci_run import CIRun, combine
 from sepurux_action.evaluation.comparison import BY_THRESHOLD, NOT_KNOWN, Measure
-from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule, next_step
+from sepurux_action.evaluation.decision import HOWEVER, Check, CheckState, Decision, Rule, next_step
 from sepurux_action.evaluation.published_result import published_metrics
 from sepurux_action.evaluation.result import RunResult
 
@@ -96,7 +96,7 @@ def compare_drops(
     without = Rule.NOT_COMPARED if base.baseline else Rule.BASE_UNREAD
     decision, rule = (Decision.FAIL, Rule.DROPPED) if missed else (Decision.ERROR, without)
     worst = _worst_of(runs, (missed or unknown)[0])
-    reason = f"Sepurux reported a pass, but {told}."
+    reason = f"{HOWEVER} {told}."
     run_decision = replace(worst.run_decision, decision=decision, reason=reason, rule=rule)
     hint = next_step(run_decision) if base.baseline else base.hint
     return tuple(replace(run, run_decision=run_decision, hint=hint) if run is worst else run for run in runs), checks

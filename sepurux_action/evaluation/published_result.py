@@ -46,11 +46,6 @@ class PreviousResult:
     stage: Stage
     metrics: Metrics
 
-    @property
-    def decided(self) -> bool:
-        """Return whether the result is `pass` or `fail`."""
-        return self.decision in {Decision.PASS, Decision.FAIL}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitResults:

@@ -48,7 +48,7 @@ def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
     """
     runs = tuple(runs)
     compared = all(run.run_decision.rule is not Rule.BASE_UNREAD for run in runs)
-    without = (run for run in runs if run.decision in {Decision.ERROR, Decision.PENDING} or not compared)
+    without = (run for run in runs if run.decision.is_undecided or not compared)
     return any(run.trace_may_be_cause for run in without)
 
 

@@ -359,7 +359,7 @@ def _newest_results(commits: Iterable[Mapping[str, object]]) -> dict[str, Previo
         for status in _statuses(commit) or ():
             context = str(status.get("context"))
             result = published_result.parse_description(status.get("description"))
-            if result is not None and result.decided:
+            if result is not None and result.decision.is_decided:
                 newest.setdefault(context.lower(), result)
     return newest
 
@@ -381,7 +381,7 @@ def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: _A
             creator = json_reader.as_object(status.get("creator"))
             own = _account(json_reader.text(creator.get("login")), creator.get("__typename")) == account
             result = published_result.parse_description(status.get("description")) if own else None
-            if result is None or not result.decided:
+            if result is None or not result.decision.is_decided:
                 hidden[context] += 1
             elif result.decision is Decision.PASS:
                 url = safe_url(json_reader.text(status.get("targetUrl")))

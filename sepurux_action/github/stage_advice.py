@@ -61,7 +61,7 @@ def advise(stage: Stage, newest: Iterable[PreviousResult], *, scheduled: bool) -
     """Return the advice from the newest result of each of the last pull requests; None in the last stage, `hard`."""
     if stage not in _NEXT:
         return None
-    decided = [result for result in newest if result.decided]
+    decided = [result for result in newest if result.decision.is_decided]
     return StageAdvice(
         stage=stage,
         decided=len(decided),

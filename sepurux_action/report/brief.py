@@ -73,7 +73,7 @@ def whole(value: float | None) -> float | None:
 def _brief(report: Report, every: Sequence[_Lists], kept: Sequence[_Lists]) -> dict[str, object]:
     """Return a brief with the gates whose lists are `kept`. `omitted` counts the other gates and items of `every`."""
     context = report.context
-    omitted = sum(gate.failures_left_out for gate in report.failed) + sum(map(_size, every)) - sum(map(_size, kept))
+    omitted = sum(gate.found.left_out for gate in report.failed) + sum(map(_size, every)) - sum(map(_size, kept))
     return {
         "schema": SCHEMA,
         "commit": _name(context.commit),
@@ -107,7 +107,7 @@ def _lists(gate: GateFacts, *, from_fork: bool) -> _Lists:
     tools = ((_foreign_name(each.tool, from_fork=from_fork), each.count) for each in gate.tools)
     return {
         "missed": [_missed(row) for row in gate.missed],
-        "failures": [_failure(each, from_fork=from_fork) for each in _one_of_each_kind_first(gate.failures_by_trace)],
+        "failures": [_failure(each, from_fork=from_fork) for each in _one_of_each_kind_first(gate.found.failures)],
         "tools": [{"tool": name, "count": count} for name, count in tools if name],
     }
 

@@ -126,9 +126,9 @@ def _settings(problems: Sequence[Problem]) -> _Suite:
 def _gates(gates: Sequence[GateFacts]) -> Iterator[_Suite]:
     names = _unique(_name(gate.name) for gate in gates)
     for name, gate in zip(names, gates, strict=True):
-        seconds = max(run.elapsed_s for run in gate.result.runs)
+        seconds = max(run.elapsed_s for run in gate.runs)
         approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
-        result = _case(gate, RESULT, _BY_DECISION[gate.decision], f"{gate.reason} {gate.hint} {approval}")
+        result = _case(gate, RESULT, _BY_DECISION[gate.decision], f"{gate.reason} {gate.worst.hint} {approval}")
         cases = (replace(result, seconds=seconds), *_thresholds(gate), *_failures(gate))
         yield _Suite(name=name, cases=cases, seconds=seconds)
 
@@ -145,14 +145,14 @@ def _failures(gate: GateFacts) -> Iterator[_Case]:
     What is fixed is a case that passed, because a reader shows a test as fixed only if it is in the file.
     """
     texts: dict[str, list[str]] = {}
-    for failure in gate.failures_by_trace:
+    for failure in gate.found.failures:
         counted = f"{failure.severity or 'no severity'} ×{failure.count}{_compared(failure)}"
         texts.setdefault(_failure_name(failure), []).append(f"{counted}: {failure.description or 'no description'}")
     for name, alike in list(texts.items())[:MAX_FAILURES]:
         yield _of_decided(gate, name, CaseState.FAILURE, "; ".join(alike))
     if (more := len(texts) - MAX_FAILURES) > 0:
         yield _Case(name="more failures", state=CaseState.SKIPPED, text=f"{more} more failures are in report.json.")
-    for name in dict.fromkeys(map(_failure_name, gate.fixed)):
+    for name in dict.fromkeys(map(_failure_name, gate.found.fixed)):
         if name not in texts:
             yield _of_decided(gate, name, CaseState.PASSED, "Fixed.")
 

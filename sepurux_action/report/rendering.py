@@ -220,7 +220,7 @@ def _aligned(rows: Sequence[ThresholdFacts]) -> list[Markdown]:
     labels, actuals, *_ = ([len(cell) for cell in column] for column in zip(*cells, strict=True)) if cells else ([], [])
     return [
         Markdown(
-            f"  {row.words.mark} {label:<{max(labels)}}   {actual:>{max(actuals)}}   needs {required}"
+            f"  {row.state.mark} {label:<{max(labels)}}   {actual:>{max(actuals)}}   needs {required}"
             f"{f' ({remark})' if remark else ''}"
         )
         for row, (label, actual, required, remark) in zip(rows, cells, strict=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from itertools import chain
 from urllib.parse import urlsplit
 
@@ -15,15 +16,25 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.baseline import Baseline
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, FailingTool, merge_failures, severity_rank
-from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, Measure, change
-from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule, no_decision
+from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool, merge_failures, severity_rank
+from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, change
+from sepurux_action.evaluation.decision import (
+    CONTRADICTED,
+    HOWEVER,
+    SEE_THE_RUN,
+    UNEXPLAINED_FAIL,
+    Check,
+    CheckState,
+    Decision,
+    Rule,
+    no_decision,
+)
 from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.report.reproduction import command_lines
-from sepurux_action.report.states import BY_CHECK, BY_DECISION, WORDS, State, Words, state_of
+from sepurux_action.report.states import BY_CHECK, BY_DECISION, State, state_of
 
 _MEASURES = {**BY_THRESHOLD, **DROPS}
 _ROW_ORDER = (
@@ -94,9 +105,14 @@ class ThresholdFacts:
         return NOT_KNOWN if self.drop_shown else self.change
 
     @property
-    def words(self) -> Words:
-        """Return the symbol of the row."""
-        return BY_CHECK[self.check.state] if self.final else WORDS[State.NO_DECISION]
+    def state(self) -> State:
+        """Return the state whose symbol the row has."""
+        return BY_CHECK[self.check.state] if self.final else State.NO_DECISION
+
+    @property
+    def remark(self) -> str:
+        """Return why a drop does not count, '' if that is the result of the gate."""
+        return "" if self.check.state is CheckState.NO_NUMBER else self.check.remark
 
     @property
     def met(self) -> bool:
@@ -122,8 +138,8 @@ class TraceFacts:
     dashboard: Dashboard | None
 
     @property
-    def words(self) -> Words:
-        """Return the symbol and the word of the decision."""
+    def state(self) -> State:
+        """Return the state whose symbol the trace has."""
         return BY_DECISION[self.decision]
 
 
@@ -140,8 +156,8 @@ class CommitFacts:
     base: bool = False
 
     @property
-    def words(self) -> Words:
-        """Return the symbol of the decision."""
+    def state(self) -> State:
+        """Return the state whose symbol the commit has."""
         return BY_DECISION[self.decision]
 
 
@@ -155,49 +171,12 @@ class Category:
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateFacts:
-    """Everything that a report shows of one gate.
+@dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
+class GateFacts(GateResult):
+    """The result of a gate, with what a report shows of it: the details only if it is neither `short` nor skipped."""
 
-    `would_block`: the decision would block with `enforcement: hard`. `not_allowed` is why `on_undecided: allow` does
-    not apply to a gate without a result, '' if it does or is not set. `other_numbers` are reported numbers without a
-    threshold, as label and text. `failures` are groups of failures with the same severity, type, and mutation: those
-    with new ones first, then the most severe; `failures_by_trace` are the same by trace. `failures_left_out` counts
-    failures of kinds that were not kept, and `more_failures` is true if not all were read. `fixed` are failures of the
-    base that are fixed, by trace, and `compared_with` counts the results that the failures were compared with.
-    `history` is this pull request's commits, the newest first.
-    """
-
-    gate: Gate
-    state: State
-    decision: Decision
-    blocks: bool
-    would_block: bool
-    not_allowed: str
-    rule: Rule
-    reason: str
-    hint: str
-    approval: ApprovalStatus | None
-    worst: RunResult
-    result: GateResult
-    dashboard: Dashboard | None
-    compared: bool
-    baseline: Baseline
-    thresholds: tuple[ThresholdFacts, ...] = ()
-    other_numbers: tuple[tuple[str, str], ...] = ()
-    pass_rate: str = NOT_KNOWN
-    scenarios: float | None = None
-    traces: tuple[TraceFacts, ...] = ()
-    failures: tuple[ClassifiedFailure, ...] = ()
-    failures_by_trace: tuple[ClassifiedFailure, ...] = ()
-    failures_left_out: int = 0
-    more_failures: bool = False
-    fixed: tuple[ClassifiedFailure, ...] = ()
-    compared_with: int = 0
-    tools: tuple[FailingTool, ...] = ()
-    categories: tuple[Category, ...] = ()
-    history: tuple[CommitFacts, ...] = ()
-    reproduction: tuple[str, ...] = ()
+    context: Context
+    short: bool = False
 
     @property
     def name(self) -> str:
@@ -205,9 +184,46 @@ class GateFacts:
         return self.gate.name
 
     @property
-    def words(self) -> Words:
-        """Return the symbol and the word of the state."""
-        return WORDS[self.state]
+    def blocks(self) -> bool:
+        """Return whether the gate blocks."""
+        return self.conclusion.blocks
+
+    @cached_property
+    def state(self) -> State:
+        """Return what a reader has to know first."""
+        return state_of(self)
+
+    @property
+    def failed(self) -> bool:
+        """Return whether the decision is `fail`."""
+        return self.decision is Decision.FAIL
+
+    @property
+    def skipped(self) -> bool:
+        """Return whether the gate was skipped."""
+        return self.decision is Decision.SKIPPED
+
+    @property
+    def passed(self) -> bool:
+        """Return whether nobody has to act: the gate passed or was skipped."""
+        return self.skipped or self.decision is Decision.PASS
+
+    @cached_property
+    def would_block(self) -> bool:
+        """Return whether the decision would block with `enforcement: hard`."""
+        suspected = trace_may_be_cause(self.runs)
+        hard = enforce(self.decision, Stage.HARD, self.gate.on_undecided, trace_may_be_cause=suspected)
+        return self.blocks or hard.blocks
+
+    @property
+    def not_allowed(self) -> str:
+        """Return why `on_undecided: allow` does not apply to a gate without a result, '' if it does or is not set."""
+        if not (self.decision.is_undecided and self.blocks and self.gate.on_undecided is OnUndecided.ALLOW):
+            return ""
+        if self.short:
+            return "the step was cancelled"
+        unread = self.worst.run_decision.rule is Rule.BASE_UNREAD
+        return "the gate uploads a trace" if unread else "the uploaded trace may be the cause"
 
     @property
     def waited_s(self) -> float:
@@ -215,8 +231,27 @@ class GateFacts:
         return min(self.worst.elapsed_s or self.gate.timeout_s, self.gate.timeout_s)
 
     @property
+    def ending(self) -> str:
+        """Return what a title says after the gate's name."""
+        if self.failed and self.missed:
+            return f"{self.state.ending}: {self.missed_of_all}"
+        waited = self.decision is Decision.PENDING
+        return f"no decision after {number_format.duration(self.waited_s)}" if waited else self.state.ending
+
+    @property
+    def word(self) -> str:
+        """Return what a table says about the gate, with the reason why it does not block."""
+        if self.blocks or self.passed:
+            return self.state.word
+        if self.approval:
+            return "approved"
+        return f"{self.state.word} ({Stage.OBSERVE if self.gate.stage is Stage.OBSERVE else OnUndecided.ALLOW})"
+
+    @property
     def remark(self) -> str:
-        """Return the reason of a gate without a result, without the wait, which the title of a report shows."""
+        """Return the reason of a gate without a result, without what the title of a report shows."""
+        if self.state is State.CANCELLED:
+            return ""
         reason, waited = self.worst.run_decision.reason, no_decision(self.waited_s)
         rest = reason.removeprefix(waited)
         if rest == reason or rest[:1] not in {".", ":", ";"}:
@@ -225,14 +260,41 @@ class GateFacts:
         return rest[:1].upper() + rest[1:]
 
     @property
-    def stage(self) -> Stage:
-        """Return the stage that applies today."""
-        return self.gate.stage
+    def dashboard(self) -> Dashboard | None:
+        """Return the address of the worst run in Sepurux."""
+        return _dashboard(self.worst, self.context)
+
+    # -- the numbers ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def baseline(self) -> Baseline:
+        """Return what the gate is compared with."""
+        return _baseline(self, self.context)
+
+    @cached_property
+    def thresholds(self) -> tuple[ThresholdFacts, ...]:
+        """Return the thresholds, those that are missed first."""
+        return _thresholds(self, self.context)
 
     @property
     def missed(self) -> tuple[ThresholdFacts, ...]:
         """Return the thresholds that are missed."""
         return tuple(row for row in self.thresholds if row.missed)
+
+    @property
+    def met(self) -> tuple[ThresholdFacts, ...]:
+        """Return the thresholds that are met."""
+        return tuple(row for row in self.thresholds if row.met)
+
+    @property
+    def missed_of_all(self) -> str:
+        """Return how many of the thresholds are missed."""
+        return f"{len(self.missed)} of {number_format.pluralize(len(self.thresholds), 'threshold')} missed"
+
+    @property
+    def compared(self) -> bool:
+        """Return whether a number is compared with the baseline."""
+        return any(row.change != NOT_KNOWN for row in self.thresholds)
 
     @property
     def has_changes(self) -> bool:
@@ -245,52 +307,96 @@ class GateFacts:
         return any(row.final or row.check.value is not None for row in self.thresholds)
 
     @property
-    def failed(self) -> bool:
-        """Return whether the decision is `fail`."""
-        return self.decision is Decision.FAIL
-
-    @property
-    def passed(self) -> bool:
-        """Return whether nobody has to act: the gate passed or was skipped."""
-        return self.state in {State.PASSED, State.SKIPPED}
-
-    @property
-    def unexplained(self) -> bool:
-        """Return whether Sepurux decided `fail` and no threshold explains it."""
-        return self.rule is Rule.DECIDED_FAIL and not self.missed
-
-    @property
-    def contradicted(self) -> bool:
-        """Return whether Sepurux reported a pass, but a number misses a threshold."""
-        return self.rule is Rule.PASS_CONTRADICTED
-
-    @property
-    def dropped(self) -> bool:
-        """Return whether Sepurux reported a pass, but a number lies too far below the baseline."""
-        return self.rule is Rule.DROPPED
-
-    @property
-    def dropped_measures(self) -> tuple[Measure, ...]:
-        """Return what lies too far below the baseline."""
-        return tuple(DROPS[row.check.threshold] for row in self.missed if row.check.threshold in DROPS)
-
-    @property
-    def better_results(self) -> int:
-        """Return the number of results that are all better in each dropped measure; 0 if it differs between them."""
-        counts = {len(self.baseline.values(measure.of)) for measure in self.dropped_measures}
-        return counts.pop() if len(counts) == 1 else 0
-
-    def failures_to_show(self, most: int) -> tuple[ClassifiedFailure, ...]:
-        """Return all groups of failures. If the first `most` lack the most severe one, it comes first."""
-        worst = min(self.failures, key=lambda each: severity_rank(each.severity), default=None)
-        if worst is None or worst in self.failures[:most]:
-            return self.failures
-        return (worst, *(each for each in self.failures if each is not worst))
+    def pass_rate(self) -> str:
+        """Return the lowest pass rate of a run."""
+        return _pass_rate(self.combined.pass_rate.value, self.gate)
 
     @property
     def lacking(self) -> tuple[str, ...]:
         """Return the required mutation categories that are not covered."""
         return tuple(chain.from_iterable(row.check.lacking for row in self.thresholds))
+
+    @property
+    def explanation(self) -> str:
+        """Return why the gate failed, if its thresholds do not say it."""
+        match self.worst.run_decision.rule:
+            case Rule.DECIDED_FAIL if not self.missed:
+                run_id = self.worst.run_id
+                ask = SEE_THE_RUN if self.dashboard else f"Ask Sepurux about run `{run_id}`." if run_id else ""
+                return f"{UNEXPLAINED_FAIL} {ask}"
+            case Rule.DROPPED:
+                return _drops(self) if self.missed else self.reason
+            case Rule.PASS_CONTRADICTED:
+                return f"{CONTRADICTED}."
+            case _:
+                return ""
+
+    @property
+    def dropped(self) -> bool:
+        """Return whether Sepurux reported a pass, but a number lies too far below the baseline."""
+        return self.worst.run_decision.rule is Rule.DROPPED
+
+    # -- the details ------------------------------------------------------------------------------------------------
+
+    @property
+    def _detailed(self) -> bool:
+        return not (self.short or self.skipped)
+
+    @cached_property
+    def found(self) -> Enrichment:
+        """Return what further calls found about all runs. Failures with the same `kind` are one group.
+
+        Groups with new failures come first, then the most severe.
+        """
+        runs = self.runs if self._detailed else ()
+        every = tuple(chain.from_iterable(_by_trace(run, run.enrichment.failures) for run in runs))
+        return Enrichment(
+            failures=merge_failures(every, len(every))[0],
+            left_out=sum(run.enrichment.left_out for run in runs),
+            more_failures=any(run.enrichment.more_failures for run in runs),
+            fixed=tuple(chain.from_iterable(_by_trace(run, run.enrichment.fixed) for run in runs)),
+            compared_with=sum(run.enrichment.compared_with for run in runs),
+        )
+
+    @cached_property
+    def failures(self) -> tuple[ClassifiedFailure, ...]:
+        """Return the groups of failures without a distinction of traces."""
+        every = tuple(replace(each, trace_id="") for each in self.found.failures)
+        return merge_failures(every, len(every))[0]
+
+    @property
+    def tools(self) -> tuple[FailingTool, ...]:
+        """Return the tools that failed, the one that failed most often first."""
+        return self.combined.top_failing_tools if self._detailed else ()
+
+    @property
+    def reproduction(self) -> tuple[str, ...]:
+        """Return the lines to repeat the evaluation in a shell."""
+        return tuple(command_lines(self.gate, self.context.base_url_host)) if self._detailed else ()
+
+    @property
+    def other_numbers(self) -> tuple[tuple[str, str], ...]:
+        """Return the reported numbers without a threshold, as label and text, the counts first."""
+        return tuple(_other_numbers(self)) if self._detailed else ()
+
+    @cached_property
+    def traces(self) -> tuple[TraceFacts, ...]:
+        """Return the traces, the worst first; () if there is nothing to tell them apart by."""
+        return _traces(self, self.context) if self._detailed else ()
+
+    @property
+    def categories(self) -> tuple[Category, ...]:
+        """Return the mutation categories: those that are required and not covered, then those that a run reports."""
+        return tuple(_categories(self)) if self._detailed else ()
+
+    @cached_property
+    def history(self) -> tuple[CommitFacts, ...]:
+        """Return the results of this and the earlier commits, then of the base, the newest first."""
+        return _history(self, self.context) if self._detailed else ()
+
+    def failures_to_show(self, most: int) -> tuple[ClassifiedFailure, ...]:
+        """Return all groups of failures, the most severe one among the first `most`."""
+        return most_severe_among_first(self.failures, most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +431,15 @@ class Report:
         return tuple(gate for gate in self.gates if gate.failed)
 
     @property
+    def alert(self) -> str:
+        """Return the kind of GitHub's alert."""
+        if self.in_state(State.FAILED):
+            return "CAUTION"
+        if self.in_state(State.NEEDS_APPROVAL):
+            return "IMPORTANT"
+        return "WARNING" if self.problems or self.acting else "NOTE"
+
+    @property
     def acting_failed(self) -> tuple[GateFacts, ...]:
         """Return the gates that failed and block."""
         return tuple(gate for gate in self.acting if gate.failed)
@@ -332,7 +447,8 @@ class Report:
     @property
     def to_fix(self) -> tuple[GateFacts, ...]:
         """Return the gates that failed and block, for a reason that is known and that no approval can help."""
-        return tuple(gate for gate in self.in_state(State.FAILED) if not gate.unexplained)
+        failed = self.in_state(State.FAILED)
+        return tuple(gate for gate in failed if gate.missed or gate.worst.run_decision.rule is not Rule.DECIDED_FAIL)
 
     @property
     def unfinished(self) -> tuple[GateFacts, ...]:
@@ -368,7 +484,7 @@ class Report:
         grouped: dict[tuple[str, str, str], list[GateFacts]] = {}
         for gate in self.acting:
             if not gate.failed:
-                grouped.setdefault((gate.state, gate.reason, gate.hint), []).append(gate)
+                grouped.setdefault((gate.state, gate.reason, gate.worst.hint), []).append(gate)
         return tuple((gates[0], tuple(gates)) for gates in grouped.values())
 
 
@@ -377,7 +493,7 @@ def build_report(results: Sequence[GateResult], context: Context, *, short: bool
 
     A `short` report takes little time, even if the backend reported much: it leaves out what failed and the history.
     """
-    gates = sorted((_gate(result, context, short=short) for result in results), key=_interest)
+    gates = sorted((_facts(result, context, short=short) for result in results), key=_interest)
     return Report(context=context, gates=tuple(gates), notes=() if short else tuple(_notes(results)), short=short)
 
 
@@ -386,62 +502,33 @@ def build_settings_report(problems: Sequence[Problem], context: Context) -> Repo
     return Report(context=context, problems=tuple(problems))
 
 
+def _facts(result: GateResult, context: Context, *, short: bool) -> GateFacts:
+    of_result = {each.name: getattr(result, each.name) for each in fields(result)}
+    return GateFacts(**of_result, context=context, short=short)
+
+
+def most_severe_among_first(failures: tuple[ClassifiedFailure, ...], most: int) -> tuple[ClassifiedFailure, ...]:
+    """Return groups of failures. If the first `most` lack the most severe one, it comes first."""
+    worst = min(failures, key=lambda each: severity_rank(each.severity), default=None)
+    if worst is None or worst in failures[:most]:
+        return failures
+    return (worst, *(each for each in failures if each is not worst))
+
+
 def _interest(gate: GateFacts) -> tuple[bool, int, tuple[int, bool, float]]:
-    return not gate.blocks, list(State).index(gate.state), gate.result.severity_key
+    return not gate.blocks, list(State).index(gate.state), gate.severity_key
 
 
-def _gate(result: GateResult, context: Context, *, short: bool) -> GateFacts:
-    gate, worst = result.gate, result.worst
-    thresholds, blocks = _thresholds(result, context), result.conclusion.blocks
-    suspected, undecided = trace_may_be_cause(result.runs), result.decision in {Decision.ERROR, Decision.PENDING}
-    refused = undecided and blocks and gate.on_undecided is OnUndecided.ALLOW
-    facts = GateFacts(
-        gate=gate,
-        state=state_of(result),
-        decision=result.decision,
-        blocks=blocks,
-        would_block=blocks
-        or enforce(result.decision, Stage.HARD, gate.on_undecided, trace_may_be_cause=suspected).blocks,
-        not_allowed=_why_not_allowed(worst, short=short) if refused else "",
-        rule=worst.run_decision.rule,
-        reason=result.reason,
-        hint=worst.hint,
-        approval=result.approval,
-        worst=worst,
-        result=result,
-        dashboard=_dashboard(worst, context),
-        compared=any(row.change != NOT_KNOWN for row in thresholds),
-        baseline=_baseline(result, context),
-        thresholds=thresholds,
-        pass_rate=_pass_rate(result.combined.pass_rate.value, gate),
-    )
-    if short or facts.state is State.SKIPPED:
-        return facts
-    every = tuple(chain.from_iterable(_by_trace(run, run.enrichment.failures) for run in result.runs))
-    return replace(
-        facts,
-        other_numbers=tuple(_other_numbers(result)),
-        scenarios=worst.run.trace_count.value,
-        traces=_traces(result, context),
-        failures=merge_failures((replace(each, trace_id="") for each in every), len(every))[0],
-        failures_by_trace=merge_failures(every, len(every))[0],
-        failures_left_out=sum(run.enrichment.left_out for run in result.runs),
-        more_failures=any(run.enrichment.more_failures for run in result.runs),
-        fixed=tuple(chain.from_iterable(_by_trace(run, run.enrichment.fixed) for run in result.runs)),
-        compared_with=sum(run.enrichment.compared_with for run in result.runs),
-        tools=result.combined.top_failing_tools,
-        categories=tuple(_categories(result)),
-        history=_history(result, context),
-        reproduction=tuple(command_lines(gate, context.base_url_host)),
-    )
-
-
-def _why_not_allowed(run: RunResult, *, short: bool) -> str:
-    """Return why `on_undecided: allow` does not apply to a gate with this result."""
-    if short:
-        return "the step was cancelled"
-    unread = run.run_decision.rule is Rule.BASE_UNREAD
-    return "the gate uploads a trace" if unread else "the uploaded trace may be the cause"
+def _drops(gate: GateFacts) -> str:
+    """Return the sentence on the numbers that lie too far below the baseline."""
+    lower = [DROPS[row.check.threshold] for row in gate.missed if row.check.threshold in DROPS]
+    if not lower:
+        return f"{HOWEVER} the result is worse than every result that it was compared with."
+    names = " and the ".join(measure.noun for measure in lower)
+    are, they = ("are", "they were") if lower[1:] else ("is", "it was")
+    counts = {len(gate.baseline.values(measure.of)) for measure in lower}
+    results = f"{counts.pop()} results" if len(counts) == 1 else "results"
+    return f"{HOWEVER} the {names} {are} lower than in all {results} that {they} compared with."
 
 
 def _by_trace(run: RunResult, failures: Iterable[ClassifiedFailure]) -> Iterable[ClassifiedFailure]:
@@ -471,7 +558,7 @@ def _baseline(result: GateResult, context: Context) -> Baseline:
 def _thresholds(result: GateResult, context: Context) -> tuple[ThresholdFacts, ...]:
     """Return the thresholds, those that are missed first."""
     now, baseline = published_result.summarize(result), _baseline(result, context)
-    final = result.decision in {Decision.PASS, Decision.FAIL} or result.worst.run_decision.rule in _NUMBERS_COUNT
+    final = result.decision.is_decided or result.worst.run_decision.rule in _NUMBERS_COUNT
     drops = [DROPS[check.threshold] for check in result.drops if check.value is not None]
 
     def row(check: Check) -> ThresholdFacts:

@@ -69,28 +69,28 @@ def _gate(gate: GateFacts, report: Report) -> Json:
         "conclusion": _conclusion(blocks=gate.blocks),
         "blocked": gate.blocks,
         "would_block": gate.would_block,
-        "enforcement": gate.stage,
+        "enforcement": gate.gate.stage,
         "on_undecided": gate.gate.on_undecided,
-        "rule": gate.rule.name.lower(),
+        "rule": gate.worst.run_decision.rule.name.lower(),
         "reason": gate.reason,
-        "hint": gate.hint,
+        "hint": gate.worst.hint,
         **_ids(gate.worst),
         "campaign": gate.gate.campaign,
         "project": gate.gate.project,
         "mutation_pack": gate.gate.mutation_pack,
         "timeout_s": gate.gate.timeout_s,
-        "elapsed_s": max(run.elapsed_s for run in gate.result.runs),
-        "scenarios": gate.scenarios,
-        "metrics": _metrics(gate.result.combined),
+        "elapsed_s": max(run.elapsed_s for run in gate.runs),
+        "scenarios": gate.worst.run.trace_count.value,
+        "metrics": _metrics(gate.combined),
         "thresholds": [_threshold(row, gate) for row in gate.thresholds],
-        "failures": [_failure(failure) for failure in gate.failures_by_trace],
-        "failures_left_out": gate.failures_left_out,
-        "failures_complete": not (gate.more_failures or report.short),
-        "failures_compared_with": gate.compared_with,
-        "fixed": [_fixed(failure) for failure in gate.fixed],
+        "failures": [_failure(failure) for failure in gate.found.failures],
+        "failures_left_out": gate.found.left_out,
+        "failures_complete": not (gate.found.more_failures or report.short),
+        "failures_compared_with": gate.found.compared_with,
+        "fixed": [_fixed(failure) for failure in gate.found.fixed],
         "tools": [{"tool": each.tool, "count": each.count} for each in gate.tools],
         "categories": [asdict(category) for category in gate.categories],
-        "traces": [_trace(run) for run in gate.result.ranked],
+        "traces": [_trace(run) for run in gate.ranked],
         "reviewers": gate.gate.reviewers,
         "approval": _approval(gate.approval) if gate.approval else None,
         "baseline": _baseline(gate.baseline) if gate.baseline.results else None,
@@ -125,7 +125,7 @@ def _change(row: ThresholdFacts, gate: GateFacts) -> float | None:
     measure = BY_THRESHOLD.get(row.check.threshold)
     if measure is None or row.base is None:
         return None
-    now = measure.of(published_metrics(gate.result.combined, gate.gate.thresholds))
+    now = measure.of(published_metrics(gate.combined, gate.gate.thresholds))
     return None if now is None else round(now - row.base, MAX_DIGITS)
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from enum import EnumMeta
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import pytest
 import yaml
 
+import sepurux_action
 from scripts import generate
 from sepurux_action.config.command_line import CommandLine, Format, parse_command_line, parser
 from sepurux_action.config.options import OPTIONS, SectionKind
+from sepurux_action.evaluation.decision import CheckState, Decision
 
 SPELLINGS = [spelling for option in OPTIONS for spelling in option.names]
 FLAGS = [spelling for option in OPTIONS if not option.actions_only for spelling in option.names]
@@ -44,3 +49,12 @@ def test_the_command_line_has_a_flag_for_every_spelling_that_is_not_for_workflow
 
 def test_a_flag_that_is_not_given_is_no_value() -> None:
     assert parse_command_line([]) == CommandLine({}, Format.TEXT, quiet=False)
+
+
+@pytest.mark.parametrize("kind", [Decision, CheckState])
+def test_every_table_by_decision_or_by_state_of_a_threshold_has_all_of_them(kind: EnumMeta) -> None:
+    modules = [import_module(each.name) for each in walk_packages(sepurux_action.__path__, "sepurux_action.")]
+    values = [value for module in modules for value in vars(module).values()]
+    tables = [table for table in values if isinstance(table, dict) and any(type(key) is kind for key in table)]
+    assert tables
+    assert [set(kind) - set(table) for table in tables] == [set()] * len(tables)

@@ -236,7 +236,7 @@ def test_a_changed_description_is_no_result_or_one_that_is_written_so(
 
 
 def test_only_a_pass_and_a_fail_are_decided() -> None:
-    decided = {decision for decision in Decision if replace(RESULT, decision=decision).decided}
+    decided = {decision for decision in Decision if replace(RESULT, decision=decision).decision.is_decided}
     assert decided == {Decision.PASS, Decision.FAIL}
 
 

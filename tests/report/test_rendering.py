@@ -29,7 +29,7 @@ from sepurux_action.report.rendering import (
     render_paragraphs,
     render_summary,
 )
-from sepurux_action.report.report import Report, build_report, build_settings_report
+from sepurux_action.report.report import Report, build_report, build_settings_report, most_severe_among_first
 from sepurux_action.report.size_limits import COMMENT_CHARACTERS
 from tests import gfm
 from tests.builders import (
@@ -168,11 +168,10 @@ def test_of_more_groups_than_a_comment_shows_the_most_severe_one_is_among_them(s
         ClassifiedFailure(type=f"type {number}", severity=each, description="", mutation="", new=9 - number, count=9)
         for number, each in enumerate(severities.split())
     )
-    gate = replace(build_report([a_result()], a_context()).gates[0], failures=groups)
-    found = gate.failures_to_show(3)
+    found = most_severe_among_first(groups, 3)
     assert [each.severity for each in found[:3]] == shown.split()
     assert sorted(found, key=groups.index) == list(groups)
-    assert gate.failures_to_show(100) == groups
+    assert most_severe_among_first(groups, 100) == groups
 
 
 def test_a_gate_without_a_decision_says_how_long_it_waited_and_why() -> None:

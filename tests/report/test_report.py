@@ -38,7 +38,7 @@ def facts(state: str) -> GateFacts:
 
 def rows(gate: GateFacts) -> list[tuple[str, str, str, str]]:
     return [
-        (f"{row.words.symbol} {row.check.label}", row.check.actual, row.check.required, row.change)
+        (f"{row.state.symbol} {row.check.label}", row.check.actual, row.check.required, row.change)
         for row in gate.thresholds
     ]
 
@@ -72,14 +72,14 @@ def test_failures_are_grouped_the_most_severe_first_and_by_trace_beside() -> Non
         ("odd", "", "", 1),
     ]
     assert gate.failures[0].description == FAILURES[0].description
-    assert len(gate.failures_by_trace) == len(gate.failures) + 1
+    assert len(gate.found.failures) == len(gate.failures) + 1
 
 
 def test_the_path_of_an_uploaded_trace_stands_for_its_id() -> None:
     failure = replace(FAILURES[0], trace_id=TRACE_ID)
     run = a_run(trace="traces/a.json", enrichment=Enrichment(failures=(failure,)), trace_may_be_cause=True)
     (gate,) = build_report([a_result(run)], a_context()).gates
-    assert [each.trace_id for each in gate.failures_by_trace] == ["traces/a.json"]
+    assert [each.trace_id for each in gate.found.failures] == ["traces/a.json"]
 
 
 def test_groups_with_new_failures_come_first_and_what_is_fixed_has_the_path_of_its_trace() -> None:
@@ -91,13 +91,13 @@ def test_groups_with_new_failures_come_first_and_what_is_fixed_has_the_path_of_i
         ("low", 5, 3, "new"),
         ("critical", 1, 0, "known"),
     ]
-    assert ([each.trace_id for each in gate.fixed], gate.compared_with) == (["traces/a.json"], 3)
+    assert ([each.trace_id for each in gate.found.fixed], gate.found.compared_with) == (["traces/a.json"], 3)
 
 
 def test_failures_that_were_not_kept_or_not_read_are_known() -> None:
     enrichment = Enrichment(failures=FAILURES, left_out=997, more_failures=True)
     (gate,) = build_report([a_result(a_run(enrichment=enrichment))], a_context()).gates
-    assert (gate.failures_left_out, gate.more_failures) == (997, True)
+    assert (gate.found.left_out, gate.found.more_failures) == (997, True)
 
 
 def test_required_categories_that_are_not_covered_come_first() -> None:
