@@ -6,10 +6,10 @@ import json
 import math
 
 from sepurux_action.report.markdown import Markdown, fence
-from sepurux_action.report.report import GateFacts
+from sepurux_action.report.report import SHORT_SHA, GateFacts
 
 MIN_POINTS = 3  # two numbers are told better in a table
-SHORT_SHA = 7  # digits
+
 STEP = 5  # percentage points; the axis starts and ends at a multiple
 CHART = {
     "xyChart": {"height": 250},  # pixels; Mermaid's default fills a screen

@@ -16,7 +16,7 @@ from sepurux_action.report import markdown
 from sepurux_action.report.brief import brief_json
 from sepurux_action.report.chart import chart
 from sepurux_action.report.markdown import Markdown, code, finish
-from sepurux_action.report.report import GateFacts, Report, ThresholdFacts
+from sepurux_action.report.report import SHORT_SHA, GateFacts, Report, ThresholdFacts
 from sepurux_action.report.size_limits import (
     COMMENT,
     COMMENT_CHARACTERS,
@@ -28,9 +28,10 @@ from sepurux_action.report.size_limits import (
     fullest_that_fits,
     steps,
 )
+from sepurux_action.report.view import View
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-SHORT_SHA = 7  # digits, as GitHub shows a commit
+
 MAX_VALUE_LENGTH = 120  # characters of a changed value of the policy
 KEPT_BEFORE = 20  # characters of two long values that are the same, before what differs
 MAX_LINE_LENGTH = 1_000  # characters of a line in a log
@@ -71,7 +72,7 @@ def render_paragraphs(report: Report, name: str) -> list[str]:
     Each line is printable and of at most 1,000 characters.
     """
     try:
-        rendered = _template(f"{name}.txt.j2").render(report=report, limits=COMMENT, place=name)
+        rendered = _render(View(report=report, place=name, limits=COMMENT), f"{name}.txt.j2")
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         rendered = _last_resort(report)
     lines = [json_reader.shorten(line.rstrip(), MAX_LINE_LENGTH) for line in rendered.strip("\n").splitlines()]
@@ -85,8 +86,7 @@ def _rendered(report: Report, place: str, fullest: Limits, *fits: Callable[[str]
     def render(limits: Limits) -> str:
         written = brief(limits.brief) if limits.brief else ""
         fenced = markdown.fence(written, "json") if written else ""
-        rendered = _template(f"{place}.md.j2").render(report=report, limits=limits, place=place, brief=fenced)
-        return finish(rendered)
+        return finish(_render(View(report=report, place=place, limits=limits, brief=fenced), f"{place}.md.j2"))
 
     try:
         for place_fits in fits:
@@ -106,8 +106,9 @@ def _last_resort(report: Report) -> str:
     return what if len(report.gates) == 1 else f"{blocking} block. {what}"
 
 
-def _template(name: str) -> jinja2.Template:
-    return _environment(TEMPLATES, as_markdown=name.endswith(".md.j2")).get_template(name)
+def _render(view: View, name: str) -> str:
+    template = _environment(TEMPLATES, as_markdown=name.endswith(".md.j2")).get_template(name)
+    return template.render(view=view, report=view.report, place=view.place)
 
 
 class _Environment(jinja2.Environment):

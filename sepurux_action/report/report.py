@@ -16,7 +16,7 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.baseline import Baseline
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool, merge_failures, severity_rank
+from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool, merge_failures
 from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, change
 from sepurux_action.evaluation.decision import (
     CONTRADICTED,
@@ -47,6 +47,7 @@ _ROW_ORDER = (
 )
 # No result because of a number, which a row shows.
 _NUMBERS_COUNT = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED, Rule.BASE_UNREAD})
+SHORT_SHA = 7  # digits, as GitHub shows a commit
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name tells whose it is, so the start is cut
 
@@ -370,6 +371,11 @@ class GateFacts(GateResult):
         return self.combined.top_failing_tools if self._detailed else ()
 
     @property
+    def commits_without_rate(self) -> tuple[str, ...]:
+        """Return the commits without a pass rate."""
+        return tuple(row.commit[:SHORT_SHA] for row in self.history if row.commit and row.pass_rate is None)
+
+    @property
     def reproduction(self) -> tuple[str, ...]:
         """Return the lines to repeat the evaluation in a shell."""
         return tuple(command_lines(self.gate, self.context.base_url_host)) if self._detailed else ()
@@ -393,10 +399,6 @@ class GateFacts(GateResult):
     def history(self) -> tuple[CommitFacts, ...]:
         """Return the results of this and the earlier commits, then of the base, the newest first."""
         return _history(self, self.context) if self._detailed else ()
-
-    def failures_to_show(self, most: int) -> tuple[ClassifiedFailure, ...]:
-        """Return all groups of failures, the most severe one among the first `most`."""
-        return most_severe_among_first(self.failures, most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,20 +431,6 @@ class Report:
     def failed(self) -> tuple[GateFacts, ...]:
         """Return the gates that failed, those that block first."""
         return tuple(gate for gate in self.gates if gate.failed)
-
-    @property
-    def alert(self) -> str:
-        """Return the kind of GitHub's alert."""
-        if self.in_state(State.FAILED):
-            return "CAUTION"
-        if self.in_state(State.NEEDS_APPROVAL):
-            return "IMPORTANT"
-        return "WARNING" if self.problems or self.acting else "NOTE"
-
-    @property
-    def acting_failed(self) -> tuple[GateFacts, ...]:
-        """Return the gates that failed and block."""
-        return tuple(gate for gate in self.acting if gate.failed)
 
     @property
     def to_fix(self) -> tuple[GateFacts, ...]:
@@ -505,14 +493,6 @@ def build_settings_report(problems: Sequence[Problem], context: Context) -> Repo
 def _facts(result: GateResult, context: Context, *, short: bool) -> GateFacts:
     of_result = {each.name: getattr(result, each.name) for each in fields(result)}
     return GateFacts(**of_result, context=context, short=short)
-
-
-def most_severe_among_first(failures: tuple[ClassifiedFailure, ...], most: int) -> tuple[ClassifiedFailure, ...]:
-    """Return groups of failures. If the first `most` lack the most severe one, it comes first."""
-    worst = min(failures, key=lambda each: severity_rank(each.severity), default=None)
-    if worst is None or worst in failures[:most]:
-        return failures
-    return (worst, *(each for each in failures if each is not worst))
 
 
 def _interest(gate: GateFacts) -> tuple[bool, int, tuple[int, bool, float]]:
