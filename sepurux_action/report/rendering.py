@@ -26,7 +26,6 @@ from sepurux_action.report.size_limits import (
     SUMMARY_BYTES,
     Limits,
     fullest_that_fits,
-    steps,
 )
 from sepurux_action.report.view import View
 
@@ -90,7 +89,7 @@ def _rendered(report: Report, place: str, fullest: Limits, *fits: Callable[[str]
 
     try:
         for place_fits in fits:
-            if shown := fullest_that_fits(steps(fullest), render, place_fits):
+            if shown := fullest_that_fits(fullest, render, place_fits):
                 return shown
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         pass  # a broken template must not hide the result

@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 from sepurux_action.common import number_format
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, severity_rank
 from sepurux_action.report.report import CommitFacts, GateFacts, Report
-from sepurux_action.report.size_limits import MANY_GATES, Limits
+from sepurux_action.report.size_limits import MANY_GATES, SUMMARY, Limits
 from sepurux_action.report.states import State
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class View:
     @property
     def rows(self) -> Part[GateFacts]:
         """Return the gates of the table."""
-        return self.first(self.report.not_passed if self._many else self.report.gates, "rows")
+        return self.first(self.report.not_passed if self._many else self.report.gates, "gates")
 
     @property
     def sections(self) -> Part[GateFacts]:
@@ -77,7 +77,7 @@ class View:
     @property
     def passed(self) -> Part[GateFacts]:
         """Return the gates that have no row, because they passed."""
-        return self.first(self.report.passed if self._many else (), "others")
+        return self.first(self.report.passed if self._many else (), "gates")
 
     @property
     def passed_sections(self) -> Sequence[GateFacts]:
@@ -86,7 +86,7 @@ class View:
 
     def linked(self, gate: GateFacts) -> bool:
         """Return whether the table links the run of a gate."""
-        return bool(gate.dashboard and self.limits.links)
+        return bool(gate.dashboard and self.limits.sections > MANY_GATES)
 
     def failures(self, gate: GateFacts) -> Part[ClassifiedFailure]:
         """Return the groups of failures."""
@@ -106,12 +106,11 @@ class View:
         """Return the results of earlier commits, the newest first, and of the base; nothing without any other."""
         here, most = [row for row in gate.history if not row.base], self.limits.history
         base = [] if gate.passed and self.place == "comment" else [row for row in gate.history if row.base]
-        found = Part([*here[: most + 1], *base], max(0, len(here) - most - 1))
-        return found if most and len(here) + len(base) > 1 else Part((), 0)
+        return Part([*here[: most + 1], *base] if len(here) + len(base) > 1 else (), max(0, len(here) - most - 1))
 
     def reproduction(self, gate: GateFacts) -> tuple[str, ...]:
         """Return the lines to repeat the evaluation of a gate that failed."""
-        return gate.reproduction if gate.failed and self.limits.reproduction else ()
+        return gate.reproduction if gate.failed else ()
 
     def other_numbers(self, gate: GateFacts) -> Sequence[str]:
         """Return the numbers without a threshold that the title of the details does not have."""
@@ -120,11 +119,16 @@ class View:
             return numbers
         return numbers[NUMBERS_IN_TITLE:] if self.place == "summary" else ()
 
+    @property
+    def charts(self) -> bool:
+        """Return whether a chart is shown, which has the whole history."""
+        return self.limits.history == SUMMARY.history
+
     @cached_property
     def details_title(self) -> str:
         """Return the title of the collapsed section."""
         gates, earlier = self.details, 0
-        if gates and self.limits.history and self.place == "comment":
+        if gates and self.place == "comment":
             earlier = sum(not (row.here or row.base) for row in gates[0].history)
         if gates and gates[0].passed:
             numbers = [number for _, number in gates[0].other_numbers][:NUMBERS_IN_TITLE]
@@ -145,7 +149,7 @@ class View:
         """Return whether details do not fit."""
         if self.report.short:
             return False
-        shortened = not (self.limits.reproduction and self.limits.tools and (self.brief or self.place != "comment"))
+        shortened = not self.limits.tools or (self.place == "comment" and not self.brief)
         fewer = len(self._with_details) > self.limits.details or len(self.report.notes) > self.limits.notes
         return fewer or bool(self.report.failed and shortened)
 
