@@ -38,7 +38,7 @@ class PolicySection:
     texts: Mapping[str, ConfiguredValue] = field(default_factory=dict)
     rules: tuple[StageRule, ...] = ()
 
-    def text(self, name: str) -> str:
+    def text_of(self, name: str) -> str:
         """Return the text of an option, or ''."""
         return self.texts[name].text if name in self.texts else ""
 
@@ -65,8 +65,8 @@ class Policy:
 
     def name(self, gate: PolicySection) -> str:
         """Return a gate's name, or else its campaign's; '' if the file has neither."""
-        campaign = gate.text(options.CAMPAIGN.name) or self.top.text(options.CAMPAIGN.name)
-        return gate.text(options.NAME.name) or campaign[: parsers.MAX_NAME_LENGTH]
+        campaign = gate.text_of(options.CAMPAIGN.name) or self.top.text_of(options.CAMPAIGN.name)
+        return gate.text_of(options.NAME.name) or campaign[: parsers.MAX_NAME_LENGTH]
 
 
 def without_unmerged_rules(policy: Policy) -> Policy:
@@ -123,7 +123,7 @@ def _changed(gate: str, old: PolicySection, new: PolicySection) -> Iterator[Chan
 def _shown(section: PolicySection, name: str) -> str:
     if name == ENFORCEMENT:
         return "; ".join(map(str, section.rules))
-    return json_reader.printable(", ".join(section.text(name).splitlines()))
+    return json_reader.printable(", ".join(section.text_of(name).splitlines()))
 
 
 def _value(section: PolicySection, name: str) -> object:

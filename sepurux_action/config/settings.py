@@ -64,7 +64,7 @@ class Layer:
     is_policy: bool = False
     overrides_policy: bool = False
 
-    def text(self, option: Option[object]) -> str:
+    def given(self, option: Option[object]) -> str:
         """Return the text that the layer gives to an option, or ''."""
         return next(filter(None, (self.texts.get(spelling, "").strip() for spelling in option.names)), "")
 
@@ -166,7 +166,7 @@ def read_settings(  # noqa: PLR0913 - what the settings follow from
     layers = tuple(_without_paths(layer) if layer in ignored else layer for layer in layers)
     policy = policy or Policy(path="")
     step = OptionReader(_with_policy(layers, _policy_layer(policy, policy.top)))
-    has_fixed_stage = any(layer.overrides_policy and layer.text(options.ENFORCEMENT) for layer in layers)
+    has_fixed_stage = any(layer.overrides_policy and layer.given(options.ENFORCEMENT) for layer in layers)
     step.check_unknown()
     step.value(options.CONFIG)  # already used to find the policy, but its problems are not reported yet
     gates, readers = [], [step]
@@ -397,7 +397,7 @@ class OptionReader:
             others = others[:1]  # the environment is not named
         elif not layer.overrides_policy:
             return ""
-        return next(filter(None, (each.text(option) for each in others)), "")
+        return next(filter(None, (each.given(option) for each in others)), "")
 
     def reject_drops(self) -> None:
         """Add a problem for each limit of a drop that is set."""
@@ -409,7 +409,7 @@ class OptionReader:
         """Add a problem for each name that several gates have, whatever its case."""
         counts = Counter(gate.name.casefold() for gate in gates if gate.name)
         flags = (layer for layer in self._layers if layer.overrides_policy)
-        given = next((each for layer in flags for each in (options.NAME, options.CAMPAIGN) if layer.text(each)), None)
+        given = next((each for layer in flags for each in (options.NAME, options.CAMPAIGN) if layer.given(each)), None)
         for name, times in counts.items():
             if times > 1:
                 shown = json_reader.preview(self._redact(name))

@@ -68,13 +68,13 @@ class Markdown(str):
     __slots__ = ()
 
 
-def text(value: str, *, longest: int = MAX_TEXT_LENGTH) -> Markdown:
+def escaped(value: str, *, longest: int = MAX_TEXT_LENGTH) -> Markdown:
     """Return a text as one escaped line of at most `longest` characters, also for cells and the start of a line."""
     return Markdown(_escape(_plain(value, longest)))
 
 
 def prose(value: str, *, longest: int = MAX_TEXT_LENGTH) -> Markdown:
-    """Return what `text` returns, with ASCII text between backticks as code."""
+    """Return what `escaped` returns, with ASCII text between backticks as code."""
     pieces = _QUOTED.split(_plain(value, longest))
     return Markdown("".join(_quoted(piece) if n % 2 else _escape(piece) for n, piece in enumerate(pieces)))
 
@@ -110,7 +110,7 @@ def link(label: str, url: str) -> Markdown:
 
 
 def strong(value: str) -> Markdown:
-    """Return a text of ours, or one that `text` has escaped, in bold. White space or table borders must surround it."""
+    """Return a text of ours, or one that `escaped` returned, in bold. White space or table borders must surround it."""
     shown = _as_markdown(value)
     return Markdown(f"**{shown}**" if shown else "")
 
@@ -137,7 +137,7 @@ def finish(rendered: str) -> str:
 
 
 def _as_markdown(value: str) -> Markdown:
-    return value if isinstance(value, Markdown) else text(value)
+    return value if isinstance(value, Markdown) else escaped(value)
 
 
 def _plain(value: str, longest: int) -> str:

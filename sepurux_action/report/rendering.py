@@ -93,7 +93,7 @@ def _rendered(report: Report, place: str, fullest: Limits, *fits: Callable[[str]
                 return shown
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         pass  # a broken template must not hide the result
-    return finish(markdown.text(_last_resort(report), longest=MAX_LINE_LENGTH))
+    return finish(markdown.escaped(_last_resort(report), longest=MAX_LINE_LENGTH))
 
 
 def _last_resort(report: Report) -> str:
@@ -139,7 +139,7 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
 
 def _escape(value: object) -> Markdown:
     """Return a `Markdown` value as it is, and any other value as escaped text."""
-    return value if isinstance(value, Markdown) else markdown.text(str(value))
+    return value if isinstance(value, Markdown) else markdown.escaped(str(value))
 
 
 def _plain(value: object) -> str:
@@ -192,7 +192,7 @@ def _value(text: str) -> Markdown:
         float(text)
     except ValueError:
         return markdown.value(text, longest=MAX_VALUE_LENGTH)
-    return markdown.text(text)
+    return markdown.escaped(text)
 
 
 def _shortened(change: Change) -> tuple[str, str]:
@@ -254,7 +254,7 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
     "old_value": lambda change: _value(_shortened(change)[0]),
     "prose": markdown.prose,
     "strong": markdown.strong,
-    "text": markdown.text,
+    "text": markdown.escaped,
 }
 _TEXT: dict[str, Callable[..., object]] = {
     "aligned": _aligned,

@@ -149,7 +149,7 @@ def test_the_input_paths_is_ignored_where_a_policy_applies_and_not_reported_twic
     for policy in (Policy(path="p.yml"), Policy(path="p.yml", gates=(gate,))):
         settings = read_settings(layers, no_files, policy)
         assert (settings.ignored, settings.overridden) == (("input `paths`",), ())
-        assert [str(each.paths or "") for each in settings.gates] == [gate.text("paths") if policy.gates else ""]
+        assert [str(each.paths or "") for each in settings.gates] == [gate.text_of("paths") if policy.gates else ""]
 
 
 def test_the_input_paths_counts_without_a_policy() -> None:

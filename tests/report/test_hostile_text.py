@@ -16,7 +16,7 @@ from sepurux_action.common.urls import safe_url
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.approval import ApprovalStatus
-from sepurux_action.report.markdown import ORDINARY, code, code_block, finish, html_code, text
+from sepurux_action.report.markdown import ORDINARY, code, code_block, escaped, finish, html_code
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report, build_settings_report
 from tests import gfm
@@ -139,7 +139,7 @@ def letters(shown: str) -> list[str]:
 @example(HOSTILE)
 def test_a_text_and_a_name_are_shown_to_the_letter_and_are_no_structure(said: str) -> None:
     for around in ("{}", "- {}", "> {}", "## {}", "| |\n| --- |\n| {} |", "<details><summary>{}</summary>\n</details>"):
-        for escape in (text, html_code) if "summary" in around else (text, code):
+        for escape in (escaped, html_code) if "summary" in around else (escaped, code):
             page = gfm.read(finish(around.format(escape(said, longest=10_000))))
             harmless = gfm.read(finish(around.format(escape("calm"))))
             assert page.tags - _varying(page) - Counter("p") == harmless.tags - _varying(harmless) - Counter("p")
@@ -149,7 +149,7 @@ def test_a_text_and_a_name_are_shown_to_the_letter_and_are_no_structure(said: st
 
 @given(foreign, st.integers(1, 50))
 def test_an_escaped_text_shows_no_more_than_its_length(said: str, longest: int) -> None:
-    for shown in (text(said, longest=longest), code(said, longest=longest)):
+    for shown in (escaped(said, longest=longest), code(said, longest=longest)):
         page = gfm.read(finish(f"a {shown}"))
         seen = "".join([page.prose, *page.code]).replace("\n", "").replace("\u200b", "")
         assert len(seen) <= len("a ") + longest

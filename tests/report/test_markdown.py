@@ -8,11 +8,11 @@ from sepurux_action.report.markdown import (
     ZERO_WIDTH_SPACE,
     code,
     code_block,
+    escaped,
     finish,
     html_code,
     link,
     prose,
-    text,
     value,
 )
 from tests import gfm
@@ -30,17 +30,17 @@ LINKED = ("@octocat", "#1", "GH-3", "GHSA-aaaa-bbbb-cccc", "3F9C2AD", ":tada:", 
 @pytest.mark.parametrize("attack", STRUCTURE)
 def test_text_is_shown_as_it_is_and_is_no_structure(attack: str) -> None:
     for before in ("", "a line before\n", "- ", "> ", "## "):
-        page, calm = gfm.read(finish(before + text(attack))), gfm.read(before + "calm")
+        page, calm = gfm.read(finish(before + escaped(attack))), gfm.read(before + "calm")
         assert {tag: count for tag, count in page.tags.items() if tag != "span"} == calm.tags
         assert attack.strip() in page.prose.replace(ZERO_WIDTH_SPACE, "").replace("\n", " ")
-    page = gfm.read(finish(f"| {text(attack)} | b |\n| --- | --- |\n| c | {code(attack)} |\n"))
+    page = gfm.read(finish(f"| {escaped(attack)} | b |\n| --- | --- |\n| c | {code(attack)} |\n"))
     assert (page.cells, page.links) == ([2, 2], [])
     assert not page.code or code(attack) == f"`{attack.strip()}`"
 
 
 @pytest.mark.parametrize("word", LINKED)
 def test_what_github_links_after_parsing_is_broken_by_a_zero_width_space(word: str) -> None:
-    shown = gfm.read(text(f"see {word} there")).prose
+    shown = gfm.read(escaped(f"see {word} there")).prose
     assert word not in shown
     assert word in shown.replace(ZERO_WIDTH_SPACE, "")
     page = gfm.read(code(word))
@@ -48,12 +48,12 @@ def test_what_github_links_after_parsing_is_broken_by_a_zero_width_space(word: s
 
 
 def test_a_commit_is_broken_so_often_that_no_rest_of_it_is_one() -> None:
-    pieces = gfm.read(text("a" * 40)).prose.strip().split(ZERO_WIDTH_SPACE)
+    pieces = gfm.read(escaped("a" * 40)).prose.strip().split(ZERO_WIDTH_SPACE)
     assert max(map(len, pieces)) < 7
 
 
 def test_an_ordinary_word_of_hexadecimal_letters_stays_whole() -> None:
-    assert text("feedback facade") == "feedback facade"
+    assert escaped("feedback facade") == "feedback facade"
 
 
 def test_code_of_a_text_that_shows_nothing_is_nothing() -> None:
@@ -64,20 +64,20 @@ def test_code_of_a_text_that_shows_nothing_is_nothing() -> None:
     "foreign", ["a\u202eb", "a\u2066b", "a\u200bb", "a\ufeffb", "a\u00adb", "a\u3164b", "a\x1bb", "a\ufe0fb"]
 )
 def test_what_cannot_be_seen_is_left_out(foreign: str) -> None:
-    assert text(foreign) == "ab"
+    assert escaped(foreign) == "ab"
 
 
 def test_line_breaks_become_spaces() -> None:
-    assert text("one\r\ntwo\u2028three\tfour\x85five") == "one two three four five"
+    assert escaped("one\r\ntwo\u2028three\tfour\x85five") == "one two three four five"
 
 
 def test_marks_heaped_on_one_character_are_thinned_out() -> None:
-    assert text("e" + "\u0301" * 50) == "e\u0301\u0301"
+    assert escaped("e" + "\u0301" * 50) == "e\u0301\u0301"
 
 
 def test_a_text_is_cut_to_its_length_with_an_ellipsis() -> None:
-    assert text("x " * 50, longest=10) == "x x x x x…"
-    assert text("x" * 10, longest=10) == "x" * 10
+    assert escaped("x " * 50, longest=10) == "x x x x x…"
+    assert escaped("x" * 10, longest=10) == "x" * 10
 
 
 @pytest.mark.parametrize(
@@ -108,17 +108,19 @@ def test_a_value_of_a_setting_may_be_a_pattern_or_a_list() -> None:
 
 
 def test_an_underscore_within_a_word_needs_no_escape() -> None:
-    assert text("customer_id of _x_") == "customer_id of &#95;x&#95;"
-    assert gfm.read(text("a_b_ _c_d __e__ f_")).tags == {"p": 1}
+    assert escaped("customer_id of _x_") == "customer_id of &#95;x&#95;"
+    assert gfm.read(escaped("a_b_ _c_d __e__ f_")).tags == {"p": 1}
 
 
 def test_what_has_a_meaning_only_at_the_start_of_a_line_is_escaped_only_there() -> None:
-    rendered = f"{text('- a')}\n\n> {text('+ b')}\n\n- {text('12. c')}\n\n| {text('+4')} | x {text('- y')} |"
+    rendered = (
+        f"{escaped('- a')}\n\n> {escaped('+ b')}\n\n- {escaped('12. c')}\n\n| {escaped('+4')} | x {escaped('- y')} |"
+    )
     assert finish(rendered) == "&#45; a\n\n> &#43; b\n\n- 12&#46; c\n\n| +4 | x - y |\n"
 
 
 def test_a_number_is_readable_in_the_source_of_the_report() -> None:
-    assert text("72.0% of at least 85.0%") == "72.0% of at least 85.0%"
+    assert escaped("72.0% of at least 85.0%") == "72.0% of at least 85.0%"
 
 
 def test_prose_shows_what_stands_between_backticks_as_code() -> None:
