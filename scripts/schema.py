@@ -6,7 +6,7 @@ The schema is a little stricter than the action: it rejects a key without a valu
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
@@ -68,42 +68,34 @@ _RATE: Schema = {
 }
 _SCORE: Schema = {"anyOf": [{"const": 0}, {"type": "number", "minimum": 1, "maximum": 100}]}
 
-VALUES: Mapping[str, Schema] = {
-    "project": _TEXT,
-    "campaign": _TEXT,
-    "name": _NAME,
-    "trace_id": _list(most=parsers.MAX_TRACES),
-    "trace_file": _list(),
-    "mutation_pack": _TEXT,
-    "min_pass_rate": _RATE,
-    "max_unsafe": _WHOLE,
-    "max_failures": _WHOLE,
-    "min_reliability_score": _SCORE,
-    "min_mutation_categories": _WHOLE,
-    "required_mutation_categories": _list(),
-    "max_pass_rate_drop": _RATE,
-    "max_reliability_score_drop": _SCORE,
-    "enforcement": {
+# By the parser of an option, so that a new option of a known kind needs no row.
+VALUES: Mapping[Callable[[str], object], Schema] = {
+    parsers.parse_line: _TEXT,
+    parsers.parse_name: _NAME,
+    parsers.parse_trace_ids: _list(most=parsers.MAX_TRACES),
+    parsers.parse_lines: _list(),
+    parsers.parse_names: _list(),
+    parsers.parse_logins: _list(),
+    path_filter.parse_paths: _list(most=path_filter.MAX_PATTERNS),
+    parsers.parse_rate: _RATE,
+    parsers.parse_score: _SCORE,
+    parsers.parse_whole_number: _WHOLE,
+    parsers.parse_duration: _duration(parsers.MAX_TIMEOUT_S),
+    parsers.parse_poll_interval: _duration(parsers.MAX_POLL_INTERVAL_S),
+    parsers.parse_bool: {"type": "boolean"},
+    options.ON_UNDECIDED.parse: _words(OnUndecided),
+    options.COMMENT.parse: _words(CommentMode),
+    options.ENFORCEMENT.parse: {
         "anyOf": [
             _words(Stage),
             {"type": "array", "items": _ENTRY, "minItems": 1, "maxItems": policy_parser.MAX_RULES},
         ]
     },
-    "on_undecided": _words(OnUndecided),
-    "reviewers": _list(),
-    "paths": _list(most=path_filter.MAX_PATTERNS),
-    "timeout": _duration(parsers.MAX_TIMEOUT_S),
-    "poll_interval": _duration(parsers.MAX_POLL_INTERVAL_S),
-    "comment": _words(CommentMode),
-    "comment_key": _NAME,
-    "status": {"type": "boolean"},
-    "status_context": _NAME,
-    "report_dir": _TEXT,
 }
 
 
 def schema() -> Schema:
-    """Return the schema; raises KeyError for an option of the policy file that `VALUES` lacks."""
+    """Return the schema; raises KeyError for an option of the policy file whose parser `VALUES` lacks."""
     thresholds: Schema = {"description": "What the evaluation must reach.", **_object(SectionKind.THRESHOLDS, {})}
     gate = _object(SectionKind.GATE, {policy_parser.THRESHOLDS: thresholds})
     most = policy_parser.MAX_GATES_IN_STEP
@@ -135,4 +127,4 @@ def _object(section: SectionKind, more: Schema) -> Schema:
 
 def _value(spelling: str, option: Option[object]) -> Schema:
     same = spelling == option.name
-    return {"description": option.help if same else f"The same as `{option.name}`.", **VALUES[option.name]}
+    return {"description": option.help if same else f"The same as `{option.name}`.", **VALUES[option.parse]}
