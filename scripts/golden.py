@@ -5,6 +5,7 @@ A test compares the files with what this script would write.
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -13,9 +14,11 @@ sys.path.insert(0, str(ROOT))
 
 from sepurux_action.report.rendering import render_comment, render_lines, render_paragraphs, render_summary
 from sepurux_action.report.report import Report
+from sepurux_action.report.report_json import report_json
 from tests.builders import commented, reports
 
 GOLDEN = ROOT / "tests" / "golden"
+JSON_STATES = ("fail", "fail-new", "fail-soft-waiting", "traces", "bad-settings")  # every kind of object in report.json
 MARKER = "<!-- sepurux-gate:gates (the memory, packed and signed) -->"  # a real one depends on the machine's zlib
 
 
@@ -23,7 +26,12 @@ def files() -> dict[str, str]:
     """Return the text of every golden file by its name."""
     summaries = {f"{state}.summary.md": render_summary(report) for state, report in reports().items()}
     comments = {f"{state}.comment.md": f"{render_comment(report, MARKER)}\n" for state, report in commented().items()}
-    return summaries | comments | {f"{state}.txt": _plain(report) for state, report in reports().items()}
+    texts = {f"{state}.txt": _plain(report) for state, report in reports().items()}
+    return summaries | comments | texts | {f"{state}.json": _json(reports()[state]) for state in JSON_STATES}
+
+
+def _json(report: Report) -> str:
+    return json.dumps(report_json(report), indent=2, ensure_ascii=False) + "\n"
 
 
 def _plain(report: Report) -> str:

@@ -32,7 +32,6 @@ from tests.builders import (
     COMMIT,
     FAILING,
     HOSTILE,
-    TRACE_ID,
     a_baseline,
     a_context,
     a_past_result,
@@ -197,40 +196,6 @@ def test_the_document_lists_the_fields_of_the_schema() -> None:
 # -- the facts --------------------------------------------------------------------------------------------------------
 
 
-def test_a_failed_gate_tells_its_numbers_as_numbers() -> None:
-    gate = a_gate_of(reports()["fail"])
-    assert gate["metrics"] == {
-        "pass_rate": 0.72,
-        "unsafe_attempts": 1,
-        "failures": 5,
-        "reliability_score": 61.5,
-        "mutation_categories": 3,
-        "mutation_coverage": 75,
-        "scenario_coverage": 87.5,
-    }
-    thresholds = gate["thresholds"]
-    assert isinstance(thresholds, list)
-    assert thresholds[0] == {
-        "name": "min_pass_rate",
-        "label": "Pass rate",
-        "metric": "pass_rate",
-        "value": 0.72,
-        "limit": 0.85,
-        "state": "missed",
-        "message": "pass rate 72.0% is below the required 85.0%",
-        "lacking": [],
-        "reported_by": None,
-        "base": 0.95,
-        "change": -0.23,
-    }
-    assert [(row["name"], row["change"]) for row in thresholds[1:4]] == [
-        ("max_unsafe", 1),
-        ("max_failures", 4),
-        ("min_reliability_score", -29.7),
-    ]
-    assert thresholds[4]["lacking"] == ["schema_drift"]
-
-
 def test_a_whole_number_is_written_without_a_point() -> None:
     """Readers in other languages parse `1.0` as no integer."""
     run = a_run(replace(FAILING, unsafe_attempts=Reading(1.0), pass_rate=Reading(0.5)), elapsed_s=3.25)
@@ -269,46 +234,6 @@ def test_the_step_is_as_bad_as_its_worst_gate_and_fails_if_any_gate_blocks() -> 
     assert (found["bad-settings"]["decision"], found["bad-settings"]["conclusion"]) == ("error", "failure")
 
 
-def test_bad_settings_are_listed_with_their_places() -> None:
-    found = written(reports()["bad-settings"])
-    assert found["gates"] == []
-    problems = found["problems"]
-    assert isinstance(problems, list)
-    assert problems[0] == {
-        "setting": "thresholds, min_pas_rate",
-        "message": "it is not known; did you mean `min_pass_rate`?",
-        "file": ".github/sepurux-gate.yml",
-        "line": 3,
-        "column": 3,
-    }
-    assert (problems[1]["file"], problems[1]["line"]) == (None, None)
-
-
-def test_several_traces_are_listed_with_their_ids_the_worst_first() -> None:
-    traces = a_gate_of(reports()["traces"])["traces"]
-    assert isinstance(traces, list)
-    assert [(each["trace"], each["decision"]) for each in traces] == [
-        ("traces/cancel.json", "fail"),
-        ("0b8d4a67-93c1-4f4d-b1d5-8a0f6f2e9c44", "pending"),
-        ("traces/refund.json", "pass"),
-    ]
-    assert traces[0]["trace_id"] == "b7e09d34-2c16-4f7b-8d02-915aa4c6e0d8"
-    assert traces[1]["metrics"]["pass_rate"] is None
-
-
-def test_history_approval_and_changes_of_the_policy_are_told() -> None:
-    gate = a_gate_of(reports()["fail-soft-waiting"])
-    history, approval = gate["history"], gate["approval"]
-    assert isinstance(history, list)
-    assert isinstance(approval, dict)
-    assert [each["pass_rate"] for each in history] == [0.95, 0.7, None, 0.8]
-    assert approval["can_approve"] == ["mona", "hubot-2"]
-    assert approval["ignored"] == [{"login": "octocat", "reason": "older_commit"}]
-    changes = written(reports()["fail"])["policy_changes"]
-    assert isinstance(changes, list)
-    assert changes[2] == {"gate": "refunds", "setting": "reviewers", "old": "mona, hubot-2", "new": None}
-
-
 def test_a_short_report_says_that_it_lacks_details() -> None:
     results, context = states()["fail"]
     short = build_report(results, context, short=True)
@@ -316,34 +241,6 @@ def test_a_short_report_says_that_it_lacks_details() -> None:
     assert written(short)["short"] is True
     assert (gate["failures"], gate["failures_complete"], gate["history"]) == ([], False, [])
     assert gate["thresholds"]
-
-
-def test_what_was_not_read_or_kept_is_told() -> None:
-    gate = a_gate_of(reports()["fail-flood"])
-    assert isinstance(gate["failures"], list)
-    assert (len(gate["failures"]), gate["failures_complete"]) == (300, False)
-
-
-def test_failures_are_marked_as_new_or_known_and_what_is_fixed_is_listed() -> None:
-    gate = a_gate_of(reports()["fail-new"])
-    failures, fixed = gate["failures"], gate["fixed"]
-    assert isinstance(failures, list)
-    assert isinstance(fixed, list)
-    assert [(each["severity"], each["count"], each["base"], each["new"]) for each in failures] == [
-        ("medium", 5, "new", 2),
-        ("medium", 2, "new", 2),
-        ("low", 4, "new", 3),
-        ("critical", 1, "known", 0),
-    ]
-    assert [(each["type"], each["count"], each["trace"]) for each in fixed] == [
-        ("loop", 2, None),
-        ("tool_misuse", 1, TRACE_ID),
-    ]
-    assert gate["failures_compared_with"] == 2
-    gate = a_gate_of(reports()["fail-unmarked"])
-    assert isinstance(gate["failures"], list)
-    assert {(each["base"], each["new"]) for each in gate["failures"]} == {(None, None)}
-    assert (gate["failures_compared_with"], gate["fixed"]) == (0, [])
 
 
 @pytest.mark.parametrize("state", reports())
