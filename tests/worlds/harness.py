@@ -56,6 +56,7 @@ CAMPAIGN_ID = "c0de0000-0000-4000-8000-000000000001"
 OLDER = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
 SECRET, GITHUB_TOKEN = "made-up-secret", "made-up-token"
 THRESHOLDS = ("min_", "max_", "required_")
+RESPONSES = requests.adapters.HTTPAdapter()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,18 +290,14 @@ def _respond(
 ) -> requests.Response:
     content = (text or json.dumps(payload)).encode()
     raw = urllib3.HTTPResponse(body=io.BytesIO(content), status=status, headers=headers, preload_content=False)
-    return requests.adapters.HTTPAdapter().build_response(request, raw)
+    return RESPONSES.build_response(request, raw)
 
 
 # --- GitHub ----------------------------------------------------------------------------------------------------------
 
 
 class Refused(Exception):
-    """GitHub refuses a call with this status."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
+    """GitHub refuses a call; the argument is the status."""
 
 
 class GitHub:
@@ -395,12 +392,11 @@ class GitHub:
             return policy and {"__typename": "Blob", "text": _policy_text(policy), "isTruncated": False}
         if not tilde:
             return self._commit(revision, self.statuses) if revision == self.evaluated else self._commit("a" * 40, [])
-        line = [
-            self._commit(f"{number:040x}", _published(each)) for number, each in enumerate((*self.world.base, None), 1)
-        ]
-        if place == "head":
-            line.insert(0, self._commit(self.evaluated, self.statuses))
-        return line[int(steps)] if int(steps) < len(line) else None
+        line = (*self.world.base, None)
+        index = int(steps) - (place == "head")  # the line of a head begins with it
+        if index < 0:
+            return self._commit(self.evaluated, self.statuses)
+        return self._commit(f"{index + 1:040x}", _published(line[index])) if index < len(line) else None
 
     def _commit(self, sha: str, statuses: Iterable[Json]) -> Json:
         contexts = list({each["context"]: each for each in statuses}.values())
@@ -430,7 +426,7 @@ class _Connection:
                 payload = self.github.rest(verb, parts.path, parse_qs(parts.query), sent)
             self.status, self._text = 200, json.dumps(payload)
         except Refused as refused:
-            self.status, self._text = refused.status, '{"message": "refused"}'
+            self.status, self._text = refused.args[0], '{"message": "refused"}'
         except Exception as error:
             self.github.defects.append(error)  # the gate would turn it into a warning
             raise
