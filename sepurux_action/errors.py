@@ -110,11 +110,10 @@ class StillPending(EvaluationError):
 
 
 class GitHubError(GateError):
-    """A call to GitHub failed. `partial_data` is what the response contains all the same."""
+    """A call to GitHub failed."""
 
-    def __init__(self, details: ErrorDetails, partial_data: object = None) -> None:
+    def __init__(self, details: ErrorDetails) -> None:
         self.details = details
-        self.partial_data = partial_data
         super().__init__(details.message)
 
 

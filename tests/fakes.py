@@ -14,7 +14,7 @@ from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.github.commit_status import CommitState
+from sepurux_action.github.commit_status import CommitState, CommitStatus
 from sepurux_action.github.event import Event, PullRequest, PullRequestLookup
 from sepurux_action.github.snapshot import Comment, Snapshot
 from sepurux_action.github.soft_gate_rules import Review
@@ -222,13 +222,11 @@ class FakeGitHubClient:
         self._call("recent_results", base)
         return ()
 
-    def set_status(  # noqa: PLR0913
-        self, commit: str, context: str, state: CommitState, description: str, url: str, *, retry: bool = True
-    ) -> None:
-        del commit, description
+    def set_status(self, commit: str, status: CommitStatus, *, retry: bool = True) -> None:
+        del commit
         self.retried.append(retry)
-        self._call("set_status", f"{context} {url}".strip())
-        self.statuses[context] = (state, url)
+        self._call("set_status", f"{status.context} {status.url}".strip())
+        self.statuses[status.context] = (status.state, status.url)
 
     def create_comment(self, number: int, body: str) -> Comment:
         self._call("create_comment", str(number))

@@ -124,7 +124,7 @@ class ClientScene(NamedTuple):
 def a_client_scene(github: GitHub) -> ClientScene:
     repository = github.repository("octo/shop")
     pull = repository.pull("mona", head="feature")
-    client = PyGithubClient(github.url, Secret(github.token()), "octo/shop", patience_s=1, backoff_s=0.01)
+    client = PyGithubClient(github.url, Secret(github.token()), "octo/shop", waits_s=(1, 0.01))
     event = Event(
         name="pull_request",
         repository="octo/shop",

@@ -45,6 +45,13 @@ def as_array(value: object) -> Iterator[object]:
     yield from value if isinstance(value, list) else ()
 
 
+def at(value: object, *names: str) -> object:
+    """Return the value below these keys of nested JSON objects; None if there is none."""
+    for name in names:
+        value = as_object(value).get(name)
+    return value
+
+
 def text(value: object) -> str:
     """Return a JSON string made printable; '' for any other value."""
     return printable(value) if isinstance(value, str) else ""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError, Interrupted
 from sepurux_action.github.event import Event
@@ -16,7 +15,6 @@ from sepurux_action.host.protocols import Output, Timeouts
 from sepurux_action.host.workflow_commands import Level
 
 T = TypeVar("T")
-P = ParamSpec("P")
 
 FIRST_READ_S = 60.0  # for finding the pull request and the first snapshot, which has the policy
 READS_S = 15.0  # for the pending statuses and the reads after them; the same for reviews, and for the read at the end
@@ -27,11 +25,12 @@ _ENDED = ErrorDetails(message="the run was cancelled before GitHub responded", t
 
 
 class BoundedCalls:
-    """Calls GitHub about `event` until the deadline that `set_timeout` sets."""
+    """Calls GitHub about `event` until the deadline that `set_timeout` sets. `work` gets the client."""
 
-    def __init__(self, timeouts: Timeouts, output: Output, event: Event) -> None:
+    def __init__(self, client: GitHubClient, timeouts: Timeouts, output: Output, event: Event) -> None:
         """Start with a deadline that has passed."""
         self.event = event
+        self._client = client
         self._timeouts = timeouts
         self._output = output
         self._deadline = timeouts.now()
@@ -50,24 +49,15 @@ class BoundedCalls:
         """Use timeouts that a signal has not interrupted."""
         self._timeouts = timeouts
 
-    def try_call(self, operation: Operation, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T | None:
+    def try_call(self, operation: Operation, work: Callable[[GitHubClient], T]) -> T | None:
         """Return what `work` returns, or None after one warning. An operation that the token may not do is skipped."""
         if operation in self._denied:
             return None
         try:
-            return self.call(lambda: work(*args, **options))
+            return self.call(work)
         except GitHubError as error:
             self.warn(operation, error.details)
         return None
-
-    def try_write(self, operation: Operation, work: Callable[P, None], *args: P.args, **options: P.kwargs) -> bool:
-        """Return whether `work` was done; a rejection is one warning."""
-
-        def done() -> bool:
-            work(*args, **options)
-            return True
-
-        return self.try_call(operation, done) is True
 
     def try_each(self, operation: Operation, calls: Mapping[str, Callable[[], None]]) -> None:
         """Make all calls, which are by target. Each kind of rejection is one warning that names its targets.
@@ -87,7 +77,10 @@ class BoundedCalls:
             self.warn(operation, details, targets if len(calls) > 1 else ())
 
     def call_until_deadline(
-        self, operation: Operation, work: Callable[[], T], gap: Callable[[T], ErrorDetails | None] = lambda _: None
+        self,
+        operation: Operation,
+        work: Callable[[GitHubClient], T],
+        gap: Callable[[T], ErrorDetails | None] = lambda _: None,
     ) -> T:
         """Return what `work` returns; retry while the error may be temporary and time is left.
 
@@ -114,10 +107,10 @@ class BoundedCalls:
             raise GitHubError(details or _TIMED_OUT)
         return results[0]
 
-    def call(self, work: Callable[[], T]) -> T:
+    def call(self, work: Callable[[GitHubClient], T]) -> T:
         """Return what `work` returns; raises GitHubError, also when the deadline passes first."""
         try:
-            return self._timeouts.run(max(0.0, self._left), work)
+            return self._timeouts.run(max(0.0, self._left), lambda: work(self._client))
         except Interrupted:
             raise GitHubError(_ENDED) from None
         except DeadlineExceeded:
@@ -138,7 +131,7 @@ class BoundedCalls:
 
     # -- reads --------------------------------------------------------------------------------------------------------
 
-    def fetch_first_snapshot(self, client: GitHubClient, config: str) -> Snapshot:
+    def fetch_first_snapshot(self, config: str) -> Snapshot:
         """Return the event's pull request, its base, the policy, and the first page of comments.
 
         If that fails, the snapshot has a policy file that is not read. If the file applies to the event, there is no
@@ -149,9 +142,10 @@ class BoundedCalls:
             lacks_pull_request = self.event.pull_request is not None and snapshot.pull_request is None
             return snapshot.error if snapshot.policy.error or lacks_pull_request else None
 
-        read = partial(client.fetch_snapshot, self.event, with_base=True, config=config)
         try:
-            snapshot = self.call_until_deadline(Operation.READ, read, gap)
+            snapshot = self.call_until_deadline(
+                Operation.READ, lambda github: github.fetch_snapshot(self.event, config=config), gap
+            )
         except GitHubError as error:
             snapshot = Snapshot(policy=unread(error.details), error=error.details, denied=Operation.READ)
         if not (snapshot.policy.error and policy_ref(self.event)):
@@ -159,13 +153,13 @@ class BoundedCalls:
         return snapshot
 
     def fetch_more_comments(
-        self, client: GitHubClient, snapshot: Snapshot, *, enough: Callable[[Snapshot], bool] = lambda _: False
+        self, snapshot: Snapshot, *, enough: Callable[[Snapshot], bool] = lambda _: False
     ) -> Snapshot:
         """Return the snapshot with further pages of comments, until all are read or it has `enough`."""
         for _ in range(MAX_PAGES - 1):
             if not snapshot.after or enough(snapshot):
                 return snapshot
-            page = self.fetch_page(client, snapshot.after)
+            page = self.fetch_page(snapshot.after)
             if page is None:
                 break
             snapshot = replace(
@@ -176,9 +170,10 @@ class BoundedCalls:
             )
         return replace(snapshot, comments_known=snapshot.comments_known and not snapshot.after)
 
-    def fetch_page(self, client: GitHubClient, after: str = "") -> Snapshot | None:
+    def fetch_page(self, after: str = "") -> Snapshot | None:
         """Return the event's pull request as it is now, with one page of comments; None if it cannot be read."""
-        page = self.try_call(Operation.READ, client.fetch_snapshot, self.event, after=after, with_base=False)
+        event = self.event
+        page = self.try_call(Operation.READ, lambda github: github.fetch_snapshot(event, after=after, with_base=False))
         if page is not None:
             self._warn_of(page)
         return page

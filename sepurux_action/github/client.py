@@ -1,22 +1,22 @@
-"""The GitHub client, built on PyGithub: one request for each call, and GitHubError for every failure.
+"""The GitHub client, built on PyGithub's requester: one request for each call, and GitHubError for every failure.
 
-PyGithub retries PATCH too, waits only for a bounded time, does not pause between writes, and fetches pages of 100
-entries. Its objects are lazy, so that no call needs a second request. A call that must not happen twice has no retries.
+PyGithub retries PATCH too, waits only for a bounded time, and does not pause between writes.
 Source: https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api
 """
 
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from functools import partial
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import requests
 import urllib3
 from github import Auth, BadAttributeException, Github, GithubException, GithubRetry
-from github.GithubObject import NotSet
+from github.Requester import Requester
 
 from sepurux_action import __version__
 from sepurux_action.common import json_reader
@@ -26,7 +26,7 @@ from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github import permissions, snapshot
-from sepurux_action.github.commit_status import CommitState
+from sepurux_action.github.commit_status import CommitStatus
 from sepurux_action.github.event import (
     ByCommit,
     ByHead,
@@ -41,7 +41,6 @@ from sepurux_action.github.snapshot import (
     SNAPSHOT_QUERY,
     Comment,
     Snapshot,
-    parse_partial,
     parse_recent_results,
     parse_snapshot,
     snapshot_variables,
@@ -59,61 +58,61 @@ PATIENCE_S = 90  # the longest wait for a rate limit, if the caller waits as lon
 CLOCK_SKEW = timedelta(minutes=1)  # by which the runner's clock may be ahead of GitHub's
 LIMIT_STATUSES = frozenset({403, 429})
 GONE = frozenset({404, 410})
-GRAPHQL_ERROR_STATUS = 400  # PyGithub's status for a GraphQL response with errors
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
 # PyGithub raises these for a response of an unexpected shape, and RuntimeError for a redirect to another host.
 SHAPE_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class _Retry(GithubRetry):
-    """Retries only before the caller's deadline: a later write would replace newer ones."""
+    """Retries only before the caller's deadline: a later write would replace newer ones.
+
+    With `only_rejected`, retries only a call that GitHub rejected with `Retry-After`, because it had no effect.
+    """
+
+    def __init__(self, *, only_rejected: bool = False, **options: Any) -> None:  # noqa: ANN401 - those of the library
+        super().__init__(**options)
+        self._only_rejected = only_rejected
+
+    def new(self, **changes: Any) -> Self:  # noqa: ANN401 - those of the library
+        """Return a copy with changes; the library counts attempts with it."""
+        return super().new(only_rejected=self._only_rejected, **changes)
+
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:  # noqa: FBT001, FBT002
+        """Return whether a response of this status is retried."""
+        if self._only_rejected:
+            return has_retry_after and status_code in LIMIT_STATUSES
+        return super().is_retry(method, status_code, has_retry_after)
 
     def sleep(self, response: urllib3.BaseHTTPResponse | None = None) -> None:
         """Wait as GitHub asks; raises GitHubError at once if that is after the deadline."""
         retry_after = (self.get_retry_after(response) if response else None) or 0
         if retry_after > (self.max_rate_limit_wait or 0) or (retry_after or self.get_backoff_time()) >= seconds_left():
             limited = response is not None and response.status in LIMIT_STATUSES
-            raise GitHubError(
-                ErrorDetails(
-                    message="rate limit" if limited else "GitHub kept responding with errors", rate_limited=limited
-                )
-            )
-        super().sleep(response)
-
-
-class _RetryRejected(urllib3.Retry):
-    """Retries only a call that GitHub rejected with `Retry-After`, because such a call had no effect."""
-
-    RETRY_AFTER_STATUS_CODES = LIMIT_STATUSES
-
-    def sleep(self, response: urllib3.BaseHTTPResponse | None = None) -> None:
-        """Wait as GitHub asks; raises GitHubError at once if that is after the deadline."""
-        if ((self.get_retry_after(response) if response else None) or 0) >= seconds_left():
-            raise GitHubError(ErrorDetails(message="rate limit", rate_limited=True))
+            raise GitHubError(_RATE_LIMIT if limited else _OUTAGE)
         super().sleep(response)
 
 
 class PyGithubClient:
     """The client for one repository, with one token."""
 
-    def __init__(  # noqa: PLR0913 - what is known of GitHub
+    def __init__(
         self,
         api_url: str,
         token: Secret,
         repository: str,
         *,
         redact: Callable[[str], str] = str,
-        patience_s: float = PATIENCE_S,
-        backoff_s: float = BACKOFF_S,
+        waits_s: tuple[float, float] = (PATIENCE_S, BACKOFF_S),
     ) -> None:
         """`api_url` is https, or http on loopback, and may have a path as on GitHub Enterprise Server.
 
         `redact` removes secrets from every text that is sent to be shown: statuses, comments, and review requests.
-        `patience_s` is the longest wait for a rate limit, and `backoff_s` half of the first wait after a failure, in
-        seconds.
+        `waits_s` are the longest wait for a rate limit, and half of the first wait after a failure, in seconds.
         """
         auth = Auth.Token(token.reveal())
-        retry = _Retry(
+        patience_s, backoff_s = waits_s
+        retry = partial(
+            _Retry,
             total=MAX_RETRIES,
             backoff_factor=backoff_s,
             allowed_methods=None,
@@ -122,11 +121,8 @@ class PyGithubClient:
         self._name = repository
         self._since = (datetime.now(UTC) - CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._redact = redact
-        self._patient = _client(api_url, auth, retry)
-        rejected = _RetryRejected(
-            total=MAX_RETRIES, connect=0, read=0, other=0, backoff_factor=backoff_s, allowed_methods=None
-        )
-        self._once = _client(api_url, auth, rejected)
+        self._requester = _requester(api_url, auth, retry())
+        self._once = _requester(api_url, auth, retry(only_rejected=True, connect=0, read=0, other=0))
 
     def find_pull_requests(self, lookup: PullRequestLookup) -> tuple[PullRequest, ...]:
         """Return the pull requests that may match; `event.resolve` checks them."""
@@ -148,17 +144,8 @@ class PyGithubClient:
         `after` is the cursor after which the comments begin.
         """
         variables = snapshot_variables(event, after=after, with_base=with_base, config=config)
-        try:
-            _, response = translate_errors(lambda: self._patient.requester.graphql_query(SNAPSHOT_QUERY, variables))
-        except GitHubError as error:
-            data = json_reader.as_object(json_reader.as_object(error.partial_data).get("data"))
-            if not isinstance(data.get("repository"), dict):
-                raise
-            return parse_partial(error.partial_data, event, error.details)
-        data = json_reader.as_object(json_reader.as_object(response).get("data"))
-        if not isinstance(data.get("repository"), dict):
-            raise GitHubError(_UNEXPECTED_SHAPE)
-        return parse_snapshot(data, event)
+        response = self._query(SNAPSHOT_QUERY, variables)
+        return parse_snapshot(response, event, _graphql_error(response))
 
     def commit_statuses(self, commit: str) -> Mapping[str, str]:
         """Return the description of each status of a commit, by context; '' if it has none."""
@@ -167,20 +154,11 @@ class PyGithubClient:
             json_reader.text(status.get("context")): json_reader.text(status.get("description")) for status in statuses
         }
 
-    def set_status(  # noqa: PLR0913 - the parts of a status
-        self, commit: str, context: str, state: CommitState, description: str, url: str, *, retry: bool = True
-    ) -> None:
+    def set_status(self, commit: str, status: CommitStatus, *, retry: bool = True) -> None:
         """Set a commit status; a retry does no harm."""
-        repository = (self._patient if retry else self._once).get_repo(self._name)
-        status = translate_errors(
-            lambda: repository.get_commit(commit).create_status(
-                state.value,
-                target_url=self._redact(url) or NotSet,
-                description=self._redact(description),
-                context=self._redact(context),
-            )
-        )
-        _check_id(translate_errors(lambda: status.id))
+        texts = {"description": status.description, "context": status.context, "target_url": status.url}
+        body = {"state": status.state.value, **{name: self._redact(text) for name, text in texts.items() if text}}
+        _check_id(self._call("POST", f"statuses/{commit}", body=body, once=not retry))
 
     def create_comment(self, number: int, body: str) -> Comment:
         """Create a comment. After a failure the comment may exist, so the caller has to search for it.
@@ -188,8 +166,8 @@ class PyGithubClient:
         Only a rejection with `Retry-After` is retried.
         """
         body = self._redact(body)
-        made = translate_errors(lambda: self._once.get_repo(self._name).get_issue(number).create_comment(body))
-        return translate_errors(lambda: Comment(id=_check_id(made.id), body=body, url=safe_url(made.html_url)))
+        made = json_reader.as_object(self._call("POST", f"issues/{number}/comments", body={"body": body}, once=True))
+        return Comment(id=_check_id(made), body=body, url=safe_url(json_reader.text(made.get("html_url"))))
 
     def newest_comments(self, number: int, account: str) -> tuple[Comment, ...]:
         """Return the comments of `account` that were written or edited since a minute before this client was made.
@@ -198,27 +176,27 @@ class PyGithubClient:
         """
         listed = self._pages(f"issues/{number}/comments", since=self._since)
         return tuple(
-            Comment(id=_check_id(each.get("id")), body=body, url=safe_url(json_reader.text(each.get("html_url"))))
+            Comment(id=_check_id(each), body=body, url=safe_url(json_reader.text(each.get("html_url"))))
             for each in listed
-            if json_reader.text(json_reader.as_object(each.get("user")).get("login")).lower() == account.lower()
+            if json_reader.text(json_reader.at(each, "user", "login")).lower() == account.lower()
             and isinstance(body := each.get("body"), str)
         )
 
     def edit_comment(self, comment: Comment, body: str) -> bool:
         """Replace the body of an own comment; return False if it has been deleted."""
         try:
-            response = self._change("PATCH", comment, {"body": self._redact(body)})
+            response = self._call("PATCH", f"issues/comments/{comment.id}", body={"body": self._redact(body)})
         except GitHubError as error:
             if error.details.status in GONE:
                 return False
             raise
-        _check_id(json_reader.as_object(response).get("id"))
+        _check_id(response)
         return True
 
     def delete_comment(self, comment: Comment) -> None:
         """Delete an own comment; it is no error if it has been deleted already."""
         try:
-            response = self._change("DELETE", comment, None)
+            response = self._call("DELETE", f"issues/comments/{comment.id}")
         except GitHubError as error:
             if error.details.status not in GONE:
                 raise
@@ -240,10 +218,8 @@ class PyGithubClient:
     def requested_reviewers(self, number: int) -> tuple[str, ...]:
         """Return the logins of whom a review is requested and who have not given one."""
         response = self._call("GET", f"pulls/{number}/requested_reviewers")
-        return tuple(
-            json_reader.text(json_reader.as_object(user).get("login"))
-            for user in json_reader.as_array(json_reader.as_object(response).get("users"))
-        )
+        users = json_reader.as_array(json_reader.at(response, "users"))
+        return tuple(json_reader.text(json_reader.at(user, "login")) for user in users)
 
     def permission(self, login: str) -> str:
         """Return what a user may do in the repository: `admin`, `write`, `read`, or `none`.
@@ -256,7 +232,7 @@ class PyGithubClient:
             if error.details.status == 404:  # noqa: PLR2004 - no user of that name
                 return "none"
             raise
-        return json_reader.text(json_reader.as_object(response).get("permission"))
+        return json_reader.text(json_reader.at(response, "permission"))
 
     def request_review(self, number: int, login: str) -> None:
         """Request a review of one user; one call each, because one invalid login makes GitHub reject the whole list."""
@@ -265,37 +241,39 @@ class PyGithubClient:
     def required_contexts(self, branch: str) -> tuple[str, ...]:
         """Return the status contexts that rules of a branch require."""
         response = self._call("GET", f"rules/branches/{quote(branch, safe='')}")
-        rules = [
-            json_reader.as_object(json_reader.as_object(rule).get("parameters"))
-            for rule in json_reader.as_array(response)
+        listed = [
+            json_reader.at(rule, "parameters", "required_status_checks") for rule in json_reader.as_array(response)
         ]
-        checks = [check for rule in rules for check in json_reader.as_array(rule.get("required_status_checks"))]
-        return tuple(json_reader.text(json_reader.as_object(check).get("context")) for check in checks)
+        checks = [check for each in listed for check in json_reader.as_array(each)]
+        return tuple(json_reader.text(json_reader.at(check, "context")) for check in checks)
 
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
         """Return the results of the last pull requests into a branch, by context, the newest first."""
         owner, _, name = self._name.partition("/")
         variables = {"owner": owner, "name": name, "base": base, "last": RECENT_PULL_REQUESTS}
-        _, response = translate_errors(lambda: self._patient.requester.graphql_query(RECENT_RESULTS_QUERY, variables))
-        return parse_recent_results(json_reader.as_object(response).get("data"))
+        response = self._query(RECENT_RESULTS_QUERY, variables)
+        if error := _graphql_error(response):
+            raise GitHubError(error)
+        return parse_recent_results(response)
 
-    def _change(self, verb: str, comment: Comment, body: dict[str, str] | None) -> object:
-        # PyGithub would fetch the comment first.
-        return self._call(verb, f"issues/comments/{comment.id}", body=body)
+    def _query(self, query: str, variables: Mapping[str, object]) -> object:
+        """Return the response to a GraphQL query; it has the repository, and perhaps errors beside it."""
+        body = {"query": query, "variables": variables}
+        response = self._call("POST", self._requester.graphql_url, body=body)
+        if not isinstance(json_reader.at(response, "data", "repository"), dict):
+            raise GitHubError(_graphql_error(response) or _UNEXPECTED_SHAPE)
+        return response
 
     def _call(
-        self,
-        verb: str,
-        path: str,
-        *,
-        parameters: Mapping[str, str] | None = None,
-        body: Mapping[str, object] | None = None,
+        self, verb: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None, once: bool = False
     ) -> object:
-        """Return the response to one call below the repository, whatever shape it has."""
-        url = f"/repos/{self._name}/{path}"
-        query = dict(parameters) if parameters else None
+        """Return the response to one call, whatever shape it has; a path without an address is in the repository."""
+        requester = self._once if once else self._requester
+        url = path if "://" in path else f"/repos/{self._name}/{path}"
+        parameters = dict(query) if query else None
+        # PyGithub's own objects would fetch each entry of a list, and a comment before it is changed, once more.
         _, response = translate_errors(
-            lambda: self._patient.requester.requestJsonAndCheck(verb, url, parameters=query, input=body)
+            lambda: requester.requestJsonAndCheck(verb, url, parameters=parameters, input=body)
         )
         return response
 
@@ -304,13 +282,11 @@ class PyGithubClient:
 
     def _pages(self, path: str, *, field: str = "", **parameters: str) -> list[Mapping[str, object]]:
         """Return the entries of all pages; on a page that is an object, they are in `field`."""
-        # PyGithub's list would fetch each entry again for its raw data.
         entries: list[Mapping[str, object]] = []
         for number in range(1, snapshot.MAX_PAGES + 1):
-            page = self._call(
-                "GET", path, parameters={**parameters, "per_page": str(snapshot.PAGE), "page": str(number)}
-            )
-            page = json_reader.as_object(page).get(field) if field else page
+            query = {**parameters, "per_page": str(snapshot.PAGE), "page": str(number)}
+            page = self._call("GET", path, query=query)
+            page = json_reader.at(page, field) if field else page
             if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
                 raise GitHubError(_UNEXPECTED_SHAPE)
             entries += page
@@ -320,27 +296,24 @@ class PyGithubClient:
 
 
 def _review(review: Mapping[str, object]) -> Review:
-    user = json_reader.as_object(review.get("user"))
     return Review(
-        author=json_reader.text(user.get("login")),
+        author=json_reader.text(json_reader.at(review, "user", "login")),
         state=json_reader.text(review.get("state")).upper(),
         commit=json_reader.text(review.get("commit_id")),
-        kind=json_reader.text(user.get("type")),
+        kind=json_reader.text(json_reader.at(review, "user", "type")),
     )
 
 
-def _client(api_url: str, auth: Auth.Token, retry: urllib3.Retry) -> Github:
+def _requester(api_url: str, auth: Auth.Token, retry: _Retry) -> Requester:
     return Github(
         auth=auth,
         base_url=api_url,
         timeout=TIMEOUT_S,
         user_agent=f"sepurux-gate-action/{__version__}",
-        per_page=snapshot.PAGE,
         retry=retry,
         seconds_between_requests=0,
         seconds_between_writes=0,
-        lazy=True,
-    )
+    ).requester
 
 
 def translate_errors(call: Callable[[], T]) -> T:
@@ -348,7 +321,7 @@ def translate_errors(call: Callable[[], T]) -> T:
     try:
         return call()
     except GithubException as error:
-        raise GitHubError(_rejection(error), error.data) from None  # a GraphQL error may come with partial data
+        raise GitHubError(_rejection(error)) from None
     except NETWORK_ERRORS as error:
         raise GitHubError(_no_response(error)) from None
     except (BadAttributeException, *SHAPE_ERRORS):
@@ -356,39 +329,54 @@ def translate_errors(call: Callable[[], T]) -> T:
 
 
 _UNEXPECTED_SHAPE = ErrorDetails(message="a response of an unknown shape, or a redirect")
+_RATE_LIMIT = ErrorDetails(message="rate limit", rate_limited=True)
+_OUTAGE = ErrorDetails(message="GitHub kept responding with errors")
 
 
-def _check_id(value: object) -> int:
+def _check_id(created: object) -> int:
     """Return the id of a new object; raises GitHubError if a response has none, such as a proxy's page."""
-    if not isinstance(value, int):
+    number = json_reader.at(created, "id")
+    if not isinstance(number, int):
         raise GitHubError(_UNEXPECTED_SHAPE)
-    return value
+    return number
 
 
 def _rejection(error: GithubException) -> ErrorDetails:
     data, headers = json_reader.as_object(error.data), {k.lower(): v for k, v in (error.headers or {}).items()}
-    graphql_errors = [json_reader.as_object(each) for each in json_reader.as_array(data.get("errors"))]
-    messages = [
-        json_reader.text(data.get("message")),
-        *(json_reader.text(each.get("message")) for each in graphql_errors),
-    ]
-    message = "; ".join(dict.fromkeys(filter(None, messages)))
-    kinds = {json_reader.text(each.get("type")) for each in graphql_errors}
-    limited = "RATE_LIMITED" in kinds or (
-        error.status in LIMIT_STATUSES
-        and ("rate limit" in message.lower() or "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0")
+    message = _joined([data, *json_reader.as_array(data.get("errors"))])
+    limited = error.status in LIMIT_STATUSES and (
+        "rate limit" in message.lower() or "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
     )
-    graphql = error.status == GRAPHQL_ERROR_STATUS and bool(kinds - {""})
-    hidden = graphql and "NOT_FOUND" in kinds and ("repository",) in permissions.error_paths(data.get("errors"))
     return ErrorDetails(
-        status=404 if hidden else 0 if graphql else error.status,
+        status=error.status,
         message=message,
-        accepted=permissions.required_permission(data.get("errors"))
-        if graphql
-        else str(headers.get("x-accepted-github-permissions", "")),
-        forbidden=not limited and ("FORBIDDEN" in kinds or error.status == 403),  # noqa: PLR2004
+        accepted=str(headers.get("x-accepted-github-permissions", "")),
+        forbidden=not limited and error.status == 403,  # noqa: PLR2004
         rate_limited=limited,
     )
+
+
+def _graphql_error(response: object) -> ErrorDetails | None:
+    """Return the details of the errors in a GraphQL response, which has status 200; None if it has none."""
+    if "errors" not in json_reader.as_object(response):
+        return None
+    errors = list(json_reader.as_array(json_reader.at(response, "errors")))
+    kinds = {json_reader.text(json_reader.at(each, "type")) for each in errors}
+    hidden = kinds == {"NOT_FOUND"} or ("NOT_FOUND" in kinds and ("repository",) in permissions.error_paths(errors))
+    limited = "RATE_LIMITED" in kinds
+    return ErrorDetails(
+        status=404 if hidden else 0,
+        message=_joined(errors),
+        accepted=permissions.required_permission(errors),
+        forbidden="FORBIDDEN" in kinds and not limited,
+        rate_limited=limited,
+    )
+
+
+def _joined(parts: Iterable[object]) -> str:
+    """Return the messages of an error's parts, each once."""
+    messages = (json_reader.text(json_reader.at(part, "message")) for part in parts)
+    return "; ".join(dict.fromkeys(filter(None, messages)))
 
 
 def _no_response(error: Exception) -> ErrorDetails:
@@ -396,9 +384,7 @@ def _no_response(error: Exception) -> ErrorDetails:
     match error:
         case requests.exceptions.RetryError():
             limited = any(f"too many {status} " in str(error) for status in LIMIT_STATUSES)  # only its text says so
-            return ErrorDetails(
-                message="GitHub kept responding with errors" if not limited else "rate limit", rate_limited=limited
-            )
+            return _RATE_LIMIT if limited else _OUTAGE
         case requests.Timeout():
             return ErrorDetails(message="GitHub did not respond in time")
         case _:

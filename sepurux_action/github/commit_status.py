@@ -1,7 +1,8 @@
-"""The states of a commit status."""
+"""A commit status, and its states."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -11,3 +12,13 @@ class CommitState(StrEnum):
     PENDING = "pending"
     SUCCESS = "success"
     FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class CommitStatus:
+    """A status of a commit; `context` is its name, and `url` where it links to, or ''."""
+
+    context: str
+    state: CommitState
+    description: str
+    url: str = ""

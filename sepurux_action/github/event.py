@@ -7,10 +7,11 @@ https://docs.github.com/actions/reference/workflows-and-actions/events-that-trig
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import ErrorDetails
@@ -146,8 +147,8 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         name=name,
         repository=full_name,
         # The payload of a scheduled run has no repository, but such a run is always on the default branch.
-        default_branch=branch_name(repository.get("default_branch")) or (branch if name == "schedule" else ""),
-        commit=_sha(environ.get("GITHUB_SHA")),
+        default_branch=_branch_name(repository.get("default_branch")) or (branch if name == "schedule" else ""),
+        commit=parse_sha(environ.get("GITHUB_SHA")),
         head_branch=branch,
         dependabot=environ.get("GITHUB_ACTOR") == DEPENDABOT,
         workflow_file=_workflow_file(environ, full_name),
@@ -161,27 +162,22 @@ def _workflow_file(environ: Mapping[str, str], repository: str) -> str:
 
     In a called reusable workflow, the variables name the workflow that calls it, whose triggers count.
     """
-    commit, match = _sha(environ.get("GITHUB_WORKFLOW_SHA")), _WORKFLOW.match(environ.get("GITHUB_WORKFLOW_REF", ""))
+    commit, match = (
+        parse_sha(environ.get("GITHUB_WORKFLOW_SHA")),
+        _WORKFLOW.match(environ.get("GITHUB_WORKFLOW_REF", "")),
+    )
     if not (commit and match and match["path"].isprintable() and _same(match["repository"], repository)):
         return ""
     return f"{commit}:{match['path']}"
 
 
-def parse_pull_request(raw: object) -> PullRequest:
-    """Return the pull request in a webhook's payload or a response of GitHub's REST API; never raises."""
-    payload = json_reader.as_object(raw)
-    head, base = json_reader.as_object(payload.get("head")), json_reader.as_object(payload.get("base"))
-    return PullRequest(
-        number=_number(payload.get("number")),
-        head_sha=_sha(head.get("sha")),
-        head_repository=_repository(json_reader.as_object(head.get("repo")).get("full_name")),
-        head_branch=branch_name(head.get("ref")),
-        base_repository=_repository(json_reader.as_object(base.get("repo")).get("full_name")),
-        base_ref=branch_name(base.get("ref")),
-        base_sha=_sha(base.get("sha")),
-        author=json_reader.text(json_reader.as_object(payload.get("user")).get("login")),
-        open=payload.get("state") == "open",
-    )
+def parse_pull_request(raw: object, *, graphql: bool = False) -> PullRequest:
+    """Return the pull request in a payload of a webhook or of GitHub's REST API, or in one of GraphQL; never raises."""
+    fields: dict[str, Any] = {
+        name: parse(json_reader.at(raw, *(in_graphql if graphql else in_rest).split(".")))
+        for name, (parse, in_rest, in_graphql) in _PULL_REQUEST.items()
+    }
+    return PullRequest(**fields)
 
 
 def with_pull_request_number(event: Event, number: int | None) -> Event:
@@ -277,9 +273,9 @@ def _merge_group(event: Event, payload: Mapping[str, object]) -> Event:
     number = _number(int(named[1])) if named else None
     return replace(
         event,
-        commit=_sha(group.get("head_sha")) or event.commit,
+        commit=parse_sha(group.get("head_sha")) or event.commit,
         base_ref=_branch_of_ref(group.get("base_ref")),
-        base_sha=_sha(group.get("base_sha")),
+        base_sha=parse_sha(group.get("base_sha")),
         pull_request=number,
         no_pr_reason="" if number else "the merge group's branch names no pull request",
     )
@@ -287,11 +283,11 @@ def _merge_group(event: Event, payload: Mapping[str, object]) -> Event:
 
 def _workflow_run(event: Event, payload: Mapping[str, object]) -> Event:
     run = json_reader.as_object(payload.get("workflow_run"))
-    base, head = json_reader.as_object(payload.get("repository")), json_reader.as_object(run.get("head_repository"))
+    base, head = payload.get("repository"), run.get("head_repository")
     repository, branch, commit = (
-        _repository(head.get("full_name")),
-        branch_name(run.get("head_branch")),
-        _sha(run.get("head_sha")),
+        _repository(json_reader.at(head, "full_name")),
+        _branch_name(run.get("head_branch")),
+        parse_sha(run.get("head_sha")),
     )
     event = replace(
         event,
@@ -304,9 +300,11 @@ def _workflow_run(event: Event, payload: Mapping[str, object]) -> Event:
         return event
     # The list may contain pull requests from this branch into other repositories of the fork network.
     ours = [
-        pull for pull in json_reader.as_array(run.get("pull_requests")) if _same_id(_repository_of(pull, "base"), base)
+        pull
+        for pull in json_reader.as_array(run.get("pull_requests"))
+        if _same_id(json_reader.at(pull, "base", "repo"), base)
     ]
-    if len(ours) == 1 and commit and _same_id(_repository_of(ours[0], "head"), head):
+    if len(ours) == 1 and commit and _same_id(json_reader.at(ours[0], "head", "repo"), head):
         pull = replace(parse_pull_request(ours[0]), head_repository=repository)
         if pull.number is not None and pull.head_sha == commit:
             return _with_pull_request(event, pull)
@@ -338,9 +336,9 @@ def _deployment(event: Event, payload: Mapping[str, object]) -> Event:
     deployment = json_reader.as_object(payload.get("deployment"))
     return replace(
         event,
-        commit=_sha(deployment.get("sha")) or event.commit,
+        commit=parse_sha(deployment.get("sha")) or event.commit,
         # A tag or a SHA is no head of a pull request.
-        head_branch=_branch_of_ref(deployment.get("ref")) or branch_name(deployment.get("ref")) or event.head_branch,
+        head_branch=_branch_of_ref(deployment.get("ref")) or _branch_name(deployment.get("ref")) or event.head_branch,
     )
 
 
@@ -404,13 +402,10 @@ def _with_pull_request(event: Event, pull: PullRequest) -> Event:
     )
 
 
-def _repository_of(pull: object, side: str) -> Mapping[str, object]:
-    return json_reader.as_object(json_reader.as_object(json_reader.as_object(pull).get(side)).get("repo"))
-
-
-def _same_id(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
-    number = json_reader.number(one.get("id"), low=1, whole=True).value
-    return number is not None and number == json_reader.number(other.get("id"), low=1, whole=True).value
+def _same_id(one: object, other: object) -> bool:
+    """Return whether both are the same repository, by its id."""
+    number = _number(json_reader.at(one, "id"), high=math.inf)
+    return number is not None and number == _number(json_reader.at(other, "id"), high=math.inf)
 
 
 def _same(one: str, other: str) -> bool:
@@ -418,12 +413,13 @@ def _same(one: str, other: str) -> bool:
     return bool(one) and one.lower() == other.lower()
 
 
-def _number(value: object) -> int | None:
-    number = json_reader.number(value, low=1, high=MAX_NUMBER, whole=True).value
+def _number(value: object, high: float = MAX_NUMBER) -> int | None:
+    number = json_reader.number(value, low=1, high=high, whole=True).value
     return None if number is None else int(number)
 
 
-def _sha(value: object) -> str:
+def parse_sha(value: object) -> str:
+    """Return a commit's SHA, or '' for any other value."""
     return value if isinstance(value, str) and SHA.match(value) and not _NO_SHA.match(value) else ""
 
 
@@ -431,14 +427,28 @@ def _repository(value: object) -> str:
     return value if isinstance(value, str) and _REPOSITORY.match(value) else ""
 
 
-def branch_name(value: object) -> str:
+def _branch_name(value: object) -> str:
     """Return a branch's name, or '' if it has unprintable characters, because it could look like another name."""
     return value if isinstance(value, str) and value == json_reader.printable(value) else ""
 
 
 def _branch_of_ref(value: object) -> str:
     """Return the branch of a full ref, or '' for a tag."""
-    return branch_name(value[len(_BRANCH) :]) if isinstance(value, str) and value.startswith(_BRANCH) else ""
+    return _branch_name(value[len(_BRANCH) :]) if isinstance(value, str) and value.startswith(_BRANCH) else ""
+
+
+# Each field of a pull request: its parser, and where it is in REST and in GraphQL, '' if the gate does not ask for it.
+_PULL_REQUEST: Mapping[str, tuple[Callable[[object], object], str, str]] = {
+    "number": (_number, "number", "number"),
+    "head_sha": (parse_sha, "head.sha", "headRefOid"),
+    "head_repository": (_repository, "head.repo.full_name", "headRepository.nameWithOwner"),
+    "head_branch": (_branch_name, "head.ref", "headRefName"),
+    "base_repository": (_repository, "base.repo.full_name", ""),
+    "base_ref": (_branch_name, "base.ref", "baseRefName"),
+    "base_sha": (parse_sha, "base.sha", "baseRefOid"),
+    "author": (json_reader.text, "user.login", "author.login"),
+    "open": (lambda state: json_reader.text(state).lower() == "open", "state", "state"),
+}
 
 
 # -- the table of events ----------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def required_permission(errors: object) -> str:
 def error_paths(errors: object) -> list[tuple[str, ...]]:
     """Return the path of each GraphQL error."""
     return [
-        tuple(map(json_reader.text, json_reader.as_array(json_reader.as_object(error).get("path"))))
+        tuple(map(json_reader.text, json_reader.as_array(json_reader.at(error, "path"))))
         for error in json_reader.as_array(errors)
     ]
 

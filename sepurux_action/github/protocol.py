@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.github.commit_status import CommitState
+from sepurux_action.github.commit_status import CommitStatus
 from sepurux_action.github.event import Event, PullRequest, PullRequestLookup
 from sepurux_action.github.snapshot import Comment, Snapshot
 from sepurux_action.github.soft_gate_rules import Review
@@ -46,9 +46,7 @@ class GitHubClient(Protocol):
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
         """Return the results of the last pull requests into a branch, by context, the newest first."""
 
-    def set_status(  # noqa: PLR0913 - the parts of a status
-        self, commit: str, context: str, state: CommitState, description: str, url: str, *, retry: bool = True
-    ) -> None:
+    def set_status(self, commit: str, status: CommitStatus, *, retry: bool = True) -> None:
         """Set a commit status; without `retry` a failure is final."""
 
     def create_comment(self, number: int, body: str) -> Comment:

@@ -8,7 +8,6 @@ from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.github.calls import READS_S, BoundedCalls
 from sepurux_action.github.event import PullRequest
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.protocol import GitHubClient
 from sepurux_action.github.soft_gate_rules import (
     ApprovalRules,
     Review,
@@ -21,9 +20,8 @@ from sepurux_action.github.soft_gate_rules import (
 class ReviewGate:
     """The reviews of one pull request, fetched when the first gate needs them."""
 
-    def __init__(self, client: GitHubClient, calls: BoundedCalls) -> None:
+    def __init__(self, calls: BoundedCalls) -> None:
         """Start with nothing fetched."""
-        self._client = client
         self._calls = calls
         self._reviews: tuple[Review, ...] | None = None
         self._fetched = False
@@ -33,12 +31,13 @@ class ReviewGate:
     def approval(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> ApprovalStatus:
         """Return whether reviews approve a failed gate, and else who can."""
         event = self._calls.event
-        if event.pull_request is None or pull is None:
+        number = event.pull_request
+        if number is None or pull is None:
             return ApprovalStatus(unread=True)
         if not self._fetched:
             self._fetched = True  # once for all gates, because each attempt may wait for a GitHub that hangs
             self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
-            self._reviews = self._calls.try_call(Operation.REVIEWS, self._client.reviews, event.pull_request)
+            self._reviews = self._calls.try_call(Operation.REVIEWS, lambda github: github.reviews(number))
         if self._reviews is None:
             return ApprovalStatus(unread=True)
         head = pull.head_sha if event.name == "merge_group" else event.commit
@@ -64,7 +63,7 @@ class ReviewGate:
     def _fetch_permission(self, login: str) -> None:
         """Fetch a user's permission if it is not known yet."""
         if login not in self._permissions:
-            permission = self._calls.try_call(Operation.REVIEWS, self._client.permission, login)
+            permission = self._calls.try_call(Operation.REVIEWS, lambda github: github.permission(login))
             if permission is not None:
                 self._permissions[login] = permission
 
@@ -73,7 +72,7 @@ class ReviewGate:
         number = self._calls.event.pull_request
         if number is None or not self._waiting:
             return
-        requested = self._calls.try_call(Operation.REQUEST_REVIEW, self._client.requested_reviewers, number)
+        requested = self._calls.try_call(Operation.REQUEST_REVIEW, lambda github: github.requested_reviewers(number))
         if requested is None:
             return
         reviews = self._reviews or ()
@@ -83,4 +82,4 @@ class ReviewGate:
         )
 
     def _request(self, number: int, login: str) -> None:
-        self._calls.call(lambda: self._client.request_review(number, login))
+        self._calls.call(lambda github: github.request_review(number, login))

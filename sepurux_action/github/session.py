@@ -6,7 +6,7 @@ Nothing here changes results or exit status, whatever GitHub responds. Source: c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import assert_never
 
@@ -28,8 +28,8 @@ from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github import comment_state
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
 from sepurux_action.github.comment_state import CachedFailures, CommentState, State
-from sepurux_action.github.commit_status import CommitState
-from sepurux_action.github.event import ByNumber, Event, PullRequest, as_ambiguous, resolve
+from sepurux_action.github.commit_status import CommitState, CommitStatus
+from sepurux_action.github.event import ByNumber, Event, PullRequest, PullRequestLookup, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.protocol import GitHubClient
 from sepurux_action.github.reviews import ReviewGate
@@ -51,14 +51,6 @@ BASE_CHANGED = "the base branch has changed; re-run the job"
 BLOCKING_FIRST = (CommitState.FAILURE, CommitState.PENDING, CommitState.SUCCESS)
 
 
-@dataclass(frozen=True, slots=True)
-class _Status:
-    context: str
-    state: CommitState
-    description: str
-    url: str = ""
-
-
 class GitHubSession:
     """Everything that one run reads from GitHub and publishes there, about one event."""
 
@@ -67,11 +59,10 @@ class GitHubSession:
     ) -> None:
         """Start with nothing read. `signing_key` signs the state in the comment; without it there is no state."""
         self.snapshot = Snapshot()
-        self._client = client
         self._output = output
-        self._calls = BoundedCalls(timeouts, output, event)
+        self._calls = BoundedCalls(client, timeouts, output, event)
         self._calls.set_timeout(FIRST_READ_S)
-        self.soft_gate = ReviewGate(client, self._calls)
+        self.soft_gate = ReviewGate(self._calls)
         self._options = PublishOptions(key="")
         self._signing_key = signing_key
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
@@ -94,7 +85,7 @@ class GitHubSession:
         for _ in range(MAX_LOOKUPS):
             if (lookup := self.event.lookup) is None:
                 break
-            find = partial(self._client.find_pull_requests, lookup)
+            find = partial(_find_pull_requests, lookup)
             try:
                 self._calls.event = resolve(self.event, self._calls.call_until_deadline(Operation.FIND, find))
             except GitHubError as error:
@@ -106,13 +97,13 @@ class GitHubSession:
             self._output.log(f"no comment: pull request {self.event.pull_request} is closed")
         if self.event.skip_reason:
             return
-        self.snapshot = self._calls.fetch_first_snapshot(self._client, config)
+        self.snapshot = self._calls.fetch_first_snapshot(config)
         pull = self.snapshot.pull_request
         if pull and self._has_another_base(pull) and self.event.name != "merge_group":
             then, now = map(json_reader.preview, (self.event.base_ref, pull.base_ref))
             self._output.log(f"the base branch is now {now}, and not {then} as in the event's payload")
             self._calls.event = replace(self.event, base_ref=pull.base_ref, base_sha=pull.base_sha)
-            self.snapshot = self._calls.fetch_first_snapshot(self._client, config)
+            self.snapshot = self._calls.fetch_first_snapshot(config)
 
     def configure(self, options: PublishOptions) -> None:
         """Set how to publish, which is known only after the policy has been read."""
@@ -127,13 +118,13 @@ class GitHubSession:
         GraphQL did not respond, they are read by REST, after those of the given gates are set.
         """
         self._calls.set_timeout(self._statuses_s)
-        bases = list(dict.fromkeys(pull.base_ref for pull in self.event.matches)) or [self.event.branch]
-        given = [self._context(gate, base) for base in bases for gate in gates]
-        done: list[str] = []
-        if self.snapshot.head_contexts is None and self._options.status and self.event.commit:
+        event = self.event
+        bases = list(dict.fromkeys(pull.base_ref for pull in event.matches)) or [event.branch]
+        given, done = [self._context(gate, base) for base in bases for gate in gates], frozenset[str]()
+        if self.snapshot.head_contexts is None and self._options.status and event.commit:
             self._set_failed(given)
-            done = given
-            read = self._calls.try_call(Operation.STATUSES, self._client.commit_statuses, self.event.commit)
+            done = frozenset(map(str.lower, given))
+            read = self._calls.try_call(Operation.STATUSES, lambda github: github.commit_statuses(event.commit))
             self.snapshot = replace(self.snapshot, head_contexts=read)
         prefixes = tuple(self._context("", base).lower() for base in bases)
         own = [
@@ -141,35 +132,28 @@ class GitHubSession:
             for context, description in (self.snapshot.head_contexts or {}).items()
             if context.lower().startswith(prefixes) or published_result.parse_description(description)
         ]
-        self._set_failed([*given, *own], done)
+        self._set_failed(context for context in [*given, *own] if context.lower() not in done)
 
-    def _set_failed(self, contexts: Iterable[str], done: Iterable[str] = ()) -> None:
-        """Set the failed status of each context once, except of those that are `done`; case does not matter."""
-        unique: dict[str, str] = {}
-        for context in contexts:
-            if len(context) <= MAX_CONTEXT_LENGTH:
-                unique.setdefault(context.lower(), context)
-        for context in done:
-            unique.pop(context.lower(), None)
+    def _set_failed(self, contexts: Iterable[str]) -> None:
         unread = self.snapshot.policy.error and policy_ref(self.event)
         note = "the policy could not be read" if unread else "invalid settings"
         note = self.event.no_pr_reason if self.event.ambiguous else note
         result = PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, metrics=published_result.Metrics())
         description = published_result.format_description(result, note)
-        self._set_statuses(_Status(context, CommitState.FAILURE, description) for context in unique.values())
+        self._set_statuses(CommitStatus(context, CommitState.FAILURE, description) for context in contexts)
 
     def publish_pending(self, gates: Iterable[str]) -> None:
         """Set the pending status of each gate, before further reads, which share its time."""
         self._calls.set_timeout(READS_S)
         running = "the evaluation is running"
-        self._set_statuses(_Status(self.context_of(gate), CommitState.PENDING, running) for gate in gates)
+        self._set_statuses(CommitStatus(self.context_of(gate), CommitState.PENDING, running) for gate in gates)
 
     def load_more_comments(self) -> None:
         """Fetch further pages of comments until the gate's own comment is found, for the state in it."""
         if state := self._comment_state:
             ours = self._sticky_comment(state)
             self.snapshot = self._calls.fetch_more_comments(
-                self._client, self.snapshot, enough=lambda snapshot: bool(ours.find_in(snapshot.comments))
+                self.snapshot, enough=lambda snapshot: bool(ours.find_in(snapshot.comments))
             )
 
     def baseline(self, gate: str) -> Baseline | None:
@@ -200,11 +184,12 @@ class GitHubSession:
         number = self.event.pull_request
         if number is None or not self._has_event_commit(self.snapshot):
             return None
-        return self._calls.try_call(Operation.FILES, self._client.changed_files, number)
+        return self._calls.try_call(Operation.FILES, lambda github: github.changed_files(number))
 
     def is_current(self) -> bool:
         """Fetch the pull request again; return whether it still has the evaluated commit and the same base."""
-        now = self._calls.try_call(Operation.READ, self._client.fetch_snapshot, self.event, with_base=False)
+        event = self.event
+        now = self._calls.try_call(Operation.READ, lambda github: github.fetch_snapshot(event, with_base=False))
         return now is not None and self._has_event_commit(now)
 
     def stage_advice(self, gate: str, stage: Stage, *, scheduled: bool) -> str:
@@ -231,11 +216,11 @@ class GitHubSession:
 
     @cached_property
     def _required(self) -> tuple[str, ...] | None:
-        return self._calls.try_call(Operation.RULES, self._client.required_contexts, self.event.base_ref)
+        return self._calls.try_call(Operation.RULES, lambda github: github.required_contexts(self.event.base_ref))
 
     @cached_property
     def _recent(self) -> tuple[Mapping[str, PreviousResult], ...] | None:
-        return self._calls.try_call(Operation.PULLS, self._client.recent_results, self.event.base_ref)
+        return self._calls.try_call(Operation.PULLS, lambda github: github.recent_results(self.event.base_ref))
 
     def cached_failure(self, gate: Gate, fingerprint: str) -> tuple[RunResult, ...]:
         """Return the run of a `fail` in the gate's own comment, if its commit and fingerprint are the same."""
@@ -297,7 +282,7 @@ class GitHubSession:
             return ""
         if self._now is None:
             return ""
-        now = self._calls.fetch_more_comments(self._client, self._now)
+        now = self._calls.fetch_more_comments(self._now)
         head = now.pull_request.head_sha if now.pull_request else ""
         if head != self.event.commit:
             own = "a merge group has a commit of its own"
@@ -332,7 +317,7 @@ class GitHubSession:
     def _read_again(self) -> None:
         if self.event.pull_request is None or not (self._options.status or self._writes_comment):
             return
-        self._now = self._calls.fetch_page(self._client)
+        self._now = self._calls.fetch_page()
         if self._base_has_changed and self._now and self._now.pull_request:
             then, now = map(json_reader.preview, (self.event.base_ref, self._now.pull_request.base_ref))
             changed = f"The base branch of the pull request has changed from {then} to {now} since the policy was read"
@@ -368,39 +353,47 @@ class GitHubSession:
         )
 
     def _sticky_comment(self, state: CommentState, account: str = "") -> StickyComment:
-        return StickyComment(self._client, self._calls, state.marker, account)
+        return StickyComment(self._calls, state.marker, account)
 
-    def _set_statuses(self, statuses: Iterable[_Status]) -> None:
+    def _set_statuses(self, statuses: Iterable[CommitStatus]) -> None:
+        """Set each status once, as GitHub ignores the case of a context; leave out one whose context is too long."""
+        unique: dict[str, CommitStatus] = {}
+        for status in statuses:
+            if len(status.context) <= MAX_CONTEXT_LENGTH:
+                unique.setdefault(status.context.lower(), status)
         if self._options.status and self.event.commit:
             self._calls.try_each(
-                Operation.STATUS, {status.context: partial(self._set_status, status) for status in statuses}
+                Operation.STATUS, {status.context: partial(self._set_status, status) for status in unique.values()}
             )
 
-    def _set_status(self, status: _Status) -> None:
+    def _set_status(self, status: CommitStatus) -> None:
         """Set a status, without its link if GitHub rejects it with one; raises GitHubError."""
 
-        def send(url: str) -> None:
-            state, description = status.state, status.description
-            set_status = partial(self._client.set_status, self.event.commit, status.context, state, description, url)
-            self._calls.call(partial(set_status, retry=not self._shutting_down))
+        def send(status: CommitStatus) -> None:
+            commit, retry = self.event.commit, not self._shutting_down
+            self._calls.call(lambda github: github.set_status(commit, status, retry=retry))
 
-        url = status.url or self._options.run_url
+        linked = replace(status, url=status.url or self._options.run_url)
         try:
-            send(url)
+            send(linked)
         except GitHubError as error:
-            if not (url and error.details.of_one_target):
+            if not (linked.url and error.details.of_one_target):
                 raise
-            send("")
+            send(replace(status, url=""))
             why = error.details.summary
             self._calls.warn_once(f"GitHub refused the link of a commit status ({why}), so the status has no link.")
 
-    def _decided_status(self, result: GateResult) -> _Status:
+    def _decided_status(self, result: GateResult) -> CommitStatus:
         state = CommitState.FAILURE if result.conclusion.blocks else CommitState.SUCCESS
         state = CommitState.PENDING if result.needs_approval else state
         state = CommitState.FAILURE if self._base_has_changed else state
         note = BASE_CHANGED if self._base_has_changed else _status_note(result)
         description = published_result.format_description(published_result.summarize(result), note)
-        return _Status(self.context_of(result.gate.name), state, description, result.worst.run.dashboard_url)
+        return CommitStatus(self.context_of(result.gate.name), state, description, result.worst.run.dashboard_url)
+
+
+def _find_pull_requests(lookup: PullRequestLookup, github: GitHubClient) -> tuple[PullRequest, ...]:
+    return github.find_pull_requests(lookup)
 
 
 def _status_note(result: GateResult) -> str:

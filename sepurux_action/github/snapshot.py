@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeAlias
@@ -22,7 +22,7 @@ from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.baseline import MAX_RESULTS, Baseline, BaselineResult
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.github.event import SHA, Event, PullRequest, branch_name
+from sepurux_action.github.event import Event, PullRequest, parse_pull_request, parse_sha
 from sepurux_action.github.permissions import Operation, error_paths, required_permission
 
 PAGE = 100  # comments of one page, GitHub's largest
@@ -186,17 +186,21 @@ def snapshot_variables(event: Event, *, after: str = "", with_base: bool, config
     }
 
 
-def parse_snapshot(data: object, event: Event) -> Snapshot:
-    """Return the snapshot in a response to SNAPSHOT_QUERY; what has an unknown shape is left out."""
-    repository = json_reader.as_object(json_reader.as_object(data).get("repository"))
-    pull = json_reader.as_object(repository.get("pullRequest"))
-    thread = json_reader.as_object(pull.get("comments"))
-    page = json_reader.as_object(thread.get("pageInfo"))
+def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = None) -> Snapshot:
+    """Return the snapshot in a response to SNAPSHOT_QUERY; what has an unknown shape is left out.
+
+    `error` is given if the response has errors. Their paths tell which parts are missing. A file that could not be read
+    is null, like a file that does not exist, so it counts as an error of the file. An error of the workflow's file does
+    not count, because the report only lacks a hint without it.
+    """
+    repository = json_reader.as_object(json_reader.at(response, "data", "repository"))
+    pull, thread = repository.get("pullRequest"), json_reader.at(repository, "pullRequest", "comments")
+    page = json_reader.as_object(json_reader.at(thread, "pageInfo"))
     line = _first_parents(repository)
-    viewer = json_reader.text(json_reader.as_object(json_reader.as_object(data).get("viewer")).get("login"))
-    return Snapshot(
-        pull_request=_pull_request(pull) if pull else None,
-        comments=tuple(sorted(_own_comments(thread.get("nodes")), key=lambda comment: comment.id)),
+    viewer = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
+    snapshot = Snapshot(
+        pull_request=parse_pull_request(pull, graphql=True) if json_reader.as_object(pull) else None,
+        comments=tuple(sorted(_own_comments(json_reader.at(thread, "nodes")), key=lambda comment: comment.id)),
         comments_known=_is_complete(thread),
         baselines=_baselines(line, event.commit, _account(viewer)) if viewer else {},
         baselines_known=bool(viewer and line),
@@ -210,49 +214,50 @@ def parse_snapshot(data: object, event: Event) -> Snapshot:
         head_policy=_policy_file(repository.get("headPolicy"), readable=True),
         workflow=_policy_file(repository.get("workflow"), readable=True).text or "",
     )
-
-
-def parse_partial(response: object, event: Event, error: ErrorDetails) -> Snapshot:
-    """Return the snapshot in a response to SNAPSHOT_QUERY that has errors; their paths tell which part is missing.
-
-    A file that could not be read is null, like a file that does not exist, so it counts as an error of the file. An
-    error of the workflow's file does not count, because the report only lacks a hint without it.
-    """
-    parts = json_reader.as_object(response)
-    snapshot = parse_snapshot(parts.get("data"), event)
-    all_errors = list(json_reader.as_array(parts.get("errors")))
-    errors = [each for each in all_errors if not _is_of_workflow(each)]
-    if all_errors and not errors:
+    given = list(json_reader.as_array(json_reader.at(response, "errors")))
+    errors = [each for each in given if "workflow" not in _parts(error_paths([each])[0])]
+    if error is None or (given and not errors):
         return snapshot
-    paths = error_paths(errors)
-    failed = {path[1] if len(path) > 1 else "" for path in paths}
-    no_comments = any(path[: len(_COMMENTS)] == _COMMENTS for path in paths)
-    if no_comments or (snapshot.pull_request is None and event.pull_request is not None):
-        denied = Operation.READ
-    else:
-        denied = Operation.RESULTS if required_permission(errors) else Operation.BASE
-    known = snapshot.comments_known and not no_comments and () not in paths
-    of_base = not failed.isdisjoint({"", *_LINE}) or not paths
-    snapshot = replace(
+    paths = error_paths(errors) or [()]
+    missing = {part for path in paths for part in _parts(path)}
+    no_default = "defaultPolicy" in repository and not snapshot.has_default_policy
+    no_policy = ("policy" in missing and snapshot.policy.text is None) or ("default" in missing and no_default)
+    no_head = "head" in missing and snapshot.head_policy.text is None
+    no_statuses = not snapshot.head_contexts and any(path[-1:] == ("status",) for path in paths)
+    no_pull = snapshot.pull_request is None and event.pull_request is not None
+    of_pull = no_pull or _COMMENTS in {path[:3] for path in paths}
+    of_base = Operation.RESULTS if required_permission(errors) else Operation.BASE
+    return replace(
         snapshot,
         error=error,
-        denied=denied,
-        comments_known=known,
-        baselines_known=snapshot.baselines_known and not of_base,
+        denied=Operation.READ if of_pull else of_base,
+        comments_known=snapshot.comments_known and "comments" not in missing,
+        baselines_known=snapshot.baselines_known and "base" not in missing,
+        policy=unread(error) if no_policy else snapshot.policy,
+        head_policy=unread(error) if no_head else snapshot.head_policy,
+        head_contexts=None if no_statuses else snapshot.head_contexts,
     )
-    asked = "defaultPolicy" in json_reader.as_object(json_reader.as_object(parts.get("data")).get("repository"))
-    hidden = "defaultPolicy" in failed or ("" in failed and asked and not snapshot.has_default_policy)
-    if hidden or (failed & {"", "policy", "policyCommit"} and snapshot.policy.text is None):
-        snapshot = replace(snapshot, policy=unread(error))
-    if failed & {"", "headPolicy"} and snapshot.head_policy.text is None:
-        snapshot = replace(snapshot, head_policy=unread(error))
-    if not snapshot.head_contexts and any(path[-1:] == ("status",) for path in paths):
-        snapshot = replace(snapshot, head_contexts=None)
-    return snapshot
 
 
-def _is_of_workflow(error: object) -> bool:
-    return any(path[:2] == ("repository", "workflow") for path in error_paths([error]))
+_COMMENTS = ("repository", "pullRequest", "comments")
+_EVERYTHING = frozenset({"comments", "base", "policy", "default", "head"})
+# What of a snapshot is missing if an error's path begins so; the longest beginning counts.
+_PARTS: Mapping[tuple[str, ...], frozenset[str]] = {
+    (): _EVERYTHING,
+    ("repository", "pullRequest"): frozenset(),
+    ("repository", "evaluated"): frozenset(),
+    _COMMENTS: frozenset({"comments"}),
+    ("repository", "policyCommit"): frozenset({"policy"}),
+    ("repository", "policy"): frozenset({"policy"}),
+    ("repository", "defaultPolicy"): frozenset({"default"}),
+    ("repository", "headPolicy"): frozenset({"head"}),
+    ("repository", "workflow"): frozenset({"workflow"}),
+    **{("repository", name): frozenset({"base"}) for name in _LINE},
+}
+
+
+def _parts(path: tuple[str, ...]) -> frozenset[str]:
+    return next(_PARTS[path[:length]] for length in range(len(_COMMENTS), -1, -1) if path[:length] in _PARTS)
 
 
 def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] | None:
@@ -260,12 +265,7 @@ def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] |
 
     A token without `contents: read` reads them through the pull request, if the commit is still its head.
     """
-    pull = json_reader.as_object(repository.get("pullRequest"))
-    heads = json_reader.as_array(json_reader.as_object(pull.get("commits")).get("nodes"))
-    read = map(
-        json_reader.as_object,
-        [repository.get("evaluated"), *(json_reader.as_object(head).get("commit") for head in heads)],
-    )
+    read = map(json_reader.as_object, [repository.get("evaluated"), *_heads(repository.get("pullRequest"))])
     commits = (each for each in read if each.get("oid") == commit)
     known = [statuses for each in commits if (statuses := _statuses(each)) is not None]
     contexts = {
@@ -287,18 +287,16 @@ def _statuses(commit: Mapping[str, object]) -> tuple[Mapping[str, object], ...] 
     return statuses if known else None
 
 
-def parse_recent_results(data: object) -> tuple[Mapping[str, PreviousResult], ...]:
+def _heads(pull: object) -> Iterator[object]:
+    """Yield the head commit of a pull request."""
+    for node in json_reader.as_array(json_reader.at(pull, "commits", "nodes")):
+        yield json_reader.at(node, "commit")
+
+
+def parse_recent_results(response: object) -> tuple[Mapping[str, PreviousResult], ...]:
     """Return the newest results, by lower-case context, of each of the last pull requests, the newest first."""
-    pulls = json_reader.as_object(
-        json_reader.as_object(json_reader.as_object(data).get("repository")).get("pullRequests")
-    )
-    results = []
-    for pull in map(json_reader.as_object, json_reader.as_array(pulls.get("nodes"))):
-        heads = json_reader.as_array(json_reader.as_object(pull.get("commits")).get("nodes"))
-        results.append(
-            _newest_results(json_reader.as_object(json_reader.as_object(head).get("commit")) for head in heads)
-        )
-    return tuple(results)
+    pulls = json_reader.as_array(json_reader.at(response, "data", "repository", "pullRequests", "nodes"))
+    return tuple(_newest_results(map(json_reader.as_object, _heads(pull))) for pull in pulls)
 
 
 def _policy_file(value: object, *, readable: bool) -> PolicyFile:
@@ -313,32 +311,13 @@ def _policy_file(value: object, *, readable: bool) -> PolicyFile:
     return PolicyFile(text=text)
 
 
-def _pull_request(pull: Mapping[str, object]) -> PullRequest:
-    number = json_reader.number(pull.get("number"), low=1, whole=True).value
-    return PullRequest(
-        number=None if number is None else int(number),
-        head_sha=_sha(pull.get("headRefOid")),
-        head_repository=json_reader.text(json_reader.as_object(pull.get("headRepository")).get("nameWithOwner")),
-        head_branch=json_reader.text(pull.get("headRefName")),
-        base_ref=branch_name(pull.get("baseRefName")),
-        base_sha=_sha(pull.get("baseRefOid")),
-        author=json_reader.text(json_reader.as_object(pull.get("author")).get("login")),
-        open=pull.get("state") == "OPEN",
-    )
-
-
-def _sha(value: object) -> str:
-    return value if isinstance(value, str) and SHA.match(value) else ""
-
-
 _Account: TypeAlias = tuple[str, bool]
 _BIG_INT = re.compile(r"[0-9]{1,19}\Z")  # GraphQL sends a BigInt as text
-_COMMENTS = ("repository", "pullRequest", "comments")
 
 
-def _is_complete(thread: Mapping[str, object]) -> bool:
+def _is_complete(thread: object) -> bool:
     """Return whether a page of comments has all comments, their authors, and the cursor of the next page."""
-    nodes, page = thread.get("nodes"), json_reader.as_object(thread.get("pageInfo"))
+    nodes, page = json_reader.at(thread, "nodes"), json_reader.as_object(json_reader.at(thread, "pageInfo"))
     more = page.get("hasNextPage")
     last = more is False or (more is True and bool(json_reader.text(page.get("endCursor"))))
     authored = (json_reader.as_object(node).get("viewerDidAuthor") for node in json_reader.as_array(nodes))
@@ -378,14 +357,14 @@ def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: _A
         statuses = {str(status.get("context")).lower(): status for status in _statuses(commit) or ()}
         for context, status in statuses.items():
             of_context = found.setdefault(context, [])
-            creator = json_reader.as_object(status.get("creator"))
-            own = _account(json_reader.text(creator.get("login")), creator.get("__typename")) == account
+            login, kind = (json_reader.at(status, "creator", name) for name in ("login", "__typename"))
+            own = _account(json_reader.text(login), kind) == account
             result = published_result.parse_description(status.get("description")) if own else None
             if result is None or not result.decision.is_decided:
                 hidden[context] += 1
             elif result.decision is Decision.PASS:
                 url = safe_url(json_reader.text(status.get("targetUrl")))
-                of_context.append(BaselineResult(commit=_sha(commit.get("oid")), url=url, result=result))
+                of_context.append(BaselineResult(commit=parse_sha(commit.get("oid")), url=url, result=result))
     return {context: Baseline(tuple(results[:MAX_RESULTS]), hidden[context]) for context, results in found.items()}
 
 
@@ -395,9 +374,9 @@ def _first_parents(repository: Mapping[str, object]) -> tuple[Mapping[str, objec
     Beyond the end of a short history, the commits are null. A branch that moved meanwhile may list a commit twice.
     """
     commits = [json_reader.as_object(repository.get(name)) for name in _LINE]
-    listed = {sha: commit for commit in commits if (sha := _sha(commit.get("oid")))}
+    listed = {sha: commit for commit in commits if (sha := parse_sha(commit.get("oid")))}
     length = next((steps for steps, commit in enumerate(commits) if not commit), len(commits))
-    read = (_sha(commit.get("oid")) and _statuses(commit) is not None for commit in commits[:length])
+    read = (parse_sha(commit.get("oid")) and _statuses(commit) is not None for commit in commits[:length])
     whole = all(read) and not any(commits[length:])
     return tuple(listed.values()) if whole else ()
 

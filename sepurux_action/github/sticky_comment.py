@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.github.calls import BoundedCalls, oldest_first
@@ -17,9 +18,8 @@ NO_ACCOUNT = ErrorDetails(message="GitHub did not return the account of the toke
 class StickyComment:
     """The comment that begins with one marker."""
 
-    def __init__(self, client: GitHubClient, calls: BoundedCalls, marker: str, account: str = "") -> None:
+    def __init__(self, calls: BoundedCalls, marker: str, account: str = "") -> None:
         """`marker` distinguishes the comment from those of other steps. `account` is the token's, to create one."""
-        self._client = client
         self._calls = calls
         self._marker = marker
         self._account = account
@@ -34,12 +34,14 @@ class StickyComment:
         if not ours:
             return ""
         first, *duplicates = ours
-        edited = first.body == text or self._calls.try_call(Operation.COMMENT, self._client.edit_comment, first, text)
+        edited = first.body == text or self._calls.try_call(
+            Operation.COMMENT, lambda github: github.edit_comment(first, text)
+        )
         if edited is False:  # deleted between the read and the edit
             return self.upsert(duplicates, text)
         if edited:
             for duplicate in duplicates:
-                self._calls.try_write(Operation.COMMENT, self._client.delete_comment, duplicate)
+                self._calls.try_call(Operation.COMMENT, partial(_delete, duplicate))
         return first.url
 
     def _create(self, text: str) -> tuple[Comment, ...]:
@@ -53,13 +55,13 @@ class StickyComment:
             created: list[Comment] = []
             lost = ErrorDetails()
             try:
-                created = [self._calls.call(lambda: self._client.create_comment(number, text))]
+                created = [self._calls.call(lambda github: github.create_comment(number, text))]
             except GitHubError as error:
                 lost = error.details
                 if lost.permanent or lost.of_every_target or attempt == MAX_CREATE_ATTEMPTS:
                     self._calls.warn(Operation.COMMENT, lost)
                     return ()
-            listed = self._calls.try_call(Operation.COMMENTS, self._newest, number)
+            listed = self._calls.try_call(Operation.COMMENTS, lambda github: self._newest(github, number))
             if listed is None and not created:
                 self._calls.warn(Operation.COMMENT, lost)
                 return ()
@@ -67,8 +69,12 @@ class StickyComment:
                 return ours
         return ()
 
-    def _newest(self, number: int) -> tuple[Comment, ...]:
+    def _newest(self, github: GitHubClient, number: int) -> tuple[Comment, ...]:
         """Return the comments with the marker that the token's account wrote since the start of the run."""
         if not self._account:
             raise GitHubError(NO_ACCOUNT)
-        return self.find_in(self._client.newest_comments(number, self._account))
+        return self.find_in(github.newest_comments(number, self._account))
+
+
+def _delete(comment: Comment, github: GitHubClient) -> None:
+    github.delete_comment(comment)

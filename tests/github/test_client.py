@@ -15,7 +15,7 @@ from sepurux_action.config import options
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.github.client import PyGithubClient
-from sepurux_action.github.commit_status import CommitState
+from sepurux_action.github.commit_status import CommitState, CommitStatus
 from sepurux_action.github.event import ByCommit, ByHead, ByNumber, PullRequestLookup
 from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.github.snapshot import Comment
@@ -27,6 +27,7 @@ from tests.scenes import ClientScene as Scene
 from tests.scenes import a_client_scene as a_scene
 
 DECIDED = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
+SUCCESS = CommitStatus("c", CommitState.SUCCESS, "d")
 
 
 @pytest.fixture(params=[False, True], ids=["github.com", "enterprise"])
@@ -123,8 +124,9 @@ def test_each_page_says_whose_token_this_is(dotcom: Scene) -> None:
 
 
 def test_a_status_is_one_request(scene: Scene) -> None:
-    scene.client.set_status(scene.pull.head_sha, "Sepurux / core", CommitState.PENDING, "under way", "")
-    scene.client.set_status(scene.pull.head_sha, "Sepurux / core", CommitState.FAILURE, "fail", "https://x.example/1")
+    scene.client.set_status(scene.pull.head_sha, CommitStatus("Sepurux / core", CommitState.PENDING, "under way"))
+    failed = CommitStatus("Sepurux / core", CommitState.FAILURE, "fail", "https://x.example/1")
+    scene.client.set_status(scene.pull.head_sha, failed)
     [newest] = scene.repository.latest_statuses(scene.pull.head_sha)
     assert (newest.state, newest.description, newest.target_url) == ("failure", "fail", "https://x.example/1")
     assert len(scene.github.requests) == 2
@@ -136,9 +138,8 @@ def test_whatever_is_sent_to_github_is_redacted(dotcom: Scene) -> None:
     made = client.create_comment(dotcom.pull.number, f"created {secret}\nsecond line")
     assert client.edit_comment(made, f"edited {secret}\nsecond line")
     sha = dotcom.pull.head_sha
-    client.set_status(
-        sha, f"Sepurux / {secret}", CommitState.FAILURE, f"fail {secret[:9]}…", f"https://x.example/{secret}"
-    )
+    context, description, url = f"Sepurux / {secret}", f"fail {secret[:9]}…", f"https://x.example/{secret}"
+    client.set_status(sha, CommitStatus(context, CommitState.FAILURE, description, url))
     with suppress(GitHubError):
         client.request_review(dotcom.pull.number, secret)
     bodies = [json.loads(record.body) for record in dotcom.github.requests]
@@ -184,7 +185,7 @@ def test_an_edit_and_a_status_survive_a_502_and_a_reset(dotcom: Scene) -> None:
     dotcom.github.fault("issues/update-comment", faults.broken(), backend.reset())
     dotcom.github.fault("repos/create-commit-status", faults.broken(503))
     dotcom.client.edit_comment(made, "second")
-    dotcom.client.set_status(dotcom.pull.head_sha, "c", CommitState.SUCCESS, "d", "")
+    dotcom.client.set_status(dotcom.pull.head_sha, SUCCESS)
     assert dotcom.pull.comments[0].body == "second"
     assert len(dotcom.github.calls("issues/update-comment")) == 3
 
@@ -241,7 +242,7 @@ def test_a_comment_is_not_sent_again_later_than_anybody_waits(dotcom: Scene) -> 
 def test_a_status_can_be_tried_only_once(fault: backend.Answer, dotcom: Scene) -> None:
     dotcom.github.fault("repos/create-commit-status", fault, always=True)
     error_of(
-        lambda: dotcom.client.set_status(dotcom.pull.head_sha, "c", CommitState.FAILURE, "d", "", retry=False),
+        lambda: dotcom.client.set_status(dotcom.pull.head_sha, SUCCESS, retry=False),
     )
     assert len(dotcom.github.calls("repos/create-commit-status")) == 1
 
@@ -252,7 +253,7 @@ def test_a_redirect_to_elsewhere_is_a_refusal_of_every_call(status: int, dotcom:
     dotcom.github.fault("*", faults.moved("https://elsewhere.example/x", status), always=True)
     calls: list[Callable[[], object]] = [
         lambda: dotcom.client.fetch_snapshot(dotcom.event),
-        lambda: dotcom.client.set_status(dotcom.pull.head_sha, "c", CommitState.SUCCESS, "d", ""),
+        lambda: dotcom.client.set_status(dotcom.pull.head_sha, SUCCESS),
         lambda: dotcom.client.create_comment(dotcom.pull.number, "second"),
         lambda: dotcom.client.edit_comment(made, "second"),
         lambda: dotcom.client.delete_comment(made),
@@ -282,7 +283,7 @@ def test_nothing_is_tried_again_that_nobody_waits_for_any_more(fault: backend.An
     client = PyGithubClient(dotcom.github.url, Secret(dotcom.github.token()), "octo/shop")
 
     def pend() -> None:
-        client.set_status(dotcom.pull.head_sha, "c", CommitState.PENDING, "d", "")
+        client.set_status(dotcom.pull.head_sha, SUCCESS)
 
     assert not error_of(lambda: ThreadTimeouts().run(0.9, pend)).permanent
     assert dotcom.repository.latest_statuses(dotcom.pull.head_sha) == []
@@ -319,7 +320,7 @@ REFUSALS = {
 def test_a_refusal_says_what_kind_it_is(case: str, dotcom: Scene) -> None:
     fault, kind = REFUSALS[case]
     dotcom.github.fault("repos/create-commit-status", fault, always=True)
-    error = error_of(lambda: dotcom.client.set_status(dotcom.pull.head_sha, "c", CommitState.SUCCESS, "d", ""))
+    error = error_of(lambda: dotcom.client.set_status(dotcom.pull.head_sha, SUCCESS))
     assert getattr(error, kind) is True
     assert error.status in {0, 403, 404, 422, 429}
     warning = warning_text(Operation.STATUS, error, dotcom.event)
@@ -330,7 +331,7 @@ def test_a_refusal_says_what_kind_it_is(case: str, dotcom: Scene) -> None:
 def test_a_missing_permission_is_named_as_github_names_it(dotcom: Scene) -> None:
     token = dotcom.github.token({"contents": "read", "pull-requests": "read"})
     client = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
-    error = error_of(lambda: client.set_status(dotcom.pull.head_sha, "c", CommitState.SUCCESS, "d", ""))
+    error = error_of(lambda: client.set_status(dotcom.pull.head_sha, SUCCESS))
     assert "`statuses: write`" in warning_text(Operation.STATUS, error, dotcom.event)
     error = error_of(lambda: client.create_comment(dotcom.pull.number, "text"))
     assert "`pull-requests: write`" in warning_text(Operation.COMMENT, error, dotcom.event)
@@ -406,7 +407,7 @@ def test_a_comments_address_is_one_or_nothing(dotcom: Scene) -> None:
 
 def test_the_token_is_in_no_refusal(dotcom: Scene) -> None:
     token = dotcom.github.token()
-    client = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop", backoff_s=0.01)
+    client = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop", waits_s=(90, 0.01))
     dotcom.github.fault("graphql", backend.reset(), always=True)
     error = error_of(lambda: client.fetch_snapshot(dotcom.event))
     assert token not in warning_text(Operation.READ, error, dotcom.event)

@@ -13,7 +13,6 @@ from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.github.snapshot import (
     SNAPSHOT_QUERY,
     Snapshot,
-    parse_partial,
     parse_snapshot,
     policy_ref,
     snapshot_variables,
@@ -115,7 +114,7 @@ def a_page(**changes: object) -> dict[str, object]:
     ],
 )
 def test_comments_are_known_only_where_the_page_is_whole(data: object, known: bool) -> None:  # noqa: FBT001
-    assert parse_snapshot(data, OWN).comments_known is known
+    assert parse_snapshot({"data": data}, OWN).comments_known is known
 
 
 @pytest.mark.parametrize(
@@ -130,7 +129,7 @@ def test_comments_are_known_only_where_the_page_is_whole(data: object, known: bo
 )
 def test_an_error_about_comments_leaves_them_unknown(path: list[object], known: bool, operation: Operation) -> None:  # noqa: FBT001
     errors = [{"message": "Something went wrong", **({"path": path} if path else {})}]
-    snapshot = parse_partial({"data": a_page(), "errors": errors}, OWN, ErrorDetails(message="Something went wrong"))
+    snapshot = parse_snapshot({"data": a_page(), "errors": errors}, OWN, ErrorDetails(message="Something went wrong"))
     assert (snapshot.comments_known, snapshot.denied) == (known, operation)
 
 
@@ -173,12 +172,12 @@ def test_the_workflow_file_is_read_once_and_only_where_a_review_may_start_no_run
     ],
 )
 def test_a_workflow_that_is_no_whole_text_file_is_not_known(blob: object, text: str) -> None:
-    assert parse_snapshot({"repository": {"workflow": blob}}, OWN).workflow == text
+    assert parse_snapshot({"data": {"repository": {"workflow": blob}}}, OWN).workflow == text
 
 
 def of_errors(*errors: object) -> Snapshot:
     data = {"repository": {**a_page()["repository"], **BASE, "workflow": None}}  # type: ignore[dict-item]
-    return parse_partial({"data": data, "errors": list(errors)}, OWN, ErrorDetails(message="Something went wrong"))
+    return parse_snapshot({"data": data, "errors": list(errors)}, OWN, ErrorDetails(message="Something went wrong"))
 
 
 def test_an_error_of_the_workflow_file_is_neither_one_of_the_policy_nor_of_the_comments() -> None:
@@ -202,7 +201,7 @@ def test_an_error_of_the_workflow_file_hides_no_error_of_the_policy(path: list[s
 
 @pytest.mark.parametrize("errors", [None, [], "Something went wrong"])
 def test_errors_of_an_unknown_shape_are_still_errors(errors: object) -> None:
-    assert parse_partial({"data": a_page(), "errors": errors}, OWN, ErrorDetails(message="odd")).error
+    assert parse_snapshot({"data": a_page(), "errors": errors}, OWN, ErrorDetails(message="odd")).error
 
 
 def test_beside_an_error_of_the_workflow_file_missing_statuses_are_still_told_from_other_errors() -> None:
@@ -231,7 +230,7 @@ def a_base(*commits: object, viewer: object = VIEWER) -> dict[str, object]:
 
 
 def compared(data: object) -> list[str]:
-    baseline = parse_snapshot(data, OWN).baselines.get("sepurux / core", Baseline())
+    baseline = parse_snapshot({"data": data}, OWN).baselines.get("sepurux / core", Baseline())
     return [each.commit for each in baseline.results]
 
 
@@ -256,7 +255,7 @@ def test_each_commit_of_the_line_has_at_most_one_result_and_only_own_statuses_co
     commits: tuple[object, ...], found: list[str]
 ) -> None:
     assert compared(a_base(*commits)) == found
-    assert parse_snapshot(a_base(*commits), OWN).baselines_known
+    assert parse_snapshot({"data": a_base(*commits)}, OWN).baselines_known
 
 
 @pytest.mark.parametrize(
@@ -271,7 +270,7 @@ def test_each_commit_of_the_line_has_at_most_one_result_and_only_own_statuses_co
     ],
 )
 def test_a_line_with_a_gap_is_not_known(commits: tuple[object, ...]) -> None:
-    snapshot = parse_snapshot(a_base(*commits), OWN)
+    snapshot = parse_snapshot({"data": a_base(*commits)}, OWN)
     assert (snapshot.baselines, snapshot.baselines_known) == ({}, False)
 
 
@@ -289,14 +288,14 @@ def test_a_line_with_a_gap_is_not_known(commits: tuple[object, ...]) -> None:
     ],
 )
 def test_statuses_of_an_unknown_shape_are_unread_and_not_missing(status: object) -> None:
-    snapshot = parse_snapshot(a_base(a_commit(TIP), {"oid": BEFORE, "status": status}), OWN)
+    snapshot = parse_snapshot({"data": a_base(a_commit(TIP), {"oid": BEFORE, "status": status})}, OWN)
     assert (snapshot.baselines, snapshot.baselines_known) == ({}, False)
 
 
 def test_a_commit_without_a_status_field_is_unread_and_one_with_null_has_no_status() -> None:
     unread, empty = {"oid": BEFORE}, {"oid": BEFORE, "status": None}
-    assert not parse_snapshot(a_base(a_commit(TIP), unread), OWN).baselines_known
-    assert parse_snapshot(a_base(a_commit(TIP), empty), OWN).baselines_known
+    assert not parse_snapshot({"data": a_base(a_commit(TIP), unread)}, OWN).baselines_known
+    assert parse_snapshot({"data": a_base(a_commit(TIP), empty)}, OWN).baselines_known
     assert compared(a_base(a_commit(TIP), empty)) == [TIP]
 
 
@@ -308,7 +307,7 @@ def test_the_contexts_of_the_evaluated_commit_are_known_only_from_a_status_of_th
     status: object, known: object
 ) -> None:
     data = {"repository": {"evaluated": {"oid": TIP, "status": status}}}
-    assert parse_snapshot(data, replace(OWN, commit=TIP)).head_contexts == known
+    assert parse_snapshot({"data": data}, replace(OWN, commit=TIP)).head_contexts == known
 
 
 @pytest.mark.parametrize(
@@ -327,7 +326,7 @@ def test_the_line_is_asked_for_by_variables(event: Event, first: str) -> None:
 
 @pytest.mark.parametrize("viewer", [None, {}, {"login": ""}, {"login": None}, "github-actions[bot]"])
 def test_if_the_own_account_is_not_known_no_status_counts(viewer: object) -> None:
-    snapshot = parse_snapshot(a_base(a_commit(TIP), viewer=viewer), OWN)
+    snapshot = parse_snapshot({"data": a_base(a_commit(TIP), viewer=viewer)}, OWN)
     assert (snapshot.baselines, snapshot.baselines_known) == ({}, False)
 
 
@@ -346,4 +345,4 @@ def test_if_the_own_account_is_not_known_no_status_counts(viewer: object) -> Non
 def test_results_are_known_only_without_an_error_of_the_base(path: list[object], known: bool) -> None:  # noqa: FBT001
     errors = [{"message": "Something went wrong", **({"path": path} if path else {})}]
     response = {"data": a_base(a_commit(TIP)), "errors": errors}
-    assert parse_partial(response, OWN, ErrorDetails(message="odd")).baselines_known is known
+    assert parse_snapshot(response, OWN, ErrorDetails(message="odd")).baselines_known is known

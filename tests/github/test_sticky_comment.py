@@ -31,9 +31,9 @@ class Scene:
         clock = FakeClock()
         self.client = FakeGitHubClient(clock, comments={comment.id: comment for comment in comments})
         self.output = FakeOutput()
-        calls = BoundedCalls(clock, self.output, EVENT)
+        calls = BoundedCalls(self.client, clock, self.output, EVENT)
         calls.set_timeout(60)
-        self.sticky = StickyComment(self.client, calls, MARKER, account)
+        self.sticky = StickyComment(calls, MARKER, account)
 
     def upsert(self, *ours: Comment) -> str:
         return self.sticky.upsert(ours, TEXT)
