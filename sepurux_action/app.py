@@ -15,10 +15,8 @@ from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.settings import (
     BASE,
-    BootstrapSettings,
-    Settings,
     flag,
-    read_bootstrap_settings,
+    read_inputs,
     read_report_dir,
     read_settings,
     settings_without_evaluation,
@@ -28,9 +26,8 @@ from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluate import GateEvaluator, no_credentials_hint
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.event import Event, other_commit_warning, pr_number_warning, with_pull_request_number
+from sepurux_action.github.event import other_commit_warning, pr_number_warning, with_pull_request_number
 from sepurux_action.github.policy_source import ResolvedPolicy, read_checkout, resolve_policy
-from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import ThreadTimeouts
@@ -44,6 +41,7 @@ from sepurux_action.report import outputs
 from sepurux_action.report.files import REPORT_FILES, REPORT_JSON, json_text, report_files
 from sepurux_action.report.rendering import render_comment, render_lines, render_paragraphs, render_summary
 from sepurux_action.report.report import Context, Report, build_report, build_settings_report
+from sepurux_action.run import Run
 
 T = TypeVar("T")
 
@@ -90,58 +88,74 @@ def run(
 
     It is 0 for success, 1 if a `fail` blocks, 2 if something else blocks, and 130 or 143 after a signal.
     """
-    bootstrap, run_context = read_bootstrap_settings(invocation.layers), invocation.run_context
-    redact, report_dir = _mask_secrets(host, bootstrap), bootstrap.report_dir
-    writer = ReportWriter(invocation.report_folders, host, signals, redact)
-    writer.remove(report_dir, REPORT_FILES)
-    github = _connect(bootstrap, run_context, host, signals, redact, connections=connections)
-    if github:
-        github.load(bootstrap.config)
-    run_context = replace(run_context, event=github.event) if github else run_context
-    event, today = run_context.event, connections.today()
-    policy = ResolvedPolicy()
+    run = _begin(invocation, host, signals, connections)
+    files = ReportWriter(invocation.report_folders, host, signals, run.redact)
+    files.remove(run.settings.report_dir, REPORT_FILES)
+    run.github.load(run.settings.config)
     try:
-        snapshot = github.snapshot if github else None
-        read_file = partial(read_checkout, invocation.traces)
-        policy = _until_signal(signals, partial(resolve_policy, bootstrap, event, snapshot, read_file))
-        report_dir = read_report_dir(invocation.layers, policy.policy)
-        if report_dir != bootstrap.report_dir:
-            writer.remove(report_dir, REPORT_FILES)
-        settings = _until_signal(
-            signals,
-            partial(
-                read_settings,
-                invocation.layers,
-                invocation.traces.find,
-                policy.policy,
-                branch=event.branch,
-                today=today,
-                in_workflow=bool(event.name),
-            ),
-        )
+        run = _with_policy(run, invocation)
+        files.remove(run.settings.report_dir, REPORT_FILES)
+        run = _with_settings(run, invocation)
     except ConfigurationError as error:
-        if event.skip_reason:  # nothing is evaluated, so no setting matters
-            settings = settings_without_evaluation(bootstrap, report_dir)
-        else:
-            problems = (*error.redacted(redact).problems, *_missing_secret(bootstrap, event))
-            show(_publish_config_error(problems, run_context, host, writer, report_dir))
-            if github:
-                _publish_config_error_to_github(github, bootstrap, run_context, signals)
+        if not run.event.skip_reason:
+            problems = (*error.redacted(run.redact).problems, *_missing_secret(run))
+            show(_publish_problems(run, problems, files))
+            _publish_failed_statuses(run)
             return signals.status(EXIT_UNDECIDED)
-    _log_start(settings, run_context, host, github, policy)
-    if github:
-        github.configure(replace(settings.publish_options, run_url=run_context.run_url))
-    results = GateEvaluator(settings, run_context, host, signals, redact, github, today, connections).evaluate()
-    report = build_report(
-        results,
-        _report_context(settings, run_context, github, policy),
-        short=signals.is_received(),  # 5 s are left for everything
-    )
-    report_path = _publish(results, report, host, writer, settings.report_dir)
-    if github and (comment_url := _publish_to_github(github, results, report, signals)):
-        host.set_outputs(outputs.step_outputs(results, comment_url, report_path))
+        run = replace(run, settings=settings_without_evaluation(run.settings))  # no setting matters
+    _log_start(run)
+    results = GateEvaluator(run).evaluate()
+    report = build_report(results, _report_context(run), short=signals.is_received())  # 5 s are left for everything
+    _publish(run, results, report, files)
     show(report)
     return signals.status(exit_status((gate.decision, gate.conclusion) for gate in results))
+
+
+def _begin(invocation: Invocation, host: Host, signals: Signals, connections: Connections) -> Run:
+    """Return what a run has before the policy is read. From here on, the host redacts the secrets."""
+    inputs, context = read_inputs(invocation.layers), invocation.run_context
+    secrets = tuple(
+        secret.reveal() for secret in (inputs.github_token, inputs.token, inputs.api_key) if secret is not None
+    )
+    redact = Redactor(secrets)
+    host.mask_secrets(redact, secrets)
+    client, event = None, context.event
+    if inputs.github_token and event.repository and context.api_url:
+        client = connections.github(context.api_url, inputs.github_token, event.repository, redact)
+        event = with_pull_request_number(event, inputs.pull_request)
+    timeouts = connections.timeouts()
+    signals.add_listener(timeouts.interrupt)
+    signing_key = inputs.secret.reveal() if inputs.secret else ""
+    github = GitHubSession(client, timeouts, host, event, signing_key=signing_key)
+    github.configure(replace(inputs.publish_options, run_url=context.run_url))
+    return Run(
+        host=host,
+        signals=signals,
+        connections=connections,
+        redact=redact,
+        github=github,
+        given_context=context,
+        today=connections.today(),
+        settings=inputs,
+    )
+
+
+def _with_policy(run: Run, invocation: Invocation) -> Run:
+    """Return the run with the policy and its folder for report files; raises ConfigurationError."""
+    snapshot = run.github.snapshot if run.github.connected else None
+    read_file = partial(read_checkout, invocation.traces)
+    resolve = partial(resolve_policy, run.settings, run.event, snapshot, read_file)
+    policy = _until_signal(run.signals, resolve)
+    report_dir = read_report_dir(invocation.layers, policy.policy)
+    return replace(run, policy=policy, settings=replace(run.settings, report_dir=report_dir))
+
+
+def _with_settings(run: Run, invocation: Invocation) -> Run:
+    """Return the run with all settings; raises ConfigurationError with every problem."""
+    read = partial(read_settings, invocation.layers, invocation.traces.find, run.policy.policy)
+    settings = _until_signal(run.signals, partial(read, branch=run.event.branch, today=run.today))
+    run.github.configure(replace(settings.publish_options, run_url=run.given_context.run_url))
+    return replace(run, settings=settings)
 
 
 def _until_signal(signals: Signals, work: Callable[[], T]) -> T:
@@ -157,40 +171,10 @@ def _until_signal(signals: Signals, work: Callable[[], T]) -> T:
         raise ConfigurationError([Problem(where="", message=CANCELLED)]) from None
 
 
-def _mask_secrets(host: Host, bootstrap: BootstrapSettings) -> Redactor:
-    given = (bootstrap.github_token, bootstrap.signing_key, bootstrap.api_key)
-    secrets = tuple(secret.reveal() for secret in given if secret)
-    redact = Redactor(secrets)
-    host.mask_secrets(redact, secrets)
-    return redact
-
-
-def _connect(  # noqa: PLR0913 - the parts of a run
-    bootstrap: BootstrapSettings,
-    run_context: RunContext,
-    host: Host,
-    signals: Signals,
-    redact: Redactor,
-    *,
-    connections: Connections,
-) -> GitHubSession | None:
-    """Return a session with GitHub, or None without a token, a repository, or GitHub's address."""
-    event = with_pull_request_number(run_context.event, bootstrap.pull_request)
-    if bootstrap.github_token is None or not event.repository or not run_context.api_url:
-        return None
-    timeouts = connections.timeouts()
-    signals.add_listener(timeouts.interrupt)
-    client = connections.github(run_context.api_url, bootstrap.github_token, event.repository, redact)
-    signing_key = bootstrap.signing_key.reveal() if bootstrap.signing_key else ""
-    return GitHubSession(client, timeouts, host, event, signing_key=signing_key)
-
-
-def _log_start(
-    settings: Settings, run_context: RunContext, host: Host, github: GitHubSession | None, policy: ResolvedPolicy
-) -> None:
+def _log_start(run: Run) -> None:
     """Log what is evaluated, and which settings have no effect."""
-    event = run_context.event
-    if github is None and event.name:
+    event, settings, host = run.event, run.settings, run.host
+    if not run.github.connected and event.name:
         why = NOT_AUTHENTICATED if event.repository and not settings.github_token else NO_ADDRESS
         host.log(f"no comment and no status: {why}")
     if event.name and (warning := pr_number_warning(event, settings.pull_request)):
@@ -198,8 +182,8 @@ def _log_start(
     uploads_traces = any(trace.content for gate in settings.gates for trace in gate.traces)
     if warning := other_commit_warning(event, uploads_traces=uploads_traces):
         host.annotate(Level.WARNING, warning, title="Sepurux gate")
-    if policy.policy:
-        host.log(f"policy file: {policy.policy.path}")
+    if run.policy.policy:
+        host.log(f"policy file: {run.policy.policy.path}")
     if settings.overridden:
         flags = ", ".join(map(flag, settings.overridden))
         inputs = f"the policy file overrides these inputs: {', '.join(settings.overridden)}"
@@ -207,7 +191,7 @@ def _log_start(
     for setting in settings.ignored:
         why = "because a policy file applies. Set `paths` for its gates, under `gates:`"
         host.annotate(Level.WARNING, f"The {setting} is ignored, {why}.", title="Sepurux gate")
-    if github and settings.shares_statuses:
+    if run.github.connected and settings.shares_statuses:
         prefix = settings.publish_options.status_context
         host.annotate(Level.WARNING, SHARED_STATUSES.format(prefix=prefix, base=BASE), title="Sepurux gate")
     if len(settings.gates) == 1:
@@ -224,13 +208,22 @@ def _campaign_and_stage(gate: Gate) -> str:
     return str(gate.stage) if gate.name == gate.campaign else f"campaign {gate.campaign}, {gate.stage}"
 
 
-def _publish(results: Sequence[GateResult], report: Report, host: Host, writer: ReportWriter, report_dir: str) -> str:
-    """Write the outputs, the summary, and the report's files; return the path of `report.json`."""
-    host.set_outputs(outputs.step_outputs(results))
-    report_path = _write_report(report, host, writer, report_dir)
-    if report_path:
-        host.set_outputs(outputs.step_outputs(results, report_path=report_path))
-    return report_path
+def _publish(run: Run, results: Sequence[GateResult], report: Report, files: ReportWriter) -> None:
+    """Write outputs, summary, and report files, set the statuses, and write the comment; no comment after a signal."""
+    run.host.set_outputs(outputs.step_outputs(results))
+    if report_path := _write_report(run, report, files):
+        run.host.set_outputs(outputs.step_outputs(results, report_path=report_path))
+    github, signals = run.github, run.signals
+    if not signals.is_received():
+        github.publish_results(results)
+    if signals.is_received():
+        github.enter_shutdown(ThreadTimeouts())
+        github.publish_results(results)
+        return
+    comment_url = github.publish_comment(results, lambda marker: render_comment(report, marker))
+    github.soft_gate.request_reviews()
+    if comment_url:
+        run.host.set_outputs(outputs.step_outputs(results, comment_url, report_path))
 
 
 def _log_report(report: Report, host: Host) -> None:
@@ -258,78 +251,56 @@ def _print_report(report: Report, terminal: Terminal, report_format: Format) -> 
     terminal.write_result(render_paragraphs(report, "terminal"), document, evaluated=evaluated)
 
 
-def _write_report(report: Report, host: Host, writer: ReportWriter, report_dir: str) -> str:
+def _write_report(run: Run, report: Report, files: ReportWriter) -> str:
     """Write the summary and the files of `report_dir`; return the path of `report.json` for later steps, or ''."""
     summary = render_summary(report)
-    host.write_summary(summary)
-    if not report_dir:
+    run.host.write_summary(summary)
+    if not run.settings.report_dir:
         return ""
-    return writer.write(report_dir, report_files(report, summary)).get(REPORT_JSON, "")
+    return files.write(run.settings.report_dir, report_files(report, summary)).get(REPORT_JSON, "")
 
 
-def _publish_to_github(github: GitHubSession, results: Sequence[GateResult], report: Report, signals: Signals) -> str:
-    """Set the statuses, write the comment, and return its URL; after a signal only set the statuses."""
-    if not signals.is_received():
-        github.publish_results(results)
-        if not signals.is_received():
-            comment_url = github.publish_comment(results, lambda marker: render_comment(report, marker))
-            github.soft_gate.request_reviews()
-            return comment_url
-    github.enter_shutdown(ThreadTimeouts())
-    github.publish_results(results)
-    return ""
-
-
-def _missing_secret(bootstrap: BootstrapSettings, event: Event) -> Iterator[Problem]:
+def _missing_secret(run: Run) -> Iterator[Problem]:
     """Yield the missing secret as a problem. Alone it is none; beside others, users can correct all at once."""
-    if bootstrap.missing_secret:
-        message = f"it is empty, and so is `api_key`. {no_credentials_hint(event)}"
-        yield Problem(where=bootstrap.missing_secret, message=message)
+    if run.settings.missing_secret:
+        message = f"it is empty, and so is `api_key`. {no_credentials_hint(run.event)}"
+        yield Problem(where=run.settings.missing_secret, message=message)
 
 
-def _publish_config_error(
-    problems: Sequence[Problem], run_context: RunContext, host: Host, writer: ReportWriter, report_dir: str
-) -> Report:
-    report = build_settings_report(problems, _report_context(None, run_context, None, ResolvedPolicy()))
-    host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
-    if report_path := _write_report(report, host, writer, report_dir):
-        host.set_outputs({"report_path": report_path})
+def _publish_problems(run: Run, problems: Sequence[Problem], files: ReportWriter) -> Report:
+    """Write outputs, summary, and report files; return the report of the problems."""
+    report = build_settings_report(problems, _report_context(run, evaluated=False))
+    run.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
+    if report_path := _write_report(run, report, files):
+        run.host.set_outputs({"report_path": report_path})
     return report
 
 
-def _publish_config_error_to_github(
-    github: GitHubSession, bootstrap: BootstrapSettings, run_context: RunContext, signals: Signals
-) -> None:
-    github.configure(replace(bootstrap.publish_options, run_url=run_context.run_url))
-    if not signals.is_received():
-        github.publish_config_error(bootstrap.gates)
-    if signals.is_received():
-        github.enter_shutdown(ThreadTimeouts())
-        github.publish_config_error(bootstrap.gates)
+def _publish_failed_statuses(run: Run) -> None:
+    gates = [gate.name for gate in run.settings.gates]
+    if not run.signals.is_received():
+        run.github.publish_config_error(gates)
+    if run.signals.is_received():
+        run.github.enter_shutdown(ThreadTimeouts())
+        run.github.publish_config_error(gates)
 
 
-def _report_context(
-    settings: Settings | None,
-    run_context: RunContext,
-    github: GitHubSession | None,
-    policy: ResolvedPolicy,
-) -> Context:
-    event = run_context.event
-    gates = settings.gates if settings else ()
+def _report_context(run: Run, *, evaluated: bool = True) -> Context:
+    context, event, policy = run.context, run.event, run.policy if evaluated else ResolvedPolicy()
     return Context(
-        repository=run_context.repository,
+        repository=context.repository,
         commit=event.commit,
-        commit_url=run_context.commit_url,
-        run_url=run_context.run_url,
-        base_url_host=urlsplit(settings.base_url).hostname or "" if settings else "",
+        commit_url=context.commit_url,
+        run_url=context.run_url,
+        base_url_host=urlsplit(run.settings.base_url).hostname or "" if evaluated else "",
         pull_request=event.pull_request,
-        pull_request_url=run_context.pull_request_url,
+        pull_request_url=context.pull_request_url,
         from_fork=event.fork,
         version=__version__,
         policy_path=policy.policy.path if policy.policy else "",
-        baselines={gate.name: known for gate in gates if github and (known := github.baseline(gate.name))},
+        baselines=run.github.baselines(run.settings.gates) if evaluated else {},
         base_ref=event.base_ref,
-        history=github.previous_results if github else (),
+        history=run.github.previous_results if evaluated else (),
         policy_changes=policy.changes,
         notes=policy.notes,
     )

@@ -6,15 +6,11 @@ Source: contract, sections 2, 5, and 6.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date
+from dataclasses import dataclass, replace
 
-from sepurux_action.common.secret import Redactor
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
-from sepurux_action.config.settings import Settings
 from sepurux_action.config.stage import NextChange, OnUndecided, Stage, next_change
-from sepurux_action.connections import Connections
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, compare_drops, few_results
 from sepurux_action.evaluation.enforcement import enforce
@@ -23,13 +19,10 @@ from sepurux_action.evaluation.polling import RunMetadata, run_all
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
-from sepurux_action.github.run_context import RunContext
-from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.snapshot import Snapshot
-from sepurux_action.host.protocols import Output
-from sepurux_action.host.signals import Signals
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report import outputs
+from sepurux_action.run import Run
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
 NO_CREDENTIALS = "`token` and `api_key` are both empty, so the gate has no secret for Sepurux."
@@ -55,22 +48,14 @@ SECRETS_OF_WORKFLOW = "Secrets are set under `Settings > Secrets and variables >
 
 @dataclass(frozen=True, slots=True)
 class GateEvaluator:
-    """The evaluation of all gates of a run. `github` is None without GitHub; `today` is a day of UTC."""
+    """The evaluation of all gates of a run."""
 
-    settings: Settings
-    run_context: RunContext
-    output: Output
-    signals: Signals
-    redact: Redactor
-    github: GitHubSession | None
-    today: date
-    connections: Connections = field(default_factory=Connections)
+    run: Run
 
     def evaluate(self) -> tuple[GateResult, ...]:
         """Return the result of each gate, in the order of the settings."""
-        gates = self.settings.gates
-        if self.github:
-            self.github.publish_pending(gate.name for gate in gates)
+        gates = self.run.settings.gates
+        self.run.github.publish_pending(gate.name for gate in gates)
         runs = self._skipped_or_cached()
         to_evaluate = [gate for gate in gates if gate.name not in runs]
         advice = {gate.name: self._stage_advice(gate) for gate in to_evaluate}
@@ -81,12 +66,11 @@ class GateEvaluator:
 
     def _skipped_or_cached(self) -> dict[str, tuple[RunResult, ...]]:
         """Return the runs of the gates that this run does not evaluate, by the gate's name."""
-        event, gates = self.run_context.event, self.settings.gates
+        event, gates = self.run.event, self.run.settings.gates
         if event.skip_reason:
             return {gate.name: _not_run(gate, Decision.SKIPPED, f"{event.skip_reason}.") for gate in gates}
         unaffected = self._unaffected()
-        if self.github:
-            self.github.load_more_comments()
+        self.run.github.load_more_comments()
         runs = {}
         for gate in gates:
             if gate.name in unaffected:
@@ -97,47 +81,46 @@ class GateEvaluator:
 
     def _unaffected(self) -> frozenset[str]:
         """Return the names of the gates whose `paths` match no file that the evaluated commit changes."""
-        filters = {gate.name: gate.paths for gate in self.settings.gates if gate.paths}
-        if self.github is None or not filters:
+        filters = {gate.name: gate.paths for gate in self.run.settings.gates if gate.paths}
+        if not filters:
             return frozenset()
-        changed = self.github.changed_files()
+        changed = self.run.github.changed_files()
         names = frozenset(name for name, paths in filters.items() if not affects(paths, changed))
-        return names if names and self.github.is_current() else frozenset()
+        return names if names and self.run.github.is_current() else frozenset()
 
     def _cached_failure(self, gate: Gate) -> tuple[RunResult, ...]:
         """Return the runs of an earlier `fail` of the same commit and fingerprint, for review events only."""
-        if self.github is None or self.run_context.event.name != "pull_request_review":
+        if self.run.event.name != "pull_request_review":
             return ()
-        return self.github.cached_failure(gate, fingerprint(gate))
+        return self.run.github.cached_failure(gate, fingerprint(gate))
 
     # -- evaluated by the backend -----------------------------------------------------------------------------------
 
     def _evaluate(self, gates: Sequence[Gate]) -> Mapping[str, tuple[RunResult, ...]]:
-        settings, event = self.settings, self.run_context.event
+        settings, event = self.run.settings, self.run.event
         if not gates:
             return {}
-        if not (settings.token or settings.api_key):
+        if not settings.secret:
             hint = no_credentials_hint(event)
             return {gate.name: _not_run(gate, Decision.ERROR, NO_CREDENTIALS, hint) for gate in gates}
-        transport = self.connections.transport(
+        transport = self.run.connections.transport(
             settings.base_url,
             token=settings.token,
             api_key=settings.api_key,
-            redact=self.redact,
+            redact=self.run.redact,
             secret_source=_secret_source(event),
         )
         # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
         configured = settings.pull_request if not event.name or event.lookup else None
-        metadata = RunMetadata(repo=self.run_context.repository, pull_request=event.pull_request or configured)
-        calls = self.connections.calls(transport.send, self.signals)
+        metadata = RunMetadata(repo=self.run.context.repository, pull_request=event.pull_request or configured)
+        calls = self.run.connections.calls(transport.send, self.run.signals)
         evaluated = replace(settings, gates=tuple(gates))
-        known = {gate.name: self.github.baseline(gate.name) for gate in gates} if self.github else {}
-        baselines = {name: baseline for name, baseline in known.items() if baseline}
-        runs = run_all(evaluated, metadata, calls, self.output, self._set_early_outputs, baselines=baselines)
+        baselines = self.run.github.baselines(gates)
+        runs = run_all(evaluated, metadata, calls, self.run.host, self._set_early_outputs, baselines=baselines)
         return {gate.name: of_gate for gate, of_gate in zip(gates, runs, strict=True)}
 
     def _set_early_outputs(self, known: Sequence[RunResult]) -> None:
-        self.output.set_outputs(outputs.early_outputs(known))
+        self.run.host.set_outputs(outputs.early_outputs(known))
 
     # -- the result -------------------------------------------------------------------------------------------------
 
@@ -146,7 +129,7 @@ class GateEvaluator:
         runs, drops = compare_drops(gate, runs, base)
         decision = min((run.decision for run in runs), key=lambda each: each.rank)
         # Whoever may cancel a run must not get past a gate with it, so `allow` ends with a signal.
-        on_undecided = OnUndecided.BLOCK if self.signals.is_received() else gate.on_undecided
+        on_undecided = OnUndecided.BLOCK if self.run.signals.is_received() else gate.on_undecided
         suspected = trace_may_be_cause(runs)
         conclusion = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=suspected)
         too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in drops)
@@ -157,18 +140,16 @@ class GateEvaluator:
 
     def _base(self, gate: Gate) -> Base:
         """Return the results that a gate is compared with, or what to do if they could not be read."""
-        event = self.run_context.event
-        if self.github:
-            hint = _unread_hint(self.github.snapshot, event)
-            return Base(baseline=self.github.baseline(gate.name), branch=event.base_ref, hint=hint)
-        return Base(baseline=None, branch=event.base_ref, hint=NO_GITHUB_HINT)
+        github, event = self.run.github, self.run.event
+        hint = _unread_hint(github.snapshot, event) if github.connected else NO_GITHUB_HINT
+        return Base(baseline=github.baseline(gate.name), branch=event.base_ref, hint=hint)
 
     def _apply_reviews(self, result: GateResult) -> GateResult:
         """Return the result of a failed soft gate after its reviews."""
-        gate, event = result.gate, self.run_context.event
-        if self.github is None or event.pull_request is None or self.signals.is_received():
+        gate, event = result.gate, self.run.event
+        if not self.run.github.connected or event.pull_request is None or self.run.signals.is_received():
             return result
-        approval = self.github.approval(gate.reviewers)
+        approval = self.run.github.approval(gate.reviewers)
         conclusion = enforce(result.decision, gate.stage, gate.on_undecided, approved=approval.approved)
         return replace(result, conclusion=conclusion, approval=approval)
 
@@ -178,17 +159,15 @@ class GateEvaluator:
         if change is None:
             return ""
         if change.is_near:
-            self.output.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
+            self.run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
         return str(change)
 
     def _next_change(self, gate: Gate) -> NextChange | None:
-        return next_change(gate.rules, self.run_context.event.branch, self.today)
+        return next_change(gate.rules, self.run.event.branch, self.run.today)
 
     def _stage_advice(self, gate: Gate) -> str:
-        if self.github is None:
-            return ""
         change = self._next_change(gate)
-        return self.github.stage_advice(gate.name, gate.stage, scheduled=change is not None and change.stricter)
+        return self.run.github.stage_advice(gate.name, gate.stage, scheduled=change is not None and change.stricter)
 
 
 def no_credentials_hint(event: Event) -> str:

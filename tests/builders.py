@@ -14,7 +14,7 @@ import pytest
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import REGISTERED, Gate, Thresholds, Trace
 from sepurux_action.config.policy import Change
-from sepurux_action.config.settings import input_layer, read_bootstrap_settings
+from sepurux_action.config.settings import input_layer, read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, UNREAD_RESULTS_HINT
@@ -462,10 +462,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
 @cache
 def problems() -> tuple[Problem, ...]:
     """Return typical problems in a policy and in inputs."""
-    bootstrap = read_bootstrap_settings([input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})])
+    inputs = read_inputs([input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})])
     policy = b"campaign: refunds\nthresholds:\n  min_pas_rate: 0.9\n"
     with pytest.raises(ConfigurationError) as bad:
-        resolve_policy(bootstrap, Event(name="push"), None, lambda _: policy)
+        resolve_policy(inputs, Event(name="push"), None, lambda _: policy)
     return bad.value.problems
 
 

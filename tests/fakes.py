@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from sepurux_action.common.secret import Redactor
 from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
@@ -145,6 +146,9 @@ class FakeOutput:
 
     def set_outputs(self, values: Mapping[str, str]) -> None:
         self.written.append(values)
+
+    def mask_secrets(self, redact: Redactor, secrets: tuple[str, ...]) -> None:
+        """Redact nothing."""
 
     def write_summary(self, markdown: str) -> None:
         self.summaries.append(markdown)

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from sepurux_action.config.settings import read_bootstrap_settings
+from sepurux_action.config.settings import read_inputs
 from sepurux_action.github.event import parse_event
 from sepurux_action.github.run_context import RunContext
 from sepurux_action.invocation import from_command_line, from_step
@@ -22,7 +22,7 @@ def test_inputs_come_before_the_environment() -> None:
 
 def test_an_emptied_token_is_not_taken_from_the_environment() -> None:
     inputs, environ = {"github_token": "", "campaign": "core"}, {"GITHUB_TOKEN": "ghs_of_the_job"}
-    assert read_bootstrap_settings(from_step(inputs, environ, {}).layers).github_token is None
+    assert read_inputs(from_step(inputs, environ, {}).layers).github_token is None
 
 
 def test_the_payload_names_the_pull_request_and_the_head_commit() -> None:
@@ -73,7 +73,7 @@ def test_flags_come_before_the_environment() -> None:
 
 def test_a_command_line_takes_no_option_of_workflows_from_the_environment() -> None:
     layers = from_command_line({}, {"GITHUB_TOKEN": "ghs_of_the_job"}).layers
-    assert read_bootstrap_settings(layers).github_token is None
+    assert read_inputs(layers).github_token is None
 
 
 def test_the_repository_of_a_command_line_is_the_one_that_the_environment_names() -> None:

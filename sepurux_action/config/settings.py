@@ -7,7 +7,7 @@ Source: https://github.com/sepurux/gate-action/blob/main/docs/configuration.md#w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TypeVar
@@ -73,11 +73,14 @@ class Layer:
 class Settings:
     """All settings of a run. `poll_interval_s` is None for the adaptive interval; absent or empty secrets are None.
 
+    Until the policy has been read, they follow from inputs and environment alone, for a status and a report if the
+    policy cannot be read: `gates` has at most the gate that these name, `problems` are those in them, which are
+    reported with those in the policy, and `missing_secret` names the setting that would hold the backend's secret.
     `overridden` are the options of which the policy overrides an input, or a flag the policy; `ignored` are the inputs
     without effect beside a policy.
     """
 
-    gates: tuple[Gate, ...]
+    gates: tuple[Gate, ...] = ()
     base_url: str = options.BASE_URL.default
     token: Secret | None = field(default=None, repr=False)
     api_key: Secret | None = field(default=None, repr=False)
@@ -86,8 +89,17 @@ class Settings:
     publish_options: PublishOptions = field(default_factory=lambda: PublishOptions(key=SEVERAL_GATES_KEY))
     pull_request: int | None = None
     report_dir: str = ""
+    config: str = options.CONFIG.default
+    config_is_given: bool = False
+    problems: tuple[Problem, ...] = ()
+    missing_secret: str = ""
     overridden: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+
+    @property
+    def secret(self) -> Secret | None:
+        """Return the secret for the backend, which also signs the state in the comment."""
+        return self.token or self.api_key
 
     @property
     def shares_statuses(self) -> bool:
@@ -97,28 +109,6 @@ class Settings:
         """
         differs = any(gate.thresholds.limits_drops or any(rule.branches for rule in gate.rules) for gate in self.gates)
         return differs and self.publish_options.status and BASE not in self.publish_options.status_context
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BootstrapSettings:
-    """The settings that are needed to read the policy.
-
-    `gates`, `publish_options`, and `report_dir` follow from the inputs alone, for a status and a report if the policy
-    cannot be read. `problems` are those in inputs and environment, which are reported with those in the policy.
-    `missing_secret` names the setting that would hold the backend's secret, or is '' if a secret is given.
-    """
-
-    github_token: Secret | None = field(default=None, repr=False)
-    signing_key: Secret | None = field(default=None, repr=False)
-    api_key: Secret | None = field(default=None, repr=False)
-    config: str = options.CONFIG.default
-    config_is_given: bool = False
-    pull_request: int | None = None
-    gates: tuple[str, ...] = ()
-    publish_options: PublishOptions = field(default_factory=lambda: PublishOptions(key=SEVERAL_GATES_KEY))
-    report_dir: str = ""
-    problems: tuple[Problem, ...] = ()
-    missing_secret: str = ""
 
 
 TraceFinder = Callable[[str], tuple[Trace, ...]]
@@ -147,19 +137,18 @@ def flag(spelling: str) -> str:
     return "--" + spelling.replace("_", "-")
 
 
-def read_settings(  # noqa: PLR0913 - what the settings follow from
+def read_settings(
     layers: Iterable[Layer],
     find_traces: TraceFinder,
     policy: Policy | None = None,
     *,
     branch: str = "",
     today: date = date.min,
-    in_workflow: bool = True,
 ) -> Settings:
     """Return the settings. The first layer with a value for an option applies, after the policy, except for flags.
 
-    `branch` and `today` (UTC) choose the enforcement rule. On a command line, which is not `in_workflow`, a limit of a
-    drop is a problem. Raises ConfigurationError with every problem.
+    `branch` and `today` (UTC) choose the enforcement rule. On a command line, a limit of a drop is a problem. Raises
+    ConfigurationError with every problem.
     """
     layers = tuple(layers)
     ignored = [layer for layer in layers if policy and layer.texts.get(options.PATHS.name, "").strip()]
@@ -178,34 +167,25 @@ def read_settings(  # noqa: PLR0913 - what the settings follow from
         reader = OptionReader(_with_policy(layers, *own))
         gate = _read_gate(reader, find_traces)
         gates.append(gate if has_fixed_stage else replace(gate, rules=policy.rules(section)))
-        if not in_workflow:
+        if any(layer.overrides_policy for layer in layers):
             reader.reject_drops()
         readers.append(reader)
     step.check_duplicate_names(gates)
-    publish_options = _publish_options(step, gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY)
-    contexts = [publish_options.context_of(gate.name, branch) for gate in gates]
-    if (longest := max(map(len, contexts))) > MAX_CONTEXT_LENGTH:
-        named = f"with the branch {json_reader.preview(branch)} for `{BASE}`, a status context has {longest} characters"
-        step.add_problem(options.STATUS_CONTEXT.name, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
-    settings = Settings(
-        gates=tuple(gates),
-        base_url=step.value_or_default(options.BASE_URL),
-        token=step.value(options.TOKEN),
-        api_key=step.value(options.API_KEY),
-        poll_interval_s=step.value(options.POLL_INTERVAL),
-        github_token=step.value(options.GITHUB_TOKEN),
-        publish_options=publish_options,
-        pull_request=step.value(options.PR_NUMBER),
-        report_dir=step.value(options.REPORT_DIR) or "",
+    settings = replace(
+        _settings(step, gates),
         overridden=tuple(sorted({name for reader in readers for name in reader.overridden})),
         ignored=tuple(layer.label(options.PATHS.name) for layer in ignored),
     )
+    contexts = [settings.publish_options.context_of(gate.name, branch) for gate in gates]
+    if (longest := max(map(len, contexts))) > MAX_CONTEXT_LENGTH:
+        named = f"with the branch {json_reader.preview(branch)} for `{BASE}`, a status context has {longest} characters"
+        step.add_problem(options.STATUS_CONTEXT.name, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
     if problems := _in_order(readers):
         raise ConfigurationError(problems)
     return settings
 
 
-def read_bootstrap_settings(layers: Iterable[Layer]) -> BootstrapSettings:
+def read_inputs(layers: Iterable[Layer]) -> Settings:
     """Return what is needed to read the policy, with every problem."""
     layers = tuple(layers)
     reader = OptionReader(layers)
@@ -213,30 +193,17 @@ def read_bootstrap_settings(layers: Iterable[Layer]) -> BootstrapSettings:
     for option in OPTIONS:
         reader.value(option)
     has_secret = any(reader.value(each) or reader.problems_of(each) for each in (options.TOKEN, options.API_KEY))
-    return BootstrapSettings(
-        github_token=reader.value(options.GITHUB_TOKEN),
-        signing_key=reader.value(options.TOKEN) or reader.value(options.API_KEY),
-        api_key=reader.value(options.API_KEY),
-        config=reader.value_or_default(options.CONFIG),
-        config_is_given=reader.value(options.CONFIG) is not None,
-        pull_request=reader.value(options.PR_NUMBER),
-        gates=(name,) if (name := reader.value(options.NAME) or reader.value(options.CAMPAIGN)) else (),
-        publish_options=_publish_options(reader, SEVERAL_GATES_KEY),
-        report_dir=reader.value(options.REPORT_DIR) or "",
+    name = reader.value(options.NAME) or reader.value(options.CAMPAIGN)
+    return replace(
+        _settings(reader, [Gate(name=name, campaign=name)] if name else []),
         problems=_in_order([reader]),
         missing_secret="" if has_secret else layers[0].label(options.TOKEN.name),
     )
 
 
-def settings_without_evaluation(bootstrap: BootstrapSettings, report_dir: str) -> Settings:
+def settings_without_evaluation(inputs: Settings) -> Settings:
     """Return the settings of a run that is skipped although its settings cannot be used; no policy's gate is known."""
-    [name] = bootstrap.gates or (UNKNOWN_GATE,)
-    return Settings(
-        gates=(Gate(name=name, campaign=name),),
-        github_token=bootstrap.github_token,
-        publish_options=bootstrap.publish_options,
-        report_dir=report_dir,
-    )
+    return replace(inputs, gates=inputs.gates or (Gate(name=UNKNOWN_GATE, campaign=UNKNOWN_GATE),))
 
 
 def read_report_dir(layers: Iterable[Layer], policy: Policy | None) -> str:
@@ -255,12 +222,25 @@ def _without_paths(layer: Layer) -> Layer:
     return replace(layer, texts={name: text for name, text in layer.texts.items() if name != options.PATHS.name})
 
 
-def _publish_options(reader: OptionReader, key: str) -> PublishOptions:
-    return PublishOptions(
-        comment=reader.value_or_default(options.COMMENT),
-        key=reader.value(options.COMMENT_KEY) or key,
-        status=reader.value_or_default(options.STATUS),
-        status_context=reader.value_or_default(options.STATUS_CONTEXT),
+def _settings(reader: OptionReader, gates: Sequence[Gate]) -> Settings:
+    key = gates[0].name if len(gates) == 1 else SEVERAL_GATES_KEY
+    return Settings(
+        gates=tuple(gates),
+        base_url=reader.value_or_default(options.BASE_URL),
+        token=reader.value(options.TOKEN),
+        api_key=reader.value(options.API_KEY),
+        poll_interval_s=reader.value(options.POLL_INTERVAL),
+        github_token=reader.value(options.GITHUB_TOKEN),
+        publish_options=PublishOptions(
+            comment=reader.value_or_default(options.COMMENT),
+            key=reader.value(options.COMMENT_KEY) or key,
+            status=reader.value_or_default(options.STATUS),
+            status_context=reader.value_or_default(options.STATUS_CONTEXT),
+        ),
+        pull_request=reader.value(options.PR_NUMBER),
+        report_dir=reader.value(options.REPORT_DIR) or "",
+        config=reader.value_or_default(options.CONFIG),
+        config_is_given=reader.value(options.CONFIG) is not None,
     )
 
 

@@ -21,16 +21,21 @@ READS_S = 15.0  # for the pending statuses and the reads after them; the same fo
 RETRY_PAUSE_S = 5.0  # between two attempts at the first read; the client makes shorter pauses within one attempt
 
 _TIMED_OUT = ErrorDetails(message="GitHub did not respond in the time that the gate waits for it", timed_out=True)
+_NOT_USED = ErrorDetails(message="GitHub is not used")
 _ENDED = ErrorDetails(message="the run was cancelled before GitHub responded", timed_out=True)
 
 
 class BoundedCalls:
-    """Calls GitHub about `event` until the deadline that `set_timeout` sets. `work` gets the client."""
+    """Calls GitHub about `event` until the deadline that `set_timeout` sets. `work` gets the client.
 
-    def __init__(self, client: GitHubClient, timeouts: Timeouts, output: Output, event: Event) -> None:
+    Without a client, nothing is called, nothing is known, and there is no warning.
+    """
+
+    def __init__(self, client: GitHubClient | None, timeouts: Timeouts, output: Output, event: Event) -> None:
         """Start with a deadline that has passed."""
         self.event = event
         self._client = client
+        self.connected = client is not None
         self._timeouts = timeouts
         self._output = output
         self._deadline = timeouts.now()
@@ -51,7 +56,7 @@ class BoundedCalls:
 
     def try_call(self, operation: Operation, work: Callable[[GitHubClient], T]) -> T | None:
         """Return what `work` returns, or None after one warning. An operation that the token may not do is skipped."""
-        if operation in self._denied:
+        if operation in self._denied or not self.connected:
             return None
         try:
             return self.call(work)
@@ -64,7 +69,7 @@ class BoundedCalls:
 
         After a rejection that the next call would get too (token, rate limit, no time left), no further call is made.
         """
-        if operation in self._denied:
+        if operation in self._denied or not self.connected:
             return
         rejected: dict[ErrorDetails, list[str]] = {}
         final: ErrorDetails | None = None
@@ -109,8 +114,11 @@ class BoundedCalls:
 
     def call(self, work: Callable[[GitHubClient], T]) -> T:
         """Return what `work` returns; raises GitHubError, also when the deadline passes first."""
+        client = self._client
+        if client is None:
+            raise GitHubError(_NOT_USED)
         try:
-            return self._timeouts.run(max(0.0, self._left), lambda: work(self._client))
+            return self._timeouts.run(max(0.0, self._left), lambda: work(client))
         except Interrupted:
             raise GitHubError(_ENDED) from None
         except DeadlineExceeded:

@@ -14,7 +14,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.config import options
 from sepurux_action.config.policy import MAX_FILE_BYTES, Change, Policy, diff, without_unmerged_rules
 from sepurux_action.config.policy_parser import read_policy
-from sepurux_action.config.settings import BootstrapSettings
+from sepurux_action.config.settings import Settings
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluation.trace_files import TraceFolder
 from sepurux_action.github.event import Event
@@ -49,7 +49,7 @@ class ResolvedPolicy:
 
 
 def resolve_policy(
-    early: BootstrapSettings, event: Event, snapshot: Snapshot | None, read_file: Callable[[str], bytes | None]
+    inputs: Settings, event: Event, snapshot: Snapshot | None, read_file: Callable[[str], bytes | None]
 ) -> ResolvedPolicy:
     """Return the policy that applies to an event.
 
@@ -58,9 +58,9 @@ def resolve_policy(
     that is named and absent, together with the problems of the inputs.
     """
     try:
-        return _resolve(early, event, snapshot, read_file)
+        return _resolve(inputs, event, snapshot, read_file)
     except ConfigurationError as bad:
-        raise ConfigurationError((*bad.problems, *early.problems)) from None
+        raise ConfigurationError((*bad.problems, *inputs.problems)) from None
 
 
 def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
@@ -82,44 +82,44 @@ def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
 
 
 def _resolve(
-    early: BootstrapSettings, event: Event, snapshot: Snapshot | None, read_file: Callable[[str], bytes | None]
+    inputs: Settings, event: Event, snapshot: Snapshot | None, read_file: Callable[[str], bytes | None]
 ) -> ResolvedPolicy:
-    _check_base_is_known(early, event, uses_github=snapshot is not None)
+    _check_base_is_known(inputs, event, uses_github=snapshot is not None)
     if snapshot is None or not policy_ref(event):
         try:
-            text = read_file(early.config)
+            text = read_file(inputs.config)
         except OSError as error:
-            raise _unreadable(early, error.strerror or "it is not readable", UNREADABLE_FILE) from None
+            raise _unreadable(inputs, error.strerror or "it is not readable", UNREADABLE_FILE) from None
         if text is None:
-            _check_not_named(early, "the checkout")
-        return ResolvedPolicy(policy=None if text is None else read_policy(text, early.config))
+            _check_not_named(inputs, "the checkout")
+        return ResolvedPolicy(policy=None if text is None else read_policy(text, inputs.config))
     if snapshot.policy.error:
         details = snapshot.policy.details
         step = advice(Operation.BASE, details, event) if details else UNREADABLE_FILE
-        raise _unreadable(early, snapshot.policy.error, step)
+        raise _unreadable(inputs, snapshot.policy.error, step)
     if snapshot.has_default_policy:
         usual = options.CONFIG.default
         message = f"{usual} exists and applies; remove `config` or that file"
-        raise ConfigurationError([Problem(where=f"`config` {early.config}", message=message)])
+        raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
     if snapshot.policy.text is None:
-        return _first_policy(early, event, snapshot)
-    policy = _policy(early, snapshot.policy.text)
+        return _first_policy(inputs, event, snapshot)
+    policy = _policy(inputs, snapshot.policy.text)
     if event.pull_request is None or snapshot.head_policy == snapshot.policy:
         return ResolvedPolicy(policy=policy)
-    return _changed_policy(early, policy, snapshot)
+    return _changed_policy(inputs, policy, snapshot)
 
 
-def _first_policy(early: BootstrapSettings, event: Event, snapshot: Snapshot) -> ResolvedPolicy:
-    if early.config != options.CONFIG.default:
-        _check_not_named(early, "the base commit")
+def _first_policy(inputs: Settings, event: Event, snapshot: Snapshot) -> ResolvedPolicy:
+    if inputs.config != options.CONFIG.default:
+        _check_not_named(inputs, "the base commit")
     head = snapshot.head_policy.text
     if head is None or event.name not in FIRST_FILE_EVENTS:
-        _check_not_named(early, "the base commit")
+        _check_not_named(inputs, "the base commit")
         return ResolvedPolicy()
-    return ResolvedPolicy(policy=without_unmerged_rules(_policy(early, head)), notes=(FIRST_FILE,))
+    return ResolvedPolicy(policy=without_unmerged_rules(_policy(inputs, head)), notes=(FIRST_FILE,))
 
 
-def _changed_policy(early: BootstrapSettings, policy: Policy, snapshot: Snapshot) -> ResolvedPolicy:
+def _changed_policy(inputs: Settings, policy: Policy, snapshot: Snapshot) -> ResolvedPolicy:
     head = snapshot.head_policy
     if head.error:
         return ResolvedPolicy(
@@ -128,7 +128,7 @@ def _changed_policy(early: BootstrapSettings, policy: Policy, snapshot: Snapshot
     if head.text is None:
         return ResolvedPolicy(policy=policy, notes=(DELETED,))
     try:
-        new = _policy(early, head.text)
+        new = _policy(inputs, head.text)
     except ConfigurationError as bad:
         first = bad.problems[0]
         problem = f"{first.location}:{first.column}: {first}"
@@ -137,10 +137,10 @@ def _changed_policy(early: BootstrapSettings, policy: Policy, snapshot: Snapshot
     return ResolvedPolicy(policy=policy, changes=diff(policy, new))
 
 
-def _check_base_is_known(early: BootstrapSettings, event: Event, *, uses_github: bool) -> None:
+def _check_base_is_known(inputs: Settings, event: Event, *, uses_github: bool) -> None:
     """Raise ConfigurationError if it is not known which branch's policy and stage apply to the event."""
-    if not uses_github and early.github_token and (policy_ref(event) or event.lookup):
-        raise _unreadable(early, "GitHub's address is not known", "Set `GITHUB_API_URL` to an https address.")
+    if not uses_github and inputs.github_token and (policy_ref(event) or event.lookup):
+        raise _unreadable(inputs, "GitHub's address is not known", "Set `GITHUB_API_URL` to an https address.")
     if not uses_github or not event.ambiguous:
         return
     if not event.matches:
@@ -156,17 +156,17 @@ def _check_base_is_known(early: BootstrapSettings, event: Event, *, uses_github:
     raise ConfigurationError([Problem(where="`pr_number`", message=message)])
 
 
-def _unreadable(early: BootstrapSettings, why: str, step: str) -> ConfigurationError:
+def _unreadable(inputs: Settings, why: str, step: str) -> ConfigurationError:
     """Return the error for a policy that may be stricter than the inputs, but is not known."""
     message = f"the policy could not be read: {why}. {step}"
-    return ConfigurationError([Problem(where=f"`{early.config}`", message=message)])
+    return ConfigurationError([Problem(where=f"`{inputs.config}`", message=message)])
 
 
-def _check_not_named(early: BootstrapSettings, where: str) -> None:
-    if early.config_is_given:
+def _check_not_named(inputs: Settings, where: str) -> None:
+    if inputs.config_is_given:
         message = f"there is no such file in {where}; accepted: the path of a policy file that exists"
-        raise ConfigurationError([Problem(where=f"`config` {early.config}", message=message)])
+        raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
 
 
-def _policy(early: BootstrapSettings, text: str) -> Policy:
-    return read_policy(text.encode(errors="surrogatepass"), early.config)
+def _policy(inputs: Settings, text: str) -> Policy:
+    return read_policy(text.encode(errors="surrogatepass"), inputs.config)

@@ -52,10 +52,13 @@ BLOCKING_FIRST = (CommitState.FAILURE, CommitState.PENDING, CommitState.SUCCESS)
 
 
 class GitHubSession:
-    """Everything that one run reads from GitHub and publishes there, about one event."""
+    """Everything that one run reads from GitHub and publishes there, about one event.
+
+    A session without a client reads and publishes nothing.
+    """
 
     def __init__(
-        self, client: GitHubClient, timeouts: Timeouts, output: Output, event: Event, *, signing_key: str
+        self, client: GitHubClient | None, timeouts: Timeouts, output: Output, event: Event, *, signing_key: str = ""
     ) -> None:
         """Start with nothing read. `signing_key` signs the state in the comment; without it there is no state."""
         self.snapshot = Snapshot()
@@ -74,6 +77,11 @@ class GitHubSession:
         """Return the event; after `load`, its pull request is known if there is one."""
         return self._calls.event
 
+    @property
+    def connected(self) -> bool:
+        """Return whether the session has a client."""
+        return self._calls.connected
+
     # -- before the evaluation --------------------------------------------------------------------------------------
 
     def load(self, config: str) -> None:
@@ -82,6 +90,8 @@ class GitHubSession:
         If that fails, the snapshot says that the policy could not be read. The payload of a re-run is that of the first
         run, so if the pull request has another base branch now, the policy of that branch is fetched instead.
         """
+        if not self.connected:
+            return
         for _ in range(MAX_LOOKUPS):
             if (lookup := self.event.lookup) is None:
                 break
@@ -160,6 +170,10 @@ class GitHubSession:
         """Return the results of a gate on the base branch; None if they could not be read."""
         known = self.snapshot.baselines_known
         return self.snapshot.baselines.get(self.context_of(gate).lower(), Baseline()) if known else None
+
+    def baselines(self, gates: Iterable[Gate]) -> Mapping[str, Baseline]:
+        """Return the results on the base branch of each gate of which they could be read, by the gate's name."""
+        return {gate.name: known for gate in gates if (known := self.baseline(gate.name))}
 
     def context_of(self, gate: str) -> str:
         """Return the status context of a gate."""

@@ -17,7 +17,7 @@ from sepurux_action.config.settings import (
     environment_layer,
     flag_layer,
     input_layer,
-    read_bootstrap_settings,
+    read_inputs,
     read_report_dir,
     read_settings,
 )
@@ -423,7 +423,7 @@ def test_a_hint_quotes_no_part_of_a_secret() -> None:
 
 def test_what_is_known_early_holds_no_secret() -> None:
     wrong = dict.fromkeys(("campaign", "comment_key", "config", "status_context"), TOKEN)
-    early = read_bootstrap_settings([input_layer({"token": TOKEN, **wrong})])
+    early = read_inputs([input_layer({"token": TOKEN, **wrong})])
     assert (early.gates, early.publish_options.status_context) == ((), "Sepurux")
     assert TOKEN not in repr(early)
 
@@ -433,7 +433,7 @@ def test_the_report_has_its_folder_beside_bad_settings_too(of_policy: str, folde
     layers = [input_layer({"token": TOKEN, "timeout": "2 weeks", "report_dir": "of-input"}), environment_layer({})]
     texts = {"report_dir": ConfiguredValue(of_policy, 1)} if of_policy else {}
     assert read_report_dir(layers, Policy(path="p.yml", top=PolicySection(texts=texts))) == folder
-    assert read_bootstrap_settings(layers).report_dir == read_report_dir(layers, None) == "of-input"
+    assert read_inputs(layers).report_dir == read_report_dir(layers, None) == "of-input"
 
 
 def test_an_unknown_input_whose_name_is_a_secret_is_not_shown() -> None:

@@ -40,6 +40,7 @@ LEVELS = (
     ("evaluation",),
     ("github", "report"),
     ("connections",),
+    ("run",),
     ("evaluate", "invocation"),
     ("app",),
 )

@@ -16,7 +16,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.common.secret import MIN_REDACTED_LENGTH, Redactor, spellings
 from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.policy_parser import read_policy
-from sepurux_action.config.settings import input_layer, read_bootstrap_settings, read_settings
+from sepurux_action.config.settings import input_layer, read_inputs, read_settings
 from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
 from sepurux_action.evaluation.api import PermanentError, list_campaigns, parse_response
 from sepurux_action.evaluation.ci_run import parse_ci_run
@@ -154,5 +154,5 @@ def test_bad_settings_are_blanked_before_a_report_escapes_them() -> None:
 
 
 def test_both_backend_secrets_are_known_before_the_policy_is_read() -> None:
-    early = read_bootstrap_settings([input_layer({"token": "first-secret", "api_key": "second-secret"})])
-    assert [each.reveal() for each in (early.signing_key, early.api_key) if each] == ["first-secret", "second-secret"]
+    early = read_inputs([input_layer({"token": "first-secret", "api_key": "second-secret"})])
+    assert [each.reveal() for each in (early.token, early.api_key) if each] == ["first-secret", "second-secret"]

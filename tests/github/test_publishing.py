@@ -17,6 +17,7 @@ from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import PublishOptions, Settings
 from sepurux_action.config.stage import Stage
+from sepurux_action.connections import Connections
 from sepurux_action.errors import ErrorDetails, Interrupted
 from sepurux_action.evaluate import GateEvaluator
 from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
@@ -30,6 +31,7 @@ from sepurux_action.github.session import STATUSES_S, GitHubSession
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, PolicyFile, Snapshot
 from sepurux_action.github.soft_gate_rules import Review
 from sepurux_action.host.signals import Signals
+from sepurux_action.run import Run
 from tests.builders import PASSING, a_gate, a_result, a_run
 from tests.fakes import FakeClock, FakeGitHubClient, FakeOutput
 
@@ -264,10 +266,17 @@ def signals() -> Iterator[Signals]:
 
 def run_gates(scene: Scene, signals: Signals, *gates: Gate) -> None:
     """Evaluate without a secret, so that nothing is asked of the backend."""
-    run_context = RunContext(event=scene.session.event)
-    GateEvaluator(
-        Settings(gates=gates), run_context, scene.output, signals, Redactor(), scene.session, date.min
-    ).evaluate()
+    run = Run(
+        host=scene.output,
+        signals=signals,
+        connections=Connections(),
+        redact=Redactor(),
+        github=scene.session,
+        given_context=RunContext(),
+        today=date.min,
+        settings=Settings(gates=gates),
+    )
+    GateEvaluator(run).evaluate()
 
 
 def many_pages(count: int) -> tuple[Snapshot, ...]:

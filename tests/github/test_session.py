@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.secret import Secret
-from sepurux_action.config.settings import PublishOptions, input_layer, read_bootstrap_settings
+from sepurux_action.config.settings import PublishOptions, input_layer, read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluation.approval import ApprovalStatus
@@ -143,7 +143,7 @@ def test_a_policy_that_cannot_be_read_names_the_network_or_the_permission_and_ot
     output = FakeOutput()
     session = GitHubSession(dotcom.client, FakeClock(), output, event, signing_key="")
     session.load(".github/sepurux-gate.yml")
-    early = read_bootstrap_settings([input_layer({"campaign": "core", "timeout": "soon"})])
+    early = read_inputs([input_layer({"campaign": "core", "timeout": "soon"})])
     with pytest.raises(ConfigurationError) as bad:
         resolve_policy(early, session.event, session.snapshot, lambda _: None)
     unread, other = map(str, bad.value.problems)
