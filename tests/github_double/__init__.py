@@ -214,7 +214,7 @@ class GitHub:
             body=json.loads(request.body) if request.body else {},
             server_url=self.server_url,
         )
-        return status, operation.completed(status, perform(call)), {}
+        return status, perform(call), {}
 
 
 def _graphql_request(body: bytes) -> dict[str, Any] | None:

@@ -1,7 +1,4 @@
-"""The REST calls of the double: the permission that each needs, its rules, and what the package reads of its response.
-
-The description adds every other field that it requires.
-"""
+"""The REST calls of the double: the permission that each needs, its rules, and the fields that the package reads."""
 
 from __future__ import annotations
 
