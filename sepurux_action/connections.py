@@ -9,14 +9,14 @@ from datetime import UTC, date, datetime
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.client import Transport
-from sepurux_action.github.protocol import GitHubClient
+from sepurux_action.github.client import GitHubClient
 from sepurux_action.host.deadlines import ThreadTimeouts
 
 
 def _github_client(api_url: str, token: Secret, repository: str, redact: Redactor) -> GitHubClient:
-    from sepurux_action.github.client import PyGithubClient  # noqa: PLC0415 - takes 0.2 s, so only when needed
+    from sepurux_action.github.transport import connect  # noqa: PLC0415 - takes 0.2 s, so only when needed
 
-    return PyGithubClient(api_url, token, repository, redact=redact)
+    return connect(api_url, token, repository, redact=redact)
 
 
 def _today() -> date:

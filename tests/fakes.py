@@ -15,6 +15,7 @@ from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.commit_status import CommitState, CommitStatus
 from sepurux_action.github.event import Event, PullRequest, PullRequestLookup
 from sepurux_action.github.snapshot import Comment, Snapshot
@@ -155,7 +156,7 @@ class FakeOutput:
 
 
 @dataclass
-class FakeGitHubClient:
+class FakeGitHubClient(GitHubClient):
     """A GitHub client on a fake clock; each call takes `takes_s` seconds.
 
     `calls` has the time, the name, and the target of each call. `reject` returns why a call is rejected, by its name,
@@ -177,7 +178,7 @@ class FakeGitHubClient:
     lose: int = 0
     late: int = 0
 
-    def _call(self, name: str, target: str = "") -> None:
+    def _log(self, name: str, target: str = "") -> None:
         self.calls.append((self.clock.time, name, target))
         self.clock.time += self.takes_s
         if details := self.reject(name, target, self.clock.time):
@@ -187,53 +188,53 @@ class FakeGitHubClient:
         return [target for _, called, target in self.calls if called == name]
 
     def find_pull_requests(self, lookup: PullRequestLookup) -> tuple[PullRequest, ...]:
-        self._call("find_pull_requests", str(lookup))
+        self._log("find_pull_requests", str(lookup))
         return ()
 
     def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:  # noqa: ARG002
-        self._call("fetch_snapshot", after)
+        self._log("fetch_snapshot", after)
         page = self.pages[int(after or 0)]
         return page if after else replace(page, comments=(*page.comments, *self.comments.values()))
 
     def commit_statuses(self, commit: str) -> Mapping[str, str]:
-        self._call("commit_statuses", commit)
+        self._log("commit_statuses", commit)
         return dict.fromkeys(self.statuses, "")
 
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
-        self._call("changed_files", str(number))
+        self._log("changed_files", str(number))
         return ()
 
     def reviews(self, number: int) -> tuple[Review, ...]:
-        self._call("reviews", str(number))
+        self._log("reviews", str(number))
         return self.given
 
     def requested_reviewers(self, number: int) -> tuple[str, ...]:
-        self._call("requested_reviewers", str(number))
+        self._log("requested_reviewers", str(number))
         return ()
 
     def permission(self, login: str) -> str:
-        self._call("permission", login)
+        self._log("permission", login)
         return self.permissions.get(login, "read")
 
     def request_review(self, number: int, login: str) -> None:  # noqa: ARG002
-        self._call("request_review", login)
+        self._log("request_review", login)
 
     def required_contexts(self, branch: str) -> tuple[str, ...]:
-        self._call("required_contexts", branch)
+        self._log("required_contexts", branch)
         return ()
 
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
-        self._call("recent_results", base)
+        self._log("recent_results", base)
         return ()
 
     def set_status(self, commit: str, status: CommitStatus, *, retry: bool = True) -> None:
         del commit
         self.retried.append(retry)
-        self._call("set_status", f"{status.context} {status.url}".strip())
+        self._log("set_status", f"{status.context} {status.url}".strip())
         self.statuses[status.context] = (status.state, status.url)
 
     def create_comment(self, number: int, body: str) -> Comment:
-        self._call("create_comment", str(number))
+        self._log("create_comment", str(number))
         comment = Comment(id=100 + len(self.calls), body=body, url=f"https://github.com/#{len(self.calls)}")
         self.comments[comment.id] = comment
         if self.lose:
@@ -242,21 +243,21 @@ class FakeGitHubClient:
         return comment
 
     def newest_comments(self, number: int, account: str) -> tuple[Comment, ...]:
-        self._call("newest_comments", f"{number} {account}")
+        self._log("newest_comments", f"{number} {account}")
         if self.late:
             self.late -= 1
             return ()
         return tuple(self.comments.values())
 
     def edit_comment(self, comment: Comment, body: str) -> bool:
-        self._call("edit_comment", str(comment.id))
+        self._log("edit_comment", str(comment.id))
         if comment.id not in self.comments:
             return any(comment in page.comments for page in self.pages)
         self.comments[comment.id] = replace(comment, body=body)
         return True
 
     def delete_comment(self, comment: Comment) -> None:
-        self._call("delete_comment", str(comment.id))
+        self._log("delete_comment", str(comment.id))
         del self.comments[comment.id]
 
 

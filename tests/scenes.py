@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sepurux_action.common.secret import Secret
-from sepurux_action.github.client import PyGithubClient
+from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.comment_state import MARKER
 from sepurux_action.github.event import Event
+from sepurux_action.github.transport import connect
 from tests import backend
 from tests.backend import ScriptedBackend, decided
 from tests.github_double import GitHub
@@ -117,14 +118,14 @@ class ClientScene(NamedTuple):
     github: GitHub
     repository: Repository
     pull: PullRequest
-    client: PyGithubClient
+    client: GitHubClient
     event: Event
 
 
 def a_client_scene(github: GitHub) -> ClientScene:
     repository = github.repository("octo/shop")
     pull = repository.pull("mona", head="feature")
-    client = PyGithubClient(github.url, Secret(github.token()), "octo/shop", waits_s=(1, 0.01))
+    client = connect(github.url, Secret(github.token()), "octo/shop", waits_s=(1, 0.01))
     event = Event(
         name="pull_request",
         repository="octo/shop",

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError, Interrupted
+from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, warning_text
-from sepurux_action.github.protocol import GitHubClient
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, policy_ref, unread
 from sepurux_action.host.protocols import Output, Timeouts
 from sepurux_action.host.workflow_commands import Level

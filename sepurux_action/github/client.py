@@ -1,26 +1,13 @@
-"""The GitHub client, built on PyGithub's requester: one request for each call, and GitHubError for every failure.
-
-PyGithub retries PATCH too, waits only for a bounded time, and does not pause between writes.
-Source: https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api
-"""
+"""The calls to GitHub that the gate makes, and what their responses mean; every method raises GitHubError."""
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Protocol
 from urllib.parse import quote
 
-import requests
-import urllib3
-from github import Auth, BadAttributeException, Github, GithubException, GithubRetry
-from github.Requester import Requester
-
-from sepurux_action import __version__
 from sepurux_action.common import json_reader
-from sepurux_action.common.secret import Secret
 from sepurux_action.common.urls import safe_url
 from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import ErrorDetails, GitHubError
@@ -47,82 +34,34 @@ from sepurux_action.github.snapshot import (
 )
 from sepurux_action.github.soft_gate_rules import Review
 from sepurux_action.github.stage_advice import RECENT_PULL_REQUESTS
-from sepurux_action.host.deadlines import seconds_left
 
-T = TypeVar("T")
-
-TIMEOUT_S = 10  # of one request; PyGithub has no separate timeout for connecting
-MAX_RETRIES = 3
-BACKOFF_S = 0.5  # no pause before the first retry, then 1 s and 2 s
-PATIENCE_S = 90  # the longest wait for a rate limit, if the caller waits as long
 CLOCK_SKEW = timedelta(minutes=1)  # by which the runner's clock may be ahead of GitHub's
-LIMIT_STATUSES = frozenset({403, 429})
 GONE = frozenset({404, 410})
-NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
-# PyGithub raises these for a response of an unexpected shape, and RuntimeError for a redirect to another host.
-SHAPE_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+UNEXPECTED_SHAPE = ErrorDetails(message="a response of an unknown shape, or a redirect")
 
 
-class _Retry(GithubRetry):
-    """Retries only before the caller's deadline: a later write would replace newer ones.
+class Transport(Protocol):
+    """Sends a call to GitHub."""
 
-    With `only_rejected`, retries only a call that GitHub rejected with `Retry-After`, because it had no effect.
-    """
+    def __call__(
+        self, verb: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None, retry: bool = True
+    ) -> object:
+        """Return the response, whatever shape it has; raises GitHubError.
 
-    def __init__(self, *, only_rejected: bool = False, **options: Any) -> None:  # noqa: ANN401 - those of the library
-        super().__init__(**options)
-        self._only_rejected = only_rejected
-
-    def new(self, **changes: Any) -> Self:  # noqa: ANN401 - those of the library
-        """Return a copy with changes; the library counts attempts with it."""
-        return super().new(only_rejected=self._only_rejected, **changes)
-
-    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:  # noqa: FBT001, FBT002
-        """Return whether a response of this status is retried."""
-        if self._only_rejected:
-            return has_retry_after and status_code in LIMIT_STATUSES
-        return super().is_retry(method, status_code, has_retry_after)
-
-    def sleep(self, response: urllib3.BaseHTTPResponse | None = None) -> None:
-        """Wait as GitHub asks; raises GitHubError at once if that is after the deadline."""
-        retry_after = (self.get_retry_after(response) if response else None) or 0
-        if retry_after > (self.max_rate_limit_wait or 0) or (retry_after or self.get_backoff_time()) >= seconds_left():
-            limited = response is not None and response.status in LIMIT_STATUSES
-            raise GitHubError(_RATE_LIMIT if limited else _OUTAGE)
-        super().sleep(response)
+        `path` is below the repository, '' is GraphQL. Without `retry`, only a rejection with `Retry-After` is retried,
+        because such a call had no effect.
+        """
 
 
-class PyGithubClient:
+class GitHubClient:
     """The client for one repository, with one token."""
 
-    def __init__(
-        self,
-        api_url: str,
-        token: Secret,
-        repository: str,
-        *,
-        redact: Callable[[str], str] = str,
-        waits_s: tuple[float, float] = (PATIENCE_S, BACKOFF_S),
-    ) -> None:
-        """`api_url` is https, or http on loopback, and may have a path as on GitHub Enterprise Server.
-
-        `redact` removes secrets from every text that is sent to be shown: statuses, comments, and review requests.
-        `waits_s` are the longest wait for a rate limit, and half of the first wait after a failure, in seconds.
-        """
-        auth = Auth.Token(token.reveal())
-        patience_s, backoff_s = waits_s
-        retry = partial(
-            _Retry,
-            total=MAX_RETRIES,
-            backoff_factor=backoff_s,
-            allowed_methods=None,
-            max_rate_limit_wait=patience_s,
-        )
+    def __init__(self, send: Transport, repository: str, redact: Callable[[str], str] = str) -> None:
+        """`redact` removes secrets from every text that is sent to be shown: statuses, comments, review requests."""
+        self._call = send
         self._name = repository
-        self._since = (datetime.now(UTC) - CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._redact = redact
-        self._requester = _requester(api_url, auth, retry())
-        self._once = _requester(api_url, auth, retry(only_rejected=True, connect=0, read=0, other=0))
+        self._since = (datetime.now(UTC) - CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def find_pull_requests(self, lookup: PullRequestLookup) -> tuple[PullRequest, ...]:
         """Return the pull requests that may match; `event.resolve` checks them."""
@@ -158,7 +97,7 @@ class PyGithubClient:
         """Set a commit status; a retry does no harm."""
         texts = {"description": status.description, "context": status.context, "target_url": status.url}
         body = {"state": status.state.value, **{name: self._redact(text) for name, text in texts.items() if text}}
-        _check_id(self._call("POST", f"statuses/{commit}", body=body, once=not retry))
+        _check_id(self._call("POST", f"statuses/{commit}", body=body, retry=retry))
 
     def create_comment(self, number: int, body: str) -> Comment:
         """Create a comment. After a failure the comment may exist, so the caller has to search for it.
@@ -166,7 +105,7 @@ class PyGithubClient:
         Only a rejection with `Retry-After` is retried.
         """
         body = self._redact(body)
-        made = json_reader.as_object(self._call("POST", f"issues/{number}/comments", body={"body": body}, once=True))
+        made = json_reader.as_object(self._call("POST", f"issues/{number}/comments", body={"body": body}, retry=False))
         return Comment(id=_check_id(made), body=body, url=safe_url(json_reader.text(made.get("html_url"))))
 
     def newest_comments(self, number: int, account: str) -> tuple[Comment, ...]:
@@ -202,7 +141,7 @@ class PyGithubClient:
                 raise
         else:
             if response is not None:  # such as a redirect
-                raise GitHubError(_UNEXPECTED_SHAPE)
+                raise GitHubError(UNEXPECTED_SHAPE)
 
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
         """Return the files that a pull request changes, with old and new name; GitHub lists at most 3,000."""
@@ -258,23 +197,9 @@ class PyGithubClient:
 
     def _query(self, query: str, variables: Mapping[str, object]) -> object:
         """Return the response to a GraphQL query; it has the repository, and perhaps errors beside it."""
-        body = {"query": query, "variables": variables}
-        response = self._call("POST", self._requester.graphql_url, body=body)
+        response = self._call("POST", "", body={"query": query, "variables": variables})
         if not isinstance(json_reader.at(response, "data", "repository"), dict):
-            raise GitHubError(_graphql_error(response) or _UNEXPECTED_SHAPE)
-        return response
-
-    def _call(
-        self, verb: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None, once: bool = False
-    ) -> object:
-        """Return the response to one call, whatever shape it has; a path without an address is in the repository."""
-        requester = self._once if once else self._requester
-        url = path if "://" in path else f"/repos/{self._name}/{path}"
-        parameters = dict(query) if query else None
-        # PyGithub's own objects would fetch each entry of a list, and a comment before it is changed, once more.
-        _, response = translate_errors(
-            lambda: requester.requestJsonAndCheck(verb, url, parameters=parameters, input=body)
-        )
+            raise GitHubError(_graphql_error(response) or UNEXPECTED_SHAPE)
         return response
 
     def _pulls(self, state: str, **filters: str) -> tuple[PullRequest, ...]:
@@ -288,7 +213,7 @@ class PyGithubClient:
             page = self._call("GET", path, query=query)
             page = json_reader.at(page, field) if field else page
             if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
-                raise GitHubError(_UNEXPECTED_SHAPE)
+                raise GitHubError(UNEXPECTED_SHAPE)
             entries += page
             if len(page) < snapshot.PAGE:
                 return entries
@@ -304,56 +229,12 @@ def _review(review: Mapping[str, object]) -> Review:
     )
 
 
-def _requester(api_url: str, auth: Auth.Token, retry: _Retry) -> Requester:
-    return Github(
-        auth=auth,
-        base_url=api_url,
-        timeout=TIMEOUT_S,
-        user_agent=f"sepurux-gate-action/{__version__}",
-        retry=retry,
-        seconds_between_requests=0,
-        seconds_between_writes=0,
-    ).requester
-
-
-def translate_errors(call: Callable[[], T]) -> T:
-    """Return what a call returns; raises GitHubError for every exception of PyGithub and the network."""
-    try:
-        return call()
-    except GithubException as error:
-        raise GitHubError(_rejection(error)) from None
-    except NETWORK_ERRORS as error:
-        raise GitHubError(_no_response(error)) from None
-    except (BadAttributeException, *SHAPE_ERRORS):
-        raise GitHubError(_UNEXPECTED_SHAPE) from None
-
-
-_UNEXPECTED_SHAPE = ErrorDetails(message="a response of an unknown shape, or a redirect")
-_RATE_LIMIT = ErrorDetails(message="rate limit", rate_limited=True)
-_OUTAGE = ErrorDetails(message="GitHub kept responding with errors")
-
-
 def _check_id(created: object) -> int:
     """Return the id of a new object; raises GitHubError if a response has none, such as a proxy's page."""
     number = json_reader.at(created, "id")
     if not isinstance(number, int):
-        raise GitHubError(_UNEXPECTED_SHAPE)
+        raise GitHubError(UNEXPECTED_SHAPE)
     return number
-
-
-def _rejection(error: GithubException) -> ErrorDetails:
-    data, headers = json_reader.as_object(error.data), {k.lower(): v for k, v in (error.headers or {}).items()}
-    message = _joined([data, *json_reader.as_array(data.get("errors"))])
-    limited = error.status in LIMIT_STATUSES and (
-        "rate limit" in message.lower() or "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
-    )
-    return ErrorDetails(
-        status=error.status,
-        message=message,
-        accepted=str(headers.get("x-accepted-github-permissions", "")),
-        forbidden=not limited and error.status == 403,  # noqa: PLR2004
-        rate_limited=limited,
-    )
 
 
 def _graphql_error(response: object) -> ErrorDetails | None:
@@ -366,26 +247,14 @@ def _graphql_error(response: object) -> ErrorDetails | None:
     limited = "RATE_LIMITED" in kinds
     return ErrorDetails(
         status=404 if hidden else 0,
-        message=_joined(errors),
+        message=joined_messages(errors),
         accepted=permissions.required_permission(errors),
         forbidden="FORBIDDEN" in kinds and not limited,
         rate_limited=limited,
     )
 
 
-def _joined(parts: Iterable[object]) -> str:
+def joined_messages(parts: Iterable[object]) -> str:
     """Return the messages of an error's parts, each once."""
     messages = (json_reader.text(json_reader.at(part, "message")) for part in parts)
     return "; ".join(dict.fromkeys(filter(None, messages)))
-
-
-def _no_response(error: Exception) -> ErrorDetails:
-    """Return the details of a call without a response, without the exception's text, because it quotes addresses."""
-    match error:
-        case requests.exceptions.RetryError():
-            limited = any(f"too many {status} " in str(error) for status in LIMIT_STATUSES)  # only its text says so
-            return _RATE_LIMIT if limited else _OUTAGE
-        case requests.Timeout():
-            return ErrorDetails(message="GitHub did not respond in time")
-        case _:
-            return ErrorDetails(message="the connection to GitHub failed")

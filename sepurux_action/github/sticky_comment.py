@@ -7,8 +7,8 @@ from functools import partial
 
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.github.calls import BoundedCalls, oldest_first
+from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.protocol import GitHubClient
 from sepurux_action.github.snapshot import Comment
 
 MAX_CREATE_ATTEMPTS = 2  # the second one if the first response was lost and the comment is not there

@@ -20,7 +20,7 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation.api import ApiRequest, TransientError
 from sepurux_action.evaluation.client import FOREIGN_ERRORS, Transport
-from sepurux_action.github.client import translate_errors
+from sepurux_action.github.transport import translate_errors
 
 TOKEN = "token-of-nobody-3b1d"
 TEXT = f"HTTPSConnectionPool(host='10.1.2.3'): X-API-Key: {TOKEN}"

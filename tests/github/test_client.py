@@ -14,11 +14,11 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config import options
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError
 from sepurux_action.evaluation.baseline import Baseline
-from sepurux_action.github.client import PyGithubClient
 from sepurux_action.github.commit_status import CommitState, CommitStatus
 from sepurux_action.github.event import ByCommit, ByHead, ByNumber, PullRequestLookup
 from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.github.snapshot import Comment
+from sepurux_action.github.transport import connect
 from sepurux_action.host.deadlines import ThreadTimeouts
 from tests import backend
 from tests.github_double import GitHub, faults
@@ -134,7 +134,7 @@ def test_a_status_is_one_request(scene: Scene) -> None:
 
 def test_whatever_is_sent_to_github_is_redacted(dotcom: Scene) -> None:
     secret = "tok_9f8e7d6c5b4a3928"
-    client = PyGithubClient(dotcom.github.url, Secret(dotcom.github.token()), "octo/shop", redact=Redactor([secret]))
+    client = connect(dotcom.github.url, Secret(dotcom.github.token()), "octo/shop", redact=Redactor([secret]))
     made = client.create_comment(dotcom.pull.number, f"created {secret}\nsecond line")
     assert client.edit_comment(made, f"edited {secret}\nsecond line")
     sha = dotcom.pull.head_sha
@@ -280,7 +280,7 @@ def test_an_edit_tells_that_the_comment_is_gone(dotcom: Scene) -> None:
 def test_nothing_is_tried_again_that_nobody_waits_for_any_more(fault: backend.Answer, dotcom: Scene) -> None:
     """A `pending` that was sent again after the time for it was over would replace the decided status."""
     dotcom.github.fault("repos/create-commit-status", fault, fault)
-    client = PyGithubClient(dotcom.github.url, Secret(dotcom.github.token()), "octo/shop")
+    client = connect(dotcom.github.url, Secret(dotcom.github.token()), "octo/shop")
 
     def pend() -> None:
         client.set_status(dotcom.pull.head_sha, SUCCESS)
@@ -298,7 +298,7 @@ def test_without_any_time_left_nothing_is_begun() -> None:
 
 def test_a_longer_wait_than_anybody_has_is_refused_at_once_as_a_limit(dotcom: Scene) -> None:
     token = dotcom.github.token()
-    client = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
+    client = connect(dotcom.github.url, Secret(token), "octo/shop")
     for fault in (faults.secondary_limit(), faults.secondary_limit(retry_after_s=3600), faults.primary_limit()):
         dotcom.github.fault("graphql", fault)
         assert error_of(lambda: ThreadTimeouts().run(15, lambda: client.fetch_snapshot(dotcom.event))).rate_limited
@@ -330,7 +330,7 @@ def test_a_refusal_says_what_kind_it_is(case: str, dotcom: Scene) -> None:
 
 def test_a_missing_permission_is_named_as_github_names_it(dotcom: Scene) -> None:
     token = dotcom.github.token({"contents": "read", "pull-requests": "read"})
-    client = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
+    client = connect(dotcom.github.url, Secret(token), "octo/shop")
     error = error_of(lambda: client.set_status(dotcom.pull.head_sha, SUCCESS))
     assert "`statuses: write`" in warning_text(Operation.STATUS, error, dotcom.event)
     error = error_of(lambda: client.create_comment(dotcom.pull.number, "text"))
@@ -339,7 +339,7 @@ def test_a_missing_permission_is_named_as_github_names_it(dotcom: Scene) -> None
 
 def test_a_refusal_of_graphql_comes_with_status_200_and_is_understood(dotcom: Scene) -> None:
     token = dotcom.github.token({"contents": "read"})
-    client = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop")
+    client = connect(dotcom.github.url, Secret(token), "octo/shop")
     dotcom.repository.status(dotcom.pull.base_sha, "success", "Sepurux / core", DECIDED)
     snapshot = client.fetch_snapshot(dotcom.event, config=".github/sepurux-gate.yml")
     assert snapshot.error is not None
@@ -407,7 +407,7 @@ def test_a_comments_address_is_one_or_nothing(dotcom: Scene) -> None:
 
 def test_the_token_is_in_no_refusal(dotcom: Scene) -> None:
     token = dotcom.github.token()
-    client = PyGithubClient(dotcom.github.url, Secret(token), "octo/shop", waits_s=(90, 0.01))
+    client = connect(dotcom.github.url, Secret(token), "octo/shop", waits_s=(90, 0.01))
     dotcom.github.fault("graphql", backend.reset(), always=True)
     error = error_of(lambda: client.fetch_snapshot(dotcom.event))
     assert token not in warning_text(Operation.READ, error, dotcom.event)
@@ -470,7 +470,7 @@ def test_a_status_that_another_account_published_is_not_compared(creator: str | 
 
 def test_the_status_of_a_user_counts_for_a_token_of_this_user(dotcom: Scene) -> None:
     token = dotcom.github.token(login="Mona")
-    scene = dotcom._replace(client=PyGithubClient(dotcom.github.url, Secret(token), "octo/shop"))
+    scene = dotcom._replace(client=connect(dotcom.github.url, Secret(token), "octo/shop"))
     on_main(scene, 90, creator="mona")
     on_main(scene, 10)
     on_main(scene, 20, creator="mona[bot]")
@@ -565,6 +565,6 @@ def test_a_first_pull_request_has_nothing_to_be_compared_with_and_this_is_known(
 @pytest.mark.parametrize("permissions", [{"contents": "read", "pull-requests": "read"}, {"pull-requests": "read"}])
 def test_statuses_that_could_not_be_read_are_not_known(permissions: dict[str, str], dotcom: Scene) -> None:
     on_main(dotcom, 90)
-    client = PyGithubClient(dotcom.github.url, Secret(dotcom.github.token(permissions)), "octo/shop")
+    client = connect(dotcom.github.url, Secret(dotcom.github.token(permissions)), "octo/shop")
     snapshot = client.fetch_snapshot(dotcom.event)
     assert (snapshot.baselines, snapshot.baselines_known) == ({}, False)

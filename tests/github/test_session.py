@@ -15,10 +15,10 @@ from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import parse_description
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.client import PyGithubClient
 from sepurux_action.github.event import Event, parse_event, with_pull_request_number
 from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.github.session import GitHubSession
+from sepurux_action.github.transport import connect
 from tests import backend
 from tests.builders import APPROVED, IMPOSSIBLE, UNREAD, WAITS, a_gate, a_result, undecided
 from tests.fakes import FakeClock, FakeOutput
@@ -240,7 +240,7 @@ def test_several_pull_requests_into_one_branch_are_evaluated_by_its_tips_policy_
 def test_a_lookup_that_fails_makes_the_event_ambiguous(dotcom: Scene) -> None:
     for permissions in ({}, {"contents": "read", "statuses": "write"}):
         token = Secret(dotcom.github.token(permissions))
-        scene = dotcom._replace(client=PyGithubClient(dotcom.github.url, token, "octo/shop", waits_s=(1, 0.5)))
+        scene = dotcom._replace(client=connect(dotcom.github.url, token, "octo/shop", waits_s=(1, 0.5)))
         for name, branch in [("push", "feature"), ("schedule", "main")]:
             session = loaded(scene, event_on(name, dotcom.repository.branches[branch].sha, branch))
             assert session.event.ambiguous
@@ -323,7 +323,7 @@ def test_a_token_that_cannot_read_contents_reads_the_statuses_of_the_head(dotcom
     """Without `contents: read` the policy is unreadable, which is just when the old statuses must turn red."""
     dotcom.repository.status(dotcom.pull.head_sha, "success", "Reliability / core", GREEN)
     token = Secret(dotcom.github.token({"pull-requests": "read", "statuses": "write"}))
-    scene = dotcom._replace(client=PyGithubClient(dotcom.github.url, token, "octo/shop", waits_s=(1, 0.5)))
+    scene = dotcom._replace(client=connect(dotcom.github.url, token, "octo/shop", waits_s=(1, 0.5)))
     loaded(scene, replace(scene.event, base_sha=dotcom.pull.base_sha)).publish_config_error([])
     assert states(dotcom, dotcom.pull.head_sha) == {"Reliability / core": "failure"}
 
