@@ -139,7 +139,7 @@ def test_a_head_that_is_not_surely_this_repositorys_is_a_fork(repository: object
     assert event_of("pull_request", pull_request(head=head)).fork is fork
 
 
-def test_a_head_is_a_fork_where_nothing_tells_this_repository() -> None:
+def test_a_head_is_a_fork_if_this_repository_is_not_known() -> None:
     payload = pull_request(head={"sha": HEAD, "repo": None}) | {"repository": None}
     assert parse_event("pull_request", payload, {}).fork
 
@@ -183,16 +183,16 @@ def test_a_merge_group_whose_branch_names_no_pull_request_says_so(ref: object) -
 
 # --- Workflow runs -----------------------------------------------------------------------------------------
 
-ASKED = ByHead(repository="mallory/shop", branch="refunds", commit=HEAD)
+BY_HEAD = ByHead(repository="mallory/shop", branch="refunds", commit=HEAD)
 FROM_FORK = replace(PULL, head_repository="mallory/shop", author="mallory")
 
 
 @pytest.mark.parametrize("cause", ["pull_request", "pull_request_target", "pull_request_review"])
-def test_a_run_of_a_fork_is_asked_for_by_its_head(cause: str) -> None:
+def test_a_run_of_a_fork_is_looked_up_by_its_head(cause: str) -> None:
     event = event_of("workflow_run", workflow_run(event=cause))
     assert (event.commit, event.pull_request, event.fork) == (HEAD, None, True)
-    assert event.lookup == ASKED
-    assert ASKED.label == "mallory:refunds"
+    assert event.lookup == BY_HEAD
+    assert BY_HEAD.label == "mallory:refunds"
     assert event.branch == "main"
 
 
@@ -223,17 +223,17 @@ def test_a_listed_pull_request_of_another_repository_is_not_counted() -> None:
     ],
     ids=["none", "two", "moved on", "head of a fork", "base elsewhere", "no id", "no number", "text", "no list"],
 )
-def test_a_list_that_does_not_fit_is_not_believed(entries: object) -> None:
+def test_a_list_of_pull_requests_that_does_not_match_is_ignored(entries: object) -> None:
     event = event_of("workflow_run", workflow_run(head_repository=REPOSITORY, pull_requests=entries))
     assert event.pull_request is None
-    assert event.lookup == replace(ASKED, repository="acme/shop")
+    assert event.lookup == replace(BY_HEAD, repository="acme/shop")
 
 
 def test_repositories_without_ids_are_not_the_same() -> None:
     entry = listed(head={"sha": HEAD, "repo": {}}, base={"sha": BASE, "repo": {}})
     payload = workflow_run(head_repository={"full_name": "acme/shop"}, pull_requests=[entry])
     event = event_of("workflow_run", payload | {"repository": {"full_name": "acme/shop"}})
-    assert (event.pull_request, event.lookup) == (None, replace(ASKED, repository="acme/shop"))
+    assert (event.pull_request, event.lookup) == (None, replace(BY_HEAD, repository="acme/shop"))
 
 
 @pytest.mark.parametrize("cause", ["push", "schedule", "workflow_dispatch", "issue_comment"])
@@ -255,7 +255,7 @@ def test_a_run_that_no_pull_request_started_is_looked_up_like_a_push(cause: str)
     ],
     ids=ascii,
 )
-def test_a_run_whose_origin_is_gone_has_no_pull_request_and_is_not_evaluated(gone: dict[str, object]) -> None:
+def test_a_run_whose_repository_or_branch_is_gone_is_not_evaluated(gone: dict[str, object]) -> None:
     event = with_pull_request_number(event_of("workflow_run", workflow_run(**gone)), 7)
     assert (event.pull_request, event.lookup, event.ambiguous) == (None, None, True)
     assert event.no_pr_reason == "the repository or branch that the workflow run is about is gone"
@@ -373,7 +373,7 @@ def test_no_event_at_all_is_an_event_without_anything() -> None:
     assert parse_event("", None, {}) == Event()
 
 
-def test_the_runners_word_for_the_repository_counts_before_the_payloads() -> None:
+def test_the_repository_of_the_environment_overrides_that_of_the_payload() -> None:
     assert parse_event("push", push(), {}).repository == "acme/shop"
     assert event_of("push", push(), GITHUB_REPOSITORY="acme/moved").repository == "acme/moved"
 
@@ -381,22 +381,22 @@ def test_the_runners_word_for_the_repository_counts_before_the_payloads() -> Non
 # --- GitHub's answer ---------------------------------------------------------------------------------------
 
 
-def settled(question: PullRequestLookup, *candidates: PullRequest, commit: str = HEAD) -> Event:
-    return resolve(Event(name="x", repository="acme/shop", commit=commit, lookup=question, no_pr_reason=""), candidates)
+def resolved(lookup: PullRequestLookup, *candidates: PullRequest, commit: str = HEAD) -> Event:
+    return resolve(Event(name="x", repository="acme/shop", commit=commit, lookup=lookup, no_pr_reason=""), candidates)
 
 
 @pytest.mark.parametrize(
-    ("question", "pull"),
+    ("lookup", "pull"),
     [
         (ByNumber(42), PULL),
         (ByNumber(42), FROM_FORK),
-        (ASKED, FROM_FORK),
+        (BY_HEAD, FROM_FORK),
         (ByCommit(commit=HEAD), PULL),
         (ByCommit(commit=HEAD, forks=True), FROM_FORK),
     ],
 )
-def test_the_pull_request_that_fits_is_taken_whole(question: PullRequestLookup, pull: PullRequest) -> None:
-    event = settled(question, pull, commit=HEAD)
+def test_the_pull_request_that_matches_gives_all_fields(lookup: PullRequestLookup, pull: PullRequest) -> None:
+    event = resolved(lookup, pull, commit=HEAD)
     assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, 42, "main", BASE)
     assert (event.head_repository, event.head_branch) == (pull.head_repository, "refunds")
     assert (event.author, event.fork) == (pull.author, pull is FROM_FORK)
@@ -408,8 +408,8 @@ def test_the_pull_request_that_fits_is_taken_whole(question: PullRequestLookup, 
     [{"head_sha": OTHER}, {"head_repository": "eve/shop"}, {"head_repository": ""}, {"head_branch": "main"}],
     ids=ascii,
 )
-def test_a_run_of_a_pull_request_that_none_fits_is_not_evaluated(change: dict[str, Any]) -> None:
-    event = settled(ASKED, replace(FROM_FORK, **change))
+def test_a_run_of_a_pull_request_that_no_open_one_matches_is_not_evaluated(change: dict[str, Any]) -> None:
+    event = resolved(BY_HEAD, replace(FROM_FORK, **change))
     assert (event.commit, event.pull_request, event.lookup, event.ambiguous) == (HEAD, None, None, True)
     assert event.no_pr_reason == (
         "no pull request has the head mallory/shop:refunds at aaaaaaa; a newer commit has a run of its own"
@@ -418,14 +418,14 @@ def test_a_run_of_a_pull_request_that_none_fits_is_not_evaluated(change: dict[st
 
 def test_a_closed_pull_request_counts_for_a_run_if_no_open_one_has_its_head() -> None:
     closed = replace(FROM_FORK, number=41, base_ref="release/1", open=False)
-    event = settled(ASKED, closed)
+    event = resolved(BY_HEAD, closed)
     assert (event.pull_request, event.base_ref, event.base_sha, event.closed) == (41, "release/1", BASE, True)
-    event = settled(ASKED, closed, FROM_FORK)
+    event = resolved(BY_HEAD, closed, FROM_FORK)
     assert (event.pull_request, event.base_ref, event.closed) == (42, "main", False)
-    event = settled(ASKED, closed, replace(FROM_FORK, open=False))
+    event = resolved(BY_HEAD, closed, replace(FROM_FORK, open=False))
     assert event.ambiguous
     assert event.no_pr_reason == "aaaaaaa is the head of 2 closed pull requests into different branches"
-    assert settled(ByCommit(commit=HEAD), closed).pull_request is None
+    assert resolved(ByCommit(commit=HEAD), closed).pull_request is None
 
 
 @pytest.mark.parametrize(
@@ -440,28 +440,28 @@ def test_a_closed_pull_request_counts_for_a_run_if_no_open_one_has_its_head() ->
     ids=ascii,
 )
 def test_a_pull_request_is_a_pushs_only_open_and_at_its_commit_and_not_from_elsewhere(change: dict[str, Any]) -> None:
-    event = settled(ByCommit(commit=HEAD), replace(PULL, **change))
+    event = resolved(ByCommit(commit=HEAD), replace(PULL, **change))
     assert (event.commit, event.pull_request) == (HEAD, None)
     assert event.no_pr_reason == "aaaaaaa is the head of no open pull request"
 
 
-@pytest.mark.parametrize(("question", "pull"), [(ASKED, FROM_FORK), (ByCommit(commit=HEAD), PULL)])
+@pytest.mark.parametrize(("lookup", "pull"), [(BY_HEAD, FROM_FORK), (ByCommit(commit=HEAD), PULL)])
 @pytest.mark.parametrize(("base", "other"), [("main", "next"), ("", "next"), ("", "")])
 def test_several_pull_requests_into_different_or_unknown_branches_are_not_evaluated(
-    question: PullRequestLookup, pull: PullRequest, base: str, other: str
+    lookup: PullRequestLookup, pull: PullRequest, base: str, other: str
 ) -> None:
     matches = (replace(pull, base_ref=base), replace(pull, number=43, base_ref=other))
-    event = settled(question, *matches)
+    event = resolved(lookup, *matches)
     assert (event.commit, event.pull_request, event.base_ref) == (HEAD, None, "")
     assert (event.ambiguous, event.matches) == (True, matches)
     assert event.no_pr_reason == "aaaaaaa is the head of 2 open pull requests into different branches"
 
 
-@pytest.mark.parametrize(("question", "pull"), [(ASKED, FROM_FORK), (ByCommit(commit=HEAD), PULL)])
+@pytest.mark.parametrize(("lookup", "pull"), [(BY_HEAD, FROM_FORK), (ByCommit(commit=HEAD), PULL)])
 def test_several_pull_requests_into_one_branch_are_evaluated_by_that_branch(
-    question: PullRequestLookup, pull: PullRequest
+    lookup: PullRequestLookup, pull: PullRequest
 ) -> None:
-    event = settled(question, pull, replace(pull, number=43, base_sha=OTHER))
+    event = resolved(lookup, pull, replace(pull, number=43, base_sha=OTHER))
     assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, None, "main", "")
     assert (event.ambiguous, event.fork, event.branch) == (False, pull is FROM_FORK, "main")
     assert event.no_pr_reason == "aaaaaaa is the head of 2 open pull requests into main"
@@ -473,12 +473,12 @@ def test_a_pull_request_that_cannot_be_read_is_none_and_nothing_is_evaluated() -
     assert event.no_pr_reason == "pull request 42 cannot be read"
 
 
-def test_an_event_without_a_question_stays_as_it_is() -> None:
+def test_an_event_without_a_lookup_stays_as_it_is() -> None:
     event = event_of("pull_request", pull_request())
     assert resolve(event, [replace(PULL, number=1)]) is event
 
 
-def test_what_github_describes_is_read_with_suspicion() -> None:
+def test_invalid_fields_of_a_pull_request_are_empty() -> None:
     assert parse_pull_request(pull_request()["pull_request"]) == PULL
     assert parse_pull_request("x") == PullRequest(number=None)
     hostile = {"state": 1, "user": None, "head": {"ref": "a\nb"}, "base": {"ref": "\ud800", "sha": "HEAD"}}
@@ -489,7 +489,7 @@ def test_what_github_describes_is_read_with_suspicion() -> None:
 
 
 @pytest.mark.parametrize("name", ["schedule", "workflow_dispatch", "deployment", "release"])
-def test_a_given_number_counts_where_the_event_has_no_pull_request(name: str) -> None:
+def test_pr_number_applies_if_the_event_has_no_pull_request(name: str) -> None:
     event = with_pull_request_number(event_of(name, {}), 42)
     assert (event.lookup, event.no_pr_reason) == (ByNumber(42), "")
     assert resolve(event, [PULL]).commit == HEAD
@@ -508,7 +508,7 @@ def test_only_a_pull_request_found_by_its_number_is_evaluated_at_its_current_hea
     assert [event.at_current_head for event in others] == [False] * 3
 
 
-def test_no_given_number_changes_nothing() -> None:
+def test_without_pr_number_the_event_stays_as_it_is() -> None:
     event = event_of("schedule", {})
     assert with_pull_request_number(event, None) is event
     assert pr_number_warning(event, None) == ""
@@ -518,7 +518,7 @@ def test_no_given_number_changes_nothing() -> None:
     ("name", "payload"),
     [("pull_request", pull_request()), ("merge_group", merge_group()), ("issue_comment", comment())],
 )
-def test_a_given_number_never_replaces_the_events_own(name: str, payload: object) -> None:
+def test_pr_number_never_replaces_the_pull_request_of_the_event(name: str, payload: object) -> None:
     event = event_of(name, payload)
     assert with_pull_request_number(event, 7) is event
     done = resolve(event, [PULL])
@@ -526,18 +526,18 @@ def test_a_given_number_never_replaces_the_events_own(name: str, payload: object
     assert pr_number_warning(done, 42) == ""
 
 
-def test_a_given_number_does_not_revive_a_deleted_branch() -> None:
+def test_pr_number_does_not_apply_to_a_deleted_branch() -> None:
     event = event_of("push", push(deleted=True))
     assert with_pull_request_number(event, 7) is event
     assert pr_number_warning(event, 7) == "`pr_number` 7 is ignored: refs/heads/refunds was deleted."
 
 
-def test_a_given_number_chooses_among_several_pull_requests_of_one_head() -> None:
+def test_pr_number_selects_one_of_several_pull_requests_with_one_head() -> None:
     event = with_pull_request_number(event_of("workflow_run", workflow_run()), 43)
     assert resolve(event, [FROM_FORK, replace(FROM_FORK, number=43)]).pull_request == 43
 
 
-def test_a_number_that_a_forks_run_hands_on_is_taken_for_no_other_head() -> None:
+def test_pr_number_selects_no_pull_request_with_another_head_for_the_run_of_a_fork() -> None:
     event = with_pull_request_number(event_of("workflow_run", workflow_run()), 7)
     found = resolve(event, [FROM_FORK])
     assert (found.pull_request, pr_number_warning(found, 7)) == (
@@ -549,7 +549,7 @@ def test_a_number_that_a_forks_run_hands_on_is_taken_for_no_other_head() -> None
     assert pr_number_warning(nothing, 7).startswith("`pr_number` 7 is ignored: no pull request has the head ")
 
 
-def test_a_given_number_is_asked_for_once_a_push_turns_out_to_have_no_pull_request() -> None:
+def test_pr_number_is_looked_up_if_a_push_has_no_pull_request() -> None:
     event = with_pull_request_number(event_of("push", push(), GITHUB_SHA=HEAD), 7)
     assert resolve(event, [PULL]).pull_request == 42
     asking = resolve(event, [])
@@ -559,7 +559,7 @@ def test_a_given_number_is_asked_for_once_a_push_turns_out_to_have_no_pull_reque
 
 # --- Whatever comes ----------------------------------------------------------------------------------------
 
-# Names and values that the reading looks for, so that random payloads get past its first question.
+# Names and values that the reading looks for, so that random payloads get past its first lookup.
 NAMES = ["pull_request", "merge_group", "workflow_run", "issue", "deployment", "review", "repository", "head", "base"]
 KEYS = [*NAMES, "repo", "id", "number", "sha", "ref", "head_sha", "head_ref", "head_repository", "head_branch", "event"]
 KEYS += ["pull_requests", "full_name", "user", "login", "state", "after", "deleted", "action", "default_branch"]
@@ -578,7 +578,7 @@ environs = st.dictionaries(st.sampled_from(variables), texts | st.sampled_from([
 
 
 @given(st.sampled_from(EVENTS) | texts, payloads, environs, st.none() | st.integers(1, 50), payloads)
-def test_any_payload_and_environment_is_an_event_that_can_be_shown_and_settled(
+def test_any_payload_and_environment_is_an_event_that_can_be_shown_and_resolved(
     name: str, payload: object, environ: dict[str, str], number: int | None, answer: object
 ) -> None:
     event = parse_event(name, payload, environ)
@@ -592,19 +592,6 @@ def test_any_payload_and_environment_is_an_event_that_can_be_shown_and_settled(
         assert step.commit == "" or SHA.match(step.commit)
         assert step.lookup or (step.pull_request is None) == bool(step.no_pr_reason)
         assert pr_number_warning(step, number).isprintable()
-
-
-def test_several_pull_requests_of_one_head_leave_the_event_unsettled_and_none_does_not() -> None:
-    event = Event(name="push", repository="o/r", commit="a" * 40, lookup=ByCommit(commit="a" * 40), no_pr_reason="")
-    twins = [
-        PullRequest(
-            number=number, head_sha="a" * 40, head_repository="o/r", base_repository="o/r", base_ref=base, open=True
-        )
-        for number, base in [(1, "main"), (2, "try")]
-    ]
-    assert resolve(event, twins).ambiguous
-    assert not resolve(event, twins[:1]).ambiguous
-    assert not resolve(event, []).ambiguous
 
 
 # -- the file of the running workflow ---------------------------------------------------------------------------------

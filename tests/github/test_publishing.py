@@ -224,7 +224,7 @@ def test_a_longer_outage_ends_the_first_read_after_a_minute() -> None:
     assert scene.warnings == []
 
 
-def test_a_github_that_hangs_is_left_behind_within_the_bounds_of_each_part() -> None:
+def test_a_github_that_hangs_ends_each_part_at_its_deadline() -> None:
     scene = a_scene(load=False, takes_s=1_000)
     start = scene.clock.time
     scene.session.load("")
@@ -239,14 +239,14 @@ def test_a_github_that_hangs_is_left_behind_within_the_bounds_of_each_part() -> 
 
 
 @pytest.mark.parametrize("rejection", [FORBIDDEN, LIMITED, ErrorDetails(status=401)])
-def test_a_rejection_that_does_not_pass_is_no_reason_to_read_again(rejection: ErrorDetails) -> None:
+def test_a_permanent_rejection_of_the_first_read_is_not_retried(rejection: ErrorDetails) -> None:
     scene = a_scene(load=False, reject=rejecting(rejection, "fetch_snapshot"))
     scene.session.load("")
     assert scene.session.snapshot.policy.details == rejection
     assert len(scene.client.named("fetch_snapshot")) == 1
 
 
-def test_an_answer_without_the_policy_is_read_again_and_kept_where_that_does_not_help() -> None:
+def test_a_response_without_the_policy_is_fetched_again_and_kept_if_it_stays_incomplete() -> None:
     partly = replace(PAGE, policy=PolicyFile(error="no"), error=OUTAGE, denied=Operation.BASE)
     scene = a_scene(load=False, pages=(partly,))
     scene.session.load("")
@@ -577,7 +577,7 @@ def test_a_permission_that_cannot_be_read_leaves_the_other_approvals_alone() -> 
     assert readers.session.soft_gate.approval(PULL, ()).unread
 
 
-def test_listed_reviewers_of_whom_none_can_approve_are_not_asked() -> None:
+def test_no_review_is_requested_if_no_listed_reviewer_can_approve() -> None:
     scene = a_scene()
     found = scene.session.soft_gate.approval(PULL, ("ann", "bob"))
     assert found.cannot_approve == (Refusal("ann", Reason.NO_WRITE_ACCESS), Refusal("bob", Reason.NO_WRITE_ACCESS))
@@ -687,7 +687,7 @@ def test_the_base_branch_of_a_merge_group_stays_that_of_its_payload() -> None:
     assert len(scene.client.named("fetch_snapshot")) == 1
 
 
-def test_advice_is_asked_for_once_and_also_a_rejection_is_final() -> None:
+def test_the_rules_of_the_branch_are_read_once_also_after_a_rejection() -> None:
     scene = a_scene(reject=rejecting(NOT_FOUND, "required_contexts"))
     for gate in ("one", "two"):
         assert scene.session.stage_advice(gate, Stage.HARD, scheduled=False) == ""

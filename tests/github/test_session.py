@@ -15,7 +15,7 @@ from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import parse_description
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.event import Event, parse_event, with_pull_request_number
+from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.github.transport import connect
@@ -210,14 +210,6 @@ def test_several_pull_requests_into_different_branches_fail_in_each_known_contex
     assert (description or "").endswith("is the head of 2 open pull requests into different branches")
 
 
-def test_pr_number_selects_one_of_several(dotcom: Scene) -> None:
-    other = another(dotcom, "release/2")
-    for name in ("push", "workflow_dispatch"):
-        event = with_pull_request_number(event_on(name, dotcom.pull.head_sha, "feature"), other.number)
-        resolved = loaded(dotcom, event).event
-        assert (resolved.pull_request, resolved.base_ref, resolved.commit) == (2, "release/2", dotcom.pull.head_sha)
-
-
 @pytest.mark.parametrize("name", LOOKED_UP)
 def test_several_pull_requests_into_one_branch_are_evaluated_by_its_tips_policy_without_a_comment(
     name: str, dotcom: Scene
@@ -255,7 +247,7 @@ def test_a_pull_request_that_is_not_on_the_first_page_counts(dotcom: Scene) -> N
     assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous
 
 
-def test_an_answer_of_another_shape_is_no_empty_list(dotcom: Scene) -> None:
+def test_a_response_of_an_unknown_shape_is_no_empty_list(dotcom: Scene) -> None:
     odd = backend.json({"message": "odd"})
     dotcom.github.fault("pulls/list", odd, always=True)
     assert loaded(dotcom, event_on("push", dotcom.pull.head_sha, "feature")).event.ambiguous

@@ -51,7 +51,7 @@ DEPENDABOT = Event(name="pull_request", pull_request=7, dependabot=True, no_pr_r
         (Operation.READ, ErrorDetails(status=0, message="GitHub kept failing"), OWN, "GitHub kept failing"),
     ],
 )
-def test_each_refusal_is_one_sentence_more_than_what_to_change(
+def test_the_warning_for_each_rejection_says_what_to_change(
     operation: Operation, rejection: ErrorDetails, event: Event, says: str
 ) -> None:
     warning = warning_text(operation, rejection, event)
@@ -77,7 +77,7 @@ def test_each_refusal_is_one_sentence_more_than_what_to_change(
         (Event(name="deployment"), ""),
     ],
 )
-def test_whose_policy_rules_each_event(event: Event, commit: str) -> None:
+def test_the_policy_file_that_applies_to_each_event(event: Event, commit: str) -> None:
     assert policy_ref(event) == commit
 
 
@@ -89,7 +89,7 @@ def test_whose_policy_rules_each_event(event: Event, commit: str) -> None:
         (tuple(f"g{number}" for number in range(23)), "g18, g19, 3 more: HTTP 422 Validation Failed)"),
     ],
 )
-def test_a_warning_names_the_targets_that_were_refused(targets: tuple[str, ...], says: str) -> None:
+def test_a_warning_names_the_targets_that_were_rejected(targets: tuple[str, ...], says: str) -> None:
     rejection = ErrorDetails(status=422, message="Validation Failed")
     assert says in warning_text(Operation.STATUS, rejection, OWN, targets)
 
@@ -204,7 +204,7 @@ def test_errors_of_an_unknown_shape_are_still_errors(errors: object) -> None:
     assert parse_snapshot({"data": a_page(), "errors": errors}, OWN, ErrorDetails(message="odd")).error
 
 
-def test_beside_an_error_of_the_workflow_file_missing_statuses_are_still_told_from_other_errors() -> None:
+def test_an_error_of_the_workflow_file_does_not_hide_that_statuses_are_forbidden() -> None:
     statuses = ["repository", "base0", "status"]
     assert of_errors(OTHER, {"type": "FORBIDDEN", "path": statuses}).denied is Operation.RESULTS
 
@@ -317,7 +317,7 @@ def test_the_contexts_of_the_evaluated_commit_are_known_only_from_a_status_of_th
         (Event(name="push", commit=TIP), f"{TIP}~0"),
     ],
 )
-def test_the_line_is_asked_for_by_variables(event: Event, first: str) -> None:
+def test_the_commits_of_the_base_are_variables_of_the_query(event: Event, first: str) -> None:
     variables = snapshot_variables(event, with_base=True)
     assert variables["base0"] == first
     assert variables["base50"] == first.replace("~0", "~50")

@@ -125,7 +125,7 @@ def test_without_a_list_anyone_can_approve() -> None:
     assert found.possible
 
 
-def test_of_the_listed_reviewers_those_who_can_approve_are_told_from_the_others() -> None:
+def test_each_listed_reviewer_can_approve_or_has_the_reason_why_not() -> None:
     found = approval_status([], LISTED)
     assert (found.can_approve, found.anyone, found.possible) == (("Writer", "keeper"), False, True)
     assert found.cannot_approve == (Refusal("author", Reason.AUTHOR), Refusal("reader", Reason.NO_WRITE_ACCESS))
@@ -158,7 +158,7 @@ def test_a_permission_that_is_not_known_makes_an_approval_possible(
     assert "unknown" not in [each.login for each in found.cannot_approve]
 
 
-def test_a_permission_is_asked_for_only_where_it_decides() -> None:
+def test_a_permission_is_read_only_if_it_decides() -> None:
     text = "writer APPROVED\nauthor APPROVED\nowner APPROVED older\nkeeper CHANGES_REQUESTED\ngate[bot] APPROVED"
     unknown = replace(TERMS, permissions={})
     assert approvers_to_check(given(text), unknown) == ("writer",)
@@ -168,24 +168,24 @@ def test_a_permission_is_asked_for_only_where_it_decides() -> None:
 # --- Asking for a review ---------------------------------------------------------------------------------------
 
 
-def test_asked_are_the_listed_ones_who_can_approve() -> None:
+def test_a_review_is_requested_from_each_listed_reviewer_who_can_approve() -> None:
     assert reviewers_to_request(LISTED, [], []) == ("Writer", "keeper")
 
 
-def test_nobody_is_asked_where_nobody_is_listed() -> None:
+def test_no_review_is_requested_without_listed_reviewers() -> None:
     assert reviewers_to_request(TERMS, [], []) == ()
 
 
-def test_nobody_is_asked_twice() -> None:
+def test_no_review_is_requested_twice() -> None:
     assert reviewers_to_request(LISTED, [], ["writer"]) == ("keeper",)
 
 
 @pytest.mark.parametrize("state", [APPROVED, CHANGES, DISMISSED, COMMENTED])
-def test_who_has_reviewed_this_head_is_not_asked(state: str) -> None:
+def test_no_review_is_requested_from_a_reviewer_of_this_head(state: str) -> None:
     assert reviewers_to_request(LISTED, given(f"WRITER {state}"), []) == ("keeper",)
 
 
-def test_who_has_reviewed_an_older_head_or_not_sent_the_review_is_asked() -> None:
+def test_a_review_is_requested_from_a_reviewer_of_an_older_head_or_with_an_unsent_review() -> None:
     assert reviewers_to_request(LISTED, given("writer APPROVED older\nkeeper PENDING"), []) == ("Writer", "keeper")
 
 
