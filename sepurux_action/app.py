@@ -48,13 +48,13 @@ T = TypeVar("T")
 CONNECTIONS = Connections()
 MAX_PROBLEM_ANNOTATIONS = 9  # problems in settings with an annotation each; contract, section 1
 NOT_AUTHENTICATED = "there is no `github_token`"
-NO_ADDRESS = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
+NO_GITHUB_ADDRESS = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
 SHARED_STATUSES = (
     "`status_context` has no `{base}`, so a pull request with the same head commit into another branch sets the same "
     "status. The commit may pass there, because a drop or a stage depends on the branch. "
     'Write `status_context: "{prefix} ({base})"`, and require the new status on each branch.'
 )
-CANCELLED = "The run was cancelled before all settings were read. Re-run the job."
+CANCELLED_EARLY = "The run was cancelled before all settings were read. Re-run the job."
 UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 
 
@@ -63,7 +63,7 @@ def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals, connecti
     runner = ActionsRunner(environ, log)
     runner.set_outputs(outputs.without_decision(UNFINISHED))  # they remain if the step is killed
     invocation = from_step(runner.inputs, environ, runner.read_event())
-    return run(invocation, runner, signals, partial(_log_report, host=runner), connections)
+    return run_gates(invocation, runner, signals, partial(_log_report, host=runner), connections)
 
 
 def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signals: Signals) -> int:
@@ -72,12 +72,12 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
     terminal = Terminal(environ, quiet=command.quiet)
     show = partial(_print_report, terminal=terminal, report_format=command.report_format)
     try:
-        return run(from_command_line(command.texts, environ), terminal, signals, show)
+        return run_gates(from_command_line(command.texts, environ), terminal, signals, show)
     finally:
         terminal.close()
 
 
-def run(
+def run_gates(
     invocation: Invocation,
     host: Host,
     signals: Signals,
@@ -168,14 +168,14 @@ def _until_signal(signals: Signals, work: Callable[[], T]) -> T:
     try:
         return timeouts.run(math.inf, work)
     except Interrupted:
-        raise ConfigurationError([Problem(where="", message=CANCELLED)]) from None
+        raise ConfigurationError([Problem(where="", message=CANCELLED_EARLY)]) from None
 
 
 def _log_start(run: Run) -> None:
     """Log what is evaluated, and which settings have no effect."""
     event, settings, host = run.event, run.settings, run.host
     if not run.github.connected and event.name:
-        why = NOT_AUTHENTICATED if event.repository and not settings.github_token else NO_ADDRESS
+        why = NOT_AUTHENTICATED if event.repository and not settings.github_token else NO_GITHUB_ADDRESS
         host.log(f"no comment and no status: {why}")
     if event.name and (warning := pr_number_warning(event, settings.pull_request)):
         host.annotate(Level.WARNING, warning)

@@ -26,7 +26,7 @@ from sepurux_action.common import json_reader
 # from ending the others.
 DEFECTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 REPORT_DEFECT = "Report this line at https://github.com/sepurux/gate-action/issues."
-MAX_MESSAGE_LENGTH = 200  # characters of a GitHub message that a warning repeats
+MAX_GITHUB_MESSAGE_LENGTH = 200  # characters of a GitHub message that a warning repeats
 
 
 class GateError(Exception):
@@ -170,5 +170,5 @@ class ErrorDetails:
     @property
     def summary(self) -> str:
         """Return the status and GitHub's message, for a warning."""
-        message = json_reader.shorten(json_reader.printable(self.message), MAX_MESSAGE_LENGTH).rstrip(". ")
+        message = json_reader.shorten(json_reader.printable(self.message), MAX_GITHUB_MESSAGE_LENGTH).rstrip(". ")
         return " ".join(filter(None, [f"HTTP {self.status}" if self.status else "", message])) or "no response"

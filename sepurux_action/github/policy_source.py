@@ -36,7 +36,7 @@ SEVERAL_PULL_REQUESTS = (
 )
 UNKNOWN_PULL_REQUEST = "The policy of its base branch may be stricter, so nothing was evaluated."
 SET_NUMBER = "Run the gate on `pull_request`, or set `pr_number`."
-MAX_NAMED = 10  # pull requests in one message
+MAX_PULLS_NAMED = 10  # pull requests in one message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ def _check_base_is_known(inputs: Settings, event: Event, *, uses_github: bool) -
         step = "" if event.name == "workflow_run" and not event.error else f" {step}"
         message = f"{event.no_pr_reason}. {UNKNOWN_PULL_REQUEST}{step}"
         raise ConfigurationError([Problem(where=f"`{event.name}` event", message=message)])
-    named = [f"#{pull.number} into {json_reader.preview(pull.base_ref)}" for pull in event.matches[:MAX_NAMED]]
+    named = [f"#{pull.number} into {json_reader.preview(pull.base_ref)}" for pull in event.matches[:MAX_PULLS_NAMED]]
     more = len(event.matches) - len(named)
     listed = ", ".join(named) + (f" and {more} more" if more else "")
     message = f"{event.no_pr_reason}: {listed}. {SEVERAL_PULL_REQUESTS}"

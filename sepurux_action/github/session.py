@@ -40,7 +40,7 @@ from sepurux_action.host.protocols import Output, Timeouts
 
 STATUSES_S = 70.0  # for all decided statuses
 COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: together at most 90 s
-AFTER_SIGNAL_S = 3.0  # for one attempt at each status, because the program must exit within 5 s
+STATUSES_AFTER_SIGNAL_S = 3.0  # for one attempt at each status, because the program must exit within 5 s
 MAX_LOOKUPS = 3  # the result of a lookup may require another one
 REVIEW_EVENT = "pull_request_review"
 UNKNOWN_COMMENTS = (
@@ -267,7 +267,7 @@ class GitHubSession:
     def enter_shutdown(self, timeouts: Timeouts) -> None:
         """Allow one attempt at each status, after a signal. `timeouts` are new: the signal interrupted the others."""
         self._calls.replace_timeouts(timeouts)
-        self._statuses_s = AFTER_SIGNAL_S
+        self._statuses_s = STATUSES_AFTER_SIGNAL_S
         self._shutting_down = True
 
     def publish_results(self, results: Sequence[GateResult]) -> None:
@@ -277,7 +277,7 @@ class GitHubSession:
         policy applies, and each status is `failure`. The time for this and the comment begins here.
         """
         if self._shutting_down:
-            self._calls.set_timeout(AFTER_SIGNAL_S)
+            self._calls.set_timeout(STATUSES_AFTER_SIGNAL_S)
         else:
             self._calls.set_timeout(READS_S)
             self._read_again()

@@ -481,7 +481,12 @@ def test_an_event_without_a_lookup_stays_as_it_is() -> None:
 def test_invalid_fields_of_a_pull_request_are_empty() -> None:
     assert parse_pull_request(pull_request()["pull_request"]) == PULL
     assert parse_pull_request("x") == PullRequest(number=None)
-    hostile = {"state": 1, "user": None, "head": {"ref": "a\nb"}, "base": {"ref": "\ud800", "sha": "HEAD"}}
+    hostile: dict[str, object] = {
+        "state": [],
+        "user": None,
+        "head": {"ref": "a\nb"},
+        "base": {"ref": "\ud800", "sha": "HEAD"},
+    }
     assert parse_pull_request(hostile) == PullRequest(number=None)
 
 
