@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options, parsers
 from sepurux_action.config.options import BY_NAME, OPTIONS
-from sepurux_action.config.stage import StageRule, stage_today
+from sepurux_action.config.stage import StageRule
 
 ENFORCEMENT = options.ENFORCEMENT.name
 MAX_FILE_BYTES = 256 * 1024  # bytes; contract, section 5
@@ -20,11 +19,10 @@ MAX_FILE_BYTES = 256 * 1024  # bytes; contract, section 5
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredValue:
-    """An option in the file: its text (a list has one item per line), the line of its key, and the parsed value."""
+    """An option in the file: its text (a list has one item per line), and the line of its key."""
 
     text: str
     line: int
-    value: object = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +48,6 @@ class Policy:
     path: str
     top: PolicySection = field(default_factory=PolicySection)
     gates: tuple[PolicySection, ...] = ()
-
-    def layers(self, gate: PolicySection | None, branch: str, today: date) -> Iterator[dict[str, str]]:
-        """Yield the texts of a gate, then those of the top level, with the stage that applies on this branch today."""
-        for section in (self.top,) if gate is None else (gate, self.top):
-            texts = {name: given.text for name, given in section.texts.items()}
-            if section.rules:
-                texts[ENFORCEMENT] = stage_today(section.rules, branch, today)
-            yield texts
 
     def rules(self, gate: PolicySection | None) -> tuple[StageRule, ...]:
         """Return the enforcement rules of a gate: its own, or else those of the top level."""
@@ -129,4 +119,4 @@ def _shown(section: PolicySection, name: str) -> str:
 def _value(section: PolicySection, name: str) -> object:
     if name == ENFORCEMENT:
         return section.rules
-    return section.texts[name].value if name in section.texts else None
+    return BY_NAME[name].parse(section.text_of(name)) if name in section.texts else None

@@ -24,7 +24,7 @@ from sepurux_action.errors import ConfigurationError, Problem
 
 T = TypeVar("T")
 
-MAX_DEPTH = 16  # levels of nesting; a policy has seven
+MAX_NESTING = 16  # levels of nesting; a policy has seven
 MAX_WORKFLOW_BYTES = 64 * 1024  # of a workflow file that is parsed; PyYAML needs up to 3 s for so many
 MAX_PROBLEMS = 100  # of one file; then parsing ends, because each hint costs a search
 MAX_KEYS_LISTED = 10  # keys of a section that an error lists; docs/reference.md lists all
@@ -37,7 +37,7 @@ THRESHOLDS = "thresholds"
 GATES = "gates"
 WORKFLOW_TRIGGERS = "on"
 # PyYAML also passes on the errors of Python for a character or a version number out of range.
-FOREIGN_ERRORS = (yaml.YAMLError, ValueError, OverflowError)
+YAML_ERRORS = (yaml.YAMLError, ValueError, OverflowError)
 
 _NULL = "tag:yaml.org,2002:null"
 _IN_QUOTES = "; put a text that begins with `{}` in quotes"
@@ -128,7 +128,7 @@ def compose(raw: bytes, path: str) -> yaml.Node:
         raise problems.with_last(
             at, f"this is not valid YAML: {json_reader.printable(str(error.problem))}{hint}"
         ) from None
-    except FOREIGN_ERRORS:
+    except YAML_ERRORS:
         raise problems.with_last(
             (loader.line + 1, 1), "this is not valid YAML: a number in it is out of range"
         ) from None
@@ -185,8 +185,8 @@ class _Loader(yaml.SafeLoader):
         """Return the next node; `index` is None for a key of the mapping `parent`."""
         event = self.next_event
         at = _position(event)
-        if self._level == MAX_DEPTH:
-            raise self._problems.with_last(at, f"the file is nested deeper than {MAX_DEPTH} levels")
+        if self._level == MAX_NESTING:
+            raise self._problems.with_last(at, f"the file is nested deeper than {MAX_NESTING} levels")
         if isinstance(event, yaml.AliasEvent):
             self._problems.add(at, f"an alias is not accepted{_IN_QUOTES.format('*')}")
             self.anchors = {event.anchor: yaml.ScalarNode("", "")}  # what the alias is replaced by
@@ -307,9 +307,7 @@ class PolicyParser:
         line, _ = _position(key)
         if option is options.PATHS:
             paths = self._filter(node, PatternKind.PATH, where)
-            return (
-                ConfiguredValue("\n".join(pattern.text for pattern in paths.patterns), line, paths) if paths else None
-            )
+            return ConfiguredValue("\n".join(pattern.text for pattern in paths.patterns), line) if paths else None
         if isinstance(node, yaml.SequenceNode) and not option.is_list:
             self._add_problem(node, where, f"it is a list; accepted: {option.accepts}")
             return None
@@ -318,8 +316,9 @@ class PolicyParser:
         if not items or None in values:
             return None
         whole = _text_at(items[0], "\n".join(item.value for item in items))
-        value = values[0] if len(items) == 1 else self._parsed(option.parse, whole, where, option.accepts)
-        return None if value is None else ConfiguredValue(whole.value, line, value)
+        if len(items) > 1 and self._parsed(option.parse, whole, where, option.accepts) is None:
+            return None
+        return ConfiguredValue(whole.value, line)
 
     def _items(self, node: yaml.Node, where: str, accepts: str) -> list[yaml.ScalarNode]:
         """Return the text of a node, or the texts of a list, stripped; none after a problem."""

@@ -17,11 +17,12 @@ from sepurux_action.common.secret import Redactor, Secret, may_be_secret
 from sepurux_action.config import options, parsers
 from sepurux_action.config.gate import Gate, Thresholds, Trace
 from sepurux_action.config.options import BY_NAME, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option
-from sepurux_action.config.policy import Policy, PolicySection
+from sepurux_action.config.policy import ENFORCEMENT, Policy, PolicySection
+from sepurux_action.config.stage import stage_today
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
 MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
-TRACE_ID = "letters, digits, and `.`, `_`, `:`, `~`, `-`, at most 200 characters"
+TRACE_ID_FORM = "letters, digits, and `.`, `_`, `:`, `~`, `-`, at most 200 characters"
 NO_BASE = (
     "a drop can only be compared in a GitHub workflow, because a command line has no base branch. For a command line, "
     "give --config a policy file without it"
@@ -154,17 +155,13 @@ def read_settings(
     ignored = [layer for layer in layers if policy and layer.texts.get(options.PATHS.name, "").strip()]
     layers = tuple(_without_paths(layer) if layer in ignored else layer for layer in layers)
     policy = policy or Policy(path="")
-    step = OptionReader(_with_policy(layers, _policy_layer(policy, policy.top)))
+    step = OptionReader(_with_policy(layers, *policy_layers(policy)))
     has_fixed_stage = any(layer.overrides_policy and layer.given(options.ENFORCEMENT) for layer in layers)
     step.check_unknown()
     step.value(options.CONFIG)  # already used to find the policy, but its problems are not reported yet
     gates, readers = [], [step]
     for section in policy.gates or (None,):
-        own = (
-            Layer(texts=texts, label=_policy_label(policy, section), is_policy=True)
-            for texts in policy.layers(section, branch, today)
-        )
-        reader = OptionReader(_with_policy(layers, *own))
+        reader = OptionReader(_with_policy(layers, *policy_layers(policy, section, branch, today)))
         gate = _read_gate(reader, find_traces)
         gates.append(gate if has_fixed_stage else replace(gate, rules=policy.rules(section)))
         if any(layer.overrides_policy for layer in layers):
@@ -208,7 +205,7 @@ def settings_without_evaluation(inputs: Settings) -> Settings:
 
 def read_report_dir(layers: Iterable[Layer], policy: Policy | None) -> str:
     """Return the folder of the report's files although other settings may be bad; '' for none."""
-    own = (_policy_layer(policy, policy.top),) if policy else ()
+    own = policy_layers(policy) if policy else ()
     return OptionReader(_with_policy(layers, *own)).value(options.REPORT_DIR) or ""
 
 
@@ -283,18 +280,21 @@ def _read_gate(reader: OptionReader, find_traces: TraceFinder) -> Gate:
     )
 
 
-def _policy_layer(policy: Policy, section: PolicySection) -> Layer:
-    texts = {name: given.text for name, given in section.texts.items()}
-    return Layer(texts=texts, label=_policy_label(policy, section), is_policy=True)
+def policy_layers(
+    policy: Policy, gate: PolicySection | None = None, branch: str = "", today: date = date.min
+) -> Iterator[Layer]:
+    """Yield the layers of a gate and of the file's top level, with the stage that applies on this branch today."""
 
-
-def _policy_label(policy: Policy, section: PolicySection | None) -> Callable[[str], str]:
     def label(spelling: str) -> str:
-        given = (section and section.texts.get(spelling)) or policy.top.texts.get(spelling)
-        line = given.line if given else section.line if section else 1
+        given = (gate and gate.texts.get(spelling)) or policy.top.texts.get(spelling)
+        line = given.line if given else gate.line if gate else 1
         return f"{policy.path}:{line}, `{spelling}`"
 
-    return label
+    for section in filter(None, (gate, policy.top)):
+        texts = {name: given.text for name, given in section.texts.items()}
+        if section.rules:
+            texts[ENFORCEMENT] = stage_today(section.rules, branch, today)
+        yield Layer(texts=texts, label=label, is_policy=True)
 
 
 def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
@@ -305,7 +305,7 @@ def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
         else:
             reader.add_problem(
                 options.TRACE_ID.name,
-                f"{reader.shown(options.TRACE_ID, trace_id)} is not accepted; accepted: {TRACE_ID}",
+                f"{reader.shown(options.TRACE_ID, trace_id)} is not accepted; accepted: {TRACE_ID_FORM}",
             )
     file_option, files = options.TRACE_FILE.name, dict[Trace, None]()  # a dict, because globs overlap
     for pattern in reader.value(options.TRACE_FILE) or ():

@@ -9,6 +9,7 @@ import pytest
 from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.policy import Change, ConfiguredValue, Policy, PolicySection, diff, without_unmerged_rules
 from sepurux_action.config.policy_parser import MAX_PROBLEMS, read_policy
+from sepurux_action.config.settings import policy_layers
 from sepurux_action.config.stage import Stage, StageRule
 from sepurux_action.errors import ConfigurationError
 
@@ -87,14 +88,15 @@ def test_what_is_empty_is_not_given(text: str) -> None:
 
 def test_a_gate_rules_over_the_top_level_threshold_by_threshold() -> None:
     policy = read(FULL)
-    own, shared = policy.layers(policy.gates[0], "main", TODAY)
+    own, shared = (layer.texts for layer in policy_layers(policy, policy.gates[0], "main", TODAY))
     assert (own["min_pass_rate"], shared["min_pass_rate"], shared["max_unsafe"]) == ("95%", "0.90", "0")
     assert "max_unsafe" not in own
 
 
 def test_without_gates_the_top_level_is_the_only_layer() -> None:
     policy = read("campaign: refunds\nenforcement: soft\n")
-    assert list(policy.layers(None, "main", TODAY)) == [{"campaign": "refunds", "enforcement": "soft"}]
+    [layer] = policy_layers(policy, None, "main", TODAY)
+    assert layer.texts == {"campaign": "refunds", "enforcement": "soft"}
 
 
 def test_the_stage_is_that_of_the_branch_and_the_day() -> None:
@@ -102,7 +104,8 @@ def test_the_stage_is_that_of_the_branch_and_the_day() -> None:
     refunds, support = policy.gates
 
     def stages(gate: PolicySection, branch: str, today: date) -> list[str]:
-        return [layer["enforcement"] for layer in policy.layers(gate, branch, today) if "enforcement" in layer]
+        layers = policy_layers(policy, gate, branch, today)
+        return [layer.texts["enforcement"] for layer in layers if "enforcement" in layer.texts]
 
     assert stages(refunds, "next", TODAY) == ["observe"]
     assert stages(refunds, "main", date(2027, 2, 1)) == ["hard"]

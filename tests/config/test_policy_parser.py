@@ -11,9 +11,9 @@ import yaml
 
 from sepurux_action.config.policy import MAX_FILE_BYTES
 from sepurux_action.config.policy_parser import (
-    FOREIGN_ERRORS,
     MAX_PROBLEMS,
     MAX_WORKFLOW_BYTES,
+    YAML_ERRORS,
     compose,
     workflow_triggers,
 )
@@ -175,7 +175,7 @@ def test_every_kind_of_error_that_the_library_has_is_translated() -> None:
         if issubclass(kind, Exception) and kind.__module__.startswith("yaml")
     }
     assert yaml.scanner.ScannerError in raised
-    assert all(issubclass(kind, FOREIGN_ERRORS) for kind in raised)
+    assert all(issubclass(kind, YAML_ERRORS) for kind in raised)
 
 
 # -- the triggers of a workflow ---------------------------------------------------------------------------------------

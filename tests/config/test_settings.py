@@ -10,7 +10,7 @@ from sepurux_action.config import options, parsers
 from sepurux_action.config.gate import REGISTERED, Thresholds, Trace
 from sepurux_action.config.policy import ConfiguredValue, Policy, PolicySection
 from sepurux_action.config.settings import (
-    TRACE_ID,
+    TRACE_ID_FORM,
     PublishOptions,
     Settings,
     TraceFinder,
@@ -260,7 +260,7 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_table_and_unknown
             "so it must be https); accepted: an https address (http on loopback only)"
         ),
         "input `campaign`: it is required, but not set; accepted: a campaign's name or UUID",
-        'input `trace_id`: "a/b" is not accepted; accepted: ' + TRACE_ID,
+        'input `trace_id`: "a/b" is not accepted; accepted: ' + TRACE_ID_FORM,
         'input `trace_file`: "missing.json" was not found in the workspace',
         (
             'input `min_pass_rate`: "85" is not accepted (did you mean `85%`?); '
@@ -290,7 +290,7 @@ def test_a_problem_names_the_spelling_that_was_used() -> None:
 
 def test_a_problem_is_placed_in_the_layer_that_gives_the_value() -> None:
     (message,) = problems({**LEAST, "trace_id": "  "}, {"SEPURUX_TRACE_ID": "a/b"})
-    assert message == 'environment variable SEPURUX_TRACE_ID: "a/b" is not accepted; accepted: ' + TRACE_ID
+    assert message == 'environment variable SEPURUX_TRACE_ID: "a/b" is not accepted; accepted: ' + TRACE_ID_FORM
 
 
 def test_a_problem_quotes_a_short_line_of_the_value() -> None:
