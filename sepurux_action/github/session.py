@@ -28,7 +28,7 @@ from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github import comment_state
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
 from sepurux_action.github.client import GitHubClient
-from sepurux_action.github.comment_state import CachedFailures, CommentState, State
+from sepurux_action.github.comment_state import CommentState, State
 from sepurux_action.github.commit_status import CommitState, CommitStatus
 from sepurux_action.github.event import ByNumber, Event, PullRequest, PullRequestLookup, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
@@ -43,8 +43,9 @@ COMMENT_S = 20.0  # for comment and review requests, added to what the statuses 
 STATUSES_AFTER_SIGNAL_S = 3.0  # for one attempt at each status, because the program must exit within 5 s
 MAX_LOOKUPS = 3  # the result of a lookup may require another one
 REVIEW_EVENT = "pull_request_review"
+NEWER_COMMIT = "the pull request has a newer commit, which gets a run of its own"
 UNKNOWN_COMMENTS = (
-    f"no comment: not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
+    f"not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
     "and one of them may be its own"
 )
 BASE_CHANGED = "the base branch has changed; re-run the job"
@@ -185,10 +186,14 @@ class GitHubSession:
     @property
     def previous_results(self) -> tuple[CommitResults, ...]:
         """Return the results of this pull request's earlier commits, the oldest first."""
-        state = self._comment_state
-        ours = self._sticky_comment(state).find_in(self.snapshot.comments) if state else ()
-        commits = state.read(ours[0].body).commits if state and ours else ()
-        return tuple(commit for commit in commits if commit.commit != self.event.commit)
+        state = next(self._own_states(), State())
+        return tuple(commit for commit in state.commits if commit.commit != self.event.commit)
+
+    def _own_states(self) -> Iterator[State]:
+        """Yield the state in each own comment; there is more than one comment after a race."""
+        if reader := self._comment_state:
+            for comment in self._sticky_comment(reader).find_in(self.snapshot.comments):
+                yield reader.read(comment.body)
 
     def changed_files(self) -> tuple[ChangedFile, ...] | None:
         """Return the files that the pull request changes; call `is_current` afterwards to confirm the head.
@@ -238,15 +243,9 @@ class GitHubSession:
 
     def cached_failure(self, gate: Gate, fingerprint: str) -> tuple[RunResult, ...]:
         """Return the run of a `fail` in the gate's own comment, if its commit and fingerprint are the same."""
-        found = (failures.find(gate, fingerprint, self.event.commit) for failures in self._earlier_failures())
-        return tuple(run for run in found if run is not None)[:1]
-
-    def _earlier_failures(self) -> Iterator[CachedFailures]:
-        state = self._comment_state
-        if state is not None:
-            for comment in self._sticky_comment(state).find_in(self.snapshot.comments):
-                if failures := state.read(comment.body).failures:
-                    yield failures
+        kept = (state.failures for state in self._own_states() if state.failures)
+        runs = (failures.find(gate, fingerprint, self.event.commit) for failures in kept)
+        return tuple(run for run in runs if run is not None)[:1]
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
         """Return whether reviews of the pull request approve a soft gate that failed, and else who can approve it."""
@@ -292,23 +291,11 @@ class GitHubSession:
         Nothing is written if the pull request has a newer commit, or if the text is the same.
         """
         state = self._comment_state
-        if state is None or not self._writes_comment or self.event.skip_reason:
-            return ""
-        if self._now is None:
+        if state is None or self._now is None or not self._writes_comment or self.event.skip_reason:
             return ""
         now = self._calls.fetch_more_comments(self._now)
-        head = now.pull_request.head_sha if now.pull_request else ""
-        if head != self.event.commit:
-            own = "a merge group has a commit of its own"
-            newer = "the pull request has a newer commit, which gets a run of its own"
-            unread = "" if head else "the pull request could not be read"
-            self._output.log(f"no comment: {unread or (own if self.event.name == 'merge_group' else newer)}")
-            return ""
-        if self._base_has_changed:
-            self._output.log("no comment: the base branch of the pull request has changed")
-            return ""
-        if not now.comments_known:
-            self._output.log(UNKNOWN_COMMENTS)
+        if why := self._no_comment_reason(now):
+            self._output.log(f"no comment: {why}")
             return ""
         # Another run may have changed the state since the first snapshot.
         self.snapshot = replace(self.snapshot, comments=now.comments)
@@ -325,6 +312,17 @@ class GitHubSession:
         failures = comment_state.cached_failures_of(results, self.event.commit, fingerprints)
         kept = State(commits=(*self.previous_results, newest), failures=failures)
         return comment.upsert(ours, body(state.write(kept)))
+
+    def _no_comment_reason(self, now: Snapshot) -> str:
+        head = now.pull_request.head_sha if now.pull_request else ""
+        if not head:
+            return "the pull request could not be read"
+        if head != self.event.commit:
+            own = "a merge group has a commit of its own"
+            return own if self.event.name == "merge_group" else NEWER_COMMIT
+        if self._base_has_changed:
+            return "the base branch of the pull request has changed"
+        return "" if now.comments_known else UNKNOWN_COMMENTS
 
     # -- helpers ----------------------------------------------------------------------------------------------------
 
