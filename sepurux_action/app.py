@@ -46,7 +46,7 @@ from sepurux_action.run import Run
 T = TypeVar("T")
 
 CONNECTIONS = Connections()
-MAX_PROBLEM_ANNOTATIONS = 9  # problems in settings with an annotation each; contract, section 1
+MAX_PROBLEM_ANNOTATIONS = 9  # problems in settings with an annotation each, and one for the result; GitHub shows ten
 NOT_AUTHENTICATED = "there is no `github_token`"
 NO_GITHUB_ADDRESS = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
 SHARED_STATUSES = (

@@ -1,6 +1,6 @@
 """Finds the result of each gate: skipped, cached, evaluated, and changed by reviews.
 
-Source: contract, sections 2, 5, and 6.
+Source: docs/reference.md#decisions.
 """
 
 from __future__ import annotations

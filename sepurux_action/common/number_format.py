@@ -1,6 +1,6 @@
 """Formats numbers and durations for people.
 
-Numbers that differ get enough digits to look different (contract, section 2).
+Numbers that differ get enough digits to look different (docs/configuration.md#thresholds).
 """
 
 from __future__ import annotations

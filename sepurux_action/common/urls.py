@@ -5,13 +5,13 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-MAX_URL_LENGTH = 2_000  # characters; contract, section 8
+MAX_URL_LENGTH = 2_000  # characters
 
 
 def safe_url(value: object) -> str:
     """Return a URL that may be linked; '' for any other value.
 
-    Accepted: https, or http on loopback; no user name; at most 2,000 characters. Source: contract, section 8.
+    Accepted: https, or http on loopback; no user name; at most 2,000 characters. Source: docs/security.md.
     """
     if not isinstance(value, str) or not 0 < len(value) <= MAX_URL_LENGTH or not _plain(value):
         return ""

@@ -1,6 +1,6 @@
 """The table of options: for each its name, its parser, its default, and where it may be given.
 
-Tests hold `action.yml`, the command line, and the tables of the documents equal to it. Source: contract, section 1.
+Tests hold `action.yml`, the command line, and the tables of the documents equal to it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Option(Generic[T_co]):
     The tables show `default_note` beside it. `action_default` is the default in `action.yml`, only for the job's token.
 
     In a policy file, an option with `is_list` may be a YAML list, which means the same as one item per line. While a
-    pull request adds the first policy file, only options with `applies_before_merge` apply (contract, section 5).
+    pull request adds the first policy file, only options with `applies_before_merge` apply (docs/configuration.md).
     """
 
     name: str

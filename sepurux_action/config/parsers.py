@@ -1,6 +1,6 @@
 """Parsers of option texts. Each returns the value of a text that is not empty, or raises ValueError.
 
-The error's text is a hint at the problem, or empty if there is none. Source: contract, section 1.
+The error's text is a hint at the problem, or empty if there is none. Source: docs/reference.md.
 """
 
 from __future__ import annotations

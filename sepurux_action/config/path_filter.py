@@ -130,7 +130,7 @@ class Filter:
 def affects(patterns: Filter, changed: Sequence[ChangedFile] | None) -> bool:
     """Return whether a gate with these `paths` runs: if they include the new or the old name of a changed file.
 
-    `changed` is None if there is no pull request or its files cannot be read. Source: contract, section 5.
+    `changed` is None if there is no pull request or its files cannot be read. Source: docs/configuration.md#paths.
     """
     if changed is None or len(changed) >= MAX_FILES:
         return True

@@ -1,6 +1,6 @@
 """What a policy file says, and what a pull request changes in it.
 
-Sources: contract, sections 1 (where each option may stand, and precedence) and 5 (the file).
+Sources: docs/configuration.md#where-a-value-comes-from and docs/configuration.md#the-policy-file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sepurux_action.config.options import BY_NAME, OPTIONS
 from sepurux_action.config.stage import StageRule
 
 ENFORCEMENT = options.ENFORCEMENT.name
-MAX_FILE_BYTES = 256 * 1024  # bytes; contract, section 5
+MAX_FILE_BYTES = 256 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Parses a policy file with PyYAML and collects every problem in it; also parses the triggers of a workflow file.
 
 PyYAML only composes nodes, which know their line and column. It does not construct values, so every text stays as it
-is written: `0.90`, `on`, and `2027-01-31`. Sources: contract, sections 1 (which key may stand where) and 5.
+is written: `0.90`, `on`, and `2027-01-31`. Source: docs/configuration.md#the-policy-file.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The stages of a gate, what it does without a decision, and the `enforcement:` rules that choose its stage.
 
-The rules choose by branch and by day of UTC. Source: contract, section 5.
+The rules choose by branch and by day of UTC. Source: docs/configuration.md#stages-by-date-and-branch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The calls of the CI API and the meaning of its responses, as data.
 
-Source: the CI API's description (addresses, bodies, errors) and section 7 of the contract (what is retried).
+Source: the CI API's description (addresses, bodies, errors) and docs/configuration.md#timeout-and-polling (retries).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.errors import Outage
 from sepurux_action.evaluation.ci_run import FAILURES_PAGE
 
-CALL_S = 30.0  # the longest that a call may take; contract, section 7
+CALL_S = 30.0  # the longest that a call may take
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 MAX_DETAIL_LENGTH = 500  # characters of a backend's error text that a reason quotes
 MAX_DETAILS = 5  # entries of a 422's list that a reason quotes

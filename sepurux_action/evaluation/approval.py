@@ -1,4 +1,4 @@
-"""What is known about the approval of a failed soft gate. Source: contract, section 6."""
+"""What is known about the approval of a failed soft gate. Source: docs/configuration.md#the-soft-gate."""
 
 from __future__ import annotations
 

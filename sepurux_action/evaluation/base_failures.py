@@ -1,6 +1,6 @@
 """Reads the classified failures of the base's runs, and compares the failures of this step's gates with them.
 
-What cannot be compared stays unmarked, and a note says why. No decision depends on it. Source: contract, section 10.
+What cannot be compared stays unmarked, and a note says why. No decision depends on it. Source: docs/configuration.md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from sepurux_action.evaluation.ci_run import (
 from sepurux_action.evaluation.failure_comparison import comparable_ids, compare, run_id_of
 from sepurux_action.evaluation.result import RunResult
 
-MAX_REQUESTS = 10  # of a step; contract, section 10
+MAX_REQUESTS = 10  # of a step
 NOT_COMPARED = "The failures are not compared with the base"
 SEVERAL_TRACES = "the gate has several traces, and a commit status names the run of one"
 INCOMPLETE = "not all failures of this run are known"

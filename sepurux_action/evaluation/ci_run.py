@@ -168,7 +168,7 @@ def least_listed(reported: float | None) -> float:
 
 
 def combine(runs: Sequence[CIRun]) -> CIRun:
-    """Return the first run with each number replaced by the worst of all runs (contract, section 2).
+    """Return the first run with each number replaced by the worst of all runs (docs/configuration.md#traces).
 
     Runs that do not report a number are left out, and the number's `reported_by` says so. A mutation category is
     covered if every run that reports categories has it. The counts of failing tools are added up.

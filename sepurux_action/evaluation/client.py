@@ -1,6 +1,6 @@
 """Sends calls to the Sepurux API over HTTP. Every error is returned as a result; nothing is retried or redirected.
 
-A secret goes to the origin of `base_url` and nowhere else. Source: contract, section 7.
+A secret goes to the origin of `base_url` and nowhere else. Source: docs/security.md#secrets.
 """
 
 from __future__ import annotations

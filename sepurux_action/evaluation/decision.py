@@ -1,6 +1,6 @@
 """Decides what a poll means for one CI run.
 
-The rows are those of section 2 of the contract; the first that matches decides.
+The rows are those of docs/reference.md#decisions; the first that matches decides.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ CONTRADICTED = f"{HOWEVER} a number it reports misses a threshold"
 
 
 class Rule(IntEnum):
-    """Which row of the decision table was applied (contract, section 2).
+    """Which row of the table of decisions applies (docs/reference.md#decisions).
 
     Five are no rows of it: NOT_POLLED, because no poll led to the decision, CANCELLED, after a signal, and three for a
-    run that passed: DROPPED, because it lies too far below the baseline, and two because nobody knows whether it does
-    (contract, section 10): NOT_COMPARED, because it lacks a number, and BASE_UNREAD, because the baseline is not known.
+    run that passed: DROPPED, because it lies too far below the baseline, and two because nobody knows whether it does:
+    NOT_COMPARED, because it lacks a number, and BASE_UNREAD, because the baseline is not known.
     """
 
     NOT_POLLED = 0
@@ -69,12 +69,12 @@ NEXT_STEPS = {
 
 
 class Decision(StrEnum):
-    """The decision on a run or a gate, the worst first (contract, section 2)."""
+    """The decision on a run or a gate, the worst first (docs/reference.md#outputs)."""
 
     FAIL = "fail"
     ERROR = "error"
     PENDING = "pending"
-    PASS = "pass"  # noqa: S105 - the contract's word
+    PASS = "pass"  # noqa: S105 - a word of the CI API
     SKIPPED = "skipped"
 
     @property
@@ -135,7 +135,7 @@ class Check:
 class RunDecision:
     """What one poll means: the decision, its reason, and whether polling ends.
 
-    `rule` is the row of the contract's table. `final` is false while the run is pending, and for row 7 the first time.
+    `rule` is the row of the table. `final` is false while the run is pending, and for row 7 the first time.
     """
 
     decision: Decision

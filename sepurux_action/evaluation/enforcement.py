@@ -1,4 +1,4 @@
-"""Whether a decision blocks, in each stage, and the exit status. Source: contract, section 2, the conclusion table."""
+"""Whether a decision blocks, in each stage, and the exit status. Source: docs/reference.md#decisions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def enforce(
     """Return what follows from a decision. `approved` is true if a review approved a soft gate.
 
     If an uploaded trace may be why there is no result, `allow` does not apply, because a pull request can add such a
-    trace (contract, section 7).
+    trace (docs/reference.md#decisions).
     """
     match decision:
         case Decision.PASS | Decision.SKIPPED:

@@ -1,4 +1,4 @@
-"""The comparison of a run's classified failures with those of the base's runs. Source: contract, section 10."""
+"""The comparison of a run's classified failures with those of the base's runs. Source: docs/configuration.md."""
 
 from __future__ import annotations
 

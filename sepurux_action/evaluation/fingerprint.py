@@ -1,4 +1,4 @@
-"""A hash of what a decision depends on, so that later runs can reuse a `fail`. Source: contract, section 6."""
+"""A hash of what a decision depends on, so that later runs can reuse a `fail`. Source: docs/configuration.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The poll interval, the retry backoff, and the timeouts of backend calls. Source: contract, section 7."""
+"""The poll interval, the retry backoff, and the timeouts of backend calls. Source: docs/configuration.md."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Writes and reads the state that the comment's hidden first line keeps between runs: results and cached failures.
 
-The line is signed, and a state that this version of the module did not write is ignored. Source: contract, section 8.
+The line is signed, and a state that this version of the module did not write is ignored. Source: docs/security.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Parses the event of a run: which commit is evaluated, and which pull request it belongs to.
 
 If the payload does not name the pull request, the event has a `lookup`, and `resolve` takes its result. Sources:
-contract, sections 8 and 9; https://docs.github.com/webhooks/webhook-events-and-payloads; GITHUB_SHA for each event,
+docs/reference.md#events; https://docs.github.com/webhooks/webhook-events-and-payloads; GITHUB_SHA for each event,
 https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows
 """
 
@@ -470,7 +470,7 @@ _OR_GIVEN = f"{_GIVEN}the one open pull request from this repository with this h
 _DEPLOYED = EventKind(_deployment, "the deployed commit", _OR_GIVEN)
 _ELSE = EventKind(_other, "`GITHUB_SHA`", _OR_GIVEN)
 
-# Contract, section 9. Any other event is parsed like the last ones.
+# docs/reference.md#events lists them. Any other event is parsed like the last ones.
 EVENTS: Mapping[str, EventKind] = {
     **dict.fromkeys(sorted(PULL_REQUEST_EVENTS), _ITSELF),
     "merge_group": EventKind(

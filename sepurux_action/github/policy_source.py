@@ -1,7 +1,7 @@
 """Decides which policy file applies to a run, and what the pull request changes in it.
 
 For a pull request or merge group, the file of the base commit applies, so that no change can loosen its own gate.
-Source: contract, section 5.
+Source: docs/configuration.md#whose-file-applies.
 """
 
 from __future__ import annotations

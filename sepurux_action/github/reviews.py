@@ -1,4 +1,4 @@
-"""Reads the reviews of a pull request for its soft gates, and requests reviews. Source: contract, section 6."""
+"""Reads the reviews of a pull request for its soft gates, and requests reviews. Source: docs/configuration.md."""
 
 from __future__ import annotations
 

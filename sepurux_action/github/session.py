@@ -1,6 +1,6 @@
 """Reads the pull request of a run from GitHub and publishes its statuses and comment, each part within its own time.
 
-Nothing here changes results or exit status, whatever GitHub responds. Source: contract, sections 4 and 8.
+Nothing here changes results or exit status, whatever GitHub responds. Source: docs/configuration.md.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from sepurux_action.github.event import Event, PullRequest, parse_pull_request, 
 from sepurux_action.github.permissions import Operation, error_paths, required_permission
 
 PAGE = 100  # comments of one page, GitHub's largest
-BASELINE_COMMITS = 50  # of the base branch's first-parent line that are searched for results; contract, section 10
+BASELINE_COMMITS = 50  # of the base branch's first-parent line that are searched for results
 # On these events an approval starts another run only if the workflow runs on reviews too.
 NEED_REVIEW_TRIGGER = frozenset({"pull_request", "pull_request_target"})
 NO_BASE_COMMIT = "GitHub shows no base commit"
@@ -145,7 +145,7 @@ class Snapshot:
 
 
 def policy_ref(event: Event) -> str:
-    """Return the commit whose policy file applies to an event, or '' for the checkout (contract, section 5).
+    """Return the commit whose policy file applies to an event, or '' for the checkout (docs/configuration.md).
 
     Several pull requests into one branch may have different base commits, so the tip of the branch applies to them.
     """

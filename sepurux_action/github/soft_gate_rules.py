@@ -1,6 +1,6 @@
 """The rules of the soft gate: whose review approves it, and of whom a review is requested.
 
-Sources: contract, section 6; the permissions of a user,
+Sources: docs/configuration.md#the-soft-gate; the permissions of a user,
 https://docs.github.com/rest/collaborators/collaborators#get-repository-permissions-for-a-user
 """
 

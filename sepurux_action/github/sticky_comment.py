@@ -1,4 +1,4 @@
-"""Finds, creates, and updates the one comment of a step on a pull request. Source: contract, section 8."""
+"""Finds, creates, and updates the one comment of a step on a pull request. Source: docs/configuration.md."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The outputs that later steps can read.
 
-Numbers are plain decimals; an unknown value is empty. Source: contract, section 3.
+Numbers are plain decimals; an unknown value is empty. Source: docs/reference.md#outputs.
 """
 
 from __future__ import annotations

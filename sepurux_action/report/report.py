@@ -79,7 +79,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """The address of a run in Sepurux. `host` is '' if it is the host of `base_url` (contract, section 8)."""
+    """The address of a run in Sepurux. `host` is '' if it is the host of `base_url` (docs/security.md)."""
 
     url: str
     host: str

@@ -1,6 +1,6 @@
 """The command line that repeats the evaluation of a gate; it names the variable of the secret, not the secret.
 
-Source: contract, section 1; the flags are those of the table of options.
+The flags are those of the table of options.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a report shows of long lists, and the steps in which it gets shorter until it fits.
 
-Source: contract, section 8: a comment is shortened in a fixed order and says so.
+A comment is shortened in a fixed order and says so. Source: docs/configuration.md#statuses-and-comments.
 """
 
 from __future__ import annotations

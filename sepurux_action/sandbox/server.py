@@ -23,7 +23,7 @@ from sepurux_action.sandbox.store import Store
 LOOPBACK = "127.0.0.1"
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
-"""The maximum of a trace file (contract, section 1)."""
+"""The maximum of a trace file (docs/configuration.md#traces)."""
 
 MAX_REQUESTS_KEPT = 10_000
 """The number of requests in `Sandbox.requests`; older ones are dropped."""

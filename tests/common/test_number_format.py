@@ -1,4 +1,4 @@
-"""Numbers that differ get enough digits to look different (contract, section 2)."""
+"""Numbers that differ get enough digits to look different."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the text of each option becomes a value (contract, section 1)."""
+"""How the text of each option becomes a value."""
 
 from __future__ import annotations
 

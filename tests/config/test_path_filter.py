@@ -1,4 +1,4 @@
-"""Filter patterns: GitHub's own examples, order, problems, and which changes they match (contract, section 5)."""
+"""Filter patterns: GitHub's own examples, order, problems, and which changes they match."""
 
 from __future__ import annotations
 

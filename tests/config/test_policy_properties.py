@@ -175,7 +175,7 @@ branches = st.sampled_from(["main", "release/1", "x", ""])
 
 
 def literally(rules: list[StageRule], branch: str, today: date) -> Stage:
-    """Return the stage as the contract's sentences say it, one after the other."""
+    """Return the stage as docs/configuration.md says it, one after the other."""
     naming = [rule for rule in rules if rule.branches and branch and rule.branches.matches(branch)]
     general = [rule for rule in rules if not rule.branches]
     if not naming and not general:

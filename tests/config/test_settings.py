@@ -1,4 +1,4 @@
-"""Settings: layers, spellings, defaults, and every problem at once (contract, section 1)."""
+"""Settings: layers, spellings, defaults, and every problem at once."""
 
 from __future__ import annotations
 

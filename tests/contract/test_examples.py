@@ -286,7 +286,7 @@ def test_a_job_waits_longer_than_its_gates(path: Path) -> None:
     longest = max(gate.timeout_s for gate in settings_of(path).gates)
     minutes = job["timeout-minutes"]
     assert isinstance(minutes, int)
-    assert minutes * 60 > longest + 105  # reads 15 s, effects 90 s: contract, section 4
+    assert minutes * 60 > longest + 105  # reads 15 s, effects 90 s
 
 
 # -- pull requests: another base branch, and one run at a time --------------------------------------------------------

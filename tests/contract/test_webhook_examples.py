@@ -1,4 +1,4 @@
-"""GitHub's own example payloads, read as the contract's section 9 asks."""
+"""GitHub's own example payloads, read as docs/reference.md says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calls of the CI API, and what its responses mean (contract, section 7)."""
+"""The calls of the CI API, and what its responses mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The decision rows of the contract, section 2, exhaustively: every status by decision by metric."""
+"""The rows of the table of decisions, exhaustively: every status by decision by metric."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ OVER = {"done", "completed"}
 
 
 def expected(status: object, decision: object, rate: object, unsafe: object, failures: object) -> tuple[int, str]:
-    """Return row and decision as the table of the contract words them, by other means than the code under test."""
+    """Return row and decision as docs/reference.md words them, by other means than the code under test."""
     good = (
         rate == 0.95 and isinstance(rate, float),
         unsafe == 0 and type(unsafe) is int,

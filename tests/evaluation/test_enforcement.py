@@ -1,4 +1,4 @@
-"""The conclusion table of the contract, section 2, cell by cell."""
+"""What follows from each decision in each stage, cell by cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which failures are new, known, and fixed, and which URLs name a run to compare with (contract, section 10)."""
+"""Which failures are new, known, and fixed, and which URLs name a run to compare with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ some_lists = st.lists(some_failures, min_size=1, max_size=4)
 
 
 def counts(failures: Iterable[ClassifiedFailure], *, uploaded: bool) -> Counter[tuple[str, ...]]:
-    """Return the number of failures by what is compared, written as in the contract."""
+    """Return the number of failures by what is compared."""
     found: Counter[tuple[str, ...]] = Counter()
     for each in failures:
         found[each.type, each.mutation, each.severity, "" if uploaded else each.trace_id] += each.count

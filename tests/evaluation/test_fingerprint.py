@@ -1,4 +1,4 @@
-"""What changes the fingerprint of a gate, so that a cached `fail` is not reused (contract, section 6)."""
+"""What changes the fingerprint of a gate, so that a cached `fail` is not reused."""
 
 from __future__ import annotations
 

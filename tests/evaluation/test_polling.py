@@ -1,4 +1,4 @@
-"""Polling of the backend (contract, section 7) on a clock that costs nothing."""
+"""Polling of the backend on a clock that costs nothing."""
 
 from __future__ import annotations
 

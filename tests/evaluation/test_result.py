@@ -1,4 +1,4 @@
-"""Several runs of a gate: the worst decides, and each number is the worst of any run (contract, section 2)."""
+"""Several runs of a gate: the worst decides, and each number is the worst of any run."""
 
 from __future__ import annotations
 

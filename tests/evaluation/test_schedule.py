@@ -1,4 +1,4 @@
-"""The poll interval and the retry backoff (contract, section 7)."""
+"""The poll interval and the retry backoff."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The soft gate: whose review approves it, who else can, and who is asked for one (contract, section 6)."""
+"""The soft gate: whose review approves it, who else can, and who is asked for one."""
 
 from __future__ import annotations
 

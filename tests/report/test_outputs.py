@@ -1,4 +1,4 @@
-"""The outputs of a step (contract, section 3)."""
+"""The outputs of a step."""
 
 from __future__ import annotations
 
