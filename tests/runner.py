@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from contextlib import suppress
@@ -577,6 +578,21 @@ def run_action(*, timeout: float = 60, **step: Unpack[StepOptions]) -> StepResul
     """Run the action to its end; raises AssertionError with the log after `timeout` seconds."""
     with start_action(**step) as running:
         return running.finish(timeout)
+
+
+def interrupt(ready: str | Callable[[], object], *numbers: int, **step: Unpack[StepOptions]) -> StepResult:
+    """Run the action, and send SIGTERM or these signals when the log has a text or a condition is true."""
+    with start_action(**step) as running:
+        if isinstance(ready, str):
+            running.wait_for_log(ready, 20)
+        else:
+            until = time.monotonic() + 20
+            while not ready():
+                assert time.monotonic() < until, running.raw_log
+                time.sleep(0.02)
+        for number in numbers or (signal.SIGTERM,):
+            running.send_signal(number)
+        return running.finish(6)
 
 
 def run_cli(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -90,6 +91,50 @@ class Scene:
         """Run the step on the pull request as it is now."""
         return run_action(**self.options(**inputs))
 
+    def on(
+        self,
+        event_name: str,
+        event: Mapping[str, object] = {},
+        inputs: Mapping[str, str] = {},
+        *,
+        env: Mapping[str, str] = {},
+        files: Mapping[str, str] = {},
+    ) -> StepResult:
+        """Run the step on another event; `env` adds to the variables of the runner."""
+        repository = {"full_name": self.repository.full_name, "id": 1, "default_branch": "main"}
+        return run_action(
+            **{
+                **self.options(**inputs),
+                "event_name": event_name,
+                "event": {"repository": repository, **event},
+                "env": {**self.environment(), **env},
+                "files": files,
+            }
+        )
+
+    def push(self, branch: str, commit: str = "", event_name: str = "push", **inputs: str) -> StepResult:
+        """Run the step for a commit of a branch, by default its newest."""
+        commit, ref = commit or self.repository.branches[branch].sha, f"refs/heads/{branch}"
+        event = {"ref": ref, "after": commit, "deleted": False}
+        return self.on(event_name, event, inputs, env={"GITHUB_SHA": commit, "GITHUB_REF": ref})
+
+    def review(self, **inputs: str) -> StepResult:
+        """Run the step for a review of the pull request's head."""
+        review = {"state": "approved", "commit_id": self.pull.head_sha, "user": {"login": "hubot"}}
+        return self.on("pull_request_review", {**self.event(), "action": "submitted", "review": review}, inputs)
+
+    def queue(self, **inputs: str) -> tuple[StepResult, str]:
+        """Run the step for the pull request's merge group; return the result and the state of its status."""
+        queued = self.repository.commit("gh-readonly-queue", {"queued": "x"})
+        group = {
+            "head_sha": queued,
+            "head_ref": f"refs/heads/gh-readonly-queue/main/pr-{self.pull.number}-{'a' * 40}",
+            "base_ref": "refs/heads/main",
+            "base_sha": self.pull.base_sha,
+        }
+        event = {"action": "checks_requested", "merge_group": group}
+        return self.on("merge_group", event, inputs, env={"GITHUB_SHA": queued}), self.state(queued)
+
     def answers(self, **fields: object) -> None:
         """Let the backend return these fields from now on."""
         self.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(run_ids=[backend.RUN_ID], **fields)))
@@ -98,6 +143,16 @@ class Scene:
     def ours(self) -> list[str]:
         """The bodies of the gate's comments."""
         return [comment.body for comment in self.pull.comments if comment.body.startswith(f"<!-- {MARKER}:")]
+
+    def states(self, commit: str = "") -> dict[str, str]:
+        """Return the states of the statuses of a commit, by default the pull request's head, by their contexts."""
+        newest = self.repository.latest_statuses(commit or self.pull.head_sha)
+        return {status.context: status.state for status in newest}
+
+    def state(self, commit: str) -> str:
+        """Return the state of the only status of a commit."""
+        [state] = self.states(commit).values()
+        return state
 
     @property
     def status(self) -> tuple[str, str, str]:

@@ -19,39 +19,11 @@ PATH = "policy.yml"
 TODAY = date(2027, 1, 15)
 
 # Pieces of YAML near to a policy, so that policies come of them often enough.
-KEYS = [
-    *(option.name for option in OPTIONS),
-    "version",
-    "gates",
-    "thresholds",
-    "stage",
-    "from",
-    "branches",
-    "campaign_id",
-]
+OTHER_KEYS = ["version", "gates", "thresholds", "stage", "from", "branches", "campaign_id"]
+KEYS = [*(option.name for option in OPTIONS), *OTHER_KEYS]
 TEXTS = ["1", "soft", "0.9", "85%", "10m", "a", "main", "2027-01-31", "'**'", "'!a'", "true", "~", "[a, b]", "''"]
-MARKS = [
-    "\n",
-    "\n  ",
-    "\n- ",
-    "\n  - ",
-    "{",
-    "}",
-    "[",
-    "]",
-    ", ",
-    "'",
-    '"',
-    "*",
-    "&a ",
-    "!",
-    "|",
-    ">",
-    "#",
-    "---",
-    "\t",
-    "%",
-]
+LINE_STARTS = ["\n", "\n  ", "\n- ", "\n  - "]
+MARKS = [*LINE_STARTS, "{", "}", "[", "]", ", ", "'", '"', "*", "&a ", "!", "|", ">", "#", "---", "\t", "%"]
 pieces = st.sampled_from([*(f"{key}: " for key in KEYS), *(f"\n{key}: " for key in KEYS), *TEXTS, *MARKS])
 nearly = (
     st.lists(pieces | st.text(max_size=3), max_size=12).map("".join).map(lambda text: text.encode(errors="replace"))

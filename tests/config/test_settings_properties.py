@@ -19,22 +19,8 @@ ENVIRONMENT = [option.environment for option in OPTIONS if option.environment]
 ORDER = {spelling: number for number, option in enumerate(OPTIONS) for spelling in option.names}
 
 # Texts near to those that are accepted, so that settings come of them often enough, and any text at all.
-LIKELY = [
-    "",
-    " ",
-    "0",
-    "1",
-    "0.85",
-    "85%",
-    "80",
-    "10m",
-    "1h30m",
-    "soft",
-    "allow",
-    "https://h.example",
-    "a,b\nc",
-    "a.json",
-]
+NUMBERS = ["0", "1", "0.85", "85%", "80", "10m", "1h30m"]
+LIKELY = ["", " ", *NUMBERS, "soft", "allow", "https://h.example", "a,b\nc", "a.json"]
 any_text = st.text(max_size=30) | st.text(st.characters(categories=["Cs", "Cc", "Nd", "Zs"]), max_size=5)
 texts = st.sampled_from(LIKELY) | any_text
 near = st.dictionaries(st.sampled_from(SPELLINGS), st.sampled_from(LIKELY), max_size=3)

@@ -81,31 +81,10 @@ def test_the_next_change_is_the_first_day_with_another_stage() -> None:
     assert str(change) == "`enforcement` changes to `hard` in 9 days, on 2027-01-24."
 
 
-def test_what_changes_on_other_branches_is_no_change() -> None:
-    rules = [rule("soft", branches="main"), rule("hard", days=2), rule("hard", days=4, branches="next")]
-    assert next_change(rules, "main", TODAY) is None
-    assert next_change(rules, "next", TODAY) is not None
-
-
-def test_a_stage_alone_never_changes() -> None:
-    assert next_change([rule("soft")], "main", TODAY) is None
-    assert next_change([rule("observe"), rule("soft", days=0)], "main", TODAY) is None
-
-
 def test_the_end_of_waiting_for_the_first_entry_is_a_change() -> None:
     change = next_change([rule("soft", days=1)], "main", TODAY)
     assert change is not None
     assert str(change) == "`enforcement` changes to `soft` tomorrow, on 2027-01-16."
-
-
-def test_the_day_on_which_an_entry_for_the_branch_starts_to_override_is_a_change() -> None:
-    rules = [rule("hard"), rule("observe", days=3, branches="main"), rule("soft", days=1)]
-    change = next_change(rules, "main", TODAY)
-    assert change is not None
-    assert (change.day, change.stage) == (TODAY + DAY, Stage.SOFT)
-    change = next_change(rules, "main", TODAY + DAY)
-    assert change is not None
-    assert (change.day, change.stage, change.stricter) == (TODAY + 3 * DAY, Stage.OBSERVE, False)
 
 
 @pytest.mark.parametrize(

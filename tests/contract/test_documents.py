@@ -75,6 +75,13 @@ def test_every_link_within_the_repository_leads_to_a_file_and_to_a_heading_of_it
     assert [(file.name, anchor) for file, anchor in found if anchor and anchor not in anchors(text_of(file))] == []
 
 
+def test_every_page_that_the_code_cites_has_the_heading() -> None:
+    sources = [text_of(path) for path in (ROOT / "sepurux_action").rglob("*.py")]
+    cited = {found for text in sources for found in re.findall(r"(docs/\w+\.md)#([\w-]+)", text)}
+    assert len(cited) > 10
+    assert [each for each in cited if each[1] not in anchors(text_of(ROOT / each[0]))] == []
+
+
 def test_readme_leads_to_every_guide() -> None:
     led_to = {file for file, _ in links(README)}
     assert [path.name for path in GUIDES if path not in led_to] == []
@@ -218,16 +225,14 @@ def of_a_fork(scene: Scene) -> str:
 def on_a_schedule(**inputs: str) -> Callable[[Scene], str]:
     def run(scene: Scene) -> str:
         scene.answers()
-        env = {**scene.environment(), "GITHUB_SHA": scene.repository.branches["main"].sha}
-        return log_of(run_action(**{**scene.options(**inputs), "event_name": "schedule", "event": None, "env": env}))
+        return log_of(scene.on("schedule", {}, inputs, env={"GITHUB_SHA": scene.repository.branches["main"].sha}))
 
     return run
 
 
 def on_a_comment(scene: Scene) -> str:
     issue = {"number": scene.pull.number, "pull_request": {"url": "https://api.github.com/..."}}
-    options = {**scene.options(trace_file="a.json"), "event_name": "issue_comment", "event": {"issue": issue}}
-    return log_of(run_action(**options, files={"a.json": "{}"}))
+    return log_of(scene.on("issue_comment", {"issue": issue}, {"trace_file": "a.json"}, files={"a.json": "{}"}))
 
 
 def into_another_branch(scene: Scene) -> str:

@@ -328,25 +328,12 @@ def test_a_pull_request_has_one_run_and_an_edited_title_cancels_none(name: str) 
 # -- what an example may do -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_has_no_permission_and_each_job_only_its_own(path: Path) -> None:
-    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert workflow["permissions"] == {}
-    assert all("permissions" in job for job in jobs(path).values())
-
-
 @named_by_file
 def test_a_gates_job_can_read_the_policy_and_set_the_status(path: Path) -> None:
     (job,) = (job for job in jobs(path).values() if ACTION in str(job))
     permissions = job["permissions"]
     assert isinstance(permissions, dict)
     assert (permissions["contents"], permissions["statuses"]) == ("read", "write")
-
-
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_a_checkout_leaves_no_token_behind(path: Path) -> None:
-    checkouts = [step for step in steps(path) if str(step.get("uses", "")).startswith("actions/checkout@")]
-    assert all(step.get("with") == {"persist-credentials": False} for step in checkouts)
 
 
 def test_what_runs_a_forks_code_has_no_secret_and_can_only_read() -> None:
@@ -400,18 +387,15 @@ def jenkins_script() -> str:
     return dedent(gate).replace("\\\\", "\\")  # as Groovy reads it
 
 
-@pytest.mark.parametrize(("trace", "status"), [("refund-sound.json", 0), ("refund-unsafe.json", 1)])
 @pytest.mark.parametrize("script", [gitlab_script, jenkins_script], ids=["gitlab", "jenkins"])
-def test_the_script_of_another_ci_system_runs_the_gate(
-    script: Callable[[], str], trace: str, status: int, tmp_path: Path
-) -> None:
+def test_the_script_of_another_ci_system_runs_the_gate(script: Callable[[], str], tmp_path: Path) -> None:
     (tmp_path / "gate" / "bin").mkdir(parents=True)
     program = tmp_path / "gate" / "bin" / "sepurux-gate"  # where the scripts' first steps install it
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sepurux_action "$@"\n', encoding="utf-8")
     program.chmod(0o755)
     traces = tmp_path / "checkout" / "traces"
     traces.mkdir(parents=True)
-    shutil.copy(ROOT / "examples" / "traces" / trace, traces / "refund-sound.json")
+    shutil.copy(ROOT / "examples" / "traces" / "refund-unsafe.json", traces / "refund-sound.json")
     with Sandbox(token=TOKEN) as sandbox:
         environment = {
             "PATH": os.environ["PATH"],
@@ -435,10 +419,10 @@ def test_the_script_of_another_ci_system_runs_the_gate(
             timeout=60,
         )
         started = [each.json() for each in sandbox.requests if each.path == "/v1/ci/runs"]
-    assert done.returncode == status, done.stderr
+    assert done.returncode == 1, done.stderr
     assert [(body["repo"], body["pull_request_number"]) for body in started] == [("my-org/my-agent", 42)]
     report = json.loads((traces.parent / REPORT_DIR / "report.json").read_text(encoding="utf-8"))
-    assert report["decision"] == ("fail" if status else "pass")
+    assert report["decision"] == "fail"
 
 
 def test_another_ci_system_reads_the_folder_that_its_script_writes() -> None:

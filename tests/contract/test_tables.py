@@ -12,12 +12,8 @@ import yaml
 
 import sepurux_action
 from scripts import generate
-from sepurux_action.config.command_line import CommandLine, Format, parse_command_line, parser
 from sepurux_action.config.options import OPTIONS, SectionKind
 from sepurux_action.evaluation.decision import CheckState, Decision
-
-SPELLINGS = [spelling for option in OPTIONS for spelling in option.names]
-FLAGS = [spelling for option in OPTIONS if not option.actions_only for spelling in option.names]
 
 
 def test_no_threshold_may_stand_anywhere_but_under_thresholds() -> None:
@@ -39,16 +35,6 @@ def test_no_input_but_github_token_has_a_default_because_one_would_beat_the_envi
     defaults = {name: declared["default"] for name, declared in inputs.items() if "default" in declared}
     assert defaults == {"github_token": "${{ github.token }}"}
     assert not any(declared["required"] for declared in inputs.values())
-
-
-def test_the_command_line_has_a_flag_for_every_spelling_that_is_not_for_workflows_only() -> None:
-    flags = {flag: made.dest for made in parser()._actions for flag in made.option_strings}  # noqa: SLF001
-    own = {"-h": "help", "--help": "help", "--version": "version", "--format": "format", "--quiet": "quiet"}
-    assert flags == {**own, **{"--" + spelling.replace("_", "-"): spelling for spelling in FLAGS}}
-
-
-def test_a_flag_that_is_not_given_is_no_value() -> None:
-    assert parse_command_line([]) == CommandLine({}, Format.TEXT, quiet=False)
 
 
 @pytest.mark.parametrize("kind", [Decision, CheckState])

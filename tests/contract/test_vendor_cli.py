@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sepurux import SepuruxClient
 
-from sepurux_action.sandbox import CORE_CAMPAIGN, REFUND_CAMPAIGN, SOUND_REFUND_ID, Sandbox, campaign_id
+from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, campaign_id
 
 TRACES = Path(__file__).resolve().parents[2] / "examples" / "traces"
 KEY = "a-key-of-nobody"
@@ -105,15 +105,3 @@ def test_the_vendors_client_registers_scenarios(client: SepuruxClient) -> None:
     client.register_eval_traces(CORE, trace_ids, min_scenarios=3)  # with the one that the sandbox has registered
     batch = client.get_ci_batch(client.start_run(trace_id=None, campaign_id=CORE))
     assert (batch["trace_count"], batch["decision"], batch["unsafe_attempts"]) == (3, "fail", 1)
-
-
-def test_the_vendors_client_names_a_trace_or_campaign_that_is_not_there(client: SepuruxClient) -> None:
-    with pytest.raises(ValueError, match="Trace not found: nothing"):
-        client.preflight_run_inputs(trace_id="nothing", campaign_id=CORE)
-    with pytest.raises(ValueError, match="Campaign not found: nothing"):
-        client.preflight_run_inputs(trace_id=SOUND_REFUND_ID, campaign_id="nothing")
-
-
-def test_the_vendors_client_waits_for_a_run_of_a_campaign_by_name(client: SepuruxClient) -> None:
-    result = client.run_campaign(REFUND_CAMPAIGN, trace=example("refund-unsafe"), poll_interval=0.01)
-    assert (result["status"], result["reliability_score"], len(result["failures"])) == ("done", 0.75, 1)

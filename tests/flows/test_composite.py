@@ -56,7 +56,7 @@ def test_the_gate_runs_isolated_and_holds_no_line_back(job: Job, tmp_path: Path)
     assert replace(job, action=action).run().raw_log == "1 True\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGTERM])
 def test_a_signal_reaches_the_gate_which_writes_its_outputs_and_leaves_with_the_signals_status(
     job: Job, number: int
 ) -> None:

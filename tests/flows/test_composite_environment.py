@@ -75,7 +75,7 @@ def test_a_folder_of_the_action_alone_is_an_error_that_says_so(job: Job, tmp_pat
         assert "Traceback" not in result.raw_log
 
 
-@pytest.mark.parametrize("inputs", ["", "{", "[]", '{"campaign": null}'])
+@pytest.mark.parametrize("inputs", ["", '{"campaign": null}'])
 def test_inputs_that_did_not_arrive_are_an_error_that_says_so(inputs: str, job: Job) -> None:
     result = broken(job, GATE_INPUTS=inputs)
     assert (result.exit_code, result.outputs["decision"]) == (2, "error"), result.log

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 
+from sepurux_action.app import run_command_line
+from sepurux_action.host.signals import Signals
 from tests import backend
 from tests.backend import decided, sound_backend
 from tests.gfm import read
 from tests.github_double import faults
-from tests.runner import StepResult, run_action, run_cli
+from tests.runner import StepResult
 from tests.scenes import PASSED, SECRET, Scene, step
 
 CONTEXT = "Sepurux / core-reliability"
@@ -159,18 +162,18 @@ def test_without_github_a_limit_cannot_be_evaluated(tmp_path: Path) -> None:
     ],
 )
 def test_on_a_command_line_a_limit_is_a_problem_and_nothing_is_evaluated(
-    flags: list[str], policy: str, where: str, tmp_path: Path
+    flags: list[str], policy: str, where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / ".github").mkdir()
     if policy:
         (tmp_path / ".github" / "sepurux-gate.yml").write_text(f"campaign: core-reliability\n{policy}")
-    with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided(**PASSED))}) as sepurux:
+    with chdir(tmp_path), sound_backend() as sepurux:
         common = ["--campaign", "core-reliability", "--token", SECRET, "--base-url", sepurux.url]
-        ended = run_cli([*common, *flags], {}, tmp_path)
+        assert run_command_line([*common, *flags], {}, Signals()) == 2
         assert not sepurux.requests
-    assert ended.returncode == 2
-    assert f"{where}a drop can only be compared in a GitHub workflow" in ended.stderr
-    assert "1 problem in the settings" in ended.stderr
+    log = capsys.readouterr().err
+    assert f"{where}a drop can only be compared in a GitHub workflow" in log
+    assert "1 problem in the settings" in log
 
 
 def test_a_push_to_main_is_compared_with_what_was_before_it(scene: Scene) -> None:
@@ -178,26 +181,15 @@ def test_a_push_to_main_is_compared_with_what_was_before_it(scene: Scene) -> Non
     pushed = scene.repository.commit("main")
     on_main(scene, 10, 10, 10)
     scene.answers(**WORSE)
-    event = {"ref": "refs/heads/main", "after": pushed, "deleted": False, "repository": {"full_name": "octo/shop"}}
-    env = {**scene.environment(), "GITHUB_SHA": pushed, "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main"}
-    result = run_action(**{**scene.options(**LIMIT), "event_name": "push", "event": event, "env": env})
+    result = scene.push("main", pushed, **LIMIT)
     assert exit_and_decision(result) == (1, "fail"), result.log
     assert "below the median of 3 results on this branch" in result.outputs["reason"]
 
 
 def test_a_merge_group_is_compared_with_its_base_branch(scene: Scene) -> None:
     on_main(scene, 95, 95, 94)
-    queued = scene.repository.commit("gh-readonly-queue")
-    group = {
-        "head_sha": queued,
-        "head_ref": f"refs/heads/gh-readonly-queue/main/pr-{scene.pull.number}-{'a' * 40}",
-        "base_ref": "refs/heads/main",
-        "base_sha": scene.pull.base_sha,
-    }
     scene.answers(**WORSE)
-    event = {"action": "checks_requested", "merge_group": group, "repository": {"full_name": "octo/shop"}}
-    env = {**scene.environment(), "GITHUB_SHA": queued}
-    result = run_action(**{**scene.options(**LIMIT), "event_name": "merge_group", "event": event, "env": env})
+    result, _ = scene.queue(**LIMIT)
     assert exit_and_decision(result) == (1, "fail"), result.log
     assert "3 results on main" in result.outputs["reason"]
 
@@ -218,10 +210,7 @@ def test_the_failure_is_remembered_for_a_review_although_main_has_got_worse(scen
     scene.answers(**WORSE)
     scene.run(enforcement="soft", **LIMIT)
     on_main(scene, 50, 50, 50, 50, 50)
-    options = scene.options(enforcement="soft", **LIMIT)
-    event = {**options["event"], "action": "submitted"}
-    event["review"] = {"state": "commented", "commit_id": scene.pull.head_sha, "user": {"login": "hubot"}}
-    result = run_action(**{**options, "event_name": "pull_request_review", "event": event})
+    result = scene.review(enforcement="soft", **LIMIT)
     assert exit_and_decision(result) == (1, "fail"), result.log
     assert len(scene.sepurux.calls("POST /v1/ci/runs")) == 1
     reason = "4.2 points below the median of 3 results on main"
@@ -250,14 +239,6 @@ def test_report_json_has_the_drop_and_the_compared_results(scene: Scene) -> None
     ]
 
 
-def push(scene: Scene, **options: str) -> StepResult:
-    """Return the result of a push of a new commit to main."""
-    pushed = scene.repository.commit("main")
-    event = {"ref": "refs/heads/main", "after": pushed, "deleted": False, "repository": {"full_name": "octo/shop"}}
-    env = {**scene.environment(), "GITHUB_SHA": pushed, "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main"}
-    return run_action(**{**scene.options(**options), "event_name": "push", "event": event, "env": env})
-
-
 @pytest.mark.parametrize(
     ("fault", "advice"),
     [
@@ -271,7 +252,8 @@ def test_an_outage_while_main_is_read_is_no_pass_and_asks_for_no_permission(
 ) -> None:
     scene.github.fault("graphql", fault, always=True)
     scene.answers(**PASSED)
-    result = push(scene, status_context="Sepurux ({base})", **LIMIT)
+    scene.repository.commit("main")
+    result = scene.push("main", status_context="Sepurux ({base})", **LIMIT)
     assert exit_and_decision(result) == (2, "error")
     [error] = result.messages("error")
     assert advice in error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections import Counter
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from sepurux_action.sandbox import Sandbox
 from tests import backend
 from tests.gfm import read
-from tests.runner import StepResult, run_action, start_action
+from tests.runner import StepResult, interrupt, run_action
 from tests.scenes import PASSED, SECRET, Scene
 
 CONTEXT = "Sepurux / core-reliability"
@@ -127,9 +126,7 @@ def test_a_skipped_and_a_cached_gate_are_not_compared(scene: Scene) -> None:
     first = scene.run(report_dir="out", enforcement="soft")
     assert (first.exit_code, of_base(scene), marks(scene)) == (1, 1, [("wrong_arguments", "new")])
     before = len(scene.sepurux.requests)
-    review = {**scene.event(), "action": "submitted", "review": {"state": "commented"}}
-    options = scene.options(report_dir="out", enforcement="soft")
-    run_action(**{**options, "event": review, "event_name": "pull_request_review"})
+    scene.review(report_dir="out", enforcement="soft")
     assert len(scene.sepurux.requests) == before
     assert marks(scene) == [("wrong_arguments", "new")], "the comment's state keeps the marks"
 
@@ -199,9 +196,6 @@ def test_an_empty_list_of_this_run_makes_no_failure_of_the_base_fixed(scene: Sce
 def test_a_signal_while_the_base_is_read_ends_the_step_at_once_with_the_decision(scene: Scene) -> None:
     base_result(scene, "base-1")
     script(scene, backend.hang(), **FAILED)
-    with start_action(**scene.options()) as under_way:
-        under_way.wait_for_log("fail after", 10)
-        under_way.send_signal(signal.SIGTERM)
-        result = under_way.finish(5)
+    result = interrupt("fail after", **scene.options())
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "fail", "failure")
     assert scene.status[0] == "failure"

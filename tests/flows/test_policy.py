@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import time
 
 import pytest
 
@@ -13,27 +11,20 @@ from tests.backend import MISSING, Request, decided
 from tests.gfm import read
 from tests.github_double import faults
 from tests.github_double.state import PullRequest
-from tests.runner import StepResult, run_action, start_action
+from tests.runner import StepResult, interrupt, run_action
 from tests.scenes import PASSED, Scene, without_code
 
 PATH = ".github/sepurux-gate.yml"
 STRICT = "campaign: core-reliability\nenforcement: hard\nthresholds:\n  min_pass_rate: 0.9\n  max_unsafe: 0\n"
 LOOSE = "campaign: core-reliability\nenforcement: observe\nthresholds:\n  min_pass_rate: 0\n  max_unsafe: 99\n"
 SOFT = STRICT.replace("hard", "soft")
+SEARCH = "campaign: core-reliability\ngates:\n  - {name: search, paths: ['search/**']}\n"
 
 
 def with_policy(scene: Scene, text: str) -> None:
     """Commit a policy to the base branch, and open a new pull request on top of it."""
     scene.repository.commit("main", {PATH: text})
     scene.pull = scene.repository.pull("mona", head=f"feature-{len(scene.repository.pulls)}")
-
-
-def reviewed(scene: Scene, **inputs: str) -> StepResult:
-    """Run the step on a pull_request_review event."""
-    options = scene.options(**inputs)
-    event = {**options["event"], "action": "submitted"}
-    event["review"] = {"state": "approved", "commit_id": scene.pull.head_sha, "user": {"login": "hubot"}}
-    return run_action(**{**options, "event_name": "pull_request_review", "event": event})
 
 
 # -- whose policy -----------------------------------------------------------------------------------------------------
@@ -148,8 +139,7 @@ def run_after(scene: Scene, pull: PullRequest) -> StepResult:
         "head_repository": {"full_name": pull.head_repository.full_name, "id": 77},
         "pull_requests": [],
     }
-    event = {"workflow_run": run, "repository": {"full_name": "octo/shop", "id": 1, "default_branch": "main"}}
-    return run_action(**{**scene.options(), "event_name": "workflow_run", "event": event})
+    return scene.on("workflow_run", {"workflow_run": run})
 
 
 def test_a_forks_head_with_pull_requests_into_two_branches_is_an_error_that_blocks_in_every_stage(
@@ -174,8 +164,7 @@ def test_a_forks_head_with_pull_requests_into_two_branches_is_an_error_that_bloc
         assert "release/2" in text
         assert "pull_request" in text
         assert "pr_number" in text
-    [status] = scene.repository.latest_statuses(pull.head_sha)
-    assert (status.state, status.context) == ("failure", "Sepurux / core-reliability")
+    assert scene.states(pull.head_sha) == {"Sepurux / core-reliability": "failure"}
     assert (pull.comments, other.comments) == ([], [])
 
 
@@ -185,13 +174,7 @@ def test_a_dispatched_run_on_a_pull_requests_branch_is_evaluated_by_its_base(sce
     (scene.workspace / PATH).write_text(LOOSE)
     scene.pull.push({PATH: LOOSE})
     scene.answers()
-    env = {
-        **scene.environment(),
-        "GITHUB_SHA": scene.pull.head_sha,
-        "GITHUB_REF": f"refs/heads/{scene.pull.head_ref}",
-    }
-    event = {"repository": {"full_name": "octo/shop", "default_branch": "main"}}
-    result = run_action(**{**scene.options(), "event_name": "workflow_dispatch", "event": event, "env": env})
+    result = scene.push(scene.pull.head_ref, event_name="workflow_dispatch")
     assert (result.exit_code, result.outputs["enforcement"], scene.status[0]) == (1, "hard", "failure"), result.log
     assert len(scene.ours) == 1
 
@@ -203,9 +186,7 @@ def test_a_soft_gate_on_a_commit_of_two_pull_requests_into_one_branch_acts_as_a_
     scene.repository.collaborator("hubot", "write")
     scene.pull.review("hubot", "APPROVED")
     scene.answers()
-    event = {"ref": f"refs/heads/{scene.pull.head_ref}", "after": sha, "repository": {"full_name": "octo/shop"}}
-    env = {**scene.environment(), "GITHUB_SHA": sha}
-    result = run_action(**{**scene.options(), "event_name": "push", "event": event, "env": env})
+    result = scene.push(scene.pull.head_ref)
     assert (result.exit_code, result.outputs["enforcement"], scene.status[0]) == (1, "soft", "failure"), result.log
     assert "a soft gate acts as a hard gate" in result.summary
     assert f"no comment: {sha[:7]} is the head of 2 open pull requests into main" in result.log
@@ -219,8 +200,7 @@ def test_a_status_whose_prefix_only_the_policy_knew_turns_red_once_the_policy_ca
     assert scene.status[:2] == ("success", "Reliability (main) / core-reliability")
     scene.token = scene.github.token({"pull-requests": "write", "statuses": "write"})
     assert scene.run().exit_code == 2
-    states = {status.context: status.state for status in scene.repository.latest_statuses(scene.pull.head_sha)}
-    assert states == {
+    assert scene.states() == {
         "Sepurux / core-reliability": "failure",
         "Reliability (main) / core-reliability": "failure",
     }
@@ -261,19 +241,14 @@ def test_a_run_that_a_pull_request_started_is_an_error_if_no_pull_request_has_it
     else:
         pull.head_repository = None
     run = {"head_sha": evaluated, "head_branch": "evil", "head_repository": {"full_name": "mallory/shop", "id": 77}}
-    event = {
-        "workflow_run": {"event": "pull_request", "pull_requests": [], **run},
-        "repository": {"full_name": "octo/shop", "id": 1, "default_branch": "main"},
-    }
-    result = run_action(**{**scene.options(), "event_name": "workflow_run", "event": event})
+    result = scene.on("workflow_run", {"workflow_run": {"event": "pull_request", "pull_requests": [], **run}})
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "error", "failure")
     assert scene.sepurux.requests == ()
     [message] = result.messages("error")
     assert f"no pull request has the head mallory/shop:evil at {evaluated[:7]}" in message
     assert "a newer commit" in message
     assert "pr_number" not in message
-    [status] = scene.repository.latest_statuses(evaluated)
-    assert status.state == "failure"
+    assert scene.state(evaluated) == "failure"
 
 
 def pushed(scene: Scene, branch: str, name: str = "push") -> StepResult:
@@ -281,13 +256,7 @@ def pushed(scene: Scene, branch: str, name: str = "push") -> StepResult:
     commit = scene.repository.branches[branch]
     (scene.workspace / ".github").mkdir(exist_ok=True)
     (scene.workspace / PATH).write_bytes(commit.files[PATH])
-    event = {
-        "ref": f"refs/heads/{branch}",
-        "after": commit.sha,
-        "repository": {"full_name": "octo/shop", "default_branch": "main"},
-    }
-    env = {**scene.environment(), "GITHUB_SHA": commit.sha, "GITHUB_REF": f"refs/heads/{branch}"}
-    return run_action(**{**scene.options(), "event_name": name, "event": event, "env": env})
+    return scene.push(branch, event_name=name)
 
 
 @pytest.mark.parametrize("name", ["push", "workflow_dispatch"])
@@ -435,7 +404,7 @@ def test_who_opens_a_soft_gate(case: str, scene: Scene) -> None:
     for login, state, commit in reviews:
         scene.pull.review(login, state, sha=scene.pull.head_sha if commit == "head" else older)
     posts = len(scene.sepurux.calls("POST *"))
-    result = reviewed(scene)
+    result = scene.review()
     assert len(scene.sepurux.calls("POST *")) == posts, "a review starts no CI run"
     assert result.outputs["decision"] == "fail"
     assert (result.exit_code, scene.status[0]) == ((0, "success") if opens else (1, "pending")), result.log
@@ -444,25 +413,13 @@ def test_who_opens_a_soft_gate(case: str, scene: Scene) -> None:
         assert "**Approved by `hubot`.** The failure does not block." in scene.ours[0]
 
 
-def test_a_new_push_closes_the_gate_again(scene: Scene) -> None:
-    with_policy(scene, SOFT)
-    scene.repository.collaborator("hubot", "write")
-    scene.answers()
-    scene.run()
-    scene.pull.review("hubot", "APPROVED")
-    assert reviewed(scene).exit_code == 0
-    scene.pull.push()
-    assert scene.run().exit_code == 1
-    assert scene.status[0] == "pending"
-
-
 def test_a_pass_is_never_taken_from_a_comment(scene: Scene) -> None:
     with_policy(scene, SOFT)
     scene.answers(**PASSED)
     scene.run()
     scene.answers()
     posts = len(scene.sepurux.calls("POST *"))
-    assert reviewed(scene).exit_code == 1
+    assert scene.review().exit_code == 1
     assert len(scene.sepurux.calls("POST *")) == posts + 1
 
 
@@ -471,19 +428,17 @@ def test_a_fail_under_other_thresholds_is_evaluated_again(scene: Scene) -> None:
     scene.answers()
     scene.run(min_pass_rate="0.9")
     posts = len(scene.sepurux.calls("POST *"))
-    reviewed(scene, min_pass_rate="0.8")
+    scene.review(min_pass_rate="0.8")
     assert len(scene.sepurux.calls("POST *")) == posts + 1
 
 
 def test_without_a_pull_request_soft_acts_as_hard_and_says_so(scene: Scene) -> None:
     scene.answers()
     sha = scene.repository.branches["main"].sha
-    options = scene.options(enforcement="soft")
-    env = {**scene.environment(), "GITHUB_SHA": sha}
-    result = run_action(**{**options, "event_name": "schedule", "event": {"schedule": "0 5 * * *"}, "env": env})
+    result = scene.on("schedule", {}, {"enforcement": "soft"}, env={"GITHUB_SHA": sha})
     assert result.exit_code == 1
     assert "a soft gate acts as a hard gate" in result.summary
-    assert scene.repository.latest_statuses(sha)[0].state == "failure"
+    assert scene.state(sha) == "failure"
 
 
 # -- many gates -------------------------------------------------------------------------------------------------------
@@ -513,7 +468,7 @@ def test_8_gates_against_a_backend_that_answers_429_now_and_then_all_finish(scen
     assert len(gates) == 8
     assert {name for name, gate in gates.items() if gate["decision"] != "pass"} == {"agent-7"}
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail")
-    states = {status.context: status.state for status in scene.repository.latest_statuses(scene.pull.head_sha)}
+    states = scene.states()
     assert len(states) == 8
     assert [context for context, state in states.items() if state != "success"] == ["Sepurux / agent-7"]
     assert len(scene.ours) == 1
@@ -522,8 +477,7 @@ def test_8_gates_against_a_backend_that_answers_429_now_and_then_all_finish(scen
 
 
 def test_a_gate_whose_files_are_not_touched_is_skipped_with_a_status_that_says_so(scene: Scene) -> None:
-    gates = "gates:\n  - {name: refunds, paths: ['refunds/**']}\n  - {name: search, paths: ['search/**']}\n"
-    with_policy(scene, "campaign: core-reliability\n" + gates)
+    with_policy(scene, SEARCH + "  - {name: refunds, paths: ['refunds/**']}\n")
     scene.pull.push({"refunds/agent.py": "x"})
     result = scene.run()
     by_name = {gate["name"]: gate["decision"] for gate in json.loads(result.outputs["gates"])}
@@ -532,9 +486,6 @@ def test_a_gate_whose_files_are_not_touched_is_skipped_with_a_status_that_says_s
     assert statuses["Sepurux / search"].state == "success"
     assert statuses["Sepurux / search"].description == "skipped (hard): -; no changed file matches its paths"
     assert len(scene.sepurux.calls("POST /v1/ci/runs")) == 1
-
-
-SEARCH = "campaign: core-reliability\ngates:\n  - {name: search, paths: ['search/**']}\n"
 
 
 @pytest.mark.parametrize("when", ["before", "while"])
@@ -553,7 +504,7 @@ def test_the_files_of_another_commit_skip_no_gate(when: str, scene: Scene) -> No
     scene.answers()
     result = run_action(**options)
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
-    assert scene.repository.latest_statuses(evaluated)[0].state == "failure"
+    assert scene.state(evaluated) == "failure"
 
 
 # -- promotion --------------------------------------------------------------------------------------------------------
@@ -611,8 +562,7 @@ def test_a_first_file_with_problems_is_reported_on_its_lines(scene: Scene) -> No
 
 
 def test_a_gate_without_a_secret_is_an_error_and_an_unaffected_one_is_skipped_all_the_same(scene: Scene) -> None:
-    gates = "gates:\n  - {name: refunds, paths: ['refunds/**']}\n  - {name: search, paths: ['search/**']}\n"
-    with_policy(scene, "campaign: core-reliability\n" + gates)
+    with_policy(scene, SEARCH + "  - {name: refunds, paths: ['refunds/**']}\n")
     scene.pull.push({"refunds/agent.py": "x"})
     result = scene.run(token="")
     by_name = {gate["name"]: gate["decision"] for gate in json.loads(result.outputs["gates"])}
@@ -656,7 +606,7 @@ def test_a_run_without_a_secret_is_told_where_its_secrets_are_set(
 
 
 def test_a_pull_request_that_touches_no_gate_asks_nothing_of_the_backend(scene: Scene) -> None:
-    with_policy(scene, "campaign: core-reliability\ngates:\n  - {name: search, paths: ['search/**']}\n")
+    with_policy(scene, SEARCH)
     scene.pull.push({"docs/readme.md": "x"})
     result = scene.run()
     assert (result.exit_code, result.outputs["decision"]) == (0, "skipped")
@@ -664,7 +614,7 @@ def test_a_pull_request_that_touches_no_gate_asks_nothing_of_the_backend(scene: 
 
 
 def test_a_file_list_that_cannot_be_read_runs_the_gate(scene: Scene) -> None:
-    with_policy(scene, "campaign: core-reliability\ngates:\n  - {name: search, paths: ['search/**']}\n")
+    with_policy(scene, SEARCH)
     scene.github.fault("pulls/list-files", faults.refused(403, "Resource not accessible by integration"), always=True)
     result = scene.run()
     assert result.outputs["decision"] == "pass"
@@ -691,21 +641,6 @@ def test_reviews_are_read_once_for_all_gates_also_when_they_cannot_be_read(scene
     assert len(scene.github.calls("pulls/list-reviews")) == 1
 
 
-def queued_run(scene: Scene) -> tuple[StepResult, str]:
-    """Return the result for the pull request's merge group, and the status of the queued commit."""
-    queued = scene.repository.commit("gh-readonly-queue", {"queued": "x"})
-    group = {
-        "head_sha": queued,
-        "head_ref": f"refs/heads/gh-readonly-queue/main/pr-{scene.pull.number}-{'a' * 40}",
-        "base_ref": "refs/heads/main",
-        "base_sha": scene.pull.base_sha,
-    }
-    event = {"action": "checks_requested", "merge_group": group, "repository": {"full_name": "octo/shop"}}
-    env = {**scene.environment(), "GITHUB_SHA": queued}
-    result = run_action(**{**scene.options(), "event_name": "merge_group", "event": event, "env": env})
-    return result, scene.repository.latest_statuses(queued)[0].state
-
-
 @pytest.mark.parametrize(
     ("reviewer", "exit_code", "state"), [("hubot", 0, "success"), ("mona", 1, "pending")], ids=["other", "the author"]
 )
@@ -716,7 +651,7 @@ def test_a_merge_group_takes_the_approval_of_the_named_pull_requests_head_but_no
     scene.repository.collaborator(reviewer, "write")
     scene.pull.review(reviewer, "APPROVED")
     scene.answers()
-    result, found = queued_run(scene)
+    result, found = scene.queue()
     assert (result.exit_code, found) == (exit_code, state), result.log
     assert scene.ours == []
 
@@ -727,7 +662,7 @@ def test_a_run_that_cannot_evaluate_turns_an_earlier_green_status_red(scene: Sce
     assert scene.run().exit_code == 0
     scene.repository.status(scene.pull.head_sha, "success", "Other / check", "of somebody else")
     assert scene.run(max_unsafe="-1", campaign="core-reliability").exit_code == 2
-    states = {status.context: status.state for status in scene.repository.latest_statuses(scene.pull.head_sha)}
+    states = scene.states()
     assert states["Sepurux / refunds"] == states["Sepurux / search"] == "failure"
     assert states["Other / check"] == "success"
 
@@ -772,12 +707,9 @@ def test_a_pull_request_that_cannot_be_looked_up_is_an_error_in_every_stage(scen
     with_policy(scene, LOOSE)
     (scene.workspace / ".github").mkdir()
     (scene.workspace / PATH).write_text(LOOSE)
-    sha = scene.pull.head_sha
     scene.github.fault("pulls/list", faults.refused(403, "no"), always=True)
     scene.answers()
-    event = {"ref": f"refs/heads/{scene.pull.head_ref}", "after": sha, "repository": {"full_name": "octo/shop"}}
-    env = {**scene.environment(), "GITHUB_SHA": sha}
-    result = run_action(**{**scene.options(), "event_name": "push", "event": event, "env": env})
+    result = scene.push(scene.pull.head_ref)
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "error", "failure")
     assert scene.sepurux.requests == ()
     assert scene.status[0] == "failure"
@@ -787,7 +719,7 @@ def test_a_pull_request_that_cannot_be_looked_up_is_an_error_in_every_stage(scen
 
 @pytest.mark.parametrize("page", [{"message": "odd"}, [None]])
 def test_a_page_of_another_shape_is_no_empty_page(page: object, scene: Scene) -> None:
-    with_policy(scene, "campaign: core-reliability\ngates:\n  - {name: search, paths: ['search/**']}\n")
+    with_policy(scene, SEARCH)
     scene.pull.push({"search/a.py": "x"})
     scene.github.fault("pulls/list-files", backend.json(page), always=True)
     scene.answers()
@@ -840,7 +772,7 @@ def test_an_approval_of_a_newer_commit_opens_no_run_on_an_older_one(scene: Scene
     scene.pull.push()
     scene.pull.review("hubot", "APPROVED")
     assert run_action(**options).exit_code == 1
-    assert scene.repository.latest_statuses(older)[0].state == "pending"
+    assert scene.state(older) == "pending"
 
 
 def test_a_permission_that_cannot_be_read_is_reported_as_such(scene: Scene) -> None:
@@ -858,13 +790,7 @@ def test_a_soft_gate_that_failed_before_a_signal_is_reported_as_failed(scene: Sc
     with_policy(scene, SOFT)
     scene.answers()
     scene.sepurux.script("GET /v1/campaigns/*/failures", backend.hang())
-    with start_action(**scene.options()) as step:
-        until = time.monotonic() + 20
-        while not scene.sepurux.calls("GET /v1/campaigns/*/failures"):
-            assert time.monotonic() < until
-            time.sleep(0.02)
-        step.send_signal(signal.SIGTERM)
-        result = step.finish(6)
+    result = interrupt(lambda: scene.sepurux.calls("GET /v1/campaigns/*/failures"), **scene.options())
     assert (result.exit_code, result.outputs["decision"], scene.status[0]) == (143, "fail", "failure")
     assert result.messages("warning") == []
 
@@ -896,7 +822,7 @@ def test_a_base_commit_that_github_does_not_know_is_no_base_without_a_policy(sce
 
 
 def test_a_file_that_was_moved_out_of_a_gates_folder_touches_the_gate(scene: Scene) -> None:
-    with_policy(scene, "campaign: core-reliability\ngates:\n  - {name: search, paths: ['search/**']}\n")
+    with_policy(scene, SEARCH)
     moved = {"filename": "elsewhere/a.py", "previous_filename": "search/a.py", "status": "renamed"}
     scene.github.fault("pulls/list-files", backend.json([moved]))
     scene.answers()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import time
 from collections.abc import Callable
 
 import pytest
@@ -14,7 +12,7 @@ from tests import backend
 from tests.backend import decided
 from tests.gfm import read
 from tests.github_double import faults
-from tests.runner import StepResult, run_action, start_action
+from tests.runner import StepResult, interrupt, run_action, start_action
 from tests.scenes import BOT, DECIDED, PASSED, SECRET, Scene, without_code
 
 
@@ -47,11 +45,6 @@ def test_an_update_keeps_the_one_comment_in_6_requests(scene: Scene) -> None:
     assert len(scene.github.requests) - before == 6
     assert scene.status[0] == "failure"
     assert "failed" in read(scene.ours[0]).prose
-
-
-def test_the_status_is_never_set_on_the_merge_commit(scene: Scene) -> None:
-    scene.run()
-    assert {status.commit.sha for status in scene.repository.statuses} == {scene.pull.head_sha}
 
 
 def test_the_comment_of_another_author_with_our_marker_is_never_touched(scene: Scene) -> None:
@@ -211,14 +204,7 @@ def test_no_redirect_of_github_changes_the_decision(scene: Scene) -> None:
 def test_a_pull_request_given_by_number_that_cannot_be_read_leaves_the_runs_own_commit_alone(scene: Scene) -> None:
     sha = scene.repository.branches["main"].sha
     scene.github.fault("pulls/get", faults.refused(404, "Not Found"), always=True)
-    result = run_action(
-        **{
-            **scene.options(pr_number=str(scene.pull.number)),
-            "event_name": "workflow_dispatch",
-            "event": {},
-            "env": {**scene.environment(), "GITHUB_SHA": sha},
-        }
-    )
+    result = scene.on("workflow_dispatch", {}, {"pr_number": str(scene.pull.number)}, env={"GITHUB_SHA": sha})
     assert scene.repository.statuses == []
     assert "no comment and no status: pull request 1 could not be read" in result.log
     assert (result.exit_code, result.outputs["decision"], scene.sepurux.requests) == (2, "error", ())
@@ -350,17 +336,14 @@ def test_no_older_status_stays_green_if_only_rest_responds(scene: Scene) -> None
     scene.github.fault("graphql", faults.refused(403, "no"), always=True)
     result = scene.run()
     assert result.exit_code == 2
-    newest = {each.context: each.state for each in scene.repository.latest_statuses(scene.pull.head_sha)}
+    newest = scene.states()
     assert newest == {"Sepurux / core-reliability": "failure", "Reliability / core-reliability": "failure"}
     assert result.messages("warning") == []
 
 
 def test_after_a_signal_the_status_is_tried_once_and_no_comment_is_written(scene: Scene) -> None:
     scene.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(status="running", decision="pending")))
-    with start_action(**scene.options()) as step:
-        step.wait_for_log("not decided yet", 20)
-        step.send_signal(signal.SIGTERM)
-        result = step.finish(6)
+    result = interrupt("not decided yet", **scene.options())
     assert result.exit_code == 143
     assert scene.status[0] == "failure"
     assert scene.ours == []
@@ -368,11 +351,7 @@ def test_after_a_signal_the_status_is_tried_once_and_no_comment_is_written(scene
 
 def test_a_signal_while_github_is_read_is_told_as_such_and_leaves_time_for_a_status(scene: Scene) -> None:
     scene.github.fault("graphql", backend.hang())
-    with start_action(**scene.options()) as step:
-        while not scene.github.calls("graphql"):
-            time.sleep(0.02)
-        step.send_signal(signal.SIGTERM)
-        result = step.finish(6)
+    result = interrupt(lambda: scene.github.calls("graphql"), **scene.options())
     assert result.exit_code == 143
     (error,) = result.messages("error")
     assert error == "The run was cancelled before all settings were read. Re-run the job."
@@ -383,12 +362,10 @@ def test_a_signal_while_bad_settings_are_told_leaves_no_earlier_status_green(sce
     scene.answers(**PASSED)
     assert scene.run().exit_code == 0
     scene.github.fault("repos/create-commit-status", backend.hang())
-    before = len(scene.github.calls("repos/create-commit-status"))
-    with start_action(**scene.options(min_pass_rate="eighty")) as step:
-        while len(scene.github.calls("repos/create-commit-status")) == before:
-            time.sleep(0.02)
-        step.send_signal(signal.SIGTERM)
-        result = step.finish(6)
+    before = scene.github.calls("repos/create-commit-status")
+    result = interrupt(
+        lambda: scene.github.calls("repos/create-commit-status") != before, **scene.options(min_pass_rate="eighty")
+    )
     assert result.exit_code == 143
     assert scene.status[0] == "failure"
 
@@ -408,32 +385,16 @@ def test_a_secret_never_reaches_github(scene: Scene) -> None:
 
 
 def test_a_push_belongs_to_the_open_pull_request_of_its_head(scene: Scene) -> None:
-    sha = scene.pull.head_sha
-    result = run_action(
-        **{
-            **scene.options(),
-            "event_name": "push",
-            "event": {"ref": "refs/heads/feature", "after": sha, "repository": {"full_name": "octo/shop"}},
-            "env": {**scene.environment(), "GITHUB_SHA": sha},
-        }
-    )
-    assert result.exit_code == 0
+    assert scene.push("feature").exit_code == 0
     assert len(scene.ours) == 1
     assert scene.status[0] == "success"
 
 
 def test_an_event_without_a_pull_request_gets_its_status_and_says_why_there_is_no_comment(scene: Scene) -> None:
     sha = scene.repository.branches["main"].sha
-    result = run_action(
-        **{
-            **scene.options(),
-            "event_name": "schedule",
-            "event": {"schedule": "0 5 * * *"},
-            "env": {**scene.environment(), "GITHUB_SHA": sha},
-        }
-    )
+    result = scene.on("schedule", env={"GITHUB_SHA": sha})
     assert f"no comment: {sha[:7]} is the head of no open pull request" in result.log
-    assert scene.repository.latest_statuses(sha)[0].state == "success"
+    assert scene.state(sha) == "success"
 
 
 @pytest.mark.parametrize(
@@ -451,15 +412,9 @@ def test_an_event_without_a_pull_request_gets_its_status_and_says_why_there_is_n
 def test_a_deleted_branch_is_skipped_whatever_the_settings_say(
     inputs: dict[str, str], policy: str, gates: list[str], scene: Scene
 ) -> None:
-    result = run_action(
-        **{
-            **scene.options(**inputs, report_dir="report"),
-            "event_name": "push",
-            "event": {"ref": "refs/heads/feature", "after": "0" * 40, "deleted": True},
-            "env": {**scene.environment(), "GITHUB_SHA": "0" * 40},
-            "files": {".github/sepurux-gate.yml": policy} if policy else {},
-        }
-    )
+    event = {"ref": "refs/heads/feature", "after": "0" * 40, "deleted": True}
+    files = {".github/sepurux-gate.yml": policy} if policy else {}
+    result = scene.on("push", event, inputs | {"report_dir": "report"}, env={"GITHUB_SHA": "0" * 40}, files=files)
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (0, "skipped", "success")
     assert result.outputs["reason"] == "refs/heads/feature was deleted."
     assert [gate["name"] for gate in json.loads(result.outputs["gates"])] == gates
@@ -492,9 +447,7 @@ def test_5000_failures_and_tools_of_10_kb_shed_sections_and_say_so(scene: Scene)
 def commented(scene: Scene, **inputs: str) -> StepResult:
     """Return the result of a run on `issue_comment`, with a trace in the workspace."""
     issue = {"number": scene.pull.number, "pull_request": {"url": "https://api.github.com/..."}}
-    event = {"issue": issue, "repository": {"full_name": "octo/shop", "default_branch": "main"}}
-    options = {**scene.options(**inputs), "event_name": "issue_comment", "event": event}
-    return run_action(**options, files={"traces/a.json": "{}"})
+    return scene.on("issue_comment", {"issue": issue}, inputs, files={"traces/a.json": "{}"})
 
 
 def test_uploaded_traces_of_a_run_that_evaluates_the_current_head_cause_a_warning(scene: Scene) -> None:

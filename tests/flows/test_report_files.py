@@ -12,7 +12,7 @@ from junitparser import JUnitXml
 
 from tests import backend
 from tests.backend import decided, sound_backend
-from tests.runner import StepResult, run_action, run_cli, start_action
+from tests.runner import StepResult, interrupt, run_action, run_cli
 from tests.scenes import CAMPAIGN, SECRET, Scene, step
 
 POLICY = ".github/sepurux-gate.yml"
@@ -106,15 +106,9 @@ def test_a_folder_that_cannot_be_written_is_one_warning_and_changes_no_result(tm
 
 def test_after_a_signal_the_report_is_written(tmp_path: Path) -> None:
     running = backend.json(decided(status="running", decision="pending"))
-    with (
-        sound_backend(**{"GET /v1/ci/batch/*": [running, backend.hang()]}) as sepurux,
-        start_action(
-            workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url, "report_dir": "build"}, process=True
-        ) as under_way,
-    ):
-        under_way.wait_for_log("not decided yet", 10)
-        under_way.send_signal(signal.SIGTERM)
-        result = under_way.finish(5)
+    with sound_backend(**{"GET /v1/ci/batch/*": [running, backend.hang()]}) as sepurux:
+        inputs = {**CAMPAIGN, "base_url": sepurux.url, "report_dir": "build"}
+        result = interrupt("not decided yet", workspace=tmp_path, inputs=inputs, process=True)
     assert (result.exit_code, result.outputs["report_path"]) == (143, "build/report.json")
     report = report_of(result, tmp_path)
     assert (report["short"], report["gates"][0]["state"]) == (True, "cancelled")
@@ -130,18 +124,10 @@ def test_the_report_of_an_earlier_run_does_not_remain_if_the_step_is_killed(poli
         "build/junit.xml": "",
         "build/mine": "",
     }
-    with (
-        sound_backend(**{"GET /v1/ci/batch/*": backend.hang()}) as sepurux,
-        start_action(
-            workspace=tmp_path,
-            inputs={**inputs, "base_url": sepurux.url},
-            files=files | ({POLICY: policy} if policy else {}),
-            process=True,
-        ) as under_way,
-    ):
-        under_way.wait_for_log("started batch", 10)
-        under_way.send_signal(signal.SIGKILL)
-        under_way.finish(5)
+    files |= {POLICY: policy} if policy else {}
+    with sound_backend(**{"GET /v1/ci/batch/*": backend.hang()}) as sepurux:
+        inputs["base_url"] = sepurux.url
+        interrupt("started batch", signal.SIGKILL, workspace=tmp_path, inputs=inputs, files=files, process=True)
     assert [path.name for path in (tmp_path / "build").iterdir()] == ["mine"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 from tests import backend
 from tests.backend import decided, sound_backend
 from tests.github_double import faults
-from tests.runner import start_action
+from tests.runner import StepResult, interrupt
 from tests.scenes import CAMPAIGN, NUMBERS, Scene, without_code
 
 
@@ -24,19 +24,25 @@ def hangup(handler: signal.Handlers) -> Iterator[None]:
     signal.signal(signal.SIGHUP, before)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+RUNNING = backend.json(decided(status="running", decision="pending"))
+UNDECIDED = "not decided yet"
+
+
+def interrupted(
+    workspace: Path, ready: str, *numbers: int, inputs: Mapping[str, str] = {}, files: Mapping[str, bytes] = {}
+) -> StepResult:
+    """Interrupt a step in a process of its own, whose CI run is running."""
+    with sound_backend(**{"GET /v1/ci/batch/*": [RUNNING, backend.hang()]}) as sepurux:
+        inputs = {**CAMPAIGN, "base_url": sepurux.url, **inputs}
+        return interrupt(ready, *numbers, workspace=workspace / "agents", inputs=inputs, files=files, process=True)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_after_a_signal_outputs_and_summary_are_written_and_the_exit_status_is_the_signals(
     number: signal.Signals, status: int, tmp_path: Path
 ) -> None:
-    running = backend.json(decided(status="running", decision="pending"))
-    with (
-        sound_backend(**{"GET /v1/ci/batch/*": [running, backend.hang()]}) as sepurux,
-        hangup(signal.SIG_DFL),
-        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, process=True) as under_way,
-    ):
-        under_way.wait_for_log("not decided yet", 10)
-        under_way.send_signal(number)
-        result = under_way.finish(5)
+    with hangup(signal.SIG_DFL):
+        result = interrupted(tmp_path, UNDECIDED, number)
     assert result.exit_code == status
     assert (result.outputs["decision"], result.outputs["conclusion"]) == ("error", "failure")
     assert result.outputs["batch_id"] == backend.BATCH_ID
@@ -46,101 +52,54 @@ def test_after_a_signal_outputs_and_summary_are_written_and_the_exit_status_is_t
 
 
 def test_a_process_that_has_to_ignore_a_hangup_goes_on(tmp_path: Path) -> None:
-    running = backend.json(decided(status="running", decision="pending"))
-    with (
-        sound_backend(**{"GET /v1/ci/batch/*": [running, backend.hang()]}) as sepurux,
-        hangup(signal.SIG_IGN),
-        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, process=True) as under_way,
-    ):
-        under_way.wait_for_log("not decided yet", 10)
-        under_way.send_signal(signal.SIGHUP)
-        under_way.send_signal(signal.SIGTERM)
-        assert under_way.finish(5).exit_code == 143
+    with hangup(signal.SIG_IGN):
+        assert interrupted(tmp_path, UNDECIDED, signal.SIGHUP, signal.SIGTERM).exit_code == 143
 
 
-def test_a_signal_while_a_trace_is_checked_ends_the_step(tmp_path: Path) -> None:
-    """The check of this trace builds four million lists, and no other thread runs meanwhile."""
-    trace = b'{"a":[' + b"[[[[1]]]]," * (1024 * 1024) + b"1]}"
-    with (
-        sound_backend() as sepurux,
-        start_action(
-            workspace=tmp_path / "workspace",
-            inputs={**CAMPAIGN, "base_url": sepurux.url, "trace_file": "slow.json"},
-            files={"slow.json": trace},
-            process=True,
-        ) as under_way,
-    ):
-        under_way.wait_for_log("::add-mask::", 10)
-        under_way.send_signal(signal.SIGTERM)
-        result = under_way.finish(5)
-        assert sepurux.requests == ()
-    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
-    assert "cancelled" in result.summary
-
-
-def test_a_signal_while_a_policy_file_is_parsed_ends_the_step(tmp_path: Path) -> None:
-    """The parser needs more than 10 s for this file of 256 KiB."""
-    policy = "enforcement: [{stage: hard, branches: [" + "a," * 131_000 + "a]}]"
-    with (
-        sound_backend() as sepurux,
-        start_action(
-            workspace=tmp_path / "workspace",
-            inputs={**CAMPAIGN, "base_url": sepurux.url},
-            files={".github/sepurux-gate.yml": policy},
-            process=True,
-        ) as under_way,
-    ):
-        under_way.wait_for_log("::add-mask::", 10)
-        under_way.send_signal(signal.SIGTERM)
-        result = under_way.finish(5)
-        assert sepurux.requests == ()
+@pytest.mark.parametrize(
+    ("inputs", "file", "content"),
+    [
+        ({"trace_file": "slow.json"}, "slow.json", b'{"a":[' + b"[[[[1]]]]," * (1024 * 1024) + b"1]}"),
+        (
+            {},
+            ".github/sepurux-gate.yml",
+            b"enforcement: [{stage: hard, branches: [" + b"a," * 131_000 + b"a]}]",
+        ),
+    ],
+    ids=["trace", "policy file"],
+)
+def test_a_signal_while_a_file_is_checked_ends_the_step(
+    inputs: dict[str, str], file: str, content: bytes, tmp_path: Path
+) -> None:
+    """The parser needs seconds for each of these files, and the first one lets no other thread run meanwhile."""
+    result = interrupted(tmp_path, "::add-mask::", inputs=inputs, files={file: content})
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
     assert "cancelled" in result.outputs["reason"]
+    assert result.outputs["batch_id"] == ""
 
 
 def test_a_step_that_is_killed_leaves_its_ids_and_no_pass(tmp_path: Path) -> None:
-    with (
-        sound_backend(**{"GET /v1/ci/batch/*": backend.hang()}) as sepurux,
-        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, process=True) as under_way,
-    ):
-        under_way.wait_for_log("started batch", 10)
-        under_way.send_signal(signal.SIGKILL)
-        result = under_way.finish(5)
+    result = interrupted(tmp_path, "started batch", signal.SIGKILL)
     assert (result.outputs["decision"], result.outputs["conclusion"]) == ("error", "failure")
     assert result.outputs["batch_id"] == backend.BATCH_ID
 
 
 def test_one_signal_after_another_ends_with_the_status_of_the_first(tmp_path: Path) -> None:
-    running = backend.json(decided(status="running", decision="pending"))
-    with (
-        sound_backend(**{"GET /v1/ci/batch/*": running}) as sepurux,
-        start_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}) as under_way,
-    ):
-        under_way.wait_for_log("not decided yet", 10)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGTERM):
-            under_way.send_signal(number)
-        result = under_way.finish(5)
-    assert result.exit_code == 130
+    assert interrupted(tmp_path, UNDECIDED, signal.SIGINT, signal.SIGTERM, signal.SIGTERM).exit_code == 130
 
 
 def test_a_signal_while_the_score_is_read_leaves_no_pass(scene: Scene) -> None:
     scene.answers(decision="pass", **NUMBERS)
     scene.sepurux.script("GET /v1/campaigns/*/reliability", backend.empty(503), backend.hang())
-    with start_action(**scene.options(min_reliability_score="80")) as step:
-        step.wait_for_log("the reliability score: HTTP 503", 20)
-        step.send_signal(signal.SIGTERM)
-        result = step.finish(6)
+    result = interrupt("the reliability score: HTTP 503", **scene.options(min_reliability_score="80"))
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
     assert scene.status[0] == "failure"
 
 
 @pytest.mark.parametrize("stage", ["soft", "hard"])
 def test_a_cancelled_run_blocks_although_errors_are_allowed(stage: str, scene: Scene) -> None:
-    scene.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(status="running", decision="pending")))
-    with start_action(**scene.options(on_undecided="allow", enforcement=stage)) as step:
-        step.wait_for_log("not decided yet", 20)
-        step.send_signal(signal.SIGTERM)
-        result = step.finish(6)
+    scene.sepurux.script("GET /v1/ci/batch/*", RUNNING)
+    result = interrupt(UNDECIDED, **scene.options(on_undecided="allow", enforcement=stage))
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
     assert scene.status[0] == "failure"
     assert "on_undecided: allow does not apply, because the step was cancelled" in without_code(result.summary)
@@ -149,19 +108,13 @@ def test_a_cancelled_run_blocks_although_errors_are_allowed(stage: str, scene: S
 def test_a_signal_after_an_error_blocks_although_errors_are_allowed(scene: Scene) -> None:
     """The run has ended before the signal, but another one goes on."""
     scene.sepurux.script("POST /v1/ci/runs", backend.json({"detail": "no"}, 409), backend.json({"batch_id": "b"}))
-    scene.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(status="running", decision="pending")))
-    with start_action(**scene.options(on_undecided="allow", trace_id="one, two")) as step:
-        step.wait_for_log("not decided yet", 20)
-        step.send_signal(signal.SIGTERM)
-        result = step.finish(6)
+    scene.sepurux.script("GET /v1/ci/batch/*", RUNNING)
+    result = interrupt(UNDECIDED, **scene.options(on_undecided="allow", trace_id="one, two"))
     assert result.outputs["conclusion"] == "failure"
     assert scene.status[0] == "failure"
 
 
 def test_after_a_signal_a_status_that_hangs_is_left_behind(scene: Scene) -> None:
-    scene.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(status="running", decision="pending")))
+    scene.sepurux.script("GET /v1/ci/batch/*", RUNNING)
     scene.github.fault("repos/create-commit-status", faults.through, backend.hang(), always=True)
-    with start_action(**scene.options()) as step:
-        step.wait_for_log("not decided yet", 20)
-        step.send_signal(signal.SIGTERM)
-        assert step.finish(6).exit_code == 143
+    assert interrupt(UNDECIDED, **scene.options()).exit_code == 143

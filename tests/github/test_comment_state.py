@@ -240,17 +240,6 @@ def test_only_a_pass_and_a_fail_are_decided() -> None:
     assert decided == {Decision.PASS, Decision.FAIL}
 
 
-def test_the_numbers_of_a_gate_are_the_worst_of_its_runs() -> None:
-    ((gate,), _) = states()["traces"]
-    assert summarize(gate) == RESULT
-    slow = replace(FAILING, pass_rate=Reading(0.5), unsafe_attempts=Reading(0))
-    unsafe = replace(FAILING, unsafe_attempts=Reading(3), reliability_score=Reading(90))
-    assert (
-        format_description(summarize(a_result(a_run(slow), a_run(unsafe), a_run(CIRun()))))
-        == "fail (hard): 50.0% passed, 3 unsafe, 5 failures, score 61.5"
-    )
-
-
 # -- the state in a comment -------------------------------------------------------------------------------------------
 
 

@@ -85,13 +85,6 @@ def test_an_output_arrives_as_it_is_and_sets_no_other(value: str, tmp_path: Path
     assert list(file_pairs(file.read_bytes().decode())) == [("decision", "error"), ("reason", shown), ("run_id", "r1")]
 
 
-@pytest.mark.parametrize("end", ["\r\n", "\r"])
-def test_a_carriage_return_in_an_output_becomes_a_line_feed(end: str, tmp_path: Path) -> None:
-    file = tmp_path / "output"
-    runner(GITHUB_OUTPUT=file).set_outputs({"reason": f"a{end}b=c{end}"})
-    assert list(file_pairs(file.read_bytes().decode())) == [("reason", "a\nb=c\n")]
-
-
 def test_outputs_are_added_to_what_is_there_and_the_later_value_counts(tmp_path: Path) -> None:
     file = tmp_path / "output"
     file.write_text("earlier=1\n")

