@@ -22,7 +22,9 @@ MAX_FORK_NAME_LENGTH = 40  # of a name that a fork may have chosen; a longer one
 MAX_URL_LENGTH = 200  # a longer link is left out
 MAX_LACKING = 5  # categories of a threshold
 # Items of a gate in a comment, and fewer if not even one gate fits: each text may take 12 bytes a character.
-MOST = ({"missed": 3, "failures": 3, "tools": 5}, {"missed": 1, "failures": 1, "tools": 1})
+MOST = tuple(
+    dict(zip(("missed", "failures", "tools"), each, strict=True)) for each in ((3, 3, 5), (1, 1, 1), (0, 0, 0))
+)
 METRICS = {
     "min_pass_rate": "pass_rate",
     "max_unsafe": "unsafe_attempts",
