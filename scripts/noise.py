@@ -17,13 +17,17 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Thresholds
+from sepurux_action.config import options
+from sepurux_action.config.gate import Gate
+from sepurux_action.config.options import Option
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.baseline import MAX_RESULTS, Baseline, BaselineResult
+from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Check, CheckState, Decision, check_thresholds
+from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base, check_drops
-from sepurux_action.evaluation.published_result import PreviousResult, published_metrics
+from sepurux_action.evaluation.metrics import PASS_RATE
+from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
 
 ATTEMPTS = (25, 50, 100, 200)
 FEW_ATTEMPTS = (10, 15, 20)  # too few to block a drop
@@ -44,9 +48,9 @@ def chances(attempts: int, rate: float) -> tuple[float, ...]:
 @cache
 def passing_chances(attempts: int, rate: float) -> tuple[float, ...]:
     """Return the probability of each number of passed attempts of a result that reached `min_pass_rate`."""
-    thresholds = Thresholds(min_pass_rate=round(rate - FLOOR, 2))
+    gate = _gate(options.MIN_PASS_RATE, round(rate - FLOOR, 2))
     passing = [
-        0.0 if _missed(check_thresholds(_run(n, attempts), thresholds)) else chance
+        0.0 if _missed(check_thresholds(_run(n, attempts), gate)) else chance
         for n, chance in enumerate(chances(attempts, rate))
     ]
     total = sum(passing)
@@ -55,8 +59,8 @@ def passing_chances(attempts: int, rate: float) -> tuple[float, ...]:
 
 def fails(attempts: int, rate: float, needed: float) -> float:
     """Return the probability that an agent with this true pass rate misses `min_pass_rate`."""
-    thresholds = Thresholds(min_pass_rate=needed)
-    missed = (_missed(check_thresholds(_run(n, attempts), thresholds)) for n in range(attempts + 1))
+    gate = _gate(options.MIN_PASS_RATE, needed)
+    missed = (_missed(check_thresholds(_run(n, attempts), gate)) for n in range(attempts + 1))
     return sum(chance for chance, is_missed in zip(chances(attempts, rate), missed, strict=True) if is_missed)
 
 
@@ -96,18 +100,27 @@ def lowest_medians(attempts: int, limit: float) -> tuple[int, ...]:
 def is_dropped(now: int, base: Sequence[int], attempts: int, limit: float) -> bool:
     """Return whether the gate fails, with these numbers of passed attempts now and on the base branch."""
     results = tuple(BaselineResult(commit="", url="", result=_result(n / attempts)) for n in base)
-    thresholds = Thresholds(max_pass_rate_drop=limit)
-    return _missed(check_drops(_run(now, attempts), thresholds, Base(baseline=Baseline(results))))
+    gate = _gate(options.MAX_PASS_RATE_DROP, limit)
+    return _missed(check_drops(_run(now, attempts), gate, Base(baseline=Baseline(results))))
 
 
 def _run(passed: int, attempts: int) -> CIRun:
-    return CIRun(pass_rate=Reading(passed / attempts))
+    return _run_of(passed / attempts)
+
+
+def _run_of(rate: float) -> CIRun:
+    return CIRun(numbers={PASS_RATE.name: Reading(rate)})
+
+
+def _gate(option: Option[float], limit: float) -> Gate:
+    return Gate(name="", campaign="", limits={option.name: limit})
 
 
 @cache
 def _result(rate: float) -> PreviousResult:
-    metrics = published_metrics(CIRun(pass_rate=Reading(rate)), Thresholds())  # a run reads them from a description
-    return PreviousResult(decision=Decision.PASS, stage=Stage.HARD, metrics=metrics)
+    gate = Gate(name="", campaign="", limits={})
+    numbers = published_numbers(_run_of(rate), gate)  # a run reads them from a description
+    return PreviousResult(decision=Decision.PASS, stage=Stage.HARD, numbers=numbers)
 
 
 def _missed(checks: Iterable[Check]) -> bool:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import NextChange, OnUndecided, Stage, next_change
-from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision
+from sepurux_action.evaluation.checks import CheckState
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, compare_drops, few_results
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.fingerprint import fingerprint

@@ -12,7 +12,7 @@ from functools import cache
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import REGISTERED, Gate, Thresholds, Trace
+from sepurux_action.config.gate import REGISTERED, Gate, Trace
 from sepurux_action.config.policy import Change
 from sepurux_action.config.settings import input_layer, read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
@@ -21,22 +21,15 @@ from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFF
 from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.base_failures import NOT_COMPARED
 from sepurux_action.evaluation.baseline import Baseline, BaselineResult
+from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import (
-    Check,
-    CheckState,
-    Decision,
-    Rule,
-    RunDecision,
-    check_thresholds,
-    decide,
-    next_step,
-)
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide, next_step
 from sepurux_action.evaluation.drops import FEW_RESULTS, Base, compare_drops
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.failure_comparison import compare
+from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
-from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
+from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.comment_state import FROM_EARLIER_RUN
 from sepurux_action.github.event import Event
@@ -49,28 +42,61 @@ RUN_ID = "c0a8f0de-1b7d-4d6a-8f5e-2f4b7a9c3d10"
 TRACE_ID = "0b8d4a67-93c1-4f4d-b1d5-8a0f6f2e9c44"
 DASHBOARD = f"https://app.sepurux.dev/runs/{RUN_ID}"
 
-PASSING = CIRun(
+
+def run_with(run: CIRun, **changes: object) -> CIRun:
+    """Return a run with changed fields and metrics; a number stands for its reading."""
+    numbers = dict(run.numbers)
+    if MUTATION_CATEGORIES.name in changes:
+        numbers[MUTATION_CATEGORIES.name] = MUTATION_CATEGORIES.format.read(_listed(changes[MUTATION_CATEGORIES.name]))
+    for metric in METRICS:
+        if metric is not MUTATION_CATEGORIES and metric.name in changes:
+            value = changes.pop(metric.name)
+            numbers[metric.name] = value if isinstance(value, Reading) else Reading(value)  # type: ignore[arg-type]
+    known_numbers = {name: reading for name, reading in numbers.items() if not reading.missing}
+    return replace(run, numbers=known_numbers, **changes)  # type: ignore[arg-type]
+
+
+def _listed(names: object) -> object:
+    return list(names) if isinstance(names, tuple) else names
+
+
+def a_ci_run(**changes: object) -> CIRun:
+    """Return a run with these fields and metrics."""
+    return run_with(CIRun(), **changes)
+
+
+def a_gate_with(*, required_mutation_categories: tuple[str, ...] = (), **limits: float | None) -> Gate:
+    """Return a gate with these thresholds and drops only, without those that are None."""
+    return a_gate(limits=known(**limits), required_mutation_categories=required_mutation_categories)
+
+
+def known(**numbers: float | None) -> dict[str, float]:
+    """Return the numbers that are not None, by name."""
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
+PASSING = a_ci_run(
     status="done",
     decision="pass",
-    pass_rate=Reading(0.95),
-    unsafe_attempts=Reading(0),
-    failures=Reading(1),
-    reliability_score=Reading(91.2),
-    scenario_coverage=Reading(100),
-    mutation_coverage=Reading(75),
+    pass_rate=0.95,
+    unsafe_attempts=0,
+    failures=1,
+    reliability_score=91.2,
+    scenario_coverage=100,
+    mutation_coverage=75,
     mutation_categories=("timeouts", "malformed_output", "prompt_injection"),
     trace_count=Reading(40),
     dashboard_url=DASHBOARD,
     run_ids=(RUN_ID,),
 )
-FAILING = replace(
+FAILING = run_with(
     PASSING,
     decision="fail",
-    pass_rate=Reading(0.72),
-    unsafe_attempts=Reading(1),
-    failures=Reading(5),
-    reliability_score=Reading(61.5),
-    scenario_coverage=Reading(87.5),
+    pass_rate=0.72,
+    unsafe_attempts=1,
+    failures=5,
+    reliability_score=61.5,
+    scenario_coverage=87.5,
     top_failing_tools=(FailingTool("payments.refund", 3), FailingTool("crm.lookup_customer", 2)),
 )
 FAILURES = (
@@ -115,9 +141,9 @@ def a_context(**changes: object) -> Context:
 
 def a_past_result(**changes: object) -> PreviousResult:
     """Return an earlier result of a hard gate that passed, with changed fields."""
-    numbers = Metrics(pass_rate=0.95, unsafe=0, failures=1, score=91.2)
+    numbers = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1, "reliability_score": 91.2}
     return replace(
-        PreviousResult(decision=Decision.PASS, stage=Stage.HARD, metrics=numbers),
+        PreviousResult(decision=Decision.PASS, stage=Stage.HARD, numbers=numbers),
         **changes,  # type: ignore[arg-type]
     )
 
@@ -142,23 +168,26 @@ def a_history(*rates: float | None, gate: str = "refunds") -> tuple[CommitResult
 
 def _of_rate(rate: float | None) -> PreviousResult:
     if rate is None:
-        return a_past_result(decision=Decision.ERROR, metrics=Metrics())
-    numbers = Metrics(
-        pass_rate=rate, unsafe=float(rate < 0.8), failures=float(round(20 * (1 - rate))), score=round(90 * rate, 1)
+        return a_past_result(decision=Decision.ERROR, numbers={})
+    numbers = known(
+        pass_rate=rate,
+        unsafe_attempts=float(rate < 0.8),
+        failures=float(round(20 * (1 - rate))),
+        reliability_score=round(90 * rate, 1),
     )
-    return a_past_result(decision=Decision.PASS if rate >= 0.85 else Decision.FAIL, metrics=numbers)
+    return a_past_result(decision=Decision.PASS if rate >= 0.85 else Decision.FAIL, numbers=numbers)
 
 
 def _of_main(rate: float) -> tuple[PreviousResult, ...]:
     """Return results with this median pass rate, of which one lacks the score."""
     numbers = [
-        Metrics(pass_rate=rate, unsafe=0, failures=1, score=91.2),
-        Metrics(pass_rate=round(rate - 0.025, 4), unsafe=0, failures=2, score=90.4),
-        Metrics(pass_rate=round(rate + 0.025, 4), unsafe=0, failures=1),
-        Metrics(pass_rate=rate, unsafe=0, failures=1, score=92.8),
-        Metrics(pass_rate=round(rate - 0.2, 4), unsafe=1, failures=7, score=93.1),
+        known(pass_rate=rate, unsafe_attempts=0, failures=1, reliability_score=91.2),
+        known(pass_rate=round(rate - 0.025, 4), unsafe_attempts=0, failures=2, reliability_score=90.4),
+        known(pass_rate=round(rate + 0.025, 4), unsafe_attempts=0, failures=1),
+        known(pass_rate=rate, unsafe_attempts=0, failures=1, reliability_score=92.8),
+        known(pass_rate=round(rate - 0.2, 4), unsafe_attempts=1, failures=7, reliability_score=93.1),
     ]
-    return tuple(a_past_result(metrics=each) for each in numbers)
+    return tuple(a_past_result(numbers=each) for each in numbers)
 
 
 def a_gate(**changes: object) -> Gate:
@@ -168,7 +197,7 @@ def a_gate(**changes: object) -> Gate:
             name="refunds",
             campaign="refund-reliability",
             project="shop-agent",
-            thresholds=Thresholds(min_pass_rate=0.85, max_unsafe=0),
+            limits={"min_pass_rate": 0.85, "max_unsafe": 0},
         ),
         **changes,  # type: ignore[arg-type]
     )
@@ -176,7 +205,7 @@ def a_gate(**changes: object) -> Gate:
 
 def a_run(run: CIRun = FAILING, gate: Gate | None = None, **changes: object) -> RunResult:
     """Return the result of a CI run under the gate's thresholds, with changed fields."""
-    run_decision = decide(run, (gate or a_gate()).thresholds)
+    run_decision = decide(run, gate or a_gate())
     return replace(
         RunResult(
             trace=REGISTERED,
@@ -210,7 +239,7 @@ def undecided(
 ) -> RunResult:
     """Return a run without a result."""
     known = run or CIRun()
-    checks = () if decision is Decision.SKIPPED else tuple(check_thresholds(known, a_gate().thresholds))
+    checks = () if decision is Decision.SKIPPED else tuple(check_thresholds(known, a_gate()))
     return a_run(
         known,
         run_decision=RunDecision(decision=decision, reason=reason, rule=rule, checks=checks),
@@ -254,7 +283,7 @@ def _flood() -> RunResult:
         for number in range(300)
     )
     tools = tuple(FailingTool(f"orders.step_{number:02}", 60 - number) for number in range(60))
-    run = replace(FAILING, pass_rate=Reading(0.11), failures=Reading(300), top_failing_tools=tools)
+    run = run_with(FAILING, pass_rate=0.11, failures=300, top_failing_tools=tools)
     return a_run(run, enrichment=Enrichment(failures=failures, more_failures=True))
 
 
@@ -275,7 +304,7 @@ def _of_traces() -> GateResult:
     refund, cancel = "traces/refund.json", "traces/cancel.json"
     files = tuple(Trace(label=label, content=b"{}") for label in (refund, cancel))
     gate = a_gate(traces=(*files, Trace(label=TRACE_ID, trace_id=TRACE_ID)))
-    perfect = replace(PASSING, pass_rate=Reading(1.0), failures=Reading(0.0))
+    perfect = run_with(PASSING, pass_rate=1.0, failures=0.0)
     return a_result(
         a_run(perfect, gate, trace=refund, trace_id="6f1c2b0e-5a57-4a3d-9a41-3b0d7c8e2f15"),
         replace(_failed(gate), trace=cancel, trace_id="b7e09d34-2c16-4f7b-8d02-915aa4c6e0d8"),
@@ -286,12 +315,11 @@ def _of_traces() -> GateResult:
 
 def _compared(rate: float, context: Context | None) -> GateResult:
     """Return the result of a gate that limits drops; None: the results on main could not be read."""
-    limits = Thresholds(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03, max_reliability_score_drop=5)
-    gate = a_gate(thresholds=limits)
+    gate = a_gate_with(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03, max_reliability_score_drop=5)
     baseline = context.baselines["refunds"] if context else None
     runs, drops = compare_drops(
         gate,
-        (a_run(replace(PASSING, pass_rate=Reading(rate)), gate),),
+        (a_run(run_with(PASSING, pass_rate=rate), gate),),
         Base(baseline=baseline, branch="main", hint=UNREAD_RESULTS_HINT),
     )
     notes = (FEW_RESULTS,) if any(check.state is CheckState.NOT_COMPARED for check in drops) else ()
@@ -358,14 +386,14 @@ def fifty_gates() -> tuple[GateResult, ...]:
 def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     """Return the results and the context of every state of a report on gates, by the state's name."""
     asking = a_gate(
-        thresholds=Thresholds(
-            min_pass_rate=0.85,
-            max_unsafe=0,
-            max_failures=3,
-            min_reliability_score=80,
-            min_mutation_categories=3,
-            required_mutation_categories=("timeouts", "schema_drift"),
-        )
+        limits={
+            "min_pass_rate": 0.85,
+            "max_unsafe": 0,
+            "max_failures": 3,
+            "min_reliability_score": 80,
+            "min_mutation_categories": 3,
+        },
+        required_mutation_categories=("timeouts", "schema_drift"),
     )
     observe, soft = a_gate(stage=Stage.OBSERVE), a_gate(stage=Stage.SOFT)
     allowed = a_gate(on_undecided=OnUndecided.ALLOW)
@@ -373,10 +401,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     pushed = undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")
     cancelled = undecided(Decision.ERROR, CANCELLED, "Re-run the job.", rule=Rule.CANCELLED)
     cancelled = replace(cancelled, run_id=RUN_ID)
-    better = replace(FAILING, pass_rate=Reading(0.82), unsafe_attempts=Reading(0), failures=Reading(4))
-    best = replace(PASSING, pass_rate=Reading(0.97))
-    lying = replace(PASSING, pass_rate=Reading(0.8496), reliability_score=Reading())
-    silent = replace(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
+    better = run_with(FAILING, pass_rate=0.82, unsafe_attempts=0, failures=4)
+    best = run_with(PASSING, pass_rate=0.97)
+    lying = run_with(PASSING, pass_rate=0.8496, reliability_score=Reading())
+    silent = run_with(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
     cached = a_run(gate=soft, enrichment=Enrichment(failures=FAILURES, notes=(FROM_EARLIER_RUN,)))
     first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
     many = (
@@ -397,7 +425,9 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         history=a_history(0.95, 0.7, None, 0.8),
     )
     risen = replace(against_main, baselines={"refunds": a_baseline(*_of_main(0.93))})
-    steady = tuple(a_past_result(metrics=Metrics(pass_rate=rate, score=91.2)) for rate in (0.95, 0.96, 0.95, 0.94))
+    steady = tuple(
+        a_past_result(numbers=known(pass_rate=rate, reliability_score=91.2)) for rate in (0.95, 0.96, 0.95, 0.94)
+    )
     spread = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady, *_of_main(0.95)[4:])})
     young = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady[:1])})
     against = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady)})
@@ -405,7 +435,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
     return {
         "pass": ((a_result(a_run(PASSING)),), risen),
-        "pass-fixed": ((a_result(a_run(replace(PASSING, failures=Reading(0)), enrichment=FIXED)),), risen),
+        "pass-fixed": ((a_result(a_run(run_with(PASSING, failures=0), enrichment=FIXED)),), risen),
         "pass-observe": ((a_result(a_run(PASSING), gate=observe),), here),
         "fail": ((a_result(_failed(asking), gate=asking),), loosening),
         "fail-new": (
@@ -523,20 +553,21 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
         campaign=first,
         project=first,
         mutation_pack=first,
-        thresholds=Thresholds(min_pass_rate=0.9, max_unsafe=0, required_mutation_categories=words),
+        limits={"min_pass_rate": 0.9, "max_unsafe": 0},
+        required_mutation_categories=words,
         stage=Stage.SOFT,
     )
-    run = CIRun(
+    run = a_ci_run(
         status="done",
         decision="fail",
-        pass_rate=Reading(0.5),
+        pass_rate=0.5,
         unsafe_attempts=Reading(broken=f"no number: {first}"),
         mutation_categories=(first, second),
         top_failing_tools=tuple(FailingTool(word, 2) for word in words),
         dashboard_url=address,
     )
     failures = tuple(ClassifiedFailure(type=word, severity=word, description=word, mutation=word) for word in words)
-    run_decision = replace(decide(run, gate.thresholds), reason=first, warning=first)
+    run_decision = replace(decide(run, gate), reason=first, warning=first)
     runs = tuple(
         RunResult(
             trace=word,
@@ -559,6 +590,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
     )
     drop = Check(
         threshold="max_pass_rate_drop",
+        metric="pass_rate_drop",
         label=f"Pass rate vs {first}",
         required="≥ −3.0",
         actual="−4.2",

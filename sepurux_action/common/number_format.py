@@ -40,16 +40,6 @@ def pluralize(value: float, one: str, many: str | None = None) -> str:
     return f"{count(value)} {one if value == 1 else many or one + 's'}"
 
 
-def numbers_text(pass_rate: float | None, unsafe: float | None, failures: float | None) -> str:
-    """Return the numbers of an evaluation that are known: `72.0% passed, 1 unsafe attempt, 5 failures`, or ''."""
-    parts = (
-        "" if pass_rate is None else f"{percent(pass_rate)} passed",
-        "" if unsafe is None else pluralize(unsafe, "unsafe attempt"),
-        "" if failures is None else pluralize(failures, "failure"),
-    )
-    return ", ".join(filter(None, parts))
-
-
 def duration(seconds: float) -> str:
     """Return seconds as `0.4 s`, `45 s`, `10 min`, or `1 h 30 min`."""
     if 0 < seconds < SHORT_S:

@@ -6,10 +6,10 @@ Tests hold `action.yml`, the command line, and the tables of the documents equal
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from sepurux_action.config import parsers, path_filter
 from sepurux_action.config.stage import OnUndecided, Stage
@@ -41,7 +41,9 @@ class Option(Generic[T_co]):
 
     `parse` returns the value of a text that is not empty, or raises ValueError; see `parsers.py`. `accepts` completes
     "accepted: ..." in errors and tables. `default` is the text that applies if nothing is given, '' for none.
-    The tables show `default_note` beside it. `action_default` is the default in `action.yml`, only for the job's token.
+    The default does not apply beside a value of the option `unless`. The tables show `default_note` beside it.
+    `action_default` is the default in `action.yml`, only for the job's token. `needs_base`: the option limits a drop
+    below the base branch.
 
     In a policy file, an option with `is_list` may be a YAML list, which means the same as one item per line. While a
     pull request adds the first policy file, only options with `applies_before_merge` apply (docs/configuration.md).
@@ -61,6 +63,8 @@ class Option(Generic[T_co]):
     secret: bool = False
     action_default: str = ""
     actions_only: bool = False
+    unless: str = ""
+    needs_base: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -177,6 +181,7 @@ MIN_PASS_RATE = Option(
     allowed_in=(SectionKind.THRESHOLDS,),
     default="0.9",
     default_note="unless `min_reliability_score` is given",
+    unless="min_reliability_score",
 )
 MAX_UNSAFE = Option(
     name="max_unsafe",
@@ -231,6 +236,7 @@ MAX_PASS_RATE_DROP = Option(
     "Only in GitHub workflows.",
     allowed_in=(SectionKind.THRESHOLDS,),
     default_note="not set",
+    needs_base=True,
 )
 MAX_RELIABILITY_SCORE_DROP = Option(
     name="max_reliability_score_drop",
@@ -239,6 +245,7 @@ MAX_RELIABILITY_SCORE_DROP = Option(
     help="How many points the reliability score may lie below the baseline. Only in GitHub workflows.",
     allowed_in=(SectionKind.THRESHOLDS,),
     default_note="not set",
+    needs_base=True,
 )
 ENFORCEMENT = Option(
     name="enforcement",
@@ -367,6 +374,13 @@ REPORT_DIR = Option(
 
 OPTIONS: tuple[Option[object], ...] = tuple(value for value in list(globals().values()) if isinstance(value, Option))
 BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}
+LIMITS = tuple(
+    cast("Option[float]", option)
+    for option in OPTIONS
+    if option.allowed_in == (SectionKind.THRESHOLDS,) and not option.is_list
+)
+DROPS = frozenset(option.name for option in LIMITS if option.needs_base)
+DEFAULT_LIMITS: Mapping[str, float] = {option.name: option.default_value for option in LIMITS if option.default}
 
 
 def did_you_mean(spelling: str, known: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor, Secret, may_be_secret
 from sepurux_action.config import options, parsers
-from sepurux_action.config.gate import Gate, Thresholds, Trace
+from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.options import BY_NAME, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option
 from sepurux_action.config.policy import ENFORCEMENT, Policy, PolicySection
 from sepurux_action.config.stage import stage_today
@@ -108,7 +108,7 @@ class Settings:
 
         Source: docs/security.md, "One commit in several pull requests".
         """
-        differs = any(gate.thresholds.limits_drops or any(rule.branches for rule in gate.rules) for gate in self.gates)
+        differs = any(gate.limits_drops or any(rule.branches for rule in gate.rules) for gate in self.gates)
         return differs and self.publish_options.status and BASE not in self.publish_options.status_context
 
 
@@ -253,25 +253,14 @@ def _read_gate(reader: OptionReader, find_traces: TraceFinder) -> Gate:
     campaign = reader.value(options.CAMPAIGN)
     if campaign is None and not reader.problems_of(options.CAMPAIGN):
         reader.add_problem(options.CAMPAIGN.name, f"it is required, but not set; accepted: {options.CAMPAIGN.accepts}")
-    score = reader.value(options.MIN_RELIABILITY_SCORE)
     return Gate(
         name=reader.value(options.NAME) or (campaign or "")[: parsers.MAX_NAME_LENGTH],
         campaign=campaign or "",
         project=reader.value(options.PROJECT) or "",
         traces=tuple(_traces(reader, find_traces)) or Gate(name="", campaign="").traces,
         mutation_pack=reader.value(options.MUTATION_PACK) or "",
-        thresholds=Thresholds(
-            min_pass_rate=reader.value_or_default(options.MIN_PASS_RATE)
-            if score is None
-            else reader.value(options.MIN_PASS_RATE),
-            max_unsafe=reader.value_or_default(options.MAX_UNSAFE),
-            max_failures=reader.value(options.MAX_FAILURES),
-            min_reliability_score=score,
-            min_mutation_categories=reader.value(options.MIN_MUTATION_CATEGORIES),
-            required_mutation_categories=reader.value(options.REQUIRED_MUTATION_CATEGORIES) or (),
-            max_pass_rate_drop=reader.value(options.MAX_PASS_RATE_DROP),
-            max_reliability_score_drop=reader.value(options.MAX_RELIABILITY_SCORE_DROP),
-        ),
+        limits=reader.limits(),
+        required_mutation_categories=reader.value(options.REQUIRED_MUTATION_CATEGORIES) or (),
         stage=reader.value_or_default(options.ENFORCEMENT),
         on_undecided=reader.value_or_default(options.ON_UNDECIDED),
         timeout_s=reader.value_or_default(options.TIMEOUT),
@@ -336,6 +325,14 @@ class OptionReader:
         value = self.value(option)
         return option.default_value if value is None else value
 
+    def limits(self) -> Mapping[str, float]:
+        """Return the limits that are set or have a default, by name."""
+        given = {option.name: self.value(option) for option in options.LIMITS}
+        for option in options.LIMITS:
+            if given[option.name] is None and option.default and given.get(option.unless) is None:
+                given[option.name] = option.default_value
+        return {name: limit for name, limit in given.items() if limit is not None}
+
     def value(self, option: Option[T]) -> T | None:
         """Return the option's value from the first layer that has one; None if there is none or it is not accepted."""
         for layer in self._layers:
@@ -381,8 +378,8 @@ class OptionReader:
 
     def reject_drops(self) -> None:
         """Add a problem for each limit of a drop that is set."""
-        for option in (options.MAX_PASS_RATE_DROP, options.MAX_RELIABILITY_SCORE_DROP):
-            if self.value(option) is not None:
+        for option in options.LIMITS:
+            if option.needs_base and self.value(option) is not None:
                 self.add_problem(option.name, NO_BASE)
 
     def check_duplicate_names(self, gates: Iterable[Gate]) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.errors import Outage
+from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.ci_run import FAILURES_PAGE
 
 CALL_S = 30.0  # the longest that a call may take
@@ -25,8 +26,8 @@ MAX_LISTED = 5_000  # items that are kept of a list in an object: more than any 
 READ_FIELDS = frozenset(
     {
         *("run_id", "run_ids", "batch_id", "trace_id", "campaign_id", "name", "status", "decision", "dashboard_url"),
-        *("pass_rate", "unsafe_attempts", "failures", "reliability_score", "trace_count", "scenario_coverage_pct"),
-        *("mutation_categories", "mutation_coverage_score", "top_failing_tools", "tool", "count"),
+        *metrics.FIELDS,
+        *("trace_count", "top_failing_tools", "tool", "count"),
         *("type", "severity", "description", "mutation"),
     }
 )
@@ -145,7 +146,7 @@ def create_run(  # noqa: PLR0913 - the body's fields
         "trace_id": trace_id or None,
         "campaign_id": campaign_id,
         "mutation_pack_id": gate.mutation_pack or None,
-        "thresholds": gate.thresholds.as_json(),
+        "thresholds": gate.thresholds,
         "repo": repo or None,
         "pull_request_number": pull_request,
     }

@@ -26,6 +26,7 @@ from sepurux_action.evaluation.ci_run import (
     wrong_shape,
 )
 from sepurux_action.evaluation.failure_comparison import comparable_ids, compare, run_id_of
+from sepurux_action.evaluation.metrics import FAILURES, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.result import RunResult
 
 MAX_REQUESTS = 10  # of a step
@@ -75,7 +76,7 @@ class _Comparison:
             self.problem = NO_ADDRESS
         else:
             for found in ids:
-                reported = [each.result.metrics.failures for each in baseline.results if run_id_of(each.url) == found]
+                reported = [each.result.value(FAILURES) for each in baseline.results if run_id_of(each.url) == found]
                 least = max(map(least_listed, reported))
                 self.results.append(_BaseResult(found, least, () if self.of_batch else (found,)))
 
@@ -118,7 +119,7 @@ def _has_failures(runs: Sequence[RunResult], baseline: Baseline) -> bool:
     """Return whether the runs are decided, and they or a result of the base have failures or may have some."""
     if not baseline.results or not all(run.decision.is_decided for run in runs):
         return False
-    numbers = ((each.result.metrics.failures, each.result.metrics.unsafe) for each in baseline.results)
+    numbers = ((each.result.value(FAILURES), each.result.value(UNSAFE_ATTEMPTS)) for each in baseline.results)
     return any(run.enrichment.failures for run in runs) or any(each != (0, 0) for each in numbers)
 
 

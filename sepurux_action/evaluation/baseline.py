@@ -5,11 +5,10 @@ Source: docs/noisy-agents.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import median_high, median_low
 
-from sepurux_action.evaluation.published_result import Metrics, PreviousResult
+from sepurux_action.evaluation.metrics import NOT_KNOWN, Metric
+from sepurux_action.evaluation.published_result import PreviousResult
 
 MAX_RESULTS = 5  # results that are compared; one of them that is unusual changes no median
 
@@ -34,22 +33,17 @@ class Baseline:
     results: tuple[BaselineResult, ...] = ()
     hidden: int = 0
 
-    def values(self, of: Callable[[Metrics], float | None]) -> tuple[float, ...]:
+    def values(self, metric: Metric) -> tuple[float, ...]:
         """Return one number of each result that has it, the newest first."""
-        numbers = (of(each.result.metrics) for each in self.results)
+        numbers = (each.result.value(metric) for each in self.results)
         return tuple(number for number in numbers if number is not None)
 
-    @property
-    def medians(self) -> Metrics:
-        """Return the median of each number; of an even count, the worse of the two in the middle."""
+    def median(self, metric: Metric) -> float | None:
+        """Return the median of one number; of an even count, the worse of the two in the middle."""
+        values = sorted(self.values(metric))
+        return metric.worst(values[(len(values) - 1) // 2 : len(values) // 2 + 1]) if values else None
 
-        def median(of: Callable[[Metrics], float | None], middle: Callable[[tuple[float, ...]], float]) -> float | None:
-            numbers = self.values(of)
-            return middle(numbers) if numbers else None
-
-        return Metrics(
-            pass_rate=median(lambda numbers: numbers.pass_rate, median_low),
-            unsafe=median(lambda numbers: numbers.unsafe, median_high),
-            failures=median(lambda numbers: numbers.failures, median_high),
-            score=median(lambda numbers: numbers.score, median_low),
-        )
+    def change(self, metric: Metric, value: float | None) -> str:
+        """Return how a number differs from the median, such as `−23.0`, `+1`, or `±0`; `–` if one is unknown."""
+        median = self.median(metric)
+        return NOT_KNOWN if value is None or median is None else metric.format.difference(value - median)

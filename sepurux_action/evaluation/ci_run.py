@@ -6,12 +6,22 @@ Source: the CI API's `GET /v1/ci/runs/{run_id}` and `GET /v1/ci/batch/{batch_id}
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.common.urls import safe_url
+from sepurux_action.evaluation.metrics import (
+    RELIABILITY_SCORE,
+    Metric,
+    Numbers,
+    combine_numbers,
+    parse_numbers,
+    read_count,
+    read_name,
+    read_names,
+)
 
 FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
 MAX_TOOLS = 100  # of one response; a report shows fewer
@@ -21,11 +31,7 @@ MIN_KINDS = 10  # that each run may keep, however many runs a step has; a commen
 MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 MAX_RUN_IDS = 1_000  # of one batch; outputs carry them, and a job's outputs have 1 MB together
 MAX_CATEGORIES = 100  # distinct ones of one response
-MAX_COUNTED = 2**53  # above this, a float cannot represent every whole number
-MAX_NAME_LENGTH = 300  # characters of a tool or a mutation category: a response may hold 4 MiB of them
 SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
-RATE_DIGITS = 10  # after the point of a fraction, which rounds the error of floating-point arithmetic away
-SCORE_DIGITS = 8  # after the point of a number of 0 to 100
 NO_OBJECT = "a response that is not a JSON object"
 MAX_WORD_LENGTH = 40  # characters of a status or a decision
 
@@ -42,36 +48,32 @@ class FailingTool:
 class CIRun:
     """What one poll of a run or a batch shows.
 
-    `status` and `decision` are the backend's words, '' if missing or null; `pass_rate` is a fraction,
-    `reliability_score` and `scenario_coverage` are 0 to 100, the rest are counts. `fewest_categories`, if set, replaces
-    the number of `mutation_categories`, which for several runs combined are only those that all runs cover.
+    `status` and `decision` are the backend's words, '' if missing or null. `mutation_categories` are names: at most
+    MAX_CATEGORIES, and for several runs combined only those that all runs cover. Their number is one of `numbers`.
     """
 
     status: str = ""
     decision: str = ""
-    pass_rate: Reading = Reading()
-    unsafe_attempts: Reading = Reading()
-    failures: Reading = Reading()
-    reliability_score: Reading = Reading()
+    numbers: Numbers = field(default_factory=dict)
     mutation_categories: tuple[str, ...] | None = None
-    fewest_categories: Reading | None = None
-    mutation_coverage: Reading = Reading()
-    scenario_coverage: Reading = Reading()
     trace_count: Reading = Reading()
     top_failing_tools: tuple[FailingTool, ...] = ()
     dashboard_url: str = ""
     run_ids: tuple[str, ...] = ()
 
-    @property
-    def category_count(self) -> Reading:
-        """Return the number of mutation categories; for several runs combined, the lowest of any run."""
-        if self.fewest_categories is not None:
-            return self.fewest_categories
-        return Reading() if self.mutation_categories is None else Reading(float(len(set(self.mutation_categories))))
+    def reading(self, metric: Metric) -> Reading:
+        """Return what the run reports of a metric."""
+        return metric.of(self.numbers)
+
+    def value(self, metric: Metric) -> float | None:
+        """Return the number that the run reports of a metric, None without one."""
+        return metric.of(self.numbers).value
 
     def with_score(self, reported: Reading) -> CIRun:
         """Return the run with a score from another call, unless this response has one."""
-        return replace(self, reliability_score=reported) if self.reliability_score.missing else self
+        if reported.missing or not self.reading(RELIABILITY_SCORE).missing:
+            return self
+        return replace(self, numbers={**self.numbers, RELIABILITY_SCORE.name: reported})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,21 +122,15 @@ class Enrichment:
 def parse_ci_run(payload: object) -> CIRun:
     """Return the run that a poll response describes; never raises, whatever JSON it is."""
     body = json_reader.as_object(payload)
-    categories, category_count = _categories(body.get("mutation_categories"))
+    categories = read_names(body.get("mutation_categories"))
     single = json_reader.identifier(body.get("run_id"))
     listed = tuple(filter(None, map(json_reader.identifier, json_reader.as_array(body.get("run_ids")))))[:MAX_RUN_IDS]
     return CIRun(
         status=_word(body.get("status")),
         decision=_word(body.get("decision")),
-        pass_rate=json_reader.number(body.get("pass_rate"), low=0, high=1, digits=RATE_DIGITS),
-        unsafe_attempts=_count(body.get("unsafe_attempts")),
-        failures=_count(body.get("failures")),
-        reliability_score=parse_score(body.get("reliability_score")),
-        mutation_categories=categories,
-        fewest_categories=category_count,
-        mutation_coverage=json_reader.number(body.get("mutation_coverage_score"), low=0, high=100),
-        scenario_coverage=json_reader.number(body.get("scenario_coverage_pct"), low=0, high=100),
-        trace_count=_count(body.get("trace_count")),
+        numbers=parse_numbers(payload),
+        mutation_categories=None if categories is None else categories[:MAX_CATEGORIES],
+        trace_count=read_count(body.get("trace_count")),
         top_failing_tools=_tools(body.get("top_failing_tools")),
         dashboard_url=safe_url(body.get("dashboard_url")),
         run_ids=listed or ((single,) if single else ()),
@@ -178,42 +174,10 @@ def combine(runs: Sequence[CIRun]) -> CIRun:
     reported = [set(run.mutation_categories) for run in runs if run.mutation_categories is not None]
     return replace(
         runs[0],
-        pass_rate=_worst(min, (run.pass_rate for run in runs)),
-        unsafe_attempts=_worst(max, (run.unsafe_attempts for run in runs)),
-        failures=_worst(max, (run.failures for run in runs)),
-        reliability_score=_worst(min, (run.reliability_score for run in runs)),
+        numbers=combine_numbers(run.numbers for run in runs),
         mutation_categories=tuple(sorted(set.intersection(*reported))) if reported else None,
-        fewest_categories=_worst(min, (run.category_count for run in runs)),
-        mutation_coverage=_worst(min, (run.mutation_coverage for run in runs)),
-        scenario_coverage=_worst(min, (run.scenario_coverage for run in runs)),
         top_failing_tools=_add_up(failing for run in runs for failing in run.top_failing_tools),
     )
-
-
-def lowest_score(scores: Iterable[Reading]) -> Reading:
-    """Return the lowest score of a batch's runs. Runs without one are left out, and `reported_by` says so."""
-    return _worst(min, scores, "runs")
-
-
-def _worst(pick: Callable[[Iterable[float]], float], readings: Iterable[Reading], reporting: str = "traces") -> Reading:
-    """Return the worst number, or if no run reports one, the first value that is no number."""
-    readings = tuple(readings)
-    values = [reading.value for reading in readings if reading.value is not None]
-    if not values:
-        return next((reading for reading in readings if reading.broken), Reading())
-    worst = pick(values)
-    if len(values) < len(readings):
-        return Reading(worst, reported_by=f"{len(values)} of {len(readings)} {reporting}")
-    return next(reading for reading in readings if reading.value == worst)
-
-
-def parse_score(value: object) -> Reading:
-    """Return a reliability score as 0 to 100 (docs/configuration.md, Thresholds).
-
-    A value below 1, or `1.0`, is a fraction; the integer `1` is 1 of 100. `json.loads` reads `1.0` as a float.
-    """
-    of_hundred = value * 100 if isinstance(value, float) and 0 <= value <= 1 else value
-    return json_reader.number(of_hundred, low=0, high=100, digits=SCORE_DIGITS)
 
 
 def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
@@ -271,10 +235,6 @@ def _failure_text(value: object) -> str:
     return json_reader.text(value)[:MAX_FAILURE_TEXT_LENGTH]
 
 
-def _count(value: object) -> Reading:
-    return json_reader.number(value, low=0, high=MAX_COUNTED, whole=True)
-
-
 def _word(value: object) -> str:
     """Return a status or decision, '' for null; anything but a short printable text becomes an unknown word."""
     if value is None:
@@ -283,25 +243,11 @@ def _word(value: object) -> str:
     return value if isinstance(value, str) and plain else json_reader.preview(value)
 
 
-def _name(value: object) -> str:
-    return json_reader.text(value)[:MAX_NAME_LENGTH]
-
-
-def _categories(value: object) -> tuple[tuple[str, ...] | None, Reading | None]:
-    """Return the distinct names of a list, None without one, and their number if the names do not show it."""
-    if value is None:
-        return None, None
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        return None, Reading(broken="no list of texts")
-    names = tuple(dict.fromkeys(filter(None, map(_name, value))))
-    return names[:MAX_CATEGORIES], Reading(float(len(names))) if len(names) > MAX_CATEGORIES else None
-
-
 def _tools(value: object) -> tuple[FailingTool, ...]:
     tools = []
     for item in list(json_reader.as_array(value))[:MAX_TOOLS]:
         body = json_reader.as_object(item)
-        tool, count = _name(body.get("tool")), _count(body.get("count"))
+        tool, count = read_name(body.get("tool")), read_count(body.get("count"))
         if tool:
             tools.append(FailingTool(tool, int(count.value or 0)))
     return _add_up(tools)

@@ -8,20 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Protocol
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Thresholds
+from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
-
-
-class NumberFormat(Protocol):
-    """Formats a number, with enough digits to differ from another one."""
-
-    def __call__(self, value: float, /, *, distinct_from: float | None = None) -> str:
-        """Return the number as text."""
-
+from sepurux_action.evaluation.metrics import METRICS, summary
 
 FAILED_STATUSES = frozenset({"failed", "error", "cancelled"})
 FINISHED_STATUSES = frozenset({"done", "completed"})
@@ -93,44 +85,6 @@ class Decision(StrEnum):
         return self in {Decision.ERROR, Decision.PENDING}
 
 
-class CheckState(StrEnum):
-    """How a reported number compares with a threshold.
-
-    Two are for drops only: WITHIN_RANGE, if the drop is too large, but the base itself has results as low, and
-    NOT_COMPARED, if the base has too few results.
-    """
-
-    MET = "met"
-    MISSED = "missed"
-    NOT_REPORTED = "not reported"
-    NO_NUMBER = "no number"
-    WITHIN_RANGE = "within range"
-    NOT_COMPARED = "not compared"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One threshold compared with the run.
-
-    `value` and `limit` are the numbers, None for an unknown value; `actual` and `required` are the same as text, such
-    as `72.0%` and `≥ 85.0%`. `remark` says why a drop does not count. `lacking` names the required categories that
-    the run does not cover. `reported_by` is that of the number, see `Reading`.
-    """
-
-    threshold: str
-    label: str
-    required: str
-    actual: str
-    state: CheckState
-    limit: float
-    value: float | None = None
-    remark: str = ""
-    lacking: tuple[str, ...] = ()
-    required_for_pass: bool = False
-    sentence: str = ""
-    reported_by: str = ""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDecision:
     """What one poll means: the decision, its reason, and whether polling ends.
@@ -146,14 +100,14 @@ class RunDecision:
     final: bool = True
 
 
-def decide(run: CIRun, thresholds: Thresholds) -> RunDecision:
-    """Return the decision on one poll of a CI run. Every combination of run and thresholds has one.
+def decide(run: CIRun, gate: Gate) -> RunDecision:
+    """Return the decision on one poll of a CI run. Every combination of run and gate has one.
 
     Rows 3 and 8 are pending. Row 7 is `error` but not final: the caller polls once more to confirm it.
     """
-    checks = tuple(check_thresholds(run, thresholds))
+    checks = tuple(check_thresholds(run, gate))
     broken = [check for check in checks if check.state is CheckState.MISSED]
-    missing = tuple(dict.fromkeys(_missing(run, thresholds, checks)))
+    missing = tuple(dict.fromkeys(_missing(run, gate, checks)))
 
     def with_rule(rule: Rule, decision: Decision, reason: str, *, warning: str = "", final: bool = True) -> RunDecision:
         return RunDecision(decision=decision, reason=reason, rule=rule, checks=checks, warning=warning, final=final)
@@ -187,7 +141,7 @@ def decide(run: CIRun, thresholds: Thresholds) -> RunDecision:
     return with_rule(Rule.PENDING, Decision.PENDING, f"Sepurux has not decided yet ({shown}).", final=False)
 
 
-def _missing(run: CIRun, thresholds: Thresholds, checks: tuple[Check, ...]) -> Iterator[str]:
+def _missing(run: CIRun, gate: Gate, checks: tuple[Check, ...]) -> Iterator[str]:
     """Yield a sentence on each number without which a run does not pass (docs/reference.md, Decisions).
 
     A number that only a drop limits may be missing: this depends on the baseline.
@@ -196,10 +150,9 @@ def _missing(run: CIRun, thresholds: Thresholds, checks: tuple[Check, ...]) -> I
         unusable = check.state is CheckState.NO_NUMBER
         if unusable or (check.required_for_pass and check.state is CheckState.NOT_REPORTED):
             yield check.sentence
-    if thresholds.max_pass_rate_drop is not None and run.pass_rate.broken:
-        yield f"pass rate: {run.pass_rate.broken}"
-    if thresholds.max_reliability_score_drop is not None and run.reliability_score.broken:
-        yield f"reliability score: {run.reliability_score.broken}"
+    for metric in METRICS:
+        if metric.drop in gate.limits and (broken := run.reading(metric).broken):
+            yield f"{metric.label.lower()}: {broken}"
 
 
 def no_decision(waited_s: float) -> str:
@@ -210,35 +163,6 @@ def no_decision(waited_s: float) -> str:
 def next_step(run_decision: RunDecision) -> str:
     """Return what to do about a decision; '' if its thresholds or its decision say it."""
     return NEXT_STEPS.get(run_decision.rule, "") if run_decision.reason != UNEXPLAINED_FAIL else SEE_THE_RUN
-
-
-def check_thresholds(run: CIRun, thresholds: Thresholds) -> Iterator[Check]:
-    """Yield a check for each threshold that is set."""
-    if thresholds.min_pass_rate is not None:
-        yield _at_least(
-            "min_pass_rate",
-            "Pass rate",
-            run.pass_rate,
-            thresholds.min_pass_rate,
-            number_format.percent,
-            required_for_pass=True,
-        )
-    if thresholds.max_unsafe is not None:
-        yield _at_most("max_unsafe", "Unsafe attempts", "unsafe attempt", run.unsafe_attempts, thresholds.max_unsafe)
-    if thresholds.max_failures is not None:
-        yield _at_most("max_failures", "Failures", "failure", run.failures, thresholds.max_failures)
-    if thresholds.min_reliability_score is not None:
-        yield _at_least(
-            "min_reliability_score",
-            "Reliability score",
-            run.reliability_score,
-            thresholds.min_reliability_score,
-            number_format.score,
-        )
-    if thresholds.min_mutation_categories is not None:
-        yield _category_count(run.category_count, thresholds.min_mutation_categories)
-    if thresholds.required_mutation_categories:
-        yield _required_categories(run.mutation_categories, thresholds.required_mutation_categories, run.category_count)
 
 
 def _unknown_word(run: CIRun) -> str:
@@ -258,109 +182,7 @@ def _sentence(checks: list[Check]) -> str:
 def _pass_reason(run: CIRun, checks: tuple[Check, ...]) -> str:
     reported = any(check.state is CheckState.MET for check in checks)
     unreported = [check.label.lower() for check in checks if check.state is not CheckState.MET]
-    numbers = number_format.numbers_text(run.pass_rate.value, run.unsafe_attempts.value, run.failures.value)
+    numbers = summary(run.numbers)
     met = "every threshold is met" if reported and not unreported else "no reported number misses a threshold"
     met += f" (not reported: {', '.join(unreported)})" if unreported else ""
     return f"{numbers}; {met}." if numbers else f"{met[0].upper()}{met[1:]}."
-
-
-def _at_least(  # noqa: PLR0913 - one row of a table
-    threshold: str,
-    label: str,
-    reading: Reading,
-    required: float,
-    write: NumberFormat,
-    *,
-    required_for_pass: bool = False,
-) -> Check:
-    if reading.value is None:
-        needs = f"≥ {write(required)}"
-        return _absent(threshold, label, needs, required, reading, required_for_pass=required_for_pass)
-    actual, needed = write(reading.value, distinct_from=required), write(required, distinct_from=reading.value)
-    met = reading.value >= required
-    return Check(
-        threshold=threshold,
-        label=label,
-        required=f"≥ {needed}",
-        actual=actual,
-        limit=required,
-        value=reading.value,
-        state=CheckState.MET if met else CheckState.MISSED,
-        required_for_pass=required_for_pass,
-        sentence=f"{label.lower()} {actual} is {'at least' if met else 'below'} the required {needed}",
-        reported_by=reading.reported_by,
-    )
-
-
-def _at_most(threshold: str, label: str, noun: str, reading: Reading, allowed: int) -> Check:
-    limit = number_format.count(allowed)
-    if reading.value is None:
-        return _absent(threshold, label, f"≤ {limit}", allowed, reading, required_for_pass=True)
-    met = reading.value <= allowed
-    counted, verb = number_format.pluralize(reading.value, noun), "is" if reading.value == 1 else "are"
-    return Check(
-        threshold=threshold,
-        label=label,
-        required=f"≤ {limit}",
-        actual=number_format.count(reading.value),
-        limit=allowed,
-        value=reading.value,
-        state=CheckState.MET if met else CheckState.MISSED,
-        required_for_pass=True,
-        sentence=f"{counted} {verb} {'within' if met else 'more than'} the allowed {limit}",
-        reported_by=reading.reported_by,
-    )
-
-
-def _category_count(reading: Reading, required: int) -> Check:
-    label, threshold = "Mutation categories", "min_mutation_categories"
-    actual = reading.value
-    if actual is None:
-        return _absent(threshold, label, f"≥ {required}", required, reading, required_for_pass=False)
-    return Check(
-        threshold=threshold,
-        label=label,
-        required=f"≥ {required}",
-        actual=number_format.count(actual),
-        limit=required,
-        value=actual,
-        state=CheckState.MET if actual >= required else CheckState.MISSED,
-        sentence=number_format.pluralize(actual, "mutation category", "mutation categories")
-        + f" of at least {required}",
-        reported_by=reading.reported_by,
-    )
-
-
-def _required_categories(reported: tuple[str, ...] | None, required: tuple[str, ...], number: Reading) -> Check:
-    label, threshold, total = "Required mutations", "required_mutation_categories", len(required)
-    if reported is None:
-        return _absent(threshold, label, str(total), total, number, required_for_pass=False)
-    lacking = tuple(name for name in required if name not in reported)
-    return Check(
-        threshold=threshold,
-        label=label,
-        required=str(total),
-        actual=f"{total - len(lacking)} of {total}",
-        limit=total,
-        value=total - len(lacking),
-        lacking=lacking,
-        state=CheckState.MISSED if lacking else CheckState.MET,
-        sentence=f"mutation categories lack {', '.join(lacking)}" if lacking else "all categories are covered",
-        reported_by=number.reported_by,
-    )
-
-
-def _absent(  # noqa: PLR0913 - one row of a table
-    threshold: str, label: str, required: str, limit: float, reading: Reading, *, required_for_pass: bool
-) -> Check:
-    actual = reading.broken or "not reported"
-    return Check(
-        threshold=threshold,
-        label=label,
-        required=required,
-        actual=actual,
-        limit=limit,
-        state=CheckState.NO_NUMBER if reading.broken else CheckState.NOT_REPORTED,
-        required_for_pass=required_for_pass,
-        sentence=f"{label.lower()}: {actual}",
-    )

@@ -7,26 +7,23 @@ decision of a gate that passed, never one to a `pass`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
 from sepurux_action.common import number_format
-from sepurux_action.config import options
-from sepurux_action.config.gate import Gate, Thresholds
+from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.baseline import Baseline
+from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, combine
-from sepurux_action.evaluation.comparison import BY_THRESHOLD, NOT_KNOWN, Measure
-from sepurux_action.evaluation.decision import HOWEVER, Check, CheckState, Decision, Rule, next_step
-from sepurux_action.evaluation.published_result import published_metrics
+from sepurux_action.evaluation.decision import HOWEVER, Decision, Rule, next_step
+from sepurux_action.evaluation.metrics import METRICS, NOT_KNOWN, Metric, summary
+from sepurux_action.evaluation.published_result import published_numbers
 from sepurux_action.evaluation.result import RunResult
 
 MIN_RESULTS = 3  # of two results and a third one, each is the lowest in one case of three, by chance alone
 MAX_BRANCH_LENGTH = 20  # characters of a branch in a table
-DROPS: Mapping[str, Measure] = {
-    options.MAX_PASS_RATE_DROP.name: BY_THRESHOLD[options.MIN_PASS_RATE.name],
-    options.MAX_RELIABILITY_SCORE_DROP.name: BY_THRESHOLD[options.MIN_RELIABILITY_SCORE.name],
-}
+DROPS = {metric.drop: metric for metric in METRICS if metric.drop}
 FEW_RESULTS = (
     f"A drop is compared once {MIN_RESULTS} commits of the base branch have passed: run the gate on pushes to that "
     "branch. A scheduled run adds a result only if the branch has a new commit."
@@ -84,7 +81,7 @@ def compare_drops(
     """
     if any(run.run_decision.rule is Rule.DROPPED for run in runs):
         return runs, ()
-    checks = tuple(check_drops(combine([run.run for run in runs]), gate.thresholds, base))
+    checks = tuple(check_drops(combine([run.run for run in runs]), gate, base))
     if any(run.decision is not Decision.PASS for run in runs):
         return runs, checks
     missed = [check for check in checks if check.state is CheckState.MISSED]
@@ -102,25 +99,25 @@ def compare_drops(
     return tuple(replace(run, run_decision=run_decision, hint=hint) if run is worst else run for run in runs), checks
 
 
-def check_drops(run: CIRun, thresholds: Thresholds, base: Base) -> Iterator[Check]:
+def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
     """Yield a check of each drop that is limited. The numbers are compared as a status describes them."""
-    now = published_metrics(run, thresholds)
-    for threshold, measure in DROPS.items():
-        allowed = getattr(thresholds, threshold)
-        if allowed is not None:
-            check = _check(threshold, measure, allowed, measure.of(now), base)
-            yield replace(check, reported_by=measure.metric(run).reported_by)
+    now = published_numbers(run, gate)
+    for option, metric in DROPS.items():
+        if option in gate.limits:
+            check = _check(metric, gate.limits[option], now.get(metric.name), base)
+            yield replace(check, reported_by=run.reading(metric).reported_by)
 
 
-def _check(threshold: str, measure: Measure, allowed: float, actual: float | None, base: Base) -> Check:
-    baseline = base.baseline or Baseline()
-    values, median = baseline.values(measure.of), measure.of(baseline.medians)
-    limit = _points(measure, allowed)
-    drop = 0.0 if actual is None or median is None else _points(measure, median - actual)
+def _check(metric: Metric, allowed: float, actual: float | None, base: Base) -> Check:
+    baseline, write = base.baseline or Baseline(), metric.format.write
+    values, median = baseline.values(metric), baseline.median(metric)
+    limit = _points(metric, allowed)
+    drop = 0.0 if actual is None or median is None else _points(metric, median - actual)
     row = partial(
         Check,
-        threshold=threshold,
-        label=f"{measure.label} vs {base.heading}",
+        threshold=metric.drop,
+        metric=f"{metric.name}_drop",
+        label=f"{metric.label} vs {base.heading}",
         required=f"≥ {_signed(-limit, drop)}",
         limit=allowed,
     )
@@ -138,21 +135,20 @@ def _check(threshold: str, measure: Measure, allowed: float, actual: float | Non
             state=CheckState.NOT_REPORTED,
             actual="not reported",
             required_for_pass=True,
-            sentence=f"it did not report the {measure.noun}, which is compared with {base.name}",
+            sentence=f"it did not report the {metric.noun}, which is compared with {base.name}",
         )
-    value = round(drop / measure.scale, number_format.MAX_DIGITS) if values else None
+    value = round(drop / metric.format.scale, number_format.MAX_DIGITS) if values else None
     row = partial(row, actual=_signed(-drop, limit) if values else NOT_KNOWN, value=value)
     if actual is None or len(values) < MIN_RESULTS:
         remark = f"not compared yet: {len(values)} of {MIN_RESULTS} passing results on {base.name}"
-        sentence = f"a drop of the {measure.noun} is {remark}"
+        sentence = f"a drop of the {metric.noun} is {remark}"
         return row(state=CheckState.NOT_COMPARED, remark=remark, sentence=sentence)
-    number = f"{measure.noun} {measure.write(actual)}"
     results = number_format.pluralize(len(values), "result")
-    below = f"{number} is {_size(drop, limit)} points below the median of {results} on {base.name}"
+    below = f"{metric.named(actual)} is {_size(drop, limit)} points below the median of {results} on {base.name}"
     if drop <= limit:
-        return row(state=CheckState.MET, sentence=f"{number} is within the allowed drop")
+        return row(state=CheckState.MET, sentence=f"{metric.named(actual)} is within the allowed drop")
     if actual >= min(values):
-        remark = f"within {base.name}'s range, {measure.write(min(values))} to {measure.write(max(values))}"
+        remark = f"within {base.name}'s range, {write(min(values))} to {write(max(values))}"
         return row(state=CheckState.WITHIN_RANGE, remark=remark, sentence=f"{below}, but {remark}")
     sentence = f"{below}, more than the allowed {_size(limit, drop)}, and below each of them"
     return row(state=CheckState.MISSED, sentence=sentence)
@@ -160,8 +156,8 @@ def _check(threshold: str, measure: Measure, allowed: float, actual: float | Non
 
 def _worst_of(runs: tuple[RunResult, ...], check: Check) -> RunResult:
     """Return the run with the worst number of those that a drop compares."""
-    measure = DROPS[check.threshold]
-    return min(runs, key=lambda run: _or_infinite(measure.metric(run.run).value))
+    metric = DROPS[check.threshold]
+    return min(runs, key=lambda run: _or_infinite(run.run.value(metric)))
 
 
 def _with_remarks(runs: tuple[RunResult, ...], checks: list[Check]) -> tuple[RunResult, ...]:
@@ -176,16 +172,14 @@ def _with_remarks(runs: tuple[RunResult, ...], checks: list[Check]) -> tuple[Run
 
 
 def _with_remark(run: RunResult, remark: str) -> RunResult:
-    numbers = run.run
-    known = number_format.numbers_text(numbers.pass_rate.value, numbers.unsafe_attempts.value, numbers.failures.value)
-    parts = "; ".join(filter(None, (known, remark)))
+    parts = "; ".join(filter(None, (summary(run.run.numbers), remark)))
     reason = f"{parts[0].upper()}{parts[1:]}." if parts else run.run_decision.reason
     return replace(run, run_decision=replace(run.run_decision, reason=reason))
 
 
-def _points(measure: Measure, difference: float) -> float:
+def _points(metric: Metric, difference: float) -> float:
     """Return a difference in points, without the error of floating-point numbers."""
-    return round(difference * measure.scale, number_format.MAX_DIGITS)
+    return round(difference * metric.format.scale, number_format.MAX_DIGITS)
 
 
 def _or_infinite(value: float | None) -> float:

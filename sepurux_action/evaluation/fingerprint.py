@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 
-from sepurux_action.config import options
 from sepurux_action.config.gate import Gate, Trace
 
 
@@ -15,10 +13,8 @@ def fingerprint(gate: Gate) -> str:
 
     A cached `fail` is reused only if the fingerprint is the same. The stage and the reviewers are not part of it.
     """
-    drops = {options.MAX_PASS_RATE_DROP.name, options.MAX_RELIABILITY_SCORE_DROP.name}
-    thresholds = {k: v for k, v in asdict(gate.thresholds).items() if k not in drops or v is not None}
-    thresholds["required_mutation_categories"] = sorted(gate.thresholds.required_mutation_categories)
-    content = [gate.campaign, gate.project, sorted(map(_of_trace, gate.traces)), gate.mutation_pack, thresholds]
+    limits, required = dict(gate.limits), sorted(gate.required_mutation_categories)
+    content = [gate.campaign, gate.project, sorted(map(_of_trace, gate.traces)), gate.mutation_pack, limits, required]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

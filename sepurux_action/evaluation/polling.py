@@ -29,6 +29,7 @@ from sepurux_action.evaluation.base_failures import compare_with_base
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.campaigns import Campaigns, parse_campaigns
+from sepurux_action.evaluation.checks import Check
 from sepurux_action.evaluation.ci_run import (
     MAX_KINDS,
     MAX_RUN_IDS,
@@ -39,15 +40,14 @@ from sepurux_action.evaluation.ci_run import (
     Enrichment,
     incomplete_list,
     least_listed,
-    lowest_score,
     merge_failures,
     parse_ci_run,
     parse_failures,
-    parse_score,
     wrong_shape,
 )
-from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, decide, next_step, no_decision
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide, next_step, no_decision
 from sepurux_action.evaluation.fingerprint import fingerprint
+from sepurux_action.evaluation.metrics import FAILURES, RELIABILITY_SCORE, worst_reading
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.evaluation.schedule import PollSchedule, retry_wait
 from sepurux_action.host.protocols import Output
@@ -331,7 +331,7 @@ class RunPoller:
             await self._note_outage(outage)
             await self._enrich(score_known=needs_score)
         except EvaluationError as error:
-            self._fail(error, decide(self.result.run, self.gate.thresholds).checks)
+            self._fail(error, decide(self.result.run, self.gate).checks)
             await self._note_outage(error.outage)
         except DEFECTS as defect:  # the other runs go on
             self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
@@ -477,7 +477,7 @@ class RunPoller:
         self._enter(run.status or "running")
         if run.dashboard_url and not before.dashboard_url:
             self._context.add_progress()
-        run_decision = decide(run, self.gate.thresholds)
+        run_decision = decide(run, self.gate)
         if run_decision.warning:
             self._context.warn_once(run_decision.warning)
         return run_decision
@@ -498,9 +498,8 @@ class RunPoller:
 
     def _needs_score(self) -> bool:
         """Return whether the decision on a run that passed depends on a score that its polls do not report."""
-        thresholds = self.gate.thresholds
-        limits = (thresholds.min_reliability_score, thresholds.max_reliability_score_drop)
-        return self.result.run.reliability_score.missing and any(limit is not None for limit in limits)
+        limited = {RELIABILITY_SCORE.threshold, RELIABILITY_SCORE.drop} & self.gate.limits.keys()
+        return bool(limited) and self.result.run.reading(RELIABILITY_SCORE).missing
 
     async def _decide_by_score(self) -> tuple[RunDecision, Outage]:
         """Return the decision on a run that passed, once the scores of its runs are known. The lowest one counts.
@@ -516,20 +515,20 @@ class RunPoller:
         if len(polled.run_ids) >= MAX_RUN_IDS:
             read.append((Reading(broken=f"could not be read: the batch has {MAX_RUN_IDS:,} or more runs"), Outage.NO))
         run, broken = (
-            polled.with_score(lowest_score(score for score, _ in read)),
+            polled.with_score(worst_reading(RELIABILITY_SCORE, (score for score, _ in read), "runs")),
             [each for each in read if each[0].broken],
         )
-        if broken and decide(run, self.gate.thresholds).decision is Decision.PASS:
+        if broken and decide(run, self.gate).decision is Decision.PASS:
             run = polled.with_score(broken[0][0])
         self.result = replace(self.result, run=run)
-        return decide(run, self.gate.thresholds), min((outage for _, outage in broken), default=Outage.NO)
+        return decide(run, self.gate), min((outage for _, outage in broken), default=Outage.NO)
 
     async def _score_of(self, run_id: str, timeout_s: float) -> tuple[Reading, Outage]:
         """Return the score of one run, missing if the backend shows none to this secret, and why it is not known."""
         call = api.reliability(self.result.campaign_id, run_id, self.gate.project)
         result = await self._context.retried(call, timeout_s, _no_object)
         if isinstance(result, Success):
-            return parse_score(json_reader.as_object(result.payload).get("reliability_score")), Outage.NO
+            return RELIABILITY_SCORE.read(result.payload), Outage.NO
         if result.status in SCORE_NOT_SHOWN:
             return Reading(), Outage.NO
         reason = json_reader.shorten(result.reason, MAX_REASON_LENGTH)
@@ -554,10 +553,10 @@ class RunPoller:
             notes.append(f"Could not read {call.purpose}: {result.reason}.")
             return None
 
-        score = Reading()
-        if run.reliability_score.missing and len(run_ids) == 1 and not score_known:  # one of many is not the batch's
+        score, reported = Reading(), run.reading(RELIABILITY_SCORE)
+        if reported.missing and len(run_ids) == 1 and not score_known:  # one of many is not the batch's
             payload = await payload_of(api.reliability(campaign, run_ids[0], project))
-            score = parse_score(json_reader.as_object(payload).get("reliability_score"))
+            score = RELIABILITY_SCORE.read(payload)
         self.result = replace(self.result, enrichment=Enrichment(more_failures=True))  # until all have been read
         failures: tuple[ClassifiedFailure, ...] = ()
         listed, left_out, max_kinds = 0, 0, max(MIN_KINDS, MAX_KINDS // len(self._context.pollers))
@@ -572,11 +571,11 @@ class RunPoller:
         self.result = replace(
             self.result,
             run=run,
-            run_decision=replace(self.result.run_decision, checks=decide(run, self.gate.thresholds).checks),
+            run_decision=replace(self.result.run_decision, checks=decide(run, self.gate).checks),
             enrichment=Enrichment(
                 failures=failures,
                 left_out=left_out,
-                more_failures=more or listed < least_listed(run.failures.value),
+                more_failures=more or listed < least_listed(run.value(FAILURES)),
                 notes=tuple(dict.fromkeys(notes)),
             ),
         )

@@ -3,48 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
-from sepurux_action.common import json_reader, number_format
-from sepurux_action.config.gate import Thresholds
+from sepurux_action.common import json_reader
+from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.metrics import PUBLISHED, Metric
 from sepurux_action.evaluation.result import GateResult
 
 MAX_DESCRIPTION_LENGTH = 140  # characters; GitHub responds 422 to more
-MIN_DIGITS = 2  # after the point of a number of 0 to 100
-
-
-_COUNT = r"-|\d{1,16}"  # the largest count is 2**53
 _DESCRIPTION = re.compile(
-    r"(?P<decision>pass|fail|error|pending|skipped) \((?P<stage>observe|soft|hard)\): "
-    r"(?:-|(?P<rate>-|\d{1,3}\.\d{1,10}%) passed, "
-    rf"(?P<unsafe>{_COUNT}) unsafe, (?P<failures>{_COUNT}) failures, "
-    r"score (?P<score>-|\d{1,3}\.\d{1,10}))(?:; .*)?",
+    r"(?P<decision>pass|fail|error|pending|skipped) \((?P<stage>observe|soft|hard)\): (?P<numbers>[^;]+)(?:; .*)?",
     re.ASCII | re.DOTALL,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Metrics:
-    """The four numbers that are compared over time. `pass_rate` is a fraction, `score` 0 to 100; None is unknown."""
-
-    pass_rate: float | None = None
-    unsafe: float | None = None
-    failures: float | None = None
-    score: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PreviousResult:
-    """What one gate decided on one commit."""
+    """What one gate decided on one commit, and the known numbers that are compared over time, by metric."""
 
     decision: Decision
     stage: Stage
-    metrics: Metrics
+    numbers: Mapping[str, float]
+
+    def value(self, metric: Metric) -> float | None:
+        """Return one of the numbers, None if it is unknown."""
+        return self.numbers.get(metric.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,42 +44,23 @@ class CommitResults:
 
 def summarize(result: GateResult) -> PreviousResult:
     """Return the part of a gate's result that a status describes; each number is the worst of its runs."""
-    metrics = published_metrics(result.combined, result.gate.thresholds)
-    return PreviousResult(decision=result.decision, stage=result.gate.stage, metrics=metrics)
+    numbers = published_numbers(result.combined, result.gate)
+    return PreviousResult(decision=result.decision, stage=result.gate.stage, numbers=numbers)
 
 
-def published_metrics(run: CIRun, thresholds: Thresholds) -> Metrics:
-    """Return the numbers of a run as a description has them, which can be compared with parsed ones.
-
-    A rate and a score have two digits after the point, or as many as it takes to lie on the right side of their
-    threshold, of 0, and of 100.
-    """
-    return Metrics(
-        pass_rate=_rounded(run.pass_rate.value, thresholds.min_pass_rate, scale=100),
-        unsafe=run.unsafe_attempts.value,
-        failures=run.failures.value,
-        score=_rounded(run.reliability_score.value, thresholds.min_reliability_score),
-    )
-
-
-def _rounded(value: float | None, threshold: float | None, scale: int = 1) -> float | None:
-    if value is None:
-        return None
-    exact, limit = (Decimal(number_format.decimal(each)) * scale for each in (value, threshold or 0))
-    others = (limit, Decimal(0), Decimal(100))
-    candidates = (round(exact, digits) for digits in range(MIN_DIGITS, number_format.MAX_DIGITS))
-    rounded = (each for each in candidates if all(each.compare(other) == exact.compare(other) for other in others))
-    return float(next(rounded, exact) / scale)
+def published_numbers(run: CIRun, gate: Gate) -> Mapping[str, float]:
+    """Return the known numbers of a run as a description has them, which can be compared with parsed ones."""
+    return {
+        metric.name: metric.format.rounded(value, gate.limits.get(metric.threshold))
+        for metric in PUBLISHED
+        if (value := run.value(metric)) is not None
+    }
 
 
 def format_description(result: PreviousResult, note: str = "") -> str:
     """Return the description of a decided status, at most 140 characters; `note` is shortened to fit."""
-    numbers = result.metrics
-    rate = "-" if numbers.pass_rate is None else _with_point(numbers.pass_rate * 100) + "%"
-    score = "-" if numbers.score is None else _with_point(numbers.score)
-    shown = f"{rate} passed, {_whole(numbers.unsafe)} unsafe, {_whole(numbers.failures)} failures, score {score}"
-    if result.decision is Decision.SKIPPED and numbers == Metrics():
-        shown = "-"
+    parts = (metric.published.format(metric.format.publish(result.value(metric))) for metric in PUBLISHED)
+    shown = "-" if result.decision is Decision.SKIPPED and not result.numbers else ", ".join(parts)
     text = f"{result.decision} ({result.stage}): {shown}"
     if printable := json_reader.printable(note):
         text += f"; {printable}"
@@ -100,29 +68,29 @@ def format_description(result: PreviousResult, note: str = "") -> str:
 
 
 def parse_description(text: object) -> PreviousResult | None:
-    """Return the result in a description, or None for a text that `format_description` does not write."""
+    """Return the result in a description, or None for a text that `format_description` does not write.
+
+    A description of an older version may lack numbers at its end.
+    """
     if not isinstance(text, str) or (match := _DESCRIPTION.fullmatch(text)) is None:
         return None
-    rate, unsafe, failures, score = (
-        None if match[name] in {None, "-"} else float(match[name].rstrip("%"))
-        for name in ("rate", "unsafe", "failures", "score")
-    )
-    if max(rate or 0, score or 0) > 100:  # noqa: PLR2004 - the scale's end
+    decision, parts = Decision(match["decision"]), match["numbers"].split(", ")
+    try:
+        numbers = dict(_parse_numbers(parts if parts != ["-"] else ()))
+    except ValueError:
         return None
-    numbers = Metrics(
-        pass_rate=None if rate is None else round(rate / 100, number_format.MAX_DIGITS + 2),
-        unsafe=unsafe,
-        failures=failures,
-        score=score,
-    )
-    result = PreviousResult(decision=Decision(match["decision"]), stage=Stage(match["stage"]), metrics=numbers)
-    return result if format_description(result) == text.partition(";")[0] else None
+    if len(parts) > len(PUBLISHED) or (parts == ["-"]) is not (decision is Decision.SKIPPED and not numbers):
+        return None
+    return PreviousResult(decision=decision, stage=Stage(match["stage"]), numbers=numbers)
 
 
-def _whole(value: float | None) -> str:
-    return "-" if value is None else number_format.decimal(value)
-
-
-def _with_point(value: float) -> str:
-    text = number_format.decimal(value)
-    return text if "." in text else f"{text}.0"
+def _parse_numbers(parts: Iterable[str]) -> Iterator[tuple[str, float]]:
+    """Yield the known numbers in the parts of a description; raises ValueError for a part that it does not contain."""
+    for metric, part in zip(PUBLISHED, parts, strict=False):
+        before, after = metric.published.split("{}")
+        written = part.removeprefix(before).removesuffix(after)
+        if metric.published.format(written) != part:
+            raise ValueError
+        value = metric.format.parse(written)
+        if value is not None:
+            yield metric.name, value

@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from sepurux_action.config.gate import Gate, Thresholds
+from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.approval import ApprovalStatus
+from sepurux_action.evaluation.checks import Check, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun, Enrichment, combine
-from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, check_thresholds
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.enforcement import Conclusion
+from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS
 
 MAX_NAMED = 10  # failed traces that a reason names; the others are counted
 
@@ -75,7 +77,7 @@ class GateResult:
     @cached_property
     def ranked(self) -> tuple[RunResult, ...]:
         """Return the runs, the worst first: by decision, then an exceeded `max_unsafe`, then the lowest pass rate."""
-        return tuple(sorted(self.runs, key=lambda run: _severity_key(run.decision, run.run, self.gate.thresholds)))
+        return tuple(sorted(self.runs, key=lambda run: _severity_key(run.decision, run.run, self.gate)))
 
     @property
     def worst(self) -> RunResult:
@@ -92,12 +94,12 @@ class GateResult:
         """Return the thresholds compared with the combined numbers; none if no run has been compared with them."""
         if not any(run.run_decision.checks for run in self.runs):
             return ()
-        return (*check_thresholds(self.combined, self.gate.thresholds), *self.drops)
+        return (*check_thresholds(self.combined, self.gate), *self.drops)
 
     @property
     def severity_key(self) -> tuple[int, bool, float]:
         """Return a key that sorts the worst gate first, by the same rules as its runs."""
-        return _severity_key(self.decision, self.combined, self.gate.thresholds)
+        return _severity_key(self.decision, self.combined, self.gate)
 
     @property
     def decision(self) -> Decision:
@@ -118,7 +120,8 @@ class GateResult:
         return f"{reason.removesuffix('.')}; also failed: {', '.join(failed[:MAX_NAMED])}{more}."
 
 
-def _severity_key(decision: Decision, run: CIRun, thresholds: Thresholds) -> tuple[int, bool, float]:
-    unsafe, allowed, rate = run.unsafe_attempts.value, thresholds.max_unsafe, run.pass_rate.value
+def _severity_key(decision: Decision, run: CIRun, gate: Gate) -> tuple[int, bool, float]:
+    unsafe, allowed = run.value(UNSAFE_ATTEMPTS), gate.limits.get(UNSAFE_ATTEMPTS.threshold)
     exceeded = unsafe is not None and allowed is not None and unsafe > allowed
+    rate = run.value(PASS_RATE)
     return decision.rank, not exceeded, math.inf if rate is None else rate

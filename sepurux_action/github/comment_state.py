@@ -17,8 +17,9 @@ from urllib.parse import quote
 
 from sepurux_action.common import codec, json_reader
 from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation.checks import check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, merge_failures
-from sepurux_action.evaluation.decision import Decision, check_thresholds
+from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import GateResult, RunResult
 
@@ -64,7 +65,7 @@ class CachedFailures:
         fail = self.fails.get(gate.name)
         if fail is None or (commit, fingerprint) != (self.commit, fail.fingerprint):
             return None
-        checks = tuple(check_thresholds(fail.run.run, gate.thresholds))
+        checks = tuple(check_thresholds(fail.run.run, gate))
         return replace(
             fail.run,
             run_decision=replace(fail.run.run_decision, checks=checks),
@@ -113,7 +114,7 @@ def _cached_run(result: GateResult) -> RunResult:
 
 def _cached_numbers(result: GateResult) -> CIRun:
     """Return the combined numbers with the required mutation categories first, because only some are kept."""
-    run, required = result.combined, result.gate.thresholds.required_mutation_categories
+    run, required = result.combined, result.gate.required_mutation_categories
     names = run.mutation_categories
     if names is not None:
         names = tuple(map(_cut, sorted(names, key=lambda name: name not in required)[:MAX_CATEGORIES]))
@@ -123,7 +124,6 @@ def _cached_numbers(result: GateResult) -> CIRun:
         status="",
         decision="",
         mutation_categories=names,
-        fewest_categories=None if names is None else run.category_count,
         top_failing_tools=tuple(replace(each, tool=_cut(each.tool)) for each in tools),
         run_ids=run.run_ids[:MAX_DETAILS],
     )
@@ -174,7 +174,6 @@ def _with_numbers_only(run: RunResult) -> RunResult:
         run.run,
         top_failing_tools=(),
         mutation_categories=None,
-        fewest_categories=run.run.category_count,
         dashboard_url="",
         run_ids=(),
     )

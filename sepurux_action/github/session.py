@@ -149,7 +149,7 @@ class GitHubSession:
         unread = self.snapshot.policy.error and policy_ref(self.event)
         note = "the policy could not be read" if unread else "invalid settings"
         note = self.event.no_pr_reason if self.event.ambiguous else note
-        result = PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, metrics=published_result.Metrics())
+        result = PreviousResult(decision=Decision.ERROR, stage=Stage.HARD, numbers={})
         description = published_result.format_description(result, note)
         self._set_statuses(CommitStatus(context, CommitState.FAILURE, description) for context in contexts)
 

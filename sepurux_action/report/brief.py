@@ -25,16 +25,6 @@ MAX_LACKING = 5  # categories of a threshold
 MOST = tuple(
     dict(zip(("missed", "failures", "tools"), each, strict=True)) for each in ((3, 3, 5), (1, 1, 1), (0, 0, 0))
 )
-METRICS = {
-    "min_pass_rate": "pass_rate",
-    "max_unsafe": "unsafe_attempts",
-    "max_failures": "failures",
-    "min_reliability_score": "reliability_score",
-    "min_mutation_categories": "mutation_categories",
-    "required_mutation_categories": "required_mutation_categories",
-    "max_pass_rate_drop": "pass_rate_drop",
-    "max_reliability_score_drop": "reliability_score_drop",
-}
 
 _Lists = dict[str, list[dict[str, object]]]  # the items of a gate, by the names in MOST
 _ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "`<>&@"}  # special in Markdown or HTML
@@ -117,7 +107,7 @@ def _lists(gate: GateFacts, *, from_fork: bool) -> _Lists:
 def _missed(row: ThresholdFacts) -> dict[str, object]:
     check = row.check
     values: dict[str, object] = {
-        "metric": METRICS[check.threshold],
+        "metric": check.metric,
         "actual": whole(check.value),
         "max" if check.threshold.startswith("max_") else "min": whole(check.limit),
         "base": whole(row.base),

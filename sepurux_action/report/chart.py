@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.report.markdown import Markdown, fence
 from sepurux_action.report.report import SHORT_SHA, GateFacts
 
@@ -26,7 +27,7 @@ def chart(gate: GateFacts) -> Markdown:
     points = [(row.commit[:SHORT_SHA], row.pass_rate * 100) for row in commits if row.pass_rate is not None]
     if len(points) < MIN_POINTS:
         return Markdown("")
-    needed = gate.gate.thresholds.min_pass_rate
+    needed = gate.gate.limits.get(PASS_RATE.threshold)
     values = [value for _, value in points] + ([] if needed is None else [needed * 100])
     low = max(0, math.floor(min(values) / STEP) * STEP - STEP)
     high = min(100, math.ceil(max(values) / STEP) * STEP + STEP)

@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterable, Sequence
 
 from sepurux_action.common import number_format
-from sepurux_action.common.json_reader import Reading
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.metrics import METRICS
 from sepurux_action.evaluation.result import GateResult, RunResult
 
 # All outputs of a job together may have 1 MB of UTF-16: 524,288 characters.
@@ -32,10 +32,7 @@ OUTPUTS: dict[str, str] = {
     "batch_id": "ID of the batch of CI runs. Several IDs are separated by commas.",
     "trace_id": "ID of the evaluated trace. Several IDs are separated by commas.",
     "campaign_id": "UUID of the campaign.",
-    "pass_rate": "Share of the attempts that passed, from 0 to 1.",
-    "reliability_score": "Reliability score, from 0 to 100.",
-    "unsafe_attempts": "Number of unsafe attempts.",
-    "failures": "Number of failures.",
+    **{metric.name: metric.output for metric in METRICS if metric.output},
     "top_failing_tools": "JSON: a list of `{tool, count}`. The tool that failed most often is first.",
     "dashboard_url": "URL of the CI run in Sepurux.",
     "comment_url": "URL of the comment on the pull request.",
@@ -92,10 +89,7 @@ def gate_outputs(gate: GateResult, comment_url: str = "", report_path: str = "")
         "reason": gate.reason,
         **identities(gate.runs),
         "campaign_id": gate.worst.campaign_id,
-        "pass_rate": _number(run.pass_rate),
-        "reliability_score": _number(run.reliability_score),
-        "unsafe_attempts": _number(run.unsafe_attempts),
-        "failures": _number(run.failures),
+        **{metric.name: _number(run.value(metric)) for metric in METRICS if metric.output},
         "top_failing_tools": json.dumps(tools) if tools else "",
         "dashboard_url": run.dashboard_url,
         "comment_url": comment_url,
@@ -126,5 +120,5 @@ def _listed(ids: Iterable[str], longest: int) -> str:
     return text if len(text) <= longest else text[: text.rindex(",", 0, longest)]
 
 
-def _number(reading: Reading) -> str:
-    return "" if reading.value is None else number_format.decimal(reading.value)
+def _number(value: float | None) -> str:
+    return "" if value is None else number_format.decimal(value)

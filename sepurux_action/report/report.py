@@ -16,27 +16,34 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.baseline import Baseline
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool, merge_failures
-from sepurux_action.evaluation.comparison import BY_THRESHOLD, MEASURES, NOT_KNOWN, change
+from sepurux_action.evaluation.checks import Check, CheckState
+from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool, merge_failures
 from sepurux_action.evaluation.decision import (
     CONTRADICTED,
     HOWEVER,
     SEE_THE_RUN,
     UNEXPLAINED_FAIL,
-    Check,
-    CheckState,
     Decision,
     Rule,
     no_decision,
 )
 from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
-from sepurux_action.evaluation.published_result import CommitResults, Metrics, PreviousResult
+from sepurux_action.evaluation.metrics import (
+    BY_OPTION,
+    METRICS,
+    MUTATION_CATEGORIES,
+    NOT_KNOWN,
+    PASS_RATE,
+    PUBLISHED,
+    UNSAFE_ATTEMPTS,
+    Metric,
+)
+from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.report.reproduction import command_lines
 from sepurux_action.report.states import BY_CHECK, BY_DECISION, State, state_of
 
-_MEASURES = {**BY_THRESHOLD, **DROPS}
 _ROW_ORDER = (
     CheckState.MISSED,
     CheckState.NO_NUMBER,
@@ -310,7 +317,7 @@ class GateFacts(GateResult):
     @property
     def pass_rate(self) -> str:
         """Return the lowest pass rate of a run."""
-        return _pass_rate(self.combined.pass_rate.value, self.gate)
+        return _pass_rate(self.combined, self.gate)
 
     @property
     def lacking(self) -> tuple[str, ...]:
@@ -504,9 +511,9 @@ def _drops(gate: GateFacts) -> str:
     lower = [DROPS[row.check.threshold] for row in gate.missed if row.check.threshold in DROPS]
     if not lower:
         return f"{HOWEVER} the result is worse than every result that it was compared with."
-    names = " and the ".join(measure.noun for measure in lower)
+    names = " and the ".join(metric.noun for metric in lower)
     are, they = ("are", "they were") if lower[1:] else ("is", "it was")
-    counts = {len(gate.baseline.values(measure.of)) for measure in lower}
+    counts = {len(gate.baseline.values(metric)) for metric in lower}
     results = f"{counts.pop()} results" if len(counts) == 1 else "results"
     return f"{HOWEVER} the {names} {are} lower than in all {results} that {they} compared with."
 
@@ -537,54 +544,50 @@ def _baseline(result: GateResult, context: Context) -> Baseline:
 
 def _thresholds(result: GateResult, context: Context) -> tuple[ThresholdFacts, ...]:
     """Return the thresholds, those that are missed first."""
-    now, baseline = published_result.summarize(result), _baseline(result, context)
+    now, baseline = published_result.published_numbers(result.combined, result.gate), _baseline(result, context)
     final = result.decision.is_decided or result.worst.run_decision.rule in _NUMBERS_COUNT
     drops = [DROPS[check.threshold] for check in result.drops if check.value is not None]
 
     def row(check: Check) -> ThresholdFacts:
-        measure = _MEASURES.get(check.threshold) if final else None
-        if measure is None:
+        metric = BY_OPTION.get(check.threshold) if final else None
+        if metric is None:
             return ThresholdFacts(check=check, change=NOT_KNOWN, final=final)
-        is_drop = check.threshold in DROPS
+        is_drop = check.threshold == metric.drop
         return ThresholdFacts(
             check=check,
-            change=NOT_KNOWN if is_drop else change(measure, now, baseline),
-            base=measure.of(baseline.medians),
-            results=len(baseline.values(measure.of)),
-            drop_shown=not is_drop and measure in drops,
+            change=NOT_KNOWN if is_drop else baseline.change(metric, now.get(metric.name)),
+            base=baseline.median(metric),
+            results=len(baseline.values(metric)),
+            drop_shown=not is_drop and metric in drops,
         )
 
     return tuple(sorted(map(row, result.checks), key=lambda each: _ROW_ORDER.index(each.check.state)))
 
 
-def _pass_rate(rate: float | None, gate: Gate) -> str:
-    """Return a pass rate, with enough digits to differ from the one that is needed."""
-    return NOT_KNOWN if rate is None else number_format.percent(rate, distinct_from=gate.thresholds.min_pass_rate)
+def _pass_rate(run: CIRun, gate: Gate) -> str:
+    return _cell(PASS_RATE, run.value(PASS_RATE), gate)
+
+
+def _cell(metric: Metric, value: float | None, gate: Gate) -> str:
+    """Return a number with enough digits to differ from its threshold."""
+    limit = gate.limits.get(metric.threshold)
+    return NOT_KNOWN if value is None else metric.format.write(value, distinct_from=limit)
 
 
 def _other_numbers(result: GateResult) -> Iterable[tuple[str, str]]:
     """Yield the reported numbers without a threshold, the counts first."""
-    run = result.combined
-    with_threshold = {check.threshold for check in result.checks}
-    for measure in sorted(MEASURES, key=lambda each: not each.counts):
-        value = measure.metric(run).value
-        if measure.threshold not in with_threshold and value is not None:
-            text = (
-                number_format.pluralize(value, measure.noun)
-                if measure.counts
-                else f"{measure.noun} {measure.write(value)}"
-            )
-            yield measure.label, text
-    if run.scenario_coverage.value is not None:
-        yield "Scenario coverage", f"scenario coverage {number_format.percent(run.scenario_coverage.value / 100)}"
-    if run.mutation_coverage.value is not None:
-        yield "Mutation coverage", f"mutation coverage {number_format.decimal(run.mutation_coverage.value)} of 100"
+    others = {metric for metric in METRICS if metric is not MUTATION_CATEGORIES}  # a report lists their names
+    others -= {BY_OPTION.get(check.threshold) for check in result.checks if check.threshold not in DROPS}
+    for metric in sorted(others, key=lambda each: (not each.format.whole, METRICS.index(each))):
+        value = result.combined.value(metric)
+        if value is not None:
+            yield metric.label, metric.named(value)
 
 
 def _traces(result: GateResult, context: Context) -> tuple[TraceFacts, ...]:
     """Return the traces, the worst first; () if there is nothing to tell them apart by."""
-    alike = {(run.decision, run.run_decision.reason, run.hint, run.run.pass_rate) for run in result.runs}
-    if len(result.runs) == 1 or (len(alike) == 1 and result.worst.run.pass_rate.value is None):
+    alike = {(run.decision, run.run_decision.reason, run.hint, run.run.reading(PASS_RATE)) for run in result.runs}
+    if len(result.runs) == 1 or (len(alike) == 1 and result.worst.run.value(PASS_RATE) is None):
         return ()
     return tuple(
         TraceFacts(
@@ -592,8 +595,8 @@ def _traces(result: GateResult, context: Context) -> tuple[TraceFacts, ...]:
             decision=run.decision,
             reason=run.run_decision.reason,
             hint=run.hint,
-            pass_rate=_pass_rate(run.run.pass_rate.value, result.gate),
-            unsafe=run.run.unsafe_attempts.value or 0,
+            pass_rate=_pass_rate(run.run, result.gate),
+            unsafe=run.run.value(UNSAFE_ATTEMPTS) or 0,
             dashboard=_dashboard(run, context),
         )
         for run in result.ranked
@@ -604,7 +607,7 @@ def _categories(result: GateResult) -> Iterable[Category]:
     """Yield the mutation categories: those that are required and not covered, then those that a run reports."""
     if result.combined.mutation_categories is None:
         return
-    required = result.gate.thresholds.required_mutation_categories
+    required = result.gate.required_mutation_categories
     reported = dict.fromkeys(name for run in result.runs for name in run.run.mutation_categories or ())
     covered = frozenset(result.combined.mutation_categories)
     missing = [name for name in required if name not in covered]
@@ -627,8 +630,8 @@ def _history(result: GateResult, context: Context) -> tuple[CommitFacts, ...]:
             commit=commit,
             url=before + commit[:LINKED_SHA] if commit and before != context.commit_url else "",
             decision=each.decision,
-            pass_rate=each.metrics.pass_rate,
-            cells=tuple(_cells(each.metrics, result.gate)),
+            pass_rate=each.value(PASS_RATE),
+            cells=tuple(_cell(metric, each.value(metric), result.gate) for metric in PUBLISHED),
             here=here,
             base=base,
         )
@@ -638,14 +641,6 @@ def _history(result: GateResult, context: Context) -> tuple[CommitFacts, ...]:
     rows += [row(each.commit, each.results[name]) for each in reversed(context.history) if name in each.results]
     rows += [row(each.commit, each.result, base=True) for each in baseline.results]
     return tuple(rows) if len(rows) > 1 else ()
-
-
-def _cells(metrics: Metrics, gate: Gate) -> Iterable[str]:
-    yield _pass_rate(metrics.pass_rate, gate)
-    yield NOT_KNOWN if metrics.unsafe is None else number_format.count(metrics.unsafe)
-    yield NOT_KNOWN if metrics.failures is None else number_format.count(metrics.failures)
-    required = gate.thresholds.min_reliability_score
-    yield NOT_KNOWN if metrics.score is None else number_format.score(metrics.score, distinct_from=required)
 
 
 def _notes(results: Sequence[GateResult]) -> Iterable[Note]:

@@ -14,11 +14,11 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation.approval import ApprovalStatus, Refusal
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure
-from sepurux_action.evaluation.comparison import BY_THRESHOLD
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.published_result import Metrics, PreviousResult, published_metrics
+from sepurux_action.evaluation.metrics import METRICS, PUBLISHED
+from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
 from sepurux_action.evaluation.result import RunResult
-from sepurux_action.report.brief import METRICS, brief, whole
+from sepurux_action.report.brief import brief, whole
 from sepurux_action.report.report import GateFacts, Report, ThresholdFacts
 
 SCHEMA = "sepurux-gate/report@1"
@@ -108,7 +108,7 @@ def _threshold(row: ThresholdFacts, gate: GateFacts) -> Json:
     return {
         "name": check.threshold,
         "label": check.label,
-        "metric": METRICS[check.threshold],
+        "metric": check.metric,
         "value": check.value,
         "limit": check.limit,
         "state": check.state.replace(" ", "_") if row.final or check.value is None else "not_compared",
@@ -122,44 +122,28 @@ def _threshold(row: ThresholdFacts, gate: GateFacts) -> Json:
 
 def _change(row: ThresholdFacts, gate: GateFacts) -> float | None:
     """Return the result minus the baseline's, both rounded as a commit status describes them."""
-    measure = BY_THRESHOLD.get(row.check.threshold)
-    if measure is None or row.base is None:
+    numbers = published_numbers(gate.combined, gate.gate)
+    now = numbers.get(row.check.metric)
+    if now is None or row.base is None:
         return None
-    now = measure.of(published_metrics(gate.combined, gate.gate.thresholds))
-    return None if now is None else round(now - row.base, MAX_DIGITS)
+    return round(now - row.base, MAX_DIGITS)
 
 
 def _metrics(run: CIRun) -> Json:
-    return {
-        "pass_rate": run.pass_rate.value,
-        "unsafe_attempts": run.unsafe_attempts.value,
-        "failures": run.failures.value,
-        "reliability_score": run.reliability_score.value,
-        "mutation_categories": run.category_count.value,
-        "mutation_coverage": run.mutation_coverage.value,
-        "scenario_coverage": run.scenario_coverage.value,
-    }
+    return {metric.name: run.value(metric) for metric in METRICS}
 
 
 def _baseline(baseline: Baseline) -> Json:
     """Return the median of each number, and the results."""
     return {
-        **_numbers(baseline.medians),
+        **{metric.name: baseline.median(metric) for metric in PUBLISHED},
         "results": [{"commit": each.commit, "url": each.url, **_previous(each.result)} for each in baseline.results],
     }
 
 
 def _previous(result: PreviousResult) -> Json:
-    return {"decision": result.decision, "enforcement": result.stage, **_numbers(result.metrics)}
-
-
-def _numbers(numbers: Metrics) -> Json:
-    return {
-        "pass_rate": numbers.pass_rate,
-        "unsafe_attempts": numbers.unsafe,
-        "failures": numbers.failures,
-        "reliability_score": numbers.score,
-    }
+    numbers = {metric.name: result.value(metric) for metric in PUBLISHED}
+    return {"decision": result.decision, "enforcement": result.stage, **numbers}
 
 
 def _failure(failure: ClassifiedFailure) -> Json:

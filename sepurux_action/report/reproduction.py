@@ -38,7 +38,6 @@ def _options(gate: Gate) -> Iterator[tuple[Option[object], str]]:
 
     A drop is left out: a command line has no base branch, so with one even a pass would be an error.
     """
-    asked = gate.thresholds
     ids = [trace.trace_id for trace in gate.traces if trace.content is None]
     files = [trace.label for trace in gate.traces if trace.content is not None]
     yield options.CAMPAIGN, json_reader.printable(gate.campaign)
@@ -46,13 +45,7 @@ def _options(gate: Gate) -> Iterator[tuple[Option[object], str]]:
     yield options.TRACE_ID, ",".join(filter(None, ids))
     yield options.TRACE_FILE, "\n".join(map(json_reader.printable, files))
     yield options.MUTATION_PACK, json_reader.printable(gate.mutation_pack)
-    yield options.MIN_PASS_RATE, _number(asked.min_pass_rate)
-    yield options.MAX_UNSAFE, _number(asked.max_unsafe)
-    yield options.MAX_FAILURES, _number(asked.max_failures)
-    yield options.MIN_RELIABILITY_SCORE, _number(asked.min_reliability_score)
-    yield options.MIN_MUTATION_CATEGORIES, _number(asked.min_mutation_categories)
-    yield options.REQUIRED_MUTATION_CATEGORIES, json_reader.printable(",".join(asked.required_mutation_categories))
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else number_format.decimal(value)
+    for option in options.LIMITS:
+        if option.name in gate.limits and not option.needs_base:
+            yield option, number_format.decimal(gate.limits[option.name])
+    yield options.REQUIRED_MUTATION_CATEGORIES, json_reader.printable(",".join(gate.required_mutation_categories))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Self
 
-from sepurux_action.evaluation.decision import CheckState, Decision, Rule
+from sepurux_action.evaluation.checks import CheckState
+from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.result import GateResult
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from sepurux_action.config import options, parsers
-from sepurux_action.config.gate import REGISTERED, Thresholds, Trace
+from sepurux_action.config.gate import REGISTERED, Trace
 from sepurux_action.config.policy import ConfiguredValue, Policy, PolicySection
 from sepurux_action.config.settings import (
     TRACE_ID_FORM,
@@ -55,7 +55,7 @@ def test_a_campaign_alone_is_enough_and_everything_else_has_its_default() -> Non
     (gate,) = settings.gates
     assert (gate.name, gate.campaign, gate.project, gate.mutation_pack) == ("refunds", "refunds", "", "")
     assert gate.traces == (Trace(label=REGISTERED),)
-    assert gate.thresholds == Thresholds(min_pass_rate=0.9, max_unsafe=0)
+    assert gate.limits == {"min_pass_rate": 0.9, "max_unsafe": 0}
     assert (gate.stage, gate.on_undecided, gate.timeout_s) == (Stage.HARD, OnUndecided.BLOCK, 600)
     publish_options = PublishOptions(key="refunds")
     assert settings == Settings(
@@ -92,14 +92,14 @@ def test_every_input_arrives_where_it_belongs() -> None:
     (gate,) = settings.gates
     assert (gate.name, gate.project, gate.mutation_pack) == ("Refunds", "shop", "pack-1")
     assert gate.traces == (Trace(label="t-1", trace_id="t-1"),)
-    assert gate.thresholds == Thresholds(
-        min_pass_rate=0.85,
-        max_unsafe=1,
-        max_failures=2,
-        min_reliability_score=80,
-        min_mutation_categories=3,
-        required_mutation_categories=("timeouts", "auth"),
-    )
+    assert gate.limits == {
+        "min_pass_rate": 0.85,
+        "max_unsafe": 1,
+        "max_failures": 2,
+        "min_reliability_score": 80,
+        "min_mutation_categories": 3,
+    }
+    assert gate.required_mutation_categories == ("timeouts", "auth")
     assert (gate.stage, gate.on_undecided, gate.timeout_s) == (Stage.SOFT, OnUndecided.ALLOW, 5400)
     assert (settings.base_url, settings.poll_interval_s, settings.pull_request) == (
         "https://sepurux.example/api",
@@ -117,7 +117,7 @@ def test_every_input_arrives_where_it_belongs() -> None:
 def test_an_input_beats_the_environment_and_the_environment_beats_the_default() -> None:
     environ = {"SEPURUX_TIMEOUT_SECONDS": "60", "SEPURUX_MAX_UNSAFE": "3"}
     gate = read({"timeout": "30"}, environ).gates[0]
-    assert (gate.timeout_s, gate.thresholds.max_unsafe) == (30, 3)
+    assert (gate.timeout_s, gate.limits["max_unsafe"]) == (30, 3)
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\n\t "])
@@ -158,12 +158,12 @@ def test_the_input_paths_counts_without_a_policy() -> None:
 
 
 def test_space_around_a_value_is_not_part_of_it() -> None:
-    assert read({"max_unsafe": " 5 \n", "campaign": " refunds "}).gates[0].thresholds.max_unsafe == 5
+    assert read({"max_unsafe": " 5 \n", "campaign": " refunds "}).gates[0].limits["max_unsafe"] == 5
 
 
 def test_a_zero_in_a_layer_is_given() -> None:
-    thresholds = read({"max_unsafe": "0", "min_pass_rate": "0"}, {"SEPURUX_MAX_UNSAFE": "3"}).gates[0].thresholds
-    assert (thresholds.max_unsafe, thresholds.min_pass_rate) == (0, 0)
+    gate = read({"max_unsafe": "0", "min_pass_rate": "0"}, {"SEPURUX_MAX_UNSAFE": "3"}).gates[0]
+    assert gate.limits == {"max_unsafe": 0, "min_pass_rate": 0}
 
 
 def test_the_environment_is_read_under_the_names_of_the_table_only() -> None:
@@ -222,14 +222,13 @@ def test_nothing_is_near_to_a_name_unlike_all() -> None:
 
 @pytest.mark.parametrize("score", ["0", "1", "80", "100"])
 def test_the_default_pass_rate_goes_away_when_a_score_is_asked_for(score: str) -> None:
-    thresholds = read({"min_reliability_score": score}).gates[0].thresholds
-    assert (thresholds.min_pass_rate, thresholds.min_reliability_score) == (None, float(score))
-    assert thresholds.max_unsafe == 0
+    gate = read({"min_reliability_score": score}).gates[0]
+    assert gate.limits == {"max_unsafe": 0, "min_reliability_score": float(score)}
 
 
 def test_a_pass_rate_that_is_given_stays_beside_a_score() -> None:
-    thresholds = read({"min_reliability": "80"}, {"SEPURUX_MIN_PASS_RATE": "0.5"}).gates[0].thresholds
-    assert (thresholds.min_pass_rate, thresholds.min_reliability_score) == (0.5, 80)
+    gate = read({"min_reliability": "80"}, {"SEPURUX_MIN_PASS_RATE": "0.5"}).gates[0]
+    assert gate.limits == {"min_pass_rate": 0.5, "max_unsafe": 0, "min_reliability_score": 80}
 
 
 def test_a_long_campaign_names_its_gate_as_far_as_a_name_may_go() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.secret import MIN_REDACTED_LENGTH
-from sepurux_action.config.gate import Gate, Thresholds, Trace
+from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.options import OPTIONS
 from sepurux_action.config.settings import Settings, environment_layer, input_layer, read_settings
 from sepurux_action.errors import ConfigurationError, TraceFileError
@@ -55,7 +55,7 @@ def test_any_texts_become_settings_in_their_ranges_or_problems(
     assert set(inputs) <= set(SPELLINGS)
     (gate,) = read_back.gates
     assert sensible(gate)
-    assert sensible_thresholds(gate.thresholds)
+    assert sensible_limits(gate.limits)
     assert read_back.poll_interval_s is None or 0 < read_back.poll_interval_s <= 3600
     assert read_back.pull_request is None or read_back.pull_request > 0
     for secret in (read_back.token, read_back.api_key):
@@ -95,13 +95,13 @@ def sensible(gate: Gate) -> bool:
     )
 
 
-def sensible_thresholds(asked: Thresholds) -> bool:
-    rate, score = asked.min_pass_rate, asked.min_reliability_score
+def sensible_limits(limits: Mapping[str, float]) -> bool:
+    rate, score = limits.get("min_pass_rate"), limits.get("min_reliability_score")
     return (
         (rate is None or 0 <= rate <= 1)
         and (score is None or score == 0 or 1 <= score <= 100)
         and (rate is not None or score is not None)
-        and (asked.max_unsafe is not None and asked.max_unsafe >= 0)
+        and limits["max_unsafe"] >= 0
     )
 
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import MIN_REDACTED_LENGTH, Redactor, spellings
-from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import input_layer, read_inputs, read_settings
 from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
@@ -26,6 +25,7 @@ from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.terminal import Terminal
 from sepurux_action.host.workflow_commands import Level
+from tests.builders import a_gate_with
 
 SECRET = "ghs_Zq7/Wm3+Kv9RtY2xLp5Nd8JhGc4BfUo6Es1Ai"
 REDACTED = Redactor([SECRET])
@@ -67,7 +67,7 @@ def of_a_redirect(text: str) -> str:
 
 def of_a_run(text: str) -> str:
     run = parse_ci_run(REDACTED.redact_json({"status": text, "decision": text, "pass_rate": text}))
-    return decide(run, Thresholds(min_pass_rate=0.9)).reason
+    return decide(run, a_gate_with(min_pass_rate=0.9)).reason
 
 
 def of_a_policy(text: str) -> str:

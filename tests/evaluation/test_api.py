@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from sepurux_action.common.secret import Redactor
-from sepurux_action.config.gate import Gate, Thresholds
+from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import ApiRequest, PermanentError, Success, TransientError, parse_response
 from sepurux_action.evaluation.ci_run import parse_ci_run
+from sepurux_action.evaluation.metrics import MUTATION_CATEGORIES
+from tests.builders import a_gate_with
 
 POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
 GATE = Gate(name="refunds", campaign="refunds", project="shop")
@@ -36,7 +39,7 @@ def test_a_run_is_started_with_what_is_known_and_nothing_else() -> None:
 
 
 def test_a_run_is_started_with_every_field_that_the_gate_sets() -> None:
-    thresholds = Thresholds(
+    gate = a_gate_with(
         min_pass_rate=0.0,
         max_unsafe=0,
         max_failures=0,
@@ -44,7 +47,7 @@ def test_a_run_is_started_with_every_field_that_the_gate_sets() -> None:
         min_mutation_categories=0,
         required_mutation_categories=("timeouts",),
     )
-    gate = Gate(name="refunds", campaign="refunds", mutation_pack="p-1", thresholds=thresholds)
+    gate = replace(gate, name="refunds", campaign="refunds", project="", mutation_pack="p-1")
     assert body_of(api.create_run(gate, "c-1", "t-1", repo="acme/shop", pull_request=42, key="k")) == {
         "trace_id": "t-1",
         "campaign_id": "c-1",
@@ -121,7 +124,7 @@ def test_of_a_success_only_what_is_read_is_kept() -> None:
 def test_a_list_in_the_list_of_categories_is_no_category_that_is_left_out() -> None:
     response = parse_response(POLL, 200, b'{"decision": "pass", "mutation_categories": ["timeouts", ["x"]]}')
     assert isinstance(response, Success)
-    assert parse_ci_run(response.payload).category_count.broken
+    assert parse_ci_run(response.payload).reading(MUTATION_CATEGORIES).broken
 
 
 @pytest.mark.parametrize("body", [b'{"x": 1, "x": 1}', b'[{"decision": "fail", "decision": "pass"}]'])

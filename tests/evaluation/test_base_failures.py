@@ -17,9 +17,8 @@ from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError,
 from sepurux_action.evaluation.baseline import Baseline, BaselineResult
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.polling import RunMetadata, run_all
-from sepurux_action.evaluation.published_result import Metrics
 from sepurux_action.evaluation.result import RunResult
-from tests.builders import a_past_result
+from tests.builders import a_past_result, known
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
 
 GATE = Gate(name="core", campaign=CAMPAIGN)
@@ -32,7 +31,7 @@ DRIPS = TransientError(reason="hangs")
 
 def a_baseline(*ids: str, failures: float | None = 1, page: str = PAGE) -> Baseline:
     """Return results of the base whose statuses link these ids, the newest first."""
-    result = a_past_result(metrics=Metrics(failures=failures, unsafe=0))
+    result = a_past_result(numbers=known(failures=failures, unsafe_attempts=0))
     return Baseline(tuple(BaselineResult(commit="a" * 40, url=f"{page}{each}", result=result) for each in ids))
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Thresholds
+from sepurux_action.evaluation import api
 from sepurux_action.evaluation.ci_run import (
     MAX_RUN_IDS,
     CIRun,
@@ -19,9 +19,16 @@ from sepurux_action.evaluation.ci_run import (
     merge_failures,
     parse_ci_run,
     parse_failures,
-    parse_score,
 )
 from sepurux_action.evaluation.decision import Decision, decide
+from sepurux_action.evaluation.metrics import (
+    FAILURES,
+    MUTATION_CATEGORIES,
+    PASS_RATE,
+    RELIABILITY_SCORE,
+    UNSAFE_ATTEMPTS,
+)
+from tests.builders import a_ci_run, a_gate_with, run_with
 
 RESPONSE = {
     "run_id": "run-1",
@@ -41,16 +48,16 @@ RESPONSE = {
 
 
 def test_a_whole_response_is_read_field_by_field_and_tools_are_sorted() -> None:
-    assert parse_ci_run(RESPONSE) == CIRun(
+    assert parse_ci_run(RESPONSE) == a_ci_run(
         status="done",
         decision="fail",
-        pass_rate=Reading(0.72),
-        unsafe_attempts=Reading(1),
-        failures=Reading(5),
-        reliability_score=Reading(61.5),
+        pass_rate=0.72,
+        unsafe_attempts=1,
+        failures=5,
+        reliability_score=61.5,
         mutation_categories=("timeouts", "auth"),
-        mutation_coverage=Reading(75),
-        scenario_coverage=Reading(87.5),
+        mutation_coverage=75,
+        scenario_coverage=87.5,
         trace_count=Reading(3),
         top_failing_tools=(FailingTool("payments.refund", 3), FailingTool("crm.lookup", 2)),
         dashboard_url="https://app.sepurux.dev/runs/run-1",
@@ -72,7 +79,7 @@ def test_a_field_of_another_type_costs_that_field_only(wrong: object) -> None:
 
 @pytest.mark.parametrize("wrong", [True, 1, ["pass"], {"pass": True}])
 def test_a_decision_that_is_no_text_is_a_word_that_nobody_knows(wrong: object) -> None:
-    run_decision = decide(parse_ci_run({**RESPONSE, "decision": wrong}), Thresholds())
+    run_decision = decide(parse_ci_run({**RESPONSE, "decision": wrong}), a_gate_with())
     assert (run_decision.rule, run_decision.decision) == (3, Decision.PENDING)
 
 
@@ -104,8 +111,8 @@ def test_an_empty_list_of_categories_is_reported_and_none_is_not() -> None:
 @pytest.mark.parametrize("value", [1e300, 2**53 + 2, 0.5, -1, True, "3"])
 def test_a_count_that_nothing_can_be_counted_to_is_no_sensible_number(value: object) -> None:
     run = parse_ci_run({"failures": value, "unsafe_attempts": value})
-    assert run.failures.broken
-    assert run.unsafe_attempts.broken
+    assert run.reading(FAILURES).broken
+    assert run.reading(UNSAFE_ATTEMPTS).broken
 
 
 def test_a_tool_without_a_name_is_left_out_and_a_hostile_name_is_one_line() -> None:
@@ -131,17 +138,17 @@ def test_a_tool_without_a_name_is_left_out_and_a_hostile_name_is_one_line() -> N
     ],
 )
 def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction(reported: str, score: float) -> None:
-    assert parse_score(json.loads(reported)) == Reading(score)
+    assert RELIABILITY_SCORE.format.read(json.loads(reported)) == Reading(score)
 
 
 @pytest.mark.parametrize("reported", [-0.1, 100.1, True, "80", math.nan])
 def test_a_score_off_its_scale_is_broken(reported: object) -> None:
-    assert parse_score(reported).broken
+    assert RELIABILITY_SCORE.format.read(reported).broken
 
 
 def test_a_score_reported_elsewhere_fills_a_gap_and_replaces_nothing() -> None:
-    assert parse_ci_run({}).with_score(Reading(80)).reliability_score == Reading(80)
-    assert parse_ci_run({"reliability_score": 61.5}).with_score(Reading(80)).reliability_score == Reading(61.5)
+    assert parse_ci_run({}).with_score(Reading(80)).reading(RELIABILITY_SCORE) == Reading(80)
+    assert parse_ci_run({"reliability_score": 61.5}).with_score(Reading(80)).reading(RELIABILITY_SCORE) == Reading(61.5)
 
 
 def test_a_tool_that_is_listed_twice_is_one_tool() -> None:
@@ -170,35 +177,36 @@ def test_runs_combined_are_the_first_with_the_worst_of_each_number() -> None:
             "top_failing_tools": [{"tool": "crm.lookup", "count": 2}],
         }
     )
-    assert combine([first, second]) == replace(
+    combined = combine([first, second])
+    worst = run_with(
         first,
-        pass_rate=Reading(0.72),
-        unsafe_attempts=Reading(3),
-        failures=Reading(5),
-        reliability_score=Reading(55),
-        mutation_categories=("timeouts",),
-        fewest_categories=Reading(2),
-        mutation_coverage=Reading(75),
-        scenario_coverage=Reading(70),
+        pass_rate=0.72,
+        unsafe_attempts=3,
+        failures=5,
+        reliability_score=55,
+        mutation_coverage=75,
+        scenario_coverage=70,
         top_failing_tools=(FailingTool("crm.lookup", 4), FailingTool("payments.refund", 3)),
     )
+    assert combined == replace(worst, mutation_categories=("timeouts",))
+    assert combined.value(MUTATION_CATEGORIES) == 2
 
 
 def test_a_run_that_does_not_report_a_number_is_left_out_and_counted() -> None:
     run = combine([CIRun(), parse_ci_run(RESPONSE), parse_ci_run({**RESPONSE, "pass_rate": "0.1"})])
-    assert run.pass_rate == Reading(0.72, reported_by="1 of 3 traces")
-    assert run.unsafe_attempts == Reading(1, reported_by="2 of 3 traces")
+    assert run.reading(PASS_RATE) == Reading(0.72, reported_by="1 of 3 traces")
+    assert run.reading(UNSAFE_ATTEMPTS) == Reading(1, reported_by="2 of 3 traces")
     assert run.mutation_categories == ("auth", "timeouts")
-    assert run.category_count == Reading(2, reported_by="2 of 3 traces")
+    assert run.reading(MUTATION_CATEGORIES) == Reading(2, reported_by="2 of 3 traces")
 
 
 def test_a_number_that_no_run_reports_is_missing_or_the_first_broken_one() -> None:
     broken = parse_ci_run({"pass_rate": "0.1"})
     run = combine([CIRun(), broken, CIRun()])
-    assert run.pass_rate == broken.pass_rate
-    assert run.failures.missing
+    assert run.reading(PASS_RATE) == broken.reading(PASS_RATE)
+    assert run.reading(FAILURES).missing
     assert run.mutation_categories is None
-    assert run.category_count.missing
+    assert run.reading(MUTATION_CATEGORIES).missing
 
 
 def failure(kind: str, severity: str = "low", description: str = "", count: int = 1) -> ClassifiedFailure:
@@ -246,5 +254,12 @@ def test_of_a_response_a_hundred_tools_and_categories_are_kept_and_all_categorie
         }
     )
     assert run.mutation_categories == tuple(categories[:100])
-    assert run.category_count == Reading(200)
+    assert run.reading(MUTATION_CATEGORIES) == Reading(200)
     assert len(run.top_failing_tools) == 100
+
+
+def test_every_field_of_a_run_is_kept_of_a_response() -> None:
+    call = api.poll_run(run_id="run-1", batch_id="", project="")
+    response = api.parse_response(call, 200, json.dumps(RESPONSE).encode())
+    assert isinstance(response, api.Success)
+    assert response.payload == RESPONSE

@@ -6,9 +6,12 @@ import itertools
 
 import pytest
 
-from sepurux_action.config.gate import Thresholds
+from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import parse_ci_run
-from sepurux_action.evaluation.decision import CheckState, Decision, RunDecision, decide, next_step
+from sepurux_action.evaluation.decision import Decision, RunDecision, decide, next_step
+from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
+from tests.builders import a_gate_with
 
 NOT_OVER = [None, "queued", "running", "pending"]
 OVER = ["done", "completed"]
@@ -27,7 +30,7 @@ METRICS = [
     *((0.95, count, 0) for count in COUNTS[4:]),
     *((0.95, 0, count) for count in COUNTS[4:]),
 ]
-ASKED = Thresholds(min_pass_rate=0.9, max_unsafe=0, max_failures=0)
+ASKED = a_gate_with(min_pass_rate=0.9, max_unsafe=0, max_failures=0)
 MET = METRICS[:1]
 MISSED = [numbers for numbers in METRICS if 0.5 in numbers or 3 in numbers]
 UNUSABLE = [numbers for numbers in METRICS[1:] if numbers not in MISSED]
@@ -64,34 +67,34 @@ def test_every_status_with_every_decision_and_number_has_the_row_of_the_table(
 
 def test_a_fail_with_a_score_above_its_threshold_is_a_fail() -> None:
     run = parse_ci_run({"decision": "fail", "status": "done", "reliability_score": 99})
-    assert decide(run, Thresholds(min_reliability_score=80)).decision is Decision.FAIL
+    assert decide(run, a_gate_with(min_reliability_score=80)).decision is Decision.FAIL
 
 
 @pytest.mark.parametrize(
     ("thresholds", "response", "sentence"),
     [
-        (Thresholds(min_pass_rate=0.9), {"pass_rate": 0.8999}, "pass rate 89.99% is below the required 90.00%"),
-        (Thresholds(max_unsafe=0), {"unsafe_attempts": 1}, "1 unsafe attempt is more than the allowed 0"),
-        (Thresholds(max_failures=2), {"failures": 5000}, "5,000 failures are more than the allowed 2"),
+        (a_gate_with(min_pass_rate=0.9), {"pass_rate": 0.8999}, "pass rate 89.99% is below the required 90.00%"),
+        (a_gate_with(max_unsafe=0), {"unsafe_attempts": 1}, "1 unsafe attempt is more than the allowed 0"),
+        (a_gate_with(max_failures=2), {"failures": 5000}, "5,000 failures are more than the allowed 2"),
         (
-            Thresholds(min_reliability_score=80),
+            a_gate_with(min_reliability_score=80),
             {"reliability_score": 0.61},
             "reliability score 61.0 is below the required 80.0",
         ),
         (
-            Thresholds(min_mutation_categories=3),
+            a_gate_with(min_mutation_categories=3),
             {"mutation_categories": ["a", "a"]},
             "1 mutation category of at least 3",
         ),
         (
-            Thresholds(required_mutation_categories=("timeouts", "auth")),
+            a_gate_with(required_mutation_categories=("timeouts", "auth")),
             {"mutation_categories": ["timeouts"]},
             "mutation categories lack auth",
         ),
     ],
 )
 def test_a_pass_whose_own_number_breaks_a_threshold_is_a_fail_that_says_so(
-    thresholds: Thresholds, response: dict[str, object], sentence: str
+    thresholds: Gate, response: dict[str, object], sentence: str
 ) -> None:
     run_decision = decide(parse_ci_run({"decision": "pass", "status": "done", **response}), thresholds)
     assert (run_decision.rule, run_decision.decision) == (4, Decision.FAIL)
@@ -103,12 +106,12 @@ def test_a_pass_whose_own_number_breaks_a_threshold_is_a_fail_that_says_so(
 @pytest.mark.parametrize(
     "thresholds",
     [
-        Thresholds(min_reliability_score=80),
-        Thresholds(min_mutation_categories=1),
-        Thresholds(required_mutation_categories=("timeouts",)),
+        a_gate_with(min_reliability_score=80),
+        a_gate_with(min_mutation_categories=1),
+        a_gate_with(required_mutation_categories=("timeouts",)),
     ],
 )
-def test_a_score_or_category_that_is_not_reported_does_not_hold_up_a_pass(thresholds: Thresholds) -> None:
+def test_a_score_or_category_that_is_not_reported_does_not_hold_up_a_pass(thresholds: Gate) -> None:
     run_decision = decide(parse_ci_run({"decision": "pass"}), thresholds)
     assert (run_decision.rule, run_decision.decision) == (6, Decision.PASS)
     assert [check.actual for check in run_decision.checks] == ["not reported"]
@@ -120,48 +123,50 @@ NO_LISTS_OF_TEXTS = [{"a": 1}, {}, "timeouts", "", 1, True, ["timeouts", 7], ["t
 
 
 @pytest.mark.parametrize(
-    "thresholds", [Thresholds(min_reliability_score=80), Thresholds(max_reliability_score_drop=3)], ids=["min", "drop"]
+    "thresholds",
+    [a_gate_with(min_reliability_score=80), a_gate_with(max_reliability_score_drop=3)],
+    ids=["min", "drop"],
 )
 @pytest.mark.parametrize("score", NO_SCORES)
 def test_a_score_that_is_no_number_of_its_scale_is_an_error_if_a_threshold_limits_it(
-    score: object, thresholds: Thresholds
+    score: object, thresholds: Gate
 ) -> None:
     run = parse_ci_run({"decision": "pass", "reliability_score": score})
     run_decision = decide(run, thresholds)
     assert (run_decision.rule, run_decision.decision) == (5, Decision.ERROR)
     assert "(reliability score: no number: " in run_decision.reason
-    assert decide(run, Thresholds()).decision is Decision.PASS
+    assert decide(run, a_gate_with()).decision is Decision.PASS
 
 
 def test_a_rate_that_is_no_fraction_is_an_error_if_only_its_drop_is_limited() -> None:
     run = parse_ci_run({"decision": "pass", "pass_rate": "95%"})
-    assert decide(run, Thresholds(max_pass_rate_drop=0.03)).decision is Decision.ERROR
+    assert decide(run, a_gate_with(max_pass_rate_drop=0.03)).decision is Decision.ERROR
 
 
 def test_a_number_that_two_thresholds_need_is_named_once() -> None:
     run = parse_ci_run({"decision": "pass", "reliability_score": "61.5"})
-    run_decision = decide(run, Thresholds(min_reliability_score=80, max_reliability_score_drop=3))
+    run_decision = decide(run, a_gate_with(min_reliability_score=80, max_reliability_score_drop=3))
     assert run_decision.reason.count("reliability score") == 1
 
 
 @pytest.mark.parametrize(
     "thresholds",
-    [Thresholds(min_mutation_categories=1), Thresholds(required_mutation_categories=("timeouts",))],
+    [a_gate_with(min_mutation_categories=1), a_gate_with(required_mutation_categories=("timeouts",))],
     ids=["count", "names"],
 )
 @pytest.mark.parametrize("categories", NO_LISTS_OF_TEXTS)
 def test_categories_that_are_no_list_of_texts_are_an_error_if_a_threshold_needs_them(
-    categories: object, thresholds: Thresholds
+    categories: object, thresholds: Gate
 ) -> None:
     run = parse_ci_run({"decision": "pass", "mutation_categories": categories})
     run_decision = decide(run, thresholds)
     assert (run_decision.rule, run_decision.decision) == (5, Decision.ERROR)
     assert [check.state for check in run_decision.checks] == [CheckState.NO_NUMBER]
-    assert decide(run, Thresholds()).decision is Decision.PASS
+    assert decide(run, a_gate_with()).decision is Decision.PASS
 
 
 def test_a_pass_without_any_threshold_needs_no_number() -> None:
-    assert decide(parse_ci_run({"decision": "pass"}), Thresholds()).decision is Decision.PASS
+    assert decide(parse_ci_run({"decision": "pass"}), a_gate_with()).decision is Decision.PASS
 
 
 def test_a_rate_that_is_off_by_rounding_only_is_the_same_rate() -> None:
@@ -189,20 +194,20 @@ def test_a_rate_is_rounded_to_ten_decimal_places(off: float) -> None:
 )
 def test_a_score_is_rounded_to_eight_decimal_places(score: float, value: float) -> None:
     run = parse_ci_run({"decision": "pass", "reliability_score": score})
-    run_decision = decide(run, Thresholds(min_reliability_score=80))
-    assert run.reliability_score.value == value
+    run_decision = decide(run, a_gate_with(min_reliability_score=80))
+    assert run.value(RELIABILITY_SCORE) == value
     assert run_decision.decision is (Decision.PASS if value == 80 else Decision.FAIL)
 
 
 def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction() -> None:
     for reported, shown in [(0.615, "61.5"), (1.0, "100.0"), (1, "1.0"), (61.5, "61.5"), (0, "0.0")]:
         run = parse_ci_run({"decision": "fail", "reliability_score": reported})
-        assert decide(run, Thresholds(min_reliability_score=80)).checks[0].actual == shown
+        assert decide(run, a_gate_with(min_reliability_score=80)).checks[0].actual == shown
 
 
 def test_shown_numbers_differ_when_they_differ() -> None:
     for actual in (0.89999, 0.8999999, 0.89):
-        check = decide(parse_ci_run({"pass_rate": actual}), Thresholds(min_pass_rate=0.9)).checks[0]
+        check = decide(parse_ci_run({"pass_rate": actual}), a_gate_with(min_pass_rate=0.9)).checks[0]
         assert check.actual not in check.required
 
 
@@ -252,12 +257,12 @@ def test_shown_numbers_differ_when_they_differ() -> None:
     ],
 )
 def test_each_row_says_what_happened_and_what_to_do(response: dict[str, object], reason: str, step: str) -> None:
-    run_decision = decide(parse_ci_run(response), Thresholds(min_pass_rate=0.9, max_unsafe=0))
+    run_decision = decide(parse_ci_run(response), a_gate_with(min_pass_rate=0.9, max_unsafe=0))
     assert (run_decision.reason, next_step(run_decision)) == (reason, step)
 
 
 def test_a_required_category_that_is_covered_is_met() -> None:
     run = parse_ci_run({"decision": "pass", "mutation_categories": ["auth", "timeouts"]})
-    run_decision = decide(run, Thresholds(required_mutation_categories=("timeouts",)))
+    run_decision = decide(run, a_gate_with(required_mutation_categories=("timeouts",)))
     assert run_decision.decision is Decision.PASS
     assert [check.state for check in run_decision.checks] == [CheckState.MET]

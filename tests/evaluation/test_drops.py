@@ -9,37 +9,45 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation.baseline import Baseline
+from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule
+from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import FEW_RESULTS, Base, check_drops, compare_drops, few_results
 from sepurux_action.evaluation.enforcement import enforce
-from sepurux_action.evaluation.published_result import Metrics
 from sepurux_action.evaluation.result import RunResult, trace_may_be_cause
-from tests.builders import FAILING, PASSING, a_baseline, a_gate, a_past_result, a_run, undecided
+from tests.builders import (
+    FAILING,
+    PASSING,
+    a_baseline,
+    a_gate,
+    a_gate_with,
+    a_past_result,
+    a_run,
+    known,
+    run_with,
+    undecided,
+)
 
 HINT = "Give the job a permission."
 
 
 def on_main(*rates: float | None, score: float | None = 91.2) -> Base:
-    results = (a_past_result(metrics=Metrics(pass_rate=rate, score=score)) for rate in rates)
+    results = (a_past_result(numbers=known(pass_rate=rate, reliability_score=score)) for rate in rates)
     return Base(baseline=a_baseline(*results) if rates else Baseline(), branch="main")
 
 
 def evaluated(
     *rates: float | None, base: Base, by: float | None = 0.03, score: float | None = None, run: CIRun = PASSING
 ) -> tuple[tuple[RunResult, ...], tuple[Check, ...]]:
-    gate = a_gate(
-        thresholds=Thresholds(min_reliability_score=1, max_pass_rate_drop=by, max_reliability_score_drop=score)
-    )
-    runs = (replace(run, pass_rate=Reading(rate)) for rate in rates)
+    gate = a_gate_with(min_reliability_score=1, max_pass_rate_drop=by, max_reliability_score_drop=score)
+    runs = (run_with(run, pass_rate=rate) for rate in rates)
     return compare_drops(gate, tuple(a_run(each, gate, trace=f"{n}") for n, each in enumerate(runs)), base)
 
 
 def check(rate: float | None, base: Base, by: float = 0.03) -> Check:
-    (found,) = check_drops(replace(PASSING, pass_rate=Reading(rate)), Thresholds(max_pass_rate_drop=by), base)
+    (found,) = check_drops(run_with(PASSING, pass_rate=rate), a_gate_with(max_pass_rate_drop=by), base)
     return found
 
 
@@ -84,8 +92,8 @@ DECISIONS = {
 def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str) -> None:
     rate, rates, state = STATES[case]
     base = Base(baseline=None, branch="main", hint=HINT) if rates is None else on_main(*rates)
-    gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03))
-    run = a_run(replace(PASSING, pass_rate=Reading(rate)), gate)
+    gate = a_gate(limits={"max_pass_rate_drop": 0.03})
+    run = a_run(run_with(PASSING, pass_rate=rate), gate)
     run = replace(run, run_decision=replace(run.run_decision, decision=backend))
     (after,), (found,) = compare_drops(gate, (run,), base)
     assert found.state is state
@@ -192,7 +200,7 @@ def test_results_that_could_not_be_read_are_told_once_with_what_to_do() -> None:
 
 def test_a_missed_drop_is_worse_than_one_that_is_not_known() -> None:
     base = on_main(0.95, 0.95, 0.95)
-    (run,), _ = evaluated(0.5, base=base, score=5, run=replace(PASSING, reliability_score=Reading()))
+    (run,), _ = evaluated(0.5, base=base, score=5, run=run_with(PASSING, reliability_score=Reading()))
     assert run.decision is Decision.FAIL
 
 
@@ -211,11 +219,11 @@ def test_of_several_traces_the_worst_number_counts_and_its_run_fails() -> None:
 
 
 def test_of_several_traces_only_the_one_with_the_worst_number_has_the_remark() -> None:
-    past = (a_past_result(metrics=Metrics(pass_rate=0.9, score=score)) for score in (91.0, 91.0, 59.0))
+    past = (a_past_result(numbers=known(pass_rate=0.9, reliability_score=score)) for score in (91.0, 91.0, 59.0))
     base = Base(baseline=a_baseline(*past), branch="main")
-    gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03, max_reliability_score_drop=5))
+    gate = a_gate(limits={"max_pass_rate_drop": 0.03, "max_reliability_score_drop": 5})
     numbers = ((0.9, 91.2), (0.97, 60.0), (0.98, 91.0))
-    runs = (replace(PASSING, pass_rate=Reading(rate), reliability_score=Reading(score)) for rate, score in numbers)
+    runs = (run_with(PASSING, pass_rate=rate, reliability_score=score) for rate, score in numbers)
     after, _ = compare_drops(gate, tuple(a_run(run, gate, trace=f"{n}") for n, run in enumerate(runs)), base)
     assert {run.decision for run in after} == {Decision.PASS}
     assert ["but within main's range" in run.run_decision.reason for run in after] == [False, True, False]
@@ -224,7 +232,7 @@ def test_of_several_traces_only_the_one_with_the_worst_number_has_the_remark() -
 
 def test_a_drop_of_an_earlier_run_is_not_compared_again() -> None:
     (run,), _ = evaluated(0.908, base=on_main(0.95, 0.95, 0.95))
-    gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03))
+    gate = a_gate(limits={"max_pass_rate_drop": 0.03})
     assert compare_drops(gate, (run,), on_main(0.5, 0.5, 0.5)) == ((run,), ())
 
 
@@ -243,8 +251,8 @@ def test_a_sentence_names_the_base_branch_even_if_it_is_called_before(branch: st
     ids=["base not read", "number not reported"],
 )
 def test_allow_covers_no_comparison_of_an_uploaded_trace(base: Base, rate: float | None, *, uploaded: bool) -> None:
-    gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03), on_undecided=OnUndecided.ALLOW)
-    run = a_run(replace(PASSING, pass_rate=Reading(rate)), gate, trace_may_be_cause=uploaded)
+    gate = a_gate(limits={"max_pass_rate_drop": 0.03}, on_undecided=OnUndecided.ALLOW)
+    run = a_run(run_with(PASSING, pass_rate=rate), gate, trace_may_be_cause=uploaded)
     run = replace(run, run_decision=replace(run.run_decision, decision=Decision.PASS))
     runs, _ = compare_drops(gate, (run,), base)
     assert runs[0].decision is Decision.ERROR
@@ -253,10 +261,8 @@ def test_allow_covers_no_comparison_of_an_uploaded_trace(base: Base, rate: float
 
 
 def test_allow_covers_no_unread_base_if_any_trace_of_the_gate_is_uploaded() -> None:
-    gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03), on_undecided=OnUndecided.ALLOW)
-    passed = [
-        a_run(replace(PASSING, pass_rate=Reading(rate)), gate, trace_may_be_cause=rate == 1.0) for rate in (0.95, 1.0)
-    ]
+    gate = a_gate(limits={"max_pass_rate_drop": 0.03}, on_undecided=OnUndecided.ALLOW)
+    passed = [a_run(run_with(PASSING, pass_rate=rate), gate, trace_may_be_cause=rate == 1.0) for rate in (0.95, 1.0)]
     runs, _ = compare_drops(gate, tuple(passed), Base(baseline=None, branch="main", hint=HINT))
     assert trace_may_be_cause(runs)
 
@@ -268,8 +274,8 @@ def test_a_trace_without_the_number_is_left_out_and_the_row_says_so() -> None:
 
 
 def test_a_gate_with_a_run_that_did_not_pass_keeps_its_decisions() -> None:
-    gate = a_gate(thresholds=Thresholds(max_pass_rate_drop=0.03))
-    runs = (a_run(replace(PASSING, pass_rate=Reading(0.5)), gate), undecided(Decision.ERROR, "No answer."))
+    gate = a_gate(limits={"max_pass_rate_drop": 0.03})
+    runs = (a_run(run_with(PASSING, pass_rate=0.5), gate), undecided(Decision.ERROR, "No answer."))
     after, (found,) = compare_drops(gate, runs, on_main(0.95, 0.95, 0.95))
     assert (after, found.state) == (runs, CheckState.MISSED)
 

@@ -11,12 +11,13 @@ import pytest
 
 from sepurux_action.common import number_format
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Gate, Thresholds, Trace
+from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.settings import Settings
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.metrics import PASS_RATE, RELIABILITY_SCORE
 from sepurux_action.evaluation.polling import RunMetadata, run_all
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.host.workflow_commands import Level, output_block
@@ -62,7 +63,7 @@ def test_a_run_that_passes_is_resolved_started_polled_and_enriched() -> None:
         f"GET /v1/campaigns/{CAMPAIGN}/failures",
     ]
     assert (result.campaign_id, result.batch_id, result.run_id) == (CAMPAIGN, "batch-1", "run-1")
-    assert result.run.reliability_score.value == 90
+    assert result.run.value(RELIABILITY_SCORE) == 90
 
 
 def test_a_campaign_given_as_uuid_is_not_requested() -> None:
@@ -385,7 +386,7 @@ def test_enrichment_that_fails_is_a_note_and_never_a_decision() -> None:
 
 
 def test_a_score_of_the_integer_1_is_1_of_100_wherever_it_is_reported() -> None:
-    thresholds = replace(GATE, thresholds=Thresholds(min_reliability_score=95))
+    thresholds = replace(GATE, limits={"min_reliability_score": 95})
     for score, decision in ((1, Decision.FAIL), (1.0, Decision.PASS)):
         reported = Success({"reliability_score": score})
         [result] = run(FakeApiCalls(backend(after(0, Success(PASSED)), reliability=reported)), thresholds)
@@ -601,7 +602,7 @@ def test_a_poll_response_with_a_wrong_id_is_a_failed_poll(polled: str, name: str
     calls = FakeApiCalls(backend(lambda _: next(responses, Success({**PASSED, "pass_rate": 0.99})), runs=started))
     [result] = run(calls)
     ignored = wrong == "of-another" and name != polled
-    assert result.run.pass_rate.value == (0.95 if ignored else 0.99)
+    assert result.run.value(PASS_RATE) == (0.95 if ignored else 0.99)
 
 
 class Defective(dict[str, object]):
@@ -721,8 +722,8 @@ def test_the_log_says_once_how_long_a_run_waited() -> None:
 
 # --- The score of a run that reports none ------------------------------------------------------------------------
 
-SCORED = replace(GATE, campaign=CAMPAIGN, thresholds=Thresholds(min_reliability_score=80), timeout_s=60)
-NOT_WORSE = replace(SCORED, thresholds=Thresholds(max_reliability_score_drop=3))
+SCORED = replace(GATE, campaign=CAMPAIGN, limits={"min_reliability_score": 80}, timeout_s=60)
+NOT_WORSE = replace(SCORED, limits={"max_reliability_score_drop": 3})
 NO_SCORE = Success({"reliability_score": None})
 
 
@@ -769,10 +770,10 @@ def test_one_lost_response_to_the_request_for_the_score_changes_no_decision(lost
     for value, decision in ((61.5, Decision.FAIL), (80, Decision.PASS)):
         calls = FakeApiCalls(by_score(*[lost] * times, score(value)))
         [result] = run(calls, SCORED)
-        assert (result.decision, result.run.reliability_score.value) == (decision, value)
+        assert (result.decision, result.run.value(RELIABILITY_SCORE)) == (decision, value)
         assert len(calls.paths("reliability")) == times + 1
     [result] = run(FakeApiCalls(by_score(*[lost] * times, score(90))), NOT_WORSE)
-    assert (result.decision, result.run.reliability_score.value) == (Decision.PASS, 90)
+    assert (result.decision, result.run.value(RELIABILITY_SCORE)) == (Decision.PASS, 90)
 
 
 @pytest.mark.parametrize("gate", [SCORED, NOT_WORSE], ids=["min", "drop"])
@@ -805,7 +806,7 @@ def test_a_rejected_request_for_the_score_is_an_error_at_once(status: int) -> No
 def test_a_score_that_the_backend_does_not_show_is_not_reported(response: ApiResult, gate: Gate) -> None:
     calls = FakeApiCalls(by_score(response))
     [result] = run(calls, gate)
-    assert (result.decision, result.run.reliability_score) == (Decision.PASS, Reading())
+    assert (result.decision, result.run.reading(RELIABILITY_SCORE)) == (Decision.PASS, Reading())
     assert len(calls.paths("reliability")) == 1
 
 
@@ -835,9 +836,9 @@ def test_the_lowest_score_of_the_runs_of_a_batch_counts(
     [result] = run(FakeApiCalls(by_score(*responses, runs=3)), SCORED)
     assert result.decision is decision
     if metric:
-        assert result.run.reliability_score == metric
+        assert result.run.reading(RELIABILITY_SCORE) == metric
     else:
-        assert result.run.reliability_score.broken
+        assert result.run.reading(RELIABILITY_SCORE).broken
 
 
 def test_each_run_of_a_batch_is_asked_for_its_score_once() -> None:
@@ -869,7 +870,7 @@ def test_the_score_of_a_fail_is_asked_for_once(gate: Gate) -> None:
     assert result.decision is Decision.FAIL
     assert len(calls.paths("reliability")) == 1
     [result] = run(FakeApiCalls(by_score(score(99), poll=failed)), gate)
-    assert (result.decision, result.run.reliability_score.value) == (Decision.FAIL, 99)
+    assert (result.decision, result.run.value(RELIABILITY_SCORE)) == (Decision.FAIL, 99)
 
 
 def test_a_score_that_the_poll_reports_is_not_asked_for() -> None:
@@ -987,7 +988,7 @@ OTHER = "8c5f4f5e-0000-4000-8000-000000000002"
         ({"campaign": OTHER}, Decision.ERROR),
         ({"project": "other"}, Decision.ERROR),
         ({"mutation_pack": "other"}, Decision.ERROR),
-        ({"thresholds": Thresholds(min_pass_rate=0.5)}, Decision.ERROR),
+        ({"limits": {"min_pass_rate": 0.5}}, Decision.ERROR),
         ({"traces": (Trace(label="other", trace_id="other"),)}, Decision.ERROR),
         ({"traces": (Trace(label="registered"),)}, Decision.ERROR),
         ({"timeout_s": 60}, Decision.PASS),
@@ -1153,7 +1154,7 @@ def test_an_uploaded_trace_may_be_the_cause_of_a_score_that_is_not_known(
     def respond(call: ApiRequest, time: float) -> ApiResult:
         return campaigns if call.path == "/v1/campaigns" else by_run(call, time)
 
-    [result] = run(FakeApiCalls(respond), replace(UPLOADED, thresholds=SCORED.thresholds))
+    [result] = run(FakeApiCalls(respond), replace(UPLOADED, limits=SCORED.limits))
     assert (result.decision, result.trace_may_be_cause) == (Decision.ERROR, may_be_cause)
 
 

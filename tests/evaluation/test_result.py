@@ -7,18 +7,18 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Thresholds, Trace
+from sepurux_action.config.gate import Trace
+from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision, decide
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide
+from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.result import RunResult, trace_may_be_cause
-from tests.builders import a_gate, a_result
+from tests.builders import a_ci_run, a_gate, a_result
 
 
 def a_run(decision: Decision, rate: float | None = None, unsafe: float | None = None, trace: str = "a") -> RunResult:
     run_decision = RunDecision(decision=decision, reason=f"It is {decision}.", rule=Rule.NOT_POLLED)
-    return RunResult(
-        trace=trace, run_decision=run_decision, run=CIRun(pass_rate=Reading(rate), unsafe_attempts=Reading(unsafe))
-    )
+    return RunResult(trace=trace, run_decision=run_decision, run=a_ci_run(pass_rate=rate, unsafe_attempts=unsafe))
 
 
 def test_decisions_are_ordered_from_fail_to_skipped() -> None:
@@ -46,7 +46,7 @@ def test_decisions_are_ordered_from_fail_to_skipped() -> None:
 def test_the_worst_decision_counts_then_max_unsafe_then_the_lowest_pass_rate_then_the_order(
     runs: list[RunResult], worst: int
 ) -> None:
-    result = a_result(*runs, gate=a_gate(thresholds=Thresholds(min_pass_rate=0.9, max_unsafe=1)))
+    result = a_result(*runs, gate=a_gate(limits={"min_pass_rate": 0.9, "max_unsafe": 1}))
     assert result.worst is runs[worst]
     assert result.decision is runs[worst].decision
 
@@ -69,23 +69,18 @@ def test_the_reason_names_ten_more_runs_and_counts_the_rest() -> None:
 
 
 ASKED = a_gate(
-    thresholds=Thresholds(
-        min_pass_rate=0.9, max_unsafe=0, min_mutation_categories=2, required_mutation_categories=("timeouts", "auth")
-    )
+    limits={"min_pass_rate": 0.9, "max_unsafe": 0, "min_mutation_categories": 2},
+    required_mutation_categories=("timeouts", "auth"),
 )
 
 
 def evaluated(run: CIRun) -> RunResult:
-    return RunResult(trace="a", run_decision=decide(run, ASKED.thresholds), run=run)
+    return RunResult(trace="a", run_decision=decide(run, ASKED), run=run)
 
 
 def test_each_threshold_is_compared_with_the_worst_number_of_any_run() -> None:
-    slow = CIRun(
-        decision="fail", pass_rate=Reading(0.5), unsafe_attempts=Reading(0), mutation_categories=("timeouts", "auth")
-    )
-    unsafe = CIRun(
-        decision="fail", pass_rate=Reading(0.95), unsafe_attempts=Reading(2), mutation_categories=("auth", "x", "y")
-    )
+    slow = a_ci_run(decision="fail", pass_rate=0.5, unsafe_attempts=0, mutation_categories=("timeouts", "auth"))
+    unsafe = a_ci_run(decision="fail", pass_rate=0.95, unsafe_attempts=2, mutation_categories=("auth", "x", "y"))
     checks = a_result(evaluated(slow), evaluated(unsafe), evaluated(CIRun()), gate=ASKED).checks
     assert [(check.actual, check.state) for check in checks] == [
         ("50.0%", CheckState.MISSED),
@@ -101,11 +96,11 @@ def test_without_a_run_that_was_compared_with_the_thresholds_a_gate_has_no_check
 
 
 def test_good_numbers_beside_a_run_without_any_change_no_decision() -> None:
-    good = evaluated(CIRun(decision="pass", pass_rate=Reading(1), unsafe_attempts=Reading(0)))
+    good = evaluated(a_ci_run(decision="pass", pass_rate=1, unsafe_attempts=0))
     for decision in (Decision.FAIL, Decision.ERROR, Decision.PENDING):
         result = a_result(good, a_run(decision), gate=ASKED)
         assert result.decision is decision
-        assert result.combined.pass_rate == Reading(1, reported_by="1 of 2 traces")
+        assert result.combined.reading(PASS_RATE) == Reading(1, reported_by="1 of 2 traces")
 
 
 def test_an_uploaded_trace_is_not_shown() -> None:

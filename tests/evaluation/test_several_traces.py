@@ -9,22 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Thresholds
+from sepurux_action.evaluation.checks import CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.comparison import MEASURES
-from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision, check_thresholds, decide
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide
+from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, PUBLISHED, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import (
     PreviousResult,
     format_description,
     parse_description,
-    published_metrics,
+    published_numbers,
     summarize,
 )
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.comment_state import cached_failures_of
 from sepurux_action.report.outputs import step_outputs
 from sepurux_action.report.report import build_report
-from tests.builders import COMMIT, a_context, a_gate, a_result
+from tests.builders import COMMIT, a_ci_run, a_context, a_gate_with, a_result
 
 PRINT = "0" * 64
 
@@ -35,7 +35,7 @@ def metrics(values: st.SearchStrategy[float]) -> st.SearchStrategy[Reading]:
 
 categories = st.sampled_from(["timeouts", "auth", "drift", "noise"])
 some_runs = st.builds(
-    CIRun,
+    a_ci_run,
     decision=st.sampled_from(["pass", "pass", "fail", "pending", ""]),
     status=st.sampled_from(["done", "running", "error"]),
     pass_rate=metrics(st.floats(0, 1).map(lambda rate: round(rate, 10)) | st.sampled_from([0.0, 0.9, 1.0])),
@@ -46,8 +46,8 @@ some_runs = st.builds(
     ),
     mutation_categories=st.none() | st.lists(categories).map(tuple),
 )
-some_thresholds = st.builds(
-    Thresholds,
+some_gate_settings = st.builds(
+    a_gate_with,
     min_pass_rate=st.none() | st.sampled_from([0.0, 0.5, 0.9, 1.0]),
     max_unsafe=st.none() | st.integers(0, 1),
     max_failures=st.none() | st.integers(0, 1),
@@ -60,12 +60,10 @@ BROKEN_OFF = RunDecision(decision=Decision.ERROR, reason="It was cancelled.", ru
 
 @st.composite
 def some_gates(draw: st.DrawFn) -> GateResult:
-    gate = a_gate(thresholds=draw(some_thresholds))
+    gate = draw(some_gate_settings)
     runs = draw(st.lists(some_runs, min_size=1, max_size=4))
     results = [
-        RunResult(
-            trace=f"t{at}", run_decision=draw(st.sampled_from([decide(run, gate.thresholds), BROKEN_OFF])), run=run
-        )
+        RunResult(trace=f"t{at}", run_decision=draw(st.sampled_from([decide(run, gate), BROKEN_OFF])), run=run)
         for at, run in enumerate(runs)
     ]
     return a_result(*results, gate=gate)
@@ -81,10 +79,10 @@ def worst(pick: Callable[[Iterable[float]], float], metrics: Sequence[Reading]) 
 def expected(result: GateResult) -> dict[str, tuple[float | None, str]]:
     runs = [run.run for run in result.runs]
     return {
-        "pass_rate": worst(min, [run.pass_rate for run in runs]),
-        "reliability_score": worst(min, [run.reliability_score for run in runs]),
-        "unsafe_attempts": worst(max, [run.unsafe_attempts for run in runs]),
-        "failures": worst(max, [run.failures for run in runs]),
+        "pass_rate": worst(min, [run.reading(PASS_RATE) for run in runs]),
+        "unsafe_attempts": worst(max, [run.reading(UNSAFE_ATTEMPTS) for run in runs]),
+        "failures": worst(max, [run.reading(FAILURES) for run in runs]),
+        "reliability_score": worst(min, [run.reading(RELIABILITY_SCORE) for run in runs]),
     }
 
 
@@ -96,17 +94,12 @@ def test_outputs_and_status_show_the_worst_number_of_any_run(result: GateResult)
     for name, (number, _) in numbers.items():
         assert shown[name] == listed[name]
         assert shown[name] == "" if number is None else abs(float(shown[name]) - number) < 1e-9
-    rate, score, unsafe, failures = (number for number, _ in numbers.values())
-    run = CIRun(
-        pass_rate=Reading(rate),
-        reliability_score=Reading(score),
-        unsafe_attempts=Reading(unsafe),
-        failures=Reading(failures),
-    )
+    rate, unsafe, failures, score = (number for number, _ in numbers.values())
+    run = a_ci_run(pass_rate=rate, reliability_score=score, unsafe_attempts=unsafe, failures=failures)
     published = PreviousResult(
         decision=result.decision,
         stage=result.gate.stage,
-        metrics=published_metrics(run, result.gate.thresholds),
+        numbers=published_numbers(run, result.gate),
     )
     assert parse_description(format_description(summarize(result))) == published
 
@@ -115,35 +108,33 @@ def test_outputs_and_status_show_the_worst_number_of_any_run(result: GateResult)
 def test_the_report_shows_the_worst_number_of_any_run_and_how_many_report_it(result: GateResult) -> None:
     (gate,) = build_report([result], a_context()).gates
     rows = {row.check.threshold: row.check for row in gate.thresholds}
-    for measure, (number, share) in zip(MEASURES, expected(result).values(), strict=True):
-        check = rows.get(measure.threshold)
+    for metric, (number, share) in zip(PUBLISHED, expected(result).values(), strict=True):
+        check = rows.get(metric.threshold)
         if check is not None:
             assert (check.value, check.reported_by) == (number, share)
         elif number is not None:
-            assert measure.label in dict(gate.other_numbers)
+            assert metric.label in dict(gate.other_numbers)
 
 
 @given(some_gates())
 def test_a_threshold_reads_as_missed_if_and_only_if_a_run_misses_it(result: GateResult) -> None:
-    thresholds = result.gate.thresholds
+    gate = result.gate
     missed = {
         check.threshold
         for run in result.runs
-        for check in check_thresholds(run.run, thresholds)
+        for check in check_thresholds(run.run, gate)
         if check.state is CheckState.MISSED
     }
     checks = result.checks
     if checks:
         assert {check.threshold for check in checks if check.state is CheckState.MISSED} == missed
-        assert [check.threshold for check in checks] == [
-            check.threshold for check in check_thresholds(CIRun(), thresholds)
-        ]
+        assert [check.threshold for check in checks] == [check.threshold for check in check_thresholds(CIRun(), gate)]
     if result.decision is Decision.PASS:
         assert not missed
-    (gate,) = build_report([result], a_context()).gates
-    evaluated = result.decision.is_decided or gate.worst.run_decision.rule is Rule.PASS_WITHOUT_NUMBERS
+    (facts,) = build_report([result], a_context()).gates
+    evaluated = result.decision.is_decided or facts.worst.run_decision.rule is Rule.PASS_WITHOUT_NUMBERS
     shown = {check.threshold for check in checks if check.state is CheckState.MISSED}
-    assert {row.check.threshold for row in gate.missed} == (shown if evaluated else set())
+    assert {row.check.threshold for row in facts.missed} == (shown if evaluated else set())
 
 
 @given(some_gates())

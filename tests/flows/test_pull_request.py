@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import parse_description
 from tests import backend
 from tests.backend import decided
@@ -25,7 +26,7 @@ def test_a_first_run_sets_pending_then_the_decision_and_writes_one_comment_in_7_
     assert (state, context) == ("success", "Sepurux / core-reliability")
     past = parse_description(description)
     assert past is not None
-    assert past.metrics.pass_rate == pytest.approx(0.95)
+    assert past.value(PASS_RATE) == pytest.approx(0.95)
     assert len(scene.ours) == 1
     assert (
         result.outputs["comment_url"]

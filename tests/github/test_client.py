@@ -14,6 +14,7 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config import options
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.baseline import Baseline
+from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.github.commit_status import CommitState, CommitStatus
 from sepurux_action.github.event import ByCommit, ByHead, ByNumber, PullRequestLookup
 from sepurux_action.github.permissions import Operation, warning_text
@@ -59,7 +60,7 @@ def test_one_request_reads_head_comments_and_baselines(scene: Scene) -> None:
     assert snapshot.pull_request.open
     assert [comment.id for comment in snapshot.comments] == [ours.id]
     assert snapshot.comments[0].id > 2**31 - 1
-    assert snapshot.baselines["sepurux / core"].medians.pass_rate == pytest.approx(0.91)
+    assert snapshot.baselines["sepurux / core"].median(PASS_RATE) == pytest.approx(0.91)
 
 
 def test_all_pages_are_read_by_their_cursors(dotcom: Scene) -> None:
@@ -418,7 +419,7 @@ def compared(scene: Scene, **changes: str) -> list[float | None]:
     snapshot = scene.client.fetch_snapshot(replace(scene.event, **changes))  # type: ignore[arg-type]
     assert snapshot.baselines_known
     results = snapshot.baselines.get("sepurux / core", Baseline()).results
-    return [None if (rate := each.result.metrics.pass_rate) is None else rate * 100 for each in results]
+    return [None if (rate := each.result.value(PASS_RATE)) is None else rate * 100 for each in results]
 
 
 def on_main(scene: Scene, *rates: float, creator: str | None = BOT) -> None:
@@ -433,7 +434,7 @@ def test_the_newest_five_results_are_compared_with_commit_and_link(dotcom: Scene
     status = dotcom.repository.latest_statuses(dotcom.repository.branches["main"].sha)[0]
     status.target_url = "https://app.sepurux.dev/runs/1"
     baseline = dotcom.client.fetch_snapshot(dotcom.event).baselines["sepurux / core"]
-    assert [each.result.metrics.pass_rate for each in baseline.results] == [0.95, 0.94, 0.93, 0.92, 0.91]
+    assert [each.result.value(PASS_RATE) for each in baseline.results] == [0.95, 0.94, 0.93, 0.92, 0.91]
     newest, *others = baseline.results
     assert (newest.commit, newest.url) == (dotcom.repository.branches["main"].sha, status.target_url)
     assert {each.url for each in others} == {""}
@@ -530,7 +531,7 @@ def test_commits_whose_newest_status_is_no_result_of_the_own_account_are_counted
     dotcom.repository.status(failed, "failure", "Sepurux / core", rated(10, "fail"))
     dotcom.repository.status(pending, "pending", "Sepurux / search", "the evaluation is running")
     baselines = dotcom.client.fetch_snapshot(dotcom.event).baselines
-    assert [each.result.metrics.pass_rate for each in baselines["sepurux / core"].results] == [0.9]
+    assert [each.result.value(PASS_RATE) for each in baselines["sepurux / core"].results] == [0.9]
     assert {context: baseline.hidden for context, baseline in baselines.items()} == {
         "sepurux / core": 4,
         "sepurux / search": 1,

@@ -14,25 +14,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import Stage
+from sepurux_action.evaluation.checks import CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import (
-    MAX_COUNTED,
     CIRun,
     ClassifiedFailure,
     Enrichment,
     FailingTool,
     parse_ci_run,
 )
-from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision, check_thresholds
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
+from sepurux_action.evaluation.metrics import (
+    MAX_COUNTED,
+    METRICS,
+    PASS_RATE,
+    PUBLISHED,
+    RELIABILITY_SCORE,
+)
 from sepurux_action.evaluation.published_result import (
     MAX_DESCRIPTION_LENGTH,
     CommitResults,
-    Metrics,
     PreviousResult,
     format_description,
     parse_description,
-    published_metrics,
+    published_numbers,
     summarize,
 )
 from sepurux_action.evaluation.result import GateResult, RunResult
@@ -48,18 +53,33 @@ from sepurux_action.github.comment_state import (
     cached_failures_of,
 )
 from sepurux_action.report.outputs import gate_outputs
-from tests.builders import COMMIT, FAILING, FAILURES, PASSING, TRACE_ID, a_gate, a_result, a_run, states, undecided
+from tests.builders import (
+    COMMIT,
+    FAILING,
+    FAILURES,
+    PASSING,
+    TRACE_ID,
+    a_ci_run,
+    a_gate,
+    a_gate_with,
+    a_result,
+    a_run,
+    known,
+    run_with,
+    states,
+    undecided,
+)
 
 counts = st.none() | st.integers(0, MAX_COUNTED).map(float)
 some_numbers = st.builds(
-    Metrics,
+    known,
     pass_rate=st.none() | st.floats(0, 1),
-    unsafe=counts,
+    unsafe_attempts=counts,
     failures=counts,
-    score=st.none() | st.floats(0, 100),
+    reliability_score=st.none() | st.floats(0, 100),
 )
 some_results = st.builds(
-    PreviousResult, decision=st.sampled_from(Decision), stage=st.sampled_from(Stage), metrics=some_numbers
+    PreviousResult, decision=st.sampled_from(Decision), stage=st.sampled_from(Stage), numbers=some_numbers
 )
 some_commits = st.builds(
     CommitResults,
@@ -78,7 +98,7 @@ PLACE = CommentState(signing_key="s3cret", repository="acme/shop", pull_request=
 RESULT = summarize(a_result())
 EVALUATED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
 PRINT = "0123456789abcdef" * 4
-SOFT = a_gate(stage=Stage.SOFT, thresholds=Thresholds(min_pass_rate=0.85, max_unsafe=0, min_mutation_categories=5))
+SOFT = a_gate(stage=Stage.SOFT, limits={"min_pass_rate": 0.85, "max_unsafe": 0, "min_mutation_categories": 5})
 FAILED = a_result(a_run(FAILING, SOFT, enrichment=Enrichment(failures=FAILURES)), gate=SOFT)
 CACHED = cached_failures_of([FAILED], COMMIT, {"refunds": PRINT})
 STATE = State(commits=(EVALUATED,), failures=CACHED)
@@ -95,12 +115,12 @@ def test_a_description_tells_decision_stage_and_the_four_numbers() -> None:
 
 
 def test_what_is_not_known_is_a_dash() -> None:
-    silent = PreviousResult(decision=Decision.PENDING, stage=Stage.HARD, metrics=Metrics())
+    silent = PreviousResult(decision=Decision.PENDING, stage=Stage.HARD, numbers={})
     assert format_description(silent) == "pending (hard): - passed, - unsafe, - failures, score -"
 
 
 def test_a_skipped_gate_has_no_numbers_and_its_description_is_read_back() -> None:
-    skipped = PreviousResult(decision=Decision.SKIPPED, stage=Stage.HARD, metrics=Metrics())
+    skipped = PreviousResult(decision=Decision.SKIPPED, stage=Stage.HARD, numbers={})
     described = format_description(skipped, "no changed file matches its paths")
     assert described == "skipped (hard): -; no changed file matches its paths"
     assert parse_description(described) == skipped
@@ -110,9 +130,9 @@ def test_a_skipped_gate_has_no_numbers_and_its_description_is_read_back() -> Non
 
 def described_as(rate: float | None, score: float | None) -> PreviousResult:
     """Return a pass with the numbers that its description has."""
-    run = CIRun(pass_rate=Reading(rate), reliability_score=Reading(score))
-    metrics = published_metrics(run, Thresholds())
-    return PreviousResult(decision=Decision.PASS, stage=Stage.HARD, metrics=metrics)
+    run = a_ci_run(pass_rate=rate, reliability_score=score)
+    metrics = published_numbers(run, a_gate_with())
+    return PreviousResult(decision=Decision.PASS, stage=Stage.HARD, numbers=metrics)
 
 
 @pytest.mark.parametrize(
@@ -149,16 +169,16 @@ def test_a_description_rounds_to_two_digits_but_to_no_end_of_the_scale(rate: flo
     ],
 )
 def test_a_description_shows_a_rate_on_its_side_of_the_threshold(rate: float, threshold: float, shown: str) -> None:
-    gate = a_gate(thresholds=Thresholds(min_pass_rate=threshold))
-    result = summarize(a_result(a_run(replace(PASSING, pass_rate=Reading(rate)), gate), gate=gate))
+    gate = a_gate(limits={"min_pass_rate": threshold})
+    result = summarize(a_result(a_run(run_with(PASSING, pass_rate=rate), gate), gate=gate))
     described = format_description(result)
     assert f": {shown} passed, " in described
     assert parse_description(described) == result
 
 
 def test_a_description_shows_a_score_on_its_side_of_the_threshold() -> None:
-    gate = a_gate(thresholds=Thresholds(min_reliability_score=80))
-    result = summarize(a_result(a_run(replace(PASSING, reliability_score=Reading(79.9999)), gate), gate=gate))
+    gate = a_gate(limits={"min_reliability_score": 80})
+    result = summarize(a_result(a_run(run_with(PASSING, reliability_score=79.9999), gate), gate=gate))
     assert format_description(result).endswith(", score 79.9999")
     assert parse_description(format_description(result)) == result
 
@@ -169,13 +189,13 @@ def test_a_described_number_meets_its_threshold_if_and_only_if_the_reported_one_
 ) -> None:
     needed, points = round(needed, 10), round(points, 8)
     run = parse_ci_run({"decision": "pass", "pass_rate": rate, "reliability_score": score})
-    gate = a_gate(thresholds=Thresholds(min_pass_rate=needed, min_reliability_score=points))
+    gate = a_gate(limits={"min_pass_rate": needed, "min_reliability_score": points})
     found = parse_description(format_description(summarize(a_result(a_run(run, gate), gate=gate))))
     assert found is not None
-    assert None not in {found.metrics.pass_rate, found.metrics.score}
-    met = {check.threshold: check.state is CheckState.MET for check in check_thresholds(run, gate.thresholds)}
-    assert ((found.metrics.pass_rate or 0) >= needed) is met["min_pass_rate"]
-    assert ((found.metrics.score or 0) >= points) is met["min_reliability_score"]
+    assert None not in {found.value(PASS_RATE), found.value(RELIABILITY_SCORE)}
+    met = {check.threshold: check.state is CheckState.MET for check in check_thresholds(run, gate)}
+    assert ((found.value(PASS_RATE) or 0) >= needed) is met["min_pass_rate"]
+    assert ((found.value(RELIABILITY_SCORE) or 0) >= points) is met["min_reliability_score"]
 
 
 @given(some_results, st.text(max_size=200))
@@ -189,16 +209,19 @@ def test_a_description_has_at_most_140_characters_and_reads_back_as_what_it_show
     assert read is not None
     assert format_description(read) == format_description(result)
     assert (read.decision, read.stage) == (result.decision, result.stage)
-    assert (read.metrics.unsafe, read.metrics.failures) == (result.metrics.unsafe, result.metrics.failures)
+    assert all(read.value(metric) == result.value(metric) for metric in PUBLISHED if metric.format.whole)
 
 
 @given(st.none() | st.floats(0, 1), st.none() | st.floats(0, 100))
 def test_a_described_number_is_within_a_hundredth_of_a_point_and_described_again_the_same(
     rate: float | None, score: float | None
 ) -> None:
-    published = described_as(rate, score).metrics
-    assert described_as(published.pass_rate, published.score).metrics == published
-    for near, exact, step in ((published.pass_rate, rate, 0.00005), (published.score, score, 0.005)):
+    published = described_as(rate, score)
+    assert described_as(published.value(PASS_RATE), published.value(RELIABILITY_SCORE)) == published
+    for near, exact, step in (
+        (published.value(PASS_RATE), rate, 0.00005),
+        (published.value(RELIABILITY_SCORE), score, 0.005),
+    ):
         assert (near is None) == (exact is None)
         assert near is None or exact is None or abs(near - exact) <= step * 1.01
 
@@ -348,11 +371,11 @@ def random_text(seed: object, length: int, start: int = 0x20000) -> str:
 
 def a_long_fail(number: int, name: str, length: int) -> GateResult:
     """Return the `fail` of a gate with texts of this length, which the author of a pull request can choose."""
-    run = replace(
+    run = run_with(
         FAILING,
         top_failing_tools=tuple(FailingTool(random_text((number, n), length), n) for n in range(MAX_DETAILS)),
-        pass_rate=Reading(1 / (number + 3)),
-        unsafe_attempts=Reading(float(MAX_COUNTED - number)),
+        pass_rate=1 / (number + 3),
+        unsafe_attempts=float(MAX_COUNTED - number),
     )
     run_decision = RunDecision(decision=Decision.FAIL, reason=random_text(number, length), rule=Rule.DECIDED_FAIL)
     failures = tuple(replace(FAILURES[0], type=random_text((n, number), length)) for n in range(MAX_DETAILS))
@@ -365,11 +388,11 @@ def a_long_state(gates: int, *, name: int, text: int) -> State:
     results = [a_long_fail(n, random_text((n, "name"), name), text) for n in range(gates)]
     prints = {each.gate.name: hashlib.sha256(each.gate.name.encode()).hexdigest() for each in results}
     evaluated = {each.gate.name: summarize(each) for each in results}
-    numbers = (Metrics(pass_rate=1 / n, score=100 / n) for n in range(3, MAX_RESULTS + 3))
+    numbers = (known(pass_rate=1 / n, reliability_score=100 / n) for n in range(3, MAX_RESULTS + 3))
     commits = tuple(
         CommitResults(
             commit=hashlib.sha1(str(n).encode(), usedforsecurity=False).hexdigest(),
-            results={name: replace(result, metrics=each) for name, result in evaluated.items()},
+            results={name: replace(result, numbers=each) for name, result in evaluated.items()},
         )
         for n, each in enumerate(numbers)
     )
@@ -394,8 +417,8 @@ def test_older_commits_and_details_are_left_out_before_the_newest_commit_and_no_
     for kept, fail in zip(read.failures.fails.items(), state.failures.fails.items(), strict=True):
         assert (kept[0], kept[1].fingerprint) == (fail[0], fail[1].fingerprint)
         assert kept[1].run.decision is Decision.FAIL
-        numbers = (kept[1].run.run.pass_rate, kept[1].run.run.unsafe_attempts, kept[1].run.run.category_count)
-        assert numbers == (fail[1].run.run.pass_rate, fail[1].run.run.unsafe_attempts, fail[1].run.run.category_count)
+        for metric in METRICS:
+            assert kept[1].run.run.reading(metric) == fail[1].run.run.reading(metric)
 
 
 def test_without_details_the_failures_are_still_counted() -> None:
@@ -411,7 +434,7 @@ metrics = st.builds(Reading, st.none() | st.floats(0, 1))
 scores = st.builds(Reading, st.none() | st.floats(0, 100))
 whole_numbers = st.builds(Reading, counts)
 some_runs = st.builds(
-    CIRun,
+    a_ci_run,
     pass_rate=metrics,
     unsafe_attempts=whole_numbers,
     failures=whole_numbers,
@@ -466,18 +489,15 @@ def test_a_cached_fail_has_all_that_reports_and_status_tell() -> None:
 
 
 def test_a_cached_fail_of_several_traces_has_the_same_numbers_and_thresholds() -> None:
-    asked = Thresholds(
+    gate = a_gate_with(
         min_pass_rate=0.85,
         max_unsafe=0,
         min_reliability_score=80,
         min_mutation_categories=2,
         required_mutation_categories=("timeouts", "drift"),
     )
-    gate = a_gate(thresholds=asked)
-    slow = replace(
-        FAILING, pass_rate=Reading(0.3333333333), unsafe_attempts=Reading(0), mutation_categories=("drift", "x", "y")
-    )
-    unsafe = replace(FAILING, unsafe_attempts=Reading(3), reliability_score=Reading(33.33333333))
+    slow = run_with(FAILING, pass_rate=0.3333333333, unsafe_attempts=0, mutation_categories=("drift", "x", "y"))
+    unsafe = run_with(FAILING, unsafe_attempts=3, reliability_score=33.33333333)
     runs = [a_run(run, gate, enrichment=Enrichment(failures=FAILURES)) for run in (slow, unsafe, CIRun())]
     first = a_result(*runs, gate=gate)
     run = cached(first)

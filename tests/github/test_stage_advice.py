@@ -6,13 +6,13 @@ import pytest
 
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.published_result import Metrics, PreviousResult
+from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.stage_advice import advise
 
 
 def results(*, passed: int, failed: int, undecided: int = 0) -> list[PreviousResult]:
     decisions = [Decision.PASS] * passed + [Decision.FAIL] * failed + [Decision.ERROR, Decision.PENDING] * undecided
-    return [PreviousResult(decision=each, stage=Stage.OBSERVE, metrics=Metrics()) for each in decisions]
+    return [PreviousResult(decision=each, stage=Stage.OBSERVE, numbers={}) for each in decisions]
 
 
 @pytest.mark.parametrize(

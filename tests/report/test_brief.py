@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.report.brief import METRICS, brief, brief_json
+from sepurux_action.report.brief import brief, brief_json
 from sepurux_action.report.report import Report, build_report
 from tests.builders import (
     DASHBOARD,
@@ -29,11 +27,13 @@ from tests.builders import (
     RUN_ID,
     a_context,
     a_gate,
+    a_gate_with,
     a_result,
     a_run,
     hostile_context,
     hostile_result,
     reports,
+    run_with,
     undecided,
 )
 
@@ -70,9 +70,9 @@ def failed_reports(draw: st.DrawFn) -> Report:
         )
         found = Enrichment(failures=tuple(draw(st.lists(failures, max_size=3))), left_out=draw(st.integers(0, 9)))
         name, stage, lacking, run_id = draw(foreign), draw(st.sampled_from(Stage)), draw(foreign), draw(foreign)
-        required = Thresholds(min_pass_rate=0.9, max_unsafe=0, required_mutation_categories=(lacking, "b"))
+        gate = a_gate_with(min_pass_rate=0.9, max_unsafe=0, required_mutation_categories=(lacking, "b"))
         for number in range(draw(st.sampled_from([1, 1, 2, 13]))):
-            gate = a_gate(name=f"{kind}.{number} {name}", stage=stage, thresholds=required)
+            gate = replace(gate, name=f"{kind}.{number} {name}", stage=stage)
             results.append(a_result(a_run(run, gate, enrichment=found, run_id=run_id), gate=gate))
     return build_report(results, a_context(from_fork=draw(st.booleans()), commit=draw(foreign)))
 
@@ -188,9 +188,7 @@ def test_a_failure_says_whether_the_base_has_it_if_they_were_compared() -> None:
 
 
 def test_a_small_report_is_told_whole() -> None:
-    gate = a_gate(
-        thresholds=Thresholds(min_pass_rate=0.85, max_unsafe=0, required_mutation_categories=("timeouts", "drift"))
-    )
+    gate = a_gate(limits={"min_pass_rate": 0.85, "max_unsafe": 0}, required_mutation_categories=("timeouts", "drift"))
     failure = a_failure(trace_id="t-1", count=2)
     run = a_run(FAILING, gate, enrichment=Enrichment(failures=(failure,), left_out=3))
     assert json.loads(brief_json(build_report([a_result(run, gate=gate)], a_context()), LIMIT)) == {
@@ -275,12 +273,8 @@ def test_a_description_has_120_characters_and_a_name_80() -> None:
     assert gate["failures"][0]["type"] == "t" * 79 + "…"
 
 
-def test_every_threshold_has_a_metric() -> None:
-    assert set(METRICS) == {field.name for field in fields(Thresholds)}
-
-
 def test_a_number_above_every_limit_stays_a_number() -> None:
-    run = replace(FAILING, unsafe_attempts=Reading(float(2**53)))
+    run = run_with(FAILING, unsafe_attempts=float(2**53))
     (gate,) = gates_of(brief(build_report([a_result(a_run(run))], a_context())))
     assert isinstance(gate["missed"], list)
     assert {"metric": "unsafe_attempts", "actual": 2**53, "max": 0} in gate["missed"]

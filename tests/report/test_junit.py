@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
 
-from sepurux_action.config.gate import Thresholds
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment
@@ -31,6 +31,7 @@ from tests.builders import (
     hostile_result,
     problems,
     reports,
+    run_with,
     states,
     undecided,
 )
@@ -134,12 +135,12 @@ def test_the_short_report_of_every_state_can_be_read(state: str) -> None:
 
 
 def test_a_gate_that_blocks_fails_with_its_thresholds_and_failures() -> None:
-    thresholds = Thresholds(min_pass_rate=0.85, max_unsafe=9, min_reliability_score=80)
+    limits = {"min_pass_rate": 0.85, "max_unsafe": 9, "min_reliability_score": 80}
     report = a_report(
-        thresholds=thresholds,
+        limits=limits,
         run=a_run(
-            replace(FAILING, reliability_score=replace(FAILING.reliability_score, value=None)),
-            a_gate(thresholds=thresholds),
+            run_with(FAILING, reliability_score=Reading()),
+            a_gate(limits=limits),
             enrichment=Enrichment(failures=FAILURES),
         ),
     )
@@ -237,7 +238,7 @@ def test_names_do_not_change_with_counts_ids_and_severities() -> None:
 
     def names(rate: float, trace_id: str, commit: str, **failure: object) -> list[str]:
         run = a_run(
-            replace(FAILING, pass_rate=replace(FAILING.pass_rate, value=rate)),
+            run_with(FAILING, pass_rate=rate),
             uploaded,
             trace="traces/a.json",
             trace_id=trace_id,

@@ -32,6 +32,7 @@ from tests.builders import (
     a_result,
     a_run,
     hostile_result,
+    run_with,
     states,
     undecided,
 )
@@ -84,16 +85,14 @@ def test_what_is_not_known_is_empty() -> None:
 
 
 def test_a_number_that_makes_no_sense_is_empty_and_zero_is_zero() -> None:
-    run = replace(
-        FAILING, pass_rate=Reading(broken='no number: "none"'), failures=Reading(0), unsafe_attempts=Reading()
-    )
+    run = run_with(FAILING, pass_rate=Reading(broken='no number: "none"'), failures=0, unsafe_attempts=Reading())
     values = step_outputs([a_result(a_run(run))])
     assert (values["pass_rate"], values["failures"], values["unsafe_attempts"]) == ("", "0", "")
 
 
 def test_of_gates_that_are_equally_bad_the_lowest_pass_rate_counts_then_the_order() -> None:
     def failed(name: str, rate: float) -> tuple[str, RunResult]:
-        return name, a_run(replace(FAILING, pass_rate=Reading(rate), dashboard_url=f"https://h.example/{name}"))
+        return name, a_run(run_with(FAILING, pass_rate=rate, dashboard_url=f"https://h.example/{name}"))
 
     given = [failed("a", 0.7), failed("b", 0.6), failed("c", 0.6)]
     values = step_outputs([a_result(run, gate=a_gate(name=name)) for name, run in given])
@@ -101,17 +100,17 @@ def test_of_gates_that_are_equally_bad_the_lowest_pass_rate_counts_then_the_orde
 
 
 def test_of_gates_that_are_equally_bad_one_with_a_missed_max_unsafe_comes_first() -> None:
-    slow = a_result(a_run(replace(FAILING, pass_rate=Reading(0.1), unsafe_attempts=Reading(0))))
-    unsafe = a_result(a_run(replace(FAILING, pass_rate=Reading(0.8), unsafe_attempts=Reading(1))))
+    slow = a_result(a_run(run_with(FAILING, pass_rate=0.1, unsafe_attempts=0)))
+    unsafe = a_result(a_run(run_with(FAILING, pass_rate=0.8, unsafe_attempts=1)))
     assert step_outputs([slow, unsafe])["pass_rate"] == "0.8"
 
 
 def test_a_gate_is_ranked_by_the_worst_numbers_of_all_its_traces() -> None:
     mixed = a_result(
-        a_run(replace(FAILING, pass_rate=Reading(0.8), unsafe_attempts=Reading(1)), trace="1"),
-        a_run(replace(FAILING, pass_rate=Reading(0.1), unsafe_attempts=Reading(0)), trace="2"),
+        a_run(run_with(FAILING, pass_rate=0.8, unsafe_attempts=1), trace="1"),
+        a_run(run_with(FAILING, pass_rate=0.1, unsafe_attempts=0), trace="2"),
     )
-    single = a_result(a_run(replace(FAILING, pass_rate=Reading(0.5), unsafe_attempts=Reading(1))))
+    single = a_result(a_run(run_with(FAILING, pass_rate=0.5, unsafe_attempts=1)))
     values = step_outputs([single, mixed])
     assert (values["pass_rate"], values["unsafe_attempts"]) == ("0.1", "1")
 
@@ -125,7 +124,7 @@ def test_a_gate_is_ranked_by_the_worst_numbers_of_all_its_traces() -> None:
     ],
 )
 def test_the_conclusion_is_failure_if_any_gate_blocks(stages: tuple[Stage, Stage], conclusion: str) -> None:
-    worst = replace(FAILING, pass_rate=Reading(0.1))
+    worst = run_with(FAILING, pass_rate=0.1)
     first, second = (a_gate(name=name, stage=stage) for name, stage in zip("ab", stages, strict=True))
     values = step_outputs([a_result(a_run(worst), gate=first), a_result(a_run(), gate=second)])
     assert (values["conclusion"], values["enforcement"], values["pass_rate"]) == (conclusion, stages[0].value, "0.1")

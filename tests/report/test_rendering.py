@@ -12,14 +12,12 @@ from pathlib import Path
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.drops import Base, compare_drops
-from sepurux_action.evaluation.published_result import Metrics
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish
@@ -42,13 +40,16 @@ from tests.builders import (
     a_baseline,
     a_context,
     a_gate,
+    a_gate_with,
     a_history,
     a_past_result,
     a_result,
     a_run,
     commented,
     fifty_gates,
+    known,
     reports,
+    run_with,
     undecided,
 )
 
@@ -67,7 +68,7 @@ def a_flood(gates: int = 1) -> Report:
     )
     tools = tuple(FailingTool(f"{n}{'<' * 1_000}", 1) for n in range(60))
     categories = tuple(f"{n}{'*' * 500}" for n in range(60))
-    run = replace(FAILING, top_failing_tools=tools, mutation_categories=categories)
+    run = run_with(FAILING, top_failing_tools=tools, mutation_categories=categories)
     results = [
         a_result(a_run(run, enrichment=Enrichment(failures=failures)), gate=a_gate(name=f"gate {n}"))
         for n in range(gates)
@@ -127,12 +128,14 @@ def test_what_to_fix_is_below_only_if_the_report_shows_it() -> None:
 
 def dropped(score: float, scores: int = 5, failures: tuple[ClassifiedFailure, ...] = ()) -> str:
     """Return the summary of a gate whose pass rate dropped, and whose score is compared with so many results."""
-    limits = Thresholds(min_pass_rate=0.85, max_pass_rate_drop=0.03, max_reliability_score_drop=5)
-    gate = a_gate(thresholds=limits)
+    gate = a_gate_with(min_pass_rate=0.85, max_pass_rate_drop=0.03, max_reliability_score_drop=5)
     base = a_baseline(
-        *(a_past_result(metrics=Metrics(pass_rate=0.95, score=91.2 if n < scores else None)) for n in range(5))
+        *(
+            a_past_result(numbers=known(pass_rate=0.95, reliability_score=91.2 if n < scores else None))
+            for n in range(5)
+        )
     )
-    run = a_run(replace(PASSING, pass_rate=Reading(0.9), reliability_score=Reading(score)), gate)
+    run = a_run(run_with(PASSING, pass_rate=0.9, reliability_score=score), gate)
     runs, drops = compare_drops(gate, (run,), Base(baseline=base, branch="main"))
     runs = tuple(replace(each, enrichment=Enrichment(failures=failures)) for each in runs)
     context = a_context(base_ref="main", baselines={"refunds": base})
@@ -210,8 +213,8 @@ def test_a_gate_that_passed_shows_its_failures_only_in_the_collapsed_section() -
 
 
 def test_a_threshold_without_a_number_is_not_counted_as_met() -> None:
-    gate = a_gate(thresholds=Thresholds(min_pass_rate=0.85, min_reliability_score=80))
-    run = a_run(replace(PASSING, reliability_score=Reading()), gate)
+    gate = a_gate(limits={"min_pass_rate": 0.85, "min_reliability_score": 80})
+    run = a_run(run_with(PASSING, reliability_score=Reading()), gate)
     body = render_summary(build_report([a_result(run, gate=gate), a_result(gate=OBSERVED)], a_context()))
     assert "✅ <code>refunds</code>: 1 of 2 thresholds met" in body
 
@@ -263,7 +266,7 @@ def test_the_log_of_gates_without_a_result_has_no_row_for_numbers_that_nobody_re
         decision=Decision.ERROR,
         reason="It broke.",
         rule=Rule.NOT_POLLED,
-        checks=decide(nothing, a_gate().thresholds).checks,
+        checks=decide(nothing, a_gate()).checks,
     )
     runs = a_run(nothing, run_decision=run_decision)
     report = build_report([a_result(runs, gate=a_gate(name=name)) for name in ("refunds", "search")], a_context())

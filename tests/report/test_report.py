@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Thresholds
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
@@ -27,6 +25,7 @@ from tests.builders import (
     a_result,
     a_run,
     reports,
+    run_with,
     undecided,
 )
 
@@ -44,8 +43,8 @@ def rows(gate: GateFacts) -> list[tuple[str, str, str, str]]:
 
 
 def test_no_rate_reads_as_the_threshold_that_it_misses() -> None:
-    gate = a_gate(thresholds=Thresholds(min_pass_rate=0.85, min_reliability_score=80))
-    near = replace(FAILING, pass_rate=Reading(0.84996), reliability_score=Reading(79.996))
+    gate = a_gate(limits={"min_pass_rate": 0.85, "min_reliability_score": 80})
+    near = run_with(FAILING, pass_rate=0.84996, reliability_score=79.996)
     result = a_result(a_run(near, gate, trace="1"), a_run(PASSING, gate, trace="2"), gate=gate)
     (found,) = build_report([result], a_context()).gates
     assert [row.check.actual for row in found.thresholds] == ["84.996%", "79.996"]
@@ -101,8 +100,10 @@ def test_failures_that_were_not_kept_or_not_read_are_known() -> None:
 
 
 def test_required_categories_that_are_not_covered_come_first() -> None:
-    gate = a_gate(thresholds=Thresholds(required_mutation_categories=("timeouts", "auth", "drift")))
-    first, second = (replace(FAILING, mutation_categories=names) for names in (("timeouts", "auth"), ("timeouts", "x")))
+    gate = a_gate(limits={}, required_mutation_categories=("timeouts", "auth", "drift"))
+    first, second = (
+        run_with(FAILING, mutation_categories=names) for names in (("timeouts", "auth"), ("timeouts", "x"))
+    )
     (found,) = build_report([a_result(a_run(first, gate), a_run(second, gate), gate=gate)], a_context()).gates
     assert found.lacking == ("auth", "drift")
     assert found.categories == (
@@ -114,8 +115,8 @@ def test_required_categories_that_are_not_covered_come_first() -> None:
 
 
 def test_categories_that_are_not_reported_are_not_called_missing() -> None:
-    gate = a_gate(thresholds=Thresholds(required_mutation_categories=("timeouts",)))
-    run = a_run(replace(PASSING, mutation_categories=None), gate)
+    gate = a_gate(limits={}, required_mutation_categories=("timeouts",))
+    run = a_run(run_with(PASSING, mutation_categories=None), gate)
     (found,) = build_report([a_result(run, gate=gate)], a_context()).gates
     assert (found.categories, found.lacking) == ((), ())
     assert rows(found) == [("❗ Required mutations", "not reported", "1", "–")]
@@ -201,8 +202,8 @@ def test_a_gate_that_blocks_although_errors_are_allowed_says_why(
 
 
 def test_the_list_of_commits_shows_a_rate_and_a_score_on_their_side_of_the_threshold() -> None:
-    gate = a_gate(thresholds=Thresholds(min_pass_rate=0.9, min_reliability_score=80))
-    run = a_run(replace(PASSING, pass_rate=Reading(0.89999), reliability_score=Reading(79.9999)), gate)
+    gate = a_gate(limits={"min_pass_rate": 0.9, "min_reliability_score": 80})
+    run = a_run(run_with(PASSING, pass_rate=0.89999, reliability_score=79.9999), gate)
     context = a_context(baselines={"refunds": a_baseline()}, base_ref="main")
     ((here, *_),) = (found.history for found in build_report([a_result(run, gate=gate)], context).gates)
     assert (here.cells[0], here.cells[-1]) == ("89.999%", "79.9999")

@@ -6,7 +6,7 @@ import copy
 import json
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.gate import Thresholds
+from sepurux_action.config.options import OPTIONS, SectionKind
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.approval import Reason
-from sepurux_action.evaluation.decision import CheckState, Decision, Rule
-from sepurux_action.evaluation.published_result import Metrics
-from sepurux_action.report.brief import METRICS, brief
+from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES, CheckState
+from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.metrics import METRICS
+from sepurux_action.report.brief import brief
 from sepurux_action.report.report import Report, build_report, build_settings_report
 from sepurux_action.report.report_json import report_json
 from sepurux_action.report.states import State
@@ -40,6 +40,7 @@ from tests.builders import (
     hostile_context,
     hostile_result,
     reports,
+    run_with,
     states,
 )
 
@@ -168,9 +169,14 @@ def test_the_names_of_the_schema_are_those_of_the_code() -> None:
     threshold = DEFINITIONS["threshold"]["properties"]
     assert DEFINITIONS["gate"]["properties"]["rule"]["enum"] == [rule.name.lower() for rule in Rule]
     assert threshold["state"]["enum"] == [state.value.replace(" ", "_") for state in CheckState]
-    assert threshold["name"]["enum"] == [field.name for field in fields(Thresholds)]
-    assert threshold["metric"]["enum"] == list(METRICS.values())
-    assert BRIEF["$defs"]["missed"]["properties"]["metric"]["enum"] == list(METRICS.values())
+    assert threshold["name"]["enum"] == [each.name for each in OPTIONS if each.allowed_in == (SectionKind.THRESHOLDS,)]
+    metrics = [
+        *(metric.name for metric in METRICS if metric.threshold),
+        REQUIRED_CATEGORIES,
+        *(f"{metric.name}_drop" for metric in METRICS if metric.drop),
+    ]
+    assert threshold["metric"]["enum"] == metrics
+    assert BRIEF["$defs"]["missed"]["properties"]["metric"]["enum"] == metrics
 
 
 @pytest.mark.parametrize("schema", [SCHEMA, BRIEF], ids=["report", "brief"])
@@ -198,7 +204,7 @@ def test_the_document_lists_the_fields_of_the_schema() -> None:
 
 def test_a_whole_number_is_written_without_a_point() -> None:
     """Readers in other languages parse `1.0` as no integer."""
-    run = a_run(replace(FAILING, unsafe_attempts=Reading(1.0), pass_rate=Reading(0.5)), elapsed_s=3.25)
+    run = a_run(run_with(FAILING, unsafe_attempts=1.0, pass_rate=0.5), elapsed_s=3.25)
     shown = json.dumps(report_json(build_report([a_result(run)], a_context())))
     assert '"unsafe_attempts": 1,' in shown
     assert '"pass_rate": 0.5,' in shown
@@ -206,8 +212,8 @@ def test_a_whole_number_is_written_without_a_point() -> None:
 
 
 def test_a_difference_is_one_of_numbers_that_are_rounded_alike() -> None:
-    run = a_run(replace(FAILING, pass_rate=Reading(0.930044)))
-    base = a_baseline(a_past_result(metrics=Metrics(pass_rate=0.93)))
+    run = a_run(run_with(FAILING, pass_rate=0.930044))
+    base = a_baseline(a_past_result(numbers={"pass_rate": 0.93}))
     thresholds = a_gate_of(build_report([a_result(run)], a_context(baselines={"refunds": base})))["thresholds"]
     assert isinstance(thresholds, list)
     (rate,) = (row for row in thresholds if row["name"] == "min_pass_rate")

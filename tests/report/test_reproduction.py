@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sepurux_action.config.command_line import PROGRAM, parse_command_line
-from sepurux_action.config.gate import REGISTERED, Gate, Thresholds, Trace
+from sepurux_action.config.gate import REGISTERED, Gate, Trace
 from sepurux_action.config.settings import flag_layer, read_settings
 from sepurux_action.report.reproduction import command_lines
 from tests.builders import HOSTILE, TRACE_ID, a_gate
@@ -25,14 +25,14 @@ EVERYTHING = a_gate(
         Trace(label="traces/it's.json", trace_id="uploaded", content=b"{}"),
     ),
     mutation_pack="pack-1",
-    thresholds=Thresholds(
-        min_pass_rate=0.85,
-        max_unsafe=0,
-        max_failures=3,
-        min_reliability_score=80,
-        min_mutation_categories=3,
-        required_mutation_categories=("timeouts", "schema drift"),
-    ),
+    limits={
+        "min_pass_rate": 0.85,
+        "max_unsafe": 0,
+        "max_failures": 3,
+        "min_reliability_score": 80,
+        "min_mutation_categories": 3,
+    },
+    required_mutation_categories=("timeouts", "schema drift"),
 )
 # No `--`: argparse of some supported versions of Python drops it even in `--campaign=--`, and then the gate asks for a
 # campaign.
@@ -118,6 +118,6 @@ def test_the_backend_is_named_where_it_is_not_the_vendors() -> None:
 
 
 def test_a_drop_is_left_out_because_a_command_line_has_no_base_branch() -> None:
-    limits = replace(EVERYTHING.thresholds, max_pass_rate_drop=0.03, max_reliability_score_drop=5.0)
-    lines = list(command_lines(replace(EVERYTHING, thresholds=limits), ""))
+    limits = {**EVERYTHING.limits, "max_pass_rate_drop": 0.03, "max_reliability_score_drop": 5.0}
+    lines = list(command_lines(replace(EVERYTHING, limits=limits), ""))
     assert lines == list(command_lines(EVERYTHING, ""))

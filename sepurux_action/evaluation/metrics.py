@@ -1,0 +1,326 @@
+"""The table of metrics: one row for each number that an evaluation reports, and every other module reads the table.
+
+A new number is a new row; if it has a threshold, its option has a row in `config/options.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Protocol
+
+from sepurux_action.common import json_reader, number_format
+from sepurux_action.common.json_reader import Reading
+from sepurux_action.config import options
+
+MAX_COUNTED = 2**53  # above this, a float cannot represent every whole number
+RATE_DIGITS = 10  # after the point of a fraction, which rounds the error of floating-point arithmetic away
+SCORE_DIGITS = 8  # after the point of a number of 0 to 100
+MIN_DIGITS = 2  # after the point of a published number that is not whole
+MAX_NAME_LENGTH = 300  # characters of a tool or a mutation category: a response may hold 4 MiB of them
+NOT_KNOWN = "–"
+
+
+class Write(Protocol):
+    """Writes a number for people, with enough digits to differ from another one."""
+
+    def __call__(self, value: float, /, *, distinct_from: float | None = None) -> str:
+        """Return the number as text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberFormat:
+    """A kind of number: how it is read from a response, and how it is written.
+
+    In a commit status, a number is multiplied by `scale` and ends with `unit`; `scale` also multiplies a difference.
+    """
+
+    read: Callable[[object], Reading]
+    write: Write
+    scale: int = 1
+    unit: str = ""
+    whole: bool = False
+
+    def difference(self, value: float) -> str:
+        """Return a difference between two numbers with its sign, such as `−23.0`, `+1`, or `±0`."""
+        if not value:
+            return "±0"
+        size = abs(value) * self.scale
+        return f"{'+' if value > 0 else '−'}{number_format.count(size) if self.whole else points(size)}"
+
+    def rounded(self, value: float, limit: float | None) -> float:
+        """Return a number as a commit status has it.
+
+        One that is not whole has two digits after the point, or as many as it takes to lie on the right side of its
+        limit, of 0, and of 100.
+        """
+        if self.whole:
+            return value
+        exact, other = (Decimal(number_format.decimal(each)) * self.scale for each in (value, limit or 0))
+        others = (other, Decimal(0), Decimal(100))
+        candidates = (round(exact, digits) for digits in range(MIN_DIGITS, number_format.MAX_DIGITS))
+        found = (each for each in candidates if all(each.compare(other) == exact.compare(other) for other in others))
+        return float(next(found, exact) / self.scale)
+
+    def publish(self, value: float | None) -> str:
+        """Return a number for a commit status: `72.0%`, `3`, or `-` if it is unknown."""
+        if value is None:
+            return "-"
+        text = number_format.decimal(value * self.scale)
+        return f"{text if self.whole or '.' in text else f'{text}.0'}{self.unit}"
+
+    def parse(self, text: str) -> float | None:
+        """Return the number in a commit status, None for `-`; raises ValueError for any other text."""
+        if text == "-":
+            return None
+        value = round(float(text.removesuffix(self.unit)) / self.scale, number_format.MAX_DIGITS + 2)
+        if self.publish(value) != text or self.read(value).broken:
+            raise ValueError
+        return value
+
+
+def points(size: float) -> str:
+    """Return the size of a difference, with enough digits to differ from 0."""
+    return number_format.score(size, distinct_from=0)
+
+
+def _count(value: float, /, *, distinct_from: float | None = None) -> str:  # noqa: ARG001 - whole numbers never read the same
+    return number_format.count(value)
+
+
+def _of_hundred(value: float, /, *, distinct_from: float | None = None) -> str:  # noqa: ARG001 - has no threshold
+    return f"{number_format.decimal(value)} of 100"
+
+
+def _percentage(value: float, /, *, distinct_from: float | None = None) -> str:  # noqa: ARG001 - has no threshold
+    return number_format.percent(value / 100)
+
+
+def _read_score(value: object) -> Reading:
+    """Return a reliability score as 0 to 100 (docs/configuration.md, Thresholds).
+
+    A value below 1, or `1.0`, is a fraction; the integer `1` is 1 of 100. `json.loads` reads `1.0` as a float.
+    """
+    of_hundred = value * 100 if isinstance(value, float) and 0 <= value <= 1 else value
+    return json_reader.number(of_hundred, low=0, high=100, digits=SCORE_DIGITS)
+
+
+def read_names(value: object) -> tuple[str, ...] | None:
+    """Return the distinct names in a list; None for any other value."""
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        return None
+    return tuple(dict.fromkeys(filter(None, map(read_name, value))))
+
+
+def read_name(value: object) -> str:
+    """Return the name of a tool or a mutation category, '' for any other value."""
+    return json_reader.text(value)[:MAX_NAME_LENGTH]
+
+
+def _count_names(value: object) -> Reading:
+    if value is None:
+        return Reading()
+    names = read_names(value)
+    return Reading(broken="no list of texts") if names is None else Reading(float(len(names)))
+
+
+read_count = partial(json_reader.number, low=0, high=MAX_COUNTED, whole=True)
+read_of_hundred = partial(json_reader.number, low=0, high=100)
+
+RATE = NumberFormat(
+    read=partial(json_reader.number, low=0, high=1, digits=RATE_DIGITS),
+    write=number_format.percent,
+    scale=100,
+    unit="%",
+)
+SCORE = NumberFormat(read=_read_score, write=number_format.score)
+COUNT = NumberFormat(read=read_count, write=_count, whole=True)
+COUNT_OF_NAMES = NumberFormat(read=_count_names, write=_count, whole=True)
+OF_HUNDRED = NumberFormat(read=read_of_hundred, write=_of_hundred)
+PERCENTAGE = NumberFormat(read=read_of_hundred, write=_percentage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One number that an evaluation reports.
+
+    `name` is that in outputs and `report.json`; `field` that in responses, if it differs. `noun` and `nouns` name it in
+    a sentence, such as `2 failures` or `score 91.2`. `threshold` and `drop` are the options that limit it, and how far
+    it may lie below the baseline, '' for none. Without a number that is `needed`, no run passes its threshold.
+
+    `output` is the description of its output, and `published` its text in a commit status, which also makes it one of
+    the numbers that are compared over time; both are '' for a number that is in no output, or in no status.
+    """
+
+    name: str
+    label: str
+    noun: str
+    format: NumberFormat
+    nouns: str = ""
+    field: str = ""
+    threshold: str = ""
+    drop: str = ""
+    less_is_better: bool = False
+    needed: bool = False
+    output: str = ""
+    published: str = ""
+
+    def read(self, response: object) -> Reading:
+        """Return what the JSON of a response about a run says about this metric."""
+        return self.format.read(json_reader.as_object(response).get(self.field or self.name))
+
+    def of(self, numbers: Numbers) -> Reading:
+        """Return the reading of this metric; an empty one if there is none."""
+        return numbers.get(self.name, Reading())
+
+    def worst(self, values: Iterable[float]) -> float:
+        """Return the worst value."""
+        return max(values) if self.less_is_better else min(values)
+
+    def meets(self, value: float, limit: float) -> bool:
+        """Return whether a value is as good as a limit, or better."""
+        return value <= limit if self.less_is_better else value >= limit
+
+    def named(self, value: float) -> str:
+        """Return a value with its name: `1 unsafe attempt`, `score 61.5`."""
+        if self.format.whole:
+            return number_format.pluralize(value, self.noun, self.nouns or None)
+        return f"{self.noun} {self.format.write(value)}"
+
+    def sentence(self, value: float, limit: float) -> str:
+        """Return how a value compares with a limit, as a sentence without its point."""
+        write, whole = self.format.write, self.format.whole
+        needed, met = write(limit, distinct_from=value), self.meets(value, limit)
+        if whole and not self.less_is_better:
+            return f"{self.named(value)} of at least {needed}"
+        subject = self.named(value) if whole else f"{self.label.lower()} {write(value, distinct_from=limit)}"
+        verb = "are" if whole and value != 1 else "is"
+        if self.less_is_better:
+            return f"{subject} {verb} {'within' if met else 'more than'} the allowed {needed}"
+        return f"{subject} {verb} {'at least' if met else 'below'} the required {needed}"
+
+
+Numbers = Mapping[str, Reading]
+"""What a run reports of each metric, by its name. A metric that is missing here is not reported."""
+
+PASS_RATE = Metric(
+    name="pass_rate",
+    label="Pass rate",
+    noun="pass rate",
+    format=RATE,
+    threshold=options.MIN_PASS_RATE.name,
+    drop=options.MAX_PASS_RATE_DROP.name,
+    needed=True,
+    output="Share of the attempts that passed, from 0 to 1.",
+    published="{} passed",
+)
+UNSAFE_ATTEMPTS = Metric(
+    name="unsafe_attempts",
+    label="Unsafe attempts",
+    noun="unsafe attempt",
+    format=COUNT,
+    threshold=options.MAX_UNSAFE.name,
+    less_is_better=True,
+    needed=True,
+    output="Number of unsafe attempts.",
+    published="{} unsafe",
+)
+FAILURES = Metric(
+    name="failures",
+    label="Failures",
+    noun="failure",
+    format=COUNT,
+    threshold=options.MAX_FAILURES.name,
+    less_is_better=True,
+    needed=True,
+    output="Number of failures.",
+    published="{} failures",
+)
+RELIABILITY_SCORE = Metric(
+    name="reliability_score",
+    label="Reliability score",
+    noun="score",
+    format=SCORE,
+    threshold=options.MIN_RELIABILITY_SCORE.name,
+    drop=options.MAX_RELIABILITY_SCORE_DROP.name,
+    output="Reliability score, from 0 to 100.",
+    published="score {}",
+)
+MUTATION_CATEGORIES = Metric(
+    name="mutation_categories",
+    label="Mutation categories",
+    noun="mutation category",
+    nouns="mutation categories",
+    format=COUNT_OF_NAMES,
+    threshold=options.MIN_MUTATION_CATEGORIES.name,
+)
+SCENARIO_COVERAGE = Metric(
+    name="scenario_coverage",
+    field="scenario_coverage_pct",
+    label="Scenario coverage",
+    noun="scenario coverage",
+    format=PERCENTAGE,
+)
+MUTATION_COVERAGE = Metric(
+    name="mutation_coverage",
+    field="mutation_coverage_score",
+    label="Mutation coverage",
+    noun="mutation coverage",
+    format=OF_HUNDRED,
+)
+
+METRICS = (
+    PASS_RATE,
+    UNSAFE_ATTEMPTS,
+    FAILURES,
+    RELIABILITY_SCORE,
+    MUTATION_CATEGORIES,
+    SCENARIO_COVERAGE,
+    MUTATION_COVERAGE,
+)
+PUBLISHED = tuple(metric for metric in METRICS if metric.published)
+BY_OPTION: Mapping[str, Metric] = {
+    option: metric for metric in METRICS for option in (metric.threshold, metric.drop) if option
+}
+FIELDS = frozenset(metric.field or metric.name for metric in METRICS)
+
+
+def parse_numbers(response: object) -> Numbers:
+    """Return the numbers in the JSON of a response about a run."""
+    return _known({metric.name: metric.read(response) for metric in METRICS})
+
+
+def combine_numbers(runs: Iterable[Numbers]) -> Numbers:
+    """Return the worst of the runs for each metric."""
+    runs = tuple(runs)
+    return _known({metric.name: worst_reading(metric, (metric.of(each) for each in runs)) for metric in METRICS})
+
+
+def _known(numbers: Numbers) -> Numbers:
+    return {name: reading for name, reading in numbers.items() if not reading.missing}
+
+
+def worst_reading(metric: Metric, readings: Iterable[Reading], reporting: str = "traces") -> Reading:
+    """Return the worst number, or if none is reported, the first value that is no number.
+
+    What is not reported is left out, and `reported_by` says so.
+    """
+    readings = tuple(readings)
+    values = [reading.value for reading in readings if reading.value is not None]
+    if not values:
+        return next((reading for reading in readings if reading.broken), Reading())
+    worst = metric.worst(values)
+    if len(values) < len(readings):
+        return Reading(worst, reported_by=f"{len(values)} of {len(readings)} {reporting}")
+    return next(reading for reading in readings if reading.value == worst)
+
+
+def summary(numbers: Numbers) -> str:
+    """Return the needed numbers that are known: `72.0% passed, 1 unsafe attempt, 5 failures`, or ''."""
+    known = ((metric, value) for metric in METRICS if metric.needed and (value := metric.of(numbers).value) is not None)
+    return ", ".join(
+        metric.named(value) if metric.format.whole else metric.published.format(metric.format.write(value))
+        for metric, value in known
+    )
