@@ -111,7 +111,7 @@ def places_table() -> str:
     for option in OPTIONS:
         sections = ", ".join(_SECTION_NAMES[section] for section in option.allowed_in)
         environment = f"`{option.environment}`" if option.environment else ""
-        rows.append(f"| `{option.name}` | {option.accepts} | {sections} | {environment} |")
+        rows.append(f"| `{option.name}` | {option.kind.accepts} | {sections} | {environment} |")
     return "\n".join(rows)
 
 
@@ -190,7 +190,7 @@ def _input(spelling: str, option: Option[object]) -> str:
         text = f"The same as `{option.name}`."
     else:
         default = f" Default: {option.default_shown}." if option.default_shown else ""
-        text = f"{option.help} Accepted: {option.accepts}.{default}"
+        text = f"{option.help} Accepted: {option.kind.accepts}.{default}"
     given = f"    default: {option.action_default}\n" if option.action_default else ""
     return f"  {spelling}:\n    description: {json.dumps(text)}\n    required: false\n{given}"
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import NoReturn
 
 from sepurux_action import __version__
-from sepurux_action.config import options, parsers
+from sepurux_action.config import options
 from sepurux_action.config.options import BY_NAME, OPTIONS, Option, SectionKind, did_you_mean
 from sepurux_action.config.settings import flag
 from sepurux_action.config.stage import Stage
@@ -76,28 +76,6 @@ _GROUPS: tuple[tuple[str, tuple[Option[object], ...]], ...] = (
     ("Connection", _CONNECTION),
     ("Output", _OUTPUT),
 )
-_METAVARS = {
-    parsers.parse_secret: "SECRET",
-    parsers.parse_base_url: "URL",
-    parsers.parse_trace_ids: "IDS",
-    parsers.parse_lines: "FILES",
-    parsers.parse_names: "NAMES",
-    parsers.parse_rate: "RATE",
-    parsers.parse_score: "SCORE",
-    parsers.parse_whole_number: "N",
-    parsers.parse_positive_number: "N",
-    parsers.parse_duration: "TIME",
-    parsers.parse_poll_interval: "TIME",
-    options.ENFORCEMENT.parse: "STAGE",
-    options.ON_UNDECIDED.parse: "WORD",
-}
-_METAVARS_OF_TEXTS: dict[Option[object], str] = {
-    options.CONFIG: "FILE",
-    options.REPORT_DIR: "FOLDER",
-    options.MUTATION_PACK: "ID",
-}
-
-
 _MORE: dict[Option[object], str] = {
     options.ENFORCEMENT: f"On a command line, {Stage.SOFT} blocks as {Stage.HARD} does.",
 }
@@ -113,7 +91,7 @@ def _help(option: Option[object]) -> str:
     more = " ".join(filter(None, parts))
     lines = [
         f"{option.help} {_MORE.get(option, '')}",
-        "" if option in _CLEAR else f"Accepted: {option.accepts}.",
+        "" if option in _CLEAR else f"Accepted: {option.kind.accepts}.",
         *([more] if len(more) <= MAX_JOINED else parts),
     ]
     return for_terminal("\n".join(filter(None, lines))).replace("`", "").replace("%", "%%")
@@ -159,8 +137,9 @@ def parser() -> argparse.ArgumentParser:
     groups = {title: made.add_argument_group(title) for title, _ in (*_GROUPS, ("Help", ()))}
     for title, listed in _GROUPS:
         for option in listed:
-            metavar = _METAVARS_OF_TEXTS.get(option) or _METAVARS.get(option.parse, "NAME")
-            groups[title].add_argument(flag(option.name), dest=option.name, metavar=metavar, help=_help(option))
+            groups[title].add_argument(
+                flag(option.name), dest=option.name, metavar=option.kind.placeholder, help=_help(option)
+            )
             for alias in option.aliases:
                 groups[title].add_argument(flag(alias), dest=alias, help=argparse.SUPPRESS)
     groups["Output"].add_argument(

@@ -1,4 +1,4 @@
-"""The table of options: for each its name, its parser, its default, and where it may be given.
+"""The table of options: for each its name, its kind, its default, and where it may be given.
 
 Tests hold `action.yml`, the command line, and the tables of the documents equal to it.
 """
@@ -6,12 +6,13 @@ Tests hold `action.yml`, the command line, and the tables of the documents equal
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar, cast
 
-from sepurux_action.config import parsers, path_filter
+from sepurux_action.config import kinds
+from sepurux_action.config.kinds import Kind
 from sepurux_action.config.stage import OnUndecided, Stage
 
 T_co = TypeVar("T_co", covariant=True)
@@ -39,26 +40,22 @@ class SectionKind(StrEnum):
 class Option(Generic[T_co]):
     """One option.
 
-    `parse` returns the value of a text that is not empty, or raises ValueError; see `parsers.py`. `accepts` completes
-    "accepted: ..." in errors and tables. `default` is the text that applies if nothing is given, '' for none.
-    The default does not apply beside a value of the option `unless`. The tables show `default_note` beside it.
-    `action_default` is the default in `action.yml`, only for the job's token. `needs_base`: the option limits a drop
-    below the base branch.
+    `kind` says how its text is parsed and what is accepted. `default` is the text that applies if nothing is given, ''
+    for none; it does not apply beside a value of the option `unless`. The tables show `default_note` beside it.
+    `action_default` is the default in `action.yml`, only for the job's token.
 
-    In a policy file, an option with `is_list` may be a YAML list, which means the same as one item per line. While a
-    pull request adds the first policy file, only options with `applies_before_merge` apply (docs/configuration.md).
+    `needs_base`: the option limits a drop below the base branch. While a pull request adds the first policy file, only
+    options with `applies_before_merge` apply (docs/configuration.md).
     """
 
     name: str
-    parse: Callable[[str], T_co]
-    accepts: str
+    kind: Kind[T_co]
     help: str
     environment: str = ""
     aliases: tuple[str, ...] = ()
     allowed_in: tuple[SectionKind, ...] = ()
     default: str = ""
     default_note: str = ""
-    is_list: bool = False
     applies_before_merge: bool = False
     secret: bool = False
     action_default: str = ""
@@ -74,7 +71,7 @@ class Option(Generic[T_co]):
     @property
     def default_value(self) -> T_co:
         """Return the value of the default; raises ValueError if there is none."""
-        return self.parse(self.default)
+        return self.kind.parse(self.default)
 
     @property
     def default_shown(self) -> str:
@@ -83,42 +80,33 @@ class Option(Generic[T_co]):
         return ", ".join(filter(None, (value, self.default_note)))
 
 
-def _one_of(words: type[StrEnum]) -> str:
-    *first, last = (f"`{word}`" for word in words)
-    return f"{', '.join(first)} or {last}"
-
-
 _ONCE = (SectionKind.TOP,)
 _EACH = (SectionKind.TOP, SectionKind.GATE)
 
 TOKEN = Option(
     name="token",
-    parse=parsers.parse_secret,
-    accepts="a CI token",
+    kind=kinds.secret("a CI token"),
     help="Sepurux CI token, sent as `X-Sepurux-Token`. Without `api_key`, it is also sent as `X-API-Key`.",
     environment="SEPURUX_CI_TOKEN",
     secret=True,
 )
 API_KEY = Option(
     name="api_key",
-    parse=parsers.parse_secret,
-    accepts="a project API key",
+    kind=kinds.secret("a project API key"),
     help="Sepurux project API key, sent as `X-API-Key`.",
     environment="SEPURUX_API_KEY",
     secret=True,
 )
 BASE_URL = Option(
     name="base_url",
-    parse=parsers.parse_base_url,
-    accepts="an https address (http on loopback only)",
+    kind=kinds.BASE_URL,
     help="URL of the Sepurux API.",
     environment="SEPURUX_API_BASE_URL",
     default="https://app.sepurux.dev/api/backend",
 )
 PROJECT = Option(
     name="project",
-    parse=parsers.parse_line,
-    accepts="a project's name or UUID",
+    kind=kinds.line("a project's name or UUID"),
     help="Name or UUID of the Sepurux project, sent as `X-Project-Id`.",
     environment="SEPURUX_PROJECT_ID",
     aliases=("project_id",),
@@ -127,8 +115,7 @@ PROJECT = Option(
 )
 CAMPAIGN = Option(
     name="campaign",
-    parse=parsers.parse_line,
-    accepts="a campaign's name or UUID",
+    kind=kinds.line("a campaign's name or UUID"),
     help="Name or UUID of the campaign to evaluate. Required.",
     environment="SEPURUX_CAMPAIGN_ID",
     aliases=("campaign_id", "campaign_name"),
@@ -137,8 +124,7 @@ CAMPAIGN = Option(
 )
 NAME = Option(
     name="name",
-    parse=parsers.parse_name,
-    accepts=f"1 to {parsers.MAX_NAME_LENGTH} characters on one line",
+    kind=kinds.NAME,
     help="Name of the gate in reports.",
     allowed_in=(SectionKind.GATE,),
     applies_before_merge=True,
@@ -146,27 +132,22 @@ NAME = Option(
 )
 TRACE_ID = Option(
     name="trace_id",
-    parse=parsers.parse_trace_ids,
-    accepts=f"trace IDs, separated by commas or line breaks, at most {parsers.MAX_TRACES}",
+    kind=kinds.TRACE_IDS,
     help="IDs of traces to evaluate. Without `trace_id` and `trace_file`, the registered scenarios are evaluated.",
     environment="SEPURUX_TRACE_ID",
     allowed_in=_EACH,
     applies_before_merge=True,
-    is_list=True,
 )
 TRACE_FILE = Option(
     name="trace_file",
-    parse=parsers.parse_lines,
-    accepts="paths or globs, one per line, inside the workspace or the runner's temporary folder",
+    kind=kinds.FILES,
     help="Trace files to upload and evaluate.",
     allowed_in=_EACH,
     applies_before_merge=True,
-    is_list=True,
 )
 MUTATION_PACK = Option(
     name="mutation_pack",
-    parse=parsers.parse_line,
-    accepts="a mutation pack's ID",
+    kind=kinds.line("a mutation pack's ID", "ID"),
     help="ID of the mutation pack that Sepurux uses for the CI run.",
     environment="SEPURUX_MUTATION_PACK",
     allowed_in=_EACH,
@@ -174,8 +155,7 @@ MUTATION_PACK = Option(
 )
 MIN_PASS_RATE = Option(
     name="min_pass_rate",
-    parse=parsers.parse_rate,
-    accepts="a fraction or a percentage, such as `0.85` or `85%`",
+    kind=kinds.rate("`0.85` or `85%`"),
     help="Lowest pass rate that is allowed.",
     environment="SEPURUX_MIN_PASS_RATE",
     allowed_in=(SectionKind.THRESHOLDS,),
@@ -185,8 +165,7 @@ MIN_PASS_RATE = Option(
 )
 MAX_UNSAFE = Option(
     name="max_unsafe",
-    parse=parsers.parse_whole_number,
-    accepts="a whole number",
+    kind=kinds.WHOLE_NUMBER,
     help="Highest number of unsafe attempts that is allowed.",
     environment="SEPURUX_MAX_UNSAFE",
     allowed_in=(SectionKind.THRESHOLDS,),
@@ -194,8 +173,7 @@ MAX_UNSAFE = Option(
 )
 MAX_FAILURES = Option(
     name="max_failures",
-    parse=parsers.parse_whole_number,
-    accepts="a whole number",
+    kind=kinds.WHOLE_NUMBER,
     help="Highest number of failures that is allowed.",
     environment="SEPURUX_MAX_FAILURES",
     allowed_in=(SectionKind.THRESHOLDS,),
@@ -203,8 +181,7 @@ MAX_FAILURES = Option(
 )
 MIN_RELIABILITY_SCORE = Option(
     name="min_reliability_score",
-    parse=parsers.parse_score,
-    accepts="0, or a number from 1 to 100",
+    kind=kinds.SCORE,
     help="Lowest reliability score that is allowed, from 0 to 100.",
     environment="SEPURUX_MIN_RELIABILITY",
     aliases=("min_reliability",),
@@ -213,25 +190,21 @@ MIN_RELIABILITY_SCORE = Option(
 )
 MIN_MUTATION_CATEGORIES = Option(
     name="min_mutation_categories",
-    parse=parsers.parse_whole_number,
-    accepts="a whole number",
+    kind=kinds.WHOLE_NUMBER,
     help="Lowest number of mutation categories that the CI run must cover.",
     allowed_in=(SectionKind.THRESHOLDS,),
     default_note="not set",
 )
 REQUIRED_MUTATION_CATEGORIES = Option(
     name="required_mutation_categories",
-    parse=parsers.parse_names,
-    accepts="names, separated by commas or line breaks",
+    kind=kinds.NAMES,
     help="Mutation categories that the CI run must cover.",
     allowed_in=(SectionKind.THRESHOLDS,),
-    is_list=True,
     default_note="not set",
 )
 MAX_PASS_RATE_DROP = Option(
     name="max_pass_rate_drop",
-    parse=parsers.parse_rate,
-    accepts="a fraction or a percentage, such as `0.05` or `5%`",
+    kind=kinds.rate("`0.05` or `5%`"),
     help="How far the pass rate may lie below the baseline, the median of the last passing results on the base branch. "
     "Only in GitHub workflows.",
     allowed_in=(SectionKind.THRESHOLDS,),
@@ -240,8 +213,7 @@ MAX_PASS_RATE_DROP = Option(
 )
 MAX_RELIABILITY_SCORE_DROP = Option(
     name="max_reliability_score_drop",
-    parse=parsers.parse_score,
-    accepts="0, or a number from 1 to 100",
+    kind=kinds.SCORE,
     help="How many points the reliability score may lie below the baseline. Only in GitHub workflows.",
     allowed_in=(SectionKind.THRESHOLDS,),
     default_note="not set",
@@ -249,8 +221,7 @@ MAX_RELIABILITY_SCORE_DROP = Option(
 )
 ENFORCEMENT = Option(
     name="enforcement",
-    parse=parsers.enum_parser(Stage),
-    accepts=_one_of(Stage),
+    kind=kinds.word_of(Stage, "STAGE"),
     help="Stage of the gate: whether a failed evaluation is only reported, needs an approval, or blocks.",
     environment="SEPURUX_ENFORCEMENT",
     allowed_in=_EACH,
@@ -258,36 +229,30 @@ ENFORCEMENT = Option(
 )
 ON_UNDECIDED = Option(
     name="on_undecided",
-    parse=parsers.enum_parser(OnUndecided),
-    accepts=_one_of(OnUndecided),
+    kind=kinds.word_of(OnUndecided),
     help="Whether a gate blocks on `error` and `pending`. With an uploaded trace, `allow` applies only to outages.",
     allowed_in=_EACH,
     default="block",
 )
 REVIEWERS = Option(
     name="reviewers",
-    parse=parsers.parse_logins,
-    accepts="usernames, separated by commas or line breaks",
+    kind=kinds.LOGINS,
     help="Who can approve a soft gate that failed.",
     allowed_in=_EACH,
-    is_list=True,
     default_note="anyone with write access",
     actions_only=True,
 )
 PATHS = Option(
     name="paths",
-    parse=path_filter.parse_paths,
-    accepts="GitHub's filter patterns, one per line",
+    kind=kinds.PATTERNS,
     help="The gate is skipped if the pull request changes no matching file. With a policy file, the input is ignored.",
     allowed_in=(SectionKind.GATE,),
-    is_list=True,
     default_note="all files",
     actions_only=True,
 )
 TIMEOUT = Option(
     name="timeout",
-    parse=parsers.parse_duration,
-    accepts="seconds, or a duration such as `10m` or `1h30m`, up to a day",
+    kind=kinds.DURATION,
     help="How long to wait for the decision.",
     environment="SEPURUX_TIMEOUT_SECONDS",
     allowed_in=_EACH,
@@ -295,16 +260,14 @@ TIMEOUT = Option(
 )
 POLL_INTERVAL = Option(
     name="poll_interval",
-    parse=parsers.parse_poll_interval,
-    accepts="1 second to an hour, in seconds or as a duration such as `30s`",
+    kind=kinds.POLL_INTERVAL,
     help="Fixed time between two polls of a CI run.",
     allowed_in=_ONCE,
     default_note="adaptive",
 )
 GITHUB_TOKEN = Option(
     name="github_token",
-    parse=parsers.parse_secret,
-    accepts="a token for this repository",
+    kind=kinds.secret("a token for this repository"),
     help="Token for the GitHub API. If it is set to an empty string, the gate does not use GitHub.",
     environment="GITHUB_TOKEN",
     default_note="the job's own token",
@@ -314,8 +277,7 @@ GITHUB_TOKEN = Option(
 )
 COMMENT = Option(
     name="comment",
-    parse=parsers.enum_parser(CommentMode),
-    accepts=_one_of(CommentMode),
+    kind=kinds.word_of(CommentMode),
     help="When to comment on the pull request. An existing comment is always updated, except with `never`.",
     allowed_in=_ONCE,
     default="always",
@@ -323,8 +285,7 @@ COMMENT = Option(
 )
 COMMENT_KEY = Option(
     name="comment_key",
-    parse=parsers.parse_name,
-    accepts=f"1 to {parsers.MAX_NAME_LENGTH} characters on one line",
+    kind=kinds.NAME,
     help="Distinguishes the comments of several gate steps on one pull request.",
     allowed_in=_ONCE,
     default_note=f"the gate's name, or `{SEVERAL_GATES_KEY}` if there are several",
@@ -332,8 +293,7 @@ COMMENT_KEY = Option(
 )
 STATUS = Option(
     name="status",
-    parse=parsers.parse_bool,
-    accepts="`true` or `false`",
+    kind=kinds.BOOL,
     help="Whether to set a commit status for each gate, which a ruleset can require.",
     allowed_in=_ONCE,
     default="true",
@@ -341,8 +301,7 @@ STATUS = Option(
 )
 STATUS_CONTEXT = Option(
     name="status_context",
-    parse=parsers.parse_name,
-    accepts=f"1 to {parsers.MAX_NAME_LENGTH} characters on one line",
+    kind=kinds.NAME,
     help="Prefix of each status's context: `<status_context> / <name>`. `{base}` stands for the base branch.",
     allowed_in=_ONCE,
     default="Sepurux",
@@ -350,23 +309,20 @@ STATUS_CONTEXT = Option(
 )
 CONFIG = Option(
     name="config",
-    parse=parsers.parse_line,
-    accepts="a path in the repository",
+    kind=kinds.line("a path in the repository", "FILE"),
     help="Path of the policy file, which overrides the inputs. For a pull request, the base commit's file applies.",
     default=".github/sepurux-gate.yml",
 )
 PR_NUMBER = Option(
     name="pr_number",
-    parse=parsers.parse_positive_number,
-    accepts="the number of a pull request",
+    kind=kinds.PULL_REQUEST,
     help="Number of the pull request that the run belongs to.",
     environment="PR_NUMBER",
     default_note="from the event",
 )
 REPORT_DIR = Option(
     name="report_dir",
-    parse=parsers.parse_line,
-    accepts="a folder inside the workspace or the runner's temporary folder",
+    kind=kinds.line("a folder inside the workspace or the runner's temporary folder", "FOLDER"),
     help="Folder for the report files.",
     allowed_in=_ONCE,
     default_note="no files",
@@ -377,7 +333,7 @@ BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}
 LIMITS = tuple(
     cast("Option[float]", option)
     for option in OPTIONS
-    if option.allowed_in == (SectionKind.THRESHOLDS,) and not option.is_list
+    if option.allowed_in == (SectionKind.THRESHOLDS,) and not option.kind.is_list
 )
 DROPS = frozenset(option.name for option in LIMITS if option.needs_base)
 DEFAULT_LIMITS: Mapping[str, float] = {option.name: option.default_value for option in LIMITS if option.default}

@@ -119,4 +119,4 @@ def _shown(section: PolicySection, name: str) -> str:
 def _value(section: PolicySection, name: str) -> object:
     if name == ENFORCEMENT:
         return section.rules
-    return BY_NAME[name].parse(section.text_of(name)) if name in section.texts else None
+    return BY_NAME[name].kind.parse(section.text_of(name)) if name in section.texts else None

@@ -7,7 +7,7 @@ is written: `0.90`, `on`, and `2027-01-31`. Source: docs/configuration.md#the-po
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import TypeVar
@@ -16,6 +16,7 @@ import yaml
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options, path_filter
+from sepurux_action.config.kinds import Kind
 from sepurux_action.config.options import BY_NAME, Option, SectionKind
 from sepurux_action.config.path_filter import Filter, PatternKind
 from sepurux_action.config.policy import ENFORCEMENT, MAX_FILE_BYTES, ConfiguredValue, Policy, PolicySection
@@ -308,15 +309,15 @@ class PolicyParser:
         if option is options.PATHS:
             paths = self._filter(node, PatternKind.PATH, where)
             return ConfiguredValue("\n".join(pattern.text for pattern in paths.patterns), line) if paths else None
-        if isinstance(node, yaml.SequenceNode) and not option.is_list:
-            self._add_problem(node, where, f"it is a list; accepted: {option.accepts}")
+        if isinstance(node, yaml.SequenceNode) and not option.kind.is_list:
+            self._add_problem(node, where, f"it is a list; accepted: {option.kind.accepts}")
             return None
-        items = self._items(node, where, option.accepts)
-        values = [self._parsed(option.parse, item, where, option.accepts) for item in items]  # reports each problem
+        items = self._items(node, where, option.kind.accepts)
+        values = [self._parsed(option.kind, item, where) for item in items]  # reports each problem
         if not items or None in values:
             return None
         whole = _text_at(items[0], "\n".join(item.value for item in items))
-        if len(items) > 1 and self._parsed(option.parse, whole, where, option.accepts) is None:
+        if len(items) > 1 and self._parsed(option.kind, whole, where) is None:
             return None
         return ConfiguredValue(whole.value, line)
 
@@ -335,10 +336,11 @@ class PolicyParser:
         return [] if broken else [_text_at(item, item.value.strip()) for item in node.value]
 
     def _filter(self, node: yaml.Node, kind: PatternKind, where: str) -> Filter | None:
-        items = self._items(node, where, options.PATHS.accepts)
+        items = self._items(node, where, options.PATHS.kind.accepts)
         if isinstance(node, yaml.ScalarNode):
             items = [_text_at(node, line) for line in path_filter.lines(node.value)]
-        patterns = [self._parsed(lambda text: path_filter.parse_pattern(text, kind), item, where) for item in items]
+        pattern = Kind(parse=lambda text: path_filter.parse_pattern(text, kind), accepts="")
+        patterns = [self._parsed(pattern, item, where) for item in items]
         if not items or None in patterns:
             return None
         try:
@@ -349,7 +351,7 @@ class PolicyParser:
 
     def _rules(self, node: yaml.Node, where: str) -> Iterator[StageRule]:
         if isinstance(node, yaml.ScalarNode):
-            stage = self._parsed(options.ENFORCEMENT.parse, node, where, options.ENFORCEMENT.accepts)
+            stage = self._parsed(options.ENFORCEMENT.kind, node, where)
             yield from [StageRule(stage=stage)] if stage else []
             return
         if isinstance(node, yaml.MappingNode) or not node.value:
@@ -390,25 +392,25 @@ class PolicyParser:
             self._add_problem(node, where, "its `stage` is missing; accepted: `observe`, `soft` or `hard`")
             return None
         rule = (
-            self._parsed(options.ENFORCEMENT.parse, stage, f"{where}, `stage`", options.ENFORCEMENT.accepts),
-            self._parsed(parse_start, start, f"{where}, `from`") if start else None,
+            self._parsed(options.ENFORCEMENT.kind, stage, f"{where}, `stage`"),
+            self._parsed(Kind(parse=parse_start, accepts=""), start, f"{where}, `from`") if start else None,
             self._filter(branches, PatternKind.BRANCH, f"{where}, `branches`") if branches else None,
         )
         if rule[0] is None or len(self.problems.items) > problems:
             return None
         return StageRule(stage=rule[0], start=rule[1], branches=rule[2])
 
-    def _parsed(self, parse: Callable[[str], T], node: yaml.Node, where: str, accepts: str = "") -> T | None:
-        """Return the parsed text, or None after a problem. Without `accepts`, the error says what is accepted."""
+    def _parsed(self, kind: Kind[T], node: yaml.Node, where: str) -> T | None:
+        """Return the parsed text, or None after a problem. If the kind accepts '', its error says what is accepted."""
         if not isinstance(node, yaml.ScalarNode):
             self._add_problem(node, where, f"it is {_kind(node)}; accepted: one text")
             return None
         try:
-            return parse(node.value.strip())
+            return kind.parse(node.value.strip())
         except ValueError as error:
-            hint = f" ({error})" if accepts and str(error) else ""
+            hint = f" ({error})" if kind.accepts and str(error) else ""
             message = f"{json_reader.preview(node.value)} is not accepted{hint}; "
-            self._add_problem(node, where, message + (f"accepted: {accepts}" if accepts else str(error)))
+            self._add_problem(node, where, message + (f"accepted: {kind.accepts}" if kind.accepts else str(error)))
             return None
 
     def _add_problem(self, node: yaml.Node, where: str, message: str) -> None:

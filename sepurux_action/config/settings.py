@@ -252,7 +252,9 @@ def _in_order(readers: Iterable[OptionReader]) -> tuple[Problem, ...]:
 def _read_gate(reader: OptionReader, find_traces: TraceFinder) -> Gate:
     campaign = reader.value(options.CAMPAIGN)
     if campaign is None and not reader.problems_of(options.CAMPAIGN):
-        reader.add_problem(options.CAMPAIGN.name, f"it is required, but not set; accepted: {options.CAMPAIGN.accepts}")
+        reader.add_problem(
+            options.CAMPAIGN.name, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}"
+        )
     return Gate(
         name=reader.value(options.NAME) or (campaign or "")[: parsers.MAX_NAME_LENGTH],
         campaign=campaign or "",
@@ -349,7 +351,7 @@ class OptionReader:
                 )
                 return None
             try:
-                value = option.parse(text)
+                value = option.kind.parse(text)
             except ValueError as error:
                 self._reject(option, layer, spelling, text, error)
                 return None
@@ -431,7 +433,7 @@ class OptionReader:
         shown = self.shown(option, text)
         is_safe = option.secret or self._redact(text) == text  # a hint may quote a part that redaction misses
         hint = f" ({error})" if str(error) and is_safe else ""
-        message = f"{shown} is not accepted{hint}; accepted: {option.accepts}"
+        message = f"{shown} is not accepted{hint}; accepted: {option.kind.accepts}"
         where = layer.label(spelling)
         self._append(option.name, Problem(where=where, message=message, of_policy=layer.is_policy))
 

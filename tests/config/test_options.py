@@ -72,7 +72,7 @@ def test_only_the_credentials_are_secret_and_they_have_no_place_in_the_file() ->
     ],
 )
 def test_what_is_accepted(option: Option[object], text: str, value: object) -> None:
-    assert option.parse(text) == value
+    assert option.kind.parse(text) == value
 
 
 WORDY = ["", "x", "NaN", "sNaN", "inf", "-Infinity", "1e3", "1E-3", "0x10", "1_000", "1,5", "٣", "³", "½", "--5"]
@@ -103,13 +103,13 @@ NOT_POSITIVE = ["-1", "-0", "+1"]
 def test_what_is_rejected(option: Option[object], texts: list[str]) -> None:
     for text in texts:
         with pytest.raises(ValueError):  # noqa: PT011 - the hint is optional
-            option.parse(text)
+            option.kind.parse(text)
 
 
 @pytest.mark.parametrize("text", ["1h30", "10m30", "1 0", "1 0m", "5 5"])
 def test_a_duration_that_can_be_read_in_two_ways_is_rejected(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - there is no hint
-        options.TIMEOUT.parse(text)
+        options.TIMEOUT.kind.parse(text)
 
 
 NO_ADDRESSES = r"""
@@ -129,7 +129,7 @@ javascript:alert(1)
 )
 def test_a_secret_is_sent_to_no_address_but_https_or_loopback_without_anything_beside(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the hint is optional
-        options.BASE_URL.parse(text)
+        options.BASE_URL.kind.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -151,5 +151,5 @@ def test_a_secret_is_sent_to_no_address_but_https_or_loopback_without_anything_b
 )
 def test_a_rejection_hints_at_the_problem_where_it_can_be_guessed(option: Option[object], text: str, hint: str) -> None:
     with pytest.raises(ValueError) as error:  # noqa: PT011 - compared as a whole below
-        option.parse(text)
+        option.kind.parse(text)
     assert str(error.value) == hint

@@ -68,7 +68,7 @@ def test_every_text_of_a_policy_is_one_that_its_option_accepts(raw: bytes) -> No
     if isinstance(found, Policy):
         for section in (found.top, *found.gates):
             for name, given_text in section.texts.items():
-                BY_NAME[name].parse(given_text.text)  # raises ValueError for one that is not
+                BY_NAME[name].kind.parse(given_text.text)  # raises ValueError for one that is not
                 assert given_text.text.strip() == given_text.text != ""
 
 
