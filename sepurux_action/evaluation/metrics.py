@@ -167,6 +167,11 @@ class Metric:
     output: str = ""
     published: str = ""
 
+    @property
+    def heading(self) -> str:
+        """Return the heading of a column with this number."""
+        return self.published.replace("{}", "").strip().capitalize()
+
     def read(self, response: object) -> Reading:
         """Return what the JSON of a response about a run says about this metric."""
         return self.format.read(json_reader.as_object(response).get(self.field or self.name))

@@ -305,6 +305,11 @@ class GateFacts(GateResult):
         return any(row.change != NOT_KNOWN for row in self.thresholds)
 
     @property
+    def history_headings(self) -> tuple[str, ...]:
+        """Return the headings of the columns of `history` with numbers."""
+        return tuple(metric.heading for metric in PUBLISHED)
+
+    @property
     def has_changes(self) -> bool:
         """Return whether a column of changes shows at least one."""
         return any(row.change_here != NOT_KNOWN for row in self.thresholds)

@@ -1,0 +1,321 @@
+"""Every row of the table of metrics is in each place that shows a number, or compares it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from sepurux_action.common import number_format
+from sepurux_action.config import options
+from sepurux_action.config.command_line import parse_command_line
+from sepurux_action.config.gate import Gate
+from sepurux_action.config.policy_parser import read_policy
+from sepurux_action.config.settings import flag, input_layer, read_settings
+from sepurux_action.evaluation import api
+from sepurux_action.evaluation.checks import CheckState
+from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
+from sepurux_action.evaluation.decision import Decision, decide
+from sepurux_action.evaluation.drops import Base, compare_drops
+from sepurux_action.evaluation.fingerprint import fingerprint
+from sepurux_action.evaluation.metrics import METRICS, Metric
+from sepurux_action.evaluation.published_result import (
+    CommitResults,
+    format_description,
+    parse_description,
+    summarize,
+)
+from sepurux_action.evaluation.result import GateResult
+from sepurux_action.github.comment_state import CommentState, State, cached_failures_of
+from sepurux_action.report.brief import brief_json
+from sepurux_action.report.junit import junit_xml
+from sepurux_action.report.outputs import OUTPUTS, step_outputs
+from sepurux_action.report.rendering import render_comment, render_lines, render_summary
+from sepurux_action.report.report import Report, build_report
+from sepurux_action.report.report_json import report_json
+from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, campaign_id
+from tests.builders import COMMIT, a_baseline, a_context, a_gate, a_past_result, a_result, a_run
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+COMMENT = CommentState(signing_key="s3cret", repository="acme/shop", pull_request=42, key="refunds")
+RAW = ((25, 75), (0.25, 0.75), (["a"], ["a", "b", "c"]))  # two different values of a number as JSON may have them
+
+
+@dataclass(frozen=True)
+class Case:
+    """A metric with two values as a response may have them. A limit, if there is one, lies between them."""
+
+    metric: Metric
+    good: object
+    bad: object
+
+    def run(self, raw: object, decision: str = "fail") -> CIRun:
+        return parse_ci_run({"decision": decision, self.metric.field or self.metric.name: raw})
+
+    def value(self, raw: object) -> float:
+        value = self.metric.format.read(raw).value
+        assert value is not None
+        return value
+
+    @property
+    def limit(self) -> float:
+        middle = number_format.decimal((self.value(self.good) + self.value(self.bad)) / 2)
+        return {option.name: option for option in options.LIMITS}[self.metric.threshold].kind.parse(middle)
+
+    @property
+    def gate(self) -> Gate:
+        return a_gate(limits={self.metric.threshold: self.limit} if self.metric.threshold else {})
+
+    @property
+    def result(self) -> GateResult:
+        return a_result(a_run(self.run(self.bad), self.gate), gate=self.gate)
+
+    @property
+    def report(self) -> Report:
+        past = [a_past_result(numbers={self.metric.name: self.value(self.good)})] * 3
+        return build_report([self.result], a_context(base_ref="main", baselines={"refunds": a_baseline(*past)}))
+
+
+def gate_in_json(case: Case) -> dict[str, Any]:
+    (gate,) = json.loads(json.dumps(report_json(case.report)))["gates"]
+    return dict(gate)
+
+
+def case_of(metric: Metric) -> Case:
+    known = next(each for each in RAW if all(metric.format.read(raw).value is not None for raw in each))
+    return Case(metric, *(known[::-1] if not metric.less_is_better else known))
+
+
+PLACES: list[tuple[str, str, Callable[[Case], bool]]] = []
+
+
+def place(name: str, attribute: str = "name") -> Callable[[Callable[[Case], bool]], Callable[[Case], bool]]:
+    """Add a place that has each metric with this attribute."""
+
+    def add(found: Callable[[Case], bool]) -> Callable[[Case], bool]:
+        PLACES.append((name, attribute, found))
+        return found
+
+    return add
+
+
+# -- settings ---------------------------------------------------------------------------------------------------------
+
+
+@place("the settings", "threshold")
+def _(case: Case) -> bool:
+    text = number_format.decimal(case.limit)
+    inputs = {"campaign": "refunds", case.metric.threshold: text}
+    (gate,) = read_settings([input_layer(inputs)], lambda _pattern: ()).gates
+    return gate.limits[case.metric.threshold] == case.limit
+
+
+@place("the settings, as a drop", "drop")
+def _(case: Case) -> bool:
+    (gate,) = read_settings([input_layer({"campaign": "refunds", case.metric.drop: "1"})], lambda _pattern: ()).gates
+    return gate.limits[case.metric.drop] == 1 and gate.limits_drops and case.metric.drop not in gate.thresholds
+
+
+@place("the policy file", "threshold")
+def _(case: Case) -> bool:
+    text = f"campaign: refunds\nthresholds: {{{case.metric.threshold}: {number_format.decimal(case.limit)}}}\n"
+    policy = read_policy(text.encode(), "policy.yml")
+    return case.metric.threshold in policy.top.texts
+
+
+@place("the schema of the policy file", "threshold")
+def _(case: Case) -> bool:
+    schema = json.loads((DOCS / "sepurux-gate.schema.json").read_text(encoding="utf-8"))
+    return case.metric.threshold in schema["properties"]["thresholds"]["properties"]
+
+
+@place("the command line", "threshold")
+def _(case: Case) -> bool:
+    given = parse_command_line(["--campaign", "refunds", flag(case.metric.threshold), "1"])
+    return given.texts[case.metric.threshold] == "1"
+
+
+@place("the reference", "threshold")
+def _(case: Case) -> bool:
+    return f"`{case.metric.threshold}`" in (DOCS / "reference.md").read_text(encoding="utf-8")
+
+
+# -- the evaluation ---------------------------------------------------------------------------------------------------
+
+
+@place("the thresholds that Sepurux gets", "threshold")
+def _(case: Case) -> bool:
+    body = api.create_run(case.gate, "c", "", repo="", pull_request=None, key="k").body
+    assert isinstance(body, bytes)
+    return bool(json.loads(body)["thresholds"][case.metric.threshold] == case.limit)
+
+
+@place("the fields that are kept of a response")
+def _(case: Case) -> bool:
+    call = api.poll_run(run_id="r", batch_id="", project="")
+    sent = {case.metric.field or case.metric.name: case.bad}
+    response = api.parse_response(call, 200, json.dumps(sent).encode())
+    return isinstance(response, api.Success) and response.payload == sent
+
+
+@place("the decision", "threshold")
+def _(case: Case) -> bool:
+    met, missed = (decide(case.run(raw, "pass"), case.gate) for raw in (case.good, case.bad))
+    return (met.decision, missed.decision) == (Decision.PASS, Decision.FAIL)
+
+
+@place("the fingerprint", "threshold")
+def _(case: Case) -> bool:
+    return fingerprint(case.gate) != fingerprint(a_gate(limits={}))
+
+
+@place("the worst of several runs")
+def _(case: Case) -> bool:
+    for order in (case.good, case.bad), (case.bad, case.good):
+        runs = [a_run(case.run(raw), case.gate, trace=str(raw)) for raw in order]
+        if a_result(*runs, gate=case.gate).combined.value(case.metric) != case.value(case.bad):
+            return False
+    return True
+
+
+@place("the drops", "drop")
+def _(case: Case) -> bool:
+    gate = a_gate(limits={case.metric.drop: case.value(case.good) / 100})
+    base = a_baseline(*[a_past_result(numbers={case.metric.name: case.value(case.good)})] * 3)
+    runs = (a_run(case.run(case.bad, "pass"), gate),)
+    _, (check,) = compare_drops(gate, runs, Base(baseline=base, branch="main"))
+    return check.state is CheckState.MISSED
+
+
+# -- GitHub -----------------------------------------------------------------------------------------------------------
+
+
+@place("the commit status", "published")
+def _(case: Case) -> bool:
+    found = parse_description(format_description(summarize(case.result)))
+    return found is not None and found.value(case.metric) == case.value(case.bad)
+
+
+@place("the results in the comment's state", "published")
+def _(case: Case) -> bool:
+    results = CommitResults(commit=COMMIT, results={"refunds": summarize(case.result)})
+    (commit,) = COMMENT.read(COMMENT.write(State(commits=(results,)))).commits
+    return commit.results["refunds"].value(case.metric) == case.value(case.bad)
+
+
+@place("the cached failures in the comment's state")
+def _(case: Case) -> bool:
+    cached = cached_failures_of([case.result], COMMIT, {"refunds": "0" * 64})
+    read = COMMENT.read(COMMENT.write(State(failures=cached)))
+    assert read.failures is not None
+    run = read.failures.find(case.gate, "0" * 64, COMMIT)
+    return run is not None and run.run.value(case.metric) == case.value(case.bad)
+
+
+# -- reports ----------------------------------------------------------------------------------------------------------
+
+
+@place("the outputs", "output")
+def _(case: Case) -> bool:
+    written = number_format.decimal(case.value(case.bad))
+    return case.metric.name in OUTPUTS and step_outputs([case.result])[case.metric.name] == written
+
+
+@place("the metrics of report.json")
+def _(case: Case) -> bool:
+    gate = gate_in_json(case)
+    return bool(gate["metrics"][case.metric.name] == case.value(case.bad))
+
+
+@place("the thresholds of report.json", "threshold")
+def _(case: Case) -> bool:
+    gate = gate_in_json(case)
+    return [row["metric"] for row in gate["thresholds"]] == [case.metric.name]
+
+
+@place("the schema of report.json")
+def _(case: Case) -> bool:
+    return f'"{case.metric.name}"' in (DOCS / "report.schema.json").read_text(encoding="utf-8")
+
+
+@place("the baseline in report.json", "published")
+def _(case: Case) -> bool:
+    gate = gate_in_json(case)
+    return bool(gate["baseline"][case.metric.name] == case.value(case.good))
+
+
+@place("the comparison with the base", "published")
+def _(case: Case) -> bool:
+    (gate,) = case.report.gates
+    return [row.change[0] for row in gate.thresholds] == ["+" if case.metric.less_is_better else "−"]
+
+
+@place("the JUnit file", "threshold")
+def _(case: Case) -> bool:
+    return f'name="{case.metric.threshold}"' in junit_xml(case.report).decode()
+
+
+@place("the brief", "threshold")
+def _(case: Case) -> bool:
+    (gate,) = json.loads(brief_json(case.report, 2_000))["gates"]
+    return [row["metric"] for row in gate["missed"]] == [case.metric.name]
+
+
+@place("the schema of the brief", "threshold")
+def _(case: Case) -> bool:
+    return f'"{case.metric.name}"' in (DOCS / "brief.schema.json").read_text(encoding="utf-8")
+
+
+@place("the table of the comment", "threshold")
+def _(case: Case) -> bool:
+    return f"{case.metric.label} |" in render_comment(case.report, COMMENT.marker)
+
+
+@place("the table of earlier commits", "published")
+def _(case: Case) -> bool:
+    header = next(line for line in render_summary(case.report).split("\n") if line.startswith("| Commit |"))
+    return f" {case.metric.heading} |" in header
+
+
+@place("the terminal", "threshold")
+def _(case: Case) -> bool:
+    return any(case.metric.label in line for line in render_lines(case.report, "terminal"))
+
+
+@place("the log", "threshold")
+def _(case: Case) -> bool:
+    return any(case.metric.label in line for line in render_lines(case.report, "log"))
+
+
+@place("the command to reproduce", "threshold")
+def _(case: Case) -> bool:
+    (gate,) = case.report.gates
+    return any(f"{flag(case.metric.threshold)} {number_format.decimal(case.limit)}" in e for e in gate.reproduction)
+
+
+# -- the sandbox ------------------------------------------------------------------------------------------------------
+
+
+@place("the sandbox")
+def _(case: Case) -> bool:
+    body = {"campaign_id": campaign_id(CORE_CAMPAIGN), "thresholds": case.gate.thresholds}
+    with Sandbox() as sandbox:
+        response = requests.post(sandbox.url + "/v1/ci/runs", json=body, timeout=10)
+    return response.ok and (case.metric.field or case.metric.name) in response.json()
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize(("name", "attribute", "found"), PLACES, ids=[name for name, *_ in PLACES])
+def test_each_place_has_each_metric(name: str, attribute: str, found: Callable[[Case], bool], metric: Metric) -> None:
+    if getattr(metric, attribute):
+        assert found(case_of(metric)), f"`{metric.name}` is missing in {name}"
+
+
+def test_each_limit_is_that_of_one_metric() -> None:
+    named = [option for metric in METRICS for option in (metric.threshold, metric.drop) if option]
+    assert sorted(named) == sorted(option.name for option in options.LIMITS)
