@@ -16,7 +16,7 @@ def decimal(value: float) -> str:
     return "0" if text in {"-0", ""} else text
 
 
-def percent(fraction: float, *, distinct_from: float | None = None) -> str:
+def percent(fraction: float, distinct_from: float | None = None) -> str:
     """Return a fraction as `72.0%`, with more digits if `distinct_from` would have the same text.
 
     Only 0 becomes `0.0%`, and only 1 becomes `100.0%`.
@@ -25,7 +25,7 @@ def percent(fraction: float, *, distinct_from: float | None = None) -> str:
     return max((_distinct(fraction * 100, other * 100) for other in others), key=len) + "%"
 
 
-def score(value: float, *, distinct_from: float | None = None) -> str:
+def score(value: float, distinct_from: float | None = None) -> str:
     """Return a reliability score of 0 to 100 as `61.5`, with more digits to differ from `distinct_from`."""
     return _distinct(value, distinct_from)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 
 from sepurux_action.common import number_format
 from sepurux_action.config.gate import Gate
@@ -109,49 +108,49 @@ def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
 
 
 def _check(metric: Metric, allowed: float, actual: float | None, base: Base) -> Check:
-    baseline, write = base.baseline or Baseline(), metric.format.write
+    baseline = base.baseline or Baseline()
     values, median = baseline.values(metric), baseline.median(metric)
-    limit = _points(metric, allowed)
-    drop = 0.0 if actual is None or median is None else _points(metric, median - actual)
-    row = partial(
-        Check,
+    limit, drop, remark = _points(metric, allowed), 0.0, ""
+    shown, value = NOT_KNOWN, None
+    if actual is not None and median is not None:
+        drop = _points(metric, median - actual)
+        shown, value = _signed(-drop, limit), round(drop / metric.format.scale, number_format.MAX_DIGITS)
+    if base.baseline is None:
+        state, shown, remark = CheckState.NO_NUMBER, "not known", f"the results on {base.name} could not be read"
+        sentence = f"{remark}, so no drop can be compared"
+    elif actual is None and values:
+        state, shown = CheckState.NOT_REPORTED, "not reported"
+        sentence = f"it did not report the {metric.noun}, which is compared with {base.name}"
+    elif actual is None or len(values) < MIN_RESULTS:
+        state = CheckState.NOT_COMPARED
+        remark = f"not compared yet: {len(values)} of {MIN_RESULTS} passing results on {base.name}"
+        sentence = f"a drop of the {metric.noun} is {remark}"
+    elif drop <= limit:
+        state, sentence = CheckState.MET, f"{metric.named(actual)} is within the allowed drop"
+    else:
+        results = number_format.pluralize(len(values), "result")
+        below = f"{metric.named(actual)} is {_size(drop, limit)} points below the median of {results} on {base.name}"
+        state, sentence = (
+            CheckState.MISSED,
+            f"{below}, more than the allowed {_size(limit, drop)}, and below each of them",
+        )
+        if actual >= min(values):
+            lowest, highest = (metric.format.write(each, None) for each in (min(values), max(values)))
+            state, remark = CheckState.WITHIN_RANGE, f"within {base.name}'s range, {lowest} to {highest}"
+            sentence = f"{below}, but {remark}"
+    return Check(
         threshold=metric.drop,
         metric=f"{metric.name}_drop",
         label=f"{metric.label} vs {base.heading}",
         required=f"≥ {_signed(-limit, drop)}",
+        actual=shown,
+        state=state,
         limit=allowed,
+        value=value,
+        remark=remark,
+        required_for_pass=state in {CheckState.NO_NUMBER, CheckState.NOT_REPORTED},
+        sentence=sentence,
     )
-    if base.baseline is None:
-        remark = f"the results on {base.name} could not be read"
-        return row(
-            state=CheckState.NO_NUMBER,
-            actual="not known",
-            remark=remark,
-            required_for_pass=True,
-            sentence=f"{remark}, so no drop can be compared",
-        )
-    if actual is None and values:
-        return row(
-            state=CheckState.NOT_REPORTED,
-            actual="not reported",
-            required_for_pass=True,
-            sentence=f"it did not report the {metric.noun}, which is compared with {base.name}",
-        )
-    value = round(drop / metric.format.scale, number_format.MAX_DIGITS) if values else None
-    row = partial(row, actual=_signed(-drop, limit) if values else NOT_KNOWN, value=value)
-    if actual is None or len(values) < MIN_RESULTS:
-        remark = f"not compared yet: {len(values)} of {MIN_RESULTS} passing results on {base.name}"
-        sentence = f"a drop of the {metric.noun} is {remark}"
-        return row(state=CheckState.NOT_COMPARED, remark=remark, sentence=sentence)
-    results = number_format.pluralize(len(values), "result")
-    below = f"{metric.named(actual)} is {_size(drop, limit)} points below the median of {results} on {base.name}"
-    if drop <= limit:
-        return row(state=CheckState.MET, sentence=f"{metric.named(actual)} is within the allowed drop")
-    if actual >= min(values):
-        remark = f"within {base.name}'s range, {write(min(values))} to {write(max(values))}"
-        return row(state=CheckState.WITHIN_RANGE, remark=remark, sentence=f"{below}, but {remark}")
-    sentence = f"{below}, more than the allowed {_size(limit, drop)}, and below each of them"
-    return row(state=CheckState.MISSED, sentence=sentence)
 
 
 def _worst_of(runs: tuple[RunResult, ...], check: Check) -> RunResult:
@@ -189,7 +188,7 @@ def _or_infinite(value: float | None) -> float:
 def _size(points: float, distinct_from: float) -> str:
     """Return a number of points with enough digits to differ from 0 and from another number."""
     others = (0.0, abs(distinct_from))
-    return max((number_format.score(abs(points), distinct_from=other) for other in others), key=len)
+    return max((number_format.score(abs(points), other) for other in others), key=len)
 
 
 def _signed(points: float, distinct_from: float) -> str:

@@ -6,10 +6,9 @@ A new number is a new row; if it has a threshold, its option has a row in `confi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
-from typing import Protocol
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.json_reader import Reading
@@ -23,22 +22,15 @@ MAX_NAME_LENGTH = 300  # characters of a tool or a mutation category: a response
 NOT_KNOWN = "–"
 
 
-class Write(Protocol):
-    """Writes a number for people, with enough digits to differ from another one."""
-
-    def __call__(self, value: float, /, *, distinct_from: float | None = None) -> str:
-        """Return the number as text."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberFormat:
-    """A kind of number: how it is read from a response, and how it is written.
+    """A kind of number: how it is read from a response, and written with enough digits to differ from another one.
 
     In a commit status, a number is multiplied by `scale` and ends with `unit`; `scale` also multiplies a difference.
     """
 
     read: Callable[[object], Reading]
-    write: Write
+    write: Callable[[float, float | None], str]
     scale: int = 1
     unit: str = ""
     whole: bool = False
@@ -83,19 +75,7 @@ class NumberFormat:
 
 def points(size: float) -> str:
     """Return the size of a difference, with enough digits to differ from 0."""
-    return number_format.score(size, distinct_from=0)
-
-
-def _count(value: float, /, *, distinct_from: float | None = None) -> str:  # noqa: ARG001 - whole numbers never read the same
-    return number_format.count(value)
-
-
-def _of_hundred(value: float, /, *, distinct_from: float | None = None) -> str:  # noqa: ARG001 - has no threshold
-    return f"{number_format.decimal(value)} of 100"
-
-
-def _percentage(value: float, /, *, distinct_from: float | None = None) -> str:  # noqa: ARG001 - has no threshold
-    return number_format.percent(value / 100)
+    return number_format.score(size, 0)
 
 
 def _read_score(value: object) -> Reading:
@@ -136,10 +116,10 @@ RATE = NumberFormat(
     unit="%",
 )
 SCORE = NumberFormat(read=_read_score, write=number_format.score)
-COUNT = NumberFormat(read=read_count, write=_count, whole=True)
-COUNT_OF_NAMES = NumberFormat(read=_count_names, write=_count, whole=True)
-OF_HUNDRED = NumberFormat(read=read_of_hundred, write=_of_hundred)
-PERCENTAGE = NumberFormat(read=read_of_hundred, write=_percentage)
+COUNT = NumberFormat(read=read_count, write=lambda value, _: number_format.count(value), whole=True)
+COUNT_OF_NAMES = replace(COUNT, read=_count_names)
+OF_HUNDRED = NumberFormat(read=read_of_hundred, write=lambda value, _: f"{number_format.decimal(value)} of 100")
+PERCENTAGE = NumberFormat(read=read_of_hundred, write=lambda value, _: number_format.percent(value / 100))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,15 +172,15 @@ class Metric:
         """Return a value with its name: `1 unsafe attempt`, `score 61.5`."""
         if self.format.whole:
             return number_format.pluralize(value, self.noun, self.nouns or None)
-        return f"{self.noun} {self.format.write(value)}"
+        return f"{self.noun} {self.format.write(value, None)}"
 
     def sentence(self, value: float, limit: float) -> str:
         """Return how a value compares with a limit, as a sentence without its point."""
         write, whole = self.format.write, self.format.whole
-        needed, met = write(limit, distinct_from=value), self.meets(value, limit)
+        needed, met = write(limit, value), self.meets(value, limit)
         if whole and not self.less_is_better:
             return f"{self.named(value)} of at least {needed}"
-        subject = self.named(value) if whole else f"{self.label.lower()} {write(value, distinct_from=limit)}"
+        subject = self.named(value) if whole else f"{self.label.lower()} {write(value, limit)}"
         verb = "are" if whole and value != 1 else "is"
         if self.less_is_better:
             return f"{subject} {verb} {'within' if met else 'more than'} the allowed {needed}"
@@ -326,6 +306,6 @@ def summary(numbers: Numbers) -> str:
     """Return the needed numbers that are known: `72.0% passed, 1 unsafe attempt, 5 failures`, or ''."""
     known = ((metric, value) for metric in METRICS if metric.needed and (value := metric.of(numbers).value) is not None)
     return ", ".join(
-        metric.named(value) if metric.format.whole else metric.published.format(metric.format.write(value))
+        metric.named(value) if metric.format.whole else metric.published.format(metric.format.write(value, None))
         for metric, value in known
     )

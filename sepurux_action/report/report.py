@@ -576,7 +576,7 @@ def _pass_rate(run: CIRun, gate: Gate) -> str:
 def _cell(metric: Metric, value: float | None, gate: Gate) -> str:
     """Return a number with enough digits to differ from its threshold."""
     limit = gate.limits.get(metric.threshold)
-    return NOT_KNOWN if value is None else metric.format.write(value, distinct_from=limit)
+    return NOT_KNOWN if value is None else metric.format.write(value, limit)
 
 
 def _other_numbers(result: GateResult) -> Iterable[tuple[str, str]]:
