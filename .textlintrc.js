@@ -4,7 +4,9 @@ const terms = [
   // results
   ["judge(s|d)?", "evaluate$1"],
   ["judging", "evaluating"],
+  ["judge?ment(s)?", "evaluation$1"],
   ["verdict(s)?", "decision$1"],
+  ["outcomes?", "decision/conclusion"],
   ["let(?:s|ting)?\\s+through", "does not block"],
   ["(?:opens?|opened|opening|closes?|closed|closing)\\s+(?:a|the|its)(\\s+soft|\\s+hard)?\\s+gate", "passes/blocks"],
   ["gates?\\s+(?:is|are|stays?|that is|that are)?\\s*(?:open|opens|opened|closed|closes)", "does not block/blocks"],
@@ -36,20 +38,20 @@ const terms = [
   ["come(?:s)?\\s+of\\s+it", "results"],
   ["hand(?:s|ed)?\\s+(?:over|on|it|its)", "pass"],
   ["switch(es|ed)?\\s+(on|off)", "turn $2"],
-  ["cancell(ed|ing)", "cancel$1"],
   ["so\\s+too", "also"],
   ["(?:several\\s+)?by\\s+comma", "separated by commas"],
   ["mistakes?\\s+in", "problem in"],
   ["answers?\\s+of\\s+(?:a|the)\\s+backend", "response of the backend"],
 ];
+const proseTerms = [["cancell(ed|ing)", "cancel$1"]]; // of documents; the CI API has the status `cancelled`
 
 module.exports = {
-  plugins: { "@textlint/text": { extensions: [".yml"] } },
+  plugins: { "@textlint/text": { extensions: [".yml", ".j2"] } },
   rules: process.env.COMMENTS
-    ? { terminology: { terms, skip: [], defaultTerms: false } } // of YAML files, in which `id:` and `docker` are code
+    ? { terminology: { terms, skip: [], defaultTerms: false } } // of code, in which `id:` and `docker` are names
     : {
         terminology: {
-          terms,
+          terms: [...terms, ...proseTerms],
           skip: [],
           exclude: ["readme(s)?", "lock[- ]file(s)?", "blank line(s)?", "pre[- ]release(s)?"], // ours are right
         },

@@ -46,7 +46,9 @@ lint: $(READY) ## check code, workflows, and prose; changes nothing
 	$(BIN)/yamllint --strict .
 	$(BIN)/hadolint Dockerfile
 	$(PROSE) $(wildcard *.md docs/*.md .github/*.md)
-	COMMENTS=1 $(PROSE) action.yml $(wildcard examples/*/*.yml examples/*/.*.yml .github/ISSUE_TEMPLATE/*.yml)
+	$(BIN)/python scripts/prose.py build/prose
+	COMMENTS=1 $(PROSE) "build/prose/**/*.txt" action.yml $(wildcard sepurux_action/report/templates/*.j2 \
+	  examples/*/*.yml examples/*/.*.yml .github/ISSUE_TEMPLATE/*.yml)
 	$(FITS).github-actions $(wildcard action.yml */action.yml)
 	$(FITS).github-workflows .github/workflows/*.yml
 	$(FITS).github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))

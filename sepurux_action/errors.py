@@ -83,7 +83,7 @@ class TraceFileError(GateError):
 class Outage(IntEnum):
     """Whether the reason for a failed call is an outage, which no trace can cause (docs/reference.md, Decisions).
 
-    `IF_CONFIRMED`: if a call that carries no trace fails in the same way.
+    `IF_CONFIRMED`: if a call without a trace fails in the same way.
     """
 
     NO = 0

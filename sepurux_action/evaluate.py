@@ -129,7 +129,7 @@ class GateEvaluator:
         base = self._base(gate)
         runs, drops = compare_drops(gate, runs, base)
         decision = min((run.decision for run in runs), key=lambda each: each.rank)
-        # Whoever may cancel a run must not get past a gate with it, so `allow` ends with a signal.
+        # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
         on_undecided = OnUndecided.BLOCK if self.run.signals.is_received() else gate.on_undecided
         suspected = trace_may_be_cause(runs)
         conclusion = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=suspected)

@@ -116,7 +116,7 @@ FAILURES = (
         type="tool_misuse", severity="medium", description="Called the tool without its order id.", mutation=""
     ),
     ClassifiedFailure(
-        type="incomplete", severity="low", description="Stopped before it told the customer.", mutation="timeouts"
+        type="incomplete", severity="low", description="Stopped before it informed the customer.", mutation="timeouts"
     ),
 )
 

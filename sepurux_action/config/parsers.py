@@ -50,7 +50,7 @@ def parse_name(text: str) -> str:
 
 
 def parse_secret(text: str) -> Secret:
-    """Return a credential that an HTTP header can carry."""
+    """Return a credential that an HTTP header can contain."""
     if not (text.isascii() and text.isprintable() and " " not in text):
         raise ValueError("it has a character that an HTTP header cannot have, such as a space")
     return Secret(text)
@@ -71,7 +71,7 @@ def parse_base_url(text: str) -> str:
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """Return names separated by comma or line, in their order, each once. At least one name is required."""
+    """Return names separated by commas or lines, in their order, each once. At least one name is required."""
     parts = (parse_line(part.strip()) for part in re.split(r"[,\n]", text))
     names = tuple(dict.fromkeys(filter(None, parts)))
     if not names:
@@ -94,7 +94,7 @@ def parse_lines(text: str) -> tuple[str, ...]:
 
 
 def parse_logins(text: str) -> tuple[str, ...]:
-    """Return at most `MAX_REVIEWERS` GitHub logins separated by comma or line, each once whatever its case."""
+    """Return at most `MAX_REVIEWERS` GitHub logins separated by commas or lines, each once whatever its case."""
     logins: dict[str, str] = {}
     for part in filter(None, map(str.strip, re.split(r"[,\n]", text))):
         login, shown = part.removeprefix("@"), json_reader.preview(part)
@@ -106,7 +106,7 @@ def parse_logins(text: str) -> tuple[str, ...]:
             raise ValueError(f"{shown} is not a GitHub login")
         logins.setdefault(login.lower(), login)
     if not logins:
-        raise ValueError("it lists nobody")
+        raise ValueError("it lists no one")
     if len(logins) > MAX_REVIEWERS:
         raise ValueError(f"it lists {len(logins)}, and at most {MAX_REVIEWERS} are accepted")
     return tuple(logins.values())

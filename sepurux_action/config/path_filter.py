@@ -73,7 +73,7 @@ class _Element:
 def _repeated(starts: int, takes: int) -> int:
     """Return `starts` and each position that is reached from one of them through characters of `takes` alone.
 
-    The carry of the addition runs from each start through the characters that follow it.
+    The overflow of the addition runs from each start through the characters that follow it.
     """
     return (((starts & takes) + takes) ^ takes) | starts
 

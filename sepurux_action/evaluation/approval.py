@@ -55,5 +55,5 @@ class ApprovalStatus:
 
     @property
     def possible(self) -> bool:
-        """Return whether somebody can still approve the gate; if that could not be read, somebody may."""
+        """Return whether someone can still approve the gate; if that could not be read, someone may."""
         return self.unread or self.anyone or bool(self.can_approve)

@@ -29,7 +29,7 @@ class Rule(IntEnum):
     """Which row of the table of decisions applies (docs/reference.md#decisions).
 
     Five are no rows of it: NOT_POLLED, because no poll led to the decision, CANCELLED, after a signal, and three for a
-    run that passed: DROPPED, because it lies too far below the baseline, and two because nobody knows whether it does:
+    run that passed: DROPPED, because it lies too far below the baseline, and two because no one knows whether it does:
     NOT_COMPARED, because it lacks a number, and BASE_UNREAD, because the baseline is not known.
     """
 

@@ -55,7 +55,7 @@ from sepurux_action.host.workflow_commands import Level
 
 MAX_RUNS_ENRICHED = 10  # runs of one batch whose classified failures are requested
 NOT_FOUND = 404
-SCORE_NOT_SHOWN = frozenset({401, 403, 404})  # the backend shows the score to another secret, or to nobody
+SCORE_NOT_SHOWN = frozenset({401, 403, 404})  # the backend shows the score to another secret, or to no one
 MAX_REASON_LENGTH = 200  # characters of the reason why a score could not be read, which a table shows
 CHECK_NETWORK = "Check `base_url`, and that the runner may connect to its host through firewall and proxy."
 CANCELLED = "The run was cancelled."
@@ -350,7 +350,7 @@ class RunPoller:
     async def _note_outage(self, outage: Outage) -> None:
         """Note that an uploaded trace is not why there is no result, if the reason is an outage.
 
-        If this depends on a call that carries no trace, this call is the list of campaigns. It is made only if the
+        If this depends on a call without a trace, this call is the list of campaigns. It is made only if the
         setting `on_undecided` depends on it. Source: docs/reference.md, Decisions.
         """
         if self.result.decision is not Decision.ERROR or not self.result.trace_may_be_cause:

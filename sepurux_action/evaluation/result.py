@@ -71,7 +71,7 @@ class GateResult:
 
     @property
     def needs_approval(self) -> bool:
-        """Return whether an approval would stop this gate from blocking, and somebody can give it."""
+        """Return whether an approval would stop this gate from blocking, and someone can give it."""
         return self.approval is not None and not self.approval.approved and self.approval.possible
 
     @cached_property

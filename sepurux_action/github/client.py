@@ -178,7 +178,7 @@ class GitHubClient:
         self._call("POST", f"pulls/{number}/requested_reviewers", body={"reviewers": [self._redact(login)]})
 
     def required_contexts(self, branch: str) -> tuple[str, ...]:
-        """Return the status contexts that rules of a branch require."""
+        """Return the status contexts that a branch requires."""
         response = self._call("GET", f"rules/branches/{quote(branch, safe='')}")
         listed = [
             json_reader.at(rule, "parameters", "required_status_checks") for rule in json_reader.as_array(response)

@@ -116,7 +116,7 @@ def advice(operation: Operation, error: ErrorDetails, event: Event) -> str:
                 f"The token cannot see it, or it is gone: give the job `{REQUIRED_PERMISSIONS[operation].permission}`."
             )
         case 410:
-            return "It is switched off in the settings of this repository."
+            return "It is turned off in the settings of this repository."
         case 422:
             return "GitHub did not accept what the gate sent."
         case _:

@@ -189,7 +189,7 @@ def snapshot_variables(event: Event, *, after: str = "", with_base: bool, config
 def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = None) -> Snapshot:
     """Return the snapshot in a response to SNAPSHOT_QUERY; what has an unknown shape is left out.
 
-    `error` is given if the response has errors. Their paths tell which parts are missing. A file that could not be read
+    `error` is given if the response has errors. Their paths say which parts are missing. A file that could not be read
     is null, like a file that does not exist, so it counts as an error of the file. An error of the workflow's file does
     not count, because the report only lacks a hint without it.
     """

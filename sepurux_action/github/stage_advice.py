@@ -14,7 +14,7 @@ from sepurux_action.evaluation.published_result import PreviousResult
 
 RECENT_PULL_REQUESTS = 30  # some weeks of a team's work
 MIN_DECIDED = 10  # results; with fewer, one flaky run changes the advice
-MAX_BLOCKED_PERCENT = 10  # of the results; teams soon switch off a gate that blocks more
+MAX_BLOCKED_PERCENT = 10  # of the results; teams soon turn off a gate that blocks more
 
 _NEXT = {Stage.OBSERVE: Stage.SOFT, Stage.SOFT: Stage.HARD}
 

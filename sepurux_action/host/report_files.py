@@ -1,7 +1,7 @@
 """Writes the files of `report_dir`, where earlier steps may have left links, FIFOs, and folders.
 
 Each folder is opened relative to its parent and without following links, and each file is written under a random name
-and renamed. So nobody can replace a component of the path meanwhile.
+and renamed. So no one can replace a component of the path meanwhile.
 Source: https://github.com/sepurux/gate-action/blob/main/docs/report-files.md#where-the-files-are
 """
 

@@ -9,7 +9,7 @@ from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.report.markdown import Markdown, fence
 from sepurux_action.report.report import SHORT_SHA, GateFacts
 
-MIN_POINTS = 3  # two numbers are told better in a table
+MIN_POINTS = 3  # two numbers are clearer in a table
 
 STEP = 5  # percentage points; the axis starts and ends at a multiple
 CHART = {

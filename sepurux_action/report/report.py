@@ -56,7 +56,7 @@ _ROW_ORDER = (
 _NUMBERS_COUNT = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED, Rule.BASE_UNREAD})
 SHORT_SHA = 7  # digits, as GitHub shows a commit
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
-MAX_HOST_LENGTH = 60  # characters; the end of a host's name tells whose it is, so the start is cut
+MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +213,7 @@ class GateFacts(GateResult):
 
     @property
     def passed(self) -> bool:
-        """Return whether nobody has to act: the gate passed or was skipped."""
+        """Return whether no one has to act: the gate passed or was skipped."""
         return self.skipped or self.decision is Decision.PASS
 
     @cached_property
@@ -399,7 +399,7 @@ class GateFacts(GateResult):
 
     @cached_property
     def traces(self) -> tuple[TraceFacts, ...]:
-        """Return the traces, the worst first; () if there is nothing to tell them apart by."""
+        """Return the traces, the worst first; () if nothing distinguishes them."""
         return _traces(self, self.context) if self._detailed else ()
 
     @property
@@ -590,7 +590,7 @@ def _other_numbers(result: GateResult) -> Iterable[tuple[str, str]]:
 
 
 def _traces(result: GateResult, context: Context) -> tuple[TraceFacts, ...]:
-    """Return the traces, the worst first; () if there is nothing to tell them apart by."""
+    """Return the traces, the worst first; () if nothing distinguishes them."""
     alike = {(run.decision, run.run_decision.reason, run.hint, run.run.reading(PASS_RATE)) for run in result.runs}
     if len(result.runs) == 1 or (len(alike) == 1 and result.worst.run.value(PASS_RATE) is None):
         return ()

@@ -115,7 +115,7 @@ class Fields:
         return [self._nested(value, key, index) for index, value in self._items(key, required=True)]
 
     def check_unknown(self) -> None:
-        """Reject a key that no getter has read: a misspelt threshold must not look like one that is not set."""
+        """Reject a key that no getter has read: a misspelled threshold must not look like one that is not set."""
         for key in self.values.keys() - self._known:
             raise self._invalid(key, "is not known here", "extra_forbidden")
 

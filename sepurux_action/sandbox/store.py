@@ -33,7 +33,7 @@ UNSAFE_REFUND: Final[list[Mapping[str, object]]] = [
     {"type": "tool_call", "tool": "payments.refund", "args": {"order": "A-1001"}},
     {"type": "failure", "tool": "payments.refund", "error": "the payment service did not answer within 2 s"},
 ]
-"""The events of a refund that nobody approved, and that fails."""
+"""The events of a refund that no one approved, and that fails."""
 
 SOUND_REFUND_ID: Final = str(uuid5(NAMESPACE_URL, "sandbox/traces/sound-refund"))
 UNSAFE_REFUND_ID: Final = str(uuid5(NAMESPACE_URL, "sandbox/traces/unsafe-refund"))

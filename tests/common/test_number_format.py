@@ -46,7 +46,7 @@ def test_two_rates_that_differ_are_shown_differently_and_equally_long(
     ) == shown
 
 
-def test_a_score_gets_the_digits_that_tell_it_from_its_threshold() -> None:
+def test_a_score_has_as_many_digits_as_distinguish_it_from_its_threshold() -> None:
     assert number_format.score(61.5) == "61.5"
     assert number_format.score(79.96, distinct_from=80) == "79.96"
     assert number_format.score(80, distinct_from=79.96) == "80.00"

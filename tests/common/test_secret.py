@@ -47,7 +47,7 @@ def test_only_reveal_gives_the_secret_back() -> None:
     assert SECRET.reveal() == TEXT
 
 
-def test_two_secrets_of_the_same_text_are_not_equal_so_that_none_can_be_guessed_by_comparing() -> None:
+def test_two_secrets_of_the_same_text_are_not_equal() -> None:
     assert Secret(TEXT) != Secret(TEXT)
 
 

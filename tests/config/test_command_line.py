@@ -10,7 +10,7 @@ from sepurux_action import __version__
 from sepurux_action.config.command_line import FLAGS, Format, for_terminal, parse_command_line
 from sepurux_action.config.settings import flag
 
-SECRET = "secret-of-nobody"
+SECRET = "secret-of-no-one"
 
 
 def rejection(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -29,7 +29,7 @@ def test_every_option_has_a_flag_under_each_of_its_names() -> None:
             assert parse_command_line([flag(spelling), "x"]).texts == {spelling: "x"}
 
 
-def test_a_flag_may_carry_its_value_after_an_equals_sign_and_the_last_one_counts() -> None:
+def test_a_value_may_follow_an_equals_sign_and_the_last_flag_counts() -> None:
     arguments = ["--campaign=a", "--campaign", "b", "--min-pass-rate=85%"]
     assert parse_command_line(arguments).texts == {"campaign": "b", "min_pass_rate": "85%"}
 

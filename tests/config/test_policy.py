@@ -86,7 +86,7 @@ def test_what_is_empty_is_not_given(text: str) -> None:
     assert read(text) == Policy(path=PATH)
 
 
-def test_a_gate_rules_over_the_top_level_threshold_by_threshold() -> None:
+def test_a_gate_overrides_each_threshold_of_the_top_level() -> None:
     policy = read(FULL)
     own, shared = (layer.texts for layer in policy_layers(policy, policy.gates[0], "main", TODAY))
     assert (own["min_pass_rate"], shared["min_pass_rate"], shared["max_unsafe"]) == ("95%", "0.90", "0")
@@ -202,7 +202,7 @@ def test_a_problem_is_reported_with_line_column_key_and_what_is_accepted(text: s
         (f"[{', '.join(['{stage: soft}'] * 51)}]", "1:14: `enforcement`: it has 51 entries; accepted: at most 50"),
     ],
 )
-def test_a_problem_in_the_rules_is_reported_where_it_stands(rules: str, message: str) -> None:
+def test_a_problem_in_enforcement_is_reported_at_its_line_and_column(rules: str, message: str) -> None:
     (problem,) = problems(f"enforcement: {rules}")
     assert problem.startswith(message)
 
@@ -226,7 +226,7 @@ def test_a_name_that_came_of_the_campaign_is_explained() -> None:
     assert problem.endswith("names that differ in more than case (the default of `name` is the campaign)")
 
 
-def test_no_more_problems_are_reported_than_anybody_reads() -> None:
+def test_a_limited_number_of_problems_is_reported() -> None:
     assert len(problems("".join(f"key{number}: a\n" for number in range(5000)))) == MAX_PROBLEMS
 
 
@@ -240,7 +240,7 @@ def test_an_option_that_has_no_place_in_the_file_is_rejected_with_a_reason(name:
     assert "not accepted in" in problem
 
 
-def test_a_hostile_key_stays_on_its_line_and_in_its_quotes() -> None:
+def test_a_hostile_key_is_shown_on_one_line_in_quotes() -> None:
     (problem,) = problems('"a`\\n::error::b\\u202e": c')
     assert problem == "1:1: `a' ::error::b`: it is not known"
 
@@ -248,7 +248,7 @@ def test_a_hostile_key_stays_on_its_line_and_in_its_quotes() -> None:
 # --- The first file --------------------------------------------------------------------------------------------
 
 
-def test_of_a_first_file_only_gates_campaigns_projects_traces_and_packs_apply_before_it_is_merged() -> None:
+def test_of_a_first_policy_file_only_gates_and_what_they_evaluate_apply() -> None:
     everything = PolicySection(
         texts={option.name: ConfiguredValue("x", 1) for option in OPTIONS}, rules=(StageRule(stage=Stage.OBSERVE),)
     )
@@ -290,7 +290,7 @@ def test_a_gate_that_comes_or_goes_is_a_row_beside_its_values() -> None:
     )
 
 
-def test_gates_whose_names_the_file_does_not_tell_are_compared_by_their_order() -> None:
+def test_gates_without_a_name_in_the_file_are_compared_by_their_order() -> None:
     old, new = read("gates: [{timeout: 30}, {timeout: 40}]"), read("gates: [{timeout: 30}, {timeout: 50}]")
     assert diff(old, new) == (Change("timeout", "40", "50", "2"),)
 

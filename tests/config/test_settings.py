@@ -239,7 +239,7 @@ def test_a_long_campaign_names_its_gate_as_far_as_a_name_may_go() -> None:
 # --- Mistakes --------------------------------------------------------------------------------------------------
 
 
-def test_all_problems_are_reported_at_once_in_the_order_of_the_table_and_unknown_names_last() -> None:
+def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
     message = problems(
         {
             "zzz": "1",
@@ -299,7 +299,7 @@ def test_a_problem_quotes_a_short_line_of_the_value() -> None:
 
 
 @pytest.mark.parametrize("secret", [f"{TOKEN}\n{TOKEN}2", f"{TOKEN}\u00e4", f"{TOKEN} x", f"{TOKEN}\udcff"])
-def test_a_secret_that_no_header_can_carry_is_rejected_and_not_shown(secret: str) -> None:
+def test_a_secret_that_no_header_can_contain_is_rejected_and_not_shown(secret: str) -> None:
     message = problems({**LEAST, "token": secret}, {"SEPURUX_API_KEY": secret})
     assert [line.split(":")[0] for line in message] == ["input `token`", "environment variable SEPURUX_API_KEY"]
     assert all("an HTTP header cannot have" in line and "sk_live" not in line for line in message)
@@ -428,7 +428,7 @@ def test_what_is_known_early_holds_no_secret() -> None:
 
 
 @pytest.mark.parametrize(("of_policy", "folder"), [("", "of-input"), ("of-policy", "of-policy"), (TOKEN, "")])
-def test_the_report_has_its_folder_beside_bad_settings_too(of_policy: str, folder: str) -> None:
+def test_the_report_has_its_folder_with_invalid_settings_too(of_policy: str, folder: str) -> None:
     layers = [input_layer({"token": TOKEN, "timeout": "2 weeks", "report_dir": "of-input"}), environment_layer({})]
     texts = {"report_dir": ConfiguredValue(of_policy, 1)} if of_policy else {}
     assert read_report_dir(layers, Policy(path="p.yml", top=PolicySection(texts=texts))) == folder

@@ -1,4 +1,4 @@
-"""Enforcement by date and branch: which stage rules today, and what comes next."""
+"""Enforcement by date and branch: which stage applies today, and what comes next."""
 
 from __future__ import annotations
 

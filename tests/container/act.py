@@ -41,7 +41,7 @@ class Step:
 class WorkflowRun:
     """What became of a workflow: the result of each job that ran, by its id, and its steps, by job and id or number.
 
-    `log` is what the steps said and came to; what act tells of its own doings is left out.
+    `log` is what the steps said and came to; what act says about itself is left out.
     """
 
     exit_code: int

@@ -72,7 +72,7 @@ def job(image: str, label: str, tmp_path: Path, sandbox: Sandbox) -> Job:
     return Job(image=image, label=label, folder=tmp_path, url=sandbox.url)
 
 
-def test_a_sound_trace_passes_with_outputs_and_a_summary(job: Job) -> None:
+def test_a_passing_trace_passes_with_outputs_and_a_summary(job: Job) -> None:
     result = job.run()
     assert result.exit_code == 0, result.log
     assert result.errors == ()
@@ -81,7 +81,7 @@ def test_a_sound_trace_passes_with_outputs_and_a_summary(job: Job) -> None:
     assert "refund-reliability" in read(result.summary).code
 
 
-def test_an_unsafe_trace_closes_the_gate_with_status_1(job: Job) -> None:
+def test_an_unsafe_trace_blocks_with_status_1(job: Job) -> None:
     result = job.run(trace_file="traces/refund-unsafe.json")
     assert result.exit_code == 1, result.log
     assert (result.outputs["decision"], result.outputs["conclusion"]) == ("fail", "failure")
@@ -149,7 +149,7 @@ def wait_for_a_look(sandbox: Sandbox, step: RunningStep) -> None:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_cancelled_container_still_writes_its_outputs_and_leaves_with_the_status_of_the_signal(
+def test_a_canceled_container_writes_its_outputs_and_exits_with_the_status_of_the_signal(
     image: str, label: str, tmp_path: Path, number: int, status: int
 ) -> None:
     """The first process of a container ignores a signal without a handler, so this needs the real thing."""

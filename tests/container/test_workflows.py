@@ -143,7 +143,7 @@ def observed(scene: Scene) -> None:
     assert (state, description.split(":")[0]) == ("success", "fail (observe)")
 
 
-def opened_by_a_review(scene: Scene) -> None:
+def approved_in_a_review(scene: Scene) -> None:
     """Close on a fail, and open by the approval of a listed reviewer without another evaluation."""
     scene.policy("week-2-soft.yml")
     scene.repository.collaborator("octocat", "write")
@@ -166,7 +166,7 @@ def opened_by_a_review(scene: Scene) -> None:
 
 
 def blocked(scene: Scene) -> None:
-    """Close on a fail, and open by the next push of a sound trace; one comment tells of both."""
+    """Block on a fail, and pass after the next push; one comment reports both."""
     scene.policy("week-3-hard.yml")
     run = scene.run(WORKFLOWS / "week-3-hard.yml", trace=scene.uploaded("refund-unsafe.json"))
     assert run.jobs == {"reliability": "failure"}, run.log
@@ -178,8 +178,8 @@ def blocked(scene: Scene) -> None:
     assert len(scene.pull.comments) == 1
 
 
-def gated_where_affected(scene: Scene) -> None:
-    """Run the gate of the one agent whose files the pull request changes; the others are not affected."""
+def gated_by_paths(scene: Scene) -> None:
+    """Run the gate of the one agent whose files the pull request changes; the others are skipped."""
     scene.policy("many-agents.yml")
     scene.write("traces/refunds/sound.json", (TRACES / "refund-sound.json").read_text(encoding="utf-8"))
     run = scene.run(WORKFLOWS / "many-agents.yml")
@@ -219,7 +219,7 @@ def dispatched(scene: Scene) -> None:
 
 
 def held_back(scene: Scene) -> None:
-    """Start what needs an open gate, and never what needs a blocked one."""
+    """Start what needs a gate that passed, and never what needs one that blocks."""
     scene.policy("deployment.yml", ".github/sepurux-deployment.yml")
     scene.write("scripts/deploy.sh", "#!/bin/sh\necho deployed\n").chmod(0o755)
     sha = scene.repository.branches["main"].sha
@@ -235,11 +235,11 @@ def held_back(scene: Scene) -> None:
 
 EXAMPLES: dict[str, Callable[[Scene], None]] = {
     "deployment.yml": held_back,
-    "many-agents.yml": gated_where_affected,
+    "many-agents.yml": gated_by_paths,
     "merge-queue.yml": queued,
     "scheduled.yml": dispatched,
     "week-1-observe.yml": observed,
-    "week-2-soft.yml": opened_by_a_review,
+    "week-2-soft.yml": approved_in_a_review,
     "week-3-hard.yml": blocked,
 }
 
@@ -261,8 +261,8 @@ def test_every_example_is_run_or_named_above_as_one_that_cannot_be() -> None:
 # -- our own ----------------------------------------------------------------------------------------------------------
 
 
-def test_our_own_gate_passes_a_sound_trace_closes_an_unsafe_one_and_reports_on_the_pull_request(scene: Scene) -> None:
-    """Over TLS, to the runner's own address, with a certificate that the step is told to trust."""
+def test_our_own_gate_passes_one_trace_blocks_an_unsafe_one_and_comments(scene: Scene) -> None:
+    """Over TLS, to the runner's own address, with a certificate that the step trusts."""
     shutil.copy(REPOSITORY / "action.yml", scene.checkout)
     for name in (".github", "examples", "sepurux_action"):
         shutil.copytree(REPOSITORY / name, scene.checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -315,21 +315,21 @@ AFTERWARDS = """
         runs-on: ubuntu-latest
         steps:
           - run: echo never
-      told:
+      later:
         needs: reliability
         if: ${{ !cancelled() && needs.reliability.outputs.decision == 'fail' }}
         runs-on: ubuntu-latest
         steps:
-          - id: tell
-            run: echo told
+          - id: echo
+            run: echo later
 """
 
 
-def test_a_blocked_gate_fails_its_job_and_later_steps_and_jobs_can_tell_why(scene: Scene) -> None:
+def test_a_gate_that_blocks_fails_its_job_and_later_steps_can_read_why(scene: Scene) -> None:
     workflow = scene.write(".github/workflows/reliability.yml", dedent(AFTERWARDS))
     run = scene.run(workflow, trace=scene.uploaded("refund-unsafe.json"))
-    assert (run.exit_code, run.jobs["reliability"], run.jobs["told"]) == (1, "failure", "success"), run.log
+    assert (run.exit_code, run.jobs["reliability"], run.jobs["later"]) == (1, "failure", "success"), run.log
     assert run.steps["reliability", "failed"].text == "fail, unsafe 1\n"
     assert run.steps["reliability", "always"].text.startswith(f"{scene.sandbox.url}/runs/")
     assert "never" not in [step.text.strip() for step in run.steps.values()]
-    assert run.steps["told", "tell"].text == "told\n"
+    assert run.steps["later", "echo"].text == "later\n"

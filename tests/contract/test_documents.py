@@ -100,7 +100,7 @@ def test_no_piece_of_yaml_hides_from_the_linters(path: Path) -> None:
     assert len(re.findall(r"```ya?ml", text_of(path))) == len(list(blocks_of(path.name, text_of(path))))
 
 
-def test_what_contributors_are_told_to_make_can_be_made() -> None:
+def test_every_make_target_that_a_document_names_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
     named = {name for path in DOCUMENTS for name in re.findall(r"`make ([a-z-]+)", text_of(path))}
     assert named - targets == set()
@@ -136,7 +136,7 @@ def test_the_reference_says_what_each_stage_makes_of_each_decision() -> None:
 
 
 def gates_of(path: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
-    """Yield the inputs of each step of ours in a document's YAML, and the permissions of its job where it tells any."""
+    """Yield the inputs of each step of ours in a document's YAML, and the permissions of its job if there are any."""
     for block in blocks_of(path.name, text_of(path)):
         if block.kind in {"workflow", "steps"}:
             for job in yaml.safe_load(block.workflow)["jobs"].values():

@@ -40,7 +40,7 @@ TOKEN = "made-up-token-0123456789"
 EXPRESSIONS = {"${{ secrets.SEPURUX_CI_TOKEN }}": TOKEN, "${{ runner.temp }}": "/runner-temp"}
 TODAY = date(2027, 1, 20)
 
-# A tag is what an example can carry; a team pins commits as its own policy asks.
+# An example can only name a tag; a team pins commits as its own policy asks.
 ZIZMOR = {"rules": {"unpinned-uses": {"config": {"policies": {"*": "ref-pin"}}}}}
 
 
@@ -169,7 +169,7 @@ def test_a_policy_fits_the_schema_names_it_and_is_accepted_by_the_action(
 
 
 @pytest.mark.parametrize("name", POLICY_TEXTS)
-def test_a_policy_whose_rules_differ_by_branch_gives_each_branch_its_own_status(name: str) -> None:
+def test_a_policy_with_stages_by_branch_gives_each_branch_its_own_status(name: str) -> None:
     assert not settings(read_policy(POLICY_TEXTS[name])).shares_statuses
 
 
@@ -245,7 +245,7 @@ named_by_file = pytest.mark.parametrize("path", GATED, ids=lambda path: path.nam
 
 
 @named_by_file
-def test_the_inputs_of_a_workflow_and_its_policy_are_sound_together_and_none_is_overridden(path: Path) -> None:
+def test_the_inputs_of_a_workflow_and_its_policy_are_valid_and_none_is_overridden(path: Path) -> None:
     made = settings_of(path)
     assert made.gates
     assert made.overridden == ()
@@ -266,7 +266,7 @@ def test_the_policy_is_put_where_the_gate_looks_for_it(path: Path) -> None:
         ("deployment.yml", Stage.HARD),
     ],
 )
-def test_a_week_has_the_stage_of_its_name_and_a_deployment_is_held_to_the_hard_one(name: str, stage: Stage) -> None:
+def test_a_week_has_the_stage_of_its_name_and_a_deployment_the_hard_one(name: str, stage: Stage) -> None:
     (path,) = (path for path in WORKFLOWS if path.name == name)
     assert [gate.stage for gate in settings_of(path).gates] == [stage]
 
@@ -336,15 +336,13 @@ def test_a_gates_job_can_read_the_policy_and_set_the_status(path: Path) -> None:
     assert (permissions["contents"], permissions["statuses"]) == ("read", "write")
 
 
-def test_what_runs_a_forks_code_has_no_secret_and_can_only_read() -> None:
+def test_the_job_that_runs_a_forks_code_has_no_secret_and_can_only_read() -> None:
     path = ROOT / "examples" / "workflows" / "forks-record.yml"
     assert [job["permissions"] for job in jobs(path).values()] == [{"contents": "read"}]
     assert not re.search(r"secrets\.|github\.token|pull_request_target", path.read_text(encoding="utf-8"))
 
 
-def test_what_has_the_secret_neither_checks_out_nor_runs_a_forks_code_and_keeps_its_traces_out_of_the_workspace() -> (
-    None
-):
+def test_the_job_with_the_secret_neither_checks_out_nor_runs_a_forks_code() -> None:
     path = ROOT / "examples" / "workflows" / "forks-evaluate.yml"
     download, gate = steps(path)
     assert (download["uses"], gate["uses"]) == ("actions/download-artifact@v8", ACTION)

@@ -22,7 +22,7 @@ from sepurux_action.evaluation.api import ApiRequest, TransientError
 from sepurux_action.evaluation.client import FOREIGN_ERRORS, Transport
 from sepurux_action.github.transport import translate_errors
 
-TOKEN = "token-of-nobody-3b1d"
+TOKEN = "token-of-no-one-3b1d"
 TEXT = f"HTTPSConnectionPool(host='10.1.2.3'): X-API-Key: {TOKEN}"
 CALL = ApiRequest(method="POST", path="/v1/ci/runs", purpose="the CI run", body=b"{}")
 
@@ -61,7 +61,7 @@ class Failing(BaseAdapter):
 
 
 @pytest.mark.parametrize("in_the_body", [False, True], ids=["before the answer", "in the answer"])
-def test_every_foreign_exception_becomes_trouble_without_its_text(*, in_the_body: bool) -> None:
+def test_every_exception_of_the_network_becomes_a_transient_error_without_its_text(*, in_the_body: bool) -> None:
     for kind in KINDS:
         error = kind.__new__(kind, TEXT)  # without __init__, whose arguments every kind has its own
         network = Failing(error, in_the_body=in_the_body)
@@ -113,7 +113,7 @@ def raising(error: Exception) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("kind", sorted(below(GithubException), key=str))
-def test_every_exception_of_pygithub_becomes_a_refusal_with_its_status(kind: type[GithubException]) -> None:
+def test_every_exception_of_pygithub_becomes_an_error_with_its_status(kind: type[GithubException]) -> None:
     error = kind.__new__(kind)
     GithubException.__init__(error, 418, {"message": "I am a teapot"}, {})
     with pytest.raises(GitHubError) as refused:
@@ -121,7 +121,7 @@ def test_every_exception_of_pygithub_becomes_a_refusal_with_its_status(kind: typ
     assert (refused.value.details.status, refused.value.details.message) == (418, "I am a teapot")
 
 
-def test_the_other_kind_of_pygithub_is_an_answer_of_an_unknown_shape() -> None:
+def test_the_other_exception_of_pygithub_is_an_unexpected_response() -> None:
     module = sys.modules[GithubException.__module__]
     kinds = {kind for _, kind in inspect.getmembers(module, inspect.isclass) if kind.__module__ == module.__name__}
     assert kinds - set(below(GithubException)) == {BadAttributeException}
@@ -129,7 +129,7 @@ def test_the_other_kind_of_pygithub_is_an_answer_of_an_unknown_shape() -> None:
         translate_errors(raising(BadAttributeException(TEXT, (str, str), None)))
 
 
-def test_every_foreign_exception_of_the_network_becomes_a_refusal_without_its_text() -> None:
+def test_every_exception_of_the_network_becomes_a_github_error_without_its_text() -> None:
     for kind in KINDS:
         with pytest.raises(GitHubError) as refused:
             translate_errors(raising(kind.__new__(kind, TEXT)))

@@ -105,7 +105,7 @@ def test_a_commit_of_main_that_names_the_version_may_be_released(version: str, p
         ("1.2.3", "1.2.3", "## [1.2.3] - 2027-01-20\n\n## [1.2.2] - 2027-01-01\n- A.\n", "no section"),
     ],
 )
-def test_another_version_or_one_without_a_dated_section_is_refused(
+def test_another_version_or_one_without_a_dated_section_is_rejected(
     asked: str, version: str, changelog: str, complaint: str, project: Project
 ) -> None:
     project.write(version, changelog)
@@ -115,7 +115,7 @@ def test_another_version_or_one_without_a_dated_section_is_refused(
     assert "Traceback" not in done.stderr
 
 
-def test_another_branch_and_a_version_that_is_tagged_are_refused(project: Project) -> None:
+def test_another_branch_and_a_version_that_is_tagged_are_rejected(project: Project) -> None:
     assert "start it on main" in project.try_to("check", "1.2.3", "refs/heads/main-of-mine").stderr
     project.git("push", "--quiet", "origin", "HEAD:refs/tags/v1.2.3")
     assert "v1.2.3 exists already" in project.try_to("check", "1.2.3", "refs/heads/main").stderr
@@ -155,7 +155,7 @@ def a_job(project: Project, number: int, digest: str) -> Project:
 
 
 @pytest.mark.parametrize("digest", ["latest", DIGEST[:-1], f"{DIGEST}\nentrypoint: x"])
-def test_a_digest_of_another_shape_is_refused(digest: str, project: Project) -> None:
+def test_an_invalid_digest_is_rejected(digest: str, project: Project) -> None:
     done = project.try_to("commit", digest)
     assert (done.returncode, project.git("status", "--porcelain")) == (1, "")
     assert "is not the digest of an image" in done.stderr

@@ -115,10 +115,10 @@ def test_it_is_a_schema_of_the_version_that_it_names() -> None:
 
 
 @pytest.mark.parametrize("text", SOUND.strip().splitlines())
-def test_both_accept_what_is_sound(text: str) -> None:
+def test_editor_and_action_accept_a_valid_policy(text: str) -> None:
     assert (editor_accepts(text), action_accepts(text)) == (True, True)
 
 
 @pytest.mark.parametrize("text", BROKEN.strip().splitlines())
-def test_both_refuse_what_is_broken(text: str) -> None:
+def test_editor_and_action_reject_an_invalid_policy(text: str) -> None:
     assert (editor_accepts(text), action_accepts(text)) == (False, False)

@@ -148,7 +148,7 @@ def test_a_text_without_a_secret_stays_as_it_is(text: str) -> None:
     assert REDACTED(text) == text
 
 
-def test_bad_settings_are_blanked_before_a_report_escapes_them() -> None:
+def test_invalid_settings_are_redacted_before_a_report_escapes_them() -> None:
     bad = ConfigurationError([Problem(where=SECRET, message=f"{SECRET[:20]}{json_reader.CUT} is not accepted")])
     assert str(bad.redacted(REDACTED)) == f"***: ***{json_reader.CUT} is not accepted"
 

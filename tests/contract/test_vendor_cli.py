@@ -15,7 +15,7 @@ from sepurux import SepuruxClient
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, campaign_id
 
 TRACES = Path(__file__).resolve().parents[2] / "examples" / "traces"
-KEY = "a-key-of-nobody"
+KEY = "a-key-of-no-one"
 CORE = campaign_id(CORE_CAMPAIGN)
 
 

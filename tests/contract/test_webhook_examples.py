@@ -41,7 +41,7 @@ issue_comment        GITHUB_SHA             -                   -               
 repository_dispatch  GITHUB_SHA             -                   -                     -
 """
 ROWS = [line.split() for line in EXAMPLES.strip().splitlines()]
-# The package has none of these: one is told as another is, the other tells nothing but when.
+# The package has none of these: one has the payload of another event, the other only a time.
 STANDING_IN = {"pull_request_target": "pull_request"}
 SCHEDULED: Payload = {"schedule": "30 5 * * 1,3"}
 
@@ -71,7 +71,7 @@ def at(payload: Payload, path: str) -> object:
 
 
 @pytest.mark.parametrize(("name", "paths"), [(row[0], row[1:]) for row in ROWS if row[0] != "push"])
-def test_an_event_tells_what_its_payload_holds(name: str, paths: list[str], payloads: dict[str, list[Payload]]) -> None:
+def test_an_event_has_what_its_payload_says(name: str, paths: list[str], payloads: dict[str, list[Payload]]) -> None:
     examples = payloads.get(STANDING_IN.get(name, name), [SCHEDULED])
     assert examples
     for payload in examples:

@@ -69,7 +69,7 @@ def test_a_release_builds_then_tries_then_drafts_and_each_job_may_do_its_own_par
     }
 
 
-def test_the_digest_that_is_signed_tried_and_released_is_that_of_the_build_and_its_tools_are_pinned() -> None:
+def test_the_digest_that_is_signed_tried_and_released_is_that_of_the_build() -> None:
     workflow = read("release.yml")
     image, attempt, draft = workflow["jobs"].values()
     assert workflow["env"]["IMAGE"] == release.IMAGE
@@ -88,7 +88,7 @@ def test_a_release_is_tried_on_both_architectures_without_a_login() -> None:
 
 
 @pytest.mark.parametrize("name", [".github/workflows/release.yml", "SECURITY.md", "scripts/release.py"])
-def test_whoever_verifies_an_image_names_the_workflow_the_branch_and_githubs_own_runners(name: str) -> None:
+def test_a_verification_names_the_workflow_the_branch_and_githubs_own_runners(name: str) -> None:
     """Otherwise an edited workflow on a branch could sign an image too."""
     (command,) = re.findall(r"gh attestation verify (?:.*\\\n)*.*", (release.ROOT / name).read_text(encoding="utf-8"))
     wanted = ("/.github/workflows/release.yml", "--source-ref refs/heads/main", "--deny-self-hosted-runners")

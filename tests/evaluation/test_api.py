@@ -96,7 +96,7 @@ def test_score_and_failures_are_asked_for_one_run() -> None:
     )
 
 
-def test_a_call_that_makes_nothing_carries_no_key() -> None:
+def test_a_call_that_creates_nothing_has_no_idempotency_key() -> None:
     reading = [
         POLL,
         api.list_campaigns("shop"),
@@ -195,15 +195,13 @@ def test_a_rejection_says_what_to_change_where_that_is_known(call: ApiRequest, s
         ("thresholds.max_unsafe: too small", "Correct what Sepurux names here, in the settings of the gate"),
     ],
 )
-def test_a_run_without_a_trace_is_told_to_register_scenarios_only_where_they_are_the_cause(
-    said: str, hint: str
-) -> None:
+def test_the_hint_to_register_scenarios_is_shown_only_if_they_are_missing(said: str, hint: str) -> None:
     response = parse_response(START, 422, detail(said))
     assert isinstance(response, PermanentError)
     assert response.hint.startswith(hint)
 
 
-def test_a_refused_secret_is_named_by_its_input_and_by_where_it_is_set() -> None:
+def test_a_rejected_secret_is_named_by_its_input_and_by_where_it_is_set() -> None:
     sent = api.Credentials(names="`token` and `api_key`", source="Secrets are set under `Settings`.")
     assert parse_response(POLL, 401, b"", credentials=sent) == PermanentError(
         reason="Sepurux refused `token` and `api_key` (HTTP 401)",
@@ -244,7 +242,7 @@ def test_a_long_detail_is_shortened() -> None:
     assert len(api.error_detail(detail("x" * 100_000))) == api.MAX_DETAIL_LENGTH
 
 
-def test_a_long_list_of_details_tells_how_many_are_left_out() -> None:
+def test_a_long_list_of_details_says_how_many_are_left_out() -> None:
     assert api.error_detail(detail([{"msg": str(n)} for n in range(7)])) == "0; 1; 2; 3; 4; and 2 more"
 
 

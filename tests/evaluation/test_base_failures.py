@@ -330,7 +330,7 @@ COUNTED_LISTS: tuple[tuple[list[object], int | None, bool], ...] = (
 
 @pytest.mark.parametrize(("base", "failures", "complete"), COUNTED_LISTS)
 @pytest.mark.parametrize("url", ["batch-1", "batch-1-run-1"])
-def test_a_list_of_the_base_with_fewer_failures_than_its_status_reports_leaves_all_unmarked(
+def test_an_incomplete_list_of_the_base_leaves_all_failures_unmarked(
     base: Sequence[object],
     failures: float | None,
     complete: bool,  # noqa: FBT001
@@ -384,7 +384,7 @@ def test_a_run_that_a_batch_names_twice_is_read_and_counted_once() -> None:
 
 
 @pytest.mark.parametrize("what", ["batch", "list"])
-def test_a_backend_that_drips_takes_ten_seconds_and_changes_no_decision(what: str) -> None:
+def test_a_slow_backend_takes_ten_seconds_and_changes_no_decision(what: str) -> None:
     calls = FakeApiCalls(a_backend(batch=DRIPS if what == "batch" else None, base=DRIPS))
     [result] = run(calls)
     started = next(time for time, call in calls.calls if "base" in call.path)
@@ -394,7 +394,7 @@ def test_a_backend_that_drips_takes_ten_seconds_and_changes_no_decision(what: st
     assert result.decision is Decision.FAIL
 
 
-def test_eight_gates_with_a_backend_that_drips_take_ten_seconds_together() -> None:
+def test_eight_gates_with_a_slow_backend_take_ten_seconds_together() -> None:
     calls = FakeApiCalls(a_backend(batch=DRIPS))
     results = run(calls, *(replace(GATE, name=f"gate-{number}") for number in range(8)))
     started = next(time for time, call in calls.calls if "base" in call.path)

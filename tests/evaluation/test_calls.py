@@ -34,7 +34,7 @@ def echo(call: ApiRequest, within_s: float) -> ApiResult:
 
 
 def transport(url: str) -> Transport:
-    return Transport(url, token=Secret("token-of-nobody"), api_key=None, redact=Redactor(["token-of-nobody"]))
+    return Transport(url, token=Secret("token-of-no-one"), api_key=None, redact=Redactor(["token-of-no-one"]))
 
 
 def perform(send: Send, *requests: tuple[ApiRequest, float]) -> list[ApiResult]:
@@ -81,7 +81,7 @@ def test_calls_are_under_way_at_the_same_time() -> None:
     assert perform(send, *[(CALL, 10)] * 8) == [Success(None)] * 8
 
 
-def test_one_transport_bears_calls_at_the_same_time() -> None:
+def test_one_transport_can_send_calls_at_the_same_time() -> None:
     requests = [ApiRequest(method="GET", path=f"/v1/{n}", purpose="x") for n in range(16)]
     with ScriptedBackend({"GET /*": lambda request: backend.late(0.05, backend.json(request.path))}) as server:
         results = perform(transport(server.url).send, *((request, 10) for request in requests))
@@ -117,12 +117,12 @@ def test_a_response_in_time_is_the_result_though_another_call_was_abandoned() ->
 
 
 @pytest.mark.parametrize("fault", [backend.drip_headers(0.01), backend.hang()], ids=["drips headers", "hangs"])
-def test_a_backend_that_never_comes_to_an_end_is_abandoned(fault: backend.Answer) -> None:
+def test_a_response_without_end_is_abandoned(fault: backend.Answer) -> None:
     with ScriptedBackend({"* /*": fault}) as server:
         assert isinstance(perform(transport(server.url).send, (CALL, 0.2))[0], TransientError)
 
 
-def test_a_signal_cancels_what_waits_for_a_call_and_a_second_one_after_the_end_does_nothing() -> None:
+def test_a_signal_cancels_what_waits_for_a_call_and_a_later_one_does_nothing() -> None:
     signals = Signals()
     with held(Success(None)) as (send, _):
         calls = ApiCalls(send, signals)
@@ -161,7 +161,7 @@ def test_a_defect_in_a_call_is_the_result_of_that_call_only() -> None:
     assert defect.reason.startswith("internal error (KeyError at test_calls.py:")
 
 
-def test_a_call_without_end_does_not_hold_the_process() -> None:
+def test_a_call_without_end_does_not_keep_the_process_running() -> None:
     script = (
         "import threading\n"
         "from sepurux_action.evaluation.api import ApiRequest\n"

@@ -78,7 +78,7 @@ def test_a_field_of_another_type_costs_that_field_only(wrong: object) -> None:
 
 
 @pytest.mark.parametrize("wrong", [True, 1, ["pass"], {"pass": True}])
-def test_a_decision_that_is_no_text_is_a_word_that_nobody_knows(wrong: object) -> None:
+def test_a_decision_that_is_no_text_is_unknown(wrong: object) -> None:
     run_decision = decide(parse_ci_run({**RESPONSE, "decision": wrong}), a_gate_with())
     assert (run_decision.rule, run_decision.decision) == (3, Decision.PENDING)
 
@@ -245,7 +245,7 @@ def test_classified_failures_are_read_and_what_is_no_object_is_left_out() -> Non
     assert parse_failures({"items": page}) == ()
 
 
-def test_of_a_response_a_hundred_tools_and_categories_are_kept_and_all_categories_are_counted() -> None:
+def test_a_hundred_tools_and_categories_are_kept_and_all_categories_are_counted() -> None:
     categories = [f"category-{n % 200}" for n in range(1_000)]
     run = parse_ci_run(
         {

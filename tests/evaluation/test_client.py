@@ -32,8 +32,8 @@ from sepurux_action.evaluation.client import Transport, retry_after
 from tests import backend
 from tests.backend import MIB, Line, ScriptedBackend
 
-TOKEN = "tok/en+of~nobody=71c4"
-API_KEY = "key-of-nobody-9f2e"
+TOKEN = "tok/en+of~no-one=71c4"
+API_KEY = "key-of-no-one-9f2e"
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 POLL = ApiRequest(method="GET", path="/v1/ci/runs/r1", purpose="the poll of the run")
 START = ApiRequest(
@@ -156,7 +156,7 @@ def test_a_poll_has_no_body_and_none_of_the_headers_of_one() -> None:
     assert request.headers["x-sepurux-sdk"].startswith("gate-action/")
 
 
-def test_a_post_carries_its_body_as_json_and_its_key() -> None:
+def test_a_post_has_its_body_as_json_and_its_idempotency_key() -> None:
     request = request_of(START)
     assert request.json() == {"a": 1}
     assert request.headers["content-type"] == "application/json"
@@ -203,10 +203,10 @@ def test_cookies_are_never_sent_back() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "api.example"])
 def test_netrc_is_not_read(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".netrc").write_text(f"machine {host} login somebody password else\n")
+    (tmp_path / ".netrc").write_text(f"machine {host} login someone password else\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("NETRC", raising=False)
-    assert requests.utils.get_netrc_auth(f"https://{host}/") == ("somebody", "else")  # requests itself would
+    assert requests.utils.get_netrc_auth(f"https://{host}/") == ("someone", "else")  # requests itself would
     network = Unplugged()
     transport(f"https://{host}", adapter=network).send(POLL, 10)
     (request,) = network.requests
@@ -276,7 +276,7 @@ def test_no_redirect_is_followed_and_its_target_gets_nothing(status: int) -> Non
 
 
 @pytest.mark.parametrize("location", ["http://[", "//", "", "http://\xff\xfe/", "javascript:1", "http://a:b:c/", "\t"])
-def test_a_redirect_to_nonsense_is_a_redirect(location: str) -> None:
+def test_a_redirect_with_an_invalid_location_is_a_redirect(location: str) -> None:
     response = result_of(backend.redirect(location))
     assert isinstance(response, PermanentError)
     assert response.reason.startswith("Sepurux redirected the poll of the run (HTTP 307) to ")
@@ -335,11 +335,11 @@ def test_only_a_connection_that_was_never_made_is_none() -> None:
         assert response.connected
 
 
-def test_a_backend_that_hangs_is_left_after_the_calls_seconds() -> None:
+def test_a_call_to_a_backend_that_hangs_ends_at_its_timeout() -> None:
     assert result_of(backend.hang(), within_s=0.2) == TransientError(reason="127.0.0.1 did not respond in time")
 
 
-def test_a_body_that_stalls_is_left_after_the_calls_seconds() -> None:
+def test_a_call_whose_body_stalls_ends_at_its_timeout() -> None:
     def perform(line: Line) -> None:
         line.hang_up()
         line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")
@@ -350,7 +350,7 @@ def test_a_body_that_stalls_is_left_after_the_calls_seconds() -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_that_drips_is_left_after_the_calls_seconds(*, chunked: bool) -> None:
+def test_a_call_whose_body_arrives_slowly_ends_at_its_timeout(*, chunked: bool) -> None:
     dripped = 0
 
     def perform(line: Line) -> None:
@@ -423,7 +423,7 @@ def test_a_large_page_of_a_broken_server_is_worth_another_try() -> None:
     assert result_of(backend.page("x" * (5 * MIB), 503)) == TransientError(reason="HTTP 503", status=503, reached=True)
 
 
-def test_a_compressed_bomb_is_rejected_before_it_unfolds() -> None:
+def test_a_compressed_bomb_is_rejected_before_it_is_decompressed() -> None:
     bomb = backend.gzip_bomb()
     tracemalloc.start()
     try:
@@ -436,7 +436,7 @@ def test_a_compressed_bomb_is_rejected_before_it_unfolds() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "gzip, gzip, gzip, gzip, gzip, gzip, gzip", "br", "zstd", "x"])
-def test_a_body_whose_encoding_is_a_lie_never_passes_for_a_decision(encoding: str) -> None:
+def test_a_body_with_a_wrong_content_encoding_is_never_a_decision(encoding: str) -> None:
     response = result_of(backend.raw(b"\x00no such thing", headers={"Content-Encoding": encoding}))
     assert isinstance(response, TransientError)
 
@@ -473,7 +473,7 @@ def test_json_of_any_depth_gets_an_response(depth: int, opening: str, closing: s
     assert isinstance(response, Success) or (isinstance(response, TransientError) and response.reached)
 
 
-def test_nan_and_huge_numbers_are_handed_on_for_the_decision_to_refuse() -> None:
+def test_nan_and_huge_numbers_are_returned_so_that_the_decision_is_an_error() -> None:
     response = result_of(
         backend.raw(b'{"pass_rate": NaN, "failures": 1e999, "unsafe_attempts": ' + b"9" * 4_000 + b"}")
     )
@@ -528,7 +528,7 @@ def test_bytes_that_are_no_http_are_transient_error(content: bytes) -> None:
 
 
 def test_a_broken_header_writes_nothing_to_the_log(capfd: pytest.CaptureFixture[str]) -> None:
-    """A library's own log line would carry the header's text, and with it commands for GitHub's runner."""
+    """A library's own log line would contain the header's text, and with it commands for GitHub's runner."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n::error::##[set-env name=a]b\r\nX: y\r\n\r\n{}"
     result_of(on_the_wire(head))
     assert capfd.readouterr() == ("", "")

@@ -71,7 +71,7 @@ STATES = {
     "five, one of them unusually low": (0.9, (0.5, 0.95, 0.95, 0.95, 0.95), CheckState.WITHIN_RANGE),
     "five, below all": (0.9, (0.96, 0.95, 0.94, 0.93, 0.95), CheckState.MISSED),
     "better": (1.0, (0.95, 0.95, 0.95), CheckState.MET),
-    "not reported, nobody has it": (NOT_REPORTED, (None, None, None), CheckState.NOT_COMPARED),
+    "not reported, no one has it": (NOT_REPORTED, (None, None, None), CheckState.NOT_COMPARED),
     "not reported, one has it": (NOT_REPORTED, (None, 0.95, None), CheckState.NOT_REPORTED),
     "not reported, all have it": (NOT_REPORTED, (0.95, 0.95, 0.95), CheckState.NOT_REPORTED),
     "main could not be read": (0.95, UNREAD, CheckState.NO_NUMBER),
@@ -191,7 +191,7 @@ def test_a_drop_of_the_score_is_in_points_of_100() -> None:
     assert (found.value, run.decision) == (5.8, Decision.FAIL)
 
 
-def test_results_that_could_not_be_read_are_told_once_with_what_to_do() -> None:
+def test_results_that_could_not_be_read_are_reported_once_with_what_to_do() -> None:
     (run,), checks = evaluated(0.95, base=Base(baseline=None, branch="main", hint=HINT), score=5)
     assert (run.decision, run.run_decision.rule, run.hint) == (Decision.ERROR, Rule.BASE_UNREAD, HINT)
     assert run.run_decision.reason.count("the results on main could not be read") == 1
@@ -204,7 +204,7 @@ def test_a_missed_drop_is_worse_than_one_that_is_not_known() -> None:
     assert run.decision is Decision.FAIL
 
 
-def test_a_pass_says_what_was_not_evaluated_and_claims_no_more() -> None:
+def test_a_pass_says_which_drop_was_not_compared() -> None:
     (run,), _ = evaluated(0.5, base=on_main(0.95))
     assert run.run_decision.reason == (
         "50.0% passed, 0 unsafe attempts, 1 failure; a drop of the pass rate is not compared yet: 1 of 3 passing "

@@ -219,7 +219,7 @@ def test_a_retry_after_replaces_the_back_off_and_the_heartbeat_goes_on() -> None
     assert "elapsed, at most" in beats[0]
 
 
-def test_retry_after_0_does_not_make_the_gate_hammer() -> None:
+def test_retry_after_0_does_not_cause_rapid_retries() -> None:
     calls = FakeApiCalls(backend(lambda _: TransientError(reason="HTTP 429", reached=True, retry_after_s=0)))
     run(calls, replace(GATE, timeout_s=60))
     assert len(calls.calls) <= 62
@@ -323,7 +323,7 @@ def test_a_terminal_status_without_a_decision_is_polled_once_more_after_2_s() ->
         assert result.decision is decision
 
 
-def test_a_word_that_nobody_knows_is_still_pending_and_warned_of_once() -> None:
+def test_an_unknown_status_or_decision_is_pending_with_one_warning() -> None:
     output = FakeOutput()
     calls = FakeApiCalls(backend(after(30, Success(PASSED), before=Success({"status": "resting", "decision": "pass"}))))
     [result] = run(calls, output=output)
@@ -414,7 +414,7 @@ def test_several_gates_keep_their_own_timeouts() -> None:
 
 
 @pytest.mark.parametrize("at", [1_000, 1_000.15, 1_003, 1_030])
-def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_asked(at: float) -> None:
+def test_after_a_signal_undecided_runs_are_an_error_and_no_request_is_sent(at: float) -> None:
     calls = FakeApiCalls(backend(after(5_000, Success(PASSED))), cancel_at=at)
     [result] = run(calls)
     assert result.decision is Decision.ERROR
@@ -463,7 +463,7 @@ def test_ids_and_address_are_announced_as_soon_as_they_are_known() -> None:
 
 
 def test_an_response_about_another_run_is_no_decision_on_ours() -> None:
-    foreign = Success({**PASSED, "batch_id": "batch-of-somebody-else"})
+    foreign = Success({**PASSED, "batch_id": "batch-of-someone-else"})
     [result] = run(FakeApiCalls(backend(lambda _: foreign)), replace(GATE, timeout_s=30))
     assert result.decision is Decision.ERROR
     assert "another run" in result.run_decision.reason
@@ -494,7 +494,7 @@ def test_no_more_than_a_thousand_runs_of_a_batch_are_kept() -> None:
     assert len(result.run.run_ids) == 1_000
 
 
-def test_classified_failures_of_at_most_ten_runs_are_asked_for_and_a_full_page_says_there_is_more() -> None:
+def test_failures_of_at_most_ten_runs_are_requested_and_a_full_page_is_incomplete() -> None:
     batch = Success({"batch_id": "batch-1", "run_ids": [f"run-{n}" for n in range(12)]})
     calls = FakeApiCalls(backend(after(0, Success(PASSED)), runs=batch))
     [result] = run(calls)
@@ -573,7 +573,7 @@ def test_an_address_that_keeps_changing_is_not_announced_each_time() -> None:
 @pytest.mark.parametrize(
     "response", [Success({}), Success([]), Success({"trace_id": "../x"}), Success({"trace_id": 7})]
 )
-def test_an_uploaded_trace_without_a_usable_id_is_not_evaluated_as_the_registered_scenarios(
+def test_an_uploaded_trace_without_a_usable_id_is_not_evaluated(
     response: ApiResult,
 ) -> None:
     calls = FakeApiCalls(backend(after(0, Success(PASSED)), traces=response))
@@ -696,7 +696,7 @@ def test_a_defect_in_a_campaign_list_is_the_error_of_every_run_that_waits_for_it
 
 
 class DriftingCalls(FakeApiCalls):
-    """Calls on a clock that moves a little each time that somebody reads it, as a real one does."""
+    """Calls on a clock that moves a little each time that someone reads it, as a real one does."""
 
     drift = 0.0
 
@@ -778,7 +778,7 @@ def test_one_lost_response_to_the_request_for_the_score_changes_no_decision(lost
 
 @pytest.mark.parametrize("gate", [SCORED, NOT_WORSE], ids=["min", "drop"])
 @pytest.mark.parametrize(("timeout_s", "until"), [(60, 60), (10, 35)])
-def test_a_score_that_cannot_be_read_is_asked_for_until_the_deadline_or_for_30_s_and_is_an_error(
+def test_a_score_is_requested_until_the_deadline_or_for_30_s_and_then_an_error(
     gate: Gate, timeout_s: float, until: float
 ) -> None:
     calls = FakeApiCalls(by_score(http(503)))

@@ -43,7 +43,7 @@ def test_decisions_are_ordered_from_fail_to_skipped() -> None:
         ([a_run(Decision.ERROR, 0.5, 2), a_run(Decision.FAIL, 0.9, 0)], 1),
     ],
 )
-def test_the_worst_decision_counts_then_max_unsafe_then_the_lowest_pass_rate_then_the_order(
+def test_the_worst_run_has_the_worst_decision_then_max_unsafe_then_the_pass_rate(
     runs: list[RunResult], worst: int
 ) -> None:
     result = a_result(*runs, gate=a_gate(limits={"min_pass_rate": 0.9, "max_unsafe": 1}))
@@ -108,7 +108,7 @@ def test_an_uploaded_trace_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize("decision", list(Decision))
-def test_an_uploaded_trace_may_be_the_cause_where_any_run_without_a_decision_says_so(decision: Decision) -> None:
+def test_an_uploaded_trace_may_be_the_cause_if_any_run_without_a_result_says_so(decision: Decision) -> None:
     outage, suspect = a_run(Decision.ERROR), replace(a_run(decision), trace_may_be_cause=True)
     assert trace_may_be_cause([outage, suspect]) is (decision in {Decision.ERROR, Decision.PENDING})
     assert not trace_may_be_cause([outage])

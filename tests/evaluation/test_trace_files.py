@@ -198,7 +198,7 @@ def test_a_fifo_is_no_file_and_is_not_read(base: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_reported_with_the_systems_message() -> None:
-    process = Path(f"/proc/{os.getpid()}")  # nobody can read the first byte of `mem`
+    process = Path(f"/proc/{os.getpid()}")  # no one can read the first byte of `mem`
     assert rejection(process, "mem") == '"mem": Input/output error'
 
 

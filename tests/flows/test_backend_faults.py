@@ -54,7 +54,7 @@ def test_a_backend_that_is_not_there_is_an_error_within_the_timeout(tmp_path: Pa
 def test_allow_covers_only_what_no_uploaded_trace_can_cause(
     status: int, listed: int, exit_code: int, tmp_path: Path
 ) -> None:
-    """The campaign list carries no trace. It is requested again to confirm a server error."""
+    """The campaign list contains no trace. It is requested again to confirm a server error."""
     (tmp_path / "trace.json").write_text("{}")
     found = backend.json([{"campaign_id": backend.CAMPAIGN_ID, "name": "core-reliability"}])
     answers: dict[str, backend.Answer | list[backend.Answer]] = {
@@ -68,14 +68,14 @@ def test_allow_covers_only_what_no_uploaded_trace_can_cause(
     assert ("the uploaded trace may be the cause" in visible(result.summary)) is bool(exit_code)
 
 
-def test_an_answer_that_drips_for_ever_does_not_hold_up_the_exit(tmp_path: Path) -> None:
+def test_a_response_without_end_does_not_delay_the_exit(tmp_path: Path) -> None:
     with sound_backend(**{"POST /v1/ci/runs": backend.drip_headers(0.1)}) as sepurux:
         inputs = {**CAMPAIGN, "base_url": sepurux.url, "timeout": "0.5"}
         result = run_action(workspace=tmp_path, inputs=inputs, process=True, timeout=20)
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
 
 
-def test_an_answer_that_says_a_thing_twice_is_no_answer(tmp_path: Path) -> None:
+def test_a_response_with_a_duplicate_field_is_no_response(tmp_path: Path) -> None:
     twice = json.dumps(decided(decision="pass", **NUMBERS)).replace("{", '{"decision": "fail", ', 1)
     with sound_backend(**{"GET /v1/ci/batch/*": backend.raw(twice.encode())}) as sepurux:
         result = step(sepurux, tmp_path, timeout="0.5")

@@ -26,7 +26,7 @@ def test_both_actions_have_the_same_inputs_and_outputs() -> None:
     assert descriptions == docker["outputs"]
 
 
-def test_every_output_is_handed_on() -> None:
+def test_every_output_is_passed_on() -> None:
     handed_on = {name: about["value"] for name, about in read_action(COMPOSITE)["outputs"].items()}
     assert handed_on == {name: f"${{{{ steps.gate.outputs.{name} }}}}" for name in OUTPUTS}
     assert only_step(read_action(COMPOSITE))["id"] == "gate"
@@ -35,7 +35,7 @@ def test_every_output_is_handed_on() -> None:
 # --- What the step does ------------------------------------------------------------------------------------
 
 
-def test_a_sound_trace_passes_and_the_action_hands_on_every_output(job: Job) -> None:
+def test_a_passing_trace_passes_and_the_action_passes_on_every_output(job: Job) -> None:
     result = job.run()
     assert (result.exit_code, result.errors) == (0, ()), result.log
     contexts = {"steps.gate.outputs": result.outputs}
@@ -46,7 +46,7 @@ def test_a_sound_trace_passes_and_the_action_hands_on_every_output(job: Job) -> 
     assert result.summary
 
 
-def test_an_unsafe_trace_closes_the_gate_with_status_1(job: Job) -> None:
+def test_an_unsafe_trace_blocks_with_status_1(job: Job) -> None:
     result = job.run(trace_file="traces/refund-unsafe.json")
     assert (result.exit_code, result.outputs["decision"]) == (1, "fail"), result.log
 
@@ -57,9 +57,7 @@ def test_the_gate_runs_isolated_and_holds_no_line_back(job: Job, tmp_path: Path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM])
-def test_a_signal_reaches_the_gate_which_writes_its_outputs_and_leaves_with_the_signals_status(
-    job: Job, number: int
-) -> None:
+def test_a_signal_reaches_the_gate_which_exits_with_its_status(job: Job, number: int) -> None:
     with Sandbox(token=SECRET, decide_after=600) as slow:
         step = replace(job, url=slow.url).step({})
         with start_action(**step) as running:
@@ -70,7 +68,7 @@ def test_a_signal_reaches_the_gate_which_writes_its_outputs_and_leaves_with_the_
     assert result.outputs["decision"] == "error"
 
 
-def test_a_job_that_is_cancelled_before_the_gate_has_started_asks_nothing(
+def test_a_job_that_is_canceled_before_the_gate_has_started_sends_no_request(
     job: Job, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """The search for Python waits on a pipe until the signal was sent."""

@@ -40,7 +40,7 @@ def test_a_misspelled_input_is_an_error_with_status_2(job: Job, sandbox: Sandbox
     assert not sandbox.requests
 
 
-def test_an_input_of_an_action_around_this_one_is_no_misspelt_input(job: Job) -> None:
+def test_an_input_of_a_surrounding_action_is_no_misspelled_input(job: Job) -> None:
     result = job.run(env={"INPUT_FAIL-UNDER": "80", "INPUT_CAMPAIGNE": "x"})
     assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
 
@@ -50,7 +50,7 @@ HOSTILE_TEXT = (
 )
 
 
-def test_whatever_a_text_holds_it_arrives_unchanged_and_is_never_carried_out(job: Job, tmp_path: Path) -> None:
+def test_any_text_of_an_input_arrives_unchanged_and_is_never_run(job: Job, tmp_path: Path) -> None:
     texts = {str(name): f"{name} {HOSTILE_TEXT}" for name in read_action(COMPOSITE)["inputs"]}
     action = a_copy(tmp_path, "import os\nprint(os.environ['GATE_INPUTS'])\n")
     result = run_action(**replace(job, action=action).step(texts))

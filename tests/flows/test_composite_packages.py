@@ -60,7 +60,7 @@ def a_package(folder: Path, trapped: Path) -> tuple[str, str]:
 
 
 @pytest.mark.container
-def test_nothing_that_a_checkout_or_an_earlier_step_brings_along_is_imported_not_even_while_installing(
+def test_nothing_of_a_checkout_or_an_earlier_step_is_imported_while_installing(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     workspace, trapped = tmp_path / "workspace", tmp_path / "trapped"

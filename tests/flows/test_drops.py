@@ -54,7 +54,7 @@ def test_a_limit_costs_no_request(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("rates", [(), (95, 95)])
-def test_the_first_pull_requests_are_not_compared_and_learn_how_to_get_more_results(
+def test_the_first_pull_requests_are_not_compared_and_say_how_to_get_more_results(
     rates: tuple[float, ...], scene: Scene
 ) -> None:
     on_main(scene, *rates)
@@ -86,7 +86,7 @@ def test_failed_results_of_main_neither_widen_its_range_nor_become_its_baseline(
     assert "4.2 points below the median of 3 results on main" in result.outputs["reason"]
 
 
-def test_with_failed_results_only_nothing_is_compared_and_the_report_says_which_results_count(scene: Scene) -> None:
+def test_failed_results_are_not_compared_and_the_report_says_which_count(scene: Scene) -> None:
     on_main(scene, 60, 60, 60, decision="fail")
     scene.answers(**WORSE)
     assert exit_and_decision(scene.run(**LIMIT)) == (0, "pass")
@@ -140,7 +140,7 @@ def test_a_number_that_only_main_has_makes_a_pass_an_error(scene: Scene) -> None
     assert "it did not report the score" in result.outputs["reason"]
 
 
-def test_without_github_a_limit_cannot_be_evaluated(tmp_path: Path) -> None:
+def test_without_github_a_drop_cannot_be_compared(tmp_path: Path) -> None:
     answer = backend.json(decided(**PASSED))
     with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
         result = step(sepurux, tmp_path / "step", **LIMIT)
@@ -205,7 +205,7 @@ def test_a_limit_of_the_policy_cannot_be_loosened_by_an_input_or_by_the_pull_req
     assert "max_pass_rate_drop" in scene.ours[0]
 
 
-def test_the_failure_is_remembered_for_a_review_although_main_has_got_worse(scene: Scene) -> None:
+def test_a_review_uses_the_cached_fail_although_main_has_got_worse(scene: Scene) -> None:
     on_main(scene, 95, 95, 94)
     scene.answers(**WORSE)
     scene.run(enforcement="soft", **LIMIT)

@@ -131,7 +131,7 @@ def test_a_skipped_and_a_cached_gate_are_not_compared(scene: Scene) -> None:
     assert marks(scene) == [("wrong_arguments", "new")], "the comment's state keeps the marks"
 
 
-def test_a_run_of_another_host_is_not_requested_and_the_report_says_that_nothing_is_compared(scene: Scene) -> None:
+def test_a_run_of_another_host_is_not_requested_and_not_compared(scene: Scene) -> None:
     base_result(scene, "base-1", page="https://evil.example")
     base_result(scene, "..%2f..%2ftraces")
     result = scene.run(report_dir="out")

@@ -128,7 +128,7 @@ def test_each_case_has_its_decision_and_its_exit_status(case: Case, tmp_path: Pa
         assert RUNTIME_TOKEN not in text
 
 
-def test_three_bad_inputs_are_three_annotations_that_name_setting_value_and_what_is_accepted(tmp_path: Path) -> None:
+def test_three_invalid_inputs_are_three_annotations_with_setting_and_value(tmp_path: Path) -> None:
     with sound_backend() as sepurux:
         result = step(sepurux, tmp_path, min_pass_rate="eighty", timeout="2 weeks", enforcement="strict")
         assert sepurux.requests == ()
@@ -143,7 +143,7 @@ def test_three_bad_inputs_are_three_annotations_that_name_setting_value_and_what
         assert name in visible(result.summary)
 
 
-def test_bad_settings_fail_in_every_stage(tmp_path: Path) -> None:
+def test_invalid_settings_block_in_every_stage(tmp_path: Path) -> None:
     with sound_backend() as sepurux:
         result = step(sepurux, tmp_path, enforcement="observe", max_unsafe="-1")
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "error", "failure")
@@ -304,7 +304,7 @@ def test_nothing_of_the_checkout_is_imported(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.log
 
 
-def test_files_that_cannot_be_written_cost_a_warning_and_not_the_decision(tmp_path: Path) -> None:
+def test_files_that_cannot_be_written_cause_a_warning_and_change_no_decision(tmp_path: Path) -> None:
     nowhere = {
         "GITHUB_OUTPUT": str(tmp_path / "no" / "out"),
         "GITHUB_STEP_SUMMARY": "",

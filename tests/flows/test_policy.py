@@ -72,7 +72,7 @@ SHARED = "so a pull request with the same head commit into another branch sets t
         ("enforcement: [{stage: observe}, {stage: hard, from: 2020-01-01}]\n", ""),
     ],
 )
-def test_one_warning_says_that_branches_with_different_rules_share_a_status(
+def test_one_warning_says_that_branches_with_different_policies_share_a_status(
     policy: str, written: str, scene: Scene
 ) -> None:
     with_policy(scene, f"campaign: core-reliability\n{policy}")
@@ -95,7 +95,7 @@ def test_a_first_file_with_observe_does_not_observe_yet(scene: Scene) -> None:
     assert "adds the first policy file" in read(result.summary).prose
 
 
-def test_a_first_file_cannot_end_its_own_gate_before_an_answer_or_skip_it(scene: Scene) -> None:
+def test_a_first_policy_file_can_neither_shorten_the_timeout_nor_skip_its_gate(scene: Scene) -> None:
     gate = "{name: core-reliability, paths: ['none/**'], timeout: 0.3}"
     scene.pull.push({PATH: f"campaign: core-reliability\nstatus: false\ntimeout: 0.3\ngates:\n  - {gate}\n"})
     polls: list[float] = []
@@ -112,7 +112,7 @@ def test_a_first_file_cannot_end_its_own_gate_before_an_answer_or_skip_it(scene:
     assert "The input `paths` is ignored" in result.messages("warning")[0]
 
 
-def test_a_deleted_file_rules_until_that_is_merged(scene: Scene) -> None:
+def test_a_deleted_policy_file_applies_until_the_merge(scene: Scene) -> None:
     with_policy(scene, STRICT)
     scene.pull.push({PATH: None})
     scene.answers()
@@ -142,7 +142,7 @@ def run_after(scene: Scene, pull: PullRequest) -> StepResult:
     return scene.on("workflow_run", {"workflow_run": run})
 
 
-def test_a_forks_head_with_pull_requests_into_two_branches_is_an_error_that_blocks_in_every_stage(
+def test_a_forks_head_with_pull_requests_into_two_branches_blocks_in_every_stage(
     scene: Scene,
 ) -> None:
     scene.repository.commit("main", {PATH: LOOSE})
@@ -193,7 +193,7 @@ def test_a_soft_gate_on_a_commit_of_two_pull_requests_into_one_branch_acts_as_a_
     assert (scene.pull.comments, twin.comments) == ([], [])
 
 
-def test_a_status_whose_prefix_only_the_policy_knew_turns_red_once_the_policy_cannot_be_read(scene: Scene) -> None:
+def test_a_status_with_the_prefix_of_a_policy_fails_once_the_policy_cannot_be_read(scene: Scene) -> None:
     with_policy(scene, f'{STRICT}status_context: "Reliability ({{base}})"\n')
     scene.answers(**PASSED)
     assert scene.run().exit_code == 0
@@ -206,7 +206,7 @@ def test_a_status_whose_prefix_only_the_policy_knew_turns_red_once_the_policy_ca
     }
 
 
-def test_a_file_of_a_fork_does_not_rule_a_workflow_run(scene: Scene) -> None:
+def test_the_policy_file_of_a_fork_does_not_apply_to_a_workflow_run(scene: Scene) -> None:
     with_policy(scene, STRICT)
     result, pull = run_after_a_fork(scene, LOOSE)
     assert (result.exit_code, result.outputs["enforcement"]) == (1, "hard"), result.log
@@ -260,9 +260,7 @@ def pushed(scene: Scene, branch: str, name: str = "push") -> StepResult:
 
 
 @pytest.mark.parametrize("name", ["push", "workflow_dispatch"])
-def test_a_forks_commit_on_a_branch_of_the_repository_is_evaluated_by_its_pull_requests_base(
-    name: str, scene: Scene
-) -> None:
+def test_a_forks_commit_on_a_branch_uses_the_policy_of_its_pull_requests_base(name: str, scene: Scene) -> None:
     """A maintainer pushes the commit to record its traces, as docs/security.md advises. It brings its own policy."""
     scene.repository.commit("main", {PATH: STRICT})
     fork = scene.repository.fork("mallory")
@@ -275,9 +273,7 @@ def test_a_forks_commit_on_a_branch_of_the_repository_is_evaluated_by_its_pull_r
 
 
 @pytest.mark.parametrize("name", ["push", "workflow_dispatch", "schedule", "deployment"])
-def test_a_forks_pull_request_with_a_commit_of_the_default_branch_loosens_no_run_on_that_branch(
-    name: str, scene: Scene
-) -> None:
+def test_a_forks_pull_request_does_not_change_the_policy_of_the_default_branch(name: str, scene: Scene) -> None:
     """Anyone can open such a pull request, into any branch."""
     scene.repository.commit("dev", {PATH: LOOSE})
     scene.repository.commit("main", {PATH: STRICT})
@@ -289,7 +285,7 @@ def test_a_forks_pull_request_with_a_commit_of_the_default_branch_loosens_no_run
     assert scene.pull.comments == []
 
 
-def test_pull_requests_of_the_repository_and_of_a_fork_into_different_branches_are_an_error(scene: Scene) -> None:
+def test_pull_requests_of_repository_and_fork_into_different_branches_are_an_error(scene: Scene) -> None:
     scene.repository.commit("dev", {PATH: LOOSE})
     with_policy(scene, STRICT)
     twin = scene.repository.pull("mallory", head="x", source=scene.repository.fork("mallory"), base="dev")
@@ -300,7 +296,7 @@ def test_pull_requests_of_the_repository_and_of_a_fork_into_different_branches_a
     assert scene.sepurux.requests == ()
 
 
-def test_problems_of_the_ruling_file_are_annotations_on_their_lines(scene: Scene) -> None:
+def test_problems_of_the_policy_file_that_applies_are_annotations_on_their_lines(scene: Scene) -> None:
     with_policy(scene, "campaign: core\nenforcment: hard\nthresholds:\n  max_unsafe: -1\n")
     result = scene.run()
     assert result.exit_code == 2
@@ -325,7 +321,7 @@ def test_a_named_file_that_is_absent_is_a_problem(scene: Scene) -> None:
     assert "no such file" in result.messages("error")[0]
 
 
-def test_without_a_token_the_checkouts_file_rules(scene: Scene) -> None:
+def test_without_a_token_the_policy_file_of_the_checkout_applies(scene: Scene) -> None:
     (scene.workspace / ".github").mkdir()
     (scene.workspace / PATH).write_text(STRICT)
     scene.answers()
@@ -335,7 +331,7 @@ def test_without_a_token_the_checkouts_file_rules(scene: Scene) -> None:
 # -- stages -----------------------------------------------------------------------------------------------------------
 
 
-def test_rules_by_date_and_branch_choose_the_stage_and_the_next_change_is_reported(scene: Scene) -> None:
+def test_date_and_branch_determine_the_stage_and_the_next_change_is_reported(scene: Scene) -> None:
     rules = (
         "enforcement:\n  - {stage: observe}\n  - {stage: soft, from: 2020-01-01}\n  - {stage: hard, from: 2999-01-01}\n"
     )
@@ -376,7 +372,7 @@ def test_a_soft_gate_that_none_of_the_listed_reviewers_can_approve_is_blocked(sc
 
 
 REVIEWS: dict[str, tuple[list[tuple[str, str, str]], bool]] = {
-    "nobody": ([], False),
+    "no one": ([], False),
     "a writer": ([("hubot", "APPROVED", "head")], True),
     "the author": ([("mona", "APPROVED", "head")], False),
     "a bot": ([("renovate[bot]", "APPROVED", "head")], False),
@@ -392,7 +388,7 @@ REVIEWS: dict[str, tuple[list[tuple[str, str, str]], bool]] = {
 
 
 @pytest.mark.parametrize("case", REVIEWS)
-def test_who_opens_a_soft_gate(case: str, scene: Scene) -> None:
+def test_who_can_approve_a_soft_gate(case: str, scene: Scene) -> None:
     reviews, opens = REVIEWS[case]
     with_policy(scene, SOFT)
     for login, role in [("hubot", "write"), ("reader", "read"), ("mona", "admin"), ("renovate[bot]", "write")]:
@@ -449,7 +445,7 @@ def many(count: int) -> str:
     return f"campaign: core-reliability\ngates:\n{gates}"
 
 
-def test_8_gates_against_a_backend_that_answers_429_now_and_then_all_finish(scene: Scene) -> None:
+def test_eight_gates_finish_although_some_responses_have_status_429(scene: Scene) -> None:
     with_policy(scene, many(8))
     numbers = {"decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 0}
 
@@ -489,7 +485,7 @@ def test_a_gate_whose_files_are_not_touched_is_skipped_with_a_status_that_says_s
 
 
 @pytest.mark.parametrize("when", ["before", "while"])
-def test_the_files_of_another_commit_skip_no_gate(when: str, scene: Scene) -> None:
+def test_the_changed_files_of_another_commit_skip_no_gate(when: str, scene: Scene) -> None:
     with_policy(scene, SEARCH)
     scene.pull.push({"search/agent.py": "x"})
     evaluated, options = scene.pull.head_sha, scene.options()
@@ -510,7 +506,7 @@ def test_the_files_of_another_commit_skip_no_gate(when: str, scene: Scene) -> No
 # -- promotion --------------------------------------------------------------------------------------------------------
 
 
-def test_observe_tells_how_many_of_the_last_pull_requests_a_hard_gate_would_have_blocked(scene: Scene) -> None:
+def test_observe_says_how_many_recent_pull_requests_a_hard_gate_would_have_blocked(scene: Scene) -> None:
     for number in range(12):
         pull = scene.repository.pull("mona", head=f"past-{number}")
         decision = "fail" if number == 0 else "pass"
@@ -561,7 +557,7 @@ def test_a_first_file_with_problems_is_reported_on_its_lines(scene: Scene) -> No
     assert [(shown.file, shown.line) for shown in result.annotations if shown.level == "error"] == [(PATH, 2)]
 
 
-def test_a_gate_without_a_secret_is_an_error_and_an_unaffected_one_is_skipped_all_the_same(scene: Scene) -> None:
+def test_a_gate_without_a_secret_is_an_error_and_a_gate_without_changes_is_skipped(scene: Scene) -> None:
     with_policy(scene, SEARCH + "  - {name: refunds, paths: ['refunds/**']}\n")
     scene.pull.push({"refunds/agent.py": "x"})
     result = scene.run(token="")
@@ -570,7 +566,7 @@ def test_a_gate_without_a_secret_is_an_error_and_an_unaffected_one_is_skipped_al
     assert result.exit_code == 2
 
 
-def test_a_missing_secret_is_listed_with_bad_settings_and_alone_is_not_one(scene: Scene) -> None:
+def test_a_missing_secret_is_listed_with_invalid_settings_and_alone_is_none(scene: Scene) -> None:
     bad = scene.run(token="", timeout="soon").messages("error")
     assert [message.partition(": ")[0] for message in bad] == ["input `timeout`", "input `token`"]
     assert "add that secret under `Settings > Secrets and variables > Actions`" in bad[1]
@@ -594,9 +590,7 @@ def test_the_log_names_the_policy_file_if_there_is_one(scene: Scene) -> None:
         ("mallory", True, "Pull requests from forks get no secrets"),
     ],
 )
-def test_a_run_without_a_secret_is_told_where_its_secrets_are_set(
-    actor: str, *, fork: bool, step: str, scene: Scene
-) -> None:
+def test_a_run_without_a_secret_says_where_to_set_it(actor: str, *, fork: bool, step: str, scene: Scene) -> None:
     if fork:
         scene.pull = scene.repository.pull("mallory", head="fork", source=scene.repository.fork("mallory"))
     options = scene.options(token="")
@@ -621,7 +615,7 @@ def test_a_file_list_that_cannot_be_read_runs_the_gate(scene: Scene) -> None:
     assert "`pull-requests" in result.messages("warning")[0]
 
 
-def test_reviews_that_cannot_be_read_leave_a_soft_gate_closed(scene: Scene) -> None:
+def test_a_soft_gate_whose_reviews_cannot_be_read_needs_an_approval(scene: Scene) -> None:
     with_policy(scene, SOFT)
     scene.github.fault("pulls/list-reviews", faults.refused(403, "Resource not accessible by integration"), always=True)
     scene.answers()
@@ -644,7 +638,7 @@ def test_reviews_are_read_once_for_all_gates_also_when_they_cannot_be_read(scene
 @pytest.mark.parametrize(
     ("reviewer", "exit_code", "state"), [("hubot", 0, "success"), ("mona", 1, "pending")], ids=["other", "the author"]
 )
-def test_a_merge_group_takes_the_approval_of_the_named_pull_requests_head_but_not_its_authors(
+def test_an_approval_counts_for_the_merge_group_but_not_the_authors(
     reviewer: str, exit_code: int, state: str, scene: Scene
 ) -> None:
     with_policy(scene, SOFT)
@@ -656,11 +650,11 @@ def test_a_merge_group_takes_the_approval_of_the_named_pull_requests_head_but_no
     assert scene.ours == []
 
 
-def test_a_run_that_cannot_evaluate_turns_an_earlier_green_status_red(scene: Scene) -> None:
+def test_a_run_that_cannot_evaluate_sets_an_earlier_success_to_failure(scene: Scene) -> None:
     with_policy(scene, "campaign: core-reliability\ngates:\n  - {name: refunds}\n  - {name: search}\n")
     scene.answers(**PASSED)
     assert scene.run().exit_code == 0
-    scene.repository.status(scene.pull.head_sha, "success", "Other / check", "of somebody else")
+    scene.repository.status(scene.pull.head_sha, "success", "Other / check", "of someone else")
     assert scene.run(max_unsafe="-1", campaign="core-reliability").exit_code == 2
     states = scene.states()
     assert states["Sepurux / refunds"] == states["Sepurux / search"] == "failure"
@@ -764,7 +758,7 @@ def test_an_error_about_the_usual_file_is_no_proof_that_there_is_none(scene: Sce
         assert "the policy could not be read: Resource not accessible." in result.messages("error")[0]
 
 
-def test_an_approval_of_a_newer_commit_opens_no_run_on_an_older_one(scene: Scene) -> None:
+def test_an_approval_of_a_newer_commit_does_not_count_for_an_older_one(scene: Scene) -> None:
     with_policy(scene, SOFT)
     scene.repository.collaborator("hubot", "write")
     scene.answers()

@@ -17,7 +17,7 @@ from tests.runner import StepResult, interrupt, run_action, start_action
 from tests.scenes import BOT, DECIDED, PASSED, SECRET, Scene, without_code
 
 
-def test_a_first_run_sets_pending_then_the_decision_and_writes_one_comment_in_7_requests(scene: Scene) -> None:
+def test_a_first_run_sets_two_statuses_and_writes_one_comment_in_7_requests(scene: Scene) -> None:
     result = scene.run()
     assert (result.exit_code, result.outputs["decision"]) == (0, "pass"), result.log
     states = [status.state for status in scene.repository.statuses_of(scene.pull.head_sha)]
@@ -132,7 +132,7 @@ def test_a_copied_marker_of_another_author_is_neither_used_nor_deleted(login: st
     assert own.author.login == BOT
 
 
-def test_what_another_run_remembered_meanwhile_is_kept(scene: Scene) -> None:
+def test_what_another_run_stored_meanwhile_is_kept(scene: Scene) -> None:
     scene.answers(**PASSED)
     scene.run()
     remembering = scene.pull.comments[0].body
@@ -202,7 +202,7 @@ def test_no_redirect_of_github_changes_the_decision(scene: Scene) -> None:
     assert sum("redirect" in warning for warning in result.messages("warning")) == 2
 
 
-def test_a_pull_request_given_by_number_that_cannot_be_read_leaves_the_runs_own_commit_alone(scene: Scene) -> None:
+def test_a_pull_request_number_that_cannot_be_read_sets_no_status_on_the_runs_commit(scene: Scene) -> None:
     sha = scene.repository.branches["main"].sha
     scene.github.fault("pulls/get", faults.refused(404, "Not Found"), always=True)
     result = scene.on("workflow_dispatch", {}, {"pr_number": str(scene.pull.number)}, env={"GITHUB_SHA": sha})
@@ -256,7 +256,7 @@ def test_the_baseline_and_the_earlier_pushes_are_shown(scene: Scene) -> None:
     assert "xychart-beta" in result.summary
 
 
-def test_a_history_that_somebody_forged_is_ignored(scene: Scene) -> None:
+def test_a_forged_history_is_ignored(scene: Scene) -> None:
     scene.run()
     comment = scene.pull.comments[0]
     marker, _, rest = comment.body.partition("\n")
@@ -288,7 +288,7 @@ REFUSALS: dict[str, tuple[Callable[[Scene], None], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_no_refusal_of_github_changes_the_decision(case: str, scene: Scene) -> None:
+def test_no_rejection_of_github_changes_the_decision(case: str, scene: Scene) -> None:
     arrange, says = REFUSALS[case]
     arrange(scene)
     scene.answers()
@@ -329,7 +329,7 @@ def test_a_policy_that_cannot_be_read_is_an_error_in_every_stage(
     assert scene.sepurux.requests == ()
 
 
-def test_no_older_status_stays_green_if_only_rest_responds(scene: Scene) -> None:
+def test_no_older_status_stays_successful_if_only_rest_responds(scene: Scene) -> None:
     scene.repository.commit("main", {POLICY: "campaign: core-reliability\nstatus_context: Reliability\n"})
     scene.pull = scene.repository.pull("mona", head="another")
     scene.answers(**PASSED)
@@ -350,7 +350,7 @@ def test_after_a_signal_the_status_is_tried_once_and_no_comment_is_written(scene
     assert scene.ours == []
 
 
-def test_a_signal_while_github_is_read_is_told_as_such_and_leaves_time_for_a_status(scene: Scene) -> None:
+def test_a_signal_while_github_is_read_is_reported_and_a_status_is_set(scene: Scene) -> None:
     scene.github.fault("graphql", backend.hang())
     result = interrupt(lambda: scene.github.calls("graphql"), **scene.options())
     assert result.exit_code == 143
@@ -359,7 +359,7 @@ def test_a_signal_while_github_is_read_is_told_as_such_and_leaves_time_for_a_sta
     assert scene.status[0] == "failure"
 
 
-def test_a_signal_while_bad_settings_are_told_leaves_no_earlier_status_green(scene: Scene) -> None:
+def test_after_a_signal_invalid_settings_leave_no_earlier_status_successful(scene: Scene) -> None:
     scene.answers(**PASSED)
     assert scene.run().exit_code == 0
     scene.github.fault("repos/create-commit-status", backend.hang())
@@ -425,7 +425,7 @@ def test_a_deleted_branch_is_skipped_whatever_the_settings_say(
     assert scene.repository.statuses == []
 
 
-def test_5000_failures_and_tools_of_10_kb_shed_sections_and_say_so(scene: Scene) -> None:
+def test_a_comment_on_5000_failures_and_tools_leaves_out_sections_and_says_so(scene: Scene) -> None:
     failures = [
         {"type": f"type {number}", "severity": "high", "description": "d" * 2_500, "mutation": "m" * 2_500}
         for number in range(400)
@@ -490,7 +490,7 @@ def retarget(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("comment", ["always", "never"])
-def test_a_run_for_the_former_base_branch_leaves_no_status_green(comment: str, scene: Scene) -> None:
+def test_a_run_for_the_former_base_branch_leaves_no_success(comment: str, scene: Scene) -> None:
     into_dev(scene)
     scene.github.after("graphql", lambda: retarget(scene))
     scene.answers()
@@ -522,7 +522,7 @@ def test_a_re_run_applies_the_policy_of_the_base_branch_of_today(scene: Scene) -
 # -- what no run may lose, double or show ------------------------------------------------------------------------------
 
 
-def test_token_and_api_key_are_both_masked_and_blanked(scene: Scene) -> None:
+def test_token_and_api_key_are_both_masked_and_redacted(scene: Scene) -> None:
     key = "api-key-9876543210"
     scene.answers(top_failing_tools=[{"tool": key, "count": 1}])
     result = scene.run(api_key=key)
@@ -531,7 +531,7 @@ def test_token_and_api_key_are_both_masked_and_blanked(scene: Scene) -> None:
     assert key not in result.summary + json.dumps(result.outputs) + "".join(scene.ours)
 
 
-def test_a_secret_is_masked_also_where_settings_are_bad(scene: Scene) -> None:
+def test_a_secret_is_masked_also_with_invalid_settings(scene: Scene) -> None:
     assert f"::add-mask::{SECRET}" in scene.run(min_pass_rate="eighty").raw_log
 
 

@@ -43,11 +43,11 @@ def test_a_run_writes_its_report_and_names_it_in_every_output(tmp_path: Path) ->
 
 
 def test_without_report_dir_nothing_is_written_or_removed(tmp_path: Path) -> None:
-    (tmp_path / "report.json").write_text("of somebody else")
+    (tmp_path / "report.json").write_text("of someone else")
     with sound_backend() as sepurux:
         result = step(sepurux, tmp_path)
     assert (result.outputs["report_path"], list(tmp_path.iterdir())) == ("", [tmp_path / "report.json"])
-    assert (tmp_path / "report.json").read_text() == "of somebody else"
+    assert (tmp_path / "report.json").read_text() == "of someone else"
 
 
 def test_the_temporary_folder_takes_the_report_too(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_the_path_is_still_set_after_the_comment(scene: Scene) -> None:
     assert (result.outputs["report_path"], bool(result.outputs["comment_url"])) == ("build/report.json", True)
 
 
-def test_bad_settings_have_a_report_in_the_folder_of_the_input(tmp_path: Path) -> None:
+def test_invalid_settings_have_a_report_in_the_folder_of_the_input(tmp_path: Path) -> None:
     with sound_backend() as sepurux:
         result = step(sepurux, tmp_path, report_dir="build", timeout="2 weeks", max_unsafe="-1")
     report = report_of(result, tmp_path)
@@ -82,7 +82,7 @@ def test_a_policy_with_problems_leaves_the_folder_to_the_input(scene: Scene) -> 
     assert result.outputs["reason"] == f"{POLICY}:1: `campain`: it is not known; did you mean `campaign`?"
 
 
-def test_the_policys_folder_overrides_the_inputs_beside_bad_settings_too(scene: Scene) -> None:
+def test_the_folder_of_the_policy_overrides_the_input_with_invalid_settings_too(scene: Scene) -> None:
     scene.repository.commit("main", {POLICY: "campaign: core-reliability\nreport_dir: of-policy\n"})
     scene.pull = scene.repository.pull("mona", head="feature-2")
     result = scene.run(report_dir="of-input")

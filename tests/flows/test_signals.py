@@ -97,7 +97,7 @@ def test_a_signal_while_the_score_is_read_leaves_no_pass(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("stage", ["soft", "hard"])
-def test_a_cancelled_run_blocks_although_errors_are_allowed(stage: str, scene: Scene) -> None:
+def test_a_canceled_run_blocks_although_errors_are_allowed(stage: str, scene: Scene) -> None:
     scene.sepurux.script("GET /v1/ci/batch/*", RUNNING)
     result = interrupt(UNDECIDED, **scene.options(on_undecided="allow", enforcement=stage))
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
@@ -114,7 +114,7 @@ def test_a_signal_after_an_error_blocks_although_errors_are_allowed(scene: Scene
     assert scene.status[0] == "failure"
 
 
-def test_after_a_signal_a_status_that_hangs_is_left_behind(scene: Scene) -> None:
+def test_after_a_signal_a_status_call_that_hangs_is_abandoned(scene: Scene) -> None:
     scene.sepurux.script("GET /v1/ci/batch/*", RUNNING)
     scene.github.fault("repos/create-commit-status", faults.through, backend.hang(), always=True)
     assert interrupt(UNDECIDED, **scene.options()).exit_code == 143

@@ -50,7 +50,7 @@ def error_of(call: Callable[[], object]) -> ErrorDetails:
 
 
 def test_one_request_reads_head_comments_and_baselines(scene: Scene) -> None:
-    scene.pull.comment("somebody", "<!-- sepurux-gate:core -->")
+    scene.pull.comment("someone", "<!-- sepurux-gate:core -->")
     ours = scene.pull.comment("github-actions[bot]", "ours")
     scene.repository.status(scene.pull.base_sha, "success", "Sepurux / core", DECIDED)
     snapshot = scene.client.fetch_snapshot(scene.event)
@@ -375,7 +375,7 @@ def test_an_outage_that_outlasts_the_retries_is_an_error_that_may_pass(dotcom: S
 
 
 def test_a_user_without_a_role_may_not_write_and_a_rejection_is_an_error(dotcom: Scene) -> None:
-    assert dotcom.client.permission("nobody") == "none"
+    assert dotcom.client.permission("unknown") == "none"
     dotcom.github.fault("repos/get-collaborator-permission-level", faults.refused(403, "no"))
     assert error_of(lambda: dotcom.client.permission("mona")).forbidden
 
@@ -519,7 +519,7 @@ def test_only_results_that_passed_are_compared(dotcom: Scene) -> None:
     assert compared(dotcom) == [91, 90]
 
 
-def test_commits_whose_newest_status_is_no_result_of_the_own_account_are_counted_by_context(dotcom: Scene) -> None:
+def test_commits_without_a_result_of_the_own_account_are_counted_by_context(dotcom: Scene) -> None:
     on_main(dotcom, 90)
     pending, undecided, skipped, foreign, failed = (dotcom.repository.commit("main") for _ in range(5))
     for sha in (pending, undecided, skipped, foreign, failed):

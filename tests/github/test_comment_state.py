@@ -107,7 +107,7 @@ STATE = State(commits=(EVALUATED,), failures=CACHED)
 # -- the description of a status --------------------------------------------------------------------------------------
 
 
-def test_a_description_tells_decision_stage_and_the_four_numbers() -> None:
+def test_a_description_has_decision_stage_and_the_four_numbers() -> None:
     assert (
         format_description(replace(RESULT, stage=Stage.SOFT), "needs an approval")
         == "fail (soft): 72.0% passed, 1 unsafe, 5 failures, score 61.5; needs an approval"
@@ -478,7 +478,7 @@ def cached(result: GateResult) -> RunResult:
     return run
 
 
-def test_a_cached_fail_has_all_that_reports_and_status_tell() -> None:
+def test_a_cached_fail_has_all_that_reports_and_status_show() -> None:
     run = cached(FAILED)
     result = a_result(run, gate=SOFT)
     assert summarize(result) == summarize(FAILED)
@@ -551,7 +551,7 @@ def test_no_decision_but_a_fail_is_cached(decision: Decision) -> None:
     assert cached_failures_of([result], COMMIT, {"refunds": PRINT}).fails == {}
 
 
-def test_a_gate_without_a_fingerprint_is_not_remembered() -> None:
+def test_a_fail_without_a_fingerprint_is_not_cached() -> None:
     assert cached_failures_of([FAILED], COMMIT, {"search": PRINT}).fails == {}
 
 

@@ -123,7 +123,7 @@ def test_what_is_no_number_of_a_pull_request_is_none_and_says_so(number: object)
 
 
 @pytest.mark.parametrize("payload", [None, [], "x", {}, {"pull_request": None}, {"pull_request": "x"}])
-def test_a_payload_without_its_pull_request_is_evaluated_nowhere_and_says_so(payload: object) -> None:
+def test_a_payload_without_its_pull_request_has_no_commit_and_says_so(payload: object) -> None:
     event = event_of("pull_request", payload)
     assert (event.commit, event.pull_request) == ("", None)
     assert event.no_pr_reason == "the payload of this pull_request event has no pull request"
@@ -261,7 +261,7 @@ def test_a_run_whose_repository_or_branch_is_gone_is_not_evaluated(gone: dict[st
     assert event.no_pr_reason == "the repository or branch that the workflow run is about is gone"
 
 
-def test_a_run_without_a_commit_is_never_evaluated_at_the_default_branch() -> None:
+def test_a_run_without_a_commit_is_not_evaluated_at_the_default_branch() -> None:
     assert event_of("workflow_run", workflow_run(head_sha=None)).commit == ""
 
 
@@ -364,7 +364,7 @@ def test_a_comment_on_an_issue_has_no_pull_request_of_its_own(changes: dict[str,
     assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, ByCommit(commit=MERGE))
 
 
-def test_a_comment_on_a_pull_request_without_a_number_is_never_evaluated_at_the_default_branch() -> None:
+def test_a_comment_on_a_pull_request_without_a_number_is_not_evaluated() -> None:
     event = event_of("issue_comment", comment(number="42"))
     assert (event.commit, event.no_pr_reason) == ("", "the pull request's number cannot be read")
 
@@ -439,7 +439,7 @@ def test_a_closed_pull_request_counts_for_a_run_if_no_open_one_has_its_head() ->
     ],
     ids=ascii,
 )
-def test_a_pull_request_is_a_pushs_only_open_and_at_its_commit_and_not_from_elsewhere(change: dict[str, Any]) -> None:
+def test_a_push_belongs_only_to_an_open_pull_request_of_this_repository_at_its_commit(change: dict[str, Any]) -> None:
     event = resolved(ByCommit(commit=HEAD), replace(PULL, **change))
     assert (event.commit, event.pull_request) == (HEAD, None)
     assert event.no_pr_reason == "aaaaaaa is the head of no open pull request"
@@ -467,7 +467,7 @@ def test_several_pull_requests_into_one_branch_are_evaluated_by_that_branch(
     assert event.no_pr_reason == "aaaaaaa is the head of 2 open pull requests into main"
 
 
-def test_a_pull_request_that_cannot_be_read_is_none_and_nothing_is_evaluated() -> None:
+def test_a_pull_request_that_cannot_be_read_prevents_the_evaluation() -> None:
     event = resolve(event_of("issue_comment", comment()), [replace(PULL, number=41)])
     assert (event.commit, event.pull_request, event.lookup, event.ambiguous) == ("", None, None, True)
     assert event.no_pr_reason == "pull request 42 cannot be read"

@@ -298,7 +298,7 @@ def test_pending_statuses_come_before_all_other_reads(signals: Signals) -> None:
     ]
 
 
-def test_2400_comments_of_a_slow_github_keep_no_older_status_green(signals: Signals) -> None:
+def test_reading_2400_comments_of_a_slow_github_leaves_no_older_success(signals: Signals) -> None:
     scene = a_scene(pages=many_pages(24), takes_s=0.65)
     scene.client.statuses = {"Sepurux / one": (CommitState.SUCCESS, "")}
     run_gates(scene, signals, a_gate(name="one"))
@@ -405,7 +405,7 @@ def test_no_comment_is_written_unless_the_evaluated_commit_is_the_head(pull: Pul
 
 
 @pytest.mark.parametrize("event", [EVENT, replace(EVENT, name="merge_group")], ids=["pull request", "merge group"])
-def test_no_status_is_green_and_no_comment_written_once_the_base_branch_has_changed(event: Event) -> None:
+def test_every_status_fails_and_no_comment_is_written_once_the_base_branch_has_changed(event: Event) -> None:
     scene = a_scene(event)
     scene.client.pages = (replace(PAGE, pull_request=replace(PULL, base_ref="next")),)
     decided = [*results("one", passing=True), *results("two", passing=True)]
@@ -454,7 +454,7 @@ def test_a_pull_request_that_cannot_be_read_again_keeps_the_time_for_the_decided
     assert warning.startswith("Could not read the pull request and the base branch (GitHub ")
 
 
-def test_a_base_branch_that_has_changed_before_the_signal_leaves_no_status_green_after_it() -> None:
+def test_a_base_branch_that_has_changed_before_the_signal_leaves_no_success() -> None:
     scene = a_scene()
     scene.client.pages = (replace(PAGE, pull_request=replace(PULL, base_ref="next")),)
     scene.session.publish_results(results("one", passing=True))
@@ -553,7 +553,7 @@ def approvals(*logins: str) -> tuple[Review, ...]:
     return tuple(Review(author=login, state="APPROVED", commit=HEAD) for login in logins)
 
 
-def test_the_newest_approvals_are_looked_up_first_and_the_first_eligible_one_is_the_last() -> None:
+def test_the_newest_approvals_are_checked_first_until_one_is_eligible() -> None:
     scene = a_scene(given=approvals(*numbered(200), "ann", *numbered(3, "late")), takes_s=0.3)
     scene.client.permissions = {"ann": "write"}
     assert scene.session.soft_gate.approval(PULL, ()).approved_by == ("ann",)
@@ -605,7 +605,7 @@ def test_the_largest_step_sets_each_status_and_the_comment_within_githubs_limit_
     assert len(scene.client.named("set_status")) + 1 <= 80
 
 
-def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named_and_leaves_time_for_the_comment() -> None:
+def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named() -> None:
     scene = a_scene(takes_s=3)
     start = scene.clock.time
     decided = [*results(*numbered(30), passing=True), *results(*numbered(5, "bad"))]

@@ -83,6 +83,6 @@ def test_no_token_goes_where_others_could_read_it(address: str) -> None:
     assert run_context.api_url == ""
 
 
-def test_the_address_of_the_commit_follows_the_commit_that_is_evaluated() -> None:
+def test_the_url_of_the_commit_is_that_of_the_evaluated_commit() -> None:
     run_context = replace(parse_run_context(ENVIRON, {}), event=Event(commit="b" * 40))
     assert run_context.commit_url == f"https://github.com/acme/shop/commit/{'b' * 40}"

@@ -135,7 +135,7 @@ def failing(answer: backend.Answer) -> Callable[[Scene], None]:
     ],
     ids=["reset", "502", "401", "403", "404", "hidden", "rate limit"],
 )
-def test_a_policy_that_cannot_be_read_names_the_network_or_the_permission_and_other_bad_settings(
+def test_a_policy_that_cannot_be_read_says_why_and_lists_other_problems(
     arrange: Callable[[Scene], None], message: str, dotcom: Scene
 ) -> None:
     arrange(dotcom)
@@ -211,9 +211,7 @@ def test_several_pull_requests_into_different_branches_fail_in_each_known_contex
 
 
 @pytest.mark.parametrize("name", LOOKED_UP)
-def test_several_pull_requests_into_one_branch_are_evaluated_by_its_tips_policy_without_a_comment(
-    name: str, dotcom: Scene
-) -> None:
+def test_several_pull_requests_into_one_branch_use_its_policy_and_get_no_comment(name: str, dotcom: Scene) -> None:
     dotcom.pull.base_ref = "release/1"
     dotcom.repository.commit("release/1", {".github/sepurux-gate.yml": "campaign: strict"})
     another(dotcom, "release/1", head="same-commit")
@@ -323,7 +321,7 @@ def test_a_token_that_cannot_read_contents_reads_the_statuses_of_the_head(dotcom
 @pytest.mark.parametrize(
     "arrange", [failing(backend.reset()), failing(faults.broken(502)), failing(faults.refused(403, "no")), hidden]
 )
-def test_older_statuses_turn_red_by_rest_if_graphql_does_not_respond(
+def test_older_statuses_fail_through_rest_if_graphql_does_not_respond(
     arrange: Callable[[Scene], None], dotcom: Scene
 ) -> None:
     arrange(dotcom)

@@ -303,7 +303,7 @@ def test_a_commit_without_a_status_field_is_unread_and_one_with_null_has_no_stat
     ("status", "known"),
     [(None, {}), ({"contexts": []}, {}), ({"contexts": None}, None), ({}, None), ("success", None)],
 )
-def test_the_contexts_of_the_evaluated_commit_are_known_only_from_a_status_of_the_known_shape(
+def test_the_contexts_of_the_commit_are_known_only_from_a_status_of_the_known_form(
     status: object, known: object
 ) -> None:
     data = {"repository": {"evaluated": {"oid": TIP, "status": status}}}

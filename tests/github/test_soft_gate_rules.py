@@ -60,7 +60,7 @@ TRUTH = [
     ("dismissed, then approved", "writer DISMISSED\nwriter APPROVED", TERMS, ("writer",)),
     ("approved, then commented", "writer APPROVED\nwriter COMMENTED", TERMS, ("writer",)),
     ("only commented", "writer COMMENTED", TERMS, ()),
-    ("a state that nobody knows", "writer APPROVED\nwriter ADMIRED", TERMS, ("writer",)),
+    ("a state that no one knows", "writer APPROVED\nwriter ADMIRED", TERMS, ("writer",)),
     ("in other letters it is still the same user", "writer APPROVED\nWriter DISMISSED", TERMS, ()),
     ("another one's request for changes", "writer APPROVED\nowner CHANGES_REQUESTED", TERMS, ("writer",)),
     ("a request for changes before it", "owner CHANGES_REQUESTED\nwriter APPROVED", TERMS, ("writer",)),
@@ -192,7 +192,7 @@ def test_a_review_is_requested_from_a_reviewer_of_an_older_head_or_with_an_unsen
 # --- The list --------------------------------------------------------------------------------------------------
 
 
-def test_logins_come_by_comma_or_line_with_or_without_their_sign_each_once() -> None:
+def test_logins_are_separated_by_commas_or_lines_and_listed_once() -> None:
     assert parse_logins("@octocat, octo-dog\nOctoCat\n octo_corp,") == ("octocat", "octo-dog", "octo_corp")
 
 
@@ -205,7 +205,7 @@ def test_logins_come_by_comma_or_line_with_or_without_their_sign_each_once() -> 
         ("-octocat", "is not a GitHub login"),
         ("a" * 40, "is not a GitHub login"),
         ("öcto", "is not a GitHub login"),
-        (", ,", "it lists nobody"),
+        (", ,", "it lists no one"),
         (",".join(f"u{number}" for number in range(101)), "it lists 101"),
     ],
 )

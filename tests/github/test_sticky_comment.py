@@ -1,4 +1,4 @@
-"""One comment on the pull request is created, kept up to date, and left alone where it is somebody else's."""
+"""One comment on the pull request is created, kept up to date, and left alone where it is someone else's."""
 
 from __future__ import annotations
 

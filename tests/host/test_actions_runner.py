@@ -20,7 +20,7 @@ from tests.runner import (
     pull_request_event,
 )
 
-SECRET = "s/ecret+of~nobody"
+SECRET = "s/ecret+of~no-one"
 HOSTILE = [
     "::error::boom",
     "  ::set-output name=decision::pass",
@@ -218,7 +218,7 @@ def test_the_event_is_read_from_its_file(tmp_path: Path, capsys: pytest.CaptureF
     [b"", b"{", b"\xff\xfe\xfd", b"[" * 200_000, b'{"n": ' + b"9" * 5_000 + b"}"],
     ids=["empty", "half", "no utf-8", "deep", "5000 digits"],
 )
-def test_garbage_for_an_event_is_one_warning(
+def test_an_invalid_event_file_is_one_warning(
     content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "event.json").write_bytes(content)

@@ -73,9 +73,7 @@ def test_missing_folders_are_created_and_paths_are_relative_to_the_workspace(rep
     assert written == WrittenFiles(paths={name: (PurePosixPath(report_dir) / name).as_posix() for name in FILES})
 
 
-def test_an_absolute_path_below_the_workspace_is_accepted_also_by_the_real_name_of_a_linked_workspace(
-    places: Places, tmp_path: Path
-) -> None:
+def test_an_absolute_path_below_the_workspace_or_its_real_path_is_accepted(places: Places, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(places.workspace)
     folders = ReportFolders(base=link)
@@ -118,11 +116,11 @@ def test_later_steps_of_another_user_can_read_the_files(places: Places) -> None:
 
 
 @pytest.mark.parametrize("report_dir", ["..", "../outside", "build/../../outside", "build/..", "a/.."])
-def test_a_path_with_two_dots_is_refused(report_dir: str, places: Places) -> None:
+def test_a_path_with_two_dots_is_rejected(report_dir: str, places: Places) -> None:
     assert '".." is not accepted' in places.refused(report_dir)
 
 
-def test_an_absolute_path_outside_is_refused(places: Places) -> None:
+def test_an_absolute_path_outside_is_rejected(places: Places) -> None:
     for path in (places.outside, Path("/"), places.workspace.parent, f"{places.workspace}-2"):
         assert "outside the workspace or the runner's temporary folder" in places.refused(path)
     alone = ReportFolders(base=places.workspace).write(str(places.temporary), FILES)
@@ -146,12 +144,12 @@ def test_a_similar_name_in_the_workspace_is_accepted(name: str, places: Places) 
 
 
 @pytest.mark.parametrize("name", ["_runner_file_commands", "_github_home", "_temp", "_new", "_github_workflow/x"])
-def test_the_runners_own_names_in_the_temporary_folder_are_refused(name: str, places: Places) -> None:
+def test_the_runners_own_names_in_the_temporary_folder_are_rejected(name: str, places: Places) -> None:
     assert "belongs to the runner" in places.refused(places.temporary / name)
     assert places.write(places.temporary / "gate" / name).problem == ""
 
 
-def test_the_runners_own_names_are_refused_by_each_path_that_leads_there(places: Places, tmp_path: Path) -> None:
+def test_the_runners_own_names_are_rejected_by_each_path_that_leads_there(places: Places, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
     folders = ReportFolders(base=link, temporary=places.temporary)

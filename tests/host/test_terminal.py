@@ -15,7 +15,7 @@ from tests.builders import HOSTILE
 from tests.fakes import FakeClock
 from tests.runner import run_cli
 
-SECRET = "secret-of-nobody"
+SECRET = "secret-of-no-one"
 LINES = ["✗ refunds failed", "", "  ✓ Pass rate   95.0%   needs ≥ 90.0%", "  low ✗ ×1: text"]
 
 

@@ -101,14 +101,14 @@ def harmless_run_page(render: Render) -> gfm.Page:
 @in_comment_and_summary
 @given(said=foreign)
 @example(said=HOSTILE)
-def test_no_text_of_a_run_gets_out_of_its_cell(render: Render, said: str) -> None:
+def test_no_text_of_a_run_breaks_the_structure_of_a_report(render: Render, said: str) -> None:
     assert_only_own_markup(run_page(render, said), harmless_run_page(render))
 
 
 @in_comment_and_summary
 @given(said=foreign)
 @example(said=HOSTILE)
-def test_no_text_of_a_problem_in_the_settings_gets_out_of_its_cell(render: Render, said: str) -> None:
+def test_no_text_of_a_problem_in_the_settings_breaks_the_structure_of_a_report(render: Render, said: str) -> None:
     def page(word: str) -> gfm.Page:
         problems = [Problem(where=f"{word}{n}", message=f"{word}{n}") for n in range(2)]
         return gfm.read(render(build_settings_report(problems, a_context(notes=(f"{word}!",)))))
@@ -182,7 +182,7 @@ ordinary = st.from_regex(r"[A-Za-z0-9_.:/+-]{1,12}( [A-Za-z0-9_.:/+-]{1,12}){0,3
 @given(ordinary)
 @example("payments.refund")
 @example("Refund API: v2/eu-west_1")
-def test_every_ordinary_name_in_a_report_is_verbatim_between_backticks_or_in_a_line_of_html(name: str) -> None:
+def test_every_ordinary_name_in_a_report_is_verbatim(name: str) -> None:
     results = hostile_result(name), a_result(gate=a_gate(name=f"{name} two"))
     report = build_report(results, hostile_context(name, name))
     for rendered in (render_summary(report), as_comment(report)):

@@ -108,7 +108,7 @@ def a_failure(**changes: object) -> ClassifiedFailure:
 
 
 @pytest.mark.parametrize("state", reports())
-def test_a_reader_of_the_file_sees_red_if_and_only_if_the_report_blocks(state: str) -> None:
+def test_junit_has_a_failure_or_an_error_if_and_only_if_the_report_blocks(state: str) -> None:
     report = reports()[state]
     red = {case.classname for case in cases(report) if case_state(case) in {"failure", "error"}}
     assert len(red) == (1 if report.problems else len(report.acting))
@@ -171,7 +171,7 @@ def test_the_failures_of_a_gate_that_passed_are_skipped_with_their_text() -> Non
     assert messages(report) == {"failure: loop under timeouts": "Not blocking. high ×1: It went round."}
 
 
-def test_nothing_is_red_in_the_stage_observe() -> None:
+def test_nothing_fails_in_the_stage_observe() -> None:
     report = a_report(stage=Stage.OBSERVE)
     assert set(case_states(report).values()) == {"skipped"}
     assert all(message.startswith("Not blocking. ") for message in messages(report).values())
@@ -184,34 +184,34 @@ def test_a_gate_that_waits_for_an_approval_fails_and_says_so() -> None:
     assert result.result[0].message.endswith(" The gate needs an approval.")
 
 
-def test_an_approved_gate_is_not_red() -> None:
+def test_an_approved_gate_does_not_fail() -> None:
     assert "failure" not in case_states(reports()["fail-soft-approved"]).values()
 
 
 @pytest.mark.parametrize("decision", [Decision.ERROR, Decision.PENDING])
 def test_a_gate_without_a_result_is_an_error_unless_it_is_allowed(decision: Decision) -> None:
-    run = undecided(decision, "Nobody answered.", "Ask again.")
+    run = undecided(decision, "No one answered.", "Ask again.")
     blocked, allowed = a_report(run=run), a_report(run=run, on_undecided=OnUndecided.ALLOW)
     not_compared = {"min_pass_rate": "skipped", "max_unsafe": "skipped"}
     assert case_states(blocked) == {"result": "error", **not_compared}
-    assert messages(blocked)["result"] == "Nobody answered. Ask again."
+    assert messages(blocked)["result"] == "No one answered. Ask again."
     assert case_states(allowed) == {"result": "skipped", **not_compared}
-    assert messages(allowed)["result"] == "Not blocking. Nobody answered. Ask again."
+    assert messages(allowed)["result"] == "Not blocking. No one answered. Ask again."
 
 
-def test_without_a_result_no_threshold_is_evaluated() -> None:
+def test_without_a_result_no_threshold_is_compared() -> None:
     found = case_states(reports()["error-no-numbers"])
     assert found == {"result": "error", "min_pass_rate": "skipped", "max_unsafe": "skipped"}
 
 
-def test_numbers_of_a_broken_evaluation_are_no_decision() -> None:
+def test_numbers_of_a_failed_evaluation_are_no_decision() -> None:
     run = a_run(replace(FAILING, status="error", decision=""), enrichment=Enrichment(failures=FAILURES))
     found = case_states(a_report(run=run))
     assert found.pop("result") == "error"
     assert set(found.values()) == {"skipped"}
 
 
-def test_a_failure_that_no_threshold_explains_is_red() -> None:
+def test_a_failure_that_no_threshold_explains_fails() -> None:
     report = a_report(run=a_run(replace(PASSING, decision="fail")))
     assert case_states(report) == {"result": "failure", "min_pass_rate": "passed", "max_unsafe": "passed"}
 

@@ -71,7 +71,7 @@ def test_line_breaks_become_spaces() -> None:
     assert escaped("one\r\ntwo\u2028three\tfour\x85five") == "one two three four five"
 
 
-def test_marks_heaped_on_one_character_are_thinned_out() -> None:
+def test_many_combining_marks_on_one_character_are_reduced() -> None:
     assert escaped("e" + "\u0301" * 50) == "e\u0301\u0301"
 
 

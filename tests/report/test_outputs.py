@@ -38,7 +38,7 @@ from tests.builders import (
 )
 
 
-def test_a_failed_gate_tells_everything_as_plain_decimals() -> None:
+def test_the_outputs_of_a_failed_gate_are_plain_decimals() -> None:
     values = step_outputs([a_result(a_run(trace_id="t-1", batch_id="b-1"))])
     assert {name: values[name] for name in values if name not in {"reason", "gates"}} == {
         "decision": "fail",
@@ -130,13 +130,13 @@ def test_the_conclusion_is_failure_if_any_gate_blocks(stages: tuple[Stage, Stage
     assert (values["conclusion"], values["enforcement"], values["pass_rate"]) == (conclusion, stages[0].value, "0.1")
 
 
-def test_ids_of_several_traces_are_joined_by_comma_once_each() -> None:
+def test_ids_of_several_traces_are_separated_by_commas_once_each() -> None:
     runs = [a_run(PASSING, trace_id=f"t-{n}", run_id=f"r-{n // 2}", batch_id="") for n in range(3)]
     values = step_outputs([a_result(*runs)])
     assert (values["trace_id"], values["run_id"], values["batch_id"]) == ("t-0,t-1,t-2", "r-0,r-1", "")
 
 
-def test_a_batch_tells_the_runs_that_it_listed() -> None:
+def test_the_run_ids_of_a_batch_are_those_that_it_listed() -> None:
     run = a_run(replace(PASSING, run_ids=("r-1", "r-2")), run_id="", batch_id="b-1")
     values = step_outputs([a_result(run)])
     assert (values["run_id"], values["batch_id"]) == ("r-1,r-2", "b-1")

@@ -260,7 +260,7 @@ def test_one_line_counts_what_is_fixed(fixed: int, base_ref: str, sentence: str)
     assert [line for line in shown if "fixed." in line] == [sentence] * bool(sentence)
 
 
-def test_the_log_of_gates_without_a_result_has_no_row_for_numbers_that_nobody_reported() -> None:
+def test_the_log_of_gates_without_a_result_has_no_row_for_missing_numbers() -> None:
     nothing = CIRun()
     run_decision = RunDecision(
         decision=Decision.ERROR,
@@ -309,7 +309,7 @@ def test_ordinary_data_needs_no_entity_and_no_break(state: str) -> None:
 
 
 @pytest.mark.parametrize("state", reports())
-def test_a_comment_begins_with_its_marker_which_nobody_sees(state: str) -> None:
+def test_a_comment_begins_with_its_invisible_marker(state: str) -> None:
     body = render_comment(reports()[state], MARKER)
     assert body.startswith(f"{MARKER}\n\n### ")
     assert gfm.read(body).tags - gfm.read(comment(state)).tags == {"comment": 1}
@@ -384,14 +384,14 @@ def test_less_room_makes_a_report_shorter_step_by_step_and_it_always_fits(state:
 
 
 @pytest.mark.parametrize("most", [COMMENT_BYTES, 10_000])
-def test_a_flood_fits_its_place_says_so_and_keeps_the_thresholds(most: int) -> None:
+def test_a_very_long_report_is_cut_says_so_and_keeps_the_thresholds(most: int) -> None:
     rendered = render_summary(a_flood(), most_bytes=most)
     assert most // 20 < len(rendered.encode()) <= most
     assert "left out, because the report would be too long." in rendered
     assert ROW in rendered
 
 
-def test_a_flood_of_gates_fits_a_comment() -> None:
+def test_very_many_gates_fit_into_a_comment() -> None:
     body = render_comment(a_flood(9), MARKER)
     assert len(body) <= COMMENT_CHARACTERS
     assert body.count(ROW) >= 3
@@ -401,7 +401,7 @@ def test_a_flood_of_gates_fits_a_comment() -> None:
     "render",
     [lambda report: render_summary(report, most_bytes=COMMENT_BYTES), lambda report: render_comment(report, MARKER)],
 )
-def test_a_flood_of_policy_changes_hides_neither_itself_nor_the_decision(render: Callable[[Report], str]) -> None:
+def test_many_policy_changes_are_counted_and_do_not_hide_the_decision(render: Callable[[Report], str]) -> None:
     changes = tuple(Change(f"{n}{'&' * 900}", "|" * 900, "<" * 9_000) for n in range(200))
     rendered = render(build_report([a_result()], a_context(policy_changes=changes)))
     assert "**This pull request changes the policy**" in rendered

@@ -94,7 +94,7 @@ def test_a_shell_makes_the_same_gate_of_it(tmp_path: Path) -> None:
 @example(name="--token=x")
 @example(name="-")
 @example(name=HOSTILE.replace("\u202e", "").replace("\u200b", ""))
-def test_no_name_gets_out_of_its_argument(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+def test_no_name_ends_its_argument(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     gate = a_gate(campaign=name, project=name, traces=(Trace(label=name, content=b"{}"),))
     made = reproduced(gate, tmp_path_factory.mktemp("shell"))
     assert (made.campaign, made.project, made.thresholds) == (name, name, gate.thresholds)

@@ -35,7 +35,7 @@ CERTIFICATE = Path(__file__).with_name("sandbox.pem")  # for 127.0.0.1, with its
 CORE, REFUNDS = campaign_id(CORE_CAMPAIGN), campaign_id(REFUND_CAMPAIGN)
 EMPTY_CAMPAIGN = "checkout"  # without registered scenarios
 EMPTY = campaign_id(EMPTY_CAMPAIGN)
-TOKEN = "a-token-of-nobody"
+TOKEN = "a-token-of-no-one"
 Event = Mapping[str, object]
 
 
@@ -112,7 +112,7 @@ def api(sandbox: Sandbox) -> Caller:
 # -- runs and batches -------------------------------------------------------------------------------------------------
 
 
-def test_a_run_of_a_sound_trace_passes_with_all_described_fields(sandbox: Sandbox, api: Caller) -> None:
+def test_a_run_of_a_passing_trace_has_all_described_fields(sandbox: Sandbox, api: Caller) -> None:
     batch = api.start(campaign_id=EMPTY, trace_id=api.upload(call(), result({"found": 1})))
     (run_id,) = batch["run_ids"]
     numbers = {
@@ -484,7 +484,7 @@ def test_a_page_out_of_range_is_422(rejecting: Caller, query: str) -> None:
 # -- repeated requests ------------------------------------------------------------------------------------------------
 
 
-def test_a_repeated_post_under_one_key_gets_the_same_answer_and_has_no_effect(api: Caller) -> None:
+def test_a_repeated_post_under_one_key_gets_the_same_response_and_has_no_effect(api: Caller) -> None:
     """The requests come at the same time: a client that retries does not know whether the first one arrived."""
     responses: list[str] = []
 
@@ -575,7 +575,7 @@ def test_the_command_prints_its_address_first_and_ends_on_a_signal_with_status_0
     assert "replays nothing and mutates nothing" in line
 
 
-def test_with_a_certificate_it_speaks_https_to_who_trusts_it_and_outlives_who_does_not() -> None:
+def test_with_a_certificate_it_serves_https_also_after_clients_that_reject_it() -> None:
     with command("--certificate", str(CERTIFICATE)) as process:
         assert process.stdout is not None
         url = process.stdout.readline().split()[0]
@@ -601,7 +601,7 @@ def test_with_a_certificate_it_speaks_https_to_who_trusts_it_and_outlives_who_do
     ],
     ids=["port", "certificate"],
 )
-def test_a_command_that_cannot_be_carried_out_ends_with_status_2_and_one_reason(
+def test_a_command_that_cannot_start_ends_with_status_2_and_one_reason(
     sandbox: Sandbox, arguments: Callable[[str], tuple[str, ...]], said: str
 ) -> None:
     with command(*arguments(sandbox.url.rpartition(":")[2])) as process:

@@ -1,4 +1,4 @@
-"""Runs the whole step in a world: in this process, without a socket, and with clocks that nobody waits for.
+"""Runs the whole step in a world: in this process, without a socket, and with clocks that no one waits for.
 
 GitHub is replaced below PyGithub, and the backend below requests, so everything of the package runs except `__main__`.
 """
@@ -312,7 +312,7 @@ class GitHub:
         self.defects: list[Exception] = []
 
     def rest(self, method: str, path: str, query: Mapping[str, list[str]], body: Json) -> object:
-        """Return the answer to a call. The last word of its path tells what it is about, and which fault it has."""
+        """Return the answer to a call. The last word of its path says what it is about, and which fault it has."""
         *before, last = path.split("/")
         what = before[-1] if last.isdigit() or len(last) == len(HEAD) else last
         self._refuse(what)

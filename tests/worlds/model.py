@@ -376,7 +376,7 @@ def compare(world: World, settings: Mapping[str, Any], numbers: Mapping[str, flo
 
 
 def approve(world: World, subject: Subject, settings: Mapping[str, Any]) -> str:
-    """Return `approved`, `possible`, or '' if nobody can approve the gate."""
+    """Return `approved`, `possible`, or '' if no one can approve the gate."""
     if subject.pull is None or world.github_fault == "graphql":
         return ""
     if world.github_fault == "reviews":
@@ -395,5 +395,5 @@ def approve(world: World, subject: Subject, settings: Mapping[str, Any]) -> str:
     if any(eligible(each.login) for each in approvals):
         return "approved"
     if world.github_fault == "permission" and any(login != AUTHOR for login in listed):
-        return "possible"  # nobody knows who of them may write
+        return "possible"  # no one knows who of them may write
     return "possible" if not listed or any(map(eligible, listed)) else ""
