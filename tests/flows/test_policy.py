@@ -372,18 +372,10 @@ def test_a_soft_gate_that_none_of_the_listed_reviewers_can_approve_is_blocked(sc
 
 
 REVIEWS: dict[str, tuple[list[tuple[str, str, str]], bool]] = {
-    "no one": ([], False),
-    "a writer": ([("hubot", "APPROVED", "head")], True),
+    "a writer": ([("hubot", "APPROVED", "head"), ("hubot", "COMMENTED", "head")], True),
     "the author": ([("mona", "APPROVED", "head")], False),
-    "a bot": ([("renovate[bot]", "APPROVED", "head")], False),
-    "a reader": ([("reader", "APPROVED", "head")], False),
     "an older commit": ([("hubot", "APPROVED", "older")], False),
-    "approved, then changes requested": (
-        [("hubot", "APPROVED", "head"), ("hubot", "CHANGES_REQUESTED", "head")],
-        False,
-    ),
     "approved, then dismissed": ([("hubot", "APPROVED", "head"), ("hubot", "DISMISSED", "head")], False),
-    "approved, then commented": ([("hubot", "APPROVED", "head"), ("hubot", "COMMENTED", "head")], True),
 }
 
 
@@ -426,15 +418,6 @@ def test_a_fail_under_other_thresholds_is_evaluated_again(scene: Scene) -> None:
     posts = len(scene.sepurux.calls("POST *"))
     scene.review(min_pass_rate="0.8")
     assert len(scene.sepurux.calls("POST *")) == posts + 1
-
-
-def test_without_a_pull_request_soft_acts_as_hard_and_says_so(scene: Scene) -> None:
-    scene.answers()
-    sha = scene.repository.branches["main"].sha
-    result = scene.on("schedule", {}, {"enforcement": "soft"}, env={"GITHUB_SHA": sha})
-    assert result.exit_code == 1
-    assert "a soft gate acts as a hard gate" in result.summary
-    assert scene.state(sha) == "failure"
 
 
 # -- many gates -------------------------------------------------------------------------------------------------------
@@ -599,22 +582,6 @@ def test_a_run_without_a_secret_says_where_to_set_it(actor: str, *, fork: bool, 
     assert step in page.prose or step in page.code
 
 
-def test_a_pull_request_that_touches_no_gate_asks_nothing_of_the_backend(scene: Scene) -> None:
-    with_policy(scene, SEARCH)
-    scene.pull.push({"docs/readme.md": "x"})
-    result = scene.run()
-    assert (result.exit_code, result.outputs["decision"]) == (0, "skipped")
-    assert scene.sepurux.requests == ()
-
-
-def test_a_file_list_that_cannot_be_read_runs_the_gate(scene: Scene) -> None:
-    with_policy(scene, SEARCH)
-    scene.github.fault("pulls/list-files", faults.refused(403, "Resource not accessible by integration"), always=True)
-    result = scene.run()
-    assert result.outputs["decision"] == "pass"
-    assert "`pull-requests" in result.messages("warning")[0]
-
-
 def test_a_soft_gate_whose_reviews_cannot_be_read_needs_an_approval(scene: Scene) -> None:
     with_policy(scene, SOFT)
     scene.github.fault("pulls/list-reviews", faults.refused(403, "Resource not accessible by integration"), always=True)
@@ -720,15 +687,6 @@ def test_a_page_of_another_shape_is_no_empty_page(page: object, scene: Scene) ->
     assert scene.run().exit_code == 1
 
 
-def test_another_reviewers_permission_does_not_hold_up_an_approval(scene: Scene) -> None:
-    with_policy(scene, SOFT + "reviewers: [gone, hubot]\n")
-    scene.repository.collaborator("hubot", "write")
-    scene.pull.review("hubot", "APPROVED")
-    scene.github.fault("repos/get-collaborator-permission-level", faults.through, faults.refused(403, "no"))
-    scene.answers()
-    assert scene.run().exit_code == 0
-
-
 def test_a_lone_surrogate_in_a_policy_is_a_problem_and_no_crash(scene: Scene) -> None:
     data = {
         "repository": {
@@ -756,28 +714,6 @@ def test_an_error_about_the_usual_file_is_no_proof_that_there_is_none(scene: Sce
         result = scene.run(config="loose.yml")
         assert result.exit_code == 2
         assert "the policy could not be read: Resource not accessible." in result.messages("error")[0]
-
-
-def test_an_approval_of_a_newer_commit_does_not_count_for_an_older_one(scene: Scene) -> None:
-    with_policy(scene, SOFT)
-    scene.repository.collaborator("hubot", "write")
-    scene.answers()
-    older, options = scene.pull.head_sha, scene.options()
-    scene.pull.push()
-    scene.pull.review("hubot", "APPROVED")
-    assert run_action(**options).exit_code == 1
-    assert scene.state(older) == "pending"
-
-
-def test_a_permission_that_cannot_be_read_is_reported_as_such(scene: Scene) -> None:
-    with_policy(scene, SOFT)
-    scene.repository.collaborator("hubot", "write")
-    scene.pull.review("hubot", "APPROVED")
-    scene.github.fault("repos/get-collaborator-permission-level", faults.refused(403, "no"), always=True)
-    scene.answers()
-    result = scene.run()
-    assert result.exit_code == 1
-    assert "reviews could not be read" in read(result.summary).prose
 
 
 def test_a_soft_gate_that_failed_before_a_signal_is_reported_as_failed(scene: Scene) -> None:
