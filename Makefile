@@ -62,7 +62,7 @@ format: $(READY) ## format the code, and fix what can be fixed
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-generate: $(READY) ## write action.yml, the schema, and the docs' tables
+generate: $(READY) ## write action.yml, the schemas, and the docs' tables
 	$(BIN)/python scripts/generate.py
 
 golden: $(READY) ## write tests/golden, every state of a report

@@ -1,4 +1,4 @@
-"""Writes both action.yml, the schema, and the tables of the documents from the tables in code. `make generate` runs it.
+"""Writes action.yml (both), the JSON schemas, and the documents' tables from the tables in code, for `make generate`.
 
 A test checks that the files are up to date.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts import noise, schema
+from scripts import noise, record_schema, schema
 from sepurux_action.config.options import BY_NAME, OPTIONS, Option, SectionKind
 from sepurux_action.config.settings import flag
 from sepurux_action.github.event import EVENTS, EventKind
@@ -181,6 +181,7 @@ def wanted() -> Iterable[tuple[Path, str]]:
     yield ROOT / "action.yml", docker_action()
     yield ROOT / "composite" / "action.yml", composite_action()
     yield schema.PATH, schema.text()
+    yield from record_schema.files()
     for document in DOCUMENTS:
         yield document, with_blocks(document.read_text(encoding="utf-8"))
 

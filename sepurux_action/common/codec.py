@@ -1,4 +1,4 @@
-"""Converts frozen dataclasses to JSON values and back.
+"""Converts frozen dataclasses to JSON values and back, and objects to JSON of another shape.
 
 An enum becomes its value, a tuple a list, and a mapping an object.
 """
@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from functools import cache
+from operator import attrgetter
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 Record = TypeVar("Record")
 
@@ -44,6 +45,8 @@ def load(kind: type[Record], value: object) -> Record:
 
 def _load(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, any JSON value
     arguments = get_args(kind)
+    if get_origin(kind) is Annotated:
+        return _load(arguments[0], value)
     if NoneType in arguments:
         return None if value is None else _load(next(each for each in arguments if each is not NoneType), value)
     if get_origin(kind) is tuple and isinstance(value, list):
@@ -62,9 +65,43 @@ def _load(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, any JSON va
     return value
 
 
+class Shape:
+    """A JSON object whose fields are the annotations of a subclass, and `more` fields that a table defines.
+
+    `Annotated` adds to a field its description, a dictionary for its JSON schema, and a function that returns its value
+    from the object that is written. Without a function, it is the attribute with the name of the field.
+    """
+
+    more: ClassVar[Mapping[str, Any]] = {}
+
+
+def dump_as(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, any value
+    """Return a value as JSON of this type, which contains shapes."""
+    arguments = get_args(kind)
+    if value is None:
+        return None
+    if get_origin(kind) is Annotated:
+        return dump_as(arguments[0], value)
+    if NoneType in arguments:
+        return dump_as(next(each for each in arguments if each is not NoneType), value)
+    if get_origin(kind) is tuple:
+        return [dump_as(arguments[0], each) for each in value]
+    if hasattr(kind, "more"):  # a shape
+        return {
+            name: dump_as(each, next(filter(callable, get_args(each)[1:]), attrgetter(name))(value))
+            for name, each in described_fields(kind).items()
+        }
+    return dump(value, defaults=True)
+
+
 @cache
 def _types(kind: type) -> Mapping[str, Any]:
-    return get_type_hints(kind)
+    return {**get_type_hints(kind, include_extras=True), **getattr(kind, "more", {})}
+
+
+def described_fields(kind: type) -> Mapping[str, Any]:
+    """Return the annotations of a shape's or a record's fields, by name."""
+    return {name: each for name, each in _types(kind).items() if get_origin(each) is Annotated}
 
 
 def _default(field: Field[Any]) -> object:

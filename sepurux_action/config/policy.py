@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options, parsers
@@ -74,15 +75,12 @@ def without_unmerged_rules(policy: Policy) -> Policy:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One value that differs between two policies: its `old` and its `new` text, '' for none.
+    """One value that differs between two policies; a text is '' where the descriptions say null."""
 
-    `gate` is '' for the top level. `setting` is '' for a gate as a whole, which one of the policies lacks.
-    """
-
-    setting: str
-    old: str
-    new: str
-    gate: str = ""
+    setting: Annotated[str, "Name of the setting; null for a gate as a whole, which one of the policies lacks."]
+    old: Annotated[str, "Text on the base branch; null without one."]
+    new: Annotated[str, "Text in the pull request; null without one."]
+    gate: Annotated[str, "Name of the gate; null for the top level."] = ""
 
 
 def diff(old: Policy, new: Policy) -> tuple[Change, ...]:

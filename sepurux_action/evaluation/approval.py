@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
 
 class Reason(StrEnum):
@@ -20,33 +21,27 @@ class Reason(StrEnum):
 class Refusal:
     """An account whose approval does not count, and the reason."""
 
-    login: str
-    reason: Reason
+    login: Annotated[str, "Login of the user."]
+    reason: Annotated[Reason, "Why the approval does not count."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalStatus:
-    """Who approved a failed soft gate of a pull request, or who can.
+    """Who approved a failed soft gate of a pull request, or who can. Once it is approved, only `approved_by` is given.
 
-    `commit` is the one to approve: the head of the pull request, also for a merge group. Once it is `approved_by`
-    reviewers who may, only these are given. Until then:
-
-    `can_approve` and `cannot_approve` are the listed reviewers. `anyone`: none are listed, so everyone with write
-    access except the author can approve. `ignored` are approvals that do not count. `unread`: the reviews, or the
-    permissions that decide, could not be read. `rerun_needed`: the running workflow does not run on
-    `pull_request_review`, so an approval starts no run. `read_only`: the run is for a review of a pull request from a
-    fork, and its token can only read.
+    `rerun_needed`: the running workflow does not run on `pull_request_review`. `read_only`: the run is for a review of
+    a pull request from a fork, and its token can only read.
     """
 
-    commit: str = ""
-    approved_by: tuple[str, ...] = ()
-    can_approve: tuple[str, ...] = ()
-    anyone: bool = False
-    cannot_approve: tuple[Refusal, ...] = ()
-    ignored: tuple[Refusal, ...] = ()
-    unread: bool = False
-    rerun_needed: bool = False
-    read_only: bool = False
+    commit: Annotated[str, "The commit to approve: the head of the pull request, also for a merge group."] = ""
+    approved_by: Annotated[tuple[str, ...], "Logins of those who approved."] = ()
+    can_approve: Annotated[tuple[str, ...], "Logins of the listed reviewers who can approve."] = ()
+    anyone: Annotated[bool, "Whether everyone with write access but the author can approve: none are listed."] = False
+    cannot_approve: Annotated[tuple[Refusal, ...], "Listed reviewers who may not approve, and why."] = ()
+    ignored: Annotated[tuple[Refusal, ...], "Approvals that do not count, and why."] = ()
+    unread: Annotated[bool, "Whether the reviews, or the permissions that decide, could not be read."] = False
+    rerun_needed: Annotated[bool, "Whether the job has to be re-run after an approval."] = False
+    read_only: Annotated[bool, "Whether the token can only read, so that a review event cannot help."] = False
 
     @property
     def approved(self) -> bool:

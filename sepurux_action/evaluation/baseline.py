@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sepurux_action.common import number_format
 from sepurux_action.evaluation.metrics import NOT_KNOWN, Metric
 from sepurux_action.evaluation.published_result import PreviousResult
 
@@ -45,5 +46,10 @@ class Baseline:
 
     def change(self, metric: Metric, value: float | None) -> str:
         """Return how a number differs from the median, such as `−23.0`, `+1`, or `±0`; `–` if one is unknown."""
+        difference = self.difference(metric, value)
+        return NOT_KNOWN if difference is None else metric.format.difference(difference)
+
+    def difference(self, metric: Metric, value: float | None) -> float | None:
+        """Return a number minus the median, without the error of floating-point numbers; None if one is unknown."""
         median = self.median(metric)
-        return NOT_KNOWN if value is None or median is None else metric.format.difference(value - median)
+        return None if value is None or median is None else round(value - median, number_format.MAX_DIGITS)

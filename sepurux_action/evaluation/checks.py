@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import StrEnum, auto
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config import options
@@ -22,12 +22,12 @@ class CheckState(StrEnum):
     NOT_COMPARED, if the base has too few results.
     """
 
-    MET = "met"
-    MISSED = "missed"
-    NOT_REPORTED = "not reported"
-    NO_NUMBER = "no number"
-    WITHIN_RANGE = "within range"
-    NOT_COMPARED = "not compared"
+    MET = auto()
+    MISSED = auto()
+    NOT_REPORTED = auto()
+    NO_NUMBER = auto()
+    WITHIN_RANGE = auto()
+    NOT_COMPARED = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

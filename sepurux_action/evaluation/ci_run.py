@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
@@ -40,8 +41,8 @@ MAX_WORD_LENGTH = 40  # characters of a status or a decision
 class FailingTool:
     """A tool with the number of failures that the backend counts for it."""
 
-    tool: str
-    count: int
+    tool: Annotated[str, "Name of the tool."]
+    count: Annotated[int, "Number of failures."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

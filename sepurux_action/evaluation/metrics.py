@@ -27,10 +27,12 @@ class NumberFormat:
     """A kind of number: how it is read from a response, and written with enough digits to differ from another one.
 
     In a commit status, a number is multiplied by `scale` and ends with `unit`; `scale` also multiplies a difference.
+    `highest` is the largest number, None for no limit.
     """
 
     read: Callable[[object], Reading]
     write: Callable[[float, float | None], str]
+    highest: float | None = None
     scale: int = 1
     unit: str = ""
     whole: bool = False
@@ -112,14 +114,17 @@ read_of_hundred = partial(json_reader.number, low=0, high=100)
 RATE = NumberFormat(
     read=partial(json_reader.number, low=0, high=1, digits=RATE_DIGITS),
     write=number_format.percent,
+    highest=1,
     scale=100,
     unit="%",
 )
-SCORE = NumberFormat(read=_read_score, write=number_format.score)
+SCORE = NumberFormat(read=_read_score, write=number_format.score, highest=100)
 COUNT = NumberFormat(read=read_count, write=lambda value, _: number_format.count(value), whole=True)
 COUNT_OF_NAMES = replace(COUNT, read=_count_names)
-OF_HUNDRED = NumberFormat(read=read_of_hundred, write=lambda value, _: f"{number_format.decimal(value)} of 100")
-PERCENTAGE = NumberFormat(read=read_of_hundred, write=lambda value, _: number_format.percent(value / 100))
+OF_HUNDRED = NumberFormat(
+    read=read_of_hundred, write=lambda value, _: f"{number_format.decimal(value)} of 100", highest=100
+)
+PERCENTAGE = NumberFormat(read=read_of_hundred, write=lambda value, _: number_format.percent(value / 100), highest=100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

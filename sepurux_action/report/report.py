@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import chain
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from sepurux_action.common import number_format
@@ -94,14 +95,15 @@ class Dashboard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdFacts:
-    """A threshold, the result, and how that differs from the baseline (`–`: unknown).
+    """A threshold, the result, and how that differs from the baseline: as text (`–`: unknown) and as a number.
 
     `final` is false while the evaluation has not ended, because its numbers may still change. `results` counts the
     baseline's results that have the number. `drop_shown`: another row shows the change, because the gate limits it.
     """
 
     check: Check
-    change: str
+    change: str = NOT_KNOWN
+    difference: float | None = None
     base: float | None = None
     results: int = 0
     final: bool = True
@@ -171,12 +173,12 @@ class CommitFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Category:
-    """A mutation category: `covered` by all traces, by some of them (`partly`), or by none."""
+    """A mutation category."""
 
-    name: str
-    covered: bool
-    partly: bool = False
-    required: bool = False
+    name: Annotated[str, "Name of the category."]
+    covered: Annotated[bool, "Whether every trace covers it."]
+    partly: Annotated[bool, "Whether only some traces cover it."] = False
+    required: Annotated[bool, "Whether the gate requires it."] = False
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
@@ -415,10 +417,10 @@ class GateFacts(GateResult):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A sentence about some gates; without names, about the whole step."""
+    """A remark."""
 
-    text: str
-    gates: tuple[str, ...] = ()
+    text: Annotated[str, "The sentence."]
+    gates: Annotated[tuple[str, ...], "Names of the gates that it is about, empty for all."] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -556,11 +558,13 @@ def _thresholds(result: GateResult, context: Context) -> tuple[ThresholdFacts, .
     def row(check: Check) -> ThresholdFacts:
         metric = BY_OPTION.get(check.threshold) if final else None
         if metric is None:
-            return ThresholdFacts(check=check, change=NOT_KNOWN, final=final)
+            return ThresholdFacts(check=check, final=final)
         is_drop = check.threshold == metric.drop
+        value = None if is_drop else now.get(metric.name)
         return ThresholdFacts(
             check=check,
-            change=NOT_KNOWN if is_drop else baseline.change(metric, now.get(metric.name)),
+            change=baseline.change(metric, value),
+            difference=baseline.difference(metric, value),
             base=baseline.median(metric),
             results=len(baseline.values(metric)),
             drop_shown=not is_drop and metric in drops,

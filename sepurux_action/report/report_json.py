@@ -1,225 +1,262 @@
-"""The report as data for tools, without Markdown: `report.json`. Its schema is docs/report.schema.json.
+"""The report as data for tools, without Markdown: `report.json`. `make generate` writes its schema from these shapes.
 
 Rates are fractions, scores 0 to 100. Every field is always present, null if its value is unknown.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from operator import attrgetter as of
+from typing import Annotated, Any
 
-from sepurux_action.common import json_reader
+from sepurux_action.common import codec, json_reader
+from sepurux_action.common.codec import Shape
+from sepurux_action.config.options import OPTIONS, SectionKind
 from sepurux_action.config.policy import Change
-from sepurux_action.errors import Problem
-from sepurux_action.evaluation.approval import ApprovalStatus, Refusal
-from sepurux_action.evaluation.baseline import Baseline
-from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure
-from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.metrics import METRICS, PUBLISHED
-from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
-from sepurux_action.evaluation.result import RunResult
-from sepurux_action.report.brief import brief, whole
-from sepurux_action.report.report import GateFacts, Report, ThresholdFacts
+from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.evaluation.approval import ApprovalStatus
+from sepurux_action.evaluation.baseline import Baseline, BaselineResult
+from sepurux_action.evaluation.checks import CheckState
+from sepurux_action.evaluation.ci_run import CIRun, FailingTool
+from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
+from sepurux_action.report.brief import METRIC, Brief, brief, whole
+from sepurux_action.report.report import Category, GateFacts, Note, Report
+from sepurux_action.report.states import State
 
 SCHEMA = "sepurux-gate/report@1"
-MAX_DIGITS = 10  # after the point of a difference, which hides the errors of floating-point numbers
 
-Json: TypeAlias = dict[str, object]
+GIVEN = {"type": "string"}  # never null
+CONCLUSION = {"enum": ["success", "failure"]}
+RULE = {"enum": [rule.name.lower() for rule in Rule]}
+MARK = {"enum": ["new", "known", None]}
+THRESHOLD = {"enum": [option.name for option in OPTIONS if SectionKind.THRESHOLDS in option.allowed_in]}
+_Seconds = Annotated[float, {"minimum": 0}]
+_Count = Annotated[float | None, {"type": ["integer", "null"]}]
 
 
-def report_json(report: Report) -> Json:
+def _schema(_: Report) -> str:
+    return SCHEMA
+
+
+def _notes(report: Report) -> tuple[Note, ...]:
+    return (*map(Note, report.context.notes), *report.notes)
+
+
+def _earlier(gate: GateFacts) -> Iterable[BaselineResult]:
+    for commit in () if gate.short else gate.context.history:
+        if gate.name in commit.results:
+            yield BaselineResult(commit=commit.commit, url="", result=commit.results[gate.name])
+
+
+def _numbers(metrics: tuple[Metric, ...], read: Callable[[Any, Metric], float | None]) -> Mapping[str, Any]:
+    """Return a field for each metric."""
+    fields: dict[str, Any] = {}
+    for metric in metrics:
+        schema = {"type": ["integer" if metric.format.whole else "number", "null"], "minimum": 0}
+        limit = {} if metric.format.highest is None else {"maximum": metric.format.highest}
+        fields[metric.name] = Annotated[float | None, f"{metric.label}.", schema, limit, partial(_read, read, metric)]
+    return fields
+
+
+def _read(read: Callable[[Any, Metric], float | None], metric: Metric, holder: object) -> float | None:
+    return read(holder, metric)
+
+
+class _Metrics(Shape):
+    more = _numbers(METRICS, CIRun.value)
+
+
+class _Threshold(Shape):
+    name: Annotated[str, "The setting. A `max_` is the highest number accepted.", THRESHOLD, of("check.threshold")]
+    label: Annotated[str, "Name of the metric in reports.", GIVEN, of("check.label")]
+    metric: Annotated[str, "What is measured.", METRIC, of("check.metric")]
+    value: Annotated[float | None, "The result. Of a drop: by how much it is below `base`.", of("check.value")]
+    limit: Annotated[float, "The number that is required.", {"minimum": 0}, of("check.limit")]
+    state: Annotated[
+        CheckState,
+        "Whether the result meets the threshold. `no_number`: Sepurux reported something else, or the base could not be"
+        " read. `within_range`: the drop is too large, but the base has results as low. `not_compared`: the base has"
+        " too few results, or the evaluation has not ended.",
+        lambda row: row.check.state if row.final or row.check.value is None else "not_compared",
+    ]
+    message: Annotated[str, "The comparison as a sentence.", of("check.sentence")]
+    lacking: Annotated[tuple[str, ...], "The required categories that are not covered.", of("check.lacking")]
+    reported_by: Annotated[str, "Such as `2 of 3 traces`; null if all report the number.", of("check.reported_by")]
+    base: Annotated[float | None, "The median on the base branch.", {"minimum": 0}]
+    change: Annotated[float | None, "The result minus `base`, both rounded as in a status.", of("difference")]
+
+
+class _FixedFailure(Shape):
+    severity: Annotated[str, "Severity, as Sepurux names it."]
+    type: Annotated[str, "Type, as Sepurux names it."]
+    mutation: Annotated[str, "Mutation under which the agent failed."]
+    trace: Annotated[str, "ID of the trace, or the path of an uploaded one.", of("trace_id")]
+    count: Annotated[int, "Number of such failures.", {"minimum": 1}]
+    text: Annotated[str, "What happened in one of them.", of("description")]
+
+
+class _Failure(_FixedFailure):
+    base: Annotated[str | None, "`new` if some are not in the base branch, else `known`; null if not compared.", MARK]
+    new: Annotated[int | None, "Number of those that are new; null if not compared."]
+
+
+class _Trace(Shape):
+    trace: Annotated[str, "Path or ID of the trace, or `registered scenarios`."]
+    decision: Annotated[Decision, "Decision on this run."]
+    reason: Annotated[str, "Why, in one sentence.", of("run_decision.reason")]
+    hint: Annotated[str, "What to do."]
+    campaign_id: Annotated[str, "ID of the campaign."]
+    trace_id: Annotated[str, "ID of the trace."]
+    run_id: Annotated[str, "ID of the CI run."]
+    batch_id: Annotated[str, "ID of the batch."]
+    dashboard_url: Annotated[str, "Page of the run in Sepurux.", of("run.dashboard_url")]
+    run_ids: Annotated[tuple[str, ...], "IDs of the runs of a batch.", of("run.run_ids")]
+    elapsed_s: Annotated[_Seconds, "Seconds that the run took."]
+    metrics: Annotated[_Metrics, "The numbers of this run.", of("run")]
+
+
+class _PastResult(Shape):
+    more = _numbers(PUBLISHED, lambda past, metric: past.result.value(metric))
+    commit: Annotated[str, "SHA of the commit."]
+    decision: Annotated[Decision, "The decision.", of("result.decision")]
+    enforcement: Annotated[Stage, "The stage that applied.", of("result.stage")]
+
+
+class _BaselineResult(_PastResult):
+    url: Annotated[str, "The link of the commit status."]
+
+
+class _Baseline(Shape):
+    more = _numbers(PUBLISHED, Baseline.median)
+    results: Annotated[tuple[_BaselineResult, ...], "The results, the newest first: at most five."]
+
+
+class _Gate(Shape):
+    name: Annotated[str, "Name of the gate.", GIVEN]
+    decision: Annotated[Decision, "What Sepurux and the thresholds say."]
+    state: Annotated[State, "What a reader has to know first; decision and conclusion in one word."]
+    conclusion: Annotated[
+        str, "`failure` if it blocks.", CONCLUSION, lambda gate: "failure" if gate.blocks else "success"
+    ]
+    blocked: Annotated[bool, "Whether the gate blocks.", of("blocks")]
+    would_block: Annotated[bool, "Whether it would block with `enforcement: hard`."]
+    enforcement: Annotated[Stage, "The stage that applies.", of("gate.stage")]
+    on_undecided: Annotated[OnUndecided, "The setting `on_undecided`.", of("gate.on_undecided")]
+    rule: Annotated[str, "How the decision came about.", RULE, lambda gate: gate.worst.run_decision.rule.name.lower()]
+    reason: Annotated[str, "Why, in one sentence."]
+    hint: Annotated[str, "What to do.", of("worst.hint")]
+    campaign_id: Annotated[str, "ID of the campaign.", of("worst.campaign_id")]
+    trace_id: Annotated[str, "ID of the worst trace.", of("worst.trace_id")]
+    run_id: Annotated[str, "ID of the worst CI run.", of("worst.run_id")]
+    batch_id: Annotated[str, "ID of the worst batch.", of("worst.batch_id")]
+    dashboard_url: Annotated[str, "Page of the worst run in Sepurux.", of("worst.run.dashboard_url")]
+    campaign: Annotated[str, "The setting `campaign`.", of("gate.campaign")]
+    project: Annotated[str, "The setting `project`.", of("gate.project")]
+    mutation_pack: Annotated[str, "The setting `mutation_pack`.", of("gate.mutation_pack")]
+    timeout_s: Annotated[_Seconds, "The setting `timeout`, in seconds.", of("gate.timeout_s")]
+    elapsed_s: Annotated[
+        _Seconds, "Seconds that the longest run took.", lambda gate: max(run.elapsed_s for run in gate.runs)
+    ]
+    scenarios: Annotated[_Count, "Number of scenarios of the worst run.", of("worst.run.trace_count.value")]
+    metrics: Annotated[_Metrics, "The numbers, each the worst of all traces.", of("combined")]
+    thresholds: Annotated[tuple[_Threshold, ...], "The thresholds that are set, missed ones first."]
+    failures: Annotated[
+        tuple[_Failure, ...],
+        "The classified failures by severity, type, mutation, and trace: new ones first, then the most severe.",
+        of("found.failures"),
+    ]
+    failures_left_out: Annotated[
+        int, "Number of classified failures that were read and not kept.", of("found.left_out")
+    ]
+    failures_complete: Annotated[
+        bool,
+        "Whether the action read all failures that Sepurux counts.",
+        lambda gate: not (gate.found.more_failures or gate.short),
+    ]
+    failures_compared_with: Annotated[int, "Number of results that they are compared with.", of("found.compared_with")]
+    fixed: Annotated[
+        tuple[_FixedFailure, ...], "The failures that one of these results has and this one lacks.", of("found.fixed")
+    ]
+    tools: Annotated[tuple[FailingTool, ...], "The tools that failed, the most failing first."]
+    categories: Annotated[tuple[Category, ...], "The mutation categories that are required or reported."]
+    traces: Annotated[tuple[_Trace, ...], "The run of each trace, worst first.", {"minItems": 1}, of("ranked")]
+    reviewers: Annotated[tuple[str, ...], "The setting `reviewers`; empty for everyone.", of("gate.reviewers")]
+    approval: Annotated[ApprovalStatus | None, "Who approved, or can approve, a soft gate that failed."]
+    baseline: Annotated[
+        _Baseline | None,
+        "What the gate is compared with; null without results.",
+        lambda gate: gate.baseline if gate.baseline.results else None,
+    ]
+    history: Annotated[tuple[_PastResult, ...], "The pull request's earlier commits, oldest first.", _earlier]
+    reproduction: Annotated[tuple[str, ...], "Lines for a shell that repeat the evaluation."]
+
+
+class _Problem(Shape):
+    setting: Annotated[str, "Where the problem is.", lambda problem: problem.where.replace("`", "")]
+    message: Annotated[str, "What the problem is."]
+    file: Annotated[str, "Path of the policy file, if it is in there."]
+    line: Annotated[int | None, "Line in this file, from 1.", {"minimum": 1}, lambda problem: problem.line or None]
+    column: Annotated[int | None, "Column in this line.", {"minimum": 1}, lambda problem: problem.column or None]
+
+
+class ReportJson(Shape):
+    """The file report.json: what a step of the action learned and what follows from it.
+
+    Every field is present; null is unknown. Rates are fractions, scores 0 to 100.
+    """
+
+    schema: Annotated[str, "Name and version of this format.", {"const": SCHEMA}, _schema]
+    version: Annotated[str, "Version of the action.", of("context.version")]
+    repository: Annotated[str, "Repository, as `owner/name`.", of("context.repository")]
+    commit: Annotated[str, "SHA of the evaluated commit.", of("context.commit")]
+    commit_url: Annotated[str, "Page of the commit.", of("context.commit_url")]
+    pull_request: Annotated[int | None, "Number of the pull request.", of("context.pull_request")]
+    pull_request_url: Annotated[str, "Page of the pull request.", of("context.pull_request_url")]
+    from_fork: Annotated[bool, "Whether the head branch is in a fork.", of("context.from_fork")]
+    base_branch: Annotated[str, "Branch that the results are compared with.", of("context.base_ref")]
+    workflow_run_url: Annotated[str, "Page of the workflow run.", of("context.run_url")]
+    policy_path: Annotated[str, "Path of the policy file that applies.", of("context.policy_path")]
+    decision: Annotated[
+        Decision,
+        "The worst of all gates; `error` for invalid settings.",
+        lambda report: min((gate.decision for gate in report.gates), key=lambda each: each.rank, default="error"),
+    ]
+    conclusion: Annotated[
+        str,
+        "`failure` if any gate blocks, and for invalid settings.",
+        CONCLUSION,
+        lambda report: "failure" if report.acting or report.problems else "success",
+    ]
+    short: Annotated[bool, "Whether details were left out because the step was canceled."]
+    gates: Annotated[tuple[_Gate, ...], "The gates, the most important first; empty for invalid settings."]
+    problems: Annotated[tuple[_Problem, ...], "The problems in the settings."]
+    policy_changes: Annotated[
+        tuple[Change, ...],
+        "What the pull request changes in the policy. It applies once merged.",
+        of("context.policy_changes"),
+    ]
+    notes: Annotated[tuple[Note, ...], "Further remarks.", _notes]
+    brief: Annotated[Brief, "What failed, for coding agents. Nothing is cut to a size here.", brief]
+
+
+def report_json(report: Report) -> dict[str, Any]:
     """Return everything that the report contains, for `json.dumps`.
 
     Texts have no control characters, and no invisible ones. An empty text is unknown, so it is null.
     """
-    context = report.context
-    decision = min((gate.decision for gate in report.gates), key=lambda each: each.rank, default=Decision.ERROR)
-    facts: Json = {
-        "schema": SCHEMA,
-        "version": context.version,
-        "repository": context.repository,
-        "commit": context.commit,
-        "commit_url": context.commit_url,
-        "pull_request": context.pull_request,
-        "pull_request_url": context.pull_request_url,
-        "from_fork": context.from_fork,
-        "base_branch": context.base_ref,
-        "workflow_run_url": context.run_url,
-        "policy_path": context.policy_path,
-        "decision": decision,
-        "conclusion": _conclusion(blocks=bool(report.acting or report.problems)),
-        "short": report.short,
-        "gates": [_gate(gate, report) for gate in report.gates],
-        "problems": [_problem(problem) for problem in report.problems],
-        "policy_changes": [_policy_change(change) for change in context.policy_changes],
-        "notes": [
-            *({"text": note, "gates": []} for note in context.notes),
-            *({"text": note.text, "gates": note.gates} for note in report.notes),
-        ],
-    }
-    return {**{name: _clean(value) for name, value in facts.items()}, "brief": brief(report)}
+    cleaned: dict[str, Any] = _clean(codec.dump_as(ReportJson, report))
+    return cleaned
 
 
-def _gate(gate: GateFacts, report: Report) -> Json:
-    earlier = () if report.short else report.context.history
-    return {
-        "name": gate.name,
-        "decision": gate.decision,
-        "state": gate.state,
-        "conclusion": _conclusion(blocks=gate.blocks),
-        "blocked": gate.blocks,
-        "would_block": gate.would_block,
-        "enforcement": gate.gate.stage,
-        "on_undecided": gate.gate.on_undecided,
-        "rule": gate.worst.run_decision.rule.name.lower(),
-        "reason": gate.reason,
-        "hint": gate.worst.hint,
-        **_ids(gate.worst),
-        "campaign": gate.gate.campaign,
-        "project": gate.gate.project,
-        "mutation_pack": gate.gate.mutation_pack,
-        "timeout_s": gate.gate.timeout_s,
-        "elapsed_s": max(run.elapsed_s for run in gate.runs),
-        "scenarios": gate.worst.run.trace_count.value,
-        "metrics": _metrics(gate.combined),
-        "thresholds": [_threshold(row, gate) for row in gate.thresholds],
-        "failures": [_failure(failure) for failure in gate.found.failures],
-        "failures_left_out": gate.found.left_out,
-        "failures_complete": not (gate.found.more_failures or report.short),
-        "failures_compared_with": gate.found.compared_with,
-        "fixed": [_fixed(failure) for failure in gate.found.fixed],
-        "tools": [{"tool": each.tool, "count": each.count} for each in gate.tools],
-        "categories": [asdict(category) for category in gate.categories],
-        "traces": [_trace(run) for run in gate.ranked],
-        "reviewers": gate.gate.reviewers,
-        "approval": _approval(gate.approval) if gate.approval else None,
-        "baseline": _baseline(gate.baseline) if gate.baseline.results else None,
-        "history": [
-            {"commit": each.commit, **_previous(each.results[gate.name])}
-            for each in earlier
-            if gate.name in each.results
-        ],
-        "reproduction": gate.reproduction,
-    }
-
-
-def _threshold(row: ThresholdFacts, gate: GateFacts) -> Json:
-    check = row.check
-    return {
-        "name": check.threshold,
-        "label": check.label,
-        "metric": check.metric,
-        "value": check.value,
-        "limit": check.limit,
-        "state": check.state.replace(" ", "_") if row.final or check.value is None else "not_compared",
-        "message": check.sentence,
-        "lacking": check.lacking,
-        "reported_by": check.reported_by,
-        "base": row.base,
-        "change": _change(row, gate),
-    }
-
-
-def _change(row: ThresholdFacts, gate: GateFacts) -> float | None:
-    """Return the result minus the baseline's, both rounded as a commit status describes them."""
-    numbers = published_numbers(gate.combined, gate.gate)
-    now = numbers.get(row.check.metric)
-    if now is None or row.base is None:
-        return None
-    return round(now - row.base, MAX_DIGITS)
-
-
-def _metrics(run: CIRun) -> Json:
-    return {metric.name: run.value(metric) for metric in METRICS}
-
-
-def _baseline(baseline: Baseline) -> Json:
-    """Return the median of each number, and the results."""
-    return {
-        **{metric.name: baseline.median(metric) for metric in PUBLISHED},
-        "results": [{"commit": each.commit, "url": each.url, **_previous(each.result)} for each in baseline.results],
-    }
-
-
-def _previous(result: PreviousResult) -> Json:
-    numbers = {metric.name: result.value(metric) for metric in PUBLISHED}
-    return {"decision": result.decision, "enforcement": result.stage, **numbers}
-
-
-def _failure(failure: ClassifiedFailure) -> Json:
-    return {**_fixed(failure), "base": failure.base, "new": failure.new}
-
-
-def _fixed(failure: ClassifiedFailure) -> Json:
-    return {
-        "severity": failure.severity,
-        "type": failure.type,
-        "mutation": failure.mutation,
-        "trace": failure.trace_id,
-        "count": failure.count,
-        "text": failure.description,
-    }
-
-
-def _trace(run: RunResult) -> Json:
-    return {
-        "trace": run.trace,
-        "decision": run.decision,
-        "reason": run.run_decision.reason,
-        "hint": run.hint,
-        **_ids(run),
-        "run_ids": run.run.run_ids,
-        "elapsed_s": run.elapsed_s,
-        "metrics": _metrics(run.run),
-    }
-
-
-def _ids(run: RunResult) -> Json:
-    return {
-        "campaign_id": run.campaign_id,
-        "trace_id": run.trace_id,
-        "run_id": run.run_id,
-        "batch_id": run.batch_id,
-        "dashboard_url": run.run.dashboard_url,
-    }
-
-
-def _approval(approval: ApprovalStatus) -> Json:
-    return {field.name: _refusals(getattr(approval, field.name)) for field in fields(approval)}
-
-
-def _refusals(value: object) -> object:
-    """Return a field of an approval, refusals as JSON."""
-    if isinstance(value, tuple):
-        return [asdict(each) if isinstance(each, Refusal) else each for each in value]
-    return value
-
-
-def _problem(problem: Problem) -> Json:
-    return {
-        "setting": problem.where.replace("`", ""),
-        "message": problem.message,
-        "file": problem.file,
-        "line": problem.line or None,
-        "column": problem.column or None,
-    }
-
-
-def _policy_change(change: Change) -> Json:
-    return {"gate": change.gate, "setting": change.setting, "old": change.old, "new": change.new}
-
-
-def _conclusion(*, blocks: bool) -> str:
-    return "failure" if blocks else "success"
-
-
-def _clean(value: object) -> object:
+def _clean(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Return a value with printable texts, null for empty ones, and whole numbers as integers."""
     match value:
         case dict():
             return {name: _clean(each) for name, each in value.items()}
-        case list() | tuple():
-            return [_clean(each) for each in value]
+        case list():
+            return list(map(_clean, value))
         case str():
             return "\n".join(map(json_reader.printable, value.split("\n"))) or None
         case float():

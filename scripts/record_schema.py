@@ -1,0 +1,93 @@
+"""Builds the JSON Schemas of `report.json` and of the brief from their fields in code. `make generate` writes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
+from enum import Enum
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, TypeAlias, get_args, get_origin
+
+from sepurux_action.common.codec import described_fields
+from sepurux_action.report.brief import Brief
+from sepurux_action.report.report_json import ReportJson
+
+ROOT = Path(__file__).resolve().parent.parent
+ADDRESS = "https://raw.githubusercontent.com/sepurux/gate-action/main/docs/"
+SCHEMAS: Mapping[str, tuple[str, type]] = {
+    "report.schema.json": ("Sepurux gate report", ReportJson),
+    "brief.schema.json": ("Sepurux brief for coding agents", Brief),
+}
+
+Schema: TypeAlias = dict[str, Any]
+
+TYPES: Mapping[object, Schema] = {
+    str: {"type": "string", "minLength": 1},
+    bool: {"type": "boolean"},
+    int: {"type": "integer", "minimum": 0},
+    float: {"type": "number"},
+}
+
+
+def files() -> Iterable[tuple[Path, str]]:
+    """Yield each schema's path and text."""
+    for name, (title, kind) in SCHEMAS.items():
+        definitions: dict[str, Schema] = {}
+        head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": ADDRESS + name, "title": title}
+        schema = {**head, **_object(kind, definitions), "$defs": dict(sorted(definitions.items()))}
+        yield ROOT / "docs" / name, json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _object(kind: type, definitions: dict[str, Schema]) -> Schema:
+    properties = {name: _value(each, definitions, of=kind) for name, each in described_fields(kind).items()}
+    optional = {each.name for each in fields(kind) if each.default is not MISSING} if _is_brief(kind) else set()
+    return {
+        **(
+            {"description": " ".join(kind.__doc__.split())}
+            if kind.__doc__ and not kind.__name__.startswith("_")
+            else {}
+        ),
+        "type": "object",
+        "additionalProperties": False,
+        "required": [name for name in properties if name not in optional],
+        "properties": properties,
+    }
+
+
+def _value(kind: Any, definitions: dict[str, Schema], of: type | None = None) -> Schema:  # noqa: ANN401 - any type
+    """Return the schema of a field of the object `of`, or of an item of a list."""
+    arguments = get_args(kind)
+    if get_origin(kind) is Annotated:
+        texts = [{"description": extra} for extra in arguments[1:] if isinstance(extra, str)]
+        given = [extra for extra in arguments[1:] if isinstance(extra, Mapping)]
+        return {
+            key: each for part in (_value(arguments[0], definitions, of), *texts, *given) for key, each in part.items()
+        }
+    if NoneType in arguments:
+        value = _value(next(each for each in arguments if each is not NoneType), definitions)
+        return value if of and _is_brief(of) else _nullable(value)
+    if get_origin(kind) is tuple:
+        return {"type": "array", "items": _value(arguments[0], definitions)}
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return {"enum": [each.value for each in kind]}
+    if kind in TYPES:
+        return _nullable(TYPES[kind]) if kind is str and of and not _is_brief(of) else dict(TYPES[kind])
+    name = kind.__name__.removeprefix("_")
+    if name not in definitions:
+        definitions[name] = {}
+        definitions[name] = _object(kind, definitions)
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _nullable(schema: Schema) -> Schema:
+    """Return the schema of a value that may be unknown."""
+    if "type" in schema and schema["type"] != "object":
+        return {**schema, "type": [schema["type"], "null"]}
+    return {"anyOf": [{"type": "null"}, schema]}
+
+
+def _is_brief(kind: type) -> bool:
+    """Return whether an object lacks the fields without a value, instead of writing null."""
+    return kind.__module__ == Brief.__module__
