@@ -39,7 +39,7 @@ class BoundedCalls:
         self._timeouts = timeouts
         self._output = output
         self._deadline = timeouts.now()
-        self._denied: set[Operation] = set()
+        self._denied = set() if self.connected else set(Operation)
         self._warned: set[str] = set()
 
     def set_timeout(self, seconds: float) -> None:
@@ -56,7 +56,7 @@ class BoundedCalls:
 
     def try_call(self, operation: Operation, work: Callable[[GitHubClient], T]) -> T | None:
         """Return what `work` returns, or None after one warning. An operation that the token may not do is skipped."""
-        if operation in self._denied or not self.connected:
+        if operation in self._denied:
             return None
         try:
             return self.call(work)
@@ -69,7 +69,7 @@ class BoundedCalls:
 
         After a rejection that the next call would get too (token, rate limit, no time left), no further call is made.
         """
-        if operation in self._denied or not self.connected:
+        if operation in self._denied:
             return
         rejected: dict[ErrorDetails, list[str]] = {}
         final: ErrorDetails | None = None

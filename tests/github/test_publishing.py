@@ -368,6 +368,19 @@ def test_an_evaluated_commit_that_is_not_the_head_has_no_changed_files(commit: s
     assert a_scene(replace(EVENT, commit=commit)).session.changed_files() is None
 
 
+def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(signals: Signals) -> None:
+    output = FakeOutput()
+    session = GitHubSession(None, FakeClock(), output, replace(EVENT, lookup=ByCommit(commit=HEAD)))
+    session.load("config")
+    scene = Scene(FakeClock(), FakeGitHubClient(FakeClock()), output, session)
+    run_gates(scene, signals, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
+    session.publish_results(results("one"))
+    session.publish_config_error(["one"])
+    assert session.publish_comment(results("one"), str) == ""
+    assert session.approval(()) == ApprovalStatus(unread=True)
+    assert (session.event.lookup, session.baseline("one"), output.annotations) == (ByCommit(commit=HEAD), None, [])
+
+
 # -- comments ---------------------------------------------------------------------------------------------------------
 
 
