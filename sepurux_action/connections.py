@@ -16,7 +16,7 @@ from sepurux_action.host.deadlines import ThreadTimeouts
 def _github_client(api_url: str, token: Secret, repository: str, redact: Redactor) -> GitHubClient:
     from sepurux_action.github.transport import connect  # noqa: PLC0415 - takes 0.2 s, so only when needed
 
-    return connect(api_url, token, repository, redact=redact)
+    return connect(api_url, token, repository, redact)
 
 
 def _today() -> date:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from sepurux_action.common import json_reader
@@ -137,7 +137,8 @@ class ErrorDetails:
     """Why a call to GitHub failed.
 
     `status` is that of the response, 0 without one. `accepted` is the header `x-accepted-github-permissions`.
-    `timed_out`: no time is left to try again.
+    `temporary`: the same call may succeed later. `retry_after_s` are the seconds after which GitHub accepts it, if it
+    says so. `timed_out`: no time is left to try again.
     """
 
     status: int = 0
@@ -145,6 +146,8 @@ class ErrorDetails:
     accepted: str = ""
     forbidden: bool = False
     rate_limited: bool = False
+    temporary: bool = False
+    retry_after_s: float | None = field(default=None, compare=False)
     timed_out: bool = False
 
     @property

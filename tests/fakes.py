@@ -173,7 +173,6 @@ class FakeGitHubClient(GitHubClient):
     permissions: Mapping[str, str] = field(default_factory=dict)
     calls: list[tuple[float, str, str]] = field(default_factory=list)
     statuses: dict[str, tuple[CommitState, str]] = field(default_factory=dict)
-    retried: list[bool] = field(default_factory=list)
     comments: dict[int, Comment] = field(default_factory=dict)
     lose: int = 0
     late: int = 0
@@ -227,9 +226,8 @@ class FakeGitHubClient(GitHubClient):
         self._log("recent_results", base)
         return ()
 
-    def set_status(self, commit: str, status: CommitStatus, *, retry: bool = True) -> None:
+    def set_status(self, commit: str, status: CommitStatus) -> None:
         del commit
-        self.retried.append(retry)
         self._log("set_status", f"{status.context} {status.url}".strip())
         self.statuses[status.context] = (status.state, status.url)
 

@@ -180,7 +180,7 @@ class ClientScene(NamedTuple):
 def a_client_scene(github: GitHub) -> ClientScene:
     repository = github.repository("octo/shop")
     pull = repository.pull("mona", head="feature")
-    client = connect(github.url, Secret(github.token()), "octo/shop", waits_s=(1, 0.01))
+    client = connect(github.url, Secret(github.token()), "octo/shop")
     event = Event(
         name="pull_request",
         repository="octo/shop",

@@ -18,7 +18,8 @@ T = TypeVar("T")
 
 FIRST_READ_S = 60.0  # for finding the pull request and the first snapshot, which has the policy
 READS_S = 15.0  # for the pending statuses and the reads after them; the same for reviews, and for the read at the end
-RETRY_PAUSE_S = 5.0  # between two attempts at the first read; the client makes shorter pauses within one attempt
+RETRY_PAUSE_S = 5.0  # between two attempts at the first read, each of which may be several requests
+RETRY_PAUSES_S = (0.0, 1.0, 2.0)  # before each further request of a call
 
 _TIMED_OUT = ErrorDetails(message="GitHub did not respond in the time that the gate waits for it", timed_out=True)
 _NOT_USED = ErrorDetails(message="GitHub is not used")
@@ -104,16 +105,34 @@ class BoundedCalls:
             left = f"{RETRY_PAUSE_S:.0f} s, for at most {self._left:.0f} s"
             self._output.log(f"could not {operation} ({details.summary}); next attempt in {left}")
             try:
-                self._timeouts.pause(RETRY_PAUSE_S)
-            except Interrupted:
-                details = _ENDED
+                self._pause(RETRY_PAUSE_S)
+            except GitHubError as error:
+                details = error.details
                 break
         if not results:
             raise GitHubError(details or _TIMED_OUT)
         return results[0]
 
-    def call(self, work: Callable[[GitHubClient], T]) -> T:
-        """Return what `work` returns; raises GitHubError, also when the deadline passes first."""
+    def call(self, work: Callable[[GitHubClient], T], *, retry: bool = True) -> T:
+        """Return what `work` returns; raises GitHubError, also when the deadline passes first.
+
+        A call that GitHub rejected with `Retry-After` had no effect, so it is made again after that time. With `retry`,
+        this is so for every temporary failure. A retry that would begin after the deadline is not made, because a later
+        write would replace newer ones.
+        """
+        for pause in RETRY_PAUSES_S:
+            try:
+                return self._attempt(work)
+            except GitHubError as error:
+                details = error.details
+                wait = details.retry_after_s if details.rate_limited else max(pause, details.retry_after_s or 0)
+                may_retry = details.rate_limited or (retry and details.temporary)
+                if not may_retry or wait is None or wait >= self._left:
+                    raise
+            self._pause(wait)
+        return self._attempt(work)
+
+    def _attempt(self, work: Callable[[GitHubClient], T]) -> T:
         client = self._client
         if client is None:
             raise GitHubError(_NOT_USED)
@@ -191,6 +210,12 @@ class BoundedCalls:
             self.warn(snapshot.denied, snapshot.error)
 
     # -- time ---------------------------------------------------------------------------------------------------------
+
+    def _pause(self, seconds: float) -> None:
+        try:
+            self._timeouts.pause(seconds)
+        except Interrupted:
+            raise GitHubError(_ENDED) from None
 
     @property
     def _left(self) -> float:

@@ -43,14 +43,8 @@ UNEXPECTED_SHAPE = ErrorDetails(message="a response of an unknown shape, or a re
 class Transport(Protocol):
     """Sends a call to GitHub."""
 
-    def __call__(
-        self, verb: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None, retry: bool = True
-    ) -> object:
-        """Return the response, whatever shape it has; raises GitHubError.
-
-        `path` is below the repository, '' is GraphQL. Without `retry`, only a rejection with `Retry-After` is retried,
-        because such a call had no effect.
-        """
+    def __call__(self, verb: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None) -> object:
+        """Return the response, whatever shape it has; `path` is below the repository, '' is GraphQL."""
 
 
 class GitHubClient:
@@ -93,19 +87,16 @@ class GitHubClient:
             json_reader.text(status.get("context")): json_reader.text(status.get("description")) for status in statuses
         }
 
-    def set_status(self, commit: str, status: CommitStatus, *, retry: bool = True) -> None:
-        """Set a commit status; a retry does no harm."""
+    def set_status(self, commit: str, status: CommitStatus) -> None:
+        """Set a commit status."""
         texts = {"description": status.description, "context": status.context, "target_url": status.url}
         body = {"state": status.state.value, **{name: self._redact(text) for name, text in texts.items() if text}}
-        _check_id(self._call("POST", f"statuses/{commit}", body=body, retry=retry))
+        _check_id(self._call("POST", f"statuses/{commit}", body=body))
 
     def create_comment(self, number: int, body: str) -> Comment:
-        """Create a comment. After a failure the comment may exist, so the caller has to search for it.
-
-        Only a rejection with `Retry-After` is retried.
-        """
+        """Create a comment. After a failure the comment may exist, so the caller has to search for it."""
         body = self._redact(body)
-        made = json_reader.as_object(self._call("POST", f"issues/{number}/comments", body={"body": body}, retry=False))
+        made = json_reader.as_object(self._call("POST", f"issues/{number}/comments", body={"body": body}))
         return Comment(id=_check_id(made), body=body, url=safe_url(json_reader.text(made.get("html_url"))))
 
     def newest_comments(self, number: int, account: str) -> tuple[Comment, ...]:

@@ -382,8 +382,8 @@ class GitHubSession:
         """Set a status, without its link if GitHub rejects it with one; raises GitHubError."""
 
         def send(status: CommitStatus) -> None:
-            commit, retry = self.event.commit, not self._shutting_down
-            self._calls.call(lambda github: github.set_status(commit, status, retry=retry))
+            commit = self.event.commit
+            self._calls.call(lambda github: github.set_status(commit, status), retry=not self._shutting_down)
 
         linked = replace(status, url=status.url or self._options.run_url)
         try:

@@ -55,7 +55,7 @@ class StickyComment:
             created: list[Comment] = []
             lost = ErrorDetails()
             try:
-                created = [self._calls.call(lambda github: github.create_comment(number, text))]
+                created = [self._calls.call(lambda github: github.create_comment(number, text), retry=False)]
             except GitHubError as error:
                 lost = error.details
                 if lost.permanent or lost.of_every_target or attempt == MAX_CREATE_ATTEMPTS:

@@ -15,13 +15,14 @@ from sepurux_action.config import options
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.metrics import PASS_RATE
+from sepurux_action.github.calls import BoundedCalls
 from sepurux_action.github.commit_status import CommitState, CommitStatus
 from sepurux_action.github.event import ByCommit, ByHead, ByNumber, PullRequestLookup
 from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.github.snapshot import Comment
 from sepurux_action.github.transport import connect
-from sepurux_action.host.deadlines import ThreadTimeouts
 from tests import backend
+from tests.fakes import FakeClock, FakeOutput
 from tests.github_double import GitHub, faults
 from tests.scenes import BOT
 from tests.scenes import ClientScene as Scene
@@ -128,7 +129,7 @@ def test_a_status_is_one_request(scene: Scene) -> None:
 
 def test_whatever_is_sent_to_github_is_redacted(dotcom: Scene) -> None:
     secret = "tok_9f8e7d6c5b4a3928"
-    client = connect(dotcom.github.url, Secret(dotcom.github.token()), "octo/shop", redact=Redactor([secret]))
+    client = connect(dotcom.github.url, Secret(dotcom.github.token()), "octo/shop", Redactor([secret]))
     made = client.create_comment(dotcom.pull.number, f"created {secret}\nsecond line")
     assert client.edit_comment(made, f"edited {secret}\nsecond line")
     sha = dotcom.pull.head_sha
@@ -174,71 +175,57 @@ def test_a_lookup_by_commit_lists_open_pull_requests_from_forks_too(scene: Scene
     }
 
 
+def bounded(scene: Scene, seconds: float = 15) -> BoundedCalls:
+    calls = BoundedCalls(scene.client, FakeClock(), FakeOutput(), scene.event)
+    calls.set_timeout(seconds)
+    return calls
+
+
 def test_an_edit_and_a_status_survive_a_502_and_a_reset(dotcom: Scene) -> None:
     made = dotcom.client.create_comment(dotcom.pull.number, "first")
-    dotcom.github.fault("issues/update-comment", faults.broken(), backend.reset())
+    dotcom.github.fault("issues/update-comment", faults.broken(), backend.reset(), backend.truncated({}))
     dotcom.github.fault("repos/create-commit-status", faults.broken(503))
-    dotcom.client.edit_comment(made, "second")
-    dotcom.client.set_status(dotcom.pull.head_sha, SUCCESS)
+    calls = bounded(dotcom)
+    calls.call(lambda github: github.edit_comment(made, "second"))
+    calls.call(lambda github: github.set_status(dotcom.pull.head_sha, SUCCESS))
     assert dotcom.pull.comments[0].body == "second"
-    assert len(dotcom.github.calls("issues/update-comment")) == 3
+    assert len(dotcom.github.calls("issues/update-comment")) == 4
+
+
+def creating(scene: Scene, fault: faults.Step | backend.Answer, seconds: float = 15) -> int:
+    """Return how many times a comment is sent if its first request has a fault."""
+    scene.github.fault("issues/create-comment", fault)
+    with suppress(GitHubError):
+        bounded(scene, seconds).call(lambda github: github.create_comment(1, "once"), retry=False)
+    return len(scene.github.calls("issues/create-comment"))
 
 
 def test_a_comment_is_never_sent_twice_by_itself(dotcom: Scene) -> None:
-    dotcom.github.fault("issues/create-comment", faults.lost)
-    error = error_of(lambda: dotcom.client.create_comment(dotcom.pull.number, "once"))
-    assert not error.permanent
+    assert creating(dotcom, faults.lost) == 1
     assert len(dotcom.pull.comments) == 1
-    assert len(dotcom.github.calls("issues/create-comment")) == 1
 
 
 @pytest.mark.parametrize("status", [403, 429])
 def test_a_comment_that_github_rejected_with_a_retry_after_is_sent_again(status: int, dotcom: Scene) -> None:
-    dotcom.github.fault("issues/create-comment", faults.secondary_limit(retry_after_s=1, status=status))
-    dotcom.client.create_comment(dotcom.pull.number, "once")
+    assert creating(dotcom, faults.secondary_limit(retry_after_s=10, status=status)) == 2
     assert [comment.body for comment in dotcom.pull.comments] == ["once"]
-    assert len(dotcom.github.calls("issues/create-comment")) == 2
-
-
-LATER = {"Retry-After": "1"}
 
 
 @pytest.mark.parametrize(
     "fault",
     [
-        backend.json({"message": "Server Error"}, 503, LATER),
-        backend.json({"message": "Server Error"}, 502, LATER),
+        backend.json({"message": "Server Error"}, 503, {"Retry-After": "1"}),
         backend.reset(),
         faults.secondary_limit(),
         faults.secondary_limit(status=429),
+        faults.secondary_limit(retry_after_s=15),
     ],
-    ids=["503", "502", "reset", "limit without a time", "429 without a time"],
+    ids=["503", "reset", "limit without a time", "429 without a time", "time after the deadline"],
 )
-def test_a_comment_is_not_sent_again_after_an_error_without_a_retry_after_of_a_rate_limit(
+def test_a_comment_is_not_sent_again_after_another_error_or_after_the_deadline(
     fault: backend.Answer, dotcom: Scene
 ) -> None:
-    dotcom.github.fault("issues/create-comment", fault)
-    error_of(lambda: dotcom.client.create_comment(dotcom.pull.number, "once"))
-    assert len(dotcom.github.calls("issues/create-comment")) == 1
-
-
-def test_a_comment_is_not_sent_again_after_the_deadline(dotcom: Scene) -> None:
-    dotcom.github.fault("issues/create-comment", faults.secondary_limit(retry_after_s=2), always=True)
-
-    def create() -> Comment:
-        return dotcom.client.create_comment(dotcom.pull.number, "once")
-
-    assert error_of(lambda: ThreadTimeouts().run(1.5, create)).rate_limited
-    assert len(dotcom.github.calls("issues/create-comment")) == 1
-
-
-@pytest.mark.parametrize("fault", [faults.broken(502), backend.reset()], ids=["502", "reset"])
-def test_a_status_can_be_tried_only_once(fault: backend.Answer, dotcom: Scene) -> None:
-    dotcom.github.fault("repos/create-commit-status", fault, always=True)
-    error_of(
-        lambda: dotcom.client.set_status(dotcom.pull.head_sha, SUCCESS, retry=False),
-    )
-    assert len(dotcom.github.calls("repos/create-commit-status")) == 1
+    assert creating(dotcom, fault) == 1
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -257,31 +244,27 @@ def test_a_redirect_to_another_host_is_an_error_for_every_call(status: int, dotc
     assert [comment.body for comment in dotcom.pull.comments] == ["first"]
 
 
-@pytest.mark.parametrize("asked", ["Wed, 21 Oct 99999999999 07:28:00 GMT", "9" * 400, "9" * 5000, "-5", "soon"])
-def test_an_invalid_retry_after_is_an_error_that_may_be_temporary(asked: str, dotcom: Scene) -> None:
+@pytest.mark.parametrize("asked", ["Wed, 21 Oct 99999999999 07:28:00 GMT", "9" * 400, "9" * 5000, "-5", "soon", ""])
+def test_an_invalid_retry_after_is_ignored(asked: str, dotcom: Scene) -> None:
     dotcom.github.fault("graphql", backend.json({}, 503, {"Retry-After": asked}))
-    assert not error_of(lambda: dotcom.client.fetch_snapshot(dotcom.event)).permanent
+    error = error_of(lambda: dotcom.client.fetch_snapshot(dotcom.event))
+    assert (error.temporary, error.retry_after_s) == (True, None)
 
 
 @pytest.mark.parametrize("fault", [faults.secondary_limit(retry_after_s=1), faults.broken(503)], ids=["limit", "503"])
 def test_no_call_is_retried_after_its_deadline(fault: backend.Answer, dotcom: Scene) -> None:
     """A `pending` that was sent again after the time for it was over would replace the decided status."""
     dotcom.github.fault("repos/create-commit-status", fault, fault)
-    client = connect(dotcom.github.url, Secret(dotcom.github.token()), "octo/shop")
-
-    def pend() -> None:
-        client.set_status(dotcom.pull.head_sha, SUCCESS)
-
-    assert not error_of(lambda: ThreadTimeouts().run(0.9, pend)).permanent
+    calls = bounded(dotcom, 0.9)
+    assert not error_of(lambda: calls.call(lambda github: github.set_status(dotcom.pull.head_sha, SUCCESS))).permanent
     assert dotcom.repository.latest_statuses(dotcom.pull.head_sha) == []
 
 
 def test_a_rate_limit_beyond_the_deadline_is_an_error_at_once(dotcom: Scene) -> None:
-    token = dotcom.github.token()
-    client = connect(dotcom.github.url, Secret(token), "octo/shop")
+    calls = bounded(dotcom)
     for fault in (faults.secondary_limit(), faults.secondary_limit(retry_after_s=3600), faults.primary_limit()):
         dotcom.github.fault("graphql", fault)
-        assert error_of(lambda: ThreadTimeouts().run(15, lambda: client.fetch_snapshot(dotcom.event))).rate_limited
+        assert error_of(lambda: calls.call(lambda github: github.fetch_snapshot(dotcom.event))).rate_limited
     assert len(dotcom.github.requests) == 3
 
 
@@ -363,14 +346,10 @@ def test_a_response_of_an_unknown_shape_is_an_error_or_has_no_comments(case: str
     assert len(dotcom.github.calls("issues/create-comment")) == 1
 
 
-def test_an_outage_that_outlasts_the_retries_is_an_error_that_may_pass(dotcom: Scene) -> None:
+def test_an_outage_that_outlasts_the_retries_is_an_error_that_may_be_temporary(dotcom: Scene) -> None:
     dotcom.github.fault("graphql", faults.broken(502), always=True)
-    error = error_of(lambda: dotcom.client.fetch_snapshot(dotcom.event))
-    assert (error.message, error.permanent, error.of_every_target) == (
-        "GitHub kept responding with errors",
-        False,
-        False,
-    )
+    error = error_of(lambda: bounded(dotcom).call(lambda github: github.fetch_snapshot(dotcom.event)))
+    assert (error.summary, error.permanent, error.of_every_target) == ("HTTP 502 Server Error", False, False)
     assert len(dotcom.github.requests) == 4
 
 
@@ -387,7 +366,7 @@ def test_a_comments_address_is_one_or_nothing(dotcom: Scene) -> None:
 
 def test_the_token_is_in_no_error(dotcom: Scene) -> None:
     token = dotcom.github.token()
-    client = connect(dotcom.github.url, Secret(token), "octo/shop", waits_s=(90, 0.01))
+    client = connect(dotcom.github.url, Secret(token), "octo/shop")
     dotcom.github.fault("graphql", backend.reset(), always=True)
     error = error_of(lambda: client.fetch_snapshot(dotcom.event))
     assert token not in warning_text(Operation.READ, error, dotcom.event)

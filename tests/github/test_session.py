@@ -117,7 +117,7 @@ def failing(answer: backend.Answer) -> Callable[[Scene], None]:
     ("arrange", "message"),
     [
         (failing(backend.reset()), "the connection to GitHub failed. Re-run the job."),
-        (failing(faults.broken(502)), "GitHub kept responding with errors. Re-run the job."),
+        (failing(faults.broken(502)), "HTTP 502 Server Error. Re-run the job."),
         (failing(faults.refused(401, "Bad credentials")), "HTTP 401 Bad credentials. `github_token` is not valid"),
         (
             failing(faults.refused(403, "Resource not accessible by integration")),
@@ -230,7 +230,7 @@ def test_several_pull_requests_into_one_branch_use_its_policy_and_get_no_comment
 def test_a_lookup_that_fails_makes_the_event_ambiguous(dotcom: Scene) -> None:
     for permissions in ({}, {"contents": "read", "statuses": "write"}):
         token = Secret(dotcom.github.token(permissions))
-        scene = dotcom._replace(client=connect(dotcom.github.url, token, "octo/shop", waits_s=(1, 0.5)))
+        scene = dotcom._replace(client=connect(dotcom.github.url, token, "octo/shop"))
         for name, branch in [("push", "feature"), ("schedule", "main")]:
             session = loaded(scene, event_on(name, dotcom.repository.branches[branch].sha, branch))
             assert session.event.ambiguous
@@ -313,7 +313,7 @@ def test_a_token_that_cannot_read_contents_reads_the_statuses_of_the_head(dotcom
     """Without `contents: read` the policy is unreadable, which is just when the old statuses must turn red."""
     dotcom.repository.status(dotcom.pull.head_sha, "success", "Reliability / core", GREEN)
     token = Secret(dotcom.github.token({"pull-requests": "read", "statuses": "write"}))
-    scene = dotcom._replace(client=connect(dotcom.github.url, token, "octo/shop", waits_s=(1, 0.5)))
+    scene = dotcom._replace(client=connect(dotcom.github.url, token, "octo/shop"))
     loaded(scene, replace(scene.event, base_sha=dotcom.pull.base_sha)).publish_config_error([])
     assert states(dotcom, dotcom.pull.head_sha) == {"Reliability / core": "failure"}
 
