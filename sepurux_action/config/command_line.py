@@ -61,7 +61,7 @@ Exit status: 0 if nothing blocks, 1 if a fail blocks, 2 if a gate without a
 result blocks or a setting is wrong, 130 after Ctrl+C, 129 after SIGHUP, 143
 after SIGTERM.
 """
-_CONNECTION = (options.API_KEY, options.TOKEN, options.BASE_URL, options.TIMEOUT, options.POLL_INTERVAL)
+_CONNECTION = (options.API_KEY, options.TOKEN, options.BASE_URL, options.TIMEOUT)
 _STAGE = (options.ENFORCEMENT, options.ON_UNDECIDED)
 _OUTPUT = (options.NAME, options.REPORT_DIR)
 _THRESHOLDS = tuple(option for option in FLAGS if option.allowed_in == (SectionKind.THRESHOLDS,))

@@ -74,11 +74,6 @@ def list_schema(*, most: int = 0) -> Schema:
     return {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, **limit}]}
 
 
-def _duration_schema(most: float) -> Schema:
-    number = {"type": "number", "exclusiveMinimum": 0, "maximum": most}
-    return {"anyOf": [number, {"type": "string", "pattern": _DURATION}]}
-
-
 NAME = Kind(
     parse=parsers.parse_name,
     accepts=f"1 to {parsers.MAX_NAME_LENGTH} characters on one line",
@@ -135,12 +130,11 @@ DURATION = Kind(
     parse=parsers.parse_duration,
     accepts="seconds, or a duration such as `10m` or `1h30m`, up to a day",
     placeholder="TIME",
-    schema=_duration_schema(parsers.MAX_TIMEOUT_S),
-)
-POLL_INTERVAL = Kind(
-    parse=parsers.parse_poll_interval,
-    accepts="1 second to an hour, in seconds or as a duration such as `30s`",
-    placeholder="TIME",
-    schema=_duration_schema(parsers.MAX_POLL_INTERVAL_S),
+    schema={
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0, "maximum": parsers.MAX_TIMEOUT_S},
+            {"type": "string", "pattern": _DURATION},
+        ]
+    },
 )
 BOOL = Kind(parse=parsers.parse_bool, accepts="`true` or `false`", schema={"type": "boolean"})

@@ -258,13 +258,6 @@ TIMEOUT = Option(
     allowed_in=_EACH,
     default="600",
 )
-POLL_INTERVAL = Option(
-    name="poll_interval",
-    kind=kinds.POLL_INTERVAL,
-    help="Fixed time between two polls of a CI run.",
-    allowed_in=_ONCE,
-    default_note="adaptive",
-)
 GITHUB_TOKEN = Option(
     name="github_token",
     kind=kinds.secret("a token for this repository"),

@@ -21,8 +21,6 @@ from sepurux_action.common.urls import is_loopback
 E = TypeVar("E", bound=StrEnum)
 
 MAX_TIMEOUT_S = 24 * 3600
-MAX_POLL_INTERVAL_S = 3600
-MIN_POLL_INTERVAL_S = 1
 MAX_NAME_LENGTH = 80  # characters; a status context has room for 255 with its prefix
 MAX_TRACES = 100  # of one gate; more than that is a glob that matches too much
 MAX_REVIEWERS = 100  # of one list; each may cost a request
@@ -157,23 +155,15 @@ def parse_positive_number(text: str) -> int:
     return number
 
 
-def parse_poll_interval(text: str) -> float:
-    """Return the seconds of a duration from a second to an hour."""
-    seconds = parse_duration(text, MAX_POLL_INTERVAL_S)
-    if seconds < MIN_POLL_INTERVAL_S:
-        raise ValueError
-    return seconds
-
-
-def parse_duration(text: str, most: float = MAX_TIMEOUT_S) -> float:
-    """Return seconds above 0 and up to `most`, written as `90`, `90.5s`, or `1h30m`."""
+def parse_duration(text: str) -> float:
+    """Return seconds above 0 and up to a day, written as `90`, `90.5s`, or `1h30m`."""
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?s?", text, re.ASCII | re.IGNORECASE):
         seconds = float(text.rstrip("sS"))
     elif match := _DURATION.fullmatch(text):
         seconds = math.fsum(int(part or 0) * unit for part, unit in zip(match.groups(), _UNIT_SECONDS, strict=True))
     else:
         raise ValueError
-    if not 0 < seconds <= most:
+    if not 0 < seconds <= MAX_TIMEOUT_S:
         raise ValueError
     return seconds
 

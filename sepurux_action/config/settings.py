@@ -72,7 +72,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings of a run. `poll_interval_s` is None for the adaptive interval; absent or empty secrets are None.
+    """All settings of a run. Absent or empty secrets are None.
 
     Until the policy has been read, they follow from inputs and environment alone, for a status and a report if the
     policy cannot be read: `gates` has at most the gate that these name, `problems` are those in them, which are
@@ -85,7 +85,6 @@ class Settings:
     base_url: str = options.BASE_URL.default
     token: Secret | None = field(default=None, repr=False)
     api_key: Secret | None = field(default=None, repr=False)
-    poll_interval_s: float | None = None
     github_token: Secret | None = field(default=None, repr=False)
     publish_options: PublishOptions = field(default_factory=lambda: PublishOptions(key=SEVERAL_GATES_KEY))
     pull_request: int | None = None
@@ -226,7 +225,6 @@ def _settings(reader: OptionReader, gates: Sequence[Gate]) -> Settings:
         base_url=reader.value_or_default(options.BASE_URL),
         token=reader.value(options.TOKEN),
         api_key=reader.value(options.API_KEY),
-        poll_interval_s=reader.value(options.POLL_INTERVAL),
         github_token=reader.value(options.GITHUB_TOKEN),
         publish_options=PublishOptions(
             comment=reader.value_or_default(options.COMMENT),

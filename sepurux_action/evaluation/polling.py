@@ -427,7 +427,6 @@ class RunPoller:
         """Return the final decision; raises StillPending or TimedOut at the deadline."""
         context = self._context
         polls = PollSchedule(
-            context.settings.poll_interval_s,
             self.gate.timeout_s,
             schedule.last_polls_s(len(context.pollers)),
             self._calls.jitter,

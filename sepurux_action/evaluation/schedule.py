@@ -1,4 +1,4 @@
-"""The poll interval, the retry backoff, and the timeouts of backend calls. Source: docs/configuration.md."""
+"""The waits between polls, the retry backoff, and the timeouts of backend calls. Source: contract, section 7."""
 
 from __future__ import annotations
 
@@ -50,10 +50,8 @@ def last_polls_s(runs: int) -> float:
     return max(LAST_POLL_S, runs * POLL_GAP_S + 1)
 
 
-def poll_wait(waited_s: float, fixed_s: float | None) -> float:
+def poll_wait(waited_s: float) -> float:
     """Return the seconds until the next poll, after `waited_s` seconds of waiting for the decision."""
-    if fixed_s is not None:
-        return fixed_s
     longest = MAX_POLL_WAIT_S if waited_s < LONG_RUN_S else MAX_POLL_WAIT_OF_LONG_RUN_S
     return min(longest, max(MIN_POLL_WAIT_S, POLL_SHARE * waited_s))
 
@@ -62,24 +60,18 @@ class PollSchedule:
     """When a run is polled next, and what its polls have shown so far. Times are seconds since the first call.
 
     `wait` is the time until the next poll, `over` is true once the last poll has started. `error` is the reason of a
-    failed poll, '' after one that succeeded, whose decision is `decision`.
+    failed poll, '' after one that succeeded, whose decision is `run_decision`.
     """
 
     def __init__(
-        self,
-        fixed_s: float | None,
-        timeout_s: float,
-        grace_s: float,
-        jitter: Callable[[], float],
-        elapsed: Callable[[], float],
+        self, timeout_s: float, grace_s: float, jitter: Callable[[], float], elapsed: Callable[[], float]
     ) -> None:
-        """Start to wait now. `fixed_s` is the `poll_interval` setting; last polls end `grace_s` after the timeout."""
+        """Start to wait now; last polls end `grace_s` after the timeout."""
         self.wait = 0.0
         self.over = False
         self.error = ""
         self.outage = Outage.NO
         self.run_decision: RunDecision | None = None
-        self._fixed_s = fixed_s
         self._timeout_s = timeout_s
         self._grace_s = grace_s
         self._jitter = jitter
@@ -108,7 +100,7 @@ class PollSchedule:
 
     def poll_failed(self, error: TransientError, of_other_runs: TransientError | None = None) -> None:
         """Note a poll that failed, which is not a decision. `of_other_runs` is why the last call of any run failed."""
-        if error is NO_TIME_LEFT:  # an earlier error says why there is no decision
+        if error is NO_TIME_LEFT:  # an earlier error says why there is no run_decision
             self.over = True
             if self.run_decision is None and not self.error and of_other_runs:
                 self.outage = of_other_runs.outage
@@ -118,7 +110,7 @@ class PollSchedule:
         self._failed_polls += 1
         self.wait = retry_wait(error, self._failed_polls, self._jitter())
         if error.retry_after_s is None:
-            self.wait = max(self.wait, poll_wait(self.waited(), self._fixed_s))
+            self.wait = max(self.wait, poll_wait(self.waited()))
         elif self._elapsed() + self.wait > self._timeout_s:
             self.over = True
             requested = number_format.duration(self.wait)
@@ -128,7 +120,7 @@ class PollSchedule:
         """Return a poll's decision. A finished run without a decision is final in a second or in the last poll."""
         again = self.run_decision is not None and self.run_decision.rule is Rule.FINISHED_UNDECIDED
         self.error, self._failed_polls, self.run_decision = "", 0, run_decision
-        self.wait = poll_wait(self.waited(), self._fixed_s)
+        self.wait = poll_wait(self.waited())
         if run_decision.rule is Rule.FINISHED_UNDECIDED:
             self.wait = SECOND_OPINION_S
             if again or self.over:

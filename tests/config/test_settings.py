@@ -83,7 +83,6 @@ def test_every_input_arrives_where_it_belongs() -> None:
             "enforcement": "soft",
             "on_undecided": "allow",
             "timeout": "1h30m",
-            "poll_interval": "5",
             "pr_number": "42",
             "report_dir": "build/sepurux",
         }
@@ -101,11 +100,7 @@ def test_every_input_arrives_where_it_belongs() -> None:
     }
     assert gate.required_mutation_categories == ("timeouts", "auth")
     assert (gate.stage, gate.on_undecided, gate.timeout_s) == (Stage.SOFT, OnUndecided.ALLOW, 5400)
-    assert (settings.base_url, settings.poll_interval_s, settings.pull_request) == (
-        "https://sepurux.example/api",
-        5,
-        42,
-    )
+    assert (settings.base_url, settings.pull_request) == ("https://sepurux.example/api", 42)
     assert settings.token is not None
     assert settings.api_key is not None
     assert (settings.token.reveal(), settings.api_key.reveal()) == ("made-up-token", "made-up-key")

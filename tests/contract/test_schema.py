@@ -35,7 +35,6 @@ reviewers: [octocat, '@octodog']
 timeout: 600
 timeout: 1h30m
 timeout: 10m
-poll_interval: 2.5
 comment: on_failure
 comment_key: nightly
 status: false
@@ -75,7 +74,7 @@ reviewers: []
 timeout: 10 weeks
 timeout: 86401
 timeout: 0
-poll_interval: 3601
+poll_interval: 30
 comment: sometimes
 status: 3
 gates: []

@@ -37,11 +37,9 @@ HANGS = TransientError(reason="hangs")
 GATE = Gate(name="core", campaign="core", traces=(Trace(label="trace-1", trace_id="trace-1"),))
 
 
-def run(
-    calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None, poll_interval_s: float | None = None
-) -> list[RunResult]:
+def run(calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None) -> list[RunResult]:
     """Return the results of all runs of the gates."""
-    settings = Settings(gates=gates or (GATE,), poll_interval_s=poll_interval_s)
+    settings = Settings(gates=gates or (GATE,))
     results = run_all(settings, RunMetadata(repo="o/r", pull_request=7), calls, output or FakeOutput(), lambda _: None)
     return [result for of_gate in results for result in of_gate]
 
@@ -96,14 +94,11 @@ def test_after_ten_minutes_polls_follow_every_15_s() -> None:
     assert [round(later - earlier) for earlier, later in pairwise(late)][:-1] == [15] * (len(late) - 2)
 
 
-@pytest.mark.parametrize("poll_interval_s", [None, 1])
 @pytest.mark.parametrize("count", [50, 400])
-def test_all_runs_together_make_at_most_ten_polls_a_second_and_none_is_left_out(
-    count: int, poll_interval_s: float | None
-) -> None:
+def test_all_runs_together_make_at_most_ten_polls_a_second_and_none_is_left_out(count: int) -> None:
     traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(count))
     calls = FakeApiCalls(backend(after(120, Success(PASSED))))
-    results = run(calls, replace(GATE, traces=traces), poll_interval_s=poll_interval_s)
+    results = run(calls, replace(GATE, traces=traces))
     assert {result.decision for result in results} == {Decision.PASS}
     times = [time for time, _ in polls(calls)]
     assert all(later - earlier >= 1 - 1e-6 for earlier, later in zip(times, times[10:], strict=False))
@@ -136,14 +131,6 @@ def test_every_run_has_a_last_poll_after_the_deadline(count: int) -> None:
     results = run(calls, replace(GATE, traces=traces, timeout_s=60))
     assert {result.decision for result in results} == {Decision.PASS}
     assert polls(calls)[-1][0] <= 1_060 + max(5, count / 10)
-
-
-def test_a_fixed_interval_is_kept() -> None:
-    calls = FakeApiCalls(backend(after(95, Success(PASSED))))
-    run(calls, poll_interval_s=20)
-    times = [time for time, call in calls.calls if "/v1/ci/batch" in call.path]
-    assert times[0] < 1_001
-    assert [round(later - earlier) for earlier, later in pairwise(times)] == [20] * 5
 
 
 def test_the_last_poll_starts_at_the_deadline_and_can_still_decide() -> None:
