@@ -1,4 +1,4 @@
-"""Runs blocking work within a deadline, in a thread that is abandoned when the deadline passes."""
+"""Runs blocking work in threads that can be abandoned: after a deadline, after a signal, or when the process ends."""
 
 from __future__ import annotations
 
@@ -7,14 +7,35 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TypeVar
 
-from sepurux_action.errors import DeadlineExceeded, GateError, Interrupted
+from sepurux_action.errors import DeadlineExceeded, Interrupted
 
 T = TypeVar("T")
 
+MAX_WAIT_S = 3600.0  # of one wait, which cannot be infinite
+
 _UNTIL: ContextVar[float] = ContextVar("until", default=math.inf)  # the deadline of the work in this thread
+
+
+def start_thread(work: Callable[[], T]) -> Future[T]:
+    """Return the result or the exception of work that runs in a thread of its own, which no exit waits for."""
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # who no longer waits for a thread cannot cancel it
+
+    def perform() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - raised where the result is read
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    threading.Thread(target=perform, daemon=True).start()
+    return future
 
 
 def seconds_left() -> float:
@@ -29,8 +50,7 @@ class ThreadTimeouts:
     """Runs work within seconds. A signal handler may call `interrupt`, which ends all work."""
 
     def __init__(self) -> None:
-        self._events: queue.SimpleQueue[int | None] = queue.SimpleQueue()  # numbers of finished work; None: a signal
-        self._started = 0
+        self._events: queue.SimpleQueue[None] = queue.SimpleQueue()  # a signal handler may add to it
         self._interrupted = False
 
     def now(self) -> float:
@@ -44,15 +64,10 @@ class ThreadTimeouts:
 
     def pause(self, seconds: float) -> None:
         """Wait so many seconds; raises Interrupted if a signal arrives first."""
-        until = self.now() + seconds
-        while not self._interrupted:
-            if self.now() >= until:
-                return
-            self._next_event(until)
-        raise Interrupted
+        self._wait(self.now() + seconds, lambda: False)
 
     def run(self, seconds: float, work: Callable[[], T]) -> T:
-        """Return what the work returns, or raise the GateError that it raises.
+        """Return what the work returns, or raise what it raises.
 
         Raises DeadlineExceeded after the seconds, at once if there are none, and Interrupted if a signal arrives first.
         """
@@ -60,31 +75,26 @@ class ThreadTimeouts:
             raise Interrupted
         if seconds <= 0:
             raise DeadlineExceeded
-        self._started += 1
-        number, results, errors = self._started, list[T](), list[GateError]()
-
-        def perform() -> None:
-            _UNTIL.set(until)
-            try:
-                results.append(work())
-            except GateError as error:
-                errors.append(error)
-            self._events.put(number)
-
         until = self.now() + seconds
-        threading.Thread(target=perform, name=f"work {number}", daemon=True).start()
-        while (event := self._next_event(until)) != number:
-            if event is None:
-                raise Interrupted
-            if self.now() >= until:
-                raise DeadlineExceeded
-        if errors:
-            raise errors[0]
-        return results[0]
 
-    def _next_event(self, until: float) -> int | None:
-        """Return the number of finished work, None for a signal, or 0 if nothing has happened until then."""
-        try:
-            return self._events.get(timeout=min(max(0.0, until - self.now()), threading.TIMEOUT_MAX))
-        except queue.Empty:
-            return 0
+        def perform() -> T:
+            _UNTIL.set(until)
+            return work()
+
+        future = start_thread(perform)
+        future.add_done_callback(lambda _: self._events.put(None))
+        self._wait(until, future.done)
+        if not future.done():
+            raise DeadlineExceeded
+        return future.result()
+
+    def _wait(self, until: float, done: Callable[[], bool]) -> None:
+        """Wait until something is done, or until a time; raises Interrupted if a signal arrives first."""
+        while not done():
+            if self._interrupted:
+                raise Interrupted
+            left = until - self.now()
+            if left <= 0:
+                return
+            with suppress(queue.Empty):
+                self._events.get(timeout=min(left, MAX_WAIT_S))

@@ -1,8 +1,7 @@
-"""Work within a deadline."""
+"""Work that is abandoned at its deadline or after a signal."""
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 
@@ -13,9 +12,30 @@ from sepurux_action.host.deadlines import ThreadTimeouts
 
 
 def test_work_is_abandoned_at_its_deadline() -> None:
-    assert ThreadTimeouts().run(math.inf, lambda: "done") == "done"
     with pytest.raises(DeadlineExceeded):
         ThreadTimeouts().run(0.1, lambda: time.sleep(60))
+
+
+def test_work_raises_what_it_raises_also_after_work_that_was_abandoned() -> None:
+    def fail() -> None:
+        time.sleep(0.2)
+        raise ZeroDivisionError
+
+    timeouts = ThreadTimeouts()
+    with pytest.raises(DeadlineExceeded):
+        timeouts.run(0.01, lambda: time.sleep(0.1))
+    with pytest.raises(ZeroDivisionError):
+        timeouts.run(60, fail)
+
+
+def test_a_signal_ends_work_at_once_and_rejects_further_work() -> None:
+    timeouts = ThreadTimeouts()
+    threading.Timer(0.1, timeouts.interrupt, [15]).start()
+    start = timeouts.now()
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            timeouts.run(60, lambda: time.sleep(60))
+    assert timeouts.now() - start < 30
 
 
 def test_a_pause_ends_after_its_seconds_and_at_once_for_a_signal() -> None:
