@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import NextChange, OnUndecided, Stage, next_change
+from sepurux_action.evaluation.api import Credentials, RunMetadata
+from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, compare_drops, few_results
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.fingerprint import fingerprint
-from sepurux_action.evaluation.polling import RunMetadata, run_all
+from sepurux_action.evaluation.polling import run_all
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
@@ -104,20 +106,15 @@ class GateEvaluator:
         if not settings.secret:
             hint = no_credentials_hint(event)
             return {gate.name: _not_run(gate, Decision.ERROR, NO_CREDENTIALS, hint) for gate in gates}
-        transport = self.run.connections.transport(
-            settings.base_url,
-            token=settings.token,
-            api_key=settings.api_key,
-            redact=self.run.redact,
-            secret_source=_secret_source(event),
-        )
+        credentials = Credentials(token=settings.token, api_key=settings.api_key, source=_secret_source(event))
+        transport = self.run.connections.transport(settings.base_url, credentials, self.run.redact)
         # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
         configured = settings.pull_request if not event.name or event.lookup else None
         metadata = RunMetadata(repo=self.run.context.repository, pull_request=event.pull_request or configured)
         calls = self.run.connections.calls(transport.send, self.run.signals)
-        evaluated = replace(settings, gates=tuple(gates))
         baselines = self.run.github.baselines(gates)
-        runs = run_all(evaluated, metadata, calls, self.run.host, self._set_early_outputs, baselines=baselines)
+        compared = [(gate, baselines.get(gate.name, Baseline())) for gate in gates]
+        runs = run_all(compared, metadata, calls, self.run.host, self._set_early_outputs)
         return {gate.name: of_gate for gate, of_gate in zip(gates, runs, strict=True)}
 
     def _set_early_outputs(self, known: Sequence[RunResult]) -> None:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
+from sepurux_action.common.secret import Secret
 from sepurux_action.config.gate import Gate
+from sepurux_action.config.options import API_KEY, TOKEN
 from sepurux_action.errors import Outage
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.ci_run import FAILURES_PAGE
@@ -79,6 +81,11 @@ class TransientError:
     sent: bool = True
 
     @property
+    def no_time_left(self) -> bool:
+        """Return whether the call was not sent because no time was left."""
+        return not self.sent and self.retry_after_s is None
+
+    @property
     def outage(self) -> Outage:
         """Return whether this failure is an outage. A trace may be why a server has an error or needs much time."""
         if not self.connected or self.status in {425, 429}:
@@ -109,10 +116,35 @@ ApiResult = Success | TransientError | PermanentError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What an error says about the secrets of a call: the `names` of their inputs, and a sentence on their `source`."""
+    """The secrets of a step's calls, and a sentence on where they are set, for errors."""
 
-    names: str = "the secret"
+    token: Secret | None = None
+    api_key: Secret | None = None
     source: str = ""
+
+    @property
+    def names(self) -> str:
+        """Return the names of the inputs that have a secret."""
+        given = ((TOKEN, self.token), (API_KEY, self.api_key))
+        return " and ".join(f"`{option.name}`" for option, secret in given if secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """An HTTP response. `location` is where a redirect points, '' for any other."""
+
+    status: int
+    body: bytes | bytearray
+    retry_after_s: float | None = None
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunMetadata:
+    """Where a run comes from; sent to the backend."""
+
+    repo: str = ""
+    pull_request: int | None = None
 
 
 def list_campaigns(project: str) -> ApiRequest:
@@ -120,7 +152,7 @@ def list_campaigns(project: str) -> ApiRequest:
     return ApiRequest(method="GET", path=CAMPAIGNS, purpose="the list of campaigns", project=project)
 
 
-def upload_trace(content: bytes, *, label: str, project: str, key: str) -> ApiRequest:
+def upload_trace(content: bytes, label: str, project: str, key: str) -> ApiRequest:
     """Return the call that uploads one trace; `key` is its Idempotency-Key."""
     shown = f'"{label}"'
     hints = {
@@ -138,17 +170,15 @@ def upload_trace(content: bytes, *, label: str, project: str, key: str) -> ApiRe
     )
 
 
-def create_run(  # noqa: PLR0913 - the body's fields
-    gate: Gate, campaign_id: str, trace_id: str, *, repo: str, pull_request: int | None, key: str
-) -> ApiRequest:
+def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: RunMetadata, key: str) -> ApiRequest:
     """Return the call that starts a CI run. If `trace_id` is '', the campaign's registered scenarios run."""
     body = {
         "trace_id": trace_id or None,
         "campaign_id": campaign_id,
         "mutation_pack_id": gate.mutation_pack or None,
         "thresholds": gate.thresholds,
-        "repo": repo or None,
-        "pull_request_number": pull_request,
+        "repo": metadata.repo or None,
+        "pull_request_number": metadata.pull_request,
     }
     campaign, project = json_reader.preview(gate.campaign), json_reader.preview(gate.project)
     given = [f"`campaign` ({campaign})", *([f"`trace_id` ({json_reader.preview(trace_id)})"] if trace_id else [])]
@@ -199,21 +229,15 @@ def classified_failures(campaign_id: str, run_id: str, project: str) -> ApiReque
     )
 
 
-def parse_response(  # noqa: PLR0913 - the parts of an HTTP response
-    call: ApiRequest,
-    status: int,
-    body: bytes | bytearray,
-    *,
-    retry_after_s: float | None = None,
-    location: str = "",
-    redact: Callable[[str], str] = str,
-    credentials: Credentials | None = None,
+def parse_response(
+    call: ApiRequest, response: Response, credentials: Credentials, redact: Callable[[str], str] = str
 ) -> ApiResult:
     """Return what an HTTP response means for its call; never raises, whatever the body is.
 
     Retried: 408, 425, 429, 5xx, and a success whose body is empty or no JSON. No redirect is followed. `redact` removes
     secrets from error texts before they are shortened: half a secret would not be recognized.
     """
+    status, body = response.status, response.body
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
             reason = f"a response with more than {MAX_CONTAINERS:,} lists and objects"
@@ -224,7 +248,7 @@ def parse_response(  # noqa: PLR0913 - the parts of an HTTP response
             what = "an empty response" if not body.strip() else "a response that is not JSON"
             return TransientError(reason=f"{what} (HTTP {status})", status=status, reached=True)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
-        where = json_reader.shorten(redact(json_reader.printable(location)), MAX_DETAIL_LENGTH)
+        where = json_reader.shorten(redact(json_reader.printable(response.location)), MAX_DETAIL_LENGTH)
         return PermanentError(
             reason=f"Sepurux redirected {call.purpose} (HTTP {status}) to {where or 'no address'}",
             status=status,
@@ -233,10 +257,11 @@ def parse_response(  # noqa: PLR0913 - the parts of an HTTP response
     detail = error_detail(body, redact)
     said = f": {detail}" if detail else ""
     if status in RETRIED_STATUSES or status >= 500:  # noqa: PLR2004 - HTTP's server error class
-        return TransientError(reason=f"HTTP {status}{said}", status=status, retry_after_s=retry_after_s, reached=True)
+        wait = response.retry_after_s
+        return TransientError(reason=f"HTTP {status}{said}", status=status, retry_after_s=wait, reached=True)
     if status in {401, 403}:
-        sent = credentials or Credentials()
-        reason, hint = f"Sepurux refused {sent.names} (HTTP {status}){said}", _credentials_hint(status, call, sent)
+        reason = f"Sepurux refused {credentials.names} (HTTP {status}){said}"
+        hint = _credentials_hint(status, call, credentials)
     else:
         reason = f"Sepurux refused {call.purpose} (HTTP {status}){said}"
         hint = call.hint(status, detail) or _hint(call, detail)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, describe_defect
 from sepurux_action.evaluation import schedule
-from sepurux_action.evaluation.api import NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, TransientError
+from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, TransientError
+from sepurux_action.host.deadlines import start_thread
 from sepurux_action.host.signals import Signals
 
 T = TypeVar("T")
@@ -98,10 +99,11 @@ class ApiCalls:
                 await asyncio.sleep(end - self.now())
             return await self._perform(call, until - self.now())
 
-    async def poll(self, call: ApiRequest, until: float, seconds: Callable[[], float]) -> ApiResult:
-        """Return the result of a poll that must start by `until` and may take what `seconds` returns when it starts.
+    async def poll(self, call: ApiRequest, deadline: float, until: float) -> tuple[ApiResult, bool]:
+        """Return the result of a poll, and whether it was the last one, which starts at the deadline or later.
 
-        It does not wait for the end of a `Retry-After`, but returns at once, see `held`.
+        The last one takes at most LAST_POLL_S, and ends by `until`. A poll does not wait for the end of a
+        `Retry-After`, but returns at once, see `held`.
         """
         async with AsyncExitStack() as slot:
             try:
@@ -112,8 +114,11 @@ class ApiCalls:
                         self._next_poll = start + schedule.POLL_GAP_S
                         await asyncio.sleep(start - self.now())
             except TimeoutError:
-                return NO_TIME_LEFT
-            return self.held() or await self._perform(call, seconds())
+                return NO_TIME_LEFT, True
+            left = deadline - self.now()
+            last = left < schedule.MIN_POLL_WAIT_S
+            seconds = min(schedule.LAST_POLL_S, until - self.now()) if last else min(CALL_S, left)
+            return self.held() or await self._perform(call, seconds), last
 
     def held(self) -> TransientError | None:
         """Return the result of a call that is not sent because of a `Retry-After`, with the seconds left; else None."""
@@ -136,26 +141,12 @@ class ApiCalls:
     async def perform(self, call: ApiRequest, seconds: float) -> ApiResult:
         """Return the result of a call. A call that takes too long is abandoned, and its late result is dropped.
 
-        The thread is a daemon: a server that drips its response delays neither the result nor the exit.
+        A server that drips its response delays neither the result nor the exit.
         """
-        loop = asyncio.get_running_loop()
-        response: asyncio.Future[ApiResult] = loop.create_future()
-
-        def deliver(result: ApiResult) -> None:
-            if not response.done():
-                response.set_result(result)
-
-        def work() -> None:
-            try:
-                result = self._send(call, seconds)
-            except DEFECTS as defect:  # ends only the run that this call is for
-                result = PermanentError(reason=describe_defect(defect), hint=REPORT_DEFECT)
-            with suppress(RuntimeError):  # the loop is closed, so nothing waits for the result
-                loop.call_soon_threadsafe(deliver, result)
-
-        threading.Thread(target=work, name=call.purpose, daemon=True).start()
         try:
             async with asyncio.timeout(seconds + GRACE_S):  # Python 3.11's wait_for can lose a cancellation
-                return await response
+                return await asyncio.wrap_future(start_thread(partial(self._send, call, seconds)))
         except TimeoutError:
             return TransientError(reason=f"no complete response within {seconds:.3g} s")
+        except DEFECTS as defect:  # ends only the run that this call is for
+            return PermanentError(reason=describe_defect(defect), hint=REPORT_DEFECT)

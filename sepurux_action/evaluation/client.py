@@ -22,15 +22,15 @@ import requests.adapters
 import urllib3
 
 from sepurux_action import __version__
-from sepurux_action.common.secret import Redactor, Secret
+from sepurux_action.common.secret import Redactor
 from sepurux_action.common.urls import is_loopback
-from sepurux_action.config.options import API_KEY, TOKEN
 from sepurux_action.evaluation.api import (
     MAX_RESPONSE_BYTES,
     ApiRequest,
     ApiResult,
     Credentials,
     PermanentError,
+    Response,
     Success,
     TransientError,
     parse_response,
@@ -55,30 +55,23 @@ FOREIGN_ERRORS = (
 class Transport:
     """Sends calls to one Sepurux API, with its credentials."""
 
-    def __init__(  # noqa: PLR0913 - what is known of the backend
+    def __init__(
         self,
         base_url: str,
-        *,
-        token: Secret | None,
-        api_key: Secret | None,
+        credentials: Credentials,
         redact: Redactor,
-        secret_source: str = "",
         adapter: requests.adapters.BaseAdapter | None = None,
     ) -> None:
-        """Take a valid base URL and at least one secret; `adapter` replaces the network in tests.
-
-        `secret_source` is a sentence on where the secrets are set, for the error after a 401 or 403.
-        """
+        """Take a valid base URL and at least one secret; `adapter` replaces the network in tests."""
         self._base_url = base_url
         self._host = urlsplit(base_url).hostname or ""
+        self._credentials = credentials
         self._redact = redact
         self._headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": CLIENT}
         self._headers["X-Sepurux-SDK"] = CLIENT
-        if token:
-            self._headers["X-Sepurux-Token"] = token.reveal()
-        sent = (name for name, secret in ((TOKEN.name, token), (API_KEY.name, api_key)) if secret)
-        self._credentials = Credentials(names=" and ".join(f"`{name}`" for name in sent), source=secret_source)
-        if key := api_key or token:
+        if credentials.token:
+            self._headers["X-Sepurux-Token"] = credentials.token.reveal()
+        if key := credentials.api_key or credentials.token:
             self._headers["X-API-Key"] = key.reveal()
         self._parsing = threading.Lock()  # one response at a time: a parsed one takes many times its size
         self._session = _Session()
@@ -133,16 +126,14 @@ class Transport:
                     hint="Check that `base_url` is the API's own address.",
                 )
             now = _http_date(response.headers.get("Date", "")) or datetime.now(UTC)  # this machine's clock may be off
+            received = Response(
+                status=response.status_code,
+                body=body,
+                retry_after_s=retry_after(response.headers.get("Retry-After", ""), now),
+                location=response.headers.get("Location", ""),
+            )
             with self._parsing:
-                result = parse_response(
-                    call,
-                    response.status_code,
-                    body,
-                    retry_after_s=retry_after(response.headers.get("Retry-After", ""), now),
-                    location=response.headers.get("Location", ""),
-                    redact=self._redact,
-                    credentials=self._credentials,
-                )
+                result = parse_response(call, received, self._credentials, self._redact)
                 return Success(self._redact.redact_json(result.payload)) if isinstance(result, Success) else result
 
     def _describe(self, error: Exception) -> str:

@@ -1,14 +1,14 @@
-"""The waits between polls, the retry backoff, and the timeouts of backend calls. Source: contract, section 7."""
+"""When a failed call is tried again, when a run is polled again, and the timeouts of the calls of Sepurux.
+
+Source: docs/configuration.md, Timeout and polling.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from sepurux_action.common import number_format
-from sepurux_action.errors import Outage
-from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, TransientError
-from sepurux_action.evaluation.decision import Rule, RunDecision
+from sepurux_action.evaluation.api import TransientError
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 
 RETRY_BASE_S = 1.0
 RETRY_CAP_S = 30.0
@@ -33,16 +33,10 @@ PROGRESS_S = 5.0  # between two times that early outputs are written
 PROGRESS_S_PER_ID = 0.1  # or longer: of many ids no more than about 1 KB a second is written
 
 
-def backoff(attempt: int, jitter: float) -> float:
-    """Return the seconds before try number `attempt` + 1: exponential with full jitter (`jitter` is 0 to 1)."""
-    return float(min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(attempt, 10)) * jitter)
-
-
-def retry_wait(error: TransientError, attempt: int, jitter: float) -> float:
-    """Return the seconds until the next try: what `Retry-After` asks for, else the backoff."""
-    if error.retry_after_s is None:
-        return backoff(attempt, jitter)
-    return max(MIN_RETRY_AFTER_S, error.retry_after_s)
+def poll_wait(waited_s: float) -> float:
+    """Return the seconds until the next poll, after `waited_s` seconds of waiting for the decision."""
+    longest = MAX_POLL_WAIT_S if waited_s < LONG_RUN_S else MAX_POLL_WAIT_OF_LONG_RUN_S
+    return min(longest, max(MIN_POLL_WAIT_S, POLL_SHARE * waited_s))
 
 
 def last_polls_s(runs: int) -> float:
@@ -50,79 +44,80 @@ def last_polls_s(runs: int) -> float:
     return max(LAST_POLL_S, runs * POLL_GAP_S + 1)
 
 
-def poll_wait(waited_s: float) -> float:
-    """Return the seconds until the next poll, after `waited_s` seconds of waiting for the decision."""
-    longest = MAX_POLL_WAIT_S if waited_s < LONG_RUN_S else MAX_POLL_WAIT_OF_LONG_RUN_S
-    return min(longest, max(MIN_POLL_WAIT_S, POLL_SHARE * waited_s))
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What the attempts of a call have shown: how many failed one after the other, and why the last one did."""
+
+    failed: int = 0
+    error: TransientError | None = None
+
+    def after(self, error: TransientError) -> Retry:
+        """Return what is known after another failed attempt; if no time was left for it, an earlier error is why."""
+        if error.no_time_left and self.error:
+            error = replace(self.error, retry_after_s=None, sent=False)
+        return Retry(self.failed + 1, error)
+
+    def wait(self, jitter: float) -> float:
+        """Return the seconds until the next attempt: what `Retry-After` asks for, else the backoff.
+
+        The backoff is exponential with full jitter, which is 0 to 1.
+        """
+        if self.error and self.error.retry_after_s is not None:
+            return max(MIN_RETRY_AFTER_S, self.error.retry_after_s)
+        return float(min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(max(0, self.failed - 1), 10)) * jitter)
 
 
-class PollSchedule:
-    """When a run is polled next, and what its polls have shown so far. Times are seconds since the first call.
+@dataclass(frozen=True, slots=True)
+class Polls:
+    """What the polls of a run have shown. Times are seconds since the first call of the step.
 
-    `wait` is the time until the next poll, `over` is true once the last poll has started. `error` is the reason of a
-    failed poll, '' after one that succeeded, whose decision is `run_decision`.
+    `decision` is what the last poll that succeeded has shown.
     """
 
-    def __init__(
-        self, timeout_s: float, grace_s: float, jitter: Callable[[], float], elapsed: Callable[[], float]
-    ) -> None:
-        """Start to wait now; last polls end `grace_s` after the timeout."""
-        self.wait = 0.0
-        self.over = False
-        self.error = ""
-        self.outage = Outage.NO
-        self.run_decision: RunDecision | None = None
-        self._timeout_s = timeout_s
-        self._grace_s = grace_s
-        self._jitter = jitter
-        self._elapsed = elapsed
-        self._started = elapsed()
-        self._failed_polls = 0
+    started: float
+    deadline: float
+    decision: RunDecision | None = None
+    retry: Retry = Retry()
 
-    def waited(self) -> float:
-        """Return the seconds since the run was started."""
-        return self._elapsed() - self._started
 
-    def left(self) -> float:
-        """Return the seconds until the last poll must have ended."""
-        return self._timeout_s + self._grace_s - self._elapsed()
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The next poll is due after these seconds."""
 
-    def pause(self) -> float:
-        """Return the seconds until the next poll is due; the last one is due at the deadline."""
-        left = self._timeout_s - self._elapsed()
-        return self.wait if self.wait <= left - MIN_POLL_WAIT_S else left
+    polls: Polls
+    seconds: float
 
-    def seconds(self) -> float:
-        """Return the seconds that a poll may take if it starts now, and note whether it is the last one."""
-        left = self._timeout_s - self._elapsed()
-        self.over = left < MIN_POLL_WAIT_S
-        return min(LAST_POLL_S, self.left()) if self.over else min(CALL_S, left)
 
-    def poll_failed(self, error: TransientError, of_other_runs: TransientError | None = None) -> None:
-        """Note a poll that failed, which is not a decision. `of_other_runs` is why the last call of any run failed."""
-        if error is NO_TIME_LEFT:  # an earlier error says why there is no run_decision
-            self.over = True
-            if self.run_decision is None and not self.error and of_other_runs:
-                self.outage = of_other_runs.outage
-            self.error = self.error or (of_other_runs or error).reason
-            return
-        self.error, self.outage = error.reason, error.outage
-        self._failed_polls += 1
-        self.wait = retry_wait(error, self._failed_polls, self._jitter())
-        if error.retry_after_s is None:
-            self.wait = max(self.wait, poll_wait(self.waited()))
-        elif self._elapsed() + self.wait > self._timeout_s:
-            self.over = True
-            requested = number_format.duration(self.wait)
-            self.error = f"{error.reason}, and Sepurux asked to wait {requested}, longer than the time that is left"
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """No further poll is made."""
 
-    def poll_succeeded(self, run_decision: RunDecision) -> RunDecision:
-        """Return a poll's decision. A finished run without a decision is final in a second or in the last poll."""
-        again = self.run_decision is not None and self.run_decision.rule is Rule.FINISHED_UNDECIDED
-        self.error, self._failed_polls, self.run_decision = "", 0, run_decision
-        self.wait = poll_wait(self.waited())
-        if run_decision.rule is Rule.FINISHED_UNDECIDED:
-            self.wait = SECOND_OPINION_S
-            if again or self.over:
-                return replace(run_decision, final=True)
-        return run_decision
+    polls: Polls
+
+
+def next_poll(
+    polls: Polls, response: RunDecision | TransientError, now: float, jitter: float, *, last: bool
+) -> Wait | RunDecision | GiveUp:
+    """Return what follows from a poll, which was the `last` one if it began at the deadline.
+
+    A failed poll decides nothing. A finished run without a decision is polled once more before that is final. The last
+    poll is due at the deadline.
+    """
+    left, wait = polls.deadline - now, poll_wait(now - polls.started)
+    if isinstance(response, TransientError):
+        polls = replace(polls, retry=polls.retry.after(response))
+        retry_wait = polls.retry.wait(jitter)
+        asked = response.retry_after_s is not None
+        if last or response.no_time_left or (asked and retry_wait > left):
+            return GiveUp(polls)
+        wait = retry_wait if asked else max(wait, retry_wait)
+    else:
+        confirmed = last or (polls.decision is not None and polls.decision.rule is Rule.FINISHED_UNDECIDED)
+        if response.rule is Rule.FINISHED_UNDECIDED and not confirmed:
+            wait = SECOND_OPINION_S
+        elif response.decision is not Decision.PENDING:
+            return response
+        polls = Polls(polls.started, polls.deadline, response)
+        if last:
+            return GiveUp(polls)
+    return Wait(polls, wait if wait <= left - MIN_POLL_WAIT_S else max(0.0, left))

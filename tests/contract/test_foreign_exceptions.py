@@ -18,7 +18,7 @@ from requests.adapters import BaseAdapter
 
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.errors import GitHubError
-from sepurux_action.evaluation.api import ApiRequest, TransientError
+from sepurux_action.evaluation.api import ApiRequest, Credentials, TransientError
 from sepurux_action.evaluation.client import FOREIGN_ERRORS, Transport
 from sepurux_action.github.transport import translate_errors
 
@@ -65,9 +65,7 @@ def test_every_exception_of_the_network_becomes_a_transient_error_without_its_te
     for kind in KINDS:
         error = kind.__new__(kind, TEXT)  # without __init__, whose arguments every kind has its own
         network = Failing(error, in_the_body=in_the_body)
-        sender = Transport(
-            "https://api.example", token=Secret(TOKEN), api_key=None, redact=Redactor([TOKEN]), adapter=network
-        )
+        sender = Transport("https://api.example", Credentials(token=Secret(TOKEN)), Redactor([TOKEN]), network)
         answer = sender.send(CALL, 5)
         assert isinstance(answer, TransientError), kind
         assert "api.example" in answer.reason, kind

@@ -150,7 +150,7 @@ def _(case: Case) -> bool:
 
 @place("the thresholds that Sepurux gets", "threshold")
 def _(case: Case) -> bool:
-    body = api.create_run(case.gate, "c", "", repo="", pull_request=None, key="k").body
+    body = api.create_run(case.gate, "c", "", api.RunMetadata(), "k").body
     assert isinstance(body, bytes)
     return bool(json.loads(body)["thresholds"][case.metric.threshold] == case.limit)
 
@@ -159,7 +159,8 @@ def _(case: Case) -> bool:
 def _(case: Case) -> bool:
     call = api.poll_run(run_id="r", batch_id="", project="")
     sent = {case.metric.field or case.metric.name: case.bad}
-    response = api.parse_response(call, 200, json.dumps(sent).encode())
+    received = api.Response(status=200, body=json.dumps(sent).encode())
+    response = api.parse_response(call, received, api.Credentials())
     return isinstance(response, api.Success) and response.payload == sent
 
 

@@ -17,7 +17,7 @@ from sepurux_action.common.secret import MIN_REDACTED_LENGTH, Redactor, spelling
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import input_layer, read_inputs, read_settings
 from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
-from sepurux_action.evaluation.api import PermanentError, list_campaigns, parse_response
+from sepurux_action.evaluation.api import Credentials, PermanentError, Response, list_campaigns, parse_response
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.decision import decide
 from sepurux_action.github.event import Event, parse_event
@@ -54,13 +54,15 @@ def of_a_permission(text: str) -> str:
 
 
 def of_the_backend(text: str) -> str:
-    answer = parse_response(list_campaigns(""), 422, json.dumps({"detail": text}).encode(), redact=REDACTED)
+    answer = parse_response(
+        list_campaigns(""), Response(status=422, body=json.dumps({"detail": text}).encode()), Credentials(), REDACTED
+    )
     assert isinstance(answer, PermanentError)
     return answer.reason
 
 
 def of_a_redirect(text: str) -> str:
-    answer = parse_response(list_campaigns(""), 302, b"", location=text, redact=REDACTED)
+    answer = parse_response(list_campaigns(""), Response(status=302, body=b"", location=text), Credentials(), REDACTED)
     assert isinstance(answer, PermanentError)
     return answer.reason
 

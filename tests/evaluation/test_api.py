@@ -7,18 +7,32 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.common.secret import Redactor
+from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.api import ApiRequest, PermanentError, Success, TransientError, parse_response
+from sepurux_action.evaluation.api import (
+    ApiRequest,
+    ApiResult,
+    Credentials,
+    PermanentError,
+    Response,
+    RunMetadata,
+    Success,
+    TransientError,
+)
 from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.metrics import MUTATION_CATEGORIES
 from tests.builders import a_gate_with
 
 POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
 GATE = Gate(name="refunds", campaign="refunds", project="shop")
-START = api.create_run(GATE, "c-1", "", repo="", pull_request=None, key="k-1")
+START = api.create_run(GATE, "c-1", "", RunMetadata(), "k-1")
 TOKEN = "sk_live_5c0ffee5c0ffee5c0ffee"
+
+
+def parsed(call: ApiRequest, status: int, body: bytes = b"", retry_after_s: float | None = None) -> ApiResult:
+    response = Response(status=status, body=body, retry_after_s=retry_after_s)
+    return api.parse_response(call, response, Credentials(token=Secret(TOKEN)))
 
 
 def body_of(call: ApiRequest) -> object:
@@ -48,7 +62,7 @@ def test_a_run_is_started_with_every_field_that_the_gate_sets() -> None:
         required_mutation_categories=("timeouts",),
     )
     gate = replace(gate, name="refunds", campaign="refunds", project="", mutation_pack="p-1")
-    assert body_of(api.create_run(gate, "c-1", "t-1", repo="acme/shop", pull_request=42, key="k")) == {
+    assert body_of(api.create_run(gate, "c-1", "t-1", RunMetadata(repo="acme/shop", pull_request=42), "k")) == {
         "trace_id": "t-1",
         "campaign_id": "c-1",
         "mutation_pack_id": "p-1",
@@ -67,7 +81,7 @@ def test_a_run_is_started_with_every_field_that_the_gate_sets() -> None:
 
 def test_a_trace_is_uploaded_byte_for_byte_and_not_shown() -> None:
     content = b'{"a": 1}'
-    call = api.upload_trace(content, label="a.json", project="shop", key="k-2")
+    call = api.upload_trace(content, "a.json", "shop", "k-2")
     assert (call.method, call.path, call.body, call.idempotency_key) == ("POST", "/v1/traces", content, "k-2")
     assert '"a"' not in repr(call)
 
@@ -111,25 +125,25 @@ def test_a_call_that_creates_nothing_has_no_idempotency_key() -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 299])
 def test_a_success_with_json_is_a_reply(status: int) -> None:
-    assert parse_response(POLL, status, b'{"status": "done"}') == Success({"status": "done"})
+    assert parsed(POLL, status, b'{"status": "done"}') == Success({"status": "done"})
 
 
 def test_of_a_success_only_what_is_read_is_kept() -> None:
     payload = {"status": "done", "more": ["x"] * 9, "run_ids": ["r", ["x"], *["s"] * 9_000], "failures": {"a": 1}}
-    [kept] = [parse_response(POLL, 200, json.dumps(payload).encode())]
+    [kept] = [parsed(POLL, 200, json.dumps(payload).encode())]
     assert kept == Success({"status": "done", "run_ids": ["r", None, *["s"] * (api.MAX_LISTED - 2)], "failures": {}})
-    assert parse_response(POLL, 200, b'[{"name": "core", "id": 1}, [[]]]') == Success([{"name": "core"}, None])
+    assert parsed(POLL, 200, b'[{"name": "core", "id": 1}, [[]]]') == Success([{"name": "core"}, None])
 
 
 def test_a_list_in_the_list_of_categories_is_no_category_that_is_left_out() -> None:
-    response = parse_response(POLL, 200, b'{"decision": "pass", "mutation_categories": ["timeouts", ["x"]]}')
+    response = parsed(POLL, 200, b'{"decision": "pass", "mutation_categories": ["timeouts", ["x"]]}')
     assert isinstance(response, Success)
     assert parse_ci_run(response.payload).reading(MUTATION_CATEGORIES).broken
 
 
 @pytest.mark.parametrize("body", [b'{"x": 1, "x": 1}', b'[{"decision": "fail", "decision": "pass"}]'])
 def test_an_object_with_a_name_twice_is_no_json(body: bytes) -> None:
-    assert isinstance(parse_response(POLL, 200, body), TransientError)
+    assert isinstance(parsed(POLL, 200, body), TransientError)
 
 
 @pytest.mark.parametrize(
@@ -145,27 +159,28 @@ def test_an_object_with_a_name_twice_is_no_json(body: bytes) -> None:
     ],
 )
 def test_a_success_without_json_is_tried_again(body: bytes, reason: str) -> None:
-    assert parse_response(POLL, 200, body) == TransientError(reason=reason, status=200, reached=True)
+    assert parsed(POLL, 200, body) == TransientError(reason=reason, status=200, reached=True)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 520, 599])
 def test_what_may_pass_is_tried_again_after_what_the_backend_asks_for(status: int) -> None:
-    response = parse_response(POLL, status, detail("slow down"), retry_after_s=7)
+    response = parsed(POLL, status, detail("slow down"), retry_after_s=7)
     assert response == TransientError(reason=f"HTTP {status}: slow down", status=status, retry_after_s=7, reached=True)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 418, 422, 499])
 def test_any_other_rejection_stays_and_quotes_the_backend(status: int) -> None:
-    response = parse_response(POLL, status, detail("no such run"))
+    response = parsed(POLL, status, detail("no such run"))
     assert isinstance(response, PermanentError)
     assert response.status == status
-    what = "the secret" if status in {401, 403} else "the poll of the run"
+    what = "`token`" if status in {401, 403} else "the poll of the run"
     assert response.reason == f"Sepurux refused {what} (HTTP {status}): no such run"
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
 def test_a_redirect_is_rejected_and_shown(status: int) -> None:
-    response = parse_response(POLL, status, b"", location="https://evil.example/\r\n::error::x")
+    redirect = Response(status=status, body=b"", location="https://evil.example/\r\n::error::x")
+    response = api.parse_response(POLL, redirect, Credentials())
     assert isinstance(response, PermanentError)
     assert response.reason.endswith("to https://evil.example/ ::error::x")
     assert "`base_url`" in response.hint
@@ -179,11 +194,11 @@ def test_a_redirect_is_rejected_and_shown(status: int) -> None:
         (api.list_campaigns(""), 401, "Set `project`"),
         (START, 404, 'Check `campaign` ("refunds"), `project` ("shop"): '),
         (START, 422, 'Register scenarios for campaign "refunds", or set `trace_file`.'),
-        (api.upload_trace(b"{}", label="a", project="", key="k"), 413, "Record a shorter trace"),
+        (api.upload_trace(b"{}", "a", "", "k"), 413, "Record a shorter trace"),
     ],
 )
 def test_a_rejection_says_what_to_change_where_that_is_known(call: ApiRequest, status: int, hint: str) -> None:
-    response = parse_response(call, status, b"")
+    response = parsed(call, status, b"")
     assert isinstance(response, PermanentError)
     assert hint in response.hint
 
@@ -196,14 +211,14 @@ def test_a_rejection_says_what_to_change_where_that_is_known(call: ApiRequest, s
     ],
 )
 def test_the_hint_to_register_scenarios_is_shown_only_if_they_are_missing(said: str, hint: str) -> None:
-    response = parse_response(START, 422, detail(said))
+    response = parsed(START, 422, detail(said))
     assert isinstance(response, PermanentError)
     assert response.hint.startswith(hint)
 
 
 def test_a_rejected_secret_is_named_by_its_input_and_by_where_it_is_set() -> None:
-    sent = api.Credentials(names="`token` and `api_key`", source="Secrets are set under `Settings`.")
-    assert parse_response(POLL, 401, b"", credentials=sent) == PermanentError(
+    sent = Credentials(token=Secret("a"), api_key=Secret("b"), source="Secrets are set under `Settings`.")
+    assert api.parse_response(POLL, Response(status=401, body=b""), sent) == PermanentError(
         reason="Sepurux refused `token` and `api_key` (HTTP 401)",
         status=401,
         hint='Check that the secret in `token` and `api_key` is valid and belongs to project "shop". '
@@ -248,18 +263,18 @@ def test_a_long_list_of_details_says_how_many_are_left_out() -> None:
 
 @pytest.mark.parametrize("cut", range(api.MAX_DETAIL_LENGTH - len(TOKEN) - 2, api.MAX_DETAIL_LENGTH + 1))
 def test_a_secret_at_the_end_of_what_is_repeated_is_redacted_and_not_cut_in_two(cut: int) -> None:
-    redact = Redactor([TOKEN])
     for response in (
-        parse_response(POLL, 401, detail("x" * cut + TOKEN + "x" * 100), redact=redact),
-        parse_response(POLL, 500, detail("x" * cut + TOKEN + "x" * 100), redact=redact),
-        parse_response(POLL, 302, b"", location="x" * cut + TOKEN, redact=redact),
+        Response(status=401, body=detail("x" * cut + TOKEN + "x" * 100)),
+        Response(status=500, body=detail("x" * cut + TOKEN + "x" * 100)),
+        Response(status=302, body=b"", location="x" * cut + TOKEN),
     ):
-        assert isinstance(response, PermanentError | TransientError)
-        assert TOKEN[:2] not in response.reason.removeprefix("Sepurux")
+        result = api.parse_response(POLL, response, Credentials(), Redactor([TOKEN]))
+        assert isinstance(result, PermanentError | TransientError)
+        assert TOKEN[:2] not in result.reason.removeprefix("Sepurux")
 
 
 @pytest.mark.parametrize("text", ["[]", "{}"])
 def test_a_success_of_very_many_lists_or_objects_is_no_response(text: str) -> None:
     body = f"[{','.join([text] * 100_000)}]".encode()
-    response = parse_response(api.list_campaigns(""), 200, body)
+    response = parsed(api.list_campaigns(""), 200, body)
     assert response == TransientError(reason="a response with more than 100,000 lists and objects", reached=True)

@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.config.settings import Settings
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, RunMetadata, Success, TransientError
 from sepurux_action.evaluation.baseline import Baseline, BaselineResult
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.polling import RunMetadata, run_all
+from sepurux_action.evaluation.polling import run_all
 from sepurux_action.evaluation.result import RunResult
 from tests.builders import a_past_result, known
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
@@ -78,10 +77,8 @@ def run(
     calls: FakeApiCalls, *gates: Gate, baselines: Mapping[str, Baseline] | None = None, output: FakeOutput | None = None
 ) -> list[RunResult]:
     gates = gates or (GATE,)
-    baselines = {gate.name: BATCHES for gate in gates} if baselines is None else baselines
-    results = run_all(
-        Settings(gates=gates), RunMetadata(), calls, output or FakeOutput(), lambda _: None, baselines=baselines
-    )
+    compared = [(gate, BATCHES if baselines is None else baselines.get(gate.name, Baseline())) for gate in gates]
+    results = run_all(compared, RunMetadata(), calls, output or FakeOutput(), lambda _: None)
     return [result for of_gate in results for result in of_gate]
 
 
@@ -109,8 +106,7 @@ def test_the_failures_of_five_results_are_read_in_ten_requests_and_compared() ->
     assert marks(result) == [("timeouts", 2, 1), ("schema_drift", 1, 1)]
     assert [(each.type, each.count) for each in result.enrichment.fixed] == [("tool_misuse", 1)]
     assert (result.enrichment.compared_with, result.enrichment.notes) == (5, ())
-    batches = [f"base-{number}" for number in range(1, 6)]
-    assert of_base(calls) == [*batches, *(f"{each}-run-1" for each in batches)]
+    assert of_base(calls) == [f"base-{number}{what}" for number in range(1, 6) for what in ("", "-run-1")]
 
 
 def test_where_the_dashboards_name_runs_no_batch_is_read() -> None:
@@ -120,35 +116,34 @@ def test_where_the_dashboards_name_runs_no_batch_is_read() -> None:
     assert result.enrichment.compared_with == 5
 
 
-@pytest.mark.parametrize(("runs", "results", "requests"), [(1, 5, 10), (2, 3, 9), (3, 2, 8), (9, 1, 10)])
+@pytest.mark.parametrize(("runs", "results", "requests"), [(1, 5, 10), (2, 3, 9), (3, 2, 9), (9, 1, 10)])
 def test_the_newest_results_for_which_ten_requests_suffice_are_compared(runs: int, results: int, requests: int) -> None:
     calls = FakeApiCalls(a_backend(runs=runs))
     [result] = run(calls)
     assert result.enrichment.compared_with == results
     assert len(of_base(calls)) == requests
-    assert of_base(calls)[:results] == [f"base-{number}" for number in range(1, results + 1)]
+    assert of_base(calls)[:: runs + 1][:results] == [f"base-{number}" for number in range(1, results + 1)]
 
 
 def test_a_result_with_more_runs_than_requests_are_left_is_not_compared() -> None:
-    many = Success({"run_ids": [f"base-run-{number}" for number in range(7)]})
+    many = Success({"run_ids": [f"base-run-{number}" for number in range(10)]})
     calls = FakeApiCalls(a_backend(batch=many))
     [result] = run(calls)
     assert "10 requests do not suffice" in problem(result)
-    assert len(of_base(calls)) == 5
-    assert "10 requests do not suffice" in problem(run(FakeApiCalls(a_backend(runs=10)))[0])
+    assert of_base(calls) == ["base-1"]
 
 
-def test_all_gates_together_make_ten_requests_and_take_turns() -> None:
-    gates = [replace(GATE, name=f"gate-{number}", project=f"p-{number}") for number in range(8)]
+def test_all_gates_together_make_ten_requests_one_gate_after_the_other() -> None:
+    gates = [replace(GATE, name=f"gate-{number}", project=f"p-{number}") for number in range(4)]
     calls = FakeApiCalls(a_backend())
-    results = run(calls, *gates)
+    results = run(calls, *gates, baselines={gate.name: a_baseline("base-1", "base-2") for gate in gates})
     assert len(of_base(calls)) == 10
-    assert [result.enrichment.compared_with for result in results] == [1] * 5 + [0] * 3
-    assert all("10 requests do not suffice" in problem(result) for result in results[5:])
-    assert {call.project for _, call in calls.calls if "base" in call.path} == {f"p-{number}" for number in range(5)}
+    assert [result.enrichment.compared_with for result in results] == [2, 2, 1, 0]
+    assert "10 requests do not suffice" in problem(results[3])
+    assert {call.project for _, call in calls.calls if "base" in call.path} == {f"p-{number}" for number in range(3)}
 
 
-def test_a_gate_that_failed_has_its_turn_before_one_that_passed() -> None:
+def test_a_gate_that_failed_is_compared_before_one_that_passed() -> None:
     gates = [replace(GATE, name=f"gate-{number}") for number in range(6)]
     backend = a_backend()
 
@@ -162,7 +157,7 @@ def test_a_gate_that_failed_has_its_turn_before_one_that_passed() -> None:
 
     results = run(FakeApiCalls(last_fails), *gates)
     assert [result.decision for result in results] == [Decision.PASS] * 5 + [Decision.FAIL]
-    assert [result.enrichment.compared_with for result in results] == [1, 1, 1, 1, 0, 1]
+    assert [result.enrichment.compared_with for result in results] == [0, 0, 0, 0, 0, 5]
 
 
 @pytest.mark.parametrize(
@@ -389,7 +384,7 @@ def test_a_slow_backend_takes_ten_seconds_and_changes_no_decision(what: str) -> 
     [result] = run(calls)
     started = next(time for time, call in calls.calls if "base" in call.path)
     assert calls.time - started <= 10 + 1e-6
-    assert len(of_base(calls)) == (5 if what == "batch" else 10)
+    assert len(of_base(calls)) == (1 if what == "batch" else 2)
     assert "hangs" in problem(result)
     assert result.decision is Decision.FAIL
 
@@ -406,7 +401,7 @@ def test_a_signal_during_the_reading_ends_it_at_once_and_keeps_the_results() -> 
     calls = FakeApiCalls(a_backend(batch=DRIPS), cancel_at=1_002)
     [result] = run(calls)
     assert calls.time == 1_002
-    assert len(of_base(calls)) == 5
+    assert of_base(calls) == ["base-1"]
     assert (result.decision, result.enrichment.notes) == (Decision.FAIL, ())
     assert marks(result) == [("timeouts", 2, None), ("schema_drift", 1, None)]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from sepurux_action.common.secret import Redactor, Secret
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, Credentials, PermanentError, Success, TransientError
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.client import Transport
 from sepurux_action.host.signals import Signals
@@ -34,7 +34,7 @@ def echo(call: ApiRequest, within_s: float) -> ApiResult:
 
 
 def transport(url: str) -> Transport:
-    return Transport(url, token=Secret("token-of-no-one"), api_key=None, redact=Redactor(["token-of-no-one"]))
+    return Transport(url, Credentials(token=Secret("token-of-no-one")), Redactor(["token-of-no-one"]))
 
 
 def perform(send: Send, *requests: tuple[ApiRequest, float]) -> list[ApiResult]:

@@ -260,6 +260,7 @@ def test_a_hundred_tools_and_categories_are_kept_and_all_categories_are_counted(
 
 def test_every_field_of_a_run_is_kept_of_a_response() -> None:
     call = api.poll_run(run_id="run-1", batch_id="", project="")
-    response = api.parse_response(call, 200, json.dumps(RESPONSE).encode())
+    received = api.Response(status=200, body=json.dumps(RESPONSE).encode())
+    response = api.parse_response(call, received, api.Credentials())
     assert isinstance(response, api.Success)
     assert response.payload == RESPONSE

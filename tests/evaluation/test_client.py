@@ -24,6 +24,7 @@ from sepurux_action.evaluation.api import (
     MAX_RESPONSE_BYTES,
     ApiRequest,
     ApiResult,
+    Credentials,
     PermanentError,
     Success,
     TransientError,
@@ -44,13 +45,8 @@ START = ApiRequest(
 def transport(
     url: str, *, token: str | None = TOKEN, api_key: str | None = None, adapter: BaseAdapter | None = None
 ) -> Transport:
-    return Transport(
-        url,
-        token=Secret(token) if token else None,
-        api_key=Secret(api_key) if api_key else None,
-        redact=Redactor(filter(None, [token, api_key])),
-        adapter=adapter,
-    )
+    credentials = Credentials(token=Secret(token) if token else None, api_key=Secret(api_key) if api_key else None)
+    return Transport(url, credentials, Redactor(filter(None, [token, api_key])), adapter)
 
 
 def result_of(scripted: backend.Scripted, call: ApiRequest = POLL, within_s: float = 10) -> ApiResult:

@@ -12,13 +12,13 @@ import pytest
 from sepurux_action.common import number_format
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.config.settings import Settings
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation import schedule
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, RunMetadata, Success, TransientError
+from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.metrics import PASS_RATE, RELIABILITY_SCORE
-from sepurux_action.evaluation.polling import RunMetadata, run_all
+from sepurux_action.evaluation.polling import run_all
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.host.workflow_commands import Level, output_block
 from sepurux_action.report.outputs import early_outputs
@@ -39,8 +39,8 @@ GATE = Gate(name="core", campaign="core", traces=(Trace(label="trace-1", trace_i
 
 def run(calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None) -> list[RunResult]:
     """Return the results of all runs of the gates."""
-    settings = Settings(gates=gates or (GATE,))
-    results = run_all(settings, RunMetadata(repo="o/r", pull_request=7), calls, output or FakeOutput(), lambda _: None)
+    evaluated = [(gate, Baseline()) for gate in gates or (GATE,)]
+    results = run_all(evaluated, RunMetadata(repo="o/r", pull_request=7), calls, output or FakeOutput(), lambda _: None)
     return [result for of_gate in results for result in of_gate]
 
 
@@ -440,7 +440,7 @@ def test_ids_and_address_are_announced_as_soon_as_they_are_known() -> None:
         backend(after(30, Success({**PASSED, "dashboard_url": "https://app.sepurux.dev/runs/1"}), running))
     )
     run_all(
-        Settings(gates=(GATE,)),
+        [(GATE, Baseline())],
         RunMetadata(),
         calls,
         FakeOutput(),
@@ -526,10 +526,8 @@ def announced(gates: int, traces: int = 1, poll: Callable[[float], ApiResult] | 
     calls = FakeApiCalls(backend(poll or after(300, Success({**PASSED, "dashboard_url": "https://h.example/run"}))))
     announcements = Announcements(calls)
     named = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(traces))
-    settings = Settings(
-        gates=tuple(replace(GATE, name=f"gate-{n}", campaign=CAMPAIGN, traces=named) for n in range(gates))
-    )
-    run_all(settings, RunMetadata(), calls, FakeOutput(), announcements)
+    evaluated = [(replace(GATE, name=f"gate-{n}", campaign=CAMPAIGN, traces=named), Baseline()) for n in range(gates)]
+    run_all(evaluated, RunMetadata(), calls, FakeOutput(), announcements)
     return announcements
 
 

@@ -1,13 +1,16 @@
-"""The waits between polls and the retry backoff (contract, section 7)."""
+"""The waits between polls, and the backoff of a retry."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from sepurux_action.errors import Outage
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api import NO_TIME_LEFT, TransientError
-from sepurux_action.evaluation.schedule import PollSchedule
+from sepurux_action.evaluation.schedule import GiveUp, Polls, Retry, Wait, next_poll
+
+ERROR = TransientError(reason="HTTP 503", status=503, reached=True)
 
 
 @pytest.mark.parametrize(
@@ -18,30 +21,20 @@ def test_polls_follow_every_20th_of_the_time_waited_within_limits(waited: float,
     assert schedule.poll_wait(waited) == pytest.approx(wait)
 
 
-def test_the_longest_retry_wait_doubles_up_to_its_cap() -> None:
-    assert [schedule.backoff(attempt, 1) for attempt in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+@pytest.mark.parametrize(
+    ("failed", "jitter", "wait"), [(1, 1, 1), (2, 1, 2), (4, 1, 8), (4, 0.25, 2), (4, 0, 0), (6, 1, 30), (10**9, 1, 30)]
+)
+def test_the_backoff_doubles_up_to_a_limit_with_full_jitter(failed: int, jitter: float, wait: float) -> None:
+    assert Retry(failed, ERROR).wait(jitter) == wait
 
 
-def test_the_jitter_is_full() -> None:
-    assert schedule.backoff(3, 0) == 0
-    assert schedule.backoff(3, 0.25) == 2
-
-
-def test_the_wait_after_many_failed_tries_is_the_cap() -> None:
-    assert schedule.backoff(10**9, 1) == schedule.RETRY_CAP_S
-
-
-OUTAGE = TransientError(reason="HTTP 503", status=503, reached=True)
+def test_retry_after_replaces_the_backoff() -> None:
+    assert [Retry(9, replace(ERROR, retry_after_s=after)).wait(1) for after in (0, 0.5, 7)] == [1, 1, 7]
 
 
 def test_a_poll_for_which_no_time_was_left_keeps_the_error_of_the_one_before() -> None:
-    polls = PollSchedule(60, 5, lambda: 1.0, lambda: 0.0)
-    polls.poll_failed(OUTAGE)
-    polls.poll_failed(NO_TIME_LEFT)
-    assert (polls.over, polls.error, polls.outage) == (True, "HTTP 503", Outage.IF_CONFIRMED)
-
-
-def test_a_run_that_was_never_polled_has_the_error_of_the_other_runs() -> None:
-    polls = PollSchedule(60, 5, lambda: 1.0, lambda: 0.0)
-    polls.poll_failed(NO_TIME_LEFT, OUTAGE)
-    assert (polls.over, polls.error, polls.outage) == (True, "HTTP 503", Outage.IF_CONFIRMED)
+    waiting = next_poll(Polls(0, 60), ERROR, 1, 1, last=False)
+    assert isinstance(waiting, Wait)
+    ended = next_poll(waiting.polls, NO_TIME_LEFT, 2, 1, last=True)
+    assert isinstance(ended, GiveUp)
+    assert ended.polls.retry.error == replace(ERROR, sent=False)
