@@ -83,7 +83,7 @@ def run_all(
     A failure of the backend is a result. The function returns at most `last_polls_s`, `SCORE_S`, `ENRICHMENT_S`, and
     `COMPARISON_S` after the longest timeout. The failures of a gate are compared with those of its baseline.
 
-    `on_progress` is called with the results of the runs that have started, at once and then every few seconds while
+    `on_progress` is called with the results of the runs that have started, at once and then with the heartbeat while
     ids and addresses become known. After a signal the runs that are not decided are `error`.
     """
     step = _Step([gate for gate, _ in gates], metadata, calls, output, on_progress)
@@ -115,7 +115,7 @@ class _Step:
         self._responded = False
         self._last_error: TransientError | None = None  # of the last call that was sent, None if it succeeded
         self._has_progress = False
-        self._next_progress = 0.0
+        self._has_outputs = False
         self._said: set[str] = set()
 
     async def run(self, baselines: Sequence[Baseline]) -> tuple[tuple[RunResult, ...], ...]:
@@ -154,20 +154,16 @@ class _Step:
     # -- what is shown ----------------------------------------------------------------------------------------------
 
     def add_progress(self) -> None:
-        """Note that an id or an address has become known, and write early outputs."""
+        """Note that an id or an address has become known, and write early outputs if they are the first."""
         self._has_progress = True
-        self._write_progress()
+        if len(self.pollers) == 1 or not self._has_outputs:
+            self._write_progress()
 
     def _write_progress(self) -> None:
-        """Write what is not yet written, unless the last time was a moment ago: each time writes all ids again."""
-        now = self.elapsed()
-        if not self._has_progress or now < self._next_progress:
-            return
-        known = [poller.result for poller in self.pollers if poller.result.run_id or poller.result.batch_id]
-        ids = sum(max(1, len(result.run.run_ids)) for result in known)
-        self._on_progress(known)
-        self._has_progress = False
-        self._next_progress = now + max(schedule.PROGRESS_S, schedule.PROGRESS_S_PER_ID * ids)
+        """Write what is not yet written. Each time writes all ids again."""
+        if self._has_progress:
+            self._on_progress([each.result for each in self.pollers if each.result.run_id or each.result.batch_id])
+            self._has_progress, self._has_outputs = False, True
 
     def is_new(self, text: str) -> bool:
         """Return whether a text is new, and not the same for another run."""
@@ -232,7 +228,6 @@ class _Step:
             return replace(self._last_error or NO_TIME_LEFT, retry_after_s=None, sent=False)
         self._last_error = result if isinstance(result, TransientError) else None
         self._responded = self._responded or not isinstance(result, TransientError) or result.reached
-        self._write_progress()
         self.show_wait()
         return result
 

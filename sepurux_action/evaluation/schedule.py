@@ -29,8 +29,6 @@ ENRICHMENT_S = 5.0  # failures, and a score that decides nothing, together
 COMPARISON_S = 10.0  # the failures of the base's runs, for all gates together
 MAX_CALLS_AT_ONCE = 8
 HEARTBEAT_S = 30.0
-PROGRESS_S = 5.0  # between two times that early outputs are written
-PROGRESS_S_PER_ID = 0.1  # or longer: of many ids no more than about 1 KB a second is written
 
 
 def poll_wait(waited_s: float) -> float:

@@ -20,8 +20,7 @@ from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.metrics import PASS_RATE, RELIABILITY_SCORE
 from sepurux_action.evaluation.polling import run_all
 from sepurux_action.evaluation.result import RunResult
-from sepurux_action.host.workflow_commands import Level, output_block
-from sepurux_action.report.outputs import early_outputs
+from sepurux_action.host.workflow_commands import Level
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
 
 PASSED = {"status": "done", "decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
@@ -506,53 +505,13 @@ def test_a_step_keeps_a_thousand_kinds_of_failures_and_counts_all() -> None:
     assert {sum(each.count for each in r.enrichment.failures) + r.enrichment.left_out for r in results} == {1_000}
 
 
-class Announcements:
-    """Keeps when early outputs were written, and how many bytes GITHUB_OUTPUT needs for them."""
-
-    def __init__(self, calls: FakeApiCalls) -> None:
-        self._calls = calls
-        self.times: list[float] = []
-        self.known: list[RunResult] = []
-        self.bytes = 0
-
-    def __call__(self, known: Sequence[RunResult]) -> None:
-        self.times.append(self._calls.time - 1_000)
-        self.known = list(known)
-        self.bytes += sum(len(output_block(name, text, "-" * 48)) for name, text in early_outputs(known).items())
-
-
-def announced(gates: int, traces: int = 1, poll: Callable[[float], ApiResult] | None = None) -> Announcements:
-    """Return what a step announces whose runs are all decided after five minutes."""
-    calls = FakeApiCalls(backend(poll or after(300, Success({**PASSED, "dashboard_url": "https://h.example/run"}))))
-    announcements = Announcements(calls)
-    named = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(traces))
-    evaluated = [(replace(GATE, name=f"gate-{n}", campaign=CAMPAIGN, traces=named), Baseline()) for n in range(gates)]
-    run_all(evaluated, RunMetadata(), calls, FakeOutput(), announcements)
-    return announcements
-
-
-def test_ids_are_announced_at_once_and_then_every_few_seconds_until_all_are() -> None:
-    first = announced(1)
-    assert first.times[0] < 1
-    assert len(first.times) == 2  # the id, and once it is known the address
-    many = announced(50)
-    assert many.times[0] < 1
-    assert all(later - earlier >= 5 for earlier, later in pairwise(many.times))
-    assert many.times[1] < 7
-    assert len(many.known) == 50
-
-
-@pytest.mark.parametrize(("gates", "traces"), [(1, 100), (300, 1), (10, 50)])
-def test_early_outputs_grow_at_most_with_the_number_of_runs(gates: int, traces: int) -> None:
-    """Each time all ids are written again, so they are written less often the more there are."""
-    announcements = announced(gates, traces)
-    assert len(announcements.known) == gates * traces
-    assert announcements.bytes <= 200 * gates * traces
-
-
-def test_an_address_that_keeps_changing_is_not_announced_each_time() -> None:
-    changing = announced(1, poll=lambda time: Success({**RUNNING, "dashboard_url": f"https://h.example/{time}"}))
-    assert len(changing.times) == 2
+def test_the_ids_of_several_runs_are_written_at_once_and_then_with_the_heartbeat_until_all_are() -> None:
+    calls = FakeApiCalls(backend(after(300, Success({**PASSED, "dashboard_url": "https://h.example/run"}))))
+    written: list[tuple[float, int]] = []
+    traces = tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(20))
+    evaluated = [(replace(GATE, traces=traces), Baseline())]
+    run_all(evaluated, RunMetadata(), calls, FakeOutput(), lambda known: written.append((calls.time, len(known))))
+    assert [(round(time - 1_000), known) for time, known in written] == [(0, 1), (30, 20)]
 
 
 @pytest.mark.parametrize(
