@@ -156,13 +156,14 @@ def test_an_object_with_a_name_twice_is_no_json(body: bytes) -> None:
         (b"\xff\xfe\xff", "a response that is not JSON (HTTP 200)"),
         (b"[" * 100_000, "a response that is not JSON (HTTP 200)"),
         (b"1" * 5_000, "a response that is not JSON (HTTP 200)"),
+        (b'{"decision": "pa\xff\xfess"}', "a response that is not JSON (HTTP 200)"),
     ],
 )
 def test_a_success_without_json_is_tried_again(body: bytes, reason: str) -> None:
     assert parsed(POLL, 200, body) == TransientError(reason=reason, status=200, reached=True)
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 520, 599])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 520, 599, 600, 999])
 def test_what_may_pass_is_tried_again_after_what_the_backend_asks_for(status: int) -> None:
     response = parsed(POLL, status, detail("slow down"), retry_after_s=7)
     assert response == TransientError(reason=f"HTTP {status}: slow down", status=status, retry_after_s=7, reached=True)
