@@ -4,7 +4,6 @@
     ├── ConfigurationError   the settings cannot be used; holds every problem
     ├── TraceFileError       a trace file cannot be used; becomes a problem in the settings
     ├── EvaluationError      the gate has no result; becomes decision `error`
-    │   ├── TimedOut         ... because no poll succeeded within the timeout
     │   └── StillPending     ... because it had not decided within the timeout; becomes decision `pending`
     ├── GitHubError          a call to GitHub failed; becomes one warning, never a decision
     └── DeadlineExceeded     work took longer than it may
@@ -99,10 +98,6 @@ class EvaluationError(GateError):
         self.hint = hint
         self.outage = outage
         super().__init__(reason)
-
-
-class TimedOut(EvaluationError):
-    """No poll succeeded within the timeout."""
 
 
 class StillPending(EvaluationError):

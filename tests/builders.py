@@ -567,7 +567,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
         dashboard_url=address,
     )
     failures = tuple(ClassifiedFailure(type=word, severity=word, description=word, mutation=word) for word in words)
-    run_decision = replace(decide(run, gate), reason=first, warning=first)
+    run_decision = replace(decide(run, gate), reason=first)
     runs = tuple(
         RunResult(
             trace=word,

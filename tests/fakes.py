@@ -89,7 +89,6 @@ class FakeApiCalls(ApiCalls):
         self._cancel_at = cancel_at
         self._loop = FakeLoop()
         self._under_way = 0
-        self._keys = itertools.count()
 
     @property
     def time(self) -> float:
@@ -103,9 +102,6 @@ class FakeApiCalls(ApiCalls):
 
     def jitter(self) -> float:
         return 1.0
-
-    def new_key(self) -> str:
-        return f"key-{next(self._keys)}"
 
     async def perform(self, call: ApiRequest, seconds: float) -> ApiResult:
         self.calls.append((self.time, call))

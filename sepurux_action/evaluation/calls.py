@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, suppress
@@ -76,10 +75,6 @@ class ApiCalls:
     def jitter(self) -> float:
         """Return a random number, 0 to 1."""
         return random.random()  # noqa: S311 - spreads retries, keeps no secret
-
-    def new_key(self) -> str:
-        """Return a new Idempotency-Key."""
-        return str(uuid.uuid4())
 
     async def send(self, call: ApiRequest, until: float) -> ApiResult:
         """Return the result of a call that must end by the time `until`, including its wait for a free slot.

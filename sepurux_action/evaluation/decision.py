@@ -87,30 +87,25 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDecision:
-    """What one poll means: the decision, its reason, and whether polling ends.
-
-    `rule` is the row of the table. `final` is false while the run is pending, and for row 7 the first time.
-    """
+    """What one poll means: the decision, its reason, and its row of the decision table (docs/reference.md)."""
 
     decision: Decision
     reason: str
     rule: Rule
     checks: tuple[Check, ...] = ()
-    warning: str = ""
-    final: bool = True
 
 
 def decide(run: CIRun, gate: Gate) -> RunDecision:
     """Return the decision on one poll of a CI run. Every combination of run and gate has one.
 
-    Rows 3 and 8 are pending. Row 7 is `error` but not final: the caller polls once more to confirm it.
+    Rows 3 and 8 are pending. Row 7 is `error` only if the caller polls once more and it is confirmed.
     """
     checks = tuple(check_thresholds(run, gate))
     broken = [check for check in checks if check.state is CheckState.MISSED]
     missing = tuple(dict.fromkeys(_missing(run, gate, checks)))
 
-    def with_rule(rule: Rule, decision: Decision, reason: str, *, warning: str = "", final: bool = True) -> RunDecision:
-        return RunDecision(decision=decision, reason=reason, rule=rule, checks=checks, warning=warning, final=final)
+    def with_rule(rule: Rule, decision: Decision, reason: str) -> RunDecision:
+        return RunDecision(decision=decision, reason=reason, rule=rule, checks=checks)
 
     if run.decision == "fail":
         return with_rule(Rule.DECIDED_FAIL, Decision.FAIL, _sentence(broken) if broken else UNEXPLAINED_FAIL)
@@ -121,7 +116,7 @@ def decide(run: CIRun, gate: Gate) -> RunDecision:
         return with_rule(Rule.EVALUATION_FAILED, Decision.ERROR, reason)
     if unknown := _unknown_word(run):
         reason = f"Sepurux reported {unknown}, which this version of the gate does not know."
-        return with_rule(Rule.UNKNOWN_WORD, Decision.PENDING, reason, warning=reason, final=False)
+        return with_rule(Rule.UNKNOWN_WORD, Decision.PENDING, reason)
     if run.decision == "pass":
         if broken:
             why = "; ".join(check.sentence for check in broken)
@@ -131,14 +126,10 @@ def decide(run: CIRun, gate: Gate) -> RunDecision:
             return with_rule(Rule.PASS_WITHOUT_NUMBERS, Decision.ERROR, reason)
         return with_rule(Rule.DECIDED_PASS, Decision.PASS, _pass_reason(run, checks))
     if run.status in FINISHED_STATUSES:
-        return with_rule(
-            Rule.FINISHED_UNDECIDED,
-            Decision.ERROR,
-            f"The evaluation ended (status `{run.status}`), but Sepurux reported no decision.",
-            final=False,
-        )
+        reason = f"The evaluation ended (status `{run.status}`), but Sepurux reported no decision."
+        return with_rule(Rule.FINISHED_UNDECIDED, Decision.ERROR, reason)
     shown = f"status `{run.status}`" if run.status else "no status"
-    return with_rule(Rule.PENDING, Decision.PENDING, f"Sepurux has not decided yet ({shown}).", final=False)
+    return with_rule(Rule.PENDING, Decision.PENDING, f"Sepurux has not decided yet ({shown}).")
 
 
 def _missing(run: CIRun, gate: Gate, checks: tuple[Check, ...]) -> Iterator[str]:

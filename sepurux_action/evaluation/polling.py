@@ -18,7 +18,6 @@ from sepurux_action.errors import (
     EvaluationError,
     Outage,
     StillPending,
-    TimedOut,
     describe_defect,
 )
 from sepurux_action.evaluation import api, schedule
@@ -270,7 +269,7 @@ class _Step:
         limit = timeout_s if self._responded else min(timeout_s, schedule.FIRST_RESPONSE_S)
         return limit - self.elapsed()
 
-    def _timed_out(self, call: ApiRequest, error: TransientError, timeout_s: float) -> TimedOut:
+    def _timed_out(self, call: ApiRequest, error: TransientError, timeout_s: float) -> EvaluationError:
         confirmed = error.outage is Outage.IF_CONFIRMED and error.sent and call.path == api.CAMPAIGNS
         outage = Outage.YES if confirmed else error.outage
         spent, timeout = number_format.duration(self.elapsed()), number_format.duration(timeout_s)
@@ -286,7 +285,7 @@ class _Step:
         else:
             reason = f"Sepurux sent no usable response within {spent} ({why})"
             hint = f"Re-run the job, or raise `timeout` (now {timeout})."
-        return TimedOut(reason, hint, outage=outage)
+        return EvaluationError(reason, hint, outage=outage)
 
 
 class RunPoller:
@@ -372,7 +371,7 @@ class RunPoller:
             return self._trace.trace_id
         label = self._trace.label
         self._enter(f"uploading {label}")
-        call = api.upload_trace(self._trace.content, label, self.gate.project, self._step.calls.new_key())
+        call = api.upload_trace(self._trace.content, label, self.gate.project, str(uuid.uuid4()))
         payload = await self._step.payload_of(call, self.gate.timeout_s)
         trace_id = json_reader.identifier(json_reader.as_object(payload).get("trace_id"))
         if not trace_id:
@@ -384,7 +383,7 @@ class RunPoller:
     async def _start(self) -> None:
         self._enter("starting")
         campaign, trace_id, step = self.result.campaign_id, self.result.trace_id, self._step
-        call = api.create_run(self.gate, campaign, trace_id, step.metadata, step.calls.new_key())
+        call = api.create_run(self.gate, campaign, trace_id, step.metadata, str(uuid.uuid4()))
         response = json_reader.as_object(await step.payload_of(call, self.gate.timeout_s))
         run_ids = parse_ci_run(response).run_ids if isinstance(response.get("run_ids"), list) else ()
         batch_id = json_reader.identifier(response.get("batch_id"))
@@ -409,7 +408,7 @@ class RunPoller:
     # -- polls ------------------------------------------------------------------------------------------------------
 
     async def _poll_until_decided(self) -> RunDecision:
-        """Return the final decision; raises StillPending or TimedOut at the deadline."""
+        """Return the final decision; raises StillPending or EvaluationError at the deadline."""
         step = self._step
         polls = Polls(started=step.elapsed(), deadline=self.gate.timeout_s)
         while True:
@@ -456,10 +455,11 @@ class RunPoller:
         if run.dashboard_url and not before.dashboard_url:
             step.add_progress()
         decided = decide(run, self.gate)
-        if decided.warning and step.is_new(decided.warning):
-            step.output.annotate(Level.WARNING, decided.warning)
-        if decided.rule is Rule.PENDING and step.is_new(decided.reason):
-            step.output.progress(decided.reason)
+        if decided.decision is Decision.PENDING and step.is_new(decided.reason):
+            if decided.rule is Rule.UNKNOWN_WORD:
+                step.output.annotate(Level.WARNING, decided.reason)
+            else:
+                step.output.progress(decided.reason)
         return decided
 
     def _out_of_time(self, polls: Polls) -> EvaluationError:
@@ -471,7 +471,7 @@ class RunPoller:
         if decision is None:
             hint = f"Re-run the job, or raise `timeout` (now {number_format.duration(timeout_s)})."
             reason = f"No poll of the run succeeded within {number_format.duration(waited)}: {failed}"
-            return TimedOut(reason, hint, outage=error.outage if error else Outage.NO)
+            return EvaluationError(reason, hint, outage=error.outage if error else Outage.NO)
         if decision.rule is Rule.FINISHED_UNDECIDED:
             return EvaluationError(decision.reason, next_step(decision))
         why = f": {decision.reason}" if decision.rule is Rule.UNKNOWN_WORD else ""

@@ -101,7 +101,7 @@ def _cached_run(result: GateResult) -> RunResult:
     worst = result.worst
     return RunResult(
         trace=_cut(worst.trace),
-        run_decision=replace(worst.run_decision, reason=_cut(result.reason), checks=(), warning=""),
+        run_decision=replace(worst.run_decision, reason=_cut(result.reason), checks=()),
         run=_cached_numbers(result),
         campaign_id=worst.campaign_id,
         trace_id=worst.trace_id,

@@ -656,8 +656,8 @@ def _notes(results: Sequence[GateResult]) -> Iterable[Note]:
     """Yield each note once, with the names of its gates unless it applies to all."""
     gates_by_note: dict[str, dict[str, None]] = {}
     for result in results:
-        runs = (note for run in result.runs for note in (run.run_decision.warning, *run.enrichment.notes))
-        for note in filter(None, (*result.notes, *runs)):
+        runs = (note for run in result.runs for note in run.enrichment.notes)
+        for note in (*result.notes, *runs):
             gates_by_note.setdefault(note, {})[result.gate.name] = None
     for note, names in gates_by_note.items():
         yield Note(note, tuple(names) if len(names) < len(results) else ())

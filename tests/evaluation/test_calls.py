@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -182,11 +181,6 @@ def test_jitter_lies_between_0_and_1_and_varies() -> None:
     drawn = {calls.jitter() for _ in range(500)}
     assert all(0 <= each <= 1 for each in drawn)
     assert len(drawn) > 400
-
-
-def test_every_key_is_a_new_uuid() -> None:
-    calls = ApiCalls(echo, Signals())
-    assert len({uuid.UUID(calls.new_key()) for _ in range(500)}) == 500
 
 
 def test_a_signal_that_comes_together_with_a_response_is_not_lost() -> None:

@@ -80,14 +80,14 @@ def test_a_pass_is_a_pass_that_its_own_numbers_support(response: object, thresho
 @given(responses, thresholds)
 def test_a_fail_of_the_backend_is_never_anything_else(response: dict[str, object], thresholds: Gate) -> None:
     run_decision = decide(parse_ci_run({**response, "decision": "fail"}), thresholds)
-    assert (run_decision.decision, run_decision.rule, run_decision.final) == (Decision.FAIL, 1, True)
+    assert (run_decision.decision, run_decision.rule) == (Decision.FAIL, 1)
 
 
 @given(responses | json_values, thresholds)
 def test_what_is_shown_is_one_printable_line(response: object, thresholds: Gate) -> None:
     run = parse_ci_run(response)
     run_decision = decide(run, thresholds)
-    texts = [run_decision.reason, run_decision.warning, *(check.actual for check in run_decision.checks)]
+    texts = [run_decision.reason, *(check.actual for check in run_decision.checks)]
     texts += [tool.tool for tool in run.top_failing_tools]
     assert all(text.isprintable() for text in texts)
 
