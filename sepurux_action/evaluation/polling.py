@@ -12,14 +12,7 @@ from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided
-from sepurux_action.errors import (
-    DEFECTS,
-    REPORT_DEFECT,
-    EvaluationError,
-    Outage,
-    StillPending,
-    describe_defect,
-)
+from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Outage, StillPending, describe_defect
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import (
     NO_TIME_LEFT,
@@ -93,12 +86,7 @@ class _Step:
     """What all runs of a step share: gates, clients, and whether the backend has responded at all."""
 
     def __init__(
-        self,
-        gates: Sequence[Gate],
-        metadata: RunMetadata,
-        calls: ApiCalls,
-        output: Output,
-        on_progress: OnProgress,
+        self, gates: Sequence[Gate], metadata: RunMetadata, calls: ApiCalls, output: Output, on_progress: OnProgress
     ) -> None:
         self.gates = gates
         self.metadata = metadata
@@ -254,14 +242,13 @@ class _Step:
                 result = TransientError(reason=why, reached=True)
             if not isinstance(result, TransientError):
                 return result
-            before, retry = retry.error, retry.after(result)
+            retry = retry.after(result)
             error, wait, left = retry.error or result, retry.wait(self.calls.jitter()), self._left(timeout_s)
             if error.retry_after_s is None:  # the last attempt is not left out because the backoff is long
                 wait = min(wait, left - schedule.LAST_CALL_S)
             if wait >= left or wait < 0:
                 return error
-            trouble = f"{call.purpose}: {error.reason}"
-            if (before is None or before.reason != error.reason) and self.is_new(trouble):
+            if self.is_new(trouble := f"{call.purpose}: {error.reason}"):
                 self.output.progress(f"{trouble}; next attempt in {number_format.duration(wait)}")
             await asyncio.sleep(wait)
 

@@ -275,31 +275,21 @@ def test_a_gate_with_several_traces_is_not_compared() -> None:
     assert (second.enrichment.notes, of_base(calls)) == ((), [])
 
 
-def test_a_failed_list_of_this_run_is_not_an_empty_one() -> None:
+@pytest.mark.parametrize("defect", [False, True])
+def test_a_failed_list_of_this_run_is_not_an_empty_one(*, defect: bool) -> None:
     backend = a_backend()
 
-    def rejects(call: ApiRequest, time: float) -> ApiResult:
-        return TransientError(reason="HTTP 503") if call.path.endswith("/failures") else backend(call, time)
-
-    calls = FakeApiCalls(rejects)
-    [result] = run(calls)
-    assert "not all failures of this run are known" in problem(result)
-    assert result.enrichment.more_failures
-    assert of_base(calls) == []
-
-
-def test_a_defect_while_the_failures_of_this_run_are_read_leaves_no_empty_list() -> None:
-    backend = a_backend()
-
-    def breaks(call: ApiRequest, time: float) -> ApiResult:
+    def fails(call: ApiRequest, time: float) -> ApiResult:
         if call.path.endswith("/failures"):
-            raise ValueError("a defect")
+            if defect:
+                raise ValueError
+            return TransientError(reason="HTTP 503")
         return backend(call, time)
 
-    calls = FakeApiCalls(breaks)
+    calls = FakeApiCalls(fails)
     [result] = run(calls)
-    assert (result.decision, of_base(calls)) == (Decision.FAIL, [])
     assert "not all failures of this run are known" in problem(result)
+    assert (result.decision, result.enrichment.more_failures, of_base(calls)) == (Decision.FAIL, True, [])
 
 
 def test_nothing_is_compared_if_a_large_step_does_not_keep_all_kinds_of_failures() -> None:
@@ -387,14 +377,6 @@ def test_a_slow_backend_takes_ten_seconds_and_changes_no_decision(what: str) -> 
     assert len(of_base(calls)) == (1 if what == "batch" else 2)
     assert "hangs" in problem(result)
     assert result.decision is Decision.FAIL
-
-
-def test_eight_gates_with_a_slow_backend_take_ten_seconds_together() -> None:
-    calls = FakeApiCalls(a_backend(batch=DRIPS))
-    results = run(calls, *(replace(GATE, name=f"gate-{number}") for number in range(8)))
-    started = next(time for time, call in calls.calls if "base" in call.path)
-    assert calls.time - started <= 10 + 1e-6
-    assert {result.decision for result in results} == {Decision.FAIL}
 
 
 def test_a_signal_during_the_reading_ends_it_at_once_and_keeps_the_results() -> None:

@@ -70,16 +70,6 @@ def test_each_call_has_its_own_result_and_seconds() -> None:
     assert perform(echo, (CALL, 3.5), (CALL, 2)) == [Success([CALL.path, 3.5]), Success([CALL.path, 2])]
 
 
-def test_calls_are_under_way_at_the_same_time() -> None:
-    together = threading.Barrier(8)
-
-    def send(*_: object) -> ApiResult:
-        together.wait(10)  # each call goes on only when all eight are here
-        return Success(None)
-
-    assert perform(send, *[(CALL, 10)] * 8) == [Success(None)] * 8
-
-
 def test_one_transport_can_send_calls_at_the_same_time() -> None:
     requests = [ApiRequest(method="GET", path=f"/v1/{n}", purpose="x") for n in range(16)]
     with ScriptedBackend({"GET /*": lambda request: backend.late(0.05, backend.json(request.path))}) as server:
@@ -174,13 +164,6 @@ def test_a_call_without_end_does_not_keep_the_process_running() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "False\n", "")
-
-
-def test_jitter_lies_between_0_and_1_and_varies() -> None:
-    calls = ApiCalls(echo, Signals())
-    drawn = {calls.jitter() for _ in range(500)}
-    assert all(0 <= each <= 1 for each in drawn)
-    assert len(drawn) > 400
 
 
 def test_a_signal_that_comes_together_with_a_response_is_not_lost() -> None:
