@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.sandbox import CORE_CAMPAIGN, FAILING_CAMPAIGN, Sandbox
+from sepurux_action.sandbox import CORE_CAMPAIGN, FAILING_CAMPAIGN, Sandbox, Store
 
 TOKEN = "demo-token-0123456789"  # noqa: S105 - only the sandbox of this run accepts it
 REPORTS = Path("build", "demo")
@@ -73,7 +73,7 @@ def main() -> int:
     shutil.rmtree(ROOT / REPORTS, ignore_errors=True)
     right = True
     print("A sandbox on this machine takes the place of Sepurux, and evaluates the traces of two campaigns.\n")
-    with Sandbox(token=TOKEN, decide_after=1) as sandbox:
+    with Sandbox(Store(decide_after=1), token=TOKEN) as sandbox:
         for campaign, (status, follows) in RUNS.items():
             print(f"A step with `campaign: {campaign}`:")
             came = gate(ROOT / REPORTS / campaign, sandbox.url, campaign)

@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.sandbox import Sandbox
+from sepurux_action.sandbox import Sandbox, Store
 
 ACTION = "sepurux/gate-action@v1"
 TOKEN = "sandbox-token-0123456789"  # noqa: S105 - only the sandbox of this run accepts it
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
         print("act is missing; install it as https://nektosact.com/installation/ says", file=sys.stderr)
         return 2
     folder, *more = arguments
-    with Sandbox(token=TOKEN, decide_after=2) as sandbox:
+    with Sandbox(Store(decide_after=2), token=TOKEN) as sandbox:
         command = [act, "pull_request", "--directory", folder, "--platform", f"ubuntu-latest={RUNNER}", "--rm"]
         command += ["--local-repository", f"{ACTION}={ROOT}", "--container-daemon-socket", "-"]
         command += ["--secret", "SEPURUX_CI_TOKEN", "--env", f"SEPURUX_API_BASE_URL={sandbox.url}", *more]

@@ -13,6 +13,7 @@ from sepurux_action.sandbox.store import (
     FAILING_CAMPAIGN,
     REFUND_CAMPAIGN,
     SOUND_REFUND_ID,
+    Store,
     campaign_id,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "SOUND_REFUND_ID",
     "Request",
     "Sandbox",
+    "Store",
     "campaign_id",
 ]

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Event
 
 from sepurux_action.sandbox.server import LOOPBACK, Sandbox
+from sepurux_action.sandbox.store import Store
 
 DISCLAIMER = "This sandbox replays nothing and mutates nothing; it is no substitute for the product."
 HIGHEST_PORT = 65535
@@ -33,9 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         tls = _tls(options.certificate, options.key) if options.certificate else None
         what = f"port {options.port} of {options.host}"
-        with Sandbox(
-            token=options.token, host=str(options.host), port=options.port, tls=tls, flaky=options.flaky
-        ) as sandbox:
+        store = Store(flaky=options.flaky)
+        with Sandbox(store, token=options.token, host=str(options.host), port=options.port, tls=tls) as sandbox:
             print(sandbox.url, f"Sepurux sandbox. {DISCLAIMER}", flush=True)  # noqa: T201 - the user waits for it
             ended.wait()
     except OSError as error:

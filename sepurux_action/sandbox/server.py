@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import ssl
-import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from random import Random
 from socketserver import TCPServer
 from threading import Lock, Thread
 from types import TracebackType
@@ -35,27 +33,22 @@ IDLE_SECONDS = 30.0
 class Sandbox:
     """A CI API for trials and tests, as a context manager. It keeps everything in memory.
 
-    A run is decided after `decide_after` seconds of `clock`. `host` is an IPv4 address of this machine; `port` 0 is any
-    free port. `campaigns` are the names of more campaigns without scenarios. `tls` makes it https, which the gate
-    requires of every host but loopback. `flaky` is a seed: with it, results vary from run to run. Entering the context
-    raises OSError if the address is not available.
+    `store` says when and how it decides. `host` is an IPv4 address of this machine; `port` 0 is any free port. `tls`
+    makes it https, which the gate requires of every host but loopback. Entering the context raises OSError if the
+    address is not available.
     """
 
-    def __init__(  # noqa: PLR0913 - each is one option of a test or of the command
+    def __init__(
         self,
+        store: Store | None = None,
         *,
         token: str | None = None,
-        decide_after: float = 0.0,
         host: str = LOOPBACK,
         port: int = 0,
         tls: ssl.SSLContext | None = None,
-        campaigns: Iterable[str] = (),
-        clock: Callable[[], float] = time.monotonic,
-        flaky: int | None = None,
     ) -> None:
         self._token = token
-        noise = None if flaky is None else Random(flaky)  # noqa: S311 - a seed makes it repeatable, it keeps no secret
-        self._store = Store(decide_after=decide_after, clock=clock, campaigns=campaigns, noise=noise)
+        self._store = store or Store()
         self._host, self._port, self._tls = host, port, tls
         self._requests: deque[Request] = deque(maxlen=MAX_REQUESTS_KEPT)
         self._lock = Lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -91,18 +92,25 @@ class Batch:
 class Store:
     """The traces, runs, batches, and campaigns of one sandbox, each by its identifier.
 
-    A run is `queued` for the first half of `decide_after` seconds, `running` for the second, then `done`.
+    A run is `queued` for the first half of `decide_after` seconds of `clock`, `running` for the second, then `done`.
+    `campaigns` are the names of more campaigns without scenarios. `flaky` is a seed: with it, results vary from run to
+    run.
     """
 
     def __init__(
-        self, *, decide_after: float, clock: Callable[[], float], campaigns: Iterable[str], noise: Random | None
+        self,
+        *,
+        decide_after: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+        campaigns: Iterable[str] = (),
+        flaky: int | None = None,
     ) -> None:
         self.traces = {SOUND_REFUND_ID: evaluate(SOUND_REFUND), UNSAFE_REFUND_ID: evaluate(UNSAFE_REFUND)}
         self.runs: dict[str, Run] = {}
         self.batches: dict[str, Batch] = {}
         self._decide_after = decide_after
         self._clock = clock
-        self._noise = noise
+        self._noise = None if flaky is None else Random(flaky)  # noqa: S311 - it keeps no secret
         names = dict.fromkeys((*SCENARIOS, *campaigns))
         self.campaigns = {campaign_id(name): Campaign(campaign_id=campaign_id(name), name=name) for name in names}
         for name, trace_ids in SCENARIOS.items():

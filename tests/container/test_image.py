@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sepurux_action.sandbox import Sandbox
+from sepurux_action.sandbox import Sandbox, Store
 from tests.container.engine import BASE, docker
 from tests.gfm import read
 from tests.runner import ACTION_YML, RunningStep, StepResult, start_action
@@ -153,7 +153,7 @@ def test_a_canceled_container_writes_its_outputs_and_exits_with_the_status_of_th
     image: str, label: str, tmp_path: Path, number: int, status: int
 ) -> None:
     """The first process of a container ignores a signal without a handler, so this needs the real thing."""
-    with Sandbox(token=SECRET, decide_after=600) as slow:
+    with Sandbox(Store(decide_after=600), token=SECRET) as slow:
         job = Job(image=image, label=label, folder=tmp_path, url=slow.url)
         with job.start() as step:
             wait_for_a_look(slow, step)

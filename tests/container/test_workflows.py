@@ -17,7 +17,7 @@ import pytest
 import requests
 import yaml
 
-from sepurux_action.sandbox import SOUND_REFUND_ID, Sandbox
+from sepurux_action.sandbox import SOUND_REFUND_ID, Sandbox, Store
 from tests.container.act import ACTION, WorkflowRun, run_workflow
 from tests.github_double import GitHub, PullRequest, Repository
 from tests.runner import REPOSITORY, pull_request_event
@@ -115,7 +115,7 @@ class Scene:
 @pytest.fixture
 def scene(image: str, label: str, tmp_path: Path) -> Iterator[Scene]:
     campaigns = ["support-reliability", "search-reliability"]
-    with GitHub() as github, Sandbox(token=SECRET, campaigns=campaigns) as sandbox:
+    with GitHub() as github, Sandbox(Store(campaigns=campaigns), token=SECRET) as sandbox:
         repository = github.repository("octo-org/agents")
         pull = repository.pull("contributor", head="refunds", files={"agents/support/prompt.md.j2": "Be kind.\n"})
         checkout = tmp_path / "agents"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sepurux_action.report.outputs import OUTPUTS
-from sepurux_action.sandbox import Sandbox
+from sepurux_action.sandbox import Sandbox, Store
 from tests.flows.composite_job import COMPOSITE, PYTHON, Job, a_copy, evaluated, only_step, read_action, tool
 from tests.runner import ACTION_YML, REPOSITORY, start_action
 from tests.sandboxed import SECRET
@@ -58,7 +58,7 @@ def test_the_gate_runs_isolated_and_holds_no_line_back(job: Job, tmp_path: Path)
 
 @pytest.mark.parametrize("number", [signal.SIGTERM])
 def test_a_signal_reaches_the_gate_which_exits_with_its_status(job: Job, number: int) -> None:
-    with Sandbox(token=SECRET, decide_after=600) as slow:
+    with Sandbox(Store(decide_after=600), token=SECRET) as slow:
         step = replace(job, url=slow.url).step({})
         with start_action(**step) as running:
             running.wait_for_log("not decided yet", 30)

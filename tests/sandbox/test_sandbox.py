@@ -25,6 +25,7 @@ from sepurux_action.sandbox import (
     REFUND_CAMPAIGN,
     SOUND_REFUND_ID,
     Sandbox,
+    Store,
     campaign_id,
 )
 from sepurux_action.sandbox.__main__ import main
@@ -93,7 +94,7 @@ def failure(**more: object) -> Event:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(campaigns=[EMPTY_CAMPAIGN]) as opened:
+    with Sandbox(Store(campaigns=[EMPTY_CAMPAIGN])) as opened:
         yield opened
 
 
@@ -181,7 +182,7 @@ def test_a_run_without_a_trace_is_rejected_when_too_few_scenarios_are_registered
 
 def test_a_run_is_queued_then_running_then_done_and_shows_no_number_before() -> None:
     clock = SteppedClock()
-    with Sandbox(decide_after=10.0, clock=clock) as sandbox:
+    with Sandbox(Store(decide_after=10.0, clock=clock)) as sandbox:
         api = Caller(sandbox.url)
         batch = api.start(trace_id=api.upload(call(), result(status="error")))
         (run_id,) = batch["run_ids"]
@@ -312,7 +313,7 @@ def test_a_failure_has_the_mutation_that_the_trace_names_before_it(api: Caller) 
 
 def test_with_a_seed_results_vary_from_run_to_run_and_repeat_with_the_same_seed() -> None:
     def rates(seed: int | None) -> list[object]:
-        with Sandbox(flaky=seed) as sandbox:
+        with Sandbox(Store(flaky=seed)) as sandbox:
             api = Caller(sandbox.url)
             trace_id = api.upload(*[call(f"tool-{number}") for number in range(50)], call(status="error"))
             return [api.start(trace_id=trace_id)["pass_rate"] for _ in range(5)]
