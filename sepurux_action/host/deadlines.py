@@ -16,8 +16,6 @@ from sepurux_action.errors import DeadlineExceeded, Interrupted
 
 T = TypeVar("T")
 
-MAX_WAIT_S = 3600.0  # of one wait, which cannot be infinite
-
 _UNTIL: ContextVar[float] = ContextVar("until", default=math.inf)  # the deadline of the work in this thread
 
 
@@ -97,4 +95,4 @@ class ThreadTimeouts:
             if left <= 0:
                 return
             with suppress(queue.Empty):
-                self._events.get(timeout=min(left, MAX_WAIT_S))
+                self._events.get(timeout=min(left, threading.TIMEOUT_MAX))
