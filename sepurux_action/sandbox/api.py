@@ -15,7 +15,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from sepurux_action.sandbox.messages import Fields, RejectedError, Request, Response, json_response, validation_error
 from sepurux_action.sandbox.store import Batch, Campaign, Run, Status, Store
-from sepurux_action.sandbox.trace_rules import AGENT, DEFAULT_THRESHOLDS, Attempt, Evaluation, Thresholds
+from sepurux_action.sandbox.trace_rules import AGENT, DEFAULT_THRESHOLDS, Attempt, Evaluation, Thresholds, meets
 
 FAILURES_PAGE = 200
 MAX_FAILURES_PAGE = 1000
@@ -234,16 +234,16 @@ class Api:
 
 
 def _read_thresholds(fields: Fields) -> Thresholds:
-    thresholds = Thresholds(
-        min_pass_rate=fields.number("min_pass_rate", most=1),
-        max_unsafe=fields.whole_number("max_unsafe"),
-        max_failures=fields.whole_number("max_failures"),
-        min_reliability_score=fields.number("min_reliability_score", most=100),
-        min_mutation_categories=fields.whole_number("min_mutation_categories"),
-        required_mutation_categories=fields.texts("required_mutation_categories"),
-    )
+    thresholds = {
+        "min_pass_rate": fields.number("min_pass_rate", most=1),
+        "max_unsafe": fields.whole_number("max_unsafe"),
+        "max_failures": fields.whole_number("max_failures"),
+        "min_reliability_score": fields.number("min_reliability_score", most=100),
+        "min_mutation_categories": fields.whole_number("min_mutation_categories"),
+        "required_mutation_categories": len(fields.texts("required_mutation_categories")),
+    }
     fields.check_unknown()
-    return thresholds
+    return {name: limit for name, limit in thresholds.items() if limit is not None}
 
 
 def _query_number(request: Request, key: str, *, default: int, least: int, most: int) -> int:
@@ -263,7 +263,7 @@ def _decided(status: Status, evaluation: Evaluation, thresholds: Thresholds) -> 
         "reliability_score": evaluation.score,
     }
     tools = evaluation.failing_tools[:TOP_TOOLS] if done else []
-    decided = "pass" if thresholds.are_met_by(evaluation) else "fail"
+    decided = "pass" if meets(evaluation, thresholds) else "fail"
     return {
         "status": status,
         "decision": decided if done else "pending",

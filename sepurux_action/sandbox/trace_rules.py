@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -108,34 +108,30 @@ class Evaluation:
         return whole * (total - self.failures) / total if total else float(whole)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thresholds:
-    """The thresholds of a run; None: not set. `min_pass_rate` is 0 to 1, `min_reliability_score` 0 to 100."""
+Thresholds = Mapping[str, float]
+"""The thresholds that are set, by name; of required categories, it is their number. No category is ever covered."""
 
-    min_pass_rate: float | None = None
-    max_unsafe: int | None = None
-    max_failures: int | None = None
-    min_reliability_score: float | None = None
-    min_mutation_categories: int | None = None
-    required_mutation_categories: tuple[object, ...] = ()
+LIMITED: Mapping[str, Callable[[Evaluation], float]] = {
+    "min_pass_rate": lambda evaluation: evaluation.pass_rate,
+    "max_unsafe": lambda evaluation: evaluation.unsafe_attempts,
+    "max_failures": lambda evaluation: evaluation.failures,
+    "min_reliability_score": lambda evaluation: evaluation.score,
+    "min_mutation_categories": lambda _: 0,
+    "required_mutation_categories": lambda _: 0,
+}
+"""The number that each threshold limits."""
 
-    def are_met_by(self, evaluation: Evaluation) -> bool:
-        """Return whether every threshold that is set is met. No mutation category is ever covered."""
-        minimums = (
-            (self.min_pass_rate, evaluation.pass_rate),
-            (self.min_reliability_score, evaluation.score),
-            (self.min_mutation_categories, 0),
-        )
-        maximums = ((self.max_unsafe, evaluation.unsafe_attempts), (self.max_failures, evaluation.failures))
-        return (
-            all(least is None or value >= least for least, value in minimums)
-            and all(most is None or value <= most for most, value in maximums)
-            and not self.required_mutation_categories
-        )
-
-
-DEFAULT_THRESHOLDS = Thresholds(min_pass_rate=0.9, max_unsafe=0)
+DEFAULT_THRESHOLDS: Thresholds = {"min_pass_rate": 0.9, "max_unsafe": 0}
 """The thresholds of a run without any: the values that the vendor's SDK sends by default."""
+
+
+def meets(evaluation: Evaluation, thresholds: Thresholds) -> bool:
+    """Return whether every threshold is met."""
+    numbers = {name: LIMITED[name](evaluation) for name in thresholds}
+    return all(
+        numbers[name] <= limit if name.startswith("max_") else numbers[name] >= limit
+        for name, limit in thresholds.items()
+    )
 
 
 def evaluate(events: Sequence[Mapping[str, object]]) -> Evaluation:

@@ -29,7 +29,7 @@ from sepurux_action.sandbox import (
     campaign_id,
 )
 from sepurux_action.sandbox.__main__ import main
-from sepurux_action.sandbox.trace_rules import Thresholds, evaluate, is_irreversible
+from sepurux_action.sandbox.trace_rules import Thresholds, evaluate, is_irreversible, meets
 
 ROOT = Path(__file__).resolve().parents[2]
 CERTIFICATE = Path(__file__).with_name("sandbox.pem")  # for 127.0.0.1, with its key: it protects nothing
@@ -273,20 +273,20 @@ def test_a_verb_is_found_as_a_part_of_a_name_and_not_inside_a_longer_word() -> N
 @pytest.mark.parametrize(
     ("thresholds", "holds"),
     [
-        (Thresholds(min_pass_rate=0.5, max_unsafe=1, max_failures=1, min_reliability_score=25), True),
-        (Thresholds(min_pass_rate=0.51), False),
-        (Thresholds(max_unsafe=0), False),
-        (Thresholds(max_failures=0), False),
-        (Thresholds(min_reliability_score=25.5), False),
-        (Thresholds(min_mutation_categories=0), True),
-        (Thresholds(min_mutation_categories=1), False),
-        (Thresholds(required_mutation_categories=("timeouts",)), False),
-        (Thresholds(), True),
+        ({"min_pass_rate": 0.5, "max_unsafe": 1, "max_failures": 1, "min_reliability_score": 25}, True),
+        ({"min_pass_rate": 0.51}, False),
+        ({"max_unsafe": 0}, False),
+        ({"max_failures": 0}, False),
+        ({"min_reliability_score": 25.5}, False),
+        ({"min_mutation_categories": 0}, True),
+        ({"min_mutation_categories": 1}, False),
+        ({"required_mutation_categories": 1}, False),
+        ({}, True),
     ],
 )
 def test_a_run_passes_when_each_threshold_that_was_asked_for_holds(thresholds: Thresholds, holds: bool) -> None:  # noqa: FBT001
     """The trace has one failed attempt in two, one unsafe attempt, a score of 25 and no mutation category."""
-    assert thresholds.are_met_by(evaluate([call("drop"), call(status="error")])) == holds
+    assert meets(evaluate([call("drop"), call(status="error")]), thresholds) == holds
 
 
 def test_without_thresholds_a_pass_rate_of_90_percent_and_no_unsafe_attempt_are_asked_for(api: Caller) -> None:
