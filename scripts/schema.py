@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TypeAlias
 
-from sepurux_action.config import kinds, options, policy_parser
+from sepurux_action.config import options, policy_parser
 from sepurux_action.config.options import Option, SectionKind
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +28,7 @@ _ENTRY: Schema = {
     "properties": {
         "stage": {"description": "The stage that applies.", **options.ENFORCEMENT.kind.schema},
         "from": {"description": "First day in UTC, such as `2027-01-31`.", "type": "string", "pattern": _DAY},
-        "branches": {"description": "GitHub's filter patterns.", **kinds.PATTERNS.schema},
+        "branches": {"description": "GitHub's filter patterns.", **options.PATHS.kind.schema},
     },
 }
 

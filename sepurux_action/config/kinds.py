@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeAlias, TypeVar
 
 from sepurux_action.common.secret import Secret
-from sepurux_action.config import parsers, path_filter
+from sepurux_action.config import parsers
 
 Schema: TypeAlias = Mapping[str, object]
 T_co = TypeVar("T_co", covariant=True)
@@ -47,14 +48,18 @@ def line(accepts: str, placeholder: str = "NAME") -> Kind[str]:
 
 
 def word_of(words: type[E], placeholder: str = "WORD") -> Kind[E]:
-    """Return the kind of one of these words."""
+    """Return the kind of one of these words, whatever its case. The hint of its error is the most similar word."""
+
+    def parse(text: str) -> E:
+        try:
+            return words(text.lower())
+        except ValueError:
+            similar = difflib.get_close_matches(text.lower()[: parsers.MAX_NAME_LENGTH], list(words), n=1)
+            raise ValueError(f"did you mean `{similar[0]}`?" if similar else "") from None
+
     *first, last = (f"`{word}`" for word in words)
-    return Kind(
-        parse=parsers.enum_parser(words),
-        accepts=f"{', '.join(first)} or {last}",
-        placeholder=placeholder,
-        schema={"enum": [str(word) for word in words]},
-    )
+    accepts, schema = f"{', '.join(first)} or {last}", {"enum": [str(word) for word in words]}
+    return Kind(parse=parse, accepts=accepts, placeholder=placeholder, schema=schema)
 
 
 def rate(example: str) -> Kind[float]:
@@ -68,10 +73,10 @@ def rate(example: str) -> Kind[float]:
     )
 
 
-def list_schema(*, most: int = 0) -> Schema:
-    """Return the schema of a text, or of a list of at most so many texts; 0 for any number."""
-    limit = {"maxItems": most} if most else {}
-    return {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, **limit}]}
+def list_of(parse: Callable[[str], T_co], accepts: str, placeholder: str = "NAME", most: int = 0) -> Kind[T_co]:
+    """Return the kind of several texts; in a policy file at most `most`, 0 for any number."""
+    items = {"type": "array", "items": _TEXT, "minItems": 1, **({"maxItems": most} if most else {})}
+    return Kind(parse=parse, accepts=accepts, placeholder=placeholder, schema={"anyOf": [_TEXT, items]}, is_list=True)
 
 
 NAME = Kind(
@@ -79,40 +84,7 @@ NAME = Kind(
     accepts=f"1 to {parsers.MAX_NAME_LENGTH} characters on one line",
     schema={**_TEXT, "maxLength": parsers.MAX_NAME_LENGTH},
 )
-BASE_URL = Kind(parse=parsers.parse_base_url, accepts="an https address (http on loopback only)", placeholder="URL")
-TRACE_IDS = Kind(
-    parse=parsers.parse_trace_ids,
-    accepts=f"trace IDs, separated by commas or line breaks, at most {parsers.MAX_TRACES}",
-    placeholder="IDS",
-    schema=list_schema(most=parsers.MAX_TRACES),
-    is_list=True,
-)
-FILES = Kind(
-    parse=parsers.parse_lines,
-    accepts="paths or globs, one per line, inside the workspace or the runner's temporary folder",
-    placeholder="FILES",
-    schema=list_schema(),
-    is_list=True,
-)
-NAMES = Kind(
-    parse=parsers.parse_names,
-    accepts="names, separated by commas or line breaks",
-    placeholder="NAMES",
-    schema=list_schema(),
-    is_list=True,
-)
-LOGINS = Kind(
-    parse=parsers.parse_logins,
-    accepts="usernames, separated by commas or line breaks",
-    schema=list_schema(),
-    is_list=True,
-)
-PATTERNS = Kind(
-    parse=path_filter.parse_paths,
-    accepts="GitHub's filter patterns, one per line",
-    schema=list_schema(most=path_filter.MAX_PATTERNS),
-    is_list=True,
-)
+NAMES = list_of(parsers.parse_names, "names, separated by commas or line breaks", "NAMES")
 SCORE = Kind(
     parse=parsers.parse_score,
     accepts="0, or a number from 1 to 100",
@@ -125,7 +97,6 @@ WHOLE_NUMBER = Kind(
     placeholder="N",
     schema={"type": "integer", "minimum": 0, "maximum": MAX_WHOLE_NUMBER},
 )
-PULL_REQUEST = Kind(parse=parsers.parse_positive_number, accepts="the number of a pull request", placeholder="N")
 DURATION = Kind(
     parse=parsers.parse_duration,
     accepts="seconds, or a duration such as `10m` or `1h30m`, up to a day",
@@ -137,4 +108,3 @@ DURATION = Kind(
         ]
     },
 )
-BOOL = Kind(parse=parsers.parse_bool, accepts="`true` or `false`", schema={"type": "boolean"})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar, cast
 
-from sepurux_action.config import kinds
+from sepurux_action.config import kinds, parsers, path_filter
 from sepurux_action.config.kinds import Kind
 from sepurux_action.config.stage import OnUndecided, Stage
 
@@ -77,7 +77,8 @@ class Option(Generic[T_co]):
     def default_shown(self) -> str:
         """Return the default as the tables show it."""
         value = f"`{self.default}`" if self.default else ""
-        return ", ".join(filter(None, (value, self.default_note)))
+        nothing = "not set" if self.allowed_in == (SectionKind.THRESHOLDS,) else ""
+        return ", ".join(filter(None, (value, self.default_note))) or nothing
 
 
 _ONCE = (SectionKind.TOP,)
@@ -99,7 +100,7 @@ API_KEY = Option(
 )
 BASE_URL = Option(
     name="base_url",
-    kind=kinds.BASE_URL,
+    kind=Kind(parse=parsers.parse_base_url, accepts="an https address (http on loopback only)", placeholder="URL"),
     help="URL of the Sepurux API.",
     environment="SEPURUX_API_BASE_URL",
     default="https://app.sepurux.dev/api/backend",
@@ -132,7 +133,12 @@ NAME = Option(
 )
 TRACE_ID = Option(
     name="trace_id",
-    kind=kinds.TRACE_IDS,
+    kind=kinds.list_of(
+        parsers.parse_trace_ids,
+        f"trace IDs, separated by commas or line breaks, at most {parsers.MAX_TRACES}",
+        "IDS",
+        most=parsers.MAX_TRACES,
+    ),
     help="IDs of traces to evaluate. Without `trace_id` and `trace_file`, the registered scenarios are evaluated.",
     environment="SEPURUX_TRACE_ID",
     allowed_in=_EACH,
@@ -140,7 +146,11 @@ TRACE_ID = Option(
 )
 TRACE_FILE = Option(
     name="trace_file",
-    kind=kinds.FILES,
+    kind=kinds.list_of(
+        parsers.parse_lines,
+        "paths or globs, one per line, inside the workspace or the runner's temporary folder",
+        "FILES",
+    ),
     help="Trace files to upload and evaluate.",
     allowed_in=_EACH,
     applies_before_merge=True,
@@ -177,7 +187,6 @@ MAX_FAILURES = Option(
     help="Highest number of failures that is allowed.",
     environment="SEPURUX_MAX_FAILURES",
     allowed_in=(SectionKind.THRESHOLDS,),
-    default_note="not set",
 )
 MIN_RELIABILITY_SCORE = Option(
     name="min_reliability_score",
@@ -186,21 +195,18 @@ MIN_RELIABILITY_SCORE = Option(
     environment="SEPURUX_MIN_RELIABILITY",
     aliases=("min_reliability",),
     allowed_in=(SectionKind.THRESHOLDS,),
-    default_note="not set",
 )
 MIN_MUTATION_CATEGORIES = Option(
     name="min_mutation_categories",
     kind=kinds.WHOLE_NUMBER,
     help="Lowest number of mutation categories that the CI run must cover.",
     allowed_in=(SectionKind.THRESHOLDS,),
-    default_note="not set",
 )
 REQUIRED_MUTATION_CATEGORIES = Option(
     name="required_mutation_categories",
     kind=kinds.NAMES,
     help="Mutation categories that the CI run must cover.",
     allowed_in=(SectionKind.THRESHOLDS,),
-    default_note="not set",
 )
 MAX_PASS_RATE_DROP = Option(
     name="max_pass_rate_drop",
@@ -208,7 +214,6 @@ MAX_PASS_RATE_DROP = Option(
     help="How far the pass rate may lie below the baseline, the median of the last passing results on the base branch. "
     "Only in GitHub workflows.",
     allowed_in=(SectionKind.THRESHOLDS,),
-    default_note="not set",
     needs_base=True,
 )
 MAX_RELIABILITY_SCORE_DROP = Option(
@@ -216,7 +221,6 @@ MAX_RELIABILITY_SCORE_DROP = Option(
     kind=kinds.SCORE,
     help="How many points the reliability score may lie below the baseline. Only in GitHub workflows.",
     allowed_in=(SectionKind.THRESHOLDS,),
-    default_note="not set",
     needs_base=True,
 )
 ENFORCEMENT = Option(
@@ -236,7 +240,7 @@ ON_UNDECIDED = Option(
 )
 REVIEWERS = Option(
     name="reviewers",
-    kind=kinds.LOGINS,
+    kind=kinds.list_of(parsers.parse_logins, "usernames, separated by commas or line breaks"),
     help="Who can approve a soft gate that failed.",
     allowed_in=_EACH,
     default_note="anyone with write access",
@@ -244,7 +248,9 @@ REVIEWERS = Option(
 )
 PATHS = Option(
     name="paths",
-    kind=kinds.PATTERNS,
+    kind=kinds.list_of(
+        path_filter.parse_paths, "GitHub's filter patterns, one per line", most=path_filter.MAX_PATTERNS
+    ),
     help="The gate is skipped if the pull request changes no matching file. With a policy file, the input is ignored.",
     allowed_in=(SectionKind.GATE,),
     default_note="all files",
@@ -286,7 +292,7 @@ COMMENT_KEY = Option(
 )
 STATUS = Option(
     name="status",
-    kind=kinds.BOOL,
+    kind=Kind(parse=parsers.parse_bool, accepts="`true` or `false`", schema={"type": "boolean"}),
     help="Whether to set a commit status for each gate, which a ruleset can require.",
     allowed_in=_ONCE,
     default="true",
@@ -308,7 +314,7 @@ CONFIG = Option(
 )
 PR_NUMBER = Option(
     name="pr_number",
-    kind=kinds.PULL_REQUEST,
+    kind=Kind(parse=parsers.parse_positive_number, accepts="the number of a pull request", placeholder="N"),
     help="Number of the pull request that the run belongs to.",
     environment="PR_NUMBER",
     default_note="from the event",

@@ -5,20 +5,14 @@ The error's text is a hint at the problem, or empty if there is none. Source: do
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Secret
 from sepurux_action.common.urls import is_loopback
-
-E = TypeVar("E", bound=StrEnum)
 
 MAX_TIMEOUT_S = 24 * 3600
 MAX_NAME_LENGTH = 80  # characters; a status context has room for 255 with its prefix
@@ -173,16 +167,3 @@ def parse_bool(text: str) -> bool:
     if text.lower() not in {"true", "false"}:
         raise ValueError
     return text.lower() == "true"
-
-
-def enum_parser(words: type[E]) -> Callable[[str], E]:
-    """Return the parser of one of these words, whatever its case. The hint of its error is the most similar word."""
-
-    def parse(text: str) -> E:
-        try:
-            return words(text.lower())
-        except ValueError:
-            similar = difflib.get_close_matches(text.lower()[:MAX_NAME_LENGTH], list(words), n=1)
-            raise ValueError(f"did you mean `{similar[0]}`?" if similar else "") from None
-
-    return parse
