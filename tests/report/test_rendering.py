@@ -375,7 +375,7 @@ def test_a_comment_that_leaves_out_details_says_so() -> None:
 
 
 @pytest.mark.parametrize("state", ["fifty-gates", "traces", "hostile"])
-def test_less_room_makes_a_report_shorter_step_by_step_and_it_always_fits(state: str) -> None:
+def test_a_smaller_limit_shortens_a_report_step_by_step_and_it_always_fits(state: str) -> None:
     full = len(summary(state).encode())
     places = [full, full * 3 // 4, full // 2, full // 4]
     sizes = [len(render_summary(reports()[state], most_bytes=place).encode()) for place in places]
