@@ -66,7 +66,7 @@ def test_a_whole_response_is_read_field_by_field_and_tools_are_sorted() -> None:
 
 
 @pytest.mark.parametrize("payload", [None, [], "done", 1, {}, dict.fromkeys(RESPONSE)])
-def test_an_response_without_anything_is_a_run_without_anything(payload: object) -> None:
+def test_a_response_without_anything_is_a_run_without_anything(payload: object) -> None:
     assert parse_ci_run(payload) == CIRun()
 
 

@@ -351,7 +351,7 @@ def test_a_call_whose_body_arrives_slowly_ends_at_its_timeout(*, chunked: bool) 
     assert dripped < 500
 
 
-def test_a_slow_but_whole_body_is_an_response() -> None:
+def test_a_slow_but_whole_body_is_a_response() -> None:
     assert result_of(backend.drip(b'{"decision": "pass"}', 0.005)) == Success({"decision": "pass"})
 
 
@@ -381,7 +381,7 @@ def test_a_server_that_sends_only_informational_responses_is_left() -> None:
     assert response.status == 103
 
 
-def test_an_response_of_the_largest_size_is_read_and_a_byte_more_is_rejected() -> None:
+def test_a_response_of_the_largest_size_is_read_and_a_byte_more_is_rejected() -> None:
     largest = b'"' + b"a" * (MAX_RESPONSE_BYTES - 2) + b'"'
     assert result_of(backend.raw(largest)) == Success("a" * (MAX_RESPONSE_BYTES - 2))
     response = result_of(backend.raw(largest + b" "))
