@@ -15,8 +15,7 @@ from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.github.client import GitHubClient
-from sepurux_action.github.commit_status import CommitState, CommitStatus
+from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.event import Event, PullRequest, PullRequestLookup
 from sepurux_action.github.snapshot import Comment, Snapshot
 from sepurux_action.github.soft_gate_rules import Review

@@ -104,11 +104,7 @@ class BoundedCalls:
                 break
             left = f"{RETRY_PAUSE_S:.0f} s, for at most {self._left:.0f} s"
             self._output.log(f"could not {operation} ({details.summary}); next attempt in {left}")
-            try:
-                self._pause(RETRY_PAUSE_S)
-            except GitHubError as error:
-                details = error.details
-                break
+            self._pause(RETRY_PAUSE_S)
         if not results:
             raise GitHubError(details or _TIMED_OUT)
         return results[0]

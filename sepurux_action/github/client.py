@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 from urllib.parse import quote
 
@@ -13,7 +15,6 @@ from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github import permissions, snapshot
-from sepurux_action.github.commit_status import CommitStatus
 from sepurux_action.github.event import (
     ByCommit,
     ByHead,
@@ -38,6 +39,24 @@ from sepurux_action.github.stage_advice import RECENT_PULL_REQUESTS
 CLOCK_SKEW = timedelta(minutes=1)  # by which the runner's clock may be ahead of GitHub's
 GONE = frozenset({404, 410})
 UNEXPECTED_SHAPE = ErrorDetails(message="a response of an unknown shape, or a redirect")
+
+
+class CommitState(StrEnum):
+    """The state of a commit status, of those that the gate uses."""
+
+    PENDING = "pending"
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class CommitStatus:
+    """A status of a commit; `context` is its name, and `url` where it links to, or ''."""
+
+    context: str
+    state: CommitState
+    description: str
+    url: str = ""
 
 
 class Transport(Protocol):

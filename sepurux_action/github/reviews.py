@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 
 from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.github.calls import READS_S, BoundedCalls
@@ -23,22 +23,13 @@ class ReviewGate:
     def __init__(self, calls: BoundedCalls) -> None:
         """Start with nothing fetched."""
         self._calls = calls
-        self._reviews: tuple[Review, ...] | None = None
-        self._fetched = False
         self._permissions: dict[str, str] = {}  # shared by the rules of all gates
         self._waiting: list[ApprovalRules] = []
 
     def approval(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> ApprovalStatus:
         """Return whether reviews approve a failed gate, and else who can."""
         event = self._calls.event
-        number = event.pull_request
-        if number is None or pull is None:
-            return ApprovalStatus(unread=True)
-        if not self._fetched:
-            self._fetched = True  # once for all gates, because each attempt may wait for a GitHub that hangs
-            self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
-            self._reviews = self._calls.try_call(Operation.REVIEWS, lambda github: github.reviews(number))
-        if self._reviews is None:
+        if pull is None or self._reviews is None:
             return ApprovalStatus(unread=True)
         head = pull.head_sha if event.name == "merge_group" else event.commit
         rules = ApprovalRules(author=pull.author, head=head, reviewers=reviewers, permissions=self._permissions)
@@ -52,6 +43,15 @@ class ReviewGate:
         if status.can_approve:
             self._waiting.append(rules)
         return status
+
+    @cached_property
+    def _reviews(self) -> tuple[Review, ...] | None:
+        """Fetched once for all gates, because each attempt may wait for a GitHub that hangs."""
+        number = self._calls.event.pull_request
+        if number is None:
+            return None
+        self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
+        return self._calls.try_call(Operation.REVIEWS, lambda github: github.reviews(number))
 
     def _fetch_approvers(self, rules: ApprovalRules) -> None:
         """Fetch the permissions of approvers until one is eligible: one approval is enough."""

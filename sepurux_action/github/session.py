@@ -27,9 +27,8 @@ from sepurux_action.evaluation.published_result import CommitResults, PreviousRe
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github import comment_state
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
-from sepurux_action.github.client import GitHubClient
+from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.comment_state import CommentState, State
-from sepurux_action.github.commit_status import CommitState, CommitStatus
 from sepurux_action.github.event import ByNumber, Event, PullRequest, PullRequestLookup, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.reviews import ReviewGate

@@ -16,7 +16,7 @@ from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.github.calls import BoundedCalls
-from sepurux_action.github.commit_status import CommitState, CommitStatus
+from sepurux_action.github.client import CommitState, CommitStatus
 from sepurux_action.github.event import ByCommit, ByHead, ByNumber, PullRequestLookup
 from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.github.snapshot import Comment

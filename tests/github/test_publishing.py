@@ -23,7 +23,7 @@ from sepurux_action.evaluate import GateEvaluator
 from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.calls import FIRST_READ_S, READS_S
-from sepurux_action.github.commit_status import CommitState
+from sepurux_action.github.client import CommitState
 from sepurux_action.github.event import ByCommit, Event, PullRequest
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.run_context import RunContext
