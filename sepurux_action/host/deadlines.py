@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from contextvars import ContextVar
 from typing import TypeVar
 
 from sepurux_action.errors import DeadlineExceeded, Interrupted
 
 T = TypeVar("T")
-
-_UNTIL: ContextVar[float] = ContextVar("until", default=math.inf)  # the deadline of the work in this thread
 
 
 def start_thread(work: Callable[[], T]) -> Future[T]:
@@ -34,14 +30,6 @@ def start_thread(work: Callable[[], T]) -> Future[T]:
 
     threading.Thread(target=perform, daemon=True).start()
     return future
-
-
-def seconds_left() -> float:
-    """Return the seconds until the deadline of the work that calls this, infinite outside of any work.
-
-    Abandoned work gets 0, so that it can leave out a write that would come too late.
-    """
-    return max(0.0, _UNTIL.get() - time.monotonic())
 
 
 class ThreadTimeouts:
@@ -74,12 +62,7 @@ class ThreadTimeouts:
         if seconds <= 0:
             raise DeadlineExceeded
         until = self.now() + seconds
-
-        def perform() -> T:
-            _UNTIL.set(until)
-            return work()
-
-        future = start_thread(perform)
+        future = start_thread(work)
         future.add_done_callback(lambda _: self._events.put(None))
         self._wait(until, future.done)
         if not future.done():
