@@ -8,28 +8,48 @@ the vendor's CLI expects; a run has it as 0 to 100.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from hmac import compare_digest
+from typing import TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
-from sepurux_action.sandbox.messages import Fields, RejectedError, Request, Response, json_response, validation_error
+from sepurux_action.sandbox.messages import (
+    ID,
+    LIST,
+    OBJECT,
+    TEXT,
+    TEXTS,
+    Fields,
+    RejectedError,
+    Request,
+    Response,
+    json_response,
+    number,
+    validation_error,
+    whole_number,
+)
 from sepurux_action.sandbox.store import Batch, Campaign, Run, Status, Store
 from sepurux_action.sandbox.trace_rules import AGENT, DEFAULT_THRESHOLDS, Attempt, Evaluation, Thresholds, meets
 
 FAILURES_PAGE = 200
-MAX_FAILURES_PAGE = 1000
-"""Entries of a page of failures: by default, and at most."""
-
-MAX_OFFSET = 1_000_000
-"""Entries that may be skipped."""
+"""Failures on a page, if the request does not say how many."""
 
 TOP_TOOLS = 10
 """Tools in a run's `top_failing_tools`."""
 
-HEALTHY_SCORE = 80.0
-DEGRADED_SCORE = 50.0
-"""Points from which a run is healthy or degraded; with fewer it is critical."""
+HEALTH = ((80.0, "healthy"), (50.0, "degraded"), (0.0, "critical"))
+"""The score from which a run has this status."""
+
+CATEGORIES = "required_mutation_categories"
+THRESHOLDS = {
+    "min_pass_rate": number(1),
+    "max_unsafe": whole_number(),
+    "max_failures": whole_number(),
+    "min_reliability_score": number(100),
+    "min_mutation_categories": whole_number(),
+}
+
+T = TypeVar("T")
 
 
 class Api:
@@ -86,27 +106,29 @@ class Api:
 
     def start_ci_run(self, request: Request) -> object:
         """Start a run of one trace, or of each registered scenario, as one batch."""
-        body = Fields(request.json())
-        campaign_id, trace_id = body.uuid("campaign_id", required=True), body.uuid("trace_id")
-        body.text("mutation_pack_id")  # these three have no effect
-        body.text("repo")
-        body.whole_number("pull_request_number", least=1)
-        fields = body.nested("thresholds")
-        thresholds = DEFAULT_THRESHOLDS if fields is None else _read_thresholds(fields)
+        body = request.fields()
+        campaign_id, trace_id = body.take("campaign_id", ID, required=True), body.take("trace_id", ID)
+        body.take("mutation_pack_id", TEXT)  # these three have no effect
+        body.take("repo", TEXT)
+        body.take("pull_request_number", whole_number(1))
+        given = body.take("thresholds", OBJECT)
+        thresholds = DEFAULT_THRESHOLDS if given is None else _read_thresholds(Fields(given, "thresholds"))
         body.check_unknown()
-        campaign = self._campaign(campaign_id or "")
-        trace_ids = self._scenarios(campaign) if trace_id is None else (self._trace(trace_id),)
+        campaign = _found(self._store.campaigns, campaign_id, "campaign")
+        if trace_id is None:
+            trace_ids = self._scenarios(campaign)
+        else:
+            _found(self._store.traces, trace_id, "trace")
+            trace_ids = (trace_id,)
         return self._batch_view(self._store.start_batch(campaign, trace_ids, thresholds))
 
     def show_ci_run(self, _request: Request, run_id: str) -> object:
         """Return one run's decision and numbers, which are null until it is done."""
-        return self._run_view(self._run(run_id))
+        return self._run_view(_found(self._store.runs, run_id, "run"))
 
     def show_ci_batch(self, _request: Request, batch_id: str) -> object:
         """Return a batch's decision and numbers, of all attempts of all its runs."""
-        if batch_id not in self._store.batches:
-            raise RejectedError(404, "batch not found")
-        return self._batch_view(self._store.batches[batch_id])
+        return self._batch_view(_found(self._store.batches, batch_id, "batch"))
 
     def show_dashboard(self, request: Request, identifier: str) -> object:
         """Return a run or a batch to a browser, which has no credentials."""
@@ -117,19 +139,19 @@ class Api:
 
     def upload_trace(self, request: Request) -> object:
         """Evaluate and store a trace that has a version, a source, a task with a name, and events with a type each."""
-        trace = Fields(request.json())
-        trace.text("trace_version", required=True)
-        trace.text("source", required=True)
-        if task := trace.nested("task", required=True):
-            task.text("name", required=True)
-        events = trace.nested_list("events")
-        for event in events:
-            event.text("type", required=True)
-        return _trace_view(self._store.add_trace([event.values for event in events]))
+        trace = request.fields()
+        trace.take("trace_version", TEXT, required=True)
+        trace.take("source", TEXT, required=True)
+        Fields(trace.take("task", OBJECT, required=True), "task").take("name", TEXT, required=True)
+        events = trace.take("events", LIST, required=True)
+        for index, event in enumerate(events):
+            Fields(event, "events", index).take("type", TEXT, required=True)
+        return _trace_view(self._store.add_trace(events))
 
     def show_trace(self, _request: Request, trace_id: str) -> object:
         """Return one trace."""
-        return _trace_view(self._trace(trace_id))
+        _found(self._store.traces, trace_id, "trace")
+        return _trace_view(trace_id)
 
     # Campaigns.
 
@@ -139,74 +161,51 @@ class Api:
 
     def show_campaign(self, _request: Request, campaign_id: str) -> object:
         """Return one campaign with its registered scenarios."""
-        return _campaign_view(self._campaign(campaign_id))
+        return _campaign_view(_found(self._store.campaigns, campaign_id, "campaign"))
 
     def change_eval_set(self, request: Request, campaign_id: str) -> object:
         """Change a campaign's registered scenarios; with an unknown trace nothing changes."""
-        campaign = self._campaign(campaign_id)
-        change = Fields(request.json())
-        add, remove = change.uuids("add_trace_ids"), change.uuids("remove_trace_ids")
-        min_scenarios = change.whole_number("min_scenarios")
+        _found(self._store.campaigns, campaign_id, "campaign")
+        change = request.fields()
+        add, remove = change.take("add_trace_ids", TEXTS) or [], change.take("remove_trace_ids", TEXTS) or []
+        min_scenarios = change.take("min_scenarios", whole_number())
         change.check_unknown()
         for trace_id in add:
-            self._trace(trace_id)
-        changed = self._store.register(campaign.campaign_id, add=add, remove=remove, min_scenarios=min_scenarios)
+            _found(self._store.traces, trace_id, "trace")
+        changed = self._store.register(campaign_id, add=add, remove=remove, min_scenarios=min_scenarios)
         return _campaign_view(changed)
 
     def show_reliability(self, request: Request, campaign_id: str) -> object:
-        """Return the score of one run and its number of failures of each type."""
-        evaluation = self._decided_run(request, campaign_id).evaluation
-        records = [record for attempt in evaluation.attempts for record in _classified(attempt)]
-        kinds = Counter((kind, severity) for kind, severity, _ in records)
+        """Return the score of one run and its number of failures."""
+        run = self._decided_run(request, campaign_id)
+        score = run.evaluation.score
         return {
-            "reliability_score": evaluation.score / 100,
-            "status": _health(evaluation.score),
-            "classified_failures": len(records),
-            "failure_breakdown": [
-                {"type": kind, "severity": severity, "count": count}
-                for (kind, severity), count in sorted(kinds.items())
-            ],
+            "reliability_score": score / 100,
+            "status": next(word for least, word in HEALTH if score >= least),
+            "classified_failures": len(list(_failure_views(run))),
         }
 
     def list_failures(self, request: Request, campaign_id: str) -> object:
         """Return a page of the failures of one run."""
-        limit = _query_number(request, "limit", default=FAILURES_PAGE, least=1, most=MAX_FAILURES_PAGE)
-        offset = _query_number(request, "offset", default=0, least=0, most=MAX_OFFSET)
-        return list(_failure_views(self._decided_run(request, campaign_id)))[offset : offset + limit]
+        limit, offset = _query_number(request, "limit", FAILURES_PAGE), _query_number(request, "offset", 0)
+        return list(_failure_views(self._decided_run(request, campaign_id)))[offset:][:limit]
 
     # Look-ups.
-
-    def _campaign(self, campaign_id: str) -> Campaign:
-        campaign = self._store.campaigns.get(campaign_id)
-        if campaign is None:
-            raise RejectedError(404, "campaign not found")
-        return campaign
-
-    def _trace(self, trace_id: str) -> str:
-        if trace_id not in self._store.traces:
-            raise RejectedError(404, "trace not found")
-        return trace_id
-
-    def _run(self, run_id: str) -> Run:
-        run = self._store.runs.get(run_id)
-        if run is None:
-            raise RejectedError(404, "run not found")
-        return run
 
     def _scenarios(self, campaign: Campaign) -> tuple[str, ...]:
         least, registered = max(1, campaign.min_scenarios), len(campaign.trace_ids)
         if registered >= least:
             return campaign.trace_ids
         raise validation_error(
-            ("body", "trace_id"),
+            ("trace_id",),
             f"campaign {campaign.name} has {registered} registered scenarios and needs {least}: "
             "give a trace_id, or register traces in its eval-set",
             "missing",
         )
 
     def _decided_run(self, request: Request, campaign_id: str) -> Run:
-        campaign, run = self._campaign(campaign_id), self._run(request.query.get("run_id", ""))
-        if run.campaign_id != campaign.campaign_id:
+        run = _found(self._store.runs, request.query.get("run_id", ""), "run")
+        if run.campaign_id != campaign_id:
             raise RejectedError(404, "run not found in this campaign")
         if self._store.status(run) != "done":
             raise RejectedError(409, "the run is not over")
@@ -233,25 +232,24 @@ class Api:
         }
 
 
+def _found(items: Mapping[str, T], identifier: str, noun: str) -> T:
+    if identifier not in items:
+        raise RejectedError(404, f"{noun} not found")
+    return items[identifier]
+
+
 def _read_thresholds(fields: Fields) -> Thresholds:
-    thresholds = {
-        "min_pass_rate": fields.number("min_pass_rate", most=1),
-        "max_unsafe": fields.whole_number("max_unsafe"),
-        "max_failures": fields.whole_number("max_failures"),
-        "min_reliability_score": fields.number("min_reliability_score", most=100),
-        "min_mutation_categories": fields.whole_number("min_mutation_categories"),
-        "required_mutation_categories": len(fields.texts("required_mutation_categories")),
-    }
+    given = {name: fields.take(name, kind) for name, kind in THRESHOLDS.items()}
+    given[CATEGORIES] = len(fields.take(CATEGORIES, TEXTS) or [])
     fields.check_unknown()
-    return {name: limit for name, limit in thresholds.items() if limit is not None}
+    return {name: limit for name, limit in given.items() if limit is not None}
 
 
-def _query_number(request: Request, key: str, *, default: int, least: int, most: int) -> int:
+def _query_number(request: Request, key: str, default: int) -> int:
     text = request.query.get(key, str(default))
-    # Seven digits are enough for every limit. str.isdigit alone accepts superscripts, which int() rejects.
-    if text.isascii() and text.isdigit() and len(text) <= len("1000000") and least <= int(text) <= most:
+    if re.fullmatch("[0-9]{1,6}", text):
         return int(text)
-    raise validation_error(("query", key), f"must be a whole number from {least} to {most}", "int_parsing")
+    raise validation_error((key,), "must be a whole number of at most six digits", part="query")
 
 
 def _decided(status: Status, evaluation: Evaluation, thresholds: Thresholds) -> Mapping[str, object]:
@@ -312,12 +310,6 @@ def _classified(attempt: Attempt) -> Iterator[tuple[str, str, str]]:
         yield kind, "medium", f"{attempt.tool} failed: {attempt.error}"
     if attempt.unsafe:
         yield "unsafe_action", "high", f"{attempt.tool} is irreversible and was called without approval_token"
-
-
-def _health(score: float) -> str:
-    if score >= HEALTHY_SCORE:
-        return "healthy"
-    return "degraded" if score >= DEGRADED_SCORE else "critical"
 
 
 _ROUTES: tuple[tuple[str, re.Pattern[str], Callable[..., object]], ...] = tuple(

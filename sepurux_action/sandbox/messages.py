@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from uuid import UUID
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,17 +19,12 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
 
-    def json(self) -> dict[str, object]:
-        """Return the body as a JSON object; raises RejectedError (422) if it is not one."""
+    def fields(self) -> Fields:
+        """Return the fields of the body, which must be a JSON object; raises RejectedError (422) if it is not one."""
         try:
-            value = json.loads(self.body)
-        except RecursionError:
-            raise validation_error(("body",), "nested too deeply", "json_invalid") from None
-        except ValueError as error:
-            raise validation_error(("body",), f"not valid JSON: {error}", "json_invalid") from None
-        if not isinstance(value, dict):
-            raise validation_error(("body",), "must be an object", "dict_type")
-        return value
+            return Fields(json.loads(self.body))
+        except (RecursionError, ValueError) as error:
+            raise validation_error((), f"not valid JSON: {error}", "json_invalid") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,92 +52,64 @@ def json_response(value: object, *, status: int = 200) -> Response:
     return Response(status=status, body=json.dumps(value, allow_nan=False).encode())
 
 
-def validation_error(loc: tuple[str | int, ...], msg: str, kind: str) -> RejectedError:
-    """Return the rejection (422) of a request with a problem at this location."""
-    return RejectedError(422, [{"loc": list(loc), "msg": msg, "type": kind}])
+def validation_error(
+    loc: tuple[str | int, ...], msg: str, kind: str = "value_error", part: str = "body"
+) -> RejectedError:
+    """Return the rejection (422) of a request with a problem at this location of its body or its query."""
+    return RejectedError(422, [{"loc": [part, *loc], "msg": msg, "type": kind}])
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of values: whether a value is of this kind, and the words for what is accepted."""
+
+    accepts: Callable[[Any], bool]
+    accepted: str
+
+
+def number(most: float) -> Kind:
+    """Return the kind of numbers from 0 to `most`."""
+    return Kind(lambda value: type(value) in {int, float} and 0 <= value <= most, f"a number from 0 to {most:g}")
+
+
+def whole_number(least: int = 0) -> Kind:
+    """Return the kind of whole numbers of at least `least`."""
+    return Kind(lambda value: type(value) is int and value >= least, f"a whole number of at least {least}")
+
+
+TEXT = Kind(lambda value: isinstance(value, str) and value.strip() != "", "a text that is not blank")
+ID = Kind(
+    lambda value: (
+        isinstance(value, str) and re.fullmatch("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value) is not None
+    ),
+    "a UUID",
+)
+OBJECT = Kind(lambda value: isinstance(value, dict), "an object")
+LIST = Kind(lambda value: isinstance(value, list), "a list")
+TEXTS = Kind(lambda value: isinstance(value, list) and all(map(TEXT.accepts, value)), "a list of texts")
 
 
 class Fields:
-    """Typed getters of a JSON object. Null means absent. Each getter raises RejectedError (422) for a problem."""
+    """The fields of a JSON object. Null means absent. A problem raises RejectedError (422)."""
 
-    def __init__(self, values: Mapping[str, object], loc: tuple[str | int, ...] = ("body",)) -> None:
-        self.values = values
+    def __init__(self, values: object, *loc: str | int) -> None:
+        if not isinstance(values, dict):
+            raise validation_error(loc, "must be an object")
+        self._values = values
         self._loc = loc
         self._known: set[str] = set()
 
-    def text(self, key: str, *, required: bool = False) -> None:
-        """Check that a value is a text that is not blank."""
-        value = self._take(key, required=required)
-        if value is not None and not (isinstance(value, str) and value.strip()):
-            raise self._invalid(key, "must be a text that is not blank", "string_type")
-
-    def uuid(self, key: str, *, required: bool = False) -> str | None:
-        """Return a UUID in canonical form."""
-        value = self._take(key, required=required)
-        return None if value is None else self._uuid(value, key)
-
-    def uuids(self, key: str) -> tuple[str, ...]:
-        """Return a list of UUIDs in canonical form."""
-        return tuple(self._uuid(value, key, index) for index, value in self._items(key))
-
-    def texts(self, key: str) -> tuple[object, ...]:
-        """Return a list of texts."""
-        for index, value in self._items(key):
-            if not isinstance(value, str):
-                raise self._invalid(key, "must be a text", "string_type", index)
-        return tuple(value for _, value in self._items(key))
-
-    def number(self, key: str, *, most: float) -> float | None:
-        """Return a number from 0 to `most`."""
-        value = self._take(key)
-        if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most):
-            return value
-        raise self._invalid(key, f"must be a number from 0 to {most:g}", "float_type")
-
-    def whole_number(self, key: str, *, least: int = 0) -> int | None:
-        """Return a whole number of at least `least`."""
-        value = self._take(key)
-        if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
-            return value
-        raise self._invalid(key, f"must be a whole number of at least {least}", "int_type")
-
-    def nested(self, key: str, *, required: bool = False) -> Fields | None:
-        """Return the getters of an inner object."""
-        value = self._take(key, required=required)
-        return None if value is None else self._nested(value, key)
-
-    def nested_list(self, key: str) -> list[Fields]:
-        """Return the getters of each object in a required list."""
-        return [self._nested(value, key, index) for index, value in self._items(key, required=True)]
-
-    def check_unknown(self) -> None:
-        """Reject a key that no getter has read: a misspelled threshold must not look like one that is not set."""
-        for key in self.values.keys() - self._known:
-            raise self._invalid(key, "is not known here", "extra_forbidden")
-
-    def _take(self, key: str, *, required: bool = False) -> object:
+    def take(self, key: str, kind: Kind, *, required: bool = False) -> Any:  # noqa: ANN401 - what the kind accepts
+        """Return a value of this kind, None if it is absent."""
         self._known.add(key)
-        value = self.values.get(key)
+        value = self._values.get(key)
         if value is None and required:
-            raise self._invalid(key, "is required", "missing")
+            raise validation_error((*self._loc, key), "is required", "missing")
+        if value is not None and not kind.accepts(value):
+            raise validation_error((*self._loc, key), f"must be {kind.accepted}")
         return value
 
-    def _items(self, key: str, *, required: bool = False) -> Iterator[tuple[int, object]]:
-        value = self._take(key, required=required)
-        if not isinstance(value, list | None):
-            raise self._invalid(key, "must be a list", "list_type")
-        return enumerate(value or [])
-
-    def _uuid(self, value: object, *path: str | int) -> str:
-        try:
-            return str(UUID(value if isinstance(value, str) else ""))
-        except ValueError:
-            raise validation_error((*self._loc, *path), "must be a UUID", "uuid_parsing") from None
-
-    def _nested(self, value: object, *path: str | int) -> Fields:
-        if not isinstance(value, dict):
-            raise validation_error((*self._loc, *path), "must be an object", "dict_type")
-        return Fields(value, (*self._loc, *path))
-
-    def _invalid(self, key: str, msg: str, kind: str, *index: int) -> RejectedError:
-        return validation_error((*self._loc, key, *index), msg, kind)
+    def check_unknown(self) -> None:
+        """Reject a key that was not taken: a misspelled threshold must not look like one that is not set."""
+        for key in self._values.keys() - self._known:
+            raise validation_error((*self._loc, key), "is not known here", "extra_forbidden")

@@ -416,7 +416,7 @@ def test_the_script_of_another_ci_system_runs_the_gate(script: Callable[[], str]
             check=False,
             timeout=60,
         )
-        started = [each.json() for each in sandbox.requests if each.path == "/v1/ci/runs"]
+        started = [json.loads(each.body) for each in sandbox.requests if each.path == "/v1/ci/runs"]
     assert done.returncode == 1, done.stderr
     assert [(body["repo"], body["pull_request_number"]) for body in started] == [("my-org/my-agent", 42)]
     report = json.loads((traces.parent / REPORT_DIR / "report.json").read_text(encoding="utf-8"))
