@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sepurux_action.common import number_format
-from sepurux_action.evaluation.metrics import NOT_KNOWN, Metric
+from sepurux_action.evaluation.metrics import Metric
 from sepurux_action.evaluation.published_result import PreviousResult
 
 MAX_RESULTS = 5  # results that are compared; one of them that is unusual changes no median
@@ -45,9 +45,9 @@ class Baseline:
         return metric.worst(values[(len(values) - 1) // 2 : len(values) // 2 + 1]) if values else None
 
     def change(self, metric: Metric, value: float | None) -> str:
-        """Return how a number differs from the median, such as `−23.0`, `+1`, or `±0`; `–` if one is unknown."""
+        """Return how a number differs from the median, such as `−23.0`, `+1`, or `±0`; '' if one is unknown."""
         difference = self.difference(metric, value)
-        return NOT_KNOWN if difference is None else metric.format.difference(difference)
+        return "" if difference is None else metric.format.difference(difference)
 
     def difference(self, metric: Metric, value: float | None) -> float | None:
         """Return a number minus the median, without the error of floating-point numbers; None if one is unknown."""

@@ -12,6 +12,7 @@ from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import for_terminal
 from sepurux_action.config.policy import Change
 from sepurux_action.evaluation.drops import base_heading
+from sepurux_action.evaluation.metrics import NOT_KNOWN
 from sepurux_action.report import markdown
 from sepurux_action.report.brief import brief_json
 from sepurux_action.report.chart import chart
@@ -232,6 +233,7 @@ def _same(value: str, **_: object) -> str:
 
 
 _NUMBERS: dict[str, Callable[..., object]] = {
+    "or_dash": lambda text: text or NOT_KNOWN,
     "plural": number_format.pluralize,
     "sha": _sha,
     "whole": number_format.count,

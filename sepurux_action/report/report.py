@@ -10,7 +10,6 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from sepurux_action.common import number_format
-from sepurux_action.config.gate import Gate
 from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
@@ -18,7 +17,7 @@ from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.checks import Check, CheckState
-from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool, merge_failures
+from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool, merge_failures
 from sepurux_action.evaluation.decision import (
     CONTRADICTED,
     HOWEVER,
@@ -34,7 +33,6 @@ from sepurux_action.evaluation.metrics import (
     BY_OPTION,
     METRICS,
     MUTATION_CATEGORIES,
-    NOT_KNOWN,
     PASS_RATE,
     PUBLISHED,
     UNSAFE_ATTEMPTS,
@@ -95,29 +93,17 @@ class Dashboard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdFacts:
-    """A threshold, the result, and how that differs from the baseline: as text (`–`: unknown) and as a number.
+    """A threshold, the result, and the median of the baseline's `results` that have the number.
 
-    `final` is false while the evaluation has not ended, because its numbers may still change. `results` counts the
-    baseline's results that have the number. `drop_shown`: another row shows the change, because the gate limits it.
+    `difference` is the number minus the median; `change` is the same as text, '' if another row shows it.
     """
 
     check: Check
-    change: str = NOT_KNOWN
+    state: State
+    change: str = ""
     difference: float | None = None
     base: float | None = None
     results: int = 0
-    final: bool = True
-    drop_shown: bool = False
-
-    @property
-    def change_here(self) -> str:
-        """Return the change, `–` if another row shows it."""
-        return NOT_KNOWN if self.drop_shown else self.change
-
-    @property
-    def state(self) -> State:
-        """Return the state whose symbol the row has."""
-        return BY_CHECK[self.check.state] if self.final else State.NO_DECISION
 
     @property
     def remark(self) -> str:
@@ -125,50 +111,40 @@ class ThresholdFacts:
         return "" if self.check.state is CheckState.NO_NUMBER else self.check.remark
 
     @property
-    def met(self) -> bool:
-        """Return whether the number meets the threshold."""
-        return self.final and self.check.state is CheckState.MET
-
-    @property
     def missed(self) -> bool:
         """Return whether the number misses the threshold."""
-        return self.final and self.check.state is CheckState.MISSED
+        return self.state is State.FAILED
+
+    @property
+    def undecided(self) -> bool:
+        """Return whether the comparison does not count, or not yet."""
+        return self.state is State.NO_DECISION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceFacts:
-    """One of the several traces of a gate."""
+    """One of the several traces of a gate. `reason` and `hint` are '' unless they differ from those of the gate."""
 
     trace: str
-    decision: Decision
+    state: State
     reason: str
     hint: str
     pass_rate: str
     unsafe: float
     dashboard: Dashboard | None
 
-    @property
-    def state(self) -> State:
-        """Return the state whose symbol the trace has."""
-        return BY_DECISION[self.decision]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitFacts:
-    """The numbers of one commit; `–` for those that are unknown. `here`: the evaluated one; `base`: one of the base."""
+    """The numbers of one commit, '' for those that are unknown. `here`: the evaluated one; `base`: one of the base."""
 
     commit: str
     url: str
-    decision: Decision
+    state: State
     pass_rate: float | None
     cells: tuple[str, ...]
     here: bool = False
     base: bool = False
-
-    @property
-    def state(self) -> State:
-        """Return the state whose symbol the commit has."""
-        return BY_DECISION[self.decision]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,19 +248,54 @@ class GateFacts(GateResult):
     @property
     def dashboard(self) -> Dashboard | None:
         """Return the address of the worst run in Sepurux."""
-        return _dashboard(self.worst, self.context)
+        return self._dashboard_of(self.worst)
+
+    def _dashboard_of(self, run: RunResult) -> Dashboard | None:
+        url = run.run.dashboard_url
+        if not url:
+            return None
+        host = (urlsplit(url).hostname or "").lower()
+        if host == self.context.base_url_host.lower():
+            return Dashboard(url, "")
+        return Dashboard(url, host if len(host) <= MAX_HOST_LENGTH else "…" + host[1 - MAX_HOST_LENGTH :])
 
     # -- the numbers ------------------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def baseline(self) -> Baseline:
-        """Return what the gate is compared with."""
-        return _baseline(self, self.context)
+        """Return what the gate is compared with; nothing if a drop of an earlier run is why it failed.
+
+        That run was compared with the results of its time, and its reason says so.
+        """
+        from_earlier_run = self.dropped and not self.drops
+        return Baseline() if from_earlier_run else self.context.baselines.get(self.name, Baseline())
+
+    @property
+    def final(self) -> bool:
+        """Return whether the numbers count. While the evaluation has not ended, they may still change."""
+        return self.decision.is_decided or self.worst.run_decision.rule in _NUMBERS_COUNT
 
     @cached_property
     def thresholds(self) -> tuple[ThresholdFacts, ...]:
         """Return the thresholds, those that are missed first."""
-        return _thresholds(self, self.context)
+        now, baseline, final = published_result.published_numbers(self.combined, self.gate), self.baseline, self.final
+        drops = [DROPS[check.threshold] for check in self.drops if check.value is not None]
+
+        def row(check: Check) -> ThresholdFacts:
+            state, metric = BY_CHECK[check.state] if final else State.NO_DECISION, BY_OPTION.get(check.threshold)
+            if metric is None or not final:
+                return ThresholdFacts(check=check, state=state)
+            value = None if check.threshold == metric.drop else now.get(metric.name)
+            return ThresholdFacts(
+                check=check,
+                state=state,
+                change="" if metric in drops else baseline.change(metric, value),
+                difference=baseline.difference(metric, value),
+                base=baseline.median(metric),
+                results=len(baseline.values(metric)),
+            )
+
+        return tuple(sorted(map(row, self.checks), key=lambda each: _ROW_ORDER.index(each.check.state)))
 
     @property
     def missed(self) -> tuple[ThresholdFacts, ...]:
@@ -294,7 +305,7 @@ class GateFacts(GateResult):
     @property
     def met(self) -> tuple[ThresholdFacts, ...]:
         """Return the thresholds that are met."""
-        return tuple(row for row in self.thresholds if row.met)
+        return tuple(row for row in self.thresholds if row.state is State.PASSED)
 
     @property
     def missed_of_all(self) -> str:
@@ -304,7 +315,7 @@ class GateFacts(GateResult):
     @property
     def compared(self) -> bool:
         """Return whether a number is compared with the baseline."""
-        return any(row.change != NOT_KNOWN for row in self.thresholds)
+        return any(row.difference is not None for row in self.thresholds)
 
     @property
     def history_headings(self) -> tuple[str, ...]:
@@ -314,17 +325,22 @@ class GateFacts(GateResult):
     @property
     def has_changes(self) -> bool:
         """Return whether a column of changes shows at least one."""
-        return any(row.change_here != NOT_KNOWN for row in self.thresholds)
+        return any(row.change for row in self.thresholds)
 
     @property
     def has_numbers(self) -> bool:
         """Return whether there is a number to show with the thresholds, or its lack is the result."""
-        return any(row.final or row.check.value is not None for row in self.thresholds)
+        return any(self.final or row.check.value is not None for row in self.thresholds)
 
     @property
     def pass_rate(self) -> str:
-        """Return the lowest pass rate of a run."""
-        return _pass_rate(self.combined, self.gate)
+        """Return the lowest pass rate of a run, '' if it is unknown."""
+        return self._text_of(PASS_RATE, self.combined.value(PASS_RATE))
+
+    def _text_of(self, metric: Metric, value: float | None) -> str:
+        """Return a number with enough digits to differ from its threshold, '' if it is unknown."""
+        limit = self.gate.limits.get(metric.threshold)
+        return "" if value is None else metric.format.write(value, limit)
 
     @property
     def lacking(self) -> tuple[str, ...]:
@@ -397,22 +413,73 @@ class GateFacts(GateResult):
     @property
     def other_numbers(self) -> tuple[tuple[str, str], ...]:
         """Return the reported numbers without a threshold, as label and text, the counts first."""
-        return tuple(_other_numbers(self)) if self._detailed else ()
+        others = {metric for metric in METRICS if metric is not MUTATION_CATEGORIES}  # a report lists their names
+        others -= {BY_OPTION.get(check.threshold) for check in self.checks if check.threshold not in DROPS}
+        ordered = sorted(others, key=lambda each: (not each.format.whole, METRICS.index(each)))
+        known = ((metric, self.combined.value(metric)) for metric in ordered if self._detailed)
+        return tuple((metric.label, metric.named(value)) for metric, value in known if value is not None)
 
     @cached_property
     def traces(self) -> tuple[TraceFacts, ...]:
         """Return the traces, the worst first; () if nothing distinguishes them."""
-        return _traces(self, self.context) if self._detailed else ()
+        alike = {(run.decision, run.run_decision.reason, run.hint, run.run.reading(PASS_RATE)) for run in self.runs}
+        if len(self.runs) == 1 or (len(alike) == 1 and self.worst.run.value(PASS_RATE) is None) or not self._detailed:
+            return ()
+        return tuple(map(self._trace, self.ranked))
+
+    def _trace(self, run: RunResult) -> TraceFacts:
+        reason = run.run_decision.reason
+        shown = run.decision.is_undecided and (self.failed or reason != self.worst.run_decision.reason)
+        return TraceFacts(
+            trace=run.trace,
+            state=BY_DECISION[run.decision],
+            reason=reason if shown else "",
+            hint=run.hint if shown else "",
+            pass_rate=self._text_of(PASS_RATE, run.run.value(PASS_RATE)),
+            unsafe=run.run.value(UNSAFE_ATTEMPTS) or 0,
+            dashboard=self._dashboard_of(run),
+        )
 
     @property
     def categories(self) -> tuple[Category, ...]:
         """Return the mutation categories: those that are required and not covered, then those that a run reports."""
-        return tuple(_categories(self)) if self._detailed else ()
+        if self.combined.mutation_categories is None or not self._detailed:
+            return ()
+        required, covered = self.gate.required_mutation_categories, frozenset(self.combined.mutation_categories)
+        reported = dict.fromkeys(name for run in self.runs for name in run.run.mutation_categories or ())
+        return tuple(
+            Category(
+                name=name,
+                covered=name in covered,
+                partly=name in reported and name not in covered,
+                required=name in required,
+            )
+            for name in dict.fromkeys([*(name for name in required if name not in covered), *reported])
+        )
 
     @cached_property
     def history(self) -> tuple[CommitFacts, ...]:
         """Return the results of this and the earlier commits, then of the base, the newest first."""
-        return _history(self, self.context) if self._detailed else ()
+        context, name = self.context, self.name
+        if not self._detailed:
+            return ()
+        earlier = [each for each in reversed(context.history) if name in each.results]
+        rows = [self._commit(context.commit, published_result.summarize(self), here=True)]
+        rows += [self._commit(each.commit, each.results[name]) for each in earlier]
+        rows += [self._commit(each.commit, each.result, base=True) for each in self.baseline.results]
+        return tuple(rows) if len(rows) > 1 else ()
+
+    def _commit(self, commit: str, result: PreviousResult, *, here: bool = False, base: bool = False) -> CommitFacts:
+        before = self.context.commit_url.removesuffix(self.context.commit)
+        return CommitFacts(
+            commit=commit,
+            url=before + commit[:LINKED_SHA] if commit and before != self.context.commit_url else "",
+            state=BY_DECISION[result.decision],
+            pass_rate=result.value(PASS_RATE),
+            cells=tuple(self._text_of(metric, result.value(metric)) for metric in PUBLISHED),
+            here=here,
+            base=base,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -528,128 +595,6 @@ def _drops(gate: GateFacts) -> str:
 def _by_trace(run: RunResult, failures: Iterable[ClassifiedFailure]) -> Iterable[ClassifiedFailure]:
     """Return failures of a run. An uploaded trace gets another id in each run, so its path stands for the id."""
     return (replace(failure, trace_id=run.trace) for failure in failures) if run.trace_may_be_cause else failures
-
-
-def _dashboard(run: RunResult, context: Context) -> Dashboard | None:
-    url = run.run.dashboard_url
-    if not url:
-        return None
-    host = (urlsplit(url).hostname or "").lower()
-    if host == context.base_url_host.lower():
-        return Dashboard(url, "")
-    return Dashboard(url, host if len(host) <= MAX_HOST_LENGTH else "…" + host[1 - MAX_HOST_LENGTH :])
-
-
-def _baseline(result: GateResult, context: Context) -> Baseline:
-    """Return what a gate is compared with; nothing if a drop of an earlier run is why it failed.
-
-    That run was compared with the results of its time, and its reason says so.
-    """
-    from_earlier_run = result.worst.run_decision.rule is Rule.DROPPED and not result.drops
-    return Baseline() if from_earlier_run else context.baselines.get(result.gate.name, Baseline())
-
-
-def _thresholds(result: GateResult, context: Context) -> tuple[ThresholdFacts, ...]:
-    """Return the thresholds, those that are missed first."""
-    now, baseline = published_result.published_numbers(result.combined, result.gate), _baseline(result, context)
-    final = result.decision.is_decided or result.worst.run_decision.rule in _NUMBERS_COUNT
-    drops = [DROPS[check.threshold] for check in result.drops if check.value is not None]
-
-    def row(check: Check) -> ThresholdFacts:
-        metric = BY_OPTION.get(check.threshold) if final else None
-        if metric is None:
-            return ThresholdFacts(check=check, final=final)
-        is_drop = check.threshold == metric.drop
-        value = None if is_drop else now.get(metric.name)
-        return ThresholdFacts(
-            check=check,
-            change=baseline.change(metric, value),
-            difference=baseline.difference(metric, value),
-            base=baseline.median(metric),
-            results=len(baseline.values(metric)),
-            drop_shown=not is_drop and metric in drops,
-        )
-
-    return tuple(sorted(map(row, result.checks), key=lambda each: _ROW_ORDER.index(each.check.state)))
-
-
-def _pass_rate(run: CIRun, gate: Gate) -> str:
-    return _cell(PASS_RATE, run.value(PASS_RATE), gate)
-
-
-def _cell(metric: Metric, value: float | None, gate: Gate) -> str:
-    """Return a number with enough digits to differ from its threshold."""
-    limit = gate.limits.get(metric.threshold)
-    return NOT_KNOWN if value is None else metric.format.write(value, limit)
-
-
-def _other_numbers(result: GateResult) -> Iterable[tuple[str, str]]:
-    """Yield the reported numbers without a threshold, the counts first."""
-    others = {metric for metric in METRICS if metric is not MUTATION_CATEGORIES}  # a report lists their names
-    others -= {BY_OPTION.get(check.threshold) for check in result.checks if check.threshold not in DROPS}
-    for metric in sorted(others, key=lambda each: (not each.format.whole, METRICS.index(each))):
-        value = result.combined.value(metric)
-        if value is not None:
-            yield metric.label, metric.named(value)
-
-
-def _traces(result: GateResult, context: Context) -> tuple[TraceFacts, ...]:
-    """Return the traces, the worst first; () if nothing distinguishes them."""
-    alike = {(run.decision, run.run_decision.reason, run.hint, run.run.reading(PASS_RATE)) for run in result.runs}
-    if len(result.runs) == 1 or (len(alike) == 1 and result.worst.run.value(PASS_RATE) is None):
-        return ()
-    return tuple(
-        TraceFacts(
-            trace=run.trace,
-            decision=run.decision,
-            reason=run.run_decision.reason,
-            hint=run.hint,
-            pass_rate=_pass_rate(run.run, result.gate),
-            unsafe=run.run.value(UNSAFE_ATTEMPTS) or 0,
-            dashboard=_dashboard(run, context),
-        )
-        for run in result.ranked
-    )
-
-
-def _categories(result: GateResult) -> Iterable[Category]:
-    """Yield the mutation categories: those that are required and not covered, then those that a run reports."""
-    if result.combined.mutation_categories is None:
-        return
-    required = result.gate.required_mutation_categories
-    reported = dict.fromkeys(name for run in result.runs for name in run.run.mutation_categories or ())
-    covered = frozenset(result.combined.mutation_categories)
-    missing = [name for name in required if name not in covered]
-    for name in dict.fromkeys([*missing, *reported]):
-        yield Category(
-            name=name,
-            covered=name in covered,
-            partly=name in reported and name not in covered,
-            required=name in required,
-        )
-
-
-def _history(result: GateResult, context: Context) -> tuple[CommitFacts, ...]:
-    """Return the results of this and the earlier commits, then of the base, the newest first; () without any other."""
-    name, now = result.gate.name, published_result.summarize(result)
-    before = context.commit_url.removesuffix(context.commit)
-
-    def row(commit: str, each: PreviousResult, *, here: bool = False, base: bool = False) -> CommitFacts:
-        return CommitFacts(
-            commit=commit,
-            url=before + commit[:LINKED_SHA] if commit and before != context.commit_url else "",
-            decision=each.decision,
-            pass_rate=each.value(PASS_RATE),
-            cells=tuple(_cell(metric, each.value(metric), result.gate) for metric in PUBLISHED),
-            here=here,
-            base=base,
-        )
-
-    baseline = _baseline(result, context)
-    rows = [row(context.commit, now, here=True)]
-    rows += [row(each.commit, each.results[name]) for each in reversed(context.history) if name in each.results]
-    rows += [row(each.commit, each.result, base=True) for each in baseline.results]
-    return tuple(rows) if len(rows) > 1 else ()
 
 
 def _notes(results: Sequence[GateResult]) -> Iterable[Note]:

@@ -79,7 +79,7 @@ class _Threshold(Shape):
         "Whether the result meets the threshold. `no_number`: Sepurux reported something else, or the base could not be"
         " read. `within_range`: the drop is too large, but the base has results as low. `not_compared`: the base has"
         " too few results, or the evaluation has not ended.",
-        lambda row: row.check.state if row.final or row.check.value is None else "not_compared",
+        lambda row: "not_compared" if row.undecided and row.check.value is not None else row.check.state,
     ]
     message: Annotated[str, "The comparison as a sentence.", of("check.sentence")]
     lacking: Annotated[tuple[str, ...], "The required categories that are not covered.", of("check.lacking")]
