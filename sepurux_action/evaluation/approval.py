@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
 
 class Reason(StrEnum):
-    """Why an account cannot approve a gate, or why its approval does not count."""
+    """Why an account cannot approve a gate, or why its approval does not count. `words` follow its name."""
 
-    BOT = "bot"
-    AUTHOR = "author"
-    NOT_LISTED = "not_listed"
-    NO_WRITE_ACCESS = "no_write_access"
-    OLDER_COMMIT = "older_commit"
+    words: str
+
+    def __new__(cls, value: str, words: str) -> Self:
+        """Return the member with its words."""
+        reason = str.__new__(cls, value)
+        reason._value_, reason.words = value, words
+        return reason
+
+    BOT = "bot", "is a bot"
+    AUTHOR = "author", "is the author of the pull request"
+    NOT_LISTED = "not_listed", "is not listed in `reviewers`"
+    NO_WRITE_ACCESS = "no_write_access", "has no write access"
+    OLDER_COMMIT = "older_commit", "approved an older commit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,11 @@ class Refusal:
 
     login: Annotated[str, "Login of the user."]
     reason: Annotated[Reason, "Why the approval does not count."]
+
+    @property
+    def of_older_commit(self) -> bool:
+        """Return whether the account approved another commit."""
+        return self.reason is Reason.OLDER_COMMIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,6 +102,11 @@ class ClassifiedFailure:
         """Return `new` if some of the failures are, else `known`; None if they were not compared with the base."""
         return None if self.new is None else "new" if self.new else "known"
 
+    @property
+    def compared(self) -> str:
+        """Return in words how many are new, '' if they were not compared with the base."""
+        return f"{self.new} new" if self.new and self.new != self.count else self.base or ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrichment:

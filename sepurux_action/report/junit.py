@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import ClassifiedFailure
-from sepurux_action.evaluation.decision import Decision
 from sepurux_action.report.report import GateFacts, Report
-from sepurux_action.report.states import State
+from sepurux_action.report.states import CaseState, State
 
 # With these limits, a file stays far below the 30 MB that GitLab reads.
 MAX_NAME_LENGTH = 500  # characters
@@ -28,22 +26,6 @@ NEEDS_APPROVAL = "The gate needs an approval."
 NOT_COMPARED = "Not compared, because the gate has no result."
 
 
-class CaseState(StrEnum):
-    """The state of a test case. All but `passed` are the name of an element."""
-
-    PASSED = "passed"
-    FAILURE = "failure"
-    ERROR = "error"
-    SKIPPED = "skipped"
-
-
-_BY_DECISION = {
-    Decision.FAIL: CaseState.FAILURE,
-    Decision.ERROR: CaseState.ERROR,
-    Decision.PENDING: CaseState.ERROR,
-    Decision.PASS: CaseState.PASSED,
-    Decision.SKIPPED: CaseState.SKIPPED,
-}
 _BY_CHECK = {
     CheckState.MET: CaseState.PASSED,
     CheckState.MISSED: CaseState.FAILURE,
@@ -129,7 +111,7 @@ def _gates(gates: Sequence[GateFacts]) -> Iterator[_Suite]:
     for name, gate in zip(names, gates, strict=True):
         seconds = max(run.elapsed_s for run in gate.runs)
         approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
-        result = _case(gate, RESULT, _BY_DECISION[gate.decision], f"{gate.reason} {gate.worst.hint} {approval}")
+        result = _case(gate, RESULT, gate.state.case, f"{gate.reason} {gate.worst.hint} {approval}")
         cases = (replace(result, seconds=seconds), *_thresholds(gate), *_failures(gate))
         yield _Suite(name=name, cases=cases, seconds=seconds)
 
@@ -147,7 +129,8 @@ def _failures(gate: GateFacts) -> Iterator[_Case]:
     """
     texts: dict[str, list[str]] = {}
     for failure in gate.found.failures:
-        counted = f"{failure.severity or 'no severity'} ×{failure.count}{_compared(failure)}"
+        counted = f"{failure.severity or 'no severity'} ×{failure.count}"
+        counted += f", {failure.compared}" if failure.compared else ""
         texts.setdefault(_failure_name(failure), []).append(f"{counted}: {failure.description or 'no description'}")
     for name, alike in list(texts.items())[:MAX_FAILURES]:
         yield _of_decided(gate, name, CaseState.FAILURE, "; ".join(alike))
@@ -158,10 +141,6 @@ def _failures(gate: GateFacts) -> Iterator[_Case]:
             yield _of_decided(gate, name, CaseState.PASSED, "Fixed.")
 
 
-def _compared(failure: ClassifiedFailure) -> str:
-    return f", {failure.new} new" if failure.new else ", known" if failure.base else ""
-
-
 def _failure_name(failure: ClassifiedFailure) -> str:
     mutation = f" under {failure.mutation}" if failure.mutation else ""
     trace = f" in {failure.trace_id}" if failure.trace_id else ""
@@ -170,7 +149,7 @@ def _failure_name(failure: ClassifiedFailure) -> str:
 
 def _of_decided(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
     """Return a case that only counts if the gate is decided."""
-    if _BY_DECISION[gate.decision] is CaseState.ERROR:
+    if gate.decision.is_undecided:
         return _Case(name=name, state=CaseState.SKIPPED, text=f"{NOT_COMPARED} {text}")
     return _case(gate, name, state, text)
 

@@ -10,32 +10,43 @@ from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.result import GateResult
 
 
+class CaseState(StrEnum):
+    """The state of a test case in JUnit XML. All but `passed` are the name of an element."""
+
+    PASSED = "passed"
+    FAILURE = "failure"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
 class State(StrEnum):
     """What a reader has to know about a gate first; the order is that of the reader's interest.
 
-    `symbol` is shown in Markdown, `mark` in a log or a terminal, `word` in a table, `ending` after the name in a title.
+    `symbol` is shown in Markdown, `mark` in a log or a terminal, `word` in a table, `ending` after the name in a title,
+    and `case` in JUnit XML.
     """
 
     symbol: str
     mark: str
     word: str
     ending: str
+    case: CaseState
 
-    def __new__(cls, value: str, symbol: str = "", mark: str = "", word: str = "", ending: str = "") -> Self:
+    def __new__(cls, value: str, case: CaseState, *words: str) -> Self:
         """Return the member with its words."""
         state = str.__new__(cls, value)
-        state._value_ = value
-        state.symbol, state.mark, state.word, state.ending = symbol, mark, word, ending or word
+        state._value_, state.case = value, case
+        state.symbol, state.mark, state.word, state.ending = words
         return state
 
-    FAILED = "failed", "❌", "✗", "blocked", "failed"
-    NEEDS_APPROVAL = "needs_approval", "✋", "✋", "needs an approval", "failed"
-    NO_RESULT = "no_result", "❗", "!", "no result"
-    CANCELLED = "cancelled", "❗", "!", "cancelled"
-    NO_DECISION = "no_decision", "⏳", "…", "no decision"
-    NOT_BLOCKING = "not_blocking", "⚠️", "!", "failed"
-    PASSED = "passed", "✅", "✓", "passed"
-    SKIPPED = "skipped", "⏭️", "-", "skipped"
+    FAILED = "failed", CaseState.FAILURE, "❌", "✗", "blocked", "failed"
+    NEEDS_APPROVAL = "needs_approval", CaseState.FAILURE, "✋", "✋", "needs an approval", "failed"
+    NO_RESULT = "no_result", CaseState.ERROR, "❗", "!", "no result", "no result"
+    CANCELLED = "cancelled", CaseState.ERROR, "❗", "!", "cancelled", "cancelled"
+    NO_DECISION = "no_decision", CaseState.ERROR, "⏳", "…", "no decision", "no decision"
+    NOT_BLOCKING = "not_blocking", CaseState.FAILURE, "⚠️", "!", "failed", "failed"
+    PASSED = "passed", CaseState.PASSED, "✅", "✓", "passed", "passed"
+    SKIPPED = "skipped", CaseState.SKIPPED, "⏭️", "-", "skipped", "skipped"
 
 
 BY_DECISION = {
