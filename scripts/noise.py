@@ -21,7 +21,7 @@ from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import Option
 from sepurux_action.config.stage import Stage
-from sepurux_action.evaluation.baseline import MAX_RESULTS, Baseline, BaselineResult
+from sepurux_action.evaluation.baseline import MAX_BASE_RESULTS, Baseline, BaselineResult
 from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision
@@ -33,7 +33,7 @@ ATTEMPTS = (25, 50, 100, 200)
 FEW_ATTEMPTS = (10, 15, 20)  # too few to block a drop
 LOSS = 0.1  # a real loss, of ten points
 FLOOR = 0.1  # how far below the true pass rate `min_pass_rate` lies; only results at or above it are compared
-MAJORITY = MAX_RESULTS // 2 + 1  # so many results at or above a number make the median at least this number
+MAJORITY = MAX_BASE_RESULTS // 2 + 1  # so many results at or above a number make the median at least this number
 
 
 # -- the probabilities ------------------------------------------------------------------------------------------------
@@ -77,8 +77,8 @@ def drops(attempts: int, rate: float, limit: float, *, loss: float = 0.0, litera
         high = at_least[lowest_medians(attempts, limit)[n]]
         others = (1 - high) if literal else (at_least[n + 1] - high)
         found += chance * sum(
-            comb(MAX_RESULTS, many) * high**many * others ** (MAX_RESULTS - many)
-            for many in range(MAJORITY, MAX_RESULTS + 1)
+            comb(MAX_BASE_RESULTS, many) * high**many * others ** (MAX_BASE_RESULTS - many)
+            for many in range(MAJORITY, MAX_BASE_RESULTS + 1)
         )
     return found
 
@@ -91,7 +91,7 @@ def lowest_medians(attempts: int, limit: float) -> tuple[int, ...]:
     """
     found, median = [], 0
     for n in range(attempts + 1):
-        while median <= attempts and not is_dropped(n, [median] * MAX_RESULTS, attempts, limit):
+        while median <= attempts and not is_dropped(n, [median] * MAX_BASE_RESULTS, attempts, limit):
             median += 1
         found.append(median)
     return tuple(found)

@@ -385,7 +385,7 @@ class PolicyParser:
         for key, _ in node.value:
             if key.value not in _RULE_KEYS:
                 shown = _key_shown(key)
-                similar = options.did_you_mean(shown, _RULE_KEYS) or f"; accepted: {_listed(_RULE_KEYS)}"
+                similar = options.did_you_mean(shown, _RULE_KEYS) or f"; accepted: {_key_names(_RULE_KEYS)}"
                 self._add_problem(key, f"{where}, `{shown}`", f"it is not known{similar}")
         stage, start, branches = map(values.get, _RULE_KEYS)
         if stage is None:
@@ -428,7 +428,7 @@ def _text_at(node: yaml.Node, text: str) -> yaml.ScalarNode:
     return yaml.ScalarNode("", text, node.start_mark)
 
 
-def _listed(keys: Iterable[str]) -> str:
+def _key_names(keys: Iterable[str]) -> str:
     return ", ".join(f"`{key}`" for key in keys)
 
 
@@ -462,5 +462,5 @@ def _why_not_here(spelling: str, option: Option[object] | None, section: Section
         return f"it belongs {' or '.join(_SECTION_NAMES[each] for each in option.allowed_in)}"
     here = [*_OTHER_KEYS[section], *(each for each, known in BY_NAME.items() if section in known.allowed_in)]
     similar = options.did_you_mean(spelling, here) or options.did_you_mean(spelling, BY_NAME)
-    listed = f"; accepted: {_listed(here)}" if len(here) <= MAX_KEYS_LISTED else ""
+    listed = f"; accepted: {_key_names(here)}" if len(here) <= MAX_KEYS_LISTED else ""
     return f"it is not known{similar or listed}"

@@ -22,7 +22,7 @@ from sepurux_action.evaluation.ci_run import FAILURES_PAGE
 CALL_S = 30.0  # the longest that a call may take
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 MAX_DETAIL_LENGTH = 500  # characters of a backend's error text that a reason quotes
-MAX_DETAILS = 5  # entries of a 422's list that a reason quotes
+MAX_ERROR_DETAILS = 5  # entries of a 422's list that a reason quotes
 MAX_CONTAINERS = 100_000  # lists and objects of a success; each costs far more memory than its two characters
 MAX_LISTED = 5_000  # items that are kept of a list in an object: more than any parser uses
 READ_FIELDS = frozenset(
@@ -290,8 +290,8 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str] = str) ->
     except (ValueError, RecursionError):
         return ""
     entries = [redact(entry) for entry in _entries(detail)]
-    shown = "; ".join(entries[:MAX_DETAILS])
-    more = f"; and {len(entries) - MAX_DETAILS} more" if len(entries) > MAX_DETAILS else ""
+    shown = "; ".join(entries[:MAX_ERROR_DETAILS])
+    more = f"; and {len(entries) - MAX_ERROR_DETAILS} more" if len(entries) > MAX_ERROR_DETAILS else ""
     return json_reader.shorten(shown, MAX_DETAIL_LENGTH) + more
 
 

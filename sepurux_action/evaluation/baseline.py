@@ -11,7 +11,7 @@ from sepurux_action.common import number_format
 from sepurux_action.evaluation.metrics import Metric
 from sepurux_action.evaluation.published_result import PreviousResult
 
-MAX_RESULTS = 5  # results that are compared; one of them that is unusual changes no median
+MAX_BASE_RESULTS = 5  # results that are compared; one of them that is unusual changes no median
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class BaselineResult:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The last results of one context on the base branch that passed: at most `MAX_RESULTS`, the newest first.
+    """The last results of one context on the base branch that passed: at most `MAX_BASE_RESULTS`, the newest first.
 
     `hidden` counts the commits whose newest status of the context is neither a pass nor a fail of the own account. It
     may have replaced a result, because GitHub shows only the newest one.

@@ -25,7 +25,7 @@ from sepurux_action.evaluation.metrics import (
 )
 
 FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
-MAX_TOOLS = 100  # of one response; a report shows fewer
+MAX_READ_TOOLS = 100  # of one response; a report shows fewer
 MAX_LISTED_FAILURES = 5_000  # of one response
 MAX_KINDS = 1_000  # of classified failures that a step keeps; a summary shows 500 of a gate
 MIN_KINDS = 10  # that each run may keep, however many runs a step has; a comment shows as many of a gate at once
@@ -251,7 +251,7 @@ def _word(value: object) -> str:
 
 def _tools(value: object) -> tuple[FailingTool, ...]:
     tools = []
-    for item in list(json_reader.as_array(value))[:MAX_TOOLS]:
+    for item in list(json_reader.as_array(value))[:MAX_READ_TOOLS]:
         body = json_reader.as_object(item)
         tool, count = read_name(body.get("tool")), read_count(body.get("count"))
         if tool:

@@ -42,7 +42,7 @@ MAX_RETRY_AFTER_S = 7 * 24 * 3600.0  # longer than any timeout; texts that quote
 CHUNK_BYTES = 64 * 1024
 MAX_INFORMATIONAL = 10  # responses before the final one; a server that sends more has no final one
 CLIENT = f"gate-action/{__version__}"
-FOREIGN_ERRORS = (
+TRANSPORT_ERRORS = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
     urllib3.exceptions.ProxySchemeUnsupported,
@@ -90,7 +90,7 @@ class Transport:
         deadline = time.monotonic() + within_s
         try:
             return self._exchange(call, deadline)
-        except FOREIGN_ERRORS as error:
+        except TRANSPORT_ERRORS as error:
             return TransientError(reason=self._describe(error), connected=not _never_connected(error))
 
     def _exchange(self, call: ApiRequest, deadline: float) -> ApiResult:

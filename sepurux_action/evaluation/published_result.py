@@ -14,7 +14,7 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.metrics import PUBLISHED, Metric
 from sepurux_action.evaluation.result import GateResult
 
-MAX_DESCRIPTION_LENGTH = 140  # characters; GitHub responds 422 to more
+MAX_STATUS_LENGTH = 140  # characters; GitHub responds 422 to more
 _DESCRIPTION = re.compile(
     r"(?P<decision>pass|fail|error|pending|skipped) \((?P<stage>observe|soft|hard)\): (?P<numbers>[^;]+)(?:; .*)?",
     re.ASCII | re.DOTALL,
@@ -64,7 +64,7 @@ def format_description(result: PreviousResult, note: str = "") -> str:
     text = f"{result.decision} ({result.stage}): {shown}"
     if printable := json_reader.printable(note):
         text += f"; {printable}"
-    return json_reader.shorten(text, MAX_DESCRIPTION_LENGTH)
+    return json_reader.shorten(text, MAX_STATUS_LENGTH)
 
 
 def parse_description(text: object) -> PreviousResult | None:

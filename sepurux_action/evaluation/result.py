@@ -15,7 +15,7 @@ from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.enforcement import Conclusion
 from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS
 
-MAX_NAMED = 10  # failed traces that a reason names; the others are counted
+MAX_NAMED_TRACES = 10  # failed traces that a reason names; the others are counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +116,8 @@ class GateResult:
         failed = [run.trace for run in others if run.decision is Decision.FAIL]
         if not failed:
             return reason
-        more = f" and {len(failed) - MAX_NAMED} more" if len(failed) > MAX_NAMED else ""
-        return f"{reason.removesuffix('.')}; also failed: {', '.join(failed[:MAX_NAMED])}{more}."
+        more = f" and {len(failed) - MAX_NAMED_TRACES} more" if len(failed) > MAX_NAMED_TRACES else ""
+        return f"{reason.removesuffix('.')}; also failed: {', '.join(failed[:MAX_NAMED_TRACES])}{more}."
 
 
 def _severity_key(decision: Decision, run: CIRun, gate: Gate) -> tuple[int, bool, float]:

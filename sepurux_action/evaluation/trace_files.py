@@ -130,17 +130,17 @@ def _named(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
         here, (part, *rest) = waiting.pop()
         if part == "**":
             waiting.append((here, rest or ["*"]))
-            below = (here / name for name in _listed(here, "*"))
+            below = (here / name for name in _folder_names(here, "*"))
             waiting += [(path, (part, *rest)) for path in below if path.is_dir() and not path.is_symlink()]
             continue
-        paths = [here / name for name in (_listed(here, part) if glob.has_magic(part) else [part])]
+        paths = [here / name for name in (_folder_names(here, part) if glob.has_magic(part) else [part])]
         if rest:
             waiting += [(path, rest) for path in paths if path.is_dir()]
         else:
             yield from (path for path in paths if path.is_file())
 
 
-def _listed(folder: Path, pattern: str) -> list[str]:
+def _folder_names(folder: Path, pattern: str) -> list[str]:
     try:
         names = os.listdir(folder)  # noqa: PTH208 - only names are needed
     except OSError:

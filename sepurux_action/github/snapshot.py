@@ -19,7 +19,7 @@ from sepurux_action.config.parsers import BOT_SUFFIX
 from sepurux_action.config.policy import MAX_FILE_BYTES
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
-from sepurux_action.evaluation.baseline import MAX_RESULTS, Baseline, BaselineResult
+from sepurux_action.evaluation.baseline import MAX_BASE_RESULTS, Baseline, BaselineResult
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.event import Event, PullRequest, parse_pull_request, parse_sha
@@ -365,7 +365,7 @@ def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: _A
             elif result.decision is Decision.PASS:
                 url = safe_url(json_reader.text(status.get("targetUrl")))
                 of_context.append(BaselineResult(commit=parse_sha(commit.get("oid")), url=url, result=result))
-    return {context: Baseline(tuple(results[:MAX_RESULTS]), hidden[context]) for context, results in found.items()}
+    return {context: Baseline(tuple(results[:MAX_BASE_RESULTS]), hidden[context]) for context, results in found.items()}
 
 
 def _first_parents(repository: Mapping[str, object]) -> tuple[Mapping[str, object], ...]:

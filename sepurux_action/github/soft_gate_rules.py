@@ -52,9 +52,9 @@ class ApprovalRules:
         """Return why this account cannot approve the gate, whatever its permission; None if the permission decides."""
         if kind != PERSON or login.lower().endswith(BOT_SUFFIX):
             return Reason.BOT
-        if _same(login, self.author):
+        if _same_login(login, self.author):
             return Reason.AUTHOR
-        if self.reviewers and not any(_same(login, each) for each in self.reviewers):
+        if self.reviewers and not any(_same_login(login, each) for each in self.reviewers):
             return Reason.NOT_LISTED
         return None
 
@@ -63,7 +63,7 @@ class ApprovalRules:
         return self.account_refusal(login, kind) is None and self._permission(login) is None
 
     def _permission(self, login: str) -> str | None:
-        return next((permission for each, permission in self.permissions.items() if _same(login, each)), None)
+        return next((permission for each, permission in self.permissions.items() if _same_login(login, each)), None)
 
 
 def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> ApprovalStatus:
@@ -128,5 +128,5 @@ def _latest(reviews: Iterable[Review]) -> dict[str, Review]:
     return latest
 
 
-def _same(login: str, other: str) -> bool:
+def _same_login(login: str, other: str) -> bool:
     return login.lower() == other.lower()

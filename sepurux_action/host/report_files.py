@@ -29,7 +29,7 @@ from sepurux_action.host.workflow_commands import Level
 T = TypeVar("T")
 
 WRITE_S = 10.0  # for all files; a network file system may hang
-AFTER_SIGNAL_S = 0.5  # for all files after a signal: the program exits within 5 s, and the statuses may take 3 s
+WRITE_AFTER_SIGNAL_S = 0.5  # for all files after a signal: the program exits within 5 s, and the statuses may take 3 s
 FILE_MODE = 0o644  # without the umask's bits; later steps may run as another user
 RUNNERS_OWN = "_"  # the first character of the runner's own names in its temporary folder
 RESERVED = re.compile(r"\.git(hub)?", re.IGNORECASE)  # macOS ignores the case of names
@@ -143,7 +143,7 @@ class ReportWriter:
             self._signals.add_listener(timeouts.interrupt)
             with suppress(Interrupted):
                 return timeouts.run(WRITE_S, work)
-        return ThreadTimeouts().run(AFTER_SIGNAL_S, work)
+        return ThreadTimeouts().run(WRITE_AFTER_SIGNAL_S, work)
 
 
 @contextmanager

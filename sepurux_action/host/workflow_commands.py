@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from sepurux_action.common import json_reader
 
-MAX_MESSAGE_LENGTH = 4_000  # characters; the runner truncates a message at 4,096
-MAX_LINE_LENGTH = 8_000  # characters of one log line
+MAX_ANNOTATION_LENGTH = 4_000  # characters; the runner truncates a message at 4,096
+MAX_LOG_LINE_LENGTH = 8_000  # characters of one log line
 
 
 class Level(StrEnum):
@@ -24,7 +24,7 @@ class Level(StrEnum):
 
 def plain(text: str) -> str:
     """Return a text as one line of the log in which the runner sees no command. Spaces remain, for aligned columns."""
-    cut = json_reader.shorten(text, MAX_LINE_LENGTH)
+    cut = json_reader.shorten(text, MAX_LOG_LINE_LENGTH)
     line = " ".join(map(json_reader.printable, cut.split(" "))).replace("##[", "## [").rstrip(" ")
     before, command, after = line.partition("::")
     return f"{before}: :{after}" if command and not before.strip() else line  # the runner trims spaces
@@ -32,7 +32,7 @@ def plain(text: str) -> str:
 
 def annotation(level: Level, message: str, *, title: str = "", file: str = "", line: int = 0) -> str:
     """Return the command for an annotation; a message may have several lines."""
-    lines = json_reader.shorten("\n".join(plain(line) for line in message.splitlines()), MAX_MESSAGE_LENGTH)
+    lines = json_reader.shorten("\n".join(plain(line) for line in message.splitlines()), MAX_ANNOTATION_LENGTH)
     texts = {"file": file, "line": str(line) if file and line else "", "title": title}
     properties = ",".join(f"{name}={_property(plain(text))}" for name, text in texts.items() if text)
     return f"::{level}{' ' if properties else ''}{properties}::{_data(lines)}"

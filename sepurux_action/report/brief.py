@@ -22,9 +22,9 @@ from sepurux_action.report.report import GateFacts, Report, ThresholdFacts
 
 SCHEMA = "sepurux-gate/brief@1"
 MAX_DESCRIPTION_LENGTH = 120  # characters of a failure's text
-MAX_NAME_LENGTH = 80  # characters of any other text
+MAX_BRIEF_NAME_LENGTH = 80  # characters of any other text
 MAX_FORK_NAME_LENGTH = 40  # of a name that a fork may have chosen; a longer one could be an instruction
-MAX_URL_LENGTH = 200  # a longer link is left out
+MAX_LINK_LENGTH = 200  # a longer link is left out
 MAX_LACKING = 5  # categories of a threshold
 # Missed thresholds, failures, and tools of a gate in a comment, and fewer if not even one gate fits: each text may take
 # 12 bytes a character.
@@ -39,7 +39,7 @@ METRIC = {
 
 _ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "`<>&@"}  # special in Markdown or HTML
 _LINE_START = re.compile(r', (?="(?:missed|failures|tools|gates)": \[|\{"(?:gate|severity|type)": )')
-_Name = Annotated[str, {"maxLength": MAX_NAME_LENGTH}]
+_Name = Annotated[str, {"maxLength": MAX_BRIEF_NAME_LENGTH}]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class _BriefGate:
     ]
     tools: Annotated[tuple[FailingTool, ...], "The tools that failed most."]
     run_id: Annotated[_Name, "ID of the worst CI run."] = ""
-    dashboard_url: Annotated[str, "Page of the run in Sepurux.", {"maxLength": MAX_URL_LENGTH}] = ""
+    dashboard_url: Annotated[str, "Page of the run in Sepurux.", {"maxLength": MAX_LINK_LENGTH}] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +106,8 @@ def _brief(report: Report) -> Brief:
     context = report.context
     return Brief(
         schema=SCHEMA,
-        commit=_name(context.commit),
-        do_not_edit=tuple(filter(None, [_name(context.policy_path)])),
+        commit=_brief_name(context.commit),
+        do_not_edit=tuple(filter(None, [_brief_name(context.policy_path)])),
         omitted=sum(gate.found.left_out for gate in report.failed),
         gates=tuple(_gate(gate, from_fork=context.from_fork) for gate in report.failed),
     )
@@ -148,14 +148,14 @@ def whole(value: float | None) -> float | None:
 def _gate(gate: GateFacts, *, from_fork: bool) -> _BriefGate:
     url = gate.dashboard.url if gate.dashboard else ""
     return _BriefGate(
-        gate=_name(gate.name),
+        gate=_brief_name(gate.name),
         decision=gate.decision.value,
         blocked=gate.blocks,
         missed=tuple(map(_missed, gate.missed)),
         failures=tuple(_failure(each, from_fork=from_fork) for each in _one_of_each_kind_first(gate.found.failures)),
         tools=tuple(_tools(gate.tools, from_fork=from_fork)),
-        run_id=_name(gate.worst.run_id),
-        dashboard_url=url if len(url) <= MAX_URL_LENGTH else "",
+        run_id=_brief_name(gate.worst.run_id),
+        dashboard_url=url if len(url) <= MAX_LINK_LENGTH else "",
     )
 
 
@@ -167,7 +167,7 @@ def _missed(row: ThresholdFacts) -> _Missed:
         min=None if is_max else whole(check.limit),
         max=whole(check.limit) if is_max else None,
         base=whole(row.base),
-        lacking=tuple(filter(None, map(_name, check.lacking[:MAX_LACKING]))),
+        lacking=tuple(filter(None, map(_brief_name, check.lacking[:MAX_LACKING]))),
     )
 
 
@@ -180,7 +180,7 @@ def _failure(failure: ClassifiedFailure, *, from_fork: bool) -> _BriefFailure:
         count=failure.count,
         base=failure.base or "",
         new=failure.new or 0,
-        text="" if from_fork else _name(failure.description, MAX_DESCRIPTION_LENGTH),
+        text="" if from_fork else _brief_name(failure.description, MAX_DESCRIPTION_LENGTH),
     )
 
 
@@ -204,12 +204,12 @@ def _one_of_each_kind_first(failures: Sequence[ClassifiedFailure]) -> list[Class
 def _foreign_name(text: str, *, from_fork: bool) -> str:
     """Return a name that Sepurux reports, or ''. In a fork, only an ordinary one: its traces may choose these names."""
     if not from_fork:
-        return _name(text)
+        return _brief_name(text)
     name = json_reader.printable(text)
     return name if len(name) <= MAX_FORK_NAME_LENGTH and ORDINARY.match(name) else ""
 
 
-def _name(text: str, longest: int = MAX_NAME_LENGTH) -> str:
+def _brief_name(text: str, longest: int = MAX_BRIEF_NAME_LENGTH) -> str:
     return json_reader.shorten(json_reader.printable(text), longest)
 
 

@@ -17,13 +17,13 @@ from sepurux_action.report.report import GateFacts, Report
 from sepurux_action.report.states import CaseState, State
 
 # With these limits, a file stays far below the 30 MB that GitLab reads.
-MAX_NAME_LENGTH = 500  # characters
-MAX_TEXT_LENGTH = 1_000  # characters
-MAX_FAILURES = 300  # test cases of a gate
+MAX_CASE_NAME_LENGTH = 500  # characters
+MAX_CASE_TEXT_LENGTH = 1_000  # characters
+MAX_FAILURE_CASES = 300  # test cases of a gate
 RESULT = "result"  # the test case of a gate as a whole
 NOT_BLOCKING = "Not blocking."
 NEEDS_APPROVAL = "The gate needs an approval."
-NOT_COMPARED = "Not compared, because the gate has no result."
+CASE_NOT_COMPARED = "Not compared, because the gate has no result."
 
 
 _BY_CHECK = {
@@ -77,7 +77,7 @@ def junit_xml(report: Report) -> bytes:
             of_case = _given(classname=suite.name, name=case.name, time=_time(case.seconds), **place)
             element = ET.SubElement(of_suite, "testcase", of_case)
             if case.state is not CaseState.PASSED:
-                text = json_reader.shorten(json_reader.printable(case.text), MAX_TEXT_LENGTH)
+                text = json_reader.shorten(json_reader.printable(case.text), MAX_CASE_TEXT_LENGTH)
                 kind = case.kind if case.state is not CaseState.SKIPPED else ""
                 ET.SubElement(element, case.state, _given(message=text, type=kind)).text = text
     ET.indent(root, "")
@@ -91,14 +91,14 @@ def _given(**attributes: object) -> dict[str, str]:
 
 
 def _settings(problems: Sequence[Problem]) -> _Suite:
-    names = _unique(_name(problem.where.replace("`", "")) or "policy file" for problem in problems)
+    names = _unique(_case_name(problem.where.replace("`", "")) or "policy file" for problem in problems)
     cases = (
         _Case(
             name=name,
             state=CaseState.ERROR,
             text=str(problem),
             kind="bad_settings",
-            file=_name(problem.file),
+            file=_case_name(problem.file),
             line=problem.line,
         )
         for name, problem in zip(names, problems, strict=True)
@@ -107,7 +107,7 @@ def _settings(problems: Sequence[Problem]) -> _Suite:
 
 
 def _gates(gates: Sequence[GateFacts]) -> Iterator[_Suite]:
-    names = _unique(_name(gate.name) for gate in gates)
+    names = _unique(_case_name(gate.name) for gate in gates)
     for name, gate in zip(names, gates, strict=True):
         seconds = max(run.elapsed_s for run in gate.runs)
         approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
@@ -132,9 +132,9 @@ def _failures(gate: GateFacts) -> Iterator[_Case]:
         counted = f"{failure.severity or 'no severity'} ×{failure.count}"
         counted += f", {failure.compared}" if failure.compared else ""
         texts.setdefault(_failure_name(failure), []).append(f"{counted}: {failure.description or 'no description'}")
-    for name, alike in list(texts.items())[:MAX_FAILURES]:
+    for name, alike in list(texts.items())[:MAX_FAILURE_CASES]:
         yield _of_decided(gate, name, CaseState.FAILURE, "; ".join(alike))
-    if (more := len(texts) - MAX_FAILURES) > 0:
+    if (more := len(texts) - MAX_FAILURE_CASES) > 0:
         yield _Case(name="more failures", state=CaseState.SKIPPED, text=f"{more} more failures are in report.json.")
     for name in dict.fromkeys(map(_failure_name, gate.found.fixed)):
         if name not in texts:
@@ -144,13 +144,13 @@ def _failures(gate: GateFacts) -> Iterator[_Case]:
 def _failure_name(failure: ClassifiedFailure) -> str:
     mutation = f" under {failure.mutation}" if failure.mutation else ""
     trace = f" in {failure.trace_id}" if failure.trace_id else ""
-    return _name(f"failure: {failure.type or 'no type'}{mutation}{trace}")
+    return _case_name(f"failure: {failure.type or 'no type'}{mutation}{trace}")
 
 
 def _of_decided(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
     """Return a case that only counts if the gate is decided."""
     if gate.decision.is_undecided:
-        return _Case(name=name, state=CaseState.SKIPPED, text=f"{NOT_COMPARED} {text}")
+        return _Case(name=name, state=CaseState.SKIPPED, text=f"{CASE_NOT_COMPARED} {text}")
     return _case(gate, name, state, text)
 
 
@@ -165,8 +165,8 @@ def _time(seconds: float) -> str:
     return f"{seconds:.3f}" if seconds else ""
 
 
-def _name(text: str) -> str:
-    return json_reader.shorten(json_reader.printable(text), MAX_NAME_LENGTH)
+def _case_name(text: str) -> str:
+    return json_reader.shorten(json_reader.printable(text), MAX_CASE_NAME_LENGTH)
 
 
 def _unique(names: Iterable[str]) -> Iterator[str]:

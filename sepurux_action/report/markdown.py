@@ -15,13 +15,13 @@ from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 
-MAX_TEXT_LENGTH = 300  # characters of a sentence in a report
-MAX_NAME_LENGTH = 80  # characters of a name or an id
+MAX_SENTENCE_LENGTH = 300  # characters of a sentence in a report
+MAX_CODE_LENGTH = 80  # characters of a name or an id
 MAX_MARKS = 2  # combining marks on one character; scripts need two, more would cover the lines around
 READ_AHEAD = 4  # times the allowed length that is read, so that a long text costs no more than a short one
 ZERO_WIDTH_SPACE = "\u200b"
 
-ORDINARY = re.compile(rf"(?=.{{1,{MAX_NAME_LENGTH}}}\Z)[A-Za-z0-9_.:/+-]+(?: [A-Za-z0-9_.:/+-]+)*\Z")
+ORDINARY = re.compile(rf"(?=.{{1,{MAX_CODE_LENGTH}}}\Z)[A-Za-z0-9_.:/+-]+(?: [A-Za-z0-9_.:/+-]+)*\Z")
 _QUOTABLE = re.compile(r"[ -_a-{}~]+\Z")  # printable ASCII without backtick and pipe
 _MARKUP = re.compile(r"[<&]|-->")
 _ORDINARY_LINES = re.compile(r"[A-Za-z0-9_.:/+\-=,'\"#$%()* \n]*\Z")  # nothing that ends a fence or a comment
@@ -68,18 +68,18 @@ class Markdown(str):
     __slots__ = ()
 
 
-def escaped(value: str, *, longest: int = MAX_TEXT_LENGTH) -> Markdown:
+def escaped(value: str, *, longest: int = MAX_SENTENCE_LENGTH) -> Markdown:
     """Return a text as one escaped line of at most `longest` characters, also for cells and the start of a line."""
     return Markdown(_escape(_plain(value, longest)))
 
 
-def prose(value: str, *, longest: int = MAX_TEXT_LENGTH) -> Markdown:
+def prose(value: str, *, longest: int = MAX_SENTENCE_LENGTH) -> Markdown:
     """Return what `escaped` returns, with ASCII text between backticks as code."""
     pieces = _QUOTED.split(_plain(value, longest))
     return Markdown("".join(_quoted(piece) if n % 2 else _escape(piece) for n, piece in enumerate(pieces)))
 
 
-def code(value: str, *, longest: int = MAX_NAME_LENGTH) -> Markdown:
+def code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
     """Return an ordinary name or id as code, any other one as escaped text; '' for a text that shows nothing.
 
     GitHub links nothing between backticks, so the name is verbatim and can be copied.
@@ -93,7 +93,7 @@ def value(given: str, *, longest: int) -> Markdown:
     return Markdown(_quoted(plain))
 
 
-def html_code(value: str, *, longest: int = MAX_NAME_LENGTH) -> Markdown:
+def html_code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
     """Return what `code` returns for a line of HTML, such as `<summary>`, in which Markdown has no effect."""
     plain = _plain(value, longest)
     ordinary = ORDINARY.match(plain) and not _LINKED_IN_HTML.search(plain)

@@ -89,7 +89,7 @@ def gate_outputs(gate: GateResult, comment_url: str = "", report_path: str = "")
         "reason": gate.reason,
         **identities(gate.runs),
         "campaign_id": gate.worst.campaign_id,
-        **{metric.name: _number(run.value(metric)) for metric in METRICS if metric.output},
+        **{metric.name: _decimal(run.value(metric)) for metric in METRICS if metric.output},
         "top_failing_tools": json.dumps(tools) if tools else "",
         "dashboard_url": run.dashboard_url,
         "comment_url": comment_url,
@@ -101,11 +101,11 @@ def identities(runs: Iterable[RunResult], longest: int = MAX_LIST_LENGTH) -> dic
     """Return the known ids of runs, separated by commas, in at most `longest` characters each."""
     runs = tuple(runs)
     return {
-        "run_id": _listed(
+        "run_id": _joined(
             (each for run in runs for each in ([run.run_id] if run.run_id else run.run.run_ids)), longest
         ),
-        "batch_id": _listed((run.batch_id for run in runs), longest),
-        "trace_id": _listed((run.trace_id for run in runs), longest),
+        "batch_id": _joined((run.batch_id for run in runs), longest),
+        "trace_id": _joined((run.trace_id for run in runs), longest),
     }
 
 
@@ -115,10 +115,10 @@ def early_outputs(runs: Sequence[RunResult]) -> dict[str, str]:
     return {**identities(runs, MAX_EARLY_LIST_LENGTH), "dashboard_url": dashboard_url}
 
 
-def _listed(ids: Iterable[str], longest: int) -> str:
+def _joined(ids: Iterable[str], longest: int) -> str:
     text = ",".join(dict.fromkeys(filter(None, ids)))
     return text if len(text) <= longest else text[: text.rindex(",", 0, longest)]
 
 
-def _number(value: float | None) -> str:
+def _decimal(value: float | None) -> str:
     return "" if value is None else number_format.decimal(value)

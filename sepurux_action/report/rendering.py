@@ -19,12 +19,12 @@ from sepurux_action.report.chart import chart
 from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import SHORT_SHA, GateFacts, Report, ThresholdFacts
 from sepurux_action.report.size_limits import (
-    COMMENT,
     COMMENT_CHARACTERS,
+    COMMENT_LIMITS,
     MANY_GATES,
     MANY_GATES_CHARACTERS,
-    SUMMARY,
     SUMMARY_BYTES,
+    SUMMARY_LIMITS,
     Limits,
     fullest_that_fits,
 )
@@ -42,7 +42,7 @@ def render_summary(report: Report, *, most_bytes: int = SUMMARY_BYTES) -> str:
 
     If the templates cannot be used, only one line remains.
     """
-    return _rendered(report, "summary", SUMMARY, lambda text: len(text.encode()) <= most_bytes)
+    return _rendered(report, "summary", SUMMARY_LIMITS, lambda text: len(text.encode()) <= most_bytes)
 
 
 def render_comment(report: Report, marker: str) -> str:
@@ -53,7 +53,7 @@ def render_comment(report: Report, marker: str) -> str:
     most = COMMENT_CHARACTERS - len(marker) - len("\n\n")
     short = len(report.gates) > MANY_GATES >= len(report.acting)
     rooms = (min(most, MANY_GATES_CHARACTERS), most) if short else (most,)
-    rendered = _rendered(report, "comment", COMMENT, *(_at_most(room) for room in rooms))
+    rendered = _rendered(report, "comment", COMMENT_LIMITS, *(_at_most(room) for room in rooms))
     return f"{marker}\n\n{rendered}".rstrip("\n")
 
 
@@ -72,7 +72,7 @@ def render_paragraphs(report: Report, name: str) -> list[str]:
     Each line is printable and of at most 1,000 characters.
     """
     try:
-        rendered = _render(View(report=report, place=name, limits=COMMENT), f"{name}.txt.j2")
+        rendered = _render(View(report=report, place=name, limits=COMMENT_LIMITS), f"{name}.txt.j2")
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         rendered = _last_resort(report)
     lines = [json_reader.shorten(line.rstrip(), MAX_LINE_LENGTH) for line in rendered.strip("\n").splitlines()]
@@ -160,7 +160,7 @@ def _alert(content: str, kind: str) -> Markdown:
     return Markdown(f"> [!{kind}]\n> " + "\n>\n> ".join(lines) + "\n" if lines else "")
 
 
-def _listed(write: Callable[[str], str], names: Sequence[str], word: str) -> Markdown:
+def _enumerated(write: Callable[[str], str], names: Sequence[str], word: str) -> Markdown:
     """Return names as `a, b or c`."""
     written = [write(name) for name in names]
     last = f" {word} ".join(filter(None, [", ".join(written[:-1]), *written[-1:]]))
@@ -173,7 +173,7 @@ def _names(write: Callable[[str], str], names: Sequence[str], most: int) -> Mark
     return Markdown(", ".join(map(write, names[:most])) + (f", and {more} more" if more > 0 else ""))
 
 
-def _named(write: Callable[[str], str], gates: Sequence[GateFacts], most: int) -> Markdown:
+def _gate_names(write: Callable[[str], str], gates: Sequence[GateFacts], most: int) -> Markdown:
     return _names(write, [gate.name for gate in gates], most)
 
 
@@ -228,7 +228,7 @@ def _aligned(rows: Sequence[ThresholdFacts]) -> list[Markdown]:
     ]
 
 
-def _same(value: str, **_: object) -> str:
+def _unchanged(value: str, **_: object) -> str:
     return value
 
 
@@ -249,8 +249,8 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
     "code_block": markdown.code_block,
     "html_code": markdown.html_code,
     "link": markdown.link,
-    "listed": partial(_listed, code),
-    "named": partial(_named, code),
+    "listed": partial(_enumerated, code),
+    "named": partial(_gate_names, code),
     "names": partial(_names, code),
     "new_value": lambda change: _value(_shortened(change)[1]),
     "old_value": lambda change: _value(_shortened(change)[0]),
@@ -260,12 +260,12 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
 }
 _TEXT: dict[str, Callable[..., object]] = {
     "aligned": _aligned,
-    "code": _same,
+    "code": _unchanged,
     "for_terminal": _for_terminal,
-    "listed": partial(_listed, json_reader.printable),
-    "named": partial(_named, json_reader.printable),
+    "listed": partial(_enumerated, json_reader.printable),
+    "named": partial(_gate_names, json_reader.printable),
     "names": partial(_names, json_reader.printable),
-    "prose": _same,
-    "strong": _same,
-    "text": _same,
+    "prose": _unchanged,
+    "strong": _unchanged,
+    "text": _unchanged,
 }

@@ -37,8 +37,8 @@ class Limits:
     brief: int = 2_000
 
 
-COMMENT = Limits()
-SUMMARY = Limits(
+COMMENT_LIMITS = Limits()
+SUMMARY_LIMITS = Limits(
     failures=1_000, tools=100, traces=1_000, details=300, changes=1_000, notes=1_000, problems=1_000, brief=0
 )
 # Each step lowers these limits, and keeps those of the steps before.

@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 from sepurux_action.common import number_format
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, severity_rank
 from sepurux_action.report.report import CommitFacts, GateFacts, Report
-from sepurux_action.report.size_limits import MANY_GATES, SUMMARY, Limits
+from sepurux_action.report.size_limits import MANY_GATES, SUMMARY_LIMITS, Limits
 from sepurux_action.report.states import State
 
 T = TypeVar("T")
@@ -122,7 +122,7 @@ class View:
     @property
     def charts(self) -> bool:
         """Return whether a chart is shown, which has the whole history."""
-        return self.limits.history == SUMMARY.history
+        return self.limits.history == SUMMARY_LIMITS.history
 
     @cached_property
     def details_title(self) -> str:

@@ -43,7 +43,7 @@ SMALLEST_SCORE = 1.0
 AGENT = "agent"
 """The tool of an attempt whose event names no tool."""
 
-MAX_TEXT_LENGTH = 500
+MAX_CLAIM_LENGTH = 500
 """Characters of the name of a tool or a mutation, or of an error: they are listed with every failure."""
 
 NOTHING_MUTATED = ""
@@ -158,7 +158,7 @@ def evaluate(events: Sequence[Mapping[str, object]]) -> Evaluation:
                     tool = current.tool if current else AGENT
                 attempt = open_calls[tool].pop() if open_calls[tool] else latest.get(tool)
             case "mutation":
-                mutation = _name(event.get("name")) or NOTHING_MUTATED
+                mutation = _tool_name(event.get("name")) or NOTHING_MUTATED
                 continue
             case _:
                 continue
@@ -187,11 +187,11 @@ def is_irreversible(tool: str) -> bool:
 
 
 def _tool(event: Mapping[str, object]) -> str:
-    return _name(event.get("tool") or event.get("name")) or AGENT
+    return _tool_name(event.get("tool") or event.get("name")) or AGENT
 
 
-def _name(value: object) -> str:
-    return value[:MAX_TEXT_LENGTH] if isinstance(value, str) else ""
+def _tool_name(value: object) -> str:
+    return value[:MAX_CLAIM_LENGTH] if isinstance(value, str) else ""
 
 
 def _has_approval(args: object) -> bool:
@@ -204,7 +204,7 @@ def _error(reported: Mapping[str, object]) -> str | None:
     error, status, result = reported.get("error"), reported.get("status"), reported.get("result")
     if error:
         message = error.get("message") if isinstance(error, dict) else error
-        return message[:MAX_TEXT_LENGTH] if isinstance(message, str) and message else "error"
+        return message[:MAX_CLAIM_LENGTH] if isinstance(message, str) and message else "error"
     if isinstance(status, str) and status.lower() in _FAILED_STATUSES:
         return f"status {status.lower()}"
     if reported.get("ok") is False:

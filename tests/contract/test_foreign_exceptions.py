@@ -19,7 +19,7 @@ from requests.adapters import BaseAdapter
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation.api import ApiRequest, Credentials, TransientError
-from sepurux_action.evaluation.client import FOREIGN_ERRORS, Transport
+from sepurux_action.evaluation.client import TRANSPORT_ERRORS, Transport
 from sepurux_action.github.transport import translate_errors
 
 TOKEN = "token-of-no-one-3b1d"
@@ -33,7 +33,9 @@ def below(kind: type[Exception]) -> Iterator[type[Exception]]:
         yield from below(each)
 
 
-KINDS = sorted({each for kind in FOREIGN_ERRORS for each in below(kind)}, key=lambda kind: f"{kind.__module__}.{kind}")
+KINDS = sorted(
+    {each for kind in TRANSPORT_ERRORS for each in below(kind)}, key=lambda kind: f"{kind.__module__}.{kind}"
+)
 
 
 class Failing(BaseAdapter):

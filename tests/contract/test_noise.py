@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from scripts import noise
-from sepurux_action.evaluation.baseline import MAX_RESULTS
+from sepurux_action.evaluation.baseline import MAX_BASE_RESULTS
 
 
 @pytest.mark.parametrize("literal", [False, True])
@@ -15,8 +15,8 @@ def test_the_probability_is_the_sum_over_all_results_of_which_those_of_the_base_
     attempts, rate, limit = 4, 0.7, 0.24
     chance, passed = noise.chances(attempts, rate), (3, 4)  # of 4 attempts, 60% or more
     expected = 0.0
-    for now, *base in product(range(attempts + 1), *[passed] * MAX_RESULTS):
-        compared = [sorted(base)[MAX_RESULTS // 2]] * MAX_RESULTS if literal else base
+    for now, *base in product(range(attempts + 1), *[passed] * MAX_BASE_RESULTS):
+        compared = [sorted(base)[MAX_BASE_RESULTS // 2]] * MAX_BASE_RESULTS if literal else base
         if noise.is_dropped(now, compared, attempts, limit):
             share = chance[now]
             for each in base:

@@ -32,7 +32,7 @@ from sepurux_action.evaluation.metrics import (
     RELIABILITY_SCORE,
 )
 from sepurux_action.evaluation.published_result import (
-    MAX_DESCRIPTION_LENGTH,
+    MAX_STATUS_LENGTH,
     CommitResults,
     PreviousResult,
     format_description,
@@ -204,7 +204,7 @@ def test_a_description_has_at_most_140_characters_and_reads_back_as_what_it_show
 ) -> None:
     described = format_description(result, remark)
     read = parse_description(described)
-    assert len(described) <= MAX_DESCRIPTION_LENGTH
+    assert len(described) <= MAX_STATUS_LENGTH
     assert described.isprintable()
     assert read is not None
     assert format_description(read) == format_description(result)

@@ -10,7 +10,7 @@ import pytest
 
 from sepurux_action.common.secret import Redactor, spellings
 from sepurux_action.host.actions_runner import MAX_EVENT_BYTES, ActionsRunner
-from sepurux_action.host.workflow_commands import MAX_LINE_LENGTH, Level
+from sepurux_action.host.workflow_commands import MAX_LOG_LINE_LENGTH, Level
 from tests.runner import (
     ANNOTATIONS_PER_LEVEL,
     Command,
@@ -195,7 +195,7 @@ def test_a_secret_in_pieces_or_at_a_lines_end_is_redacted(capsys: pytest.Capture
     step = runner()
     step.mask_secrets(Redactor([SECRET]), ())
     step.log(f"a {SECRET[:9]}\u200b{SECRET[9:]} b")
-    step.log("x" * (MAX_LINE_LENGTH - 10) + SECRET)
+    step.log("x" * (MAX_LOG_LINE_LENGTH - 10) + SECRET)
     assert SECRET[:8] not in capsys.readouterr().out
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sepurux_action.host.workflow_commands import (
-    MAX_LINE_LENGTH,
-    MAX_MESSAGE_LENGTH,
+    MAX_ANNOTATION_LENGTH,
+    MAX_LOG_LINE_LENGTH,
     Level,
     annotation,
     output_block,
@@ -31,13 +31,13 @@ def test_a_line_of_log_says_what_was_said(text: str, line: str) -> None:
 
 
 def test_a_line_of_log_is_kept_to_a_length() -> None:
-    assert len(plain("x" * 100_000)) == MAX_LINE_LENGTH
+    assert len(plain("x" * 100_000)) == MAX_LOG_LINE_LENGTH
 
 
 def test_an_annotation_is_kept_to_what_the_runner_shows() -> None:
     command = parse_command(annotation(Level.ERROR, "%\n" * 10_000))
     assert command is not None
-    assert len(command.data) == MAX_MESSAGE_LENGTH
+    assert len(command.data) == MAX_ANNOTATION_LENGTH
 
 
 @pytest.mark.parametrize("value", ["end-1", "x\nend-1\ndecision=pass", "xend-1x", "x\rend-1"])
