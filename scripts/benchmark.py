@@ -124,7 +124,7 @@ def size_of_outputs(gates: int, traces: int) -> Callable[[Path], str]:
         lines = f"    trace_id: {ids}\n" if traces > 1 else ""
         with scripted() as server, started(server, workspace / "w", policy(gates, lines)) as step:
             result = step.finish(MAX_S)
-        written = sum(path.stat().st_size for path in workspace.rglob("set_output_*"))
+        written = sum(path.stat().st_size for path in workspace.rglob("_runner_file_commands/*/output"))
         kept = sum(len(name) + len(value) for name, value in result.outputs.items()) * 2
         return f"GITHUB_OUTPUT {written:,} bytes; the outputs as UTF-16 {kept:,} bytes"
 
