@@ -54,7 +54,7 @@ SHARED_STATUSES = (
     "status. The commit may pass there, because a drop or a stage depends on the branch. "
     'Write `status_context: "{prefix} ({base})"`, and require the new status on each branch.'
 )
-CANCELLED_EARLY = "The run was cancelled before all settings were read. Re-run the job."
+CANCELLED_EARLY = "The run was cancelled before all settings were read."
 UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 
 

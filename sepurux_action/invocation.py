@@ -8,7 +8,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from sepurux_action.config.options import GITHUB_TOKEN, OPTIONS
 from sepurux_action.config.settings import Layer, environment_layer, flag_layer, input_layer
-from sepurux_action.evaluation.trace_files import TraceFolder, working_directory
+from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder, working_directory
 from sepurux_action.github.run_context import RunContext, parse_run_context
 from sepurux_action.host.report_files import ReportFolders
 
@@ -61,6 +61,6 @@ def from_command_line(texts: Mapping[str, str], environ: Mapping[str, str]) -> I
     return Invocation(
         layers=(flag_layer(texts), environment_layer(variables)),
         run_context=RunContext(repository=environ.get("GITHUB_REPO", "").strip()),
-        traces=TraceFolder(working_directory()),
+        traces=TraceFolder(working_directory(), name=WORKING_DIRECTORY),
         report_folders=ReportFolders(base=working_directory()),
     )

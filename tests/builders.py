@@ -23,7 +23,7 @@ from sepurux_action.evaluation.base_failures import NOT_COMPARED
 from sepurux_action.evaluation.baseline import Baseline, BaselineResult
 from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide, next_step
+from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide, next_step
 from sepurux_action.evaluation.drops import FEW_RESULTS, Base, compare_drops
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.failure_comparison import compare
@@ -250,7 +250,7 @@ def undecided(
 
 def _timed_out() -> RunResult:
     running = CIRun(status="running", dashboard_url=DASHBOARD, run_ids=(RUN_ID,))
-    hint = "Raise `timeout`, or re-run the job."
+    hint = NEXT_STEPS[Rule.PENDING]
     return replace(undecided(Decision.PENDING, "No decision after 10 min.", hint, run=running), elapsed_s=600)
 
 
@@ -399,7 +399,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     allowed = a_gate(on_undecided=OnUndecided.ALLOW)
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     pushed = undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")
-    cancelled = undecided(Decision.ERROR, CANCELLED, "Re-run the job.", rule=Rule.CANCELLED)
+    cancelled = undecided(Decision.ERROR, CANCELLED, NEXT_STEPS[Rule.CANCELLED], rule=Rule.CANCELLED)
     cancelled = replace(cancelled, run_id=RUN_ID)
     better = run_with(FAILING, pass_rate=0.82, unsafe_attempts=0, failures=4)
     best = run_with(PASSING, pass_rate=0.97)

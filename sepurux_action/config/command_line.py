@@ -76,8 +76,12 @@ _GROUPS: tuple[tuple[str, tuple[Option[object], ...]], ...] = (
     ("Connection", _CONNECTION),
     ("Output", _OUTPUT),
 )
-_MORE: dict[Option[object], str] = {
-    options.ENFORCEMENT: f"On a command line, {Stage.SOFT} blocks as {Stage.HARD} does.",
+# What the help says in place of what is true only in a workflow.
+_HELP: dict[Option[object], str] = {
+    options.TRACE_FILE: "Trace files in the working directory to upload and evaluate.",
+    options.ENFORCEMENT: f"{options.ENFORCEMENT.help} On a command line, {Stage.SOFT} blocks as {Stage.HARD} does.",
+    options.CONFIG: "Path of the policy file, which flags override.",
+    options.REPORT_DIR: "Folder in the working directory for report.json, report.md, and junit.xml.",
 }
 # What these accept is clear from the text before it.
 _CLEAR = {options.CAMPAIGN, options.PROJECT, options.MUTATION_PACK, options.PR_NUMBER, options.API_KEY, options.TOKEN}
@@ -85,16 +89,16 @@ _CLEAR = {options.CAMPAIGN, options.PROJECT, options.MUTATION_PACK, options.PR_N
 
 def _help(option: Option[object]) -> str:
     parts = [
-        f"Default: {option.default_shown}." if option.default_shown else "",
+        f"Default: {option.default_shown}." if option.default_shown and option != options.PR_NUMBER else "",
         f"Environment: {option.environment}." if option.environment else "",
     ]
     more = " ".join(filter(None, parts))
     lines = [
-        f"{option.help} {_MORE.get(option, '')}",
+        _HELP.get(option, option.help),
         "" if option in _CLEAR else f"Accepted: {option.kind.accepts}.",
         *([more] if len(more) <= MAX_JOINED else parts),
     ]
-    return for_terminal("\n".join(filter(None, lines))).replace("`", "").replace("%", "%%")
+    return on_command_line("\n".join(filter(None, lines))).replace("`", "").replace("%", "%%")
 
 
 # -- the parser -------------------------------------------------------------------------------------------------------
@@ -192,35 +196,27 @@ def _reject(made: argparse.ArgumentParser, *problems: str) -> NoReturn:
     made.exit(EXIT_USAGE, "\n".join(lines))
 
 
-# -- the words of a command line --------------------------------------------------------------------------------------
+# -- the words of a workflow and of a command line ---------------------------------------------------------------------
 
-# What a text for a workflow says, and what it says on a command line.
-_WORDS = (
-    ("e-run the job", "un the command again"),
-    ("the workspace or the runner's temporary folder", "the working directory"),
-    ("the workspace", "the working directory"),
-    ("; check it out or create it in an earlier step of the job", ""),
-    ("from the event", "none"),
-    ("which overrides the inputs", "which flags override"),
-    (" For a pull request, the base commit's file applies.", ""),
-    (", as files for later steps", ": report.json, report.md, and junit.xml"),
-    ("Only in GitHub workflows.", "A command line has no base branch, so this is an error there."),
-    ("that the runner may connect", "that this machine may connect"),
-    ("no other step or process", "no other process"),
-    ("in the workflow, in the policy file,", "in the command, in the policy file,"),
-    ("Update sepurux/gate-action in the workflow's `uses:` line", f"Update {PROGRAM}"),
-)
 _SETTING = re.compile(r"`(\w+)`")
 
 
-def for_terminal(text: str, *, of_policy: bool = False) -> str:
-    """Return a text for a workflow in the words of a command line: flags for inputs, variables for secrets.
+def in_workflow(hint: str) -> str:
+    """Return a hint in the words of a workflow: `{rerun}` stands for what starts the gate again."""
+    return _with_rerun(hint, "re-run the job")
+
+
+def on_command_line(text: str, *, of_policy: bool = False) -> str:
+    """Return a hint in the words of a command line, with flags for the inputs that it names, variables for secrets.
 
     What a text on the policy file quotes are keys, which have the same names everywhere.
     """
-    for in_workflow, on_command_line in _WORDS:
-        text = text.replace(in_workflow, on_command_line)
+    text = _with_rerun(text, "run the command again")
     return text if of_policy else _SETTING.sub(_name, text)
+
+
+def _with_rerun(hint: str, words: str) -> str:
+    return hint.replace("{rerun}", words).replace("{Rerun}", words[0].upper() + words[1:])
 
 
 def _name(setting: re.Match[str]) -> str:

@@ -146,12 +146,8 @@ TRACE_ID = Option(
 )
 TRACE_FILE = Option(
     name="trace_file",
-    kind=kinds.list_of(
-        parsers.parse_lines,
-        "paths or globs, one per line, inside the workspace or the runner's temporary folder",
-        "FILES",
-    ),
-    help="Trace files to upload and evaluate.",
+    kind=kinds.list_of(parsers.parse_lines, "paths or globs, one per line", "FILES"),
+    help="Trace files to upload and evaluate, in the workspace or the runner's temporary folder.",
     allowed_in=_EACH,
     applies_before_merge=True,
 )
@@ -212,14 +208,14 @@ MAX_PASS_RATE_DROP = Option(
     name="max_pass_rate_drop",
     kind=kinds.rate("`0.05` or `5%`"),
     help="How far the pass rate may lie below the baseline, the median of the last passing results on the base branch. "
-    "Only in GitHub workflows.",
+    "A command line has no base branch, so this is an error there.",
     allowed_in=(SectionKind.THRESHOLDS,),
     needs_base=True,
 )
 MAX_RELIABILITY_SCORE_DROP = Option(
     name="max_reliability_score_drop",
     kind=kinds.SCORE,
-    help="How many points the reliability score may lie below the baseline. Only in GitHub workflows.",
+    help="How many points the reliability score may lie below the baseline. An error on a command line.",
     allowed_in=(SectionKind.THRESHOLDS,),
     needs_base=True,
 )
@@ -321,8 +317,8 @@ PR_NUMBER = Option(
 )
 REPORT_DIR = Option(
     name="report_dir",
-    kind=kinds.line("a folder inside the workspace or the runner's temporary folder", "FOLDER"),
-    help="Folder for the report files.",
+    kind=kinds.line("the path of a folder", "FOLDER"),
+    help="Folder for the report files, in the workspace or the runner's temporary folder.",
     allowed_in=_ONCE,
     default_note="no files",
 )

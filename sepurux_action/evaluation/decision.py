@@ -49,15 +49,15 @@ class Rule(IntEnum):
 
 
 NEXT_STEPS = {
-    Rule.EVALUATION_FAILED: "See the Sepurux run for the cause, then re-run the job.",
-    Rule.UNKNOWN_WORD: "Update sepurux/gate-action in the workflow's `uses:` line, or ask Sepurux what it means.",
-    Rule.PASS_WITHOUT_NUMBERS: "Re-run the job. If the number is missing again, ask Sepurux about this run.",
-    Rule.FINISHED_UNDECIDED: "Re-run the job. If the decision is missing again, ask Sepurux about this run.",
-    Rule.PENDING: "Raise `timeout`, or re-run the job.",
-    Rule.CANCELLED: "Re-run the job.",
-    Rule.NOT_COMPARED: "Re-run the job. If the number is missing again, ask Sepurux about this run.",
+    Rule.EVALUATION_FAILED: "See the Sepurux run for the cause, then {rerun}.",
+    Rule.UNKNOWN_WORD: "Update sepurux/gate-action, or ask Sepurux what it means.",
+    Rule.PASS_WITHOUT_NUMBERS: "{Rerun}. If the number is missing again, ask Sepurux about this run.",
+    Rule.FINISHED_UNDECIDED: "{Rerun}. If the decision is missing again, ask Sepurux about this run.",
+    Rule.PENDING: "Raise `timeout`, or {rerun}.",
+    Rule.CANCELLED: "{Rerun}.",
+    Rule.NOT_COMPARED: "{Rerun}. If the number is missing again, ask Sepurux about this run.",
 }
-"""What to do about a decision that is not on the agent, by its rule."""
+"""What to do about a decision that is not on the agent, by its rule. `{rerun}` differs by where it is read."""
 
 
 class Decision(StrEnum):

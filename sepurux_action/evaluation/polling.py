@@ -55,7 +55,7 @@ MAX_RUNS_ENRICHED = 10  # runs of one batch whose classified failures are reques
 NOT_FOUND = 404
 SCORE_NOT_SHOWN = frozenset({401, 403, 404})  # the backend shows the score to another secret, or to no one
 MAX_REASON_LENGTH = 200  # characters of the reason why a score could not be read, which a table shows
-CHECK_NETWORK = "Check `base_url`, and that the runner may connect to its host through firewall and proxy."
+CHECK_NETWORK = "Check `base_url`, and that this machine may connect to its host through firewall and proxy."
 CANCELLED = "The run was cancelled."
 
 _CANCELLED = RunDecision(decision=Decision.ERROR, reason=CANCELLED, rule=Rule.CANCELLED)
@@ -195,7 +195,7 @@ class _Step:
             if self._evaluates.setdefault(each, evaluates) != evaluates:
                 raise EvaluationError(
                     f"Sepurux sent the same run {each} for two different gates or traces, so one was not evaluated",
-                    "Re-run the job. If it happens again, ask Sepurux about this run.",
+                    "{Rerun}. If it happens again, ask Sepurux about this run.",
                 )
 
     async def send(self, call: ApiRequest, seconds: float) -> ApiResult:
@@ -264,14 +264,14 @@ class _Step:
         if error.retry_after_s is not None:
             asked = number_format.duration(Retry(1, error).wait(0))
             reason = f"Sepurux asked to wait {asked}, longer than the time that is left ({why})"
-            hint = f"Raise `timeout` (now {timeout}), or re-run the job after that time."
+            hint = f"Raise `timeout` (now {timeout}), or {{rerun}} after that time."
         elif not error.connected:
             reason, hint = f"Sepurux could not be reached within {spent}: {error.reason}", CHECK_NETWORK
         elif not self._responded:
             reason, hint = f"Sepurux did not respond within {spent} ({why})", CHECK_NETWORK
         else:
             reason = f"Sepurux sent no usable response within {spent} ({why})"
-            hint = f"Re-run the job, or raise `timeout` (now {timeout})."
+            hint = f"{{Rerun}}, or raise `timeout` (now {timeout})."
         return EvaluationError(reason, hint, outage=outage)
 
 
@@ -456,7 +456,7 @@ class RunPoller:
             asked = number_format.duration(polls.retry.wait(0))
             failed += f", and Sepurux asked to wait {asked}, longer than the time that is left"
         if decision is None:
-            hint = f"Re-run the job, or raise `timeout` (now {number_format.duration(timeout_s)})."
+            hint = f"{{Rerun}}, or raise `timeout` (now {number_format.duration(timeout_s)})."
             reason = f"No poll of the run succeeded within {number_format.duration(waited)}: {failed}"
             return EvaluationError(reason, hint, outage=error.outage if error else Outage.NO)
         if decision.rule is Rule.FINISHED_UNDECIDED:

@@ -20,8 +20,9 @@ from sepurux_action.config.parsers import MAX_TRACES
 from sepurux_action.errors import TraceFileError
 
 MAX_BYTES = 64 * 1024 * 1024  # of all trace files of a run together, because they stay in memory
-CREATE_FIRST = "check it out or create it in an earlier step of the job"
 WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
+CREATE_FIRST = "; check it out or create it in an earlier step of the job"
+WORKING_DIRECTORY = "the working directory"
 NOWHERE = Path(os.devnull) / "deleted"  # a path that no file can have
 _OBJECT = object()  # stands for each JSON object that was read
 
@@ -37,14 +38,15 @@ def working_directory() -> Path:
 class TraceFolder:
     """Finds traces in a base folder, and by absolute paths in further folders."""
 
-    def __init__(self, base: Path, allowed: Sequence[Path] = ()) -> None:
-        """Take the folder of relative paths, and further folders that may contain traces."""
-        self.base = base
+    def __init__(self, base: Path, allowed: Sequence[Path] = (), name: str = WORKSPACE) -> None:
+        """Take the folder of relative paths with its name, and further folders that may contain traces."""
+        self.base, self._name = base, name
+        self._advice = CREATE_FIRST if name == WORKSPACE else ""
         self._names: dict[Path, str] = {}
         self._spellings: dict[Path, Path] = {}  # by its path as given, and without links
-        for folder, name in [(base, WORKSPACE), *((each, TEMPORARY) for each in allowed)]:
+        for folder, of_folder in [(base, name), *((each, TEMPORARY) for each in allowed)]:
             real = Path(os.path.realpath(folder))
-            self._names[real] = name
+            self._names[real] = of_folder
             self._spellings |= {folder: real, real: real}
         self._contents: dict[Path, bytes] = {}  # many gates may share a file
         self._size = 0
@@ -72,7 +74,7 @@ class TraceFolder:
                 shown = json_reader.preview(pattern)
                 raise TraceFileError(f"{shown} matches too many files; accepted: at most {MAX_TRACES}")
         if not found:
-            raise TraceFileError(f"{json_reader.preview(pattern)} matches no file in {self.where}; {CREATE_FIRST}")
+            raise TraceFileError(f"{json_reader.preview(pattern)} matches no file in {self.where}{self._advice}")
         return sorted(found)
 
     def _trace(self, path: Path) -> Trace:
@@ -81,9 +83,9 @@ class TraceFolder:
         label = json_reader.printable(shown)
         if real is None:
             where = self._names[start] if start else self.where
-            raise TraceFileError(f'"{label}" leads outside {where}; use a path relative to the workspace')
+            raise TraceFileError(f'"{label}" leads outside {where}; use a path relative to {self._name}')
         if not real.exists():
-            raise TraceFileError(f'"{label}" was not found in {self.where}; {CREATE_FIRST}')
+            raise TraceFileError(f'"{label}" was not found in {self.where}{self._advice}')
         if not real.is_file():
             raise TraceFileError(f'"{label}" is not a file; accepted: a file or a glob')
         if real not in self._contents:

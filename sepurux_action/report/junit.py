@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sepurux_action.common import json_reader
+from sepurux_action.config.command_line import in_workflow
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import ClassifiedFailure
@@ -111,7 +112,7 @@ def _gates(gates: Sequence[GateFacts]) -> Iterator[_Suite]:
     for name, gate in zip(names, gates, strict=True):
         seconds = max(run.elapsed_s for run in gate.runs)
         approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
-        result = _case(gate, RESULT, gate.state.case, f"{gate.reason} {gate.worst.hint} {approval}")
+        result = _case(gate, RESULT, gate.state.case, f"{gate.reason} {in_workflow(gate.worst.hint)} {approval}")
         cases = (replace(result, seconds=seconds), *_thresholds(gate), *_failures(gate))
         yield _Suite(name=name, cases=cases, seconds=seconds)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.config.command_line import for_terminal
+from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.policy import Change
 from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.evaluation.metrics import NOT_KNOWN
@@ -183,8 +183,12 @@ def _base(branch: str) -> Markdown:
     return code(branch) if heading == branch else Markdown(heading)
 
 
-def _for_terminal(text: str, *, of_policy: bool = False) -> str:
-    return for_terminal(json_reader.printable(text), of_policy=of_policy)
+@jinja2.pass_context
+def _worded(context: jinja2.runtime.Context, text: str, *, of_policy: bool = False) -> str:
+    """Return a hint in the words of the place that shows it."""
+    if context["place"] == "terminal":
+        return on_command_line(json_reader.printable(text), of_policy=of_policy)
+    return in_workflow(text)
 
 
 def _value(text: str) -> Markdown:
@@ -240,6 +244,7 @@ _NUMBERS: dict[str, Callable[..., object]] = {
     "duration": number_format.duration,
     "percent": number_format.percent,
     "sentence": _sentence,
+    "worded": _worded,
 }
 _MARKDOWN: dict[str, Callable[..., object]] = {
     "alert": _alert,
@@ -261,7 +266,6 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
 _TEXT: dict[str, Callable[..., object]] = {
     "aligned": _aligned,
     "code": _unchanged,
-    "for_terminal": _for_terminal,
     "listed": partial(_enumerated, json_reader.printable),
     "named": partial(_gate_names, json_reader.printable),
     "names": partial(_names, json_reader.printable),

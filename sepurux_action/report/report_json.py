@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from sepurux_action.common import codec, json_reader
 from sepurux_action.common.codec import Shape
+from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import OPTIONS, SectionKind
 from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import OnUndecided, Stage
@@ -21,6 +22,7 @@ from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
+from sepurux_action.evaluation.result import RunResult
 from sepurux_action.report.brief import METRIC, Brief, brief, whole
 from sepurux_action.report.report import Category, GateFacts, Note, Report
 from sepurux_action.report.states import State
@@ -38,6 +40,14 @@ _Count = Annotated[float | None, {"type": ["integer", "null"]}]
 
 def _schema(_: Report) -> str:
     return SCHEMA
+
+
+def _hint(run: RunResult) -> str:
+    return in_workflow(run.hint)
+
+
+def _hint_of_gate(gate: GateFacts) -> str:
+    return _hint(gate.worst)
 
 
 def _notes(report: Report) -> tuple[Note, ...]:
@@ -106,7 +116,7 @@ class _Trace(Shape):
     trace: Annotated[str, "Path or ID of the trace, or `registered scenarios`."]
     decision: Annotated[Decision, "Decision on this run."]
     reason: Annotated[str, "Why, in one sentence.", of("run_decision.reason")]
-    hint: Annotated[str, "What to do."]
+    hint: Annotated[str, "What to do.", _hint]
     campaign_id: Annotated[str, "ID of the campaign."]
     trace_id: Annotated[str, "ID of the trace."]
     run_id: Annotated[str, "ID of the CI run."]
@@ -146,7 +156,7 @@ class _Gate(Shape):
     on_undecided: Annotated[OnUndecided, "The setting `on_undecided`.", of("gate.on_undecided")]
     rule: Annotated[str, "How the decision came about.", RULE, lambda gate: gate.worst.run_decision.rule.name.lower()]
     reason: Annotated[str, "Why, in one sentence."]
-    hint: Annotated[str, "What to do.", of("worst.hint")]
+    hint: Annotated[str, "What to do.", _hint_of_gate]
     campaign_id: Annotated[str, "ID of the campaign.", of("worst.campaign_id")]
     trace_id: Annotated[str, "ID of the worst trace.", of("worst.trace_id")]
     run_id: Annotated[str, "ID of the worst CI run.", of("worst.run_id")]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from sepurux_action import __version__
-from sepurux_action.config.command_line import FLAGS, Format, for_terminal, parse_command_line
+from sepurux_action.config.command_line import FLAGS, Format, in_workflow, on_command_line, parse_command_line
 from sepurux_action.config.settings import flag
 
 SECRET = "secret-of-no-one"
@@ -121,16 +121,23 @@ def test_help_says_nothing_that_is_true_only_in_a_workflow(capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(
-    ("in_workflow", "on_command_line"),
+    ("hint", "workflow", "command_line"),
     [
-        ("Re-run the job, or raise `timeout` (now 1 s).", "Run the command again, or raise --timeout (now 1 s)."),
-        ("`token` and `api_key` are both empty", "SEPURUX_CI_TOKEN and SEPURUX_API_KEY are both empty"),
-        ('"a" was not found in the workspace', '"a" was not found in the working directory'),
-        ("`reviewers`, `export X=...`, and `other`", "`reviewers`, `export X=...`, and `other`"),
+        (
+            "{Rerun}, or raise `timeout` (now 1 s).",
+            "Re-run the job, or raise `timeout` (now 1 s).",
+            "Run the command again, or raise --timeout (now 1 s).",
+        ),
+        (
+            "Set `token`, then {rerun}",
+            "Set `token`, then re-run the job",
+            "Set SEPURUX_CI_TOKEN, then run the command again",
+        ),
+        ("`reviewers` and `export X=...`", "`reviewers` and `export X=...`", "`reviewers` and `export X=...`"),
     ],
 )
-def test_a_remedy_for_a_workflow_becomes_one_for_a_terminal(in_workflow: str, on_command_line: str) -> None:
-    assert for_terminal(in_workflow) == on_command_line
+def test_a_hint_has_the_words_of_its_place(hint: str, workflow: str, command_line: str) -> None:
+    assert (in_workflow(hint), on_command_line(hint)) == (workflow, command_line)
 
 
 def test_version_is_the_packages_own(capsys: pytest.CaptureFixture[str]) -> None:

@@ -225,32 +225,32 @@ def test_shown_numbers_differ_when_they_differ() -> None:
         (
             {"status": "error", "decision": "pending"},
             'The evaluation itself failed at Sepurux (status `error`, decision "pending").',
-            "See the Sepurux run for the cause, then re-run the job.",
+            "See the Sepurux run for the cause, then {rerun}.",
         ),
         (
             {"status": "cancelled"},
             "The evaluation itself was cancelled at Sepurux (status `cancelled`).",
-            "See the Sepurux run for the cause, then re-run the job.",
+            "See the Sepurux run for the cause, then {rerun}.",
         ),
         (
             {"status": "running", "decision": "maybe"},
             'Sepurux reported the decision "maybe", which this version of the gate does not know.',
-            "Update sepurux/gate-action in the workflow's `uses:` line, or ask Sepurux what it means.",
+            "Update sepurux/gate-action, or ask Sepurux what it means.",
         ),
         (
             {"decision": "pass", "unsafe_attempts": 0},
             "Sepurux reported a pass without a number that a threshold needs (pass rate: not reported).",
-            "Re-run the job. If the number is missing again, ask Sepurux about this run.",
+            "{Rerun}. If the number is missing again, ask Sepurux about this run.",
         ),
         (
             {"status": "done", "decision": "pending"},
             "The evaluation ended (status `done`), but Sepurux reported no decision.",
-            "Re-run the job. If the decision is missing again, ask Sepurux about this run.",
+            "{Rerun}. If the decision is missing again, ask Sepurux about this run.",
         ),
         (
             {"status": "running"},
             "Sepurux has not decided yet (status `running`).",
-            "Raise `timeout`, or re-run the job.",
+            "Raise `timeout`, or {rerun}.",
         ),
     ],
 )

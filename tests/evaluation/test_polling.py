@@ -320,7 +320,7 @@ def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_sent(at: 
     calls = FakeApiCalls(backend(after(5_000)), cancel_at=at)
     [result] = run(calls)
     assert result.decision is Decision.ERROR
-    assert (result.run_decision.rule, result.hint) == (Rule.CANCELLED, "Re-run the job.")
+    assert (result.run_decision.rule, result.hint) == (Rule.CANCELLED, "{Rerun}.")
     assert calls.time <= max(at, 1_000.2) + 0.1
     assert all(time <= at for time, _ in calls.calls)
 
@@ -625,7 +625,7 @@ def test_a_score_that_cannot_be_read_is_asked_for_until_the_deadline_or_for_30_s
     [result] = run(calls, replace(gate, timeout_s=timeout_s))
     assert (result.decision, result.run_decision.rule) == (Decision.ERROR, Rule.PASS_WITHOUT_NUMBERS)
     assert "reliability score: could not be read: HTTP 503" in result.run_decision.reason
-    assert "Re-run the job" in result.hint
+    assert "{Rerun}" in result.hint
     assert until - 2 < result.elapsed_s < until + 1
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from sepurux_action.config.parsers import MAX_TRACES
 from sepurux_action.errors import TraceFileError
-from sepurux_action.evaluation.trace_files import CREATE_FIRST, MAX_BYTES, TraceFolder
+from sepurux_action.evaluation.trace_files import CREATE_FIRST, MAX_BYTES, WORKING_DIRECTORY, TraceFolder
 from sepurux_action.host.workflow_commands import plain
 
 
@@ -144,8 +144,8 @@ def test_a_workspace_behind_a_link_is_a_workspace(base: Path, tmp_path: Path) ->
 def test_a_ring_of_links_is_a_missing_file(base: Path) -> None:
     (base / "a.json").symlink_to("b.json")
     (base / "b.json").symlink_to("a.json")
-    assert rejection(base, "a.json") == '"a.json" was not found in the workspace; ' + CREATE_FIRST
-    assert rejection(base, "*.json") == '"*.json" matches no file in the workspace; ' + CREATE_FIRST
+    assert rejection(base, "a.json") == '"a.json" was not found in the workspace' + CREATE_FIRST
+    assert rejection(base, "*.json") == '"*.json" matches no file in the workspace' + CREATE_FIRST
 
 
 def test_links_back_into_a_folder_neither_double_its_files_nor_keep_the_search_busy(base: Path) -> None:
@@ -154,7 +154,7 @@ def test_links_back_into_a_folder_neither_double_its_files_nor_keep_the_search_b
         (base / "traces" / name).symlink_to(".")
     (base / "everything").symlink_to("/")
     assert labels(base, "**/*.json") == ["traces/x.json"]
-    assert rejection(base, "**/*.nowhere") == '"**/*.nowhere" matches no file in the workspace; ' + CREATE_FIRST
+    assert rejection(base, "**/*.nowhere") == '"**/*.nowhere" matches no file in the workspace' + CREATE_FIRST
 
 
 def test_folders_deeper_than_pythons_recursion_are_searched(base: Path) -> None:
@@ -174,10 +174,10 @@ def test_folders_deeper_than_pythons_recursion_are_searched(base: Path) -> None:
 
 
 def test_a_missing_file_is_reported_with_the_folders_that_were_searched(base: Path, tmp_path: Path) -> None:
-    assert rejection(base, "none.json") == '"none.json" was not found in the workspace; ' + CREATE_FIRST
+    assert rejection(base, "none.json") == '"none.json" was not found in the workspace' + CREATE_FIRST
     where = "the workspace or the runner's temporary folder"
-    assert rejection(base, "none.json", tmp_path / "temp") == f'"none.json" was not found in {where}; {CREATE_FIRST}'
-    assert rejection(base, "*.json", tmp_path / "temp") == f'"*.json" matches no file in {where}; {CREATE_FIRST}'
+    assert rejection(base, "none.json", tmp_path / "temp") == f'"none.json" was not found in {where}{CREATE_FIRST}'
+    assert rejection(base, "*.json", tmp_path / "temp") == f'"*.json" matches no file in {where}{CREATE_FIRST}'
 
 
 @pytest.mark.parametrize("pattern", ["folder", ".", "folder/", ""])
@@ -194,7 +194,7 @@ def test_a_folder_that_a_glob_matches_is_passed_over(base: Path) -> None:
 def test_a_fifo_is_no_file_and_is_not_read(base: Path) -> None:
     os.mkfifo(base / "pipe.json")
     assert rejection(base, "pipe.json") == '"pipe.json" is not a file; accepted: a file or a glob'
-    assert rejection(base, "*.json") == '"*.json" matches no file in the workspace; ' + CREATE_FIRST
+    assert rejection(base, "*.json") == '"*.json" matches no file in the workspace' + CREATE_FIRST
 
 
 def test_a_file_that_cannot_be_read_is_reported_with_the_systems_message() -> None:
@@ -318,6 +318,14 @@ def test_a_file_that_several_gates_share_is_read_once(base: Path) -> None:
     (second,) = folder.find("traces/*.json")
     assert second.content is first.content
     assert (first.content, second.content) == (b'{"a": 1}', b'{"a": 1}')
+
+
+def test_on_a_command_line_a_missing_file_is_missing_in_the_working_directory(base: Path) -> None:
+    folder = TraceFolder(base, name=WORKING_DIRECTORY)
+    with pytest.raises(TraceFileError, match=r'^"none.json" was not found in the working directory$'):
+        folder.find("none.json")
+    with pytest.raises(TraceFileError, match="leads outside the working directory; use a path relative to the working"):
+        folder.find("../none.json")
 
 
 def test_one_bad_file_of_a_glob_is_named(base: Path) -> None:
