@@ -20,6 +20,7 @@ MAX_DEPTH = 100  # levels of JSON that are kept, which limits the recursion; res
 _LIKE_A_SECRET = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.+=~-]{20,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 MIN_REDACTED_LENGTH = 6  # characters; redacting "a" or "pass" everywhere would destroy the responses
+MIN_BEGINNING_LENGTH = 5  # characters before a cut: half an escape after them may show one more in a browser
 MAX_LAYERS = 3  # of escapes, such as HTML in JSON in a URL
 
 # The escapes of URLs, HTML, JSON, and JavaScript, first those that are cut off. Reports put a zero-width space into
@@ -116,7 +117,7 @@ class Redactor:
         self._whole = frozenset(known)
         forms = {form for secret in known for form in _forms(secret) if len(form) >= MIN_REDACTED_LENGTH}
         self._parts = sorted(forms, key=len)
-        beginnings = "|".join(re.escape(form[:MIN_REDACTED_LENGTH]) for form in self._parts)
+        beginnings = "|".join(re.escape(form[:MIN_BEGINNING_LENGTH]) for form in self._parts)
         self._maybe_cut = re.compile(f"(?:{beginnings})[^{json_reader.CUT}]*{json_reader.CUT}?")
 
     def __call__(self, text: str) -> str:
@@ -160,7 +161,7 @@ class Redactor:
                 continue
             starts = []
             for part in self._parts:
-                beginning = part[:MIN_REDACTED_LENGTH]
+                beginning = part[:MIN_BEGINNING_LENGTH]
                 start = shown.find(beginning, max(0, len(shown) - len(part)))
                 while start >= 0 and not part.startswith(shown[start:]):
                     start = shown.find(beginning, start + 1)

@@ -135,6 +135,7 @@ def logged(text: str) -> str:
     separator=st.sampled_from(["", "\u200b"]),
 )
 @example(form=SECRET, offset=198, filler="-", separator="")
+@example(form=HTML, offset=6, filler="-", separator="")
 def test_no_place_and_no_cut_shows_more_than_5_characters_of_a_secret(
     source: Callable[[str], str], form: str, offset: int, filler: str, separator: str
 ) -> None:
