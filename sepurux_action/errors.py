@@ -123,7 +123,7 @@ class Interrupted(DeadlineExceeded):
 def describe_defect(error: BaseException) -> str:
     """Return an exception's type and location, without its message, which may quote a secret."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    file = frame.filename.replace("\\", "/").rpartition("/")[2]
+    file = frame.filename.rpartition("/")[2]
     return f"internal error ({type(error).__name__} at {file}:{frame.lineno})"
 
 

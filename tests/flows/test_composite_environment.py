@@ -135,9 +135,7 @@ def test_a_checkout_chooses_no_python_by_a_relative_entry_of_path(fresh: Job, tm
 TOO_OLD = "sys.version_info = (3, 9, 18)"
 
 
-@pytest.mark.parametrize(
-    "what", [TOO_OLD, "sys.modules['ensurepip'] = None", "sys.modules['venv'] = None", "sys.exit(9009)"]
-)
+@pytest.mark.parametrize("what", [TOO_OLD, "sys.modules['ensurepip'] = None"])
 def test_a_runner_without_a_suitable_python_gets_the_hint_to_set_one_up(what: str, job: Job, tmp_path: Path) -> None:
     for name in ("python3", "python"):
         tool(tmp_path / "tools", name, pretended(what))

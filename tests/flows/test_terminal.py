@@ -117,19 +117,6 @@ def test_a_terminal_shows_one_line_that_is_rewritten_and_then_only_the_result(tm
     assert "started batch" not in terminal.written
 
 
-def test_without_color_the_line_is_rewritten_all_the_same(tmp_path: Path) -> None:
-    flags = ["--campaign", "core-reliability"]
-    with (
-        waiting_backend() as (sepurux, released),
-        in_terminal(flags, sepurux.url, tmp_path, NO_COLOR="1") as terminal,
-    ):
-        terminal.read_until(lambda _: len(terminal.frames) > 1)
-        released.set()
-        terminal.read_until_end()
-    assert terminal.remaining[:3] == FINAL
-    assert "\x1b" not in terminal.written.replace(START_OF_EMPTY_LINE, "")
-
-
 def test_a_dumb_terminal_gets_a_log_of_whole_lines(tmp_path: Path) -> None:
     flags = ["--campaign", "core-reliability"]
     with (
