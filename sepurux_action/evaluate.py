@@ -17,7 +17,6 @@ from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, compare_drops, few_results
 from sepurux_action.evaluation.enforcement import enforce
-from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.polling import run_all
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.github.event import Event
@@ -95,7 +94,7 @@ class GateEvaluator:
         """Return the runs of an earlier `fail` of the same commit and fingerprint, for review events only."""
         if self.run.event.name != "pull_request_review":
             return ()
-        return self.run.github.cached_failure(gate, fingerprint(gate))
+        return self.run.github.cached_failure(gate)
 
     # -- evaluated by the backend -----------------------------------------------------------------------------------
 

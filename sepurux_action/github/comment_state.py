@@ -10,8 +10,8 @@ import hashlib
 import hmac
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from urllib.parse import quote
 
@@ -20,6 +20,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.checks import check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, merge_failures
 from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import GateResult, RunResult
 
@@ -50,51 +51,16 @@ class CachedFailure:
     run: RunResult
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachedFailures:
-    """The gates that failed on one commit, by name. Other decisions are not cached: a `pass` needs an evaluation."""
-
-    commit: str
-    fails: Mapping[str, CachedFailure]
-
-    def find(self, gate: Gate, fingerprint: str, commit: str) -> RunResult | None:
-        """Return the run of the gate's `fail` if commit and fingerprint are the same, else None.
-
-        Its thresholds are checked again with the cached numbers, and a note says that nothing was evaluated.
-        """
-        fail = self.fails.get(gate.name)
-        if fail is None or (commit, fingerprint) != (self.commit, fail.fingerprint):
-            return None
-        checks = tuple(check_thresholds(fail.run.run, gate))
-        return replace(
-            fail.run,
-            run_decision=replace(fail.run.run_decision, checks=checks),
-            enrichment=replace(fail.run.enrichment, notes=(FROM_EARLIER_RUN,)),
-        )
-
-    def without_details(self) -> CachedFailures:
-        """Return the failures without tools and without kinds of failures."""
-        return self._with_each(_without_details)
-
-    def with_numbers_only(self) -> CachedFailures:
-        """Return the failures with nothing but their numbers and the beginning of the reason."""
-        return self._with_each(_with_numbers_only)
-
-    def _with_each(self, change: Callable[[RunResult], RunResult]) -> CachedFailures:
-        return replace(self, fails={name: replace(fail, run=change(fail.run)) for name, fail in self.fails.items()})
-
-
-def cached_failures_of(results: Iterable[GateResult], commit: str, fingerprints: Mapping[str, str]) -> CachedFailures:
-    """Return what to cache of the gates that failed; `fingerprints` are by gate name.
+def cached_failures_of(results: Iterable[GateResult]) -> Mapping[str, CachedFailure]:
+    """Return what to cache of the gates that failed, by name. Other decisions are not cached: a `pass` needs a new run.
 
     Texts are cut to 200 characters, tools and kinds of failures to the first 10.
     """
-    fails = {}
-    for result in results:
-        fingerprint = fingerprints.get(result.gate.name, "")
-        if result.decision is Decision.FAIL and fingerprint:
-            fails[result.gate.name] = CachedFailure(fingerprint=fingerprint, run=_cached_run(result))
-    return CachedFailures(commit=commit, fails=fails)
+    failed = (result for result in results if result.decision is Decision.FAIL)
+    return {
+        result.gate.name: CachedFailure(fingerprint=fingerprint(result.gate), run=_cached_run(result))
+        for result in failed
+    }
 
 
 def _cached_run(result: GateResult) -> RunResult:
@@ -159,26 +125,18 @@ def _cut_failure(failure: ClassifiedFailure) -> ClassifiedFailure:
     )
 
 
-def _without_details(run: RunResult) -> RunResult:
-    more = run.enrichment
-    left_out = more.left_out + sum(failure.count for failure in more.failures)
-    return replace(
+def _shortened(fail: CachedFailure) -> CachedFailure:
+    """Return a failure without details and with the beginning of the reason, whose text a pull request may choose."""
+    run, found = fail.run, fail.run.enrichment
+    left_out = found.left_out + sum(failure.count for failure in found.failures)
+    shorter = replace(
         run,
-        run=replace(run.run, top_failing_tools=()),
-        enrichment=replace(more, failures=(), left_out=left_out, fixed=()),
+        trace="",
+        run_decision=replace(run.run_decision, reason=json_reader.shorten(run.run_decision.reason, MAX_SHORT_TEXT)),
+        run=replace(run.run, top_failing_tools=(), mutation_categories=None, run_ids=()),
+        enrichment=Enrichment(left_out=left_out, more_failures=found.more_failures),
     )
-
-
-def _with_numbers_only(run: RunResult) -> RunResult:
-    more = replace(
-        run.run,
-        top_failing_tools=(),
-        mutation_categories=None,
-        dashboard_url="",
-        run_ids=(),
-    )
-    reason = json_reader.shorten(run.run_decision.reason, MAX_SHORT_TEXT)
-    return RunResult(trace="", run_decision=replace(run.run_decision, reason=reason), run=more)
+    return replace(fail, run=shorter)
 
 
 def _cut(text: str) -> str:
@@ -190,10 +148,29 @@ def _cut(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What a comment keeps: the results of the evaluated commits, the newest last, and the failures of the newest."""
+    """What a comment keeps: the results of the evaluated commits, the newest last, and the `fails` of the newest."""
 
     commits: tuple[CommitResults, ...] = ()
-    failures: CachedFailures | None = None
+    fails: Mapping[str, CachedFailure] = field(default_factory=dict)
+
+    def find_failure(self, gate: Gate, commit: str) -> RunResult | None:
+        """Return the run of a gate's `fail` if commit and fingerprint are the same, else None.
+
+        Its thresholds are checked again with the cached numbers, and a note says that nothing was evaluated.
+        """
+        fail = self.fails.get(gate.name)
+        if (
+            fail is None
+            or fail.fingerprint != fingerprint(gate)
+            or commit not in {each.commit for each in self.commits[-1:]}
+        ):
+            return None
+        checks = tuple(check_thresholds(fail.run.run, gate))
+        return replace(
+            fail.run,
+            run_decision=replace(fail.run.run_decision, checks=checks),
+            enrichment=replace(fail.run.enrichment, notes=(FROM_EARLIER_RUN,)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,11 +218,9 @@ def _shorter(state: State) -> Iterator[State]:
     A commit that is left out costs a point of the trend. Without a failure, the commit would be evaluated again and
     might pass by chance, so no failure is left out: the last state of 35 gates always fits.
     """
-    commits, failures = state.commits[-MAX_RESULTS:], state.failures
-    yield State(commits=commits, failures=failures)
-    yield State(commits=commits[-FEW_RESULTS:], failures=failures)
-    yield State(commits=commits[-1:], failures=failures and failures.without_details())
-    yield State(commits=commits[-1:], failures=failures and failures.with_numbers_only())
+    yield State(commits=state.commits[-MAX_RESULTS:], fails=state.fails)
+    yield State(commits=state.commits[-FEW_RESULTS:], fails=state.fails)
+    yield State(commits=state.commits[-1:], fails={name: _shortened(fail) for name, fail in state.fails.items()})
 
 
 def _packed(state: State) -> str:

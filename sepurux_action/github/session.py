@@ -22,13 +22,11 @@ from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
-from sepurux_action.github import comment_state
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
-from sepurux_action.github.comment_state import CommentState, State
+from sepurux_action.github.comment_state import CommentState, State, cached_failures_of
 from sepurux_action.github.event import ByNumber, Event, PullRequest, PullRequestLookup, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.reviews import ReviewGate
@@ -240,10 +238,9 @@ class GitHubSession:
     def _recent(self) -> tuple[Mapping[str, PreviousResult], ...] | None:
         return self._calls.try_call(Operation.PULLS, lambda github: github.recent_results(self.event.base_ref))
 
-    def cached_failure(self, gate: Gate, fingerprint: str) -> tuple[RunResult, ...]:
+    def cached_failure(self, gate: Gate) -> tuple[RunResult, ...]:
         """Return the run of a `fail` in the gate's own comment, if its commit and fingerprint are the same."""
-        kept = (state.failures for state in self._own_states() if state.failures)
-        runs = (failures.find(gate, fingerprint, self.event.commit) for failures in kept)
+        runs = (state.find_failure(gate, self.event.commit) for state in self._own_states())
         return tuple(run for run in runs if run is not None)[:1]
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
@@ -307,9 +304,7 @@ class GitHubSession:
             commit=self.event.commit,
             results={result.gate.name: published_result.summarize(result) for result in results},
         )
-        fingerprints = {result.gate.name: fingerprint(result.gate) for result in results}
-        failures = comment_state.cached_failures_of(results, self.event.commit, fingerprints)
-        kept = State(commits=(*self.previous_results, newest), failures=failures)
+        kept = State(commits=(*self.previous_results, newest), fails=cached_failures_of(results))
         return comment.upsert(ours, body(state.write(kept)))
 
     def _no_comment_reason(self, now: Snapshot) -> str:

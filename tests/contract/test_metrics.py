@@ -211,10 +211,9 @@ def _(case: Case) -> bool:
 
 @place("the cached failures in the comment's state")
 def _(case: Case) -> bool:
-    cached = cached_failures_of([case.result], COMMIT, {"refunds": "0" * 64})
-    read = COMMENT.read(COMMENT.write(State(failures=cached)))
-    assert read.failures is not None
-    run = read.failures.find(case.gate, "0" * 64, COMMIT)
+    commits = (CommitResults(commit=COMMIT, results={}),)
+    state = State(commits=commits, fails=cached_failures_of([case.result]))
+    run = COMMENT.read(COMMENT.write(state)).find_failure(case.gate, COMMIT)
     return run is not None and run.run.value(case.metric) == case.value(case.bad)
 
 

@@ -14,6 +14,7 @@ from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, PUBLISHED, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import (
+    CommitResults,
     PreviousResult,
     format_description,
     parse_description,
@@ -21,12 +22,10 @@ from sepurux_action.evaluation.published_result import (
     summarize,
 )
 from sepurux_action.evaluation.result import GateResult, RunResult
-from sepurux_action.github.comment_state import cached_failures_of
+from sepurux_action.github.comment_state import State, cached_failures_of
 from sepurux_action.report.outputs import step_outputs
 from sepurux_action.report.report import build_report
 from tests.builders import COMMIT, a_ci_run, a_context, a_gate_with, a_result
-
-PRINT = "0" * 64
 
 
 def metrics(values: st.SearchStrategy[float]) -> st.SearchStrategy[Reading]:
@@ -139,8 +138,8 @@ def test_a_threshold_reads_as_missed_if_and_only_if_a_run_misses_it(result: Gate
 
 @given(some_gates())
 def test_a_cached_fail_shows_the_numbers_and_thresholds_of_the_first_run(result: GateResult) -> None:
-    decided = cached_failures_of([result], COMMIT, {result.gate.name: PRINT})
-    run = decided.find(result.gate, PRINT, COMMIT)
+    commits = (CommitResults(commit=COMMIT, results={}),)
+    run = State(commits=commits, fails=cached_failures_of([result])).find_failure(result.gate, COMMIT)
     assert (run is None) == (result.decision is not Decision.FAIL)
     if run is None:
         return

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.checks import CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import (
@@ -97,11 +98,10 @@ some_places = st.builds(
 PLACE = CommentState(signing_key="s3cret", repository="acme/shop", pull_request=42, key="gates")
 RESULT = summarize(a_result())
 EVALUATED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
-PRINT = "0123456789abcdef" * 4
 SOFT = a_gate(stage=Stage.SOFT, limits={"min_pass_rate": 0.85, "max_unsafe": 0, "min_mutation_categories": 5})
 FAILED = a_result(a_run(FAILING, SOFT, enrichment=Enrichment(failures=FAILURES)), gate=SOFT)
-CACHED = cached_failures_of([FAILED], COMMIT, {"refunds": PRINT})
-STATE = State(commits=(EVALUATED,), failures=CACHED)
+CACHED = cached_failures_of([FAILED])
+STATE = State(commits=(EVALUATED,), fails=CACHED)
 
 
 # -- the description of a status --------------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ def test_only_a_pass_and_a_fail_are_decided() -> None:
 def test_a_state_reads_back_as_it_was_written_whatever_follows_it(
     place: CommentState, commits: list[CommitResults]
 ) -> None:
-    state = State(commits=tuple(commits), failures=CACHED)
+    state = State(commits=tuple(commits), fails=CACHED)
     marker = place.write(state)
     assert marker.startswith(place.marker)
     for body in (marker, f"{marker}\n\n## Report", f"{marker}\r\n\r\n## Report"):
@@ -386,7 +386,6 @@ def a_long_fail(number: int, name: str, length: int) -> GateResult:
 def a_long_state(gates: int, *, name: int, text: int) -> State:
     """Return the state of 20 commits with gates whose names and texts have these lengths."""
     results = [a_long_fail(n, random_text((n, "name"), name), text) for n in range(gates)]
-    prints = {each.gate.name: hashlib.sha256(each.gate.name.encode()).hexdigest() for each in results}
     evaluated = {each.gate.name: summarize(each) for each in results}
     numbers = (known(pass_rate=1 / n, reliability_score=100 / n) for n in range(3, MAX_RESULTS + 3))
     commits = tuple(
@@ -396,12 +395,16 @@ def a_long_state(gates: int, *, name: int, text: int) -> State:
         )
         for n, each in enumerate(numbers)
     )
-    return State(commits=commits, failures=cached_failures_of(results, COMMIT, prints))
+    return State(commits=commits, fails=cached_failures_of(results))
+
+
+def counted(found: Enrichment) -> int:
+    return found.left_out + sum(failure.count for failure in found.failures)
 
 
 @pytest.mark.parametrize(
     ("gates", "name", "text", "commits"),
-    [(1, 80, 20, 20), (20, 10, 20, 5), (35, 10, 100, 1), (35, 80, 200, 1)],
+    [(1, 80, 20, 20), (20, 10, 20, 5), (35, 80, 200, 1)],
 )
 def test_older_commits_and_details_are_left_out_before_the_newest_commit_and_no_fail_is(
     gates: int, name: int, text: int, commits: int
@@ -410,20 +413,17 @@ def test_older_commits_and_details_are_left_out_before_the_newest_commit_and_no_
     marker = PLACE.write(state)
     assert len(marker.split()[2]) <= MAX_STATE_LENGTH
     read = PLACE.read(marker)
-    assert state.failures is not None
-    assert read.failures is not None
-    assert (len(read.commits), read.failures.commit) == (commits, COMMIT)
     assert read.commits == state.commits[-commits:]
-    for kept, fail in zip(read.failures.fails.items(), state.failures.fails.items(), strict=True):
+    for kept, fail in zip(read.fails.items(), state.fails.items(), strict=True):
         assert (kept[0], kept[1].fingerprint) == (fail[0], fail[1].fingerprint)
         assert kept[1].run.decision is Decision.FAIL
         for metric in METRICS:
             assert kept[1].run.run.reading(metric) == fail[1].run.run.reading(metric)
-
-
-def test_without_details_the_failures_are_still_counted() -> None:
-    (fail,) = CACHED.without_details().fails.values()
-    assert fail.run.enrichment == Enrichment(left_out=sum(failure.count for failure in FAILURES))
+        counted = [
+            each.left_out + sum(kind.count for kind in each.failures)
+            for each in (kept[1].run.enrichment, fail[1].run.enrichment)
+        ]
+        assert counted[0] == counted[1]
 
 
 # -- cached failures --------------------------------------------------------------------------------------------------
@@ -470,10 +470,9 @@ some_failed_gates = st.builds(
 
 def cached(result: GateResult) -> RunResult:
     """Return the run that a later evaluation of the same gate and commit finds in the comment."""
-    failures = cached_failures_of([result], COMMIT, {result.gate.name: PRINT})
-    read = PLACE.read(PLACE.write(State(failures=failures))).failures
-    assert read == failures
-    run = read.find(result.gate, PRINT, COMMIT)
+    state = State(commits=(EVALUATED,), fails=cached_failures_of([result]))
+    assert PLACE.read(PLACE.write(state)) == state
+    run = state.find_failure(result.gate, COMMIT)
     assert run is not None
     return run
 
@@ -536,30 +535,25 @@ def test_what_is_fixed_is_left_out_if_it_does_not_fit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "fingerprint", "commit"),
-    [("refunds", PRINT, "a" * 40), ("refunds", "f" * 64, COMMIT), ("refunds", "", COMMIT), ("search", PRINT, COMMIT)],
+    ("gate", "commit"),
+    [
+        (SOFT, "a" * 40),
+        (replace(SOFT, name="search"), COMMIT),
+        (replace(SOFT, campaign="other"), COMMIT),
+        (replace(SOFT, limits={}), COMMIT),
+    ],
 )
-def test_a_fail_is_given_for_its_very_gate_fingerprint_and_commit_only(
-    name: str, fingerprint: str, commit: str
-) -> None:
-    assert CACHED.find(replace(SOFT, name=name), fingerprint, commit) is None
+def test_a_fail_is_found_only_for_its_own_commit_gate_and_fingerprint(gate: Gate, commit: str) -> None:
+    assert STATE.find_failure(SOFT, COMMIT) is not None
+    assert STATE.find_failure(gate, commit) is None
 
 
-@pytest.mark.parametrize("decision", sorted(set(Decision) - {Decision.FAIL}))
-def test_no_decision_but_a_fail_is_cached(decision: Decision) -> None:
-    result = a_result(undecided(decision, "So it is."))
-    assert cached_failures_of([result], COMMIT, {"refunds": PRINT}).fails == {}
-
-
-def test_a_fail_without_a_fingerprint_is_not_cached() -> None:
-    assert cached_failures_of([FAILED], COMMIT, {"search": PRINT}).fails == {}
-
-
-def test_the_reason_of_a_fail_names_its_trace_where_there_are_several() -> None:
-    ((result,), _) = states()["traces"]
-    run = cached(result)
-    assert run.run_decision.reason == result.reason
-    assert run.run_decision.reason.startswith("traces/cancel.json: ")
+def test_only_a_fail_is_cached_and_with_the_reason_of_the_gate() -> None:
+    others = [a_result(undecided(decision, "So it is.")) for decision in set(Decision) - {Decision.FAIL}]
+    ((failed,), _) = states()["traces"]
+    ((name, fail),) = cached_failures_of([*others, failed]).items()
+    assert (name, fail.run.run_decision.reason) == (failed.gate.name, failed.reason)
+    assert failed.reason.startswith("traces/cancel.json: ")
 
 
 @given(some_failed_gates)
@@ -575,5 +569,4 @@ def test_a_cached_fail_has_ten_tools_ten_failures_and_short_texts(result: GateRe
     published = [each.tool for each in tools] + [text for each in failures for text in astuple(each)[:4]]
     assert max(len(tools), len(failures)) <= MAX_DETAILS
     assert max(map(len, [run.run_decision.reason, *published])) <= MAX_CACHED_TEXT
-    counted = sum(failure.count for failure in result.worst.enrichment.failures)
-    assert sum(failure.count for failure in failures) + run.enrichment.left_out == counted
+    assert counted(run.enrichment) == counted(result.worst.enrichment)
