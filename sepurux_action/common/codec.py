@@ -5,7 +5,7 @@ An enum becomes its value, a tuple a list, and a mapping an object.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -14,10 +14,13 @@ from types import NoneType
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 Record = TypeVar("Record")
+_PLAIN = {NoneType, str, bool, int, float}  # the types of most values, which need no other check
 
 
 def dump(value: object, *, defaults: bool = False) -> Any:  # noqa: ANN401 - any JSON value
     """Return a record as a JSON value. Fields that have their default are left out, unless `defaults` is true."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
@@ -77,21 +80,23 @@ class Shape:
 
 def dump_as(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, any value
     """Return a value as JSON of this type, which contains shapes."""
+    if type(value) in _PLAIN:
+        return value
+    if hasattr(kind, "more"):  # a shape
+        return {name: dump_as(each, read(value)) for name, each, read in _fields(kind)}
     arguments = get_args(kind)
-    if value is None:
-        return None
-    if get_origin(kind) is Annotated:
-        return dump_as(arguments[0], value)
     if NoneType in arguments:
         return dump_as(next(each for each in arguments if each is not NoneType), value)
     if get_origin(kind) is tuple:
         return [dump_as(arguments[0], each) for each in value]
-    if hasattr(kind, "more"):  # a shape
-        return {
-            name: dump_as(each, next(filter(callable, get_args(each)[1:]), attrgetter(name))(value))
-            for name, each in described_fields(kind).items()
-        }
     return dump(value, defaults=True)
+
+
+@cache
+def _fields(shape: Any) -> list[tuple[str, Any, Callable[[Any], object]]]:  # noqa: ANN401 - any type
+    """Return the name and the type of each field, and the function that returns its value."""
+    fields_of = ((name, *get_args(each)) for name, each in described_fields(shape).items())
+    return [(name, each, next(filter(callable, more), attrgetter(name))) for name, each, *more in fields_of]
 
 
 @cache
