@@ -140,20 +140,20 @@ def affects(patterns: Filter, changed: Sequence[ChangedFile] | None) -> bool:
 
 def parse_paths(text: str) -> Filter:
     """Return the filter of a text with one path pattern per line; raises ValueError with every problem."""
-    return parse_filter(lines(text), PatternKind.PATH)
+    return parse_filter(text.splitlines(), PatternKind.PATH)
 
 
-def lines(text: str) -> list[str]:
-    """Return the lines of a text that are not empty."""
-    return [line for line in map(str.strip, text.splitlines()) if line]
+def parse_branches(text: str) -> Filter:
+    """Return the filter of a text with one branch pattern per line; raises ValueError with every problem."""
+    return parse_filter(text.splitlines(), PatternKind.BRANCH)
 
 
 def parse_filter(texts: Iterable[str], kind: PatternKind) -> Filter:
     """Return the filter of these patterns, in their order; raises ValueError with every problem."""
     patterns, problems = [], []
-    for text in texts:
+    for text in filter(None, map(str.strip, texts)):
         try:
-            patterns.append(parse_pattern(text, kind))
+            patterns.append(_pattern(text, kind))
         except ValueError as problem:
             problems.append(f"{json_reader.preview(text)}: {problem}")
     if not problems and all(pattern.negative for pattern in patterns):
@@ -165,7 +165,7 @@ def parse_filter(texts: Iterable[str], kind: PatternKind) -> Filter:
     return Filter(tuple(patterns))
 
 
-def parse_pattern(text: str, kind: PatternKind) -> Pattern:
+def _pattern(text: str, kind: PatternKind) -> Pattern:
     """Return the pattern; raises ValueError with the first problem."""
     if len(text) > MAX_PATTERN_LENGTH:
         raise ValueError(f"it has {len(text)} characters; accepted: at most {MAX_PATTERN_LENGTH}")

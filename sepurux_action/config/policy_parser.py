@@ -7,18 +7,18 @@ is written: `0.90`, `on`, and `2027-01-31`. Source: docs/configuration.md#the-po
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 
 from sepurux_action.common import json_reader
-from sepurux_action.config import options, path_filter
+from sepurux_action.config import kinds, options, path_filter
 from sepurux_action.config.kinds import Kind
 from sepurux_action.config.options import BY_NAME, Option, SectionKind
-from sepurux_action.config.path_filter import Filter, PatternKind
+from sepurux_action.config.path_filter import Filter
 from sepurux_action.config.policy import ENFORCEMENT, MAX_FILE_BYTES, ConfiguredValue, Policy, PolicySection
 from sepurux_action.config.stage import StageRule, parse_start
 from sepurux_action.errors import ConfigurationError, Problem
@@ -28,7 +28,6 @@ T = TypeVar("T")
 MAX_NESTING = 16  # levels of nesting; a policy has seven
 MAX_WORKFLOW_BYTES = 64 * 1024  # of a workflow file that is parsed; PyYAML needs up to 3 s for so many
 MAX_PROBLEMS = 100  # of one file; then parsing ends, because each hint costs a search
-MAX_KEYS_LISTED = 10  # keys of a section that an error lists; docs/reference.md lists all
 MAX_RULES = 50  # of one `enforcement:` list
 MAX_GATES_IN_STEP = 35  # two statuses each and the comment, of the 80 writes a minute that GitHub accepts from a token
 TOO_MANY_GATES = "Use two steps or jobs, each with a policy file of its own in the input `config`"
@@ -48,29 +47,24 @@ _HINTS = {  # by the context of an error of PyYAML
     "while scanning a tag": _IN_QUOTES.format("!"),
 }
 _TRIGGER = re.compile(r"[a-z_]{1,64}\Z")  # the name of an event
-_RULE_KEYS = ("stage", "from", "branches")
+_RULE_KINDS: Mapping[str, Kind[object]] = {
+    "stage": options.ENFORCEMENT.kind,
+    "from": Kind(parse=parse_start, accepts="a day such as `2027-01-31`"),
+    "branches": kinds.list_of(path_filter.parse_branches, "GitHub's filter patterns, one per line"),
+}
 _SECTION_NAMES = {
     SectionKind.TOP: "on the file's top level",
     SectionKind.GATE: "in a gate, under `gates:`",
     SectionKind.THRESHOLDS: f"under `{THRESHOLDS}:`",
 }
-_OTHER_KEYS = {  # the keys of a section that are not options
-    SectionKind.TOP: [VERSION_KEY, THRESHOLDS, GATES],
-    SectionKind.GATE: [THRESHOLDS],
-    SectionKind.THRESHOLDS: [],
-}
-_REJECTED = {
-    options.BASE_URL.name: "the gate sends secrets to it, so only the workflow may set it: use the input",
-    options.PR_NUMBER.name: "it belongs to one run: use the input",
-    options.CONFIG.name: "it says where this file is: use the input",
-}
+_OTHER_KEYS = (VERSION_KEY, THRESHOLDS, GATES)  # the keys that are not options
 
 
 def read_policy(raw: bytes, path: str) -> Policy:
     """Return the policy in a file; raises ConfigurationError with its problems, in their order, at most 100."""
     parsing = PolicyParser(path)
     policy = parsing.policy(compose(raw, path))
-    parsing.problems.raise_any()
+    parsing.raise_problems()
     return policy
 
 
@@ -104,75 +98,49 @@ def workflow_triggers(text: str) -> frozenset[str]:
 
 
 def compose(raw: bytes, path: str) -> yaml.Node:
-    """Return the root node, an empty text for an empty file; raises ConfigurationError with the YAML's problems."""
-    problems = _Problems(path)
+    """Return the root node, an empty text for an empty file; raises ConfigurationError for invalid YAML."""
     if len(raw) > MAX_FILE_BYTES:
-        raise problems.with_last((1, 1), f"the file has {len(raw):,} bytes; accepted: at most {MAX_FILE_BYTES:,}")
+        raise _error(path, (1, 1), f"the file has {len(raw):,} bytes; accepted: at most {MAX_FILE_BYTES:,}")
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        raise problems.with_last((raw.count(b"\n", 0, error.start) + 1, 1), "the file is not UTF-8") from None
+        raise _error(path, (raw.count(b"\n", 0, error.start) + 1, 1), "the file is not UTF-8") from None
     try:
-        loader = _Loader(text, problems)
+        loader = _Loader(text, path)
     except yaml.reader.ReaderError as error:  # it counts characters, not lines
         before, character = text[: error.position], ord(text[error.position])
         at = before.count("\n") + 1, len(before) - before.rfind("\n")
-        raise problems.with_last(at, f"YAML does not allow the character U+{character:04X}") from None
+        raise _error(path, at, f"YAML does not allow the character U+{character:04X}") from None
     try:
         root = loader.get_node() if loader.check_node() else None
         if loader.check_node():
-            raise problems.with_last(_position(loader.next_event), "a second YAML document begins; accepted: one")
+            raise _error(path, _position(loader.next_event), "a second YAML document begins; accepted: one")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = (mark.line + 1, mark.column + 1) if mark else (loader.line + 1, 1)
-        hint = _HINTS.get(str(error.context), "")
-        raise problems.with_last(
-            at, f"this is not valid YAML: {json_reader.printable(str(error.problem))}{hint}"
-        ) from None
+        said = json_reader.printable(str(error.problem)) + _HINTS.get(str(error.context), "")
+        raise _error(path, at, f"this is not valid YAML: {said}") from None
     except YAML_ERRORS:
-        raise problems.with_last(
-            (loader.line + 1, 1), "this is not valid YAML: a number in it is out of range"
-        ) from None
-    problems.raise_any()
+        at = loader.line + 1, 1
+        raise _error(path, at, "this is not valid YAML: a number in it is out of range") from None
     return root or yaml.ScalarNode("", "")
 
 
-class _Problems:
-    """The problems in one file, each `at` a line and a column, from 1."""
+def _problem(path: str, at: tuple[int, int], message: str, where: str = "") -> Problem:
+    line, column = at
+    return Problem(where=where, message=message, file=path, line=line, column=column, of_policy=True)
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self.items: list[Problem] = []
 
-    def add(self, at: tuple[int, int], message: str, where: str = "") -> None:
-        """Add a problem; raises ConfigurationError if there are too many to continue."""
-        line, column = at
-        self.items.append(
-            Problem(where=where, message=message, file=self._path, line=line, column=column, of_policy=True)
-        )
-        if len(self.items) >= MAX_PROBLEMS:
-            self.raise_any()
-
-    def with_last(self, at: tuple[int, int], message: str) -> ConfigurationError:
-        """Return the error with a problem after which nothing can be parsed, and with those before it."""
-        self.add(at, message)
-        return self._error()
-
-    def raise_any(self) -> None:
-        """Raise ConfigurationError if there is a problem."""
-        if self.items:
-            raise self._error()
-
-    def _error(self) -> ConfigurationError:
-        return ConfigurationError(sorted(self.items, key=lambda problem: (problem.line, problem.column)))
+def _error(path: str, at: tuple[int, int], message: str) -> ConfigurationError:
+    return ConfigurationError([_problem(path, at, message)])
 
 
 class _Loader(yaml.SafeLoader):
     """Composes nodes, with null as an empty text. It rejects aliases, anchors, tags, and duplicate keys."""
 
-    def __init__(self, text: str, problems: _Problems) -> None:
+    def __init__(self, text: str, path: str) -> None:
         super().__init__(text)
-        self._problems = problems
+        self._path = path
         self._level = 0
         self._keys: dict[tuple[yaml.MappingNode, str], tuple[int, int]] = {}
 
@@ -187,15 +155,15 @@ class _Loader(yaml.SafeLoader):
         event = self.next_event
         at = _position(event)
         if self._level == MAX_NESTING:
-            raise self._problems.with_last(at, f"the file is nested deeper than {MAX_NESTING} levels")
-        if isinstance(event, yaml.AliasEvent):
-            self._problems.add(at, f"an alias is not accepted{_IN_QUOTES.format('*')}")
-            self.anchors = {event.anchor: yaml.ScalarNode("", "")}  # what the alias is replaced by
-        elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
-            for value, name, sign in ((event.anchor, "an anchor", "&"), (event.tag, "a tag", "!")):
-                if value is not None:
-                    self._problems.add(at, f"{name} is not accepted{_IN_QUOTES.format(sign)}")
-            event.anchor = None
+            raise _error(self._path, at, f"the file is nested deeper than {MAX_NESTING} levels")
+        is_alias = isinstance(event, yaml.AliasEvent)
+        for found, name, sign in (
+            (is_alias, "an alias", "*"),
+            (getattr(event, "anchor", None) is not None, "an anchor", "&"),
+            (getattr(event, "tag", None) is not None, "a tag", "!"),
+        ):
+            if found:
+                raise _error(self._path, at, f"{name} is not accepted{_IN_QUOTES.format(sign)}")
         self._level += 1
         node: yaml.Node = super().compose_node(parent, index)  # type: ignore[arg-type, assignment]  # wrong stubs
         self._level -= 1
@@ -207,11 +175,11 @@ class _Loader(yaml.SafeLoader):
 
     def _check_key(self, mapping: yaml.MappingNode, key: yaml.Node, at: tuple[int, int]) -> None:
         if not isinstance(key, yaml.ScalarNode):
-            self._problems.add(at, "a key must be a text")
-        elif (first := self._keys.setdefault((mapping, key.value), at)) != at:
-            self._problems.add(
-                at, f"the key {json_reader.preview(key.value)} is on line {first[0]} already; remove one"
-            )
+            raise _error(self._path, at, "a key must be a text")
+        line, _ = first = self._keys.setdefault((mapping, key.value), at)
+        if first != at:
+            shown = json_reader.preview(key.value)
+            raise _error(self._path, at, f"the key {shown} is on line {line} already; remove one")
 
 
 class PolicyParser:
@@ -219,7 +187,12 @@ class PolicyParser:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.problems = _Problems(path)
+        self._problems: list[Problem] = []
+
+    def raise_problems(self) -> None:
+        """Raise ConfigurationError if there is a problem."""
+        if self._problems:
+            raise ConfigurationError(sorted(self._problems, key=lambda problem: (problem.line, problem.column)))
 
     def policy(self, root: yaml.Node) -> Policy:
         """Return the policy of the root node, and collect every problem."""
@@ -263,7 +236,7 @@ class PolicyParser:
                 message = f"{shown} is the name of gate {first} too; accepted: names that differ in more than case"
                 message += "" if own else " (the default of `name` is the campaign)"
                 at = (own or gate).line, 1
-                self.problems.add(at, message, f"gate {number}, `{options.NAME.name}`")
+                self._add_problem(at, f"gate {number}, `{options.NAME.name}`", message)
 
     def _section(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> PolicySection:
         texts: dict[str, ConfiguredValue] = {}
@@ -281,8 +254,8 @@ class PolicyParser:
                 continue
             if option.name == ENFORCEMENT:
                 rules = tuple(self._rules(value, where))
-            elif configured := self._value(option, key, value, where):
-                texts[option.name] = configured
+            elif given := self._value(option.kind, value, where):
+                texts[option.name] = ConfiguredValue(given[0], _position(key)[0])
         return PolicySection(line=_position(node)[0], texts=texts, rules=rules)
 
     def _thresholds(self, node: yaml.Node, where: str) -> Mapping[str, ConfiguredValue]:
@@ -295,7 +268,7 @@ class PolicyParser:
     def _option(self, key: yaml.Node, section: SectionKind, where: str, seen: dict[str, str]) -> Option[object] | None:
         option = BY_NAME.get(key.value)
         if option is None or section not in option.allowed_in:
-            self._add_problem(key, where, _why_not_here(key.value, option, section))
+            self._add_problem(key, where, _why_not_here(key.value, option))
             return None
         spelling = seen.setdefault(option.name, key.value)
         if spelling != key.value:
@@ -303,61 +276,37 @@ class PolicyParser:
             return None
         return option
 
-    def _value(self, option: Option[object], key: yaml.Node, node: yaml.Node, where: str) -> ConfiguredValue | None:
-        """Return the value of an option, or None after a problem in it."""
-        line, _ = _position(key)
-        if option is options.PATHS:
-            paths = self._filter(node, PatternKind.PATH, where)
-            return ConfiguredValue("\n".join(pattern.text for pattern in paths.patterns), line) if paths else None
-        if isinstance(node, yaml.SequenceNode) and not option.kind.is_list:
-            self._add_problem(node, where, f"it is a list; accepted: {option.kind.accepts}")
-            return None
-        items = self._items(node, where, option.kind.accepts)
-        values = [self._parsed(option.kind, item, where) for item in items]  # reports each problem
-        if not items or None in values:
-            return None
-        whole = _text_at(items[0], "\n".join(item.value for item in items))
-        if len(items) > 1 and self._parsed(option.kind, whole, where) is None:
-            return None
-        return ConfiguredValue(whole.value, line)
-
-    def _items(self, node: yaml.Node, where: str, accepts: str) -> list[yaml.ScalarNode]:
-        """Return the text of a node, or the texts of a list, stripped; none after a problem."""
-        if isinstance(node, yaml.MappingNode):
-            self._add_problem(node, where, f"it is {_kind(node)}; accepted: {accepts}")
-            return []
-        if isinstance(node, yaml.ScalarNode):
-            return [_text_at(node, node.value.strip())]
-        if not node.value:
-            self._add_problem(node, where, "the list is empty; remove the key, or add an entry")
-        broken = [item for item in node.value if not _is_line(item)]
-        for item in broken:
-            self._add_problem(item, where, "an entry of the list must be one line of text")
-        return [] if broken else [_text_at(item, item.value.strip()) for item in node.value]
-
-    def _filter(self, node: yaml.Node, kind: PatternKind, where: str) -> Filter | None:
-        items = self._items(node, where, options.PATHS.kind.accepts)
-        if isinstance(node, yaml.ScalarNode):
-            items = [_text_at(node, line) for line in path_filter.lines(node.value)]
-        pattern = Kind(parse=lambda text: path_filter.parse_pattern(text, kind), accepts="")
-        patterns = [self._parsed(pattern, item, where) for item in items]
-        if not items or None in patterns:
+    def _value(self, kind: Kind[T], node: yaml.Node, where: str) -> tuple[str, T] | None:
+        """Return the text of a value, with a line for each entry of a list, and what it means; None after a problem."""
+        if isinstance(node, yaml.SequenceNode) and kind.is_list:
+            if not node.value:
+                self._add_problem(node, where, "the list is empty; remove the key, or add an entry")
+                return None
+            if broken := next((item for item in node.value if not _is_line(item)), None):
+                self._add_problem(broken, where, "an entry of the list must be one line of text")
+                return None
+            text = "\n".join(item.value.strip() for item in node.value)
+        elif isinstance(node, yaml.ScalarNode):
+            text = node.value.strip()
+        else:
+            self._add_problem(node, where, f"it is {_kind(node)}; accepted: {kind.accepts}")
             return None
         try:
-            return path_filter.parse_filter([item.value for item in items], kind)
-        except ValueError as problem:
-            self._add_problem(node, where, str(problem))
+            return text, kind.parse(text)
+        except ValueError as error:
+            hint = f" ({error})" if str(error) else ""
+            message = f"{json_reader.preview(text)} is not accepted{hint}; accepted: {kind.accepts}"
+            self._add_problem(node, where, message)
             return None
 
     def _rules(self, node: yaml.Node, where: str) -> Iterator[StageRule]:
         if isinstance(node, yaml.ScalarNode):
-            stage = self._parsed(options.ENFORCEMENT.kind, node, where)
-            yield from [StageRule(stage=stage)] if stage else []
+            stage = self._value(options.ENFORCEMENT.kind, node, where)
+            yield from [StageRule(stage=stage[1])] if stage else []
             return
         if isinstance(node, yaml.MappingNode) or not node.value:
-            self._add_problem(
-                node, where, f"it is {_kind(node)}; accepted: a stage, or a list of entries with a `stage` each"
-            )
+            accepted = "a stage, or a list of entries with a `stage` each"
+            self._add_problem(node, where, f"it is {_kind(node)}; accepted: {accepted}")
             return
         if len(node.value) > MAX_RULES:
             self._add_problem(node, where, f"it has {len(node.value)} entries; accepted: at most {MAX_RULES}")
@@ -376,60 +325,35 @@ class PolicyParser:
     def _rule(self, node: yaml.Node, where: str) -> StageRule | None:
         """Return the entry, or None after a problem in it."""
         if not isinstance(node, yaml.MappingNode):
-            self._add_problem(
-                node, where, f"it is {_kind(node)}; accepted: a `stage`, and optionally `from` and `branches`"
-            )
+            accepted = "a `stage`, and optionally `from` and `branches`"
+            self._add_problem(node, where, f"it is {_kind(node)}; accepted: {accepted}")
             return None
-        problems = len(self.problems.items)
-        values = {key.value: value for key, value in node.value if not _empty(value)}
-        for key, _ in node.value:
-            if key.value not in _RULE_KEYS:
-                shown = _key_shown(key)
-                similar = options.did_you_mean(shown, _RULE_KEYS) or f"; accepted: {_key_names(_RULE_KEYS)}"
-                self._add_problem(key, f"{where}, `{shown}`", f"it is not known{similar}")
-        stage, start, branches = map(values.get, _RULE_KEYS)
-        if stage is None:
+        problems = len(self._problems)
+        values: dict[str, Any] = {}
+        for key, value in node.value:
+            at = f"{where}, `{_key_shown(key)}`"
+            if key.value not in _RULE_KINDS:
+                self._add_problem(key, at, f"it is not known{options.did_you_mean(key.value, _RULE_KINDS)}")
+            elif not _empty(value):
+                given = self._value(_RULE_KINDS[key.value], value, at)
+                values[key.value] = given and given[1]
+        if "stage" not in values:
             self._add_problem(node, where, "its `stage` is missing; accepted: `observe`, `soft` or `hard`")
+        if len(self._problems) > problems:
             return None
-        rule = (
-            self._parsed(options.ENFORCEMENT.kind, stage, f"{where}, `stage`"),
-            self._parsed(Kind(parse=parse_start, accepts=""), start, f"{where}, `from`") if start else None,
-            self._filter(branches, PatternKind.BRANCH, f"{where}, `branches`") if branches else None,
-        )
-        if rule[0] is None or len(self.problems.items) > problems:
-            return None
-        return StageRule(stage=rule[0], start=rule[1], branches=rule[2])
+        return StageRule(stage=values["stage"], start=values.get("from"), branches=values.get("branches"))
 
-    def _parsed(self, kind: Kind[T], node: yaml.Node, where: str) -> T | None:
-        """Return the parsed text, or None after a problem. If the kind accepts '', its error says what is accepted."""
-        if not isinstance(node, yaml.ScalarNode):
-            self._add_problem(node, where, f"it is {_kind(node)}; accepted: one text")
-            return None
-        try:
-            return kind.parse(node.value.strip())
-        except ValueError as error:
-            hint = f" ({error})" if kind.accepts and str(error) else ""
-            message = f"{json_reader.preview(node.value)} is not accepted{hint}; "
-            self._add_problem(node, where, message + (f"accepted: {kind.accepts}" if kind.accepts else str(error)))
-            return None
-
-    def _add_problem(self, node: yaml.Node, where: str, message: str) -> None:
-        self.problems.add(_position(node), message, where)
+    def _add_problem(self, at: yaml.Node | tuple[int, int], where: str, message: str) -> None:
+        """Add a problem; raises ConfigurationError if there are too many to continue."""
+        self._problems.append(_problem(self._path, at if isinstance(at, tuple) else _position(at), message, where))
+        if len(self._problems) >= MAX_PROBLEMS:
+            self.raise_problems()
 
 
 def _position(start: yaml.Event | yaml.Node) -> tuple[int, int]:
     """Return the line and the column where an event or a node begins, from 1."""
     mark = start.start_mark
     return (mark.line + 1, mark.column + 1) if mark else (1, 1)
-
-
-def _text_at(node: yaml.Node, text: str) -> yaml.ScalarNode:
-    """Return another text at the position of a node."""
-    return yaml.ScalarNode("", text, node.start_mark)
-
-
-def _key_names(keys: Iterable[str]) -> str:
-    return ", ".join(f"`{key}`" for key in keys)
 
 
 def _key_shown(key: yaml.Node) -> str:
@@ -452,15 +376,13 @@ def _kind(node: yaml.Node) -> str:
     return "a group of keys"
 
 
-def _why_not_here(spelling: str, option: Option[object] | None, section: SectionKind) -> str:
-    name = option.name if option else spelling
+def _why_not_here(spelling: str, option: Option[object] | None) -> str:
     if option and option.secret:
         return "it is a secret, which is not accepted in a file: use the input"
-    if name in _REJECTED or (option and not option.allowed_in):
-        return f"it is not accepted in the file: {_REJECTED.get(name, 'use the input')}"
+    if option and not option.allowed_in:
+        return "it is not accepted in the file: use the input"
     if option:
         return f"it belongs {' or '.join(_SECTION_NAMES[each] for each in option.allowed_in)}"
-    here = [*_OTHER_KEYS[section], *(each for each, known in BY_NAME.items() if section in known.allowed_in)]
-    similar = options.did_you_mean(spelling, here) or options.did_you_mean(spelling, BY_NAME)
-    listed = f"; accepted: {_key_names(here)}" if len(here) <= MAX_KEYS_LISTED else ""
-    return f"it is not known{similar or listed}"
+    if spelling in _OTHER_KEYS:
+        return "it is not accepted here"
+    return f"it is not known{options.did_you_mean(spelling, (*BY_NAME, *_OTHER_KEYS))}"

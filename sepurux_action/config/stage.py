@@ -68,13 +68,10 @@ class NextChange:
 
 
 def parse_start(text: str) -> date:
-    """Return the day of a text such as `2027-01-31`; raises ValueError that says what is accepted."""
-    try:
-        if _DATE.fullmatch(text):
-            return date.fromisoformat(text)
-    except ValueError:
-        pass
-    raise ValueError("accepted: a day such as `2027-01-31`")
+    """Return the day of a text such as `2027-01-31`; raises ValueError for any other text."""
+    if not _DATE.fullmatch(text):
+        raise ValueError
+    return date.fromisoformat(text)
 
 
 def stage_today(rules: Iterable[StageRule], branch: str, today: date) -> Stage:

@@ -13,7 +13,6 @@ from sepurux_action.config.path_filter import (
     affects,
     parse_filter,
     parse_paths,
-    parse_pattern,
 )
 
 # GitHub's cheat sheet: a pattern, names that it takes, and after the bar names that it does not.
@@ -97,12 +96,12 @@ def test_a_later_pattern_overrules_an_earlier_one() -> None:
 )
 def test_a_pattern_that_github_would_not_take_or_that_never_fits_is_a_problem(pattern: str, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
-        parse_pattern(pattern, PatternKind.PATH)
+        parse_filter([pattern], PatternKind.PATH)
 
 
 def test_a_branch_is_named_without_its_ref() -> None:
     with pytest.raises(ValueError, match="without `refs/heads/`"):
-        parse_pattern("refs/heads/main", PatternKind.BRANCH)
+        parse_filter(["refs/heads/main"], PatternKind.BRANCH)
     assert parse_filter(["refs/x"], PatternKind.PATH).matches("refs/x")
 
 

