@@ -72,8 +72,10 @@ def parse_names(text: str) -> tuple[str, ...]:
 
 
 def parse_trace_ids(text: str) -> tuple[str, ...]:
-    """Return at most `MAX_TRACES` names."""
+    """Return at most `MAX_TRACES` IDs, separated by commas or lines."""
     ids = parse_names(text)
+    if not all(map(json_reader.identifier, ids)):
+        raise ValueError("an ID has letters, digits, and `.`, `_`, `:`, `~`, `-`, at most 200 characters")
     if len(ids) > MAX_TRACES:
         raise ValueError(f"it lists {len(ids)}")
     return ids

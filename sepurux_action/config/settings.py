@@ -22,7 +22,6 @@ from sepurux_action.config.stage import stage_today
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
 MAX_CONTEXT_LENGTH = 255  # characters of a status context; GitHub's limit
-TRACE_ID_FORM = "letters, digits, and `.`, `_`, `:`, `~`, `-`, at most 200 characters"
 NO_BASE = (
     "a drop can only be compared in a GitHub workflow, because a command line has no base branch. For a command line, "
     "give --config a policy file without it"
@@ -65,9 +64,10 @@ class Layer:
     is_policy: bool = False
     overrides_policy: bool = False
 
-    def given(self, option: Option[object]) -> str:
-        """Return the text that the layer gives to an option, or ''."""
-        return next(filter(None, (self.texts.get(spelling, "").strip() for spelling in option.names)), "")
+    def given(self, option: Option[object]) -> dict[str, str]:
+        """Return the texts that the layer gives to an option, by the names that it uses for it."""
+        texts = {spelling: self.texts.get(spelling, "").strip() for spelling in option.names}
+        return {spelling: text for spelling, text in texts.items() if text}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +151,7 @@ def read_settings(
     ConfigurationError with every problem.
     """
     layers = tuple(layers)
-    ignored = [layer for layer in layers if policy and layer.texts.get(options.PATHS.name, "").strip()]
+    ignored = [layer for layer in layers if policy and layer.given(options.PATHS)]
     layers = tuple(_without_paths(layer) if layer in ignored else layer for layer in layers)
     policy = policy or Policy(path="")
     step = OptionReader(_with_policy(layers, *policy_layers(policy)))
@@ -175,7 +175,7 @@ def read_settings(
     contexts = [settings.publish_options.context_of(gate.name, branch) for gate in gates]
     if (longest := max(map(len, contexts))) > MAX_CONTEXT_LENGTH:
         named = f"with the branch {json_reader.preview(branch)} for `{BASE}`, a status context has {longest} characters"
-        step.add_problem(options.STATUS_CONTEXT.name, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
+        step.add_problem(options.STATUS_CONTEXT, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
     if problems := _in_order(readers):
         raise ConfigurationError(problems)
     return settings
@@ -250,9 +250,8 @@ def _in_order(readers: Iterable[OptionReader]) -> tuple[Problem, ...]:
 def _read_gate(reader: OptionReader, find_traces: TraceFinder) -> Gate:
     campaign = reader.value(options.CAMPAIGN)
     if campaign is None and not reader.problems_of(options.CAMPAIGN):
-        reader.add_problem(
-            options.CAMPAIGN.name, f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}"
-        )
+        message = f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}"
+        reader.add_problem(options.CAMPAIGN, message)
     return Gate(
         name=reader.value(options.NAME) or (campaign or "")[: parsers.MAX_NAME_LENGTH],
         campaign=campaign or "",
@@ -288,23 +287,18 @@ def policy_layers(
 
 def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
     ids = reader.value(options.TRACE_ID) or ()
-    for trace_id in ids:
-        if json_reader.identifier(trace_id):
-            yield Trace(label=trace_id, trace_id=trace_id)
-        else:
-            reader.add_problem(
-                options.TRACE_ID.name,
-                f"{reader.shown(options.TRACE_ID, trace_id)} is not accepted; accepted: {TRACE_ID_FORM}",
-            )
-    file_option, files = options.TRACE_FILE.name, dict[Trace, None]()  # a dict, because globs overlap
+    yield from (Trace(label=trace_id, trace_id=trace_id) for trace_id in ids)
+    files = dict[Trace, None]()  # a dict, because globs overlap
     for pattern in reader.value(options.TRACE_FILE) or ():
         try:
             files.update(dict.fromkeys(find(pattern)))
         except TraceFileError as error:
-            reader.add_problem(file_option, str(error))
+            reader.add_problem(options.TRACE_FILE, str(error))
     if len(ids) + len(files) > parsers.MAX_TRACES:
         given = f"{len(files)} files" + (f" beside {len(ids)} trace ids" if ids else "")
-        reader.add_problem(file_option, f"it names {given}; accepted: at most {parsers.MAX_TRACES} traces for one gate")
+        reader.add_problem(
+            options.TRACE_FILE, f"it names {given}; accepted: at most {parsers.MAX_TRACES} traces for one gate"
+        )
     yield from files
 
 
@@ -336,30 +330,33 @@ class OptionReader:
     def value(self, option: Option[T]) -> T | None:
         """Return the option's value from the first layer that has one; None if there is none or it is not accepted."""
         for layer in self._layers:
-            given = {s: layer.texts[s].strip() for s in option.names if layer.texts.get(s, "").strip()}
-            if not given:
-                continue
-            spelling, text = next(iter(given.items()))
-            if self._overridden_text(option, layer) not in {"", text}:
-                self.overridden.add(option.name)
-            if len(set(given.values())) > 1:
-                listed = " and ".join(f"`{each}` ({self.shown(option, given[each])})" for each in given)
-                self.add_problem(
-                    option.name, f"{listed} are the same setting, but differ; set one of them", layer=layer
-                )
-                return None
-            try:
-                value = option.kind.parse(text)
-            except ValueError as error:
-                self._reject(option, layer, spelling, text, error)
-                return None
-            if self._holds_a_secret(option, value):
-                self.add_problem(
-                    option.name, "its value contains a secret, which reports would show; remove it", layer=layer
-                )
-                return None
-            return value
+            if given := layer.given(option):
+                spelling, text = next(iter(given.items()))
+                if self._overridden_text(option, layer) not in {"", text}:
+                    self.overridden.add(option.name)
+                try:
+                    return self._parsed(option, given)
+                except ValueError as error:
+                    self._add(option.name, layer, spelling, str(error))
+                    return None
         return None
+
+    def _parsed(self, option: Option[T], given: Mapping[str, str]) -> T:
+        """Return the value of the texts of one layer; raises ValueError, which says what is accepted."""
+        if len(set(given.values())) > 1:
+            listed = " and ".join(f"`{each}` ({self._shown(option, given[each])})" for each in given)
+            raise ValueError(f"{listed} are the same setting, but differ; set one of them")
+        text = next(iter(given.values()))
+        try:
+            value = option.kind.parse(text)
+        except ValueError as error:
+            is_safe = option.secret or self._redact(text) == text  # a hint may quote a part that redaction misses
+            hint = f" ({error})" if str(error) and is_safe else ""
+            message = f"{self._shown(option, text)} is not accepted{hint}; accepted: {option.kind.accepts}"
+            raise ValueError(message) from None
+        if self._holds_a_secret(option, value):
+            raise ValueError("its value contains a secret, which reports would show; remove it")
+        return value
 
     def _holds_a_secret(self, option: Option[T], value: T) -> bool:
         """Return whether a report could show a secret in the value, in a form that redaction misses."""
@@ -374,13 +371,13 @@ class OptionReader:
             others = others[:1]  # the environment is not named
         elif not layer.overrides_policy:
             return ""
-        return next(filter(None, (each.given(option) for each in others)), "")
+        return next((text for each in others for text in each.given(option).values()), "")
 
     def reject_drops(self) -> None:
         """Add a problem for each limit of a drop that is set."""
         for option in options.LIMITS:
             if option.needs_base and self.value(option) is not None:
-                self.add_problem(option.name, NO_BASE)
+                self.add_problem(option, NO_BASE)
 
     def check_duplicate_names(self, gates: Iterable[Gate]) -> None:
         """Add a problem for each name that several gates have, whatever its case."""
@@ -391,7 +388,7 @@ class OptionReader:
             if times > 1:
                 shown = json_reader.preview(self._redact(name))
                 remedy = ONE_GATE if given else "give each its own `name`"
-                self.add_problem((given or options.NAME).name, f"{times} gates are named {shown}; {remedy}")
+                self.add_problem(given or options.NAME, f"{times} gates are named {shown}; {remedy}")
 
     def check_unknown(self) -> None:
         """Add a problem for every name that no option has."""
@@ -399,19 +396,13 @@ class OptionReader:
             for spelling in layer.texts:
                 if spelling not in BY_NAME:
                     shown = json_reader.printable(spelling)
-                    self._append(
-                        spelling,
-                        Problem(
-                            where=layer.label(shown),
-                            message=f"it is not known{options.did_you_mean(shown, BY_NAME)}",
-                        ),
-                    )
+                    self._add(spelling, layer, shown, f"it is not known{options.did_you_mean(shown, BY_NAME)}")
 
-    def add_problem(self, name: str, message: str, *, layer: Layer | None = None) -> None:
+    def add_problem(self, option: Option[object], message: str) -> None:
         """Add a problem in an option to the layer that gives it, or to the first layer if none does."""
-        giving = [each for each in self._layers if any(each.texts.get(s, "").strip() for s in BY_NAME[name].names)]
-        layer = layer or (giving or [each for each in self._layers if not each.is_policy])[0]
-        self._append(name, Problem(where=layer.label(name), message=message, of_policy=layer.is_policy))
+        giving = [each for each in self._layers if each.given(option)]
+        layer = (giving or [each for each in self._layers if not each.is_policy])[0]
+        self._add(option.name, layer, option.name, message)
 
     def problems_of(self, option: Option[object]) -> list[Problem]:
         """Return the problems in one option."""
@@ -422,22 +413,14 @@ class OptionReader:
         for name, problems in self._problems.items():
             yield from ((name, problem) for problem in problems)
 
-    def shown(self, option: Option[object], text: str) -> str:
+    def _shown(self, option: Option[object], text: str) -> str:
         """Return a value as an error message shows it, without secrets and URLs that may contain one."""
         hidden = option.secret or (option is options.BASE_URL and any(mark in text for mark in "@?#"))
         return "the value" if hidden or may_be_secret(text) else json_reader.preview(self._redact(text))
 
-    def _reject(self, option: Option[T], layer: Layer, spelling: str, text: str, error: ValueError) -> None:
-        shown = self.shown(option, text)
-        is_safe = option.secret or self._redact(text) == text  # a hint may quote a part that redaction misses
-        hint = f" ({error})" if str(error) and is_safe else ""
-        message = f"{shown} is not accepted{hint}; accepted: {option.kind.accepts}"
-        where = layer.label(spelling)
-        self._append(option.name, Problem(where=where, message=message, of_policy=layer.is_policy))
-
-    def _append(self, name: str, problem: Problem) -> None:
-        # A secret may have been given to the wrong option.
-        problem = replace(problem, where=self._redact(problem.where), message=self._redact(problem.message))
+    def _add(self, name: str, layer: Layer, spelling: str, message: str) -> None:
+        where = self._redact(layer.label(spelling))  # a secret may have been given to the wrong option
+        problem = Problem(where=where, message=self._redact(message), of_policy=layer.is_policy)
         problems = self._problems.setdefault(name, [])
         if problem not in problems:
             problems.append(problem)

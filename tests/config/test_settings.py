@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from sepurux_action.config import options, parsers
+from sepurux_action.config import parsers
 from sepurux_action.config.gate import REGISTERED, Trace
 from sepurux_action.config.policy import ConfiguredValue, Policy, PolicySection
 from sepurux_action.config.settings import (
-    TRACE_ID_FORM,
     PublishOptions,
     Settings,
     TraceFinder,
@@ -120,13 +119,8 @@ def test_an_empty_value_is_not_given(empty: str) -> None:
     gate = read({"timeout": empty, "trace_id": empty}, {"SEPURUX_TIMEOUT_SECONDS": "60"}).gates[0]
     assert gate.timeout_s == 60
     assert gate.traces == (Trace(label=REGISTERED),)
-
-
-@pytest.mark.parametrize("empty", ["", " ", "\n"])
-def test_an_empty_secret_is_absent_and_no_problem(empty: str) -> None:
     settings = read({"token": empty}, {"SEPURUX_API_KEY": empty})
-    assert settings.token is None
-    assert settings.api_key is None
+    assert (settings.token, settings.api_key) == (None, None)
 
 
 def test_a_value_that_is_overridden_is_not_read() -> None:
@@ -152,25 +146,12 @@ def test_the_input_paths_counts_without_a_policy() -> None:
     assert (str(settings.gates[0].paths), settings.ignored) == ("docs/**", ())
 
 
-def test_space_around_a_value_is_not_part_of_it() -> None:
-    assert read({"max_unsafe": " 5 \n", "campaign": " refunds "}).gates[0].limits["max_unsafe"] == 5
-
-
 def test_a_zero_in_a_layer_is_given() -> None:
     gate = read({"max_unsafe": "0", "min_pass_rate": "0"}, {"SEPURUX_MAX_UNSAFE": "3"}).gates[0]
     assert gate.limits == {"max_unsafe": 0, "min_pass_rate": 0}
 
 
-def test_the_environment_is_read_under_the_names_of_the_table_only() -> None:
-    assert read({}, {"TIMEOUT": "1", "timeout": "x", "SEPURUX_TYPO": "x"}).gates[0].timeout_s == 600
-
-
 # --- Spellings -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("alias", ["campaign", "campaign_id", "campaign_name"])
-def test_a_campaign_may_be_named_by_each_of_its_names(alias: str) -> None:
-    assert read_settings([input_layer({alias: "refunds"})], no_files).gates[0].campaign == "refunds"
 
 
 def test_a_name_and_its_alias_may_say_the_same() -> None:
@@ -208,17 +189,11 @@ def test_an_unknown_name_is_shown_on_one_line() -> None:
     assert problems({**LEAST, "x\n::error::y": "1"}) == ["input `x ::error::y`: it is not known"]
 
 
-def test_nothing_is_near_to_a_name_unlike_all() -> None:
-    assert options.did_you_mean("zzz", ["token"]) == ""
-
-
 # --- Defaults that depend --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("score", ["0", "1", "80", "100"])
-def test_the_default_pass_rate_goes_away_when_a_score_is_asked_for(score: str) -> None:
-    gate = read({"min_reliability_score": score}).gates[0]
-    assert gate.limits == {"max_unsafe": 0, "min_reliability_score": float(score)}
+def test_the_default_pass_rate_goes_away_when_a_score_is_asked_for() -> None:
+    assert read({"min_reliability_score": "0"}).gates[0].limits == {"max_unsafe": 0, "min_reliability_score": 0}
 
 
 def test_a_pass_rate_that_is_given_stays_beside_a_score() -> None:
@@ -254,7 +229,10 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
             "so it must be https); accepted: an https address (http on loopback only)"
         ),
         "input `campaign`: it is required, but not set; accepted: a campaign's name or UUID",
-        'input `trace_id`: "a/b" is not accepted; accepted: ' + TRACE_ID_FORM,
+        (
+            'input `trace_id`: "a/b" is not accepted (an ID has letters, digits, and `.`, `_`, `:`, `~`, `-`, at most '
+            "200 characters); accepted: trace IDs, separated by commas or line breaks, at most 100"
+        ),
         'input `trace_file`: "missing.json" was not found in the workspace',
         (
             'input `min_pass_rate`: "85" is not accepted (did you mean `85%`?); '
@@ -284,7 +262,7 @@ def test_a_problem_names_the_spelling_that_was_used() -> None:
 
 def test_a_problem_is_placed_in_the_layer_that_gives_the_value() -> None:
     (message,) = problems({**LEAST, "trace_id": "  "}, {"SEPURUX_TRACE_ID": "a/b"})
-    assert message == 'environment variable SEPURUX_TRACE_ID: "a/b" is not accepted; accepted: ' + TRACE_ID_FORM
+    assert message.startswith('environment variable SEPURUX_TRACE_ID: "a/b" is not accepted (an ID has letters')
 
 
 def test_a_problem_quotes_a_short_line_of_the_value() -> None:
@@ -382,31 +360,13 @@ def test_commas_alone_do_not_widen_the_run_to_all_registered_scenarios() -> None
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "campaign",
-        "comment_key",
-        "config",
-        "mutation_pack",
-        "name",
-        "paths",
-        "project",
-        "required_mutation_categories",
-        "reviewers",
-        "status_context",
-        "trace_file",
-        "trace_id",
-    ],
+    ["campaign", "config", "name", "paths", "required_mutation_categories", "reviewers", "trace_file", "trace_id"],
 )
 def test_a_text_that_holds_a_secret_is_rejected_because_reports_would_show_it(name: str) -> None:
     (message,) = problems({**LEAST, "token": TOKEN, name: f"a-{TOKEN}"})
     assert message.startswith(f"input `{name}`: ")
     assert "its value contains a secret" in message or name == "reviewers"  # which is not a GitHub login either
     assert TOKEN[:8] not in message
-
-
-def test_a_config_that_cannot_be_a_path_is_a_problem_and_not_left_out() -> None:
-    (message,) = problems({**LEAST, "config": "a.yml\nb.yml"})
-    assert message.startswith("input `config`: ")
 
 
 def test_a_hint_quotes_no_part_of_a_secret() -> None:
