@@ -42,7 +42,7 @@ def render_summary(report: Report, *, most_bytes: int = SUMMARY_BYTES) -> str:
 
     If the templates cannot be used, only one line remains.
     """
-    return _rendered(report, "summary", SUMMARY_LIMITS, lambda text: len(text.encode()) <= most_bytes)
+    return _rendered(report, "summary", SUMMARY_LIMITS, lambda text: len(text.encode()), most_bytes)
 
 
 def render_comment(report: Report, marker: str) -> str:
@@ -53,12 +53,8 @@ def render_comment(report: Report, marker: str) -> str:
     most = COMMENT_CHARACTERS - len(marker) - len("\n\n")
     short = len(report.gates) > MANY_GATES >= len(report.acting)
     rooms = (min(most, MANY_GATES_CHARACTERS), most) if short else (most,)
-    rendered = _rendered(report, "comment", COMMENT_LIMITS, *(_at_most(room) for room in rooms))
+    rendered = _rendered(report, "comment", COMMENT_LIMITS, len, *rooms)
     return f"{marker}\n\n{rendered}".rstrip("\n")
-
-
-def _at_most(characters: int) -> Callable[[str], bool]:
-    return lambda text: len(text) <= characters
 
 
 def render_lines(report: Report, name: str) -> list[str]:
@@ -79,8 +75,8 @@ def render_paragraphs(report: Report, name: str) -> list[str]:
     return [line for line, before in zip(lines, ["", *lines], strict=False) if line or before]
 
 
-def _rendered(report: Report, place: str, fullest: Limits, *fits: Callable[[str], bool]) -> str:
-    """Return the fullest version that fits the first place, or else the next one."""
+def _rendered(report: Report, place: str, fullest: Limits, size: Callable[[str], int], *rooms: int) -> str:
+    """Return the fullest version that fits into the first room, or else into the next one."""
     brief = cache(partial(brief_json, report))  # several steps have the same one
 
     def render(limits: Limits) -> str:
@@ -89,8 +85,8 @@ def _rendered(report: Report, place: str, fullest: Limits, *fits: Callable[[str]
         return finish(_render(View(report=report, place=place, limits=limits, brief=fenced), f"{place}.md.j2"))
 
     try:
-        for place_fits in fits:
-            if shown := fullest_that_fits(fullest, render, place_fits):
+        for room in rooms:
+            if shown := fullest_that_fits(fullest, render, size, room):
                 return shown
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         pass  # a broken template must not hide the result

@@ -56,10 +56,10 @@ STEPS: tuple[Mapping[str, int], ...] = (
 )
 
 
-def fullest_that_fits(fullest: Limits, render: Callable[[Limits], str], fits: Callable[[str], bool]) -> str:
-    """Return the rendering with the first limits with which it fits; '' if it does not fit with any."""
+def fullest_that_fits(fullest: Limits, render: Callable[[Limits], str], size: Callable[[str], int], most: int) -> str:
+    """Return the rendering with the first limits with which its size is at most `most`; '' if there is none."""
     limits = dict.fromkeys(accumulate(STEPS, _lowered, initial=fullest))
-    return next(filter(fits, map(render, limits)), "")
+    return next((rendered for rendered in map(render, limits) if size(rendered) <= most), "")
 
 
 def _lowered(limits: Limits, step: Mapping[str, int]) -> Limits:
