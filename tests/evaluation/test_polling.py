@@ -736,31 +736,29 @@ def of_project(project: str, count: int, **changes: object) -> list[Gate]:
 
 
 @pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the classified failures"])
-@pytest.mark.parametrize("broken", [1, 6])
-def test_projects_that_do_not_respond_leave_a_slot_to_another_one(purpose: str, broken: int) -> None:
+def test_projects_that_do_not_respond_leave_a_slot_to_another_one(purpose: str) -> None:
     others = sound()
 
     def respond(call: ApiRequest, time: float) -> ApiResult:
         return HANGS if call.project != "healthy" and call.purpose == purpose else others(call, time)
 
-    hanging = [gate for n in range(broken) for gate in of_project(f"broken {n}", 10)]
+    hanging = [gate for n in range(6) for gate in of_project(f"broken {n}", 10)]
     *_, result = run(FakeApiCalls(respond), *hanging, *of_project("healthy", 1, timeout_s=5))
     assert result.decision is Decision.PASS
-    assert result.elapsed_s < 3 + broken / 2
+    assert result.elapsed_s < 6
 
 
-@pytest.mark.parametrize("projects", ["a", "ab", "abcdefghijkl"])
+@pytest.mark.parametrize("projects", ["a", "ab", "abcdefghij"])
 def test_one_project_uses_all_slots_and_several_share_them(projects: str) -> None:
     calls = FakeApiCalls(sound())
-    results = run(calls, *(gate for project in projects for gate in of_project(project, 10)))
+    results = run(calls, *(gate for project in projects for gate in of_project(project, 8)))
     assert {result.decision for result in results} == {Decision.PASS}
     assert calls.max_at_once == 8
 
 
 @pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the classified failures"])
-@pytest.mark.parametrize("status", [429, 503])
-def test_a_retry_after_holds_for_every_call_of_the_step(purpose: str, status: int) -> None:
-    others, limited = sound(), iter([http(status, retry_after_s=60)])
+def test_a_retry_after_holds_for_every_call_of_the_step(purpose: str) -> None:
+    others, limited = sound(), iter([http(503, retry_after_s=60)])
     first: list[float] = []
 
     def respond(call: ApiRequest, time: float) -> ApiResult:
