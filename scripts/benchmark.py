@@ -146,20 +146,6 @@ def long_string(size: int) -> Iterator[bytes]:
     yield b'"}'
 
 
-def names(size: int) -> Iterator[bytes]:
-    """Yield a JSON object of many short names, all different."""
-    length = len(b'"0123456":0,')
-    for start in range(0, size // length, CHUNK // length):
-        piece = b"".join(b'"%07d":0,' % n for n in range(start, start + CHUNK // length))
-        yield piece if start else b"{" + piece
-    yield b'"":0}'
-
-
-def nested(size: int, depth: int = 900) -> Iterator[bytes]:
-    """Yield a JSON object whose arrays are nested so deep, again and again."""
-    return flood(b"[" * depth + b"]" * depth + b",", size)
-
-
 def memory(gates: int, *traces: Iterator[bytes]) -> Callable[[Path], str]:
     """Return a case that measures the step's peak memory; every gate has all of the traces."""
 
@@ -242,23 +228,14 @@ CASES: dict[str, Callable[[Path], str]] = {
     **{f"delay of a run of {seconds} s": polling_delay(seconds) for seconds in (0, 1, 3, 10, 60)},
     "outputs of 1 gate": size_of_outputs(1, 1),
     "outputs of 35 gates": size_of_outputs(35, 1),
-    "outputs of 1 x 100 traces": size_of_outputs(1, 100),
     "outputs of 20 x 100 traces": size_of_outputs(20, 100),
     "memory without a trace file": memory(1, flood(b"{},", MB)),
     "memory for 50 MB of {}": memory(1, flood(b"{},", 50 * MB)),
     "memory for 50 MB of one string": memory(1, long_string(50 * MB)),
     "memory for 50 MB of short strings": memory(1, flood(b'"ab",', 50 * MB)),
-    "memory for 50 MB of names": memory(1, names(50 * MB)),
-    "memory for 60 MB of numbers": memory(1, flood(b"1,", 60 * MB)),
-    "memory for 60 MB of nested arrays": memory(1, nested(60 * MB)),
     "memory for 10 MB shared by 30 gates": memory(30, flood(b"{},", 10 * MB)),
-    "memory for 4 traces of 60 MB": memory(1, *(long_string(60 * MB) for _ in range(4))),
-    "memory for 25 traces of 10 MB": memory(1, *(flood(b"{},", 10 * MB) for _ in range(25))),
     "responses of failing tools": responses("top_failing_tools", {"tool": "payments.refund.partial", "count": 3}),
     "responses of long texts": responses("mutation_categories", "x" * 4_000),
-    "responses of short texts": responses("mutation_categories", "ab"),
-    "responses of empty objects": responses("top_failing_tools", {}),
-    "responses of lists in lists": responses("run_ids", [[]]),
     "responses of unknown objects": responses("anything", {"a": {}}),
     f"summary of {RUNS} gates with 200 failures": rendering(render_summary),
     f"comment of {RUNS} gates with 200 failures": rendering(lambda report: render_comment(report, "")),

@@ -31,7 +31,7 @@ from sepurux_action.github.policy_source import ResolvedPolicy, read_checkout, r
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import ThreadTimeouts
-from sepurux_action.host.protocols import Host
+from sepurux_action.host.protocols import Output
 from sepurux_action.host.report_files import ReportWriter
 from sepurux_action.host.signals import Signals
 from sepurux_action.host.terminal import Terminal
@@ -79,7 +79,7 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
 
 def run_gates(
     invocation: Invocation,
-    host: Host,
+    host: Output,
     signals: Signals,
     show: Callable[[Report], None],
     connections: Connections = CONNECTIONS,
@@ -111,7 +111,7 @@ def run_gates(
     return signals.status(exit_status((gate.decision, gate.conclusion) for gate in results))
 
 
-def _begin(invocation: Invocation, host: Host, signals: Signals, connections: Connections) -> Run:
+def _begin(invocation: Invocation, host: Output, signals: Signals, connections: Connections) -> Run:
     """Return what a run has before the policy is read. From here on, the host redacts the secrets."""
     inputs, context = read_inputs(invocation.layers), invocation.run_context
     secrets = tuple(
@@ -226,7 +226,7 @@ def _publish(run: Run, results: Sequence[GateResult], report: Report, files: Rep
         run.host.set_outputs(outputs.step_outputs(results, comment_url, report_path))
 
 
-def _log_report(report: Report, host: Host) -> None:
+def _log_report(report: Report, host: Output) -> None:
     """Log the problems in the settings, or the decision, which stands out, and the lines about what failed."""
     for problem in report.problems[:MAX_PROBLEM_ANNOTATIONS]:
         host.annotate(

@@ -21,7 +21,6 @@ EXIT_USAGE = 2
 WIDTH = 100  # columns of the help at most
 HELP_COLUMN = 26  # where the text on a flag begins
 FLAGS = tuple(option for option in OPTIONS if not option.actions_only)
-MAX_JOINED = 66  # characters of default and environment variable on one line
 NAME_OF_FLAG = re.compile(r"--?[A-Za-z][A-Za-z_-]{0,40}")  # what an error quotes; anything else may be a secret
 
 
@@ -61,21 +60,13 @@ Exit status: 0 if nothing blocks, 1 if a fail blocks, 2 if a gate without a
 result blocks or a setting is wrong, 130 after Ctrl+C, 129 after SIGHUP, 143
 after SIGTERM.
 """
-_CONNECTION = (options.API_KEY, options.TOKEN, options.BASE_URL, options.TIMEOUT)
-_STAGE = (options.ENFORCEMENT, options.ON_UNDECIDED)
-_OUTPUT = (options.NAME, options.REPORT_DIR)
-_THRESHOLDS = tuple(option for option in FLAGS if option.allowed_in == (SectionKind.THRESHOLDS,))
-_FIRST = (options.CAMPAIGN, options.PROJECT)
-_GROUPS: tuple[tuple[str, tuple[Option[object], ...]], ...] = (
-    (
-        "What to evaluate",
-        (*_FIRST, *(each for each in FLAGS if each not in {*_FIRST, *_CONNECTION, *_STAGE, *_OUTPUT, *_THRESHOLDS})),
-    ),
-    ("Thresholds", _THRESHOLDS),
-    ("Stage", _STAGE),
-    ("Connection", _CONNECTION),
-    ("Output", _OUTPUT),
-)
+_GROUPS: dict[str, tuple[Option[object], ...]] = {
+    "Thresholds": tuple(option for option in FLAGS if option.allowed_in == (SectionKind.THRESHOLDS,)),
+    "Stage": (options.ENFORCEMENT, options.ON_UNDECIDED),
+    "Connection": (options.API_KEY, options.TOKEN, options.BASE_URL, options.TIMEOUT),
+    "Output": (options.NAME, options.REPORT_DIR),
+}
+_OTHER_FLAGS = tuple(option for option in FLAGS if not any(option in listed for listed in _GROUPS.values()))
 # What the help says in place of what is true only in a workflow.
 _HELP: dict[Option[object], str] = {
     options.TRACE_FILE: "Trace files in the working directory to upload and evaluate.",
@@ -83,20 +74,14 @@ _HELP: dict[Option[object], str] = {
     options.CONFIG: "Path of the policy file, which flags override.",
     options.REPORT_DIR: "Folder in the working directory for report.json, report.md, and junit.xml.",
 }
-# What these accept is clear from the text before it.
-_CLEAR = {options.CAMPAIGN, options.PROJECT, options.MUTATION_PACK, options.PR_NUMBER, options.API_KEY, options.TOKEN}
 
 
 def _help(option: Option[object]) -> str:
-    parts = [
-        f"Default: {option.default_shown}." if option.default_shown and option != options.PR_NUMBER else "",
-        f"Environment: {option.environment}." if option.environment else "",
-    ]
-    more = " ".join(filter(None, parts))
     lines = [
         _HELP.get(option, option.help),
-        "" if option in _CLEAR else f"Accepted: {option.kind.accepts}.",
-        *([more] if len(more) <= MAX_JOINED else parts),
+        f"Accepted: {option.kind.accepts}.",
+        f"Default: {option.default_shown}." if option.default_shown and option != options.PR_NUMBER else "",
+        f"Environment: {option.environment}." if option.environment else "",
     ]
     return on_command_line("\n".join(filter(None, lines))).replace("`", "").replace("%", "%%")
 
@@ -138,8 +123,9 @@ def parser() -> argparse.ArgumentParser:
         exit_on_error=False,
         add_help=False,
     )
-    groups = {title: made.add_argument_group(title) for title, _ in (*_GROUPS, ("Help", ()))}
-    for title, listed in _GROUPS:
+    by_title = {"What to evaluate": _OTHER_FLAGS, **_GROUPS, "Help": ()}
+    groups = {title: made.add_argument_group(title) for title in by_title}
+    for title, listed in by_title.items():
         for option in listed:
             groups[title].add_argument(
                 flag(option.name), dest=option.name, metavar=option.kind.placeholder, help=_help(option)

@@ -14,6 +14,9 @@ T = TypeVar("T")
 class Output(Protocol):
     """Where a run writes its log, its outputs, and its report."""
 
+    def mask_secrets(self, redact: Redactor, secrets: tuple[str, ...]) -> None:
+        """Redact secrets in everything that is written from now on."""
+
     def log(self, text: str) -> None:
         """Write one line to the log."""
 
@@ -34,13 +37,6 @@ class Output(Protocol):
 
     def write_summary(self, markdown: str) -> None:
         """Show the report."""
-
-
-class Host(Output, Protocol):
-    """An output that redacts secrets."""
-
-    def mask_secrets(self, redact: Redactor, secrets: tuple[str, ...]) -> None:
-        """Redact secrets in everything that is written from now on."""
 
 
 class Timeouts(Protocol):

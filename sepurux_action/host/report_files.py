@@ -11,7 +11,6 @@ import errno
 import os
 import re
 import secrets
-import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -170,11 +169,9 @@ def _open_below(folder: int, part: str) -> int:
     try:
         return os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
     except OSError as error:
-        if error.errno not in {errno.ENOTDIR, errno.ELOOP}:
-            raise
-        is_link = stat.S_ISLNK(os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode)
-        what = "a symbolic link" if is_link else "not a folder"
-        raise OSError(error.errno, f"{json_reader.preview(part)} is {what}") from None
+        if error.errno in {errno.ENOTDIR, errno.ELOOP}:
+            raise OSError(error.errno, f"{json_reader.preview(part)} is a symbolic link or not a folder") from None
+        raise
 
 
 def write_file(folder: int, name: str, content: bytes) -> None:

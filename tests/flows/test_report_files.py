@@ -99,7 +99,8 @@ def test_a_folder_that_cannot_be_written_is_one_warning_and_changes_no_result(tm
     with sound_backend() as sepurux:
         result = step(sepurux, tmp_path, report_dir="build/out")
     assert (result.exit_code, result.outputs["decision"], result.outputs["report_path"]) == (0, "pass", "")
-    expected = 'report.json, report.md, junit.xml could not be written to "build/out": "build" is a symbolic link.'
+    why = '"build" is a symbolic link or not a folder'
+    expected = f'report.json, report.md, junit.xml could not be written to "build/out": {why}.'
     assert result.messages("warning") == [expected]
     assert "Traceback" not in result.raw_log
 
