@@ -1,9 +1,8 @@
 """The report as data for tools, without Markdown: `report.json`. `make generate` writes its schema from these shapes.
 
-Rates are fractions, scores 0 to 100. Every field is always present, null if its value is unknown.
+Rates are fractions, scores 0 to 100. Every field is always present, null if its value is unknown. The annotations are
+evaluated, not texts (`from __future__ import annotations`), because they contain functions.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
