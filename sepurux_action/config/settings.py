@@ -188,7 +188,7 @@ def read_inputs(layers: Iterable[Layer]) -> Settings:
     reader.check_unknown()
     for option in OPTIONS:
         reader.value(option)
-    has_secret = any(reader.value(each) or reader.problems_of(each) for each in (options.TOKEN, options.API_KEY))
+    has_secret = any(reader.value(each) or reader.has_problem(each) for each in (options.TOKEN, options.API_KEY))
     name = reader.value(options.NAME) or reader.value(options.CAMPAIGN)
     return replace(
         _settings(reader, [Gate(name=name, campaign=name)] if name else []),
@@ -242,14 +242,14 @@ def _settings(reader: OptionReader, gates: Sequence[Gate]) -> Settings:
 def _in_order(readers: Iterable[OptionReader]) -> tuple[Problem, ...]:
     """Return every problem once, in the order of the option table, unknown names last."""
     order = [option.name for option in OPTIONS]
-    problems = [each for reader in readers for each in reader.problems()]
+    problems = [each for reader in readers for each in reader.problems]
     problems.sort(key=lambda each: order.index(each[0]) if each[0] in order else len(order))
     return tuple(dict.fromkeys(problem for _, problem in problems))
 
 
 def _read_gate(reader: OptionReader, find_traces: TraceFinder) -> Gate:
     campaign = reader.value(options.CAMPAIGN)
-    if campaign is None and not reader.problems_of(options.CAMPAIGN):
+    if campaign is None and not reader.has_problem(options.CAMPAIGN):
         message = f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}"
         reader.add_problem(options.CAMPAIGN, message)
     return Gate(
@@ -303,7 +303,7 @@ def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
 
 
 class OptionReader:
-    """Reads options from layers and collects their problems, each once."""
+    """Reads options from layers and collects their problems."""
 
     def __init__(self, layers: tuple[Layer, ...]) -> None:
         self._layers = layers
@@ -311,7 +311,7 @@ class OptionReader:
         given = [layer.texts.get(name, "").strip() for layer in layers for name in secrets]
         given = [part for text in given for part in (text, *text.split())]  # a report may split one with white space
         self._redact = Redactor(given)
-        self._problems: dict[str, list[Problem]] = {}
+        self.problems: list[tuple[str, Problem]] = []  # each with the name of its option, or the unknown name
         self.overridden: set[str] = set()
 
     def value_or_default(self, option: Option[T]) -> T:
@@ -404,14 +404,9 @@ class OptionReader:
         layer = (giving or [each for each in self._layers if not each.is_policy])[0]
         self._add(option.name, layer, option.name, message)
 
-    def problems_of(self, option: Option[object]) -> list[Problem]:
-        """Return the problems in one option."""
-        return self._problems.get(option.name, [])
-
-    def problems(self) -> Iterator[tuple[str, Problem]]:
-        """Yield every problem with the name of its option, or with the unknown name."""
-        for name, problems in self._problems.items():
-            yield from ((name, problem) for problem in problems)
+    def has_problem(self, option: Option[object]) -> bool:
+        """Return whether there is a problem in the option."""
+        return any(name == option.name for name, _ in self.problems)
 
     def _shown(self, option: Option[object], text: str) -> str:
         """Return a value as an error message shows it, without secrets and URLs that may contain one."""
@@ -421,6 +416,4 @@ class OptionReader:
     def _add(self, name: str, layer: Layer, spelling: str, message: str) -> None:
         where = self._redact(layer.label(spelling))  # a secret may have been given to the wrong option
         problem = Problem(where=where, message=self._redact(message), of_policy=layer.is_policy)
-        problems = self._problems.setdefault(name, [])
-        if problem not in problems:
-            problems.append(problem)
+        self.problems.append((name, problem))

@@ -6,7 +6,7 @@ import pytest
 
 from sepurux_action.config import options
 from sepurux_action.config.options import OPTIONS, Option
-from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.config.stage import Stage
 
 
 def test_no_spelling_and_no_environment_name_is_used_twice() -> None:
@@ -28,42 +28,31 @@ def test_only_the_credentials_are_secret_and_they_have_no_place_in_the_file() ->
         (options.MIN_PASS_RATE, "85%", 0.85),
         (options.MIN_PASS_RATE, "85 %", 0.85),
         (options.MIN_PASS_RATE, "99.95%", 0.9995),
-        (options.MIN_PASS_RATE, "0", 0.0),
         (options.MIN_PASS_RATE, "0%", 0.0),
-        (options.MIN_PASS_RATE, "1", 1.0),
         (options.MIN_PASS_RATE, "100%", 1.0),
         (options.MIN_PASS_RATE, ".5", 0.5),
         (options.MIN_RELIABILITY_SCORE, "0", 0.0),
         (options.MIN_RELIABILITY_SCORE, "1", 1.0),
-        (options.MIN_RELIABILITY_SCORE, "80", 80.0),
         (options.MIN_RELIABILITY_SCORE, "99.5", 99.5),
         (options.MIN_RELIABILITY_SCORE, "100", 100.0),
-        (options.MAX_PASS_RATE_DROP, "0.03", 0.03),
         (options.MAX_PASS_RATE_DROP, "3%", 0.03),
         (options.MAX_RELIABILITY_SCORE_DROP, "0", 0.0),
-        (options.MAX_RELIABILITY_SCORE_DROP, "5", 5.0),
         (options.MAX_UNSAFE, "0", 0),
-        (options.MAX_FAILURES, "12", 12),
-        (options.MIN_MUTATION_CATEGORIES, "3", 3),
         (options.PR_NUMBER, "42", 42),
-        (options.TIMEOUT, "600", 600.0),
         (options.TIMEOUT, "600s", 600.0),
         (options.TIMEOUT, "0.5", 0.5),
-        (options.TIMEOUT, "10m", 600.0),
         (options.TIMEOUT, "1h30m", 5400.0),
         (options.TIMEOUT, "1h 30m 15s", 5415.0),
         (options.TIMEOUT, "1H", 3600.0),
         (options.TIMEOUT, "24h", 86_400.0),
         (options.TIMEOUT, "86400", 86_400.0),
         (options.ENFORCEMENT, "Soft", Stage.SOFT),
-        (options.ON_UNDECIDED, "allow", OnUndecided.ALLOW),
         (options.TRACE_ID, "a, b\nc,,a", ("a", "b", "c")),
         (options.REQUIRED_MUTATION_CATEGORIES, "timeouts,\r\nauth ,", ("timeouts", "auth")),
         (options.TRACE_FILE, "traces/a,b.json\n\n  traces/*.json \n", ("traces/a,b.json", "traces/*.json")),
         (options.NAME, "n" * 80, "n" * 80),
         (options.CAMPAIGN, "Rückgaben 日本", "Rückgaben 日本"),
         (options.BASE_URL, "https://sepurux.example/api/backend/", "https://sepurux.example/api/backend"),
-        (options.BASE_URL, "https://10.0.0.1:8443", "https://10.0.0.1:8443"),
         (options.BASE_URL, "http://localhost:8000/", "http://localhost:8000"),
         (options.BASE_URL, "HTTP://127.0.0.1", "HTTP://127.0.0.1"),
         (options.BASE_URL, "http://[::1]:8000/api", "http://[::1]:8000/api"),
@@ -87,7 +76,7 @@ NOT_POSITIVE = ["-1", "-0", "+1"]
         (options.MAX_UNSAFE, [*WORDY, *NOT_POSITIVE, "1.0", "0.5", "10%", "1 0", "1234567890"]),
         (options.PR_NUMBER, [*WORDY, *NOT_POSITIVE, "0", "#42", "1234567890"]),
         (options.TIMEOUT, [*WORDY, *NOT_POSITIVE, "0", "0h", "0m0s", "25h", "86401", "24h1s", "10 minutes", "m"]),
-        (options.TIMEOUT, ["30m1h", "1h1h", "1.5h", "9" * 20, "9" * 20 + "h"]),
+        (options.TIMEOUT, ["30m1h", "1h1h", "1.5h", "9" * 20, "9" * 20 + "h", "1h30", "10m30", "1 0", "1 0m", "5 5"]),
         (options.ENFORCEMENT, ["", "strict", "hard soft", "none", "true"]),
         (options.ON_UNDECIDED, ["", "deny", "blocked"]),
         (options.TRACE_ID, [",", " , \n ,", "a\x1bb", ",".join(map(str, range(101)))]),
@@ -101,12 +90,6 @@ def test_what_is_rejected(option: Option[object], texts: list[str]) -> None:
     for text in texts:
         with pytest.raises(ValueError):  # noqa: PT011 - the hint is optional
             option.kind.parse(text)
-
-
-@pytest.mark.parametrize("text", ["1h30", "10m30", "1 0", "1 0m", "5 5"])
-def test_a_duration_that_can_be_read_in_two_ways_is_rejected(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - there is no hint
-        options.TIMEOUT.kind.parse(text)
 
 
 NO_ADDRESSES = r"""
@@ -134,12 +117,8 @@ def test_a_secret_is_sent_to_no_address_but_https_or_loopback_without_anything_b
     [
         (options.MIN_RELIABILITY_SCORE, "0.8", "80 means 80 of 100; did you mean `80`?"),
         (options.MIN_PASS_RATE, "85", "did you mean `85%`?"),
-        (options.MAX_PASS_RATE_DROP, "3", "did you mean `3%`?"),
         (options.ENFORCEMENT, "hrad", "did you mean `hard`?"),
         (options.ENFORCEMENT, "nightly", ""),
-        (options.MIN_PASS_RATE, "100", "did you mean `100%`?"),
-        (options.MIN_PASS_RATE, "150%", ""),
-        (options.MIN_PASS_RATE, "150", ""),
         (options.MIN_RELIABILITY_SCORE, "101", ""),
         (options.TRACE_ID, ",", "it lists nothing"),
         (options.NAME, "n" * 81, "it has 81 characters"),
