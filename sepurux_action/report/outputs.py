@@ -37,7 +37,7 @@ OUTPUTS: dict[str, str] = {
     "dashboard_url": "URL of the CI run in Sepurux.",
     "comment_url": "URL of the comment on the pull request.",
     "report_path": "Path of `report.json`, relative to the workspace if it is there. Empty if no file was written.",
-    "gates": "JSON: a list with one object for each gate, with `name` and all other outputs. With hundreds of gates, "
+    "gates": "JSON: a list with one object for each gate, with `name` and all other outputs. With many gates, "
     "tools and IDs may be empty.",
 }
 
