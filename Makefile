@@ -31,7 +31,8 @@ test: lint types $(if $(CI),coverage,pytest) ## lint, types, and all tests witho
 pytest: $(READY)
 	$(BIN)/python $(TESTS)
 
-coverage: $(READY) ## the same tests with branch coverage
+coverage: export CI := true
+coverage: $(READY) ## the same tests with branch coverage, on more random cases
 	@rm -f .coverage .coverage.*
 	$(BIN)/coverage run $(TESTS)
 	@$(BIN)/coverage combine -q
