@@ -139,6 +139,12 @@ def _shortened(fail: CachedFailure) -> CachedFailure:
     return replace(fail, run=shorter)
 
 
+def _without_links(fail: CachedFailure) -> CachedFailure:
+    """Return a shortened failure without ids and address, which the backend may make thousands of characters long."""
+    run = replace(_shortened(fail).run, campaign_id="", trace_id="", run_id="", batch_id="")
+    return replace(fail, run=replace(run, run=replace(run.run, dashboard_url="")))
+
+
 def _cut(text: str) -> str:
     return json_reader.shorten(json_reader.printable(text), MAX_CACHED_TEXT)
 
@@ -213,14 +219,15 @@ class CommentState:
 
 
 def _shorter(state: State) -> Iterator[State]:
-    """Yield the state, then without older commits, then without details of the failures.
+    """Yield the state, then without older commits, then without details of the failures, then without their links.
 
     A commit that is left out costs a point of the trend. Without a failure, the commit would be evaluated again and
     might pass by chance, so no failure is left out: the last state of 35 gates always fits.
     """
     yield State(commits=state.commits[-MAX_RESULTS:], fails=state.fails)
     yield State(commits=state.commits[-FEW_RESULTS:], fails=state.fails)
-    yield State(commits=state.commits[-1:], fails={name: _shortened(fail) for name, fail in state.fails.items()})
+    for shorter in (_shortened, _without_links):
+        yield State(commits=state.commits[-1:], fails={name: shorter(fail) for name, fail in state.fails.items()})
 
 
 def _packed(state: State) -> str:

@@ -301,10 +301,10 @@ def parse_recent_results(response: object) -> tuple[Mapping[str, PreviousResult]
 
 def _policy_file(value: object, *, readable: bool) -> PolicyFile:
     """Return the file. If it is missing, that is an error unless the commit itself is `readable`."""
-    blob = json_reader.as_object(value)
-    if not blob:
+    if value is None:
         # GitHub returns null for a commit that the token may not see, too.
         return PolicyFile() if readable else PolicyFile(error=NO_BASE_COMMIT, details=ErrorDetails(status=404))
+    blob = json_reader.as_object(value)
     text = blob.get("text")
     if blob.get("__typename") != "Blob" or not isinstance(text, str) or blob.get("isTruncated") is not False:
         return PolicyFile(error=NO_TEXT_FILE)

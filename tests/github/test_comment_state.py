@@ -49,6 +49,7 @@ from sepurux_action.github.comment_state import (
     MAX_RESULTS,
     MAX_STATE_LENGTH,
     MAX_UNPACKED_LENGTH,
+    CachedFailure,
     CommentState,
     State,
     cached_failures_of,
@@ -424,6 +425,19 @@ def test_older_commits_and_details_are_left_out_before_the_newest_commit_and_no_
             for each in (kept[1].run.enrichment, fail[1].run.enrichment)
         ]
         assert counted[0] == counted[1]
+
+
+def test_long_links_are_left_out_before_a_fail_is() -> None:
+    state = a_long_state(35, name=80, text=200)
+
+    def with_long_links(number: int, fail: CachedFailure) -> CachedFailure:
+        url = f"https://app.sepurux.dev/{hashlib.shake_256(str(number).encode()).hexdigest(900)}"
+        return replace(fail, run=replace(fail.run, run=replace(fail.run.run, dashboard_url=url)))
+
+    fails = {name: with_long_links(n, fail) for n, (name, fail) in enumerate(state.fails.items())}
+    read = PLACE.read(PLACE.write(replace(state, fails=fails)))
+    assert [each.fingerprint for each in read.fails.values()] == [each.fingerprint for each in fails.values()]
+    assert {each.run.run.dashboard_url for each in read.fails.values()} == {""}
 
 
 # -- cached failures --------------------------------------------------------------------------------------------------

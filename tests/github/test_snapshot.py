@@ -346,3 +346,9 @@ def test_results_are_known_only_without_an_error_of_the_base(path: list[object],
     errors = [{"message": "Something went wrong", **({"path": path} if path else {})}]
     response = {"data": a_base(a_commit(TIP)), "errors": errors}
     assert parse_snapshot(response, OWN, ErrorDetails(message="odd")).baselines_known is known
+
+
+@pytest.mark.parametrize("policy", ["", "a page", [], {}, True, 0])
+def test_a_policy_file_of_an_unknown_shape_is_not_a_missing_file(policy: object) -> None:
+    repository = {"policyCommit": {"oid": "b" * 40}, "policy": policy}
+    assert parse_snapshot({"data": {"repository": repository}}, OWN).policy.error
