@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import http.client
 import re
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -25,7 +27,7 @@ from sepurux_action.github.client import UNEXPECTED_SHAPE, GitHubClient, joined_
 
 T = TypeVar("T")
 
-_SECONDS = re.compile(r"[0-9]{1,9}\Z")
+_SECONDS = re.compile(r"[0-9]{1,10}\Z")
 TIMEOUT_S = 10  # of one request; PyGithub has no separate timeout for connecting
 LIMIT_STATUSES = frozenset({403, 429})
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
@@ -63,8 +65,8 @@ def translate_errors(call: Callable[[], T]) -> T:
         raise GitHubError(_rejection(error)) from None
     except NETWORK_ERRORS as error:
         raise GitHubError(_no_response(error)) from None
-    except (BadAttributeException, *SHAPE_ERRORS):
-        raise GitHubError(UNEXPECTED_SHAPE) from None
+    except (BadAttributeException, *SHAPE_ERRORS) as error:  # of any status: PyGithub parses the body first
+        raise GitHubError(replace(UNEXPECTED_SHAPE, temporary=not isinstance(error, RuntimeError))) from None
 
 
 def _rejection(error: GithubException) -> ErrorDetails:
@@ -80,8 +82,20 @@ def _rejection(error: GithubException) -> ErrorDetails:
         forbidden=not limited and error.status == 403,  # noqa: PLR2004
         rate_limited=limited,
         temporary=error.status >= 500,  # noqa: PLR2004
-        retry_after_s=float(seconds) if _SECONDS.match(seconds := headers.get("retry-after", "")) else None,
+        retry_after_s=_retry_after_s(headers),
     )
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds until GitHub accepts calls again, None if a response does not say it.
+
+    Source: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
+    """
+    if _SECONDS.match(seconds := headers.get("retry-after", "")):
+        return float(seconds)
+    if headers.get("x-ratelimit-remaining") == "0" and _SECONDS.match(reset := headers.get("x-ratelimit-reset", "")):
+        return max(0.0, float(reset) - time.time()) + 1  # the reset is a whole second
+    return None
 
 
 def _no_response(error: Exception) -> ErrorDetails:

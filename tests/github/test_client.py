@@ -192,6 +192,20 @@ def test_an_edit_and_a_status_survive_a_502_and_a_reset(dotcom: Scene) -> None:
     assert len(dotcom.github.calls("issues/update-comment")) == 4
 
 
+@pytest.mark.parametrize("body", [b'{"mess', b"[1]", b"\xff", b'{"message": ["x"]}'])
+def test_a_status_survives_a_500_whose_body_is_no_error_of_github(body: bytes, dotcom: Scene) -> None:
+    headers = {"Content-Type": "application/json"}
+    dotcom.github.fault("repos/create-commit-status", backend.raw(body, 500, headers), backend.raw(body, 500, headers))
+    bounded(dotcom).call(lambda github: github.set_status(dotcom.pull.head_sha, SUCCESS))
+    assert len(dotcom.repository.latest_statuses(dotcom.pull.head_sha)) == 1
+
+
+def test_a_call_waits_for_the_reset_of_the_rate_limit_if_time_is_left(dotcom: Scene) -> None:
+    dotcom.github.fault("repos/create-commit-status", faults.primary_limit(reset_after_s=5))
+    bounded(dotcom).call(lambda github: github.set_status(dotcom.pull.head_sha, SUCCESS))
+    assert len(dotcom.repository.latest_statuses(dotcom.pull.head_sha)) == 1
+
+
 def creating(scene: Scene, fault: faults.Step | backend.Answer, seconds: float = 15) -> int:
     """Return how many times a comment is sent if its first request has a fault."""
     scene.github.fault("issues/create-comment", fault)

@@ -46,10 +46,12 @@ def secondary_limit(*, retry_after_s: int | None = None, status: int = 403) -> b
     return be.json({"message": SECONDARY}, status, headers)
 
 
-def primary_limit(*, status: int = 403) -> be.Answer:
+def primary_limit(*, status: int = 403, reset_after_s: int = 3600) -> be.Answer:
     """Answer that the hour's calls are used up; `status` is 403 or 429."""
     headers = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "0"}
-    return be.json({"message": PRIMARY}, status, {**headers, "X-RateLimit-Reset": str(int(time.time()) + 3600)})
+    return be.json(
+        {"message": PRIMARY}, status, {**headers, "X-RateLimit-Reset": str(int(time.time()) + reset_after_s)}
+    )
 
 
 def moved(location: str, status: int = 301) -> be.Answer:
