@@ -153,9 +153,10 @@ def _folder_names(folder: Path, pattern: str) -> list[str]:
 def _checked(content: bytes, label: str) -> bytes:
     """Return a trace as UTF-8 without a byte order mark; raises TraceFileError if it is no JSON object in Unicode.
 
-    No objects are built: they would take many times the memory of the text. `float` reads integers because `int`
-    rejects some with thousands of digits, which are valid JSON. The garbage collector would take most of the time for
-    millions of nested lists, and no signal has an effect meanwhile.
+    Objects are not kept, because they would take many times the memory of the text; lists and numbers are kept until
+    the end. `float` reads integers because `int` rejects some with thousands of digits, which are valid JSON. The
+    garbage collector is off, because it would take most of the time for millions of nested lists, during which a
+    signal has no effect.
     """
     encoding = json.detect_encoding(content)
     gc.disable()
