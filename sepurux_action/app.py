@@ -121,7 +121,9 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
     host.mask_secrets(redact, secrets)
     client, event = None, context.event
     if inputs.github_token and event.repository and context.api_url:
-        client = connections.github(context.api_url, inputs.github_token, event.repository, redact)
+        from sepurux_action.github.transport import connect  # noqa: PLC0415 - takes 0.2 s, so only when needed
+
+        client = connect(context.api_url, inputs.github_token, event.repository, redact)
         event = with_pull_request_number(event, inputs.pull_request)
     timeouts = connections.timeouts()
     signals.add_listener(timeouts.interrupt)
@@ -213,12 +215,9 @@ def _publish(run: Run, results: Sequence[GateResult], report: Report, files: Rep
     run.host.set_outputs(outputs.step_outputs(results))
     if report_path := _write_report(run, report, files):
         run.host.set_outputs(outputs.step_outputs(results, report_path=report_path))
-    github, signals = run.github, run.signals
-    if not signals.is_received():
-        github.publish_results(results)
-    if signals.is_received():
-        github.enter_shutdown(ThreadTimeouts())
-        github.publish_results(results)
+    github = run.github
+    _set_statuses(run, partial(github.publish_results, results))
+    if run.signals.is_received():
         return
     comment_url = github.publish_comment(results, lambda marker: render_comment(report, marker))
     github.soft_gate.request_reviews()
@@ -277,12 +276,16 @@ def _publish_problems(run: Run, problems: Sequence[Problem], files: ReportWriter
 
 
 def _publish_failed_statuses(run: Run) -> None:
-    gates = [gate.name for gate in run.settings.gates]
+    _set_statuses(run, partial(run.github.publish_config_error, [gate.name for gate in run.settings.gates]))
+
+
+def _set_statuses(run: Run, publish: Callable[[], None]) -> None:
+    """Set the statuses; after a signal, which may have interrupted this, set them in the time that is left."""
     if not run.signals.is_received():
-        run.github.publish_config_error(gates)
+        publish()
     if run.signals.is_received():
         run.github.enter_shutdown(ThreadTimeouts())
-        run.github.publish_config_error(gates)
+        publish()
 
 
 def _report_context(run: Run, *, evaluated: bool = True) -> Context:
