@@ -97,7 +97,6 @@ class Brief:
 
 
 def brief(report: Report) -> dict[str, Any]:
-    """Return the whole brief: the gates that failed, the worst first."""
     whole_brief: dict[str, Any] = codec.dump(_brief(report))
     return whole_brief
 

@@ -60,7 +60,6 @@ class _Suite:
 
 
 def junit_xml(report: Report) -> bytes:
-    """Return the report as JUnit XML: a suite for each gate, or one suite for the problems in the settings."""
     from xml.etree import ElementTree as ET  # noqa: PLC0415 - takes 10 ms, so only when needed; parses nothing
 
     root = ET.Element("testsuites", name="Sepurux gate")
@@ -87,7 +86,6 @@ def junit_xml(report: Report) -> bytes:
 
 
 def _given(**attributes: object) -> dict[str, str]:
-    """Return the attributes that are not empty, as texts."""
     return {name: str(value) for name, value in attributes.items() if value != ""}
 
 
@@ -156,7 +154,6 @@ def _of_decided(gate: GateFacts, name: str, state: CaseState, text: str) -> _Cas
 
 
 def _case(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
-    """Return a case that is a failure or an error only if the gate blocks."""
     if state in {CaseState.FAILURE, CaseState.ERROR} and not gate.blocks:
         return _Case(name=name, state=CaseState.SKIPPED, text=f"{NOT_BLOCKING} {text}")
     return _Case(name=name, state=state, text=text, kind=gate.state.value)

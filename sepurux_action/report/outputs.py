@@ -79,7 +79,6 @@ def _shortened(gates: list[dict[str, str]]) -> str:
 
 
 def gate_outputs(gate: GateResult, comment_url: str = "", report_path: str = "") -> dict[str, str]:
-    """Return the outputs of one gate, without `gates`; all gates of a step have the same comment and report."""
     run = gate.combined
     tools = [{"tool": each.tool[:MAX_TOOL_LENGTH], "count": each.count} for each in run.top_failing_tools[:MAX_TOOLS]]
     return {

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from itertools import takewhile
 from pathlib import Path
 
 import jinja2
@@ -12,13 +16,12 @@ from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.policy import Change
 from sepurux_action.evaluation.drops import base_heading
-from sepurux_action.evaluation.metrics import NOT_KNOWN
+from sepurux_action.evaluation.metrics import NOT_KNOWN, PASS_RATE, PUBLISHED
 from sepurux_action.report import markdown
 from sepurux_action.report.brief import brief_json
-from sepurux_action.report.chart import chart
 from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import SHORT_SHA, GateFacts, Report, ThresholdFacts
-from sepurux_action.report.size_limits import (
+from sepurux_action.report.view import (
     COMMENT_CHARACTERS,
     COMMENT_LIMITS,
     MANY_GATES,
@@ -26,15 +29,21 @@ from sepurux_action.report.size_limits import (
     SUMMARY_BYTES,
     SUMMARY_LIMITS,
     Limits,
-    fullest_that_fits,
+    View,
+    shorter,
 )
-from sepurux_action.report.view import View
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 MAX_VALUE_LENGTH = 120  # characters of a changed value of the policy
 KEPT_BEFORE = 20  # characters of two long values that are the same, before what differs
 MAX_LINE_LENGTH = 1_000  # characters of a line in a log
+MIN_CHART_POINTS = 3  # two numbers are clearer in a table
+CHART_STEP = 5  # percentage points; the axis starts and ends at a multiple
+CHART = {
+    "xyChart": {"height": 250},  # pixels; Mermaid's default fills a screen
+    "themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7, #bf8700"}},  # readable on white and on black
+}
 
 
 def render_summary(report: Report, *, most_bytes: int = SUMMARY_BYTES) -> str:
@@ -85,16 +94,15 @@ def _rendered(report: Report, place: str, fullest: Limits, size: Callable[[str],
         return finish(_render(View(report=report, place=place, limits=limits, brief=fenced), f"{place}.md.j2"))
 
     try:
-        for room in rooms:
-            if shown := fullest_that_fits(fullest, render, size, room):
-                return shown
+        texts = (text for room in rooms for text in map(render, shorter(fullest)) if size(text) <= room)
+        if fullest_text := next(texts, ""):
+            return fullest_text
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         pass  # a broken template must not hide the result
     return finish(markdown.escaped(_last_resort(report), longest=MAX_LINE_LENGTH))
 
 
 def _last_resort(report: Report) -> str:
-    """Return one line without a template."""
     if report.problems:
         return f"Blocked: {report.problems[0]}"
     worst, blocking = report.gates[0], f"{len(report.acting)} of {number_format.pluralize(len(report.gates), 'gate')}"
@@ -130,12 +138,12 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
         "bold": Markdown("**" if as_markdown else ""),
         "indent": Markdown("  "),
         "nbsp": Markdown("\u00a0"),
+        "history_headings": [metric.heading for metric in PUBLISHED],
     }
     return environment
 
 
 def _escape(value: object) -> Markdown:
-    """Return a `Markdown` value as it is, and any other value as escaped text."""
     return value if isinstance(value, Markdown) else markdown.escaped(str(value))
 
 
@@ -164,7 +172,6 @@ def _enumerated(write: Callable[[str], str], names: Sequence[str], word: str) ->
 
 
 def _names(write: Callable[[str], str], names: Sequence[str], most: int) -> Markdown:
-    """Return at most so many names, and the number of the others."""
     more = len(names) - most
     return Markdown(", ".join(map(write, names[:most])) + (f", and {more} more" if more > 0 else ""))
 
@@ -181,7 +188,6 @@ def _base(branch: str) -> Markdown:
 
 @jinja2.pass_context
 def _worded(context: jinja2.runtime.Context, text: str, *, of_policy: bool = False) -> str:
-    """Return a hint in the words of the place that shows it."""
     if context["place"] == "terminal":
         return on_command_line(json_reader.printable(text), of_policy=of_policy)
     return in_workflow(text)
@@ -199,13 +205,37 @@ def _value(text: str) -> Markdown:
 def _shortened(change: Change) -> tuple[str, str]:
     """Return both values, shortened at their common beginning so that the difference stays visible."""
     old, new = change.old, change.new
-    differs = next(
-        (at for at, pair in enumerate(zip(old, new, strict=False)) if len(set(pair)) > 1), min(len(old), len(new))
-    )
-    start = differs - KEPT_BEFORE
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
+    start = sum(1 for _ in same) - KEPT_BEFORE
     if start <= 0 or max(len(old), len(new)) <= MAX_VALUE_LENGTH:
         return old, new
     return f"…{old[start:]}", f"…{new[start:]}"
+
+
+def _chart(gate: GateFacts) -> Markdown:
+    """Return the pass rate by commit and the required rate as lines; '' for fewer than three numbers.
+
+    Source: https://mermaid.js.org/syntax/xyChart.html
+    """
+    commits = [row for row in reversed(gate.history) if not row.base]
+    points = [(row.commit[:SHORT_SHA], row.pass_rate * 100) for row in commits if row.pass_rate is not None]
+    if len(points) < MIN_CHART_POINTS:
+        return Markdown("")
+    needed = gate.gate.limits.get(PASS_RATE.threshold)
+    values = [value for _, value in points] + ([] if needed is None else [needed * 100])
+    low = max(0, math.floor(min(values) / CHART_STEP) * CHART_STEP - CHART_STEP)
+    high = min(100, math.ceil(max(values) / CHART_STEP) * CHART_STEP + CHART_STEP)
+    labels = ", ".join(f'"{n} {re.sub("[^A-Za-z0-9]", "", label)}"' for n, (label, _) in enumerate(points, 1))
+    lines = [
+        f"%%{{init: {json.dumps(CHART)}}}%%",
+        "xychart-beta",
+        f"    x-axis [{labels}]",
+        f'    y-axis "passed, %" {low} --> {high}',
+        f"    line [{', '.join(f'{value:.2f}' for _, value in points)}]",
+    ]
+    if needed is not None:
+        lines.append(f"    line [{', '.join([f'{needed * 100:.2f}'] * len(points))}]")
+    return markdown.fence("\n".join(lines), "mermaid")
 
 
 def _sentence(words: str) -> Markdown:
@@ -213,7 +243,6 @@ def _sentence(words: str) -> Markdown:
 
 
 def _aligned(rows: Sequence[ThresholdFacts]) -> list[Markdown]:
-    """Return a line for each threshold, with aligned columns."""
     cells = [
         tuple(map(json_reader.printable, (row.check.label, row.check.actual, row.check.required, row.check.remark)))
         for row in rows
@@ -245,7 +274,7 @@ _NUMBERS: dict[str, Callable[..., object]] = {
 _MARKDOWN: dict[str, Callable[..., object]] = {
     "alert": _alert,
     "base": _base,
-    "chart": chart,
+    "chart": _chart,
     "code": code,
     "code_block": markdown.code_block,
     "html_code": markdown.html_code,

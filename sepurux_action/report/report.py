@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import chain
@@ -14,7 +14,6 @@ from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import published_result
-from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool, merge_failures
@@ -41,7 +40,7 @@ from sepurux_action.evaluation.metrics import (
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.report.reproduction import command_lines
-from sepurux_action.report.states import BY_CHECK, BY_DECISION, State, state_of
+from sepurux_action.report.states import BY_CHECK, BY_DECISION, State
 
 _ROW_ORDER = (
     CheckState.MISSED,
@@ -112,13 +111,7 @@ class ThresholdFacts:
 
     @property
     def missed(self) -> bool:
-        """Return whether the number misses the threshold."""
         return self.state is State.FAILED
-
-    @property
-    def undecided(self) -> bool:
-        """Return whether the comparison does not count, or not yet."""
-        return self.state is State.NO_DECISION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,27 +159,28 @@ class GateFacts(GateResult):
 
     @property
     def name(self) -> str:
-        """Return the gate's name."""
         return self.gate.name
 
     @property
     def blocks(self) -> bool:
-        """Return whether the gate blocks."""
         return self.conclusion.blocks
 
     @cached_property
     def state(self) -> State:
-        """Return what a reader has to know first."""
-        return state_of(self)
+        if self.needs_approval:
+            return State.NEEDS_APPROVAL
+        if self.failed and not self.blocks:
+            return State.NOT_BLOCKING
+        if self.worst.run_decision.rule is Rule.CANCELLED:
+            return State.CANCELLED
+        return BY_DECISION[self.decision]
 
     @property
     def failed(self) -> bool:
-        """Return whether the decision is `fail`."""
         return self.decision is Decision.FAIL
 
     @property
     def skipped(self) -> bool:
-        """Return whether the gate was skipped."""
         return self.decision is Decision.SKIPPED
 
     @property
@@ -247,7 +241,6 @@ class GateFacts(GateResult):
 
     @property
     def dashboard(self) -> Dashboard | None:
-        """Return the address of the worst run in Sepurux."""
         return self._dashboard_of(self.worst)
 
     def _dashboard_of(self, run: RunResult) -> Dashboard | None:
@@ -277,7 +270,6 @@ class GateFacts(GateResult):
 
     @cached_property
     def thresholds(self) -> tuple[ThresholdFacts, ...]:
-        """Return the thresholds, those that are missed first."""
         now, baseline, final = published_result.published_numbers(self.combined, self.gate), self.baseline, self.final
         drops = [DROPS[check.threshold] for check in self.drops if check.value is not None]
 
@@ -299,32 +291,22 @@ class GateFacts(GateResult):
 
     @property
     def missed(self) -> tuple[ThresholdFacts, ...]:
-        """Return the thresholds that are missed."""
         return tuple(row for row in self.thresholds if row.missed)
 
     @property
     def met(self) -> tuple[ThresholdFacts, ...]:
-        """Return the thresholds that are met."""
         return tuple(row for row in self.thresholds if row.state is State.PASSED)
 
     @property
     def missed_of_all(self) -> str:
-        """Return how many of the thresholds are missed."""
         return f"{len(self.missed)} of {number_format.pluralize(len(self.thresholds), 'threshold')} missed"
 
     @property
     def compared(self) -> bool:
-        """Return whether a number is compared with the baseline."""
         return any(row.difference is not None for row in self.thresholds)
 
     @property
-    def history_headings(self) -> tuple[str, ...]:
-        """Return the headings of the columns of `history` with numbers."""
-        return tuple(metric.heading for metric in PUBLISHED)
-
-    @property
     def has_changes(self) -> bool:
-        """Return whether a column of changes shows at least one."""
         return any(row.change for row in self.thresholds)
 
     @property
@@ -344,7 +326,6 @@ class GateFacts(GateResult):
 
     @property
     def lacking(self) -> tuple[str, ...]:
-        """Return the required mutation categories that are not covered."""
         return tuple(chain.from_iterable(row.check.lacking for row in self.thresholds))
 
     @property
@@ -397,17 +378,14 @@ class GateFacts(GateResult):
 
     @property
     def tools(self) -> tuple[FailingTool, ...]:
-        """Return the tools that failed, the one that failed most often first."""
         return self.combined.top_failing_tools if self._detailed else ()
 
     @property
     def commits_without_rate(self) -> tuple[str, ...]:
-        """Return the commits without a pass rate."""
         return tuple(row.commit[:SHORT_SHA] for row in self.history if row.commit and row.pass_rate is None)
 
     @property
     def reproduction(self) -> tuple[str, ...]:
-        """Return the lines to repeat the evaluation in a shell."""
         return tuple(command_lines(self.gate, self.context.base_url_host)) if self._detailed else ()
 
     @property
@@ -505,12 +483,10 @@ class Report:
 
     @property
     def acting(self) -> tuple[GateFacts, ...]:
-        """Return the gates that someone has to act on, because they block."""
         return tuple(gate for gate in self.gates if gate.blocks)
 
     @property
     def failed(self) -> tuple[GateFacts, ...]:
-        """Return the gates that failed, those that block first."""
         return tuple(gate for gate in self.gates if gate.failed)
 
     @property
@@ -526,7 +502,6 @@ class Report:
         return tuple(gate for gate in self.not_passed if not gate.failed and gate.blocks is blocking)
 
     def in_state(self, state: str) -> tuple[GateFacts, ...]:
-        """Return the gates in a state."""
         return tuple(gate for gate in self.gates if gate.state == state)
 
     @property
@@ -536,25 +511,18 @@ class Report:
 
     @property
     def not_passed(self) -> tuple[GateFacts, ...]:
-        """Return the gates that neither passed nor were skipped."""
         return tuple(gate for gate in self.gates if not gate.passed)
 
     @property
-    def approvals(self) -> tuple[tuple[ApprovalStatus | None, tuple[GateFacts, ...]], ...]:
+    def approvals(self) -> Sequence[Sequence[GateFacts]]:
         """Return the gates that need an approval, those that need the same one together."""
-        grouped: dict[ApprovalStatus | None, list[GateFacts]] = {}
-        for gate in self.in_state(State.NEEDS_APPROVAL):
-            grouped.setdefault(gate.approval, []).append(gate)
-        return tuple((approval, tuple(gates)) for approval, gates in grouped.items())
+        return _grouped(self.in_state(State.NEEDS_APPROVAL), lambda gate: gate.approval)
 
     @property
-    def without_result(self) -> tuple[tuple[GateFacts, tuple[GateFacts, ...]], ...]:
-        """Return the blocking gates without a result, those for the same reason together, each with the first one."""
-        grouped: dict[tuple[str, str, str], list[GateFacts]] = {}
-        for gate in self.acting:
-            if not gate.failed:
-                grouped.setdefault((gate.state, gate.reason, gate.worst.hint), []).append(gate)
-        return tuple((gates[0], tuple(gates)) for gates in grouped.values())
+    def without_result(self) -> Sequence[Sequence[GateFacts]]:
+        """Return the blocking gates without a result, those for the same reason together."""
+        without = (gate for gate in self.acting if not gate.failed)
+        return _grouped(without, lambda gate: (gate.state, gate.reason, gate.worst.hint))
 
 
 def build_report(results: Sequence[GateResult], context: Context, *, short: bool = False) -> Report:
@@ -562,18 +530,23 @@ def build_report(results: Sequence[GateResult], context: Context, *, short: bool
 
     A `short` report takes little time, even if the backend reported much: it leaves out what failed and the history.
     """
-    gates = sorted((_facts(result, context, short=short) for result in results), key=_interest)
-    return Report(context=context, gates=tuple(gates), notes=() if short else tuple(_notes(results)), short=short)
+    names = [field.name for field in fields(GateResult)]
+    facts = (
+        GateFacts(**{name: getattr(result, name) for name in names}, context=context, short=short) for result in results
+    )
+    gates = tuple(sorted(facts, key=_interest))
+    return Report(context=context, gates=gates, notes=() if short else tuple(_notes(results)), short=short)
 
 
 def build_settings_report(problems: Sequence[Problem], context: Context) -> Report:
-    """Return the report on settings that cannot be used: every problem, and that nothing was evaluated."""
     return Report(context=context, problems=tuple(problems))
 
 
-def _facts(result: GateResult, context: Context, *, short: bool) -> GateFacts:
-    of_result = {each.name: getattr(result, each.name) for each in fields(result)}
-    return GateFacts(**of_result, context=context, short=short)
+def _grouped(gates: Iterable[GateFacts], key: Callable[[GateFacts], object]) -> list[list[GateFacts]]:
+    groups: dict[object, list[GateFacts]] = {}
+    for gate in gates:
+        groups.setdefault(key(gate), []).append(gate)
+    return list(groups.values())
 
 
 def _interest(gate: GateFacts) -> tuple[bool, int, tuple[int, bool, float]]:

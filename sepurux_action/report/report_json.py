@@ -1,9 +1,12 @@
-"""The report as data for tools, without Markdown: `report.json`. `make generate` writes its schema from these shapes.
+"""The report as data for tools, without Markdown: `report.json`, and the files of `report_dir`.
+
+`make generate` writes the schema of `report.json` from these shapes. Source: docs/report-files.md.
 
 Rates are fractions, scores 0 to 100. Every field is always present, null if its value is unknown. The annotations are
 evaluated, not texts (`from __future__ import annotations`), because they contain functions.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from operator import attrgetter as of
@@ -23,9 +26,11 @@ from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.report.brief import METRIC, Brief, brief, whole
+from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.report import Category, GateFacts, Note, Report
 from sepurux_action.report.states import State
 
+REPORT_JSON, REPORT_MD, JUNIT_XML = REPORT_FILES = ("report.json", "report.md", "junit.xml")
 SCHEMA = "sepurux-gate/report@1"
 
 GIVEN = {"type": "string"}  # never null
@@ -60,7 +65,6 @@ def _earlier(gate: GateFacts) -> Iterable[BaselineResult]:
 
 
 def _numbers(metrics: tuple[Metric, ...], read: Callable[[Any, Metric], float | None]) -> Mapping[str, Any]:
-    """Return a field for each metric."""
     fields: dict[str, Any] = {}
     for metric in metrics:
         schema = {"type": ["integer" if metric.format.whole else "number", "null"], "minimum": 0}
@@ -88,7 +92,9 @@ class _Threshold(Shape):
         "Whether the result meets the threshold. `no_number`: Sepurux reported something else, or the base could not be"
         " read. `within_range`: the drop is too large, but the base has results as low. `not_compared`: the base has"
         " too few results, or the evaluation has not ended.",
-        lambda row: "not_compared" if row.undecided and row.check.value is not None else row.check.state,
+        lambda row: (
+            "not_compared" if row.state is State.NO_DECISION and row.check.value is not None else row.check.state
+        ),
     ]
     message: Annotated[str, "The comparison as a sentence.", of("check.sentence")]
     lacking: Annotated[tuple[str, ...], "The required categories that are not covered.", of("check.lacking")]
@@ -248,6 +254,15 @@ class ReportJson(Shape):
     ]
     notes: Annotated[tuple[Note, ...], "Further remarks.", _notes]
     brief: Annotated[Brief, "What failed, for coding agents. Nothing is cut to a size here.", brief]
+
+
+def report_files(report: Report, summary: str) -> dict[str, str]:
+    """Return the text of each file of `report_dir` by its name; `summary` is the job summary."""
+    return {REPORT_JSON: json_text(report), REPORT_MD: summary, JUNIT_XML: junit_xml(report).decode()}
+
+
+def json_text(report: Report) -> str:
+    return json.dumps(report_json(report), indent=2, allow_nan=False) + "\n"
 
 
 def report_json(report: Report) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from enum import StrEnum
 from typing import Self
 
 from sepurux_action.evaluation.checks import CheckState
-from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.decision import Decision
 
 
 class CaseState(StrEnum):
@@ -33,7 +32,6 @@ class State(StrEnum):
     case: CaseState
 
     def __new__(cls, value: str, case: CaseState, *words: str) -> Self:
-        """Return the member with its words."""
         state = str.__new__(cls, value)
         state._value_, state.case = value, case
         state.symbol, state.mark, state.word, state.ending = words
@@ -64,14 +62,3 @@ BY_CHECK = {
     CheckState.WITHIN_RANGE: State.NOT_BLOCKING,
     CheckState.NOT_COMPARED: State.NO_DECISION,
 }
-
-
-def state_of(result: GateResult) -> State:
-    """Return the state of a gate."""
-    if result.needs_approval:
-        return State.NEEDS_APPROVAL
-    if result.decision is Decision.FAIL and not result.conclusion.blocks:
-        return State.NOT_BLOCKING
-    if result.worst.run_decision.rule is Rule.CANCELLED:
-        return State.CANCELLED
-    return BY_DECISION[result.decision]

@@ -1,25 +1,80 @@
-"""What a report shows in one place: which parts, how much of each, and how much is left out."""
+"""What a report shows in one place: which parts, how much of each, and how it gets shorter until it fits.
+
+A comment is shortened in a fixed order and says so. Source: docs/configuration.md#statuses-and-comments.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from typing import Generic, NamedTuple, TypeVar
 
 from sepurux_action.common import number_format
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, severity_rank
 from sepurux_action.report.report import CommitFacts, GateFacts, Report
-from sepurux_action.report.size_limits import MANY_GATES, SUMMARY_LIMITS, Limits
 from sepurux_action.report.states import State
 
 T = TypeVar("T")
 NUMBERS_IN_TITLE = 2
+COMMENT_CHARACTERS = 65_000  # GitHub accepts 65,536
+SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
+MANY_GATES = 8  # with more gates, only those that did not pass have a row
+MANY_GATES_CHARACTERS = 8_000  # of a comment on many gates, unless more than MANY_GATES need someone to act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many items a report shows.
+
+    Of each gate: groups of `failures`, `tools`, `traces`, and commits of the `history`. Of the whole report: `gates` of
+    the table and in sentences, `sections` about one gate, gates with `details`, `changes` of the policy, `notes`,
+    `problems`, and bytes of the `brief`.
+    """
+
+    failures: int = 3
+    tools: int = 5
+    traces: int = 8
+    history: int = 20
+    gates: int = 1_000
+    sections: int = 1_000
+    details: int = 8
+    changes: int = 8
+    notes: int = 20
+    problems: int = 50
+    brief: int = 2_000
+
+
+COMMENT_LIMITS = Limits()
+SUMMARY_LIMITS = Limits(
+    failures=1_000, tools=100, traces=1_000, details=300, changes=1_000, notes=1_000, problems=1_000, brief=0
+)
+# Each step lowers these limits, and keeps those of the steps before.
+STEPS: tuple[Mapping[str, int], ...] = (
+    {"failures": 100, "traces": 100, "notes": 100},
+    {"failures": 20, "tools": 20, "traces": 50, "notes": 20},
+    {"failures": 3, "tools": 5, "traces": 20, "history": 5, "changes": 50, "details": 8},
+    {"history": 3, "notes": 3, "details": 2},
+    {"details": 0, "notes": 0},
+    {"failures": 1, "tools": 3, "traces": 3, "changes": 8, "sections": 50},
+    {"failures": 0, "tools": 0, "brief": 0, "problems": 20},
+    {"sections": 8, "gates": 50},
+    {"sections": 3, "changes": 3, "problems": 10},
+    {"sections": 0, "traces": 0, "gates": 10, "changes": 1, "problems": 3},
+)
+
+
+def shorter(limits: Limits) -> Iterable[Limits]:
+    """Return the limits, then those of each step that lowers them."""
+
+    def lowered(limits: Limits, step: Mapping[str, int]) -> Limits:
+        return replace(limits, **{name: min(most, getattr(limits, name)) for name, most in step.items()})
+
+    return dict.fromkeys(accumulate(STEPS, lowered, initial=limits))
 
 
 class Part(NamedTuple, Generic[T]):
-    """The items of a list that are shown, and the number of the others."""
-
     shown: Sequence[T]
     more: int
 
@@ -48,7 +103,6 @@ class View:
 
     @property
     def alert(self) -> str:
-        """Return the kind of GitHub's alert."""
         if self.report.in_state(State.FAILED):
             return "CAUTION"
         if self.report.in_state(State.NEEDS_APPROVAL):
@@ -61,7 +115,6 @@ class View:
 
     @property
     def rows(self) -> Part[GateFacts]:
-        """Return the gates of the table."""
         return self.first(self.report.not_passed if self._many else self.report.gates, "gates")
 
     @property
@@ -85,11 +138,9 @@ class View:
         return () if self._many else self.report.in_state(State.PASSED)
 
     def linked(self, gate: GateFacts) -> bool:
-        """Return whether the table links the run of a gate."""
         return bool(gate.dashboard and self.limits.sections > MANY_GATES)
 
     def failures(self, gate: GateFacts) -> Part[ClassifiedFailure]:
-        """Return the groups of failures."""
         return self.first(most_severe_among_first(gate.failures, self.limits.failures), "failures")
 
     @property
@@ -99,7 +150,6 @@ class View:
 
     @property
     def details(self) -> Sequence[GateFacts]:
-        """Return the gates with details."""
         return self.first(self._with_details, "details").shown
 
     def history(self, gate: GateFacts) -> Part[CommitFacts]:
@@ -121,12 +171,10 @@ class View:
 
     @property
     def charts(self) -> bool:
-        """Return whether a chart is shown, which has the whole history."""
         return self.limits.history == SUMMARY_LIMITS.history
 
     @cached_property
     def details_title(self) -> str:
-        """Return the title of the collapsed section."""
         gates, earlier = self.details, 0
         if gates and self.place == "comment":
             earlier = sum(not (row.here or row.base) for row in gates[0].history)
@@ -146,7 +194,6 @@ class View:
 
     @property
     def leaves_out_details(self) -> bool:
-        """Return whether details do not fit."""
         if self.report.short:
             return False
         shortened = not self.limits.tools or (self.place == "comment" and not self.brief)

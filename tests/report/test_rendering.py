@@ -28,8 +28,7 @@ from sepurux_action.report.rendering import (
     render_summary,
 )
 from sepurux_action.report.report import Report, build_report, build_settings_report
-from sepurux_action.report.size_limits import COMMENT_CHARACTERS
-from sepurux_action.report.view import most_severe_among_first
+from sepurux_action.report.view import COMMENT_CHARACTERS, most_severe_among_first
 from tests import gfm
 from tests.builders import (
     APPROVED,
