@@ -13,14 +13,7 @@ from sepurux_action import __version__
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.gate import Gate
-from sepurux_action.config.settings import (
-    BASE,
-    flag,
-    read_inputs,
-    read_report_dir,
-    read_settings,
-    settings_without_evaluation,
-)
+from sepurux_action.config.settings import BASE, flag, read_inputs, read_settings
 from sepurux_action.connections import Connections
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluate import GateEvaluator, no_credentials_hint
@@ -54,6 +47,7 @@ SHARED_STATUSES = (
     "status. The commit may pass there, because a drop or a stage depends on the branch. "
     'Write `status_context: "{prefix} ({base})"`, and require the new status on each branch.'
 )
+UNKNOWN_GATE = Gate(name="Sepurux gate", campaign="Sepurux gate")  # for a skipped run whose settings name no gate
 CANCELLED_EARLY = "The run was cancelled before all settings were read."
 UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 
@@ -102,7 +96,8 @@ def run_gates(
             show(_publish_problems(run, problems, files))
             _publish_failed_statuses(run)
             return signals.status(EXIT_UNDECIDED)
-        run = replace(run, settings=settings_without_evaluation(run.settings))  # no setting matters
+        settings = replace(run.settings, gates=run.settings.gates or (UNKNOWN_GATE,))  # no setting matters
+        run = replace(run, settings=settings)
     _log_start(run)
     results = GateEvaluator(run).evaluate()
     report = build_report(results, _report_context(run), short=signals.is_received())  # 5 s are left for everything
@@ -148,7 +143,7 @@ def _with_policy(run: Run, invocation: Invocation) -> Run:
     read_file = partial(read_checkout, invocation.traces)
     resolve = partial(resolve_policy, run.settings, run.event, snapshot, read_file)
     policy = _until_signal(run.signals, resolve)
-    report_dir = read_report_dir(invocation.layers, policy.policy)
+    report_dir = read_inputs(invocation.layers, policy.policy).report_dir
     return replace(run, policy=policy, settings=replace(run.settings, report_dir=report_dir))
 
 

@@ -1,33 +1,50 @@
-"""The kinds of option values: how a text is parsed, what is accepted, and how an editor checks a policy file for it."""
+"""The kinds of option values: how a text is parsed, what is accepted, and how an editor checks a policy file for it.
+
+A parser returns the value of a text that is not empty, or raises ValueError with a hint at the problem, which may be
+empty. Source: docs/reference.md.
+"""
 
 from __future__ import annotations
 
 import difflib
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Generic, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
+from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Secret
-from sepurux_action.config import parsers
+from sepurux_action.common.urls import is_loopback
 
 Schema: TypeAlias = Mapping[str, object]
 T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E", bound=StrEnum)
 
+MAX_TIMEOUT_S = 24 * 3600
+MAX_NAME_LENGTH = 80  # characters; a status context has room for 255 with its prefix
+MAX_TRACES = 100  # of one gate; more than that is a glob that matches too much
+MAX_REVIEWERS = 100  # of one list; each may cost a request
 MAX_WHOLE_NUMBER = 999_999_999  # nine digits, as `parse_whole_number` accepts
+BOT_SUFFIX = "[bot]"
+
 _TEXT: Schema = {"type": ["string", "number"], "pattern": r"\S"}
-_DURATION = r"^(?=\d)(\d{1,9}(\.\d{1,9})?[sS]?|(\d{1,9}[hH] ?)?(\d{1,9}[mM] ?)?(\d{1,9}[sS])?)$"
-_PERCENTAGE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
+_DURATION = re.compile(r"(?:(\d{1,9})h ?)?(?:(\d{1,9})m ?)?(?:(\d{1,9})s)?", re.ASCII | re.IGNORECASE)
+_UNIT_SECONDS = (3600, 60, 1)
+_BASE_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~/%-]*)?", re.IGNORECASE)
+# The part behind an underscore is the enterprise's short code in the login of a managed user.
+_LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]{1,20})?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # a schema cannot be hashed
+@dataclass(frozen=True, slots=True, eq=False)  # a schema cannot be hashed
 class Kind(Generic[T_co]):
     """A kind of values.
 
-    `parse` returns the value of a text that is not empty, or raises ValueError; see `parsers.py`. `accepts` completes
-    "accepted: ..." in errors and tables. `placeholder` is the word for a value in the help of the command line, and
-    `schema` the JSON Schema of a value in a policy file, which may be a YAML list if `is_list`.
+    `accepts` completes "accepted: ..." in errors and tables. `placeholder` is the word for a value in the help of the
+    command line, and `schema` the JSON Schema of a value in a policy file, which may be a YAML list if `is_list`.
     """
 
     parse: Callable[[str], T_co]
@@ -37,14 +54,142 @@ class Kind(Generic[T_co]):
     is_list: bool = False
 
 
-def secret(accepts: str) -> Kind[Secret]:
-    """Return the kind of a secret."""
-    return Kind(parse=parsers.parse_secret, accepts=accepts, placeholder="SECRET")
+def parse_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it must be one line without control characters")
+    return text
 
 
-def line(accepts: str, placeholder: str = "NAME") -> Kind[str]:
-    """Return the kind of a text on one line."""
-    return Kind(parse=parsers.parse_line, accepts=accepts, placeholder=placeholder)
+def _parse_name(text: str) -> str:
+    if len(parse_line(text)) > MAX_NAME_LENGTH:
+        raise ValueError(f"it has {len(text)} characters")
+    return text
+
+
+def parse_secret(text: str) -> Secret:
+    """Return a credential that an HTTP header can contain."""
+    if not (text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError("it has a character that an HTTP header cannot have, such as a space")
+    return Secret(text)
+
+
+def parse_base_url(text: str) -> str:
+    """Return the API's URL without a slash at its end: https, or http on loopback; without user, query, or fragment."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError from None
+    if not _BASE_URL.fullmatch(text) or not host:
+        raise ValueError("it must be a URL without user name, query, and fragment")
+    if parts.scheme.lower() != "https" and not is_loopback(host):
+        raise ValueError("the gate sends secrets to it, so it must be https")
+    return text.rstrip("/")
+
+
+def parse_bool(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise ValueError
+    return text.lower() == "true"
+
+
+def parse_positive_number(text: str) -> int:
+    number = _parse_whole_number(text)
+    if not number:
+        raise ValueError
+    return number
+
+
+def _parse_whole_number(text: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        raise ValueError
+    return int(text)
+
+
+def _parse_number(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError from None
+    if not number.is_finite() or not re.fullmatch(r"[\d.]+", text, re.ASCII):
+        raise ValueError
+    return number
+
+
+def _parse_rate(text: str) -> float:
+    """Return a fraction of 0 to 1, written as `0.85` or `85%`."""
+    stripped = text.removesuffix("%").rstrip()
+    rate = _parse_number(stripped) / (100 if text.endswith("%") else 1)
+    if not 0 <= rate <= 1:
+        lacks_sign = stripped == text and 1 < rate <= 100  # noqa: PLR2004 - the scale's end
+        raise ValueError(f"did you mean `{text}%`?" if lacks_sign else "")
+    return float(rate)
+
+
+def _parse_score(text: str) -> float:
+    """Return 0 or a number of 1 to 100; a number between 0 and 1 is probably meant as a fraction."""
+    score = _parse_number(text)
+    if 0 < score < 1:
+        raise ValueError(f"80 means 80 of 100; did you mean `{(score * 100).normalize():f}`?")
+    if not 0 <= score <= 100:  # noqa: PLR2004 - the scale's end
+        raise ValueError
+    return float(score)
+
+
+def _parse_duration(text: str) -> float:
+    """Return seconds above 0 and up to a day, written as `90`, `90.5s`, or `1h30m`."""
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?s?", text, re.ASCII | re.IGNORECASE):
+        seconds = float(text.rstrip("sS"))
+    elif match := _DURATION.fullmatch(text):
+        seconds = math.fsum(int(part or 0) * unit for part, unit in zip(match.groups(), _UNIT_SECONDS, strict=True))
+    else:
+        raise ValueError
+    if not 0 < seconds <= MAX_TIMEOUT_S:
+        raise ValueError
+    return seconds
+
+
+def parse_lines(text: str) -> tuple[str, ...]:
+    """Return the lines of a text that are not empty, each once."""
+    parts = (parse_line(part.strip()) for part in text.splitlines())
+    return tuple(dict.fromkeys(filter(None, parts)))
+
+
+def _parse_names(text: str) -> tuple[str, ...]:
+    """Return names separated by commas or lines, in their order, each once. At least one name is required."""
+    parts = (parse_line(part.strip()) for part in re.split(r"[,\n]", text))
+    names = tuple(dict.fromkeys(filter(None, parts)))
+    if not names:
+        raise ValueError("it lists nothing")
+    return names
+
+
+def _parse_trace_ids(text: str) -> tuple[str, ...]:
+    ids = _parse_names(text)
+    if not all(map(json_reader.identifier, ids)):
+        raise ValueError("an ID has letters, digits, and `.`, `_`, `:`, `~`, `-`, at most 200 characters")
+    if len(ids) > MAX_TRACES:
+        raise ValueError(f"it lists {len(ids)}")
+    return ids
+
+
+def parse_logins(text: str) -> tuple[str, ...]:
+    """Return at most `MAX_REVIEWERS` GitHub logins separated by commas or lines, each once whatever its case."""
+    logins: dict[str, str] = {}
+    for part in filter(None, map(str.strip, re.split(r"[,\n]", text))):
+        login, shown = part.removeprefix("@"), json_reader.preview(part)
+        if "/" in login:
+            raise ValueError(f"{shown} is a team, whose members the job's token cannot read; list its members")
+        if login.lower().endswith(BOT_SUFFIX):
+            raise ValueError(f"{shown} is a bot, whose approval does not count")
+        if not _LOGIN.fullmatch(login):
+            raise ValueError(f"{shown} is not a GitHub login")
+        logins.setdefault(login.lower(), login)
+    if not logins:
+        raise ValueError("it lists no one")
+    if len(logins) > MAX_REVIEWERS:
+        raise ValueError(f"it lists {len(logins)}, and at most {MAX_REVIEWERS} are accepted")
+    return tuple(logins.values())
 
 
 def word_of(words: type[E], placeholder: str = "WORD") -> Kind[E]:
@@ -54,57 +199,58 @@ def word_of(words: type[E], placeholder: str = "WORD") -> Kind[E]:
         try:
             return words(text.lower())
         except ValueError:
-            similar = difflib.get_close_matches(text.lower()[: parsers.MAX_NAME_LENGTH], list(words), n=1)
+            similar = difflib.get_close_matches(text.lower()[:MAX_NAME_LENGTH], list(words), n=1)
             raise ValueError(f"did you mean `{similar[0]}`?" if similar else "") from None
 
     *first, last = (f"`{word}`" for word in words)
-    accepts, schema = f"{', '.join(first)} or {last}", {"enum": [str(word) for word in words]}
-    return Kind(parse=parse, accepts=accepts, placeholder=placeholder, schema=schema)
+    return Kind(parse, f"{', '.join(first)} or {last}", placeholder, {"enum": [str(word) for word in words]})
 
 
 def rate(example: str) -> Kind[float]:
-    """Return the kind of a fraction of 0 to 1."""
     number = {"type": "number", "minimum": 0, "maximum": 1}
-    return Kind(
-        parse=parsers.parse_rate,
-        accepts=f"a fraction or a percentage, such as {example}",
-        placeholder="RATE",
-        schema={"anyOf": [number, {"type": "string", "pattern": _PERCENTAGE}]},
-    )
+    percentage = {"type": "string", "pattern": r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"}
+    accepts = f"a fraction or a percentage, such as {example}"
+    return Kind(_parse_rate, accepts, "RATE", {"anyOf": [number, percentage]})
 
 
 def list_of(parse: Callable[[str], T_co], accepts: str, placeholder: str = "NAME", most: int = 0) -> Kind[T_co]:
     """Return the kind of several texts; in a policy file at most `most`, 0 for any number."""
     items = {"type": "array", "items": _TEXT, "minItems": 1, **({"maxItems": most} if most else {})}
-    return Kind(parse=parse, accepts=accepts, placeholder=placeholder, schema={"anyOf": [_TEXT, items]}, is_list=True)
+    return Kind(parse, accepts, placeholder, {"anyOf": [_TEXT, items]}, is_list=True)
 
 
 NAME = Kind(
-    parse=parsers.parse_name,
-    accepts=f"1 to {parsers.MAX_NAME_LENGTH} characters on one line",
-    schema={**_TEXT, "maxLength": parsers.MAX_NAME_LENGTH},
+    _parse_name,
+    accepts=f"1 to {MAX_NAME_LENGTH} characters on one line",
+    schema={**_TEXT, "maxLength": MAX_NAME_LENGTH},
 )
-NAMES = list_of(parsers.parse_names, "names, separated by commas or line breaks", "NAMES")
+NAMES = list_of(_parse_names, "names, separated by commas or line breaks", "NAMES")
+TRACE_IDS = list_of(
+    _parse_trace_ids, f"trace IDs, separated by commas or line breaks, at most {MAX_TRACES}", "IDS", most=MAX_TRACES
+)
 SCORE = Kind(
-    parse=parsers.parse_score,
+    _parse_score,
     accepts="0, or a number from 1 to 100",
     placeholder="SCORE",
     schema={"anyOf": [{"const": 0}, {"type": "number", "minimum": 1, "maximum": 100}]},
 )
 WHOLE_NUMBER = Kind(
-    parse=parsers.parse_whole_number,
+    _parse_whole_number,
     accepts="a whole number",
     placeholder="N",
     schema={"type": "integer", "minimum": 0, "maximum": MAX_WHOLE_NUMBER},
 )
 DURATION = Kind(
-    parse=parsers.parse_duration,
+    _parse_duration,
     accepts="seconds, or a duration such as `10m` or `1h30m`, up to a day",
     placeholder="TIME",
     schema={
         "anyOf": [
-            {"type": "number", "exclusiveMinimum": 0, "maximum": parsers.MAX_TIMEOUT_S},
-            {"type": "string", "pattern": _DURATION},
+            {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_TIMEOUT_S},
+            {
+                "type": "string",
+                "pattern": r"^(?=\d)(\d{1,9}(\.\d{1,9})?[sS]?|(\d{1,9}[hH] ?)?(\d{1,9}[mM] ?)?(\d{1,9}[sS])?)$",
+            },
         ]
     },
 )

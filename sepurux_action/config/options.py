@@ -9,13 +9,11 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar, cast
+from typing import Generic, cast
 
-from sepurux_action.config import kinds, parsers, path_filter
-from sepurux_action.config.kinds import Kind
+from sepurux_action.config import kinds, path_filter
+from sepurux_action.config.kinds import Kind, T_co
 from sepurux_action.config.stage import OnUndecided, Stage
-
-T_co = TypeVar("T_co", covariant=True)
 
 SEVERAL_GATES_KEY = "gates"  # the comment key of a step with several gates
 
@@ -65,7 +63,6 @@ class Option(Generic[T_co]):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the option's name and its aliases."""
         return (self.name, *self.aliases)
 
     @property
@@ -86,28 +83,28 @@ _EACH = (SectionKind.TOP, SectionKind.GATE)
 
 TOKEN = Option(
     name="token",
-    kind=kinds.secret("a CI token"),
+    kind=Kind(kinds.parse_secret, "a CI token", "SECRET"),
     help="Sepurux CI token, sent as `X-Sepurux-Token`. Without `api_key`, it is also sent as `X-API-Key`.",
     environment="SEPURUX_CI_TOKEN",
     secret=True,
 )
 API_KEY = Option(
     name="api_key",
-    kind=kinds.secret("a project API key"),
+    kind=Kind(kinds.parse_secret, "a project API key", "SECRET"),
     help="Sepurux project API key, sent as `X-API-Key`.",
     environment="SEPURUX_API_KEY",
     secret=True,
 )
 BASE_URL = Option(
     name="base_url",
-    kind=Kind(parse=parsers.parse_base_url, accepts="an https address (http on loopback only)", placeholder="URL"),
+    kind=Kind(kinds.parse_base_url, "an https address (http on loopback only)", "URL"),
     help="URL of the Sepurux API.",
     environment="SEPURUX_API_BASE_URL",
     default="https://app.sepurux.dev/api/backend",
 )
 PROJECT = Option(
     name="project",
-    kind=kinds.line("a project's name or UUID"),
+    kind=Kind(kinds.parse_line, "a project's name or UUID"),
     help="Name or UUID of the Sepurux project, sent as `X-Project-Id`.",
     environment="SEPURUX_PROJECT_ID",
     aliases=("project_id",),
@@ -116,7 +113,7 @@ PROJECT = Option(
 )
 CAMPAIGN = Option(
     name="campaign",
-    kind=kinds.line("a campaign's name or UUID"),
+    kind=Kind(kinds.parse_line, "a campaign's name or UUID"),
     help="Name or UUID of the campaign to evaluate. Required.",
     environment="SEPURUX_CAMPAIGN_ID",
     aliases=("campaign_id", "campaign_name"),
@@ -133,12 +130,7 @@ NAME = Option(
 )
 TRACE_ID = Option(
     name="trace_id",
-    kind=kinds.list_of(
-        parsers.parse_trace_ids,
-        f"trace IDs, separated by commas or line breaks, at most {parsers.MAX_TRACES}",
-        "IDS",
-        most=parsers.MAX_TRACES,
-    ),
+    kind=kinds.TRACE_IDS,
     help="IDs of traces to evaluate. Without `trace_id` and `trace_file`, the registered scenarios are evaluated.",
     environment="SEPURUX_TRACE_ID",
     allowed_in=_EACH,
@@ -146,14 +138,14 @@ TRACE_ID = Option(
 )
 TRACE_FILE = Option(
     name="trace_file",
-    kind=kinds.list_of(parsers.parse_lines, "paths or globs, one per line", "FILES"),
+    kind=kinds.list_of(kinds.parse_lines, "paths or globs, one per line", "FILES"),
     help="Trace files to upload and evaluate, in the workspace or the runner's temporary folder.",
     allowed_in=_EACH,
     applies_before_merge=True,
 )
 MUTATION_PACK = Option(
     name="mutation_pack",
-    kind=kinds.line("a mutation pack's ID", "ID"),
+    kind=Kind(kinds.parse_line, "a mutation pack's ID", "ID"),
     help="ID of the mutation pack that Sepurux uses for the CI run.",
     environment="SEPURUX_MUTATION_PACK",
     allowed_in=_EACH,
@@ -236,7 +228,7 @@ ON_UNDECIDED = Option(
 )
 REVIEWERS = Option(
     name="reviewers",
-    kind=kinds.list_of(parsers.parse_logins, "usernames, separated by commas or line breaks"),
+    kind=kinds.list_of(kinds.parse_logins, "usernames, separated by commas or line breaks"),
     help="Who can approve a soft gate that failed.",
     allowed_in=_EACH,
     default_note="anyone with write access",
@@ -262,7 +254,7 @@ TIMEOUT = Option(
 )
 GITHUB_TOKEN = Option(
     name="github_token",
-    kind=kinds.secret("a token for this repository"),
+    kind=Kind(kinds.parse_secret, "a token for this repository", "SECRET"),
     help="Token for the GitHub API. If it is set to an empty string, the gate does not use GitHub.",
     environment="GITHUB_TOKEN",
     default_note="the job's own token",
@@ -288,7 +280,7 @@ COMMENT_KEY = Option(
 )
 STATUS = Option(
     name="status",
-    kind=Kind(parse=parsers.parse_bool, accepts="`true` or `false`", schema={"type": "boolean"}),
+    kind=Kind(kinds.parse_bool, "`true` or `false`", schema={"type": "boolean"}),
     help="Whether to set a commit status for each gate, which a ruleset can require.",
     allowed_in=_ONCE,
     default="true",
@@ -304,20 +296,20 @@ STATUS_CONTEXT = Option(
 )
 CONFIG = Option(
     name="config",
-    kind=kinds.line("a path in the repository", "FILE"),
+    kind=Kind(kinds.parse_line, "a path in the repository", "FILE"),
     help="Path of the policy file, which overrides the inputs. For a pull request, the base commit's file applies.",
     default=".github/sepurux-gate.yml",
 )
 PR_NUMBER = Option(
     name="pr_number",
-    kind=Kind(parse=parsers.parse_positive_number, accepts="the number of a pull request", placeholder="N"),
+    kind=Kind(kinds.parse_positive_number, "the number of a pull request", "N"),
     help="Number of the pull request that the run belongs to.",
     environment="PR_NUMBER",
     default_note="from the event",
 )
 REPORT_DIR = Option(
     name="report_dir",
-    kind=kinds.line("the path of a folder", "FOLDER"),
+    kind=Kind(kinds.parse_line, "the path of a folder", "FOLDER"),
     help="Folder for the report files, in the workspace or the runner's temporary folder.",
     allowed_in=_ONCE,
     default_note="no files",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from sepurux_action.common import json_reader
-from sepurux_action.config import options, parsers
+from sepurux_action.config import kinds, options
 from sepurux_action.config.options import BY_NAME, OPTIONS
 from sepurux_action.config.stage import StageRule
 
@@ -57,7 +57,7 @@ class Policy:
     def name(self, gate: PolicySection) -> str:
         """Return a gate's name, or else its campaign's; '' if the file has neither."""
         campaign = gate.text_of(options.CAMPAIGN.name) or self.top.text_of(options.CAMPAIGN.name)
-        return gate.text_of(options.NAME.name) or campaign[: parsers.MAX_NAME_LENGTH]
+        return gate.text_of(options.NAME.name) or campaign[: kinds.MAX_NAME_LENGTH]
 
 
 def without_unmerged_rules(policy: Policy) -> Policy:

@@ -49,7 +49,7 @@ _HINTS = {  # by the context of an error of PyYAML
 _TRIGGER = re.compile(r"[a-z_]{1,64}\Z")  # the name of an event
 _RULE_KINDS: Mapping[str, Kind[object]] = {
     "stage": options.ENFORCEMENT.kind,
-    "from": Kind(parse=parse_start, accepts="a day such as `2027-01-31`"),
+    "from": Kind(parse_start, "a day such as `2027-01-31`"),
     "branches": kinds.list_of(path_filter.parse_branches, "GitHub's filter patterns, one per line"),
 }
 _SECTION_NAMES = {

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor, Secret, may_be_secret
-from sepurux_action.config import options, parsers
+from sepurux_action.config import kinds, options
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.options import BY_NAME, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option
 from sepurux_action.config.policy import ENFORCEMENT, Policy, PolicySection
@@ -27,7 +27,6 @@ NO_BASE = (
     "give --config a policy file without it"
 )
 ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
-UNKNOWN_GATE = "Sepurux gate"  # in the report of a skipped run whose settings name no gate
 BASE = "{base}"  # in `status_context`, it stands for the base branch
 
 
@@ -116,7 +115,6 @@ TraceFinder = Callable[[str], tuple[Trace, ...]]
 
 
 def input_layer(texts: Mapping[str, str]) -> Layer:
-    """Return the layer of a workflow's inputs."""
     return Layer(texts=texts, label=lambda spelling: f"input `{spelling}`")
 
 
@@ -126,7 +124,6 @@ def flag_layer(texts: Mapping[str, str]) -> Layer:
 
 
 def environment_layer(environ: Mapping[str, str]) -> Layer:
-    """Return the layer of the environment variables in the option table."""
     texts = {option.name: environ.get(option.environment, "") for option in OPTIONS if option.environment}
     names = {option.name: option.environment for option in OPTIONS}
     return Layer(texts=texts, label=lambda spelling: f"environment variable {names[spelling]}")
@@ -150,27 +147,27 @@ def read_settings(
     `branch` and `today` (UTC) choose the enforcement rule. On a command line, a limit of a drop is a problem. Raises
     ConfigurationError with every problem.
     """
-    layers = tuple(layers)
-    ignored = [layer for layer in layers if policy and layer.given(options.PATHS)]
-    layers = tuple(_without_paths(layer) if layer in ignored else layer for layer in layers)
+    layers, ignored = tuple(layers), tuple[str, ...]()
+    if policy:  # a pull request could skip a gate of the policy with the input `paths`
+        ignored = tuple(layer.label(options.PATHS.name) for layer in layers if layer.given(options.PATHS))
+        layers = tuple(replace(layer, texts={**layer.texts, options.PATHS.name: ""}) for layer in layers)
     policy = policy or Policy(path="")
-    step = OptionReader(_with_policy(layers, *policy_layers(policy)))
-    has_fixed_stage = any(layer.overrides_policy and layer.given(options.ENFORCEMENT) for layer in layers)
-    step.check_unknown()
-    step.value(options.CONFIG)  # already used to find the policy, but its problems are not reported yet
+    flags = [layer for layer in layers if layer.overrides_policy]
+    has_fixed_stage = any(layer.given(options.ENFORCEMENT) for layer in flags)
+    step = OptionReader((*layers, *policy_layers(policy)))
     gates, readers = [], [step]
     for section in policy.gates or (None,):
-        reader = OptionReader(_with_policy(layers, *policy_layers(policy, section, branch, today)))
+        reader = OptionReader((*layers, *policy_layers(policy, section, branch, today)))
         gate = _read_gate(reader, find_traces)
         gates.append(gate if has_fixed_stage else replace(gate, rules=policy.rules(section)))
-        if any(layer.overrides_policy for layer in layers):
+        if flags:
             reader.reject_drops()
         readers.append(reader)
     step.check_duplicate_names(gates)
     settings = replace(
         _settings(step, gates),
         overridden=tuple(sorted({name for reader in readers for name in reader.overridden})),
-        ignored=tuple(layer.label(options.PATHS.name) for layer in ignored),
+        ignored=ignored,
     )
     contexts = [settings.publish_options.context_of(gate.name, branch) for gate in gates]
     if (longest := max(map(len, contexts))) > MAX_CONTEXT_LENGTH:
@@ -181,11 +178,13 @@ def read_settings(
     return settings
 
 
-def read_inputs(layers: Iterable[Layer]) -> Settings:
-    """Return what is needed to read the policy, with every problem."""
+def read_inputs(layers: Iterable[Layer], policy: Policy | None = None) -> Settings:
+    """Return the settings as far as they are known before the gates, with every problem.
+
+    The policy is None until it has been read, which needs some of these settings.
+    """
     layers = tuple(layers)
-    reader = OptionReader(layers)
-    reader.check_unknown()
+    reader = OptionReader((*layers, *policy_layers(policy or Policy(path=""))))
     for option in OPTIONS:
         reader.value(option)
     has_secret = any(reader.value(each) or reader.has_problem(each) for each in (options.TOKEN, options.API_KEY))
@@ -195,27 +194,6 @@ def read_inputs(layers: Iterable[Layer]) -> Settings:
         problems=_in_order([reader]),
         missing_secret="" if has_secret else layers[0].label(options.TOKEN.name),
     )
-
-
-def settings_without_evaluation(inputs: Settings) -> Settings:
-    """Return the settings of a run that is skipped although its settings cannot be used; no policy's gate is known."""
-    return replace(inputs, gates=inputs.gates or (Gate(name=UNKNOWN_GATE, campaign=UNKNOWN_GATE),))
-
-
-def read_report_dir(layers: Iterable[Layer], policy: Policy | None) -> str:
-    """Return the folder of the report's files although other settings may be bad; '' for none."""
-    own = policy_layers(policy) if policy else ()
-    return OptionReader(_with_policy(layers, *own)).value(options.REPORT_DIR) or ""
-
-
-def _with_policy(layers: Iterable[Layer], *own: Layer) -> tuple[Layer, ...]:
-    """Return the layers with those of the policy at their place."""
-    return tuple(sorted((*own, *layers), key=lambda layer: not layer.overrides_policy))
-
-
-def _without_paths(layer: Layer) -> Layer:
-    """Return the layer without `paths`, because a pull request could skip a gate of the policy with it."""
-    return replace(layer, texts={name: text for name, text in layer.texts.items() if name != options.PATHS.name})
 
 
 def _settings(reader: OptionReader, gates: Sequence[Gate]) -> Settings:
@@ -253,7 +231,7 @@ def _read_gate(reader: OptionReader, find_traces: TraceFinder) -> Gate:
         message = f"it is required, but not set; accepted: {options.CAMPAIGN.kind.accepts}"
         reader.add_problem(options.CAMPAIGN, message)
     return Gate(
-        name=reader.value(options.NAME) or (campaign or "")[: parsers.MAX_NAME_LENGTH],
+        name=reader.value(options.NAME) or (campaign or "")[: kinds.MAX_NAME_LENGTH],
         campaign=campaign or "",
         project=reader.value(options.PROJECT) or "",
         traces=tuple(_traces(reader, find_traces)) or Gate(name="", campaign="").traces,
@@ -272,13 +250,13 @@ def policy_layers(
     policy: Policy, gate: PolicySection | None = None, branch: str = "", today: date = date.min
 ) -> Iterator[Layer]:
     """Yield the layers of a gate and of the file's top level, with the stage that applies on this branch today."""
+    sections = [section for section in (gate, policy.top) if section]
 
     def label(spelling: str) -> str:
-        given = (gate and gate.texts.get(spelling)) or policy.top.texts.get(spelling)
-        line = given.line if given else gate.line if gate else 1
+        line = next((each.texts[spelling].line for each in sections if spelling in each.texts), 1)
         return f"{policy.path}:{line}, `{spelling}`"
 
-    for section in filter(None, (gate, policy.top)):
+    for section in sections:
         texts = {name: given.text for name, given in section.texts.items()}
         if section.rules:
             texts[ENFORCEMENT] = stage_today(section.rules, branch, today)
@@ -294,10 +272,10 @@ def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
             files.update(dict.fromkeys(find(pattern)))
         except TraceFileError as error:
             reader.add_problem(options.TRACE_FILE, str(error))
-    if len(ids) + len(files) > parsers.MAX_TRACES:
+    if len(ids) + len(files) > kinds.MAX_TRACES:
         given = f"{len(files)} files" + (f" beside {len(ids)} trace ids" if ids else "")
         reader.add_problem(
-            options.TRACE_FILE, f"it names {given}; accepted: at most {parsers.MAX_TRACES} traces for one gate"
+            options.TRACE_FILE, f"it names {given}; accepted: at most {kinds.MAX_TRACES} traces for one gate"
         )
     yield from files
 
@@ -305,26 +283,30 @@ def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
 class OptionReader:
     """Reads options from layers and collects their problems."""
 
-    def __init__(self, layers: tuple[Layer, ...]) -> None:
-        self._layers = layers
+    def __init__(self, layers: Iterable[Layer]) -> None:
+        """Take the layers. Flags come first, then the policy, then the others, and each kind in the given order."""
+        self._layers = sorted(layers, key=lambda layer: (not layer.overrides_policy, not layer.is_policy))
         secrets = [option.name for option in OPTIONS if option.secret]
-        given = [layer.texts.get(name, "").strip() for layer in layers for name in secrets]
+        given = [layer.texts.get(name, "").strip() for layer in self._layers for name in secrets]
         given = [part for text in given for part in (text, *text.split())]  # a report may split one with white space
         self._redact = Redactor(given)
         self.problems: list[tuple[str, Problem]] = []  # each with the name of its option, or the unknown name
         self.overridden: set[str] = set()
+        for layer in self._layers:
+            for spelling in (each for each in layer.texts if each not in BY_NAME):
+                shown = json_reader.printable(spelling)
+                self._add(spelling, layer, shown, f"it is not known{options.did_you_mean(shown, BY_NAME)}")
 
     def value_or_default(self, option: Option[T]) -> T:
-        """Return the option's value, or its default if no layer has an accepted value."""
         value = self.value(option)
         return option.default_value if value is None else value
 
     def limits(self) -> Mapping[str, float]:
         """Return the limits that are set or have a default, by name."""
         given = {option.name: self.value(option) for option in options.LIMITS}
-        for option in options.LIMITS:
-            if given[option.name] is None and option.default and given.get(option.unless) is None:
-                given[option.name] = option.default_value
+        for name, default in options.DEFAULT_LIMITS.items():
+            if given[name] is None and given.get(BY_NAME[name].unless) is None:
+                given[name] = default
         return {name: limit for name, limit in given.items() if limit is not None}
 
     def value(self, option: Option[T]) -> T | None:
@@ -354,15 +336,11 @@ class OptionReader:
             hint = f" ({error})" if str(error) and is_safe else ""
             message = f"{self._shown(option, text)} is not accepted{hint}; accepted: {option.kind.accepts}"
             raise ValueError(message) from None
-        if self._holds_a_secret(option, value):
-            raise ValueError("its value contains a secret, which reports would show; remove it")
+        if not option.secret and option is not options.BASE_URL:  # no report shows these
+            texts = map(str, value if isinstance(value, tuple) else (value,))
+            if any(self._redact(each) != each for each in texts):  # a report could show a form that redaction misses
+                raise ValueError("its value contains a secret, which reports would show; remove it")
         return value
-
-    def _holds_a_secret(self, option: Option[T], value: T) -> bool:
-        """Return whether a report could show a secret in the value, in a form that redaction misses."""
-        texts = map(str, value if isinstance(value, tuple) else (value,))
-        exempt = option.secret or option is options.BASE_URL  # no report shows these
-        return not exempt and any(self._redact(text) != text for text in texts)
 
     def _overridden_text(self, option: Option[object], layer: Layer) -> str:
         """Return the text of the input that this layer of the policy overrides, or of the policy below this flag."""
@@ -374,7 +352,6 @@ class OptionReader:
         return next((text for each in others for text in each.given(option).values()), "")
 
     def reject_drops(self) -> None:
-        """Add a problem for each limit of a drop that is set."""
         for option in options.LIMITS:
             if option.needs_base and self.value(option) is not None:
                 self.add_problem(option, NO_BASE)
@@ -390,14 +367,6 @@ class OptionReader:
                 remedy = ONE_GATE if given else "give each its own `name`"
                 self.add_problem(given or options.NAME, f"{times} gates are named {shown}; {remedy}")
 
-    def check_unknown(self) -> None:
-        """Add a problem for every name that no option has."""
-        for layer in self._layers:
-            for spelling in layer.texts:
-                if spelling not in BY_NAME:
-                    shown = json_reader.printable(spelling)
-                    self._add(spelling, layer, shown, f"it is not known{options.did_you_mean(shown, BY_NAME)}")
-
     def add_problem(self, option: Option[object], message: str) -> None:
         """Add a problem in an option to the layer that gives it, or to the first layer if none does."""
         giving = [each for each in self._layers if each.given(option)]
@@ -405,7 +374,6 @@ class OptionReader:
         self._add(option.name, layer, option.name, message)
 
     def has_problem(self, option: Option[object]) -> bool:
-        """Return whether there is a problem in the option."""
         return any(name == option.name for name, _ in self.problems)
 
     def _shown(self, option: Option[object], text: str) -> str:

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Trace
-from sepurux_action.config.parsers import MAX_TRACES
+from sepurux_action.config.kinds import MAX_TRACES
 from sepurux_action.errors import TraceFileError
 
 MAX_BYTES = 64 * 1024 * 1024  # of all trace files of a run together, because they stay in memory

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from sepurux_action.common import json_reader
 from sepurux_action.common.urls import safe_url
 from sepurux_action.config import options
-from sepurux_action.config.parsers import BOT_SUFFIX
+from sepurux_action.config.kinds import BOT_SUFFIX
 from sepurux_action.config.policy import MAX_FILE_BYTES
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from sepurux_action.config.parsers import BOT_SUFFIX
+from sepurux_action.config.kinds import BOT_SUFFIX
 from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
 
 MAY_WRITE = frozenset({"write", "maintain", "admin"})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from sepurux_action.config import parsers
+from sepurux_action.config import kinds
 from sepurux_action.config.gate import REGISTERED, Trace
 from sepurux_action.config.policy import ConfiguredValue, Policy, PolicySection
 from sepurux_action.config.settings import (
@@ -17,7 +17,6 @@ from sepurux_action.config.settings import (
     flag_layer,
     input_layer,
     read_inputs,
-    read_report_dir,
     read_settings,
 )
 from sepurux_action.config.stage import OnUndecided, Stage
@@ -203,7 +202,7 @@ def test_a_pass_rate_that_is_given_stays_beside_a_score() -> None:
 
 def test_a_long_campaign_names_its_gate_as_far_as_a_name_may_go() -> None:
     gate = read({"campaign": "c" * 200}).gates[0]
-    assert (len(gate.campaign), len(gate.name)) == (200, parsers.MAX_NAME_LENGTH)
+    assert (len(gate.campaign), len(gate.name)) == (200, kinds.MAX_NAME_LENGTH)
 
 
 # --- Mistakes --------------------------------------------------------------------------------------------------
@@ -386,8 +385,8 @@ def test_what_is_known_early_holds_no_secret() -> None:
 def test_the_report_has_its_folder_with_invalid_settings_too(of_policy: str, folder: str) -> None:
     layers = [input_layer({"token": TOKEN, "timeout": "2 weeks", "report_dir": "of-input"}), environment_layer({})]
     texts = {"report_dir": ConfiguredValue(of_policy, 1)} if of_policy else {}
-    assert read_report_dir(layers, Policy(path="p.yml", top=PolicySection(texts=texts))) == folder
-    assert read_inputs(layers).report_dir == read_report_dir(layers, None) == "of-input"
+    assert read_inputs(layers, Policy(path="p.yml", top=PolicySection(texts=texts))).report_dir == folder
+    assert read_inputs(layers).report_dir == "of-input"
 
 
 def test_an_unknown_input_whose_name_is_a_secret_is_not_shown() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sepurux_action.config.parsers import MAX_TRACES
+from sepurux_action.config.kinds import MAX_TRACES
 from sepurux_action.errors import TraceFileError
 from sepurux_action.evaluation.trace_files import CREATE_FIRST, MAX_BYTES, WORKING_DIRECTORY, TraceFolder
 from sepurux_action.host.workflow_commands import plain
