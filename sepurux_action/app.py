@@ -23,8 +23,8 @@ from sepurux_action.github.event import other_commit_warning, pr_number_warning,
 from sepurux_action.github.policy_source import ResolvedPolicy, read_checkout, resolve_policy
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.host.actions_runner import ActionsRunner
-from sepurux_action.host.deadlines import ThreadTimeouts
-from sepurux_action.host.protocols import Output
+from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.output import Output
 from sepurux_action.host.report_files import ReportWriter
 from sepurux_action.host.signals import Signals
 from sepurux_action.host.terminal import Terminal
@@ -100,7 +100,7 @@ def run_gates(
         run = replace(run, settings=settings)
     _log_start(run)
     results = GateEvaluator(run).evaluate()
-    report = build_report(results, _report_context(run), short=signals.is_received())  # 5 s are left for everything
+    report = build_report(results, _report_context(run), short=bool(signals.received))  # 5 s are left for everything
     _publish(run, results, report, files)
     show(report)
     return signals.status(exit_status((gate.decision, gate.conclusion) for gate in results))
@@ -120,8 +120,7 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
 
         client = connect(context.api_url, inputs.github_token, event.repository, redact)
         event = with_pull_request_number(event, inputs.pull_request)
-    timeouts = connections.timeouts()
-    signals.add_listener(timeouts.interrupt)
+    timeouts = connections.timeouts(signals)
     signing_key = inputs.secret.reveal() if inputs.secret else ""
     github = GitHubSession(client, timeouts, host, event, signing_key=signing_key)
     github.configure(replace(inputs.publish_options, run_url=context.run_url))
@@ -160,10 +159,8 @@ def _until_signal(signals: Signals, work: Callable[[], T]) -> T:
 
     A large policy file takes seconds, so a signal leaves the work behind in its thread.
     """
-    timeouts = ThreadTimeouts()
-    signals.add_listener(timeouts.interrupt)
     try:
-        return timeouts.run(math.inf, work)
+        return Timeouts(signals).run(math.inf, work)
     except Interrupted:
         raise ConfigurationError([Problem(where="", message=CANCELLED_EARLY)]) from None
 
@@ -212,7 +209,7 @@ def _publish(run: Run, results: Sequence[GateResult], report: Report, files: Rep
         run.host.set_outputs(outputs.step_outputs(results, report_path=report_path))
     github = run.github
     _set_statuses(run, partial(github.publish_results, results))
-    if run.signals.is_received():
+    if run.signals.received:
         return
     comment_url = github.publish_comment(results, lambda marker: render_comment(report, marker))
     github.soft_gate.request_reviews()
@@ -276,10 +273,10 @@ def _publish_failed_statuses(run: Run) -> None:
 
 def _set_statuses(run: Run, publish: Callable[[], None]) -> None:
     """Set the statuses; after a signal, which may have interrupted this, set them in the time that is left."""
-    if not run.signals.is_received():
+    if not run.signals.received:
         publish()
-    if run.signals.is_received():
-        run.github.enter_shutdown(ThreadTimeouts())
+    if run.signals.received:
+        run.github.enter_shutdown(Timeouts())
         publish()
 
 

@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime
 
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.client import Transport
-from sepurux_action.host.deadlines import ThreadTimeouts
+from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.signals import Signals
 
 
 def _today() -> date:
@@ -24,5 +25,5 @@ class Connections:
 
     transport: Callable[..., Transport] = Transport
     calls: Callable[..., ApiCalls] = ApiCalls
-    timeouts: Callable[[], ThreadTimeouts] = ThreadTimeouts
+    timeouts: Callable[[Signals], Timeouts] = Timeouts
     today: Callable[[], date] = _today

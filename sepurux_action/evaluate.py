@@ -126,7 +126,7 @@ class GateEvaluator:
         runs, drops = compare_drops(gate, runs, base)
         decision = min((run.decision for run in runs), key=lambda each: each.rank)
         # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
-        on_undecided = OnUndecided.BLOCK if self.run.signals.is_received() else gate.on_undecided
+        on_undecided = OnUndecided.BLOCK if self.run.signals.received else gate.on_undecided
         suspected = trace_may_be_cause(runs)
         conclusion = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=suspected)
         too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in drops)
@@ -144,7 +144,7 @@ class GateEvaluator:
     def _apply_reviews(self, result: GateResult) -> GateResult:
         """Return the result of a failed soft gate after its reviews."""
         gate, event = result.gate, self.run.event
-        if not self.run.github.connected or event.pull_request is None or self.run.signals.is_received():
+        if not self.run.github.connected or event.pull_request is None or self.run.signals.received:
             return result
         approval = self.run.github.approval(gate.reviewers)
         conclusion = enforce(result.decision, gate.stage, gate.on_undecided, approved=approval.approved)

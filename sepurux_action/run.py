@@ -12,7 +12,7 @@ from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import ResolvedPolicy
 from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import GitHubSession
-from sepurux_action.host.protocols import Output
+from sepurux_action.host.output import Output
 from sepurux_action.host.signals import Signals
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from sepurux_action.common.secret import Redactor
 from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
@@ -19,6 +18,8 @@ from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.event import Event, PullRequest, PullRequestLookup
 from sepurux_action.github.snapshot import Comment, Snapshot
 from sepurux_action.github.soft_gate_rules import Review
+from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.output import Output
 from sepurux_action.host.signals import Signals
 from sepurux_action.host.workflow_commands import Level
 
@@ -26,7 +27,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class FakeClock:
+class FakeClock(Timeouts):
     """A clock that moves only when a test or a fake moves it; work is not begun when no time is left."""
 
     time: float = 1_000.0
@@ -119,35 +120,21 @@ class FakeApiCalls(ApiCalls):
 
 
 @dataclass
-class FakeOutput:
+class FakeOutput(Output):
     """Remembers what is said."""
 
     lines: list[str] = field(default_factory=list)
     waits: list[tuple[str, float]] = field(default_factory=list)
     annotations: list[tuple[Level, str]] = field(default_factory=list)
-    written: list[Mapping[str, str]] = field(default_factory=list)
-    summaries: list[str] = field(default_factory=list)
 
     def log(self, text: str) -> None:
         self.lines.append(text)
-
-    def progress(self, text: str) -> None:
-        self.log(text)
 
     def wait(self, what: str, left_s: float) -> None:
         self.waits.append((what, left_s))
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:  # noqa: ARG002
         self.annotations.append((level, f"{title}: {text}" if title else text))
-
-    def set_outputs(self, values: Mapping[str, str]) -> None:
-        self.written.append(values)
-
-    def mask_secrets(self, redact: Redactor, secrets: tuple[str, ...]) -> None:
-        """Redact nothing."""
-
-    def write_summary(self, markdown: str) -> None:
-        self.summaries.append(markdown)
 
 
 @dataclass

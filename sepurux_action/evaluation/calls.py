@@ -60,12 +60,12 @@ class ApiCalls:
             for task in tasks:
                 task.cancel()
 
-        def interrupt(_signal: int) -> None:
+        def interrupt() -> None:
             with suppress(RuntimeError):  # the loop is closed: the tasks have ended
                 loop.call_soon_threadsafe(cancel)
 
         self._signals.add_listener(interrupt)
-        if self._signals.received is not None:
+        if self._signals.received:
             cancel()  # now, before the tasks send their first calls
 
     def now(self) -> float:

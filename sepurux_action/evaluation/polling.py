@@ -48,7 +48,7 @@ from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.metrics import FAILURES, RELIABILITY_SCORE, worst_reading
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.evaluation.schedule import GiveUp, Polls, Retry, Wait, next_poll
-from sepurux_action.host.protocols import Output
+from sepurux_action.host.output import Output
 from sepurux_action.host.workflow_commands import Level
 
 MAX_RUNS_ENRICHED = 10  # runs of one batch whose classified failures are requested

@@ -11,7 +11,8 @@ from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, policy_ref, unread
-from sepurux_action.host.protocols import Output, Timeouts
+from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.output import Output
 from sepurux_action.host.workflow_commands import Level
 
 T = TypeVar("T")

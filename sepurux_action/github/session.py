@@ -33,7 +33,8 @@ from sepurux_action.github.reviews import ReviewGate
 from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Snapshot, policy_ref
 from sepurux_action.github.stage_advice import advise
 from sepurux_action.github.sticky_comment import StickyComment
-from sepurux_action.host.protocols import Output, Timeouts
+from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.output import Output
 
 STATUSES_S = 70.0  # for all decided statuses
 COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: together at most 90 s

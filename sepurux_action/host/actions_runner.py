@@ -16,6 +16,7 @@ from typing import TextIO
 
 from sepurux_action.common.secret import Redactor, spellings
 from sepurux_action.host import workflow_commands as commands
+from sepurux_action.host.output import Output
 from sepurux_action.host.workflow_commands import Level
 
 PREFIX = "INPUT_"
@@ -24,14 +25,13 @@ MAX_ANNOTATIONS = 10  # of one level and step; the runner drops further ones
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 
 
-class ActionsRunner:
-    """A step of a GitHub workflow."""
+class ActionsRunner(Output):
+    """A step of a GitHub workflow, with the environment as the runner made it, and the stream of its log."""
 
     def __init__(self, environ: Mapping[str, str], log: TextIO) -> None:
-        """Take the environment as the runner made it, and the stream that the runner reads as the log."""
+        super().__init__()
         self._environ = environ
         self._log = log
-        self._redact = Redactor()
         self._annotations: Counter[Level] = Counter()
         self._unwritable: set[str] = set()
         self._masked: set[str] = set()
@@ -56,23 +56,15 @@ class ActionsRunner:
             return {}
 
     def mask_secrets(self, redact: Redactor, secrets: tuple[str, ...]) -> None:
-        """Redact secrets in everything that is written from now on, and have the runner mask them too."""
-        self._redact = redact
+        """Redact secrets, and have the runner mask them too."""
+        super().mask_secrets(redact, secrets)
         for spelling in (spelling for secret in secrets for spelling in spellings(secret)):
             if spelling not in self._masked:
                 self._masked.add(spelling)
                 self._write(commands.mask(spelling))
 
     def log(self, text: str) -> None:
-        """Write one line to the log."""
-        self._write(self._redacted_line(text))
-
-    def progress(self, text: str) -> None:
-        """Write one line to the log."""
-        self.log(text)
-
-    def wait(self, what: str, left_s: float) -> None:
-        """Do nothing: the lines of a log cannot be rewritten."""
+        self._write(self.printable(text))
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
         """Write an annotation, or a line of the log if the level already has ten."""
@@ -80,12 +72,11 @@ class ActionsRunner:
         if self._annotations[level] > MAX_ANNOTATIONS:
             self.log(f"{level}: {text}")
         else:
-            properties = {"title": self._redacted_line(title), "file": self._redacted_line(file)}
-            lines = "\n".join(map(self._redacted_line, text.splitlines()))
+            properties = {"title": self.printable(title), "file": self.printable(file)}
+            lines = "\n".join(map(self.printable, text.splitlines()))
             self._write(commands.annotation(level, lines, **properties, line=line))
 
     def set_outputs(self, values: Mapping[str, str]) -> None:
-        """Set outputs of the step."""
         blocks = []
         for name, value in values.items():
             delimiter = f"ghadelimiter_{uuid.uuid4()}"
@@ -93,12 +84,7 @@ class ActionsRunner:
         self._append("GITHUB_OUTPUT", "".join(blocks), "outputs")
 
     def write_summary(self, markdown: str) -> None:
-        """Write the job summary."""
         self._append("GITHUB_STEP_SUMMARY", self._redact(markdown), "job summary")
-
-    def _redacted_line(self, text: str) -> str:
-        """Return one line without secrets, even if invisible characters split them."""
-        return self._redact(commands.plain(self._redact(text)))
 
     def _append(self, variable: str, text: str, what: str) -> None:
         path = self._environ.get(variable, "")

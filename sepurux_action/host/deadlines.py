@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from sepurux_action.errors import DeadlineExceeded, Interrupted
+from sepurux_action.host.signals import Signals
 
 T = TypeVar("T")
 
@@ -22,29 +23,27 @@ def start_thread(work: Callable[[], T]) -> Future[T]:
 
     def perform() -> None:
         try:
-            result = work()
+            future.set_result(work())
         except BaseException as error:  # noqa: BLE001 - raised where the result is read
             future.set_exception(error)
-        else:
-            future.set_result(result)
 
     threading.Thread(target=perform, daemon=True).start()
     return future
 
 
-class ThreadTimeouts:
-    """Runs work within seconds. A signal handler may call `interrupt`, which ends all work."""
+class Timeouts:
+    """Runs work within seconds. A signal ends the work that is running, and all further work is rejected."""
 
-    def __init__(self) -> None:
+    def __init__(self, signals: Signals | None = None) -> None:
         self._events: queue.SimpleQueue[None] = queue.SimpleQueue()  # a signal handler may add to it
         self._interrupted = False
+        if signals:
+            signals.add_listener(self.interrupt)
 
     def now(self) -> float:
-        """Return the monotonic clock's seconds."""
         return time.monotonic()
 
-    def interrupt(self, signal: int) -> None:  # noqa: ARG002 - all signals have the same effect
-        """End the work that is running, and reject all further work."""
+    def interrupt(self) -> None:
         self._interrupted = True
         self._events.put(None)
 
@@ -70,7 +69,6 @@ class ThreadTimeouts:
         return future.result()
 
     def _wait(self, until: float, done: Callable[[], bool]) -> None:
-        """Wait until something is done, or until a time; raises Interrupted if a signal arrives first."""
         while not done():
             if self._interrupted:
                 raise Interrupted

@@ -20,8 +20,8 @@ from typing import TypeVar
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor
 from sepurux_action.errors import DeadlineExceeded, Interrupted
-from sepurux_action.host.deadlines import ThreadTimeouts
-from sepurux_action.host.protocols import Output
+from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.output import Output
 from sepurux_action.host.signals import Signals
 from sepurux_action.host.workflow_commands import Level
 
@@ -137,12 +137,10 @@ class ReportWriter:
 
     def _run_in_time(self, work: Callable[[], T]) -> T:
         """Return what the work returns; raises DeadlineExceeded. A signal meanwhile leads to a short retry."""
-        if not self._signals.is_received():
-            timeouts = ThreadTimeouts()
-            self._signals.add_listener(timeouts.interrupt)
+        if not self._signals.received:
             with suppress(Interrupted):
-                return timeouts.run(WRITE_S, work)
-        return ThreadTimeouts().run(WRITE_AFTER_SIGNAL_S, work)
+                return Timeouts(self._signals).run(WRITE_S, work)
+        return Timeouts().run(WRITE_AFTER_SIGNAL_S, work)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sepurux_action.host.terminal import FRAMES, START_OF_EMPTY_LINE
+from sepurux_action.host.terminal import START_OF_EMPTY_LINE, WAITING
 from tests import backend
 from tests.backend import ScriptedBackend, decided, sound_backend
 from tests.runner import REPOSITORY, inherited
@@ -52,7 +52,7 @@ class InTerminal:
     def frames(self) -> set[str]:
         """Return the different versions of the line that is rewritten."""
         versions = self.written.replace("\r\n", "\n").split(START_OF_EMPTY_LINE)
-        return {each for each in versions if each and each[0] in FRAMES}
+        return {each for each in versions if each.startswith(WAITING)}
 
     @property
     def remaining(self) -> list[str]:
@@ -106,7 +106,7 @@ def waiting_backend() -> Iterator[tuple[ScriptedBackend, threading.Event]]:
 def test_a_terminal_shows_one_line_that_is_rewritten_and_then_only_the_result(tmp_path: Path) -> None:
     flags = ["--campaign", "core-reliability"]
     with waiting_backend() as (sepurux, released), in_terminal(flags, sepurux.url, tmp_path) as terminal:
-        terminal.read_until(lambda _: sum("core-reliability: running, " in each for each in terminal.frames) > 2)
+        terminal.read_until(lambda written: written.count("core-reliability: running, ") > 2)
         released.set()
         terminal.read_until_end()
     assert terminal.process.returncode == 1

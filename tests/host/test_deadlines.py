@@ -8,12 +8,12 @@ import time
 import pytest
 
 from sepurux_action.errors import DeadlineExceeded, Interrupted
-from sepurux_action.host.deadlines import ThreadTimeouts
+from sepurux_action.host.deadlines import Timeouts
 
 
 def test_work_is_abandoned_at_its_deadline() -> None:
     with pytest.raises(DeadlineExceeded):
-        ThreadTimeouts().run(0.1, lambda: time.sleep(60))
+        Timeouts().run(0.1, lambda: time.sleep(60))
 
 
 def test_work_raises_what_it_raises_also_after_work_that_was_abandoned() -> None:
@@ -21,7 +21,7 @@ def test_work_raises_what_it_raises_also_after_work_that_was_abandoned() -> None
         time.sleep(0.2)
         raise ZeroDivisionError
 
-    timeouts = ThreadTimeouts()
+    timeouts = Timeouts()
     with pytest.raises(DeadlineExceeded):
         timeouts.run(0.01, lambda: time.sleep(0.1))
     with pytest.raises(ZeroDivisionError):
@@ -29,8 +29,8 @@ def test_work_raises_what_it_raises_also_after_work_that_was_abandoned() -> None
 
 
 def test_a_signal_ends_work_at_once_and_rejects_further_work() -> None:
-    timeouts = ThreadTimeouts()
-    threading.Timer(0.1, timeouts.interrupt, [15]).start()
+    timeouts = Timeouts()
+    threading.Timer(0.1, timeouts.interrupt).start()
     start = timeouts.now()
     for _ in range(2):
         with pytest.raises(Interrupted):
@@ -39,11 +39,11 @@ def test_a_signal_ends_work_at_once_and_rejects_further_work() -> None:
 
 
 def test_a_pause_ends_after_its_seconds_and_at_once_for_a_signal() -> None:
-    timeouts = ThreadTimeouts()
+    timeouts = Timeouts()
     start = timeouts.now()
     timeouts.pause(0.1)
     assert timeouts.now() - start >= 0.1
-    threading.Timer(0.1, timeouts.interrupt, [15]).start()
+    threading.Timer(0.1, timeouts.interrupt).start()
     with pytest.raises(Interrupted):
         timeouts.pause(60)
     with pytest.raises(Interrupted):

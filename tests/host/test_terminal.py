@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from sepurux_action.common.secret import Redactor
-from sepurux_action.host.terminal import FRAMES, START_OF_EMPTY_LINE, ProgressLine, Terminal, is_colored
+from sepurux_action.host.terminal import START_OF_EMPTY_LINE, WAITING, Terminal, is_colored, waiting_line
 from sepurux_action.host.workflow_commands import Level
 from tests.builders import HOSTILE
-from tests.fakes import FakeClock
 from tests.runner import run_cli
 
 SECRET = "secret-of-no-one"
@@ -171,15 +170,9 @@ def test_a_terminal_that_lacks_characters_gets_a_report_all_the_same(tmp_path: P
 
 
 def test_the_line_shows_the_time_that_has_passed_and_is_left_and_is_cut_to_the_terminal() -> None:
-    clock = FakeClock()
-    line = ProgressLine(Stream(tty=True), clock.now)
-    line.show("refund-reliability: running", 600)
-    clock.pause(12.4)
-    shown = [line.line(columns) for columns in (80, 50, 10, 0)]
-    line.end()
-    assert {text[0] for text in shown[:2]} <= set(FRAMES)
-    assert shown[0][1:] == " refund-reliability: running, 12 s (gives up in 9 min 48 s)"
-    assert shown[1][1:] == " refund-reliabil…, 12 s (gives up in 9 min 48 s)"
+    shown = [waiting_line("refund-reliability: running", 12.4, 587.6, columns) for columns in (80, 50, 10)]
+    assert shown[0] == f"{WAITING} refund-reliability: running, 12 s (gives up in 9 min 48 s)"
+    assert shown[1] == f"{WAITING} refund-reliabil…, 12 s (gives up in 9 min 48 s)"
     assert len(shown[2]) == 9
 
 
@@ -202,9 +195,9 @@ def test_the_line_is_erased_at_the_end_and_before_a_line_that_stays() -> None:
 
 def test_no_foreign_text_begins_a_line_as_the_progress_line_does() -> None:
     streams = Streams()
-    fake = f"{START_OF_EMPTY_LINE}{FRAMES[0]} refunds: passed"
+    fake = f"{START_OF_EMPTY_LINE}{WAITING} refunds: passed"
     streams.terminal.annotate(Level.WARNING, f"Sepurux said {fake}")
     streams.terminal.write_result([f"✗ {fake}", f"  low {fake}"])
     lines = "".join(streams.written).splitlines()
     assert len(lines) == 4  # a warning has its level in front of each line
-    assert not [line for line in lines if line.lstrip()[0] in FRAMES]
+    assert not [line for line in lines if line.lstrip().startswith(WAITING)]

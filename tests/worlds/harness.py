@@ -25,7 +25,7 @@ from sepurux_action.app import run_step
 from sepurux_action.connections import Connections
 from sepurux_action.errors import Interrupted
 from sepurux_action.evaluation.client import Transport
-from sepurux_action.host.deadlines import ThreadTimeouts
+from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.signals import Signals
 from tests.fakes import FakeApiCalls
 from tests.runner import file_pairs, input_variable
@@ -96,23 +96,19 @@ def run_world(world: World, folder: Path) -> Observed:
     )
 
 
-class InstantTimeouts(ThreadTimeouts):
+class InstantTimeouts(Timeouts):
     """Runs work at once, and waits for nothing."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._time, self._ended = 0.0, False
+    def __init__(self, signals: Signals) -> None:
+        super().__init__(signals)
+        self._time = 0.0
 
     def now(self) -> float:
         return self._time
 
-    def interrupt(self, signal: int) -> None:
-        del signal
-        self._ended = True
-
     def run(self, seconds: float, work: Callable[[], T]) -> T:
         del seconds
-        if self._ended:
+        if self._interrupted:
             raise Interrupted
         return work()
 

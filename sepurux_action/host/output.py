@@ -1,0 +1,48 @@
+"""Where a run writes its log, its outputs, and its report: what a step and a command line have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from sepurux_action.common.secret import Redactor
+from sepurux_action.host.workflow_commands import Level, plain
+
+
+class Output(ABC):
+    """Where a run writes. What a place does not have, such as the outputs of a command line, is not written."""
+
+    def __init__(self) -> None:
+        self._redact = Redactor()
+
+    def mask_secrets(self, redact: Redactor, secrets: tuple[str, ...]) -> None:  # noqa: ARG002 - for the runner
+        """Redact secrets in everything that is written from now on."""
+        self._redact = redact
+
+    @abstractmethod
+    def log(self, text: str) -> None:
+        """Write one line to the log."""
+
+    def progress(self, text: str) -> None:
+        """Write what the run does now to the log; nothing where `wait` is shown."""
+        self.log(text)
+
+    def wait(self, what: str, left_s: float) -> None:  # noqa: B027 - the lines of a log cannot be rewritten
+        """Show what the run waits for, and in how many seconds it gives up, where a line can be rewritten."""
+
+    @abstractmethod
+    def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
+        """Write a message that stands out, at a line of a repository file if one is given."""
+
+    def set_outputs(self, values: Mapping[str, str]) -> None:  # noqa: B027
+        """Set values for later steps; a later value of a name replaces an earlier one."""
+
+    def write_summary(self, markdown: str) -> None:  # noqa: B027
+        """Write the job summary."""
+
+    def printable(self, text: str) -> str:
+        """Return one line in which no runner sees a command, without secrets, even if invisible characters split them.
+
+        It contains no escape sequences either.
+        """
+        return self._redact(plain(self._redact(text)))
