@@ -6,8 +6,8 @@ report blocks; what does not block is skipped, with a message.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.command_line import in_workflow
@@ -50,31 +50,25 @@ class _Case:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Suite:
-    """A test suite; its first case is the most important one."""
-
-    name: str
-    cases: Sequence[_Case]
-    seconds: float = 0
-
-
 def junit_xml(report: Report) -> bytes:
     from xml.etree import ElementTree as ET  # noqa: PLC0415 - takes 10 ms, so only when needed; parses nothing
 
+    names, suites = [gate.name for gate in report.gates], [tuple(_cases(gate)) for gate in report.gates]
+    if report.problems:
+        names, suites = ["settings"], [tuple(map(_of_problem, report.problems))]
     root = ET.Element("testsuites", name="Sepurux gate")
-    for suite in [_settings(report.problems)] if report.problems else _gates(report.gates):
-        states = [case.state for case in suite.cases]
+    for suite, cases in zip(_unique(names), suites, strict=True):
+        states = [case.state for case in cases]
         counts = {
             "tests": len(states),
             "failures": states.count(CaseState.FAILURE),
             "errors": states.count(CaseState.ERROR),
             "skipped": states.count(CaseState.SKIPPED),
         }
-        of_suite = ET.SubElement(root, "testsuite", _given(name=suite.name, **counts, time=_time(suite.seconds)))
-        for case in suite.cases:
+        of_suite = ET.SubElement(root, "testsuite", _given(name=suite, **counts, time=_time(cases[0].seconds)))
+        for name, case in zip(_unique(case.name for case in cases), cases, strict=True):
             place = {"file": case.file, "line": case.line or ""} if case.file else {}
-            of_case = _given(classname=suite.name, name=case.name, time=_time(case.seconds), **place)
+            of_case = _given(classname=suite, name=name, time=_time(case.seconds), **place)
             element = ET.SubElement(of_suite, "testcase", of_case)
             if case.state is not CaseState.PASSED:
                 text = json_reader.shorten(json_reader.printable(case.text), MAX_CASE_TEXT_LENGTH)
@@ -86,39 +80,28 @@ def junit_xml(report: Report) -> bytes:
 
 
 def _given(**attributes: object) -> dict[str, str]:
-    return {name: str(value) for name, value in attributes.items() if value != ""}
+    return {name: json_reader.printable(str(value)) for name, value in attributes.items() if value != ""}
 
 
-def _settings(problems: Sequence[Problem]) -> _Suite:
-    names = _unique(_case_name(problem.where.replace("`", "")) or "policy file" for problem in problems)
-    cases = (
-        _Case(
-            name=name,
-            state=CaseState.ERROR,
-            text=str(problem),
-            kind="bad_settings",
-            file=_case_name(problem.file),
-            line=problem.line,
-        )
-        for name, problem in zip(names, problems, strict=True)
+def _of_problem(problem: Problem) -> _Case:
+    return _Case(
+        name=problem.where.replace("`", "") or "policy file",
+        state=CaseState.ERROR,
+        text=str(problem),
+        kind="bad_settings",
+        file=problem.file,
+        line=problem.line,
     )
-    return _Suite(name="settings", cases=tuple(cases))
 
 
-def _gates(gates: Sequence[GateFacts]) -> Iterator[_Suite]:
-    names = _unique(_case_name(gate.name) for gate in gates)
-    for name, gate in zip(names, gates, strict=True):
-        seconds = max(run.elapsed_s for run in gate.runs)
-        approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
-        result = _case(gate, RESULT, gate.state.case, f"{gate.reason} {in_workflow(gate.worst.hint)} {approval}")
-        cases = (replace(result, seconds=seconds), *_thresholds(gate), *_failures(gate))
-        yield _Suite(name=name, cases=cases, seconds=seconds)
-
-
-def _thresholds(gate: GateFacts) -> Iterator[_Case]:
+def _cases(gate: GateFacts) -> Iterator[_Case]:
+    """Yield the cases of a gate: the result as a whole, which is the first, each threshold, and each failure."""
+    approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
+    yield _case(gate, RESULT, gate.state.case, f"{gate.reason} {in_workflow(gate.worst.hint)} {approval}")
     for row in gate.thresholds:
         sentence = f"{row.check.sentence[:1].upper()}{row.check.sentence[1:]}."
-        yield _of_decided(gate, row.check.threshold, _BY_CHECK[row.check.state], sentence)
+        yield _case(gate, row.check.threshold, _BY_CHECK[row.check.state], sentence)
+    yield from _failures(gate)
 
 
 def _failures(gate: GateFacts) -> Iterator[_Case]:
@@ -132,45 +115,39 @@ def _failures(gate: GateFacts) -> Iterator[_Case]:
         counted += f", {failure.compared}" if failure.compared else ""
         texts.setdefault(_failure_name(failure), []).append(f"{counted}: {failure.description or 'no description'}")
     for name, alike in list(texts.items())[:MAX_FAILURE_CASES]:
-        yield _of_decided(gate, name, CaseState.FAILURE, "; ".join(alike))
+        yield _case(gate, name, CaseState.FAILURE, "; ".join(alike))
     if (more := len(texts) - MAX_FAILURE_CASES) > 0:
         yield _Case(name="more failures", state=CaseState.SKIPPED, text=f"{more} more failures are in report.json.")
     for name in dict.fromkeys(map(_failure_name, gate.found.fixed)):
         if name not in texts:
-            yield _of_decided(gate, name, CaseState.PASSED, "Fixed.")
+            yield _case(gate, name, CaseState.PASSED, "Fixed.")
 
 
 def _failure_name(failure: ClassifiedFailure) -> str:
     mutation = f" under {failure.mutation}" if failure.mutation else ""
     trace = f" in {failure.trace_id}" if failure.trace_id else ""
-    return _case_name(f"failure: {failure.type or 'no type'}{mutation}{trace}")
-
-
-def _of_decided(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
-    """Return a case that only counts if the gate is decided."""
-    if gate.decision.is_undecided:
-        return _Case(name=name, state=CaseState.SKIPPED, text=f"{CASE_NOT_COMPARED} {text}")
-    return _case(gate, name, state, text)
+    return f"failure: {failure.type or 'no type'}{mutation}{trace}"
 
 
 def _case(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
-    if state in {CaseState.FAILURE, CaseState.ERROR} and not gate.blocks:
-        return _Case(name=name, state=CaseState.SKIPPED, text=f"{NOT_BLOCKING} {text}")
-    return _Case(name=name, state=state, text=text, kind=gate.state.value)
+    """Return a case that counts only if the gate is decided, and is a failure or an error only if the gate blocks."""
+    if gate.decision.is_undecided and name != RESULT:
+        state, text = CaseState.SKIPPED, f"{CASE_NOT_COMPARED} {text}"
+    elif state in {CaseState.FAILURE, CaseState.ERROR} and not gate.blocks:
+        state, text = CaseState.SKIPPED, f"{NOT_BLOCKING} {text}"
+    seconds = max(run.elapsed_s for run in gate.runs) if name == RESULT else 0
+    return _Case(name=name, state=state, text=text, kind=gate.state.value, seconds=seconds)
 
 
 def _time(seconds: float) -> str:
     return f"{seconds:.3f}" if seconds else ""
 
 
-def _case_name(text: str) -> str:
-    return json_reader.shorten(json_reader.printable(text), MAX_CASE_NAME_LENGTH)
-
-
 def _unique(names: Iterable[str]) -> Iterator[str]:
-    """Yield the names, with a number for each that came before."""
+    """Yield the names, shortened, with a number for each that came before."""
     used: set[str] = set()
-    for name in names:
+    for each in names:
+        name = json_reader.shorten(json_reader.printable(each), MAX_CASE_NAME_LENGTH)
         candidate, number = name, 1
         while candidate in used:
             number += 1

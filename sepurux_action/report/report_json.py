@@ -24,7 +24,6 @@ from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
-from sepurux_action.evaluation.result import RunResult
 from sepurux_action.report.brief import METRIC, Brief, brief, whole
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.report import Category, GateFacts, Note, Report
@@ -42,39 +41,19 @@ _Seconds = Annotated[float, {"minimum": 0}]
 _Count = Annotated[float | None, {"type": ["integer", "null"]}]
 
 
-def _schema(_: Report) -> str:
-    return SCHEMA
-
-
-def _hint(run: RunResult) -> str:
-    return in_workflow(run.hint)
-
-
-def _hint_of_gate(gate: GateFacts) -> str:
-    return _hint(gate.worst)
-
-
-def _notes(report: Report) -> tuple[Note, ...]:
-    return (*map(Note, report.context.notes), *report.notes)
-
-
 def _earlier(gate: GateFacts) -> Iterable[BaselineResult]:
     for commit in () if gate.short else gate.context.history:
         if gate.name in commit.results:
             yield BaselineResult(commit=commit.commit, url="", result=commit.results[gate.name])
 
 
-def _numbers(metrics: tuple[Metric, ...], read: Callable[[Any, Metric], float | None]) -> Mapping[str, Any]:
+def _numbers(metrics: tuple[Metric, ...], read: Callable[..., float | None]) -> Mapping[str, Any]:
     fields: dict[str, Any] = {}
     for metric in metrics:
         schema = {"type": ["integer" if metric.format.whole else "number", "null"], "minimum": 0}
         limit = {} if metric.format.highest is None else {"maximum": metric.format.highest}
-        fields[metric.name] = Annotated[float | None, f"{metric.label}.", schema, limit, partial(_read, read, metric)]
+        fields[metric.name] = Annotated[float | None, f"{metric.label}.", schema, limit, partial(read, metric=metric)]
     return fields
-
-
-def _read(read: Callable[[Any, Metric], float | None], metric: Metric, holder: object) -> float | None:
-    return read(holder, metric)
 
 
 class _Metrics(Shape):
@@ -121,7 +100,7 @@ class _Trace(Shape):
     trace: Annotated[str, "Path or ID of the trace, or `registered scenarios`."]
     decision: Annotated[Decision, "Decision on this run."]
     reason: Annotated[str, "Why, in one sentence.", of("run_decision.reason")]
-    hint: Annotated[str, "What to do.", _hint]
+    hint: Annotated[str, "What to do.", lambda run: in_workflow(run.hint)]
     campaign_id: Annotated[str, "ID of the campaign."]
     trace_id: Annotated[str, "ID of the trace."]
     run_id: Annotated[str, "ID of the CI run."]
@@ -152,16 +131,14 @@ class _Gate(Shape):
     name: Annotated[str, "Name of the gate.", GIVEN]
     decision: Annotated[Decision, "What Sepurux and the thresholds say."]
     state: Annotated[State, "What a reader has to know first; decision and conclusion in one word."]
-    conclusion: Annotated[
-        str, "`failure` if it blocks.", CONCLUSION, lambda gate: "failure" if gate.blocks else "success"
-    ]
+    conclusion: Annotated[str, "`failure` if it blocks.", CONCLUSION, of("conclusion.word")]
     blocked: Annotated[bool, "Whether the gate blocks.", of("blocks")]
     would_block: Annotated[bool, "Whether it would block with `enforcement: hard`."]
     enforcement: Annotated[Stage, "The stage that applies.", of("gate.stage")]
     on_undecided: Annotated[OnUndecided, "The setting `on_undecided`.", of("gate.on_undecided")]
     rule: Annotated[str, "How the decision came about.", RULE, lambda gate: gate.worst.run_decision.rule.name.lower()]
     reason: Annotated[str, "Why, in one sentence."]
-    hint: Annotated[str, "What to do.", _hint_of_gate]
+    hint: Annotated[str, "What to do.", lambda gate: in_workflow(gate.worst.hint)]
     campaign_id: Annotated[str, "ID of the campaign.", of("worst.campaign_id")]
     trace_id: Annotated[str, "ID of the worst trace.", of("worst.trace_id")]
     run_id: Annotated[str, "ID of the worst CI run.", of("worst.run_id")]
@@ -222,7 +199,7 @@ class ReportJson(Shape):
     Every field is present; null is unknown. Rates are fractions, scores 0 to 100.
     """
 
-    schema: Annotated[str, "Name and version of this format.", {"const": SCHEMA}, _schema]
+    schema: Annotated[str, "Name and version of this format.", {"const": SCHEMA}, lambda _: SCHEMA]
     version: Annotated[str, "Version of the action.", of("context.version")]
     repository: Annotated[str, "Repository, as `owner/name`.", of("context.repository")]
     commit: Annotated[str, "SHA of the evaluated commit.", of("context.commit")]
@@ -252,7 +229,9 @@ class ReportJson(Shape):
         "What the pull request changes in the policy. It applies once merged.",
         of("context.policy_changes"),
     ]
-    notes: Annotated[tuple[Note, ...], "Further remarks.", _notes]
+    notes: Annotated[
+        tuple[Note, ...], "Further remarks.", lambda report: (*map(Note, report.context.notes), *report.notes)
+    ]
     brief: Annotated[Brief, "What failed, for coding agents. Nothing is cut to a size here.", brief]
 
 
