@@ -101,7 +101,11 @@ class EvaluationError(GateError):
 
 
 class StillPending(EvaluationError):
-    """A poll succeeded, but the backend had not decided within the timeout."""
+    """A poll succeeded, but the backend had not decided within the timeout. `detail` is why, '' if it says nothing."""
+
+    def __init__(self, reason: str, hint: str, detail: str) -> None:
+        super().__init__(reason, hint)
+        self.detail = detail
 
 
 class GitHubError(GateError):

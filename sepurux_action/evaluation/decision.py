@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from sepurux_action.common import json_reader, number_format
+from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
@@ -87,12 +87,16 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDecision:
-    """What one poll means: the decision, its reason, and its row of the decision table (docs/reference.md)."""
+    """What one poll means: the decision, its reason, and its row of the decision table (docs/reference.md).
+
+    `detail` is the reason for `pending` without how long the gate waited.
+    """
 
     decision: Decision
     reason: str
     rule: Rule
     checks: tuple[Check, ...] = ()
+    detail: str = ""
 
 
 def decide(run: CIRun, gate: Gate) -> RunDecision:
@@ -144,11 +148,6 @@ def _missing(run: CIRun, gate: Gate, checks: tuple[Check, ...]) -> Iterator[str]
     for metric in METRICS:
         if metric.drop in gate.limits and (broken := run.reading(metric).broken):
             yield f"{metric.label.lower()}: {broken}"
-
-
-def no_decision(waited_s: float) -> str:
-    """Return the beginning of the reason for `pending`: how long the gate waited, from the first call to the last."""
-    return f"No decision after {number_format.duration(waited_s)}"
 
 
 def next_step(run_decision: RunDecision) -> str:

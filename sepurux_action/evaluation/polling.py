@@ -43,7 +43,7 @@ from sepurux_action.evaluation.ci_run import (
     parse_failures,
     wrong_shape,
 )
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide, next_step, no_decision
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide, next_step
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.metrics import FAILURES, RELIABILITY_SCORE, worst_reading
 from sepurux_action.evaluation.result import RunResult
@@ -333,9 +333,13 @@ class RunPoller:
         """Make the error the result, unless there is a `fail` already."""
         if self.result.decision is Decision.FAIL:
             return
-        decision = Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR
-        reason = f"{error.reason[0].upper()}{error.reason[1:].rstrip('.')}."
-        decided = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED, checks=checks)
+        decided = RunDecision(
+            decision=Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR,
+            reason=_sentence(error.reason),
+            rule=Rule.NOT_POLLED,
+            checks=checks,
+            detail=_sentence(error.detail) if isinstance(error, StillPending) else "",
+        )
         self.result = replace(self.result, run_decision=decided, hint=error.hint)
 
     async def _note_outage(self, outage: Outage) -> None:
@@ -464,7 +468,8 @@ class RunPoller:
         why = f": {decision.reason}" if decision.rule is Rule.UNKNOWN_WORD else ""
         why += f"; the last poll failed: {failed}" if failed else ""
         self.result = replace(self.result, elapsed_s=waited)  # what a report shows is what the reason says
-        return StillPending(no_decision(waited) + why, next_step(decision))
+        reason = f"No decision after {number_format.duration(waited)}{why}"
+        return StillPending(reason, next_step(decision), why.lstrip(":; "))
 
     # -- the score and the failures ---------------------------------------------------------------------------------
 
@@ -542,6 +547,10 @@ class RunPoller:
         names = [self.gate.name] if len(self._step.gates) > 1 else []
         names += [self._trace.label] if len(self.gate.traces) > 1 else []
         self._step.output.progress(f"[{' / '.join(names)}] {text}" if names else text)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:].rstrip('.')}." if text else ""
 
 
 def _error_of(error: PermanentError) -> EvaluationError:

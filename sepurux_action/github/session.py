@@ -413,7 +413,7 @@ def _status_note(result: GateResult) -> str:
         case Decision.SKIPPED:
             return "no changed file matches its paths"
         case Decision.ERROR | Decision.PENDING:
-            reason = result.reason.rstrip(".").replace("No decision", "no decision", 1)
+            reason = result.reason.rstrip(".")
             return reason if result.conclusion.blocks else f"does not block: {reason}"
         case Decision.FAIL if not result.conclusion.blocks:
             return "does not block"

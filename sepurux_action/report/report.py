@@ -24,7 +24,6 @@ from sepurux_action.evaluation.decision import (
     UNEXPLAINED_FAIL,
     Decision,
     Rule,
-    no_decision,
 )
 from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
@@ -42,14 +41,6 @@ from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be
 from sepurux_action.report.reproduction import command_lines
 from sepurux_action.report.states import BY_CHECK, BY_DECISION, State
 
-_ROW_ORDER = (
-    CheckState.MISSED,
-    CheckState.NO_NUMBER,
-    CheckState.NOT_REPORTED,
-    CheckState.WITHIN_RANGE,
-    CheckState.NOT_COMPARED,
-    CheckState.MET,
-)
 # No result because of a number, which a row shows.
 _NUMBERS_COUNT = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED, Rule.BASE_UNREAD})
 SHORT_SHA = 7  # digits, as GitHub shows a commit
@@ -206,17 +197,13 @@ class GateFacts(GateResult):
         return "the gate uploads a trace" if unread else "the uploaded trace may be the cause"
 
     @property
-    def waited_s(self) -> float:
-        """Return the seconds that the gate waited for a decision, at most its timeout."""
-        return min(self.worst.elapsed_s or self.gate.timeout_s, self.gate.timeout_s)
-
-    @property
     def ending(self) -> str:
         """Return what a title says after the gate's name."""
         if self.failed and self.missed:
             return f"{self.state.ending}: {self.missed_of_all}"
+        waited_s = min(self.worst.elapsed_s or self.gate.timeout_s, self.gate.timeout_s)
         waited = self.decision is Decision.PENDING
-        return f"no decision after {number_format.duration(self.waited_s)}" if waited else self.state.ending
+        return f"no decision after {number_format.duration(waited_s)}" if waited else self.state.ending
 
     @property
     def word(self) -> str:
@@ -232,12 +219,8 @@ class GateFacts(GateResult):
         """Return the reason of a gate without a result, without what the title of a report shows."""
         if self.state is State.CANCELLED:
             return ""
-        reason, waited = self.worst.run_decision.reason, no_decision(self.waited_s)
-        rest = reason.removeprefix(waited)
-        if rest == reason or rest[:1] not in {".", ":", ";"}:
-            return reason
-        rest = rest.lstrip(".:; ")
-        return rest[:1].upper() + rest[1:]
+        decided = self.worst.run_decision
+        return decided.detail if self.decision is Decision.PENDING else decided.reason
 
     @property
     def dashboard(self) -> Dashboard | None:
@@ -287,7 +270,7 @@ class GateFacts(GateResult):
                 results=len(baseline.values(metric)),
             )
 
-        return tuple(sorted(map(row, self.checks), key=lambda each: _ROW_ORDER.index(each.check.state)))
+        return tuple(sorted(map(row, self.checks), key=lambda each: list(BY_CHECK).index(each.check.state)))
 
     @property
     def missed(self) -> tuple[ThresholdFacts, ...]:

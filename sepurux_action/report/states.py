@@ -54,11 +54,11 @@ BY_DECISION = {
     Decision.PASS: State.PASSED,
     Decision.SKIPPED: State.SKIPPED,
 }
-BY_CHECK = {
-    CheckState.MET: State.PASSED,
+BY_CHECK = {  # in the order of the rows of a table
     CheckState.MISSED: State.FAILED,
-    CheckState.NOT_REPORTED: State.NO_RESULT,
     CheckState.NO_NUMBER: State.NO_RESULT,
+    CheckState.NOT_REPORTED: State.NO_RESULT,
     CheckState.WITHIN_RANGE: State.NOT_BLOCKING,
     CheckState.NOT_COMPARED: State.NO_DECISION,
+    CheckState.MET: State.PASSED,
 }

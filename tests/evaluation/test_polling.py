@@ -547,6 +547,7 @@ def test_the_sentence_on_a_wait_has_the_same_clock_as_the_time_of_the_run(ends_a
     [result] = run(DriftingCalls(backend(after(ends_at, http(429, 3_600)))))
     assert result.decision is Decision.PENDING
     assert result.run_decision.reason.startswith(f"No decision after {number_format.duration(result.elapsed_s)}; ")
+    assert result.run_decision.detail.startswith("The last poll failed: HTTP 429")
 
 
 def test_the_log_says_once_how_long_a_run_waited() -> None:

