@@ -139,7 +139,7 @@ class GateEvaluator:
         """Return the results that a gate is compared with, or what to do if they could not be read."""
         github, event = self.run.github, self.run.event
         hint = _unread_hint(github.snapshot, event) if github.connected else NO_GITHUB_HINT
-        return Base(baseline=github.baseline(gate.name), branch=event.base_ref, hint=hint)
+        return Base(baseline=github.baselines([gate]).get(gate.name), branch=event.base_ref, hint=hint)
 
     def _apply_reviews(self, result: GateResult) -> GateResult:
         """Return the result of a failed soft gate after its reviews."""

@@ -30,15 +30,15 @@ _ENDED = ErrorDetails(message="the run was cancelled before GitHub responded", t
 class BoundedCalls:
     """Calls GitHub about `event` until the deadline that `set_timeout` sets. `work` gets the client.
 
-    Without a client, nothing is called, nothing is known, and there is no warning.
+    Without a client, nothing is called, nothing is known, and there is no warning. `timeouts` is replaced after a
+    signal, which interrupted the others.
     """
 
     def __init__(self, client: GitHubClient | None, timeouts: Timeouts, output: Output, event: Event) -> None:
-        """Start with a deadline that has passed."""
         self.event = event
-        self._client = client
+        self.timeouts = timeouts
         self.connected = client is not None
-        self._timeouts = timeouts
+        self._client = client
         self._output = output
         self._deadline = timeouts.now()
         self._denied = set() if self.connected else set(Operation)
@@ -46,15 +46,11 @@ class BoundedCalls:
 
     def set_timeout(self, seconds: float) -> None:
         """Give all following calls together this many seconds."""
-        self._deadline = self._timeouts.now() + seconds
+        self._deadline = self.timeouts.now() + seconds
 
     def extend(self, seconds: float) -> None:
         """Move the deadline by this many seconds."""
         self._deadline += seconds
-
-    def replace_timeouts(self, timeouts: Timeouts) -> None:
-        """Use timeouts that a signal has not interrupted."""
-        self._timeouts = timeouts
 
     def try_call(self, operation: Operation, work: Callable[[GitHubClient], T]) -> T | None:
         """Return what `work` returns, or None after one warning. An operation that the token may not do is skipped."""
@@ -134,7 +130,7 @@ class BoundedCalls:
         if client is None:
             raise GitHubError(_NOT_USED)
         try:
-            return self._timeouts.run(max(0.0, self._left), lambda: work(client))
+            return self.timeouts.run(max(0.0, self._left), lambda: work(client))
         except Interrupted:
             raise GitHubError(_ENDED) from None
         except DeadlineExceeded:
@@ -148,7 +144,6 @@ class BoundedCalls:
             self._denied.add(operation)
 
     def warn_once(self, warning: str) -> None:
-        """Write a warning unless it has been written before."""
         if warning not in self._warned:
             self._warned.add(warning)
             self._output.annotate(Level.WARNING, warning, title="Sepurux gate")
@@ -196,8 +191,9 @@ class BoundedCalls:
 
     def fetch_page(self, after: str = "") -> Snapshot | None:
         """Return the event's pull request as it is now, with one page of comments; None if it cannot be read."""
-        event = self.event
-        page = self.try_call(Operation.READ, lambda github: github.fetch_snapshot(event, after=after, with_base=False))
+        page = self.try_call(
+            Operation.READ, lambda github: github.fetch_snapshot(self.event, after=after, with_base=False)
+        )
         if page is not None:
             self._warn_of(page)
         return page
@@ -210,13 +206,13 @@ class BoundedCalls:
 
     def _pause(self, seconds: float) -> None:
         try:
-            self._timeouts.pause(seconds)
+            self.timeouts.pause(seconds)
         except Interrupted:
             raise GitHubError(_ENDED) from None
 
     @property
     def _left(self) -> float:
-        return self._deadline - self._timeouts.now()
+        return self._deadline - self.timeouts.now()
 
 
 def oldest_first(comments: Iterable[Comment]) -> tuple[Comment, ...]:

@@ -15,24 +15,8 @@ from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github import permissions, snapshot
-from sepurux_action.github.event import (
-    ByCommit,
-    ByHead,
-    ByNumber,
-    Event,
-    PullRequest,
-    PullRequestLookup,
-    parse_pull_request,
-)
-from sepurux_action.github.snapshot import (
-    RECENT_RESULTS_QUERY,
-    SNAPSHOT_QUERY,
-    Comment,
-    Snapshot,
-    parse_recent_results,
-    parse_snapshot,
-    snapshot_variables,
-)
+from sepurux_action.github.event import ByHead, ByNumber, Event, PullRequest, PullRequestLookup, parse_pull_request
+from sepurux_action.github.snapshot import Comment, Snapshot
 from sepurux_action.github.soft_gate_rules import Review
 from sepurux_action.github.stage_advice import RECENT_PULL_REQUESTS
 
@@ -42,8 +26,6 @@ UNEXPECTED_SHAPE = ErrorDetails(message="a response of an unknown shape, or a re
 
 
 class CommitState(StrEnum):
-    """The state of a commit status, of those that the gate uses."""
-
     PENDING = "pending"
     SUCCESS = "success"
     FAILURE = "failure"
@@ -51,26 +33,24 @@ class CommitState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CommitStatus:
-    """A status of a commit; `context` is its name, and `url` where it links to, or ''."""
-
     context: str
     state: CommitState
     description: str
-    url: str = ""
+    url: str = ""  # where it links to
 
 
 class Transport(Protocol):
-    """Sends a call to GitHub."""
-
     def __call__(self, verb: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None) -> object:
         """Return the response, whatever shape it has; `path` is below the repository, '' is GraphQL."""
 
 
 class GitHubClient:
-    """The client for one repository, with one token."""
+    """The client for one repository, with one token.
+
+    `redact` removes secrets from every text that is sent to be shown: statuses, comments, review requests.
+    """
 
     def __init__(self, send: Transport, repository: str, redact: Callable[[str], str] = str) -> None:
-        """`redact` removes secrets from every text that is sent to be shown: statuses, comments, review requests."""
         self._call = send
         self._name = repository
         self._redact = redact
@@ -78,36 +58,31 @@ class GitHubClient:
 
     def find_pull_requests(self, lookup: PullRequestLookup) -> tuple[PullRequest, ...]:
         """Return the pull requests that may match; `event.resolve` checks them."""
-        match lookup:
-            case ByNumber(number):
-                return (parse_pull_request(self._call("GET", f"pulls/{number}")),)
-            case ByHead(commit=commit):
-                listed = self._pulls("open", head=lookup.label)
-                found = any(pull.head_sha == commit for pull in listed)
-                return listed if found else (*listed, *self._pulls("closed", head=lookup.label))
-            case ByCommit():
-                # GitHub's list of pull requests by commit lacks those from forks, and the open ones of a commit that
-                # the default branch contains.
-                return self._pulls("open")
+        if isinstance(lookup, ByNumber):
+            return (parse_pull_request(self._call("GET", f"pulls/{lookup.number}")),)
+        if isinstance(lookup, ByHead):
+            label = f"{lookup.repository.partition('/')[0]}:{lookup.branch}"
+            listed = self._pulls("open", head=label)
+            found = any(pull.head_sha == lookup.commit for pull in listed)
+            return listed if found else (*listed, *self._pulls("closed", head=label))
+        # GitHub's list of pull requests by commit lacks those from forks, and the open ones of a commit that the
+        # default branch contains.
+        return self._pulls("open")
 
     def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:
         """Return the pull request, the own comments, the base's results, and the policy file at `config`.
 
         `after` is the cursor after which the comments begin.
         """
-        variables = snapshot_variables(event, after=after, with_base=with_base, config=config)
-        response = self._query(SNAPSHOT_QUERY, variables)
-        return parse_snapshot(response, event, _graphql_error(response))
+        variables = snapshot.snapshot_variables(event, after=after, with_base=with_base, config=config)
+        response = self._query(snapshot.SNAPSHOT_QUERY, variables)
+        return snapshot.parse_snapshot(response, event, _graphql_error(response))
 
     def commit_statuses(self, commit: str) -> Mapping[str, str]:
         """Return the description of each status of a commit, by context; '' if it has none."""
-        statuses = self._pages(f"commits/{commit}/status", field="statuses")
-        return {
-            json_reader.text(status.get("context")): json_reader.text(status.get("description")) for status in statuses
-        }
+        return snapshot.descriptions(self._pages(f"commits/{commit}/status", field="statuses"))
 
     def set_status(self, commit: str, status: CommitStatus) -> None:
-        """Set a commit status."""
         texts = {"description": status.description, "context": status.context, "target_url": status.url}
         body = {"state": status.state.value, **{name: self._redact(text) for name, text in texts.items() if text}}
         _check_id(self._call("POST", f"statuses/{commit}", body=body))
@@ -156,13 +131,20 @@ class GitHubClient:
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
         """Return the files that a pull request changes, with old and new name; GitHub lists at most 3,000."""
         files = self._pages(f"pulls/{number}/files")
-        return tuple(
-            ChangedFile(str(file.get("filename", "")), str(file.get("previous_filename") or "")) for file in files
-        )
+        names = ((str(file.get("filename", "")), str(file.get("previous_filename") or "")) for file in files)
+        return tuple(ChangedFile(name, previous) for name, previous in names)
 
     def reviews(self, number: int) -> tuple[Review, ...]:
         """Return the reviews of a pull request, the oldest first."""
-        return tuple(map(_review, self._pages(f"pulls/{number}/reviews")))
+        return tuple(
+            Review(
+                author=json_reader.text(json_reader.at(review, "user", "login")),
+                state=json_reader.text(review.get("state")).upper(),
+                commit=json_reader.text(review.get("commit_id")),
+                kind=json_reader.text(json_reader.at(review, "user", "type")),
+            )
+            for review in self._pages(f"pulls/{number}/reviews")
+        )
 
     def requested_reviewers(self, number: int) -> tuple[str, ...]:
         """Return the logins of whom a review is requested and who have not given one."""
@@ -200,10 +182,10 @@ class GitHubClient:
         """Return the results of the last pull requests into a branch, by context, the newest first."""
         owner, _, name = self._name.partition("/")
         variables = {"owner": owner, "name": name, "base": base, "last": RECENT_PULL_REQUESTS}
-        response = self._query(RECENT_RESULTS_QUERY, variables)
+        response = self._query(snapshot.RECENT_RESULTS_QUERY, variables)
         if error := _graphql_error(response):
             raise GitHubError(error)
-        return parse_recent_results(response)
+        return snapshot.parse_recent_results(response)
 
     def _query(self, query: str, variables: Mapping[str, object]) -> object:
         """Return the response to a GraphQL query; it has the repository, and perhaps errors beside it."""
@@ -228,15 +210,6 @@ class GitHubClient:
             if len(page) < snapshot.PAGE:
                 return entries
         raise GitHubError(ErrorDetails(message=f"more than {snapshot.MAX_PAGES * snapshot.PAGE} entries"))
-
-
-def _review(review: Mapping[str, object]) -> Review:
-    return Review(
-        author=json_reader.text(json_reader.at(review, "user", "login")),
-        state=json_reader.text(review.get("state")).upper(),
-        commit=json_reader.text(review.get("commit_id")),
-        kind=json_reader.text(json_reader.at(review, "user", "type")),
-    )
 
 
 def _check_id(created: object) -> int:

@@ -7,7 +7,6 @@ https://docs.github.com/actions/reference/workflows-and-actions/events-that-trig
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -54,11 +53,6 @@ class ByHead:
     branch: str
     commit: str
     number: int | None = None
-
-    @property
-    def label(self) -> str:
-        """Return `owner:branch`, by which GitHub lists pull requests."""
-        return f"{self.repository.partition('/')[0]}:{self.branch}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +125,7 @@ class Event:
 
     @property
     def branch(self) -> str:
-        """Return the branch whose stage applies: the base, the pushed one, or else the default one (section 5)."""
+        """The branch whose stage applies: the base, the pushed one, or else the default one."""
         pushed = self.head_branch if self.name == "push" else ""
         return self.base_ref or pushed or self.default_branch
 
@@ -162,13 +156,10 @@ def _workflow_file(environ: Mapping[str, str], repository: str) -> str:
 
     In a called reusable workflow, the variables name the workflow that calls it, whose triggers count.
     """
-    commit, match = (
-        parse_sha(environ.get("GITHUB_WORKFLOW_SHA")),
-        _WORKFLOW.match(environ.get("GITHUB_WORKFLOW_REF", "")),
-    )
-    if not (commit and match and match["path"].isprintable() and _same(match["repository"], repository)):
-        return ""
-    return f"{commit}:{match['path']}"
+    commit = parse_sha(environ.get("GITHUB_WORKFLOW_SHA"))
+    match = _WORKFLOW.match(environ.get("GITHUB_WORKFLOW_REF", ""))
+    known = commit and match and match["path"].isprintable() and _same(match["repository"], repository)
+    return f"{commit}:{match['path']}" if match and known else ""
 
 
 def parse_pull_request(raw: object, *, graphql: bool = False) -> PullRequest:
@@ -184,13 +175,10 @@ def with_pull_request_number(event: Event, number: int | None) -> Event:
     """Return the event with the setting `pr_number`, which applies if the event has no pull request."""
     if number is None or event.pull_request is not None or event.skip_reason or event.ambiguous:
         return event
-    match event.lookup:
-        case ByHead() as lookup:
-            return replace(event, lookup=replace(lookup, number=number))
-        case ByCommit() as lookup if event.name == "push":
-            return replace(event, lookup=replace(lookup, number=number))
-        case _:
-            return _with_number_lookup(event, number)
+    lookup = event.lookup
+    if isinstance(lookup, ByHead) or (isinstance(lookup, ByCommit) and event.name == "push"):
+        return replace(event, lookup=replace(lookup, number=number))
+    return _with_number_lookup(event, number)
 
 
 def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
@@ -203,9 +191,7 @@ def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
             return event
         case ByNumber(number):
             matches = [pull for pull in candidates if pull.number == number]
-            return (
-                _with_match(event, matches) if matches else as_ambiguous(event, f"pull request {number} cannot be read")
-            )
+            return _with_match(event, matches) or as_ambiguous(event, f"pull request {number} cannot be read")
         case ByHead() as lookup:
             matches = [
                 pull
@@ -213,12 +199,11 @@ def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
                 if (pull.head_sha, pull.head_branch) == (lookup.commit, lookup.branch)
                 and _same(pull.head_repository, lookup.repository)
             ]
-            if not matches:
-                head = f"{lookup.repository}:{lookup.branch} at {lookup.commit[:7]}"
-                return as_ambiguous(event, f"no pull request has the head {head}; a newer commit has a run of its own")
             still_open = [pull for pull in matches if pull.open]
-            found = _with_match(event, _selected(still_open or matches, lookup.number))
-            return replace(found, closed=not still_open)
+            if found := _with_match(event, still_open or matches, lookup.number):
+                return replace(found, closed=not still_open)
+            head = f"{lookup.repository}:{lookup.branch} at {lookup.commit[:7]}"
+            return as_ambiguous(event, f"no pull request has the head {head}; a newer commit has a run of its own")
         case ByCommit() as lookup:
             matches = [
                 pull
@@ -231,7 +216,7 @@ def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
             if not matches and lookup.number is not None:
                 return _with_number_lookup(event, lookup.number)
             none = f"{lookup.commit[:7]} is the head of no open pull request"
-            return _with_match(event, _selected(matches, lookup.number), none)
+            return _with_match(event, matches, lookup.number) or replace(event, lookup=None, no_pr_reason=none)
         case _:
             assert_never(event.lookup)
 
@@ -284,26 +269,14 @@ def _merge_group(event: Event, payload: Mapping[str, object]) -> Event:
 def _workflow_run(event: Event, payload: Mapping[str, object]) -> Event:
     run = json_reader.as_object(payload.get("workflow_run"))
     base, head = payload.get("repository"), run.get("head_repository")
-    repository, branch, commit = (
-        _repository(json_reader.at(head, "full_name")),
-        _branch_name(run.get("head_branch")),
-        parse_sha(run.get("head_sha")),
-    )
-    event = replace(
-        event,
-        commit=commit,
-        head_repository=repository,
-        head_branch=branch,
-        fork=not _same(repository, event.repository),
-    )
+    repository, branch = _repository(json_reader.at(head, "full_name")), _branch_name(run.get("head_branch"))
+    commit, fork = parse_sha(run.get("head_sha")), not _same(repository, event.repository)
+    event = replace(event, commit=commit, head_repository=repository, head_branch=branch, fork=fork)
     if json_reader.text(run.get("event")) not in PULL_REQUEST_EVENTS and not event.fork:
         return event
     # The list may contain pull requests from this branch into other repositories of the fork network.
-    ours = [
-        pull
-        for pull in json_reader.as_array(run.get("pull_requests"))
-        if _same_id(json_reader.at(pull, "base", "repo"), base)
-    ]
+    listed = json_reader.as_array(run.get("pull_requests"))
+    ours = [pull for pull in listed if _same_id(json_reader.at(pull, "base", "repo"), base)]
     if len(ours) == 1 and commit and _same_id(json_reader.at(ours[0], "head", "repo"), head):
         pull = replace(parse_pull_request(ours[0]), head_repository=repository)
         if pull.number is not None and pull.head_sha == commit:
@@ -342,10 +315,6 @@ def _deployment(event: Event, payload: Mapping[str, object]) -> Event:
     )
 
 
-def _other(event: Event, payload: Mapping[str, object]) -> Event:  # noqa: ARG001 - the signature of a parser
-    return event
-
-
 def _with_commit_lookup(event: Event) -> Event:
     """Return the event with a lookup by its commit, unless its pull request or base is known already."""
     known = event.pull_request or event.base_ref or event.lookup or event.skip_reason or event.ambiguous
@@ -361,16 +330,14 @@ def _with_number_lookup(event: Event, number: int) -> Event:
     return replace(event, commit=commit, lookup=ByNumber(number), at_current_head=True, no_pr_reason="")
 
 
-def _selected(matches: Sequence[PullRequest], number: int | None) -> Sequence[PullRequest]:
-    return [pull for pull in matches if pull.number == number] or matches
+def _with_match(event: Event, matches: Sequence[PullRequest], number: int | None = None) -> Event | None:
+    """Return the event with the pull request that matches, or with the base branch if several have the same.
 
-
-def _with_match(event: Event, matches: Sequence[PullRequest], none: str = "") -> Event:
-    """Return the event with the pull request that matches, or with the base branch if several have the same."""
-    if not matches:
-        return replace(event, lookup=None, pull_request=None, no_pr_reason=none)
-    if len(matches) == 1:
-        return _with_pull_request(event, matches[0])
+    `number` selects one of several. Without a match, the result is None.
+    """
+    matches = [pull for pull in matches if pull.number == number] or matches
+    if len(matches) <= 1:
+        return _with_pull_request(event, matches[0]) if matches else None
     state = "open" if matches[0].open else "closed"
     several = f"{event.commit[:7]} is the head of {len(matches)} {state} pull requests"
     base = matches[0].base_ref
@@ -404,8 +371,8 @@ def _with_pull_request(event: Event, pull: PullRequest) -> Event:
 
 def _same_id(one: object, other: object) -> bool:
     """Return whether both are the same repository, by its id."""
-    number = _number(json_reader.at(one, "id"), high=math.inf)
-    return number is not None and number == _number(json_reader.at(other, "id"), high=math.inf)
+    number = json_reader.at(one, "id")
+    return isinstance(number, int) and number == json_reader.at(other, "id")
 
 
 def _same(one: str, other: str) -> bool:
@@ -413,13 +380,12 @@ def _same(one: str, other: str) -> bool:
     return bool(one) and one.lower() == other.lower()
 
 
-def _number(value: object, high: float = MAX_NUMBER) -> int | None:
-    number = json_reader.number(value, low=1, high=high, whole=True).value
+def _number(value: object) -> int | None:
+    number = json_reader.number(value, low=1, high=MAX_NUMBER, whole=True).value
     return None if number is None else int(number)
 
 
 def parse_sha(value: object) -> str:
-    """Return a commit's SHA, or '' for any other value."""
     return value if isinstance(value, str) and SHA.match(value) and not _NO_SHA.match(value) else ""
 
 
@@ -468,7 +434,7 @@ _GIVEN = "the one that `pr_number` names, whose head is then evaluated; without 
 _OF_BRANCH = "the one open pull request with this head commit; on the default branch, only one from this repository"
 _OR_GIVEN = f"{_GIVEN}the one open pull request from this repository with this head commit"
 _DEPLOYED = EventKind(_deployment, "the deployed commit", _OR_GIVEN)
-_ELSE = EventKind(_other, "`GITHUB_SHA`", _OR_GIVEN)
+_ELSE = EventKind(lambda event, _: event, "`GITHUB_SHA`", _OR_GIVEN)
 
 # docs/reference.md#events lists them. Any other event is parsed like the last ones.
 EVENTS: Mapping[str, EventKind] = {
@@ -487,6 +453,6 @@ EVENTS: Mapping[str, EventKind] = {
     ),
     "issue_comment": EventKind(_issue_comment, "the head of the pull request", "the one with the comment"),
     **dict.fromkeys(("deployment", "deployment_status"), _DEPLOYED),
-    "workflow_dispatch": EventKind(_other, _ELSE.commit, f"{_GIVEN}{_OF_BRANCH}"),
+    "workflow_dispatch": replace(_ELSE, pull_request=f"{_GIVEN}{_OF_BRANCH}"),
     **dict.fromkeys(("release", "schedule", "repository_dispatch"), _ELSE),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
+from operator import methodcaller
 
 from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.github.calls import READS_S, BoundedCalls
@@ -21,7 +22,6 @@ class ReviewGate:
     """The reviews of one pull request, fetched when the first gate needs them."""
 
     def __init__(self, calls: BoundedCalls) -> None:
-        """Start with nothing fetched."""
         self._calls = calls
         self._permissions: dict[str, str] = {}  # shared by the rules of all gates
         self._waiting: list[ApprovalRules] = []
@@ -33,10 +33,10 @@ class ReviewGate:
             return ApprovalStatus(unread=True)
         head = pull.head_sha if event.name == "merge_group" else event.commit
         rules = ApprovalRules(author=pull.author, head=head, reviewers=reviewers, permissions=self._permissions)
-        self._fetch_approvers(rules)
-        status = approval_status(self._reviews, rules)
-        if status.approved:
-            return status
+        for login in approvers_to_check(self._reviews, rules):
+            self._fetch_permission(login)
+            if rules.refusal(login) is None:  # one approval is enough
+                return approval_status(self._reviews, rules)
         for login in reviewers:  # the report names those who can approve, and their reviews are requested
             self._fetch_permission(login)
         status = approval_status(self._reviews, rules)
@@ -53,15 +53,7 @@ class ReviewGate:
         self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
         return self._calls.try_call(Operation.REVIEWS, lambda github: github.reviews(number))
 
-    def _fetch_approvers(self, rules: ApprovalRules) -> None:
-        """Fetch the permissions of approvers until one is eligible: one approval is enough."""
-        for login in approvers_to_check(self._reviews or (), rules):
-            self._fetch_permission(login)
-            if rules.refusal(login) is None:
-                break
-
     def _fetch_permission(self, login: str) -> None:
-        """Fetch a user's permission if it is not known yet."""
         if login not in self._permissions:
             permission = self._calls.try_call(Operation.REVIEWS, lambda github: github.permission(login))
             if permission is not None:
@@ -77,9 +69,6 @@ class ReviewGate:
             return
         reviews = self._reviews or ()
         logins = [login for rules in self._waiting for login in reviewers_to_request(rules, reviews, requested)]
-        self._calls.try_each(
-            Operation.REQUEST_REVIEW, {login: partial(self._request, number, login) for login in logins}
-        )
-
-    def _request(self, number: int, login: str) -> None:
-        self._calls.call(lambda github: github.request_review(number, login))
+        requests = {login: methodcaller("request_review", number, login) for login in logins}
+        calls = {login: partial(self._calls.call, request) for login, request in requests.items()}
+        self._calls.try_each(Operation.REQUEST_REVIEW, calls)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from operator import methodcaller
 from typing import assert_never
 
 from sepurux_action.common import json_reader
@@ -17,7 +18,7 @@ from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.config.policy_parser import workflow_triggers
 from sepurux_action.config.settings import MAX_CONTEXT_LENGTH, PublishOptions
 from sepurux_action.config.stage import Stage
-from sepurux_action.errors import ErrorDetails, GitHubError
+from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.baseline import Baseline
@@ -27,10 +28,10 @@ from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.comment_state import CommentState, State, cached_failures_of
-from sepurux_action.github.event import ByNumber, Event, PullRequest, PullRequestLookup, as_ambiguous, resolve
+from sepurux_action.github.event import ByNumber, Event, PullRequest, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.reviews import ReviewGate
-from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Snapshot, policy_ref
+from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot, policy_ref
 from sepurux_action.github.stage_advice import advise
 from sepurux_action.github.sticky_comment import StickyComment
 from sepurux_action.host.deadlines import Timeouts
@@ -53,13 +54,13 @@ BLOCKING_FIRST = (CommitState.FAILURE, CommitState.PENDING, CommitState.SUCCESS)
 class GitHubSession:
     """Everything that one run reads from GitHub and publishes there, about one event.
 
-    A session without a client reads and publishes nothing.
+    A session without a client reads and publishes nothing. `signing_key` signs the state in the comment; without it
+    there is no state.
     """
 
     def __init__(
         self, client: GitHubClient | None, timeouts: Timeouts, output: Output, event: Event, *, signing_key: str = ""
     ) -> None:
-        """Start with nothing read. `signing_key` signs the state in the comment; without it there is no state."""
         self.snapshot = Snapshot()
         self._output = output
         self._calls = BoundedCalls(client, timeouts, output, event)
@@ -73,12 +74,11 @@ class GitHubSession:
 
     @property
     def event(self) -> Event:
-        """Return the event; after `load`, its pull request is known if there is one."""
+        """The event; after `load`, its pull request is known if there is one."""
         return self._calls.event
 
     @property
     def connected(self) -> bool:
-        """Return whether the session has a client."""
         return self._calls.connected
 
     # -- before the evaluation --------------------------------------------------------------------------------------
@@ -94,11 +94,15 @@ class GitHubSession:
         for _ in range(MAX_LOOKUPS):
             if (lookup := self.event.lookup) is None:
                 break
-            find = partial(_find_pull_requests, lookup)
+            find = methodcaller("find_pull_requests", lookup)
             try:
                 self._calls.event = resolve(self.event, self._calls.call_until_deadline(Operation.FIND, find))
             except GitHubError as error:
-                self._calls.event = _after_failed_lookup(self.event, error.details)
+                what = (
+                    f"pull request {lookup.number}" if isinstance(lookup, ByNumber) else "the pull request of this run"
+                )
+                why = f"{what} could not be read ({error.details.summary})"
+                self._calls.event = as_ambiguous(self.event, why, error.details)
         if self.event.pull_request is None:
             what = "no comment" if self.event.commit else "no comment and no status"
             self._output.log(f"{what}: {self.event.no_pr_reason}")
@@ -129,13 +133,13 @@ class GitHubSession:
         self._calls.set_timeout(self._statuses_s)
         event = self.event
         bases = list(dict.fromkeys(pull.base_ref for pull in event.matches)) or [event.branch]
-        given, done = [self._context(gate, base) for base in bases for gate in gates], frozenset[str]()
+        given, done = [self._options.context_of(gate, base) for base in bases for gate in gates], frozenset[str]()
         if self.snapshot.head_contexts is None and self._options.status and event.commit:
             self._set_failed(given)
             done = frozenset(map(str.lower, given))
             read = self._calls.try_call(Operation.STATUSES, lambda github: github.commit_statuses(event.commit))
             self.snapshot = replace(self.snapshot, head_contexts=read)
-        prefixes = tuple(self._context("", base).lower() for base in bases)
+        prefixes = tuple(self._options.context_of("", base).lower() for base in bases)
         own = [
             context
             for context, description in (self.snapshot.head_contexts or {}).items()
@@ -159,27 +163,20 @@ class GitHubSession:
 
     def load_more_comments(self) -> None:
         """Fetch further pages of comments until the gate's own comment is found, for the state in it."""
-        if state := self._comment_state:
-            ours = self._sticky_comment(state)
-            self.snapshot = self._calls.fetch_more_comments(
-                self.snapshot, enough=lambda snapshot: bool(ours.find_in(snapshot.comments))
-            )
-
-    def baseline(self, gate: str) -> Baseline | None:
-        """Return the results of a gate on the base branch; None if they could not be read."""
-        known = self.snapshot.baselines_known
-        return self.snapshot.baselines.get(self.context_of(gate).lower(), Baseline()) if known else None
+        self.snapshot = self._calls.fetch_more_comments(
+            self.snapshot, enough=lambda snapshot: bool(self._ours(snapshot))
+        )
 
     def baselines(self, gates: Iterable[Gate]) -> Mapping[str, Baseline]:
-        """Return the results on the base branch of each gate of which they could be read, by the gate's name."""
-        return {gate.name: known for gate in gates if (known := self.baseline(gate.name))}
+        """Return the results of each gate on the base branch, by its name; none if they could not be read."""
+        found = self.snapshot.baselines
+        contexts = {gate.name: self.context_of(gate.name).lower() for gate in gates}
+        known = self.snapshot.baselines_known
+        return {name: found.get(context, Baseline()) for name, context in contexts.items()} if known else {}
 
     def context_of(self, gate: str) -> str:
         """Return the status context of a gate."""
-        return self._context(gate, self.event.branch)
-
-    def _context(self, gate: str, base: str) -> str:
-        return self._options.context_of(gate, base)
+        return self._options.context_of(gate, self.event.branch)
 
     @property
     def previous_results(self) -> tuple[CommitResults, ...]:
@@ -188,10 +185,13 @@ class GitHubSession:
         return tuple(commit for commit in state.commits if commit.commit != self.event.commit)
 
     def _own_states(self) -> Iterator[State]:
-        """Yield the state in each own comment; there is more than one comment after a race."""
-        if reader := self._comment_state:
-            for comment in self._sticky_comment(reader).find_in(self.snapshot.comments):
-                yield reader.read(comment.body)
+        """Yield the state in each own comment."""
+        return (self._comment_state.read(comment.body) for comment in self._ours(self.snapshot))
+
+    def _ours(self, snapshot: Snapshot) -> tuple[Comment, ...]:
+        """Return the comments with the marker, the oldest first; there is more than one after a race."""
+        marker = self._comment_state.marker
+        return tuple(comment for comment in snapshot.comments if comment.body.startswith(marker))
 
     def changed_files(self) -> tuple[ChangedFile, ...] | None:
         """Return the files that the pull request changes; call `is_current` afterwards to confirm the head.
@@ -210,10 +210,7 @@ class GitHubSession:
         return now is not None and self._has_event_commit(now)
 
     def stage_advice(self, gate: str, stage: Stage, *, scheduled: bool) -> str:
-        """Return advice on the next stage, or that no rule requires a `hard` gate; '' if there is no advice.
-
-        `scheduled`: the policy sets the date of a stricter stage already.
-        """
+        """Return advice on the next stage, or that no rule requires a `hard` gate; '' if there is no advice."""
         base, number = self.event.base_ref, self.event.pull_request
         if not base or number is None or not self._options.status:
             return ""
@@ -228,8 +225,7 @@ class GitHubSession:
         if self._recent is None:
             return ""
         newest = (results[context] for results in self._recent if context in results)
-        advice = advise(stage, newest, scheduled=scheduled)
-        return str(advice) if advice else ""
+        return advise(stage, newest, scheduled=scheduled)
 
     @cached_property
     def _required(self) -> tuple[str, ...] | None:
@@ -262,7 +258,7 @@ class GitHubSession:
 
     def enter_shutdown(self, timeouts: Timeouts) -> None:
         """Allow one attempt at each status, after a signal. `timeouts` are new: the signal interrupted the others."""
-        self._calls.replace_timeouts(timeouts)
+        self._calls.timeouts = timeouts
         self._statuses_s = STATUSES_AFTER_SIGNAL_S
         self._shutting_down = True
 
@@ -287,8 +283,7 @@ class GitHubSession:
 
         Nothing is written if the pull request has a newer commit, or if the text is the same.
         """
-        state = self._comment_state
-        if state is None or self._now is None or not self._writes_comment or self.event.skip_reason:
+        if self._now is None or not self._writes_comment or self.event.skip_reason:
             return ""
         now = self._calls.fetch_more_comments(self._now)
         if why := self._no_comment_reason(now):
@@ -296,8 +291,7 @@ class GitHubSession:
             return ""
         # Another run may have changed the state since the first snapshot.
         self.snapshot = replace(self.snapshot, comments=now.comments)
-        comment = self._sticky_comment(state, now.account)
-        ours = comment.find_in(now.comments)
+        ours = self._ours(now)
         passed = all(result.decision in {Decision.PASS, Decision.SKIPPED} for result in results)
         if not ours and passed and self._options.comment is CommentMode.ON_FAILURE:
             return ""
@@ -306,7 +300,8 @@ class GitHubSession:
             results={result.gate.name: published_result.summarize(result) for result in results},
         )
         kept = State(commits=(*self.previous_results, newest), fails=cached_failures_of(results))
-        return comment.upsert(ours, body(state.write(kept)))
+        comment = StickyComment(self._calls, self._comment_state.marker, now.account)
+        return comment.upsert(ours, body(self._comment_state.write(kept)))
 
     def _no_comment_reason(self, now: Snapshot) -> str:
         head = now.pull_request.head_sha if now.pull_request else ""
@@ -332,7 +327,7 @@ class GitHubSession:
 
     @property
     def _base_has_changed(self) -> bool:
-        """Return whether the pull request had another base branch than the evaluated one when it was read again."""
+        """Whether the pull request had another base branch than the evaluated one when it was read again."""
         pull = self._now.pull_request if self._now else None
         return pull is not None and self._has_another_base(pull)
 
@@ -346,21 +341,17 @@ class GitHubSession:
     def _has_event_commit(self, snapshot: Snapshot) -> bool:
         """Return whether the pull request in a snapshot has the event's commit as its head, and the event's base."""
         pull, event = snapshot.pull_request, self.event
-        if pull is None or not event.commit:
-            return False
-        return (pull.head_sha, pull.base_ref) == (event.commit, event.base_ref)
+        now = (pull.head_sha, pull.base_ref) if pull else None
+        return bool(event.commit) and now == (event.commit, event.base_ref)
 
     @property
-    def _comment_state(self) -> CommentState | None:
-        number = self.event.pull_request
-        if number is None:
-            return None
+    def _comment_state(self) -> CommentState:
         return CommentState(
-            signing_key=self._signing_key, repository=self.event.repository, pull_request=number, key=self._options.key
+            signing_key=self._signing_key,
+            repository=self.event.repository,
+            pull_request=self.event.pull_request or 0,
+            key=self._options.key,
         )
-
-    def _sticky_comment(self, state: CommentState, account: str = "") -> StickyComment:
-        return StickyComment(self._calls, state.marker, account)
 
     def _set_statuses(self, statuses: Iterable[CommitStatus]) -> None:
         """Set each status once, as GitHub ignores the case of a context; leave out one whose context is too long."""
@@ -399,10 +390,6 @@ class GitHubSession:
         return CommitStatus(self.context_of(result.gate.name), state, description, result.worst.run.dashboard_url)
 
 
-def _find_pull_requests(lookup: PullRequestLookup, github: GitHubClient) -> tuple[PullRequest, ...]:
-    return github.find_pull_requests(lookup)
-
-
 def _status_note(result: GateResult) -> str:
     """Return what the status says after the numbers, or ''."""
     if result.needs_approval:
@@ -421,9 +408,3 @@ def _status_note(result: GateResult) -> str:
             return ""
         case _:
             assert_never(result.decision)
-
-
-def _after_failed_lookup(event: Event, error: ErrorDetails) -> Event:
-    number = event.lookup.number if isinstance(event.lookup, ByNumber) else None
-    what = f"pull request {number}" if number else "the pull request of this run"
-    return as_ambiguous(event, f"{what} could not be read ({error.summary})", error)

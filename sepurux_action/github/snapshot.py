@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeAlias
 
 from sepurux_action.common import json_reader
@@ -109,7 +109,6 @@ class PolicyFile:
 
 
 def unread(details: ErrorDetails) -> PolicyFile:
-    """Return a policy file that a failed call did not read."""
     return PolicyFile(error=details.summary, details=details)
 
 
@@ -121,11 +120,9 @@ class Snapshot:
     comment; `after` is the cursor of the next page, '' on the last one. `baselines` has the baseline of each lower-case
     context, and `baselines_known` is False if not all statuses of the base could be read. `head_contexts` maps the
     contexts of the evaluated commit's statuses to descriptions; None if they are not known. `error` is why a part could
-    not be read, and `denied` says which part.
-    `account` is the login of the token's account, with `[bot]` if it is a bot's.
-    `policy` is the policy file that applies, `head_policy` the one at the pull request's head. `has_default_policy`: a
-    file exists at the default path although `config` names another one. `workflow` is the text of the running
-    workflow's file, '' if it was not read.
+    not be read, and `denied` says which part. `account` is the token's login, with `[bot]` if it is a bot's.
+    `has_default_policy`: a file exists at the default path although `config` names another one. `head_policy` is the
+    file at the pull request's head. `workflow` is the text of the running workflow's file, '' if it was not read.
     """
 
     pull_request: PullRequest | None = None
@@ -195,7 +192,7 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
     """
     repository = json_reader.as_object(json_reader.at(response, "data", "repository"))
     pull, thread = repository.get("pullRequest"), json_reader.at(repository, "pullRequest", "comments")
-    page = json_reader.as_object(json_reader.at(thread, "pageInfo"))
+    more, after = (json_reader.at(thread, "pageInfo", name) for name in ("hasNextPage", "endCursor"))
     line = _first_parents(repository)
     viewer = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
     snapshot = Snapshot(
@@ -204,7 +201,7 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
         comments_known=_is_complete(thread),
         baselines=_baselines(line, event.commit, _account(viewer)) if viewer else {},
         baselines_known=bool(viewer and line),
-        after=json_reader.text(page.get("endCursor")) if page.get("hasNextPage") is True else "",
+        after=json_reader.text(after) if more is True else "",
         has_default_policy=bool(json_reader.as_object(repository.get("defaultPolicy"))),
         head_contexts=_contexts(repository, event.commit),
         account=viewer,
@@ -215,49 +212,45 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
         workflow=_policy_file(repository.get("workflow"), readable=True).text or "",
     )
     given = list(json_reader.as_array(json_reader.at(response, "errors")))
-    errors = [each for each in given if "workflow" not in _parts(error_paths([each])[0])]
+    errors = [each for each, path in zip(given, error_paths(given), strict=True) if _part(path) != "workflow"]
     if error is None or (given and not errors):
         return snapshot
-    paths = error_paths(errors) or [()]
-    missing = {part for path in paths for part in _parts(path)}
+    paths = error_paths(errors)
+    parts = set(map(_part, paths)) or {_EVERYTHING}
+
+    def failed(part: str) -> bool:
+        return not parts.isdisjoint({part, _EVERYTHING})
+
     no_default = "defaultPolicy" in repository and not snapshot.has_default_policy
-    no_policy = ("policy" in missing and snapshot.policy.text is None) or ("default" in missing and no_default)
-    no_head = "head" in missing and snapshot.head_policy.text is None
+    no_policy = (failed("policy") and snapshot.policy.text is None) or (failed("defaultPolicy") and no_default)
+    no_head = failed("headPolicy") and snapshot.head_policy.text is None
     no_statuses = not snapshot.head_contexts and any(path[-1:] == ("status",) for path in paths)
     no_pull = snapshot.pull_request is None and event.pull_request is not None
-    of_pull = no_pull or _COMMENTS in {path[:3] for path in paths}
     of_base = Operation.RESULTS if required_permission(errors) else Operation.BASE
     return replace(
         snapshot,
         error=error,
-        denied=Operation.READ if of_pull else of_base,
-        comments_known=snapshot.comments_known and "comments" not in missing,
-        baselines_known=snapshot.baselines_known and "base" not in missing,
+        denied=Operation.READ if no_pull or "comments" in parts else of_base,
+        comments_known=snapshot.comments_known and not failed("comments"),
+        baselines_known=snapshot.baselines_known and not failed("base"),
         policy=unread(error) if no_policy else snapshot.policy,
         head_policy=unread(error) if no_head else snapshot.head_policy,
         head_contexts=None if no_statuses else snapshot.head_contexts,
     )
 
 
-_COMMENTS = ("repository", "pullRequest", "comments")
-_EVERYTHING = frozenset({"comments", "base", "policy", "default", "head"})
-# What of a snapshot is missing if an error's path begins so; the longest beginning counts.
-_PARTS: Mapping[tuple[str, ...], frozenset[str]] = {
-    (): _EVERYTHING,
-    ("repository", "pullRequest"): frozenset(),
-    ("repository", "evaluated"): frozenset(),
-    _COMMENTS: frozenset({"comments"}),
-    ("repository", "policyCommit"): frozenset({"policy"}),
-    ("repository", "policy"): frozenset({"policy"}),
-    ("repository", "defaultPolicy"): frozenset({"default"}),
-    ("repository", "headPolicy"): frozenset({"head"}),
-    ("repository", "workflow"): frozenset({"workflow"}),
-    **{("repository", name): frozenset({"base"}) for name in _LINE},
-}
+_EVERYTHING = ""
+_PARTS = {"policyCommit": "policy", **dict.fromkeys(_LINE, "base")}
 
 
-def _parts(path: tuple[str, ...]) -> frozenset[str]:
-    return next(_PARTS[path[:length]] for length in range(len(_COMMENTS), -1, -1) if path[:length] in _PARTS)
+def _part(path: tuple[str, ...]) -> str:
+    """Return which part of the query an error is about: a field of the repository, `base`, `comments`, or everything.
+
+    An error elsewhere in the pull request or in `evaluated` means nothing for the other parts.
+    """
+    if path[:3] == ("repository", "pullRequest", "comments"):
+        return "comments"
+    return _PARTS.get(path[1], path[1]) if path[0:1] == ("repository",) and len(path) > 1 else _EVERYTHING
 
 
 def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] | None:
@@ -266,14 +259,13 @@ def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] |
     A token without `contents: read` reads them through the pull request, if the commit is still its head.
     """
     read = map(json_reader.as_object, [repository.get("evaluated"), *_heads(repository.get("pullRequest"))])
-    commits = (each for each in read if each.get("oid") == commit)
-    known = [statuses for each in commits if (statuses := _statuses(each)) is not None]
-    contexts = {
-        json_reader.text(status.get("context")): json_reader.text(status.get("description"))
-        for statuses in known
-        for status in statuses
-    }
-    return contexts if known else None
+    known = [_statuses(each) for each in read if each.get("oid") == commit]
+    return descriptions(chain.from_iterable(filter(None, known))) if any(each is not None for each in known) else None
+
+
+def descriptions(statuses: Iterable[Mapping[str, object]]) -> dict[str, str]:
+    """Return the description of each status, by context."""
+    return {json_reader.text(each.get("context")): json_reader.text(each.get("description")) for each in statuses}
 
 
 def _statuses(commit: Mapping[str, object]) -> tuple[Mapping[str, object], ...] | None:
@@ -287,16 +279,24 @@ def _statuses(commit: Mapping[str, object]) -> tuple[Mapping[str, object], ...] 
     return statuses if known else None
 
 
-def _heads(pull: object) -> Iterator[object]:
+def _heads(pull: object) -> Iterator[Mapping[str, object]]:
     """Yield the head commit of a pull request."""
     for node in json_reader.as_array(json_reader.at(pull, "commits", "nodes")):
-        yield json_reader.at(node, "commit")
+        yield json_reader.as_object(json_reader.at(node, "commit"))
 
 
 def parse_recent_results(response: object) -> tuple[Mapping[str, PreviousResult], ...]:
     """Return the newest results, by lower-case context, of each of the last pull requests, the newest first."""
     pulls = json_reader.as_array(json_reader.at(response, "data", "repository", "pullRequests", "nodes"))
-    return tuple(_newest_results(map(json_reader.as_object, _heads(pull))) for pull in pulls)
+    return tuple(
+        {
+            str(status.get("context")).lower(): result
+            for commit in _heads(pull)
+            for status in _statuses(commit) or ()
+            if (result := published_result.parse_description(status.get("description"))) and result.decision.is_decided
+        }
+        for pull in pulls
+    )
 
 
 def _policy_file(value: object, *, readable: bool) -> PolicyFile:
@@ -317,11 +317,11 @@ _BIG_INT = re.compile(r"[0-9]{1,19}\Z")  # GraphQL sends a BigInt as text
 
 def _is_complete(thread: object) -> bool:
     """Return whether a page of comments has all comments, their authors, and the cursor of the next page."""
-    nodes, page = json_reader.at(thread, "nodes"), json_reader.as_object(json_reader.at(thread, "pageInfo"))
-    more = page.get("hasNextPage")
-    last = more is False or (more is True and bool(json_reader.text(page.get("endCursor"))))
-    authored = (json_reader.as_object(node).get("viewerDidAuthor") for node in json_reader.as_array(nodes))
-    return last and isinstance(nodes, list) and all(isinstance(each, bool) for each in authored)
+    nodes, more = json_reader.at(thread, "nodes"), json_reader.at(thread, "pageInfo", "hasNextPage")
+    has_cursor = bool(json_reader.text(json_reader.at(thread, "pageInfo", "endCursor")))
+    authored = (json_reader.at(node, "viewerDidAuthor") for node in json_reader.as_array(nodes))
+    known = isinstance(nodes, list) and all(isinstance(each, bool) for each in authored)
+    return known and (more is False or (more is True and has_cursor))
 
 
 def _own_comments(nodes: object) -> Iterable[Comment]:
@@ -330,17 +330,6 @@ def _own_comments(nodes: object) -> Iterable[Comment]:
         number = int(number) if isinstance(number, str) and _BIG_INT.match(number) else number
         if node.get("viewerDidAuthor") is True and type(number) is int and isinstance(body, str):
             yield Comment(id=number, body=body, url=safe_url(json_reader.text(node.get("url"))))
-
-
-def _newest_results(commits: Iterable[Mapping[str, object]]) -> dict[str, PreviousResult]:
-    newest: dict[str, PreviousResult] = {}
-    for commit in commits:
-        for status in _statuses(commit) or ():
-            context = str(status.get("context"))
-            result = published_result.parse_description(status.get("description"))
-            if result is not None and result.decision.is_decided:
-                newest.setdefault(context.lower(), result)
-    return newest
 
 
 def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: _Account) -> dict[str, Baseline]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from operator import methodcaller
 
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.github.calls import BoundedCalls, oldest_first
@@ -16,17 +16,12 @@ NO_ACCOUNT = ErrorDetails(message="GitHub did not return the account of the toke
 
 
 class StickyComment:
-    """The comment that begins with one marker."""
+    """The comment of the token's `account` that begins with `marker`, which distinguishes it from other steps'."""
 
-    def __init__(self, calls: BoundedCalls, marker: str, account: str = "") -> None:
-        """`marker` distinguishes the comment from those of other steps. `account` is the token's, to create one."""
+    def __init__(self, calls: BoundedCalls, marker: str, account: str) -> None:
         self._calls = calls
         self._marker = marker
         self._account = account
-
-    def find_in(self, comments: Iterable[Comment]) -> tuple[Comment, ...]:
-        """Return the comments with the marker, the oldest first; there is more than one after a race."""
-        return tuple(comment for comment in comments if comment.body.startswith(self._marker))
 
     def upsert(self, ours: Sequence[Comment], text: str) -> str:
         """Create the comment, or edit the first of `ours` and delete the others; return its address, or ''."""
@@ -34,14 +29,13 @@ class StickyComment:
         if not ours:
             return ""
         first, *duplicates = ours
-        edited = first.body == text or self._calls.try_call(
-            Operation.COMMENT, lambda github: github.edit_comment(first, text)
-        )
+        edit = methodcaller("edit_comment", first, text)
+        edited = first.body == text or self._calls.try_call(Operation.COMMENT, edit)
         if edited is False:  # deleted between the read and the edit
             return self.upsert(duplicates, text)
         if edited:
             for duplicate in duplicates:
-                self._calls.try_call(Operation.COMMENT, partial(_delete, duplicate))
+                self._calls.try_call(Operation.COMMENT, methodcaller("delete_comment", duplicate))
         return first.url
 
     def _create(self, text: str) -> tuple[Comment, ...]:
@@ -61,7 +55,7 @@ class StickyComment:
                 if lost.permanent or lost.of_every_target or attempt == MAX_CREATE_ATTEMPTS:
                     self._calls.warn(Operation.COMMENT, lost)
                     return ()
-            listed = self._calls.try_call(Operation.COMMENTS, lambda github: self._newest(github, number))
+            listed = self._calls.try_call(Operation.COMMENTS, self._newest)
             if listed is None and not created:
                 self._calls.warn(Operation.COMMENT, lost)
                 return ()
@@ -69,12 +63,9 @@ class StickyComment:
                 return ours
         return ()
 
-    def _newest(self, github: GitHubClient, number: int) -> tuple[Comment, ...]:
+    def _newest(self, github: GitHubClient) -> tuple[Comment, ...]:
         """Return the comments with the marker that the token's account wrote since the start of the run."""
         if not self._account:
             raise GitHubError(NO_ACCOUNT)
-        return self.find_in(github.newest_comments(number, self._account))
-
-
-def _delete(comment: Comment, github: GitHubClient) -> None:
-    github.delete_comment(comment)
+        listed = github.newest_comments(self._calls.event.pull_request or 0, self._account)
+        return tuple(comment for comment in listed if comment.body.startswith(self._marker))

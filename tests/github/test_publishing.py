@@ -307,11 +307,12 @@ def test_reading_2400_comments_of_a_slow_github_leaves_no_older_success(signals:
 
 def test_comments_are_read_until_there_is_our_own() -> None:
     pages = list(many_pages(5))
-    pages[2] = replace(pages[2], comments=(OURS,))
+    quoted = Comment(id=4, body=f"> {OURS.body}")
+    pages[1], pages[2] = replace(pages[1], comments=(quoted,)), replace(pages[2], comments=(OURS,))
     scene = a_scene(pages=pages)
     scene.session.load_more_comments()
     assert scene.client.named("fetch_snapshot") == ["", "1", "2"]
-    assert scene.session.snapshot.comments == (OURS,)
+    assert scene.session.snapshot.comments == (quoted, OURS)
 
 
 KINDS = [FORBIDDEN, LIMITED, OUTAGE, NOT_FOUND, UNPROCESSABLE, ErrorDetails(status=401), ErrorDetails(status=410)]
@@ -378,7 +379,7 @@ def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(s
     session.publish_config_error(["one"])
     assert session.publish_comment(results("one"), str) == ""
     assert session.approval(()) == ApprovalStatus(unread=True)
-    assert (session.event.lookup, session.baseline("one"), output.annotations) == (ByCommit(commit=HEAD), None, [])
+    assert (session.event.lookup, session.baselines([a_gate()]), output.annotations) == (ByCommit(commit=HEAD), {}, [])
 
 
 # -- comments ---------------------------------------------------------------------------------------------------------

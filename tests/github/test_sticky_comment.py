@@ -62,11 +62,6 @@ def test_an_unchanged_comment_is_not_edited() -> None:
     assert scene.client.calls == []
 
 
-def test_only_a_comment_that_begins_with_the_marker_is_found() -> None:
-    quoted = Comment(id=5, body=f"> {OLD.body}")
-    assert Scene().sticky.find_in([quoted, OLD, NEWER]) == (OLD, NEWER)
-
-
 def test_a_comment_whose_response_was_lost_is_found_instead_of_created_again() -> None:
     scene = Scene()
     scene.client.lose = 1
