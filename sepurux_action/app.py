@@ -108,29 +108,28 @@ def run_gates(
 
 def _begin(invocation: Invocation, host: Output, signals: Signals, connections: Connections) -> Run:
     """Return what a run has before the policy is read. From here on, the host redacts the secrets."""
-    inputs, context = read_inputs(invocation.layers), invocation.run_context
+    inputs, event = read_inputs(invocation.layers), invocation.event
     secrets = tuple(
         secret.reveal() for secret in (inputs.github_token, inputs.token, inputs.api_key) if secret is not None
     )
     redact = Redactor(secrets)
     host.mask_secrets(redact, secrets)
-    client, event = None, context.event
-    if inputs.github_token and event.repository and context.api_url:
+    client = None
+    if inputs.github_token and event.repository and event.api_url:
         from sepurux_action.github.transport import connect  # noqa: PLC0415 - takes 0.2 s, so only when needed
 
-        client = connect(context.api_url, inputs.github_token, event.repository, redact)
+        client = connect(event.api_url, inputs.github_token, event.repository, redact)
         event = with_pull_request_number(event, inputs.pull_request)
     timeouts = connections.timeouts(signals)
     signing_key = inputs.secret.reveal() if inputs.secret else ""
     github = GitHubSession(client, timeouts, host, event, signing_key=signing_key)
-    github.configure(replace(inputs.publish_options, run_url=context.run_url))
+    github.configure(replace(inputs.publish_options, run_url=event.run_url))
     return Run(
         host=host,
         signals=signals,
         connections=connections,
         redact=redact,
         github=github,
-        given_context=context,
         today=connections.today(),
         settings=inputs,
     )
@@ -150,7 +149,7 @@ def _with_settings(run: Run, invocation: Invocation) -> Run:
     """Return the run with all settings; raises ConfigurationError with every problem."""
     read = partial(read_settings, invocation.layers, invocation.traces.find, run.policy.policy)
     settings = _until_signal(run.signals, partial(read, branch=run.event.branch, today=run.today))
-    run.github.configure(replace(settings.publish_options, run_url=run.given_context.run_url))
+    run.github.configure(replace(settings.publish_options, run_url=run.event.run_url))
     return replace(run, settings=settings)
 
 
@@ -281,15 +280,15 @@ def _set_statuses(run: Run, publish: Callable[[], None]) -> None:
 
 
 def _report_context(run: Run, *, evaluated: bool = True) -> Context:
-    context, event, policy = run.context, run.event, run.policy if evaluated else ResolvedPolicy()
+    event, policy = run.event, run.policy if evaluated else ResolvedPolicy()
     return Context(
-        repository=context.repository,
+        repository=event.repository,
         commit=event.commit,
-        commit_url=context.commit_url,
-        run_url=context.run_url,
+        commit_url=event.commit_url,
+        run_url=event.run_url,
         base_url_host=urlsplit(run.settings.base_url).hostname or "" if evaluated else "",
         pull_request=event.pull_request,
-        pull_request_url=context.pull_request_url,
+        pull_request_url=event.pull_request_url,
         from_fork=event.fork,
         version=__version__,
         policy_path=policy.policy.path if policy.policy else "",

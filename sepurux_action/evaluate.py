@@ -109,7 +109,7 @@ class GateEvaluator:
         transport = self.run.connections.transport(settings.base_url, credentials, self.run.redact)
         # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
         configured = settings.pull_request if not event.name or event.lookup else None
-        metadata = RunMetadata(repo=self.run.context.repository, pull_request=event.pull_request or configured)
+        metadata = RunMetadata(repo=event.repository, pull_request=event.pull_request or configured)
         calls = self.run.connections.calls(transport.send, self.run.signals)
         baselines = self.run.github.baselines(gates)
         compared = [(gate, baselines.get(gate.name, Baseline())) for gate in gates]

@@ -1,4 +1,4 @@
-"""What a run is given, by a workflow or on a command line: settings, the run's context, and trace files."""
+"""What a run is given, by a workflow or on a command line: settings, the event, and trace files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from sepurux_action.config.options import GITHUB_TOKEN, OPTIONS
 from sepurux_action.config.settings import Layer, environment_layer, flag_layer, input_layer
 from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder, working_directory
-from sepurux_action.github.run_context import RunContext, parse_run_context
+from sepurux_action.github.event import Event, parse_event
 from sepurux_action.host.report_files import ReportFolders
 
 CONTAINER_TEMP = "/github/runner_temp"  # where the runner mounts its temporary folder for a container action
@@ -18,10 +18,10 @@ TEMP_NAME = "_temp"  # of that folder on the runner, beside the folder RUNNER_WO
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """The layers of settings, the first of which overrides the others, the run's context, and its folders."""
+    """The layers of settings, the first of which overrides the others, the event, and the folders."""
 
     layers: tuple[Layer, ...]
-    run_context: RunContext
+    event: Event
     traces: TraceFolder
     report_folders: ReportFolders
 
@@ -35,7 +35,7 @@ def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: ob
     base, temp = Path(workspace) if workspace else working_directory(), Path(temporary) if temporary else None
     return Invocation(
         layers=(input_layer(inputs), environment_layer(variables)),
-        run_context=parse_run_context(environ, payload),
+        event=parse_event(environ.get("GITHUB_EVENT_NAME", ""), payload, environ),
         traces=TraceFolder(base, [temp] if temp else []),
         report_folders=ReportFolders(base=base, temporary=temp, temporary_for_steps=_temporary_for_steps(environ)),
     )
@@ -60,7 +60,7 @@ def from_command_line(texts: Mapping[str, str], environ: Mapping[str, str]) -> I
     variables = {name: text for name, text in environ.items() if name not in ignored}
     return Invocation(
         layers=(flag_layer(texts), environment_layer(variables)),
-        run_context=RunContext(repository=environ.get("GITHUB_REPO", "").strip()),
+        event=Event(repository=environ.get("GITHUB_REPO", "").strip()),
         traces=TraceFolder(working_directory(), name=WORKING_DIRECTORY),
         report_folders=ReportFolders(base=working_directory()),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 
 from sepurux_action.common.secret import Redactor
@@ -10,7 +10,6 @@ from sepurux_action.config.settings import Settings
 from sepurux_action.connections import Connections
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import ResolvedPolicy
-from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.host.output import Output
 from sepurux_action.host.signals import Signals
@@ -25,15 +24,9 @@ class Run:
     connections: Connections
     redact: Redactor
     github: GitHubSession
-    given_context: RunContext
     today: date
     settings: Settings
     policy: ResolvedPolicy = field(default_factory=ResolvedPolicy)
-
-    @property
-    def context(self) -> RunContext:
-        """Return the context of the run, with the pull request once GitHub has been asked for it."""
-        return replace(self.given_context, event=self.event)
 
     @property
     def event(self) -> Event:

@@ -7,8 +7,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from sepurux_action.config.settings import read_inputs
-from sepurux_action.github.event import parse_event
-from sepurux_action.github.run_context import RunContext
+from sepurux_action.github.event import Event, parse_event
 from sepurux_action.invocation import from_command_line, from_step
 from tests.runner import BASE_SHA, HEAD_SHA, pull_request_event
 
@@ -27,13 +26,13 @@ def test_an_emptied_token_is_not_taken_from_the_environment() -> None:
 
 def test_the_payload_names_the_pull_request_and_the_head_commit() -> None:
     environ = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_SHA": BASE_SHA}
-    event = from_step({}, environ, pull_request_event(number=7)).run_context.event
+    event = from_step({}, environ, pull_request_event(number=7)).event
     assert (event.name, event.commit, event.pull_request) == ("pull_request", HEAD_SHA, 7)
 
 
 @pytest.mark.parametrize("payload", [{}, [], None, "pull_request", {"pull_request": [1]}, {"pull_request": 1}], ids=str)
 def test_a_payload_of_another_shape_names_no_pull_request(payload: object) -> None:
-    event = from_step({}, {"GITHUB_EVENT_NAME": "pull_request"}, payload).run_context.event
+    event = from_step({}, {"GITHUB_EVENT_NAME": "pull_request"}, payload).event
     assert event == parse_event("pull_request", {}, {})
 
 
@@ -77,9 +76,9 @@ def test_a_command_line_takes_no_option_of_workflows_from_the_environment() -> N
 
 
 def test_the_repository_of_a_command_line_is_the_one_that_the_environment_names() -> None:
-    named = from_command_line({}, {"GITHUB_REPO": " octo-org/agents "}).run_context
-    assert named == RunContext(repository="octo-org/agents")
-    assert from_command_line({}, {}).run_context == RunContext()
+    named = from_command_line({}, {"GITHUB_REPO": " octo-org/agents "}).event
+    assert named == Event(repository="octo-org/agents")
+    assert from_command_line({}, {}).event == Event()
 
 
 def test_traces_of_a_command_line_are_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,13 +12,13 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from typing import Any
 from urllib.parse import quote
 
 from sepurux_action.common import codec, json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.checks import check_thresholds
-from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, merge_failures
+from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, merge_failures
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.published_result import CommitResults
@@ -34,6 +34,7 @@ STATE_VERSION = 3  # another one if a field of a record has another meaning
 MAX_STATE_LENGTH = 30_000  # characters of the marker's content; the comment has 65,000 for everything
 MAX_UNPACKED_LENGTH = 1_000_000  # bytes; compressed data can grow a thousandfold
 MARKER = "sepurux-gate"
+_FAILURE_TEXTS = ("type", "severity", "description", "mutation")
 FROM_EARLIER_RUN = "This result is that of an earlier run of this commit, which was not evaluated again."
 
 
@@ -56,42 +57,36 @@ def cached_failures_of(results: Iterable[GateResult]) -> Mapping[str, CachedFail
 
     Texts are cut to 200 characters, tools and kinds of failures to the first 10.
     """
-    failed = (result for result in results if result.decision is Decision.FAIL)
     return {
         result.gate.name: CachedFailure(fingerprint=fingerprint(result.gate), run=_cached_run(result))
-        for result in failed
+        for result in results
+        if result.decision is Decision.FAIL
     }
 
 
 def _cached_run(result: GateResult) -> RunResult:
-    worst = result.worst
-    return RunResult(
-        trace=_cut(worst.trace),
-        run_decision=replace(worst.run_decision, reason=_cut(result.reason), checks=()),
-        run=_cached_numbers(result),
-        campaign_id=worst.campaign_id,
-        trace_id=worst.trace_id,
-        run_id=worst.run_id,
-        batch_id=worst.batch_id,
-        enrichment=_combined_failures(result.ranked),
-        hint=worst.hint,
-    )
-
-
-def _cached_numbers(result: GateResult) -> CIRun:
-    """Return the combined numbers with the required mutation categories first, because only some are kept."""
-    run, required = result.combined, result.gate.required_mutation_categories
-    names = run.mutation_categories
+    worst, combined = result.worst, result.combined
+    names, required = combined.mutation_categories, result.gate.required_mutation_categories
     if names is not None:
         names = tuple(map(_cut, sorted(names, key=lambda name: name not in required)[:MAX_CATEGORIES]))
-    tools = run.top_failing_tools[:MAX_DETAILS]
-    return replace(
-        run,
+    numbers = replace(
+        combined,
         status="",
         decision="",
         mutation_categories=names,
-        top_failing_tools=tuple(replace(each, tool=_cut(each.tool)) for each in tools),
-        run_ids=run.run_ids[:MAX_DETAILS],
+        top_failing_tools=tuple(
+            replace(each, tool=_cut(each.tool)) for each in combined.top_failing_tools[:MAX_DETAILS]
+        ),
+        run_ids=combined.run_ids[:MAX_DETAILS],
+    )
+    return replace(
+        worst,
+        trace=_cut(worst.trace),
+        run_decision=replace(worst.run_decision, reason=_cut(result.reason), checks=()),
+        run=numbers,
+        enrichment=_combined_failures(result.ranked),
+        elapsed_s=0,
+        trace_may_be_cause=False,
     )
 
 
@@ -100,29 +95,21 @@ def _combined_failures(runs: Sequence[RunResult]) -> Enrichment:
 
     What is fixed is left out if it does not fit: a part of it would have another count.
     """
-    every = chain.from_iterable(run.enrichment.failures for run in runs)
-    failures, left_out = merge_failures(map(_cut_failure, every), MAX_DETAILS)
-    fixed, more_fixed = merge_failures(
-        (_cut_failure(failure) for run in runs for failure in run.enrichment.fixed), MAX_DETAILS
-    )
+    found = [run.enrichment for run in runs]
+    failures, left_out = merge_failures((_cut_failure(each) for one in found for each in one.failures), MAX_DETAILS)
+    fixed, more_fixed = merge_failures((_cut_failure(each) for one in found for each in one.fixed), MAX_DETAILS)
     return Enrichment(
         failures=failures,
-        left_out=left_out + sum(run.enrichment.left_out for run in runs),
-        more_failures=any(run.enrichment.more_failures for run in runs),
+        left_out=left_out + sum(one.left_out for one in found),
+        more_failures=any(one.more_failures for one in found),
         fixed=() if more_fixed else fixed,
-        compared_with=sum(run.enrichment.compared_with for run in runs),
+        compared_with=sum(one.compared_with for one in found),
     )
 
 
 def _cut_failure(failure: ClassifiedFailure) -> ClassifiedFailure:
-    return replace(
-        failure,
-        type=_cut(failure.type),
-        severity=_cut(failure.severity),
-        description=_cut(failure.description),
-        mutation=_cut(failure.mutation),
-        trace_id="",
-    )
+    texts: dict[str, Any] = {name: _cut(getattr(failure, name)) for name in _FAILURE_TEXTS}
+    return replace(failure, **texts, trace_id="")
 
 
 def _shortened(fail: CachedFailure) -> CachedFailure:
@@ -165,11 +152,8 @@ class State:
         Its thresholds are checked again with the cached numbers, and a note says that nothing was evaluated.
         """
         fail = self.fails.get(gate.name)
-        if (
-            fail is None
-            or fail.fingerprint != fingerprint(gate)
-            or commit not in {each.commit for each in self.commits[-1:]}
-        ):
+        is_newest = [commit] == [each.commit for each in self.commits[-1:]]
+        if fail is None or fail.fingerprint != fingerprint(gate) or not is_newest:
             return None
         checks = tuple(check_thresholds(fail.run.run, gate))
         return replace(
@@ -190,7 +174,7 @@ class CommentState:
 
     @property
     def marker(self) -> str:
-        """Return the beginning of the comment."""
+        """The beginning of the comment."""
         return f"<!-- {MARKER}:{quote(self.key, safe='', errors='surrogatepass')} "
 
     def write(self, state: State) -> str:

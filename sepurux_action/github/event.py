@@ -2,7 +2,8 @@
 
 If the payload does not name the pull request, the event has a `lookup`, and `resolve` takes its result. Sources:
 docs/reference.md#events; https://docs.github.com/webhooks/webhook-events-and-payloads; GITHUB_SHA for each event,
-https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows
+https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows; and the variables,
+https://docs.github.com/actions/reference/workflows-and-actions/variables
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, assert_never
 
 from sepurux_action.common import json_reader
+from sepurux_action.common.urls import safe_url
 from sepurux_action.errors import ErrorDetails
 
 SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
@@ -90,6 +92,7 @@ class PullRequest:
 class Event:
     """The commit to evaluate and the pull request that it belongs to; unknown fields are '' or None.
 
+    `api_url` is https, or http on loopback, because the token is sent there. `run_url` is the address of the run.
     `commit` is the SHA that is evaluated and gets the statuses: a pull request's head, never its merge commit.
     `base_ref` is a branch without `refs/heads/`. `fork`: the head is not in this repository, or has been deleted.
     `workflow_file` is the file of the running workflow as `<SHA>:<path>`, if it is in this repository.
@@ -103,6 +106,9 @@ class Event:
 
     name: str = ""
     repository: str = ""
+    server_url: str = ""
+    api_url: str = ""
+    run_url: str = ""
     default_branch: str = ""
     commit: str = ""
     pull_request: int | None = None
@@ -129,6 +135,17 @@ class Event:
         pushed = self.head_branch if self.name == "push" else ""
         return self.base_ref or pushed or self.default_branch
 
+    @property
+    def commit_url(self) -> str:
+        return self._url("commit", self.commit)
+
+    @property
+    def pull_request_url(self) -> str:
+        return self._url("pull", self.pull_request)
+
+    def _url(self, kind: str, name: object) -> str:
+        return safe_url(f"{self.server_url}/{self.repository}/{kind}/{name}") if self.repository and name else ""
+
 
 def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event:
     """Return the event; never raises, whatever payload and environment contain."""
@@ -137,9 +154,15 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
     name = json_reader.printable(name)
     branch = _branch_of_ref(environ.get("GITHUB_REF"))
     full_name = _repository(environ.get("GITHUB_REPOSITORY")) or _repository(repository.get("full_name"))
+    server, api = (safe_url(environ.get(f"GITHUB_{each}_URL", "")).rstrip("/") for each in ("SERVER", "API"))
+    run, attempt = environ.get("GITHUB_RUN_ID"), environ.get("GITHUB_RUN_ATTEMPT")
+    run_url = f"{server}/{full_name}/actions/runs/{run}" + (f"/attempts/{attempt}" if attempt else "")
     event = Event(
         name=name,
         repository=full_name,
+        server_url=server,
+        api_url=api,
+        run_url=safe_url(run_url) if full_name and run else "",
         # The payload of a scheduled run has no repository, but such a run is always on the default branch.
         default_branch=_branch_name(repository.get("default_branch")) or (branch if name == "schedule" else ""),
         commit=parse_sha(environ.get("GITHUB_SHA")),

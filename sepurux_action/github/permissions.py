@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import ErrorDetails
@@ -26,7 +26,6 @@ def required_permission(errors: object) -> str:
 
 
 def error_paths(errors: object) -> list[tuple[str, ...]]:
-    """Return the path of each GraphQL error."""
     return [
         tuple(map(json_reader.text, json_reader.as_array(json_reader.at(error, "path"))))
         for error in json_reader.as_array(errors)
@@ -51,8 +50,7 @@ class Operation(StrEnum):
     PULLS = "read the results of the last pull requests"
 
 
-@dataclass(frozen=True, slots=True)
-class RequiredPermission:
+class RequiredPermission(NamedTuple):
     """A line of `permissions:` that an operation needs, and `when` the operation is done."""
 
     permission: str
@@ -98,8 +96,7 @@ def warning_text(operation: Operation, error: ErrorDetails, event: Event, target
 
 def advice(operation: Operation, error: ErrorDetails, event: Event) -> str:
     """Return what to do about a rejected operation: give the job a permission, or re-run it after a network failure."""
-    writes = REQUIRED_PERMISSIONS[operation].permission.endswith("write")
-    message = error.message.lower()
+    needed, message = REQUIRED_PERMISSIONS[operation].permission, error.message.lower()
     if "archived" in message:
         return "The repository is archived, so GitHub accepts no writes."
     if "locked" in message:
@@ -107,24 +104,18 @@ def advice(operation: Operation, error: ErrorDetails, event: Event) -> str:
     if error.rate_limited:
         return "Re-run the job once GitHub's rate limit is reset: after some minutes, at most an hour."
     if error.forbidden:
-        return _permission(operation, error, event)
-    match error.status:
-        case 401:
-            return "`github_token` is not valid: remove that input, so that the job's own token is used."
-        case 404:
-            return (
-                f"The token cannot see it, or it is gone: give the job `{REQUIRED_PERMISSIONS[operation].permission}`."
-            )
-        case 410:
-            return "It is turned off in the settings of this repository."
-        case 422:
-            return "GitHub did not accept what the gate sent."
-        case _:
-            return "Re-run the job to publish it." if writes else "Re-run the job."
+        return _permission(needed, error, event)
+    by_status = {
+        401: "`github_token` is not valid: remove that input, so that the job's own token is used.",
+        404: f"The token cannot see it, or it is gone: give the job `{needed}`.",
+        410: "It is turned off in the settings of this repository.",
+        422: "GitHub did not accept what the gate sent.",
+    }
+    rerun = "Re-run the job to publish it." if needed.endswith("write") else "Re-run the job."
+    return by_status.get(error.status, rerun)
 
 
-def _permission(operation: Operation, error: ErrorDetails, event: Event) -> str:
-    needed = REQUIRED_PERMISSIONS[operation].permission
+def _permission(needed: str, error: ErrorDetails, event: Event) -> str:
     if needed.endswith("write") and event.fork and event.name in {"pull_request", "pull_request_review"}:
         return (
             "The token of a pull request from a fork can only read: "

@@ -51,14 +51,16 @@ class ResolvedPolicy:
 def resolve_policy(
     inputs: Settings, event: Event, snapshot: Snapshot | None, read_file: Callable[[str], bytes | None]
 ) -> ResolvedPolicy:
-    """Return the policy that applies to an event.
+    """Return the policy that applies to an event; raises ConfigurationError with its problems and the inputs'.
 
     `snapshot` is None if GitHub is not used. In that case, and for events without a base commit, `read_file` reads the
-    file from the checkout. Raises ConfigurationError for a policy with problems, one that cannot be read, and one
-    that is named and absent, together with the problems of the inputs.
+    file from the checkout.
     """
     try:
-        return _resolve(inputs, event, snapshot, read_file)
+        _check_base_is_known(inputs, event, uses_github=snapshot is not None)
+        if snapshot is None or not policy_ref(event):
+            return _of_checkout(inputs, read_file)
+        return _of_base(inputs, event, snapshot)
     except ConfigurationError as bad:
         raise ConfigurationError((*bad.problems, *inputs.problems)) from None
 
@@ -81,18 +83,17 @@ def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
         return opened.read(MAX_FILE_BYTES + 1)
 
 
-def _resolve(
-    inputs: Settings, event: Event, snapshot: Snapshot | None, read_file: Callable[[str], bytes | None]
-) -> ResolvedPolicy:
-    _check_base_is_known(inputs, event, uses_github=snapshot is not None)
-    if snapshot is None or not policy_ref(event):
-        try:
-            text = read_file(inputs.config)
-        except OSError as error:
-            raise _unreadable(inputs, error.strerror or "it is not readable", UNREADABLE_FILE) from None
-        if text is None:
-            _check_not_named(inputs, "the checkout")
-        return ResolvedPolicy(policy=None if text is None else read_policy(text, inputs.config))
+def _of_checkout(inputs: Settings, read_file: Callable[[str], bytes | None]) -> ResolvedPolicy:
+    try:
+        text = read_file(inputs.config)
+    except OSError as error:
+        raise _unreadable(inputs, error.strerror or "it is not readable", UNREADABLE_FILE) from None
+    if text is None:
+        _check_not_named(inputs, "the checkout")
+    return ResolvedPolicy(policy=None if text is None else read_policy(text, inputs.config))
+
+
+def _of_base(inputs: Settings, event: Event, snapshot: Snapshot) -> ResolvedPolicy:
     if snapshot.policy.error:
         details = snapshot.policy.details
         step = advice(Operation.BASE, details, event) if details else UNREADABLE_FILE
@@ -122,9 +123,8 @@ def _first_policy(inputs: Settings, event: Event, snapshot: Snapshot) -> Resolve
 def _changed_policy(inputs: Settings, policy: Policy, snapshot: Snapshot) -> ResolvedPolicy:
     head = snapshot.head_policy
     if head.error:
-        return ResolvedPolicy(
-            policy=policy, notes=(f"The policy file of this pull request could not be read: {head.error}.",)
-        )
+        note = f"The policy file of this pull request could not be read: {head.error}."
+        return ResolvedPolicy(policy=policy, notes=(note,))
     if head.text is None:
         return ResolvedPolicy(policy=policy, notes=(DELETED,))
     try:

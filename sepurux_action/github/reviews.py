@@ -23,7 +23,7 @@ class ReviewGate:
 
     def __init__(self, calls: BoundedCalls) -> None:
         self._calls = calls
-        self._permissions: dict[str, str] = {}  # shared by the rules of all gates
+        self._permissions: dict[str, str] = {}  # by lower-case login, shared by the rules of all gates
         self._waiting: list[ApprovalRules] = []
 
     def approval(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> ApprovalStatus:
@@ -54,10 +54,10 @@ class ReviewGate:
         return self._calls.try_call(Operation.REVIEWS, lambda github: github.reviews(number))
 
     def _fetch_permission(self, login: str) -> None:
-        if login not in self._permissions:
+        if login.lower() not in self._permissions:
             permission = self._calls.try_call(Operation.REVIEWS, lambda github: github.permission(login))
             if permission is not None:
-                self._permissions[login] = permission
+                self._permissions[login.lower()] = permission
 
     def request_reviews(self) -> None:
         """Request a review of each listed reviewer who can approve a waiting gate, unless it is requested already."""

@@ -33,8 +33,8 @@ class Review:
 class ApprovalRules:
     """What decides whether a review approves a gate: author and head of the pull request, `reviewers`, permissions.
 
-    Without `reviewers`, everyone who may write can approve. `permissions` are GitHub's, by login; those of a login that
-    is not among them are not known.
+    Without `reviewers`, everyone who may write can approve. `permissions` are GitHub's, by lower-case login; the others
+    are not known.
     """
 
     author: str
@@ -44,26 +44,22 @@ class ApprovalRules:
 
     def refusal(self, login: str, kind: str = PERSON) -> Reason | None:
         """Return why this account cannot approve the gate; an account of unknown permission cannot. None if it can."""
-        if reason := self.account_refusal(login, kind):
-            return reason
-        return None if self._permission(login) in MAY_WRITE else Reason.NO_WRITE_ACCESS
+        may_write = self.permissions.get(login.lower()) in MAY_WRITE
+        return self.account_refusal(login, kind) or (None if may_write else Reason.NO_WRITE_ACCESS)
 
     def account_refusal(self, login: str, kind: str = PERSON) -> Reason | None:
         """Return why this account cannot approve the gate, whatever its permission; None if the permission decides."""
         if kind != PERSON or login.lower().endswith(BOT_SUFFIX):
             return Reason.BOT
-        if _same_login(login, self.author):
+        if login.lower() == self.author.lower():
             return Reason.AUTHOR
-        if self.reviewers and not any(_same_login(login, each) for each in self.reviewers):
+        if self.reviewers and login.lower() not in map(str.lower, self.reviewers):
             return Reason.NOT_LISTED
         return None
 
     def is_unknown(self, login: str, kind: str = PERSON) -> bool:
         """Return whether this account's permission decides, and is not known."""
-        return self.account_refusal(login, kind) is None and self._permission(login) is None
-
-    def _permission(self, login: str) -> str | None:
-        return next((permission for each, permission in self.permissions.items() if _same_login(login, each)), None)
+        return self.account_refusal(login, kind) is None and login.lower() not in self.permissions
 
 
 def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> ApprovalStatus:
@@ -126,7 +122,3 @@ def _latest(reviews: Iterable[Review]) -> dict[str, Review]:
             latest.pop(review.author.lower(), None)  # so that it moves to the end
             latest[review.author.lower()] = review
     return latest
-
-
-def _same_login(login: str, other: str) -> bool:
-    return login.lower() == other.lower()

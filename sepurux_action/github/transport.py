@@ -63,8 +63,10 @@ def translate_errors(call: Callable[[], T]) -> T:
         return call()
     except GithubException as error:
         raise GitHubError(_rejection(error)) from None
-    except NETWORK_ERRORS as error:
-        raise GitHubError(_no_response(error)) from None
+    except NETWORK_ERRORS as error:  # whose text quotes addresses
+        timed_out = isinstance(error, requests.Timeout)
+        message = "GitHub did not respond in time" if timed_out else "the connection to GitHub failed"
+        raise GitHubError(ErrorDetails(message=message, temporary=True)) from None
     except (BadAttributeException, *SHAPE_ERRORS) as error:  # of any status: PyGithub parses the body first
         raise GitHubError(replace(UNEXPECTED_SHAPE, temporary=not isinstance(error, RuntimeError))) from None
 
@@ -96,10 +98,3 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     if headers.get("x-ratelimit-remaining") == "0" and _SECONDS.match(reset := headers.get("x-ratelimit-reset", "")):
         return max(0.0, float(reset) - time.time()) + 1  # the reset is a whole second
     return None
-
-
-def _no_response(error: Exception) -> ErrorDetails:
-    """Return the details of a call without a response, without the exception's text, because it quotes addresses."""
-    timed_out = isinstance(error, requests.Timeout)
-    message = "GitHub did not respond in time" if timed_out else "the connection to GitHub failed"
-    return ErrorDetails(message=message, temporary=True)

@@ -94,6 +94,9 @@ def comment(**changes: object) -> dict[str, object]:
     return {"repository": REPOSITORY, "issue": {"number": 42, "pull_request": {"url": "u"}} | changes}
 
 
+RUN = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_RUN_ID": "7100001"}
+
+
 def event_of(name: str, payload: object, **environ: str) -> Event:
     return parse_event(name, payload, ENVIRON | environ)
 
@@ -634,3 +637,40 @@ def test_the_file_of_the_running_workflow_is_known_if_it_is_in_this_repository(r
 def test_the_file_of_the_running_workflow_is_read_at_a_full_sha(sha: str) -> None:
     ref = f"acme/shop/{FILE}@refs/heads/main"
     assert event_of("pull_request", {}, GITHUB_WORKFLOW_REF=ref, GITHUB_WORKFLOW_SHA=sha).workflow_file == ""
+
+
+# --- The addresses of the run ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("attempt", "run"), [("2", "7100001/attempts/2"), ("", "7100001")])
+def test_a_run_has_the_addresses_that_the_environment_names(attempt: str, run: str) -> None:
+    event = event_of("push", push(), **RUN, GITHUB_RUN_ATTEMPT=attempt)
+    assert event.run_url == f"https://github.com/acme/shop/actions/runs/{run}"
+    assert event.commit_url == f"https://github.com/acme/shop/commit/{event.commit}"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *({"GITHUB_SERVER_URL": each} for each in ("", "github.com", "javascript:alert(1)//", "http://ghe.example")),
+        {"GITHUB_SERVER_URL": "https://u:p@ghe.example"},
+        {"GITHUB_REPOSITORY": "acme/shop\n::error::x"},
+    ],
+)
+def test_a_server_or_repository_that_may_not_be_linked_gives_no_addresses(changed: dict[str, str]) -> None:
+    event = parse_event("push", {}, {**ENVIRON, **RUN, **changed})
+    assert (event.run_url, event.commit_url) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("address", "accepted"),
+    [
+        ("https://api.github.com/", "https://api.github.com"),
+        ("https://ghe.example/api/v3", "https://ghe.example/api/v3"),
+        ("http://127.0.0.1:8123", "http://127.0.0.1:8123"),
+        *((each, "") for each in ("", "api.github.com", "http://ghe.example/api/v3", "https://u:p@ghe.example")),
+        *((each, "") for each in ("file:///etc", "https://a b", "https://")),
+    ],
+)
+def test_no_token_goes_where_others_could_read_it(address: str, accepted: str) -> None:
+    assert event_of("push", push(), GITHUB_API_URL=address).api_url == accepted

@@ -26,7 +26,6 @@ from sepurux_action.github.calls import FIRST_READ_S, READS_S
 from sepurux_action.github.client import CommitState
 from sepurux_action.github.event import ByCommit, Event, PullRequest
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.run_context import RunContext
 from sepurux_action.github.session import STATUSES_S, GitHubSession
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, PolicyFile, Snapshot
 from sepurux_action.github.soft_gate_rules import Review
@@ -272,7 +271,6 @@ def run_gates(scene: Scene, signals: Signals, *gates: Gate) -> None:
         connections=Connections(),
         redact=Redactor(),
         github=scene.session,
-        given_context=RunContext(),
         today=date.min,
         settings=Settings(gates=gates),
     )
