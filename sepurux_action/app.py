@@ -103,7 +103,7 @@ def run_gates(
     report = build_report(results, _report_context(run), short=bool(signals.received))  # 5 s are left for everything
     _publish(run, results, report, files)
     show(report)
-    return signals.status(exit_status((gate.decision, gate.conclusion) for gate in results))
+    return signals.status(exit_status((gate.decision, gate.blocks) for gate in results))
 
 
 def _begin(invocation: Invocation, host: Output, signals: Signals, connections: Connections) -> Run:

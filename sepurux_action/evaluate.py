@@ -12,12 +12,12 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import NextChange, OnUndecided, Stage, next_change
 from sepurux_action.evaluation.api import Credentials, RunMetadata
-from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, compare_drops, few_results
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.polling import run_all
+from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
@@ -50,12 +50,9 @@ SECRETS_OF_WORKFLOW = "Secrets are set under `Settings > Secrets and variables >
 
 @dataclass(frozen=True, slots=True)
 class GateEvaluator:
-    """The evaluation of all gates of a run."""
-
     run: Run
 
     def evaluate(self) -> tuple[GateResult, ...]:
-        """Return the result of each gate, in the order of the settings."""
         gates = self.run.settings.gates
         self.run.github.publish_pending(gate.name for gate in gates)
         runs = self._skipped_or_cached()
@@ -128,30 +125,27 @@ class GateEvaluator:
         # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
         on_undecided = OnUndecided.BLOCK if self.run.signals.received else gate.on_undecided
         suspected = trace_may_be_cause(runs)
-        conclusion = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=suspected)
+        blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=suspected)
         too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in drops)
         few = few_results(base.baseline) if too_few and base.baseline else ""
         notes = tuple(filter(None, (self._next_change_note(gate), advice, few)))
-        result = GateResult(gate=gate, runs=runs, conclusion=conclusion, notes=notes, drops=drops)
+        result = GateResult(gate=gate, runs=runs, blocks=blocks, notes=notes, drops=drops)
         return self._apply_reviews(result) if decision is Decision.FAIL and gate.stage is Stage.SOFT else result
 
     def _base(self, gate: Gate) -> Base:
-        """Return the results that a gate is compared with, or what to do if they could not be read."""
         github, event = self.run.github, self.run.event
         hint = _unread_hint(github.snapshot, event) if github.connected else NO_GITHUB_HINT
         return Base(baseline=github.baselines([gate]).get(gate.name), branch=event.base_ref, hint=hint)
 
     def _apply_reviews(self, result: GateResult) -> GateResult:
-        """Return the result of a failed soft gate after its reviews."""
         gate, event = result.gate, self.run.event
         if not self.run.github.connected or event.pull_request is None or self.run.signals.received:
             return result
         approval = self.run.github.approval(gate.reviewers)
-        conclusion = enforce(result.decision, gate.stage, gate.on_undecided, approved=approval.approved)
-        return replace(result, conclusion=conclusion, approval=approval)
+        blocks = enforce(result.decision, gate.stage, gate.on_undecided, approved=approval.approved)
+        return replace(result, blocks=blocks, approval=approval)
 
     def _next_change_note(self, gate: Gate) -> str:
-        """Return the sentence about the next change of the stage, with a warning in the log if it is near."""
         change = self._next_change(gate)
         if change is None:
             return ""
@@ -168,7 +162,6 @@ class GateEvaluator:
 
 
 def no_credentials_hint(event: Event) -> str:
-    """Return what to do without a secret, in a workflow or on a command line."""
     if not event.name:
         return NO_CREDENTIALS_ON_COMMAND_LINE
     if event.dependabot:

@@ -18,18 +18,15 @@ from sepurux_action.config.settings import input_layer, read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, UNREAD_RESULTS_HINT
-from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
-from sepurux_action.evaluation.base_failures import NOT_COMPARED
-from sepurux_action.evaluation.baseline import Baseline, BaselineResult
+from sepurux_action.evaluation.base_failures import NOT_COMPARED, compare
 from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide, next_step
 from sepurux_action.evaluation.drops import FEW_RESULTS, Base, compare_drops
-from sepurux_action.evaluation.enforcement import enforce
-from sepurux_action.evaluation.failure_comparison import compare
+from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
-from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
+from sepurux_action.evaluation.published_result import Baseline, BaselineResult, CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.comment_state import FROM_EARLIER_RUN
 from sepurux_action.github.event import Event
@@ -230,8 +227,8 @@ def a_result(
     gate = gate or a_gate()
     runs = runs or (a_run(gate=gate),)
     decision = min((run.decision for run in runs), key=lambda each: each.rank)
-    conclusion = enforce(decision, gate.stage, gate.on_undecided, approved=bool(approval and approval.approved))
-    return GateResult(gate=gate, runs=runs, conclusion=conclusion, approval=approval, notes=notes)
+    blocks = enforce(decision, gate.stage, gate.on_undecided, approved=bool(approval and approval.approved))
+    return GateResult(gate=gate, runs=runs, blocks=blocks, approval=approval, notes=notes)
 
 
 def undecided(

@@ -5,9 +5,10 @@ Source: the CI API's description (addresses, bodies, errors) and docs/configurat
 
 from __future__ import annotations
 
+import heapq
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Secret
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import API_KEY, TOKEN
-from sepurux_action.errors import Outage
+from sepurux_action.errors import EvaluationError, Outage
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.ci_run import FAILURES_PAGE
 
@@ -35,6 +36,7 @@ READ_FIELDS = frozenset(
 )
 """The fields of a success that this package reads. The others are dropped: a response may have 4 MiB of them."""
 NOTHING: dict[str, object] = {}  # shared by all objects that have no field to keep: a response may have a million
+MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 CAMPAIGNS = "/v1/campaigns"
 RETRIED_STATUSES = frozenset({408, 425, 429})
 UNUSABLE_RESPONSE = "Check that `base_url` is the API's address; if it is, ask Sepurux about this response."
@@ -60,8 +62,6 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True)
 class Success:
-    """A success and its parsed JSON."""
-
     payload: object
 
 
@@ -82,7 +82,6 @@ class TransientError:
 
     @property
     def no_time_left(self) -> bool:
-        """Return whether the call was not sent because no time was left."""
         return not self.sent and self.retry_after_s is None
 
     @property
@@ -124,7 +123,6 @@ class Credentials:
 
     @property
     def names(self) -> str:
-        """Return the names of the inputs that have a secret."""
         given = ((TOKEN, self.token), (API_KEY, self.api_key))
         return " and ".join(f"`{option.name}`" for option, secret in given if secret)
 
@@ -141,19 +139,15 @@ class Response:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunMetadata:
-    """Where a run comes from; sent to the backend."""
-
     repo: str = ""
     pull_request: int | None = None
 
 
 def list_campaigns(project: str) -> ApiRequest:
-    """Return the call that lists a project's campaigns."""
     return ApiRequest(method="GET", path=CAMPAIGNS, purpose="the list of campaigns", project=project)
 
 
 def upload_trace(content: bytes, label: str, project: str, key: str) -> ApiRequest:
-    """Return the call that uploads one trace; `key` is its Idempotency-Key."""
     shown = f'"{label}"'
     hints = {
         413: f"Record a shorter trace than {shown}, or split it.",
@@ -208,7 +202,6 @@ def poll_run(*, run_id: str, batch_id: str, project: str) -> ApiRequest:
 
 
 def reliability(campaign_id: str, run_id: str, project: str) -> ApiRequest:
-    """Return the call for a run's reliability score."""
     return ApiRequest(
         method="GET",
         path=f"/v1/campaigns/{quote(campaign_id, safe='')}/reliability",
@@ -316,3 +309,41 @@ def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:
     valid = "is valid and belongs to" if status == 401 else "may use"  # noqa: PLR2004 - HTTP
     is_set = "" if call.project else "Set `project` if the secret needs it."
     return " ".join(filter(None, (f"Check that the secret in {sent.names} {valid} {project}.", sent.source, is_set)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaigns:
+    """A project's campaigns: the ids for each name that a gate uses, and some of all names, for an error text."""
+
+    ids: Mapping[str, Sequence[str]]
+    names: Sequence[str]
+
+    def find(self, campaign: str, *, project: str) -> str:
+        """Return the id of the campaign of that name; raises EvaluationError, which lists the existing names."""
+        ids = self.ids.get(campaign, ())
+        if len(ids) == 1:
+            return ids[0]
+        where = f' in project "{project}"' if project else ""
+        if ids:
+            hint = f"Set `campaign` to the UUID of one of them: {', '.join(ids)}."
+            raise EvaluationError(f'{len(ids)} campaigns are named "{campaign}"{where}', hint)
+        listed = ", ".join(self.names[:MAX_NAMES_LISTED]) + (", …" if len(self.names) > MAX_NAMES_LISTED else "")
+        hint = f"Set `campaign` to one of these, or `project` to another project: {listed}."
+        if not listed:
+            hint = "Check `project` and the secret, which see no campaign, or create the campaign at Sepurux."
+        raise EvaluationError(f'campaign "{campaign}" was not found{where}', hint)
+
+
+def parse_campaigns(payload: object, wanted: Collection[str]) -> Campaigns:
+    """Return the campaigns of a list that have a wanted name; raises EvaluationError if it is no list."""
+    if not isinstance(payload, list):
+        raise EvaluationError("Sepurux sent no list as the list of campaigns", UNUSABLE_RESPONSE)
+    ids: dict[str, set[str]] = {}
+    names = set()
+    for entry in map(json_reader.as_object, payload):
+        name, campaign_id = entry.get("name"), json_reader.identifier(entry.get("campaign_id"))
+        if isinstance(name, str) and name in wanted and campaign_id:
+            ids.setdefault(name, set()).add(campaign_id)
+        names.add(json_reader.text(name))
+    listed = heapq.nsmallest(MAX_NAMES_LISTED + 1, names - {""})
+    return Campaigns(ids={name: sorted(each) for name, each in ids.items()}, names=listed)

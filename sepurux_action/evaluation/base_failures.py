@@ -6,26 +6,28 @@ What cannot be compared stays unmarked, and a note says why. No decision depends
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from urllib.parse import urlsplit
 
 from sepurux_action.common import json_reader
+from sepurux_action.common.urls import safe_url
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, Success
-from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import (
     ClassifiedFailure,
     incomplete_list,
     least_listed,
+    merge_failures,
     parse_ci_run,
     parse_failures,
     wrong_shape,
 )
-from sepurux_action.evaluation.failure_comparison import comparable_ids, compare, run_id_of
 from sepurux_action.evaluation.metrics import FAILURES, UNSAFE_ATTEMPTS
+from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import RunResult
 
 MAX_REQUESTS = 10  # of a step
@@ -36,6 +38,7 @@ NO_ADDRESS = "no result of the base has a run at the same address as this run"
 NO_REQUEST_LEFT = f"{MAX_REQUESTS} requests do not suffice for it"
 
 Runs = tuple[RunResult, ...]
+Failures = tuple[ClassifiedFailure, ...]
 
 
 class _NotComparable(Exception):
@@ -57,8 +60,6 @@ async def compare_with_base(gates: Sequence[tuple[Gate, Baseline, Runs]], calls:
 
 
 class _Reader:
-    """Reads the failures of the base's runs, within the requests and the seconds of a step."""
-
     def __init__(self, calls: ApiCalls) -> None:
         self._calls = calls
         self._until = calls.now() + schedule.COMPARISON_S
@@ -110,8 +111,6 @@ class _Reader:
         return lists
 
     async def _runs_of_batch(self, project: str, run: RunResult, batch_id: str) -> tuple[str, ...]:
-        """Return the ids of a batch's runs, each once."""
-
         def problem(payload: object) -> str:
             if wrong := wrong_shape(payload, run_id="", batch_id=batch_id):
                 return wrong
@@ -127,7 +126,6 @@ class _Reader:
         return tuple(dict.fromkeys(parse_ci_run(await self._read(call, f"batch {batch_id}", problem)).run_ids))
 
     async def _list(self, project: str, campaign: str, run_id: str) -> tuple[ClassifiedFailure, ...]:
-        """Return the failures of one run."""
         call = api.classified_failures(campaign, run_id, project)
         problem = partial(incomplete_list, campaign_id=campaign, run_id=run_id)
         return parse_failures(await self._read(call, f"run {run_id}", problem))
@@ -148,3 +146,57 @@ def _has_failures(runs: Runs, baseline: Baseline) -> bool:
         return False
     numbers = ((each.result.value(FAILURES), each.result.value(UNSAFE_ATTEMPTS)) for each in baseline.results)
     return any(run.enrichment.failures for run in runs) or any(each != (0, 0) for each in numbers)
+
+
+def compare(
+    now: Sequence[ClassifiedFailure], base: Iterable[Sequence[ClassifiedFailure]], *, uploaded: bool
+) -> tuple[Failures, Failures]:
+    """Return a run's failures compared with those of the base's results, and what is fixed. All lists are complete.
+
+    Of n failures of a kind now and at most m in any of the results, max(0, n - m) are new. What any of them had and
+    this run lacks is fixed. An `uploaded` trace has another id in each run, so its id is not compared.
+    """
+    most: dict[tuple[str, ...], ClassifiedFailure] = {}
+    for listed in base:
+        of_run = [_comparable(failure, uploaded=uploaded) for failure in listed]
+        for failure in merge_failures(of_run, len(of_run))[0]:
+            if failure.count > (most[failure.kind].count if failure.kind in most else 0):
+                most[failure.kind] = failure
+    left = {kind: failure.count for kind, failure in most.items()}
+    marked, kinds = [], set()
+    for failure in now:
+        kind = _comparable(failure, uploaded=uploaded).kind
+        known = min(failure.count, left.get(kind, 0))
+        left[kind] = left.get(kind, 0) - known
+        marked.append(replace(failure, new=failure.count - known))
+        kinds.add(kind)
+    fixed = [failure for kind, failure in most.items() if kind not in kinds]
+    return tuple(marked), merge_failures(fixed, len(fixed))[0]
+
+
+def _comparable(failure: ClassifiedFailure, *, uploaded: bool) -> ClassifiedFailure:
+    return replace(failure, trace_id="") if uploaded else failure
+
+
+def run_id_of(url: str) -> str:
+    """Return the id at the end of a dashboard's path; '' if there is none."""
+    return json_reader.identifier(urlsplit(url).path.rpartition("/")[2]) if safe_url(url) else ""
+
+
+def comparable_ids(own_url: str, urls: Iterable[str]) -> tuple[str, ...]:
+    """Return the ids in the URLs that equal a run's own dashboard URL except for the id, each once and in their order.
+
+    The URLs are those of commit statuses, which anyone with write access can set.
+    """
+    own_id, own_page = run_id_of(own_url), _page(own_url)
+    found = (run_id_of(url) for url in urls if own_id and run_id_of(url) and _page(url) == own_page)
+    return tuple(dict.fromkeys(each for each in found if each != own_id))
+
+
+def _page(url: str) -> tuple[object, ...]:
+    """Return all of a URL but the id at the end of its path."""
+    if not safe_url(url):
+        return ()
+    parts = urlsplit(url)
+    prefix = parts.path.rpartition("/")[0]
+    return parts.scheme, parts.hostname, parts.port, prefix, parts.query, parts.fragment

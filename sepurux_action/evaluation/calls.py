@@ -49,7 +49,6 @@ class ApiCalls:
             self._slots_of_a_project = max(1, (schedule.MAX_CALLS_AT_ONCE - 1) // (projects - 1))
 
     def run(self, work: Coroutine[object, object, T]) -> T:
-        """Return the result of a coroutine, for which an event loop is started."""
         return asyncio.run(work)
 
     def cancel_on_signal(self, tasks: Iterable[asyncio.Task[object]]) -> None:
@@ -69,11 +68,9 @@ class ApiCalls:
             cancel()  # now, before the tasks send their first calls
 
     def now(self) -> float:
-        """Return the time."""
         return asyncio.get_running_loop().time()
 
     def jitter(self) -> float:
-        """Return a random number, 0 to 1."""
         return random.random()  # noqa: S311 - spreads retries, keeps no secret
 
     async def send(self, call: ApiRequest, until: float) -> ApiResult:
@@ -121,7 +118,6 @@ class ApiCalls:
         return replace(self._held_by, retry_after_s=left, sent=False) if left > 0 else None
 
     async def _take_slot(self, stack: AsyncExitStack, call: ApiRequest) -> None:
-        """Take a slot of the call's project, and one of all, until the end of the stack."""
         await stack.enter_async_context(self._slots_by_project[call.project])
         await stack.enter_async_context(self._slots)
 

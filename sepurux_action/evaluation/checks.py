@@ -55,7 +55,6 @@ class Check:
 
 
 def check_thresholds(run: CIRun, gate: Gate) -> Iterator[Check]:
-    """Yield a check of each threshold that the gate has, without its drops."""
     for metric in METRICS:
         limit = gate.limits.get(metric.threshold)
         if limit is not None:

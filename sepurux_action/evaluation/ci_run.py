@@ -63,11 +63,9 @@ class CIRun:
     run_ids: tuple[str, ...] = ()
 
     def reading(self, metric: Metric) -> Reading:
-        """Return what the run reports of a metric."""
         return metric.of(self.numbers)
 
     def value(self, metric: Metric) -> float | None:
-        """Return the number that the run reports of a metric, None without one."""
         return metric.of(self.numbers).value
 
     def with_score(self, reported: Reading) -> CIRun:
@@ -94,7 +92,6 @@ class ClassifiedFailure:
 
     @property
     def kind(self) -> tuple[str, str, str, str]:
-        """Return what failures of one kind have in common."""
         return self.severity, self.type, self.mutation, self.trace_id
 
     @property
@@ -187,7 +184,6 @@ def combine(runs: Sequence[CIRun]) -> CIRun:
 
 
 def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
-    """Return the classified failures of a response to `GET /v1/campaigns/{id}/failures`."""
     parsed = []
     for item in list(json_reader.as_array(payload))[:MAX_LISTED_FAILURES]:
         body = json_reader.as_object(item)
@@ -260,7 +256,6 @@ def _tools(value: object) -> tuple[FailingTool, ...]:
 
 
 def _add_up(tools: Iterable[FailingTool]) -> tuple[FailingTool, ...]:
-    """Return each tool once with the sum of its counts, the highest first."""
     counts: Counter[str] = Counter()
     for failing in tools:
         counts[failing.tool] += failing.count

@@ -53,8 +53,6 @@ TRANSPORT_ERRORS = (
 
 
 class Transport:
-    """Sends calls to one Sepurux API, with its credentials."""
-
     def __init__(
         self,
         base_url: str,
@@ -209,8 +207,6 @@ class _HTTPSConnection(urllib3.connection.HTTPSConnection):
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """An adapter whose connections skip informational responses."""
-
     def get_connection_with_tls_context(  # the arguments are those of requests
         self,
         *args: Any,  # noqa: ANN401

@@ -5,12 +5,14 @@ The rows are those of docs/reference.md#decisions; the first that matches decide
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from sepurux_action.common import json_reader
-from sepurux_action.config.gate import Gate
+from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.metrics import METRICS, summary
@@ -71,12 +73,10 @@ class Decision(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Return the rank among the decisions, 0 for the worst."""
         return list(Decision).index(self)
 
     @property
     def is_decided(self) -> bool:
-        """Return whether the evaluation ended with `pass` or `fail`."""
         return self in {Decision.PASS, Decision.FAIL}
 
     @property
@@ -176,3 +176,19 @@ def _pass_reason(run: CIRun, checks: tuple[Check, ...]) -> str:
     met = "every threshold is met" if reported and not unreported else "no reported number misses a threshold"
     met += f" (not reported: {', '.join(unreported)})" if unreported else ""
     return f"{numbers}; {met}." if numbers else f"{met[0].upper()}{met[1:]}."
+
+
+def fingerprint(gate: Gate) -> str:
+    """Return the SHA-256, in hex, of all that a decision depends on, except the commit.
+
+    A cached `fail` is reused only if the fingerprint is the same. The stage and the reviewers are not part of it.
+    """
+    limits, required = dict(gate.limits), sorted(gate.required_mutation_categories)
+    content = [gate.campaign, gate.project, sorted(map(_of_trace, gate.traces)), gate.mutation_pack, limits, required]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _of_trace(trace: Trace) -> list[str]:
+    if trace.content is not None:
+        return ["content", hashlib.sha256(trace.content).hexdigest()]
+    return ["id", trace.trace_id] if trace.trace_id else ["registered"]

@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 
 from sepurux_action.common import number_format
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, combine
 from sepurux_action.evaluation.decision import HOWEVER, Decision, Rule, next_step
 from sepurux_action.evaluation.metrics import METRICS, NOT_KNOWN, Metric, summary
-from sepurux_action.evaluation.published_result import published_numbers
+from sepurux_action.evaluation.published_result import Baseline, published_numbers
 from sepurux_action.evaluation.result import RunResult
 
 MIN_RESULTS = 3  # of two results and a third one, each is the lowest in one case of three, by chance alone
@@ -46,12 +45,10 @@ class Base:
 
     @property
     def heading(self) -> str:
-        """Return what a table calls the base."""
         return base_heading(self.branch)
 
     @property
     def name(self) -> str:
-        """Return what a sentence calls the base."""
         if not self.branch:
             return "this branch"
         return self.branch if self.heading == self.branch else "the base branch"
@@ -65,7 +62,6 @@ def base_heading(branch: str) -> str:
 
 
 def few_results(baseline: Baseline) -> str:
-    """Return what to do if the baseline has too few results."""
     hidden = HIDDEN_RESULTS.format(commits=number_format.pluralize(baseline.hidden, "commit"))
     return FEW_RESULTS + (hidden if baseline.hidden else "")
 
@@ -154,7 +150,6 @@ def _check(metric: Metric, allowed: float, actual: float | None, base: Base) -> 
 
 
 def _worst_of(runs: tuple[RunResult, ...], check: Check) -> RunResult:
-    """Return the run with the worst number of those that a drop compares."""
     metric = DROPS[check.threshold]
     return min(runs, key=lambda run: _or_infinite(run.run.value(metric)))
 
@@ -177,7 +172,6 @@ def _with_remark(run: RunResult, remark: str) -> RunResult:
 
 
 def _points(metric: Metric, difference: float) -> float:
-    """Return a difference in points, without the error of floating-point numbers."""
     return round(difference * metric.format.scale, number_format.MAX_DIGITS)
 
 

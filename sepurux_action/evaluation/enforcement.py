@@ -1,10 +1,14 @@
-"""Whether a decision blocks, in each stage, and the exit status. Source: docs/reference.md#decisions."""
+"""What a decision leads to in each stage: whether a gate blocks, the approval of a soft gate, and the exit status.
+
+Source: docs/reference.md#decisions and docs/configuration.md#the-soft-gate.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import assert_never
+from enum import StrEnum
+from typing import Annotated, Self, assert_never
 
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import Decision
@@ -14,18 +18,6 @@ EXIT_BLOCKED = 1  # a gate blocks because of a `fail`
 EXIT_UNDECIDED = 2  # a gate blocks for any other reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conclusion:
-    """What follows from a decision: a gate that blocks fails the job."""
-
-    blocks: bool
-
-    @property
-    def word(self) -> str:
-        """Return the output's word, `success` or `failure`."""
-        return "failure" if self.blocks else "success"
-
-
 def enforce(
     decision: Decision,
     stage: Stage,
@@ -33,28 +25,83 @@ def enforce(
     *,
     approved: bool = False,
     trace_may_be_cause: bool = False,
-) -> Conclusion:
-    """Return what follows from a decision. `approved` is true if a review approved a soft gate.
+) -> bool:
+    """Return whether a gate with this decision blocks. `approved` is true if a review approved a soft gate.
 
-    If an uploaded trace may be why there is no result, `allow` does not apply, because a pull request can add such a
-    trace (docs/reference.md#decisions).
+    `allow` does not apply if an uploaded trace may be why there is no result: a pull request can add such a trace.
     """
     match decision:
         case Decision.PASS | Decision.SKIPPED:
-            blocks = False
+            return False
         case Decision.FAIL:
-            blocks = stage is Stage.HARD or (stage is Stage.SOFT and not approved)
+            return stage is Stage.HARD or (stage is Stage.SOFT and not approved)
         case Decision.ERROR | Decision.PENDING:
             allowed = on_undecided is OnUndecided.ALLOW and not trace_may_be_cause
-            blocks = stage is not Stage.OBSERVE and not allowed
+            return stage is not Stage.OBSERVE and not allowed
         case _:
             assert_never(decision)
-    return Conclusion(blocks=blocks)
 
 
-def exit_status(gates: Iterable[tuple[Decision, Conclusion]]) -> int:
-    """Return 0 if no gate blocks, 1 if one blocks because of a `fail`, else 2."""
-    blocking = [decision for decision, conclusion in gates if conclusion.blocks]
+def exit_status(gates: Iterable[tuple[Decision, bool]]) -> int:
+    """Return the exit status for the decision of each gate, and whether it blocks."""
+    blocking = [decision for decision, blocks in gates if blocks]
     if not blocking:
         return EXIT_SUCCESS
     return EXIT_BLOCKED if Decision.FAIL in blocking else EXIT_UNDECIDED
+
+
+class Reason(StrEnum):
+    """Why an account cannot approve a gate, or why its approval does not count. `words` follow its name."""
+
+    words: str
+
+    def __new__(cls, value: str, words: str) -> Self:
+        reason = str.__new__(cls, value)
+        reason._value_, reason.words = value, words
+        return reason
+
+    BOT = "bot", "is a bot"
+    AUTHOR = "author", "is the author of the pull request"
+    NOT_LISTED = "not_listed", "is not listed in `reviewers`"
+    NO_WRITE_ACCESS = "no_write_access", "has no write access"
+    OLDER_COMMIT = "older_commit", "approved an older commit"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An account whose approval does not count, and the reason."""
+
+    login: Annotated[str, "Login of the user."]
+    reason: Annotated[Reason, "Why the approval does not count."]
+
+    @property
+    def of_older_commit(self) -> bool:
+        return self.reason is Reason.OLDER_COMMIT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalStatus:
+    """Who approved a failed soft gate of a pull request, or who can. Once it is approved, only `approved_by` is given.
+
+    `rerun_needed`: the running workflow does not run on `pull_request_review`. `read_only`: the run is for a review of
+    a pull request from a fork, and its token can only read.
+    """
+
+    commit: Annotated[str, "The commit to approve: the head of the pull request, also for a merge group."] = ""
+    approved_by: Annotated[tuple[str, ...], "Logins of those who approved."] = ()
+    can_approve: Annotated[tuple[str, ...], "Logins of the listed reviewers who can approve."] = ()
+    anyone: Annotated[bool, "Whether everyone with write access but the author can approve: none are listed."] = False
+    cannot_approve: Annotated[tuple[Refusal, ...], "Listed reviewers who may not approve, and why."] = ()
+    ignored: Annotated[tuple[Refusal, ...], "Approvals that do not count, and why."] = ()
+    unread: Annotated[bool, "Whether the reviews, or the permissions that decide, could not be read."] = False
+    rerun_needed: Annotated[bool, "Whether the job has to be re-run after an approval."] = False
+    read_only: Annotated[bool, "Whether the token can only read, so that a review event cannot help."] = False
+
+    @property
+    def approved(self) -> bool:
+        return bool(self.approved_by)
+
+    @property
+    def possible(self) -> bool:
+        """Return whether someone can still approve the gate; if that could not be read, someone may."""
+        return self.unread or self.anyone or bool(self.can_approve)

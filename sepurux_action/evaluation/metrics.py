@@ -154,23 +154,18 @@ class Metric:
 
     @property
     def heading(self) -> str:
-        """Return the heading of a column with this number."""
         return self.published.replace("{}", "").strip().capitalize()
 
     def read(self, response: object) -> Reading:
-        """Return what the JSON of a response about a run says about this metric."""
         return self.format.read(json_reader.as_object(response).get(self.field or self.name))
 
     def of(self, numbers: Numbers) -> Reading:
-        """Return the reading of this metric; an empty one if there is none."""
         return numbers.get(self.name, Reading())
 
     def worst(self, values: Iterable[float]) -> float:
-        """Return the worst value."""
         return max(values) if self.less_is_better else min(values)
 
     def meets(self, value: float, limit: float) -> bool:
-        """Return whether a value is as good as a limit, or better."""
         return value <= limit if self.less_is_better else value >= limit
 
     def named(self, value: float) -> str:
@@ -278,12 +273,10 @@ FIELDS = frozenset(metric.field or metric.name for metric in METRICS)
 
 
 def parse_numbers(response: object) -> Numbers:
-    """Return the numbers in the JSON of a response about a run."""
     return _known({metric.name: metric.read(response) for metric in METRICS})
 
 
 def combine_numbers(runs: Iterable[Numbers]) -> Numbers:
-    """Return the worst of the runs for each metric."""
     runs = tuple(runs)
     return _known({metric.name: worst_reading(metric, (metric.of(each) for each in runs)) for metric in METRICS})
 

@@ -18,15 +18,15 @@ from sepurux_action.evaluation.api import (
     NO_TIME_LEFT,
     ApiRequest,
     ApiResult,
+    Campaigns,
     PermanentError,
     RunMetadata,
     Success,
     TransientError,
+    parse_campaigns,
 )
 from sepurux_action.evaluation.base_failures import compare_with_base
-from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.calls import ApiCalls
-from sepurux_action.evaluation.campaigns import Campaigns, parse_campaigns
 from sepurux_action.evaluation.checks import Check
 from sepurux_action.evaluation.ci_run import (
     MAX_KINDS,
@@ -43,9 +43,9 @@ from sepurux_action.evaluation.ci_run import (
     parse_failures,
     wrong_shape,
 )
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide, next_step
-from sepurux_action.evaluation.fingerprint import fingerprint
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide, fingerprint, next_step
 from sepurux_action.evaluation.metrics import FAILURES, RELIABILITY_SCORE, worst_reading
+from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.evaluation.schedule import GiveUp, Polls, Retry, Wait, next_poll
 from sepurux_action.host.output import Output
@@ -106,7 +106,6 @@ class _Step:
         self._said: set[str] = set()
 
     async def run(self, baselines: Sequence[Baseline]) -> tuple[tuple[RunResult, ...], ...]:
-        """Return the results of each gate's runs."""
         self._started = self.calls.now()
         self.calls.share_slots(len({gate.project for gate in self.gates}))
         pending = {asyncio.create_task(poller.run()) for poller in self.pollers}
@@ -135,7 +134,6 @@ class _Step:
             return tuple(results)
 
     def elapsed(self) -> float:
-        """Return the seconds since the first call."""
         return self.calls.now() - self._started
 
     # -- what is shown ----------------------------------------------------------------------------------------------
@@ -190,7 +188,6 @@ class _Step:
         return parse_campaigns(payload, {gate.campaign for gate in self.gates if gate.project == project})
 
     def claim(self, ids: Iterable[str], evaluates: tuple[str, bytes | None]) -> None:
-        """Note what the run with these ids evaluates; raises EvaluationError if another run with one does not."""
         for each in filter(None, ids):
             if self._evaluates.setdefault(each, evaluates) != evaluates:
                 raise EvaluationError(

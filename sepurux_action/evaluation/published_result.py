@@ -1,4 +1,4 @@
-"""A gate's result as the description of its commit status; later runs parse it."""
+"""A gate's result as the description of its commit status, and the earlier results that a gate is compared with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sepurux_action.common import json_reader
+from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun
@@ -14,6 +14,7 @@ from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.metrics import PUBLISHED, Metric
 from sepurux_action.evaluation.result import GateResult
 
+MAX_BASE_RESULTS = 5  # results that are compared; one of them that is unusual changes no median
 MAX_STATUS_LENGTH = 140  # characters; GitHub responds 422 to more
 _DESCRIPTION = re.compile(
     r"(?P<decision>pass|fail|error|pending|skipped) \((?P<stage>observe|soft|hard)\): (?P<numbers>[^;]+)(?:; .*)?",
@@ -30,14 +31,11 @@ class PreviousResult:
     numbers: Mapping[str, float]
 
     def value(self, metric: Metric) -> float | None:
-        """Return one of the numbers, None if it is unknown."""
         return self.numbers.get(metric.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitResults:
-    """The results of one evaluated commit, by the gates' names."""
-
     commit: str
     results: Mapping[str, PreviousResult]
 
@@ -94,3 +92,43 @@ def _parse_numbers(parts: Iterable[str]) -> Iterator[tuple[str, float]]:
         value = metric.format.parse(written)
         if value is not None:
             yield metric.name, value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineResult:
+    """A result on the base branch that passed. `url` is the status's `target_url`, '' if it may not be linked."""
+
+    commit: str
+    url: str
+    result: PreviousResult
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The last results of one context on the base branch that passed: at most `MAX_BASE_RESULTS`, the newest first.
+
+    `hidden` counts the commits whose newest status of the context is neither a pass nor a fail of the own account. It
+    may have replaced a result, because GitHub shows only the newest one.
+    """
+
+    results: tuple[BaselineResult, ...] = ()
+    hidden: int = 0
+
+    def values(self, metric: Metric) -> tuple[float, ...]:
+        numbers = (each.result.value(metric) for each in self.results)
+        return tuple(number for number in numbers if number is not None)
+
+    def median(self, metric: Metric) -> float | None:
+        """Return the median of one number; of an even count, the worse of the two in the middle."""
+        values = sorted(self.values(metric))
+        return metric.worst(values[(len(values) - 1) // 2 : len(values) // 2 + 1]) if values else None
+
+    def change(self, metric: Metric, value: float | None) -> str:
+        """Return how a number differs from the median, such as `−23.0`, `+1`, or `±0`; '' if one is unknown."""
+        difference = self.difference(metric, value)
+        return "" if difference is None else metric.format.difference(difference)
+
+    def difference(self, metric: Metric, value: float | None) -> float | None:
+        """Return a number minus the median, without the error of floating-point numbers; None if one is unknown."""
+        median = self.median(metric)
+        return None if value is None or median is None else round(value - median, number_format.MAX_DIGITS)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.checks import Check, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun, Enrichment, combine
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.enforcement import Conclusion
+from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS
 
 MAX_NAMED_TRACES = 10  # failed traces that a reason names; the others are counted
@@ -39,7 +38,6 @@ class RunResult:
 
     @property
     def decision(self) -> Decision:
-        """Return the decision on this run."""
         return self.run_decision.decision
 
 
@@ -56,7 +54,7 @@ def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
 class GateResult:
-    """The result of a gate: its runs, one for each trace, and the conclusion.
+    """The result of a gate: its runs, one for each trace, and whether it blocks.
 
     `approval` is given for a failed soft gate of a pull request, unless a signal ended the run. `notes` are sentences
     about the stage and the baseline, `drops` the comparison with the baseline.
@@ -64,7 +62,7 @@ class GateResult:
 
     gate: Gate
     runs: tuple[RunResult, ...]
-    conclusion: Conclusion
+    blocks: bool
     approval: ApprovalStatus | None = None
     notes: tuple[str, ...] = ()
     drops: tuple[Check, ...] = ()
@@ -81,7 +79,6 @@ class GateResult:
 
     @property
     def worst(self) -> RunResult:
-        """Return the run that determines the gate's decision."""
         return self.ranked[0]
 
     @cached_property
@@ -103,7 +100,6 @@ class GateResult:
 
     @property
     def decision(self) -> Decision:
-        """Return the gate's decision, the worst of its runs'."""
         return self.worst.decision
 
     @property

@@ -32,7 +32,6 @@ HEARTBEAT_S = 30.0
 
 
 def poll_wait(waited_s: float) -> float:
-    """Return the seconds until the next poll, after `waited_s` seconds of waiting for the decision."""
     longest = MAX_POLL_WAIT_S if waited_s < LONG_RUN_S else MAX_POLL_WAIT_OF_LONG_RUN_S
     return min(longest, max(MIN_POLL_WAIT_S, POLL_SHARE * waited_s))
 
@@ -80,16 +79,12 @@ class Polls:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The next poll is due after these seconds."""
-
     polls: Polls
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """No further poll is made."""
-
     polls: Polls
 
 

@@ -118,7 +118,6 @@ class TraceFolder:
 
     @property
     def where(self) -> str:
-        """Return the names of the folders."""
         return " or ".join(dict.fromkeys(self._names.values()))
 
 

@@ -19,8 +19,7 @@ from sepurux_action.common import codec, json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.checks import check_thresholds
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, merge_failures
-from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.fingerprint import fingerprint
+from sepurux_action.evaluation.decision import Decision, fingerprint
 from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import GateResult, RunResult
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property, partial
 from operator import methodcaller
 
-from sepurux_action.evaluation.approval import ApprovalStatus
+from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.github.calls import READS_S, BoundedCalls
 from sepurux_action.github.event import PullRequest
 from sepurux_action.github.permissions import Operation

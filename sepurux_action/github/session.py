@@ -20,10 +20,9 @@ from sepurux_action.config.settings import MAX_CONTEXT_LENGTH, PublishOptions
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation import published_result
-from sepurux_action.evaluation.approval import ApprovalStatus
-from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
+from sepurux_action.evaluation.enforcement import ApprovalStatus
+from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
@@ -382,7 +381,7 @@ class GitHubSession:
             self._calls.warn_once(f"GitHub refused the link of a commit status ({why}), so the status has no link.")
 
     def _decided_status(self, result: GateResult) -> CommitStatus:
-        state = CommitState.FAILURE if result.conclusion.blocks else CommitState.SUCCESS
+        state = CommitState.FAILURE if result.blocks else CommitState.SUCCESS
         state = CommitState.PENDING if result.needs_approval else state
         state = CommitState.FAILURE if self._base_has_changed else state
         note = BASE_CHANGED if self._base_has_changed else _status_note(result)
@@ -401,8 +400,8 @@ def _status_note(result: GateResult) -> str:
             return "no changed file matches its paths"
         case Decision.ERROR | Decision.PENDING:
             reason = result.reason.rstrip(".")
-            return reason if result.conclusion.blocks else f"does not block: {reason}"
-        case Decision.FAIL if not result.conclusion.blocks:
+            return reason if result.blocks else f"does not block: {reason}"
+        case Decision.FAIL if not result.blocks:
             return "does not block"
         case Decision.PASS | Decision.FAIL:
             return ""

@@ -19,9 +19,8 @@ from sepurux_action.config.kinds import BOT_SUFFIX
 from sepurux_action.config.policy import MAX_FILE_BYTES
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
-from sepurux_action.evaluation.baseline import MAX_BASE_RESULTS, Baseline, BaselineResult
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.evaluation.published_result import MAX_BASE_RESULTS, Baseline, BaselineResult, PreviousResult
 from sepurux_action.github.event import Event, PullRequest, parse_pull_request, parse_sha
 from sepurux_action.github.permissions import Operation, error_paths, required_permission
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sepurux_action.config.kinds import BOT_SUFFIX
-from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
+from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 
 MAY_WRITE = frozenset({"write", "maintain", "admin"})
 APPROVED = "APPROVED"

@@ -62,9 +62,9 @@ def step_outputs(gates: Sequence[GateResult], comment_url: str = "", report_path
     """
     worst = min(gates, key=lambda gate: gate.severity_key)
     described = [{"name": gate.gate.name, **gate_outputs(gate, comment_url, report_path)} for gate in gates]
-    blocking = next((gate for gate in gates if gate.conclusion.blocks), worst)
+    conclusion = "failure" if any(gate.blocks for gate in gates) else "success"
     values = gate_outputs(worst, comment_url, report_path)
-    return {**values, "conclusion": blocking.conclusion.word, "gates": _shortened(described)}
+    return {**values, "conclusion": conclusion, "gates": _shortened(described)}
 
 
 def _shortened(gates: list[dict[str, str]]) -> str:
@@ -83,7 +83,7 @@ def gate_outputs(gate: GateResult, comment_url: str = "", report_path: str = "")
     tools = [{"tool": each.tool[:MAX_TOOL_LENGTH], "count": each.count} for each in run.top_failing_tools[:MAX_TOOLS]]
     return {
         "decision": gate.decision.value,
-        "conclusion": gate.conclusion.word,
+        "conclusion": "failure" if gate.blocks else "success",
         "enforcement": gate.gate.stage.value,
         "reason": gate.reason,
         **identities(gate.runs),

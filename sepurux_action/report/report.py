@@ -14,7 +14,6 @@ from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import published_result
-from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool, merge_failures
 from sepurux_action.evaluation.decision import (
@@ -36,7 +35,7 @@ from sepurux_action.evaluation.metrics import (
     UNSAFE_ATTEMPTS,
     Metric,
 )
-from sepurux_action.evaluation.published_result import CommitResults, PreviousResult
+from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.report.reproduction import command_lines
 from sepurux_action.report.states import BY_CHECK, BY_DECISION, State
@@ -152,10 +151,6 @@ class GateFacts(GateResult):
     def name(self) -> str:
         return self.gate.name
 
-    @property
-    def blocks(self) -> bool:
-        return self.conclusion.blocks
-
     @cached_property
     def state(self) -> State:
         if self.needs_approval:
@@ -184,7 +179,7 @@ class GateFacts(GateResult):
         """Return whether the decision would block with `enforcement: hard`."""
         suspected = trace_may_be_cause(self.runs)
         hard = enforce(self.decision, Stage.HARD, self.gate.on_undecided, trace_may_be_cause=suspected)
-        return self.blocks or hard.blocks
+        return self.blocks or hard
 
     @property
     def not_allowed(self) -> str:

@@ -18,12 +18,12 @@ from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import OPTIONS, SectionKind
 from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.evaluation.approval import ApprovalStatus
-from sepurux_action.evaluation.baseline import Baseline, BaselineResult
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
+from sepurux_action.evaluation.published_result import Baseline, BaselineResult
 from sepurux_action.report.brief import METRIC, Brief, brief, whole
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.report import Category, GateFacts, Note, Report
@@ -131,7 +131,9 @@ class _Gate(Shape):
     name: Annotated[str, "Name of the gate.", GIVEN]
     decision: Annotated[Decision, "What Sepurux and the thresholds say."]
     state: Annotated[State, "What a reader has to know first; decision and conclusion in one word."]
-    conclusion: Annotated[str, "`failure` if it blocks.", CONCLUSION, of("conclusion.word")]
+    conclusion: Annotated[
+        str, "`failure` if it blocks.", CONCLUSION, lambda gate: "failure" if gate.blocks else "success"
+    ]
     blocked: Annotated[bool, "Whether the gate blocks.", of("blocks")]
     would_block: Annotated[bool, "Whether it would block with `enforcement: hard`."]
     enforcement: Annotated[Stage, "The stage that applies.", of("gate.stage")]

@@ -119,11 +119,11 @@ def table(path: Path, heading: str) -> list[list[str]]:
 
 def in_words(decision: Decision, stage: Stage) -> str:
     """Return what the guide says of a gate in these words."""
-    if not enforce(decision, stage, OnUndecided.BLOCK).blocks:
+    if not enforce(decision, stage, OnUndecided.BLOCK):
         return "does not block"
-    if not enforce(decision, stage, OnUndecided.ALLOW).blocks:
+    if not enforce(decision, stage, OnUndecided.ALLOW):
         return "blocks *"
-    approvable = not enforce(decision, stage, OnUndecided.BLOCK, approved=True).blocks
+    approvable = not enforce(decision, stage, OnUndecided.BLOCK, approved=True)
     return "needs an approval" if approvable else "blocks"
 
 

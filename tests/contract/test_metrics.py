@@ -20,9 +20,8 @@ from sepurux_action.config.settings import flag, input_layer, read_settings
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
-from sepurux_action.evaluation.decision import Decision, decide
+from sepurux_action.evaluation.decision import Decision, decide, fingerprint
 from sepurux_action.evaluation.drops import Base, compare_drops
-from sepurux_action.evaluation.fingerprint import fingerprint
 from sepurux_action.evaluation.metrics import METRICS, Metric
 from sepurux_action.evaluation.published_result import (
     CommitResults,

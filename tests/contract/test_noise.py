@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from scripts import noise
-from sepurux_action.evaluation.baseline import MAX_BASE_RESULTS
+from sepurux_action.evaluation.published_result import MAX_BASE_RESULTS
 
 
 @pytest.mark.parametrize("literal", [False, True])

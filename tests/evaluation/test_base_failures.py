@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, RunMetadata, Success, TransientError
-from sepurux_action.evaluation.baseline import Baseline, BaselineResult
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.polling import run_all
+from sepurux_action.evaluation.published_result import Baseline, BaselineResult
 from sepurux_action.evaluation.result import RunResult
 from tests.builders import a_past_result, known
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput

@@ -6,9 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, PUBLISHED, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
-from sepurux_action.evaluation.published_result import format_description, parse_description, published_numbers
+from sepurux_action.evaluation.published_result import (
+    Baseline,
+    format_description,
+    parse_description,
+    published_numbers,
+)
 from tests.builders import a_baseline, a_ci_run, a_gate_with, a_past_result, known
 
 

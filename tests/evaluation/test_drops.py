@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.stage import OnUndecided
-from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.drops import FEW_RESULTS, Base, check_drops, compare_drops, few_results
 from sepurux_action.evaluation.enforcement import enforce
+from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import RunResult, trace_may_be_cause
 from tests.builders import (
     FAILING,
@@ -257,7 +257,7 @@ def test_allow_covers_no_comparison_of_an_uploaded_trace(base: Base, rate: float
     runs, _ = compare_drops(gate, (run,), base)
     assert runs[0].decision is Decision.ERROR
     suspected = trace_may_be_cause(runs)
-    assert enforce(Decision.ERROR, gate.stage, gate.on_undecided, trace_may_be_cause=suspected).blocks is uploaded
+    assert enforce(Decision.ERROR, gate.stage, gate.on_undecided, trace_may_be_cause=suspected) is uploaded
 
 
 def test_allow_covers_no_unread_base_if_any_trace_of_the_gate_is_uploaded() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.enforcement import Conclusion, enforce, exit_status
+from sepurux_action.evaluation.enforcement import enforce, exit_status
 
 TABLE = """
 decision observe       soft                         hard
@@ -31,19 +31,18 @@ CELLS = {
 def test_every_decision_by_stage_by_on_undecided(
     decision: Decision, stage: Stage, on_undecided: OnUndecided, *, opened: bool
 ) -> None:
-    conclusion = enforce(decision, stage, on_undecided, approved=opened)
+    blocks = enforce(decision, stage, on_undecided, approved=opened)
     open_now = {
         "success": True,
         "failure": False,
         "success-if-opened": opened,
         "success-if-allowed": on_undecided is OnUndecided.ALLOW,
     }[CELLS[decision, stage]]
-    assert conclusion.blocks is not open_now
-    assert conclusion.word == ("success" if open_now else "failure")
+    assert blocks is not open_now
 
 
 def test_a_failed_soft_gate_blocks_unless_an_approval_is_given() -> None:
-    assert enforce(Decision.FAIL, Stage.SOFT, OnUndecided.ALLOW).blocks
+    assert enforce(Decision.FAIL, Stage.SOFT, OnUndecided.ALLOW)
 
 
 @pytest.mark.parametrize("decision", [Decision.ERROR, Decision.PENDING])
@@ -51,12 +50,11 @@ def test_a_failed_soft_gate_blocks_unless_an_approval_is_given() -> None:
 def test_allow_does_not_cover_what_an_uploaded_trace_may_have_caused(
     decision: Decision, stage: Stage, *, closed: bool
 ) -> None:
-    conclusion = enforce(decision, stage, OnUndecided.ALLOW, trace_may_be_cause=True)
-    assert conclusion.blocks is closed
+    assert enforce(decision, stage, OnUndecided.ALLOW, trace_may_be_cause=True) is closed
 
 
 def test_the_exit_status_is_that_of_the_worst_blocking_gate() -> None:
-    closed, opened = Conclusion(blocks=True), Conclusion(blocks=False)
+    closed, opened = True, False
     assert exit_status([]) == 0
     assert exit_status([(Decision.FAIL, opened), (Decision.PASS, opened)]) == 0
     assert exit_status([(Decision.ERROR, closed), (Decision.PASS, opened)]) == 2

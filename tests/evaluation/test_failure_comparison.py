@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sepurux_action.evaluation.base_failures import comparable_ids, compare
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, incomplete_list, merge_failures
-from sepurux_action.evaluation.failure_comparison import comparable_ids, compare
 
 words = st.sampled_from(["", "a", "b"])
 some_failures = st.lists(

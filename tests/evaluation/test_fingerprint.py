@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.evaluation.fingerprint import fingerprint
+from sepurux_action.evaluation.decision import fingerprint
 
 GATE = Gate(
     name="Refunds",

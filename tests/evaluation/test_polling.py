@@ -22,10 +22,10 @@ from sepurux_action.evaluation.api import (
     Success,
     TransientError,
 )
-from sepurux_action.evaluation.baseline import Baseline
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.metrics import PASS_RATE, RELIABILITY_SCORE
 from sepurux_action.evaluation.polling import run_all
+from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import RunResult
 from sepurux_action.host.workflow_commands import Level
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend

@@ -20,7 +20,7 @@ from sepurux_action.config.stage import Stage
 from sepurux_action.connections import Connections
 from sepurux_action.errors import ErrorDetails, Interrupted
 from sepurux_action.evaluate import GateEvaluator
-from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
+from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.calls import FIRST_READ_S, READS_S
 from sepurux_action.github.client import CommitState

@@ -11,8 +11,8 @@ from sepurux_action.common.secret import Secret
 from sepurux_action.config.settings import PublishOptions, input_layer, read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError
-from sepurux_action.evaluation.approval import ApprovalStatus
 from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.published_result import parse_description
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.event import Event, parse_event

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.config.kinds import parse_logins
-from sepurux_action.evaluation.approval import ApprovalStatus, Reason, Refusal
+from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.github.soft_gate_rules import (
     ApprovalRules,
     Review,

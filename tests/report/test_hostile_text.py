@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sepurux_action.common.urls import safe_url
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.approval import ApprovalStatus
+from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.report.markdown import ORDINARY, code, code_block, escaped, finish, html_code
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report, build_settings_report

@@ -9,7 +9,6 @@ import pytest
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.enforcement import Conclusion
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.report import Category, Dashboard, GateFacts, Note, build_report
 from tests.builders import (
@@ -195,7 +194,7 @@ def test_a_gate_that_blocks_although_errors_are_allowed_says_why(
 ) -> None:
     run = replace(undecided(Decision.ERROR, "Gone.", rule=rule), trace_may_be_cause=True)
     gate = a_gate(on_undecided=allowed)
-    result = GateResult(gate=gate, runs=(run,), conclusion=Conclusion(blocks=True))
+    result = GateResult(gate=gate, runs=(run,), blocks=True)
     (found,) = build_report([result], a_context(), short=short).gates
     assert found.not_allowed == (why if allowed is OnUndecided.ALLOW else "")
     assert found.would_block
