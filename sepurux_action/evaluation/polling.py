@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -13,41 +13,17 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Outage, StillPending, describe_defect
-from sepurux_action.evaluation import api, schedule
-from sepurux_action.evaluation.api import (
-    NO_TIME_LEFT,
-    ApiRequest,
-    ApiResult,
-    Campaigns,
-    PermanentError,
-    RunMetadata,
-    Success,
-    TransientError,
-    parse_campaigns,
-)
+from sepurux_action.evaluation import api, ci_run, schedule
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.base_failures import compare_with_base
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.checks import Check
-from sepurux_action.evaluation.ci_run import (
-    MAX_KINDS,
-    MAX_RUN_IDS,
-    MIN_KINDS,
-    NO_OBJECT,
-    CIRun,
-    ClassifiedFailure,
-    Enrichment,
-    incomplete_list,
-    least_listed,
-    merge_failures,
-    parse_ci_run,
-    parse_failures,
-    wrong_shape,
-)
+from sepurux_action.evaluation.ci_run import CIRun, Enrichment, parse_ci_run
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide, fingerprint, next_step
 from sepurux_action.evaluation.metrics import FAILURES, RELIABILITY_SCORE, worst_reading
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import RunResult
-from sepurux_action.evaluation.schedule import GiveUp, Polls, Retry, Wait, next_poll
+from sepurux_action.evaluation.schedule import Polls, Retry, next_poll
 from sepurux_action.host.output import Output
 from sepurux_action.host.workflow_commands import Level
 
@@ -59,24 +35,20 @@ CHECK_NETWORK = "Check `base_url`, and that this machine may connect to its host
 CANCELLED = "The run was cancelled."
 
 _CANCELLED = RunDecision(decision=Decision.ERROR, reason=CANCELLED, rule=Rule.CANCELLED)
-
 OnProgress = Callable[[Sequence[RunResult]], None]
 
 
 def run_all(
     gates: Sequence[tuple[Gate, Baseline]],
-    metadata: RunMetadata,
+    metadata: api.RunMetadata,
     calls: ApiCalls,
     output: Output,
     on_progress: OnProgress,
 ) -> tuple[tuple[RunResult, ...], ...]:
-    """Return the results of each gate's runs, in the order of gates and traces.
+    """Return the results of each gate's runs, in the order of gates and traces. A failure of the backend is a result.
 
-    A failure of the backend is a result. The function returns at most `last_polls_s`, `SCORE_S`, `ENRICHMENT_S`, and
-    `COMPARISON_S` after the longest timeout. The failures of a gate are compared with those of its baseline.
-
-    `on_progress` is called with the results of the runs that have started, at once and then with the heartbeat while
-    ids and addresses become known. After a signal the runs that are not decided are `error`.
+    It returns at most `last_polls_s`, `SCORE_S`, `ENRICHMENT_S`, and `COMPARISON_S` after the longest timeout. After a
+    signal, undecided runs are `error`. `on_progress` gets the started runs whenever ids or addresses become known.
     """
     step = _Step([gate for gate, _ in gates], metadata, calls, output, on_progress)
     return calls.run(step.run([baseline for _, baseline in gates]))
@@ -86,7 +58,7 @@ class _Step:
     """What all runs of a step share: gates, clients, and whether the backend has responded at all."""
 
     def __init__(
-        self, gates: Sequence[Gate], metadata: RunMetadata, calls: ApiCalls, output: Output, on_progress: OnProgress
+        self, gates: Sequence[Gate], metadata: api.RunMetadata, calls: ApiCalls, output: Output, on_progress: OnProgress
     ) -> None:
         self.gates = gates
         self.metadata = metadata
@@ -97,12 +69,11 @@ class _Step:
         self.decided = 0  # pollers that have their result
         self._started = 0.0
         self._on_progress = on_progress
-        self._campaigns: dict[tuple[str, float], asyncio.Task[Campaigns]] = {}
-        self._evaluates: dict[str, tuple[str, bytes | None]] = {}  # by the id of a run or a batch
+        self._campaigns: dict[tuple[str, float], asyncio.Task[api.Campaigns]] = {}
+        self.evaluates: dict[str, tuple[str, bytes | None]] = {}  # by the id of a run or a batch
         self._responded = False
         self._last_error: TransientError | None = None  # of the last call that was sent, None if it succeeded
-        self._has_progress = False
-        self._has_outputs = False
+        self._written: list[tuple[str, str]] = []  # the ids and addresses that early outputs have
         self._said: set[str] = set()
 
     async def run(self, baselines: Sequence[Baseline]) -> tuple[tuple[RunResult, ...], ...]:
@@ -119,7 +90,11 @@ class _Step:
                 if not task.cancelled():
                     task.result()  # raises the exception of a poller that was not expected to raise one
             if pending:
-                self._heartbeat(len(pending))
+                self.show_progress(heartbeat=True)
+                elapsed = number_format.duration(self.elapsed())
+                left = number_format.duration(max(0.0, self._longest_timeout_s - self.elapsed()))
+                runs = number_format.pluralize(len(pending), "run")
+                self.output.progress(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")
         found = iter(poller.result for poller in self.pollers)
         results = [tuple(next(found) for _ in gate.traces) for gate in self.gates]
         comparing = asyncio.create_task(
@@ -136,22 +111,16 @@ class _Step:
     def elapsed(self) -> float:
         return self.calls.now() - self._started
 
-    # -- what is shown ----------------------------------------------------------------------------------------------
-
-    def add_progress(self) -> None:
-        """Note that an id or an address has become known, and write early outputs if they are the first."""
-        self._has_progress = True
-        if len(self.pollers) == 1 or not self._has_outputs:
-            self._write_progress()
-
-    def _write_progress(self) -> None:
-        """Write what is not yet written. Each time writes all ids again."""
-        if self._has_progress:
-            self._on_progress([each.result for each in self.pollers if each.result.run_id or each.result.batch_id])
-            self._has_progress, self._has_outputs = False, True
+    def show_progress(self, *, heartbeat: bool = False) -> None:
+        """Write early outputs if an id or an address is new: the first at once, those of many with the heartbeat."""
+        started = [each.result for each in self.pollers if each.result.run_id or each.result.batch_id]
+        known = [(each.run_id or each.batch_id, each.run.dashboard_url) for each in started]
+        if known != self._written and (heartbeat or len(self.pollers) == 1 or not self._written):
+            self._written = known
+            self._on_progress(started)
 
     def is_new(self, text: str) -> bool:
-        """Return whether a text is new, and not the same for another run."""
+        """Return whether a text was not said before, for this run or another one."""
         is_new = text not in self._said
         self._said.add(text)
         return is_new
@@ -162,15 +131,6 @@ class _Step:
         what = f"{self.decided} of {len(self.pollers)} runs decided" if others else f"{one.gate.name}: {one.phase}"
         trouble = f" ({self._last_error.reason})" if self._last_error else ""
         self.output.wait(what + trouble, max(0.0, self._left(self._longest_timeout_s)))
-
-    def _heartbeat(self, open_runs: int) -> None:
-        self._write_progress()
-        elapsed = number_format.duration(self.elapsed())
-        left = number_format.duration(max(0.0, self._longest_timeout_s - self.elapsed()))
-        runs = number_format.pluralize(open_runs, "run")
-        self.output.progress(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")
-
-    # -- calls ------------------------------------------------------------------------------------------------------
 
     async def campaign_id(self, gate: Gate) -> str:
         """Return the id of a gate's campaign; gates of one project with one timeout share a request for its list."""
@@ -183,17 +143,9 @@ class _Step:
             self._campaigns[key] = asyncio.create_task(self._list_campaigns(*key))
         return (await self._campaigns[key]).find(gate.campaign, project=gate.project)
 
-    async def _list_campaigns(self, project: str, timeout_s: float) -> Campaigns:
+    async def _list_campaigns(self, project: str, timeout_s: float) -> api.Campaigns:
         payload = await self.payload_of(api.list_campaigns(project), timeout_s)
-        return parse_campaigns(payload, {gate.campaign for gate in self.gates if gate.project == project})
-
-    def claim(self, ids: Iterable[str], evaluates: tuple[str, bytes | None]) -> None:
-        for each in filter(None, ids):
-            if self._evaluates.setdefault(each, evaluates) != evaluates:
-                raise EvaluationError(
-                    f"Sepurux sent the same run {each} for two different gates or traces, so one was not evaluated",
-                    "{Rerun}. If it happens again, ask Sepurux about this run.",
-                )
+        return api.parse_campaigns(payload, {gate.campaign for gate in self.gates if gate.project == project})
 
     async def send(self, call: ApiRequest, seconds: float) -> ApiResult:
         """Return the result of one call; the wait until it can start is part of its seconds."""
@@ -208,8 +160,8 @@ class _Step:
 
     def _noted(self, result: ApiResult) -> ApiResult:
         """Return a result, and note whether the backend responded. If no time was left, an earlier error is why."""
-        if result is NO_TIME_LEFT:
-            return replace(self._last_error or NO_TIME_LEFT, retry_after_s=None, sent=False)
+        if result is api.NO_TIME_LEFT:
+            return replace(self._last_error or api.NO_TIME_LEFT, retry_after_s=None, sent=False)
         self._last_error = result if isinstance(result, TransientError) else None
         self._responded = self._responded or not isinstance(result, TransientError) or result.reached
         self.show_wait()
@@ -221,7 +173,7 @@ class _Step:
             case Success(payload):
                 return payload
             case PermanentError() as error:
-                raise _error_of(error)
+                raise EvaluationError(error.reason, error.hint, outage=error.outage)
             case TransientError() as error:
                 raise self._timed_out(call, error, timeout_s)
 
@@ -307,7 +259,9 @@ class RunPoller:
             self.result = replace(self.result, trace_id=await self._upload())
             await self._start()
             decided, outage = await self._poll_until_decided(), Outage.NO
-            run, score_decides = self.result.run, decided.decision is Decision.PASS and self._needs_score()
+            run, score_limits = self.result.run, {RELIABILITY_SCORE.threshold, RELIABILITY_SCORE.drop}
+            limited = decided.decision is Decision.PASS and score_limits & self.gate.limits.keys()
+            score_decides = bool(limited) and run.reading(RELIABILITY_SCORE).missing
             if score_decides:
                 run, outage = await self._with_score(run)
                 decided = decide(run, self.gate)
@@ -381,7 +335,7 @@ class RunPoller:
             raise EvaluationError(reason, api.UNUSABLE_RESPONSE)
         self._claim(batch_id, run_id, *run_ids)
         self.result = replace(self.result, run_id=run_id, batch_id=batch_id, run=CIRun(run_ids=run_ids))
-        step.add_progress()
+        step.show_progress()
         self._log(f"started {f'batch {batch_id}' if batch_id else f'run {run_id}'}")
 
     def _claim(self, *ids: str) -> None:
@@ -391,9 +345,13 @@ class RunPoller:
         """
         trace = Trace(label="", trace_id=self.result.trace_id)
         gate = replace(self.gate, campaign=self.result.campaign_id, traces=(trace,))
-        self._step.claim(ids, (fingerprint(gate), self._trace.content))
-
-    # -- polls ------------------------------------------------------------------------------------------------------
+        evaluates = fingerprint(gate), self._trace.content
+        for each in filter(None, ids):
+            if self._step.evaluates.setdefault(each, evaluates) != evaluates:
+                raise EvaluationError(
+                    f"Sepurux sent the same run {each} for two different gates or traces, so one was not evaluated",
+                    "{Rerun}. If it happens again, ask Sepurux about this run.",
+                )
 
     async def _poll_until_decided(self) -> RunDecision:
         """Return the final decision; raises StillPending or EvaluationError at the deadline."""
@@ -402,16 +360,16 @@ class RunPoller:
         while True:
             response, last = await self._poll(polls)
             before = polls.retry.error
-            match next_poll(polls, response, step.elapsed(), step.calls.jitter(), last=last):
-                case RunDecision() as decided:
-                    return decided
-                case GiveUp(polls):
-                    raise self._out_of_time(polls)
-                case Wait(polls, seconds):
-                    error = polls.retry.error
-                    if error and not (before and before.reason == error.reason):
-                        self._log(f"poll failed: {error.reason}; next poll in {number_format.duration(seconds)}")
-                    await asyncio.sleep(seconds)
+            found = next_poll(polls, response, step.elapsed(), step.calls.jitter(), last=last)
+            if isinstance(found, RunDecision):
+                return found
+            polls, seconds = found
+            if seconds is None:
+                raise self._out_of_time(polls)
+            error = polls.retry.error
+            if error and not (before and before.reason == error.reason):
+                self._log(f"poll failed: {error.reason}; next poll in {number_format.duration(seconds)}")
+            await asyncio.sleep(seconds)
 
     async def _poll(self, polls: Polls) -> tuple[RunDecision | TransientError, bool]:
         """Return what one poll shows, and whether it was the last one; raises EvaluationError if it was rejected.
@@ -423,11 +381,11 @@ class RunPoller:
         result, last = await self._step.poll(call, self.gate.timeout_s)
         if isinstance(result, PermanentError):
             if result.status != NOT_FOUND or self._step.elapsed() - polls.started >= schedule.YOUNG_RUN_S:
-                raise _error_of(result)
+                raise EvaluationError(result.reason, result.hint, outage=result.outage)
             return TransientError(reason=result.reason, status=result.status, reached=True), last
         if isinstance(result, TransientError):
             return result, last
-        if problem := wrong_shape(result.payload, run_id=run_id, batch_id=batch_id):
+        if problem := ci_run.wrong_shape(result.payload, run_id=run_id, batch_id=batch_id):
             return TransientError(reason=problem, reached=True), last
         return self._decide(parse_ci_run(result.payload)), last
 
@@ -441,7 +399,7 @@ class RunPoller:
         self.result = replace(self.result, run=run)
         self._enter(run.status or "running")
         if run.dashboard_url and not before.dashboard_url:
-            step.add_progress()
+            step.show_progress()
         decided = decide(run, self.gate)
         if decided.decision is Decision.PENDING and step.is_new(decided.reason):
             if decided.rule is Rule.UNKNOWN_WORD:
@@ -468,13 +426,6 @@ class RunPoller:
         reason = f"No decision after {number_format.duration(waited)}{why}"
         return StillPending(reason, next_step(decision), why.lstrip(":; "))
 
-    # -- the score and the failures ---------------------------------------------------------------------------------
-
-    def _needs_score(self) -> bool:
-        """Return whether the decision on a run that passed depends on a score that its polls do not report."""
-        limited = {RELIABILITY_SCORE.threshold, RELIABILITY_SCORE.drop} & self.gate.limits.keys()
-        return bool(limited) and self.result.run.reading(RELIABILITY_SCORE).missing
-
     async def _with_score(self, polled: CIRun) -> tuple[CIRun, Outage]:
         """Return a run that passed with the lowest score of its runs, and whether only an outage is why one is unknown.
 
@@ -484,8 +435,10 @@ class RunPoller:
         self._enter("reading the reliability score")
         timeout_s = max(self.gate.timeout_s, self._step.elapsed() + schedule.SCORE_S)
         read = list(await asyncio.gather(*(self._score_of(each, timeout_s) for each in dict.fromkeys(self._run_ids()))))
-        if len(polled.run_ids) >= MAX_RUN_IDS:
-            read.append((Reading(broken=f"could not be read: the batch has {MAX_RUN_IDS:,} or more runs"), Outage.NO))
+        if len(polled.run_ids) >= ci_run.MAX_RUN_IDS:
+            read.append(
+                (Reading(broken=f"could not be read: the batch has {ci_run.MAX_RUN_IDS:,} or more runs"), Outage.NO)
+            )
         run = polled.with_score(worst_reading(RELIABILITY_SCORE, (score for score, _ in read), "runs"))
         broken = [(score, outage) for score, outage in read if score.broken]
         if broken and decide(run, self.gate).decision is Decision.PASS:
@@ -495,7 +448,9 @@ class RunPoller:
     async def _score_of(self, run_id: str, timeout_s: float) -> tuple[Reading, Outage]:
         """Return the score of one run, missing if the backend shows none to this secret, and why it is not known."""
         call = api.reliability(self.result.campaign_id, run_id, self.gate.project)
-        result = await self._step.retried(call, timeout_s, lambda body: "" if isinstance(body, dict) else NO_OBJECT)
+        result = await self._step.retried(
+            call, timeout_s, lambda body: "" if isinstance(body, dict) else ci_run.NO_OBJECT
+        )
         if isinstance(result, Success):
             return RELIABILITY_SCORE.read(result.payload), Outage.NO
         if result.status in SCORE_NOT_SHOWN:
@@ -524,16 +479,16 @@ class RunPoller:
         if reported.missing and len(run_ids) == 1 and not score_known:  # one of many is not the batch's
             payload = await payload_of(api.reliability(campaign, run_ids[0], project))
             run = run.with_score(RELIABILITY_SCORE.read(payload))
-        failures: tuple[ClassifiedFailure, ...] = ()
-        listed, left_out, max_kinds = 0, 0, max(MIN_KINDS, MAX_KINDS // len(self._step.pollers))
+        failures: tuple[ci_run.ClassifiedFailure, ...] = ()
+        listed, left_out, max_kinds = 0, 0, max(ci_run.MIN_KINDS, ci_run.MAX_KINDS // len(self._step.pollers))
         more = len(run_ids) > MAX_RUNS_ENRICHED
         for run_id in run_ids[:MAX_RUNS_ENRICHED]:
             page = await payload_of(api.classified_failures(campaign, run_id, project))
-            of_run = parse_failures(page)
-            failures, dropped = merge_failures((*failures, *of_run), max_kinds)
+            of_run = ci_run.parse_failures(page)
+            failures, dropped = ci_run.merge_failures((*failures, *of_run), max_kinds)
             listed, left_out = listed + len(of_run), left_out + dropped
-            more = more or bool(incomplete_list(page, campaign_id=campaign, run_id=run_id))
-        more = more or listed < least_listed(run.value(FAILURES))
+            more = more or bool(ci_run.incomplete_list(page, campaign_id=campaign, run_id=run_id))
+        more = more or listed < ci_run.least_listed(run.value(FAILURES))
         return run, Enrichment(failures=failures, left_out=left_out, more_failures=more, notes=tuple(notes))
 
     def _enter(self, phase: str) -> None:
@@ -548,7 +503,3 @@ class RunPoller:
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:].rstrip('.')}." if text else ""
-
-
-def _error_of(error: PermanentError) -> EvaluationError:
-    return EvaluationError(error.reason, error.hint, outage=error.outage)

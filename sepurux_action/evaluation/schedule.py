@@ -77,24 +77,12 @@ class Polls:
     retry: Retry = Retry()
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
-    polls: Polls
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    polls: Polls
-
-
 def next_poll(
     polls: Polls, response: RunDecision | TransientError, now: float, jitter: float, *, last: bool
-) -> Wait | RunDecision | GiveUp:
-    """Return what follows from a poll, which was the `last` one if it began at the deadline.
+) -> RunDecision | tuple[Polls, float | None]:
+    """Return the final decision, or the seconds until the next poll, None to give up. The `last` is at the deadline.
 
-    A failed poll decides nothing. A finished run without a decision is polled once more before that is final. The last
-    poll is due at the deadline.
+    A failed poll decides nothing. A finished run without a decision is polled once more before that is final.
     """
     left, wait = polls.deadline - now, poll_wait(now - polls.started)
     if isinstance(response, TransientError):
@@ -102,7 +90,7 @@ def next_poll(
         retry_wait = polls.retry.wait(jitter)
         asked = response.retry_after_s is not None
         if last or response.no_time_left or (asked and retry_wait > left):
-            return GiveUp(polls)
+            return polls, None
         wait = retry_wait if asked else max(wait, retry_wait)
     else:
         confirmed = last or (polls.decision is not None and polls.decision.rule is Rule.FINISHED_UNDECIDED)
@@ -112,5 +100,5 @@ def next_poll(
             return response
         polls = Polls(polls.started, polls.deadline, response)
         if last:
-            return GiveUp(polls)
-    return Wait(polls, wait if wait <= left - MIN_POLL_WAIT_S else max(0.0, left))
+            return polls, None
+    return polls, wait if wait <= left - MIN_POLL_WAIT_S else max(0.0, left)
