@@ -36,7 +36,10 @@ RESERVED = re.compile(r"\.git(hub)?", re.IGNORECASE)  # macOS ignores the case o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenFiles:
-    """The path of each file that was written, as later steps can open it, and why others were not, or ''."""
+    """The path of each file that was written, and why others were not, or ''.
+
+    A path is relative to the workspace, or absolute if the file is elsewhere.
+    """
 
     paths: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
@@ -59,11 +62,12 @@ class ReportFolders:
         problems: dict[str, str | None] = {}
         try:
             root, parts = self._locate(report_dir)
+            for_steps = (self.temporary_for_steps or root) if root == self.temporary else PurePath()
             with open_folder(root, parts) as folder:
                 for name, content in files.items():
                     try:
                         write_file(folder, name, content)
-                        paths[name] = self._path_for_steps(root, PurePath(*parts, name))
+                        paths[name] = for_steps.joinpath(*parts, name).as_posix()
                     except OSError as error:
                         problems[name] = error.strerror
         except OSError as error:
@@ -103,43 +107,38 @@ class ReportFolders:
             raise OSError(errno.EACCES, f"{json_reader.preview(parts[0])} belongs to the runner")
         return root, parts
 
-    def _path_for_steps(self, root: Path, below: PurePath) -> str:
-        """Return a file's path: relative to the workspace if it is there, else absolute."""
-        return below.as_posix() if root != self.temporary else str((self.temporary_for_steps or root) / below)
 
-
+@dataclass(frozen=True, slots=True)
 class ReportWriter:
-    """Writes the files of `report_dir` within a deadline and without secrets. What fails is one warning."""
+    """Writes the files of `report_dir` within a deadline, which signals shorten. What fails is one warning."""
 
-    def __init__(self, folders: ReportFolders, output: Output, signals: Signals, redact: Redactor) -> None:
-        """Take the folders, where to warn, the signals, which shorten the deadline, and what removes secrets."""
-        self._folders = folders
-        self._output = output
-        self._signals = signals
-        self._redact = redact
+    folders: ReportFolders
+    output: Output
+    signals: Signals
+    redact: Redactor
 
     def write(self, report_dir: str, texts: Mapping[str, str]) -> Mapping[str, str]:
         """Write each text to the file of its name; return the paths of the files, as later steps can open them."""
-        files = {name: self._redact(text).encode(errors="replace") for name, text in texts.items()}
+        files = {name: self.redact(text).encode(errors="replace") for name, text in texts.items()}
         try:
-            written = self._run_in_time(lambda: self._folders.write(report_dir, files))
+            written = self._run_in_time(lambda: self.folders.write(report_dir, files))
         except DeadlineExceeded:
             written = WrittenFiles(problem=_not_written(files, report_dir, "the file system did not respond in time"))
         if written.problem:
-            self._output.annotate(Level.WARNING, written.problem)
+            self.output.annotate(Level.WARNING, written.problem)
         return written.paths
 
     def remove(self, report_dir: str, names: Iterable[str]) -> None:
         """Remove files of an earlier run, so that none remains if this run ends early. A failure has no effect."""
         if report_dir:
             with suppress(DeadlineExceeded):
-                self._run_in_time(lambda: self._folders.remove(report_dir, names))
+                self._run_in_time(lambda: self.folders.remove(report_dir, names))
 
     def _run_in_time(self, work: Callable[[], T]) -> T:
-        """Return what the work returns; raises DeadlineExceeded. A signal meanwhile leads to a short retry."""
-        if not self._signals.received:
+        """Do the work, and if a signal arrives meanwhile, do it again in a short time; raises DeadlineExceeded."""
+        if not self.signals.received:
             with suppress(Interrupted):
-                return Timeouts(self._signals).run(WRITE_S, work)
+                return Timeouts(self.signals).run(WRITE_S, work)
         return Timeouts().run(WRITE_AFTER_SIGNAL_S, work)
 
 
@@ -155,21 +154,17 @@ def open_folder(root: Path, parts: Sequence[str], *, create: bool = True) -> Ite
             if create:
                 with suppress(FileExistsError):
                     os.mkdir(part, dir_fd=folder)
-            below = _open_below(folder, part)
+            try:
+                below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            except OSError as error:
+                if error.errno in {errno.ENOTDIR, errno.ELOOP}:
+                    error.strerror = f"{json_reader.preview(part)} is a symbolic link or not a folder"
+                raise
             os.close(folder)
             folder = below
         yield folder
     finally:
         os.close(folder)
-
-
-def _open_below(folder: int, part: str) -> int:
-    try:
-        return os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
-    except OSError as error:
-        if error.errno in {errno.ENOTDIR, errno.ELOOP}:
-            raise OSError(error.errno, f"{json_reader.preview(part)} is a symbolic link or not a folder") from None
-        raise
 
 
 def write_file(folder: int, name: str, content: bytes) -> None:
