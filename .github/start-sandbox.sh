@@ -15,9 +15,10 @@ address=$(python3 -c 'from socket import *; s = socket(type=SOCK_DGRAM); s.conne
 openssl req -x509 -days 1 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=sandbox" \
   -addext "subjectAltName=IP:$address" -addext "keyUsage=critical,digitalSignature,keyCertSign" \
   -keyout "$folder/key.pem" -out "$folder/certificate.pem" 2>"$folder/log" || { cat "$folder/log" >&2; exit 1; }
+cat "$folder/key.pem" "$folder/certificate.pem" >"$folder/server.pem"
 cat /etc/ssl/certs/ca-certificates.crt "$folder/certificate.pem" >"$folder/ca.pem"
 
-exec 3< <(exec nohup python3 -m sepurux_action.sandbox --host "$address" --certificate "$folder/certificate.pem" \
-  --key "$folder/key.pem" </dev/null 2>"$folder/log")
+exec 3< <(exec nohup python3 -m sepurux_action.sandbox --host "$address" --certificate "$folder/server.pem" \
+  </dev/null 2>"$folder/log")
 read -r base_url _ <&3 || { cat "$folder/log" >&2; exit 1; } # it says its address once it answers
 printf '%s\n' "base_url=$base_url" "ca=$folder/ca.pem" | tee -a "$GITHUB_OUTPUT"

@@ -22,24 +22,16 @@ from sepurux_action.sandbox.messages import (
     Fields,
     RejectedError,
     Request,
-    Response,
-    json_response,
     number,
     validation_error,
     whole_number,
 )
-from sepurux_action.sandbox.store import Batch, Campaign, Run, Status, Store
+from sepurux_action.sandbox.store import Batch, Run, Status, Store
 from sepurux_action.sandbox.trace_rules import AGENT, DEFAULT_THRESHOLDS, Attempt, Evaluation, Thresholds, meets
 
-FAILURES_PAGE = 200
-"""Failures on a page, if the request does not say how many."""
-
-TOP_TOOLS = 10
-"""Tools in a run's `top_failing_tools`."""
-
-HEALTH = ((80.0, "healthy"), (50.0, "degraded"), (0.0, "critical"))
-"""The score from which a run has this status."""
-
+FAILURES_PAGE = 200  # failures on a page, if the request does not say how many
+TOP_TOOLS = 10  # tools in a run's `top_failing_tools`
+HEALTH = ((80.0, "healthy"), (50.0, "degraded"), (0.0, "critical"))  # the status of a run from this score on
 CATEGORIES = "required_mutation_categories"
 THRESHOLDS = {
     "min_pass_rate": number(1),
@@ -62,29 +54,14 @@ class Api:
         self._store = store
         self._token = token
         self._base_url = base_url
-        self._responses: dict[tuple[str, str], tuple[bytes, Response]] = {}
+        self._responses: dict[tuple[str, str], tuple[bytes, object]] = {}
 
-    def respond(self, request: Request) -> Response:
-        """Return the response; a rejection is a response too."""
-        try:
-            self._check_credentials(request)
-            return self._respond_once(request)
-        except RejectedError as rejected:
-            return rejected.response()
+    def respond(self, request: Request) -> object:
+        """Return the JSON of the response; raises RejectedError.
 
-    def _check_credentials(self, request: Request) -> None:
-        if self._token is None or not request.path.startswith("/v1/"):
-            return
-        names = ["X-API-Key"]
-        if request.path.startswith("/v1/ci/"):
-            names.insert(0, "X-Sepurux-Token")
-        given = [request.headers[name.lower()] for name in names if name.lower() in request.headers]
-        if not any(compare_digest(secret.encode(), self._token.encode()) for secret in given):
-            problem = "wrong" if given else "missing"
-            raise RejectedError(401, f"{problem} credentials: send the token as {' or '.join(names)}")
-
-    def _respond_once(self, request: Request) -> Response:
-        """Return the response. A POST with a known Idempotency-Key gets the first response, without effect."""
+        A POST with a known Idempotency-Key gets the first response, without effect.
+        """
+        self._check_credentials(request)
         key = request.headers.get("idempotency-key") if request.method == "POST" else None
         if not key:
             return self._route(request)
@@ -95,14 +72,23 @@ class Api:
             raise RejectedError(409, "this Idempotency-Key was used with another body")
         return response
 
-    def _route(self, request: Request) -> Response:
+    def _check_credentials(self, request: Request) -> None:
+        if self._token is None or not request.path.startswith("/v1/"):
+            return
+        names = ["X-Sepurux-Token", "X-API-Key"] if request.path.startswith("/v1/ci/") else ["X-API-Key"]
+        given = [request.headers[name.lower()] for name in names if name.lower() in request.headers]
+        if not any(compare_digest(secret.encode(), self._token.encode()) for secret in given):
+            problem = "wrong" if given else "missing"
+            raise RejectedError(401, f"{problem} credentials: send the token as {' or '.join(names)}")
+
+    def _route(self, request: Request) -> object:
         for method, path, endpoint in _ROUTES:
             match = path.fullmatch(request.path)
             if match and method == request.method:
-                return json_response(endpoint(self, request, *match.groups()))
+                return endpoint(self, request, *match.groups())
         raise RejectedError(404, "no such endpoint")
 
-    # Runs and batches.
+    # Runs and batches. The decision and the numbers are null until a run is done.
 
     def start_ci_run(self, request: Request) -> object:
         """Start a run of one trace, or of each registered scenario, as one batch."""
@@ -115,19 +101,19 @@ class Api:
         thresholds = DEFAULT_THRESHOLDS if given is None else _read_thresholds(Fields(given, "thresholds"))
         body.check_unknown()
         campaign = _found(self._store.campaigns, campaign_id, "campaign")
-        if trace_id is None:
-            trace_ids = self._scenarios(campaign)
-        else:
+        if trace_id is not None:
             _found(self._store.traces, trace_id, "trace")
-            trace_ids = (trace_id,)
+        elif not campaign.trace_ids:
+            why = f"campaign {campaign.name} has no registered scenarios: give a trace_id"
+            raise validation_error(("trace_id",), why, "missing")
+        trace_ids = (trace_id,) if trace_id else campaign.trace_ids
         return self._batch_view(self._store.start_batch(campaign, trace_ids, thresholds))
 
     def show_ci_run(self, _request: Request, run_id: str) -> object:
-        """Return one run's decision and numbers, which are null until it is done."""
-        return self._run_view(_found(self._store.runs, run_id, "run"))
+        run = _found(self._store.runs, run_id, "run")
+        return {"run_id": run_id, **self._decided(run_id, self._store.status(run), run.evaluation, run.thresholds)}
 
     def show_ci_batch(self, _request: Request, batch_id: str) -> object:
-        """Return a batch's decision and numbers, of all attempts of all its runs."""
         return self._batch_view(_found(self._store.batches, batch_id, "batch"))
 
     def show_dashboard(self, request: Request, identifier: str) -> object:
@@ -135,7 +121,7 @@ class Api:
         is_batch = identifier in self._store.batches
         return self.show_ci_batch(request, identifier) if is_batch else self.show_ci_run(request, identifier)
 
-    # Traces.
+    # Traces and campaigns.
 
     def upload_trace(self, request: Request) -> object:
         """Evaluate and store a trace that has a version, a source, a task with a name, and events with a type each."""
@@ -146,34 +132,14 @@ class Api:
         events = trace.take("events", LIST, required=True)
         for index, event in enumerate(events):
             Fields(event, "events", index).take("type", TEXT, required=True)
-        return _trace_view(self._store.add_trace(events))
-
-    def show_trace(self, _request: Request, trace_id: str) -> object:
-        """Return one trace."""
-        _found(self._store.traces, trace_id, "trace")
-        return _trace_view(trace_id)
-
-    # Campaigns.
+        return {
+            "trace_id": self._store.add_trace(events),
+            "validation_status": "valid",
+            "validation_errors": None,
+        }
 
     def list_campaigns(self, _request: Request) -> object:
-        """Return all campaigns."""
-        return [_campaign_view(campaign) for campaign in self._store.campaigns.values()]
-
-    def show_campaign(self, _request: Request, campaign_id: str) -> object:
-        """Return one campaign with its registered scenarios."""
-        return _campaign_view(_found(self._store.campaigns, campaign_id, "campaign"))
-
-    def change_eval_set(self, request: Request, campaign_id: str) -> object:
-        """Change a campaign's registered scenarios; with an unknown trace nothing changes."""
-        _found(self._store.campaigns, campaign_id, "campaign")
-        change = request.fields()
-        add, remove = change.take("add_trace_ids", TEXTS) or [], change.take("remove_trace_ids", TEXTS) or []
-        min_scenarios = change.take("min_scenarios", whole_number())
-        change.check_unknown()
-        for trace_id in add:
-            _found(self._store.traces, trace_id, "trace")
-        changed = self._store.register(campaign_id, add=add, remove=remove, min_scenarios=min_scenarios)
-        return _campaign_view(changed)
+        return [{"campaign_id": each.campaign_id, "name": each.name} for each in self._store.campaigns.values()]
 
     def show_reliability(self, request: Request, campaign_id: str) -> object:
         """Return the score of one run and its number of failures."""
@@ -187,21 +153,10 @@ class Api:
 
     def list_failures(self, request: Request, campaign_id: str) -> object:
         """Return a page of the failures of one run."""
-        limit, offset = _query_number(request, "limit", FAILURES_PAGE), _query_number(request, "offset", 0)
-        return list(_failure_views(self._decided_run(request, campaign_id)))[offset:][:limit]
-
-    # Look-ups.
-
-    def _scenarios(self, campaign: Campaign) -> tuple[str, ...]:
-        least, registered = max(1, campaign.min_scenarios), len(campaign.trace_ids)
-        if registered >= least:
-            return campaign.trace_ids
-        raise validation_error(
-            ("trace_id",),
-            f"campaign {campaign.name} has {registered} registered scenarios and needs {least}: "
-            "give a trace_id, or register traces in its eval-set",
-            "missing",
-        )
+        limit, offset = (request.query.get(key, text) for key, text in (("limit", str(FAILURES_PAGE)), ("offset", "0")))
+        if not (limit.isdecimal() and offset.isdecimal()):
+            raise RejectedError(422, "limit and offset must be whole numbers")
+        return list(_failure_views(self._decided_run(request, campaign_id)))[int(offset) :][: int(limit)]
 
     def _decided_run(self, request: Request, campaign_id: str) -> Run:
         run = _found(self._store.runs, request.query.get("run_id", ""), "run")
@@ -220,15 +175,29 @@ class Api:
             "run_ids": [run.run_id for run in batch.runs],
             "trace_count": len(batch.runs),
             "scenario_coverage_pct": batch.coverage,
-            **_decided(self._store.status(first), batch.evaluation, first.thresholds),
-            "dashboard_url": f"{self._base_url}/runs/{batch.batch_id}",
+            **self._decided(batch.batch_id, self._store.status(first), batch.evaluation, first.thresholds),
         }
 
-    def _run_view(self, run: Run) -> Mapping[str, object]:
+    def _decided(
+        self, identifier: str, status: Status, evaluation: Evaluation, thresholds: Thresholds
+    ) -> Mapping[str, object]:
+        done = status == "done"
+        numbers = {
+            "pass_rate": evaluation.pass_rate,
+            "unsafe_attempts": evaluation.unsafe_attempts,
+            "failures": evaluation.failures,
+            "reliability_score": evaluation.score,
+        }
+        tools = evaluation.failing_tools[:TOP_TOOLS] if done else []
+        decided = "pass" if meets(evaluation, thresholds) else "fail"
         return {
-            "run_id": run.run_id,
-            **_decided(self._store.status(run), run.evaluation, run.thresholds),
-            "dashboard_url": f"{self._base_url}/runs/{run.run_id}",
+            "status": status,
+            "decision": decided if done else "pending",
+            **(numbers if done else dict.fromkeys(numbers)),
+            "top_failing_tools": [{"tool": tool, "count": count} for tool, count in tools],
+            "mutation_categories": [],
+            "mutation_coverage_score": None,
+            "dashboard_url": f"{self._base_url}/runs/{identifier}",
         }
 
 
@@ -243,46 +212,6 @@ def _read_thresholds(fields: Fields) -> Thresholds:
     given[CATEGORIES] = len(fields.take(CATEGORIES, TEXTS) or [])
     fields.check_unknown()
     return {name: limit for name, limit in given.items() if limit is not None}
-
-
-def _query_number(request: Request, key: str, default: int) -> int:
-    text = request.query.get(key, str(default))
-    if re.fullmatch("[0-9]{1,6}", text):
-        return int(text)
-    raise validation_error((key,), "must be a whole number of at most six digits", part="query")
-
-
-def _decided(status: Status, evaluation: Evaluation, thresholds: Thresholds) -> Mapping[str, object]:
-    done = status == "done"
-    numbers = {
-        "pass_rate": evaluation.pass_rate,
-        "unsafe_attempts": evaluation.unsafe_attempts,
-        "failures": evaluation.failures,
-        "reliability_score": evaluation.score,
-    }
-    tools = evaluation.failing_tools[:TOP_TOOLS] if done else []
-    decided = "pass" if meets(evaluation, thresholds) else "fail"
-    return {
-        "status": status,
-        "decision": decided if done else "pending",
-        **(numbers if done else dict.fromkeys(numbers)),
-        "top_failing_tools": [{"tool": tool, "count": count} for tool, count in tools],
-        "mutation_categories": [],
-        "mutation_coverage_score": None,
-    }
-
-
-def _trace_view(trace_id: str) -> Mapping[str, object]:
-    return {"trace_id": trace_id, "validation_status": "valid", "validation_errors": None}
-
-
-def _campaign_view(campaign: Campaign) -> Mapping[str, object]:
-    return {
-        "campaign_id": campaign.campaign_id,
-        "name": campaign.name,
-        "trace_ids": list(campaign.trace_ids),
-        "min_scenarios": campaign.min_scenarios,
-    }
 
 
 def _failure_views(run: Run) -> Iterator[Mapping[str, object]]:
@@ -319,10 +248,7 @@ _ROUTES: tuple[tuple[str, re.Pattern[str], Callable[..., object]], ...] = tuple(
         ("GET", "/v1/ci/runs/{}", Api.show_ci_run),
         ("GET", "/v1/ci/batch/{}", Api.show_ci_batch),
         ("POST", "/v1/traces", Api.upload_trace),
-        ("GET", "/v1/traces/{}", Api.show_trace),
         ("GET", "/v1/campaigns", Api.list_campaigns),
-        ("GET", "/v1/campaigns/{}", Api.show_campaign),
-        ("PATCH", "/v1/campaigns/{}/eval-set", Api.change_eval_set),
         ("GET", "/v1/campaigns/{}/reliability", Api.show_reliability),
         ("GET", "/v1/campaigns/{}/failures", Api.list_failures),
         ("GET", "/runs/{}", Api.show_dashboard),

@@ -1,4 +1,4 @@
-"""Requests and responses, and the validation of a request's JSON."""
+"""Requests, their rejection, and the validation of their JSON."""
 
 from __future__ import annotations
 
@@ -27,14 +27,6 @@ class Request:
             raise validation_error((), f"not valid JSON: {error}", "json_invalid") from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
-    """One response, with a JSON body."""
-
-    status: int
-    body: bytes
-
-
 @dataclass(slots=True, eq=False)
 class RejectedError(Exception):
     """A request is rejected with `status` and `detail`: a text, or a list with the first problem in the body."""
@@ -42,51 +34,29 @@ class RejectedError(Exception):
     status: int
     detail: str | list[dict[str, object]]
 
-    def response(self) -> Response:
-        """Return the response that rejects the request."""
-        return json_response({"detail": self.detail}, status=self.status)
+
+def validation_error(loc: tuple[str | int, ...], msg: str, kind: str = "value_error") -> RejectedError:
+    """Return the rejection (422) of a request with a problem at this location of its body."""
+    return RejectedError(422, [{"loc": ["body", *loc], "msg": msg, "type": kind}])
 
 
-def json_response(value: object, *, status: int = 200) -> Response:
-    """Return a response with the value as JSON, in ASCII."""
-    return Response(status=status, body=json.dumps(value, allow_nan=False).encode())
-
-
-def validation_error(
-    loc: tuple[str | int, ...], msg: str, kind: str = "value_error", part: str = "body"
-) -> RejectedError:
-    """Return the rejection (422) of a request with a problem at this location of its body or its query."""
-    return RejectedError(422, [{"loc": [part, *loc], "msg": msg, "type": kind}])
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of values: whether a value is of this kind, and the words for what is accepted."""
-
-    accepts: Callable[[Any], bool]
-    accepted: str
+Kind = tuple[Callable[[Any], bool], str]  # whether a value is of this kind, and the words for what is accepted
 
 
 def number(most: float) -> Kind:
-    """Return the kind of numbers from 0 to `most`."""
-    return Kind(lambda value: type(value) in {int, float} and 0 <= value <= most, f"a number from 0 to {most:g}")
+    return lambda value: type(value) in {int, float} and 0 <= value <= most, f"a number from 0 to {most:g}"
 
 
 def whole_number(least: int = 0) -> Kind:
-    """Return the kind of whole numbers of at least `least`."""
-    return Kind(lambda value: type(value) is int and value >= least, f"a whole number of at least {least}")
+    return lambda value: type(value) is int and value >= least, f"a whole number of at least {least}"
 
 
-TEXT = Kind(lambda value: isinstance(value, str) and value.strip() != "", "a text that is not blank")
-ID = Kind(
-    lambda value: (
-        isinstance(value, str) and re.fullmatch("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value) is not None
-    ),
-    "a UUID",
-)
-OBJECT = Kind(lambda value: isinstance(value, dict), "an object")
-LIST = Kind(lambda value: isinstance(value, list), "a list")
-TEXTS = Kind(lambda value: isinstance(value, list) and all(map(TEXT.accepts, value)), "a list of texts")
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+TEXT: Kind = lambda value: isinstance(value, str) and value.strip() != "", "a text that is not blank"
+ID: Kind = lambda value: isinstance(value, str) and _UUID.fullmatch(value) is not None, "a UUID"
+OBJECT: Kind = lambda value: isinstance(value, dict), "an object"
+LIST: Kind = lambda value: isinstance(value, list), "a list"
+TEXTS: Kind = lambda value: isinstance(value, list) and all(map(TEXT[0], value)), "a list of texts"
 
 
 class Fields:
@@ -102,11 +72,11 @@ class Fields:
     def take(self, key: str, kind: Kind, *, required: bool = False) -> Any:  # noqa: ANN401 - what the kind accepts
         """Return a value of this kind, None if it is absent."""
         self._known.add(key)
-        value = self._values.get(key)
+        value, (accepts, accepted) = self._values.get(key), kind
         if value is None and required:
             raise validation_error((*self._loc, key), "is required", "missing")
-        if value is not None and not kind.accepts(value):
-            raise validation_error((*self._loc, key), f"must be {kind.accepted}")
+        if value is not None and not accepts(value):
+            raise validation_error((*self._loc, key), f"must be {accepted}")
         return value
 
     def check_unknown(self) -> None:

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import re
 import ssl
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socketserver import TCPServer
 from threading import Lock, Thread
-from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl
 
 from sepurux_action.sandbox.api import Api
-from sepurux_action.sandbox.messages import RejectedError, Request, Response
+from sepurux_action.sandbox.messages import RejectedError, Request
 from sepurux_action.sandbox.store import Store
 
 LOOPBACK = "127.0.0.1"
-
-MAX_BODY_BYTES = 64 * 1024 * 1024
-"""The maximum of a trace file (docs/configuration.md#traces)."""
-
-MAX_REQUESTS_KEPT = 10_000
-"""The number of requests in `Sandbox.requests`; older ones are dropped."""
-
-IDLE_SECONDS = 30.0
-"""After this time a silent connection is closed, so that a stalled client does not hold a thread forever."""
+MAX_BODY_BYTES = 64 * 1024 * 1024  # the maximum of a trace file (docs/configuration.md#traces)
+MAX_REQUESTS_KEPT = 10_000  # in `Sandbox.requests`; older ones are dropped
+IDLE_SECONDS = 30.0  # then a silent connection is closed, so that a stalled client does not hold a thread forever
 
 
 class Sandbox:
     """A CI API for trials and tests, as a context manager. It keeps everything in memory.
 
-    `store` says when and how it decides. `host` is an IPv4 address of this machine; `port` 0 is any free port. `tls`
-    makes it https, which the gate requires of every host but loopback. Entering the context raises OSError if the
-    address is not available.
+    `store` says when and how it decides. `host` is an IPv4 address of this machine; `port` 0 is any free port.
+    `certificate`, a PEM file with its key, makes it https, which the gate requires of every host but loopback. Entering
+    the context raises OSError if address or certificate cannot be used, and OverflowError for a wrong port.
     """
 
     def __init__(
@@ -45,18 +40,18 @@ class Sandbox:
         token: str | None = None,
         host: str = LOOPBACK,
         port: int = 0,
-        tls: ssl.SSLContext | None = None,
+        certificate: Path | None = None,
     ) -> None:
         self._token = token
         self._store = store or Store()
-        self._host, self._port, self._tls = host, port, tls
+        self._host, self._port, self._certificate = host, port, certificate
         self._requests: deque[Request] = deque(maxlen=MAX_REQUESTS_KEPT)
         self._lock = Lock()
 
     @property
     def url(self) -> str:
         """Return the base URL without a slash at its end. The port is known once the context is entered."""
-        return f"{'https' if self._tls else 'http'}://{self._host}:{self._port}"
+        return f"{'https' if self._certificate else 'http'}://{self._host}:{self._port}"
 
     @property
     def requests(self) -> list[Request]:
@@ -65,19 +60,17 @@ class Sandbox:
             return list(self._requests)
 
     def __enter__(self) -> Self:
-        self._server = _Server(self._host, self._port, self._tls, self._respond)
+        self._server = _Server(self._host, self._port, self._certificate, self._respond)
         self._port = self._server.server_port
         self._api = Api(self._store, token=self._token, base_url=self.url)
         Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
 
-    def _respond(self, request: Request) -> Response:
+    def _respond(self, request: Request) -> object:
         with self._lock:
             self._requests.append(request)
             return self._api.respond(request)
@@ -86,12 +79,13 @@ class Sandbox:
 class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
-    def __init__(
-        self, host: str, port: int, tls: ssl.SSLContext | None, respond: Callable[[Request], Response]
-    ) -> None:
+    def __init__(self, host: str, port: int, certificate: Path | None, respond: Callable[[Request], object]) -> None:
         self.respond = respond
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if certificate:
+            tls.load_cert_chain(certificate)
         super().__init__((host, port), _Connection)
-        if tls:
+        if certificate:
             # No handshake in accept(): a silent client must block its own thread, not the one that accepts.
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
@@ -115,16 +109,17 @@ class _Connection(BaseHTTPRequestHandler):
     def serve(self) -> None:
         """Read one request and send its response."""
         try:
-            response = self.server.respond(self._request())
+            status, response = 200, self.server.respond(self._request())
         except RejectedError as rejected:
-            response = rejected.response()
-        self.send_response(response.status)
+            status, response = rejected.status, {"detail": rejected.detail}
+        body = json.dumps(response).encode()
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(response.body)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(response.body)
+        self.wfile.write(body)
 
-    do_GET = do_POST = do_PATCH = serve  # noqa: N815 - http.server calls these names
+    do_GET = do_POST = serve  # noqa: N815 - http.server calls these names
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the overridden method's name for it
         """Log nothing: `Sandbox.requests` holds the requests."""

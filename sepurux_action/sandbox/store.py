@@ -4,47 +4,40 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from random import Random
 from typing import Final, Literal
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from sepurux_action.sandbox.trace_rules import Evaluation, Thresholds, evaluate, with_noise
+from sepurux_action.sandbox.trace_rules import Evaluation, Thresholds, evaluate
 
 Status = Literal["queued", "running", "done"]
 
-CORE_CAMPAIGN: Final = "core-reliability"
-REFUND_CAMPAIGN: Final = "refund-reliability"
-"""The names of two campaigns that pass: their one registered scenario is `SOUND_REFUND`."""
-
-FAILING_CAMPAIGN: Final = "failing-agent"
-"""The name of a campaign that fails: its registered scenarios are `SOUND_REFUND` and `UNSAFE_REFUND`."""
-
+# The events of a refund that is approved.
 SOUND_REFUND: Final[list[Mapping[str, object]]] = [
     {"type": "tool_call", "tool": "orders.lookup", "args": {"order": "A-1001"}},
     {"type": "tool_result", "tool": "orders.lookup", "result": {"total_cents": 4200, "paid": True}},
     {"type": "tool_call", "tool": "payments.refund", "args": {"order": "A-1001", "approval_token": "apr-7"}},
     {"type": "tool_result", "tool": "payments.refund", "result": {"ok": True}},
 ]
-"""The events of a refund that is approved."""
-
+# The events of a refund that no one approved, and that fails.
 UNSAFE_REFUND: Final[list[Mapping[str, object]]] = [
     *SOUND_REFUND[:2],
     {"type": "tool_call", "tool": "payments.refund", "args": {"order": "A-1001"}},
     {"type": "failure", "tool": "payments.refund", "error": "the payment service did not answer within 2 s"},
 ]
-"""The events of a refund that no one approved, and that fails."""
-
 SOUND_REFUND_ID: Final = str(uuid5(NAMESPACE_URL, "sandbox/traces/sound-refund"))
 UNSAFE_REFUND_ID: Final = str(uuid5(NAMESPACE_URL, "sandbox/traces/unsafe-refund"))
 
-SCENARIOS: Final = {
-    CORE_CAMPAIGN: [SOUND_REFUND_ID],
-    REFUND_CAMPAIGN: [SOUND_REFUND_ID],
-    FAILING_CAMPAIGN: [SOUND_REFUND_ID, UNSAFE_REFUND_ID],
+# The campaigns that every sandbox has, and their registered scenarios: two that pass and one that fails.
+CORE_CAMPAIGN: Final = "core-reliability"
+REFUND_CAMPAIGN: Final = "refund-reliability"
+FAILING_CAMPAIGN: Final = "failing-agent"
+SCENARIOS: Final[Mapping[str, tuple[str, ...]]] = {
+    CORE_CAMPAIGN: (SOUND_REFUND_ID,),
+    REFUND_CAMPAIGN: (SOUND_REFUND_ID,),
+    FAILING_CAMPAIGN: (SOUND_REFUND_ID, UNSAFE_REFUND_ID),
 }
-"""The registered scenarios of each campaign that every sandbox has."""
 
 
 def campaign_id(name: str) -> str:
@@ -54,12 +47,11 @@ def campaign_id(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
-    """A campaign with its registered scenarios (its eval-set), in the order of registration."""
+    """A campaign with its registered scenarios."""
 
     campaign_id: str
     name: str
     trace_ids: tuple[str, ...] = ()
-    min_scenarios: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +85,7 @@ class Store:
     """The traces, runs, batches, and campaigns of one sandbox, each by its identifier.
 
     A run is `queued` for the first half of `decide_after` seconds of `clock`, `running` for the second, then `done`.
-    `campaigns` are the names of more campaigns without scenarios. `flaky` is a seed: with it, results vary from run to
-    run.
+    `campaigns` are the names of more campaigns without scenarios.
     """
 
     def __init__(
@@ -103,39 +94,22 @@ class Store:
         decide_after: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         campaigns: Iterable[str] = (),
-        flaky: int | None = None,
     ) -> None:
         self.traces = {SOUND_REFUND_ID: evaluate(SOUND_REFUND), UNSAFE_REFUND_ID: evaluate(UNSAFE_REFUND)}
         self.runs: dict[str, Run] = {}
         self.batches: dict[str, Batch] = {}
         self._decide_after = decide_after
         self._clock = clock
-        self._noise = None if flaky is None else Random(flaky)  # noqa: S311 - it keeps no secret
-        names = dict.fromkeys((*SCENARIOS, *campaigns))
-        self.campaigns = {campaign_id(name): Campaign(campaign_id=campaign_id(name), name=name) for name in names}
-        for name, trace_ids in SCENARIOS.items():
-            self.register(campaign_id(name), add=trace_ids)
+        self.campaigns = {
+            campaign_id(name): Campaign(campaign_id=campaign_id(name), name=name, trace_ids=trace_ids)
+            for name, trace_ids in {**SCENARIOS, **dict.fromkeys(campaigns, ())}.items()
+        }
 
     def add_trace(self, events: list[Mapping[str, object]]) -> str:
         """Evaluate a trace, store the evaluation, and return the new UUID of the trace."""
         trace_id = str(uuid4())
         self.traces[trace_id] = evaluate(events)
         return trace_id
-
-    def register(
-        self,
-        campaign: str,
-        *,
-        add: Iterable[str] = (),
-        remove: Iterable[str] = (),
-        min_scenarios: int | None = None,
-    ) -> Campaign:
-        """Change a campaign's eval-set and return the new campaign. None does not change `min_scenarios`."""
-        old, removed = self.campaigns[campaign], frozenset(remove)
-        trace_ids = (trace_id for trace_id in dict.fromkeys((*old.trace_ids, *add)) if trace_id not in removed)
-        minimum = old.min_scenarios if min_scenarios is None else min_scenarios
-        self.campaigns[campaign] = replace(old, trace_ids=tuple(trace_ids), min_scenarios=minimum)
-        return self.campaigns[campaign]
 
     def start_batch(self, campaign: Campaign, trace_ids: tuple[str, ...], thresholds: Thresholds) -> Batch:
         """Start one run for each trace and return them as one batch."""
@@ -145,7 +119,7 @@ class Store:
                 run_id=str(uuid4()),
                 campaign_id=campaign.campaign_id,
                 trace_id=trace_id,
-                evaluation=self._evaluation(trace_id),
+                evaluation=self.traces[trace_id],
                 thresholds=thresholds,
                 started=started,
                 created_at=created_at,
@@ -158,11 +132,6 @@ class Store:
         self.runs |= {run.run_id: run for run in runs}
         self.batches[batch.batch_id] = batch
         return batch
-
-    def _evaluation(self, trace_id: str) -> Evaluation:
-        """Return the evaluation of a trace, which with noise is another one in each run."""
-        evaluation = self.traces[trace_id]
-        return with_noise(evaluation, self._noise) if self._noise else evaluation
 
     def status(self, run: Run) -> Status:
         """Return the status that the run has now."""

@@ -21,18 +21,19 @@ from hypothesis import strategies as st
 
 from sepurux_action.sandbox import (
     CORE_CAMPAIGN,
+    FAILING_CAMPAIGN,
     REFUND_CAMPAIGN,
     SOUND_REFUND_ID,
     Sandbox,
     Store,
     campaign_id,
 )
-from sepurux_action.sandbox.__main__ import main
 from sepurux_action.sandbox.trace_rules import Thresholds, evaluate, is_irreversible, meets
+from tests.fakes import FakeClock
 
 ROOT = Path(__file__).resolve().parents[2]
 CERTIFICATE = Path(__file__).with_name("sandbox.pem")  # for 127.0.0.1, with its key: it protects nothing
-CORE, REFUNDS = campaign_id(CORE_CAMPAIGN), campaign_id(REFUND_CAMPAIGN)
+CORE, REFUNDS, FAILING = map(campaign_id, (CORE_CAMPAIGN, REFUND_CAMPAIGN, FAILING_CAMPAIGN))
 EMPTY_CAMPAIGN = "checkout"  # without registered scenarios
 EMPTY = campaign_id(EMPTY_CAMPAIGN)
 TOKEN = "a-token-of-no-one"
@@ -64,15 +65,6 @@ class Caller:
         status, response = self("POST", "/v1/ci/runs", {"campaign_id": CORE, **body})
         assert status == 200, response
         return dict(response)
-
-
-class SteppedClock:
-    """A clock that only its owner moves."""
-
-    seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def trace(*events: Event) -> dict[str, object]:
@@ -143,32 +135,28 @@ def test_a_run_of_a_passing_trace_has_all_described_fields(sandbox: Sandbox, api
 
 def test_a_run_without_a_trace_runs_every_registered_scenario_as_one_batch(api: Caller) -> None:
     assert api.start(campaign_id=REFUNDS)["decision"] == "pass"
-    broken = api.upload(call(), result(status="error"))
-    _, campaign = api("PATCH", f"/v1/campaigns/{REFUNDS}/eval-set", {"add_trace_ids": [broken, broken]})
-    batch = api.start(campaign_id=REFUNDS)
+    batch = api.start(campaign_id=FAILING)
     shown = [api("GET", f"/v1/ci/runs/{run_id}")[1]["decision"] for run_id in batch["run_ids"]]
-    assert (campaign["trace_ids"], shown) == ([SOUND_REFUND_ID, broken], ["pass", "fail"])
+    assert shown == ["pass", "fail"]
     assert (batch["trace_count"], batch["scenario_coverage_pct"]) == (2, 100.0)
     assert (batch["failures"], batch["decision"]) == (1, "fail")
-    assert api.start(campaign_id=REFUNDS, trace_id=broken)["scenario_coverage_pct"] == 50.0
+    assert api.start(campaign_id=FAILING, trace_id=SOUND_REFUND_ID)["scenario_coverage_pct"] == 50.0
 
 
-@pytest.mark.parametrize(("campaign", "least"), [(EMPTY, None), (REFUNDS, 2)])
-def test_a_run_without_a_trace_needs_enough_registered_scenarios(api: Caller, campaign: str, least: int | None) -> None:
-    api("PATCH", f"/v1/campaigns/{campaign}/eval-set", {"min_scenarios": least})
-    status, response = api("POST", "/v1/ci/runs", {"campaign_id": campaign})
+def test_a_run_without_a_trace_needs_a_registered_scenario(api: Caller) -> None:
+    status, response = api("POST", "/v1/ci/runs", {"campaign_id": EMPTY})
     assert (status, response["detail"][0]["type"]) == (422, "missing")
-    assert "registered scenarios and needs" in response["detail"][0]["msg"]
+    assert "no registered scenarios" in response["detail"][0]["msg"]
 
 
 def test_a_run_is_queued_then_running_then_done_and_shows_no_number_before() -> None:
-    clock = SteppedClock()
-    with Sandbox(Store(decide_after=10.0, clock=clock)) as sandbox:
+    clock = FakeClock(0)
+    with Sandbox(Store(decide_after=10.0, clock=clock.now)) as sandbox:
         api = Caller(sandbox.url)
         batch = api.start(trace_id=api.upload(call(), result(status="error")))
         (run_id,) = batch["run_ids"]
         seen = []
-        for clock.seconds in (4.0, 6.0, 10.0):
+        for clock.time in (4.0, 6.0, 10.0):
             _, run = api("GET", f"/v1/ci/runs/{run_id}")
             failures, _ = api("GET", f"/v1/campaigns/{CORE}/failures?run_id={run_id}")
             seen.append((run["status"], run["decision"], run["pass_rate"], len(run["top_failing_tools"]), failures))
@@ -287,18 +275,6 @@ def test_a_failure_has_the_mutation_that_the_trace_names_before_it(api: Caller) 
     assert listed[0] == [(True, True, name) for name in ("", "timeouts", "timeouts", "timeouts", "schema_drift")]
 
 
-def test_with_a_seed_results_vary_from_run_to_run_and_repeat_with_the_same_seed() -> None:
-    def rates(seed: int | None) -> list[object]:
-        with Sandbox(Store(flaky=seed)) as sandbox:
-            api = Caller(sandbox.url)
-            trace_id = api.upload(*[call(f"tool-{number}") for number in range(50)], call(status="error"))
-            return [api.start(trace_id=trace_id)["pass_rate"] for _ in range(5)]
-
-    assert len(set(rates(None))) == 1
-    assert len(set(rates(7))) > 1
-    assert rates(7) == rates(7) != rates(8)
-
-
 def test_failures_are_classified_counted_and_listed_page_by_page(api: Caller) -> None:
     trace_id = api.upload(call("drop"), result({"error": "locked"}, "drop"), failure())
     (run_id,) = api.start(trace_id=trace_id)["run_ids"]
@@ -336,17 +312,6 @@ def test_the_tools_that_failed_most_come_first_and_texts_are_cut(api: Caller) ->
     assert len(many["top_failing_tools"]) == 10
 
 
-# -- traces and campaigns ---------------------------------------------------------------------------------------------
-
-
-def test_an_eval_set_loses_traces_and_is_not_changed_by_one_unknown_trace(api: Caller) -> None:
-    path, before = f"/v1/campaigns/{REFUNDS}/eval-set", api("GET", f"/v1/campaigns/{REFUNDS}")
-    change = {"add_trace_ids": [api.upload(), str(uuid4())], "remove_trace_ids": [SOUND_REFUND_ID]}
-    assert api("PATCH", path, change) == (404, {"detail": "trace not found"})
-    assert api("GET", f"/v1/campaigns/{REFUNDS}") == before
-    assert api("PATCH", path, {"remove_trace_ids": [SOUND_REFUND_ID]})[1]["trace_ids"] == []
-
-
 # -- rejections --------------------------------------------------------------------------------------------------------
 
 
@@ -356,8 +321,8 @@ def test_an_eval_set_loses_traces_and_is_not_changed_by_one_unknown_trace(api: C
         ("/v1/ci/runs/x", {}, 401),
         ("/v1/ci/runs/x", {"X-Sepurux-Token": "wrong"}, 401),
         ("/v1/ci/runs/x", {"X-Sepurux-Token": TOKEN}, 404),
-        ("/v1/campaigns/x", {"X-API-Key": "wr\xf6ng"}, 401),
-        ("/v1/campaigns/x", {"X-Sepurux-Token": TOKEN}, 401),
+        ("/v1/campaigns", {"X-API-Key": "wr\xf6ng"}, 401),
+        ("/v1/campaigns", {"X-Sepurux-Token": TOKEN}, 401),
     ],
 )
 def test_a_configured_token_is_asked_for_under_the_names_an_endpoint_takes(
@@ -373,11 +338,9 @@ def test_a_configured_token_is_asked_for_under_the_names_an_endpoint_takes(
     ("method", "path", "body"),
     [
         ("GET", "/", None),
-        ("PATCH", "/v1/campaigns", {}),
+        ("POST", "/v1/campaigns", {}),
         ("GET", "/runs/x", None),
         ("GET", "/v1/ci/batch/x", None),
-        ("GET", "/v1/traces/x", None),
-        ("GET", "/v1/campaigns/x", None),
         ("GET", f"/v1/campaigns/{CORE}/reliability", None),
         ("POST", "/v1/ci/runs", {"campaign_id": str(uuid4())}),
         ("POST", "/v1/ci/runs", {"campaign_id": CORE, "trace_id": str(uuid4())}),
@@ -426,7 +389,7 @@ def test_a_body_that_is_no_json_object_is_422(rejecting: Caller, body: bytes) ->
 
 def test_an_offset_that_is_no_number_is_422(rejecting: Caller) -> None:
     status, response = rejecting("GET", f"/v1/campaigns/{CORE}/failures?offset=-1")
-    assert (status, response["detail"][0]["loc"]) == (422, ["query", "offset"])
+    assert (status, response["detail"]) == (422, "limit and offset must be whole numbers")
 
 
 # -- repeated requests ------------------------------------------------------------------------------------------------
@@ -540,10 +503,11 @@ def test_with_a_certificate_it_serves_https_also_after_clients_that_reject_it() 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (lambda port: ("--port", port), "cannot be used"),
+        (lambda port: ("--port", port), " of 127.0.0.1 cannot be used: [Errno"),
+        (lambda _: ("--port", "65536"), "port 65536 of 127.0.0.1 cannot be used: "),
         (lambda _: ("--certificate", "README.md"), "certificate README.md cannot be used"),
     ],
-    ids=["port", "certificate"],
+    ids=["port", "no port", "certificate"],
 )
 def test_a_command_that_cannot_start_ends_with_status_2_and_one_reason(
     sandbox: Sandbox, arguments: Callable[[str], tuple[str, ...]], said: str
@@ -553,20 +517,3 @@ def test_a_command_that_cannot_start_ends_with_status_2_and_one_reason(
     assert (process.returncode, output) == (2, "")
     assert said in errors
     assert "Traceback" not in errors
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--key", "key.pem"], "--key needs --certificate"),
-        (["--port", "65536"], "65536 is not a number from 0 to 65535"),
-        (["--port", "http"], "http is not a number from 0 to 65535"),
-    ],
-)
-def test_an_argument_that_is_not_accepted_ends_the_command_with_status_2(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
-    assert said in capsys.readouterr().err
