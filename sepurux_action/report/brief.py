@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 from sepurux_action.common import codec, json_reader
 from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
@@ -96,12 +97,8 @@ class Brief:
     gates: Annotated[tuple[_BriefGate, ...], "The gates that failed, the worst first."]
 
 
-def brief(report: Report) -> dict[str, Any]:
-    whole_brief: dict[str, Any] = codec.dump(_brief(report))
-    return whole_brief
-
-
-def _brief(report: Report) -> Brief:
+def brief(report: Report) -> Brief:
+    """Return the whole brief: the gates that failed, the worst first."""
     context = report.context
     return Brief(
         schema=SCHEMA,
@@ -117,7 +114,7 @@ def brief_json(report: Report, most_bytes: int) -> str:
 
     '' if no gate failed, or if not even one fits. All characters are ASCII, and none has a meaning in Markdown or HTML.
     """
-    every = _brief(report)
+    every = brief(report)
     return next(filter(None, (_first_gates(every, most, most_bytes) for most in MOST)), "")
 
 
@@ -146,13 +143,14 @@ def whole(value: float | None) -> float | None:
 
 def _gate(gate: GateFacts, *, from_fork: bool) -> _BriefGate:
     url = gate.dashboard.url if gate.dashboard else ""
+    tools = (replace(each, tool=_foreign_name(each.tool, from_fork=from_fork)) for each in gate.tools)
     return _BriefGate(
         gate=_brief_name(gate.name),
         decision=gate.decision.value,
         blocked=gate.blocks,
         missed=tuple(map(_missed, gate.missed)),
         failures=tuple(_failure(each, from_fork=from_fork) for each in _one_of_each_kind_first(gate.found.failures)),
-        tools=tuple(_tools(gate.tools, from_fork=from_fork)),
+        tools=tuple(each for each in tools if each.tool),
         run_id=_brief_name(gate.worst.run_id),
         dashboard_url=url if len(url) <= MAX_LINK_LENGTH else "",
     )
@@ -171,21 +169,17 @@ def _missed(row: ThresholdFacts) -> _Missed:
 
 
 def _failure(failure: ClassifiedFailure, *, from_fork: bool) -> _BriefFailure:
+    name = partial(_foreign_name, from_fork=from_fork)
     return _BriefFailure(
-        severity=_foreign_name(failure.severity, from_fork=from_fork),
-        type=_foreign_name(failure.type, from_fork=from_fork),
-        mutation=_foreign_name(failure.mutation, from_fork=from_fork),
-        trace_id=_foreign_name(failure.trace_id, from_fork=from_fork),
+        severity=name(failure.severity),
+        type=name(failure.type),
+        mutation=name(failure.mutation),
+        trace_id=name(failure.trace_id),
         count=failure.count,
         base=failure.base or "",
         new=failure.new or 0,
         text="" if from_fork else _brief_name(failure.description, MAX_DESCRIPTION_LENGTH),
     )
-
-
-def _tools(tools: Iterable[FailingTool], *, from_fork: bool) -> Iterable[FailingTool]:
-    named = (replace(each, tool=_foreign_name(each.tool, from_fork=from_fork)) for each in tools)
-    return (each for each in named if each.tool)
 
 
 def _one_of_each_kind_first(failures: Sequence[ClassifiedFailure]) -> list[ClassifiedFailure]:

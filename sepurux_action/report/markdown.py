@@ -84,13 +84,13 @@ def code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
 
     GitHub links nothing between backticks, so the name is verbatim and can be copied.
     """
-    return Markdown(_code(_plain(value, longest)))
+    plain = _plain(value, longest)
+    return Markdown(f"`{plain}`" if ORDINARY.match(plain) else _escape(plain))
 
 
 def value(given: str, *, longest: int) -> Markdown:
     """Return a value of a setting, which may be a list or a pattern, as code if it is ASCII, or as escaped text."""
-    plain = _plain(given, longest)
-    return Markdown(_quoted(plain))
+    return Markdown(_quoted(_plain(given, longest)))
 
 
 def html_code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
@@ -172,10 +172,6 @@ def _broken(linked: re.Match[str]) -> str:
     if len(word) <= _HEX_RUN:
         return word + ZERO_WIDTH_SPACE
     return ZERO_WIDTH_SPACE.join(word[at : at + _HEX_RUN] for at in range(0, len(word), _HEX_RUN))
-
-
-def _code(plain: str) -> str:
-    return f"`{plain}`" if ORDINARY.match(plain) else _escape(plain)
 
 
 def _quoted(plain: str) -> str:

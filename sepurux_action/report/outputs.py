@@ -81,6 +81,7 @@ def _shortened(gates: list[dict[str, str]]) -> str:
 def gate_outputs(gate: GateResult, comment_url: str = "", report_path: str = "") -> dict[str, str]:
     run = gate.combined
     tools = [{"tool": each.tool[:MAX_TOOL_LENGTH], "count": each.count} for each in run.top_failing_tools[:MAX_TOOLS]]
+    numbers = {metric.name: run.value(metric) for metric in METRICS if metric.output}
     return {
         "decision": gate.decision.value,
         "conclusion": "failure" if gate.blocks else "success",
@@ -88,7 +89,7 @@ def gate_outputs(gate: GateResult, comment_url: str = "", report_path: str = "")
         "reason": gate.reason,
         **identities(gate.runs),
         "campaign_id": gate.worst.campaign_id,
-        **{metric.name: _decimal(run.value(metric)) for metric in METRICS if metric.output},
+        **{name: "" if value is None else number_format.decimal(value) for name, value in numbers.items()},
         "top_failing_tools": json.dumps(tools) if tools else "",
         "dashboard_url": run.dashboard_url,
         "comment_url": comment_url,
@@ -96,16 +97,14 @@ def gate_outputs(gate: GateResult, comment_url: str = "", report_path: str = "")
     }
 
 
-def identities(runs: Iterable[RunResult], longest: int = MAX_LIST_LENGTH) -> dict[str, str]:
+def identities(runs: Sequence[RunResult], longest: int = MAX_LIST_LENGTH) -> dict[str, str]:
     """Return the known ids of runs, separated by commas, in at most `longest` characters each."""
-    runs = tuple(runs)
-    return {
-        "run_id": _joined(
-            (each for run in runs for each in ([run.run_id] if run.run_id else run.run.run_ids)), longest
-        ),
-        "batch_id": _joined((run.batch_id for run in runs), longest),
-        "trace_id": _joined((run.trace_id for run in runs), longest),
+    ids = {
+        "run_id": [each for run in runs for each in ([run.run_id] if run.run_id else run.run.run_ids)],
+        "batch_id": [run.batch_id for run in runs],
+        "trace_id": [run.trace_id for run in runs],
     }
+    return {name: _joined(each, longest) for name, each in ids.items()}
 
 
 def early_outputs(runs: Sequence[RunResult]) -> dict[str, str]:
@@ -117,7 +116,3 @@ def early_outputs(runs: Sequence[RunResult]) -> dict[str, str]:
 def _joined(ids: Iterable[str], longest: int) -> str:
     text = ",".join(dict.fromkeys(filter(None, ids)))
     return text if len(text) <= longest else text[: text.rindex(",", 0, longest)]
-
-
-def _decimal(value: float | None) -> str:
-    return "" if value is None else number_format.decimal(value)

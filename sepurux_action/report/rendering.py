@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 from itertools import takewhile
 from pathlib import Path
@@ -154,10 +154,6 @@ def _plain(value: object) -> str:
 # -- filters: how a template writes a value ---------------------------------------------------------------------------
 
 
-def _sha(commit: str) -> str:
-    return commit[:SHORT_SHA]
-
-
 def _alert(content: str, kind: str) -> Markdown:
     """Return paragraphs, one per line, as an alert; '' without any."""
     lines = [" ".join(line.split()) for line in content.split("\n") if line.strip()]
@@ -167,17 +163,13 @@ def _alert(content: str, kind: str) -> Markdown:
 def _enumerated(write: Callable[[str], str], names: Sequence[str], word: str) -> Markdown:
     """Return names as `a, b or c`."""
     written = [write(name) for name in names]
-    last = f" {word} ".join(filter(None, [", ".join(written[:-1]), *written[-1:]]))
-    return Markdown(last)
+    return Markdown(f" {word} ".join(filter(None, [", ".join(written[:-1]), *written[-1:]])))
 
 
-def _names(write: Callable[[str], str], names: Sequence[str], most: int) -> Markdown:
+def _names(write: Callable[[str], str], names: Iterable[str], most: int) -> Markdown:
+    names = tuple(names)
     more = len(names) - most
     return Markdown(", ".join(map(write, names[:most])) + (f", and {more} more" if more > 0 else ""))
-
-
-def _gate_names(write: Callable[[str], str], gates: Sequence[GateFacts], most: int) -> Markdown:
-    return _names(write, [gate.name for gate in gates], most)
 
 
 def _base(branch: str) -> Markdown:
@@ -238,10 +230,6 @@ def _chart(gate: GateFacts) -> Markdown:
     return markdown.fence("\n".join(lines), "mermaid")
 
 
-def _sentence(words: str) -> Markdown:
-    return Markdown(f"{words[:1].upper()}{words[1:]}")
-
-
 def _aligned(rows: Sequence[ThresholdFacts]) -> list[Markdown]:
     cells = [
         tuple(map(json_reader.printable, (row.check.label, row.check.actual, row.check.required, row.check.remark)))
@@ -264,11 +252,10 @@ def _unchanged(value: str, **_: object) -> str:
 _NUMBERS: dict[str, Callable[..., object]] = {
     "or_dash": lambda text: text or NOT_KNOWN,
     "plural": number_format.pluralize,
-    "sha": _sha,
+    "sha": lambda commit: commit[:SHORT_SHA],
     "whole": number_format.count,
     "duration": number_format.duration,
     "percent": number_format.percent,
-    "sentence": _sentence,
     "worded": _worded,
 }
 _MARKDOWN: dict[str, Callable[..., object]] = {
@@ -280,7 +267,6 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
     "html_code": markdown.html_code,
     "link": markdown.link,
     "listed": partial(_enumerated, code),
-    "named": partial(_gate_names, code),
     "names": partial(_names, code),
     "new_value": lambda change: _value(_shortened(change)[1]),
     "old_value": lambda change: _value(_shortened(change)[0]),
@@ -292,7 +278,6 @@ _TEXT: dict[str, Callable[..., object]] = {
     "aligned": _aligned,
     "code": _unchanged,
     "listed": partial(_enumerated, json_reader.printable),
-    "named": partial(_gate_names, json_reader.printable),
     "names": partial(_names, json_reader.printable),
     "prose": _unchanged,
     "strong": _unchanged,

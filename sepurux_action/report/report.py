@@ -13,28 +13,12 @@ from sepurux_action.common import number_format
 from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation import published_result
+from sepurux_action.evaluation import metrics, published_result
 from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool, merge_failures
-from sepurux_action.evaluation.decision import (
-    CONTRADICTED,
-    HOWEVER,
-    SEE_THE_RUN,
-    UNEXPLAINED_FAIL,
-    Decision,
-    Rule,
-)
+from sepurux_action.evaluation.decision import CONTRADICTED, HOWEVER, SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
-from sepurux_action.evaluation.metrics import (
-    BY_OPTION,
-    METRICS,
-    MUTATION_CATEGORIES,
-    PASS_RATE,
-    PUBLISHED,
-    UNSAFE_ATTEMPTS,
-    Metric,
-)
 from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.report.reproduction import command_lines
@@ -252,7 +236,10 @@ class GateFacts(GateResult):
         drops = [DROPS[check.threshold] for check in self.drops if check.value is not None]
 
         def row(check: Check) -> ThresholdFacts:
-            state, metric = BY_CHECK[check.state] if final else State.NO_DECISION, BY_OPTION.get(check.threshold)
+            state, metric = (
+                BY_CHECK[check.state] if final else State.NO_DECISION,
+                metrics.BY_OPTION.get(check.threshold),
+            )
             if metric is None or not final:
                 return ThresholdFacts(check=check, state=state)
             value = None if check.threshold == metric.drop else now.get(metric.name)
@@ -295,9 +282,9 @@ class GateFacts(GateResult):
     @property
     def pass_rate(self) -> str:
         """Return the lowest pass rate of a run, '' if it is unknown."""
-        return self._text_of(PASS_RATE, self.combined.value(PASS_RATE))
+        return self._text_of(metrics.PASS_RATE, self.combined.value(metrics.PASS_RATE))
 
-    def _text_of(self, metric: Metric, value: float | None) -> str:
+    def _text_of(self, metric: metrics.Metric, value: float | None) -> str:
         """Return a number with enough digits to differ from its threshold, '' if it is unknown."""
         limit = self.gate.limits.get(metric.threshold)
         return "" if value is None else metric.format.write(value, limit)
@@ -367,19 +354,25 @@ class GateFacts(GateResult):
         return tuple(command_lines(self.gate, self.context.base_url_host)) if self._detailed else ()
 
     @property
-    def other_numbers(self) -> tuple[tuple[str, str], ...]:
-        """Return the reported numbers without a threshold, as label and text, the counts first."""
-        others = {metric for metric in METRICS if metric is not MUTATION_CATEGORIES}  # a report lists their names
-        others -= {BY_OPTION.get(check.threshold) for check in self.checks if check.threshold not in DROPS}
-        ordered = sorted(others, key=lambda each: (not each.format.whole, METRICS.index(each)))
-        known = ((metric, self.combined.value(metric)) for metric in ordered if self._detailed)
-        return tuple((metric.label, metric.named(value)) for metric, value in known if value is not None)
+    def other_numbers(self) -> tuple[str, ...]:
+        """Return the reported numbers without a threshold, the counts first."""
+        shown = {metrics.MUTATION_CATEGORIES.threshold, *(check.threshold for check in self.checks)}  # with their names
+        others = [metric for metric in metrics.METRICS if metric.threshold not in shown and self._detailed]
+        others.sort(key=lambda metric: not metric.format.whole)
+        known = ((metric, self.combined.value(metric)) for metric in others)
+        return tuple(metric.named(value) for metric, value in known if value is not None)
 
     @cached_property
     def traces(self) -> tuple[TraceFacts, ...]:
         """Return the traces, the worst first; () if nothing distinguishes them."""
-        alike = {(run.decision, run.run_decision.reason, run.hint, run.run.reading(PASS_RATE)) for run in self.runs}
-        if len(self.runs) == 1 or (len(alike) == 1 and self.worst.run.value(PASS_RATE) is None) or not self._detailed:
+        alike = {
+            (run.decision, run.run_decision.reason, run.hint, run.run.reading(metrics.PASS_RATE)) for run in self.runs
+        }
+        if (
+            len(self.runs) == 1
+            or (len(alike) == 1 and self.worst.run.value(metrics.PASS_RATE) is None)
+            or not self._detailed
+        ):
             return ()
         return tuple(map(self._trace, self.ranked))
 
@@ -391,8 +384,8 @@ class GateFacts(GateResult):
             state=BY_DECISION[run.decision],
             reason=reason if shown else "",
             hint=run.hint if shown else "",
-            pass_rate=self._text_of(PASS_RATE, run.run.value(PASS_RATE)),
-            unsafe=run.run.value(UNSAFE_ATTEMPTS) or 0,
+            pass_rate=self._text_of(metrics.PASS_RATE, run.run.value(metrics.PASS_RATE)),
+            unsafe=run.run.value(metrics.UNSAFE_ATTEMPTS) or 0,
             dashboard=self._dashboard_of(run),
         )
 
@@ -419,8 +412,8 @@ class GateFacts(GateResult):
         context, name = self.context, self.name
         if not self._detailed:
             return ()
-        earlier = [each for each in reversed(context.history) if name in each.results]
         rows = [self._commit(context.commit, published_result.summarize(self), here=True)]
+        earlier = (each for each in reversed(context.history) if name in each.results)
         rows += [self._commit(each.commit, each.results[name]) for each in earlier]
         rows += [self._commit(each.commit, each.result, base=True) for each in self.baseline.results]
         return tuple(rows) if len(rows) > 1 else ()
@@ -431,8 +424,8 @@ class GateFacts(GateResult):
             commit=commit,
             url=before + commit[:LINKED_SHA] if commit and before != self.context.commit_url else "",
             state=BY_DECISION[result.decision],
-            pass_rate=result.value(PASS_RATE),
-            cells=tuple(self._text_of(metric, result.value(metric)) for metric in PUBLISHED),
+            pass_rate=result.value(metrics.PASS_RATE),
+            cells=tuple(self._text_of(metric, result.value(metric)) for metric in metrics.PUBLISHED),
             here=here,
             base=base,
         )
@@ -512,7 +505,7 @@ def build_report(results: Sequence[GateResult], context: Context, *, short: bool
     facts = (
         GateFacts(**{name: getattr(result, name) for name in names}, context=context, short=short) for result in results
     )
-    gates = tuple(sorted(facts, key=_interest))
+    gates = tuple(sorted(facts, key=lambda gate: (not gate.blocks, list(State).index(gate.state), gate.severity_key)))
     return Report(context=context, gates=gates, notes=() if short else tuple(_notes(results)), short=short)
 
 
@@ -525,10 +518,6 @@ def _grouped(gates: Iterable[GateFacts], key: Callable[[GateFacts], object]) -> 
     for gate in gates:
         groups.setdefault(key(gate), []).append(gate)
     return list(groups.values())
-
-
-def _interest(gate: GateFacts) -> tuple[bool, int, tuple[int, bool, float]]:
-    return not gate.blocks, list(State).index(gate.state), gate.severity_key
 
 
 def _drops(gate: GateFacts) -> str:

@@ -234,7 +234,11 @@ class ReportJson(Shape):
     notes: Annotated[
         tuple[Note, ...], "Further remarks.", lambda report: (*map(Note, report.context.notes), *report.notes)
     ]
-    brief: Annotated[Brief, "What failed, for coding agents. Nothing is cut to a size here.", brief]
+    brief: Annotated[
+        Brief,
+        "What failed, for coding agents. Nothing is cut to a size here.",
+        lambda report: codec.dump(brief(report)),
+    ]
 
 
 def report_files(report: Report, summary: str) -> dict[str, str]:

@@ -24,13 +24,13 @@ def command_lines(gate: Gate, host: str) -> Iterator[str]:
     yield SECRET
     if host and host != urlsplit(options.BASE_URL.default).hostname:
         yield f"export {options.BASE_URL.environment}=...   # the workflow's {options.BASE_URL.name}"
-    yield " ".join([PROGRAM, *(_argument(option, value) for option, value in _options(gate) if value)])
-
-
-def _argument(option: Option[object], value: str) -> str:
-    """Return a flag with its value. A value that looks like a flag needs `=`."""
-    between = "=" if value.startswith("-") else " "
-    return f"{flag(option.name)}{between}{shlex.quote(value)}"
+    arguments = [
+        # a value that looks like a flag needs `=`
+        f"{flag(option.name)}{'=' if value.startswith('-') else ' '}{shlex.quote(value)}"
+        for option, value in _options(gate)
+        if value
+    ]
+    yield " ".join([PROGRAM, *arguments])
 
 
 def _options(gate: Gate) -> Iterator[tuple[Option[object], str]]:

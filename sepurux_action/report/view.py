@@ -164,10 +164,9 @@ class View:
 
     def other_numbers(self, gate: GateFacts) -> Sequence[str]:
         """Return the numbers without a threshold that the title of the details does not have."""
-        numbers = [number for _, number in gate.other_numbers]
         if not gate.passed:
-            return numbers
-        return numbers[NUMBERS_IN_TITLE:] if self.place == "summary" else ()
+            return gate.other_numbers
+        return gate.other_numbers[NUMBERS_IN_TITLE:] if self.place == "summary" else ()
 
     @property
     def charts(self) -> bool:
@@ -175,17 +174,16 @@ class View:
 
     @cached_property
     def details_title(self) -> str:
-        gates, earlier = self.details, 0
-        if gates and self.place == "comment":
-            earlier = sum(not (row.here or row.base) for row in gates[0].history)
+        gates = self.details
+        commits = gates[0].history if gates and self.place == "comment" else ()
+        earlier = sum(not (row.here or row.base) for row in commits)
         if gates and gates[0].passed:
-            numbers = [number for _, number in gates[0].other_numbers][:NUMBERS_IN_TITLE]
+            numbers = [*gates[0].other_numbers[:NUMBERS_IN_TITLE]]
             numbers += [number_format.pluralize(earlier, "earlier commit")] if earlier else []
-            return ": ".join(["Details", *filter(None, [", ".join(numbers)])])
-        reproduced = any(self.reproduction(gate) for gate in gates)
+            return f"Details: {', '.join(numbers)}" if numbers else "Details"
         contains = {
             "earlier commits": earlier,
-            "how to reproduce": reproduced,
+            "how to reproduce": any(self.reproduction(gate) for gate in gates),
             "run details": gates,
             "notes": self.first(self.report.notes, "notes").shown,
         }

@@ -112,7 +112,7 @@ def test_the_report_shows_the_worst_number_of_any_run_and_how_many_report_it(res
         if check is not None:
             assert (check.value, check.reported_by) == (number, share)
         elif number is not None:
-            assert metric.label in dict(gate.other_numbers)
+            assert metric.named(number) in gate.other_numbers
 
 
 @given(some_gates())

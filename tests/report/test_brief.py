@@ -14,10 +14,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from sepurux_action.common import codec
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.report.brief import brief, brief_json
+from sepurux_action.report import brief as briefs
+from sepurux_action.report.brief import brief_json
 from sepurux_action.report.report import Report, build_report
 from tests.builders import (
     DASHBOARD,
@@ -75,6 +77,12 @@ def failed_reports(draw: st.DrawFn) -> Report:
             gate = replace(gate, name=f"{kind}.{number} {name}", stage=stage)
             results.append(a_result(a_run(run, gate, enrichment=found, run_id=run_id), gate=gate))
     return build_report(results, a_context(from_fork=draw(st.booleans()), commit=draw(foreign)))
+
+
+def brief(report: Report) -> dict[str, Any]:
+    """Return the whole brief as a reader gets it."""
+    found: dict[str, Any] = codec.dump(briefs.brief(report))
+    return found
 
 
 def items(found: dict[str, Any]) -> int:
