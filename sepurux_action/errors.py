@@ -1,13 +1,12 @@
 """The exceptions of the package, and `Problem`: one problem in the settings.
 
-    GateError
-    ├── ConfigurationError   the settings cannot be used; holds every problem
-    ├── TraceFileError       a trace file cannot be used; becomes a problem in the settings
-    ├── EvaluationError      the gate has no result; becomes decision `error`
-    │   └── StillPending     ... because it had not decided within the timeout; becomes decision `pending`
-    ├── GitHubError          a call to GitHub failed; becomes one warning, never a decision
-    └── DeadlineExceeded     work took longer than it may
-        └── Interrupted      a signal came before the work was done
+    ConfigurationError   the settings cannot be used; holds every problem
+    TraceFileError       a trace file cannot be used; becomes a problem in the settings
+    EvaluationError      the gate has no result; becomes decision `error`
+    └── StillPending     ... because it had not decided within the timeout; becomes decision `pending`
+    GitHubError          a call to GitHub failed; becomes one warning, never a decision
+    DeadlineExceeded     work took longer than it may
+    └── Interrupted      a signal came before the work was done
 
 The module that uses a library translates that library's exceptions into these.
 """
@@ -26,10 +25,6 @@ from sepurux_action.common import json_reader
 DEFECTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 REPORT_DEFECT = "Report this line at https://github.com/sepurux/gate-action/issues."
 MAX_GITHUB_MESSAGE_LENGTH = 200  # characters of a GitHub message that a warning repeats
-
-
-class GateError(Exception):
-    """The base class of every error that the action reports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +56,7 @@ class Problem:
         return f"{self.where}: {self.message}" if self.where else self.message
 
 
-class ConfigurationError(GateError):
+class ConfigurationError(Exception):
     """The settings cannot be used. `problems` holds every problem, in the order of the file or the option table."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -75,7 +70,7 @@ class ConfigurationError(GateError):
         )
 
 
-class TraceFileError(GateError):
+class TraceFileError(Exception):
     """A trace file cannot be used. The text says which one and why."""
 
 
@@ -90,7 +85,7 @@ class Outage(IntEnum):
     YES = 2
 
 
-class EvaluationError(GateError):
+class EvaluationError(Exception):
     """The gate has no result. `reason` says what happened, `hint` what to do, `outage` whether it was an outage."""
 
     def __init__(self, reason: str, hint: str = "", *, outage: Outage = Outage.NO) -> None:
@@ -108,7 +103,7 @@ class StillPending(EvaluationError):
         self.detail = detail
 
 
-class GitHubError(GateError):
+class GitHubError(Exception):
     """A call to GitHub failed."""
 
     def __init__(self, details: ErrorDetails) -> None:
@@ -116,7 +111,7 @@ class GitHubError(GateError):
         super().__init__(details.message)
 
 
-class DeadlineExceeded(GateError):
+class DeadlineExceeded(Exception):
     """Work was not done within its seconds."""
 
 

@@ -1,1 +1,1 @@
-"""What every other package uses: JSON reading, secrets, URLs, number formats."""
+"""What every other package uses: JSON reading, secrets, number formats."""

@@ -5,15 +5,19 @@ No function raises an error for a value it does not expect, because every respon
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 MAX_TEXT_LENGTH = 10_000  # characters of a text
 MAX_QUOTE_LENGTH = 40  # characters of a value that an error message quotes
 CUT = "…"  # the last character of a text that was cut
+MAX_URL_LENGTH = 2_000  # characters
+_URL = re.compile(r"[A-Za-z0-9._~:/?#\[@!$&'()*+,;=%\]-]+")
 IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
 
 
@@ -31,7 +35,6 @@ class Reading:
 
     @property
     def missing(self) -> bool:
-        """Return whether the backend does not report this number."""
         return self.value is None and self.broken is None
 
 
@@ -83,6 +86,31 @@ def shorten(given: str, longest: int) -> str:
 def identifier(value: object) -> str:
     """Return an id that is safe in a URL and in an output; '' for any other value."""
     return value if isinstance(value, str) and IDENTIFIER.match(value) else ""
+
+
+def safe_url(value: object) -> str:
+    """Return a URL that may be linked; '' for any other value.
+
+    Accepted: https, or http on loopback; no user name; at most 2,000 characters. Source: docs/security.md.
+    """
+    if not isinstance(value, str) or not len(value) <= MAX_URL_LENGTH or not _URL.fullmatch(value):
+        return ""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        return ""
+    host = parts.hostname or ""
+    allowed = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    return value if allowed and host and "@" not in parts.netloc else ""
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or IP address is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def number(

@@ -22,12 +22,17 @@ def percent(fraction: float, distinct_from: float | None = None) -> str:
     Only 0 becomes `0.0%`, and only 1 becomes `100.0%`.
     """
     others = [0.0, 1.0] if distinct_from is None else [0.0, 1.0, distinct_from]
-    return max((_distinct(fraction * 100, other * 100) for other in others), key=len) + "%"
+    return max((score(fraction * 100, other * 100) for other in others), key=len) + "%"
 
 
 def score(value: float, distinct_from: float | None = None) -> str:
     """Return a reliability score of 0 to 100 as `61.5`, with more digits to differ from `distinct_from`."""
-    return _distinct(value, distinct_from)
+    digits = 1
+    while distinct_from is not None and value != distinct_from and digits < MAX_DIGITS:
+        if f"{value:.{digits}f}" != f"{distinct_from:.{digits}f}":
+            break
+        digits += 1
+    return f"{value:.{digits}f}"
 
 
 def count(value: float) -> str:
@@ -52,12 +57,3 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, minutes = divmod(minutes, SIXTY)
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-
-
-def _distinct(value: float, distinct_from: float | None) -> str:
-    digits = 1
-    while distinct_from is not None and value != distinct_from and digits < MAX_DIGITS:
-        if f"{value:.{digits}f}" != f"{distinct_from:.{digits}f}":
-            break
-        digits += 1
-    return f"{value:.{digits}f}"

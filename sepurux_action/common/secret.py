@@ -42,7 +42,6 @@ class Secret:
     _text: str
 
     def reveal(self) -> str:
-        """Return the credential, for a request to the host that it belongs to."""
         return self._text
 
     def __repr__(self) -> str:
@@ -56,10 +55,6 @@ class Secret:
 
 
 def may_be_secret(text: str) -> bool:
-    """Return whether a text looks like a secret: long, without spaces and slashes, and with letters and digits.
-
-    A UUID is an id.
-    """
     return bool(_LIKE_A_SECRET.fullmatch(text)) and not _UUID.fullmatch(text)
 
 
@@ -188,14 +183,12 @@ class Redactor:
         return value
 
 
-def _merged(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the spans in their order, with one in place of several that overlap."""
-    start = end = -1
-    for next_start, next_end in sorted(spans):
-        if next_start >= end:
-            if end > 0:
-                yield start, end
-            start = next_start
-        end = max(end, next_end)
-    if end > 0:
-        yield start, end
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the spans in their order, with one in place of several that overlap."""
+    merged = list[tuple[int, int]]()
+    for start, end in sorted(spans):
+        if merged and start < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged

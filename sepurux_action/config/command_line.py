@@ -25,8 +25,6 @@ NAME_OF_FLAG = re.compile(r"--?[A-Za-z][A-Za-z_-]{0,40}")  # what an error quote
 
 
 class Format(StrEnum):
-    """What is written to stdout."""
-
     TEXT = "text"
     MARKDOWN = "markdown"
     JSON = "json"
@@ -88,6 +86,13 @@ def _help(option: Option[object]) -> str:
 
 # -- the parser -------------------------------------------------------------------------------------------------------
 
+_FORMATS = f"{Format.TEXT}, {Format.MARKDOWN} or {Format.JSON}"
+_PROBLEMS = {  # by the beginning of argparse's message, which may quote a value
+    "expected one argument": "needs a value",
+    "ignored explicit argument": "takes no value",
+    "invalid choice": f"accepts only {_FORMATS}",
+}
+
 
 def parse_command_line(arguments: Sequence[str]) -> CommandLine:
     """Return what a command line asks for.
@@ -95,14 +100,12 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
     Exits with status 0 for --help and --version, and with status 2 for problems. What it says about problems quotes no
     value, because any value may be a secret.
     """
-    made = parser()
+    made = _parser()
     try:
         known, unknown = made.parse_known_args(arguments)
     except argparse.ArgumentError as error:
-        needs = {"expected one argument": "needs a value"}
-        ignored = str(error.message).startswith("ignored explicit argument")
-        what = "takes no value" if ignored else needs.get(error.message, error.message)
-        _reject(made, f"{error.argument_name} {what}")
+        whats = (what for beginning, what in _PROBLEMS.items() if str(error.message).startswith(beginning))
+        _reject(made, f"{error.argument_name} {next(whats, 'has a problem')}")
     if unknown:
         quotes = "; put quotes around globs" if getattr(known, options.TRACE_FILE.name) else ""
         _reject(made, *(_unknown(made, unknown) or [f"an argument belongs to no flag{quotes}"]))
@@ -111,8 +114,7 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
     return CommandLine({name: text for name, text in given.items() if text is not None}, report_format, quiet)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line. It raises argparse.ArgumentError for problems."""
+def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} --campaign NAME [options]",
@@ -134,7 +136,7 @@ def parser() -> argparse.ArgumentParser:
                 groups[title].add_argument(flag(alias), dest=alias, help=argparse.SUPPRESS)
     groups["Output"].add_argument(
         "--format",
-        type=_format,
+        choices=list(Format),
         default=Format.TEXT,
         metavar="FORMAT",
         help="What goes to stdout: lines for people, the job summary, or the object of report.json.\n"
@@ -150,9 +152,6 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-_FORMATS = f"{Format.TEXT}, {Format.MARKDOWN} or {Format.JSON}"
-
-
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=HELP_COLUMN)
@@ -160,13 +159,6 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return [line for part in text.splitlines() for line in textwrap.wrap(part, width, break_on_hyphens=False)]
-
-
-def _format(text: str) -> Format:
-    try:
-        return Format(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"accepts only {_FORMATS}") from None
 
 
 def _unknown(made: argparse.ArgumentParser, arguments: Sequence[str]) -> list[str]:
@@ -188,7 +180,7 @@ _SETTING = re.compile(r"`(\w+)`")
 
 
 def in_workflow(hint: str) -> str:
-    """Return a hint in the words of a workflow: `{rerun}` stands for what starts the gate again."""
+    """Return a hint with words for `{rerun}`, which stands for what starts the gate again."""
     return _with_rerun(hint, "re-run the job")
 
 

@@ -54,5 +54,4 @@ class Gate:
 
     @property
     def limits_drops(self) -> bool:
-        """Return whether a number is compared with the base branch."""
         return any(name in options.DROPS for name in self.limits)

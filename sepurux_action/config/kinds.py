@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Secret
-from sepurux_action.common.urls import is_loopback
 
 Schema: TypeAlias = Mapping[str, object]
 T_co = TypeVar("T_co", covariant=True)
@@ -82,7 +81,7 @@ def parse_base_url(text: str) -> str:
         raise ValueError from None
     if not _BASE_URL.fullmatch(text) or not host:
         raise ValueError("it must be a URL without user name, query, and fragment")
-    if parts.scheme.lower() != "https" and not is_loopback(host):
+    if parts.scheme.lower() != "https" and not json_reader.is_loopback(host):
         raise ValueError("the gate sends secrets to it, so it must be https")
     return text.rstrip("/")
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
+from functools import partial
 
 from sepurux_action.common import json_reader
 
@@ -26,13 +26,6 @@ MAX_FILES = 3000  # GitHub lists no more files of a pull request, so a list of t
 _RANGES = (("a", "z"), ("A", "Z"), ("0", "9"))
 _PART = re.compile(r"\*\*/|\*\*|\*|\[[^\]]*\]|\\.|.")
 _UNREPEATABLE = frozenset({"", "*", "**", "**/", "?", "+"})
-
-
-class PatternKind(Enum):
-    """What the names are that a pattern matches."""
-
-    PATH = "path"
-    BRANCH = "branch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +109,6 @@ class Filter:
     patterns: tuple[Pattern, ...]
 
     def matches(self, name: str) -> bool:
-        """Return whether the name is included."""
         bits = _bits(name)  # once for all patterns: it reads the whole name
         for pattern in reversed(self.patterns):
             if pattern.matches(bits, len(name)):
@@ -138,24 +130,14 @@ def affects(patterns: Filter, changed: Sequence[ChangedFile] | None) -> bool:
     return any(patterns.matches(name) for name in names)
 
 
-def parse_paths(text: str) -> Filter:
-    """Return the filter of a text with one path pattern per line; raises ValueError with every problem."""
-    return parse_filter(text.splitlines(), PatternKind.PATH)
-
-
-def parse_branches(text: str) -> Filter:
-    """Return the filter of a text with one branch pattern per line; raises ValueError with every problem."""
-    return parse_filter(text.splitlines(), PatternKind.BRANCH)
-
-
-def parse_filter(texts: Iterable[str], kind: PatternKind) -> Filter:
-    """Return the filter of these patterns, in their order; raises ValueError with every problem."""
+def _parse(text: str, *, of_paths: bool) -> Filter:
+    """Return the filter of a text with one pattern per line; raises ValueError with every problem."""
     patterns, problems = [], []
-    for text in filter(None, map(str.strip, texts)):
+    for line in filter(None, map(str.strip, text.splitlines())):
         try:
-            patterns.append(_pattern(text, kind))
+            patterns.append(_pattern(line, of_path=of_paths))
         except ValueError as problem:
-            problems.append(f"{json_reader.preview(text)}: {problem}")
+            problems.append(f"{json_reader.preview(line)}: {problem}")
     if not problems and all(pattern.negative for pattern in patterns):
         problems = ["all patterns begin with `!`; add one without it, which says what to include"]
     if len(patterns) > MAX_PATTERNS:
@@ -165,8 +147,11 @@ def parse_filter(texts: Iterable[str], kind: PatternKind) -> Filter:
     return Filter(tuple(patterns))
 
 
-def _pattern(text: str, kind: PatternKind) -> Pattern:
-    """Return the pattern; raises ValueError with the first problem."""
+parse_paths = partial(_parse, of_paths=True)
+parse_branches = partial(_parse, of_paths=False)
+
+
+def _pattern(text: str, *, of_path: bool) -> Pattern:
     if len(text) > MAX_PATTERN_LENGTH:
         raise ValueError(f"it has {len(text)} characters; accepted: at most {MAX_PATTERN_LENGTH}")
     if not text.isprintable():
@@ -174,11 +159,11 @@ def _pattern(text: str, kind: PatternKind) -> Pattern:
     negative, body = text.startswith("!"), text.removeprefix("!")
     if not body:
         raise ValueError("it is empty")
-    if kind is PatternKind.PATH and body.startswith(("/", "./", "../")):
+    if of_path and body.startswith(("/", "./", "../")):
         raise ValueError("write it from the repository's root, without `/` or `./` before it")
-    if kind is PatternKind.PATH and body.endswith("/"):
+    if of_path and body.endswith("/"):
         raise ValueError("add `**` after the slash to match the files of a folder")
-    if kind is PatternKind.BRANCH and body.startswith("refs/"):
+    if not of_path and body.startswith("refs/"):
         raise ValueError("write a branch without `refs/heads/`")
     return Pattern(text, negative, tuple(_elements(body)))
 
@@ -207,18 +192,12 @@ def _elements(body: str) -> list[_Element]:
 
 
 def _bracket(inside: str) -> frozenset[str]:
-    """Return the characters between brackets: letters, digits, and ranges of them."""
     characters: set[str] = set()
-    index = 0
-    while index < len(inside):
-        first, last = inside[index], inside[index]
-        if inside[index + 1 : index + 2] == "-":
-            last = inside[index + 2 : index + 3]
-            index += 2
+    for first, to in re.findall(r"(.)(-.?)?", inside, re.DOTALL):
+        last = to[1:] if to else first
         if not any(low <= first <= last <= high for low, high in _RANGES):
             raise ValueError("brackets may contain letters, digits, and ranges within `a-z`, `A-Z` or `0-9`")
         characters.update(map(chr, range(ord(first), ord(last) + 1)))
-        index += 1
     if not characters:
         raise ValueError("the brackets are empty")
     return frozenset(characters)

@@ -38,7 +38,6 @@ class PolicySection:
     rules: tuple[StageRule, ...] = ()
 
     def text_of(self, name: str) -> str:
-        """Return the text of an option, or ''."""
         return self.texts[name].text if name in self.texts else ""
 
 
@@ -102,19 +101,15 @@ def _key(policy: Policy, gate: PolicySection, index: int) -> str:
 
 
 def _changed(gate: str, old: PolicySection, new: PolicySection) -> Iterator[Change]:
-    for option in OPTIONS:
-        name = option.name
-        if _value(old, name) != _value(new, name):
-            yield Change(name, _shown(old, name), _shown(new, name), gate)
+    before, after = _values(old), _values(new)
+    for name in (option.name for option in OPTIONS):
+        (was, old_text), (is_now, new_text) = (each.get(name, (None, "")) for each in (before, after))
+        if was != is_now:
+            yield Change(name, old_text, new_text, gate)
 
 
-def _shown(section: PolicySection, name: str) -> str:
-    if name == ENFORCEMENT:
-        return "; ".join(map(str, section.rules))
-    return json_reader.printable(", ".join(section.text_of(name).splitlines()))
-
-
-def _value(section: PolicySection, name: str) -> object:
-    if name == ENFORCEMENT:
-        return section.rules
-    return BY_NAME[name].kind.parse(section.text_of(name)) if name in section.texts else None
+def _values(section: PolicySection) -> dict[str, tuple[object, str]]:
+    """Return each value with its text, by the name of its option."""
+    shown = {name: json_reader.printable(", ".join(each.text.splitlines())) for name, each in section.texts.items()}
+    values = {name: (BY_NAME[name].kind.parse(each.text), shown[name]) for name, each in section.texts.items()}
+    return {**values, ENFORCEMENT: (section.rules, "; ".join(map(str, section.rules)))}

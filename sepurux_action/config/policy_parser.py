@@ -35,7 +35,6 @@ VERSION = "1"
 VERSION_KEY = "version"
 THRESHOLDS = "thresholds"
 GATES = "gates"
-WORKFLOW_TRIGGERS = "on"
 # PyYAML also passes on the errors of Python for a character or a version number out of range.
 YAML_ERRORS = (yaml.YAMLError, ValueError, OverflowError)
 
@@ -69,11 +68,9 @@ def read_policy(raw: bytes, path: str) -> Policy:
 
 
 def workflow_triggers(text: str) -> frozenset[str]:
-    """Return the events that a workflow file runs on, or none if they are not known.
+    """Return the events that a workflow file runs on; none for a large file, or one that a policy could not be.
 
-    The text may be anything. A file that is larger than `MAX_WORKFLOW_BYTES`, or that would be rejected as a policy
-    (its nesting, aliases, tags), is not known, and neither is one with something else than names of events in `on`: a
-    name, a list, or the keys of a mapping.
+    The text may be anything. `on` has the names of events: one, a list, or the keys of a mapping.
     """
     raw = text.encode(errors="surrogatepass")
     if len(raw) > MAX_WORKFLOW_BYTES:
@@ -83,18 +80,16 @@ def workflow_triggers(text: str) -> frozenset[str]:
     except ConfigurationError:
         return frozenset()
     values = {key.value: value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}
-    names: list[yaml.Node]
-    match values.get(WORKFLOW_TRIGGERS):
+    names: list[yaml.Node] = []
+    match values.get("on"):
         case yaml.ScalarNode() as name:
             names = [name]
         case yaml.SequenceNode(value=items):
             names = items
         case yaml.MappingNode(value=pairs):
             names = [key for key, _ in pairs]
-        case _:
-            return frozenset()
     known = all(isinstance(name, yaml.ScalarNode) and _TRIGGER.match(name.value) for name in names)
-    return frozenset(name.value for name in names) if known else frozenset()
+    return frozenset(name.value for name in names if known)
 
 
 def compose(raw: bytes, path: str) -> yaml.Node:
@@ -114,25 +109,20 @@ def compose(raw: bytes, path: str) -> yaml.Node:
     try:
         root = loader.get_node() if loader.check_node() else None
         if loader.check_node():
-            raise _error(path, _position(loader.next_event), "a second YAML document begins; accepted: one")
+            raise _error(path, _position(loader.next_event.start_mark), "a second YAML document begins; accepted: one")
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        at = (mark.line + 1, mark.column + 1) if mark else (loader.line + 1, 1)
+        at = _position(error.problem_mark or error.context_mark)
         said = json_reader.printable(str(error.problem)) + _HINTS.get(str(error.context), "")
         raise _error(path, at, f"this is not valid YAML: {said}") from None
     except YAML_ERRORS:
-        at = loader.line + 1, 1
-        raise _error(path, at, "this is not valid YAML: a number in it is out of range") from None
+        raise _error(path, (loader.line + 1, 1), "this is not valid YAML: a number in it is out of range") from None
     return root or yaml.ScalarNode("", "")
 
 
-def _problem(path: str, at: tuple[int, int], message: str, where: str = "") -> Problem:
+def _error(path: str, at: tuple[int, int], message: str, where: str = "") -> ConfigurationError:
     line, column = at
-    return Problem(where=where, message=message, file=path, line=line, column=column, of_policy=True)
-
-
-def _error(path: str, at: tuple[int, int], message: str) -> ConfigurationError:
-    return ConfigurationError([_problem(path, at, message)])
+    problem = Problem(where=where, message=message, file=path, line=line, column=column, of_policy=True)
+    return ConfigurationError([problem])
 
 
 class _Loader(yaml.SafeLoader):
@@ -146,14 +136,13 @@ class _Loader(yaml.SafeLoader):
 
     @property
     def next_event(self) -> yaml.Event:
-        """Return the next event without consuming it."""
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
         return event
 
     def compose_node(self, parent: yaml.Node | None, index: int | None) -> yaml.Node:
         """Return the next node; `index` is None for a key of the mapping `parent`."""
         event = self.next_event
-        at = _position(event)
+        at = _position(event.start_mark)
         if self._level == MAX_NESTING:
             raise _error(self._path, at, f"the file is nested deeper than {MAX_NESTING} levels")
         is_alias = isinstance(event, yaml.AliasEvent)
@@ -190,7 +179,6 @@ class PolicyParser:
         self._problems: list[Problem] = []
 
     def raise_problems(self) -> None:
-        """Raise ConfigurationError if there is a problem."""
         if self._problems:
             raise ConfigurationError(sorted(self._problems, key=lambda problem: (problem.line, problem.column)))
 
@@ -200,9 +188,8 @@ class PolicyParser:
         if isinstance(root, yaml.MappingNode):
             top = root
         elif not _empty(root):
-            self._add_problem(
-                root, "", f"the file holds {_kind(root)}; accepted: keys with values, as `campaign: refunds`"
-            )
+            message = f"the file holds {_kind(root)}; accepted: keys with values, as `campaign: refunds`"
+            self._add_problem(root, "", message)
         policy = Policy(path=self._path, top=self._section(top, SectionKind.TOP, ""))
         for key, value in top.value:
             if key.value == VERSION_KEY and value.value not in ("", VERSION):
@@ -214,7 +201,7 @@ class PolicyParser:
 
     def _gates(self, node: yaml.Node) -> Iterator[PolicySection]:
         if not isinstance(node, yaml.SequenceNode) or not node.value:
-            self._add_problem(node, f"`{GATES}`", f"it is {_kind(node)}; accepted: a list with an entry for each gate")
+            self._reject(node, f"`{GATES}`", "a list with an entry for each gate")
             return
         if len(node.value) > MAX_GATES_IN_STEP:
             given = f"it has {len(node.value)} gates; accepted: at most {MAX_GATES_IN_STEP} in a step"
@@ -223,7 +210,7 @@ class PolicyParser:
             if isinstance(item, yaml.MappingNode):
                 yield self._section(item, SectionKind.GATE, f"gate {number}, ")
             else:
-                self._add_problem(item, f"gate {number}", f"it is {_kind(item)}; accepted: keys with values")
+                self._reject(item, f"gate {number}", "keys with values")
 
     def _check_duplicate_names(self, policy: Policy) -> None:
         numbers: dict[str, int] = {}
@@ -247,7 +234,10 @@ class PolicyParser:
             if section is SectionKind.TOP and key.value in {VERSION_KEY, GATES}:
                 continue
             if section is not SectionKind.THRESHOLDS and key.value == THRESHOLDS:
-                texts.update(self._thresholds(value, where))
+                if isinstance(value, yaml.MappingNode):
+                    texts.update(self._section(value, SectionKind.THRESHOLDS, f"{where}, ").texts)
+                elif not _empty(value):
+                    self._reject(value, where, "keys with values, as `max_unsafe: 0`")
                 continue
             option = self._option(key, section, where, seen)
             if option is None or _empty(value):
@@ -255,15 +245,8 @@ class PolicyParser:
             if option.name == ENFORCEMENT:
                 rules = tuple(self._rules(value, where))
             elif given := self._value(option.kind, value, where):
-                texts[option.name] = ConfiguredValue(given[0], _position(key)[0])
-        return PolicySection(line=_position(node)[0], texts=texts, rules=rules)
-
-    def _thresholds(self, node: yaml.Node, where: str) -> Mapping[str, ConfiguredValue]:
-        if isinstance(node, yaml.MappingNode):
-            return self._section(node, SectionKind.THRESHOLDS, f"{where}, ").texts
-        if not _empty(node):
-            self._add_problem(node, where, f"it is {_kind(node)}; accepted: keys with values, as `max_unsafe: 0`")
-        return {}
+                texts[option.name] = ConfiguredValue(given[0], _position(key.start_mark)[0])
+        return PolicySection(line=_position(node.start_mark)[0], texts=texts, rules=rules)
 
     def _option(self, key: yaml.Node, section: SectionKind, where: str, seen: dict[str, str]) -> Option[object] | None:
         option = BY_NAME.get(key.value)
@@ -282,14 +265,15 @@ class PolicyParser:
             if not node.value:
                 self._add_problem(node, where, "the list is empty; remove the key, or add an entry")
                 return None
-            if broken := next((item for item in node.value if not _is_line(item)), None):
-                self._add_problem(broken, where, "an entry of the list must be one line of text")
-                return None
+            for item in node.value:
+                if not isinstance(item, yaml.ScalarNode) or len(item.value.strip().splitlines()) != 1:
+                    self._add_problem(item, where, "an entry of the list must be one line of text")
+                    return None
             text = "\n".join(item.value.strip() for item in node.value)
         elif isinstance(node, yaml.ScalarNode):
             text = node.value.strip()
         else:
-            self._add_problem(node, where, f"it is {_kind(node)}; accepted: {kind.accepts}")
+            self._reject(node, where, kind.accepts)
             return None
         try:
             return text, kind.parse(text)
@@ -301,12 +285,11 @@ class PolicyParser:
 
     def _rules(self, node: yaml.Node, where: str) -> Iterator[StageRule]:
         if isinstance(node, yaml.ScalarNode):
-            stage = self._value(options.ENFORCEMENT.kind, node, where)
-            yield from [StageRule(stage=stage[1])] if stage else []
+            if stage := self._value(options.ENFORCEMENT.kind, node, where):
+                yield StageRule(stage=stage[1])
             return
         if isinstance(node, yaml.MappingNode) or not node.value:
-            accepted = "a stage, or a list of entries with a `stage` each"
-            self._add_problem(node, where, f"it is {_kind(node)}; accepted: {accepted}")
+            self._reject(node, where, "a stage, or a list of entries with a `stage` each")
             return
         if len(node.value) > MAX_RULES:
             self._add_problem(node, where, f"it has {len(node.value)} entries; accepted: at most {MAX_RULES}")
@@ -325,8 +308,7 @@ class PolicyParser:
     def _rule(self, node: yaml.Node, where: str) -> StageRule | None:
         """Return the entry, or None after a problem in it."""
         if not isinstance(node, yaml.MappingNode):
-            accepted = "a `stage`, and optionally `from` and `branches`"
-            self._add_problem(node, where, f"it is {_kind(node)}; accepted: {accepted}")
+            self._reject(node, where, "a `stage`, and optionally `from` and `branches`")
             return None
         problems = len(self._problems)
         values: dict[str, Any] = {}
@@ -343,16 +325,19 @@ class PolicyParser:
             return None
         return StageRule(stage=values["stage"], start=values.get("from"), branches=values.get("branches"))
 
+    def _reject(self, node: yaml.Node, where: str, accepted: str) -> None:
+        self._add_problem(node, where, f"it is {_kind(node)}; accepted: {accepted}")
+
     def _add_problem(self, at: yaml.Node | tuple[int, int], where: str, message: str) -> None:
         """Add a problem; raises ConfigurationError if there are too many to continue."""
-        self._problems.append(_problem(self._path, at if isinstance(at, tuple) else _position(at), message, where))
+        position = at if isinstance(at, tuple) else _position(at.start_mark)
+        self._problems += _error(self._path, position, message, where).problems
         if len(self._problems) >= MAX_PROBLEMS:
             self.raise_problems()
 
 
-def _position(start: yaml.Event | yaml.Node) -> tuple[int, int]:
-    """Return the line and the column where an event or a node begins, from 1."""
-    mark = start.start_mark
+def _position(mark: Any) -> tuple[int, int]:  # noqa: ANN401 - a mark of YAML, whose type has no public name
+    """Return the line and the column, from 1."""
     return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
@@ -362,10 +347,6 @@ def _key_shown(key: yaml.Node) -> str:
 
 def _empty(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and not node.value.strip()
-
-
-def _is_line(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and len(node.value.strip().splitlines()) == 1
 
 
 def _kind(node: yaml.Node) -> str:

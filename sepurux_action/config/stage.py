@@ -15,8 +15,6 @@ from sepurux_action.config.path_filter import Filter
 
 WARN_BEFORE = timedelta(days=3)  # a stricter stage: time to fix what it would block
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-
 
 class Stage(StrEnum):
     """How far a team has adopted the gate, from the mildest to the strictest."""
@@ -57,11 +55,9 @@ class NextChange:
 
     @property
     def is_near(self) -> bool:
-        """Return whether a stricter stage is at most three days away."""
         return self.stricter and self.day - self.today <= WARN_BEFORE
 
     def __str__(self) -> str:
-        """Return the sentence that the report shows."""
         days = (self.day - self.today).days
         when = "tomorrow" if days == 1 else f"in {days} days"
         return f"`enforcement` changes to `{self.stage}` {when}, on {self.day}."
@@ -69,7 +65,7 @@ class NextChange:
 
 def parse_start(text: str) -> date:
     """Return the day of a text such as `2027-01-31`; raises ValueError for any other text."""
-    if not _DATE.fullmatch(text):
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
         raise ValueError
     return date.fromisoformat(text)
 

@@ -12,7 +12,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.urls import safe_url
+from sepurux_action.common.json_reader import safe_url
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, Success

@@ -12,7 +12,6 @@ from typing import Annotated
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.common.urls import safe_url
 from sepurux_action.evaluation.metrics import (
     RELIABILITY_SCORE,
     Metric,
@@ -135,7 +134,7 @@ def parse_ci_run(payload: object) -> CIRun:
         mutation_categories=None if categories is None else categories[:MAX_CATEGORIES],
         trace_count=read_count(body.get("trace_count")),
         top_failing_tools=_tools(body.get("top_failing_tools")),
-        dashboard_url=safe_url(body.get("dashboard_url")),
+        dashboard_url=json_reader.safe_url(body.get("dashboard_url")),
         run_ids=listed or ((single,) if single else ()),
     )
 

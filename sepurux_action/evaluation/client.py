@@ -22,8 +22,8 @@ import requests.adapters
 import urllib3
 
 from sepurux_action import __version__
+from sepurux_action.common.json_reader import is_loopback
 from sepurux_action.common.secret import Redactor
-from sepurux_action.common.urls import is_loopback
 from sepurux_action.evaluation.api import (
     MAX_RESPONSE_BYTES,
     ApiRequest,

@@ -10,7 +10,6 @@ from typing import Protocol
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.urls import safe_url
 from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.published_result import PreviousResult
@@ -91,7 +90,7 @@ class GitHubClient:
         """Create a comment. After a failure the comment may exist, so the caller has to search for it."""
         body = self._redact(body)
         made = json_reader.as_object(self._call("POST", f"issues/{number}/comments", body={"body": body}))
-        return Comment(id=_check_id(made), body=body, url=safe_url(json_reader.text(made.get("html_url"))))
+        return Comment(id=_check_id(made), body=body, url=json_reader.safe_url(json_reader.text(made.get("html_url"))))
 
     def newest_comments(self, number: int, account: str) -> tuple[Comment, ...]:
         """Return the comments of `account` that were written or edited since a minute before this client was made.
@@ -100,7 +99,7 @@ class GitHubClient:
         """
         listed = self._pages(f"issues/{number}/comments", since=self._since)
         return tuple(
-            Comment(id=_check_id(each), body=body, url=safe_url(json_reader.text(each.get("html_url"))))
+            Comment(id=_check_id(each), body=body, url=json_reader.safe_url(json_reader.text(each.get("html_url"))))
             for each in listed
             if json_reader.text(json_reader.at(each, "user", "login")).lower() == account.lower()
             and isinstance(body := each.get("body"), str)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, assert_never
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.urls import safe_url
+from sepurux_action.common.json_reader import safe_url
 from sepurux_action.errors import ErrorDetails
 
 SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")

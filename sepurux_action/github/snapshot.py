@@ -13,7 +13,6 @@ from itertools import chain, islice
 from typing import TypeAlias
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.urls import safe_url
 from sepurux_action.config import options
 from sepurux_action.config.kinds import BOT_SUFFIX
 from sepurux_action.config.policy import MAX_FILE_BYTES
@@ -328,7 +327,7 @@ def _own_comments(nodes: object) -> Iterable[Comment]:
         number, body = node.get("fullDatabaseId"), node.get("body")
         number = int(number) if isinstance(number, str) and _BIG_INT.match(number) else number
         if node.get("viewerDidAuthor") is True and type(number) is int and isinstance(body, str):
-            yield Comment(id=number, body=body, url=safe_url(json_reader.text(node.get("url"))))
+            yield Comment(id=number, body=body, url=json_reader.safe_url(json_reader.text(node.get("url"))))
 
 
 def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: _Account) -> dict[str, Baseline]:
@@ -351,7 +350,7 @@ def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: _A
             if result is None or not result.decision.is_decided:
                 hidden[context] += 1
             elif result.decision is Decision.PASS:
-                url = safe_url(json_reader.text(status.get("targetUrl")))
+                url = json_reader.safe_url(json_reader.text(status.get("targetUrl")))
                 of_context.append(BaselineResult(commit=parse_sha(commit.get("oid")), url=url, result=result))
     return {context: Baseline(tuple(results[:MAX_BASE_RESULTS]), hidden[context]) for context, results in found.items()}
 

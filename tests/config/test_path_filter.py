@@ -7,13 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sepurux_action.config.path_filter import (
-    ChangedFile,
-    PatternKind,
-    affects,
-    parse_filter,
-    parse_paths,
-)
+from sepurux_action.config.path_filter import ChangedFile, affects, parse_branches, parse_paths
 
 # GitHub's cheat sheet: a pattern, names that it takes, and after the bar names that it does not.
 CHEAT_SHEET = r"""
@@ -59,7 +53,7 @@ def rows() -> Iterator[tuple[str, str, bool]]:
 
 @pytest.mark.parametrize(("pattern", "name", "taken"), list(rows()))
 def test_a_pattern_takes_what_githubs_cheat_sheet_says(pattern: str, name: str, *, taken: bool) -> None:
-    assert parse_filter([pattern], PatternKind.BRANCH).matches(name) is taken
+    assert parse_branches(pattern).matches(name) is taken
 
 
 def test_a_later_pattern_overrules_an_earlier_one() -> None:
@@ -96,13 +90,13 @@ def test_a_later_pattern_overrules_an_earlier_one() -> None:
 )
 def test_a_pattern_that_github_would_not_take_or_that_never_fits_is_a_problem(pattern: str, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
-        parse_filter([pattern], PatternKind.PATH)
+        parse_paths(pattern)
 
 
 def test_a_branch_is_named_without_its_ref() -> None:
     with pytest.raises(ValueError, match="without `refs/heads/`"):
-        parse_filter(["refs/heads/main"], PatternKind.BRANCH)
-    assert parse_filter(["refs/x"], PatternKind.PATH).matches("refs/x")
+        parse_branches("refs/heads/main")
+    assert parse_paths("refs/x").matches("refs/x")
 
 
 def test_all_problems_of_a_list_are_reported_at_once() -> None:
@@ -118,9 +112,9 @@ def test_a_list_that_only_takes_away_is_a_problem(text: str) -> None:
 
 
 def test_a_list_has_at_most_a_hundred_patterns() -> None:
-    assert parse_filter(["a"] * 100, PatternKind.PATH).matches("a")
+    assert parse_paths("a\n" * 100).matches("a")
     with pytest.raises(ValueError, match="it has 101 patterns"):
-        parse_filter(["a"] * 101, PatternKind.PATH)
+        parse_paths("a\n" * 101)
 
 
 def test_equal_lists_are_equal_filters() -> None:
@@ -142,7 +136,7 @@ class CountingName(str):
 
 @pytest.mark.parametrize("pattern", ["**a" * 160, "*a" * 249, "a?" * 249, "**/" * 160 + "b", "[a-z]+" * 80, "a+" * 249])
 def test_each_character_of_a_name_is_read_once_for_all_patterns_however_hostile_they_are(pattern: str) -> None:
-    patterns = parse_filter([pattern] * 20, PatternKind.BRANCH)
+    patterns = parse_branches("\n".join([pattern] * 20))
     name = CountingName("a" * 4000 + "!")
     assert not patterns.matches(name)
     assert name.read == len(name)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.config.options import BY_NAME, OPTIONS
-from sepurux_action.config.path_filter import PatternKind, parse_filter
+from sepurux_action.config.path_filter import parse_branches, parse_paths
 from sepurux_action.config.policy import Policy, diff
 from sepurux_action.config.policy_parser import read_policy, workflow_triggers
 from sepurux_action.config.stage import Stage, StageRule, next_change, stage_today
@@ -103,7 +103,7 @@ def slowly(pattern: str) -> re.Pattern[str]:
 @given(patterns, names)
 def test_a_pattern_takes_the_names_that_the_simple_rule_takes(pattern: str, name: str) -> None:
     try:
-        compiled = parse_filter([pattern], PatternKind.BRANCH)
+        compiled = parse_branches(pattern)
     except ValueError:
         return
     assert compiled.matches(name) is bool(slowly(pattern).fullmatch(name))
@@ -112,7 +112,7 @@ def test_a_pattern_takes_the_names_that_the_simple_rule_takes(pattern: str, name
 @given(st.lists(st.tuples(st.booleans(), patterns), min_size=1, max_size=4), names)
 def test_the_last_pattern_that_fits_decides(listed: list[tuple[bool, str]], name: str) -> None:
     try:
-        found = parse_filter([("!" if negative else "") + pattern for negative, pattern in listed], PatternKind.BRANCH)
+        found = parse_branches("\n".join(("!" if negative else "") + pattern for negative, pattern in listed))
     except ValueError:
         return
     included = False
@@ -126,7 +126,7 @@ def test_the_last_pattern_that_fits_decides(listed: list[tuple[bool, str]], name
 def test_any_text_is_a_pattern_or_a_problem_on_one_line(text: str, name: str) -> None:
     message = ""
     try:
-        assert parse_filter([text], PatternKind.PATH).matches(name) in {True, False}
+        assert parse_paths(text).matches(name) in {True, False}
     except ValueError as problem:
         message = str(problem)
     assert message.isprintable()
@@ -134,9 +134,7 @@ def test_any_text_is_a_pattern_or_a_problem_on_one_line(text: str, name: str) ->
 
 # --- Rules -----------------------------------------------------------------------------------------------------
 
-filters = st.none() | st.sampled_from(["main", "**", "release/**"]).map(
-    lambda text: parse_filter([text], PatternKind.BRANCH)
-)
+filters = st.none() | st.sampled_from(["main", "**", "release/**"]).map(parse_branches)
 days = st.integers(-5, 12).map(lambda number: TODAY + timedelta(days=number))
 
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from sepurux_action.config.path_filter import PatternKind, parse_filter
+from sepurux_action.config.path_filter import parse_branches
 from sepurux_action.config.stage import Stage, StageRule, next_change, parse_start, stage_today
 
 TODAY = date(2027, 1, 15)
@@ -18,7 +18,7 @@ def rule(stage: str, *, days: int | None = None, branches: str = "") -> StageRul
     return StageRule(
         stage=Stage(stage),
         start=None if days is None else TODAY + days * DAY,
-        branches=parse_filter(branches.split(), PatternKind.BRANCH) if branches else None,
+        branches=parse_branches("\n".join(branches.split())) if branches else None,
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sepurux_action.common.urls import safe_url
+from sepurux_action.common.json_reader import safe_url
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.enforcement import ApprovalStatus
