@@ -2,7 +2,8 @@
 
 act plays the runner: it reads the workflow, evaluates its expressions and starts the image for each step that uses the
 action. It differs from GitHub: the job and its steps share the host's network, the checkout is copied and not fetched,
-`permissions:` are not enforced, and its runner has no node, so JavaScript actions other than checkout cannot run.
+`permissions:` are not enforced, and its runner has no node, so JavaScript actions other than checkout cannot run. In
+place of setup-python, a composite action runs, because the image of the job has Python.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from tests.runner import REPOSITORY, inherited
 
 ACT = Path(sys.executable).with_name("act")
 ACTION = "sepurux/gate-action@v1"
+LOCAL = {ACTION: REPOSITORY, "actions/setup-python@v7": REPOSITORY / "examples" / "act" / "setup-python"}
 # act builds no image that has the name it would give: the first is for `uses: ./`, the second for ACTION.
 NAMES = ("act-dockeraction:latest", "act-sepurux-gate-action-v1-dockeraction:latest")
 LONGEST_S = 100  # of one workflow; the suite's own limit for a test is 120 s
@@ -71,7 +73,6 @@ def run_workflow(  # noqa: PLR0913 - each is one property of the run
         "container-options": f"--label {label}",
         "directory": checkout,
         "eventpath": payload,
-        "local-repository": f"{ACTION}={REPOSITORY}",
         "platform": f"ubuntu-latest={BASE}",
         "pull": "false",
         "rebuild": "false",
@@ -79,6 +80,7 @@ def run_workflow(  # noqa: PLR0913 - each is one property of the run
     }
     command = [str(ACT), event_name, "--action-offline-mode", "--json", "--rm"]
     command += [f"--{name}={value}" for name, value in options.items()]
+    command += [f"--local-repository={name}={folder}" for name, folder in LOCAL.items()]
     command += [f"--env={name}={value}" for name, value in env.items()]
     command += [f"--secret={name}" for name in secrets]  # act looks for the values in its own environment
     with only_workflow(image):

@@ -1,6 +1,7 @@
 """Whole workflows work with the image: our own, and those of `examples/`.
 
-Not run, because they use JavaScript actions besides checkout: forks-evaluate.yml, forks-record.yml, use-outputs.yml.
+Not run, because they use JavaScript actions besides checkout and setup-python: forks-evaluate.yml, forks-record.yml,
+use-outputs.yml.
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ import requests
 import yaml
 
 from sepurux_action.sandbox import SOUND_REFUND_ID, Sandbox, Store
-from tests.container.act import ACTION, WorkflowRun, run_workflow
+from tests.backend import ScriptedBackend
+from tests.container.act import ACTION, LOCAL, WorkflowRun, run_workflow
 from tests.github_double import GitHub, PullRequest, Repository
+from tests.models import openai_api
 from tests.runner import REPOSITORY, pull_request_event
 from tests.sandboxed import SECRET, TRACES
 
 pytestmark = [pytest.mark.container, pytest.mark.usefixtures("base")]
 
 WORKFLOWS = REPOSITORY / "examples" / "workflows"
-CAN_RUN = {ACTION.partition("@")[0], "actions/checkout"}
+CAN_RUN = {*(name.partition("@")[0] for name in LOCAL), "actions/checkout"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,7 @@ class Scene:
 
     github: GitHub
     sandbox: Sandbox
+    model: ScriptedBackend
     repository: Repository
     pull: PullRequest
     checkout: Path
@@ -96,10 +100,15 @@ class Scene:
                 "GITHUB_SERVER_URL": self.github.server_url,
                 "GITHUB_REPOSITORY": self.repository.full_name,
                 "SHA_REF": self.repository.branches["main"].sha,
+                "OPENAI_BASE_URL": self.model.url,
                 "SEPURUX_API_BASE_URL": self.sandbox.url,
                 "SEPURUX_TRACE_ID": trace,
             },
-            secrets={"GITHUB_TOKEN": self.github.token(permissions), "SEPURUX_CI_TOKEN": SECRET},
+            secrets={
+                "GITHUB_TOKEN": self.github.token(permissions),
+                "OPENAI_API_KEY": "a-key-of-no-one",
+                "SEPURUX_CI_TOKEN": SECRET,
+            },
         )
         assert "the decision and the exit status stand." not in run.log.lower(), (
             run.log
@@ -115,7 +124,7 @@ class Scene:
 @pytest.fixture
 def scene(image: str, label: str, tmp_path: Path) -> Iterator[Scene]:
     campaigns = ["support-reliability", "search-reliability"]
-    with GitHub() as github, Sandbox(Store(campaigns=campaigns), token=SECRET) as sandbox:
+    with GitHub() as github, openai_api() as model, Sandbox(Store(campaigns=campaigns), token=SECRET) as sandbox:
         repository = github.repository("octo-org/agents")
         pull = repository.pull("contributor", head="refunds", files={"agents/support/prompt.md.j2": "Be kind.\n"})
         checkout = tmp_path / "agents"
@@ -123,6 +132,7 @@ def scene(image: str, label: str, tmp_path: Path) -> Iterator[Scene]:
         yield Scene(
             github=github,
             sandbox=sandbox,
+            model=model,
             repository=repository,
             pull=pull,
             checkout=checkout,
@@ -218,6 +228,21 @@ def dispatched(scene: Scene) -> None:
     assert "is the head of no open pull request" in run.steps["reliability", "1"].text
 
 
+def recorded(scene: Scene) -> None:
+    """Evaluate what the agent of the checkout does, also after its instructions have changed."""
+    agent = (REPOSITORY / "examples" / "agents" / "openai_agent.py").read_text(encoding="utf-8")
+    careless = agent.replace(" Refund only with the approval token of the order.", "")
+    assert careless != agent
+    scene.write("requirements.txt", "openai\nsepurux==0.7.0\n")
+    for source, result, unsafe in ((agent, "success", "0"), (careless, "failure", "1")):
+        scene.write("scripts/record_traces.py", source)
+        run = scene.run(WORKFLOWS / "record-and-gate.yml")
+        assert run.jobs == {"reliability": result}, run.log
+        assert run.steps["reliability", "4"].outputs["unsafe_attempts"] == unsafe
+        assert scene.statuses()["Sepurux / core-reliability"][0] == result
+        scene.pull.push()
+
+
 def held_back(scene: Scene) -> None:
     """Start what needs a gate that passed, and never what needs one that blocks."""
     scene.policy("deployment.yml", ".github/sepurux-deployment.yml")
@@ -237,6 +262,7 @@ EXAMPLES: dict[str, Callable[[Scene], None]] = {
     "deployment.yml": held_back,
     "many-agents.yml": gated_by_paths,
     "merge-queue.yml": queued,
+    "record-and-gate.yml": recorded,
     "scheduled.yml": dispatched,
     "week-1-observe.yml": observed,
     "week-2-soft.yml": approved_in_a_review,
@@ -255,7 +281,7 @@ def test_every_example_is_run_or_named_above_as_one_that_cannot_be() -> None:
     }
     cannot_run = sorted(name for name, actions in uses.items() if not CAN_RUN.issuperset(actions))
     assert sorted(EXAMPLES) == sorted(uses.keys() - cannot_run)
-    assert f"besides checkout: {', '.join(cannot_run)}." in (__doc__ or "")
+    assert f"and setup-python: {', '.join(cannot_run)}." in " ".join((__doc__ or "").split())
 
 
 # -- our own ----------------------------------------------------------------------------------------------------------

@@ -301,7 +301,7 @@ of_pull_requests = pytest.mark.parametrize("name", OF_PULL_REQUESTS)
 
 
 def test_no_workflow_runs_on_pull_requests_without_types() -> None:
-    assert len(OF_PULL_REQUESTS) == 8
+    assert len(OF_PULL_REQUESTS) == 9
     assert [name for name, text in PIECES.items() if "pull_request" in str(yaml.safe_load(text)[True]).split()] == []
 
 
