@@ -19,7 +19,7 @@ from scripts import noise, record_schema, schema
 from sepurux_action.config.options import BY_NAME, OPTIONS, Option, SectionKind
 from sepurux_action.config.settings import flag
 from sepurux_action.github.event import EVENTS, EventKind
-from sepurux_action.github.permissions import REQUIRED_PERMISSIONS
+from sepurux_action.github.permissions import Operation
 from sepurux_action.report.outputs import OUTPUTS
 
 ACTION = """\
@@ -131,10 +131,7 @@ def flags_block() -> str:
 def permissions_table() -> str:
     """Return the table of what the gate does on GitHub, by the permission that it needs."""
     rows = ["| permission | to | needed when |", "| --- | --- | --- |"]
-    rows += [
-        f"| `{required.permission}` | {operation} | {required.when} |"
-        for operation, required in REQUIRED_PERMISSIONS.items()
-    ]
+    rows += [f"| `{each.permission}` | {each.text} | {each.when} |" for each in Operation]
     return "\n".join(rows)
 
 

@@ -100,7 +100,7 @@ class BoundedCalls:
             if details is None or details.permanent or details.of_every_target or self._left <= RETRY_PAUSE_S:
                 break
             left = f"{RETRY_PAUSE_S:.0f} s, for at most {self._left:.0f} s"
-            self._output.log(f"could not {operation} ({details.summary}); next attempt in {left}")
+            self._output.log(f"could not {operation.text} ({details.summary}); next attempt in {left}")
             self._pause(RETRY_PAUSE_S)
         if not results:
             raise GitHubError(details or _TIMED_OUT)

@@ -6,9 +6,8 @@ Source: https://docs.github.com/rest/authentication/permissions-required-for-git
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from enum import StrEnum
-from typing import NamedTuple
+from collections.abc import Sequence
+from enum import Enum
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import ErrorDetails
@@ -32,52 +31,49 @@ def error_paths(errors: object) -> list[tuple[str, ...]]:
     ]
 
 
-class Operation(StrEnum):
-    """What the gate does on GitHub; the text completes "Could not ..."."""
+class Operation(Enum):
+    """What the gate does on GitHub: a text that completes "Could not ...", the permission that it needs, and when."""
 
-    FIND = "find the pull request of this run"
-    READ = "read the pull request and the base branch"
-    BASE = "read the base branch"
-    RESULTS = "read the last results of the base branch"
-    STATUSES = "read the statuses of the commit"
-    STATUS = "set the commit status"
-    COMMENT = "write the comment"
-    COMMENTS = "list the newest comments"
-    FILES = "read which files the pull request changes"
-    REVIEWS = "read the reviews"
-    REQUEST_REVIEW = "request a review"
-    RULES = "read the branch's rules"
-    PULLS = "read the results of the last pull requests"
+    BASE = (
+        "read the base branch",
+        "contents: read",
+        "always: for the policy file, the workflow file, and the base's last commits",
+    )
+    RULES = "read the branch's rules", "contents: read", "a `hard` gate on a pull request"
+    FIND = (
+        "find the pull request of this run",
+        "pull-requests: read",
+        "the event has no pull request, such as a push; without it nothing is evaluated",
+    )
+    READ = "read the pull request and the base branch", "pull-requests: read", "there is a pull request"
+    FILES = "read which files the pull request changes", "pull-requests: read", "a gate has `paths`"
+    REVIEWS = "read the reviews", "pull-requests: read", "a `soft` gate failed"
+    PULLS = (
+        "read the results of the last pull requests",
+        "pull-requests: read",
+        "an `observe` or `soft` gate on a pull request",
+    )
+    COMMENTS = "list the newest comments", "pull-requests: read", "the gate has created its comment"
+    COMMENT = "write the comment", "pull-requests: write", "always, unless `comment: never` is set"
+    REQUEST_REVIEW = "request a review", "pull-requests: write", "a `soft` gate with `reviewers` failed"
+    RESULTS = (
+        "read the last results of the base branch",
+        "statuses: read",
+        "always; `statuses: write` includes it",
+    )
+    STATUSES = (
+        "read the statuses of the commit",
+        "statuses: read",
+        "the settings are invalid or the policy cannot be read, and GraphQL does not respond",
+    )
+    STATUS = "set the commit status", "statuses: write", "always, unless `status: false` is set"
+
+    def __init__(self, text: str, permission: str, when: str) -> None:
+        self.text = text
+        self.permission = permission
+        self.when = when
 
 
-class RequiredPermission(NamedTuple):
-    """A line of `permissions:` that an operation needs, and `when` the operation is done."""
-
-    permission: str
-    when: str
-
-
-REQUIRED_PERMISSIONS: Mapping[Operation, RequiredPermission] = {
-    Operation.BASE: RequiredPermission(
-        "contents: read", "always: for the policy file, the workflow file, and the base's last commits"
-    ),
-    Operation.RULES: RequiredPermission("contents: read", "a `hard` gate on a pull request"),
-    Operation.FIND: RequiredPermission(
-        "pull-requests: read", "the event has no pull request, such as a push; without it nothing is evaluated"
-    ),
-    Operation.READ: RequiredPermission("pull-requests: read", "there is a pull request"),
-    Operation.FILES: RequiredPermission("pull-requests: read", "a gate has `paths`"),
-    Operation.REVIEWS: RequiredPermission("pull-requests: read", "a `soft` gate failed"),
-    Operation.PULLS: RequiredPermission("pull-requests: read", "an `observe` or `soft` gate on a pull request"),
-    Operation.COMMENTS: RequiredPermission("pull-requests: read", "the gate has created its comment"),
-    Operation.COMMENT: RequiredPermission("pull-requests: write", "always, unless `comment: never` is set"),
-    Operation.REQUEST_REVIEW: RequiredPermission("pull-requests: write", "a `soft` gate with `reviewers` failed"),
-    Operation.RESULTS: RequiredPermission("statuses: read", "always; `statuses: write` includes it"),
-    Operation.STATUSES: RequiredPermission(
-        "statuses: read", "the settings are invalid or the policy cannot be read, and GraphQL does not respond"
-    ),
-    Operation.STATUS: RequiredPermission("statuses: write", "always, unless `status: false` is set"),
-}
 RESULT_STANDS = "This does not change the result."
 WITHOUT_DROPS = "Unless a gate limits a drop, this does not change the result."
 
@@ -91,12 +87,12 @@ def warning_text(operation: Operation, error: ErrorDetails, event: Event, target
         why = f"{json_reader.printable(', '.join(named))}: {why}"
     reads_results = operation in {Operation.READ, Operation.BASE, Operation.RESULTS}
     stands = WITHOUT_DROPS if reads_results else RESULT_STANDS
-    return f"Could not {operation} ({why}). {advice(operation, error, event)} {stands}"
+    return f"Could not {operation.text} ({why}). {advice(operation, error, event)} {stands}"
 
 
 def advice(operation: Operation, error: ErrorDetails, event: Event) -> str:
     """Return what to do about a rejected operation: give the job a permission, or re-run it after a network failure."""
-    needed, message = REQUIRED_PERMISSIONS[operation].permission, error.message.lower()
+    needed, message = operation.permission, error.message.lower()
     if "archived" in message:
         return "The repository is archived, so GitHub accepts no writes."
     if "locked" in message:

@@ -9,13 +9,7 @@ from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.github.calls import READS_S, BoundedCalls
 from sepurux_action.github.event import PullRequest
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.soft_gate_rules import (
-    ApprovalRules,
-    Review,
-    approval_status,
-    approvers_to_check,
-    reviewers_to_request,
-)
+from sepurux_action.github.soft_gate_rules import ApprovalRules, Review, approval_status, reviewers_to_request
 
 
 class ReviewGate:
@@ -23,7 +17,7 @@ class ReviewGate:
 
     def __init__(self, calls: BoundedCalls) -> None:
         self._calls = calls
-        self._permissions: dict[str, str] = {}  # by lower-case login, shared by the rules of all gates
+        self._permissions: dict[str, str | None] = {}  # by lower-case login
         self._waiting: list[ApprovalRules] = []
 
     def approval(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> ApprovalStatus:
@@ -32,13 +26,7 @@ class ReviewGate:
         if pull is None or self._reviews is None:
             return ApprovalStatus(unread=True)
         head = pull.head_sha if event.name == "merge_group" else event.commit
-        rules = ApprovalRules(author=pull.author, head=head, reviewers=reviewers, permissions=self._permissions)
-        for login in approvers_to_check(self._reviews, rules):
-            self._fetch_permission(login)
-            if rules.refusal(login) is None:  # one approval is enough
-                return approval_status(self._reviews, rules)
-        for login in reviewers:  # the report names those who can approve, and their reviews are requested
-            self._fetch_permission(login)
+        rules = ApprovalRules(author=pull.author, head=head, reviewers=reviewers, permission=self._permission)
         status = approval_status(self._reviews, rules)
         if status.can_approve:
             self._waiting.append(rules)
@@ -53,11 +41,12 @@ class ReviewGate:
         self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
         return self._calls.try_call(Operation.REVIEWS, lambda github: github.reviews(number))
 
-    def _fetch_permission(self, login: str) -> None:
+    def _permission(self, login: str) -> str | None:
+        """Return the permission of a user, which is fetched once for all gates, also if it cannot be read."""
         if login.lower() not in self._permissions:
-            permission = self._calls.try_call(Operation.REVIEWS, lambda github: github.permission(login))
-            if permission is not None:
-                self._permissions[login.lower()] = permission
+            found = self._calls.try_call(Operation.REVIEWS, lambda github: github.permission(login))
+            self._permissions[login.lower()] = found
+        return self._permissions[login.lower()]
 
     def request_reviews(self) -> None:
         """Request a review of each listed reviewer who can approve a waiting gate, unless it is requested already."""

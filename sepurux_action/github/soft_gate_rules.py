@@ -6,8 +6,8 @@ https://docs.github.com/rest/collaborators/collaborators#get-repository-permissi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from sepurux_action.config.kinds import BOT_SUFFIX
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
@@ -33,77 +33,54 @@ class Review:
 class ApprovalRules:
     """What decides whether a review approves a gate: author and head of the pull request, `reviewers`, permissions.
 
-    Without `reviewers`, everyone who may write can approve. `permissions` are GitHub's, by lower-case login; the others
-    are not known.
+    Without `reviewers`, everyone who may write can approve. `permission` returns GitHub's permission of a user, None if
+    it cannot be read. It is called only if the permission decides, because each call is a request.
     """
 
     author: str
     head: str
+    permission: Callable[[str], str | None]
     reviewers: tuple[str, ...] = ()
-    permissions: Mapping[str, str] = field(default_factory=dict)
 
     def refusal(self, login: str, kind: str = PERSON) -> Reason | None:
         """Return why this account cannot approve the gate; an account of unknown permission cannot. None if it can."""
-        may_write = self.permissions.get(login.lower()) in MAY_WRITE
-        return self.account_refusal(login, kind) or (None if may_write else Reason.NO_WRITE_ACCESS)
-
-    def account_refusal(self, login: str, kind: str = PERSON) -> Reason | None:
-        """Return why this account cannot approve the gate, whatever its permission; None if the permission decides."""
         if kind != PERSON or login.lower().endswith(BOT_SUFFIX):
             return Reason.BOT
         if login.lower() == self.author.lower():
             return Reason.AUTHOR
         if self.reviewers and login.lower() not in map(str.lower, self.reviewers):
             return Reason.NOT_LISTED
-        return None
+        return None if self.permission(login) in MAY_WRITE else Reason.NO_WRITE_ACCESS
 
-    def is_unknown(self, login: str, kind: str = PERSON) -> bool:
-        """Return whether this account's permission decides, and is not known."""
-        return self.account_refusal(login, kind) is None and login.lower() not in self.permissions
+    def is_unread(self, refusal: Refusal) -> bool:
+        """Return whether the reason for a refusal is that the permission could not be read."""
+        return refusal.reason is Reason.NO_WRITE_ACCESS and self.permission(refusal.login) is None
 
 
 def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> ApprovalStatus:
-    """Return whether the reviews, the oldest first, approve the gate, and else who can.
+    """Return whether the reviews, the oldest first, approve the gate, and else who can. One approval is enough.
 
     It is `unread` if an unknown permission may be that of an approver, or of the only reviewers who can approve.
     """
+    ignored: list[Refusal] = []
     approvals = [review for review in _latest(reviews).values() if review.state == APPROVED]
-    refusals = [(review, _refusal_of_approval(review, rules)) for review in approvals]
-    if by := tuple(review.author for review, reason in refusals if reason is None):
-        return ApprovalStatus(commit=rules.head, approved_by=by)
-    can = tuple(login for login in rules.reviewers if rules.refusal(login) is None)
-    missing = any(
-        reason is Reason.NO_WRITE_ACCESS and rules.is_unknown(review.author, review.kind) for review, reason in refusals
-    )
-    if missing or (not can and any(map(rules.is_unknown, rules.reviewers))):
+    for review in reversed(approvals):
+        outdated = not rules.head or review.commit != rules.head
+        reason = Reason.OLDER_COMMIT if outdated else rules.refusal(review.author, review.kind)
+        if reason is None:
+            return ApprovalStatus(commit=rules.head, approved_by=(review.author,))
+        ignored.append(Refusal(review.author, reason))
+    refusals = [Refusal(login, reason) for login in rules.reviewers if (reason := rules.refusal(login))]
+    refused = {refusal.login for refusal in refusals}
+    can = tuple(login for login in rules.reviewers if login not in refused)
+    if any(map(rules.is_unread, ignored)) or (not can and any(map(rules.is_unread, refusals))):
         return ApprovalStatus(commit=rules.head, unread=True)
     return ApprovalStatus(
         commit=rules.head,
         can_approve=can,
         anyone=not rules.reviewers,
-        cannot_approve=tuple(
-            Refusal(login, reason)
-            for login in rules.reviewers
-            if (reason := rules.refusal(login)) and not rules.is_unknown(login)
-        ),
-        ignored=tuple(Refusal(review.author, reason) for review, reason in refusals if reason),
-    )
-
-
-def _refusal_of_approval(review: Review, rules: ApprovalRules) -> Reason | None:
-    if not rules.head or review.commit != rules.head:
-        return Reason.OLDER_COMMIT
-    return rules.refusal(review.author, review.kind)
-
-
-def approvers_to_check(reviews: Iterable[Review], rules: ApprovalRules) -> tuple[str, ...]:
-    """Return the approvers who are eligible if they may write, the newest approval first. One of them is enough."""
-    return tuple(
-        review.author
-        for review in reversed(_latest(reviews).values())
-        if review.state == APPROVED
-        and review.commit == rules.head
-        and rules.account_refusal(review.author, review.kind) is None
+        cannot_approve=tuple(refusal for refusal in refusals if not rules.is_unread(refusal)),
+        ignored=tuple(reversed(ignored)),
     )
 
 

@@ -55,7 +55,7 @@ def test_the_warning_for_each_rejection_says_what_to_change(
     operation: Operation, rejection: ErrorDetails, event: Event, says: str
 ) -> None:
     warning = warning_text(operation, rejection, event)
-    assert warning.startswith(f"Could not {operation} (")
+    assert warning.startswith(f"Could not {operation.text} (")
     assert says in warning
     assert warning.lower().endswith("this does not change the result.")
     assert warning.isprintable()
