@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import methodcaller
 from typing import TypeVar
 
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError, Interrupted
@@ -49,7 +50,6 @@ class BoundedCalls:
         self._deadline = self.timeouts.now() + seconds
 
     def extend(self, seconds: float) -> None:
-        """Move the deadline by this many seconds."""
         self._deadline += seconds
 
     def try_call(self, operation: Operation, work: Callable[[GitHubClient], T]) -> T | None:
@@ -79,32 +79,18 @@ class BoundedCalls:
         for details, targets in rejected.items():
             self.warn(operation, details, targets if len(calls) > 1 else ())
 
-    def call_until_deadline(
-        self,
-        operation: Operation,
-        work: Callable[[GitHubClient], T],
-        gap: Callable[[T], ErrorDetails | None] = lambda _: None,
-    ) -> T:
-        """Return what `work` returns; retry while the error may be temporary and time is left.
-
-        `gap` returns why a result is not complete, or None. When the time is over, an incomplete result is returned, or
-        GitHubError raised if there is none.
-        """
-        results: list[T] = []  # the last incomplete one, if any
+    def call_until_deadline(self, operation: Operation, work: Callable[[GitHubClient], T]) -> T:
+        """Return what `work` returns; raises GitHubError. Retries while the error may be temporary and time is left."""
         while True:
             try:
-                results = [self.call(work)]
-                details = gap(results[0])
+                return self.call(work)
             except GitHubError as error:
                 details = error.details
-            if details is None or details.permanent or details.of_every_target or self._left <= RETRY_PAUSE_S:
-                break
+                if details.permanent or details.of_every_target or self._left <= RETRY_PAUSE_S:
+                    raise
             left = f"{RETRY_PAUSE_S:.0f} s, for at most {self._left:.0f} s"
             self._output.log(f"could not {operation.text} ({details.summary}); next attempt in {left}")
             self._pause(RETRY_PAUSE_S)
-        if not results:
-            raise GitHubError(details or _TIMED_OUT)
-        return results[0]
 
     def call(self, work: Callable[[GitHubClient], T], *, retry: bool = True) -> T:
         """Return what `work` returns; raises GitHubError, also when the deadline passes first.
@@ -153,28 +139,32 @@ class BoundedCalls:
     def fetch_first_snapshot(self, config: str) -> Snapshot:
         """Return the event's pull request, its base, the policy, and the first page of comments.
 
-        If that fails, the snapshot has a policy file that is not read. If the file applies to the event, there is no
-        warning, because the error about the policy says the same.
+        A snapshot without policy or pull request is fetched again while time is left. If all fails, the snapshot has a
+        policy file that is not read. If the file applies to the event, there is no warning, because the error about the
+        policy says the same.
         """
+        incomplete: list[Snapshot] = []
 
-        def gap(snapshot: Snapshot) -> ErrorDetails | None:
-            lacks_pull_request = self.event.pull_request is not None and snapshot.pull_request is None
-            return snapshot.error if snapshot.policy.error or lacks_pull_request else None
+        def fetch(github: GitHubClient) -> Snapshot:
+            fetched = github.fetch_snapshot(self.event, config=config)
+            lacks_pull_request = self.event.pull_request is not None and fetched.pull_request is None
+            if fetched.error and (fetched.policy.error or lacks_pull_request):
+                incomplete.append(fetched)
+                raise GitHubError(fetched.error)
+            return fetched
 
         try:
-            snapshot = self.call_until_deadline(
-                Operation.READ, lambda github: github.fetch_snapshot(self.event, config=config), gap
-            )
+            snapshot = self.call_until_deadline(Operation.READ, fetch)
         except GitHubError as error:
-            snapshot = Snapshot(policy=unread(error.details), error=error.details, denied=Operation.READ)
+            unknown = Snapshot(policy=unread(error.details), error=error.details, denied=Operation.READ)
+            snapshot = incomplete[-1] if incomplete else unknown
         if not (snapshot.policy.error and policy_ref(self.event)):
             self._warn_of(snapshot)
         return snapshot
 
     def fetch_more_comments(
-        self, snapshot: Snapshot, *, enough: Callable[[Snapshot], bool] = lambda _: False
+        self, snapshot: Snapshot, *, enough: Callable[[Snapshot], object] = lambda _: False
     ) -> Snapshot:
-        """Return the snapshot with further pages of comments, until all are read or it has `enough`."""
         for _ in range(MAX_PAGES - 1):
             if not snapshot.after or enough(snapshot):
                 return snapshot
@@ -190,10 +180,8 @@ class BoundedCalls:
         return replace(snapshot, comments_known=snapshot.comments_known and not snapshot.after)
 
     def fetch_page(self, after: str = "") -> Snapshot | None:
-        """Return the event's pull request as it is now, with one page of comments; None if it cannot be read."""
-        page = self.try_call(
-            Operation.READ, lambda github: github.fetch_snapshot(self.event, after=after, with_base=False)
-        )
+        read = methodcaller("fetch_snapshot", self.event, after=after, with_base=False)
+        page: Snapshot | None = self.try_call(Operation.READ, read)
         if page is not None:
             self._warn_of(page)
         return page

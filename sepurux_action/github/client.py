@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from itertools import chain
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
@@ -38,18 +38,15 @@ class CommitStatus:
     url: str = ""  # where it links to
 
 
-class Transport(Protocol):
-    def __call__(self, verb: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None) -> object:
-        """Return the response, whatever shape it has; `path` is below the repository, '' is GraphQL."""
-
-
 class GitHubClient:
     """The client for one repository, with one token.
 
-    `redact` removes secrets from every text that is sent to be shown: statuses, comments, review requests.
+    `send` takes an HTTP method, a path below the repository ('' is GraphQL), `query`, and `body`, and returns the
+    response, whatever shape it has. `redact` removes secrets from all that is shown: statuses, comments, review
+    requests.
     """
 
-    def __init__(self, send: Transport, repository: str, redact: Callable[[str], str] = str) -> None:
+    def __init__(self, send: Callable[..., object], repository: str, redact: Callable[[str], str] = str) -> None:
         self._call = send
         self._name = repository
         self._redact = redact
@@ -134,7 +131,6 @@ class GitHubClient:
         return tuple(ChangedFile(name, previous) for name, previous in names)
 
     def reviews(self, number: int) -> tuple[Review, ...]:
-        """Return the reviews of a pull request, the oldest first."""
         return tuple(
             Review(
                 author=json_reader.text(json_reader.at(review, "user", "login")),
@@ -147,9 +143,8 @@ class GitHubClient:
 
     def requested_reviewers(self, number: int) -> tuple[str, ...]:
         """Return the logins of whom a review is requested and who have not given one."""
-        response = self._call("GET", f"pulls/{number}/requested_reviewers")
-        users = json_reader.as_array(json_reader.at(response, "users"))
-        return tuple(json_reader.text(json_reader.at(user, "login")) for user in users)
+        users = json_reader.at(self._call("GET", f"pulls/{number}/requested_reviewers"), "users")
+        return tuple(json_reader.text(json_reader.at(user, "login")) for user in json_reader.as_array(users))
 
     def permission(self, login: str) -> str:
         """Return what a user may do in the repository: `admin`, `write`, `read`, or `none`.
@@ -169,12 +164,9 @@ class GitHubClient:
         self._call("POST", f"pulls/{number}/requested_reviewers", body={"reviewers": [self._redact(login)]})
 
     def required_contexts(self, branch: str) -> tuple[str, ...]:
-        """Return the status contexts that a branch requires."""
-        response = self._call("GET", f"rules/branches/{quote(branch, safe='')}")
-        listed = [
-            json_reader.at(rule, "parameters", "required_status_checks") for rule in json_reader.as_array(response)
-        ]
-        checks = [check for each in listed for check in json_reader.as_array(each)]
+        rules = json_reader.as_array(self._call("GET", f"rules/branches/{quote(branch, safe='')}"))
+        listed = (json_reader.at(rule, "parameters", "required_status_checks") for rule in rules)
+        checks = chain.from_iterable(map(json_reader.as_array, listed))
         return tuple(json_reader.text(json_reader.at(check, "context")) for check in checks)
 
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:

@@ -173,7 +173,6 @@ class CommentState:
 
     @property
     def marker(self) -> str:
-        """The beginning of the comment."""
         return f"<!-- {MARKER}:{quote(self.key, safe='', errors='surrogatepass')} "
 
     def write(self, state: State) -> str:

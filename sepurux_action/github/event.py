@@ -39,8 +39,6 @@ _QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:[0
 
 @dataclass(frozen=True, slots=True)
 class ByNumber:
-    """The pull request of this number."""
-
     number: int
 
 
@@ -250,7 +248,6 @@ def as_ambiguous(event: Event, why: str, error: ErrorDetails | None = None) -> E
 
 
 def pr_number_warning(event: Event, number: int | None) -> str:
-    """Return the warning that `pr_number` does not apply to the event, or ''."""
     if number is None or event.lookup is not None or event.pull_request == number:
         return ""
     whose = f"this run belongs to pull request {event.pull_request}" if event.pull_request else event.no_pr_reason
@@ -258,7 +255,6 @@ def pr_number_warning(event: Event, number: int | None) -> str:
 
 
 def other_commit_warning(event: Event, *, uploads_traces: bool) -> str:
-    """Return the warning that the uploaded traces may be those of an older commit than the evaluated one, or ''."""
     if not (uploads_traces and event.at_current_head and event.commit):
         return ""
     return (
@@ -393,7 +389,6 @@ def _with_pull_request(event: Event, pull: PullRequest) -> Event:
 
 
 def _same_id(one: object, other: object) -> bool:
-    """Return whether both are the same repository, by its id."""
     number = json_reader.at(one, "id")
     return isinstance(number, int) and number == json_reader.at(other, "id")
 
@@ -422,7 +417,6 @@ def _branch_name(value: object) -> str:
 
 
 def _branch_of_ref(value: object) -> str:
-    """Return the branch of a full ref, or '' for a tag."""
     return _branch_name(value[len(_BRANCH) :]) if isinstance(value, str) and value.startswith(_BRANCH) else ""
 
 

@@ -79,7 +79,6 @@ WITHOUT_DROPS = "Unless a gate limits a drop, this does not change the result."
 
 
 def warning_text(operation: Operation, error: ErrorDetails, event: Event, targets: Sequence[str] = ()) -> str:
-    """Return the warning for a rejected operation: what was not done, for which targets, why, and what to change."""
     why = error.summary
     if targets:
         more = len(targets) - MAX_TARGETS_NAMED
@@ -91,7 +90,6 @@ def warning_text(operation: Operation, error: ErrorDetails, event: Event, target
 
 
 def advice(operation: Operation, error: ErrorDetails, event: Event) -> str:
-    """Return what to do about a rejected operation: give the job a permission, or re-run it after a network failure."""
     needed, message = operation.permission, error.message.lower()
     if "archived" in message:
         return "The repository is archived, so GitHub accepts no writes."

@@ -41,8 +41,6 @@ MAX_PULLS_NAMED = 10  # pull requests in one message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedPolicy:
-    """The policy that applies, if any, what the pull request changes in it, and sentences for the report."""
-
     policy: Policy | None = None
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()

@@ -21,7 +21,6 @@ class ReviewGate:
         self._waiting: list[ApprovalRules] = []
 
     def approval(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> ApprovalStatus:
-        """Return whether reviews approve a failed gate, and else who can."""
         event = self._calls.event
         if pull is None or self._reviews is None:
             return ApprovalStatus(unread=True)

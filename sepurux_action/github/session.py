@@ -41,6 +41,7 @@ COMMENT_S = 20.0  # for comment and review requests, added to what the statuses 
 STATUSES_AFTER_SIGNAL_S = 3.0  # for one attempt at each status, because the program must exit within 5 s
 MAX_LOOKUPS = 3  # the result of a lookup may require another one
 REVIEW_EVENT = "pull_request_review"
+UNKNOWN_PULL_REQUEST = "the pull request of this run"
 NEWER_COMMIT = "the pull request has a newer commit, which gets a run of its own"
 UNKNOWN_COMMENTS = (
     f"not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
@@ -68,7 +69,6 @@ class GitHubSession:
         self._options = PublishOptions(key="")
         self._signing_key = signing_key
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
-        self._statuses_s = STATUSES_S
         self._shutting_down = False
 
     @property
@@ -97,10 +97,8 @@ class GitHubSession:
             try:
                 self._calls.event = resolve(self.event, self._calls.call_until_deadline(Operation.FIND, find))
             except GitHubError as error:
-                what = (
-                    f"pull request {lookup.number}" if isinstance(lookup, ByNumber) else "the pull request of this run"
-                )
-                why = f"{what} could not be read ({error.details.summary})"
+                which = f"pull request {lookup.number}" if isinstance(lookup, ByNumber) else UNKNOWN_PULL_REQUEST
+                why = f"{which} could not be read ({error.details.summary})"
                 self._calls.event = as_ambiguous(self.event, why, error.details)
         if self.event.pull_request is None:
             what = "no comment" if self.event.commit else "no comment and no status"
@@ -129,7 +127,7 @@ class GitHubSession:
         because a policy that cannot be read may set another prefix. If the first snapshot lacks the statuses, because
         GraphQL did not respond, they are read by REST, after those of the given gates are set.
         """
-        self._calls.set_timeout(self._statuses_s)
+        self._calls.set_timeout(STATUSES_AFTER_SIGNAL_S if self._shutting_down else STATUSES_S)
         event = self.event
         bases = list(dict.fromkeys(pull.base_ref for pull in event.matches)) or [event.branch]
         given, done = [self._options.context_of(gate, base) for base in bases for gate in gates], frozenset[str]()
@@ -162,19 +160,16 @@ class GitHubSession:
 
     def load_more_comments(self) -> None:
         """Fetch further pages of comments until the gate's own comment is found, for the state in it."""
-        self.snapshot = self._calls.fetch_more_comments(
-            self.snapshot, enough=lambda snapshot: bool(self._ours(snapshot))
-        )
+        self.snapshot = self._calls.fetch_more_comments(self.snapshot, enough=self._ours)
 
     def baselines(self, gates: Iterable[Gate]) -> Mapping[str, Baseline]:
         """Return the results of each gate on the base branch, by its name; none if they could not be read."""
+        if not self.snapshot.baselines_known:
+            return {}
         found = self.snapshot.baselines
-        contexts = {gate.name: self.context_of(gate.name).lower() for gate in gates}
-        known = self.snapshot.baselines_known
-        return {name: found.get(context, Baseline()) for name, context in contexts.items()} if known else {}
+        return {gate.name: found.get(self.context_of(gate.name).lower(), Baseline()) for gate in gates}
 
     def context_of(self, gate: str) -> str:
-        """Return the status context of a gate."""
         return self._options.context_of(gate, self.event.branch)
 
     @property
@@ -184,13 +179,11 @@ class GitHubSession:
         return tuple(commit for commit in state.commits if commit.commit != self.event.commit)
 
     def _own_states(self) -> Iterator[State]:
-        """Yield the state in each own comment."""
         return (self._comment_state.read(comment.body) for comment in self._ours(self.snapshot))
 
     def _ours(self, snapshot: Snapshot) -> tuple[Comment, ...]:
         """Return the comments with the marker, the oldest first; there is more than one after a race."""
-        marker = self._comment_state.marker
-        return tuple(comment for comment in snapshot.comments if comment.body.startswith(marker))
+        return tuple(each for each in snapshot.comments if each.body.startswith(self._comment_state.marker))
 
     def changed_files(self) -> tuple[ChangedFile, ...] | None:
         """Return the files that the pull request changes; call `is_current` afterwards to confirm the head.
@@ -204,8 +197,8 @@ class GitHubSession:
 
     def is_current(self) -> bool:
         """Fetch the pull request again; return whether it still has the evaluated commit and the same base."""
-        event = self.event
-        now = self._calls.try_call(Operation.READ, lambda github: github.fetch_snapshot(event, with_base=False))
+        read = methodcaller("fetch_snapshot", self.event, with_base=False)
+        now = self._calls.try_call(Operation.READ, read)
         return now is not None and self._has_event_commit(now)
 
     def stage_advice(self, gate: str, stage: Stage, *, scheduled: bool) -> str:
@@ -240,7 +233,6 @@ class GitHubSession:
         return tuple(run for run in runs if run is not None)[:1]
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
-        """Return whether reviews of the pull request approve a soft gate that failed, and else who can approve it."""
         status = self.soft_gate.approval(self.snapshot.pull_request, reviewers)
         return replace(
             status,
@@ -258,7 +250,6 @@ class GitHubSession:
     def enter_shutdown(self, timeouts: Timeouts) -> None:
         """Allow one attempt at each status, after a signal. `timeouts` are new: the signal interrupted the others."""
         self._calls.timeouts = timeouts
-        self._statuses_s = STATUSES_AFTER_SIGNAL_S
         self._shutting_down = True
 
     def publish_results(self, results: Sequence[GateResult]) -> None:
@@ -365,18 +356,14 @@ class GitHubSession:
 
     def _set_status(self, status: CommitStatus) -> None:
         """Set a status, without its link if GitHub rejects it with one; raises GitHubError."""
-
-        def send(status: CommitStatus) -> None:
-            commit = self.event.commit
-            self._calls.call(lambda github: github.set_status(commit, status), retry=not self._shutting_down)
-
+        send = partial(self._calls.call, retry=not self._shutting_down)
         linked = replace(status, url=status.url or self._options.run_url)
         try:
-            send(linked)
+            send(methodcaller("set_status", self.event.commit, linked))
         except GitHubError as error:
             if not (linked.url and error.details.of_one_target):
                 raise
-            send(replace(status, url=""))
+            send(methodcaller("set_status", self.event.commit, replace(status, url="")))
             why = error.details.summary
             self._calls.warn_once(f"GitHub refused the link of a commit status ({why}), so the status has no link.")
 
@@ -390,7 +377,6 @@ class GitHubSession:
 
 
 def _status_note(result: GateResult) -> str:
-    """Return what the status says after the numbers, or ''."""
     if result.needs_approval:
         return "needs an approval"
     if result.approval and result.approval.approved:

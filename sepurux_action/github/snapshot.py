@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
-from typing import TypeAlias
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options
@@ -197,7 +196,7 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
         pull_request=parse_pull_request(pull, graphql=True) if json_reader.as_object(pull) else None,
         comments=tuple(sorted(_own_comments(json_reader.at(thread, "nodes")), key=lambda comment: comment.id)),
         comments_known=_is_complete(thread),
-        baselines=_baselines(line, event.commit, _account(viewer)) if viewer else {},
+        baselines=_baselines(line, event.commit, viewer) if viewer else {},
         baselines_known=bool(viewer and line),
         after=json_reader.text(after) if more is True else "",
         has_default_policy=bool(json_reader.as_object(repository.get("defaultPolicy"))),
@@ -262,7 +261,6 @@ def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] |
 
 
 def descriptions(statuses: Iterable[Mapping[str, object]]) -> dict[str, str]:
-    """Return the description of each status, by context."""
     return {json_reader.text(each.get("context")): json_reader.text(each.get("description")) for each in statuses}
 
 
@@ -278,7 +276,6 @@ def _statuses(commit: Mapping[str, object]) -> tuple[Mapping[str, object], ...] 
 
 
 def _heads(pull: object) -> Iterator[Mapping[str, object]]:
-    """Yield the head commit of a pull request."""
     for node in json_reader.as_array(json_reader.at(pull, "commits", "nodes")):
         yield json_reader.as_object(json_reader.at(node, "commit"))
 
@@ -309,7 +306,6 @@ def _policy_file(value: object, *, readable: bool) -> PolicyFile:
     return PolicyFile(text=text)
 
 
-_Account: TypeAlias = tuple[str, bool]
 _BIG_INT = re.compile(r"[0-9]{1,19}\Z")  # GraphQL sends a BigInt as text
 
 
@@ -330,12 +326,12 @@ def _own_comments(nodes: object) -> Iterable[Comment]:
             yield Comment(id=number, body=body, url=json_reader.safe_url(json_reader.text(node.get("url"))))
 
 
-def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: _Account) -> dict[str, Baseline]:
+def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: str) -> dict[str, Baseline]:
     """Return the baseline of each lower-case context: the newest results that `account` published and that passed.
 
     Only the first-parent line counts: a merged branch has results of commits that the base branch never was at. If
     failed results counted, later ones could be as low. GitHub compares contexts without regard to case, so a commit has
-    one result of each.
+    one result of each. A bot's login ends with `[bot]` as the viewer's, and not as the creator's of a status.
     """
     commits = (commit for commit in line if commit.get("oid") != evaluated)
     found: dict[str, list[BaselineResult]] = {}
@@ -344,8 +340,9 @@ def _baselines(line: Iterable[Mapping[str, object]], evaluated: str, account: _A
         statuses = {str(status.get("context")).lower(): status for status in _statuses(commit) or ()}
         for context, status in statuses.items():
             of_context = found.setdefault(context, [])
-            login, kind = (json_reader.at(status, "creator", name) for name in ("login", "__typename"))
-            own = _account(json_reader.text(login), kind) == account
+            suffix = BOT_SUFFIX if json_reader.at(status, "creator", "__typename") == "Bot" else ""
+            creator = json_reader.text(json_reader.at(status, "creator", "login")).removesuffix(suffix) + suffix
+            own = creator.lower() == account.lower()
             result = published_result.parse_description(status.get("description")) if own else None
             if result is None or not result.decision.is_decided:
                 hidden[context] += 1
@@ -366,13 +363,3 @@ def _first_parents(repository: Mapping[str, object]) -> tuple[Mapping[str, objec
     read = (parse_sha(commit.get("oid")) and _statuses(commit) is not None for commit in commits[:length])
     whole = all(read) and not any(commits[length:])
     return tuple(listed.values()) if whole else ()
-
-
-def _account(login: str, kind: object = "") -> _Account:
-    """Return a lower-case login, and whether it is a bot's.
-
-    GitHub adds `[bot]` to the viewer's login if it is a bot, and not to the login of a status's creator. A user with
-    the same name as an app is another account.
-    """
-    is_bot = login.endswith(BOT_SUFFIX) or kind == "Bot"
-    return login.removesuffix(BOT_SUFFIX).lower(), is_bot

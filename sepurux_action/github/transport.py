@@ -58,7 +58,6 @@ def connect(api_url: str, token: Secret, repository: str, redact: Callable[[str]
 
 
 def translate_errors(call: Callable[[], T]) -> T:
-    """Return what a call returns; raises GitHubError for every exception of PyGithub and the network."""
     try:
         return call()
     except GithubException as error:
