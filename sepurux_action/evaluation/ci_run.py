@@ -6,7 +6,7 @@ Source: the CI API's `GET /v1/ci/runs/{run_id}` and `GET /v1/ci/batch/{batch_id}
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
@@ -120,6 +120,9 @@ class Enrichment:
     compared_with: int = 0
     notes: tuple[str, ...] = field(default=())
 
+    def with_each(self, change: Callable[[ClassifiedFailure], ClassifiedFailure]) -> Enrichment:
+        return replace(self, failures=tuple(map(change, self.failures)), fixed=tuple(map(change, self.fixed)))
+
 
 def parse_ci_run(payload: object) -> CIRun:
     """Return the run that a poll response describes; never raises, whatever JSON it is."""
@@ -219,6 +222,22 @@ def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int) -> tup
     )
     ranked = sorted(merged, key=lambda each: (not each.new, severity_rank(each.severity), -each.count))
     return tuple(ranked[:max_kinds]), sum(each.count for each in ranked[max_kinds:])
+
+
+def combine_found(found: Sequence[Enrichment], max_kinds: int) -> Enrichment:
+    """Return what was found about several runs: at most `max_kinds` kinds of failures, with the number of the others.
+
+    What is fixed is left out if it does not fit: a part of it would have another count.
+    """
+    failures, left_out = merge_failures((each for one in found for each in one.failures), max_kinds)
+    fixed, more_fixed = merge_failures((each for one in found for each in one.fixed), max_kinds)
+    return Enrichment(
+        failures=failures,
+        left_out=left_out + sum(one.left_out for one in found),
+        more_failures=any(one.more_failures for one in found),
+        fixed=() if more_fixed else fixed,
+        compared_with=sum(one.compared_with for one in found),
+    )
 
 
 def _sum_of_new(failures: Sequence[ClassifiedFailure]) -> int | None:

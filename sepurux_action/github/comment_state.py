@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from urllib.parse import quote
 from sepurux_action.common import codec, json_reader
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.checks import check_thresholds
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, merge_failures
+from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, combine_found
 from sepurux_action.evaluation.decision import Decision, fingerprint
 from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import GateResult, RunResult
@@ -83,26 +83,9 @@ def _cached_run(result: GateResult) -> RunResult:
         trace=_cut(worst.trace),
         run_decision=replace(worst.run_decision, reason=_cut(result.reason), checks=()),
         run=numbers,
-        enrichment=_combined_failures(result.ranked),
+        enrichment=combine_found([run.enrichment.with_each(_cut_failure) for run in result.ranked], MAX_DETAILS),
         elapsed_s=0,
         trace_may_be_cause=False,
-    )
-
-
-def _combined_failures(runs: Sequence[RunResult]) -> Enrichment:
-    """Return the failures of all runs of a gate: at most MAX_DETAILS kinds, with the number of the others.
-
-    What is fixed is left out if it does not fit: a part of it would have another count.
-    """
-    found = [run.enrichment for run in runs]
-    failures, left_out = merge_failures((_cut_failure(each) for one in found for each in one.failures), MAX_DETAILS)
-    fixed, more_fixed = merge_failures((_cut_failure(each) for one in found for each in one.fixed), MAX_DETAILS)
-    return Enrichment(
-        failures=failures,
-        left_out=left_out + sum(one.left_out for one in found),
-        more_failures=any(one.more_failures for one in found),
-        fixed=() if more_fixed else fixed,
-        compared_with=sum(one.compared_with for one in found),
     )
 
 

@@ -62,9 +62,7 @@ class _BriefFailure:
     count: Annotated[int, "Number of such failures.", {"minimum": 1}]
     base: Annotated[str, "`new` if some are not in the base branch, else `known`.", {"enum": ["new", "known"]}] = ""
     new: Annotated[int, "How many are new. Left out if none is, or if not compared.", {"minimum": 1}] = 0
-    text: Annotated[str, "What happened in one of them. Left out for forks.", {"maxLength": MAX_DESCRIPTION_LENGTH}] = (
-        ""
-    )
+    text: Annotated[str, "What happened in one. Left out for forks.", {"maxLength": MAX_DESCRIPTION_LENGTH}] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +71,7 @@ class _BriefGate:
     decision: Annotated[str, "Decision on the gate.", {"const": Decision.FAIL.value}]
     blocked: Annotated[bool, "Whether the gate blocks the change."]
     missed: Annotated[tuple[_Missed, ...], "The thresholds that are missed."]
-    failures: Annotated[
-        tuple[_BriefFailure, ...], "The kinds of failures: those with new ones first, then the most severe."
-    ]
+    failures: Annotated[tuple[_BriefFailure, ...], "The kinds of failures: new ones first, then the most severe."]
     tools: Annotated[tuple[FailingTool, ...], "The tools that failed most."]
     run_id: Annotated[_Name, "ID of the worst CI run."] = ""
     dashboard_url: Annotated[str, "Page of the run in Sepurux.", {"maxLength": MAX_LINK_LENGTH}] = ""
@@ -91,9 +87,7 @@ class Brief:
     schema: Annotated[str, "Name and version of this format.", {"const": SCHEMA}]
     commit: Annotated[_Name, "SHA of the evaluated commit."] = ""
     do_not_edit: Annotated[tuple[_Name, ...], "Files that a fix must not change: the policy."]
-    omitted: Annotated[
-        int, "Number of gates and list items that were cut, and of failures that the action did not keep."
-    ]
+    omitted: Annotated[int, "Number of gates and list items that were cut, and failures that the action did not keep."]
     gates: Annotated[tuple[_BriefGate, ...], "The gates that failed, the worst first."]
 
 

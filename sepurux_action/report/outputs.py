@@ -62,9 +62,8 @@ def step_outputs(gates: Sequence[GateResult], comment_url: str = "", report_path
     """
     worst = min(gates, key=lambda gate: gate.severity_key)
     described = [{"name": gate.gate.name, **gate_outputs(gate, comment_url, report_path)} for gate in gates]
-    conclusion = "failure" if any(gate.blocks for gate in gates) else "success"
     values = gate_outputs(worst, comment_url, report_path)
-    return {**values, "conclusion": conclusion, "gates": _shortened(described)}
+    return {**values, "conclusion": conclusion(any(gate.blocks for gate in gates)), "gates": _shortened(described)}
 
 
 def _shortened(gates: list[dict[str, str]]) -> str:
@@ -84,7 +83,7 @@ def gate_outputs(gate: GateResult, comment_url: str = "", report_path: str = "")
     numbers = {metric.name: run.value(metric) for metric in METRICS if metric.output}
     return {
         "decision": gate.decision.value,
-        "conclusion": "failure" if gate.blocks else "success",
+        "conclusion": conclusion(gate.blocks),
         "enforcement": gate.gate.stage.value,
         "reason": gate.reason,
         **identities(gate.runs),
@@ -95,6 +94,10 @@ def gate_outputs(gate: GateResult, comment_url: str = "", report_path: str = "")
         "comment_url": comment_url,
         "report_path": report_path,
     }
+
+
+def conclusion(blocks: object) -> str:
+    return "failure" if blocks else "success"
 
 
 def identities(runs: Sequence[RunResult], longest: int = MAX_LIST_LENGTH) -> dict[str, str]:

@@ -89,7 +89,7 @@ def _rendered(report: Report, place: str, fullest: Limits, size: Callable[[str],
     brief = cache(partial(brief_json, report))  # several steps have the same one
 
     def render(limits: Limits) -> str:
-        written = brief(limits.brief) if limits.brief else ""
+        written = brief(limits["brief"]) if limits["brief"] else ""
         fenced = markdown.fence(written, "json") if written else ""
         return finish(_render(View(report=report, place=place, limits=limits, brief=fenced), f"{place}.md.j2"))
 

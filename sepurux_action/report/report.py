@@ -15,7 +15,7 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import metrics, published_result
 from sepurux_action.evaluation.checks import Check, CheckState
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool, merge_failures
+from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool, combine_found, merge_failures
 from sepurux_action.evaluation.decision import CONTRADICTED, HOWEVER, SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
@@ -28,6 +28,7 @@ from sepurux_action.report.states import BY_CHECK, BY_DECISION, State
 _NUMBERS_COUNT = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED, Rule.BASE_UNREAD})
 SHORT_SHA = 7  # digits, as GitHub shows a commit
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
+ALL_KINDS = 1_000_000  # of failures; a step keeps fewer
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
 
 
@@ -326,20 +327,12 @@ class GateFacts(GateResult):
         Groups with new failures come first, then the most severe.
         """
         runs = self.runs if self._detailed else ()
-        every = tuple(chain.from_iterable(_by_trace(run, run.enrichment.failures) for run in runs))
-        return Enrichment(
-            failures=merge_failures(every, len(every))[0],
-            left_out=sum(run.enrichment.left_out for run in runs),
-            more_failures=any(run.enrichment.more_failures for run in runs),
-            fixed=tuple(chain.from_iterable(_by_trace(run, run.enrichment.fixed) for run in runs)),
-            compared_with=sum(run.enrichment.compared_with for run in runs),
-        )
+        return combine_found([_with_path(run) for run in runs], ALL_KINDS)
 
     @cached_property
     def failures(self) -> tuple[ClassifiedFailure, ...]:
         """Return the groups of failures without a distinction of traces."""
-        every = tuple(replace(each, trace_id="") for each in self.found.failures)
-        return merge_failures(every, len(every))[0]
+        return merge_failures((replace(each, trace_id="") for each in self.found.failures), ALL_KINDS)[0]
 
     @property
     def tools(self) -> tuple[FailingTool, ...]:
@@ -532,9 +525,10 @@ def _drops(gate: GateFacts) -> str:
     return f"{HOWEVER} the {names} {are} lower than in all {results} that {they} compared with."
 
 
-def _by_trace(run: RunResult, failures: Iterable[ClassifiedFailure]) -> Iterable[ClassifiedFailure]:
-    """Return failures of a run. An uploaded trace gets another id in each run, so its path stands for the id."""
-    return (replace(failure, trace_id=run.trace) for failure in failures) if run.trace_may_be_cause else failures
+def _with_path(run: RunResult) -> Enrichment:
+    """Return what was found about a run. An uploaded trace gets another id in each run: its path stands for the id."""
+    found = run.enrichment
+    return found.with_each(lambda each: replace(each, trace_id=run.trace)) if run.trace_may_be_cause else found
 
 
 def _notes(results: Sequence[GateResult]) -> Iterable[Note]:

@@ -26,6 +26,7 @@ from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult
 from sepurux_action.report.brief import METRIC, Brief, brief, whole
 from sepurux_action.report.junit import junit_xml
+from sepurux_action.report.outputs import conclusion
 from sepurux_action.report.report import Category, GateFacts, Note, Report
 from sepurux_action.report.states import State
 
@@ -131,9 +132,7 @@ class _Gate(Shape):
     name: Annotated[str, "Name of the gate.", GIVEN]
     decision: Annotated[Decision, "What Sepurux and the thresholds say."]
     state: Annotated[State, "What a reader has to know first; decision and conclusion in one word."]
-    conclusion: Annotated[
-        str, "`failure` if it blocks.", CONCLUSION, lambda gate: "failure" if gate.blocks else "success"
-    ]
+    conclusion: Annotated[str, "`failure` if it blocks.", CONCLUSION, lambda gate: conclusion(gate.blocks)]
     blocked: Annotated[bool, "Whether the gate blocks.", of("blocks")]
     would_block: Annotated[bool, "Whether it would block with `enforcement: hard`."]
     enforcement: Annotated[Stage, "The stage that applies.", of("gate.stage")]
@@ -150,9 +149,7 @@ class _Gate(Shape):
     project: Annotated[str, "The setting `project`.", of("gate.project")]
     mutation_pack: Annotated[str, "The setting `mutation_pack`.", of("gate.mutation_pack")]
     timeout_s: Annotated[_Seconds, "The setting `timeout`, in seconds.", of("gate.timeout_s")]
-    elapsed_s: Annotated[
-        _Seconds, "Seconds that the longest run took.", lambda gate: max(run.elapsed_s for run in gate.runs)
-    ]
+    elapsed_s: Annotated[_Seconds, "Seconds of the longest run.", lambda gate: max(run.elapsed_s for run in gate.runs)]
     scenarios: Annotated[_Count, "Number of scenarios of the worst run.", of("worst.run.trace_count.value")]
     metrics: Annotated[_Metrics, "The numbers, each the worst of all traces.", of("combined")]
     thresholds: Annotated[tuple[_Threshold, ...], "The thresholds that are set, missed ones first."]
@@ -161,9 +158,7 @@ class _Gate(Shape):
         "The classified failures by severity, type, mutation, and trace: new ones first, then the most severe.",
         of("found.failures"),
     ]
-    failures_left_out: Annotated[
-        int, "Number of classified failures that were read and not kept.", of("found.left_out")
-    ]
+    failures_left_out: Annotated[int, "Number of classified failures that were read, not kept.", of("found.left_out")]
     failures_complete: Annotated[
         bool,
         "Whether the action read all failures that Sepurux counts.",
@@ -221,7 +216,7 @@ class ReportJson(Shape):
         str,
         "`failure` if any gate blocks, and for invalid settings.",
         CONCLUSION,
-        lambda report: "failure" if report.acting or report.problems else "success",
+        lambda report: conclusion(report.acting or report.problems),
     ]
     short: Annotated[bool, "Whether details were left out because the step was canceled."]
     gates: Annotated[tuple[_Gate, ...], "The gates, the most important first; empty for invalid settings."]
@@ -231,9 +226,7 @@ class ReportJson(Shape):
         "What the pull request changes in the policy. It applies once merged.",
         of("context.policy_changes"),
     ]
-    notes: Annotated[
-        tuple[Note, ...], "Further remarks.", lambda report: (*map(Note, report.context.notes), *report.notes)
-    ]
+    notes: Annotated[tuple[Note, ...], "Remarks.", lambda report: (*map(Note, report.context.notes), *report.notes)]
     brief: Annotated[
         Brief,
         "What failed, for coding agents. Nothing is cut to a size here.",

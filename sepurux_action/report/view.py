@@ -6,17 +6,18 @@ A comment is shortened in a fixed order and says so. Source: docs/configuration.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Generic, NamedTuple, TypeVar
 
 from sepurux_action.common import number_format
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, severity_rank
-from sepurux_action.report.report import CommitFacts, GateFacts, Report
+from sepurux_action.report.report import CommitFacts, GateFacts, Note, Report
 from sepurux_action.report.states import State
 
 T = TypeVar("T")
+Limits = Mapping[str, int]
 NUMBERS_IN_TITLE = 2
 COMMENT_CHARACTERS = 65_000  # GitHub accepts 65,536
 SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
@@ -24,34 +25,31 @@ MANY_GATES = 8  # with more gates, only those that did not pass have a row
 MANY_GATES_CHARACTERS = 8_000  # of a comment on many gates, unless more than MANY_GATES need someone to act
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How many items a report shows.
-
-    Of each gate: groups of `failures`, `tools`, `traces`, and commits of the `history`. Of the whole report: `gates` of
-    the table and in sentences, `sections` about one gate, gates with `details`, `changes` of the policy, `notes`,
-    `problems`, and bytes of the `brief`.
-    """
-
-    failures: int = 3
-    tools: int = 5
-    traces: int = 8
-    history: int = 20
-    gates: int = 1_000
-    sections: int = 1_000
-    details: int = 8
-    changes: int = 8
-    notes: int = 20
-    problems: int = 50
-    brief: int = 2_000
-
-
-COMMENT_LIMITS = Limits()
-SUMMARY_LIMITS = Limits(
-    failures=1_000, tools=100, traces=1_000, details=300, changes=1_000, notes=1_000, problems=1_000, brief=0
-)
+# How many items a report shows. Of each gate: groups of `failures`, `tools`, `traces`, and commits of the `history`. Of
+# the whole report: `gates` of the table and in sentences, `sections` about one gate, gates with `details`, `changes` of
+# the policy, `notes`, `problems`, and bytes of the `brief`.
+COMMENT_LIMITS: Limits = {
+    "failures": 3,
+    "tools": 5,
+    "traces": 8,
+    "history": 20,
+    "gates": 1_000,
+    "sections": 1_000,
+    "details": 8,
+    "changes": 8,
+    "notes": 20,
+    "problems": 50,
+    "brief": 2_000,
+}
+SUMMARY_LIMITS: Limits = {
+    **dict.fromkeys(COMMENT_LIMITS, 1_000),
+    "tools": 100,
+    "history": 20,
+    "details": 300,
+    "brief": 0,
+}
 # Each step lowers these limits, and keeps those of the steps before.
-STEPS: tuple[Mapping[str, int], ...] = (
+STEPS: tuple[Limits, ...] = (
     {"failures": 100, "traces": 100, "notes": 100},
     {"failures": 20, "tools": 20, "traces": 50, "notes": 20},
     {"failures": 3, "tools": 5, "traces": 20, "history": 5, "changes": 50, "details": 8},
@@ -68,10 +66,10 @@ STEPS: tuple[Mapping[str, int], ...] = (
 def shorter(limits: Limits) -> Iterable[Limits]:
     """Return the limits, then those of each step that lowers them."""
 
-    def lowered(limits: Limits, step: Mapping[str, int]) -> Limits:
-        return replace(limits, **{name: min(most, getattr(limits, name)) for name, most in step.items()})
+    def lowered(limits: Limits, step: Limits) -> Limits:
+        return {name: min(most, step.get(name, most)) for name, most in limits.items()}
 
-    return dict.fromkeys(accumulate(STEPS, lowered, initial=limits))
+    return (each for each, _ in groupby(accumulate(STEPS, lowered, initial=limits)))
 
 
 class Part(NamedTuple, Generic[T]):
@@ -93,7 +91,7 @@ class View:
 
     def first(self, items: Sequence[T], limit: str) -> Part[T]:
         """Return the first of some items, as many as the limit of this name allows."""
-        most = getattr(self.limits, limit)
+        most = self.limits[limit]
         return Part(items[:most], max(0, len(items) - most))
 
     @property
@@ -138,23 +136,24 @@ class View:
         return () if self._many else self.report.in_state(State.PASSED)
 
     def linked(self, gate: GateFacts) -> bool:
-        return bool(gate.dashboard and self.limits.sections > MANY_GATES)
+        return bool(gate.dashboard and self.limits["sections"] > MANY_GATES)
 
     def failures(self, gate: GateFacts) -> Part[ClassifiedFailure]:
-        return self.first(most_severe_among_first(gate.failures, self.limits.failures), "failures")
+        return self.first(most_severe_among_first(gate.failures, self.limits["failures"]), "failures")
 
     @property
-    def _with_details(self) -> Sequence[GateFacts]:
+    def details(self) -> Part[GateFacts]:
         several = len(self.report.gates) > 1
-        return self.report.not_passed if several else [gate for gate in self.report.gates if not gate.skipped]
+        gates = self.report.not_passed if several else [gate for gate in self.report.gates if not gate.skipped]
+        return self.first(gates, "details")
 
     @property
-    def details(self) -> Sequence[GateFacts]:
-        return self.first(self._with_details, "details").shown
+    def notes(self) -> Part[Note]:
+        return self.first(self.report.notes, "notes")
 
     def history(self, gate: GateFacts) -> Part[CommitFacts]:
         """Return the results of earlier commits, the newest first, and of the base; nothing without any other."""
-        here, most = [row for row in gate.history if not row.base], self.limits.history
+        here, most = [row for row in gate.history if not row.base], self.limits["history"]
         base = [] if gate.passed and self.place == "comment" else [row for row in gate.history if row.base]
         return Part([*here[: most + 1], *base] if len(here) + len(base) > 1 else (), max(0, len(here) - most - 1))
 
@@ -170,11 +169,11 @@ class View:
 
     @property
     def charts(self) -> bool:
-        return self.limits.history == SUMMARY_LIMITS.history
+        return self.limits["history"] == SUMMARY_LIMITS["history"]
 
     @cached_property
     def details_title(self) -> str:
-        gates = self.details
+        gates = self.details.shown
         commits = gates[0].history if gates and self.place == "comment" else ()
         earlier = sum(not (row.here or row.base) for row in commits)
         if gates and gates[0].passed:
@@ -185,18 +184,16 @@ class View:
             "earlier commits": earlier,
             "how to reproduce": any(self.reproduction(gate) for gate in gates),
             "run details": gates,
-            "notes": self.first(self.report.notes, "notes").shown,
+            "notes": self.notes.shown,
         }
         title = ", ".join(name for name, there in contains.items() if there)
         return title[:1].upper() + title[1:]
 
     @property
     def leaves_out_details(self) -> bool:
-        if self.report.short:
-            return False
-        shortened = not self.limits.tools or (self.place == "comment" and not self.brief)
-        fewer = len(self._with_details) > self.limits.details or len(self.report.notes) > self.limits.notes
-        return fewer or bool(self.report.failed and shortened)
+        without = not self.limits["tools"] or (self.place == "comment" and not self.brief)
+        left_out = self.details.more or self.notes.more or (self.report.failed and without)
+        return bool(left_out) and not self.report.short
 
 
 def most_severe_among_first(failures: tuple[ClassifiedFailure, ...], most: int) -> tuple[ClassifiedFailure, ...]:
