@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TextIO, TypeVar
@@ -14,7 +14,6 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.settings import BASE, flag, read_inputs, read_settings
-from sepurux_action.connections import Connections
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluate import GateEvaluator, no_credentials_hint
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
@@ -34,7 +33,7 @@ from sepurux_action.report import outputs
 from sepurux_action.report.rendering import render_comment, render_lines, render_paragraphs, render_summary
 from sepurux_action.report.report import Context, Report, build_report, build_settings_report
 from sepurux_action.report.report_json import REPORT_FILES, REPORT_JSON, json_text, report_files
-from sepurux_action.run import Run
+from sepurux_action.run import Connections, Run
 
 T = TypeVar("T")
 
@@ -92,9 +91,7 @@ def run_gates(
         run = _with_settings(run, invocation)
     except ConfigurationError as error:
         if not run.event.skip_reason:
-            problems = (*error.redacted(run.redact).problems, *_missing_secret(run))
-            show(_publish_problems(run, problems, files))
-            _publish_failed_statuses(run)
+            show(_publish_problems(run, error.redacted(run.redact), files))
             return signals.status(EXIT_UNDECIDED)
         settings = replace(run.settings, gates=run.settings.gates or (UNKNOWN_GATE,))  # no setting matters
         run = replace(run, settings=settings)
@@ -139,8 +136,7 @@ def _with_policy(run: Run, invocation: Invocation) -> Run:
     """Return the run with the policy and its folder for report files; raises ConfigurationError."""
     snapshot = run.github.snapshot if run.github.connected else None
     read_file = partial(read_checkout, invocation.traces)
-    resolve = partial(resolve_policy, run.settings, run.event, snapshot, read_file)
-    policy = _until_signal(run.signals, resolve)
+    policy = _until_signal(run, partial(resolve_policy, run.settings, run.event, snapshot, read_file))
     report_dir = read_inputs(invocation.layers, policy.policy).report_dir
     return replace(run, policy=policy, settings=replace(run.settings, report_dir=report_dir))
 
@@ -148,18 +144,18 @@ def _with_policy(run: Run, invocation: Invocation) -> Run:
 def _with_settings(run: Run, invocation: Invocation) -> Run:
     """Return the run with all settings; raises ConfigurationError with every problem."""
     read = partial(read_settings, invocation.layers, invocation.traces.find, run.policy.policy)
-    settings = _until_signal(run.signals, partial(read, branch=run.event.branch, today=run.today))
+    settings = _until_signal(run, partial(read, branch=run.event.branch, today=run.today))
     run.github.configure(replace(settings.publish_options, run_url=run.event.run_url))
     return replace(run, settings=settings)
 
 
-def _until_signal(signals: Signals, work: Callable[[], T]) -> T:
+def _until_signal(run: Run, work: Callable[[], T]) -> T:
     """Return what the work returns, which reads settings; raises ConfigurationError, also after a signal.
 
     A large policy file takes seconds, so a signal leaves the work behind in its thread.
     """
     try:
-        return Timeouts(signals).run(math.inf, work)
+        return Timeouts(run.signals).run(math.inf, work)
     except Interrupted:
         raise ConfigurationError([Problem(where="", message=CANCELLED_EARLY)]) from None
 
@@ -250,24 +246,18 @@ def _write_report(run: Run, report: Report, files: ReportWriter) -> str:
     return files.write(run.settings.report_dir, report_files(report, summary)).get(REPORT_JSON, "")
 
 
-def _missing_secret(run: Run) -> Iterator[Problem]:
-    """Yield the missing secret as a problem. Alone it is none; beside others, users can correct all at once."""
-    if run.settings.missing_secret:
+def _publish_problems(run: Run, error: ConfigurationError, files: ReportWriter) -> Report:
+    """Write outputs, summary, and report files, and set the statuses; return the report of the problems."""
+    problems = error.problems
+    if run.settings.missing_secret:  # alone it is no problem; beside others, users can correct all at once
         message = f"it is empty, and so is `api_key`. {no_credentials_hint(run.event)}"
-        yield Problem(where=run.settings.missing_secret, message=message)
-
-
-def _publish_problems(run: Run, problems: Sequence[Problem], files: ReportWriter) -> Report:
-    """Write outputs, summary, and report files; return the report of the problems."""
+        problems += (Problem(where=run.settings.missing_secret, message=message),)
     report = build_settings_report(problems, _report_context(run, evaluated=False))
     run.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
     if report_path := _write_report(run, report, files):
         run.host.set_outputs({"report_path": report_path})
-    return report
-
-
-def _publish_failed_statuses(run: Run) -> None:
     _set_statuses(run, partial(run.github.publish_config_error, [gate.name for gate in run.settings.gates]))
+    return report
 
 
 def _set_statuses(run: Run, publish: Callable[[], None]) -> None:

@@ -39,7 +39,6 @@ LEVELS = (
     ("config",),
     ("evaluation",),
     ("github", "report"),
-    ("connections",),
     ("run",),
     ("evaluate", "invocation"),
     ("app",),

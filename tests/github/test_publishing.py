@@ -17,7 +17,6 @@ from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import PublishOptions, Settings
 from sepurux_action.config.stage import Stage
-from sepurux_action.connections import Connections
 from sepurux_action.errors import ErrorDetails, Interrupted
 from sepurux_action.evaluate import GateEvaluator
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
@@ -30,7 +29,7 @@ from sepurux_action.github.session import STATUSES_S, GitHubSession
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, PolicyFile, Snapshot
 from sepurux_action.github.soft_gate_rules import Review
 from sepurux_action.host.signals import Signals
-from sepurux_action.run import Run
+from sepurux_action.run import Connections, Run
 from tests.builders import PASSING, a_gate, a_result, a_run
 from tests.fakes import FakeClock, FakeGitHubClient, FakeOutput
 

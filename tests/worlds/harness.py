@@ -22,11 +22,11 @@ from graphql import DocumentNode, FieldNode, FragmentDefinitionNode, FragmentSpr
 from graphql.utilities import value_from_ast_untyped
 
 from sepurux_action.app import run_step
-from sepurux_action.connections import Connections
 from sepurux_action.errors import Interrupted
 from sepurux_action.evaluation.client import Transport
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.signals import Signals
+from sepurux_action.run import Connections
 from tests.fakes import FakeApiCalls
 from tests.runner import file_pairs, input_variable
 from tests.worlds.worlds import (
