@@ -197,7 +197,7 @@ def seconds_after_sigterm(failures: int) -> Callable[[Path], str]:
         gates = policy(SIGNALLED_GATES + 1, first=0)
         with scripted(failures) as server, started(server, workspace / "w", gates) as step:
             for number in range(1, SIGNALLED_GATES + 1):
-                step.wait_for_log(f"[gate-{number}] fail: ", MAX_S)
+                step.wait_for(f"[gate-{number}] fail: ", MAX_S)
             began = time.monotonic()
             step.send_signal(signal.SIGTERM)
             result = step.finish(MAX_S)

@@ -20,7 +20,6 @@ from http.client import responses
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from sys import exception
-from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -47,7 +46,6 @@ class Request:
     at: float
 
     def json(self) -> Any:  # noqa: ANN401 - a body is whatever the client sent
-        """Return the parsed body; raises ValueError if it is not JSON."""
         return jsonlib.loads(self.body)
 
     def matches(self, route: str) -> bool:
@@ -80,7 +78,6 @@ class Line(BaseHTTPRequestHandler):
         """Log nothing."""
 
     def send(self, content: bytes) -> None:
-        """Send bytes; raises ConnectionError if the client or the server has closed the connection."""
         self.connection.sendall(content)
 
     def pause(self, seconds: float | None) -> bool:
@@ -88,7 +85,6 @@ class Line(BaseHTTPRequestHandler):
         return not self.server.closing.wait(seconds)
 
     def hang_up(self) -> None:
-        """Close the connection after this answer."""
         self.close_connection = True
 
     def reset(self) -> None:
@@ -120,7 +116,6 @@ def raw(content: bytes, status: int = 200, headers: Mapping[str, str] = {}) -> A
 
 
 def json(payload: object, status: int = 200, headers: Mapping[str, str] = {}) -> Answer:
-    """Send a JSON document."""
     return raw(jsonlib.dumps(payload).encode(), status, {**JSON, **headers})
 
 
@@ -130,12 +125,10 @@ def page(text: str = "<html><body><h1>502 Bad Gateway</h1></body></html>", statu
 
 
 def redirect(location: str, status: int = 307) -> Answer:
-    """Send a redirect."""
     return raw(b"", status, {"Location": location})
 
 
 def empty(status: int = 200) -> Answer:
-    """Send a status without a body."""
     return raw(b"", status)
 
 
@@ -233,18 +226,6 @@ class _Server(ThreadingMixIn, TCPServer):
         if isinstance(error, Exception) and not isinstance(error, ConnectionError):
             self.failures.append(error)
 
-    def serve(self) -> None:
-        """Accept connections until `end`. It never polls, as `serve_forever` does, so closing takes no time."""
-        while not self.closing.is_set():
-            self.handle_request()
-
-    def end(self, serving: threading.Thread) -> None:
-        """End all answers and the thread that runs `serve`, and accept no more connections."""
-        self.closing.set()
-        socket.create_connection(self.socket.getsockname()).close()  # `serve` waits for a connection
-        serving.join()
-        self.server_close()
-
 
 class ScriptedBackend:
     """A backend on loopback during a `with` block.
@@ -264,23 +245,20 @@ class ScriptedBackend:
 
     def __enter__(self) -> Self:
         self._server = _Server(self._respond)
-        self._thread = threading.Thread(target=self._server.serve, name="backend", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._server.serve_forever, args=[0.005], name="backend", daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _at: object) -> None:
         self.close()
         if error is None and self._server.failures:
             raise self._server.failures[0]
 
     @property
     def url(self) -> str:
-        """The URL without a trailing slash."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """All requests so far, in order."""
         with self._lock:
             return tuple(self._requests)
 
@@ -296,8 +274,9 @@ class ScriptedBackend:
 
     def close(self) -> None:
         """End all answers, and accept no more connections; a second call does nothing."""
-        if self._thread.is_alive():
-            self._server.end(self._thread)
+        self._server.closing.set()
+        self._server.shutdown()
+        self._server.server_close()
 
     def _respond(self, request: Request) -> Answer:
         with self._lock:

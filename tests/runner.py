@@ -7,7 +7,6 @@ command or command file is an error. A step gets only the variables of the test'
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -15,24 +14,22 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn, Required, Self, TypedDict, Unpack, cast
+from typing import Any, Literal, Required, Self, TypedDict, Unpack
 
 import yaml
 
 from sepurux_action.app import run_step
+from sepurux_action.host.deadlines import start_thread
 from sepurux_action.host.signals import Signals
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import TracebackType
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 COMMAND_LINE = f"{sys.executable} -m sepurux_action"
@@ -51,7 +48,6 @@ SUMMARY_LIMIT = 1024 * 1024  # bytes of one step's summary; the runner drops a l
 ANNOTATIONS_PER_LEVEL = 10  # of one step; later ones are only logged
 MESSAGE_LIMIT = 4096  # characters of an annotation's message
 SIGNAL_GRACE = 5.0  # seconds in which a step in a thread ends after a signal
-LOG_GRACE = 0.5  # seconds to read the rest of the log after the process has ended
 
 Level = Literal["error", "warning", "notice"]
 Event = dict[str, Any]
@@ -284,24 +280,12 @@ def _context_variables(event_name: str, event: Mapping[str, Any], workspace: Pat
     }
 
 
-# --- Inputs ------------------------------------------------------------------------------------------------
-
-
-def resolve_inputs(manifest: Mapping[str, Any], given: Mapping[str, str], token: str) -> dict[str, str]:
-    """Return the value of every input; a default applies only if the input is absent, and is '' if there is none.
-
-    An input that action.yml does not declare arrives too.
-    """
-    declared = {name: about.get("default", "") for name, about in manifest["inputs"].items()}
-    return {name: text.replace("${{ github.token }}", token) for name, text in declared.items()} | dict(given)
+# --- Running -----------------------------------------------------------------------------------------------
 
 
 def input_variable(name: str) -> str:
     """Return the environment variable of an input; spaces become `_`, dashes remain."""
     return f"INPUT_{name.replace(' ', '_').upper()}"
-
-
-# --- Running -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,26 +337,22 @@ class StepOptions(TypedDict, total=False):
 
 
 class RunningStep(ABC):
-    """A running step; leaving it as a context manager ends it."""
+    """A running step; leaving it as a context manager ends it. `files` are its command files and its log."""
 
     def __init__(self, log: StepLog, files: Mapping[str, Path]) -> None:
         self._log = log
         self._files = files
-        self._written = bytearray()
-        self._ended = False
-        self._changed = threading.Condition()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     @property
     def raw_log(self) -> str:
         """Everything that the step has written so far."""
-        with self._changed:
-            return self._written.decode("utf-8", errors="replace")
+        return self._files["LOG"].read_bytes().decode("utf-8", errors="replace")
 
     @abstractmethod
     def send_signal(self, number: int) -> None:
@@ -386,38 +366,18 @@ class RunningStep(ABC):
     def _end(self) -> None:
         """End the step if it is still running."""
 
-    def wait_for_log(self, text: str, timeout: float = 10) -> None:
-        """Return when the text has been written; raises AssertionError after `timeout` seconds."""
-        wanted = text.encode()
-        with self._changed:
-            self._changed.wait_for(lambda: wanted in self._written or self._ended, timeout)
-            found = wanted in self._written
-        if not found:
-            self._give_up(f"{text!r} was not written within {timeout} s")
+    def wait_for(self, ready: str | Callable[[], object], timeout: float = 20) -> None:
+        """Return when the log has a text or a condition is true; raises AssertionError after `timeout` seconds."""
+        until = time.monotonic() + timeout
+        while not (ready in self.raw_log if isinstance(ready, str) else ready()):
+            assert time.monotonic() < until, f"{ready} is not true within {timeout} s; the log:\n{self.raw_log}"
+            time.sleep(0.01)
 
     def finish(self, timeout: float = 60) -> StepResult:
         """Return the result when the step has ended; raises AssertionError after `timeout` seconds."""
         exit_code = self._wait(timeout)
-        if exit_code is None:
-            self._give_up(f"the step is still running after {timeout} s")
+        assert exit_code is not None, f"the step is still running after {timeout} s; its log:\n{self.raw_log}"
         self._end()
-        return self._result(exit_code)
-
-    def _give_up(self, what: str) -> NoReturn:
-        self._end()
-        raise AssertionError(f"{what}; its log:\n{self.raw_log}")
-
-    def _append(self, chunk: bytes) -> None:
-        with self._changed:
-            self._written += chunk
-            self._changed.notify_all()
-
-    def _close_log(self) -> None:
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-
-    def _result(self, exit_code: int) -> StepResult:
         log, raw_log = self._log, self.raw_log
         for line in output_lines(raw_log):
             log.feed(line)
@@ -441,39 +401,33 @@ class RunningStep(ABC):
 class ProcessStep(RunningStep):
     """A step in a process of its own, for what only a process can show, such as signals."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: StepLog, files: Mapping[str, Path]) -> None:
+    def __init__(
+        self, command: Sequence[str], environ: Mapping[str, str], log: StepLog, files: Mapping[str, Path]
+    ) -> None:
         super().__init__(log, files)
-        self._process = process
-        self._reader = threading.Thread(target=self._read, name="step-log")
-        self._reader.start()
+        with files["LOG"].open("ab") as stream:
+            self._process = subprocess.Popen(
+                command,
+                env={**inherited(), **environ},
+                cwd=log.workspace,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def send_signal(self, number: int) -> None:
         self._process.send_signal(number)
 
     def _wait(self, timeout: float) -> int | None:
-        try:
-            return self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return None
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout)
+        return self._process.returncode
 
     def _end(self) -> None:
-        if self._process.returncode is None:
-            self._kill_all()
-        self._process.wait()
-        self._reader.join(LOG_GRACE)
-        if self._reader.is_alive():  # a child process still runs, which is impossible in a container
-            self._kill_all()
-            self._reader.join()
-
-    def _kill_all(self) -> None:
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-
-    def _read(self) -> None:
-        with cast("Any", self._process.stdout) as pipe:
-            while chunk := pipe.read1():
-                self._append(chunk)
-        self._close_log()
+            os.killpg(self._process.pid, signal.SIGKILL)  # also child processes, which a container would end
+        self._process.wait()
 
 
 class ThreadStep(RunningStep):
@@ -482,47 +436,22 @@ class ThreadStep(RunningStep):
     def __init__(self, environ: Mapping[str, str], log: StepLog, files: Mapping[str, Path]) -> None:
         super().__init__(log, files)
         self._signals = Signals()
-        self._exit_code: int | None = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(environ,), name="step", daemon=True)
-        self._thread.start()
+        self._exit_code = start_thread(partial(self._run, environ))
 
     def send_signal(self, number: int) -> None:
         self._signals.receive(number)
 
-    def _run(self, environ: Mapping[str, str]) -> None:
-        stream = io.TextIOWrapper(_LogStream(self._append), "utf-8", "surrogateescape", write_through=True)
-        try:
-            self._exit_code = run_step(environ, stream, self._signals)
-        except BaseException as error:  # noqa: BLE001 - raised again in the test's own thread
-            self._error = error
-        self._close_log()
+    def _run(self, environ: Mapping[str, str]) -> int:
+        with self._files["LOG"].open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            return run_step(environ, stream, self._signals)
 
     def _wait(self, timeout: float) -> int | None:
-        self._thread.join(timeout)
-        if self._error is not None:
-            raise self._error
-        return self._exit_code
+        return self._exit_code.result() if wait([self._exit_code], timeout).done else None
 
     def _end(self) -> None:
-        if self._thread.is_alive():
+        if not self._exit_code.done():
             self._signals.receive(signal.SIGTERM)
-            self._thread.join(SIGNAL_GRACE)
-
-
-class _LogStream(io.RawIOBase, BinaryIO):
-    """The binary stream below the log of a step in a thread."""
-
-    def __init__(self, append: Callable[[bytes], None]) -> None:
-        super().__init__()
-        self._append = append
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer
-        self._append(bytes(data))
-        return len(data)
+            wait([self._exit_code], SIGNAL_GRACE)
 
 
 def start_action(**step: Unpack[StepOptions]) -> RunningStep:
@@ -533,15 +462,19 @@ def start_action(**step: Unpack[StepOptions]) -> RunningStep:
     workspace, event_name, token = step["workspace"], step.get("event_name", "pull_request"), step.get("token", TOKEN)
     event = step.get("event")
     if event is None:
-        event = _default_event(event_name)
+        event = pull_request_event()
+        if not event_name.startswith("pull_request"):
+            event = {"repository": event["repository"], "sender": event["sender"]}
     manifest = read_manifest(step.get("action_yml", ACTION_YML).read_text())
-    inputs = resolve_inputs(manifest, step.get("inputs", {}), token)
+    # A default applies only if the input is absent, and is '' if there is none. Undeclared inputs arrive too.
+    declared = {name: about.get("default", "") for name, about in manifest["inputs"].items()}
+    defaults = {name: text.replace("${{ github.token }}", token) for name, text in declared.items()}
+    inputs = {**defaults, **step.get("inputs", {})}
     temp = step["temp"] if "temp" in step else Path(tempfile.mkdtemp(prefix="_temp-", dir=workspace.parent))
     workspace.mkdir(parents=True, exist_ok=True)
     (temp / "_runner_file_commands").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=temp / "_runner_file_commands"))
     files = {name: folder / name.lower() for name in FILES}
-    _write_all(folder, dict.fromkeys((name.lower() for name in FILES), ""))
     _write_all(workspace, step.get("files", {}))
     _write_all(temp, {"_github_workflow/event.json": json.dumps(event, ensure_ascii=False)})
     (temp / "_github_home").mkdir(exist_ok=True)
@@ -554,24 +487,22 @@ def start_action(**step: Unpack[StepOptions]) -> RunningStep:
         | {f"GITHUB_{name}": value for name, value in context.items()}
         | dict(step.get("env", {}))
     )
-    log = StepLog(
-        workspace=workspace,
-        masks=list(filter(None, [token, RUNTIME_TOKEN, *step.get("secrets", ())])),
-    )
+    log = StepLog(workspace=workspace, masks=list(filter(None, [token, RUNTIME_TOKEN, *step.get("secrets", ())])))
+    files["LOG"] = folder / "log"
+    for path in files.values():
+        path.touch()
     if launch := step.get("launch"):
-        return ProcessStep(_spawn(*launch(environment), workspace), log, files)
+        return ProcessStep(*launch(environment), log, files)
     entrypoint = step.get("entrypoint", ENTRYPOINT)
     if entrypoint == REPOSITORY / "entrypoint.py" and not step.get("process"):
         return ThreadStep(environment, log, files)
-    command = [sys.executable, "-I", str(entrypoint)]
-    return ProcessStep(_spawn(command, environment, workspace), log, files)
+    return ProcessStep([sys.executable, "-I", str(entrypoint)], environment, log, files)
 
 
 @cache
 def read_manifest(text: str) -> dict[str, Any]:
     """Return the content of an action.yml, with every scalar as a text."""
-    manifest: dict[str, Any] = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - BaseLoader makes only texts, lists and mappings
-    return manifest
+    return dict(yaml.load(text, yaml.BaseLoader))  # noqa: S506 - BaseLoader makes only texts, lists and mappings
 
 
 def run_action(*, timeout: float = 60, **step: Unpack[StepOptions]) -> StepResult:
@@ -583,13 +514,7 @@ def run_action(*, timeout: float = 60, **step: Unpack[StepOptions]) -> StepResul
 def interrupt(ready: str | Callable[[], object], *numbers: int, **step: Unpack[StepOptions]) -> StepResult:
     """Run the action, and send SIGTERM or these signals when the log has a text or a condition is true."""
     with start_action(**step) as running:
-        if isinstance(ready, str):
-            running.wait_for_log(ready, 20)
-        else:
-            until = time.monotonic() + 20
-            while not ready():
-                assert time.monotonic() < until, running.raw_log
-                time.sleep(0.02)
+        running.wait_for(ready)
         for number in numbers or (signal.SIGTERM,):
             running.send_signal(number)
         return running.finish(6)
@@ -624,13 +549,6 @@ def run_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _default_event(event_name: str) -> Event:
-    event = pull_request_event()
-    if event_name.startswith("pull_request"):
-        return event
-    return {"repository": event["repository"], "sender": event["sender"]}
-
-
 def inherited() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
 
@@ -655,15 +573,3 @@ def _write_all(folder: Path, files: Mapping[str, str | bytes]) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-
-
-def _spawn(command: Sequence[str], environment: Mapping[str, str], workspace: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command,
-        env={**inherited(), **environment},
-        cwd=workspace,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )

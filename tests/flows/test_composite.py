@@ -61,7 +61,7 @@ def test_a_signal_reaches_the_gate_which_exits_with_its_status(job: Job, number:
     with Sandbox(Store(decide_after=600), token=SECRET) as slow:
         step = replace(job, url=slow.url).step({})
         with start_action(**step) as running:
-            running.wait_for_log("not decided yet", 30)
+            running.wait_for("not decided yet", 30)
             running.send_signal(number)
             result = running.finish(10)
     assert result.exit_code == 128 + number, result.log
