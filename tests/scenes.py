@@ -26,6 +26,7 @@ NUMBERS = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
 BOT = "github-actions[bot]"
 PASSED = {"decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1, "reliability_score": 93}
 DECIDED = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
+SHORT_WAITS = 1990  # a seed whose first six random numbers are below 0.15: the waits before a call is tried again
 FULL = {"contents": "read", "pull-requests": "write", "statuses": "write"}
 
 

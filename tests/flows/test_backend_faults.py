@@ -11,9 +11,7 @@ import pytest
 from tests import backend
 from tests.backend import decided, sound_backend
 from tests.runner import run_action
-from tests.scenes import CAMPAIGN, NUMBERS, step, visible
-
-SHORT_WAITS = 1990  # a seed whose first six random numbers are below 0.15: the waits before a call is tried again
+from tests.scenes import CAMPAIGN, NUMBERS, SHORT_WAITS, step, visible
 
 
 def test_one_fault_on_every_call_changes_no_decision(tmp_path: Path) -> None:
