@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import noise, record_schema, schema
-from sepurux_action.config.options import BY_NAME, OPTIONS, Option, SectionKind
+from sepurux_action.config.options import BY_NAME, GITHUB_TOKEN, OPTIONS, Option, SectionKind
 from sepurux_action.config.settings import flag
 from sepurux_action.github.event import EVENTS, EventKind
 from sepurux_action.github.permissions import Operation
@@ -189,7 +189,7 @@ def _input(spelling: str, option: Option[object]) -> str:
     else:
         default = f" Default: {option.default_shown}." if option.default_shown else ""
         text = f"{option.help} Accepted: {option.kind.accepts}.{default}"
-    given = f"    default: {option.action_default}\n" if option.action_default else ""
+    given = "    default: ${{ github.token }}\n" if option is GITHUB_TOKEN else ""
     return f"  {spelling}:\n    description: {json.dumps(text)}\n    required: false\n{given}"
 
 

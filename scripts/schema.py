@@ -6,10 +6,12 @@ The schema is a little stricter than the action: it rejects a key without a valu
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from sepurux_action.config import options, policy_parser
+from sepurux_action.config import kinds, options, policy_parser
+from sepurux_action.config.kinds import Kind
 from sepurux_action.config.options import Option, SectionKind
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,7 +20,35 @@ Schema: TypeAlias = dict[str, object]
 
 PATH = ROOT / "docs" / "sepurux-gate.schema.json"
 ADDRESS = "https://raw.githubusercontent.com/sepurux/gate-action/main/docs/sepurux-gate.schema.json"
+_DURATION = r"^(?=\d)(\d{1,9}(\.\d{1,9})?[sS]?|(\d{1,9}[hH] ?)?(\d{1,9}[mM] ?)?(\d{1,9}[sS])?)$"
+_PERCENTAGE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
 _DAY = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"
+
+_TEXT: Schema = {"type": ["string", "number"], "pattern": r"\S"}
+_VALUES: Mapping[object, Schema] = {  # by the parser of a kind; _TEXT for the others
+    kinds.parse_bool: {"type": "boolean"},
+    kinds.parse_name: {**_TEXT, "maxLength": kinds.MAX_NAME_LENGTH},
+    kinds.parse_whole_number: {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+    kinds.parse_score: {"anyOf": [{"const": 0}, {"type": "number", "minimum": 1, "maximum": 100}]},
+    kinds.parse_rate: {
+        "anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": _PERCENTAGE}]
+    },
+    kinds.parse_duration: {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0, "maximum": kinds.MAX_TIMEOUT_S},
+            {"type": "string", "pattern": _DURATION},
+        ]
+    },
+}
+
+
+def _of_kind(kind: Kind[object]) -> Schema:
+    if kind.words:
+        return {"enum": [str(word) for word in kind.words]}
+    if kind.is_list:
+        most = {"maxItems": kind.most} if kind.most else {}
+        return {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, **most}]}
+    return _VALUES.get(kind.parse, _TEXT)
 
 
 _ENTRY: Schema = {
@@ -26,15 +56,15 @@ _ENTRY: Schema = {
     "additionalProperties": False,
     "required": ["stage"],
     "properties": {
-        "stage": {"description": "The stage that applies.", **options.ENFORCEMENT.kind.schema},
+        "stage": {"description": "The stage that applies.", **_of_kind(options.ENFORCEMENT.kind)},
         "from": {"description": "First day in UTC, such as `2027-01-31`.", "type": "string", "pattern": _DAY},
-        "branches": {"description": "GitHub's filter patterns.", **options.PATHS.kind.schema},
+        "branches": {"description": "GitHub's filter patterns.", **_of_kind(options.PATHS.kind)},
     },
 }
 
 _ENFORCEMENT: Schema = {
     "anyOf": [
-        options.ENFORCEMENT.kind.schema,
+        _of_kind(options.ENFORCEMENT.kind),
         {"type": "array", "items": _ENTRY, "minItems": 1, "maxItems": policy_parser.MAX_RULES},
     ]
 }
@@ -73,5 +103,5 @@ def _object(section: SectionKind, more: Schema) -> Schema:
 
 def _value(spelling: str, option: Option[object]) -> Schema:
     same = spelling == option.name
-    values = _ENFORCEMENT if option is options.ENFORCEMENT else option.kind.schema
+    values = _ENFORCEMENT if option is options.ENFORCEMENT else _of_kind(option.kind)
     return {"description": option.help if same else f"The same as `{option.name}`.", **values}

@@ -91,7 +91,7 @@ def run_gates(
         run = _with_settings(run, invocation)
     except ConfigurationError as error:
         if not run.event.skip_reason:
-            show(_publish_problems(run, error.redacted(run.redact), files))
+            show(_publish_problems(run, error, files))
             return signals.status(EXIT_UNDECIDED)
         settings = replace(run.settings, gates=run.settings.gates or (UNKNOWN_GATE,))  # no setting matters
         run = replace(run, settings=settings)
@@ -248,10 +248,10 @@ def _write_report(run: Run, report: Report, files: ReportWriter) -> str:
 
 def _publish_problems(run: Run, error: ConfigurationError, files: ReportWriter) -> Report:
     """Write outputs, summary, and report files, and set the statuses; return the report of the problems."""
-    problems = error.problems
+    problems = [each.redacted(run.redact) for each in error.problems]
     if run.settings.missing_secret:  # alone it is no problem; beside others, users can correct all at once
         message = f"it is empty, and so is `api_key`. {no_credentials_hint(run.event)}"
-        problems += (Problem(where=run.settings.missing_secret, message=message),)
+        problems.append(Problem(where=run.settings.missing_secret, message=message))
     report = build_settings_report(problems, _report_context(run, evaluated=False))
     run.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
     if report_path := _write_report(run, report, files):

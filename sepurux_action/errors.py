@@ -1,15 +1,4 @@
-"""The exceptions of the package, and `Problem`: one problem in the settings.
-
-    ConfigurationError   the settings cannot be used; holds every problem
-    TraceFileError       a trace file cannot be used; becomes a problem in the settings
-    EvaluationError      the gate has no result; becomes decision `error`
-    └── StillPending     ... because it had not decided within the timeout; becomes decision `pending`
-    GitHubError          a call to GitHub failed; becomes one warning, never a decision
-    DeadlineExceeded     work took longer than it may
-    └── Interrupted      a signal came before the work was done
-
-The module that uses a library translates that library's exceptions into these.
-"""
+"""The exceptions of the package. The module that uses a library translates that library's exceptions into these."""
 
 from __future__ import annotations
 
@@ -31,8 +20,7 @@ MAX_GITHUB_MESSAGE_LENGTH = 200  # characters of a GitHub message that a warning
 class Problem:
     """One problem in the settings: which setting (`where`), what is accepted, and its position if a file holds it.
 
-    `where` is '' for a problem in the file as a whole. Lines and columns count from 1. `of_policy`: the policy file
-    holds the problem, and the settings that the texts name are its keys.
+    `where` is '' for a file as a whole. `of_policy`: the settings that the texts name are keys of the policy file.
     """
 
     where: str
@@ -44,13 +32,16 @@ class Problem:
 
     @property
     def location(self) -> str:
-        """Return the file and the line, or ''."""
         return f"{self.file}:{self.line}" if self.file else ""
 
     @property
     def located(self) -> str:
         """Return the problem, after its location if a file holds it."""
         return f"{self.location}: {self}" if self.file else str(self)
+
+    def redacted(self, redact: Callable[[str], str]) -> Problem:
+        """Return the problem without secrets, which the escapes of a report would hide later."""
+        return replace(self, where=redact(self.where), message=redact(self.message))
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" if self.where else self.message
@@ -63,15 +54,9 @@ class ConfigurationError(Exception):
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
-    def redacted(self, redact: Callable[[str], str]) -> ConfigurationError:
-        """Return the error with every text redacted; later, the escapes of a report would hide a secret."""
-        return ConfigurationError(
-            replace(problem, where=redact(problem.where), message=redact(problem.message)) for problem in self.problems
-        )
-
 
 class TraceFileError(Exception):
-    """A trace file cannot be used. The text says which one and why."""
+    """A trace file cannot be used, which is a problem in the settings. The text says which one and why."""
 
 
 class Outage(IntEnum):
@@ -86,7 +71,7 @@ class Outage(IntEnum):
 
 
 class EvaluationError(Exception):
-    """The gate has no result. `reason` says what happened, `hint` what to do, `outage` whether it was an outage."""
+    """The gate has no result, so the decision is `error`. `reason` says what happened, and `hint` what to do."""
 
     def __init__(self, reason: str, hint: str = "", *, outage: Outage = Outage.NO) -> None:
         self.reason = reason
@@ -96,7 +81,7 @@ class EvaluationError(Exception):
 
 
 class StillPending(EvaluationError):
-    """A poll succeeded, but the backend had not decided within the timeout. `detail` is why, '' if it says nothing."""
+    """A poll succeeded, but the backend had not decided within the timeout: `pending`. `detail` is why, or ''."""
 
     def __init__(self, reason: str, hint: str, detail: str) -> None:
         super().__init__(reason, hint)
@@ -104,7 +89,7 @@ class StillPending(EvaluationError):
 
 
 class GitHubError(Exception):
-    """A call to GitHub failed."""
+    """A call to GitHub failed, which is one warning and never a decision."""
 
     def __init__(self, details: ErrorDetails) -> None:
         self.details = details
@@ -166,6 +151,5 @@ class ErrorDetails:
 
     @property
     def summary(self) -> str:
-        """Return the status and GitHub's message, for a warning."""
         message = json_reader.shorten(json_reader.printable(self.message), MAX_GITHUB_MESSAGE_LENGTH).rstrip(". ")
         return " ".join(filter(None, [f"HTTP {self.status}" if self.status else "", message])) or "no response"

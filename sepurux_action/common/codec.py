@@ -29,11 +29,8 @@ def dump(value: object, *, defaults: bool = False) -> Any:  # noqa: ANN401 - any
         return [dump(each, defaults=defaults) for each in value]
     if is_dataclass(value):
         parts = {field: getattr(value, field.name) for field in fields(value)}
-        return {
-            field.name: dump(part, defaults=defaults)
-            for field, part in parts.items()
-            if defaults or part != _default(field)
-        }
+        kept = {field: part for field, part in parts.items() if defaults or part != _default(field)}
+        return {field.name: dump(part, defaults=defaults) for field, part in kept.items()}
     return value
 
 
@@ -94,7 +91,6 @@ def dump_as(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, any value
 
 @cache
 def _fields(shape: Any) -> list[tuple[str, Any, Callable[[Any], object]]]:  # noqa: ANN401 - any type
-    """Return the name and the type of each field, and the function that returns its value."""
     fields_of = ((name, *get_args(each)) for name, each in described_fields(shape).items())
     return [(name, each, next(filter(callable, more), attrgetter(name))) for name, each, *more in fields_of]
 

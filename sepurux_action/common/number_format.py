@@ -6,7 +6,6 @@ Numbers that differ get enough digits to look different (docs/configuration.md#t
 from __future__ import annotations
 
 SIXTY = 60  # seconds of a minute, minutes of an hour
-SHORT_S = 9.95  # a shorter duration has tenths of a second
 MAX_DIGITS = 10  # after the point
 
 
@@ -36,18 +35,16 @@ def score(value: float, distinct_from: float | None = None) -> str:
 
 
 def count(value: float) -> str:
-    """Return a whole number with thousands separators: `5,000`."""
     return f"{int(value):,}"
 
 
 def pluralize(value: float, one: str, many: str | None = None) -> str:
-    """Return a number with its noun: `1 failure`, `5,000 failures`."""
     return f"{count(value)} {one if value == 1 else many or one + 's'}"
 
 
 def duration(seconds: float) -> str:
     """Return seconds as `0.4 s`, `45 s`, `10 min`, or `1 h 30 min`."""
-    if 0 < seconds < SHORT_S:
+    if 0 < seconds < 9.95:  # noqa: PLR2004 - what rounds to less than 10 s
         return f"{max(seconds, 0.1):.1f} s".replace(".0 s", " s")
     whole = max(0, round(seconds))
     if whole < SIXTY:

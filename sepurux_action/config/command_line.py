@@ -12,7 +12,8 @@ from typing import NoReturn
 
 from sepurux_action import __version__
 from sepurux_action.config import options
-from sepurux_action.config.options import BY_NAME, OPTIONS, Option, SectionKind, did_you_mean
+from sepurux_action.config.kinds import did_you_mean
+from sepurux_action.config.options import BY_NAME, OPTIONS, Option, SectionKind
 from sepurux_action.config.settings import flag
 from sepurux_action.config.stage import Stage
 
@@ -38,8 +39,6 @@ class CommandLine:
     report_format: Format
     quiet: bool
 
-
-# -- the help ---------------------------------------------------------------------------------------------------------
 
 DESCRIPTION = "Evaluate an agent at Sepurux, and compare the result with thresholds."
 EPILOG = f"""\

@@ -1,4 +1,4 @@
-"""The kinds of option values: how a text is parsed, what is accepted, and how an editor checks a policy file for it.
+"""The kinds of option values: how a text is parsed, and what is accepted.
 
 A parser returns the value of a text that is not empty, or raises ValueError with a hint at the problem, which may be
 empty. Source: docs/reference.md.
@@ -9,17 +9,16 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Secret
 
-Schema: TypeAlias = Mapping[str, object]
 T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E", bound=StrEnum)
 
@@ -27,10 +26,8 @@ MAX_TIMEOUT_S = 24 * 3600
 MAX_NAME_LENGTH = 80  # characters; a status context has room for 255 with its prefix
 MAX_TRACES = 100  # of one gate; more than that is a glob that matches too much
 MAX_REVIEWERS = 100  # of one list; each may cost a request
-MAX_WHOLE_NUMBER = 999_999_999  # nine digits, as `parse_whole_number` accepts
 BOT_SUFFIX = "[bot]"
 
-_TEXT: Schema = {"type": ["string", "number"], "pattern": r"\S"}
 _DURATION = re.compile(r"(?:(\d{1,9})h ?)?(?:(\d{1,9})m ?)?(?:(\d{1,9})s)?", re.ASCII | re.IGNORECASE)
 _UNIT_SECONDS = (3600, 60, 1)
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~/%-]*)?", re.IGNORECASE)
@@ -38,19 +35,20 @@ _BASE_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~/%-]*)?",
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]{1,20})?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # a schema cannot be hashed
+@dataclass(frozen=True, slots=True)
 class Kind(Generic[T_co]):
-    """A kind of values.
+    """A kind of values. `accepts` completes "accepted: ..." in errors and tables.
 
-    `accepts` completes "accepted: ..." in errors and tables. `placeholder` is the word for a value in the help of the
-    command line, and `schema` the JSON Schema of a value in a policy file, which may be a YAML list if `is_list`.
+    `placeholder` is the word for a value in the help of the command line. A value `is_list` may be a YAML list in a
+    policy file, of at most `most` texts, 0 for any number. `words` are the only accepted values, if there are any.
     """
 
     parse: Callable[[str], T_co]
     accepts: str
     placeholder: str = "NAME"
-    schema: Schema = field(default_factory=lambda: _TEXT)
     is_list: bool = False
+    most: int = 0
+    words: tuple[StrEnum, ...] = ()
 
 
 def parse_line(text: str) -> str:
@@ -59,14 +57,13 @@ def parse_line(text: str) -> str:
     return text
 
 
-def _parse_name(text: str) -> str:
+def parse_name(text: str) -> str:
     if len(parse_line(text)) > MAX_NAME_LENGTH:
         raise ValueError(f"it has {len(text)} characters")
     return text
 
 
 def parse_secret(text: str) -> Secret:
-    """Return a credential that an HTTP header can contain."""
     if not (text.isascii() and text.isprintable() and " " not in text):
         raise ValueError("it has a character that an HTTP header cannot have, such as a space")
     return Secret(text)
@@ -93,13 +90,13 @@ def parse_bool(text: str) -> bool:
 
 
 def parse_positive_number(text: str) -> int:
-    number = _parse_whole_number(text)
+    number = parse_whole_number(text)
     if not number:
         raise ValueError
     return number
 
 
-def _parse_whole_number(text: str) -> int:
+def parse_whole_number(text: str) -> int:
     if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
         raise ValueError
     return int(text)
@@ -115,8 +112,7 @@ def _parse_number(text: str) -> Decimal:
     return number
 
 
-def _parse_rate(text: str) -> float:
-    """Return a fraction of 0 to 1, written as `0.85` or `85%`."""
+def parse_rate(text: str) -> float:
     stripped = text.removesuffix("%").rstrip()
     rate = _parse_number(stripped) / (100 if text.endswith("%") else 1)
     if not 0 <= rate <= 1:
@@ -125,7 +121,7 @@ def _parse_rate(text: str) -> float:
     return float(rate)
 
 
-def _parse_score(text: str) -> float:
+def parse_score(text: str) -> float:
     """Return 0 or a number of 1 to 100; a number between 0 and 1 is probably meant as a fraction."""
     score = _parse_number(text)
     if 0 < score < 1:
@@ -135,7 +131,7 @@ def _parse_score(text: str) -> float:
     return float(score)
 
 
-def _parse_duration(text: str) -> float:
+def parse_duration(text: str) -> float:
     """Return seconds above 0 and up to a day, written as `90`, `90.5s`, or `1h30m`."""
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?s?", text, re.ASCII | re.IGNORECASE):
         seconds = float(text.rstrip("sS"))
@@ -154,7 +150,7 @@ def parse_lines(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, parts)))
 
 
-def _parse_names(text: str) -> tuple[str, ...]:
+def parse_names(text: str) -> tuple[str, ...]:
     """Return names separated by commas or lines, in their order, each once. At least one name is required."""
     parts = (parse_line(part.strip()) for part in re.split(r"[,\n]", text))
     names = tuple(dict.fromkeys(filter(None, parts)))
@@ -163,8 +159,8 @@ def _parse_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _parse_trace_ids(text: str) -> tuple[str, ...]:
-    ids = _parse_names(text)
+def parse_trace_ids(text: str) -> tuple[str, ...]:
+    ids = parse_names(text)
     if not all(map(json_reader.identifier, ids)):
         raise ValueError("an ID has letters, digits, and `.`, `_`, `:`, `~`, `-`, at most 200 characters")
     if len(ids) > MAX_TRACES:
@@ -191,6 +187,11 @@ def parse_logins(text: str) -> tuple[str, ...]:
     return tuple(logins.values())
 
 
+def did_you_mean(spelling: str, known: Iterable[str]) -> str:
+    similar = difflib.get_close_matches(spelling.lower()[:MAX_NAME_LENGTH], list(known), n=1)
+    return f"; did you mean `{similar[0]}`?" if similar else ""
+
+
 def word_of(words: type[E], placeholder: str = "WORD") -> Kind[E]:
     """Return the kind of one of these words, whatever its case. The hint of its error is the most similar word."""
 
@@ -198,58 +199,16 @@ def word_of(words: type[E], placeholder: str = "WORD") -> Kind[E]:
         try:
             return words(text.lower())
         except ValueError:
-            similar = difflib.get_close_matches(text.lower()[:MAX_NAME_LENGTH], list(words), n=1)
-            raise ValueError(f"did you mean `{similar[0]}`?" if similar else "") from None
+            raise ValueError(did_you_mean(text, words).removeprefix("; ")) from None
 
     *first, last = (f"`{word}`" for word in words)
-    return Kind(parse, f"{', '.join(first)} or {last}", placeholder, {"enum": [str(word) for word in words]})
+    return Kind(parse, f"{', '.join(first)} or {last}", placeholder, words=tuple(words))
 
 
 def rate(example: str) -> Kind[float]:
-    number = {"type": "number", "minimum": 0, "maximum": 1}
-    percentage = {"type": "string", "pattern": r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"}
-    accepts = f"a fraction or a percentage, such as {example}"
-    return Kind(_parse_rate, accepts, "RATE", {"anyOf": [number, percentage]})
+    return Kind(parse_rate, f"a fraction or a percentage, such as {example}", "RATE")
 
 
-def list_of(parse: Callable[[str], T_co], accepts: str, placeholder: str = "NAME", most: int = 0) -> Kind[T_co]:
-    """Return the kind of several texts; in a policy file at most `most`, 0 for any number."""
-    items = {"type": "array", "items": _TEXT, "minItems": 1, **({"maxItems": most} if most else {})}
-    return Kind(parse, accepts, placeholder, {"anyOf": [_TEXT, items]}, is_list=True)
-
-
-NAME = Kind(
-    _parse_name,
-    accepts=f"1 to {MAX_NAME_LENGTH} characters on one line",
-    schema={**_TEXT, "maxLength": MAX_NAME_LENGTH},
-)
-NAMES = list_of(_parse_names, "names, separated by commas or line breaks", "NAMES")
-TRACE_IDS = list_of(
-    _parse_trace_ids, f"trace IDs, separated by commas or line breaks, at most {MAX_TRACES}", "IDS", most=MAX_TRACES
-)
-SCORE = Kind(
-    _parse_score,
-    accepts="0, or a number from 1 to 100",
-    placeholder="SCORE",
-    schema={"anyOf": [{"const": 0}, {"type": "number", "minimum": 1, "maximum": 100}]},
-)
-WHOLE_NUMBER = Kind(
-    _parse_whole_number,
-    accepts="a whole number",
-    placeholder="N",
-    schema={"type": "integer", "minimum": 0, "maximum": MAX_WHOLE_NUMBER},
-)
-DURATION = Kind(
-    _parse_duration,
-    accepts="seconds, or a duration such as `10m` or `1h30m`, up to a day",
-    placeholder="TIME",
-    schema={
-        "anyOf": [
-            {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_TIMEOUT_S},
-            {
-                "type": "string",
-                "pattern": r"^(?=\d)(\d{1,9}(\.\d{1,9})?[sS]?|(\d{1,9}[hH] ?)?(\d{1,9}[mM] ?)?(\d{1,9}[sS])?)$",
-            },
-        ]
-    },
-)
+NAME = Kind(parse_name, f"1 to {MAX_NAME_LENGTH} characters on one line")
+SCORE = Kind(parse_score, "0, or a number from 1 to 100", "SCORE")
+WHOLE_NUMBER = Kind(parse_whole_number, "a whole number", "N")

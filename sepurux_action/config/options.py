@@ -5,8 +5,7 @@ Tests hold `action.yml`, the command line, and the tables of the documents equal
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, cast
@@ -19,16 +18,12 @@ SEVERAL_GATES_KEY = "gates"  # the comment key of a step with several gates
 
 
 class CommentMode(StrEnum):
-    """When the action writes the comment."""
-
     ALWAYS = "always"
     ON_FAILURE = "on_failure"
     NEVER = "never"
 
 
 class SectionKind(StrEnum):
-    """The sections of the policy file that an option may stand in."""
-
     TOP = "top"
     GATE = "gate"
     THRESHOLDS = "thresholds"
@@ -36,14 +31,10 @@ class SectionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option(Generic[T_co]):
-    """One option.
+    """One option. `default` is the text that applies if nothing is given, '' for none.
 
-    `kind` says how its text is parsed and what is accepted. `default` is the text that applies if nothing is given, ''
-    for none; it does not apply beside a value of the option `unless`. The tables show `default_note` beside it.
-    `action_default` is the default in `action.yml`, only for the job's token.
-
-    `needs_base`: the option limits a drop below the base branch. While a pull request adds the first policy file, only
-    options with `applies_before_merge` apply (docs/configuration.md).
+    It does not apply beside a value of the option `unless`. The tables show `default_note` beside it. `needs_base`: the
+    option limits a drop below the base branch.
     """
 
     name: str
@@ -54,9 +45,7 @@ class Option(Generic[T_co]):
     allowed_in: tuple[SectionKind, ...] = ()
     default: str = ""
     default_note: str = ""
-    applies_before_merge: bool = False
     secret: bool = False
-    action_default: str = ""
     actions_only: bool = False
     unless: str = ""
     needs_base: bool = False
@@ -67,12 +56,10 @@ class Option(Generic[T_co]):
 
     @property
     def default_value(self) -> T_co:
-        """Return the value of the default; raises ValueError if there is none."""
         return self.kind.parse(self.default)
 
     @property
     def default_shown(self) -> str:
-        """Return the default as the tables show it."""
         value = f"`{self.default}`" if self.default else ""
         nothing = "not set" if self.allowed_in == (SectionKind.THRESHOLDS,) else ""
         return ", ".join(filter(None, (value, self.default_note))) or nothing
@@ -109,7 +96,6 @@ PROJECT = Option(
     environment="SEPURUX_PROJECT_ID",
     aliases=("project_id",),
     allowed_in=_EACH,
-    applies_before_merge=True,
 )
 CAMPAIGN = Option(
     name="campaign",
@@ -118,30 +104,32 @@ CAMPAIGN = Option(
     environment="SEPURUX_CAMPAIGN_ID",
     aliases=("campaign_id", "campaign_name"),
     allowed_in=_EACH,
-    applies_before_merge=True,
 )
 NAME = Option(
     name="name",
     kind=kinds.NAME,
     help="Name of the gate in reports.",
     allowed_in=(SectionKind.GATE,),
-    applies_before_merge=True,
     default_note="the campaign as given",
 )
 TRACE_ID = Option(
     name="trace_id",
-    kind=kinds.TRACE_IDS,
+    kind=Kind(
+        kinds.parse_trace_ids,
+        f"trace IDs, separated by commas or line breaks, at most {kinds.MAX_TRACES}",
+        "IDS",
+        is_list=True,
+        most=kinds.MAX_TRACES,
+    ),
     help="IDs of traces to evaluate. Without `trace_id` and `trace_file`, the registered scenarios are evaluated.",
     environment="SEPURUX_TRACE_ID",
     allowed_in=_EACH,
-    applies_before_merge=True,
 )
 TRACE_FILE = Option(
     name="trace_file",
-    kind=kinds.list_of(kinds.parse_lines, "paths or globs, one per line", "FILES"),
+    kind=Kind(kinds.parse_lines, "paths or globs, one per line", "FILES", is_list=True),
     help="Trace files to upload and evaluate, in the workspace or the runner's temporary folder.",
     allowed_in=_EACH,
-    applies_before_merge=True,
 )
 MUTATION_PACK = Option(
     name="mutation_pack",
@@ -149,7 +137,6 @@ MUTATION_PACK = Option(
     help="ID of the mutation pack that Sepurux uses for the CI run.",
     environment="SEPURUX_MUTATION_PACK",
     allowed_in=_EACH,
-    applies_before_merge=True,
 )
 MIN_PASS_RATE = Option(
     name="min_pass_rate",
@@ -192,7 +179,7 @@ MIN_MUTATION_CATEGORIES = Option(
 )
 REQUIRED_MUTATION_CATEGORIES = Option(
     name="required_mutation_categories",
-    kind=kinds.NAMES,
+    kind=Kind(kinds.parse_names, "names, separated by commas or line breaks", "NAMES", is_list=True),
     help="Mutation categories that the CI run must cover.",
     allowed_in=(SectionKind.THRESHOLDS,),
 )
@@ -228,7 +215,7 @@ ON_UNDECIDED = Option(
 )
 REVIEWERS = Option(
     name="reviewers",
-    kind=kinds.list_of(kinds.parse_logins, "usernames, separated by commas or line breaks"),
+    kind=Kind(kinds.parse_logins, "usernames, separated by commas or line breaks", is_list=True),
     help="Who can approve a soft gate that failed.",
     allowed_in=_EACH,
     default_note="anyone with write access",
@@ -236,8 +223,8 @@ REVIEWERS = Option(
 )
 PATHS = Option(
     name="paths",
-    kind=kinds.list_of(
-        path_filter.parse_paths, "GitHub's filter patterns, one per line", most=path_filter.MAX_PATTERNS
+    kind=Kind(
+        path_filter.parse_paths, "GitHub's filter patterns, one per line", is_list=True, most=path_filter.MAX_PATTERNS
     ),
     help="The gate is skipped if the pull request changes no matching file. With a policy file, the input is ignored.",
     allowed_in=(SectionKind.GATE,),
@@ -246,7 +233,7 @@ PATHS = Option(
 )
 TIMEOUT = Option(
     name="timeout",
-    kind=kinds.DURATION,
+    kind=Kind(kinds.parse_duration, "seconds, or a duration such as `10m` or `1h30m`, up to a day", "TIME"),
     help="How long to wait for the decision.",
     environment="SEPURUX_TIMEOUT_SECONDS",
     allowed_in=_EACH,
@@ -259,7 +246,6 @@ GITHUB_TOKEN = Option(
     environment="GITHUB_TOKEN",
     default_note="the job's own token",
     secret=True,
-    action_default="${{ github.token }}",
     actions_only=True,
 )
 COMMENT = Option(
@@ -280,7 +266,7 @@ COMMENT_KEY = Option(
 )
 STATUS = Option(
     name="status",
-    kind=Kind(kinds.parse_bool, "`true` or `false`", schema={"type": "boolean"}),
+    kind=Kind(kinds.parse_bool, "`true` or `false`"),
     help="Whether to set a commit status for each gate, which a ruleset can require.",
     allowed_in=_ONCE,
     default="true",
@@ -324,9 +310,3 @@ LIMITS = tuple(
 )
 DROPS = frozenset(option.name for option in LIMITS if option.needs_base)
 DEFAULT_LIMITS: Mapping[str, float] = {option.name: option.default_value for option in LIMITS if option.default}
-
-
-def did_you_mean(spelling: str, known: Iterable[str]) -> str:
-    """Return a hint that names the most similar spelling, or ''."""
-    similar = difflib.get_close_matches(spelling.lower(), list(known), n=1)
-    return f"; did you mean `{similar[0]}`?" if similar else ""

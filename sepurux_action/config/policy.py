@@ -15,6 +15,8 @@ from sepurux_action.config.options import BY_NAME, OPTIONS
 from sepurux_action.config.stage import StageRule
 
 ENFORCEMENT = options.ENFORCEMENT.name
+# What applies of a file that a pull request adds, before it is merged (docs/configuration.md#whose-file-applies).
+_FIRST_FILE = ("project", "campaign", "name", "trace_id", "trace_file", "mutation_pack")
 MAX_FILE_BYTES = 256 * 1024  # bytes
 
 
@@ -63,7 +65,7 @@ def without_unmerged_rules(policy: Policy) -> Policy:
     """Return the part of the first policy file that applies before the pull request that adds it is merged."""
 
     def kept(section: PolicySection) -> PolicySection:
-        texts = {name: given for name, given in section.texts.items() if BY_NAME[name].applies_before_merge}
+        texts = {name: given for name, given in section.texts.items() if name in _FIRST_FILE}
         return replace(section, texts=texts, rules=())
 
     return replace(policy, top=kept(policy.top), gates=tuple(map(kept, policy.gates)))

@@ -49,7 +49,7 @@ _TRIGGER = re.compile(r"[a-z_]{1,64}\Z")  # the name of an event
 _RULE_KINDS: Mapping[str, Kind[object]] = {
     "stage": options.ENFORCEMENT.kind,
     "from": Kind(parse_start, "a day such as `2027-01-31`"),
-    "branches": kinds.list_of(path_filter.parse_branches, "GitHub's filter patterns, one per line"),
+    "branches": Kind(path_filter.parse_branches, "GitHub's filter patterns, one per line", is_list=True),
 }
 _SECTION_NAMES = {
     SectionKind.TOP: "on the file's top level",
@@ -172,8 +172,6 @@ class _Loader(yaml.SafeLoader):
 
 
 class PolicyParser:
-    """Turns nodes into sections and collects their problems."""
-
     def __init__(self, path: str) -> None:
         self._path = path
         self._problems: list[Problem] = []
@@ -183,7 +181,6 @@ class PolicyParser:
             raise ConfigurationError(sorted(self._problems, key=lambda problem: (problem.line, problem.column)))
 
     def policy(self, root: yaml.Node) -> Policy:
-        """Return the policy of the root node, and collect every problem."""
         top = yaml.MappingNode("", [], root.start_mark)
         if isinstance(root, yaml.MappingNode):
             top = root
@@ -306,7 +303,6 @@ class PolicyParser:
             yield rule
 
     def _rule(self, node: yaml.Node, where: str) -> StageRule | None:
-        """Return the entry, or None after a problem in it."""
         if not isinstance(node, yaml.MappingNode):
             self._reject(node, where, "a `stage`, and optionally `from` and `branches`")
             return None
@@ -315,7 +311,7 @@ class PolicyParser:
         for key, value in node.value:
             at = f"{where}, `{_key_shown(key)}`"
             if key.value not in _RULE_KINDS:
-                self._add_problem(key, at, f"it is not known{options.did_you_mean(key.value, _RULE_KINDS)}")
+                self._add_problem(key, at, f"it is not known{kinds.did_you_mean(key.value, _RULE_KINDS)}")
             elif not _empty(value):
                 given = self._value(_RULE_KINDS[key.value], value, at)
                 values[key.value] = given and given[1]
@@ -366,4 +362,4 @@ def _why_not_here(spelling: str, option: Option[object] | None) -> str:
         return f"it belongs {' or '.join(_SECTION_NAMES[each] for each in option.allowed_in)}"
     if spelling in _OTHER_KEYS:
         return "it is not accepted here"
-    return f"it is not known{options.did_you_mean(spelling, (*BY_NAME, *_OTHER_KEYS))}"
+    return f"it is not known{kinds.did_you_mean(spelling, (*BY_NAME, *_OTHER_KEYS))}"

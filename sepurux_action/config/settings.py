@@ -29,13 +29,13 @@ NO_BASE = (
 ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
 BASE = "{base}"  # in `status_context`, it stands for the base branch
 
+T = TypeVar("T")
+TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or glob matches; raises TraceFileError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishOptions:
-    """How results appear on GitHub. `key` is the comment's; `status_context` is the prefix of the status contexts.
-
-    A status links to `run_url` if there is no dashboard to link to.
-    """
+    """How results appear on GitHub. `key` is the comment's. A status links to `run_url` if there is no dashboard."""
 
     comment: CommentMode = options.COMMENT.default_value
     key: str
@@ -48,15 +48,9 @@ class PublishOptions:
         return f"{self.status_context.replace(BASE, base)} / {gate}"
 
 
-T = TypeVar("T")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """The texts that one source gives to options, by any of their names.
-
-    `label` returns the name that an error message uses for an option, such as "input `timeout`".
-    """
+    """The texts that one source gives to options, by any of their names, and what error messages call such a name."""
 
     texts: Mapping[str, str]
     label: Callable[[str], str]
@@ -64,7 +58,6 @@ class Layer:
     overrides_policy: bool = False
 
     def given(self, option: Option[object]) -> dict[str, str]:
-        """Return the texts that the layer gives to an option, by the names that it uses for it."""
         texts = {spelling: self.texts.get(spelling, "").strip() for spelling in option.names}
         return {spelling: text for spelling, text in texts.items() if text}
 
@@ -73,11 +66,9 @@ class Layer:
 class Settings:
     """All settings of a run. Absent or empty secrets are None.
 
-    Until the policy has been read, they follow from inputs and environment alone, for a status and a report if the
-    policy cannot be read: `gates` has at most the gate that these name, `problems` are those in them, which are
-    reported with those in the policy, and `missing_secret` names the setting that would hold the backend's secret.
-    `overridden` are the options of which the policy overrides an input, or a flag the policy; `ignored` are the inputs
-    without effect beside a policy.
+    Until the policy has been read, `gates` has at most the gate of inputs and environment, `problems` are those in
+    them, and `missing_secret` names the setting that would hold the secret for the backend. `overridden` are the
+    options of which the policy overrides an input, or a flag the policy; `ignored` are inputs without effect.
     """
 
     gates: tuple[Gate, ...] = ()
@@ -102,16 +93,9 @@ class Settings:
 
     @property
     def shares_statuses(self) -> bool:
-        """Return whether base branches share a status although a commit may pass on one and fail on another.
-
-        Source: docs/security.md, "One commit in several pull requests".
-        """
+        """Return whether base branches share a status although a commit may pass on one and fail on another."""
         differs = any(gate.limits_drops or any(rule.branches for rule in gate.rules) for gate in self.gates)
         return differs and self.publish_options.status and BASE not in self.publish_options.status_context
-
-
-TraceFinder = Callable[[str], tuple[Trace, ...]]
-"""Returns the traces that a path or a glob matches; raises TraceFileError."""
 
 
 def input_layer(texts: Mapping[str, str]) -> Layer:
@@ -119,7 +103,6 @@ def input_layer(texts: Mapping[str, str]) -> Layer:
 
 
 def flag_layer(texts: Mapping[str, str]) -> Layer:
-    """Return the layer of a command line's flags, which replace the inputs and override the policy."""
     return Layer(texts=texts, label=flag, overrides_policy=True)
 
 
@@ -130,7 +113,6 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
 
 
 def flag(spelling: str) -> str:
-    """Return the flag of an option: `--min-pass-rate`."""
     return "--" + spelling.replace("_", "-")
 
 
@@ -160,8 +142,9 @@ def read_settings(
         reader = OptionReader((*layers, *policy_layers(policy, section, branch, today)))
         gate = _read_gate(reader, find_traces)
         gates.append(gate if has_fixed_stage else replace(gate, rules=policy.rules(section)))
-        if flags:
-            reader.reject_drops()
+        for option in options.LIMITS if flags else ():
+            if option.needs_base and reader.value(option) is not None:
+                reader.add_problem(option, NO_BASE)
         readers.append(reader)
     step.check_duplicate_names(gates)
     settings = replace(
@@ -274,9 +257,8 @@ def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
             reader.add_problem(options.TRACE_FILE, str(error))
     if len(ids) + len(files) > kinds.MAX_TRACES:
         given = f"{len(files)} files" + (f" beside {len(ids)} trace ids" if ids else "")
-        reader.add_problem(
-            options.TRACE_FILE, f"it names {given}; accepted: at most {kinds.MAX_TRACES} traces for one gate"
-        )
+        message = f"it names {given}; accepted: at most {kinds.MAX_TRACES} traces for one gate"
+        reader.add_problem(options.TRACE_FILE, message)
     yield from files
 
 
@@ -295,7 +277,7 @@ class OptionReader:
         for layer in self._layers:
             for spelling in (each for each in layer.texts if each not in BY_NAME):
                 shown = json_reader.printable(spelling)
-                self._add(spelling, layer, shown, f"it is not known{options.did_you_mean(shown, BY_NAME)}")
+                self._add(spelling, layer, shown, f"it is not known{kinds.did_you_mean(shown, BY_NAME)}")
 
     def value_or_default(self, option: Option[T]) -> T:
         value = self.value(option)
@@ -345,16 +327,9 @@ class OptionReader:
     def _overridden_text(self, option: Option[object], layer: Layer) -> str:
         """Return the text of the input that this layer of the policy overrides, or of the policy below this flag."""
         others = [each for each in self._layers if each.is_policy != layer.is_policy]
-        if layer.is_policy:
-            others = others[:1]  # the environment is not named
-        elif not layer.overrides_policy:
-            return ""
+        if not layer.overrides_policy:
+            others = others[:1] if layer.is_policy else []  # the environment is not named
         return next((text for each in others for text in each.given(option).values()), "")
-
-    def reject_drops(self) -> None:
-        for option in options.LIMITS:
-            if option.needs_base and self.value(option) is not None:
-                self.add_problem(option, NO_BASE)
 
     def check_duplicate_names(self, gates: Iterable[Gate]) -> None:
         """Add a problem for each name that several gates have, whatever its case."""

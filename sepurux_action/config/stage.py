@@ -84,7 +84,6 @@ def stage_today(rules: Iterable[StageRule], branch: str, today: date) -> Stage:
 
 
 def next_change(rules: Iterable[StageRule], branch: str, today: date) -> NextChange | None:
-    """Return the next change of the stage on this branch, or None."""
     matching = _matching(rules, branch)
     now = stage_today(matching, branch, today)
     for day in sorted({_start(rule) for rule in matching if _start(rule) > today}):

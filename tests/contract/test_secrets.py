@@ -152,7 +152,7 @@ def test_a_text_without_a_secret_stays_as_it_is(text: str) -> None:
 
 
 def test_invalid_settings_are_redacted_before_a_report_escapes_them() -> None:
-    bad = ConfigurationError([Problem(where=SECRET, message=f"{SECRET[:20]}{json_reader.CUT} is not accepted")])
+    bad = Problem(where=SECRET, message=f"{SECRET[:20]}{json_reader.CUT} is not accepted")
     assert str(bad.redacted(REDACTED)) == f"***: ***{json_reader.CUT} is not accepted"
 
 
