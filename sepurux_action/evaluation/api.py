@@ -1,7 +1,4 @@
-"""The calls of the CI API and the meaning of its responses, as data.
-
-Source: the CI API's description (addresses, bodies, errors) and docs/configuration.md#timeout-and-polling (retries).
-"""
+"""The calls of the CI API and the meaning of its responses, as data (docs/configuration.md#timeout-and-polling)."""
 
 from __future__ import annotations
 
@@ -26,15 +23,12 @@ MAX_DETAIL_LENGTH = 500  # characters of a backend's error text that a reason qu
 MAX_ERROR_DETAILS = 5  # entries of a 422's list that a reason quotes
 MAX_CONTAINERS = 100_000  # lists and objects of a success; each costs far more memory than its two characters
 MAX_LISTED = 5_000  # items that are kept of a list in an object: more than any parser uses
-READ_FIELDS = frozenset(
-    {
-        *("run_id", "run_ids", "batch_id", "trace_id", "campaign_id", "name", "status", "decision", "dashboard_url"),
-        *metrics.FIELDS,
-        *("trace_count", "top_failing_tools", "tool", "count"),
-        *("type", "severity", "description", "mutation"),
-    }
-)
-"""The fields of a success that this package reads. The others are dropped: a response may have 4 MiB of them."""
+# The fields of a success that this package reads. The others are dropped: a response may have 4 MiB of them.
+READ_FIELDS = metrics.FIELDS | {
+    *("run_id", "run_ids", "batch_id", "trace_id", "campaign_id", "name", "status", "decision", "dashboard_url"),
+    *("trace_count", "top_failing_tools", "tool", "count"),
+    *("type", "severity", "description", "mutation"),
+}
 NOTHING: dict[str, object] = {}  # shared by all objects that have no field to keep: a response may have a million
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 CAMPAIGNS = "/v1/campaigns"
@@ -45,14 +39,14 @@ _ABOUT_SCENARIOS = re.compile("scenario|eval.?set|trace_id(: field|) (is )?requi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest:
-    """One request. `path` is encoded and begins with `/v1`; `purpose` completes "Sepurux refused ...".
+    """One request. `path` is encoded; `purpose` completes "Sepurux refused ...".
 
     `hint` returns what to do about a status and the backend's text, or ''.
     """
 
-    method: str
     path: str
     purpose: str
+    method: str = "GET"
     query: tuple[tuple[str, str], ...] = ()
     body: bytes | None = field(default=None, repr=False)
     project: str = ""
@@ -67,10 +61,9 @@ class Success:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransientError:
-    """A failure that may pass, so the call is tried again.
+    """A failure that may pass. `reached`: the backend, or a proxy of it, responded. `sent`: the call was sent at all.
 
-    `reached` is true if the backend, or a proxy of it, responded. `connected` is false only if there was no connection.
-    `sent` is false if the call was not sent, because an earlier response asked to wait or no time was left.
+    `connected` is false only if there was no connection. Without `sent`, a wait was asked for, or no time was left.
     """
 
     reason: str
@@ -93,7 +86,6 @@ class TransientError:
 
 
 NO_TIME_LEFT = TransientError(reason="no time was left for the call", sent=False)
-"""The result of a call that could not be sent in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +121,6 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """An HTTP response. `location` is where a redirect points, '' for any other."""
-
     status: int
     body: bytes | bytearray
     retry_after_s: float | None = None
@@ -144,19 +134,18 @@ class RunMetadata:
 
 
 def list_campaigns(project: str) -> ApiRequest:
-    return ApiRequest(method="GET", path=CAMPAIGNS, purpose="the list of campaigns", project=project)
+    return ApiRequest(path=CAMPAIGNS, purpose="the list of campaigns", project=project)
 
 
 def upload_trace(content: bytes, label: str, project: str, key: str) -> ApiRequest:
-    shown = f'"{label}"'
     hints = {
-        413: f"Record a shorter trace than {shown}, or split it.",
-        422: f"Correct {shown} as Sepurux says here; Sepurux's SDK writes traces that are accepted.",
+        413: f'Record a shorter trace than "{label}", or split it.',
+        422: f'Correct "{label}" as Sepurux says here; Sepurux\'s SDK writes traces that are accepted.',
     }
     return ApiRequest(
         method="POST",
         path="/v1/traces",
-        purpose=f"the trace {shown}",
+        purpose=f'the trace "{label}"',
         body=content,
         project=project,
         idempotency_key=key,
@@ -198,28 +187,19 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: RunMetadat
 def poll_run(*, run_id: str, batch_id: str, project: str) -> ApiRequest:
     """Return the call that polls a batch, or a run if `batch_id` is ''."""
     path = f"/v1/ci/batch/{quote(batch_id, safe='')}" if batch_id else f"/v1/ci/runs/{quote(run_id, safe='')}"
-    return ApiRequest(method="GET", path=path, purpose="the poll of the run", project=project)
+    return ApiRequest(path=path, purpose="the poll of the run", project=project)
 
 
 def reliability(campaign_id: str, run_id: str, project: str) -> ApiRequest:
-    return ApiRequest(
-        method="GET",
-        path=f"/v1/campaigns/{quote(campaign_id, safe='')}/reliability",
-        purpose="the reliability score",
-        query=(("run_id", run_id),),
-        project=project,
-    )
+    path = f"{CAMPAIGNS}/{quote(campaign_id, safe='')}/reliability"
+    return ApiRequest(path=path, purpose="the reliability score", query=(("run_id", run_id),), project=project)
 
 
 def classified_failures(campaign_id: str, run_id: str, project: str) -> ApiRequest:
     """Return the call for the first page of a run's classified failures."""
-    return ApiRequest(
-        method="GET",
-        path=f"/v1/campaigns/{quote(campaign_id, safe='')}/failures",
-        purpose="the classified failures",
-        query=(("run_id", run_id), ("limit", str(FAILURES_PAGE)), ("offset", "0")),
-        project=project,
-    )
+    path = f"{CAMPAIGNS}/{quote(campaign_id, safe='')}/failures"
+    query = (("run_id", run_id), ("limit", str(FAILURES_PAGE)), ("offset", "0"))
+    return ApiRequest(path=path, purpose="the classified failures", query=query, project=project)
 
 
 def parse_response(
@@ -227,8 +207,7 @@ def parse_response(
 ) -> ApiResult:
     """Return what an HTTP response means for its call; never raises, whatever the body is.
 
-    Retried: 408, 425, 429, 5xx, and a success whose body is empty or no JSON. No redirect is followed. `redact` removes
-    secrets from error texts before they are shortened: half a secret would not be recognized.
+    `redact` removes secrets from error texts before they are shortened: half a secret would not be recognized.
     """
     status, body = response.status, response.body
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
@@ -257,7 +236,10 @@ def parse_response(
         hint = _credentials_hint(status, call, credentials)
     else:
         reason = f"Sepurux refused {call.purpose} (HTTP {status}){said}"
-        hint = call.hint(status, detail) or _hint(call, detail)
+        hint = f"Check that `base_url` is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
+        if detail:
+            hint = "Correct what Sepurux names here, in the settings of the gate or at Sepurux."
+        hint = call.hint(status, detail) or hint
     return PermanentError(reason=reason, status=status, hint=hint)
 
 
@@ -274,10 +256,7 @@ def _read_parts(value: object, limit: int | None = None) -> object:
 
 
 def error_detail(body: bytes | bytearray, redact: Callable[[str], str] = str) -> str:
-    """Return the backend's own error text, on one line and shortened; '' if there is none.
-
-    Source: `{"detail": "text"}`, or for 422 `{"detail": [{"loc": [...], "msg": "...", "type": "..."}]}`.
-    """
+    """Return the text of `{"detail": "..."}`, or of `{"detail": [{"loc": [...], "msg": "..."}]}`, on one short line."""
     try:
         detail = json_reader.as_object(json.loads(body)).get("detail")
     except (ValueError, RecursionError):
@@ -296,12 +275,6 @@ def _entries(detail: object) -> Iterator[str]:
         location = ".".join(str(part) for part in json_reader.as_array(entry.get("loc")) if isinstance(part, str | int))
         if message := json_reader.text(entry.get("msg")):
             yield f"{json_reader.printable(location)}: {message}" if location else message
-
-
-def _hint(call: ApiRequest, detail: str) -> str:
-    if detail:
-        return "Correct what Sepurux names here, in the settings of the gate or at Sepurux."
-    return f"Check that `base_url` is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
 
 
 def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:

@@ -1,27 +1,16 @@
-"""Parses a run or a batch, its classified failures, and combines the numbers of several runs.
-
-Source: the CI API's `GET /v1/ci/runs/{run_id}` and `GET /v1/ci/batch/{batch_id}`. Any field may be missing or null.
-"""
+"""Parses a run or a batch and its classified failures, of which any field may be missing, and combines several runs."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.evaluation.metrics import (
-    RELIABILITY_SCORE,
-    Metric,
-    Numbers,
-    combine_numbers,
-    parse_numbers,
-    read_count,
-    read_name,
-    read_names,
-)
+from sepurux_action.evaluation import metrics
+from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, Metric, Numbers, read_count, read_name
 
 FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
 MAX_READ_TOOLS = 100  # of one response; a report shows fewer
@@ -46,10 +35,9 @@ class FailingTool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CIRun:
-    """What one poll of a run or a batch shows.
+    """What one poll of a run or a batch shows. `status` and `decision` are the backend's words, '' if missing or null.
 
-    `status` and `decision` are the backend's words, '' if missing or null. `mutation_categories` are names: at most
-    MAX_CATEGORIES, and for several runs combined only those that all runs cover. Their number is one of `numbers`.
+    `mutation_categories` are at most MAX_CATEGORIES names, of several runs those that all cover. `numbers` counts them.
     """
 
     status: str = ""
@@ -76,10 +64,7 @@ class CIRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifiedFailure:
-    """Failures of one kind as the backend classifies them. Every text is foreign; `description` is that of one.
-
-    `new` of the `count` are not known from the base; None if they were not compared.
-    """
+    """Failures of one kind. Every text is foreign. `new` of the `count` are not known from the base, or it is None."""
 
     type: str
     severity: str
@@ -90,7 +75,7 @@ class ClassifiedFailure:
     new: int | None = None
 
     @property
-    def kind(self) -> tuple[str, str, str, str]:
+    def kind(self) -> tuple[str, ...]:
         return self.severity, self.type, self.mutation, self.trace_id
 
     @property
@@ -109,8 +94,7 @@ class Enrichment:
     """What further calls add to the report: classified failures, and a note for each call that failed.
 
     `left_out` counts the failures of kinds that were not kept; `more_failures` is true if not all were read. `fixed`
-    are those that a result of the base had and this run lacks; `compared_with` counts the results of the base that the
-    failures were compared with.
+    are those that one of the `compared_with` results of the base had and this run lacks.
     """
 
     failures: tuple[ClassifiedFailure, ...] = ()
@@ -118,7 +102,7 @@ class Enrichment:
     more_failures: bool = False
     fixed: tuple[ClassifiedFailure, ...] = ()
     compared_with: int = 0
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     def with_each(self, change: Callable[[ClassifiedFailure], ClassifiedFailure]) -> Enrichment:
         return replace(self, failures=tuple(map(change, self.failures)), fixed=tuple(map(change, self.fixed)))
@@ -127,13 +111,13 @@ class Enrichment:
 def parse_ci_run(payload: object) -> CIRun:
     """Return the run that a poll response describes; never raises, whatever JSON it is."""
     body = json_reader.as_object(payload)
-    categories = read_names(body.get("mutation_categories"))
+    categories = metrics.read_names(body.get("mutation_categories"))
     single = json_reader.identifier(body.get("run_id"))
     listed = tuple(filter(None, map(json_reader.identifier, json_reader.as_array(body.get("run_ids")))))[:MAX_RUN_IDS]
     return CIRun(
         status=_word(body.get("status")),
         decision=_word(body.get("decision")),
-        numbers=parse_numbers(payload),
+        numbers=metrics.parse_numbers(payload),
         mutation_categories=None if categories is None else categories[:MAX_CATEGORIES],
         trace_count=read_count(body.get("trace_count")),
         top_failing_tools=_tools(body.get("top_failing_tools")),
@@ -169,57 +153,55 @@ def least_listed(reported: float | None) -> float:
 
 
 def combine(runs: Sequence[CIRun]) -> CIRun:
-    """Return the first run with each number replaced by the worst of all runs (docs/configuration.md#traces).
+    """Return the first run with the worst of each number of all runs (docs/configuration.md#traces).
 
-    Runs that do not report a number are left out, and the number's `reported_by` says so. A mutation category is
-    covered if every run that reports categories has it. The counts of failing tools are added up.
+    A mutation category is covered if every run that reports categories has it. Counts of failing tools are added up.
     """
     if len(runs) == 1:
         return runs[0]
     reported = [set(run.mutation_categories) for run in runs if run.mutation_categories is not None]
     return replace(
         runs[0],
-        numbers=combine_numbers(run.numbers for run in runs),
+        numbers=metrics.combine_numbers(run.numbers for run in runs),
         mutation_categories=tuple(sorted(set.intersection(*reported))) if reported else None,
         top_failing_tools=_add_up(failing for run in runs for failing in run.top_failing_tools),
     )
 
 
 def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
-    parsed = []
-    for item in list(json_reader.as_array(payload))[:MAX_LISTED_FAILURES]:
-        body = json_reader.as_object(item)
-        if body:
-            parsed.append(
-                ClassifiedFailure(
-                    type=_failure_text(body.get("type")),
-                    severity=_failure_text(body.get("severity")),
-                    description=_failure_text(body.get("description")),
-                    mutation=_failure_text(body.get("mutation")),
-                    trace_id=json_reader.identifier(body.get("trace_id")),
-                )
-            )
-    return tuple(parsed)
+    items = map(json_reader.as_object, list(json_reader.as_array(payload))[:MAX_LISTED_FAILURES])
+
+    def text(item: Mapping[str, object], name: str) -> str:
+        return json_reader.text(item.get(name))[:MAX_FAILURE_TEXT_LENGTH]
+
+    return tuple(
+        ClassifiedFailure(
+            type=text(item, "type"),
+            severity=text(item, "severity"),
+            description=text(item, "description"),
+            mutation=text(item, "mutation"),
+            trace_id=json_reader.identifier(item.get("trace_id")),
+        )
+        for item in items
+        if item
+    )
 
 
 def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int) -> tuple[tuple[ClassifiedFailure, ...], int]:
     """Return at most `max_kinds` kinds of failures, and the number of failures of the kinds that are left out.
 
-    A kind is a severity, type, mutation, and trace. Kept are first the kinds with new failures, then the most severe,
-    then the most frequent.
+    Kept are first the kinds with new failures, then the most severe, then the most frequent.
     """
-    kinds: dict[tuple[str, str, str, str], list[ClassifiedFailure]] = {}
+    kinds: dict[tuple[str, ...], list[ClassifiedFailure]] = {}
     for failure in failures:
         kinds.setdefault(failure.kind, []).append(failure)
-    merged = (
-        replace(
-            alike[0],
-            description=next((each.description for each in alike if each.description), ""),
-            count=sum(each.count for each in alike),
-            new=_sum_of_new(alike),
-        )
-        for alike in kinds.values()
-    )
+    merged = []
+    for alike in kinds.values():
+        description = next((each.description for each in alike if each.description), "")
+        new = [each.new for each in alike if each.new is not None]
+        all_new = sum(new) if len(new) == len(alike) else None
+        count = sum(each.count for each in alike)
+        merged.append(replace(alike[0], description=description, count=count, new=all_new))
     ranked = sorted(merged, key=lambda each: (not each.new, severity_rank(each.severity), -each.count))
     return tuple(ranked[:max_kinds]), sum(each.count for each in ranked[max_kinds:])
 
@@ -240,37 +222,25 @@ def combine_found(found: Sequence[Enrichment], max_kinds: int) -> Enrichment:
     )
 
 
-def _sum_of_new(failures: Sequence[ClassifiedFailure]) -> int | None:
-    compared = [failure.new for failure in failures if failure.new is not None]
-    return sum(compared) if len(compared) == len(failures) else None
-
-
 def severity_rank(severity: str) -> int:
     """Return the rank of a severity, 0 for the worst; unknown words come last."""
     word = severity.lower()
     return SEVERITIES.index(word) if word in SEVERITIES else len(SEVERITIES)
 
 
-def _failure_text(value: object) -> str:
-    return json_reader.text(value)[:MAX_FAILURE_TEXT_LENGTH]
-
-
 def _word(value: object) -> str:
     """Return a status or decision, '' for null; anything but a short printable text becomes an unknown word."""
     if value is None:
         return ""
-    plain = isinstance(value, str) and value.isprintable() and len(value) <= MAX_WORD_LENGTH
-    return value if isinstance(value, str) and plain else json_reader.preview(value)
+    if isinstance(value, str) and value.isprintable() and len(value) <= MAX_WORD_LENGTH:
+        return value
+    return json_reader.preview(value)
 
 
 def _tools(value: object) -> tuple[FailingTool, ...]:
-    tools = []
-    for item in list(json_reader.as_array(value))[:MAX_READ_TOOLS]:
-        body = json_reader.as_object(item)
-        tool, count = read_name(body.get("tool")), read_count(body.get("count"))
-        if tool:
-            tools.append(FailingTool(tool, int(count.value or 0)))
-    return _add_up(tools)
+    items = map(json_reader.as_object, list(json_reader.as_array(value))[:MAX_READ_TOOLS])
+    named = ((read_name(item.get("tool")), read_count(item.get("count")).value) for item in items)
+    return _add_up(FailingTool(tool, int(count or 0)) for tool, count in named if tool)
 
 
 def _add_up(tools: Iterable[FailingTool]) -> tuple[FailingTool, ...]:

@@ -24,17 +24,8 @@ import urllib3
 from sepurux_action import __version__
 from sepurux_action.common.json_reader import is_loopback
 from sepurux_action.common.secret import Redactor
-from sepurux_action.evaluation.api import (
-    MAX_RESPONSE_BYTES,
-    ApiRequest,
-    ApiResult,
-    Credentials,
-    PermanentError,
-    Response,
-    Success,
-    TransientError,
-    parse_response,
-)
+from sepurux_action.evaluation import api
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 
 CONNECT_S = 5.0
 READ_S = 15.0
@@ -43,12 +34,8 @@ CHUNK_BYTES = 64 * 1024
 MAX_INFORMATIONAL = 10  # responses before the final one; a server that sends more has no final one
 CLIENT = f"gate-action/{__version__}"
 TRANSPORT_ERRORS = (
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-    urllib3.exceptions.ProxySchemeUnsupported,
-    http.client.HTTPException,
-    OSError,
-    UnicodeError,
+    *(requests.RequestException, urllib3.exceptions.HTTPError, urllib3.exceptions.ProxySchemeUnsupported),
+    *(http.client.HTTPException, OSError, UnicodeError),
 )
 
 
@@ -56,7 +43,7 @@ class Transport:
     def __init__(
         self,
         base_url: str,
-        credentials: Credentials,
+        credentials: api.Credentials,
         redact: Redactor,
         adapter: requests.adapters.BaseAdapter | None = None,
     ) -> None:
@@ -65,8 +52,8 @@ class Transport:
         self._host = urlsplit(base_url).hostname or ""
         self._credentials = credentials
         self._redact = redact
-        self._headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": CLIENT}
-        self._headers["X-Sepurux-SDK"] = CLIENT
+        self._headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        self._headers |= {"User-Agent": CLIENT, "X-Sepurux-SDK": CLIENT}
         if credentials.token:
             self._headers["X-Sepurux-Token"] = credentials.token.reveal()
         if key := credentials.api_key or credentials.token:
@@ -74,7 +61,7 @@ class Transport:
         self._parsing = threading.Lock()  # one response at a time: a parsed one takes many times its size
         self._session = _Session()
         self._session.trust_env = not is_loopback(self._host)  # the proxies and CA bundles of the environment
-        self._session.auth = _no_netrc
+        self._session.auth = lambda request: request  # requests reads `.netrc` if there is none
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter or _Adapter())
@@ -82,21 +69,24 @@ class Transport:
     def send(self, call: ApiRequest, within_s: float) -> ApiResult:
         """Return the result of one call; never raises for anything that a network does.
 
-        The body is read within `within_s` seconds. Headers that arrive slowly may take longer: `ApiCalls` abandons
-        such a call.
+        The body is read within `within_s` seconds. Slow headers may take longer: `ApiCalls` abandons such a call.
         """
-        deadline = time.monotonic() + within_s
         try:
-            return self._exchange(call, deadline)
+            return self._exchange(call, time.monotonic() + within_s)
         except TRANSPORT_ERRORS as error:
-            return TransientError(reason=self._describe(error), connected=not _never_connected(error))
+            reason = getattr(error.args[0] if error.args else None, "reason", None)  # of what requests wraps
+            failed = reason if isinstance(reason, urllib3.exceptions.NewConnectionError) else None
+            connected = not (failed or isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError))
+            return TransientError(reason=self._describe(failed, error), connected=connected)
 
     def _exchange(self, call: ApiRequest, deadline: float) -> ApiResult:
-        headers = dict(self._headers)
+        headers: dict[str, str | bytes] = dict(self._headers)
         if call.body is not None:
             headers["Content-Type"] = "application/json"
         if call.idempotency_key:
             headers["Idempotency-Key"] = call.idempotency_key
+        if call.project:
+            headers["X-Project-Id"] = call.project.encode()
         left = max(0.1, deadline - time.monotonic())
         response = self._session.request(
             call.method,
@@ -104,7 +94,7 @@ class Transport:
             params=call.query,
             # A stream is sent in pieces: the timeout counts for each of them, and not for a whole trace.
             data=io.BytesIO(call.body) if call.body else None,
-            headers={**headers, **({"X-Project-Id": call.project.encode()} if call.project else {})},
+            headers=headers,
             timeout=(min(CONNECT_S, left), min(READ_S, left)),
             allow_redirects=False,
             stream=True,
@@ -112,31 +102,33 @@ class Transport:
         with response:
             body = bytearray()
             # read1 returns what has arrived; reading a whole chunk would wait for a slow body.
-            while len(body) <= MAX_RESPONSE_BYTES and (chunk := response.raw.read1(CHUNK_BYTES, decode_content=True)):
+            while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
                 body += chunk
+                if len(body) > api.MAX_RESPONSE_BYTES:
+                    break
                 if time.monotonic() > deadline:
                     raise requests.ReadTimeout
             success = response.status_code < 300  # noqa: PLR2004 - HTTP's success class and below
-            if success and len(body) > MAX_RESPONSE_BYTES:
+            if success and len(body) > api.MAX_RESPONSE_BYTES:
                 return PermanentError(
-                    reason=f"Sepurux sent more than {MAX_RESPONSE_BYTES // 2**20} MiB for {call.purpose}",
+                    reason=f"Sepurux sent more than {api.MAX_RESPONSE_BYTES // 2**20} MiB for {call.purpose}",
                     status=response.status_code,
                     hint="Check that `base_url` is the API's own address.",
                 )
             now = _http_date(response.headers.get("Date", "")) or datetime.now(UTC)  # this machine's clock may be off
-            received = Response(
+            received = api.Response(
                 status=response.status_code,
                 body=body,
                 retry_after_s=retry_after(response.headers.get("Retry-After", ""), now),
                 location=response.headers.get("Location", ""),
             )
             with self._parsing:
-                result = parse_response(call, received, self._credentials, self._redact)
+                result = api.parse_response(call, received, self._credentials, self._redact)
                 return Success(self._redact.redact_json(result.payload)) if isinstance(result, Success) else result
 
-    def _describe(self, error: Exception) -> str:
+    def _describe(self, failed: Exception | None, error: Exception) -> str:
         """Return what happened, without the exception's own text, which may quote addresses and headers."""
-        for each in (getattr(_failed_connection(error), "__cause__", None), error):
+        for each in (failed.__cause__ if failed else None, error):
             for kinds, words in _WORDS:
                 if isinstance(each, kinds):
                     return words.format(host=self._host)
@@ -157,18 +149,6 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 )
 
 
-def _never_connected(error: Exception) -> bool:
-    """Return whether there was no TCP or TLS connection, so no request was sent; false for a reset later."""
-    no_connection = isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError)
-    return no_connection or _failed_connection(error) is not None
-
-
-def _failed_connection(error: Exception) -> urllib3.exceptions.NewConnectionError | None:
-    """Return why there was no connection; None for another error. requests keeps it in the exception that it wraps."""
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    return reason if isinstance(reason, urllib3.exceptions.NewConnectionError) else None
-
-
 class _Session(requests.Session):
     """A session that detects no redirect: requests would read its whole body and parse its target."""
 
@@ -177,10 +157,7 @@ class _Session(requests.Session):
 
 
 class _Response(http.client.HTTPResponse):
-    """A response that skips informational ones, such as `103 Early Hints`; http.client skips only `100 Continue`.
-
-    Source: RFC 9110, section 15.2.
-    """
+    """A response that skips all informational ones (RFC 9110, section 15.2); http.client skips only `100 Continue`."""
 
     def begin(self) -> None:
         super().begin()
@@ -207,11 +184,7 @@ class _HTTPSConnection(urllib3.connection.HTTPSConnection):
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    def get_connection_with_tls_context(  # the arguments are those of requests
-        self,
-        *args: Any,  # noqa: ANN401
-        **kwargs: Any,  # noqa: ANN401
-    ) -> urllib3.connectionpool.ConnectionPool:
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> urllib3.connectionpool.ConnectionPool:  # noqa: ANN401
         pool = super().get_connection_with_tls_context(*args, **kwargs)
         if isinstance(pool, urllib3.HTTPConnectionPool):
             pool.ConnectionCls = _HTTPSConnection if pool.scheme == "https" else _HTTPConnection
@@ -238,8 +211,3 @@ def _http_date(text: str) -> datetime | None:
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return when if when.tzinfo else None
-
-
-def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Replace the credentials, because requests reads `.netrc` if there are none."""
-    return request
