@@ -21,9 +21,8 @@ from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import Option
 from sepurux_action.config.stage import Stage
-from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.decision import Check, CheckState, Decision, check_thresholds
 from sepurux_action.evaluation.drops import Base, check_drops
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import (

@@ -1,7 +1,4 @@
-"""Finds the result of each gate: skipped, cached, evaluated, and changed by reviews.
-
-Source: docs/reference.md#decisions.
-"""
+"""Finds the result of each gate: skipped, cached, evaluated, and changed by reviews (docs/reference.md#decisions)."""
 
 from __future__ import annotations
 
@@ -12,8 +9,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import NextChange, OnUndecided, Stage, next_change
 from sepurux_action.evaluation.api import Credentials, RunMetadata
-from sepurux_action.evaluation.checks import CheckState
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
+from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, compare_drops, few_results
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.polling import run_all
@@ -21,7 +17,6 @@ from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
-from sepurux_action.github.snapshot import Snapshot
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report import outputs
 from sepurux_action.run import Run
@@ -45,7 +40,6 @@ UNREAD_RESULTS_HINT = (
     "Give the job `contents: read` and `statuses: write` under `permissions:` if it lacks one of them, then re-run it."
 )
 NO_GITHUB_HINT = "Comparing with the base branch needs `github_token`: leave that input at its default."
-SECRETS_OF_WORKFLOW = "Secrets are set under `Settings > Secrets and variables > {store}` of the repository."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +51,13 @@ class GateEvaluator:
         self.run.github.publish_pending(gate.name for gate in gates)
         runs = self._skipped_or_cached()
         to_evaluate = [gate for gate in gates if gate.name not in runs]
-        advice = {gate.name: self._stage_advice(gate) for gate in to_evaluate}
+        advised = {}
+        for gate in to_evaluate:
+            change = self._next_change(gate)
+            scheduled = change is not None and change.stricter
+            advised[gate.name] = self.run.github.stage_advice(gate.name, gate.stage, scheduled=scheduled)
         runs |= self._evaluate(to_evaluate)
-        return tuple(self._result(gate, runs[gate.name], advice.get(gate.name, "")) for gate in gates)
-
-    # -- skipped or cached: the backend is not called ---------------------------------------------------------------
+        return tuple(self._result(gate, runs[gate.name], advised.get(gate.name, "")) for gate in gates)
 
     def _skipped_or_cached(self) -> dict[str, tuple[RunResult, ...]]:
         """Return the runs of the gates that this run does not evaluate, by the gate's name."""
@@ -74,7 +70,7 @@ class GateEvaluator:
         for gate in gates:
             if gate.name in unaffected:
                 runs[gate.name] = _not_run(gate, Decision.SKIPPED, NOT_AFFECTED)
-            elif cached := self._cached_failure(gate):
+            elif event.name == "pull_request_review" and (cached := self.run.github.cached_failure(gate)):
                 runs[gate.name] = cached
         return runs
 
@@ -87,14 +83,6 @@ class GateEvaluator:
         names = frozenset(name for name, paths in filters.items() if not affects(paths, changed))
         return names if names and self.run.github.is_current() else frozenset()
 
-    def _cached_failure(self, gate: Gate) -> tuple[RunResult, ...]:
-        """Return the runs of an earlier `fail` of the same commit and fingerprint, for review events only."""
-        if self.run.event.name != "pull_request_review":
-            return ()
-        return self.run.github.cached_failure(gate)
-
-    # -- evaluated by the backend -----------------------------------------------------------------------------------
-
     def _evaluate(self, gates: Sequence[Gate]) -> Mapping[str, tuple[RunResult, ...]]:
         settings, event = self.run.settings, self.run.event
         if not gates:
@@ -102,7 +90,10 @@ class GateEvaluator:
         if not settings.secret:
             hint = no_credentials_hint(event)
             return {gate.name: _not_run(gate, Decision.ERROR, NO_CREDENTIALS, hint) for gate in gates}
-        credentials = Credentials(token=settings.token, api_key=settings.api_key, source=_secret_source(event))
+        store = "Dependabot" if event.dependabot else "Actions"
+        source = f"Secrets are set under `Settings > Secrets and variables > {store}` of the repository."
+        source = source if event.name else ""  # on a command line
+        credentials = Credentials(token=settings.token, api_key=settings.api_key, source=source)
         transport = self.run.connections.transport(settings.base_url, credentials, self.run.redact)
         # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
         configured = settings.pull_request if not event.name or event.lookup else None
@@ -110,15 +101,14 @@ class GateEvaluator:
         calls = self.run.connections.calls(transport.send, self.run.signals)
         baselines = self.run.github.baselines(gates)
         compared = [(gate, baselines.get(gate.name, Baseline())) for gate in gates]
-        runs = run_all(compared, metadata, calls, self.run.host, self._set_early_outputs)
+
+        def set_early_outputs(known: Sequence[RunResult]) -> None:
+            self.run.host.set_outputs(outputs.early_outputs(known))
+
+        runs = run_all(compared, metadata, calls, self.run.host, set_early_outputs)
         return {gate.name: of_gate for gate, of_gate in zip(gates, runs, strict=True)}
 
-    def _set_early_outputs(self, known: Sequence[RunResult]) -> None:
-        self.run.host.set_outputs(outputs.early_outputs(known))
-
-    # -- the result -------------------------------------------------------------------------------------------------
-
-    def _result(self, gate: Gate, runs: tuple[RunResult, ...], advice: str) -> GateResult:
+    def _result(self, gate: Gate, runs: tuple[RunResult, ...], advised: str) -> GateResult:
         base = self._base(gate)
         runs, drops = compare_drops(gate, runs, base)
         decision = min((run.decision for run in runs), key=lambda each: each.rank)
@@ -128,13 +118,23 @@ class GateEvaluator:
         blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=suspected)
         too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in drops)
         few = few_results(base.baseline) if too_few and base.baseline else ""
-        notes = tuple(filter(None, (self._next_change_note(gate), advice, few)))
+        change = self._next_change(gate)
+        if change and change.is_near:
+            self.run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
+        notes = tuple(filter(None, (str(change or ""), advised, few)))
         result = GateResult(gate=gate, runs=runs, blocks=blocks, notes=notes, drops=drops)
         return self._apply_reviews(result) if decision is Decision.FAIL and gate.stage is Stage.SOFT else result
 
     def _base(self, gate: Gate) -> Base:
+        """Return the results that a gate is compared with, or what to do if they could not be read."""
         github, event = self.run.github, self.run.event
-        hint = _unread_hint(github.snapshot, event) if github.connected else NO_GITHUB_HINT
+        error = github.snapshot.error
+        if not github.connected:
+            hint = NO_GITHUB_HINT
+        elif error is None or error.forbidden:  # GitHub may return null without an error for what the token may not see
+            hint = UNREAD_RESULTS_HINT
+        else:
+            hint = advice(github.snapshot.denied or Operation.READ, error, event)
         return Base(baseline=github.baselines([gate]).get(gate.name), branch=event.base_ref, hint=hint)
 
     def _apply_reviews(self, result: GateResult) -> GateResult:
@@ -145,20 +145,8 @@ class GateEvaluator:
         blocks = enforce(result.decision, gate.stage, gate.on_undecided, approved=approval.approved)
         return replace(result, blocks=blocks, approval=approval)
 
-    def _next_change_note(self, gate: Gate) -> str:
-        change = self._next_change(gate)
-        if change is None:
-            return ""
-        if change.is_near:
-            self.run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
-        return str(change)
-
     def _next_change(self, gate: Gate) -> NextChange | None:
         return next_change(gate.rules, self.run.event.branch, self.run.today)
-
-    def _stage_advice(self, gate: Gate) -> str:
-        change = self._next_change(gate)
-        return self.run.github.stage_advice(gate.name, gate.stage, scheduled=change is not None and change.stricter)
 
 
 def no_credentials_hint(event: Event) -> str:
@@ -168,21 +156,6 @@ def no_credentials_hint(event: Event) -> str:
         return NO_CREDENTIALS_OF_DEPENDABOT
     without_secrets = event.fork and event.name in {"pull_request", "pull_request_review"}
     return NO_CREDENTIALS_OF_FORK if without_secrets else NO_CREDENTIALS_HINT
-
-
-def _unread_hint(snapshot: Snapshot, event: Event) -> str:
-    """Return what to do if the results on the base branch could not be read.
-
-    GitHub may return null without an error for what the token may not see.
-    """
-    if snapshot.error is None or snapshot.error.forbidden:
-        return UNREAD_RESULTS_HINT
-    return advice(snapshot.denied or Operation.READ, snapshot.error, event)
-
-
-def _secret_source(event: Event) -> str:
-    """Return the sentence on where the secrets of this run are set, or '' on a command line."""
-    return SECRETS_OF_WORKFLOW.format(store="Dependabot" if event.dependabot else "Actions") if event.name else ""
 
 
 def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> tuple[RunResult, ...]:

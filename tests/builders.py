@@ -19,9 +19,18 @@ from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, UNREAD_RESULTS_HINT
 from sepurux_action.evaluation.base_failures import NOT_COMPARED, compare
-from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
-from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide, next_step
+from sepurux_action.evaluation.decision import (
+    NEXT_STEPS,
+    Check,
+    CheckState,
+    Decision,
+    Rule,
+    RunDecision,
+    check_thresholds,
+    decide,
+    next_step,
+)
 from sepurux_action.evaluation.drops import FEW_RESULTS, Base, compare_drops
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES

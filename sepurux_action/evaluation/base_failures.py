@@ -1,6 +1,6 @@
-"""Reads the classified failures of the base's runs, and compares the failures of this step's gates with them.
+"""Reads the classified failures of the base's runs, and compares those of this step with them (docs/report-files.md).
 
-What cannot be compared stays unmarked, and a note says why. No decision depends on it. Source: docs/report-files.md.
+What cannot be compared stays unmarked, and a note says why. No decision depends on it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,10 @@ from urllib.parse import urlsplit
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import safe_url
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation import api, schedule
+from sepurux_action.evaluation import api, ci_run, schedule
 from sepurux_action.evaluation.api import ApiRequest, Success
 from sepurux_action.evaluation.calls import ApiCalls
-from sepurux_action.evaluation.ci_run import (
-    ClassifiedFailure,
-    incomplete_list,
-    least_listed,
-    merge_failures,
-    parse_ci_run,
-    parse_failures,
-    wrong_shape,
-)
+from sepurux_action.evaluation.ci_run import ClassifiedFailure, incomplete_list, least_listed, merge_failures
 from sepurux_action.evaluation.metrics import FAILURES, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import RunResult
@@ -48,9 +40,8 @@ class _NotComparable(Exception):
 async def compare_with_base(gates: Sequence[tuple[Gate, Baseline, Runs]], calls: ApiCalls) -> tuple[Runs, ...]:
     """Return the runs of each gate, with their failures marked as new or known, and those that are fixed.
 
-    The results of the base are read one after the other, those of the gate with the worst decision first, and of each
-    gate the newest first, in at most MAX_REQUESTS requests, each made once, and COMPARISON_S seconds. A result that no
-    request is left for is not compared.
+    The gate with the worst decision is first, and of each gate the newest result. A result that neither one of
+    MAX_REQUESTS requests nor one of COMPARISON_S seconds is left for is not compared.
     """
     reader = _Reader(calls)
     compared = {}
@@ -67,7 +58,9 @@ class _Reader:
 
     async def compare(self, project: str, baseline: Baseline, runs: Runs) -> Runs:
         """Return a gate's runs with marked failures, or with a note that says why they are not marked."""
-        if not _has_failures(runs, baseline):
+        numbers = ((each.result.value(FAILURES), each.result.value(UNSAFE_ATTEMPTS)) for each in baseline.results)
+        some_failures = any(run.enrichment.failures for run in runs) or any(each != (0, 0) for each in numbers)
+        if not (baseline.results and some_failures and all(run.decision.is_decided for run in runs)):
             return runs
         run, more = runs[0], runs[0].enrichment
         try:
@@ -79,12 +72,10 @@ class _Reader:
             more = replace(more, failures=marked, fixed=fixed, compared_with=len(base))
         return (replace(run, enrichment=more), *runs[1:])
 
-    async def _failures_of_base(
-        self, project: str, baseline: Baseline, runs: Runs
-    ) -> Sequence[Sequence[ClassifiedFailure]]:
+    async def _failures_of_base(self, project: str, baseline: Baseline, runs: Runs) -> Sequence[Failures]:
         """Return the failures of each result of the base that is compared; raises _NotComparable."""
         run, url = runs[0], runs[0].run.dashboard_url
-        own_id, ids = run_id_of(url), comparable_ids(url, (each.url for each in baseline.results))
+        own_id, ids = _page_and_id(url)[1], comparable_ids(url, (each.url for each in baseline.results))
         of_batch = own_id == run.batch_id
         if len(runs) > 1:
             raise _NotComparable(SEVERAL_TRACES)
@@ -100,8 +91,8 @@ class _Reader:
             if len(run_ids) > self._left:
                 break
             read = await asyncio.gather(*(self._list(project, run.campaign_id, run_id) for run_id in run_ids))
-            failures = [failure for of_run in read for failure in of_run]
-            reported = [each.result.value(FAILURES) for each in baseline.results if run_id_of(each.url) == found]
+            failures = tuple(failure for of_run in read for failure in of_run)
+            reported = [each.result.value(FAILURES) for each in baseline.results if _page_and_id(each.url)[1] == found]
             if len(failures) < max(map(least_listed, reported)):
                 what = "batch" if of_batch else "run"
                 raise _NotComparable(f"for its {what} {found}, Sepurux lists fewer failures than it counted")
@@ -112,23 +103,23 @@ class _Reader:
 
     async def _runs_of_batch(self, project: str, run: RunResult, batch_id: str) -> tuple[str, ...]:
         def problem(payload: object) -> str:
-            if wrong := wrong_shape(payload, run_id="", batch_id=batch_id):
+            if wrong := ci_run.wrong_shape(payload, run_id="", batch_id=batch_id):
                 return wrong
             body = json_reader.as_object(payload)
             if body.get("campaign_id") not in (None, run.campaign_id):
                 return "a response about another campaign"
-            run_ids = parse_ci_run(payload).run_ids
+            run_ids = ci_run.parse_ci_run(payload).run_ids
             complete = len(run_ids) == len(list(json_reader.as_array(body.get("run_ids")))) > 0
             is_own = complete and not set(run.run.run_ids) & set(run_ids)
             return "" if is_own else "a response without usable run_ids of its own"
 
         call = api.poll_run(run_id="", batch_id=batch_id, project=project)
-        return tuple(dict.fromkeys(parse_ci_run(await self._read(call, f"batch {batch_id}", problem)).run_ids))
+        return tuple(dict.fromkeys(ci_run.parse_ci_run(await self._read(call, f"batch {batch_id}", problem)).run_ids))
 
-    async def _list(self, project: str, campaign: str, run_id: str) -> tuple[ClassifiedFailure, ...]:
+    async def _list(self, project: str, campaign: str, run_id: str) -> Failures:
         call = api.classified_failures(campaign, run_id, project)
         problem = partial(incomplete_list, campaign_id=campaign, run_id=run_id)
-        return parse_failures(await self._read(call, f"run {run_id}", problem))
+        return ci_run.parse_failures(await self._read(call, f"run {run_id}", problem))
 
     async def _read(self, call: ApiRequest, what: str, problem: Callable[[object], str]) -> object:
         """Return the payload of a call; raises _NotComparable if it is not usable."""
@@ -140,21 +131,13 @@ class _Reader:
         return result.payload
 
 
-def _has_failures(runs: Runs, baseline: Baseline) -> bool:
-    """Return whether the runs are decided, and they or a result of the base have failures or may have some."""
-    if not baseline.results or not all(run.decision.is_decided for run in runs):
-        return False
-    numbers = ((each.result.value(FAILURES), each.result.value(UNSAFE_ATTEMPTS)) for each in baseline.results)
-    return any(run.enrichment.failures for run in runs) or any(each != (0, 0) for each in numbers)
-
-
 def compare(
     now: Sequence[ClassifiedFailure], base: Iterable[Sequence[ClassifiedFailure]], *, uploaded: bool
 ) -> tuple[Failures, Failures]:
     """Return a run's failures compared with those of the base's results, and what is fixed. All lists are complete.
 
-    Of n failures of a kind now and at most m in any of the results, max(0, n - m) are new. What any of them had and
-    this run lacks is fixed. An `uploaded` trace has another id in each run, so its id is not compared.
+    Of n failures of a kind now and at most m in any of the results, max(0, n - m) are new. An `uploaded` trace has
+    another id in each run, so its id is not compared.
     """
     most: dict[tuple[str, ...], ClassifiedFailure] = {}
     for listed in base:
@@ -178,25 +161,21 @@ def _comparable(failure: ClassifiedFailure, *, uploaded: bool) -> ClassifiedFail
     return replace(failure, trace_id="") if uploaded else failure
 
 
-def run_id_of(url: str) -> str:
-    """Return the id at the end of a dashboard's path; '' if there is none."""
-    return json_reader.identifier(urlsplit(url).path.rpartition("/")[2]) if safe_url(url) else ""
-
-
 def comparable_ids(own_url: str, urls: Iterable[str]) -> tuple[str, ...]:
     """Return the ids in the URLs that equal a run's own dashboard URL except for the id, each once and in their order.
 
     The URLs are those of commit statuses, which anyone with write access can set.
     """
-    own_id, own_page = run_id_of(own_url), _page(own_url)
-    found = (run_id_of(url) for url in urls if own_id and run_id_of(url) and _page(url) == own_page)
-    return tuple(dict.fromkeys(each for each in found if each != own_id))
+    own_page, own_id = _page_and_id(own_url)
+    found = (each for page, each in map(_page_and_id, urls) if own_id and page == own_page)
+    return tuple(dict.fromkeys(each for each in found if each not in {"", own_id}))
 
 
-def _page(url: str) -> tuple[object, ...]:
-    """Return all of a URL but the id at the end of its path."""
+def _page_and_id(url: str) -> tuple[tuple[object, ...], str]:
+    """Return a dashboard's URL without the id at the end of its path, and this id, '' if there is none."""
     if not safe_url(url):
-        return ()
+        return (), ""
     parts = urlsplit(url)
-    prefix = parts.path.rpartition("/")[0]
-    return parts.scheme, parts.hostname, parts.port, prefix, parts.query, parts.fragment
+    prefix, _, last = parts.path.rpartition("/")
+    page = (parts.scheme, parts.hostname, parts.port, prefix, parts.query, parts.fragment)
+    return page, json_reader.identifier(last)

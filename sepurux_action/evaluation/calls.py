@@ -30,7 +30,7 @@ class ApiCalls:
     """
 
     def __init__(self, send: Callable[[ApiRequest, float], ApiResult], signals: Signals) -> None:
-        """Take the function that performs one call within seconds, such as `Transport.send`. It may block."""
+        """Take the function that performs one call within seconds and may block, such as `Transport.send`."""
         self._send = send
         self._signals = signals
         self._slots = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE)
@@ -74,10 +74,7 @@ class ApiCalls:
         return random.random()  # noqa: S311 - spreads retries, keeps no secret
 
     async def send(self, call: ApiRequest, until: float) -> ApiResult:
-        """Return the result of a call that must end by the time `until`, including its wait for a free slot.
-
-        It waits for the end of a `Retry-After`, or if that is too late, returns at once, see `held`.
-        """
+        """Return the result of a call that must end by `until`, including its waits for a slot and a `Retry-After`."""
         async with AsyncExitStack() as slot:
             try:
                 async with asyncio.timeout_at(until):
@@ -92,10 +89,9 @@ class ApiCalls:
             return await self._perform(call, until - self.now())
 
     async def poll(self, call: ApiRequest, deadline: float, until: float) -> tuple[ApiResult, bool]:
-        """Return the result of a poll, and whether it was the last one, which starts at the deadline or later.
+        """Return the result of a poll, and whether it was the last: it starts at the deadline, and ends by `until`.
 
-        The last one takes at most LAST_POLL_S, and ends by `until`. A poll does not wait for the end of a
-        `Retry-After`, but returns at once, see `held`.
+        A poll does not wait for the end of a `Retry-After`, but returns at once.
         """
         async with AsyncExitStack() as slot:
             try:
@@ -130,10 +126,7 @@ class ApiCalls:
         return result
 
     async def perform(self, call: ApiRequest, seconds: float) -> ApiResult:
-        """Return the result of a call. A call that takes too long is abandoned, and its late result is dropped.
-
-        A server that drips its response delays neither the result nor the exit.
-        """
+        """Return the result of a call. One that takes too long is abandoned: it delays neither result nor exit."""
         try:
             async with asyncio.timeout(seconds + GRACE_S):  # Python 3.11's wait_for can lose a cancellation
                 return await asyncio.wrap_future(start_thread(partial(self._send, call, seconds)))

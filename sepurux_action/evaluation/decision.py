@@ -1,22 +1,21 @@
-"""Decides what a poll means for one CI run.
-
-The rows are those of docs/reference.md#decisions; the first that matches decides.
-"""
+"""Compares a run with the thresholds, and decides: the first row of docs/reference.md#decisions that matches."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from dataclasses import dataclass, replace
+from enum import IntEnum, StrEnum, auto
 
 from sepurux_action.common import json_reader
+from sepurux_action.common.json_reader import Reading
+from sepurux_action.config import options
 from sepurux_action.config.gate import Gate, Trace
-from sepurux_action.evaluation.checks import Check, CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.metrics import METRICS, summary
+from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES, Metric, summary
 
+REQUIRED_CATEGORIES = options.REQUIRED_MUTATION_CATEGORIES.name
 FAILED_STATUSES = frozenset({"failed", "error", "cancelled"})
 FINISHED_STATUSES = frozenset({"done", "completed"})
 OPEN_STATUSES = frozenset({"", "queued", "running", "pending"})
@@ -28,11 +27,9 @@ CONTRADICTED = f"{HOWEVER} a number it reports misses a threshold"
 
 
 class Rule(IntEnum):
-    """Which row of the table of decisions applies (docs/reference.md#decisions).
+    """Which row of the table of decisions applies (docs/reference.md#decisions), or what else led to a decision.
 
-    Five are no rows of it: NOT_POLLED, because no poll led to the decision, CANCELLED, after a signal, and three for a
-    run that passed: DROPPED, because it lies too far below the baseline, and two because no one knows whether it does:
-    NOT_COMPARED, because it lacks a number, and BASE_UNREAD, because the baseline is not known.
+    The last three are for a run that passed.
     """
 
     NOT_POLLED = 0
@@ -45,11 +42,12 @@ class Rule(IntEnum):
     FINISHED_UNDECIDED = 7
     PENDING = 8
     CANCELLED = 9
-    DROPPED = 10
-    NOT_COMPARED = 11
-    BASE_UNREAD = 12
+    DROPPED = 10  # it lies too far below the baseline
+    NOT_COMPARED = 11  # it lacks a number that the baseline has
+    BASE_UNREAD = 12  # the baseline is not known
 
 
+# What to do about a decision that is not on the agent. `{rerun}` differs by where it is read.
 NEXT_STEPS = {
     Rule.EVALUATION_FAILED: "See the Sepurux run for the cause, then {rerun}.",
     Rule.UNKNOWN_WORD: "Update sepurux/gate-action, or ask Sepurux what it means.",
@@ -59,7 +57,6 @@ NEXT_STEPS = {
     Rule.CANCELLED: "{Rerun}.",
     Rule.NOT_COMPARED: "{Rerun}. If the number is missing again, ask Sepurux about this run.",
 }
-"""What to do about a decision that is not on the agent, by its rule. `{rerun}` differs by where it is read."""
 
 
 class Decision(StrEnum):
@@ -85,6 +82,39 @@ class Decision(StrEnum):
         return self in {Decision.ERROR, Decision.PENDING}
 
 
+class CheckState(StrEnum):
+    """How a reported number compares with a threshold; the last two are for drops only."""
+
+    MET = auto()
+    MISSED = auto()
+    NOT_REPORTED = auto()
+    NO_NUMBER = auto()
+    WITHIN_RANGE = auto()  # the drop is too large, but the base itself has results as low
+    NOT_COMPARED = auto()  # the base has too few results
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One threshold compared with the run. `actual` and `required` are `value` and `limit` as text.
+
+    `remark` says why a drop does not count. `lacking` names the required categories that the run does not cover.
+    """
+
+    threshold: str
+    metric: str
+    label: str
+    required: str
+    actual: str
+    state: CheckState
+    limit: float
+    value: float | None = None
+    remark: str = ""
+    lacking: tuple[str, ...] = ()
+    required_for_pass: bool = False
+    sentence: str = ""
+    reported_by: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDecision:
     """What one poll means: the decision, its reason, and its row of the decision table (docs/reference.md).
@@ -100,19 +130,17 @@ class RunDecision:
 
 
 def decide(run: CIRun, gate: Gate) -> RunDecision:
-    """Return the decision on one poll of a CI run. Every combination of run and gate has one.
-
-    Rows 3 and 8 are pending. Row 7 is `error` only if the caller polls once more and it is confirmed.
-    """
+    """Return the decision on one poll. The rule FINISHED_UNDECIDED counts only if another poll confirms it."""
     checks = tuple(check_thresholds(run, gate))
-    broken = [check for check in checks if check.state is CheckState.MISSED]
+    missed = "; ".join(check.sentence for check in checks if check.state is CheckState.MISSED)
     missing = tuple(dict.fromkeys(_missing(run, gate, checks)))
 
     def with_rule(rule: Rule, decision: Decision, reason: str) -> RunDecision:
         return RunDecision(decision=decision, reason=reason, rule=rule, checks=checks)
 
     if run.decision == "fail":
-        return with_rule(Rule.DECIDED_FAIL, Decision.FAIL, _sentence(broken) if broken else UNEXPLAINED_FAIL)
+        reason = f"{missed[0].upper()}{missed[1:]}." if missed else UNEXPLAINED_FAIL
+        return with_rule(Rule.DECIDED_FAIL, Decision.FAIL, reason)
     if run.status in FAILED_STATUSES:
         what = "was cancelled" if run.status == "cancelled" else "failed"
         decided = f", decision {json_reader.preview(run.decision)}" if run.decision else ""
@@ -122,9 +150,8 @@ def decide(run: CIRun, gate: Gate) -> RunDecision:
         reason = f"Sepurux reported {unknown}, which this version of the gate does not know."
         return with_rule(Rule.UNKNOWN_WORD, Decision.PENDING, reason)
     if run.decision == "pass":
-        if broken:
-            why = "; ".join(check.sentence for check in broken)
-            return with_rule(Rule.PASS_CONTRADICTED, Decision.FAIL, f"{CONTRADICTED}: {why}.")
+        if missed:
+            return with_rule(Rule.PASS_CONTRADICTED, Decision.FAIL, f"{CONTRADICTED}: {missed}.")
         if missing:
             reason = f"Sepurux reported a pass without a number that a threshold needs ({'; '.join(missing)})."
             return with_rule(Rule.PASS_WITHOUT_NUMBERS, Decision.ERROR, reason)
@@ -137,10 +164,7 @@ def decide(run: CIRun, gate: Gate) -> RunDecision:
 
 
 def _missing(run: CIRun, gate: Gate, checks: tuple[Check, ...]) -> Iterator[str]:
-    """Yield a sentence on each number without which a run does not pass (docs/reference.md, Decisions).
-
-    A number that only a drop limits may be missing: this depends on the baseline.
-    """
+    """Yield a sentence on each number without which a run does not pass. One that only a drop limits may be missing."""
     for check in checks:
         unusable = check.state is CheckState.NO_NUMBER
         if unusable or (check.required_for_pass and check.state is CheckState.NOT_REPORTED):
@@ -164,11 +188,6 @@ def _unknown_word(run: CIRun) -> str:
     return " and ".join(words)
 
 
-def _sentence(checks: list[Check]) -> str:
-    text = "; ".join(check.sentence for check in checks)
-    return f"{text[0].upper()}{text[1:]}."
-
-
 def _pass_reason(run: CIRun, checks: tuple[Check, ...]) -> str:
     reported = any(check.state is CheckState.MET for check in checks)
     unreported = [check.label.lower() for check in checks if check.state is not CheckState.MET]
@@ -176,6 +195,61 @@ def _pass_reason(run: CIRun, checks: tuple[Check, ...]) -> str:
     met = "every threshold is met" if reported and not unreported else "no reported number misses a threshold"
     met += f" (not reported: {', '.join(unreported)})" if unreported else ""
     return f"{numbers}; {met}." if numbers else f"{met[0].upper()}{met[1:]}."
+
+
+def check_thresholds(run: CIRun, gate: Gate) -> Iterator[Check]:
+    for metric in METRICS:
+        limit = gate.limits.get(metric.threshold)
+        if limit is not None:
+            yield _check(metric, run.reading(metric), limit)
+    if gate.required_mutation_categories:
+        yield _check_categories(run, gate.required_mutation_categories)
+
+
+def _check(metric: Metric, reading: Reading, limit: float) -> Check:
+    value, write = reading.value, metric.format.write
+    absent = reading.broken or "not reported"
+    return Check(
+        threshold=metric.threshold,
+        metric=metric.name,
+        label=metric.label,
+        required=f"{'≤' if metric.less_is_better else '≥'} {write(limit, value)}",
+        actual=absent if value is None else write(value, limit),
+        limit=limit,
+        value=value,
+        state=_state(reading, met=value is not None and metric.meets(value, limit)),
+        required_for_pass=metric.needed,
+        sentence=f"{metric.label.lower()}: {absent}" if value is None else metric.sentence(value, limit),
+        reported_by=reading.reported_by,
+    )
+
+
+def _check_categories(run: CIRun, required: tuple[str, ...]) -> Check:
+    covered, total, reading = run.mutation_categories, len(required), run.reading(MUTATION_CATEGORIES)
+    if covered is None:  # a cached run may have their number only
+        reading = replace(reading, value=None)
+    absent = reading.broken or "not reported"
+    lacking = () if covered is None else tuple(name for name in required if name not in covered)
+    met = f"mutation categories lack {', '.join(lacking)}" if lacking else "all categories are covered"
+    return Check(
+        threshold=REQUIRED_CATEGORIES,
+        metric=REQUIRED_CATEGORIES,
+        label="Required mutations",
+        required=str(total),
+        actual=absent if covered is None else f"{total - len(lacking)} of {total}",
+        limit=total,
+        value=None if covered is None else total - len(lacking),
+        lacking=lacking,
+        state=_state(reading, met=not lacking),
+        sentence=f"required mutations: {absent}" if covered is None else met,
+        reported_by=reading.reported_by,
+    )
+
+
+def _state(reading: Reading, *, met: bool) -> CheckState:
+    if reading.value is not None:
+        return CheckState.MET if met else CheckState.MISSED
+    return CheckState.NO_NUMBER if reading.broken else CheckState.NOT_REPORTED
 
 
 def fingerprint(gate: Gate) -> str:

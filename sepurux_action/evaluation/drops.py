@@ -1,7 +1,6 @@
-"""Compares a gate's numbers with the baseline. Source: docs/noisy-agents.md.
+"""Compares a gate's numbers with the baseline, after every run is decided (docs/noisy-agents.md).
 
-The backend knows no baseline, so the gate compares by itself, after every run is decided. A drop changes only the
-decision of a gate that passed, never one to a `pass`.
+A drop changes only the decision of a gate that passed, never one to a `pass`.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ from dataclasses import dataclass, replace
 
 from sepurux_action.common import number_format
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun, combine
-from sepurux_action.evaluation.decision import HOWEVER, Decision, Rule, next_step
+from sepurux_action.evaluation.decision import HOWEVER, Check, CheckState, Decision, Rule, next_step
 from sepurux_action.evaluation.metrics import METRICS, NOT_KNOWN, Metric, summary
 from sepurux_action.evaluation.published_result import Baseline, published_numbers
 from sepurux_action.evaluation.result import RunResult
@@ -44,14 +42,10 @@ class Base:
     hint: str = ""
 
     @property
-    def heading(self) -> str:
-        return base_heading(self.branch)
-
-    @property
     def name(self) -> str:
         if not self.branch:
             return "this branch"
-        return self.branch if self.heading == self.branch else "the base branch"
+        return self.branch if base_heading(self.branch) == self.branch else "the base branch"
 
 
 def base_heading(branch: str) -> str:
@@ -69,10 +63,9 @@ def few_results(baseline: Baseline) -> str:
 def compare_drops(
     gate: Gate, runs: tuple[RunResult, ...], base: Base
 ) -> tuple[tuple[RunResult, ...], tuple[Check, ...]]:
-    """Return the runs, of which one that passed may have failed or have no result now, and a check of each drop.
+    """Return the runs, of which the worst that passed may have failed or have no result now, and a check of each drop.
 
-    The numbers are the worst of all runs, and the worst run gets the decision. A `fail` because of a drop comes from an
-    earlier run and is not compared again: the base branch may have other results now.
+    The numbers are the worst of all runs. A cached `fail` because of a drop is not compared again.
     """
     if any(run.run_decision.rule is Rule.DROPPED for run in runs):
         return runs, ()
@@ -126,10 +119,8 @@ def _check(metric: Metric, allowed: float, actual: float | None, base: Base) -> 
     else:
         results = number_format.pluralize(len(values), "result")
         below = f"{metric.named(actual)} is {_size(drop, limit)} points below the median of {results} on {base.name}"
-        state, sentence = (
-            CheckState.MISSED,
-            f"{below}, more than the allowed {_size(limit, drop)}, and below each of them",
-        )
+        state = CheckState.MISSED
+        sentence = f"{below}, more than the allowed {_size(limit, drop)}, and below each of them"
         if actual >= min(values):
             lowest, highest = (metric.format.write(each, None) for each in (min(values), max(values)))
             state, remark = CheckState.WITHIN_RANGE, f"within {base.name}'s range, {lowest} to {highest}"
@@ -137,7 +128,7 @@ def _check(metric: Metric, allowed: float, actual: float | None, base: Base) -> 
     return Check(
         threshold=metric.drop,
         metric=f"{metric.name}_drop",
-        label=f"{metric.label} vs {base.heading}",
+        label=f"{metric.label} vs {base_heading(base.branch)}",
         required=f"≥ {_signed(-limit, drop)}",
         actual=shown,
         state=state,
@@ -151,32 +142,22 @@ def _check(metric: Metric, allowed: float, actual: float | None, base: Base) -> 
 
 def _worst_of(runs: tuple[RunResult, ...], check: Check) -> RunResult:
     metric = DROPS[check.threshold]
-    return min(runs, key=lambda run: _or_infinite(run.run.value(metric)))
+    return min(runs, key=lambda run: math.inf if (value := run.run.value(metric)) is None else value)
 
 
 def _with_remarks(runs: tuple[RunResult, ...], checks: list[Check]) -> tuple[RunResult, ...]:
-    """Return runs that passed without the sentence that every threshold is met.
-
-    The run with the worst number has the remark on it in place of that sentence.
-    """
-    remarks: dict[int, list[str]] = {}
-    for check in checks:
-        remarks.setdefault(id(_worst_of(runs, check)), []).append(check.sentence)
-    return tuple(_with_remark(run, "; ".join(remarks.get(id(run), ()))) for run in runs)
-
-
-def _with_remark(run: RunResult, remark: str) -> RunResult:
-    parts = "; ".join(filter(None, (summary(run.run.numbers), remark)))
-    reason = f"{parts[0].upper()}{parts[1:]}." if parts else run.run_decision.reason
-    return replace(run, run_decision=replace(run.run_decision, reason=reason))
+    """Return runs that passed without the sentence that every threshold is met; the worst has a remark instead."""
+    remarked = []
+    for run in runs:
+        remarks = (check.sentence for check in checks if _worst_of(runs, check) is run)
+        parts = "; ".join(filter(None, (summary(run.run.numbers), *remarks)))
+        reason = f"{parts[0].upper()}{parts[1:]}." if parts else run.run_decision.reason
+        remarked.append(replace(run, run_decision=replace(run.run_decision, reason=reason)))
+    return tuple(remarked)
 
 
 def _points(metric: Metric, difference: float) -> float:
     return round(difference * metric.format.scale, number_format.MAX_DIGITS)
-
-
-def _or_infinite(value: float | None) -> float:
-    return math.inf if value is None else value
 
 
 def _size(points: float, distinct_from: float) -> str:

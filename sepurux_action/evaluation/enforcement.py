@@ -1,7 +1,4 @@
-"""What a decision leads to in each stage: whether a gate blocks, the approval of a soft gate, and the exit status.
-
-Source: docs/reference.md#decisions and docs/configuration.md#the-soft-gate.
-"""
+"""Whether a decision blocks in each stage, the approval of a soft gate, and the exit status (docs/reference.md)."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ def enforce(
     approved: bool = False,
     trace_may_be_cause: bool = False,
 ) -> bool:
-    """Return whether a gate with this decision blocks. `approved` is true if a review approved a soft gate.
+    """Return whether a gate with this decision blocks. A soft gate is `approved` by a review.
 
     `allow` does not apply if an uploaded trace may be why there is no result: a pull request can add such a trace.
     """

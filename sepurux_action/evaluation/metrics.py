@@ -1,7 +1,4 @@
-"""The table of metrics: one row for each number that an evaluation reports, and every other module reads the table.
-
-A new number is a new row; if it has a threshold, its option has a row in `config/options.py`.
-"""
+"""The table of metrics: one row for each number that an evaluation reports. Every other module reads the table."""
 
 from __future__ import annotations
 
@@ -26,8 +23,7 @@ NOT_KNOWN = "–"
 class NumberFormat:
     """A kind of number: how it is read from a response, and written with enough digits to differ from another one.
 
-    In a commit status, a number is multiplied by `scale` and ends with `unit`; `scale` also multiplies a difference.
-    `highest` is the largest number, None for no limit.
+    Statuses and differences multiply it by `scale`; in a status it ends with `unit`. `highest` is None for no limit.
     """
 
     read: Callable[[object], Reading]
@@ -42,14 +38,11 @@ class NumberFormat:
         if not value:
             return "±0"
         size = abs(value) * self.scale
-        return f"{'+' if value > 0 else '−'}{number_format.count(size) if self.whole else points(size)}"
+        shown = number_format.count(size) if self.whole else number_format.score(size, 0)
+        return f"{'+' if value > 0 else '−'}{shown}"
 
     def rounded(self, value: float, limit: float | None) -> float:
-        """Return a number as a commit status has it.
-
-        One that is not whole has two digits after the point, or as many as it takes to lie on the right side of its
-        limit, of 0, and of 100.
-        """
+        """Return a number as in a status: with as many digits as it takes to lie on its side of limit, 0, and 100."""
         if self.whole:
             return value
         exact, other = (Decimal(number_format.decimal(each)) * self.scale for each in (value, limit or 0))
@@ -75,16 +68,8 @@ class NumberFormat:
         return value
 
 
-def points(size: float) -> str:
-    """Return the size of a difference, with enough digits to differ from 0."""
-    return number_format.score(size, 0)
-
-
 def _read_score(value: object) -> Reading:
-    """Return a reliability score as 0 to 100 (docs/configuration.md, Thresholds).
-
-    A value below 1, or `1.0`, is a fraction; the integer `1` is 1 of 100. `json.loads` reads `1.0` as a float.
-    """
+    """Return a score as 0 to 100. A value below 1, or `1.0`, is a fraction; the integer `1` is 1 of 100."""
     of_hundred = value * 100 if isinstance(value, float) and 0 <= value <= 1 else value
     return json_reader.number(of_hundred, low=0, high=100, digits=SCORE_DIGITS)
 
@@ -129,18 +114,15 @@ PERCENTAGE = NumberFormat(read=read_of_hundred, write=lambda value, _: number_fo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One number that an evaluation reports.
+    """One number that an evaluation reports. `field` is its name in responses, if that differs.
 
-    `name` is that in outputs and `report.json`; `field` that in responses, if it differs. `noun` and `nouns` name it in
-    a sentence, such as `2 failures` or `score 91.2`. `threshold` and `drop` are the options that limit it, and how far
-    it may lie below the baseline, '' for none. Without a number that is `needed`, no run passes its threshold.
-
-    `output` is the description of its output, and `published` its text in a commit status, which also makes it one of
-    the numbers that are compared over time; both are '' for a number that is in no output, or in no status.
+    `noun` and `nouns` name it in a sentence, such as `2 failures` or `score 91.2`. `threshold` and `drop` are the
+    options that limit it, and how far it may lie below the baseline. Without a number that is `needed`, no run passes
+    its threshold. `output` describes its output. `published` is its text in a commit status, which also makes it one of
+    the numbers that are compared over time.
     """
 
     name: str
-    label: str
     noun: str
     format: NumberFormat
     nouns: str = ""
@@ -151,6 +133,10 @@ class Metric:
     needed: bool = False
     output: str = ""
     published: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.name.replace("_", " ").capitalize()
 
     @property
     def heading(self) -> str:
@@ -187,12 +173,9 @@ class Metric:
         return f"{subject} {verb} {'at least' if met else 'below'} the required {needed}"
 
 
-Numbers = Mapping[str, Reading]
-"""What a run reports of each metric, by its name. A metric that is missing here is not reported."""
-
+Numbers = Mapping[str, Reading]  # by the metric's name; one that is missing is not reported
 PASS_RATE = Metric(
     name="pass_rate",
-    label="Pass rate",
     noun="pass rate",
     format=RATE,
     threshold=options.MIN_PASS_RATE.name,
@@ -203,7 +186,6 @@ PASS_RATE = Metric(
 )
 UNSAFE_ATTEMPTS = Metric(
     name="unsafe_attempts",
-    label="Unsafe attempts",
     noun="unsafe attempt",
     format=COUNT,
     threshold=options.MAX_UNSAFE.name,
@@ -214,7 +196,6 @@ UNSAFE_ATTEMPTS = Metric(
 )
 FAILURES = Metric(
     name="failures",
-    label="Failures",
     noun="failure",
     format=COUNT,
     threshold=options.MAX_FAILURES.name,
@@ -225,7 +206,6 @@ FAILURES = Metric(
 )
 RELIABILITY_SCORE = Metric(
     name="reliability_score",
-    label="Reliability score",
     noun="score",
     format=SCORE,
     threshold=options.MIN_RELIABILITY_SCORE.name,
@@ -235,35 +215,15 @@ RELIABILITY_SCORE = Metric(
 )
 MUTATION_CATEGORIES = Metric(
     name="mutation_categories",
-    label="Mutation categories",
     noun="mutation category",
     nouns="mutation categories",
     format=COUNT_OF_NAMES,
     threshold=options.MIN_MUTATION_CATEGORIES.name,
 )
-SCENARIO_COVERAGE = Metric(
-    name="scenario_coverage",
-    field="scenario_coverage_pct",
-    label="Scenario coverage",
-    noun="scenario coverage",
-    format=PERCENTAGE,
-)
-MUTATION_COVERAGE = Metric(
-    name="mutation_coverage",
-    field="mutation_coverage_score",
-    label="Mutation coverage",
-    noun="mutation coverage",
-    format=OF_HUNDRED,
-)
-
 METRICS = (
-    PASS_RATE,
-    UNSAFE_ATTEMPTS,
-    FAILURES,
-    RELIABILITY_SCORE,
-    MUTATION_CATEGORIES,
-    SCENARIO_COVERAGE,
-    MUTATION_COVERAGE,
+    *(PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, RELIABILITY_SCORE, MUTATION_CATEGORIES),
+    Metric(name="scenario_coverage", field="scenario_coverage_pct", noun="scenario coverage", format=PERCENTAGE),
+    Metric(name="mutation_coverage", field="mutation_coverage_score", noun="mutation coverage", format=OF_HUNDRED),
 )
 PUBLISHED = tuple(metric for metric in METRICS if metric.published)
 BY_OPTION: Mapping[str, Metric] = {
@@ -286,10 +246,7 @@ def _known(numbers: Numbers) -> Numbers:
 
 
 def worst_reading(metric: Metric, readings: Iterable[Reading], reporting: str = "traces") -> Reading:
-    """Return the worst number, or if none is reported, the first value that is no number.
-
-    What is not reported is left out, and `reported_by` says so.
-    """
+    """Return the worst number, or if none is reported, the first value that is no number."""
     readings = tuple(readings)
     values = [reading.value for reading in readings if reading.value is not None]
     if not values:

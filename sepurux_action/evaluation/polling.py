@@ -17,9 +17,8 @@ from sepurux_action.evaluation import api, ci_run, schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.base_failures import compare_with_base
 from sepurux_action.evaluation.calls import ApiCalls
-from sepurux_action.evaluation.checks import Check
 from sepurux_action.evaluation.ci_run import CIRun, Enrichment, parse_ci_run
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide, fingerprint, next_step
+from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, decide, fingerprint, next_step
 from sepurux_action.evaluation.metrics import FAILURES, RELIABILITY_SCORE, worst_reading
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import RunResult

@@ -41,7 +41,6 @@ class CommitResults:
 
 
 def summarize(result: GateResult) -> PreviousResult:
-    """Return the part of a gate's result that a status describes; each number is the worst of its runs."""
     numbers = published_numbers(result.combined, result.gate)
     return PreviousResult(decision=result.decision, stage=result.gate.stage, numbers=numbers)
 
@@ -66,10 +65,7 @@ def format_description(result: PreviousResult, note: str = "") -> str:
 
 
 def parse_description(text: object) -> PreviousResult | None:
-    """Return the result in a description, or None for a text that `format_description` does not write.
-
-    A description of an older version may lack numbers at its end.
-    """
+    """Return the result in a description, None for any other text. An older one may lack the last numbers."""
     if not isinstance(text, str) or (match := _DESCRIPTION.fullmatch(text)) is None:
         return None
     decision, parts = Decision(match["decision"]), match["numbers"].split(", ")
@@ -83,7 +79,6 @@ def parse_description(text: object) -> PreviousResult | None:
 
 
 def _parse_numbers(parts: Iterable[str]) -> Iterator[tuple[str, float]]:
-    """Yield the known numbers in the parts of a description; raises ValueError for a part that it does not contain."""
     for metric, part in zip(PUBLISHED, parts, strict=False):
         before, after = metric.published.split("{}")
         written = part.removeprefix(before).removesuffix(after)
@@ -107,8 +102,7 @@ class BaselineResult:
 class Baseline:
     """The last results of one context on the base branch that passed: at most `MAX_BASE_RESULTS`, the newest first.
 
-    `hidden` counts the commits whose newest status of the context is neither a pass nor a fail of the own account. It
-    may have replaced a result, because GitHub shows only the newest one.
+    `hidden` counts the commits with a newest status that may hide a result: no pass or fail, or of another account.
     """
 
     results: tuple[BaselineResult, ...] = ()

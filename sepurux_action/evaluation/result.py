@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.checks import Check, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun, Enrichment, combine
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
+from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, check_thresholds
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS
 
@@ -19,10 +18,7 @@ MAX_NAMED_TRACES = 10  # failed traces that a reason names; the others are count
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """The result of one CI run of a gate. Unknown ids are ''; `hint` says what to do, or is ''.
-
-    `trace_may_be_cause` is true if the run has a trace to upload, which may be why there is no decision.
-    """
+    """The result of one CI run of a gate. `trace_may_be_cause`: an uploaded trace may be why there is no decision."""
 
     trace: str
     run_decision: RunDecision
@@ -42,22 +38,18 @@ class RunResult:
 
 
 def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
-    """Return whether an uploaded trace may be why one of the runs has no decision.
-
-    If the baseline could not be read, the result of an uploaded trace was not compared, so this counts as such a cause.
-    """
+    """Return whether an uploaded trace may be why one of the runs has no decision, or was not compared."""
     runs = tuple(runs)
     compared = all(run.run_decision.rule is not Rule.BASE_UNREAD for run in runs)
-    without = (run for run in runs if run.decision.is_undecided or not compared)
-    return any(run.trace_may_be_cause for run in without)
+    return any(run.trace_may_be_cause for run in runs if run.decision.is_undecided or not compared)
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
 class GateResult:
     """The result of a gate: its runs, one for each trace, and whether it blocks.
 
-    `approval` is given for a failed soft gate of a pull request, unless a signal ended the run. `notes` are sentences
-    about the stage and the baseline, `drops` the comparison with the baseline.
+    `approval` is given for a failed soft gate of a pull request, unless a signal ended the run. `notes` are about the
+    stage and the baseline.
     """
 
     gate: Gate
@@ -88,14 +80,12 @@ class GateResult:
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        """Return the thresholds compared with the combined numbers; none if no run has been compared with them."""
         if not any(run.run_decision.checks for run in self.runs):
             return ()
         return (*check_thresholds(self.combined, self.gate), *self.drops)
 
     @property
     def severity_key(self) -> tuple[int, bool, float]:
-        """Return a key that sorts the worst gate first, by the same rules as its runs."""
         return _severity_key(self.decision, self.combined, self.gate)
 
     @property

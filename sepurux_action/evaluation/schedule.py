@@ -1,7 +1,4 @@
-"""When a failed call is tried again, when a run is polled again, and the timeouts of the calls of Sepurux.
-
-Source: docs/configuration.md, Timeout and polling.
-"""
+"""When a call is tried again, when a run is polled again, and all timeouts (docs/configuration.md#timeout)."""
 
 from __future__ import annotations
 
@@ -55,10 +52,7 @@ class Retry:
         return Retry(self.failed + 1, error)
 
     def wait(self, jitter: float) -> float:
-        """Return the seconds until the next attempt: what `Retry-After` asks for, else the backoff.
-
-        The backoff is exponential with full jitter, which is 0 to 1.
-        """
+        """Return the seconds until the next attempt: what `Retry-After` asks for, else exponential with full jitter."""
         if self.error and self.error.retry_after_s is not None:
             return max(MIN_RETRY_AFTER_S, self.error.retry_after_s)
         return float(min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(max(0, self.failed - 1), 10)) * jitter)
@@ -66,10 +60,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Polls:
-    """What the polls of a run have shown. Times are seconds since the first call of the step.
-
-    `decision` is what the last poll that succeeded has shown.
-    """
+    """What the polls of a run have shown, the last good one a `decision`. Times are since the step's first call."""
 
     started: float
     deadline: float

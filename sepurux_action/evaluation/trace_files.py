@@ -1,7 +1,4 @@
-"""Finds, checks, and reads trace files; a path must not lead out of the folder in which it starts.
-
-Source: https://github.com/sepurux/gate-action/blob/main/docs/configuration.md#traces
-"""
+"""Finds and reads trace files; a path must not lead out of the folder in which it starts (docs/configuration.md)."""
 
 from __future__ import annotations
 
@@ -39,7 +36,6 @@ class TraceFolder:
     """Finds traces in a base folder, and by absolute paths in further folders."""
 
     def __init__(self, base: Path, allowed: Sequence[Path] = (), name: str = WORKSPACE) -> None:
-        """Take the folder of relative paths with its name, and further folders that may contain traces."""
         self.base, self._name = base, name
         self._advice = CREATE_FIRST if name == WORKSPACE else ""
         self._names: dict[Path, str] = {}
@@ -48,6 +44,7 @@ class TraceFolder:
             real = Path(os.path.realpath(folder))
             self._names[real] = of_folder
             self._spellings |= {folder: real, real: real}
+        self.where = " or ".join(dict.fromkeys(self._names.values()))
         self._contents: dict[Path, bytes] = {}  # many gates may share a file
         self._size = 0
 
@@ -116,10 +113,6 @@ class TraceFolder:
         spellings = [folder for folder in self._spellings if path.is_relative_to(folder)]
         return self._spellings[max(spellings, key=lambda folder: len(folder.parts))] if spellings else None
 
-    @property
-    def where(self) -> str:
-        return " or ".join(dict.fromkeys(self._names.values()))
-
 
 def _named(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
     """Yield the files that match the parts of a glob; as in a shell, only a pattern with a dot matches hidden names.
@@ -152,27 +145,28 @@ def _folder_names(folder: Path, pattern: str) -> list[str]:
 def _checked(content: bytes, label: str) -> bytes:
     """Return a trace as UTF-8 without a byte order mark; raises TraceFileError if it is no JSON object in Unicode.
 
-    Objects are not kept, because they would take many times the memory of the text; lists and numbers are kept until
-    the end. `float` reads integers because `int` rejects some with thousands of digits, which are valid JSON. The
-    garbage collector is off, because it would take most of the time for millions of nested lists, during which a
-    signal has no effect.
+    Objects are not kept, because they would take many times the memory of the text. `float` reads integers because
+    `int` rejects some with thousands of digits, which are valid JSON. The garbage collector is off, because it would
+    take most of the time for millions of nested lists, during which a signal has no effect.
     """
     encoding = json.detect_encoding(content)
+    text, found, why = "", None, ""
     gc.disable()
     try:
         text = content.decode(encoding)
         found = json.loads(text, object_pairs_hook=lambda _: _OBJECT, parse_int=float, parse_constant=_reject)
     except UnicodeError:
-        raise TraceFileError(f'"{label}" is not valid JSON: it is not UTF-8 text') from None
+        why = "it is not UTF-8 text"
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise TraceFileError(f'"{label}" is not valid JSON: {where}: {error.msg}') from None
+        why = f"line {error.lineno}, column {error.colno}: {error.msg}"
     except ValueError as error:
-        raise TraceFileError(f'"{label}" is not valid JSON: {error}') from None
+        why = str(error)
     except RecursionError:
-        raise TraceFileError(f'"{label}" is not valid JSON: it is nested too deeply') from None
+        why = "it is nested too deeply"
     finally:
         gc.enable()
+    if why:
+        raise TraceFileError(f'"{label}" is not valid JSON: {why}')
     if found is not _OBJECT:
         raise TraceFileError(f'"{label}" is not a JSON object, as a trace must be')
     return content if encoding == "utf-8" else text.encode()

@@ -14,9 +14,17 @@ from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import metrics, published_result
-from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool, combine_found, merge_failures
-from sepurux_action.evaluation.decision import CONTRADICTED, HOWEVER, SEE_THE_RUN, UNEXPLAINED_FAIL, Decision, Rule
+from sepurux_action.evaluation.decision import (
+    CONTRADICTED,
+    HOWEVER,
+    SEE_THE_RUN,
+    UNEXPLAINED_FAIL,
+    Check,
+    CheckState,
+    Decision,
+    Rule,
+)
 from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult

@@ -18,9 +18,8 @@ from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import OPTIONS, SectionKind
 from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
-from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.decision import CheckState, Decision, Rule
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult

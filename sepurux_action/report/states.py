@@ -5,8 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Self
 
-from sepurux_action.evaluation.checks import CheckState
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.decision import CheckState, Decision
 
 
 class CaseState(StrEnum):

@@ -18,9 +18,8 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import flag, input_layer, read_settings
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
-from sepurux_action.evaluation.decision import Decision, decide, fingerprint
+from sepurux_action.evaluation.decision import CheckState, Decision, decide, fingerprint
 from sepurux_action.evaluation.drops import Base, compare_drops
 from sepurux_action.evaluation.metrics import METRICS, Metric
 from sepurux_action.evaluation.published_result import (

@@ -13,8 +13,7 @@ import yaml
 import sepurux_action
 from scripts import generate
 from sepurux_action.config.options import OPTIONS, SectionKind
-from sepurux_action.evaluation.checks import CheckState
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.decision import CheckState, Decision
 
 
 def test_no_threshold_may_stand_anywhere_but_under_thresholds() -> None:

@@ -7,9 +7,8 @@ import itertools
 import pytest
 
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import parse_ci_run
-from sepurux_action.evaluation.decision import Decision, RunDecision, decide, next_step
+from sepurux_action.evaluation.decision import CheckState, Decision, RunDecision, decide, next_step
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
 from tests.builders import a_gate_with
 

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.stage import OnUndecided
-from sepurux_action.evaluation.checks import Check, CheckState
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule
 from sepurux_action.evaluation.drops import FEW_RESULTS, Base, check_drops, compare_drops, few_results
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.published_result import Baseline

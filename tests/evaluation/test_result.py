@@ -8,9 +8,8 @@ import pytest
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
-from sepurux_action.evaluation.checks import CheckState
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide
+from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.result import RunResult, trace_may_be_cause
 from tests.builders import a_ci_run, a_gate, a_result

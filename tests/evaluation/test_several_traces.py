@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.evaluation.checks import CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide
+from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision, check_thresholds, decide
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, PUBLISHED, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import (
     CommitResults,

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
-from sepurux_action.evaluation.checks import CheckState, check_thresholds
 from sepurux_action.evaluation.ci_run import (
     CIRun,
     ClassifiedFailure,
@@ -24,7 +23,7 @@ from sepurux_action.evaluation.ci_run import (
     FailingTool,
     parse_ci_run,
 )
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
+from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision, check_thresholds
 from sepurux_action.evaluation.metrics import (
     MAX_COUNTED,
     METRICS,
