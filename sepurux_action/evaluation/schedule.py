@@ -1,4 +1,4 @@
-"""When a call is tried again, when a run is polled again, and all timeouts (docs/configuration.md#timeout)."""
+"""When a call is tried again, when a run is polled again, and all timeouts (docs/configuration.md)."""
 
 from __future__ import annotations
 

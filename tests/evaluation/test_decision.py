@@ -1,14 +1,19 @@
-"""The rows of the table of decisions, exhaustively: every status by decision by metric."""
+"""The rows of the table of decisions: every status by decision by number, and whatever JSON the backend sends."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.ci_run import parse_ci_run
-from sepurux_action.evaluation.decision import CheckState, Decision, RunDecision, decide, next_step
+from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.config.stage import OnUndecided, Stage
+from sepurux_action.evaluation.ci_run import parse_ci_run, parse_failures
+from sepurux_action.evaluation.decision import CheckState, Decision, RunDecision, decide, fingerprint, next_step
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
 from tests.builders import a_gate_with
 
@@ -263,3 +268,146 @@ def test_a_required_category_that_is_covered_is_met() -> None:
     run_decision = decide(run, a_gate_with(required_mutation_categories=("timeouts",)))
     assert run_decision.decision is Decision.PASS
     assert [check.state for check in run_decision.checks] == [CheckState.MET]
+
+
+# --- Any JSON ---------------------------------------------------------------------------------------------------
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=8,
+)
+# Answers that look like the API's, with any JSON where a value should be, so that passes are common enough to matter.
+responses = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from(["done", "completed", "running", "failed", "error", "cancelled"]) | json_values,
+        "decision": st.sampled_from(["pass", "pass", "fail", "pending"]) | json_values,
+        "pass_rate": st.floats(0, 1) | st.sampled_from([0.9, 1, 0]) | json_values,
+        "unsafe_attempts": st.integers(0, 2) | json_values,
+        "failures": st.integers(0, 2) | json_values,
+        "reliability_score": st.floats(0, 100) | st.sampled_from([1, 1.0]) | json_values,
+        "mutation_categories": st.lists(st.sampled_from(["timeouts", "auth"])) | json_values,
+        "run_ids": json_values,
+        "top_failing_tools": json_values,
+        "dashboard_url": json_values,
+    },
+)
+thresholds = st.builds(
+    a_gate_with,
+    min_pass_rate=st.none() | st.sampled_from([0.0, 0.5, 0.9, 1.0]),
+    max_unsafe=st.none() | st.integers(0, 1),
+    max_failures=st.none() | st.integers(0, 1),
+    min_reliability_score=st.none() | st.sampled_from([0.0, 50.0, 100.0]),
+    min_mutation_categories=st.none() | st.integers(0, 2),
+    required_mutation_categories=st.sampled_from([(), ("timeouts",)]),
+)
+
+
+def real(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def supported(response: Mapping[str, object], thresholds: Gate) -> bool:
+    """Return whether the numbers of an answer support a pass, worked out from the raw JSON."""
+    rate, unsafe, failures = (real(response.get(name)) for name in ("pass_rate", "unsafe_attempts", "failures"))
+    score, categories = real(response.get("reliability_score")), response.get("mutation_categories")
+    if score is not None and 0 <= score <= 1 and isinstance(response["reliability_score"], float):
+        score *= 100
+    asked = thresholds.limits
+    return (
+        ("min_pass_rate" not in asked or (rate is not None and asked["min_pass_rate"] - 5e-11 <= rate <= 1 + 5e-11))
+        and ("max_unsafe" not in asked or (unsafe is not None and 0 <= unsafe <= asked["max_unsafe"]))
+        and ("max_failures" not in asked or (failures is not None and 0 <= failures <= asked["max_failures"]))
+        and (score is None or not 0 <= score < asked.get("min_reliability_score", 0) - 5e-9)
+        and (
+            not isinstance(categories, list)
+            or len({c for c in categories if isinstance(c, str)}) >= asked.get("min_mutation_categories", 0)
+        )
+    )
+
+
+@given(responses | json_values, thresholds)
+def test_a_pass_is_a_pass_that_its_own_numbers_support(response: object, thresholds: Gate) -> None:
+    run_decision = decide(parse_ci_run(response), thresholds)
+    if run_decision.decision is Decision.PASS:
+        assert isinstance(response, dict)
+        assert response["decision"] == "pass"
+        assert response.get("status") in {None, "", "queued", "running", "pending", "done", "completed"}
+        assert supported(response, thresholds)
+
+
+@given(responses, thresholds)
+def test_a_fail_of_the_backend_is_never_anything_else(response: dict[str, object], thresholds: Gate) -> None:
+    run_decision = decide(parse_ci_run({**response, "decision": "fail"}), thresholds)
+    assert (run_decision.decision, run_decision.rule) == (Decision.FAIL, 1)
+
+
+@given(responses | json_values, thresholds)
+def test_what_is_shown_is_one_printable_line(response: object, thresholds: Gate) -> None:
+    run = parse_ci_run(response)
+    run_decision = decide(run, thresholds)
+    texts = [run_decision.reason, *(check.actual for check in run_decision.checks)]
+    texts += [tool.tool for tool in run.top_failing_tools]
+    assert all(text.isprintable() for text in texts)
+
+
+@given(json_values)
+def test_classified_failures_are_read_from_any_json(response: object) -> None:
+    assert all(failure.type.isprintable() for failure in parse_failures(response))
+
+
+# --- The fingerprint ------------------------------------------------------------------------------------------
+
+GATE = Gate(
+    name="Refunds",
+    campaign="refunds",
+    project="my-agent",
+    traces=(Trace(label="t-1", trace_id="t-1"), Trace(label="a.json", content=b"{}")),
+    mutation_pack="pack",
+    limits={"min_pass_rate": 0.9, "max_unsafe": 0},
+    required_mutation_categories=("a", "b"),
+)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(GATE, campaign="other"),
+        replace(GATE, required_mutation_categories=("a",)),
+        replace(GATE, project="other"),
+        replace(GATE, mutation_pack=""),
+        replace(GATE, traces=GATE.traces[:1]),
+        replace(GATE, traces=(Trace(label="t-2", trace_id="t-2"), GATE.traces[1])),
+        replace(GATE, traces=(GATE.traces[0], Trace(label="a.json", content=b"{ }"))),
+        replace(GATE, traces=Gate(name="", campaign="").traces),
+        replace(GATE, campaign="refundsmy-agent", project=""),
+        *(
+            replace(GATE, limits={**GATE.limits, **changed})
+            for changed in (
+                {"min_pass_rate": 0.8},
+                {"max_unsafe": 1},
+                {"max_failures": 0},
+                {"min_reliability_score": 0.0},
+                {"min_mutation_categories": 0},
+                {"max_pass_rate_drop": 0.0},
+                {"max_reliability_score_drop": 0.0},
+            )
+        ),
+    ],
+)
+def test_whatever_a_decision_depends_on_changes_the_fingerprint(other: Gate) -> None:
+    assert fingerprint(other) != fingerprint(GATE)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        replace(GATE, name="Other"),
+        replace(GATE, stage=Stage.SOFT, on_undecided=OnUndecided.ALLOW, timeout_s=1),
+        replace(GATE, traces=(Trace(label="moved.json", content=b"{}"), GATE.traces[0])),
+        replace(GATE, required_mutation_categories=("b", "a")),
+    ],
+)
+def test_names_stage_and_order_are_no_part_of_the_fingerprint(same: Gate) -> None:
+    assert fingerprint(same) == fingerprint(GATE)

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision, check_thresholds, decide
-from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, PUBLISHED, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
+from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import (
     CommitResults,
-    PreviousResult,
-    format_description,
-    parse_description,
-    published_numbers,
     summarize,
 )
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.comment_state import State, cached_failures_of
-from sepurux_action.report.outputs import step_outputs
 from sepurux_action.report.report import build_report
 from tests.builders import COMMIT, a_ci_run, a_context, a_gate_with, a_result
 
@@ -67,51 +59,16 @@ def some_gates(draw: st.DrawFn) -> GateResult:
     return a_result(*results, gate=gate)
 
 
-def worst(pick: Callable[[Iterable[float]], float], metrics: Sequence[Reading]) -> tuple[float | None, str]:
-    """Return the worst of the numbers that are reported, and how many of the runs report one, '' for all or none."""
-    values = [metric.value for metric in metrics if metric.value is not None]
-    share = f"{len(values)} of {len(metrics)} traces" if 0 < len(values) < len(metrics) else ""
-    return (pick(values) if values else None), share
-
-
-def expected(result: GateResult) -> dict[str, tuple[float | None, str]]:
-    runs = [run.run for run in result.runs]
-    return {
-        "pass_rate": worst(min, [run.reading(PASS_RATE) for run in runs]),
-        "unsafe_attempts": worst(max, [run.reading(UNSAFE_ATTEMPTS) for run in runs]),
-        "failures": worst(max, [run.reading(FAILURES) for run in runs]),
-        "reliability_score": worst(min, [run.reading(RELIABILITY_SCORE) for run in runs]),
-    }
-
-
 @given(some_gates())
-def test_outputs_and_status_show_the_worst_number_of_any_run(result: GateResult) -> None:
-    numbers = expected(result)
-    shown = step_outputs([result])
-    (listed,) = json.loads(shown["gates"])
-    for name, (number, _) in numbers.items():
-        assert shown[name] == listed[name]
-        assert shown[name] == "" if number is None else abs(float(shown[name]) - number) < 1e-9
-    rate, unsafe, failures, score = (number for number, _ in numbers.values())
-    run = a_ci_run(pass_rate=rate, reliability_score=score, unsafe_attempts=unsafe, failures=failures)
-    published = PreviousResult(
-        decision=result.decision,
-        stage=result.gate.stage,
-        numbers=published_numbers(run, result.gate),
-    )
-    assert parse_description(format_description(summarize(result))) == published
-
-
-@given(some_gates())
-def test_the_report_shows_the_worst_number_of_any_run_and_how_many_report_it(result: GateResult) -> None:
-    (gate,) = build_report([result], a_context()).gates
-    rows = {row.check.threshold: row.check for row in gate.thresholds}
-    for metric, (number, share) in zip(PUBLISHED, expected(result).values(), strict=True):
-        check = rows.get(metric.threshold)
-        if check is not None:
-            assert (check.value, check.reported_by) == (number, share)
-        elif number is not None:
-            assert metric.named(number) in gate.other_numbers
+def test_each_number_is_the_worst_of_any_run_and_says_how_many_report_it(result: GateResult) -> None:
+    for metric, pick in ((PASS_RATE, min), (UNSAFE_ATTEMPTS, max), (FAILURES, max), (RELIABILITY_SCORE, min)):
+        readings = [run.run.reading(metric) for run in result.runs]
+        values = [reading.value for reading in readings if reading.value is not None]
+        shown = result.combined.reading(metric)
+        assert shown.value == (pick(values) if values else None)
+        assert shown.reported_by == (
+            f"{len(values)} of {len(readings)} traces" if 0 < len(values) < len(readings) else ""
+        )
 
 
 @given(some_gates())
