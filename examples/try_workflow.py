@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 from sepurux_action.sandbox import Sandbox, Store
 
 ACTION = "sepurux/gate-action@v1"
+LOCAL = {ACTION: ROOT, "actions/setup-python@v7": ROOT / "examples" / "act" / "setup-python"}  # RUNNER has no Node.js
 TOKEN = "sandbox-token-0123456789"  # noqa: S105 - only the sandbox of this run accepts it
 RUNNER = "python:3.14-slim"  # the image is built from it too, so nothing more is downloaded
 
@@ -34,7 +35,8 @@ def main(arguments: list[str]) -> int:
     folder, *more = arguments
     with Sandbox(Store(decide_after=2), token=TOKEN) as sandbox:
         command = [act, "pull_request", "--directory", folder, "--platform", f"ubuntu-latest={RUNNER}", "--rm"]
-        command += ["--local-repository", f"{ACTION}={ROOT}", "--container-daemon-socket", "-"]
+        command += [f"--local-repository={name}={place}" for name, place in LOCAL.items()]
+        command += ["--container-daemon-socket", "-"]
         command += ["--secret", "SEPURUX_CI_TOKEN", "--env", f"SEPURUX_API_BASE_URL={sandbox.url}", *more]
         environment = {**os.environ, "SEPURUX_CI_TOKEN": TOKEN}
         return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - the user's own act

@@ -19,12 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from examples.try_workflow import LOCAL
 from tests.container.engine import BASE, docker
-from tests.runner import REPOSITORY, inherited
+from tests.runner import inherited
 
 ACT = Path(sys.executable).with_name("act")
-ACTION = "sepurux/gate-action@v1"
-LOCAL = {ACTION: REPOSITORY, "actions/setup-python@v7": REPOSITORY / "examples" / "act" / "setup-python"}
 # act builds no image that has the name it would give: the first is for `uses: ./`, the second for ACTION.
 NAMES = ("act-dockeraction:latest", "act-sepurux-gate-action-v1-dockeraction:latest")
 LONGEST_S = 100  # of one workflow; the suite's own limit for a test is 120 s

@@ -18,9 +18,10 @@ import pytest
 import requests
 import yaml
 
+from examples.try_workflow import ACTION, LOCAL
 from sepurux_action.sandbox import SOUND_REFUND_ID, Sandbox, Store
 from tests.backend import ScriptedBackend
-from tests.container.act import ACTION, LOCAL, WorkflowRun, run_workflow
+from tests.container.act import WorkflowRun, run_workflow
 from tests.github_double import GitHub, PullRequest, Repository
 from tests.models import openai_api
 from tests.runner import REPOSITORY, pull_request_event

@@ -168,9 +168,10 @@ def test_a_step_of_the_documents_works_as_pasted(
 
 def test_the_quick_start_of_readme_passes_at_the_sandbox_as_it_is(tmp_path: Path) -> None:
     inputs, _ = next(gates_of(README))
+    trace = {"traces/sound.json": (ROOT / "examples" / "traces" / "refund-sound.json").read_bytes()}
     with Sandbox(token=SECRET) as sandbox:
         inputs |= {"token": SECRET, "github_token": "", "base_url": sandbox.url}
-        result = run_action(inputs=inputs, workspace=tmp_path)
+        result = run_action(inputs=inputs, workspace=tmp_path, files=trace)
     assert (result.exit_code, result.outputs["decision"]) == (0, "pass"), result.log
 
 
