@@ -4,26 +4,7 @@ with Sandbox(token="...") as sandbox:
     requests.get(f"{sandbox.url}/v1/campaigns", headers={"X-API-Key": "..."})
 """
 
-from __future__ import annotations
-
-from sepurux_action.sandbox.messages import Request
 from sepurux_action.sandbox.server import Sandbox
-from sepurux_action.sandbox.store import (
-    CORE_CAMPAIGN,
-    FAILING_CAMPAIGN,
-    REFUND_CAMPAIGN,
-    SOUND_REFUND_ID,
-    Store,
-    campaign_id,
-)
+from sepurux_action.sandbox.store import CORE_CAMPAIGN, FAILING_CAMPAIGN, SOUND_REFUND_ID, Store, campaign_id
 
-__all__ = [
-    "CORE_CAMPAIGN",
-    "FAILING_CAMPAIGN",
-    "REFUND_CAMPAIGN",
-    "SOUND_REFUND_ID",
-    "Request",
-    "Sandbox",
-    "Store",
-    "campaign_id",
-]
+__all__ = ["CORE_CAMPAIGN", "FAILING_CAMPAIGN", "SOUND_REFUND_ID", "Sandbox", "Store", "campaign_id"]

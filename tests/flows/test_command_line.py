@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,28 +61,34 @@ def test_a_broken_installation_is_undecided_and_no_traceback(tmp_path: Path) -> 
     assert "secret-1234" not in ended.stderr
 
 
-def gate(arguments: Sequence[str], url: str, capsys: pytest.CaptureFixture[str], **environ: str) -> Ended:
-    """Run the command line in this process."""
-    settings = {"SEPURUX_API_BASE_URL": url, "SEPURUX_API_KEY": SECRET, **environ}
-    status = run_command_line(["--campaign", "core-reliability", *arguments], settings, Signals())
-    return Ended(status, *capsys.readouterr())
-
-
 class Ended(NamedTuple):
     status: int
     out: str
     log: str
 
 
-def test_a_document_goes_to_stdout_and_everything_else_to_stderr(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+Gate = Callable[..., Ended]
+
+
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Gate:
+    """Return a function that runs the command line in this process, in the folder of the test."""
     monkeypatch.chdir(tmp_path)
+
+    def run(arguments: Sequence[str], url: str, **environ: str) -> Ended:
+        settings = {"SEPURUX_API_BASE_URL": url, "SEPURUX_API_KEY": SECRET, **environ}
+        status = run_command_line(["--campaign", "core-reliability", *arguments], settings, Signals())
+        return Ended(status, *capsys.readouterr())
+
+    return run
+
+
+def test_a_document_goes_to_stdout_and_everything_else_to_stderr(tmp_path: Path, gate: Gate) -> None:
     answer = backend.json(decided(decision="fail", pass_rate=0.5, unsafe_attempts=0))
     with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
-        as_json = gate(["--report-dir", "report", "--format", "json"], sepurux.url, capsys)
-        as_markdown = gate(["--format", "markdown", "--quiet"], sepurux.url, capsys)
-        bad = gate(["--format", "json", "--max-unsafe", "x"], sepurux.url, capsys)
+        as_json = gate(["--report-dir", "report", "--format", "json"], sepurux.url)
+        as_markdown = gate(["--format", "markdown", "--quiet"], sepurux.url)
+        bad = gate(["--format", "json", "--max-unsafe", "x"], sepurux.url)
     assert as_json.out == (tmp_path / "report" / "report.json").read_text(encoding="utf-8")
     assert json.loads(as_json.out)["gates"][0]["decision"] == "fail"
     assert as_json.log.count("✗ core-reliability failed") == 1
@@ -93,10 +99,10 @@ def test_a_document_goes_to_stdout_and_everything_else_to_stderr(
     assert [as_json.status, as_markdown.status, bad.status] == [1, 1, 2]
 
 
-def test_a_remedy_is_one_for_a_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_remedy_is_one_for_a_command_line(gate: Gate) -> None:
     with sound_backend() as sepurux:
-        without_secret = gate(["--quiet"], sepurux.url, capsys, SEPURUX_API_KEY="")
-        elsewhere = gate(["--quiet", "--campaign", "wrong", "--project", "p"], sepurux.url, capsys)
+        without_secret = gate(["--quiet"], sepurux.url, SEPURUX_API_KEY="")
+        elsewhere = gate(["--quiet", "--campaign", "wrong", "--project", "p"], sepurux.url)
     assert (without_secret.status, without_secret.log) == (elsewhere.status, elsewhere.log) == (2, "")
     assert without_secret.out.splitlines() == [
         "! core-reliability: no result",
@@ -112,27 +118,24 @@ def test_a_remedy_is_one_for_a_command_line(capsys: pytest.CaptureFixture[str]) 
     )
 
 
-def test_a_value_that_may_be_a_secret_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_value_that_may_be_a_secret_is_not_repeated(gate: Gate) -> None:
     value = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
-    bad = gate(["--timeout", value], "https://sepurux.example.com", capsys)
+    bad = gate(["--timeout", value], "https://sepurux.example.com")
     assert (bad.status, bad.out) == (2, "")
     assert "  --timeout: the value is not accepted; accepted: " in bad.log
     assert value not in bad.log
 
 
-def test_no_line_is_written_twice(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_line_is_written_twice(gate: Gate) -> None:
     answer = backend.json(decided(decision="fail", pass_rate=0.5, unsafe_attempts=2))
     with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
-        ended = gate([], sepurux.url, capsys)
+        ended = gate([], sepurux.url)
     lines = [line for line in (ended.out + ended.log).splitlines() if line]
     assert len(lines) == len(set(lines)) > 5
     assert sum("failed" in line for line in lines) == 1
 
 
-def test_flags_override_the_policy_file_which_overrides_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_flags_override_the_policy_file_which_overrides_the_environment(tmp_path: Path, gate: Gate) -> None:
     policy = (
         "campaign: other\nmutation_pack: of-file\nthresholds: {min_pass_rate: 99%, max_failures: 7}\nreport_dir: no\n"
     )
@@ -140,9 +143,9 @@ def test_flags_override_the_policy_file_which_overrides_the_environment(
     flags = ["--config", "policy.yml", "--min-pass-rate", "50%", "--max-failures", "7", "--report-dir", "of-flag"]
     environ = {"SEPURUX_MUTATION_PACK": "of-environment", "SEPURUX_MAX_UNSAFE": "3"}
     with sound_backend() as sepurux:
-        gate(flags, sepurux.url, capsys, **environ)
+        gate(flags, sepurux.url, **environ)
         [created] = sepurux.calls("POST /v1/ci/runs")
-        ended = gate(flags, sepurux.url, capsys, **environ)
+        ended = gate(flags, sepurux.url, **environ)
     assert created.json()["thresholds"] == {"min_pass_rate": 0.5, "max_unsafe": 3, "max_failures": 7}
     assert created.json()["mutation_pack_id"] == "of-file"
     [line] = [line for line in ended.log.splitlines() if "overrid" in line]
@@ -151,15 +154,12 @@ def test_flags_override_the_policy_file_which_overrides_the_environment(
     assert not (tmp_path / "no").exists()
 
 
-def test_a_flag_overrides_the_value_of_every_gate_in_the_policy_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_flag_overrides_the_value_of_every_gate_in_the_policy_file(tmp_path: Path, gate: Gate) -> None:
     gates = "gates:\n- name: a\n  thresholds: {max_unsafe: 9}\n- name: b\n  enforcement: observe\n"
     (tmp_path / "policy.yml").write_text(f"thresholds: {{max_unsafe: 2}}\n{gates}")
     flags = ["--config", "policy.yml", "--max-unsafe", "1", "--enforcement", "soft", "--format", "json"]
     with sound_backend() as sepurux:
-        ended = gate(flags, sepurux.url, capsys)
+        ended = gate(flags, sepurux.url)
     limits = [
         {row["name"]: row["limit"] for row in each["thresholds"]}["max_unsafe"]
         for each in json.loads(ended.out)["gates"]
@@ -169,40 +169,31 @@ def test_a_flag_overrides_the_value_of_every_gate_in_the_policy_file(
     assert "these flags override the policy file: --enforcement, --max-unsafe\n" in ended.log
 
 
-def test_a_stage_that_a_flag_sets_does_not_change_on_a_day_of_the_policy_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_stage_that_a_flag_sets_does_not_change_on_a_day_of_the_policy_file(tmp_path: Path, gate: Gate) -> None:
     (tmp_path / "policy.yml").write_text("enforcement: [{stage: observe}, {stage: hard, from: 2999-01-01}]\n")
     with sound_backend() as sepurux:
-        scheduled = gate(["--config", "policy.yml", "--format", "markdown"], sepurux.url, capsys)
-        fixed = gate(["--config", "policy.yml", "--format", "markdown", "--enforcement", "soft"], sepurux.url, capsys)
+        scheduled = gate(["--config", "policy.yml", "--format", "markdown"], sepurux.url)
+        fixed = gate(["--config", "policy.yml", "--format", "markdown", "--enforcement", "soft"], sepurux.url)
     assert "2999-01-01" in scheduled.out
     assert "2999-01-01" not in fixed.out
 
 
 @pytest.mark.parametrize("flag", ["--name", "--campaign"])
-def test_a_flag_that_gives_several_gates_one_name_is_a_problem(
-    flag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_flag_that_gives_several_gates_one_name_is_a_problem(flag: str, tmp_path: Path, gate: Gate) -> None:
     (tmp_path / "policy.yml").write_text("gates: [{campaign: core-reliability}, {campaign: refund-reliability}]\n")
-    ended = gate(["--config", "policy.yml", flag, "core"], "https://sepurux.example.com", capsys)
+    ended = gate(["--config", "policy.yml", flag, "core"], "https://sepurux.example.com")
     assert ended.status == 2
     message = '2 gates are named "core"; leave this flag out, or give --config a policy file without `gates`'
     assert f"  {flag}: {message}" in ended.log
 
 
-def test_the_policy_files_own_problems_name_its_keys(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_policy_files_own_problems_name_its_keys(tmp_path: Path, gate: Gate) -> None:
     policy = tmp_path / "policy.yml"
     with sound_backend() as sepurux:
         policy.write_text("thresholds: {min_pas_rate: 50%}\n", encoding="utf-8")
-        unknown = gate(["--config", policy.name], sepurux.url, capsys)
+        unknown = gate(["--config", policy.name], sepurux.url)
         policy.write_text("campaign: core-reliability\ntrace_file: none/*.json\n", encoding="utf-8")
-        missing = gate(["--config", policy.name], sepurux.url, capsys)
+        missing = gate(["--config", policy.name], sepurux.url)
     assert "policy.yml:1: `thresholds`, `min_pas_rate`: it is not known; did you mean `min_pass_rate`?\n" in unknown.log
     assert 'policy.yml:2, `trace_file`: "none/*.json" matches no file in the working directory\n' in missing.log
 
