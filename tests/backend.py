@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from http.client import responses
 from http.server import BaseHTTPRequestHandler
+from itertools import chain, cycle, repeat
 from socketserver import TCPServer, ThreadingMixIn
 from sys import exception
 from typing import Any, Final, Self
@@ -30,7 +31,7 @@ BATCH_ID = "ba7c0000-0000-4000-8000-000000000001"
 RUN_ID = "f00d0000-0000-4000-8000-000000000001"
 
 MIB = 1024 * 1024
-CHUNK = 64 * 1024  # bytes of one write of a streamed body
+CHUNK = 64 * 1024
 JSON = {"Content-Type": "application/json"}
 
 
@@ -155,13 +156,7 @@ def drip(content: bytes, every_s: float) -> Answer:
 
 def drip_headers(every_s: float) -> Answer:
     """Send headers one byte at a time, without end."""
-
-    def pieces() -> Iterator[bytes]:
-        yield b"HTTP/1.1 200 OK\r\n"
-        while True:
-            yield from _bytes_of(b"X-Slow: yes\r\n")
-
-    return _stream(pieces, every_s)
+    return _stream(lambda: chain([b"HTTP/1.1 200 OK\r\n"], cycle(_bytes_of(b"X-Slow: yes\r\n"))), every_s)
 
 
 def truncated(payload: object) -> Answer:
@@ -172,14 +167,9 @@ def truncated(payload: object) -> Answer:
 
 
 def too_large(bytes_count: int) -> Answer:
-    """Send this number of bytes of white space as JSON, without a Content-Length."""
-
-    def pieces() -> Iterator[bytes]:
-        yield _head(200, {**JSON, "Connection": "close"})
-        for sent in range(0, bytes_count, CHUNK):
-            yield b" " * min(CHUNK, bytes_count - sent)
-
-    return _stream(pieces)
+    """Send this number of bytes of white space as JSON, in chunks of 64 KiB, without a Content-Length."""
+    head = _head(200, {**JSON, "Connection": "close"})
+    return _stream(lambda: chain([head], repeat(b" " * CHUNK, bytes_count // CHUNK)))
 
 
 def gzip_bomb(bytes_count: int = 64 * MIB) -> Answer:

@@ -1,4 +1,4 @@
-"""Small stand-ins for the ports: an hour passes in a millisecond, and nothing is patched."""
+"""Fakes: an hour passes in a millisecond, and nothing is patched."""
 
 from __future__ import annotations
 

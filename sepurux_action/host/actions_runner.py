@@ -34,7 +34,6 @@ class ActionsRunner(Output):
         self._log = log
         self._annotations: Counter[Level] = Counter()
         self._unwritable: set[str] = set()
-        self._masked: set[str] = set()
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -58,10 +57,8 @@ class ActionsRunner(Output):
     def mask_secrets(self, redact: Redactor, secrets: tuple[str, ...]) -> None:
         """Redact secrets, and have the runner mask them too."""
         super().mask_secrets(redact, secrets)
-        for spelling in (spelling for secret in secrets for spelling in spellings(secret)):
-            if spelling not in self._masked:
-                self._masked.add(spelling)
-                self._write(commands.mask(spelling))
+        for spelling in dict.fromkeys(spelling for secret in secrets for spelling in spellings(secret)):
+            self._write(commands.mask(spelling))
 
     def log(self, text: str) -> None:
         self._write(self.printable(text))

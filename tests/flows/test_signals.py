@@ -37,12 +37,14 @@ def interrupted(
         return interrupt(ready, *numbers, workspace=workspace / "agents", inputs=inputs, files=files, process=True)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGHUP, 129)])
-def test_after_a_signal_outputs_and_summary_are_written_and_the_exit_status_is_the_signals(
-    number: signal.Signals, status: int, tmp_path: Path
+@pytest.mark.parametrize(
+    ("numbers", "status"), [((signal.SIGINT, signal.SIGTERM, signal.SIGTERM), 130), ((signal.SIGHUP,), 129)]
+)
+def test_after_a_signal_outputs_and_summary_are_written_and_the_exit_status_is_that_of_the_first(
+    numbers: tuple[signal.Signals, ...], status: int, tmp_path: Path
 ) -> None:
     with hangup(signal.SIG_DFL):
-        result = interrupted(tmp_path, UNDECIDED, number)
+        result = interrupted(tmp_path, UNDECIDED, *numbers)
     assert result.exit_code == status
     assert (result.outputs["decision"], result.outputs["conclusion"]) == ("error", "failure")
     assert result.outputs["batch_id"] == backend.BATCH_ID
@@ -82,10 +84,6 @@ def test_a_step_that_is_killed_leaves_its_ids_and_no_pass(tmp_path: Path) -> Non
     result = interrupted(tmp_path, "started batch", signal.SIGKILL)
     assert (result.outputs["decision"], result.outputs["conclusion"]) == ("error", "failure")
     assert result.outputs["batch_id"] == backend.BATCH_ID
-
-
-def test_one_signal_after_another_ends_with_the_status_of_the_first(tmp_path: Path) -> None:
-    assert interrupted(tmp_path, UNDECIDED, signal.SIGINT, signal.SIGTERM, signal.SIGTERM).exit_code == 130
 
 
 def test_a_signal_while_the_score_is_read_leaves_no_pass(scene: Scene) -> None:

@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sepurux_action.host.terminal import START_OF_EMPTY_LINE, WAITING
 from tests import backend
-from tests.backend import ScriptedBackend, decided, sound_backend
+from tests.backend import decided, sound_backend
 from tests.runner import REPOSITORY, inherited
 
 SECRET = "api-key-0123456789"
@@ -62,50 +62,43 @@ class InTerminal:
 
 
 @contextmanager
-def in_terminal(flags: Sequence[str], url: str, folder: Path, **environ: str) -> Iterator[InTerminal]:
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sepurux_action", *flags],
-        env={
-            **inherited(),
-            "PYTHONPATH": str(REPOSITORY),
-            "PYTHONIOENCODING": "utf-8",
-            "TERM": "xterm",
-            "COLUMNS": "80",
-            "SEPURUX_API_BASE_URL": url,
-            "SEPURUX_API_KEY": SECRET,
-            **environ,
-        },
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=slave,
-        stderr=slave,
-    )
-    os.close(slave)
-    try:
-        yield InTerminal(process, master)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(master)
-
-
-@contextmanager
-def waiting_backend() -> Iterator[tuple[ScriptedBackend, threading.Event]]:
-    """Yield a backend whose run is under way until the event is set, and then fails."""
+def in_terminal(folder: Path, **environ: str) -> Iterator[tuple[InTerminal, threading.Event]]:
+    """Start a gate in a terminal; its run is under way until the event is set, and then fails."""
     released = threading.Event()
 
     def poll(_: backend.Request) -> backend.Answer:
         failed = {"status": "done", "decision": "fail", "pass_rate": 0.5, "unsafe_attempts": 0}
         return backend.json(decided(**(failed if released.is_set() else RUNNING)))
 
+    master, slave = pty.openpty()
     with sound_backend(**{"GET /v1/ci/batch/*": poll}) as sepurux:
-        yield sepurux, released
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sepurux_action", "--campaign", "core-reliability"],
+            env={
+                **inherited(),
+                "PYTHONPATH": str(REPOSITORY),
+                "PYTHONIOENCODING": "utf-8",
+                "TERM": "xterm",
+                "SEPURUX_API_BASE_URL": sepurux.url,
+                "SEPURUX_API_KEY": SECRET,
+                **environ,
+            },
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=slave,
+            stderr=slave,
+        )
+        os.close(slave)
+        try:
+            yield InTerminal(process, master), released
+        finally:
+            process.kill()
+            process.wait()
+            os.close(master)
 
 
 def test_a_terminal_shows_one_line_that_is_rewritten_and_then_only_the_result(tmp_path: Path) -> None:
-    flags = ["--campaign", "core-reliability"]
-    with waiting_backend() as (sepurux, released), in_terminal(flags, sepurux.url, tmp_path) as terminal:
+    with in_terminal(tmp_path) as (terminal, released):
         terminal.read_until(lambda written: written.count("core-reliability: running, ") > 2)
         released.set()
         terminal.read_until_end()
@@ -118,11 +111,7 @@ def test_a_terminal_shows_one_line_that_is_rewritten_and_then_only_the_result(tm
 
 
 def test_a_dumb_terminal_gets_a_log_of_whole_lines(tmp_path: Path) -> None:
-    flags = ["--campaign", "core-reliability"]
-    with (
-        waiting_backend() as (sepurux, released),
-        in_terminal(flags, sepurux.url, tmp_path, TERM="dumb") as terminal,
-    ):
+    with in_terminal(tmp_path, TERM="dumb") as (terminal, released):
         terminal.read_until(lambda written: "not decided yet" in written)
         released.set()
         terminal.read_until_end()
@@ -132,8 +121,7 @@ def test_a_dumb_terminal_gets_a_log_of_whole_lines(tmp_path: Path) -> None:
 
 
 def test_a_signal_leaves_one_line(tmp_path: Path) -> None:
-    flags = ["--campaign", "core-reliability"]
-    with waiting_backend() as (sepurux, _), in_terminal(flags, sepurux.url, tmp_path) as terminal:
+    with in_terminal(tmp_path) as (terminal, _):
         terminal.read_until(lambda written: "core-reliability: running, " in written)
         terminal.process.send_signal(signal.SIGINT)
         terminal.read_until_end()

@@ -72,16 +72,14 @@ def test_the_result_goes_to_stdout_without_secrets_and_escape_sequences() -> Non
     assert streams.written == ("\n".join([*LINES, "  *** [2J 31m é", ""]), "")
 
 
-def test_a_document_goes_to_stdout_alone_and_the_result_to_stderr() -> None:
-    streams = Streams()
+@pytest.mark.parametrize(("tty", "log"), [(False, "\n".join([*LINES, ""])), (True, "")])
+def test_a_document_goes_to_stdout_alone_and_the_result_to_stderr_unless_that_is_a_terminal(
+    tty: bool,  # noqa: FBT001
+    log: str,
+) -> None:
+    streams = Streams(tty=tty)
     streams.terminal.write_result(LINES, f"# Report\n{SECRET} \ud800 é\n")
-    assert streams.written == ("# Report\n*** ? é\n", "\n".join([*LINES, ""]))
-
-
-def test_below_a_document_on_a_terminal_the_result_is_not_repeated() -> None:
-    streams = Streams(tty=True)
-    streams.terminal.write_result(LINES, "# Report\n")
-    assert streams.written == ("# Report\n", "")
+    assert streams.written == ("# Report\n*** ? é\n", log)
 
 
 def test_quiet_leaves_only_the_result_and_warnings() -> None:

@@ -258,13 +258,9 @@ def test_a_failure_has_the_mutation_that_the_trace_names_before_it(api: Caller) 
     trace_id = api.upload(
         failure(), timeouts, call(status="error"), call("drop"), {"type": "mutation"}, failure(), drift, failure()
     )
-    listed = []
-    for _ in range(2):
-        (run_id,) = api.start(trace_id=trace_id)["run_ids"]
-        _, found = api("GET", f"/v1/campaigns/{CORE}/failures?run_id={run_id}")
-        listed.append([(one["run_id"] == run_id, one["trace_id"] == trace_id, one["mutation"]) for one in found])
-    assert listed[0] == listed[1]
-    assert listed[0] == [(True, True, name) for name in ("", "timeouts", "timeouts", "timeouts", "schema_drift")]
+    (run_id,) = api.start(trace_id=trace_id)["run_ids"]
+    _, found = api("GET", f"/v1/campaigns/{CORE}/failures?run_id={run_id}")
+    assert [one["mutation"] for one in found] == ["", "timeouts", "timeouts", "timeouts", "schema_drift"]
 
 
 def test_failures_are_classified_counted_and_listed_page_by_page(api: Caller) -> None:
@@ -284,11 +280,7 @@ def test_failures_are_classified_counted_and_listed_page_by_page(api: Caller) ->
     assert len({one["failure_id"] for one in found}) == 3
     assert api("GET", f"{path}&limit=1&offset=1") == (200, found[1:2])
     _, reliability = api("GET", f"/v1/campaigns/{CORE}/reliability?run_id={run_id}")
-    assert reliability == {
-        "reliability_score": 0.0,
-        "status": "critical",
-        "classified_failures": 3,
-    }
+    assert reliability == {"reliability_score": 0.0, "status": "critical", "classified_failures": 3}
 
 
 def test_a_score_of_at_most_1_is_0_because_readers_take_it_for_a_fraction() -> None:
