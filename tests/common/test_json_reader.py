@@ -10,19 +10,11 @@ from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
 
 
-@pytest.mark.parametrize("value", [None, [], "text", 1, True, 1.5])
-def test_what_is_no_object_has_no_fields(value: object) -> None:
-    assert json_reader.as_object(value) == {}
-
-
-@pytest.mark.parametrize("value", [None, {"a": 1}, "text", 1])
-def test_what_is_no_array_has_no_items(value: object) -> None:
-    assert list(json_reader.as_array(value)) == []
-
-
-@pytest.mark.parametrize("value", [None, 1, True, [], {}])
-def test_what_is_no_string_has_no_text(value: object) -> None:
-    assert json_reader.text(value) == ""
+@pytest.mark.parametrize("value", [None, "text", 1, True, 1.5, [], ["a"], {}, {"a": "b"}])
+def test_a_value_of_another_type_is_empty(value: object) -> None:
+    assert json_reader.as_object(value) == (value if isinstance(value, dict) else {})
+    assert list(json_reader.as_array(value)) == (value if isinstance(value, list) else [])
+    assert json_reader.text(value) == (value if isinstance(value, str) else "")
 
 
 @pytest.mark.parametrize(
@@ -64,18 +56,12 @@ def test_a_number_in_its_range_is_read(value: object, read: float) -> None:
     assert json_reader.number(value, low=0, high=1) == Reading(value=read)
 
 
-def test_null_is_missing_and_not_broken() -> None:
-    assert json_reader.number(None, low=0).missing
-
-
 @pytest.mark.parametrize(
     "value", [True, False, "0.5", "", [], [0.5], {}, math.nan, math.inf, -math.inf, -0.001, 1.001, 10**400, -(10**400)]
 )
 def test_what_is_no_number_in_its_range_is_broken_and_not_missing(value: object) -> None:
-    metric = json_reader.number(value, low=0, high=1)
-    assert metric.value is None
-    assert metric.broken
-    assert not metric.missing
+    reading = json_reader.number(value, low=0, high=1)
+    assert (reading.value, bool(reading.broken), reading.missing) == (None, True, False)
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
@@ -83,7 +69,8 @@ def test_a_count_without_an_upper_bound_is_finite_all_the_same(value: float) -> 
     assert json_reader.number(value, low=0, whole=True).broken
 
 
-def test_a_count_must_be_whole() -> None:
+def test_a_count_must_be_whole_and_null_is_missing() -> None:
+    assert json_reader.number(None, low=0).missing
     assert json_reader.number(2.0, low=0, whole=True) == Reading(value=2.0)
     assert json_reader.number(2.5, low=0, whole=True) == Reading(broken="no number: 2.5")
 

@@ -46,14 +46,10 @@ def test_two_rates_that_differ_are_shown_differently_and_equally_long(
     ) == shown
 
 
-def test_a_score_has_as_many_digits_as_distinguish_it_from_its_threshold() -> None:
-    assert number_format.score(61.5) == "61.5"
+def test_a_score_has_as_many_digits_as_distinguish_it_from_its_threshold_and_one_alone() -> None:
     assert number_format.score(79.96, distinct_from=80) == "79.96"
     assert number_format.score(80, distinct_from=79.96) == "80.00"
-
-
-def test_a_rate_alone_is_shown_with_one_digit() -> None:
-    assert number_format.percent(2 / 3) == "66.7%"
+    assert (number_format.score(61.5), number_format.percent(2 / 3)) == ("61.5", "66.7%")
 
 
 @pytest.mark.parametrize(
@@ -62,10 +58,7 @@ def test_a_rate_alone_is_shown_with_one_digit() -> None:
 )
 def test_a_number_with_its_noun_is_in_the_right_number(value: float, text: str) -> None:
     assert number_format.pluralize(value, "failure") == text
-
-
-def test_an_irregular_noun_brings_its_plural() -> None:
-    assert number_format.pluralize(2, "mutation category", "mutation categories") == "2 mutation categories"
+    assert number_format.pluralize(value, "failure", "failures") == text
 
 
 @pytest.mark.parametrize(

@@ -45,10 +45,7 @@ def test_no_way_of_formatting_shows_the_secret(shown: str) -> None:
 
 def test_only_reveal_gives_the_secret_back() -> None:
     assert SECRET.reveal() == TEXT
-
-
-def test_two_secrets_of_the_same_text_are_not_equal() -> None:
-    assert Secret(TEXT) != Secret(TEXT)
+    assert Secret(TEXT) != SECRET
 
 
 # -- encodings --------------------------------------------------------------------------------------------------------
@@ -116,10 +113,6 @@ def test_of_a_secret_in_base64_at_most_one_character_remains_at_each_end(
 @pytest.mark.parametrize(
     "form",
     [
-        *(
-            base64.b64encode(each.encode()).decode()
-            for each in (f"x:{TEXT}", f"{TEXT}:", f":{TEXT}", f"token:{TEXT}:x")
-        ),
         base64.b64encode(f"x:{TEXT}".encode()).decode().replace("/", r"\/"),
         quote(base64.b64encode(f"x:{TEXT}".encode())),
         TEXT.encode().hex(),
@@ -127,7 +120,7 @@ def test_of_a_secret_in_base64_at_most_one_character_remains_at_each_end(
         f"x{TEXT}y".encode().hex(),
     ],
 )
-def test_an_echo_in_base64_and_hexadecimal_digits_is_redacted(form: str) -> None:
+def test_an_echo_in_escaped_base64_and_hexadecimal_digits_is_redacted(form: str) -> None:
     redacted = Redactor([TEXT])(f"no such key: {form}.")
     assert "***" in redacted
     assert len(redacted.removeprefix("no such key: ").removesuffix(".")) < 20

@@ -120,7 +120,7 @@ def test_a_secret_is_sent_to_no_address_but_https_or_loopback_without_anything_b
         (options.ENFORCEMENT, "hrad", "did you mean `hard`?"),
         (options.ENFORCEMENT, "nightly", ""),
         (options.MIN_RELIABILITY_SCORE, "101", ""),
-        (options.TRACE_ID, ",", "it lists nothing"),
+        (options.TRACE_ID, ",", "it lists nothing"),  # and not all registered scenarios
         (options.NAME, "n" * 81, "it has 81 characters"),
         (options.BASE_URL, "http://sepurux.example", "the gate sends secrets to it, so it must be https"),
     ],

@@ -56,41 +56,28 @@ def test_a_pattern_takes_what_githubs_cheat_sheet_says(pattern: str, name: str, 
     assert parse_branches(pattern).matches(name) is taken
 
 
-def test_a_later_pattern_overrules_an_earlier_one() -> None:
-    some = parse_paths("*.md\n!README.md")
-    assert [some.matches(name) for name in ("hello.md", "README.md", "docs/hello.md")] == [True, False, False]
-    again = parse_paths("*.md\n!README.md\nREADME*")
-    assert [again.matches(name) for name in ("hello.md", "README.md", "README.doc")] == [True, True, True]
-
-
 @pytest.mark.parametrize(
-    ("pattern", "message"),
+    ("message", "patterns"),
     [
-        ("!", "it is empty"),
-        ("?a", "`?` has nothing before it"),
-        ("+", "`+` has nothing before it"),
-        ("*+", "`+` has nothing before it"),
-        ("**/?", "`?` has nothing before it"),
-        ("a++", "`+` has nothing before it"),
-        ("[ab", "the bracket is not closed"),
-        ("[]", "the brackets are empty"),
-        ("[b-a]", "brackets may contain letters"),
-        ("[a-Z]", "brackets may contain letters"),
-        ("[a-]", "brackets may contain letters"),
-        ("[!a]", "brackets may contain letters"),
-        ("[.]", "brackets may contain letters"),
-        ("a\\", "nothing follows the last"),
-        ("a\x07", "one line without control characters"),
-        ("a" * 501, "it has 501 characters"),
-        ("/src/**", "from the repository's root"),
-        ("./src", "from the repository's root"),
-        ("!../src", "from the repository's root"),
-        ("docs/", "add `**` after the slash"),
+        ("it is empty", ["!"]),
+        ("`?` has nothing before it", ["?a", "**/?"]),
+        ("`+` has nothing before it", ["+", "*+", "a++"]),
+        ("the bracket is not closed", ["[ab"]),
+        ("the brackets are empty", ["[]"]),
+        ("brackets may contain letters", ["[b-a]", "[a-Z]", "[a-]", "[!a]", "[.]"]),
+        ("nothing follows the last", ["a\\"]),
+        ("one line without control characters", ["a\x07"]),
+        ("it has 501 characters", ["a" * 501]),
+        ("from the repository's root", ["/src/**", "./src", "!../src"]),
+        ("add `**` after the slash", ["docs/"]),
     ],
 )
-def test_a_pattern_that_github_would_not_take_or_that_never_fits_is_a_problem(pattern: str, message: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(message)):
-        parse_paths(pattern)
+def test_a_pattern_that_github_would_not_take_or_that_never_fits_is_a_problem(
+    message: str, patterns: list[str]
+) -> None:
+    for pattern in patterns:
+        with pytest.raises(ValueError, match=re.escape(message)):
+            parse_paths(pattern)
 
 
 def test_a_branch_is_named_without_its_ref() -> None:

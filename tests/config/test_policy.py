@@ -1,4 +1,4 @@
-"""The policy file's meaning: places, precedence, every problem at once, changes (contract, 1 and 5)."""
+"""The policy file's meaning: places, precedence, every problem at once, and changes."""
 
 from __future__ import annotations
 
@@ -93,12 +93,6 @@ def test_a_gate_overrides_each_threshold_of_the_top_level() -> None:
     assert "max_unsafe" not in own
 
 
-def test_without_gates_the_top_level_is_the_only_layer() -> None:
-    policy = read("campaign: refunds\nenforcement: soft\n")
-    [layer] = policy_layers(policy, None, "main", TODAY)
-    assert layer.texts == {"campaign": "refunds", "enforcement": "soft"}
-
-
 def test_the_stage_is_that_of_the_branch_and_the_day() -> None:
     policy = read(FULL)
     refunds, support = policy.gates
@@ -122,9 +116,11 @@ def test_a_gate_without_a_name_has_its_campaigns() -> None:
     assert len(policy.name(PolicySection(texts={"campaign": ConfiguredValue("x" * 99, 1)}))) == 80
 
 
-def test_an_alias_of_an_option_is_read_as_the_option() -> None:
-    policy = read("campaign_id: refunds\nthresholds: {min_reliability: 80}")
+def test_an_alias_of_an_option_is_read_as_the_option_and_without_gates_there_is_one_layer() -> None:
+    policy = read("campaign_id: refunds\nthresholds: {min_reliability: 80}\nenforcement: soft")
     assert texts(policy.top) == {"campaign": "refunds", "min_reliability_score": "80"}
+    [layer] = policy_layers(policy, None, "main", TODAY)
+    assert layer.texts == {"campaign": "refunds", "min_reliability_score": "80", "enforcement": "soft"}
 
 
 # --- Mistakes --------------------------------------------------------------------------------------------------

@@ -52,12 +52,9 @@ def test_a_text_stays_as_it_is_written_whatever_yaml_would_make_of_it(text: str)
 
 
 @pytest.mark.parametrize("null", ["", "~", "null", "Null", "NULL"])
-def test_a_null_is_an_empty_text(null: str) -> None:
+def test_a_null_without_quotes_is_an_empty_text(null: str) -> None:
+    assert read(f"a: '{null}'\n") == {"a": null}
     assert read(f"a: {null}\nb: [x, {null or '~'}]\n") == {"a": "", "b": ["x", ""]}
-
-
-def test_a_null_in_quotes_is_a_text() -> None:
-    assert read("a: 'null'\nb: \"~\"\n") == {"a": "null", "b": "~"}
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "\ufeff", "null\n"])
@@ -76,16 +73,6 @@ def test_all_ways_of_writing_lists_keys_and_texts_are_read() -> None:
         "h": {"i": ["j", "k"]},
         "l": "m n\n",
     }
-
-
-def test_every_node_knows_its_line_and_column() -> None:
-    root = compose(b"# here\na:\n  - b\n  - {c: d}\n", PATH)
-    ((key, items),) = root.value
-    first, inner = items.value
-    ((_, value),) = inner.value
-    marks = [node.start_mark for node in (root, key, items, first, inner, value)]
-    places = [(mark.line + 1, mark.column + 1) for mark in marks]
-    assert places == [(2, 1), (2, 1), (3, 3), (3, 5), (4, 5), (4, 9)]
 
 
 @pytest.mark.parametrize(
@@ -122,10 +109,6 @@ def test_an_alias_is_not_followed() -> None:
         "1:4 an anchor is not accepted; put a text that begins with `&` in quotes"
     ]
     assert problems("a: *b\n") == ["1:4 an alias is not accepted; put a text that begins with `*` in quotes"]
-
-
-def test_a_merge_key_is_a_key_like_any_other() -> None:
-    assert read("<<: {a: b}\n") == {"<<": {"a": "b"}}
 
 
 def test_a_file_has_at_most_256_kib() -> None:

@@ -136,8 +136,6 @@ def test_any_text_is_a_pattern_or_a_problem_on_one_line(text: str, name: str) ->
 
 filters = st.none() | st.sampled_from(["main", "**", "release/**"]).map(parse_branches)
 days = st.integers(-5, 12).map(lambda number: TODAY + timedelta(days=number))
-
-
 rule_lists = st.lists(
     st.builds(StageRule, stage=st.sampled_from(Stage), start=st.none() | days, branches=filters), max_size=6
 )
@@ -162,7 +160,7 @@ def literally(rules: list[StageRule], branch: str, today: date) -> Stage:
 
 
 @given(rule_lists, branches, days)
-def test_the_stage_is_what_the_contract_says(rules: list[StageRule], branch: str, today: date) -> None:
+def test_the_stage_is_what_the_documents_say(rules: list[StageRule], branch: str, today: date) -> None:
     assert stage_today(rules, branch, today) is literally(rules, branch, today)
 
 

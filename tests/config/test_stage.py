@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from sepurux_action.config.path_filter import parse_branches
-from sepurux_action.config.stage import Stage, StageRule, next_change, parse_start, stage_today
+from sepurux_action.config.stage import Stage, StageRule, next_change, parse_start
 
 TODAY = date(2027, 1, 15)
 DAY = timedelta(days=1)
@@ -20,29 +20,6 @@ def rule(stage: str, *, days: int | None = None, branches: str = "") -> StageRul
         start=None if days is None else TODAY + days * DAY,
         branches=parse_branches("\n".join(branches.split())) if branches else None,
     )
-
-
-@pytest.mark.parametrize(
-    ("rules", "branch", "stage"),
-    [
-        ([rule("soft")], "main", "soft"),
-        ([rule("observe"), rule("soft", days=0)], "main", "soft"),
-        ([rule("observe"), rule("soft", days=1)], "main", "observe"),
-        ([rule("hard", days=-9), rule("soft", days=-2)], "main", "soft"),
-        ([rule("hard", days=1), rule("soft", days=5)], "main", "observe"),
-        ([rule("soft"), rule("hard", branches="main")], "main", "hard"),
-        ([rule("soft"), rule("hard", branches="main")], "next", "soft"),
-        ([rule("hard", days=-1), rule("observe", days=-9, branches="main")], "main", "observe"),
-        ([rule("soft", branches="** !main")], "main", "hard"),
-        ([rule("observe", branches="**")], "", "hard"),
-        ([rule("hard"), rule("observe", days=1, branches="main")], "main", "hard"),
-        ([rule("hard", days=1, branches="main")], "next", "hard"),
-        ([rule("soft"), rule("hard"), rule("observe")], "main", "hard"),
-        ([], "main", "hard"),
-    ],
-)
-def test_the_stage_of_today(rules: list[StageRule], branch: str, stage: str) -> None:
-    assert stage_today(rules, branch, TODAY) == stage
 
 
 def test_the_next_change_is_the_first_day_with_another_stage() -> None:
@@ -75,14 +52,11 @@ def test_three_days_before_a_stricter_stage_there_is_a_warning(now: str, then: s
     assert change.is_near is warned
 
 
-def test_a_day_is_written_with_year_month_and_day() -> None:
-    assert parse_start("2027-01-31") == date(2027, 1, 31)
-
-
 @pytest.mark.parametrize(
     "text", ["2027-02-30", "20270131", "2027-W05-7", "31.1.2027", "tomorrow", "", "\u0662027-01-31"]
 )
-def test_no_other_text_is_a_day(text: str) -> None:
+def test_only_a_year_a_month_and_a_day_are_a_day(text: str) -> None:
+    assert parse_start("2027-01-31") == date(2027, 1, 31)
     with pytest.raises(ValueError, match=r"^$|day"):
         parse_start(text)
 
