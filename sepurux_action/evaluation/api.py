@@ -39,10 +39,7 @@ _ABOUT_SCENARIOS = re.compile("scenario|eval.?set|trace_id(: field|) (is )?requi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest:
-    """One request. `path` is encoded; `purpose` completes "Sepurux refused ...".
-
-    `hint` returns what to do about a status and the backend's text, or ''.
-    """
+    """One request. `path` is encoded; `purpose` completes "Sepurux refused ..."; `hint` returns what to do, or ''."""
 
     path: str
     purpose: str
@@ -107,7 +104,7 @@ ApiResult = Success | TransientError | PermanentError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """The secrets of a step's calls, and a sentence on where they are set, for errors."""
+    """The secrets of a step's calls, and a sentence on where they are set."""
 
     token: Secret | None = None
     api_key: Secret | None = None
@@ -196,7 +193,6 @@ def reliability(campaign_id: str, run_id: str, project: str) -> ApiRequest:
 
 
 def classified_failures(campaign_id: str, run_id: str, project: str) -> ApiRequest:
-    """Return the call for the first page of a run's classified failures."""
     path = f"{CAMPAIGNS}/{quote(campaign_id, safe='')}/failures"
     query = (("run_id", run_id), ("limit", str(FAILURES_PAGE)), ("offset", "0"))
     return ApiRequest(path=path, purpose="the classified failures", query=query, project=project)
@@ -205,10 +201,7 @@ def classified_failures(campaign_id: str, run_id: str, project: str) -> ApiReque
 def parse_response(
     call: ApiRequest, response: Response, credentials: Credentials, redact: Callable[[str], str] = str
 ) -> ApiResult:
-    """Return what an HTTP response means for its call; never raises, whatever the body is.
-
-    `redact` removes secrets from error texts before they are shortened: half a secret would not be recognized.
-    """
+    """Return what a response means; never raises. `redact` comes before a cut: half a secret would not be found."""
     status, body = response.status, response.body
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:

@@ -1,7 +1,4 @@
-"""Reads the classified failures of the base's runs, and compares those of this step with them (docs/report-files.md).
-
-What cannot be compared stays unmarked, and a note says why. No decision depends on it.
-"""
+"""Compares the failures of a step's runs with those of the base; no decision depends on it (docs/report-files.md)."""
 
 from __future__ import annotations
 
@@ -38,11 +35,7 @@ class _NotComparable(Exception):
 
 
 async def compare_with_base(gates: Sequence[tuple[Gate, Baseline, Runs]], calls: ApiCalls) -> tuple[Runs, ...]:
-    """Return the runs of each gate, with their failures marked as new or known, and those that are fixed.
-
-    The gate with the worst decision is first, and of each gate the newest result. A result that neither one of
-    MAX_REQUESTS requests nor one of COMPARISON_S seconds is left for is not compared.
-    """
+    """Return the runs of each gate with marked failures. The worst gate and its newest results are read first."""
     reader = _Reader(calls)
     compared = {}
     for gate, baseline, runs in sorted(gates, key=lambda each: min(run.decision.rank for run in each[2])):
@@ -162,10 +155,7 @@ def _comparable(failure: ClassifiedFailure, *, uploaded: bool) -> ClassifiedFail
 
 
 def comparable_ids(own_url: str, urls: Iterable[str]) -> tuple[str, ...]:
-    """Return the ids in the URLs that equal a run's own dashboard URL except for the id, each once and in their order.
-
-    The URLs are those of commit statuses, which anyone with write access can set.
-    """
+    """Return the ids in URLs of statuses, which anyone with write access can set, that else equal the run's own."""
     own_page, own_id = _page_and_id(own_url)
     found = (each for page, each in map(_page_and_id, urls) if own_id and page == own_page)
     return tuple(dict.fromkeys(each for each in found if each not in {"", own_id}))

@@ -23,10 +23,9 @@ GRACE_S = 0.25  # for the client to end a call by itself, with a better reason
 
 
 class ApiCalls:
-    """Sends calls: at most `MAX_CALLS_AT_ONCE` at any time, of each project the one that has waited longest first.
+    """Sends calls, a few at any time, of each project the one that has waited longest first. Times are the loop's.
 
-    Polls start at least `POLL_GAP_S` apart. After a response with `Retry-After`, no call is sent until that time has
-    passed, because all calls go to one server. Times are seconds on the event loop's clock.
+    After a response with `Retry-After`, no call is sent until that time has passed, because all calls go to one server.
     """
 
     def __init__(self, send: Callable[[ApiRequest, float], ApiResult], signals: Signals) -> None:
@@ -89,10 +88,7 @@ class ApiCalls:
             return await self._perform(call, until - self.now())
 
     async def poll(self, call: ApiRequest, deadline: float, until: float) -> tuple[ApiResult, bool]:
-        """Return the result of a poll, and whether it was the last: it starts at the deadline, and ends by `until`.
-
-        A poll does not wait for the end of a `Retry-After`, but returns at once.
-        """
+        """Return the result of a poll, and whether it was the last: it starts at the deadline, and ends by `until`."""
         async with AsyncExitStack() as slot:
             try:
                 async with asyncio.timeout_at(until), self._poll_turns[call.project]:

@@ -137,7 +137,7 @@ def wrong_shape(payload: object, *, run_id: str, batch_id: str) -> str:
 
 
 def incomplete_list(payload: object, *, campaign_id: str, run_id: str) -> str:
-    """Return why a response may not be the complete list of a run's classified failures, as a clause; '' if it is."""
+    """Return why a response may not be the complete list of a run's failures, as a clause; '' if it is."""
     if not isinstance(payload, list) or not all(isinstance(item, dict) for item in payload):
         return "Sepurux sent no list of failures"
     if len(payload) >= FAILURES_PAGE:
@@ -153,10 +153,7 @@ def least_listed(reported: float | None) -> float:
 
 
 def combine(runs: Sequence[CIRun]) -> CIRun:
-    """Return the first run with the worst of each number of all runs (docs/configuration.md#traces).
-
-    A mutation category is covered if every run that reports categories has it. Counts of failing tools are added up.
-    """
+    """Return the first run with the worst of each number. A category counts if all runs that report some cover it."""
     if len(runs) == 1:
         return runs[0]
     reported = [set(run.mutation_categories) for run in runs if run.mutation_categories is not None]
@@ -188,10 +185,7 @@ def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
 
 
 def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int) -> tuple[tuple[ClassifiedFailure, ...], int]:
-    """Return at most `max_kinds` kinds of failures, and the number of failures of the kinds that are left out.
-
-    Kept are first the kinds with new failures, then the most severe, then the most frequent.
-    """
+    """Return at most `max_kinds` kinds, first the new, severe, and frequent ones, and the number of other failures."""
     kinds: dict[tuple[str, ...], list[ClassifiedFailure]] = {}
     for failure in failures:
         kinds.setdefault(failure.kind, []).append(failure)

@@ -47,7 +47,6 @@ class Transport:
         redact: Redactor,
         adapter: requests.adapters.BaseAdapter | None = None,
     ) -> None:
-        """Take a valid base URL and at least one secret; `adapter` replaces the network in tests."""
         self._base_url = base_url
         self._host = urlsplit(base_url).hostname or ""
         self._credentials = credentials
@@ -67,10 +66,7 @@ class Transport:
             self._session.mount(scheme, adapter or _Adapter())
 
     def send(self, call: ApiRequest, within_s: float) -> ApiResult:
-        """Return the result of one call; never raises for anything that a network does.
-
-        The body is read within `within_s` seconds. Slow headers may take longer: `ApiCalls` abandons such a call.
-        """
+        """Return the result of one call, whose body is read in time; never raises for anything that a network does."""
         try:
             return self._exchange(call, time.monotonic() + within_s)
         except TRANSPORT_ERRORS as error:

@@ -27,10 +27,7 @@ CONTRADICTED = f"{HOWEVER} a number it reports misses a threshold"
 
 
 class Rule(IntEnum):
-    """Which row of the table of decisions applies (docs/reference.md#decisions), or what else led to a decision.
-
-    The last three are for a run that passed.
-    """
+    """Which row of docs/reference.md#decisions applies, or what else decided. The last three are for a pass."""
 
     NOT_POLLED = 0
     DECIDED_FAIL = 1
@@ -117,10 +114,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDecision:
-    """What one poll means: the decision, its reason, and its row of the decision table (docs/reference.md).
-
-    `detail` is the reason for `pending` without how long the gate waited.
-    """
+    """What one poll means. `detail` is the reason for `pending` without how long the gate waited."""
 
     decision: Decision
     reason: str
@@ -253,10 +247,7 @@ def _state(reading: Reading, *, met: bool) -> CheckState:
 
 
 def fingerprint(gate: Gate) -> str:
-    """Return the SHA-256, in hex, of all that a decision depends on, except the commit.
-
-    A cached `fail` is reused only if the fingerprint is the same. The stage and the reviewers are not part of it.
-    """
+    """Return a hash of all that a decision depends on but the commit, by which a cached `fail` is reused."""
     limits, required = dict(gate.limits), sorted(gate.required_mutation_categories)
     content = [gate.campaign, gate.project, sorted(map(_of_trace, gate.traces)), gate.mutation_pack, limits, required]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

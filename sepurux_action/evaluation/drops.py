@@ -1,7 +1,4 @@
-"""Compares a gate's numbers with the baseline, after every run is decided (docs/noisy-agents.md).
-
-A drop changes only the decision of a gate that passed, never one to a `pass`.
-"""
+"""Compares a gate with the baseline; only a gate that passed can get another decision (docs/noisy-agents.md)."""
 
 from __future__ import annotations
 
@@ -63,10 +60,7 @@ def few_results(baseline: Baseline) -> str:
 def compare_drops(
     gate: Gate, runs: tuple[RunResult, ...], base: Base
 ) -> tuple[tuple[RunResult, ...], tuple[Check, ...]]:
-    """Return the runs, of which the worst that passed may have failed or have no result now, and a check of each drop.
-
-    The numbers are the worst of all runs. A cached `fail` because of a drop is not compared again.
-    """
+    """Return the runs, of which the worst may no longer pass, and a check of each drop. A cached one stays."""
     if any(run.run_decision.rule is Rule.DROPPED for run in runs):
         return runs, ()
     checks = tuple(check_drops(combine([run.run for run in runs]), gate, base))

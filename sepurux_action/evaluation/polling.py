@@ -119,13 +119,12 @@ class _Step:
             self._on_progress(started)
 
     def is_new(self, text: str) -> bool:
-        """Return whether a text was not said before, for this run or another one."""
         is_new = text not in self._said
         self._said.add(text)
         return is_new
 
     def show_wait(self) -> None:
-        """Show what the runs wait for, and when the last of them gives up at the latest."""
+        """Show what the runs wait for, and when the last one gives up."""
         one, *others = self.pollers
         what = f"{self.decided} of {len(self.pollers)} runs decided" if others else f"{one.gate.name}: {one.phase}"
         trouble = f" ({self._last_error.reason})" if self._last_error else ""
@@ -179,10 +178,7 @@ class _Step:
     async def retried(
         self, call: ApiRequest, timeout_s: float, problem: Callable[[object], str] = lambda _payload: ""
     ) -> ApiResult:
-        """Return the result of a call that is tried until no other try would change it, or the timeout ends.
-
-        `problem` returns why a payload is not usable, so that the call is tried again; '' if it is.
-        """
+        """Return the result of a call that is tried again while its error, or a `problem` of its payload, may pass."""
         retry = Retry()
         while True:
             result = await self.send(call, min(api.CALL_S, max(schedule.LAST_CALL_S, self._left(timeout_s))))
@@ -239,7 +235,6 @@ class RunPoller:
         self._step = step
 
     async def run(self) -> None:
-        """Evaluate the trace, and keep the result in `result`, whatever happens."""
         with suppress(asyncio.CancelledError):  # the result is what is known by now, CANCELLED if there is no decision
             await self._evaluate()
         self._step.decided += 1
@@ -293,11 +288,7 @@ class RunPoller:
         self.result = replace(self.result, run_decision=decided, hint=error.hint)
 
     async def _note_outage(self, outage: Outage) -> None:
-        """Note that an uploaded trace is not why there is no result, if the reason is an outage.
-
-        If this depends on a call without a trace, this call is the list of campaigns. It is made only if the
-        setting `on_undecided` depends on it. Source: docs/reference.md, Decisions.
-        """
+        """Note that no uploaded trace caused an outage. For `allow`, the list of campaigns may have to confirm it."""
         if self.result.decision is not Decision.ERROR or not self.result.trace_may_be_cause:
             return
         if outage is Outage.IF_CONFIRMED and self.gate.on_undecided is OnUndecided.ALLOW:
@@ -338,10 +329,7 @@ class RunPoller:
         self._log(f"started {f'batch {batch_id}' if batch_id else f'run {run_id}'}")
 
     def _claim(self, *ids: str) -> None:
-        """Raise EvaluationError if a run with one of the ids was started for another gate or trace.
-
-        What a run evaluates is the gate's fingerprint with the ids in use, and an uploaded trace.
-        """
+        """Raise EvaluationError if a run with one of the ids was started for another gate, or another trace."""
         trace = Trace(label="", trace_id=self.result.trace_id)
         gate = replace(self.gate, campaign=self.result.campaign_id, traces=(trace,))
         evaluates = fingerprint(gate), self._trace.content
@@ -371,10 +359,7 @@ class RunPoller:
             await asyncio.sleep(seconds)
 
     async def _poll(self, polls: Polls) -> tuple[RunDecision | TransientError, bool]:
-        """Return what one poll shows, and whether it was the last one; raises EvaluationError if it was rejected.
-
-        Its payload is not kept: while a run waits, it holds no more than a CIRun.
-        """
+        """Return what one poll shows, and whether it was the last; raises EvaluationError if it was rejected."""
         run_id, batch_id = self.result.run_id, self.result.batch_id
         call = api.poll_run(run_id=run_id, batch_id=batch_id, project=self.gate.project)
         result, last = await self._step.poll(call, self.gate.timeout_s)
@@ -389,7 +374,6 @@ class RunPoller:
         return self._decide(parse_ci_run(result.payload)), last
 
     def _decide(self, run: CIRun) -> RunDecision:
-        """Keep the numbers of a poll, and return the decision on them."""
         step, before = self._step, self.result.run
         if not run.run_ids:
             run = replace(run, run_ids=before.run_ids)
@@ -426,10 +410,9 @@ class RunPoller:
         return StillPending(reason, next_step(decision), why.lstrip(":; "))
 
     async def _with_score(self, polled: CIRun) -> tuple[CIRun, Outage]:
-        """Return a run that passed with the lowest score of its runs, and whether only an outage is why one is unknown.
+        """Return a run with the lowest score of its runs, and whether an outage is why one is unknown.
 
-        A score that is not usable, or cannot be read until the deadline or for SCORE_S, is the run's score, unless
-        another one makes the decision `fail`. Source: docs/reference.md, Decisions.
+        One that is not usable, or not read in time, is the run's score, unless another one makes the decision `fail`.
         """
         self._enter("reading the reliability score")
         timeout_s = max(self.gate.timeout_s, self._step.elapsed() + schedule.SCORE_S)

@@ -46,11 +46,7 @@ def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
 class GateResult:
-    """The result of a gate: its runs, one for each trace, and whether it blocks.
-
-    `approval` is given for a failed soft gate of a pull request, unless a signal ended the run. `notes` are about the
-    stage and the baseline.
-    """
+    """The result of a gate: its runs, one for each trace. `approval` is for a failed soft gate of a pull request."""
 
     gate: Gate
     runs: tuple[RunResult, ...]

@@ -49,11 +49,7 @@ class TraceFolder:
         self._size = 0
 
     def find(self, pattern: str) -> tuple[Trace, ...]:
-        """Return the traces that a path or glob names, in the order of their names.
-
-        Raises TraceFileError if there is none, if a file is outside the folders, not regular, or not a JSON object, or
-        if all files together have more than 64 MiB.
-        """
+        """Return the traces that a path or glob names, in the order of their names; raises TraceFileError."""
         try:
             exact = self.base / pattern
             paths = [exact] if exact.exists() or not glob.has_magic(pattern) else self._matches(pattern)
