@@ -15,7 +15,7 @@ from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.settings import BASE, flag, read_inputs, read_settings
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
-from sepurux_action.evaluate import GateEvaluator, no_credentials_hint
+from sepurux_action.evaluate import evaluate, no_credentials_hint
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.event import other_commit_warning, pr_number_warning, with_pull_request_number
@@ -96,7 +96,7 @@ def run_gates(
         settings = replace(run.settings, gates=run.settings.gates or (UNKNOWN_GATE,))  # no setting matters
         run = replace(run, settings=settings)
     _log_start(run)
-    results = GateEvaluator(run).evaluate()
+    results = evaluate(run)
     report = build_report(results, _report_context(run), short=bool(signals.received))  # 5 s are left for everything
     _publish(run, results, report, files)
     show(report)

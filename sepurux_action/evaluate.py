@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import NextChange, OnUndecided, Stage, next_change
-from sepurux_action.evaluation.api import Credentials, RunMetadata
+from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, compare_drops, few_results
 from sepurux_action.evaluation.enforcement import enforce
@@ -42,111 +42,114 @@ UNREAD_RESULTS_HINT = (
 NO_GITHUB_HINT = "Comparing with the base branch needs `github_token`: leave that input at its default."
 
 
-@dataclass(frozen=True, slots=True)
-class GateEvaluator:
-    run: Run
+def evaluate(run: Run) -> tuple[GateResult, ...]:
+    gates = run.settings.gates
+    run.github.publish_pending(gate.name for gate in gates)
+    runs = _skipped_or_cached(run)
+    to_evaluate = [gate for gate in gates if gate.name not in runs]
+    advised = {}
+    for gate in to_evaluate:
+        change = _next_change(run, gate)
+        scheduled = change is not None and change.stricter
+        advised[gate.name] = run.github.stage_advice(gate.name, gate.stage, scheduled=scheduled)
+    runs |= _evaluate(run, to_evaluate)
+    return tuple(_result(run, gate, runs[gate.name], advised.get(gate.name, "")) for gate in gates)
 
-    def evaluate(self) -> tuple[GateResult, ...]:
-        gates = self.run.settings.gates
-        self.run.github.publish_pending(gate.name for gate in gates)
-        runs = self._skipped_or_cached()
-        to_evaluate = [gate for gate in gates if gate.name not in runs]
-        advised = {}
-        for gate in to_evaluate:
-            change = self._next_change(gate)
-            scheduled = change is not None and change.stricter
-            advised[gate.name] = self.run.github.stage_advice(gate.name, gate.stage, scheduled=scheduled)
-        runs |= self._evaluate(to_evaluate)
-        return tuple(self._result(gate, runs[gate.name], advised.get(gate.name, "")) for gate in gates)
 
-    def _skipped_or_cached(self) -> dict[str, tuple[RunResult, ...]]:
-        """Return the runs of the gates that this run does not evaluate, by the gate's name."""
-        event, gates = self.run.event, self.run.settings.gates
-        if event.skip_reason:
-            return {gate.name: _not_run(gate, Decision.SKIPPED, f"{event.skip_reason}.") for gate in gates}
-        unaffected = self._unaffected()
-        self.run.github.load_more_comments()
-        runs = {}
-        for gate in gates:
-            if gate.name in unaffected:
-                runs[gate.name] = _not_run(gate, Decision.SKIPPED, NOT_AFFECTED)
-            elif event.name == "pull_request_review" and (cached := self.run.github.cached_failure(gate)):
-                runs[gate.name] = cached
-        return runs
+def _skipped_or_cached(run: Run) -> dict[str, tuple[RunResult, ...]]:
+    """Return the runs of the gates that this run does not evaluate, by the gate's name."""
+    event, gates = run.event, run.settings.gates
+    if event.skip_reason:
+        return {gate.name: _not_run(gate, Decision.SKIPPED, f"{event.skip_reason}.") for gate in gates}
+    unaffected = _unaffected(run)
+    run.github.load_more_comments()
+    runs = {}
+    for gate in gates:
+        if gate.name in unaffected:
+            runs[gate.name] = _not_run(gate, Decision.SKIPPED, NOT_AFFECTED)
+        elif event.name == "pull_request_review" and (cached := run.github.cached_failure(gate)):
+            runs[gate.name] = cached
+    return runs
 
-    def _unaffected(self) -> frozenset[str]:
-        """Return the names of the gates whose `paths` match no file that the evaluated commit changes."""
-        filters = {gate.name: gate.paths for gate in self.run.settings.gates if gate.paths}
-        if not filters:
-            return frozenset()
-        changed = self.run.github.changed_files()
-        names = frozenset(name for name, paths in filters.items() if not affects(paths, changed))
-        return names if names and self.run.github.is_current() else frozenset()
 
-    def _evaluate(self, gates: Sequence[Gate]) -> Mapping[str, tuple[RunResult, ...]]:
-        settings, event = self.run.settings, self.run.event
-        if not gates:
-            return {}
-        if not settings.secret:
-            hint = no_credentials_hint(event)
-            return {gate.name: _not_run(gate, Decision.ERROR, NO_CREDENTIALS, hint) for gate in gates}
-        store = "Dependabot" if event.dependabot else "Actions"
-        source = f"Secrets are set under `Settings > Secrets and variables > {store}` of the repository."
-        source = source if event.name else ""  # on a command line
-        credentials = Credentials(token=settings.token, api_key=settings.api_key, source=source)
-        transport = self.run.connections.transport(settings.base_url, credentials, self.run.redact)
-        # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
-        configured = settings.pull_request if not event.name or event.lookup else None
-        metadata = RunMetadata(repo=event.repository, pull_request=event.pull_request or configured)
-        calls = self.run.connections.calls(transport.send, self.run.signals)
-        baselines = self.run.github.baselines(gates)
-        compared = [(gate, baselines.get(gate.name, Baseline())) for gate in gates]
+def _unaffected(run: Run) -> frozenset[str]:
+    """Return the names of the gates whose `paths` match no file that the evaluated commit changes."""
+    filters = {gate.name: gate.paths for gate in run.settings.gates if gate.paths}
+    if not filters:
+        return frozenset()
+    changed = run.github.changed_files()
+    names = frozenset(name for name, paths in filters.items() if not affects(paths, changed))
+    return names if names and run.github.is_current() else frozenset()
 
-        def set_early_outputs(known: Sequence[RunResult]) -> None:
-            self.run.host.set_outputs(outputs.early_outputs(known))
 
-        runs = run_all(compared, metadata, calls, self.run.host, set_early_outputs)
-        return {gate.name: of_gate for gate, of_gate in zip(gates, runs, strict=True)}
+def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, tuple[RunResult, ...]]:
+    settings, event = run.settings, run.event
+    if not gates:
+        return {}
+    if not settings.secret:
+        hint = no_credentials_hint(event)
+        return {gate.name: _not_run(gate, Decision.ERROR, NO_CREDENTIALS, hint) for gate in gates}
+    store = "Dependabot" if event.dependabot else "Actions"
+    source = f"Secrets are set under `Settings > Secrets and variables > {store}` of the repository."
+    source = source if event.name else ""  # on a command line
+    credentials = Credentials(token=settings.token, api_key=settings.api_key, source=source)
+    transport = run.connections.transport(settings.base_url, credentials, run.redact)
+    # `pr_number` counts only where GitHub could not be asked which pull request the commit belongs to.
+    configured = settings.pull_request if not event.name or event.lookup else None
+    metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request or configured}
+    calls = run.connections.calls(transport.send, run.signals)
+    baselines = run.github.baselines(gates)
+    compared = [(gate, baselines.get(gate.name, Baseline())) for gate in gates]
 
-    def _result(self, gate: Gate, runs: tuple[RunResult, ...], advised: str) -> GateResult:
-        base = self._base(gate)
-        runs, drops = compare_drops(gate, runs, base)
-        decision = min((run.decision for run in runs), key=lambda each: each.rank)
-        # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
-        on_undecided = OnUndecided.BLOCK if self.run.signals.received else gate.on_undecided
-        suspected = trace_may_be_cause(runs)
-        blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=suspected)
-        too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in drops)
-        few = few_results(base.baseline) if too_few and base.baseline else ""
-        change = self._next_change(gate)
-        if change and change.is_near:
-            self.run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
-        notes = tuple(filter(None, (str(change or ""), advised, few)))
-        result = GateResult(gate=gate, runs=runs, blocks=blocks, notes=notes, drops=drops)
-        return self._apply_reviews(result) if decision is Decision.FAIL and gate.stage is Stage.SOFT else result
+    def set_early_outputs(known: Sequence[RunResult]) -> None:
+        run.host.set_outputs(outputs.early_outputs(known))
 
-    def _base(self, gate: Gate) -> Base:
-        """Return the results that a gate is compared with, or what to do if they could not be read."""
-        github, event = self.run.github, self.run.event
-        error = github.snapshot.error
-        if not github.connected:
-            hint = NO_GITHUB_HINT
-        elif error is None or error.forbidden:  # GitHub may return null without an error for what the token may not see
-            hint = UNREAD_RESULTS_HINT
-        else:
-            hint = advice(github.snapshot.denied or Operation.READ, error, event)
-        return Base(baseline=github.baselines([gate]).get(gate.name), branch=event.base_ref, hint=hint)
+    runs = run_all(compared, metadata, calls, run.host, set_early_outputs)
+    return {gate.name: of_gate for gate, of_gate in zip(gates, runs, strict=True)}
 
-    def _apply_reviews(self, result: GateResult) -> GateResult:
-        gate, event = result.gate, self.run.event
-        if not self.run.github.connected or event.pull_request is None or self.run.signals.received:
-            return result
-        approval = self.run.github.approval(gate.reviewers)
-        blocks = enforce(result.decision, gate.stage, gate.on_undecided, approved=approval.approved)
-        return replace(result, blocks=blocks, approval=approval)
 
-    def _next_change(self, gate: Gate) -> NextChange | None:
-        return next_change(gate.rules, self.run.event.branch, self.run.today)
+def _result(run: Run, gate: Gate, runs: tuple[RunResult, ...], advised: str) -> GateResult:
+    base = _base(run, gate)
+    runs, drops = compare_drops(gate, runs, base)
+    decision = min((each.decision for each in runs), key=lambda each: each.rank)
+    # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
+    on_undecided = OnUndecided.BLOCK if run.signals.received else gate.on_undecided
+    suspected = trace_may_be_cause(runs)
+    blocks = enforce(decision, gate.stage, on_undecided, trace_may_be_cause=suspected)
+    too_few = decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in drops)
+    few = few_results(base.baseline) if too_few and base.baseline else ""
+    change = _next_change(run, gate)
+    if change and change.is_near:
+        run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
+    notes = tuple(filter(None, (str(change or ""), advised, few)))
+    result = GateResult(gate=gate, runs=runs, blocks=blocks, notes=notes, drops=drops)
+    return _apply_reviews(run, result) if decision is Decision.FAIL and gate.stage is Stage.SOFT else result
+
+
+def _base(run: Run, gate: Gate) -> Base:
+    """Return the results that a gate is compared with, or what to do if they could not be read."""
+    github, event = run.github, run.event
+    error = github.snapshot.error
+    if not github.connected:
+        hint = NO_GITHUB_HINT
+    elif error is None or error.forbidden:  # GitHub may return null without an error for what the token may not see
+        hint = UNREAD_RESULTS_HINT
+    else:
+        hint = advice(github.snapshot.denied or Operation.READ, error, event)
+    return Base(baseline=github.baselines([gate]).get(gate.name), branch=event.base_ref, hint=hint)
+
+
+def _apply_reviews(run: Run, result: GateResult) -> GateResult:
+    gate, event = result.gate, run.event
+    if not run.github.connected or event.pull_request is None or run.signals.received:
+        return result
+    approval = run.github.approval(gate.reviewers)
+    blocks = enforce(result.decision, gate.stage, gate.on_undecided, approved=approval.approved)
+    return replace(result, blocks=blocks, approval=approval)
+
+
+def _next_change(run: Run, gate: Gate) -> NextChange | None:
+    return next_change(gate.rules, run.event.branch, run.today)
 
 
 def no_credentials_hint(event: Event) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -29,7 +28,6 @@ READ_FIELDS = metrics.FIELDS | {
     *("trace_count", "top_failing_tools", "tool", "count"),
     *("type", "severity", "description", "mutation"),
 }
-NOTHING: dict[str, object] = {}  # shared by all objects that have no field to keep: a response may have a million
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 CAMPAIGNS = "/v1/campaigns"
 RETRIED_STATUSES = frozenset({408, 425, 429})
@@ -124,12 +122,6 @@ class Response:
     location: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunMetadata:
-    repo: str = ""
-    pull_request: int | None = None
-
-
 def list_campaigns(project: str) -> ApiRequest:
     return ApiRequest(path=CAMPAIGNS, purpose="the list of campaigns", project=project)
 
@@ -150,15 +142,14 @@ def upload_trace(content: bytes, label: str, project: str, key: str) -> ApiReque
     )
 
 
-def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: RunMetadata, key: str) -> ApiRequest:
-    """Return the call that starts a CI run. If `trace_id` is '', the campaign's registered scenarios run."""
+def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[str, object], key: str) -> ApiRequest:
+    """Return the call that starts a CI run: of the campaign's registered scenarios if `trace_id` is ''."""
     body = {
         "trace_id": trace_id or None,
         "campaign_id": campaign_id,
         "mutation_pack_id": gate.mutation_pack or None,
         "thresholds": gate.thresholds,
-        "repo": metadata.repo or None,
-        "pull_request_number": metadata.pull_request,
+        **metadata,
     }
     campaign, project = json_reader.preview(gate.campaign), json_reader.preview(gate.project)
     given = [f"`campaign` ({campaign})", *([f"`trace_id` ({json_reader.preview(trace_id)})"] if trace_id else [])]
@@ -238,9 +229,9 @@ def parse_response(
 
 def _read_fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Return the fields of an object that this package reads; raises ValueError if a name is there twice."""
-    if len(pairs) > 1 and len(dict(pairs)) != len(pairs):
+    if len(dict(pairs)) != len(pairs):
         raise ValueError("a name is there twice")
-    return {name: _read_parts(value, MAX_LISTED) for name, value in pairs if name in READ_FIELDS} or NOTHING
+    return {name: _read_parts(value, MAX_LISTED) for name, value in pairs if name in READ_FIELDS}
 
 
 def _read_parts(value: object, limit: int | None = None) -> object:
@@ -254,20 +245,14 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str] = str) ->
         detail = json_reader.as_object(json.loads(body)).get("detail")
     except (ValueError, RecursionError):
         return ""
-    entries = [redact(entry) for entry in _entries(detail)]
-    shown = "; ".join(entries[:MAX_ERROR_DETAILS])
+    entries = [json_reader.text(detail)] if isinstance(detail, str) else []
+    for item in map(json_reader.as_object, json_reader.as_array(detail)):
+        location = ".".join(str(part) for part in json_reader.as_array(item.get("loc")) if isinstance(part, str | int))
+        if message := json_reader.text(item.get("msg")):
+            entries.append(f"{json_reader.printable(location)}: {message}" if location else message)
+    shown = "; ".join(map(redact, entries[:MAX_ERROR_DETAILS]))
     more = f"; and {len(entries) - MAX_ERROR_DETAILS} more" if len(entries) > MAX_ERROR_DETAILS else ""
     return json_reader.shorten(shown, MAX_DETAIL_LENGTH) + more
-
-
-def _entries(detail: object) -> Iterator[str]:
-    if isinstance(detail, str):
-        yield json_reader.text(detail)
-    for item in json_reader.as_array(detail):
-        entry = json_reader.as_object(item)
-        location = ".".join(str(part) for part in json_reader.as_array(entry.get("loc")) if isinstance(part, str | int))
-        if message := json_reader.text(entry.get("msg")):
-            yield f"{json_reader.printable(location)}: {message}" if location else message
 
 
 def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:
@@ -311,5 +296,5 @@ def parse_campaigns(payload: object, wanted: Collection[str]) -> Campaigns:
         if isinstance(name, str) and name in wanted and campaign_id:
             ids.setdefault(name, set()).add(campaign_id)
         names.add(json_reader.text(name))
-    listed = heapq.nsmallest(MAX_NAMES_LISTED + 1, names - {""})
+    listed = sorted(names - {""})[: MAX_NAMES_LISTED + 1]
     return Campaigns(ids={name: sorted(each) for name, each in ids.items()}, names=listed)

@@ -18,7 +18,7 @@ from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES, Metr
 REQUIRED_CATEGORIES = options.REQUIRED_MUTATION_CATEGORIES.name
 FAILED_STATUSES = frozenset({"failed", "error", "cancelled"})
 FINISHED_STATUSES = frozenset({"done", "completed"})
-OPEN_STATUSES = frozenset({"", "queued", "running", "pending"})
+KNOWN_STATUSES = FAILED_STATUSES | FINISHED_STATUSES | {"", "queued", "running", "pending"}
 KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
 UNEXPLAINED_FAIL = "Sepurux decided `fail`, but no threshold that is set here explains why."
 SEE_THE_RUN = "See the Sepurux run."
@@ -140,8 +140,9 @@ def decide(run: CIRun, gate: Gate) -> RunDecision:
         decided = f", decision {json_reader.preview(run.decision)}" if run.decision else ""
         reason = f"The evaluation itself {what} at Sepurux (status `{run.status}`{decided})."
         return with_rule(Rule.EVALUATION_FAILED, Decision.ERROR, reason)
-    if unknown := _unknown_word(run):
-        reason = f"Sepurux reported {unknown}, which this version of the gate does not know."
+    words = (("status", run.status, KNOWN_STATUSES), ("decision", run.decision, KNOWN_DECISIONS))
+    if unknown := [f"the {name} {json_reader.preview(word)}" for name, word, known in words if word not in known]:
+        reason = f"Sepurux reported {' and '.join(unknown)}, which this version of the gate does not know."
         return with_rule(Rule.UNKNOWN_WORD, Decision.PENDING, reason)
     if run.decision == "pass":
         if missed:
@@ -171,15 +172,6 @@ def _missing(run: CIRun, gate: Gate, checks: tuple[Check, ...]) -> Iterator[str]
 def next_step(run_decision: RunDecision) -> str:
     """Return what to do about a decision; '' if its thresholds or its decision say it."""
     return NEXT_STEPS.get(run_decision.rule, "") if run_decision.reason != UNEXPLAINED_FAIL else SEE_THE_RUN
-
-
-def _unknown_word(run: CIRun) -> str:
-    words = []
-    if run.status not in FAILED_STATUSES | FINISHED_STATUSES | OPEN_STATUSES:
-        words.append(f"the status {json_reader.preview(run.status)}")
-    if run.decision not in KNOWN_DECISIONS:
-        words.append(f"the decision {json_reader.preview(run.decision)}")
-    return " and ".join(words)
 
 
 def _pass_reason(run: CIRun, checks: tuple[Check, ...]) -> str:

@@ -10,7 +10,6 @@ from typing import Annotated, Self, assert_never
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import Decision
 
-EXIT_SUCCESS = 0
 EXIT_BLOCKED = 1  # a gate blocks because of a `fail`
 EXIT_UNDECIDED = 2  # a gate blocks for any other reason
 
@@ -42,9 +41,9 @@ def enforce(
 def exit_status(gates: Iterable[tuple[Decision, bool]]) -> int:
     """Return the exit status for the decision of each gate, and whether it blocks."""
     blocking = [decision for decision, blocks in gates if blocks]
-    if not blocking:
-        return EXIT_SUCCESS
-    return EXIT_BLOCKED if Decision.FAIL in blocking else EXIT_UNDECIDED
+    if Decision.FAIL in blocking:
+        return EXIT_BLOCKED
+    return EXIT_UNDECIDED if blocking else 0
 
 
 class Reason(StrEnum):

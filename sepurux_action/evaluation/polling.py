@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -39,7 +39,7 @@ OnProgress = Callable[[Sequence[RunResult]], None]
 
 def run_all(
     gates: Sequence[tuple[Gate, Baseline]],
-    metadata: api.RunMetadata,
+    metadata: Mapping[str, object],
     calls: ApiCalls,
     output: Output,
     on_progress: OnProgress,
@@ -49,22 +49,27 @@ def run_all(
     It returns at most `last_polls_s`, `SCORE_S`, `ENRICHMENT_S`, and `COMPARISON_S` after the longest timeout. After a
     signal, undecided runs are `error`. `on_progress` gets the started runs whenever ids or addresses become known.
     """
-    step = _Step([gate for gate, _ in gates], metadata, calls, output, on_progress)
-    return calls.run(step.run([baseline for _, baseline in gates]))
+    return calls.run(_Step(gates, metadata, calls, output, on_progress).run())
 
 
 class _Step:
     """What all runs of a step share: gates, clients, and whether the backend has responded at all."""
 
     def __init__(
-        self, gates: Sequence[Gate], metadata: api.RunMetadata, calls: ApiCalls, output: Output, on_progress: OnProgress
+        self,
+        evaluated: Sequence[tuple[Gate, Baseline]],
+        metadata: Mapping[str, object],
+        calls: ApiCalls,
+        output: Output,
+        on_progress: OnProgress,
     ) -> None:
-        self.gates = gates
+        self._evaluated = evaluated
+        self.gates = [gate for gate, _ in evaluated]
         self.metadata = metadata
         self.calls = calls
         self.output = output
-        self.pollers = [RunPoller(self, gate, trace) for gate in gates for trace in gate.traces]
-        self._longest_timeout_s = max(gate.timeout_s for gate in gates)
+        self.pollers = [RunPoller(self, gate, trace) for gate in self.gates for trace in gate.traces]
+        self._longest_timeout_s = max(gate.timeout_s for gate in self.gates)
         self.decided = 0  # pollers that have their result
         self._started = 0.0
         self._on_progress = on_progress
@@ -75,7 +80,7 @@ class _Step:
         self._written: list[tuple[str, str]] = []  # the ids and addresses that early outputs have
         self._said: set[str] = set()
 
-    async def run(self, baselines: Sequence[Baseline]) -> tuple[tuple[RunResult, ...], ...]:
+    async def run(self) -> tuple[tuple[RunResult, ...], ...]:
         self._started = self.calls.now()
         self.calls.share_slots(len({gate.project for gate in self.gates}))
         pending = {asyncio.create_task(poller.run()) for poller in self.pollers}
@@ -95,17 +100,16 @@ class _Step:
                 runs = number_format.pluralize(len(pending), "run")
                 self.output.progress(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")
         found = iter(poller.result for poller in self.pollers)
-        results = [tuple(next(found) for _ in gate.traces) for gate in self.gates]
-        comparing = asyncio.create_task(
-            compare_with_base(list(zip(self.gates, baselines, results, strict=True)), self.calls)
-        )
+        results = [(gate, base, tuple(next(found) for _ in gate.traces)) for gate, base in self._evaluated]
+        comparing = asyncio.create_task(compare_with_base(results, self.calls))
         self.calls.cancel_on_signal([comparing])
         await asyncio.wait([comparing])
         try:
-            return tuple(results) if comparing.cancelled() else comparing.result()
+            if not comparing.cancelled():
+                return comparing.result()
         except DEFECTS as defect:  # the results stay
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
-            return tuple(results)
+        return tuple(of_gate for *_, of_gate in results)
 
     def elapsed(self) -> float:
         return self.calls.now() - self._started
@@ -167,13 +171,12 @@ class _Step:
 
     async def payload_of(self, call: ApiRequest, timeout_s: float) -> object:
         """Return the payload of a call that is tried until it succeeds; raises EvaluationError if it does not."""
-        match await self.retried(call, timeout_s):
-            case Success(payload):
-                return payload
-            case PermanentError() as error:
-                raise EvaluationError(error.reason, error.hint, outage=error.outage)
-            case TransientError() as error:
-                raise self._timed_out(call, error, timeout_s)
+        result = await self.retried(call, timeout_s)
+        if isinstance(result, Success):
+            return result.payload
+        if isinstance(result, PermanentError):
+            raise EvaluationError(result.reason, result.hint, outage=result.outage)
+        raise self._timed_out(call, result, timeout_s)
 
     async def retried(
         self, call: ApiRequest, timeout_s: float, problem: Callable[[object], str] = lambda _payload: ""

@@ -148,7 +148,7 @@ def _(case: Case) -> bool:
 
 @place("the thresholds that Sepurux gets", "threshold")
 def _(case: Case) -> bool:
-    body = api.create_run(case.gate, "c", "", api.RunMetadata(), "k").body
+    body = api.create_run(case.gate, "c", "", {}, "k").body
     assert isinstance(body, bytes)
     return bool(json.loads(body)["thresholds"][case.metric.threshold] == case.limit)
 

@@ -16,7 +16,6 @@ from sepurux_action.evaluation.api import (
     Credentials,
     PermanentError,
     Response,
-    RunMetadata,
     Success,
     TransientError,
 )
@@ -26,7 +25,7 @@ from tests.builders import a_gate_with
 
 POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
 GATE = Gate(name="refunds", campaign="refunds", project="shop")
-START = api.create_run(GATE, "c-1", "", RunMetadata(), "k-1")
+START = api.create_run(GATE, "c-1", "", {}, "k-1")
 TOKEN = "sk_live_5c0ffee5c0ffee5c0ffee"
 
 
@@ -62,7 +61,7 @@ def test_a_run_is_started_with_every_field_that_the_gate_sets() -> None:
         required_mutation_categories=("timeouts",),
     )
     gate = replace(gate, name="refunds", campaign="refunds", project="", mutation_pack="p-1")
-    assert body_of(api.create_run(gate, "c-1", "t-1", RunMetadata(repo="acme/shop", pull_request=42), "k")) == {
+    assert body_of(api.create_run(gate, "c-1", "t-1", {"repo": "acme/shop", "pull_request_number": 42}, "k")) == {
         "trace_id": "t-1",
         "campaign_id": "c-1",
         "mutation_pack_id": "p-1",

@@ -18,7 +18,7 @@ from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import PublishOptions, Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ErrorDetails, Interrupted
-from sepurux_action.evaluate import GateEvaluator
+from sepurux_action.evaluate import evaluate
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.calls import FIRST_READ_S, READS_S
@@ -273,7 +273,7 @@ def run_gates(scene: Scene, signals: Signals, *gates: Gate) -> None:
         today=date.min,
         settings=Settings(gates=gates),
     )
-    GateEvaluator(run).evaluate()
+    evaluate(run)
 
 
 def many_pages(count: int) -> tuple[Snapshot, ...]:
