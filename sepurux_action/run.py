@@ -1,21 +1,69 @@
-"""What a run has, as one object for the functions of the flow, and what it connects to, which tests replace."""
+"""What a workflow or a command line gives a run, what the run has, and what it connects to, which tests replace."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path, PurePosixPath
 
 from sepurux_action.common.secret import Redactor
-from sepurux_action.config.settings import Settings
+from sepurux_action.config.options import GITHUB_TOKEN, OPTIONS
+from sepurux_action.config.settings import Layer, Settings, environment_layer, flag_layer, input_layer
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.client import Transport
-from sepurux_action.github.event import Event
+from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder, working_directory
+from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.policy_source import ResolvedPolicy
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import Output
+from sepurux_action.host.report_files import ReportFolders
 from sepurux_action.host.signals import Signals
+
+CONTAINER_TEMP = "/github/runner_temp"  # where the runner mounts its temporary folder for a container action
+TEMP_NAME = "_temp"  # of that folder on the runner, beside the folder RUNNER_WORKSPACE
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What a run is given. The first layer of settings overrides the others."""
+
+    layers: tuple[Layer, ...]
+    event: Event
+    traces: TraceFolder
+    report_folders: ReportFolders
+
+
+def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: object) -> Invocation:
+    """Return the invocation by a step of a workflow; traces are in the workspace or the runner's temporary folder."""
+    variables = dict(environ)
+    if inputs.get(GITHUB_TOKEN.name) == "":  # action.yml gives it a default, so the workflow emptied it on purpose
+        variables.pop(GITHUB_TOKEN.environment, None)
+    workspace, temporary = (environ.get(name, "") for name in ("GITHUB_WORKSPACE", "RUNNER_TEMP"))
+    base, temp = Path(workspace) if workspace else working_directory(), Path(temporary) if temporary else None
+    # The runner translates RUNNER_TEMP for a container action, and leaves RUNNER_WORKSPACE as it is.
+    on_runner = PurePosixPath(environ.get("RUNNER_WORKSPACE", ""))
+    is_translated = temporary == CONTAINER_TEMP and on_runner.is_absolute()
+    for_steps = on_runner.parent / TEMP_NAME if is_translated else None
+    return Invocation(
+        layers=(input_layer(inputs), environment_layer(variables)),
+        event=parse_event(environ.get("GITHUB_EVENT_NAME", ""), payload, environ),
+        traces=TraceFolder(base, [temp] if temp else []),
+        report_folders=ReportFolders(base=base, temporary=temp, temporary_for_steps=for_steps),
+    )
+
+
+def from_command_line(texts: Mapping[str, str], environ: Mapping[str, str]) -> Invocation:
+    """Return the invocation by these flags; GITHUB_REPO is the vendor's name for the repository."""
+    ignored = {option.environment for option in OPTIONS if option.actions_only}
+    variables = {name: text for name, text in environ.items() if name not in ignored}
+    return Invocation(
+        layers=(flag_layer(texts), environment_layer(variables)),
+        event=Event(repository=environ.get("GITHUB_REPO", "").strip()),
+        traces=TraceFolder(working_directory(), name=WORKING_DIRECTORY),
+        report_folders=ReportFolders(base=working_directory()),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,7 +76,6 @@ class Shape:
 
 
 def dump_as(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, any value
-    """Return a value as JSON of this type, which contains shapes."""
     if type(value) in _PLAIN:
         return value
     if hasattr(kind, "more"):  # a shape
@@ -101,7 +100,6 @@ def _types(kind: type) -> Mapping[str, Any]:
 
 
 def described_fields(kind: type) -> Mapping[str, Any]:
-    """Return the annotations of a shape's or a record's fields, by name."""
     return {name: each for name, each in _types(kind).items() if get_origin(each) is Annotated}
 
 

@@ -60,13 +60,9 @@ def may_be_secret(text: str) -> bool:
 
 def spellings(secret: str) -> tuple[str, ...]:
     """Return what the log masks: a secret, plain, percent-encoded, and in both alphabets of base64."""
-    raw = _raw(secret)
+    raw = secret.encode(errors="surrogatepass")
     encoded = (encode(raw).decode().rstrip("=") for encode in (base64.b64encode, base64.urlsafe_b64encode))
     return tuple(dict.fromkeys((secret, quote(raw, safe=""), quote(raw), *encoded)))
-
-
-def _raw(secret: str) -> bytes:
-    return secret.encode(errors="surrogatepass")  # an environment variable may contain bytes that are not UTF-8
 
 
 def _forms(secret: str) -> Iterator[str]:
@@ -76,7 +72,7 @@ def _forms(secret: str) -> Iterator[str]:
     base64 encodes three bytes as four characters. So there are three such parts, one for each number of bytes before
     the secret, divided by three. A character at an end may also encode bits of another byte, so the parts lack it.
     """
-    raw = _raw(secret)
+    raw = secret.encode(errors="surrogatepass")  # an environment variable may contain bytes that are not UTF-8
     yield from (raw.hex(), raw.hex().upper())
     for _ in range(MAX_LAYERS + 1):
         yield secret

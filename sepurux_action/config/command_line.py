@@ -18,7 +18,6 @@ from sepurux_action.config.settings import flag
 from sepurux_action.config.stage import Stage
 
 PROGRAM = "sepurux-gate"
-EXIT_USAGE = 2
 WIDTH = 100  # columns of the help at most
 HELP_COLUMN = 26  # where the text on a flag begins
 FLAGS = tuple(option for option in OPTIONS if not option.actions_only)
@@ -161,7 +160,6 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def _unknown(made: argparse.ArgumentParser, arguments: Sequence[str]) -> list[str]:
-    """Return a line for each unknown flag, with the known one that is most similar."""
     flags = [each.partition("=")[0] for each in arguments]
     known = [each for action in made._actions for each in action.option_strings]  # noqa: SLF001 - has no public name
     named = [each for each in flags if NAME_OF_FLAG.fullmatch(each)]
@@ -170,7 +168,7 @@ def _unknown(made: argparse.ArgumentParser, arguments: Sequence[str]) -> list[st
 
 def _reject(made: argparse.ArgumentParser, *problems: str) -> NoReturn:
     lines = (*(f"{PROGRAM}: {each}" for each in problems), f"Run `{PROGRAM} --help` to see all flags.", "")
-    made.exit(EXIT_USAGE, "\n".join(lines))
+    made.exit(2, "\n".join(lines))
 
 
 # -- the words of a workflow and of a command line ---------------------------------------------------------------------
@@ -178,9 +176,9 @@ def _reject(made: argparse.ArgumentParser, *problems: str) -> NoReturn:
 _SETTING = re.compile(r"`(\w+)`")
 
 
-def in_workflow(hint: str) -> str:
+def in_workflow(hint: str, rerun: str = "re-run the job") -> str:
     """Return a hint with words for `{rerun}`, which stands for what starts the gate again."""
-    return _with_rerun(hint, "re-run the job")
+    return hint.replace("{rerun}", rerun).replace("{Rerun}", rerun[0].upper() + rerun[1:])
 
 
 def on_command_line(text: str, *, of_policy: bool = False) -> str:
@@ -188,12 +186,8 @@ def on_command_line(text: str, *, of_policy: bool = False) -> str:
 
     What a text on the policy file quotes are keys, which have the same names everywhere.
     """
-    text = _with_rerun(text, "run the command again")
+    text = in_workflow(text, "run the command again")
     return text if of_policy else _SETTING.sub(_name, text)
-
-
-def _with_rerun(hint: str, words: str) -> str:
-    return hint.replace("{rerun}", words).replace("{Rerun}", words[0].upper() + words[1:])
 
 
 def _name(setting: re.Match[str]) -> str:

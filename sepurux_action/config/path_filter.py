@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sepurux_action.common import json_reader
@@ -90,8 +90,8 @@ class Pattern:
     """One pattern. `negative` patterns exclude what they match."""
 
     text: str
-    negative: bool = field(compare=False)
-    _elements: tuple[_Element, ...] = field(compare=False, repr=False)
+    negative: bool
+    _elements: tuple[_Element, ...]
 
     def matches(self, bits: Mapping[str, int], length: int) -> bool:
         """Return whether the whole name with these `_bits` and this length matches, in one step for each element."""

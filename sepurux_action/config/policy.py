@@ -14,7 +14,6 @@ from sepurux_action.config import kinds, options
 from sepurux_action.config.options import BY_NAME, OPTIONS
 from sepurux_action.config.stage import StageRule
 
-ENFORCEMENT = options.ENFORCEMENT.name
 # What applies of a file that a pull request adds, before it is merged (docs/configuration.md#whose-file-applies).
 _FIRST_FILE = ("project", "campaign", "name", "trace_id", "trace_file", "mutation_pack")
 MAX_FILE_BYTES = 256 * 1024  # bytes
@@ -111,7 +110,6 @@ def _changed(gate: str, old: PolicySection, new: PolicySection) -> Iterator[Chan
 
 
 def _values(section: PolicySection) -> dict[str, tuple[object, str]]:
-    """Return each value with its text, by the name of its option."""
     shown = {name: json_reader.printable(", ".join(each.text.splitlines())) for name, each in section.texts.items()}
     values = {name: (BY_NAME[name].kind.parse(each.text), shown[name]) for name, each in section.texts.items()}
-    return {**values, ENFORCEMENT: (section.rules, "; ".join(map(str, section.rules)))}
+    return {**values, options.ENFORCEMENT.name: (section.rules, "; ".join(map(str, section.rules)))}

@@ -19,7 +19,7 @@ from sepurux_action.config import kinds, options, path_filter
 from sepurux_action.config.kinds import Kind
 from sepurux_action.config.options import BY_NAME, Option, SectionKind
 from sepurux_action.config.path_filter import Filter
-from sepurux_action.config.policy import ENFORCEMENT, MAX_FILE_BYTES, ConfiguredValue, Policy, PolicySection
+from sepurux_action.config.policy import MAX_FILE_BYTES, ConfiguredValue, Policy, PolicySection
 from sepurux_action.config.stage import StageRule, parse_start
 from sepurux_action.errors import ConfigurationError, Problem
 
@@ -145,13 +145,9 @@ class _Loader(yaml.SafeLoader):
         at = _position(event.start_mark)
         if self._level == MAX_NESTING:
             raise _error(self._path, at, f"the file is nested deeper than {MAX_NESTING} levels")
-        is_alias = isinstance(event, yaml.AliasEvent)
-        for found, name, sign in (
-            (is_alias, "an alias", "*"),
-            (getattr(event, "anchor", None) is not None, "an anchor", "&"),
-            (getattr(event, "tag", None) is not None, "a tag", "!"),
-        ):
-            if found:
+        anchor = ("an alias", "*") if isinstance(event, yaml.AliasEvent) else ("an anchor", "&")
+        for attribute, (name, sign) in {"anchor": anchor, "tag": ("a tag", "!")}.items():
+            if getattr(event, attribute, None) is not None:
                 raise _error(self._path, at, f"{name} is not accepted{_IN_QUOTES.format(sign)}")
         self._level += 1
         node: yaml.Node = super().compose_node(parent, index)  # type: ignore[arg-type, assignment]  # wrong stubs
@@ -159,16 +155,13 @@ class _Loader(yaml.SafeLoader):
         if node.tag == _NULL:
             node.value = ""
         if index is None and isinstance(parent, yaml.MappingNode):
-            self._check_key(parent, node, at)
+            if not isinstance(node, yaml.ScalarNode):
+                raise _error(self._path, at, "a key must be a text")
+            first = self._keys.setdefault((parent, node.value), at)
+            if first != at:
+                shown = json_reader.preview(node.value)
+                raise _error(self._path, at, f"the key {shown} is on line {first[0]} already; remove one")
         return node
-
-    def _check_key(self, mapping: yaml.MappingNode, key: yaml.Node, at: tuple[int, int]) -> None:
-        if not isinstance(key, yaml.ScalarNode):
-            raise _error(self._path, at, "a key must be a text")
-        line, _ = first = self._keys.setdefault((mapping, key.value), at)
-        if first != at:
-            shown = json_reader.preview(key.value)
-            raise _error(self._path, at, f"the key {shown} is on line {line} already; remove one")
 
 
 class PolicyParser:
@@ -239,7 +232,7 @@ class PolicyParser:
             option = self._option(key, section, where, seen)
             if option is None or _empty(value):
                 continue
-            if option.name == ENFORCEMENT:
+            if option is options.ENFORCEMENT:
                 rules = tuple(self._rules(value, where))
             elif given := self._value(option.kind, value, where):
                 texts[option.name] = ConfiguredValue(given[0], _position(key.start_mark)[0])

@@ -17,7 +17,7 @@ from sepurux_action.common.secret import Redactor, Secret, may_be_secret
 from sepurux_action.config import kinds, options
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.options import BY_NAME, OPTIONS, SEVERAL_GATES_KEY, CommentMode, Option
-from sepurux_action.config.policy import ENFORCEMENT, Policy, PolicySection
+from sepurux_action.config.policy import Policy, PolicySection
 from sepurux_action.config.stage import stage_today
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
@@ -242,7 +242,7 @@ def policy_layers(
     for section in sections:
         texts = {name: given.text for name, given in section.texts.items()}
         if section.rules:
-            texts[ENFORCEMENT] = stage_today(section.rules, branch, today)
+            texts[options.ENFORCEMENT.name] = stage_today(section.rules, branch, today)
         yield Layer(texts=texts, label=label, is_policy=True)
 
 
@@ -263,8 +263,6 @@ def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
 
 
 class OptionReader:
-    """Reads options from layers and collects their problems."""
-
     def __init__(self, layers: Iterable[Layer]) -> None:
         """Take the layers. Flags come first, then the policy, then the others, and each kind in the given order."""
         self._layers = sorted(layers, key=lambda layer: (not layer.overrides_policy, not layer.is_policy))
@@ -284,7 +282,6 @@ class OptionReader:
         return option.default_value if value is None else value
 
     def limits(self) -> Mapping[str, float]:
-        """Return the limits that are set or have a default, by name."""
         given = {option.name: self.value(option) for option in options.LIMITS}
         for name, default in options.DEFAULT_LIMITS.items():
             if given[name] is None and given.get(BY_NAME[name].unless) is None:

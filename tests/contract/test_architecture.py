@@ -28,8 +28,8 @@ IMPURE = {
     "host.report_files": (),
     "host.signals": (),
     "host.terminal": (),
-    "invocation": (),
     "report.rendering": ("jinja2",),
+    "run": (),
 }
 OUTSIDE = {"os", "sys", "time", "threading", "pathlib", "socket", "subprocess", "signal", "random"}
 
@@ -40,7 +40,7 @@ LEVELS = (
     ("evaluation",),
     ("github", "report"),
     ("run",),
-    ("evaluate", "invocation"),
+    ("evaluate",),
     ("app",),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
