@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import inspect
-import ssl
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -74,24 +73,6 @@ def test_every_exception_of_the_network_becomes_a_transient_error_without_its_te
         assert TOKEN not in answer.reason, kind
         assert "10.1.2.3" not in answer.reason, kind
         assert not answer.reached, kind
-
-
-def test_the_walk_meets_the_kinds_that_networks_are_known_for() -> None:
-    known = {
-        requests.exceptions.SSLError,
-        requests.exceptions.ChunkedEncodingError,
-        requests.exceptions.InvalidProxyURL,
-        requests.exceptions.InvalidHeader,
-        urllib3.exceptions.LocationParseError,
-        urllib3.exceptions.InvalidHeader,
-        urllib3.exceptions.ProtocolError,
-        http.client.IncompleteRead,
-        http.client.RemoteDisconnected,
-        ssl.SSLCertVerificationError,
-        ConnectionResetError,
-        UnicodeEncodeError,
-    }
-    assert known <= set(KINDS)
 
 
 @pytest.mark.parametrize("library", [requests.exceptions, urllib3.exceptions, http.client])

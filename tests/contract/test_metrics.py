@@ -13,9 +13,7 @@ import requests
 
 from sepurux_action.common import number_format
 from sepurux_action.config import options
-from sepurux_action.config.command_line import parse_command_line
 from sepurux_action.config.gate import Gate
-from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import flag, input_layer, read_settings
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
@@ -119,30 +117,6 @@ def _(case: Case) -> bool:
     return gate.limits[case.metric.drop] == 1 and gate.limits_drops and case.metric.drop not in gate.thresholds
 
 
-@place("the policy file", "threshold")
-def _(case: Case) -> bool:
-    text = f"campaign: refunds\nthresholds: {{{case.metric.threshold}: {number_format.decimal(case.limit)}}}\n"
-    policy = read_policy(text.encode(), "policy.yml")
-    return case.metric.threshold in policy.top.texts
-
-
-@place("the schema of the policy file", "threshold")
-def _(case: Case) -> bool:
-    schema = json.loads((DOCS / "sepurux-gate.schema.json").read_text(encoding="utf-8"))
-    return case.metric.threshold in schema["properties"]["thresholds"]["properties"]
-
-
-@place("the command line", "threshold")
-def _(case: Case) -> bool:
-    given = parse_command_line(["--campaign", "refunds", flag(case.metric.threshold), "1"])
-    return given.texts[case.metric.threshold] == "1"
-
-
-@place("the reference", "threshold")
-def _(case: Case) -> bool:
-    return f"`{case.metric.threshold}`" in (DOCS / "reference.md").read_text(encoding="utf-8")
-
-
 # -- the evaluation ---------------------------------------------------------------------------------------------------
 
 
@@ -236,11 +210,6 @@ def _(case: Case) -> bool:
     return [row["metric"] for row in gate["thresholds"]] == [case.metric.name]
 
 
-@place("the schema of report.json")
-def _(case: Case) -> bool:
-    return f'"{case.metric.name}"' in (DOCS / "report.schema.json").read_text(encoding="utf-8")
-
-
 @place("the baseline in report.json", "published")
 def _(case: Case) -> bool:
     gate = gate_in_json(case)
@@ -262,11 +231,6 @@ def _(case: Case) -> bool:
 def _(case: Case) -> bool:
     (gate,) = json.loads(brief_json(case.report, 2_000))["gates"]
     return [row["metric"] for row in gate["missed"]] == [case.metric.name]
-
-
-@place("the schema of the brief", "threshold")
-def _(case: Case) -> bool:
-    return f'"{case.metric.name}"' in (DOCS / "brief.schema.json").read_text(encoding="utf-8")
 
 
 @place("the table of the comment", "threshold")
