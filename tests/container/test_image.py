@@ -72,13 +72,16 @@ def job(image: str, label: str, tmp_path: Path, sandbox: Sandbox) -> Job:
     return Job(image=image, label=label, folder=tmp_path, url=sandbox.url)
 
 
-def test_a_passing_trace_passes_with_outputs_and_a_summary(job: Job) -> None:
+def test_a_passing_trace_passes_with_outputs_and_a_summary_and_shows_no_secret(job: Job, sandbox: Sandbox) -> None:
     result = job.run()
     assert result.exit_code == 0, result.log
     assert result.errors == ()
     assert result.outputs["decision"] == "pass"
     assert result.outputs["dashboard_url"].startswith(job.url)
     assert "refund-reliability" in read(result.summary).code
+    shown = [line for line in result.raw_log.splitlines() if not line.startswith("::add-mask::")]
+    assert any(request.headers.get("x-sepurux-token") == SECRET for request in sandbox.requests)
+    assert SECRET not in "\n".join([*shown, *result.outputs.values(), result.summary])
 
 
 def test_an_unsafe_trace_blocks_with_status_1(job: Job) -> None:
@@ -87,21 +90,6 @@ def test_an_unsafe_trace_blocks_with_status_1(job: Job) -> None:
     assert (result.outputs["decision"], result.outputs["conclusion"]) == ("fail", "failure")
     assert int(result.outputs["unsafe_attempts"]) > 0
     assert result.messages("error")
-
-
-def test_a_bad_input_is_named_in_an_error_with_status_2(job: Job, sandbox: Sandbox) -> None:
-    result = job.run(min_pass_rate="eighty")
-    assert result.exit_code == 2, result.log
-    assert result.outputs["decision"] == "error"
-    assert any("min_pass_rate" in message and "eighty" in message for message in result.messages("error"))
-    assert not sandbox.requests
-
-
-def test_the_secret_is_in_no_log_output_or_summary_even_before_masking(job: Job, sandbox: Sandbox) -> None:
-    result = job.run()
-    shown = [line for line in result.raw_log.splitlines() if not line.startswith("::add-mask::")]
-    assert any(request.headers.get("x-sepurux-token") == SECRET for request in sandbox.requests)
-    assert SECRET not in "\n".join([*shown, *result.outputs.values(), result.summary])
 
 
 def test_a_path_below_the_workspace_is_found_though_the_container_has_it_elsewhere(job: Job) -> None:
@@ -183,23 +171,15 @@ def test_the_image_holds_the_package_its_entry_point_its_dependencies_and_no_mor
     assert found_by(image, VENV_PYTHON, uncompiled) == "[]"
 
 
-def test_what_built_the_image_is_not_in_it(image: str) -> None:
+@pytest.mark.parametrize("python", [VENV_PYTHON, "python3"])
+def test_what_built_the_image_is_not_in_it_and_its_base_can_install_nothing(python: str, image: str) -> None:
     found = (
         "import importlib.util, os, shutil;"
-        "print([name for name in ('pip', 'setuptools', 'wheel') if importlib.util.find_spec(name)],"
-        " [name for name in ('cc', 'gcc', 'make', 'git') if shutil.which(name)],"
+        "print([name for name in ('pip', 'ensurepip', 'setuptools', 'wheel') if importlib.util.find_spec(name)],"
+        " [name for name in ('cc', 'gcc', 'make', 'git', 'pip', 'pip3') if shutil.which(name)],"
         " os.path.exists(os.path.expanduser('~/.cache')))"
     )
-    assert found_by(image, VENV_PYTHON, found) == "[] [] False"
-
-
-def test_the_base_can_install_nothing_any_more(image: str) -> None:
-    found = (
-        "import importlib.util, shutil;"
-        "print([name for name in ('pip', 'ensurepip') if importlib.util.find_spec(name)],"
-        " [name for name in ('pip', 'pip3') if shutil.which(name)])"
-    )
-    assert found_by(image, "python3", found) == "[] []"
+    assert found_by(image, python, found) == "[] [] False"
 
 
 def bytes_of(image: str) -> int:

@@ -9,7 +9,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,8 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import requests
 import urllib3
 from github.Requester import Requester
-from graphql import DocumentNode, FieldNode, FragmentDefinitionNode, FragmentSpreadNode, OperationDefinitionNode, parse
-from graphql.utilities import value_from_ast_untyped
+from graphql import GraphQLResolveInfo, execute_sync, parse
 
 from sepurux_action.app import run_step
 from sepurux_action.errors import Interrupted
@@ -28,6 +27,7 @@ from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.signals import Signals
 from sepurux_action.run import Connections
 from tests.fakes import FakeApiCalls
+from tests.github_double.description import graphql_schema
 from tests.runner import file_pairs, input_variable
 from tests.worlds.worlds import (
     AUTHOR,
@@ -57,6 +57,7 @@ OLDER = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
 SECRET, GITHUB_TOKEN = "made-up-secret", "made-up-token"
 THRESHOLDS = ("min_", "max_", "required_")
 RESPONSES = requests.adapters.HTTPAdapter()
+SCHEMA, PARSED = cache(graphql_schema), cache(parse)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,11 +349,15 @@ class GitHub:
                 "pullRequests": lambda **_: {"nodes": []},
             },
         }
-        return Answer(variables).of(_parsed(query), tree)
+        result = execute_sync(SCHEMA(), PARSED(query), tree, variable_values=variables, field_resolver=_resolve)
+        refused = [each for each in result.errors or () if isinstance(each.original_error, Refused)]
+        assert len(refused) == len(result.errors or ()), result.errors
+        errors = [{"type": "FORBIDDEN", "path": each.path, "message": "refused"} for each in refused]
+        return {"data": result.data, **({"errors": errors} if errors else {})}
 
-    def _refuse(self, what: str, status: int = 403) -> None:
+    def _refuse(self, what: str) -> None:
         if self.world.github_fault == what:
-            raise Refused(status)
+            raise Refused(403)
 
     def _listed(self, pull: Pull, query: Mapping[str, list[str]]) -> bool:
         label = f"{(FORK if pull.fork else REPOSITORY).split('/')[0]}:topic"
@@ -372,7 +377,7 @@ class GitHub:
             "headRepository": {"nameWithOwner": FORK if found[0].fork else REPOSITORY},
             "baseRefName": base,
             "baseRefOid": TIPS[base],
-            "author": {"login": AUTHOR},
+            "author": {"__typename": "User", "login": AUTHOR},
             "state": "CLOSED" if found[0].closed else "OPEN",
             "commits": lambda last: {"nodes": [{"commit": self._commit(HEAD, self.statuses)}][-last:]},
             "comments": lambda **_: {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}},
@@ -440,58 +445,9 @@ class _Connection:
         pass
 
 
-@dataclass
-class Answer:
-    """GraphQL over a tree of objects and functions; the queries themselves are checked in tests/github_double."""
-
-    variables: Json
-    errors: list[Json] = field(default_factory=list)
-
-    def of(self, document: DocumentNode, tree: Json) -> Json:
-        parts = document.definitions
-        self._fragments = {each.name.value: each for each in parts if isinstance(each, FragmentDefinitionNode)}
-        [operation] = [each for each in parts if isinstance(each, OperationDefinitionNode)]
-        data = self._selected(operation, tree, ())
-        return {"data": data, **({"errors": self.errors} if self.errors else {})}
-
-    def _selected(self, node: Any, source: Json, path: tuple[str, ...]) -> Json:  # noqa: ANN401 - a node with selections
-        selected: Json = {}
-        for each in node.selection_set.selections:
-            if isinstance(each, FieldNode):
-                if self._is_included(each):
-                    name = (each.alias or each.name).value
-                    selected[name] = self._value(each, source[each.name.value], (*path, name))
-                continue
-            part = self._fragments[each.name.value] if isinstance(each, FragmentSpreadNode) else each
-            if part.type_condition.name.value in {source["__typename"], "GitObject"}:
-                selected |= self._selected(part, source, path)
-        return selected
-
-    def _is_included(self, node: FieldNode) -> bool:
-        return all(
-            value_from_ast_untyped(each.arguments[0].value, self.variables)
-            for each in node.directives or ()
-            if each.arguments
-        )
-
-    def _value(self, node: FieldNode, value: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - JSON
-        if callable(value):
-            given = {
-                each.name.value: value_from_ast_untyped(each.value, self.variables) for each in node.arguments or ()
-            }
-            try:
-                value = value(**given)
-            except Refused:
-                self.errors.append({"type": "FORBIDDEN", "path": path, "message": "refused"})
-                return None
-        if isinstance(value, list):
-            return [self._selected(node, each, path) for each in value]
-        return self._selected(node, value, path) if isinstance(value, dict) else value
-
-
-@cache
-def _parsed(query: str) -> DocumentNode:
-    return parse(query)
+def _resolve(source: Any, info: GraphQLResolveInfo[Any], **given: Any) -> Any:  # noqa: ANN401 - JSON
+    value = source[info.field_name]
+    return value(**given) if callable(value) else value
 
 
 def _status(context: str, description: str, creator: Json = BOT) -> Json:
