@@ -6,11 +6,13 @@ action.
 
 from __future__ import annotations
 
+import string
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
@@ -122,6 +124,11 @@ FAILURES = (
         type="incomplete", severity="low", description="Stopped before it informed the customer.", mutation="timeouts"
     ),
 )
+
+
+def a_failure(**changes: object) -> ClassifiedFailure:
+    failure = ClassifiedFailure(type="loop", severity="high", description="It went round.", mutation="timeouts")
+    return replace(failure, **changes)  # type: ignore[arg-type]
 
 
 def a_context(**changes: object) -> Context:
@@ -343,11 +350,11 @@ POLICY_CHANGES = (
 
 
 @cache
-def fifty_gates() -> tuple[GateResult, ...]:
+def most_gates() -> tuple[GateResult, ...]:
     """Return the results of a large step: most gates pass or are skipped, some wait for an approval, few block."""
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     found = []
-    for number in range(50):
+    for number in range(35):
         stage = (Stage.OBSERVE, Stage.SOFT, Stage.HARD)[number % 3]
         gate = a_gate(name=f"agent-{number:02}", campaign=f"agent-{number:02}-reliability", stage=stage)
         if number % 5 == 0:
@@ -464,7 +471,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "gates": (many, against_main),
         "gates-pass": (passing, here),
         "gates-waiting": ((many[0], returns, many[3]), here),
-        "fifty-gates": (fifty_gates(), loosening),
+        "most-gates": (most_gates(), loosening),
         "hostile": (
             (hostile_result(HOSTILE), hostile_result(HOSTILE + " again")),
             replace(hostile_context(HOSTILE, f"{HOSTILE}0"), commit=HOSTILE),
@@ -512,6 +519,18 @@ HOSTILE = (
     "[click](https://evil.example) www.evil.example me@evil.example **bold** _em_ ~~gone~~ `code` ```fence --> "
     "</details> $x^2$ :tada: [^1] <!-- \u202edesrever\u200b " + COMMIT + " " + "x" * 200
 )
+
+
+INVISIBLE = ("\ud800", "\udfff", "\0", "\x1b[31m", "\u202e", "\u200b", "\ufffe", "\n", "\r\n", "\t", "\u2028")
+LINE_STARTS = ("- ", "# ", "> ", "| --- |\n", "```\n", "---\n", "===\n", "</details>\n", "[^1]: x\n", "1. ", "    ")
+MARKUP = ("`@octocat`", "``", "$$", "https://", "www.", "#1", "deadbeef", "a@b.co", "&lt;b&gt;", "]]>", "<![CDATA[")
+LIKE_CODE = ("{{ report }}", "{% include 'x' %}", "\\u0060", '", "gate": ', '"missed": [', ', {"severity": "')
+SNIPPETS = (*HOSTILE.split(), *string.punctuation, *INVISIBLE, *LINE_STARTS, *MARKUP, *LIKE_CODE)
+
+
+def foreign_texts(most: int) -> st.SearchStrategy[str]:
+    """Return texts of at most so many pieces, of which most have a meaning in Markdown, HTML, XML, JSON, or Jinja."""
+    return st.lists(st.sampled_from(SNIPPETS) | st.text(max_size=20), max_size=most).map("".join)
 
 
 def hostile_context(foreign: str, *gates: str) -> Context:

@@ -27,6 +27,7 @@ from tests.builders import (
     a_gate,
     a_result,
     a_run,
+    foreign_texts,
     hostile_context,
     hostile_result,
 )
@@ -40,23 +41,7 @@ LIVE = re.compile(
     r"@\w|#\w|(?<![a-z0-9])GH-\d|://|www\.|:[\w+-]+:|(?<![a-z0-9])[0-9a-f]{7,40}(?![a-z0-9])|[\u202a-\u202e\u2066-\u2069]",
     re.IGNORECASE,
 )
-LINE_STARTS = ("- ", "# ", "> ", "| --- |\n", "```\n", "---\n", "===\n", "</details>\n", "[^1]: x\n", "1. ", "    ")
-BLANKS = ("\n", "\n\n", "\r\n", "\t", "\0", "\u2028", "\u202e", "\u200b", "\ud800")
-HALVES = (
-    "`@octocat`",
-    "``",
-    "$$",
-    "https://",
-    "www.",
-    "#1",
-    "deadbeef",
-    "{{ report }}",
-    "{% include 'x' %}",
-    "a@b.co",
-    "&lt;b&gt;",
-)
-SNIPPETS = st.sampled_from([*HOSTILE.split(), *string.punctuation, *LINE_STARTS, *BLANKS, *HALVES])
-foreign = st.lists(SNIPPETS | st.text(max_size=20), max_size=12).map("".join)
+foreign = foreign_texts(12)
 addresses = st.text("/:?#[]@!$&'()*+,;=%-._~aZ0", max_size=40).map(lambda rest: f"https://app.sepurux.dev/{rest}")
 
 

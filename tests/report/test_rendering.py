@@ -45,7 +45,6 @@ from tests.builders import (
     a_result,
     a_run,
     commented,
-    fifty_gates,
     known,
     reports,
     run_with,
@@ -223,7 +222,7 @@ def test_the_base_is_always_in_the_history() -> None:
     assert "5 more earlier commits: see the [job summary]" in body
 
 
-@pytest.mark.parametrize("state", ["fail", "policy-deleted", "policy-first", "fifty-gates"])
+@pytest.mark.parametrize("state", ["fail", "policy-deleted", "policy-first", "most-gates"])
 def test_what_happens_to_the_policy_is_above_the_collapsed_sections(state: str) -> None:
     for rendered in (summary(state), comment(state)):
         assert "⚠️" in rendered.partition("<details>")[0].partition("\n\n")[2]
@@ -307,21 +306,21 @@ def test_a_comment_begins_with_its_invisible_marker(state: str) -> None:
 def test_a_comment_is_short(state: str) -> None:
     length = len(BRIEF.sub("", comment(state)))
     passed = not reports()[state].not_passed
-    most = 8_000 if state == "fifty-gates" else 40_000 if state == "hostile" else 1_200 if passed else 4_000
+    most = 8_000 if state == "most-gates" else 40_000 if state == "hostile" else 1_200 if passed else 4_000
     assert length <= most
-    if state == "fifty-gates":
+    if state == "most-gates":
         assert len(comment(state)) <= most
 
 
 def test_a_comment_on_many_gates_is_short_unless_many_need_someone_to_act() -> None:
     few, many = (
         build_report([a_result(gate=a_gate(name=f"gate {n} {'x' * 70}")) for n in range(count)], a_context())
-        for count in (8, 60)
+        for count in (8, 35)
     )
-    passed = reports()["fifty-gates"].passed
+    passed = reports()["most-gates"].passed
     short = render_comment(replace(few, gates=(*few.gates, *passed)), "")
     assert len(short) <= 8_000
-    assert all(f"`{gate.name}`" in short for gate in few.gates)
+    assert all(f"`{gate.name}`" in short for gate in (*few.gates, *passed))
     body = render_comment(many, MARKER)
     assert 8_000 < len(body) <= COMMENT_CHARACTERS
     assert all(f"`{gate.name}`" in body for gate in many.gates)
@@ -355,11 +354,11 @@ def test_a_comment_on_gates_with_long_texts_keeps_its_alert_and_its_table(
 
 
 def test_a_comment_that_leaves_out_details_says_so() -> None:
-    assert "Some details are left out: see the [job summary]" in comment("fifty-gates")
+    assert "Some details are left out: see the [job summary]" in comment("most-gates")
     assert "Some details are left out" not in "".join(map(comment, ("fail", "pass", "gates", "error")))
 
 
-@pytest.mark.parametrize("state", ["fifty-gates", "traces", "hostile"])
+@pytest.mark.parametrize("state", ["most-gates", "traces", "hostile"])
 def test_a_smaller_limit_shortens_a_report_step_by_step_and_it_always_fits(state: str) -> None:
     full = len(summary(state).encode())
     places = [full, full * 3 // 4, full // 2, full // 4]
@@ -429,11 +428,6 @@ def test_a_template_escapes_every_value_that_is_not_markdown_of_ours(own_templat
     assert render_summary(report) == f"{escaped} {escaped} 7\n"
 
 
-def test_a_place_with_a_colon_or_a_pipe_in_its_name_stays_one_list_item() -> None:
-    report = build_settings_report([Problem(where="a|b:1", message="c | d")], a_context())
-    assert gfm.read(render_summary(report)).tags["li"] == 1
-
-
 def test_a_report_without_addresses_has_no_links() -> None:
     run = replace(FAILING, dashboard_url="")
     report = build_report([a_result(a_run(run))], a_context(commit="", commit_url="", run_url=""))
@@ -451,8 +445,3 @@ def test_a_short_report_stays_short_however_much_the_backend_has_reported(gates:
     assert all(f"`gate{number}`" in rendered for number in range(gates))
     assert "leaves out the details" in rendered
     assert "What failed" not in rendered
-
-
-def test_all_gates_of_a_large_step_are_named_in_its_comment() -> None:
-    shown = gfm.read(comment("fifty-gates"))
-    assert {result.gate.name for result in fifty_gates()} <= set(shown.code)

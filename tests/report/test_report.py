@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool
+from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.report import Category, Dashboard, GateFacts, Note, build_report
@@ -45,17 +45,11 @@ def test_no_rate_reads_as_the_threshold_that_it_misses() -> None:
     gate = a_gate(limits={"min_pass_rate": 0.85, "min_reliability_score": 80})
     near = run_with(FAILING, pass_rate=0.84996, reliability_score=79.996)
     result = a_result(a_run(near, gate, trace="1"), a_run(PASSING, gate, trace="2"), gate=gate)
-    (found,) = build_report([result], a_context()).gates
+    (found,) = build_report([result], a_context(history=a_history(0.5))).gates
     assert [row.check.actual for row in found.thresholds] == ["84.996%", "79.996"]
+    assert (found.history[0].cells[0], found.history[0].cells[-1]) == ("84.996%", "79.996")
     assert found.pass_rate == "84.996%"
     assert [trace.pass_rate for trace in found.traces] == ["84.996%", "95.0%"]
-
-
-def test_failing_tools_are_counted_over_all_traces() -> None:
-    first = replace(FAILING, top_failing_tools=(FailingTool("a", 3), FailingTool("b", 2)))
-    second = replace(FAILING, top_failing_tools=(FailingTool("b", 2),))
-    report = build_report([a_result(a_run(first, trace="1"), a_run(second, trace="2"))], a_context())
-    assert report.gates[0].tools == (FailingTool("b", 4), FailingTool("a", 3))
 
 
 def test_failures_are_grouped_the_most_severe_first_and_by_trace_beside() -> None:
@@ -73,14 +67,7 @@ def test_failures_are_grouped_the_most_severe_first_and_by_trace_beside() -> Non
     assert len(gate.found.failures) == len(gate.failures) + 1
 
 
-def test_the_path_of_an_uploaded_trace_stands_for_its_id() -> None:
-    failure = replace(FAILURES[0], trace_id=TRACE_ID)
-    run = a_run(trace="traces/a.json", enrichment=Enrichment(failures=(failure,)), trace_may_be_cause=True)
-    (gate,) = build_report([a_result(run)], a_context()).gates
-    assert [each.trace_id for each in gate.found.failures] == ["traces/a.json"]
-
-
-def test_groups_with_new_failures_come_first_and_what_is_fixed_has_the_path_of_its_trace() -> None:
+def test_groups_with_new_failures_come_first_and_the_path_of_an_uploaded_trace_stands_for_its_id() -> None:
     known, new = replace(FAILURES[0], new=0), replace(FAILURES[3], new=1, trace_id=TRACE_ID)
     found = Enrichment(failures=(known, new, replace(new, count=4, new=2)), fixed=(FAILURES[1],), compared_with=3)
     run = a_run(trace="traces/a.json", enrichment=found, trace_may_be_cause=True)
@@ -89,13 +76,8 @@ def test_groups_with_new_failures_come_first_and_what_is_fixed_has_the_path_of_i
         ("low", 5, 3, "new"),
         ("critical", 1, 0, "known"),
     ]
-    assert ([each.trace_id for each in gate.found.fixed], gate.found.compared_with) == (["traces/a.json"], 3)
-
-
-def test_failures_that_were_not_kept_or_not_read_are_known() -> None:
-    enrichment = Enrichment(failures=FAILURES, left_out=997, more_failures=True)
-    (gate,) = build_report([a_result(a_run(enrichment=enrichment))], a_context()).gates
-    assert (gate.found.left_out, gate.found.more_failures) == (997, True)
+    assert {each.trace_id for each in (*gate.found.failures, *gate.found.fixed)} == {"traces/a.json"}
+    assert gate.found.compared_with == 3
 
 
 def test_required_categories_that_are_not_covered_come_first() -> None:
@@ -136,17 +118,13 @@ def test_a_dashboard_on_another_host_is_named_by_the_end_of_its_host(address: st
 
 
 def test_a_note_of_several_gates_has_their_names_and_one_of_all_gates_none() -> None:
+    run = a_run(enrichment=Enrichment(notes=("No score.",)))
+    runs = run, replace(run, trace="2")
     results = [
-        a_result(gate=a_gate(name=name), notes=(*(["Soon."] if name != "c" else []), "All."))
+        a_result(*runs, gate=a_gate(name=name), notes=(*(["Soon."] if name != "c" else []), "All."))
         for name in ("a", "b", "c")
     ]
-    assert build_report(results, a_context()).notes == (Note("Soon.", ("a", "b")), Note("All."))
-
-
-def test_a_note_of_several_runs_is_there_once() -> None:
-    run = a_run(enrichment=Enrichment(notes=("No score.",)))
-    report = build_report([a_result(replace(run, trace="1"), replace(run, trace="2"))], a_context())
-    assert report.notes == (Note("No score."),)
+    assert build_report(results, a_context()).notes == (Note("Soon.", ("a", "b")), Note("All."), Note("No score."))
 
 
 def test_gates_that_block_come_first_and_of_these_what_no_approval_helps() -> None:
@@ -165,18 +143,15 @@ def test_gates_that_block_come_first_and_of_these_what_no_approval_helps() -> No
     assert [gate.name for gate in report.acting] == ["failed", "soft", "gone"]
 
 
-@pytest.mark.parametrize(("allowed", "would"), [(OnUndecided.BLOCK, True), (OnUndecided.ALLOW, False)])
-def test_observe_knows_what_hard_would_do_without_a_result(allowed: OnUndecided, would: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(
+    ("allowed", "uploaded", "would"),
+    [(OnUndecided.BLOCK, False, True), (OnUndecided.ALLOW, False, False), (OnUndecided.ALLOW, True, True)],
+)
+def test_observe_says_what_hard_would_do(allowed: OnUndecided, *, uploaded: bool, would: bool) -> None:
     gate = a_gate(stage=Stage.OBSERVE, on_undecided=allowed)
-    (found,) = build_report([a_result(undecided(Decision.ERROR, "Gone."), gate=gate)], a_context()).gates
-    assert (found.blocks, found.would_block) == (False, would)
-
-
-def test_an_uploaded_trace_may_be_the_cause_although_errors_are_allowed() -> None:
-    gate = a_gate(on_undecided=OnUndecided.ALLOW, traces=())
-    run = replace(undecided(Decision.ERROR, "Rejected."), trace_may_be_cause=True)
+    run = replace(undecided(Decision.ERROR, "Gone."), trace_may_be_cause=uploaded)
     (found,) = build_report([a_result(run, gate=gate)], a_context()).gates
-    assert found.would_block
+    assert (found.blocks, found.would_block) == (False, would)
 
 
 @pytest.mark.parametrize(
@@ -198,14 +173,6 @@ def test_a_gate_that_blocks_although_errors_are_allowed_says_why(
     (found,) = build_report([result], a_context(), short=short).gates
     assert found.not_allowed == (why if allowed is OnUndecided.ALLOW else "")
     assert found.would_block
-
-
-def test_the_list_of_commits_shows_a_rate_and_a_score_on_their_side_of_the_threshold() -> None:
-    gate = a_gate(limits={"min_pass_rate": 0.9, "min_reliability_score": 80})
-    run = a_run(run_with(PASSING, pass_rate=0.89999, reliability_score=79.9999), gate)
-    context = a_context(baselines={"refunds": a_baseline()}, base_ref="main")
-    ((here, *_),) = (found.history for found in build_report([a_result(run, gate=gate)], context).gates)
-    assert (here.cells[0], here.cells[-1]) == ("89.999%", "79.9999")
 
 
 def test_while_the_evaluation_runs_no_number_misses_its_threshold() -> None:
