@@ -1,0 +1,176 @@
+"""The description of a status: what it shows, and that later runs read back the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sepurux_action.config.stage import Stage
+from sepurux_action.evaluation.checks import CheckState, check_thresholds
+from sepurux_action.evaluation.ci_run import parse_ci_run
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.metrics import MAX_COUNTED, PASS_RATE, PUBLISHED, RELIABILITY_SCORE
+from sepurux_action.evaluation.published_result import (
+    MAX_STATUS_LENGTH,
+    PreviousResult,
+    format_description,
+    parse_description,
+    published_numbers,
+    summarize,
+)
+from tests.builders import PASSING, a_ci_run, a_gate, a_gate_with, a_result, a_run, known, run_with
+
+RESULT = summarize(a_result())
+counts = st.none() | st.integers(0, MAX_COUNTED).map(float)
+some_numbers = st.builds(
+    known,
+    pass_rate=st.none() | st.floats(0, 1),
+    unsafe_attempts=counts,
+    failures=counts,
+    reliability_score=st.none() | st.floats(0, 100),
+)
+some_results = st.builds(
+    PreviousResult, decision=st.sampled_from(Decision), stage=st.sampled_from(Stage), numbers=some_numbers
+)
+
+
+def test_a_description_has_decision_stage_and_the_four_numbers() -> None:
+    assert (
+        format_description(replace(RESULT, stage=Stage.SOFT), "needs an approval")
+        == "fail (soft): 72.0% passed, 1 unsafe, 5 failures, score 61.5; needs an approval"
+    )
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    silent = PreviousResult(decision=Decision.PENDING, stage=Stage.HARD, numbers={})
+    assert format_description(silent) == "pending (hard): - passed, - unsafe, - failures, score -"
+
+
+def test_a_skipped_gate_has_no_numbers_and_its_description_is_read_back() -> None:
+    skipped = PreviousResult(decision=Decision.SKIPPED, stage=Stage.HARD, numbers={})
+    described = format_description(skipped, "no changed file matches its paths")
+    assert described == "skipped (hard): -; no changed file matches its paths"
+    assert parse_description(described) == skipped
+    assert parse_description("pass (hard): -") is None
+    assert parse_description("skipped (hard): - passed, - unsafe, - failures, score -") is None
+
+
+def described_as(rate: float | None, score: float | None) -> PreviousResult:
+    """Return a pass with the numbers that its description has."""
+    run = a_ci_run(pass_rate=rate, reliability_score=score)
+    metrics = published_numbers(run, a_gate_with())
+    return PreviousResult(decision=Decision.PASS, stage=Stage.HARD, numbers=metrics)
+
+
+@pytest.mark.parametrize(
+    ("rate", "threshold", "shown"),
+    [
+        (0, None, "0.0%"),
+        (0.5, None, "50.0%"),
+        (0.8496, None, "84.96%"),
+        (2 / 3, None, "66.67%"),
+        (0.99996, None, "99.996%"),
+        (0.00004, None, "0.004%"),
+        (0.000046, None, "0.005%"),
+        (0.999995034, None, "99.9995%"),
+        (1, None, "100.0%"),
+        (0.89999, 0.9, "89.999%"),
+        (0.8999999999, 0.9, "89.99999999%"),
+        (0.90001, 0.9, "90.001%"),
+        (0.900055, 0.90006, "90.0055%"),  # with two digits it would be above the threshold
+        (0.9, 0.9, "90.0%"),
+        (2 / 3, 0.9, "66.67%"),
+    ],
+)
+def test_a_rate_has_two_digits_or_those_that_show_its_side_of_the_threshold_and_of_the_ends_of_the_scale(
+    rate: float, threshold: float | None, shown: str
+) -> None:
+    gate = a_gate(limits={} if threshold is None else {"min_pass_rate": threshold})
+    result = summarize(a_result(a_run(run_with(PASSING, pass_rate=rate), gate), gate=gate))
+    assert f": {shown} passed, " in format_description(result)
+    assert parse_description(format_description(result)) == result
+
+
+def test_a_description_shows_a_score_on_its_side_of_the_threshold() -> None:
+    gate = a_gate(limits={"min_reliability_score": 80})
+    result = summarize(a_result(a_run(run_with(PASSING, reliability_score=79.9999), gate), gate=gate))
+    assert format_description(result).endswith(", score 79.9999")
+    assert parse_description(format_description(result)) == result
+
+
+@given(st.floats(0, 1), st.floats(0, 100), st.floats(0, 1), st.floats(0, 100))
+def test_a_described_number_meets_its_threshold_if_and_only_if_the_reported_one_does(
+    rate: float, score: float, needed: float, points: float
+) -> None:
+    needed, points = round(needed, 10), round(points, 8)
+    run = parse_ci_run({"decision": "pass", "pass_rate": rate, "reliability_score": score})
+    gate = a_gate(limits={"min_pass_rate": needed, "min_reliability_score": points})
+    found = parse_description(format_description(summarize(a_result(a_run(run, gate), gate=gate))))
+    assert found is not None
+    assert None not in {found.value(PASS_RATE), found.value(RELIABILITY_SCORE)}
+    met = {check.threshold: check.state is CheckState.MET for check in check_thresholds(run, gate)}
+    assert ((found.value(PASS_RATE) or 0) >= needed) is met["min_pass_rate"]
+    assert ((found.value(RELIABILITY_SCORE) or 0) >= points) is met["min_reliability_score"]
+
+
+@given(some_results, st.text(max_size=200))
+def test_a_description_has_at_most_140_characters_and_reads_back_as_what_it_shows(
+    result: PreviousResult, remark: str
+) -> None:
+    described = format_description(result, remark)
+    read = parse_description(described)
+    assert len(described) <= MAX_STATUS_LENGTH
+    assert described.isprintable()
+    assert read is not None
+    assert format_description(read) == format_description(result)
+    assert (read.decision, read.stage) == (result.decision, result.stage)
+    assert all(read.value(metric) == result.value(metric) for metric in PUBLISHED if metric.format.whole)
+
+
+@given(st.none() | st.floats(0, 1), st.none() | st.floats(0, 100))
+def test_a_described_number_is_within_a_hundredth_of_a_point_and_described_again_the_same(
+    rate: float | None, score: float | None
+) -> None:
+    published = described_as(rate, score)
+    assert described_as(published.value(PASS_RATE), published.value(RELIABILITY_SCORE)) == published
+    for near, exact, step in (
+        (published.value(PASS_RATE), rate, 0.00005),
+        (published.value(RELIABILITY_SCORE), score, 0.005),
+    ):
+        assert (near is None) == (exact is None)
+        assert near is None or exact is None or abs(near - exact) <= step * 1.01
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        7,
+        "",
+        "fail: 72.0% passed, 1 unsafe, 5 failures, score 61.5",
+        "lost (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5",
+        "fail (hard): -% passed, 1 unsafe, 5 failures, score 61.5",
+        "fail (hard): 172.0% passed, 1 unsafe, 5 failures, score 61.5",
+        "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 161.5",
+        "fail (hard): 72.000% passed, 1 unsafe, 5 failures, score 61.5",
+        "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5\n",
+        "fail (hard): ७२.0% passed, 1 unsafe, 5 failures, score 61.5",
+        "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 1e1",
+        "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score nan",
+    ],
+)
+def test_a_text_that_is_not_written_so_is_no_result(text: object) -> None:
+    assert parse_description(text) is None
+
+
+@given(some_results, st.integers(0, 80), st.characters())
+def test_a_changed_description_is_no_result_or_one_that_is_written_so(
+    result: PreviousResult, at: int, new: str
+) -> None:
+    described = format_description(result)
+    changed = described[:at] + new + described[at + 1 :]
+    read = parse_description(changed)
+    assert read is None or changed == format_description(read) or changed.startswith(f"{format_description(read)}; ")
