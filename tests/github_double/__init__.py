@@ -1,39 +1,34 @@
 """A double for GitHub on loopback: REST and GraphQL over one state. Each call is checked against GitHub's description.
 
-A call that the description does not know gets an error, and fails the test that sent it.
+A call or a response that the description does not know fails the test.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import TracebackType
-from typing import Any, Self
+from typing import NamedTuple, Self
 
 from tests import backend as be
 from tests.github_double import graphql
-from tests.github_double.access import Refusal, Token, not_found
 from tests.github_double.description import Operation, find_operation
 from tests.github_double.faults import Step, as_step, through
 from tests.github_double.rest import CALLS, Call
-from tests.github_double.state import PullRequest, Repository, World
+from tests.github_double.state import PullRequest, Refusal, Repository, Token, World, not_found
 
 __all__ = ["BOT", "GitHub", "PullRequest", "Record", "Repository", "Undescribed"]
 
 BOT = "github-actions[bot]"
 JWT_LIKE = ".".join(["made-up"] * 64)  # such tokens hold dots and have some 520 characters since 2026
 
-Reply = tuple[int, object, Mapping[str, str]]  # status, payload (None for an empty body), and headers
-
 
 class Undescribed(AssertionError):
     """A client called what GitHub does not describe, or sent what the description forbids."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(NamedTuple):
     """One request as it arrived: `operation` is its operationId, `graphql`, or '' if it is not described."""
 
     method: str
@@ -54,8 +49,7 @@ class GitHub:
     def __init__(self, *, enterprise: bool = False) -> None:
         self.world = World()
         self.unknown: list[str] = []
-        self._prefix = "/api" if enterprise else ""
-        self._rest = "/api/v3" if enterprise else ""
+        self._rest, self._graphql = ("/api/v3", "/api/graphql") if enterprise else ("", "/graphql")
         self._server = be.ScriptedBackend({"*": self._answer})
         self._tokens: dict[str, Token] = {}
         self._records: list[Record] = []
@@ -73,22 +67,18 @@ class GitHub:
 
     @property
     def server_url(self) -> str:
-        """The address of the site, GITHUB_SERVER_URL."""
         return self._server.url
 
     @property
     def url(self) -> str:
-        """The address of REST, GITHUB_API_URL."""
         return self._server.url + self._rest
 
     @property
     def graphql_url(self) -> str:
-        """The address of GraphQL, GITHUB_GRAPHQL_URL."""
-        return f"{self._server.url}{self._prefix}/graphql"
+        return self._server.url + self._graphql
 
     @property
     def requests(self) -> tuple[Record, ...]:
-        """All requests so far, in the order of their arrival."""
         with self.world.lock:
             return tuple(self._records)
 
@@ -118,35 +108,34 @@ class GitHub:
         """Run something once, after the next call that matches was processed and before its response is sent."""
         self._hooks.append(("after", pattern, hook))
 
-    # --- One request ---------------------------------------------------------------------------------------
-
     def _answer(self, request: be.Request) -> be.Answer:
-        below_root = request.path.startswith(f"{self._rest}/")
-        described = find_operation(request.method, request.path.removeprefix(self._rest)) if below_root else None
-        asked = _graphql_request(request.body) if request.path == f"{self._prefix}/graphql" else None
-        if described:
-            operation, values = described
+        path = request.path.removeprefix(self._rest) if request.path.startswith(f"{self._rest}/") else ""
+        operation, values = find_operation(request.method, path)
+        if operation:
             name, complaints = operation.name, list(operation.complaints(values, request.query, request.body))
-        elif asked and request.method == "POST":
+        elif (request.method, request.path) == ("POST", self._graphql):
             name, complaints = "graphql", []
         else:
             name, complaints = "", [f"{request.method} {request.path}: no such call"]
-        record = Record(
-            method=request.method, path=request.path, headers=request.headers, body=request.body, operation=name
-        )
         with self.world.lock:
-            self._records.append(record)
+            self._records.append(Record(request.method, request.path, request.headers, request.body, name))
             self.unknown += complaints
             step = self._next_step(name)
 
         def work() -> be.Answer:
             self._run("before", name)
-            with self.world.lock:
-                status, payload, headers = self._reply(request, described, asked, complaints)
+            try:
+                with self.world.lock:
+                    token = self._token(request)
+                    if operation:
+                        answer = self._rest_answer(request, operation, values, token, complaints)
+                    else:
+                        answer = self._graphql_answer(json.loads(request.body), token) if name else be.json({}, 404)
+            except Refusal as refusal:
+                payload = {"message": refusal.message, "status": str(refusal.status), "errors": refusal.errors}
+                answer = be.json(payload, refusal.status, refusal.headers)
             self._run("after", name)
-            if payload is None:
-                return be.raw(b"", status, headers)
-            return be.json(payload, status, {"Content-Type": "application/json; charset=utf-8", **headers})
+            return answer
 
         return step(work)
 
@@ -163,41 +152,21 @@ class GitHub:
         for _, _, hook in due:
             hook()
 
-    def _reply(
-        self,
-        request: be.Request,
-        described: tuple[Operation, dict[str, str]] | None,
-        asked: dict[str, Any] | None,
-        complaints: list[str],
-    ) -> Reply:
-        try:
-            token = self._token(request)
-            if described:
-                return self._rest_reply(request, *described, token, complaints)
-            return self._graphql_reply(asked, token)
-        except Refusal as refusal:
-            payload: dict[str, object] = {"message": refusal.message, "status": str(refusal.status)}
-            if refusal.errors:
-                payload["errors"] = refusal.errors
-            return refusal.status, payload, refusal.headers
-
-    def _graphql_reply(self, asked: dict[str, Any] | None, token: Token) -> Reply:
-        if asked is None:
-            raise not_found()
-        session = graphql.Session(self.world, token, self.server_url)
-        response, unknown = graphql.execute(session, asked["query"], asked.get("variables") or {})
-        self.unknown += [f"graphql: {complaint}" for complaint in unknown]
-        return 200, response, {}
-
     def _token(self, request: be.Request) -> Token:
         _, _, text = request.headers.get("authorization", "").partition(" ")
         if (token := self._tokens.get(text)) is None:
             raise Refusal(401, "Bad credentials")
         return token
 
-    def _rest_reply(
-        self, request: be.Request, operation: Operation, values: dict[str, str], token: Token, complaints: list[str]
-    ) -> Reply:
+    def _graphql_answer(self, asked: Mapping[str, object], token: Token) -> be.Answer:
+        session = graphql.Session(self.world, token, self.server_url)
+        response, unknown = graphql.execute(session, asked)
+        self.unknown += [f"graphql: {complaint}" for complaint in unknown]
+        return be.json(response)
+
+    def _rest_answer(
+        self, request: be.Request, operation: Operation, values: Mapping[str, str], token: Token, complaints: list[str]
+    ) -> be.Answer:
         repository = self.world.repositories.get(f"{values['owner']}/{values['repo']}".lower())
         if repository is None:
             raise not_found()
@@ -205,22 +174,7 @@ class GitHub:
         token.need(*permissions)
         if complaints:
             raise Refusal(422, "Invalid request.", errors=complaints)
-        call = Call(
-            world=self.world,
-            repository=repository,
-            token=token,
-            values=values,
-            query=request.query,
-            body=json.loads(request.body) if request.body else {},
-            server_url=self.server_url,
-        )
-        return status, perform(call), {}
-
-
-def _graphql_request(body: bytes) -> dict[str, Any] | None:
-    """Return a GraphQL request, or None if the body is none."""
-    try:
-        asked = json.loads(body)
-    except ValueError:
-        return None
-    return asked if isinstance(asked, dict) and isinstance(asked.get("query"), str) else None
+        body = json.loads(request.body) if request.body else {}
+        payload = perform(Call(self.world, repository, token, values, request.query, body, self.server_url))
+        self.unknown += operation.misfits(status, payload)
+        return be.json(payload, status) if payload is not None else be.raw(b"", status, {})

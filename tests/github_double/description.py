@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
@@ -25,7 +26,7 @@ def graphql_schema() -> GraphQLSchema:
     return build_schema((FACTS / "schema.graphql").read_text())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Operation:
     """One call of the REST API as its description has it; `name` is its operationId."""
 
@@ -41,60 +42,52 @@ class Operation:
 
     def complaints(self, values: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Iterator[str]:
         """Yield what the description does not know, or forbids, in the path's values, the query and the body."""
-        parameters = {(each["in"], each["name"]): each for each in self._facts["parameters"]}
-        for place, given in (("path", values), ("query", query)):
-            for name, value in given.items():
-                if (parameter := parameters.get((place, name))) is None:
-                    yield f"{self.name}: no parameter {name!r} in the {place}"
-                elif not _says(parameter["schema"], value):
-                    yield f"{self.name}: {name}={value!r} in the {place} is no {parameter['schema']}"
-        for (place, name), parameter in parameters.items():
-            if place == "query" and parameter["required"] and name not in query:
-                yield f"{self.name}: {name!r} is missing in the query"
-        yield from (f"{self.name}: {complaint}" for complaint in self._of_body(body))
-
-    def _of_body(self, body: bytes) -> Iterator[str]:
-        schema = self._facts["body"]
-        if schema is None:
+        parameters = {(each["in"], each["name"]): each["schema"] for each in self._facts["parameters"]}
+        given = {("path", name): value for name, value in values.items()}
+        given |= {("query", name): value for name, value in query.items()}
+        for (place, name), value in given.items():
+            if (schema := parameters.get((place, name))) is None:
+                yield f"{self.name}: no parameter {name!r} in the {place}"
+            elif not _says(schema, value):
+                yield f"{self.name}: {name}={value!r} in the {place} is no {schema}"
+        if (schema := self._facts["body"]) is None:
             if body:
-                yield "takes no body"
-            return
-        try:
-            parsed = json.loads(body)
-        except ValueError:
-            yield "the body is no JSON"
+                yield f"{self.name}: takes no body"
             return
         # A name that the description does not list would be taken by GitHub, and be without effect.
-        for error in _validator({**schema, "additionalProperties": False}).iter_errors(parsed):
-            yield f"body: {error.message}"
+        validator = Draft202012Validator({"allOf": [{**schema, "additionalProperties": False}], "schemas": _SCHEMAS})
+        for error in validator.iter_errors(json.loads(body)):
+            yield f"{self.name}: body: {error.message}"
 
     def misfits(self, status: int, payload: object) -> list[str]:
         """Return how the fields of a response differ from the description; the response may lack fields."""
-        schema = self._facts["answers"][str(status)]
-        if schema is None:
-            return [] if payload is None else ["answers nothing"]
-        validator = Draft202012Validator({"allOf": [_partial(schema)], "schemas": _partial(_SCHEMAS)})
-        return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(payload)]
+        if self._facts["answers"][str(status)] is None:
+            return [] if payload is None else [f"{self.name}: answers nothing"]
+        errors = _answer_validator(self, status).iter_errors(payload)
+        # The description does not say everywhere that the repository of a deleted fork is null.
+        return [f"{self.name}: {error.json_path}: {error.message}" for error in errors if error.instance is not None]
+
+
+@cache
+def _answer_validator(operation: Operation, status: int) -> Draft202012Validator:
+    schema = operation._facts["answers"][str(status)]  # noqa: SLF001 - of this module
+    return Draft202012Validator({"allOf": [_partial(schema)], "schemas": _partial(_SCHEMAS)})
 
 
 OPERATIONS: Final = tuple(Operation(each["id"], each["method"], each["path"], each) for each in _FACTS["operations"])
 
 
-def find_operation(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
+def find_operation(method: str, path: str) -> tuple[Operation | None, dict[str, str]]:
     """Return the operation of a request and its path's values, or None if the description does not have it."""
     for operation in OPERATIONS:
         if operation.method == method and (values := operation.values(path)) is not None:
             return operation, values
-    return None
+    return None, {}
 
 
 def _says(schema: Mapping[str, Any], text: str) -> bool:
     word = _WORDS.get(schema.get("type", ""))
     return (word is None or word.fullmatch(text) is not None) and text in schema.get("enum", [text])
-
-
-def _validator(schema: Mapping[str, Any]) -> Draft202012Validator:
-    return Draft202012Validator({"allOf": [schema], "schemas": _SCHEMAS})
 
 
 def _partial(schema: Any) -> Any:  # noqa: ANN401 - a JSON Schema

@@ -15,12 +15,10 @@ PRIMARY = "API rate limit exceeded for installation ID 1."
 
 
 def as_step(fault: be.Answer | Step) -> Step:
-    """Return a plain answer as one that takes the place of the work."""
     return (lambda _: fault) if isinstance(fault, be.Answer) else fault
 
 
 def through(work: Work) -> be.Answer:
-    """Let this call pass."""
     return work()
 
 
@@ -31,7 +29,6 @@ def lost(work: Work) -> be.Answer:
 
 
 def broken(status: int = 502) -> be.Answer:
-    """Answer a 5xx as GitHub's own front does."""
     return be.json({"message": "Server Error"}, status)
 
 
@@ -48,12 +45,9 @@ def secondary_limit(*, retry_after_s: int | None = None, status: int = 403) -> b
 
 def primary_limit(*, status: int = 403, reset_after_s: int = 3600) -> be.Answer:
     """Answer that the hour's calls are used up; `status` is 403 or 429."""
-    headers = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "0"}
-    return be.json(
-        {"message": PRIMARY}, status, {**headers, "X-RateLimit-Reset": str(int(time.time()) + reset_after_s)}
-    )
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + reset_after_s)}
+    return be.json({"message": PRIMARY}, status, headers)
 
 
 def moved(location: str, status: int = 301) -> be.Answer:
-    """Answer that the repository has another name."""
     return be.json({"message": "Moved Permanently", "url": location}, status, {"Location": location})

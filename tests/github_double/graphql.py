@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
 from graphql import DocumentNode, GraphQLError, GraphQLResolveInfo, execute_sync, parse, validate
 
-from tests.github_double.access import Refusal, Token, not_found
 from tests.github_double.description import graphql_schema
 from tests.github_double.rest import comment_url
-from tests.github_double.state import Account, Comment, Commit, PullRequest, Repository, Status, World
+from tests.github_double.state import Account, Commit, PullRequest, Refusal, Repository, Token, World, not_found
 
 MAX_PAGE = 100
 MAX_TEXT_BYTES = 512_000  # a larger blob's text is cut; GitHub names no number, the flag is what counts
@@ -35,29 +32,23 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A file of a commit."""
-
-    oid: str
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
 class Tree:
     """A folder of a commit."""
 
-    oid: str
 
-
-def execute(session: Session, query: str, variables: Mapping[str, Any]) -> tuple[Json, list[str]]:
+def execute(session: Session, asked: Mapping[str, Any]) -> tuple[Json, list[str]]:
     """Return GitHub's response, and what of the query its schema does not know."""
-    document, wrong = _parsed(query)
-    if document is None:
+    document, wrong = _parsed(asked["query"])
+    if wrong:
         return {"errors": [_formatted(error) for error in wrong]}, [error.message for error in wrong]
     result = execute_sync(
         _SCHEMA(),
         document,
         context_value=session,
-        variable_values=dict(variables),
+        variable_values=asked.get("variables"),
         field_resolver=_resolve,
         type_resolver=_type_name,
     )
@@ -73,14 +64,10 @@ def execute(session: Session, query: str, variables: Mapping[str, Any]) -> tuple
 
 
 @cache
-def _parsed(query: str) -> tuple[DocumentNode | None, list[GraphQLError]]:
-    """Return the document of a valid query, or its problems; to check one takes longer than to execute it."""
-    try:
-        document = parse(query)
-    except GraphQLError as unreadable:
-        return None, [unreadable]
-    wrong = validate(_SCHEMA(), document)
-    return (None if wrong else document), wrong
+def _parsed(query: str) -> tuple[DocumentNode, list[GraphQLError]]:
+    """Return the document of a query and its problems; to check one takes longer than to execute it."""
+    document = parse(query)
+    return document, validate(_SCHEMA(), document)
 
 
 def _formatted(error: GraphQLError) -> Json:
@@ -108,41 +95,19 @@ def _type_name(value: object, _info: Info, _abstract: object) -> str:
     return type(value).__name__
 
 
-def _connection(
-    items: Iterable[Any],
-    key: Callable[[Any], object],
-    *,
-    first: int | None = None,
-    last: int | None = None,
-    after: str | None = None,
-) -> Json:
-    """Return a page of items; GitHub requires `first` or `last`, at most 100."""
-    size = first or last
-    if size is None:
-        message = "You must provide a `first` or `last` value to properly paginate the connection."
-        raise Refusal(200, message, kind="MISSING_PAGINATION_BOUNDARIES")
-    if size > MAX_PAGE:
-        message = f"Requesting {size} records exceeds the limit of {MAX_PAGE} records."
+def _connection(items: Sequence[Any], *, first: int, after: str | None = None) -> Json:
+    """Return a page of items, at most 100. The cursor names the last item, as an item may be removed meanwhile."""
+    if first > MAX_PAGE:
+        message = f"Requesting {first} records exceeds the limit of {MAX_PAGE} records."
         raise Refusal(200, message, kind="EXCESSIVE_PAGINATION")
-    every = list(items)
-    if last:
-        return {"nodes": every[-last:]}
-    keys = [str(key(each)) for each in every]
-    start = _index(keys, after) + 1 if after else 0
-    end = min(len(every), start + size)
-    cursor = base64.b64encode(f"cursor:{keys[end - 1]}".encode()).decode() if start < end else None
-    return {"nodes": every[start:end], "pageInfo": {"endCursor": cursor, "hasNextPage": end < len(every)}}
+    cursors = [f"cursor:{each.id}" for each in items]
+    start = cursors.index(after) + 1 if after else 0
+    end = min(len(items), start + first)
+    page_info = {"endCursor": cursors[end - 1] if start < end else None, "hasNextPage": end < len(items)}
+    return {"nodes": items[start:end], "pageInfo": page_info}
 
 
-def _index(keys: Sequence[str], cursor: str) -> int:
-    try:
-        return keys.index(base64.b64decode(cursor, validate=True).decode().removeprefix("cursor:"))
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        message = f"`{cursor}` does not appear to be a valid cursor."
-        raise Refusal(200, message, kind="INVALID_CURSOR_ARGUMENTS") from None
-
-
-def _repository(_: object, session: Session, *, owner: str, name: str, followRenames: bool = True) -> Repository:  # noqa: ARG001, N803
+def _repository(_: object, session: Session, *, owner: str, name: str, **_options: object) -> Repository:
     full_name = f"{owner}/{name}"
     if (repository := session.world.repositories.get(full_name.lower())) is None:
         raise not_found(f"Could not resolve to a Repository with the name '{full_name}'.")
@@ -155,18 +120,11 @@ def _pull(repository: Repository, _: Session, *, number: int) -> PullRequest:
     return pull
 
 
-def _pulls(
-    repository: Repository,
-    _: Session,
-    *,
-    first: int,
-    baseRefName: str,  # noqa: N803 - the schema's name
-    orderBy: Mapping[str, str],  # noqa: N803 - the schema's name
-) -> Json:
-    if orderBy != {"field": "CREATED_AT", "direction": "DESC"}:
-        raise NotImplementedError(f"pull requests ordered by {orderBy}")
-    pulls = [pull for pull in reversed(repository.pulls.values()) if pull.base_ref == baseRefName]
-    return _connection(pulls, lambda pull: pull.number, first=first)
+def _pulls(repository: Repository, _: Session, *, first: int, **by: object) -> Json:
+    if by["orderBy"] != {"field": "CREATED_AT", "direction": "DESC"}:
+        raise NotImplementedError(f"pull requests ordered by {by['orderBy']}")
+    pulls = [pull for pull in reversed(repository.pulls.values()) if pull.base_ref == by["baseRefName"]]
+    return {"nodes": pulls[:first]}
 
 
 def _object(repository: Repository, _: Session, *, expression: str) -> Commit | Blob | Tree | None:
@@ -175,12 +133,12 @@ def _object(repository: Repository, _: Session, *, expression: str) -> Commit | 
     if commit is None or not colon:
         return commit
     if path in commit.files:
-        return Blob(commit.sha, commit.files[path])
-    return Tree(commit.sha) if any(each.startswith(f"{path}/") for each in commit.files) else None
+        return Blob(commit.files[path])
+    return Tree() if any(each.startswith(f"{path}/") for each in commit.files) else None
 
 
 def _status(commit: Commit, _: Session) -> Json | None:
-    latest: list[Status] = commit.repository.latest_statuses(commit.sha)
+    latest = commit.repository.latest_statuses(commit.sha)
     return {"contexts": latest} if latest else None
 
 
@@ -190,10 +148,6 @@ def _text(blob: Blob, _: Session) -> str | None:
     except UnicodeDecodeError:
         return None
     return None if "\0" in text else blob.content[:MAX_TEXT_BYTES].decode(errors="ignore")
-
-
-def _did_author(comment: Comment, session: Session) -> bool:
-    return comment.author is session.token.account
 
 
 # What a field needs beyond seeing the repository: one of the permissions named.
@@ -215,13 +169,11 @@ FIELDS: Final[dict[str, Callable[..., Any]]] = {
     "Commit.status": _status,
     "IssueComment.fullDatabaseId": lambda comment, _: str(comment.id),
     "IssueComment.url": lambda comment, session: comment_url(session.server_url, comment),
-    "IssueComment.viewerDidAuthor": _did_author,
+    "IssueComment.viewerDidAuthor": lambda comment, session: comment.author is session.token.account,
     "PullRequest.baseRefName": lambda pull, _: pull.base_ref,
     "PullRequest.baseRefOid": lambda pull, _: pull.base.sha,
-    "PullRequest.comments": lambda pull, _, **page: _connection(pull.comments, lambda comment: comment.id, **page),
-    "PullRequest.commits": lambda pull, _, **page: _connection(
-        [{"commit": commit} for commit in pull.commits()], lambda each: each["commit"].sha, **page
-    ),
+    "PullRequest.comments": lambda pull, _, **page: _connection(pull.comments, **page),
+    "PullRequest.commits": lambda pull, _, last: {"nodes": [{"commit": pull.head}][:last]},
     "PullRequest.headRefName": lambda pull, _: pull.head_ref,
     "PullRequest.headRefOid": lambda pull, _: pull.head.sha,
     "PullRequest.headRepository": lambda pull, _: pull.head_repository,

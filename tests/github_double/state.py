@@ -1,10 +1,10 @@
-"""The state of the double: accounts, repositories with commits, pull requests, comments, reviews, and statuses."""
+"""The state of the double: accounts and tokens, repositories with commits, pull requests, reviews, and statuses."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -46,8 +46,6 @@ class Commit:
 
 @dataclass(eq=False, slots=True)
 class Status:
-    """One commit status; `context` is compared without regard to case."""
-
     id: int
     commit: Commit
     state: str
@@ -70,8 +68,6 @@ class Comment:
 
 @dataclass(eq=False, slots=True)
 class Review:
-    """A review: `state` is APPROVED, CHANGES_REQUESTED, COMMENTED, DISMISSED, or PENDING."""
-
     id: int
     author: Account
     state: str
@@ -86,7 +82,6 @@ class PullRequest:
     number: int
     author: Account
     head_repository: Repository | None
-    head_owner: Account
     head_ref: str
     head: Commit
     base_ref: str
@@ -105,13 +100,11 @@ class PullRequest:
         return self.base.sha
 
     def push(self, files: Mapping[str, str | bytes | None] | None = None) -> str:
-        """Return the SHA of a new head commit."""
         repository = self.head_repository or self.repository
         self.head = repository.commits[repository.commit(self.head_ref, files)]
         return self.head.sha
 
     def comment(self, login: str | None, body: str) -> Comment:
-        """Return a new comment; `login` None means an account that was deleted since."""
         world = self.repository.world
         comment = Comment(next(world.ids), self, world.user(login) if login else None, body)
         self.comments.append(comment)
@@ -119,17 +112,12 @@ class PullRequest:
 
     def review(self, login: str, state: str, *, sha: str | None = None) -> Review:
         """Return a new review, of the head unless `sha` names another commit; this ends a request for its author."""
-        world = self.repository.world
+        world, commit = self.repository.world, self.repository.commits[sha or self.head.sha]
         author = world.user(login)
-        review = Review(next(world.ids), author, state, self.repository.commits[sha or self.head.sha])
+        review = Review(next(world.ids), author, state, commit)
         self.reviews.append(review)
         self.requested = [each for each in self.requested if each is not author]
         return review
-
-    def commits(self) -> list[Commit]:
-        """Return the commits that the base does not have, oldest first."""
-        old = set(self.base.history())
-        return [each for each in self.head.history() if each not in old][::-1]
 
     def changed_files(self) -> list[tuple[str, str, str]]:
         """Return path, status, and previous path of each changed file; equal content under a new name is a rename."""
@@ -148,8 +136,6 @@ class PullRequest:
 
 @dataclass(eq=False, slots=True)
 class Repository:
-    """A repository; forks share their commits with it, as on GitHub."""
-
     world: World
     id: int
     owner: Account
@@ -178,11 +164,9 @@ class Repository:
                 tree[path] = content.encode() if isinstance(content, str) else content
         return self._add(branch, (parent,) if parent else (), tree)
 
-    def merge(self, sha: str, branch: str = "") -> str:
-        """Return the SHA of a commit that merges another one into a branch."""
-        branch = branch or self.default_branch
-        tip, other = self.branches[branch], self.commits[sha]
-        return self._add(branch, (tip, other), {**tip.files, **other.files})
+    def merge(self, sha: str) -> str:
+        tip, other = self.branches[self.default_branch], self.commits[sha]
+        return self._add(self.default_branch, (tip, other), {**tip.files, **other.files})
 
     def _add(self, branch: str, parents: tuple[Commit, ...], tree: Mapping[str, bytes]) -> str:
         number = next(self.world.ids)
@@ -191,15 +175,12 @@ class Repository:
         return sha
 
     def branch(self, name: str, sha: str) -> None:
-        """Let a branch point to a commit."""
         self.branches[name] = self.commits[sha]
 
     def fork(self, owner: str) -> Repository:
-        """Return a fork with the same branches."""
-        world = self.world
-        fork = Repository(world, next(world.ids), world.user(owner), self.name, self.default_branch)
-        fork.commits, fork.branches = self.commits, dict(self.branches)
-        return world.add(fork)
+        fork = Repository(self.world, next(self.world.ids), self.world.user(owner), self.name, self.default_branch)
+        fork.commits, fork.branches = self.commits, dict(self.branches)  # as on GitHub, commits are shared
+        return self.world.add(fork)
 
     def pull(
         self,
@@ -211,16 +192,14 @@ class Repository:
         source: Repository | None = None,
     ) -> PullRequest:
         """Return a new open pull request: one commit with `files` on `head`, a branch of the fork `source` if given."""
-        world = self.world
         source, base = source or self, base or self.default_branch
         head_commit = self.commits[source.commit(head, files or {"change.txt": "one line\n"})]
         number = len(self.pulls) + 1
         self.pulls[number] = PullRequest(
             repository=self,
             number=number,
-            author=world.user(author),
+            author=self.world.user(author),
             head_repository=source,
-            head_owner=source.owner,
             head_ref=head,
             head=head_commit,
             base_ref=base,
@@ -237,33 +216,27 @@ class Repository:
         *,
         creator: str | None = "github-actions[bot]",
     ) -> Status:
-        """Return a new status of a commit; `creator` None means an account that was deleted since."""
         account = self.world.user(creator) if creator else None
         status = Status(next(self.world.ids), self.commits[sha], state, context, description, account)
         self.statuses.append(status)
         return status
 
     def statuses_of(self, sha: str) -> list[Status]:
-        """Return a commit's statuses, newest first."""
         return [each for each in reversed(self.statuses) if each.commit.sha == sha]
 
     def latest_statuses(self, sha: str) -> list[Status]:
-        """Return the newest status of each context."""
         newest: dict[str, Status] = {}
         for status in self.statuses_of(sha):
             newest.setdefault(status.context.lower(), status)
         return list(newest.values())
 
     def role(self, account: Account) -> str:
-        """Return admin, maintain, write, triage, read, or none."""
         return "admin" if account is self.owner else self.roles.get(account.login.lower(), "none")
 
     def collaborator(self, login: str, role: str) -> None:
-        """Give an account a role."""
         self.roles[self.world.user(login).login.lower()] = role
 
     def require_statuses(self, branch: str, *contexts: str) -> None:
-        """Let a rule of a branch require status contexts."""
         checks = [{"context": context} for context in contexts]
         parameters = {"required_status_checks": checks, "strict_required_status_checks_policy": False}
         self.rules.setdefault(branch, []).append({"type": "required_status_checks", "parameters": parameters})
@@ -288,7 +261,6 @@ class World:
         self.repositories: dict[str, Repository] = {}
 
     def user(self, login: str) -> Account:
-        """Return the account with this login, which is created if there is none."""
         return self.users.setdefault(login.lower(), Account(len(self.users) + 1, login))
 
     def repository(self, full_name: str, files: Mapping[str, str] | None = None) -> Repository:
@@ -299,6 +271,54 @@ class World:
         return repository
 
     def add(self, repository: Repository) -> Repository:
-        """Return the repository, findable by its name from now on."""
         self.repositories[repository.full_name.lower()] = repository
         return repository
+
+
+LEVELS = ("none", "read", "write")
+ALWAYS = {"metadata": "read"}  # every token of an app has it
+
+
+class Refusal(Exception):
+    """GitHub rejects a call: `status` and `message` are those of REST, `kind` is the `type` of a GraphQL error."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        kind: str = "UNPROCESSABLE",
+        errors: Sequence[object] = (),
+        headers: Mapping[str, str] = {},
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.kind = kind
+        self.errors = list(errors)
+        self.headers = headers
+
+
+def not_found(message: str = "Not Found") -> Refusal:
+    """Return the rejection for a thing that does not exist, or that the token may not see."""
+    return Refusal(404, message, kind="NOT_FOUND")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token of an account; `permissions` maps a workflow's `permissions:` keys to read or write, None is all."""
+
+    account: Account
+    permissions: Mapping[str, str] | None = None
+    read_only: bool = False
+
+    def need(self, *alternatives: str) -> None:
+        """Raise Refusal unless one alternative such as `pull-requests=write` is granted."""
+        for alternative in alternatives:
+            permission, level = alternative.split("=")
+            given = {permission: "write"} if self.permissions is None else {**self.permissions, **ALWAYS}
+            highest = min(LEVELS.index(given.get(permission, "none")), 1 if self.read_only else 2)
+            if highest >= LEVELS.index(level):
+                return
+        headers = {"X-Accepted-GitHub-Permissions": "; ".join(alternatives).replace("-", "_")}
+        raise Refusal(403, "Resource not accessible by integration", kind="FORBIDDEN", headers=headers)
