@@ -22,7 +22,7 @@ from sepurux_action.evaluation.ci_run import (
     Enrichment,
     FailingTool,
 )
-from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision, check_thresholds
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.metrics import (
     MAX_COUNTED,
     METRICS,
