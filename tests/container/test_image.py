@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,15 +126,6 @@ def test_a_step_needs_no_file_of_the_image_to_be_writable(job: Job) -> None:
     assert result.summary
 
 
-def wait_for_a_look(sandbox: Sandbox, step: RunningStep) -> None:
-    """Return once the step has asked how its run stands; fails with the step's log after half a minute."""
-    for _ in range(600):
-        if any(request.method == "GET" and request.path.startswith("/v1/ci/") for request in sandbox.requests):
-            return
-        time.sleep(0.05)
-    pytest.fail(f"the step never asked how its run stands; its log:\n{step.raw_log}")
-
-
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_canceled_container_writes_its_outputs_and_exits_with_the_status_of_the_signal(
     image: str, label: str, tmp_path: Path, number: int, status: int
@@ -144,7 +134,7 @@ def test_a_canceled_container_writes_its_outputs_and_exits_with_the_status_of_th
     with Sandbox(Store(decide_after=600), token=SECRET) as slow:
         job = Job(image=image, label=label, folder=tmp_path, url=slow.url)
         with job.start() as step:
-            wait_for_a_look(slow, step)
+            step.wait_for(lambda: any(request.path.startswith("/v1/ci/batch/") for request in slow.requests), 30)
             step.send_signal(number)
             result = step.finish(timeout=30)
     assert result.exit_code == status, result.log

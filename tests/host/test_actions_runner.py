@@ -170,17 +170,28 @@ def test_the_event_is_read_from_its_file(tmp_path: Path, capsys: pytest.CaptureF
     assert log_of(capsys).lines == []
 
 
+NO_JSON = "it is no JSON"
+
+
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"{", b"\xff\xfe\xfd", b"[" * 200_000, b'{"n": ' + b"9" * 5_000 + b"}"],
-    ids=["empty", "half", "no utf-8", "deep", "5000 digits"],
+    ("name", "content", "why"),
+    [
+        ("event.json", b"", NO_JSON),
+        ("event.json", b"{", NO_JSON),
+        ("event.json", b"\xff\xfe\xfd", NO_JSON),
+        ("event.json", b"[" * 200_000, NO_JSON),
+        ("event.json", b'{"n": ' + b"9" * 5_000 + b"}", NO_JSON),
+        ("none.json", b"", "No such file or directory"),
+        (".", b"", "Is a directory"),
+    ],
+    ids=["empty", "half", "no utf-8", "deep", "5000 digits", "missing", "folder"],
 )
-def test_an_invalid_event_file_is_one_warning(
-    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_an_event_file_that_cannot_be_read_is_one_warning(
+    name: str, content: bytes, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "event.json").write_bytes(content)
-    assert runner(GITHUB_EVENT_PATH=tmp_path / "event.json").read_event() == {}
-    assert [each.message for each in log_of(capsys).annotations] == ["The event file could not be read: it is no JSON."]
+    assert runner(GITHUB_EVENT_PATH=tmp_path / name).read_event() == {}
+    assert [each.message for each in log_of(capsys).annotations] == [f"The event file could not be read: {why}."]
 
 
 def test_a_huge_event_is_read_up_to_its_limit_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,34 +202,20 @@ def test_a_huge_event_is_read_up_to_its_limit_only(tmp_path: Path, capsys: pytes
     assert log_of(capsys).counts == {"warning": 1}
 
 
-@pytest.mark.parametrize(("name", "why"), [("none.json", "No such file or directory"), (".", "Is a directory")])
-def test_a_missing_event_file_is_one_warning(
-    name: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert runner(GITHUB_EVENT_PATH=tmp_path / name).read_event() == {}
-    assert [each.message for each in log_of(capsys).annotations] == [f"The event file could not be read: {why}."]
-
-
 # --- Inputs ------------------------------------------------------------------------------------------------
 
 
-def test_inputs_are_read_by_their_names_in_lower_case() -> None:
-    assert runner(INPUT_MIN_PASS_RATE="0.8", INPUT_CAMPAIGN="c", PATH="/bin").inputs == {
-        "min_pass_rate": "0.8",
-        "campaign": "c",
-    }
-
-
-def test_a_name_that_the_runner_does_not_write_keeps_its_prefix() -> None:
+def test_inputs_have_their_names_in_lower_case_and_what_the_runner_does_not_write_keeps_its_prefix() -> None:
     environ = {
+        "PATH": "/bin",
         "INPUT_ARGS": "--x",
         "INPUT_ENTRYPOINT": "/bin/sh",
-        "INPUT_CAMPAGN": "c",
+        "INPUT_MIN_PASS_RATE": "0.8",
         "INPUT_FAIL-UNDER": "1",
         "INPUT_campaign": "of an earlier step",
     }
     assert ActionsRunner(environ, sys.stdout).inputs == {
-        "campagn": "c",
+        "min_pass_rate": "0.8",
         "fail-under": "1",
         "INPUT_campaign": "of an earlier step",
     }
