@@ -73,15 +73,8 @@ def test_fields_with_their_default_are_left_out_unless_they_are_requested() -> N
         "parts": [{"number": 1.5}],
         "named": {"a": {"number": 2, "text": "b"}},
     }
-    assert codec.dump(record, defaults=True) == {
-        "word": "soft",
-        "row": 1,
-        "flag": False,
-        "count": None,
-        "part": None,
-        "parts": [{"number": 1.5, "text": ""}],
-        "named": {"a": {"number": 2, "text": "b"}},
-    }
+    others = {"row": 1, "flag": False, "count": None, "part": None, "parts": [{"number": 1.5, "text": ""}]}
+    assert codec.dump(record, defaults=True) == {**codec.dump(record), **others}
 
 
 @given(json_values)

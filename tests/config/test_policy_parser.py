@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -124,12 +123,6 @@ def test_a_file_has_at_most_256_kib() -> None:
 )
 def test_a_file_is_utf_8(raw: bytes) -> None:
     assert problems(raw) == ["2:1 the file is not UTF-8"]
-
-
-def below(kind: type[BaseException]) -> Iterator[type[BaseException]]:
-    yield kind
-    for each in kind.__subclasses__():
-        yield from below(each)
 
 
 def test_every_kind_of_error_that_the_library_has_is_translated() -> None:

@@ -89,11 +89,8 @@ def test_every_input_arrives_where_it_belongs() -> None:
         timeout_s=5400,
     )
     assert settings.gates == (gate,)
-    assert (settings.base_url, settings.pull_request, settings.report_dir) == (
-        "https://sepurux.example/api",
-        42,
-        "build",
-    )
+    assert (settings.base_url, settings.report_dir) == ("https://sepurux.example/api", "build")
+    assert settings.pull_request == 42
     assert [each.reveal() for each in (settings.token, settings.api_key) if each] == ["made-up-token", "made-up-key"]
 
 
@@ -143,9 +140,6 @@ def test_the_input_paths_is_ignored_where_a_policy_applies_and_not_reported_twic
         settings = read_settings(layers, no_files, policy)
         assert (settings.ignored, settings.overridden) == (("input `paths`",), ())
         assert [str(each.paths or "") for each in settings.gates] == [gate.text_of("paths") if policy.gates else ""]
-
-
-def test_the_input_paths_counts_without_a_policy() -> None:
     settings = read({"paths": "docs/**"})
     assert (str(settings.gates[0].paths), settings.ignored) == ("docs/**", ())
 
@@ -153,12 +147,8 @@ def test_the_input_paths_counts_without_a_policy() -> None:
 # --- Spellings -------------------------------------------------------------------------------------------------
 
 
-def test_a_name_and_its_alias_may_say_the_same() -> None:
-    assert read({"campaign": "refunds", "campaign_name": " refunds"}).gates[0].campaign == "refunds"
-    assert read({"campaign": "refunds", "campaign_id": ""}).gates[0].campaign == "refunds"
-
-
 def test_a_name_and_its_alias_that_differ_are_a_problem_that_shows_both() -> None:
+    assert read({"campaign": "refunds", "campaign_name": " refunds", "campaign_id": ""}).gates[0].campaign == "refunds"
     assert problems({"campaign": "refunds", "campaign_name": "billing"}) == [
         (
             'input `campaign`: `campaign` ("refunds") and `campaign_name` ("billing") are the same setting, '
@@ -225,22 +215,13 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
     ]
 
 
-def test_a_problem_names_the_spelling_that_was_used() -> None:
-    (message,) = problems({**LEAST, "min_reliability": "0.8"})
-    assert message.startswith("input `min_reliability`:")
+def test_a_problem_names_the_layer_and_the_spelling_that_give_the_value() -> None:
+    given = {**LEAST, "min_reliability": "0.8"}
+    (one, other) = problems({**given, "trace_id": "  "}, {"SEPURUX_TRACE_ID": "a/b"})
+    assert one.startswith('environment variable SEPURUX_TRACE_ID: "a/b" is not accepted (an ID has letters')
+    assert other.startswith("input `min_reliability`:")
     with pytest.raises(ConfigurationError, match="--min-reliability:"):
-        read_settings([flag_layer({**LEAST, "min_reliability": "0.8"})], no_files)
-
-
-def test_a_problem_is_placed_in_the_layer_that_gives_the_value() -> None:
-    (message,) = problems({**LEAST, "trace_id": "  "}, {"SEPURUX_TRACE_ID": "a/b"})
-    assert message.startswith('environment variable SEPURUX_TRACE_ID: "a/b" is not accepted (an ID has letters')
-
-
-def test_a_problem_quotes_a_short_line_of_the_value() -> None:
-    (message,) = problems({**LEAST, "timeout": "\u202e::error::" + "x" * 5_000 + "\ny"})
-    assert "\n" not in message
-    assert len(message) < 200
+        read_settings([flag_layer(given)], no_files)
 
 
 @pytest.mark.parametrize(
@@ -256,13 +237,6 @@ def test_space_and_a_line_break_around_a_secret_are_not_part_of_it() -> None:
     token = read({"token": f" {TOKEN}\n"}).token
     assert token is not None
     assert token.reveal() == TOKEN
-
-
-@pytest.mark.parametrize("wrong", ["timeout", "min_pass_rate", "trace_id", "trace_file", "enforcement", "base_url"])
-def test_a_secret_that_was_given_to_the_wrong_setting_too_is_not_shown(wrong: str) -> None:
-    message = problems({**LEAST, "token": TOKEN, wrong: f"{TOKEN}/x"})
-    assert len(message) == 1
-    assert "sk_live" not in message[0]
 
 
 @pytest.mark.parametrize(
@@ -321,12 +295,6 @@ def test_a_text_that_holds_a_secret_is_rejected_because_reports_would_show_it(na
     assert TOKEN[:8] not in message
 
 
-def test_a_hint_quotes_no_part_of_a_secret() -> None:
-    (message,) = problems({**LEAST, "token": TOKEN, "reviewers": f"{TOKEN}{TOKEN}"})
-    assert message.startswith("input `reviewers`: ")
-    assert TOKEN[:8] not in message
-
-
 def test_what_is_known_early_holds_no_secret() -> None:
     wrong = dict.fromkeys(("campaign", "comment_key", "config", "status_context"), TOKEN)
     early = read_inputs([input_layer({"token": TOKEN, **wrong})])
@@ -342,23 +310,18 @@ def test_the_report_has_its_folder_with_invalid_settings_too(of_policy: str, fol
     assert read_inputs(layers).report_dir == "of-input"
 
 
-def test_an_unknown_input_whose_name_is_a_secret_is_not_shown() -> None:
-    (message,) = problems({**LEAST, "token": TOKEN, TOKEN: "x"})
-    assert TOKEN not in message
+def test_a_hint_and_an_unknown_name_show_no_part_of_a_secret() -> None:
+    (hint, unknown) = problems({**LEAST, "token": TOKEN, "reviewers": f"{TOKEN}{TOKEN}", TOKEN: "x"})
+    assert hint.startswith("input `reviewers`: ")
+    assert TOKEN[:8] not in hint + unknown
 
 
-@pytest.mark.parametrize(("length", "fits"), [(255 - len("Sepurux () / refunds"), True), (236, False)])
-def test_a_context_with_the_base_branch_in_it_has_at_most_255_characters(*, length: int, fits: bool) -> None:
+def test_a_context_with_the_base_branch_in_it_has_at_most_255_characters() -> None:
     layers = [input_layer({**LEAST, "status_context": "Sepurux ({base})"})]
-    branch = "b" * length
-    if fits:
-        assert read_settings(layers, no_files, branch=branch).publish_options.status_context == "Sepurux ({base})"
-        return
-    with pytest.raises(ConfigurationError) as bad:
-        read_settings(layers, no_files, branch=branch)
-    [problem] = bad.value.problems
-    assert str(problem).startswith("input `status_context`: with the branch ")
-    assert str(problem).endswith("a status context has 256 characters; accepted: at most 255")
+    longest = "b" * (255 - len("Sepurux () / refunds"))
+    assert read_settings(layers, no_files, branch=longest).publish_options.status_context == "Sepurux ({base})"
+    with pytest.raises(ConfigurationError, match=r"^input `status_context`: with the branch .* has 256 characters; ac"):
+        read_settings(layers, no_files, branch=longest + "b")
 
 
 @pytest.mark.parametrize(
