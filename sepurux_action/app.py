@@ -119,7 +119,7 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
     timeouts = connections.timeouts(signals)
     signing_key = inputs.secret.reveal() if inputs.secret else ""
     github = GitHubSession(client, timeouts, host, event, signing_key=signing_key)
-    github.configure(replace(inputs.publish_options, run_url=event.run_url))
+    github.settings = inputs
     return Run(
         host=host,
         signals=signals,
@@ -144,7 +144,7 @@ def _with_settings(run: Run, invocation: Invocation) -> Run:
     """Return the run with all settings; raises ConfigurationError with every problem."""
     read = partial(read_settings, invocation.layers, invocation.traces.find, run.policy.policy)
     settings = _until_signal(run, partial(read, branch=run.event.branch, today=run.today))
-    run.github.configure(replace(settings.publish_options, run_url=run.event.run_url))
+    run.github.settings = settings
     return replace(run, settings=settings)
 
 
@@ -180,7 +180,7 @@ def _log_start(run: Run) -> None:
         why = "because a policy file applies. Set `paths` for its gates, under `gates:`"
         host.annotate(Level.WARNING, f"The {setting} is ignored, {why}.", title="Sepurux gate")
     if run.github.connected and settings.shares_statuses:
-        prefix = settings.publish_options.status_context
+        prefix = settings.status_context
         host.annotate(Level.WARNING, SHARED_STATUSES.format(prefix=prefix, base=BASE), title="Sepurux gate")
     if len(settings.gates) == 1:
         [gate] = settings.gates

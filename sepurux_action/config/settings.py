@@ -34,21 +34,6 @@ TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or gl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublishOptions:
-    """How results appear on GitHub. `key` is the comment's. A status links to `run_url` if there is no dashboard."""
-
-    comment: CommentMode = options.COMMENT.default_value
-    key: str
-    status: bool = options.STATUS.default_value
-    status_context: str = options.STATUS_CONTEXT.default
-    run_url: str = ""
-
-    def context_of(self, gate: str, base: str) -> str:
-        """Return the context of a gate's status: `<prefix> / <name>`, with the base branch in place of `{base}`."""
-        return f"{self.status_context.replace(BASE, base)} / {gate}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
     """The texts that one source gives to options, by any of their names, and what error messages call such a name."""
 
@@ -76,7 +61,10 @@ class Settings:
     token: Secret | None = field(default=None, repr=False)
     api_key: Secret | None = field(default=None, repr=False)
     github_token: Secret | None = field(default=None, repr=False)
-    publish_options: PublishOptions = field(default_factory=lambda: PublishOptions(key=SEVERAL_GATES_KEY))
+    comment: CommentMode = options.COMMENT.default_value
+    comment_key: str = SEVERAL_GATES_KEY
+    status: bool = options.STATUS.default_value
+    status_context: str = options.STATUS_CONTEXT.default
     pull_request: int | None = None
     report_dir: str = ""
     config: str = options.CONFIG.default
@@ -95,7 +83,11 @@ class Settings:
     def shares_statuses(self) -> bool:
         """Return whether base branches share a status although a commit may pass on one and fail on another."""
         differs = any(gate.limits_drops or any(rule.branches for rule in gate.rules) for gate in self.gates)
-        return differs and self.publish_options.status and BASE not in self.publish_options.status_context
+        return differs and self.status and BASE not in self.status_context
+
+    def context_of(self, gate: str, base: str) -> str:
+        """Return the context of a gate's status: `<prefix> / <name>`, with the base branch in place of `{base}`."""
+        return f"{self.status_context.replace(BASE, base)} / {gate}"
 
 
 def input_layer(texts: Mapping[str, str]) -> Layer:
@@ -152,7 +144,7 @@ def read_settings(
         overridden=tuple(sorted({name for reader in readers for name in reader.overridden})),
         ignored=ignored,
     )
-    contexts = [settings.publish_options.context_of(gate.name, branch) for gate in gates]
+    contexts = [settings.context_of(gate.name, branch) for gate in gates]
     if (longest := max(map(len, contexts))) > MAX_CONTEXT_LENGTH:
         named = f"with the branch {json_reader.preview(branch)} for `{BASE}`, a status context has {longest} characters"
         step.add_problem(options.STATUS_CONTEXT, f"{named}; accepted: at most {MAX_CONTEXT_LENGTH}")
@@ -187,12 +179,10 @@ def _settings(reader: OptionReader, gates: Sequence[Gate]) -> Settings:
         token=reader.value(options.TOKEN),
         api_key=reader.value(options.API_KEY),
         github_token=reader.value(options.GITHUB_TOKEN),
-        publish_options=PublishOptions(
-            comment=reader.value_or_default(options.COMMENT),
-            key=reader.value(options.COMMENT_KEY) or key,
-            status=reader.value_or_default(options.STATUS),
-            status_context=reader.value_or_default(options.STATUS_CONTEXT),
-        ),
+        comment=reader.value_or_default(options.COMMENT),
+        comment_key=reader.value(options.COMMENT_KEY) or key,
+        status=reader.value_or_default(options.STATUS),
+        status_context=reader.value_or_default(options.STATUS_CONTEXT),
         pull_request=reader.value(options.PR_NUMBER),
         report_dir=reader.value(options.REPORT_DIR) or "",
         config=reader.value_or_default(options.CONFIG),

@@ -16,7 +16,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.config.policy_parser import workflow_triggers
-from sepurux_action.config.settings import MAX_CONTEXT_LENGTH, PublishOptions
+from sepurux_action.config.settings import MAX_CONTEXT_LENGTH, Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation import published_result
@@ -62,11 +62,11 @@ class GitHubSession:
         self, client: GitHubClient | None, timeouts: Timeouts, output: Output, event: Event, *, signing_key: str = ""
     ) -> None:
         self.snapshot = Snapshot()
+        self.settings = Settings()  # those known so far, which say how to publish
         self._output = output
         self._calls = BoundedCalls(client, timeouts, output, event)
         self._calls.set_timeout(FIRST_READ_S)
         self.soft_gate = ReviewGate(self._calls)
-        self._options = PublishOptions(key="")
         self._signing_key = signing_key
         self._now: Snapshot | None = None  # the pull request after the evaluation, with the first page of comments
         self._shutting_down = False
@@ -115,10 +115,6 @@ class GitHubSession:
             self._calls.event = replace(self.event, base_ref=pull.base_ref, base_sha=pull.base_sha)
             self.snapshot = self._calls.fetch_first_snapshot(config)
 
-    def configure(self, options: PublishOptions) -> None:
-        """Set how to publish, which is known only after the policy has been read."""
-        self._options = options
-
     def publish_config_error(self, gates: Sequence[str]) -> None:
         """Set a failed status when nothing can be evaluated, because an earlier status may be green.
 
@@ -130,13 +126,13 @@ class GitHubSession:
         self._calls.set_timeout(STATUSES_AFTER_SIGNAL_S if self._shutting_down else STATUSES_S)
         event = self.event
         bases = list(dict.fromkeys(pull.base_ref for pull in event.matches)) or [event.branch]
-        given, done = [self._options.context_of(gate, base) for base in bases for gate in gates], frozenset[str]()
-        if self.snapshot.head_contexts is None and self._options.status and event.commit:
+        given, done = [self.settings.context_of(gate, base) for base in bases for gate in gates], frozenset[str]()
+        if self.snapshot.head_contexts is None and self.settings.status and event.commit:
             self._set_failed(given)
             done = frozenset(map(str.lower, given))
             read = self._calls.try_call(Operation.STATUSES, lambda github: github.commit_statuses(event.commit))
             self.snapshot = replace(self.snapshot, head_contexts=read)
-        prefixes = tuple(self._options.context_of("", base).lower() for base in bases)
+        prefixes = tuple(self.settings.context_of("", base).lower() for base in bases)
         own = [
             context
             for context, description in (self.snapshot.head_contexts or {}).items()
@@ -170,7 +166,7 @@ class GitHubSession:
         return {gate.name: found.get(self.context_of(gate.name).lower(), Baseline()) for gate in gates}
 
     def context_of(self, gate: str) -> str:
-        return self._options.context_of(gate, self.event.branch)
+        return self.settings.context_of(gate, self.event.branch)
 
     @property
     def previous_results(self) -> tuple[CommitResults, ...]:
@@ -204,7 +200,7 @@ class GitHubSession:
     def stage_advice(self, gate: str, stage: Stage, *, scheduled: bool) -> str:
         """Return advice on the next stage, or that no rule requires a `hard` gate; '' if there is no advice."""
         base, number = self.event.base_ref, self.event.pull_request
-        if not base or number is None or not self._options.status:
+        if not base or number is None or not self.settings.status:
             return ""
         context = self.context_of(gate).lower()
         if stage is Stage.HARD:
@@ -283,7 +279,7 @@ class GitHubSession:
         self.snapshot = replace(self.snapshot, comments=now.comments)
         ours = self._ours(now)
         passed = all(result.decision in {Decision.PASS, Decision.SKIPPED} for result in results)
-        if not ours and passed and self._options.comment is CommentMode.ON_FAILURE:
+        if not ours and passed and self.settings.comment is CommentMode.ON_FAILURE:
             return ""
         newest = CommitResults(
             commit=self.event.commit,
@@ -307,7 +303,7 @@ class GitHubSession:
     # -- helpers ----------------------------------------------------------------------------------------------------
 
     def _read_again(self) -> None:
-        if self.event.pull_request is None or not (self._options.status or self._writes_comment):
+        if self.event.pull_request is None or not (self.settings.status or self._writes_comment):
             return
         self._now = self._calls.fetch_page()
         if self._base_has_changed and self._now and self._now.pull_request:
@@ -326,7 +322,7 @@ class GitHubSession:
 
     @property
     def _writes_comment(self) -> bool:
-        return self._options.comment is not CommentMode.NEVER and not self.event.closed
+        return self.settings.comment is not CommentMode.NEVER and not self.event.closed
 
     def _has_event_commit(self, snapshot: Snapshot) -> bool:
         """Return whether the pull request in a snapshot has the event's commit as its head, and the event's base."""
@@ -340,7 +336,7 @@ class GitHubSession:
             signing_key=self._signing_key,
             repository=self.event.repository,
             pull_request=self.event.pull_request or 0,
-            key=self._options.key,
+            key=self.settings.comment_key,
         )
 
     def _set_statuses(self, statuses: Iterable[CommitStatus]) -> None:
@@ -349,7 +345,7 @@ class GitHubSession:
         for status in statuses:
             if len(status.context) <= MAX_CONTEXT_LENGTH:
                 unique.setdefault(status.context.lower(), status)
-        if self._options.status and self.event.commit:
+        if self.settings.status and self.event.commit:
             self._calls.try_each(
                 Operation.STATUS, {status.context: partial(self._set_status, status) for status in unique.values()}
             )
@@ -357,7 +353,7 @@ class GitHubSession:
     def _set_status(self, status: CommitStatus) -> None:
         """Set a status, without its link if GitHub rejects it with one; raises GitHubError."""
         send = partial(self._calls.call, retry=not self._shutting_down)
-        linked = replace(status, url=status.url or self._options.run_url)
+        linked = replace(status, url=status.url or self.event.run_url)
         try:
             send(methodcaller("set_status", self.event.commit, linked))
         except GitHubError as error:

@@ -10,7 +10,6 @@ from sepurux_action.config import kinds
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
 from sepurux_action.config.policy import ConfiguredValue, Policy, PolicySection
 from sepurux_action.config.settings import (
-    PublishOptions,
     Settings,
     TraceFinder,
     environment_layer,
@@ -55,10 +54,8 @@ def test_a_campaign_alone_is_enough_and_everything_else_has_its_default() -> Non
     assert gate.traces == (Trace(label=REGISTERED),)
     assert gate.limits == {"min_pass_rate": 0.9, "max_unsafe": 0}
     assert (gate.stage, gate.on_undecided, gate.timeout_s) == (Stage.HARD, OnUndecided.BLOCK, 600)
-    publish_options = PublishOptions(key="refunds")
-    assert settings == Settings(
-        gates=(gate,), base_url="https://app.sepurux.dev/api/backend", publish_options=publish_options
-    )
+    base_url = "https://app.sepurux.dev/api/backend"
+    assert settings == Settings(gates=(gate,), base_url=base_url, comment_key="refunds")
 
 
 def test_every_input_arrives_where_it_belongs() -> None:
@@ -298,7 +295,7 @@ def test_a_text_that_holds_a_secret_is_rejected_because_reports_would_show_it(na
 def test_what_is_known_early_holds_no_secret() -> None:
     wrong = dict.fromkeys(("campaign", "comment_key", "config", "status_context"), TOKEN)
     early = read_inputs([input_layer({"token": TOKEN, **wrong})])
-    assert (early.gates, early.publish_options.status_context) == ((), "Sepurux")
+    assert (early.gates, early.status_context) == ((), "Sepurux")
     assert TOKEN not in repr(early)
 
 
@@ -319,7 +316,7 @@ def test_a_hint_and_an_unknown_name_show_no_part_of_a_secret() -> None:
 def test_a_context_with_the_base_branch_in_it_has_at_most_255_characters() -> None:
     layers = [input_layer({**LEAST, "status_context": "Sepurux ({base})"})]
     longest = "b" * (255 - len("Sepurux () / refunds"))
-    assert read_settings(layers, no_files, branch=longest).publish_options.status_context == "Sepurux ({base})"
+    assert read_settings(layers, no_files, branch=longest).status_context == "Sepurux ({base})"
     with pytest.raises(ConfigurationError, match=r"^input `status_context`: with the branch .* has 256 characters; ac"):
         read_settings(layers, no_files, branch=longest + "b")
 
@@ -335,4 +332,4 @@ def test_a_context_with_the_base_branch_in_it_has_at_most_255_characters() -> No
     ],
 )
 def test_a_context_is_the_prefix_and_the_gate_with_the_base_branch_in_it(prefix: str, base: str, context: str) -> None:
-    assert PublishOptions(key="", status_context=prefix).context_of("refunds", base) == context
+    assert Settings(status_context=prefix).context_of("refunds", base) == context

@@ -15,7 +15,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
-from sepurux_action.config.settings import PublishOptions, Settings
+from sepurux_action.config.settings import Settings
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import ErrorDetails, Interrupted
 from sepurux_action.evaluate import evaluate
@@ -64,10 +64,9 @@ class Scene(NamedTuple):
 def a_scene(event: Event = EVENT, *, load: bool = True, **client: object) -> Scene:
     clock, output = FakeClock(), FakeOutput()
     fake = FakeGitHubClient(clock, **{"pages": (PAGE,), **client})  # type: ignore[arg-type]
-    session = GitHubSession(fake, clock, output, event, signing_key="signs")
+    session = GitHubSession(fake, clock, output, replace(event, run_url="https://github.com/run"), signing_key="signs")
     if load:
         session.load("")
-    session.configure(PublishOptions(key="gates", run_url="https://github.com/run"))
     return Scene(clock, fake, output, session)
 
 
@@ -504,7 +503,7 @@ def test_no_comment_is_written_if_the_comments_cannot_be_fetched_again() -> None
 )
 def test_each_comment_mode(mode: CommentMode, passing: list[bool], comments: int) -> None:
     scene = a_scene()
-    scene.session.configure(PublishOptions(key="gates", comment=mode))
+    scene.session.settings = Settings(comment=mode)
     for each in passing:
         scene.session.publish_results(results("one", passing=each))
         scene.session.publish_comment(results("one", passing=each), (f"{{}}\n{each}").format)
@@ -545,7 +544,7 @@ def test_statuses_that_cannot_be_read_at_all_cause_a_warning() -> None:
 def test_without_a_status_or_a_commit_no_statuses_are_read() -> None:
     for event, status in [(EVENT, False), (replace(EVENT, commit=""), True)]:
         scene = a_scene(event, reject=rejecting(LIMITED, "fetch_snapshot"))
-        scene.session.configure(PublishOptions(key="gates", status=status))
+        scene.session.settings = Settings(status=status)
         scene.session.publish_config_error(["one"])
         assert scene.client.named("commit_statuses") == []
 
@@ -676,7 +675,7 @@ def test_after_a_signal_each_status_is_tried_once() -> None:
 @pytest.mark.parametrize(("status", "reads"), [(True, 2), (False, 1)])
 def test_without_a_comment_the_pull_request_is_read_again_for_the_status_alone(*, status: bool, reads: int) -> None:
     scene = a_scene(pages=many_pages(3))
-    scene.session.configure(PublishOptions(key="gates", comment=CommentMode.NEVER, status=status))
+    scene.session.settings = Settings(comment=CommentMode.NEVER, status=status)
     scene.session.publish_results(results("one"))
     assert scene.session.publish_comment(results("one"), str) == ""
     assert scene.client.named("fetch_snapshot") == [""] * reads

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.secret import Secret
-from sepurux_action.config.settings import PublishOptions, input_layer, read_inputs
+from sepurux_action.config.settings import Settings, input_layer, read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluation.decision import Decision
@@ -44,7 +44,7 @@ def loaded(scene: Scene, event: Event, context: str = "Sepurux ({base})") -> Git
     """Return a session that has been loaded for an event."""
     session = GitHubSession(scene.client, FakeClock(), FakeOutput(), event, signing_key="")
     session.load("")
-    session.configure(PublishOptions(key="core", status_context=context))
+    session.settings = Settings(comment_key="core", status_context=context)
     return session
 
 
@@ -219,7 +219,7 @@ def test_several_pull_requests_into_one_branch_use_its_policy_and_get_no_comment
         dotcom.client, FakeClock(), FakeOutput(), event_on(name, dotcom.pull.head_sha, "feature"), signing_key=""
     )
     session.load(".github/sepurux-gate.yml")
-    session.configure(PublishOptions(key="core", status_context="Sepurux ({base})"))
+    session.settings = Settings(comment_key="core", status_context="Sepurux ({base})")
     assert session.snapshot.policy.text == "campaign: strict"
     session.publish_results([a_result()])
     assert list(states(dotcom, dotcom.pull.head_sha)) == ["Sepurux (release/1) / refunds"]
