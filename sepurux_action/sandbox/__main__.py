@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from threading import Event
 
-from sepurux_action.sandbox.server import LOOPBACK, Sandbox
+from sepurux_action.sandbox.server import LOOPBACK, Faults, Sandbox
+from sepurux_action.sandbox.store import FAILING_SCENARIOS, MANY_CAMPAIGN, Store
 
 DISCLAIMER = "This sandbox replays nothing and mutates nothing; it is no substitute for the product."
 
@@ -26,12 +27,23 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one (default)")
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="speak https with it and its key (PEM)")
     parser.add_argument("--token", help="the credential to ask for (default: none is asked for)")
+    many = f"registered scenarios of campaign {MANY_CAMPAIGN}, of which {FAILING_SCENARIOS} fail"
+    parser.add_argument("--scenarios", type=int, default=0, metavar="N", help=many)
+    parser.add_argument("--delay", type=float, default=0, metavar="SECONDS", help="time that each response takes")
+    parser.add_argument("--broken", default="", metavar="PATTERN", help="paths that respond 503, a regular expression")
     options = parser.parse_args()
+    sandbox = Sandbox(
+        Store(scenarios=options.scenarios),
+        token=options.token,
+        address=(options.host, options.port),
+        certificate=options.certificate,
+        faults=Faults(options.delay, options.broken),
+    )
     ended = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     try:
-        with Sandbox(**vars(options)) as sandbox:
+        with sandbox:
             print(sandbox.url, f"Sepurux sandbox. {DISCLAIMER}", flush=True)  # noqa: T201 - the user waits for it
             ended.wait()
     except (OSError, OverflowError) as error:

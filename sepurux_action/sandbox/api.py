@@ -111,7 +111,8 @@ class Api:
 
     def show_ci_run(self, _request: Request, run_id: str) -> object:
         run = _found(self._store.runs, run_id, "run")
-        return {"run_id": run_id, **self._decided(run_id, self._store.status(run), run.evaluation, run.thresholds)}
+        about = {"run_id": run_id, "trace_id": run.trace_id, "campaign_id": run.campaign_id}
+        return {**about, **self._decided(run_id, self._store.status(run), run.evaluation, run.thresholds)}
 
     def show_ci_batch(self, _request: Request, batch_id: str) -> object:
         return self._batch_view(_found(self._store.batches, batch_id, "batch"))
@@ -128,14 +129,24 @@ class Api:
         trace = request.fields()
         trace.take("trace_version", TEXT, required=True)
         trace.take("source", TEXT, required=True)
-        Fields(trace.take("task", OBJECT, required=True), "task").take("name", TEXT, required=True)
+        task_name = Fields(trace.take("task", OBJECT, required=True), "task").take("name", TEXT, required=True)
         events = trace.take("events", LIST, required=True)
         for index, event in enumerate(events):
             Fields(event, "events", index).take("type", TEXT, required=True)
         return {
-            "trace_id": self._store.add_trace(events),
+            "trace_id": self._store.add_trace(events, task_name),
             "validation_status": "valid",
             "validation_errors": None,
+        }
+
+    def show_trace(self, _request: Request, trace_id: str) -> object:
+        trace = _found(self._store.traces, trace_id, "trace")
+        return {
+            "trace_id": trace_id,
+            "source": "sdk",
+            "task_name": trace.task_name,
+            "validation_status": "valid",
+            "created_at": trace.created_at,
         }
 
     def list_campaigns(self, _request: Request) -> object:
@@ -248,6 +259,7 @@ _ROUTES: tuple[tuple[str, re.Pattern[str], Callable[..., object]], ...] = tuple(
         ("GET", "/v1/ci/runs/{}", Api.show_ci_run),
         ("GET", "/v1/ci/batch/{}", Api.show_ci_batch),
         ("POST", "/v1/traces", Api.upload_trace),
+        ("GET", "/v1/traces/{}", Api.show_trace),
         ("GET", "/v1/campaigns", Api.list_campaigns),
         ("GET", "/v1/campaigns/{}/reliability", Api.show_reliability),
         ("GET", "/v1/campaigns/{}/failures", Api.list_failures),

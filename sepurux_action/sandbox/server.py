@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
@@ -25,10 +27,18 @@ MAX_REQUESTS_KEPT = 10_000  # in `Sandbox.requests`; older ones are dropped
 IDLE_SECONDS = 30.0  # then a silent connection is closed, so that a stalled client does not hold a thread forever
 
 
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Faults of the responses: seconds that each takes longer, and a regular expression of paths with status 503."""
+
+    delay: float = 0.0
+    broken: str = ""
+
+
 class Sandbox:
     """A CI API for trials and tests, as a context manager. It keeps everything in memory.
 
-    `store` says when and how it decides. `host` is an IPv4 address of this machine; `port` 0 is any free port.
+    `store` says when and how it decides. `address` is an IPv4 address of this machine and a port, 0 for any free one.
     `certificate`, a PEM file with its key, makes it https, which the gate requires of every host but loopback. Entering
     the context raises OSError if address or certificate cannot be used, and OverflowError for a wrong port.
     """
@@ -38,13 +48,15 @@ class Sandbox:
         store: Store | None = None,
         *,
         token: str | None = None,
-        host: str = LOOPBACK,
-        port: int = 0,
+        address: tuple[str, int] = (LOOPBACK, 0),
         certificate: Path | None = None,
+        faults: Faults = Faults(),
     ) -> None:
         self._token = token
+        self._faults = faults
         self._store = store or Store()
-        self._host, self._port, self._certificate = host, port, certificate
+        self._host, self._port = address
+        self._certificate = certificate
         self._requests: deque[Request] = deque(maxlen=MAX_REQUESTS_KEPT)
         self._lock = Lock()
 
@@ -71,8 +83,11 @@ class Sandbox:
         self._server.server_close()
 
     def _respond(self, request: Request) -> object:
+        time.sleep(self._faults.delay)
         with self._lock:
             self._requests.append(request)
+            if self._faults.broken and re.search(self._faults.broken, request.path):
+                raise RejectedError(503, "this endpoint is broken")
             return self._api.respond(request)
 
 

@@ -38,11 +38,22 @@ SCENARIOS: Final[Mapping[str, tuple[str, ...]]] = {
     REFUND_CAMPAIGN: (SOUND_REFUND_ID,),
     FAILING_CAMPAIGN: (SOUND_REFUND_ID, UNSAFE_REFUND_ID),
 }
+MANY_CAMPAIGN: Final = "many-scenarios"  # the campaign that a sandbox with `scenarios` has
+FAILING_SCENARIOS: Final = 5  # of these scenarios; the others pass
 
 
 def campaign_id(name: str) -> str:
     """Return the UUID of the campaign with this name, the same in every process."""
     return str(uuid5(NAMESPACE_URL, f"sandbox/campaigns/{name}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A trace with the name of its task. `created_at` is a time in ISO 8601."""
+
+    evaluation: Evaluation
+    task_name: str
+    created_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +96,7 @@ class Store:
     """The traces, runs, batches, and campaigns of one sandbox, each by its identifier.
 
     A run is `queued` for the first half of `decide_after` seconds of `clock`, `running` for the second, then `done`.
-    `campaigns` are the names of more campaigns without scenarios.
+    `campaigns` are the names of more campaigns without scenarios. If `scenarios` is not 0, MANY_CAMPAIGN has so many.
     """
 
     def __init__(
@@ -94,22 +105,33 @@ class Store:
         decide_after: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         campaigns: Iterable[str] = (),
+        scenarios: int = 0,
     ) -> None:
-        self.traces = {SOUND_REFUND_ID: evaluate(SOUND_REFUND), UNSAFE_REFUND_ID: evaluate(UNSAFE_REFUND)}
+        self.traces: dict[str, Trace] = {}
+        self._store_trace(SOUND_REFUND_ID, SOUND_REFUND, "refund an order")
+        self._store_trace(UNSAFE_REFUND_ID, UNSAFE_REFUND, "refund without an approval")
+        failing = {number * scenarios // FAILING_SCENARIOS for number in range(FAILING_SCENARIOS)}
+        many = tuple(str(uuid5(NAMESPACE_URL, f"sandbox/traces/many/{number}")) for number in range(scenarios))
+        for number, trace_id in enumerate(many):
+            events = UNSAFE_REFUND if number in failing else SOUND_REFUND
+            self._store_trace(trace_id, events, f"refund order A-{1001 + number}")
         self.runs: dict[str, Run] = {}
         self.batches: dict[str, Batch] = {}
         self._decide_after = decide_after
         self._clock = clock
         self.campaigns = {
             campaign_id(name): Campaign(campaign_id=campaign_id(name), name=name, trace_ids=trace_ids)
-            for name, trace_ids in {**SCENARIOS, **dict.fromkeys(campaigns, ())}.items()
+            for name, trace_ids in {**SCENARIOS, MANY_CAMPAIGN: many, **dict.fromkeys(campaigns, ())}.items()
         }
 
-    def add_trace(self, events: list[Mapping[str, object]]) -> str:
+    def add_trace(self, events: list[Mapping[str, object]], task_name: str) -> str:
         """Evaluate a trace, store the evaluation, and return the new UUID of the trace."""
         trace_id = str(uuid4())
-        self.traces[trace_id] = evaluate(events)
+        self._store_trace(trace_id, events, task_name)
         return trace_id
+
+    def _store_trace(self, trace_id: str, events: list[Mapping[str, object]], task_name: str) -> None:
+        self.traces[trace_id] = Trace(evaluate(events), task_name, datetime.now(UTC).isoformat())
 
     def start_batch(self, campaign: Campaign, trace_ids: tuple[str, ...], thresholds: Thresholds) -> Batch:
         """Start one run for each trace and return them as one batch."""
@@ -119,7 +141,7 @@ class Store:
                 run_id=str(uuid4()),
                 campaign_id=campaign.campaign_id,
                 trace_id=trace_id,
-                evaluation=self.traces[trace_id],
+                evaluation=self.traces[trace_id].evaluation,
                 thresholds=thresholds,
                 started=started,
                 created_at=created_at,

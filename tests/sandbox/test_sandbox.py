@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,16 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.sandbox import CORE_CAMPAIGN, FAILING_CAMPAIGN, SOUND_REFUND_ID, Sandbox, Store, campaign_id
+from sepurux_action.sandbox import (
+    CORE_CAMPAIGN,
+    FAILING_CAMPAIGN,
+    MANY_CAMPAIGN,
+    SOUND_REFUND_ID,
+    Faults,
+    Sandbox,
+    Store,
+    campaign_id,
+)
 from sepurux_action.sandbox.trace_rules import Thresholds, evaluate, is_irreversible, meets
 from tests.fakes import FakeClock
 
@@ -97,7 +107,8 @@ def api(sandbox: Sandbox) -> Caller:
 
 
 def test_a_run_of_a_passing_trace_has_all_described_fields(sandbox: Sandbox, api: Caller) -> None:
-    batch = api.start(campaign_id=EMPTY, trace_id=api.upload(call(), result({"found": 1})))
+    trace_id = api.upload(call(), result({"found": 1}))
+    batch = api.start(campaign_id=EMPTY, trace_id=trace_id)
     (run_id,) = batch["run_ids"]
     numbers = {
         "status": "done",
@@ -110,7 +121,8 @@ def test_a_run_of_a_passing_trace_has_all_described_fields(sandbox: Sandbox, api
         "mutation_categories": [],
         "mutation_coverage_score": None,
     }
-    run = {"run_id": run_id, **numbers, "dashboard_url": f"{sandbox.url}/runs/{run_id}"}
+    about = {"run_id": run_id, "trace_id": trace_id, "campaign_id": EMPTY}
+    run = {**about, **numbers, "dashboard_url": f"{sandbox.url}/runs/{run_id}"}
     assert batch == {
         "batch_id": batch["batch_id"],
         "run_ids": [run_id],
@@ -133,6 +145,26 @@ def test_a_run_without_a_trace_runs_every_registered_scenario_as_one_batch(api: 
     assert (batch["trace_count"], batch["scenario_coverage_pct"]) == (2, 100.0)
     assert (batch["failures"], batch["decision"]) == (1, "fail")
     assert api.start(campaign_id=FAILING, trace_id=SOUND_REFUND_ID)["scenario_coverage_pct"] == 50.0
+
+
+def test_a_sandbox_can_have_any_number_of_scenarios_of_which_five_fail() -> None:
+    with Sandbox(Store(scenarios=40)) as sandbox:
+        api = Caller(sandbox.url)
+        batch = api.start(campaign_id=campaign_id(MANY_CAMPAIGN))
+        runs = [api("GET", f"/v1/ci/runs/{run_id}")[1] for run_id in batch["run_ids"]]
+        names = {api("GET", f"/v1/traces/{run['trace_id']}")[1]["task_name"] for run in runs}
+    assert (batch["trace_count"], batch["failures"], batch["unsafe_attempts"]) == (40, 5, 5)
+    assert [(run["decision"], run["failures"]) for run in runs].count(("fail", 1)) == 5
+    assert names == {f"refund order A-{number}" for number in range(1001, 1041)}
+
+
+def test_an_endpoint_can_be_slow_and_broken() -> None:
+    with Sandbox(faults=Faults(delay=0.2, broken="/failures$")) as sandbox:
+        api = Caller(sandbox.url)
+        started = time.monotonic()
+        assert api("GET", f"/v1/campaigns/{CORE}/failures?run_id=r") == (503, {"detail": "this endpoint is broken"})
+        assert api("GET", "/v1/campaigns")[0] == 200
+    assert time.monotonic() - started >= 0.4
 
 
 def test_a_run_without_a_trace_needs_a_registered_scenario(api: Caller) -> None:
@@ -438,7 +470,7 @@ def test_no_address_but_its_own_is_served(sandbox: Sandbox) -> None:
     port = int(sandbox.url.removeprefix("http://127.0.0.1:"))
     with pytest.raises(OSError, match=r"refused|timed out|unreachable"):
         socket.create_connection(("127.0.0.2", port), timeout=2)
-    with Sandbox(host="127.0.0.2") as other:
+    with Sandbox(address=("127.0.0.2", 0)) as other:
         assert Caller(other.url)("GET", "/v1/campaigns")[0] == 200
 
 
