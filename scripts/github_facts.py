@@ -58,7 +58,7 @@ FIELDS = {
     "Actor": "login",
     "Blob": "isTruncated oid text",
     "Bot": "login",
-    "Commit": "oid status",
+    "Commit": "committedDate oid status",
     "GitObject": "oid",
     "IssueComment": "body fullDatabaseId url viewerDidAuthor",
     "IssueCommentConnection": "nodes pageInfo",

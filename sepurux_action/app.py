@@ -283,6 +283,7 @@ def _report_context(run: Run, *, evaluated: bool = True) -> Context:
         policy_path=policy.policy.path if policy.policy else "",
         baselines=run.github.baselines(run.settings.gates) if evaluated else {},
         base_ref=event.base_ref,
+        committed=run.github.snapshot.committed if evaluated else None,
         history=run.github.previous_results if evaluated else (),
         policy_changes=policy.changes,
         notes=policy.notes,

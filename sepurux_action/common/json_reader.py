@@ -11,10 +11,13 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 MAX_TEXT_LENGTH = 10_000  # characters of a text
 MAX_QUOTE_LENGTH = 40  # characters of a value that an error message quotes
+MAX_TIME_LENGTH = 40  # characters
+FIRST_YEAR, LAST_YEAR = 2000, 2100  # an agent's trace is not from before or after
 CUT = "…"  # the last character of a text that was cut
 _URL = re.compile(r"[A-Za-z0-9._~:/?#\[@!$&'()*+,;=%\]-]{1,2000}")
 IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
@@ -109,6 +112,21 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def time(value: object) -> float | None:
+    """Return the POSIX time of a text in ISO 8601, in seconds; None for any other value, or a year out of range.
+
+    A time without a zone is UTC.
+    """
+    if not isinstance(value, str) or len(value) > MAX_TIME_LENGTH:
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    sensible = FIRST_YEAR <= parsed.year < LAST_YEAR
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() if sensible else None
 
 
 def number(

@@ -14,11 +14,15 @@ REGISTERED = "registered scenarios"  # the campaign's own, which run if a gate n
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """One trace to evaluate: an id that the backend knows, or a JSON text of a file to upload, or neither."""
+    """One trace to evaluate: an id that the backend knows, or a JSON text of a file to upload, or neither.
+
+    `recorded` is the POSIX time of the newest event in a file, None if it is not known.
+    """
 
     label: str
     trace_id: str = ""
     content: bytes | None = field(default=None, repr=False)
+    recorded: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

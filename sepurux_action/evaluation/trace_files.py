@@ -21,7 +21,7 @@ WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
 CREATE_FIRST = "; check it out or create it in an earlier step of the job"
 WORKING_DIRECTORY = "the working directory"
 NOWHERE = Path(os.devnull) / "deleted"  # a path that no file can have
-_OBJECT = object()  # stands for each JSON object that was read
+_OBJECT = object()  # stands for each JSON object without a time
 
 
 def working_directory() -> Path:
@@ -45,7 +45,7 @@ class TraceFolder:
             self._names[real] = of_folder
             self._spellings |= {folder: real, real: real}
         self.where = " or ".join(dict.fromkeys(self._names.values()))
-        self._contents: dict[Path, bytes] = {}  # many gates may share a file
+        self._contents: dict[Path, tuple[bytes, float | None]] = {}  # many gates may share a file
         self._size = 0
 
     def find(self, pattern: str) -> tuple[Trace, ...]:
@@ -83,9 +83,10 @@ class TraceFolder:
             raise TraceFileError(f'"{label}" is not a file; accepted: a file or a glob')
         if real not in self._contents:
             self._contents[real] = self._read(real, label)
-        return Trace(label=label, content=self._contents[real])
+        content, recorded = self._contents[real]
+        return Trace(label=label, content=content, recorded=recorded)
 
-    def _read(self, path: Path, label: str) -> bytes:
+    def _read(self, path: Path, label: str) -> tuple[bytes, float | None]:
         room = MAX_BYTES - self._size
         with path.open("rb") as file:
             content = file.read(room + 1)
@@ -138,10 +139,26 @@ def _folder_names(folder: Path, pattern: str) -> list[str]:
     return [name for name in fnmatch.filter(names, pattern) if pattern.startswith(".") or not name.startswith(".")]
 
 
-def _checked(content: bytes, label: str) -> bytes:
-    """Return a trace as UTF-8 without a byte order mark; raises TraceFileError if it is no JSON object in Unicode.
+class _Time(float):
+    """The time of the object that it stands for, in POSIX seconds."""
 
-    Objects are not kept, because they would take many times the memory of the text. `float` reads integers because
+
+def _time_of(pairs: list[tuple[str, object]]) -> object:
+    """Return what is kept of a JSON object: its `timestamp`, or the newest time in its `events`, or nothing."""
+    for name, value in pairs:
+        if name == "events" and isinstance(value, list):
+            return max((each for each in value if isinstance(each, _Time)), default=_OBJECT)
+    for name, value in pairs:
+        if name == "timestamp" and (recorded := json_reader.time(value)):
+            return _Time(recorded)
+    return _OBJECT
+
+
+def _checked(content: bytes, label: str) -> tuple[bytes, float | None]:
+    """Return a trace as UTF-8 without a byte order mark, and the time of its newest event, None if it is not known.
+
+    Raises TraceFileError if it is no JSON object in Unicode. Of objects, only their times are kept, because they would
+    take many times the memory of the text. `float` reads integers because
     `int` rejects some with thousands of digits, which are valid JSON. The garbage collector is off, because it would
     take most of the time for millions of nested lists, during which a signal has no effect.
     """
@@ -150,7 +167,7 @@ def _checked(content: bytes, label: str) -> bytes:
     gc.disable()
     try:
         text = content.decode(encoding)
-        found = json.loads(text, object_pairs_hook=lambda _: _OBJECT, parse_int=float, parse_constant=_reject)
+        found = json.loads(text, object_pairs_hook=_time_of, parse_int=float, parse_constant=_reject)
     except UnicodeError:
         why = "it is not UTF-8 text"
     except json.JSONDecodeError as error:
@@ -163,9 +180,9 @@ def _checked(content: bytes, label: str) -> bytes:
         gc.enable()
     if why:
         raise TraceFileError(f'"{label}" is not valid JSON: {why}')
-    if found is not _OBJECT:
+    if found is not _OBJECT and not isinstance(found, _Time):
         raise TraceFileError(f'"{label}" is not a JSON object, as a trace must be')
-    return content if encoding == "utf-8" else text.encode()
+    return content if encoding == "utf-8" else text.encode(), found if isinstance(found, _Time) else None
 
 
 def _reject(constant: str) -> NoReturn:

@@ -49,14 +49,14 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
     pullRequest(number: $number) @include(if: $withPull) {{
       number headRefOid headRefName headRepository {{ nameWithOwner }} baseRefName baseRefOid
       author {{ login }} state
-      commits(last: 1) {{ nodes {{ commit {{ oid status {{ contexts {{ context description }} }} }} }} }}
+      commits(last: 1) {{ nodes {{ commit {{ oid committedDate status {{ contexts {{ context description }} }} }} }} }}
       comments(first: $page, after: $after) {{
         nodes {{ fullDatabaseId viewerDidAuthor body url }}
         pageInfo {{ hasNextPage endCursor }}
       }}
     }}
     evaluated: object(expression: $evaluated) @include(if: $withEvaluated) {{
-      ... on Commit {{ oid status {{ contexts {{ context description }} }} }}
+      ... on Commit {{ oid committedDate status {{ contexts {{ context description }} }} }}
     }}
     policyCommit: object(expression: $policyAt) @include(if: $withPolicy) {{ oid }}
     policy: object(expression: $policy) @include(if: $withPolicy) {{ ...file }}
@@ -116,7 +116,8 @@ class Snapshot:
     `comments` are the account's own, the oldest first; `comments_known` is False if one of the pages read may lack a
     comment; `after` is the cursor of the next page, '' on the last one. `baselines` has the baseline of each lower-case
     context, and `baselines_known` is False if not all statuses of the base could be read. `head_contexts` maps the
-    contexts of the evaluated commit's statuses to descriptions; None if they are not known. `error` is why a part could
+    contexts of the evaluated commit's statuses to descriptions; None if they are not known. `committed` is the POSIX
+    time of that commit, None if it is not known. `error` is why a part could
     not be read, and `denied` says which part. `account` is the token's login, with `[bot]` if it is a bot's.
     `has_default_policy`: a file exists at the default path although `config` names another one. `head_policy` is the
     file at the pull request's head. `workflow` is the text of the running workflow's file, '' if it was not read.
@@ -130,6 +131,7 @@ class Snapshot:
     after: str = ""
     has_default_policy: bool = False
     head_contexts: Mapping[str, str] | None = None
+    committed: float | None = None
     error: ErrorDetails | None = None
     denied: Operation | None = None
     account: str = ""
@@ -201,6 +203,9 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
         after=json_reader.text(after) if more is True else "",
         has_default_policy=bool(json_reader.as_object(repository.get("defaultPolicy"))),
         head_contexts=_contexts(repository, event.commit),
+        committed=next(
+            (json_reader.time(each.get("committedDate")) for each in _evaluated(repository, event.commit)), None
+        ),
         account=viewer,
         policy=_policy_file(
             repository.get("policy"), readable=bool(json_reader.as_object(repository.get("policyCommit")))
@@ -255,9 +260,14 @@ def _contexts(repository: Mapping[str, object], commit: str) -> dict[str, str] |
 
     A token without `contents: read` reads them through the pull request, if the commit is still its head.
     """
-    read = map(json_reader.as_object, [repository.get("evaluated"), *_heads(repository.get("pullRequest"))])
-    known = [_statuses(each) for each in read if each.get("oid") == commit]
+    known = [_statuses(each) for each in _evaluated(repository, commit)]
     return descriptions(chain.from_iterable(filter(None, known))) if any(each is not None for each in known) else None
+
+
+def _evaluated(repository: Mapping[str, object], commit: str) -> Iterator[Mapping[str, object]]:
+    """Yield what was read of the evaluated commit: by its SHA, and as the pull request's head."""
+    read = map(json_reader.as_object, [repository.get("evaluated"), *_heads(repository.get("pullRequest"))])
+    return (each for each in read if each.get("oid") == commit)
 
 
 def descriptions(statuses: Iterable[Mapping[str, object]]) -> dict[str, str]:

@@ -35,6 +35,7 @@ from sepurux_action.report.states import BY_CHECK, BY_DECISION, State
 # No result because of a number, which a row shows.
 _NUMBERS_COUNT = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED, Rule.BASE_UNREAD})
 SHORT_SHA = 7  # digits, as GitHub shows a commit
+DAY_S = 86_400
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
 ALL_KINDS = 1_000_000  # of failures; a step keeps fewer
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
@@ -62,6 +63,7 @@ class Context:
     policy_changes: tuple[Change, ...] = ()
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     base_ref: str = ""
+    committed: float | None = None
     history: tuple[CommitResults, ...] = ()
 
 
@@ -349,6 +351,15 @@ class GateFacts(GateResult):
     @property
     def commits_without_rate(self) -> tuple[str, ...]:
         return tuple(row.commit[:SHORT_SHA] for row in self.history if row.commit and row.pass_rate is None)
+
+    @property
+    def old_traces(self) -> tuple[str, ...]:
+        """Return the uploaded traces whose newest event is more than a day older than the commit."""
+        committed = self.context.committed
+        times = ((trace.label, trace.recorded) for trace in self.gate.traces if self._detailed)
+        return tuple(
+            label for label, at in times if at is not None and committed is not None and at + DAY_S < committed
+        )
 
     @property
     def reproduction(self) -> tuple[str, ...]:

@@ -394,3 +394,28 @@ def test_folders_behind_links_are_known_by_both_spellings(base: Path, tmp_path: 
         assert len(labels(tmp_path / "door", pattern, tmp_path / "hatch")) == 1
     (base / "out.json").symlink_to(tmp_path / "hatch/y.json")
     assert "leads outside the workspace" in rejection(tmp_path / "door", "out.json", tmp_path / "hatch")
+
+
+NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
+
+
+@pytest.mark.parametrize(
+    ("content", "recorded"),
+    [
+        ('{"events": [{"timestamp": "2027-01-03T12:00:00Z"}]}', NOON),
+        ('{"events": [{"timestamp": "2027-01-03T12:00:00"}]}', NOON),
+        ('{"events": [{"timestamp": "2027-01-03T14:00:00+02:00", "args": {"timestamp": "2031-01-01"}}]}', NOON),
+        ('{"events": [{"timestamp": "2026-12-01"}, {"timestamp": "2027-01-03T12:00:00Z"}, {"type": "prompt"}]}', NOON),
+        (
+            '{"events": [{"timestamp": "yesterday"}, {"timestamp": 1}, {"timestamp": "1970-01-01"}, 4102444800, null]}',
+            None,
+        ),
+        ('{"events": {"timestamp": "2027-01-03T12:00:00Z"}, "timestamp": "9999-12-31"}', None),
+        ('{"task": {"timestamp": "2027-01-03T12:00:00Z"}, "events": []}', None),
+        ("{}", None),
+    ],
+)
+def test_the_time_of_the_newest_event_is_known(base: Path, content: str, recorded: float | None) -> None:
+    write(base, "a.json", content=content.encode())
+    (trace,) = TraceFolder(base).find("a.json")
+    assert trace.recorded == recorded

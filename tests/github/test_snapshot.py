@@ -310,6 +310,14 @@ def test_the_contexts_of_the_commit_are_known_only_from_a_status_of_the_known_fo
     assert parse_snapshot({"data": data}, replace(OWN, commit=TIP)).head_contexts == known
 
 
+@pytest.mark.parametrize(("value", "known"), [("2027-01-03T12:00:00Z", 1_798_977_600.0), (None, None), ("soon", None)])
+def test_the_time_of_the_evaluated_commit_is_that_of_github(value: object, known: float | None) -> None:
+    evaluated = {"oid": TIP, "committedDate": value}
+    heads = {"nodes": [{"commit": {"oid": BEFORE, "committedDate": "2026-01-01T00:00:00Z"}}, {"commit": evaluated}]}
+    for repository in ({"evaluated": evaluated}, {"pullRequest": {"commits": heads}}):
+        assert parse_snapshot({"data": {"repository": repository}}, replace(OWN, commit=TIP)).committed == known
+
+
 @pytest.mark.parametrize(
     ("event", "first"),
     [

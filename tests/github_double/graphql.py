@@ -165,6 +165,7 @@ FIELDS: Final[dict[str, Callable[..., Any]]] = {
     "Blob.isTruncated": lambda blob, _: len(blob.content) > MAX_TEXT_BYTES,
     "Blob.text": _text,
     "Bot.login": lambda account, _: account.login.removesuffix("[bot]"),
+    "Commit.committedDate": lambda commit, _: commit.committed,
     "Commit.oid": lambda commit, _: commit.sha,
     "Commit.status": _status,
     "IssueComment.fullDatabaseId": lambda comment, _: str(comment.id),

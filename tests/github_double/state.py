@@ -34,6 +34,7 @@ class Commit:
     number: int
     parents: tuple[Commit, ...]
     files: Mapping[str, bytes]
+    committed: str = "2026-07-01T12:00:00Z"
 
     def history(self) -> Iterator[Commit]:
         """Yield this commit and all its ancestors, newest first."""

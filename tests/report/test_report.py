@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment
 from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.result import GateResult
+from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Category, Dashboard, GateFacts, Note, build_report
 from tests.builders import (
     FAILING,
@@ -199,3 +201,24 @@ def test_the_history_of_a_gate_goes_by_its_name() -> None:
 def test_a_commit_whose_address_is_unknown_is_not_linked() -> None:
     context = a_context(commit_url="", history=a_history(0.5))
     assert [row.url for row in build_report([a_result()], context).gates[0].history] == ["", ""]
+
+
+def test_traces_that_are_more_than_a_day_older_than_the_commit_are_named() -> None:
+    ages = {"a.json": 86_401, "b.json": 86_400, "c.json": 90_000, "d.json": -1, "e.json": None}
+    now = 1_800_000_000.0
+    traces = tuple(
+        Trace(label=name, content=b"{}", recorded=None if age is None else now - age) for name, age in ages.items()
+    )
+    gate = a_gate(traces=traces)
+    runs = [a_run(PASSING, gate, trace=trace.label) for trace in traces]
+    result = a_result(*runs, gate=gate)
+    (found,) = build_report([result], a_context(committed=now)).gates
+    assert found.old_traces == ("a.json", "c.json")
+    assert build_report([result], a_context()).gates[0].old_traces == ()
+    report = build_report([result], a_context(committed=now))
+    old = (
+        "a.json` and 1 other were recorded before commit `3f9c2ad`, so they do not show what this commit's agent does."
+    )
+    assert old in render_comment(report, "")
+    assert old in render_summary(report)
+    assert old.replace("`", "") in " ".join(render_lines(report, "log"))

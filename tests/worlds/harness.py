@@ -406,7 +406,7 @@ class GitHub:
             self._refuse("base")
             return {"contexts": contexts} if contexts else None
 
-        return {"__typename": "Commit", "oid": sha, "status": status}
+        return {"__typename": "Commit", "oid": sha, "committedDate": "2026-07-01T12:00:00Z", "status": status}
 
 
 class _Connection:
