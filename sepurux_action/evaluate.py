@@ -12,9 +12,9 @@ from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision
 from sepurux_action.evaluation.drops import Base, compare_drops, few_results
 from sepurux_action.evaluation.enforcement import enforce
-from sepurux_action.evaluation.polling import run_all
+from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline
-from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
+from sepurux_action.evaluation.result import GateResult, RunResult, Runs, trace_may_be_cause
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
 from sepurux_action.host.workflow_commands import Level
@@ -27,19 +27,9 @@ NO_CREDENTIALS_HINT = (
     "Set one of them, such as `token: ${{ secrets.SEPURUX_CI_TOKEN }}`, and add that secret under "
     "`Settings > Secrets and variables > Actions` of the repository."
 )
-NO_CREDENTIALS_OF_FORK = (
-    "Pull requests from forks get no secrets: evaluate them in a `workflow_run` workflow, as examples/workflows/"
-    "forks-record.yml and forks-evaluate.yml of sepurux/gate-action do."
-)
-NO_CREDENTIALS_OF_DEPENDABOT = (
-    "Dependabot gets only its own secrets: add `SEPURUX_CI_TOKEN` under `Settings > Secrets and variables > "
-    "Dependabot` of the repository."
-)
-NO_CREDENTIALS_ON_COMMAND_LINE = "Run `export SEPURUX_CI_TOKEN=...` or `export SEPURUX_API_KEY=...` first."
 UNREAD_RESULTS_HINT = (
     "Give the job `contents: read` and `statuses: write` under `permissions:` if it lacks one of them, then re-run it."
 )
-NO_GITHUB_HINT = "Comparing with the base branch needs `github_token`: leave that input at its default."
 
 
 def evaluate(run: Run) -> tuple[GateResult, ...]:
@@ -56,8 +46,7 @@ def evaluate(run: Run) -> tuple[GateResult, ...]:
     return tuple(_result(run, gate, runs[gate.name], advised.get(gate.name, "")) for gate in gates)
 
 
-def _skipped_or_cached(run: Run) -> dict[str, tuple[RunResult, ...]]:
-    """Return the runs of the gates that this run does not evaluate, by the gate's name."""
+def _skipped_or_cached(run: Run) -> dict[str, Runs]:
     event, gates = run.event, run.settings.gates
     if event.skip_reason:
         return {gate.name: _not_run(gate, Decision.SKIPPED, f"{event.skip_reason}.") for gate in gates}
@@ -82,7 +71,7 @@ def _unaffected(run: Run) -> frozenset[str]:
     return names if names and run.github.is_current() else frozenset()
 
 
-def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, tuple[RunResult, ...]]:
+def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Runs]:
     settings, event = run.settings, run.event
     if not gates:
         return {}
@@ -104,11 +93,11 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, tuple[RunResult, 
     def set_early_outputs(known: Sequence[RunResult]) -> None:
         run.host.set_outputs(outputs.early_outputs(known))
 
-    runs = run_all(compared, metadata, calls, run.host, set_early_outputs)
+    runs = Evaluation(compared, metadata, calls, run.host, set_early_outputs).run()
     return {gate.name: of_gate for gate, of_gate in zip(gates, runs, strict=True)}
 
 
-def _result(run: Run, gate: Gate, runs: tuple[RunResult, ...], advised: str) -> GateResult:
+def _result(run: Run, gate: Gate, runs: Runs, advised: str) -> GateResult:
     base = _base(run, gate)
     runs, drops = compare_drops(gate, runs, base)
     decision = min((each.decision for each in runs), key=lambda each: each.rank)
@@ -123,7 +112,12 @@ def _result(run: Run, gate: Gate, runs: tuple[RunResult, ...], advised: str) -> 
         run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
     notes = tuple(filter(None, (str(change or ""), advised, few)))
     result = GateResult(gate=gate, runs=runs, blocks=blocks, notes=notes, drops=drops)
-    return _apply_reviews(run, result) if decision is Decision.FAIL and gate.stage is Stage.SOFT else result
+    github, by_review = run.github, decision is Decision.FAIL and gate.stage is Stage.SOFT
+    if not by_review or not github.connected or run.event.pull_request is None or run.signals.received:
+        return result
+    approval = github.approval(gate.reviewers)
+    blocks = enforce(decision, gate.stage, gate.on_undecided, approved=approval.approved)
+    return replace(result, blocks=blocks, approval=approval)
 
 
 def _base(run: Run, gate: Gate) -> Base:
@@ -131,21 +125,12 @@ def _base(run: Run, gate: Gate) -> Base:
     github, event = run.github, run.event
     error = github.snapshot.error
     if not github.connected:
-        hint = NO_GITHUB_HINT
+        hint = "Comparing with the base branch needs `github_token`: leave that input at its default."
     elif error is None or error.forbidden:  # GitHub may return null without an error for what the token may not see
         hint = UNREAD_RESULTS_HINT
     else:
         hint = advice(github.snapshot.denied or Operation.READ, error, event)
     return Base(baseline=github.baselines([gate]).get(gate.name), branch=event.base_ref, hint=hint)
-
-
-def _apply_reviews(run: Run, result: GateResult) -> GateResult:
-    gate, event = result.gate, run.event
-    if not run.github.connected or event.pull_request is None or run.signals.received:
-        return result
-    approval = run.github.approval(gate.reviewers)
-    blocks = enforce(result.decision, gate.stage, gate.on_undecided, approved=approval.approved)
-    return replace(result, blocks=blocks, approval=approval)
 
 
 def _next_change(run: Run, gate: Gate) -> NextChange | None:
@@ -154,14 +139,21 @@ def _next_change(run: Run, gate: Gate) -> NextChange | None:
 
 def no_credentials_hint(event: Event) -> str:
     if not event.name:
-        return NO_CREDENTIALS_ON_COMMAND_LINE
+        return "Run `export SEPURUX_CI_TOKEN=...` or `export SEPURUX_API_KEY=...` first."
     if event.dependabot:
-        return NO_CREDENTIALS_OF_DEPENDABOT
-    without_secrets = event.fork and event.name in {"pull_request", "pull_request_review"}
-    return NO_CREDENTIALS_OF_FORK if without_secrets else NO_CREDENTIALS_HINT
+        return (
+            "Dependabot gets only its own secrets: add `SEPURUX_CI_TOKEN` under `Settings > Secrets and variables > "
+            "Dependabot` of the repository."
+        )
+    if event.fork and event.name in {"pull_request", "pull_request_review"}:
+        return (
+            "Pull requests from forks get no secrets: evaluate them in a `workflow_run` workflow, as "
+            "examples/workflows/forks-record.yml and forks-evaluate.yml of sepurux/gate-action do."
+        )
+    return NO_CREDENTIALS_HINT
 
 
-def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> tuple[RunResult, ...]:
+def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> Runs:
     run_decision = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED)
     return tuple(
         RunResult(trace=trace.label, run_decision=run_decision, hint=hint, trace_may_be_cause=trace.content is not None)

@@ -393,7 +393,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     allowed = a_gate(on_undecided=OnUndecided.ALLOW)
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     pushed = undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")
-    cancelled = undecided(Decision.ERROR, CANCELLED, NEXT_STEPS[Rule.CANCELLED], rule=Rule.CANCELLED)
+    cancelled = undecided(Decision.ERROR, CANCELLED.reason, NEXT_STEPS[Rule.CANCELLED], rule=Rule.CANCELLED)
     better = run_with(FAILING, pass_rate=0.82, unsafe_attempts=0, failures=4)
     best = run_with(PASSING, pass_rate=0.97)
     lying = run_with(PASSING, pass_rate=0.8496, reliability_score=Reading())

@@ -30,7 +30,6 @@ READ_FIELDS = metrics.FIELDS | {
 }
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 CAMPAIGNS = "/v1/campaigns"
-RETRIED_STATUSES = frozenset({408, 425, 429})
 UNUSABLE_RESPONSE = "Check that `base_url` is the API's address; if it is, ask Sepurux about this response."
 _ABOUT_SCENARIOS = re.compile("scenario|eval.?set|trace_id(: field|) (is )?required", re.IGNORECASE)
 
@@ -102,8 +101,6 @@ ApiResult = Success | TransientError | PermanentError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """The secrets of a step's calls, and a sentence on where they are set."""
-
     token: Secret | None = None
     api_key: Secret | None = None
     source: str = ""
@@ -212,7 +209,7 @@ def parse_response(
         )
     detail = error_detail(body, redact)
     said = f": {detail}" if detail else ""
-    if status in RETRIED_STATUSES or status >= 500:  # noqa: PLR2004 - HTTP's server error class
+    if status in {408, 425, 429} or status >= 500:  # noqa: PLR2004 - HTTP's server error class
         wait = response.retry_after_s
         return TransientError(reason=f"HTTP {status}{said}", status=status, retry_after_s=wait, reached=True)
     if status in {401, 403}:
@@ -270,7 +267,6 @@ class Campaigns:
     names: Sequence[str]
 
     def find(self, campaign: str, *, project: str) -> str:
-        """Return the id of the campaign of that name; raises EvaluationError, which lists the existing names."""
         ids = self.ids.get(campaign, ())
         if len(ids) == 1:
             return ids[0]
@@ -286,7 +282,6 @@ class Campaigns:
 
 
 def parse_campaigns(payload: object, wanted: Collection[str]) -> Campaigns:
-    """Return the campaigns of a list that have a wanted name; raises EvaluationError if it is no list."""
     if not isinstance(payload, list):
         raise EvaluationError("Sepurux sent no list as the list of campaigns", UNUSABLE_RESPONSE)
     ids: dict[str, set[str]] = {}

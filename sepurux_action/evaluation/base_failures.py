@@ -17,16 +17,11 @@ from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, incomplete_list, least_listed, merge_failures
 from sepurux_action.evaluation.metrics import FAILURES, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import Baseline
-from sepurux_action.evaluation.result import RunResult
+from sepurux_action.evaluation.result import RunResult, Runs
 
 MAX_REQUESTS = 10  # of a step
 NOT_COMPARED = "The failures are not compared with the base"
-SEVERAL_TRACES = "the gate has several traces, and a commit status names the run of one"
-INCOMPLETE = "not all failures of this run are known"
-NO_ADDRESS = "no result of the base has a run at the same address as this run"
-NO_REQUEST_LEFT = f"{MAX_REQUESTS} requests do not suffice for it"
 
-Runs = tuple[RunResult, ...]
 Failures = tuple[ClassifiedFailure, ...]
 
 
@@ -50,7 +45,6 @@ class _Reader:
         self._left = MAX_REQUESTS
 
     async def compare(self, project: str, baseline: Baseline, runs: Runs) -> Runs:
-        """Return a gate's runs with marked failures, or with a note that says why they are not marked."""
         numbers = ((each.result.value(FAILURES), each.result.value(UNSAFE_ATTEMPTS)) for each in baseline.results)
         some_failures = any(run.enrichment.failures for run in runs) or any(each != (0, 0) for each in numbers)
         if not (baseline.results and some_failures and all(run.decision.is_decided for run in runs)):
@@ -66,16 +60,15 @@ class _Reader:
         return (replace(run, enrichment=more), *runs[1:])
 
     async def _failures_of_base(self, project: str, baseline: Baseline, runs: Runs) -> Sequence[Failures]:
-        """Return the failures of each result of the base that is compared; raises _NotComparable."""
         run, url = runs[0], runs[0].run.dashboard_url
         own_id, ids = _page_and_id(url)[1], comparable_ids(url, (each.url for each in baseline.results))
         of_batch = own_id == run.batch_id
         if len(runs) > 1:
-            raise _NotComparable(SEVERAL_TRACES)
+            raise _NotComparable("the gate has several traces, and a commit status names the run of one")
         if run.enrichment.more_failures or run.enrichment.left_out:
-            raise _NotComparable(INCOMPLETE)
+            raise _NotComparable("not all failures of this run are known")
         if not ids or not (of_batch or (run.run.run_ids or (run.run_id,)) == (own_id,)):
-            raise _NotComparable(NO_ADDRESS)
+            raise _NotComparable("no result of the base has a run at the same address as this run")
         lists = []
         for found in ids:
             if self._left <= of_batch:
@@ -91,7 +84,7 @@ class _Reader:
                 raise _NotComparable(f"for its {what} {found}, Sepurux lists fewer failures than it counted")
             lists.append(failures)
         if not lists:
-            raise _NotComparable(NO_REQUEST_LEFT)
+            raise _NotComparable(f"{MAX_REQUESTS} requests do not suffice for it")
         return lists
 
     async def _runs_of_batch(self, project: str, run: RunResult, batch_id: str) -> tuple[str, ...]:

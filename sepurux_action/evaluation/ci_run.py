@@ -56,7 +56,6 @@ class CIRun:
         return metric.of(self.numbers).value
 
     def with_score(self, reported: Reading) -> CIRun:
-        """Return the run with a score from another call, unless this response has one."""
         if reported.missing or not self.reading(RELIABILITY_SCORE).missing:
             return self
         return replace(self, numbers={**self.numbers, RELIABILITY_SCORE.name: reported})
@@ -85,7 +84,6 @@ class ClassifiedFailure:
 
     @property
     def compared(self) -> str:
-        """Return in words how many are new, '' if they were not compared with the base."""
         return f"{self.new} new" if self.new and self.new != self.count else self.base or ""
 
 

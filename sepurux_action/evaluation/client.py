@@ -1,7 +1,4 @@
-"""Sends calls to the Sepurux API over HTTP. Every error is returned as a result; nothing is retried or redirected.
-
-A secret goes to the origin of `base_url` and nowhere else. Source: docs/security.md#secrets.
-"""
+"""Sends calls to Sepurux. A secret goes to the origin of `base_url` and nowhere else (docs/security.md#secrets)."""
 
 from __future__ import annotations
 
@@ -70,10 +67,16 @@ class Transport:
         try:
             return self._exchange(call, time.monotonic() + within_s)
         except TRANSPORT_ERRORS as error:
-            reason = getattr(error.args[0] if error.args else None, "reason", None)  # of what requests wraps
-            failed = reason if isinstance(reason, urllib3.exceptions.NewConnectionError) else None
-            connected = not (failed or isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError))
-            return TransientError(reason=self._describe(failed, error), connected=connected)
+            return self._failure(error)
+
+    def _failure(self, error: Exception) -> TransientError:
+        reason = getattr(error.args[0] if error.args else None, "reason", None)  # of what requests wraps
+        failed = reason if isinstance(reason, urllib3.exceptions.NewConnectionError) else None
+        connected = not (failed or isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError))
+        causes = (failed.__cause__ if failed else None, error)
+        words = (text for each in causes for kinds, text in _WORDS if isinstance(each, kinds))
+        said = next(words, f"the connection to {{host}} failed ({type(error).__name__})")
+        return TransientError(reason=said.format(host=self._host), connected=connected)
 
     def _exchange(self, call: ApiRequest, deadline: float) -> ApiResult:
         headers: dict[str, str | bytes] = dict(self._headers)
@@ -104,8 +107,7 @@ class Transport:
                     break
                 if time.monotonic() > deadline:
                     raise requests.ReadTimeout
-            success = response.status_code < 300  # noqa: PLR2004 - HTTP's success class and below
-            if success and len(body) > api.MAX_RESPONSE_BYTES:
+            if response.status_code < 300 and len(body) > api.MAX_RESPONSE_BYTES:  # noqa: PLR2004 - HTTP
                 return PermanentError(
                     reason=f"Sepurux sent more than {api.MAX_RESPONSE_BYTES // 2**20} MiB for {call.purpose}",
                     status=response.status_code,
@@ -122,15 +124,8 @@ class Transport:
                 result = api.parse_response(call, received, self._credentials, self._redact)
                 return Success(self._redact.redact_json(result.payload)) if isinstance(result, Success) else result
 
-    def _describe(self, failed: Exception | None, error: Exception) -> str:
-        """Return what happened, without the exception's own text, which may quote addresses and headers."""
-        for each in (failed.__cause__ if failed else None, error):
-            for kinds, words in _WORDS:
-                if isinstance(each, kinds):
-                    return words.format(host=self._host)
-        return f"the connection to {self._host} failed ({type(error).__name__})"
 
-
+# What happened, without the text of the exception, which may quote addresses and headers.
 _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((requests.exceptions.ProxyError,), "the proxy refused the connection to {host}"),
     (
@@ -201,7 +196,6 @@ def retry_after(header: str, now: datetime) -> float | None:
 
 
 def _http_date(text: str) -> datetime | None:
-    """Return the time of an HTTP date, or None if it is invalid or has no time zone."""
     try:
         when = email.utils.parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError, IndexError):

@@ -75,7 +75,6 @@ class Decision(StrEnum):
 
     @property
     def is_undecided(self) -> bool:
-        """Return whether it ended without a decision, or has not ended: `error` or `pending`."""
         return self in {Decision.ERROR, Decision.PENDING}
 
 

@@ -12,7 +12,7 @@ from sepurux_action.evaluation.ci_run import CIRun, combine
 from sepurux_action.evaluation.decision import HOWEVER, Check, CheckState, Decision, Rule, next_step
 from sepurux_action.evaluation.metrics import METRICS, NOT_KNOWN, Metric, summary
 from sepurux_action.evaluation.published_result import Baseline, published_numbers
-from sepurux_action.evaluation.result import RunResult
+from sepurux_action.evaluation.result import RunResult, Runs
 
 MIN_RESULTS = 3  # of two results and a third one, each is the lowest in one case of three, by chance alone
 MAX_BRANCH_LENGTH = 20  # characters of a branch in a table
@@ -57,9 +57,7 @@ def few_results(baseline: Baseline) -> str:
     return FEW_RESULTS + (hidden if baseline.hidden else "")
 
 
-def compare_drops(
-    gate: Gate, runs: tuple[RunResult, ...], base: Base
-) -> tuple[tuple[RunResult, ...], tuple[Check, ...]]:
+def compare_drops(gate: Gate, runs: Runs, base: Base) -> tuple[Runs, tuple[Check, ...]]:
     """Return the runs, of which the worst may no longer pass, and a check of each drop. A cached one stays."""
     if any(run.run_decision.rule is Rule.DROPPED for run in runs):
         return runs, ()
@@ -134,12 +132,12 @@ def _check(metric: Metric, allowed: float, actual: float | None, base: Base) -> 
     )
 
 
-def _worst_of(runs: tuple[RunResult, ...], check: Check) -> RunResult:
+def _worst_of(runs: Runs, check: Check) -> RunResult:
     metric = DROPS[check.threshold]
     return min(runs, key=lambda run: math.inf if (value := run.run.value(metric)) is None else value)
 
 
-def _with_remarks(runs: tuple[RunResult, ...], checks: list[Check]) -> tuple[RunResult, ...]:
+def _with_remarks(runs: Runs, checks: list[Check]) -> Runs:
     """Return runs that passed without the sentence that every threshold is met; the worst has a remark instead."""
     remarked = []
     for run in runs:

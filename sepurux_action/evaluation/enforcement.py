@@ -39,7 +39,6 @@ def enforce(
 
 
 def exit_status(gates: Iterable[tuple[Decision, bool]]) -> int:
-    """Return the exit status for the decision of each gate, and whether it blocks."""
     blocking = [decision for decision, blocks in gates if blocks]
     if Decision.FAIL in blocking:
         return EXIT_BLOCKED

@@ -75,7 +75,6 @@ def _read_score(value: object) -> Reading:
 
 
 def read_names(value: object) -> tuple[str, ...] | None:
-    """Return the distinct names in a list; None for any other value."""
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         return None
     return tuple(dict.fromkeys(filter(None, map(read_name, value))))
@@ -114,12 +113,11 @@ PERCENTAGE = NumberFormat(read=read_of_hundred, write=lambda value, _: number_fo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One number that an evaluation reports. `field` is its name in responses, if that differs.
+    """One number that an evaluation reports. `field` is its name in responses, `noun` that in sentences.
 
-    `noun` and `nouns` name it in a sentence, such as `2 failures` or `score 91.2`. `threshold` and `drop` are the
-    options that limit it, and how far it may lie below the baseline. Without a number that is `needed`, no run passes
-    its threshold. `output` describes its output. `published` is its text in a commit status, which also makes it one of
-    the numbers that are compared over time.
+    `threshold` and `drop` are the options that limit it, and how far it may lie below the baseline. Without a number
+    that is `needed`, no run passes its threshold. `output` describes its output. `published` is its text in a commit
+    status; the numbers that have one are compared over time.
     """
 
     name: str
@@ -161,7 +159,6 @@ class Metric:
         return f"{self.noun} {self.format.write(value, None)}"
 
     def sentence(self, value: float, limit: float) -> str:
-        """Return how a value compares with a limit, as a sentence without its point."""
         write, whole = self.format.write, self.format.whole
         needed, met = write(limit, value), self.meets(value, limit)
         if whole and not self.less_is_better:

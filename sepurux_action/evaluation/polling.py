@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.json_reader import Reading
@@ -21,7 +21,7 @@ from sepurux_action.evaluation.ci_run import CIRun, Enrichment, parse_ci_run
 from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, decide, fingerprint, next_step
 from sepurux_action.evaluation.metrics import FAILURES, RELIABILITY_SCORE, worst_reading
 from sepurux_action.evaluation.published_result import Baseline
-from sepurux_action.evaluation.result import RunResult
+from sepurux_action.evaluation.result import RunResult, Runs
 from sepurux_action.evaluation.schedule import Polls, Retry, next_poll
 from sepurux_action.host.output import Output
 from sepurux_action.host.workflow_commands import Level
@@ -31,56 +31,37 @@ NOT_FOUND = 404
 SCORE_NOT_SHOWN = frozenset({401, 403, 404})  # the backend shows the score to another secret, or to no one
 MAX_REASON_LENGTH = 200  # characters of the reason why a score could not be read, which a table shows
 CHECK_NETWORK = "Check `base_url`, and that this machine may connect to its host through firewall and proxy."
-CANCELLED = "The run was cancelled."
-
-_CANCELLED = RunDecision(decision=Decision.ERROR, reason=CANCELLED, rule=Rule.CANCELLED)
-OnProgress = Callable[[Sequence[RunResult]], None]
+CANCELLED = RunDecision(decision=Decision.ERROR, reason="The run was cancelled.", rule=Rule.CANCELLED)
 
 
-def run_all(
-    gates: Sequence[tuple[Gate, Baseline]],
-    metadata: Mapping[str, object],
-    calls: ApiCalls,
-    output: Output,
-    on_progress: OnProgress,
-) -> tuple[tuple[RunResult, ...], ...]:
-    """Return the results of each gate's runs, in the order of gates and traces. A failure of the backend is a result.
+@dataclass(eq=False)
+class Evaluation:
+    """The evaluation of all gates. `on_progress` gets the started runs whenever ids or addresses become known."""
 
-    It returns at most `last_polls_s`, `SCORE_S`, `ENRICHMENT_S`, and `COMPARISON_S` after the longest timeout. After a
-    signal, undecided runs are `error`. `on_progress` gets the started runs whenever ids or addresses become known.
-    """
-    return calls.run(_Step(gates, metadata, calls, output, on_progress).run())
+    evaluated: Sequence[tuple[Gate, Baseline]]
+    metadata: Mapping[str, object]
+    calls: ApiCalls
+    output: Output
+    on_progress: Callable[[Sequence[RunResult]], None]
+    decided: int = 0  # pollers that have their result
+    evaluates: dict[str, tuple[str, bytes | None]] = field(default_factory=dict)  # by the id of a run or a batch
 
-
-class _Step:
-    """What all runs of a step share: gates, clients, and whether the backend has responded at all."""
-
-    def __init__(
-        self,
-        evaluated: Sequence[tuple[Gate, Baseline]],
-        metadata: Mapping[str, object],
-        calls: ApiCalls,
-        output: Output,
-        on_progress: OnProgress,
-    ) -> None:
-        self._evaluated = evaluated
-        self.gates = [gate for gate, _ in evaluated]
-        self.metadata = metadata
-        self.calls = calls
-        self.output = output
+    def __post_init__(self) -> None:
+        self.gates = [gate for gate, _ in self.evaluated]
         self.pollers = [RunPoller(self, gate, trace) for gate in self.gates for trace in gate.traces]
         self._longest_timeout_s = max(gate.timeout_s for gate in self.gates)
-        self.decided = 0  # pollers that have their result
         self._started = 0.0
-        self._on_progress = on_progress
         self._campaigns: dict[tuple[str, float], asyncio.Task[api.Campaigns]] = {}
-        self.evaluates: dict[str, tuple[str, bytes | None]] = {}  # by the id of a run or a batch
         self._responded = False
         self._last_error: TransientError | None = None  # of the last call that was sent, None if it succeeded
         self._written: list[tuple[str, str]] = []  # the ids and addresses that early outputs have
         self._said: set[str] = set()
 
-    async def run(self) -> tuple[tuple[RunResult, ...], ...]:
+    def run(self) -> tuple[Runs, ...]:
+        """Return the results of each gate's runs, in the order of gates and traces. A backend's failure is a result."""
+        return self.calls.run(self._evaluate())
+
+    async def _evaluate(self) -> tuple[Runs, ...]:
         self._started = self.calls.now()
         self.calls.share_slots(len({gate.project for gate in self.gates}))
         pending = {asyncio.create_task(poller.run()) for poller in self.pollers}
@@ -100,7 +81,7 @@ class _Step:
                 runs = number_format.pluralize(len(pending), "run")
                 self.output.progress(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")
         found = iter(poller.result for poller in self.pollers)
-        results = [(gate, base, tuple(next(found) for _ in gate.traces)) for gate, base in self._evaluated]
+        results = [(gate, base, tuple(next(found) for _ in gate.traces)) for gate, base in self.evaluated]
         comparing = asyncio.create_task(compare_with_base(results, self.calls))
         self.calls.cancel_on_signal([comparing])
         await asyncio.wait([comparing])
@@ -120,7 +101,7 @@ class _Step:
         known = [(each.run_id or each.batch_id, each.run.dashboard_url) for each in started]
         if known != self._written and (heartbeat or len(self.pollers) == 1 or not self._written):
             self._written = known
-            self._on_progress(started)
+            self.on_progress(started)
 
     def is_new(self, text: str) -> bool:
         is_new = text not in self._said
@@ -128,7 +109,6 @@ class _Step:
         return is_new
 
     def show_wait(self) -> None:
-        """Show what the runs wait for, and when the last one gives up."""
         one, *others = self.pollers
         what = f"{self.decided} of {len(self.pollers)} runs decided" if others else f"{one.gate.name}: {one.phase}"
         trouble = f" ({self._last_error.reason})" if self._last_error else ""
@@ -150,13 +130,12 @@ class _Step:
         return api.parse_campaigns(payload, {gate.campaign for gate in self.gates if gate.project == project})
 
     async def send(self, call: ApiRequest, seconds: float) -> ApiResult:
-        """Return the result of one call; the wait until it can start is part of its seconds."""
         return self._noted(await self.calls.send(call, self.calls.now() + seconds))
 
     async def poll(self, call: ApiRequest, timeout_s: float) -> tuple[ApiResult, bool]:
         """Return the result of a poll, and whether it was the last one, which may end after the timeout."""
         deadline = self._started + timeout_s
-        until = deadline + schedule.last_polls_s(len(self.pollers))
+        until = deadline + max(schedule.LAST_POLL_S, len(self.pollers) * schedule.POLL_GAP_S + 1)
         result, last = await self.calls.poll(call, deadline, until)
         return self._noted(result), last
 
@@ -170,7 +149,6 @@ class _Step:
         return result
 
     async def payload_of(self, call: ApiRequest, timeout_s: float) -> object:
-        """Return the payload of a call that is tried until it succeeds; raises EvaluationError if it does not."""
         result = await self.retried(call, timeout_s)
         if isinstance(result, Success):
             return result.payload
@@ -223,14 +201,12 @@ class _Step:
 
 
 class RunPoller:
-    """One CI run from its trace to its result. `phase` says what it does."""
-
-    def __init__(self, step: _Step, gate: Gate, trace: Trace) -> None:
+    def __init__(self, step: Evaluation, gate: Gate, trace: Trace) -> None:
         self.gate = gate
         self.result = RunResult(
             trace=trace.label,
-            run_decision=_CANCELLED,
-            hint=next_step(_CANCELLED),
+            run_decision=CANCELLED,
+            hint=next_step(CANCELLED),
             trace_may_be_cause=trace.content is not None,
         )
         self.phase = "finding the campaign"
@@ -301,7 +277,6 @@ class RunPoller:
         self.result = replace(self.result, trace_may_be_cause=outage is not Outage.YES)
 
     async def _upload(self) -> str:
-        """Return the id of the trace to evaluate, '' for the registered scenarios; uploads a file first."""
         if self._trace.content is None:
             return self._trace.trace_id
         label = self._trace.label
@@ -344,7 +319,6 @@ class RunPoller:
                 )
 
     async def _poll_until_decided(self) -> RunDecision:
-        """Return the final decision; raises StillPending or EvaluationError at the deadline."""
         step = self._step
         polls = Polls(started=step.elapsed(), deadline=self.gate.timeout_s)
         while True:

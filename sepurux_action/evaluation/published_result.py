@@ -46,7 +46,6 @@ def summarize(result: GateResult) -> PreviousResult:
 
 
 def published_numbers(run: CIRun, gate: Gate) -> Mapping[str, float]:
-    """Return the known numbers of a run as a description has them."""
     return {
         metric.name: metric.format.rounded(value, gate.limits.get(metric.threshold))
         for metric in PUBLISHED

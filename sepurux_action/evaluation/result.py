@@ -37,6 +37,9 @@ class RunResult:
         return self.run_decision.decision
 
 
+Runs = tuple[RunResult, ...]
+
+
 def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
     """Return whether an uploaded trace may be why one of the runs has no decision, or was not compared."""
     runs = tuple(runs)
@@ -57,7 +60,6 @@ class GateResult:
 
     @property
     def needs_approval(self) -> bool:
-        """Return whether an approval would stop this gate from blocking, and someone can give it."""
         return self.approval is not None and not self.approval.approved and self.approval.possible
 
     @cached_property

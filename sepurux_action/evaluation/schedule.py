@@ -33,11 +33,6 @@ def poll_wait(waited_s: float) -> float:
     return min(longest, max(MIN_POLL_WAIT_S, POLL_SHARE * waited_s))
 
 
-def last_polls_s(runs: int) -> float:
-    """Return how many seconds the last polls of `runs` runs may take after the deadline."""
-    return max(LAST_POLL_S, runs * POLL_GAP_S + 1)
-
-
 @dataclass(frozen=True, slots=True)
 class Retry:
     """What the attempts of a call have shown: how many failed one after the other, and why the last one did."""

@@ -33,8 +33,6 @@ def working_directory() -> Path:
 
 
 class TraceFolder:
-    """Finds traces in a base folder, and by absolute paths in further folders."""
-
     def __init__(self, base: Path, allowed: Sequence[Path] = (), name: str = WORKSPACE) -> None:
         self.base, self._name = base, name
         self._advice = CREATE_FIRST if name == WORKSPACE else ""

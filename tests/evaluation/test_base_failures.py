@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.polling import run_all
+from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult
 from sepurux_action.evaluation.result import RunResult
 from tests.builders import a_past_result, known
@@ -78,7 +78,7 @@ def run(
 ) -> list[RunResult]:
     gates = gates or (GATE,)
     compared = [(gate, BATCHES if baselines is None else baselines.get(gate.name, Baseline())) for gate in gates]
-    results = run_all(compared, {}, calls, output or FakeOutput(), lambda _: None)
+    results = Evaluation(compared, {}, calls, output or FakeOutput(), lambda _: None).run()
     return [result for of_gate in results for result in of_gate]
 
 
