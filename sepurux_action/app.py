@@ -30,7 +30,7 @@ from sepurux_action.host.terminal import Terminal
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report import outputs
 from sepurux_action.report.rendering import render_comment, render_lines, render_paragraphs, render_summary
-from sepurux_action.report.report import Context, Report, build_report, build_settings_report
+from sepurux_action.report.report import Context, Report, build_report
 from sepurux_action.report.report_json import REPORT_FILES, REPORT_JSON, json_text, report_files
 from sepurux_action.run import Connections, Invocation, Run, from_command_line, from_step
 
@@ -251,7 +251,7 @@ def _publish_problems(run: Run, error: ConfigurationError, files: ReportWriter) 
     if run.settings.missing_secret:  # alone it is no problem; beside others, users can correct all at once
         message = f"it is empty, and so is `api_key`. {no_credentials_hint(run.event)}"
         problems.append(Problem(where=run.settings.missing_secret, message=message))
-    report = build_settings_report(problems, _report_context(run, evaluated=False))
+    report = Report(context=_report_context(run, evaluated=False), problems=tuple(problems))
     run.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
     if report_path := _write_report(run, report, files):
         run.host.set_outputs({"report_path": report_path})

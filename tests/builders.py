@@ -43,7 +43,7 @@ from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.comment_state import FROM_EARLIER_RUN
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, resolve_policy
-from sepurux_action.report.report import Context, Report, build_report, build_settings_report
+from sepurux_action.report.report import Context, Report, build_report
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
 CAMPAIGN_ID = "5a0e7b52-64cf-4f0e-9d2b-0c6f1f7f8a11"
@@ -489,6 +489,10 @@ def problems() -> tuple[Problem, ...]:
     return bad.value.problems
 
 
+def a_settings_report(*problems: Problem, context: Context | None = None) -> Report:
+    return Report(context=context or a_context(), problems=problems)
+
+
 @cache
 def reports() -> dict[str, Report]:
     """Return the report of every state by its name, including those on settings that cannot be used."""
@@ -502,8 +506,8 @@ def reports() -> dict[str, Report]:
             name: build_report(results, context, short=name == "cancelled")
             for name, (results, context) in states().items()
         },
-        "bad-settings": build_settings_report(problems(), a_context()),
-        "bad-settings-unreadable": build_settings_report([unreadable], a_context()),
+        "bad-settings": a_settings_report(*problems()),
+        "bad-settings-unreadable": a_settings_report(unreadable),
     }
 
 

@@ -95,7 +95,6 @@ def _of_problem(problem: Problem) -> _Case:
 
 
 def _cases(gate: GateFacts) -> Iterator[_Case]:
-    """Yield the cases of a gate: the result as a whole, which is the first, each threshold, and each failure."""
     approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
     yield _case(gate, RESULT, gate.state.case, f"{gate.reason} {in_workflow(gate.worst.hint)} {approval}")
     for row in gate.thresholds:

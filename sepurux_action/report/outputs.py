@@ -49,7 +49,6 @@ def without_decision(reason: str) -> dict[str, str]:
 
 
 def settings_reason(problems: Sequence[Problem]) -> str:
-    """Return the reason with invalid settings: the first problem, and the number of the others."""
     first, others = problems[0], len(problems) - 1
     return f"{first.located} (and {number_format.pluralize(others, 'more problem')})" if others else first.located
 
@@ -67,7 +66,6 @@ def step_outputs(gates: Sequence[GateResult], comment_url: str = "", report_path
 
 
 def _shortened(gates: list[dict[str, str]]) -> str:
-    """Return the gates as JSON, with values left empty if it would be too long."""
     text = json.dumps(gates)
     for name in EMPTIED:
         if len(text) <= MAX_GATES_OUTPUT:

@@ -173,7 +173,6 @@ def _names(write: Callable[[str], str], names: Iterable[str], most: int) -> Mark
 
 
 def _base(branch: str) -> Markdown:
-    """Return the name of the base branch for a table, or a word if it is unknown or too long."""
     heading = base_heading(branch)
     return code(branch) if heading == branch else Markdown(heading)
 
@@ -186,7 +185,6 @@ def _worded(context: jinja2.runtime.Context, text: str, *, of_policy: bool = Fal
 
 
 def _value(text: str) -> Markdown:
-    """Return a value of the policy: a number as it is, other values as code."""
     try:
         float(text)
     except ValueError:

@@ -166,7 +166,6 @@ class GateFacts(GateResult):
 
     @property
     def passed(self) -> bool:
-        """Return whether no one has to act: the gate passed or was skipped."""
         return self.skipped or self.decision is Decision.PASS
 
     @cached_property
@@ -188,7 +187,6 @@ class GateFacts(GateResult):
 
     @property
     def ending(self) -> str:
-        """Return what a title says after the gate's name."""
         if self.failed and self.missed:
             return f"{self.state.ending}: {self.missed_of_all}"
         waited_s = min(self.worst.elapsed_s or self.gate.timeout_s, self.gate.timeout_s)
@@ -197,12 +195,20 @@ class GateFacts(GateResult):
 
     @property
     def word(self) -> str:
-        """Return what a table says about the gate, with the reason why it does not block."""
         if self.blocks or self.passed:
             return self.state.word
         if self.approval:
             return "approved"
-        return f"{self.state.word} ({Stage.OBSERVE if self.gate.stage is Stage.OBSERVE else OnUndecided.ALLOW})"
+        return f"{self.state.word} ({self.allowed_by.partition(': ')[2]})"
+
+    @property
+    def allowed_by(self) -> str:
+        """Return the setting because of which a gate that did not pass does not block, if no one approved it."""
+        return "enforcement: observe" if self.gate.stage is Stage.OBSERVE else "on_undecided: allow"
+
+    @property
+    def acts_as_hard(self) -> bool:
+        return self.gate.stage is Stage.SOFT and self.approval is None and not self.short
 
     @property
     def remark(self) -> str:
@@ -292,7 +298,6 @@ class GateFacts(GateResult):
 
     @property
     def pass_rate(self) -> str:
-        """Return the lowest pass rate of a run, '' if it is unknown."""
         return self._text_of(metrics.PASS_RATE, self.combined.value(metrics.PASS_RATE))
 
     def _text_of(self, metric: metrics.Metric, value: float | None) -> str:
@@ -341,7 +346,6 @@ class GateFacts(GateResult):
 
     @cached_property
     def failures(self) -> tuple[ClassifiedFailure, ...]:
-        """Return the groups of failures without a distinction of traces."""
         return merge_failures((replace(each, trace_id="") for each in self.found.failures), ALL_KINDS)[0]
 
     @property
@@ -489,7 +493,6 @@ class Report:
 
     @property
     def passed(self) -> tuple[GateFacts, ...]:
-        """Return the gates that passed or were skipped."""
         return tuple(gate for gate in self.gates if gate.passed)
 
     @property
@@ -498,7 +501,6 @@ class Report:
 
     @property
     def approvals(self) -> Sequence[Sequence[GateFacts]]:
-        """Return the gates that need an approval, those that need the same one together."""
         return _grouped(self.in_state(State.NEEDS_APPROVAL), lambda gate: gate.approval)
 
     @property
@@ -521,10 +523,6 @@ def build_report(results: Sequence[GateResult], context: Context, *, short: bool
     return Report(context=context, gates=gates, notes=() if short else tuple(_notes(results)), short=short)
 
 
-def build_settings_report(problems: Sequence[Problem], context: Context) -> Report:
-    return Report(context=context, problems=tuple(problems))
-
-
 def _grouped(gates: Iterable[GateFacts], key: Callable[[GateFacts], object]) -> list[list[GateFacts]]:
     groups: dict[object, list[GateFacts]] = {}
     for gate in gates:
@@ -533,7 +531,6 @@ def _grouped(gates: Iterable[GateFacts], key: Callable[[GateFacts], object]) -> 
 
 
 def _drops(gate: GateFacts) -> str:
-    """Return the sentence on the numbers that lie too far below the baseline."""
     lower = [DROPS[row.check.threshold] for row in gate.missed if row.check.threshold in DROPS]
     if not lower:
         return f"{HOWEVER} the result is worse than every result that it was compared with."

@@ -64,8 +64,6 @@ STEPS: tuple[Limits, ...] = (
 
 
 def shorter(limits: Limits) -> Iterable[Limits]:
-    """Return the limits, then those of each step that lowers them."""
-
     def lowered(limits: Limits, step: Limits) -> Limits:
         return {name: min(most, step.get(name, most)) for name, most in limits.items()}
 
@@ -127,12 +125,10 @@ class View:
 
     @property
     def passed(self) -> Part[GateFacts]:
-        """Return the gates that have no row, because they passed."""
         return self.first(self.report.passed if self._many else (), "gates")
 
     @property
     def passed_sections(self) -> Sequence[GateFacts]:
-        """Return the gates that passed and have a collapsed section."""
         return () if self._many else self.report.in_state(State.PASSED)
 
     def linked(self, gate: GateFacts) -> bool:
@@ -158,7 +154,6 @@ class View:
         return Part([*here[: most + 1], *base] if len(here) + len(base) > 1 else (), max(0, len(here) - most - 1))
 
     def reproduction(self, gate: GateFacts) -> tuple[str, ...]:
-        """Return the lines to repeat the evaluation of a gate that failed."""
         return gate.reproduction if gate.failed else ()
 
     def other_numbers(self, gate: GateFacts) -> Sequence[str]:

@@ -18,7 +18,7 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.report.markdown import ORDINARY, code, code_block, escaped, finish, html_code
 from sepurux_action.report.rendering import render_comment, render_summary
-from sepurux_action.report.report import Report, build_report, build_settings_report
+from sepurux_action.report.report import Report, build_report
 from tests import gfm
 from tests.builders import (
     HOSTILE,
@@ -27,6 +27,7 @@ from tests.builders import (
     a_gate,
     a_result,
     a_run,
+    a_settings_report,
     foreign_texts,
     hostile_context,
     hostile_result,
@@ -96,7 +97,7 @@ def test_no_text_of_a_run_breaks_the_structure_of_a_report(render: Render, said:
 def test_no_text_of_a_problem_in_the_settings_breaks_the_structure_of_a_report(render: Render, said: str) -> None:
     def page(word: str) -> gfm.Page:
         problems = [Problem(where=f"{word}{n}", message=f"{word}{n}") for n in range(2)]
-        return gfm.read(render(build_settings_report(problems, a_context(notes=(f"{word}!",)))))
+        return gfm.read(render(a_settings_report(*problems, context=a_context(notes=(f"{word}!",)))))
 
     assert_only_own_markup(page(said), page("calm"))
 

@@ -16,7 +16,7 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.report.junit import junit_xml
-from sepurux_action.report.report import Report, build_report, build_settings_report
+from sepurux_action.report.report import Report, build_report
 from tests.builders import (
     FAILING,
     FAILURES,
@@ -27,6 +27,7 @@ from tests.builders import (
     a_gate,
     a_result,
     a_run,
+    a_settings_report,
     foreign_texts,
     hostile_context,
     hostile_result,
@@ -247,7 +248,7 @@ def test_a_failure_named_like_a_threshold_is_another_case() -> None:
 
 def test_each_problem_in_the_settings_is_an_error_at_its_place() -> None:
     same = Problem(where="`gates`", message="it has no item")
-    report = build_settings_report([*problems(), same, same, Problem(where="", message="no YAML")], a_context())
+    report = a_settings_report(*problems(), same, same, Problem(where="", message="no YAML"))
     found = suites(report)["settings"]
     assert {case_state(case) for case in found} == {"error"}
     assert [case.name for case in found] == [
@@ -271,7 +272,7 @@ def test_any_text_makes_a_file_that_can_be_read(said: str) -> None:
     results = [hostile_result(said), hostile_result(f"\x1b{said}"), hostile_result(f"{said} too")]
     report = build_report(results, hostile_context(said, f"{said}0"))
     assert len(suites(report)) == 3
-    problems = build_settings_report([Problem(where=said, message=said, file=said)] * 3, a_context())
+    problems = a_settings_report(*[Problem(where=said, message=said, file=said)] * 3)
     for each in (report, problems):
         identities = [(case.classname, case.name) for case in cases(each)]
         assert len(set(identities)) == len(identities)

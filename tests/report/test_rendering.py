@@ -27,7 +27,7 @@ from sepurux_action.report.rendering import (
     render_paragraphs,
     render_summary,
 )
-from sepurux_action.report.report import Report, build_report, build_settings_report
+from sepurux_action.report.report import Report, build_report
 from sepurux_action.report.view import COMMENT_CHARACTERS, most_severe_among_first
 from tests import gfm
 from tests.builders import (
@@ -44,6 +44,7 @@ from tests.builders import (
     a_past_result,
     a_result,
     a_run,
+    a_settings_report,
     commented,
     known,
     reports,
@@ -416,7 +417,7 @@ def test_templates_that_cannot_be_used_leave_one_line(own_templates: Path, templ
     assert render_summary(report).startswith("refunds: error, blocked. ")
     assert render_comment(report, MARKER).startswith(f"{MARKER}\n\nrefunds: error, blocked. ")
     assert render_lines(report, "log")[0].startswith("refunds: error, blocked. ")
-    bad = build_settings_report([Problem(where="input `timeout`", message="no")], a_context())
+    bad = a_settings_report(Problem(where="input `timeout`", message="no"))
     assert render_summary(bad).startswith("Blocked: input ")
 
 

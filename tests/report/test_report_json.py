@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from sepurux_action.errors import Problem
-from sepurux_action.report.report import Report, build_report, build_settings_report
+from sepurux_action.report.report import Report, build_report
 from sepurux_action.report.report_json import report_json
 from tests.builders import (
     COMMIT,
@@ -28,6 +28,7 @@ from tests.builders import (
     a_past_result,
     a_result,
     a_run,
+    a_settings_report,
     foreign_texts,
     hostile_context,
     hostile_result,
@@ -87,7 +88,7 @@ def test_the_short_report_of_every_state_fits_the_schema(state: str) -> None:
 def test_a_report_of_any_text_fits_the_schema_and_shows_no_invisible_character(said: str, short: bool) -> None:  # noqa: FBT001
     run = build_report([hostile_result(said)], hostile_context(said, f"{said}0"), short=short)
     problem = Problem(where=said, message=f"{said}.", file=said, line=3)
-    for report in (run, build_settings_report([problem], hostile_context(said))):
+    for report in (run, a_settings_report(problem, context=hostile_context(said))):
         found = written(report)
         VALIDATOR.validate(found)
         assert not [text for text in texts(found) if any(is_invisible(character) for character in text)]
