@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.report.rendering import render_comment, render_lines, render_paragraphs, render_summary
+from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Report
 from sepurux_action.report.report_json import report_json
 from tests.builders import commented, reports
@@ -36,7 +36,7 @@ def _json(report: Report) -> str:
 
 def _plain(report: Report) -> str:
     """Return the annotation, the last lines of the log, and the terminal; problems in the settings have only this."""
-    places = {"terminal": render_paragraphs(report, "terminal")}
+    places = {"terminal": render_lines(report, "terminal")}
     if report.gates:
         places = {name: render_lines(report, name) for name in ("annotation", "log")} | places
     return "\n\n".join("\n".join([f"== {name}", *lines]) for name, lines in places.items()) + "\n"

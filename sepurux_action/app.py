@@ -29,7 +29,7 @@ from sepurux_action.host.signals import Signals
 from sepurux_action.host.terminal import Terminal
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report import outputs
-from sepurux_action.report.rendering import render_comment, render_lines, render_paragraphs, render_summary
+from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Context, Report, build_report
 from sepurux_action.report.report_json import REPORT_FILES, REPORT_JSON, json_text, report_files
 from sepurux_action.run import Connections, Invocation, Run, from_command_line, from_step
@@ -233,7 +233,7 @@ def _print_report(report: Report, terminal: Terminal, report_format: Format) -> 
     if report_format is not Format.TEXT:
         document = json_text(report) if report_format is Format.JSON else render_summary(report)
     evaluated = not (report.problems or report.short)
-    terminal.write_result(render_paragraphs(report, "terminal"), document, evaluated=evaluated)
+    terminal.write_result(render_lines(report, "terminal"), document, evaluated=evaluated)
 
 
 def _write_report(run: Run, report: Report, files: ReportWriter) -> str:

@@ -1,17 +1,24 @@
-"""The flags of `sepurux-gate`, made from the table of options, and the words that differ on a command line."""
+"""The flags of `sepurux-gate`, made from the table of options, and the words that differ on a command line.
+
+The command line that repeats an evaluation names the variable of the secret, not the secret.
+"""
 
 from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from sepurux_action import __version__
+from sepurux_action.common import json_reader, number_format
 from sepurux_action.config import options
+from sepurux_action.config.gate import Gate
 from sepurux_action.config.kinds import did_you_mean
 from sepurux_action.config.options import BY_NAME, OPTIONS, Option, SectionKind
 from sepurux_action.config.settings import flag
@@ -195,3 +202,38 @@ def _name(setting: re.Match[str]) -> str:
     if option is None or option.actions_only:
         return setting[0]
     return option.environment if option.secret else flag(option.name)
+
+
+# -- repeating an evaluation ------------------------------------------------------------------------------------------
+
+
+def command_lines(gate: Gate, host: str) -> Iterator[str]:
+    """Yield the lines for a shell; with a variable for the base URL if `host` is not the vendor's own."""
+    yield f"export {options.API_KEY.environment}=...   # or {options.TOKEN.environment}"
+    if host and host != urlsplit(options.BASE_URL.default).hostname:
+        yield f"export {options.BASE_URL.environment}=...   # the workflow's {options.BASE_URL.name}"
+    arguments = [
+        # a value that looks like a flag needs `=`
+        f"{flag(option.name)}{'=' if value.startswith('-') else ' '}{shlex.quote(value)}"
+        for option, value in _options_of(gate)
+        if value
+    ]
+    yield " ".join([PROGRAM, *arguments])
+
+
+def _options_of(gate: Gate) -> Iterator[tuple[Option[object], str]]:
+    """Yield the options that matter to an evaluation with their texts, without invisible characters.
+
+    A drop is left out: a command line has no base branch, so with one even a pass would be an error.
+    """
+    ids = [trace.trace_id for trace in gate.traces if trace.content is None]
+    files = [trace.label for trace in gate.traces if trace.content is not None]
+    yield options.CAMPAIGN, json_reader.printable(gate.campaign)
+    yield options.PROJECT, json_reader.printable(gate.project)
+    yield options.TRACE_ID, ",".join(filter(None, ids))
+    yield options.TRACE_FILE, "\n".join(map(json_reader.printable, files))
+    yield options.MUTATION_PACK, json_reader.printable(gate.mutation_pack)
+    for option in options.LIMITS:
+        if option.name in gate.limits and not option.needs_base:
+            yield option, number_format.decimal(gate.limits[option.name])
+    yield options.REQUIRED_MUTATION_CATEGORIES, json_reader.printable(",".join(gate.required_mutation_categories))

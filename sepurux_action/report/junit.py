@@ -14,8 +14,7 @@ from sepurux_action.config.command_line import in_workflow
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import ClassifiedFailure
 from sepurux_action.evaluation.decision import CheckState
-from sepurux_action.report.report import GateFacts, Report
-from sepurux_action.report.states import CaseState, State
+from sepurux_action.report.report import CaseState, GateFacts, Report, State
 
 # With these limits, a file stays far below the 30 MB that GitLab reads.
 MAX_CASE_NAME_LENGTH = 500  # characters

@@ -17,21 +17,10 @@ from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.policy import Change
 from sepurux_action.evaluation.drops import base_heading
 from sepurux_action.evaluation.metrics import NOT_KNOWN, PASS_RATE, PUBLISHED
-from sepurux_action.report import markdown
+from sepurux_action.report import markdown, view
 from sepurux_action.report.brief import brief_json
 from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import SHORT_SHA, GateFacts, Report, ThresholdFacts
-from sepurux_action.report.view import (
-    COMMENT_CHARACTERS,
-    COMMENT_LIMITS,
-    MANY_GATES,
-    MANY_GATES_CHARACTERS,
-    SUMMARY_BYTES,
-    SUMMARY_LIMITS,
-    Limits,
-    View,
-    shorter,
-)
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -46,12 +35,12 @@ CHART = {
 }
 
 
-def render_summary(report: Report, *, most_bytes: int = SUMMARY_BYTES) -> str:
+def render_summary(report: Report, *, most_bytes: int = view.SUMMARY_BYTES) -> str:
     """Return the report as Markdown of at most `most_bytes` bytes of UTF-8, shortened in steps.
 
     If the templates cannot be used, only one line remains.
     """
-    return _rendered(report, "summary", SUMMARY_LIMITS, lambda text: len(text.encode()), most_bytes)
+    return _rendered(report, "summary", view.SUMMARY_LIMITS, lambda text: len(text.encode()), most_bytes)
 
 
 def render_comment(report: Report, marker: str) -> str:
@@ -59,42 +48,34 @@ def render_comment(report: Report, marker: str) -> str:
 
     It has no line break at its end and contains no time, so that equal reports have equal bodies.
     """
-    most = COMMENT_CHARACTERS - len(marker) - len("\n\n")
-    short = len(report.gates) > MANY_GATES >= len(report.acting)
-    rooms = (min(most, MANY_GATES_CHARACTERS), most) if short else (most,)
-    rendered = _rendered(report, "comment", COMMENT_LIMITS, len, *rooms)
+    most = view.COMMENT_CHARACTERS - len(marker) - len("\n\n")
+    short = len(report.gates) > view.MANY_GATES >= len(report.acting)
+    rooms = (min(most, view.MANY_GATES_CHARACTERS), most) if short else (most,)
+    rendered = _rendered(report, "comment", view.COMMENT_LIMITS, len, *rooms)
     return f"{marker}\n\n{rendered}".rstrip("\n")
 
 
 def render_lines(report: Report, name: str) -> list[str]:
-    """Return the lines of a text template, such as `log.txt.j2`, without empty ones."""
-    return list(filter(None, render_paragraphs(report, name)))
-
-
-def render_paragraphs(report: Report, name: str) -> list[str]:
-    """Return the lines of a text template, with one empty line between paragraphs.
-
-    Each line is printable and of at most 1,000 characters.
-    """
+    """Return the printable lines of a text template, such as `log`; on a terminal, an empty line parts paragraphs."""
     try:
-        rendered = _render(View(report=report, place=name, limits=COMMENT_LIMITS), f"{name}.txt.j2")
+        rendered = _render(view.View(report=report, place=name, limits=view.COMMENT_LIMITS), f"{name}.txt.j2")
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         rendered = _last_resort(report)
     lines = [json_reader.shorten(line.rstrip(), MAX_LINE_LENGTH) for line in rendered.strip("\n").splitlines()]
-    return [line for line, before in zip(lines, ["", *lines], strict=False) if line or before]
+    return [line for line, before in zip(lines, ["", *lines], strict=False) if line or (before and name == "terminal")]
 
 
-def _rendered(report: Report, place: str, fullest: Limits, size: Callable[[str], int], *rooms: int) -> str:
+def _rendered(report: Report, place: str, fullest: view.Limits, size: Callable[[str], int], *rooms: int) -> str:
     """Return the fullest version that fits into the first room, or else into the next one."""
     brief = cache(partial(brief_json, report))  # several steps have the same one
 
-    def render(limits: Limits) -> str:
+    def render(limits: view.Limits) -> str:
         written = brief(limits["brief"]) if limits["brief"] else ""
         fenced = markdown.fence(written, "json") if written else ""
-        return finish(_render(View(report=report, place=place, limits=limits, brief=fenced), f"{place}.md.j2"))
+        return finish(_render(view.View(report=report, place=place, limits=limits, brief=fenced), f"{place}.md.j2"))
 
     try:
-        texts = (text for room in rooms for text in map(render, shorter(fullest)) if size(text) <= room)
+        texts = (text for room in rooms for text in map(render, view.shorter(fullest)) if size(text) <= room)
         if fullest_text := next(texts, ""):
             return fullest_text
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
@@ -110,9 +91,9 @@ def _last_resort(report: Report) -> str:
     return what if len(report.gates) == 1 else f"{blocking} block. {what}"
 
 
-def _render(view: View, name: str) -> str:
+def _render(shown: view.View, name: str) -> str:
     template = _environment(TEMPLATES, as_markdown=name.endswith(".md.j2")).get_template(name)
-    return template.render(view=view, report=view.report, place=view.place)
+    return template.render(view=shown, report=shown.report, place=shown.place)
 
 
 class _Environment(jinja2.Environment):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
 from functools import cached_property
 from itertools import chain
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from sepurux_action.common import number_format
+from sepurux_action.config.command_line import command_lines
 from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
@@ -29,8 +31,6 @@ from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
-from sepurux_action.report.reproduction import command_lines
-from sepurux_action.report.states import BY_CHECK, BY_DECISION, State
 
 # No result because of a number, which a row shows.
 _NUMBERS_COUNT = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED, Rule.BASE_UNREAD})
@@ -39,6 +39,67 @@ DAY_S = 86_400
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
 ALL_KINDS = 1_000_000  # of failures; a step keeps fewer
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
+
+
+# -- the words and symbols of each state, the same in every report, status, and log ------------------------------------
+
+
+class CaseState(StrEnum):
+    """The state of a test case in JUnit XML. All but `passed` are the name of an element."""
+
+    PASSED = "passed"
+    FAILURE = "failure"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+class State(StrEnum):
+    """What a reader has to know about a gate first; the order is that of the reader's interest.
+
+    `symbol` is shown in Markdown, `mark` in a log or a terminal, `word` in a table, `ending` after the name in a title,
+    and `case` in JUnit XML.
+    """
+
+    symbol: str
+    mark: str
+    word: str
+    ending: str
+    case: CaseState
+
+    def __new__(cls, value: str, case: CaseState, *words: str) -> Self:
+        state = str.__new__(cls, value)
+        state._value_, state.case = value, case
+        state.symbol, state.mark, state.word, state.ending = words
+        return state
+
+    FAILED = "failed", CaseState.FAILURE, "❌", "✗", "blocked", "failed"
+    NEEDS_APPROVAL = "needs_approval", CaseState.FAILURE, "✋", "✋", "needs an approval", "failed"
+    NO_RESULT = "no_result", CaseState.ERROR, "❗", "!", "no result", "no result"
+    CANCELLED = "cancelled", CaseState.ERROR, "❗", "!", "cancelled", "cancelled"
+    NO_DECISION = "no_decision", CaseState.ERROR, "⏳", "…", "no decision", "no decision"
+    NOT_BLOCKING = "not_blocking", CaseState.FAILURE, "⚠️", "!", "failed", "failed"
+    PASSED = "passed", CaseState.PASSED, "✅", "✓", "passed", "passed"
+    SKIPPED = "skipped", CaseState.SKIPPED, "⏭️", "-", "skipped", "skipped"
+
+
+BY_DECISION = {
+    Decision.FAIL: State.FAILED,
+    Decision.ERROR: State.NO_RESULT,
+    Decision.PENDING: State.NO_DECISION,
+    Decision.PASS: State.PASSED,
+    Decision.SKIPPED: State.SKIPPED,
+}
+BY_CHECK = {  # in the order of the rows of a table
+    CheckState.MISSED: State.FAILED,
+    CheckState.NO_NUMBER: State.NO_RESULT,
+    CheckState.NOT_REPORTED: State.NO_RESULT,
+    CheckState.WITHIN_RANGE: State.NOT_BLOCKING,
+    CheckState.NOT_COMPARED: State.NO_DECISION,
+    CheckState.MET: State.PASSED,
+}
+
+
+# -- the facts --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,10 +296,7 @@ class GateFacts(GateResult):
 
     @property
     def baseline(self) -> Baseline:
-        """Return what the gate is compared with; nothing if a drop of an earlier run is why it failed.
-
-        That run was compared with the results of its time, and its reason says so.
-        """
+        """Return what the gate is compared with; nothing for a cached drop, whose reason says it."""
         from_earlier_run = self.dropped and not self.drops
         return Baseline() if from_earlier_run else self.context.baselines.get(self.name, Baseline())
 
@@ -337,10 +395,7 @@ class GateFacts(GateResult):
 
     @cached_property
     def found(self) -> Enrichment:
-        """Return what further calls found about all runs. Failures with the same `kind` are one group.
-
-        Groups with new failures come first, then the most severe.
-        """
+        """Return what further calls found about all runs: groups of failures, new ones first, then the most severe."""
         runs = self.runs if self._detailed else ()
         return combine_found([_with_path(run) for run in runs], ALL_KINDS)
 
@@ -412,13 +467,9 @@ class GateFacts(GateResult):
             return ()
         required, covered = self.gate.required_mutation_categories, frozenset(self.combined.mutation_categories)
         reported = dict.fromkeys(name for run in self.runs for name in run.run.mutation_categories or ())
+        partly = reported.keys() - covered
         return tuple(
-            Category(
-                name=name,
-                covered=name in covered,
-                partly=name in reported and name not in covered,
-                required=name in required,
-            )
+            Category(name=name, covered=name in covered, partly=name in partly, required=name in required)
             for name in dict.fromkeys([*(name for name in required if name not in covered), *reported])
         )
 
@@ -457,10 +508,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A report on gates, the most important first, or on `problems` in the settings.
-
-    `short` after a signal, when little time is left: the report has no details.
-    """
+    """A report on gates, the most important first, or on `problems` in the settings; `short` after a signal."""
 
     context: Context
     gates: tuple[GateFacts, ...] = ()
@@ -511,10 +559,7 @@ class Report:
 
 
 def build_report(results: Sequence[GateResult], context: Context, *, short: bool = False) -> Report:
-    """Return the report on one or more gates.
-
-    A `short` report takes little time, even if the backend reported much: it leaves out what failed and the history.
-    """
+    """Return the report on gates. A `short` one takes little time: it leaves out what failed and the history."""
     names = [field.name for field in fields(GateResult)]
     facts = (
         GateFacts(**{name: getattr(result, name) for name in names}, context=context, short=short) for result in results

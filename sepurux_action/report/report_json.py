@@ -26,8 +26,7 @@ from sepurux_action.evaluation.published_result import Baseline, BaselineResult
 from sepurux_action.report.brief import METRIC, Brief, brief, whole
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import conclusion
-from sepurux_action.report.report import Category, GateFacts, Note, Report
-from sepurux_action.report.states import State
+from sepurux_action.report.report import Category, GateFacts, Note, Report, State
 
 REPORT_JSON, REPORT_MD, JUNIT_XML = REPORT_FILES = ("report.json", "report.md", "junit.xml")
 SCHEMA = "sepurux-gate/report@1"

@@ -13,8 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from sepurux_action.common import number_format
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, severity_rank
-from sepurux_action.report.report import CommitFacts, GateFacts, Note, Report
-from sepurux_action.report.states import State
+from sepurux_action.report.report import CommitFacts, GateFacts, Note, Report, State
 
 T = TypeVar("T")
 Limits = Mapping[str, int]

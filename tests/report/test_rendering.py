@@ -24,7 +24,6 @@ from sepurux_action.report.markdown import finish
 from sepurux_action.report.rendering import (
     render_comment,
     render_lines,
-    render_paragraphs,
     render_summary,
 )
 from sepurux_action.report.report import Report, build_report
@@ -261,7 +260,7 @@ def test_the_log_of_gates_without_a_result_has_no_row_for_missing_numbers() -> N
 
 @pytest.mark.parametrize("state", reports())
 def test_every_state_has_a_mark_and_printable_lines_on_a_terminal(state: str) -> None:
-    lines = render_paragraphs(reports()[state], "terminal")
+    lines = render_lines(reports()[state], "terminal")
     assert lines[0].split(" ")[0] in {"✗", "✓", "✋", "!", "…", "-"}
     assert all(line.isprintable() for line in lines)
     assert ("", "") not in pairwise(lines)

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sepurux_action.config.command_line import PROGRAM, parse_command_line
+from sepurux_action.config.command_line import PROGRAM, command_lines, parse_command_line
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
 from sepurux_action.config.settings import flag_layer, read_settings
-from sepurux_action.report.reproduction import command_lines
 from tests.builders import HOSTILE, TRACE_ID, a_gate
 
 HOST = "app.sepurux.dev"
