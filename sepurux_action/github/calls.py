@@ -134,14 +134,11 @@ class BoundedCalls:
             self._warned.add(warning)
             self._output.annotate(Level.WARNING, warning, title="Sepurux gate")
 
-    # -- reads --------------------------------------------------------------------------------------------------------
-
     def fetch_first_snapshot(self, config: str) -> Snapshot:
-        """Return the event's pull request, its base, the policy, and the first page of comments.
+        """Return the first snapshot, which is fetched again while it lacks policy or pull request and time is left.
 
-        A snapshot without policy or pull request is fetched again while time is left. If all fails, the snapshot has a
-        policy file that is not read. If the file applies to the event, there is no warning, because the error about the
-        policy says the same.
+        If that fails, it has a policy file that is not read. If the file applies to the event, there is no warning,
+        because the error about the policy says the same.
         """
         incomplete: list[Snapshot] = []
 
@@ -190,8 +187,6 @@ class BoundedCalls:
         if snapshot.error and snapshot.denied:
             self.warn(snapshot.denied, snapshot.error)
 
-    # -- time ---------------------------------------------------------------------------------------------------------
-
     def _pause(self, seconds: float) -> None:
         try:
             self.timeouts.pause(seconds)
@@ -204,10 +199,7 @@ class BoundedCalls:
 
 
 def oldest_first(comments: Iterable[Comment]) -> tuple[Comment, ...]:
-    """Return each comment once, in its last version, the oldest first.
-
-    A comment that occurred twice would otherwise be deleted as its own duplicate.
-    """
+    """Return each comment once, in its last version; one that occurred twice would be deleted as its own duplicate."""
     by_id = {comment.id: comment for comment in comments}
     return tuple(by_id[number] for number in sorted(by_id))
 

@@ -28,7 +28,7 @@ MAX_DETAILS = 10  # tools, and kinds of failures, of one cached failure
 MAX_CATEGORIES = 50  # of one cached failure, the required ones first; of the others only the number is kept
 MAX_CACHED_TEXT = 200  # characters of a text
 MAX_SHORT_TEXT = 40  # characters of a reason in a state that would be too long with more
-STATE_VERSION = 3  # another one if a field of a record has another meaning
+STATE_VERSION = 4  # another one if a field of a record has another meaning
 MAX_STATE_LENGTH = 30_000  # characters of the marker's content; the comment has 65,000 for everything
 MAX_UNPACKED_LENGTH = 1_000_000  # bytes; compressed data can grow a thousandfold
 MARKER = "sepurux-gate"
@@ -36,30 +36,17 @@ _FAILURE_TEXTS = ("type", "severity", "description", "mutation")
 FROM_EARLIER_RUN = "This result is that of an earlier run of this commit, which was not evaluated again."
 
 
-# -- cached failures --------------------------------------------------------------------------------------------------
+def cached_failures_of(results: Iterable[GateResult]) -> Mapping[str, RunResult]:
+    """Return what to cache of the gates that failed: the run that decided, with the combined numbers of all runs.
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachedFailure:
-    """A gate's `fail`, and the fingerprint of the evaluation that it came from.
-
-    `run` is the run that decided, with the combined numbers of all runs of the gate.
+    Texts are cut to 200 characters, tools and kinds of failures to the first 10. Other decisions are not cached: a
+    `pass` needs a new run.
     """
-
-    fingerprint: str
-    run: RunResult
+    return {_key(result.gate): _cached_run(result) for result in results if result.decision is Decision.FAIL}
 
 
-def cached_failures_of(results: Iterable[GateResult]) -> Mapping[str, CachedFailure]:
-    """Return what to cache of the gates that failed, by name. Other decisions are not cached: a `pass` needs a new run.
-
-    Texts are cut to 200 characters, tools and kinds of failures to the first 10.
-    """
-    return {
-        result.gate.name: CachedFailure(fingerprint=fingerprint(result.gate), run=_cached_run(result))
-        for result in results
-        if result.decision is Decision.FAIL
-    }
+def _key(gate: Gate) -> str:
+    return f"{fingerprint(gate)} {gate.name}"
 
 
 def _cached_run(result: GateResult) -> RunResult:
@@ -93,31 +80,27 @@ def _cut_failure(failure: ClassifiedFailure) -> ClassifiedFailure:
     return replace(failure, **texts, trace_id="")
 
 
-def _shortened(fail: CachedFailure) -> CachedFailure:
+def _shortened(run: RunResult) -> RunResult:
     """Return a failure without details and with the beginning of the reason, whose text a pull request may choose."""
-    run, found = fail.run, fail.run.enrichment
+    found = run.enrichment
     left_out = found.left_out + sum(failure.count for failure in found.failures)
-    shorter = replace(
+    return replace(
         run,
         trace="",
         run_decision=replace(run.run_decision, reason=json_reader.shorten(run.run_decision.reason, MAX_SHORT_TEXT)),
         run=replace(run.run, top_failing_tools=(), mutation_categories=None, run_ids=()),
         enrichment=Enrichment(left_out=left_out, more_failures=found.more_failures),
     )
-    return replace(fail, run=shorter)
 
 
-def _without_links(fail: CachedFailure) -> CachedFailure:
+def _without_links(run: RunResult) -> RunResult:
     """Return a shortened failure without ids and address, which the backend may make thousands of characters long."""
-    run = replace(_shortened(fail).run, campaign_id="", trace_id="", run_id="", batch_id="")
-    return replace(fail, run=replace(run, run=replace(run.run, dashboard_url="")))
+    run = replace(_shortened(run), campaign_id="", trace_id="", run_id="", batch_id="")
+    return replace(run, run=replace(run.run, dashboard_url=""))
 
 
 def _cut(text: str) -> str:
     return json_reader.shorten(json_reader.printable(text), MAX_CACHED_TEXT)
-
-
-# -- the state in a comment -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,22 +108,20 @@ class State:
     """What a comment keeps: the results of the evaluated commits, the newest last, and the `fails` of the newest."""
 
     commits: tuple[CommitResults, ...] = ()
-    fails: Mapping[str, CachedFailure] = field(default_factory=dict)
+    fails: Mapping[str, RunResult] = field(default_factory=dict)
 
     def find_failure(self, gate: Gate, commit: str) -> RunResult | None:
         """Return the run of a gate's `fail` if commit and fingerprint are the same, else None.
 
         Its thresholds are checked again with the cached numbers, and a note says that nothing was evaluated.
         """
-        fail = self.fails.get(gate.name)
-        is_newest = [commit] == [each.commit for each in self.commits[-1:]]
-        if fail is None or fail.fingerprint != fingerprint(gate) or not is_newest:
+        run = self.fails.get(_key(gate))
+        if run is None or [commit] != [each.commit for each in self.commits[-1:]]:
             return None
-        checks = tuple(check_thresholds(fail.run.run, gate))
         return replace(
-            fail.run,
-            run_decision=replace(fail.run.run_decision, checks=checks),
-            enrichment=replace(fail.run.enrichment, notes=(FROM_EARLIER_RUN,)),
+            run,
+            run_decision=replace(run.run_decision, checks=tuple(check_thresholds(run.run, gate))),
+            enrichment=replace(run.enrichment, notes=(FROM_EARLIER_RUN,)),
         )
 
 
@@ -191,7 +172,7 @@ def _shorter(state: State) -> Iterator[State]:
     yield State(commits=state.commits[-MAX_RESULTS:], fails=state.fails)
     yield State(commits=state.commits[-FEW_RESULTS:], fails=state.fails)
     for shorter in (_shortened, _without_links):
-        yield State(commits=state.commits[-1:], fails={name: shorter(fail) for name, fail in state.fails.items()})
+        yield State(commits=state.commits[-1:], fails={key: shorter(fail) for key, fail in state.fails.items()})
 
 
 def _packed(state: State) -> str:

@@ -90,15 +90,11 @@ class PullRequest:
 class Event:
     """The commit to evaluate and the pull request that it belongs to; unknown fields are '' or None.
 
-    `api_url` is https, or http on loopback, because the token is sent there. `run_url` is the address of the run.
-    `commit` is the SHA that is evaluated and gets the statuses: a pull request's head, never its merge commit.
-    `base_ref` is a branch without `refs/heads/`. `fork`: the head is not in this repository, or has been deleted.
-    `workflow_file` is the file of the running workflow as `<SHA>:<path>`, if it is in this repository.
-    After the `lookup`, which is then None, there is either a `pull_request` or a `no_pr_reason`, a clause for the log.
-    `closed`: the pull request was found although it is closed, so it gets no comment.
-    `at_current_head`: the commit is the head that the pull request had when it was looked up by its number, which may
-    be newer than what the job checked out.
-    An `ambiguous` event is not evaluated, because it is not known which pull request's policy applies: either `matches`
+    `api_url` is https, or http on loopback, because the token is sent there. `commit` gets the statuses: it is a pull
+    request's head, never its merge commit. `fork`: the head is not in this repository, or has been deleted. After the
+    `lookup`, which is then None, there is either a `pull_request` or a `no_pr_reason`, a clause for the log. A `closed`
+    pull request gets no comment. `at_current_head`: the commit may be newer than what the job checked out. An
+    `ambiguous` event is not evaluated, because it is not known which pull request's policy applies: either `matches`
     has pull requests into different branches, or the lookup failed, because of `error` if GitHub rejected it.
     """
 
@@ -129,7 +125,7 @@ class Event:
 
     @property
     def branch(self) -> str:
-        """The branch whose stage applies: the base, the pushed one, or else the default one."""
+        """The branch whose stage applies."""
         pushed = self.head_branch if self.name == "push" else ""
         return self.base_ref or pushed or self.default_branch
 
@@ -335,7 +331,6 @@ def _deployment(event: Event, payload: Mapping[str, object]) -> Event:
 
 
 def _with_commit_lookup(event: Event) -> Event:
-    """Return the event with a lookup by its commit, unless its pull request or base is known already."""
     known = event.pull_request or event.base_ref or event.lookup or event.skip_reason or event.ambiguous
     if known or not (event.name and event.commit) or event.fork:
         return event

@@ -109,10 +109,9 @@ def _of_base(inputs: Settings, event: Event, snapshot: Snapshot) -> ResolvedPoli
 
 
 def _first_policy(inputs: Settings, event: Event, snapshot: Snapshot) -> ResolvedPolicy:
-    if inputs.config != options.CONFIG.default:
-        _check_not_named(inputs, "the base commit")
     head = snapshot.head_policy.text
-    if head is None or event.name not in FIRST_FILE_EVENTS:
+    may_be_first = event.name in FIRST_FILE_EVENTS and inputs.config == options.CONFIG.default
+    if head is None or not may_be_first:
         _check_not_named(inputs, "the base commit")
         return ResolvedPolicy()
     return ResolvedPolicy(policy=without_unmerged_rules(_policy(inputs, head)), notes=(FIRST_FILE,))
@@ -136,7 +135,6 @@ def _changed_policy(inputs: Settings, policy: Policy, snapshot: Snapshot) -> Res
 
 
 def _check_base_is_known(inputs: Settings, event: Event, *, uses_github: bool) -> None:
-    """Raise ConfigurationError if it is not known which branch's policy and stage apply to the event."""
     if not uses_github and inputs.github_token and (policy_ref(event) or event.lookup):
         raise _unreadable(inputs, "GitHub's address is not known", "Set `GITHUB_API_URL` to an https address.")
     if not uses_github or not event.ambiguous:
@@ -155,7 +153,6 @@ def _check_base_is_known(inputs: Settings, event: Event, *, uses_github: bool) -
 
 
 def _unreadable(inputs: Settings, why: str, step: str) -> ConfigurationError:
-    """Return the error for a policy that may be stricter than the inputs, but is not known."""
     message = f"the policy could not be read: {why}. {step}"
     return ConfigurationError([Problem(where=f"`{inputs.config}`", message=message)])
 

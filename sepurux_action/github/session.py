@@ -182,10 +182,7 @@ class GitHubSession:
         return tuple(each for each in snapshot.comments if each.body.startswith(self._comment_state.marker))
 
     def changed_files(self) -> tuple[ChangedFile, ...] | None:
-        """Return the files that the pull request changes; call `is_current` afterwards to confirm the head.
-
-        None: there is no pull request, its head is not the evaluated commit, or the list cannot be read.
-        """
+        """Return the files that the pull request changes, None if not known; `is_current` confirms the head then."""
         number = self.event.pull_request
         if number is None or not self._has_event_commit(self.snapshot):
             return None
@@ -249,10 +246,10 @@ class GitHubSession:
         self._shutting_down = True
 
     def publish_results(self, results: Sequence[GateResult]) -> None:
-        """Set the decided status of each gate; those that block come first.
+        """Set the decided status of each gate; those that block come first. The time for all effects begins here.
 
         Before that, the pull request is read again, except after a signal: if it has another base branch now, another
-        policy applies, and each status is `failure`. The time for this and the comment begins here.
+        policy applies, and each status is `failure`.
         """
         if self._shutting_down:
             self._calls.set_timeout(STATUSES_AFTER_SIGNAL_S)
@@ -265,10 +262,7 @@ class GitHubSession:
         self._calls.extend(COMMENT_S)
 
     def publish_comment(self, results: Sequence[GateResult], body: Callable[[str], str]) -> str:
-        """Create or edit the comment; return its address, or '' if there is none. `body` renders it below a marker.
-
-        Nothing is written if the pull request has a newer commit, or if the text is the same.
-        """
+        """Create or edit the comment; return its address, or '' if there is none. `body` renders it below a marker."""
         if self._now is None or not self._writes_comment or self.event.skip_reason:
             return ""
         now = self._calls.fetch_more_comments(self._now)
@@ -300,8 +294,6 @@ class GitHubSession:
             return "the base branch of the pull request has changed"
         return "" if now.comments_known else UNKNOWN_COMMENTS
 
-    # -- helpers ----------------------------------------------------------------------------------------------------
-
     def _read_again(self) -> None:
         if self.event.pull_request is None or not (self.settings.status or self._writes_comment):
             return
@@ -313,7 +305,6 @@ class GitHubSession:
 
     @property
     def _base_has_changed(self) -> bool:
-        """Whether the pull request had another base branch than the evaluated one when it was read again."""
         pull = self._now.pull_request if self._now else None
         return pull is not None and self._has_another_base(pull)
 
