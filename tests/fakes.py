@@ -14,10 +14,9 @@ from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
+from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient, Review
 from sepurux_action.github.event import Event, PullRequest, PullRequestLookup
 from sepurux_action.github.snapshot import Comment, Snapshot
-from sepurux_action.github.soft_gate_rules import Review
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import Output
 from sepurux_action.host.signals import Signals

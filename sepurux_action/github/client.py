@@ -16,11 +16,11 @@ from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github import permissions, snapshot
 from sepurux_action.github.event import ByHead, ByNumber, Event, PullRequest, PullRequestLookup, parse_pull_request
 from sepurux_action.github.snapshot import Comment, Snapshot
-from sepurux_action.github.soft_gate_rules import Review
 from sepurux_action.github.stage_advice import RECENT_PULL_REQUESTS
 
 CLOCK_SKEW = timedelta(minutes=1)  # by which the runner's clock may be ahead of GitHub's
 GONE = frozenset({404, 410})
+PERSON = "User"  # GitHub's type for an account that is neither a bot nor an app
 UNEXPECTED_SHAPE = ErrorDetails(message="a response of an unknown shape, or a redirect")
 
 
@@ -36,6 +36,16 @@ class CommitStatus:
     state: CommitState
     description: str
     url: str = ""  # where it links to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """A review of the pull request. `kind` is the type of its author's account, `state` is that of the REST API."""
+
+    author: str
+    state: str
+    commit: str
+    kind: str = PERSON
 
 
 class GitHubClient:

@@ -29,8 +29,8 @@ from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.comment_state import CommentState, State, cached_failures_of
 from sepurux_action.github.event import ByNumber, Event, PullRequest, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.reviews import ReviewGate
 from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot, policy_ref
+from sepurux_action.github.soft_gate import ReviewGate
 from sepurux_action.github.stage_advice import advise
 from sepurux_action.github.sticky_comment import StickyComment
 from sepurux_action.host.deadlines import Timeouts

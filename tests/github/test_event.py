@@ -260,11 +260,8 @@ def test_a_run_that_no_pull_request_started_is_looked_up_like_a_push(cause: str)
 def test_a_run_whose_repository_or_branch_is_gone_is_not_evaluated(gone: dict[str, object]) -> None:
     event = with_pull_request_number(event_of("workflow_run", workflow_run(**gone)), 7)
     assert (event.pull_request, event.lookup, event.ambiguous) == (None, None, True)
+    assert event.commit == ("" if "head_sha" in gone else HEAD)
     assert event.no_pr_reason == "the repository or branch that the workflow run is about is gone"
-
-
-def test_a_run_without_a_commit_is_not_evaluated_at_the_default_branch() -> None:
-    assert event_of("workflow_run", workflow_run(head_sha=None)).commit == ""
 
 
 # --- Pushes ------------------------------------------------------------------------------------------------
@@ -277,41 +274,30 @@ def test_a_push_is_evaluated_at_its_commit_and_looked_up_by_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "payload"),
+    ("name", "payload", "ref", "forks"),
     [
-        ("push", push(ref="refs/heads/main")),
-        ("schedule", {"schedule": "0 5 * * *"}),
-        ("workflow_dispatch", {"repository": REPOSITORY}),
-        ("issue_comment", comment(pull_request=None)),
-        ("workflow_run", workflow_run(event="push", head_repository=REPOSITORY, head_branch="main", head_sha=MERGE)),
-    ],
-)
-def test_a_run_on_the_default_branch_belongs_to_no_pull_request_of_a_fork(name: str, payload: object) -> None:
-    event = event_of(name, payload, GITHUB_REF="refs/heads/main")
-    assert event.lookup == ByCommit(commit=MERGE)
-    assert event.branch == "main"
-
-
-@pytest.mark.parametrize(
-    ("name", "ref", "forks"),
-    [
-        ("workflow_dispatch", "refs/heads/refunds", True),
-        ("workflow_dispatch", "refs/heads/main", False),
-        ("workflow_dispatch", "refs/tags/v1", False),
-        ("release", "refs/tags/v1", False),
-        ("schedule", "refs/heads/main", False),
+        ("workflow_dispatch", {"repository": REPOSITORY}, "refs/heads/refunds", True),
+        ("workflow_dispatch", {"repository": REPOSITORY}, "refs/heads/main", False),
+        ("workflow_dispatch", {"repository": REPOSITORY}, "refs/tags/v1", False),
+        ("release", {"repository": REPOSITORY}, "refs/tags/v1", False),
+        ("push", push(ref="refs/tags/v1"), "refs/tags/v1", False),
+        ("push", push(ref="refs/heads/main"), "refs/heads/main", False),
+        ("schedule", {"schedule": "0 5 * * *"}, "refs/heads/main", False),
+        ("issue_comment", comment(pull_request=None), "refs/heads/main", False),
+        (
+            "workflow_run",
+            workflow_run(event="push", head_repository=REPOSITORY, head_branch="main", head_sha=MERGE),
+            "refs/heads/main",
+            False,
+        ),
     ],
 )
 def test_only_a_run_on_another_branch_may_belong_to_a_pull_request_of_a_fork(
-    name: str, ref: str, *, forks: bool
+    name: str, payload: object, ref: str, *, forks: bool
 ) -> None:
-    event = event_of(name, {"repository": REPOSITORY}, GITHUB_REF=ref)
+    event = event_of(name, payload, GITHUB_REF=ref)
     assert event.lookup == ByCommit(commit=MERGE, forks=forks)
-
-
-def test_a_pushed_tag_is_no_branch() -> None:
-    event = event_of("push", push(ref="refs/tags/v1"))
-    assert (event.branch, event.lookup) == ("main", ByCommit(commit=MERGE))
+    assert event.branch == "main"
 
 
 @pytest.mark.parametrize("changes", [{"deleted": True}, {"after": "0" * 40}, {"after": "0" * 64}])

@@ -117,22 +117,6 @@ def test_comments_are_known_only_where_the_page_is_whole(data: object, known: bo
     assert parse_snapshot({"data": data}, OWN).comments_known is known
 
 
-@pytest.mark.parametrize(
-    ("path", "known", "operation"),
-    [
-        (["repository", "pullRequest", "comments"], False, Operation.READ),
-        (["repository", "pullRequest", "comments", "nodes", 3, "body"], False, Operation.READ),
-        ([], False, Operation.BASE),
-        (["repository", "pullRequest", "commits"], True, Operation.BASE),
-        (["repository", "policy"], True, Operation.BASE),
-    ],
-)
-def test_an_error_about_comments_leaves_them_unknown(path: list[object], known: bool, operation: Operation) -> None:  # noqa: FBT001
-    errors = [{"message": "Something went wrong", **({"path": path} if path else {})}]
-    snapshot = parse_snapshot({"data": a_page(), "errors": errors}, OWN, ErrorDetails(message="Something went wrong"))
-    assert (snapshot.comments_known, snapshot.denied) == (known, operation)
-
-
 # -- the running workflow's file --------------------------------------------------------------------------------------
 
 AT, OTHER = f"{'a' * 40}:.github/workflows/gate.yml", {"path": ["repository", "workflow", "text"]}
@@ -183,13 +167,8 @@ def of_errors(*errors: object) -> Snapshot:
 def test_an_error_of_the_workflow_file_is_neither_one_of_the_policy_nor_of_the_comments() -> None:
     for path in (["repository", "workflow"], OTHER["path"]):
         snapshot = of_errors({"message": "Something went wrong", "path": path})
-        assert (snapshot.error, snapshot.denied, snapshot.policy.error, snapshot.head_policy.error) == (
-            None,
-            None,
-            "",
-            "",
-        )
-        assert (snapshot.comments_known, snapshot.workflow) == (True, "")
+        assert (snapshot.error, snapshot.denied, snapshot.comments_known, snapshot.workflow) == (None, None, True, "")
+        assert (snapshot.policy.error, snapshot.head_policy.error) == ("", "")
 
 
 @pytest.mark.parametrize("path", [["repository", "policy"], ["repository", "policyCommit"], []])
@@ -339,21 +318,25 @@ def test_if_the_own_account_is_not_known_no_status_counts(viewer: object) -> Non
 
 
 @pytest.mark.parametrize(
-    ("path", "known"),
+    ("path", "comments", "base", "operation"),
     [
-        (["repository", "base0"], False),
-        (["repository", "base50"], False),
-        (["repository", "base3", "status"], False),
-        (["repository"], False),
-        ([], False),
-        (["repository", "pullRequest", "comments"], True),
-        (["repository", "policy"], True),
+        (["repository", "base0"], True, False, Operation.BASE),
+        (["repository", "base50"], True, False, Operation.BASE),
+        (["repository", "base3", "status"], True, False, Operation.RESULTS),
+        (["repository"], False, False, Operation.BASE),
+        ([], False, False, Operation.BASE),
+        (["repository", "pullRequest", "comments"], False, True, Operation.READ),
+        (["repository", "pullRequest", "comments", "nodes", 3, "body"], False, True, Operation.READ),
+        (["repository", "pullRequest", "commits"], True, True, Operation.BASE),
+        (["repository", "policy"], True, True, Operation.BASE),
     ],
 )
-def test_results_are_known_only_without_an_error_of_the_base(path: list[object], known: bool) -> None:  # noqa: FBT001
+def test_an_error_leaves_unknown_the_part_that_its_path_is_about(
+    path: list[object], operation: Operation, *, comments: bool, base: bool
+) -> None:
     errors = [{"message": "Something went wrong", **({"path": path} if path else {})}]
-    response = {"data": a_base(a_commit(TIP)), "errors": errors}
-    assert parse_snapshot(response, OWN, ErrorDetails(message="odd")).baselines_known is known
+    snapshot = parse_snapshot({"data": a_base(a_commit(TIP)), "errors": errors}, OWN, ErrorDetails(message="odd"))
+    assert (snapshot.comments_known, snapshot.baselines_known, snapshot.denied) == (comments, base, operation)
 
 
 @pytest.mark.parametrize("policy", ["", "a page", [], {}, True, 0])

@@ -9,12 +9,8 @@ import pytest
 
 from sepurux_action.config.kinds import parse_logins
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
-from sepurux_action.github.soft_gate_rules import (
-    ApprovalRules,
-    Review,
-    approval_status,
-    reviewers_to_request,
-)
+from sepurux_action.github.client import Review
+from sepurux_action.github.soft_gate import ApprovalRules, approval_status, reviewers_to_request
 
 HEAD, OLDER = "b" * 40, "a" * 40
 APPROVED, CHANGES, DISMISSED, COMMENTED = "APPROVED", "CHANGES_REQUESTED", "DISMISSED", "COMMENTED"
@@ -76,12 +72,6 @@ def test_truth_table_of_the_soft_gate(text: str, terms: ApprovalRules, by: tuple
     found = approval_status(given(text), terms)
     assert found.approved_by == by
     assert found.approved is bool(by)
-
-
-def test_a_new_push_ends_an_approval() -> None:
-    reviews = given("writer APPROVED")
-    assert approval_status(reviews, TERMS).approved
-    assert not approval_status(reviews, replace(TERMS, head="c" * 40)).approved
 
 
 def test_an_account_that_is_no_person_approves_nothing() -> None:

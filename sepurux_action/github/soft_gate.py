@@ -1,4 +1,4 @@
-"""The rules of the soft gate: whose review approves it, and of whom a review is requested.
+"""The soft gate: whose review approves it, reading these reviews, and requesting them.
 
 Sources: docs/configuration.md#the-soft-gate; the permissions of a user,
 https://docs.github.com/rest/collaborators/collaborators#get-repository-permissions-for-a-user
@@ -8,25 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property, partial
+from operator import methodcaller
 
 from sepurux_action.config.kinds import BOT_SUFFIX
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
+from sepurux_action.github.calls import READS_S, BoundedCalls
+from sepurux_action.github.client import PERSON, Review
+from sepurux_action.github.event import PullRequest
+from sepurux_action.github.permissions import Operation
 
 MAY_WRITE = frozenset({"write", "maintain", "admin"})
 APPROVED = "APPROVED"
 DECISIVE = frozenset({APPROVED, "CHANGES_REQUESTED", "DISMISSED"})
 UNSENT = "PENDING"  # the state of a review that its author has not submitted
-PERSON = "User"  # GitHub's type for an account that is neither a bot nor an app
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
-    """A review of the pull request. `kind` is the type of its author's account, `state` is that of the REST API."""
-
-    author: str
-    state: str
-    commit: str
-    kind: str = PERSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,3 +94,53 @@ def _latest(reviews: Iterable[Review]) -> dict[str, Review]:
             latest.pop(review.author.lower(), None)  # so that it moves to the end
             latest[review.author.lower()] = review
     return latest
+
+
+class ReviewGate:
+    """The reviews of one pull request, fetched when the first gate needs them."""
+
+    def __init__(self, calls: BoundedCalls) -> None:
+        self._calls = calls
+        self._permissions: dict[str, str | None] = {}  # by lower-case login
+        self._waiting: list[ApprovalRules] = []
+
+    def approval(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> ApprovalStatus:
+        event = self._calls.event
+        if pull is None or self._reviews is None:
+            return ApprovalStatus(unread=True)
+        head = pull.head_sha if event.name == "merge_group" else event.commit
+        rules = ApprovalRules(author=pull.author, head=head, reviewers=reviewers, permission=self._permission)
+        status = approval_status(self._reviews, rules)
+        if status.can_approve:
+            self._waiting.append(rules)
+        return status
+
+    @cached_property
+    def _reviews(self) -> tuple[Review, ...] | None:
+        """Fetched once for all gates, because each attempt may wait for a GitHub that hangs."""
+        number = self._calls.event.pull_request
+        if number is None:
+            return None
+        self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
+        return self._calls.try_call(Operation.REVIEWS, lambda github: github.reviews(number))
+
+    def _permission(self, login: str) -> str | None:
+        """Return the permission of a user, which is fetched once for all gates, also if it cannot be read."""
+        if login.lower() not in self._permissions:
+            found = self._calls.try_call(Operation.REVIEWS, lambda github: github.permission(login))
+            self._permissions[login.lower()] = found
+        return self._permissions[login.lower()]
+
+    def request_reviews(self) -> None:
+        """Request a review of each listed reviewer who can approve a waiting gate, unless it is requested already."""
+        number = self._calls.event.pull_request
+        if number is None or not self._waiting:
+            return
+        requested = self._calls.try_call(Operation.REQUEST_REVIEW, lambda github: github.requested_reviewers(number))
+        if requested is None:
+            return
+        reviews = self._reviews or ()
+        logins = [login for rules in self._waiting for login in reviewers_to_request(rules, reviews, requested)]
+        requests = {login: methodcaller("request_review", number, login) for login in logins}
+        calls = {login: partial(self._calls.call, request) for login, request in requests.items()}
+        self._calls.try_each(Operation.REQUEST_REVIEW, calls)
