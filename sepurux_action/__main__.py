@@ -42,11 +42,10 @@ def start_command_line() -> NoReturn:
 
 
 def _prepare(prefix: str) -> None:
-    """Silence libraries, and let an unexpected exception end the program with status 2.
+    """Silence libraries, and let an unexpected exception end the program with status 2; 1 means that a gate blocks.
 
-    Python's own status, 1, would mean that a gate blocks. The exception's message is left out because it may quote a
-    secret. The line goes to stderr, because the runner reads both streams. This runs before the program's own imports,
-    which fail in a broken installation.
+    The exception's message is left out because it may quote a secret. The runner reads stderr too. This runs before the
+    program's own imports, which fail in a broken installation.
     """
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - a closed stream is None
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115

@@ -14,13 +14,10 @@ from types import NoneType
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 Record = TypeVar("Record")
-_PLAIN = {NoneType, str, bool, int, float}  # the types of most values, which need no other check
 
 
 def dump(value: object, *, defaults: bool = False) -> Any:  # noqa: ANN401 - any JSON value
     """Return a record as a JSON value. Fields that have their default are left out, unless `defaults` is true."""
-    if type(value) in _PLAIN:
-        return value
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
@@ -69,15 +66,15 @@ class Shape:
     """A JSON object whose fields are the annotations of a subclass, and `more` fields that a table defines.
 
     `Annotated` adds to a field its description, a dictionary for its JSON schema, and a function that returns its value
-    from the object that is written. Without a function, it is the attribute with the name of the field.
+    from the object that is written, in place of the attribute with the name of the field.
     """
 
     more: ClassVar[Mapping[str, Any]] = {}
 
 
 def dump_as(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, any value
-    if type(value) in _PLAIN:
-        return value
+    if value is None:
+        return None
     if hasattr(kind, "more"):  # a shape
         return {name: dump_as(each, read(value)) for name, each, read in _fields(kind)}
     arguments = get_args(kind)

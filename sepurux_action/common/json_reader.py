@@ -27,7 +27,6 @@ IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
 class Reading:
     """A number that the backend reports: `value`, or in its place what is `broken`, or neither.
 
-    `broken` is, for example, `no number: "high"`.
     `reported_by` is, for example, `2 of 3 traces` if only some of several runs report the number.
     """
 
@@ -132,10 +131,7 @@ def time(value: object) -> float | None:
 def number(
     value: object, *, low: float, high: float = math.inf, whole: bool = False, digits: int | None = None
 ) -> Reading:
-    """Return a number from `low` to `high`, rounded to `digits` after the point.
-
-    Booleans, texts, NaN, and infinities are broken.
-    """
+    """Return a number from `low` to `high`, rounded to `digits` after the point; any other value is broken."""
     if value is None:
         return Reading()
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -122,7 +122,7 @@ class Redactor:
         if not self._parts or len(text) < MIN_REDACTED_LENGTH:
             return text
         pieces, at = list[str](), 0
-        for start, end in _merged(self._find(text, MAX_LAYERS)):
+        for start, end in _without_overlaps(self._find(text, MAX_LAYERS)):
             cut = json_reader.CUT if json_reader.CUT in text[start:end] else ""
             pieces += [text[at:start], REDACTED, cut]
             at = end
@@ -179,8 +179,7 @@ class Redactor:
         return value
 
 
-def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the spans in their order, with one in place of several that overlap."""
+def _without_overlaps(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     merged = list[tuple[int, int]]()
     for start, end in sorted(spans):
         if merged and start < merged[-1][1]:

@@ -89,8 +89,6 @@ def _help(option: Option[object]) -> str:
     return on_command_line("\n".join(filter(None, lines))).replace("`", "").replace("%", "%%")
 
 
-# -- the parser -------------------------------------------------------------------------------------------------------
-
 _FORMATS = f"{Format.TEXT}, {Format.MARKDOWN} or {Format.JSON}"
 _PROBLEMS = {  # by the beginning of argparse's message, which may quote a value
     "expected one argument": "needs a value",
@@ -177,8 +175,6 @@ def _reject(made: argparse.ArgumentParser, *problems: str) -> NoReturn:
     lines = (*(f"{PROGRAM}: {each}" for each in problems), f"Run `{PROGRAM} --help` to see all flags.", "")
     made.exit(2, "\n".join(lines))
 
-
-# -- the words of a workflow and of a command line ---------------------------------------------------------------------
 
 _SETTING = re.compile(r"`(\w+)`")
 

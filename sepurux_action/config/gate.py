@@ -27,11 +27,10 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """All settings of one gate.
+    """All settings of one gate. `stage` applies today, and follows from the `rules` of the policy.
 
     `limits` are the thresholds and drops that are set, by the names of their options: rates are fractions, scores are 0
-    to 100, counts are whole numbers. `stage` is the stage that applies today. `rules` are the policy's enforcement
-    rules that it follows from.
+    to 100, counts are whole numbers.
     """
 
     name: str

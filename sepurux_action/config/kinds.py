@@ -29,7 +29,6 @@ MAX_REVIEWERS = 100  # of one list; each may cost a request
 BOT_SUFFIX = "[bot]"
 
 _DURATION = re.compile(r"(?:(\d{1,9})h ?)?(?:(\d{1,9})m ?)?(?:(\d{1,9})s)?", re.ASCII | re.IGNORECASE)
-_UNIT_SECONDS = (3600, 60, 1)
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~/%-]*)?", re.IGNORECASE)
 # The part behind an underscore is the enterprise's short code in the login of a managed user.
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]{1,20})?", re.ASCII)
@@ -136,7 +135,7 @@ def parse_duration(text: str) -> float:
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?s?", text, re.ASCII | re.IGNORECASE):
         seconds = float(text.rstrip("sS"))
     elif match := _DURATION.fullmatch(text):
-        seconds = math.fsum(int(part or 0) * unit for part, unit in zip(match.groups(), _UNIT_SECONDS, strict=True))
+        seconds = math.fsum(int(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True))
     else:
         raise ValueError
     if not 0 < seconds <= MAX_TIMEOUT_S:
@@ -145,7 +144,6 @@ def parse_duration(text: str) -> float:
 
 
 def parse_lines(text: str) -> tuple[str, ...]:
-    """Return the lines of a text that are not empty, each once."""
     parts = (parse_line(part.strip()) for part in text.splitlines())
     return tuple(dict.fromkeys(filter(None, parts)))
 

@@ -87,8 +87,6 @@ _FOLDERS = _Element(frozenset(), excluded=True, repeat="**/")
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One pattern. `negative` patterns exclude what they match."""
-
     text: str
     negative: bool
     _elements: tuple[_Element, ...]

@@ -1,7 +1,4 @@
-"""What a policy file says, and what a pull request changes in it.
-
-Sources: docs/configuration.md#where-a-value-comes-from and docs/configuration.md#the-policy-file.
-"""
+"""What a policy file says, and what a pull request changes in it. Source: docs/configuration.md#the-policy-file."""
 
 from __future__ import annotations
 
@@ -29,10 +26,7 @@ class ConfiguredValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySection:
-    """The file's top level or one gate: its values by the names of options, with the thresholds.
-
-    `rules` are the value of `enforcement`, empty if the section has none.
-    """
+    """The file's top level or one gate: its values by the names of options, and `enforcement` as `rules`."""
 
     line: int = 1
     texts: Mapping[str, ConfiguredValue] = field(default_factory=dict)
@@ -50,10 +44,6 @@ class Policy:
     top: PolicySection = field(default_factory=PolicySection)
     gates: tuple[PolicySection, ...] = ()
 
-    def rules(self, gate: PolicySection | None) -> tuple[StageRule, ...]:
-        """Return the enforcement rules of a gate: its own, or else those of the top level."""
-        return (gate.rules if gate else ()) or self.top.rules
-
     def name(self, gate: PolicySection) -> str:
         """Return a gate's name, or else its campaign's; '' if the file has neither."""
         campaign = gate.text_of(options.CAMPAIGN.name) or self.top.text_of(options.CAMPAIGN.name)
@@ -68,9 +58,6 @@ def without_unmerged_rules(policy: Policy) -> Policy:
         return replace(section, texts=texts, rules=())
 
     return replace(policy, top=kept(policy.top), gates=tuple(map(kept, policy.gates)))
-
-
-# -- what a pull request changes in it --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

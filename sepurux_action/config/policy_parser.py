@@ -284,7 +284,7 @@ class PolicyParser:
         if len(node.value) > MAX_RULES:
             self._add_problem(node, where, f"it has {len(node.value)} entries; accepted: at most {MAX_RULES}")
             return
-        seen: dict[tuple[date | None, Filter | None], int] = {}
+        seen: dict[tuple[date, Filter | None], int] = {}
         for number, item in enumerate(node.value, start=1):
             at = f"{where}, entry {number}"
             rule = self._rule(item, at)
@@ -312,7 +312,7 @@ class PolicyParser:
             self._add_problem(node, where, "its `stage` is missing; accepted: `observe`, `soft` or `hard`")
         if len(self._problems) > problems:
             return None
-        return StageRule(stage=values["stage"], start=values.get("from"), branches=values.get("branches"))
+        return StageRule(stage=values["stage"], start=values.get("from", date.min), branches=values.get("branches"))
 
     def _reject(self, node: yaml.Node, where: str, accepted: str) -> None:
         self._add_problem(node, where, f"it is {_kind(node)}; accepted: {accepted}")
@@ -326,7 +326,6 @@ class PolicyParser:
 
 
 def _position(mark: Any) -> tuple[int, int]:  # noqa: ANN401 - a mark of YAML, whose type has no public name
-    """Return the line and the column, from 1."""
     return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 

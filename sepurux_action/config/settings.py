@@ -133,7 +133,8 @@ def read_settings(
     for section in policy.gates or (None,):
         reader = OptionReader((*layers, *policy_layers(policy, section, branch, today)))
         gate = _read_gate(reader, find_traces)
-        gates.append(gate if has_fixed_stage else replace(gate, rules=policy.rules(section)))
+        rules = (section and section.rules) or policy.top.rules
+        gates.append(gate if has_fixed_stage else replace(gate, rules=rules))
         for option in options.LIMITS if flags else ():
             if option.needs_base and reader.value(option) is not None:
                 reader.add_problem(option, NO_BASE)

@@ -25,22 +25,20 @@ class Stage(StrEnum):
 
 
 class OnUndecided(StrEnum):
-    """What a gate does when its decision is `pending` or `error`."""
-
     BLOCK = "block"
     ALLOW = "allow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRule:
-    """One entry of an `enforcement:` list. `start` is None for no first day, `branches` for every branch."""
+    """One entry of an `enforcement:` list. `branches` is None for every branch."""
 
     stage: Stage
-    start: date | None = None
+    start: date = date.min
     branches: Filter | None = None
 
     def __str__(self) -> str:
-        start = f" from {self.start}" if self.start else ""
+        start = f" from {self.start}" if self.start > date.min else ""
         return f"{self.stage}{start}" + (f" on {self.branches}" if self.branches else "")
 
 
@@ -77,16 +75,16 @@ def stage_today(rules: Iterable[StageRule], branch: str, today: date) -> Stage:
     and of several entries with one start the strictest stage.
     """
     matching = _matching(rules, branch)
-    started = [rule for rule in matching if _start(rule) <= today]
+    started = [rule for rule in matching if rule.start <= today]
     if not started:
         return Stage.OBSERVE if matching else Stage.HARD
-    return max(started, key=lambda rule: (rule.branches is not None, _start(rule), _strictness(rule.stage))).stage
+    return max(started, key=lambda rule: (rule.branches is not None, rule.start, _strictness(rule.stage))).stage
 
 
 def next_change(rules: Iterable[StageRule], branch: str, today: date) -> NextChange | None:
     matching = _matching(rules, branch)
     now = stage_today(matching, branch, today)
-    for day in sorted({_start(rule) for rule in matching if _start(rule) > today}):
+    for day in sorted({rule.start for rule in matching if rule.start > today}):
         stage = stage_today(matching, branch, day)
         if stage is not now:
             return NextChange(day=day, stage=stage, today=today, stricter=_strictness(stage) > _strictness(now))
@@ -96,10 +94,6 @@ def next_change(rules: Iterable[StageRule], branch: str, today: date) -> NextCha
 def _matching(rules: Iterable[StageRule], branch: str) -> list[StageRule]:
     """Return the entries for every branch and those that name this one; none of these if the branch is unknown ('')."""
     return [rule for rule in rules if rule.branches is None or (branch and rule.branches.matches(branch))]
-
-
-def _start(rule: StageRule) -> date:
-    return rule.start or date.min
 
 
 def _strictness(stage: Stage) -> int:

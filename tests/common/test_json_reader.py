@@ -92,8 +92,6 @@ def test_an_error_text_repeats_a_short_line_of_a_value(value: object, shown: str
     assert json_reader.preview(value) == shown
 
 
-# -- URLs that may be linked or called ---------------------------------------------------------------------------------
-
 LINKED = """
 https://app.sepurux.dev/runs/1?tab=a&b=(c)#d HTTPS://APP.SEPURUX.DEV https://host:8443/@team/x
 http://localhost:8000/runs/1 http://127.0.0.1/ http://[::1]:8000/x

@@ -48,8 +48,6 @@ def test_only_reveal_gives_the_secret_back() -> None:
     assert Secret(TEXT) != SECRET
 
 
-# -- encodings --------------------------------------------------------------------------------------------------------
-
 # The ways in which a character may be written. A backend may use several in one text, and one in another.
 ESCAPES: list[Callable[[str], str]] = [
     str,
@@ -138,9 +136,6 @@ def test_a_beginning_of_a_secret_is_redacted_before_an_escape_that_is_cut_off(cu
 )
 def test_an_escape_in_a_text_without_a_secret_stays(text: str) -> None:
     assert Redactor([TEXT])(f"{text} {text}") == f"{text} {text}"
-
-
-# -- parts of a secret ------------------------------------------------------------------------------------------------
 
 
 def test_a_short_secret_is_redacted_only_as_a_whole_text() -> None:

@@ -129,9 +129,6 @@ def test_each_character_of_a_name_is_read_once_for_all_patterns_however_hostile_
     assert name.read == len(name)
 
 
-# --- Which changes match ---------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("changed", "runs"),
     [

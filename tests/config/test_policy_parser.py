@@ -136,9 +136,6 @@ def test_every_kind_of_error_that_the_library_has_is_translated() -> None:
     assert all(issubclass(kind, YAML_ERRORS) for kind in raised)
 
 
-# -- the triggers of a workflow ---------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("text", "events"),
     [

@@ -91,9 +91,6 @@ def test_every_input_arrives_where_it_belongs() -> None:
     assert [each.reveal() for each in (settings.token, settings.api_key) if each] == ["made-up-token", "made-up-key"]
 
 
-# --- Layers ----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("inputs", "environ", "limits"),
     [
@@ -141,9 +138,6 @@ def test_the_input_paths_is_ignored_where_a_policy_applies_and_not_reported_twic
     assert (str(settings.gates[0].paths), settings.ignored) == ("docs/**", ())
 
 
-# --- Spellings -------------------------------------------------------------------------------------------------
-
-
 def test_a_name_and_its_alias_that_differ_are_a_problem_that_shows_both() -> None:
     assert read({"campaign": "refunds", "campaign_name": " refunds", "campaign_id": ""}).gates[0].campaign == "refunds"
     assert problems({"campaign": "refunds", "campaign_name": "billing"}) == [
@@ -172,9 +166,6 @@ def test_an_unknown_input_is_a_problem_with_the_nearest_known_name(typo: str, hi
 def test_a_long_campaign_names_its_gate_as_far_as_a_name_may_go() -> None:
     gate = read({"campaign": "c" * 200}).gates[0]
     assert (len(gate.campaign), len(gate.name)) == (200, kinds.MAX_NAME_LENGTH)
-
-
-# --- Mistakes --------------------------------------------------------------------------------------------------
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
@@ -243,9 +234,6 @@ def test_a_credential_in_an_address_is_not_shown(address: str) -> None:
     (message,) = problems({**LEAST, "base_url": address})
     assert message.startswith("input `base_url`: the value is not accepted (it must be a URL without user name")
     assert "hunter22" not in message
-
-
-# --- Traces ----------------------------------------------------------------------------------------------------
 
 
 def a_file(label: str) -> Trace:

@@ -17,7 +17,7 @@ def rule(stage: str, *, days: int | None = None, branches: str = "") -> StageRul
     """Return an entry that begins so many days after today."""
     return StageRule(
         stage=Stage(stage),
-        start=None if days is None else TODAY + days * DAY,
+        start=date.min if days is None else TODAY + days * DAY,
         branches=parse_branches("\n".join(branches.split())) if branches else None,
     )
 
