@@ -102,10 +102,8 @@ def test_a_batch_of_very_many_runs_is_cut_so_that_outputs_stay_small() -> None:
     assert len(parse_ci_run({"run_ids": [f"run-{n}" for n in range(5_000)]}).run_ids) == MAX_RUN_IDS
 
 
-def test_an_empty_list_of_categories_is_reported_and_none_is_not() -> None:
+def test_an_empty_list_of_categories_is_reported() -> None:
     assert parse_ci_run({"mutation_categories": []}).mutation_categories == ()
-    assert parse_ci_run({}).mutation_categories is None
-    assert parse_ci_run({"mutation_categories": "timeouts"}).mutation_categories is None
 
 
 @pytest.mark.parametrize("value", [1e300, 2**53 + 2, 0.5, -1, True, "3"])
@@ -139,16 +137,6 @@ def test_a_tool_without_a_name_is_left_out_and_a_hostile_name_is_one_line() -> N
 )
 def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction(reported: str, score: float) -> None:
     assert RELIABILITY_SCORE.format.read(json.loads(reported)) == Reading(score)
-
-
-@pytest.mark.parametrize("reported", [-0.1, 100.1, True, "80", math.nan])
-def test_a_score_off_its_scale_is_broken(reported: object) -> None:
-    assert RELIABILITY_SCORE.format.read(reported).broken
-
-
-def test_a_score_reported_elsewhere_fills_a_gap_and_replaces_nothing() -> None:
-    assert parse_ci_run({}).with_score(Reading(80)).reading(RELIABILITY_SCORE) == Reading(80)
-    assert parse_ci_run({"reliability_score": 61.5}).with_score(Reading(80)).reading(RELIABILITY_SCORE) == Reading(61.5)
 
 
 def test_a_tool_that_is_listed_twice_is_one_tool() -> None:
@@ -225,21 +213,16 @@ def test_the_worst_and_most_frequent_kinds_are_kept_and_the_others_counted() -> 
     assert left_out == 11
 
 
-def test_long_texts_of_a_failure_are_cut() -> None:
-    (read,) = parse_failures([dict.fromkeys(("type", "severity", "description", "mutation"), "x" * 9_000)])
-    assert {len(text) for text in (read.type, read.severity, read.description, read.mutation)} == {1_000}
-
-
 def test_classified_failures_are_read_and_what_is_no_object_is_left_out() -> None:
     page = [
-        {"type": "unsafe_action", "severity": "critical", "description": "two\nlines", "mutation": None},
+        {"type": "unsafe_action", "severity": "x" * 9_000, "description": "two\nlines", "mutation": None},
         None,
         "x",
         {},
         {"type": 3},
     ]
     assert parse_failures(page) == (
-        ClassifiedFailure(type="unsafe_action", severity="critical", description="two lines", mutation=""),
+        ClassifiedFailure(type="unsafe_action", severity="x" * 1_000, description="two lines", mutation=""),
         ClassifiedFailure(type="", severity="", description="", mutation=""),
     )
     assert parse_failures({"items": page}) == ()

@@ -42,14 +42,6 @@ def rejection(folder: Path, pattern: str, *allowed: Path) -> str:
 # --- Finding -----------------------------------------------------------------------------------------------
 
 
-def test_a_path_names_one_file_and_its_content_is_kept_as_it_is(base: Path) -> None:
-    write(base, "traces/refund.json", content=b'{ "b": 1,  "a": 1.50 }\n')
-    (trace,) = TraceFolder(base).find("traces/refund.json")
-    assert trace.label == "traces/refund.json"
-    assert trace.content == b'{ "b": 1,  "a": 1.50 }\n'
-    assert trace.trace_id == ""
-
-
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [
@@ -72,7 +64,7 @@ def test_a_path_names_one_file_and_its_content_is_kept_as_it_is(base: Path) -> N
 def test_a_glob_names_files_in_the_order_of_their_names_and_no_hidden_ones(
     base: Path, pattern: str, found: list[str]
 ) -> None:
-    write(base, "b.json", "a.json", "B.json", ".secret.json", ".hidden/5.json")
+    write(base, "b.json", "a.json", "B.json", ".secret.json", ".hidden/5.json", "folder.json/.6.json")
     write(base, "traces/2.json", "traces/1.json", "traces/deep/3.json", "traces/deep/er/4.json")
     assert [os.path.normpath(label) for label in labels(base, pattern)] == found
 
@@ -101,10 +93,10 @@ def test_an_absolute_path_or_glob_may_lead_into_the_workspace_and_the_temporary_
     assert labels(base, f"{temp}/**/*.json", temp) == [f"{temp}/made/b.json"]
 
 
-@pytest.mark.parametrize("pattern", ["{outside}/x.json", "{outside}/*.json", "../outside/x.json", "../*/x.json"])
+@pytest.mark.parametrize("pattern", ["{outside}/x.json", "{outside}/*.json", "../workspace-2/x.json", "../*/x.json"])
 def test_a_path_that_leads_outside_is_rejected(base: Path, tmp_path: Path, pattern: str) -> None:
-    write(tmp_path, "outside/x.json")
-    text = rejection(base, pattern.format(outside=tmp_path / "outside"))
+    write(tmp_path, "workspace-2/x.json")
+    text = rejection(base, pattern.format(outside=tmp_path / "workspace-2"))
     assert "leads outside the workspace; use a path relative to the workspace" in text
 
 
@@ -112,11 +104,6 @@ def test_whether_an_outer_file_exists_is_not_revealed(base: Path, tmp_path: Path
     write(tmp_path, "there.json")
     message = rejection(base, "../there.json").replace("there", "none")
     assert message == rejection(base, "../none.json")
-
-
-def test_a_folder_beside_the_workspace_with_a_longer_name_is_outside(base: Path) -> None:
-    write(base.parent, "workspace-of-others/x.json")
-    assert "leads outside" in rejection(base, "../workspace-of-others/x.json")
 
 
 @pytest.mark.parametrize("pattern", ["link.json", "*.json", "folder/x.json", "folder/*.json"])
@@ -127,18 +114,13 @@ def test_a_link_out_of_the_workspace_is_rejected(base: Path, tmp_path: Path, pat
     assert "leads outside the workspace" in rejection(base, pattern)
 
 
-def test_a_link_within_the_workspace_is_followed(base: Path) -> None:
-    write(base, "real/x.json", content=b'{"a": 1}')
-    (base / "link.json").symlink_to("real/x.json")
-    (trace,) = TraceFolder(base).find("link.json")
-    assert (trace.label, trace.content) == ("link.json", b'{"a": 1}')
-
-
-def test_a_workspace_behind_a_link_is_a_workspace(base: Path, tmp_path: Path) -> None:
-    write(base, "x.json")
-    (tmp_path / "door").symlink_to(base)
-    assert labels(tmp_path / "door", "x.json") == ["x.json"]
-    assert labels(tmp_path / "door", "*.json") == ["x.json"]
+@pytest.mark.parametrize("folder", ["", "temp"])
+def test_a_link_within_a_folder_is_followed(folder: str, base: Path, tmp_path: Path) -> None:
+    where = base / folder if not folder else tmp_path / folder
+    write(where, "real/x.json", content=b'{"a": 1}')
+    (where / "link.json").symlink_to("real/x.json")
+    (trace,) = TraceFolder(base, [tmp_path / "temp"]).find(f"{where}/link.json")
+    assert trace.content == b'{"a": 1}'
 
 
 def test_a_ring_of_links_is_a_missing_file(base: Path) -> None:
@@ -186,11 +168,6 @@ def test_a_folder_is_no_file(base: Path, pattern: str) -> None:
     assert rejection(base, pattern).endswith(" is not a file; accepted: a file or a glob")
 
 
-def test_a_folder_that_a_glob_matches_is_passed_over(base: Path) -> None:
-    write(base, "a.json/inner.json", "b.json")
-    assert labels(base, "*.json") == ["b.json"]
-
-
 def test_a_fifo_is_no_file_and_is_not_read(base: Path) -> None:
     os.mkfifo(base / "pipe.json")
     assert rejection(base, "pipe.json") == '"pipe.json" is not a file; accepted: a file or a glob'
@@ -207,13 +184,9 @@ def test_a_name_that_no_system_accepts_is_rejected(base: Path, name: str) -> Non
     assert len(rejection(base, name)) < 7_000
 
 
-@pytest.mark.parametrize("pattern", ["a\0b.json", "a\0*.json", "*\0", "\0"])
-def test_a_nul_in_a_name_is_rejected(base: Path, pattern: str) -> None:
-    assert "\0" not in rejection(base, pattern)
-
-
-def test_a_lone_surrogate_in_a_name_is_rejected(base: Path) -> None:
-    rejection(base, "a\ud800.json").encode()
+@pytest.mark.parametrize("pattern", ["a\0b.json", "a\0*.json", "*\0", "\0", "a\ud800.json"])
+def test_a_nul_or_a_lone_surrogate_in_a_name_is_rejected(base: Path, pattern: str) -> None:
+    assert b"\0" not in rejection(base, pattern).encode()
 
 
 @pytest.mark.parametrize("name", ["a\nb.json", "::error::x.json", "x##[set-env name=a]b.json", "a\x1b[31m\u202e.json"])
@@ -307,7 +280,8 @@ def test_odd_but_valid_json_is_left_for_the_backend(base: Path, content: bytes) 
 )
 def test_what_is_no_json_object_is_rejected_with_its_position(base: Path, content: bytes, why: str) -> None:
     write(base, "t.json", content=content)
-    assert rejection(base, "t.json").startswith(f'"t.json" {why}')
+    write(base, "a.json")
+    assert rejection(base, "*.json").startswith(f'"t.json" {why}')
 
 
 def test_a_file_that_several_gates_share_is_read_once(base: Path) -> None:
@@ -317,7 +291,6 @@ def test_a_file_that_several_gates_share_is_read_once(base: Path) -> None:
     write(base, "traces/a.json", content=b"no JSON any more")
     (second,) = folder.find("traces/*.json")
     assert second.content is first.content
-    assert (first.content, second.content) == (b'{"a": 1}', b'{"a": 1}')
 
 
 def test_on_a_command_line_a_missing_file_is_missing_in_the_working_directory(base: Path) -> None:
@@ -326,12 +299,6 @@ def test_on_a_command_line_a_missing_file_is_missing_in_the_working_directory(ba
         folder.find("none.json")
     with pytest.raises(TraceFileError, match="leads outside the working directory; use a path relative to the working"):
         folder.find("../none.json")
-
-
-def test_one_bad_file_of_a_glob_is_named(base: Path) -> None:
-    write(base, "a.json", "c.json")
-    write(base, "b.json", content=b"[]")
-    assert rejection(base, "*.json") == '"b.json" is not a JSON object, as a trace must be'
 
 
 # --- Links between the folders -----------------------------------------------------------------------------
@@ -372,12 +339,6 @@ def test_a_path_through_a_link_and_back_up_is_checked_where_the_system_finds_it(
     (base / "in").symlink_to("inner")
     assert "leads outside the workspace" in rejection(base, "out/../x.json", tmp_path / "temp")
     assert [trace.content for trace in TraceFolder(base).find("in/../x.json")] == [b"{}"]
-
-
-def test_a_link_within_the_temporary_folder_is_followed(base: Path, tmp_path: Path) -> None:
-    write(tmp_path, "temp/real.json")
-    (tmp_path / "temp/link.json").symlink_to("real.json")
-    assert labels(base, f"{tmp_path}/temp/link.json", tmp_path / "temp") == [f"{tmp_path}/temp/link.json"]
 
 
 def test_a_temporary_folder_inside_the_workspace_is_found_by_relative_paths_too(base: Path) -> None:
