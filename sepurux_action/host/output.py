@@ -41,8 +41,5 @@ class Output(ABC):
         """Write the job summary."""
 
     def printable(self, text: str) -> str:
-        """Return one line in which no runner sees a command, without secrets, even if invisible characters split them.
-
-        It contains no escape sequences either.
-        """
+        """Return one line without commands, escape sequences, and secrets, even if invisible characters split them."""
         return self._redact(plain(self._redact(text)))

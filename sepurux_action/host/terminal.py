@@ -23,7 +23,6 @@ WAITING = "⠋"  # the first character of the line that is rewritten
 
 
 def knows_escapes(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Return whether the stream is a terminal that knows escape sequences."""
     return stream.isatty() and environ.get("TERM") != "dumb"
 
 
