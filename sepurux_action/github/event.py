@@ -239,7 +239,6 @@ def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
 
 
 def as_ambiguous(event: Event, why: str, error: ErrorDetails | None = None) -> Event:
-    """Return an event that is not evaluated, because its pull request is not known; `why` is a clause."""
     return replace(event, lookup=None, pull_request=None, ambiguous=True, no_pr_reason=why, error=error)
 
 

@@ -56,11 +56,7 @@ class Operation(Enum):
     COMMENTS = "list the newest comments", "pull-requests: read", "the gate has created its comment"
     COMMENT = "write the comment", "pull-requests: write", "always, unless `comment: never` is set"
     REQUEST_REVIEW = "request a review", "pull-requests: write", "a `soft` gate with `reviewers` failed"
-    RESULTS = (
-        "read the last results of the base branch",
-        "statuses: read",
-        "always; `statuses: write` includes it",
-    )
+    RESULTS = ("read the last results of the base branch", "statuses: read", "always; `statuses: write` includes it")
     STATUSES = (
         "read the statuses of the commit",
         "statuses: read",

@@ -27,7 +27,7 @@ from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.comment_state import CommentState, State, cached_failures_of
-from sepurux_action.github.event import ByNumber, Event, PullRequest, as_ambiguous, resolve
+from sepurux_action.github.event import ByNumber, Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot, policy_ref
 from sepurux_action.github.soft_gate import ReviewGate
@@ -73,7 +73,6 @@ class GitHubSession:
 
     @property
     def event(self) -> Event:
-        """The event; after `load`, its pull request is known if there is one."""
         return self._calls.event
 
     @property
@@ -109,7 +108,7 @@ class GitHubSession:
             return
         self.snapshot = self._calls.fetch_first_snapshot(config)
         pull = self.snapshot.pull_request
-        if pull and self._has_another_base(pull) and self.event.name != "merge_group":
+        if pull and self._new_base(self.snapshot) and self.event.name != "merge_group":
             then, now = map(json_reader.preview, (self.event.base_ref, pull.base_ref))
             self._output.log(f"the base branch is now {now}, and not {then} as in the event's payload")
             self._calls.event = replace(self.event, base_ref=pull.base_ref, base_sha=pull.base_sha)
@@ -124,21 +123,20 @@ class GitHubSession:
         GraphQL did not respond, they are read by REST, after those of the given gates are set.
         """
         self._calls.set_timeout(STATUSES_AFTER_SIGNAL_S if self._shutting_down else STATUSES_S)
-        event = self.event
+        event, known = self.event, self.snapshot.head_contexts
         bases = list(dict.fromkeys(pull.base_ref for pull in event.matches)) or [event.branch]
-        given, done = [self.settings.context_of(gate, base) for base in bases for gate in gates], frozenset[str]()
-        if self.snapshot.head_contexts is None and self.settings.status and event.commit:
-            self._set_failed(given)
-            done = frozenset(map(str.lower, given))
-            read = self._calls.try_call(Operation.STATUSES, lambda github: github.commit_statuses(event.commit))
-            self.snapshot = replace(self.snapshot, head_contexts=read)
+        given = [self.settings.context_of(gate, base) for base in bases for gate in gates]
+        self._set_failed(given)
+        if known is None and self.settings.status and event.commit:
+            known = self._calls.try_call(Operation.STATUSES, lambda github: github.commit_statuses(event.commit))
+            self.snapshot = replace(self.snapshot, head_contexts=known)
         prefixes = tuple(self.settings.context_of("", base).lower() for base in bases)
         own = [
             context
-            for context, description in (self.snapshot.head_contexts or {}).items()
+            for context, description in (known or {}).items()
             if context.lower().startswith(prefixes) or published_result.parse_description(description)
         ]
-        self._set_failed(context for context in [*given, *own] if context.lower() not in done)
+        self._set_failed(context for context in own if context.lower() not in map(str.lower, given))
 
     def _set_failed(self, contexts: Iterable[str]) -> None:
         unread = self.snapshot.policy.error and policy_ref(self.event)
@@ -290,7 +288,7 @@ class GitHubSession:
         if head != self.event.commit:
             own = "a merge group has a commit of its own"
             return own if self.event.name == "merge_group" else NEWER_COMMIT
-        if self._base_has_changed:
+        if self._new_base(self._now):
             return "the base branch of the pull request has changed"
         return "" if now.comments_known else UNKNOWN_COMMENTS
 
@@ -298,18 +296,15 @@ class GitHubSession:
         if self.event.pull_request is None or not (self.settings.status or self._writes_comment):
             return
         self._now = self._calls.fetch_page()
-        if self._base_has_changed and self._now and self._now.pull_request:
-            then, now = map(json_reader.preview, (self.event.base_ref, self._now.pull_request.base_ref))
+        if new_base := self._new_base(self._now):
+            then, now = map(json_reader.preview, (self.event.base_ref, new_base))
             changed = f"The base branch of the pull request has changed from {then} to {now} since the policy was read"
             self._calls.warn_once(f"{changed}, so each status is `failure`. Re-run the job.")
 
-    @property
-    def _base_has_changed(self) -> bool:
-        pull = self._now.pull_request if self._now else None
-        return pull is not None and self._has_another_base(pull)
-
-    def _has_another_base(self, pull: PullRequest) -> bool:
-        return pull.base_ref not in {"", self.event.base_ref}
+    def _new_base(self, snapshot: Snapshot | None) -> str:
+        """Return the base branch of the pull request in a snapshot if the event has another one, else ''."""
+        pull = snapshot.pull_request if snapshot else None
+        return pull.base_ref if pull and pull.base_ref != self.event.base_ref else ""
 
     @property
     def _writes_comment(self) -> bool:
@@ -357,8 +352,9 @@ class GitHubSession:
     def _decided_status(self, result: GateResult) -> CommitStatus:
         state = CommitState.FAILURE if result.blocks else CommitState.SUCCESS
         state = CommitState.PENDING if result.needs_approval else state
-        state = CommitState.FAILURE if self._base_has_changed else state
-        note = BASE_CHANGED if self._base_has_changed else _status_note(result)
+        note = _status_note(result)
+        if self._new_base(self._now):
+            state, note = CommitState.FAILURE, BASE_CHANGED
         description = published_result.format_description(published_result.summarize(result), note)
         return CommitStatus(self.context_of(result.gate.name), state, description, result.worst.run.dashboard_url)
 

@@ -154,7 +154,6 @@ def policy_ref(event: Event) -> str:
 
 
 def snapshot_variables(event: Event, *, after: str = "", with_base: bool, config: str = "") -> dict[str, object]:
-    """Return the variables of SNAPSHOT_QUERY; `config` is the path of the policy file, or ''."""
     owner, _, name = event.repository.partition("/")
     policy_at = policy_ref(event) if config else ""
     with_head = bool(policy_at and event.pull_request is not None and event.commit)

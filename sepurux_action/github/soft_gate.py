@@ -48,7 +48,6 @@ class ApprovalRules:
         return None if self.permission(login) in MAY_WRITE else Reason.NO_WRITE_ACCESS
 
     def is_unread(self, refusal: Refusal) -> bool:
-        """Return whether the reason for a refusal is that the permission could not be read."""
         return refusal.reason is Reason.NO_WRITE_ACCESS and self.permission(refusal.login) is None
 
 

@@ -16,23 +16,10 @@ from hypothesis import strategies as st
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
-from sepurux_action.evaluation.ci_run import (
-    CIRun,
-    ClassifiedFailure,
-    Enrichment,
-    FailingTool,
-)
+from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
-from sepurux_action.evaluation.metrics import (
-    MAX_COUNTED,
-    METRICS,
-    PUBLISHED,
-)
-from sepurux_action.evaluation.published_result import (
-    CommitResults,
-    PreviousResult,
-    summarize,
-)
+from sepurux_action.evaluation.metrics import MAX_COUNTED, METRICS, PUBLISHED
+from sepurux_action.evaluation.published_result import CommitResults, PreviousResult, summarize
 from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github import comment_state
 from sepurux_action.github.comment_state import (
@@ -230,10 +217,7 @@ def counted(found: Enrichment) -> int:
     return found.left_out + sum(failure.count for failure in found.failures)
 
 
-@pytest.mark.parametrize(
-    ("gates", "name", "text", "commits"),
-    [(1, 80, 20, 20), (20, 10, 20, 5), (35, 80, 200, 1)],
-)
+@pytest.mark.parametrize(("gates", "name", "text", "commits"), [(1, 80, 20, 20), (20, 10, 20, 5), (35, 80, 200, 1)])
 def test_older_commits_and_details_are_left_out_before_the_newest_commit_and_no_fail_is(
     gates: int, name: int, text: int, commits: int
 ) -> None:

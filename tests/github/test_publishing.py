@@ -612,15 +612,7 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("gates", "older", "requests"),
-    [
-        (1, False, 7),
-        (1, True, 6),
-        (35, False, 75),
-        (35, True, 74),
-    ],
-)
+@pytest.mark.parametrize(("gates", "older", "requests"), [(1, False, 7), (1, True, 6), (35, False, 75), (35, True, 74)])
 def test_what_a_step_costs(gates: int, older: bool, requests: int, signals: Signals) -> None:  # noqa: FBT001
     """The figures of docs/configuration.md: for 0.3 s per request, and an evaluation of 10 minutes.
 

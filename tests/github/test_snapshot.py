@@ -10,13 +10,7 @@ from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, warning_text
-from sepurux_action.github.snapshot import (
-    SNAPSHOT_QUERY,
-    Snapshot,
-    parse_snapshot,
-    policy_ref,
-    snapshot_variables,
-)
+from sepurux_action.github.snapshot import SNAPSHOT_QUERY, Snapshot, parse_snapshot, policy_ref, snapshot_variables
 
 FORBIDDEN = ErrorDetails(status=403, message="Resource not accessible by integration", forbidden=True)
 OWN = Event(name="pull_request", pull_request=7, no_pr_reason="")
@@ -279,8 +273,7 @@ def test_a_commit_without_a_status_field_is_unread_and_one_with_null_has_no_stat
 
 
 @pytest.mark.parametrize(
-    ("status", "known"),
-    [(None, {}), ({"contexts": []}, {}), ({"contexts": None}, None), ({}, None), ("success", None)],
+    ("status", "known"), [(None, {}), ({"contexts": []}, {}), ({"contexts": None}, None), ({}, None), ("success", None)]
 )
 def test_the_contexts_of_the_commit_are_known_only_from_a_status_of_the_known_form(
     status: object, known: object
@@ -299,10 +292,7 @@ def test_the_time_of_the_evaluated_commit_is_that_of_github(value: object, known
 
 @pytest.mark.parametrize(
     ("event", "first"),
-    [
-        (Event(name="pull_request", base_ref="main"), "refs/heads/main~0"),
-        (Event(name="push", commit=TIP), f"{TIP}~0"),
-    ],
+    [(Event(name="pull_request", base_ref="main"), "refs/heads/main~0"), (Event(name="push", commit=TIP), f"{TIP}~0")],
 )
 def test_the_commits_of_the_base_are_variables_of_the_query(event: Event, first: str) -> None:
     variables = snapshot_variables(event, with_base=True)

@@ -143,17 +143,11 @@ def _body(call: Call) -> str:
 
 
 def list_pulls(call: Call) -> object:
-    state, head = call.query.get("state", "open"), call.query.get("head", "")
-    pulls = [
-        pull
-        for pull in reversed(call.repository.pulls.values())
-        if state in {pull.state, "all"}
-        # Without an owner, GitHub ignores the filter.
-        and (
-            ":" not in head
-            or head.lower() == f"{(pull.head_repository or pull.repository).owner.login}:{pull.head_ref}".lower()
-        )
-    ]
+    state, head = call.query.get("state", "open"), call.query.get("head", "").lower()
+    pulls = [pull for pull in reversed(call.repository.pulls.values()) if state in {pull.state, "all"}]
+    if ":" in head:  # without an owner, GitHub ignores the filter
+        owners = [(pull, (pull.head_repository or pull.repository).owner.login) for pull in pulls]
+        pulls = [pull for pull, owner in owners if head == f"{owner}:{pull.head_ref}".lower()]
     return list(map(_pull, call.page(pulls)))
 
 
@@ -183,9 +177,7 @@ def request_reviewers(call: Call) -> object:
     pull, repository = call.pull, call.repository
     accounts = [call.world.users.get(login.lower()) for login in call.body.get("reviewers", [])]
     for account in accounts:
-        if account is not None and account is pull.author:
-            raise Refusal(422, "Review cannot be requested from pull request author.")
-        if account is None or (account is not repository.owner and account.login.lower() not in repository.roles):
+        if account is None or account is pull.author or repository.role(account) == "none":
             raise Refusal(422, f"Reviews may only be requested from collaborators of {repository.full_name}.")
     pull.requested += [account for account in accounts if account and account not in pull.requested]
     return _pull(pull)
