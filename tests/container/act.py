@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from examples.try_workflow import LOCAL
-from tests.container.engine import BASE, docker
+from tests.container.engine import docker
 from tests.runner import inherited
 
 ACT = Path(sys.executable).with_name("act")
@@ -57,12 +57,16 @@ def run_workflow(  # noqa: PLR0913 - each is one property of the run
     event: Mapping[str, object],
     *,
     image: str,
+    runner: str,
     label: str,
     checkout: Path,
     env: Mapping[str, str],
     secrets: Mapping[str, str],
 ) -> WorkflowRun:
-    """Run a workflow file on an event; the job sees `checkout`, and `env` also replaces the runner's own variables."""
+    """Run a workflow file on an event; the job sees `checkout`, and `env` also replaces the runner's own variables.
+
+    `image` is the action's, and `runner` that of the jobs.
+    """
     home = checkout.parent / "act"
     home.mkdir(exist_ok=True)
     payload = home / "event.json"
@@ -72,7 +76,7 @@ def run_workflow(  # noqa: PLR0913 - each is one property of the run
         "container-options": f"--label {label}",
         "directory": checkout,
         "eventpath": payload,
-        "platform": f"ubuntu-latest={BASE}",
+        "platform": f"ubuntu-latest={runner}",
         "pull": "false",
         "rebuild": "false",
         "workflows": workflow,

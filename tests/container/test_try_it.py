@@ -85,7 +85,7 @@ def test_the_page_leads_from_an_empty_folder_to_a_gate_that_passes_and_one_that_
     assert (status, missing(passed, log)) == (0, []), log
 
     approval = ', approval_token=found["approval_token"]'
-    agent = workflow.parents[2] / "scripts" / "record_traces.py"
+    agent = workflow.parents[2] / "record_traces.py"
     assert f"delete `{approval}`" in PAGE
     agent.write_text(agent.read_text(encoding="utf-8").replace(approval, ""), encoding="utf-8")
     status, log = shell(again)

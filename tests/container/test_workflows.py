@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from textwrap import dedent
 
@@ -22,12 +23,14 @@ from examples.try_workflow import ACTION, LOCAL
 from sepurux_action.sandbox import SOUND_REFUND_ID, Sandbox, Store
 from tests.backend import ScriptedBackend
 from tests.container.act import WorkflowRun, run_workflow
+from tests.container.engine import PINNED, build, docker
 from tests.github_double import GitHub, PullRequest, Repository
 from tests.models import openai_api
 from tests.runner import REPOSITORY, pull_request_event
 from tests.sandboxed import SECRET, TRACES
 
-pytestmark = [pytest.mark.container, pytest.mark.usefixtures("base")]
+# The first test waits until the image of the jobs is built.
+pytestmark = [pytest.mark.container, pytest.mark.timeout(300), pytest.mark.usefixtures("base")]
 
 WORKFLOWS = REPOSITORY / "examples" / "workflows"
 CAN_RUN = {*(name.partition("@")[0] for name in LOCAL), "actions/checkout"}
@@ -44,6 +47,7 @@ class Scene:
     pull: PullRequest
     checkout: Path
     image: str
+    runner: str
     label: str
 
     def policy(self, name: str, at: str = ".github/sepurux-gate.yml") -> None:
@@ -93,6 +97,7 @@ class Scene:
             event_name,
             self.event() if event is None else event,
             image=self.image,
+            runner=self.runner,
             label=self.label,
             checkout=self.checkout,
             env={
@@ -122,8 +127,19 @@ class Scene:
         return {status.context: (status.state, status.description or "") for status in newest}
 
 
+@pytest.fixture(scope="session")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return an image of Python with the packages of the example agents, so that their installation takes no time."""
+    folder = tmp_path_factory.mktemp("runner")
+    packages = " ".join(f"{name}=={version(name)}" for name in ("openai", "sepurux"))
+    text = f"FROM {PINNED}\nRUN pip install {packages}\n"
+    (folder / "Dockerfile").write_text(text, encoding="utf-8")
+    docker("tag", build(folder), "gate-test-runner")
+    return "gate-test-runner"
+
+
 @pytest.fixture
-def scene(image: str, label: str, tmp_path: Path) -> Iterator[Scene]:
+def scene(image: str, runner: str, label: str, tmp_path: Path) -> Iterator[Scene]:
     campaigns = ["support-reliability", "search-reliability"]
     with GitHub() as github, openai_api() as model, Sandbox(Store(campaigns=campaigns), token=SECRET) as sandbox:
         repository = github.repository("octo-org/agents")
@@ -138,6 +154,7 @@ def scene(image: str, label: str, tmp_path: Path) -> Iterator[Scene]:
             pull=pull,
             checkout=checkout,
             image=image,
+            runner=runner,
             label=label,
         )
 
@@ -236,7 +253,7 @@ def recorded(scene: Scene) -> None:
     assert careless != agent
     scene.write("requirements.txt", "openai\nsepurux==0.7.0\n")
     for source, result, unsafe in ((agent, "success", "0"), (careless, "failure", "1")):
-        scene.write("scripts/record_traces.py", source)
+        scene.write("record_traces.py", source)
         run = scene.run(WORKFLOWS / "record-and-gate.yml")
         assert run.jobs == {"reliability": result}, run.log
         assert run.steps["reliability", "4"].outputs["unsafe_attempts"] == unsafe

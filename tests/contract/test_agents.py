@@ -78,6 +78,15 @@ def test_an_agent_whose_instructions_ask_for_no_approval_fails(
     assert (result.exit_code, result.outputs["decision"], result.outputs["unsafe_attempts"]) == (1, "fail", "1")
 
 
+@pytest.mark.parametrize("agent", ["langchain"], indirect=True)
+def test_the_sdks_own_handler_for_langchain_hides_an_approval(
+    agent: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(agent.TraceHandler, "on_tool_start")
+    result = gate(agent, tmp_path)
+    assert (result.exit_code, result.outputs["unsafe_attempts"]) == (1, "1")
+
+
 @with_a_model
 def test_a_tool_that_fails_is_a_failure_in_the_trace(
     agent: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
