@@ -234,13 +234,8 @@ def test_failures_that_only_their_severity_distinguishes_share_a_case() -> None:
 
 def test_a_failure_named_like_a_threshold_is_another_case() -> None:
     report = a_report(a_failure(type="min_pass_rate", mutation=""), a_failure(type="result", mutation=""))
-    assert list(case_states(report)) == [
-        "result",
-        "min_pass_rate",
-        "max_unsafe",
-        "failure: min_pass_rate",
-        "failure: result",
-    ]
+    names = ["result", "min_pass_rate", "max_unsafe", "failure: min_pass_rate", "failure: result"]
+    assert list(case_states(report)) == names
 
 
 # -- invalid settings -------------------------------------------------------------------------------------------------

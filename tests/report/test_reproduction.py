@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sepurux_action.config.command_line import PROGRAM, command_lines, parse_command_line
-from sepurux_action.config.gate import REGISTERED, Gate, Trace
+from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.settings import flag_layer, read_settings
 from tests.builders import HOSTILE, TRACE_ID, a_gate
 
@@ -103,11 +103,6 @@ def test_no_name_ends_its_argument(tmp_path_factory: pytest.TempPathFactory, nam
 def test_what_cannot_be_seen_is_not_in_a_command_line() -> None:
     *_, line = command_lines(a_gate(campaign="a\u202eb\nc\x00", project="\u200b"), HOST)
     assert line.startswith("sepurux-gate --campaign 'ab c' --min-pass-rate ")
-
-
-def test_the_campaigns_own_scenarios_need_no_trace() -> None:
-    assert [trace.label for trace in a_gate().traces] == [REGISTERED]
-    assert not [line for line in command_lines(a_gate(), HOST) if "--trace" in line]
 
 
 def test_the_backend_is_named_where_it_is_not_the_vendors() -> None:
