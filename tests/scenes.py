@@ -124,18 +124,6 @@ class Scene:
         review = {"state": "approved", "commit_id": self.pull.head_sha, "user": {"login": "hubot"}}
         return self.on("pull_request_review", {**self.event(), "action": "submitted", "review": review}, inputs)
 
-    def queue(self, **inputs: str) -> tuple[StepResult, str]:
-        """Run the step for the pull request's merge group; return the result and the state of its status."""
-        queued = self.repository.commit("gh-readonly-queue", {"queued": "x"})
-        group = {
-            "head_sha": queued,
-            "head_ref": f"refs/heads/gh-readonly-queue/main/pr-{self.pull.number}-{'a' * 40}",
-            "base_ref": "refs/heads/main",
-            "base_sha": self.pull.base_sha,
-        }
-        event = {"action": "checks_requested", "merge_group": group}
-        return self.on("merge_group", event, inputs, env={"GITHUB_SHA": queued}), self.state(queued)
-
     def answers(self, **fields: object) -> None:
         """Let the backend return these fields from now on."""
         self.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(run_ids=[backend.RUN_ID], **fields)))

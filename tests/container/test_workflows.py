@@ -116,9 +116,7 @@ class Scene:
                 "SEPURUX_CI_TOKEN": SECRET,
             },
         )
-        assert "the decision and the exit status stand." not in run.log.lower(), (
-            run.log
-        )  # the end of each refusal's warning
+        assert "this does not change the result." not in run.log.lower(), run.log  # the end of each refusal's warning
         return run
 
     def statuses(self, sha: str = "") -> dict[str, tuple[str, str]]:

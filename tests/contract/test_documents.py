@@ -13,7 +13,6 @@ from scripts import generate
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import enforce
-from sepurux_action.sandbox import Sandbox
 from tests import backend
 from tests.backend import MISSING, decided, sound_backend
 from tests.gfm import read
@@ -164,15 +163,6 @@ def test_a_step_of_the_documents_works_as_pasted(
     assert scene.status[:2] == ("success", "Sepurux / core-reliability")
     assert f"`{scene.status[1]}`" in text_of(README)
     assert (len(scene.ours), result.messages("warning")) == (1, [])
-
-
-def test_the_quick_start_of_readme_passes_at_the_sandbox_as_it_is(tmp_path: Path) -> None:
-    inputs, _ = next(gates_of(README))
-    trace = {"traces/sound.json": (ROOT / "examples" / "traces" / "refund-sound.json").read_bytes()}
-    with Sandbox(token=SECRET) as sandbox:
-        inputs |= {"token": SECRET, "github_token": "", "base_url": sandbox.url}
-        result = run_action(inputs=inputs, workspace=tmp_path, files=trace)
-    assert (result.exit_code, result.outputs["decision"]) == (0, "pass"), result.log
 
 
 # -- what the log says ------------------------------------------------------------------------------------------------

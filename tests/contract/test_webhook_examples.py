@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import sys
 from pathlib import Path
@@ -98,14 +97,6 @@ def test_a_push_is_asked_for_by_its_commit_and_a_deletion_is_skipped(payloads: d
             assert event.lookup == ByCommit(commit=payload["after"])  # of the default branch, or of a tag
         assert event.head_branch == ("master" if payload["ref"] == "refs/heads/master" else "")
         assert event.branch == ("master" if event.head_branch else payload["repository"]["default_branch"])
-
-
-def test_a_run_that_no_pull_request_started_is_asked_for_by_its_commit(payloads: dict[str, list[Payload]]) -> None:
-    for payload in copy.deepcopy(payloads["workflow_run"]):
-        run = payload["workflow_run"]
-        assert run["event"] in {"workflow_dispatch", "repository_dispatch"}
-        payload["repository"] |= {"full_name": run["head_repository"]["full_name"], "default_branch": "trunk"}
-        assert parsed("workflow_run", payload).lookup == ByCommit(commit=run["head_sha"])
 
 
 def test_an_example_pull_request_is_read_whole(payloads: dict[str, list[Payload]]) -> None:

@@ -64,8 +64,8 @@ def only_step(action: Mapping[str, Any]) -> dict[str, Any]:
     return dict(step)
 
 
-def shell_step(folder: Path, names: Collection[str], environment: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """Return the script of the action's only step, and the environment in which it runs; `names` are given inputs."""
+def launch(folder: Path, names: Collection[str], environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Return the command and the environment of the process that runs the action's only step; `names` are inputs."""
     action = read_action(folder)
     step = only_step(action)
     if step["shell"] != "bash":
@@ -74,16 +74,10 @@ def shell_step(folder: Path, names: Collection[str], environment: Mapping[str, s
     inputs = {given[name]: value for name, value in environment.items() if name in given}
     variables = {name: value for name, value in environment.items() if name not in given}
     variables |= {name: evaluated(text, {"inputs": inputs}) for name, text in step["env"].items()}
-    return evaluated(step["run"], {"inputs": inputs}), {**variables, "GITHUB_ACTION_PATH": str(folder)}
-
-
-def launch(folder: Path, names: Collection[str], environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """Return the command and the environment of the process that runs the action's only step."""
-    script, variables = shell_step(folder, names, environment)
     descriptor, path = tempfile.mkstemp(suffix=".sh", dir=environment["RUNNER_TEMP"])
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(script)
-    return [*BASH, path], variables
+        file.write(evaluated(step["run"], {"inputs": inputs}))
+    return [*BASH, path], {**variables, "GITHUB_ACTION_PATH": str(folder)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,6 @@ import json
 import random
 from pathlib import Path
 
-import pytest
-
 from tests import backend
 from tests.backend import decided, sound_backend
 from tests.runner import run_action
@@ -43,27 +41,6 @@ def test_a_backend_that_is_not_there_is_an_error_within_the_timeout(tmp_path: Pa
     result = run_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": url, "timeout": "0.5"})
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
     assert "base_url" in visible(result.summary)
-
-
-@pytest.mark.parametrize(
-    ("status", "listed", "exit_code"),
-    [(422, 503, 2), (403, 503, 2), (503, 200, 2), (503, 503, 0), (429, 200, 0), (401, 200, 0)],
-)
-def test_allow_covers_only_what_no_uploaded_trace_can_cause(
-    status: int, listed: int, exit_code: int, tmp_path: Path
-) -> None:
-    """The campaign list contains no trace. It is requested again to confirm a server error."""
-    (tmp_path / "trace.json").write_text("{}")
-    found = backend.json([{"campaign_id": backend.CAMPAIGN_ID, "name": "core-reliability"}])
-    answers: dict[str, backend.Answer | list[backend.Answer]] = {
-        "GET /v1/campaigns": [found, backend.json([], listed)],
-        "POST /v1/traces": backend.json({"detail": "no"}, status),
-    }
-    with sound_backend(**answers) as sepurux:
-        result = step(sepurux, tmp_path, trace_file="trace.json", on_undecided="allow", timeout="0.5")
-        assert len(sepurux.calls("GET /v1/campaigns")) == 1 + (status == 503)
-    assert (result.exit_code, result.outputs["decision"]) == (exit_code, "error"), result.log
-    assert ("the uploaded trace may be the cause" in visible(result.summary)) is bool(exit_code)
 
 
 def test_a_response_without_end_does_not_delay_the_exit(tmp_path: Path) -> None:

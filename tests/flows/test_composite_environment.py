@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.flows.composite_job import COMPOSITE, NO_INDEX, PYTHON, Job, a_copy, launch, python, tool
-from tests.runner import StepResult, run_action
+from tests.runner import run_action
 
 
 @pytest.fixture
@@ -18,12 +18,6 @@ def fresh(fresh: Job, empty: Path) -> Job:
     """Return a job before its first step, into whose environment nothing can be installed, because it has no pip."""
     tool(fresh.tools, "python3", python(empty))
     return fresh
-
-
-def test_a_later_step_of_the_job_installs_nothing(job: Job) -> None:
-    result = job.run(env=NO_INDEX)
-    assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
-    assert len(job.environments) == 1
 
 
 def test_an_environment_that_was_never_finished_is_not_used(fresh: Job) -> None:
@@ -35,30 +29,34 @@ def test_an_environment_that_was_never_finished_is_not_used(fresh: Job) -> None:
         assert result.outputs["decision"] == "error"
 
 
-def broken(job: Job, **variables: str) -> StepResult:
-    """Run a step with these variables, which replace those of the runner in the step's own process only."""
-    step = job.step({})
+NO_FOLDER = "The runner's temporary folder does not exist. Set RUNNER_TEMP to a folder."
+NO_INPUTS = "The inputs did not reach the gate: GATE_INPUTS is not a JSON object of texts."
 
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("RUNNER_OS", "Windows", "The gate runs on Linux and macOS, not on Windows. Use another runner for this job."),
+        ("RUNNER_TEMP", "", NO_FOLDER),
+        ("RUNNER_TEMP", "/nowhere/_temp", NO_FOLDER),
+        ("GATE_INPUTS", "", NO_INPUTS),
+        ("GATE_INPUTS", '{"campaign": null}', NO_INPUTS),
+    ],
+)
+def test_a_variable_of_the_step_that_prevents_a_start_is_an_error_that_says_so(
+    variable: str, value: str, message: str, job: Job
+) -> None:
     def launch_broken(environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
         command, usual = launch(job.action, (), environment)
-        return command, {**usual, **variables}
+        return command, {**usual, variable: value}
 
+    step = job.step({})
     step["launch"] = launch_broken
-    return run_action(**step)
-
-
-def test_on_windows_an_error_says_so(job: Job) -> None:
-    result = broken(job, RUNNER_OS="Windows")
+    result = run_action(**step)
     assert (result.exit_code, result.outputs["decision"]) == (2, "error"), result.log
-    message = "The gate runs on Linux and macOS, not on Windows. Use another runner for this job."
-    assert result.messages("error") == [message]
-
-
-@pytest.mark.parametrize("folder", ["", "/nowhere/_temp"])
-def test_without_a_temporary_folder_an_error_says_so(folder: str, job: Job) -> None:
-    result = broken(job, RUNNER_TEMP=folder)
-    assert (result.exit_code, result.outputs["decision"]) == (2, "error"), result.log
-    assert result.messages("error") == ["The runner's temporary folder does not exist. Set RUNNER_TEMP to a folder."]
+    [shown] = result.messages("error")
+    assert shown.startswith(message)
+    assert "Traceback" not in result.raw_log
 
 
 def test_a_folder_of_the_action_alone_is_an_error_that_says_so(job: Job, tmp_path: Path) -> None:
@@ -73,15 +71,6 @@ def test_a_folder_of_the_action_alone_is_an_error_that_says_so(job: Job, tmp_pat
             "Use sepurux/gate-action/composite or a copy of the whole repository, and re-run the job."
         )
         assert "Traceback" not in result.raw_log
-
-
-@pytest.mark.parametrize("inputs", ["", '{"campaign": null}'])
-def test_inputs_that_did_not_arrive_are_an_error_that_says_so(inputs: str, job: Job) -> None:
-    result = broken(job, GATE_INPUTS=inputs)
-    assert (result.exit_code, result.outputs["decision"]) == (2, "error"), result.log
-    [message] = result.messages("error")
-    assert message.startswith("The inputs did not reach the gate: GATE_INPUTS is not a JSON object of texts.")
-    assert "Traceback" not in result.raw_log
 
 
 def test_a_package_that_is_missing_is_an_error_that_names_it(job: Job, tmp_path: Path) -> None:

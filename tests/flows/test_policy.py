@@ -427,21 +427,6 @@ def test_a_soft_gate_whose_reviews_cannot_be_read_needs_an_approval(scene: Scene
     assert len(scene.github.calls("pulls/list-reviews")) == 1
 
 
-@pytest.mark.parametrize(
-    ("reviewer", "exit_code", "state"), [("hubot", 0, "success"), ("mona", 1, "pending")], ids=["other", "the author"]
-)
-def test_an_approval_counts_for_the_merge_group_but_not_the_authors(
-    reviewer: str, exit_code: int, state: str, scene: Scene
-) -> None:
-    with_policy(scene, SOFT)
-    scene.repository.collaborator(reviewer, "write")
-    scene.pull.review(reviewer, "APPROVED")
-    scene.answers()
-    result, found = scene.queue()
-    assert (result.exit_code, found) == (exit_code, state), result.log
-    assert scene.ours == []
-
-
 def test_a_github_without_a_usable_address_is_no_reason_to_take_the_checkouts_policy(scene: Scene) -> None:
     (scene.workspace / ".github").mkdir()
     (scene.workspace / PATH).write_text(LOOSE)

@@ -15,48 +15,42 @@ from tests.runner import REPOSITORY, inherited
 SLOW = "import time\nprint('importing', flush=True)\ntime.sleep(60)\n"
 
 
+def interrupted(command: list[str], number: signal.Signals, **env: str) -> tuple[int, str]:
+    """Return the exit status and the errors of a program that gets a signal during its imports."""
+    with subprocess.Popen(
+        command,
+        env={**inherited(), **env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as started:
+        assert started.stdout
+        assert started.stdout.readline() == "importing\n"
+        started.send_signal(number)
+        _, errors = started.communicate(timeout=30)
+    return started.returncode, errors
+
+
 @pytest.mark.parametrize("start", ["entrypoint.py", "composite/start.py"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_during_the_imports_ends_the_step_without_a_traceback(
     number: signal.Signals, start: str, tmp_path: Path
 ) -> None:
-    copy = tmp_path / start
+    copy, package = tmp_path / start, tmp_path / "sepurux_action"
     copy.parent.mkdir(exist_ok=True)
     shutil.copy(REPOSITORY / start, copy)
-    package = tmp_path / "sepurux_action"
     package.mkdir()
     (package / "__init__.py").write_text(SLOW)
-    with subprocess.Popen(
-        [sys.executable, "-I", copy],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as step:
-        assert step.stdout
-        assert step.stdout.readline() == "importing\n"
-        step.send_signal(number)
-        _, complaint = step.communicate(timeout=30)
-    assert (step.returncode, complaint) == (128 + number, "")
+    assert interrupted([sys.executable, "-I", str(copy)], number) == (128 + number, "")
 
 
 @pytest.mark.parametrize("module", ["difflib", "requests"])
 def test_ctrl_c_during_the_imports_ends_the_command_line_without_a_traceback(module: str, tmp_path: Path) -> None:
     (tmp_path / f"{module}.py").write_text(SLOW)
     start = "from sepurux_action.__main__ import start_command_line; start_command_line()"  # as the installed command
-    with subprocess.Popen(
-        [sys.executable, "-c", start],
-        env={**inherited(), "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as command:
-        assert command.stdout
-        assert command.stdout.readline() == "importing\n"
-        command.send_signal(signal.SIGINT)
-        _, complaint = command.communicate(timeout=30)
-    assert (command.returncode, complaint) == (130, "")
+    command = [sys.executable, "-c", start]
+    assert interrupted(command, signal.SIGINT, PYTHONPATH=f"{tmp_path}:{REPOSITORY}") == (130, "")
 
 
 def test_on_windows_the_command_line_ends_with_an_error() -> None:
