@@ -1,4 +1,4 @@
-"""The calls of `docker` that prepare and inspect a test."""
+"""The calls of `docker` that prepare and inspect a test, and a fresh clone of this repository."""
 
 from __future__ import annotations
 
@@ -27,3 +27,19 @@ def build(folder: Path) -> str:
     base = os.environ.get("GATE_BASE")
     replaced = [f"--build-context={PINNED}=docker-image://{base}"] if base else []
     return docker("build", "--quiet", "--network=host", *replaced, str(folder))
+
+
+def a_clone(folder: Path) -> Path:
+    """Return a new folder with the files that git has of this repository, or would have after `git add`."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, folder / name)
+    return folder

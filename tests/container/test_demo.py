@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sepurux_action.sandbox import CORE_CAMPAIGN, FAILING_CAMPAIGN
-from tests.container.clone import a_clone
+from tests.container.engine import a_clone
 from tests.runner import inherited
 
 pytestmark = pytest.mark.container

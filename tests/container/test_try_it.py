@@ -17,8 +17,7 @@ import pytest
 
 from examples import try_workflow
 from tests.container.act import ACT, LONGEST_S, only_workflow
-from tests.container.clone import a_clone
-from tests.container.engine import BASE
+from tests.container.engine import BASE, a_clone
 from tests.runner import REPOSITORY, inherited
 from tests.yaml_blocks import blocks_of
 

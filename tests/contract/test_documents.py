@@ -269,14 +269,9 @@ PRINTED: dict[str, Callable[[Scene], str]] = {
 }
 
 
-def quoted(cell: str) -> str:
-    """Return what stands in a table's cell as code."""
-    return cell.strip("`").strip()
-
-
 def messages_of(path: Path) -> list[str]:
     """Return the messages that a document quotes in its table."""
-    return [quoted(cell) for cell, _ in table(path, "the log or the report says")]
+    return [cell.strip("`").strip() for cell, _ in table(path, "the log or the report says")]
 
 
 def test_every_message_that_a_document_quotes_is_seen_in_a_run() -> None:

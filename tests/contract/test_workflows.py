@@ -6,6 +6,7 @@ What linters see, `make lint` holds; whole workflows run in tests/container.
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import Any
 
 import pytest
@@ -60,3 +61,12 @@ def test_a_verification_names_the_workflow_the_branch_and_githubs_own_runners(na
     (command,) = re.findall(r"gh attestation verify (?:.*\\\n)*.*", (release.ROOT / name).read_text(encoding="utf-8"))
     wanted = ("/.github/workflows/release.yml", "--source-ref refs/heads/main", "--deny-self-hosted-runners")
     assert [each for each in wanted if each not in command] == []
+
+
+def test_the_tests_run_on_every_python_that_the_package_names_and_the_image_has_the_newest() -> None:
+    project = tomllib.loads((release.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [each.rpartition(" ")[2] for each in project["classifiers"] if "Python :: 3." in each]
+    assert read("ci.yml")["jobs"]["test"]["strategy"]["matrix"]["python"] == named
+    assert project["requires-python"] == f">={named[0]}"
+    dockerfile = (release.ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert re.findall(r"^FROM python:([\d.]+)", dockerfile, re.MULTILINE) == [named[-1]]
