@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TextIO, TypeVar
+from typing import TextIO
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
+from sepurux_action.common import T
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.gate import Gate
@@ -33,8 +34,6 @@ from sepurux_action.report.rendering import render_comment, render_lines, render
 from sepurux_action.report.report import Context, Report, build_report
 from sepurux_action.report.report_json import REPORT_FILES, REPORT_JSON, json_text, report_files
 from sepurux_action.run import Connections, Invocation, Run, from_command_line, from_step
-
-T = TypeVar("T")
 
 CONNECTIONS = Connections()
 MAX_PROBLEM_ANNOTATIONS = 9  # problems in settings with an annotation each, and one for the result; GitHub shows ten

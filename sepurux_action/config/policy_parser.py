@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
-from sepurux_action.common import json_reader
+from sepurux_action.common import T, json_reader
 from sepurux_action.config import kinds, options, path_filter
 from sepurux_action.config.kinds import Kind
 from sepurux_action.config.options import BY_NAME, Option, SectionKind
@@ -22,8 +22,6 @@ from sepurux_action.config.path_filter import Filter
 from sepurux_action.config.policy import MAX_FILE_BYTES, ConfiguredValue, Policy, PolicySection
 from sepurux_action.config.stage import StageRule, parse_start
 from sepurux_action.errors import ConfigurationError, Problem
-
-T = TypeVar("T")
 
 MAX_NESTING = 16  # levels of nesting; a policy has seven
 MAX_WORKFLOW_BYTES = 64 * 1024  # of a workflow file that is parsed; PyYAML needs up to 3 s for so many

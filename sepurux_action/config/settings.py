@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import TypeVar
 
-from sepurux_action.common import json_reader
+from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Redactor, Secret, may_be_secret
 from sepurux_action.config import kinds, options
 from sepurux_action.config.gate import Gate, Trace
@@ -29,7 +28,6 @@ NO_BASE = (
 ONE_GATE = "leave this flag out, or give --config a policy file without `gates`"
 BASE = "{base}"  # in `status_context`, it stands for the base branch
 
-T = TypeVar("T")
 TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or glob matches; raises TraceFileError
 
 
@@ -100,8 +98,7 @@ def flag_layer(texts: Mapping[str, str]) -> Layer:
 
 def environment_layer(environ: Mapping[str, str]) -> Layer:
     texts = {option.name: environ.get(option.environment, "") for option in OPTIONS if option.environment}
-    names = {option.name: option.environment for option in OPTIONS}
-    return Layer(texts=texts, label=lambda spelling: f"environment variable {names[spelling]}")
+    return Layer(texts=texts, label=lambda spelling: f"environment variable {BY_NAME[spelling].environment}")
 
 
 def flag(spelling: str) -> str:

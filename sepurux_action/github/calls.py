@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import methodcaller
-from typing import TypeVar
 
+from sepurux_action.common import T
 from sepurux_action.errors import DeadlineExceeded, ErrorDetails, GitHubError, Interrupted
 from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.event import Event
@@ -15,8 +15,6 @@ from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, policy_
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import Output
 from sepurux_action.host.workflow_commands import Level
-
-T = TypeVar("T")
 
 FIRST_READ_S = 60.0  # for finding the pull request and the first snapshot, which has the policy
 READS_S = 15.0  # for the pending statuses and the reads after them; the same for reviews, and for the read at the end

@@ -13,19 +13,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
 import requests
 import urllib3
 from github import Auth, BadAttributeException, Github, GithubException
 
 from sepurux_action import __version__
-from sepurux_action.common import json_reader
+from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Secret
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.github.client import UNEXPECTED_SHAPE, GitHubClient, joined_messages
-
-T = TypeVar("T")
 
 _SECONDS = re.compile(r"[0-9]{1,10}\Z")
 TIMEOUT_S = 10  # of one request; PyGithub has no separate timeout for connecting

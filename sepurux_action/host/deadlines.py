@@ -8,12 +8,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import TypeVar
 
+from sepurux_action.common import T
 from sepurux_action.errors import DeadlineExceeded, Interrupted
 from sepurux_action.host.signals import Signals
-
-T = TypeVar("T")
 
 
 def start_thread(work: Callable[[], T]) -> Future[T]:

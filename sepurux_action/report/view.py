@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, groupby
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple
 
-from sepurux_action.common import number_format
+from sepurux_action.common import T, number_format
 from sepurux_action.evaluation.ci_run import ClassifiedFailure, severity_rank
 from sepurux_action.report.report import CommitFacts, GateFacts, Note, Report, State
 
-T = TypeVar("T")
 Limits = Mapping[str, int]
 NUMBERS_IN_TITLE = 2
 COMMENT_CHARACTERS = 65_000  # GitHub accepts 65,536
