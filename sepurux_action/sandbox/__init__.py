@@ -4,23 +4,7 @@ with Sandbox(token="...") as sandbox:
     requests.get(f"{sandbox.url}/v1/campaigns", headers={"X-API-Key": "..."})
 """
 
-from sepurux_action.sandbox.server import Faults, Sandbox
-from sepurux_action.sandbox.store import (
-    CORE_CAMPAIGN,
-    FAILING_CAMPAIGN,
-    MANY_CAMPAIGN,
-    SOUND_REFUND_ID,
-    Store,
-    campaign_id,
-)
+from sepurux_action.sandbox.server import Sandbox
+from sepurux_action.sandbox.store import CORE_CAMPAIGN, FAILING_CAMPAIGN, SOUND_REFUND_ID, Store, campaign_id
 
-__all__ = [
-    "CORE_CAMPAIGN",
-    "FAILING_CAMPAIGN",
-    "MANY_CAMPAIGN",
-    "SOUND_REFUND_ID",
-    "Faults",
-    "Sandbox",
-    "Store",
-    "campaign_id",
-]
+__all__ = ["CORE_CAMPAIGN", "FAILING_CAMPAIGN", "SOUND_REFUND_ID", "Sandbox", "Store", "campaign_id"]

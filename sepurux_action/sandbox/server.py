@@ -6,7 +6,6 @@ import json
 import re
 import ssl
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from sepurux_action.sandbox.store import Store
 
 LOOPBACK = "127.0.0.1"
 MAX_BODY_BYTES = 64 * 1024 * 1024  # the maximum of a trace file (docs/configuration.md#traces)
-MAX_REQUESTS_KEPT = 10_000  # in `Sandbox.requests`; older ones are dropped
 IDLE_SECONDS = 30.0  # then a silent connection is closed, so that a stalled client does not hold a thread forever
 
 
@@ -57,19 +55,13 @@ class Sandbox:
         self._store = store or Store()
         self._host, self._port = address
         self._certificate = certificate
-        self._requests: deque[Request] = deque(maxlen=MAX_REQUESTS_KEPT)
+        self.requests: list[Request] = []  # the complete requests so far, the oldest first
         self._lock = Lock()
 
     @property
     def url(self) -> str:
         """Return the base URL without a slash at its end. The port is known once the context is entered."""
         return f"{'https' if self._certificate else 'http'}://{self._host}:{self._port}"
-
-    @property
-    def requests(self) -> list[Request]:
-        """Return a copy of the complete requests so far, the oldest first."""
-        with self._lock:
-            return list(self._requests)
 
     def __enter__(self) -> Self:
         self._server = _Server(self._host, self._port, self._certificate, self._respond)
@@ -85,7 +77,7 @@ class Sandbox:
     def _respond(self, request: Request) -> object:
         time.sleep(self._faults.delay)
         with self._lock:
-            self._requests.append(request)
+            self.requests.append(request)
             if self._faults.broken and re.search(self._faults.broken, request.path):
                 raise RejectedError(503, "this endpoint is broken")
             return self._api.respond(request)

@@ -20,16 +20,9 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.sandbox import (
-    CORE_CAMPAIGN,
-    FAILING_CAMPAIGN,
-    MANY_CAMPAIGN,
-    SOUND_REFUND_ID,
-    Faults,
-    Sandbox,
-    Store,
-    campaign_id,
-)
+from sepurux_action.sandbox import CORE_CAMPAIGN, FAILING_CAMPAIGN, SOUND_REFUND_ID, Sandbox, Store, campaign_id
+from sepurux_action.sandbox.server import Faults
+from sepurux_action.sandbox.store import MANY_CAMPAIGN
 from sepurux_action.sandbox.trace_rules import Thresholds, evaluate, is_irreversible, meets
 from tests.fakes import FakeClock
 
