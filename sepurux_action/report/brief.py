@@ -29,13 +29,8 @@ MAX_LACKING = 5  # categories of a threshold
 # Missed thresholds, failures, and tools of a gate in a comment, and fewer if not even one gate fits: each text may take
 # 12 bytes a character.
 MOST = ((3, 3, 5), (1, 1, 1), (0, 0, 0))
-METRIC = {
-    "enum": [
-        *(metric.name for metric in METRICS if metric.threshold),
-        REQUIRED_CATEGORIES,
-        *(f"{metric.name}_drop" for metric in METRICS if metric.drop),
-    ]
-}
+_DROPS = [f"{metric.name}_drop" for metric in METRICS if metric.drop]
+METRIC = {"enum": [*(metric.name for metric in METRICS if metric.threshold), REQUIRED_CATEGORIES, *_DROPS]}
 
 _ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "`<>&@"}  # special in Markdown or HTML
 _LINE_START = re.compile(r', (?="(?:missed|failures|tools|gates)": \[|\{"(?:gate|severity|type)": )')

@@ -36,18 +36,12 @@ CHART = {
 
 
 def render_summary(report: Report, *, most_bytes: int = view.SUMMARY_BYTES) -> str:
-    """Return the report as Markdown of at most `most_bytes` bytes of UTF-8, shortened in steps.
-
-    If the templates cannot be used, only one line remains.
-    """
+    """Return the report as Markdown of at most `most_bytes` bytes of UTF-8; one line if no template can be used."""
     return _rendered(report, "summary", view.SUMMARY_LIMITS, lambda text: len(text.encode()), most_bytes)
 
 
 def render_comment(report: Report, marker: str) -> str:
-    """Return the body of a comment of at most 65,000 characters: the marker, then the report.
-
-    It has no line break at its end and contains no time, so that equal reports have equal bodies.
-    """
+    """Return the comment, at most 65,000 characters: the marker, then the report. Equal reports have equal comments."""
     most = view.COMMENT_CHARACTERS - len(marker) - len("\n\n")
     short = len(report.gates) > view.MANY_GATES >= len(report.acting)
     rooms = (min(most, view.MANY_GATES_CHARACTERS), most) if short else (most,)
@@ -184,10 +178,7 @@ def _shortened(change: Change) -> tuple[str, str]:
 
 
 def _chart(gate: GateFacts) -> Markdown:
-    """Return the pass rate by commit and the required rate as lines; '' for fewer than three numbers.
-
-    Source: https://mermaid.js.org/syntax/xyChart.html
-    """
+    """Return the pass rates and the required rate as two lines (https://mermaid.js.org/syntax/xyChart.html), or ''."""
     commits = [row for row in reversed(gate.history) if not row.base]
     points = [(row.commit[:SHORT_SHA], row.pass_rate * 100) for row in commits if row.pass_rate is not None]
     if len(points) < MIN_CHART_POINTS:
@@ -224,10 +215,6 @@ def _aligned(rows: Sequence[ThresholdFacts]) -> list[Markdown]:
     ]
 
 
-def _unchanged(value: str, **_: object) -> str:
-    return value
-
-
 _NUMBERS: dict[str, Callable[..., object]] = {
     "or_dash": lambda text: text or NOT_KNOWN,
     "plural": number_format.pluralize,
@@ -255,10 +242,7 @@ _MARKDOWN: dict[str, Callable[..., object]] = {
 }
 _TEXT: dict[str, Callable[..., object]] = {
     "aligned": _aligned,
-    "code": _unchanged,
+    **dict.fromkeys(("code", "prose", "strong", "text"), lambda value, **_: value),
     "listed": partial(_enumerated, json_reader.printable),
     "names": partial(_names, json_reader.printable),
-    "prose": _unchanged,
-    "strong": _unchanged,
-    "text": _unchanged,
 }

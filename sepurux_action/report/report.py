@@ -104,11 +104,7 @@ BY_CHECK = {  # in the order of the rows of a table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The commit, the pull request, and the workflow run of a report; '' and None for what is unknown.
-
-    `policy_changes` is what the pull request changes in the policy. `baselines` is the results on the base branch by
-    the gate's name. `history` is the results of the pull request's earlier commits, the oldest first.
-    """
+    """The commit, the pull request, and the workflow run of a report; '' and None for what is unknown."""
 
     repository: str = ""
     commit: str = ""
@@ -121,11 +117,11 @@ class Context:
     version: str = ""
     policy_path: str = ""
     notes: tuple[str, ...] = ()
-    policy_changes: tuple[Change, ...] = ()
-    baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    policy_changes: tuple[Change, ...] = ()  # by the pull request
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)  # by the gate's name
     base_ref: str = ""
     committed: float | None = None
-    history: tuple[CommitResults, ...] = ()
+    history: tuple[CommitResults, ...] = ()  # of the pull request's earlier commits, the oldest first
 
 
 @dataclass(frozen=True, slots=True)

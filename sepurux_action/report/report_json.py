@@ -242,10 +242,7 @@ def json_text(report: Report) -> str:
 
 
 def report_json(report: Report) -> dict[str, Any]:
-    """Return everything that the report contains, for `json.dumps`.
-
-    Texts have no control characters, and no invisible ones. An empty text is unknown, so it is null.
-    """
+    """Return everything that the report contains, in printable texts; an empty text is unknown, so it is null."""
     cleaned: dict[str, Any] = _clean(codec.dump_as(ReportJson, report))
     return cleaned
 

@@ -75,15 +75,12 @@ class Part(NamedTuple, Generic[T]):
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
 class View:
-    """A report in a place, `comment`, `summary`, or the name of a text template, within limits.
-
-    `brief` is the prompt for agents, '' to leave it out.
-    """
+    """A report within limits in a place: `comment`, `summary`, or the name of a text template."""
 
     report: Report
     place: str
     limits: Limits
-    brief: str = ""
+    brief: str = ""  # the prompt for agents; '' to leave it out
 
     def first(self, items: Sequence[T], limit: str) -> Part[T]:
         """Return the first of some items, as many as the limit of this name allows."""
@@ -133,7 +130,12 @@ class View:
         return bool(gate.dashboard and self.limits["sections"] > MANY_GATES)
 
     def failures(self, gate: GateFacts) -> Part[ClassifiedFailure]:
-        return self.first(most_severe_among_first(gate.failures, self.limits["failures"]), "failures")
+        """Return the groups of failures. If the first ones lack the most severe one, it comes first."""
+        groups = gate.failures
+        worst = min(groups, key=lambda each: severity_rank(each.severity), default=None)
+        if worst and worst not in groups[: self.limits["failures"]]:
+            groups = (worst, *(each for each in groups if each is not worst))
+        return self.first(groups, "failures")
 
     @property
     def details(self) -> Part[GateFacts]:
@@ -187,11 +189,3 @@ class View:
         without = not self.limits["tools"] or (self.place == "comment" and not self.brief)
         left_out = self.details.more or self.notes.more or (self.report.failed and without)
         return bool(left_out) and not self.report.short
-
-
-def most_severe_among_first(failures: tuple[ClassifiedFailure, ...], most: int) -> tuple[ClassifiedFailure, ...]:
-    """Return groups of failures. If the first `most` lack the most severe one, it comes first."""
-    worst = min(failures, key=lambda each: severity_rank(each.severity), default=None)
-    if worst is None or worst in failures[:most]:
-        return failures
-    return (worst, *(each for each in failures if each is not worst))

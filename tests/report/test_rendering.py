@@ -27,7 +27,7 @@ from sepurux_action.report.rendering import (
     render_summary,
 )
 from sepurux_action.report.report import Report, build_report
-from sepurux_action.report.view import COMMENT_CHARACTERS, most_severe_among_first
+from sepurux_action.report.view import COMMENT_CHARACTERS, COMMENT_LIMITS, View
 from tests import gfm
 from tests.builders import (
     APPROVED,
@@ -37,6 +37,7 @@ from tests.builders import (
     WAITS,
     a_baseline,
     a_context,
+    a_failure,
     a_gate,
     a_gate_with,
     a_history,
@@ -157,23 +158,20 @@ def test_a_drop_says_which_numbers_are_lower_and_than_how_many_results(
 
 
 @pytest.mark.parametrize(
-    ("severities", "shown"),
+    ("new", "old", "shown"),
     [
-        ("medium low low critical", "critical medium low"),
-        ("medium critical low low", "medium critical low"),
-        ("low low low medium critical critical", "critical low low"),
-        ("low odd odd", "low odd odd"),
+        ("low low low medium", "critical medium", "critical medium low"),
+        ("low critical low", "critical", "critical low low"),
+        ("low odd odd", "odd", "low odd odd"),
     ],
 )
-def test_of_more_groups_than_a_comment_shows_the_most_severe_one_is_among_them(severities: str, shown: str) -> None:
-    groups = tuple(
-        ClassifiedFailure(type=f"type {number}", severity=each, description="", mutation="", new=9 - number, count=9)
-        for number, each in enumerate(severities.split())
-    )
-    found = most_severe_among_first(groups, 3)
-    assert [each.severity for each in found[:3]] == shown.split()
-    assert sorted(found, key=groups.index) == list(groups)
-    assert most_severe_among_first(groups, 100) == groups
+def test_of_more_groups_than_a_comment_shows_the_most_severe_one_is_among_them(new: str, old: str, shown: str) -> None:
+    every = [(1, each) for each in new.split()] + [(0, each) for each in old.split()]
+    groups = tuple(a_failure(type=f"{n}", severity=severity, new=new) for n, (new, severity) in enumerate(every))
+    report = build_report([a_result(a_run(enrichment=Enrichment(failures=groups)))], a_context())
+    found = View(report=report, place="comment", limits=COMMENT_LIMITS).failures(report.gates[0])
+    assert [each.severity for each in found.shown] == shown.split()
+    assert found.more == len(groups) - 3
 
 
 def test_a_gate_without_a_decision_says_how_long_it_waited_and_why() -> None:
