@@ -61,10 +61,7 @@ class BoundedCalls:
         return None
 
     def try_each(self, operation: Operation, calls: Mapping[str, Callable[[], None]]) -> None:
-        """Make all calls, which are by target. Each kind of rejection is one warning that names its targets.
-
-        After a rejection that the next call would get too (token, rate limit, no time left), no further call is made.
-        """
+        """Make all calls, by target, up to a rejection that the next would get too; one warning for each rejection."""
         if operation in self._denied:
             return
         rejected: dict[ErrorDetails, list[str]] = {}

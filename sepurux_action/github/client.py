@@ -52,8 +52,7 @@ class GitHubClient:
     """The client for one repository, with one token.
 
     `send` takes an HTTP method, a path below the repository ('' is GraphQL), `query`, and `body`, and returns the
-    response, whatever shape it has. `redact` removes secrets from all that is shown: statuses, comments, review
-    requests.
+    response, whatever shape it has. `redact` removes secrets from all that is sent to be shown.
     """
 
     def __init__(self, send: Callable[..., object], repository: str, redact: Callable[[str], str] = str) -> None:
@@ -76,10 +75,7 @@ class GitHubClient:
         return self._pulls("open")
 
     def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:
-        """Return the pull request, the own comments, the base's results, and the policy file at `config`.
-
-        `after` is the cursor after which the comments begin.
-        """
+        """Return the pull request, own comments after a cursor, the base's results, and the policy file at `config`."""
         variables = snapshot.snapshot_variables(event, after=after, with_base=with_base, config=config)
         response = self._query(snapshot.SNAPSHOT_QUERY, variables)
         return snapshot.parse_snapshot(response, event, _graphql_error(response))
@@ -157,10 +153,7 @@ class GitHubClient:
         return tuple(json_reader.text(json_reader.at(user, "login")) for user in json_reader.as_array(users))
 
     def permission(self, login: str) -> str:
-        """Return what a user may do in the repository: `admin`, `write`, `read`, or `none`.
-
-        Here GitHub returns `write` for `maintain`, and for a custom role the role that it inherits from.
-        """
+        """Return `admin`, `write` (also for `maintain`), `read`, or `none`; for a custom role, that of its base."""
         try:
             response = self._call("GET", f"collaborators/{quote(login, safe='')}/permission")
         except GitHubError as error:

@@ -111,10 +111,7 @@ class State:
     fails: Mapping[str, RunResult] = field(default_factory=dict)
 
     def find_failure(self, gate: Gate, commit: str) -> RunResult | None:
-        """Return the run of a gate's `fail` if commit and fingerprint are the same, else None.
-
-        Its thresholds are checked again with the cached numbers, and a note says that nothing was evaluated.
-        """
+        """Return the run of a gate's `fail` at this commit, its thresholds compared again; None if there is none."""
         run = self.fails.get(_key(gate))
         if run is None or [commit] != [each.commit for each in self.commits[-1:]]:
             return None

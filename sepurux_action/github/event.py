@@ -199,10 +199,7 @@ def with_pull_request_number(event: Event, number: int | None) -> Event:
 
 
 def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
-    """Return the event with the result of its lookup, the pull requests that may match.
-
-    The result may require another lookup: for a push, `pr_number` applies only if no pull request was found.
-    """
+    """Return the event with the result of its lookup, or another lookup: `pr_number` is the last one for a push."""
     match event.lookup:
         case None:
             return event
@@ -344,10 +341,7 @@ def _with_number_lookup(event: Event, number: int) -> Event:
 
 
 def _with_match(event: Event, matches: Sequence[PullRequest], number: int | None = None) -> Event | None:
-    """Return the event with the pull request that matches, or with the base branch if several have the same.
-
-    `number` selects one of several. Without a match, the result is None.
-    """
+    """Return the event with the match, or the base branch of several matches; None if there is none."""
     matches = [pull for pull in matches if pull.number == number] or matches
     if len(matches) <= 1:
         return _with_pull_request(event, matches[0]) if matches else None

@@ -17,10 +17,7 @@ MAX_TARGETS_NAMED = 20  # in one warning
 
 
 def required_permission(errors: object) -> str:
-    """Return the permission that is missing according to GraphQL's errors, in the format of the REST header, or ''.
-
-    Only statuses are clear, because they have a permission of their own.
-    """
+    """Return the permission that is missing, or ''. Only that of statuses is clear from the errors of GraphQL."""
     return "statuses=read" if {path[-1:] for path in error_paths(errors)} == {("status",)} else ""
 
 

@@ -52,10 +52,9 @@ BLOCKING_FIRST = (CommitState.FAILURE, CommitState.PENDING, CommitState.SUCCESS)
 
 
 class GitHubSession:
-    """Everything that one run reads from GitHub and publishes there, about one event.
+    """What one run reads from GitHub and publishes there, about one event; nothing without a client.
 
-    A session without a client reads and publishes nothing. `signing_key` signs the state in the comment; without it
-    there is no state.
+    `signing_key` signs the state in the comment; without it there is no state.
     """
 
     def __init__(

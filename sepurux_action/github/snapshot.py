@@ -95,10 +95,7 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """A policy file: its `text`, or None if there is no file; `error` says why it cannot be read.
-
-    `details` is how the call to GitHub failed, None if the file itself is the cause.
-    """
+    """A policy file, without `text` if there is none. `error` says why it is not read, `details` how a call failed."""
 
     text: str | None = None
     error: str = ""
@@ -114,13 +111,12 @@ class Snapshot:
     """The state of a pull request and its base, as one query returns it.
 
     `comments` are the account's own, the oldest first; `comments_known` is False if one of the pages read may lack a
-    comment; `after` is the cursor of the next page, '' on the last one. `baselines` has the baseline of each lower-case
-    context, and `baselines_known` is False if not all statuses of the base could be read. `head_contexts` maps the
-    contexts of the evaluated commit's statuses to descriptions; None if they are not known. `committed` is the POSIX
-    time of that commit, None if it is not known. `error` is why a part could
+    comment; `after` is the cursor of the next page, '' on the last one. `baselines` are by lower-case context;
+    `baselines_known` is False if not all statuses of the base could be read. `head_contexts` are the descriptions of
+    the evaluated commit's statuses, None if not known, and `committed` is its POSIX time. `error` is why a part could
     not be read, and `denied` says which part. `account` is the token's login, with `[bot]` if it is a bot's.
-    `has_default_policy`: a file exists at the default path although `config` names another one. `head_policy` is the
-    file at the pull request's head. `workflow` is the text of the running workflow's file, '' if it was not read.
+    `has_default_policy`: a file is at the default path although `config` names another one. `workflow` is the text of
+    the running workflow's file, '' if it was not read.
     """
 
     pull_request: PullRequest | None = None
@@ -184,9 +180,8 @@ def snapshot_variables(event: Event, *, after: str = "", with_base: bool, config
 def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = None) -> Snapshot:
     """Return the snapshot in a response to SNAPSHOT_QUERY; what has an unknown shape is left out.
 
-    `error` is given if the response has errors. Their paths say which parts are missing. A file that could not be read
-    is null, like a file that does not exist, so it counts as an error of the file. An error of the workflow's file does
-    not count, because the report only lacks a hint without it.
+    `error` is given if the response has errors. A file that could not be read is null, like one that does not exist, so
+    an error counts. That of the workflow's file does not, because the report only lacks a hint without it.
     """
     repository = json_reader.as_object(json_reader.at(response, "data", "repository"))
     pull, thread = repository.get("pullRequest"), json_reader.at(repository, "pullRequest", "comments")
@@ -245,10 +240,7 @@ _PARTS = {"policyCommit": "policy", **dict.fromkeys(_LINE, "base")}
 
 
 def _part(path: tuple[str, ...]) -> str:
-    """Return which part of the query an error is about: a field of the repository, `base`, `comments`, or everything.
-
-    An error elsewhere in the pull request or in `evaluated` means nothing for the other parts.
-    """
+    """Return the part that an error is about. One of the pull request or `evaluated` says nothing about other parts."""
     if path[:3] == ("repository", "pullRequest", "comments"):
         return "comments"
     return _PARTS.get(path[1], path[1]) if path[0:1] == ("repository",) and len(path) > 1 else _EVERYTHING

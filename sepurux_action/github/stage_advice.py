@@ -19,10 +19,9 @@ _NEXT = {Stage.OBSERVE: Stage.SOFT, Stage.SOFT: Stage.HARD}
 
 
 def advise(stage: Stage, newest: Iterable[PreviousResult], *, scheduled: bool) -> str:
-    """Return what `hard` would have blocked, and the advice; '' in the last stage, `hard`.
+    """Return what `hard` would have blocked of the last pull requests, and the advice; '' in the last stage, `hard`.
 
-    `newest` are the newest results of each of the last pull requests. `scheduled`: the policy sets the date of a
-    stricter stage already.
+    `scheduled`: the policy sets the date of a stricter stage already.
     """
     if stage not in _NEXT:
         return ""

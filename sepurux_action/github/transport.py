@@ -2,7 +2,8 @@
 
 PyGithub does not pause between writes, and retries nothing: `calls.py` does. PyGithub's own objects would fetch each
 entry of a list once more, and a comment before it is changed.
-Source: https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api
+Sources: https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api;
+https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 """
 
 from __future__ import annotations
@@ -85,10 +86,7 @@ def _rejection(error: GithubException) -> ErrorDetails:
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds until GitHub accepts calls again, None if a response does not say it.
-
-    Source: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
-    """
+    """Return the seconds until GitHub accepts calls again, None if a response does not say it."""
     if _SECONDS.match(seconds := headers.get("retry-after", "")):
         return float(seconds)
     if headers.get("x-ratelimit-remaining") == "0" and _SECONDS.match(reset := headers.get("x-ratelimit-reset", "")):

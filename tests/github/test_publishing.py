@@ -441,6 +441,8 @@ def test_a_pull_request_that_cannot_be_read_again_keeps_the_time_for_the_decided
     assert scene.clock.time - start <= READS_S
     [warning] = scene.warnings
     assert warning.startswith("Could not read the pull request and the base branch (GitHub ")
+    assert scene.session.publish_comment(results("one"), str) == ""
+    assert scene.client.comments == {}
 
 
 def test_a_base_branch_that_has_changed_before_the_signal_leaves_no_success() -> None:
@@ -460,14 +462,6 @@ def test_after_a_signal_the_pull_request_is_not_read_again() -> None:
     scene.session.publish_results(results("one", passing=True))
     assert scene.client.statuses["Sepurux / one"][0] is CommitState.SUCCESS
     assert len(scene.client.named("fetch_snapshot")) == 1
-
-
-def test_no_comment_is_written_if_the_comments_cannot_be_fetched_again() -> None:
-    scene = a_scene()
-    scene.client.reject = rejecting(OUTAGE, "fetch_snapshot")
-    scene.session.publish_results(results("one"))
-    assert scene.session.publish_comment(results("one"), str) == ""
-    assert scene.client.comments == {}
 
 
 @pytest.mark.parametrize(

@@ -29,13 +29,11 @@ class Undescribed(AssertionError):
 
 
 class Record(NamedTuple):
-    """One request as it arrived: `operation` is its operationId, `graphql`, or '' if it is not described."""
-
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
-    operation: str
+    operation: str  # the operationId, `graphql`, or '' if the request is not described
 
 
 class GitHub:
@@ -87,7 +85,6 @@ class GitHub:
         return tuple(record for record in self.requests if fnmatchcase(record.operation, pattern))
 
     def repository(self, full_name: str = "octo/shop", files: Mapping[str, str] | None = None) -> Repository:
-        """Return a new repository with one commit on `main`."""
         return self.world.repository(full_name, files)
 
     def token(self, permissions: Mapping[str, str] | None = None, *, read_only: bool = False, login: str = BOT) -> str:

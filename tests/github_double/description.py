@@ -22,15 +22,12 @@ _WORDS: Final = {"integer": re.compile(r"-?\d+"), "boolean": re.compile("true|fa
 
 
 def graphql_schema() -> GraphQLSchema:
-    """Return the part of GitHub's public GraphQL schema that is kept here."""
     return build_schema((FACTS / "schema.graphql").read_text())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """One call of the REST API as its description has it; `name` is its operationId."""
-
-    name: str
+    name: str  # the operationId
     method: str
     path: str
     _facts: Mapping[str, Any]
@@ -78,7 +75,6 @@ OPERATIONS: Final = tuple(Operation(each["id"], each["method"], each["path"], ea
 
 
 def find_operation(method: str, path: str) -> tuple[Operation | None, dict[str, str]]:
-    """Return the operation of a request and its path's values, or None if the description does not have it."""
     for operation in OPERATIONS:
         if operation.method == method and (values := operation.values(path)) is not None:
             return operation, values

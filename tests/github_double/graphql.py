@@ -23,8 +23,6 @@ Info = GraphQLResolveInfo[Any]
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The token of a query, and the address that links begin with."""
-
     world: World
     token: Token
     server_url: str

@@ -21,8 +21,6 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call: the path's values, the query, and the parsed body."""
-
     world: World
     repository: Repository
     token: Token
@@ -77,7 +75,6 @@ def _comment(call: Call, comment: Comment) -> Json:
 
 
 def comment_url(server_url: str, comment: Comment) -> str:
-    """Return the address of a comment in a browser."""
     pull = comment.pull
     return f"{server_url}/{pull.repository.full_name}/pull/{pull.number}#issuecomment-{comment.id}"
 
@@ -95,7 +92,6 @@ def get_permission(call: Call) -> object:
 
 
 def get_combined_status(call: Call) -> object:
-    """Return a page of the newest status of each context."""
     latest = call.repository.latest_statuses(call.values["ref"])
     statuses = [
         {"id": each.id, "state": each.state, "context": each.context, "description": each.description}

@@ -15,8 +15,6 @@ BEYOND_INT32 = 2**31 + 12345  # the first id of comments, reviews, and statuses,
 
 @dataclass(eq=False, slots=True)
 class Account:
-    """A user, or a bot if the login ends with [bot]."""
-
     id: int
     login: str
 
@@ -77,12 +75,10 @@ class Review:
 
 @dataclass(eq=False, slots=True)
 class PullRequest:
-    """A pull request; `head_repository` is None if the fork was deleted."""
-
     repository: Repository
     number: int
     author: Account
-    head_repository: Repository | None
+    head_repository: Repository | None  # None if the fork was deleted
     head_ref: str
     head: Commit
     base_ref: str
@@ -112,7 +108,6 @@ class PullRequest:
         return comment
 
     def review(self, login: str, state: str, *, sha: str | None = None) -> Review:
-        """Return a new review, of the head unless `sha` names another commit; this ends a request for its author."""
         world, commit = self.repository.world, self.repository.commits[sha or self.head.sha]
         author = world.user(login)
         review = Review(next(world.ids), author, state, commit)
@@ -301,7 +296,6 @@ class Refusal(Exception):
 
 
 def not_found(message: str = "Not Found") -> Refusal:
-    """Return the rejection for a thing that does not exist, or that the token may not see."""
     return Refusal(404, message, kind="NOT_FOUND")
 
 
