@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from sepurux_action.config import kinds, options, policy_parser
-from sepurux_action.config.kinds import Kind
+from sepurux_action.config import kinds, options, path_filter, policy_parser
 from sepurux_action.config.options import Option, SectionKind
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,15 +40,20 @@ _VALUES: Mapping[object, Schema] = {  # by the parser of a kind; _TEXT for the o
         ]
     },
 }
+_MOST: Mapping[object, int] = {  # entries of a list, by its parser; any number for the others
+    kinds.parse_trace_ids: kinds.MAX_TRACES,
+    path_filter.parse_paths: path_filter.MAX_PATTERNS,
+}
 
 
-def _of_kind(kind: Kind[object]) -> Schema:
-    if kind.words:
-        return {"enum": [str(word) for word in kind.words]}
-    if kind.is_list:
-        most = {"maxItems": kind.most} if kind.most else {}
+def _values_of(option: Option[object]) -> Schema:
+    default = option.default_value if option.default else None
+    if isinstance(default, StrEnum):
+        return {"enum": [str(word) for word in type(default)]}
+    if option.kind.is_list:
+        most = {"maxItems": _MOST[option.kind.parse]} if option.kind.parse in _MOST else {}
         return {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, **most}]}
-    return _VALUES.get(kind.parse, _TEXT)
+    return _VALUES.get(option.kind.parse, _TEXT)
 
 
 _ENTRY: Schema = {
@@ -56,15 +61,15 @@ _ENTRY: Schema = {
     "additionalProperties": False,
     "required": ["stage"],
     "properties": {
-        "stage": {"description": "The stage that applies.", **_of_kind(options.ENFORCEMENT.kind)},
+        "stage": {"description": "The stage that applies.", **_values_of(options.ENFORCEMENT)},
         "from": {"description": "First day in UTC, such as `2027-01-31`.", "type": "string", "pattern": _DAY},
-        "branches": {"description": "GitHub's filter patterns.", **_of_kind(options.PATHS.kind)},
+        "branches": {"description": "GitHub's filter patterns.", **_values_of(options.PATHS)},
     },
 }
 
 _ENFORCEMENT: Schema = {
     "anyOf": [
-        _of_kind(options.ENFORCEMENT.kind),
+        _values_of(options.ENFORCEMENT),
         {"type": "array", "items": _ENTRY, "minItems": 1, "maxItems": policy_parser.MAX_RULES},
     ]
 }
@@ -103,5 +108,5 @@ def _object(section: SectionKind, more: Schema) -> Schema:
 
 def _value(spelling: str, option: Option[object]) -> Schema:
     same = spelling == option.name
-    values = _ENFORCEMENT if option is options.ENFORCEMENT else _of_kind(option.kind)
+    values = _ENFORCEMENT if option is options.ENFORCEMENT else _values_of(option)
     return {"description": option.help if same else f"The same as `{option.name}`.", **values}

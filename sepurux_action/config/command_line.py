@@ -179,9 +179,9 @@ def _reject(made: argparse.ArgumentParser, *problems: str) -> NoReturn:
 _SETTING = re.compile(r"`(\w+)`")
 
 
-def in_workflow(hint: str, rerun: str = "re-run the job") -> str:
-    """Return a hint with words for `{rerun}`, which stands for what starts the gate again."""
-    return hint.replace("{rerun}", rerun).replace("{Rerun}", rerun[0].upper() + rerun[1:])
+def in_workflow(hint: str) -> str:
+    """Return a hint in the words of a workflow: `{rerun}` stands for what starts the gate again."""
+    return _with_rerun(hint, "re-run the job")
 
 
 def on_command_line(text: str, *, of_policy: bool = False) -> str:
@@ -189,8 +189,12 @@ def on_command_line(text: str, *, of_policy: bool = False) -> str:
 
     What a text on the policy file quotes are keys, which have the same names everywhere.
     """
-    text = in_workflow(text, "run the command again")
+    text = _with_rerun(text, "run the command again")
     return text if of_policy else _SETTING.sub(_name, text)
+
+
+def _with_rerun(hint: str, words: str) -> str:
+    return hint.replace("{rerun}", words).replace("{Rerun}", words[0].upper() + words[1:])
 
 
 def _name(setting: re.Match[str]) -> str:

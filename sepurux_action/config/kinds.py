@@ -39,15 +39,13 @@ class Kind(Generic[T_co]):
     """A kind of values. `accepts` completes "accepted: ..." in errors and tables.
 
     `placeholder` is the word for a value in the help of the command line. A value `is_list` may be a YAML list in a
-    policy file, of at most `most` texts, 0 for any number. `words` are the only accepted values, if there are any.
+    policy file.
     """
 
     parse: Callable[[str], T_co]
     accepts: str
     placeholder: str = "NAME"
     is_list: bool = False
-    most: int = 0
-    words: tuple[StrEnum, ...] = ()
 
 
 def parse_line(text: str) -> str:
@@ -200,7 +198,7 @@ def word_of(words: type[E], placeholder: str = "WORD") -> Kind[E]:
             raise ValueError(did_you_mean(text, words).removeprefix("; ")) from None
 
     *first, last = (f"`{word}`" for word in words)
-    return Kind(parse, f"{', '.join(first)} or {last}", placeholder, words=tuple(words))
+    return Kind(parse, f"{', '.join(first)} or {last}", placeholder)
 
 
 def rate(example: str) -> Kind[float]:

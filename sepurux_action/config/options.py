@@ -119,7 +119,6 @@ TRACE_ID = Option(
         f"trace IDs, separated by commas or line breaks, at most {kinds.MAX_TRACES}",
         "IDS",
         is_list=True,
-        most=kinds.MAX_TRACES,
     ),
     help="IDs of traces to evaluate. Without `trace_id` and `trace_file`, the registered scenarios are evaluated.",
     environment="SEPURUX_TRACE_ID",
@@ -223,9 +222,7 @@ REVIEWERS = Option(
 )
 PATHS = Option(
     name="paths",
-    kind=Kind(
-        path_filter.parse_paths, "GitHub's filter patterns, one per line", is_list=True, most=path_filter.MAX_PATTERNS
-    ),
+    kind=Kind(path_filter.parse_paths, "GitHub's filter patterns, one per line", is_list=True),
     help="The gate is skipped if the pull request changes no matching file. With a policy file, the input is ignored.",
     allowed_in=(SectionKind.GATE,),
     default_note="all files",
