@@ -14,7 +14,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api, ci_run, schedule
 from sepurux_action.evaluation.api import ApiRequest, Success
 from sepurux_action.evaluation.calls import ApiCalls
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, incomplete_list, least_listed, merge_failures
+from sepurux_action.evaluation.ci_run import ClassifiedFailure, incomplete_list, merge_failures
 from sepurux_action.evaluation.metrics import FAILURES, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import RunResult, Runs
@@ -79,7 +79,7 @@ class _Reader:
             read = await asyncio.gather(*(self._list(project, run.campaign_id, run_id) for run_id in run_ids))
             failures = tuple(failure for of_run in read for failure in of_run)
             reported = [each.result.value(FAILURES) for each in baseline.results if _page_and_id(each.url)[1] == found]
-            if len(failures) < max(map(least_listed, reported)):
+            if len(failures) < max(1 if each is None else each for each in reported):
                 what = "batch" if of_batch else "run"
                 raise _NotComparable(f"for its {what} {found}, Sepurux lists fewer failures than it counted")
             lists.append(failures)
@@ -122,8 +122,7 @@ def compare(
 ) -> tuple[Failures, Failures]:
     """Return a run's failures compared with those of the base's results, and what is fixed. All lists are complete.
 
-    Of n failures of a kind now and at most m in any of the results, max(0, n - m) are new. An `uploaded` trace has
-    another id in each run, so its id is not compared.
+    Of n now and at most m in any result, max(0, n - m) are new. An `uploaded` trace has another id in each run.
     """
     most: dict[tuple[str, ...], ClassifiedFailure] = {}
     for listed in base:

@@ -89,10 +89,9 @@ class ClassifiedFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrichment:
-    """What further calls add to the report: classified failures, and a note for each call that failed.
+    """What further calls add to the report. `left_out` counts the failures of kinds that were not kept.
 
-    `left_out` counts the failures of kinds that were not kept; `more_failures` is true if not all were read. `fixed`
-    are those that one of the `compared_with` results of the base had and this run lacks.
+    `fixed` are those that one of the `compared_with` results of the base had and this run lacks.
     """
 
     failures: tuple[ClassifiedFailure, ...] = ()
@@ -143,11 +142,6 @@ def incomplete_list(payload: object, *, campaign_id: str, run_id: str) -> str:
     expected = {"campaign_id": campaign_id, "run_id": run_id}
     others = [name for name, value in expected.items() for item in payload if item.get(name) not in (None, value)]
     return f"Sepurux listed failures of another {others[0].removesuffix('_id')}" if others else ""
-
-
-def least_listed(reported: float | None) -> float:
-    """Return how many failures a complete list has at least. An empty one is complete only if a run reported 0."""
-    return 1 if reported is None else reported
 
 
 def combine(runs: Sequence[CIRun]) -> CIRun:

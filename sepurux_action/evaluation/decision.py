@@ -91,10 +91,7 @@ class CheckState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One threshold compared with the run. `actual` and `required` are `value` and `limit` as text.
-
-    `remark` says why a drop does not count. `lacking` names the required categories that the run does not cover.
-    """
+    """One threshold compared with the run. `actual` and `required` are `value` and `limit` as text."""
 
     threshold: str
     metric: str
@@ -104,8 +101,8 @@ class Check:
     state: CheckState
     limit: float
     value: float | None = None
-    remark: str = ""
-    lacking: tuple[str, ...] = ()
+    remark: str = ""  # why a drop does not count
+    lacking: tuple[str, ...] = ()  # required categories that the run does not cover
     required_for_pass: bool = False
     sentence: str = ""
     reported_by: str = ""

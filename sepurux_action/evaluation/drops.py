@@ -29,14 +29,11 @@ HIDDEN_RESULTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """What a gate is compared with: the results on `branch`, or if it is '', those before the evaluated commit.
+    """What a gate is compared with: the results on `branch`, or if it is '', those before the evaluated commit."""
 
-    `baseline` is None if the results could not be read; then `hint` says what to do.
-    """
-
-    baseline: Baseline | None
+    baseline: Baseline | None  # None if the results could not be read
     branch: str = ""
-    hint: str = ""
+    hint: str = ""  # what to do then
 
     @property
     def name(self) -> str:

@@ -21,10 +21,7 @@ NOT_KNOWN = "–"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberFormat:
-    """A kind of number: how it is read from a response, and written with enough digits to differ from another one.
-
-    Statuses and differences multiply it by `scale`; in a status it ends with `unit`. `highest` is None for no limit.
-    """
+    """A kind of number. Statuses and differences multiply it by `scale`; `write` makes it differ from another one."""
 
     read: Callable[[object], Reading]
     write: Callable[[float, float | None], str]

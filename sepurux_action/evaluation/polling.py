@@ -434,8 +434,8 @@ class RunPoller:
             notes[f"Could not read {call.purpose}: {result.reason}."] = None
             return None
 
-        reported = run.reading(RELIABILITY_SCORE)
-        if reported.missing and len(run_ids) == 1 and not score_known:  # one of many is not the batch's
+        missing = run.reading(RELIABILITY_SCORE).missing
+        if missing and len(run_ids) == 1 and not score_known:  # one of many is not the batch's
             payload = await payload_of(api.reliability(campaign, run_ids[0], project))
             run = run.with_score(RELIABILITY_SCORE.read(payload))
         failures: tuple[ci_run.ClassifiedFailure, ...] = ()
@@ -447,7 +447,8 @@ class RunPoller:
             failures, dropped = ci_run.merge_failures((*failures, *of_run), max_kinds)
             listed, left_out = listed + len(of_run), left_out + dropped
             more = more or bool(ci_run.incomplete_list(page, campaign_id=campaign, run_id=run_id))
-        more = more or listed < ci_run.least_listed(run.value(FAILURES))
+        reported = run.value(FAILURES)  # without it, an empty list may be incomplete
+        more = more or listed < (1 if reported is None else reported)
         return run, Enrichment(failures=failures, left_out=left_out, more_failures=more, notes=tuple(notes))
 
     def _enter(self, phase: str) -> None:

@@ -156,9 +156,8 @@ def _checked(content: bytes, label: str) -> tuple[bytes, float | None]:
     """Return a trace as UTF-8 without a byte order mark, and the time of its newest event, None if it is not known.
 
     Raises TraceFileError if it is no JSON object in Unicode. Of objects, only their times are kept, because they would
-    take many times the memory of the text. `float` reads integers because
-    `int` rejects some with thousands of digits, which are valid JSON. The garbage collector is off, because it would
-    take most of the time for millions of nested lists, during which a signal has no effect.
+    take many times the memory of the text. `int` would reject thousands of digits, which are valid JSON. The garbage
+    collector would take most of the time for millions of nested lists, during which a signal has no effect.
     """
     encoding = json.detect_encoding(content)
     text, found, why = "", None, ""
