@@ -62,7 +62,7 @@ class GitHubClient:
         self._since = (datetime.now(UTC) - CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def find_pull_requests(self, lookup: PullRequestLookup) -> tuple[PullRequest, ...]:
-        """Return the pull requests that may match; `event.resolve` checks them."""
+        """Return the pull requests that may match; `resolve` checks them."""
         if isinstance(lookup, ByNumber):
             return (parse_pull_request(self._call("GET", f"pulls/{lookup.number}")),)
         if isinstance(lookup, ByHead):

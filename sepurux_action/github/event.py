@@ -350,13 +350,8 @@ def _with_match(event: Event, matches: Sequence[PullRequest], number: int | None
     base = matches[0].base_ref
     if base and {pull.base_ref for pull in matches} == {base}:
         # Their base commits may differ, so the policy at the tip of the branch applies.
-        return replace(
-            _with_pull_request(event, matches[0]),
-            pull_request=None,
-            base_sha="",
-            author="",
-            no_pr_reason=f"{several} into {base}",
-        )
+        shared = replace(matches[0], number=None, base_sha="", author="")
+        return replace(_with_pull_request(event, shared), no_pr_reason=f"{several} into {base}")
     return replace(as_ambiguous(event, f"{several} into different branches"), matches=tuple(matches))
 
 

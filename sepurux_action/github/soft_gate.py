@@ -117,9 +117,7 @@ class ReviewGate:
     @cached_property
     def _reviews(self) -> tuple[Review, ...] | None:
         """Fetched once for all gates, because each attempt may wait for a GitHub that hangs."""
-        number = self._calls.event.pull_request
-        if number is None:
-            return None
+        number = self._calls.event.pull_request or 0
         self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
         return self._calls.try_call(Operation.REVIEWS, lambda github: github.reviews(number))
 
@@ -132,8 +130,8 @@ class ReviewGate:
 
     def request_reviews(self) -> None:
         """Request a review of each listed reviewer who can approve a waiting gate, unless it is requested already."""
-        number = self._calls.event.pull_request
-        if number is None or not self._waiting:
+        number = self._calls.event.pull_request or 0
+        if not self._waiting:
             return
         requested = self._calls.try_call(Operation.REQUEST_REVIEW, lambda github: github.requested_reviewers(number))
         if requested is None:
