@@ -121,7 +121,6 @@ def _result(run: Run, gate: Gate, runs: Runs, advised: str) -> GateResult:
 
 
 def _base(run: Run, gate: Gate) -> Base:
-    """Return the results that a gate is compared with, or what to do if they could not be read."""
     github, event = run.github, run.event
     error = github.snapshot.error
     if not github.connected:

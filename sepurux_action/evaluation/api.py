@@ -170,7 +170,6 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
 
 
 def poll_run(*, run_id: str, batch_id: str, project: str) -> ApiRequest:
-    """Return the call that polls a batch, or a run if `batch_id` is ''."""
     path = f"/v1/ci/batch/{quote(batch_id, safe='')}" if batch_id else f"/v1/ci/runs/{quote(run_id, safe='')}"
     return ApiRequest(path=path, purpose="the poll of the run", project=project)
 
@@ -261,8 +260,6 @@ def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaigns:
-    """A project's campaigns: the ids for each name that a gate uses, and some of all names, for an error text."""
-
     ids: Mapping[str, Sequence[str]]
     names: Sequence[str]
 

@@ -108,7 +108,6 @@ class _Reader:
         return ci_run.parse_failures(await self._read(call, f"run {run_id}", problem))
 
     async def _read(self, call: ApiRequest, what: str, problem: Callable[[object], str]) -> object:
-        """Return the payload of a call; raises _NotComparable if it is not usable."""
         self._left -= 1
         result = await self._calls.send(call, self._until)
         reason = problem(result.payload) if isinstance(result, Success) else f"a request failed: {result.reason}"

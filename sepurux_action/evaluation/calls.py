@@ -27,7 +27,6 @@ class ApiCalls:
     """
 
     def __init__(self, send: Callable[[ApiRequest, float], ApiResult], signals: Signals) -> None:
-        """Take the function that performs one call within seconds and may block, such as `Transport.send`."""
         self._send = send
         self._signals = signals
         self._slots = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE)

@@ -79,8 +79,6 @@ class Decision(StrEnum):
 
 
 class CheckState(StrEnum):
-    """How a reported number compares with a threshold; the last two are for drops only."""
-
     MET = auto()
     MISSED = auto()
     NOT_REPORTED = auto()

@@ -24,8 +24,6 @@ _DESCRIPTION = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviousResult:
-    """What one gate decided on one commit, and the known numbers that are compared over time, by metric."""
-
     decision: Decision
     stage: Stage
     numbers: Mapping[str, float]

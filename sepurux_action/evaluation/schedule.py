@@ -35,8 +35,6 @@ def poll_wait(waited_s: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """What the attempts of a call have shown: how many failed one after the other, and why the last one did."""
-
     failed: int = 0
     error: TransientError | None = None
 
