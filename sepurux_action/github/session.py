@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from operator import methodcaller
-from typing import assert_never
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
@@ -363,15 +362,9 @@ def _status_note(result: GateResult) -> str:
         return "needs an approval"
     if result.approval and result.approval.approved:
         return f"approved by {', '.join(result.approval.approved_by)}"
-    match result.decision:
-        case Decision.SKIPPED:
-            return "no changed file matches its paths"
-        case Decision.ERROR | Decision.PENDING:
-            reason = result.reason.rstrip(".")
-            return reason if result.blocks else f"does not block: {reason}"
-        case Decision.FAIL if not result.blocks:
-            return "does not block"
-        case Decision.PASS | Decision.FAIL:
-            return ""
-        case _:
-            assert_never(result.decision)
+    if result.decision is Decision.SKIPPED:
+        return "no changed file matches its paths"
+    if result.decision.is_undecided:
+        reason = result.reason.rstrip(".")
+        return reason if result.blocks else f"does not block: {reason}"
+    return "does not block" if result.decision is Decision.FAIL and not result.blocks else ""

@@ -186,7 +186,7 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
     repository = json_reader.as_object(json_reader.at(response, "data", "repository"))
     pull, thread = repository.get("pullRequest"), json_reader.at(repository, "pullRequest", "comments")
     more, after = (json_reader.at(thread, "pageInfo", name) for name in ("hasNextPage", "endCursor"))
-    line = _first_parents(repository)
+    line, readable = _first_parents(repository), bool(json_reader.as_object(repository.get("policyCommit")))
     viewer = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
     snapshot = Snapshot(
         pull_request=parse_pull_request(pull, graphql=True) if json_reader.as_object(pull) else None,
@@ -201,9 +201,7 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
             (json_reader.time(each.get("committedDate")) for each in _evaluated(repository, event.commit)), None
         ),
         account=viewer,
-        policy=_policy_file(
-            repository.get("policy"), readable=bool(json_reader.as_object(repository.get("policyCommit")))
-        ),
+        policy=_policy_file(repository.get("policy"), readable=readable),
         head_policy=_policy_file(repository.get("headPolicy"), readable=True),
         workflow=_policy_file(repository.get("workflow"), readable=True).text or "",
     )
