@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from http.client import responses
 from http.server import BaseHTTPRequestHandler
-from itertools import chain, cycle, repeat
+from itertools import chain, cycle
 from socketserver import TCPServer, ThreadingMixIn
 from sys import exception
 from typing import Any, Final, Self
@@ -31,7 +31,6 @@ BATCH_ID = "ba7c0000-0000-4000-8000-000000000001"
 RUN_ID = "f00d0000-0000-4000-8000-000000000001"
 
 MIB = 1024 * 1024
-CHUNK = 64 * 1024
 JSON = {"Content-Type": "application/json"}
 
 
@@ -148,12 +147,6 @@ def late(seconds: float, answer: Answer) -> Answer:
     return Answer(lambda line: answer.perform(line) if line.pause(seconds) else None)
 
 
-def drip(content: bytes, every_s: float) -> Answer:
-    """Send the headers at once and the body one byte at a time."""
-    head = _head(200, {**JSON, "Content-Length": str(len(content))})
-    return _stream(lambda: [head, *_bytes_of(content)], every_s)
-
-
 def drip_headers(every_s: float) -> Answer:
     """Send headers one byte at a time, without end."""
     return _stream(lambda: chain([b"HTTP/1.1 200 OK\r\n"], cycle(_bytes_of(b"X-Slow: yes\r\n"))), every_s)
@@ -164,12 +157,6 @@ def truncated(payload: object) -> Answer:
     content = jsonlib.dumps(payload).encode()
     head = _head(200, {**JSON, "Content-Length": str(len(content))})
     return _stream(lambda: [head + content[: len(content) // 2]])
-
-
-def too_large(bytes_count: int) -> Answer:
-    """Send this number of bytes of white space as JSON, in chunks of 64 KiB, without a Content-Length."""
-    head = _head(200, {**JSON, "Connection": "close"})
-    return _stream(lambda: chain([head], repeat(b" " * CHUNK, bytes_count // CHUNK)))
 
 
 def gzip_bomb(bytes_count: int = 64 * MIB) -> Answer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,7 +36,6 @@ from sepurux_action.report.report_json import report_json
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, campaign_id
 from tests.builders import COMMIT, a_baseline, a_context, a_gate, a_past_result, a_result, a_run
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 COMMENT = CommentState(signing_key="s3cret", repository="acme/shop", pull_request=42, key="refunds")
 RAW = ((25, 75), (0.25, 0.75), (["a"], ["a", "b", "c"]))  # two different values of a number as JSON may have them
 

@@ -371,7 +371,7 @@ def test_a_gate_whose_files_are_not_touched_is_skipped_with_a_status_that_says_s
     assert len(scene.sepurux.calls("POST /v1/ci/runs")) == (decision == "pass")
 
 
-# -- promotion --------------------------------------------------------------------------------------------------------
+# -- advice, problems, and what cannot be read -------------------------------------------------------------------------
 
 
 def test_observe_says_how_many_recent_pull_requests_a_hard_gate_would_have_blocked(scene: Scene) -> None:
