@@ -121,14 +121,9 @@ def test_the_conclusion_is_failure_if_any_gate_blocks(stages: tuple[Stage, Stage
 
 def test_ids_of_several_traces_are_separated_by_commas_once_each() -> None:
     runs = [a_run(PASSING, trace_id=f"t-{n}", run_id=f"r-{n // 2}", batch_id="") for n in range(3)]
-    values = step_outputs([a_result(*runs)])
-    assert (values["trace_id"], values["run_id"], values["batch_id"]) == ("t-0,t-1,t-2", "r-0,r-1", "")
-
-
-def test_the_run_ids_of_a_batch_are_those_that_it_listed() -> None:
-    run = a_run(replace(PASSING, run_ids=("r-1", "r-2")), run_id="", batch_id="b-1")
-    values = step_outputs([a_result(run)])
-    assert (values["run_id"], values["batch_id"]) == ("r-1,r-2", "b-1")
+    batch = a_run(replace(PASSING, run_ids=("r-1", "r-2")), run_id="", batch_id="b-1")
+    values = step_outputs([a_result(*runs, batch)])
+    assert (values["trace_id"], values["run_id"], values["batch_id"]) == ("t-0,t-1,t-2", "r-0,r-1,r-2", "b-1")
 
 
 def test_ids_and_the_first_known_url_are_set_early() -> None:

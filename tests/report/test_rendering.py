@@ -201,15 +201,10 @@ def test_a_threshold_without_a_number_is_not_counted_as_met() -> None:
     assert "✅ <code>refunds</code>: 1 of 2 thresholds met" in body
 
 
-@pytest.mark.parametrize(
-    ("results", "title"),
-    [
-        ([a_result(a_run(PASSING), gate=a_gate(name=f"g{n}")) for n in range(9)], "9 gates passed"),
-        ([*(a_result(a_run(PASSING), gate=a_gate(name=f"g{n}")) for n in range(8)), a_result()], "8 others passed"),
-    ],
-)
-def test_gates_that_passed_are_others_only_beside_some_that_did_not(results: list[GateResult], title: str) -> None:
-    assert f"<summary>{title}</summary>" in render_comment(build_report(results, a_context()), "")
+def test_gates_that_passed_are_others_only_beside_some_that_did_not() -> None:
+    passed = [a_result(a_run(PASSING), gate=a_gate(name=f"g{n}")) for n in range(9)]
+    assert "<summary>9 gates passed</summary>" in render_comment(build_report(passed, a_context()), "")
+    assert "<summary>9 others passed</summary>" in render_comment(build_report([*passed, a_result()], a_context()), "")
 
 
 def test_the_base_is_always_in_the_history() -> None:
