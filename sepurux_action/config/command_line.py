@@ -204,9 +204,6 @@ def _name(setting: re.Match[str]) -> str:
     return option.environment if option.secret else flag(option.name)
 
 
-# -- repeating an evaluation ------------------------------------------------------------------------------------------
-
-
 def command_lines(gate: Gate, host: str) -> Iterator[str]:
     """Yield the lines for a shell; with a variable for the base URL if `host` is not the vendor's own."""
     yield f"export {options.API_KEY.environment}=...   # or {options.TOKEN.environment}"

@@ -99,7 +99,6 @@ def conclusion(blocks: object) -> str:
 
 
 def identities(runs: Sequence[RunResult], longest: int = MAX_LIST_LENGTH) -> dict[str, str]:
-    """Return the known ids of runs, separated by commas, in at most `longest` characters each."""
     ids = {
         "run_id": [each for run in runs for each in ([run.run_id] if run.run_id else run.run.run_ids)],
         "batch_id": [run.batch_id for run in runs],

@@ -136,7 +136,6 @@ def _alert(content: str, kind: str) -> Markdown:
 
 
 def _enumerated(write: Callable[[str], str], names: Sequence[str], word: str) -> Markdown:
-    """Return names as `a, b or c`."""
     written = [write(name) for name in names]
     return Markdown(f" {word} ".join(filter(None, [", ".join(written[:-1]), *written[-1:]])))
 

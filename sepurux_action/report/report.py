@@ -41,9 +41,6 @@ ALL_KINDS = 1_000_000  # of failures; a step keeps fewer
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
 
 
-# -- the words and symbols of each state, the same in every report, status, and log ------------------------------------
-
-
 class CaseState(StrEnum):
     """The state of a test case in JUnit XML. All but `passed` are the name of an element."""
 
@@ -99,9 +96,6 @@ BY_CHECK = {  # in the order of the rows of a table
 }
 
 
-# -- the facts --------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """The commit, the pull request, and the workflow run of a report; '' and None for what is unknown."""
@@ -150,10 +144,6 @@ class ThresholdFacts:
     def remark(self) -> str:
         """Return why a drop does not count, '' if that is the result of the gate."""
         return "" if self.check.state is CheckState.NO_NUMBER else self.check.remark
-
-    @property
-    def missed(self) -> bool:
-        return self.state is State.FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +217,6 @@ class GateFacts(GateResult):
 
     @cached_property
     def would_block(self) -> bool:
-        """Return whether the decision would block with `enforcement: hard`."""
         suspected = trace_may_be_cause(self.runs)
         hard = enforce(self.decision, Stage.HARD, self.gate.on_undecided, trace_may_be_cause=suspected)
         return self.blocks or hard
@@ -327,7 +316,7 @@ class GateFacts(GateResult):
 
     @property
     def missed(self) -> tuple[ThresholdFacts, ...]:
-        return tuple(row for row in self.thresholds if row.missed)
+        return tuple(row for row in self.thresholds if row.state is State.FAILED)
 
     @property
     def met(self) -> tuple[ThresholdFacts, ...]:
@@ -549,7 +538,6 @@ class Report:
 
     @property
     def without_result(self) -> Sequence[Sequence[GateFacts]]:
-        """Return the blocking gates without a result, those for the same reason together."""
         without = (gate for gate in self.acting if not gate.failed)
         return _grouped(without, lambda gate: (gate.state, gate.reason, gate.worst.hint))
 

@@ -233,7 +233,6 @@ class ReportJson(Shape):
 
 
 def report_files(report: Report, summary: str) -> dict[str, str]:
-    """Return the text of each file of `report_dir` by its name; `summary` is the job summary."""
     return {REPORT_JSON: json_text(report), REPORT_MD: summary, JUNIT_XML: junit_xml(report).decode()}
 
 

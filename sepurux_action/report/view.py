@@ -83,7 +83,6 @@ class View:
     brief: str = ""  # the prompt for agents; '' to leave it out
 
     def first(self, items: Sequence[T], limit: str) -> Part[T]:
-        """Return the first of some items, as many as the limit of this name allows."""
         most = self.limits[limit]
         return Part(items[:most], max(0, len(items) - most))
 
