@@ -21,7 +21,8 @@ from tests.container.engine import BASE, a_clone
 from tests.runner import REPOSITORY, inherited
 from tests.yaml_blocks import blocks_of
 
-pytestmark = [pytest.mark.container, pytest.mark.usefixtures("base")]
+# The jobs install packages, as a user's do.
+pytestmark = [pytest.mark.container, pytest.mark.timeout(300), pytest.mark.usefixtures("base")]
 
 PAGE = (REPOSITORY / "docs" / "try-it.md").read_text(encoding="utf-8")
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
