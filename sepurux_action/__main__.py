@@ -17,6 +17,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import NoReturn
 
+from sepurux_action.errors import REPORT_DEFECT
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED
 from sepurux_action.host.signals import Signals
 
@@ -60,10 +61,8 @@ def _prepare(prefix: str) -> None:
         frame = traceback.extract_tb(where)[-1]
         location = f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119
         with suppress(OSError):
-            sys.stderr.write(
-                f"{prefix}Internal error ({kind.__name__} at {location}). The gate has no result. "
-                "Report this line at https://github.com/sepurux/gate-action/issues.\n"
-            )
+            what = f"Internal error ({kind.__name__} at {location}). The gate has no result."
+            sys.stderr.write(f"{prefix}{what} {REPORT_DEFECT}\n")
         _end(EXIT_UNDECIDED)
 
     logging.disable()  # libraries log URLs and response bodies to stderr

@@ -46,7 +46,6 @@ class CommandLine:
     quiet: bool
 
 
-DESCRIPTION = "Evaluate an agent at Sepurux, and compare the result with thresholds."
 EPILOG = f"""\
 Example:
   export {options.API_KEY.environment}=...   # or {options.TOKEN.environment}
@@ -121,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} --campaign NAME [options]",
-        description=DESCRIPTION,
+        description="Evaluate an agent at Sepurux, and compare the result with thresholds.",
         epilog=EPILOG,
         formatter_class=_Formatter,
         allow_abbrev=False,

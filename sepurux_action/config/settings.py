@@ -224,7 +224,7 @@ def policy_layers(
     sections = [section for section in (gate, policy.top) if section]
 
     def label(spelling: str) -> str:
-        line = next((each.texts[spelling].line for each in sections if spelling in each.texts), 1)
+        line = next((each.texts[spelling].line for each in sections if spelling in each.texts), sections[0].line)
         return f"{policy.path}:{line}, `{spelling}`"
 
     for section in sections:
