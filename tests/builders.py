@@ -21,7 +21,7 @@ from sepurux_action.config.settings import input_layer, read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, UNREAD_RESULTS_HINT
-from sepurux_action.evaluation.base_failures import NOT_COMPARED, compare
+from sepurux_action.evaluation.base_failures import NOT_COMPARED, BaseFailures, compare
 from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
 from sepurux_action.evaluation.decision import (
     NEXT_STEPS,
@@ -90,7 +90,7 @@ PASSING = a_ci_run(
     scenario_coverage=100,
     mutation_coverage=75,
     mutation_categories=("timeouts", "malformed_output", "prompt_injection"),
-    trace_count=Reading(40),
+    scenarios=40,
     dashboard_url=DASHBOARD,
     run_ids=(RUN_ID,),
 )
@@ -277,7 +277,7 @@ def _flood() -> RunResult:
     )
     tools = tuple(FailingTool(f"orders.step_{number:02}", 60 - number) for number in range(60))
     run = run_with(FAILING, pass_rate=0.11, failures=300, top_failing_tools=tools)
-    return a_run(run, enrichment=Enrichment(failures=failures, more_failures=True))
+    return a_run(run, enrichment=Enrichment(failures=failures, unread_failures=40, unread_scenarios=2))
 
 
 def _failed(gate: Gate) -> RunResult:
@@ -289,7 +289,8 @@ def _with_new_failures(gate: Gate) -> RunResult:
     unsafe, lookup, call, incomplete = FAILURES
     base = (unsafe, replace(call, count=3), replace(lookup, trace_id=TRACE_ID), replace(lookup, type="loop", count=2))
     now = (unsafe, replace(lookup, count=2), replace(call, count=5), replace(incomplete, count=4))
-    marked, fixed = compare(now, [base, (incomplete,)], uploaded=False)
+    results = [BaseFailures(base, 40), BaseFailures((incomplete,), 40)]
+    marked, fixed = compare(now, results, scenarios=40, uploaded=False)
     return a_run(gate=gate, enrichment=Enrichment(failures=marked, fixed=fixed, compared_with=2))
 
 

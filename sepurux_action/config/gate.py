@@ -49,8 +49,8 @@ class Gate:
 
     @property
     def thresholds(self) -> dict[str, object]:
-        """Return the thresholds that are set, as the body of `POST /v1/ci/runs` has them: without drops."""
-        set_here: dict[str, object] = {name: each for name, each in self.limits.items() if name not in options.DROPS}
+        """Return the thresholds that are set, as the body of `POST /v1/ci/runs` has them."""
+        set_here: dict[str, object] = {name: each for name, each in self.limits.items() if name in options.SENT_LIMITS}
         if self.required_mutation_categories:
             set_here[options.REQUIRED_MUTATION_CATEGORIES.name] = list(self.required_mutation_categories)
         return set_here

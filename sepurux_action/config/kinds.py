@@ -208,3 +208,4 @@ def rate(example: str) -> Kind[float]:
 NAME = Kind(parse_name, f"1 to {MAX_NAME_LENGTH} characters on one line")
 SCORE = Kind(parse_score, "0, or a number from 1 to 100", "SCORE")
 WHOLE_NUMBER = Kind(parse_whole_number, "a whole number", "N")
+POSITIVE_NUMBER = Kind(parse_positive_number, "a whole number of at least 1", "N")

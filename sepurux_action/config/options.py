@@ -34,7 +34,7 @@ class Option(Generic[T_co]):
     """One option. `default` is the text that applies if nothing is given, '' for none.
 
     It does not apply beside a value of the option `unless`. The tables show `default_note` beside it. `needs_base`: the
-    option limits a drop below the base branch.
+    option limits a drop below the base branch. `sent`: Sepurux gets the threshold too.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Option(Generic[T_co]):
     actions_only: bool = False
     unless: str = ""
     needs_base: bool = False
+    sent: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -176,6 +177,13 @@ MIN_MUTATION_CATEGORIES = Option(
     help="Lowest number of mutation categories that the CI run must cover.",
     allowed_in=(SectionKind.THRESHOLDS,),
 )
+MIN_SCENARIOS = Option(
+    name="min_scenarios",
+    kind=kinds.POSITIVE_NUMBER,
+    help="Lowest number of scenarios that the evaluation must have. The gate compares it; Sepurux does not get it.",
+    allowed_in=(SectionKind.THRESHOLDS,),
+    sent=False,
+)
 REQUIRED_MUTATION_CATEGORIES = Option(
     name="required_mutation_categories",
     kind=Kind(kinds.parse_names, "names, separated by commas or line breaks", "NAMES", is_list=True),
@@ -189,6 +197,7 @@ MAX_PASS_RATE_DROP = Option(
     "A command line has no base branch, so this is an error there.",
     allowed_in=(SectionKind.THRESHOLDS,),
     needs_base=True,
+    sent=False,
 )
 MAX_RELIABILITY_SCORE_DROP = Option(
     name="max_reliability_score_drop",
@@ -196,6 +205,7 @@ MAX_RELIABILITY_SCORE_DROP = Option(
     help="How many points the reliability score may lie below the baseline. An error on a command line.",
     allowed_in=(SectionKind.THRESHOLDS,),
     needs_base=True,
+    sent=False,
 )
 ENFORCEMENT = Option(
     name="enforcement",
@@ -306,4 +316,5 @@ LIMITS = tuple(
     if option.allowed_in == (SectionKind.THRESHOLDS,) and not option.kind.is_list
 )
 DROPS = frozenset(option.name for option in LIMITS if option.needs_base)
+SENT_LIMITS = frozenset(option.name for option in LIMITS if option.sent)
 DEFAULT_LIMITS: Mapping[str, float] = {option.name: option.default_value for option in LIMITS if option.default}

@@ -25,8 +25,8 @@ MAX_LISTED = 5_000  # items that are kept of a list in an object: more than any 
 # The fields of a success that this package reads. The others are dropped: a response may have 4 MiB of them.
 READ_FIELDS = metrics.FIELDS | {
     *("run_id", "run_ids", "batch_id", "trace_id", "campaign_id", "name", "status", "decision", "dashboard_url"),
-    *("trace_count", "top_failing_tools", "tool", "count"),
-    *("type", "severity", "description", "mutation"),
+    *("top_failing_tools", "tool", "count"),
+    *("failure_id", "type", "severity", "description", "mutation", "task_name"),
 }
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 CAMPAIGNS = "/v1/campaigns"
@@ -179,10 +179,15 @@ def reliability(campaign_id: str, run_id: str, project: str) -> ApiRequest:
     return ApiRequest(path=path, purpose="the reliability score", query=(("run_id", run_id),), project=project)
 
 
-def classified_failures(campaign_id: str, run_id: str, project: str) -> ApiRequest:
+def classified_failures(campaign_id: str, run_id: str, project: str, offset: int) -> ApiRequest:
+    """Return the call for a page of a run's classified failures, after the first `offset` of them."""
     path = f"{CAMPAIGNS}/{quote(campaign_id, safe='')}/failures"
-    query = (("run_id", run_id), ("limit", str(FAILURES_PAGE)), ("offset", "0"))
+    query = (("run_id", run_id), ("limit", str(FAILURES_PAGE)), ("offset", str(offset)))
     return ApiRequest(path=path, purpose="the classified failures", query=query, project=project)
+
+
+def show_trace(trace_id: str, project: str) -> ApiRequest:
+    return ApiRequest(path=f"/v1/traces/{quote(trace_id, safe='')}", purpose="the trace", project=project)
 
 
 def parse_response(

@@ -1,135 +1,205 @@
-"""Compares the failures of a step's runs with those of the base; no decision depends on it (docs/report-files.md)."""
+"""Reads the classified failures of the base's results, and compares the failures of this step's gates with them.
+
+What cannot be compared stays unmarked, and a note says why. No decision depends on it. Source: docs/report-files.md.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from sepurux_action.common import json_reader
+from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.json_reader import safe_url
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation import api, ci_run, schedule
-from sepurux_action.evaluation.api import ApiRequest, Success
+from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.calls import ApiCalls
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, incomplete_list, merge_failures
-from sepurux_action.evaluation.metrics import FAILURES, UNSAFE_ATTEMPTS
-from sepurux_action.evaluation.published_result import Baseline
+from sepurux_action.evaluation.ci_run import (
+    FEWER_LISTED,
+    CIRun,
+    ClassifiedFailure,
+    Scenario,
+    least_listed,
+    merge_failures,
+    parse_ci_run,
+    wrong_shape,
+)
+from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
+from sepurux_action.evaluation.published_result import Baseline, BaselineResult
 from sepurux_action.evaluation.result import RunResult, Runs
+from sepurux_action.evaluation.scenarios import NotReadError, Reader, ScenarioReader, gate_severity, read_failures
 
-MAX_REQUESTS = 10  # of a step
+MAX_REQUESTS = 300  # of all gates of a step together
 NOT_COMPARED = "The failures are not compared with the base"
+SEVERAL_TRACES = "the gate has several traces, and a commit status names the run of one"
+INCOMPLETE = "not all failures of this run are known"
+NO_ADDRESS = "no result of the base has a run at the same address as this run"
+TOO_MANY_KINDS = "it has too many kinds of failures"
+NO_REQUEST_LEFT = f"{MAX_REQUESTS} requests do not suffice for it"
 
 Failures = tuple[ClassifiedFailure, ...]
 
 
-class _NotComparable(Exception):
-    """The failures of a gate are not compared; the text is the reason, as a clause."""
-
-
 async def compare_with_base(gates: Sequence[tuple[Gate, Baseline, Runs]], calls: ApiCalls) -> tuple[Runs, ...]:
-    """Return the runs of each gate with marked failures. The worst gate and its newest results are read first."""
-    reader = _Reader(calls)
+    """Return the runs of each gate, with their failures marked as new or known, and those that are fixed.
+
+    The gate with the worst result comes first, and of its baseline the newest result. Each result is read whole or not
+    at all, in at most MAX_REQUESTS requests and COMPARISON_S seconds for all gates.
+    """
+    reader = Reader(calls, schedule.COMPARISON_S, MAX_REQUESTS)
     compared = {}
-    for gate, baseline, runs in sorted(gates, key=lambda each: min(run.decision.rank for run in each[2])):
-        compared[gate.name] = await reader.compare(gate.project, baseline, runs)
+    for gate, baseline, runs in sorted(gates, key=lambda each: gate_severity(each[0], each[2])):
+        compared[gate.name] = await _compare(reader, gate.project, baseline, runs)
     return tuple(compared[gate.name] for gate, *_ in gates)
 
 
-class _Reader:
-    def __init__(self, calls: ApiCalls) -> None:
-        self._calls = calls
-        self._until = calls.now() + schedule.COMPARISON_S
-        self._left = MAX_REQUESTS
+async def _compare(reader: Reader, project: str, baseline: Baseline, runs: Runs) -> Runs:
+    """Return a gate's runs with marked failures, or with a note that says why they are not marked."""
+    if not baseline.results or not all(run.decision.is_decided for run in runs):
+        return runs
+    if not any(run.enrichment.failures for run in runs) and not any(map(_may_have_failed, baseline.results)):
+        return runs
+    run, more = runs[0], runs[0].enrichment
+    try:
+        base = await _failures_of_base(reader, project, baseline, runs)
+    except NotReadError as why:
+        more = replace(more, notes=(*more.notes, f"{NOT_COMPARED}: {why}."))
+    else:
+        own = run.run.value(SCENARIOS)
+        marked, fixed = compare(more.failures, base, scenarios=own, uploaded=run.trace_may_be_cause)
+        others = {each.scenarios for each in base if not each.shows_fixed(own)}
+        notes = (*more.notes, _nothing_fixed(own, others)) if others else more.notes
+        more = replace(more, failures=marked, fixed=fixed, compared_with=len(base), notes=notes)
+    return (replace(run, enrichment=more), *runs[1:])
 
-    async def compare(self, project: str, baseline: Baseline, runs: Runs) -> Runs:
-        numbers = ((each.result.value(FAILURES), each.result.value(UNSAFE_ATTEMPTS)) for each in baseline.results)
-        some_failures = any(run.enrichment.failures for run in runs) or any(each != (0, 0) for each in numbers)
-        if not (baseline.results and some_failures and all(run.decision.is_decided for run in runs)):
-            return runs
-        run, more = runs[0], runs[0].enrichment
-        try:
-            base = await self._failures_of_base(project, baseline, runs)
-        except _NotComparable as why:
-            more = replace(more, notes=(*more.notes, f"{NOT_COMPARED}: {why}."))
+
+def _nothing_fixed(own: float | None, others: set[float | None]) -> str:
+    counts = sorted("an unknown number of" if each is None else number_format.count(each) for each in others)
+    here = "an unknown number" if own is None else number_format.count(own)
+    theirs = f"{' or '.join(counts)} scenarios"
+    return f"Nothing counts as fixed against results of the base with {theirs}: this evaluation has {here}."
+
+
+def _may_have_failed(result: BaselineResult) -> bool:
+    """Return whether a status reports a failure or an unsafe attempt, or not how many there are."""
+    return any(result.result.value(metric) != 0 for metric in (FAILURES, UNSAFE_ATTEMPTS))
+
+
+async def _failures_of_base(reader: Reader, project: str, baseline: Baseline, runs: Runs) -> Sequence[BaseFailures]:
+    """Return the failures of each result of the base that is compared; raises NotReadError.
+
+    A result without failures and unsafe attempts needs no request.
+    """
+    run, url = runs[0], runs[0].run.dashboard_url
+    own_id, ids = _page_and_id(url)[1], comparable_ids(url, (each.url for each in baseline.results))
+    of_batch = own_id == run.batch_id
+    if len(runs) > 1:
+        raise NotReadError(SEVERAL_TRACES)
+    if run.enrichment.unread_failures or run.enrichment.unread_scenarios or run.enrichment.left_out:
+        raise NotReadError(INCOMPLETE)
+    if not ids or not (of_batch or (run.run.run_ids or (run.run_id,)) == (own_id,)):
+        raise NotReadError(NO_ADDRESS)
+    read = []
+    for found in ids:
+        of_status = [each for each in baseline.results if _page_and_id(each.url)[1] == found]
+        counted = [value for each in of_status if (value := each.result.value(FAILURES)) is not None]
+        if not any(map(_may_have_failed, of_status)):
+            read.append(BaseFailures())
+        elif of_result := await _failures_of_result(reader, project, run, found, max(counted, default=None)):
+            read.append(of_result)
         else:
-            marked, fixed = compare(more.failures, base, uploaded=run.trace_may_be_cause)
-            more = replace(more, failures=marked, fixed=fixed, compared_with=len(base))
-        return (replace(run, enrichment=more), *runs[1:])
+            break
+    if not read:
+        raise NotReadError(NO_REQUEST_LEFT)
+    return read
 
-    async def _failures_of_base(self, project: str, baseline: Baseline, runs: Runs) -> Sequence[Failures]:
-        run, url = runs[0], runs[0].run.dashboard_url
-        own_id, ids = _page_and_id(url)[1], comparable_ids(url, (each.url for each in baseline.results))
-        of_batch = own_id == run.batch_id
-        if len(runs) > 1:
-            raise _NotComparable("the gate has several traces, and a commit status names the run of one")
-        if run.enrichment.more_failures or run.enrichment.left_out:
-            raise _NotComparable("not all failures of this run are known")
-        if not ids or not (of_batch or (run.run.run_ids or (run.run_id,)) == (own_id,)):
-            raise _NotComparable("no result of the base has a run at the same address as this run")
-        lists = []
-        for found in ids:
-            if self._left <= of_batch:
-                break
-            run_ids = await self._runs_of_batch(project, run, found) if of_batch else (found,)
-            if len(run_ids) > self._left:
-                break
-            read = await asyncio.gather(*(self._list(project, run.campaign_id, run_id) for run_id in run_ids))
-            failures = tuple(failure for of_run in read for failure in of_run)
-            reported = [each.result.value(FAILURES) for each in baseline.results if _page_and_id(each.url)[1] == found]
-            if len(failures) < max(1 if each is None else each for each in reported):
-                what = "batch" if of_batch else "run"
-                raise _NotComparable(f"for its {what} {found}, Sepurux lists fewer failures than it counted")
-            lists.append(failures)
-        if not lists:
-            raise _NotComparable(f"{MAX_REQUESTS} requests do not suffice for it")
-        return lists
 
-    async def _runs_of_batch(self, project: str, run: RunResult, batch_id: str) -> tuple[str, ...]:
-        def problem(payload: object) -> str:
-            if wrong := ci_run.wrong_shape(payload, run_id="", batch_id=batch_id):
-                return wrong
-            body = json_reader.as_object(payload)
-            if body.get("campaign_id") not in (None, run.campaign_id):
-                return "a response about another campaign"
-            run_ids = ci_run.parse_ci_run(payload).run_ids
-            complete = len(run_ids) == len(list(json_reader.as_array(body.get("run_ids")))) > 0
-            is_own = complete and not set(run.run.run_ids) & set(run_ids)
-            return "" if is_own else "a response without usable run_ids of its own"
+async def _failures_of_result(
+    reader: Reader, project: str, run: RunResult, found: str, counted: float | None
+) -> BaseFailures | None:
+    """Return the failures of one result, None if the requests that are left do not suffice for it.
 
-        call = api.poll_run(run_id="", batch_id=batch_id, project=project)
-        return tuple(dict.fromkeys(ci_run.parse_ci_run(await self._read(call, f"batch {batch_id}", problem)).run_ids))
+    `counted` is the number of failures in its status. Raises NotReadError if not as many can be read.
+    """
+    one = _page_and_id(run.run.dashboard_url)[1] != run.batch_id
+    what = f"for its {'run' if one else 'batch'} {found}"
+    try:
+        result = parse_ci_run({"run_id": found}) if one else await _batch(reader, project, run, found)
+    except NotReadError as why:
+        if not reader.left:
+            return None
+        raise NotReadError(f"{what}, {why}") from None
+    if len(result.run_ids) > reader.left:
+        return None
+    known = result if len(result.run_ids) == 1 else None
+    scenarios = [
+        ScenarioReader(reader, project, run.campaign_id, Scenario(run_id=run_id, run=known))
+        for run_id in dict.fromkeys(result.run_ids)
+    ]
+    await read_failures(reader, [scenarios], len(scenarios))
+    read = [each.scenario for each in scenarios]
+    problems = [each.problem for each in read if each.problem]
+    if problems and not reader.left:
+        return None
+    if any(each.left_out for each in read):
+        problems.append(TOO_MANY_KINDS)
+    if sum(each.listed for each in read) < least_listed(result.value(FAILURES) if counted is None else counted):
+        problems.append(FEWER_LISTED)
+    if problems:
+        raise NotReadError(f"{what}, {problems[0]}")
+    return BaseFailures(tuple(failure for each in read for failure in each.failures), result.value(SCENARIOS))
 
-    async def _list(self, project: str, campaign: str, run_id: str) -> Failures:
-        call = api.classified_failures(campaign, run_id, project)
-        problem = partial(incomplete_list, campaign_id=campaign, run_id=run_id)
-        return ci_run.parse_failures(await self._read(call, f"run {run_id}", problem))
 
-    async def _read(self, call: ApiRequest, what: str, problem: Callable[[object], str]) -> object:
-        self._left -= 1
-        result = await self._calls.send(call, self._until)
-        reason = problem(result.payload) if isinstance(result, Success) else f"a request failed: {result.reason}"
-        if not isinstance(result, Success) or reason:
-            raise _NotComparable(f"for its {what}, {reason.rstrip('.')}")
-        return result.payload
+async def _batch(reader: Reader, project: str, run: RunResult, batch_id: str) -> CIRun:
+    """Return a batch of the base; raises NotReadError."""
+
+    def problem(payload: object) -> str:
+        if wrong := wrong_shape(payload, run_id="", batch_id=batch_id):
+            return wrong
+        body = json_reader.as_object(payload)
+        if body.get("campaign_id") not in (None, run.campaign_id):
+            return "a response about another campaign"
+        run_ids = parse_ci_run(payload).run_ids
+        complete = len(run_ids) == len([*json_reader.as_array(body.get("run_ids"))]) > 0
+        return (
+            "" if complete and not set(run.run.run_ids) & {*run_ids} else "a response without usable run_ids of its own"
+        )
+
+    call = api.poll_run(run_id="", batch_id=batch_id, project=project)
+    return parse_ci_run(await reader.read(call, problem))
+
+
+@dataclass(frozen=True, slots=True)
+class BaseFailures:
+    """All failures of one result of the base, and its number of scenarios, None if it is unknown."""
+
+    failures: Failures = ()
+    scenarios: float | None = None
+
+    def shows_fixed(self, scenarios: float | None) -> bool:
+        """Return whether what an evaluation with so many scenarios lacks of these failures is fixed."""
+        return not self.failures or (scenarios is not None and scenarios == self.scenarios)
 
 
 def compare(
-    now: Sequence[ClassifiedFailure], base: Iterable[Sequence[ClassifiedFailure]], *, uploaded: bool
+    now: Sequence[ClassifiedFailure], base: Sequence[BaseFailures], *, scenarios: float | None, uploaded: bool
 ) -> tuple[Failures, Failures]:
     """Return a run's failures compared with those of the base's results, and what is fixed. All lists are complete.
 
-    Of n now and at most m in any result, max(0, n - m) are new. An `uploaded` trace has another id in each run.
+    Of n failures of a kind now and at most m in any of the results, max(0, n - m) are new. What any of them had and
+    this run lacks is fixed, if both have the same number of scenarios. An `uploaded` trace has another id in each run,
+    so its id is not compared.
     """
-    most: dict[tuple[str, ...], ClassifiedFailure] = {}
-    for listed in base:
-        of_run = [_comparable(failure, uploaded=uploaded) for failure in listed]
+    most: dict[tuple[str, ...], int] = {}
+    had: dict[tuple[str, ...], ClassifiedFailure] = {}
+    for of_result in base:
+        of_run = [_comparable(failure, uploaded=uploaded) for failure in of_result.failures]
         for failure in merge_failures(of_run, len(of_run))[0]:
-            if failure.count > (most[failure.kind].count if failure.kind in most else 0):
-                most[failure.kind] = failure
-    left = {kind: failure.count for kind, failure in most.items()}
+            most[failure.kind] = max(failure.count, most.get(failure.kind, 0))
+            earlier = had.get(failure.kind)
+            if of_result.shows_fixed(scenarios) and not (earlier and earlier.count >= failure.count):
+                had[failure.kind] = failure
+    left = dict(most)
     marked, kinds = [], set()
     for failure in now:
         kind = _comparable(failure, uploaded=uploaded).kind
@@ -137,7 +207,7 @@ def compare(
         left[kind] = left.get(kind, 0) - known
         marked.append(replace(failure, new=failure.count - known))
         kinds.add(kind)
-    fixed = [failure for kind, failure in most.items() if kind not in kinds]
+    fixed = [failure for kind, failure in had.items() if kind not in kinds]
     return tuple(marked), merge_failures(fixed, len(fixed))[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,17 @@ from typing import Annotated
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, Metric, Numbers, read_count, read_name
+from sepurux_action.evaluation.metrics import (
+    FAILURES,
+    PASS_RATE,
+    RELIABILITY_SCORE,
+    SCENARIOS,
+    UNSAFE_ATTEMPTS,
+    Metric,
+    Numbers,
+    read_count,
+    read_name,
+)
 
 FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
 MAX_READ_TOOLS = 100  # of one response; a report shows fewer
@@ -21,6 +32,7 @@ MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 MAX_RUN_IDS = 1_000  # of one batch; outputs contain them, and a job's outputs have 1 MB together
 MAX_CATEGORIES = 100  # distinct ones of one response
 SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
+FEWER_LISTED = "Sepurux lists fewer failures than it counted"
 NO_OBJECT = "a response that is not a JSON object"
 MAX_WORD_LENGTH = 40  # characters of a status or a decision
 
@@ -44,7 +56,6 @@ class CIRun:
     decision: str = ""
     numbers: Numbers = field(default_factory=dict)
     mutation_categories: tuple[str, ...] | None = None
-    trace_count: Reading = Reading()
     top_failing_tools: tuple[FailingTool, ...] = ()
     dashboard_url: str = ""
     run_ids: tuple[str, ...] = ()
@@ -88,15 +99,76 @@ class ClassifiedFailure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Enrichment:
-    """What further calls add to the report. `left_out` counts the failures of kinds that were not kept.
+class Scenario:
+    """One scenario of an evaluation, which is a CI run. Unknown ids and names are ''.
 
-    `fixed` are those that one of the `compared_with` results of the base had and this run lacks.
+    `run` has its numbers, None if they were not read. `failures` are its classified failures by kind: `listed` is the
+    number of entries that were read, and `left_out` counts those of kinds that were not kept. `problem` is a clause
+    that says why its numbers or failures were not all read, '' if they were.
     """
 
+    run_id: str
+    trace_id: str = ""
+    name: str = ""
+    run: CIRun | None = None
+    failures: tuple[ClassifiedFailure, ...] = ()
+    listed: int = 0
+    left_out: int = 0
+    problem: str = ""
+
+    @property
+    def reported(self) -> float:
+        """Return how many failures and unsafe attempts its run reports; infinite if one number is not known."""
+        numbers = [(self.run or CIRun()).value(metric) for metric in (FAILURES, UNSAFE_ATTEMPTS)]
+        return sum(math.inf if number is None else number for number in numbers)
+
+    @property
+    def failed(self) -> bool:
+        """Return whether the scenario is known to have failed."""
+        return bool(self.failures or (self.run and (self.run.decision == "fail" or 0 < self.reported < math.inf)))
+
+    @property
+    def severity_key(self) -> tuple[float, ...]:
+        """Return a key that sorts the worst scenario first: unsafe attempts, the pass rate, failures."""
+        run = self.run or CIRun()
+        unsafe, rate, failures = (run.value(metric) for metric in (UNSAFE_ATTEMPTS, PASS_RATE, FAILURES))
+        return not self.failed, -(unsafe or 0), math.inf if rate is None else rate, -(failures or 0)
+
+    def with_failures(
+        self, failures: Iterable[ClassifiedFailure], listed: int, left_out: int, problem: str
+    ) -> Scenario:
+        """Return the scenario with its failures. Without a trace of its own, their trace is the scenario's."""
+        failures = tuple(failures)
+        trace_id = self.trace_id or next((each.trace_id for each in failures if each.trace_id), "")
+        least = least_listed((self.run or CIRun()).value(FAILURES))
+        if not problem and listed < least:
+            problem = FEWER_LISTED
+        return replace(
+            self,
+            trace_id=trace_id,
+            name=self.name or trace_id,
+            failures=tuple(replace(each, trace_id=each.trace_id or trace_id) for each in failures),
+            listed=listed,
+            left_out=left_out,
+            problem=problem,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrichment:
+    """What further calls add to the report: the scenarios, the worst first, and all of their classified failures.
+
+    `left_out` counts the failures of kinds that were not kept, `unread_failures` those that Sepurux counts and that
+    were not read, and `unread_scenarios` the scenarios that were not read, or not all of them. `notes` say why. `fixed`
+    are those that a result of the base had and this run lacks; `compared_with` counts the results of the base that the
+    failures were compared with.
+    """
+
+    scenarios: tuple[Scenario, ...] = ()
     failures: tuple[ClassifiedFailure, ...] = ()
     left_out: int = 0
-    more_failures: bool = False
+    unread_failures: int = 0
+    unread_scenarios: int = 0
     fixed: tuple[ClassifiedFailure, ...] = ()
     compared_with: int = 0
     notes: tuple[str, ...] = ()
@@ -110,16 +182,18 @@ def parse_ci_run(payload: object) -> CIRun:
     body = json_reader.as_object(payload)
     categories = metrics.read_names(body.get("mutation_categories"))
     single = json_reader.identifier(body.get("run_id"))
-    listed = tuple(filter(None, map(json_reader.identifier, json_reader.as_array(body.get("run_ids")))))[:MAX_RUN_IDS]
+    listed = tuple(map(json_reader.identifier, json_reader.as_array(body.get("run_ids")))) or (single,)
+    numbers = dict(metrics.parse_numbers(payload))
+    if SCENARIOS.of(numbers).missing and all(listed):
+        numbers[SCENARIOS.name] = Reading(float(len(set(listed))))
     return CIRun(
         status=_word(body.get("status")),
         decision=_word(body.get("decision")),
-        numbers=metrics.parse_numbers(payload),
+        numbers=numbers,
         mutation_categories=None if categories is None else categories[:MAX_CATEGORIES],
-        trace_count=read_count(body.get("trace_count")),
         top_failing_tools=_tools(body.get("top_failing_tools")),
         dashboard_url=json_reader.safe_url(body.get("dashboard_url")),
-        run_ids=listed or ((single,) if single else ()),
+        run_ids=tuple(filter(None, listed))[:MAX_RUN_IDS],
     )
 
 
@@ -133,15 +207,18 @@ def wrong_shape(payload: object, *, run_id: str, batch_id: str) -> str:
     return "a response about another run" if actual and actual != expected else ""
 
 
-def incomplete_list(payload: object, *, campaign_id: str, run_id: str) -> str:
-    """Return why a response may not be the complete list of a run's failures, as a clause; '' if it is."""
+def wrong_list(payload: object, *, campaign_id: str, run_id: str) -> str:
+    """Return why a response is not a page of a run's classified failures, as a clause; '' if it is."""
     if not isinstance(payload, list) or not all(isinstance(item, dict) for item in payload):
         return "Sepurux sent no list of failures"
-    if len(payload) >= FAILURES_PAGE:
-        return f"only the first {FAILURES_PAGE} failures were read"
     expected = {"campaign_id": campaign_id, "run_id": run_id}
     others = [name for name, value in expected.items() for item in payload if item.get(name) not in (None, value)]
     return f"Sepurux listed failures of another {others[0].removesuffix('_id')}" if others else ""
+
+
+def least_listed(reported: float | None) -> float:
+    """Return how many failures a complete list has at least. An empty one is complete only if a run reported 0."""
+    return 1 if reported is None else reported
 
 
 def combine(runs: Sequence[CIRun]) -> CIRun:
@@ -200,9 +277,11 @@ def combine_found(found: Sequence[Enrichment], max_kinds: int) -> Enrichment:
     failures, left_out = merge_failures((each for one in found for each in one.failures), max_kinds)
     fixed, more_fixed = merge_failures((each for one in found for each in one.fixed), max_kinds)
     return Enrichment(
+        scenarios=tuple(each for one in found for each in one.scenarios),
         failures=failures,
         left_out=left_out + sum(one.left_out for one in found),
-        more_failures=any(one.more_failures for one in found),
+        unread_failures=sum(one.unread_failures for one in found),
+        unread_scenarios=sum(one.unread_scenarios for one in found),
         fixed=() if more_fixed else fixed,
         compared_with=sum(one.compared_with for one in found),
     )

@@ -114,7 +114,8 @@ class Metric:
 
     `threshold` and `drop` are the options that limit it, and how far it may lie below the baseline. Without a number
     that is `needed`, no run passes its threshold. `output` describes its output. `published` is its text in a commit
-    status; the numbers that have one are compared over time.
+    status; the numbers that have one are compared over time. One with `ends_status` is the last part of a status, if
+    there is room, and no column of a table.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Metric:
     needed: bool = False
     output: str = ""
     published: str = ""
+    ends_status: bool = False
 
     @property
     def label(self) -> str:
@@ -214,12 +216,23 @@ MUTATION_CATEGORIES = Metric(
     format=COUNT_OF_NAMES,
     threshold=options.MIN_MUTATION_CATEGORIES.name,
 )
+SCENARIOS = Metric(
+    name="scenarios",
+    field="trace_count",
+    noun="scenario",
+    format=COUNT,
+    threshold=options.MIN_SCENARIOS.name,
+    needed=True,
+    published="{} scenarios",
+    ends_status=True,
+)
 METRICS = (
-    *(PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, RELIABILITY_SCORE, MUTATION_CATEGORIES),
+    *(PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, RELIABILITY_SCORE, MUTATION_CATEGORIES, SCENARIOS),
     Metric(name="scenario_coverage", field="scenario_coverage_pct", noun="scenario coverage", format=PERCENTAGE),
     Metric(name="mutation_coverage", field="mutation_coverage_score", noun="mutation coverage", format=OF_HUNDRED),
 )
 PUBLISHED = tuple(metric for metric in METRICS if metric.published)
+LISTED = tuple(metric for metric in PUBLISHED if not metric.ends_status)  # one after the other in a status
 BY_OPTION: Mapping[str, Metric] = {
     option: metric for metric in METRICS for option in (metric.threshold, metric.drop) if option
 }
@@ -253,7 +266,7 @@ def worst_reading(metric: Metric, readings: Iterable[Reading], reporting: str = 
 
 def summary(numbers: Numbers) -> str:
     """Return the needed numbers that are known: `72.0% passed, 1 unsafe attempt, 5 failures`, or ''."""
-    known = ((metric, value) for metric in METRICS if metric.needed and (value := metric.of(numbers).value) is not None)
+    known = ((metric, value) for metric in LISTED if metric.needed and (value := metric.of(numbers).value) is not None)
     return ", ".join(
         metric.named(value) if metric.format.whole else metric.published.format(metric.format.write(value, None))
         for metric, value in known

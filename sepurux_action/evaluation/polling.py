@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -19,14 +19,14 @@ from sepurux_action.evaluation.base_failures import compare_with_base
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun, Enrichment, parse_ci_run
 from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, decide, fingerprint, next_step
-from sepurux_action.evaluation.metrics import FAILURES, RELIABILITY_SCORE, worst_reading
+from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, SCENARIOS, worst_reading
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import RunResult, Runs
+from sepurux_action.evaluation.scenarios import read_scenarios
 from sepurux_action.evaluation.schedule import Polls, Retry, next_poll
 from sepurux_action.host.output import Output
 from sepurux_action.host.workflow_commands import Level
 
-MAX_RUNS_ENRICHED = 10  # runs of one batch whose classified failures are requested
 NOT_FOUND = 404
 SCORE_NOT_SHOWN = frozenset({401, 403, 404})  # the backend shows the score to another secret, or to no one
 MAX_REASON_LENGTH = 200  # characters of the reason why a score could not be read, which a table shows
@@ -81,16 +81,24 @@ class Evaluation:
                 runs = number_format.pluralize(len(pending), "run")
                 self.output.progress(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")
         found = iter(poller.result for poller in self.pollers)
-        results = [(gate, base, tuple(next(found) for _ in gate.traces)) for gate, base in self.evaluated]
-        comparing = asyncio.create_task(compare_with_base(results, self.calls))
-        self.calls.cancel_on_signal([comparing])
-        await asyncio.wait([comparing])
+        results = tuple(tuple(next(found) for _ in gate.traces) for gate in self.gates)
+        self.output.wait("reading what failed", schedule.SCENARIOS_S + schedule.COMPARISON_S)
+        results = await self._or_unread(read_scenarios([*zip(self.gates, results, strict=True)], self.calls), results)
+        compared = [(gate, base, runs) for (gate, base), runs in zip(self.evaluated, results, strict=True)]
+        return await self._or_unread(compare_with_base(compared, self.calls), results)
+
+    async def _or_unread(
+        self, reading: Coroutine[None, None, tuple[Runs, ...]], runs: tuple[Runs, ...]
+    ) -> tuple[Runs, ...]:
+        """Return the runs with what a coroutine reads about them, or unchanged after a signal or a defect."""
+        task = asyncio.create_task(reading)
+        self.calls.cancel_on_signal([task])
+        await asyncio.wait([task])
         try:
-            if not comparing.cancelled():
-                return comparing.result()
-        except DEFECTS as defect:  # the results stay
+            return runs if task.cancelled() else task.result()
+        except DEFECTS as defect:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
-        return tuple(of_gate for *_, of_gate in results)
+            return runs
 
     def elapsed(self) -> float:
         return self.calls.now() - self._started
@@ -238,14 +246,15 @@ class RunPoller:
             if score_decides:
                 run, outage = await self._with_score(run)
                 decided = decide(run, self.gate)
-            unread = Enrichment(more_failures=True)  # until all have been read
+            unread = Enrichment(unread_scenarios=1)  # until all have been read
             self.result = replace(
                 self.result, run=run, run_decision=decided, hint=next_step(decided), enrichment=unread
             )
             await self._note_outage(outage)
-            run, enrichment = await self._enrich(run, score_known=score_decides)
-            decided = replace(decided, checks=decide(run, self.gate).checks)
-            self.result = replace(self.result, run=run, run_decision=decided, enrichment=enrichment)
+            if not score_decides:
+                run = await self._with_shown_score(run)
+                decided = replace(decided, checks=decide(run, self.gate).checks)
+                self.result = replace(self.result, run=run, run_decision=decided)
         except EvaluationError as error:
             self._fail(error, decide(self.result.run, self.gate).checks)
             await self._note_outage(error.outage)
@@ -352,6 +361,8 @@ class RunPoller:
 
     def _decide(self, run: CIRun) -> RunDecision:
         step, before = self._step, self.result.run
+        if self.result.trace_id:  # each trace of a gate is one scenario
+            run = replace(run, numbers={**run.numbers, SCENARIOS.name: Reading(float(len(self.gate.traces)))})
         if not run.run_ids:
             run = replace(run, run_ids=before.run_ids)
         elif run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
@@ -420,36 +431,18 @@ class RunPoller:
     def _run_ids(self) -> tuple[str, ...]:
         return self.result.run.run_ids or (self.result.run_id or self.result.batch_id,)
 
-    async def _enrich(self, run: CIRun, *, score_known: bool) -> tuple[CIRun, Enrichment]:
-        """Return a run with a score that no threshold limits, and its failures; a call that fails becomes a note."""
-        self._enter("reading what failed")
-        campaign, project, run_ids = self.result.campaign_id, self.gate.project, self._run_ids()
-        until = self._step.calls.now() + schedule.ENRICHMENT_S
-        notes: dict[str, None] = {}
-
-        async def payload_of(call: ApiRequest) -> object:
-            result = await self._step.send(call, until - self._step.calls.now())
-            if isinstance(result, Success):
-                return result.payload
-            notes[f"Could not read {call.purpose}: {result.reason}."] = None
-            return None
-
-        missing = run.reading(RELIABILITY_SCORE).missing
-        if missing and len(run_ids) == 1 and not score_known:  # one of many is not the batch's
-            payload = await payload_of(api.reliability(campaign, run_ids[0], project))
-            run = run.with_score(RELIABILITY_SCORE.read(payload))
-        failures: tuple[ci_run.ClassifiedFailure, ...] = ()
-        listed, left_out, max_kinds = 0, 0, max(ci_run.MIN_KINDS, ci_run.MAX_KINDS // len(self._step.pollers))
-        more = len(run_ids) > MAX_RUNS_ENRICHED
-        for run_id in run_ids[:MAX_RUNS_ENRICHED]:
-            page = await payload_of(api.classified_failures(campaign, run_id, project))
-            of_run = ci_run.parse_failures(page)
-            failures, dropped = ci_run.merge_failures((*failures, *of_run), max_kinds)
-            listed, left_out = listed + len(of_run), left_out + dropped
-            more = more or bool(ci_run.incomplete_list(page, campaign_id=campaign, run_id=run_id))
-        reported = run.value(FAILURES)  # without it, an empty list may be incomplete
-        more = more or listed < (1 if reported is None else reported)
-        return run, Enrichment(failures=failures, left_out=left_out, more_failures=more, notes=tuple(notes))
+    async def _with_shown_score(self, run: CIRun) -> CIRun:
+        """Return a run with a score that no threshold limits. If the call fails, a note says why."""
+        run_ids = self._run_ids()  # the score of one of many is not the batch's
+        if len(run_ids) > 1 or not run.reading(RELIABILITY_SCORE).missing:
+            return run
+        call = api.reliability(self.result.campaign_id, run_ids[0], self.gate.project)
+        result = await self._step.send(call, schedule.SHOWN_SCORE_S)
+        if isinstance(result, Success):
+            return run.with_score(RELIABILITY_SCORE.read(result.payload))
+        note = f"Could not read {call.purpose}: {result.reason}."
+        self.result = replace(self.result, enrichment=replace(self.result.enrichment, notes=(note,)))
+        return run
 
     def _enter(self, phase: str) -> None:
         self.phase = phase

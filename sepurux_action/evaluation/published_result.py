@@ -11,13 +11,14 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.metrics import PUBLISHED, Metric
+from sepurux_action.evaluation.metrics import LISTED, PUBLISHED, SCENARIOS, Metric
 from sepurux_action.evaluation.result import GateResult
 
 MAX_BASE_RESULTS = 5  # results that are compared; one of them that is unusual changes no median
 MAX_STATUS_LENGTH = 140  # characters; GitHub responds 422 to more
 _DESCRIPTION = re.compile(
-    r"(?P<decision>pass|fail|error|pending|skipped) \((?P<stage>observe|soft|hard)\): (?P<numbers>[^;]+)(?:; .*)?",
+    r"(?P<decision>pass|fail|error|pending|skipped) \((?P<stage>observe|soft|hard)\): (?P<numbers>[^;]+)"
+    r"(?:; .*?)??(?:; (?P<scenarios>\d{1,16}) scenarios?)?",
     re.ASCII | re.DOTALL,
 )
 
@@ -52,13 +53,19 @@ def published_numbers(run: CIRun, gate: Gate) -> Mapping[str, float]:
 
 
 def format_description(result: PreviousResult, note: str = "") -> str:
-    """Return the description of a decided status, at most 140 characters; `note` is shortened to fit."""
-    parts = (metric.published.format(metric.format.publish(result.value(metric))) for metric in PUBLISHED)
+    """Return the description of a decided status, at most 140 characters.
+
+    `note` is shortened to fit. The number of scenarios is left out if there is no room for it.
+    """
+    parts = (metric.published.format(metric.format.publish(result.value(metric))) for metric in LISTED)
     shown = "-" if result.decision is Decision.SKIPPED and not result.numbers else ", ".join(parts)
     text = f"{result.decision} ({result.stage}): {shown}"
     if printable := json_reader.printable(note):
         text += f"; {printable}"
-    return json_reader.shorten(text, MAX_STATUS_LENGTH)
+    scenarios = result.value(SCENARIOS)
+    noun = "scenario" if scenarios == 1 else "scenarios"
+    end = "" if scenarios is None else f"; {SCENARIOS.format.publish(scenarios)} {noun}"
+    return json_reader.shorten(text, MAX_STATUS_LENGTH) + (end if len(text) + len(end) <= MAX_STATUS_LENGTH else "")
 
 
 def parse_description(text: object) -> PreviousResult | None:
@@ -70,13 +77,15 @@ def parse_description(text: object) -> PreviousResult | None:
         numbers = dict(_parse_numbers(parts if parts != ["-"] else ()))
     except ValueError:
         return None
-    if len(parts) > len(PUBLISHED) or (parts == ["-"]) is not (decision is Decision.SKIPPED and not numbers):
+    if len(parts) > len(LISTED) or (parts == ["-"]) is not (decision is Decision.SKIPPED and not numbers):
         return None
+    if match["scenarios"]:
+        numbers[SCENARIOS.name] = float(match["scenarios"])
     return PreviousResult(decision=decision, stage=Stage(match["stage"]), numbers=numbers)
 
 
 def _parse_numbers(parts: Iterable[str]) -> Iterator[tuple[str, float]]:
-    for metric, part in zip(PUBLISHED, parts, strict=False):
+    for metric, part in zip(LISTED, parts, strict=False):
         before, after = metric.published.split("{}")
         written = part.removeprefix(before).removesuffix(after)
         if metric.published.format(written) != part:

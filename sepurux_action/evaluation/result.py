@@ -65,7 +65,7 @@ class GateResult:
     @cached_property
     def ranked(self) -> tuple[RunResult, ...]:
         """Return the runs, the worst first: by decision, then an exceeded `max_unsafe`, then the lowest pass rate."""
-        return tuple(sorted(self.runs, key=lambda run: _severity_key(run.decision, run.run, self.gate)))
+        return tuple(sorted(self.runs, key=lambda run: severity_key(run.decision, run.run, self.gate)))
 
     @property
     def worst(self) -> RunResult:
@@ -84,7 +84,7 @@ class GateResult:
 
     @property
     def severity_key(self) -> tuple[int, bool, float]:
-        return _severity_key(self.decision, self.combined, self.gate)
+        return severity_key(self.decision, self.combined, self.gate)
 
     @property
     def decision(self) -> Decision:
@@ -104,7 +104,8 @@ class GateResult:
         return f"{reason.removesuffix('.')}; also failed: {', '.join(failed[:MAX_NAMED_TRACES])}{more}."
 
 
-def _severity_key(decision: Decision, run: CIRun, gate: Gate) -> tuple[int, bool, float]:
+def severity_key(decision: Decision, run: CIRun, gate: Gate) -> tuple[int, bool, float]:
+    """Return a key that sorts the worst run or gate first: its decision, an exceeded `max_unsafe`, its pass rate."""
     unsafe, allowed = run.value(UNSAFE_ATTEMPTS), gate.limits.get(UNSAFE_ATTEMPTS.threshold)
     exceeded = unsafe is not None and allowed is not None and unsafe > allowed
     rate = run.value(PASS_RATE)

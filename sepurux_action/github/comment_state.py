@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from sepurux_action.common import codec, json_reader
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, combine_found
+from sepurux_action.evaluation.ci_run import ClassifiedFailure, combine_found
 from sepurux_action.evaluation.decision import Decision, check_thresholds, fingerprint
 from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import GateResult, RunResult
@@ -54,6 +54,7 @@ def _cached_run(result: GateResult) -> RunResult:
     names, required = combined.mutation_categories, result.gate.required_mutation_categories
     if names is not None:
         names = tuple(map(_cut, sorted(names, key=lambda name: name not in required)[:MAX_CATEGORIES]))
+    found = combine_found([run.enrichment.with_each(_cut_failure) for run in result.ranked], MAX_DETAILS)
     numbers = replace(
         combined,
         status="",
@@ -69,7 +70,7 @@ def _cached_run(result: GateResult) -> RunResult:
         trace=_cut(worst.trace),
         run_decision=replace(worst.run_decision, reason=_cut(result.reason), checks=()),
         run=numbers,
-        enrichment=combine_found([run.enrichment.with_each(_cut_failure) for run in result.ranked], MAX_DETAILS),
+        enrichment=replace(found, scenarios=()),
         elapsed_s=0,
         trace_may_be_cause=False,
     )
@@ -89,7 +90,7 @@ def _shortened(run: RunResult) -> RunResult:
         trace="",
         run_decision=replace(run.run_decision, reason=json_reader.shorten(run.run_decision.reason, MAX_SHORT_TEXT)),
         run=replace(run.run, top_failing_tools=(), mutation_categories=None, run_ids=()),
-        enrichment=Enrichment(left_out=left_out, more_failures=found.more_failures),
+        enrichment=replace(found, failures=(), left_out=left_out, fixed=(), compared_with=0),
     )
 
 

@@ -16,7 +16,7 @@ from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.policy import Change
 from sepurux_action.evaluation.drops import base_heading
-from sepurux_action.evaluation.metrics import NOT_KNOWN, PASS_RATE, PUBLISHED
+from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN, PASS_RATE
 from sepurux_action.report import markdown, view
 from sepurux_action.report.brief import brief_json
 from sepurux_action.report.markdown import Markdown, code, finish
@@ -113,7 +113,7 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
         "bold": Markdown("**" if as_markdown else ""),
         "indent": Markdown("  "),
         "nbsp": Markdown("\u00a0"),
-        "history_headings": [metric.heading for metric in PUBLISHED],
+        "history_headings": [metric.heading for metric in LISTED],
     }
     return environment
 

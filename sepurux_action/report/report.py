@@ -397,6 +397,16 @@ class GateFacts(GateResult):
         return tuple(row.commit[:SHORT_SHA] for row in self.history if row.commit and row.pass_rate is None)
 
     @property
+    def unread(self) -> tuple[int, int] | None:
+        """Return how many failures, and of how many scenarios, were not read or not kept; None if all were."""
+        failures, scenarios = self.found.unread_failures + self.found.left_out, self.found.unread_scenarios
+        return (failures, scenarios) if failures or scenarios else None
+
+    @property
+    def scenario_count(self) -> float | None:
+        return self.combined.value(metrics.SCENARIOS)
+
+    @property
     def old_traces(self) -> tuple[str, ...]:
         """Return the uploaded traces whose newest event is more than a day older than the commit."""
         committed = self.context.committed
@@ -412,7 +422,11 @@ class GateFacts(GateResult):
     @property
     def other_numbers(self) -> tuple[str, ...]:
         """Return the reported numbers without a threshold, the counts first."""
-        shown = {metrics.MUTATION_CATEGORIES.threshold, *(check.threshold for check in self.checks)}  # with their names
+        shown = {
+            metrics.MUTATION_CATEGORIES.threshold,
+            metrics.SCENARIOS.threshold,
+            *(check.threshold for check in self.checks),
+        }  # with their names
         others = [metric for metric in metrics.METRICS if metric.threshold not in shown and self._detailed]
         others.sort(key=lambda metric: not metric.format.whole)
         known = ((metric, self.combined.value(metric)) for metric in others)
@@ -477,7 +491,7 @@ class GateFacts(GateResult):
             url=before + commit[:LINKED_SHA] if commit and before != self.context.commit_url else "",
             state=BY_DECISION[result.decision],
             pass_rate=result.value(metrics.PASS_RATE),
-            cells=tuple(self._text_of(metric, result.value(metric)) for metric in metrics.PUBLISHED),
+            cells=tuple(self._text_of(metric, result.value(metric)) for metric in metrics.LISTED),
             here=here,
             base=base,
         )

@@ -148,7 +148,6 @@ class _Gate(Shape):
     mutation_pack: Annotated[str, "The setting `mutation_pack`.", of("gate.mutation_pack")]
     timeout_s: Annotated[_Seconds, "The setting `timeout`, in seconds.", of("gate.timeout_s")]
     elapsed_s: Annotated[_Seconds, "Seconds of the longest run.", lambda gate: max(run.elapsed_s for run in gate.runs)]
-    scenarios: Annotated[_Count, "Number of scenarios of the worst run.", of("worst.run.trace_count.value")]
     metrics: Annotated[_Metrics, "The numbers, each the worst of all traces.", of("combined")]
     thresholds: Annotated[tuple[_Threshold, ...], "The thresholds that are set, missed ones first."]
     failures: Annotated[
@@ -160,7 +159,7 @@ class _Gate(Shape):
     failures_complete: Annotated[
         bool,
         "Whether the action read all failures that Sepurux counts.",
-        lambda gate: not (gate.found.more_failures or gate.short),
+        lambda gate: not (gate.found.unread_failures or gate.found.unread_scenarios or gate.short),
     ]
     failures_compared_with: Annotated[int, "Number of results that they are compared with.", of("found.compared_with")]
     fixed: Annotated[

@@ -85,6 +85,8 @@ def case_of(metric: Metric) -> Case:
     return Case(metric, *(known[::-1] if not metric.less_is_better else known))
 
 
+# The number of scenarios is no threshold of Sepurux, and no column of the table.
+NOT_THERE = {("the thresholds that Sepurux gets", "scenarios"), ("the table of earlier commits", "scenarios")}
 PLACES: list[tuple[str, str, Callable[[Case], bool]]] = []
 
 
@@ -272,7 +274,7 @@ def _(case: Case) -> bool:
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 @pytest.mark.parametrize(("name", "attribute", "found"), PLACES, ids=[name for name, *_ in PLACES])
 def test_each_place_has_each_metric(name: str, attribute: str, found: Callable[[Case], bool], metric: Metric) -> None:
-    if getattr(metric, attribute):
+    if getattr(metric, attribute) and (name, metric.name) not in NOT_THERE:
         assert found(case_of(metric)), f"`{metric.name}` is missing in {name}"
 
 

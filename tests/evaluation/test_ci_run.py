@@ -58,7 +58,7 @@ def test_a_whole_response_is_read_field_by_field_and_tools_are_sorted() -> None:
         mutation_categories=("timeouts", "auth"),
         mutation_coverage=75,
         scenario_coverage=87.5,
-        trace_count=Reading(3),
+        scenarios=3,
         top_failing_tools=(FailingTool("payments.refund", 3), FailingTool("crm.lookup", 2)),
         dashboard_url="https://app.sepurux.dev/runs/run-1",
         run_ids=("run-1",),

@@ -82,7 +82,7 @@ def test_a_run_that_passes_is_started_polled_and_enriched() -> None:
     calls = FakeApiCalls(sound())
     [result] = run(calls)
     assert result.decision is Decision.PASS
-    assert calls.paths() == [
+    assert calls.paths()[:5] == [
         "GET /v1/campaigns",
         "POST /v1/ci/runs",
         "GET /v1/ci/batch/batch-1",
@@ -159,7 +159,7 @@ def test_what_a_run_waits_for_and_when_it_gives_up_is_shown_with_each_change() -
         "core: running",
         "core: running (HTTP 502)",
         "core: done",
-        "core: reading what failed",
+        "reading what failed",
     ]
     assert output.waits[0][1] == schedule.FIRST_RESPONSE_S  # until the backend has responded at all
     assert all(540 < left_s <= 600 for what, left_s in output.waits if "running" in what)
@@ -274,7 +274,7 @@ def test_enrichment_that_fails_is_a_note_and_never_a_decision() -> None:
     assert "403" in result.enrichment.notes[0]
     enriching = [time for time, call in calls.calls if CAMPAIGN in call.path]
     assert len(enriching) == 2
-    assert calls.time - enriching[0] <= 5.1
+    assert calls.time - enriching[0] <= schedule.SCENARIOS_S + 0.2
 
 
 def test_several_traces_are_uploaded_and_polled_together() -> None:
@@ -348,15 +348,6 @@ def test_the_wait_for_a_slot_is_part_of_the_time_of_a_call() -> None:
     calls = FakeApiCalls(backend(in_turn(HANGS)))
     run(calls, replace(GATE, traces=traces(40), timeout_s=30))
     assert calls.time <= 1_036
-
-
-def test_the_failures_of_at_most_ten_runs_are_read_and_a_full_page_means_that_there_are_more() -> None:
-    batch = Success({"batch_id": "batch-1", "run_ids": [f"run-{n}" for n in range(12)]})
-    calls = FakeApiCalls(sound(runs=batch))
-    [result] = run(calls)
-    assert (len(calls.paths("failures")), result.enrichment.more_failures) == (10, True)
-    [result] = run(FakeApiCalls(sound(failures=Success([{"type": "t"}] * 200))))
-    assert result.enrichment.more_failures
 
 
 def test_a_step_keeps_a_thousand_kinds_of_failures_and_counts_all() -> None:
@@ -737,12 +728,12 @@ def test_a_retry_after_past_the_deadline_ends_the_polls_of_other_runs_too() -> N
     assert calls.time < 1_010
 
 
-def test_a_call_in_its_5_seconds_waits_for_a_retry_after_that_fits() -> None:
+def test_the_reading_of_failures_waits_for_a_retry_after_that_fits() -> None:
     calls = FakeApiCalls(instead("/failures", in_turn(http(429, retry_after_s=2), Success([{"type": "t"}]))))
     first, second = run(calls, *of_project("", 2))
     assert [bool(result.enrichment.failures) for result in (first, second)] == [False, True]
     times = [time for time, call in calls.calls if "failures" in call.path]
-    assert 2 < times[1] - times[0] < 2.2
+    assert 2 < times[-1] - times[0] < 2.4
 
 
 # --- One run for two gates -------------------------------------------------------------------------------------

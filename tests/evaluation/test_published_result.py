@@ -17,6 +17,7 @@ from sepurux_action.evaluation.metrics import (
     PASS_RATE,
     PUBLISHED,
     RELIABILITY_SCORE,
+    SCENARIOS,
     UNSAFE_ATTEMPTS,
     Metric,
 )
@@ -50,17 +51,38 @@ some_numbers = st.builds(
     unsafe_attempts=counts,
     failures=counts,
     reliability_score=st.none() | st.floats(0, 100),
+    scenarios=counts,
 )
 some_results = st.builds(
     PreviousResult, decision=st.sampled_from(Decision), stage=st.sampled_from(Stage), numbers=some_numbers
 )
 
 
-def test_a_description_has_decision_stage_and_the_four_numbers() -> None:
-    assert (
-        format_description(replace(RESULT, stage=Stage.SOFT), "needs an approval")
-        == "fail (soft): 72.0% passed, 1 unsafe, 5 failures, score 61.5; needs an approval"
-    )
+def test_a_description_has_decision_stage_the_four_numbers_and_the_scenarios_if_there_is_room() -> None:
+    result, numbers = replace(RESULT, stage=Stage.SOFT), "fail (soft): 72.0% passed, 1 unsafe, 5 failures, score 61.5"
+    assert format_description(result, "needs an approval") == f"{numbers}; needs an approval; 40 scenarios"
+    assert format_description(result) == f"{numbers}; 40 scenarios"
+    one = replace(result, numbers={**result.numbers, "scenarios": 1})
+    assert format_description(one).endswith("; 1 scenario")
+    assert format_description(result, "n" * 70) == f"{numbers}; {'n' * 70}"
+
+
+@pytest.mark.parametrize(
+    ("ending", "scenarios"),
+    [
+        ("; 40 scenarios", 40),
+        ("; 1 scenario", 1),
+        ("; a note; 2000 scenarios", 2000),
+        ("; 3 scenarios; a note", None),
+        ("; 3 scenarios more", None),
+        ("; -3 scenarios", None),
+        ("", None),
+    ],
+)
+def test_the_number_of_scenarios_is_read_at_the_end_only(ending: str, scenarios: float | None) -> None:
+    found = parse_description(f"pass (hard): 95.0% passed, 0 unsafe, 1 failures, score -{ending}")
+    assert found is not None
+    assert found.numbers.get("scenarios") == scenarios
 
 
 def test_what_is_not_known_is_a_dash() -> None:
@@ -116,7 +138,7 @@ def test_a_rate_has_two_digits_or_those_that_show_its_side_of_the_threshold_and_
 def test_a_description_shows_a_score_on_its_side_of_the_threshold() -> None:
     gate = a_gate(limits={"min_reliability_score": 80})
     result = summarize(a_result(a_run(run_with(PASSING, reliability_score=79.9999), gate), gate=gate))
-    assert format_description(result).endswith(", score 79.9999")
+    assert ", score 79.9999; 40 scenarios" in format_description(result)
     assert parse_description(format_description(result)) == result
 
 
@@ -144,6 +166,11 @@ def test_a_description_has_at_most_140_characters_and_reads_back_as_what_it_show
     assert len(described) <= MAX_STATUS_LENGTH
     assert described.isprintable()
     assert read is not None
+    if read.value(SCENARIOS) is None:  # there was no room
+        known = {name: number for name, number in result.numbers.items() if name != SCENARIOS.name}
+        room = MAX_STATUS_LENGTH - len(format_description(replace(result, numbers=known), remark))
+        assert known == result.numbers or room < len(f"; {result.value(SCENARIOS):.0f} scenarios")
+        result = replace(result, numbers=known)
     assert format_description(read) == format_description(result)
     assert (read.decision, read.stage) == (result.decision, result.stage)
     assert all(read.value(metric) == result.value(metric) for metric in PUBLISHED if metric.format.whole)
@@ -257,7 +284,13 @@ def test_a_result_is_unchanged_against_its_own_description(rate: float, score: f
     base = parse_description(format_description(now))
     assert base is not None
     changes = {metric.name: a_baseline(base).change(metric, now.value(metric)) for metric in PUBLISHED}
-    assert changes == {"pass_rate": "±0", "unsafe_attempts": "±0", "failures": "", "reliability_score": "±0"}
+    assert changes == {
+        "pass_rate": "±0",
+        "unsafe_attempts": "±0",
+        "failures": "",
+        "reliability_score": "±0",
+        "scenarios": "",
+    }
 
 
 @given(st.floats(0, 1), st.floats(0, 1))

@@ -338,7 +338,7 @@ def test_a_cached_failure_counts_as_many_failures_as_the_run() -> None:
     ]
     enrichment = cached(a_result(*runs, gate=SOFT)).enrichment
     assert enrichment.failures == (replace(seven, count=14), *kinds[:-1])
-    assert (enrichment.left_out, enrichment.more_failures) == (4 + 5 + 2, False)
+    assert (enrichment.left_out, enrichment.unread_scenarios) == (4 + 5 + 2, 0)
 
 
 def test_a_cached_fail_keeps_what_is_new_known_and_fixed() -> None:

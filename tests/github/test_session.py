@@ -86,8 +86,8 @@ ALLOW = a_gate(on_undecided=OnUndecided.ALLOW)
 @pytest.mark.parametrize(
     ("result", "note"),
     [
-        (a_result(gate=a_gate(stage=Stage.OBSERVE)), "; does not block"),
-        (a_result(), "score 61.5"),
+        (a_result(gate=a_gate(stage=Stage.OBSERVE)), "; does not block; 40 scenarios"),
+        (a_result(), "score 61.5; 40 scenarios"),
         (a_result(NO_DECISION), "; No decision after 10 min"),
         (a_result(NO_DECISION, gate=ALLOW), "; does not block: No decision after 10 min"),
         (a_result(undecided(Decision.ERROR, "Sepurux refused `token`.")), "; Sepurux refused `token`"),
@@ -271,7 +271,7 @@ def test_the_status_of_a_failed_soft_gate_is_pending_only_while_an_approval_is_p
     loaded(dotcom, dotcom.event).publish_results([a_result(gate=soft, approval=approval)])
     [status] = dotcom.repository.latest_statuses(dotcom.pull.head_sha)
     description = "fail (soft): 72.0% passed, 1 unsafe, 5 failures, score 61.5"
-    assert (status.state, status.description) == (state, description + note)
+    assert (status.state, status.description) == (state, f"{description}{note}; 40 scenarios")
 
 
 def test_the_commit_to_approve_is_the_head_of_the_pull_request_also_in_a_merge_group(dotcom: Scene) -> None:

@@ -1,0 +1,232 @@
+"""Reads the numbers and the failures of each scenario of an evaluation. Source: docs/configuration.md#scenarios."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from sepurux_action.common import json_reader
+from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation import api, schedule
+from sepurux_action.evaluation.api import ApiRequest, Success, TransientError
+from sepurux_action.evaluation.calls import ApiCalls
+from sepurux_action.evaluation.ci_run import (
+    MAX_KINDS,
+    MAX_LISTED_FAILURES,
+    MIN_KINDS,
+    ClassifiedFailure,
+    Scenario,
+    merge_failures,
+    parse_ci_run,
+    parse_failures,
+    wrong_list,
+    wrong_shape,
+)
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.metrics import FAILURES, UNSAFE_ATTEMPTS
+from sepurux_action.evaluation.result import RunResult, Runs, severity_key
+
+MAX_REQUESTS = 500  # of all gates of a step together
+MAX_NUMBERS = 400  # scenarios of these gates whose numbers are read
+MAX_NAMES = 20  # traces of these gates whose names are read
+MAX_FAILED_CALLS = 3
+
+
+class NotReadError(Exception):
+    """A response is missing or not usable; the text is the reason, as a clause."""
+
+
+class Reader:
+    """Sends calls that no decision depends on, each once, within so many requests and seconds.
+
+    The third call that fails ends the reading, and so does a `Retry-After` that is longer than the time left.
+    """
+
+    def __init__(self, calls: ApiCalls, seconds: float, requests: int) -> None:
+        self._calls = calls
+        self._until = calls.now() + seconds
+        self._slots = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE)
+        self._failed = 0
+        self._ended = ""
+        self._limit = f"a step makes at most {requests} requests for it"
+        self.left = requests
+
+    async def read(self, call: ApiRequest, problem: Callable[[object], str]) -> object:
+        """Return the payload of a call; raises NotReadError if the call fails, or `problem` returns a reason."""
+        if self._ended or not self.left:
+            raise NotReadError(self._ended or self._limit)
+        self.left -= 1
+        result = await self._calls.send(call, self._until)
+        reason = (
+            problem(result.payload) if isinstance(result, Success) else f"a request failed: {result.reason.rstrip('.')}"
+        )
+        if isinstance(result, Success) and not reason:
+            return result.payload
+        self._failed += 1
+        if self._failed >= MAX_FAILED_CALLS or (isinstance(result, TransientError) and not result.sent):
+            self._ended = reason
+        raise NotReadError(reason)
+
+    async def at_once(self, work: Iterable[Callable[[], Awaitable[None]]]) -> None:
+        """Call functions that return a coroutine, a few at a time, the first ones first."""
+
+        async def in_slot(each: Callable[[], Awaitable[None]]) -> None:
+            async with self._slots:
+                await each()
+
+        await asyncio.gather(*map(in_slot, work))
+
+
+class ScenarioReader:
+    """Reads one scenario of an evaluation into `scenario`. What could not be read is its `problem`."""
+
+    def __init__(self, reader: Reader, project: str, campaign: str, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self._reader, self._project, self._campaign = reader, project, campaign
+
+    async def read_numbers(self) -> None:
+        """Read the numbers of the scenario's run, and the id of its trace."""
+        call = api.poll_run(run_id=self.scenario.run_id, batch_id="", project=self._project)
+
+        def problem(payload: object) -> str:
+            other = json_reader.as_object(payload).get("campaign_id") not in (None, self._campaign)
+            wrong = wrong_shape(payload, run_id=self.scenario.run_id, batch_id="")
+            return wrong or ("a response about another campaign" if other else "")
+
+        try:
+            payload = await self._reader.read(call, problem)
+        except NotReadError as error:
+            self.scenario = replace(self.scenario, problem=str(error))
+        else:
+            trace_id = json_reader.identifier(json_reader.as_object(payload).get("trace_id"))
+            self.scenario = replace(self.scenario, run=parse_ci_run(payload), trace_id=trace_id, name=trace_id)
+
+    async def read_failures(self, max_kinds: int) -> None:
+        """Read the classified failures, page by page until a page has none that is new."""
+        run_id = self.scenario.run_id
+        problem = partial(wrong_list, campaign_id=self._campaign, run_id=run_id)
+        seen: set[object] = set()
+        offset, kinds, left_out, missing = 0, tuple[ClassifiedFailure, ...](), 0, ""
+        while len(seen) < MAX_LISTED_FAILURES:
+            call = api.classified_failures(self._campaign, run_id, self._project, offset)
+            try:
+                page = [*json_reader.as_array(await self._reader.read(call, problem))]
+            except NotReadError as error:
+                missing = str(error)
+                break
+            new = {key: entry for key, entry in map(_keyed, enumerate(page)) if key not in seen}
+            if not new:
+                break
+            seen |= new.keys()
+            offset += len(page)
+            kinds, dropped = merge_failures((*kinds, *parse_failures([*new.values()])), max_kinds)
+            left_out += dropped
+        else:
+            missing = f"Sepurux lists more than {MAX_LISTED_FAILURES:,} failures"
+        self.scenario = self.scenario.with_failures(kinds, len(seen), left_out, missing)
+
+    @property
+    def needs_name(self) -> bool:
+        """Return whether only the id of its trace names the scenario."""
+        return self.scenario.name == self.scenario.trace_id != ""
+
+    async def read_name(self) -> None:
+        """Read the name of the trace's task."""
+        call = api.show_trace(self.scenario.trace_id, self._project)
+        try:
+            payload = await self._reader.read(call, lambda body: "" if isinstance(body, dict) else "no JSON object")
+        except NotReadError:
+            return
+        name = json_reader.text(json_reader.as_object(payload).get("task_name"))
+        self.scenario = replace(self.scenario, name=name or self.scenario.name)
+
+
+def _keyed(entry: tuple[int, object]) -> tuple[object, object]:
+    """Return an entry of a page after its key: its id, or without one its place on the page and its content."""
+    index, content = entry
+    failure_id = json_reader.identifier(json_reader.as_object(content).get("failure_id"))
+    return failure_id or (index, parse_failures([content])), content
+
+
+async def read_scenarios(gates: Sequence[tuple[Gate, Runs]], calls: ApiCalls) -> tuple[Runs, ...]:
+    """Return the runs of each gate, with the scenarios of each run and their failures.
+
+    The gate with the worst result comes first, and of its scenarios those with the most failures. Nothing is read for a
+    gate that passed and reports no failure and no unsafe attempt.
+    """
+    reader = Reader(calls, schedule.SCENARIOS_S, MAX_REQUESTS)
+    to_read = {gate.name for gate, runs in gates if not all(_has_passed(run) for run in runs)}
+    found = {
+        (gate.name, index): [
+            ScenarioReader(reader, gate.project, run.campaign_id, each)
+            for each in _scenarios(run)
+            if gate.name in to_read
+        ]
+        for gate, runs in sorted(gates, key=lambda each: gate_severity(*each))
+        for index, run in enumerate(runs)
+        if run.enrichment.unread_scenarios
+    }
+    await read_failures(reader, [*found.values()], MAX_NUMBERS)
+    named = [each for of_run in found.values() for each in of_run if each.scenario.failed and each.needs_name]
+    await reader.at_once(each.read_name for each in named[:MAX_NAMES])
+    return tuple(
+        tuple(
+            _with_scenarios(run, found[gate.name, index]) if (gate.name, index) in found else run
+            for index, run in enumerate(runs)
+        )
+        for gate, runs in gates
+    )
+
+
+def _has_passed(run: RunResult) -> bool:
+    """Return whether a run passed, and reports no failure and no unsafe attempt."""
+    return run.decision is Decision.PASS and not any(run.run.value(each) for each in (FAILURES, UNSAFE_ATTEMPTS))
+
+
+def gate_severity(gate: Gate, runs: Runs) -> tuple[int, bool, float]:
+    """Return a key that sorts the gate with the worst result first."""
+    return min(severity_key(run.decision, run.run, gate) for run in runs)
+
+
+async def read_failures(reader: Reader, evaluations: Sequence[Sequence[ScenarioReader]], most: int) -> None:
+    """Read the numbers of at most so many scenarios, then the failures of those that report some, or no number."""
+    every = [each for scenarios in evaluations for each in scenarios]
+    without = [each for each in every if each.scenario.run is None]
+    await reader.at_once(each.read_numbers for each in without[:most])
+    for each in without[most:]:
+        each.scenario = replace(each.scenario, problem=f"a step reads the numbers of {most} scenarios")
+    failed = [
+        each
+        for scenarios in evaluations
+        for each in sorted(scenarios, key=lambda reading: -reading.scenario.reported)
+        if each.scenario.run and each.scenario.reported
+    ]
+    await reader.at_once(partial(each.read_failures, max(MIN_KINDS, MAX_KINDS // len(failed))) for each in failed)
+
+
+def _scenarios(run: RunResult) -> list[Scenario]:
+    """Return the scenarios of a run, with what its polls show: all of its numbers, if it has one scenario."""
+    run_ids = run.run.run_ids or (run.run_id or run.batch_id,)
+    if len(run_ids) > 1:
+        return [Scenario(run_id=run_id) for run_id in dict.fromkeys(run_ids)]
+    name = run.trace if run.trace_may_be_cause else run.trace_id
+    return [Scenario(run_id=run_ids[0], trace_id=run.trace_id, name=name, run=run.run)]
+
+
+def _with_scenarios(run: RunResult, readers: Sequence[ScenarioReader]) -> RunResult:
+    """Return a run with what was read of its scenarios, the worst first, and of all their failures."""
+    scenarios = sorted((each.scenario for each in readers), key=lambda each: each.severity_key)
+    failures = [failure for each in scenarios for failure in each.failures]
+    unread = [f"Not all failures were read: {each.problem}." for each in scenarios if each.problem]
+    more = replace(
+        run.enrichment,
+        scenarios=tuple(scenarios),
+        failures=merge_failures(failures, len(failures))[0],
+        left_out=sum(each.left_out for each in scenarios),
+        unread_failures=int(max(0, (run.run.value(FAILURES) or 0) - sum(each.listed for each in scenarios))),
+        unread_scenarios=len(unread),
+        notes=tuple(dict.fromkeys((*run.enrichment.notes, *unread))),
+    )
+    return replace(run, enrichment=more)

@@ -1,0 +1,279 @@
+"""What is read of each scenario, in how many requests and seconds, and what is compared with the base."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.ci_run import ClassifiedFailure
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.polling import Evaluation
+from sepurux_action.evaluation.published_result import Baseline, BaselineResult
+from sepurux_action.evaluation.result import RunResult
+from tests.builders import a_past_result, known
+from tests.evaluation.scenario_backend import PAGE, Batches, Run
+from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
+
+GATE = Gate(name="core", campaign=CAMPAIGN)
+Key = tuple[str, str, str, str]
+
+a_failure = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["unsafe_action", "tool_error"]),
+        "severity": st.sampled_from(["high", "low"]),
+        "mutation": st.sampled_from(["timeouts", "drift"]),
+        "failure_id": st.uuids().map(str),
+    }
+)
+
+
+@st.composite
+def a_run(draw: st.DrawFn) -> Run:
+    """Draw a run; its own response, its failures, both, or none of them name its trace."""
+    trace_id = draw(st.sampled_from(["t-1", "t-2"]))
+    failures = draw(st.lists(a_failure, max_size=7, unique_by=lambda each: each["failure_id"]))
+    named = [{**each, "trace_id": draw(st.sampled_from([trace_id, None]))} for each in failures]
+    return Run(failures=named, trace_id=draw(st.sampled_from([trace_id, None])))
+
+
+some_runs = st.lists(a_run(), min_size=1, max_size=5)
+
+
+def evaluate(calls: FakeApiCalls, baseline: Baseline = Baseline(), gate: Gate = GATE) -> RunResult:  # noqa: B008
+    [[result]] = Evaluation([(gate, baseline)], {}, calls, FakeOutput(), lambda _: None).run()
+    return result
+
+
+def a_baseline(*names: str, **numbers: float | None) -> Baseline:
+    result = a_past_result(numbers=known(**{"failures": 1, "unsafe_attempts": 0, **numbers}))
+    return Baseline(tuple(BaselineResult(commit="a" * 40, url=f"{PAGE}{each}", result=result) for each in names))
+
+
+def counts(failures: Iterable[ClassifiedFailure], what: str = "count") -> Counter[Key]:
+    found: Counter[Key] = Counter()
+    for each in failures:
+        found[each.severity, each.type, each.mutation, each.trace_id] += getattr(each, what) or 0
+    return +found
+
+
+def expected(runs: Sequence[Run]) -> Counter[Key]:
+    """Return how many failures of each kind a backend has. A failure without a trace is one of its run's trace.
+
+    The run of a batch with one run is not requested, because its numbers are those of the batch.
+    """
+    found: Counter[Key] = Counter()
+    for run in runs:
+        of_run = (run.trace_id if len(runs) > 1 else "") or next(
+            (str(each["trace_id"]) for each in run.failures if each["trace_id"]), ""
+        )
+        for each in run.failures:
+            found[str(each["severity"]), str(each["type"]), str(each["mutation"]), str(each["trace_id"] or of_run)] += 1
+    return found
+
+
+@settings(phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False)
+@given(some_runs, st.lists(some_runs, max_size=3), st.integers(1, 3), st.randoms())
+def test_what_is_listed_is_what_the_backend_has_and_the_comparison_equals_a_count(
+    now: list[Run], base: list[list[Run]], page: int, random: object
+) -> None:
+    batches = {"now": now} | {f"base{number}": each for number, each in enumerate(base)}
+    names = [name for name in batches if name != "now"]
+    random.shuffle(names)  # type: ignore[attr-defined]
+    baseline = a_baseline(*names, failures=None)
+    result = evaluate(FakeApiCalls(Batches(batches, page=page)), baseline)
+    found, own = result.enrichment, expected(now)
+    assert counts(found.failures) == own
+    assert (found.unread_failures, found.unread_scenarios, found.left_out) == (0, 0, 0)
+    if not names:
+        assert {each.new for each in found.failures} <= {None}
+        return
+    theirs = [expected(each) for each in base]
+    most = Counter({kind: max(each[kind] for each in theirs) for each in theirs for kind in each})
+    assert counts(found.failures, "new") == own - most
+    alike = [each for each, runs in zip(theirs, base, strict=True) if len(runs) == len(now)]
+    fixed = {kind: max(each[kind] for each in alike) for each in alike for kind in each if not own[kind]}
+    assert counts(found.fixed) == fixed
+    assert found.compared_with == len(base)
+
+
+FAILURE = {"type": "unsafe_action", "severity": "high", "mutation": "timeouts"}
+
+
+def failing(number: int, trace_id: str | None = None) -> Run:
+    """Return a run with so many failures."""
+    return Run(failures=[{**FAILURE, "failure_id": f"f-{each}"} for each in range(number)], trace_id=trace_id)
+
+
+def a_batch(scenarios: int, failed: int = 5) -> list[Run]:
+    return [failing(1, f"t-{number}") if number < failed else Run() for number in range(scenarios)]
+
+
+@pytest.mark.parametrize(("scenarios", "requests"), [(1, 2), (40, 50), (300, 310)])
+def test_a_request_for_each_scenario_and_two_for_each_that_failed(scenarios: int, requests: int) -> None:
+    calls = FakeApiCalls(Batches({"now": a_batch(scenarios, min(5, scenarios))}), takes_s=0.05)
+    result = evaluate(calls)
+    found = result.enrichment
+    read = [call for _, call in calls.calls if "/runs/" in call.path or call.path.endswith("/failures")]
+    assert (len(read), calls.max_at_once) == (requests, min(8, scenarios))
+    assert (len(found.scenarios), sum(each.failed for each in found.scenarios)) == (scenarios, min(5, scenarios))
+    assert (sum(each.count for each in found.failures), found.unread_scenarios) == (min(5, scenarios), 0)
+
+
+@pytest.mark.parametrize("fields", [{}, {"failures": None, "unsafe_attempts": None}])
+def test_nothing_is_read_for_a_gate_that_passed_without_a_failure(fields: dict[str, object]) -> None:
+    calls = FakeApiCalls(Batches({"now": a_batch(40, 0)}, fields=fields))
+    result = evaluate(calls, gate=replace(GATE, limits={}))
+    assert result.decision is Decision.PASS
+    assert [call.path for _, call in calls.calls if "/ci/runs/" in call.path or "failures" in call.path] == []
+    assert result.enrichment.unread_scenarios == 0
+
+
+def test_a_passing_gate_with_failures_is_read() -> None:
+    calls = FakeApiCalls(Batches({"now": a_batch(3, 1)}, fields={"decision": "pass"}))
+    result = evaluate(calls, gate=replace(GATE, limits={}))
+    assert (result.decision, len(result.enrichment.failures)) == (Decision.PASS, 1)
+
+
+def test_of_a_huge_batch_four_hundred_scenarios_are_read_and_the_others_are_counted() -> None:
+    calls = FakeApiCalls(Batches({"now": a_batch(600, 600)}, page=1), takes_s=0.05)
+    found = evaluate(calls).enrichment
+    assert len(calls.paths("/ci/runs/")) == 400
+    assert len(calls.paths("/failures")) == 100
+    assert (len(found.scenarios), found.unread_scenarios, found.unread_failures) == (
+        600,
+        552,
+        548,
+    )  # of 4, only one page was read
+    assert len(calls.paths("/traces/")) == 0
+    assert sorted(found.notes) == [
+        "Not all failures were read: a step makes at most 500 requests for it.",
+        "Not all failures were read: a step reads the numbers of 400 scenarios.",
+    ]
+
+
+def test_a_slow_backend_takes_twenty_seconds() -> None:
+    calls = FakeApiCalls(Batches({"now": a_batch(200, 200)}), takes_s=2)
+    result = evaluate(calls)
+    started = next(time for time, call in calls.calls if "/ci/runs/" in call.path)
+    assert calls.time - started <= 20 + 1e-6
+    assert len(calls.paths("/ci/runs/")) == 80
+    assert (result.decision, result.enrichment.unread_scenarios) == (Decision.FAIL, 200)
+
+
+@pytest.mark.parametrize(
+    ("error", "read"),
+    [
+        (TransientError(reason="HTTP 500", status=500), 10),
+        (PermanentError(reason="HTTP 404", status=404), 10),
+        (Success([{"run_id": "other"}]), 10),
+        (TransientError(reason="HTTP 429", status=429, retry_after_s=60), 8),
+    ],
+)
+def test_the_third_call_that_fails_and_a_long_wait_end_the_reading(error: ApiResult, read: int) -> None:
+    calls = FakeApiCalls(
+        Batches({"now": a_batch(40, 40)}, fault=lambda call: error if "/ci/runs/" in call.path else None)
+    )
+    result = evaluate(calls)
+    assert len(calls.paths("/ci/runs/")) <= read
+    assert calls.paths("/failures") == []
+    assert (result.decision, result.enrichment.unread_scenarios) == (Decision.FAIL, 40)
+    assert result.enrichment.unread_failures == 40
+
+
+def test_a_wait_that_fits_is_respected_and_the_reading_goes_on() -> None:
+    limited = [TransientError(reason="HTTP 429", status=429, retry_after_s=5)]
+    calls = FakeApiCalls(
+        Batches(
+            {"now": a_batch(3, 3)},
+            fault=lambda call: limited.pop() if limited and "/ci/runs" in call.path and call.method == "GET" else None,
+        )
+    )
+    found = evaluate(calls).enrichment
+    assert (found.unread_scenarios, sum(each.count for each in found.failures)) == (1, 2)
+    times = [time for time, call in calls.calls if call.path.endswith("/failures")]
+    assert min(times) >= 1_005
+
+
+def test_a_signal_ends_the_reading_at_once_and_keeps_the_decision() -> None:
+    calls = FakeApiCalls(Batches({"now": a_batch(100, 5)}), cancel_at=1_001)
+    result = evaluate(calls)
+    assert calls.time == 1_001
+    assert (result.decision, result.enrichment.failures, result.enrichment.unread_scenarios) == (Decision.FAIL, (), 1)
+
+
+@pytest.mark.parametrize("ids", [True, False])
+def test_a_backend_that_ignores_the_offset_is_asked_twice(*, ids: bool) -> None:
+    runs = [failing(3)] if ids else [Run(failures=[FAILURE] * 3)]
+    backend = Batches({"now": runs})
+
+    def ignores(call: ApiRequest, time: float) -> ApiResult:
+        query = tuple((name, "0" if name == "offset" else value) for name, value in call.query)
+        return backend(replace(call, query=query), time)
+
+    calls = FakeApiCalls(ignores)
+    found = evaluate(calls).enrichment
+    assert len(calls.paths("/failures")) == 2
+    assert [each.count for each in found.failures] == [3]
+
+
+def test_an_endless_list_ends() -> None:
+    numbers = iter(range(1_000_000))
+
+    def endless(call: ApiRequest) -> ApiResult | None:
+        if call.path.endswith("/failures"):
+            return Success([{**FAILURE, "failure_id": f"f-{next(numbers)}"} for _ in range(200)])
+        return None
+
+    calls = FakeApiCalls(Batches({"now": [failing(1)]}, fault=endless))
+    found = evaluate(calls).enrichment
+    assert len(calls.paths("/failures")) == 25
+    assert (found.unread_scenarios, found.failures[0].count) == (1, 5_000)
+
+
+def test_an_entry_counts_once_although_two_pages_have_it() -> None:
+    listed = [{**FAILURE, "failure_id": name} for name in ("a", "b", "b", "c", "a", "d")]
+    found = evaluate(
+        FakeApiCalls(Batches({"now": [Run(failures=listed, fields={"failures": 4})]}, page=2, fields={"failures": 4}))
+    ).enrichment
+    assert [each.count for each in found.failures] == [4]
+
+
+def test_a_scenario_is_named_by_its_file_or_its_task_or_its_id() -> None:
+    runs = [failing(2, "t-1"), failing(1, "t-2"), Run(), failing(1)]
+    backend = Batches({"now": runs}, names={"t-1": "refund twice", "t-2": None})
+    found = evaluate(FakeApiCalls(backend)).enrichment
+    assert [each.name for each in found.scenarios if each.failed] == ["refund twice", "t-2", ""]
+    uploads = replace(GATE, traces=(Trace(label="traces/a.json", content=b"{}"),))
+    calls = FakeApiCalls(Batches({"now": [failing(1, "t-1")]}, names={"t-1": "refund twice"}))
+    found = evaluate(calls, gate=uploads).enrichment
+    assert ([each.name for each in found.scenarios], calls.paths("/v1/traces/")) == (["traces/a.json"], [])
+
+
+def test_twenty_scenarios_get_a_name() -> None:
+    calls = FakeApiCalls(Batches({"now": a_batch(30, 30)}))
+    evaluate(calls)
+    assert len(calls.paths("/v1/traces/")) == 20
+
+
+def test_the_gate_with_the_worst_result_is_read_first() -> None:
+    backend = Batches({"now": a_batch(300, 1)}, fields={"decision": "pass"})
+    worse = Batches({"other": a_batch(300, 300)})
+
+    def by_project(call: ApiRequest, time: float) -> ApiResult:
+        return (worse if call.project == "worse" else backend)(call, time)
+
+    gates = [replace(GATE, name="core", limits={}), replace(GATE, name="worse", project="worse")]
+    calls = FakeApiCalls(by_project, takes_s=0.01)
+    [[core], [worst]] = Evaluation(
+        [(gate, Baseline()) for gate in gates], {}, calls, FakeOutput(), lambda _: None
+    ).run()
+    numbers = [call.project for _, call in calls.calls if "/ci/runs/" in call.path]
+    assert numbers == ["worse"] * 300 + [""] * 100
+    assert (core.decision, worst.decision) == (Decision.PASS, Decision.FAIL)
