@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment
+from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
 from tests import backend

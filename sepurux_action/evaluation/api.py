@@ -14,13 +14,13 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import API_KEY, TOKEN
 from sepurux_action.errors import EvaluationError, Outage
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.ci_run import FAILURES_PAGE
 
 CALL_S = 30.0  # the longest that a call may take
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 MAX_DETAIL_LENGTH = 500  # characters of a backend's error text that a reason quotes
 MAX_ERROR_DETAILS = 5  # entries of a 422's list that a reason quotes
 MAX_CONTAINERS = 100_000  # lists and objects of a success; each costs far more memory than its two characters
+FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
 MAX_LISTED = 5_000  # items that are kept of a list in an object: more than any parser uses
 # The fields of a success that this package reads. The others are dropped: a response may have 4 MiB of them.
 READ_FIELDS = metrics.FIELDS | {

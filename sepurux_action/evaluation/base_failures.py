@@ -14,16 +14,8 @@ from sepurux_action.common.json_reader import safe_url
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.calls import ApiCalls
-from sepurux_action.evaluation.ci_run import (
-    FEWER_LISTED,
-    CIRun,
-    ClassifiedFailure,
-    Scenario,
-    least_listed,
-    merge_failures,
-    parse_ci_run,
-    wrong_shape,
-)
+from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run, wrong_shape
+from sepurux_action.evaluation.failures import FEWER_LISTED, ClassifiedFailure, Scenario, least_listed, merge_failures
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult
 from sepurux_action.evaluation.result import RunResult, Runs

@@ -1,38 +1,20 @@
-"""Parses a run or a batch and its classified failures, of which any field may be missing, and combines several runs."""
+"""Parses a run or a batch, of which any field may be missing, and combines several runs."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.metrics import (
-    FAILURES,
-    PASS_RATE,
-    RELIABILITY_SCORE,
-    SCENARIOS,
-    UNSAFE_ATTEMPTS,
-    Metric,
-    Numbers,
-    read_count,
-    read_name,
-)
+from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, SCENARIOS, Metric, Numbers, read_count, read_name
 
-FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
 MAX_READ_TOOLS = 100  # of one response; a report shows fewer
-MAX_LISTED_FAILURES = 5_000  # of one response
-MAX_KINDS = 1_000  # of classified failures that a step keeps; a summary shows 500 of a gate
-MIN_KINDS = 10  # that each run may keep, however many runs a step has; a comment shows as many of a gate at once
-MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 MAX_RUN_IDS = 1_000  # of one batch; outputs contain them, and a job's outputs have 1 MB together
 MAX_CATEGORIES = 100  # distinct ones of one response
-SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
-FEWER_LISTED = "Sepurux lists fewer failures than it counted"
 NO_OBJECT = "a response that is not a JSON object"
 MAX_WORD_LENGTH = 40  # characters of a status or a decision
 
@@ -72,111 +54,6 @@ class CIRun:
         return replace(self, numbers={**self.numbers, RELIABILITY_SCORE.name: reported})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassifiedFailure:
-    """Failures of one kind. Every text is foreign. `new` of the `count` are not known from the base, or it is None."""
-
-    type: str
-    severity: str
-    description: str
-    mutation: str
-    trace_id: str = ""
-    count: int = 1
-    new: int | None = None
-
-    @property
-    def kind(self) -> tuple[str, ...]:
-        return self.severity, self.type, self.mutation, self.trace_id
-
-    @property
-    def base(self) -> str | None:
-        """Return `new` if some of the failures are, else `known`; None if they were not compared with the base."""
-        return None if self.new is None else "new" if self.new else "known"
-
-    @property
-    def compared(self) -> str:
-        return f"{self.new} new" if self.new and self.new != self.count else self.base or ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """One scenario of an evaluation, which is a CI run. Unknown ids and names are ''.
-
-    `run` has its numbers, None if they were not read. `failures` are its classified failures by kind: `listed` is the
-    number of entries that were read, and `left_out` counts those of kinds that were not kept. `problem` is a clause
-    that says why its numbers or failures were not all read, '' if they were.
-    """
-
-    run_id: str
-    trace_id: str = ""
-    name: str = ""
-    run: CIRun | None = None
-    failures: tuple[ClassifiedFailure, ...] = ()
-    listed: int = 0
-    left_out: int = 0
-    problem: str = ""
-
-    @property
-    def reported(self) -> float:
-        """Return how many failures and unsafe attempts its run reports; infinite if one number is not known."""
-        numbers = [(self.run or CIRun()).value(metric) for metric in (FAILURES, UNSAFE_ATTEMPTS)]
-        return sum(math.inf if number is None else number for number in numbers)
-
-    @property
-    def failed(self) -> bool:
-        """Return whether the scenario is known to have failed."""
-        return bool(self.failures or (self.run and (self.run.decision == "fail" or 0 < self.reported < math.inf)))
-
-    @property
-    def severity_key(self) -> tuple[float, ...]:
-        """Return a key that sorts the worst scenario first: unsafe attempts, the pass rate, failures."""
-        run = self.run or CIRun()
-        unsafe, rate, failures = (run.value(metric) for metric in (UNSAFE_ATTEMPTS, PASS_RATE, FAILURES))
-        return not self.failed, -(unsafe or 0), math.inf if rate is None else rate, -(failures or 0)
-
-    def with_failures(
-        self, failures: Iterable[ClassifiedFailure], listed: int, left_out: int, problem: str
-    ) -> Scenario:
-        """Return the scenario with its failures. Without a trace of its own, their trace is the scenario's."""
-        failures = tuple(failures)
-        trace_id = self.trace_id or next((each.trace_id for each in failures if each.trace_id), "")
-        least = least_listed((self.run or CIRun()).value(FAILURES))
-        if not problem and listed < least:
-            problem = FEWER_LISTED
-        return replace(
-            self,
-            trace_id=trace_id,
-            name=self.name or trace_id,
-            failures=tuple(replace(each, trace_id=each.trace_id or trace_id) for each in failures),
-            listed=listed,
-            left_out=left_out,
-            problem=problem,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Enrichment:
-    """What further calls add to the report: the scenarios, the worst first, and all of their classified failures.
-
-    `left_out` counts the failures of kinds that were not kept, `unread_failures` those that Sepurux counts and that
-    were not read, and `unread_scenarios` the scenarios that were not read, or not all of them. `notes` say why. `fixed`
-    are those that a result of the base had and this run lacks; `compared_with` counts the results of the base that the
-    failures were compared with.
-    """
-
-    scenarios: tuple[Scenario, ...] = ()
-    failures: tuple[ClassifiedFailure, ...] = ()
-    left_out: int = 0
-    unread_failures: int = 0
-    unread_scenarios: int = 0
-    fixed: tuple[ClassifiedFailure, ...] = ()
-    compared_with: int = 0
-    notes: tuple[str, ...] = ()
-
-    def with_each(self, change: Callable[[ClassifiedFailure], ClassifiedFailure]) -> Enrichment:
-        return replace(self, failures=tuple(map(change, self.failures)), fixed=tuple(map(change, self.fixed)))
-
-
 def parse_ci_run(payload: object) -> CIRun:
     """Return the run that a poll response describes; never raises, whatever JSON it is."""
     body = json_reader.as_object(payload)
@@ -207,20 +84,6 @@ def wrong_shape(payload: object, *, run_id: str, batch_id: str) -> str:
     return "a response about another run" if actual and actual != expected else ""
 
 
-def wrong_list(payload: object, *, campaign_id: str, run_id: str) -> str:
-    """Return why a response is not a page of a run's classified failures, as a clause; '' if it is."""
-    if not isinstance(payload, list) or not all(isinstance(item, dict) for item in payload):
-        return "Sepurux sent no list of failures"
-    expected = {"campaign_id": campaign_id, "run_id": run_id}
-    others = [name for name, value in expected.items() for item in payload if item.get(name) not in (None, value)]
-    return f"Sepurux listed failures of another {others[0].removesuffix('_id')}" if others else ""
-
-
-def least_listed(reported: float | None) -> float:
-    """Return how many failures a complete list has at least. An empty one is complete only if a run reported 0."""
-    return 1 if reported is None else reported
-
-
 def combine(runs: Sequence[CIRun]) -> CIRun:
     """Return the first run with the worst of each number. A category counts if all runs that report some cover it."""
     if len(runs) == 1:
@@ -232,65 +95,6 @@ def combine(runs: Sequence[CIRun]) -> CIRun:
         mutation_categories=tuple(sorted(set.intersection(*reported))) if reported else None,
         top_failing_tools=_add_up(failing for run in runs for failing in run.top_failing_tools),
     )
-
-
-def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
-    items = map(json_reader.as_object, list(json_reader.as_array(payload))[:MAX_LISTED_FAILURES])
-
-    def text(item: Mapping[str, object], name: str) -> str:
-        return json_reader.text(item.get(name))[:MAX_FAILURE_TEXT_LENGTH]
-
-    return tuple(
-        ClassifiedFailure(
-            type=text(item, "type"),
-            severity=text(item, "severity"),
-            description=text(item, "description"),
-            mutation=text(item, "mutation"),
-            trace_id=json_reader.identifier(item.get("trace_id")),
-        )
-        for item in items
-        if item
-    )
-
-
-def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int) -> tuple[tuple[ClassifiedFailure, ...], int]:
-    """Return at most `max_kinds` kinds, first the new, severe, and frequent ones, and the number of other failures."""
-    kinds: dict[tuple[str, ...], list[ClassifiedFailure]] = {}
-    for failure in failures:
-        kinds.setdefault(failure.kind, []).append(failure)
-    merged = []
-    for alike in kinds.values():
-        description = next((each.description for each in alike if each.description), "")
-        new = [each.new for each in alike if each.new is not None]
-        all_new = sum(new) if len(new) == len(alike) else None
-        count = sum(each.count for each in alike)
-        merged.append(replace(alike[0], description=description, count=count, new=all_new))
-    ranked = sorted(merged, key=lambda each: (not each.new, severity_rank(each.severity), -each.count))
-    return tuple(ranked[:max_kinds]), sum(each.count for each in ranked[max_kinds:])
-
-
-def combine_found(found: Sequence[Enrichment], max_kinds: int) -> Enrichment:
-    """Return what was found about several runs: at most `max_kinds` kinds of failures, with the number of the others.
-
-    What is fixed is left out if it does not fit: a part of it would have another count.
-    """
-    failures, left_out = merge_failures((each for one in found for each in one.failures), max_kinds)
-    fixed, more_fixed = merge_failures((each for one in found for each in one.fixed), max_kinds)
-    return Enrichment(
-        scenarios=tuple(each for one in found for each in one.scenarios),
-        failures=failures,
-        left_out=left_out + sum(one.left_out for one in found),
-        unread_failures=sum(one.unread_failures for one in found),
-        unread_scenarios=sum(one.unread_scenarios for one in found),
-        fixed=() if more_fixed else fixed,
-        compared_with=sum(one.compared_with for one in found),
-    )
-
-
-def severity_rank(severity: str) -> int:
-    """Return the rank of a severity, 0 for the worst; unknown words come last."""
-    word = severity.lower()
-    return SEVERITIES.index(word) if word in SEVERITIES else len(SEVERITIES)
 
 
 def _word(value: object) -> str:

@@ -17,8 +17,9 @@ from sepurux_action.evaluation import api, ci_run, schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.base_failures import compare_with_base
 from sepurux_action.evaluation.calls import ApiCalls
-from sepurux_action.evaluation.ci_run import CIRun, Enrichment, parse_ci_run
+from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
 from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, decide, fingerprint, next_step
+from sepurux_action.evaluation.failures import Enrichment
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, SCENARIOS, worst_reading
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import RunResult, Runs

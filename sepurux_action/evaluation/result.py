@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.ci_run import CIRun, Enrichment, combine
+from sepurux_action.evaluation.ci_run import CIRun, combine
 from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, check_thresholds
 from sepurux_action.evaluation.enforcement import ApprovalStatus
+from sepurux_action.evaluation.failures import Enrichment
 from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS
 
 MAX_NAMED_TRACES = 10  # failed traces that a reason names; the others are counted

@@ -12,19 +12,18 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, Success, TransientError
 from sepurux_action.evaluation.calls import ApiCalls
-from sepurux_action.evaluation.ci_run import (
+from sepurux_action.evaluation.ci_run import parse_ci_run, wrong_shape
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.failures import (
     MAX_KINDS,
     MAX_LISTED_FAILURES,
     MIN_KINDS,
     ClassifiedFailure,
     Scenario,
     merge_failures,
-    parse_ci_run,
     parse_failures,
     wrong_list,
-    wrong_shape,
 )
-from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.metrics import FAILURES, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.result import RunResult, Runs, severity_key
 

@@ -17,8 +17,8 @@ from urllib.parse import quote
 
 from sepurux_action.common import codec, json_reader
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, combine_found
 from sepurux_action.evaluation.decision import Decision, check_thresholds, fingerprint
+from sepurux_action.evaluation.failures import ClassifiedFailure, combine_found
 from sepurux_action.evaluation.published_result import CommitResults
 from sepurux_action.evaluation.result import GateResult, RunResult
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from sepurux_action.common import json_reader
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.ci_run import ClassifiedFailure
 from sepurux_action.evaluation.decision import CheckState
+from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.report.report import CaseState, GateFacts, Report, State
 
 # With these limits, a file stays far below the 30 MB that GitLab reads.

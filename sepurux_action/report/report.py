@@ -16,7 +16,7 @@ from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import metrics, published_result
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool, combine_found, merge_failures
+from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import (
     CONTRADICTED,
     HOWEVER,
@@ -29,6 +29,7 @@ from sepurux_action.evaluation.decision import (
 )
 from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
+from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, combine_found, merge_failures
 from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 

@@ -12,7 +12,7 @@ from itertools import accumulate, groupby
 from typing import Generic, NamedTuple
 
 from sepurux_action.common import T, number_format
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, severity_rank
+from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
 from sepurux_action.report.report import CommitFacts, GateFacts, Note, Report, State
 
 Limits = Mapping[str, int]

@@ -10,17 +10,9 @@ import pytest
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.ci_run import (
-    MAX_RUN_IDS,
-    CIRun,
-    ClassifiedFailure,
-    FailingTool,
-    combine,
-    merge_failures,
-    parse_ci_run,
-    parse_failures,
-)
+from sepurux_action.evaluation.ci_run import MAX_RUN_IDS, CIRun, FailingTool, combine, parse_ci_run
 from sepurux_action.evaluation.decision import Decision, decide
+from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures, parse_failures
 from sepurux_action.evaluation.metrics import (
     FAILURES,
     MUTATION_CATEGORIES,

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.evaluation.ci_run import parse_ci_run, parse_failures
+from sepurux_action.evaluation.ci_run import parse_ci_run
 from sepurux_action.evaluation.decision import CheckState, Decision, RunDecision, decide, fingerprint, next_step
+from sepurux_action.evaluation.failures import parse_failures
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
 from tests.builders import a_gate_with
 

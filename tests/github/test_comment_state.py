@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.stage import Stage
-from sepurux_action.evaluation.ci_run import CIRun, ClassifiedFailure, Enrichment, FailingTool
+from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
+from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
 from sepurux_action.evaluation.metrics import MAX_COUNTED, METRICS, PUBLISHED
 from sepurux_action.evaluation.published_result import CommitResults, PreviousResult, summarize
 from sepurux_action.evaluation.result import GateResult, RunResult

@@ -16,8 +16,9 @@ from jsonschema import Draft202012Validator
 
 from sepurux_action.common import codec
 from sepurux_action.config.stage import Stage
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool
+from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
 from sepurux_action.report import brief as briefs
 from sepurux_action.report.brief import brief_json
 from sepurux_action.report.report import Report, build_report

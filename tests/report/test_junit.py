@@ -13,8 +13,8 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment
 from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.report import Report, build_report
 from tests.builders import (

@@ -15,9 +15,10 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import Stage
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment, FailingTool
+from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base, compare_drops
+from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish

@@ -8,8 +8,8 @@ import pytest
 
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided, Stage
-from sepurux_action.evaluation.ci_run import ClassifiedFailure, Enrichment
 from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Category, Dashboard, GateFacts, Note, build_report
