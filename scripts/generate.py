@@ -18,8 +18,6 @@ sys.path.insert(0, str(ROOT))
 from scripts import noise, record_schema, schema
 from sepurux_action.config.options import BY_NAME, GITHUB_TOKEN, OPTIONS, Option, SectionKind
 from sepurux_action.config.settings import flag
-from sepurux_action.github.event import EVENTS, EventKind
-from sepurux_action.github.permissions import Operation
 from sepurux_action.report.outputs import OUTPUTS
 
 ACTION = """\
@@ -128,30 +126,11 @@ def flags_block() -> str:
     return f"```text\n{textwrap.fill(flags, 100, break_on_hyphens=False)}\n```"
 
 
-def permissions_table() -> str:
-    """Return the table of what the gate does on GitHub, by the permission that it needs."""
-    rows = ["| permission | to | needed when |", "| --- | --- | --- |"]
-    rows += [f"| `{each.permission}` | {each.text} | {each.when} |" for each in Operation]
-    return "\n".join(rows)
-
-
-def events_table() -> str:
-    """Return the table of events; those of one kind share a row."""
-    names: dict[EventKind, list[str]] = {}
-    for name, kind in EVENTS.items():
-        names.setdefault(kind, []).append(f"`{name}`")
-    rows = ["| event | evaluated commit | pull request |", "| --- | --- | --- |"]
-    rows += [f"| {', '.join(of_kind)} | {kind.commit} | {kind.pull_request} |" for kind, of_kind in names.items()]
-    return "\n".join(rows)
-
-
 BLOCKS: dict[str, Callable[[], str]] = {
     "main_inputs": main_inputs_table,
     "main_outputs": main_outputs_table,
     "inputs": options_table,
     "outputs": outputs_table,
-    "permissions": permissions_table,
-    "events": events_table,
     "flags": flags_block,
     "places": places_table,
     **noise.TABLES,

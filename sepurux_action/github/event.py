@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import safe_url
@@ -75,7 +75,7 @@ PullRequestLookup: TypeAlias = ByNumber | ByHead | ByCommit
 class PullRequest:
     """A pull request; unknown fields are '' or None. Without `head_repository`, it has been deleted."""
 
-    number: int | None
+    number: int | None = None
     head_sha: str = ""
     head_repository: str = ""
     head_branch: str = ""
@@ -158,14 +158,16 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         api_url=api,
         run_url=safe_url(run_url) if full_name and run else "",
         # The payload of a scheduled run has no repository, but such a run is always on the default branch.
-        default_branch=_branch_name(repository.get("default_branch")) or (branch if name == "schedule" else ""),
+        default_branch=parse_branch(repository.get("default_branch")) or (branch if name == "schedule" else ""),
         commit=parse_sha(environ.get("GITHUB_SHA")),
         head_branch=branch,
         dependabot=environ.get("GITHUB_ACTOR") == DEPENDABOT,
         workflow_file=_workflow_file(environ, full_name),
         no_pr_reason=f"a {name} event has no pull request" if name else "there is no event",
     )
-    return _with_commit_lookup(EVENTS.get(name, _ELSE).parse(event, payload))
+    if parse := PARSERS.get(name):
+        event = parse(event, payload)
+    return _with_commit_lookup(event)
 
 
 def _workflow_file(environ: Mapping[str, str], repository: str) -> str:
@@ -179,13 +181,20 @@ def _workflow_file(environ: Mapping[str, str], repository: str) -> str:
     return f"{commit}:{match['path']}" if match and known else ""
 
 
-def parse_pull_request(raw: object, *, graphql: bool = False) -> PullRequest:
-    """Return the pull request in a payload of a webhook or of GitHub's REST API, or in one of GraphQL; never raises."""
-    fields: dict[str, Any] = {
-        name: parse(json_reader.at(raw, *(in_graphql if graphql else in_rest).split(".")))
-        for name, (parse, in_rest, in_graphql) in _PULL_REQUEST.items()
-    }
-    return PullRequest(**fields)
+def parse_pull_request(raw: object) -> PullRequest:
+    """Return the pull request in a payload of a webhook or of GitHub's REST API; never raises."""
+    head, base = (json_reader.at(raw, name) for name in ("head", "base"))
+    return PullRequest(
+        number=_number(json_reader.at(raw, "number")),
+        head_sha=parse_sha(json_reader.at(head, "sha")),
+        head_repository=_repository(json_reader.at(head, "repo", "full_name")),
+        head_branch=parse_branch(json_reader.at(head, "ref")),
+        base_repository=_repository(json_reader.at(base, "repo", "full_name")),
+        base_ref=parse_branch(json_reader.at(base, "ref")),
+        base_sha=parse_sha(json_reader.at(base, "sha")),
+        author=json_reader.text(json_reader.at(raw, "user", "login")),
+        open=json_reader.at(raw, "state") == "open",
+    )
 
 
 def with_pull_request_number(event: Event, number: int | None) -> Event:
@@ -279,19 +288,12 @@ def _merge_group(event: Event, payload: Mapping[str, object]) -> Event:
 
 def _workflow_run(event: Event, payload: Mapping[str, object]) -> Event:
     run = json_reader.as_object(payload.get("workflow_run"))
-    base, head = payload.get("repository"), run.get("head_repository")
-    repository, branch = _repository(json_reader.at(head, "full_name")), _branch_name(run.get("head_branch"))
+    repository = _repository(json_reader.at(run, "head_repository", "full_name"))
+    branch = parse_branch(run.get("head_branch"))
     commit, fork = parse_sha(run.get("head_sha")), not _same(repository, event.repository)
     event = replace(event, commit=commit, head_repository=repository, head_branch=branch, fork=fork)
     if json_reader.text(run.get("event")) not in PULL_REQUEST_EVENTS and not event.fork:
         return event
-    # The list may contain pull requests from this branch into other repositories of the fork network.
-    listed = json_reader.as_array(run.get("pull_requests"))
-    ours = [pull for pull in listed if _same_id(json_reader.at(pull, "base", "repo"), base)]
-    if len(ours) == 1 and commit and _same_id(json_reader.at(ours[0], "head", "repo"), head):
-        pull = replace(parse_pull_request(ours[0]), head_repository=repository)
-        if pull.number is not None and pull.head_sha == commit:
-            return _with_pull_request(event, pull)
     if not (repository and branch and commit):
         return as_ambiguous(event, "the repository or branch that the workflow run is about is gone")
     return replace(event, lookup=ByHead(repository=repository, branch=branch, commit=commit), no_pr_reason="")
@@ -322,7 +324,7 @@ def _deployment(event: Event, payload: Mapping[str, object]) -> Event:
         event,
         commit=parse_sha(deployment.get("sha")) or event.commit,
         # A tag or a SHA is no head of a pull request.
-        head_branch=_branch_of_ref(deployment.get("ref")) or _branch_name(deployment.get("ref")) or event.head_branch,
+        head_branch=_branch_of_ref(deployment.get("ref")) or parse_branch(deployment.get("ref")) or event.head_branch,
     )
 
 
@@ -371,11 +373,6 @@ def _with_pull_request(event: Event, pull: PullRequest) -> Event:
     )
 
 
-def _same_id(one: object, other: object) -> bool:
-    number = json_reader.at(one, "id")
-    return isinstance(number, int) and number == json_reader.at(other, "id")
-
-
 def _same(one: str, other: str) -> bool:
     """Return whether both are the same known repository; GitHub ignores case."""
     return bool(one) and one.lower() == other.lower()
@@ -394,65 +391,22 @@ def _repository(value: object) -> str:
     return value if isinstance(value, str) and _REPOSITORY.match(value) else ""
 
 
-def _branch_name(value: object) -> str:
+def parse_branch(value: object) -> str:
     """Return a branch's name, or '' if it has unprintable characters, because it could look like another name."""
     return value if isinstance(value, str) and value == json_reader.printable(value) else ""
 
 
 def _branch_of_ref(value: object) -> str:
-    return _branch_name(value[len(_BRANCH) :]) if isinstance(value, str) and value.startswith(_BRANCH) else ""
+    return parse_branch(value[len(_BRANCH) :]) if isinstance(value, str) and value.startswith(_BRANCH) else ""
 
 
-# Each field of a pull request: its parser, and where it is in REST and in GraphQL, '' if the gate does not ask for it.
-_PULL_REQUEST: Mapping[str, tuple[Callable[[object], object], str, str]] = {
-    "number": (_number, "number", "number"),
-    "head_sha": (parse_sha, "head.sha", "headRefOid"),
-    "head_repository": (_repository, "head.repo.full_name", "headRepository.nameWithOwner"),
-    "head_branch": (_branch_name, "head.ref", "headRefName"),
-    "base_repository": (_repository, "base.repo.full_name", ""),
-    "base_ref": (_branch_name, "base.ref", "baseRefName"),
-    "base_sha": (parse_sha, "base.sha", "baseRefOid"),
-    "author": (json_reader.text, "user.login", "author.login"),
-    "open": (lambda state: json_reader.text(state).lower() == "open", "state", "state"),
-}
-
-
-# -- the table of events ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class EventKind:
-    """The parser of a kind of event. The texts, for the docs, say which commit and pull request it is about."""
-
-    parse: Callable[[Event, Mapping[str, object]], Event]
-    commit: str
-    pull_request: str
-
-
-_ITSELF = EventKind(_pull_request, "the head of the pull request, never its merge commit", "that of the event")
-_GIVEN = "the one that `pr_number` names, whose head is then evaluated; without `pr_number`, "
-_OF_BRANCH = "the one open pull request with this head commit; on the default branch, only one from this repository"
-_OR_GIVEN = f"{_GIVEN}the one open pull request from this repository with this head commit"
-_DEPLOYED = EventKind(_deployment, "the deployed commit", _OR_GIVEN)
-_ELSE = EventKind(lambda event, _: event, "`GITHUB_SHA`", _OR_GIVEN)
-
-# docs/reference.md#events lists them. Any other event is parsed like the last ones.
-EVENTS: Mapping[str, EventKind] = {
-    **dict.fromkeys(sorted(PULL_REQUEST_EVENTS), _ITSELF),
-    "merge_group": EventKind(
-        _merge_group,
-        "the head of the merge group",
-        "the one whose number is in the group's branch name; it gets no comment",
-    ),
-    "push": EventKind(_push, "the pushed commit", _OF_BRANCH),
-    "workflow_run": EventKind(
-        _workflow_run,
-        "the head of the run that started this one",
-        "found by head repository, branch, and commit, also for forks; a closed one gets no comment; "
-        "if there is none, the decision is `error`. If no pull request started the run, it is found by commit",
-    ),
-    "issue_comment": EventKind(_issue_comment, "the head of the pull request", "the one with the comment"),
-    **dict.fromkeys(("deployment", "deployment_status"), _DEPLOYED),
-    "workflow_dispatch": replace(_ELSE, pull_request=f"{_GIVEN}{_OF_BRANCH}"),
-    **dict.fromkeys(("release", "schedule", "repository_dispatch"), _ELSE),
+# docs/reference.md#events lists the events. One that is not here is about `GITHUB_SHA`.
+PARSERS: Mapping[str, Callable[[Event, Mapping[str, object]], Event]] = {
+    **dict.fromkeys(PULL_REQUEST_EVENTS, _pull_request),
+    "merge_group": _merge_group,
+    "push": _push,
+    "workflow_run": _workflow_run,
+    "issue_comment": _issue_comment,
+    "deployment": _deployment,
+    "deployment_status": _deployment,
 }

@@ -29,42 +29,25 @@ def error_paths(errors: object) -> list[tuple[str, ...]]:
 
 
 class Operation(Enum):
-    """What the gate does on GitHub: a text that completes "Could not ...", the permission that it needs, and when."""
+    """What the gate does on GitHub, as it completes "Could not ...", and the permission that it needs."""
 
-    BASE = (
-        "read the base branch",
-        "contents: read",
-        "always: for the policy file, the workflow file, and the base's last commits",
-    )
-    RULES = "read the branch's rules", "contents: read", "a `hard` gate on a pull request"
-    FIND = (
-        "find the pull request of this run",
-        "pull-requests: read",
-        "the event has no pull request, such as a push; without it nothing is evaluated",
-    )
-    READ = "read the pull request and the base branch", "pull-requests: read", "there is a pull request"
-    FILES = "read which files the pull request changes", "pull-requests: read", "a gate has `paths`"
-    REVIEWS = "read the reviews", "pull-requests: read", "a `soft` gate failed"
-    PULLS = (
-        "read the results of the last pull requests",
-        "pull-requests: read",
-        "an `observe` or `soft` gate on a pull request",
-    )
-    COMMENTS = "list the newest comments", "pull-requests: read", "the gate has created its comment"
-    COMMENT = "write the comment", "pull-requests: write", "always, unless `comment: never` is set"
-    REQUEST_REVIEW = "request a review", "pull-requests: write", "a `soft` gate with `reviewers` failed"
-    RESULTS = ("read the last results of the base branch", "statuses: read", "always; `statuses: write` includes it")
-    STATUSES = (
-        "read the statuses of the commit",
-        "statuses: read",
-        "the settings are invalid or the policy cannot be read, and GraphQL does not respond",
-    )
-    STATUS = "set the commit status", "statuses: write", "always, unless `status: false` is set"
+    BASE = "read the base branch", "contents: read"
+    RULES = "read the branch's rules", "contents: read"
+    FIND = "find the pull request of this run", "pull-requests: read"
+    READ = "read the pull request and the base branch", "pull-requests: read"
+    FILES = "read which files the pull request changes", "pull-requests: read"
+    REVIEWS = "read the reviews", "pull-requests: read"
+    PULLS = "read the results of the last pull requests", "pull-requests: read"
+    COMMENTS = "list the newest comments", "pull-requests: read"
+    COMMENT = "write the comment", "pull-requests: write"
+    REQUEST_REVIEW = "request a review", "pull-requests: write"
+    RESULTS = "read the last results of the base branch", "statuses: read"
+    STATUSES = "read the statuses of the commit", "statuses: read"
+    STATUS = "set the commit status", "statuses: write"
 
-    def __init__(self, text: str, permission: str, when: str) -> None:
+    def __init__(self, text: str, permission: str) -> None:
         self.text = text
         self.permission = permission
-        self.when = when
 
 
 RESULT_STANDS = "This does not change the result."

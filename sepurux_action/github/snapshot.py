@@ -19,7 +19,7 @@ from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.published_result import MAX_BASE_RESULTS, Baseline, BaselineResult, PreviousResult
-from sepurux_action.github.event import Event, PullRequest, parse_pull_request, parse_sha
+from sepurux_action.github.event import Event, PullRequest, parse_branch, parse_sha
 from sepurux_action.github.permissions import Operation, error_paths, required_permission
 
 PAGE = 100  # comments of one page, GitHub's largest
@@ -47,8 +47,7 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
   viewer {{ login }}
   repository(owner: $owner, name: $name) {{
     pullRequest(number: $number) @include(if: $withPull) {{
-      number headRefOid headRefName headRepository {{ nameWithOwner }} baseRefName baseRefOid
-      author {{ login }} state
+      headRefOid baseRefName baseRefOid author {{ login }}
       commits(last: 1) {{ nodes {{ commit {{ oid committedDate status {{ contexts {{ context description }} }} }} }} }}
       comments(first: $page, after: $after) {{
         nodes {{ fullDatabaseId viewerDidAuthor body url }}
@@ -77,7 +76,7 @@ RECENT_RESULTS_QUERY = """
 query ($owner: String!, $name: String!, $base: String!, $last: Int!) {
   repository(owner: $owner, name: $name) {
     pullRequests(first: $last, baseRefName: $base, orderBy: {field: CREATED_AT, direction: DESC}) {
-      nodes { number commits(last: 1) { nodes { commit { status { contexts { context description } } } } } }
+      nodes { commits(last: 1) { nodes { commit { status { contexts { context description } } } } } }
     }
   }
 }
@@ -184,12 +183,12 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
     an error counts. That of the workflow's file does not, because the report only lacks a hint without it.
     """
     repository = json_reader.as_object(json_reader.at(response, "data", "repository"))
-    pull, thread = repository.get("pullRequest"), json_reader.at(repository, "pullRequest", "comments")
+    thread = json_reader.at(repository, "pullRequest", "comments")
     more, after = (json_reader.at(thread, "pageInfo", name) for name in ("hasNextPage", "endCursor"))
     line, readable = _first_parents(repository), bool(json_reader.as_object(repository.get("policyCommit")))
     viewer = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
     snapshot = Snapshot(
-        pull_request=parse_pull_request(pull, graphql=True) if json_reader.as_object(pull) else None,
+        pull_request=_pull_request(json_reader.as_object(repository.get("pullRequest"))),
         comments=tuple(sorted(_own_comments(json_reader.at(thread, "nodes")), key=lambda comment: comment.id)),
         comments_known=_is_complete(thread),
         baselines=_baselines(line, event.commit, viewer) if viewer else {},
@@ -230,6 +229,17 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
         policy=unread(error) if no_policy else snapshot.policy,
         head_policy=unread(error) if no_head else snapshot.head_policy,
         head_contexts=None if no_statuses else snapshot.head_contexts,
+    )
+
+
+def _pull_request(pull: Mapping[str, object]) -> PullRequest | None:
+    if not pull:
+        return None
+    return PullRequest(
+        head_sha=parse_sha(pull.get("headRefOid")),
+        base_ref=parse_branch(pull.get("baseRefName")),
+        base_sha=parse_sha(pull.get("baseRefOid")),
+        author=json_reader.text(json_reader.at(pull, "author", "login")),
     )
 
 

@@ -13,6 +13,8 @@ from scripts import generate
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import enforce
+from sepurux_action.github.event import PARSERS
+from sepurux_action.github.permissions import Operation
 from tests import backend
 from tests.backend import MISSING, decided, sound_backend
 from tests.gfm import read
@@ -23,6 +25,7 @@ from tests.yaml_blocks import blocks_of
 
 ROOT = generate.ROOT
 README = ROOT / "README.md"
+REFERENCE = ROOT / "docs" / "reference.md"
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 DOCUMENTS = [README, *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "CHANGELOG", "SECURITY")), *GUIDES]
@@ -127,8 +130,15 @@ def in_words(decision: Decision, stage: Stage) -> str:
 
 
 def test_the_reference_says_what_each_stage_makes_of_each_decision() -> None:
-    rows = {decision.strip("` "): cells for decision, *cells in table(ROOT / "docs" / "reference.md", "decision")}
+    rows = {decision.strip("` "): cells for decision, *cells in table(REFERENCE, "decision")}
     assert rows == {decision.value: [in_words(decision, stage) for stage in Stage] for decision in Decision}
+
+
+def test_the_reference_lists_each_permission_and_each_event_with_a_payload_of_its_own() -> None:
+    permissions = [(permission.strip("`"), text) for permission, text, _ in table(REFERENCE, "permission")]
+    assert permissions == [(operation.permission, operation.text) for operation in Operation]
+    listed = [name for names, *_ in table(REFERENCE, "event") for name in re.findall(r"\w+", names)]
+    assert set(PARSERS) <= set(listed)
 
 
 # -- what the documents say to paste ----------------------------------------------------------------------------------

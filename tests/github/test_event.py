@@ -66,16 +66,6 @@ def workflow_run(**changes: object) -> dict[str, object]:
     return {"action": "completed", "repository": REPOSITORY, "workflow_run": run | changes}
 
 
-def listed(**changes: object) -> dict[str, object]:
-    """Return a pull request as a workflow run lists it: repositories by id, no author, no state."""
-    entry: dict[str, object] = {
-        "number": 42,
-        "head": {"ref": "refunds", "sha": HEAD, "repo": {"id": 7}},
-        "base": {"ref": "main", "sha": BASE, "repo": {"id": 7}},
-    }
-    return entry | changes
-
-
 def merge_group(**changes: object) -> dict[str, object]:
     group = {
         "head_ref": f"{QUEUE}/main/pr-42-{OTHER}",
@@ -191,56 +181,17 @@ FROM_FORK = replace(PULL, head_repository="mallory/shop", author="mallory")
 
 
 @pytest.mark.parametrize("cause", ["pull_request", "pull_request_target", "pull_request_review"])
-def test_a_run_of_a_fork_is_looked_up_by_its_head(cause: str) -> None:
-    event = event_of("workflow_run", workflow_run(event=cause))
-    assert (event.commit, event.pull_request, event.fork) == (HEAD, None, True)
-    assert event.lookup == BY_HEAD
+@pytest.mark.parametrize("repository", ["acme/shop", "mallory/shop"])
+def test_a_run_of_a_pull_request_is_looked_up_by_its_head(cause: str, repository: str) -> None:
+    event = event_of("workflow_run", workflow_run(event=cause, head_repository={"full_name": repository}))
+    assert (event.commit, event.pull_request, event.fork) == (HEAD, None, repository != "acme/shop")
+    assert event.lookup == replace(BY_HEAD, repository=repository)
     assert event.branch == "main"
-
-
-def test_a_run_of_this_repository_has_the_one_pull_request_that_it_lists() -> None:
-    event = event_of("workflow_run", workflow_run(head_repository=REPOSITORY, pull_requests=[listed()]))
-    assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, 42, "main", BASE)
-    assert (event.head_repository, event.fork, event.lookup, event.no_pr_reason) == ("acme/shop", False, None, "")
-
-
-def test_a_listed_pull_request_of_another_repository_is_not_counted() -> None:
-    elsewhere = listed(number=1, base={"ref": "main", "sha": BASE, "repo": {"id": 9}})
-    payload = workflow_run(head_repository=REPOSITORY, pull_requests=[elsewhere, listed()])
-    assert event_of("workflow_run", payload).pull_request == 42
-
-
-@pytest.mark.parametrize(
-    "entries",
-    [
-        [],
-        [listed(), listed(number=43)],
-        [listed(head={"ref": "refunds", "sha": OTHER, "repo": {"id": 7}})],
-        [listed(head={"ref": "refunds", "sha": HEAD, "repo": {"id": 8}})],
-        [listed(base={"ref": "main", "sha": BASE, "repo": {"id": 9}})],
-        [listed(base={"ref": "main", "sha": BASE, "repo": {}})],
-        [listed(number="42")],
-        ["x"],
-        {"0": listed()},
-    ],
-    ids=["none", "two", "moved on", "head of a fork", "base elsewhere", "no id", "no number", "text", "no list"],
-)
-def test_a_list_of_pull_requests_that_does_not_match_is_ignored(entries: object) -> None:
-    event = event_of("workflow_run", workflow_run(head_repository=REPOSITORY, pull_requests=entries))
-    assert event.pull_request is None
-    assert event.lookup == replace(BY_HEAD, repository="acme/shop")
-
-
-def test_repositories_without_ids_are_not_the_same() -> None:
-    entry = listed(head={"sha": HEAD, "repo": {}}, base={"sha": BASE, "repo": {}})
-    payload = workflow_run(head_repository={"full_name": "acme/shop"}, pull_requests=[entry])
-    event = event_of("workflow_run", payload | {"repository": {"full_name": "acme/shop"}})
-    assert (event.pull_request, event.lookup) == (None, replace(BY_HEAD, repository="acme/shop"))
 
 
 @pytest.mark.parametrize("cause", ["push", "schedule", "workflow_dispatch", "issue_comment"])
 def test_a_run_that_no_pull_request_started_is_looked_up_like_a_push(cause: str) -> None:
-    run = workflow_run(event=cause, head_repository=REPOSITORY, pull_requests=[listed()])
+    run = workflow_run(event=cause, head_repository=REPOSITORY)
     event = event_of("workflow_run", run, GITHUB_REF="refs/heads/main")
     assert (event.commit, event.pull_request, event.lookup) == (HEAD, None, ByCommit(commit=HEAD))
 

@@ -371,14 +371,10 @@ class GitHub:
         if self.retargeted:
             base = "dev" if base == "main" else "main"
         return {
-            "number": number,
             "headRefOid": HEAD,
-            "headRefName": "topic",
-            "headRepository": {"nameWithOwner": FORK if found[0].fork else REPOSITORY},
             "baseRefName": base,
             "baseRefOid": TIPS[base],
             "author": {"__typename": "User", "login": AUTHOR},
-            "state": "CLOSED" if found[0].closed else "OPEN",
             "commits": lambda last: {"nodes": [{"commit": self._commit(HEAD, self.statuses)}][-last:]},
             "comments": lambda **_: {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}},
         }
