@@ -65,14 +65,17 @@ class BoundedCalls:
         if operation in self._denied:
             return
         rejected: dict[ErrorDetails, list[str]] = {}
-        final: ErrorDetails | None = None
-        for target, call in calls.items():
-            details = final or _error_of(call)
-            if details is not None:
-                rejected.setdefault(details, []).append(target)
-                final = details if details.of_every_target else None
-        for details, targets in rejected.items():
-            self.warn(operation, details, targets if len(calls) > 1 else ())
+        targets = iter(calls)
+        for target in targets:
+            try:
+                calls[target]()
+            except GitHubError as error:
+                alike = rejected.setdefault(error.details, [])
+                alike.append(target)
+                if error.details.of_every_target:
+                    alike.extend(targets)  # all that are left, which ends the loop
+        for details, of_targets in rejected.items():
+            self.warn(operation, details, of_targets if len(calls) > 1 else ())
 
     def call_until_deadline(self, operation: Operation, work: Callable[[GitHubClient], T]) -> T:
         """Return what `work` returns; raises GitHubError. Retries while the error may be temporary and time is left."""
@@ -197,11 +200,3 @@ def oldest_first(comments: Iterable[Comment]) -> tuple[Comment, ...]:
     """Return each comment once, in its last version; one that occurred twice would be deleted as its own duplicate."""
     by_id = {comment.id: comment for comment in comments}
     return tuple(by_id[number] for number in sorted(by_id))
-
-
-def _error_of(call: Callable[[], None]) -> ErrorDetails | None:
-    try:
-        call()
-    except GitHubError as error:
-        return error.details
-    return None

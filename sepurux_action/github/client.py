@@ -16,7 +16,6 @@ from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github import permissions, snapshot
 from sepurux_action.github.event import ByHead, ByNumber, Event, PullRequest, PullRequestLookup, parse_pull_request
 from sepurux_action.github.snapshot import Comment, Snapshot
-from sepurux_action.github.stage_advice import RECENT_PULL_REQUESTS
 
 CLOCK_SKEW = timedelta(minutes=1)  # by which the runner's clock may be ahead of GitHub's
 GONE = frozenset({404, 410})
@@ -111,12 +110,11 @@ class GitHubClient:
     def edit_comment(self, comment: Comment, body: str) -> bool:
         """Replace the body of an own comment; return False if it has been deleted."""
         try:
-            response = self._call("PATCH", f"issues/comments/{comment.id}", body={"body": self._redact(body)})
+            _check_id(self._call("PATCH", f"issues/comments/{comment.id}", body={"body": self._redact(body)}))
         except GitHubError as error:
-            if error.details.status in GONE:
-                return False
-            raise
-        _check_id(response)
+            if error.details.status not in GONE:
+                raise
+            return False
         return True
 
     def delete_comment(self, comment: Comment) -> None:
@@ -175,7 +173,7 @@ class GitHubClient:
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
         """Return the results of the last pull requests into a branch, by context, the newest first."""
         owner, _, name = self._name.partition("/")
-        variables = {"owner": owner, "name": name, "base": base, "last": RECENT_PULL_REQUESTS}
+        variables = {"owner": owner, "name": name, "base": base, "last": snapshot.RECENT_PULL_REQUESTS}
         response = self._query(snapshot.RECENT_RESULTS_QUERY, variables)
         if error := _graphql_error(response):
             raise GitHubError(error)

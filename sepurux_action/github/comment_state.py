@@ -82,22 +82,20 @@ def _cut_failure(failure: ClassifiedFailure) -> ClassifiedFailure:
 
 
 def _shortened(run: RunResult) -> RunResult:
-    """Return a failure without details and with the beginning of the reason, whose text a pull request may choose."""
+    """Return a failure with its numbers and the beginning of the reason; all else may have thousands of characters."""
     found = run.enrichment
     left_out = found.left_out + sum(failure.count for failure in found.failures)
     return replace(
         run,
         trace="",
+        campaign_id="",
+        trace_id="",
+        run_id="",
+        batch_id="",
         run_decision=replace(run.run_decision, reason=json_reader.shorten(run.run_decision.reason, MAX_SHORT_TEXT)),
-        run=replace(run.run, top_failing_tools=(), mutation_categories=None, run_ids=()),
+        run=replace(run.run, top_failing_tools=(), mutation_categories=None, run_ids=(), dashboard_url=""),
         enrichment=replace(found, failures=(), left_out=left_out, fixed=(), compared_with=0),
     )
-
-
-def _without_links(run: RunResult) -> RunResult:
-    """Return a shortened failure without ids and address, which the backend may make thousands of characters long."""
-    run = replace(_shortened(run), campaign_id="", trace_id="", run_id="", batch_id="")
-    return replace(run, run=replace(run.run, dashboard_url=""))
 
 
 def _cut(text: str) -> str:
@@ -162,15 +160,14 @@ class CommentState:
 
 
 def _shorter(state: State) -> Iterator[State]:
-    """Yield the state, then without older commits, then without details of the failures, then without their links.
+    """Yield the state, then without older commits, then without details and links of the failures.
 
     A commit that is left out costs a point of the trend. Without a failure, the commit would be evaluated again and
     might pass by chance, so no failure is left out: the last state of 35 gates always fits.
     """
     yield State(commits=state.commits[-MAX_RESULTS:], fails=state.fails)
     yield State(commits=state.commits[-FEW_RESULTS:], fails=state.fails)
-    for shorter in (_shortened, _without_links):
-        yield State(commits=state.commits[-1:], fails={key: shorter(fail) for key, fail in state.fails.items()})
+    yield State(commits=state.commits[-1:], fails={key: _shortened(fail) for key, fail in state.fails.items()})
 
 
 def _packed(state: State) -> str:

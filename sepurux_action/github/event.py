@@ -73,7 +73,10 @@ PullRequestLookup: TypeAlias = ByNumber | ByHead | ByCommit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequest:
-    """A pull request; unknown fields are '' or None. Without `head_repository`, it has been deleted."""
+    """A pull request; unknown fields are '' or None. Without `head_repository`, it has been deleted.
+
+    A snapshot has the `author`, the head commit, and the base; REST and webhooks give all other fields.
+    """
 
     number: int | None = None
     head_sha: str = ""
@@ -108,10 +111,8 @@ class Event:
     pull_request: int | None = None
     base_ref: str = ""
     base_sha: str = ""
-    head_repository: str = ""
     head_branch: str = ""
     fork: bool = False
-    author: str = ""
     dependabot: bool = False
     workflow_file: str = ""
     skip_reason: str = ""
@@ -192,7 +193,6 @@ def parse_pull_request(raw: object) -> PullRequest:
         base_repository=_repository(json_reader.at(base, "repo", "full_name")),
         base_ref=parse_branch(json_reader.at(base, "ref")),
         base_sha=parse_sha(json_reader.at(base, "sha")),
-        author=json_reader.text(json_reader.at(raw, "user", "login")),
         open=json_reader.at(raw, "state") == "open",
     )
 
@@ -291,7 +291,7 @@ def _workflow_run(event: Event, payload: Mapping[str, object]) -> Event:
     repository = _repository(json_reader.at(run, "head_repository", "full_name"))
     branch = parse_branch(run.get("head_branch"))
     commit, fork = parse_sha(run.get("head_sha")), not _same(repository, event.repository)
-    event = replace(event, commit=commit, head_repository=repository, head_branch=branch, fork=fork)
+    event = replace(event, commit=commit, head_branch=branch, fork=fork)
     if json_reader.text(run.get("event")) not in PULL_REQUEST_EVENTS and not event.fork:
         return event
     if not (repository and branch and commit):
@@ -301,7 +301,7 @@ def _workflow_run(event: Event, payload: Mapping[str, object]) -> Event:
 
 def _push(event: Event, payload: Mapping[str, object]) -> Event:
     after = payload.get("after")
-    event = replace(event, head_branch=_branch_of_ref(payload.get("ref")), head_repository=event.repository)
+    event = replace(event, head_branch=_branch_of_ref(payload.get("ref")))
     if payload.get("deleted") is True or (isinstance(after, str) and _NO_SHA.match(after)):
         gone = f"{json_reader.text(payload.get('ref')) or 'what had been pushed'} was deleted"
         return replace(event, commit="", skip_reason=gone, no_pr_reason=gone)
@@ -352,7 +352,7 @@ def _with_match(event: Event, matches: Sequence[PullRequest], number: int | None
     base = matches[0].base_ref
     if base and {pull.base_ref for pull in matches} == {base}:
         # Their base commits may differ, so the policy at the tip of the branch applies.
-        shared = replace(matches[0], number=None, base_sha="", author="")
+        shared = replace(matches[0], number=None, base_sha="")
         return replace(_with_pull_request(event, shared), no_pr_reason=f"{several} into {base}")
     return replace(as_ambiguous(event, f"{several} into different branches"), matches=tuple(matches))
 
@@ -364,10 +364,7 @@ def _with_pull_request(event: Event, pull: PullRequest) -> Event:
         pull_request=pull.number,
         base_ref=pull.base_ref,
         base_sha=pull.base_sha,
-        head_repository=pull.head_repository,
-        head_branch=pull.head_branch,
         fork=not _same(pull.head_repository, event.repository),
-        author=pull.author,
         lookup=None,
         no_pr_reason="" if pull.number else "the pull request's number cannot be read",
     )

@@ -14,6 +14,8 @@ from sepurux_action.errors import ErrorDetails
 from sepurux_action.github.event import Event
 
 MAX_TARGETS_NAMED = 20  # in one warning
+# In `x-accepted-github-permissions`, such as `issues=write; pull_requests=write` for one of two ways.
+_PERMISSION = re.compile(r"\b([a-z_]{1,40})=(read|write|admin)\b")
 
 
 def required_permission(errors: object) -> str:
@@ -91,15 +93,7 @@ def _permission(needed: str, error: ErrorDetails, event: Event) -> str:
             "The token of a pull request from a fork can only read: "
             "evaluate such pull requests in a `workflow_run` workflow, or set `comment: never` and `status: false`."
         )
-    accepted = _accepted(error.accepted) or f"`{needed}`"
+    ways = filter(None, map(_PERMISSION.findall, error.accepted.split(";")))
+    accepted = " or ".join(" and ".join(f"`{name.replace('_', '-')}: {level}`" for name, level in way) for way in ways)
     whose = " (Dependabot's token reads only unless the job says so)" if event.dependabot else ""
-    return f"Give the job {accepted} under `permissions:`{whose}."
-
-
-_PERMISSION = re.compile(r"\b([a-z_]{1,40})=(read|write|admin)\b")
-
-
-def _accepted(header: str) -> str:
-    """Return the permissions that `x-accepted-github-permissions` names: `issues=write; pull_requests=write`."""
-    ways = filter(None, map(_PERMISSION.findall, header.split(";")))
-    return " or ".join(" and ".join(f"`{name.replace('_', '-')}: {level}`" for name, level in pairs) for pairs in ways)
+    return f"Give the job {accepted or f'`{needed}`'} under `permissions:`{whose}."

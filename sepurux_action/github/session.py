@@ -28,9 +28,8 @@ from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.comment_state import CommentState, State, cached_failures_of
 from sepurux_action.github.event import ByNumber, Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.snapshot import MAX_PAGES, PAGE, Comment, Snapshot, policy_ref
+from sepurux_action.github.snapshot import MAX_PAGES, PAGE, RECENT_PULL_REQUESTS, Comment, Snapshot, policy_ref
 from sepurux_action.github.soft_gate import ReviewGate
-from sepurux_action.github.stage_advice import advise
 from sepurux_action.github.sticky_comment import StickyComment
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import Output
@@ -47,6 +46,9 @@ UNKNOWN_COMMENTS = (
     "and one of them may be its own"
 )
 BASE_CHANGED = "the base branch has changed; re-run the job"
+MIN_DECIDED = 10  # results; with fewer, one flaky run changes the advice on the next stage
+MAX_BLOCKED_PERCENT = 10  # of the results; teams soon turn off a gate that blocks more
+NEXT_STAGE = {Stage.OBSERVE: Stage.SOFT, Stage.SOFT: Stage.HARD}  # the vendor's rollout advice
 BLOCKING_FIRST = (CommitState.FAILURE, CommitState.PENDING, CommitState.SUCCESS)
 
 
@@ -61,6 +63,7 @@ class GitHubSession:
     ) -> None:
         self.snapshot = Snapshot()
         self.settings = Settings()  # those known so far, which say how to publish
+        self.connected = client is not None
         self._output = output
         self._calls = BoundedCalls(client, timeouts, output, event)
         self._calls.set_timeout(FIRST_READ_S)
@@ -72,10 +75,6 @@ class GitHubSession:
     @property
     def event(self) -> Event:
         return self._calls.event
-
-    @property
-    def connected(self) -> bool:
-        return self._calls.connected
 
     # -- before the evaluation --------------------------------------------------------------------------------------
 
@@ -156,9 +155,9 @@ class GitHubSession:
 
     def baselines(self, gates: Iterable[Gate]) -> Mapping[str, Baseline]:
         """Return the results of each gate on the base branch, by its name; none if they could not be read."""
-        if not self.snapshot.baselines_known:
-            return {}
         found = self.snapshot.baselines
+        if found is None:
+            return {}
         return {gate.name: found.get(self.context_of(gate.name).lower(), Baseline()) for gate in gates}
 
     def context_of(self, gate: str) -> str:
@@ -368,3 +367,27 @@ def _status_note(result: GateResult) -> str:
         reason = result.reason.rstrip(".")
         return reason if result.blocks else f"does not block: {reason}"
     return "does not block" if result.decision is Decision.FAIL and not result.blocks else ""
+
+
+def advise(stage: Stage, newest: Iterable[PreviousResult], *, scheduled: bool) -> str:
+    """Return what `hard` would have blocked of the last pull requests, and the advice; '' in the last stage, `hard`.
+
+    `scheduled`: the policy sets the date of a stricter stage already.
+    """
+    if stage not in NEXT_STAGE:
+        return ""
+    blocks = [result.decision is Decision.FAIL for result in newest if result.decision.is_decided]
+    if len(blocks) == 1:
+        would = "would" if blocks[0] else "would not"
+        text = f"With `hard`, the last evaluated pull request {would} have been blocked."
+    elif blocks:
+        which = f"{sum(blocks) or 'none'} of the last {len(blocks)} evaluated pull requests"
+        text = f"With `hard`, {which} would have been blocked."
+    else:
+        text = f"None of the last {RECENT_PULL_REQUESTS} pull requests was evaluated."
+    if len(blocks) < MIN_DECIDED:
+        return f"{text} Keep `{stage}` until {MIN_DECIDED} are evaluated."
+    if sum(blocks) * 100 > MAX_BLOCKED_PERCENT * len(blocks):
+        limit = f"at most {MAX_BLOCKED_PERCENT}% would have been blocked"
+        return f"{text} Keep `{stage}` until {limit}: fix what fails, or change the thresholds."
+    return text if scheduled else f"{text} Set `enforcement: {NEXT_STAGE[stage]}`."

@@ -22,6 +22,7 @@ from sepurux_action.evaluation.published_result import MAX_BASE_RESULTS, Baselin
 from sepurux_action.github.event import Event, PullRequest, parse_branch, parse_sha
 from sepurux_action.github.permissions import Operation, error_paths, required_permission
 
+RECENT_PULL_REQUESTS = 30  # some weeks of a team's work
 PAGE = 100  # comments of one page, GitHub's largest
 BASELINE_COMMITS = 50  # of the base branch's first-parent line that are searched for results
 # On these events an approval starts another run only if the workflow runs on reviews too.
@@ -110,19 +111,18 @@ class Snapshot:
     """The state of a pull request and its base, as one query returns it.
 
     `comments` are the account's own, the oldest first; `comments_known` is False if one of the pages read may lack a
-    comment; `after` is the cursor of the next page, '' on the last one. `baselines` are by lower-case context;
-    `baselines_known` is False if not all statuses of the base could be read. `head_contexts` are the descriptions of
-    the evaluated commit's statuses, None if not known, and `committed` is its POSIX time. `error` is why a part could
-    not be read, and `denied` says which part. `account` is the token's login, with `[bot]` if it is a bot's.
-    `has_default_policy`: a file is at the default path although `config` names another one. `workflow` is the text of
-    the running workflow's file, '' if it was not read.
+    comment; `after` is the cursor of the next page, '' on the last one. `baselines` are by lower-case context, None if
+    not all statuses of the base could be read. `head_contexts` are the descriptions of the evaluated commit's statuses,
+    None if not known, and `committed` is its POSIX time. `error` is why a part could not be read, and `denied` says
+    which part. `account` is the token's login, with `[bot]` if it is a bot's. `has_default_policy`: a file is at the
+    default path although `config` names another one. `workflow` is the text of the running workflow's file, '' if it
+    was not read.
     """
 
     pull_request: PullRequest | None = None
     comments: tuple[Comment, ...] = ()
     comments_known: bool = True
-    baselines: Mapping[str, Baseline] = field(default_factory=dict)
-    baselines_known: bool = False
+    baselines: Mapping[str, Baseline] | None = None
     after: str = ""
     has_default_policy: bool = False
     head_contexts: Mapping[str, str] | None = None
@@ -191,8 +191,7 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
         pull_request=_pull_request(json_reader.as_object(repository.get("pullRequest"))),
         comments=tuple(sorted(_own_comments(json_reader.at(thread, "nodes")), key=lambda comment: comment.id)),
         comments_known=_is_complete(thread),
-        baselines=_baselines(line, event.commit, viewer) if viewer else {},
-        baselines_known=bool(viewer and line),
+        baselines=_baselines(line, event.commit, viewer) if viewer and line else None,
         after=json_reader.text(after) if more is True else "",
         has_default_policy=bool(json_reader.as_object(repository.get("defaultPolicy"))),
         head_contexts=_contexts(repository, event.commit),
@@ -225,7 +224,7 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
         error=error,
         denied=Operation.READ if no_pull or "comments" in parts else of_base,
         comments_known=snapshot.comments_known and not failed("comments"),
-        baselines_known=snapshot.baselines_known and not failed("base"),
+        baselines=None if failed("base") else snapshot.baselines,
         policy=unread(error) if no_policy else snapshot.policy,
         head_policy=unread(error) if no_head else snapshot.head_policy,
         head_contexts=None if no_statuses else snapshot.head_contexts,

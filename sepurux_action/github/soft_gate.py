@@ -138,6 +138,5 @@ class ReviewGate:
             return
         reviews = self._reviews or ()
         logins = [login for rules in self._waiting for login in reviewers_to_request(rules, reviews, requested)]
-        requests = {login: methodcaller("request_review", number, login) for login in logins}
-        calls = {login: partial(self._calls.call, request) for login, request in requests.items()}
+        calls = {login: partial(self._calls.call, methodcaller("request_review", number, login)) for login in logins}
         self._calls.try_each(Operation.REQUEST_REVIEW, calls)
