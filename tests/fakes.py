@@ -15,7 +15,7 @@ from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError,
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient, Review
-from sepurux_action.github.event import Event, PullRequest, PullRequestLookup
+from sepurux_action.github.event import Event, Lookup, PullRequest
 from sepurux_action.github.snapshot import Comment, Snapshot
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import Output
@@ -167,7 +167,7 @@ class FakeGitHubClient(GitHubClient):
     def named(self, name: str) -> list[str]:
         return [target for _, called, target in self.calls if called == name]
 
-    def find_pull_requests(self, lookup: PullRequestLookup) -> tuple[PullRequest, ...]:
+    def find_pull_requests(self, lookup: Lookup) -> tuple[PullRequest, ...]:
         self._log("find_pull_requests", str(lookup))
         return ()
 

@@ -27,7 +27,7 @@ _ENDED = ErrorDetails(message="the run was cancelled before GitHub responded", t
 
 
 class BoundedCalls:
-    """Calls GitHub about `event` until the deadline that `set_timeout` sets. `work` gets the client.
+    """Calls GitHub about `event`; `set_timeout` gives all following calls together its seconds. `work` gets the client.
 
     Without a client, nothing is called, nothing is known, and there is no warning. `timeouts` is replaced after a
     signal, which interrupted the others.
@@ -36,15 +36,13 @@ class BoundedCalls:
     def __init__(self, client: GitHubClient | None, timeouts: Timeouts, output: Output, event: Event) -> None:
         self.event = event
         self.timeouts = timeouts
-        self.connected = client is not None
         self._client = client
         self._output = output
         self._deadline = timeouts.now()
-        self._denied = set() if self.connected else set(Operation)
+        self._denied = set(Operation) if client is None else set[Operation]()
         self._warned: set[str] = set()
 
     def set_timeout(self, seconds: float) -> None:
-        """Give all following calls together this many seconds."""
         self._deadline = self.timeouts.now() + seconds
 
     def extend(self, seconds: float) -> None:

@@ -14,7 +14,7 @@ from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github import permissions, snapshot
-from sepurux_action.github.event import ByHead, ByNumber, Event, PullRequest, PullRequestLookup, parse_pull_request
+from sepurux_action.github.event import Event, Lookup, PullRequest, parse_pull_request
 from sepurux_action.github.snapshot import Comment, Snapshot
 
 CLOCK_SKEW = timedelta(minutes=1)  # by which the runner's clock may be ahead of GitHub's
@@ -60,11 +60,11 @@ class GitHubClient:
         self._redact = redact
         self._since = (datetime.now(UTC) - CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def find_pull_requests(self, lookup: PullRequestLookup) -> tuple[PullRequest, ...]:
+    def find_pull_requests(self, lookup: Lookup) -> tuple[PullRequest, ...]:
         """Return the pull requests that may match; `resolve` checks them."""
-        if isinstance(lookup, ByNumber):
+        if not lookup.commit:
             return (parse_pull_request(self._call("GET", f"pulls/{lookup.number}")),)
-        if isinstance(lookup, ByHead):
+        if lookup.branch:
             label = f"{lookup.repository.partition('/')[0]}:{lookup.branch}"
             listed = self._pulls("open", head=label)
             found = any(pull.head_sha == lookup.commit for pull in listed)
@@ -80,7 +80,6 @@ class GitHubClient:
         return snapshot.parse_snapshot(response, event, _graphql_error(response))
 
     def commit_statuses(self, commit: str) -> Mapping[str, str]:
-        """Return the description of each status of a commit, by context; '' if it has none."""
         return snapshot.descriptions(self._pages(f"commits/{commit}/status", field="statuses"))
 
     def set_status(self, commit: str, status: CommitStatus) -> None:
@@ -171,7 +170,6 @@ class GitHubClient:
         return tuple(json_reader.text(json_reader.at(check, "context")) for check in checks)
 
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
-        """Return the results of the last pull requests into a branch, by context, the newest first."""
         owner, _, name = self._name.partition("/")
         variables = {"owner": owner, "name": name, "base": base, "last": snapshot.RECENT_PULL_REQUESTS}
         response = self._query(snapshot.RECENT_RESULTS_QUERY, variables)
@@ -180,7 +178,6 @@ class GitHubClient:
         return snapshot.parse_recent_results(response)
 
     def _query(self, query: str, variables: Mapping[str, object]) -> object:
-        """Return the response to a GraphQL query; it has the repository, and perhaps errors beside it."""
         response = self._call("POST", "", body={"query": query, "variables": variables})
         if not isinstance(json_reader.at(response, "data", "repository"), dict):
             raise GitHubError(_graphql_error(response) or UNEXPECTED_SHAPE)
@@ -230,6 +227,5 @@ def _graphql_error(response: object) -> ErrorDetails | None:
 
 
 def joined_messages(parts: Iterable[object]) -> str:
-    """Return the messages of an error's parts, each once."""
     messages = (json_reader.text(json_reader.at(part, "message")) for part in parts)
     return "; ".join(dict.fromkeys(filter(None, messages)))

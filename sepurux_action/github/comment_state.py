@@ -150,7 +150,11 @@ class CommentState:
             signature.encode(errors="replace"), self._signature(content).encode()
         ):
             return State()
-        return _unpacked(content)
+        try:
+            unpacked = zlib.decompressobj().decompress(base64.b64decode(content, validate=True), MAX_UNPACKED_LENGTH)
+            return codec.load(State, json.loads(unpacked))
+        except (ValueError, RecursionError, zlib.error):
+            return State()
 
     def _signature(self, content: str) -> str:
         if not self.signing_key:
@@ -171,18 +175,9 @@ def _shorter(state: State) -> Iterator[State]:
 
 
 def _packed(state: State) -> str:
-    """Return the marker's content, or '' if it is too long."""
     written = json.dumps(codec.dump(state), separators=(",", ":"), ensure_ascii=False)
     unpacked = written.encode(errors="surrogatepass")  # json.loads reads surrogates so
     if len(unpacked) > MAX_UNPACKED_LENGTH:
         return ""
     content = base64.b64encode(zlib.compress(unpacked, level=9)).decode()
     return content if len(content) <= MAX_STATE_LENGTH else ""
-
-
-def _unpacked(content: str) -> State:
-    try:
-        unpacked = zlib.decompressobj().decompress(base64.b64decode(content, validate=True), MAX_UNPACKED_LENGTH)
-        return codec.load(State, json.loads(unpacked))
-    except (ValueError, RecursionError, zlib.error):
-        return State()

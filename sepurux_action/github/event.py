@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias, assert_never
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import safe_url
@@ -37,38 +36,22 @@ _WORKFLOW = re.compile(r"(?P<repository>[^/]+/[^/]+)/(?P<path>\.github/workflows
 _QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class ByNumber:
-    number: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ByHead:
-    """The pull request from `branch` of `repository` at `commit`; if there are several, `number` selects one.
+class Lookup:
+    """How to find the pull request: by the `branch` of `repository` at `commit`, by `commit`, or else by `number`.
 
-    Closed ones count if no open one matches: their author may reopen them after the lookup.
+    By branch, closed ones count if no open one matches, because their author may reopen them after the lookup. By
+    commit alone, it is the open one into this repository whose head it is. With `forks`, this head may be in a fork:
+    not on the default branch, and not for a tag, because anyone can open a pull request from a fork with such a commit
+    into a branch with a weaker policy. Beside a commit, `number` selects one of several; if there is no branch, it also
+    applies if nothing has the commit.
     """
 
-    repository: str
-    branch: str
-    commit: str
-    number: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ByCommit:
-    """The open pull request into this repository whose head is `commit`. If there is none, `number` applies.
-
-    `forks`: its head may be in a fork. Not on the default branch, and not for a tag: anyone can open a pull request
-    from a fork with such a commit, into a branch with a weaker policy.
-    """
-
-    commit: str
+    repository: str = ""
+    branch: str = ""
+    commit: str = ""
     forks: bool = False
     number: int | None = None
-
-
-PullRequestLookup: TypeAlias = ByNumber | ByHead | ByCommit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +99,7 @@ class Event:
     dependabot: bool = False
     workflow_file: str = ""
     skip_reason: str = ""
-    lookup: PullRequestLookup | None = None
+    lookup: Lookup | None = None
     no_pr_reason: str = "there is no event"
     closed: bool = False
     at_current_head: bool = False
@@ -126,7 +109,6 @@ class Event:
 
     @property
     def branch(self) -> str:
-        """The branch whose stage applies."""
         pushed = self.head_branch if self.name == "push" else ""
         return self.base_ref or pushed or self.default_branch
 
@@ -183,7 +165,7 @@ def _workflow_file(environ: Mapping[str, str], repository: str) -> str:
 
 
 def parse_pull_request(raw: object) -> PullRequest:
-    """Return the pull request in a payload of a webhook or of GitHub's REST API; never raises."""
+    """Return the pull request in a payload of a webhook or of GitHub's REST API."""
     head, base = (json_reader.at(raw, name) for name in ("head", "base"))
     return PullRequest(
         number=_number(json_reader.at(raw, "number")),
@@ -202,46 +184,42 @@ def with_pull_request_number(event: Event, number: int | None) -> Event:
     if number is None or event.pull_request is not None or event.skip_reason or event.ambiguous:
         return event
     lookup = event.lookup
-    if isinstance(lookup, ByHead) or (isinstance(lookup, ByCommit) and event.name == "push"):
+    if lookup and lookup.commit and (lookup.branch or event.name == "push"):
         return replace(event, lookup=replace(lookup, number=number))
     return _with_number_lookup(event, number)
 
 
 def resolve(event: Event, candidates: Sequence[PullRequest]) -> Event:
     """Return the event with the result of its lookup, or another lookup: `pr_number` is the last one for a push."""
-    match event.lookup:
-        case None:
-            return event
-        case ByNumber(number):
-            matches = [pull for pull in candidates if pull.number == number]
-            return _with_match(event, matches) or as_ambiguous(event, f"pull request {number} cannot be read")
-        case ByHead() as lookup:
-            matches = [
-                pull
-                for pull in candidates
-                if (pull.head_sha, pull.head_branch) == (lookup.commit, lookup.branch)
-                and _same(pull.head_repository, lookup.repository)
-            ]
-            still_open = [pull for pull in matches if pull.open]
-            if found := _with_match(event, still_open or matches, lookup.number):
-                return replace(found, closed=not still_open)
-            head = f"{lookup.repository}:{lookup.branch} at {lookup.commit[:7]}"
-            return as_ambiguous(event, f"no pull request has the head {head}; a newer commit has a run of its own")
-        case ByCommit() as lookup:
-            matches = [
-                pull
-                for pull in candidates
-                if pull.open
-                and pull.head_sha == lookup.commit
-                and (lookup.forks or _same(pull.head_repository, event.repository))
-                and _same(pull.base_repository, event.repository)
-            ]
-            if not matches and lookup.number is not None:
-                return _with_number_lookup(event, lookup.number)
-            none = f"{lookup.commit[:7]} is the head of no open pull request"
-            return _with_match(event, matches, lookup.number) or replace(event, lookup=None, no_pr_reason=none)
-        case _:
-            assert_never(event.lookup)
+    lookup = event.lookup
+    if lookup is None:
+        return event
+    if not lookup.commit:
+        matches = [pull for pull in candidates if pull.number == lookup.number]
+        return _with_match(event, matches) or as_ambiguous(event, f"pull request {lookup.number} cannot be read")
+    candidates = [pull for pull in candidates if pull.head_sha == lookup.commit]
+    if lookup.branch:
+        matches = [
+            pull
+            for pull in candidates
+            if pull.head_branch == lookup.branch and _same(pull.head_repository, lookup.repository)
+        ]
+        still_open = [pull for pull in matches if pull.open]
+        if found := _with_match(event, still_open or matches, lookup.number):
+            return replace(found, closed=not still_open)
+        head = f"{lookup.repository}:{lookup.branch} at {lookup.commit[:7]}"
+        return as_ambiguous(event, f"no pull request has the head {head}; a newer commit has a run of its own")
+    matches = [
+        pull
+        for pull in candidates
+        if pull.open
+        and (lookup.forks or _same(pull.head_repository, event.repository))
+        and _same(pull.base_repository, event.repository)
+    ]
+    if not matches and lookup.number is not None:
+        return _with_number_lookup(event, lookup.number)
+    none = f"{lookup.commit[:7]} is the head of no open pull request"
+    return _with_match(event, matches, lookup.number) or replace(event, lookup=None, no_pr_reason=none)
 
 
 def as_ambiguous(event: Event, why: str, error: ErrorDetails | None = None) -> Event:
@@ -296,7 +274,7 @@ def _workflow_run(event: Event, payload: Mapping[str, object]) -> Event:
         return event
     if not (repository and branch and commit):
         return as_ambiguous(event, "the repository or branch that the workflow run is about is gone")
-    return replace(event, lookup=ByHead(repository=repository, branch=branch, commit=commit), no_pr_reason="")
+    return replace(event, lookup=Lookup(repository=repository, branch=branch, commit=commit), no_pr_reason="")
 
 
 def _push(event: Event, payload: Mapping[str, object]) -> Event:
@@ -333,13 +311,13 @@ def _with_commit_lookup(event: Event) -> Event:
     if known or not (event.name and event.commit) or event.fork:
         return event
     forks = event.name in _BRANCH_EVENTS and event.head_branch not in {"", event.default_branch}
-    return replace(event, lookup=ByCommit(commit=event.commit, forks=forks), no_pr_reason="")
+    return replace(event, lookup=Lookup(commit=event.commit, forks=forks), no_pr_reason="")
 
 
 def _with_number_lookup(event: Event, number: int) -> Event:
     """Return the event with a lookup by number. Only a push keeps its commit; other events take the pull request's."""
     commit = event.commit if event.name == "push" else ""
-    return replace(event, commit=commit, lookup=ByNumber(number), at_current_head=True, no_pr_reason="")
+    return replace(event, commit=commit, lookup=Lookup(number=number), at_current_head=True, no_pr_reason="")
 
 
 def _with_match(event: Event, matches: Sequence[PullRequest], number: int | None = None) -> Event | None:

@@ -26,7 +26,7 @@ from sepurux_action.evaluation.result import GateResult, RunResult
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.comment_state import CommentState, State, cached_failures_of
-from sepurux_action.github.event import ByNumber, Event, as_ambiguous, resolve
+from sepurux_action.github.event import Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import MAX_PAGES, PAGE, RECENT_PULL_REQUESTS, Comment, Snapshot, policy_ref
 from sepurux_action.github.soft_gate import ReviewGate
@@ -93,7 +93,7 @@ class GitHubSession:
             try:
                 self._calls.event = resolve(self.event, self._calls.call_until_deadline(Operation.FIND, find))
             except GitHubError as error:
-                which = f"pull request {lookup.number}" if isinstance(lookup, ByNumber) else UNKNOWN_PULL_REQUEST
+                which = UNKNOWN_PULL_REQUEST if lookup.commit else f"pull request {lookup.number}"
                 why = f"{which} could not be read ({error.details.summary})"
                 self._calls.event = as_ambiguous(self.event, why, error.details)
         if self.event.pull_request is None:
@@ -185,8 +185,7 @@ class GitHubSession:
 
     def is_current(self) -> bool:
         """Fetch the pull request again; return whether it still has the evaluated commit and the same base."""
-        read = methodcaller("fetch_snapshot", self.event, with_base=False)
-        now = self._calls.try_call(Operation.READ, read)
+        now = self._calls.try_call(Operation.READ, lambda github: github.fetch_snapshot(self.event, with_base=False))
         return now is not None and self._has_event_commit(now)
 
     def stage_advice(self, gate: str, stage: Stage, *, scheduled: bool) -> str:
@@ -222,16 +221,13 @@ class GitHubSession:
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
         status = self.soft_gate.approval(self.snapshot.pull_request, reviewers)
+        triggers = workflow_triggers(self.snapshot.workflow)
+        by_review = not triggers or REVIEW_EVENT in triggers
         return replace(
             status,
-            rerun_needed=status.possible and not status.unread and self._workflow_lacks_review_trigger,
+            rerun_needed=status.possible and not status.unread and not by_review,
             read_only=self.event.fork and self.event.name == REVIEW_EVENT,
         )
-
-    @cached_property
-    def _workflow_lacks_review_trigger(self) -> bool:
-        triggers = workflow_triggers(self.snapshot.workflow)
-        return bool(triggers) and REVIEW_EVENT not in triggers
 
     # -- after the evaluation ---------------------------------------------------------------------------------------
 

@@ -289,7 +289,7 @@ def _heads(pull: object) -> Iterator[Mapping[str, object]]:
 
 
 def parse_recent_results(response: object) -> tuple[Mapping[str, PreviousResult], ...]:
-    """Return the newest results, by lower-case context, of each of the last pull requests, the newest first."""
+    """Return the newest results, by lower-case context, of each pull request."""
     pulls = json_reader.as_array(json_reader.at(response, "data", "repository", "pullRequests", "nodes"))
     return tuple(
         {

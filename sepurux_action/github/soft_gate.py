@@ -129,7 +129,6 @@ class ReviewGate:
         return self._permissions[login.lower()]
 
     def request_reviews(self) -> None:
-        """Request a review of each listed reviewer who can approve a waiting gate, unless it is requested already."""
         number = self._calls.event.pull_request or 0
         if not self._waiting:
             return

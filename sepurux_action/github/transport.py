@@ -86,7 +86,6 @@ def _rejection(error: GithubException) -> ErrorDetails:
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds until GitHub accepts calls again, None if a response does not say it."""
     if _SECONDS.match(seconds := headers.get("retry-after", "")):
         return float(seconds)
     if headers.get("x-ratelimit-remaining") == "0" and _SECONDS.match(reset := headers.get("x-ratelimit-reset", "")):

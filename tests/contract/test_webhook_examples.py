@@ -11,9 +11,8 @@ import pytest
 
 from sepurux_action.github.event import (
     SHA,
-    ByCommit,
-    ByHead,
     Event,
+    Lookup,
     PullRequest,
     parse_event,
     parse_pull_request,
@@ -82,7 +81,8 @@ def test_an_event_has_what_its_payload_says(name: str, paths: list[str], payload
         if number:
             assert event.lookup is None
         else:  # some examples of workflow_run have the head in another repository
-            assert isinstance(event.lookup, ByHead if event.fork else ByCommit)
+            assert event.lookup is not None
+            assert bool(event.lookup.branch) is event.fork
             assert event.lookup.commit == commit
         assert not event.skip_reason
 
@@ -94,7 +94,7 @@ def test_a_push_is_asked_for_by_its_commit_and_a_deletion_is_skipped(payloads: d
             assert (event.commit, event.skip_reason, event.lookup) == ("", f"{payload['ref']} was deleted", None)
         else:
             assert (event.commit, event.skip_reason) == (payload["after"], "")
-            assert event.lookup == ByCommit(commit=payload["after"])  # of the default branch, or of a tag
+            assert event.lookup == Lookup(commit=payload["after"])  # of the default branch, or of a tag
         assert event.head_branch == ("master" if payload["ref"] == "refs/heads/master" else "")
         assert event.branch == ("master" if event.head_branch else payload["repository"]["default_branch"])
 

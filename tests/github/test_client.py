@@ -17,7 +17,7 @@ from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.github.calls import BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus
-from sepurux_action.github.event import ByCommit, ByHead, ByNumber, PullRequest, PullRequestLookup
+from sepurux_action.github.event import Lookup, PullRequest
 from sepurux_action.github.permissions import Operation, warning_text
 from sepurux_action.github.snapshot import Comment
 from sepurux_action.github.transport import connect
@@ -141,10 +141,10 @@ def test_whatever_is_sent_to_github_is_redacted(dotcom: Scene) -> None:
 
 
 def test_each_lookup_is_one_request(scene: Scene) -> None:
-    lookups: list[PullRequestLookup] = [
-        ByNumber(scene.pull.number),
-        ByHead(repository="octo/shop", branch="feature", commit=scene.pull.head_sha),
-        ByCommit(commit=scene.pull.head_sha),
+    lookups: list[Lookup] = [
+        Lookup(number=scene.pull.number),
+        Lookup(repository="octo/shop", branch="feature", commit=scene.pull.head_sha),
+        Lookup(commit=scene.pull.head_sha),
     ]
     for lookup in lookups:
         [found] = scene.client.find_pull_requests(lookup)
@@ -153,7 +153,7 @@ def test_each_lookup_is_one_request(scene: Scene) -> None:
 
 
 def test_a_lookup_by_head_lists_closed_pull_requests_only_if_no_open_one_is_at_the_commit(scene: Scene) -> None:
-    lookup = ByHead(repository="octo/shop", branch="feature", commit=scene.pull.head_sha)
+    lookup = Lookup(repository="octo/shop", branch="feature", commit=scene.pull.head_sha)
     scene.pull.state = "closed"
     later = scene.repository.pull("mona", head="feature")
     found = scene.client.find_pull_requests(lookup)
@@ -164,7 +164,7 @@ def test_a_lookup_by_head_lists_closed_pull_requests_only_if_no_open_one_is_at_t
 def test_a_lookup_by_commit_lists_open_pull_requests_from_forks_too(scene: Scene) -> None:
     fork = scene.repository.pull("fan", head="feature", source=scene.repository.fork("fan"))
     scene.repository.pull("mona", head="old").state = "closed"
-    found = scene.client.find_pull_requests(ByCommit(commit=fork.head_sha))
+    found = scene.client.find_pull_requests(Lookup(commit=fork.head_sha))
     assert {pull.number: pull.head_repository for pull in found} == {
         fork.number: "fan/shop",
         scene.pull.number: "octo/shop",

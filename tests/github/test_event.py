@@ -13,12 +13,9 @@ from sepurux_action.common import json_reader
 from sepurux_action.github.event import (
     MAX_NUMBER,
     SHA,
-    ByCommit,
-    ByHead,
-    ByNumber,
     Event,
+    Lookup,
     PullRequest,
-    PullRequestLookup,
     parse_event,
     parse_pull_request,
     pr_number_warning,
@@ -174,7 +171,7 @@ def test_a_merge_group_whose_branch_names_no_pull_request_says_so(ref: object) -
 
 # --- Workflow runs -----------------------------------------------------------------------------------------
 
-BY_HEAD = ByHead(repository="mallory/shop", branch="refunds", commit=HEAD)
+BY_HEAD = Lookup(repository="mallory/shop", branch="refunds", commit=HEAD)
 FROM_FORK = replace(PULL, head_repository="mallory/shop")
 
 
@@ -191,7 +188,7 @@ def test_a_run_of_a_pull_request_is_looked_up_by_its_head(cause: str, repository
 def test_a_run_that_no_pull_request_started_is_looked_up_like_a_push(cause: str) -> None:
     run = workflow_run(event=cause, head_repository=REPOSITORY)
     event = event_of("workflow_run", run, GITHUB_REF="refs/heads/main")
-    assert (event.commit, event.pull_request, event.lookup) == (HEAD, None, ByCommit(commit=HEAD))
+    assert (event.commit, event.pull_request, event.lookup) == (HEAD, None, Lookup(commit=HEAD))
 
 
 @pytest.mark.parametrize(
@@ -218,7 +215,7 @@ def test_a_run_whose_repository_or_branch_is_gone_is_not_evaluated(gone: dict[st
 
 def test_a_push_is_evaluated_at_its_commit_and_looked_up_by_it() -> None:
     event = event_of("push", push())
-    assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, ByCommit(commit=MERGE, forks=True))
+    assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, Lookup(commit=MERGE, forks=True))
     assert (event.base_ref, event.base_sha, event.branch) == ("", "", "refunds")
 
 
@@ -245,7 +242,7 @@ def test_only_a_run_on_another_branch_may_belong_to_a_pull_request_of_a_fork(
     name: str, payload: object, ref: str, *, forks: bool
 ) -> None:
     event = event_of(name, payload, GITHUB_REF=ref)
-    assert event.lookup == ByCommit(commit=MERGE, forks=forks)
+    assert event.lookup == Lookup(commit=MERGE, forks=forks)
     assert event.branch == "main"
 
 
@@ -275,14 +272,14 @@ def test_a_deployment_is_evaluated_at_the_deployed_commit(name: str, ref: object
     payload = {"deployment": {"sha": HEAD, "ref": ref}, "repository": REPOSITORY}
     event = event_of(name, payload, GITHUB_REF="refs/heads/main")
     assert (event.commit, event.pull_request, event.branch) == (HEAD, None, "main")
-    assert event.lookup == ByCommit(commit=HEAD)
+    assert event.lookup == Lookup(commit=HEAD)
 
 
 @pytest.mark.parametrize("name", ["release", "schedule", "workflow_dispatch", "repository_dispatch", "label"])
 @pytest.mark.parametrize("payload", [None, [], {}, {"client_payload": {"pull_request": 1}}, pull_request()])
 def test_any_other_event_is_evaluated_at_the_commit_of_the_run(name: str, payload: object) -> None:
     event = event_of(name, payload)
-    assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, ByCommit(commit=MERGE))
+    assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, Lookup(commit=MERGE))
 
 
 def test_an_event_without_a_commit_has_no_pull_request_and_says_so() -> None:
@@ -292,13 +289,13 @@ def test_an_event_without_a_commit_has_no_pull_request_and_says_so() -> None:
 
 def test_a_comment_on_a_pull_request_has_its_number_and_asks_for_its_head() -> None:
     event = event_of("issue_comment", comment())
-    assert (event.commit, event.pull_request, event.lookup) == ("", 42, ByNumber(42))
+    assert (event.commit, event.pull_request, event.lookup) == ("", 42, Lookup(number=42))
 
 
 @pytest.mark.parametrize("changes", [{"pull_request": None}, {"pull_request": {}}, {"pull_request": 1}])
 def test_a_comment_on_an_issue_has_no_pull_request_of_its_own(changes: dict[str, object]) -> None:
     event = event_of("issue_comment", comment(**changes))
-    assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, ByCommit(commit=MERGE))
+    assert (event.commit, event.pull_request, event.lookup) == (MERGE, None, Lookup(commit=MERGE))
 
 
 def test_a_comment_on_a_pull_request_without_a_number_is_not_evaluated() -> None:
@@ -318,21 +315,21 @@ def test_the_repository_of_the_environment_overrides_that_of_the_payload() -> No
 # --- GitHub's answer ---------------------------------------------------------------------------------------
 
 
-def resolved(lookup: PullRequestLookup, *candidates: PullRequest, commit: str = HEAD) -> Event:
+def resolved(lookup: Lookup, *candidates: PullRequest, commit: str = HEAD) -> Event:
     return resolve(Event(name="x", repository="acme/shop", commit=commit, lookup=lookup, no_pr_reason=""), candidates)
 
 
 @pytest.mark.parametrize(
     ("lookup", "pull"),
     [
-        (ByNumber(42), PULL),
-        (ByNumber(42), FROM_FORK),
+        (Lookup(number=42), PULL),
+        (Lookup(number=42), FROM_FORK),
         (BY_HEAD, FROM_FORK),
-        (ByCommit(commit=HEAD), PULL),
-        (ByCommit(commit=HEAD, forks=True), FROM_FORK),
+        (Lookup(commit=HEAD), PULL),
+        (Lookup(commit=HEAD, forks=True), FROM_FORK),
     ],
 )
-def test_the_pull_request_that_matches_gives_all_fields(lookup: PullRequestLookup, pull: PullRequest) -> None:
+def test_the_pull_request_that_matches_gives_all_fields(lookup: Lookup, pull: PullRequest) -> None:
     event = resolved(lookup, pull, commit=HEAD)
     assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, 42, "main", BASE)
     assert event.fork is (pull is FROM_FORK)
@@ -361,7 +358,7 @@ def test_a_closed_pull_request_counts_for_a_run_if_no_open_one_has_its_head() ->
     event = resolved(BY_HEAD, closed, replace(FROM_FORK, open=False))
     assert event.ambiguous
     assert event.no_pr_reason == "aaaaaaa is the head of 2 closed pull requests into different branches"
-    assert resolved(ByCommit(commit=HEAD), closed).pull_request is None
+    assert resolved(Lookup(commit=HEAD), closed).pull_request is None
 
 
 @pytest.mark.parametrize(
@@ -376,15 +373,15 @@ def test_a_closed_pull_request_counts_for_a_run_if_no_open_one_has_its_head() ->
     ids=ascii,
 )
 def test_a_push_belongs_only_to_an_open_pull_request_of_this_repository_at_its_commit(change: dict[str, Any]) -> None:
-    event = resolved(ByCommit(commit=HEAD), replace(PULL, **change))
+    event = resolved(Lookup(commit=HEAD), replace(PULL, **change))
     assert (event.commit, event.pull_request) == (HEAD, None)
     assert event.no_pr_reason == "aaaaaaa is the head of no open pull request"
 
 
-@pytest.mark.parametrize(("lookup", "pull"), [(BY_HEAD, FROM_FORK), (ByCommit(commit=HEAD), PULL)])
+@pytest.mark.parametrize(("lookup", "pull"), [(BY_HEAD, FROM_FORK), (Lookup(commit=HEAD), PULL)])
 @pytest.mark.parametrize(("base", "other"), [("main", "next"), ("", "next"), ("", "")])
 def test_several_pull_requests_into_different_or_unknown_branches_are_not_evaluated(
-    lookup: PullRequestLookup, pull: PullRequest, base: str, other: str
+    lookup: Lookup, pull: PullRequest, base: str, other: str
 ) -> None:
     matches = (replace(pull, base_ref=base), replace(pull, number=43, base_ref=other))
     event = resolved(lookup, *matches)
@@ -393,10 +390,8 @@ def test_several_pull_requests_into_different_or_unknown_branches_are_not_evalua
     assert event.no_pr_reason == "aaaaaaa is the head of 2 open pull requests into different branches"
 
 
-@pytest.mark.parametrize(("lookup", "pull"), [(BY_HEAD, FROM_FORK), (ByCommit(commit=HEAD), PULL)])
-def test_several_pull_requests_into_one_branch_are_evaluated_by_that_branch(
-    lookup: PullRequestLookup, pull: PullRequest
-) -> None:
+@pytest.mark.parametrize(("lookup", "pull"), [(BY_HEAD, FROM_FORK), (Lookup(commit=HEAD), PULL)])
+def test_several_pull_requests_into_one_branch_are_evaluated_by_that_branch(lookup: Lookup, pull: PullRequest) -> None:
     event = resolved(lookup, pull, replace(pull, number=43, base_sha=OTHER))
     assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, None, "main", "")
     assert (event.ambiguous, event.fork, event.branch) == (False, pull is FROM_FORK, "main")
@@ -432,7 +427,7 @@ def test_invalid_fields_of_a_pull_request_are_empty() -> None:
 @pytest.mark.parametrize("name", ["schedule", "workflow_dispatch", "deployment", "release"])
 def test_pr_number_applies_if_the_event_has_no_pull_request(name: str) -> None:
     event = with_pull_request_number(event_of(name, {}), 42)
-    assert (event.lookup, event.no_pr_reason) == (ByNumber(42), "")
+    assert (event.lookup, event.no_pr_reason) == (Lookup(number=42), "")
     assert resolve(event, [PULL]).commit == HEAD
 
 
@@ -494,7 +489,7 @@ def test_pr_number_is_looked_up_if_a_push_has_no_pull_request() -> None:
     event = with_pull_request_number(event_of("push", push(), GITHUB_SHA=HEAD), 7)
     assert resolve(event, [PULL]).pull_request == 42
     asking = resolve(event, [])
-    assert (asking.lookup, pr_number_warning(asking, 7)) == (ByNumber(7), "")
+    assert (asking.lookup, pr_number_warning(asking, 7)) == (Lookup(number=7), "")
     assert resolve(asking, [replace(PULL, number=7, head_sha=OTHER)]).commit == OTHER
 
 

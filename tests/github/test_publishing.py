@@ -23,7 +23,7 @@ from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusa
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.calls import FIRST_READ_S, READS_S
 from sepurux_action.github.client import CommitState, Review
-from sepurux_action.github.event import ByCommit, Event, PullRequest
+from sepurux_action.github.event import Event, Lookup, PullRequest
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.session import STATUSES_S, GitHubSession
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, PolicyFile, Snapshot
@@ -163,7 +163,7 @@ def until(seconds: float, rejection: ErrorDetails, *names: str) -> Callable[[str
     return lambda name, _target, time: rejection if name in names and time < start + seconds else None
 
 
-PUSH = replace(EVENT, name="push", pull_request=None, lookup=ByCommit(commit=HEAD))
+PUSH = replace(EVENT, name="push", pull_request=None, lookup=Lookup(commit=HEAD))
 
 
 @pytest.mark.parametrize(("event", "call"), [(EVENT, "fetch_snapshot"), (PUSH, "find_pull_requests")])
@@ -346,7 +346,7 @@ def test_an_evaluated_commit_that_is_not_the_head_has_no_changed_files(commit: s
 
 def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(signals: Signals) -> None:
     output = FakeOutput()
-    session = GitHubSession(None, FakeClock(), output, replace(EVENT, lookup=ByCommit(commit=HEAD)))
+    session = GitHubSession(None, FakeClock(), output, replace(EVENT, lookup=Lookup(commit=HEAD)))
     session.load("config")
     scene = Scene(FakeClock(), FakeGitHubClient(FakeClock()), output, session)
     run_gates(scene, signals, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
@@ -354,7 +354,7 @@ def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(s
     session.publish_config_error(["one"])
     assert session.publish_comment(results("one"), str) == ""
     assert session.approval(()) == ApprovalStatus(unread=True)
-    assert (session.event.lookup, session.baselines([a_gate()]), output.annotations) == (ByCommit(commit=HEAD), {}, [])
+    assert (session.event.lookup, session.baselines([a_gate()]), output.annotations) == (Lookup(commit=HEAD), {}, [])
 
 
 # -- comments ---------------------------------------------------------------------------------------------------------
