@@ -58,7 +58,8 @@ def format_description(result: PreviousResult, note: str = "") -> str:
     `note` is shortened to fit. The number of scenarios is left out if there is no room for it.
     """
     parts = (metric.published.format(metric.format.publish(result.value(metric))) for metric in LISTED)
-    shown = "-" if result.decision is Decision.SKIPPED and not result.numbers else ", ".join(parts)
+    unknown = all(result.value(metric) is None for metric in LISTED)
+    shown = "-" if result.decision is Decision.SKIPPED and unknown else ", ".join(parts)
     text = f"{result.decision} ({result.stage}): {shown}"
     if printable := json_reader.printable(note):
         text += f"; {printable}"
