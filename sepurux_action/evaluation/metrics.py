@@ -21,7 +21,7 @@ NOT_KNOWN = "–"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberFormat:
-    """A kind of number. Statuses and differences multiply it by `scale`; `write` makes it differ from another one."""
+    """A kind of number. Statuses and drops multiply it by `scale`; `write` makes it differ from another one."""
 
     read: Callable[[object], Reading]
     write: Callable[[float, float | None], str]
@@ -29,14 +29,6 @@ class NumberFormat:
     scale: int = 1
     unit: str = ""
     whole: bool = False
-
-    def difference(self, value: float) -> str:
-        """Return a difference between two numbers with its sign, such as `−23.0`, `+1`, or `±0`."""
-        if not value:
-            return "±0"
-        size = abs(value) * self.scale
-        shown = number_format.count(size) if self.whole else number_format.score(size, 0)
-        return f"{'+' if value > 0 else '−'}{shown}"
 
     def rounded(self, value: float, limit: float | None) -> float:
         """Return a number as in a status: with as many digits as it takes to lie on its side of limit, 0, and 100."""

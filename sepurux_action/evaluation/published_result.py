@@ -124,11 +124,6 @@ class Baseline:
         values = sorted(self.values(metric))
         return metric.worst(values[(len(values) - 1) // 2 : len(values) // 2 + 1]) if values else None
 
-    def change(self, metric: Metric, value: float | None) -> str:
-        """Return how a number differs from the median, such as `−23.0`, `+1`, or `±0`; '' if one is unknown."""
-        difference = self.difference(metric, value)
-        return "" if difference is None else metric.format.difference(difference)
-
     def difference(self, metric: Metric, value: float | None) -> float | None:
         """Return a number minus the median, without the error of floating-point numbers; None if one is unknown."""
         median = self.median(metric)

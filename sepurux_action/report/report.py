@@ -129,17 +129,20 @@ class Dashboard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdFacts:
-    """A threshold, the result, and the median of the baseline's `results` that have the number.
-
-    `difference` is the number minus the median; `change` is the same as text, '' if another row shows it.
-    """
+    """A threshold, the result, and the median of the baseline. `difference` is the number minus this median."""
 
     check: Check
     state: State
-    change: str = ""
-    difference: float | None = None
     base: float | None = None
-    results: int = 0
+    difference: float | None = None
+
+    @property
+    def base_cell(self) -> str:
+        """Return the median for a table, '' if it is not known or another row shows it."""
+        metric = metrics.BY_OPTION.get(self.check.threshold, metrics.SCENARIOS)
+        if self.base is None or self.check.threshold == metric.drop:
+            return ""
+        return metric.format.write(self.base, self.check.limit)
 
     @property
     def remark(self) -> str:
@@ -162,7 +165,10 @@ class TraceFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitFacts:
-    """The numbers of one commit, '' for those that are unknown. `here`: the evaluated one; `base`: one of the base."""
+    """The numbers of one commit, '' for those that are unknown. `here`: the evaluated one; `base`: one of the base.
+
+    The row of the base without a commit has the median of each number.
+    """
 
     commit: str
     url: str
@@ -294,7 +300,6 @@ class GateFacts(GateResult):
     @cached_property
     def thresholds(self) -> tuple[ThresholdFacts, ...]:
         now, baseline, final = published_result.published_numbers(self.combined, self.gate), self.baseline, self.final
-        drops = [DROPS[check.threshold] for check in self.drops if check.value is not None]
 
         def row(check: Check) -> ThresholdFacts:
             state, metric = (
@@ -307,10 +312,8 @@ class GateFacts(GateResult):
             return ThresholdFacts(
                 check=check,
                 state=state,
-                change="" if metric in drops else baseline.change(metric, value),
-                difference=baseline.difference(metric, value),
                 base=baseline.median(metric),
-                results=len(baseline.values(metric)),
+                difference=baseline.difference(metric, value),
             )
 
         return tuple(sorted(map(row, self.checks), key=lambda each: list(BY_CHECK).index(each.check.state)))
@@ -328,12 +331,8 @@ class GateFacts(GateResult):
         return f"{len(self.missed)} of {number_format.pluralize(len(self.thresholds), 'threshold')} missed"
 
     @property
-    def compared(self) -> bool:
-        return any(row.difference is not None for row in self.thresholds)
-
-    @property
-    def has_changes(self) -> bool:
-        return any(row.change for row in self.thresholds)
+    def has_base(self) -> bool:
+        return any(row.base_cell for row in self.thresholds)
 
     @property
     def has_numbers(self) -> bool:
@@ -479,10 +478,15 @@ class GateFacts(GateResult):
         context, name = self.context, self.name
         if not self._detailed:
             return ()
+        results = self.baseline.results
         rows = [self._commit(context.commit, published_result.summarize(self), here=True)]
         earlier = (each for each in reversed(context.history) if name in each.results)
         rows += [self._commit(each.commit, each.results[name]) for each in earlier]
-        rows += [self._commit(each.commit, each.result, base=True) for each in self.baseline.results]
+        rows += [self._commit(each.commit, each.result, base=True) for each in results]
+        if len(results) > 1:
+            medians = ((metric.name, self.baseline.median(metric)) for metric in metrics.LISTED)
+            numbers = {name: median for name, median in medians if median is not None}
+            rows.append(self._commit("", replace(results[0].result, numbers=numbers), base=True))
         return tuple(rows) if len(rows) > 1 else ()
 
     def _commit(self, commit: str, result: PreviousResult, *, here: bool = False, base: bool = False) -> CommitFacts:

@@ -147,9 +147,10 @@ class View:
         return self.first(self.report.notes, "notes")
 
     def history(self, gate: GateFacts) -> Part[CommitFacts]:
-        """Return the results of earlier commits, the newest first, and of the base; nothing without any other."""
+        """Return the results of earlier commits, the newest first, and of the base: in a comment, only their median."""
         here, most = [row for row in gate.history if not row.base], self.limits["history"]
-        base = [] if gate.passed and self.place == "comment" else [row for row in gate.history if row.base]
+        base = [row for row in gate.history if row.base]
+        base = base if self.place == "summary" else base[-1:]
         return Part([*here[: most + 1], *base] if len(here) + len(base) > 1 else (), max(0, len(here) - most - 1))
 
     def reproduction(self, gate: GateFacts) -> tuple[str, ...]:

@@ -219,7 +219,7 @@ def _(case: Case) -> bool:
 @place("the comparison with the base", "published")
 def _(case: Case) -> bool:
     (gate,) = case.report.gates
-    return [row.change[0] for row in gate.thresholds] == ["+" if case.metric.less_is_better else "−"]
+    return [row.base_cell for row in gate.thresholds] == [case.metric.format.write(case.value(case.good), case.limit)]
 
 
 @place("the JUnit file", "threshold")

@@ -191,7 +191,7 @@ def test_the_baseline_and_the_earlier_pushes_are_shown(scene: Scene) -> None:
     result = scene.run(min_pass_rate="0.6")
     body, summary = read(scene.ours[0]), read(result.summary)
     for page in (body, summary):
-        assert "+5.0" in page.prose
+        assert "90.0%" in page.prose
         assert "main" in page.code
     assert "2 earlier commits" in body.prose
     assert "xychart-beta" in result.summary
