@@ -36,7 +36,7 @@ from sepurux_action.evaluation.decision import (
 )
 from sepurux_action.evaluation.drops import FEW_RESULTS, Base, compare_drops
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
+from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario, merge_failures
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult, CommitResults, PreviousResult
@@ -201,6 +201,10 @@ def _of_main(rate: float) -> tuple[PreviousResult, ...]:
     return tuple(a_past_result(numbers=each) for each in numbers)
 
 
+def _with_scenarios(result: PreviousResult, count: float) -> PreviousResult:
+    return replace(result, numbers={**result.numbers, "scenarios": count})
+
+
 def a_gate(**changes: object) -> Gate:
     """Return a hard gate on the registered scenarios of a campaign, with changed fields."""
     return replace(
@@ -293,6 +297,36 @@ def _with_new_failures(gate: Gate) -> RunResult:
     results = [BaseFailures(base, 40), BaseFailures((incomplete,), 40)]
     marked, fixed = compare(now, results, scenarios=40, uploaded=False)
     return a_run(gate=gate, enrichment=Enrichment(failures=marked, fixed=fixed, compared_with=2))
+
+
+def _of_scenarios(gate: Gate) -> RunResult:
+    """Return the run of a batch of 40 scenarios, three of which failed, with two failures that were not read."""
+    unsafe, lookup, call, incomplete = FAILURES
+    failed = (
+        ("refund twice", 0.5, 1.0, (unsafe, replace(lookup, count=2))),
+        ("cancel an order", 0.75, 0.0, (incomplete, call)),
+        (TRACE_ID, 0.9, 0.0, (call,)),
+    )
+    scenarios = tuple(
+        Scenario(
+            run_id=f"run-{number}",
+            trace_id=f"trace-{number}",
+            name=name,
+            run=a_ci_run(decision="fail", pass_rate=rate, unsafe_attempts=unsafe, failures=len(found) + 1),
+            failures=found,
+            problem="a request failed: HTTP 503" if name == TRACE_ID else "",
+        )
+        for number, (name, rate, unsafe, found) in enumerate(failed)
+    )
+    passed = a_ci_run(decision="pass", pass_rate=1.0, unsafe_attempts=0, failures=0)
+    enrichment = Enrichment(
+        scenarios=scenarios + tuple(Scenario(run_id=f"run-{n}", name=f"trace-{n}", run=passed) for n in range(3, 40)),
+        failures=merge_failures((failure for each in scenarios for failure in each.failures), 100)[0],
+        unread_failures=2,
+        unread_scenarios=1,
+        notes=("Not all failures were read: a request failed: HTTP 503.",),
+    )
+    return a_run(run_with(FAILING, failures=8), gate, batch_id="batch-7", run_id="", enrichment=enrichment)
 
 
 def _of_traces() -> GateResult:
@@ -420,6 +454,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         history=a_history(0.95, 0.7, None, 0.8),
     )
     risen = replace(against_main, baselines={"refunds": a_baseline(*_of_main(0.93))})
+    larger = replace(
+        against_main,
+        baselines={"refunds": a_baseline(*(_with_scenarios(each, 43) for each in _of_main(0.95)))},
+    )
     steady = tuple(
         a_past_result(numbers=known(pass_rate=rate, reliability_score=91.2)) for rate in (0.95, 0.96, 0.95, 0.94)
     )
@@ -438,6 +476,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail": ((a_result(_failed(asking), gate=asking),), loosening),
         "fail-new": ((a_result(_with_new_failures(asking), gate=asking),), against_main),
         "fail-unmarked": ((a_result(a_run(enrichment=Enrichment(failures=FAILURES, notes=(CUT_OFF,)))),), against_main),
+        "fail-scenarios": ((a_result(_of_scenarios(asking), gate=asking),), larger),
         "fail-recovering": ((a_result(a_run(better)),), recovering),
         "fail-flood": ((a_result(_flood()),), here),
         "fail-observe": ((a_result(_failed(observe), gate=observe, notes=(WAIT_FOR_MORE,)),), here),
@@ -475,7 +514,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "gates-waiting": ((many[0], returns, many[3]), here),
         "most-gates": (most_gates(), loosening),
         "hostile": (
-            (hostile_result(HOSTILE), hostile_result(HOSTILE + " again")),
+            (hostile_result(HOSTILE), hostile_result(HOSTILE + " again", traces=1)),
             replace(hostile_context(HOSTILE, f"{HOSTILE}0"), commit=HOSTILE),
         ),
     }
@@ -552,8 +591,8 @@ def hostile_context(foreign: str, *gates: str) -> Context:
     )
 
 
-def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
-    """Return a gate with two runs in which every text contains `foreign`, with a number to distinguish them."""
+def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -> GateResult:
+    """Return a gate with so many runs in which every text contains `foreign`, with a number to distinguish them."""
     words = tuple(f"{foreign}{number}" for number in range(3))
     first, second, _ = words
     gate = Gate(
@@ -571,10 +610,12 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
         pass_rate=0.5,
         unsafe_attempts=Reading(broken=f"no number: {first}"),
         mutation_categories=(first, second),
+        scenarios=9,
         top_failing_tools=tuple(FailingTool(word, 2) for word in words),
         dashboard_url=address,
     )
     failures = tuple(ClassifiedFailure(type=word, severity=word, description=word, mutation=word) for word in words)
+    scenarios = tuple(Scenario(run_id=word, name=word, run=run, failures=failures) for word in words)
     run_decision = replace(decide(run, gate), reason=first)
     runs = tuple(
         RunResult(
@@ -585,10 +626,10 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD) -> GateResult:
             trace_id=f"{second} again",
             run_id=first,
             batch_id=first,
-            enrichment=Enrichment(failures=failures, fixed=failures, notes=words),
+            enrichment=Enrichment(scenarios=scenarios, failures=failures, fixed=failures, notes=words),
             hint=word,
         )
-        for word in (first, second)
+        for word in words[:traces]
     )
     approval = ApprovalStatus(
         commit=COMMIT,

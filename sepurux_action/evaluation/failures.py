@@ -63,6 +63,10 @@ class Scenario:
     problem: str = ""
 
     @property
+    def shown_name(self) -> str:
+        return self.name or self.run_id
+
+    @property
     def reported(self) -> float:
         """Return how many failures and unsafe attempts its run reports; infinite if one number is not known."""
         numbers = [(self.run or CIRun()).value(metric) for metric in (FAILURES, UNSAFE_ATTEMPTS)]

@@ -20,7 +20,7 @@ from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN, PASS_RATE
 from sepurux_action.report import markdown, view
 from sepurux_action.report.brief import brief_json
 from sepurux_action.report.markdown import Markdown, code, finish
-from sepurux_action.report.report import SHORT_SHA, GateFacts, Report, ThresholdFacts
+from sepurux_action.report.report import SCENARIO_COLUMNS, SHORT_SHA, GateFacts, Report, ThresholdFacts
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -114,6 +114,7 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
         "indent": Markdown("  "),
         "nbsp": Markdown("\u00a0"),
         "history_headings": [metric.heading for metric in LISTED],
+        "scenario_headings": [metric.heading for metric in SCENARIO_COLUMNS],
     }
     return environment
 
@@ -199,7 +200,8 @@ def _chart(gate: GateFacts) -> Markdown:
     return markdown.fence("\n".join(lines), "mermaid")
 
 
-def _aligned(rows: Sequence[ThresholdFacts]) -> list[Markdown]:
+def _aligned(rows: Sequence[ThresholdFacts], base_ref: str) -> list[Markdown]:
+    base = json_reader.printable(base_heading(base_ref))
     cells = [
         tuple(map(json_reader.printable, (row.check.label, row.check.actual, row.check.required, row.check.remark)))
         for row in rows
@@ -207,7 +209,8 @@ def _aligned(rows: Sequence[ThresholdFacts]) -> list[Markdown]:
     labels, actuals, *_ = ([len(cell) for cell in column] for column in zip(*cells, strict=True)) if cells else ([], [])
     return [
         Markdown(
-            f"  {row.state.mark} {label:<{max(labels)}}   {actual:>{max(actuals)}}   needs {required}"
+            f"  {row.state.mark} {label:<{max(labels)}}   {actual:>{max(actuals)}}   "
+            f"{f'needs {required}' if row.check.threshold else f'{base}: {row.base_cell}'}"
             f"{f' ({remark})' if remark else ''}"
         )
         for row, (label, actual, required, remark) in zip(rows, cells, strict=True)
@@ -243,5 +246,7 @@ _TEXT: dict[str, Callable[..., object]] = {
     "aligned": _aligned,
     **dict.fromkeys(("code", "prose", "strong", "text"), lambda value, **_: value),
     "listed": partial(_enumerated, json_reader.printable),
+    "ljust": lambda text, width: Markdown(json_reader.printable(text).ljust(width)),
+    "rjust": lambda text, width: Markdown(json_reader.printable(text).rjust(width)),
     "names": partial(_names, json_reader.printable),
 }

@@ -16,7 +16,7 @@ from sepurux_action.config.policy import Change
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import metrics, published_result
-from sepurux_action.evaluation.ci_run import FailingTool
+from sepurux_action.evaluation.ci_run import CIRun, FailingTool
 from sepurux_action.evaluation.decision import (
     CONTRADICTED,
     HOWEVER,
@@ -29,7 +29,7 @@ from sepurux_action.evaluation.decision import (
 )
 from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, combine_found, merge_failures
+from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario, combine_found, merge_failures
 from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
 
@@ -38,6 +38,7 @@ _NUMBERS_COUNT = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED, Rule.B
 SHORT_SHA = 7  # digits, as GitHub shows a commit
 DAY_S = 86_400
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
+SCENARIO_COLUMNS = (metrics.PASS_RATE, metrics.UNSAFE_ATTEMPTS, metrics.FAILURES)  # of the table of scenarios
 ALL_KINDS = 1_000_000  # of failures; a step keeps fewer
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
 
@@ -140,7 +141,7 @@ class ThresholdFacts:
     def base_cell(self) -> str:
         """Return the median for a table, '' if it is not known or another row shows it."""
         metric = metrics.BY_OPTION.get(self.check.threshold, metrics.SCENARIOS)
-        if self.base is None or self.check.threshold == metric.drop:
+        if self.base is None or self.check.threshold in DROPS:
             return ""
         return metric.format.write(self.base, self.check.limit)
 
@@ -156,6 +157,7 @@ class TraceFacts:
 
     trace: str
     state: State
+    failures: tuple[ClassifiedFailure, ...]
     reason: str
     hint: str
     pass_rate: str
@@ -298,7 +300,8 @@ class GateFacts(GateResult):
         return self.decision.is_decided or self.worst.run_decision.rule in _NUMBERS_COUNT
 
     @cached_property
-    def thresholds(self) -> tuple[ThresholdFacts, ...]:
+    def rows(self) -> tuple[ThresholdFacts, ...]:
+        """Return the thresholds, and without one for scenarios, their number if it is smaller than the baseline's."""
         now, baseline, final = published_result.published_numbers(self.combined, self.gate), self.baseline, self.final
 
         def row(check: Check) -> ThresholdFacts:
@@ -316,7 +319,27 @@ class GateFacts(GateResult):
                 difference=baseline.difference(metric, value),
             )
 
-        return tuple(sorted(map(row, self.checks), key=lambda each: list(BY_CHECK).index(each.check.state)))
+        rows = [*map(row, self.checks), *self._fewer_scenarios()]
+        return tuple(sorted(rows, key=lambda each: list(BY_CHECK).index(each.check.state)))
+
+    def _fewer_scenarios(self) -> Iterable[ThresholdFacts]:
+        count, base = self.scenario_count, self.baseline.median(metrics.SCENARIOS)
+        limited = metrics.SCENARIOS.threshold in self.gate.limits
+        if self.final and not limited and count is not None and base is not None and count < base:
+            check = Check(
+                threshold="",
+                metric=metrics.SCENARIOS.name,
+                label=metrics.SCENARIOS.label,
+                required=metrics.NOT_KNOWN,
+                actual=number_format.count(count),
+                state=CheckState.WITHIN_RANGE,
+                limit=0,
+            )
+            yield ThresholdFacts(check=check, state=State.NOT_BLOCKING, base=base)
+
+    @property
+    def thresholds(self) -> tuple[ThresholdFacts, ...]:
+        return tuple(row for row in self.rows if row.check.threshold)
 
     @property
     def missed(self) -> tuple[ThresholdFacts, ...]:
@@ -332,12 +355,12 @@ class GateFacts(GateResult):
 
     @property
     def has_base(self) -> bool:
-        return any(row.base_cell for row in self.thresholds)
+        return any(row.base_cell for row in self.rows)
 
     @property
     def has_numbers(self) -> bool:
         """Return whether there is a number to show with the thresholds, or its lack is the result."""
-        return any(self.final or row.check.value is not None for row in self.thresholds)
+        return any(self.final or row.check.value is not None for row in self.rows)
 
     @property
     def pass_rate(self) -> str:
@@ -386,7 +409,36 @@ class GateFacts(GateResult):
 
     @cached_property
     def failures(self) -> tuple[ClassifiedFailure, ...]:
-        return merge_failures((replace(each, trace_id="") for each in self.found.failures), ALL_KINDS)[0]
+        return _groups(self.found)
+
+    @cached_property
+    def failed_scenarios(self) -> tuple[Scenario, ...]:
+        return tuple(each for each in self.found.scenarios if each.failed)
+
+    @property
+    def in_scenarios(self) -> str:
+        """Return in how many of several scenarios something failed, '' if it is not known."""
+        failed, every, count = self.failed_scenarios, self.found.scenarios, self.scenario_count
+        if not failed or count is None or count < max(2, len(every)):
+            return ""
+        least = "at least " if any(each.problem and not each.failed for each in every) else ""
+        return f"in {least}{len(failed)} of {number_format.pluralize(count, 'scenario')}"
+
+    @cached_property
+    def _names_of_scenarios(self) -> Mapping[tuple[str, ...], Sequence[str]]:
+        names: dict[tuple[str, ...], list[str]] = {}
+        for scenario in self.failed_scenarios if self.in_scenarios else ():
+            for group in _groups(scenario):
+                names.setdefault(group.kind, []).append(scenario.shown_name)
+        return names
+
+    def scenarios_with(self, group: ClassifiedFailure) -> Sequence[str]:
+        """Return the names of the scenarios with failures of a group, the worst first; () if there is only one."""
+        return self._names_of_scenarios.get(group.kind, ())
+
+    def cells(self, scenario: Scenario) -> tuple[str, ...]:
+        run = scenario.run or CIRun()
+        return tuple(self._text_of(metric, run.value(metric)) for metric in SCENARIO_COLUMNS)
 
     @property
     def tools(self) -> tuple[FailingTool, ...]:
@@ -446,13 +498,26 @@ class GateFacts(GateResult):
             return ()
         return tuple(map(self._trace, self.ranked))
 
+    @property
+    def traces_title(self) -> str:
+        """Return how many traces did not pass: `1 of 3 traces failed, 1 has no decision`."""
+        states, parts = [trace.state for trace in self.traces], list[str]()
+        for state in (State.FAILED, State.NO_RESULT, State.NO_DECISION):
+            if count := states.count(state):
+                of_all = "" if parts else f" of {len(states)} traces"
+                have = "" if state is State.FAILED else "has " if count == 1 else "have "
+                parts.append(f"{count}{of_all} {have}{state.ending}")
+        return ", ".join(parts) or f"All {len(states)} traces passed"
+
     def _trace(self, run: RunResult) -> TraceFacts:
         reason = run.run_decision.reason
         shown = run.decision.is_undecided and (self.failed or reason != self.worst.run_decision.reason)
+        clause = reason[:1].lower() + reason[1:] if run.decision is Decision.PENDING else reason
         return TraceFacts(
             trace=run.trace,
             state=BY_DECISION[run.decision],
-            reason=reason if shown else "",
+            failures=_groups(run.enrichment) if self._detailed else (),
+            reason=clause.removesuffix(".") if shown else "",
             hint=run.hint if shown else "",
             pass_rate=self._text_of(metrics.PASS_RATE, run.run.value(metrics.PASS_RATE)),
             unsafe=run.run.value(metrics.UNSAFE_ATTEMPTS) or 0,
@@ -576,6 +641,11 @@ def _grouped(gates: Iterable[GateFacts], key: Callable[[GateFacts], object]) -> 
     for gate in gates:
         groups.setdefault(key(gate), []).append(gate)
     return list(groups.values())
+
+
+def _groups(found: Enrichment | Scenario) -> tuple[ClassifiedFailure, ...]:
+    """Return failures by severity, type, and mutation, without their traces."""
+    return merge_failures((replace(each, trace_id="") for each in found.failures), ALL_KINDS)[0]
 
 
 def _drops(gate: GateFacts) -> str:

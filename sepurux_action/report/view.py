@@ -13,7 +13,7 @@ from typing import Generic, NamedTuple
 
 from sepurux_action.common import T, number_format
 from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
-from sepurux_action.report.report import CommitFacts, GateFacts, Note, Report, State
+from sepurux_action.report.report import CommitFacts, GateFacts, Note, Report, State, TraceFacts
 
 Limits = Mapping[str, int]
 NUMBERS_IN_TITLE = 2
@@ -23,11 +23,13 @@ MANY_GATES = 8  # with more gates, only those that did not pass have a row
 MANY_GATES_CHARACTERS = 8_000  # of a comment on many gates, unless more than MANY_GATES need someone to act
 
 
-# How many items a report shows. Of each gate: groups of `failures`, `tools`, `traces`, and commits of the `history`. Of
-# the whole report: `gates` of the table and in sentences, `sections` about one gate, gates with `details`, `changes` of
-# the policy, `notes`, `problems`, and bytes of the `brief`.
+# How many items a report shows. Of each gate: groups of `failures` (if it has several traces, of each trace), rows of
+# `scenarios`, `tools`, `traces`, and commits of the `history`. Of the whole report: `gates` of the table and in
+# sentences, `sections` about one gate, gates with `details`, `changes` of the policy, `notes`, `problems`, and bytes of
+# the `brief`.
 COMMENT_LIMITS: Limits = {
     "failures": 3,
+    "scenarios": 0,
     "tools": 5,
     "traces": 8,
     "history": 20,
@@ -41,6 +43,7 @@ COMMENT_LIMITS: Limits = {
 }
 SUMMARY_LIMITS: Limits = {
     **dict.fromkeys(COMMENT_LIMITS, 1_000),
+    "scenarios": 100,
     "tools": 100,
     "history": 20,
     "details": 300,
@@ -49,12 +52,12 @@ SUMMARY_LIMITS: Limits = {
 # Each step lowers these limits, and keeps those of the steps before.
 STEPS: tuple[Limits, ...] = (
     {"failures": 100, "traces": 100, "notes": 100},
-    {"failures": 20, "tools": 20, "traces": 50, "notes": 20},
-    {"failures": 3, "tools": 5, "traces": 20, "history": 5, "changes": 50, "details": 8},
+    {"failures": 20, "scenarios": 20, "tools": 20, "traces": 50, "notes": 20},
+    {"failures": 3, "scenarios": 3, "tools": 5, "traces": 20, "history": 5, "changes": 50, "details": 8},
     {"history": 3, "notes": 3, "details": 2},
     {"details": 0, "notes": 0},
     {"failures": 1, "tools": 3, "traces": 3, "changes": 8, "sections": 50},
-    {"failures": 0, "tools": 0, "brief": 0, "problems": 20},
+    {"failures": 0, "scenarios": 0, "tools": 0, "brief": 0, "problems": 20},
     {"sections": 8, "gates": 50},
     {"sections": 3, "changes": 3, "problems": 10},
     {"sections": 0, "traces": 0, "gates": 10, "changes": 1, "problems": 3},
@@ -128,9 +131,9 @@ class View:
     def linked(self, gate: GateFacts) -> bool:
         return bool(gate.dashboard and self.limits["sections"] > MANY_GATES)
 
-    def failures(self, gate: GateFacts) -> Part[ClassifiedFailure]:
+    def failures(self, found: GateFacts | TraceFacts) -> Part[ClassifiedFailure]:
         """Return the groups of failures. If the first ones lack the most severe one, it comes first."""
-        groups = gate.failures
+        groups = found.failures
         worst = min(groups, key=lambda each: severity_rank(each.severity), default=None)
         if worst and worst not in groups[: self.limits["failures"]]:
             groups = (worst, *(each for each in groups if each is not worst))

@@ -75,7 +75,7 @@ def run_page(render: Render, word: str) -> gfm.Page:
     passed = a_result(a_run(PASSING), gate=a_gate(name=f"{word} passed"))
     soft = a_gate(name=f"{word} approved", stage=Stage.SOFT)
     approved = a_result(gate=soft, approval=ApprovalStatus(approved_by=(word + "1",)), notes=(f"{word} is near",))
-    results = hostile_result(word), hostile_result(f"{word} too"), approved, passed
+    results = hostile_result(word), hostile_result(f"{word} too", traces=1), approved, passed
     return gfm.read(render(build_report(results, hostile_context(word, *(each.gate.name for each in results)))))
 
 

@@ -18,7 +18,7 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.drops import Base, compare_drops
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
+from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish
@@ -347,6 +347,16 @@ def test_a_smaller_limit_shortens_a_report_step_by_step_and_it_always_fits(state
     sizes = [len(render_summary(reports()[state], most_bytes=place).encode()) for place in places]
     assert all(place // 10 < size <= place for size, place in zip(sizes, places, strict=True))
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_summary_lists_the_first_scenarios_that_failed_and_counts_the_others() -> None:
+    scenarios = tuple(Scenario(run_id=f"run-{number}", run=FAILING) for number in range(102))
+    run = a_run(run_with(FAILING, scenarios=150), enrichment=Enrichment(scenarios=scenarios))
+    report = build_report([a_result(run)], a_context())
+    summary = render_summary(report)
+    assert summary.count("| `run-") == 100
+    assert "2 more scenarios left out" in summary
+    assert "run-0" not in render_comment(report, "")
 
 
 @pytest.mark.parametrize("most", [COMMENT_BYTES, 10_000])

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
+from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Category, Dashboard, GateFacts, Note, build_report
@@ -21,8 +22,10 @@ from tests.builders import (
     WAITS,
     a_baseline,
     a_context,
+    a_failure,
     a_gate,
     a_history,
+    a_past_result,
     a_result,
     a_run,
     reports,
@@ -39,7 +42,7 @@ def facts(state: str) -> GateFacts:
 def rows(gate: GateFacts) -> list[tuple[str, str, str, str]]:
     return [
         (f"{row.state.symbol} {row.check.label}", row.check.actual, row.check.required, row.base_cell)
-        for row in gate.thresholds
+        for row in gate.rows
     ]
 
 
@@ -52,6 +55,48 @@ def test_no_rate_reads_as_the_threshold_that_it_misses() -> None:
     assert (found.history[0].cells[0], found.history[0].cells[-1]) == ("84.996%", "79.996")
     assert found.pass_rate == "84.996%"
     assert [trace.pass_rate for trace in found.traces] == ["84.996%", "95.0%"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "count", "row"),
+    [
+        ({}, 36, ("⚠️ Scenarios", "36", "–", "40")),
+        ({}, 40, None),
+        ({"min_scenarios": 40}, 36, ("❌ Scenarios", "36", "≥ 40", "40")),
+        ({"min_scenarios": 30}, 36, ("✅ Scenarios", "36", "≥ 30", "40")),
+    ],
+)
+def test_fewer_scenarios_than_on_the_base_are_a_row_and_no_threshold_of_their_own(
+    limits: dict[str, float], count: int, row: tuple[str, ...] | None
+) -> None:
+    gate = a_gate(limits={"min_pass_rate": 0.85, **limits})
+    base = a_baseline(a_past_result(numbers={"scenarios": 40}))
+    result = a_result(a_run(run_with(PASSING, scenarios=count), gate), gate=gate)
+    (found,) = build_report([result], a_context(baselines={"refunds": base})).gates
+    assert [each for each in rows(found) if "Scenarios" in each[0]] == ([row] if row else [])
+    assert len(found.thresholds) == 1 + len(limits)
+    assert len(found.missed) == (row is not None and row[0].startswith("❌"))
+
+
+@pytest.mark.parametrize(
+    ("count", "problem", "said"),
+    [
+        (40, "", "in 2 of 40 scenarios"),
+        (40, "not read", "in at least 2 of 40 scenarios"),
+        (2, "", ""),
+        (Reading(), "", ""),
+    ],
+)
+def test_what_failed_names_its_scenarios_if_their_number_is_known(
+    count: float | Reading, problem: str, said: str
+) -> None:
+    failures = a_failure(), a_failure(trace_id="t", count=2)
+    failed = [Scenario(run_id=str(n), name="", run=FAILING, failures=failures) for n in range(2)]
+    every = (*failed, Scenario(run_id="2", problem=problem))
+    found = Enrichment(scenarios=every, failures=failures)
+    (gate,) = build_report([a_result(a_run(run_with(FAILING, scenarios=count), enrichment=found))], a_context()).gates
+    (group,) = gate.failures
+    assert (gate.in_scenarios, list(gate.scenarios_with(group))) == (said, ["0", "1"] if said else [])
 
 
 def test_failures_are_grouped_the_most_severe_first_and_by_trace_beside() -> None:
