@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +24,9 @@ sys.path.insert(0, str(ROOT))
 from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
+from sepurux_action.sandbox import SOUND_REFUND_ID, Sandbox, Store, campaign_id
+from sepurux_action.sandbox.server import Faults
+from sepurux_action.sandbox.store import MANY_CAMPAIGN
 from tests import backend
 from tests.backend import Answer, Request, ScriptedBackend
 from tests.builders import a_context, a_gate, a_result, a_run
@@ -90,7 +94,7 @@ def policy(gates: int, lines: str = "", *, first: int = 1) -> dict[str, str]:
     return {".github/sepurux-gate.yml": f"gates:\n{''.join(each)}"}
 
 
-def started(server: ScriptedBackend, workspace: Path, files: Mapping[str, str]) -> RunningStep:
+def started(server: ScriptedBackend | Sandbox, workspace: Path, files: Mapping[str, str]) -> RunningStep:
     """Start a step on a push, without GitHub, in a process of its own."""
     inputs = {"base_url": server.url, "token": "made-up-secret", "github_token": ""}
     return start_action(workspace=workspace, event_name="push", inputs=inputs, files=files, process=True)
@@ -207,6 +211,31 @@ def seconds_after_sigterm(failures: int) -> Callable[[Path], str]:
     return case
 
 
+def scenarios(count: int, *, sound: bool = False) -> Callable[[Path], str]:
+    """Return a case of a campaign with so many scenarios, of which five or none fail, and 50 ms for each response."""
+
+    def case(workspace: Path) -> str:
+        store = Store(scenarios=count)
+        if sound:
+            many = campaign_id(MANY_CAMPAIGN)
+            store.campaigns[many] = replace(store.campaigns[many], trace_ids=(SOUND_REFUND_ID,) * count)
+        files = {".github/sepurux-gate.yml": f"campaign: {MANY_CAMPAIGN}\n"}
+        with Sandbox(store, faults=Faults(delay=0.05)) as sandbox, started(sandbox, workspace / "w", files) as step:
+            step.wait_for("pass after" if sound else "fail after", MAX_S)
+            decided, until_decided = time.monotonic(), len(sandbox.requests)
+            result = step.finish(MAX_S)
+        seconds = time.monotonic() - decided
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / MB
+        after = len(sandbox.requests) - until_decided
+        about_runs = sum("/ci/runs/" in each.path or each.path.endswith("/failures") for each in sandbox.requests)
+        return (
+            f"{after} requests and {seconds:.1f} s from the decision to exit status {result.exit_code}, "
+            f"{about_runs} requests about single scenarios, at most {peak:.0f} MB"
+        )
+
+    return case
+
+
 def rendering(render: Callable[[Report], str]) -> Callable[[Path], str]:
     """Return the case of a report on many gates with 200 failures each: its length and the seconds that it takes."""
 
@@ -237,6 +266,9 @@ CASES: dict[str, Callable[[Path], str]] = {
     "responses of failing tools": responses("top_failing_tools", {"tool": "payments.refund.partial", "count": 3}),
     "responses of long texts": responses("mutation_categories", "x" * 4_000),
     "responses of unknown objects": responses("anything", {"a": {}}),
+    "scenarios: 40, of which 5 fail": scenarios(40),
+    "scenarios: 300, of which 5 fail": scenarios(300),
+    "scenarios: 300, none fails": scenarios(300, sound=True),
     f"summary of {RUNS} gates with 200 failures": rendering(render_summary),
     f"comment of {RUNS} gates with 200 failures": rendering(lambda report: render_comment(report, "")),
     f"SIGTERM after {FAILURES} failures in each of {SIGNALLED_GATES} gates": seconds_after_sigterm(FAILURES),
