@@ -362,12 +362,13 @@ class RunPoller:
 
     def _decide(self, run: CIRun) -> RunDecision:
         step, before = self._step, self.result.run
-        if self.result.trace_id:  # each trace of a gate is one scenario
-            run = replace(run, numbers={**run.numbers, SCENARIOS.name: Reading(float(len(self.gate.traces)))})
-        if not run.run_ids:
-            run = replace(run, run_ids=before.run_ids)
+        if not run.run_ids and before.run_ids:  # maybe only the response to the start names them
+            counted = {SCENARIOS.name: Reading(float(len(set(before.run_ids))))}
+            run = replace(run, run_ids=before.run_ids, numbers={**counted, **run.numbers})
         elif run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
             self._claim(*run.run_ids)
+        if self.result.trace_id:  # each trace of a gate is one scenario
+            run = replace(run, numbers={**run.numbers, SCENARIOS.name: Reading(float(len(self.gate.traces)))})
         self.result = replace(self.result, run=run)
         self._enter(run.status or "running")
         if run.dashboard_url and not before.dashboard_url:

@@ -15,7 +15,7 @@ from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.metrics import PASS_RATE, RELIABILITY_SCORE
+from sepurux_action.evaluation.metrics import PASS_RATE, RELIABILITY_SCORE, SCENARIOS
 from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.evaluation.result import RunResult
@@ -491,6 +491,21 @@ def test_the_log_says_once_how_long_a_run_waited() -> None:
     gates = [replace(GATE, name=name, timeout_s=60) for name in ("one", "two")]
     run(FakeApiCalls(backend(after(5_000))), *gates, output=output)
     assert {f"[{name}] pending: No decision after 1 min." for name in ("one", "two")} < set(output.lines)
+
+
+# --- The number of scenarios -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ids_in_poll", [True, False])
+@pytest.mark.parametrize(("limit", "decision"), [(2, Decision.PASS), (3, Decision.FAIL)])
+def test_scenarios_are_counted_by_run_ids_that_only_the_start_may_name(
+    limit: float, decision: Decision, *, ids_in_poll: bool
+) -> None:
+    started = Success({"batch_id": "b", "run_ids": ["one", "two"]})
+    poll = Success({**NUMBERS, **({"run_ids": ["one", "two"]} if ids_in_poll else {})})
+    calls = FakeApiCalls(backend(after(0, poll), runs=started))
+    [result] = run(calls, Gate(name="core", campaign="core", limits={"min_scenarios": limit}))
+    assert (result.decision, result.run.value(SCENARIOS)) == (decision, 2)
 
 
 # --- The score of a run that reports none ------------------------------------------------------------------------
