@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import requests
 import urllib3
@@ -62,11 +63,12 @@ SCHEMA, PARSED = cache(graphql_schema), cache(parse)
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """What a run did: `statuses` maps the contexts of the evaluated commit to states."""
+    """What a run did. `statuses` maps contexts of the evaluated commit to states; `description` is that of CONTEXT."""
 
     exit_status: int
     outputs: Mapping[str, str]
     statuses: Mapping[str, str]
+    description: str
     comments: int
     log: str
 
@@ -92,8 +94,14 @@ def run_world(world: World, folder: Path) -> Observed:
         raise github.defects[0]
     outputs = dict(file_pairs((folder / "outputs").read_text(encoding="utf-8")))
     statuses = {each["context"]: each["state"] for each in github.statuses}
+    descriptions = {each["context"]: each["description"] for each in github.statuses}
     return Observed(
-        exit_status=status, outputs=outputs, statuses=statuses, comments=len(github.comments), log=log.getvalue()
+        exit_status=status,
+        outputs=outputs,
+        statuses=statuses,
+        description=descriptions.get(CONTEXT, ""),
+        comments=len(github.comments),
+        log=log.getvalue(),
     )
 
 
@@ -215,6 +223,8 @@ class Backend(requests.adapters.BaseAdapter):
         fault = self._world.fault
         if fault and fault.call == call and (fault.lasting or self._taken[call] == 1):
             return _fail(request, fault.kind, fault.seconds)
+        if kind := self._world.late_faults.get(call):
+            return _respond(request, _worse(path)) if kind == "worse" else _fail(request, kind)
         body = request.body if isinstance(request.body, bytes) else b"".join(request.body or ())  # type: ignore[arg-type]
         match call:
             case "campaigns":
@@ -223,7 +233,7 @@ class Backend(requests.adapters.BaseAdapter):
                 return _respond(request, {"trace_id": "t-1" if b"a.json" in body else "t-2"})
             case "start":
                 return _respond(request, self._started(json.loads(body).get("trace_id")))
-            case "poll":
+            case "poll" | "numbers":
                 return _respond(request, self._polled(path.path.rsplit("/", 1)[1]))
             case "score":
                 return self._score(request, parse_qs(path.query)["run_id"][0])
@@ -235,15 +245,20 @@ class Backend(requests.adapters.BaseAdapter):
     def _started(self, trace: str | None) -> Json:
         if trace:
             return {"run_id": f"run-{trace}"}
-        return {"batch_id": "batch", "run_ids": [f"run-{number}" for number in range(len(self._world.runs[0].scores))]}
+        return {"batch_id": "batch", "run_ids": self._run_ids()}
+
+    def _run_ids(self) -> list[str]:
+        return [f"run-{number}" for number in range(len(self._world.runs[0].scores))]
 
     def _run(self, name: str) -> Run:
         return self._world.runs[name == "run-t-2"]
 
     def _polled(self, name: str) -> Json:
         self._taken[name] += 1
-        ids = {"batch_id": "batch"} if name == "batch" else {"run_id": name}
+        ids: Json = {"batch_id": "batch"} if name == "batch" else {"run_id": name}
         run = self._run(name)
+        if name == "batch" and run.names_runs:
+            ids["run_ids"] = self._run_ids()
         return {**ids, "status": "running"} if self._taken[name] <= run.waits else {**ids, **run.fields}
 
     def _score(self, request: requests.PreparedRequest, run: str) -> requests.Response:
@@ -259,11 +274,20 @@ class Backend(requests.adapters.BaseAdapter):
         return _respond(request, {"reliability_score": None if answer == "null" else answer})
 
 
+def _worse(path: SplitResult) -> object:
+    """Return the failures of a run, or the numbers of a scenario, on which no decision depends."""
+    if run_ids := parse_qs(path.query).get("run_id"):
+        return [{"run_id": run_ids[0], "type": "unsafe_action", "severity": "critical"}]
+    return {"run_id": path.path.rsplit("/", 1)[1], "decision": "fail", "pass_rate": 0, "unsafe_attempts": 9}
+
+
 def _call_of(method: str, path: str) -> str:
     if method == "POST":
         return "upload" if path == "/v1/traces" else "start"
     if path.startswith("/v1/ci/"):
-        return "poll"
+        return "numbers" if re.search(r"/run-\d$", path) else "poll"
+    if path.startswith("/v1/traces/"):
+        return "names"
     last = path.rsplit("/", 1)[1]
     return {"campaigns": "campaigns", "reliability": "score"}.get(last, last)
 

@@ -48,6 +48,7 @@ class Expected:
     enforcement: str = ""
     comments: int = 0
     numbers: Mapping[str, float] = field(default_factory=dict)
+    scenarios: float | None = None  # at the end of the status, if there is room
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +109,7 @@ def expected(world: World) -> Expected:
         statuses=statuses(world, {CONTEXT: "failure" if moved else state}),
         comments=0 if moved or signaled else comments(world, subject, settings, decision),
         numbers={} if signaled else shown_numbers(runs, numbers),
+        scenarios=None if signaled or moved or world.github_fault == "statuses" else shown_scenarios(runs),
     )
 
 
@@ -221,7 +223,7 @@ def evaluate(world: World, settings: Mapping[str, Any], failed_at: str) -> Seque
     if failed_at:
         outage = failed_at != "secret" and world.fault is not None and is_outage(world.fault)
         return [Evaluated(decision="error", outage=outage) for _ in traces or [""]]
-    return [of_run(run, settings, batch=not traces) for run in world.runs[: max(1, len(traces))]]
+    return [of_run(run, settings, len(traces)) for run in world.runs[: max(1, len(traces))]]
 
 
 def failed_call(world: World, settings: Mapping[str, Any]) -> str:
@@ -246,9 +248,10 @@ def is_outage(fault: Fault) -> bool:
     return fault.kind in {"401", "425", "429", "refused"}
 
 
-def of_run(run: Run, settings: Mapping[str, Any], *, batch: bool) -> Evaluated:
+def of_run(run: Run, settings: Mapping[str, Any], traces: int) -> Evaluated:
     """Return the decision on a CI run: the rows of the table, in their order."""
     numbers: dict[str, Any] = {name: number(run.fields[name], name) for name in NUMBERS}
+    numbers["scenarios"] = traces or scenarios(run)
     numbers["categories"] = categories(run.fields["mutation_categories"])
     status, decision = run.fields["status"], run.fields["decision"]
     limits_score = "min_reliability_score" in settings or "max_reliability_score_drop" in settings
@@ -263,8 +266,14 @@ def of_run(run: Run, settings: Mapping[str, Any], *, batch: bool) -> Evaluated:
     else:
         decided = by_numbers(numbers, settings)
         if decided == "pass" and numbers["reliability_score"] is None and limits_score:
-            return by_score(run.scores if batch else run.scores[:1], numbers, settings)
+            return by_score(run.scores[:1] if traces else run.scores, numbers, settings)
     return Evaluated(decision=decided, numbers=numbers)
+
+
+def scenarios(run: Run) -> float | str:
+    """Return the number of a batch's scenarios, by docs/configuration.md, Scenarios."""
+    count = number(run.fields["trace_count"], "trace_count")
+    return len(run.scores) if count is None else count
 
 
 def categories(value: object) -> object:
@@ -295,6 +304,7 @@ def by_numbers(numbers: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
         ("max_unsafe", unsafe, lambda value, limit: value <= limit, True),
         ("max_failures", failures, lambda value, limit: value <= limit, True),
         ("min_reliability_score", score, lambda value, limit: value >= limit, False),
+        ("min_scenarios", numbers["scenarios"], lambda value, limit: value >= limit, True),
         ("min_mutation_categories", names, lambda value, limit: len(set(value)) >= limit, False),
         ("required_mutation_categories", names, lambda value, limit: set(limit) <= set(value), False),
     )
@@ -323,7 +333,7 @@ def number(value: object, name: str) -> float | str | None:
     if name == "reliability_score" and isinstance(value, float) and 0 <= value <= 1:
         value *= 100
     value = round(value, {"pass_rate": 10, "reliability_score": 8}.get(name, 15))
-    whole = name in {"unsafe_attempts", "failures"}
+    whole = name in {"unsafe_attempts", "failures", "trace_count"}
     return BROKEN if not 0 <= value <= high or (whole and value != int(value)) else value
 
 
@@ -343,6 +353,11 @@ def shown_numbers(runs: Sequence[Evaluated], numbers: Mapping[str, float]) -> Ma
         return {}
     scored = all(run.numbers.get("reliability_score") is not None for run in runs)
     return {name: number for name, number in numbers.items() if scored or name != "reliability_score"}
+
+
+def shown_scenarios(runs: Sequence[Evaluated]) -> float | None:
+    counts = [run.numbers["scenarios"] for run in runs if run.decision in {"pass", "fail"}]
+    return None if len(counts) < len(runs) or BROKEN in counts else min(counts, default=None)
 
 
 # --- docs/noisy-agents.md, Blocking only what gets worse -------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.worlds.worlds import make_world
 
 WORLDS = 2_000 if os.environ.get("CI") else 40
 OF_ONE_TEST = 40
+MOST_WITH_SCENARIOS = 140 - len("; 3 scenarios")  # characters of a description that has room for their number
 MAX_SHOWN = 3  # worlds of one test that differ
 
 
@@ -39,5 +41,8 @@ def differences(wanted: Expected, seen: Observed) -> list[str]:
         ("statuses", dict(wanted.statuses), dict(seen.statuses)),
         ("comments", wanted.comments, seen.comments),
     ]
+    ended = re.search(r"; (\d+) scenarios?$", seen.description)
+    if wanted.scenarios is not None and (ended or len(seen.description) <= MOST_WITH_SCENARIOS):
+        pairs.append(("scenarios", wanted.scenarios, ended and float(ended[1])))
     pairs += [(name, number, float(outputs[name] or "nan")) for name, number in wanted.numbers.items()]
     return [f"{name}: {model!r} by the documents, {run!r} by the gate" for name, model, run in pairs if model != run]

@@ -37,6 +37,8 @@ SCORES = (70, 80)
 CATEGORIES = ("auth", "latency", "timeouts")
 REJECTED = ("400", "401", "403", "404", "422")  # what no second try changes
 RETRIED = ("408", "425", "429", "500", "503", "reset", "refused", "html")  # `refused`: there is no connection
+AFTER_DECISION = ("numbers", "failures", "names")  # calls that no decision depends on
+LATE_FAULTS = ("404", "429", "500", "reset", "refused", "html", "worse")  # `worse`: numbers and failures that are worse
 SCORE_FAULTS = ("401", "403", "404", "429", "503", "503 once", "reset", "list")
 GITHUB_FAULTS = ("graphql", "pulls", "base", "statuses", "comments", "reviews", "permission", "files")
 
@@ -75,10 +77,12 @@ class Published:
 class Run:
     """What the backend shows of a batch or of one trace: its fields after `waits` polls without a decision.
 
-    `scores` has the answer of the score call for each CI run: a value, or one of SCORE_FAULTS.
+    `scores` has the answer of the score call for each CI run: a value, or one of SCORE_FAULTS. If it `names_runs`, the
+    polls of a batch have the ids of its CI runs; the response to the start has them always.
     """
 
     waits: int
+    names_runs: bool
     fields: Mapping[str, Any]
     scores: tuple[Any, ...]
 
@@ -98,8 +102,9 @@ class World:
     """One run. `policies` has the policy file of each branch, of the head, and of the checkout; None: no file.
 
     `branch` is that of a push or dispatch, `number` is `pr_number`, and `stale_base` is the base that the payload
-    names. `base` has the status on each commit of the base branch, the newest first. `retargeted`: the pull request
-    gets another base branch during the evaluation.
+    names. `base` has the status on each commit of the base branch, the newest first. `late_faults` has one of
+    LATE_FAULTS for calls of AFTER_DECISION. `retargeted`: the pull request gets another base branch during the
+    evaluation.
     """
 
     seed: int
@@ -119,6 +124,7 @@ class World:
     base: tuple[Published | None, ...]
     older_statuses: tuple[str, ...]
     fault: Fault | None
+    late_faults: Mapping[str, str]
     github_fault: str
     retargeted: bool
     signal: bool
@@ -156,6 +162,7 @@ def make_world(seed: int) -> World:
         base=tuple(_published(rng) for _ in range(rng.choice((0, 2, 4, 5, 6, 8)))),
         older_statuses=tuple(rng.sample((CONTEXT, "Other / core", FOREIGN), rng.randint(0, 2))),
         fault=_fault(rng) if rng.random() < 0.2 else None,
+        late_faults=_some(rng, 0.3, **dict.fromkeys(AFTER_DECISION, LATE_FAULTS)),
         github_fault=rng.choice(GITHUB_FAULTS) if rng.random() < 0.15 else "",
         retargeted=_rarely(rng),
         signal=_rarely(rng),
@@ -180,6 +187,7 @@ def _settings(rng: Random) -> dict[str, Any]:
         min_pass_rate=RATES,
         max_unsafe=(0, 1, 2),
         max_failures=(0, 3),
+        min_scenarios=(1, 2, 3),
         min_reliability_score=SCORES,
         max_pass_rate_drop=(0.02, 0.03),
         max_reliability_score_drop=(2, 5),
@@ -264,6 +272,10 @@ def _run(rng: Random, *, fails: bool) -> Run:
         (1, 1.0, 0.97, 0.95, 0.93, 0.92, 0.91, 0.9, limit, limit, limit - 1e-9, limit + 1e-9, limit - 1e-12)
     )
     score = rng.choice((None, None, None, 0.9, 95, 82.5, *_around(rng.choice(SCORES), 1e-7), 77.5, 1, 1.0))
+    scores = tuple(
+        rng.choice(("null", 0.9, 95, 82.5, *SCORES, 79.9, "61.5%", *SCORE_FAULTS))
+        for _ in range(rng.choice((1, 1, 2, 3)))
+    )
     fields: dict[str, Any] = {
         "status": status,
         "decision": decision,
@@ -272,15 +284,12 @@ def _run(rng: Random, *, fails: bool) -> Run:
         "failures": rng.choice((0, 0, 1, 2, 3, 4)),
         "reliability_score": score,
         "mutation_categories": rng.choice((None, None, [], ["auth"], ["auth", "timeouts"], list(CATEGORIES))),
+        "trace_count": rng.choice((None, None, len(scores), len(scores), 0, 1, 2, 3)),
     }
-    for name in ("pass_rate", "unsafe_attempts", "failures", "reliability_score", "mutation_categories"):
-        if _rarely(rng):
+    for name in fields:
+        if name not in {"status", "decision"} and _rarely(rng):
             fields[name] = rng.choice((None, "0.95", True, [1], -1, 6150.5, {"a": 1}))
-    scores = tuple(
-        rng.choice(("null", 0.9, 95, 82.5, *SCORES, 79.9, "61.5%", *SCORE_FAULTS))
-        for _ in range(rng.choice((1, 1, 2, 3)))
-    )
-    return Run(waits=rng.choice((0, 1, 2)), fields=fields, scores=scores)
+    return Run(waits=rng.choice((0, 1, 2)), names_runs=rng.random() < 0.5, fields=fields, scores=scores)
 
 
 def _around(limit: float, step: float) -> tuple[float, ...]:
