@@ -36,7 +36,6 @@ from sepurux_action.report.report_json import REPORT_FILES, REPORT_JSON, json_te
 from sepurux_action.run import Connections, Invocation, Run, from_command_line, from_step
 
 CONNECTIONS = Connections()
-MAX_PROBLEM_ANNOTATIONS = 9  # problems in settings with an annotation each, and one for the result; GitHub shows ten
 NOT_AUTHENTICATED = "there is no `github_token`"
 NO_GITHUB_ADDRESS = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
 SHARED_STATUSES = (
@@ -104,11 +103,8 @@ def run_gates(
 def _begin(invocation: Invocation, host: Output, signals: Signals, connections: Connections) -> Run:
     """Return what a run has before the policy is read. From here on, the host redacts the secrets."""
     inputs, event = read_inputs(invocation.layers), invocation.event
-    secrets = tuple(
-        secret.reveal() for secret in (inputs.github_token, inputs.token, inputs.api_key) if secret is not None
-    )
-    redact = Redactor(secrets)
-    host.mask_secrets(redact, secrets)
+    redact = Redactor(secret.reveal() for secret in (inputs.github_token, inputs.token, inputs.api_key) if secret)
+    host.mask_secrets(redact)
     client = None
     if inputs.github_token and event.repository and event.api_url:
         from sepurux_action.github.transport import connect  # noqa: PLC0415 - takes 0.2 s, so only when needed
@@ -212,12 +208,10 @@ def _publish(run: Run, results: Sequence[GateResult], report: Report, files: Rep
 
 def _log_report(report: Report, host: Output) -> None:
     """Log the problems in the settings, or the decision, which stands out, and the lines about what failed."""
-    for problem in report.problems[:MAX_PROBLEM_ANNOTATIONS]:
+    for problem in report.problems:
         host.annotate(
             Level.ERROR, str(problem), title="Sepurux gate: invalid settings", file=problem.file, line=problem.line
         )
-    for problem in report.problems[MAX_PROBLEM_ANNOTATIONS:]:
-        host.log(f"invalid settings: {problem.located}")
     if report.problems:
         return
     level = Level.ERROR if report.acting else Level.WARNING if report.not_passed else Level.NOTICE

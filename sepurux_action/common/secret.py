@@ -104,9 +104,8 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         """Take the secrets. One that is shorter than `MIN_REDACTED_LENGTH` is redacted only if it is the whole text."""
-        known = [secret for secret in secrets if secret]
-        self._whole = frozenset(known)
-        forms = {form for secret in known for form in _forms(secret) if len(form) >= MIN_REDACTED_LENGTH}
+        self.secrets = tuple(filter(None, secrets))
+        forms = {form for secret in self.secrets for form in _forms(secret) if len(form) >= MIN_REDACTED_LENGTH}
         self._parts = sorted(forms, key=len)
         beginnings = "|".join(re.escape(form[:MIN_BEGINNING_LENGTH]) for form in self._parts)
         self._maybe_cut = re.compile(f"(?:{beginnings})[^{json_reader.CUT}]*{json_reader.CUT}?")
@@ -117,7 +116,7 @@ class Redactor:
         So a text may be cut before or after this call. At most `MIN_REDACTED_LENGTH` - 1 characters of a secret remain.
         A secret may be in hexadecimal digits, within base64, or below three layers of escapes: of URLs, HTML, or JSON.
         """
-        if text in self._whole:
+        if text in self.secrets:
             return REDACTED
         if not self._parts or len(text) < MIN_REDACTED_LENGTH:
             return text

@@ -54,10 +54,10 @@ class ActionsRunner(Output):
             self.annotate(Level.WARNING, f"The event file could not be read: {why}.")
             return {}
 
-    def mask_secrets(self, redact: Redactor, secrets: tuple[str, ...]) -> None:
+    def mask_secrets(self, redact: Redactor) -> None:
         """Redact secrets, and have the runner mask them too."""
-        super().mask_secrets(redact, secrets)
-        for spelling in dict.fromkeys(spelling for secret in secrets for spelling in spellings(secret)):
+        super().mask_secrets(redact)
+        for spelling in dict.fromkeys(spelling for secret in redact.secrets for spelling in spellings(secret)):
             self._write(commands.mask(spelling))
 
     def log(self, text: str) -> None:
@@ -67,7 +67,7 @@ class ActionsRunner(Output):
         """Write an annotation, or a line of the log if the level already has ten."""
         self._annotations[level] += 1
         if self._annotations[level] > MAX_ANNOTATIONS:
-            self.log(f"{level}: {text}")
+            self.log(f"{level}: {file}:{line}: {text}" if file else f"{level}: {text}")
         else:
             properties = {"title": self.printable(title), "file": self.printable(file)}
             lines = "\n".join(map(self.printable, text.splitlines()))

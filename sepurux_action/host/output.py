@@ -15,7 +15,7 @@ class Output(ABC):
     def __init__(self) -> None:
         self._redact = Redactor()
 
-    def mask_secrets(self, redact: Redactor, secrets: tuple[str, ...]) -> None:  # noqa: ARG002 - for the runner
+    def mask_secrets(self, redact: Redactor) -> None:
         """Redact secrets in everything that is written from now on."""
         self._redact = redact
 

@@ -26,7 +26,7 @@ from sepurux_action.sandbox.messages import (
     validation_error,
     whole_number,
 )
-from sepurux_action.sandbox.store import Batch, Run, Status, Store
+from sepurux_action.sandbox.store import Batch, Run, Store
 from sepurux_action.sandbox.trace_rules import AGENT, DEFAULT_THRESHOLDS, Attempt, Evaluation, Thresholds, meets
 
 FAILURES_PAGE = 200  # failures on a page, if the request does not say how many
@@ -91,7 +91,6 @@ class Api:
     # Runs and batches. The decision and the numbers are null until a run is done.
 
     def start_ci_run(self, request: Request) -> object:
-        """Start a run of one trace, or of each registered scenario, as one batch."""
         body = request.fields()
         campaign_id, trace_id = body.take("campaign_id", ID, required=True), body.take("trace_id", ID)
         body.take("mutation_pack_id", TEXT)  # these three have no effect
@@ -110,15 +109,14 @@ class Api:
         return self._batch_view(self._store.start_batch(campaign, trace_ids, thresholds))
 
     def show_ci_run(self, _request: Request, run_id: str) -> object:
-        run = _found(self._store.runs, run_id, "run")
-        about = {"run_id": run_id, "trace_id": run.trace_id, "campaign_id": run.campaign_id}
-        return {**about, **self._decided(run_id, self._store.status(run), run.evaluation, run.thresholds)}
+        run, batch = _found(self._store.runs, run_id, "run")
+        about = {"run_id": run_id, "trace_id": run.trace_id, "campaign_id": batch.campaign_id}
+        return {**about, **self._decided(run_id, run.evaluation, batch)}
 
     def show_ci_batch(self, _request: Request, batch_id: str) -> object:
         return self._batch_view(_found(self._store.batches, batch_id, "batch"))
 
     def show_dashboard(self, request: Request, identifier: str) -> object:
-        """Return a run or a batch to a browser, which has no credentials."""
         is_batch = identifier in self._store.batches
         return self.show_ci_batch(request, identifier) if is_batch else self.show_ci_run(request, identifier)
 
@@ -153,45 +151,41 @@ class Api:
         return [{"campaign_id": each.campaign_id, "name": each.name} for each in self._store.campaigns.values()]
 
     def show_reliability(self, request: Request, campaign_id: str) -> object:
-        """Return the score of one run and its number of failures."""
-        run = self._decided_run(request, campaign_id)
+        run, batch = self._decided_run(request, campaign_id)
         score = run.evaluation.score
         return {
             "reliability_score": score / 100,
             "status": next(word for least, word in HEALTH if score >= least),
-            "classified_failures": len(list(_failure_views(run))),
+            "classified_failures": len(list(_failure_views(run, batch))),
         }
 
     def list_failures(self, request: Request, campaign_id: str) -> object:
-        """Return a page of the failures of one run."""
         limit, offset = (request.query.get(key, text) for key, text in (("limit", str(FAILURES_PAGE)), ("offset", "0")))
         if not (limit.isdecimal() and offset.isdecimal()):
             raise RejectedError(422, "limit and offset must be whole numbers")
-        return list(_failure_views(self._decided_run(request, campaign_id)))[int(offset) :][: int(limit)]
+        return list(_failure_views(*self._decided_run(request, campaign_id)))[int(offset) :][: int(limit)]
 
-    def _decided_run(self, request: Request, campaign_id: str) -> Run:
-        run = _found(self._store.runs, request.query.get("run_id", ""), "run")
-        if run.campaign_id != campaign_id:
+    def _decided_run(self, request: Request, campaign_id: str) -> tuple[Run, Batch]:
+        run, batch = _found(self._store.runs, request.query.get("run_id", ""), "run")
+        if batch.campaign_id != campaign_id:
             raise RejectedError(404, "run not found in this campaign")
-        if self._store.status(run) != "done":
+        if self._store.status(batch) != "done":
             raise RejectedError(409, "the run is not over")
-        return run
+        return run, batch
 
     # Response bodies.
 
     def _batch_view(self, batch: Batch) -> Mapping[str, object]:
-        first = batch.runs[0]
         return {
             "batch_id": batch.batch_id,
             "run_ids": [run.run_id for run in batch.runs],
             "trace_count": len(batch.runs),
             "scenario_coverage_pct": batch.coverage,
-            **self._decided(batch.batch_id, self._store.status(first), batch.evaluation, first.thresholds),
+            **self._decided(batch.batch_id, batch.evaluation, batch),
         }
 
-    def _decided(
-        self, identifier: str, status: Status, evaluation: Evaluation, thresholds: Thresholds
-    ) -> Mapping[str, object]:
+    def _decided(self, identifier: str, evaluation: Evaluation, batch: Batch) -> Mapping[str, object]:
+        status = self._store.status(batch)
         done = status == "done"
         numbers = {
             "pass_rate": evaluation.pass_rate,
@@ -200,7 +194,7 @@ class Api:
             "reliability_score": evaluation.score,
         }
         tools = evaluation.failing_tools[:TOP_TOOLS] if done else []
-        decided = "pass" if meets(evaluation, thresholds) else "fail"
+        decided = "pass" if meets(evaluation, batch.thresholds) else "fail"
         return {
             "status": status,
             "decision": decided if done else "pending",
@@ -225,21 +219,21 @@ def _read_thresholds(fields: Fields) -> Thresholds:
     return {name: limit for name, limit in given.items() if limit is not None}
 
 
-def _failure_views(run: Run) -> Iterator[Mapping[str, object]]:
+def _failure_views(run: Run, batch: Batch) -> Iterator[Mapping[str, object]]:
     for attempt in run.evaluation.attempts:
         for kind, severity, description in _classified(attempt):
             name = f"sandbox/failures/{run.run_id}/{attempt.position}/{kind}"
             yield {
                 "failure_id": str(uuid5(NAMESPACE_URL, name)),
                 "run_id": run.run_id,
-                "campaign_id": run.campaign_id,
+                "campaign_id": batch.campaign_id,
                 "trace_id": run.trace_id,
                 "mutation": attempt.mutation,
                 "type": kind,
                 "severity": severity,
                 "description": description,
                 "metadata": {"tool": attempt.tool, "event": attempt.position},
-                "created_at": run.created_at,
+                "created_at": batch.created_at,
             }
 
 

@@ -67,24 +67,25 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run of one trace. `started` is the clock's time in seconds."""
-
     run_id: str
-    campaign_id: str
     trace_id: str
     evaluation: Evaluation
-    thresholds: Thresholds
-    started: float
-    created_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """The runs that one request started; `coverage` is in percent of the campaign's scenarios, None if it has none."""
+    """The runs that one request started, one for each trace. `started` is the clock's time in seconds.
+
+    `coverage` is in percent of the campaign's scenarios, None if it has none.
+    """
 
     batch_id: str
+    campaign_id: str
     runs: tuple[Run, ...]
+    thresholds: Thresholds
     coverage: float | None
+    started: float
+    created_at: str
 
     @property
     def evaluation(self) -> Evaluation:
@@ -115,7 +116,7 @@ class Store:
         for number, trace_id in enumerate(many):
             events = UNSAFE_REFUND if number in failing else SOUND_REFUND
             self._store_trace(trace_id, events, f"refund order A-{1001 + number}")
-        self.runs: dict[str, Run] = {}
+        self.runs: dict[str, tuple[Run, Batch]] = {}
         self.batches: dict[str, Batch] = {}
         self._decide_after = decide_after
         self._clock = clock
@@ -134,30 +135,25 @@ class Store:
         self.traces[trace_id] = Trace(evaluate(events), task_name, datetime.now(UTC).isoformat())
 
     def start_batch(self, campaign: Campaign, trace_ids: tuple[str, ...], thresholds: Thresholds) -> Batch:
-        """Start one run for each trace and return them as one batch."""
-        started, created_at = self._clock(), datetime.now(UTC).isoformat()
-        runs = tuple(
-            Run(
-                run_id=str(uuid4()),
-                campaign_id=campaign.campaign_id,
-                trace_id=trace_id,
-                evaluation=self.traces[trace_id].evaluation,
-                thresholds=thresholds,
-                started=started,
-                created_at=created_at,
-            )
-            for trace_id in trace_ids
-        )
         registered = campaign.trace_ids
-        share = 100 * len({*trace_ids}.intersection(registered)) / len(registered) if registered else None
-        batch = Batch(batch_id=str(uuid4()), runs=runs, coverage=share)
-        self.runs |= {run.run_id: run for run in runs}
+        batch = Batch(
+            batch_id=str(uuid4()),
+            campaign_id=campaign.campaign_id,
+            runs=tuple(
+                Run(run_id=str(uuid4()), trace_id=each, evaluation=self.traces[each].evaluation) for each in trace_ids
+            ),
+            thresholds=thresholds,
+            coverage=100 * len({*trace_ids}.intersection(registered)) / len(registered) if registered else None,
+            started=self._clock(),
+            created_at=datetime.now(UTC).isoformat(),
+        )
+        self.runs |= {run.run_id: (run, batch) for run in batch.runs}
         self.batches[batch.batch_id] = batch
         return batch
 
-    def status(self, run: Run) -> Status:
-        """Return the status that the run has now."""
-        waited = self._clock() - run.started
+    def status(self, batch: Batch) -> Status:
+        """Return the status that the batch and each of its runs have now."""
+        waited = self._clock() - batch.started
         if waited >= self._decide_after:
             return "done"
         return "queued" if waited < self._decide_after / 2 else "running"

@@ -117,9 +117,9 @@ def logged(text: str) -> str:
     """Return what both places write to their log of a text."""
     log = io.StringIO()
     runner, terminal = ActionsRunner({}, log), Terminal({}, out=log, log=log)
-    runner.mask_secrets(REDACTED, (SECRET,))
+    runner.mask_secrets(REDACTED)
     log.truncate(0)  # the runner masks the secret by naming it
-    terminal.mask_secrets(REDACTED, (SECRET,))
+    terminal.mask_secrets(REDACTED)
     for place in (runner, terminal):
         place.log(text)
         place.annotate(Level.WARNING, text, title=text, file=text)

@@ -124,19 +124,21 @@ def test_a_line_and_an_annotation_become_no_other_command(text: str, capsys: pyt
 
 def test_the_eleventh_annotation_of_a_level_is_a_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
     step = runner()
-    for number in range(ANNOTATIONS_PER_LEVEL + 2):
+    for number in range(ANNOTATIONS_PER_LEVEL + 1):
         step.annotate(Level.WARNING, f"number {number}")
+    step.annotate(Level.WARNING, "number 11", file="policy.yml", line=3)
     step.annotate(Level.ERROR, "another level")
     log = log_of(capsys)
     assert log.counts == {"warning": ANNOTATIONS_PER_LEVEL, "error": 1}
-    assert [line for line in log.lines if not line.startswith("##[")] == ["warning: number 10", "warning: number 11"]
+    later = [line for line in log.lines if not line.startswith("##[")]
+    assert later == ["warning: number 10", "warning: policy.yml:3: number 11"]
 
 
 def test_a_secret_is_masked_in_all_its_spellings_and_redacted_wherever_it_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     step = runner(GITHUB_OUTPUT=tmp_path / "output", GITHUB_STEP_SUMMARY=tmp_path / "summary")
-    step.mask_secrets(Redactor([SECRET]), (SECRET,))
+    step.mask_secrets(Redactor([SECRET]))
     assert log_of(capsys).commands == [Command("add-mask", {}, spelling) for spelling in spellings(SECRET)]
     for spelling in spellings(SECRET):
         step.log(f"a {spelling} b")
@@ -150,14 +152,15 @@ def test_a_secret_is_masked_in_all_its_spellings_and_redacted_wherever_it_is_wri
 
 def test_a_secret_in_pieces_or_at_a_lines_end_is_redacted(capsys: pytest.CaptureFixture[str]) -> None:
     step = runner()
-    step.mask_secrets(Redactor([SECRET]), ())
+    step.mask_secrets(Redactor([SECRET]))
+    capsys.readouterr()
     step.log(f"a {SECRET[:9]}\u200b{SECRET[9:]} b")
     step.log("x" * (MAX_LOG_LINE_LENGTH - 10) + SECRET)
     assert SECRET[:8] not in capsys.readouterr().out
 
 
 def test_a_mask_of_a_secret_with_percent_signs_is_the_secret(capsys: pytest.CaptureFixture[str]) -> None:
-    runner().mask_secrets(Redactor(["a%0Ab%25c"]), ("a%0Ab%25c",))
+    runner().mask_secrets(Redactor(["a%0Ab%25c"]))
     assert log_of(capsys).masks[0] == "a%0Ab%25c"
 
 

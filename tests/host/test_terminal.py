@@ -44,7 +44,7 @@ class Streams:
     def __init__(self, environ: dict[str, str] | None = None, *, quiet: bool = False, tty: bool = False) -> None:
         self.out, self.log = Stream(tty=tty), Stream(tty=tty)
         self.terminal = Terminal(environ or {}, quiet=quiet, out=self.out, log=self.log)
-        self.terminal.mask_secrets(Redactor([SECRET]), (SECRET,))
+        self.terminal.mask_secrets(Redactor([SECRET]))
 
     @property
     def written(self) -> tuple[str, str]:
