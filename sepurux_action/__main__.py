@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from sepurux_action.errors import REPORT_DEFECT
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED
-from sepurux_action.host.signals import Signals
+from sepurux_action.host.deadlines import Signals
 
 
 def start_action(environ: Mapping[str, str] = os.environ) -> NoReturn:

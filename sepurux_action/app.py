@@ -23,10 +23,9 @@ from sepurux_action.github.event import other_commit_warning, pr_number_warning,
 from sepurux_action.github.policy_source import ResolvedPolicy, read_checkout, resolve_policy
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.host.actions_runner import ActionsRunner
-from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Output
 from sepurux_action.host.report_files import ReportWriter
-from sepurux_action.host.signals import Signals
 from sepurux_action.host.terminal import Terminal
 from sepurux_action.host.workflow_commands import Level
 from sepurux_action.report import outputs

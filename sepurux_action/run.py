@@ -16,10 +16,9 @@ from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.policy_source import ResolvedPolicy
 from sepurux_action.github.session import GitHubSession
-from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Output
 from sepurux_action.host.report_files import ReportFolders
-from sepurux_action.host.signals import Signals
 
 CONTAINER_TEMP = "/github/runner_temp"  # where the runner mounts its temporary folder for a container action
 TEMP_NAME = "_temp"  # of that folder on the runner, beside the folder RUNNER_WORKSPACE

@@ -17,9 +17,8 @@ from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient, Review
 from sepurux_action.github.event import Event, Lookup, PullRequest
 from sepurux_action.github.snapshot import Comment, Snapshot
-from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Output
-from sepurux_action.host.signals import Signals
 from sepurux_action.host.workflow_commands import Level
 
 T = TypeVar("T")

@@ -28,8 +28,7 @@ from typing import Any, Literal, Required, Self, TypedDict, Unpack
 import yaml
 
 from sepurux_action.app import run_step
-from sepurux_action.host.deadlines import start_thread
-from sepurux_action.host.signals import Signals
+from sepurux_action.host.deadlines import Signals, start_thread
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 COMMAND_LINE = f"{sys.executable} -m sepurux_action"
@@ -265,7 +264,6 @@ def _context_variables(event_name: str, event: Mapping[str, Any], workspace: Pat
         "ACTOR": "contributor",
         "API_URL": "https://api.github.com",
         "EVENT_NAME": event_name,
-        "GRAPHQL_URL": "https://api.github.com/graphql",
         "REF": ref,
         "REPOSITORY": "octo-org/agents",
         "RUN_ATTEMPT": "1",
@@ -273,7 +271,6 @@ def _context_variables(event_name: str, event: Mapping[str, Any], workspace: Pat
         "SERVER_URL": "https://github.com",
         "SHA": sha,
         "TRIGGERING_ACTOR": "contributor",
-        "WORKFLOW": "reliability",
         "WORKFLOW_REF": "octo-org/agents/.github/workflows/reliability.yml@refs/heads/main",
         "WORKFLOW_SHA": BASE_SHA,
         "WORKSPACE": str(workspace),
@@ -559,9 +556,6 @@ def _runner_variables(temp: Path, workspace: Path) -> dict[str, str]:
         "HOME": str(temp / "_github_home"),
         "GITHUB_ACTIONS": "true",
         "ACTIONS_RUNTIME_TOKEN": RUNTIME_TOKEN,
-        "RUNNER_ARCH": "X64",
-        "RUNNER_ENVIRONMENT": "github-hosted",
-        "RUNNER_NAME": "GitHub Actions 1",
         "RUNNER_OS": "Linux",
         "RUNNER_TEMP": str(temp),
         "RUNNER_WORKSPACE": str(workspace.parent),

@@ -14,8 +14,7 @@ from sepurux_action.common import T
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, describe_defect
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, TransientError
-from sepurux_action.host.deadlines import start_thread
-from sepurux_action.host.signals import Signals
+from sepurux_action.host.deadlines import Signals, start_thread
 
 GRACE_S = 0.25  # for the client to end a call by itself, with a better reason
 

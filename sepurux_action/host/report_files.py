@@ -19,9 +19,8 @@ from pathlib import Path, PurePath
 from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Redactor
 from sepurux_action.errors import DeadlineExceeded, Interrupted
-from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Output
-from sepurux_action.host.signals import Signals
 from sepurux_action.host.workflow_commands import Level
 
 WRITE_S = 10.0  # for all files; a network file system may hang

@@ -16,8 +16,7 @@ from threading import Lock, Thread
 from typing import Self
 from urllib.parse import parse_qsl
 
-from sepurux_action.sandbox.api import Api
-from sepurux_action.sandbox.messages import RejectedError, Request
+from sepurux_action.sandbox.api import Api, RejectedError, Request
 from sepurux_action.sandbox.store import Store
 
 LOOPBACK = "127.0.0.1"

@@ -26,7 +26,6 @@ IMPURE = {
     "host.actions_runner": (),
     "host.deadlines": (),
     "host.report_files": (),
-    "host.signals": (),
     "host.terminal": (),
     "report.rendering": ("jinja2",),
     "run": (),

@@ -19,7 +19,7 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Credentials, PermanentError, Success, TransientError
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.client import Transport
-from sepurux_action.host.signals import Signals
+from sepurux_action.host.deadlines import Signals
 from tests import backend
 from tests.backend import ScriptedBackend
 
@@ -155,7 +155,7 @@ def test_a_call_without_end_does_not_keep_the_process_running() -> None:
         "import threading\n"
         "from sepurux_action.evaluation.api import ApiRequest\n"
         "from sepurux_action.evaluation.calls import ApiCalls\n"
-        "from sepurux_action.host.signals import Signals\n"
+        "from sepurux_action.host.deadlines import Signals\n"
         "calls = ApiCalls(lambda call, seconds: threading.Event().wait(), Signals())\n"
         "call = ApiRequest(method='GET', path='/', purpose='x')\n"
         "print(calls.run(calls.perform(call, 0.1)).reached)\n"

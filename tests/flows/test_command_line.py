@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from sepurux_action.app import run_command_line
-from sepurux_action.host.signals import Signals
+from sepurux_action.host.deadlines import Signals
 from tests import backend
 from tests.backend import decided, sound_backend
 from tests.runner import COMMAND_LINE, REPOSITORY, run_cli, run_shell

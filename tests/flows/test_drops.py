@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sepurux_action.app import run_command_line
-from sepurux_action.host.signals import Signals
+from sepurux_action.host.deadlines import Signals
 from tests import backend
 from tests.backend import decided, sound_backend
 from tests.gfm import read

@@ -50,16 +50,6 @@ def test_without_report_dir_nothing_is_written_or_removed(tmp_path: Path) -> Non
     assert (tmp_path / "report.json").read_text() == "of someone else"
 
 
-def test_invalid_settings_have_a_report_in_the_folder_of_the_input(tmp_path: Path) -> None:
-    with sound_backend() as sepurux:
-        result = step(sepurux, tmp_path, report_dir="build", timeout="2 weeks", max_unsafe="-1")
-    report = report_of(result, tmp_path)
-    assert (result.exit_code, report["decision"]) == (2, "error")
-    assert result.outputs["reason"].startswith('input `max_unsafe`: "-1" is not accepted')
-    assert result.outputs["reason"].endswith(" (and 1 more problem)")
-    assert [problem["setting"] for problem in report["problems"]] == ["input max_unsafe", "input timeout"]
-
-
 def test_the_folder_of_the_policy_overrides_the_input_with_invalid_settings_too(scene: Scene) -> None:
     scene.repository.commit("main", {POLICY: "campaign: core-reliability\nreport_dir: of-policy\n"})
     scene.pull = scene.repository.pull("mona", head="feature-2")
@@ -69,7 +59,8 @@ def test_the_folder_of_the_policy_overrides_the_input_with_invalid_settings_too(
     assert "the policy file overrides these inputs: report_dir" in result.log
     bad = scene.run(report_dir="of-input", timeout="2 weeks")
     assert (bad.exit_code, bad.outputs["report_path"]) == (2, "of-policy/report.json")
-    assert report_of(bad, scene.workspace)["decision"] == "error"
+    report = report_of(bad, scene.workspace)
+    assert (report["decision"], [each["setting"] for each in report["problems"]]) == ("error", ["input timeout"])
     assert not (scene.workspace / "of-input").exists()
 
 

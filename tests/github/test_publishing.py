@@ -27,7 +27,7 @@ from sepurux_action.github.event import Event, Lookup, PullRequest
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.session import STATUSES_S, GitHubSession
 from sepurux_action.github.snapshot import MAX_PAGES, Comment, PolicyFile, Snapshot
-from sepurux_action.host.signals import Signals
+from sepurux_action.host.deadlines import Signals
 from sepurux_action.run import Connections, Run
 from tests.builders import PASSING, a_gate, a_result, a_run
 from tests.fakes import FakeClock, FakeGitHubClient, FakeOutput

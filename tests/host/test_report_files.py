@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from sepurux_action.common.secret import Redactor
+from sepurux_action.host.deadlines import Signals
 from sepurux_action.host.report_files import ReportFolders, ReportWriter, WrittenFiles, open_folder, write_file
-from sepurux_action.host.signals import Signals
 from sepurux_action.host.workflow_commands import Level
 from tests.fakes import FakeOutput
 

@@ -24,8 +24,7 @@ from graphql import GraphQLResolveInfo, execute_sync, parse
 from sepurux_action.app import run_step
 from sepurux_action.errors import Interrupted
 from sepurux_action.evaluation.client import Transport
-from sepurux_action.host.deadlines import Timeouts
-from sepurux_action.host.signals import Signals
+from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.run import Connections
 from tests.fakes import FakeApiCalls
 from tests.github_double.description import graphql_schema
