@@ -244,20 +244,20 @@ class Backend(requests.adapters.BaseAdapter):
     def _started(self, trace: str | None) -> Json:
         if trace:
             return {"run_id": f"run-{trace}"}
-        return {"batch_id": "batch", "run_ids": self._run_ids()}
+        return self._batch("start")
 
-    def _run_ids(self) -> list[str]:
-        return [f"run-{number}" for number in range(len(self._world.runs[0].scores))]
+    def _batch(self, response: str) -> Json:
+        run = self._world.runs[0]
+        named = {"run_ids": [f"run-{number}" for number in range(len(run.scores))]}
+        return {"batch_id": "batch", **(named if response in run.names_runs else {})}
 
     def _run(self, name: str) -> Run:
         return self._world.runs[name == "run-t-2"]
 
     def _polled(self, name: str) -> Json:
         self._taken[name] += 1
-        ids: Json = {"batch_id": "batch"} if name == "batch" else {"run_id": name}
+        ids = self._batch("poll") if name == "batch" else {"run_id": name}
         run = self._run(name)
-        if name == "batch" and run.names_runs:
-            ids["run_ids"] = self._run_ids()
         return {**ids, "status": "running"} if self._taken[name] <= run.waits else {**ids, **run.fields}
 
     def _score(self, request: requests.PreparedRequest, run: str) -> requests.Response:

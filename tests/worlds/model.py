@@ -266,14 +266,14 @@ def of_run(run: Run, settings: Mapping[str, Any], traces: int) -> Evaluated:
     else:
         decided = by_numbers(numbers, settings)
         if decided == "pass" and numbers["reliability_score"] is None and limits_score:
-            return by_score(run.scores[:1] if traces else run.scores, numbers, settings)
+            return by_score(run.scores[:1] if traces or not run.names_runs else run.scores, numbers, settings)
     return Evaluated(decision=decided, numbers=numbers)
 
 
-def scenarios(run: Run) -> float | str:
+def scenarios(run: Run) -> float | str | None:
     """Return the number of a batch's scenarios, by docs/configuration.md, Scenarios."""
     count = number(run.fields["trace_count"], "trace_count")
-    return len(run.scores) if count is None else count
+    return len(run.scores) if count is None and run.names_runs else count
 
 
 def categories(value: object) -> object:
@@ -357,7 +357,7 @@ def shown_numbers(runs: Sequence[Evaluated], numbers: Mapping[str, float]) -> Ma
 
 def shown_scenarios(runs: Sequence[Evaluated]) -> float | None:
     counts = [run.numbers["scenarios"] for run in runs if run.decision in {"pass", "fail"}]
-    return None if len(counts) < len(runs) or BROKEN in counts else min(counts, default=None)
+    return None if len(counts) < len(runs) or {None, BROKEN} & {*counts} else min(counts, default=None)
 
 
 # --- docs/noisy-agents.md, Blocking only what gets worse -------------------------------------------------------------

@@ -77,12 +77,12 @@ class Published:
 class Run:
     """What the backend shows of a batch or of one trace: its fields after `waits` polls without a decision.
 
-    `scores` has the answer of the score call for each CI run: a value, or one of SCORE_FAULTS. If it `names_runs`, the
-    polls of a batch have the ids of its CI runs; the response to the start has them always.
+    `scores` has the answer of the score call for each CI run: a value, or one of SCORE_FAULTS. `names_runs` lists the
+    responses about a batch that have the ids of its CI runs, of `start` and `poll`.
     """
 
     waits: int
-    names_runs: bool
+    names_runs: tuple[str, ...]
     fields: Mapping[str, Any]
     scores: tuple[Any, ...]
 
@@ -289,7 +289,8 @@ def _run(rng: Random, *, fails: bool) -> Run:
     for name in fields:
         if name not in {"status", "decision"} and _rarely(rng):
             fields[name] = rng.choice((None, "0.95", True, [1], -1, 6150.5, {"a": 1}))
-    return Run(waits=rng.choice((0, 1, 2)), names_runs=rng.random() < 0.5, fields=fields, scores=scores)
+    names_runs = rng.choice((("start", "poll"), ("start",), ("poll",), ()))
+    return Run(waits=rng.choice((0, 1, 2)), names_runs=names_runs, fields=fields, scores=scores)
 
 
 def _around(limit: float, step: float) -> tuple[float, ...]:
