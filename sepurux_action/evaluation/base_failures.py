@@ -27,9 +27,13 @@ SEVERAL_TRACES = "the gate has several traces, and a commit status names the run
 INCOMPLETE = "not all failures of this run are known"
 NO_ADDRESS = "no result of the base has a run at the same address as this run"
 TOO_MANY_KINDS = "it has too many kinds of failures"
-NO_REQUEST_LEFT = f"{MAX_REQUESTS} requests do not suffice for it"
 
 Failures = tuple[ClassifiedFailure, ...]
+
+
+class NoRequestLeftError(NotReadError):
+    def __str__(self) -> str:
+        return f"{MAX_REQUESTS} requests do not suffice for it"
 
 
 async def compare_with_base(gates: Sequence[tuple[Gate, Baseline, Runs]], calls: ApiCalls) -> tuple[Runs, ...]:
@@ -87,52 +91,52 @@ async def _failures_of_base(reader: Reader, project: str, baseline: Baseline, ru
     of_batch = own_id == run.batch_id
     if len(runs) > 1:
         raise NotReadError(SEVERAL_TRACES)
-    if run.enrichment.unread_failures or run.enrichment.unread_scenarios or run.enrichment.left_out:
+    found = run.enrichment
+    unknown = run.run.value(FAILURES) is None and not found.scenarios  # it passed, so nothing was read
+    if found.unread_failures or found.unread_scenarios or found.left_out or unknown:
         raise NotReadError(INCOMPLETE)
     if not ids or not (of_batch or (run.run.run_ids or (run.run_id,)) == (own_id,)):
         raise NotReadError(NO_ADDRESS)
     read = []
-    for found in ids:
-        of_status = [each for each in baseline.results if _page_and_id(each.url)[1] == found]
+    for base_id in ids:
+        of_status = [each for each in baseline.results if _page_and_id(each.url)[1] == base_id]
         counted = [value for each in of_status if (value := each.result.value(FAILURES)) is not None]
         if not any(map(_may_have_failed, of_status)):
             read.append(BaseFailures())
-        elif of_result := await _failures_of_result(reader, project, run, found, max(counted, default=None)):
-            read.append(of_result)
-        else:
+            continue
+        try:
+            read.append(await _failures_of_result(reader, project, run, base_id, max(counted, default=None)))
+        except NotReadError as why:
+            if not read or not (reader.out_of_time or isinstance(why, NoRequestLeftError)):
+                raise
             break
-    if not read:
-        raise NotReadError(NO_REQUEST_LEFT)
     return read
 
 
 async def _failures_of_result(
     reader: Reader, project: str, run: RunResult, found: str, counted: float | None
-) -> BaseFailures | None:
-    """Return the failures of one result, None if the requests that are left do not suffice for it.
+) -> BaseFailures:
+    """Return the failures of one result. `counted` is the number of failures in its status.
 
-    `counted` is the number of failures in its status. Raises NotReadError if not as many can be read.
+    Raises NoRequestLeftError if the requests that are left do not suffice, NotReadError for any other reason.
     """
     one = _page_and_id(run.run.dashboard_url)[1] != run.batch_id
     what = f"for its {'run' if one else 'batch'} {found}"
     try:
         result = parse_ci_run({"run_id": found}) if one else await _batch(reader, project, run, found)
     except NotReadError as why:
-        if not reader.left:
-            return None
-        raise NotReadError(f"{what}, {why}") from None
+        raise (NotReadError(f"{what}, {why}") if reader.left else NoRequestLeftError) from None
     if len(result.run_ids) > reader.left:
-        return None
-    known = result if len(result.run_ids) == 1 else None
-    scenarios = [
-        ScenarioReader(reader, project, run.campaign_id, Scenario(run_id=run_id, run=known))
-        for run_id in dict.fromkeys(result.run_ids)
-    ]
-    await read_failures(reader, [scenarios], len(scenarios))
-    read = [each.scenario for each in scenarios]
+        raise NoRequestLeftError
+    scenarios = [Scenario(run_id=run_id) for run_id in dict.fromkeys(result.run_ids)]
+    if len(result.run_ids) == 1:  # a failure that names no trace is one of the gate's own, as in this run
+        scenarios = [replace(scenarios[0], run=result, trace_id=run.trace_id)]
+    readers = [ScenarioReader(reader, project, run.campaign_id, each) for each in scenarios]
+    await read_failures(reader, [readers], len(readers))
+    read = [each.scenario for each in readers]
     problems = [each.problem for each in read if each.problem]
     if problems and not reader.left:
-        return None
+        raise NoRequestLeftError
     if any(each.left_out for each in read):
         problems.append(TOO_MANY_KINDS)
     if sum(each.listed for each in read) < least_listed(result.value(FAILURES) if counted is None else counted):

@@ -69,13 +69,16 @@ class Scenario:
     @property
     def reported(self) -> float:
         """Return how many failures and unsafe attempts its run reports; infinite if one number is not known."""
-        numbers = [(self.run or CIRun()).value(metric) for metric in (FAILURES, UNSAFE_ATTEMPTS)]
-        return sum(math.inf if number is None else number for number in numbers)
+        return sum(math.inf if number is None else number for number in self._numbers)
 
     @property
     def failed(self) -> bool:
         """Return whether the scenario is known to have failed."""
-        return bool(self.failures or (self.run and (self.run.decision == "fail" or 0 < self.reported < math.inf)))
+        return bool(self.failures or (self.run and self.run.decision == "fail") or any(self._numbers))
+
+    @property
+    def _numbers(self) -> list[float | None]:
+        return [(self.run or CIRun()).value(metric) for metric in (FAILURES, UNSAFE_ATTEMPTS)]
 
     @property
     def severity_key(self) -> tuple[float, ...]:
@@ -90,6 +93,7 @@ class Scenario:
         """Return the scenario with its failures. Without a trace of its own, their trace is the scenario's."""
         failures = tuple(failures)
         trace_id = self.trace_id or next((each.trace_id for each in failures if each.trace_id), "")
+        named = (replace(each, trace_id=each.trace_id or trace_id) for each in failures)
         least = least_listed((self.run or CIRun()).value(FAILURES))
         if not problem and listed < least:
             problem = FEWER_LISTED
@@ -97,7 +101,7 @@ class Scenario:
             self,
             trace_id=trace_id,
             name=self.name or trace_id,
-            failures=tuple(replace(each, trace_id=each.trace_id or trace_id) for each in failures),
+            failures=merge_failures(named, len(failures))[0],
             listed=listed,
             left_out=left_out,
             problem=problem,

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.gate import Gate
@@ -24,13 +25,14 @@ from sepurux_action.evaluation.failures import (
     parse_failures,
     wrong_list,
 )
-from sepurux_action.evaluation.metrics import FAILURES, UNSAFE_ATTEMPTS
+from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.result import RunResult, Runs, severity_key
 
 MAX_REQUESTS = 500  # of all gates of a step together
 MAX_NUMBERS = 400  # scenarios of these gates whose numbers are read
 MAX_NAMES = 20  # traces of these gates whose names are read
 MAX_FAILED_CALLS = 3
+UNKNOWN_RUNS = "the gate does not know the CI run of each scenario"
 
 
 class NotReadError(Exception):
@@ -51,6 +53,10 @@ class Reader:
         self._ended = ""
         self._limit = f"a step makes at most {requests} requests for it"
         self.left = requests
+
+    @property
+    def out_of_time(self) -> bool:
+        return self._calls.now() >= self._until
 
     async def read(self, call: ApiRequest, problem: Callable[[object], str]) -> object:
         """Return the payload of a call; raises NotReadError if the call fails, or `problem` returns a reason."""
@@ -100,7 +106,9 @@ class ScenarioReader:
             self.scenario = replace(self.scenario, problem=str(error))
         else:
             trace_id = json_reader.identifier(json_reader.as_object(payload).get("trace_id"))
-            self.scenario = replace(self.scenario, run=parse_ci_run(payload), trace_id=trace_id, name=trace_id)
+            # Hundreds of lists of names would take much memory.
+            run = replace(parse_ci_run(payload), mutation_categories=None, top_failing_tools=())
+            self.scenario = replace(self.scenario, run=run, trace_id=trace_id, name=trace_id)
 
     async def read_failures(self, max_kinds: int) -> None:
         """Read the classified failures, page by page until a page has none that is new."""
@@ -108,10 +116,10 @@ class ScenarioReader:
         problem = partial(wrong_list, campaign_id=self._campaign, run_id=run_id)
         seen: set[object] = set()
         offset, kinds, left_out, missing = 0, tuple[ClassifiedFailure, ...](), 0, ""
-        while len(seen) < MAX_LISTED_FAILURES:
+        while len(seen) <= MAX_LISTED_FAILURES:
             call = api.classified_failures(self._campaign, run_id, self._project, offset)
             try:
-                page = [*json_reader.as_array(await self._reader.read(call, problem))]
+                page = [*json_reader.as_array(await self._reader.read(call, problem))][:MAX_LISTED_FAILURES]
             except NotReadError as error:
                 missing = str(error)
                 break
@@ -146,7 +154,7 @@ def _keyed(entry: tuple[int, object]) -> tuple[object, object]:
     """Return an entry of a page after its key: its id, or without one its place on the page and its content."""
     index, content = entry
     failure_id = json_reader.identifier(json_reader.as_object(content).get("failure_id"))
-    return failure_id or (index, parse_failures([content])), content
+    return failure_id or (index, hash(parse_failures([content]))), content
 
 
 async def read_scenarios(gates: Sequence[tuple[Gate, Runs]], calls: ApiCalls) -> tuple[Runs, ...]:
@@ -156,27 +164,31 @@ async def read_scenarios(gates: Sequence[tuple[Gate, Runs]], calls: ApiCalls) ->
     gate that passed and reports no failure and no unsafe attempt.
     """
     reader = Reader(calls, schedule.SCENARIOS_S, MAX_REQUESTS)
-    to_read = {gate.name for gate, runs in gates if not all(_has_passed(run) for run in runs)}
-    found = {
-        (gate.name, index): [
-            ScenarioReader(reader, gate.project, run.campaign_id, each)
-            for each in _scenarios(run)
-            if gate.name in to_read
+    readers = {
+        gate.name: [
+            [ScenarioReader(reader, gate.project, run.campaign_id, each) for each in _scenarios(run)] for run in runs
         ]
         for gate, runs in sorted(gates, key=lambda each: gate_severity(*each))
-        for index, run in enumerate(runs)
-        if run.enrichment.unread_scenarios
+        if not all(map(_has_passed, runs))
     }
-    await read_failures(reader, [*found.values()], MAX_NUMBERS)
-    named = [each for of_run in found.values() for each in of_run if each.scenario.failed and each.needs_name]
+    by_gate = [[*chain.from_iterable(of_runs)] for of_runs in readers.values()]
+    await read_failures(reader, by_gate, MAX_NUMBERS)
+    named = [
+        each
+        for of_gate in by_gate
+        for each in sorted(of_gate, key=lambda each: each.scenario.severity_key)
+        if each.scenario.failed and each.needs_name
+    ]
     await reader.at_once(each.read_name for each in named[:MAX_NAMES])
     return tuple(
-        tuple(
-            _with_scenarios(run, found[gate.name, index]) if (gate.name, index) in found else run
-            for index, run in enumerate(runs)
-        )
+        tuple(map(_with_scenarios, runs, readers[gate.name])) if gate.name in readers else tuple(map(_unread, runs))
         for gate, runs in gates
     )
+
+
+def _unread(run: RunResult) -> RunResult:
+    """Return a run of a gate of which nothing has to be read."""
+    return replace(run, enrichment=replace(run.enrichment, unread_scenarios=0))
 
 
 def _has_passed(run: RunResult) -> bool:
@@ -207,8 +219,10 @@ async def read_failures(reader: Reader, evaluations: Sequence[Sequence[ScenarioR
 
 def _scenarios(run: RunResult) -> list[Scenario]:
     """Return the scenarios of a run, with what its polls show: all of its numbers, if it has one scenario."""
-    run_ids = run.run.run_ids or (run.run_id or run.batch_id,)
-    if len(run_ids) > 1:
+    run_ids = run.run.run_ids or tuple(filter(None, [run.run_id]))
+    if not run.enrichment.unread_scenarios:  # it was not evaluated
+        return []
+    if len(run_ids) != 1:
         return [Scenario(run_id=run_id) for run_id in dict.fromkeys(run_ids)]
     name = run.trace if run.trace_may_be_cause else run.trace_id
     return [Scenario(run_id=run_ids[0], trace_id=run.trace_id, name=name, run=run.run)]
@@ -216,16 +230,23 @@ def _scenarios(run: RunResult) -> list[Scenario]:
 
 def _with_scenarios(run: RunResult, readers: Sequence[ScenarioReader]) -> RunResult:
     """Return a run with what was read of its scenarios, the worst first, and of all their failures."""
+    if not run.enrichment.unread_scenarios:
+        return run
     scenarios = sorted((each.scenario for each in readers), key=lambda each: each.severity_key)
     failures = [failure for each in scenarios for failure in each.failures]
-    unread = [f"Not all failures were read: {each.problem}." for each in scenarios if each.problem]
+    problems = [each.problem for each in scenarios if each.problem]
+    total = 1 if run.trace_id else run.run.value(SCENARIOS) or 1
+    unknown = max(0, int(total) - len(scenarios))
+    unread = len(problems) + unknown
+    if unknown:
+        problems.append(UNKNOWN_RUNS)
     more = replace(
         run.enrichment,
         scenarios=tuple(scenarios),
         failures=merge_failures(failures, len(failures))[0],
         left_out=sum(each.left_out for each in scenarios),
         unread_failures=int(max(0, (run.run.value(FAILURES) or 0) - sum(each.listed for each in scenarios))),
-        unread_scenarios=len(unread),
-        notes=tuple(dict.fromkeys((*run.enrichment.notes, *unread))),
+        unread_scenarios=unread,
+        notes=(*run.enrichment.notes, *(f"Not all failures were read: {each}." for each in dict.fromkeys(problems))),
     )
     return replace(run, enrichment=more)

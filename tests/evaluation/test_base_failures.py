@@ -219,7 +219,7 @@ def test_an_uploaded_trace_is_compared_without_its_id() -> None:
         ),
         (TransientError(reason="HTTP 503", status=503), None, "for its batch base-1, a request failed: HTTP 503"),
         (Success({"detail": "?"}), None, "no list"),
-        ([{**TIMEOUTS, "failure_id": f"f-{number}"} for number in range(5_000)], None, "more than 5,000"),
+        ([{**TIMEOUTS, "failure_id": f"f-{number}"} for number in range(5_001)], None, "more than 5,000"),
         ([{**TIMEOUTS, "campaign_id": "other"}], None, "another campaign"),
         ([{**TIMEOUTS, "run_id": "batch-1-run-1"}], None, "another run"),
         (
@@ -381,6 +381,33 @@ def test_a_run_that_a_batch_names_twice_is_read_and_counted_once() -> None:
     [result] = run(calls, baselines={"core": a_baseline("base-1")})
     assert of_base(calls) == ["base-1", "base-run", "base-run"]  # its numbers, and its failures
     assert marks(result) == [("timeouts", 2, 1)]
+
+
+def test_if_the_time_ends_the_results_that_were_read_are_compared() -> None:
+    backend = a_backend(numbers={"dashboard_url": f"{PAGE}batch-1-run-1"})
+    calls = FakeApiCalls(lambda call, time: DRIPS if ("run_id", "base-3") in call.query else backend(call, time))
+    [result] = run(calls)
+    assert (result.enrichment.compared_with, result.enrichment.notes) == (2, ())
+    assert of_base(calls) == ["base-1", "base-2", "base-3"]
+
+
+def test_without_a_list_of_its_own_a_gate_that_passed_fixes_nothing() -> None:
+    numbers = {"decision": "pass", "failures": None, "unsafe_attempts": 0}
+    calls = FakeApiCalls(a_backend(numbers=numbers))
+    [result] = run(calls, replace(GATE, limits={}))
+    assert result.decision is Decision.PASS
+    assert "not all failures of this run are known" in problem(result)
+    assert of_base(calls) == []
+
+
+@pytest.mark.parametrize("trace_id", ["t-9", ""])
+def test_failures_without_a_trace_are_the_same_in_this_run_and_in_the_base(trace_id: str) -> None:
+    nameless = {**TIMEOUTS, "trace_id": None}
+    gate = replace(GATE, traces=(Trace(label=trace_id, trace_id=trace_id),))
+    for url in ("batch-1", "batch-1-run-1"):
+        backend = a_backend([nameless], [nameless], numbers={"dashboard_url": f"{PAGE}{url}"})
+        [result] = run(FakeApiCalls(backend), gate)
+        assert (marks(result), result.enrichment.fixed) == ([("timeouts", 1, 0)], ())
 
 
 @pytest.mark.parametrize("what", ["batch", "list"])

@@ -233,8 +233,21 @@ def test_an_endless_list_ends() -> None:
 
     calls = FakeApiCalls(Batches({"now": [failing(1)]}, fault=endless))
     found = evaluate(calls).enrichment
-    assert len(calls.paths("/failures")) == 25
-    assert (found.unread_scenarios, found.failures[0].count) == (1, 5_000)
+    assert len(calls.paths("/failures")) == 26
+    assert (found.unread_scenarios, found.failures[0].count) == (1, 5_200)
+
+
+def test_a_list_of_five_thousand_failures_is_complete_and_a_page_counts_as_many() -> None:
+    found = evaluate(FakeApiCalls(Batches({"now": [failing(5_000)]}))).enrichment
+    assert (found.unread_scenarios, found.unread_failures, found.failures[0].count) == (0, 0, 5_000)
+    huge = [{**FAILURE, "failure_id": f"f-{each}"} for each in range(6_000)]
+    backend = Batches(
+        {"now": [failing(1)]},
+        fields={"failures": 6_000},
+        fault=lambda call: Success(huge) if call.path.endswith("/failures") else None,
+    )
+    found = evaluate(FakeApiCalls(backend)).enrichment
+    assert (found.unread_scenarios, found.unread_failures, found.failures[0].count) == (1, 1_000, 5_000)
 
 
 def test_an_entry_counts_once_although_two_pages_have_it() -> None:
@@ -256,10 +269,50 @@ def test_a_scenario_is_named_by_its_file_or_its_task_or_its_id() -> None:
     assert ([each.name for each in found.scenarios], calls.paths("/v1/traces/")) == (["traces/a.json"], [])
 
 
-def test_twenty_scenarios_get_a_name() -> None:
-    calls = FakeApiCalls(Batches({"now": a_batch(30, 30)}))
+def test_the_twenty_worst_scenarios_get_a_name() -> None:
+    calls = FakeApiCalls(Batches({"now": [failing(number, f"t-{number}") for number in range(1, 31)]}))
     evaluate(calls)
-    assert len(calls.paths("/v1/traces/")) == 20
+    assert sorted(calls.paths("/v1/traces/")) == sorted(f"GET /v1/traces/t-{number}" for number in range(11, 31))
+
+
+@pytest.mark.parametrize(
+    ("fields", "unread"),
+    [
+        ({"run_ids": None, "trace_count": 40}, 40),
+        ({"run_ids": None}, 1),
+        ({"trace_count": 40}, 38),
+        ({"trace_count": 2**53}, 2**53 - 2),
+        ({"trace_count": 1}, 0),
+    ],
+)
+def test_scenarios_whose_runs_are_not_known_are_counted(fields: dict[str, object], unread: int) -> None:
+    batches = Batches({"now": a_batch(2, 1)}, fields=fields)
+    if "run_ids" in fields:
+        batches.fault = lambda call: Success({"batch_id": "now"}) if call.method == "POST" else None
+    found = evaluate(FakeApiCalls(batches)).enrichment
+    assert (found.unread_scenarios, bool(found.notes)) == (unread, unread > 0)
+
+
+def test_a_scenario_failed_if_one_of_its_numbers_says_so() -> None:
+    runs = [Run(fields={"decision": None, "failures": 1, "unsafe_attempts": None}), Run(), failing(1)]
+    found = evaluate(FakeApiCalls(Batches({"now": runs}))).enrichment
+    assert [each.failed for each in found.scenarios] == [True, True, False]
+
+
+def test_of_all_runs_of_a_gate_those_with_the_most_failures_are_read_first() -> None:
+    batches = {"few": [failing(1)], "many": [failing(3)]}
+    started = iter(batches)
+
+    def answer(call: ApiRequest, time: float) -> ApiResult:
+        if call.method == "POST":
+            return Success({"batch_id": (name := next(started)), "run_ids": [f"{name}-run-1"]})
+        return Batches(batches)(call, time)
+
+    gate = replace(GATE, traces=(Trace(label="a", trace_id="a"), Trace(label="b", trace_id="b")))
+    calls = FakeApiCalls(answer)
+    Evaluation([(gate, Baseline())], {}, calls, FakeOutput(), lambda _: None).run()
+    read = [dict(call.query)["run_id"] for _, call in calls.calls if call.path.endswith("/failures")]
+    assert read[0] == "many-run-1"
 
 
 def test_the_gate_with_the_worst_result_is_read_first() -> None:
