@@ -265,11 +265,11 @@ def _report_context(run: Run, *, evaluated: bool = True) -> Context:
     return Context(
         repository=event.repository,
         commit=event.commit,
-        commit_url=event.commit_url,
+        commit_url=event.url("commit", event.commit),
         run_url=event.run_url,
         base_url_host=urlsplit(run.settings.base_url).hostname or "" if evaluated else "",
         pull_request=event.pull_request,
-        pull_request_url=event.pull_request_url,
+        pull_request_url=event.url("pull", event.pull_request),
         from_fork=event.fork,
         version=__version__,
         policy_path=policy.policy.path if policy.policy else "",

@@ -112,15 +112,8 @@ class Event:
         pushed = self.head_branch if self.name == "push" else ""
         return self.base_ref or pushed or self.default_branch
 
-    @property
-    def commit_url(self) -> str:
-        return self._url("commit", self.commit)
-
-    @property
-    def pull_request_url(self) -> str:
-        return self._url("pull", self.pull_request)
-
-    def _url(self, kind: str, name: object) -> str:
+    def url(self, kind: str, name: object) -> str:
+        """Return the address of a page of the repository, such as `commit/<SHA>`; '' if it is not known."""
         return safe_url(f"{self.server_url}/{self.repository}/{kind}/{name}") if self.repository and name else ""
 
 

@@ -52,10 +52,6 @@ class Operation(Enum):
         self.permission = permission
 
 
-RESULT_STANDS = "This does not change the result."
-WITHOUT_DROPS = "Unless a gate limits a drop, this does not change the result."
-
-
 def warning_text(operation: Operation, error: ErrorDetails, event: Event, targets: Sequence[str] = ()) -> str:
     why = error.summary
     if targets:
@@ -63,8 +59,8 @@ def warning_text(operation: Operation, error: ErrorDetails, event: Event, target
         named = [*targets[:MAX_TARGETS_NAMED], *([f"{more} more"] if more > 0 else [])]
         why = f"{json_reader.printable(', '.join(named))}: {why}"
     reads_results = operation in {Operation.READ, Operation.BASE, Operation.RESULTS}
-    stands = WITHOUT_DROPS if reads_results else RESULT_STANDS
-    return f"Could not {operation.text} ({why}). {advice(operation, error, event)} {stands}"
+    stands = "Unless a gate limits a drop, this" if reads_results else "This"
+    return f"Could not {operation.text} ({why}). {advice(operation, error, event)} {stands} does not change the result."
 
 
 def advice(operation: Operation, error: ErrorDetails, event: Event) -> str:

@@ -122,8 +122,7 @@ def run_after(scene: Scene) -> StepResult:
         "event": "pull_request",
         "head_sha": pull.head_sha,
         "head_branch": pull.head_ref,
-        "head_repository": {"full_name": pull.head_repository.full_name, "id": 77},
-        "pull_requests": [],
+        "head_repository": {"full_name": pull.head_repository.full_name},
     }
     scene.answers()
     return scene.on("workflow_run", {"workflow_run": run})

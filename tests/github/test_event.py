@@ -25,8 +25,8 @@ from sepurux_action.github.event import (
 
 HEAD, BASE, MERGE, OTHER = "a" * 40, "b" * 40, "e" * 40, "c" * 40
 ENVIRON = {"GITHUB_SHA": MERGE, "GITHUB_REPOSITORY": "acme/shop"}
-REPOSITORY = {"id": 7, "full_name": "acme/shop", "default_branch": "main"}
-FORK = {"id": 8, "full_name": "mallory/shop", "default_branch": "main"}
+REPOSITORY = {"full_name": "acme/shop", "default_branch": "main"}
+FORK = {"full_name": "mallory/shop", "default_branch": "main"}
 QUEUE = "refs/heads/gh-readonly-queue"
 PULL = PullRequest(
     number=42,
@@ -57,7 +57,6 @@ def workflow_run(**changes: object) -> dict[str, object]:
         "head_sha": HEAD,
         "head_branch": "refunds",
         "head_repository": FORK,
-        "pull_requests": [],
     }
     return {"action": "completed", "repository": REPOSITORY, "workflow_run": run | changes}
 
@@ -497,8 +496,8 @@ def test_pr_number_is_looked_up_if_a_push_has_no_pull_request() -> None:
 
 # Names and values that the reading looks for, so that random payloads get past its first lookup.
 NAMES = ["pull_request", "merge_group", "workflow_run", "issue", "deployment", "review", "repository", "head", "base"]
-KEYS = [*NAMES, "repo", "id", "number", "sha", "ref", "head_sha", "head_ref", "head_repository", "head_branch", "event"]
-KEYS += ["pull_requests", "full_name", "user", "login", "state", "after", "deleted", "action", "default_branch"]
+KEYS = [*NAMES, "repo", "number", "sha", "ref", "head_sha", "head_ref", "head_repository", "head_branch", "event"]
+KEYS += ["full_name", "user", "login", "state", "after", "deleted", "action", "default_branch"]
 VALUES = [HEAD, "0" * 40, "acme/shop", "mallory/shop", "main", "refs/heads/main", f"{QUEUE}/main/pr-42-{OTHER}", 42]
 texts = st.text(st.characters())
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | texts | st.sampled_from([*VALUES, "pull_request"])
@@ -575,7 +574,7 @@ def test_the_file_of_the_running_workflow_is_read_at_a_full_sha(sha: str) -> Non
 def test_a_run_has_the_addresses_that_the_environment_names(attempt: str, run: str) -> None:
     event = event_of("push", push(), **RUN, GITHUB_RUN_ATTEMPT=attempt)
     assert event.run_url == f"https://github.com/acme/shop/actions/runs/{run}"
-    assert event.commit_url == f"https://github.com/acme/shop/commit/{event.commit}"
+    assert event.url("commit", event.commit) == f"https://github.com/acme/shop/commit/{event.commit}"
 
 
 @pytest.mark.parametrize(
@@ -588,7 +587,7 @@ def test_a_run_has_the_addresses_that_the_environment_names(attempt: str, run: s
 )
 def test_a_server_or_repository_that_may_not_be_linked_gives_no_addresses(changed: dict[str, str]) -> None:
     event = parse_event("push", {}, {**ENVIRON, **RUN, **changed})
-    assert (event.run_url, event.commit_url) == ("", "")
+    assert (event.run_url, event.url("commit", event.commit)) == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -170,11 +170,9 @@ def _payload(world: World) -> Json:
         payload |= {"ref": f"refs/heads/{world.branch}", "after": "0" * 40 if world.deleted else HEAD}
         payload["deleted"] = world.deleted
     elif world.event == "workflow_run":
-        head = (
-            {"id": 2, "full_name": FORK} if world.pulls and world.pulls[0].fork else {"id": 1, "full_name": REPOSITORY}
-        )
+        head = {"full_name": FORK if world.pulls and world.pulls[0].fork else REPOSITORY}
         started = {"event": "pull_request", "head_sha": HEAD, "head_branch": "topic", "head_repository": head}
-        payload["workflow_run"] = {**started, "pull_requests": []}
+        payload["workflow_run"] = started
     elif world.event == "issue_comment":
         payload["issue"] = {"number": 1, "pull_request": {"url": "https://api.github.com"}}
     return payload
