@@ -16,11 +16,11 @@ REPORT_DEFECT = "Report this line at https://github.com/sepurux/gate-action/issu
 MAX_GITHUB_MESSAGE_LENGTH = 200  # characters of a GitHub message that a warning repeats
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem in the settings: which setting (`where`), what is accepted, and its position if a file holds it.
+    """One problem in the settings: which setting (`where`), what is accepted, and its position in the policy file.
 
-    `where` is '' for a file as a whole. `of_policy`: the settings that the texts name are keys of the policy file.
+    `where` is '' for a file as a whole. With a `file`, the settings that the texts name are keys of the policy file.
     """
 
     where: str
@@ -28,7 +28,6 @@ class Problem:
     file: str = ""
     line: int = 0
     column: int = 0
-    of_policy: bool = False
 
     @property
     def location(self) -> str:
@@ -36,12 +35,11 @@ class Problem:
 
     @property
     def located(self) -> str:
-        """Return the problem, after its location if a file holds it."""
         return f"{self.location}: {self}" if self.file else str(self)
 
     def redacted(self, redact: Callable[[str], str]) -> Problem:
         """Return the problem without secrets, which the escapes of a report would hide later."""
-        return replace(self, where=redact(self.where), message=redact(self.message))
+        return replace(self, where=redact(self.where), message=redact(self.message), file=redact(self.file))
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" if self.where else self.message

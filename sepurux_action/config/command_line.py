@@ -230,6 +230,6 @@ def _options_of(gate: Gate) -> Iterator[tuple[Option[object], str]]:
     yield options.TRACE_FILE, "\n".join(map(json_reader.printable, files))
     yield options.MUTATION_PACK, json_reader.printable(gate.mutation_pack)
     for option in options.LIMITS:
-        if option.name in gate.limits and not option.needs_base:
+        if option.name in gate.limits and option.name not in options.DROPS:
             yield option, number_format.decimal(gate.limits[option.name])
     yield options.REQUIRED_MUTATION_CATEGORIES, json_reader.printable(",".join(gate.required_mutation_categories))

@@ -6,10 +6,11 @@ Tests hold `action.yml`, the command line, and the tables of the documents equal
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
-from typing import Generic, cast
+from typing import Any, Generic, cast
 
+from sepurux_action.common import T
 from sepurux_action.config import kinds, path_filter
 from sepurux_action.config.kinds import Kind, T_co
 from sepurux_action.config.stage import OnUndecided, Stage
@@ -29,17 +30,14 @@ class SectionKind(StrEnum):
     THRESHOLDS = "thresholds"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Option(Generic[T_co]):
-    """One option. `default` is the text that applies if nothing is given, '' for none.
-
-    It does not apply beside a value of the option `unless`. The tables show `default_note` beside it. `needs_base`: the
-    option limits a drop below the base branch. `sent`: Sepurux gets the threshold too.
-    """
+    """One option. `default` is the text that applies if nothing is given, '' for none; `default_note` is on it."""
 
     name: str
     kind: Kind[T_co]
     help: str
+    _: KW_ONLY
     environment: str = ""
     aliases: tuple[str, ...] = ()
     allowed_in: tuple[SectionKind, ...] = ()
@@ -47,9 +45,6 @@ class Option(Generic[T_co]):
     default_note: str = ""
     secret: bool = False
     actions_only: bool = False
-    unless: str = ""
-    needs_base: bool = False
-    sent: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,241 +64,229 @@ class Option(Generic[T_co]):
 _ONCE = (SectionKind.TOP,)
 _EACH = (SectionKind.TOP, SectionKind.GATE)
 
+
+def _threshold(name: str, kind: Kind[T], text: str, **more: Any) -> Option[T]:  # noqa: ANN401 - fields of an option
+    return Option(name, kind, text, allowed_in=(SectionKind.THRESHOLDS,), **more)
+
+
 TOKEN = Option(
-    name="token",
-    kind=Kind(kinds.parse_secret, "a CI token", "SECRET"),
-    help="Sepurux CI token, sent as `X-Sepurux-Token`. Without `api_key`, it is also sent as `X-API-Key`.",
+    "token",
+    Kind(kinds.parse_secret, "a CI token", "SECRET"),
+    "Sepurux CI token, sent as `X-Sepurux-Token`. Without `api_key`, it is also sent as `X-API-Key`.",
     environment="SEPURUX_CI_TOKEN",
     secret=True,
 )
 API_KEY = Option(
-    name="api_key",
-    kind=Kind(kinds.parse_secret, "a project API key", "SECRET"),
-    help="Sepurux project API key, sent as `X-API-Key`.",
+    "api_key",
+    Kind(kinds.parse_secret, "a project API key", "SECRET"),
+    "Sepurux project API key, sent as `X-API-Key`.",
     environment="SEPURUX_API_KEY",
     secret=True,
 )
 BASE_URL = Option(
-    name="base_url",
-    kind=Kind(kinds.parse_base_url, "an https address (http on loopback only)", "URL"),
-    help="URL of the Sepurux API.",
+    "base_url",
+    Kind(kinds.parse_base_url, "an https address (http on loopback only)", "URL"),
+    "URL of the Sepurux API.",
     environment="SEPURUX_API_BASE_URL",
     default="https://app.sepurux.dev/api/backend",
 )
 PROJECT = Option(
-    name="project",
-    kind=Kind(kinds.parse_line, "a project's name or UUID"),
-    help="Name or UUID of the Sepurux project, sent as `X-Project-Id`.",
+    "project",
+    Kind(kinds.parse_line, "a project's name or UUID"),
+    "Name or UUID of the Sepurux project, sent as `X-Project-Id`.",
     environment="SEPURUX_PROJECT_ID",
     aliases=("project_id",),
     allowed_in=_EACH,
 )
 CAMPAIGN = Option(
-    name="campaign",
-    kind=Kind(kinds.parse_line, "a campaign's name or UUID"),
-    help="Name or UUID of the campaign to evaluate. Required.",
+    "campaign",
+    Kind(kinds.parse_line, "a campaign's name or UUID"),
+    "Name or UUID of the campaign to evaluate. Required.",
     environment="SEPURUX_CAMPAIGN_ID",
     aliases=("campaign_id", "campaign_name"),
     allowed_in=_EACH,
 )
 NAME = Option(
-    name="name",
-    kind=kinds.NAME,
-    help="Name of the gate in reports.",
+    "name",
+    kinds.NAME,
+    "Name of the gate in reports.",
     allowed_in=(SectionKind.GATE,),
     default_note="the campaign as given",
 )
 TRACE_ID = Option(
-    name="trace_id",
-    kind=Kind(
+    "trace_id",
+    Kind(
         kinds.parse_trace_ids,
         f"trace IDs, separated by commas or line breaks, at most {kinds.MAX_TRACES}",
         "IDS",
         is_list=True,
     ),
-    help="IDs of traces to evaluate. Without `trace_id` and `trace_file`, the registered scenarios are evaluated.",
+    "IDs of traces to evaluate. Without `trace_id` and `trace_file`, the registered scenarios are evaluated.",
     environment="SEPURUX_TRACE_ID",
     allowed_in=_EACH,
 )
 TRACE_FILE = Option(
-    name="trace_file",
-    kind=Kind(kinds.parse_lines, "paths or globs, one per line", "FILES", is_list=True),
-    help="Trace files to upload and evaluate, in the workspace or the runner's temporary folder.",
+    "trace_file",
+    Kind(kinds.parse_lines, "paths or globs, one per line", "FILES", is_list=True),
+    "Trace files to upload and evaluate, in the workspace or the runner's temporary folder.",
     allowed_in=_EACH,
 )
 MUTATION_PACK = Option(
-    name="mutation_pack",
-    kind=Kind(kinds.parse_line, "a mutation pack's ID", "ID"),
-    help="ID of the mutation pack that Sepurux uses for the CI run.",
+    "mutation_pack",
+    Kind(kinds.parse_line, "a mutation pack's ID", "ID"),
+    "ID of the mutation pack that Sepurux uses for the CI run.",
     environment="SEPURUX_MUTATION_PACK",
     allowed_in=_EACH,
 )
-MIN_PASS_RATE = Option(
-    name="min_pass_rate",
-    kind=kinds.rate("`0.85` or `85%`"),
-    help="Lowest pass rate that is allowed.",
+MIN_PASS_RATE = _threshold(
+    "min_pass_rate",
+    kinds.rate("`0.85` or `85%`"),
+    "Lowest pass rate that is allowed.",
     environment="SEPURUX_MIN_PASS_RATE",
-    allowed_in=(SectionKind.THRESHOLDS,),
     default="0.9",
     default_note="unless `min_reliability_score` is given",
-    unless="min_reliability_score",
 )
-MAX_UNSAFE = Option(
-    name="max_unsafe",
-    kind=kinds.WHOLE_NUMBER,
-    help="Highest number of unsafe attempts that is allowed.",
+MAX_UNSAFE = _threshold(
+    "max_unsafe",
+    kinds.WHOLE_NUMBER,
+    "Highest number of unsafe attempts that is allowed.",
     environment="SEPURUX_MAX_UNSAFE",
-    allowed_in=(SectionKind.THRESHOLDS,),
     default="0",
 )
-MAX_FAILURES = Option(
-    name="max_failures",
-    kind=kinds.WHOLE_NUMBER,
-    help="Highest number of failures that is allowed.",
+MAX_FAILURES = _threshold(
+    "max_failures",
+    kinds.WHOLE_NUMBER,
+    "Highest number of failures that is allowed.",
     environment="SEPURUX_MAX_FAILURES",
-    allowed_in=(SectionKind.THRESHOLDS,),
 )
-MIN_RELIABILITY_SCORE = Option(
-    name="min_reliability_score",
-    kind=kinds.SCORE,
-    help="Lowest reliability score that is allowed, from 0 to 100.",
+MIN_RELIABILITY_SCORE = _threshold(
+    "min_reliability_score",
+    kinds.SCORE,
+    "Lowest reliability score that is allowed, from 0 to 100.",
     environment="SEPURUX_MIN_RELIABILITY",
     aliases=("min_reliability",),
-    allowed_in=(SectionKind.THRESHOLDS,),
 )
-MIN_MUTATION_CATEGORIES = Option(
-    name="min_mutation_categories",
-    kind=kinds.WHOLE_NUMBER,
-    help="Lowest number of mutation categories that the CI run must cover.",
-    allowed_in=(SectionKind.THRESHOLDS,),
+MIN_MUTATION_CATEGORIES = _threshold(
+    "min_mutation_categories", kinds.WHOLE_NUMBER, "Lowest number of mutation categories that the CI run must cover."
 )
-MIN_SCENARIOS = Option(
-    name="min_scenarios",
-    kind=kinds.POSITIVE_NUMBER,
-    help="Lowest number of scenarios that the evaluation must have. The gate compares it; Sepurux does not get it.",
-    allowed_in=(SectionKind.THRESHOLDS,),
-    sent=False,
+MIN_SCENARIOS = _threshold(
+    "min_scenarios",
+    kinds.POSITIVE_NUMBER,
+    "Lowest number of scenarios that the evaluation must have. The gate compares it; Sepurux does not get it.",
 )
-REQUIRED_MUTATION_CATEGORIES = Option(
-    name="required_mutation_categories",
-    kind=Kind(kinds.parse_names, "names, separated by commas or line breaks", "NAMES", is_list=True),
-    help="Mutation categories that the CI run must cover.",
-    allowed_in=(SectionKind.THRESHOLDS,),
+REQUIRED_MUTATION_CATEGORIES = _threshold(
+    "required_mutation_categories",
+    Kind(kinds.parse_names, "names, separated by commas or line breaks", "NAMES", is_list=True),
+    "Mutation categories that the CI run must cover.",
 )
-MAX_PASS_RATE_DROP = Option(
-    name="max_pass_rate_drop",
-    kind=kinds.rate("`0.05` or `5%`"),
-    help="How far the pass rate may lie below the baseline, the median of the last passing results on the base branch. "
+MAX_PASS_RATE_DROP = _threshold(
+    "max_pass_rate_drop",
+    kinds.rate("`0.05` or `5%`"),
+    "How far the pass rate may lie below the baseline, the median of the last passing results on the base branch. "
     "A command line has no base branch, so this is an error there.",
-    allowed_in=(SectionKind.THRESHOLDS,),
-    needs_base=True,
-    sent=False,
 )
-MAX_RELIABILITY_SCORE_DROP = Option(
-    name="max_reliability_score_drop",
-    kind=kinds.SCORE,
-    help="How many points the reliability score may lie below the baseline. An error on a command line.",
-    allowed_in=(SectionKind.THRESHOLDS,),
-    needs_base=True,
-    sent=False,
+MAX_RELIABILITY_SCORE_DROP = _threshold(
+    "max_reliability_score_drop",
+    kinds.SCORE,
+    "How many points the reliability score may lie below the baseline. An error on a command line.",
 )
 ENFORCEMENT = Option(
-    name="enforcement",
-    kind=kinds.word_of(Stage, "STAGE"),
-    help="Stage of the gate: whether a failed evaluation is only reported, needs an approval, or blocks.",
+    "enforcement",
+    kinds.word_of(Stage, "STAGE"),
+    "Stage of the gate: whether a failed evaluation is only reported, needs an approval, or blocks.",
     environment="SEPURUX_ENFORCEMENT",
     allowed_in=_EACH,
     default="hard",
 )
 ON_UNDECIDED = Option(
-    name="on_undecided",
-    kind=kinds.word_of(OnUndecided),
-    help="Whether a gate blocks on `error` and `pending`. With an uploaded trace, `allow` applies only to outages.",
+    "on_undecided",
+    kinds.word_of(OnUndecided),
+    "Whether a gate blocks on `error` and `pending`. With an uploaded trace, `allow` applies only to outages.",
     allowed_in=_EACH,
     default="block",
 )
 REVIEWERS = Option(
-    name="reviewers",
-    kind=Kind(kinds.parse_logins, "usernames, separated by commas or line breaks", is_list=True),
-    help="Who can approve a soft gate that failed.",
+    "reviewers",
+    Kind(kinds.parse_logins, "usernames, separated by commas or line breaks", is_list=True),
+    "Who can approve a soft gate that failed.",
     allowed_in=_EACH,
     default_note="anyone with write access",
     actions_only=True,
 )
 PATHS = Option(
-    name="paths",
-    kind=Kind(path_filter.parse_paths, "GitHub's filter patterns, one per line", is_list=True),
-    help="The gate is skipped if the pull request changes no matching file. With a policy file, the input is ignored.",
+    "paths",
+    Kind(path_filter.parse_paths, "GitHub's filter patterns, one per line", is_list=True),
+    "The gate is skipped if the pull request changes no matching file. With a policy file, the input is ignored.",
     allowed_in=(SectionKind.GATE,),
     default_note="all files",
     actions_only=True,
 )
 TIMEOUT = Option(
-    name="timeout",
-    kind=Kind(kinds.parse_duration, "seconds, or a duration such as `10m` or `1h30m`, up to a day", "TIME"),
-    help="How long to wait for the decision.",
+    "timeout",
+    Kind(kinds.parse_duration, "seconds, or a duration such as `10m` or `1h30m`, up to a day", "TIME"),
+    "How long to wait for the decision.",
     environment="SEPURUX_TIMEOUT_SECONDS",
     allowed_in=_EACH,
     default="600",
 )
 GITHUB_TOKEN = Option(
-    name="github_token",
-    kind=Kind(kinds.parse_secret, "a token for this repository", "SECRET"),
-    help="Token for the GitHub API. If it is set to an empty string, the gate does not use GitHub.",
+    "github_token",
+    Kind(kinds.parse_secret, "a token for this repository", "SECRET"),
+    "Token for the GitHub API. If it is set to an empty string, the gate does not use GitHub.",
     environment="GITHUB_TOKEN",
     default_note="the job's own token",
     secret=True,
     actions_only=True,
 )
 COMMENT = Option(
-    name="comment",
-    kind=kinds.word_of(CommentMode),
-    help="When to comment on the pull request. An existing comment is always updated, except with `never`.",
+    "comment",
+    kinds.word_of(CommentMode),
+    "When to comment on the pull request. An existing comment is always updated, except with `never`.",
     allowed_in=_ONCE,
     default="always",
     actions_only=True,
 )
 COMMENT_KEY = Option(
-    name="comment_key",
-    kind=kinds.NAME,
-    help="Distinguishes the comments of several gate steps on one pull request.",
+    "comment_key",
+    kinds.NAME,
+    "Distinguishes the comments of several gate steps on one pull request.",
     allowed_in=_ONCE,
     default_note=f"the gate's name, or `{SEVERAL_GATES_KEY}` if there are several",
     actions_only=True,
 )
 STATUS = Option(
-    name="status",
-    kind=Kind(kinds.parse_bool, "`true` or `false`"),
-    help="Whether to set a commit status for each gate, which a ruleset can require.",
+    "status",
+    Kind(kinds.parse_bool, "`true` or `false`"),
+    "Whether to set a commit status for each gate, which a ruleset can require.",
     allowed_in=_ONCE,
     default="true",
     actions_only=True,
 )
 STATUS_CONTEXT = Option(
-    name="status_context",
-    kind=kinds.NAME,
-    help="Prefix of each status's context: `<status_context> / <name>`. `{base}` stands for the base branch.",
+    "status_context",
+    kinds.NAME,
+    "Prefix of each status's context: `<status_context> / <name>`. `{base}` stands for the base branch.",
     allowed_in=_ONCE,
     default="Sepurux",
     actions_only=True,
 )
 CONFIG = Option(
-    name="config",
-    kind=Kind(kinds.parse_line, "a path in the repository", "FILE"),
-    help="Path of the policy file, which overrides the inputs. For a pull request, the base commit's file applies.",
+    "config",
+    Kind(kinds.parse_line, "a path in the repository", "FILE"),
+    "Path of the policy file, which overrides the inputs. For a pull request, the base commit's file applies.",
     default=".github/sepurux-gate.yml",
 )
 PR_NUMBER = Option(
-    name="pr_number",
-    kind=Kind(kinds.parse_positive_number, "the number of a pull request", "N"),
-    help="Number of the pull request that the run belongs to.",
+    "pr_number",
+    Kind(kinds.parse_positive_number, "the number of a pull request", "N"),
+    "Number of the pull request that the run belongs to.",
     environment="PR_NUMBER",
     default_note="from the event",
 )
 REPORT_DIR = Option(
-    name="report_dir",
-    kind=Kind(kinds.parse_line, "the path of a folder", "FOLDER"),
-    help="Folder for the report files, in the workspace or the runner's temporary folder.",
+    "report_dir",
+    Kind(kinds.parse_line, "the path of a folder", "FOLDER"),
+    "Folder for the report files, in the workspace or the runner's temporary folder.",
     allowed_in=_ONCE,
     default_note="no files",
 )
@@ -315,6 +298,6 @@ LIMITS = tuple(
     for option in OPTIONS
     if option.allowed_in == (SectionKind.THRESHOLDS,) and not option.kind.is_list
 )
-DROPS = frozenset(option.name for option in LIMITS if option.needs_base)
-SENT_LIMITS = frozenset(option.name for option in LIMITS if option.sent)
+DROPS = frozenset({MAX_PASS_RATE_DROP.name, MAX_RELIABILITY_SCORE_DROP.name})  # below results of the base branch
+SENT_LIMITS = {option.name for option in LIMITS} - DROPS - {MIN_SCENARIOS.name}  # which Sepurux gets too
 DEFAULT_LIMITS: Mapping[str, float] = {option.name: option.default_value for option in LIMITS if option.default}

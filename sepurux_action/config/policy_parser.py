@@ -118,9 +118,7 @@ def compose(raw: bytes, path: str) -> yaml.Node:
 
 
 def _error(path: str, at: tuple[int, int], message: str, where: str = "") -> ConfigurationError:
-    line, column = at
-    problem = Problem(where=where, message=message, file=path, line=line, column=column, of_policy=True)
-    return ConfigurationError([problem])
+    return ConfigurationError([Problem(where, message, path, *at)])
 
 
 class _Loader(yaml.SafeLoader):

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from enum import IntEnum
+from itertools import chain
 
 from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Redactor, Secret, may_be_secret
@@ -31,14 +33,24 @@ BASE = "{base}"  # in `status_context`, it stands for the base branch
 TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or glob matches; raises TraceFileError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Source(IntEnum):
+    """What gives values to options, in the order in which it applies."""
+
+    FLAGS = 1
+    POLICY = 2
+    INPUTS = 3
+    ENVIRONMENT = 4
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """The texts that one source gives to options, by any of their names, and what error messages call such a name."""
 
+    source: Source
     texts: Mapping[str, str]
     label: Callable[[str], str]
-    is_policy: bool = False
-    overrides_policy: bool = False
+    file: str = ""
+    lines: Mapping[str, int] = field(default_factory=dict)  # of the texts of a policy file
 
     def given(self, option: Option[object]) -> dict[str, str]:
         texts = {spelling: self.texts.get(spelling, "").strip() for spelling in option.names}
@@ -89,16 +101,16 @@ class Settings:
 
 
 def input_layer(texts: Mapping[str, str]) -> Layer:
-    return Layer(texts=texts, label=lambda spelling: f"input `{spelling}`")
+    return Layer(Source.INPUTS, texts, lambda spelling: f"input `{spelling}`")
 
 
 def flag_layer(texts: Mapping[str, str]) -> Layer:
-    return Layer(texts=texts, label=flag, overrides_policy=True)
+    return Layer(Source.FLAGS, texts, flag)
 
 
 def environment_layer(environ: Mapping[str, str]) -> Layer:
     texts = {option.name: environ.get(option.environment, "") for option in OPTIONS if option.environment}
-    return Layer(texts=texts, label=lambda spelling: f"environment variable {BY_NAME[spelling].environment}")
+    return Layer(Source.ENVIRONMENT, texts, lambda spelling: f"environment variable {BY_NAME[spelling].environment}")
 
 
 def flag(spelling: str) -> str:
@@ -123,7 +135,7 @@ def read_settings(
         ignored = tuple(layer.label(options.PATHS.name) for layer in layers if layer.given(options.PATHS))
         layers = tuple(replace(layer, texts={**layer.texts, options.PATHS.name: ""}) for layer in layers)
     policy = policy or Policy(path="")
-    flags = [layer for layer in layers if layer.overrides_policy]
+    flags = [layer for layer in layers if layer.source is Source.FLAGS]
     has_fixed_stage = any(layer.given(options.ENFORCEMENT) for layer in flags)
     step = OptionReader((*layers, *policy_layers(policy)))
     gates, readers = [], [step]
@@ -133,7 +145,7 @@ def read_settings(
         rules = (section and section.rules) or policy.top.rules
         gates.append(gate if has_fixed_stage else replace(gate, rules=rules))
         for option in options.LIMITS if flags else ():
-            if option.needs_base and reader.value(option) is not None:
+            if option.name in options.DROPS and reader.value(option) is not None:
                 reader.add_problem(option, NO_BASE)
         readers.append(reader)
     step.check_duplicate_names(gates)
@@ -221,17 +233,12 @@ def policy_layers(
     policy: Policy, gate: PolicySection | None = None, branch: str = "", today: date = date.min
 ) -> Iterator[Layer]:
     """Yield the layers of a gate and of the file's top level, with the stage that applies on this branch today."""
-    sections = [section for section in (gate, policy.top) if section]
-
-    def label(spelling: str) -> str:
-        line = next((each.texts[spelling].line for each in sections if spelling in each.texts), sections[0].line)
-        return f"{policy.path}:{line}, `{spelling}`"
-
-    for section in sections:
+    for section in filter(None, (gate, policy.top)):
         texts = {name: given.text for name, given in section.texts.items()}
         if section.rules:
             texts[options.ENFORCEMENT.name] = stage_today(section.rules, branch, today)
-        yield Layer(texts=texts, label=label, is_policy=True)
+        lines = {options.ENFORCEMENT.name: section.line} | {name: each.line for name, each in section.texts.items()}
+        yield Layer(Source.POLICY, texts, lambda spelling: f"`{spelling}`", policy.path, lines)
 
 
 def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
@@ -252,8 +259,7 @@ def _traces(reader: OptionReader, find: TraceFinder) -> Iterator[Trace]:
 
 class OptionReader:
     def __init__(self, layers: Iterable[Layer]) -> None:
-        """Take the layers. Flags come first, then the policy, then the others, and each kind in the given order."""
-        self._layers = sorted(layers, key=lambda layer: (not layer.overrides_policy, not layer.is_policy))
+        self._layers = sorted(layers, key=lambda layer: layer.source)
         secrets = [option.name for option in OPTIONS if option.secret]
         given = [layer.texts.get(name, "").strip() for layer in self._layers for name in secrets]
         given = [part for text in given for part in (text, *text.split())]  # a report may split one with white space
@@ -272,7 +278,8 @@ class OptionReader:
     def limits(self) -> Mapping[str, float]:
         given = {option.name: self.value(option) for option in options.LIMITS}
         for name, default in options.DEFAULT_LIMITS.items():
-            if given[name] is None and given.get(BY_NAME[name].unless) is None:
+            replaced = name == options.MIN_PASS_RATE.name and given[options.MIN_RELIABILITY_SCORE.name] is not None
+            if given[name] is None and not replaced:
                 given[name] = default
         return {name: limit for name, limit in given.items() if limit is not None}
 
@@ -281,7 +288,9 @@ class OptionReader:
         for layer in self._layers:
             if given := layer.given(option):
                 spelling, text = next(iter(given.items()))
-                if self._overridden_text(option, layer) not in {"", text}:
+                below = {Source.FLAGS: Source.POLICY, Source.POLICY: Source.INPUTS}.get(layer.source)
+                others = (each.given(option).values() for each in self._layers if each.source is below)
+                if next(chain.from_iterable(others), text) != text:
                     self.overridden.add(option.name)
                 try:
                     return self._parsed(option, given)
@@ -309,17 +318,10 @@ class OptionReader:
                 raise ValueError("its value contains a secret, which reports would show; remove it")
         return value
 
-    def _overridden_text(self, option: Option[object], layer: Layer) -> str:
-        """Return the text of the input that this layer of the policy overrides, or of the policy below this flag."""
-        others = [each for each in self._layers if each.is_policy != layer.is_policy]
-        if not layer.overrides_policy:
-            others = others[:1] if layer.is_policy else []  # the environment is not named
-        return next((text for each in others for text in each.given(option).values()), "")
-
     def check_duplicate_names(self, gates: Iterable[Gate]) -> None:
         """Add a problem for each name that several gates have, whatever its case."""
         counts = Counter(gate.name.casefold() for gate in gates if gate.name)
-        flags = (layer for layer in self._layers if layer.overrides_policy)
+        flags = (layer for layer in self._layers if layer.source is Source.FLAGS)
         given = next((each for layer in flags for each in (options.NAME, options.CAMPAIGN) if layer.given(each)), None)
         for name, times in counts.items():
             if times > 1:
@@ -330,7 +332,7 @@ class OptionReader:
     def add_problem(self, option: Option[object], message: str) -> None:
         """Add a problem in an option to the layer that gives it, or to the first layer if none does."""
         giving = [each for each in self._layers if each.given(option)]
-        layer = (giving or [each for each in self._layers if not each.is_policy])[0]
+        layer = (giving or [each for each in self._layers if each.source is not Source.POLICY])[0]
         self._add(option.name, layer, option.name, message)
 
     def has_problem(self, option: Option[object]) -> bool:
@@ -342,6 +344,5 @@ class OptionReader:
         return "the value" if hidden or may_be_secret(text) else json_reader.preview(self._redact(text))
 
     def _add(self, name: str, layer: Layer, spelling: str, message: str) -> None:
-        where = self._redact(layer.label(spelling))  # a secret may have been given to the wrong option
-        problem = Problem(where=where, message=self._redact(message), of_policy=layer.is_policy)
-        self.problems.append((name, problem))
+        problem = Problem(layer.label(spelling), message, layer.file, layer.lines.get(spelling, 0))
+        self.problems.append((name, problem.redacted(self._redact)))  # a secret may be in the wrong option

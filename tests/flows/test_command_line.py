@@ -195,7 +195,7 @@ def test_the_policy_files_own_problems_name_its_keys(tmp_path: Path, gate: Gate)
         policy.write_text("campaign: core-reliability\ntrace_file: none/*.json\n", encoding="utf-8")
         missing = gate(["--config", policy.name], sepurux.url)
     assert "policy.yml:1: `thresholds`, `min_pas_rate`: it is not known; did you mean `min_pass_rate`?\n" in unknown.log
-    assert 'policy.yml:2, `trace_file`: "none/*.json" matches no file in the working directory\n' in missing.log
+    assert 'policy.yml:2: `trace_file`: "none/*.json" matches no file in the working directory\n' in missing.log
 
 
 @pytest.mark.parametrize(

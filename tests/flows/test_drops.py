@@ -84,7 +84,7 @@ def test_without_github_a_drop_cannot_be_compared(tmp_path: Path) -> None:
         (
             [],
             "gates:\n- name: a\n- name: b\n  thresholds:\n    max_reliability_score_drop: 7\n",
-            ".github/sepurux-gate.yml:6, `max_reliability_score_drop`: ",
+            ".github/sepurux-gate.yml:6: `max_reliability_score_drop`: ",
         ),
     ],
 )
