@@ -45,13 +45,7 @@ class Secret:
         return self._text
 
     def __repr__(self) -> str:
-        return f"Secret({REDACTED})"
-
-    def __str__(self) -> str:
         return REDACTED
-
-    def __format__(self, spec: str) -> str:
-        return format(REDACTED, spec)
 
 
 def may_be_secret(text: str) -> bool:
@@ -149,16 +143,10 @@ class Redactor:
             shown = match[0].removesuffix(json_reader.CUT)
             if shown == match[0]:
                 continue
-            starts = []
-            for part in self._parts:
-                beginning = part[:MIN_BEGINNING_LENGTH]
-                start = shown.find(beginning, max(0, len(shown) - len(part)))
-                while start >= 0 and not part.startswith(shown[start:]):
-                    start = shown.find(beginning, start + 1)
-                if start >= 0:
-                    starts.append(start)
-            if starts:
-                yield match.start() + min(starts), match.end()
+            lengths = ((part, n) for part in self._parts for n in range(MIN_BEGINNING_LENGTH, len(part) + 1))
+            longest = max((length for part, length in lengths if shown.endswith(part[:length])), default=0)
+            if longest:
+                yield match.start() + len(shown) - longest, match.end()
 
     def redact_json(self, value: object, levels: int = MAX_DEPTH) -> object:
         """Return a JSON value with every string redacted except keys, which no report shows; None below `levels`.

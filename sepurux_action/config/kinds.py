@@ -11,8 +11,9 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -86,27 +87,16 @@ def parse_bool(text: str) -> bool:
     return text.lower() == "true"
 
 
-def parse_positive_number(text: str) -> int:
-    number = parse_whole_number(text)
-    if not number:
-        raise ValueError
-    return number
-
-
-def parse_whole_number(text: str) -> int:
-    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+def parse_whole_number(text: str, lowest: int = 0) -> int:
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or int(text) < lowest:
         raise ValueError
     return int(text)
 
 
 def _parse_number(text: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        raise ValueError from None
-    if not number.is_finite() or not re.fullmatch(r"[\d.]+", text, re.ASCII):
+    if not re.fullmatch(r"\d+\.?\d*|\.\d+", text, re.ASCII):
         raise ValueError
-    return number
+    return Decimal(text)
 
 
 def parse_rate(text: str) -> float:
@@ -141,14 +131,9 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-def parse_lines(text: str) -> tuple[str, ...]:
-    parts = (parse_line(part.strip()) for part in text.splitlines())
-    return tuple(dict.fromkeys(filter(None, parts)))
-
-
-def parse_names(text: str) -> tuple[str, ...]:
+def parse_names(text: str, separators: str = r"[,\n]") -> tuple[str, ...]:
     """Return names separated by commas or lines, in their order, each once. At least one name is required."""
-    parts = (parse_line(part.strip()) for part in re.split(r"[,\n]", text))
+    parts = (parse_line(part.strip()) for part in re.split(separators, text))
     names = tuple(dict.fromkeys(filter(None, parts)))
     if not names:
         raise ValueError("it lists nothing")
@@ -167,7 +152,7 @@ def parse_trace_ids(text: str) -> tuple[str, ...]:
 def parse_logins(text: str) -> tuple[str, ...]:
     """Return at most `MAX_REVIEWERS` GitHub logins separated by commas or lines, each once whatever its case."""
     logins: dict[str, str] = {}
-    for part in filter(None, map(str.strip, re.split(r"[,\n]", text))):
+    for part in parse_names(text):
         login, shown = part.removeprefix("@"), json_reader.preview(part)
         if "/" in login:
             raise ValueError(f"{shown} is a team, whose members the job's token cannot read; list its members")
@@ -176,8 +161,6 @@ def parse_logins(text: str) -> tuple[str, ...]:
         if not _LOGIN.fullmatch(login):
             raise ValueError(f"{shown} is not a GitHub login")
         logins.setdefault(login.lower(), login)
-    if not logins:
-        raise ValueError("it lists no one")
     if len(logins) > MAX_REVIEWERS:
         raise ValueError(f"it lists {len(logins)}, and at most {MAX_REVIEWERS} are accepted")
     return tuple(logins.values())
@@ -205,6 +188,8 @@ def rate(example: str) -> Kind[float]:
     return Kind(parse_rate, f"a fraction or a percentage, such as {example}", "RATE")
 
 
+parse_lines = partial(parse_names, separators="\n")
+parse_positive_number = partial(parse_whole_number, lowest=1)
 NAME = Kind(parse_name, f"1 to {MAX_NAME_LENGTH} characters on one line")
 SCORE = Kind(parse_score, "0, or a number from 1 to 100", "SCORE")
 WHOLE_NUMBER = Kind(parse_whole_number, "a whole number", "N")

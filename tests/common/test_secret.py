@@ -31,7 +31,6 @@ SECRET = Secret(TEXT)
         repr(SECRET),
         f"{SECRET}",
         f"{SECRET!r:>30}",
-        f"{SECRET:>30}",
         "%s and %r" % (SECRET, SECRET),  # noqa: UP031 - how the logging module formats
         f"{[SECRET]} { ({'a': SECRET}) }",
         str(Settings(gates=(), token=SECRET, api_key=SECRET)),

@@ -188,7 +188,7 @@ def test_logins_are_separated_by_commas_or_lines_and_listed_once() -> None:
         ("-octocat", "is not a GitHub login"),
         ("a" * 40, "is not a GitHub login"),
         ("öcto", "is not a GitHub login"),
-        (", ,", "it lists no one"),
+        (", ,", "it lists nothing"),
         (",".join(f"u{number}" for number in range(101)), "it lists 101"),
     ],
 )
