@@ -11,13 +11,11 @@ import io
 import logging
 import sys
 import threading
-import traceback
 from collections.abc import Mapping
 from contextlib import suppress
-from types import TracebackType
 from typing import NoReturn
 
-from sepurux_action.errors import REPORT_DEFECT
+from sepurux_action.errors import REPORT_DEFECT, describe_defect
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED
 from sepurux_action.host.deadlines import Signals
 
@@ -57,17 +55,14 @@ def _prepare(prefix: str) -> None:
         sys.stderr.write(f"{prefix}The gate runs on Linux and macOS, not on Windows.\n")
         _end(EXIT_UNDECIDED)
 
-    def end_after_defect(kind: type[BaseException], where: TracebackType | None) -> None:
-        frame = traceback.extract_tb(where)[-1]
-        location = f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119
+    def end_after_defect(error: BaseException) -> None:
         with suppress(OSError):
-            what = f"Internal error ({kind.__name__} at {location}). The gate has no result."
-            sys.stderr.write(f"{prefix}{what} {REPORT_DEFECT}\n")
+            sys.stderr.write(f"{prefix}The gate has no result: {describe_defect(error)}. {REPORT_DEFECT}\n")
         _end(EXIT_UNDECIDED)
 
     logging.disable()  # libraries log URLs and response bodies to stderr
-    sys.excepthook = lambda kind, _error, where: end_after_defect(kind, where)
-    threading.excepthook = lambda defect: end_after_defect(defect.exc_type, defect.exc_traceback)
+    sys.excepthook = lambda _kind, error, _where: end_after_defect(error)
+    threading.excepthook = lambda defect: end_after_defect(defect.exc_value)  # type: ignore[arg-type]  # None is no case
 
 
 def _end(status: int) -> NoReturn:

@@ -134,7 +134,6 @@ class ErrorDetails:
 
     @property
     def of_one_target(self) -> bool:
-        """Return whether only this call's target, or what was sent for it, was rejected."""
         return not self.of_the_token and self.status in {404, 422}
 
     @property
@@ -144,7 +143,6 @@ class ErrorDetails:
 
     @property
     def permanent(self) -> bool:
-        """Return whether the same call would fail again during this run."""
         return self.of_the_token or self.of_one_target
 
     @property

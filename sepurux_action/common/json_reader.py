@@ -40,17 +40,14 @@ class Reading:
 
 
 def as_object(value: object) -> Mapping[str, object]:
-    """Return a JSON object; an empty one for any other value."""
     return value if isinstance(value, dict) else {}
 
 
 def as_array(value: object) -> Iterator[object]:
-    """Yield the items of a JSON array; none for any other value."""
     yield from value if isinstance(value, list) else ()
 
 
 def at(value: object, *names: str) -> object:
-    """Return the value below these keys of nested JSON objects; None if there is none."""
     for name in names:
         value = as_object(value).get(name)
     return value
@@ -90,10 +87,7 @@ def identifier(value: object) -> str:
 
 
 def safe_url(value: object) -> str:
-    """Return a URL that may be linked; '' for any other value.
-
-    Accepted: https, or http on loopback; no user name; at most 2,000 characters. Source: docs/security.md.
-    """
+    """Return a URL that may be linked, as docs/security.md says; '' for any other value."""
     if not isinstance(value, str) or not _URL.fullmatch(value):
         return ""
     try:
@@ -106,7 +100,6 @@ def safe_url(value: object) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host name or IP address is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -114,10 +107,7 @@ def is_loopback(host: str) -> bool:
 
 
 def time(value: object) -> float | None:
-    """Return the POSIX time of a text in ISO 8601, in seconds; None for any other value, or a year out of range.
-
-    A time without a zone is UTC.
-    """
+    """Return the POSIX time of a text in ISO 8601 (in UTC without a zone); None for any other value."""
     if not isinstance(value, str) or len(value) > MAX_TIME_LENGTH:
         return None
     try:

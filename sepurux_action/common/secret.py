@@ -138,7 +138,6 @@ class Redactor:
                 yield from ((before[start], before[end]) for start, end in self._find(decoded, layers - 1))
 
     def _find_beginnings(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yield start and end of each beginning of a secret before `json_reader.CUT`, and of that."""
         for match in self._maybe_cut.finditer(text):
             shown = match[0].removesuffix(json_reader.CUT)
             if shown == match[0]:

@@ -54,7 +54,3 @@ class Gate:
         if self.required_mutation_categories:
             set_here[options.REQUIRED_MUTATION_CATEGORIES.name] = list(self.required_mutation_categories)
         return set_here
-
-    @property
-    def limits_drops(self) -> bool:
-        return any(name in options.DROPS for name in self.limits)

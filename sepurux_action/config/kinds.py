@@ -150,7 +150,6 @@ def parse_trace_ids(text: str) -> tuple[str, ...]:
 
 
 def parse_logins(text: str) -> tuple[str, ...]:
-    """Return at most `MAX_REVIEWERS` GitHub logins separated by commas or lines, each once whatever its case."""
     logins: dict[str, str] = {}
     for part in parse_names(text):
         login, shown = part.removeprefix("@"), json_reader.preview(part)

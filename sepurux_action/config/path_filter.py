@@ -71,14 +71,6 @@ def _repeated(starts: int, takes: int) -> int:
     return (((starts & takes) + takes) ^ takes) | starts
 
 
-def _bits(name: str) -> Mapping[str, int]:
-    """Return the positions of each character of a name: bit n stands for the n-th character, from 0."""
-    bits: defaultdict[str, int] = defaultdict(int)
-    for position, character in enumerate(name):
-        bits[character] |= 1 << position
-    return bits
-
-
 _SLASH = _Element(frozenset("/"))
 _ANY_IN_FOLDER = _Element(frozenset("/"), excluded=True, repeat="*")
 _ANY = _Element(frozenset(), excluded=True, repeat="*")
@@ -89,15 +81,7 @@ _FOLDERS = _Element(frozenset(), excluded=True, repeat="**/")
 class Pattern:
     text: str
     negative: bool
-    _elements: tuple[_Element, ...]
-
-    def matches(self, bits: Mapping[str, int], length: int) -> bool:
-        """Return whether the whole name with these `_bits` and this length matches, in one step for each element."""
-        every = (1 << length) - 1
-        ends = 1
-        for element in self._elements:
-            ends = element.ends(ends, bits, every)
-        return bool(ends >> length)
+    elements: tuple[_Element, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +91,14 @@ class Filter:
     patterns: tuple[Pattern, ...]
 
     def matches(self, name: str) -> bool:
-        bits = _bits(name)  # once for all patterns: it reads the whole name
+        bits: defaultdict[str, int] = defaultdict(int)  # the positions of each character: bit n is the n-th, from 0
+        for position, character in enumerate(name):
+            bits[character] |= 1 << position
         for pattern in reversed(self.patterns):
-            if pattern.matches(bits, len(name)):
+            ends = 1
+            for element in pattern.elements:
+                ends = element.ends(ends, bits, (1 << len(name)) - 1)
+            if ends >> len(name):
                 return not pattern.negative
         return False
 

@@ -73,19 +73,17 @@ class Change:
 def diff(old: Policy, new: Policy) -> tuple[Change, ...]:
     """Return the values that differ, in the order of the file. `0.9` and `90%` are the same value."""
     rows = list(_changed("", old.top, new.top))
-    gates = [{_key(policy, gate, index): gate for index, gate in enumerate(policy.gates)} for policy in (old, new)]
-    names = {_key(p, gate, index): p.name(gate) for p in (new, old) for index, gate in enumerate(p.gates)}
-    for key in dict.fromkeys(key for by_key in gates for key in by_key):
-        before, after = (by_key.get(key) for by_key in gates)
-        name = json_reader.printable(names[key]) or f"{int(key[1:]) + 1}"
+    olds, news = (
+        {policy.name(gate).casefold() or f"#{number}": gate for number, gate in enumerate(policy.gates, start=1)}
+        for policy in (old, new)
+    )
+    for key in {**olds, **news}:
+        before, after = olds.get(key), news.get(key)
+        name = json_reader.printable(old.name(before) if before else new.name(news[key])) or key.removeprefix("#")
         if before is None or after is None:
             rows.append(Change("", "" if before is None else "listed", "" if after is None else "listed", name))
         rows.extend(_changed(name, before or PolicySection(), after or PolicySection()))
     return tuple(rows)
-
-
-def _key(policy: Policy, gate: PolicySection, index: int) -> str:
-    return policy.name(gate).casefold() or f"#{index}"
 
 
 def _changed(gate: str, old: PolicySection, new: PolicySection) -> Iterator[Change]:

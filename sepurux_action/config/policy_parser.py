@@ -78,14 +78,9 @@ def workflow_triggers(text: str) -> frozenset[str]:
     except ConfigurationError:
         return frozenset()
     values = {key.value: value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}
-    names: list[yaml.Node] = []
-    match values.get("on"):
-        case yaml.ScalarNode() as name:
-            names = [name]
-        case yaml.SequenceNode(value=items):
-            names = items
-        case yaml.MappingNode(value=pairs):
-            names = [key for key, _ in pairs]
+    on = values.get("on", yaml.ScalarNode("", ""))
+    names = on.value if isinstance(on, yaml.CollectionNode) else [on]
+    names = [each[0] if isinstance(each, tuple) else each for each in names]  # of a mapping, the keys
     known = all(isinstance(name, yaml.ScalarNode) and _TRIGGER.match(name.value) for name in names)
     return frozenset(name.value for name in names if known)
 
@@ -170,14 +165,13 @@ class PolicyParser:
             raise ConfigurationError(sorted(self._problems, key=lambda problem: (problem.line, problem.column)))
 
     def policy(self, root: yaml.Node) -> Policy:
-        top = yaml.MappingNode("", [], root.start_mark)
-        if isinstance(root, yaml.MappingNode):
-            top = root
-        elif not _empty(root):
+        if _empty(root):
+            return Policy(path=self._path)
+        if not isinstance(root, yaml.MappingNode):
             message = f"the file holds {_kind(root)}; accepted: keys with values, as `campaign: refunds`"
-            self._add_problem(root, "", message)
-        policy = Policy(path=self._path, top=self._section(top, SectionKind.TOP, ""))
-        for key, value in top.value:
+            raise _error(self._path, _position(root.start_mark), message)
+        policy = Policy(path=self._path, top=self._section(root, SectionKind.TOP, ""))
+        for key, value in root.value:
             if key.value == VERSION_KEY and value.value not in ("", VERSION):
                 self._add_problem(value, f"`{VERSION_KEY}`", f"{_kind(value)} is not known; accepted: `{VERSION}`")
             if key.value == GATES and not _empty(value):
@@ -186,17 +180,22 @@ class PolicyParser:
         return policy
 
     def _gates(self, node: yaml.Node) -> Iterator[PolicySection]:
-        if not isinstance(node, yaml.SequenceNode) or not node.value:
-            self._reject(node, f"`{GATES}`", "a list with an entry for each gate")
-            return
-        if len(node.value) > MAX_GATES_IN_STEP:
-            given = f"it has {len(node.value)} gates; accepted: at most {MAX_GATES_IN_STEP} in a step"
-            self._add_problem(node, f"`{GATES}`", f"{given}. {TOO_MANY_GATES}")
-        for number, item in enumerate(node.value, start=1):
+        accepted = "a list with an entry for each gate"
+        items = self._items(node, f"`{GATES}`", accepted, MAX_GATES_IN_STEP, f". {TOO_MANY_GATES}")
+        for number, item in enumerate(items, start=1):
             if isinstance(item, yaml.MappingNode):
                 yield self._section(item, SectionKind.GATE, f"gate {number}, ")
             else:
                 self._reject(item, f"gate {number}", "keys with values")
+
+    def _items(self, node: yaml.Node, where: str, accepted: str, most: int, advice: str = "") -> list[yaml.Node]:
+        if not isinstance(node, yaml.SequenceNode) or not node.value:
+            self._reject(node, where, accepted)
+            return []
+        if len(node.value) > most:
+            self._add_problem(node, where, f"it has {len(node.value)} entries; accepted: at most {most}{advice}")
+            return []
+        return list(node.value)
 
     def _check_duplicate_names(self, policy: Policy) -> None:
         numbers: dict[str, int] = {}
@@ -274,14 +273,9 @@ class PolicyParser:
             if stage := self._value(options.ENFORCEMENT.kind, node, where):
                 yield StageRule(stage=stage[1])
             return
-        if isinstance(node, yaml.MappingNode) or not node.value:
-            self._reject(node, where, "a stage, or a list of entries with a `stage` each")
-            return
-        if len(node.value) > MAX_RULES:
-            self._add_problem(node, where, f"it has {len(node.value)} entries; accepted: at most {MAX_RULES}")
-            return
         seen: dict[tuple[date, Filter | None], int] = {}
-        for number, item in enumerate(node.value, start=1):
+        items = self._items(node, where, "a stage, or a list of entries with a `stage` each", MAX_RULES)
+        for number, item in enumerate(items, start=1):
             at = f"{where}, entry {number}"
             rule = self._rule(item, at)
             if rule is None:

@@ -92,11 +92,10 @@ class Settings:
     @property
     def shares_statuses(self) -> bool:
         """Return whether base branches share a status although a commit may pass on one and fail on another."""
-        differs = any(gate.limits_drops or any(rule.branches for rule in gate.rules) for gate in self.gates)
+        differs = any(options.DROPS & set(gate.limits) or any(r.branches for r in gate.rules) for gate in self.gates)
         return differs and self.status and BASE not in self.status_context
 
     def context_of(self, gate: str, base: str) -> str:
-        """Return the context of a gate's status: `<prefix> / <name>`, with the base branch in place of `{base}`."""
         return f"{self.status_context.replace(BASE, base)} / {gate}"
 
 
@@ -319,7 +318,6 @@ class OptionReader:
         return value
 
     def check_duplicate_names(self, gates: Iterable[Gate]) -> None:
-        """Add a problem for each name that several gates have, whatever its case."""
         counts = Counter(gate.name.casefold() for gate in gates if gate.name)
         flags = (layer for layer in self._layers if layer.source is Source.FLAGS)
         given = next((each for layer in flags for each in (options.NAME, options.CAMPAIGN) if layer.given(each)), None)

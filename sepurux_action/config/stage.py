@@ -17,8 +17,6 @@ WARN_BEFORE = timedelta(days=3)  # a stricter stage: time to fix what it would b
 
 
 class Stage(StrEnum):
-    """How far a team has adopted the gate, from the mildest to the strictest."""
-
     OBSERVE = "observe"
     SOFT = "soft"
     HARD = "hard"
@@ -62,7 +60,6 @@ class NextChange:
 
 
 def parse_start(text: str) -> date:
-    """Return the day of a text such as `2027-01-31`; raises ValueError for any other text."""
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
         raise ValueError
     return date.fromisoformat(text)

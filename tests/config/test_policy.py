@@ -131,7 +131,7 @@ def test_an_alias_of_an_option_is_read_as_the_option_and_without_gates_there_is_
         ("gates: [{gates: []}]", "1:10: gate 1, `gates`: it is not accepted here"),
         ("thresholds: 3", '1:13: `thresholds`: it is "3"; accepted: keys with values'),
         ("gates: {name: a}", "1:8: `gates`: it is a group of keys; accepted: a list with an entry for each gate"),
-        (f"gates: [{', '.join(f'{{name: g{n}}}' for n in range(36))}]", "1:8: `gates`: it has 36 gates; accepted: at"),
+        (f"gates: [{', '.join(f'{{name: g{n}}}' for n in range(36))}]", "1:8: `gates`: it has 36 entries; accepted: "),
         ("gates: [a]", '1:9: gate 1: it is "a"; accepted: keys with values'),
         ("- campaign", "1:1: the file holds a list; accepted: keys with values"),
         ("campaign: [a]", "1:11: `campaign`: it is a list; accepted: a campaign's name or UUID"),

@@ -114,7 +114,11 @@ def _(case: Case) -> bool:
 @place("the settings, as a drop", "drop")
 def _(case: Case) -> bool:
     (gate,) = read_settings([input_layer({"campaign": "refunds", case.metric.drop: "1"})], lambda _pattern: ()).gates
-    return gate.limits[case.metric.drop] == 1 and gate.limits_drops and case.metric.drop not in gate.thresholds
+    return (
+        gate.limits[case.metric.drop] == 1
+        and case.metric.drop in options.DROPS
+        and case.metric.drop not in gate.thresholds
+    )
 
 
 # -- the evaluation ---------------------------------------------------------------------------------------------------

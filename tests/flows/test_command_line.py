@@ -57,7 +57,7 @@ def test_a_broken_installation_is_undecided_and_no_traceback(tmp_path: Path) -> 
     (tmp_path / "requests.py").write_text("raise ImportError('secret-1234')")
     ended = run_shell(f"{sys.executable} -m sepurux_action --campaign c", tmp_path)
     assert ended.returncode == 2
-    assert ended.stderr.startswith("error: Internal error (ImportError at requests.py:1)")
+    assert ended.stderr.startswith("error: The gate has no result: internal error (ImportError at requests.py:1)")
     assert "secret-1234" not in ended.stderr
 
 
