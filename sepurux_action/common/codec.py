@@ -1,7 +1,4 @@
-"""Converts frozen dataclasses to JSON values and back, and objects to JSON of another shape.
-
-An enum becomes its value, a tuple a list, and a mapping an object.
-"""
+"""Converts frozen dataclasses to JSON values and back, and objects to JSON of another shape."""
 
 from __future__ import annotations
 

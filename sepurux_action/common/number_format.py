@@ -1,7 +1,4 @@
-"""Formats numbers and durations for people.
-
-Numbers that differ get enough digits to look different (docs/configuration.md#thresholds).
-"""
+"""Formats numbers and durations for people; numbers that differ get enough digits to look different."""
 
 from __future__ import annotations
 

@@ -115,11 +115,13 @@ class Redactor:
         if not self._parts or len(text) < MIN_REDACTED_LENGTH:
             return text
         pieces, at = list[str](), 0
-        for start, end in _without_overlaps(self._find(text, MAX_LAYERS)):
-            cut = json_reader.CUT if json_reader.CUT in text[start:end] else ""
-            pieces += [text[at:start], REDACTED, cut]
-            at = end
-        return "".join((*pieces, text[at:])) if pieces else text
+        for start, end in sorted(self._find(text, MAX_LAYERS)):
+            if start >= at:  # it does not overlap with the one before
+                pieces += [text[at:start], REDACTED]
+                at = start
+            pieces += [json_reader.CUT] if json_reader.CUT in text[at:end] else []
+            at = max(at, end)
+        return "".join((*pieces, text[at:]))
 
     def _find(self, text: str, layers: int) -> Iterator[tuple[int, int]]:
         """Yield start and end of each secret in the text, below at most so many layers of escapes, in any order."""
@@ -163,13 +165,3 @@ class Redactor:
         elif isinstance(value, dict):
             value.update((key, self.redact_json(item, levels - 1)) for key, item in value.items())
         return value
-
-
-def _without_overlaps(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged = list[tuple[int, int]]()
-    for start, end in sorted(spans):
-        if merged and start < merged[-1][1]:
-            merged[-1] = merged[-1][0], max(end, merged[-1][1])
-        else:
-            merged.append((start, end))
-    return merged

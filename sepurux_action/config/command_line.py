@@ -1,7 +1,4 @@
-"""The flags of `sepurux-gate`, made from the table of options, and the words that differ on a command line.
-
-The command line that repeats an evaluation names the variable of the secret, not the secret.
-"""
+"""The flags of `sepurux-gate`, made from the table of options, and the words that differ on a command line."""
 
 from __future__ import annotations
 
@@ -110,7 +107,10 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
         _reject(made, f"{error.argument_name} {next(whats, 'has a problem')}")
     if unknown:
         quotes = "; put quotes around globs" if getattr(known, options.TRACE_FILE.name) else ""
-        _reject(made, *(_unknown(made, unknown) or [f"an argument belongs to no flag{quotes}"]))
+        flags = [each for action in made._actions for each in action.option_strings]  # noqa: SLF001 - no public name
+        named = [each for each in (each.partition("=")[0] for each in unknown) if NAME_OF_FLAG.fullmatch(each)]
+        problems = [f"{each} is not known{did_you_mean(each, flags)}".replace("`", "") for each in named]
+        _reject(made, *(problems or [f"an argument belongs to no flag{quotes}"]))
     given = vars(known)
     report_format, quiet = Format(given.pop("format")), given.pop("quiet")
     return CommandLine({name: text for name, text in given.items() if text is not None}, report_format, quiet)
@@ -127,15 +127,13 @@ def _parser() -> argparse.ArgumentParser:
         exit_on_error=False,
         add_help=False,
     )
-    by_title = {"What to evaluate": _OTHER_FLAGS, **_GROUPS, "Help": ()}
-    groups = {title: made.add_argument_group(title) for title in by_title}
-    for title, listed in by_title.items():
+    groups = {title: made.add_argument_group(title) for title in ("What to evaluate", *_GROUPS, "Help")}
+    for title, listed in {"What to evaluate": _OTHER_FLAGS, **_GROUPS}.items():
+        group = groups[title]
         for option in listed:
-            groups[title].add_argument(
-                flag(option.name), dest=option.name, metavar=option.kind.placeholder, help=_help(option)
-            )
+            group.add_argument(flag(option.name), dest=option.name, metavar=option.kind.placeholder, help=_help(option))
             for alias in option.aliases:
-                groups[title].add_argument(flag(alias), dest=alias, help=argparse.SUPPRESS)
+                group.add_argument(flag(alias), dest=alias, help=argparse.SUPPRESS)
     groups["Output"].add_argument(
         "--format",
         choices=list(Format),
@@ -147,9 +145,8 @@ def _parser() -> argparse.ArgumentParser:
     groups["Output"].add_argument(
         "--quiet", action="store_true", help="Write no progress and no log, only the result, warnings, and problems."
     )
-    groups["Help"].add_argument(
-        "--version", action="version", version=f"%(prog)s {__version__}", help="Show the version."
-    )
+    shown = f"%(prog)s {__version__}"
+    groups["Help"].add_argument("--version", action="version", version=shown, help="Show the version.")
     groups["Help"].add_argument("-h", "--help", action="help", help="Show this help.")
     return made
 
@@ -161,13 +158,6 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return [line for part in text.splitlines() for line in textwrap.wrap(part, width, break_on_hyphens=False)]
-
-
-def _unknown(made: argparse.ArgumentParser, arguments: Sequence[str]) -> list[str]:
-    flags = [each.partition("=")[0] for each in arguments]
-    known = [each for action in made._actions for each in action.option_strings]  # noqa: SLF001 - has no public name
-    named = [each for each in flags if NAME_OF_FLAG.fullmatch(each)]
-    return [f"{each} is not known{did_you_mean(each, known)}".replace("`", "") for each in named]
 
 
 def _reject(made: argparse.ArgumentParser, *problems: str) -> NoReturn:
@@ -204,7 +194,7 @@ def _name(setting: re.Match[str]) -> str:
 
 
 def command_lines(gate: Gate, host: str) -> Iterator[str]:
-    """Yield the lines for a shell; with a variable for the base URL if `host` is not the vendor's own."""
+    """Yield the lines for a shell, with variables for the secret, and the base URL if `host` is not the vendor's."""
     yield f"export {options.API_KEY.environment}=...   # or {options.TOKEN.environment}"
     if host and host != urlsplit(options.BASE_URL.default).hostname:
         yield f"export {options.BASE_URL.environment}=...   # the workflow's {options.BASE_URL.name}"

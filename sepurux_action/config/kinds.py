@@ -183,13 +183,8 @@ def word_of(words: type[E], placeholder: str = "WORD") -> Kind[E]:
     return Kind(parse, f"{', '.join(first)} or {last}", placeholder)
 
 
-def rate(example: str) -> Kind[float]:
-    return Kind(parse_rate, f"a fraction or a percentage, such as {example}", "RATE")
-
-
 parse_lines = partial(parse_names, separators="\n")
 parse_positive_number = partial(parse_whole_number, lowest=1)
 NAME = Kind(parse_name, f"1 to {MAX_NAME_LENGTH} characters on one line")
 SCORE = Kind(parse_score, "0, or a number from 1 to 100", "SCORE")
 WHOLE_NUMBER = Kind(parse_whole_number, "a whole number", "N")
-POSITIVE_NUMBER = Kind(parse_positive_number, "a whole number of at least 1", "N")

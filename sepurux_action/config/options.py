@@ -140,7 +140,7 @@ MUTATION_PACK = Option(
 )
 MIN_PASS_RATE = _threshold(
     "min_pass_rate",
-    kinds.rate("`0.85` or `85%`"),
+    Kind(kinds.parse_rate, "a fraction or a percentage, such as `0.85` or `85%`", "RATE"),
     "Lowest pass rate that is allowed.",
     environment="SEPURUX_MIN_PASS_RATE",
     default="0.9",
@@ -171,7 +171,7 @@ MIN_MUTATION_CATEGORIES = _threshold(
 )
 MIN_SCENARIOS = _threshold(
     "min_scenarios",
-    kinds.POSITIVE_NUMBER,
+    Kind(kinds.parse_positive_number, "a whole number of at least 1", "N"),
     "Lowest number of scenarios that the evaluation must have. The gate compares it; Sepurux does not get it.",
 )
 REQUIRED_MUTATION_CATEGORIES = _threshold(
@@ -181,7 +181,7 @@ REQUIRED_MUTATION_CATEGORIES = _threshold(
 )
 MAX_PASS_RATE_DROP = _threshold(
     "max_pass_rate_drop",
-    kinds.rate("`0.05` or `5%`"),
+    Kind(kinds.parse_rate, "a fraction or a percentage, such as `0.05` or `5%`", "RATE"),
     "How far the pass rate may lie below the baseline, the median of the last passing results on the base branch. "
     "A command line has no base branch, so this is an error there.",
 )

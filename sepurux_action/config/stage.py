@@ -1,7 +1,4 @@
-"""The stages of a gate, what it does without a decision, and the `enforcement:` rules that choose its stage.
-
-The rules choose by branch and by day of UTC. Source: docs/configuration.md#stages-by-date-and-branch.
-"""
+"""The stages of a gate, and the rules that choose one. Source: docs/configuration.md#stages-by-date-and-branch."""
 
 from __future__ import annotations
 
@@ -20,6 +17,9 @@ class Stage(StrEnum):
     OBSERVE = "observe"
     SOFT = "soft"
     HARD = "hard"
+
+
+_strictness = list(Stage).index
 
 
 class OnUndecided(StrEnum):
@@ -91,7 +91,3 @@ def next_change(rules: Iterable[StageRule], branch: str, today: date) -> NextCha
 def _matching(rules: Iterable[StageRule], branch: str) -> list[StageRule]:
     """Return the entries for every branch and those that name this one; none of these if the branch is unknown ('')."""
     return [rule for rule in rules if rule.branches is None or (branch and rule.branches.matches(branch))]
-
-
-def _strictness(stage: Stage) -> int:
-    return list(Stage).index(stage)
