@@ -139,12 +139,8 @@ def number(
 
 def preview(value: object) -> str:
     """Return a value from outside as a short text on one line, for an error message."""
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    shown = printable(value) if isinstance(value, str) else str(value)
-    shown = shorten(shown, MAX_QUOTE_LENGTH)
-    return f'"{shown}"' if isinstance(value, str) else shown
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    if isinstance(value, str):
+        return f'"{shorten(printable(value), MAX_QUOTE_LENGTH)}"'
+    return str(value).lower() if isinstance(value, bool) else shorten(str(value), MAX_QUOTE_LENGTH)

@@ -94,11 +94,7 @@ _PROBLEMS = {  # by the beginning of argparse's message, which may quote a value
 
 
 def parse_command_line(arguments: Sequence[str]) -> CommandLine:
-    """Return what a command line asks for.
-
-    Exits with status 0 for --help and --version, and with status 2 for problems. What it says about problems quotes no
-    value, because any value may be a secret.
-    """
+    """Exit with status 0 for --help and --version, 2 for problems. Those quote no value, as any may be a secret."""
     made = _parser()
     try:
         known, unknown = made.parse_known_args(arguments)
@@ -174,10 +170,7 @@ def in_workflow(hint: str) -> str:
 
 
 def on_command_line(text: str, *, of_policy: bool = False) -> str:
-    """Return a hint in the words of a command line, with flags for the inputs that it names, variables for secrets.
-
-    What a text on the policy file quotes are keys, which have the same names everywhere.
-    """
+    """Return a hint with flags in place of inputs, and variables for secrets; keys of the policy file stay."""
     text = _with_rerun(text, "run the command again")
     return text if of_policy else _SETTING.sub(_name, text)
 

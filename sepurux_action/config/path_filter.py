@@ -107,10 +107,7 @@ class Filter:
 
 
 def affects(patterns: Filter, changed: Sequence[ChangedFile] | None) -> bool:
-    """Return whether a gate with these `paths` runs: if they include the new or the old name of a changed file.
-
-    `changed` is None if there is no pull request or its files cannot be read. Source: docs/configuration.md#paths.
-    """
+    """Return whether a gate with these `paths` runs; `changed` is None if the files are not known."""
     if changed is None or len(changed) >= MAX_FILES:
         return True
     names = (name for file in changed for name in (file.name, file.previous) if name)

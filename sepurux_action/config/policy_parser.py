@@ -204,11 +204,10 @@ class PolicyParser:
             first = numbers.setdefault(name.casefold(), number)
             if name and first != number:
                 own = gate.texts.get(options.NAME.name)
-                shown = json_reader.preview(name)
-                message = f"{shown} is the name of gate {first} too; accepted: names that differ in more than case"
-                message += "" if own else " (the default of `name` is the campaign)"
-                at = (own or gate).line, 1
-                self._add_problem(at, f"gate {number}, `{options.NAME.name}`", message)
+                given = f"{json_reader.preview(name)} is the name of gate {first} too"
+                why = "" if own else " (the default of `name` is the campaign)"
+                message = f"{given}; accepted: names that differ in more than case{why}"
+                self._add_problem(((own or gate).line, 1), f"gate {number}, `{options.NAME.name}`", message)
 
     def _section(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> PolicySection:
         texts: dict[str, ConfiguredValue] = {}

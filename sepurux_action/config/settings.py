@@ -143,9 +143,8 @@ def read_settings(
         gate = _read_gate(reader, find_traces)
         rules = (section and section.rules) or policy.top.rules
         gates.append(gate if has_fixed_stage else replace(gate, rules=rules))
-        for option in options.LIMITS if flags else ():
-            if option.name in options.DROPS and reader.value(option) is not None:
-                reader.add_problem(option, NO_BASE)
+        for drop in options.DROPS & set(gate.limits) if flags else ():
+            reader.add_problem(BY_NAME[drop], NO_BASE)
         readers.append(reader)
     step.check_duplicate_names(gates)
     settings = replace(
@@ -201,9 +200,8 @@ def _settings(reader: OptionReader, gates: Sequence[Gate]) -> Settings:
 
 def _in_order(readers: Iterable[OptionReader]) -> tuple[Problem, ...]:
     """Return every problem once, in the order of the option table, unknown names last."""
-    order = [option.name for option in OPTIONS]
     problems = [each for reader in readers for each in reader.problems]
-    problems.sort(key=lambda each: order.index(each[0]) if each[0] in order else len(order))
+    problems.sort(key=lambda each: OPTIONS.index(each[0]) if each[0] else len(OPTIONS))
     return tuple(dict.fromkeys(problem for _, problem in problems))
 
 
@@ -263,12 +261,12 @@ class OptionReader:
         given = [layer.texts.get(name, "").strip() for layer in self._layers for name in secrets]
         given = [part for text in given for part in (text, *text.split())]  # a report may split one with white space
         self._redact = Redactor(given)
-        self.problems: list[tuple[str, Problem]] = []  # each with the name of its option, or the unknown name
+        self.problems: list[tuple[Option[object] | None, Problem]] = []  # None for an unknown name
         self.overridden: set[str] = set()
         for layer in self._layers:
             for spelling in (each for each in layer.texts if each not in BY_NAME):
                 shown = json_reader.printable(spelling)
-                self._add(spelling, layer, shown, f"it is not known{kinds.did_you_mean(shown, BY_NAME)}")
+                self._add(layer, shown, f"it is not known{kinds.did_you_mean(shown, BY_NAME)}")
 
     def value_or_default(self, option: Option[T]) -> T:
         value = self.value(option)
@@ -294,7 +292,7 @@ class OptionReader:
                 try:
                     return self._parsed(option, given)
                 except ValueError as error:
-                    self._add(option.name, layer, spelling, str(error))
+                    self._add(layer, spelling, str(error))
                     return None
         return None
 
@@ -331,16 +329,18 @@ class OptionReader:
         """Add a problem in an option to the layer that gives it, or to the first layer if none does."""
         giving = [each for each in self._layers if each.given(option)]
         layer = (giving or [each for each in self._layers if each.source is not Source.POLICY])[0]
-        self._add(option.name, layer, option.name, message)
+        self._add(layer, option.name, message)
 
     def has_problem(self, option: Option[object]) -> bool:
-        return any(name == option.name for name, _ in self.problems)
+        return any(each is option for each, _ in self.problems)
 
     def _shown(self, option: Option[object], text: str) -> str:
         """Return a value as an error message shows it, without secrets and URLs that may contain one."""
         hidden = option.secret or (option is options.BASE_URL and any(mark in text for mark in "@?#"))
         return "the value" if hidden or may_be_secret(text) else json_reader.preview(self._redact(text))
 
-    def _add(self, name: str, layer: Layer, spelling: str, message: str) -> None:
+    def _add(self, layer: Layer, spelling: str, message: str) -> None:
         problem = Problem(layer.label(spelling), message, layer.file, layer.lines.get(spelling, 0))
-        self.problems.append((name, problem.redacted(self._redact)))  # a secret may be in the wrong option
+        self.problems.append(
+            (BY_NAME.get(spelling), problem.redacted(self._redact))
+        )  # a secret may be in the wrong option
