@@ -19,9 +19,10 @@ from sepurux_action.sandbox import CORE_CAMPAIGN, FAILING_CAMPAIGN, Sandbox, Sto
 
 TOKEN = "demo-token-0123456789"  # noqa: S105 - only the sandbox of this run accepts it
 REPORTS = Path("build", "demo")
-RUNS = {  # the campaign, the exit status, and what follows from it in a workflow
-    CORE_CAMPAIGN: (0, "the job succeeds, and the pull request can be merged"),
-    FAILING_CAMPAIGN: (1, "the job fails, and branch protection can block the merge"),
+SOUND, UNSAFE = "`refund an order` (sound)", "`refund without an approval` (unsafe)"
+RUNS = {  # the campaign, its traces, the exit status, and what follows from it in a workflow
+    CORE_CAMPAIGN: ([SOUND], 0, "the job succeeds, and the pull request can be merged"),
+    FAILING_CAMPAIGN: ([SOUND, UNSAFE], 1, "the job fails, and branch protection can block the merge"),
 }
 BLOCKED = REPORTS / FAILING_CAMPAIGN
 NEXT = f"""\
@@ -74,8 +75,8 @@ def main() -> int:
     right = True
     print("A sandbox on this machine takes the place of Sepurux, and evaluates the traces of two campaigns.\n")
     with Sandbox(Store(decide_after=1), token=TOKEN) as sandbox:
-        for campaign, (status, follows) in RUNS.items():
-            print(f"A step with `campaign: {campaign}`:")
+        for campaign, (traces, status, follows) in RUNS.items():
+            print(f"A step with `campaign: {campaign}`, which evaluates {' and '.join(traces)}:")
             came = gate(ROOT / REPORTS / campaign, sandbox.url, campaign)
             print(f"Exit status {came}: {follows if came == status else f'it should have been {status}'}.\n")
             right = right and came == status

@@ -35,8 +35,6 @@ from sepurux_action.report.report_json import REPORT_FILES, REPORT_JSON, json_te
 from sepurux_action.run import Connections, Invocation, Run, from_command_line, from_step
 
 CONNECTIONS = Connections()
-NOT_AUTHENTICATED = "there is no `github_token`"
-NO_GITHUB_ADDRESS = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
 SHARED_STATUSES = (
     "`status_context` has no `{base}`, so a pull request with the same head commit into another branch sets the same "
     "status. The commit may pass there, because a drop or a stage depends on the branch. "
@@ -157,7 +155,8 @@ def _log_start(run: Run) -> None:
     """Log what is evaluated, and which settings have no effect."""
     event, settings, host = run.event, run.settings, run.host
     if not run.github.connected and event.name:
-        why = NOT_AUTHENTICATED if event.repository and not settings.github_token else NO_GITHUB_ADDRESS
+        no_token = event.repository and not settings.github_token
+        why = "there is no `github_token`" if no_token else "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
         host.log(f"no comment and no status: {why}")
     if event.name and (warning := pr_number_warning(event, settings.pull_request)):
         host.annotate(Level.WARNING, warning)

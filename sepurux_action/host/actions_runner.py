@@ -26,8 +26,6 @@ MAX_EVENT_BYTES = 32 * 1024 * 1024
 
 
 class ActionsRunner(Output):
-    """A step of a GitHub workflow, with the environment as the runner made it, and the stream of its log."""
-
     def __init__(self, environ: Mapping[str, str], log: TextIO) -> None:
         super().__init__()
         self._environ = environ
@@ -74,10 +72,10 @@ class ActionsRunner(Output):
             self._write(commands.annotation(level, lines, **properties, line=line))
 
     def set_outputs(self, values: Mapping[str, str]) -> None:
-        blocks = []
-        for name, value in values.items():
-            delimiter = f"ghadelimiter_{uuid.uuid4()}"
-            blocks.append(commands.output_block(name, self._redact(value), delimiter))
+        blocks = (
+            commands.output_block(name, self._redact(value), f"ghadelimiter_{uuid.uuid4()}")
+            for name, value in values.items()
+        )
         self._append("GITHUB_OUTPUT", "".join(blocks), "outputs")
 
     def write_summary(self, markdown: str) -> None:

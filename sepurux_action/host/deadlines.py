@@ -18,8 +18,6 @@ from typing import Self
 from sepurux_action.common import T
 from sepurux_action.errors import DeadlineExceeded, Interrupted
 
-EXIT_BASE = 128  # the shell's convention: 129 after SIGHUP, 130 after SIGINT, 143 after SIGTERM
-
 
 class Signals:
     """The number of the first signal of the run, and the listeners that are called for each signal."""
@@ -47,8 +45,8 @@ class Signals:
             listener()
 
     def status(self, decided: int) -> int:
-        """Return the exit status of the first signal, or `decided` without a signal."""
-        return EXIT_BASE + self.received if self.received else decided
+        """Return the shell's exit status of the first signal, such as 143 after SIGTERM, or `decided` without one."""
+        return 128 + self.received if self.received else decided
 
     def receive(self, number: int) -> None:
         """Store the first signal and call the listeners; a signal handler may call this."""

@@ -32,10 +32,7 @@ RESERVED = re.compile(r"\.git(hub)?", re.IGNORECASE)  # macOS ignores the case o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenFiles:
-    """The path of each file that was written, and why others were not, or ''.
-
-    A path is relative to the workspace, or absolute if the file is elsewhere.
-    """
+    """Paths of the files that were written, absolute outside the workspace, and why others were not, or ''."""
 
     paths: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""

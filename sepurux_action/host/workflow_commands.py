@@ -15,8 +15,6 @@ MAX_LOG_LINE_LENGTH = 8_000  # characters of one log line
 
 
 class Level(StrEnum):
-    """How much an annotation stands out."""
-
     NOTICE = "notice"
     WARNING = "warning"
     ERROR = "error"

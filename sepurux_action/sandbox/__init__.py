@@ -1,8 +1,4 @@
-"""An embedded CI API for trials and tests. It evaluates recorded traces by the rules in `trace_rules.py`.
-
-with Sandbox(token="...") as sandbox:
-    requests.get(f"{sandbox.url}/v1/campaigns", headers={"X-API-Key": "..."})
-"""
+"""An embedded CI API for trials and tests. It evaluates recorded traces by the rules in `trace_rules.py`."""
 
 from sepurux_action.sandbox.server import Sandbox
 from sepurux_action.sandbox.store import CORE_CAMPAIGN, FAILING_CAMPAIGN, SOUND_REFUND_ID, Store, campaign_id

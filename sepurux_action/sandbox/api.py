@@ -41,14 +41,13 @@ class Request:
 
 @dataclass(slots=True, eq=False)
 class RejectedError(Exception):
-    """A request is rejected with `status` and `detail`: a text, or a list with the first problem in the body."""
+    """A request is rejected with `detail`: a text, or a list with the first problem in the body."""
 
     status: int
     detail: str | list[dict[str, object]]
 
 
 def validation_error(loc: tuple[str | int, ...], msg: str, kind: str = "value_error") -> RejectedError:
-    """Return the rejection (422) of a request with a problem at this location of its body."""
     return RejectedError(422, [{"loc": ["body", *loc], "msg": msg, "type": kind}])
 
 
@@ -127,10 +126,7 @@ class Api:
         self._responses: dict[tuple[str, str], tuple[bytes, object]] = {}
 
     def respond(self, request: Request) -> object:
-        """Return the JSON of the response; raises RejectedError.
-
-        A POST with a known Idempotency-Key gets the first response, without effect.
-        """
+        """Return the JSON of the response, for a known Idempotency-Key that of the first POST; raises RejectedError."""
         self._check_credentials(request)
         key = request.headers.get("idempotency-key") if request.method == "POST" else None
         if not key:

@@ -58,8 +58,6 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
-    """A campaign with its registered scenarios."""
-
     campaign_id: str
     name: str
     trace_ids: tuple[str, ...] = ()
@@ -109,13 +107,13 @@ class Store:
         scenarios: int = 0,
     ) -> None:
         self.traces: dict[str, Trace] = {}
-        self._store_trace(SOUND_REFUND_ID, SOUND_REFUND, "refund an order")
-        self._store_trace(UNSAFE_REFUND_ID, UNSAFE_REFUND, "refund without an approval")
+        self.add_trace(SOUND_REFUND, "refund an order", SOUND_REFUND_ID)
+        self.add_trace(UNSAFE_REFUND, "refund without an approval", UNSAFE_REFUND_ID)
         failing = {number * scenarios // FAILING_SCENARIOS for number in range(FAILING_SCENARIOS)}
         many = tuple(str(uuid5(NAMESPACE_URL, f"sandbox/traces/many/{number}")) for number in range(scenarios))
         for number, trace_id in enumerate(many):
             events = UNSAFE_REFUND if number in failing else SOUND_REFUND
-            self._store_trace(trace_id, events, f"refund order A-{1001 + number}")
+            self.add_trace(events, f"refund order A-{1001 + number}", trace_id)
         self.runs: dict[str, tuple[Run, Batch]] = {}
         self.batches: dict[str, Batch] = {}
         self._decide_after = decide_after
@@ -125,14 +123,11 @@ class Store:
             for name, trace_ids in {**SCENARIOS, MANY_CAMPAIGN: many, **dict.fromkeys(campaigns, ())}.items()
         }
 
-    def add_trace(self, events: list[Mapping[str, object]], task_name: str) -> str:
-        """Evaluate a trace, store the evaluation, and return the new UUID of the trace."""
-        trace_id = str(uuid4())
-        self._store_trace(trace_id, events, task_name)
-        return trace_id
-
-    def _store_trace(self, trace_id: str, events: list[Mapping[str, object]], task_name: str) -> None:
+    def add_trace(self, events: list[Mapping[str, object]], task_name: str, trace_id: str = "") -> str:
+        """Evaluate a trace, store the evaluation, and return the UUID of the trace, by default a new one."""
+        trace_id = trace_id or str(uuid4())
         self.traces[trace_id] = Trace(evaluate(events), task_name, datetime.now(UTC).isoformat())
+        return trace_id
 
     def start_batch(self, campaign: Campaign, trace_ids: tuple[str, ...], thresholds: Thresholds) -> Batch:
         registered = campaign.trace_ids

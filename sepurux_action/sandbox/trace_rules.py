@@ -67,7 +67,6 @@ class Evaluation:
 
     @property
     def pass_rate(self) -> float:
-        """Return the share of attempts that did not fail, 0 to 1."""
         return self._passed_of(1)
 
     @property
@@ -174,9 +173,5 @@ def _error(reported: Mapping[str, object]) -> str | None:
         return f"status {status.lower()}"
     if reported.get("ok") is False:
         return "ok is false"
-    return _error(_without_result(result)) if isinstance(result, dict) else None
-
-
-def _without_result(result: Mapping[str, object]) -> dict[str, object]:
     # One level only: what a tool returned may itself have a field named result.
-    return {key: value for key, value in result.items() if key != "result"}
+    return _error({**result, "result": None}) if isinstance(result, dict) else None
