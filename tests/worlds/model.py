@@ -48,7 +48,7 @@ class Expected:
     enforcement: str = ""
     comments: int = 0
     numbers: Mapping[str, float] = field(default_factory=dict)
-    scenarios: float | None = None  # at the end of the status, if there is room
+    scenarios: Sequence[float] | None = None  # their number at the end of the status, empty if it is unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,9 +355,10 @@ def shown_numbers(runs: Sequence[Evaluated], numbers: Mapping[str, float]) -> Ma
     return {name: number for name, number in numbers.items() if scored or name != "reliability_score"}
 
 
-def shown_scenarios(runs: Sequence[Evaluated]) -> float | None:
-    counts = [run.numbers["scenarios"] for run in runs if run.decision in {"pass", "fail"}]
-    return None if len(counts) < len(runs) or {None, BROKEN} & {*counts} else min(counts, default=None)
+def shown_scenarios(runs: Sequence[Evaluated]) -> Sequence[float] | None:
+    if not runs or any(run.decision not in {"pass", "fail"} for run in runs):
+        return None
+    return [runs[0].numbers["scenarios"]] if runs[0].numbers["scenarios"] not in {None, BROKEN} else []
 
 
 # --- docs/noisy-agents.md, Blocking only what gets worse -------------------------------------------------------------

@@ -41,8 +41,8 @@ def differences(wanted: Expected, seen: Observed) -> list[str]:
         ("statuses", dict(wanted.statuses), dict(seen.statuses)),
         ("comments", wanted.comments, seen.comments),
     ]
-    ended = re.search(r"; (\d+) scenarios?$", seen.description)
-    if wanted.scenarios is not None and (ended or len(seen.description) <= MOST_WITH_SCENARIOS):
-        pairs.append(("scenarios", wanted.scenarios, ended and float(ended[1])))
+    shown = [float(count) for count in re.findall(r"; (\d+) scenarios?$", seen.description)]
+    if wanted.scenarios is not None and (shown or len(seen.description) <= MOST_WITH_SCENARIOS):
+        pairs.append(("scenarios", wanted.scenarios, shown))
     pairs += [(name, number, float(outputs[name] or "nan")) for name, number in wanted.numbers.items()]
     return [f"{name}: {model!r} by the documents, {run!r} by the gate" for name, model, run in pairs if model != run]

@@ -284,7 +284,7 @@ def _run(rng: Random, *, fails: bool) -> Run:
         "failures": rng.choice((0, 0, 1, 2, 3, 4)),
         "reliability_score": score,
         "mutation_categories": rng.choice((None, None, [], ["auth"], ["auth", "timeouts"], list(CATEGORIES))),
-        "trace_count": rng.choice((None, None, len(scores), len(scores), 0, 1, 2, 3)),
+        "trace_count": rng.choice((None, None, len(scores), len(scores), 0, 1, 2, 3, -1, 2.5)),
     }
     for name in fields:
         if name not in {"status", "decision"} and _rarely(rng):
