@@ -89,11 +89,9 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Runs]:
     calls = run.connections.calls(transport.send, run.signals)
     baselines = run.github.baselines(gates)
     compared = [(gate, baselines.get(gate.name, Baseline())) for gate in gates]
-
-    def set_early_outputs(known: Sequence[RunResult]) -> None:
-        run.host.set_outputs(outputs.early_outputs(known))
-
-    runs = Evaluation(compared, metadata, calls, run.host, set_early_outputs).run()
+    runs = Evaluation(
+        compared, metadata, calls, run.host, lambda known: run.host.set_outputs(outputs.early_outputs(known))
+    ).run()
     return {gate.name: of_gate for gate, of_gate in zip(gates, runs, strict=True)}
 
 

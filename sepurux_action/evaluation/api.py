@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -263,35 +263,22 @@ def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:
     return " ".join(filter(None, (f"Check that the secret in {sent.names} {valid} {project}.", sent.source, is_set)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Campaigns:
-    ids: Mapping[str, Sequence[str]]
-    names: Sequence[str]
-
-    def find(self, campaign: str, *, project: str) -> str:
-        ids = self.ids.get(campaign, ())
-        if len(ids) == 1:
-            return ids[0]
-        where = f' in project "{project}"' if project else ""
-        if ids:
-            hint = f"Set `campaign` to the UUID of one of them: {', '.join(ids)}."
-            raise EvaluationError(f'{len(ids)} campaigns are named "{campaign}"{where}', hint)
-        listed = ", ".join(self.names[:MAX_NAMES_LISTED]) + (", …" if len(self.names) > MAX_NAMES_LISTED else "")
-        hint = f"Set `campaign` to one of these, or `project` to another project: {listed}."
-        if not listed:
-            hint = "Check `project` and the secret, which see no campaign, or create the campaign at Sepurux."
-        raise EvaluationError(f'campaign "{campaign}" was not found{where}', hint)
-
-
-def parse_campaigns(payload: object, wanted: Collection[str]) -> Campaigns:
-    if not isinstance(payload, list):
+def find_campaign(listed: object, campaign: str, project: str) -> str:
+    """Return the id of a campaign from the response with the list of them; raises EvaluationError."""
+    if not isinstance(listed, list):
         raise EvaluationError("Sepurux sent no list as the list of campaigns", UNUSABLE_RESPONSE)
-    ids: dict[str, set[str]] = {}
-    names = set()
-    for entry in map(json_reader.as_object, payload):
-        name, campaign_id = entry.get("name"), json_reader.identifier(entry.get("campaign_id"))
-        if isinstance(name, str) and name in wanted and campaign_id:
-            ids.setdefault(name, set()).add(campaign_id)
-        names.add(json_reader.text(name))
-    listed = sorted(names - {""})[: MAX_NAMES_LISTED + 1]
-    return Campaigns(ids={name: sorted(each) for name, each in ids.items()}, names=listed)
+    entries = [*map(json_reader.as_object, listed)]
+    named = (json_reader.identifier(entry.get("campaign_id")) for entry in entries if entry.get("name") == campaign)
+    ids = sorted({*named} - {""})
+    if len(ids) == 1:
+        return ids[0]
+    where = f' in project "{project}"' if project else ""
+    if ids:
+        hint = f"Set `campaign` to the UUID of one of them: {', '.join(ids)}."
+        raise EvaluationError(f'{len(ids)} campaigns are named "{campaign}"{where}', hint)
+    names = sorted({json_reader.text(entry.get("name")) for entry in entries} - {""})
+    shown = ", ".join(names[:MAX_NAMES_LISTED]) + (", …" if len(names) > MAX_NAMES_LISTED else "")
+    hint = f"Set `campaign` to one of these, or `project` to another project: {shown}."
+    if not names:
+        hint = "Check `project` and the secret, which see no campaign, or create the campaign at Sepurux."
+    raise EvaluationError(f'campaign "{campaign}" was not found{where}', hint)

@@ -150,16 +150,12 @@ async def _batch(reader: Reader, project: str, run: RunResult, batch_id: str) ->
     """Return a batch of the base; raises NotReadError."""
 
     def problem(payload: object) -> str:
-        if wrong := wrong_shape(payload, run_id="", batch_id=batch_id):
+        if wrong := wrong_shape(payload, run_id="", batch_id=batch_id, campaign_id=run.campaign_id):
             return wrong
-        body = json_reader.as_object(payload)
-        if body.get("campaign_id") not in (None, run.campaign_id):
-            return "a response about another campaign"
-        run_ids = parse_ci_run(payload).run_ids
-        complete = len(run_ids) == len([*json_reader.as_array(body.get("run_ids"))]) > 0
-        return (
-            "" if complete and not set(run.run.run_ids) & {*run_ids} else "a response without usable run_ids of its own"
-        )
+        run_ids, listed = parse_ci_run(payload).run_ids, json_reader.as_object(payload).get("run_ids")
+        complete = len(run_ids) == len([*json_reader.as_array(listed)]) > 0
+        usable = complete and not {*run.run.run_ids} & {*run_ids}
+        return "" if usable else "a response without usable run_ids of its own"
 
     call = api.poll_run(run_id="", batch_id=batch_id, project=project)
     return parse_ci_run(await reader.read(call, problem))

@@ -9,8 +9,17 @@ from typing import Annotated
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, SCENARIOS, Metric, Numbers, read_count, read_name
+from sepurux_action.evaluation.metrics import (
+    METRICS,
+    RELIABILITY_SCORE,
+    SCENARIOS,
+    Metric,
+    Numbers,
+    read_count,
+    read_name,
+    read_names,
+    worst_reading,
+)
 
 MAX_READ_TOOLS = 100  # of one response; a report shows fewer
 MAX_RUN_IDS = 1_000  # of one batch; outputs contain them, and a job's outputs have 1 MB together
@@ -57,10 +66,10 @@ class CIRun:
 def parse_ci_run(payload: object) -> CIRun:
     """Return the run that a poll response describes; never raises, whatever JSON it is."""
     body = json_reader.as_object(payload)
-    categories = metrics.read_names(body.get("mutation_categories"))
+    categories = read_names(body.get("mutation_categories"))
     single = json_reader.identifier(body.get("run_id"))
     listed = tuple(map(json_reader.identifier, json_reader.as_array(body.get("run_ids")))) or (single,)
-    numbers = dict(metrics.parse_numbers(payload))
+    numbers = {metric.name: reading for metric in METRICS if not (reading := metric.read(payload)).missing}
     if SCENARIOS.of(numbers).missing and all(listed):
         numbers[SCENARIOS.name] = Reading(float(len(set(listed))))
     return CIRun(
@@ -74,24 +83,31 @@ def parse_ci_run(payload: object) -> CIRun:
     )
 
 
-def wrong_shape(payload: object, *, run_id: str, batch_id: str) -> str:
-    """Return why a poll response is not about this run (or this batch, if `batch_id` is not ''); '' if it may be."""
+def wrong_shape(payload: object, *, run_id: str, batch_id: str, campaign_id: str = "") -> str:
+    """Return why a poll response is not about this run (or this batch, if `batch_id` is not ''); '' if it may be.
+
+    If a `campaign_id` is given, the response may not name another one.
+    """
     if not isinstance(payload, dict):
         return NO_OBJECT
     if not all(isinstance(payload.get(name), str | None) for name in ("run_id", "batch_id")):
         return "a response whose run_id or batch_id is not a text"
     actual, expected = (payload.get("batch_id"), batch_id) if batch_id else (payload.get("run_id"), run_id)
-    return "a response about another run" if actual and actual != expected else ""
+    if actual and actual != expected:
+        return "a response about another run"
+    other = campaign_id and payload.get("campaign_id") not in (None, campaign_id)
+    return "a response about another campaign" if other else ""
 
 
 def combine(runs: Sequence[CIRun]) -> CIRun:
     """Return the first run with the worst of each number. A category counts if all runs that report some cover it."""
     if len(runs) == 1:
         return runs[0]
+    worst = {metric.name: worst_reading(metric, (run.reading(metric) for run in runs)) for metric in METRICS}
     reported = [set(run.mutation_categories) for run in runs if run.mutation_categories is not None]
     return replace(
         runs[0],
-        numbers=metrics.combine_numbers(run.numbers for run in runs),
+        numbers={name: reading for name, reading in worst.items() if not reading.missing},
         mutation_categories=tuple(sorted(set.intersection(*reported))) if reported else None,
         top_failing_tools=_add_up(failing for run in runs for failing in run.top_failing_tools),
     )

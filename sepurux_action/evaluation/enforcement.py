@@ -69,10 +69,6 @@ class Refusal:
     login: Annotated[str, "Login of the user."]
     reason: Annotated[Reason, "Why the approval does not count."]
 
-    @property
-    def of_older_commit(self) -> bool:
-        return self.reason is Reason.OLDER_COMMIT
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalStatus:

@@ -70,7 +70,6 @@ def read_names(value: object) -> tuple[str, ...] | None:
 
 
 def read_name(value: object) -> str:
-    """Return the name of a tool or a mutation category, '' for any other value."""
     return json_reader.text(value)[:MAX_NAME_LENGTH]
 
 
@@ -229,19 +228,6 @@ BY_OPTION: Mapping[str, Metric] = {
     option: metric for metric in METRICS for option in (metric.threshold, metric.drop) if option
 }
 FIELDS = frozenset(metric.field or metric.name for metric in METRICS)
-
-
-def parse_numbers(response: object) -> Numbers:
-    return _known({metric.name: metric.read(response) for metric in METRICS})
-
-
-def combine_numbers(runs: Iterable[Numbers]) -> Numbers:
-    runs = tuple(runs)
-    return _known({metric.name: worst_reading(metric, (metric.of(each) for each in runs)) for metric in METRICS})
-
-
-def _known(numbers: Numbers) -> Numbers:
-    return {name: reading for name, reading in numbers.items() if not reading.missing}
 
 
 def worst_reading(metric: Metric, readings: Iterable[Reading], reporting: str = "traces") -> Reading:

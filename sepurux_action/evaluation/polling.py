@@ -52,7 +52,7 @@ class Evaluation:
         self.pollers = [RunPoller(self, gate, trace) for gate in self.gates for trace in gate.traces]
         self._longest_timeout_s = max(gate.timeout_s for gate in self.gates)
         self._started = 0.0
-        self._campaigns: dict[tuple[str, float], asyncio.Task[api.Campaigns]] = {}
+        self._campaigns: dict[tuple[str, float], asyncio.Task[object]] = {}
         self._responded = False
         self._last_error: TransientError | None = None  # of the last call that was sent, None if it succeeded
         self._written: list[tuple[str, str]] = []  # the ids and addresses that early outputs have
@@ -131,12 +131,9 @@ class Evaluation:
             pass  # it is a name
         key = gate.project, gate.timeout_s
         if key not in self._campaigns:
-            self._campaigns[key] = asyncio.create_task(self._list_campaigns(*key))
-        return (await self._campaigns[key]).find(gate.campaign, project=gate.project)
-
-    async def _list_campaigns(self, project: str, timeout_s: float) -> api.Campaigns:
-        payload = await self.payload_of(api.list_campaigns(project), timeout_s)
-        return api.parse_campaigns(payload, {gate.campaign for gate in self.gates if gate.project == project})
+            listing = self.payload_of(api.list_campaigns(gate.project), gate.timeout_s)
+            self._campaigns[key] = asyncio.create_task(listing)
+        return api.find_campaign(await self._campaigns[key], gate.campaign, gate.project)
 
     async def send(self, call: ApiRequest, seconds: float) -> ApiResult:
         return self._noted(await self.calls.send(call, self.calls.now() + seconds))

@@ -92,14 +92,8 @@ class ScenarioReader:
         self._reader, self._project, self._campaign = reader, project, campaign
 
     async def read_numbers(self) -> None:
-        """Read the numbers of the scenario's run, and the id of its trace."""
         call = api.poll_run(run_id=self.scenario.run_id, batch_id="", project=self._project)
-
-        def problem(payload: object) -> str:
-            other = json_reader.as_object(payload).get("campaign_id") not in (None, self._campaign)
-            wrong = wrong_shape(payload, run_id=self.scenario.run_id, batch_id="")
-            return wrong or ("a response about another campaign" if other else "")
-
+        problem = partial(wrong_shape, run_id=self.scenario.run_id, batch_id="", campaign_id=self._campaign)
         try:
             payload = await self._reader.read(call, problem)
         except NotReadError as error:
@@ -140,7 +134,6 @@ class ScenarioReader:
         return self.scenario.name == self.scenario.trace_id != ""
 
     async def read_name(self) -> None:
-        """Read the name of the trace's task."""
         call = api.show_trace(self.scenario.trace_id, self._project)
         try:
             payload = await self._reader.read(call, lambda body: "" if isinstance(body, dict) else "no JSON object")
@@ -181,14 +174,12 @@ async def read_scenarios(gates: Sequence[tuple[Gate, Runs]], calls: ApiCalls) ->
     ]
     await reader.at_once(each.read_name for each in named[:MAX_NAMES])
     return tuple(
-        tuple(map(_with_scenarios, runs, readers[gate.name])) if gate.name in readers else tuple(map(_unread, runs))
+        tuple(
+            _with_scenarios(run, readers[gate.name][index] if gate.name in readers else None)
+            for index, run in enumerate(runs)
+        )
         for gate, runs in gates
     )
-
-
-def _unread(run: RunResult) -> RunResult:
-    """Return a run of a gate of which nothing has to be read."""
-    return replace(run, enrichment=replace(run.enrichment, unread_scenarios=0))
 
 
 def _has_passed(run: RunResult) -> bool:
@@ -228,8 +219,13 @@ def _scenarios(run: RunResult) -> list[Scenario]:
     return [Scenario(run_id=run_ids[0], trace_id=run.trace_id, name=name, run=run.run)]
 
 
-def _with_scenarios(run: RunResult, readers: Sequence[ScenarioReader]) -> RunResult:
-    """Return a run with what was read of its scenarios, the worst first, and of all their failures."""
+def _with_scenarios(run: RunResult, readers: Sequence[ScenarioReader] | None) -> RunResult:
+    """Return a run with what was read of its scenarios, the worst first, and of all their failures.
+
+    Without `readers`, nothing had to be read.
+    """
+    if readers is None:
+        return replace(run, enrichment=replace(run.enrichment, unread_scenarios=0))
     if not run.enrichment.unread_scenarios:
         return run
     scenarios = sorted((each.scenario for each in readers), key=lambda each: each.severity_key)
