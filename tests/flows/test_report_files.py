@@ -64,17 +64,6 @@ def test_the_folder_of_the_policy_overrides_the_input_with_invalid_settings_too(
     assert not (scene.workspace / "of-input").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_one_warning_and_changes_no_result(tmp_path: Path) -> None:
-    (tmp_path / "build").symlink_to("/")
-    with sound_backend() as sepurux:
-        result = step(sepurux, tmp_path, report_dir="build/out")
-    assert (result.exit_code, result.outputs["decision"], result.outputs["report_path"]) == (0, "pass", "")
-    why = '"build" is a symbolic link or not a folder'
-    expected = f'report.json, report.md, junit.xml could not be written to "build/out": {why}.'
-    assert result.messages("warning") == [expected]
-    assert "Traceback" not in result.raw_log
-
-
 def test_after_a_signal_the_report_is_written(tmp_path: Path) -> None:
     running = backend.json(decided(status="running", decision="pending"))
     with sound_backend(**{"GET /v1/ci/batch/*": [running, backend.hang()]}) as sepurux:
@@ -129,4 +118,7 @@ def test_the_command_line_writes_below_the_working_directory(tmp_path: Path) -> 
     assert (ended.returncode, outside.returncode) == (0, 0)
     assert json.loads((tmp_path / "build" / "report.json").read_text())["decision"] == "pass"
     assert (tmp_path / "build" / "report.md").read_text() == ended.stdout
-    assert 'could not be written to "/nowhere": it is outside the working directory.' in outside.stderr
+    expected = (
+        'report.json, report.md, junit.xml could not be written to "/nowhere": it is outside the working directory.'
+    )
+    assert outside.stderr.count("warning: ") == outside.stderr.count(f"warning: {expected}") == 1, outside.stderr

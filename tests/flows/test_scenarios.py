@@ -1,0 +1,39 @@
+"""What a step shows of a campaign of many scenarios; no response about them changes the decision."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sepurux_action.evaluation import schedule
+from sepurux_action.sandbox import Sandbox, Store
+from sepurux_action.sandbox.server import Faults
+from sepurux_action.sandbox.store import MANY_CAMPAIGN
+from tests.runner import StepResult
+from tests.scenes import SECRET, Scene
+
+FAILED = ("fail", 1, "failure")
+
+
+def evaluate(scene: Scene, faults: Faults) -> tuple[StepResult, list[str]]:
+    """Evaluate forty scenarios, of which five fail; return the result and what a reader sees of it."""
+    with Sandbox(Store(scenarios=40), token=SECRET, faults=faults) as sandbox:
+        result = scene.run(base_url=sandbox.url, campaign=MANY_CAMPAIGN)
+    assert (result.outputs["decision"], result.exit_code, scene.status[0]) == FAILED, result.log
+    assert scene.status[2].endswith("; 40 scenarios")
+    return result, [scene.ours[0], result.summary, result.log]
+
+
+def test_a_report_says_in_which_of_many_scenarios_something_failed(scene: Scene) -> None:
+    result, shown = evaluate(scene, Faults())
+    names = re.findall(r"^\| `(refund order A-\d+)` \|", result.summary, re.MULTILINE)
+    assert names == [f"refund order A-{number}" for number in (1001, 1009, 1017, 1025, 1033)]
+    assert all("in 5 of 40 scenarios" in text and "were not read" not in text for text in shown)
+
+
+@pytest.mark.parametrize("faults", [Faults(broken="/failures$"), Faults(broken="/ci/runs/."), Faults(delay=0.3)])
+def test_slow_and_broken_endpoints_are_counted(faults: Faults, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "SCENARIOS_S", 0.7)
+    _, shown = evaluate(scene, faults)
+    assert all(re.search(r"\d+ more failures in \d+ scenarios were not read", text) for text in shown), shown
