@@ -334,9 +334,11 @@ def _of_traces() -> GateResult:
     files = tuple(Trace(label=label, content=b"{}") for label in (refund, cancel))
     gate = a_gate(traces=(*files, Trace(label=TRACE_ID, trace_id=TRACE_ID)))
     perfect = run_with(PASSING, pass_rate=1.0, failures=0.0)
+    scenario = Scenario(run_id=RUN_ID, trace_id="b7e09d34", name=cancel, run=FAILING, failures=FAILURES)
+    failed = a_run(gate=gate, enrichment=Enrichment(scenarios=(scenario,), failures=FAILURES))
     return a_result(
         a_run(perfect, gate, trace=refund, trace_id="6f1c2b0e-5a57-4a3d-9a41-3b0d7c8e2f15"),
-        replace(_failed(gate), trace=cancel, trace_id="b7e09d34-2c16-4f7b-8d02-915aa4c6e0d8"),
+        replace(failed, trace=cancel, trace_id="b7e09d34-2c16-4f7b-8d02-915aa4c6e0d8"),
         replace(_timed_out(), trace=TRACE_ID, trace_id=TRACE_ID),
         gate=gate,
     )

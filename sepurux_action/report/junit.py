@@ -9,31 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sepurux_action.common import json_reader
+from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.decision import CheckState
+from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.failures import ClassifiedFailure
-from sepurux_action.report.report import CaseState, GateFacts, Report, State
+from sepurux_action.evaluation.metrics import summary
+from sepurux_action.report.report import CaseState, GateFacts, Report, State, ThresholdFacts
 
 # With these limits, a file stays far below the 30 MB that GitLab reads.
 MAX_CASE_NAME_LENGTH = 500  # characters
 MAX_CASE_TEXT_LENGTH = 1_000  # characters
-MAX_FAILURE_CASES = 300  # test cases of a gate
 RESULT = "result"  # the test case of a gate as a whole
 NOT_BLOCKING = "Not blocking."
 NEEDS_APPROVAL = "The gate needs an approval."
 CASE_NOT_COMPARED = "Not compared, because the gate has no result."
-
-
-_BY_CHECK = {
-    CheckState.MET: CaseState.PASSED,
-    CheckState.MISSED: CaseState.FAILURE,
-    CheckState.NOT_REPORTED: CaseState.SKIPPED,
-    CheckState.NO_NUMBER: CaseState.SKIPPED,
-    CheckState.WITHIN_RANGE: CaseState.PASSED,
-    CheckState.NOT_COMPARED: CaseState.SKIPPED,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +34,6 @@ class _Case:
     state: CaseState
     text: str = ""
     kind: str = ""
-    seconds: float = 0
     file: str = ""
     line: int = 0
 
@@ -52,11 +41,12 @@ class _Case:
 def junit_xml(report: Report) -> bytes:
     from xml.etree import ElementTree as ET  # noqa: PLC0415 - takes 10 ms, so only when needed; parses nothing
 
-    names, suites = [gate.name for gate in report.gates], [tuple(_cases(gate)) for gate in report.gates]
+    suites: list[tuple[str, tuple[_Case, ...], GateFacts | None]]
+    suites = [(gate.name, tuple(_cases(gate)), gate) for gate in report.gates]
     if report.problems:
-        names, suites = ["settings"], [tuple(map(_of_problem, report.problems))]
+        suites = [("settings", tuple(map(_of_problem, report.problems)), None)]
     root = ET.Element("testsuites", name="Sepurux gate")
-    for suite, cases in zip(_unique(names), suites, strict=True):
+    for suite, (_, cases, gate) in zip(_unique(name for name, *_ in suites), suites, strict=True):
         states = [case.state for case in cases]
         counts = {
             "tests": len(states),
@@ -64,10 +54,18 @@ def junit_xml(report: Report) -> bytes:
             "errors": states.count(CaseState.ERROR),
             "skipped": states.count(CaseState.SKIPPED),
         }
-        of_suite = ET.SubElement(root, "testsuite", _given(name=suite, **counts, time=_time(cases[0].seconds)))
+        seconds = max(run.elapsed_s for run in gate.runs) if gate else 0
+        time = f"{seconds:.3f}" if seconds else ""
+        of_suite = ET.SubElement(root, "testsuite", _given(name=suite, **counts, time=time))
+        cased = {case.name for case in cases}
+        rows = [row for row in gate.thresholds if row.check.threshold not in cased] if gate else []
+        properties = ET.SubElement(of_suite, "properties") if rows else of_suite
+        for row in rows:
+            value = json_reader.shorten(_sentence(row), MAX_CASE_TEXT_LENGTH)
+            ET.SubElement(properties, "property", _given(name=row.check.threshold, value=value))
         for name, case in zip(_unique(case.name for case in cases), cases, strict=True):
             place = {"file": case.file, "line": case.line or ""} if case.file else {}
-            of_case = _given(classname=suite, name=name, time=_time(case.seconds), **place)
+            of_case = _given(classname=suite, name=name, **place)
             element = ET.SubElement(of_suite, "testcase", of_case)
             if case.state is not CaseState.PASSED:
                 text = json_reader.shorten(json_reader.printable(case.text), MAX_CASE_TEXT_LENGTH)
@@ -94,37 +92,40 @@ def _of_problem(problem: Problem) -> _Case:
 
 
 def _cases(gate: GateFacts) -> Iterator[_Case]:
-    approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
-    yield _case(gate, RESULT, gate.state.case, f"{gate.reason} {in_workflow(gate.worst.hint)} {approval}")
-    for row in gate.thresholds:
-        sentence = f"{row.check.sentence[:1].upper()}{row.check.sentence[1:]}."
-        yield _case(gate, row.check.threshold, _BY_CHECK[row.check.state], sentence)
-    yield from _failures(gate)
+    """Yield a case for each scenario with numbers, then for each missed threshold if no scenario failed.
 
-
-def _failures(gate: GateFacts) -> Iterator[_Case]:
-    """Yield a case for each type, mutation, and trace. Severities and counts vary between runs, so no name has them.
-
-    What is fixed is a case that passed, because a reader shows a test as fixed only if it is in the file.
+    Without such scenarios, or if none of these cases says why the gate has its result, the gate itself is a case.
     """
-    texts: dict[str, list[str]] = {}
-    for failure in gate.found.failures:
-        counted = f"{failure.severity or 'no severity'} ×{failure.count}"
-        counted += f", {failure.compared}" if failure.compared else ""
-        texts.setdefault(_failure_name(failure), []).append(f"{counted}: {failure.description or 'no description'}")
-    for name, alike in list(texts.items())[:MAX_FAILURE_CASES]:
-        yield _case(gate, name, CaseState.FAILURE, "; ".join(alike))
-    if (more := len(texts) - MAX_FAILURE_CASES) > 0:
-        yield _Case(name="more failures", state=CaseState.SKIPPED, text=f"{more} more failures are in report.json.")
-    for name in dict.fromkeys(map(_failure_name, gate.found.fixed)):
-        if name not in texts:
-            yield _case(gate, name, CaseState.PASSED, "Fixed.")
+    read = [each for each in gate.found.scenarios if each.run or each.failed]
+    missed = gate.missed if read and not gate.failed_scenarios else ()
+    if not read or gate.decision.is_undecided or (gate.failed and not (missed or gate.failed_scenarios)):
+        approval = NEEDS_APPROVAL if gate.state is State.NEEDS_APPROVAL else ""
+        said = (gate.reason, in_workflow(gate.worst.hint), approval, "" if read else _listed(gate.failures))
+        yield _case(gate, RESULT, gate.state.case, " ".join(filter(None, said)))
+    for row in missed:
+        yield _case(gate, row.check.threshold, CaseState.FAILURE, _sentence(row))
+    for scenario in read:
+        run = scenario.run or CIRun()
+        passed = CaseState.PASSED if run.decision == "pass" or not scenario.reported else CaseState.SKIPPED
+        numbers = summary(run.numbers)
+        text = f"{numbers}. {_listed(scenario.failures)}" if numbers else _listed(scenario.failures)
+        yield _case(gate, scenario.shown_name, CaseState.FAILURE if scenario.failed else passed, text)
+    if read and (more := max(len(gate.found.scenarios), gate.scenario_count or 0) - len(read)):
+        text = f"{number_format.pluralize(more, 'more scenario')} without numbers."
+        yield _Case(name="more scenarios", state=CaseState.SKIPPED, text=text)
 
 
-def _failure_name(failure: ClassifiedFailure) -> str:
-    mutation = f" under {failure.mutation}" if failure.mutation else ""
-    trace = f" in {failure.trace_id}" if failure.trace_id else ""
-    return f"failure: {failure.type or 'no type'}{mutation}{trace}"
+def _listed(failures: Iterable[ClassifiedFailure]) -> str:
+    return "; ".join(
+        f"{each.severity or 'no severity'} {each.type or 'no type'} ×{each.count}"
+        f"{f', {each.compared}' if each.compared else ''}{f', under {each.mutation}' if each.mutation else ''}: "
+        f"{each.description or 'no description'}"
+        for each in failures
+    )
+
+
+def _sentence(row: ThresholdFacts) -> str:
+    return f"{row.check.sentence[:1].upper()}{row.check.sentence[1:]}."
 
 
 def _case(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
@@ -133,12 +134,7 @@ def _case(gate: GateFacts, name: str, state: CaseState, text: str) -> _Case:
         state, text = CaseState.SKIPPED, f"{CASE_NOT_COMPARED} {text}"
     elif state in {CaseState.FAILURE, CaseState.ERROR} and not gate.blocks:
         state, text = CaseState.SKIPPED, f"{NOT_BLOCKING} {text}"
-    seconds = max(run.elapsed_s for run in gate.runs) if name == RESULT else 0
-    return _Case(name=name, state=state, text=text, kind=gate.state.value, seconds=seconds)
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.3f}" if seconds else ""
+    return _Case(name=name, state=state, text=text, kind=gate.state.value)
 
 
 def _unique(names: Iterable[str]) -> Iterator[str]:

@@ -95,6 +95,14 @@ class _Failure(_FixedFailure):
     new: Annotated[int | None, "Number of those that are new; null if not compared."]
 
 
+class _Scenario(Shape):
+    name: Annotated[str, "Path of the trace, the name of its task, or an ID.", of("shown_name")]
+    trace_id: Annotated[str, "ID of the trace."]
+    run_id: Annotated[str, "ID of the CI run."]
+    failed: Annotated[bool, "Whether it is known to have failed."]
+    metrics: Annotated[_Metrics, "The numbers of its run.", lambda scenario: scenario.run or CIRun()]
+
+
 class _Trace(Shape):
     trace: Annotated[str, "Path or ID of the trace, or `registered scenarios`."]
     decision: Annotated[Decision, "Decision on this run."]
@@ -161,12 +169,21 @@ class _Gate(Shape):
         "Whether the action read all failures that Sepurux counts.",
         lambda gate: not (gate.found.unread_failures or gate.found.unread_scenarios or gate.short),
     ]
+    failures_unread: Annotated[int, "Number of failures that were not read.", of("found.unread_failures")]
+    scenarios_unread: Annotated[
+        int, "Number of scenarios that were not read, or not completely.", of("found.unread_scenarios")
+    ]
     failures_compared_with: Annotated[int, "Number of results that they are compared with.", of("found.compared_with")]
     fixed: Annotated[
         tuple[_FixedFailure, ...], "The failures that one of these results has and this one lacks.", of("found.fixed")
     ]
     tools: Annotated[tuple[FailingTool, ...], "The tools that failed, the most failing first."]
     categories: Annotated[tuple[Category, ...], "The mutation categories that are required or reported."]
+    scenarios: Annotated[
+        tuple[_Scenario, ...],
+        "The scenarios, the worst first. Empty if they were not read, as for a gate that passed without failures.",
+        of("found.scenarios"),
+    ]
     traces: Annotated[tuple[_Trace, ...], "The run of each trace, worst first.", {"minItems": 1}, of("ranked")]
     reviewers: Annotated[tuple[str, ...], "The setting `reviewers`; empty for everyone.", of("gate.reviewers")]
     approval: Annotated[ApprovalStatus | None, "Who approved, or can approve, a soft gate that failed."]

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
 
-from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.errors import Problem
+from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment
+from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.report import Report, build_report
 from tests.builders import (
@@ -22,6 +22,7 @@ from tests.builders import (
     FAILURES,
     HOSTILE,
     PASSING,
+    a_ci_run,
     a_context,
     a_failure,
     a_gate,
@@ -112,66 +113,77 @@ def test_the_short_report_of_every_state_can_be_read(state: str) -> None:
 # -- what becomes what ------------------------------------------------------------------------------------------------
 
 
-def test_a_gate_that_blocks_fails_with_its_thresholds_and_failures() -> None:
-    limits = {"min_pass_rate": 0.85, "max_unsafe": 9, "min_reliability_score": 80}
-    report = a_report(
-        limits=limits,
-        run=a_run(
-            run_with(FAILING, reliability_score=Reading()),
-            a_gate(limits=limits),
-            enrichment=Enrichment(failures=FAILURES),
-        ),
+def a_scenario(name: str, run: CIRun | None = FAILING, *failures: ClassifiedFailure) -> Scenario:
+    return Scenario(run_id=f"run {name}", name=name, run=run, failures=failures)
+
+
+def a_batch(*scenarios: Scenario, run: CIRun = FAILING, **gate: object) -> Report:
+    """Return the report on a batch with these scenarios and one that passed."""
+    found = Enrichment(scenarios=(*scenarios, a_scenario("sound", a_ci_run(decision="pass"))))
+    return a_report(run=a_run(run_with(run, scenarios=len(found.scenarios)), enrichment=found), **gate)
+
+
+def test_what_one_scenario_did_is_one_failed_case_and_its_thresholds_are_properties() -> None:
+    report = a_batch(a_scenario("refund twice", FAILING, *FAILURES[:2]))
+    assert case_states(report) == {"refund twice": "failure", "sound": "passed"}
+    (said,) = messages(report).values()
+    assert said.startswith(
+        "72.0% passed, 1 unsafe attempt, 5 failures. critical unsafe_action ×1, under timeouts: Refunded an order twice"
     )
-    assert case_states(report) == {
-        "result": "failure",
-        "min_pass_rate": "failure",
-        "min_reliability_score": "skipped",
-        "max_unsafe": "passed",
-        "failure: unsafe_action under timeouts": "failure",
-        "failure: tool_misuse under malformed_output": "failure",
-        "failure: tool_misuse": "failure",
-        "failure: incomplete under timeouts": "failure",
+    (suite,) = JUnitXml.fromstring(junit_xml(report))
+    assert {each.name: each.value for each in suite.properties()} == {  # type: ignore[no-untyped-call]
+        "min_pass_rate": "Pass rate 72.0% is below the required 85.0%.",
+        "max_unsafe": "1 unsafe attempt is more than the allowed 0.",
     }
-    said = messages(report)
-    assert said["min_pass_rate"] == "Pass rate 72.0% is below the required 85.0%."
-    assert said["min_reliability_score"] == "Reliability score: not reported."
-    assert said["failure: tool_misuse"] == "medium ×1: Called the tool without its order id."
 
 
-def test_the_failures_of_a_gate_that_passed_are_skipped_with_their_text() -> None:
-    report = a_report(run=a_run(PASSING, enrichment=Enrichment(failures=(a_failure(),))))
-    assert case_states(report) == {
-        "result": "passed",
-        "min_pass_rate": "passed",
-        "max_unsafe": "passed",
-        "failure: loop under timeouts": "skipped",
-    }
-    assert messages(report) == {"failure: loop under timeouts": "Not blocking. high ×1: It went round."}
+def test_a_missed_threshold_is_a_failed_case_if_no_scenario_failed() -> None:
+    report = a_batch(run=run_with(FAILING, decision="pass", unsafe_attempts=0))
+    assert case_states(report) == {"min_pass_rate": "failure", "sound": "passed"}
+    assert messages(report) == {"min_pass_rate": "Pass rate 72.0% is below the required 85.0%."}
+
+
+def test_a_fail_that_neither_scenarios_nor_thresholds_explain_is_that_of_the_gate() -> None:
+    assert case_states(a_batch(run=replace(PASSING, decision="fail"))) == {"result": "failure", "sound": "passed"}
+
+
+def test_without_numbers_by_scenario_the_gate_is_the_case() -> None:
+    report = a_report()
+    assert case_states(report) == {"result": "failure"}
+    assert "medium tool_misuse ×1: Called the tool without its order id.; " in messages(report)["result"]
+
+
+def test_scenarios_without_numbers_are_counted() -> None:
+    report = a_batch(a_scenario("refund twice"), a_scenario("unread", None), a_scenario("unread too", None))
+    assert case_states(report) == {"refund twice": "failure", "sound": "passed", "more scenarios": "skipped"}
+    assert messages(report)["more scenarios"] == "2 more scenarios without numbers."
+
+
+def test_scenarios_that_failed_in_a_gate_that_passed_are_skipped_with_their_text() -> None:
+    report = a_batch(a_scenario("loops", None, a_failure()), a_scenario("undecided", a_ci_run()), run=PASSING)
+    assert case_states(report) == {"loops": "skipped", "undecided": "skipped", "sound": "passed"}
+    assert messages(report)["loops"] == "Not blocking. high loop ×1, under timeouts: It went round."
 
 
 def test_a_gate_that_waits_for_an_approval_fails_and_says_so() -> None:
     (result, *_) = cases(reports()["fail-soft-waiting"])
     assert case_state(result) == "failure"
     assert result.result[0].type == "needs_approval"
-    assert result.result[0].message.endswith(" The gate needs an approval.")
+    assert " The gate needs an approval." in result.result[0].message
 
 
 @pytest.mark.parametrize("decision", [Decision.ERROR, Decision.PENDING])
 def test_a_gate_without_a_result_is_an_error_unless_it_is_allowed(decision: Decision) -> None:
     run = undecided(decision, "No one answered.", "Ask again.")
     blocked, allowed = a_report(run=run), a_report(run=run, on_undecided=OnUndecided.ALLOW)
-    not_compared = {"min_pass_rate": "skipped", "max_unsafe": "skipped"}
-    assert case_states(blocked) == {"result": "error", **not_compared}
-    assert messages(blocked)["result"] == "No one answered. Ask again."
-    assert case_states(allowed) == {"result": "skipped", **not_compared}
+    assert (case_states(blocked), messages(blocked)) == ({"result": "error"}, {"result": "No one answered. Ask again."})
+    assert case_states(allowed) == {"result": "skipped"}
     assert messages(allowed)["result"] == "Not blocking. No one answered. Ask again."
 
 
 def test_numbers_of_a_failed_evaluation_are_no_decision() -> None:
-    run = a_run(replace(FAILING, status="error", decision=""), enrichment=Enrichment(failures=FAILURES))
-    found = case_states(a_report(run=run))
-    assert found.pop("result") == "error"
-    assert set(found.values()) == {"skipped"}
+    found = case_states(a_batch(a_scenario("refund twice"), run=replace(FAILING, status="error", decision="")))
+    assert found == {"result": "error", "refund twice": "skipped", "sound": "skipped"}
 
 
 def test_a_skipped_gate_is_skipped_for_its_reason() -> None:
@@ -182,60 +194,14 @@ def test_a_skipped_gate_is_skipped_for_its_reason() -> None:
 
 def test_the_reason_is_message_and_content_and_the_time_that_of_the_longest_run() -> None:
     (suite,) = JUnitXml.fromstring(junit_xml(reports()["traces"]))
-    result = next(iter(suite))
-    assert (suite.time, result.time) == (600, 600)
-    assert result.result[0].message == result.result[0].text != ""
+    case = next(iter(suite))
+    assert (suite.time, case.name) == (600, "traces/cancel.json")
+    assert case.result[0].message == case.result[0].text != ""
 
 
-# -- names ------------------------------------------------------------------------------------------------------------
-
-
-def test_names_do_not_change_with_counts_ids_and_severities() -> None:
-    trace = a_gate().traces[0]
-    uploaded = a_gate(traces=(replace(trace, label="traces/a.json", content=b"{}"),))
-
-    def names(rate: float, trace_id: str, commit: str, **failure: object) -> list[str]:
-        run = a_run(
-            run_with(FAILING, pass_rate=rate),
-            uploaded,
-            trace="traces/a.json",
-            trace_id=trace_id,
-            run_id=trace_id,
-            trace_may_be_cause=True,
-            enrichment=Enrichment(failures=(a_failure(trace_id=trace_id, **failure),)),
-        )
-        report = build_report([a_result(run, gate=uploaded)], a_context(commit=commit))
-        return [case.name for case in cases(report)]
-
-    first = names(0.5, "t-1", "a" * 40)
-    assert "failure: loop under timeouts in traces/a.json" in first
-    assert sorted(names(0.6, "t-2", "b" * 40, count=7, severity="low", description="Again.")) == sorted(first)
-
-
-def test_what_is_fixed_is_a_case_that_passed_under_the_name_that_it_failed_under() -> None:
-    fixed, still = a_failure(trace_id="t-1"), a_failure(severity="low")
-    found = Enrichment(failures=(a_failure(count=5, new=4), a_failure(mutation="", new=0)), fixed=(fixed, still))
-    for run in (a_run(FAILING, enrichment=found), a_run(PASSING, enrichment=found)):
-        kept = case_states(a_report(run=run))
-        assert kept["failure: loop under timeouts in t-1"] == "passed"
-        assert kept["failure: loop under timeouts"] != "passed"
-    assert case_states(a_report(fixed))["failure: loop under timeouts in t-1"] == "failure"
-    said = messages(a_report(run=a_run(FAILING, enrichment=found)))
-    assert said["failure: loop under timeouts"] == "high ×5, 4 new: It went round."
-    assert said["failure: loop"] == "high ×1, known: It went round."
-
-
-def test_failures_that_only_their_severity_distinguishes_share_a_case() -> None:
-    report = a_report(a_failure(severity="low", count=3), a_failure(), a_failure(trace_id="t-1"))
-    said = messages(report)
-    assert said["failure: loop under timeouts"] == "high ×1: It went round.; low ×3: It went round."
-    assert said["failure: loop under timeouts in t-1"] == "high ×1: It went round."
-
-
-def test_a_failure_named_like_a_threshold_is_another_case() -> None:
-    report = a_report(a_failure(type="min_pass_rate", mutation=""), a_failure(type="result", mutation=""))
-    names = ["result", "min_pass_rate", "max_unsafe", "failure: min_pass_rate", "failure: result"]
-    assert list(case_states(report)) == names
+def test_a_scenario_named_like_another_case_is_another_case() -> None:
+    report = a_batch(a_scenario("sound"), a_scenario("result"), run=replace(FAILING, status="error", decision=""))
+    assert list(case_states(report)) == ["result", "sound", "result (2)", "sound (2)"]
 
 
 # -- invalid settings -------------------------------------------------------------------------------------------------
@@ -275,13 +241,7 @@ def test_any_text_makes_a_file_that_can_be_read(said: str) -> None:
 
 
 def test_a_text_has_at_most_1000_characters() -> None:
-    report = a_report(a_failure(description="&" * 2_000, type="😀" * 2_000))
+    report = a_batch(a_scenario("😀" * 2_000, FAILING, a_failure(description="&" * 2_000)))
     for case in cases(report):
         assert len(case.name) <= 500
         assert all(len(text) <= 1_000 for found in case.result for text in (found.message, found.text))
-
-
-def test_a_gate_has_at_most_300_failures_and_says_how_many_more_there_are() -> None:
-    found = list(cases(a_report(*(a_failure(trace_id=f"t-{number}") for number in range(302)))))
-    assert sum(case.name.startswith("failure: ") for case in found) == 300
-    assert (case_state(found[-1]), found[-1].result[0].message) == ("skipped", "2 more failures are in report.json.")

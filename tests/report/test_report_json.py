@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from sepurux_action.errors import Problem
+from sepurux_action.evaluation.failures import Enrichment, Scenario
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.report.report_json import report_json
 from tests.builders import (
@@ -154,3 +155,14 @@ def test_what_is_not_known_is_null() -> None:
 def test_a_command_of_several_lines_keeps_its_line_breaks() -> None:
     (gate,) = written(reports()["traces"])["gates"]
     assert "'traces/refund.json\ntraces/cancel.json'" in gate["reproduction"][-1]
+
+
+def test_it_lists_a_thousand_scenarios() -> None:
+    scenarios = tuple(Scenario(run_id=str(n), name=f"scenario {n}" if n else "", run=FAILING) for n in range(999))
+    found = Enrichment(scenarios=(*scenarios, Scenario(run_id="999")), unread_failures=7, unread_scenarios=1)
+    (gate,) = written(build_report([a_result(a_run(enrichment=found))], a_context()))["gates"]
+    assert [each["run_id"] for each in gate["scenarios"]] == [str(n) for n in range(1_000)]
+    first, *_, last = gate["scenarios"]
+    assert (first["name"], first["failed"], first["metrics"]["pass_rate"]) == ("0", True, 0.72)
+    assert (last["name"], last["failed"], last["metrics"]["pass_rate"]) == ("999", False, None)
+    assert (gate["failures_unread"], gate["scenarios_unread"]) == (7, 1)
