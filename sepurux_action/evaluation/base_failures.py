@@ -50,7 +50,6 @@ async def compare_with_base(gates: Sequence[tuple[Gate, Baseline, Runs]], calls:
 
 
 async def _compare(reader: Reader, project: str, baseline: Baseline, runs: Runs) -> Runs:
-    """Return a gate's runs with marked failures, or with a note that says why they are not marked."""
     if not baseline.results or not all(run.decision.is_decided for run in runs):
         return runs
     if not any(run.enrichment.failures for run in runs) and not any(map(_may_have_failed, baseline.results)):
@@ -77,7 +76,6 @@ def _nothing_fixed(own: float | None, others: set[float | None]) -> str:
 
 
 def _may_have_failed(result: BaselineResult) -> bool:
-    """Return whether a status reports a failure or an unsafe attempt, or not how many there are."""
     return any(result.result.value(metric) != 0 for metric in (FAILURES, UNSAFE_ATTEMPTS))
 
 
@@ -147,8 +145,6 @@ async def _failures_of_result(
 
 
 async def _batch(reader: Reader, project: str, run: RunResult, batch_id: str) -> CIRun:
-    """Return a batch of the base; raises NotReadError."""
-
     def problem(payload: object) -> str:
         if wrong := wrong_shape(payload, run_id="", batch_id=batch_id, campaign_id=run.campaign_id):
             return wrong

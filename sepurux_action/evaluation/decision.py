@@ -164,7 +164,6 @@ def _missing(run: CIRun, gate: Gate, checks: tuple[Check, ...]) -> Iterator[str]
 
 
 def next_step(run_decision: RunDecision) -> str:
-    """Return what to do about a decision; '' if its thresholds or its decision say it."""
     return NEXT_STEPS.get(run_decision.rule, "") if run_decision.reason != UNEXPLAINED_FAIL else SEE_THE_RUN
 
 

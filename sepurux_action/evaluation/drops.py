@@ -77,7 +77,6 @@ def compare_drops(gate: Gate, runs: Runs, base: Base) -> tuple[Runs, tuple[Check
 
 
 def check_drops(run: CIRun, gate: Gate, base: Base) -> Iterator[Check]:
-    """Yield a check of each drop that is limited. The numbers are compared as a status describes them."""
     now = published_numbers(run, gate)
     for option, metric in DROPS.items():
         if option in gate.limits:

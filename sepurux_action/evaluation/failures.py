@@ -73,7 +73,6 @@ class Scenario:
 
     @property
     def failed(self) -> bool:
-        """Return whether the scenario is known to have failed."""
         return bool(self.failures or (self.run and self.run.decision == "fail") or any(self._numbers))
 
     @property

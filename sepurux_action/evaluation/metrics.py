@@ -41,7 +41,6 @@ class NumberFormat:
         return float(next(found, exact) / self.scale)
 
     def publish(self, value: float | None) -> str:
-        """Return a number for a commit status: `72.0%`, `3`, or `-` if it is unknown."""
         if value is None:
             return "-"
         text = number_format.decimal(value * self.scale)
@@ -143,7 +142,6 @@ class Metric:
         return value <= limit if self.less_is_better else value >= limit
 
     def named(self, value: float) -> str:
-        """Return a value with its name: `1 unsafe attempt`, `score 61.5`."""
         if self.format.whole:
             return number_format.pluralize(value, self.noun, self.nouns or None)
         return f"{self.noun} {self.format.write(value, None)}"

@@ -125,6 +125,5 @@ class Baseline:
         return metric.worst(values[(len(values) - 1) // 2 : len(values) // 2 + 1]) if values else None
 
     def difference(self, metric: Metric, value: float | None) -> float | None:
-        """Return a number minus the median, without the error of floating-point numbers; None if one is unknown."""
         median = self.median(metric)
         return None if value is None or median is None else round(value - median, number_format.MAX_DIGITS)

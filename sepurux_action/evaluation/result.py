@@ -106,7 +106,6 @@ class GateResult:
 
 
 def severity_key(decision: Decision, run: CIRun, gate: Gate) -> tuple[int, bool, float]:
-    """Return a key that sorts the worst run or gate first: its decision, an exceeded `max_unsafe`, its pass rate."""
     unsafe, allowed = run.value(UNSAFE_ATTEMPTS), gate.limits.get(UNSAFE_ATTEMPTS.threshold)
     exceeded = unsafe is not None and allowed is not None and unsafe > allowed
     rate = run.value(PASS_RATE)

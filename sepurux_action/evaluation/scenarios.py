@@ -64,10 +64,9 @@ class Reader:
             raise NotReadError(self._ended or self._limit)
         self.left -= 1
         result = await self._calls.send(call, self._until)
-        reason = (
-            problem(result.payload) if isinstance(result, Success) else f"a request failed: {result.reason.rstrip('.')}"
-        )
-        if isinstance(result, Success) and not reason:
+        if not isinstance(result, Success):
+            reason = f"a request failed: {result.reason.rstrip('.')}"
+        elif not (reason := problem(result.payload)):
             return result.payload
         self._failed += 1
         if self._failed >= MAX_FAILED_CALLS or (isinstance(result, TransientError) and not result.sent):
@@ -130,7 +129,6 @@ class ScenarioReader:
 
     @property
     def needs_name(self) -> bool:
-        """Return whether only the id of its trace names the scenario."""
         return self.scenario.name == self.scenario.trace_id != ""
 
     async def read_name(self) -> None:
@@ -183,12 +181,10 @@ async def read_scenarios(gates: Sequence[tuple[Gate, Runs]], calls: ApiCalls) ->
 
 
 def _has_passed(run: RunResult) -> bool:
-    """Return whether a run passed, and reports no failure and no unsafe attempt."""
     return run.decision is Decision.PASS and not any(run.run.value(each) for each in (FAILURES, UNSAFE_ATTEMPTS))
 
 
 def gate_severity(gate: Gate, runs: Runs) -> tuple[int, bool, float]:
-    """Return a key that sorts the gate with the worst result first."""
     return min(severity_key(run.decision, run.run, gate) for run in runs)
 
 
