@@ -239,6 +239,5 @@ def fingerprint(gate: Gate) -> str:
 
 
 def _of_trace(trace: Trace) -> list[str]:
-    if trace.content is not None:
-        return ["content", hashlib.sha256(trace.content).hexdigest()]
-    return ["id", trace.trace_id] if trace.trace_id else ["registered"]
+    """Return what a trace is for the fingerprint. The commit fixes the code, and each recording of it differs."""
+    return ["path", trace.label] if trace.content is not None else ["id", trace.trace_id]

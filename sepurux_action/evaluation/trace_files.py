@@ -8,6 +8,7 @@ import glob
 import json
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,7 +22,9 @@ WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
 CREATE_FIRST = "; check it out or create it in an earlier step of the job"
 WORKING_DIRECTORY = "the working directory"
 NOWHERE = Path(os.devnull) / "deleted"  # a path that no file can have
-_OBJECT = object()  # stands for each JSON object without a time
+MAX_TIMES = 100_000  # times that are read in a file; with more, the newest one is not known
+_Times = tuple[float | None, float | None]
+_OBJECT: _Times = (None, None)  # stands for each JSON object without a time
 
 
 def working_directory() -> Path:
@@ -137,19 +140,16 @@ def _folder_names(folder: Path, pattern: str) -> list[str]:
     return [name for name in fnmatch.filter(names, pattern) if pattern.startswith(".") or not name.startswith(".")]
 
 
-class _Time(float):
-    """The time of the object that it stands for, in POSIX seconds."""
-
-
-def _time_of(pairs: list[tuple[str, object]]) -> object:
-    """Return what is kept of a JSON object: its `timestamp`, or the newest time in its `events`, or nothing."""
+def _times(budget: Iterator[int], pairs: list[tuple[str, object]]) -> _Times:
+    """Return what is kept of a JSON object: its `timestamp`, and the newest time of its `events`, in POSIX seconds."""
+    own, newest = _OBJECT
     for name, value in pairs:
-        if name == "events" and isinstance(value, list):
-            return max((each for each in value if isinstance(each, _Time)), default=_OBJECT)
-    for name, value in pairs:
-        if name == "timestamp" and (recorded := json_reader.time(value)):
-            return _Time(recorded)
-    return _OBJECT
+        if name == "timestamp" and next(budget, None) is not None:
+            own = json_reader.time(value)
+        elif name == "events" and isinstance(value, list):
+            times = (each[0] for each in value if isinstance(each, tuple) and each[0] is not None)
+            newest = max(times, default=None)
+    return _OBJECT if own is newest is None else (own, newest)
 
 
 def _checked(content: bytes, label: str) -> tuple[bytes, float | None]:
@@ -160,11 +160,11 @@ def _checked(content: bytes, label: str) -> tuple[bytes, float | None]:
     collector would take most of the time for millions of nested lists, during which a signal has no effect.
     """
     encoding = json.detect_encoding(content)
-    text, found, why = "", None, ""
+    text, found, why, budget = "", None, "", iter(range(MAX_TIMES))
     gc.disable()
     try:
         text = content.decode(encoding)
-        found = json.loads(text, object_pairs_hook=_time_of, parse_int=float, parse_constant=_reject)
+        found = json.loads(text, object_pairs_hook=partial(_times, budget), parse_int=float, parse_constant=_reject)
     except UnicodeError:
         why = "it is not UTF-8 text"
     except json.JSONDecodeError as error:
@@ -177,9 +177,10 @@ def _checked(content: bytes, label: str) -> tuple[bytes, float | None]:
         gc.enable()
     if why:
         raise TraceFileError(f'"{label}" is not valid JSON: {why}')
-    if found is not _OBJECT and not isinstance(found, _Time):
+    if not isinstance(found, tuple):
         raise TraceFileError(f'"{label}" is not a JSON object, as a trace must be')
-    return content if encoding == "utf-8" else text.encode(), found if isinstance(found, _Time) else None
+    complete = next(budget, None) is not None
+    return content if encoding == "utf-8" else text.encode(), found[1] if complete else None
 
 
 def _reject(constant: str) -> NoReturn:

@@ -347,7 +347,7 @@ GATE = Gate(
         replace(GATE, mutation_pack=""),
         replace(GATE, traces=GATE.traces[:1]),
         replace(GATE, traces=(Trace(label="t-2", trace_id="t-2"), GATE.traces[1])),
-        replace(GATE, traces=(GATE.traces[0], Trace(label="a.json", content=b"{ }"))),
+        replace(GATE, traces=(GATE.traces[0], Trace(label="moved.json", content=b"{}"))),
         replace(GATE, traces=Gate(name="", campaign="").traces),
         replace(GATE, campaign="refundsmy-agent", project=""),
         *(
@@ -373,7 +373,7 @@ def test_whatever_a_decision_depends_on_changes_the_fingerprint(other: Gate) -> 
     [
         replace(GATE, name="Other"),
         replace(GATE, stage=Stage.SOFT, on_undecided=OnUndecided.ALLOW, timeout_s=1),
-        replace(GATE, traces=(Trace(label="moved.json", content=b"{}"), GATE.traces[0])),
+        replace(GATE, traces=(Trace(label="a.json", content=b"{ }"), GATE.traces[0])),
         replace(GATE, required_mutation_categories=("b", "a")),
     ],
 )

@@ -373,8 +373,11 @@ NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
         ),
         ('{"events": {"timestamp": "2027-01-03T12:00:00Z"}, "timestamp": "9999-12-31"}', None),
         ('{"task": {"timestamp": "2027-01-03T12:00:00Z"}, "events": []}', None),
+        ('{"events": [{"timestamp": "2027-01-03T12:00:00Z", "events": [{"timestamp": "2031-01-01"}]}]}', NOON),
+        ('{"events": [' + '{"timestamp": "2027-01-03"}, ' * 100_000 + "{}]}", None),  # more than are read
         ("{}", None),
     ],
+    ids=range(10),
 )
 def test_the_time_of_the_newest_event_is_known(base: Path, content: str, recorded: float | None) -> None:
     write(base, "a.json", content=content.encode())
