@@ -5,6 +5,7 @@ What cannot be compared stays unmarked, and a note says why. No decision depends
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run, wrong_shape
-from sepurux_action.evaluation.failures import FEWER_LISTED, ClassifiedFailure, Scenario, least_listed, merge_failures
+from sepurux_action.evaluation.failures import FEWER_LISTED, ClassifiedFailure, Failures, Scenario, merge_failures
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult
 from sepurux_action.evaluation.result import RunResult, Runs
@@ -23,12 +24,6 @@ from sepurux_action.evaluation.scenarios import NotReadError, Reader, ScenarioRe
 
 MAX_REQUESTS = 300  # of all gates of a step together
 NOT_COMPARED = "The failures are not compared with the base"
-SEVERAL_TRACES = "the gate has several traces, and a commit status names the run of one"
-INCOMPLETE = "not all failures of this run are known"
-NO_ADDRESS = "no result of the base has a run at the same address as this run"
-TOO_MANY_KINDS = "it has too many kinds of failures"
-
-Failures = tuple[ClassifiedFailure, ...]
 
 
 class NoRequestLeftError(NotReadError):
@@ -50,9 +45,8 @@ async def compare_with_base(gates: Sequence[tuple[Gate, Baseline, Runs]], calls:
 
 
 async def _compare(reader: Reader, project: str, baseline: Baseline, runs: Runs) -> Runs:
-    if not baseline.results or not all(run.decision.is_decided for run in runs):
-        return runs
-    if not any(run.enrichment.failures for run in runs) and not any(map(_may_have_failed, baseline.results)):
+    failed = any(run.enrichment.failures for run in runs) or any(map(_may_have_failed, baseline.results))
+    if not baseline.results or not failed or not all(run.decision.is_decided for run in runs):
         return runs
     run, more = runs[0], runs[0].enrichment
     try:
@@ -86,24 +80,22 @@ async def _failures_of_base(reader: Reader, project: str, baseline: Baseline, ru
     """
     run, url = runs[0], runs[0].run.dashboard_url
     own_id, ids = _page_and_id(url)[1], comparable_ids(url, (each.url for each in baseline.results))
-    of_batch = own_id == run.batch_id
     if len(runs) > 1:
-        raise NotReadError(SEVERAL_TRACES)
+        raise NotReadError("the gate has several traces, and a commit status names the run of one")
     found = run.enrichment
     unknown = run.run.value(FAILURES) is None and not found.scenarios  # it passed, so nothing was read
     if found.unread_failures or found.unread_scenarios or found.left_out or unknown:
-        raise NotReadError(INCOMPLETE)
-    if not ids or not (of_batch or (run.run.run_ids or (run.run_id,)) == (own_id,)):
-        raise NotReadError(NO_ADDRESS)
+        raise NotReadError("not all failures of this run are known")
+    if not ids or not (own_id == run.batch_id or (run.run.run_ids or (run.run_id,)) == (own_id,)):
+        raise NotReadError("no result of the base has a run at the same address as this run")
     read = []
     for base_id in ids:
         of_status = [each for each in baseline.results if _page_and_id(each.url)[1] == base_id]
-        counted = [value for each in of_status if (value := each.result.value(FAILURES)) is not None]
-        if not any(map(_may_have_failed, of_status)):
-            read.append(BaseFailures())
-            continue
+        failed = any(map(_may_have_failed, of_status))
+        values = (each.result.value(FAILURES) for each in of_status)
+        counted = max((each for each in values if each is not None), default=None)
         try:
-            read.append(await _failures_of_result(reader, project, run, base_id, max(counted, default=None)))
+            read.append(await _failures_of_result(reader, project, run, base_id, counted) if failed else BaseFailures())
         except NotReadError as why:
             if not read or not (reader.out_of_time or isinstance(why, NoRequestLeftError)):
                 raise
@@ -136,8 +128,9 @@ async def _failures_of_result(
     if problems and not reader.left:
         raise NoRequestLeftError
     if any(each.left_out for each in read):
-        problems.append(TOO_MANY_KINDS)
-    if sum(each.listed for each in read) < least_listed(result.value(FAILURES) if counted is None else counted):
+        problems.append("it has too many kinds of failures")
+    least = result.value(FAILURES) if counted is None else counted
+    if sum(each.listed for each in read) < (1 if least is None else least):
         problems.append(FEWER_LISTED)
     if problems:
         raise NotReadError(f"{what}, {problems[0]}")
@@ -178,25 +171,23 @@ def compare(
     this run lacks is fixed, if both have the same number of scenarios. An `uploaded` trace has another id in each run,
     so its id is not compared.
     """
-    most: dict[tuple[str, ...], int] = {}
+    most = Counter[tuple[str, ...]]()
     had: dict[tuple[str, ...], ClassifiedFailure] = {}
     for of_result in base:
         of_run = [_comparable(failure, uploaded=uploaded) for failure in of_result.failures]
         for failure in merge_failures(of_run, len(of_run))[0]:
-            most[failure.kind] = max(failure.count, most.get(failure.kind, 0))
+            most[failure.kind] = max(failure.count, most[failure.kind])
             earlier = had.get(failure.kind)
             if of_result.shows_fixed(scenarios) and not (earlier and earlier.count >= failure.count):
                 had[failure.kind] = failure
-    left = dict(most)
-    marked, kinds = [], set()
+    marked = []
     for failure in now:
         kind = _comparable(failure, uploaded=uploaded).kind
-        known = min(failure.count, left.get(kind, 0))
-        left[kind] = left.get(kind, 0) - known
+        known = min(failure.count, most[kind])
+        most[kind] -= known
         marked.append(replace(failure, new=failure.count - known))
-        kinds.add(kind)
-    fixed = [failure for kind, failure in had.items() if kind not in kinds]
-    return tuple(marked), merge_failures(fixed, len(fixed))[0]
+        had.pop(kind, None)
+    return tuple(marked), merge_failures(had.values(), len(had))[0]
 
 
 def _comparable(failure: ClassifiedFailure, *, uploaded: bool) -> ClassifiedFailure:

@@ -11,8 +11,6 @@ from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, UNSAFE_ATTEMPTS
 
 MAX_LISTED_FAILURES = 5_000  # of one response
-MAX_KINDS = 1_000  # of classified failures that a step keeps; a summary shows 500 of a gate
-MIN_KINDS = 10  # that each run may keep, however many runs a step has; a comment shows as many of a gate at once
 MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 SEVERITIES = ("critical", "high", "medium", "low", "info")  # the worst first
 FEWER_LISTED = "Sepurux lists fewer failures than it counted"
@@ -44,6 +42,9 @@ class ClassifiedFailure:
         return f"{self.new} new" if self.new and self.new != self.count else self.base or ""
 
 
+Failures = tuple[ClassifiedFailure, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """One scenario of an evaluation, which is a CI run. Unknown ids and names are ''.
@@ -57,7 +58,7 @@ class Scenario:
     trace_id: str = ""
     name: str = ""
     run: CIRun | None = None
-    failures: tuple[ClassifiedFailure, ...] = ()
+    failures: Failures = ()
     listed: int = 0
     left_out: int = 0
     problem: str = ""
@@ -86,16 +87,12 @@ class Scenario:
         unsafe, rate, failures = (run.value(metric) for metric in (UNSAFE_ATTEMPTS, PASS_RATE, FAILURES))
         return not self.failed, -(unsafe or 0), math.inf if rate is None else rate, -(failures or 0)
 
-    def with_failures(
-        self, failures: Iterable[ClassifiedFailure], listed: int, left_out: int, problem: str
-    ) -> Scenario:
+    def with_failures(self, failures: Failures, listed: int, left_out: int, problem: str) -> Scenario:
         """Return the scenario with its failures. Without a trace of its own, their trace is the scenario's."""
-        failures = tuple(failures)
         trace_id = self.trace_id or next((each.trace_id for each in failures if each.trace_id), "")
         named = (replace(each, trace_id=each.trace_id or trace_id) for each in failures)
-        least = least_listed((self.run or CIRun()).value(FAILURES))
-        if not problem and listed < least:
-            problem = FEWER_LISTED
+        reported = (self.run or CIRun()).value(FAILURES)
+        fewer = listed < (1 if reported is None else reported)  # an empty list is complete only if the run reported 0
         return replace(
             self,
             trace_id=trace_id,
@@ -103,7 +100,7 @@ class Scenario:
             failures=merge_failures(named, len(failures))[0],
             listed=listed,
             left_out=left_out,
-            problem=problem,
+            problem=problem or (FEWER_LISTED if fewer else ""),
         )
 
 
@@ -118,11 +115,11 @@ class Enrichment:
     """
 
     scenarios: tuple[Scenario, ...] = ()
-    failures: tuple[ClassifiedFailure, ...] = ()
+    failures: Failures = ()
     left_out: int = 0
     unread_failures: int = 0
     unread_scenarios: int = 0
-    fixed: tuple[ClassifiedFailure, ...] = ()
+    fixed: Failures = ()
     compared_with: int = 0
     notes: tuple[str, ...] = ()
 
@@ -130,21 +127,7 @@ class Enrichment:
         return replace(self, failures=tuple(map(change, self.failures)), fixed=tuple(map(change, self.fixed)))
 
 
-def wrong_list(payload: object, *, campaign_id: str, run_id: str) -> str:
-    """Return why a response is not a page of a run's classified failures, as a clause; '' if it is."""
-    if not isinstance(payload, list) or not all(isinstance(item, dict) for item in payload):
-        return "Sepurux sent no list of failures"
-    expected = {"campaign_id": campaign_id, "run_id": run_id}
-    others = [name for name, value in expected.items() for item in payload if item.get(name) not in (None, value)]
-    return f"Sepurux listed failures of another {others[0].removesuffix('_id')}" if others else ""
-
-
-def least_listed(reported: float | None) -> float:
-    """Return how many failures a complete list has at least. An empty one is complete only if a run reported 0."""
-    return 1 if reported is None else reported
-
-
-def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
+def parse_failures(payload: object) -> Failures:
     items = map(json_reader.as_object, list(json_reader.as_array(payload))[:MAX_LISTED_FAILURES])
 
     def text(item: Mapping[str, object], name: str) -> str:
@@ -163,7 +146,7 @@ def parse_failures(payload: object) -> tuple[ClassifiedFailure, ...]:
     )
 
 
-def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int) -> tuple[tuple[ClassifiedFailure, ...], int]:
+def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int) -> tuple[Failures, int]:
     """Return at most `max_kinds` kinds, first the new, severe, and frequent ones, and the number of other failures."""
     kinds: dict[tuple[str, ...], list[ClassifiedFailure]] = {}
     for failure in failures:

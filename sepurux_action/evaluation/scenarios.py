@@ -15,24 +15,16 @@ from sepurux_action.evaluation.api import ApiRequest, Success, TransientError
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import parse_ci_run, wrong_shape
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import (
-    MAX_KINDS,
-    MAX_LISTED_FAILURES,
-    MIN_KINDS,
-    ClassifiedFailure,
-    Scenario,
-    merge_failures,
-    parse_failures,
-    wrong_list,
-)
+from sepurux_action.evaluation.failures import MAX_LISTED_FAILURES, Scenario, merge_failures, parse_failures
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.result import RunResult, Runs, severity_key
 
 MAX_REQUESTS = 500  # of all gates of a step together
 MAX_NUMBERS = 400  # scenarios of these gates whose numbers are read
 MAX_NAMES = 20  # traces of these gates whose names are read
+MAX_KINDS = 1_000  # of classified failures that a step keeps; a summary shows 500 of a gate
+MIN_KINDS = 10  # that each scenario may keep, however many a step has; a comment shows as many of a gate at once
 MAX_FAILED_CALLS = 3
-UNKNOWN_RUNS = "the gate does not know the CI run of each scenario"
 
 
 class NotReadError(Exception):
@@ -108,7 +100,7 @@ class ScenarioReader:
         run_id = self.scenario.run_id
         problem = partial(wrong_list, campaign_id=self._campaign, run_id=run_id)
         seen: set[object] = set()
-        offset, kinds, left_out, missing = 0, tuple[ClassifiedFailure, ...](), 0, ""
+        offset, kinds, left_out, missing = 0, self.scenario.failures, 0, ""
         while len(seen) <= MAX_LISTED_FAILURES:
             call = api.classified_failures(self._campaign, run_id, self._project, offset)
             try:
@@ -127,10 +119,6 @@ class ScenarioReader:
             missing = f"Sepurux lists more than {MAX_LISTED_FAILURES:,} failures"
         self.scenario = self.scenario.with_failures(kinds, len(seen), left_out, missing)
 
-    @property
-    def needs_name(self) -> bool:
-        return self.scenario.name == self.scenario.trace_id != ""
-
     async def read_name(self) -> None:
         call = api.show_trace(self.scenario.trace_id, self._project)
         try:
@@ -139,6 +127,15 @@ class ScenarioReader:
             return
         name = json_reader.text(json_reader.as_object(payload).get("task_name"))
         self.scenario = replace(self.scenario, name=name or self.scenario.name)
+
+
+def wrong_list(payload: object, *, campaign_id: str, run_id: str) -> str:
+    """Return why a response is not a page of a run's classified failures, as a clause; '' if it is."""
+    if not isinstance(payload, list) or not all(isinstance(item, dict) for item in payload):
+        return "Sepurux sent no list of failures"
+    expected = {"campaign_id": campaign_id, "run_id": run_id}
+    others = [name for name, value in expected.items() for item in payload if item.get(name) not in (None, value)]
+    return f"Sepurux listed failures of another {others[0].removesuffix('_id')}" if others else ""
 
 
 def _keyed(entry: tuple[int, object]) -> tuple[object, object]:
@@ -164,20 +161,11 @@ async def read_scenarios(gates: Sequence[tuple[Gate, Runs]], calls: ApiCalls) ->
     }
     by_gate = [[*chain.from_iterable(of_runs)] for of_runs in readers.values()]
     await read_failures(reader, by_gate, MAX_NUMBERS)
-    named = [
-        each
-        for of_gate in by_gate
-        for each in sorted(of_gate, key=lambda each: each.scenario.severity_key)
-        if each.scenario.failed and each.needs_name
-    ]
-    await reader.at_once(each.read_name for each in named[:MAX_NAMES])
-    return tuple(
-        tuple(
-            _with_scenarios(run, readers[gate.name][index] if gate.name in readers else None)
-            for index, run in enumerate(runs)
-        )
-        for gate, runs in gates
-    )
+    ranked = chain.from_iterable(sorted(each, key=lambda each: each.scenario.severity_key) for each in by_gate)
+    failed = (each for each in ranked if each.scenario.failed)
+    unnamed = [each.read_name for each in failed if each.scenario.name == each.scenario.trace_id != ""]
+    await reader.at_once(unnamed[:MAX_NAMES])
+    return tuple(tuple(map(_with_scenarios, runs, readers.get(gate.name, [None] * len(runs)))) for gate, runs in gates)
 
 
 def _has_passed(run: RunResult) -> bool:
@@ -190,17 +178,12 @@ def gate_severity(gate: Gate, runs: Runs) -> tuple[int, bool, float]:
 
 async def read_failures(reader: Reader, evaluations: Sequence[Sequence[ScenarioReader]], most: int) -> None:
     """Read the numbers of at most so many scenarios, then the failures of those that report some, or no number."""
-    every = [each for scenarios in evaluations for each in scenarios]
-    without = [each for each in every if each.scenario.run is None]
+    without = [each for each in chain.from_iterable(evaluations) if each.scenario.run is None]
     await reader.at_once(each.read_numbers for each in without[:most])
     for each in without[most:]:
         each.scenario = replace(each.scenario, problem=f"a step reads the numbers of {most} scenarios")
-    failed = [
-        each
-        for scenarios in evaluations
-        for each in sorted(scenarios, key=lambda reading: -reading.scenario.reported)
-        if each.scenario.run and each.scenario.reported
-    ]
+    ranked = chain.from_iterable(sorted(each, key=lambda each: -each.scenario.reported) for each in evaluations)
+    failed = [each for each in ranked if each.scenario.run and each.scenario.reported]
     await reader.at_once(partial(each.read_failures, max(MIN_KINDS, MAX_KINDS // len(failed))) for each in failed)
 
 
@@ -231,7 +214,7 @@ def _with_scenarios(run: RunResult, readers: Sequence[ScenarioReader] | None) ->
     unknown = max(0, int(total) - len(scenarios))
     unread = len(problems) + unknown
     if unknown:
-        problems.append(UNKNOWN_RUNS)
+        problems.append("the gate does not know the CI run of each scenario")
     more = replace(
         run.enrichment,
         scenarios=tuple(scenarios),

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
-from sepurux_action.evaluation.base_failures import BaseFailures, Failures, comparable_ids, compare
+from sepurux_action.evaluation.base_failures import BaseFailures, comparable_ids, compare
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures, wrong_list
+from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, merge_failures
 from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult
 from sepurux_action.evaluation.result import RunResult
+from sepurux_action.evaluation.scenarios import wrong_list
 from tests.builders import a_past_result, known
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
 
