@@ -29,10 +29,7 @@ class ApiCalls:
         self._send = send
         self._signals = signals
         self._slots = asyncio.Semaphore(schedule.MAX_CALLS_AT_ONCE)
-        self._slots_of_a_project = schedule.MAX_CALLS_AT_ONCE
-        self._slots_by_project: dict[str, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(self._slots_of_a_project)
-        )
+        self.share_slots(1)
         self._poll_turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by project
         self._next_poll = 0.0
         self._held_until = 0.0
@@ -40,8 +37,9 @@ class ApiCalls:
 
     def share_slots(self, projects: int) -> None:
         """Limit the calls of one project, before the first call: all projects but one leave a slot free together."""
-        if projects > 1:
-            self._slots_of_a_project = max(1, (schedule.MAX_CALLS_AT_ONCE - 1) // (projects - 1))
+        limit = schedule.MAX_CALLS_AT_ONCE
+        share = max(1, (limit - 1) // (projects - 1)) if projects > 1 else limit
+        self._slots_by_project = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(share))
 
     def run(self, work: Coroutine[object, object, T]) -> T:
         return asyncio.run(work)
@@ -77,10 +75,9 @@ class ApiCalls:
             except TimeoutError:
                 return NO_TIME_LEFT
             while held := self.held():
-                end = self._held_until
-                if end >= until:
+                if self._held_until >= until:
                     return held
-                await asyncio.sleep(end - self.now())
+                await asyncio.sleep(self._held_until - self.now())
             return await self._perform(call, until - self.now())
 
     async def poll(self, call: ApiRequest, deadline: float, until: float) -> tuple[ApiResult, bool]:

@@ -55,7 +55,9 @@ class Transport:
         if key := credentials.api_key or credentials.token:
             self._headers["X-API-Key"] = key.reveal()
         self._parsing = threading.Lock()  # one response at a time: a parsed one takes many times its size
-        self._session = _Session()
+        self._session = requests.Session()
+        # Detect no redirect: requests would read its whole body and parse its target.
+        self._session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]  # noqa: ARG005
         self._session.trust_env = not is_loopback(self._host)  # the proxies and CA bundles of the environment
         self._session.auth = lambda request: request  # requests reads `.netrc` if there is none
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -79,13 +81,6 @@ class Transport:
         return TransientError(reason=said.format(host=self._host), connected=connected)
 
     def _exchange(self, call: ApiRequest, deadline: float) -> ApiResult:
-        headers: dict[str, str | bytes] = dict(self._headers)
-        if call.body is not None:
-            headers["Content-Type"] = "application/json"
-        if call.idempotency_key:
-            headers["Idempotency-Key"] = call.idempotency_key
-        if call.project:
-            headers["X-Project-Id"] = call.project.encode()
         left = max(0.1, deadline - time.monotonic())
         response = self._session.request(
             call.method,
@@ -93,7 +88,12 @@ class Transport:
             params=call.query,
             # A stream is sent in pieces: the timeout counts for each of them, and not for a whole trace.
             data=io.BytesIO(call.body) if call.body else None,
-            headers=headers,
+            headers={  # requests leaves out those that are None
+                **self._headers,
+                "Content-Type": None if call.body is None else "application/json",
+                "Idempotency-Key": call.idempotency_key or None,
+                "X-Project-Id": call.project.encode() or None,
+            },
             timeout=(min(CONNECT_S, left), min(READ_S, left)),
             allow_redirects=False,
             stream=True,
@@ -140,13 +140,6 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 )
 
 
-class _Session(requests.Session):
-    """A session that detects no redirect: requests would read its whole body and parse its target."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the signature of requests
-        return None
-
-
 class _Response(http.client.HTTPResponse):
     """A response that skips all informational ones (RFC 9110, section 15.2); http.client skips only `100 Continue`."""
 
@@ -184,14 +177,11 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
 def retry_after(header: str, now: datetime) -> float | None:
     """Return the seconds that a Retry-After header asks for (a number or an HTTP date), or None; never negative."""
-    text = header.strip()
     try:
-        seconds = float(text)
+        seconds = float(header)
     except ValueError:
-        when = _http_date(text)
-        if when is None:
-            return None
-        seconds = (when - now).total_seconds()
+        when = _http_date(header)
+        seconds = (when - now).total_seconds() if when else math.nan
     return min(MAX_RETRY_AFTER_S, max(0.0, seconds)) if not math.isnan(seconds) else None
 
 

@@ -125,10 +125,8 @@ class Evaluation:
 
     async def campaign_id(self, gate: Gate) -> str:
         """Return the id of a gate's campaign; gates of one project with one timeout share a request for its list."""
-        try:
+        with suppress(ValueError):  # if it is a name
             return str(uuid.UUID(gate.campaign))
-        except ValueError:
-            pass  # it is a name
         key = gate.project, gate.timeout_s
         if key not in self._campaigns:
             listing = self.payload_of(api.list_campaigns(gate.project), gate.timeout_s)
@@ -162,15 +160,13 @@ class Evaluation:
             raise EvaluationError(result.reason, result.hint, outage=result.outage)
         raise self._timed_out(call, result, timeout_s)
 
-    async def retried(
-        self, call: ApiRequest, timeout_s: float, problem: Callable[[object], str] = lambda _payload: ""
-    ) -> ApiResult:
-        """Return the result of a call that is tried again while its error, or a `problem` of its payload, may pass."""
+    async def retried(self, call: ApiRequest, timeout_s: float, *, of_object: bool = False) -> ApiResult:
+        """Return the result of a call that is tried again while its error, or with `of_object` its shape, may pass."""
         retry = Retry()
         while True:
             result = await self.send(call, min(api.CALL_S, max(schedule.LAST_CALL_S, self._left(timeout_s))))
-            if isinstance(result, Success) and (why := problem(result.payload)):
-                result = TransientError(reason=why, reached=True)
+            if of_object and isinstance(result, Success) and not isinstance(result.payload, dict):
+                result = TransientError(reason=ci_run.NO_OBJECT, reached=True)
             if not isinstance(result, TransientError):
                 return result
             retry = retry.after(result)
@@ -192,15 +188,14 @@ class Evaluation:
         outage = Outage.YES if confirmed else error.outage
         spent, timeout = number_format.duration(self.elapsed()), number_format.duration(timeout_s)
         why = f"{call.purpose}: {error.reason}"
+        reason, hint = f"Sepurux did not respond within {spent} ({why})", CHECK_NETWORK
         if error.retry_after_s is not None:
             asked = number_format.duration(Retry(1, error).wait(0))
             reason = f"Sepurux asked to wait {asked}, longer than the time that is left ({why})"
             hint = f"Raise `timeout` (now {timeout}), or {{rerun}} after that time."
         elif not error.connected:
-            reason, hint = f"Sepurux could not be reached within {spent}: {error.reason}", CHECK_NETWORK
-        elif not self._responded:
-            reason, hint = f"Sepurux did not respond within {spent} ({why})", CHECK_NETWORK
-        else:
+            reason = f"Sepurux could not be reached within {spent}: {error.reason}"
+        elif self._responded:
             reason = f"Sepurux sent no usable response within {spent} ({why})"
             hint = f"{{Rerun}}, or raise `timeout` (now {timeout})."
         return EvaluationError(reason, hint, outage=outage)
@@ -239,20 +234,19 @@ class RunPoller:
             await self._start()
             decided, outage = await self._poll_until_decided(), Outage.NO
             run, score_limits = self.result.run, {RELIABILITY_SCORE.threshold, RELIABILITY_SCORE.drop}
+            run_ids = run.run_ids or (self.result.run_id or self.result.batch_id,)
+            unknown = run.reading(RELIABILITY_SCORE).missing
             limited = decided.decision is Decision.PASS and score_limits & self.gate.limits.keys()
-            score_decides = bool(limited) and run.reading(RELIABILITY_SCORE).missing
-            if score_decides:
-                run, outage = await self._with_score(run)
+            if limited and unknown:
+                run, outage = await self._with_score(run, run_ids)
                 decided = decide(run, self.gate)
             unread = Enrichment(unread_scenarios=1)  # until all have been read
             self.result = replace(
                 self.result, run=run, run_decision=decided, hint=next_step(decided), enrichment=unread
             )
             await self._note_outage(outage)
-            if not score_decides:
-                run = await self._with_shown_score(run)
-                decided = replace(decided, checks=decide(run, self.gate).checks)
-                self.result = replace(self.result, run=run, run_decision=decided)
+            if unknown and not limited and len(run_ids) == 1:  # the score of one of many is not the batch's
+                await self._read_shown_score(run_ids[0])
         except EvaluationError as error:
             self._fail(error, decide(self.result.run, self.gate).checks)
             await self._note_outage(error.outage)
@@ -337,8 +331,7 @@ class RunPoller:
             polls, seconds = found
             if seconds is None:
                 raise self._out_of_time(polls)
-            error = polls.retry.error
-            if error and not (before and before.reason == error.reason):
+            if (error := polls.retry.error) and not (before and before.reason == error.reason):
                 self._log(f"poll failed: {error.reason}; next poll in {number_format.duration(seconds)}")
             await asyncio.sleep(seconds)
 
@@ -396,18 +389,17 @@ class RunPoller:
         reason = f"No decision after {number_format.duration(waited)}{why}"
         return StillPending(reason, next_step(decision), why.lstrip(":; "))
 
-    async def _with_score(self, polled: CIRun) -> tuple[CIRun, Outage]:
+    async def _with_score(self, polled: CIRun, run_ids: Sequence[str]) -> tuple[CIRun, Outage]:
         """Return a run with the lowest score of its runs, and whether an outage is why one is unknown.
 
         One that is not usable, or not read in time, is the run's score, unless another one makes the decision `fail`.
         """
         self._enter("reading the reliability score")
         timeout_s = max(self.gate.timeout_s, self._step.elapsed() + schedule.SCORE_S)
-        read = list(await asyncio.gather(*(self._score_of(each, timeout_s) for each in dict.fromkeys(self._run_ids()))))
+        read = list(await asyncio.gather(*(self._score_of(each, timeout_s) for each in dict.fromkeys(run_ids))))
         if len(polled.run_ids) >= ci_run.MAX_RUN_IDS:
-            read.append(
-                (Reading(broken=f"could not be read: the batch has {ci_run.MAX_RUN_IDS:,} or more runs"), Outage.NO)
-            )
+            unread = Reading(broken=f"could not be read: the batch has {ci_run.MAX_RUN_IDS:,} or more runs")
+            read.append((unread, Outage.NO))
         run = polled.with_score(worst_reading(RELIABILITY_SCORE, (score for score, _ in read), "runs"))
         broken = [(score, outage) for score, outage in read if score.broken]
         if broken and decide(run, self.gate).decision is Decision.PASS:
@@ -417,9 +409,7 @@ class RunPoller:
     async def _score_of(self, run_id: str, timeout_s: float) -> tuple[Reading, Outage]:
         """Return the score of one run, missing if the backend shows none to this secret, and why it is not known."""
         call = api.reliability(self.result.campaign_id, run_id, self.gate.project)
-        result = await self._step.retried(
-            call, timeout_s, lambda body: "" if isinstance(body, dict) else ci_run.NO_OBJECT
-        )
+        result = await self._step.retried(call, timeout_s, of_object=True)
         if isinstance(result, Success):
             return RELIABILITY_SCORE.read(result.payload), Outage.NO
         if result.status in SCORE_NOT_SHOWN:
@@ -427,21 +417,17 @@ class RunPoller:
         reason = json_reader.shorten(result.reason, MAX_REASON_LENGTH)
         return Reading(broken=f"could not be read: {reason}"), result.outage
 
-    def _run_ids(self) -> tuple[str, ...]:
-        return self.result.run.run_ids or (self.result.run_id or self.result.batch_id,)
-
-    async def _with_shown_score(self, run: CIRun) -> CIRun:
-        """Return a run with a score that no threshold limits. If the call fails, a note says why."""
-        run_ids = self._run_ids()  # the score of one of many is not the batch's
-        if len(run_ids) > 1 or not run.reading(RELIABILITY_SCORE).missing:
-            return run
-        call = api.reliability(self.result.campaign_id, run_ids[0], self.gate.project)
+    async def _read_shown_score(self, run_id: str) -> None:
+        """Add a score that decides nothing to the result. If the call fails, a note says why."""
+        call = api.reliability(self.result.campaign_id, run_id, self.gate.project)
         result = await self._step.send(call, schedule.SHOWN_SCORE_S)
         if isinstance(result, Success):
-            return run.with_score(RELIABILITY_SCORE.read(result.payload))
-        note = f"Could not read {call.purpose}: {result.reason}."
-        self.result = replace(self.result, enrichment=replace(self.result.enrichment, notes=(note,)))
-        return run
+            run = self.result.run.with_score(RELIABILITY_SCORE.read(result.payload))
+            decided = replace(self.result.run_decision, checks=decide(run, self.gate).checks)
+            self.result = replace(self.result, run=run, run_decision=decided)
+        else:
+            note = f"Could not read {call.purpose}: {result.reason}."
+            self.result = replace(self.result, enrichment=replace(self.result.enrichment, notes=(note,)))
 
     def _enter(self, phase: str) -> None:
         self.phase = phase

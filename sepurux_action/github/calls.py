@@ -108,15 +108,12 @@ class BoundedCalls:
         return self._attempt(work)
 
     def _attempt(self, work: Callable[[GitHubClient], T]) -> T:
-        client = self._client
-        if client is None:
+        if (client := self._client) is None:
             raise GitHubError(_NOT_USED)
         try:
             return self.timeouts.run(max(0.0, self._left), lambda: work(client))
-        except Interrupted:
-            raise GitHubError(_ENDED) from None
-        except DeadlineExceeded:
-            raise GitHubError(_TIMED_OUT) from None
+        except DeadlineExceeded as error:
+            raise GitHubError(_ENDED if isinstance(error, Interrupted) else _TIMED_OUT) from None
 
     def warn(self, operation: Operation, details: ErrorDetails, targets: Sequence[str] = ()) -> None:
         """Write the warning for a rejection, once; if the token may not do the operation, it is not tried again."""

@@ -49,8 +49,7 @@ def connect(api_url: str, token: Secret, repository: str, redact: Callable[[str]
         url = f"/repos/{repository}/{path}" if path else github.requester.graphql_url
         parameters = dict(query) if query else None
         call = partial(github.requester.requestJsonAndCheck, verb, url, parameters=parameters, input=body)
-        _, response = translate_errors(call)
-        return response
+        return translate_errors(call)[1]
 
     return GitHubClient(send, repository, redact)
 
