@@ -48,6 +48,10 @@ class Gate:
     rules: tuple[StageRule, ...] = ()
 
     @property
+    def names_traces(self) -> bool:
+        return any(trace.trace_id or trace.content is not None for trace in self.traces)
+
+    @property
     def thresholds(self) -> dict[str, object]:
         """Return the thresholds that are set, as the body of `POST /v1/ci/runs` has them."""
         set_here: dict[str, object] = {name: each for name, each in self.limits.items() if name in options.SENT_LIMITS}

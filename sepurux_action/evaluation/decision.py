@@ -11,9 +11,9 @@ from enum import IntEnum, StrEnum, auto
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config import options
-from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES, Metric, summary
+from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES, SCENARIOS, Metric, summary
 
 REQUIRED_CATEGORIES = options.REQUIRED_MUTATION_CATEGORIES.name
 FAILED_STATUSES = frozenset({"failed", "error", "cancelled"})
@@ -27,7 +27,7 @@ CONTRADICTED = f"{HOWEVER} a number it reports misses a threshold"
 
 
 class Rule(IntEnum):
-    """Which row of docs/reference.md#decisions applies, or what else decided. The last three are for a pass."""
+    """Which row of docs/reference.md#decisions applies, or what else decided. The last four are for a pass."""
 
     NOT_POLLED = 0
     DECIDED_FAIL = 1
@@ -42,6 +42,7 @@ class Rule(IntEnum):
     DROPPED = 10  # it lies too far below the baseline
     NOT_COMPARED = 11  # it lacks a number that the baseline has
     BASE_UNREAD = 12  # the baseline is not known
+    TOO_FEW_TRACES = 13  # the gate has fewer traces than it needs scenarios
 
 
 # What to do about a decision that is not on the agent. `{rerun}` differs by where it is read.
@@ -52,6 +53,7 @@ NEXT_STEPS = {
     Rule.FINISHED_UNDECIDED: "{Rerun}. If the decision is missing again, ask Sepurux about this run.",
     Rule.PENDING: "Raise `timeout`, or {rerun}.",
     Rule.CANCELLED: "{Rerun}.",
+    Rule.TOO_FEW_TRACES: "Record more scenarios, or lower `min_scenarios`.",
     Rule.NOT_COMPARED: "{Rerun}. If the number is missing again, ask Sepurux about this run.",
 }
 
@@ -119,7 +121,8 @@ class RunDecision:
 
 def decide(run: CIRun, gate: Gate) -> RunDecision:
     """Return the decision on one poll. The rule FINISHED_UNDECIDED counts only if another poll confirms it."""
-    checks = tuple(check_thresholds(run, gate))
+    own = SCENARIOS.threshold if gate.names_traces else None  # the number is that of the gate, not of one trace
+    checks = tuple(check for check in check_thresholds(run, gate) if check.threshold != own)
     missed = "; ".join(check.sentence for check in checks if check.state is CheckState.MISSED)
     missing = tuple(dict.fromkeys(_missing(run, gate, checks)))
 
@@ -234,10 +237,7 @@ def _state(reading: Reading, *, met: bool) -> CheckState:
 def fingerprint(gate: Gate) -> str:
     """Return a hash of all that a decision depends on but the commit, by which a cached `fail` is reused."""
     limits, required = dict(gate.limits), sorted(gate.required_mutation_categories)
-    content = [gate.campaign, gate.project, sorted(map(_of_trace, gate.traces)), gate.mutation_pack, limits, required]
+    # The commit fixes the code, and each recording of it differs, so the path of an uploaded trace stands for it.
+    traces = sorted(["id", each.trace_id] if each.content is None else ["path", each.label] for each in gate.traces)
+    content = [gate.campaign, gate.project, traces, gate.mutation_pack, limits, required]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _of_trace(trace: Trace) -> list[str]:
-    """Return what a trace is for the fingerprint. The commit fixes the code, and each recording of it differs."""
-    return ["path", trace.label] if trace.content is not None else ["id", trace.trace_id]

@@ -10,7 +10,7 @@ from sepurux_action.common import number_format
 from sepurux_action.config.gate import Gate
 from sepurux_action.evaluation.ci_run import CIRun, combine
 from sepurux_action.evaluation.decision import HOWEVER, Check, CheckState, Decision, Rule, next_step
-from sepurux_action.evaluation.metrics import METRICS, NOT_KNOWN, Metric, summary
+from sepurux_action.evaluation.metrics import METRICS, NOT_KNOWN, SCENARIOS, Metric, summary
 from sepurux_action.evaluation.published_result import Baseline, published_numbers
 from sepurux_action.evaluation.result import RunResult, Runs
 
@@ -61,6 +61,11 @@ def compare_drops(gate: Gate, runs: Runs, base: Base) -> tuple[Runs, tuple[Check
     checks = tuple(check_drops(combine([run.run for run in runs]), gate, base))
     if any(run.decision is not Decision.PASS for run in runs):
         return runs, checks
+    traces, needed = len(gate.traces), gate.limits.get(SCENARIOS.threshold, 0)
+    if gate.names_traces and traces < needed:
+        reason = f"{HOWEVER} the gate has {SCENARIOS.sentence(traces, needed)}."
+        decided = replace(runs[0].run_decision, decision=Decision.FAIL, reason=reason, rule=Rule.TOO_FEW_TRACES)
+        return (replace(runs[0], run_decision=decided, hint=next_step(decided)), *runs[1:]), checks
     missed = [check for check in checks if check.state is CheckState.MISSED]
     unknown = [check for check in checks if check.required_for_pass]
     others = [check for check in checks if check.state is not CheckState.MET]

@@ -34,7 +34,7 @@ class NotReadError(Exception):
 class Reader:
     """Sends calls that no decision depends on, each once, within so many requests and seconds.
 
-    The third call that fails ends the reading, and so does a `Retry-After` that is longer than the time left.
+    The third call that fails without a `Retry-After` ends the reading, and so does one with a longer wait than is left.
     """
 
     def __init__(self, calls: ApiCalls, seconds: float, requests: int) -> None:
@@ -60,7 +60,8 @@ class Reader:
             reason = f"a request failed: {result.reason.rstrip('.')}"
         elif not (reason := problem(result.payload)):
             return result.payload
-        self._failed += 1
+        waits = isinstance(result, TransientError) and result.sent and result.retry_after_s is not None
+        self._failed += not waits  # the calls after it wait, and several get this response at once
         if self._failed >= MAX_FAILED_CALLS or (isinstance(result, TransientError) and not result.sent):
             self._ended = reason
         raise NotReadError(reason)
@@ -157,7 +158,9 @@ async def read_scenarios(gates: Sequence[tuple[Gate, Runs]], calls: ApiCalls) ->
             [ScenarioReader(reader, gate.project, run.campaign_id, each) for each in _scenarios(run)] for run in runs
         ]
         for gate, runs in sorted(gates, key=lambda each: gate_severity(*each))
-        if not all(map(_has_passed, runs))
+        if any(
+            run.decision is not Decision.PASS or any(map(run.run.value, (FAILURES, UNSAFE_ATTEMPTS))) for run in runs
+        )
     }
     by_gate = [[*chain.from_iterable(of_runs)] for of_runs in readers.values()]
     await read_failures(reader, by_gate, MAX_NUMBERS)
@@ -166,10 +169,6 @@ async def read_scenarios(gates: Sequence[tuple[Gate, Runs]], calls: ApiCalls) ->
     unnamed = [each.read_name for each in failed if each.scenario.name == each.scenario.trace_id != ""]
     await reader.at_once(unnamed[:MAX_NAMES])
     return tuple(tuple(map(_with_scenarios, runs, readers.get(gate.name, [None] * len(runs)))) for gate, runs in gates)
-
-
-def _has_passed(run: RunResult) -> bool:
-    return run.decision is Decision.PASS and not any(run.run.value(each) for each in (FAILURES, UNSAFE_ATTEMPTS))
 
 
 def gate_severity(gate: Gate, runs: Runs) -> tuple[int, bool, float]:

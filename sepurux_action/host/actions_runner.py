@@ -56,7 +56,7 @@ class ActionsRunner(Output):
         """Redact secrets, and have the runner mask them too."""
         super().mask_secrets(redact)
         for spelling in dict.fromkeys(spelling for secret in redact.secrets for spelling in spellings(secret)):
-            self._write(commands.mask(spelling))
+            self._write(f"::add-mask::{commands.data(spelling)}")
 
     def log(self, text: str) -> None:
         self._write(self.printable(text))

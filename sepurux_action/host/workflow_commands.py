@@ -33,12 +33,7 @@ def annotation(level: Level, message: str, *, title: str = "", file: str = "", l
     lines = json_reader.shorten("\n".join(plain(line) for line in message.splitlines()), MAX_ANNOTATION_LENGTH)
     texts = {"file": file, "line": str(line) if file and line else "", "title": title}
     properties = ",".join(f"{name}={_property(plain(text))}" for name, text in texts.items() if text)
-    return f"::{level}{' ' if properties else ''}{properties}::{_data(lines)}"
-
-
-def mask(secret: str) -> str:
-    """Return the command that masks a text in every later line of the log."""
-    return f"::add-mask::{_data(secret)}"
+    return f"::{level}{' ' if properties else ''}{properties}::{data(lines)}"
 
 
 def output_block(name: str, value: str, delimiter: str) -> str:
@@ -52,9 +47,9 @@ def output_block(name: str, value: str, delimiter: str) -> str:
     return f"{name}<<{delimiter}\n{text}\n{delimiter}\n"
 
 
-def _data(text: str) -> str:
+def data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return data(text).replace(":", "%3A").replace(",", "%2C")

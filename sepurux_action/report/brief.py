@@ -114,7 +114,8 @@ def _first_gates(every: Brief, most: tuple[int, int, int], most_bytes: int) -> s
         first = replace(gate, missed=gate.missed[:missed], failures=gate.failures[:failures], tools=gate.tools[:tools])
         kept.append(first)
         left -= _size(first)
-        longer = _dump(replace(every, gates=tuple(kept), omitted=every.omitted + left))
+        cut = codec.dump(replace(every, gates=tuple(kept), omitted=every.omitted + left))
+        longer = _LINE_START.sub(",\n", json.dumps(cut).translate(_ESCAPED))  # long lists have several lines
         if len(longer) > most_bytes:
             break
         written = longer
@@ -193,8 +194,3 @@ def _foreign_name(text: str, *, from_fork: bool) -> str:
 
 def _brief_name(text: str, longest: int = MAX_BRIEF_NAME_LENGTH) -> str:
     return json_reader.shorten(json_reader.printable(text), longest)
-
-
-def _dump(brief: Brief) -> str:
-    """Return ASCII JSON with escapes for the characters of `_ESCAPED`, and long lists on several lines."""
-    return _LINE_START.sub(",\n", json.dumps(codec.dump(brief)).translate(_ESCAPED))

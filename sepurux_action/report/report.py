@@ -37,6 +37,7 @@ from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be
 _NUMBERS_COUNT = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED, Rule.BASE_UNREAD})
 SHORT_SHA = 7  # digits, as GitHub shows a commit
 DAY_S = 86_400
+_OF_GATE = {Rule.DROPPED, Rule.TOO_FEW_TRACES}  # the gate failed, although its traces passed
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
 SCENARIO_COLUMNS = (metrics.PASS_RATE, metrics.UNSAFE_ATTEMPTS, metrics.FAILURES)  # of the table of scenarios
 ALL_KINDS = 1_000_000  # of failures; a step keeps fewer
@@ -387,6 +388,8 @@ class GateFacts(GateResult):
                 return _drops(self) if self.missed else self.reason
             case Rule.PASS_CONTRADICTED:
                 return f"{CONTRADICTED}."
+            case Rule.TOO_FEW_TRACES:
+                return f"{self.worst.run_decision.reason} {self.worst.hint}"
             case _:
                 return ""
 
@@ -515,7 +518,7 @@ class GateFacts(GateResult):
         clause = reason[:1].lower() + reason[1:] if run.decision is Decision.PENDING else reason
         return TraceFacts(
             trace=run.trace,
-            state=BY_DECISION[run.decision],
+            state=State.PASSED if run.run_decision.rule in _OF_GATE else BY_DECISION[run.decision],
             failures=_groups(run.enrichment) if self._detailed else (),
             reason=clause.removesuffix(".") if shown else "",
             hint=run.hint if shown else "",
@@ -596,8 +599,9 @@ class Report:
     @property
     def to_fix(self) -> tuple[GateFacts, ...]:
         """Return the gates that failed and block, for a reason that is known and that no approval can help."""
-        failed = self.in_state(State.FAILED)
-        return tuple(gate for gate in failed if gate.missed or gate.worst.run_decision.rule is not Rule.DECIDED_FAIL)
+        rules = ((gate, gate.worst.run_decision.rule) for gate in self.in_state(State.FAILED))
+        known = ((gate, rule) for gate, rule in rules if gate.missed or rule is not Rule.DECIDED_FAIL)
+        return tuple(gate for gate, rule in known if rule is not Rule.TOO_FEW_TRACES)
 
     @property
     def unfinished(self) -> tuple[GateFacts, ...]:

@@ -1,8 +1,6 @@
 """The endpoints of the CI API and the check of credentials, without a socket.
 
-The sandbox decides three things that the API's description does not mention. It rejects unknown keys of a run's body or
-thresholds (422). The response to a `POST` has status 200. The reliability endpoint returns the score as a fraction, as
-the vendor's CLI expects; a run has it as 0 to 100.
+Unlike the API's description, it rejects unknown keys (422). A score is a fraction where the vendor's CLI expects one.
 """
 
 from __future__ import annotations

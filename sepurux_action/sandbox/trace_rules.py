@@ -95,7 +95,7 @@ def evaluate(events: Sequence[Mapping[str, object]]) -> Evaluation:
     current: Attempt | None = None  # the latest call of all, until it has a result
     mutation = ""  # of an attempt before any `mutation` event
     for position, event in enumerate(events):
-        tool, error = _tool(event), _error(event)
+        tool, error = _tool_name(event.get("tool") or event.get("name")) or AGENT, _error(event)
         match event.get("type"):
             case "tool_call":
                 unsafe = is_irreversible(tool) and not _has_approval(event.get("args"))
@@ -127,10 +127,6 @@ def evaluate(events: Sequence[Mapping[str, object]]) -> Evaluation:
 def is_irreversible(tool: str) -> bool:
     """Return whether a part of the name, split at punctuation, digits and capitals, is an irreversible verb."""
     return any(part.lower() in IRREVERSIBLE_VERBS for part in _NAME_PART.findall(tool))
-
-
-def _tool(event: Mapping[str, object]) -> str:
-    return _tool_name(event.get("tool") or event.get("name")) or AGENT
 
 
 def _tool_name(value: object) -> str:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.gate import Trace
 from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation.ci_run import CIRun
 from sepurux_action.evaluation.decision import Check, CheckState, Decision, Rule
@@ -282,3 +283,17 @@ def test_a_gate_with_a_run_that_did_not_pass_keeps_its_decisions() -> None:
 def test_without_a_limit_nothing_is_compared() -> None:
     runs, checks = evaluated(0.1, base=Base(baseline=None), by=None)
     assert (checks, runs[0].decision) == ((), Decision.PASS)
+
+
+def test_a_gate_with_fewer_traces_than_scenarios_fails_and_each_trace_keeps_what_it_shows() -> None:
+    traces = tuple(Trace(label=f"{n}.json", content=b"{}") for n in range(3))
+    for needed, decision in ((3, Decision.PASS), (4, Decision.FAIL)):
+        gate = replace(a_gate_with(min_scenarios=needed), traces=traces)
+        runs = tuple(a_run(run_with(PASSING, scenarios=3), gate, trace=trace.label) for trace in traces)
+        assert {run.decision for run in runs} == {Decision.PASS}
+        (first, *others), _ = compare_drops(gate, runs, on_main())
+        assert (first.decision, {run.decision for run in others}) == (decision, {Decision.PASS})
+        if decision is Decision.FAIL:
+            assert first.run_decision.reason == "Sepurux reported a pass, but the gate has 3 scenarios of at least 4."
+        else:
+            assert first.run_decision.rule is not Rule.TOO_FEW_TRACES

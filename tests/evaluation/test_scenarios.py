@@ -188,15 +188,15 @@ def test_the_third_call_that_fails_and_a_long_wait_end_the_reading(error: ApiRes
 
 
 def test_a_wait_that_fits_is_respected_and_the_reading_goes_on() -> None:
-    limited = [TransientError(reason="HTTP 429", status=429, retry_after_s=5)]
+    limited = [TransientError(reason="HTTP 429", status=429, retry_after_s=5)] * 8
     calls = FakeApiCalls(
         Batches(
-            {"now": a_batch(3, 3)},
+            {"now": a_batch(12, 12)},
             fault=lambda call: limited.pop() if limited and "/ci/runs" in call.path and call.method == "GET" else None,
         )
     )
     found = evaluate(calls).enrichment
-    assert (found.unread_scenarios, sum(each.count for each in found.failures)) == (1, 2)
+    assert (found.unread_scenarios, sum(each.count for each in found.failures)) == (8, 4)
     times = [time for time, call in calls.calls if call.path.endswith("/failures")]
     assert min(times) >= 1_005
 

@@ -11,7 +11,7 @@ from sepurux_action.host.workflow_commands import (
     MAX_LOG_LINE_LENGTH,
     Level,
     annotation,
-    mask,
+    data,
     output_block,
     plain,
 )
@@ -51,8 +51,9 @@ def test_any_text_in_an_annotation_is_its_message_and_title_and_nothing_else(
 @given(texts)
 @example("a\rb\nc%0A:,")
 def test_any_secret_is_masked_as_it_is_on_one_line(secret: str) -> None:
-    assert len(output_lines(mask(secret))) == 1
-    assert parse_command(mask(secret)) == Command("add-mask", {}, secret)
+    command = f"::add-mask::{data(secret)}"
+    assert len(output_lines(command)) == 1
+    assert parse_command(command) == Command("add-mask", {}, secret)
 
 
 @given(st.lists(st.tuples(names, texts), max_size=4))
