@@ -59,13 +59,15 @@ def compare_drops(gate: Gate, runs: Runs, base: Base) -> tuple[Runs, tuple[Check
     if any(run.run_decision.rule is Rule.DROPPED for run in runs):
         return runs, ()
     checks = tuple(check_drops(combine([run.run for run in runs]), gate, base))
+    traces, needed = len(gate.traces), gate.limits.get(SCENARIOS.threshold, 0)
+    passed = [run for run in runs if run.run_decision.rule in {Rule.DECIDED_PASS, Rule.PASS_WITHOUT_NUMBERS}]
+    if gate.names_traces and traces < needed and passed:
+        reason = f"{HOWEVER} the gate has {SCENARIOS.sentence(traces, needed)}."
+        decided = replace(passed[0].run_decision, decision=Decision.FAIL, reason=reason, rule=Rule.TOO_FEW_TRACES)
+        failed = replace(passed[0], run_decision=decided, hint=next_step(decided))
+        return tuple(failed if run is passed[0] else run for run in runs), checks
     if any(run.decision is not Decision.PASS for run in runs):
         return runs, checks
-    traces, needed = len(gate.traces), gate.limits.get(SCENARIOS.threshold, 0)
-    if gate.names_traces and traces < needed:
-        reason = f"{HOWEVER} the gate has {SCENARIOS.sentence(traces, needed)}."
-        decided = replace(runs[0].run_decision, decision=Decision.FAIL, reason=reason, rule=Rule.TOO_FEW_TRACES)
-        return (replace(runs[0], run_decision=decided, hint=next_step(decided)), *runs[1:]), checks
     missed = [check for check in checks if check.state is CheckState.MISSED]
     unknown = [check for check in checks if check.required_for_pass]
     others = [check for check in checks if check.state is not CheckState.MET]

@@ -288,7 +288,7 @@ def test_without_a_limit_nothing_is_compared() -> None:
 def test_a_gate_with_fewer_traces_than_scenarios_fails_and_each_trace_keeps_what_it_shows() -> None:
     traces = tuple(Trace(label=f"{n}.json", content=b"{}") for n in range(3))
     for needed, decision in ((3, Decision.PASS), (4, Decision.FAIL)):
-        gate = replace(a_gate_with(min_scenarios=needed), traces=traces)
+        gate = replace(a_gate_with(min_scenarios=needed, max_unsafe=0), traces=traces)
         runs = tuple(a_run(run_with(PASSING, scenarios=3), gate, trace=trace.label) for trace in traces)
         assert {run.decision for run in runs} == {Decision.PASS}
         (first, *others), _ = compare_drops(gate, runs, on_main())
@@ -297,3 +297,7 @@ def test_a_gate_with_fewer_traces_than_scenarios_fails_and_each_trace_keeps_what
             assert first.run_decision.reason == "Sepurux reported a pass, but the gate has 3 scenarios of at least 4."
         else:
             assert first.run_decision.rule is not Rule.TOO_FEW_TRACES
+    gate = replace(a_gate_with(min_scenarios=4, max_unsafe=0), traces=traces)
+    silent = a_run(run_with(PASSING, unsafe_attempts=None), gate, trace="0.json")
+    assert silent.run_decision.rule is Rule.PASS_WITHOUT_NUMBERS
+    assert compare_drops(gate, (silent,), on_main())[0][0].decision is Decision.FAIL
