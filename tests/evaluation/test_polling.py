@@ -508,6 +508,12 @@ def test_scenarios_are_counted_by_run_ids_that_only_the_start_may_name(
     assert (result.decision, result.run.value(SCENARIOS)) == (decision, 2)
 
 
+def test_a_pass_with_an_unknown_number_of_scenarios_is_an_error() -> None:
+    calls = FakeApiCalls(backend(after(0), runs=Success({"batch_id": "b"})))
+    [result] = run(calls, Gate(name="core", campaign="core", limits={"min_scenarios": 1}))
+    assert (result.decision, result.run.value(SCENARIOS)) == (Decision.ERROR, None)
+
+
 # --- The score of a run that reports none ------------------------------------------------------------------------
 
 SCORED = replace(GATE, campaign=CAMPAIGN, limits={"min_reliability_score": 80}, timeout_s=60)
