@@ -175,7 +175,7 @@ def compare(
     had: dict[tuple[str, ...], ClassifiedFailure] = {}
     for of_result in base:
         of_run = [_comparable(failure, uploaded=uploaded) for failure in of_result.failures]
-        for failure in merge_failures(of_run, len(of_run))[0]:
+        for failure in merge_failures(of_run)[0]:
             most[failure.kind] = max(failure.count, most[failure.kind])
             earlier = had.get(failure.kind)
             if of_result.shows_fixed(scenarios) and not (earlier and earlier.count >= failure.count):
@@ -187,7 +187,7 @@ def compare(
         most[kind] -= known
         marked.append(replace(failure, new=failure.count - known))
         had.pop(kind, None)
-    return tuple(marked), merge_failures(had.values(), len(had))[0]
+    return tuple(marked), merge_failures(had.values())[0]
 
 
 def _comparable(failure: ClassifiedFailure, *, uploaded: bool) -> ClassifiedFailure:

@@ -97,7 +97,7 @@ class Scenario:
             self,
             trace_id=trace_id,
             name=self.name or trace_id,
-            failures=merge_failures(named, len(failures))[0],
+            failures=merge_failures(named)[0],
             listed=listed,
             left_out=left_out,
             problem=problem or (FEWER_LISTED if fewer else ""),
@@ -146,8 +146,8 @@ def parse_failures(payload: object) -> Failures:
     )
 
 
-def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int) -> tuple[Failures, int]:
-    """Return at most `max_kinds` kinds, first the new, severe, and frequent ones, and the number of other failures."""
+def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int | None = None) -> tuple[Failures, int]:
+    """Return `max_kinds` kinds or all, first the new, severe, and frequent ones, and the number of other failures."""
     kinds: dict[tuple[str, ...], list[ClassifiedFailure]] = {}
     for failure in failures:
         kinds.setdefault(failure.kind, []).append(failure)
@@ -159,10 +159,11 @@ def merge_failures(failures: Iterable[ClassifiedFailure], max_kinds: int) -> tup
         count = sum(each.count for each in alike)
         merged.append(replace(alike[0], description=description, count=count, new=all_new))
     ranked = sorted(merged, key=lambda each: (not each.new, severity_rank(each.severity), -each.count))
-    return tuple(ranked[:max_kinds]), sum(each.count for each in ranked[max_kinds:])
+    kept = tuple(ranked[:max_kinds])
+    return kept, sum(each.count for each in ranked[len(kept) :])
 
 
-def combine_found(found: Sequence[Enrichment], max_kinds: int) -> Enrichment:
+def combine_found(found: Sequence[Enrichment], max_kinds: int | None = None) -> Enrichment:
     """Return what was found about several runs: at most `max_kinds` kinds of failures, with the number of the others.
 
     What is fixed is left out if it does not fit: a part of it would have another count.

@@ -217,7 +217,7 @@ def _with_scenarios(run: RunResult, readers: Sequence[ScenarioReader] | None) ->
     more = replace(
         run.enrichment,
         scenarios=tuple(scenarios),
-        failures=merge_failures(failures, len(failures))[0],
+        failures=merge_failures(failures)[0],
         left_out=sum(each.left_out for each in scenarios),
         unread_failures=int(max(0, (run.run.value(FAILURES) or 0) - sum(each.listed for each in scenarios))),
         unread_scenarios=unread,

@@ -40,7 +40,6 @@ DAY_S = 86_400
 _OF_GATE = {Rule.DROPPED, Rule.TOO_FEW_TRACES}  # the gate failed, although its traces passed
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
 SCENARIO_COLUMNS = (metrics.PASS_RATE, metrics.UNSAFE_ATTEMPTS, metrics.FAILURES)  # of the table of scenarios
-ALL_KINDS = 1_000_000  # of failures; a step keeps fewer
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
 
 
@@ -408,7 +407,7 @@ class GateFacts(GateResult):
     def found(self) -> Enrichment:
         """Return what further calls found about all runs: groups of failures, new ones first, then the most severe."""
         runs = self.runs if self._detailed else ()
-        return combine_found([_with_path(run) for run in runs], ALL_KINDS)
+        return combine_found([_with_path(run) for run in runs])
 
     @cached_property
     def failures(self) -> tuple[ClassifiedFailure, ...]:
@@ -649,7 +648,7 @@ def _grouped(gates: Iterable[GateFacts], key: Callable[[GateFacts], object]) -> 
 
 def _groups(found: Enrichment | Scenario) -> tuple[ClassifiedFailure, ...]:
     """Return failures by severity, type, and mutation, without their traces."""
-    return merge_failures((replace(each, trace_id="") for each in found.failures), ALL_KINDS)[0]
+    return merge_failures(replace(each, trace_id="") for each in found.failures)[0]
 
 
 def _drops(gate: GateFacts) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 from sepurux_action.report.outputs import OUTPUTS
 from sepurux_action.sandbox import Sandbox, Store
 from tests.flows.composite_job import COMPOSITE, NO_INDEX, PYTHON, Job, a_copy, evaluated, only_step, read_action, tool
-from tests.runner import ACTION_YML, REPOSITORY, run_action, start_action
+from tests.runner import ACTION_YML, run_action, start_action
 from tests.sandboxed import SECRET
 
 # --- What the file says ------------------------------------------------------------------------------------
@@ -35,8 +34,8 @@ def test_every_output_is_passed_on() -> None:
 
 
 def test_a_passing_trace_passes_and_the_action_passes_on_every_output(job: Job) -> None:
-    """It is a later step of its job, so it installs nothing."""
-    result = job.run(env=NO_INDEX)
+    """It installs nothing as a later step of its job, and an input of a surrounding action is no misspelled input."""
+    result = job.run(env={**NO_INDEX, "INPUT_FAIL-UNDER": "80", "INPUT_CAMPAIGNE": "x"})
     assert len(job.environments) == 1
     assert (result.exit_code, result.errors) == (0, ()), result.log
     contexts = {"steps.gate.outputs": result.outputs}
@@ -87,16 +86,6 @@ def test_a_job_that_is_canceled_before_the_gate_has_started_sends_no_request(
     assert result.outputs == {"decision": "error", "conclusion": "failure", "reason": reason, "gates": "[]"}
 
 
-def test_no_file_beside_the_action_replaces_a_module_that_the_gate_imports(job: Job) -> None:
-    """The workflow says `uses: ./composite`, and the checkout has other files with the names of modules."""
-    for name in ("composite", "sepurux_action"):
-        shutil.copytree(REPOSITORY / name, job.workspace / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(REPOSITORY / "requirements.txt", job.workspace)
-    files = dict.fromkeys(("json.py", "typing.py", "requests/__init__.py", "yaml.py"), "raise SystemExit(9)\n")
-    result = replace(job, action=job.workspace / "composite").run(files=files)
-    assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
-
-
 # --- Its inputs --------------------------------------------------------------------------------------------
 
 
@@ -120,11 +109,6 @@ def test_a_misspelled_input_is_an_error_with_status_2(job: Job, sandbox: Sandbox
     assert (result.exit_code, result.outputs["decision"]) == (2, "error"), result.log
     assert [name for name in names if f"`{name.lower()}`" not in "".join(result.messages("error"))] == []
     assert not sandbox.requests
-
-
-def test_an_input_of_a_surrounding_action_is_no_misspelled_input(job: Job) -> None:
-    result = job.run(env={"INPUT_FAIL-UNDER": "80", "INPUT_CAMPAIGNE": "x"})
-    assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
 
 
 HOSTILE_TEXT = (

@@ -1,9 +1,10 @@
-"""The packages of a composite step: what pip installs into its environment, and what it is not led to install."""
+"""The packages of a composite step: what pip installs into its environment, and what a planted file cannot replace."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tarfile
 import zipfile
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 
 from sepurux_action.sandbox import Sandbox
 from tests.flows.composite_job import NO_INDEX, Job, a_copy, python, tool, trap
+from tests.runner import REPOSITORY
 
 # Modules that one of the interpreters on the way would import if it looked into the checkout.
 PLANTED = [
@@ -96,3 +98,13 @@ def test_a_wheel_of_the_locks_hash_is_installed_and_nothing_else(fresh: Job, tmp
         assert (result.exit_code == 0, "started" in result.log) == (is_installed, is_installed), result.log
         assert is_installed or "The gate's packages could not be installed" in result.messages("error")[-1]
     assert not trapped.exists()
+
+
+def test_no_file_beside_the_action_replaces_a_module_that_the_gate_imports(job: Job) -> None:
+    """The workflow says `uses: ./composite`, and the checkout has other files with the names of modules."""
+    for name in ("composite", "sepurux_action"):
+        shutil.copytree(REPOSITORY / name, job.workspace / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "requirements.txt", job.workspace)
+    files = dict.fromkeys(("json.py", "typing.py", "requests/__init__.py", "yaml.py"), "raise SystemExit(9)\n")
+    result = replace(job, action=job.workspace / "composite").run(files=files)
+    assert (result.exit_code, result.outputs.get("decision")) == (0, "pass"), result.log
