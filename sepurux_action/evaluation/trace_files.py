@@ -95,7 +95,10 @@ class TraceFolder:
             limit = f"{MAX_BYTES // 2**20} MiB"
             raise TraceFileError(f'with "{label}", the trace files have more than {limit}; accepted: {limit} together')
         self._size += len(content)
-        return _checked(content, label)
+        text = _decoded(content, label)
+        del content  # while the text is parsed, its long strings are in memory twice already
+        recorded = _newest_event(text, label)
+        return text.encode(), recorded
 
     def resolved(self, path: Path) -> Path | None:
         """Return the path without links and `..`, or None if it leads out of the folder in which it starts.
@@ -152,35 +155,34 @@ def _times(budget: Iterator[int], pairs: list[tuple[str, object]]) -> _Times:
     return _OBJECT if own is newest is None else (own, newest)
 
 
-def _checked(content: bytes, label: str) -> tuple[bytes, float | None]:
-    """Return a trace as UTF-8 without a byte order mark, and the time of its newest event, None if it is not known.
+def _decoded(content: bytes, label: str) -> str:
+    try:
+        return content.decode(json.detect_encoding(content))
+    except UnicodeError:
+        raise TraceFileError(f'"{label}" is not valid JSON: it is not UTF-8 text') from None
 
-    Raises TraceFileError if it is no JSON object in Unicode. Of objects, only their times are kept, because they would
-    take many times the memory of the text. `int` would reject thousands of digits, which are valid JSON. The garbage
-    collector would take most of the time for millions of nested lists, during which a signal has no effect.
+
+def _newest_event(text: str, label: str) -> float | None:
+    """Return the time of a trace's newest event, None if it is not known; raises TraceFileError for no JSON object.
+
+    Only the times of objects are kept, because objects take many times the memory of the text. `int` would reject
+    thousands of digits, which are valid JSON. The garbage collector would take most of the time for many nested lists.
     """
-    encoding = json.detect_encoding(content)
-    text, found, why, budget = "", None, "", iter(range(MAX_TIMES))
+    found, why, budget = None, "", iter(range(MAX_TIMES))
     gc.disable()
     try:
-        text = content.decode(encoding)
         found = json.loads(text, object_pairs_hook=partial(_times, budget), parse_int=float, parse_constant=_reject)
-    except UnicodeError:
-        why = "it is not UTF-8 text"
     except json.JSONDecodeError as error:
         why = f"line {error.lineno}, column {error.colno}: {error.msg}"
-    except ValueError as error:
-        why = str(error)
-    except RecursionError:
-        why = "it is nested too deeply"
+    except (ValueError, RecursionError) as error:
+        why = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
     finally:
         gc.enable()
     if why:
         raise TraceFileError(f'"{label}" is not valid JSON: {why}')
     if not isinstance(found, tuple):
         raise TraceFileError(f'"{label}" is not a JSON object, as a trace must be')
-    complete = next(budget, None) is not None
-    return content if encoding == "utf-8" else text.encode(), found[1] if complete else None
+    return found[1] if next(budget, None) is not None else None
 
 
 def _reject(constant: str) -> NoReturn:
