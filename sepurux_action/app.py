@@ -111,14 +111,14 @@ def _begin(invocation: Invocation, host: Output, signals: Signals, connections: 
     timeouts = connections.timeouts(signals)
     signing_key = inputs.secret.reveal() if inputs.secret else ""
     github = GitHubSession(client, timeouts, host, event, signing_key=signing_key)
-    github.settings = inputs
+    github.settings, github.started = inputs, connections.now()
     return Run(
         host=host,
         signals=signals,
         connections=connections,
         redact=redact,
         github=github,
-        today=connections.today(),
+        today=github.started.date(),
         settings=inputs,
     )
 

@@ -10,11 +10,16 @@ from sepurux_action.config.path_filter import affects
 from sepurux_action.config.stage import NextChange, OnUndecided, Stage, next_change
 from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.decision import CheckState, Decision, Rule, RunDecision
-from sepurux_action.evaluation.drops import Base, compare_drops, few_results
+from sepurux_action.evaluation.drops import Base, check_drops, compare_drops, few_results
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.polling import Evaluation
-from sepurux_action.evaluation.published_result import Baseline
-from sepurux_action.evaluation.result import GateResult, RunResult, Runs, trace_may_be_cause
+from sepurux_action.evaluation.result import (
+    Evaluated,
+    GateResult,
+    RunResult,
+    combined_numbers,
+    trace_may_be_cause,
+)
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
 from sepurux_action.host.workflow_commands import Level
@@ -35,30 +40,31 @@ UNREAD_RESULTS_HINT = (
 def evaluate(run: Run) -> tuple[GateResult, ...]:
     gates = run.settings.gates
     run.github.publish_pending(gate.name for gate in gates)
-    runs = _skipped_or_cached(run)
-    to_evaluate = [gate for gate in gates if gate.name not in runs]
+    found = _skipped_or_cached(run)
+    to_evaluate = [gate for gate in gates if gate.name not in found]
     advised = {}
     for gate in to_evaluate:
         change = _next_change(run, gate)
         scheduled = change is not None and change.stricter
         advised[gate.name] = run.github.stage_advice(gate.name, gate.stage, scheduled=scheduled)
-    runs |= _evaluate(run, to_evaluate)
-    return tuple(_result(run, gate, runs[gate.name], advised.get(gate.name, "")) for gate in gates)
+    found |= _evaluate(run, to_evaluate)
+    return tuple(_result(run, gate, found[gate.name], advised.get(gate.name, "")) for gate in gates)
 
 
-def _skipped_or_cached(run: Run) -> dict[str, Runs]:
+def _skipped_or_cached(run: Run) -> dict[str, Evaluated]:
     event, gates = run.event, run.settings.gates
     if event.skip_reason:
         return {gate.name: _not_run(gate, Decision.SKIPPED, f"{event.skip_reason}.") for gate in gates}
     unaffected = _unaffected(run)
     run.github.load_more_comments()
-    runs = {}
+    found = {}
     for gate in gates:
         if gate.name in unaffected:
-            runs[gate.name] = _not_run(gate, Decision.SKIPPED, NOT_AFFECTED)
-        elif event.name == "pull_request_review" and (cached := run.github.cached_failure(gate)):
-            runs[gate.name] = cached
-    return runs
+            found[gate.name] = _not_run(gate, Decision.SKIPPED, NOT_AFFECTED)
+        elif standing := run.github.standing_failure(gate):
+            found[gate.name] = standing
+            run.host.progress(f"gate {gate.name} failed at this commit already, so it is not evaluated again")
+    return found
 
 
 def _unaffected(run: Run) -> frozenset[str]:
@@ -71,7 +77,7 @@ def _unaffected(run: Run) -> frozenset[str]:
     return names if names and run.github.is_current() else frozenset()
 
 
-def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Runs]:
+def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     settings, event = run.settings, run.event
     if not gates:
         return {}
@@ -87,17 +93,23 @@ def _evaluate(run: Run, gates: Sequence[Gate]) -> Mapping[str, Runs]:
     configured = settings.pull_request if not event.name or event.lookup else None
     metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request or configured}
     calls = run.connections.calls(transport.send, run.signals)
-    baselines = run.github.baselines(gates)
-    compared = [(gate, baselines.get(gate.name, Baseline())) for gate in gates]
-    runs = Evaluation(
-        compared, metadata, calls, run.host, lambda known: run.host.set_outputs(outputs.early_outputs(known))
-    ).run()
-    return {gate.name: of_gate for gate, of_gate in zip(gates, runs, strict=True)}
+    evaluation = Evaluation(
+        compared=[(gate, _base(run, gate)) for gate in gates],
+        earlier={gate.name: run.github.unfinished_runs(gate) for gate in gates},
+        metadata=metadata,
+        calls=calls,
+        output=run.host,
+        on_progress=lambda known: run.host.set_outputs(outputs.early_outputs(known)),
+    )
+    return {gate.name: of_gate for gate, of_gate in zip(gates, evaluation.run(), strict=True)}
 
 
-def _result(run: Run, gate: Gate, runs: Runs, advised: str) -> GateResult:
-    base = _base(run, gate)
-    runs, drops = compare_drops(gate, runs, base)
+def _result(run: Run, gate: Gate, found: Evaluated, advised: str) -> GateResult:
+    base, runs = _base(run, gate), found.runs
+    if found.evaluations:  # which have compared the drops
+        drops = tuple(check_drops(combined_numbers(runs, found.evaluations), gate, base))
+    else:
+        runs, drops = compare_drops(gate, runs, base)
     decision = min((each.decision for each in runs), key=lambda each: each.rank)
     # Anyone who may cancel a run must not get past a gate with it, so `allow` ends with a signal.
     on_undecided = OnUndecided.BLOCK if run.signals.received else gate.on_undecided
@@ -109,7 +121,16 @@ def _result(run: Run, gate: Gate, runs: Runs, advised: str) -> GateResult:
     if change and change.is_near:
         run.host.annotate(Level.WARNING, f"Gate {gate.name}: {change}", title="Sepurux gate")
     notes = tuple(filter(None, (str(change or ""), advised, few)))
-    result = GateResult(gate=gate, runs=runs, blocks=blocks, notes=notes, drops=drops)
+    result = GateResult(
+        gate=gate,
+        runs=runs,
+        blocks=blocks,
+        notes=notes,
+        drops=drops,
+        evaluations=found.evaluations,
+        confirmation=found.confirmation,
+        standing=found.standing,
+    )
     github, by_review = run.github, decision is Decision.FAIL and gate.stage is Stage.SOFT
     if not by_review or not github.connected or run.event.pull_request is None or run.signals.received:
         return result
@@ -150,9 +171,13 @@ def no_credentials_hint(event: Event) -> str:
     return NO_CREDENTIALS_HINT
 
 
-def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> Runs:
+def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "") -> Evaluated:
     run_decision = RunDecision(decision=decision, reason=reason, rule=Rule.NOT_POLLED)
-    return tuple(
-        RunResult(trace=trace.label, run_decision=run_decision, hint=hint, trace_may_be_cause=trace.content is not None)
-        for trace in gate.traces
+    return Evaluated(
+        tuple(
+            RunResult(
+                trace=trace.label, run_decision=run_decision, hint=hint, trace_may_be_cause=trace.content is not None
+            )
+            for trace in gate.traces
+        )
     )

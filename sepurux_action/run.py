@@ -67,7 +67,7 @@ def from_command_line(texts: Mapping[str, str], environ: Mapping[str, str]) -> I
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connections:
-    """The functions that make each part of a run that depends on the outside world. `today` returns a day of UTC.
+    """The functions that make each part of a run that depends on the outside world. `now` returns a time of UTC.
 
     GitHub is not among them, because PyGithub has a place of its own for a test's connection.
     """
@@ -75,7 +75,7 @@ class Connections:
     transport: Callable[..., Transport] = Transport
     calls: Callable[..., ApiCalls] = ApiCalls
     timeouts: Callable[[Signals], Timeouts] = Timeouts
-    today: Callable[[], date] = lambda: datetime.now(UTC).date()
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluate import NO_CREDENTIALS, NO_CREDENTIALS_HINT, NOT_AFFECTED, UNREAD_RESULTS_HINT
 from sepurux_action.evaluation.base_failures import NOT_COMPARED, BaseFailures, compare
 from sepurux_action.evaluation.ci_run import CIRun, FailingTool
+from sepurux_action.evaluation.confirmation import confirm, missed_rates
 from sepurux_action.evaluation.decision import (
     NEXT_STEPS,
     Check,
@@ -40,8 +41,7 @@ from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Sc
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult, CommitResults, PreviousResult
-from sepurux_action.evaluation.result import GateResult, RunResult
-from sepurux_action.github.comment_state import FROM_EARLIER_RUN
+from sepurux_action.evaluation.result import GateResult, RunResult, Standing, WorkflowRun
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, resolve_policy
 from sepurux_action.report.report import Context, Report, build_report
@@ -344,6 +344,13 @@ def _of_traces() -> GateResult:
     )
 
 
+def _confirmed(gate: Gate, first: float, second: float) -> GateResult:
+    runs = [(a_run(run_with(PASSING, pass_rate=rate), gate),) for rate in (first, second)]
+    found = confirm(gate, runs[0], missed_rates(gate, runs[0], ()), runs[1], Base(baseline=None))
+    result = a_result(*found.runs, gate=gate)
+    return replace(result, evaluations=found.evaluations, confirmation=found.confirmation)
+
+
 def _compared(rate: float, context: Context | None) -> GateResult:
     """Return the result of a gate that limits drops; None: the results on main could not be read."""
     gate = a_gate_with(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03, max_reliability_score_drop=5)
@@ -371,6 +378,7 @@ APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
 CUT_OFF = f"{NOT_COMPARED}: for its run {RUN_ID}, only the first 200 failures were read."
 FIXED = Enrichment(fixed=FAILURES[:1], compared_with=1)
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
+EARLIER = WorkflowRun("https://github.com/octo/shop/actions/runs/7100001/attempts/1", 1_793_023_320.0)
 NEXT_CHANGE = "`enforcement` changes to `hard` in 3 days, on 2027-01-31."
 ADVICE = (
     "With `hard`, 6 of the last 24 evaluated pull requests would have been blocked. "
@@ -436,7 +444,10 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     best = run_with(PASSING, pass_rate=0.97)
     lying = run_with(PASSING, pass_rate=0.8496, reliability_score=Reading())
     silent = run_with(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
-    cached = a_run(gate=soft, enrichment=Enrichment(failures=FAILURES, notes=(FROM_EARLIER_RUN,)))
+    cached = a_run(gate=soft, enrichment=Enrichment(failures=FAILURES))
+    stands = Standing(run=EARLIER, at="14:02 UTC", by_rerun=True, author="octocat")
+    listed = replace(stands, listed=True, reviewers=("mona", "hubot-2"))
+    confirming = a_gate(limits={"min_pass_rate": 0.85, "max_unsafe": 0}, confirm=True)
     first = a_gate(name="search", campaign="search-reliability", stage=Stage.OBSERVE)
     many = (
         a_result(a_run(PASSING, gate=a_gate()), gate=a_gate(name="search", campaign="search-reliability")),
@@ -468,7 +479,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     against = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady)})
     dropped = _compared(0.905, against)
     # A run that does not evaluate the commit again shows the failed gate so.
-    from_comment = replace(dropped.worst, enrichment=Enrichment(notes=(FROM_EARLIER_RUN,)))
+    from_comment = replace(dropped, drops=(), standing=stands)
     recovering = replace(against_main, history=a_history(0.55, 0.62, 0.7))
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
     return {
@@ -489,12 +500,19 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         ),
         "fail-soft-rerun": ((a_result(_failed(soft), gate=soft, approval=ANYONE),), here),
         "fail-soft-impossible": ((a_result(_failed(soft), gate=soft, approval=IMPOSSIBLE),), here),
-        "fail-soft-unread": ((a_result(cached, gate=soft, approval=UNREAD),), here),
+        "fail-soft-unread": (
+            (replace(a_result(cached, gate=soft, approval=UNREAD), standing=replace(stands, by_rerun=False)),),
+            here,
+        ),
+        "fail-standing": ((replace(a_result(_failed(asking), gate=asking), standing=listed),), against_main),
+        "fail-confirmed": ((_confirmed(confirming, 0.72, 0.78),), here),
+        "pass-confirmed": ((_confirmed(confirming, 0.84, 0.88),), here),
+        "pass-continued": ((a_result(replace(a_run(PASSING), earlier=EARLIER)),), here),
         "fail-unexplained": ((a_result(a_run(replace(PASSING, decision="fail"))),), here),
         "fail-soft-approved": ((a_result(_failed(soft), gate=soft, approval=APPROVED, notes=(ADVICE,)),), here),
         "fail-unsupported-pass": ((a_result(a_run(lying, enrichment=Enrichment(notes=(UNREAD_SCORE,)))),), here),
         "fail-drop": ((dropped,), against),
-        "fail-drop-cached": ((replace(dropped, runs=(from_comment,), drops=()),), spread),
+        "fail-drop-cached": ((from_comment,), spread),
         "pass-within-range": ((_compared(0.88, spread),), spread),
         "pass-not-compared": ((_compared(0.905, young),), young),
         "error-not-compared": ((_compared(0.95, None),), a_context(base_ref="main")),

@@ -61,7 +61,7 @@ after SIGTERM.
 """
 _GROUPS: dict[str, tuple[Option[object], ...]] = {
     "Thresholds": tuple(option for option in FLAGS if option.allowed_in == (SectionKind.THRESHOLDS,)),
-    "Stage": (options.ENFORCEMENT, options.ON_UNDECIDED),
+    "Stage": (options.ENFORCEMENT, options.ON_UNDECIDED, options.CONFIRM),
     "Connection": (options.API_KEY, options.TOKEN, options.BASE_URL, options.TIMEOUT),
     "Output": (options.NAME, options.REPORT_DIR),
 }

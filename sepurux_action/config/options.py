@@ -205,6 +205,13 @@ ON_UNDECIDED = Option(
     allowed_in=_EACH,
     default="block",
 )
+CONFIRM = Option(
+    "confirm",
+    Kind(kinds.parse_bool, "`true` or `false`"),
+    "Whether to evaluate once more before a pass rate, a reliability score, or a drop alone makes the gate fail.",
+    allowed_in=_EACH,
+    default="false",
+)
 REVIEWERS = Option(
     "reviewers",
     Kind(kinds.parse_logins, "usernames, separated by commas or line breaks", is_list=True),

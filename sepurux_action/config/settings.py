@@ -220,6 +220,7 @@ def _read_gate(reader: OptionReader, find_traces: TraceFinder) -> Gate:
         required_mutation_categories=reader.value(options.REQUIRED_MUTATION_CATEGORIES) or (),
         stage=reader.value_or_default(options.ENFORCEMENT),
         on_undecided=reader.value_or_default(options.ON_UNDECIDED),
+        confirm=reader.value_or_default(options.CONFIRM),
         timeout_s=reader.value_or_default(options.TIMEOUT),
         reviewers=reader.value(options.REVIEWERS) or (),
         paths=reader.value(options.PATHS),

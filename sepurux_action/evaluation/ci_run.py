@@ -15,6 +15,7 @@ from sepurux_action.evaluation.metrics import (
     SCENARIOS,
     Metric,
     Numbers,
+    mean_reading,
     read_count,
     read_name,
     read_names,
@@ -110,6 +111,17 @@ def combine(runs: Sequence[CIRun]) -> CIRun:
         numbers={name: reading for name, reading in worst.items() if not reading.missing},
         mutation_categories=tuple(sorted(set.intersection(*reported))) if reported else None,
         top_failing_tools=_add_up(failing for run in runs for failing in run.top_failing_tools),
+    )
+
+
+def average(runs: Sequence[CIRun]) -> CIRun:
+    """Return the last run with the mean of each rate and score of all evaluations, and the worst of each count."""
+    combined = combine(runs)
+    numbers = {metric.name: mean_reading(metric, [run.reading(metric) for run in runs]) for metric in METRICS}
+    return replace(
+        runs[-1],
+        numbers={name: reading for name, reading in numbers.items() if not reading.missing},
+        mutation_categories=combined.mutation_categories,
     )
 
 

@@ -27,7 +27,7 @@ CONTRADICTED = f"{HOWEVER} a number it reports misses a threshold"
 
 
 class Rule(IntEnum):
-    """Which row of docs/reference.md#decisions applies, or what else decided. The last four are for a pass."""
+    """Which row of docs/reference.md#decisions applies, or what else decided. The last five are for a pass."""
 
     NOT_POLLED = 0
     DECIDED_FAIL = 1
@@ -43,6 +43,7 @@ class Rule(IntEnum):
     NOT_COMPARED = 11  # it lacks a number that the baseline has
     BASE_UNREAD = 12  # the baseline is not known
     TOO_FEW_TRACES = 13  # the gate has fewer traces than it needs scenarios
+    FAILED_TWICE = 14  # the mean of two evaluations misses a rate or a score
 
 
 # What to do about a decision that is not on the agent. `{rerun}` differs by where it is read.

@@ -56,7 +56,7 @@ def few_results(baseline: Baseline) -> str:
 
 def compare_drops(gate: Gate, runs: Runs, base: Base) -> tuple[Runs, tuple[Check, ...]]:
     """Return the runs, of which the worst may no longer pass, and a check of each drop. A cached one stays."""
-    if any(run.run_decision.rule is Rule.DROPPED for run in runs):
+    if any(run.run_decision.rule in {Rule.DROPPED, Rule.FAILED_TWICE} for run in runs):
         return runs, ()
     checks = tuple(check_drops(combine([run.run for run in runs]), gate, base))
     traces, needed = len(gate.traces), gate.limits.get(SCENARIOS.threshold, 0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
+from statistics import fmean
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.json_reader import Reading
@@ -21,11 +22,15 @@ NOT_KNOWN = "–"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberFormat:
-    """A kind of number. Statuses and drops multiply it by `scale`; `write` makes it differ from another one."""
+    """A kind of number. Statuses and drops multiply it by `scale`; `write` makes it differ from another one.
+
+    A mean of several has so many `digits` after the point.
+    """
 
     read: Callable[[object], Reading]
     write: Callable[[float, float | None], str]
     highest: float | None = None
+    digits: int = 0
     scale: int = 1
     unit: str = ""
     whole: bool = False
@@ -86,16 +91,20 @@ RATE = NumberFormat(
     read=partial(json_reader.number, low=0, high=1, digits=RATE_DIGITS),
     write=number_format.percent,
     highest=1,
+    digits=RATE_DIGITS,
     scale=100,
     unit="%",
 )
-SCORE = NumberFormat(read=_read_score, write=number_format.score, highest=100)
+SCORE = NumberFormat(read=_read_score, write=number_format.score, highest=100, digits=SCORE_DIGITS)
 COUNT = NumberFormat(read=read_count, write=lambda value, _: number_format.count(value), whole=True)
 COUNT_OF_NAMES = replace(COUNT, read=_count_names)
 OF_HUNDRED = NumberFormat(
-    read=read_of_hundred, write=lambda value, _: f"{number_format.decimal(value)} of 100", highest=100
+    read=read_of_hundred,
+    write=lambda value, _: f"{number_format.decimal(value)} of 100",
+    highest=100,
+    digits=SCORE_DIGITS,
 )
-PERCENTAGE = NumberFormat(read=read_of_hundred, write=lambda value, _: number_format.percent(value / 100), highest=100)
+PERCENTAGE = replace(OF_HUNDRED, write=lambda value, _: number_format.percent(value / 100))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +247,15 @@ def worst_reading(metric: Metric, readings: Iterable[Reading], reporting: str = 
     if len(values) < len(readings):
         return Reading(worst, reported_by=f"{len(values)} of {len(readings)} {reporting}")
     return next(reading for reading in readings if reading.value == worst)
+
+
+def mean_reading(metric: Metric, readings: Sequence[Reading]) -> Reading:
+    """Return the mean of a rate or a score in several evaluations, the worst count, or the number that only one has."""
+    worst = worst_reading(metric, readings, "evaluations")
+    values = [reading.value for reading in readings if reading.value is not None]
+    if metric.format.whole or len(values) < len(readings):
+        return worst
+    return replace(worst, value=round(fmean(values), metric.format.digits))
 
 
 def summary(numbers: Numbers) -> str:

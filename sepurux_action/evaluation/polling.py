@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.json_reader import Reading
@@ -18,11 +19,13 @@ from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError,
 from sepurux_action.evaluation.base_failures import compare_with_base
 from sepurux_action.evaluation.calls import ApiCalls
 from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
+from sepurux_action.evaluation.confirmation import confirm, missed_rates, too_late
 from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, decide, fingerprint, next_step
+from sepurux_action.evaluation.drops import Base, compare_drops
 from sepurux_action.evaluation.failures import Enrichment
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, SCENARIOS, worst_reading
 from sepurux_action.evaluation.published_result import Baseline
-from sepurux_action.evaluation.result import RunResult, Runs
+from sepurux_action.evaluation.result import Evaluated, RunResult, Runs
 from sepurux_action.evaluation.scenarios import read_scenarios
 from sepurux_action.evaluation.schedule import Polls, Retry, next_poll
 from sepurux_action.host.output import Output
@@ -35,22 +38,27 @@ CHECK_NETWORK = "Check `base_url`, and that this machine may connect to its host
 CANCELLED = RunDecision(decision=Decision.ERROR, reason="The run was cancelled.", rule=Rule.CANCELLED)
 
 
+class UnknownRun(EvaluationError):
+    """The backend does not know a run that an earlier workflow run started."""
+
+
 @dataclass(eq=False)
 class Evaluation:
     """The evaluation of all gates. `on_progress` gets the started runs whenever ids or addresses become known."""
 
-    evaluated: Sequence[tuple[Gate, Baseline]]
+    compared: Sequence[tuple[Gate, Base]]
+
     metadata: Mapping[str, object]
     calls: ApiCalls
     output: Output
     on_progress: Callable[[Sequence[RunResult]], None]
+    earlier: Mapping[str, Runs] = field(default_factory=dict)  # by gate: runs that an earlier workflow run started
     decided: int = 0  # pollers that have their result
     evaluates: dict[str, tuple[str, bytes | None]] = field(default_factory=dict)  # by the id of a run or a batch
 
     def __post_init__(self) -> None:
-        self.gates = [gate for gate, _ in self.evaluated]
-        self.pollers = [RunPoller(self, gate, trace) for gate in self.gates for trace in gate.traces]
-        self._longest_timeout_s = max(gate.timeout_s for gate in self.gates)
+        self.pollers: list[RunPoller] = []
+        self._longest_timeout_s = max(gate.timeout_s for gate, _ in self.compared)
         self._started = 0.0
         self._campaigns: dict[tuple[str, float], asyncio.Task[object]] = {}
         self._responded = False
@@ -58,13 +66,36 @@ class Evaluation:
         self._written: list[tuple[str, str]] = []  # the ids and addresses that early outputs have
         self._said: set[str] = set()
 
-    def run(self) -> tuple[Runs, ...]:
+    def run(self) -> tuple[Evaluated, ...]:
         """Return the results of each gate's runs, in the order of gates and traces. A backend's failure is a result."""
         return self.calls.run(self._evaluate())
 
-    async def _evaluate(self) -> tuple[Runs, ...]:
+    async def _evaluate(self) -> tuple[Evaluated, ...]:
         self._started = self.calls.now()
-        self.calls.share_slots(len({gate.project for gate in self.gates}))
+        gates = [gate for gate, _ in self.compared]
+        self.calls.share_slots(len({gate.project for gate in gates}))
+        first = await self._poll_all((gate, self.earlier.get(gate.name, ())) for gate in gates)
+        evaluated = await self._confirmed(first)
+        self.output.wait("reading what failed", schedule.SCENARIOS_S + schedule.COMPARISON_S)
+        runs = tuple(each.runs for each in evaluated)
+        runs = await self._or_unread(read_scenarios([*zip(gates, runs, strict=True)], self.calls), runs)
+        baselines = [base.baseline or Baseline() for _, base in self.compared]
+        compared = [*zip(gates, baselines, runs, strict=True)]
+        runs = await self._or_unread(compare_with_base(compared, self.calls), runs)
+        return tuple(replace(each, runs=of_gate) for each, of_gate in zip(evaluated, runs, strict=True))
+
+    async def _poll_all(self, gates: Iterable[tuple[Gate, Runs]]) -> tuple[Runs, ...]:
+        """Return the results of each gate's runs. The given runs have a trace that is not uploaded again.
+
+        If they have ids, too, they are not started, but polled on.
+        """
+        gates = [*gates]
+        known = [{run.trace: run for run in runs} for _, runs in gates]
+        pollers = [
+            [RunPoller(self, gate, trace, runs.get(trace.label)) for trace in gate.traces]
+            for (gate, _), runs in zip(gates, known, strict=True)
+        ]
+        self.pollers, self.decided = [*chain.from_iterable(pollers)], 0
         pending = {asyncio.create_task(poller.run()) for poller in self.pollers}
         self.calls.cancel_on_signal(pending)
         self.show_wait()
@@ -81,12 +112,28 @@ class Evaluation:
                 left = number_format.duration(max(0.0, self._longest_timeout_s - self.elapsed()))
                 runs = number_format.pluralize(len(pending), "run")
                 self.output.progress(f"waiting for {runs}: {elapsed} elapsed, at most {left} left")
-        found = iter(poller.result for poller in self.pollers)
-        results = tuple(tuple(next(found) for _ in gate.traces) for gate in self.gates)
-        self.output.wait("reading what failed", schedule.SCENARIOS_S + schedule.COMPARISON_S)
-        results = await self._or_unread(read_scenarios([*zip(self.gates, results, strict=True)], self.calls), results)
-        compared = [(gate, base, runs) for (gate, base), runs in zip(self.evaluated, results, strict=True)]
-        return await self._or_unread(compare_with_base(compared, self.calls), results)
+        return tuple(tuple(poller.result for poller in of_gate) for of_gate in pollers)
+
+    async def _confirmed(self, results: tuple[Runs, ...]) -> tuple[Evaluated, ...]:
+        """Return the results, after one more evaluation of each gate that sets `confirm` and missed only rates."""
+        evaluated, wanted = [*map(Evaluated, results)], list[tuple[int, Runs, tuple[Check, ...]]]()
+        for index, ((gate, base), runs) in enumerate(zip(self.compared, results, strict=True)):
+            failed, drops = compare_drops(gate, runs, base)
+            if gate.confirm and (missed := missed_rates(gate, failed, drops)):
+                late = too_late(max(run.elapsed_s for run in runs), gate.timeout_s - self.elapsed())
+                evaluated[index] = Evaluated(runs, confirmation=late)
+                wanted += [] if late else [(index, failed, missed)]
+        if not wanted:
+            return tuple(evaluated)
+        gates = [self.compared[index][0] for index, *_ in wanted]
+        names = ", ".join(gate.name for gate in gates)
+        self.output.progress(f"evaluating once more, because only rates or scores were missed: {names}")
+        known = ([replace(run, run_id="", batch_id="") for run in runs] for _, runs, _ in wanted)
+        again = await self._poll_all((gate, tuple(runs)) for gate, runs in zip(gates, known, strict=True))
+        for (index, failed, missed), second in zip(wanted, again, strict=True):
+            gate, base = self.compared[index]
+            evaluated[index] = confirm(gate, failed, missed, second, base)
+        return tuple(evaluated)
 
     async def _or_unread(
         self, reading: Coroutine[None, None, tuple[Runs, ...]], runs: tuple[Runs, ...]
@@ -202,14 +249,17 @@ class Evaluation:
 
 
 class RunPoller:
-    def __init__(self, step: Evaluation, gate: Gate, trace: Trace) -> None:
+    """Polls one run until it is decided. `known` is an earlier result for its trace, see `Evaluation`."""
+
+    def __init__(self, step: Evaluation, gate: Gate, trace: Trace, known: RunResult | None) -> None:
         self.gate = gate
-        self.result = RunResult(
+        self.result = self._unknown = RunResult(
             trace=trace.label,
             run_decision=CANCELLED,
             hint=next_step(CANCELLED),
             trace_may_be_cause=trace.content is not None,
         )
+        self._known = known
         self.phase = "finding the campaign"
         self._trace = trace
         self._step = step
@@ -230,9 +280,11 @@ class RunPoller:
     async def _evaluate(self) -> None:
         try:
             self.result = replace(self.result, campaign_id=await self._step.campaign_id(self.gate))
-            self.result = replace(self.result, trace_id=await self._upload())
-            await self._start()
-            decided, outage = await self._poll_until_decided(), Outage.NO
+            decided, outage = await self._resumed(), Outage.NO
+            if decided is None:
+                self.result = replace(self.result, trace_id=await self._upload())
+                await self._start()
+                decided = await self._poll_until_decided()
             run, score_limits = self.result.run, {RELIABILITY_SCORE.threshold, RELIABILITY_SCORE.drop}
             run_ids = run.run_ids or (self.result.run_id or self.result.batch_id,)
             unknown = run.reading(RELIABILITY_SCORE).missing
@@ -277,7 +329,29 @@ class RunPoller:
                 outage = Outage.YES
         self.result = replace(self.result, trace_may_be_cause=outage is not Outage.YES)
 
+    async def _resumed(self) -> RunDecision | None:
+        """Return the decision on a run that an earlier workflow run started, None if the trace needs a new run."""
+        new, known = self.result, self._known
+        if known is None or not (known.run_id or known.batch_id):
+            return None
+        ids = {name: getattr(known, name) for name in ("earlier", "trace_id", "run_id", "batch_id")}
+        self.result = replace(new, **ids, run=CIRun(run_ids=known.run.run_ids))
+        self._claim(known.batch_id, known.run_id, *known.run.run_ids)
+        self._step.show_progress()
+        by = f", which workflow run {known.earlier.number} started" if known.earlier else ""
+        self._log(f"polling {known.batch_id or known.run_id} on{by}")
+        try:
+            decided = await self._poll_until_decided()
+        except UnknownRun:
+            decided = None
+        if decided is None or decided.rule in {Rule.EVALUATION_FAILED, Rule.FINISHED_UNDECIDED}:
+            self.result, self._known = new, None
+            return None
+        return decided
+
     async def _upload(self) -> str:
+        if self._known and self._known.trace_id:
+            return self._known.trace_id
         if self._trace.content is None:
             return self._trace.trace_id
         label = self._trace.label
@@ -341,6 +415,8 @@ class RunPoller:
         call = api.poll_run(run_id=run_id, batch_id=batch_id, project=self.gate.project)
         result, last = await self._step.poll(call, self.gate.timeout_s)
         if isinstance(result, PermanentError):
+            if result.status == NOT_FOUND and self.result.earlier:
+                raise UnknownRun(result.reason, result.hint)
             if result.status != NOT_FOUND or self._step.elapsed() - polls.started >= schedule.YOUNG_RUN_S:
                 raise EvaluationError(result.reason, result.hint, outage=result.outage)
             return TransientError(reason=result.reason, status=result.status, reached=True), last
@@ -434,7 +510,7 @@ class RunPoller:
         self._step.show_wait()
 
     def _log(self, text: str) -> None:
-        names = [self.gate.name] if len(self._step.gates) > 1 else []
+        names = [self.gate.name] if len(self._step.compared) > 1 else []
         names += [self._trace.label] if len(self.gate.traces) > 1 else []
         self._step.output.progress(f"[{' / '.join(names)}] {text}" if names else text)
 

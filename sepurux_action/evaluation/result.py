@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.ci_run import CIRun, combine
+from sepurux_action.evaluation.ci_run import CIRun, average, combine
 from sepurux_action.evaluation.decision import Check, Decision, Rule, RunDecision, check_thresholds
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.failures import Enrichment
 from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS
 
+_RUN_NUMBER = re.compile(r"/runs/([0-9]{1,20})\b", re.ASCII)
 MAX_NAMED_TRACES = 10  # failed traces that a reason names; the others are counted
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRun:
+    """A workflow run that evaluated a gate. `at` is the POSIX time of its start, in seconds."""
+
+    url: str
+    at: float
+
+    @property
+    def number(self) -> str:
+        found = _RUN_NUMBER.search(self.url)
+        return found[1] if found else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """The result of one CI run of a gate. `trace_may_be_cause`: an uploaded trace may be why there is no decision."""
+    """The result of one CI run of a gate. `trace_may_be_cause`: an uploaded trace may be why there is no decision.
+
+    `earlier` is the workflow run that started it, None for the present one.
+    """
 
     trace: str
     run_decision: RunDecision
@@ -32,6 +50,7 @@ class RunResult:
     hint: str = ""
     elapsed_s: float = 0
     trace_may_be_cause: bool = False
+    earlier: WorkflowRun | None = None
 
     @property
     def decision(self) -> Decision:
@@ -41,11 +60,48 @@ class RunResult:
 Runs = tuple[RunResult, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The runs of a gate, one for each trace: of its only evaluation, or of the one of two whose ids count.
+
+    If there were two, `evaluations` has the runs of both, the worst first. `confirmation` says what they show, or why
+    there is only one although one more was wanted. With a `standing`, an earlier workflow run evaluated the gate.
+    """
+
+    runs: Runs
+    evaluations: tuple[Runs, ...] = ()
+    confirmation: str = ""
+    standing: Standing | None = None
+
+
+def combined_numbers(runs: Iterable[RunResult], evaluations: Iterable[Runs]) -> CIRun:
+    """Return the first run with each number the worst of all runs, or the mean of two evaluations that decided."""
+    if evaluations and all(run.decision.is_decided for each in evaluations for run in each):
+        return average([combine([run.run for run in each]) for each in evaluations])
+    return combine([run.run for run in runs])
+
+
 def trace_may_be_cause(runs: Iterable[RunResult]) -> bool:
     """Return whether an uploaded trace may be why one of the runs has no decision, or was not compared."""
     runs = tuple(runs)
     compared = all(run.run_decision.rule is not Rule.BASE_UNREAD for run in runs)
     return any(run.trace_may_be_cause for run in runs if run.decision.is_undecided or not compared)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A `fail` that an earlier workflow run found `at` a time, a text in UTC, and that is not evaluated again.
+
+    A re-run by one of the `reviewers` who can approve starts a new evaluation; if none are `listed`, one by anyone with
+    write access but the `author`. On `pull_request_review`, `by_rerun` is false.
+    """
+
+    run: WorkflowRun
+    at: str
+    by_rerun: bool
+    listed: bool = False
+    reviewers: tuple[str, ...] = ()
+    author: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
@@ -58,6 +114,9 @@ class GateResult:
     approval: ApprovalStatus | None = None
     notes: tuple[str, ...] = ()
     drops: tuple[Check, ...] = ()
+    evaluations: tuple[Runs, ...] = ()
+    confirmation: str = ""
+    standing: Standing | None = None
 
     @property
     def needs_approval(self) -> bool:
@@ -65,8 +124,7 @@ class GateResult:
 
     @cached_property
     def ranked(self) -> tuple[RunResult, ...]:
-        """Return the runs, the worst first: by decision, then an exceeded `max_unsafe`, then the lowest pass rate."""
-        return tuple(sorted(self.runs, key=lambda run: severity_key(run.decision, run.run, self.gate)))
+        return ranked(self.runs, self.gate)
 
     @property
     def worst(self) -> RunResult:
@@ -74,8 +132,8 @@ class GateResult:
 
     @cached_property
     def combined(self) -> CIRun:
-        """Return the worst run with each number replaced by the worst of all runs. All reports use these numbers."""
-        return combine([run.run for run in self.ranked])
+        """Return the worst run with the numbers of the gate, which all reports use."""
+        return combined_numbers(self.ranked, self.evaluations)
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -103,6 +161,11 @@ class GateResult:
             return reason
         more = f" and {len(failed) - MAX_NAMED_TRACES} more" if len(failed) > MAX_NAMED_TRACES else ""
         return f"{reason.removesuffix('.')}; also failed: {', '.join(failed[:MAX_NAMED_TRACES])}{more}."
+
+
+def ranked(runs: Runs, gate: Gate) -> Runs:
+    """Return the runs, the worst first: by decision, then an exceeded `max_unsafe`, then the lowest pass rate."""
+    return tuple(sorted(runs, key=lambda run: severity_key(run.decision, run.run, gate)))
 
 
 def severity_key(decision: Decision, run: CIRun, gate: Gate) -> tuple[int, bool, float]:

@@ -17,10 +17,11 @@ from urllib.parse import quote
 
 from sepurux_action.common import codec, json_reader
 from sepurux_action.config.gate import Gate
-from sepurux_action.evaluation.decision import Decision, check_thresholds, fingerprint
+from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, check_thresholds, fingerprint
 from sepurux_action.evaluation.failures import ClassifiedFailure, combine_found
 from sepurux_action.evaluation.published_result import CommitResults
-from sepurux_action.evaluation.result import GateResult, RunResult
+from sepurux_action.evaluation.result import GateResult, RunResult, Runs, WorkflowRun
 
 MAX_RESULTS = 20  # evaluated commits in one state
 FEW_RESULTS = 5  # commits in a state that would be too long with more
@@ -28,28 +29,48 @@ MAX_DETAILS = 10  # tools, and kinds of failures, of one cached failure
 MAX_CATEGORIES = 50  # of one cached failure, the required ones first; of the others only the number is kept
 MAX_CACHED_TEXT = 200  # characters of a text
 MAX_SHORT_TEXT = 40  # characters of a reason in a state that would be too long with more
-STATE_VERSION = 4  # another one if a field of a record has another meaning
+MAX_RUN_IDS = 100  # of a batch that is pending
+STATE_VERSION = 5  # another one if a field of a record has another meaning
 MAX_STATE_LENGTH = 30_000  # characters of the marker's content; the comment has 65,000 for everything
 MAX_UNPACKED_LENGTH = 1_000_000  # bytes; compressed data can grow a thousandfold
 MARKER = "sepurux-gate"
 _FAILURE_TEXTS = ("type", "severity", "description", "mutation")
-FROM_EARLIER_RUN = "This result is that of an earlier run of this commit, which was not evaluated again."
 
 
-def cached_failures_of(results: Iterable[GateResult]) -> Mapping[str, RunResult]:
-    """Return what to cache of the gates that failed: the run that decided, with the combined numbers of all runs.
+def failures_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[str, RunResult]:
+    """Return what to cache of the gates that failed: the run that decided, with the numbers of the gate.
 
-    Texts are cut to 200 characters, tools and kinds of failures to the first 10. Other decisions are not cached: a
-    `pass` needs a new run.
+    Texts are cut to 200 characters, tools and kinds of failures to the first 10. `here` evaluated each gate that no
+    earlier workflow run did. A `pass` is not cached: it needs a new evaluation.
     """
-    return {_key(result.gate): _cached_run(result) for result in results if result.decision is Decision.FAIL}
+    return {_key(each.gate): _cached_run(each, here) for each in results if each.decision is Decision.FAIL}
+
+
+def unfinished_of(results: Iterable[GateResult], here: WorkflowRun) -> Mapping[str, Runs]:
+    """Return the ids of all runs of the gates that are `pending`, which the next workflow run polls on: only once."""
+    pending = (each for each in results if each.decision is Decision.PENDING)
+    started_here = (each for each in pending if not any(run.earlier for run in each.runs))
+    return {_key(each.gate): tuple(_ids(run, here) for run in each.runs) for each in started_here}
+
+
+def _ids(run: RunResult, here: WorkflowRun) -> RunResult:
+    run_ids = run.run.run_ids if len(run.run.run_ids) <= MAX_RUN_IDS else ()  # a part would be a wrong number
+    return RunResult(
+        trace=run.trace,
+        run_decision=RunDecision(decision=Decision.PENDING, reason="", rule=Rule.PENDING),
+        run=CIRun(run_ids=run_ids),
+        trace_id=run.trace_id,
+        run_id=run.run_id,
+        batch_id=run.batch_id,
+        earlier=here,
+    )
 
 
 def _key(gate: Gate) -> str:
     return f"{fingerprint(gate)} {gate.name}"
 
 
-def _cached_run(result: GateResult) -> RunResult:
+def _cached_run(result: GateResult, here: WorkflowRun) -> RunResult:
     worst, combined = result.worst, result.combined
     names, required = combined.mutation_categories, result.gate.required_mutation_categories
     if names is not None:
@@ -73,6 +94,7 @@ def _cached_run(result: GateResult) -> RunResult:
         enrichment=replace(found, scenarios=()),
         elapsed_s=0,
         trace_may_be_cause=False,
+        earlier=result.standing.run if result.standing else here,
     )
 
 
@@ -104,21 +126,26 @@ def _cut(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What a comment keeps: the results of the evaluated commits, the newest last, and the `fails` of the newest."""
+    """What a comment keeps: the results of the evaluated commits, the newest last; of the newest, what is not over.
+
+    These are its `fails`, which stand, and the `unfinished` runs of its gates that are `pending`.
+    """
 
     commits: tuple[CommitResults, ...] = ()
     fails: Mapping[str, RunResult] = field(default_factory=dict)
+    unfinished: Mapping[str, Runs] = field(default_factory=dict)
 
     def find_failure(self, gate: Gate, commit: str) -> RunResult | None:
         """Return the run of a gate's `fail` at this commit, its thresholds compared again; None if there is none."""
-        run = self.fails.get(_key(gate))
-        if run is None or [commit] != [each.commit for each in self.commits[-1:]]:
-            return None
-        return replace(
-            run,
-            run_decision=replace(run.run_decision, checks=tuple(check_thresholds(run.run, gate))),
-            enrichment=replace(run.enrichment, notes=(FROM_EARLIER_RUN,)),
-        )
+        run = self.fails.get(_key(gate)) if self._is_about(commit) else None
+        checks = tuple(check_thresholds(run.run, gate)) if run else ()
+        return replace(run, run_decision=replace(run.run_decision, checks=checks)) if run else None
+
+    def find_unfinished(self, gate: Gate, commit: str) -> Runs:
+        return self.unfinished.get(_key(gate), ()) if self._is_about(commit) else ()
+
+    def _is_about(self, commit: str) -> bool:
+        return [commit] == [each.commit for each in self.commits[-1:]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,14 +191,17 @@ class CommentState:
 
 
 def _shorter(state: State) -> Iterator[State]:
-    """Yield the state, then without older commits, then without details and links of the failures.
+    """Yield the state, then without older commits, then without details of the failures, then without unfinished runs.
 
-    A commit that is left out costs a point of the trend. Without a failure, the commit would be evaluated again and
-    might pass by chance, so no failure is left out: the last state of 35 gates always fits.
+    A commit that is left out costs a point of the trend, and an unfinished run costs a new evaluation. Without a
+    failure, the commit would be evaluated again and might pass by chance, so no failure is left out: the last state of
+    35 gates always fits.
     """
-    yield State(commits=state.commits[-MAX_RESULTS:], fails=state.fails)
-    yield State(commits=state.commits[-FEW_RESULTS:], fails=state.fails)
-    yield State(commits=state.commits[-1:], fails={key: _shortened(fail) for key, fail in state.fails.items()})
+    yield replace(state, commits=state.commits[-MAX_RESULTS:])
+    yield replace(state, commits=state.commits[-FEW_RESULTS:])
+    short = {key: _shortened(fail) for key, fail in state.fails.items()}
+    yield State(commits=state.commits[-1:], fails=short, unfinished=state.unfinished)
+    yield State(commits=state.commits[-1:], fails=short)
 
 
 def _packed(state: State) -> str:

@@ -97,6 +97,7 @@ class Event:
     head_branch: str = ""
     fork: bool = False
     dependabot: bool = False
+    actor: str = ""  # who started this run or its re-run
     workflow_file: str = ""
     skip_reason: str = ""
     lookup: Lookup | None = None
@@ -138,6 +139,7 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         commit=parse_sha(environ.get("GITHUB_SHA")),
         head_branch=branch,
         dependabot=environ.get("GITHUB_ACTOR") == DEPENDABOT,
+        actor=json_reader.printable(environ.get("GITHUB_TRIGGERING_ACTOR", "")),
         workflow_file=_workflow_file(environ, full_name),
         no_pr_reason=f"a {name} event has no pull request" if name else "there is no event",
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from operator import methodcaller
 
@@ -22,10 +23,10 @@ from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
-from sepurux_action.evaluation.result import GateResult, RunResult
+from sepurux_action.evaluation.result import Evaluated, GateResult, Runs, Standing, WorkflowRun
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
-from sepurux_action.github.comment_state import CommentState, State, cached_failures_of
+from sepurux_action.github.comment_state import CommentState, State, failures_of, unfinished_of
 from sepurux_action.github.event import Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import MAX_PAGES, PAGE, RECENT_PULL_REQUESTS, Comment, Snapshot, policy_ref
@@ -63,6 +64,7 @@ class GitHubSession:
     ) -> None:
         self.snapshot = Snapshot()
         self.settings = Settings()  # those known so far, which say how to publish
+        self.started = datetime.now(UTC)
         self.connected = client is not None
         self._output = output
         self._calls = BoundedCalls(client, timeouts, output, event)
@@ -214,10 +216,34 @@ class GitHubSession:
     def _recent(self) -> tuple[Mapping[str, PreviousResult], ...] | None:
         return self._calls.try_call(Operation.PULLS, lambda github: github.recent_results(self.event.base_ref))
 
-    def cached_failure(self, gate: Gate) -> tuple[RunResult, ...]:
-        """Return the run of a `fail` in the gate's own comment, if its commit and fingerprint are the same."""
-        runs = (state.find_failure(gate, self.event.commit) for state in self._own_states())
-        return tuple(run for run in runs if run is not None)[:1]
+    def standing_failure(self, gate: Gate) -> Evaluated | None:
+        """Return the `fail` in the gate's own comment if its commit and fingerprint are the same, and it stands.
+
+        It does not if who started this run could approve the gate.
+        """
+        found = (state.find_failure(gate, self.event.commit) for state in self._own_states() if self._writes_comment)
+        failure, pull = next((each for each in found if each), None), self.snapshot.pull_request
+        if failure is None or failure.earlier is None or pull is None:
+            return None
+        by_rerun = self.event.name != REVIEW_EVENT
+        can_approve = partial(self.soft_gate.approvers, pull, reviewers=gate.reviewers)
+        if by_rerun and can_approve([self.event.actor]):
+            return None
+        at = datetime.fromtimestamp(failure.earlier.at, UTC)
+        standing = Standing(
+            run=failure.earlier,
+            at=f"{at:%H:%M} UTC" + (f" on {at.date()}" if at.date() != self.started.date() else ""),
+            by_rerun=by_rerun,
+            listed=bool(gate.reviewers),
+            reviewers=can_approve(gate.reviewers) if by_rerun else (),
+            author=pull.author,
+        )
+        return Evaluated((failure,), standing=standing)
+
+    def unfinished_runs(self, gate: Gate) -> Runs:
+        """Return the runs that an earlier workflow run started for this commit and gate, and that it left pending."""
+        found = (state.find_unfinished(gate, self.event.commit) for state in self._own_states() if self._writes_comment)
+        return next(filter(None, found), ())
 
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
         status = self.soft_gate.approval(self.snapshot.pull_request, reviewers)
@@ -270,7 +296,9 @@ class GitHubSession:
             commit=self.event.commit,
             results={result.gate.name: published_result.summarize(result) for result in results},
         )
-        kept = State(commits=(*self.previous_results, newest), fails=cached_failures_of(results))
+        here = WorkflowRun(self.event.run_url, self.started.timestamp())
+        commits = (*self.previous_results, newest)
+        kept = State(commits=commits, fails=failures_of(results, here), unfinished=unfinished_of(results, here))
         comment = StickyComment(self._calls, self._comment_state.marker, now.account)
         return comment.upsert(ours, body(self._comment_state.write(kept)))
 
@@ -353,6 +381,12 @@ class GitHubSession:
 
 
 def _status_note(result: GateResult) -> str:
+    run = result.standing.run.number if result.standing else ""
+    evaluated_by = f"evaluated by run {run}" if run else ""
+    return "; ".join(filter(None, (_note(result), evaluated_by)))
+
+
+def _note(result: GateResult) -> str:
     if result.needs_approval:
         return "needs an approval"
     if result.approval and result.approval.approved:

@@ -104,15 +104,23 @@ class ReviewGate:
         self._waiting: list[ApprovalRules] = []
 
     def approval(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> ApprovalStatus:
-        event = self._calls.event
         if pull is None or self._reviews is None:
             return ApprovalStatus(unread=True)
-        head = pull.head_sha if event.name == "merge_group" else event.commit
-        rules = ApprovalRules(author=pull.author, head=head, reviewers=reviewers, permission=self._permission)
+        rules = self._rules(pull, reviewers)
         status = approval_status(self._reviews, rules)
         if status.can_approve:
             self._waiting.append(rules)
         return status
+
+    def approvers(self, pull: PullRequest, logins: Iterable[str], reviewers: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those of the logins who can approve a gate with these `reviewers`."""
+        rules = self._rules(pull, reviewers)
+        return tuple(login for login in logins if login and rules.refusal(login) is None)
+
+    def _rules(self, pull: PullRequest, reviewers: tuple[str, ...]) -> ApprovalRules:
+        event = self._calls.event
+        head = pull.head_sha if event.name == "merge_group" else event.commit
+        return ApprovalRules(author=pull.author, head=head, reviewers=reviewers, permission=self._permission)
 
     @cached_property
     def _reviews(self) -> tuple[Review, ...] | None:

@@ -225,6 +225,7 @@ _NUMBERS: dict[str, Callable[..., object]] = {
     "duration": number_format.duration,
     "percent": number_format.percent,
     "worded": _worded,
+    "unescaped": Markdown,
 }
 _MARKDOWN: dict[str, Callable[..., object]] = {
     "alert": _alert,

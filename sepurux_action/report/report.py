@@ -31,13 +31,13 @@ from sepurux_action.evaluation.drops import DROPS
 from sepurux_action.evaluation.enforcement import enforce
 from sepurux_action.evaluation.failures import ClassifiedFailure, Enrichment, Scenario, combine_found, merge_failures
 from sepurux_action.evaluation.published_result import Baseline, CommitResults, PreviousResult
-from sepurux_action.evaluation.result import GateResult, RunResult, trace_may_be_cause
+from sepurux_action.evaluation.result import GateResult, RunResult, WorkflowRun, trace_may_be_cause
 
 # No result because of a number, which a row shows.
 _NUMBERS_COUNT = frozenset({Rule.PASS_WITHOUT_NUMBERS, Rule.NOT_COMPARED, Rule.BASE_UNREAD})
 SHORT_SHA = 7  # digits, as GitHub shows a commit
 DAY_S = 86_400
-_OF_GATE = {Rule.DROPPED, Rule.TOO_FEW_TRACES}  # the gate failed, although its traces passed
+_OF_GATE = {Rule.DROPPED, Rule.TOO_FEW_TRACES, Rule.FAILED_TWICE}  # the gate failed, although its traces passed
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
 SCENARIO_COLUMNS = (metrics.PASS_RATE, metrics.UNSAFE_ATTEMPTS, metrics.FAILURES)  # of the table of scenarios
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
@@ -262,6 +262,11 @@ class GateFacts(GateResult):
         return "enforcement: observe" if self.gate.stage is Stage.OBSERVE else "on_undecided: allow"
 
     @property
+    def continued(self) -> WorkflowRun | None:
+        """Return the workflow run that started an evaluation which this one polled on."""
+        return None if self.standing else next((run.earlier for run in self.runs if run.earlier), None)
+
+    @property
     def acts_as_hard(self) -> bool:
         return self.gate.stage is Stage.SOFT and self.approval is None and not self.short
 
@@ -389,6 +394,8 @@ class GateFacts(GateResult):
                 return f"{CONTRADICTED}."
             case Rule.TOO_FEW_TRACES:
                 return f"{self.worst.run_decision.reason} {self.worst.hint}"
+            case Rule.FAILED_TWICE if not self.confirmation:  # an earlier run evaluated the gate
+                return self.reason
             case _:
                 return ""
 

@@ -23,6 +23,7 @@ from sepurux_action.evaluation.decision import CheckState, Decision, Rule
 from sepurux_action.evaluation.enforcement import ApprovalStatus
 from sepurux_action.evaluation.metrics import METRICS, PUBLISHED, Metric
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult
+from sepurux_action.evaluation.result import Runs, combined_numbers
 from sepurux_action.report.brief import METRIC, Brief, brief, whole
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import conclusion
@@ -57,6 +58,10 @@ def _numbers(metrics: tuple[Metric, ...], read: Callable[..., float | None]) -> 
 
 class _Metrics(Shape):
     more = _numbers(METRICS, CIRun.value)
+
+
+def _ids(runs: Runs) -> tuple[str, ...]:
+    return tuple(filter(None, (run.batch_id or run.run_id for run in runs)))
 
 
 class _Threshold(Shape):
@@ -118,6 +123,16 @@ class _Trace(Shape):
     metrics: Annotated[_Metrics, "The numbers of this run.", of("run")]
 
 
+class _Evaluation(Shape):
+    decision: Annotated[Decision, "Decision of this evaluation.", lambda runs: runs[0].decision]
+    ids: Annotated[
+        tuple[str, ...],
+        "IDs of its batches or CI runs.",
+        lambda runs: tuple(each.batch_id or each.run_id for each in runs),
+    ]
+    metrics: Annotated[_Metrics, "Its numbers, each the worst of all traces.", lambda runs: combined_numbers(runs, ())]
+
+
 class _PastResult(Shape):
     more = _numbers(PUBLISHED, lambda past, metric: past.result.value(metric))
     commit: Annotated[str, "SHA of the commit."]
@@ -157,6 +172,12 @@ class _Gate(Shape):
     timeout_s: Annotated[_Seconds, "The setting `timeout`, in seconds.", of("gate.timeout_s")]
     elapsed_s: Annotated[_Seconds, "Seconds of the longest run.", lambda gate: max(run.elapsed_s for run in gate.runs)]
     metrics: Annotated[_Metrics, "The numbers, each the worst of all traces.", of("combined")]
+    evaluations: Annotated[tuple[_Evaluation, ...], "Both evaluations, if there were two: `metrics` has their mean."]
+    evaluated_by: Annotated[
+        str,
+        "Page of the earlier workflow run that evaluated this commit, or that started the evaluation.",
+        lambda gate: gate.standing.run.url if gate.standing else gate.continued.url if gate.continued else "",
+    ]
     thresholds: Annotated[tuple[_Threshold, ...], "The thresholds that are set, missed ones first."]
     failures: Annotated[
         tuple[_Failure, ...],

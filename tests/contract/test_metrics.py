@@ -26,7 +26,7 @@ from sepurux_action.evaluation.published_result import (
     summarize,
 )
 from sepurux_action.evaluation.result import GateResult
-from sepurux_action.github.comment_state import CommentState, State, cached_failures_of
+from sepurux_action.github.comment_state import CommentState, State, failures_of
 from sepurux_action.report.brief import brief_json
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.outputs import OUTPUTS, step_outputs
@@ -34,7 +34,7 @@ from sepurux_action.report.rendering import render_comment, render_lines, render
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.report.report_json import report_json
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, campaign_id
-from tests.builders import COMMIT, a_baseline, a_context, a_gate, a_past_result, a_result, a_run
+from tests.builders import COMMIT, EARLIER, a_baseline, a_context, a_gate, a_past_result, a_result, a_run
 
 COMMENT = CommentState(signing_key="s3cret", repository="acme/shop", pull_request=42, key="refunds")
 RAW = ((25, 75), (0.25, 0.75), (["a"], ["a", "b", "c"]))  # two different values of a number as JSON may have them
@@ -188,7 +188,7 @@ def _(case: Case) -> bool:
 @place("the cached failures in the comment's state")
 def _(case: Case) -> bool:
     commits = (CommitResults(commit=COMMIT, results={}),)
-    state = State(commits=commits, fails=cached_failures_of([case.result]))
+    state = State(commits=commits, fails=failures_of([case.result], EARLIER))
     run = COMMENT.read(COMMENT.write(state)).find_failure(case.gate, COMMIT)
     return run is not None and run.run.value(case.metric) == case.value(case.bad)
 

@@ -16,6 +16,7 @@ from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.base_failures import BaseFailures, comparable_ids, compare
 from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, merge_failures
 from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult
@@ -86,9 +87,10 @@ def run(
     calls: FakeApiCalls, *gates: Gate, baselines: Mapping[str, Baseline] | None = None, output: FakeOutput | None = None
 ) -> list[RunResult]:
     gates = gates or (GATE,)
-    compared = [(gate, BATCHES if baselines is None else baselines.get(gate.name, Baseline())) for gate in gates]
+    by_gate = {gate.name: BATCHES for gate in gates} if baselines is None else baselines
+    compared = [(gate, Base(baseline=by_gate.get(gate.name))) for gate in gates]
     results = Evaluation(compared, {}, calls, output or FakeOutput(), lambda _: None).run()
-    return [result for of_gate in results for result in of_gate]
+    return [result for of_gate in results for result in of_gate.runs]
 
 
 def of_base(calls: FakeApiCalls) -> list[str]:

@@ -15,6 +15,7 @@ from sepurux_action.config.stage import OnUndecided
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.metrics import PASS_RATE, RELIABILITY_SCORE, SCENARIOS
 from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline
@@ -68,9 +69,9 @@ def instead(part: str, poll: Poll, others: Respond | None = None) -> Respond:
 
 def run(calls: FakeApiCalls, *gates: Gate, output: FakeOutput | None = None) -> list[RunResult]:
     """Return the results of all runs of the gates."""
-    evaluated = [(gate, Baseline()) for gate in gates or (GATE,)]
+    evaluated = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
     results = Evaluation(evaluated, {"repo": "o/r"}, calls, output or FakeOutput(), lambda _: None).run()
-    return [result for of_gate in results for result in of_gate]
+    return [result for of_gate in results for result in of_gate.runs]
 
 
 def polls(calls: FakeApiCalls) -> list[tuple[float, str]]:
@@ -336,7 +337,7 @@ def test_ids_and_addresses_are_written_at_once_and_those_of_several_runs_then_wi
         seen.append((int(calls.time - 1_000), len(known), known[0].run.dashboard_url))
 
     calls = FakeApiCalls(backend(after(300, before=Success({"dashboard_url": "https://h.example/"}))))
-    Evaluation([(gate, Baseline())], {}, calls, FakeOutput(), write).run()
+    Evaluation([(gate, Base(baseline=Baseline()))], {}, calls, FakeOutput(), write).run()
     assert seen == written
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sepurux_action.config.gate import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
 from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.drops import Base
 from sepurux_action.evaluation.failures import ClassifiedFailure
 from sepurux_action.evaluation.polling import Evaluation
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult
@@ -47,7 +48,8 @@ some_runs = st.lists(a_run(), min_size=1, max_size=5)
 
 
 def evaluate(calls: FakeApiCalls, baseline: Baseline = Baseline(), gate: Gate = GATE) -> RunResult:  # noqa: B008
-    [[result]] = Evaluation([(gate, baseline)], {}, calls, FakeOutput(), lambda _: None).run()
+    [evaluated] = Evaluation([(gate, Base(baseline=baseline))], {}, calls, FakeOutput(), lambda _: None).run()
+    [result] = evaluated.runs
     return result
 
 
@@ -310,7 +312,7 @@ def test_of_all_runs_of_a_gate_those_with_the_most_failures_are_read_first() -> 
 
     gate = replace(GATE, traces=(Trace(label="a", trace_id="a"), Trace(label="b", trace_id="b")))
     calls = FakeApiCalls(answer)
-    Evaluation([(gate, Baseline())], {}, calls, FakeOutput(), lambda _: None).run()
+    Evaluation([(gate, Base(baseline=Baseline()))], {}, calls, FakeOutput(), lambda _: None).run()
     read = [dict(call.query)["run_id"] for _, call in calls.calls if call.path.endswith("/failures")]
     assert read[0] == "many-run-1"
 
@@ -324,9 +326,9 @@ def test_the_gate_with_the_worst_result_is_read_first() -> None:
 
     gates = [replace(GATE, name="core", limits={}), replace(GATE, name="worse", project="worse")]
     calls = FakeApiCalls(by_project, takes_s=0.01)
-    [[core], [worst]] = Evaluation(
-        [(gate, Baseline()) for gate in gates], {}, calls, FakeOutput(), lambda _: None
+    core, worst = Evaluation(
+        [(gate, Base(baseline=Baseline())) for gate in gates], {}, calls, FakeOutput(), lambda _: None
     ).run()
     numbers = [call.project for _, call in calls.calls if "/ci/runs/" in call.path]
     assert numbers == ["worse"] * 300 + [""] * 100
-    assert (core.decision, worst.decision) == (Decision.PASS, Decision.FAIL)
+    assert (core.runs[0].decision, worst.runs[0].decision) == (Decision.PASS, Decision.FAIL)

@@ -31,11 +31,12 @@ from sepurux_action.github.comment_state import (
     MAX_UNPACKED_LENGTH,
     CommentState,
     State,
-    cached_failures_of,
+    failures_of,
 )
 from sepurux_action.report.outputs import gate_outputs
 from tests.builders import (
     COMMIT,
+    EARLIER,
     FAILING,
     FAILURES,
     TRACE_ID,
@@ -75,7 +76,7 @@ RESULT = summarize(a_result())
 EVALUATED = CommitResults(commit=COMMIT, results={"refunds": RESULT})
 SOFT = a_gate(stage=Stage.SOFT, limits={"min_pass_rate": 0.85, "max_unsafe": 0, "min_mutation_categories": 5})
 FAILED = a_result(a_run(FAILING, SOFT, enrichment=Enrichment(failures=FAILURES)), gate=SOFT)
-CACHED = cached_failures_of([FAILED])
+CACHED = failures_of([FAILED], EARLIER)
 STATE = State(commits=(EVALUATED,), fails=CACHED)
 
 
@@ -211,7 +212,7 @@ def a_long_state(gates: int, *, name: int, text: int) -> State:
         )
         for n, each in enumerate(numbers)
     )
-    return State(commits=commits, fails=cached_failures_of(results))
+    return State(commits=commits, fails=failures_of(results, EARLIER))
 
 
 def counted(found: Enrichment) -> int:
@@ -291,7 +292,7 @@ some_failed_gates = st.builds(
 
 def cached(result: GateResult) -> RunResult:
     """Return the run that a later evaluation of the same gate and commit finds in the comment."""
-    state = State(commits=(EVALUATED,), fails=cached_failures_of([result]))
+    state = State(commits=(EVALUATED,), fails=failures_of([result], EARLIER))
     assert PLACE.read(PLACE.write(state)) == state
     run = state.find_failure(result.gate, COMMIT)
     assert run is not None
@@ -305,7 +306,7 @@ def test_a_cached_fail_has_all_that_reports_and_status_show() -> None:
     assert result.reason == FAILED.reason
     assert gate_outputs(result) == gate_outputs(FAILED)
     assert run.run_decision.checks == FAILED.worst.run_decision.checks
-    assert run.enrichment == Enrichment(failures=FAILURES, notes=(comment_state.FROM_EARLIER_RUN,))
+    assert run.enrichment == Enrichment(failures=FAILURES)
 
 
 def test_a_cached_fail_of_several_traces_has_the_same_numbers_and_thresholds() -> None:
@@ -345,9 +346,8 @@ def test_a_cached_failure_counts_as_many_failures_as_the_run() -> None:
 def test_a_cached_fail_keeps_what_is_new_known_and_fixed() -> None:
     kinds = (replace(FAILURES[0], new=0), replace(FAILURES[1], count=5, new=4))
     found = Enrichment(failures=kinds, fixed=FAILURES[2:], compared_with=3)
-    notes = (comment_state.FROM_EARLIER_RUN,)
     kept = cached(a_result(a_run(enrichment=found))).enrichment
-    assert kept == replace(found, failures=kinds[::-1], notes=notes)
+    assert kept == replace(found, failures=kinds[::-1])
 
 
 def test_what_is_fixed_is_left_out_if_it_does_not_fit() -> None:
@@ -372,7 +372,7 @@ def test_a_fail_is_found_only_for_its_own_commit_gate_and_fingerprint(gate: Gate
 def test_only_a_fail_is_cached_and_with_the_reason_of_the_gate() -> None:
     others = [a_result(undecided(decision, "So it is.")) for decision in set(Decision) - {Decision.FAIL}]
     ((failed,), _) = states()["traces"]
-    ((key, fail),) = cached_failures_of([*others, failed]).items()
+    ((key, fail),) = failures_of([*others, failed], EARLIER).items()
     assert (key.split(" ", 1)[1], fail.run_decision.reason) == (failed.gate.name, failed.reason)
     assert failed.reason.startswith("traces/cancel.json: ")
 

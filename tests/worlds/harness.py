@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, time
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,7 +81,7 @@ def run_world(world: World, folder: Path) -> Observed:
         transport=partial(Transport, adapter=backend),
         calls=lambda send, _: FakeApiCalls(lambda call, _now: send(call, 10.0), signals=signals),
         timeouts=InstantTimeouts,
-        today=lambda: TODAY,
+        now=lambda: datetime.combine(TODAY, time(14, 2), UTC),
     )
     environ = _environment(world, folder)
     connection = type("Connection", (_Connection,), {"github": github})
