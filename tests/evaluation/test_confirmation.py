@@ -1,0 +1,197 @@
+"""Two evaluations of a gate: when the second one starts, and what both decide."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.gate import Gate
+from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.confirmation import confirm, missed_rates, too_late
+from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.drops import Base, compare_drops
+from sepurux_action.evaluation.metrics import METRICS
+from sepurux_action.evaluation.published_result import Baseline
+from sepurux_action.evaluation.result import Evaluated, GateResult, Runs, combined_numbers
+from tests.builders import FAILING, PASSING, a_baseline, a_gate_with, a_past_result, a_run, known, run_with, undecided
+
+ATTEMPTS = 50
+NO_BASE = Base(baseline=Baseline(), branch="main")
+RATE = a_gate_with(min_pass_rate=0.85, max_unsafe=0)
+SCORE = a_gate_with(min_pass_rate=0.85, min_reliability_score=80)
+DROP = a_gate_with(min_pass_rate=0.5, max_pass_rate_drop=0.03)
+ON_MAIN = Base(baseline=a_baseline(*(a_past_result(numbers=known(pass_rate=0.95)) for _ in range(5))), branch="main")
+CATEGORIES = a_gate_with(min_pass_rate=0.85, required_mutation_categories=("timeouts",))
+
+
+def runs_of(gate: Gate, *rates: float | None, run: CIRun = PASSING, **numbers: Any) -> Runs:  # noqa: ANN401 - of any metric
+    """Return decided runs with these pass rates, one for each trace."""
+    each = (run_with(run, pass_rate=Reading() if rate is None else rate, **numbers) for rate in rates)
+    return tuple(a_run(changed, gate, trace=f"{n}.json", run_id=f"r-{n}") for n, changed in enumerate(each))
+
+
+def confirmed(gate: Gate, first: Runs, second: Runs, base: Base = NO_BASE) -> Evaluated | None:
+    """Return the result of two evaluations, or None if the first one starts no second."""
+    failed, drops = compare_drops(gate, first, base)
+    missed = missed_rates(gate, failed, drops)
+    return confirm(gate, failed, missed, second, base) if missed else None
+
+
+def decision_of(found: Evaluated) -> Decision:
+    return min((run.decision for run in found.runs), key=lambda each: each.rank)
+
+
+ERROR = undecided(Decision.ERROR, "Sepurux could not be reached.")
+STARTS = {
+    # the gate, its runs, whether only a rate or a score was missed
+    "a rate": (RATE, runs_of(RATE, 0.84), True),
+    "a rate, and Sepurux decided fail": (RATE, runs_of(RATE, 0.84, decision="fail"), True),
+    "a rate of one of two traces": (RATE, runs_of(RATE, 0.84, 0.9), True),
+    "a score": (SCORE, runs_of(SCORE, 0.9, reliability_score=79.0), True),
+    "a drop": (DROP, runs_of(DROP, 0.9), True),
+    "nothing": (RATE, runs_of(RATE, 0.9), False),
+    "nothing, and Sepurux decided fail": (RATE, runs_of(RATE, 0.9, decision="fail"), False),
+    "a rate and an unsafe attempt": (RATE, runs_of(RATE, 0.84, unsafe_attempts=1), False),
+    "a rate and a category": (CATEGORIES, runs_of(CATEGORIES, 0.84, mutation_categories=("drift",)), False),
+    "a rate, and a trace has no result": (RATE, (*runs_of(RATE, 0.84), ERROR), False),
+}
+
+
+@pytest.mark.parametrize("case", STARTS)
+def test_a_second_evaluation_starts_only_if_nothing_but_rates_and_scores_were_missed(case: str) -> None:
+    gate, runs, starts = STARTS[case]
+    base = ON_MAIN if gate is DROP else NO_BASE
+    assert bool(missed_rates(gate, *compare_drops(gate, runs, base))) is starts
+
+
+def test_a_gate_with_too_few_traces_is_not_evaluated_twice() -> None:
+    gate = replace(a_gate_with(min_pass_rate=0.85, min_scenarios=2), traces=(replace(RATE.traces[0], trace_id="t"),))
+    runs = runs_of(gate, 0.84)
+    few = tuple(replace(run, run=run_with(run.run, scenarios=1)) for run in runs)
+    assert missed_rates(gate, *compare_drops(gate, few, NO_BASE)) == ()
+
+
+RESULTS = {
+    # the gate, the second evaluation after one of 84% (a score of 78, 90% where the base has 95%), the decision
+    "both together reach it": (RATE, runs_of(RATE, 0.86), Decision.PASS),
+    "both together miss it": (RATE, runs_of(RATE, 0.8599), Decision.FAIL),
+    "the second has an unsafe attempt": (RATE, runs_of(RATE, 1.0, unsafe_attempts=1), Decision.FAIL),
+    "Sepurux decides fail": (RATE, runs_of(RATE, 1.0, decision="fail"), Decision.FAIL),
+    "one of two traces is too low": (RATE, runs_of(RATE, 1.0, 0.8599), Decision.FAIL),
+    "no decision": (RATE, (ERROR,), Decision.FAIL),
+    "one of two traces has no decision": (RATE, (*runs_of(RATE, 1.0), ERROR), Decision.FAIL),
+    "the score reaches it": (SCORE, runs_of(SCORE, 0.9, reliability_score=82.0), Decision.PASS),
+    "the score misses it": (SCORE, runs_of(SCORE, 0.9, reliability_score=81.9), Decision.FAIL),
+    "only one has a score": (SCORE, runs_of(SCORE, 0.9, reliability_score=Reading()), Decision.FAIL),
+    "the drop is small enough": (DROP, runs_of(DROP, 0.94), Decision.PASS),
+    "the drop is too large": (DROP, runs_of(DROP, 0.93), Decision.FAIL),
+    "only one has the number of a drop": (DROP, runs_of(DROP, None), Decision.FAIL),
+}
+FIRST = {
+    id(RATE): runs_of(RATE, 0.84),
+    id(SCORE): runs_of(SCORE, 0.9, reliability_score=78.0),
+    id(DROP): runs_of(DROP, 0.9),
+}
+
+
+@pytest.mark.parametrize("case", RESULTS)
+def test_what_two_evaluations_decide(case: str) -> None:
+    gate, second, wanted = RESULTS[case]
+    found = confirmed(gate, FIRST[id(gate)], second, ON_MAIN if gate is DROP else NO_BASE)
+    assert found is not None
+    assert decision_of(found) is wanted
+
+
+def test_the_numbers_are_the_mean_of_rates_and_scores_and_the_worst_count() -> None:
+    first = runs_of(RATE, 0.8, 0.84, failures=4, unsafe_attempts=0, reliability_score=70.0)
+    second = runs_of(RATE, 0.9, 0.88, failures=2, unsafe_attempts=0, reliability_score=81.0)
+    found = confirmed(RATE, first, second)
+    assert found is not None
+    numbers = combined_numbers(found.runs, found.evaluations)
+    shown = {metric.name: numbers.value(metric) for metric in METRICS}
+    assert (shown["pass_rate"], shown["reliability_score"], shown["failures"]) == (0.84, 75.5, 4)
+    assert [run.run_id for run in found.runs] == ["r-0", "r-1"]
+
+
+def test_without_a_second_decision_the_numbers_are_those_of_the_first() -> None:
+    found = confirmed(RATE, runs_of(RATE, 0.84), (ERROR,))
+    assert found is not None
+    assert combined_numbers(found.runs, found.evaluations) == found.runs[0].run
+    assert found.confirmation == (
+        "A second evaluation, because the first result missed only a rate, has no result, so the first one counts: "
+        "Sepurux could not be reached."
+    )
+
+
+@pytest.mark.parametrize(
+    ("gate", "second", "told"),
+    [
+        (RATE, runs_of(RATE, 0.88), "84.0% and 88.0% passed, 86.0% on average."),
+        (RATE, runs_of(RATE, 0.78), "84.0% and 78.0% passed, 81.0% on average, where 85.0% is needed."),
+        (RATE, runs_of(RATE, 0.9, decision="fail"), "84.0% and 90.0% passed, 87.0% on average; the second evaluation "),
+        (SCORE, runs_of(SCORE, 0.7, reliability_score=90.0), "score 78.0 and 90.0, 84.0 on average; pass rate 80.0% "),
+        (DROP, runs_of(DROP, 0.92), "90.0% and 92.0% passed, 91.0% on average; pass rate 91.0% is 4.0 points below "),
+        (SCORE, runs_of(SCORE, 0.9, reliability_score=Reading()), "only one evaluation reported the score."),
+    ],
+)
+def test_the_reason_has_both_numbers_and_their_mean(gate: Gate, second: Runs, told: str) -> None:
+    found = confirmed(gate, FIRST[id(gate)], second, ON_MAIN if gate is DROP else NO_BASE)
+    assert found is not None
+    kind = "a score" if gate is SCORE else "a rate"
+    assert found.confirmation.startswith(f"Evaluated twice, because the first result missed only {kind}: {told}")
+    assert GateResult(gate=gate, runs=found.runs, blocks=True).reason == found.confirmation
+
+
+def test_too_little_time_is_said_with_what_to_change() -> None:
+    assert too_late(300, 300) == ""
+    assert too_late(300, 299) == (
+        "`confirm` started no second evaluation: the first one took 5 min, and 4 min 59 s of the `timeout` were left. "
+        "Raise `timeout`."
+    )
+
+
+passed_attempts = st.integers(0, ATTEMPTS)
+unsafe = st.integers(0, 2)
+
+
+def by_the_documents(first: tuple[int, int], second: tuple[int, int], fails: bool) -> Decision:  # noqa: FBT001
+    """Return the decision on attempts that passed and unsafe ones: 85% needed, one unsafe attempt allowed."""
+    (passed, unsafe), (passed_again, unsafe_again) = first, second
+    if unsafe > 1:
+        return Decision.FAIL
+    if passed / ATTEMPTS >= 0.85:
+        return Decision.PASS
+    both = passed + passed_again >= 0.85 * 2 * ATTEMPTS and passed_again / ATTEMPTS >= 0.85
+    return Decision.PASS if both and unsafe_again <= 1 and not fails else Decision.FAIL
+
+
+def decided(first: tuple[int, int], second: tuple[int, int], *, fails: bool = False) -> Decision:
+    gate = a_gate_with(min_pass_rate=0.85, max_unsafe=1)
+    one, two = (runs_of(gate, passed / ATTEMPTS, unsafe_attempts=bad) for passed, bad in (first, second))
+    if fails:
+        two = runs_of(gate, second[0] / ATTEMPTS, run=FAILING, unsafe_attempts=second[1])
+    found = confirmed(gate, one, two)
+    return decision_of(found) if found else one[0].decision
+
+
+@given(st.tuples(passed_attempts, unsafe), st.tuples(passed_attempts, unsafe), st.booleans())
+def test_two_evaluations_decide_what_the_documents_say(
+    first: tuple[int, int],
+    second: tuple[int, int],
+    fails: bool,  # noqa: FBT001
+) -> None:
+    assert decided(first, second, fails=fails) is by_the_documents(first, second, fails)
+
+
+@given(st.tuples(passed_attempts, unsafe), st.tuples(passed_attempts, unsafe), st.booleans(), st.integers(1, 9))
+def test_more_misses_never_help(first: tuple[int, int], second: tuple[int, int], of_first: bool, more: int) -> None:  # noqa: FBT001
+    worse = [first, second]
+    passed, bad = worse[not of_first]
+    worse[not of_first] = (max(0, passed - more), bad)
+    if decided(first, second) is Decision.FAIL:
+        assert decided(*worse) is Decision.FAIL

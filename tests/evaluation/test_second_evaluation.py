@@ -1,0 +1,180 @@
+"""Runs that are started once more to confirm a rate, and runs of an earlier workflow run that are polled on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+
+import pytest
+
+from sepurux_action.config.gate import Gate, Trace
+from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.ci_run import CIRun
+from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
+from sepurux_action.evaluation.drops import Base
+from sepurux_action.evaluation.polling import Evaluation
+from sepurux_action.evaluation.published_result import Baseline
+from sepurux_action.evaluation.result import Evaluated, RunResult, Runs
+from tests.builders import EARLIER
+from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
+
+TAKES_S = 10
+RUNNING = {"status": "running", "decision": "pending"}
+UNKNOWN = PermanentError(reason="Sepurux refused the poll of the run (HTTP 404)", status=404)
+UPLOADED = (Trace(label="a.json", content=b"{}"), Trace(label="b.json", content=b"{}"))
+GATE = Gate(name="core", campaign=CAMPAIGN, traces=UPLOADED, limits={"min_pass_rate": 0.85}, confirm=True)
+
+
+def passed(rate: float, **fields: object) -> dict[str, object]:
+    decision = "pass" if rate >= 0.85 else "fail"
+    return {"status": "done", "decision": decision, "pass_rate": rate, "failures": 0, "unsafe_attempts": 0, **fields}
+
+
+class Backend:
+    """Decides each run after TAKES_S seconds; `responses` are those of the runs in the order of their start.
+
+    Runs with the ids in `known` were started before.
+    """
+
+    def __init__(
+        self, *responses: object, known: dict[str, object] | None = None, cancel_at: float | None = None
+    ) -> None:
+        self._runs = dict[str, tuple[float, object]]({each: (0, shown) for each, shown in (known or {}).items()})
+        self._responses, self._numbers = iter(responses), count(1)
+        self.calls = FakeApiCalls(self._respond, cancel_at=cancel_at)
+
+    def _respond(self, call: ApiRequest, time: float) -> ApiResult:
+        if call.path == "/v1/traces":
+            return Success({"trace_id": f"t-{next(self._numbers)}"})
+        if call.method == "POST":
+            run_id = f"r-{next(self._numbers)}"
+            self._runs[run_id] = time + TAKES_S, next(self._responses)
+            return Success({"run_id": run_id})
+        if "/ci/runs/" not in call.path:
+            return Success([])
+        until, response = self._runs.get(call.path.rpartition("/")[2], (0, UNKNOWN))
+        if isinstance(response, dict):
+            return Success(response if time >= until else RUNNING)
+        assert isinstance(response, PermanentError | TransientError)
+        return response
+
+    def started(self) -> list[object]:
+        """Return the trace of each run that was started."""
+        return [json.loads(call.body or b"")["trace_id"] for _, call in self.calls.calls if call.path == "/v1/ci/runs"]
+
+    def evaluate(self, *gates: Gate, earlier: Runs = ()) -> Sequence[Evaluated]:
+        compared = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
+        known = {gate.name: earlier for gate in gates or (GATE,)}
+        return Evaluation(compared, {}, self.calls, FakeOutput(), lambda _: None, known).run()
+
+
+def decisions(found: Evaluated) -> list[Decision]:
+    return [run.decision for run in found.runs]
+
+
+def test_a_missed_rate_is_evaluated_once_more_on_the_same_uploaded_traces() -> None:
+    backend = Backend(passed(0.84), passed(0.9), passed(0.88), passed(0.86))
+    [found] = backend.evaluate()
+    assert decisions(found) == [Decision.PASS] * 2
+    assert backend.started() == ["t-1", "t-2", "t-1", "t-2"]
+    assert len(backend.calls.paths("/v1/traces")) == 2
+    keys = [call.idempotency_key for _, call in backend.calls.calls if call.path == "/v1/ci/runs"]
+    assert len(set(keys)) == 4
+    assert [run.run_id for run in found.runs] == ["r-5", "r-6"]
+
+
+@pytest.mark.parametrize(
+    ("gate", "first"),
+    [
+        (replace(GATE, confirm=False), passed(0.84)),
+        (GATE, passed(0.9)),
+        (replace(GATE, limits={"min_pass_rate": 0.85, "max_unsafe": 0}), passed(0.84, unsafe_attempts=1)),
+        (replace(GATE, timeout_s=19), passed(0.84)),  # of which ten seconds have passed
+    ],
+)
+def test_other_results_start_no_second_evaluation(gate: Gate, first: object) -> None:
+    backend = Backend(first, passed(0.95))
+    [found] = backend.evaluate(gate)
+    assert len(backend.started()) == 2
+    assert bool(found.confirmation) is (gate.timeout_s == 19)
+
+
+def test_all_gates_that_need_it_are_confirmed_together() -> None:
+    gates = [replace(GATE, name=name, traces=(Trace(label=name, trace_id=name),)) for name in ("a", "b", "c")]
+    backend = Backend(passed(0.84), passed(0.9), passed(0.8), passed(0.9), passed(0.88))
+    found = backend.evaluate(*gates)
+    assert [decisions(each) for each in found] == [[Decision.PASS], [Decision.PASS], [Decision.FAIL]]
+    assert backend.started() == ["a", "b", "c", "a", "c"]
+    times = [time for time, call in backend.calls.calls if call.path == "/v1/ci/runs"]
+    assert times[3] == times[4]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        RUNNING,
+        {"status": "failed", "decision": "pending"},
+        passed(0.95, unsafe_attempts=None),
+        PermanentError(reason="HTTP 422", status=422),
+    ],
+)
+def test_without_a_decision_in_the_second_evaluation_the_first_stands(second: object) -> None:
+    gate = replace(GATE, traces=UPLOADED[:1], limits={"min_pass_rate": 0.85, "max_unsafe": 0}, timeout_s=60)
+    [found] = Backend(passed(0.84), second).evaluate(gate)
+    assert (decisions(found), found.runs[0].run_id) == ([Decision.FAIL], "r-2")
+    assert len(found.evaluations) == 2
+
+
+def test_a_signal_in_the_second_evaluation_leaves_the_first_result() -> None:
+    backend = Backend(passed(0.84), passed(0.95), passed(0.95), passed(0.95), cancel_at=1_015)
+    [found] = backend.evaluate()
+    assert decisions(found) == [Decision.FAIL, Decision.PASS]
+    assert found.confirmation.endswith("so the first one counts: The run was cancelled.")
+
+
+# -- runs of an earlier workflow run ----------------------------------------------------------------------------------
+
+
+def unfinished(label: str, run_id: str) -> RunResult:
+    pending = RunDecision(decision=Decision.PENDING, reason="", rule=Rule.PENDING)
+    return RunResult(trace=label, run_decision=pending, run=CIRun(), trace_id="t", run_id=run_id, earlier=EARLIER)
+
+
+LEFT = (unfinished("b.json", "r-b"), unfinished("a.json", "r-a"))
+
+
+def test_the_runs_of_an_earlier_workflow_run_are_polled_and_none_is_started() -> None:
+    backend = Backend(known={"r-a": passed(0.9), "r-b": passed(0.95)})
+    [found] = backend.evaluate(earlier=LEFT)
+    assert decisions(found) == [Decision.PASS] * 2
+    assert [run.run_id for run in found.runs] == ["r-a", "r-b"]
+    assert backend.started() == backend.calls.paths("/v1/traces") == []
+    assert {run.earlier for run in found.runs} == {EARLIER}
+
+
+@pytest.mark.parametrize(
+    "shown", [UNKNOWN, {"status": "failed", "decision": "pending"}, {"status": "done", "decision": "pending"}]
+)
+def test_a_trace_whose_earlier_run_has_no_result_gets_a_new_run(shown: object) -> None:
+    backend = Backend(passed(0.95), known={"r-a": passed(0.9), "r-b": shown})
+    [found] = backend.evaluate(earlier=LEFT)
+    assert decisions(found) == [Decision.PASS] * 2
+    assert [run.run_id for run in found.runs] == ["r-a", "r-2"]
+    assert [run.earlier for run in found.runs] == [EARLIER, None]
+    confirmed = isinstance(shown, dict) and shown["status"] == "done"  # which takes a second poll
+    assert len(backend.calls.paths("/v1/ci/runs/r-b")) == (2 if confirmed else 1)
+
+
+def test_an_earlier_run_that_failed_is_a_fail_and_can_be_confirmed() -> None:
+    backend = Backend(passed(0.95), passed(0.95), known={"r-a": passed(0.84), "r-b": passed(0.95)})
+    [found] = backend.evaluate(earlier=LEFT)
+    assert decisions(found) == [Decision.PASS] * 2
+    assert backend.started() == ["t", "t"]
+
+
+def test_earlier_runs_of_a_trace_that_the_gate_no_longer_has_are_not_polled() -> None:
+    backend = Backend(passed(0.95), known={"r-a": passed(0.9), "r-b": passed(0.95)})
+    backend.evaluate(replace(GATE, traces=UPLOADED[:1]), earlier=LEFT)
+    assert backend.calls.paths("/v1/ci/runs") == ["GET /v1/ci/runs/r-a"]
