@@ -26,11 +26,13 @@ from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.sandbox import SOUND_REFUND_ID, Sandbox, Store, campaign_id
 from sepurux_action.sandbox.server import Faults
-from sepurux_action.sandbox.store import MANY_CAMPAIGN
+from sepurux_action.sandbox.store import FLAKY_CAMPAIGN, MANY_CAMPAIGN
 from tests import backend
 from tests.backend import Answer, Request, ScriptedBackend
 from tests.builders import a_context, a_gate, a_result, a_run
+from tests.github_double import GitHub
 from tests.runner import RunningStep, start_action
+from tests.scenes import a_scene
 
 MB = 1_000_000
 CHUNK = MB  # bytes of one write, so that this process stays smaller than the one that it measures
@@ -38,6 +40,8 @@ SIGNALLED_GATES = 30
 FAILURES = 5_000
 MAX_S = 600.0
 RUNS = 35
+SEEDS, RERUNS = 20, 10
+BY_AUTHOR = {"GITHUB_TRIGGERING_ACTOR": "mona"}
 RESPONSE_BYTES = 4 * 1024 * 1024 - 1024
 RUNNING = {"status": "running", "decision": "pending"}
 PASSED = {"status": "done", "decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
@@ -236,6 +240,22 @@ def scenarios(count: int, *, sound: bool = False) -> Callable[[Path], str]:
     return case
 
 
+def reruns(**inputs: str) -> Callable[[Path], str]:
+    """Return a case of an agent five points below its threshold, whose author re-runs a failed job up to ten times."""
+
+    def case(workspace: Path) -> str:
+        passed = 0
+        for seed in range(SEEDS):
+            with GitHub() as github, Sandbox(Store(flaky=seed)) as sandbox, backend.sound_backend() as unused:
+                scene = a_scene(github, unused, workspace / str(seed))
+                of_agent = {"base_url": sandbox.url, "campaign": FLAKY_CAMPAIGN, **inputs}
+                runs = (scene.on("pull_request", scene.event(), of_agent, env=BY_AUTHOR) for _ in range(1 + RERUNS))
+                passed += any(run.outputs["decision"] == "pass" for run in runs)
+        return f"{passed} of {SEEDS} end with a pass"
+
+    return case
+
+
 def rendering(render: Callable[[Report], str]) -> Callable[[Path], str]:
     """Return the case of a report on many gates with 200 failures each: its length and the seconds that it takes."""
 
@@ -269,6 +289,9 @@ CASES: dict[str, Callable[[Path], str]] = {
     "scenarios: 40, of which 5 fail": scenarios(40),
     "scenarios: 300, of which 5 fail": scenarios(300),
     "scenarios: 300, none fails": scenarios(300, sound=True),
+    "re-runs if each one evaluates": reruns(comment="never"),
+    "re-runs": reruns(),
+    "re-runs of a confirmed gate": reruns(confirm="true"),
     f"summary of {RUNS} gates with 200 failures": rendering(render_summary),
     f"comment of {RUNS} gates with 200 failures": rendering(lambda report: render_comment(report, "")),
     f"SIGTERM after {FAILURES} failures in each of {SIGNALLED_GATES} gates": seconds_after_sigterm(FAILURES),

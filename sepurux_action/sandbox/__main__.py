@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 
 from sepurux_action.sandbox.server import LOOPBACK, Faults, Sandbox
-from sepurux_action.sandbox.store import FAILING_SCENARIOS, MANY_CAMPAIGN, Store
+from sepurux_action.sandbox.store import FAILING_SCENARIOS, FLAKY_CAMPAIGN, FLAKY_RATE, MANY_CAMPAIGN, Store
 
 DISCLAIMER = "This sandbox replays nothing and mutates nothing; it is no substitute for the product."
 
@@ -29,11 +29,13 @@ def main() -> int:
     parser.add_argument("--token", help="the credential to ask for (default: none is asked for)")
     many = f"registered scenarios of campaign {MANY_CAMPAIGN}, of which {FAILING_SCENARIOS} fail"
     parser.add_argument("--scenarios", type=int, default=0, metavar="N", help=many)
+    flaky = f"let the results of campaign {FLAKY_CAMPAIGN} vary by this seed, {FLAKY_RATE:.0%} passed on average"
+    parser.add_argument("--flaky", type=int, metavar="SEED", help=flaky.replace("%", "%%"))
     parser.add_argument("--delay", type=float, default=0, metavar="SECONDS", help="time that each response takes")
     parser.add_argument("--broken", default="", metavar="PATTERN", help="paths that respond 503, a regular expression")
     options = parser.parse_args()
     sandbox = Sandbox(
-        Store(scenarios=options.scenarios),
+        Store(scenarios=options.scenarios, flaky=options.flaky),
         token=options.token,
         address=(options.host, options.port),
         certificate=options.certificate,

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from random import Random
 from typing import Final, Literal
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from sepurux_action.sandbox.trace_rules import Evaluation, Thresholds, evaluate
+from sepurux_action.sandbox.trace_rules import Attempt, Evaluation, Thresholds, evaluate
 
 Status = Literal["queued", "running", "done"]
 
@@ -38,6 +39,8 @@ SCENARIOS: Final[Mapping[str, tuple[str, ...]]] = {
     REFUND_CAMPAIGN: (SOUND_REFUND_ID,),
     FAILING_CAMPAIGN: (SOUND_REFUND_ID, UNSAFE_REFUND_ID),
 }
+FLAKY_CAMPAIGN: Final = "flaky-agent"  # the campaign that a sandbox with `flaky` has
+FLAKY_ATTEMPTS, FLAKY_RATE = 50, 0.85  # of each of its runs, and how likely each attempt is to pass
 MANY_CAMPAIGN: Final = "many-scenarios"  # the campaign that a sandbox with `scenarios` has
 FAILING_SCENARIOS: Final = 5  # of these scenarios; the others pass
 
@@ -96,6 +99,7 @@ class Store:
 
     A run is `queued` for the first half of `decide_after` seconds of `clock`, `running` for the second, then `done`.
     `campaigns` are the names of more campaigns without scenarios. If `scenarios` is not 0, MANY_CAMPAIGN has so many.
+    With the seed `flaky`, each run of FLAKY_CAMPAIGN has other attempts that pass.
     """
 
     def __init__(
@@ -105,10 +109,14 @@ class Store:
         clock: Callable[[], float] = time.monotonic,
         campaigns: Iterable[str] = (),
         scenarios: int = 0,
+        flaky: int | None = None,
     ) -> None:
         self.traces: dict[str, Trace] = {}
         self.add_trace(SOUND_REFUND, "refund an order", SOUND_REFUND_ID)
         self.add_trace(UNSAFE_REFUND, "refund without an approval", UNSAFE_REFUND_ID)
+        self._chance, self._flaky_id = Random(flaky), ""  # noqa: S311 - it keeps no secret
+        if flaky is not None:
+            self._flaky_id = self.add_trace(SOUND_REFUND, "refund an order, now and then")
         failing = {number * scenarios // FAILING_SCENARIOS for number in range(FAILING_SCENARIOS)}
         many = tuple(str(uuid5(NAMESPACE_URL, f"sandbox/traces/many/{number}")) for number in range(scenarios))
         for number, trace_id in enumerate(many):
@@ -120,7 +128,12 @@ class Store:
         self._clock = clock
         self.campaigns = {
             campaign_id(name): Campaign(campaign_id=campaign_id(name), name=name, trace_ids=trace_ids)
-            for name, trace_ids in {**SCENARIOS, MANY_CAMPAIGN: many, **dict.fromkeys(campaigns, ())}.items()
+            for name, trace_ids in {
+                **SCENARIOS,
+                MANY_CAMPAIGN: many,
+                FLAKY_CAMPAIGN: tuple(filter(None, [self._flaky_id])),
+                **dict.fromkeys(campaigns, ()),
+            }.items()
         }
 
     def add_trace(self, events: list[Mapping[str, object]], task_name: str, trace_id: str = "") -> str:
@@ -135,7 +148,7 @@ class Store:
             batch_id=str(uuid4()),
             campaign_id=campaign.campaign_id,
             runs=tuple(
-                Run(run_id=str(uuid4()), trace_id=each, evaluation=self.traces[each].evaluation) for each in trace_ids
+                Run(run_id=str(uuid4()), trace_id=each, evaluation=self._evaluation(each)) for each in trace_ids
             ),
             thresholds=thresholds,
             coverage=100 * len({*trace_ids}.intersection(registered)) / len(registered) if registered else None,
@@ -145,6 +158,12 @@ class Store:
         self.runs |= {run.run_id: (run, batch) for run in batch.runs}
         self.batches[batch.batch_id] = batch
         return batch
+
+    def _evaluation(self, trace_id: str) -> Evaluation:
+        if trace_id != self._flaky_id:
+            return self.traces[trace_id].evaluation
+        errors = ("timed out" if self._chance.random() >= FLAKY_RATE else None for _ in range(FLAKY_ATTEMPTS))
+        return Evaluation(tuple(Attempt("orders.lookup", 0, error, "timeouts") for error in errors))
 
     def status(self, batch: Batch) -> Status:
         """Return the status that the batch and each of its runs have now."""

@@ -56,6 +56,7 @@ BOT = {"__typename": "Bot", "login": "github-actions"}
 CAMPAIGN_ID = "c0de0000-0000-4000-8000-000000000001"
 OLDER = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
 SECRET, GITHUB_TOKEN = "made-up-secret", "made-up-token"
+LATER = ".later"
 THRESHOLDS = ("min_", "max_", "required_")
 RESPONSES = requests.adapters.HTTPAdapter()
 SCHEMA, PARSED = cache(graphql_schema), cache(parse)
@@ -63,7 +64,10 @@ SCHEMA, PARSED = cache(graphql_schema), cache(parse)
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """What a run did. `statuses` maps contexts of the evaluated commit to states; `description` is that of CONTEXT."""
+    """What a run did, the last one if there are two: how many CI runs it `started`, and the rest as GitHub shows it.
+
+    `statuses` maps contexts of the evaluated commit to states; `description` is that of CONTEXT.
+    """
 
     exit_status: int
     outputs: Mapping[str, str]
@@ -71,12 +75,21 @@ class Observed:
     description: str
     comments: int
     log: str
+    started: int
 
 
 def run_world(world: World, folder: Path) -> Observed:
     """Return what the step does in a world. `folder` is the workspace of the step, in which nothing else is."""
-    github, signals, log = GitHub(world), Signals(), io.StringIO()
-    backend = Backend(world, github, signals)
+    github = GitHub(world)
+    if world.actor:
+        _run_step(world, github, folder / "first", rerun=False)
+    return _run_step(world, github, folder / "last", rerun=bool(world.actor))
+
+
+def _run_step(world: World, github: GitHub, folder: Path, *, rerun: bool) -> Observed:
+    folder.mkdir(exist_ok=True)
+    signals, log = Signals(), io.StringIO()
+    backend = Backend(world, github, signals, rerun=rerun)
     connections = Connections(
         transport=partial(Transport, adapter=backend),
         calls=lambda send, _: FakeApiCalls(lambda call, _now: send(call, 10.0), signals=signals),
@@ -102,6 +115,7 @@ def run_world(world: World, folder: Path) -> Observed:
         description=descriptions.get(CONTEXT, ""),
         comments=len(github.comments),
         log=log.getvalue(),
+        started=backend.started,
     )
 
 
@@ -152,6 +166,7 @@ def _environment(world: World, folder: Path) -> dict[str, str]:
         "GITHUB_SERVER_URL": "https://github.com",
         "GITHUB_SHA": HEAD,
         "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+        "GITHUB_TRIGGERING_ACTOR": world.actor,
         "GITHUB_WORKSPACE": str(folder),
         **{input_variable(name): text for name, text in texts.items()},
     }
@@ -203,10 +218,15 @@ def _rest_pull(pull: Pull, base: str) -> Json:
 
 
 class Backend(requests.adapters.BaseAdapter):
-    """The CI API. The first poll brings the signal of a world that has one."""
+    """The CI API. The first poll brings the signal of a world that has one.
 
-    def __init__(self, world: World, github: GitHub, signals: Signals) -> None:
+    The ids of what is started for a second time, or in a `rerun`, end in LATER.
+    """
+
+    def __init__(self, world: World, github: GitHub, signals: Signals, *, rerun: bool) -> None:
         super().__init__()
+        self.started = 0
+        self._rerun = rerun
         self._world, self._github, self._signals = world, github, signals
         self._taken: Counter[str] = Counter()
 
@@ -241,26 +261,29 @@ class Backend(requests.adapters.BaseAdapter):
         pass
 
     def _started(self, trace: str | None) -> Json:
-        if trace:
-            return {"run_id": f"run-{trace}"}
-        return self._batch("start")
+        self.started += 1
+        self._taken[f"start of {trace}"] += 1
+        later = LATER if self._rerun or self._taken[f"start of {trace}"] > 1 else ""
+        return {"run_id": f"run-{trace}{later}"} if trace else self._batch("start", later)
 
-    def _batch(self, response: str) -> Json:
-        run = self._world.runs[0]
-        named = {"run_ids": [f"run-{number}" for number in range(len(run.scores))]}
-        return {"batch_id": "batch", **(named if response in run.names_runs else {})}
+    def _batch(self, response: str, later: str) -> Json:
+        run = self._run(later)
+        named = {"run_ids": [f"run-{number}{later}" for number in range(len(run.scores))]}
+        return {"batch_id": f"batch{later}", **(named if response in run.names_runs else {})}
 
     def _run(self, name: str) -> Run:
-        return self._world.runs[name == "run-t-2"]
+        runs = self._world.again if name.endswith(LATER) else self._world.runs
+        return runs[name.startswith("run-t-2")]
 
     def _polled(self, name: str) -> Json:
         self._taken[name] += 1
-        ids = self._batch("poll") if name == "batch" else {"run_id": name}
+        later = LATER if name.endswith(LATER) else ""
+        ids = self._batch("poll", later) if name.startswith("batch") else {"run_id": name}
         run = self._run(name)
         return {**ids, "status": "running"} if self._taken[name] <= run.waits else {**ids, **run.fields}
 
     def _score(self, request: requests.PreparedRequest, run: str) -> requests.Response:
-        place = run.removeprefix("run-")
+        place = run.removeprefix("run-").removesuffix(LATER)
         answer = self._run(run).scores[int(place) if place.isdigit() else 0]
         self._taken[f"score of {run}"] += 1
         if answer == "503 once":
@@ -283,7 +306,7 @@ def _call_of(method: str, path: str) -> str:
     if method == "POST":
         return "upload" if path == "/v1/traces" else "start"
     if path.startswith("/v1/ci/"):
-        return "numbers" if re.search(r"/run-\d$", path) else "poll"
+        return "numbers" if re.search(r"/run-\d(\.later)?$", path) else "poll"
     if path.startswith("/v1/traces/"):
         return "names"
     last = path.rsplit("/", 1)[1]
@@ -354,11 +377,11 @@ class GitHub:
                 return {"statuses": self.statuses}
             case "POST", "statuses":
                 assert last == self.evaluated
-                self.statuses.append({"id": 1, **body})
-            case "POST", "comments":
-                self.comments.append({"id": 1, "html_url": "https://github.com/#1", **body})
+                self.statuses.append({"id": 1, "targetUrl": None, "creator": BOT, **body})
+            case "POST" | "PATCH", "comments":
+                self.comments[:] = [{"id": 1, "html_url": "https://github.com/#1", **body}]
         made = {"statuses": self.statuses, "comments": self.comments}.get(what, [])
-        return made[-1] if method == "POST" else made
+        return made if method == "GET" else made[-1]
 
     def graphql(self, query: str, variables: Json) -> Json:
         if self.world.github_fault == "graphql":
@@ -398,8 +421,12 @@ class GitHub:
             "baseRefOid": TIPS[base],
             "author": {"__typename": "User", "login": AUTHOR},
             "commits": lambda last: {"nodes": [{"commit": self._commit(HEAD, self.statuses)}][-last:]},
-            "comments": lambda **_: {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}},
+            "comments": lambda **_: {"nodes": self._own(), "pageInfo": {"hasNextPage": False, "endCursor": None}},
         }
+
+    def _own(self) -> list[Json]:
+        shown = {"viewerDidAuthor": True, "fullDatabaseId": "1", "url": "https://github.com/#1"}
+        return [{**shown, "body": each["body"]} for each in self.comments]
 
     def _object(self, expression: str) -> Json | None:
         revision, _, path = expression.partition(":")

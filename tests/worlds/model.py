@@ -6,7 +6,8 @@ This module shares no code with the package. Each function names the part of the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from statistics import median_low
@@ -34,6 +35,27 @@ TRACES = ("trace_id", "trace_file")
 FIRST_FILE_EVENTS = ("pull_request", "pull_request_review")
 DEFAULT_BRANCH = "main"
 FEWEST_RESULTS = 3  # of the base branch, to compare a drop with
+ROWS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "min_pass_rate": operator.ge,
+    "max_unsafe": operator.le,
+    "max_failures": operator.le,
+    "min_reliability_score": operator.ge,
+    "min_scenarios": operator.ge,
+    "min_mutation_categories": lambda names, limit: len(set(names)) >= limit,
+    "required_mutation_categories": lambda names, required: set(required) <= set(names),
+}
+READ_BY = {
+    "min_pass_rate": "pass_rate",
+    "max_pass_rate_drop": "pass_rate",
+    "max_unsafe": "unsafe_attempts",
+    "max_failures": "failures",
+    "min_reliability_score": "reliability_score",
+    "max_reliability_score_drop": "reliability_score",
+    "min_scenarios": "scenarios",
+    "min_mutation_categories": "categories",
+    "required_mutation_categories": "categories",
+}
+NEEDED = ("min_pass_rate", "max_unsafe", "max_failures", "min_scenarios")
 BROKEN = "broken"  # in place of a reported value that is not usable
 
 
@@ -49,6 +71,7 @@ class Expected:
     comments: int = 0
     numbers: Mapping[str, float] = field(default_factory=dict)
     scenarios: Sequence[float] | None = None  # their number at the end of the status, empty if it is unknown
+    started: int | None = None  # CI runs; None: nothing is said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +95,22 @@ class Evaluated:
 
 
 def expected(world: World) -> Expected:
-    """Return what the documents say about a world."""
+    """Return what the documents say about a world: of two runs, about the last one."""
+    last = of_one_run(world)
+    if not world.actor:
+        return last
+    subject = find_subject(world)
+    kept, first = last, of_one_run(replace(world, actor=""))
+    later = of_one_run(replace(world, runs=world.again, actor=""))
+    comments = max(first.comments, later.comments)  # an existing comment is updated
+    if first.comments and first.decision == "fail" and not may_restart(world, subject):
+        return replace(kept, started=0)
+    if first.comments and first.decision == "pending":
+        return replace(kept, started=0)
+    return replace(later, comments=comments)
+
+
+def of_one_run(world: World) -> Expected:
     if world.deleted:
         return Expected(decision="skipped", statuses=statuses(world, {}))
     subject = find_subject(world)
@@ -84,14 +122,18 @@ def expected(world: World) -> Expected:
         return Expected(exit_status=2, decision="error", conclusion="failure", statuses=shown)
     stage = stage_of(settings.get("enforcement", "hard"), subject.branch)
     failed_at = failed_call(world, settings)
-    runs = [] if is_skipped(world, subject, settings) else evaluate(world, settings, failed_at)
+    runs = [] if is_skipped(world, subject, settings) else evaluate(world, world.runs, settings, failed_at)
     decision = min((run.decision for run in runs), key=WORST_FIRST.index, default="skipped")
     signaled = world.signal and bool(runs) and failed_at in {"", "poll"}  # it arrives with the first poll
-    numbers = worst(runs)
+    numbers: Mapping[str, float] = worst(runs)
+    count, evaluations = shown_scenarios(runs), 1
     if signaled:
         decision = "error"
     elif decision == "pass":
         decision = compare(world, settings, numbers)
+    if decision == "fail" and settings.get("confirm") and is_noise(world, settings, runs):
+        again, evaluations = evaluate(world, world.again, settings, failed_at), 2
+        decision, numbers, count = confirmed(world, settings, runs, again)
     approval = approve(world, subject, settings) if decision == "fail" and stage == "soft" else ""
     if decision == "fail":
         blocks = stage == "hard" or (stage == "soft" and approval != "approved")
@@ -108,8 +150,9 @@ def expected(world: World) -> Expected:
         enforcement=stage,
         statuses=statuses(world, {CONTEXT: "failure" if moved else state}),
         comments=0 if moved or signaled else comments(world, subject, settings, decision),
-        numbers={} if signaled else shown_numbers(runs, numbers),
-        scenarios=None if signaled or moved or world.github_fault == "statuses" else shown_scenarios(runs),
+        numbers={} if signaled else numbers if evaluations > 1 else shown_numbers(runs, numbers),
+        scenarios=None if signaled or moved or world.github_fault == "statuses" else count,
+        started=None if failed_at or signaled else len(runs) * evaluations,
     )
 
 
@@ -217,13 +260,13 @@ def comments(world: World, subject: Subject, settings: Mapping[str, Any], decisi
 # --- docs/reference.md, Decisions ------------------------------------------------------------------------------------
 
 
-def evaluate(world: World, settings: Mapping[str, Any], failed_at: str) -> Sequence[Evaluated]:
+def evaluate(world: World, runs: Sequence[Run], settings: Mapping[str, Any], failed_at: str) -> Sequence[Evaluated]:
     """Return what the backend shows of each CI run of the gate."""
     traces = [*settings.get("trace_id", ()), *settings.get("trace_file", ())]
     if failed_at:
         outage = failed_at != "secret" and world.fault is not None and is_outage(world.fault)
         return [Evaluated(decision="error", outage=outage) for _ in traces or [""]]
-    return [of_run(run, settings, len(traces)) for run in world.runs[: max(1, len(traces))]]
+    return [of_run(run, settings, len(traces)) for run in runs[: max(1, len(traces))]]
 
 
 def failed_call(world: World, settings: Mapping[str, Any]) -> str:
@@ -296,25 +339,18 @@ def by_score(answers: Sequence[Any], numbers: Mapping[str, Any], settings: Mappi
 
 def by_numbers(numbers: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     """Return the decision on a run that Sepurux passed: the rows of the table that concern numbers."""
-    limits = thresholds(settings)
-    rate, unsafe, failures, score = (numbers[name] for name in NUMBERS)
-    names = numbers["categories"]
-    rows = (
-        ("min_pass_rate", rate, lambda value, limit: value >= limit, True),
-        ("max_unsafe", unsafe, lambda value, limit: value <= limit, True),
-        ("max_failures", failures, lambda value, limit: value <= limit, True),
-        ("min_reliability_score", score, lambda value, limit: value >= limit, False),
-        ("min_scenarios", numbers["scenarios"], lambda value, limit: value >= limit, True),
-        ("min_mutation_categories", names, lambda value, limit: len(set(value)) >= limit, False),
-        ("required_mutation_categories", names, lambda value, limit: set(limit) <= set(value), False),
-    )
-    given = [(value, meets, limits[name], needed) for name, value, meets, needed in rows if name in limits]
-    if any(not meets(value, limit) for value, meets, limit, _ in given if value not in (None, BROKEN)):
+    if missed(numbers, settings):
         return "fail"
-    if any(value == BROKEN or (value is None and needed) for value, _, _, needed in given):
-        return "error"
-    drops = {"max_pass_rate_drop": rate, "max_reliability_score_drop": score}
-    return "error" if any(name in limits and value == BROKEN for name, value in drops.items()) else "pass"
+    values = {name: numbers[READ_BY[name]] for name in thresholds(settings) if name in READ_BY}
+    unusable = any(value == BROKEN or (value is None and name in NEEDED) for name, value in values.items())
+    return "error" if unusable else "pass"
+
+
+def missed(numbers: Mapping[str, Any], settings: Mapping[str, Any]) -> set[str]:
+    """Return the thresholds that these numbers miss; one that is not known misses none."""
+    limits = thresholds(settings)
+    known = {name: value for name in ROWS if (value := numbers.get(READ_BY[name])) not in (None, BROKEN)}
+    return {name for name, value in known.items() if name in limits and not ROWS[name](value, limits[name])}
 
 
 def thresholds(settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -386,6 +422,63 @@ def compare(world: World, settings: Mapping[str, Any], numbers: Mapping[str, flo
         if len(known) >= FEWEST_RESULTS and shown < min(known) and round(median_low(known) - shown, 8) > limit:
             return "fail"
     return "error" if missing else "pass"
+
+
+# --- docs/noisy-agents.md, Evaluating twice; docs/configuration.md, A fail stands ------------------------------------
+
+
+def may_restart(world: World, subject: Subject) -> bool:
+    """Return whether who started the run could approve the gate, so that a new evaluation starts."""
+    settings = effective_settings(world, subject) or {}
+    listed = [login.lower() for login in settings.get("reviewers", ())]
+    may_write = world.roles[world.actor] in {"write", "admin"} and world.github_fault != "permission"
+    is_independent = world.actor != AUTHOR and not world.actor.endswith("[bot]")
+    return (
+        world.event != "pull_request_review" and is_independent and may_write and (not listed or world.actor in listed)
+    )
+
+
+def is_noise(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated]) -> bool:
+    """Return whether all runs are decided, and only a rate, a score, or a drop is missed."""
+    names = {name for run in runs for name in missed(run.numbers, settings)}
+    names |= {"a drop"} if compare(world, settings, worst(runs)) == "fail" else set()
+    decided = all(run.decision in {"pass", "fail"} for run in runs)
+    return decided and bool(names) and names <= {"min_pass_rate", "min_reliability_score", "a drop"}
+
+
+def confirmed(
+    world: World, settings: Mapping[str, Any], first: Sequence[Evaluated], second: Sequence[Evaluated]
+) -> tuple[str, Mapping[str, float], Sequence[float] | None]:
+    """Return the decision on two evaluations, of which the first failed, its numbers, and the number of scenarios."""
+    if any(run.decision not in {"pass", "fail"} for run in second):
+        return "fail", shown_numbers(first, worst(first)), shown_scenarios(first)
+    one, two = worst(first), worst(second)
+    numbers = dict[str, float]()
+    for name in {**one, **two}:
+        known = [each[name] for each in (one, two) if name in each]
+        is_count = name in {"unsafe_attempts", "failures"}
+        numbers[name] = max(known) if is_count else round(sum(known) / 2, 10) if len(known) > 1 else known[0]
+    rates = {name: numbers.get(name) for name in ("pass_rate", "reliability_score")}
+    passes = (
+        all(run.decision == "pass" for run in second)
+        and not missed(rates, settings)
+        and compare(world, settings, numbers) == "pass"
+        and not reported_once(settings, first, second)
+    )
+    scored = all(run.numbers.get("reliability_score") is not None for run in (*first, *second))
+    shown = {name: value for name, value in numbers.items() if scored or name != "reliability_score"}
+    counts = [each[0] for each in map(shown_scenarios, (first, second)) if each]
+    return "pass" if passes else "fail", shown, [min(counts)] if counts else []
+
+
+def reported_once(settings: Mapping[str, Any], first: Sequence[Evaluated], second: Sequence[Evaluated]) -> bool:
+    """Return whether only one evaluation has a number, or categories, that a threshold needs."""
+
+    def known(name: str, runs: Sequence[Evaluated]) -> bool:
+        return any(run.numbers.get(name) not in (None, BROKEN) for run in runs)
+
+    names = {READ_BY[option] for option in thresholds(settings) if option in READ_BY}
+    return any(known(name, first) != known(name, second) for name in names)
 
 
 # --- docs/configuration.md, The soft gate ----------------------------------------------------------------------------

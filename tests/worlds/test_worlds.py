@@ -44,5 +44,7 @@ def differences(wanted: Expected, seen: Observed) -> list[str]:
     shown = [float(count) for count in re.findall(r"; (\d+) scenarios?$", seen.description)]
     if wanted.scenarios is not None and (shown or len(seen.description) <= MOST_WITH_SCENARIOS):
         pairs.append(("scenarios", wanted.scenarios, shown))
+    if wanted.started is not None:
+        pairs.append(("CI runs started", wanted.started, seen.started))
     pairs += [(name, number, float(outputs[name] or "nan")) for name, number in wanted.numbers.items()]
     return [f"{name}: {model!r} by the documents, {run!r} by the gate" for name, model, run in pairs if model != run]

@@ -102,7 +102,8 @@ class World:
     """One run. `policies` has the policy file of each branch, of the head, and of the checkout; None: no file.
 
     `branch` is that of a push or dispatch, `number` is `pr_number`, and `stale_base` is the base that the payload
-    names. `base` has the status on each commit of the base branch, the newest first. `late_faults` has one of
+    names. `again` are the runs of a second evaluation: one that confirms the first, or one of a re-run, which an
+    `actor` starts. `base` has the status on each commit of the base branch, the newest first. `late_faults` has one of
     LATE_FAULTS for calls of AFTER_DECISION. `retargeted`: the pull request gets another base branch during the
     evaluation.
     """
@@ -121,6 +122,8 @@ class World:
     reviews: tuple[Review, ...]
     roles: Mapping[str, str]
     runs: tuple[Run, ...]
+    again: tuple[Run, ...]
+    actor: str
     base: tuple[Published | None, ...]
     older_statuses: tuple[str, ...]
     fault: Fault | None
@@ -144,6 +147,8 @@ def make_world(seed: int) -> World:
     if focus:
         policies = dict.fromkeys(policies)
         inputs |= {"enforcement": "soft"} if focus == "soft gate" else {"max_pass_rate_drop": 0.02, "max_unsafe": 3}
+    runs = tuple(_run(rng, fails=focus == "soft gate") for _ in range(2))
+    retargeted = _rarely(rng)
     return World(
         seed=seed,
         event=event,
@@ -158,13 +163,15 @@ def make_world(seed: int) -> World:
         files=tuple(rng.sample(("agents/a.py", "prompts/p.md", "README.md"), rng.randint(1, 2))),
         reviews=tuple(_review(rng) for _ in range(rng.choice((0, 1, 2, 3, 4)))),
         roles={login: rng.choice(("write", "write", "admin", "read")) for login in LOGINS},
-        runs=tuple(_run(rng, fails=focus == "soft gate") for _ in range(2)),
+        runs=runs,
+        again=tuple(_run(rng, fails=False) for _ in range(2)),
+        actor="" if retargeted or rng.random() < 0.6 else rng.choice(LOGINS),
         base=tuple(_published(rng) for _ in range(rng.choice((0, 2, 4, 5, 6, 8)))),
         older_statuses=tuple(rng.sample((CONTEXT, "Other / core", FOREIGN), rng.randint(0, 2))),
         fault=_fault(rng) if rng.random() < 0.2 else None,
         late_faults=_some(rng, 0.3, **dict.fromkeys(AFTER_DECISION, LATE_FAULTS)),
         github_fault=rng.choice(GITHUB_FAULTS) if rng.random() < 0.15 else "",
-        retargeted=_rarely(rng),
+        retargeted=retargeted,
         signal=_rarely(rng),
     )
 
@@ -192,6 +199,7 @@ def _settings(rng: Random) -> dict[str, Any]:
         max_pass_rate_drop=(0.02, 0.03),
         max_reliability_score_drop=(2, 5),
         reviewers=(["ada"], ["Ada", "bob"], [AUTHOR]),
+        confirm=(True, True, False),
     )
     rare = _some(
         rng,
