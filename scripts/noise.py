@@ -7,23 +7,23 @@ attempts that pass is a binomial, and the gate's own functions decide about each
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from itertools import accumulate
-from math import comb, sqrt
+from math import comb
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.common.json_reader import Reading
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import Option
 from sepurux_action.config.stage import Stage
-from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Check, CheckState, Decision, check_thresholds
-from sepurux_action.evaluation.drops import Base, check_drops
+from sepurux_action.evaluation.ci_run import parse_ci_run
+from sepurux_action.evaluation.confirmation import confirm, missed_rates
+from sepurux_action.evaluation.decision import Decision, decide
+from sepurux_action.evaluation.drops import Base, compare_drops
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import (
     MAX_BASE_RESULTS,
@@ -32,12 +32,42 @@ from sepurux_action.evaluation.published_result import (
     PreviousResult,
     published_numbers,
 )
+from sepurux_action.evaluation.result import RunResult, Runs
 
 ATTEMPTS = (25, 50, 100, 200)
-FEW_ATTEMPTS = (10, 15, 20)  # too few to block a drop
-LOSS = 0.1  # a real loss, of ten points
+NEEDED = 0.85  # `min_pass_rate`
+DROP = 0.03  # `max_pass_rate_drop`
 FLOOR = 0.1  # how far below the true pass rate `min_pass_rate` lies; only results at or above it are compared
 MAJORITY = MAX_BASE_RESULTS // 2 + 1  # so many results at or above a number make the median at least this number
+
+
+# -- the gate ---------------------------------------------------------------------------------------------------------
+
+
+def blocks(passed: Sequence[int], attempts: int, gate: Gate, on_base: Sequence[int] = ()) -> bool:
+    """Return whether a gate fails with these numbers of passed attempts in one evaluation, or in two with `confirm`."""
+    results = tuple(BaselineResult(commit="", url="", result=_result(each, attempts)) for each in on_base)
+    base, (first, *second) = Base(baseline=Baseline(results)), [_runs(each, attempts, gate) for each in passed]
+    runs, compared = compare_drops(gate, first, base)
+    if second and (missed := missed_rates(gate, runs, compared)):
+        runs = confirm(gate, runs, missed, second[0], base).runs
+    return runs[0].decision is Decision.FAIL
+
+
+def gate_with(option: Option[float], limit: float) -> Gate:
+    return Gate(name="", campaign="", limits={option.name: limit})
+
+
+def _runs(passed: int, attempts: int, gate: Gate) -> Runs:
+    run = parse_ci_run({"decision": Decision.PASS, PASS_RATE.name: passed / attempts})
+    return (RunResult(trace="", run=run, run_decision=decide(run, gate)),)
+
+
+@cache
+def _result(passed: int, attempts: int) -> PreviousResult:
+    gate = Gate(name="", campaign="", limits={})
+    numbers = published_numbers(_runs(passed, attempts, gate)[0].run, gate)  # a run reads them from a description
+    return PreviousResult(decision=Decision.PASS, stage=Stage.HARD, numbers=numbers)
 
 
 # -- the probabilities ------------------------------------------------------------------------------------------------
@@ -50,140 +80,76 @@ def chances(attempts: int, rate: float) -> tuple[float, ...]:
 
 
 @cache
-def passing_chances(attempts: int, rate: float) -> tuple[float, ...]:
-    """Return the probability of each number of passed attempts of a result that reached `min_pass_rate`."""
-    gate = _gate(options.MIN_PASS_RATE, round(rate - FLOOR, 2))
-    passing = [
-        0.0 if _missed(check_thresholds(_run(n, attempts), gate)) else chance
-        for n, chance in enumerate(chances(attempts, rate))
-    ]
-    total = sum(passing)
-    return tuple(chance / total for chance in passing)
+def doubled_chances(attempts: int, rate: float, *, confirmed: bool) -> tuple[float, ...]:
+    """Return the probability of each doubled number of passed attempts that decides, from 0 on.
 
-
-def fails(attempts: int, rate: float, needed: float) -> float:
-    """Return the probability that an agent with this true pass rate misses `min_pass_rate`."""
-    gate = _gate(options.MIN_PASS_RATE, needed)
-    missed = (_missed(check_thresholds(_run(n, attempts), gate)) for n in range(attempts + 1))
-    return sum(chance for chance, is_missed in zip(chances(attempts, rate), missed, strict=True) if is_missed)
-
-
-def drops(attempts: int, rate: float, limit: float, *, loss: float = 0.0, literal: bool = False) -> float:
-    """Return the probability that a result misses `max_pass_rate_drop`.
-
-    The base branch has five results of this true rate that passed. `loss` is what the change really costs. With
-    `literal`, a drop below the median alone misses the limit.
+    It is that of the first evaluation, or if there are two, that of their mean if it is higher: a gate fails if both
+    miss its limit.
     """
-    of_base = passing_chances(attempts, rate)
-    at_least = [*reversed([*accumulate(reversed(of_base))]), 0.0]  # the probability of so many passed attempts, or more
-    found = 0.0
-    for n, chance in enumerate(chances(attempts, rate - loss)):
-        high = at_least[lowest_medians(attempts, limit)[n]]
-        others = (1 - high) if literal else (at_least[n + 1] - high)
-        found += chance * sum(
-            comb(MAX_BASE_RESULTS, many) * high**many * others ** (MAX_BASE_RESULTS - many)
-            for many in range(MAJORITY, MAX_BASE_RESULTS + 1)
-        )
-    return found
+    found, of_one = [0.0] * (2 * attempts + 1), chances(attempts, rate)
+    for first, chance in enumerate(of_one):
+        for second, other in enumerate(of_one if confirmed else [1.0]):
+            found[max(2 * first, first + second)] += chance * other
+    return tuple(found)
+
+
+def evaluations(doubled: int) -> tuple[int, int]:
+    """Return two evaluations in which this doubled number of passed attempts decides."""
+    return doubled // 2, doubled - doubled // 2
+
+
+@cache
+def blocked(attempts: int, needed: float) -> tuple[bool, ...]:
+    """Return for each doubled number of passed attempts whether it misses `min_pass_rate`."""
+    gate = gate_with(options.MIN_PASS_RATE, needed)
+    return tuple(blocks(evaluations(each), attempts, gate) for each in range(2 * attempts + 1))
 
 
 @cache
 def lowest_medians(attempts: int, limit: float) -> tuple[int, ...]:
-    """Return for each number of passed attempts the lowest median from which the drop is too large.
+    """Return for each doubled number of passed attempts the lowest median from which the drop is too large.
 
-    It is one more than all attempts if there is none.
+    It is one more than all attempts if there is none. A higher number has no lower one.
     """
-    found, median = [], 0
-    for n in range(attempts + 1):
-        while median <= attempts and not is_dropped(n, [median] * MAX_BASE_RESULTS, attempts, limit):
+    gate, found, median = gate_with(options.MAX_PASS_RATE_DROP, limit), list[int](), 0
+    for doubled in range(2 * attempts + 1):
+        while median <= attempts and not blocks(evaluations(doubled), attempts, gate, [median] * MAX_BASE_RESULTS):
             median += 1
         found.append(median)
     return tuple(found)
 
 
-def is_dropped(now: int, base: Sequence[int], attempts: int, limit: float) -> bool:
-    """Return whether the gate fails, with these numbers of passed attempts now and on the base branch."""
-    results = tuple(BaselineResult(commit="", url="", result=_result(n / attempts)) for n in base)
-    gate = _gate(options.MAX_PASS_RATE_DROP, limit)
-    return _missed(check_drops(_run(now, attempts), gate, Base(baseline=Baseline(results))))
+def misses(attempts: int, rate: float, *, confirmed: bool = False, needed: float = NEEDED) -> float:
+    """Return the probability that an agent with this true pass rate misses `min_pass_rate`."""
+    decisive = zip(doubled_chances(attempts, rate, confirmed=confirmed), blocked(attempts, needed), strict=True)
+    return sum(chance for chance, is_blocked in decisive if is_blocked)
 
 
-def _run(passed: int, attempts: int) -> CIRun:
-    return _run_of(passed / attempts)
+def drops(attempts: int, rate: float, *, confirmed: bool = False, loss: float = 0.0, limit: float = DROP) -> float:
+    """Return the probability that a change which really costs `loss` misses `max_pass_rate_drop`.
+
+    The base branch has five results of the true rate that reached `min_pass_rate`.
+    """
+    reached = zip(chances(attempts, rate), blocked(attempts, round(rate - FLOOR, 2))[::2], strict=True)
+    of_base = [0.0 if is_blocked else chance for chance, is_blocked in reached]
+    at_least = [*reversed([*accumulate(reversed(of_base))]), 0.0]  # the probability of so many passed attempts, or more
+    found = 0.0
+    for doubled, chance in enumerate(doubled_chances(attempts, rate - loss, confirmed=confirmed)):
+        high = at_least[lowest_medians(attempts, limit)[doubled]] / at_least[0]
+        lower = at_least[doubled // 2 + 1] / at_least[0] - high  # below this median, but above the result
+        found += chance * sum(
+            comb(MAX_BASE_RESULTS, many) * high**many * lower ** (MAX_BASE_RESULTS - many)
+            for many in range(MAJORITY, MAX_BASE_RESULTS + 1)
+        )
+    return found
 
 
-def _run_of(rate: float) -> CIRun:
-    return CIRun(numbers={PASS_RATE.name: Reading(rate)})
-
-
-def _gate(option: Option[float], limit: float) -> Gate:
-    return Gate(name="", campaign="", limits={option.name: limit})
-
-
-@cache
-def _result(rate: float) -> PreviousResult:
-    gate = Gate(name="", campaign="", limits={})
-    numbers = published_numbers(_run_of(rate), gate)  # a run reads them from a description
-    return PreviousResult(decision=Decision.PASS, stage=Stage.HARD, numbers=numbers)
-
-
-def _missed(checks: Iterable[Check]) -> bool:
-    return any(check.state is CheckState.MISSED for check in checks)
+def turns_green(attempts: int, rate: float, *, confirmed: bool = False, runs: int = 1) -> float:
+    """Return the probability that at least one of several runs, each with its own evaluation, passes."""
+    return 1 - misses(attempts, rate, confirmed=confirmed) ** runs
 
 
 # -- the tables -------------------------------------------------------------------------------------------------------
-
-
-def absolute_table() -> str:
-    """Return how often an agent that is as good as ever misses `min_pass_rate`."""
-    cases = ((0.95, 0.9), (0.9, 0.9), (0.95, 0.85), (0.9, 0.85), (0.85, 0.85))
-    heads = [f"{rate:.0%}, needs {needed:.0%}" for rate, needed in cases]
-    return _table(["attempts", *heads], ([n, *(_percent(fails(n, *case)) for case in cases)] for n in ATTEMPTS))
-
-
-def drop_table() -> str:
-    """Return how often a limit of three points is missed, without a reason and with one."""
-    rows = (
-        [
-            n,
-            *(
-                _percent(drops(n, 0.9, 0.03, loss=loss, literal=literal))
-                for literal in (True, False)
-                for loss in (0.0, LOSS)
-            ),
-        ]
-        for n in ATTEMPTS
-    )
-    heads = ["the drop alone: harmless", "real loss", "this gate: harmless", "real loss"]
-    return _table(["attempts", *heads], rows)
-
-
-def limit_table() -> str:
-    """Return how often a limit that fits the attempts is missed, also with fewer attempts than it takes."""
-    rows = (
-        [
-            n,
-            f"{limit} points",
-            *(_percent(drops(n, rate, limit / 100)) for rate in (0.95, 0.9, 0.85)),
-            *(_percent(drops(n, 0.9, limit / 100, loss=loss)) for loss in (LOSS, 2 * LOSS)),
-        ]
-        for n in (*FEW_ATTEMPTS, *ATTEMPTS, 400)
-        for limit in [round(fitting_limit(n))]
-    )
-    heads = ["harmless at 95%", "at 90%", "at 85%", "90% becomes 80%", "90% becomes 70%"]
-    return _table(["attempts", "limit", *heads], rows)
-
-
-def fitting_limit(attempts: int) -> float:
-    """Return the drop, in points, that is worth blocking with so many attempts."""
-    return 70 / sqrt(attempts)
-
-
-def repeat_table() -> str:
-    """Return what several traces, and running again until a run passes, do to a gate of 50 attempts that needs 85%."""
-    harmless, too_low = fails(50, 0.9, 0.85), 1 - fails(50, 0.8, 0.85)
-    rows = ([n, _percent(1 - (1 - harmless) ** n), _percent(1 - (1 - too_low) ** n)] for n in (1, 2, 4, 8))
-    return _table(["traces, or runs", "fails at 90% with so many traces", "passes at 80% within so many runs"], rows)
 
 
 def _percent(chance: float) -> str:
@@ -191,16 +157,37 @@ def _percent(chance: float) -> str:
     return {"0%": "<1%", "100%": ">99%"}.get(written := f"{chance:.0%}", written)
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [heads, ["---:"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+def _table(columns: Mapping[str, Callable[..., float]]) -> str:
+    """Return a table of probabilities by the number of attempts, each without and with `confirm`."""
+    lines = [["attempts", *columns], ["---:"] * (len(columns) + 1)]
+    for n in ATTEMPTS:
+        odds = ((chance(n, confirmed=False), chance(n, confirmed=True)) for chance in columns.values())
+        lines.append([str(n), *(" → ".join(map(_percent, each)) for each in odds)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "absolute": absolute_table,
-    "drop": drop_table,
-    "limit": limit_table,
-    "repeat": repeat_table,
+    name: partial(_table, columns)
+    for name, columns in {
+        "drop": {
+            "harmless at 95%": partial(drops, rate=0.95),
+            "harmless at 90%": partial(drops, rate=0.9),
+            "harmless at 85%": partial(drops, rate=0.85),
+            "90% becomes 80%": partial(drops, rate=0.9, loss=0.1),
+        },
+        "threshold": {
+            "agent at 95%": partial(misses, rate=0.95),
+            "at 90%": partial(misses, rate=0.9),
+            "at 85%": partial(misses, rate=0.85),
+            "at 80%": partial(misses, rate=0.8),
+        },
+        "rerun": {
+            "a `fail` stands": partial(turns_green, rate=0.8),
+            "1 re-run evaluates": partial(turns_green, rate=0.8, runs=2),
+            "2 re-runs": partial(turns_green, rate=0.8, runs=3),
+            "4 re-runs": partial(turns_green, rate=0.8, runs=5),
+        },
+    }.items()
 }
 
 if __name__ == "__main__":
