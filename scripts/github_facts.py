@@ -58,12 +58,17 @@ FIELDS = {
     "Actor": "login",
     "Blob": "isTruncated oid text",
     "Bot": "login",
-    "Commit": "committedDate oid status",
+    "Commit": "authors committedDate committedViaWeb committer oid parents status",
+    "CommitConnection": "nodes totalCount",
+    "GitActor": "user",
+    "GitActorConnection": "nodes pageInfo",
     "GitObject": "oid",
     "IssueComment": "body fullDatabaseId url viewerDidAuthor",
     "IssueCommentConnection": "nodes pageInfo",
     "PageInfo": "endCursor hasNextPage",
-    "PullRequest": "author baseRefName baseRefOid comments commits headRefName headRefOid headRepository number state",
+    "PullRequest": (
+        "assignees author baseRefName baseRefOid comments commits headRefName headRefOid headRepository number state"
+    ),
     "PullRequestCommit": "commit",
     "PullRequestCommitConnection": "nodes",
     "PullRequestConnection": "nodes",
@@ -72,6 +77,7 @@ FIELDS = {
     "StatusContext": "context creator description targetUrl",
     "Tree": "oid",
     "User": "login",
+    "UserConnection": "nodes pageInfo",
 }
 
 

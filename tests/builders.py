@@ -367,7 +367,9 @@ def _compared(rate: float, context: Context | None) -> GateResult:
 WAITS = ApprovalStatus(
     commit=COMMIT, can_approve=("mona", "hubot-2"), ignored=(Refusal("octocat", Reason.OLDER_COMMIT),)
 )
-ANYONE = ApprovalStatus(commit=COMMIT, anyone=True, rerun_needed=True)
+ANYONE = ApprovalStatus(
+    commit=COMMIT, anyone=True, cannot_approve=(Refusal("mona", Reason.ASSIGNEE),), rerun_needed=True
+)
 IMPOSSIBLE = ApprovalStatus(
     commit=COMMIT,
     cannot_approve=(Refusal("mona", Reason.NO_WRITE_ACCESS), Refusal("hubot-2", Reason.AUTHOR)),

@@ -57,8 +57,11 @@ class Reason(StrEnum):
 
     BOT = "bot", "is a bot"
     AUTHOR = "author", "is the author of the pull request"
+    ASSIGNEE = "assignee", "is assigned to this pull request, which a bot opened"
+    COMMIT_AUTHOR = "commit_author", "is an author of the commit, and a bot opened this pull request"
     NOT_LISTED = "not_listed", "is not listed in `reviewers`"
     NO_WRITE_ACCESS = "no_write_access", "has no write access"
+    UNKNOWN_REQUESTERS = "unknown_requesters", "may have asked a bot for this pull request, which could not be read"
     OLDER_COMMIT = "older_commit", "approved an older commit"
 
 
@@ -82,9 +85,9 @@ class ApprovalStatus:
     approved_by: Annotated[tuple[str, ...], "Logins of those who approved."] = ()
     can_approve: Annotated[tuple[str, ...], "Logins of the listed reviewers who can approve."] = ()
     anyone: Annotated[bool, "Whether everyone with write access but the author can approve: none are listed."] = False
-    cannot_approve: Annotated[tuple[Refusal, ...], "Listed reviewers who may not approve, and why."] = ()
+    cannot_approve: Annotated[tuple[Refusal, ...], "Who may not approve, of the listed or those who asked a bot."] = ()
     ignored: Annotated[tuple[Refusal, ...], "Approvals that do not count, and why."] = ()
-    unread: Annotated[bool, "Whether the reviews, or the permissions that decide, could not be read."] = False
+    unread: Annotated[bool, "Whether the reviews, or who can approve, could not be read."] = False
     rerun_needed: Annotated[bool, "Whether the job has to be re-run after an approval."] = False
     read_only: Annotated[bool, "Whether the token can only read, so that a review event cannot help."] = False
 

@@ -12,14 +12,14 @@ from urllib.parse import quote
 from sepurux_action.common import json_reader
 from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import ErrorDetails, GitHubError
+from sepurux_action.evaluation.enforcement import Refusal
 from sepurux_action.evaluation.published_result import PreviousResult
 from sepurux_action.github import permissions, snapshot
-from sepurux_action.github.event import Event, Lookup, PullRequest, parse_pull_request
+from sepurux_action.github.event import PERSON, Event, Lookup, PullRequest, parse_pull_request
 from sepurux_action.github.snapshot import Comment, Snapshot
 
 CLOCK_SKEW = timedelta(minutes=1)  # by which the runner's clock may be ahead of GitHub's
 GONE = frozenset({404, 410})
-PERSON = "User"  # GitHub's type for an account that is neither a bot nor an app
 UNEXPECTED_SHAPE = ErrorDetails(message="a response of an unknown shape, or a redirect")
 
 
@@ -144,6 +144,13 @@ class GitHubClient:
             for review in self._pages(f"pulls/{number}/reviews")
         )
 
+    def requesters(self, number: int, head: str) -> tuple[Refusal, ...]:
+        """Return the people for whom a bot opened a pull request: its assignees and the authors of its head commit."""
+        response = self._query_whole(snapshot.REQUESTERS_QUERY, number=number, head=head)
+        if (people := snapshot.parse_requesters(response)) is None:
+            raise GitHubError(UNEXPECTED_SHAPE)
+        return people
+
     def requested_reviewers(self, number: int) -> tuple[str, ...]:
         """Return the logins of whom a review is requested and who have not given one."""
         users = json_reader.at(self._call("GET", f"pulls/{number}/requested_reviewers"), "users")
@@ -170,12 +177,15 @@ class GitHubClient:
         return tuple(json_reader.text(json_reader.at(check, "context")) for check in checks)
 
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
+        last = snapshot.RECENT_PULL_REQUESTS
+        return snapshot.parse_recent_results(self._query_whole(snapshot.RECENT_RESULTS_QUERY, base=base, last=last))
+
+    def _query_whole(self, query: str, **variables: object) -> object:
         owner, _, name = self._name.partition("/")
-        variables = {"owner": owner, "name": name, "base": base, "last": snapshot.RECENT_PULL_REQUESTS}
-        response = self._query(snapshot.RECENT_RESULTS_QUERY, variables)
+        response = self._query(query, {"owner": owner, "name": name, **variables})
         if error := _graphql_error(response):
             raise GitHubError(error)
-        return snapshot.parse_recent_results(response)
+        return response
 
     def _query(self, query: str, variables: Mapping[str, object]) -> object:
         response = self._call("POST", "", body={"query": query, "variables": variables})

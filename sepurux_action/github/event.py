@@ -19,6 +19,7 @@ from sepurux_action.errors import ErrorDetails
 SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 MAX_NUMBER = 2**31 - 1  # of a pull request, because GraphQL's Int has 32 bits
 DEPENDABOT = "dependabot[bot]"
+PERSON = "User"  # GitHub's type for an account that is neither a bot nor an app
 # Events whose runs belong to a pull request's head, also as the cause of a `workflow_run`. A run of a fork executes the
 # fork's code, so a number that it passes on is not trusted: the pull request is looked up by its head.
 PULL_REQUEST_EVENTS = frozenset(
@@ -58,7 +59,8 @@ class Lookup:
 class PullRequest:
     """A pull request; unknown fields are '' or None. Without `head_repository`, it has been deleted.
 
-    A snapshot has the `author`, the head commit, and the base; REST and webhooks give all other fields.
+    A snapshot has the `author`, the head commit, and the base; REST and webhooks give all other fields. `by_agent`: a
+    bot opened it, and neither Dependabot nor Renovate did, or its author is not known.
     """
 
     number: int | None = None
@@ -69,6 +71,7 @@ class PullRequest:
     base_ref: str = ""
     base_sha: str = ""
     author: str = ""
+    by_agent: bool = False
     open: bool = False
 
 

@@ -39,6 +39,7 @@ class Operation(Enum):
     READ = "read the pull request and the base branch", "pull-requests: read"
     FILES = "read which files the pull request changes", "pull-requests: read"
     REVIEWS = "read the reviews", "pull-requests: read"
+    REQUESTERS = "read who asked a bot for the pull request", "pull-requests: read"
     PULLS = "read the results of the last pull requests", "pull-requests: read"
     COMMENTS = "list the newest comments", "pull-requests: read"
     COMMENT = "write the comment", "pull-requests: write"

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import chain, islice, starmap
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options
@@ -18,8 +18,9 @@ from sepurux_action.config.policy import MAX_FILE_BYTES
 from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.enforcement import Reason, Refusal
 from sepurux_action.evaluation.published_result import MAX_BASE_RESULTS, Baseline, BaselineResult, PreviousResult
-from sepurux_action.github.event import Event, PullRequest, parse_branch, parse_sha
+from sepurux_action.github.event import PERSON, Event, PullRequest, parse_branch, parse_sha
 from sepurux_action.github.permissions import Operation, error_paths, required_permission
 
 RECENT_PULL_REQUESTS = 30  # some weeks of a team's work
@@ -48,7 +49,7 @@ query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $aft
   viewer {{ login }}
   repository(owner: $owner, name: $name) {{
     pullRequest(number: $number) @include(if: $withPull) {{
-      headRefOid baseRefName baseRefOid author {{ login }}
+      headRefOid baseRefName baseRefOid author {{ __typename login }}
       commits(last: 1) {{ nodes {{ commit {{ oid committedDate status {{ contexts {{ context description }} }} }} }} }}
       comments(first: $page, after: $after) {{
         nodes {{ fullDatabaseId viewerDidAuthor body url }}
@@ -81,6 +82,25 @@ query ($owner: String!, $name: String!, $base: String!, $last: Int!) {
     }
   }
 }
+"""
+
+MAX_UPDATES = 10  # merges of the base branch in a row, by GitHub, before whose commits the authors are looked for
+CONFIGURED_BOTS = frozenset({"dependabot", "renovate"})  # whose assignees come from a configuration
+_ANCESTORS = "...authored"
+for _ in range(MAX_UPDATES):
+    _ANCESTORS = f"...authored parents(first: 1) {{ nodes {{ {_ANCESTORS} }} }}"
+
+REQUESTERS_QUERY = f"""
+query ($owner: String!, $name: String!, $number: Int!, $head: String!) {{
+  repository(owner: $owner, name: $name) {{
+    pullRequest(number: $number) {{ assignees(first: {PAGE}) {{ nodes {{ login }} pageInfo {{ hasNextPage }} }} }}
+    object(expression: $head) {{ ... on Commit {{ {_ANCESTORS} }} }}
+  }}
+}}
+fragment authored on Commit {{
+  committedViaWeb committer {{ user {{ login }} }} parents(first: 1) {{ totalCount }}
+  authors(first: {PAGE}) {{ nodes {{ user {{ login }} }} pageInfo {{ hasNextPage }} }}
+}}
 """
 
 
@@ -234,11 +254,14 @@ def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = 
 def _pull_request(pull: Mapping[str, object]) -> PullRequest | None:
     if not pull:
         return None
+    kind, author = (json_reader.text(json_reader.at(pull, "author", name)) for name in ("__typename", "login"))
+    configured = kind == "Bot" and author.removesuffix(BOT_SUFFIX) in CONFIGURED_BOTS
     return PullRequest(
         head_sha=parse_sha(pull.get("headRefOid")),
         base_ref=parse_branch(pull.get("baseRefName")),
         base_sha=parse_sha(pull.get("baseRefOid")),
-        author=json_reader.text(json_reader.at(pull, "author", "login")),
+        author=author,
+        by_agent=kind != PERSON and not configured,
     )
 
 
@@ -300,6 +323,38 @@ def parse_recent_results(response: object) -> tuple[Mapping[str, PreviousResult]
         }
         for pull in pulls
     )
+
+
+def parse_requesters(response: object) -> tuple[Refusal, ...] | None:
+    """Return the assignees, and the authors of the newest commit that is no update; None if someone may be missing.
+
+    An update is a merge that someone made on GitHub's pages, so its author need not have asked for the changes.
+    """
+    repository = json_reader.at(response, "data", "repository")
+    commit = json_reader.at(repository, "object")
+    while _is_update(commit):
+        commit = next(json_reader.as_array(json_reader.at(commit, "parents", "nodes")), None)
+    assignees = _whole(json_reader.at(repository, "pullRequest", "assignees"))
+    authors = _whole(json_reader.at(commit, "authors"))
+    if assignees is None or not authors:
+        return None
+    users = (json_reader.as_object(author).get("user", "") for author in authors)
+    people = [(user, Reason.COMMIT_AUTHOR) for user in users if user is not None]  # null: the address of no person
+    people += [(user, Reason.ASSIGNEE) for user in assignees]
+    reasons = {json_reader.text(json_reader.at(user, "login")): reason for user, reason in people}
+    return None if "" in reasons else tuple(starmap(Refusal, reasons.items()))
+
+
+def _is_update(commit: object) -> bool:
+    """Return whether GitHub's own account made a merge; GraphQL does not always name that account."""
+    own = json_reader.at(commit, "committer", "user", "login") == "web-flow"
+    own = own or json_reader.at(commit, "committedViaWeb") is True
+    return own and json_reader.at(commit, "parents", "totalCount") != 1
+
+
+def _whole(page: object) -> list[object] | None:
+    nodes = json_reader.at(page, "nodes")
+    return nodes if isinstance(nodes, list) and json_reader.at(page, "pageInfo", "hasNextPage") is False else None
 
 
 def _policy_file(value: object, *, readable: bool) -> PolicyFile:

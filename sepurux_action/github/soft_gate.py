@@ -14,8 +14,8 @@ from operator import methodcaller
 from sepurux_action.config.kinds import BOT_SUFFIX
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.github.calls import READS_S, BoundedCalls
-from sepurux_action.github.client import PERSON, Review
-from sepurux_action.github.event import PullRequest
+from sepurux_action.github.client import Review
+from sepurux_action.github.event import PERSON, PullRequest
 from sepurux_action.github.permissions import Operation
 
 MAY_WRITE = frozenset({"write", "maintain", "admin"})
@@ -29,13 +29,15 @@ class ApprovalRules:
     """What decides whether a review approves a gate: author and head of the pull request, `reviewers`, permissions.
 
     Without `reviewers`, everyone who may write can approve. `permission` returns GitHub's permission of a user, None if
-    it cannot be read. It is called only if the permission decides, because each call is a request.
+    it cannot be read. It is called only if the permission decides, because each call is a request. `requesters` are the
+    people who may have asked a bot for the pull request, None if they cannot be read: then no one can approve.
     """
 
     author: str
     head: str
     permission: Callable[[str], str | None]
     reviewers: tuple[str, ...] = ()
+    requesters: tuple[Refusal, ...] | None = ()
 
     def refusal(self, login: str, kind: str = PERSON) -> Reason | None:
         """Return why this account cannot approve the gate; an account of unknown permission cannot. None if it can."""
@@ -43,8 +45,13 @@ class ApprovalRules:
             return Reason.BOT
         if login.lower() == self.author.lower():
             return Reason.AUTHOR
+        for requester in self.requesters or ():
+            if login.lower() == requester.login.lower():
+                return requester.reason
         if self.reviewers and login.lower() not in map(str.lower, self.reviewers):
             return Reason.NOT_LISTED
+        if self.requesters is None:
+            return Reason.UNKNOWN_REQUESTERS
         return None if self.permission(login) in MAY_WRITE else Reason.NO_WRITE_ACCESS
 
     def is_unread(self, refusal: Refusal) -> bool:
@@ -64,10 +71,12 @@ def approval_status(reviews: Iterable[Review], rules: ApprovalRules) -> Approval
         if reason is None:
             return ApprovalStatus(commit=rules.head, approved_by=(review.author,))
         ignored.append(Refusal(review.author, reason))
-    refusals = [Refusal(login, reason) for login in rules.reviewers if (reason := rules.refusal(login))]
+    asked = [each.login for each in rules.requesters or () if each not in ignored]
+    refusals = [Refusal(login, reason) for login in rules.reviewers or asked if (reason := rules.refusal(login))]
     refused = {refusal.login for refusal in refusals}
     can = tuple(login for login in rules.reviewers if login not in refused)
-    if any(map(rules.is_unread, ignored)) or (not can and any(map(rules.is_unread, refusals))):
+    unread = any(map(rules.is_unread, ignored)) or (not can and any(map(rules.is_unread, refusals)))
+    if unread or rules.requesters is None:
         return ApprovalStatus(commit=rules.head, unread=True)
     return ApprovalStatus(
         commit=rules.head,
@@ -101,6 +110,7 @@ class ReviewGate:
     def __init__(self, calls: BoundedCalls) -> None:
         self._calls = calls
         self._permissions: dict[str, str | None] = {}  # by lower-case login
+        self._asked: dict[str, tuple[Refusal, ...] | None] = {}  # by head
         self._waiting: list[ApprovalRules] = []
 
     def approval(self, pull: PullRequest | None, reviewers: tuple[str, ...]) -> ApprovalStatus:
@@ -118,9 +128,14 @@ class ReviewGate:
         return tuple(login for login in logins if login and rules.refusal(login) is None)
 
     def _rules(self, pull: PullRequest, reviewers: tuple[str, ...]) -> ApprovalRules:
-        event = self._calls.event
-        head = pull.head_sha if event.name == "merge_group" else event.commit
-        return ApprovalRules(author=pull.author, head=head, reviewers=reviewers, permission=self._permission)
+        head = pull.head_sha if self._calls.event.name == "merge_group" else self._calls.event.commit
+        return ApprovalRules(
+            author=pull.author,
+            head=head,
+            reviewers=reviewers,
+            permission=self._permission,
+            requesters=self._requesters(head) if pull.by_agent else (),
+        )
 
     @cached_property
     def _reviews(self) -> tuple[Review, ...] | None:
@@ -128,6 +143,13 @@ class ReviewGate:
         number = self._calls.event.pull_request or 0
         self._calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
         return self._calls.try_call(Operation.REVIEWS, lambda github: github.reviews(number))
+
+    def _requesters(self, head: str) -> tuple[Refusal, ...] | None:
+        """Return who may have asked a bot for the pull request, which is fetched once for all gates, as above."""
+        if head not in self._asked:
+            fetch = methodcaller("requesters", self._calls.event.pull_request or 0, head)
+            self._asked[head] = self._calls.try_call(Operation.REQUESTERS, fetch)
+        return self._asked[head]
 
     def _permission(self, login: str) -> str | None:
         """Return the permission of a user, which is fetched once for all gates, also if it cannot be read."""

@@ -422,7 +422,7 @@ def test_a_soft_gate_whose_reviews_cannot_be_read_needs_an_approval(scene: Scene
     result = scene.run()
     assert result.exit_code == 1
     assert set(scene.states().values()) == {"pending"}
-    assert "reviews could not be read" in read(result.summary).prose
+    assert "reviews, or who can approve, could not be read" in read(result.summary).prose
     assert len(scene.github.calls("pulls/list-reviews")) == 1
 
 

@@ -12,12 +12,13 @@ from sepurux_action.config.settings import Settings, input_layer, read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.enforcement import ApprovalStatus
+from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.evaluation.published_result import parse_description
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.github.session import GitHubSession
+from sepurux_action.github.snapshot import parse_snapshot
 from sepurux_action.github.transport import connect
 from tests import backend
 from tests.builders import APPROVED, IMPOSSIBLE, UNREAD, WAITS, a_gate, a_result, undecided
@@ -277,6 +278,47 @@ def test_the_status_of_a_failed_soft_gate_is_pending_only_while_an_approval_is_p
 def test_the_commit_to_approve_is_the_head_of_the_pull_request_also_in_a_merge_group(dotcom: Scene) -> None:
     group = replace(dotcom.event, name="merge_group", commit="c" * 40)
     assert loaded(dotcom, group).approval(()) == ApprovalStatus(commit=dotcom.pull.head_sha, anyone=True)
+
+
+ASKED = (Refusal("octocat", Reason.COMMIT_AUTHOR), Refusal("ann", Reason.ASSIGNEE))
+
+
+@pytest.mark.parametrize(
+    ("opener", "requesters"),
+    [
+        ("copilot-swe-agent[bot]", ASKED),
+        ("another-agent[bot]", ASKED),
+        *[(login, ()) for login in ("dependabot[bot]", "renovate[bot]", "mona", "dependabot")],
+    ],
+)
+def test_a_person_who_asks_a_bot_for_a_pull_request_cannot_approve_it(
+    opener: str, requesters: tuple[Refusal, ...], dotcom: Scene
+) -> None:
+    pull, user = dotcom.pull, dotcom.github.world.user
+    pull.author, pull.assignees, pull.head.authors = user(opener), [user("ann")], (None, user("octocat"))
+    event = replace(dotcom.event, name="merge_group", commit="c" * 40)
+    session, before = loaded(dotcom, event), len(dotcom.github.calls("graphql"))
+    wanted = ApprovalStatus(commit=pull.head_sha, anyone=True, cannot_approve=requesters)
+    assert [session.approval(()), session.approval(())] == [wanted, wanted]
+    assert len(dotcom.github.calls("graphql")) - before == bool(requesters)
+
+
+def test_a_pull_request_without_a_known_author_may_be_a_bots() -> None:
+    """A deleted account is null, also that of an app."""
+    page = {"repository": {"pullRequest": {"headRefOid": "a" * 40, "author": None}}}
+    pull = parse_snapshot({"data": page}, Event()).pull_request
+    assert pull is not None
+    assert pull.by_agent
+
+
+@pytest.mark.parametrize("answer", [faults.refused(502, "Bad Gateway"), backend.json({"data": {"repository": {}}})])
+def test_if_those_who_asked_a_bot_cannot_be_read_no_one_can_approve(answer: backend.Answer, dotcom: Scene) -> None:
+    dotcom.pull.author = dotcom.github.world.user("copilot-swe-agent[bot]")
+    dotcom.repository.collaborator("hubot", "write")
+    dotcom.pull.review("hubot", "APPROVED")
+    session = loaded(dotcom, dotcom.event)
+    dotcom.github.fault("graphql", answer, always=True)
+    assert session.approval(()) == ApprovalStatus(commit=dotcom.pull.head_sha, unread=True)
 
 
 def test_a_review_of_a_pull_request_from_a_fork_has_a_token_that_can_only_read(dotcom: Scene) -> None:

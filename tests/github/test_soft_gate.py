@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from sepurux_action.config.kinds import parse_logins
 from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
 from sepurux_action.github.client import Review
+from sepurux_action.github.snapshot import parse_requesters
 from sepurux_action.github.soft_gate import ApprovalRules, approval_status, reviewers_to_request
 
 HEAD, OLDER = "b" * 40, "a" * 40
@@ -27,6 +29,7 @@ PERMISSIONS = {
 }
 TERMS = ApprovalRules(author="author", head=HEAD, permission=lambda login: PERMISSIONS.get(login.lower()))
 LISTED = replace(TERMS, reviewers=("Writer", "author", "reader", "keeper"))
+ASKED = replace(TERMS, requesters=(Refusal("writer", Reason.ASSIGNEE), Refusal("keeper", Reason.COMMIT_AUTHOR)))
 
 
 def given(text: str) -> list[Review]:
@@ -64,6 +67,11 @@ TRUTH = [
     ("listed, but the author", "author APPROVED", LISTED, ()),
     ("listed, but a reader", "reader APPROVED", LISTED, ()),
     ("an administrator who is not listed", "owner APPROVED", LISTED, ()),
+    ("an assignee of a bot's pull request", "Writer APPROVED", ASKED, ()),
+    ("an author of the commit of a bot's pull request", "keeper APPROVED", ASKED, ()),
+    ("one who did not ask the bot", "owner APPROVED\nkeeper APPROVED", ASKED, ("owner",)),
+    ("an assignee who is listed", "writer APPROVED", replace(ASKED, reviewers=("writer", "owner")), ()),
+    ("anyone, while it is not known who asked the bot", "owner APPROVED", replace(TERMS, requesters=None), ()),
 ]
 
 
@@ -116,6 +124,21 @@ def test_a_list_of_which_none_can_approve_leaves_no_approval_possible() -> None:
     assert [each.login for each in found.cannot_approve] == ["author", "reader", "stranger"]
 
 
+def test_who_asked_a_bot_is_named_with_the_reason() -> None:
+    found = approval_status(given("writer APPROVED"), ASKED)
+    assignee, commit_author = ASKED.requesters or ()
+    assert (found.ignored, found.cannot_approve, found.anyone) == ((assignee,), (commit_author,), True)
+    left = approval_status([], replace(ASKED, reviewers=("writer", "keeper")))
+    assert (left.cannot_approve, left.possible) == ((assignee, commit_author), False)
+    assert reviewers_to_request(replace(ASKED, reviewers=("writer", "owner")), [], []) == ("owner",)
+
+
+def test_while_it_is_not_known_who_asked_a_bot_no_one_can_approve_yet() -> None:
+    unknown = replace(LISTED, requesters=None)
+    found = approval_status(given("writer APPROVED"), unknown)
+    assert (found.unread, found.can_approve, unknown.refusal("Writer")) == (True, (), Reason.UNKNOWN_REQUESTERS)
+
+
 @pytest.mark.parametrize(
     ("text", "reviewers", "unread"),
     [
@@ -146,6 +169,71 @@ def test_a_permission_is_read_only_if_it_decides() -> None:
         given("owner APPROVED\nreader APPROVED"), replace(LISTED, permission=read.append, reviewers=("reader",))
     )
     assert list(dict.fromkeys(read)) == ["writer", "reader"]
+
+
+# --- Who asked a bot -------------------------------------------------------------------------------------------
+
+
+def a_page(*nodes: object, more: bool = False) -> dict[str, Any]:
+    return {"nodes": list(nodes), "pageInfo": {"hasNextPage": more}}
+
+
+def a_commit(*authors: str | None, updates: object = None, committer: str = "", web: bool = False) -> dict[str, Any]:
+    """Return a commit as GraphQL has it; the account of a bot is null there. `updates` is a merge's first parent."""
+    return {
+        "committedViaWeb": web,
+        "committer": {"user": {"login": committer} if committer else None},
+        "parents": {"totalCount": 2 if updates else 1, "nodes": [updates or {}]},
+        "authors": a_page(*({"user": login and {"login": login}} for login in authors)),
+    }
+
+
+def requesters(head: object, assignees: object) -> tuple[Refusal, ...] | None:
+    repository = {"pullRequest": {"assignees": assignees}, "object": head}
+    return parse_requesters({"data": {"repository": repository}})
+
+
+COPILOTS = a_commit(None, "octocat", web=True)  # Copilot's commits name the person who asked as a co-author
+MONA = a_page({"login": "mona"})
+
+
+@pytest.mark.parametrize(
+    ("head", "authors"),
+    [
+        (COPILOTS, ["octocat"]),
+        (a_commit(None), []),
+        (a_commit("hubot", None, "octocat"), ["hubot", "octocat"]),
+        (a_commit("hubot", updates=COPILOTS, web=True), ["octocat"]),
+        (a_commit("hubot", updates=COPILOTS, committer="web-flow"), ["octocat"]),
+        (a_commit("hubot", updates=a_commit("ada", updates=COPILOTS, web=True), web=True), ["octocat"]),
+        (a_commit("hubot", updates=COPILOTS), ["hubot"]),
+        (a_commit("hubot", committer="web-flow"), ["hubot"]),
+        (a_commit("mona"), []),
+    ],
+    ids=["co-author", "bot alone", "person", "update", "by login", "two updates", "own merge", "edit", "assignee too"],
+)
+def test_who_asked_a_bot_are_the_assignees_and_the_authors_of_the_last_change(head: object, authors: list[str]) -> None:
+    people = [Refusal(login, Reason.COMMIT_AUTHOR) for login in authors]
+    assert requesters(head, MONA) == (*people, Refusal("mona", Reason.ASSIGNEE))
+
+
+@pytest.mark.parametrize(
+    ("head", "assignees"),
+    [
+        (COPILOTS, None),
+        (COPILOTS, a_page({"login": "mona"}, more=True)),
+        (COPILOTS, a_page(None)),
+        (COPILOTS, a_page({"login": 1})),
+        (None, MONA),
+        (a_commit(), MONA),
+        ({"authors": a_page({"user": None}, more=True)}, MONA),
+        ({"authors": a_page({})}, MONA),
+        ({**COPILOTS, "parents": None}, MONA),
+        (a_commit("hubot", updates={**COPILOTS, "parents": {"totalCount": [2]}}, web=True), MONA),
+    ],
+)
+def test_if_someone_who_asked_a_bot_may_be_missing_they_are_not_known(head: object, assignees: object) -> None:
+    assert requesters(head, assignees) is None
 
 
 # --- Asking for a review ---------------------------------------------------------------------------------------

@@ -140,6 +140,12 @@ def _status(commit: Commit, _: Session) -> Json | None:
     return {"contexts": latest} if latest else None
 
 
+def _authors(commit: Commit, _: Session, *, first: int) -> Json:
+    """Return the author and co-authors. GitHub names no account of a bot here."""
+    people = [{"user": None if each is None or each.is_bot else each} for each in commit.authors]
+    return {"nodes": people[:first], "pageInfo": {"hasNextPage": len(people) > first}}
+
+
 def _text(blob: Blob, _: Session) -> str | None:
     try:
         text = blob.content.decode()
@@ -163,12 +169,17 @@ FIELDS: Final[dict[str, Callable[..., Any]]] = {
     "Blob.isTruncated": lambda blob, _: len(blob.content) > MAX_TEXT_BYTES,
     "Blob.text": _text,
     "Bot.login": lambda account, _: account.login.removesuffix("[bot]"),
+    "Commit.authors": _authors,
     "Commit.committedDate": lambda commit, _: commit.committed,
+    "Commit.committedViaWeb": lambda _, __: False,
+    "Commit.committer": lambda commit, session: _authors(commit, session, first=1)["nodes"][0],
     "Commit.oid": lambda commit, _: commit.sha,
+    "Commit.parents": lambda commit, _, first: {"totalCount": len(commit.parents), "nodes": commit.parents[:first]},
     "Commit.status": _status,
     "IssueComment.fullDatabaseId": lambda comment, _: str(comment.id),
     "IssueComment.url": lambda comment, session: comment_url(session.server_url, comment),
     "IssueComment.viewerDidAuthor": lambda comment, session: comment.author is session.token.account,
+    "PullRequest.assignees": lambda pull, _, **page: _connection(pull.assignees, **page),
     "PullRequest.baseRefName": lambda pull, _: pull.base_ref,
     "PullRequest.baseRefOid": lambda pull, _: pull.base.sha,
     "PullRequest.comments": lambda pull, _, **page: _connection(pull.comments, **page),

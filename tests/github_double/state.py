@@ -33,6 +33,7 @@ class Commit:
     parents: tuple[Commit, ...]
     files: Mapping[str, bytes]
     committed: str = "2026-07-01T12:00:00Z"
+    authors: Sequence[Account | None] = (None,)  # None: an address without an account
 
     def history(self) -> Iterator[Commit]:
         """Yield this commit and all its ancestors, newest first."""
@@ -87,6 +88,7 @@ class PullRequest:
     comments: list[Comment] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
     requested: list[Account] = field(default_factory=list)
+    assignees: list[Account] = field(default_factory=list)
 
     @property
     def head_sha(self) -> str:

@@ -419,7 +419,8 @@ class GitHub:
             "headRefOid": HEAD,
             "baseRefName": base,
             "baseRefOid": TIPS[base],
-            "author": {"__typename": "User", "login": AUTHOR},
+            "author": {"__typename": "User" if self.world.opener == AUTHOR else "Bot", "login": self.world.opener},
+            "assignees": self._assignees,
             "commits": lambda last: {"nodes": [{"commit": self._commit(HEAD, self.statuses)}][-last:]},
             "comments": lambda **_: {"nodes": self._own(), "pageInfo": {"hasNextPage": False, "endCursor": None}},
         }
@@ -427,6 +428,10 @@ class GitHub:
     def _own(self) -> list[Json]:
         shown = {"viewerDidAuthor": True, "fullDatabaseId": "1", "url": "https://github.com/#1"}
         return [{**shown, "body": each["body"]} for each in self.comments]
+
+    def _assignees(self, first: int) -> Json:
+        self._refuse("requesters")
+        return _page({"login": login} for login in self.world.assignees[:first])
 
     def _object(self, expression: str) -> Json | None:
         revision, _, path = expression.partition(":")
@@ -451,7 +456,16 @@ class GitHub:
             self._refuse("base")
             return {"contexts": contexts} if contexts else None
 
-        return {"__typename": "Commit", "oid": sha, "committedDate": "2026-07-01T12:00:00Z", "status": status}
+        return {
+            "__typename": "Commit",
+            "oid": sha,
+            "committedDate": "2026-07-01T12:00:00Z",
+            "status": status,
+            "committedViaWeb": False,
+            "committer": None,
+            "parents": {"totalCount": 1, "nodes": []},
+            "authors": _page([{"user": None}, *({"user": {"login": login}} for login in self.world.commit_authors)]),
+        }
 
 
 class _Connection:
@@ -493,6 +507,10 @@ class _Connection:
 def _resolve(source: Any, info: GraphQLResolveInfo[Any], **given: Any) -> Any:  # noqa: ANN401 - JSON
     value = source[info.field_name]
     return value(**given) if callable(value) else value
+
+
+def _page(nodes: Iterable[Json]) -> Json:
+    return {"nodes": list(nodes), "pageInfo": {"hasNextPage": False}}
 
 
 def _status(context: str, description: str, creator: Json = BOT) -> Json:

@@ -14,7 +14,7 @@ from statistics import median_low
 from typing import Any
 
 from tests.worlds.worlds import (
-    AUTHOR,
+    AGENT,
     BRANCH_EVENTS,
     CONTEXT,
     FOREIGN,
@@ -430,12 +430,9 @@ def compare(world: World, settings: Mapping[str, Any], numbers: Mapping[str, flo
 def may_restart(world: World, subject: Subject) -> bool:
     """Return whether who started the run could approve the gate, so that a new evaluation starts."""
     settings = effective_settings(world, subject) or {}
-    listed = [login.lower() for login in settings.get("reviewers", ())]
-    may_write = world.roles[world.actor] in {"write", "admin"} and world.github_fault != "permission"
-    is_independent = world.actor != AUTHOR and not world.actor.endswith("[bot]")
-    return (
-        world.event != "pull_request_review" and is_independent and may_write and (not listed or world.actor in listed)
-    )
+    unknown = world.opener == AGENT and world.github_fault == "requesters"
+    is_person = not world.actor.endswith("[bot]") and not unknown
+    return world.event != "pull_request_review" and is_person and is_eligible(world, settings, world.actor)
 
 
 def is_noise(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated]) -> bool:
@@ -490,19 +487,27 @@ def approve(world: World, subject: Subject, settings: Mapping[str, Any]) -> str:
         return ""
     if world.github_fault == "reviews":
         return "possible"
+    if world.opener == AGENT and world.github_fault == "requesters":
+        return "possible"  # no one knows who asked for it
     listed = [login.lower() for login in settings.get("reviewers", ())]
-
-    def eligible(login: str) -> bool:
-        writes = world.roles.get(login) in {"write", "admin"} and world.github_fault != "permission"
-        return writes and login != AUTHOR and (not listed or login in listed)
-
     last = {}
     for review in world.reviews:
         if review.state != "COMMENTED":
             last[review.login] = review
     approvals = [each for each in last.values() if each.state == "APPROVED" and not each.old and not each.bot]
-    if any(eligible(each.login) for each in approvals):
+    if any(is_eligible(world, settings, each.login) for each in approvals):
         return "approved"
-    if world.github_fault == "permission" and any(login != AUTHOR for login in listed):
+    if world.github_fault == "permission" and not refused(world).issuperset(listed):
         return "possible"  # no one knows who of them may write
-    return "possible" if not listed or any(map(eligible, listed)) else ""
+    return "possible" if not listed or any(is_eligible(world, settings, login) for login in listed) else ""
+
+
+def refused(world: World) -> set[str]:
+    """Return who is refused whatever their permission: the author, or who asked a bot for the pull request."""
+    return {*world.assignees, *world.commit_authors} if world.opener == AGENT else {world.opener}
+
+
+def is_eligible(world: World, settings: Mapping[str, Any], login: str) -> bool:
+    listed = [each.lower() for each in settings.get("reviewers", ())]
+    writes = world.roles.get(login) in {"write", "admin"} and world.github_fault != "permission"
+    return writes and login not in refused(world) and (not listed or login in listed)

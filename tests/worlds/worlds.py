@@ -20,7 +20,10 @@ BRANCH_EVENTS = ("push", "workflow_dispatch")
 MERGED = "merge_group"
 OTHER_EVENTS = ("workflow_dispatch", "schedule", "workflow_run", "issue_comment")
 AUTHOR = "mona"  # of each pull request
-LOGINS = ("ada", "bob", AUTHOR, "helper[bot]")
+PEOPLE = ("ada", "bob", AUTHOR)
+LOGINS = (*PEOPLE, "helper[bot]")
+AGENT = "copilot-swe-agent"
+OPENERS = (*(AUTHOR,) * 3, AGENT, AGENT, "dependabot")
 TIMEOUT_S = 8
 
 TRACES: tuple[dict[str, list[str]], ...] = (
@@ -40,7 +43,7 @@ RETRIED = ("408", "425", "429", "500", "503", "reset", "refused", "html")  # `re
 AFTER_DECISION = ("numbers", "failures", "names")  # calls that no decision depends on
 LATE_FAULTS = ("404", "429", "500", "reset", "refused", "html", "worse")  # `worse`: numbers and failures that are worse
 SCORE_FAULTS = ("401", "403", "404", "429", "503", "503 once", "reset", "list")
-GITHUB_FAULTS = ("graphql", "pulls", "base", "statuses", "comments", "reviews", "permission", "files")
+GITHUB_FAULTS = ("graphql", "pulls", "base", "statuses", "comments", "reviews", "requesters", "permission", "files")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +105,10 @@ class World:
     """One run. `policies` has the policy file of each branch, of the head, and of the checkout; None: no file.
 
     `branch` is that of a push or dispatch, `number` is `pr_number`, and `stale_base` is the base that the payload
-    names. `again` are the runs of a second evaluation: one that confirms the first, or one of a re-run, which an
-    `actor` starts. `base` has the status on each commit of the base branch, the newest first. `late_faults` has one of
-    LATE_FAULTS for calls of AFTER_DECISION. `retargeted`: the pull request gets another base branch during the
-    evaluation.
+    names. `opener` opened each pull request, which has `assignees`, and `commit_authors` of its head. `again` are the
+    runs of a second evaluation: one that confirms the first, or one of a re-run, which an `actor` starts. `base` has
+    the status on each commit of the base branch, the newest first. `late_faults` has one of LATE_FAULTS for calls of
+    AFTER_DECISION. `retargeted`: the pull request gets another base branch during the evaluation.
     """
 
     seed: int
@@ -120,6 +123,9 @@ class World:
     secret: bool
     files: tuple[str, ...]
     reviews: tuple[Review, ...]
+    opener: str
+    assignees: tuple[str, ...]
+    commit_authors: tuple[str, ...]
     roles: Mapping[str, str]
     runs: tuple[Run, ...]
     again: tuple[Run, ...]
@@ -162,6 +168,9 @@ def make_world(seed: int) -> World:
         secret=not _rarely(rng),
         files=tuple(rng.sample(("agents/a.py", "prompts/p.md", "README.md"), rng.randint(1, 2))),
         reviews=tuple(_review(rng) for _ in range(rng.choice((0, 1, 2, 3, 4)))),
+        opener=rng.choice(OPENERS),
+        assignees=tuple(rng.sample(PEOPLE, rng.choice((0, 0, 1)))),
+        commit_authors=tuple(rng.sample(PEOPLE, rng.choice((0, 0, 1)))),
         roles={login: rng.choice(("write", "write", "admin", "read")) for login in LOGINS},
         runs=runs,
         again=tuple(_run(rng, fails=False) for _ in range(2)),
