@@ -151,6 +151,13 @@ def test_the_guide_names_every_example() -> None:
     assert [path.name for path in POLICIES if path.name not in guide + headers] == []
 
 
+def test_the_guide_names_the_events_of_every_workflow() -> None:
+    guide = (ROOT / "docs" / "rollout.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\w., -]+\.yml) \| (.+) \|$", guide, re.MULTILINE)
+    listed = {name: set(re.findall(r"\w+", events)) for names, events in rows for name in names.split(", ")}
+    assert listed == {path.name: set(yaml.safe_load(PIECES[path.name])[True]) for path in WORKFLOWS}
+
+
 # -- policies ---------------------------------------------------------------------------------------------------------
 
 
@@ -306,6 +313,7 @@ def test_a_pull_request_has_one_run_and_an_edited_title_cancels_none(name: str) 
         assert "github.event.action != 'edited' || github.event.changes.base" in job["if"]
         number, _, otherwise = re.findall(r"\$\{\{ (.+) \}\}$", job["concurrency"]["group"])[0].partition(" || ")
         assert (number, otherwise) == ("github.event.pull_request.number", "github.run_id"), "pushes share no group"
+        assert workflow[True]["push"] == {"branches": ["main"]}, "without results, there is nothing to compare with"
         waits = "pull_request_review" in workflow[True]  # the run of a review does not end an evaluation
         cancels = (True, "${{ github.event_name == 'pull_request' }}")
         assert job["concurrency"]["cancel-in-progress"] in cancels[waits:]
