@@ -6,6 +6,8 @@ import email.utils
 import http.client
 import io
 import math
+import os
+import re
 import ssl
 import threading
 import time
@@ -19,7 +21,7 @@ import requests.adapters
 import urllib3
 
 from sepurux_action import __version__
-from sepurux_action.common.json_reader import is_loopback
+from sepurux_action.common.json_reader import is_loopback, preview
 from sepurux_action.common.secret import Redactor
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
@@ -29,6 +31,8 @@ READ_S = 15.0
 MAX_RETRY_AFTER_S = 7 * 24 * 3600.0  # longer than any timeout; texts that quote it stay short
 CHUNK_BYTES = 64 * 1024
 MAX_INFORMATIONAL = 10  # responses before the final one; a server that sends more has no final one
+CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the variables that requests reads, the first one first
+_MISSING_BUNDLE = re.compile(r"CA certificate bundle, invalid path: (.+)")  # in an error of requests
 CLIENT = f"gate-action/{__version__}"
 TRANSPORT_ERRORS = (
     *(requests.RequestException, urllib3.exceptions.HTTPError, urllib3.exceptions.ProxySchemeUnsupported),
@@ -75,10 +79,8 @@ class Transport:
         reason = getattr(error.args[0] if error.args else None, "reason", None)  # of what requests wraps
         failed = reason if isinstance(reason, urllib3.exceptions.NewConnectionError) else None
         connected = not (failed or isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError))
-        causes = (failed.__cause__ if failed else None, error)
-        words = (text for each in causes for kinds, text in _WORDS if isinstance(each, kinds))
-        said = next(words, f"the connection to {{host}} failed ({type(error).__name__})")
-        return TransientError(reason=said.format(host=self._host), connected=connected)
+        words = failure_words(self._host, failed and failed.__cause__, error)
+        return TransientError(reason=words, connected=connected)
 
     def _exchange(self, call: ApiRequest, deadline: float) -> ApiResult:
         left = max(0.1, deadline - time.monotonic())
@@ -130,7 +132,7 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((requests.exceptions.ProxyError,), "the proxy refused the connection to {host}"),
     (
         (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError),
-        "the TLS connection to {host} failed, for example because its certificate is not trusted",
+        "the TLS connection to {host} failed, for example because its certificate is not trusted{check}",
     ),
     ((requests.ConnectTimeout,), "{host} did not accept a connection in time"),
     ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "{host} did not respond in time"),
@@ -138,6 +140,17 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((urllib3.exceptions.DecodeError,), "the response of {host} could not be decompressed"),
     ((requests.ConnectionError, ConnectionError), "the connection to {host} failed"),
 )
+
+
+def failure_words(host: str, *causes: BaseException | None) -> str:
+    """Return what happened. A problem with certificates names the variable for them (docs/platforms.md#network)."""
+    variable = next(filter(os.environ.get, CA_BUNDLES), CA_BUNDLES[0])
+    for cause in causes:
+        if type(cause) is OSError and (missing := _MISSING_BUNDLE.search(str(cause))):
+            return f"the connection to {host} failed: `{variable}` names {preview(missing[1])}, which does not exist"
+    words = (text for each in causes for kinds, text in _WORDS if isinstance(each, kinds))
+    said = next(words, f"the connection to {{host}} failed ({type(causes[-1]).__name__})")
+    return said.format(host=host, check="" if is_loopback(host) else f": check `{variable}`")
 
 
 class _Response(http.client.HTTPResponse):

@@ -23,6 +23,7 @@ from sepurux_action import __version__
 from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Secret
 from sepurux_action.errors import ErrorDetails, GitHubError
+from sepurux_action.evaluation.client import failure_words
 from sepurux_action.github.client import UNEXPECTED_SHAPE, GitHubClient, joined_messages
 
 _SECONDS = re.compile(r"[0-9]{1,10}\Z")
@@ -60,9 +61,7 @@ def translate_errors(call: Callable[[], T]) -> T:
     except GithubException as error:
         raise GitHubError(_rejection(error)) from None
     except NETWORK_ERRORS as error:  # whose text quotes addresses
-        timed_out = isinstance(error, requests.Timeout)
-        message = "GitHub did not respond in time" if timed_out else "the connection to GitHub failed"
-        raise GitHubError(ErrorDetails(message=message, temporary=True)) from None
+        raise GitHubError(ErrorDetails(message=failure_words("GitHub", error), temporary=True)) from None
     except (BadAttributeException, *SHAPE_ERRORS) as error:  # of any status: PyGithub parses the body first
         raise GitHubError(replace(UNEXPECTED_SHAPE, temporary=not isinstance(error, RuntimeError))) from None
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -247,6 +249,11 @@ def unreachable(scene: Scene) -> str:
     return log_of(scene.run(timeout="0.5"))
 
 
+def without_certificates(scene: Scene) -> str:
+    with patch.dict(os.environ, REQUESTS_CA_BUNDLE="none.pem"):
+        return log_of(scene.run(base_url="https://api.example", timeout="0.5"))
+
+
 # What the documents quote, and a run in which it is printed.
 PRINTED: dict[str, Callable[[Scene], str]] = {
     "so the gate has no secret for Sepurux": on_pull_request(token=""),
@@ -257,6 +264,7 @@ PRINTED: dict[str, Callable[[Scene], str]] = {
     ),
     "Sepurux redirected …": on_answer("GET /v1/campaigns", backend.redirect("https://example.com/")),
     "Sepurux could not be reached within …": unreachable,
+    "`REQUESTS_CA_BUNDLE` names … which does not exist": without_certificates,
     "no decision after …": on_look(status="running", decision="pending"),
     "The evaluation itself failed at Sepurux": on_look(status="error", decision="pending"),
     "Sepurux decided … but no threshold that is set here explains why": on_look(**{**PASSED, "decision": "fail"}),

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import http.client
 import inspect
+import socket
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
+from urllib.parse import urlsplit
 
+import certifi
 import pytest
 import requests
 import requests.exceptions
 import urllib3.exceptions
 from github import BadAttributeException, GithubException
 from requests.adapters import BaseAdapter
+from urllib3.util import connection
 
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation.api import ApiRequest, Credentials, TransientError
 from sepurux_action.evaluation.client import TRANSPORT_ERRORS, Transport
-from sepurux_action.github.transport import translate_errors
+from sepurux_action.github.transport import connect, translate_errors
+from sepurux_action.sandbox import Sandbox
 
+CERTIFICATE = Path(__file__).parents[1] / "sandbox" / "sandbox.pem"  # that no one trusts
 TOKEN = "token-of-no-one-3b1d"
 TEXT = f"HTTPSConnectionPool(host='10.1.2.3'): X-API-Key: {TOKEN}"
 CALL = ApiRequest(method="POST", path="/v1/ci/runs", purpose="the CI run", body=b"{}")
@@ -116,3 +123,25 @@ def test_every_exception_of_the_network_becomes_a_github_error_without_its_text(
             translate_errors(raising(kind.__new__(kind, TEXT)))
         assert TOKEN not in str(refused.value), kind
         assert "10.1.2.3" not in refused.value.details.message, kind
+
+
+@pytest.mark.parametrize(
+    ("bundle", "words"),
+    [
+        ("no.pem", 'failed: `REQUESTS_CA_BUNDLE` names "no.pem", which does not exist'),
+        (certifi.where(), "for example because its certificate is not trusted: check `REQUESTS_CA_BUNDLE`"),
+    ],
+)
+def test_a_problem_with_certificates_names_the_variable_for_them(
+    bundle: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    with Sandbox(certificate=CERTIFICATE) as server:
+        address = ("127.0.0.1", urlsplit(server.url).port)
+        monkeypatch.setattr(connection, "create_connection", lambda *_, **__: socket.create_connection(address))
+        answer = Transport("https://api.example", Credentials(token=Secret(TOKEN)), Redactor([TOKEN])).send(CALL, 5)
+        with pytest.raises(GitHubError) as refused:
+            connect("https://ghe.example", Secret(TOKEN), "octo/shop").permission("mona")
+    assert isinstance(answer, TransientError)
+    assert answer.reason.endswith(words)
+    assert str(refused.value).endswith(words)

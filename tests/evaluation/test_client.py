@@ -235,12 +235,6 @@ def test_a_proxy_setting_without_sense_is_a_transient_error_in_plain_words(
     assert "127.0.0.1" not in response.reason
 
 
-def test_a_missing_certificate_bundle_is_a_transient_error_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/there/is/none.pem")
-    response = transport("https://example.invalid").send(POLL, 2)
-    assert response == TransientError(reason="the connection to example.invalid failed (OSError)")
-
-
 # --- Redirects ---------------------------------------------------------------------------------------------
 
 
