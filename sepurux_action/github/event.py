@@ -18,13 +18,12 @@ from sepurux_action.errors import ErrorDetails
 
 SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 MAX_NUMBER = 2**31 - 1  # of a pull request, because GraphQL's Int has 32 bits
+REVIEW = "pull_request_review"
 DEPENDABOT = "dependabot[bot]"
 PERSON = "User"  # GitHub's type for an account that is neither a bot nor an app
 # Events whose runs belong to a pull request's head, also as the cause of a `workflow_run`. A run of a fork executes the
 # fork's code, so a number that it passes on is not trusted: the pull request is looked up by its head.
-PULL_REQUEST_EVENTS = frozenset(
-    {"pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment"}
-)
+PULL_REQUEST_EVENTS = frozenset({"pull_request", "pull_request_target", REVIEW, "pull_request_review_comment"})
 
 # Their runs may be about a branch whose commit a fork's author wrote: the policy file of that commit may be theirs too.
 _BRANCH_EVENTS = frozenset({"push", "workflow_dispatch"})
@@ -101,6 +100,7 @@ class Event:
     fork: bool = False
     dependabot: bool = False
     actor: str = ""  # who started this run or its re-run
+    by_review: bool = False  # a review started this run, or the one that it is about
     workflow_file: str = ""
     skip_reason: str = ""
     lookup: Lookup | None = None
@@ -142,6 +142,7 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         commit=parse_sha(environ.get("GITHUB_SHA")),
         head_branch=branch,
         dependabot=environ.get("GITHUB_ACTOR") == DEPENDABOT,
+        by_review=name == REVIEW,
         actor=json_reader.printable(environ.get("GITHUB_TRIGGERING_ACTOR", "")),
         workflow_file=_workflow_file(environ, full_name),
         no_pr_reason=f"a {name} event has no pull request" if name else "there is no event",
@@ -267,7 +268,7 @@ def _workflow_run(event: Event, payload: Mapping[str, object]) -> Event:
     repository = _repository(json_reader.at(run, "head_repository", "full_name"))
     branch = parse_branch(run.get("head_branch"))
     commit, fork = parse_sha(run.get("head_sha")), not _same(repository, event.repository)
-    event = replace(event, commit=commit, head_branch=branch, fork=fork)
+    event = replace(event, commit=commit, head_branch=branch, fork=fork, by_review=run.get("event") == REVIEW)
     if json_reader.text(run.get("event")) not in PULL_REQUEST_EVENTS and not event.fork:
         return event
     if not (repository and branch and commit):

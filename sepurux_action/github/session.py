@@ -27,7 +27,7 @@ from sepurux_action.evaluation.result import Evaluated, GateResult, Runs, Standi
 from sepurux_action.github.calls import FIRST_READ_S, READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.comment_state import CommentState, State, failures_of, unfinished_of
-from sepurux_action.github.event import Event, as_ambiguous, resolve
+from sepurux_action.github.event import REVIEW, Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.snapshot import MAX_PAGES, PAGE, RECENT_PULL_REQUESTS, Comment, Snapshot, policy_ref
 from sepurux_action.github.soft_gate import ReviewGate
@@ -39,7 +39,6 @@ STATUSES_S = 70.0  # for all decided statuses
 COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: together at most 90 s
 STATUSES_AFTER_SIGNAL_S = 3.0  # for one attempt at each status, because the program must exit within 5 s
 MAX_LOOKUPS = 3  # the result of a lookup may require another one
-REVIEW_EVENT = "pull_request_review"
 UNKNOWN_PULL_REQUEST = "the pull request of this run"
 NEWER_COMMIT = "the pull request has a newer commit, which gets a run of its own"
 UNKNOWN_COMMENTS = (
@@ -225,7 +224,7 @@ class GitHubSession:
         failure, pull = next((each for each in found if each), None), self.snapshot.pull_request
         if failure is None or failure.earlier is None or pull is None:
             return None
-        by_rerun = self.event.name != REVIEW_EVENT
+        by_rerun = not self.event.by_review
         can_approve = partial(self.soft_gate.approvers, pull, reviewers=gate.reviewers)
         if by_rerun and can_approve([self.event.actor]):
             return None
@@ -248,11 +247,11 @@ class GitHubSession:
     def approval(self, reviewers: tuple[str, ...]) -> ApprovalStatus:
         status = self.soft_gate.approval(self.snapshot.pull_request, reviewers)
         triggers = workflow_triggers(self.snapshot.workflow)
-        by_review = not triggers or REVIEW_EVENT in triggers
+        by_review = not triggers or REVIEW in triggers
         return replace(
             status,
             rerun_needed=status.possible and not status.unread and not by_review,
-            read_only=self.event.fork and self.event.name == REVIEW_EVENT,
+            read_only=self.event.fork and self.event.name == REVIEW,
         )
 
     # -- after the evaluation ---------------------------------------------------------------------------------------

@@ -17,8 +17,10 @@ FAILED = {"decision": "fail", "pass_rate": 0.72, "unsafe_attempts": 0, "failures
 RUNNING = {"status": "running", "decision": "pending"}
 
 
-def run(scene: Scene, actor: str = "mona", event: str = "pull_request", **inputs: str) -> StepResult:
-    """Run the step for an event that this account caused."""
+def run(
+    scene: Scene, actor: str = "mona", event: str = "pull_request", cause: str = "pull_request", **inputs: str
+) -> StepResult:
+    """Run the step for an event that this account caused; `cause` is the event behind a `workflow_run`."""
     payload = {**scene.event(), "issue": {"number": 1, "pull_request": {"url": "https://api.github.com"}}}
     if event in {"workflow_dispatch", "issue_comment"}:
         payload.pop("pull_request")
@@ -30,7 +32,7 @@ def run(scene: Scene, actor: str = "mona", event: str = "pull_request", **inputs
             "head_branch": "feature",
             "head_repository": {"full_name": "octo/shop"},
         }
-        payload = {"workflow_run": {"event": "pull_request", **head}}
+        payload = {"workflow_run": {"event": cause, **head}}
     if event == "workflow_dispatch":
         inputs["pr_number"] = "1"
     env = {"GITHUB_TRIGGERING_ACTOR": actor, "GITHUB_RUN_ID": "7100001", "GITHUB_RUN_ATTEMPT": "1"}
@@ -87,6 +89,14 @@ def test_only_who_could_approve_starts_a_new_evaluation(scene: Scene) -> None:
         seen[actor, role, reviewers] = 1 + len(scene.sepurux.calls(START)) - before
         assert result.outputs["decision"] == ("pass" if seen[actor, role, reviewers] == 2 else "fail")
     assert seen == WHO
+
+
+@pytest.mark.parametrize(("event", "cause"), [("pull_request_review", ""), ("workflow_run", "pull_request_review")])
+def test_a_review_starts_no_new_evaluation_whoever_wrote_it(event: str, cause: str, scene: Scene) -> None:
+    scene.repository.collaborator("hubot", "write")
+    failed_once(scene)
+    assert run(scene, "hubot", event, cause).outputs["decision"] == "fail"
+    assert len(scene.sepurux.calls(START)) == 1
 
 
 def test_a_fail_stands_if_the_permission_of_who_started_the_run_cannot_be_read(scene: Scene) -> None:
