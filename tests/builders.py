@@ -345,7 +345,8 @@ def _of_traces() -> GateResult:
 
 
 def _confirmed(gate: Gate, first: float, second: float) -> GateResult:
-    runs = [(a_run(run_with(PASSING, pass_rate=rate), gate),) for rate in (first, second)]
+    words = ((rate, "pass" if rate >= gate.limits["min_pass_rate"] else "fail") for rate in (first, second))
+    runs = [(a_run(run_with(PASSING, pass_rate=rate, decision=word), gate),) for rate, word in words]
     found = confirm(gate, runs[0], missed_rates(gate, runs[0], ()), runs[1], Base(baseline=None))
     result = a_result(*found.runs, gate=gate)
     return replace(result, evaluations=found.evaluations, confirmation=found.confirmation)
