@@ -75,8 +75,8 @@ class GitHubClient:
 
     def fetch_snapshot(self, event: Event, *, after: str = "", with_base: bool = True, config: str = "") -> Snapshot:
         """Return the pull request, own comments after a cursor, the base's results, and the policy file at `config`."""
-        variables = snapshot.snapshot_variables(event, after=after, with_base=with_base, config=config)
-        response = self._query(snapshot.SNAPSHOT_QUERY, variables)
+        variables = snapshot.snapshot_variables(event, after=after, config=config)
+        response = self._query(snapshot.snapshot_query(event, with_base=with_base), variables)
         return snapshot.parse_snapshot(response, event, _graphql_error(response))
 
     def commit_statuses(self, commit: str) -> Mapping[str, str]:

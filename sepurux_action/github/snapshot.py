@@ -5,6 +5,7 @@ Source: https://docs.github.com/graphql/reference
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -35,43 +36,38 @@ MAX_PAGES = 30  # pages of comments; GitHub itself allows 2,500 comments on a pu
 # One field for each commit of the line, and one more, because the line of a push begins at the evaluated commit. A
 # list of the history would have all ancestors by date, so that one large merge fills it.
 _LINE = tuple(f"base{steps}" for steps in range(BASELINE_COMMITS + 1))
-_LINE_VARIABLES = ", ".join(f"${name}: String!" for name in _LINE)
-_LINE_FIELDS = "\n    ".join(
-    f"{name}: object(expression: ${name}) @include(if: $withBase) {{ ...baseCommit }}" for name in _LINE
-)
-
-SNAPSHOT_QUERY = f"""
-query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $after: String,
-       $evaluated: String!, $withEvaluated: Boolean!,
-       $withBase: Boolean!, {_LINE_VARIABLES}, $page: Int!,
-       $policyAt: String!, $policy: String!, $withPolicy: Boolean!, $headPolicy: String!, $withHead: Boolean!,
-       $defaultPolicy: String!, $withDefault: Boolean!, $workflow: String!, $withWorkflow: Boolean!) {{
-  viewer {{ login }}
-  repository(owner: $owner, name: $name) {{
-    pullRequest(number: $number) @include(if: $withPull) {{
-      headRefOid baseRefName baseRefOid author {{ __typename login }}
-      commits(last: 1) {{ nodes {{ commit {{ oid committedDate status {{ contexts {{ context description }} }} }} }} }}
-      comments(first: $page, after: $after) {{
-        nodes {{ fullDatabaseId viewerDidAuthor body url }}
-        pageInfo {{ hasNextPage endCursor }}
-      }}
-    }}
-    evaluated: object(expression: $evaluated) @include(if: $withEvaluated) {{
-      ... on Commit {{ oid committedDate status {{ contexts {{ context description }} }} }}
-    }}
-    policyCommit: object(expression: $policyAt) @include(if: $withPolicy) {{ oid }}
-    policy: object(expression: $policy) @include(if: $withPolicy) {{ ...file }}
-    headPolicy: object(expression: $headPolicy) @include(if: $withHead) {{ ...file }}
-    defaultPolicy: object(expression: $defaultPolicy) @include(if: $withDefault) {{ __typename }}
-    workflow: object(expression: $workflow) @include(if: $withWorkflow) {{ ...file }}
-    {_LINE_FIELDS}
-  }}
-}}
-fragment baseCommit on GitObject {{
+_BASE_COMMIT = """
+fragment baseCommit on GitObject {
   oid
-  ... on Commit {{ status {{ contexts {{ context description targetUrl creator {{ __typename login }} }} }} }}
-}}
-fragment file on GitObject {{ __typename ... on Blob {{ text isTruncated }} }}
+  ... on Commit { status { contexts { context description targetUrl creator { __typename login } } } }
+}"""
+_QUERY = """
+query ($owner: String!, $name: String!, $number: Int!, $withPull: Boolean!, $after: String,
+       $evaluated: String!, $withEvaluated: Boolean!, $page: Int!,
+       $policyAt: String!, $policy: String!, $withPolicy: Boolean!, $headPolicy: String!, $withHead: Boolean!,
+       $defaultPolicy: String!, $withDefault: Boolean!, $workflow: String!, $withWorkflow: Boolean!) {
+  viewer { login }
+  repository(owner: $owner, name: $name) {
+    pullRequest(number: $number) @include(if: $withPull) {
+      headRefOid baseRefName baseRefOid author { __typename login }
+      commits(last: 1) { nodes { commit { oid committedDate status { contexts { context description } } } } }
+      comments(first: $page, after: $after) {
+        nodes { fullDatabaseId viewerDidAuthor body url }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+    evaluated: object(expression: $evaluated) @include(if: $withEvaluated) {
+      ... on Commit { oid committedDate status { contexts { context description } } }
+    }
+    policyCommit: object(expression: $policyAt) @include(if: $withPolicy) { oid }
+    policy: object(expression: $policy) @include(if: $withPolicy) { ...file }
+    headPolicy: object(expression: $headPolicy) @include(if: $withHead) { ...file }
+    defaultPolicy: object(expression: $defaultPolicy) @include(if: $withDefault) { __typename }
+    workflow: object(expression: $workflow) @include(if: $withWorkflow) { ...file }
+    %s
+  }
+}
+fragment file on GitObject { __typename ... on Blob { text isTruncated } }
 """
 
 RECENT_RESULTS_QUERY = """
@@ -168,11 +164,24 @@ def policy_ref(event: Event) -> str:
     return "HEAD" if from_default_branch else ""
 
 
-def snapshot_variables(event: Event, *, after: str = "", with_base: bool, config: str = "") -> dict[str, object]:
+def snapshot_query(event: Event, *, with_base: bool) -> str:
+    """Return the query, with the base's commits as literals: with variables it would be twice as long.
+
+    JSON's escapes are those of GraphQL too: https://spec.graphql.org/October2021/#sec-String-Value.
+    """
+    base = f"refs/heads/{event.base_ref}" if event.base_ref else event.commit
+    if not (with_base and base):
+        return _QUERY % ""
+    revisions = (json.dumps(f"{base}~{steps}", ensure_ascii=False) for steps in range(len(_LINE)))
+    fields = (f"{name}: object(expression: {at}) {{...baseCommit}}" for name, at in zip(_LINE, revisions, strict=True))
+    return _QUERY % "\n".join(fields) + _BASE_COMMIT
+
+
+def snapshot_variables(event: Event, *, after: str = "", config: str = "") -> dict[str, object]:
+    """Return the variables of the query. Without `config`, it reads no file and nothing of the evaluated commit."""
     owner, _, name = event.repository.partition("/")
     policy_at = policy_ref(event) if config else ""
     with_head = bool(policy_at and event.pull_request is not None and event.commit)
-    base = f"refs/heads/{event.base_ref}" if event.base_ref else event.commit
     return {
         "owner": owner,
         "name": name,
@@ -180,9 +189,7 @@ def snapshot_variables(event: Event, *, after: str = "", with_base: bool, config
         "withPull": event.pull_request is not None,
         "after": after or None,
         "evaluated": event.commit,
-        "withEvaluated": with_base and bool(event.commit),
-        "withBase": with_base and bool(base),
-        **{name: f"{base}~{steps}" for steps, name in enumerate(_LINE)},
+        "withEvaluated": bool(config and event.commit),
         "page": PAGE,
         "policyAt": policy_at,
         "policy": f"{policy_at}:{config}",
@@ -192,12 +199,12 @@ def snapshot_variables(event: Event, *, after: str = "", with_base: bool, config
         "defaultPolicy": f"{policy_at}:{options.CONFIG.default}",
         "withDefault": bool(policy_at) and config != options.CONFIG.default,
         "workflow": event.workflow_file,
-        "withWorkflow": with_base and bool(event.workflow_file) and event.name in NEED_REVIEW_TRIGGER,
+        "withWorkflow": bool(config and event.workflow_file) and event.name in NEED_REVIEW_TRIGGER,
     }
 
 
 def parse_snapshot(response: object, event: Event, error: ErrorDetails | None = None) -> Snapshot:
-    """Return the snapshot in a response to SNAPSHOT_QUERY; what has an unknown shape is left out.
+    """Return the snapshot in a response to the query; what has an unknown shape is left out.
 
     `error` is given if the response has errors. A file that could not be read is null, like one that does not exist, so
     an error counts. That of the workflow's file does not, because the report only lacks a hint without it.

@@ -471,7 +471,13 @@ def test_a_merge_of_many_commits_hides_no_older_result(dotcom: Scene) -> None:
     on_main(dotcom, 92)
     assert compared(dotcom) == [92, 91, 90]
     [request] = dotcom.github.requests
-    assert len(request.body) < 16_000
+    assert len(request.body) < 6_000
+
+
+def test_the_name_of_the_base_branch_ends_no_literal_of_the_query(dotcom: Scene) -> None:
+    name = 'release/"){ü\\"}\\u0041'
+    dotcom.repository.status(dotcom.repository.commit(name), "success", "Sepurux / core", rated(90))
+    assert compared(dotcom, base_ref=name) == [90]
 
 
 def test_a_base_that_was_force_pushed_has_the_results_of_its_new_line(dotcom: Scene) -> None:

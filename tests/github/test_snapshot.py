@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation.published_result import Baseline
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, warning_text
-from sepurux_action.github.snapshot import SNAPSHOT_QUERY, Snapshot, parse_snapshot, policy_ref, snapshot_variables
+from sepurux_action.github.snapshot import Snapshot, parse_snapshot, policy_ref, snapshot_query, snapshot_variables
 
 FORBIDDEN = ErrorDetails(status=403, message="Resource not accessible by integration", forbidden=True)
 OWN = Event(name="pull_request", pull_request=7, no_pr_reason="")
@@ -119,22 +120,22 @@ BASE = {"policyCommit": {"oid": "b" * 40}, "policy": None, "defaultPolicy": None
 
 
 @pytest.mark.parametrize(
-    ("event", "with_base", "read"),
+    ("event", "config", "read"),
     [
-        (Event(name="pull_request", workflow_file=AT), True, True),
-        (Event(name="pull_request_target", workflow_file=AT), True, True),
-        (Event(name="pull_request", workflow_file=AT), False, False),
-        (Event(name="pull_request"), True, False),
-        (Event(name="pull_request_review", workflow_file=AT), True, False),
-        (Event(name="merge_group", workflow_file=AT), True, False),
-        (Event(name="push", workflow_file=AT), True, False),
-        (Event(name="workflow_run", workflow_file=AT), True, False),
+        (Event(name="pull_request", workflow_file=AT), "gate.yml", True),
+        (Event(name="pull_request_target", workflow_file=AT), "gate.yml", True),
+        (Event(name="pull_request", workflow_file=AT), "", False),
+        (Event(name="pull_request"), "gate.yml", False),
+        (Event(name="pull_request_review", workflow_file=AT), "gate.yml", False),
+        (Event(name="merge_group", workflow_file=AT), "gate.yml", False),
+        (Event(name="push", workflow_file=AT), "gate.yml", False),
+        (Event(name="workflow_run", workflow_file=AT), "gate.yml", False),
     ],
 )
 def test_the_workflow_file_is_read_once_and_only_where_a_review_may_start_no_run(
-    event: Event, *, with_base: bool, read: bool
+    event: Event, config: str, *, read: bool
 ) -> None:
-    variables = snapshot_variables(event, with_base=with_base)
+    variables = snapshot_variables(event, config=config)
     assert (variables["workflow"], variables["withWorkflow"]) == (event.workflow_file, read)
 
 
@@ -294,11 +295,10 @@ def test_the_time_of_the_evaluated_commit_is_that_of_github(value: object, known
     ("event", "first"),
     [(Event(name="pull_request", base_ref="main"), "refs/heads/main~0"), (Event(name="push", commit=TIP), f"{TIP}~0")],
 )
-def test_the_commits_of_the_base_are_variables_of_the_query(event: Event, first: str) -> None:
-    variables = snapshot_variables(event, with_base=True)
-    assert variables["base0"] == first
-    assert variables["base50"] == first.replace("~0", "~50")
-    assert "~" not in SNAPSHOT_QUERY
+def test_the_query_names_51_commits_of_the_base_or_none(event: Event, first: str) -> None:
+    named = re.findall(r'base\d+: object\(expression: "(.*?)"\)', snapshot_query(event, with_base=True))
+    assert named == [first.replace("~0", f"~{steps}") for steps in range(51)]
+    assert "base0" not in snapshot_query(event, with_base=False)
 
 
 @pytest.mark.parametrize("viewer", [None, {}, {"login": ""}, {"login": None}, "github-actions[bot]"])
