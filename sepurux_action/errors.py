@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,8 @@ from sepurux_action.common import json_reader
 DEFECTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 REPORT_DEFECT = "Report this line at https://github.com/sepurux/gate-action/issues."
 MAX_GITHUB_MESSAGE_LENGTH = 200  # characters of a GitHub message that a warning repeats
+_GATEWAY_ERRORS = frozenset({502, 503, 504})
+_TIMEOUT = re.compile(r"time[ds]?[ -]?out", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ class ErrorDetails:
 
     `status` is that of the response, 0 without one. `accepted` is the header `x-accepted-github-permissions`.
     `temporary`: the same call may succeed later. `retry_after_s` are the seconds after which GitHub accepts it, if it
-    says so. `timed_out`: no time is left to try again.
+    says so. `timed_out`: no time is left to try again. `over_limit`: GitHub says that the query costs too much.
     """
 
     status: int = 0
@@ -126,6 +129,15 @@ class ErrorDetails:
     temporary: bool = False
     retry_after_s: float | None = field(default=None, compare=False)
     timed_out: bool = False
+    over_limit: bool = False
+
+    @property
+    def too_large(self) -> bool:
+        """Return whether GitHub may respond to a smaller query, because this one costs or takes too much.
+
+        Source: https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api
+        """
+        return self.over_limit or self.status in _GATEWAY_ERRORS or bool(_TIMEOUT.search(self.message))
 
     @property
     def of_the_token(self) -> bool:

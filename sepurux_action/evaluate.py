@@ -39,6 +39,7 @@ UNREAD_RESULTS_HINT = (
 
 def evaluate(run: Run) -> tuple[GateResult, ...]:
     gates = run.settings.gates
+    run.github.load_base(gates)
     run.github.publish_pending(gate.name for gate in gates)
     found = _skipped_or_cached(run)
     to_evaluate = [gate for gate in gates if gate.name not in found]
@@ -148,7 +149,9 @@ def _base(run: Run, gate: Gate) -> Base:
         hint = UNREAD_RESULTS_HINT
     else:
         hint = advice(github.snapshot.denied or Operation.READ, error, event)
-    return Base(baseline=github.baselines([gate]).get(gate.name), branch=event.base_ref, hint=hint)
+    limit = github.base_left_out
+    why = "GitHub's limit on one query" + (f", HTTP {limit.status}" if limit.status else "") if limit else ""
+    return Base(baseline=github.baselines([gate]).get(gate.name), branch=event.base_ref, hint=hint, why=why)
 
 
 def _next_change(run: Run, gate: Gate) -> NextChange | None:

@@ -34,6 +34,7 @@ class Base:
     baseline: Baseline | None  # None if the results could not be read
     branch: str = ""
     hint: str = ""  # what to do then
+    why: str = ""  # why they could not be read, if there is more to say
 
     @property
     def name(self) -> str:
@@ -100,7 +101,8 @@ def _check(metric: Metric, allowed: float, actual: float | None, base: Base) -> 
         drop = _points(metric, median - actual)
         shown, value = _signed(-drop, limit), round(drop / metric.format.scale, number_format.MAX_DIGITS)
     if base.baseline is None:
-        state, shown, remark = CheckState.NO_NUMBER, "not known", f"the results on {base.name} could not be read"
+        state, shown = CheckState.NO_NUMBER, "not known"
+        remark = f"the results on {base.name} could not be read" + (f" ({base.why})" if base.why else "")
         sentence = f"{remark}, so no drop can be compared"
     elif actual is None and values:
         state, shown = CheckState.NOT_REPORTED, "not reported"

@@ -18,10 +18,12 @@ from sepurux_action.host.workflow_commands import Level
 
 FIRST_READ_S = 60.0  # for finding the pull request and the first snapshot, which has the policy
 READS_S = 15.0  # for the pending statuses and the reads after them; the same for reviews, and for the read at the end
+WHOLE_QUERY_S = 8.0  # for one try to read all at once; GitHub ends a query after 10 s
 RETRY_PAUSE_S = 5.0  # between two attempts at the first read, each of which may be several requests
 RETRY_PAUSES_S = (0.0, 1.0, 2.0)  # before each further request of a call
 
 _TIMED_OUT = ErrorDetails(message="GitHub did not respond in the time that the gate waits for it", timed_out=True)
+_SLOW = ErrorDetails(message=f"GitHub's response timed out after {WHOLE_QUERY_S:.0f} s")
 _NOT_USED = ErrorDetails(message="GitHub is not used")
 _ENDED = ErrorDetails(message="the run was cancelled before GitHub responded", timed_out=True)
 
@@ -36,6 +38,7 @@ class BoundedCalls:
     def __init__(self, client: GitHubClient | None, timeouts: Timeouts, output: Output, event: Event) -> None:
         self.event = event
         self.timeouts = timeouts
+        self.base_left_out: ErrorDetails | None = None  # why the first snapshot is without the base branch
         self._client = client
         self._output = output
         self._deadline = timeouts.now()
@@ -75,45 +78,52 @@ class BoundedCalls:
         for details, of_targets in rejected.items():
             self.warn(operation, details, of_targets if len(calls) > 1 else ())
 
-    def call_until_deadline(self, operation: Operation, work: Callable[[GitHubClient], T]) -> T:
-        """Return what `work` returns; raises GitHubError. Retries while the error may be temporary and time is left."""
+    def call_until_deadline(self, operation: Operation, work: Callable[[GitHubClient], T], *, whole: bool = False) -> T:
+        """Return what `work` returns; raises GitHubError. Retries while the error may be temporary and time is left.
+
+        A query that is too large is not retried if it is `whole`: the caller has a smaller one.
+        """
         while True:
             try:
-                return self.call(work)
+                return self.call(work, whole=whole)
             except GitHubError as error:
                 details = error.details
-                if details.permanent or details.of_every_target or self._left <= RETRY_PAUSE_S:
+                too_large = whole and details.too_large
+                if too_large or details.permanent or details.of_every_target or self._left <= RETRY_PAUSE_S:
                     raise
             left = f"{RETRY_PAUSE_S:.0f} s, for at most {self._left:.0f} s"
             self._output.log(f"could not {operation.text} ({details.summary}); next attempt in {left}")
             self._pause(RETRY_PAUSE_S)
 
-    def call(self, work: Callable[[GitHubClient], T], *, retry: bool = True) -> T:
+    def call(self, work: Callable[[GitHubClient], T], *, retry: bool = True, whole: bool = False) -> T:
         """Return what `work` returns; raises GitHubError, also when the deadline passes first.
 
         A call that GitHub rejected with `Retry-After` had no effect, so it is made again after that time. With `retry`,
-        this is so for every temporary failure. A retry that would begin after the deadline is not made, because a later
-        write would replace newer ones.
+        this is so for every temporary failure, but not for a `whole` query that is too large. A retry that would begin
+        after the deadline is not made, because a later write would replace newer ones.
         """
         for pause in RETRY_PAUSES_S:
             try:
-                return self._attempt(work)
+                return self._attempt(work, whole=whole)
             except GitHubError as error:
                 details = error.details
                 wait = details.retry_after_s if details.rate_limited else max(pause, details.retry_after_s or 0)
                 may_retry = details.rate_limited or (retry and details.temporary)
-                if not may_retry or wait is None or wait >= self._left:
+                if (whole and details.too_large) or not may_retry or wait is None or wait >= self._left:
                     raise
             self._pause(wait)
-        return self._attempt(work)
+        return self._attempt(work, whole=whole)
 
-    def _attempt(self, work: Callable[[GitHubClient], T]) -> T:
+    def _attempt(self, work: Callable[[GitHubClient], T], *, whole: bool) -> T:
         if (client := self._client) is None:
             raise GitHubError(_NOT_USED)
+        left = max(0.0, self._left)
+        slow = whole and left > WHOLE_QUERY_S
         try:
-            return self.timeouts.run(max(0.0, self._left), lambda: work(client))
+            return self.timeouts.run(WHOLE_QUERY_S if slow else left, lambda: work(client))
         except DeadlineExceeded as error:
-            raise GitHubError(_ENDED if isinstance(error, Interrupted) else _TIMED_OUT) from None
+            why = _SLOW if slow else _TIMED_OUT
+            raise GitHubError(_ENDED if isinstance(error, Interrupted) else why) from None
 
     def warn(self, operation: Operation, details: ErrorDetails, targets: Sequence[str] = ()) -> None:
         """Write the warning for a rejection, once; if the token may not do the operation, it is not tried again."""
@@ -130,27 +140,40 @@ class BoundedCalls:
     def fetch_first_snapshot(self, config: str) -> Snapshot:
         """Return the first snapshot, which is fetched again while it lacks policy or pull request and time is left.
 
-        If that fails, it has a policy file that is not read. If the file applies to the event, there is no warning,
-        because the error about the policy says the same.
+        If the query is too large for GitHub, the base branch is left out from then on. If that fails, the snapshot has
+        a policy file that is not read. If the file applies to the event, there is no warning, because the error about
+        the policy says the same.
         """
         incomplete: list[Snapshot] = []
 
         def fetch(github: GitHubClient) -> Snapshot:
-            fetched = github.fetch_snapshot(self.event, config=config)
+            whole = self.base_left_out is None
+            fetched = github.fetch_snapshot(self.event, config=config, with_base=whole)
             lacks_pull_request = self.event.pull_request is not None and fetched.pull_request is None
-            if fetched.error and (fetched.policy.error or lacks_pull_request):
+            if (why := fetched.error) and (fetched.policy.error or lacks_pull_request or (whole and why.too_large)):
                 incomplete.append(fetched)
-                raise GitHubError(fetched.error)
+                raise GitHubError(why)
             return fetched
 
         try:
-            snapshot = self.call_until_deadline(Operation.READ, fetch)
+            snapshot = self._whole_or_without_base(fetch)
         except GitHubError as error:
             unknown = Snapshot(policy=unread(error.details), error=error.details, denied=Operation.READ)
             snapshot = incomplete[-1] if incomplete else unknown
         if not (snapshot.policy.error and policy_ref(self.event)):
             self._warn_of(snapshot)
         return snapshot
+
+    def _whole_or_without_base(self, fetch: Callable[[GitHubClient], Snapshot]) -> Snapshot:
+        try:
+            return self.call_until_deadline(Operation.READ, fetch, whole=True)
+        except GitHubError as error:
+            if not error.details.too_large:
+                raise
+            self.base_left_out = error.details
+        why = self.base_left_out.summary
+        self._output.log(f"could not {Operation.READ.text} at once ({why}); next attempt without the base branch")
+        return self.call_until_deadline(Operation.READ, fetch)
 
     def fetch_more_comments(
         self, snapshot: Snapshot, *, enough: Callable[[Snapshot], object] = lambda _: False

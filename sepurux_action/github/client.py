@@ -233,6 +233,7 @@ def _graphql_error(response: object) -> ErrorDetails | None:
         accepted=permissions.required_permission(errors),
         forbidden="FORBIDDEN" in kinds and not limited,
         rate_limited=limited,
+        over_limit="RESOURCE_LIMITS_EXCEEDED" in kinds,
     )
 
 

@@ -12,13 +12,14 @@ from functools import cached_property, partial
 from operator import methodcaller
 
 from sepurux_action.common import json_reader
+from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.config.policy_parser import workflow_triggers
 from sepurux_action.config.settings import MAX_CONTEXT_LENGTH, Settings
 from sepurux_action.config.stage import Stage
-from sepurux_action.errors import GitHubError
+from sepurux_action.errors import ErrorDetails, GitHubError
 from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.enforcement import ApprovalStatus
@@ -77,6 +78,10 @@ class GitHubSession:
     def event(self) -> Event:
         return self._calls.event
 
+    @property
+    def base_left_out(self) -> ErrorDetails | None:
+        return self._calls.base_left_out
+
     # -- before the evaluation --------------------------------------------------------------------------------------
 
     def load(self, config: str) -> None:
@@ -111,6 +116,23 @@ class GitHubSession:
             self._output.log(f"the base branch is now {now}, and not {then} as in the event's payload")
             self._calls.event = replace(self.event, base_ref=pull.base_ref, base_sha=pull.base_sha)
             self.snapshot = self._calls.fetch_first_snapshot(config)
+
+    def load_base(self, gates: Iterable[Gate]) -> None:
+        """Read the base branch alone, once, if the first snapshot is without it and a gate limits a drop."""
+        if (why := self.base_left_out) is None:
+            return
+        base, alone = Snapshot(error=why), replace(self.event, pull_request=None)
+        if any(options.DROPS & set(gate.limits) for gate in gates):
+            try:
+                base = self._calls.call(methodcaller("fetch_snapshot", alone), retry=False)
+            except GitHubError as error:
+                base = Snapshot(error=error.details)
+        if base.baselines is not None:
+            self.snapshot = replace(self.snapshot, baselines=base.baselines)
+        else:
+            why, denied = base.error or why, base.denied or Operation.BASE
+            self.snapshot = replace(self.snapshot, error=why, denied=denied)
+            self._calls.warn(denied, why)
 
     def publish_config_error(self, gates: Sequence[str]) -> None:
         """Set a failed status when nothing can be evaluated, because an earlier status may be green.

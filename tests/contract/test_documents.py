@@ -244,6 +244,13 @@ def into_another_branch(scene: Scene) -> str:
     return log_of(scene.run())
 
 
+def over_the_limit(scene: Scene) -> str:
+    for _ in range(60):
+        scene.repository.commit("main")
+    scene.github.max_nodes = 45
+    return log_of(scene.run(max_pass_rate_drop="3%"))
+
+
 def unreachable(scene: Scene) -> str:
     scene.sepurux.close()
     return log_of(scene.run(timeout="0.5"))
@@ -281,6 +288,7 @@ PRINTED: dict[str, Callable[[Scene], str]] = {
     "no comment: …": on_a_schedule(),
     "`status_context` has no `{base}`, so …": on_pull_request(max_pass_rate_drop="3%"),
     "The base branch of the pull request has changed …": into_another_branch,
+    "GitHub's limit on one query": over_the_limit,
     "The uploaded traces may be those of another commit": on_a_comment,
     "so this gate blocks no merge": on_pull_request(),
     "a soft gate acts as a hard gate": on_a_schedule(enforcement="soft"),

@@ -69,6 +69,25 @@ def test_fewer_than_three_passes_on_main_are_not_compared_and_the_report_says_ho
         assert "A scheduled run adds a result only if the branch has a new commit." in read(page).prose
 
 
+@pytest.mark.parametrize(
+    ("nodes", "inputs", "requests", "ended"),  # the base branch alone has some 210 nodes
+    [(250, LIMIT, 9, (1, "fail")), (150, LIMIT, 9, (2, "error")), (150, {}, 8, (0, "pass"))],
+)
+def test_a_base_branch_that_is_too_large_for_the_first_query_is_read_alone_if_a_drop_is_set(
+    nodes: int, inputs: dict[str, str], requests: int, ended: tuple[int, str], scene: Scene
+) -> None:
+    on_main(scene, *[95] * 60)
+    for number in range(90):
+        scene.pull.comment("mona", f"comment {number}")
+    scene.github.max_nodes = nodes
+    scene.answers(**WORSE)
+    result = scene.run(**inputs)
+    assert exit_and_decision(result) == ended, result.log
+    unread = "the results on main could not be read (GitHub's limit on one query), so no drop can be compared"
+    assert (unread in result.outputs["reason"]) is (ended[1] == "error")
+    assert len(scene.github.requests) == requests
+
+
 def test_without_github_a_drop_cannot_be_compared(tmp_path: Path) -> None:
     answer = backend.json(decided(**PASSED))
     with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from math import inf
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -41,12 +42,14 @@ class GitHub:
 
     `enterprise` puts REST under /api/v3 and GraphQL at /api/graphql. Faults and hooks name a call by its operationId
     or by `graphql`; `*` stands for anything. `world` may be changed at any time from the test's own thread or from a
-    hook.
+    hook. A GraphQL query of more than `max_nodes` objects gets a part and an error, or `too_large` if that is set.
     """
 
     def __init__(self, *, enterprise: bool = False) -> None:
         self.world = World()
         self.unknown: list[str] = []
+        self.max_nodes = inf
+        self.too_large: be.Answer | None = None
         self._rest, self._graphql = ("/api/v3", "/api/graphql") if enterprise else ("", "/graphql")
         self._server = be.ScriptedBackend({"*": self._answer})
         self._tokens: dict[str, Token] = {}
@@ -156,10 +159,10 @@ class GitHub:
         return token
 
     def _graphql_answer(self, asked: Mapping[str, object], token: Token) -> be.Answer:
-        session = graphql.Session(self.world, token, self.server_url)
+        session = graphql.Session(self.world, token, self.server_url, self.max_nodes)
         response, unknown = graphql.execute(session, asked)
         self.unknown += [f"graphql: {complaint}" for complaint in unknown]
-        return be.json(response)
+        return self.too_large if self.too_large and session.nodes > self.max_nodes else be.json(response)
 
     def _rest_answer(
         self, request: be.Request, operation: Operation, values: Mapping[str, str], token: Token, complaints: list[str]

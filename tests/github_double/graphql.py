@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import inf
 from typing import Any, Final
 
 from graphql import DocumentNode, GraphQLError, GraphQLResolveInfo, execute_sync, parse, validate
@@ -21,11 +22,21 @@ Json = dict[str, Any]
 Info = GraphQLResolveInfo[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Session:
+    """Who asks. A query that resolves more than `max_nodes` objects gets a part, and an error for what is missing."""
+
     world: World
     token: Token
     server_url: str
+    max_nodes: float = inf
+    nodes: int = 0
+
+    def counted(self, value: object) -> object:
+        self.nodes += len(value) if isinstance(value, list) else not isinstance(value, str | int | None)
+        if self.nodes > self.max_nodes:
+            raise Refusal(200, "Resource limits for this query exceeded.", kind="RESOURCE_LIMITS_EXCEEDED")
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +89,15 @@ def _formatted(error: GraphQLError) -> Json:
 
 
 def _resolve(source: Any, info: Info, **arguments: Any) -> Any:  # noqa: ANN401 - graphql-core's types
-    """Return a field's value: by the table, else the key or attribute of this name."""
+    """Return a field's value: by the table, else the key or attribute of this name; counts the objects in it."""
     name = f"{info.parent_type.name}.{info.field_name}"
     if (permissions := PERMISSIONS.get(name)) is not None:
         info.context.token.need(*permissions)
     if resolver := FIELDS.get(name):
-        return resolver(source, info.context, **arguments)
-    return source[info.field_name] if isinstance(source, dict) else getattr(source, info.field_name)
+        return info.context.counted(resolver(source, info.context, **arguments))
+    return info.context.counted(
+        source[info.field_name] if isinstance(source, dict) else getattr(source, info.field_name)
+    )
 
 
 def _type_name(value: object, _info: Info, _abstract: object) -> str:

@@ -386,6 +386,9 @@ class GitHub:
     def graphql(self, query: str, variables: Json) -> Json:
         if self.world.github_fault == "graphql":
             raise Refused(502)
+        limited = {"whole": variables.get("withEvaluated"), "limit": True}
+        if "base0" in query and limited.get(self.world.github_fault):
+            return {"data": None, "errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "too large"}]}
         tree = {
             "viewer": {"login": "github-actions[bot]"},
             "repository": lambda **_: {

@@ -43,7 +43,10 @@ RETRIED = ("408", "425", "429", "500", "503", "reset", "refused", "html")  # `re
 AFTER_DECISION = ("numbers", "failures", "names")  # calls that no decision depends on
 LATE_FAULTS = ("404", "429", "500", "reset", "refused", "html", "worse")  # `worse`: numbers and failures that are worse
 SCORE_FAULTS = ("401", "403", "404", "429", "503", "503 once", "reset", "list")
-GITHUB_FAULTS = ("graphql", "pulls", "base", "statuses", "comments", "reviews", "requesters", "permission", "files")
+GITHUB_FAULTS = (
+    *("graphql", "pulls", "base", "statuses", "comments", "reviews", "requesters", "permission", "files"),
+    *("whole", "limit"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
