@@ -2,8 +2,11 @@
 
 `.github/workflows/release.yml` runs `python3 scripts/release.py COMMAND ARGUMENT...` with nothing but Python and git.
 
-The release commit is a child of the checked-out commit and differs in one line: the action runs the image by its digest
-instead of building it. The same commit and digest make the same release commit, so each job makes its own.
+The tree of the release commit differs from that of the checked-out commit in one line: the action runs the image by its
+digest instead of building it. The commit has two parents, the checked-out commit and the last release of the same major
+version, because a lock file rejects a commit that its tag no longer contains:
+https://docs.github.com/actions/concepts/security/workflow-dependency-lockfiles. The same parents and digest make the
+same release commit, so each job makes its own.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ REPOSITORY = "sepurux/gate-action"
 IMAGE = f"ghcr.io/{REPOSITORY}"
 VERSION = re.compile(r"(?:(?:0|[1-9]\d*)\.){2}(?:0|[1-9]\d*)(?:-rc\.[1-9]\d*)?")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+SHA = re.compile(r"[0-9a-f]{40}")
+MAJOR = f"v{__version__.partition('.')[0]}"
+BRANCH = f"refs/heads/releases/{MAJOR}"  # the releases of a major version
 BUILT = b"\n  image: Dockerfile\n"
 # What GitHub shows for a commit of its own automation.
 AUTHOR = {"NAME": "github-actions[bot]", "EMAIL": "41898282+github-actions[bot]@users.noreply.github.com"}
@@ -45,10 +51,20 @@ def check(version: str, ref: str) -> str:
     return f"{version} can be released"
 
 
-def commit(digest: str) -> str:
-    """Make the release commit of an image in the checkout, and return it."""
+def previous() -> str:
+    """Return the last release commit of this major version, or '' before the first one."""
+    found = remote(BRANCH, f"refs/tags/{MAJOR}.*")
+    if found and BRANCH not in found:
+        raise Refused(f"{BRANCH} does not exist, although {MAJOR} has releases: push the last one to it")
+    return found.get(BRANCH, "")
+
+
+def commit(digest: str, parent: str) -> str:
+    """Make the release commit of an image in the checkout, and return it; `parent` is what `previous` printed."""
     if not DIGEST.fullmatch(digest):
         raise Refused(f"{digest!r} is not the digest of an image")
+    if parent and not SHA.fullmatch(parent):
+        raise Refused(f"{parent!r} is not a commit")
     manifest = ROOT / "action.yml"
     text = manifest.read_bytes()
     if text.count(BUILT) != 1:
@@ -57,8 +73,36 @@ def commit(digest: str) -> str:
     who = {**AUTHOR, "DATE": git("log", "-1", "--format=%cI")}
     variables = {f"GIT_{role}_{name}": value for role in ("AUTHOR", "COMMITTER") for name, value in who.items()}
     message = f"Release {__version__}\n\nThe action runs {IMAGE}@{digest}."
-    git("commit", "--quiet", "--message", message, "action.yml", **variables)
-    return git("rev-parse", "HEAD")
+    git("add", "action.yml")
+    parents = ["-p", "HEAD"]
+    if parent:
+        git("fetch", "--quiet", "--no-tags", "origin", parent)
+        parents += ["-p", parent]
+    made = git("commit-tree", git("write-tree"), *parents, "-m", message, **variables)
+    git("reset", "--quiet", "--soft", made)
+    return made
+
+
+def push() -> str:
+    """Push the release commit, which is checked out, as the tag of its version and as the tip of its branch."""
+    git("push", "--quiet", "--atomic", "origin", f"HEAD:refs/tags/v{__version__}", f"HEAD:{BRANCH}")
+    return f"pushed v{__version__}"
+
+
+def move(version: str) -> str:
+    """Move the tag of the major version to its highest release; raise Refused unless that contains where it was."""
+    major = f"refs/tags/v{version.partition('.')[0]}"
+    tags = {name.removeprefix("refs/tags/v"): sha for name, sha in remote(major, f"{major}.*").items()}
+    released = [each for each in tags if VERSION.fullmatch(each) and "-" not in each]
+    highest = max(released, key=lambda each: tuple(map(int, each.split("."))), default="none")
+    if version != highest:
+        raise Refused(f"{version!r} is not the highest release: that is {highest}")
+    new, old = tags[version], tags.get(major.removeprefix("refs/tags/v"), "")
+    git("fetch", "--quiet", "--no-tags", "origin", new, *filter(None, [old]))
+    if old and git("merge-base", old, new) != old:
+        raise Refused(f"v{version} does not contain {old}, so the tag would not move forward")
+    git("push", "--quiet", f"--force-with-lease={major}:{old}", "origin", f"{new}:{major}")
+    return f"{major} is at v{version}"
 
 
 def notes(digest: str) -> str:
@@ -88,6 +132,12 @@ def changes() -> str:
     return found[1].strip()
 
 
+def remote(*patterns: str) -> dict[str, str]:
+    """Return the commits of the refs of the remote repository that match."""
+    found = (line.split("\t") for line in git("ls-remote", "origin", *patterns).splitlines())
+    return {name: sha for sha, name in found}
+
+
 def git(*arguments: str, **variables: str) -> str:
     """Return what git prints; raise Refused with its error message when it fails."""
     command = ["git", *arguments]
@@ -97,7 +147,7 @@ def git(*arguments: str, **variables: str) -> str:
     return done.stdout.strip()
 
 
-COMMANDS: dict[str, Callable[..., str]] = {each.__name__: each for each in (check, commit, notes)}
+COMMANDS: dict[str, Callable[..., str]] = {each.__name__: each for each in (check, previous, commit, notes, push, move)}
 
 if __name__ == "__main__":
     try:

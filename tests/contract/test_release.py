@@ -60,6 +60,11 @@ class Project:
         self.git("commit", "--allow-empty", "--message", f"Prepare {version}")
         self.git("push", "--quiet", "origin", "HEAD:main")
 
+    def at(self, *refs: str) -> list[str]:
+        """Return the commits of refs of the bare repository, without those that do not exist."""
+        lines = [line.split("\t") for line in self.git("ls-remote", "origin", *refs).splitlines()]
+        return [sha for ref in refs for sha, name in lines if name == ref]
+
     def run(self, *arguments: str) -> str:
         """Return what a command of the script prints, which must succeed."""
         done = self.try_to(*arguments)
@@ -73,19 +78,26 @@ class Project:
         return subprocess.run(command, cwd=self.checkout, env=GIT | env, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """Return a project with the version 1.2.3 on main."""
-    made = Project(tmp_path / "checkout", tmp_path / "remote.git")
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a checkout, which has the version 1.2.3 on main, and its remote repository."""
+    folder = tmp_path_factory.mktemp("prepared")
+    made = Project(folder / "checkout", folder / "remote.git")
     for name in ("action.yml", "composite/action.yml", "scripts/release.py", "sepurux_action/__init__.py"):
         target = made.checkout / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target)
-    made.git("init", "--quiet", "--initial-branch=main")
-    made.git("init", "--quiet", "--bare", "--initial-branch=main", str(made.remote))
-    made.git("remote", "add", "origin", str(made.remote))
+    made.git("init", "--quiet", "--template=", "--initial-branch=main")
+    made.git("init", "--quiet", "--template=", "--bare", "--initial-branch=main", str(made.remote))
+    made.git("remote", "add", "origin", "../remote.git")
     made.write("1.2.3")
-    return made
+    return folder
+
+
+@pytest.fixture
+def project(prepared: Path, tmp_path: Path) -> Project:
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    return Project(tmp_path / "checkout", tmp_path / "remote.git")
 
 
 @pytest.mark.parametrize("version", ["1.2.3", "10.20.30", "1.0.0-rc.1"])
@@ -119,17 +131,20 @@ def test_another_branch_and_a_version_that_is_tagged_are_rejected(project: Proje
     assert "start it on main" in project.try_to("check", "1.2.3", "refs/heads/main-of-mine").stderr
     project.git("push", "--quiet", "origin", "HEAD:refs/tags/v1.2.3")
     assert "v1.2.3 exists already" in project.try_to("check", "1.2.3", "refs/heads/main").stderr
+    assert "releases/v1 does not exist, although v1 has releases" in project.try_to("previous").stderr
 
 
-def test_the_release_commit_is_a_child_that_changes_the_image_and_nothing_else(project: Project) -> None:
+def test_the_first_release_commit_is_a_child_that_changes_the_image_and_nothing_else(project: Project) -> None:
     with (project.checkout / "action.yml").open("ab") as file:
         file.write(b"# whatever ends a line\r\n# stays as it is\r")
     project.write("1.2.4")
     head = project.git("rev-parse", "HEAD")
-    made = project.run("commit", DIGEST)
-    assert project.git("rev-parse", "HEAD", "HEAD^").split() == [made, head]
+    assert project.run("previous") == ""
+    made = project.run("commit", DIGEST, "")
+    assert project.git("rev-list", "--parents", "-1", "HEAD").split() == [made, head]
     assert project.git("diff", "--numstat", head, made) == "1\t1\taction.yml"
     assert project.git("diff", "--summary", head, made) == ""  # no mode changes
+    assert project.git("status", "--porcelain") == ""
     action = yaml.safe_load(project.git("show", f"{made}:action.yml"))
     assert action["runs"].pop("image") == f"docker://ghcr.io/sepurux/gate-action@{DIGEST}"
     before = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
@@ -137,33 +152,70 @@ def test_the_release_commit_is_a_child_that_changes_the_image_and_nothing_else(p
     assert action == before
 
 
+def test_each_of_three_releases_contains_the_earlier_ones_and_the_tag_moves_forward_only(project: Project) -> None:
+    previous, versions = "", ("1.2.3", "1.2.4", "1.10.0")
+    for version in versions:
+        project.write(version)
+        main = project.git("rev-parse", "HEAD")
+        job = a_job(project, version, DIGEST)
+        job.run("push")
+        made = job.git("rev-parse", "HEAD")
+        assert job.git("rev-list", "--parents", "-1", "HEAD").split() == [made, main, *filter(None, [previous])]
+        assert job.git("diff", "--numstat", main, made) == "1\t1\taction.yml"
+        project.run("move", version)
+        assert project.at("refs/tags/v1", f"refs/tags/v{version}", "refs/heads/releases/v1") == [made] * 3
+        previous = made
+    project.git("fetch", "--quiet", "--tags", "origin")
+    chain = project.git("rev-list", "--ancestry-path", "--merges", "v1.2.3..v1").split()
+    assert chain == project.git("rev-parse", "v1.10.0", "v1.2.4").split()
+    project.git("push", "--quiet", "origin", "HEAD:refs/tags/v1.11.0-rc.1")
+    for version in ("1.2.4", "1.11.0-rc.1"):
+        assert "is not the highest release: that is 1.10.0" in project.try_to("move", version).stderr
+    assert project.at("refs/tags/v1") == [previous]
+
+
+def test_a_release_that_does_not_contain_the_last_one_is_neither_pushed_nor_tagged(project: Project) -> None:
+    a_job(project, "first", DIGEST).run("push")
+    project.run("move", "1.2.3")
+    released = project.at("refs/tags/v1")
+    project.write("1.2.4")
+    sibling = a_job(project, "sibling", DIGEST, "")
+    assert "rejected" in sibling.try_to("push").stderr
+    assert project.at("refs/tags/v1.2.4", "refs/heads/releases/v1") == released
+    sibling.git("push", "--quiet", "origin", "HEAD:refs/tags/v1.2.4")
+    assert "would not move forward" in project.try_to("move", "1.2.4").stderr
+    assert project.at("refs/tags/v1") == released
+
+
 def test_each_job_makes_the_same_release_commit_and_no_other_image_gets_its_tag(project: Project) -> None:
-    made, again, other = (a_job(project, name, digest) for name, digest in enumerate([DIGEST, DIGEST, OTHER_DIGEST]))
+    """A job that runs again gets what was the last release before the first try."""
+    made, again = a_job(project, "first", DIGEST), a_job(project, "again", DIGEST)
+    made.run("push")
+    again.run("push")
     assert made.git("rev-parse", "HEAD") == again.git("rev-parse", "HEAD")
-    for job in (made, again):
-        job.git("push", "origin", "HEAD:refs/tags/v1.2.3")
-    with pytest.raises(AssertionError, match="already exists"):
-        other.git("push", "origin", "HEAD:refs/tags/v1.2.3")
+    assert "rejected" in a_job(project, "other", OTHER_DIGEST).try_to("push").stderr
+    assert project.at("refs/tags/v1.2.3") == [made.git("rev-parse", "HEAD")]
 
 
-def a_job(project: Project, number: int, digest: str) -> Project:
+def a_job(project: Project, name: str, digest: str, previous: str | None = None) -> Project:
     """Return a checkout without history, in which a job has made the release commit."""
-    job = replace(project, checkout=project.remote.with_name(f"job-{number}"))
+    job = replace(project, checkout=project.remote.with_name(f"job-{name}"))
     project.git("clone", "--quiet", "--depth=1", project.remote.as_uri(), str(job.checkout))
-    job.run("commit", digest)
+    job.run("commit", digest, job.run("previous") if previous is None else previous)
     return job
 
 
 @pytest.mark.parametrize("digest", ["latest", DIGEST[:-1], f"{DIGEST}\nentrypoint: x"])
 def test_an_invalid_digest_is_rejected(digest: str, project: Project) -> None:
-    done = project.try_to("commit", digest)
+    done = project.try_to("commit", digest, "")
     assert (done.returncode, project.git("status", "--porcelain")) == (1, "")
     assert "is not the digest of an image" in done.stderr
 
 
 def test_the_notes_have_the_changes_of_this_version_and_everything_to_pin(project: Project) -> None:
-    made = project.run("commit", DIGEST)
-    assert "does not have one line" in project.try_to("commit", DIGEST).stderr
+    made = project.run("commit", DIGEST, "")
+    assert "does not have one line" in project.try_to("commit", DIGEST, "").stderr
+    assert "'HEAD' is not a commit" in project.try_to("commit", DIGEST, "HEAD").stderr
     notes = project.run("notes", DIGEST)
     assert notes.startswith("### Fixed\n- What 1.2.3 fixes.\n\n###")
     assert "before" not in notes
