@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +12,9 @@ from urllib.parse import urlsplit
 
 from sepurux_action import __version__
 from sepurux_action.common import T
+from sepurux_action.common.number_format import pluralize
 from sepurux_action.common.secret import Redactor
+from sepurux_action.config import options
 from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.settings import BASE, flag, read_inputs, read_settings
@@ -20,7 +23,7 @@ from sepurux_action.evaluate import evaluate, no_credentials_hint
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.event import other_commit_warning, pr_number_warning, with_pull_request_number
-from sepurux_action.github.policy_source import ResolvedPolicy, read_checkout, resolve_policy
+from sepurux_action.github.policy_source import ResolvedPolicy, check_file, read_checkout, resolve_policy
 from sepurux_action.github.session import GitHubSession
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
@@ -57,11 +60,28 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
     """Run as `sepurux-gate`; return the exit status. Exits for --help, --version, and unknown flags."""
     command = parse_command_line(arguments)
     terminal = Terminal(environ, quiet=command.quiet)
+    if command.check is not None:
+        return _check(command.check, terminal, as_json=command.report_format is Format.JSON)
     show = partial(_print_report, terminal=terminal, report_format=command.report_format)
     try:
         return run_gates(from_command_line(command.texts, environ), terminal, signals, show)
     finally:
         terminal.close()
+
+
+def _check(files: Sequence[str], terminal: Terminal, *, as_json: bool) -> int:
+    """Write the problems in policy files, by default the usual one, to stdout; return the exit status."""
+    lines, problems = list[str](), list[Problem]()
+    for path in files or [options.CONFIG.default]:
+        try:
+            gates = len(check_file(path).gates) or 1
+            lines.append(f"{path}: valid, {pluralize(gates, 'gate')}")
+        except ConfigurationError as error:
+            problems += error.problems
+            lines += [f"{path}:{each.line}:{each.column}: {each}" for each in error.problems]
+    found = [{"file": each.file, "line": each.line, "column": each.column, "message": str(each)} for each in problems]
+    terminal.write_result(() if as_json else lines, f"{json.dumps(found, indent=2)}\n" if as_json else "")
+    return EXIT_UNDECIDED if problems else 0
 
 
 def run_gates(

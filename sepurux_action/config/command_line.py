@@ -36,11 +36,15 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """The value of each given option by its name, such as `min_pass_rate`, and how the result is shown."""
+    """The value of each given option by its name, such as `min_pass_rate`, and how the result is shown.
+
+    `check` has the policy files to validate, () for the usual one; None to evaluate.
+    """
 
     texts: dict[str, str]
     report_format: Format
     quiet: bool
+    check: tuple[str, ...] | None = None
 
 
 EPILOG = f"""\
@@ -54,6 +58,10 @@ to stderr. With --format markdown or json, only that document goes to stdout.
 A flag overrides the policy file, and the file overrides environment variables.
 GITHUB_REPO is the repository that the run belongs to. NO_COLOR and FORCE_COLOR
 turn colors off and on.
+
+With --check, the problems in policy files go to stdout, as FILE:LINE:COLUMN:
+text, and the exit status is 2 if there are any. It needs no network and no
+secret, and takes no other flags than --format text or json, and --quiet.
 
 Exit status: 0 if nothing blocks, 1 if a fail blocks, 2 if a gate without a
 result blocks or a setting is wrong, 130 after Ctrl+C, 129 after SIGHUP, 143
@@ -109,13 +117,17 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
         _reject(made, *(problems or [f"an argument belongs to no flag{quotes}"]))
     given = vars(known)
     report_format, quiet = Format(given.pop("format")), given.pop("quiet")
-    return CommandLine({name: text for name, text in given.items() if text is not None}, report_format, quiet)
+    check = given.pop("check")
+    texts = {name: text for name, text in given.items() if text is not None}
+    if check is not None and (texts or report_format is Format.MARKDOWN):
+        _reject(made, f"--check takes no other flags than --format {Format.TEXT} or {Format.JSON}, and --quiet")
+    return CommandLine(texts, report_format, quiet, None if check is None else tuple(check))
 
 
 def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog=PROGRAM,
-        usage=f"{PROGRAM} --campaign NAME [options]",
+        usage=f"{PROGRAM} --campaign NAME [options]\n       {PROGRAM} --check [FILE ...]",
         description="Evaluate an agent at Sepurux, and compare the result with thresholds.",
         epilog=EPILOG,
         formatter_class=_Formatter,
@@ -140,6 +152,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     groups["Output"].add_argument(
         "--quiet", action="store_true", help="Write no progress and no log, only the result, warnings, and problems."
+    )
+    groups["Help"].add_argument(
+        "--check", nargs="*", metavar="FILE", help=f"Only validate policy files.\nDefault: {options.CONFIG.default}."
     )
     shown = f"%(prog)s {__version__}"
     groups["Help"].add_argument("--version", action="version", version=shown, help="Show the version.")

@@ -202,9 +202,10 @@ class PolicyParser:
         for number, gate in enumerate(policy.gates, start=1):
             name = policy.name(gate)
             first = numbers.setdefault(name.casefold(), number)
-            if name and first != number:
+            if first != number and (name or not self._problems):
                 own = gate.texts.get(options.NAME.name)
                 given = f"{json_reader.preview(name)} is the name of gate {first} too"
+                given = given if name else f"it is missing, and so is `{options.CAMPAIGN.name}`, as for gate {first}"
                 why = "" if own else " (the default of `name` is the campaign)"
                 message = f"{given}; accepted: names that differ in more than case{why}"
                 self._add_problem(((own or gate).line, 1), f"gate {number}, `{options.NAME.name}`", message)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options
@@ -79,6 +80,16 @@ def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
         raise OSError(errno.EINVAL, "it is not a file")
     with file.open("rb") as opened:
         return opened.read(MAX_FILE_BYTES + 1)
+
+
+def check_file(path: str) -> Policy:
+    """Return the policy in a file; raises ConfigurationError with its problems, also if there is no file."""
+    try:
+        with Path(path).open("rb") as opened:
+            return read_policy(opened.read(MAX_FILE_BYTES + 1), path)
+    except OSError as error:
+        message = f"the file could not be read: {error.strerror}"
+        raise ConfigurationError([Problem("", message, path, 1, 1)]) from None
 
 
 def _of_checkout(inputs: Settings, read_file: Callable[[str], bytes | None]) -> ResolvedPolicy:

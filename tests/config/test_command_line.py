@@ -52,6 +52,8 @@ def test_an_unknown_flag_is_rejected_without_what_it_was_given(capsys: pytest.Ca
         ([f"--quiet={SECRET}"], "--quiet takes no value"),
         ([f"-h{SECRET}"], "-h/--help takes no value"),
         ([f"--version={SECRET}"], "--version takes no value"),
+        (["--check", "--campaign", SECRET], "--check takes no other flags than --format text or json, and --quiet"),
+        (["--check", "--format", "markdown"], "--check takes no other flags than --format text or json, and --quiet"),
         (["--format", SECRET], "--format accepts only text, markdown or json"),
         (["--campaign", "--token", SECRET], "--campaign needs a value"),
         (["--camp", SECRET], "--camp is not known; did you mean --campaign?"),

@@ -132,6 +132,7 @@ def test_an_alias_of_an_option_is_read_as_the_option_and_without_gates_there_is_
         ("thresholds: 3", '1:13: `thresholds`: it is "3"; accepted: keys with values'),
         ("gates: {name: a}", "1:8: `gates`: it is a group of keys; accepted: a list with an entry for each gate"),
         (f"gates: [{', '.join(f'{{name: g{n}}}' for n in range(36))}]", "1:8: `gates`: it has 36 entries; accepted: "),
+        ("gates:\n- {project: p}\n- {timeout: 9}", "3:1: gate 2, `name`: it is missing, and so is `campaign`"),
         ("gates: [a]", '1:9: gate 1: it is "a"; accepted: keys with values'),
         ("- campaign", "1:1: the file holds a list; accepted: keys with values"),
         ("campaign: [a]", "1:11: `campaign`: it is a list; accepted: a campaign's name or UUID"),
@@ -244,7 +245,7 @@ def test_a_gate_that_comes_or_goes_is_a_row_beside_its_values() -> None:
 
 
 def test_gates_without_a_name_in_the_file_are_compared_by_their_order() -> None:
-    old, new = read("gates: [{timeout: 30}, {timeout: 40}]"), read("gates: [{timeout: 30}, {timeout: 50}]")
+    old, new = read("gates: [{name: a}, {timeout: 40}]"), read("gates: [{name: a}, {timeout: 50}]")
     assert diff(old, new) == (Change("timeout", "40", "50", "2"),)
 
 

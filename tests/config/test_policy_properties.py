@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import redirect_stdout
 from datetime import date, timedelta
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sepurux_action.app import run_command_line
 from sepurux_action.config.options import BY_NAME, OPTIONS
 from sepurux_action.config.path_filter import parse_branches, parse_paths
 from sepurux_action.config.policy import Policy, diff
 from sepurux_action.config.policy_parser import read_policy, workflow_triggers
 from sepurux_action.config.stage import Stage, StageRule, next_change, stage_today
 from sepurux_action.errors import ConfigurationError
+from sepurux_action.host.deadlines import Signals
 
 PATH = "policy.yml"
 TODAY = date(2027, 1, 15)
@@ -60,6 +67,19 @@ def test_any_bytes_become_a_policy_or_problems_each_with_its_place_on_one_line(r
             assert 1 <= problem.line <= len(raw.splitlines()) + raw.count(b"\xc2\x85") + raw.count(b"\xe2\x80") + 1
             assert problem.column >= 1
             assert str(problem).isprintable()
+
+
+@given(files)
+def test_check_raises_nothing_and_agrees_with_what_a_run_reads(raw: bytes) -> None:
+    with TemporaryDirectory() as folder, redirect_stdout(StringIO()) as out:
+        file = Path(folder, PATH)
+        file.write_bytes(raw)
+        status = run_command_line(["--check", str(file), "--format", "json"], {}, Signals())
+    found = read(raw)
+    problems = found.problems if isinstance(found, ConfigurationError) else ()
+    written = [(each["file"], each["line"], each["column"], each["message"]) for each in json.loads(out.getvalue())]
+    assert written == [(str(file), each.line, each.column, str(each)) for each in problems]
+    assert status == (2 if problems else 0)
 
 
 @given(files)

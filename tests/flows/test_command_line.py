@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
 
 from sepurux_action.app import run_command_line
+from sepurux_action.config import options
 from sepurux_action.host.deadlines import Signals
 from tests import backend
 from tests.backend import decided, sound_backend
@@ -68,6 +72,32 @@ class Ended(NamedTuple):
 
 
 Gate = Callable[..., Ended]
+
+
+def test_the_hook_of_pre_commit_reports_all_problems_of_all_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [hook] = yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    program, *entry = hook["entry"].split()
+    scripts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    assert (hook["id"], hook["language"], program in scripts) == ("sepurux-gate-check", "python", True)
+    assert re.search(hook["files"], options.CONFIG.default)
+
+    def check(*arguments: str) -> Ended:
+        return Ended(run_command_line([*entry, *arguments], {}, Signals()), *capsys.readouterr())
+
+    monkeypatch.chdir(tmp_path)
+    absent = f"{options.CONFIG.default}:1:1: the file could not be read: No such file or directory\n"
+    assert check() == (2, absent, "")
+    (tmp_path / "a.yml").write_text("campaign: c\ntrace_file: none.json\n")
+    (tmp_path / "b.yml").write_text("campain: c\ngates: [{timeout: soon}, {name: a}]\n")
+    assert check("a.yml") == (0, "a.yml: valid, 1 gate\n", "")
+    status, out, log = check("b.yml", "a.yml")
+    lines = out.splitlines()
+    assert (status, [line.split(": ")[0] for line in lines], log) == (2, ["b.yml:1:1", "b.yml:2:19", "a.yml"], "")
+    as_json = check("b.yml", "a.yml", "--format", "json")
+    assert ["{file}:{line}:{column}: {message}".format(**each) for each in json.loads(as_json.out)] == lines[:2]
+    assert check("a.yml", "--format", "json") == (0, "[]\n", as_json.log)
 
 
 @pytest.fixture
