@@ -23,8 +23,15 @@ from sepurux_action.evaluate import evaluate, no_credentials_hint
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
 from sepurux_action.evaluation.result import GateResult
 from sepurux_action.github.event import other_commit_warning, pr_number_warning, with_pull_request_number
-from sepurux_action.github.policy_source import ResolvedPolicy, check_file, read_checkout, resolve_policy
+from sepurux_action.github.policy_source import (
+    ResolvedPolicy,
+    check_file,
+    invalid_base_note,
+    read_checkout,
+    resolve_policy,
+)
 from sepurux_action.github.session import GitHubSession
+from sepurux_action.github.snapshot import policy_ref
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Output
@@ -111,10 +118,14 @@ def run_gates(
         run = replace(run, settings=settings)
     _log_start(run)
     results = evaluate(run)
+    status = exit_status((gate.decision, gate.blocks) for gate in results)
+    if run.policy.problems:
+        results, status = tuple(gate.blocked_by_policy() for gate in results), status or EXIT_UNDECIDED
     report = build_report(results, _report_context(run), short=bool(signals.received))  # 5 s are left for everything
+    report = replace(report, problems=tuple(each.redacted(run.redact) for each in run.policy.problems))
     _publish(run, results, report, files)
     show(report)
-    return signals.status(exit_status((gate.decision, gate.blocks) for gate in results))
+    return signals.status(status)
 
 
 def _begin(invocation: Invocation, host: Output, signals: Signals, connections: Connections) -> Run:
@@ -147,7 +158,9 @@ def _with_policy(run: Run, invocation: Invocation) -> Run:
     """Return the run with the policy and its folder for report files; raises ConfigurationError."""
     snapshot = run.github.snapshot if run.github.connected else None
     read_file = partial(read_checkout, invocation.traces)
-    policy = _until_signal(run, partial(resolve_policy, run.settings, run.event, snapshot, read_file))
+    changed = run.github.changes_policy(run.settings.config)
+    resolve = partial(resolve_policy, run.settings, run.event, snapshot, read_file, changed=changed)
+    policy = _until_signal(run, resolve)
     report_dir = read_inputs(invocation.layers, policy.policy).report_dir
     return replace(run, policy=policy, settings=replace(run.settings, report_dir=report_dir))
 
@@ -219,22 +232,22 @@ def _publish(run: Run, results: Sequence[GateResult], report: Report, files: Rep
     if run.signals.received:
         return
     comment_url = github.publish_comment(results, lambda marker: render_comment(report, marker))
-    github.soft_gate.request_reviews()
+    if not run.policy.problems:
+        github.soft_gate.request_reviews()
     if comment_url:
         run.host.set_outputs(outputs.step_outputs(results, comment_url, report_path))
 
 
 def _log_report(report: Report, host: Output) -> None:
-    """Log the problems in the settings, or the decision, which stands out, and the lines about what failed."""
+    """Log the decision, which stands out, the problems on their lines, and the lines about what failed."""
+    if report.gates:
+        level = Level.ERROR if report.acting else Level.WARNING if report.not_passed else Level.NOTICE
+        host.annotate(level, "\n".join(render_lines(report, "annotation")), title="Sepurux gate")
+    title = f"Sepurux gate: invalid {'policy' if report.gates else 'settings'}"
     for problem in report.problems:
-        host.annotate(
-            Level.ERROR, str(problem), title="Sepurux gate: invalid settings", file=problem.file, line=problem.line
-        )
-    if report.problems:
-        return
-    level = Level.ERROR if report.acting else Level.WARNING if report.not_passed else Level.NOTICE
-    host.annotate(level, "\n".join(render_lines(report, "annotation")), title="Sepurux gate")
-    for line in render_lines(report, "log"):
+        host.annotate(Level.ERROR, str(problem), title=title, file=problem.file, line=problem.line)
+    notes = () if report.gates else map(str, report.context.notes)
+    for line in (*notes, *render_lines(report, "log")):
         host.log(line)
 
 
@@ -258,11 +271,14 @@ def _write_report(run: Run, report: Report, files: ReportWriter) -> str:
 
 def _publish_problems(run: Run, error: ConfigurationError, files: ReportWriter) -> Report:
     """Write outputs, summary, and report files, and set the statuses; return the report of the problems."""
-    problems = [each.redacted(run.redact) for each in error.problems]
+    problems = [each.redacted(run.redact) for each in (*run.policy.problems, *error.problems)]
     if run.settings.missing_secret:  # alone it is no problem; beside others, users can correct all at once
         message = f"it is empty, and so is `api_key`. {no_credentials_hint(run.event)}"
         problems.append(Problem(where=run.settings.missing_secret, message=message))
-    report = Report(context=_report_context(run, evaluated=False), problems=tuple(problems))
+    context = _report_context(run, evaluated=False)
+    if run.github.connected and policy_ref(run.event) and not run.policy.policy and any(p.file for p in error.problems):
+        context = replace(context, notes=(invalid_base_note(run.event, run.settings.config),))
+    report = Report(context=context, problems=tuple(problems))
     run.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
     if report_path := _write_report(run, report, files):
         run.host.set_outputs({"report_path": report_path})

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.gate import REGISTERED, Gate, Trace
-from sepurux_action.config.policy import Change
+from sepurux_action.config.policy import Change, PolicyNote
 from sepurux_action.config.settings import input_layer, read_inputs
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import ConfigurationError, Problem
@@ -43,7 +43,7 @@ from sepurux_action.evaluation.polling import CANCELLED, CHECK_NETWORK
 from sepurux_action.evaluation.published_result import Baseline, BaselineResult, CommitResults, PreviousResult
 from sepurux_action.evaluation.result import GateResult, RunResult, Standing, WorkflowRun
 from sepurux_action.github.event import Event
-from sepurux_action.github.policy_source import DELETED, FIRST_FILE, resolve_policy
+from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
 from sepurux_action.report.report import Context, Report, build_report
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
@@ -557,6 +557,17 @@ def a_settings_report(*problems: Problem, context: Context | None = None) -> Rep
     return Report(context=context or a_context(), problems=problems)
 
 
+def invalid_policies() -> dict[str, Report]:
+    """Return reports on a pull request that makes the policy invalid: on one gate that passed, and on several gates."""
+    (one, _), (several, context) = states()["pass"], states()["gates"]
+    rejected = replace(states()["error"][0][0], gate=a_gate(name="export", on_undecided=OnUndecided.ALLOW))
+    context = replace(context, policy_path=".github/sepurux-gate.yml")
+    return {
+        name: replace(build_report([each.blocked_by_policy() for each in results], context), problems=problems()[:1])
+        for name, results in {"policy-invalid": one, "policy-invalid-gates": (*several, rejected)}.items()
+    }
+
+
 @cache
 def reports() -> dict[str, Report]:
     """Return the report of every state by its name, including those on settings that cannot be used."""
@@ -565,12 +576,17 @@ def reports() -> dict[str, Report]:
         message="the policy could not be read: Resource not accessible by integration. "
         "Give the job `contents: read` under `permissions:`.",
     )
+    note = invalid_base_note(
+        Event(base_ref="main", repository="acme/shop", server_url="https://github.com"), ".github/sepurux-gate.yml"
+    )
     return {
         **{
             name: build_report(results, context, short=name == "cancelled")
             for name, (results, context) in states().items()
         },
+        **invalid_policies(),
         "bad-settings": a_settings_report(*problems()),
+        "bad-settings-base": a_settings_report(*problems()[:1], context=a_context(base_ref="main", notes=(note,))),
         "bad-settings-unreadable": a_settings_report(unreadable),
     }
 
@@ -579,7 +595,7 @@ def reports() -> dict[str, Report]:
 def commented() -> dict[str, Report]:
     """Return the reports that have a comment: none without a pull request or after a signal."""
     commentable = (name for name, (_, context) in states().items() if context.pull_request and name != "cancelled")
-    return {name: reports()[name] for name in commentable}
+    return {name: reports()[name] for name in (*commentable, *invalid_policies())}
 
 
 HOSTILE = (
@@ -606,7 +622,7 @@ def hostile_context(foreign: str, *gates: str) -> Context:
     past = a_past_result(decision=Decision.FAIL)
     return a_context(
         version=f"1{foreign}",
-        notes=(f"{foreign}!",),
+        notes=(PolicyNote(f"{foreign}!", "file", "https://github.com/acme/shop/blob/main/a.yml"),),
         policy_changes=tuple(Change(f"{foreign}{n}", f"{foreign}{n}", f"{n}{foreign}", foreign) for n in range(12)),
         base_ref=f"{foreign}!",
         baselines=dict.fromkeys(gates, a_baseline(past, past)),

@@ -151,6 +151,7 @@ class FakeGitHubClient(GitHubClient):
     pages: Sequence[Snapshot] = (Snapshot(),)
     given: tuple[Review, ...] = ()
     permissions: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[ChangedFile, ...] = ()
     calls: list[tuple[float, str, str]] = field(default_factory=list)
     statuses: dict[str, tuple[CommitState, str]] = field(default_factory=dict)
     comments: dict[int, Comment] = field(default_factory=dict)
@@ -181,7 +182,7 @@ class FakeGitHubClient(GitHubClient):
 
     def changed_files(self, number: int) -> tuple[ChangedFile, ...]:
         self._log("changed_files", str(number))
-        return ()
+        return self.files
 
     def reviews(self, number: int) -> tuple[Review, ...]:
         self._log("reviews", str(number))

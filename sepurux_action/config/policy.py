@@ -61,6 +61,18 @@ def without_unmerged_rules(policy: Policy) -> Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyNote:
+    """A remark about the policy file, and the address of the `page` that `label` names, '' without one."""
+
+    text: str
+    label: str = ""
+    page: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.page}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One value that differs between two policies; a text is '' where the descriptions say null."""
 

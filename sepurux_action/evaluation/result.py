@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sepurux_action.config.gate import Gate
@@ -117,10 +117,16 @@ class GateResult:
     evaluations: tuple[Runs, ...] = ()
     confirmation: str = ""
     standing: Standing | None = None
+    invalid_policy: bool = False
+
+    def blocked_by_policy(self) -> GateResult:
+        """Return the result if the pull request makes the policy invalid: it blocks, and waits for no approval."""
+        return replace(self, blocks=True, invalid_policy=True)
 
     @property
     def needs_approval(self) -> bool:
-        return self.approval is not None and not self.approval.approved and self.approval.possible
+        waits = self.approval is not None and not self.approval.approved and self.approval.possible
+        return waits and not self.invalid_policy
 
     @cached_property
     def ranked(self) -> tuple[RunResult, ...]:

@@ -10,25 +10,37 @@ import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options
-from sepurux_action.config.policy import MAX_FILE_BYTES, Change, Policy, diff, without_unmerged_rules
+from sepurux_action.config.policy import (
+    MAX_FILE_BYTES,
+    Change,
+    Policy,
+    PolicyNote,
+    diff,
+    without_unmerged_rules,
+)
 from sepurux_action.config.policy_parser import read_policy
 from sepurux_action.config.settings import Settings
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluation.trace_files import TraceFolder
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
-from sepurux_action.github.snapshot import Snapshot, policy_ref
+from sepurux_action.github.snapshot import PolicyFile, Snapshot, policy_ref
 
 FIRST_FILE_EVENTS = frozenset({"pull_request", "pull_request_review"})
-FIRST_FILE = (
+FIRST_FILE = PolicyNote(
     "This pull request adds the first policy file. Its list of gates applies, with their names, campaigns, projects, "
     "traces, and mutation packs. Everything else in it (stage, thresholds, `paths`, `timeout`, `on_undecided`, "
     "`reviewers`, and how results are published) applies once it is merged."
 )
-DELETED = "This pull request deletes the policy file. The file applies until the pull request is merged."
+DELETED = PolicyNote("This pull request deletes the policy file. The file applies until the pull request is merged.")
+INVALID_BASE = (
+    "The policy file on {} is invalid. This blocks every pull request into the branch, the one that repairs the file "
+    "too. Someone who may bypass the ruleset or branch protection must merge the repair."
+)
 UNREADABLE_FILE = "Make it a text file that the gate can read."
 
 SEVERAL_PULL_REQUESTS = (
@@ -42,24 +54,35 @@ MAX_PULLS_NAMED = 10  # pull requests in one message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedPolicy:
+    """The policy that applies, and what the pull request does to its file.
+
+    `problems` are those that the pull request brings into the file.
+    """
+
     policy: Policy | None = None
     changes: tuple[Change, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[PolicyNote, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 def resolve_policy(
-    inputs: Settings, event: Event, snapshot: Snapshot | None, read_file: Callable[[str], bytes | None]
+    inputs: Settings,
+    event: Event,
+    snapshot: Snapshot | None,
+    read_file: Callable[[str], bytes | None],
+    *,
+    changed: bool = False,
 ) -> ResolvedPolicy:
     """Return the policy that applies to an event; raises ConfigurationError with its problems and the inputs'.
 
     `snapshot` is None if GitHub is not used. In that case, and for events without a base commit, `read_file` reads the
-    file from the checkout.
+    file from the checkout. `changed`: the pull request or merge group changes the file.
     """
     try:
         _check_base_is_known(inputs, event, uses_github=snapshot is not None)
         if snapshot is None or not policy_ref(event):
             return _of_checkout(inputs, read_file)
-        return _of_base(inputs, event, snapshot)
+        return _of_base(inputs, event, snapshot, changed=changed)
     except ConfigurationError as bad:
         raise ConfigurationError((*bad.problems, *inputs.problems)) from None
 
@@ -92,6 +115,13 @@ def check_file(path: str) -> Policy:
         raise ConfigurationError([Problem("", message, path, 1, 1)]) from None
 
 
+def invalid_base_note(event: Event, path: str) -> PolicyNote:
+    """Return the note that says who can repair an invalid policy file of the base, with the address of the file."""
+    branch = f"`{event.base_ref}`" if event.base_ref else "the default branch"
+    page = event.url("blob", quote(f"{event.base_ref or 'HEAD'}/{path}"))
+    return PolicyNote(INVALID_BASE.format(branch), "file", page)
+
+
 def _of_checkout(inputs: Settings, read_file: Callable[[str], bytes | None]) -> ResolvedPolicy:
     try:
         text = read_file(inputs.config)
@@ -102,7 +132,7 @@ def _of_checkout(inputs: Settings, read_file: Callable[[str], bytes | None]) -> 
     return ResolvedPolicy(policy=None if text is None else read_policy(text, inputs.config))
 
 
-def _of_base(inputs: Settings, event: Event, snapshot: Snapshot) -> ResolvedPolicy:
+def _of_base(inputs: Settings, event: Event, snapshot: Snapshot, *, changed: bool) -> ResolvedPolicy:
     if snapshot.policy.error:
         details = snapshot.policy.details
         step = advice(Operation.BASE, details, event) if details else UNREADABLE_FILE
@@ -111,38 +141,31 @@ def _of_base(inputs: Settings, event: Event, snapshot: Snapshot) -> ResolvedPoli
         usual = options.CONFIG.default
         message = f"{usual} exists and applies; remove `config` or that file"
         raise ConfigurationError([Problem(where=f"`config` {inputs.config}", message=message)])
-    if snapshot.policy.text is None:
-        return _first_policy(inputs, event, snapshot)
-    policy = _policy(inputs, snapshot.policy.text)
-    if event.pull_request is None or snapshot.head_policy == snapshot.policy:
-        return ResolvedPolicy(policy=policy)
-    return _changed_policy(inputs, policy, snapshot)
-
-
-def _first_policy(inputs: Settings, event: Event, snapshot: Snapshot) -> ResolvedPolicy:
-    head = snapshot.head_policy.text
+    text, head = snapshot.policy.text, snapshot.head_policy
+    base = None if text is None else _policy(inputs, text)
     may_be_first = event.name in FIRST_FILE_EVENTS and inputs.config == options.CONFIG.default
-    if head is None or not may_be_first:
+    if base is None and not (changed and head.text is not None and may_be_first):
         _check_not_named(inputs, "the base commit")
-        return ResolvedPolicy()
-    return ResolvedPolicy(policy=without_unmerged_rules(_policy(inputs, head)), notes=(FIRST_FILE,))
+    return _with_head(inputs, base, head, may_be_first=may_be_first) if changed else ResolvedPolicy(policy=base)
 
 
-def _changed_policy(inputs: Settings, policy: Policy, snapshot: Snapshot) -> ResolvedPolicy:
-    head = snapshot.head_policy
+def _with_head(inputs: Settings, base: Policy | None, head: PolicyFile, *, may_be_first: bool) -> ResolvedPolicy:
+    """Return the base's policy, and what the pull request changes in it; without one, the first policy."""
+    if head.details:
+        note = PolicyNote(f"The policy file of this pull request could not be read: {head.error}.")
+        return ResolvedPolicy(policy=base, notes=(note,))
     if head.error:
-        note = f"The policy file of this pull request could not be read: {head.error}."
-        return ResolvedPolicy(policy=policy, notes=(note,))
+        problem = Problem("", f"{head.error}. {UNREADABLE_FILE}", inputs.config, 1, 1)
+        return ResolvedPolicy(policy=base, problems=(problem,))
     if head.text is None:
-        return ResolvedPolicy(policy=policy, notes=(DELETED,))
+        return ResolvedPolicy(policy=base, notes=(DELETED,))
     try:
-        new = _policy(inputs, head.text)
-    except ConfigurationError as bad:
-        first = bad.problems[0]
-        problem = f"{first.location}:{first.column}: {first}"
-        note = f"The policy file of this pull request has problems; correct them before you merge it: {problem}"
-        return ResolvedPolicy(policy=policy, notes=(note,))
-    return ResolvedPolicy(policy=policy, changes=diff(policy, new))
+        merged = _policy(inputs, head.text)
+    except ConfigurationError as invalid:
+        return ResolvedPolicy(policy=base, problems=invalid.problems)
+    if base is None and may_be_first:
+        return ResolvedPolicy(policy=without_unmerged_rules(merged), notes=(FIRST_FILE,))
+    return ResolvedPolicy(policy=base, changes=diff(base, merged) if base else ())
 
 
 def _check_base_is_known(inputs: Settings, event: Event, *, uses_github: bool) -> None:

@@ -15,7 +15,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
-from sepurux_action.config.path_filter import ChangedFile
+from sepurux_action.config.path_filter import ChangedFile, lists
 from sepurux_action.config.policy_parser import workflow_triggers
 from sepurux_action.config.settings import MAX_CONTEXT_LENGTH, Settings
 from sepurux_action.config.stage import Stage
@@ -30,7 +30,15 @@ from sepurux_action.github.client import CommitState, CommitStatus, GitHubClient
 from sepurux_action.github.comment_state import CommentState, State, failures_of, unfinished_of
 from sepurux_action.github.event import REVIEW, Event, as_ambiguous, resolve
 from sepurux_action.github.permissions import Operation
-from sepurux_action.github.snapshot import MAX_PAGES, PAGE, RECENT_PULL_REQUESTS, Comment, Snapshot, policy_ref
+from sepurux_action.github.snapshot import (
+    MAX_PAGES,
+    PAGE,
+    RECENT_PULL_REQUESTS,
+    Comment,
+    Snapshot,
+    policy_ref,
+    reads_head,
+)
 from sepurux_action.github.soft_gate import ReviewGate
 from sepurux_action.github.sticky_comment import StickyComment
 from sepurux_action.host.deadlines import Timeouts
@@ -46,6 +54,7 @@ UNKNOWN_COMMENTS = (
     f"not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
     "and one of them may be its own"
 )
+INVALID_POLICY = "this pull request makes the policy invalid"
 BASE_CHANGED = "the base branch has changed; re-run the job"
 MIN_DECIDED = 10  # results; with fewer, one flaky run changes the advice on the next stage
 MAX_BLOCKED_PERCENT = 10  # of the results; teams soon turn off a gate that blocks more
@@ -199,12 +208,23 @@ class GitHubSession:
         """Return the comments with the marker, the oldest first; there is more than one after a race."""
         return tuple(each for each in snapshot.comments if each.body.startswith(self._comment_state.marker))
 
+    @cached_property
     def changed_files(self) -> tuple[ChangedFile, ...] | None:
         """Return the files that the pull request changes, None if not known; `is_current` confirms the head then."""
         number = self.event.pull_request
         if number is None or not self._has_event_commit(self.snapshot):
             return None
         return self._calls.try_call(Operation.FILES, lambda github: github.changed_files(number))
+
+    def changes_policy(self, path: str) -> bool:
+        """Return whether the pull request or merge group changes the policy file.
+
+        A branch may be behind its base, so another content is a change unless the list of changed files lacks the file.
+        """
+        policy, head = self.snapshot.policy, self.snapshot.head_policy
+        if policy.error or head == policy or not reads_head(self.event):
+            return False
+        return lists(self.changed_files, path) or not self.is_current()
 
     def is_current(self) -> bool:
         """Fetch the pull request again; return whether it still has the evaluated commit and the same base."""
@@ -408,6 +428,8 @@ def _status_note(result: GateResult) -> str:
 
 
 def _note(result: GateResult) -> str:
+    if result.invalid_policy:
+        return INVALID_POLICY
     if result.needs_approval:
         return "needs an approval"
     if result.approval and result.approval.approved:

@@ -164,6 +164,12 @@ def policy_ref(event: Event) -> str:
     return "HEAD" if from_default_branch else ""
 
 
+def reads_head(event: Event) -> bool:
+    """Return whether the policy file of the evaluated commit is read too: that of a pull request or a merge group."""
+    proposed = event.pull_request is not None or event.name == "merge_group"
+    return bool(proposed and event.commit and policy_ref(event))
+
+
 def snapshot_query(event: Event, *, with_base: bool) -> str:
     """Return the query, with the base's commits as literals: with variables it would be twice as long.
 
@@ -181,7 +187,6 @@ def snapshot_variables(event: Event, *, after: str = "", config: str = "") -> di
     """Return the variables of the query. Without `config`, it reads no file and nothing of the evaluated commit."""
     owner, _, name = event.repository.partition("/")
     policy_at = policy_ref(event) if config else ""
-    with_head = bool(policy_at and event.pull_request is not None and event.commit)
     return {
         "owner": owner,
         "name": name,
@@ -195,7 +200,7 @@ def snapshot_variables(event: Event, *, after: str = "", config: str = "") -> di
         "policy": f"{policy_at}:{config}",
         "withPolicy": bool(policy_at),
         "headPolicy": f"{event.commit}:{config}",
-        "withHead": with_head,
+        "withHead": bool(config) and reads_head(event),
         "defaultPolicy": f"{policy_at}:{options.CONFIG.default}",
         "withDefault": bool(policy_at) and config != options.CONFIG.default,
         "workflow": event.workflow_file,

@@ -44,7 +44,7 @@ def junit_xml(report: Report) -> bytes:
     suites: list[tuple[str, tuple[_Case, ...], GateFacts | None]]
     suites = [(gate.name, tuple(_cases(gate)), gate) for gate in report.gates]
     if report.problems:
-        suites = [("settings", tuple(map(_of_problem, report.problems)), None)]
+        suites += [("settings", tuple(map(_of_problem, report.problems)), None)]
     root = ET.Element("testsuites", name="Sepurux gate")
     for suite, (_, cases, gate) in zip(_unique(name for name, *_ in suites), suites, strict=True):
         states = [case.state for case in cases]

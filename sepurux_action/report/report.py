@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from sepurux_action.common import number_format
 from sepurux_action.config.command_line import command_lines
-from sepurux_action.config.policy import Change
+from sepurux_action.config.policy import Change, PolicyNote
 from sepurux_action.config.stage import OnUndecided, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import metrics, published_result
@@ -112,7 +112,7 @@ class Context:
     from_fork: bool = False
     version: str = ""
     policy_path: str = ""
-    notes: tuple[str, ...] = ()
+    notes: tuple[PolicyNote, ...] = ()
     policy_changes: tuple[Change, ...] = ()  # by the pull request
     baselines: Mapping[str, Baseline] = field(default_factory=dict)  # by the gate's name
     base_ref: str = ""
@@ -233,7 +233,8 @@ class GateFacts(GateResult):
     @property
     def not_allowed(self) -> str:
         """Return why `on_undecided: allow` does not apply to a gate without a result, '' if it does or is not set."""
-        if not (self.decision.is_undecided and self.blocks and self.gate.on_undecided is OnUndecided.ALLOW):
+        allows = self.gate.on_undecided is OnUndecided.ALLOW and not self.invalid_policy
+        if not (self.decision.is_undecided and self.blocks and allows):
             return ""
         if self.short:
             return "the step was cancelled"
@@ -586,7 +587,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A report on gates, the most important first, or on `problems` in the settings; `short` after a signal."""
+    """A report on gates, the most important first, or on `problems` in the settings; `short` after a signal.
+
+    With gates, the problems are those that the pull request brings into the policy file.
+    """
 
     context: Context
     gates: tuple[GateFacts, ...] = ()
@@ -632,7 +636,7 @@ class Report:
 
     @property
     def without_result(self) -> Sequence[Sequence[GateFacts]]:
-        without = (gate for gate in self.acting if not gate.failed)
+        without = (gate for gate in self.acting if not (gate.failed or gate.passed))
         return _grouped(without, lambda gate: (gate.state, gate.reason, gate.worst.hint))
 
 

@@ -255,13 +255,20 @@ class ReportJson(Shape):
     ]
     short: Annotated[bool, "Whether details were left out because the step was canceled."]
     gates: Annotated[tuple[_Gate, ...], "The gates, the most important first; empty for invalid settings."]
-    problems: Annotated[tuple[_Problem, ...], "The problems in the settings."]
+    problems: Annotated[
+        tuple[_Problem, ...],
+        "The problems in the settings; with gates, those that the pull request brings into the policy file.",
+    ]
     policy_changes: Annotated[
         tuple[Change, ...],
         "What the pull request changes in the policy. It applies once merged.",
         of("context.policy_changes"),
     ]
-    notes: Annotated[tuple[Note, ...], "Remarks.", lambda report: (*map(Note, report.context.notes), *report.notes)]
+    notes: Annotated[
+        tuple[Note, ...],
+        "Remarks.",
+        lambda report: (*(Note(str(each)) for each in report.context.notes), *report.notes),
+    ]
     brief: Annotated[
         Brief,
         "What failed, for coding agents. Nothing is cut to a size here.",

@@ -96,7 +96,7 @@ class View:
 
     @property
     def alert(self) -> str:
-        if self.report.in_state(State.FAILED):
+        if self.report.in_state(State.FAILED) and not self.report.problems:
             return "CAUTION"
         if self.report.in_state(State.NEEDS_APPROVAL):
             return "IMPORTANT"

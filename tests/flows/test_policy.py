@@ -215,6 +215,8 @@ def test_problems_of_file_and_inputs_are_reported_together_those_of_the_file_on_
     assert result.exit_code == 2
     places = [(shown.file, shown.line) for shown in result.annotations if shown.level == "error"]
     assert places == [(PATH, 2), (PATH, 4), (None, None), (None, None)]
+    assert "Someone who may bypass the ruleset or branch protection must merge the repair" in result.log
+    assert f"([file]({scene.github.server_url}/octo/shop/blob/main/{PATH}))" in result.summary
     names = [message.partition(":")[0] for message in result.messages("error")]
     assert names == ["`enforcment`", "`thresholds`, `max_unsafe`", "input `timeout`", "input `pol_interval`"]
 
@@ -235,16 +237,27 @@ def test_a_first_file_under_another_name_is_a_problem(scene: Scene) -> None:
     assert "no such file in the base commit" in result.messages("error")[0]
 
 
-@pytest.mark.parametrize(
-    ("head", "says"), [("enforcment: observe\n", "has problems"), (b"\x00\xff", "not a text file")]
-)
-def test_a_head_file_with_problems_is_reported_and_has_no_effect(head: str | bytes, says: str, scene: Scene) -> None:
-    with_policy(scene, STRICT)
-    scene.pull.push({PATH: head})
+def test_a_pull_request_that_makes_the_policy_invalid_blocks_and_is_annotated(scene: Scene) -> None:
+    with_policy(scene, LOOSE)
+    scene.pull.push({PATH: "campaign: core\nenforcment: hard\n"})
+    scene.answers(**PASSED)
+    result = scene.run()
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, "pass", "failure")
+    assert scene.status[0] == "failure"
+    first, problem = (each for each in result.annotations if each.level == "error")
+    assert first.message.startswith("This pull request makes the policy invalid\nBlocked. Correct these lines of")
+    assert (problem.file, problem.line) == (PATH, 2)
+    assert all("did you mean enforcement?" in without_code(text) for text in (result.summary, scene.ours[0]))
+
+
+def test_a_soft_gate_does_not_wait_if_the_pull_request_makes_the_policy_invalid(scene: Scene) -> None:
+    with_policy(scene, SOFT + "reviewers: [hubot]\n")
+    scene.repository.collaborator("hubot", "write")
+    scene.pull.push({PATH: "enforcment: soft\n"})
     scene.answers()
     result = scene.run()
-    assert result.exit_code == 1
-    assert says in read(result.summary).prose
+    assert (result.exit_code, result.outputs["decision"], scene.status[0]) == (1, "fail", "failure")
+    assert scene.pull.requested == []
 
 
 def test_without_a_token_the_policy_file_of_the_checkout_applies(scene: Scene) -> None:
@@ -392,11 +405,16 @@ def test_hard_warns_when_nothing_requires_its_status(*, required: bool, scene: S
     assert ("so this gate blocks no merge" in read(scene.run().summary).prose) is not required
 
 
-def test_a_first_file_with_problems_is_reported_on_its_lines(scene: Scene) -> None:
+@pytest.mark.parametrize(("campaign", "decision"), [("core-reliability", "pass"), ("", "error")])
+def test_a_first_file_with_problems_is_annotated_while_the_inputs_apply(
+    campaign: str, decision: str, scene: Scene
+) -> None:
     scene.pull.push({PATH: "campaign: core-reliability\nenforcment: observe\n"})
-    result = scene.run()
-    assert result.exit_code == 2
-    assert [(shown.file, shown.line) for shown in result.annotations if shown.level == "error"] == [(PATH, 2)]
+    result = scene.run(campaign=campaign, enforcement="observe")
+    assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (2, decision, "failure")
+    shown = [(each.file, each.line) for each in result.annotations if each.level == "error"]
+    assert sorted(shown, key=str) == [(PATH, 2), (None, None)]
+    assert "Someone who may bypass" not in result.log
 
 
 def test_a_missing_secret_is_listed_with_invalid_settings_and_alone_is_none(scene: Scene) -> None:

@@ -396,6 +396,17 @@ def test_a_policy_file_that_github_truncates_is_an_error(dotcom: Scene) -> None:
     assert (snapshot.policy.text, snapshot.policy.error) == (None, "it is not a text file of at most 256 KiB")
 
 
+def test_the_head_of_a_merge_group_is_read_also_if_its_branch_names_no_pull_request(dotcom: Scene) -> None:
+    base, path = dotcom.pull.base_sha, options.CONFIG.default
+    dotcom.pull.push({path: "a: 1"})
+    event = replace(dotcom.event, commit=dotcom.pull.head_sha, base_sha=base, pull_request=None)
+    heads = [
+        dotcom.client.fetch_snapshot(replace(event, name=name), config=path).head_policy.text
+        for name in ("merge_group", "push")
+    ]
+    assert heads == ["a: 1", None]
+
+
 # -- the results on the base branch -----------------------------------------------------------------------------------
 
 

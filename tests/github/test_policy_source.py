@@ -1,4 +1,4 @@
-"""The policy file of the checkout is read only in the workspace, and is absent only if nothing has its name."""
+"""Which policy applies, what a pull request does to its file, and how that of the checkout is read."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from sepurux_action.config.settings import input_layer, read_inputs
+from sepurux_action.errors import ErrorDetails
 from sepurux_action.evaluation.trace_files import NOWHERE, TraceFolder
-from sepurux_action.github.policy_source import read_checkout
+from sepurux_action.github.event import Event
+from sepurux_action.github.policy_source import DELETED, FIRST_FILE, ResolvedPolicy, read_checkout, resolve_policy
+from sepurux_action.github.snapshot import NO_TEXT_FILE, PolicyFile, Snapshot, unread
 
 
 @pytest.fixture
@@ -55,3 +59,44 @@ def test_a_policy_file_is_absent_only_if_nothing_has_its_name(base: Path) -> Non
 
 def test_a_deleted_working_directory_has_no_policy_file() -> None:
     assert read_checkout(TraceFolder(NOWHERE), ".github/sepurux-gate.yml") is None
+
+
+OLD, NEW, BAD = (PolicyFile(text=text) for text in ("timeout: 60", "campaign: new\ntimeout: 30", "a: 1\nb: 2"))
+NONE, BINARY, UNREAD = PolicyFile(), PolicyFile(error=NO_TEXT_FILE), unread(ErrorDetails(message="forbidden"))
+
+
+def resolved(base: PolicyFile, head: PolicyFile, event: str, *, changed: bool) -> ResolvedPolicy:
+    about = Event(name=event, repository="o/r", commit="a" * 40, pull_request=1, base_ref="main", base_sha="b" * 40)
+    snapshot = Snapshot(policy=base, head_policy=head)
+    return resolve_policy(read_inputs([input_layer({})]), about, snapshot, lambda _: None, changed=changed)
+
+
+@pytest.mark.parametrize("event", ["pull_request", "pull_request_target", "merge_group", "workflow_run"])
+@pytest.mark.parametrize(
+    ("base", "head", "lines", "says"),
+    [
+        (OLD, OLD, (), None),
+        (OLD, NEW, (), None),
+        (OLD, BAD, (1, 2), None),
+        (OLD, BINARY, (1,), None),
+        (OLD, NONE, (), DELETED.text),
+        (OLD, UNREAD, (), "The policy file of this pull request could not be read: forbidden."),
+        (NONE, NEW, (), FIRST_FILE.text),
+        (NONE, BAD, (1, 2), None),
+        (NONE, BINARY, (1,), None),
+        (NONE, UNREAD, (), "The policy file of this pull request could not be read: forbidden."),
+    ],
+    ids=range(10),
+)
+def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
+    base: PolicyFile, head: PolicyFile, lines: tuple[int, ...], says: str | None, event: str
+) -> None:
+    found = resolved(base, head, event, changed=head != base)
+    first = event == "pull_request" and (base, head) == (NONE, NEW)
+    applies = "new" if first else "60" if base == OLD else ""
+    texts = found.policy.top.texts.values() if found.policy else ()
+    assert "".join(each.text for each in texts) == applies
+    assert tuple(each.line for each in found.problems) == lines
+    assert [note.text for note in found.notes] == ([says] if says and (first or says != FIRST_FILE.text) else [])
+    assert bool(found.changes) is (base == OLD and head == NEW)
+    assert resolved(base, head, event, changed=False) == ResolvedPolicy(policy=None if base == NONE else found.policy)

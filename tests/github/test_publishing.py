@@ -13,7 +13,7 @@ import pytest
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
-from sepurux_action.config.path_filter import parse_paths
+from sepurux_action.config.path_filter import ChangedFile, parse_paths
 from sepurux_action.config.policy_parser import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import Settings
 from sepurux_action.config.stage import Stage
@@ -324,14 +324,14 @@ def test_reviews_and_statuses_have_time_of_their_own(publish: Callable[[GitHubSe
 @pytest.mark.parametrize("pull", [replace(PULL, head_sha="c" * 40), None])
 def test_changed_files_are_not_read_of_another_head(pull: PullRequest | None) -> None:
     scene = a_scene(pages=(replace(PAGE, pull_request=pull, error=OUTAGE),))
-    assert scene.session.changed_files() is None
+    assert scene.session.changed_files is None
     assert scene.client.named("changed_files") == []
 
 
 @pytest.mark.parametrize("pull", [replace(PULL, head_sha="c" * 40), replace(PULL, base_ref="next"), None])
 def test_changed_files_do_not_count_once_head_or_base_has_changed(pull: PullRequest | None) -> None:
     scene = a_scene()
-    assert scene.session.changed_files() == ()
+    assert scene.session.changed_files == ()
     assert scene.session.is_current()
     scene.client.pages = (replace(PAGE, pull_request=pull),)
     assert not scene.session.is_current()
@@ -339,9 +339,39 @@ def test_changed_files_do_not_count_once_head_or_base_has_changed(pull: PullRequ
     assert not scene.session.is_current()
 
 
+POLICY, LISTED = PolicyFile(text="campaign: a"), (ChangedFile("new.yml", "policy.yml"),)
+AT_BASE = replace(EVENT, base_sha="b" * 40)
+
+
+@pytest.mark.parametrize(
+    ("event", "policy", "files", "head", "changes"),
+    [
+        (AT_BASE, PolicyFile(), LISTED, PULL, True),
+        (AT_BASE, PolicyFile(), (), PULL, False),
+        (AT_BASE, PolicyFile(), (), replace(PULL, head_sha="c" * 40), True),
+        (AT_BASE, PolicyFile(), (ChangedFile("other.yml"),) * 3000, PULL, True),
+        (AT_BASE, PolicyFile(), None, PULL, True),
+        (AT_BASE, POLICY, LISTED, PULL, False),
+        (AT_BASE, PolicyFile(error="unread"), LISTED, PULL, False),
+        (replace(AT_BASE, name="merge_group", commit="f" * 40), PolicyFile(), (), PULL, True),
+        (replace(AT_BASE, name="merge_group", pull_request=None), PolicyFile(), (), PULL, True),
+        (replace(AT_BASE, name="push", pull_request=None), PolicyFile(), LISTED, PULL, False),
+    ],
+    ids=["renamed", "behind", "moved", "cut", "unread", "same", "base", "group", "group alone", "push"],
+)
+def test_the_list_of_changed_files_decides_whether_the_policy_is_changed(
+    event: Event, policy: PolicyFile, files: tuple[ChangedFile, ...] | None, head: PullRequest, *, changes: bool
+) -> None:
+    page = replace(PAGE, policy=policy, head_policy=POLICY)
+    rejected = "changed_files" if files is None else ""
+    scene = a_scene(event, pages=(page,), files=files or (), reject=rejecting(FORBIDDEN, rejected))
+    scene.client.pages = (replace(page, pull_request=head),)
+    assert scene.session.changes_policy("./policy.yml") is changes
+
+
 @pytest.mark.parametrize("commit", ["f" * 40, ""], ids=["a merge group", "unknown"])
 def test_an_evaluated_commit_that_is_not_the_head_has_no_changed_files(commit: str) -> None:
-    assert a_scene(replace(EVENT, commit=commit)).session.changed_files() is None
+    assert a_scene(replace(EVENT, commit=commit)).session.changed_files is None
 
 
 def test_without_a_client_nothing_is_read_or_published_and_there_is_no_warning(signals: Signals) -> None:

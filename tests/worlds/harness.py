@@ -366,7 +366,7 @@ class GitHub:
                     raise Refused(404)
                 return listed if last == what else listed[0]
             case _, "files":
-                return [{"filename": name} for name in self.world.files]
+                return [{"filename": name} for name in (*self.world.files, *[CONFIG][: not self.world.behind])]
             case _, "reviews":
                 return list(map(_rest_review, self.world.reviews))
             case _, "requested_reviewers":

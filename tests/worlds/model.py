@@ -141,10 +141,13 @@ def of_one_run(world: World) -> Expected:
         allowed = settings.get("on_undecided") == "allow" and not signaled and may_be_allowed(settings, runs)
         blocks = decision in {"error", "pending"} and stage != "observe" and not allowed
     state = ("pending" if approval == "possible" else "failure") if blocks else "success"
+    exit_status = (1 if decision == "fail" else 2) if blocks else 0
+    if invalidates_policy(world, subject):
+        blocks, state, exit_status = True, "failure", exit_status or 2
     started = bool(runs) and failed_at in {"", "start", "poll"}
     moved = world.retargeted and subject.pull is not None and started and not signaled
     return Expected(
-        exit_status=143 if signaled else (1 if decision == "fail" else 2) if blocks else 0,
+        exit_status=143 if signaled else exit_status,
         decision=decision,
         conclusion="failure" if blocks else "success",
         enforcement=stage,
@@ -198,7 +201,8 @@ def effective_settings(world: World, subject: Subject) -> Mapping[str, Any] | No
     """Return the settings, or None if they are invalid or not known."""
     unread = subject.policy_of != "checkout" and world.github_fault == "graphql"
     policy = world.policies[subject.policy_of]
-    is_first = policy is None and subject.pull is not None and world.event in FIRST_FILE_EVENTS
+    is_first = policy is None and subject.pull is not None and world.event in FIRST_FILE_EVENTS and not world.behind
+    is_first = is_first and "bogus" not in (world.policies["head"] or {})
     policy = world.policies["head"] if is_first else policy
     if subject.unknown or unread or "trace_fil" in world.inputs or "bogus" in (policy or {}):
         return None
@@ -207,6 +211,14 @@ def effective_settings(world: World, subject: Subject) -> Mapping[str, Any] | No
     if is_first:  # only its list of gates applies, with their traces
         policy = {name: policy[name] for name in TRACES if name in policy}
     return {**{name: value for name, value in world.inputs.items() if name != "paths"}, **policy}
+
+
+def invalidates_policy(world: World, subject: Subject) -> bool:
+    """Return whether the pull request or merge group makes the policy file invalid."""
+    head = world.policies["head"] if subject.pull else None
+    if "bogus" not in (head or {}) or head == world.policies[subject.policy_of]:
+        return False
+    return not world.behind or world.event == MERGED or world.github_fault == "files"
 
 
 def statuses(world: World, decided: Mapping[str, str]) -> Mapping[str, str]:

@@ -111,7 +111,8 @@ class World:
     names. `opener` opened each pull request, which has `assignees`, and `commit_authors` of its head. `again` are the
     runs of a second evaluation: one that confirms the first, or one of a re-run, which an `actor` starts. `base` has
     the status on each commit of the base branch, the newest first. `late_faults` has one of LATE_FAULTS for calls of
-    AFTER_DECISION. `retargeted`: the pull request gets another base branch during the evaluation.
+    AFTER_DECISION. `retargeted`: the pull request gets another base branch during the
+    evaluation. `behind`: the head's policy file is an older one of the base, and not changed by the pull request.
     """
 
     seed: int
@@ -140,6 +141,7 @@ class World:
     github_fault: str
     retargeted: bool
     signal: bool
+    behind: bool
 
 
 def make_world(seed: int) -> World:
@@ -152,6 +154,8 @@ def make_world(seed: int) -> World:
     if _rarely(rng):
         inputs["trace_fil"] = "a.json"  # a misspelled input
     policies = _policies(rng, {} if of_inputs else traces)
+    if rng.random() < 0.1:
+        policies["head"] = {"campaign": CAMPAIGN, "bogus": 1}
     focus = rng.choice(("", "", "", "soft gate", "drop"))  # in which the settings of the inputs apply, and matter
     if focus:
         policies = dict.fromkeys(policies)
@@ -185,6 +189,7 @@ def make_world(seed: int) -> World:
         github_fault=rng.choice(GITHUB_FAULTS) if rng.random() < 0.15 else "",
         retargeted=retargeted,
         signal=_rarely(rng),
+        behind=rng.random() < 0.2,
     )
 
 
