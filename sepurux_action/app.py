@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TextIO
@@ -17,7 +18,7 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
 from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.gate import Gate
-from sepurux_action.config.settings import BASE, flag, read_inputs, read_settings
+from sepurux_action.config.settings import BASE, Settings, flag, read_inputs, read_settings
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluate import evaluate, no_credentials_hint
 from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
@@ -117,6 +118,9 @@ def run_gates(
         settings = replace(run.settings, gates=run.settings.gates or (UNKNOWN_GATE,))  # no setting matters
         run = replace(run, settings=settings)
     _log_start(run)
+    run.github.load_base(run.settings.gates)
+    run.github.publish_pending(gate.name for gate in run.settings.gates)
+    run = _with_lost_statuses(run, invocation)
     results = evaluate(run)
     status = exit_status((gate.decision, gate.blocks) for gate in results)
     if run.policy.problems:
@@ -171,6 +175,20 @@ def _with_settings(run: Run, invocation: Invocation) -> Run:
     settings = _until_signal(run, partial(read, branch=run.event.branch, today=run.today))
     run.github.settings = settings
     return replace(run, settings=settings)
+
+
+def _with_lost_statuses(run: Run, invocation: Invocation) -> Run:
+    """Return the run with a warning about required statuses that no gate sets after the merge of the pull request."""
+    policy, merged = run.policy, Settings()
+    if not policy.replaces:
+        return run
+    with suppress(ConfigurationError):  # no gate sets a status if inputs lack what the file no longer has
+        read = partial(read_settings, invocation.layers, lambda _: (), policy.merged)
+        merged = _until_signal(run, partial(read, branch=run.event.branch, today=run.today))
+    lost = run.github.lost_statuses(merged)
+    for note in lost:
+        run.host.annotate(Level.WARNING, str(note), title="Sepurux gate")
+    return replace(run, policy=replace(policy, notes=(*policy.notes, *lost)))
 
 
 def _until_signal(run: Run, work: Callable[[], T]) -> T:

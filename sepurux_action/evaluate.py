@@ -39,8 +39,6 @@ UNREAD_RESULTS_HINT = (
 
 def evaluate(run: Run) -> tuple[GateResult, ...]:
     gates = run.settings.gates
-    run.github.load_base(gates)
-    run.github.publish_pending(gate.name for gate in gates)
     found = _skipped_or_cached(run)
     to_evaluate = [gate for gate in gates if gate.name not in found]
     advised = {}

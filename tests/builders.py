@@ -44,6 +44,7 @@ from sepurux_action.evaluation.published_result import Baseline, BaselineResult,
 from sepurux_action.evaluation.result import GateResult, RunResult, Standing, WorkflowRun
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import DELETED, FIRST_FILE, invalid_base_note, resolve_policy
+from sepurux_action.github.session import LOST
 from sepurux_action.report.report import Context, Report, build_report
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
@@ -382,6 +383,9 @@ CUT_OFF = f"{NOT_COMPARED}: for its run {RUN_ID}, only the first 200 failures we
 FIXED = Enrichment(fixed=FAILURES[:1], compared_with=1)
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
 EARLIER = WorkflowRun("https://github.com/octo/shop/actions/runs/7100001/attempts/1", 1_793_023_320.0)
+LOST_STATUS = PolicyNote(
+    LOST.format("`Sepurux / refunds`", it="it"), "ruleset", "https://github.com/acme/shop/rules/42"
+)
 NEXT_CHANGE = "`enforcement` changes to `hard` in 3 days, on 2027-01-31."
 ADVICE = (
     "With `hard`, 6 of the last 24 evaluated pull requests would have been blocked. "
@@ -530,7 +534,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "skipped": ((a_result(skipped),), here),
         "skipped-event": ((a_result(pushed),), alone),
         "policy-first": ((a_result(a_run(PASSING), gate=first),), replace(here, notes=(FIRST_FILE,))),
-        "policy-deleted": ((a_result(a_run(best)),), replace(here, notes=(DELETED,))),
+        "policy-deleted": ((a_result(a_run(best)),), replace(here, notes=(DELETED, LOST_STATUS))),
         "traces": ((_of_traces(),), here),
         "gates": (many, against_main),
         "gates-pass": (passing, here),

@@ -199,9 +199,9 @@ class FakeGitHubClient(GitHubClient):
     def request_review(self, number: int, login: str) -> None:  # noqa: ARG002
         self._log("request_review", login)
 
-    def required_contexts(self, branch: str) -> tuple[str, ...]:
+    def required_contexts(self, branch: str) -> Mapping[str, str]:
         self._log("required_contexts", branch)
-        return ()
+        return {}
 
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
         self._log("recent_results", base)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from itertools import chain
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
@@ -170,11 +169,17 @@ class GitHubClient:
         """Request a review of one user; one call each, because one invalid login makes GitHub reject the whole list."""
         self._call("POST", f"pulls/{number}/requested_reviewers", body={"reviewers": [self._redact(login)]})
 
-    def required_contexts(self, branch: str) -> tuple[str, ...]:
-        rules = json_reader.as_array(self._call("GET", f"rules/branches/{quote(branch, safe='')}"))
-        listed = (json_reader.at(rule, "parameters", "required_status_checks") for rule in rules)
-        checks = chain.from_iterable(map(json_reader.as_array, listed))
-        return tuple(json_reader.text(json_reader.at(check, "context")) for check in checks)
+    def required_contexts(self, branch: str) -> Mapping[str, str]:
+        """Return the statuses that rulesets require, in lower case, each with the path of its ruleset's page."""
+        found: dict[str, str] = {}
+        for rule in json_reader.as_array(self._call("GET", f"rules/branches/{quote(branch, safe='')}")):
+            number, source = (json_reader.at(rule, f"ruleset_{each}") for each in ("id", "source"))
+            of_organization = json_reader.at(rule, "ruleset_source_type") == "Organization"
+            owner = f"organizations/{source}/settings" if of_organization else self._name
+            page = f"{owner}/rules/{number}" if isinstance(number, int) else f"{self._name}/rules"
+            for check in json_reader.as_array(json_reader.at(rule, "parameters", "required_status_checks")):
+                found[json_reader.text(json_reader.at(check, "context")).lower()] = page
+        return found
 
     def recent_results(self, base: str) -> tuple[Mapping[str, PreviousResult], ...]:
         last = snapshot.RECENT_PULL_REQUESTS

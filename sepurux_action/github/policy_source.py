@@ -56,13 +56,16 @@ MAX_PULLS_NAMED = 10  # pull requests in one message
 class ResolvedPolicy:
     """The policy that applies, and what the pull request does to its file.
 
-    `problems` are those that the pull request brings into the file.
+    `problems` are those that the pull request brings into the file. If it `replaces` the file by one without problems,
+    or by none, `merged` is the policy that applies after the merge.
     """
 
     policy: Policy | None = None
     changes: tuple[Change, ...] = ()
     notes: tuple[PolicyNote, ...] = ()
     problems: tuple[Problem, ...] = ()
+    replaces: bool = False
+    merged: Policy | None = None
 
 
 def resolve_policy(
@@ -158,14 +161,14 @@ def _with_head(inputs: Settings, base: Policy | None, head: PolicyFile, *, may_b
         problem = Problem("", f"{head.error}. {UNREADABLE_FILE}", inputs.config, 1, 1)
         return ResolvedPolicy(policy=base, problems=(problem,))
     if head.text is None:
-        return ResolvedPolicy(policy=base, notes=(DELETED,))
+        return ResolvedPolicy(policy=base, notes=(DELETED,), replaces=True)
     try:
         merged = _policy(inputs, head.text)
     except ConfigurationError as invalid:
         return ResolvedPolicy(policy=base, problems=invalid.problems)
     if base is None and may_be_first:
-        return ResolvedPolicy(policy=without_unmerged_rules(merged), notes=(FIRST_FILE,))
-    return ResolvedPolicy(policy=base, changes=diff(base, merged) if base else ())
+        return ResolvedPolicy(policy=without_unmerged_rules(merged), notes=(FIRST_FILE,), replaces=True, merged=merged)
+    return ResolvedPolicy(policy=base, changes=diff(base, merged) if base else (), replaces=True, merged=merged)
 
 
 def _check_base_is_known(inputs: Settings, event: Event, *, uses_github: bool) -> None:

@@ -16,6 +16,7 @@ from sepurux_action.config import options
 from sepurux_action.config.gate import Gate
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile, lists
+from sepurux_action.config.policy import PolicyNote
 from sepurux_action.config.policy_parser import workflow_triggers
 from sepurux_action.config.settings import MAX_CONTEXT_LENGTH, Settings
 from sepurux_action.config.stage import Stage
@@ -53,6 +54,10 @@ NEWER_COMMIT = "the pull request has a newer commit, which gets a run of its own
 UNKNOWN_COMMENTS = (
     f"not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
     "and one of them may be its own"
+)
+LOST = (
+    "Once this pull request is merged, no gate sets {} any more, but a ruleset requires {it}, so every pull request "
+    "would wait for {it}. Change the ruleset too."
 )
 INVALID_POLICY = "this pull request makes the policy invalid"
 BASE_CHANGED = "the base branch has changed; re-run the job"
@@ -238,7 +243,7 @@ class GitHubSession:
             return ""
         context = self.context_of(gate).lower()
         if stage is Stage.HARD:
-            if self._required is None or context in {each.lower() for each in self._required}:
+            if self._required is None or context in self._required:
                 return ""
             return (
                 f"No ruleset of `{base}` requires the status `{self.context_of(gate)}`, so this gate blocks no merge. "
@@ -250,8 +255,26 @@ class GitHubSession:
         return advise(stage, newest, scheduled=scheduled)
 
     @cached_property
-    def _required(self) -> tuple[str, ...] | None:
+    def _required(self) -> Mapping[str, str] | None:
         return self._calls.try_call(Operation.RULES, lambda github: github.required_contexts(self.event.base_ref))
+
+    def lost_statuses(self, merged: Settings) -> tuple[PolicyNote, ...]:
+        """Return a note for each ruleset that requires statuses that no gate sets with the settings after the merge."""
+        kept = {merged.context_of(gate.name, self.event.branch).lower() for gate in merged.gates if merged.status}
+        now = map(self.context_of, (gate.name for gate in self.settings.gates if self.settings.status))
+        lost: dict[str, list[str]] = {}
+        for context in (each for each in now if each.lower() not in kept):
+            if page := (self._required or {}).get(context.lower()):
+                lost.setdefault(page, []).append(f"`{context}`")
+        server = self.event.server_url
+        return tuple(
+            PolicyNote(
+                LOST.format(", ".join(names), it="them" if names[1:] else "it"),
+                "ruleset",
+                json_reader.safe_url(f"{server}/{page}"),
+            )
+            for page, names in lost.items()
+        )
 
     @cached_property
     def _recent(self) -> tuple[Mapping[str, PreviousResult], ...] | None:

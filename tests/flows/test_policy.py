@@ -260,6 +260,36 @@ def test_a_soft_gate_does_not_wait_if_the_pull_request_makes_the_policy_invalid(
     assert scene.pull.requested == []
 
 
+@pytest.mark.parametrize(
+    ("head", "lost"),
+    [
+        ({"gates": ["search", "returns"]}, "`Sepurux / refunds`"),
+        ({"gates": ["search"], "status_context": "Agents"}, "`Sepurux / search`, `Sepurux / refunds`"),
+        (None, "`Sepurux / search`, `Sepurux / refunds`"),
+        ({"gates": ["REFUNDS", "search"]}, ""),
+        ({"gates": ["search", "refunds"], "status": "false"}, "`Sepurux / search`, `Sepurux / refunds`"),
+    ],
+    ids=["renamed", "prefix", "deleted", "case", "no status"],
+)
+def test_a_required_status_that_no_gate_would_set_any_more_is_a_warning(
+    head: dict[str, object] | None, lost: str, scene: Scene
+) -> None:
+    def policy(gates: list[str], **top: str) -> str:
+        return json.dumps({"campaign": "core-reliability", "gates": [{"name": name} for name in gates], **top})
+
+    scene.repository.require_statuses("main", "Sepurux / search", "sepurux / REFUNDS", "Sepurux / other")
+    with_policy(scene, policy(["search", "refunds", "billing"]))
+    scene.pull.push({PATH: policy(**head) if head else None})  # type: ignore[arg-type]
+    scene.answers(**PASSED)
+    result = scene.run()
+    warnings = [each for each in result.messages("warning") if "a ruleset requires" in each]
+    assert [warning.split("no gate sets ")[1].split(" any more")[0] for warning in warnings] == ([lost] if lost else [])
+    page = f"{scene.github.server_url}/octo/shop/rules/42"
+    assert all(warning.endswith(f" {page}") for warning in warnings)
+    assert (f"([ruleset]({page}))" in scene.ours[0]) is bool(lost)
+    assert result.exit_code == 0
+
+
 def test_without_a_token_the_policy_file_of_the_checkout_applies(scene: Scene) -> None:
     (scene.workspace / ".github").mkdir()
     (scene.workspace / PATH).write_text(STRICT)

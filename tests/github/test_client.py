@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -405,6 +406,21 @@ def test_the_head_of_a_merge_group_is_read_also_if_its_branch_names_no_pull_requ
         for name in ("merge_group", "push")
     ]
     assert heads == ["a: 1", None]
+
+
+@pytest.mark.parametrize(
+    ("source", "page"),
+    [
+        ({"ruleset_source_type": "Organization", "ruleset_source": "octo"}, "organizations/octo/settings/rules/42"),
+        ({}, "octo/shop/rules/42"),
+        ({"ruleset_id": None}, "octo/shop/rules"),
+    ],
+)
+def test_each_required_status_has_the_page_of_its_ruleset(source: dict[str, Any], page: str, dotcom: Scene) -> None:
+    dotcom.repository.require_statuses("release/1", "Sepurux / Core", "other")
+    rules = [{**rule, **source} for rule in dotcom.repository.rules["release/1"]]
+    dotcom.github.fault("repos/get-branch-rules", backend.json([{"type": "deletion"}, *rules]))
+    assert dotcom.client.required_contexts("release/1") == {"sepurux / core": page, "other": page}
 
 
 # -- the results on the base branch -----------------------------------------------------------------------------------

@@ -98,5 +98,7 @@ def test_the_old_policy_applies_whatever_a_pull_request_does_to_the_file(
     assert "".join(each.text for each in texts) == applies
     assert tuple(each.line for each in found.problems) == lines
     assert [note.text for note in found.notes] == ([says] if says and (first or says != FIRST_FILE.text) else [])
+    assert found.replaces is (head != base and not lines and head != UNREAD)
+    assert (found.merged is not None) is (head == NEW)
     assert bool(found.changes) is (base == OLD and head == NEW)
     assert resolved(base, head, event, changed=False) == ResolvedPolicy(policy=None if base == NONE else found.policy)

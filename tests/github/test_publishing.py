@@ -251,6 +251,7 @@ def run_gates(scene: Scene, signals: Signals, *gates: Gate) -> None:
         today=date.min,
         settings=Settings(gates=gates),
     )
+    scene.session.publish_pending(gate.name for gate in gates)
     evaluate(run)
 
 

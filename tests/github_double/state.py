@@ -237,7 +237,9 @@ class Repository:
     def require_statuses(self, branch: str, *contexts: str) -> None:
         checks = [{"context": context} for context in contexts]
         parameters = {"required_status_checks": checks, "strict_required_status_checks_policy": False}
-        self.rules.setdefault(branch, []).append({"type": "required_status_checks", "parameters": parameters})
+        ruleset = {"ruleset_id": 42, "ruleset_source_type": "Repository", "ruleset_source": self.full_name}
+        rule = {"type": "required_status_checks", "parameters": parameters, **ruleset}
+        self.rules.setdefault(branch, []).append(rule)
 
     def find(self, revision: str) -> Commit | None:
         """Return the commit that a SHA, a branch's ref, or HEAD means, with ~N the Nth ancestor by first parents."""
